@@ -1,0 +1,107 @@
+import type { FileEntry } from './metainfo.ts'
+
+/** Bytes of a block: what one request asks for (BEP 3). */
+export const blockLength: number = 16384
+
+/** A part of a file that a byte range of the torrent covers. */
+export interface FileSpan {
+  /** Index into the layout's files. */
+  readonly fileIndex: number
+  /** First byte in the file. */
+  readonly fileOffset: number
+  /** Bytes. */
+  readonly length: number
+}
+
+/** Half-open range `[start, end)`. */
+export interface Range {
+  readonly start: number
+  readonly end: number
+}
+
+/** How the one byte string of a torrent is divided into pieces, blocks and files; the only owner of that arithmetic. */
+export class Layout {
+  /** Bytes of all files. */
+  readonly length: number
+  /** Bytes of each piece but the last. */
+  readonly pieceLength: number
+  readonly pieceCount: number
+  readonly files: readonly FileEntry[]
+  /** Blocks of each piece but the last. */
+  readonly blocksPerPiece: number
+
+  /** The layout of `files`, which stand one after the other from offset 0. */
+  constructor(pieceLength: number, files: readonly FileEntry[]) {
+    this.pieceLength = pieceLength
+    this.files = files
+    const last = files.at(-1)
+    this.length = last === undefined ? 0 : last.offset + last.length
+    this.pieceCount = Math.ceil(this.length / pieceLength)
+    this.blocksPerPiece = Math.ceil(pieceLength / blockLength)
+  }
+
+  /** First byte of a piece. */
+  pieceOffset(piece: number): number {
+    return piece * this.pieceLength
+  }
+
+  /** Bytes of a piece; the last may be shorter. */
+  pieceSize(piece: number): number {
+    return Math.min(this.pieceLength, this.length - piece * this.pieceLength)
+  }
+
+  /** The piece that holds a byte. */
+  pieceAt(byteOffset: number): number {
+    return Math.floor(byteOffset / this.pieceLength)
+  }
+
+  /** Blocks of a piece. */
+  blockCount(piece: number): number {
+    return Math.ceil(this.pieceSize(piece) / blockLength)
+  }
+
+  /** Bytes of a block; a piece's last may be shorter. */
+  blockSize(piece: number, block: number): number {
+    return Math.min(blockLength, this.pieceSize(piece) - block * blockLength)
+  }
+
+  /** The pieces that touch the bytes `[start, end)`. */
+  piecesOf({ start, end }: Range): Range {
+    if (end <= start) return { start: 0, end: 0 }
+    return { start: this.pieceAt(start), end: this.pieceAt(end - 1) + 1 }
+  }
+
+  /** The pieces that hold a file's bytes; an empty range for an empty file. */
+  filePieces(fileIndex: number): Range {
+    const file = this.files[fileIndex]
+    return file === undefined
+      ? { start: 0, end: 0 }
+      : this.piecesOf({ start: file.offset, end: file.offset + file.length })
+  }
+
+  /** The files that the bytes `[start, end)` touch, in order, without empty ones. */
+  *spans({ start, end }: Range): Generator<FileSpan> {
+    let at = start
+    for (let fileIndex = this.#fileAt(start); at < end; fileIndex++) {
+      const file = this.files[fileIndex]
+      if (file === undefined) return
+      if (file.length === 0) continue
+      const length = Math.min(end, file.offset + file.length) - at
+      yield { fileIndex, fileOffset: at - file.offset, length }
+      at += length
+    }
+  }
+
+  /** Index of the last file that begins at or before the byte. */
+  #fileAt(byteOffset: number): number {
+    let low = 0
+    let high = this.files.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.files[middle]?.offset ?? 0) <= byteOffset) low = middle + 1
+      else high = middle
+    }
+    // Empty files share their offset with the file that follows, so the last one found holds the byte.
+    return Math.max(0, low - 1)
+  }
+}

@@ -1,0 +1,109 @@
+import { isIP, isIPv4, isIPv6 } from 'node:net'
+import { TorrentError } from './errors.ts'
+
+/** Where a peer listens. */
+export interface PeerAddress {
+  /** An IPv4 or IPv6 address without brackets, or a host name. */
+  readonly host: string
+  /** TCP and UDP port, 1 to 65535. */
+  readonly port: number
+}
+
+/** `host:port`, with brackets around IPv6. */
+export function formatAddress({ host, port }: PeerAddress): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/**
+ * Reads `host:port` or `[ipv6]:port`.
+ * @throws TorrentError ERR_UTIL_ADDRESS when it is none, or the port is not 1 to 65535.
+ */
+export function parseAddress(text: string): PeerAddress {
+  const match = /^(?:\[([0-9a-f:.%]+)\]|([^\s:[\]/]+)):(\d{1,5})$/i.exec(text)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  if (host === undefined || !(port >= 1 && port <= 65535) || (match?.[1] !== undefined && !isIPv6(host))) {
+    throw new TorrentError('ERR_UTIL_ADDRESS', `'${text}' is no address: write host:port or [ipv6]:port`, {
+      details: { text }
+    })
+  }
+  return { host, port }
+}
+
+/** An address in one spelling: IPv4 inside IPv6 becomes IPv4, IPv6 is compressed and in lower case. */
+export function canonicalHost(host: string): string {
+  if (!isIPv6(host)) return host
+  const bytes = hostBytes(host)
+  return bytes === undefined ? host : hostOf(bytes)
+}
+
+/** The 4 or 16 bytes of an IP address, or undefined for a host name. A zone (`%eth0`) is dropped. */
+export function hostBytes(host: string): Uint8Array | undefined {
+  if (isIPv4(host)) return Uint8Array.from(host.split('.'), Number)
+  if (!isIPv6(host)) return undefined
+  let text = host.split('%')[0] ?? host
+  const dotted = /(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text)
+  if (dotted?.[1] !== undefined && dotted[2] !== undefined) {
+    const [a = 0, b = 0, c = 0, d = 0] = dotted[2].split('.').map(Number)
+    text = `${dotted[1]}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`
+  }
+  const [head = '', tail] = text.split('::')
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  const groups =
+    tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right]
+  const bytes = new Uint8Array(16)
+  groups.forEach((group, n) => {
+    const value = Number.parseInt(group, 16)
+    bytes[2 * n] = value >> 8
+    bytes[2 * n + 1] = value & 0xff
+  })
+  return bytes
+}
+
+/** The canonical text of 4 or 16 address bytes (RFC 5952). */
+export function hostOf(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join('.')
+  const groups = Array.from({ length: 8 }, (_, n) => ((bytes[2 * n] ?? 0) << 8) | (bytes[2 * n + 1] ?? 0))
+  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) return bytes.subarray(12).join('.')
+  let bestAt = -1
+  let bestLength = 1
+  for (let at = 0; at < 8; at++) {
+    let length = 0
+    while (at + length < 8 && groups[at + length] === 0) length++
+    if (length > bestLength) {
+      bestAt = at
+      bestLength = length
+    }
+  }
+  const text = (part: number[]): string => part.map((group) => group.toString(16)).join(':')
+  return bestAt < 0 ? text(groups) : `${text(groups.slice(0, bestAt))}::${text(groups.slice(bestAt + bestLength))}`
+}
+
+/** Reads packed addresses: 6 bytes each for IPv4, 18 for IPv6 (BEP 23, BEP 7). A trailing rest and port 0 are skipped. */
+export function parseCompact(bytes: Uint8Array, family: 4 | 6): PeerAddress[] {
+  const width = family === 4 ? 6 : 18
+  const list: PeerAddress[] = []
+  for (let at = 0; at + width <= bytes.length; at += width) {
+    const port = ((bytes[at + width - 2] ?? 0) << 8) | (bytes[at + width - 1] ?? 0)
+    if (port !== 0) list.push({ host: hostOf(bytes.subarray(at, at + width - 2)), port })
+  }
+  return list
+}
+
+/** The 6 or 18 bytes of an address (BEP 23, BEP 7), or undefined for a host name. */
+export function formatCompact({ host, port }: PeerAddress): Uint8Array | undefined {
+  const bytes = hostBytes(canonicalHost(host))
+  return bytes === undefined ? undefined : Uint8Array.of(...bytes, port >> 8, port & 0xff)
+}
+
+/** Whether the host is loopback: 127.0.0.0/8, ::1 or `localhost`. */
+export function isLoopback(host: string): boolean {
+  const text = canonicalHost(host)
+  return text === '::1' || text === 'localhost' || (isIPv4(text) && text.startsWith('127.'))
+}
+
+/** Whether the host is an IP address rather than a name. */
+export function isAddress(host: string): boolean {
+  return isIP(host) !== 0
+}

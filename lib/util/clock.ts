@@ -1,0 +1,4 @@
+/** Milliseconds on a clock that never jumps; only differences mean something. */
+export function monotonicMs(): number {
+  return performance.now()
+}

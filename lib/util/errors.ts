@@ -1,0 +1,82 @@
+/**
+ * Every code that a {@link TorrentError} can carry, with what it means. The name is `ERR_<FOLDER>_<WHAT>`, after the
+ * folder of `lib/` that owns the fault.
+ */
+export const errorCodes = {
+  ERR_UTIL_ADDRESS: 'an address is not host:port',
+  ERR_UTIL_ABORTED: 'the AbortSignal given was aborted',
+  ERR_BENCODE_SYNTAX: 'the bytes are not bencode',
+  ERR_BENCODE_LIMIT: 'the bencoded value is deeper, longer or richer than the limits allow',
+  ERR_BENCODE_VALUE: 'the value cannot be bencoded',
+  ERR_METAINFO_INVALID: 'the torrent is malformed',
+  ERR_METAINFO_UNSUPPORTED: 'the torrent is of a kind that is not supported',
+  ERR_METAINFO_MAGNET: 'the magnet link is malformed or names no supported info hash',
+  ERR_METAINFO_SOURCE: 'the source is no torrent, magnet link or info hash',
+  ERR_METAINFO_CREATE: 'a torrent cannot be made of these files',
+  ERR_HASH_WORKER: 'a hashing worker failed',
+  ERR_WIRE_PROTOCOL: 'the peer broke the protocol',
+  ERR_WIRE_LIMIT: 'the peer exceeded a limit',
+  ERR_WIRE_CLOSED: 'the wire is closed',
+  ERR_TRANSPORT_DIAL: 'the peer could not be reached',
+  ERR_TRANSPORT_LISTEN: 'no port could be listened on',
+  ERR_TRANSPORT_TIMEOUT: 'the connection was silent for too long',
+  ERR_TRACKER_URL: 'the tracker URL is malformed or of an unsupported kind',
+  ERR_TRACKER_FAILURE: 'the tracker refused the request',
+  ERR_TRACKER_RESPONSE: 'the tracker answered garbage',
+  ERR_TRACKER_NETWORK: 'the tracker could not be reached',
+  ERR_TRACKER_TIMEOUT: 'the tracker did not answer in time',
+  ERR_STORAGE_IN_USE: 'another torrent of this client writes to the same file',
+  ERR_STORAGE_READ: 'data could not be read',
+  ERR_STORAGE_WRITE: 'data could not be written',
+  ERR_STORAGE_FULL: 'the disk is full',
+  ERR_STORAGE_ACCESS: 'the folder or file may not be written',
+  ERR_STORAGE_PATH: 'a path leads outside the torrent folder or is taken by something else',
+  ERR_STORAGE_CLOSED: 'the storage is closed',
+  ERR_STREAM_ENDED: 'the stream has ended or was destroyed',
+  ERR_STREAM_RANGE: 'start, end or offset is outside the file',
+  ERR_TORRENT_CLOSED: 'the torrent was closed',
+  ERR_TORRENT_METADATA: 'the metadata is not known yet',
+  ERR_TORRENT_SELECT: 'the selection names a file or range that does not exist',
+  ERR_CLIENT_OPTION: 'an option is not valid',
+  ERR_CLIENT_UNSUPPORTED: 'an option switches on what is not built yet',
+  ERR_CLIENT_CLOSED: 'the client is closed',
+  ERR_CLIENT_SOURCE: 'the source could not be read',
+  ERR_SERVER_OPTION: 'a server option is not valid',
+  ERR_CLI_USAGE: 'the command line is not understood'
+} as const
+
+/** One of the codes in {@link errorCodes}. */
+export type ErrorCode = keyof typeof errorCodes
+
+/** What a {@link TorrentError} may carry besides its message. */
+export interface ErrorDetails {
+  /** The error that led to this one. */
+  readonly cause?: unknown
+  /** Facts for programs: positions, options, values, addresses. */
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+/** The one error class of the library: a sentence for people, a `code` for programs, and the `cause` underneath. */
+export class TorrentError extends Error {
+  override readonly name = 'TorrentError'
+  /** A stable code from {@link errorCodes}. */
+  readonly code: ErrorCode
+  /** Facts for programs, such as the position of a syntax error or the option that was refused. */
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(code: ErrorCode, message: string, { cause, details = {} }: ErrorDetails = {}) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = code
+    this.details = details
+  }
+}
+
+/** The error itself, or what was thrown wrapped into one. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}
+
+/** The `code` of a Node system error, or undefined. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
