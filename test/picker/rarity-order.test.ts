@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { RarityOrder } from '../../lib/picker/rarity-order.ts'
+
+/** A small generator, so that a failure repeats. */
+function seeded(seed: number): () => number {
+  let state = seed | 1
+  return () => {
+    state = Math.imul(state ^ (state >>> 15), state | 1)
+    state ^= state + Math.imul(state ^ (state >>> 7), state | 61)
+    return ((state ^ (state >>> 14)) >>> 0) / 4294967296
+  }
+}
+
+function listOf(order: RarityOrder): number[] {
+  return Array.from({ length: order.size }, (_, position) => order.at(position))
+}
+
+function bytesOf(pieceCount: number, pieces: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil(pieceCount / 8))
+  for (const piece of pieces) bytes[piece >> 3] = (bytes[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
+  return bytes
+}
+
+test('rarer pieces of a higher priority come first, and what nobody has comes last', () => {
+  const order = new RarityOrder(6, seeded(1))
+  for (let piece = 0; piece < 5; piece++) order.add(piece, piece === 4 ? 7 : 4)
+  order.addPeer(bytesOf(6, [0, 1, 2, 4]))
+  order.addPeer(bytesOf(6, [0, 2]))
+  order.addPeer(bytesOf(6, [0]))
+  assert.deepEqual(listOf(order), [4, 1, 2, 0, 3])
+  order.increment(3)
+  order.remove(1)
+  assert.deepEqual(listOf(order), [4, 3, 2, 0])
+  order.setPriority(0, 5)
+  order.setPriority(1, 5)
+  order.setPriority(4, 0)
+  assert.deepEqual(listOf(order), [0, 3, 2])
+  assert.equal(order.has(4), false)
+  assert.equal(order.priority(0), 5)
+  assert.equal(order.at(3), -1)
+  assert.equal(order.availability[1], 1, 'counted although it is not contained')
+})
+
+test('an availability never falls below zero, and pieces that do not exist are ignored', () => {
+  const order = new RarityOrder(3, seeded(2))
+  order.add(0, 1)
+  order.add(9, 1)
+  order.decrement(0)
+  order.decrement(9)
+  order.increment(9)
+  order.removePeer('all')
+  order.addPeer(Uint8Array.of(0xff, 0xff))
+  assert.deepEqual([...order.availability], [1, 1, 1])
+  assert.deepEqual(listOf(order), [0])
+})
+
+test('a piece that became common while it was not contained finds its place', () => {
+  const order = new RarityOrder(3, seeded(3))
+  order.add(0, 4)
+  order.add(1, 4)
+  order.increment(0)
+  order.at(0)
+  for (let n = 0; n < 100; n++) order.increment(2)
+  order.add(2, 4)
+  assert.deepEqual(listOf(order), [0, 2, 1])
+  for (let n = 0; n < 100; n++) order.decrement(2)
+  assert.equal(order.at(0), 0)
+})
+
+test('equals stand in an order that the random source decides', () => {
+  const first = new Set<number>()
+  for (let seed = 1; seed < 60; seed++) {
+    const order = new RarityOrder(4, seeded(seed * 7919))
+    for (let piece = 0; piece < 4; piece++) order.add(piece, 4)
+    order.addPeer('all')
+    first.add(order.at(0))
+  }
+  assert.equal(first.size, 4)
+})
+
+test('a single move too ends at a random place of its bucket', () => {
+  const places = new Set<number>()
+  const order = new RarityOrder(8, seeded(5))
+  for (let piece = 0; piece < 8; piece++) order.add(piece, 4)
+  order.addPeer('all')
+  for (let round = 0; round < 100; round++) {
+    order.at(0)
+    order.increment(3)
+    order.decrement(3)
+    places.add(listOf(order).indexOf(3))
+  }
+  assert.equal(places.size, 8)
+})
+
+test('any sequence of changes leaves the pieces of the model, sorted', () => {
+  const pieceCount = 21
+  const piece = fc.nat(pieceCount - 1)
+  const change = fc.oneof(
+    fc.record({ kind: fc.constant('add' as const), piece, priority: fc.nat(7) }),
+    fc.record({ kind: fc.constant('priority' as const), piece, priority: fc.nat(7) }),
+    fc.record({ kind: fc.constant('remove' as const), piece }),
+    fc.record({ kind: fc.constant('increment' as const), piece }),
+    fc.record({ kind: fc.constant('decrement' as const), piece }),
+    fc.record({ kind: fc.constant('join' as const), pieces: fc.uniqueArray(piece) }),
+    fc.record({ kind: fc.constant('leave' as const), pieces: fc.uniqueArray(piece, { maxLength: 3 }) }),
+    fc.record({ kind: fc.constant('all' as const) }),
+    fc.record({ kind: fc.constant('look' as const) })
+  )
+  fc.assert(
+    fc.property(
+      fc.array(change, { maxLength: 150, size: 'max' }),
+      fc.integer({ min: 1 }),
+      (changes, seed) => {
+        const order = new RarityOrder(pieceCount, seeded(seed))
+        const counts = new Array<number>(pieceCount).fill(0)
+        const priorities = new Map<number, number>()
+        const count = (at: number, step: number): void => {
+          counts[at] = Math.max(0, (counts[at] ?? 0) + step)
+        }
+        const check = (): void => {
+          const list = listOf(order)
+          assert.equal(order.size, priorities.size)
+          assert.deepEqual([...list].sort(), [...priorities.keys()].sort())
+          const keys = list.map((at) => {
+            const available = counts[at] ?? 0
+            return (7 - (priorities.get(at) ?? 0)) * 1e6 + (available === 0 ? 1e5 : available)
+          })
+          assert.deepEqual(
+            keys,
+            [...keys].sort((a, b) => a - b)
+          )
+        }
+        for (const step of changes) {
+          if (step.kind === 'add') {
+            order.add(step.piece, step.priority)
+            if (step.priority === 0) priorities.delete(step.piece)
+            else priorities.set(step.piece, step.priority)
+          } else if (step.kind === 'priority') {
+            order.setPriority(step.piece, step.priority)
+            if (step.priority === 0) priorities.delete(step.piece)
+            else if (priorities.has(step.piece)) priorities.set(step.piece, step.priority)
+          } else if (step.kind === 'remove') {
+            order.remove(step.piece)
+            priorities.delete(step.piece)
+          } else if (step.kind === 'increment' || step.kind === 'decrement') {
+            order[step.kind](step.piece)
+            count(step.piece, step.kind === 'increment' ? 1 : -1)
+          } else if (step.kind === 'join') {
+            order.addPeer(bytesOf(pieceCount, step.pieces))
+            for (const at of step.pieces) count(at, 1)
+          } else if (step.kind === 'leave') {
+            order.removePeer(bytesOf(pieceCount, step.pieces))
+            for (const at of step.pieces) count(at, -1)
+          } else if (step.kind === 'all') {
+            order.addPeer('all')
+            for (let at = 0; at < pieceCount; at++) count(at, 1)
+          } else {
+            check()
+          }
+        }
+        check()
+        assert.deepEqual([...order.availability], counts)
+      }
+    ),
+    { numRuns: 300 }
+  )
+})
+
+test('a large swarm of a large torrent is cheap', () => {
+  const pieceCount = 100_000
+  const random = seeded(11)
+  const order = new RarityOrder(pieceCount, random)
+  for (let piece = 0; piece < pieceCount; piece++) order.add(piece, 4)
+  const bitfields = Array.from({ length: 8 }, () =>
+    Uint8Array.from({ length: pieceCount / 8 }, () => Math.floor(random() * 256))
+  )
+  const started = process.cpuUsage()
+  for (let peer = 0; peer < 1000; peer++) {
+    order.addPeer(bitfields[peer % bitfields.length] ?? 'all')
+    order.at(0)
+    for (let n = 0; n < 100; n++) order.increment(Math.floor(random() * pieceCount))
+  }
+  while (order.size > pieceCount / 2) order.remove(order.at(0))
+  const { user } = process.cpuUsage(started)
+  assert.equal(order.size, pieceCount / 2)
+  assert.ok(user < 30e6, `took ${Math.round(user / 1000)} ms of processor time`)
+})
