@@ -141,7 +141,7 @@ export class RarityOrder {
       } else {
         // Without a branch on the bit, which no processor could foresee.
         const count = (availability[piece] ?? 0) + step * ((bits >> (7 - (piece & 7))) & 1)
-        availability[piece] = count < 0 ? 0 : count
+        availability[piece] = Math.max(0, count)
       }
     }
   }

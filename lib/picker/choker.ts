@@ -1,0 +1,365 @@
+/** What a {@link Choker} does to peers. */
+export interface ChokerSink {
+  /** Stops serving the peer. */
+  choke(id: number): void
+  /** Begins to serve the peer. */
+  unchoke(id: number): void
+}
+
+/** How fast a peer has been in the last seconds. */
+export interface PeerRates {
+  /** Payload that it sent us. */
+  readonly downloadBytesPerSecond: number
+  /** Payload that we sent it. */
+  readonly uploadBytesPerSecond: number
+}
+
+/** What a {@link Choker} is made of. */
+export interface ChokerOptions {
+  /** Takes the decisions. */
+  readonly sink: ChokerSink
+  /** Tells a peer's rates; asked in rounds and when a place is given away. */
+  readonly rates: (id: number) => PeerRates
+  /** Returns [0, 1). */
+  readonly random: () => number
+  /** A fixed number of places; without it the upload rate decides, see {@link uploadSlots}. */
+  readonly slots?: number
+  /** Upload limit, default `Infinity`; 0 chokes all. */
+  readonly uploadLimit?: number
+  /** Bytes after which a peer's turn may end while we seed; default 5 MiB, about 20 common pieces. */
+  readonly quotaBytes?: number
+}
+
+/** Milliseconds between two rounds (BEP 3). */
+export const roundMs: number = 10_000
+/** Milliseconds that an optimistic unchoke lasts (BEP 3). */
+export const optimisticMs: number = 30_000
+/** A peer connected for less than this counts three times in the draw for the optimistic place (BEP 3). */
+export const newcomerMs: number = 60_000
+
+/** While we seed, no turn that takes data ends before this, and none lasts longer than `longestTurnMs`. */
+const shortestTurnMs = 60_000
+const longestTurnMs = 180_000
+/** While we seed, a peer that takes nothing loses its place after this. */
+const idleTurnMs = 30_000
+const defaultSlots = 8
+const mostSlots = 50
+
+/**
+ * How many interested peers to serve at a time: the root of 0.6 times the KiB per second that there are to give, so
+ * that each gets a share worth having. 2 at least and 50 at most under a limit; without a limit what was sent last
+ * counts, and 8 is the least. A limit of 0 leaves no place.
+ */
+export function uploadSlots(limit: number, uploadBytesPerSecond: number): number {
+  if (limit <= 0) return 0
+  const limited = limit !== Number.POSITIVE_INFINITY
+  const slots = Math.round(Math.sqrt((0.6 * (limited ? limit : uploadBytesPerSecond)) / 1024))
+  return Math.min(mostSlots, Math.max(limited ? 2 : defaultSlots, slots))
+}
+
+/**
+ * - choked: gets nothing
+ * - regular, optimistic: interested, unchoked, each in one of the places
+ * - extra: unchoked without a place, because it is not interested but gives us more than the slowest regular peer
+ * - idle: unchoked without a place, because it lost interest while it held one
+ */
+type Standing = 'choked' | 'regular' | 'optimistic' | 'extra' | 'idle'
+
+interface Peer {
+  readonly id: number
+  readonly connectedAt: number
+  standing: Standing
+  interested: boolean
+  snubbed: boolean
+  /** When the last change between choked and not choked was. */
+  changedAt: number
+  /** Bytes sent in this turn. */
+  sent: number
+  download: number
+  upload: number
+  tie: number
+}
+
+/**
+ * Decides whom we serve (BEP 3): the peers that give us most, or while we seed each peer in turn, and one at random.
+ *
+ * A round every 10 s ranks all; in between a place that is free goes at once to a peer that wants it. Peers that snub
+ * us get the optimistic place only. Pure: time and chance are arguments, `wakeAt` says when `round` is due.
+ */
+export class Choker {
+  readonly #sink: ChokerSink
+  readonly #rates: (id: number) => PeerRates
+  readonly #random: () => number
+  readonly #fixedSlots: number | undefined
+  readonly #quotaBytes: number
+  readonly #peers = new Map<number, Peer>()
+  #limit: number
+  #slots: number
+  #seeding = false
+  #optimisticAt = 0
+  #wakeAt = Number.POSITIVE_INFINITY
+
+  constructor({ sink, rates, random, slots, uploadLimit, quotaBytes }: ChokerOptions) {
+    this.#sink = sink
+    this.#rates = rates
+    this.#random = random
+    this.#fixedSlots = slots
+    this.#quotaBytes = quotaBytes ?? 5 * 2 ** 20
+    this.#limit = uploadLimit ?? Number.POSITIVE_INFINITY
+    this.#slots = slots ?? uploadSlots(this.#limit, 0)
+  }
+
+  /** When the next round is due (ms), or `Infinity` without peers. */
+  get wakeAt(): number {
+    return this.#wakeAt
+  }
+
+  /** How many interested peers are served at a time, the optimistic one included. */
+  get slots(): number {
+    return this.#slots
+  }
+
+  /** Whether peers take turns instead of earning their place; counts from the next round on. */
+  get seeding(): boolean {
+    return this.#seeding
+  }
+
+  set seeding(seeding: boolean) {
+    this.#seeding = seeding
+  }
+
+  /** The upload limit in bytes per second; counts from the next round on. */
+  get uploadLimit(): number {
+    return this.#limit
+  }
+
+  set uploadLimit(bytesPerSecond: number) {
+    this.#limit = bytesPerSecond
+  }
+
+  /** Whether the peer is served now. */
+  isUnchoked(id: number): boolean {
+    return (this.#peers.get(id)?.standing ?? 'choked') !== 'choked'
+  }
+
+  /** A peer connected; it is choked and not interested, as every connection begins. */
+  addPeer(id: number, now: number): void {
+    if (this.#peers.has(id)) return
+    if (this.#peers.size === 0) this.#wakeAt = now + roundMs
+    this.#peers.set(id, {
+      id,
+      connectedAt: now,
+      standing: 'choked',
+      interested: false,
+      snubbed: false,
+      changedAt: now,
+      sent: 0,
+      download: 0,
+      upload: 0,
+      tie: 0
+    })
+  }
+
+  /** A peer is gone; its place is given away at once, and the sink hears nothing more of it. */
+  removePeer(id: number, now: number): void {
+    if (!this.#peers.delete(id)) return
+    if (this.#peers.size === 0) this.#wakeAt = Number.POSITIVE_INFINITY
+    this.#fill(now)
+  }
+
+  /** A peer said that it is interested, or no longer. */
+  interested(id: number, interested: boolean, now: number): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined || peer.interested === interested) return
+    peer.interested = interested
+    if (!interested) {
+      if (peer.standing !== 'choked') peer.standing = 'idle'
+      this.#fill(now)
+      return
+    }
+    const free = this.#freeStanding(peer)
+    if (free !== undefined) this.#set(peer, free, now)
+    else if (peer.standing === 'extra') this.#displace(peer, now)
+    // Who leaves its place and comes back would else be served beside the one that took it.
+    else if (peer.standing === 'idle') this.#set(peer, 'choked', now)
+  }
+
+  /** A peer keeps us waiting for blocks, or no longer; counts from the next round on. */
+  snubbed(id: number, snubbed: boolean): void {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined) peer.snubbed = snubbed
+  }
+
+  /** Payload was sent to a peer. */
+  sent(id: number, bytes: number): void {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined) peer.sent += bytes
+  }
+
+  /** Ranks all peers and gives the places anew. */
+  round(now: number): void {
+    if (this.#peers.size === 0) return
+    this.#wakeAt = now + roundMs
+    const peers = [...this.#peers.values()]
+    let upload = 0
+    for (const peer of peers) {
+      this.#measure(peer)
+      upload += peer.upload
+    }
+    this.#slots = this.#fixedSlots ?? uploadSlots(this.#limit, upload)
+    const regular = new Set(this.#rank(peers, now).slice(0, this.#regularSlots()))
+    const optimistic = this.#drawOptimistic(peers, regular, now)
+    const spare = this.#unpaid(peers, regular, optimistic)
+    const changes: [Peer, Standing][] = peers.map((peer) => [
+      peer,
+      regular.has(peer) ? 'regular' : peer === optimistic ? 'optimistic' : (spare.get(peer) ?? 'choked')
+    ])
+    // Chokes first, so that never more than the places are taken.
+    for (const [peer, standing] of changes) if (standing === 'choked') this.#set(peer, standing, now)
+    for (const [peer, standing] of changes) if (standing !== 'choked') this.#set(peer, standing, now)
+  }
+
+  /** One place is for chance when there are two or more. */
+  #regularSlots(): number {
+    return this.#slots > 1 ? this.#slots - 1 : this.#slots
+  }
+
+  #measure(peer: Peer): void {
+    const rates = this.#rates(peer.id)
+    peer.download = rates.downloadBytesPerSecond
+    peer.upload = rates.uploadBytesPerSecond
+    peer.tie = this.#random()
+  }
+
+  /** Who may have a regular place, best first. */
+  #rank(peers: readonly Peer[], now: number): Peer[] {
+    const seeding = this.#seeding
+    const ranked = peers.filter((peer) => peer.interested && (seeding || !peer.snubbed))
+    if (!seeding) return ranked.sort((a, b) => b.download - a.download || byStability(a, b))
+    const turn = new Map(ranked.map((peer) => [peer, this.#turn(peer, now)]))
+    return ranked.sort((a, b) => {
+      const first = turn.get(a) ?? 0
+      const difference = first - (turn.get(b) ?? 0)
+      if (difference !== 0) return difference
+      // Those who wait in the order of their waiting, the others by what they can take; chance yields to a turn.
+      if (first === 1) return a.changedAt - b.changedAt || a.tie - b.tie
+      const chance = Number(a.standing === 'optimistic') - Number(b.standing === 'optimistic')
+      return chance || b.upload - a.upload || byStability(a, b)
+    })
+  }
+
+  /** While we seed: 0 in the middle of its turn, 1 waiting for one, 2 at the end of it. */
+  #turn(peer: Peer, now: number): 0 | 1 | 2 {
+    if (peer.standing === 'choked') return 1
+    const heldMs = now - peer.changedAt
+    if (heldMs >= idleTurnMs && peer.sent === 0) return 2
+    return heldMs >= longestTurnMs || (heldMs >= shortestTurnMs && peer.sent >= this.#quotaBytes) ? 2 : 0
+  }
+
+  /** The optimistic peer of this round: the one there is for 30 s, then one drawn from those without a place. */
+  #drawOptimistic(peers: readonly Peer[], regular: ReadonlySet<Peer>, now: number): Peer | undefined {
+    if (this.#slots < 2) return undefined
+    const waiting = peers.filter((peer) => peer.interested && !regular.has(peer))
+    const current = waiting.find((peer) => peer.standing === 'optimistic')
+    if (current !== undefined && now - this.#optimisticAt < optimisticMs) return current
+    // Who had a place until now comes last, or a turn that ended would go on here.
+    const others = waiting.filter((peer) => peer.standing === 'choked')
+    if (others.length === 0) return current ?? waiting[0]
+    this.#optimisticAt = now
+    const weight = (peer: Peer): number => (now - peer.connectedAt < newcomerMs ? 3 : 1)
+    let left = this.#random() * others.reduce((sum, peer) => sum + weight(peer), 0)
+    return others.find((peer) => (left -= weight(peer)) < 0) ?? others.at(-1)
+  }
+
+  /** Peers without interest that stay or become unchoked: the fast ones, and the idle ones while places are free. */
+  #unpaid(
+    peers: readonly Peer[],
+    regular: ReadonlySet<Peer>,
+    optimistic: Peer | undefined
+  ): Map<Peer, Standing> {
+    const unpaid = new Map<Peer, Standing>()
+    const bored = peers.filter((peer) => !peer.interested)
+    if (!this.#seeding && this.#slots > 0) {
+      let slowest = regular.size < this.#regularSlots() ? 0 : Number.POSITIVE_INFINITY
+      for (const peer of regular) slowest = Math.min(slowest, peer.download)
+      const fast = bored.filter((peer) => !peer.snubbed && peer.download > slowest)
+      fast.sort((a, b) => b.download - a.download || byStability(a, b))
+      for (const peer of fast.slice(0, this.#slots)) unpaid.set(peer, 'extra')
+    }
+    let free = this.#slots - regular.size - (optimistic === undefined ? 0 : 1)
+    for (const peer of bored) {
+      if (free <= 0) break
+      if (peer.standing === 'choked' || unpaid.has(peer)) continue
+      unpaid.set(peer, 'idle')
+      free--
+    }
+    return unpaid
+  }
+
+  /** Gives free places to interested peers between two rounds. */
+  #fill(now: number): void {
+    let regular = 0
+    let optimistic = 0
+    const waiting: Peer[] = []
+    for (const peer of this.#peers.values()) {
+      if (peer.standing === 'regular') regular++
+      else if (peer.standing === 'optimistic') optimistic++
+      else if (peer.interested) waiting.push(peer)
+    }
+    if (waiting.length === 0 || regular + optimistic >= this.#slots) return
+    for (const peer of waiting) this.#measure(peer)
+    for (const peer of this.#rank(waiting, now)) {
+      const standing = this.#freeStanding(peer)
+      if (standing === undefined) return
+      this.#set(peer, standing, now)
+    }
+  }
+
+  /** The kind of place that is free for the peer, if any. */
+  #freeStanding(peer: Peer): Standing | undefined {
+    let regular = 0
+    let optimistic = 0
+    for (const { standing } of this.#peers.values()) {
+      if (standing === 'regular') regular++
+      else if (standing === 'optimistic') optimistic++
+    }
+    if (regular < this.#regularSlots() && (this.#seeding || !peer.snubbed)) return 'regular'
+    return optimistic === 0 && regular < this.#slots && this.#slots > 1 ? 'optimistic' : undefined
+  }
+
+  /** A fast peer that became interested takes the place of the slowest regular one (BEP 3). */
+  #displace(peer: Peer, now: number): void {
+    let slowest: Peer | undefined
+    for (const other of this.#peers.values()) {
+      if (other.standing === 'regular' && (slowest === undefined || other.download < slowest.download))
+        slowest = other
+    }
+    if (slowest === undefined) this.#set(peer, 'choked', now)
+    else {
+      this.#set(slowest, 'choked', now)
+      this.#set(peer, 'regular', now)
+    }
+  }
+
+  #set(peer: Peer, standing: Standing, now: number): void {
+    // What the sink does may have removed the peer.
+    if (this.#peers.get(peer.id) !== peer) return
+    const before = peer.standing
+    if (before === standing) return
+    peer.standing = standing
+    if (standing === 'optimistic') this.#optimisticAt = now
+    if (standing === 'choked') {
+      peer.changedAt = now
+      this.#sink.choke(peer.id)
+    } else if (before === 'choked') {
+      peer.changedAt = now
+      peer.sent = 0
+      this.#sink.unchoke(peer.id)
+    }
+  }
+}
+
+/** Who is served stays served; chance decides between the others. */
+function byStability(a: Peer, b: Peer): number {
+  return Number(a.standing === 'choked') - Number(b.standing === 'choked') || a.tie - b.tie
+}

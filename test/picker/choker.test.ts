@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { Choker, type ChokerOptions, optimisticMs, roundMs, uploadSlots } from '../../lib/picker/choker.ts'
+
+interface Swarm {
+  readonly choker: Choker
+  readonly down: Map<number, number>
+  readonly up: Map<number, number>
+  readonly log: string[]
+  unchoked(): number[]
+}
+
+function swarm(options: Partial<ChokerOptions> = {}): Swarm {
+  const down = new Map<number, number>()
+  const up = new Map<number, number>()
+  const log: string[] = []
+  const served = new Set<number>()
+  const choker = new Choker({
+    sink: {
+      choke(id) {
+        assert.ok(served.delete(id), 'choked twice')
+        log.push(`choke ${id}`)
+      },
+      unchoke(id) {
+        assert.ok(!served.has(id), 'unchoked twice')
+        served.add(id)
+        log.push(`unchoke ${id}`)
+      }
+    },
+    rates: (id) => ({ downloadBytesPerSecond: down.get(id) ?? 0, uploadBytesPerSecond: up.get(id) ?? 0 }),
+    random: () => 0.5,
+    ...options
+  })
+  return { choker, down, up, log, unchoked: () => [...served].sort((a, b) => a - b) }
+}
+
+/** Adds interested peers 1 to `count`. */
+function join({ choker }: Swarm, count: number, now = 0): void {
+  for (let id = 1; id <= count; id++) {
+    choker.addPeer(id, now)
+    choker.interested(id, true, now)
+  }
+}
+
+test('an interested newcomer is served at once while places are free', () => {
+  const it = swarm({ slots: 3 })
+  assert.equal(it.choker.wakeAt, Number.POSITIVE_INFINITY)
+  join(it, 5, 1000)
+  assert.deepEqual(it.unchoked(), [1, 2, 3])
+  assert.equal(it.choker.wakeAt, 1000 + roundMs)
+  assert.ok(it.choker.isUnchoked(1))
+  it.choker.removePeer(2, 2000)
+  assert.equal(it.log.at(-1), 'unchoke 4', 'the place of a lost peer is given away at once')
+  for (let id = 1; id <= 5; id++) it.choker.removePeer(id, 3000)
+  assert.equal(it.choker.wakeAt, Number.POSITIVE_INFINITY)
+})
+
+test('those who give most are served, and one more by chance', () => {
+  const it = swarm({ slots: 3 })
+  join(it, 6)
+  for (let id = 1; id <= 6; id++) it.down.set(id, id * 1000)
+  it.choker.round(roundMs)
+  const served = it.unchoked()
+  assert.ok(served.includes(5) && served.includes(6))
+  assert.equal(served.length, 3)
+})
+
+test('the optimistic place changes its holder every 30 s and prefers newcomers three to one', () => {
+  let draw = 0
+  const it = swarm({ slots: 2, random: () => draw })
+  join(it, 4)
+  it.down.set(1, 1000)
+  it.choker.round(10_000)
+  const first = it.unchoked().find((id) => id !== 1)
+  it.choker.round(20_000)
+  assert.deepEqual(it.unchoked(), [1, first].sort())
+  it.choker.addPeer(5, 60_000)
+  it.choker.interested(5, true, 60_000)
+  // Old peers weigh 1, the newcomer 3: of [2, 3, 4 without the holder, 5] it owns the last three fifths.
+  draw = 0.41
+  it.choker.round(70_000)
+  assert.deepEqual(it.unchoked(), [1, 5])
+  it.choker.round(70_000 + optimisticMs - 1)
+  assert.deepEqual(it.unchoked(), [1, 5])
+  draw = 0
+  it.choker.round(70_000 + optimisticMs)
+  assert.equal(it.unchoked().includes(5), false)
+})
+
+test('a peer that snubs us keeps no place but the optimistic one', () => {
+  const it = swarm({ slots: 3 })
+  join(it, 3)
+  for (let id = 1; id <= 3; id++) it.down.set(id, id)
+  for (let id = 1; id <= 3; id++) it.choker.snubbed(id, true)
+  it.choker.round(10_000)
+  assert.equal(it.unchoked().length, 1)
+  it.choker.snubbed(3, false)
+  it.choker.snubbed(2, false)
+  it.choker.round(20_000)
+  assert.deepEqual(it.unchoked(), [1, 2, 3])
+})
+
+test('a fast peer without interest is served without a place, and takes the slowest place when it wants one', () => {
+  const it = swarm({ slots: 3 })
+  join(it, 3)
+  it.choker.addPeer(9, 0)
+  it.down.set(1, 100).set(2, 200).set(3, 5).set(9, 1000)
+  it.choker.round(10_000)
+  assert.deepEqual(it.unchoked(), [1, 2, 3, 9])
+  it.choker.interested(9, true, 11_000)
+  assert.deepEqual(it.unchoked(), [2, 3, 9])
+})
+
+test('who lost interest gives its place up, and gets none back while it is taken', () => {
+  const it = swarm({ slots: 2 })
+  join(it, 3)
+  it.choker.interested(1, false, 1000)
+  assert.equal(it.log.at(-1), 'unchoke 3')
+  it.choker.interested(1, true, 2000)
+  assert.deepEqual(it.unchoked(), [2, 3])
+  it.choker.interested(3, false, 3000)
+  it.choker.interested(1, false, 3000)
+  it.choker.interested(3, true, 4000)
+  assert.deepEqual(
+    it.unchoked(),
+    [1, 2, 3].filter((id) => it.choker.isUnchoked(id))
+  )
+  assert.ok(it.choker.isUnchoked(3), 'its place is still free')
+})
+
+test('while seeding each peer has its turn', () => {
+  const it = swarm({ slots: 3, quotaBytes: 1000 })
+  it.choker.seeding = true
+  join(it, 9)
+  const served = new Set<number>()
+  for (let now = roundMs; now <= 600_000; now += roundMs) {
+    for (const id of it.unchoked()) {
+      served.add(id)
+      it.choker.sent(id, 500)
+    }
+    it.choker.round(now)
+    assert.equal(it.unchoked().length, 3)
+  }
+  assert.equal(served.size, 9)
+  assert.equal(it.choker.seeding, true)
+})
+
+test('while seeding a turn is not cut short, and a peer that takes nothing loses it', () => {
+  const it = swarm({ slots: 2, quotaBytes: 1000, random: () => 0 })
+  it.choker.seeding = true
+  join(it, 4)
+  for (let now = roundMs; now < 60_000; now += roundMs) {
+    it.choker.sent(1, 900)
+    it.choker.round(now)
+    assert.ok(it.choker.isUnchoked(1), `at ${now}`)
+  }
+  it.choker.round(60_000)
+  assert.equal(it.choker.isUnchoked(1), false)
+  const next = it.unchoked()
+  it.choker.round(100_000)
+  it.choker.round(130_000)
+  assert.notDeepEqual(it.unchoked(), next)
+})
+
+test('the number of places follows the upload limit', () => {
+  const none = Number.POSITIVE_INFINITY
+  const cases: [limit: number, sentPerSecond: number, slots: number][] = [
+    [0, 0, 0],
+    [1024, 0, 2],
+    [100 * 1024, 0, 8],
+    [1e9, 0, 50],
+    [none, 0, 8],
+    [none, 1024 * 1024, 25],
+    [none, 1e9, 50]
+  ]
+  for (const [limit, sent, slots] of cases) assert.equal(uploadSlots(limit, sent), slots, `${limit} ${sent}`)
+  const it = swarm()
+  join(it, 20)
+  assert.equal(it.unchoked().length, 8)
+  it.choker.uploadLimit = 20 * 1024
+  it.choker.round(10_000)
+  assert.equal(it.choker.slots, 3)
+  assert.equal(it.unchoked().length, 3)
+  it.choker.uploadLimit = 0
+  it.choker.round(20_000)
+  assert.deepEqual(it.unchoked(), [])
+  assert.equal(it.choker.uploadLimit, 0)
+})
+
+test('a peer removed from inside the sink is heard of no more', () => {
+  const log: string[] = []
+  const choker: Choker = new Choker({
+    sink: {
+      choke(id) {
+        log.push(`choke ${id}`)
+      },
+      unchoke(id) {
+        log.push(`unchoke ${id}`)
+        if (id < 3) choker.removePeer(id, 0)
+      }
+    },
+    rates: () => ({ downloadBytesPerSecond: 0, uploadBytesPerSecond: 0 }),
+    random: () => 0,
+    slots: 1
+  })
+  for (let id = 1; id <= 3; id++) choker.addPeer(id, 0)
+  for (let id = 1; id <= 3; id++) choker.interested(id, true, 0)
+  choker.round(10_000)
+  assert.deepEqual(log, ['unchoke 1', 'unchoke 2', 'unchoke 3'])
+})
+
+test('never more interested peers are served than there are places', () => {
+  const id = fc.integer({ min: 1, max: 12 })
+  const event = fc.oneof(
+    fc.record({ kind: fc.constant('join' as const), id }),
+    fc.record({ kind: fc.constant('leave' as const), id }),
+    fc.record({ kind: fc.constant('interest' as const), id, yes: fc.boolean() }),
+    fc.record({ kind: fc.constant('snub' as const), id, yes: fc.boolean() }),
+    fc.record({ kind: fc.constant('rate' as const), id, rate: fc.nat(5) }),
+    fc.record({ kind: fc.constant('seed' as const), yes: fc.boolean() }),
+    fc.record({ kind: fc.constant('round' as const) })
+  )
+  fc.assert(
+    fc.property(
+      fc.array(event, { maxLength: 120, size: 'max' }),
+      fc.nat(5),
+      fc.func(fc.nat(999)),
+      (events, slots, chance) => {
+        let calls = 0
+        const it = swarm({ slots, random: () => chance(calls++) / 1000 })
+        const wanting = new Set<number>()
+        const present = new Set<number>()
+        const gone = new Set<string>()
+        let now = 0
+        for (const event of events) {
+          now += 1500
+          if (event.kind === 'join' && !present.has(event.id) && !gone.has(`${event.id}`)) {
+            present.add(event.id)
+            it.choker.addPeer(event.id, now)
+          } else if (event.kind === 'leave' && present.delete(event.id)) {
+            gone.add(`${event.id}`)
+            wanting.delete(event.id)
+            it.choker.removePeer(event.id, now)
+          } else if (event.kind === 'interest' && present.has(event.id)) {
+            if (event.yes) wanting.add(event.id)
+            else wanting.delete(event.id)
+            it.choker.interested(event.id, event.yes, now)
+          } else if (event.kind === 'snub') it.choker.snubbed(event.id, event.yes)
+          else if (event.kind === 'rate') it.down.set(event.id, event.rate)
+          else if (event.kind === 'seed') it.choker.seeding = event.yes
+          else if (event.kind === 'round') it.choker.round(now)
+          const served = [...wanting].filter((peer) => it.choker.isUnchoked(peer))
+          assert.ok(served.length <= slots, `${served.length} of ${slots}`)
+          for (const peer of it.unchoked()) assert.equal(it.choker.isUnchoked(peer), !gone.has(`${peer}`))
+        }
+      }
+    ),
+    { numRuns: 200 }
+  )
+})
