@@ -1,4 +1,4 @@
-import type { FileEntry } from './metainfo.ts'
+import type { FileEntry, Metainfo } from './metainfo.ts'
 
 /** Bytes of a block: what one request asks for (BEP 3). */
 export const blockLength: number = 16384
@@ -104,4 +104,9 @@ export class Layout {
     // Empty files share their offset with the file that follows, so the last one found holds the byte.
     return Math.max(0, low - 1)
   }
+}
+
+/** The layout of a torrent's files. */
+export function layoutOf({ pieceLength, files }: Metainfo): Layout {
+  return new Layout(pieceLength, files)
 }

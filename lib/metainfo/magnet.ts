@@ -1,0 +1,174 @@
+import { formatAddress, type PeerAddress, parseAddress } from '../util/address.ts'
+import { equalBytes, fromBase32, fromHex, toHex } from '../util/bytes.ts'
+import { TorrentError } from '../util/errors.ts'
+import type { Range } from './layout.ts'
+import type { InfoHashes } from './metainfo.ts'
+import { maxPieceCount } from './parse-info.ts'
+
+/** What a magnet link says (BEP 9, BEP 53). */
+export interface Magnet {
+  /** At least one of the two is there. */
+  readonly infoHashes: InfoHashes
+  /** `dn`: a name to show until the metadata is there; not safe as a path. */
+  readonly name?: string
+  /** `tr`, in order and each once. */
+  readonly trackers: readonly string[]
+  /** `x.pe`: peers to ask at once. */
+  readonly peers: readonly PeerAddress[]
+  /** `ws`: web seed URLs (BEP 19). */
+  readonly webSeeds: readonly string[]
+  /** `so`: half-open ranges of file indices to select, in ascending order (BEP 53); undefined selects all. */
+  readonly selectOnly?: readonly Range[]
+  /** `xl`: bytes of all files. */
+  readonly length?: number
+}
+
+const maxUriLength = 2 ** 20
+const maxListed = 1000
+/** No torrent has more files than this, so no greater index means anything. */
+const maxFileIndex = maxPieceCount
+
+/**
+ * Reads a magnet URI. Unknown parameters and values that make no sense are passed over, for links are passed on by hand and
+ * through many programs; only the info hash must be sound.
+ * @throws TorrentError ERR_METAINFO_MAGNET when it is no magnet URI or names no info hash of version 1 or 2.
+ */
+export function parseMagnet(uri: string): Magnet {
+  if (!/^magnet:\?/i.test(uri)) throw refusal("it does not begin with 'magnet:?'", uri)
+  if (uri.length > maxUriLength)
+    throw refusal(`it has ${uri.length} characters, more than ${maxUriLength}`, uri)
+  const parameters = new URLSearchParams(uri.slice(uri.indexOf('?') + 1).replace(/&amp;/gi, '&'))
+  const trackers = new Set<string>()
+  const webSeeds = new Set<string>()
+  const peers = new Map<string, PeerAddress>()
+  let infoHashes: InfoHashes = {}
+  let name: string | undefined
+  let length: number | undefined
+  let selectOnly: Range[] | undefined
+  for (const [parameter, value] of parameters) {
+    const key = parameter.toLowerCase().replace(/\.\d+$/, '')
+    if (value === '') continue
+    if (key === 'xt') infoHashes = withTopic(infoHashes, value, uri)
+    else if (key === 'dn') name ??= value
+    else if (key === 'tr' && trackers.size < maxListed) trackers.add(value.trim())
+    else if (key === 'ws' && webSeeds.size < maxListed) webSeeds.add(value.trim())
+    else if (key === 'x.pe' && peers.size < maxListed) {
+      const peer = peerOf(value)
+      if (peer !== undefined) peers.set(formatAddress(peer), peer)
+    } else if (key === 'so') selectOnly ??= rangesOf(value)
+    else if (key === 'xl' && /^\d{1,15}$/.test(value)) length ??= Number(value)
+  }
+  if (infoHashes.v1 === undefined && infoHashes.v2 === undefined) {
+    throw refusal(
+      "it names no info hash: 'xt=urn:btih:' with 40 hex or 32 base32 digits, or 'xt=urn:btmh:'",
+      uri
+    )
+  }
+  return {
+    infoHashes,
+    ...(name !== undefined && { name }),
+    trackers: [...trackers],
+    peers: [...peers.values()],
+    webSeeds: [...webSeeds],
+    ...(selectOnly !== undefined && { selectOnly }),
+    ...(length !== undefined && { length })
+  }
+}
+
+/** A magnet and what of it may be left out. */
+export type MagnetInput = Pick<Magnet, 'infoHashes'> & Partial<Magnet>
+
+/**
+ * The magnet URI of these facts; {@link parseMagnet} reads the same back.
+ * @throws TorrentError ERR_METAINFO_MAGNET when there is no info hash, or one of a wrong length.
+ */
+export function formatMagnet(magnet: MagnetInput): string {
+  const { infoHashes, name, trackers = [], peers = [], webSeeds = [], selectOnly, length } = magnet
+  const { v1, v2 } = infoHashes
+  const parts: string[] = []
+  if (v1 !== undefined) parts.push(`xt=urn:btih:${hexOf(v1, 20)}`)
+  if (v2 !== undefined) parts.push(`xt=urn:btmh:1220${hexOf(v2, 32)}`)
+  if (parts.length === 0) throw new TorrentError('ERR_METAINFO_MAGNET', 'A magnet link needs an info hash')
+  const add = (key: string, value: string): number =>
+    parts.push(`${key}=${encodeURIComponent(wellFormed(value))}`)
+  if (name !== undefined) add('dn', name)
+  if (length !== undefined) parts.push(`xl=${length}`)
+  for (const url of trackers) add('tr', url)
+  for (const url of webSeeds) add('ws', url)
+  for (const peer of peers) parts.push(`x.pe=${formatAddress(peer)}`)
+  if (selectOnly !== undefined && selectOnly.length > 0) {
+    const ranges = selectOnly.map(({ start, end }) =>
+      end - start === 1 ? `${start}` : `${start}-${end - 1}`
+    )
+    parts.push(`so=${ranges.join(',')}`)
+  }
+  return `magnet:?${parts.join('&')}`
+}
+
+/** The text with U+FFFD for surrogates that stand alone, which encodeURIComponent refuses. */
+function wellFormed(text: string): string {
+  return Buffer.from(text).toString()
+}
+
+function refusal(reason: string, uri: string): TorrentError {
+  const short = uri.length > 100 ? `${uri.slice(0, 100)}…` : uri
+  return new TorrentError('ERR_METAINFO_MAGNET', `'${short}' is no magnet link to use: ${reason}`, {
+    details: { uri: short }
+  })
+}
+
+function withTopic(known: InfoHashes, topic: string, uri: string): InfoHashes {
+  const [, kind, text = ''] = /^urn:(bt[im]h):(.*)$/is.exec(topic) ?? []
+  if (kind === undefined) return known
+  const version = kind.toLowerCase() === 'btih' ? 'v1' : 'v2'
+  const hash = version === 'v1' ? hashV1(text) : hashV2(text)
+  if (hash === undefined) throw refusal(`'${topic.slice(0, 100)}' is no info hash`, uri)
+  const before = known[version]
+  if (before !== undefined && !equalBytes(before, hash))
+    throw refusal('it names two different info hashes', uri)
+  return { ...known, [version]: hash }
+}
+
+function hashV1(text: string): Uint8Array | undefined {
+  if (text.length === 40) return fromHex(text)
+  return text.length === 32 ? fromBase32(text) : undefined
+}
+
+/** A multihash: SHA2-256 is function 0x12 with 0x20 bytes. */
+function hashV2(text: string): Uint8Array | undefined {
+  return text.length === 68 && text.startsWith('1220') ? fromHex(text.slice(4)) : undefined
+}
+
+function hexOf(hash: Uint8Array, length: number): string {
+  if (hash.length === length) return toHex(hash)
+  throw new TorrentError(
+    'ERR_METAINFO_MAGNET',
+    `An info hash of ${hash.length} bytes where ${length} are needed`
+  )
+}
+
+function peerOf(text: string): PeerAddress | undefined {
+  try {
+    return parseAddress(text.trim())
+  } catch {
+    return undefined
+  }
+}
+
+/** `0,2,4-6` as sorted ranges that neither touch nor overlap; undefined when nothing of it makes sense. */
+function rangesOf(text: string): Range[] | undefined {
+  const found: Range[] = []
+  for (const part of text.split(',', maxListed)) {
+    const [, first, last = first] = /^(\d{1,10})(?:-(\d{1,10}))?$/.exec(part.trim()) ?? []
+    if (first === undefined || Number(last) < Number(first) || Number(first) >= maxFileIndex) continue
+    found.push({ start: Number(first), end: Math.min(Number(last) + 1, maxFileIndex) })
+  }
+  found.sort((a, b) => a.start - b.start)
+  const joined: Range[] = []
+  for (const range of found) {
+    const before = joined.at(-1)
+    if (before === undefined || range.start > before.end) joined.push(range)
+    else joined[joined.length - 1] = { start: before.start, end: Math.max(before.end, range.end) }
+  }
+  return joined.length > 0 ? joined : undefined
+}

@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto'
+import { BencodeDict, type BencodeValue } from '../bencode/bencode-dict.ts'
+import { decode } from '../bencode/decode.ts'
+import { toHex, toLatin1 } from '../util/bytes.ts'
+import { TorrentError } from '../util/errors.ts'
+import { Layout } from './layout.ts'
+import type { FileEntry, InfoHashes, Metainfo } from './metainfo.ts'
+import { safeElement, uniquePaths } from './safe-path.ts'
+
+/** Most pieces of a torrent: bounds what a have message may name and what a bitfield may cost. */
+export const maxPieceCount: number = 2 ** 21
+/** Most bytes of a piece, for a piece is held in memory until it is verified. */
+export const maxPieceLength: number = 2 ** 29
+/** Most bytes of a .torrent or an info dictionary. */
+export const maxTorrentBytes: number = 64 * 2 ** 20
+/** Most elements of a file's path. */
+const maxPathDepth = 100
+
+/**
+ * Checks and decodes an `info` dictionary as it comes from peers (BEP 9); there are no trackers and the like in it. The
+ * result holds a copy of the bytes.
+ * @throws TorrentError as {@link parseTorrent} does.
+ */
+export function parseInfo(infoBytes: Uint8Array): Metainfo {
+  const value = decodeTorrent(infoBytes)
+  if (!(value instanceof BencodeDict)) throw invalid('the info is no dictionary')
+  return { ...readInfo(value, infoBytes), announce: [], webSeeds: [], httpSeeds: [], nodes: [] }
+}
+
+/** What the `info` dictionary says. */
+export type InfoFields = Omit<Metainfo, 'announce' | 'webSeeds' | 'httpSeeds' | 'nodes'>
+
+/** Decodes within the size that torrents may have. */
+export function decodeTorrent(bytes: Uint8Array): BencodeValue {
+  if (bytes.length > maxTorrentBytes) {
+    throw invalid(`it has ${bytes.length} bytes, more than ${maxTorrentBytes}`, { length: bytes.length })
+  }
+  return decode(bytes)
+}
+
+/** Reads a decoded `info` dictionary; `raw` are its bytes, which are copied. */
+export function readInfo(dict: BencodeDict, raw: Uint8Array): InfoFields {
+  const version = dict.get('meta version') ?? 1
+  const hybrid = version === 2
+  if (version !== 1 && !hybrid) {
+    throw new TorrentError(
+      'ERR_METAINFO_UNSUPPORTED',
+      `Torrents of meta version ${String(version)} are not supported`
+    )
+  }
+  if (hybrid && !dict.has('pieces')) {
+    throw new TorrentError(
+      'ERR_METAINFO_UNSUPPORTED',
+      'Torrents of version 2 alone (BEP 52) are not supported, hybrids are'
+    )
+  }
+  const pieceLength = dict.integer('piece length')
+  if (pieceLength === undefined || pieceLength <= 0 || pieceLength > maxPieceLength) {
+    throw invalid(
+      `'piece length' must be an integer from 1 to ${maxPieceLength}, not ${shown(dict.get('piece length'))}`
+    )
+  }
+  const hashed = dict.bytes('pieces')
+  if (hashed === undefined) throw invalid("'pieces' must be a byte string")
+  const info = raw.slice()
+  const infoHashes: InfoHashes = {
+    v1: digest('sha1', info),
+    ...(hybrid && { v2: digest('sha256', info) })
+  }
+  const name = readName(dict, infoHashes)
+  const listed = dict.get('files')
+  if (listed !== undefined && !Array.isArray(listed)) throw invalid("'files' must be a list")
+  const files = listed === undefined ? singleFile(dict, name) : fileList(listed, name)
+  const { length, pieceCount } = new Layout(pieceLength, files)
+  if (length === 0) throw invalid('its files hold no byte')
+  if (pieceCount > maxPieceCount) throw invalid(`it has ${pieceCount} pieces, more than ${maxPieceCount}`)
+  if (hashed.length !== pieceCount * 20) {
+    throw invalid(
+      `'pieces' has ${hashed.length} bytes where ${length} bytes in pieces of ${pieceLength} need ${pieceCount * 20}`
+    )
+  }
+  const at = hashed.byteOffset - raw.byteOffset
+  return {
+    infoHashes,
+    info,
+    name,
+    length,
+    pieceLength,
+    pieces: info.subarray(at, at + hashed.length),
+    files,
+    singleFile: listed === undefined,
+    private: dict.integer('private') === 1
+  }
+}
+
+function digest(algorithm: string, bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash(algorithm).update(bytes).digest())
+}
+
+/** An ERR_METAINFO_INVALID that says why. */
+export function invalid(reason: string, details: Record<string, unknown> = {}): TorrentError {
+  return new TorrentError('ERR_METAINFO_INVALID', `Not a valid torrent: ${reason}`, { details })
+}
+
+function shown(value: BencodeValue | undefined): string {
+  if (typeof value === 'number' || typeof value === 'bigint') return `${value}`
+  return value === undefined ? 'missing' : 'another type'
+}
+
+function readName(dict: BencodeDict, { v1 }: InfoHashes): string {
+  const raw = dict.bytes('name.utf-8') ?? dict.bytes('name')
+  if (raw === undefined) throw invalid("'name' must be a byte string")
+  if (raw.length === 0 && v1 !== undefined) return toHex(v1)
+  return safeElement(raw) ?? '_'
+}
+
+function singleFile(dict: BencodeDict, name: string): FileEntry[] {
+  const length = readLength(dict, 'the file')
+  const attributes = readAttributes(dict)
+  return [{ path: name, name, length, offset: 0, pad: false, ...flags(attributes) }]
+}
+
+function fileList(list: readonly BencodeValue[], folder: string): FileEntry[] {
+  if (list.length === 0) throw invalid("'files' is empty")
+  const found: { elements: string[]; yields: boolean; length: number; attributes: string }[] = []
+  for (const [n, item] of list.entries()) {
+    const what = `file ${n}`
+    if (!(item instanceof BencodeDict)) throw invalid(`${what} is no dictionary`)
+    const attributes = readAttributes(item)
+    // A symbolic link has no bytes of its own; it is left out, for what it points to is the torrent's word only.
+    if (attributes.includes('l')) continue
+    const elements = readPath(item, what)
+    const pad = attributes.includes('p') || elements.at(-1)?.startsWith('_____padding_file_') === true
+    found.push({ elements: [folder, ...elements], yields: pad, length: readLength(item, what), attributes })
+  }
+  const paths = uniquePaths(found)
+  let offset = 0
+  return found.map(({ length, attributes, yields: pad }, n) => {
+    const path = paths[n] ?? ''
+    const name = path.slice(path.lastIndexOf('/') + 1)
+    const entry = { path, name, length, offset, pad, ...flags(attributes) }
+    offset += length
+    if (offset > Number.MAX_SAFE_INTEGER) throw invalid('its files together pass 2^53 bytes')
+    return entry
+  })
+}
+
+function readLength(dict: BencodeDict, what: string): number {
+  const length = dict.integer('length')
+  if (length === undefined || length < 0) {
+    throw invalid(`the length of ${what} must be an integer from 0 on, not ${shown(dict.get('length'))}`)
+  }
+  return length
+}
+
+function readAttributes(dict: BencodeDict): string {
+  const raw = dict.bytes('attr')
+  return raw === undefined ? '' : toLatin1(raw)
+}
+
+function flags(attributes: string): { executable: boolean; hidden: boolean } {
+  return { executable: attributes.includes('x'), hidden: attributes.includes('h') }
+}
+
+function readPath(dict: BencodeDict, what: string): string[] {
+  const raw = dict.list('path.utf-8') ?? dict.list('path')
+  if (raw === undefined || raw.length === 0)
+    throw invalid(`the path of ${what} must be a list of byte strings`)
+  if (raw.length > maxPathDepth) throw invalid(`the path of ${what} has more than ${maxPathDepth} elements`)
+  const elements: string[] = []
+  for (const part of raw) {
+    if (!(part instanceof Uint8Array)) throw invalid(`the path of ${what} must be a list of byte strings`)
+    const element = safeElement(part)
+    if (element !== undefined) elements.push(element)
+  }
+  return elements.length === 0 ? ['_'] : elements
+}
