@@ -1,9 +1,10 @@
+import { isUtf8 } from 'node:buffer'
 import { randomFillSync } from 'node:crypto'
 
 const hexPattern = /^(?:[0-9a-f]{2})*$/i
 const base32Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+const base32Pattern = /^[a-z2-7]*$/i
 const encoder = new TextEncoder()
-const strictDecoder = new TextDecoder('utf-8', { fatal: true })
 
 /** Lower-case hexadecimal. */
 export function toHex(bytes: Uint8Array): string {
@@ -17,14 +18,13 @@ export function fromHex(text: string): Uint8Array | undefined {
 
 /** Bytes of an RFC 4648 base32 string without padding, or undefined when it is none. */
 export function fromBase32(text: string): Uint8Array | undefined {
+  if (!base32Pattern.test(text)) return undefined
   const out = new Uint8Array(Math.floor((text.length * 5) / 8))
   let bits = 0
   let value = 0
   let at = 0
   for (const letter of text.toUpperCase()) {
-    const digit = base32Alphabet.indexOf(letter)
-    if (digit < 0) return undefined
-    value = ((value << 5) | digit) & 0xfff
+    value = ((value << 5) | base32Alphabet.indexOf(letter)) & 0xfff
     bits += 5
     if (bits >= 8) {
       bits -= 8
@@ -39,13 +39,10 @@ export function fromText(text: string): Uint8Array {
   return encoder.encode(text)
 }
 
-/** The string of UTF-8 bytes, or undefined when they are no valid UTF-8. */
+/** The string of UTF-8 bytes, a byte order mark included, or undefined when they are no valid UTF-8. */
 export function toText(bytes: Uint8Array): string | undefined {
-  try {
-    return strictDecoder.decode(bytes)
-  } catch {
-    return undefined
-  }
+  if (!isUtf8(bytes)) return undefined
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
 }
 
 /** The string in which each byte is one character from U+0000 to U+00FF. */
