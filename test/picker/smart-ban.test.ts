@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import test from 'node:test'
+import { type BlockDigest, SmartBan } from '../../lib/picker/smart-ban.ts'
+
+/** Digests of blocks that hold these words. */
+function digests(words: readonly string[]): BlockDigest {
+  return (block) => {
+    const word = words[block]
+    return word === undefined ? undefined : createHash('sha1').update(word).digest()
+  }
+}
+
+function send(ban: SmartBan, piece: number, hosts: readonly string[]): void {
+  hosts.forEach((host, block) => {
+    ban.contributed(piece, block, host)
+  })
+}
+
+test('the single contributor of a failed piece is guilty at once', () => {
+  const ban = new SmartBan()
+  send(ban, 3, ['a', 'a'])
+  assert.deepEqual(ban.contributors(3), ['a'])
+  assert.deepEqual(ban.failed(3, 2, digests(['x', 'y'])), ['a'])
+  assert.equal(ban.isSuspect('a'), false)
+  assert.deepEqual(ban.contributors(3), [])
+})
+
+test('a piece with blocks of unknown origin has no single contributor', () => {
+  const ban = new SmartBan()
+  ban.contributed(3, 2, 'a')
+  assert.deepEqual(ban.failed(3, 4, digests(['w', 'x', 'y', 'z'])), [])
+  assert.equal(ban.isSuspect('a'), true)
+})
+
+test('of several contributors the one whose block differs is guilty when the piece passes', () => {
+  const ban = new SmartBan()
+  send(ban, 0, ['a', 'b', 'c'])
+  assert.deepEqual(ban.failed(0, 3, digests(['1', 'bad', '3'])), [])
+  for (const host of ['a', 'b', 'c']) assert.equal(ban.isSuspect(host), true)
+  send(ban, 0, ['c', 'c', 'c'])
+  assert.deepEqual(ban.passed(0, digests(['1', '2', '3'])), ['b'])
+  for (const host of ['a', 'b', 'c']) assert.equal(ban.isSuspect(host), false)
+  assert.deepEqual(ban.passed(0, digests(['1', '2', '3'])), [], 'a verdict is given once')
+})
+
+test('several liars in several attempts are all found', () => {
+  const ban = new SmartBan()
+  send(ban, 0, ['a', 'b'])
+  ban.failed(0, 2, digests(['bad', '2']))
+  send(ban, 0, ['c', 'b'])
+  ban.failed(0, 2, digests(['worse', '2']))
+  send(ban, 0, ['d', 'b'])
+  assert.deepEqual(ban.passed(0, digests(['1', '2'])).sort(), ['a', 'c'])
+})
+
+test('a host that sends two versions of a block is guilty before the piece passes', () => {
+  const ban = new SmartBan()
+  send(ban, 0, ['a', 'b'])
+  ban.failed(0, 2, digests(['bad', '2']))
+  send(ban, 0, ['a', 'b'])
+  assert.deepEqual(ban.failed(0, 2, digests(['worse', '2'])), ['a'])
+  assert.equal(ban.isSuspect('a'), false)
+  assert.equal(ban.isSuspect('b'), true)
+})
+
+test('a suspect is cleared by a good piece that it sent alone', () => {
+  const ban = new SmartBan()
+  send(ban, 0, ['a', 'b'])
+  ban.failed(0, 2, digests(['1', 'bad']))
+  send(ban, 1, ['a', 'b'])
+  ban.passed(1, digests(['1', '2']))
+  assert.equal(ban.isSuspect('a'), true, 'a shared piece proves nothing')
+  send(ban, 2, ['a', 'a'])
+  ban.passed(2, digests(['1', '2']))
+  assert.equal(ban.isSuspect('a'), false)
+  assert.equal(ban.isSuspect('b'), true)
+})
+
+test('the sender of the bytes that were kept counts, and given up pieces do not', () => {
+  const ban = new SmartBan()
+  send(ban, 0, ['a', 'b'])
+  ban.contributed(0, 0, 'b')
+  assert.deepEqual(ban.failed(0, 2, digests(['x', 'y'])), ['b'])
+  send(ban, 1, ['a', 'a'])
+  ban.forget(1)
+  assert.deepEqual(ban.failed(1, 2, digests(['x', 'y'])), [])
+})
+
+test('what is remembered is bounded, and who is forgotten is no suspect', () => {
+  const ban = new SmartBan()
+  const one = Uint8Array.of(1)
+  const two = Uint8Array.of(2)
+  for (let piece = 0; piece < 200; piece++) {
+    for (let block = 0; block < 256; block++) ban.contributed(piece, block, `${piece}.${block % 2}`)
+    assert.deepEqual(
+      ban.failed(piece, 256, () => one),
+      []
+    )
+  }
+  assert.equal(ban.isSuspect('0.0'), false)
+  assert.equal(ban.isSuspect('199.0'), true)
+  assert.deepEqual(
+    ban.passed(0, () => two),
+    [],
+    'its digests are gone'
+  )
+  assert.deepEqual(ban.passed(199, () => two).sort(), ['199.0', '199.1'])
+  for (let piece = 0; piece < 5000; piece++) ban.contributed(piece, 0, 'x')
+  assert.deepEqual(ban.contributors(0), [])
+  assert.deepEqual(ban.contributors(4999), ['x'])
+})
+
+test('unknown digests lead to no verdict', () => {
+  const ban = new SmartBan()
+  send(ban, 0, ['a', 'b'])
+  ban.failed(0, 2, () => undefined)
+  send(ban, 0, ['a', 'c'])
+  ban.failed(0, 2, digests(['1', 'bad']))
+  assert.deepEqual(
+    ban.passed(0, () => undefined),
+    []
+  )
+})
