@@ -1,0 +1,70 @@
+import { type Running, start, until } from '../support/process.ts'
+import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
+
+function command(
+  { torrentPath, port }: SeedTask | LeechTask,
+  folder: string,
+  more: readonly string[]
+): string[] {
+  return [
+    'aria2c',
+    '--no-conf',
+    `--dir=${folder}`,
+    `--listen-port=${port}`,
+    '--enable-dht=false',
+    '--enable-dht6=false',
+    '--bt-enable-lpd=false',
+    '--enable-peer-exchange=false',
+    '--disable-ipv6=true',
+    '--file-allocation=none',
+    '--bt-tracker-interval=2',
+    '--summary-interval=0',
+    '--show-console-readout=false',
+    '--console-log-level=info',
+    '--enable-color=false',
+    ...more,
+    torrentPath
+  ]
+}
+
+/** The aria2 download utility. */
+export const aria2: RealPeer = {
+  name: 'aria2',
+  needed: ['aria2c'],
+  needsNamespaces: false,
+  // its UDP tracker client exists only while its DHT is on
+  speaksUdp: false,
+
+  async seed(task: SeedTask): Promise<Running> {
+    let seeding = false
+    const more = [
+      '--check-integrity=true',
+      '--bt-hash-check-seed=true',
+      '--seed-ratio=0.0',
+      '--allow-overwrite=true'
+    ]
+    const running = start('aria2 seeder', command(task, task.dataFolder, more), {
+      place: task.place,
+      onLine: (line) => {
+        if (
+          /Seeding is over|seeding begins|Download of .* complete|Verification finished successfully/i.test(
+            line
+          )
+        )
+          seeding = true
+      }
+    })
+    await until('aria2 to seed', () => seeding, { programs: [running] })
+    return running
+  },
+
+  async leech(task: LeechTask): Promise<Leeching> {
+    const running = start('aria2 leecher', command(task, task.outFolder, ['--seed-time=0']), {
+      place: task.place
+    })
+    const done = running.exited.then((code) => {
+      if (code !== 0) throw new Error(`aria2 ended with ${code}\n${running.log().slice(-8000)}`)
+    })
+    return { ...running, done }
+  }
+}

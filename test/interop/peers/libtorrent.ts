@@ -1,0 +1,66 @@
+import { systemPython } from '../support/need.ts'
+import { type Running, start, until } from '../support/process.ts'
+import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
+
+// TCP alone: both ends of libtorrent prefer uTP, which is no help on a cable without loss.
+const script = `
+import json, sys, time, libtorrent as lt
+task = json.loads(sys.argv[1])
+session = lt.session({'listen_interfaces': '%s:%d' % (task['host'], task['port']), 'enable_dht': False, 'enable_lsd': False,
+  'enable_upnp': False, 'enable_natpmp': False, 'enable_outgoing_utp': False, 'enable_incoming_utp': False,
+  'allow_multiple_connections_per_ip': True, 'ssrf_mitigation': False, 'close_redundant_connections': True,
+  'min_reconnect_time': 1, 'alert_mask': lt.alert.category_t.error_notification | lt.alert.category_t.peer_notification | lt.alert.category_t.connect_notification})
+params = lt.add_torrent_params()
+params.ti = lt.torrent_info(task['torrent'])
+params.save_path = task['folder']
+params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+handle = session.add_torrent(params)
+if task['uploadLimit'] > 0: handle.set_upload_limit(task['uploadLimit'])
+seeding = False
+while True:
+  for alert in session.pop_alerts(): print(alert.what(), alert.message(), file=sys.stderr)
+  status = handle.status()
+  if status.is_seeding and not seeding:
+    seeding = True
+    print('seeding', flush=True)
+  time.sleep(0.05)
+`
+
+function launch(
+  name: string,
+  { torrentPath, place, port }: SeedTask | LeechTask,
+  folder: string,
+  uploadLimit: number
+): { running: Running; seeding: () => boolean } {
+  let seeding = false
+  const task = { torrent: torrentPath, folder, host: place.host, port, uploadLimit }
+  const running = start(name, [systemPython, '-u', '-c', script, JSON.stringify(task)], {
+    place,
+    onLine: (line) => {
+      if (line === 'seeding') seeding = true
+    }
+  })
+  return { running, seeding: () => seeding }
+}
+
+/** libtorrent through its Python binding. */
+export const libtorrent: RealPeer = {
+  name: 'libtorrent',
+  needed: ['python3:libtorrent'],
+  needsNamespaces: false,
+  speaksUdp: true,
+
+  async seed(task: SeedTask): Promise<Running> {
+    const { running, seeding } = launch('libtorrent seeder', task, task.dataFolder, task.uploadLimit ?? 0)
+    await until('libtorrent to seed', seeding, { programs: [running] })
+    return running
+  },
+
+  async leech(task: LeechTask): Promise<Leeching> {
+    const { running, seeding } = launch('libtorrent leecher', task, task.outFolder, 0)
+    return {
+      ...running,
+      done: until('libtorrent to finish', seeding, { timeoutMs: 90_000, programs: [running] })
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { request } from '../support/http.ts'
+import { type Place, type Running, start, until } from '../support/process.ts'
+import { freePort } from './real-peer.ts'
+
+/** A tracker under way. */
+export interface Tracker extends Running {
+  readonly httpUrl: string
+  readonly udpUrl: string
+}
+
+/** What the tracker needs installed. */
+export const trackerNeeds: readonly string[] = ['opentracker']
+
+/** Starts opentracker for these info hashes (hex), HTTP and UDP on one port. */
+export async function startTracker(
+  place: Place,
+  workFolder: string,
+  infoHashes: readonly string[]
+): Promise<Tracker> {
+  const port = await freePort()
+  const folder = path.join(workFolder, `tracker-${port}`)
+  mkdirSync(folder)
+  // Debian's build serves only what its list names, and it gives up root before it reads the list
+  const list = path.join(folder, 'whitelist')
+  writeFileSync(list, `${infoHashes.join('\n')}\n`)
+  chmodSync(folder, 0o755)
+  chmodSync(list, 0o644)
+  const command = ['opentracker', '-i', place.host, '-p', `${port}`, '-P', `${port}`, '-w', list, '-d', '/']
+  const running = start('opentracker', command, { place })
+  const httpUrl = `http://${place.host}:${port}/announce`
+  await until(
+    'opentracker to answer',
+    async () => (await request(place, `http://${place.host}:${port}/stats`)).status !== 0,
+    {
+      programs: [running]
+    }
+  )
+  return { ...running, httpUrl, udpUrl: `udp://${place.host}:${port}/announce` }
+}

@@ -1,0 +1,110 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { request } from '../support/http.ts'
+import { type Place, type Running, start, until } from '../support/process.ts'
+import { freePort, type Leeching, type LeechTask, type RealPeer, type SeedTask } from './real-peer.ts'
+
+interface Daemon {
+  readonly running: Running
+  readonly url: string
+}
+
+async function launch(name: string, place: Place, port: number, workFolder: string): Promise<Daemon> {
+  const webPort = await freePort()
+  const profile = path.join(workFolder, `qbittorrent-${port}`)
+  const config = path.join(profile, 'qBittorrent', 'config')
+  mkdirSync(config, { recursive: true })
+  const settings = `[LegalNotice]
+Accepted=true
+
+[BitTorrent]
+Session\\Port=${port}
+Session\\InterfaceAddress=${place.host}
+Session\\BTProtocol=TCP
+Session\\DHTEnabled=false
+Session\\LSDEnabled=false
+Session\\PeXEnabled=false
+Session\\MultiConnectionsPerIp=true
+Session\\SSRFMitigation=false
+Session\\QueueingSystemEnabled=false
+Session\\Preallocation=false
+
+[Network]
+PortForwardingEnabled=false
+
+[Preferences]
+General\\Locale=en
+WebUI\\Enabled=true
+WebUI\\Address=127.0.0.1
+WebUI\\Port=${webPort}
+WebUI\\LocalHostAuth=false
+WebUI\\CSRFProtection=false
+WebUI\\HostHeaderValidation=false
+WebUI\\UseUPnP=false
+`
+  writeFileSync(path.join(config, 'qBittorrent.conf'), settings)
+  const running = start(name, ['qbittorrent-nox', `--profile=${profile}`], {
+    place,
+    env: { HOME: workFolder }
+  })
+  const url = `http://127.0.0.1:${webPort}/api/v2`
+  await until(
+    'qBittorrent to answer',
+    async () => (await request(place, `${url}/app/version`)).status === 200,
+    {
+      programs: [running]
+    }
+  )
+  return { running, url }
+}
+
+async function add(daemon: Daemon, place: Place, torrentPath: string, folder: string): Promise<void> {
+  const reply = await request(place, `${daemon.url}/torrents/add`, {
+    fields: {
+      savepath: folder,
+      autoTMM: 'false',
+      paused: 'false',
+      root_folder: 'true',
+      contentLayout: 'Original'
+    },
+    files: { torrents: torrentPath }
+  })
+  if (reply.body !== 'Ok.') throw new Error(`qBittorrent answered ${reply.status}: ${reply.body}`)
+}
+
+async function isComplete(daemon: Daemon, place: Place): Promise<boolean> {
+  const reply = await request(place, `${daemon.url}/torrents/info`)
+  if (reply.status !== 200) return false
+  const [torrent] = JSON.parse(reply.body) as { state: string; progress: number }[]
+  return (
+    torrent !== undefined &&
+    torrent.progress === 1 &&
+    ['uploading', 'stalledUP', 'forcedUP'].includes(torrent.state)
+  )
+}
+
+/** qbittorrent-nox, driven over its web API. */
+export const qbittorrent: RealPeer = {
+  name: 'qBittorrent',
+  needed: ['qbittorrent-nox'],
+  needsNamespaces: false,
+  speaksUdp: true,
+
+  async seed({ torrentPath, dataFolder, place, port, workFolder }: SeedTask): Promise<Running> {
+    const daemon = await launch('qBittorrent seeder', place, port, workFolder)
+    await add(daemon, place, torrentPath, dataFolder)
+    await until('qBittorrent to seed', () => isComplete(daemon, place), { programs: [daemon.running] })
+    return daemon.running
+  },
+
+  async leech({ torrentPath, outFolder, place, port, workFolder }: LeechTask): Promise<Leeching> {
+    const daemon = await launch('qBittorrent leecher', place, port, workFolder)
+    await add(daemon, place, torrentPath, outFolder)
+    const done = until('qBittorrent to finish', () => isComplete(daemon, place), {
+      timeoutMs: 90_000,
+      everyMs: 300,
+      programs: [daemon.running]
+    })
+    return { ...daemon.running, done }
+  }
+}

@@ -1,0 +1,54 @@
+import { createServer } from 'node:net'
+import type { Need } from '../support/need.ts'
+import type { Place, Running } from '../support/process.ts'
+
+/** What a real program is asked to seed. */
+export interface SeedTask {
+  readonly torrentPath: string
+  /** The folder in which the torrent's file or folder stands. */
+  readonly dataFolder: string
+  readonly place: Place
+  readonly port: number
+  /** A folder of its own for configuration and logs. */
+  readonly workFolder: string
+  /** Bytes per second; only libtorrent keeps to it. */
+  readonly uploadLimit?: number
+}
+
+/** What a real program is asked to download. */
+export interface LeechTask {
+  readonly torrentPath: string
+  /** Where the torrent's file or folder is to appear. */
+  readonly outFolder: string
+  readonly place: Place
+  readonly port: number
+  readonly workFolder: string
+}
+
+/** A program that downloads. */
+export interface Leeching extends Running {
+  /** Resolves when it says that everything is there. */
+  readonly done: Promise<void>
+}
+
+/** A real BitTorrent program that the tests drive. */
+export interface RealPeer {
+  readonly name: string
+  readonly needed: readonly Need[]
+  /** Whether it refuses to dial loopback addresses. */
+  readonly needsNamespaces: boolean
+  /** Whether it announces to UDP trackers without a DHT. */
+  readonly speaksUdp: boolean
+  /** Resolves when the data was checked and the program serves it. */
+  seed(task: SeedTask): Promise<Running>
+  leech(task: LeechTask): Promise<Leeching>
+}
+
+/** A port that nobody listens on just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address !== null ? address.port : 0
+}

@@ -1,0 +1,107 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { request } from '../support/http.ts'
+import { type Place, type Running, start, until } from '../support/process.ts'
+import { freePort, type Leeching, type LeechTask, type RealPeer, type SeedTask } from './real-peer.ts'
+
+interface Daemon {
+  readonly running: Running
+  call(method: string, args: object): Promise<Record<string, unknown>>
+}
+
+async function launch(name: string, place: Place, port: number, workFolder: string): Promise<Daemon> {
+  const rpcPort = await freePort()
+  const config = path.join(workFolder, `transmission-${port}`)
+  mkdirSync(config)
+  const settings = {
+    'bind-address-ipv4': place.host,
+    'peer-port': port,
+    'peer-port-random-on-start': false,
+    'port-forwarding-enabled': false,
+    'dht-enabled': false,
+    'lpd-enabled': false,
+    'pex-enabled': false,
+    'utp-enabled': false,
+    'rpc-enabled': true,
+    'rpc-port': rpcPort,
+    'rpc-bind-address': '127.0.0.1',
+    'rpc-whitelist-enabled': false,
+    'rpc-host-whitelist-enabled': false,
+    'rpc-authentication-required': false,
+    'ratio-limit-enabled': false,
+    'idle-seeding-limit-enabled': false,
+    'rename-partial-files': false,
+    'start-added-torrents': true,
+    'trash-original-torrent-files': false,
+    'message-level': 3,
+    encryption: 0
+  }
+  writeFileSync(path.join(config, 'settings.json'), JSON.stringify(settings))
+  const running = start(name, ['transmission-daemon', '--foreground', '--config-dir', config], { place })
+  const url = `http://127.0.0.1:${rpcPort}/transmission/rpc`
+  let session = ''
+  const call = async (method: string, args: object): Promise<Record<string, unknown>> => {
+    const send = () =>
+      request(place, url, {
+        body: JSON.stringify({ method, arguments: args }),
+        headers: { 'x-transmission-session-id': session }
+      })
+    let reply = await send()
+    if (reply.status === 409) {
+      // the first answer only hands out the session id
+      session = reply.headers['x-transmission-session-id'] ?? ''
+      reply = await send()
+    }
+    if (reply.status !== 200) throw new Error(`Transmission answered ${reply.status}: ${reply.body}`)
+    const answer = JSON.parse(reply.body) as { result: string; arguments: Record<string, unknown> }
+    if (answer.result !== 'success') throw new Error(`Transmission says ${answer.result}`)
+    return answer.arguments
+  }
+  await until('Transmission to answer', async () => (await request(place, url)).status !== 0, {
+    programs: [running]
+  })
+  return { running, call }
+}
+
+async function add(daemon: Daemon, torrentPath: string, folder: string): Promise<void> {
+  const answer = await daemon.call('torrent-add', {
+    metainfo: readFileSync(torrentPath).toString('base64'),
+    'download-dir': folder
+  })
+  if (!('torrent-added' in answer)) throw new Error(`Transmission did not add: ${JSON.stringify(answer)}`)
+}
+
+async function isComplete(daemon: Daemon): Promise<boolean> {
+  const fields = ['leftUntilDone', 'status', 'errorString', 'percentDone', 'metadataPercentComplete']
+  const answer = await daemon.call('torrent-get', { fields })
+  const [torrent] = answer['torrents'] as { leftUntilDone: number; status: number; errorString: string }[]
+  // a tracker may not answer the first announce in time, which is a warning here and not the end
+  // 6 is "seeding": while it still checks its files it is 1 or 2
+  return torrent !== undefined && torrent.leftUntilDone === 0 && torrent.status === 6
+}
+
+/** transmission-daemon, driven over its RPC port. */
+export const transmission: RealPeer = {
+  name: 'Transmission',
+  needed: ['transmission-daemon'],
+  needsNamespaces: true,
+  speaksUdp: true,
+
+  async seed({ torrentPath, dataFolder, place, port, workFolder }: SeedTask): Promise<Running> {
+    const daemon = await launch('Transmission seeder', place, port, workFolder)
+    await add(daemon, torrentPath, dataFolder)
+    await until('Transmission to seed', () => isComplete(daemon), { programs: [daemon.running] })
+    return daemon.running
+  },
+
+  async leech({ torrentPath, outFolder, place, port, workFolder }: LeechTask): Promise<Leeching> {
+    const daemon = await launch('Transmission leecher', place, port, workFolder)
+    await add(daemon, torrentPath, outFolder)
+    const done = until('Transmission to finish', () => isComplete(daemon), {
+      timeoutMs: 90_000,
+      everyMs: 300,
+      programs: [daemon.running]
+    })
+    return { ...daemon.running, done }
+  }
+}

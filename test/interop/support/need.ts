@@ -1,0 +1,35 @@
+// Tests with real programs run where those are installed, and say what is missing where they are not.
+import { attempt, which } from './process.ts'
+
+/** Set by the project's own checks: a missing program is then a failure and not a reason to skip. */
+export const peersRequired: boolean = process.env['PIECEWISE_REQUIRE_PEERS'] === '1'
+
+/** What a program needs to be there: commands on the PATH, or `python3:module`. */
+export type Need = string
+
+/** Options for `test()`: runs when everything needed is there, else skips with a message, or fails when peers are required. */
+export function needs(needed: readonly Need[], timeoutMs: number): { skip: string | false; timeout: number } {
+  const missing = needed.filter((need) => !present(need))
+  if (missing.length === 0) return { skip: false, timeout: timeoutMs }
+  const message = `not found: ${missing.join(', ')}`
+  if (peersRequired) throw new Error(`PIECEWISE_REQUIRE_PEERS is set, but ${message}`)
+  return { skip: message, timeout: timeoutMs }
+}
+
+const known = new Map<string, boolean>()
+
+function present(need: Need): boolean {
+  let is = known.get(need)
+  if (is === undefined) {
+    const [program = '', module] = need.split(':')
+    is =
+      module === undefined
+        ? which(program) !== undefined
+        : attempt([systemPython, '-c', `import ${module}`]).status === 0
+    known.set(need, is)
+  }
+  return is
+}
+
+/** Debian's own Python, for which Debian's modules are made; another one may stand before it on the PATH. */
+export const systemPython: string = '/usr/bin/python3'

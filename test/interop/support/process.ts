@@ -1,0 +1,173 @@
+// Programs of others, started for one test: logs kept, always ended by the process id that was started.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+
+/** Where a program runs: on this machine's loopback, or inside a network namespace of its own. */
+export interface Place {
+  /** The address under which the other side reaches it. */
+  readonly host: string
+  /** Put before every command, empty on loopback. */
+  readonly enter: readonly string[]
+}
+
+/** How to start a program. */
+export interface StartOptions {
+  readonly place?: Place
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Called with each line of standard output. */
+  readonly onLine?: (line: string) => void
+}
+
+/** A program under way. */
+export interface Running {
+  readonly name: string
+  readonly pid: number
+  /** Everything printed so far, or its end when it is much. */
+  log(): string
+  /** Resolves with the exit code, or the signal's name. */
+  readonly exited: Promise<number | NodeJS.Signals>
+  signal(signal: NodeJS.Signals): void
+  /** Ends it: SIGTERM first, SIGKILL when that is not heard within two seconds. */
+  stop(): Promise<void>
+}
+
+const logLimit = 100_000
+
+/** This machine's loopback. */
+export const loopback: Place = { host: '127.0.0.1', enter: [] }
+
+/** Where the program stands on the PATH, or undefined. */
+export function which(program: string): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/bin', '/usr/sbin', '/sbin', '/bin']
+  return folders.map((folder) => path.join(folder, program)).find((file) => existsSync(file))
+}
+
+// A test file that is killed must not leave its programs behind, so they are asked to die with their parent.
+const withParent = which('setpriv') === undefined ? [] : ['setpriv', '--pdeathsig', 'KILL']
+
+/** Starts a program; nothing is waited for. */
+export function start(name: string, command: readonly string[], options: StartOptions = {}): Running {
+  const [program = '', ...args] = [...(options.place?.enter ?? []), ...withParent, ...command]
+  const child: ChildProcess = spawn(program, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  let log = ''
+  const keep = (text: string) => {
+    log += text
+    if (log.length > 2 * logLimit) log = `…${log.slice(-logLimit)}`
+  }
+  child.stderr?.setEncoding('utf8').on('data', keep)
+  if (child.stdout) {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      keep(`${line}\n`)
+      options.onLine?.(line)
+    })
+  }
+  const exited = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.on('error', (error) => {
+      keep(`${error.message}\n`)
+      resolve(127)
+    })
+    // 'close' comes after the last line of output, 'exit' may come before it
+    child.on('close', (code, signal) => resolve(code ?? signal ?? -1))
+  })
+  return {
+    name,
+    pid: child.pid ?? -1,
+    log: () => log,
+    exited,
+    signal: (signal) => void child.kill(signal),
+    async stop() {
+      child.kill('SIGTERM')
+      const timer = setTimeout(() => child.kill('SIGKILL'), 2000)
+      await exited
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** What a program that has ended left behind. */
+export interface Outcome {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a program to its end without blocking the tests' event loop for longer than it takes; throws when it fails. */
+export function run(command: readonly string[], place: Place = loopback): Outcome {
+  const outcome = attempt(command, place)
+  if (outcome.status !== 0) {
+    throw new Error(`${command.join(' ')} failed with ${outcome.status}:\n${outcome.stdout}${outcome.stderr}`)
+  }
+  return outcome
+}
+
+/** Runs a program to its end, whatever that is. */
+export function attempt(command: readonly string[], place: Place = loopback): Outcome {
+  const [program = '', ...args] = [...place.enter, ...command]
+  const result = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 60_000 })
+  return {
+    status: result.status ?? -1,
+    stdout: result.stdout ?? '',
+    stderr: (result.stderr ?? '') + (result.error ? `${result.error.message}\n` : '')
+  }
+}
+
+/** How long to wait, and whose logs explain a failure. */
+export interface WaitOptions {
+  readonly timeoutMs?: number
+  readonly everyMs?: number
+  readonly programs?: readonly Running[]
+}
+
+/** Resolves when `check` is true; rejects with the programs' logs when it is not in time, or when one of them ended. */
+export async function until(
+  what: string,
+  check: () => boolean | Promise<boolean>,
+  { timeoutMs = 30_000, everyMs = 100, programs = [] }: WaitOptions = {}
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs
+  let ended: string | undefined
+  for (const program of programs) {
+    program.exited.then((code) => {
+      ended = `${program.name} ended with ${code}`
+    })
+  }
+  while (!(await check())) {
+    if (ended !== undefined) throw new Error(`waited for ${what}, but ${ended}\n${logs(programs)}`)
+    if (performance.now() > deadline) {
+      throw new Error(`waited ${timeoutMs / 1000} s in vain for ${what}\n${logs(programs)}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
+  }
+}
+
+/** Awaits a promise for a limited time; on failure the programs' logs are part of the message. */
+export async function within<T>(
+  what: string,
+  promise: Promise<T>,
+  { timeoutMs = 60_000, programs = [] }: WaitOptions = {}
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${timeoutMs / 1000} s`)), timeoutMs)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } catch (error) {
+    throw new Error(`${what} failed: ${error instanceof Error ? error.message : error}\n${logs(programs)}`, {
+      cause: error
+    })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function logs(programs: readonly Running[]): string {
+  return programs.map((program) => `--- ${program.name}\n${program.log().slice(-8000)}`).join('\n')
+}
