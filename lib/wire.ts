@@ -1,0 +1,5 @@
+export type { ExtendedHandshake, ExtendedHandshakeFields } from './wire/extended-handshake.ts'
+export type { ExtensionSender, WireExtension } from './wire/extension.ts'
+export type { WireLimits } from './wire/limits.ts'
+export { Wire } from './wire/wire.ts'
+export type { Handshake, WireEvents, WireOptions } from './wire/wire-events.ts'

@@ -1,0 +1,65 @@
+/** The bounds on all that a peer can push through a {@link Wire}; counts, or bytes where the name says so. */
+export interface WireLimits {
+  /** Pieces a torrent may have; it bounds the bitfield and, before the count is known, the index of a have. */
+  readonly pieceCount: number
+  /** The longest range that a peer may request, in bytes. */
+  readonly requestLength: number
+  /** The longest block that a peer may send, in bytes. */
+  readonly blockLength: number
+  /** The longest extended message (BEP 10), in bytes. */
+  readonly extendedLength: number
+  /** The longest extended handshake (BEP 10), in bytes. */
+  readonly extendedHandshakeLength: number
+  /** Names kept from the `m` dictionary of an extended handshake. */
+  readonly extensionNames: number
+  /** The longest message of an unknown kind, which is skipped, in bytes. */
+  readonly unknownLength: number
+  /** Requests of the peer that are kept; more are rejected or dropped. */
+  readonly requestQueue: number
+  /** Requests that a choked peer may send until the wire is closed. */
+  readonly chokedRequests: number
+  /** Allowed-fast grants that are listened to. */
+  readonly allowedFast: number
+  /** Outgoing control bytes above which `receive` asks the transport to pause. */
+  readonly controlLength: number
+  /** Outgoing control bytes above which the wire is closed. */
+  readonly controlLengthMax: number
+  /** Bytes of answered blocks above which `piece` asks its caller to wait. */
+  readonly answerLength: number
+}
+
+/** The defaults, each with its reason. */
+export const defaultWireLimits: WireLimits = {
+  // As many as any client accepts; a bitfield of 256 KiB.
+  pieceCount: 0x200000,
+  // BEP 3: all implementations ask for 16 KiB and close connections that ask for more.
+  requestLength: 16 * 1024,
+  // Nobody may answer with more than was asked for, and nothing here asks for more than 16 KiB.
+  blockLength: 16 * 1024,
+  // A metadata piece (BEP 9) has 16 KiB and a header; a peer exchange (BEP 11) of 200 peers has 6 KiB.
+  extendedLength: 128 * 1024,
+  // Real ones have less than 1 KiB.
+  extendedHandshakeLength: 16 * 1024,
+  // Real clients know about 10.
+  extensionNames: 64,
+  // Skipped without being kept, so it costs time only. Later protocols (BEP 52 hashes) have short messages.
+  unknownLength: 1024 * 1024,
+  // 8 MiB in flight fill 80 MB/s at a round trip of 100 ms; this is what is advertised as `reqq`.
+  requestQueue: 500,
+  // A full queue may be on its way while our choke travels, and again after a short unchoke; then it is a flood.
+  chokedRequests: 1000,
+  // BEP 6 suggests 10; some send more.
+  allowedFast: 128,
+  // Replies to a peer that does not read them: more than any burst of haves, rejects or metadata.
+  controlLength: 128 * 1024,
+  // A peer that reads nothing while it is told of 450,000 pieces is of no use.
+  controlLengthMax: 4 * 1024 * 1024,
+  // Keeps a fast link busy between two turns of the event loop, and bounds the views held for a slow one.
+  answerLength: 512 * 1024
+}
+
+/** The longest metadata (BEP 9) that is fetched, in bytes: a torrent of 1.5 million pieces. */
+export const metadataLengthMax: number = 32 * 1024 * 1024
+
+/** The size of every piece of metadata but the last (BEP 9), in bytes. */
+export const metadataPieceLength: number = 16 * 1024

@@ -1,0 +1,55 @@
+/** The `id` byte of each message (BEP 3, 5, 6 and 10). */
+export const messageIds = {
+  choke: 0,
+  unchoke: 1,
+  interested: 2,
+  notInterested: 3,
+  have: 4,
+  bitfield: 5,
+  request: 6,
+  piece: 7,
+  cancel: 8,
+  port: 9,
+  suggest: 13,
+  haveAll: 14,
+  haveNone: 15,
+  reject: 16,
+  allowedFast: 17,
+  extended: 20
+} as const
+
+/** The first 20 bytes of a handshake: the length 19 and `BitTorrent protocol` (BEP 3). */
+export const protocolHeader: Uint8Array = Uint8Array.of(19, ...Buffer.from('BitTorrent protocol', 'latin1'))
+
+/** Length of a handshake: header, 8 reserved bytes, info hash, peer id. */
+export const handshakeLength = 68
+
+/** What the reserved bytes of a handshake can announce. */
+export interface HandshakeFlags {
+  /** The fast extension (BEP 6). */
+  readonly fast: boolean
+  /** The extension protocol (BEP 10). */
+  readonly extended: boolean
+  /** A DHT node (BEP 5). */
+  readonly dht: boolean
+}
+
+/** The 8 reserved bytes for some flags. */
+export function formatReserved({ fast, extended, dht }: HandshakeFlags): Uint8Array {
+  const reserved = new Uint8Array(8)
+  if (extended) reserved[5] = 0x10
+  reserved[7] = (fast ? 0x04 : 0) | (dht ? 0x01 : 0)
+  return reserved
+}
+
+/** The flags in 8 reserved bytes; bits of other extensions are ignored. */
+export function parseReserved(reserved: Uint8Array): HandshakeFlags {
+  const fifth = reserved[5] ?? 0
+  const last = reserved[7] ?? 0
+  return { fast: (last & 0x04) !== 0, extended: (fifth & 0x10) !== 0, dht: (last & 0x01) !== 0 }
+}
+
+/** The number that names a block of a piece in maps: offsets are below 2^30 and pieces below 2^22, so it is exact. */
+export function blockKey(piece: number, offset: number): number {
+  return piece * 0x40000000 + offset
+}

@@ -1,0 +1,684 @@
+import type BitField from 'bitfield'
+import { Duplex } from 'streamx'
+import { debug } from '../util/debug.ts'
+import { asError, type ErrorCode, TorrentError } from '../util/errors.ts'
+import { WireDecoder, type WireDecoderHandler } from './decoder.ts'
+import { MessageBatch, writeRequests } from './encoder.ts'
+import {
+  type ExtendedHandshake,
+  type ExtendedHandshakeFields,
+  encodeExtendedHandshake,
+  parseExtendedHandshake
+} from './extended-handshake.ts'
+import type { WireExtension } from './extension.ts'
+import { defaultWireLimits, type WireLimits } from './limits.ts'
+import { messageIds, parseReserved } from './messages.ts'
+import { fullBitfield, PeerPieces } from './peer-pieces.ts'
+import { PeerRequests } from './peer-requests.ts'
+import type { WireEvents, WireOptions } from './wire-events.ts'
+
+const log = debug('wire')
+let lastId = 0
+
+/**
+ * A connection to a peer as messages (BEP 3, 5, 6, 10): the peer's bytes are written in, ours are read out, and
+ * `socket.pipe(wire).pipe(socket)` is a working peer. Messages come as events and go as methods; what is sent within
+ * one turn of the event loop leaves as one buffer, before the blocks that wait. A peer that breaks the protocol or
+ * exceeds a limit destroys the wire with a TorrentError (ERR_WIRE_PROTOCOL, ERR_WIRE_LIMIT); an `error` nobody listens
+ * to is dropped. Methods do nothing once the wire is destroyed.
+ */
+export class Wire extends Duplex<WireEvents> {
+  /** Names the wire in logs. */
+  readonly id: number = ++lastId
+  /**
+   * Asked when the header of a block came: memory of exactly `length` bytes that the block is received into, or
+   * undefined. A wire that closes before the block is whole just leaves it.
+   */
+  blockTarget: ((piece: number, offset: number, length: number) => Uint8Array | undefined) | undefined
+  readonly #limits: WireLimits
+  readonly #fast: boolean
+  readonly #extended: boolean
+  readonly #dht: boolean
+  readonly #decoder: WireDecoder
+  readonly #pieces: PeerPieces
+  readonly #requests = new PeerRequests()
+  readonly #batch = new MessageBatch()
+  readonly #extensions: WireExtension[] = []
+  readonly #granted = new Set<number>()
+  #remote: ExtendedHandshake | undefined
+  #remoteIds: ReadonlyMap<string, number> = new Map()
+  #pieceLength: number | undefined
+  #totalLength: number | undefined
+  #handshakeSent = false
+  #peerId: Uint8Array | undefined
+  #peerFast = false
+  #peerExtended = false
+  #peerDht = false
+  #amChoking = true
+  #amInterested = false
+  #peerChoking = true
+  #peerInterested = false
+  #chokedRequests = 0
+  #allowedFast = 0
+  #received = 0
+  #sent = 0
+  #blockBytesReceived = 0
+  #blockBytesSent = 0
+  #closed = false
+  // The reader wants bytes and there were none.
+  #hungry = false
+  #flushing = false
+  #receiveHeld = false
+  #sendHeld = false
+  #writeDone: (() => void) | undefined
+  readonly #flush = (): void => {
+    this.#flushing = false
+    if (!this.#closed && this.#hungry) this.#pull()
+  }
+
+  /** A wire that waits for both handshakes. */
+  constructor(options: WireOptions = {}) {
+    super({ highWaterMark: 32 * 1024 })
+    this.#limits = { ...defaultWireLimits, ...options.limits }
+    if (options.requestQueue !== undefined) {
+      this.#limits = {
+        ...this.#limits,
+        requestQueue: wholeNumber('requestQueue', options.requestQueue, 1, 1e6)
+      }
+    }
+    this.#fast = options.fast ?? true
+    this.#extended = options.extended ?? true
+    this.#dht = options.dht ?? false
+    if (options.pieceCount !== undefined) this.#checkPieceCount(options.pieceCount)
+    this.#pieceLength = options.pieceLength
+    this.#totalLength = options.totalLength
+    this.#pieces = new PeerPieces(options.pieceCount, this.#limits.pieceCount)
+    this.#decoder = new WireDecoder(this.#handler(), this.#limits)
+    // A peer's fault must not tear the program down when nobody listens.
+    this.on('error', (error) => log.enabled && log('%d closed: %s', this.id, error.message))
+  }
+
+  /** Whether we choke the peer: it may not request. */
+  get amChoking(): boolean {
+    return this.#amChoking
+  }
+
+  /** Whether we told the peer that we want its pieces. */
+  get amInterested(): boolean {
+    return this.#amInterested
+  }
+
+  /** Whether the peer chokes us. */
+  get peerChoking(): boolean {
+    return this.#peerChoking
+  }
+
+  /** Whether the peer wants our pieces. */
+  get peerInterested(): boolean {
+    return this.#peerInterested
+  }
+
+  /** The 20 bytes of the peer's id, undefined before its handshake. */
+  get peerId(): Uint8Array | undefined {
+    return this.#peerId
+  }
+
+  /** Whether both sides speak the fast extension (BEP 6). */
+  get peerFast(): boolean {
+    return this.#peerFast
+  }
+
+  /** Whether both sides speak the extension protocol (BEP 10). */
+  get peerExtended(): boolean {
+    return this.#peerExtended
+  }
+
+  /** Whether the peer announced a DHT node (BEP 5). */
+  get peerDht(): boolean {
+    return this.#peerDht
+  }
+
+  /** The pieces that the peer has; to be read only, and replaced by another object in `setPieceCount`. */
+  get peerPieces(): BitField {
+    return this.#pieces.field
+  }
+
+  /** How many pieces the peer has. */
+  get peerPieceTotal(): number {
+    return this.#pieces.total
+  }
+
+  /** Whether the peer has all pieces. */
+  get peerSeeding(): boolean {
+    return this.#pieces.seeding
+  }
+
+  /** The peer's extended handshake, the last one if there were several. */
+  get peerHandshake(): ExtendedHandshake | undefined {
+    return this.#remote
+  }
+
+  /** How many requests of the peer wait, answered or not. */
+  get peerRequests(): number {
+    return this.#requests.size
+  }
+
+  /** How many requests the peer queues: its `reqq`, or 250. */
+  get peerMaxRequests(): number {
+    return this.#remote?.maxRequests ?? 250
+  }
+
+  /** Bytes received, of everything. */
+  get received(): number {
+    return this.#received
+  }
+
+  /** Bytes handed to the reader, of everything. */
+  get sent(): number {
+    return this.#sent
+  }
+
+  /** Bytes of whole blocks received. */
+  get blockBytesReceived(): number {
+    return this.#blockBytesReceived
+  }
+
+  /** Bytes of blocks handed to the reader. */
+  get blockBytesSent(): number {
+    return this.#blockBytesSent
+  }
+
+  /** Bytes of control messages and answers that wait for the reader. */
+  get bytesQueued(): number {
+    return this.#batch.length + this.#requests.answerLength
+  }
+
+  /**
+   * Sets the number of pieces once it is known, checks what the peer said before, and emits `bitfield` if it said
+   * anything. With lengths, requests and blocks beyond the end of a piece are noticed too.
+   */
+  setPieceCount(count: number, pieceLength?: number, totalLength?: number): void {
+    this.#checkPieceCount(count)
+    this.#pieceLength = pieceLength ?? this.#pieceLength
+    this.#totalLength = totalLength ?? this.#totalLength
+    if (this.#closed) return
+    try {
+      if (this.#pieces.setCount(count)) this.emit('bitfield')
+    } catch (error) {
+      this.destroy(asError(error))
+    }
+  }
+
+  /**
+   * Decodes a chunk, which is borrowed for the call, and emits what it holds; never throws. False asks the caller to
+   * hold back further chunks until `receivable`, because the peer does not read our replies.
+   */
+  receive(chunk: Uint8Array): boolean {
+    if (this.#closed) return true
+    this.#received += chunk.length
+    try {
+      this.#decoder.push(chunk)
+    } catch (error) {
+      this.destroy(asError(error))
+    }
+    if (this.#closed || this.#batch.length <= this.#limits.controlLength) return true
+    this.#receiveHeld = true
+    return false
+  }
+
+  /** Sends our handshake (BEP 3), which must be first: 20 bytes of info hash, 20 bytes of peer id. */
+  handshake(infoHash: Uint8Array, peerId: Uint8Array): void {
+    if (infoHash.length !== 20) throw argumentError('infoHash', infoHash.length, '20 bytes')
+    if (peerId.length !== 20) throw argumentError('peerId', peerId.length, '20 bytes')
+    if (this.#closed || this.#handshakeSent) return
+    this.#handshakeSent = true
+    this.#batch.handshake(infoHash, peerId, { fast: this.#fast, extended: this.#extended, dht: this.#dht })
+    this.#schedule()
+  }
+
+  /**
+   * Chokes the peer and forgets its requests that are not on their way; with the fast extension each is rejected, and
+   * those for allowed-fast pieces stay.
+   */
+  choke(): void {
+    if (this.#amChoking || !this.#maySend()) return
+    this.#amChoking = true
+    this.#chokedRequests = 0
+    this.#batch.empty(messageIds.choke)
+    for (const { piece, offset, length } of this.#requests.removeAll(
+      this.#peerFast ? this.#granted : undefined
+    )) {
+      if (this.#peerFast) this.#batch.range(messageIds.reject, piece, offset, length)
+    }
+    this.#schedule()
+    this.#offerRoom()
+  }
+
+  /** Lets the peer request. */
+  unchoke(): void {
+    if (!this.#amChoking || !this.#maySend()) return
+    this.#amChoking = false
+    this.#chokedRequests = 0
+    this.#empty(messageIds.unchoke)
+  }
+
+  /** Tells the peer that we want its pieces. */
+  interested(): void {
+    if (this.#amInterested || !this.#maySend()) return
+    this.#amInterested = true
+    this.#empty(messageIds.interested)
+  }
+
+  /** Tells the peer that it has nothing that we want. */
+  notInterested(): void {
+    if (!this.#amInterested || !this.#maySend()) return
+    this.#amInterested = false
+    this.#empty(messageIds.notInterested)
+  }
+
+  /** Tells the peer that we got a piece. */
+  have(piece: number): void {
+    if (this.#maySend()) this.#index(messageIds.have, piece)
+  }
+
+  /** Tells the peer that we got several pieces. */
+  haveMany(pieces: Iterable<number>): void {
+    if (!this.#maySend()) return
+    for (const piece of pieces) this.#batch.index(messageIds.have, wholeNumber('piece', piece, 0, 0xffffffff))
+    this.#schedule()
+  }
+
+  /** Tells the peer what we have, once and before any have: a bit for each piece, copied. */
+  bitfield(bytes: Uint8Array): void {
+    if (!this.#maySend()) return
+    this.#batch.payload(messageIds.bitfield, bytes)
+    this.#schedule()
+  }
+
+  /** Tells the peer that we have all pieces, as a bitfield if it does not speak the fast extension. */
+  haveAll(): void {
+    if (!this.#maySend()) return
+    if (this.#peerFast) {
+      this.#empty(messageIds.haveAll)
+      return
+    }
+    const count = this.#pieces.count
+    if (count === undefined) throw argumentError('pieceCount', count, 'known for a bitfield of all pieces')
+    this.bitfield(fullBitfield(count))
+  }
+
+  /** Tells the peer that we have no piece; without the fast extension that is said by saying nothing. */
+  haveNone(): void {
+    if (this.#maySend() && this.#peerFast) this.#empty(messageIds.haveNone)
+  }
+
+  /** Asks for a block. */
+  request(piece: number, offset: number, length: number): void {
+    if (this.#maySend()) this.#range(messageIds.request, piece, offset, length)
+  }
+
+  /** Asks for several blocks: a flat list of piece, offset, length. */
+  requests(list: ArrayLike<number>): void {
+    if (list.length % 3 !== 0) throw argumentError('list.length', list.length, 'a multiple of 3')
+    if (!this.#maySend()) return
+    writeRequests(this.#batch, list)
+    this.#schedule()
+  }
+
+  /** Takes back a request. The block may come all the same; with the fast extension either it or a reject comes. */
+  cancel(piece: number, offset: number, length: number): void {
+    if (this.#maySend()) this.#range(messageIds.cancel, piece, offset, length)
+  }
+
+  /**
+   * Answers a request of the peer; ignored if it was taken back meanwhile. `data` is not copied and must stay as it is
+   * until it is sent. False asks the caller to wait for `sendable` before it answers more.
+   */
+  piece(piece: number, offset: number, data: Uint8Array): boolean {
+    if (this.#closed) return true
+    if (this.#requests.answer(piece, offset, data)) this.#schedule()
+    if (this.#requests.answerLength < this.#limits.answerLength) return true
+    this.#sendHeld = true
+    return false
+  }
+
+  /** Refuses a request of the peer, which is told if it speaks the fast extension; ignored when there is none. */
+  reject(piece: number, offset: number, length: number): void {
+    if (!this.#requests.remove(piece, offset, length)) return
+    if (this.#peerFast) this.#range(messageIds.reject, piece, offset, length)
+    this.#offerRoom()
+  }
+
+  /** Tells the peer that this piece is cheap for us (BEP 6); nothing without the fast extension. */
+  suggest(piece: number): void {
+    if (this.#maySend() && this.#peerFast) this.#index(messageIds.suggest, piece)
+  }
+
+  /** Lets the peer request this piece even while it is choked (BEP 6); nothing without the fast extension. */
+  allowedFast(piece: number): void {
+    if (!this.#maySend() || !this.#peerFast) return
+    this.#granted.add(piece)
+    this.#index(messageIds.allowedFast, piece)
+  }
+
+  /** Tells the peer the UDP port of our DHT node (BEP 5). */
+  port(port: number): void {
+    wholeNumber('port', port, 0, 65535)
+    if (!this.#maySend()) return
+    this.#batch.port(port)
+    this.#schedule()
+  }
+
+  /** Sends a message that says nothing, so that the connection is not taken for dead. */
+  keepAlive(): void {
+    if (!this.#maySend()) return
+    this.#batch.keepAlive()
+    this.#schedule()
+  }
+
+  /** Attaches an extension (BEP 10); before `extendedHandshake`, which announces it. */
+  use<T extends WireExtension>(extension: T): T {
+    if (this.#extensions.some(({ name }) => name === extension.name)) {
+      throw argumentError('extension', extension.name, 'used only once')
+    }
+    this.#extensions.push(extension)
+    if (this.#remote !== undefined) extension.onHandshake?.(this.#remote)
+    return extension
+  }
+
+  /** Sends our extended handshake (BEP 10); may be sent again. Nothing if the peer does not speak the protocol. */
+  extendedHandshake(fields: ExtendedHandshakeFields = {}): void {
+    if (!this.#maySend() || !this.#peerExtended) return
+    const ids = new Map(this.#extensions.map(({ name }, n) => [name, n + 1]))
+    const maxRequests = fields.maxRequests ?? this.#limits.requestQueue
+    this.#batch.extended(0, encodeExtendedHandshake({ ...fields, maxRequests }, ids))
+    this.#schedule()
+  }
+
+  /** Sends a payload (copied) to the peer's extension of that name (BEP 10); false when it does not know it. */
+  extended(name: string, payload: Uint8Array): boolean {
+    const id = this.#remoteIds.get(name)
+    if (id === undefined || id === 0 || !this.#maySend()) return false
+    this.#batch.extended(id, payload)
+    this.#schedule()
+    return true
+  }
+
+  override _write(data: unknown, done: (error: Error | null) => void): void {
+    if (!(data instanceof Uint8Array)) {
+      done(argumentError('data', typeof data, 'a Uint8Array'))
+    } else if (this.receive(data)) {
+      done(null)
+    } else {
+      this.#writeDone = () => done(null)
+    }
+  }
+
+  override _read(done: (error: Error | null) => void): void {
+    this.#hungry = true
+    this.#pull()
+    done(null)
+  }
+
+  // The peer has ended its side. BitTorrent knows no half-open connections, so ours ends too.
+  override _final(done: (error: Error | null) => void): void {
+    this.#close()
+    this.push(null)
+    done(null)
+  }
+
+  override _predestroy(): void {
+    this.#close()
+  }
+
+  override _destroy(done: (error: Error | null) => void): void {
+    this.#close()
+    done(null)
+  }
+
+  #close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#decoder.stop()
+    this.#batch.clear()
+    this.#requests.removeAll()
+    this.#writeDone?.()
+    this.#writeDone = undefined
+    this.blockTarget = undefined
+    for (const extension of this.#extensions) extension.onClose?.()
+  }
+
+  #checkPieceCount(count: number): void {
+    wholeNumber('pieceCount', count, 0, this.#limits.pieceCount)
+  }
+
+  #maySend(): boolean {
+    if (this.#closed) return false
+    if (!this.#handshakeSent) throw argumentError('handshake', 'none', 'sent first')
+    return true
+  }
+
+  #empty(id: number): void {
+    this.#batch.empty(id)
+    this.#schedule()
+  }
+
+  #index(id: number, piece: number): void {
+    this.#batch.index(id, wholeNumber('piece', piece, 0, 0xffffffff))
+    this.#schedule()
+  }
+
+  #range(id: number, piece: number, offset: number, length: number): void {
+    wholeNumber('piece', piece, 0, 0xffffffff)
+    wholeNumber('offset', offset, 0, 0xffffffff)
+    this.#batch.range(id, piece, offset, wholeNumber('length', length, 1, 0xffffffff))
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#batch.length > this.#limits.controlLengthMax) {
+      this.#fail('ERR_WIRE_LIMIT', `the peer left ${this.#batch.length} bytes of control messages unread`)
+      return
+    }
+    if (!this.#hungry || this.#flushing) return
+    this.#flushing = true
+    queueMicrotask(this.#flush)
+  }
+
+  // Hands over everything that is not a block, and the oldest answer behind it.
+  #pull(): void {
+    const answer = this.#requests.next()
+    if (answer !== undefined) this.#batch.pieceHeader(answer.piece, answer.offset, answer.length)
+    const head = this.#batch.take()
+    if (head === undefined) return
+    this.#hungry = false
+    this.#sent += head.length
+    this.push(head)
+    if (answer?.data !== undefined) {
+      this.#sent += answer.length
+      this.#blockBytesSent += answer.length
+      this.push(answer.data)
+    }
+    this.#offerRoom()
+    if (this.#receiveHeld && !this.#closed) {
+      this.#receiveHeld = false
+      const done = this.#writeDone
+      this.#writeDone = undefined
+      done?.()
+      this.emit('receivable')
+    }
+  }
+
+  #offerRoom(): void {
+    if (!this.#sendHeld || this.#closed || this.#requests.answerLength > this.#limits.answerLength / 2) return
+    this.#sendHeld = false
+    this.emit('sendable')
+  }
+
+  #fail(code: ErrorCode, message: string): void {
+    this.destroy(new TorrentError(code, message))
+  }
+
+  #handler(): WireDecoderHandler {
+    return {
+      onHandshake: (reserved, infoHash, peerId) => this.#onHandshake(reserved, infoHash, peerId),
+      onKeepAlive: () => this.emit('keep-alive'),
+      onEmpty: (id) => this.#onEmpty(id),
+      onIndex: (id, piece) => this.#onIndex(id, piece),
+      onRange: (id, piece, offset, length) => {
+        if (id === messageIds.request) this.#onRequest(piece, offset, length)
+        else if (id === messageIds.cancel) this.#onCancel(piece, offset, length)
+        else if (this.#needsFast('reject')) this.emit('reject', piece, offset, length)
+      },
+      onBitfield: (bytes) => {
+        this.#pieces.bitfield(bytes)
+        this.emit('bitfield')
+      },
+      onBlockStart: (piece, offset, length) => {
+        if (this.#fits(piece, offset, length)) return this.blockTarget?.(piece, offset, length)
+        this.#fail(
+          'ERR_WIRE_PROTOCOL',
+          `the peer sent a block that does not exist: ${piece} ${offset} ${length}`
+        )
+        return undefined
+      },
+      onBlock: (piece, offset, data, owned) => {
+        this.#blockBytesReceived += data.length
+        this.emit('piece', piece, offset, data, owned)
+      },
+      onPort: (port) => this.emit('port', port),
+      onExtended: (id, payload) => this.#onExtended(id, payload)
+    }
+  }
+
+  #onHandshake(reserved: Uint8Array, infoHash: Uint8Array, peerId: Uint8Array): void {
+    const flags = parseReserved(reserved)
+    this.#peerId = peerId.slice()
+    this.#peerFast = flags.fast && this.#fast
+    this.#peerExtended = flags.extended && this.#extended
+    this.#peerDht = flags.dht
+    this.emit('handshake', {
+      infoHash: infoHash.slice(),
+      peerId: this.#peerId,
+      fast: this.#peerFast,
+      extended: this.#peerExtended,
+      dht: flags.dht
+    })
+  }
+
+  #onEmpty(id: number): void {
+    switch (id) {
+      case messageIds.choke:
+        if (this.#peerChoking) return
+        this.#peerChoking = true
+        this.emit('choke')
+        break
+      case messageIds.unchoke:
+        if (!this.#peerChoking) return
+        this.#peerChoking = false
+        this.emit('unchoke')
+        break
+      case messageIds.interested:
+        if (this.#peerInterested) return
+        this.#peerInterested = true
+        this.emit('interested')
+        break
+      case messageIds.notInterested:
+        if (!this.#peerInterested) return
+        this.#peerInterested = false
+        this.emit('not-interested')
+        break
+      default:
+        if (!this.#needsFast('have all or have none')) return
+        if (id === messageIds.haveAll) this.#pieces.haveAll()
+        else this.#pieces.haveNone()
+        this.emit('bitfield')
+    }
+  }
+
+  #onIndex(id: number, piece: number): void {
+    if (id === messageIds.have) {
+      if (this.#pieces.have(piece)) this.emit('have', piece)
+      return
+    }
+    if (!this.#needsFast('suggest or allowed fast')) return
+    if (piece >= (this.#pieces.count ?? this.#limits.pieceCount)) {
+      this.#fail('ERR_WIRE_PROTOCOL', `the peer suggests piece ${piece}, which does not exist`)
+    } else if (id === messageIds.suggest) {
+      this.emit('suggest', piece)
+    } else if (++this.#allowedFast <= this.#limits.allowedFast) {
+      this.emit('allowed-fast', piece)
+    }
+  }
+
+  #onRequest(piece: number, offset: number, length: number): void {
+    if (length === 0 || length > this.#limits.requestLength || !this.#fits(piece, offset, length)) {
+      this.#fail('ERR_WIRE_PROTOCOL', `the peer asked for ${length} bytes at ${offset} of piece ${piece}`)
+      return
+    }
+    const choked = this.#amChoking && !this.#granted.has(piece)
+    if (choked && ++this.#chokedRequests > this.#limits.chokedRequests) {
+      this.#fail('ERR_WIRE_LIMIT', 'the peer goes on asking although it is choked')
+      return
+    }
+    if (this.#requests.has(piece, offset)) return
+    if (choked || this.#pieces.count === undefined || this.#requests.size >= this.#limits.requestQueue) {
+      if (this.#peerFast && this.#handshakeSent) this.#range(messageIds.reject, piece, offset, length)
+      return
+    }
+    this.#requests.add(piece, offset, length)
+    this.emit('request', piece, offset, length)
+  }
+
+  #onCancel(piece: number, offset: number, length: number): void {
+    if (!this.#requests.remove(piece, offset, length)) return
+    if (this.#peerFast) this.#range(messageIds.reject, piece, offset, length)
+    this.emit('cancel', piece, offset, length)
+    this.#offerRoom()
+  }
+
+  #onExtended(id: number, payload: Uint8Array): void {
+    if (!this.#peerExtended) return
+    if (id > 0) {
+      this.#extensions[id - 1]?.onMessage(payload)
+      return
+    }
+    if (payload.length > this.#limits.extendedHandshakeLength) {
+      this.#fail('ERR_WIRE_LIMIT', `an extended handshake of ${payload.length} bytes`)
+      return
+    }
+    const remote = parseExtendedHandshake(payload, this.#limits.extensionNames)
+    this.#remote = remote
+    // A later handshake names only what changes.
+    if (this.#remoteIds.size + remote.extensions.size <= 2 * this.#limits.extensionNames) {
+      this.#remoteIds = new Map([...this.#remoteIds, ...remote.extensions])
+    }
+    for (const extension of this.#extensions) extension.onHandshake?.(remote)
+    this.emit('extended-handshake', remote)
+  }
+
+  #needsFast(what: string): boolean {
+    if (!this.#peerFast) this.#fail('ERR_WIRE_PROTOCOL', `the peer sent ${what} without the fast extension`)
+    return this.#peerFast
+  }
+
+  #fits(piece: number, offset: number, length: number): boolean {
+    const count = this.#pieces.count
+    if (piece >= (count ?? this.#limits.pieceCount) || offset >= 0x40000000) return false
+    const pieceLength = this.#pieceLength
+    if (pieceLength === undefined) return true
+    if (offset + length > pieceLength) return false
+    return this.#totalLength === undefined || piece * pieceLength + offset + length <= this.#totalLength
+  }
+}
+
+function wholeNumber(option: string, value: number, min: number, max: number): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value
+  throw argumentError(option, value, `a whole number from ${min} to ${max}`)
+}
+
+function argumentError(option: string, value: unknown, expected: string): TorrentError {
+  return new TorrentError('ERR_WIRE_ARGUMENT', `${option} is ${String(value)} but must be ${expected}`, {
+    details: { option, value }
+  })
+}
