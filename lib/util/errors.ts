@@ -34,6 +34,8 @@ export const errorCodes = {
   ERR_STORAGE_PATH: 'a path leads outside the torrent folder or is taken by something else',
   ERR_STORAGE_RESUME: 'a resume record is torn, foreign or of another version',
   ERR_STORAGE_CLOSED: 'the storage is closed',
+  ERR_DISCOVERY_PRIVATE: 'a private torrent takes no peers from this kind of source',
+  ERR_DISCOVERY_SOURCE: 'a source of peers failed',
   ERR_STREAM_ENDED: 'the stream has ended or was destroyed',
   ERR_STREAM_RANGE: 'start, end or offset is outside the file',
   ERR_TORRENT_CLOSED: 'the torrent was closed',
