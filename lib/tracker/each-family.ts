@@ -1,0 +1,42 @@
+import type { Timers } from '../util/timers.ts'
+
+/** How {@link eachFamily} waits. */
+export interface EachFamilyOptions {
+  readonly signal: AbortSignal | undefined
+  /** Milliseconds that the others are waited for once the first has succeeded. */
+  readonly graceMs: number
+  readonly timers: Timers
+}
+
+/**
+ * Runs over all address families at once and returns what succeeded, in the order of success. A black hole in one family
+ * costs the grace period at most; when every family fails, the first one's error is thrown.
+ */
+export async function eachFamily<T>(
+  families: readonly (4 | 6)[],
+  { signal, graceMs, timers }: EachFamilyOptions,
+  run: (family: 4 | 6, signal: AbortSignal) => Promise<T>
+): Promise<[T, ...T[]]> {
+  signal?.throwIfAborted()
+  const controller = new AbortController()
+  const onAbort = (): void => controller.abort(signal?.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  const results: T[] = []
+  const errors: unknown[] = []
+  let cancel: (() => void) | undefined
+  await Promise.all(
+    families.map(async (family) => {
+      try {
+        results.push(await run(family, controller.signal))
+        cancel ??= timers.after(graceMs, () => controller.abort())
+      } catch (error) {
+        errors.push(error)
+      }
+    })
+  )
+  cancel?.()
+  signal?.removeEventListener('abort', onAbort)
+  const [first, ...others] = results
+  if (first === undefined) throw errors[0]
+  return [first, ...others]
+}

@@ -1,0 +1,277 @@
+import { type Agent, type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { isIP, type LookupFunction } from 'node:net'
+import { promisify } from 'node:util'
+import { gunzip, inflate, inflateRaw } from 'node:zlib'
+import { isLoopback } from '../util/address.ts'
+import { asError, systemCode, TorrentError } from '../util/errors.ts'
+import { type IpScope, ipScope } from '../util/ip-scope.ts'
+import { systemTimers } from '../util/timers.ts'
+import { version } from '../util/version.ts'
+import { limits } from './limits.ts'
+import type { TrackerOptions } from './request.ts'
+import { systemHostLookup } from './resolve-host.ts'
+import { hostOfUrl, trackerName } from './tracker-url.ts'
+
+/** What {@link httpGet} heeds of the options of a tracker, and the caller's signal. */
+export interface HttpGetOptions extends Omit<TrackerOptions, 'udp' | 'udpSchedule'> {
+  readonly signal?: AbortSignal | undefined
+  /** Tells how far an address reaches, for tests. */
+  readonly scopeOf?: ((address: string) => IpScope) | undefined
+}
+
+/** An answer with its body unpacked. */
+export interface HttpAnswer {
+  readonly status: number
+  readonly body: Uint8Array
+}
+
+const reach: Record<IpScope, number> = { loopback: 0, private: 1, global: 2 }
+const redirectStatuses = new Set([301, 302, 303, 307, 308])
+const unpackGzip = promisify(gunzip)
+const unpackZlib = promisify(inflate)
+const unpackRaw = promisify(inflateRaw)
+
+/**
+ * Fetches a small answer: body and inflated body, redirects and time are bounded, each request has a connection of its own.
+ * A redirect may not lead to a host that is more local than the last one, and loopback is only asked for paths that look like
+ * a tracker's: a stranger's torrent must not reach what listens on this machine.
+ * @throws TorrentError ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT, ERR_TRACKER_RESPONSE, or ERR_TRACKER_URL for a place that is
+ * refused; the signal's reason.
+ */
+export async function httpGet(url: URL, options: HttpGetOptions = {}): Promise<HttpAnswer> {
+  const { signal, timeoutMs = 30_000, timers = systemTimers } = options
+  signal?.throwIfAborted()
+  const controller = new AbortController()
+  const onAbort = (): void => controller.abort(signal?.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  const cancel = timers.after(timeoutMs, () => {
+    controller.abort(
+      new TorrentError('ERR_TRACKER_TIMEOUT', `${trackerName(url)}: no answer in ${timeoutMs} ms`)
+    )
+  })
+  try {
+    return await follow(url, options, controller.signal)
+  } catch (error) {
+    if (controller.signal.aborted) throw controller.signal.reason
+    throw error
+  } finally {
+    cancel()
+    signal?.removeEventListener('abort', onAbort)
+  }
+}
+
+async function follow(start: URL, options: HttpGetOptions, signal: AbortSignal): Promise<HttpAnswer> {
+  const seen = new Set<string>()
+  let url = start
+  let leastReach = 0
+  for (let hop = 0; hop <= limits.redirects; hop++) {
+    seen.add(url.href)
+    const answer = await requestOnce(url, leastReach, options, signal)
+    if (answer.location === undefined) return answer
+    leastReach = answer.reach
+    const next = redirectTarget(url, answer.location)
+    if (seen.has(next.href))
+      throw new TorrentError('ERR_TRACKER_RESPONSE', `${trackerName(start)} redirects in a circle`)
+    url = next
+  }
+  throw new TorrentError(
+    'ERR_TRACKER_RESPONSE',
+    `${trackerName(start)} redirects more than ${limits.redirects} times`
+  )
+}
+
+function redirectTarget(from: URL, location: string): URL {
+  let url: URL | undefined
+  try {
+    url = new URL(location, from)
+  } catch {}
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new TorrentError('ERR_TRACKER_RESPONSE', `${trackerName(from)} redirects to what is no http URL`)
+  }
+  url.hash = ''
+  // Credentials are for the server that they were given for; `new URL` drops those of `from` by itself.
+  if (url.origin === from.origin && url.username === '') {
+    url.username = from.username
+    url.password = from.password
+  }
+  return url
+}
+
+interface Hop extends HttpAnswer {
+  readonly location: string | undefined
+  readonly reach: number
+}
+
+function requestOnce(
+  url: URL,
+  leastReach: number,
+  options: HttpGetOptions,
+  signal: AbortSignal
+): Promise<Hop> {
+  const { idleTimeoutMs = 15_000, scopeOf = ipScope } = options
+  const name = trackerName(url)
+  const host = hostOfUrl(url)
+  const secure = url.protocol === 'https:'
+  const guard = (address: string): TorrentError | undefined => refusal(url, scopeOf(address), leastReach)
+  const refused = isIP(host) !== 0 ? guard(host) : isLoopback(host) ? guard('127.0.0.1') : undefined
+  if (refused !== undefined) return Promise.reject(refused)
+  const agent: Agent | undefined = options.agent?.(url)
+  const settings: RequestOptions & { ca?: string | string[] } = {
+    host,
+    port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+    path: `${url.pathname}${url.search}`,
+    agent: agent ?? false,
+    lookup: guardedLookup(options, guard),
+    timeout: idleTimeoutMs,
+    signal,
+    headers: {
+      'User-Agent': `piecewise/${version}`,
+      'Accept-Encoding': 'gzip, deflate',
+      Accept: '*/*',
+      Connection: 'close'
+    },
+    ...(url.username === '' ? {} : { auth: `${unescape(url.username)}:${unescape(url.password)}` }),
+    ...(options.family === undefined ? {} : { family: options.family }),
+    ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+    ...(options.ca === undefined ? {} : { ca: typeof options.ca === 'string' ? options.ca : [...options.ca] })
+  }
+  return new Promise((resolve, reject) => {
+    const request = (secure ? requestHttps : requestHttp)(settings)
+    const fail = (error: unknown): void => {
+      reject(explain(name, error))
+      request.destroy()
+    }
+    request.on('error', fail)
+    request.on('timeout', () => {
+      fail(new TorrentError('ERR_TRACKER_TIMEOUT', `${name}: silent for ${idleTimeoutMs} ms`))
+    })
+    request.on('close', () => fail(new Error('the connection closed without an answer')))
+    request.on('response', (response) => {
+      const status = response.statusCode ?? 0
+      const address = response.socket.remoteAddress
+      const scope =
+        agent === undefined && address !== undefined
+          ? scopeOf(address)
+          : isIP(host)
+            ? scopeOf(host)
+            : 'global'
+      if (redirectStatuses.has(status)) {
+        const { location } = response.headers
+        if (location === undefined)
+          fail(new TorrentError('ERR_TRACKER_RESPONSE', `${name} redirects to nowhere`))
+        else resolve({ status, body: new Uint8Array(0), location, reach: reach[scope] })
+        request.destroy()
+        return
+      }
+      readBody(response)
+        .then((packed) => unpack(packed, response.headers['content-encoding']))
+        .then((body) => resolve({ status, body, location: undefined, reach: reach[scope] }))
+        .catch(fail)
+    })
+    request.end()
+  })
+}
+
+function refusal(url: URL, scope: IpScope, leastReach: number): TorrentError | undefined {
+  const refuse = (why: string): TorrentError =>
+    new TorrentError('ERR_TRACKER_URL', `${trackerName(url)} is refused: ${why}`, {
+      details: { url: url.href }
+    })
+  if (reach[scope] < leastReach)
+    return refuse('a tracker may not redirect to a more local network than its own')
+  if (scope === 'loopback' && !/\/(announce|scrape)[^/]*$/.test(url.pathname)) {
+    return refuse("on this machine the path of a tracker ends with '/announce'")
+  }
+  return undefined
+}
+
+// The check is made on the very address that is connected to, so that a name cannot change its mind in between.
+function guardedLookup(
+  { lookup = systemHostLookup, family }: HttpGetOptions,
+  guard: (address: string) => TorrentError | undefined
+): LookupFunction {
+  return (host, { all }, callback) => {
+    const found = (list: readonly string[]): void => {
+      const wanted = list.filter(
+        (address) => isIP(address) !== 0 && (family ?? isIP(address)) === isIP(address)
+      )
+      const allowed = wanted.filter((address) => guard(address) === undefined)
+      const [first] = allowed
+      if (first !== undefined && all !== true) return callback(null, first, isIP(first))
+      if (first !== undefined) {
+        return callback(
+          null,
+          allowed.map((address) => ({ address, family: isIP(address) }))
+        )
+      }
+      const [blocked] = wanted
+      const reason = blocked === undefined ? undefined : guard(blocked)
+      callback(reason ?? Object.assign(new Error(`'${host}' has no address`), { code: 'ENOTFOUND' }), '')
+    }
+    lookup(host).then(found, (error) => callback(asError(error), ''))
+  }
+}
+
+function readBody(response: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    const tooLong = (): void =>
+      reject(new TorrentError('ERR_TRACKER_RESPONSE', `the answer is longer than ${limits.bodyBytes} bytes`))
+    if (Number(response.headers['content-length']) > limits.bodyBytes) return tooLong()
+    response.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length > limits.bodyBytes) tooLong()
+      else chunks.push(chunk)
+    })
+    response.on('end', () => resolve(Buffer.concat(chunks, length)))
+    response.on('error', reject)
+    response.on('close', () => reject(new Error('the connection closed within the answer')))
+  })
+}
+
+async function unpack(body: Buffer, encoding: string | undefined): Promise<Uint8Array> {
+  const coding = encoding?.trim().toLowerCase() ?? 'identity'
+  if (coding === 'identity' || coding === '' || body.length === 0) return body
+  const bounds = { maxOutputLength: limits.inflatedBytes }
+  try {
+    if (coding === 'gzip' || coding === 'x-gzip') return await unpackGzip(body, bounds)
+    // Half of the world sends `deflate` with the zlib header that belongs to it, half without.
+    const header = body.length >= 2 ? body.readUInt16BE(0) : 0
+    if (coding === 'deflate')
+      return await (header % 31 === 0 && (header & 0x0f00) === 0x0800 ? unpackZlib : unpackRaw)(body, bounds)
+  } catch (cause) {
+    const why =
+      systemCode(cause) === 'ERR_BUFFER_TOO_LARGE'
+        ? `inflates beyond ${limits.inflatedBytes} bytes`
+        : 'is broken'
+    throw new TorrentError('ERR_TRACKER_RESPONSE', `the ${coding} answer ${why}`, { cause })
+  }
+  throw new TorrentError('ERR_TRACKER_RESPONSE', 'the answer has an encoding that was not asked for')
+}
+
+function explain(name: string, error: unknown): TorrentError {
+  if (error instanceof TorrentError) {
+    if (error.message.startsWith(name)) return error
+    return new TorrentError(error.code, `${name}: ${error.message}`, {
+      cause: error.cause,
+      details: error.details
+    })
+  }
+  const code = systemCode(error)
+  if (code?.startsWith('HPE_')) {
+    return new TorrentError('ERR_TRACKER_RESPONSE', `${name} does not speak HTTP (${code})`, { cause: error })
+  }
+  return new TorrentError('ERR_TRACKER_NETWORK', `${name}: ${code ?? asError(error).message}`, {
+    cause: error
+  })
+}
+
+function unescape(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

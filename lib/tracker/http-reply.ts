@@ -1,0 +1,137 @@
+import { isIP } from 'node:net'
+import { BencodeDict } from '../bencode/bencode-dict.ts'
+import { decode } from '../bencode/decode.ts'
+import { canonicalHost, hostOf, type PeerAddress, parseCompact } from '../util/address.ts'
+import { toLatin1 } from '../util/bytes.ts'
+import { asError, TorrentError } from '../util/errors.ts'
+import { limits } from './limits.ts'
+import { quote } from './quote.ts'
+import type { ScrapeResult, TrackerReply } from './request.ts'
+
+const hostName = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i
+
+/**
+ * Reads the body of an HTTP announce answer (BEP 3, 7, 23, 24, 31); single malformed peers are left out.
+ * @throws TorrentError ERR_TRACKER_FAILURE with `details.reason`, and `details.retryInMs` if the tracker told when to come
+ * back; ERR_TRACKER_RESPONSE, quoting what is wrong.
+ */
+export function parseHttpAnnounce(body: Uint8Array): TrackerReply {
+  const reply = readDict(body)
+  const peers = [...readPeers(reply, 'peers', 4), ...readPeers(reply, 'peers6', 6)]
+  if (!reply.has('peers') && !reply.has('peers6') && !reply.has('interval')) {
+    throw malformed(`neither peers nor interval in it, but: ${[...reply.keys()].slice(0, 8).join(', ')}`)
+  }
+  const warning = reply.bytes('warning message')
+  const trackerId = reply.bytes('tracker id')
+  return {
+    peers: peers.slice(0, limits.peersPerReply),
+    intervalMs: milliseconds(reply, 'interval'),
+    minIntervalMs: milliseconds(reply, 'min interval'),
+    complete: count(reply, 'complete'),
+    incomplete: count(reply, 'incomplete'),
+    downloaded: count(reply, 'downloaded'),
+    warning: warning === undefined ? undefined : quote(warning),
+    externalHost: readExternal(reply.bytes('external ip')),
+    // The reply's memory is not to be held for these few bytes.
+    trackerId:
+      trackerId === undefined || trackerId.length > limits.trackerIdBytes ? undefined : trackerId.slice()
+  }
+}
+
+/**
+ * Reads the body of an HTTP scrape answer (BEP 48): one result for each info hash, undefined for those it does not mention.
+ * @throws TorrentError ERR_TRACKER_FAILURE or ERR_TRACKER_RESPONSE.
+ */
+export function parseHttpScrape(
+  body: Uint8Array,
+  infoHashes: readonly Uint8Array[]
+): (ScrapeResult | undefined)[] {
+  const files = readDict(body).dict('files')
+  if (files === undefined) throw malformed('no files in it')
+  return infoHashes.map((infoHash) => {
+    const file = files.dict(toLatin1(infoHash))
+    if (file === undefined) return undefined
+    return {
+      complete: count(file, 'complete') ?? 0,
+      incomplete: count(file, 'incomplete') ?? 0,
+      downloaded: count(file, 'downloaded') ?? 0
+    }
+  })
+}
+
+/** The `failure reason` of an answer with an error status, if it has one. */
+export function findFailure(body: Uint8Array): TorrentError | undefined {
+  try {
+    readDict(body)
+  } catch (error) {
+    if (error instanceof TorrentError && error.code === 'ERR_TRACKER_FAILURE') return error
+  }
+  return undefined
+}
+
+function readDict(body: Uint8Array): BencodeDict {
+  let value: unknown
+  try {
+    value = decode(body, {
+      depth: limits.bencodeDepth,
+      tokens: limits.bencodeTokens,
+      bytes: limits.inflatedBytes
+    })
+  } catch (cause) {
+    const start = body.length === 0 ? 'nothing' : `'${quote(body.subarray(0, 60))}'`
+    throw malformed(`${asError(cause).message}; it begins with ${start}`, cause)
+  }
+  if (!(value instanceof BencodeDict)) throw malformed('no dictionary')
+  if (value.has('failure reason')) throw failureOf(value)
+  return value
+}
+
+function failureOf(reply: BencodeDict): TorrentError {
+  const text = quote(reply.bytes('failure reason') ?? '')
+  const reason = text === '' ? 'no reason given' : text
+  const never = reply.text('retry in') === 'never'
+  const minutes = reply.integer('retry in') ?? Number(reply.text('retry in') ?? Number.NaN)
+  const retryInMs = never ? Number.POSITIVE_INFINITY : minutes > 0 ? minutes * 60_000 : undefined
+  return new TorrentError('ERR_TRACKER_FAILURE', `the tracker refused: ${reason}`, {
+    details: retryInMs === undefined ? { reason } : { reason, retryInMs }
+  })
+}
+
+function readPeers(reply: BencodeDict, key: string, family: 4 | 6): PeerAddress[] {
+  const value = reply.get(key)
+  if (value === undefined) return []
+  if (value instanceof Uint8Array) {
+    return parseCompact(value.subarray(0, limits.peersPerReply * (family === 4 ? 6 : 18)), family)
+  }
+  if (!Array.isArray(value)) throw malformed(`${key} is neither a string nor a list`)
+  const peers: PeerAddress[] = []
+  for (const entry of value) {
+    if (!(entry instanceof BencodeDict)) throw malformed(`${key} lists what is no dictionary`)
+    const host = entry.text('ip')
+    const port = entry.integer('port') ?? 0
+    if (host === undefined || port < 1 || port > 65535) continue
+    if (isIP(host) !== 0 || hostName.test(host)) peers.push({ host: canonicalHost(host), port })
+  }
+  return peers
+}
+
+function readExternal(bytes: Uint8Array | undefined): string | undefined {
+  if (bytes === undefined) return undefined
+  if (bytes.length === 4 || bytes.length === 16) return hostOf(bytes)
+  const text = toLatin1(bytes.subarray(0, 64))
+  return isIP(text) === 0 ? undefined : canonicalHost(text)
+}
+
+function milliseconds(reply: BencodeDict, key: string): number | undefined {
+  const seconds = reply.integer(key) ?? 0
+  return seconds > 0 ? seconds * 1000 : undefined
+}
+
+function count(reply: BencodeDict, key: string): number | undefined {
+  const value = reply.integer(key) ?? -1
+  return value >= 0 ? value : undefined
+}
+
+function malformed(what: string, cause?: unknown): TorrentError {
+  return new TorrentError('ERR_TRACKER_RESPONSE', `the answer is malformed: ${quote(what)}`, { cause })
+}

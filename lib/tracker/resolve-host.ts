@@ -1,0 +1,64 @@
+import { lookup as systemLookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { canonicalHost } from '../util/address.ts'
+import { abortable } from '../util/concurrency.ts'
+import { systemCode, TorrentError } from '../util/errors.ts'
+import { systemTimers, type Timers } from '../util/timers.ts'
+import { limits } from './limits.ts'
+
+/** Finds the numeric addresses of a host name, in order of preference; rejects when there are none. */
+export type HostLookup = (host: string) => Promise<readonly string[]>
+
+/** The operating system's resolver. */
+export const systemHostLookup: HostLookup = async (host) => {
+  const found = await systemLookup(host, { all: true, verbatim: true })
+  return found.map(({ address }) => address)
+}
+
+/** What {@link resolveHost} may be told. */
+export interface ResolveOptions {
+  readonly lookup?: HostLookup | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly timers?: Timers | undefined
+}
+
+/**
+ * The first IPv4 and the first IPv6 address of a host, which may be numeric itself. Waits 20 seconds at most.
+ * @throws TorrentError ERR_TRACKER_NETWORK when the name has no address, ERR_TRACKER_TIMEOUT; the signal's reason.
+ */
+export async function resolveHost(
+  host: string,
+  { lookup = systemHostLookup, signal, timers = systemTimers }: ResolveOptions = {}
+): Promise<{ 4?: string; 6?: string }> {
+  let cancel: (() => void) | undefined
+  const overdue = new Promise<never>((_, reject) => {
+    const late = (): void =>
+      reject(new TorrentError('ERR_TRACKER_TIMEOUT', `'${host}' did not resolve in time`))
+    cancel = timers.after(limits.resolveMs, late)
+  })
+  try {
+    const list =
+      isIP(host) !== 0 ? [host] : await abortable(Promise.race([find(host, lookup), overdue]), signal)
+    const addresses = list.map(canonicalHost)
+    const v4 = addresses.find((address) => isIP(address) === 4)
+    const v6 = addresses.find((address) => isIP(address) === 6)
+    if (v4 === undefined && v6 === undefined) {
+      throw new TorrentError('ERR_TRACKER_NETWORK', `'${host}' has no address`, { details: { host } })
+    }
+    return { ...(v4 === undefined ? {} : { 4: v4 }), ...(v6 === undefined ? {} : { 6: v6 }) }
+  } finally {
+    cancel?.()
+  }
+}
+
+async function find(host: string, lookup: HostLookup): Promise<readonly string[]> {
+  try {
+    return await lookup(host)
+  } catch (cause) {
+    const reason = systemCode(cause) ?? 'no address found'
+    throw new TorrentError('ERR_TRACKER_NETWORK', `'${host}' cannot be resolved: ${reason}`, {
+      cause,
+      details: { host }
+    })
+  }
+}

@@ -1,0 +1,93 @@
+import { isIP } from 'node:net'
+import { domainToASCII } from 'node:url'
+import { TorrentError } from '../util/errors.ts'
+import { quote } from './quote.ts'
+
+// A URL from a stranger's torrent must not decide what we tell a server about ourselves.
+const reserved = new Set(['info_hash', 'peer_id', 'port', 'uploaded', 'downloaded', 'left', 'event', 'key'])
+
+/** Whether {@link parseTrackerUrl} knows the scheme of this URL: http, https or udp. */
+export function isSupportedTracker(url: string): boolean {
+  return /^(https?|udp):/i.test(url.trim())
+}
+
+/**
+ * Reads the URL of a tracker: `http:`, `https:` or `udp:`, the last with a port.
+ * @throws TorrentError ERR_TRACKER_URL when it is malformed, of another scheme, or has parameters that an announce sets.
+ */
+export function parseTrackerUrl(text: string): URL {
+  const refuse = (why: string): TorrentError =>
+    new TorrentError('ERR_TRACKER_URL', `Tracker URL '${quote(text)}' ${why}`, { details: { url: text } })
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch {
+    throw refuse('is malformed')
+  }
+  if (!isSupportedTracker(url.href)) throw refuse('is neither http, https nor udp')
+  for (const name of url.searchParams.keys()) {
+    if (reserved.has(name)) throw refuse(`sets '${name}', which the announce does`)
+  }
+  if (url.protocol === 'udp:') {
+    if (url.port === '' || url.port === '0') throw refuse('names no port')
+    if (isIP(hostOfUrl(url)) === 0 && !/^[\w.-]{1,253}$/.test(hostOfUrl(url)))
+      throw refuse('names no valid host')
+  }
+  return url
+}
+
+/** The host of a URL as sockets take it: IPv6 without brackets, names in ASCII. */
+export function hostOfUrl(url: URL): string {
+  const { hostname } = url
+  if (hostname.startsWith('[')) return hostname.slice(1, -1)
+  if (url.protocol !== 'udp:') return hostname
+  try {
+    return domainToASCII(decodeURIComponent(hostname))
+  } catch {
+    return ''
+  }
+}
+
+/** The tracker in a few words for messages: scheme, host and port, but no path, which may hold a secret passkey. */
+export function trackerName(url: URL): string {
+  return `${url.protocol}//${url.host}`
+}
+
+/**
+ * The scrape URL of an HTTP announce URL: `announce` at the start of the last path segment becomes `scrape` (BEP 48).
+ * @throws TorrentError ERR_TRACKER_URL when the last segment starts otherwise: this tracker has no scrape.
+ */
+export function scrapeUrl(announceUrl: URL): URL {
+  const match = /^(.*\/)announce([^/]*)$/.exec(announceUrl.pathname)
+  if (match === null) {
+    throw new TorrentError(
+      'ERR_TRACKER_URL',
+      `${trackerName(announceUrl)} cannot be scraped: no 'announce' in its URL`,
+      {
+        details: { url: announceUrl.href }
+      }
+    )
+  }
+  const url = new URL(announceUrl)
+  url.pathname = `${match[1]}scrape${match[2]}`
+  return url
+}
+
+/** Percent-encodes raw bytes: letters, digits and `-._~` stay, all others become %XX (BEP 3). */
+export function percentEncode(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) {
+    const letter = String.fromCharCode(byte)
+    text += /[\w.~-]/.test(letter) ? letter : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+  }
+  return text
+}
+
+/** The URL with parameters, already encoded, added behind its own ones; credentials and port stay, the fragment goes. */
+export function withParameters(url: URL, parameters: string): URL {
+  const own = url.search === '' ? '?' : `${url.search}&`
+  const full = new URL(url)
+  full.search = `${own}${parameters}`
+  full.hash = ''
+  return full
+}

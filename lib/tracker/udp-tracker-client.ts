@@ -1,0 +1,319 @@
+import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.ts'
+import { randomBytes } from '../util/bytes.ts'
+import type { DatagramPort } from '../util/datagram-port.ts'
+import { asError, systemCode, TorrentError } from '../util/errors.ts'
+import { systemTimers, type Timers } from '../util/timers.ts'
+import { bindUdpPort } from '../util/udp-port.ts'
+import { eachFamily } from './each-family.ts'
+import { limits } from './limits.ts'
+import type { AnnounceParameters, ScrapeResult, TrackerReply, UdpSchedule } from './request.ts'
+import { type HostLookup, resolveHost } from './resolve-host.ts'
+import { hostOfUrl, trackerName } from './tracker-url.ts'
+import {
+  encodeAnnounce,
+  encodeConnect,
+  encodeScrape,
+  isUdpReply,
+  parseAnnounce,
+  parseConnect,
+  parseScrape,
+  transactionOf
+} from './udp-packets.ts'
+
+/** The patience that BEP 15 asks for: 15 seconds, doubled 8 times, over two hours in all. */
+export const patientSchedule: UdpSchedule = { firstTimeoutMs: 15_000, retries: 8 }
+
+/** What a {@link UdpTrackerClient} works with. */
+export interface UdpTrackerClientOptions {
+  /** Bound ports to share, at most one of a family; they stay open. Default: own ones, bound when first needed. */
+  readonly ports?: readonly DatagramPort[]
+  readonly timers?: Timers | undefined
+}
+
+/** How one UDP request goes about it. */
+export interface UdpRequestOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Default {@link patientSchedule}. */
+  readonly schedule?: UdpSchedule | undefined
+  /** The only address family to use; default both. */
+  readonly family?: 4 | 6 | undefined
+  readonly lookup?: HostLookup | undefined
+}
+
+interface Transaction {
+  id: number
+  readonly to: PeerAddress
+  outcome: Uint8Array | Error | undefined
+  settle: ((outcome: Uint8Array | Error) => void) | undefined
+}
+
+/** Talks to UDP trackers (BEP 15, BEP 41) over one socket of each address family, for any number of torrents at once. */
+export class UdpTrackerClient {
+  readonly #timers: Timers
+  readonly #own: boolean
+  readonly #ports = new Map<4 | 6, Promise<DatagramPort>>()
+  readonly #releases: (() => void)[] = []
+  readonly #transactions = new Map<number, Transaction>()
+  readonly #connections = new Map<string, { readonly id: bigint; readonly until: number }>()
+  #closing: Promise<void> | undefined
+
+  constructor({ ports, timers = systemTimers }: UdpTrackerClientOptions = {}) {
+    this.#timers = timers
+    this.#own = ports === undefined
+    for (const port of ports ?? []) this.#ports.set(port.family, Promise.resolve(this.#claim(port)))
+  }
+
+  /**
+   * Announces over each address family that the tracker and we have. `onReply` hears of each family's reply at once; the
+   * promise waits for the second family a few seconds more, and merges the peers.
+   * @throws TorrentError ERR_TRACKER_FAILURE, ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK or ERR_TRACKER_TIMEOUT when every
+   * family failed; the signal's reason.
+   */
+  async announce(
+    url: URL,
+    parameters: AnnounceParameters,
+    options: UdpRequestOptions & { readonly onReply?: (reply: TrackerReply) => void } = {}
+  ): Promise<TrackerReply> {
+    const path = `${url.pathname}${url.search}`
+    const replies = await this.#each(url, options, limits.familyGraceMs, async (family, to, signal) => {
+      const numwant = family === 6 ? Math.min(parameters.numwant, limits.udpPeersIpv6) : parameters.numwant
+      const reply = await this.#request(
+        url,
+        family,
+        to,
+        { ...options, signal },
+        (connectionId, id) => encodeAnnounce(connectionId, id, { ...parameters, numwant }, path),
+        (message) => parseAnnounce(message, family)
+      )
+      options.onReply?.(reply)
+      return reply
+    })
+    return { ...replies[0], peers: replies.flatMap(({ peers }) => peers) }
+  }
+
+  /**
+   * The counts of up to 74 torrents, in the order asked for, from whichever address family answers first.
+   * @throws TorrentError as {@link UdpTrackerClient.announce} does.
+   */
+  async scrape(
+    url: URL,
+    infoHashes: readonly Uint8Array[],
+    options: UdpRequestOptions = {}
+  ): Promise<readonly ScrapeResult[]> {
+    const [results] = await this.#each(url, options, 0, (family, to, signal) =>
+      this.#request(
+        url,
+        family,
+        to,
+        { ...options, signal },
+        (connectionId, id) => encodeScrape(connectionId, id, infoHashes),
+        (message) => parseScrape(message, infoHashes.length)
+      )
+    )
+    return results
+  }
+
+  /** Fails what is under way and closes the client's own sockets; shared ones stay open. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    for (const release of this.#releases) release()
+    for (const transaction of this.#transactions.values()) deliver(transaction, closedError())
+    this.#connections.clear()
+    if (!this.#own) return
+    await Promise.allSettled([...this.#ports.values()].map(async (port) => (await port).close()))
+  }
+
+  async #each<T>(
+    url: URL,
+    { signal, family, lookup }: UdpRequestOptions,
+    graceMs: number,
+    run: (family: 4 | 6, to: PeerAddress, signal: AbortSignal) => Promise<T>
+  ): Promise<[T, ...T[]]> {
+    if (this.#closing !== undefined) throw closedError()
+    const hosts = await resolveHost(hostOfUrl(url), { signal, lookup, timers: this.#timers })
+    const families = ([4, 6] as const).filter(
+      (one) => hosts[one] !== undefined && (family ?? one) === one && (this.#own || this.#ports.has(one))
+    )
+    if (families.length === 0) {
+      throw new TorrentError(
+        'ERR_TRACKER_NETWORK',
+        `${trackerName(url)} has no address of a family that is in use`
+      )
+    }
+    return eachFamily(families, { signal, graceMs, timers: this.#timers }, (one, inner) =>
+      run(one, { host: hosts[one] ?? '', port: Number(url.port) }, inner)
+    )
+  }
+
+  async #request<T>(
+    url: URL,
+    family: 4 | 6,
+    to: PeerAddress,
+    { signal, schedule = patientSchedule }: UdpRequestOptions,
+    encode: (connectionId: bigint, transactionId: number) => Uint8Array,
+    parse: (message: Uint8Array) => T
+  ): Promise<T> {
+    const where = formatAddress(to)
+    const connect = this.#open(to)
+    const request = this.#open(to)
+    try {
+      const port = await this.#port(family)
+      let fresh = false
+      for (let n = 0; n <= schedule.retries; n++) {
+        const timeoutMs = schedule.firstTimeoutMs * 2 ** n
+        let connectionId = this.#connection(where)
+        if (connectionId === undefined) {
+          const answer = await this.#exchange(port, connect, encodeConnect(connect.id), timeoutMs, signal)
+          if (answer === undefined) continue
+          this.#renew(connect)
+          connectionId = parseConnect(answer)
+          this.#remember(where, connectionId)
+          fresh = true
+        }
+        const answer = await this.#exchange(
+          port,
+          request,
+          encode(connectionId, request.id),
+          timeoutMs,
+          signal
+        )
+        if (answer === undefined) continue
+        try {
+          return parse(answer)
+        } catch (error) {
+          // A tracker that was restarted no longer knows the id that was good a moment ago.
+          if (fresh) throw error
+          fresh = true
+          this.#connections.delete(where)
+          this.#renew(request)
+          n--
+        }
+      }
+      throw new TorrentError('ERR_TRACKER_TIMEOUT', 'no answer in time')
+    } catch (error) {
+      if (!(error instanceof TorrentError)) throw error
+      throw new TorrentError(error.code, `${trackerName(url)} (${where}): ${error.message}`, {
+        cause: error.cause,
+        details: { ...error.details, url: url.href }
+      })
+    } finally {
+      this.#transactions.delete(connect.id)
+      this.#transactions.delete(request.id)
+    }
+  }
+
+  /** Sends and waits for the answer; undefined when the time is over, and then a late answer still counts next time. */
+  #exchange(
+    port: DatagramPort,
+    transaction: Transaction,
+    packet: Uint8Array,
+    timeoutMs: number,
+    signal: AbortSignal | undefined
+  ): Promise<Uint8Array | undefined> {
+    return new Promise((resolve, reject) => {
+      const finish = (): void => {
+        cancel()
+        signal?.removeEventListener('abort', onAbort)
+        transaction.settle = undefined
+      }
+      const onAbort = (): void => {
+        finish()
+        reject(signal?.reason)
+      }
+      const cancel = this.#timers.after(timeoutMs, () => {
+        finish()
+        resolve(undefined)
+      })
+      signal?.addEventListener('abort', onAbort, { once: true })
+      transaction.settle = (outcome) => {
+        finish()
+        if (outcome instanceof Error) reject(outcome)
+        else resolve(outcome)
+      }
+      if (signal?.aborted) return onAbort()
+      if (this.#closing !== undefined) return transaction.settle(closedError())
+      if (transaction.outcome !== undefined) return transaction.settle(transaction.outcome)
+      port.send(packet, transaction.to, (cause) => {
+        // A full send buffer is a lost packet like any other; without a route no retry helps.
+        if (['ENOBUFS', 'EAGAIN', 'ECONNREFUSED'].includes(systemCode(cause) ?? '')) return
+        const message = `cannot be sent to: ${systemCode(cause) ?? cause.message}`
+        deliver(transaction, new TorrentError('ERR_TRACKER_NETWORK', message, { cause }))
+      })
+    })
+  }
+
+  #open(to: PeerAddress): Transaction {
+    const transaction: Transaction = { id: this.#newId(), to, outcome: undefined, settle: undefined }
+    this.#transactions.set(transaction.id, transaction)
+    return transaction
+  }
+
+  #renew(transaction: Transaction): void {
+    this.#transactions.delete(transaction.id)
+    transaction.id = this.#newId()
+    transaction.outcome = undefined
+    this.#transactions.set(transaction.id, transaction)
+  }
+
+  #newId(): number {
+    for (;;) {
+      const id = new DataView(randomBytes(4).buffer).getUint32(0)
+      if (!this.#transactions.has(id)) return id
+    }
+  }
+
+  #connection(where: string): bigint | undefined {
+    const connection = this.#connections.get(where)
+    return connection !== undefined && this.#timers.now() < connection.until ? connection.id : undefined
+  }
+
+  #remember(where: string, id: bigint): void {
+    this.#connections.delete(where)
+    this.#connections.set(where, { id, until: this.#timers.now() + limits.connectionIdMs })
+    if (this.#connections.size <= limits.connectionIds) return
+    const [oldest] = this.#connections.keys()
+    if (oldest !== undefined) this.#connections.delete(oldest)
+  }
+
+  async #port(family: 4 | 6): Promise<DatagramPort> {
+    if (this.#closing !== undefined) throw closedError()
+    let port = this.#ports.get(family)
+    if (port === undefined) {
+      port = bindUdpPort({ family }).then((bound) => this.#claim(bound))
+      this.#ports.set(family, port)
+    }
+    try {
+      return await port
+    } catch (cause) {
+      this.#ports.delete(family)
+      throw new TorrentError('ERR_TRACKER_NETWORK', `no socket: ${asError(cause).message}`, { cause })
+    }
+  }
+
+  #claim(port: DatagramPort): DatagramPort {
+    const release = port.claim({
+      matches: (message) => isUdpReply(message) && this.#transactions.has(transactionOf(message)),
+      receive: (message, from) => {
+        const transaction = this.#transactions.get(transactionOf(message))
+        // Whoever guesses a transaction id from elsewhere is not the tracker.
+        if (transaction === undefined || from.port !== transaction.to.port) return
+        if (canonicalHost(from.host) === transaction.to.host) deliver(transaction, message)
+      }
+    })
+    this.#releases.push(release)
+    return port
+  }
+}
+
+function deliver(transaction: Transaction, outcome: Uint8Array | Error): void {
+  if (transaction.settle !== undefined) transaction.settle(outcome)
+  else transaction.outcome ??= outcome
+}
+
+function closedError(): TorrentError {
+  return new TorrentError('ERR_TRACKER_NETWORK', 'the UDP tracker client is closed')
+}
