@@ -14,6 +14,7 @@ export const errorCodes = {
   ERR_METAINFO_SOURCE: 'the source is no torrent, magnet link or info hash',
   ERR_METAINFO_CREATE: 'a torrent cannot be made of these files',
   ERR_HASH_WORKER: 'a hashing worker failed',
+  ERR_HASH_READ: 'a file could not be read to be hashed',
   ERR_WIRE_PROTOCOL: 'the peer broke the protocol',
   ERR_WIRE_LIMIT: 'the peer exceeded a limit',
   ERR_WIRE_ARGUMENT: 'a wire was asked to send what cannot be sent',

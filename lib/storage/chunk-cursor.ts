@@ -1,0 +1,30 @@
+/** Hands out chunks piecemeal, without copies. */
+export class ChunkCursor {
+  readonly #chunks: readonly Uint8Array[]
+  #index = 0
+  #at = 0
+
+  /** A cursor at the first byte of the first chunk. */
+  constructor(chunks: readonly Uint8Array[]) {
+    this.#chunks = chunks
+  }
+
+  /** Views of the next `length` bytes. */
+  take(length: number): Uint8Array[] {
+    const views: Uint8Array[] = []
+    let left = length
+    while (left > 0) {
+      const chunk = this.#chunks[this.#index]
+      if (chunk === undefined) break
+      const view = chunk.subarray(this.#at, this.#at + left)
+      left -= view.byteLength
+      this.#at += view.byteLength
+      if (this.#at === chunk.byteLength) {
+        this.#index++
+        this.#at = 0
+      }
+      if (view.byteLength > 0) views.push(view)
+    }
+    return views
+  }
+}

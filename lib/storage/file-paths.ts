@@ -1,0 +1,189 @@
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import type { Layout } from '../metainfo/layout.ts'
+import { systemCode, TorrentError } from '../util/errors.ts'
+import { storageError } from './storage-error.ts'
+import { isMissing, type StorageFs } from './storage-fs.ts'
+
+/** Where a file of the torrent stands on disk, as far as that was found out. */
+export interface Place {
+  /** Absolute path without symbolic links, as it is or will be. */
+  readonly path: string
+  /** Whether a regular file is there. */
+  readonly exists: boolean
+}
+
+/**
+ * The real paths of a torrent's files. Under the root folder no symbolic link may lead outside; the root itself may be
+ * one, and so may paths that the user named one by one.
+ */
+export class FilePaths {
+  readonly #fs: StorageFs
+  readonly #root: string
+  readonly #files: readonly string[]
+  readonly #given: boolean
+  readonly #folderMode: number | undefined
+  /** Real paths of folders that exist, by the path asked for. */
+  readonly #folders = new Map<string, Promise<string | undefined>>()
+
+  /** The paths of `layout` below `root`, or those in `given`. An unsafe path throws ERR_STORAGE_PATH. */
+  constructor(fs: StorageFs, layout: Layout, root: string, given?: readonly string[], folderMode?: number) {
+    this.#fs = fs
+    this.#root = resolve(root)
+    this.#given = given !== undefined
+    this.#folderMode = folderMode
+    if (given !== undefined && given.length !== layout.files.length) {
+      const message = `files has ${given.length} paths, but the torrent has ${layout.files.length} files`
+      throw new TorrentError('ERR_STORAGE_PATH', message, { details: { files: given.length } })
+    }
+    this.#files = layout.files.map((file, index) => {
+      const path = given?.[index]
+      return path === undefined ? join(this.#root, ...checkedElements(file.path)) : resolve(path)
+    })
+  }
+
+  /** The file's path before symbolic links are followed. */
+  nominal(fileIndex: number): string {
+    const path = this.#files[fileIndex]
+    if (path === undefined) throw new RangeError(`there is no file ${fileIndex}`)
+    return path
+  }
+
+  /** Where a file stands or would stand; throws ERR_STORAGE_PATH when something else is in its way. */
+  async place(fileIndex: number): Promise<Place> {
+    const nominal = this.nominal(fileIndex)
+    try {
+      const folder = await this.#realFolder(dirname(nominal))
+      const path = join(folder.path, nominal.slice(dirname(nominal).length))
+      if (!folder.exists) return { path, exists: false }
+      return await this.#realFile(path)
+    } catch (error) {
+      throw storageError(error, 'read', nominal)
+    }
+  }
+
+  /**
+   * Makes the folders above a file where they are missing, and returns the file's real path and the folders made, from
+   * the outermost on.
+   */
+  async makeFolder(fileIndex: number): Promise<{ path: string; made: string[] }> {
+    const nominal = this.nominal(fileIndex)
+    const folder = dirname(nominal)
+    try {
+      const made: string[] = []
+      await this.#realFolder(folder)
+      if (!this.#given) made.push(...(await this.#make(this.#root, this.#folderMode)))
+      made.push(...(await this.#make(folder)))
+      return { path: join((await this.#realFolder(folder)).path, nominal.slice(folder.length)), made }
+    } catch (error) {
+      throw storageError(error, 'write', nominal)
+    }
+  }
+
+  /** A folder that was made, as the torrent calls it: `a/b/`, or `./` for the root; undefined above the root. */
+  folderName(path: string): string | undefined {
+    const name = relative(this.#root, path)
+    if (name === '') return './'
+    return this.#given || !isBelow(name) ? undefined : `${name.split(sep).join('/')}/`
+  }
+
+  /** The folder of a name that {@link folderName} gave. */
+  folderPath(name: string): string {
+    return resolve(this.#root, name)
+  }
+
+  async #make(folder: string, mode?: number): Promise<string[]> {
+    const first = await this.#fs.mkdir(folder, { recursive: true, ...(mode === undefined ? {} : { mode }) })
+    if (first === undefined) return []
+    const made: string[] = []
+    for (let path = folder; path.length >= first.length; path = dirname(path)) {
+      made.unshift(path)
+      if (path === dirname(path)) break
+    }
+    return made
+  }
+
+  /** The real path of a file in a real folder; symbolic links are followed as long as they stay inside. */
+  async #realFile(path: string): Promise<Place> {
+    try {
+      const stats = await this.#fs.lstat(path, { bigint: true })
+      if (stats.isFile()) return { path, exists: true }
+      if (stats.isDirectory()) throw Object.assign(new Error('is a folder'), { code: 'EISDIR' })
+      if (stats.isSymbolicLink()) {
+        const target = await this.#fs.realpath(path)
+        await this.#checkInside(target, path)
+        if ((await this.#fs.stat(target, { bigint: true })).isFile()) return { path: target, exists: true }
+      }
+    } catch (error) {
+      if (isMissing(error)) return { path, exists: false }
+      throw error
+    }
+    throw blocked(path, 'is no regular file')
+  }
+
+  async #realFolder(folder: string): Promise<{ path: string; exists: boolean }> {
+    let known = this.#folders.get(folder)
+    if (known === undefined) {
+      known = this.#lookUp(folder)
+      this.#folders.set(folder, known)
+    }
+    const path = await known.catch((error: unknown) => {
+      this.#folders.delete(folder)
+      throw error
+    })
+    if (path !== undefined) return { path, exists: true }
+    this.#folders.delete(folder)
+    const parent = dirname(folder)
+    if (parent === folder) return { path: folder, exists: false }
+    return { path: join((await this.#realFolder(parent)).path, folder.slice(parent.length)), exists: false }
+  }
+
+  async #lookUp(folder: string): Promise<string | undefined> {
+    try {
+      const path = await this.#fs.realpath(folder)
+      if (folder.length > this.#root.length) await this.#checkInside(path, folder)
+      return path
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  }
+
+  async #checkInside(path: string, nominal: string): Promise<void> {
+    if (this.#given) return
+    const root = await this.#realFolder(this.#root)
+    const name = relative(root.path, path)
+    if (name !== '' && !isBelow(name)) throw blocked(nominal, `leads outside of ${this.#root}`)
+  }
+}
+
+function isBelow(name: string): boolean {
+  return name !== '..' && !name.startsWith(`..${sep}`) && !isAbsolute(name)
+}
+
+function blocked(path: string, why: string): TorrentError {
+  const message = `${path} ${why}: move it away or choose another folder`
+  return new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
+}
+
+/** The elements of a torrent path. The parser makes them safe; this is the last door before the disk. */
+function checkedElements(path: string): string[] {
+  const elements = path.split('/')
+  for (const element of elements) {
+    if (
+      element === '' ||
+      element === '.' ||
+      element === '..' ||
+      element.includes('\0') ||
+      element.includes(sep)
+    ) {
+      const message = `The torrent's path ${JSON.stringify(path)} is not safe`
+      throw new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
+    }
+  }
+  return elements
+}
+
+/** Whether a system error says that there is nothing to read at a path. */
+export function isNowhere(error: unknown): boolean {
+  return systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR'
+}

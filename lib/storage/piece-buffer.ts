@@ -1,0 +1,109 @@
+import { createHash, type Hash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { blockLength } from '../metainfo/layout.ts'
+
+/** Hashing yields to the event loop after this many bytes. */
+const bytesPerTurn = 4 << 20
+
+/** Whether a block's bytes are absent, being written by one sender, or there. */
+const absent = 0
+const claimed = 1
+const present = 2
+
+/**
+ * The memory of one piece while its blocks come in. The running SHA-1 covers the prefix without gaps, so that it is ready
+ * when the last block lands. A block has one writer at a time, and present bytes never change: what was hashed is what is kept.
+ */
+export class PieceBuffer {
+  readonly piece: number
+  /** The whole memory, at least `size` bytes. */
+  readonly memory: Uint8Array
+  /** Bytes of the piece. */
+  readonly size: number
+  readonly #blocks: Uint8Array
+  #missing: number
+  #hash: Hash = createHash('sha1')
+  #hashedBlocks = 0
+
+  constructor(piece: number, size: number, memory: Uint8Array) {
+    this.piece = piece
+    this.size = size
+    this.memory = memory
+    this.#missing = Math.ceil(size / blockLength)
+    this.#blocks = new Uint8Array(this.#missing)
+  }
+
+  /** Whether every block is there. */
+  get complete(): boolean {
+    return this.#missing === 0
+  }
+
+  /** The piece's bytes. */
+  get bytes(): Uint8Array {
+    return this.memory.subarray(0, this.size)
+  }
+
+  /** The memory of a block, whether it is there or not. */
+  view(block: number): Uint8Array {
+    return this.memory.subarray(block * blockLength, Math.min(this.size, (block + 1) * blockLength))
+  }
+
+  /** The memory of an absent block to write into, which is then the caller's alone; undefined if it is not to be had. */
+  claim(block: number): Uint8Array | undefined {
+    if (this.#blocks[block] !== absent) return undefined
+    this.#blocks[block] = claimed
+    return this.view(block)
+  }
+
+  /** Gives up a claim without having written the block whole. */
+  unclaim(block: number): void {
+    if (this.#blocks[block] === claimed) this.#blocks[block] = absent
+  }
+
+  /** Whether a block is there. */
+  has(block: number): boolean {
+    return this.#blocks[block] === present
+  }
+
+  /** The blocks that are there. */
+  present(): number[] {
+    const list: number[] = []
+    for (let block = 0; block < this.#blocks.length; block++)
+      if (this.#blocks[block] === present) list.push(block)
+    return list
+  }
+
+  /** Makes a block present: copies `data`, or takes what the holder of the claim has written. */
+  fill(block: number, data?: Uint8Array): void {
+    if (this.#blocks[block] === present) return
+    if (data !== undefined) this.view(block).set(data)
+    this.#blocks[block] = present
+    this.#missing--
+    this.#hashPrefix(bytesPerTurn)
+  }
+
+  /** The SHA-1 of the complete piece; yields to the event loop while much is left to hash. */
+  async digest(): Promise<Uint8Array> {
+    while (this.#hashedBlocks < this.#blocks.length) {
+      this.#hashPrefix(bytesPerTurn)
+      if (this.#hashedBlocks < this.#blocks.length) await nextTurn()
+    }
+    return this.#hash.digest()
+  }
+
+  /** The SHA-1 of the complete piece if it is ready without further work, else undefined. */
+  readyDigest(): Uint8Array | undefined {
+    return this.#hashedBlocks === this.#blocks.length ? this.#hash.digest() : undefined
+  }
+
+  /** Hashes what follows the hashed prefix without a gap, at most `most` bytes. */
+  #hashPrefix(most: number): void {
+    const from = this.#hashedBlocks
+    const end = Math.min(this.#blocks.length, from + Math.floor(most / blockLength))
+    let to = from
+    while (to < end && this.#blocks[to] === present) to++
+    if (to === from) return
+    this.#hash.update(this.memory.subarray(from * blockLength, Math.min(this.size, to * blockLength)))
+    this.#hashedBlocks = to
+  }
+}

@@ -1,0 +1,38 @@
+import { TorrentError } from '../util/errors.ts'
+
+const foldsCase = process.platform === 'win32' || process.platform === 'darwin'
+
+/** Which storage of this process writes to which file; a client shares one among its storages. */
+export class StorageClaims {
+  readonly #owners = new Map<string, object>()
+  readonly #claims = new WeakMap<object, Set<string>>()
+
+  /**
+   * Reserves all of the absolute paths for `owner`, or none of them: ERR_STORAGE_IN_USE names the first that another
+   * owner has. A path that the owner has already is no fault.
+   */
+  claim(owner: object, paths: Iterable<string>): void {
+    const keys = new Set<string>()
+    for (const path of paths) {
+      const key = foldsCase ? path.toLowerCase() : path
+      const other = this.#owners.get(key)
+      if (other !== undefined && other !== owner) {
+        const message = `Another torrent writes to ${path} already: remove that torrent or choose another folder`
+        throw new TorrentError('ERR_STORAGE_IN_USE', message, { details: { path } })
+      }
+      keys.add(key)
+    }
+    let mine = this.#claims.get(owner)
+    if (mine === undefined) this.#claims.set(owner, (mine = new Set()))
+    for (const key of keys) {
+      this.#owners.set(key, owner)
+      mine.add(key)
+    }
+  }
+
+  /** Gives back all that `owner` claimed. */
+  release(owner: object): void {
+    for (const key of this.#claims.get(owner) ?? []) this.#owners.delete(key)
+    this.#claims.delete(owner)
+  }
+}

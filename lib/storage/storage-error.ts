@@ -1,0 +1,89 @@
+import { type ErrorCode, systemCode, TorrentError } from '../util/errors.ts'
+
+const sentences: Readonly<Record<string, readonly [ErrorCode, (path: string) => string]>> = (() => {
+  const full = [
+    'ERR_STORAGE_FULL',
+    (path: string) => `The disk is full and ${path} cannot grow: free some space, then resume`
+  ] as const
+  const quota = [
+    'ERR_STORAGE_FULL',
+    (path: string) => `The disk quota is used up and ${path} cannot grow: free some space, then resume`
+  ] as const
+  const large = [
+    'ERR_STORAGE_WRITE',
+    (path: string) => `${path} is too large for its file system: choose a folder on another disk`
+  ] as const
+  const access = [
+    'ERR_STORAGE_ACCESS',
+    (path: string) => `Access to ${path} is denied: change its permissions or choose another folder`
+  ] as const
+  const readOnly = [
+    'ERR_STORAGE_ACCESS',
+    (path: string) => `${path} is on a read-only file system: choose another folder`
+  ] as const
+  const notFolder = [
+    'ERR_STORAGE_PATH',
+    (path: string) => `A file stands where ${path} needs a folder: move it away or choose another folder`
+  ] as const
+  const folder = [
+    'ERR_STORAGE_PATH',
+    (path: string) =>
+      `A folder stands where the file ${path} should be: move it away or choose another folder`
+  ] as const
+  const link = [
+    'ERR_STORAGE_PATH',
+    (path: string) => `A symbolic link stands in the way of ${path}: remove it or choose another folder`
+  ] as const
+  const long = [
+    'ERR_STORAGE_PATH',
+    (path: string) => `The path ${path} is too long for this system: choose a folder with a shorter path`
+  ] as const
+  const handles = [
+    'ERR_STORAGE_READ',
+    (path: string) =>
+      `${path} cannot be opened because too many files are open: raise the limit (ulimit -n) or lower maxOpenFiles`
+  ] as const
+  return {
+    ENOSPC: full,
+    EDQUOT: quota,
+    EFBIG: large,
+    EACCES: access,
+    EPERM: access,
+    EROFS: readOnly,
+    ENOTDIR: notFolder,
+    EEXIST: notFolder,
+    EISDIR: folder,
+    ELOOP: link,
+    ENAMETOOLONG: long,
+    EMFILE: handles,
+    ENFILE: handles
+  }
+})()
+
+/** What a system error about `path` means, as a TorrentError; one that is a TorrentError already is kept. */
+export function storageError(error: unknown, action: 'read' | 'write', path: string): TorrentError {
+  if (error instanceof TorrentError) return error
+  const code = systemCode(error)
+  const known = code === undefined ? undefined : sentences[code]
+  const details = { path, ...(code === undefined ? {} : { code }) }
+  if (known !== undefined) {
+    // Too many open files is the one condition that both directions share.
+    const errorCode = known[0] === 'ERR_STORAGE_READ' && action === 'write' ? 'ERR_STORAGE_WRITE' : known[0]
+    return new TorrentError(errorCode, known[1](path), { cause: error, details })
+  }
+  const reason = error instanceof Error ? error.message : String(error)
+  return action === 'read'
+    ? new TorrentError('ERR_STORAGE_READ', `${path} could not be read (${reason}): check the disk`, {
+        cause: error,
+        details
+      })
+    : new TorrentError('ERR_STORAGE_WRITE', `${path} could not be written (${reason}): check the disk`, {
+        cause: error,
+        details
+      })
+}
+
+/** The error of every call after `close`. */
+export function storageClosed(): TorrentError {
+  return new TorrentError('ERR_STORAGE_CLOSED', 'The storage is closed or was never opened')
+}

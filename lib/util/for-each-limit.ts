@@ -1,0 +1,25 @@
+/**
+ * Calls `task` with 0 to `count` - 1, at most `limit` at a time. After the first failure no further ones begin, and the
+ * promise rejects with it once those under way have settled.
+ */
+export async function forEachLimit(
+  count: number,
+  limit: number,
+  task: (index: number) => Promise<void>
+): Promise<void> {
+  let next = 0
+  let failed = false
+  let failure: unknown
+  const lane = async (): Promise<void> => {
+    while (next < count && !failed) {
+      try {
+        await task(next++)
+      } catch (error) {
+        if (!failed) failure = error
+        failed = true
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(limit, count) }, lane))
+  if (failed) throw failure
+}
