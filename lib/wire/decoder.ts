@@ -68,6 +68,14 @@ export class WireDecoder {
     this.#payloadMemory = undefined
   }
 
+  /** The memory given for the block that is under way is needed back: the block goes on in memory of our own. */
+  detach(): void {
+    if (this.#target === undefined) return
+    this.#blockMemory ??= new Uint8Array(this.#limits.blockLength)
+    this.#blockMemory.set(this.#target.subarray(0, this.#filled))
+    this.#target = undefined
+  }
+
   /**
    * Decodes a chunk, which is borrowed for the call.
    * @throws TorrentError ERR_WIRE_PROTOCOL or ERR_WIRE_LIMIT

@@ -226,6 +226,11 @@ export class Wire extends Duplex<WireEvents> {
     return false
   }
 
+  /** Takes back the memory that `blockTarget` gave for the block that is under way; the block then comes borrowed. */
+  detachBlock(): void {
+    this.#decoder.detach()
+  }
+
   /** Sends our handshake (BEP 3), which must be first: 20 bytes of info hash, 20 bytes of peer id. */
   handshake(infoHash: Uint8Array, peerId: Uint8Array): void {
     if (infoHash.length !== 20) throw argumentError('infoHash', infoHash.length, '20 bytes')
