@@ -140,7 +140,9 @@ export class SmartBan {
 
   /** Drops a failed piece; without its digests no verdict can come, so nobody stays suspected for it. */
   #drop(piece: number): void {
-    for (const versions of this.#failed.get(piece)?.values() ?? []) this.#versions -= versions.length
+    const blocks = this.#failed.get(piece)
+    if (blocks === undefined) return
+    for (const versions of blocks.values()) this.#versions -= versions.length
     this.#failed.delete(piece)
     for (const [host, pieces] of this.#suspects) {
       if (pieces.delete(piece) && pieces.size === 0) this.#suspects.delete(host)

@@ -1,0 +1,231 @@
+import type { Layout } from '../metainfo/layout.ts'
+import { blockState, PartialPiece } from './partial-piece.ts'
+import type { PeerState } from './peer-state.ts'
+import { RarityOrder } from './rarity-order.ts'
+import { Windows } from './windows.ts'
+
+/** Where the picker's decisions go. */
+export interface PickerSink {
+  /** Ask a peer for a block. */
+  request(peer: number, piece: number, block: number): void
+  /** Take a request back. */
+  cancel(peer: number, piece: number, block: number): void
+  /** Tell a peer whether it has something that we want. */
+  interest(peer: number, interested: boolean): void
+  /** Set memory aside for a piece before its first request; false when there is none now. */
+  reserve(piece: number, urgent: boolean): boolean
+  /** The piece is no longer being fetched; its memory may go. */
+  abandon(piece: number): void
+}
+
+/**
+ * Which pieces are had, wanted and under way, and who is asked for what. It keeps the books; the strategies decide.
+ *
+ * A piece is in exactly one of: had; partial (in `partials`); missing. A missing piece stands in `order` if its
+ * selection priority is above 0. A block of a partial piece is free, requested or received.
+ */
+export class DownloadState {
+  readonly layout: Layout
+  readonly sink: PickerSink
+  readonly order: RarityOrder
+  readonly windows: Windows
+  readonly peers: Map<number, PeerState> = new Map<number, PeerState>()
+  readonly partials: Map<number, PartialPiece> = new Map<number, PartialPiece>()
+  /** 1 for each piece that is there. */
+  readonly had: Uint8Array
+  /** Selection priority of each piece, 0 for not selected. */
+  readonly priority: Uint8Array
+  /** Peers that have every piece; they are not counted in `order`. */
+  seeds = 0
+  /** Missing pieces that are wanted. */
+  missing = 0
+  /** Whether memory ran short and no background piece is opened until some is given back. */
+  outOfMemory = false
+  /** Partial pieces that may have free blocks, oldest first. */
+  #open: PartialPiece[] = []
+  /** Who else is asked for a block, where more than one peer is. */
+  readonly #shared = new Map<number, number[]>()
+  readonly #urgentOnly = new Set<number>()
+  /** Blocks of pieces that are in storage, unverified, from before; they are read back when the piece is begun. */
+  readonly #stored = new Map<number, readonly number[]>()
+
+  constructor(layout: Layout, sink: PickerSink, random: () => number) {
+    this.layout = layout
+    this.sink = sink
+    this.order = new RarityOrder(layout.pieceCount, random)
+    this.windows = new Windows(layout.pieceLength)
+    this.had = new Uint8Array(layout.pieceCount)
+    this.priority = new Uint8Array(layout.pieceCount)
+  }
+
+  /** Whether a piece is not there and somebody wants it. */
+  wants(piece: number): boolean {
+    return this.had[piece] === 0 && ((this.priority[piece] ?? 0) > 0 || this.#urgentOnly.has(piece))
+  }
+
+  /** How many pieces the peer has that we want. */
+  wantedOf(peer: PeerState): number {
+    return peer.seed ? this.missing : peer.wanted
+  }
+
+  /** Runs a change after which each piece of `pieces` may be wanted or no longer, and keeps all counts right. */
+  changeWants(pieces: Iterable<number>, change: () => void): void {
+    const before = new Map<number, boolean>()
+    for (const piece of pieces) before.set(piece, this.wants(piece))
+    change()
+    for (const [piece, was] of before) {
+      const is = this.wants(piece)
+      if (is === was) continue
+      this.missing += is ? 1 : -1
+      for (const peer of this.peers.values()) {
+        if (!peer.seed && peer.has(piece)) peer.wanted += is ? 1 : -1
+        if (is) peer.starved = false
+      }
+    }
+  }
+
+  /** Tells the sink of every peer whose interest has changed. */
+  updateInterest(peer: PeerState): void {
+    const interested = this.wantedOf(peer) > 0
+    if (interested === peer.interested) return
+    peer.interested = interested
+    this.sink.interest(peer.id, interested)
+  }
+
+  /** Names the pieces that are wanted by windows alone. */
+  setUrgentOnly(pieces: Iterable<number>): void {
+    this.#urgentOnly.clear()
+    for (const piece of pieces) if (this.priority[piece] === 0) this.#urgentOnly.add(piece)
+  }
+
+  /** Puts a missing piece where the background search finds it, or takes it out: windows see to their own. */
+  file(piece: number): void {
+    const wanted = this.had[piece] === 0 && !this.partials.has(piece) && !this.windows.has(piece)
+    const priority = wanted ? (this.priority[piece] ?? 0) : 0
+    if (priority > 0) this.order.add(piece, priority)
+    else this.order.remove(piece)
+  }
+
+  /** Begins a piece; undefined when there is no memory for it. */
+  open(piece: number, urgent: boolean): PartialPiece | undefined {
+    if (!this.sink.reserve(piece, urgent)) {
+      this.outOfMemory = true
+      return undefined
+    }
+    const partial = new PartialPiece(piece, this.layout.blockCount(piece))
+    for (const block of this.#stored.get(piece) ?? []) partial.receive(block, -2)
+    this.#stored.delete(piece)
+    this.partials.set(piece, partial)
+    this.order.remove(piece)
+    this.#open.push(partial)
+    return partial
+  }
+
+  /** Remembers that blocks of a missing piece are in storage. */
+  store(piece: number, blocks: readonly number[]): void {
+    if (this.had[piece] === 0 && !this.partials.has(piece)) this.#stored.set(piece, blocks)
+  }
+
+  /** Ends a piece: it was verified, failed, or nothing of it is under way. */
+  close(piece: number): void {
+    const partial = this.partials.get(piece)
+    if (partial === undefined) return
+    this.partials.delete(piece)
+    const at = this.#open.indexOf(partial)
+    if (at >= 0) this.#open.splice(at, 1)
+  }
+
+  /** The oldest partial piece with a free block for which `suits` says yes. */
+  findOpen(suits: (partial: PartialPiece) => boolean): PartialPiece | undefined {
+    let full = 0
+    const found = this.#open.find((partial) => {
+      if (partial.free > 0) return suits(partial)
+      full++
+      return false
+    })
+    if (full > 8) this.#open = this.#open.filter((partial) => partial.free > 0)
+    return found
+  }
+
+  /** Asks a peer for a block of a partial piece; a block that another is asked for already becomes shared. */
+  request(peer: PeerState, partial: PartialPiece, block: number, now: number): void {
+    const { piece } = partial
+    if (partial.states[block] === blockState.requested) {
+      const key = this.#key(piece, block)
+      const others = this.#shared.get(key)
+      if (others === undefined) this.#shared.set(key, [partial.by[block] ?? -1, peer.id])
+      else others.push(peer.id)
+    }
+    partial.request(block, peer.id)
+    peer.push({ piece, block, bytes: this.layout.blockSize(piece, block), sentAt: now }, now)
+    this.sink.request(peer.id, piece, block)
+  }
+
+  /** How many peers are asked for a block. */
+  requesters(partial: PartialPiece, block: number): number {
+    if (partial.states[block] !== blockState.requested) return 0
+    return this.#shared.get(this.#key(partial.piece, block))?.length ?? 1
+  }
+
+  /** Whether more than one peer is asked for a block. */
+  isShared(piece: number, block: number): boolean {
+    return this.#shared.has(this.#key(piece, block))
+  }
+
+  /** The peer's request for a block has ended without it; the block is free again if no one else is asked. */
+  release(peer: number, piece: number, block: number): void {
+    const partial = this.partials.get(piece)
+    if (partial === undefined || partial.states[block] !== blockState.requested) return
+    const key = this.#key(piece, block)
+    const others = this.#shared.get(key)
+    if (others !== undefined) {
+      const at = others.indexOf(peer)
+      if (at < 0) return
+      others.splice(at, 1)
+      partial.by[block] = others.at(-1) ?? -1
+      if (others.length < 2) this.#shared.delete(key)
+      return
+    }
+    if (partial.by[block] !== peer) return
+    partial.release(block)
+    this.#reopen(partial)
+  }
+
+  /** A block has come from a peer: all others who were asked are told not to send it. */
+  receive(peer: number, partial: PartialPiece, block: number, now: number): void {
+    const key = this.#key(partial.piece, block)
+    const asked = this.#shared.get(key) ?? [partial.by[block] ?? -1]
+    this.#shared.delete(key)
+    partial.receive(block, peer)
+    for (const id of asked) {
+      const loser = id === peer ? undefined : this.peers.get(id)
+      const at = loser?.indexOf(partial.piece, block) ?? -1
+      if (loser === undefined || at < 0) continue
+      loser.take(at, now)
+      this.sink.cancel(id, partial.piece, block)
+    }
+  }
+
+  /** Ends a partial piece of which nothing has come and nothing is asked for. */
+  dropIfEmpty(piece: number): void {
+    const partial = this.partials.get(piece)
+    if (partial === undefined || partial.free !== partial.blockCount) return
+    this.close(piece)
+    this.file(piece)
+    this.sink.abandon(piece)
+  }
+
+  /** All partial pieces get a new look from every peer. */
+  unstarve(): void {
+    for (const peer of this.peers.values()) peer.starved = false
+  }
+
+  #reopen(partial: PartialPiece): void {
+    if (!this.#open.includes(partial)) this.#open.push(partial)
+    this.unstarve()
+  }
+
+  #key(piece: number, block: number): number {
+    return piece * this.layout.blocksPerPiece + block
+  }
+}

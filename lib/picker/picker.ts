@@ -1,0 +1,491 @@
+import type { Layout } from '../metainfo/layout.ts'
+import { pickBackground, pickEndGame } from './background.ts'
+import { DownloadState, type PickerSink } from './download-state.ts'
+import { blockState, type PartialPiece } from './partial-piece.ts'
+import { PeerState } from './peer-state.ts'
+import { planUrgent } from './urgent-plan.ts'
+import type { StreamWindow } from './windows.ts'
+
+/** Requests that one peer may have outstanding, whatever it allows: 8 MiB, a second of half a gigabit. */
+const maxDepth = 512
+/** How long the pipeline of a peer lasts while no stream is hungry: long enough for a sender that answers in bursts. */
+const deepMs = 1500
+/** The same while a stream waits: an urgent block must not queue behind more than this. */
+const shallowMs = 60
+/** A peer that owes a block for this long past its estimate, at least, is snubbed. */
+const minSnubMs = 4000
+const maxSnubMs = 60_000
+/** While a window is hungry, lateness is looked at this often, also when nothing happens. */
+const hungryTickMs = 30
+const endGameTickMs = 200
+/** Rate that a new peer is believed to have, in bytes per millisecond. */
+const guessBytesPerMs = 300
+/** Remembered requests that were cancelled but may still be answered, for each peer. */
+const maxCancelled = 1024
+
+/** What came of a block that a peer sent. */
+export type BlockVerdict = 'wanted' | 'duplicate' | 'unrequested'
+
+/**
+ * Decides which block is asked of which peer. Events come in as methods with `now` in milliseconds, decisions go out
+ * through the sink, and `wakeAt` says when `wake` must be called if nothing else happens. No timers, no I/O.
+ */
+export class Picker {
+  readonly #state: DownloadState
+  readonly #cancelled = new Map<number, Set<number>>()
+  #active = true
+  #wakeAt = Number.POSITIVE_INFINITY
+
+  /** A picker for the layout in which no piece is had or wanted; `random` returns [0, 1). */
+  constructor(layout: Layout, sink: PickerSink, random: () => number) {
+    this.#state = new DownloadState(layout, sink, random)
+  }
+
+  /** When `wake` wants to be called, on the clock of `now`; Infinity for not at all. */
+  get wakeAt(): number {
+    return this.#wakeAt
+  }
+
+  /** How many wanted pieces are missing. */
+  get missing(): number {
+    return this.#state.missing
+  }
+
+  /** Whether a piece is there. */
+  has(piece: number): boolean {
+    return this.#state.had[piece] === 1
+  }
+
+  /** How many connected peers have a piece. */
+  availability(piece: number): number {
+    return (this.#state.order.availability[piece] ?? 0) + this.#state.seeds
+  }
+
+  /** The state of a piece that is being fetched, block by block. */
+  partial(piece: number): PartialPiece | undefined {
+    return this.#state.partials.get(piece)
+  }
+
+  /** All pieces that are being fetched. */
+  partials(): Iterable<PartialPiece> {
+    return this.#state.partials.values()
+  }
+
+  /** The estimates for a peer, for display. */
+  peer(id: number): Readonly<PeerState> | undefined {
+    return this.#state.peers.get(id)
+  }
+
+  // ---- pieces ----
+
+  /** Sets the selection priority (0 none, 1 to 7) of pieces. */
+  select(pieces: Iterable<number>, priority: number, now: number): void {
+    const list = [...pieces]
+    const state = this.#state
+    state.changeWants(list, () => {
+      for (const piece of list) state.priority[piece] = priority
+      state.setUrgentOnly(state.windows.members)
+    })
+    for (const piece of list) state.file(piece)
+    if (priority === 0) this.#cancelUnwanted(now)
+    state.unstarve()
+    this.#fillAll(now)
+  }
+
+  /** Pieces are there: found on disk or verified. */
+  had(pieces: Iterable<number>, now: number): void {
+    const state = this.#state
+    const list = [...pieces]
+    for (const piece of list) this.#cancelPiece(piece, now)
+    state.changeWants(list, () => {
+      for (const piece of list) state.had[piece] = 1
+    })
+    for (const piece of list) {
+      state.close(piece)
+      state.file(piece)
+      state.windows.changed(piece)
+    }
+    for (const peer of state.peers.values()) state.updateInterest(peer)
+  }
+
+  /** A piece is not there after all, or what came of it is bad; it is fetched anew. */
+  lost(piece: number, now: number): void {
+    const state = this.#state
+    this.#cancelPiece(piece, now)
+    state.close(piece)
+    state.changeWants([piece], () => {
+      state.had[piece] = 0
+    })
+    state.file(piece)
+    state.windows.changed(piece)
+    state.unstarve()
+    this.#fillAll(now)
+  }
+
+  /** Blocks of a missing piece are in storage, unverified: they are not fetched again, but read when the piece is begun. */
+  stored(piece: number, blocks: readonly number[]): void {
+    this.#state.store(piece, blocks)
+  }
+
+  /** Opens, moves or (with undefined) closes the window of a stream; `jumped` cancels what stands in its way. */
+  window(id: number, window: StreamWindow | undefined, jumped: boolean, now: number): void {
+    const state = this.#state
+    const pieces = new Set(state.windows.members)
+    if (window !== undefined) {
+      for (let piece = window.pieces.start; piece < window.pieces.end; piece++) pieces.add(piece)
+    }
+    state.changeWants(pieces, () => {
+      state.windows.set(id, window, now)
+      state.setUrgentOnly(state.windows.members)
+    })
+    for (const piece of pieces) state.file(piece)
+    if (jumped || window === undefined) this.#cancelUnwanted(now)
+    if (jumped && this.#hungry()) this.#refocus(now)
+    for (const peer of state.peers.values()) state.updateInterest(peer)
+    this.#fillAll(now)
+  }
+
+  /** Stops (taking back what is outstanding) or allows requests. */
+  setActive(active: boolean, now: number): void {
+    if (active === this.#active) return
+    this.#active = active
+    if (active) this.#fillAll(now)
+    else for (const peer of this.#state.peers.values()) this.#cancelWhere(peer, () => true, now)
+  }
+
+  /** Memory was given back: pieces may be opened again. */
+  memoryFreed(now: number): void {
+    if (!this.#state.outOfMemory) return
+    this.#state.outOfMemory = false
+    this.#state.unstarve()
+    this.#fillAll(now)
+  }
+
+  // ---- peers ----
+
+  /** A peer without pieces; `latencyMs` is the round trip as far as it is known. Ids are never used again. */
+  addPeer(id: number, latencyMs: number): void {
+    const bits = new Uint8Array(Math.ceil(this.#state.layout.pieceCount / 8))
+    this.#state.peers.set(id, new PeerState(id, bits, latencyMs, guessBytesPerMs))
+  }
+
+  /** The peer is gone; what it owes is asked of others. */
+  removePeer(id: number, now: number): void {
+    const state = this.#state
+    const peer = state.peers.get(id)
+    if (peer === undefined) return
+    state.peers.delete(id)
+    this.#cancelled.delete(id)
+    if (peer.seed) state.seeds--
+    else state.order.removePeer(peer.bits)
+    for (const { piece, block } of peer.outstanding) state.release(id, piece, block)
+    this.#releaseSole(id)
+    for (const piece of new Set(peer.outstanding.map(({ piece }) => piece))) state.dropIfEmpty(piece)
+    this.#fillAll(now)
+  }
+
+  /** All pieces of the peer: a bitfield (spare bits zero), or `'all'` or `'none'`. The bytes are copied. */
+  bitfield(id: number, bits: Uint8Array | 'all' | 'none', now: number): void {
+    const state = this.#state
+    const peer = state.peers.get(id)
+    if (peer === undefined) return
+    if (peer.seed) state.seeds--
+    else state.order.removePeer(peer.bits)
+    peer.seed = bits === 'all'
+    peer.bits = new Uint8Array(peer.bits.length)
+    if (typeof bits !== 'string') peer.bits.set(bits.subarray(0, peer.bits.length))
+    peer.wanted = 0
+    let total = 0
+    for (let piece = 0; piece < state.layout.pieceCount && !peer.seed; piece++) {
+      if (!peer.has(piece)) continue
+      total++
+      if (state.wants(piece)) peer.wanted++
+    }
+    if (total === state.layout.pieceCount) peer.seed = true
+    if (peer.seed) state.seeds++
+    else state.order.addPeer(peer.bits)
+    peer.starved = false
+    state.updateInterest(peer)
+    this.#fill(peer, now)
+  }
+
+  /** The peer has one more piece. */
+  have(id: number, piece: number, now: number): void {
+    const state = this.#state
+    const peer = state.peers.get(id)
+    if (peer === undefined || peer.has(piece)) return
+    peer.bits[piece >> 3] = (peer.bits[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
+    state.order.increment(piece)
+    if (!state.wants(piece)) return
+    peer.wanted++
+    peer.starved = false
+    state.updateInterest(peer)
+    this.#fill(peer, now)
+  }
+
+  /** How many requests the peer queues (BEP 10 `reqq`). */
+  setMaxRequests(id: number, count: number): void {
+    const peer = this.#state.peers.get(id)
+    if (peer !== undefined) peer.maxRequests = Math.max(1, count)
+  }
+
+  /** A better measure of the round trip to the peer. */
+  setLatency(id: number, latencyMs: number): void {
+    const peer = this.#state.peers.get(id)
+    if (peer !== undefined && peer.link.samples === 0) peer.link.latencyMs = latencyMs
+  }
+
+  /** The peer chokes us; without the fast extension that ends all requests, with it each is answered by itself. */
+  choked(id: number, forgetsRequests: boolean, now: number): void {
+    const peer = this.#state.peers.get(id)
+    if (peer === undefined || peer.choked) return
+    peer.choked = true
+    if (forgetsRequests) this.#forget(peer, now)
+  }
+
+  /** The peer lets us download. */
+  unchoked(id: number, now: number): void {
+    const peer = this.#state.peers.get(id)
+    if (peer === undefined || !peer.choked) return
+    peer.choked = false
+    peer.starved = false
+    this.#fill(peer, now)
+  }
+
+  /** The peer serves this piece also while it chokes us (BEP 6). */
+  allowedFast(id: number, piece: number, now: number): void {
+    const peer = this.#state.peers.get(id)
+    if (peer === undefined) return
+    peer.allowedFast.add(piece)
+    peer.starved = false
+    this.#fill(peer, now)
+  }
+
+  /** The peer would like us to ask for this piece (BEP 6). */
+  suggested(id: number, piece: number): void {
+    const peer = this.#state.peers.get(id)
+    if (peer !== undefined && peer.suggested.length < 16) peer.suggested.push(piece)
+  }
+
+  /** From now on the peer may only fetch whole pieces alone (true), or is trusted again. */
+  suspect(id: number, suspect: boolean): void {
+    const peer = this.#state.peers.get(id)
+    if (peer !== undefined) peer.suspect = suspect
+  }
+
+  // ---- blocks ----
+
+  /** Whether the bytes of a block that a peer begins to send are of use. */
+  expects(id: number, piece: number, block: number): boolean {
+    const state = this.#state.partials.get(piece)?.states[block]
+    if (state === undefined || state === blockState.received) return false
+    const peer = this.#state.peers.get(id)
+    return peer !== undefined && (peer.indexOf(piece, block) >= 0 || this.#wasCancelled(id, piece, block))
+  }
+
+  /** A block has come whole; says whether it is of use. The caller then calls `refill`. */
+  received(id: number, piece: number, block: number, now: number): BlockVerdict {
+    const state = this.#state
+    const peer = state.peers.get(id)
+    if (peer === undefined) return 'unrequested'
+    const index = peer.indexOf(piece, block)
+    const late = index < 0 && this.#wasCancelled(id, piece, block)
+    if (late) this.#cancelled.get(id)?.delete(this.#key(piece, block))
+    if (index >= 0) {
+      const request = peer.outstanding[index]
+      if (request !== undefined) peer.link.arrived(request.bytes, request.sentAt, now)
+      peer.take(index, now)
+      peer.depth = Math.min(maxDepth, peer.depth + 1)
+      peer.snubbed = false
+    } else peer.link.touched(now)
+    const partial = state.partials.get(piece)
+    if (index < 0 && !late) return 'unrequested'
+    if (partial === undefined || partial.states[block] === blockState.received) return 'duplicate'
+    state.receive(id, partial, block, now)
+    return 'wanted'
+  }
+
+  /** Gives the peer its next requests; called once after the blocks of one read. */
+  refill(id: number, now: number): void {
+    const peer = this.#state.peers.get(id)
+    if (peer !== undefined) this.#fill(peer, now)
+  }
+
+  /** The peer will not send a block that it was asked for (BEP 6). */
+  rejected(id: number, piece: number, block: number, now: number): void {
+    const state = this.#state
+    const peer = state.peers.get(id)
+    if (peer === undefined) return
+    this.#cancelled.get(id)?.delete(this.#key(piece, block))
+    const index = peer.indexOf(piece, block)
+    if (index < 0) return
+    peer.take(index, now)
+    peer.allowedFast.delete(piece)
+    state.release(id, piece, block)
+    state.dropIfEmpty(piece)
+    if (!peer.choked) peer.depth = Math.max(1, peer.depth - 1)
+    this.#fillAll(now, id)
+  }
+
+  /** Looks at what is late; to be called at `wakeAt`. */
+  wake(now: number): void {
+    const state = this.#state
+    for (const peer of state.peers.values()) {
+      if (peer.snubbed || peer.outstanding.length === 0) continue
+      const patience = 4 * (peer.link.latencyMs + 16384 / peer.link.bytesPerMs)
+      if (peer.link.overdueMs(now) < Math.min(maxSnubMs, Math.max(minSnubMs, patience))) continue
+      peer.snubbed = true
+      peer.depth = 1
+      // The requests stay on its list, so that what comes late is still taken; others may have the blocks now.
+      for (const { piece, block } of peer.outstanding) state.release(peer.id, piece, block)
+      this.#releaseSole(peer.id)
+    }
+    this.#fillAll(now)
+  }
+
+  // ---- inside ----
+
+  #hungry(): boolean {
+    return this.#state.windows.size > 0 && this.#urgent().length > 0
+  }
+
+  #urgent(): ReturnType<DownloadState['windows']['urgent']> {
+    const { windows, had } = this.#state
+    return windows.urgent((piece) => had[piece] === 0)
+  }
+
+  #room(peer: PeerState, hungry: boolean): number {
+    if (peer.snubbed) return peer.outstanding.length === 0 ? 1 : 0
+    const rate = peer.link.bytesPerMs
+    const lasts = peer.link.latencyMs + (hungry ? shallowMs : deepMs)
+    const target = Math.max(2, Math.ceil((rate * lasts) / 16384) + 1)
+    return Math.min(target, peer.depth, peer.maxRequests, maxDepth) - peer.outstanding.length
+  }
+
+  #fill(peer: PeerState, now: number): void {
+    if (!this.#active) return
+    const hungry = this.#hungry()
+    if (hungry) planUrgent(this.#state, this.#urgent(), (one) => this.#room(one, hungry), now)
+    this.#fillBackground(peer, hungry, now)
+    this.#setWake(hungry, now)
+  }
+
+  #fillAll(now: number, first?: number): void {
+    const state = this.#state
+    for (const peer of state.peers.values()) state.updateInterest(peer)
+    if (!this.#active) {
+      this.#wakeAt = Number.POSITIVE_INFINITY
+      return
+    }
+    const hungry = this.#hungry()
+    if (hungry) planUrgent(state, this.#urgent(), (peer) => this.#room(peer, hungry), now)
+    const leading = first === undefined ? undefined : state.peers.get(first)
+    if (leading !== undefined) this.#fillBackground(leading, hungry, now)
+    for (const peer of state.peers.values()) this.#fillBackground(peer, hungry, now)
+    this.#setWake(hungry, now)
+  }
+
+  #fillBackground(peer: PeerState, hungry: boolean, now: number): void {
+    const state = this.#state
+    if (state.wantedOf(peer) === 0 || (peer.choked && peer.allowedFast.size === 0)) return
+    let room = this.#room(peer, hungry)
+    // A long pipeline is topped up in batches: fewer, larger writes.
+    if (room <= 0 || (!hungry && room < peer.outstanding.length >> 3)) return
+    for (; room > 0 && !peer.starved; room--) {
+      const pick = pickBackground(state, peer)
+      if (pick === undefined) peer.starved = true
+      else state.request(peer, pick.partial, pick.block, now)
+    }
+    if (!peer.starved || peer.snubbed || state.outOfMemory) return
+    for (; room > 0 && peer.outstanding.length < 4; room--) {
+      const pick = pickEndGame(state, peer, now)
+      if (pick === undefined) return
+      state.request(peer, pick.partial, pick.block, now)
+    }
+  }
+
+  #setWake(hungry: boolean, now: number): void {
+    if (hungry) {
+      this.#wakeAt = now + hungryTickMs
+      return
+    }
+    // A timer that runs a little early costs nothing, so it is only moved when it has passed.
+    if (this.#wakeAt > now && this.#wakeAt <= now + 1000) return
+    let under = false
+    let starved = false
+    for (const peer of this.#state.peers.values()) {
+      under ||= peer.outstanding.length > 0
+      starved ||= peer.starved && !peer.choked
+    }
+    this.#wakeAt = under ? now + (starved ? endGameTickMs : 1000) : Number.POSITIVE_INFINITY
+  }
+
+  /** Takes back background requests that would delay a stream that has just jumped, unless they are on their way. */
+  #refocus(now: number): void {
+    const { windows } = this.#state
+    for (const peer of this.#state.peers.values()) {
+      const onItsWay = now + peer.link.latencyMs
+      this.#cancelWhere(peer, (piece, index) => !windows.has(piece) && peer.etaOf(index, now) > onItsWay, now)
+    }
+  }
+
+  #cancelUnwanted(now: number): void {
+    for (const peer of this.#state.peers.values()) {
+      this.#cancelWhere(peer, (piece) => !this.#state.wants(piece), now)
+    }
+    for (const partial of [...this.#state.partials.values()]) {
+      if (!this.#state.wants(partial.piece)) this.#state.dropIfEmpty(partial.piece)
+    }
+  }
+
+  #cancelPiece(piece: number, now: number): void {
+    if (!this.#state.partials.has(piece)) return
+    for (const peer of this.#state.peers.values()) this.#cancelWhere(peer, (asked) => asked === piece, now)
+  }
+
+  #cancelWhere(peer: PeerState, which: (piece: number, index: number) => boolean, now: number): void {
+    const pieces = new Set<number>()
+    for (let index = peer.outstanding.length - 1; index >= 0; index--) {
+      const request = peer.outstanding[index]
+      if (request === undefined || !which(request.piece, index)) continue
+      peer.take(index, now)
+      this.#remember(peer.id, request.piece, request.block)
+      this.#state.release(peer.id, request.piece, request.block)
+      this.#state.sink.cancel(peer.id, request.piece, request.block)
+      pieces.add(request.piece)
+    }
+    for (const piece of pieces) this.#state.dropIfEmpty(piece)
+  }
+
+  /** The peer has dropped all our requests. */
+  #forget(peer: PeerState, now: number): void {
+    const pieces = new Set<number>()
+    for (const { piece, block } of peer.outstanding.slice()) {
+      peer.take(0, now)
+      this.#state.release(peer.id, piece, block)
+      pieces.add(piece)
+    }
+    this.#releaseSole(peer.id)
+    for (const piece of pieces) this.#state.dropIfEmpty(piece)
+    this.#fillAll(now)
+  }
+
+  #releaseSole(id: number): void {
+    for (const partial of this.#state.partials.values()) if (partial.soleOwner === id) partial.soleOwner = -1
+  }
+
+  #remember(id: number, piece: number, block: number): void {
+    let keys = this.#cancelled.get(id)
+    if (keys === undefined) this.#cancelled.set(id, (keys = new Set()))
+    if (keys.size >= maxCancelled) keys.clear()
+    keys.add(this.#key(piece, block))
+  }
+
+  #wasCancelled(id: number, piece: number, block: number): boolean {
+    return this.#cancelled.get(id)?.has(this.#key(piece, block)) ?? false
+  }
+
+  #key(piece: number, block: number): number {
+    return piece * this.#state.layout.blocksPerPiece + block
+  }
+}

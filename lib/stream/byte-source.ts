@@ -1,0 +1,37 @@
+import type { Layout, Range } from '../metainfo/layout.ts'
+
+/** The window of a stream as it asks for it. */
+export interface WindowRequest {
+  /** The pieces `[start, end)` from the cursor on. */
+  readonly pieces: Range
+  /** How fast the reader consumes. */
+  readonly bytesPerMs: number
+  /** Whether the reader waits for the first piece now. */
+  readonly waiting: boolean
+}
+
+/** Where streams get their bytes: the few questions that they ask of a torrent. */
+export interface ByteSource {
+  readonly layout: Layout
+  /** A number that no other stream of this source has. */
+  nextStreamId(): number
+  /** Opens, moves or (with undefined) closes the window of a stream; `jumped` says that it went elsewhere. */
+  setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void
+  /** Whether all bytes at this offset's piece are verified, so that a read does not wait for the swarm. */
+  isReady(byteOffset: number): boolean
+  /**
+   * Verified bytes from an offset in the torrent on: at least one, at most `maxLength`, in memory that is the caller's. Waits until
+   * they are there; rejects when they never will be, or on abort.
+   */
+  readVerified(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<Uint8Array>
+}
+
+/** What a stream needs to know of its file. */
+export interface StreamedFile {
+  readonly name: string
+  readonly path: string
+  /** Bytes. */
+  readonly length: number
+  /** First byte in the torrent. */
+  readonly offset: number
+}

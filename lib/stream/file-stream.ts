@@ -1,0 +1,176 @@
+import { Readable } from 'node:stream'
+import { monotonicMs } from '../util/clock.ts'
+import { asError, TorrentError } from '../util/errors.ts'
+import type { ByteSource, StreamedFile } from './byte-source.ts'
+import { Lookahead } from './lookahead.ts'
+
+/** The most bytes of one chunk. */
+const chunkBytes = 256 << 10
+
+/** Which part of a file a stream reads. */
+export interface FileStreamOptions {
+  /** First byte, 0 by default. */
+  readonly start?: number | undefined
+  /** Last byte, inclusive as in `node:fs`; the file's last by default, and clamped to it. */
+  readonly end?: number | undefined
+  /** Destroys the stream when aborted. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * A file of a torrent as a `node:stream` Readable that can seek. Bytes come as soon as their piece is verified; what lies
+ * ahead of the cursor is fetched first. It ends with the last byte of its range, or with an error, or by `destroy`.
+ */
+export class FileStream extends Readable {
+  /** The file that is read. */
+  readonly file: StreamedFile
+  readonly #source: ByteSource
+  readonly #id: number
+  readonly #end: number
+  readonly #lookahead = new Lookahead()
+  #position: number
+  #abort = new AbortController()
+  #wanted = false
+  #reading = false
+  #discarding = false
+  #finished = false
+  #window = ''
+
+  /**
+   * Opens a stream; nothing is fetched before the first read.
+   * @throws RangeError (`ERR_OUT_OF_RANGE`) when start or end is no whole number from 0 on, or start lies beyond end or the file.
+   */
+  constructor(file: StreamedFile, source: ByteSource, { start = 0, end, signal }: FileStreamOptions = {}) {
+    checkOffset('start', start, file.length)
+    if (end !== undefined) checkOffset('end', end, Number.MAX_SAFE_INTEGER)
+    const last = Math.min(end ?? file.length - 1, file.length - 1)
+    if (end !== undefined && start > end) throw outOfRange('start', start, `at most end (${end})`)
+    super({ highWaterMark: 0, ...(signal === undefined ? {} : { signal }) })
+    this.file = file
+    this.#source = source
+    this.#id = source.nextStreamId()
+    this.#position = start
+    this.#end = last + 1
+  }
+
+  /** Offset in the file of the next byte that will be delivered. */
+  get position(): number {
+    return this.#position - this.readableLength
+  }
+
+  /**
+   * Goes on at another offset of the file; bytes of the old place that were not yet delivered are dropped. The offset where the range ends, ends
+   * the stream.
+   * @throws RangeError when the offset is negative, no whole number, or beyond the end of the range.
+   * @throws TorrentError ERR_STREAM_ENDED when the stream has ended or was destroyed.
+   */
+  seek(offset: number): void {
+    checkOffset('offset', offset, this.#end)
+    if (this.destroyed || this.#finished) {
+      throw new TorrentError('ERR_STREAM_ENDED', 'the stream has ended: open a new one to read elsewhere')
+    }
+    this.#discard()
+    this.#abort.abort(new Error('the stream has gone elsewhere'))
+    this.#abort = new AbortController()
+    this.#position = offset
+    this.#lookahead.reset()
+    if (this.#window !== '') this.#moveWindow(true)
+    if (this.#wanted) this.#next()
+  }
+
+  /** @internal */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    return this.#discarding && event === 'data' ? false : super.emit(event, ...args)
+  }
+
+  /** @internal */
+  override _read(): void {
+    this.#wanted = true
+    if (!this.#discarding) this.#next()
+  }
+
+  /** @internal */
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#finished = true
+    this.#abort.abort(error ?? new TorrentError('ERR_STREAM_ENDED', 'the stream was destroyed'))
+    this.#closeWindow()
+    callback(error)
+  }
+
+  #next(): void {
+    if (this.#reading || this.#finished) return
+    if (this.#position >= this.#end) {
+      this.#finished = true
+      this.#closeWindow()
+      this.push(null)
+      return
+    }
+    this.#moveWindow(this.#window === '')
+    void this.#readChunk(this.#abort.signal)
+  }
+
+  async #readChunk(signal: AbortSignal): Promise<void> {
+    this.#reading = true
+    const asked = monotonicMs()
+    let chunk: Uint8Array | undefined
+    let failure: Error | undefined
+    try {
+      const length = Math.min(chunkBytes, this.#end - this.#position)
+      chunk = await this.#source.readVerified(this.file.offset + this.#position, length, signal)
+    } catch (thrown) {
+      failure = asError(thrown)
+    }
+    this.#reading = false
+    if (this.#finished) return
+    if (signal.aborted) {
+      // The cursor went elsewhere meanwhile.
+      if (this.#wanted) this.#next()
+    } else if (chunk === undefined) this.destroy(failure)
+    else {
+      const now = monotonicMs()
+      this.#wanted = false
+      this.#position += chunk.byteLength
+      this.#lookahead.consumed(chunk.byteLength, now - asked, now)
+      this.push(chunk)
+    }
+  }
+
+  #moveWindow(jumped: boolean): void {
+    const { layout } = this.#source
+    const start = this.file.offset + this.#position
+    const end = Math.min(this.file.offset + this.#end, start + this.#lookahead.bytes)
+    const pieces = layout.piecesOf({ start, end })
+    const waiting = !this.#source.isReady(start)
+    const window = `${pieces.start} ${pieces.end} ${waiting}`
+    if (window === this.#window && !jumped) return
+    this.#window = window
+    this.#source.setWindow(this.#id, { pieces, bytesPerMs: this.#lookahead.bytesPerMs, waiting }, jumped)
+  }
+
+  #closeWindow(): void {
+    if (this.#window === '') return
+    this.#window = ''
+    this.#source.setWindow(this.#id, undefined, false)
+  }
+
+  /** Takes what the stream machinery holds out of it without delivering it. */
+  #discard(): void {
+    if (this.readableLength === 0) return
+    this.#discarding = true
+    while (this.read() !== null);
+    this.#discarding = false
+    // A half-read character of the old place must not begin the new one.
+    if (this.readableEncoding !== null) this.setEncoding(this.readableEncoding)
+  }
+}
+
+function checkOffset(name: string, value: number, most: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, value, 'a whole number from 0 on')
+  if (value > most) throw outOfRange(name, value, `at most ${most}`)
+}
+
+function outOfRange(name: string, value: unknown, range: string): RangeError {
+  return Object.assign(new RangeError(`${name} is ${String(value)}; it must be ${range}`), {
+    code: 'ERR_OUT_OF_RANGE'
+  })
+}
