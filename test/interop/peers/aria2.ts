@@ -20,7 +20,7 @@ function command(
     '--bt-tracker-interval=2',
     '--summary-interval=0',
     '--show-console-readout=false',
-    '--console-log-level=info',
+    '--console-log-level=notice',
     '--enable-color=false',
     ...more,
     torrentPath
@@ -34,6 +34,8 @@ export const aria2: RealPeer = {
   needsNamespaces: false,
   // its UDP tracker client exists only while its DHT is on
   speaksUdp: false,
+  keepsNames: true,
+  createsEmptyFiles: true,
 
   async seed(task: SeedTask): Promise<Running> {
     let seeding = false
@@ -46,12 +48,7 @@ export const aria2: RealPeer = {
     const running = start('aria2 seeder', command(task, task.dataFolder, more), {
       place: task.place,
       onLine: (line) => {
-        if (
-          /Seeding is over|seeding begins|Download of .* complete|Verification finished successfully/i.test(
-            line
-          )
-        )
-          seeding = true
+        if (line.includes('Verification finished successfully')) seeding = true
       }
     })
     await until('aria2 to seed', () => seeding, { programs: [running] })

@@ -49,6 +49,8 @@ export const libtorrent: RealPeer = {
   needed: ['python3:libtorrent'],
   needsNamespaces: false,
   speaksUdp: true,
+  keepsNames: true,
+  createsEmptyFiles: true,
 
   async seed(task: SeedTask): Promise<Running> {
     const { running, seeding } = launch('libtorrent seeder', task, task.dataFolder, task.uploadLimit ?? 0)

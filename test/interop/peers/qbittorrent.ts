@@ -89,6 +89,8 @@ export const qbittorrent: RealPeer = {
   needed: ['qbittorrent-nox'],
   needsNamespaces: false,
   speaksUdp: true,
+  keepsNames: true,
+  createsEmptyFiles: true,
 
   async seed({ torrentPath, dataFolder, place, port, workFolder }: SeedTask): Promise<Running> {
     const daemon = await launch('qBittorrent seeder', place, port, workFolder)

@@ -39,6 +39,10 @@ export interface RealPeer {
   readonly needsNamespaces: boolean
   /** Whether it announces to UDP trackers without a DHT. */
   readonly speaksUdp: boolean
+  /** Whether files get the names that the torrent says, whatever Windows thinks of them. */
+  readonly keepsNames: boolean
+  /** Whether files without bytes appear. */
+  readonly createsEmptyFiles: boolean
   /** Resolves when the data was checked and the program serves it. */
   seed(task: SeedTask): Promise<Running>
   leech(task: LeechTask): Promise<Leeching>

@@ -33,7 +33,7 @@ async function launch(name: string, place: Place, port: number, workFolder: stri
     'rename-partial-files': false,
     'start-added-torrents': true,
     'trash-original-torrent-files': false,
-    'message-level': 3,
+    'message-level': 2,
     encryption: 0
   }
   writeFileSync(path.join(config, 'settings.json'), JSON.stringify(settings))
@@ -86,6 +86,8 @@ export const transmission: RealPeer = {
   needed: ['transmission-daemon'],
   needsNamespaces: true,
   speaksUdp: true,
+  keepsNames: false,
+  createsEmptyFiles: false,
 
   async seed({ torrentPath, dataFolder, place, port, workFolder }: SeedTask): Promise<Running> {
     const daemon = await launch('Transmission seeder', place, port, workFolder)
