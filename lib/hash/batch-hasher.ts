@@ -1,0 +1,144 @@
+import { closeSync, openSync, readSync } from 'node:fs'
+import { type HashBatch, type HashBatchResult, isMissing, type ReadFault, readFault } from './hash-job.ts'
+import { digestLength, hashOf, RunningHash } from './running-hash.ts'
+
+/** Large enough that system calls cost nothing beside the hashing, small enough to stay in the processor's cache. */
+const bufferBytes = 2 ** 20
+const maxOpenFiles = 32
+
+/**
+ * Reads and hashes batches synchronously, for use in a worker. Neighbouring segments are read at one go, across the borders
+ * of pieces; files stay open until their run ends or others need the place.
+ */
+export class BatchHasher {
+  readonly #buffer = new Uint8Array(bufferBytes)
+  readonly #zeros = new Uint8Array(65536)
+  readonly #files = new Map<string, { run: number; descriptor: number }>()
+  /** Files found missing in this batch, so that each is only looked for once. */
+  readonly #missing = new Set<string>()
+  /** The file last touched. */
+  #path = ''
+  /** What the buffer holds: a path index of this batch, the range in the file. */
+  #bufferedPath = -1
+  #bufferedStart = 0
+  #bufferedEnd = 0
+
+  /** The digests of a batch. Never throws for what is wrong with a file. */
+  hash(batch: HashBatch): HashBatchResult {
+    const { run, algorithm, indices, counts, cancelled } = batch
+    const size = digestLength(algorithm)
+    const digests = new Uint8Array(indices.length * size)
+    const complete = new Uint8Array(indices.length)
+    const faults: [number, ReadFault][] = []
+    this.#missing.clear()
+    this.#bufferedPath = -1
+    let segment = 0
+    for (const [position, count] of counts.entries()) {
+      if (Atomics.load(cancelled, 0) !== 0) break
+      try {
+        const digest = this.#piece(batch, segment, segment + count)
+        if (digest !== undefined) {
+          digests.set(digest, position * size)
+          complete[position] = 1
+        }
+      } catch (error) {
+        faults.push([position, readFault(this.#path, error)])
+      }
+      segment += count
+    }
+    return { run, digests, complete, faults }
+  }
+
+  /** Closes the files of a run, or all. */
+  close(run?: number): void {
+    for (const [key, file] of this.#files) {
+      if (run !== undefined && file.run !== run) continue
+      this.#files.delete(key)
+      closeSync(file.descriptor)
+    }
+  }
+
+  /** The digest of the piece made of the segments `[from, to)`, or undefined when bytes are missing. */
+  #piece(batch: HashBatch, from: number, to: number): Uint8Array | undefined {
+    const { algorithm, segments, cancelled } = batch
+    let left = 0
+    for (let n = from; n < to; n++) left += segments[3 * n + 2] ?? 0
+    let running: RunningHash | undefined
+    for (let n = from; n < to; n++) {
+      const path = segments[3 * n] ?? -1
+      let offset = segments[3 * n + 1] ?? 0
+      let length = segments[3 * n + 2] ?? 0
+      while (length > 0) {
+        if (Atomics.load(cancelled, 0) !== 0) return undefined
+        const part = path < 0 ? this.#zeros.subarray(0, length) : this.#read(batch, n, path, offset, length)
+        if (part === undefined) return undefined
+        if (running === undefined && part.length === left) return hashOf(algorithm, part)
+        running ??= new RunningHash(algorithm)
+        running.update(part)
+        offset += part.length
+        length -= part.length
+        left -= part.length
+      }
+    }
+    return running?.digest() ?? hashOf(algorithm, new Uint8Array(0))
+  }
+
+  /** Up to `length` bytes of a file from the buffer, which is filled first if need be; undefined at the file's end. */
+  #read(
+    batch: HashBatch,
+    segment: number,
+    path: number,
+    offset: number,
+    length: number
+  ): Uint8Array | undefined {
+    const held = path === this.#bufferedPath && offset >= this.#bufferedStart && offset < this.#bufferedEnd
+    if (!held) {
+      this.#path = batch.paths[path] ?? ''
+      const descriptor = this.#open(batch.run, this.#path)
+      if (descriptor === undefined) return undefined
+      const extent = Math.min(
+        bufferBytes,
+        this.#extent(batch.segments, segment, path, offset + length) - offset
+      )
+      this.#bufferedPath = -1
+      const bytesRead = readSync(descriptor, this.#buffer, 0, extent, offset)
+      if (bytesRead === 0) return undefined
+      this.#bufferedPath = path
+      this.#bufferedStart = offset
+      this.#bufferedEnd = offset + bytesRead
+    }
+    const at = offset - this.#bufferedStart
+    return this.#buffer.subarray(at, Math.min(at + length, this.#bufferedEnd - this.#bufferedStart))
+  }
+
+  /** How far the batch goes on in the same file without a gap after segment `n`, which ends at `end`. */
+  #extent(segments: Float64Array, n: number, path: number, end: number): number {
+    let extent = end
+    for (let at = 3 * n + 3; at < segments.length && extent - end < bufferBytes; at += 3) {
+      if (segments[at] !== path || segments[at + 1] !== extent) break
+      extent += segments[at + 2] ?? 0
+    }
+    return extent
+  }
+
+  #open(run: number, path: string): number | undefined {
+    const key = `${run} ${path}`
+    const known = this.#files.get(key)
+    if (known !== undefined) return known.descriptor
+    if (this.#missing.has(path)) return undefined
+    for (const [oldest, file] of this.#files) {
+      if (this.#files.size < maxOpenFiles) break
+      this.#files.delete(oldest)
+      closeSync(file.descriptor)
+    }
+    try {
+      const descriptor = openSync(path, 'r')
+      this.#files.set(key, { run, descriptor })
+      return descriptor
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      this.#missing.add(path)
+      return undefined
+    }
+  }
+}

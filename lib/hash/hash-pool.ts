@@ -1,0 +1,337 @@
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { TorrentError } from '../util/errors.ts'
+import { hashInline } from './hash-inline.ts'
+import { type HashBatch, type HashBatchResult, type HashJob, type OnHashed, readError } from './hash-job.ts'
+import { digestLength, type HashAlgorithm } from './running-hash.ts'
+
+/** How to hash. */
+export interface HashOptions {
+  /** SHA-1 by default. */
+  readonly algorithm?: HashAlgorithm
+  readonly onResult: OnHashed
+  /** Stops the work within a batch; the promise then rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/** Less than this is done before a worker would have started. */
+const inlineBytes = 4 * 2 ** 20
+/** A batch takes some milliseconds: long beside a message, short beside an abort. */
+const batchBytes = 8 * 2 ** 20
+const maxBatchPieces = 512
+const maxBatchSegments = 4096
+/** One at work and one at hand, so that a worker never waits for the main thread. */
+const batchesPerWorker = 2
+
+/** A call of `hash` that is not finished. */
+interface Run {
+  readonly id: number
+  readonly jobs: Iterator<HashJob>
+  readonly algorithm: HashAlgorithm
+  readonly onResult: OnHashed
+  readonly cancelled: Int32Array
+  /** Batches sent and not answered. */
+  outstanding: number
+  exhausted: boolean
+  failed: boolean
+  error: unknown
+  readonly settle: () => void
+}
+
+interface Thread {
+  readonly worker: Worker
+  /** The pieces of each batch that the worker has, oldest first. */
+  readonly batches: (readonly number[])[]
+}
+
+/**
+ * Hashes pieces of files on several threads, which read the files themselves: only digests cross. Threads start when there
+ * is enough to do, are shared by all calls in turn, and end with the last call, so an idle pool holds nothing.
+ */
+export class HashPool {
+  readonly #limit: number
+  readonly #threads = new Set<Thread>()
+  readonly #ending = new Set<Promise<unknown>>()
+  #runs: Run[] = []
+  #nextRun = 0
+  #closed = false
+
+  /** A pool of at most `threads` threads, by default one for each core. */
+  constructor(threads: number = availableParallelism()) {
+    this.#limit = Math.max(1, Math.floor(threads))
+  }
+
+  /** How many threads run now. */
+  get threads(): number {
+    return this.#threads.size
+  }
+
+  /**
+   * Hashes the pieces, which are pulled from `jobs` only as threads become free, and resolves when `onResult` has had each of
+   * them. Missing files and short files give no digest and other read errors a fault; neither rejects.
+   * @throws TorrentError ERR_HASH_WORKER when a thread dies or the pool is closed; what `jobs` or `onResult` throw.
+   */
+  async hash(jobs: Iterable<HashJob>, { algorithm = 'sha1', onResult, signal }: HashOptions): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.#closed) throw closedError()
+    const iterator = jobs[Symbol.iterator]()
+    const first: HashJob[] = []
+    let bytes = 0
+    while (bytes < inlineBytes) {
+      const { value, done } = iterator.next()
+      if (done) return hashInline(first, algorithm, onResult, signal)
+      first.push(value)
+      for (const { length } of value.segments) bytes += length
+    }
+    try {
+      await this.#run(resumed(first, iterator), algorithm, onResult, signal)
+    } finally {
+      if (this.#runs.length === 0) this.#endThreads()
+      if (this.#threads.size === 0) await Promise.all(this.#ending)
+    }
+  }
+
+  /** Stops all work, whose promises reject, and ends the threads; idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#failAll(closedError())
+    await Promise.all(this.#ending)
+  }
+
+  #run(
+    jobs: Iterator<HashJob>,
+    algorithm: HashAlgorithm,
+    onResult: OnHashed,
+    signal: AbortSignal | undefined
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => this.#fail(run, signal?.reason)
+      const run: Run = {
+        id: this.#nextRun++,
+        jobs,
+        algorithm,
+        onResult,
+        cancelled: new Int32Array(new SharedArrayBuffer(4)),
+        outstanding: 0,
+        exhausted: false,
+        failed: false,
+        error: undefined,
+        settle: () => {
+          signal?.removeEventListener('abort', onAbort)
+          if (run.failed) reject(run.error)
+          else resolve()
+        }
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#runs.push(run)
+      if (signal?.aborted) onAbort()
+      else this.#dispatch()
+    })
+  }
+
+  /** Hands out batches until every thread has enough or no run has more. */
+  #dispatch(): void {
+    for (;;) {
+      const thread = this.#freeThread()
+      if (thread === undefined && this.#threads.size >= this.#limit) return
+      const batch = this.#nextBatch()
+      if (batch === undefined) return
+      const target = thread ?? this.#startThread()
+      target.batches.push(batch.indices)
+      target.worker.postMessage(batch)
+    }
+  }
+
+  /** The thread with the least to do, unless all have enough or another one may start instead. */
+  #freeThread(): Thread | undefined {
+    let best: Thread | undefined
+    for (const thread of this.#threads) {
+      if (thread.batches.length < (best?.batches.length ?? batchesPerWorker)) best = thread
+    }
+    return best !== undefined && best.batches.length > 0 && this.#threads.size < this.#limit
+      ? undefined
+      : best
+  }
+
+  /** The next batch of the run whose turn it is. */
+  #nextBatch(): HashBatch | undefined {
+    for (const run of [...this.#runs]) {
+      const batch = run.exhausted ? undefined : this.#fillBatch(run)
+      if (batch === undefined) {
+        this.#finishIfDone(run)
+        continue
+      }
+      run.outstanding++
+      this.#runs = [...this.#runs.filter((other) => other !== run), run]
+      return batch
+    }
+    return undefined
+  }
+
+  #fillBatch(run: Run): HashBatch | undefined {
+    const indices: number[] = []
+    const counts: number[] = []
+    const paths = new Map<string, number>()
+    const segments: number[] = []
+    let bytes = 0
+    try {
+      while (
+        bytes < batchBytes &&
+        indices.length < maxBatchPieces &&
+        segments.length < 3 * maxBatchSegments
+      ) {
+        const { value, done } = run.jobs.next()
+        if (done) {
+          run.exhausted = true
+          break
+        }
+        indices.push(value.index)
+        counts.push(value.segments.length)
+        for (const { path, fileOffset, length } of value.segments) {
+          let at = path === undefined ? -1 : paths.get(path)
+          if (at === undefined) {
+            at = paths.size
+            if (path !== undefined) paths.set(path, at)
+          }
+          segments.push(at, fileOffset, length)
+          bytes += length
+        }
+      }
+    } catch (error) {
+      this.#fail(run, error)
+      return undefined
+    }
+    if (indices.length === 0) return undefined
+    const { id, algorithm, cancelled } = run
+    return {
+      run: id,
+      algorithm,
+      indices,
+      counts,
+      paths: [...paths.keys()],
+      segments: Float64Array.from(segments),
+      cancelled
+    }
+  }
+
+  #startThread(): Thread {
+    const worker = new Worker(new URL('./hash-worker.js', import.meta.url), {
+      name: 'piecewise-hash',
+      // The flags of the process may be none that a worker takes.
+      execArgv: []
+    })
+    const thread: Thread = { worker, batches: [] }
+    this.#threads.add(thread)
+    worker.on('message', (result: HashBatchResult) => this.#receive(thread, result))
+    worker.on('error', (cause) => this.#lose(thread, cause))
+    worker.on('exit', () => this.#lose(thread, undefined))
+    return thread
+  }
+
+  #receive(thread: Thread, { run: id, digests, complete, faults }: HashBatchResult): void {
+    const indices = thread.batches.shift() ?? []
+    const run = this.#runs.find((candidate) => candidate.id === id)
+    if (run !== undefined) {
+      run.outstanding--
+      const size = digestLength(run.algorithm)
+      const errors = new Map(faults)
+      for (const [n, index] of indices.entries()) {
+        // An onResult may abort, and then nothing more is told.
+        if (run.failed) break
+        try {
+          if (complete[n] === 1) run.onResult(index, digests.subarray(n * size, (n + 1) * size))
+          else {
+            const fault = errors.get(n)
+            run.onResult(index, undefined, fault === undefined ? undefined : readError(fault))
+          }
+        } catch (error) {
+          this.#fail(run, error)
+        }
+      }
+      this.#finishIfDone(run)
+    }
+    this.#dispatch()
+  }
+
+  #finishIfDone(run: Run): void {
+    if (!run.exhausted || run.outstanding > 0 || !this.#runs.includes(run)) return
+    this.#runs = this.#runs.filter((other) => other !== run)
+    for (const { worker } of this.#threads) worker.postMessage({ finished: run.id })
+    run.settle()
+  }
+
+  /** Takes no more from a run and drops its results; it settles when no thread works for it any more. */
+  #fail(run: Run, error: unknown): void {
+    if (run.failed || !this.#runs.includes(run)) return
+    run.failed = true
+    run.error = error
+    Atomics.store(run.cancelled, 0, 1)
+    if (!run.exhausted) {
+      run.exhausted = true
+      try {
+        run.jobs.return?.()
+      } catch {
+        // The run has failed already, and its first error tells more.
+      }
+    }
+    this.#finishIfDone(run)
+  }
+
+  #lose(thread: Thread, cause: unknown): void {
+    if (!this.#threads.delete(thread)) return
+    this.#failAll(
+      new TorrentError('ERR_HASH_WORKER', 'A hashing thread ended before its work was done', { cause })
+    )
+  }
+
+  #failAll(error: Error): void {
+    for (const run of [...this.#runs]) {
+      run.outstanding = 0
+      this.#fail(run, error)
+    }
+    this.#endThreads()
+  }
+
+  #endThreads(): void {
+    for (const { worker } of this.#threads) {
+      const ended = worker.terminate().catch(() => {})
+      this.#ending.add(ended)
+      void ended.then(() => this.#ending.delete(ended))
+    }
+    this.#threads.clear()
+  }
+}
+
+function* resumed(first: readonly HashJob[], rest: Iterator<HashJob>): Generator<HashJob> {
+  let finished = false
+  try {
+    yield* first
+    for (let next = rest.next(); !next.done; next = rest.next()) yield next.value
+    finished = true
+  } finally {
+    if (!finished) rest.return?.()
+  }
+}
+
+function closedError(): TorrentError {
+  return new TorrentError('ERR_HASH_WORKER', 'The hash pool is closed')
+}
+
+const shared = new HashPool()
+
+/** What {@link hashPieces} takes beyond the options of a pool. */
+export interface HashPiecesOptions extends HashOptions {
+  /** At most so many threads, of this call's own; without it all calls of the process share one for each core. */
+  readonly threads?: number
+}
+
+/** {@link HashPool.hash} on threads that this process shares. */
+export async function hashPieces(jobs: Iterable<HashJob>, options: HashPiecesOptions): Promise<void> {
+  if (options.threads === undefined) return shared.hash(jobs, options)
+  const pool = new HashPool(options.threads)
+  try {
+    await pool.hash(jobs, options)
+  } finally {
+    await pool.close()
+  }
+}

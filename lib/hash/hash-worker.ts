@@ -1,0 +1,15 @@
+// The thread of a HashPool: takes batches, reads and hashes their files, and gives back digests alone.
+import { parentPort } from 'node:worker_threads'
+import { BatchHasher } from './batch-hasher.ts'
+import type { HashRequest } from './hash-job.ts'
+
+const hasher = new BatchHasher()
+
+parentPort?.on('message', (request: HashRequest) => {
+  if ('finished' in request) {
+    hasher.close(request.finished)
+    return
+  }
+  const result = hasher.hash(request)
+  parentPort?.postMessage(result, [result.digests.buffer as ArrayBuffer])
+})
