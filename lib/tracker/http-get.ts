@@ -1,16 +1,15 @@
-import { type Agent, type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http'
+import { type Agent, type RequestOptions, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { isIP, type LookupFunction } from 'node:net'
-import { promisify } from 'node:util'
-import { gunzip, inflate, inflateRaw } from 'node:zlib'
+import { isIP } from 'node:net'
 import { isLoopback } from '../util/address.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import { type IpScope, ipScope } from '../util/ip-scope.ts'
 import { systemTimers } from '../util/timers.ts'
 import { version } from '../util/version.ts'
+import { guardedLookup, reach, refusal } from './host-guard.ts'
+import { readBody, unpackBody } from './http-body.ts'
 import { limits } from './limits.ts'
 import type { TrackerOptions } from './request.ts'
-import { systemHostLookup } from './resolve-host.ts'
 import { hostOfUrl, trackerName } from './tracker-url.ts'
 
 /** What {@link httpGet} heeds of the options of a tracker, and the caller's signal. */
@@ -26,11 +25,7 @@ export interface HttpAnswer {
   readonly body: Uint8Array
 }
 
-const reach: Record<IpScope, number> = { loopback: 0, private: 1, global: 2 }
 const redirectStatuses = new Set([301, 302, 303, 307, 308])
-const unpackGzip = promisify(gunzip)
-const unpackZlib = promisify(inflate)
-const unpackRaw = promisify(inflateRaw)
 
 /**
  * Fetches a small answer: body and inflated body, redirects and time are bounded, each request has a connection of its own.
@@ -122,7 +117,7 @@ function requestOnce(
     port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
     path: `${url.pathname}${url.search}`,
     agent: agent ?? false,
-    lookup: guardedLookup(options, guard),
+    lookup: guardedLookup(guard, options),
     timeout: idleTimeoutMs,
     signal,
     headers: {
@@ -131,7 +126,7 @@ function requestOnce(
       Accept: '*/*',
       Connection: 'close'
     },
-    ...(url.username === '' ? {} : { auth: `${unescape(url.username)}:${unescape(url.password)}` }),
+    ...(url.username === '' ? {} : { auth: `${decodePercent(url.username)}:${decodePercent(url.password)}` }),
     ...(options.family === undefined ? {} : { family: options.family }),
     ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
     ...(options.ca === undefined ? {} : { ca: typeof options.ca === 'string' ? options.ca : [...options.ca] })
@@ -146,8 +141,10 @@ function requestOnce(
     request.on('timeout', () => {
       fail(new TorrentError('ERR_TRACKER_TIMEOUT', `${name}: silent for ${idleTimeoutMs} ms`))
     })
-    request.on('close', () => fail(new Error('the connection closed without an answer')))
+    const onEarlyClose = (): void => fail(new Error('the connection closed without an answer'))
+    request.on('close', onEarlyClose)
     request.on('response', (response) => {
+      request.off('close', onEarlyClose)
       const status = response.statusCode ?? 0
       const address = response.socket.remoteAddress
       const scope =
@@ -165,90 +162,12 @@ function requestOnce(
         return
       }
       readBody(response)
-        .then((packed) => unpack(packed, response.headers['content-encoding']))
+        .then((packed) => unpackBody(packed, response.headers['content-encoding']))
         .then((body) => resolve({ status, body, location: undefined, reach: reach[scope] }))
         .catch(fail)
     })
     request.end()
   })
-}
-
-function refusal(url: URL, scope: IpScope, leastReach: number): TorrentError | undefined {
-  const refuse = (why: string): TorrentError =>
-    new TorrentError('ERR_TRACKER_URL', `${trackerName(url)} is refused: ${why}`, {
-      details: { url: url.href }
-    })
-  if (reach[scope] < leastReach)
-    return refuse('a tracker may not redirect to a more local network than its own')
-  if (scope === 'loopback' && !/\/(announce|scrape)[^/]*$/.test(url.pathname)) {
-    return refuse("on this machine the path of a tracker ends with '/announce'")
-  }
-  return undefined
-}
-
-// The check is made on the very address that is connected to, so that a name cannot change its mind in between.
-function guardedLookup(
-  { lookup = systemHostLookup, family }: HttpGetOptions,
-  guard: (address: string) => TorrentError | undefined
-): LookupFunction {
-  return (host, { all }, callback) => {
-    const found = (list: readonly string[]): void => {
-      const wanted = list.filter(
-        (address) => isIP(address) !== 0 && (family ?? isIP(address)) === isIP(address)
-      )
-      const allowed = wanted.filter((address) => guard(address) === undefined)
-      const [first] = allowed
-      if (first !== undefined && all !== true) return callback(null, first, isIP(first))
-      if (first !== undefined) {
-        return callback(
-          null,
-          allowed.map((address) => ({ address, family: isIP(address) }))
-        )
-      }
-      const [blocked] = wanted
-      const reason = blocked === undefined ? undefined : guard(blocked)
-      callback(reason ?? Object.assign(new Error(`'${host}' has no address`), { code: 'ENOTFOUND' }), '')
-    }
-    lookup(host).then(found, (error) => callback(asError(error), ''))
-  }
-}
-
-function readBody(response: IncomingMessage): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let length = 0
-    const tooLong = (): void =>
-      reject(new TorrentError('ERR_TRACKER_RESPONSE', `the answer is longer than ${limits.bodyBytes} bytes`))
-    if (Number(response.headers['content-length']) > limits.bodyBytes) return tooLong()
-    response.on('data', (chunk: Buffer) => {
-      length += chunk.length
-      if (length > limits.bodyBytes) tooLong()
-      else chunks.push(chunk)
-    })
-    response.on('end', () => resolve(Buffer.concat(chunks, length)))
-    response.on('error', reject)
-    response.on('close', () => reject(new Error('the connection closed within the answer')))
-  })
-}
-
-async function unpack(body: Buffer, encoding: string | undefined): Promise<Uint8Array> {
-  const coding = encoding?.trim().toLowerCase() ?? 'identity'
-  if (coding === 'identity' || coding === '' || body.length === 0) return body
-  const bounds = { maxOutputLength: limits.inflatedBytes }
-  try {
-    if (coding === 'gzip' || coding === 'x-gzip') return await unpackGzip(body, bounds)
-    // Half of the world sends `deflate` with the zlib header that belongs to it, half without.
-    const header = body.length >= 2 ? body.readUInt16BE(0) : 0
-    if (coding === 'deflate')
-      return await (header % 31 === 0 && (header & 0x0f00) === 0x0800 ? unpackZlib : unpackRaw)(body, bounds)
-  } catch (cause) {
-    const why =
-      systemCode(cause) === 'ERR_BUFFER_TOO_LARGE'
-        ? `inflates beyond ${limits.inflatedBytes} bytes`
-        : 'is broken'
-    throw new TorrentError('ERR_TRACKER_RESPONSE', `the ${coding} answer ${why}`, { cause })
-  }
-  throw new TorrentError('ERR_TRACKER_RESPONSE', 'the answer has an encoding that was not asked for')
 }
 
 function explain(name: string, error: unknown): TorrentError {
@@ -268,7 +187,7 @@ function explain(name: string, error: unknown): TorrentError {
   })
 }
 
-function unescape(text: string): string {
+function decodePercent(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {

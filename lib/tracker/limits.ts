@@ -12,6 +12,8 @@ export const limits = {
   textLength: 200,
   /** Bytes of a tracker id that is sent back, since it becomes a part of each request. */
   trackerIdBytes: 256,
+  /** Trackers of one torrent, since each may cost a socket and a name look-up; the first ones count. */
+  trackers: 100,
   /** Redirects in a row; browsers follow 20, a tracker needs 1 or 2. */
   redirects: 5,
   /** Nested lists and dictionaries: a scrape reply has 3. */

@@ -1,0 +1,22 @@
+export { announce } from './tracker/announce.ts'
+export type { AnnounceTiming } from './tracker/announce-loop.ts'
+export { Announcement, type AnnouncementOptions, type AnnounceRequest } from './tracker/announcement.ts'
+export type {
+  AnnounceCounters,
+  AnnounceEvent,
+  AnnounceParameters,
+  ScrapeResult,
+  TrackerOptions,
+  TrackerReply,
+  UdpSchedule
+} from './tracker/request.ts'
+export type { HostLookup } from './tracker/resolve-host.ts'
+export { type ScrapeOptions, scrape } from './tracker/scrape.ts'
+export { announceTiers, type TierMode, type TierOptions } from './tracker/tiers.ts'
+export type { TrackerPhase, TrackerState, TrackerStatus } from './tracker/tracker-state.ts'
+export {
+  patientSchedule,
+  type UdpRequestOptions,
+  UdpTrackerClient,
+  type UdpTrackerClientOptions
+} from './tracker/udp-tracker-client.ts'

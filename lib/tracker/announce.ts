@@ -1,0 +1,15 @@
+import { Announcement, type AnnouncementOptions, type AnnounceRequest } from './announcement.ts'
+import { TrackerState } from './tracker-state.ts'
+
+/**
+ * Announces to one tracker (`http:`, `https:` or `udp:`) until it is closed, and yields the peers that it names.
+ * `for await (const peer of announce(url, { infoHash, peerId, port })) …` is all that it takes.
+ * @throws TorrentError ERR_TRACKER_URL when the URL is no supported tracker's; TypeError when the request is not valid.
+ */
+export function announce(
+  url: string,
+  request: AnnounceRequest,
+  options: AnnouncementOptions = {}
+): Announcement {
+  return new Announcement([[[new TrackerState(url, 0)]]], request, options)
+}

@@ -1,0 +1,235 @@
+import type { PeerAddress } from '../util/address.ts'
+import { AsyncQueue } from '../util/async-queue.ts'
+import { randomBytes } from '../util/bytes.ts'
+import { debug } from '../util/debug.ts'
+import { asError } from '../util/errors.ts'
+import { systemTimers } from '../util/timers.ts'
+import { AnnounceLoop, type AnnounceMediator, type AnnounceTiming } from './announce-loop.ts'
+import { exchange } from './exchange.ts'
+import { limits } from './limits.ts'
+import type {
+  AnnounceCounters,
+  AnnounceEvent,
+  AnnounceParameters,
+  TrackerOptions,
+  TrackerReply
+} from './request.ts'
+import type { TrackerState, TrackerStatus } from './tracker-state.ts'
+import { UdpTrackerClient } from './udp-tracker-client.ts'
+
+const log = debug('tracker')
+/** 35 seconds in all: a loop comes back anyway, and has other trackers to try. */
+const loopSchedule = { firstTimeoutMs: 5_000, retries: 2 }
+const stopSchedule = { firstTimeoutMs: 800, retries: 1 }
+/** What `left` says while nobody knows: more than nothing, so that a tracker sends seeds too. */
+const unknownLeft = 16_384
+
+/** What is announced; `port` and `counters` are read anew for each announce. */
+export interface AnnounceRequest {
+  /** 20 bytes. */
+  readonly infoHash: Uint8Array
+  /** 20 bytes. */
+  readonly peerId: Uint8Array
+  /** The port that peers may dial, 0 to 65535. */
+  readonly port: number
+  /** Bytes transferred since the start, and bytes missing; default nothing, and some. */
+  readonly counters?: (() => AnnounceCounters) | undefined
+  /** How many peers are wanted; default 200. */
+  readonly numwant?: number | undefined
+  /** 32 bits that stay the same while our address changes; default random. */
+  readonly key?: number | undefined
+}
+
+/** How an announcement goes about it. */
+export interface AnnouncementOptions extends TrackerOptions, Partial<AnnounceTiming> {
+  /** Closes the announcement. */
+  readonly signal?: AbortSignal | undefined
+  /** Hears of each good reply. */
+  readonly onResponse?: ((reply: TrackerReply, tracker: TrackerStatus) => void) | undefined
+  /** Hears of each failure; the announcement goes on. */
+  readonly onWarning?: ((error: Error) => void) | undefined
+  /** A number from 0 up to 1 for shuffling and for back-off; default Math.random. */
+  readonly random?: (() => number) | undefined
+}
+
+/**
+ * Tells one or more trackers of us, from now until it is closed, and yields the peers that they name; a peer comes again
+ * with each reply that names it. Its own timer drives it and not the reader: unread peers are kept up to 4096, then the oldest
+ * are dropped. Failures go to `onWarning`, and never end or throw out of the loop. Leaving the `for await` closes it. The
+ * process stays alive until it is closed.
+ */
+export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable {
+  readonly #request: AnnounceRequest
+  readonly #options: AnnouncementOptions
+  readonly #key: number
+  readonly #queue: AsyncQueue<PeerAddress>
+  readonly #trackers: readonly TrackerState[]
+  readonly #loops: readonly AnnounceLoop[]
+  readonly #ownUdp: UdpTrackerClient | undefined
+  #last: TrackerReply | undefined
+  #closing: Promise<void> | undefined
+
+  /**
+   * Starts at once, with one loop for each list of tiers; `announce` and `announceTiers` make these.
+   * @throws TypeError when the request or a span of time is not valid.
+   */
+  constructor(
+    loops: readonly (readonly (readonly TrackerState[])[])[],
+    request: AnnounceRequest,
+    options: AnnouncementOptions = {}
+  ) {
+    checkRequest(request)
+    const timing = timingOf(options)
+    this.#request = request
+    this.#options = options
+    this.#key = request.key ?? new DataView(randomBytes(4).buffer).getUint32(0)
+    this.#queue = new AsyncQueue(limits.unreadPeers, () => void this.close())
+    this.#trackers = loops.flat(2)
+    const needsUdp = this.#trackers.some(({ location }) => location.protocol === 'udp:')
+    if (needsUdp && options.udp === undefined) this.#ownUdp = new UdpTrackerClient({ timers: options.timers })
+    const mediator = this.#mediator(timing)
+    this.#loops = loops.map((tiers) => new AnnounceLoop(tiers, mediator))
+    if (options.signal?.aborted || loops.length === 0) void this.close()
+    else {
+      options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+      for (const loop of this.#loops) loop.start()
+    }
+  }
+
+  /** The last good reply of any of the trackers. */
+  get last(): TrackerReply | undefined {
+    return this.#last
+  }
+
+  /** How each tracker fares; live. */
+  get trackers(): readonly TrackerStatus[] {
+    return this.#trackers
+  }
+
+  /** Reports, once, that the download is complete: now, or as soon as a tracker works. */
+  completed(): void {
+    if (this.#closing === undefined) for (const loop of this.#loops) loop.completed()
+  }
+
+  /** Announces again as soon as the shortest interval of each tracker allows. */
+  announceNow(): void {
+    if (this.#closing === undefined) for (const loop of this.#loops) loop.announceNow()
+  }
+
+  /**
+   * Ends the iteration and tells `stopped` to each tracker that knows of us; resolves in any case, after 2.5 seconds
+   * (`stopTimeoutMs`) at most. Idempotent.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** The same as `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** The one queue of peers: several readers share it out among them. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<PeerAddress> {
+    return this.#queue
+  }
+
+  readonly #onAbort = (): void => void this.close()
+
+  async #close(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    this.#queue.end()
+    await Promise.allSettled(this.#loops.map((loop) => loop.stop()))
+    await this.#ownUdp?.close()
+  }
+
+  #mediator(timing: AnnounceTiming): AnnounceMediator {
+    const { timers = systemTimers, random = Math.random, onResponse, onWarning, ...options } = this.#options
+    return {
+      timers,
+      random,
+      timing,
+      announce: async (tracker, event, signal) => {
+        if (log.enabled) log('announce %s to %s', event ?? 'again', tracker.location.host)
+        const stopping = event === 'stopped'
+        return exchange(tracker.location, this.#parameters(tracker, event), {
+          ...options,
+          timers,
+          signal,
+          udp: options.udp ?? this.#ownUdp,
+          udpSchedule: stopping ? stopSchedule : (options.udpSchedule ?? loopSchedule),
+          onPeers: (peers) => {
+            if (!stopping) for (const peer of peers) this.#queue.push(peer)
+          }
+        })
+      },
+      replied: (tracker, reply) => {
+        this.#last = reply
+        guard(() => onResponse?.(reply, tracker))
+      },
+      failed: (tracker, error) => {
+        if (log.enabled) log('%s failed: %s', tracker.location.host, error.message)
+        guard(() => onWarning?.(error))
+      }
+    }
+  }
+
+  #parameters(tracker: TrackerState, event: AnnounceEvent): AnnounceParameters {
+    const { infoHash, peerId, port, counters, numwant = 200 } = this.#request
+    const { uploaded, downloaded, left } = counters?.() ?? { uploaded: 0, downloaded: 0, left: unknownLeft }
+    return {
+      infoHash,
+      peerId,
+      port,
+      uploaded: whole(uploaded),
+      downloaded: whole(downloaded),
+      left: whole(left),
+      key: this.#key,
+      numwant: event === 'stopped' ? 0 : numwant,
+      event,
+      trackerId: tracker.last?.trackerId
+    }
+  }
+}
+
+function timingOf(options: Partial<AnnounceTiming>): AnnounceTiming {
+  const span = (name: keyof AnnounceTiming, otherwise: number): number => {
+    const value = options[name] ?? otherwise
+    if (!(value >= 0)) throw new TypeError(`${name} is a number of milliseconds, not ${value}`)
+    return value
+  }
+  return {
+    minIntervalMs: span('minIntervalMs', 60_000),
+    maxIntervalMs: span('maxIntervalMs', 7_200_000),
+    defaultIntervalMs: span('defaultIntervalMs', 1_800_000),
+    firstRetryMs: span('firstRetryMs', 15_000),
+    longestRetryMs: span('longestRetryMs', 1_800_000),
+    stopTimeoutMs: span('stopTimeoutMs', 2_500)
+  }
+}
+
+function checkRequest({ infoHash, peerId, port, numwant = 0, key = 0 }: AnnounceRequest): void {
+  if (infoHash.length !== 20) throw new TypeError(`infoHash has 20 bytes, not ${infoHash.length}`)
+  if (peerId.length !== 20) throw new TypeError(`peerId has 20 bytes, not ${peerId.length}`)
+  const within = (name: string, value: number, limit: number): void => {
+    if (Number.isInteger(value) && value >= 0 && value <= limit) return
+    throw new TypeError(`${name} is an integer from 0 to ${limit}, not ${value}`)
+  }
+  within('port', port, 65535)
+  within('numwant', numwant, 2 ** 31 - 1)
+  within('key', key, 2 ** 32 - 1)
+}
+
+function whole(count: number): number {
+  return count > 0 ? Math.min(Math.floor(count), Number.MAX_SAFE_INTEGER) : 0
+}
+
+// A listener that throws is its owner's fault, but it must not end the loop or the process.
+function guard(callback: () => void): void {
+  try {
+    callback()
+  } catch (error) {
+    process.emitWarning(asError(error))
+  }
+}

@@ -1,0 +1,65 @@
+import type { PeerAddress } from '../util/address.ts'
+import { httpAnnounce, httpScrape } from './http-tracker.ts'
+import { limits } from './limits.ts'
+import type { AnnounceParameters, ScrapeResult, TrackerOptions, TrackerReply } from './request.ts'
+import { UdpTrackerClient } from './udp-tracker-client.ts'
+
+/** What one exchange with a tracker needs besides the options that all share. */
+export interface ExchangeOptions extends TrackerOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Hears of peers as they come, before the exchange is over: a second address family may be slower. */
+  readonly onPeers?: ((peers: readonly PeerAddress[]) => void) | undefined
+}
+
+/**
+ * One announce to a tracker of any supported kind.
+ * @throws TorrentError ERR_TRACKER_FAILURE, ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT or
+ * ERR_TRACKER_URL; the signal's reason.
+ */
+export async function exchange(
+  url: URL,
+  parameters: AnnounceParameters,
+  options: ExchangeOptions = {}
+): Promise<TrackerReply> {
+  const { onPeers } = options
+  if (url.protocol !== 'udp:') {
+    const reply = await httpAnnounce(url, parameters, options)
+    onPeers?.(reply.peers)
+    return reply
+  }
+  return withUdp(options, (client) =>
+    client.announce(url, parameters, {
+      ...options,
+      schedule: options.udpSchedule,
+      onReply: (reply) => onPeers?.(reply.peers)
+    })
+  )
+}
+
+/** The scrape of up to 74 torrents from a tracker of any supported kind; throws as {@link exchange} does. */
+export async function exchangeScrape(
+  url: URL,
+  infoHashes: readonly Uint8Array[],
+  options: ExchangeOptions = {}
+): Promise<readonly (ScrapeResult | undefined)[]> {
+  if (url.protocol !== 'udp:') return httpScrape(url, infoHashes, options)
+  return withUdp(options, (client) =>
+    client.scrape(url, infoHashes.slice(0, limits.scrapeHashes), {
+      ...options,
+      schedule: options.udpSchedule
+    })
+  )
+}
+
+async function withUdp<T>(
+  options: ExchangeOptions,
+  run: (client: UdpTrackerClient) => Promise<T>
+): Promise<T> {
+  if (options.udp !== undefined) return run(options.udp)
+  const client = new UdpTrackerClient({ timers: options.timers })
+  try {
+    return await run(client)
+  } finally {
+    await client.close()
+  }
+}

@@ -1,0 +1,40 @@
+import { exchangeScrape } from './exchange.ts'
+import { limits } from './limits.ts'
+import type { ScrapeResult, TrackerOptions } from './request.ts'
+import { parseTrackerUrl } from './tracker-url.ts'
+
+/** What {@link scrape} may be told. */
+export interface ScrapeOptions extends TrackerOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Asks a tracker for the counts of torrents (BEP 15, BEP 48), 74 at a time; `url` is the announce URL. The results are in the
+ * order of `infoHashes` (20 bytes each), and undefined for those that an HTTP tracker does not know; a UDP tracker tells 0.
+ * @throws TorrentError ERR_TRACKER_URL at once for a bad URL, or one whose path has no scrape (rejected); ERR_TRACKER_FAILURE,
+ * ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK or ERR_TRACKER_TIMEOUT; TypeError at once for an info hash of another length;
+ * the signal's reason.
+ */
+export function scrape(
+  url: string,
+  infoHashes: readonly Uint8Array[],
+  options: ScrapeOptions = {}
+): Promise<(ScrapeResult | undefined)[]> {
+  const tracker = parseTrackerUrl(url)
+  for (const infoHash of infoHashes) {
+    if (infoHash.length !== 20) throw new TypeError(`An info hash has 20 bytes, not ${infoHash.length}`)
+  }
+  return scrapeAll(tracker, infoHashes, options)
+}
+
+async function scrapeAll(
+  url: URL,
+  infoHashes: readonly Uint8Array[],
+  options: ScrapeOptions
+): Promise<(ScrapeResult | undefined)[]> {
+  const results: (ScrapeResult | undefined)[] = []
+  for (let at = 0; at < infoHashes.length; at += limits.scrapeHashes) {
+    results.push(...(await exchangeScrape(url, infoHashes.slice(at, at + limits.scrapeHashes), options)))
+  }
+  return results
+}

@@ -1,0 +1,79 @@
+import { TorrentError } from '../util/errors.ts'
+import { Announcement, type AnnouncementOptions, type AnnounceRequest } from './announcement.ts'
+import { limits } from './limits.ts'
+import { quote } from './quote.ts'
+import { TrackerState } from './tracker-state.ts'
+import { isSupportedTracker } from './tracker-url.ts'
+
+/**
+ * Which trackers of a torrent are used at the same time. tiers: the first working one of each tier. all: each of them.
+ * strict: the first working one of the first tier that has one, to the letter of BEP 12.
+ */
+export type TierMode = 'tiers' | 'all' | 'strict'
+
+/** How the trackers of a torrent are announced to. */
+export interface TierOptions extends AnnouncementOptions {
+  /** Default `tiers`. */
+  readonly mode?: TierMode | undefined
+}
+
+/**
+ * Announces to the trackers of a torrent (BEP 12) until closed, and yields the peers that they name. Each tier is shuffled; a
+ * tracker that works moves to the front of its tier, and the next one takes over when it fails. URLs that are malformed or
+ * of another kind than http, https and udp are left out with one warning, and so are those beyond the first 100. Without any
+ * tracker left the iteration ends at once.
+ * @throws TypeError when the request is not valid.
+ */
+export function announceTiers(
+  tiers: readonly (readonly string[])[],
+  request: AnnounceRequest,
+  options: TierOptions = {}
+): Announcement {
+  const { mode = 'tiers', random = Math.random, onWarning } = options
+  const skipped: string[] = []
+  const known = new Set<string>()
+  const usable: TrackerState[][] = []
+  for (const [tier, urls] of tiers.entries()) {
+    const states: TrackerState[] = []
+    for (const text of urls) {
+      const url = text.trim()
+      if (known.has(url)) continue
+      known.add(url)
+      const state = known.size <= limits.trackers ? stateOf(url, tier) : undefined
+      if (state === undefined) skipped.push(url)
+      else states.push(state)
+    }
+    if (states.length > 0) usable.push(shuffle(states, random))
+  }
+  const announcement = new Announcement(loopsOf(usable, mode), request, options)
+  if (skipped.length > 0) {
+    const some = skipped.slice(0, 3).map((url) => quote(url).slice(0, 60))
+    const message = `${skipped.length} trackers are not supported and left out: ${some.join(', ')}`
+    onWarning?.(
+      new TorrentError('ERR_TRACKER_URL', message, { details: { urls: skipped.slice(0, limits.trackers) } })
+    )
+  }
+  return announcement
+}
+
+function stateOf(url: string, tier: number): TrackerState | undefined {
+  if (!isSupportedTracker(url)) return undefined
+  try {
+    return new TrackerState(url, tier)
+  } catch {
+    return undefined
+  }
+}
+
+function loopsOf(tiers: readonly TrackerState[][], mode: TierMode): TrackerState[][][] {
+  if (mode === 'strict') return tiers.length === 0 ? [] : [[...tiers]]
+  if (mode === 'all') return tiers.flat().map((tracker) => [[tracker]])
+  return tiers.map((tier) => [tier])
+}
+
+function shuffle<T>(list: readonly T[], random: () => number): T[] {
+  const left = [...list]
+  const shuffled: T[] = []
+  while (left.length > 0) shuffled.push(...left.splice(Math.floor(random() * left.length), 1))
+  return shuffled
+}

@@ -1,0 +1,48 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Timers } from '../../lib/util/timers.ts'
+
+/** Time that passes only when told to. */
+export class VirtualTimers implements Timers {
+  #now = 0
+  #timers: { at: number; callback: () => void }[] = []
+
+  now(): number {
+    return this.#now
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    const timer = { at: this.#now + Math.max(0, delayMs), callback }
+    this.#timers.push(timer)
+    return () => {
+      this.#timers = this.#timers.filter((one) => one !== timer)
+    }
+  }
+
+  /** How many timers wait. */
+  get size(): number {
+    return this.#timers.length
+  }
+
+  /** Milliseconds until the next timer. */
+  get nextMs(): number {
+    return Math.min(...this.#timers.map(({ at }) => at)) - this.#now
+  }
+
+  /** Lets time pass, and fires what falls due in its order. */
+  advance(ms: number): void {
+    const end = this.#now + ms
+    for (;;) {
+      const due = this.#timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0]
+      if (due === undefined) break
+      this.#timers = this.#timers.filter((one) => one !== due)
+      this.#now = Math.max(this.#now, due.at)
+      due.callback()
+    }
+    this.#now = end
+  }
+
+  /** Waits until a condition holds, for what real sockets do in between. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await setImmediate()
+  }
+}
