@@ -1,5 +1,8 @@
+export { allowedFastSet } from './wire/allowed-fast.ts'
+export { clientName } from './wire/client-name.ts'
 export type { ExtendedHandshake, ExtendedHandshakeFields } from './wire/extended-handshake.ts'
 export type { ExtensionSender, WireExtension } from './wire/extension.ts'
 export type { WireLimits } from './wire/limits.ts'
+export { MetadataExtension, type MetadataHandlers } from './wire/ut-metadata.ts'
 export { Wire } from './wire/wire.ts'
 export type { Handshake, WireEvents, WireOptions } from './wire/wire-events.ts'

@@ -78,7 +78,7 @@ export class Wire extends Duplex<WireEvents> {
 
   /** A wire that waits for both handshakes. */
   constructor(options: WireOptions = {}) {
-    super({ highWaterMark: 32 * 1024 })
+    super({ highWaterMark: 1 })
     this.#limits = { ...defaultWireLimits, ...options.limits }
     if (options.requestQueue !== undefined) {
       this.#limits = {

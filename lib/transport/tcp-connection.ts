@@ -1,0 +1,135 @@
+import type { Socket } from 'node:net'
+import type { PeerAddress } from '../util/address.ts'
+import type { Connection, ConnectionHandler } from './transport.ts'
+
+// All sockets read into one buffer: the system fills it and the receiver is called before any other read can happen,
+// and a receiver only borrows what it is given.
+const readMemory = new Uint8Array(256 * 1024)
+// Enough to keep a fast link busy for a turn of the event loop; more would only be out of reach of a cancel.
+const writeQueueLength = 256 * 1024
+
+/** What `onread` of a socket asks for: the memory of the next read, and whom to tell. */
+export interface ReadOption {
+  buffer: () => Uint8Array
+  callback: (length: number, memory: Uint8Array) => boolean
+}
+
+/** Reads on behalf of a connection that is made once its socket is there. */
+export class SocketReader {
+  connection: TcpConnection | undefined
+  /** The option for the constructor of a socket. */
+  readonly option: ReadOption = {
+    buffer: () =>
+      readMemory.subarray(
+        0,
+        Math.min(readMemory.length, this.connection?.receiveLength ?? readMemory.length)
+      ),
+    callback: (length, memory) => this.connection?.receive(memory.subarray(0, length)) ?? false
+  }
+}
+
+/** A TCP socket as a {@link Connection}. */
+export class TcpConnection implements Connection {
+  readonly remote: PeerAddress
+  readonly incoming: boolean
+  receiveLength: number = Number.POSITIVE_INFINITY
+  readonly #socket: Socket
+  readonly #ownMemory: boolean
+  #handler: ConnectionHandler | undefined
+  #error: Error | undefined
+  #closing = false
+  #finished = false
+  #corked = false
+  #undrained = false
+  readonly #uncork = (): void => {
+    this.#corked = false
+    this.#socket.uncork()
+  }
+
+  /** A connected socket that does not read yet; `reader` when its memory is shared, else it reads by `data` events. */
+  constructor(socket: Socket, remote: PeerAddress, incoming: boolean, reader?: SocketReader) {
+    this.remote = remote
+    this.incoming = incoming
+    this.#socket = socket
+    this.#ownMemory = reader === undefined
+    if (reader !== undefined) reader.connection = this
+    socket.on('error', (error) => {
+      this.#error ??= error
+    })
+    socket.on('end', () => this.close())
+    socket.on('drain', () => {
+      if (!this.#undrained || this.#closing) return
+      this.#undrained = false
+      this.#handler?.onDrain()
+    })
+    socket.on('close', () => {
+      this.#closing = true
+      this.#finish()
+    })
+  }
+
+  get bytesQueued(): number {
+    return this.#socket.writableLength
+  }
+
+  start(handler: ConnectionHandler): void {
+    if (this.#handler !== undefined) throw new Error('the connection was started already')
+    this.#handler = handler
+    if (this.#socket.destroyed) {
+      this.#closing = true
+      if (this.#socket.closed) queueMicrotask(() => this.#finish())
+      return
+    }
+    if (this.#ownMemory) {
+      this.#socket.on('data', (chunk: Uint8Array) => {
+        if (!this.receive(chunk)) this.#socket.pause()
+      })
+    }
+    this.#socket.resume()
+  }
+
+  pause(): void {
+    if (!this.#closing) this.#socket.pause()
+  }
+
+  resume(): void {
+    if (!this.#closing && this.#handler !== undefined) this.#socket.resume()
+  }
+
+  write(buffers: readonly Uint8Array[]): boolean {
+    if (this.#closing) return true
+    // What is written in one turn of the event loop leaves in one system call.
+    if (!this.#corked) {
+      this.#corked = true
+      this.#socket.cork()
+      process.nextTick(this.#uncork)
+    }
+    let ready = true
+    for (const buffer of buffers) if (!this.#socket.write(buffer)) ready = false
+    if (ready || this.#socket.writableLength < writeQueueLength) return true
+    this.#undrained = true
+    return false
+  }
+
+  close(error?: Error): void {
+    if (this.#closing) return
+    this.#closing = true
+    this.#error ??= error
+    this.#socket.destroy()
+  }
+
+  /** Takes what the socket has read; false when the handler wants to wait. */
+  receive(chunk: Uint8Array): boolean {
+    if (this.#closing || this.#handler === undefined) return false
+    if (this.#handler.onReceive(chunk)) return true
+    // Also when the callback of a socket returns false: only then does its `resume` start reading again.
+    if (!this.#closing) this.#socket.pause()
+    return false
+  }
+
+  #finish(): void {
+    if (this.#finished || this.#handler === undefined) return
+    this.#finished = true
+    this.#handler.onClose(this.#error)
+  }
+}

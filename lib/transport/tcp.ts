@@ -1,0 +1,232 @@
+import {
+  connect,
+  createServer,
+  type NetConnectOpts,
+  type Server,
+  Socket,
+  type SocketConstructorOpts
+} from 'node:net'
+import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.ts'
+import { asError, systemCode, TorrentError } from '../util/errors.ts'
+import { SocketReader, TcpConnection } from './tcp-connection.ts'
+import type { Connection, DialOptions, Listener, ListenOptions, Transport } from './transport.ts'
+
+const defaultTimeoutMs = 15_000
+// A port that is taken is taken by a program that may have its neighbours too; then any port will do.
+const portAttempts = 10
+
+/** TCP over `node:net`. */
+export class TcpTransport implements Transport {
+  readonly #sockets = new Set<Socket>()
+  readonly #listeners = new Set<Listener>()
+  #closed = false
+
+  async dial(address: PeerAddress, options: DialOptions = {}): Promise<Connection> {
+    const { signal, timeoutMs = defaultTimeoutMs, localAddress } = options
+    if (!(timeoutMs > 0)) throw new RangeError(`timeoutMs is ${timeoutMs} but must be above 0`)
+    signal?.throwIfAborted()
+    if (this.#closed) throw dialError(address, 'the transport is closed')
+    const reader = new SocketReader()
+    const settings: NetConnectOpts = { host: address.host, port: address.port, noDelay: true }
+    if (localAddress !== undefined) settings.localAddress = localAddress
+    let socket: Socket
+    try {
+      socket = connect({ ...settings, ...readOptions(reader) })
+    } catch (cause) {
+      throw dialError(address, 'the address cannot be dialled', cause)
+    }
+    this.#track(socket)
+    socket.pause()
+    await connected(socket, address, timeoutMs, signal)
+    return new TcpConnection(socket, address, false, reader)
+  }
+
+  async listen(options: ListenOptions): Promise<Listener> {
+    const { port, onWarning } = options
+    if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
+      throw new RangeError(`port is ${port} but must be from 0 to 65535`)
+    }
+    const attempts =
+      port === 0 ? [0] : [...Array(portAttempts).keys()].map((n) => port + n).filter((n) => n <= 65535)
+    if (port !== 0) attempts.push(0)
+    let cause: unknown
+    for (const attempt of attempts) {
+      if (this.#closed) break
+      try {
+        const listener = await this.#listenOn(options, attempt)
+        if (port !== 0 && listener.port !== port) {
+          onWarning?.(
+            new TorrentError('ERR_TRANSPORT_LISTEN', `port ${port} is taken; listening on ${listener.port}`, {
+              cause,
+              details: { port, used: listener.port }
+            })
+          )
+        }
+        return listener
+      } catch (error) {
+        cause = error
+        if (!['EADDRINUSE', 'EACCES'].includes(systemCode(error) ?? '')) break
+      }
+    }
+    const where = formatAddress({ host: options.host ?? '::', port })
+    throw new TorrentError('ERR_TRANSPORT_LISTEN', `cannot listen on ${where}`, { cause, details: { port } })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const closed = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
+    for (const socket of this.#sockets) socket.destroy()
+    await Promise.all([...closed, ...[...this.#listeners].map((listener) => listener.close())])
+  }
+
+  async #listenOn(options: ListenOptions, port: number): Promise<Listener> {
+    const server = createServer({ noDelay: true, pauseOnConnect: true }, (accepted) =>
+      this.#accept(accepted, options)
+    )
+    const host = await bind(server, options.host, port)
+    // A failed accept, when there are no more file descriptors for instance, does not stop the listener.
+    server.on('error', (error) => options.onWarning?.(error))
+    const address = server.address()
+    let closed: Promise<void> | undefined
+    const listener: Listener = {
+      port: typeof address === 'object' && address !== null ? address.port : port,
+      host,
+      close: () => {
+        this.#listeners.delete(listener)
+        closed ??= new Promise((resolve) => server.close(() => resolve()))
+        return closed
+      }
+    }
+    this.#listeners.add(listener)
+    if (this.#closed) await listener.close()
+    return listener
+  }
+
+  #accept(accepted: Socket, { onConnection, onWarning }: ListenOptions): void {
+    const { remoteAddress: host, remotePort: port } = accepted
+    accepted.on('error', () => {})
+    if (this.#closed || host === undefined || port === undefined) {
+      accepted.destroy()
+      return
+    }
+    const reader = new SocketReader()
+    const socket = withSharedMemory(accepted, reader)
+    this.#track(socket)
+    const remote = { host: canonicalHost(host), port }
+    const connection = new TcpConnection(socket, remote, true, socket === accepted ? undefined : reader)
+    try {
+      onConnection(connection)
+    } catch (error) {
+      connection.close(asError(error))
+      onWarning?.(asError(error))
+    }
+  }
+
+  // Every socket has a listener for its errors all its life, and is known until it is closed.
+  #track(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('close', () => this.#sockets.delete(socket))
+  }
+}
+
+function readOptions(reader: SocketReader): Pick<NetConnectOpts, 'onread'> {
+  // The declared types know a fixed buffer only; Node has taken a function since `onread` exists.
+  return { onread: reader.option as unknown as NonNullable<NetConnectOpts['onread']> }
+}
+
+/**
+ * Node gives `onread` to dialled sockets only. An accepted one gets it by moving its handle to a new socket, which
+ * makes a download over it half as fast again; where that is not possible the accepted socket is returned.
+ */
+function withSharedMemory(accepted: Socket, reader: SocketReader): Socket {
+  const holder: { _handle?: unknown } = accepted as unknown as { _handle?: unknown }
+  const handle = holder._handle
+  if (typeof handle !== 'object' || handle === null || !('readStop' in handle)) return accepted
+  const options = { handle, pauseOnCreate: true, ...readOptions(reader) }
+  const socket = new Socket(options as unknown as SocketConstructorOpts)
+  holder._handle = null
+  // What is left of it would keep the server from closing.
+  accepted.destroy()
+  return socket
+}
+
+function connected(
+  socket: Socket,
+  address: PeerAddress,
+  timeoutMs: number,
+  signal: AbortSignal | undefined
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error?: unknown): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+      socket.off('connect', onConnect)
+      socket.off('error', onError)
+      socket.off('close', onClose)
+      if (error === undefined) {
+        resolve()
+      } else {
+        socket.destroy()
+        reject(error)
+      }
+    }
+    const onConnect = (): void => settle()
+    const onError = (cause: Error): void => settle(dialError(address, cause.message, cause))
+    const onClose = (): void => settle(dialError(address, 'the transport was closed'))
+    const onAbort = (): void =>
+      settle(signal?.reason ?? new TorrentError('ERR_UTIL_ABORTED', 'dialling was aborted'))
+    const timer = setTimeout(() => {
+      const message = `${formatAddress(address)} did not answer within ${timeoutMs} ms`
+      settle(new TorrentError('ERR_TRANSPORT_TIMEOUT', message, { details: { address, timeoutMs } }))
+    }, timeoutMs)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    socket.on('connect', onConnect)
+    socket.on('error', onError)
+    socket.on('close', onClose)
+  })
+}
+
+/** Binds the server and returns the host; without one, to both families, or to IPv4 where there is no IPv6. */
+async function bind(server: Server, host: string | undefined, port: number): Promise<string> {
+  if (host !== undefined) {
+    await bindTo(server, host, port)
+    return host
+  }
+  try {
+    await bindTo(server, '::', port)
+    return '::'
+  } catch (error) {
+    if (!['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL', 'EPROTONOSUPPORT'].includes(systemCode(error) ?? ''))
+      throw error
+    await bindTo(server, '0.0.0.0', port)
+    return '0.0.0.0'
+  }
+}
+
+function bindTo(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onListening = (): void => {
+      server.off('error', onError)
+      resolve()
+    }
+    const onError = (error: Error): void => {
+      server.off('listening', onListening)
+      reject(error)
+    }
+    server.once('listening', onListening)
+    server.once('error', onError)
+    server.listen({ host, port, ipv6Only: false })
+  })
+}
+
+function dialError(address: PeerAddress, message: string, cause?: unknown): TorrentError {
+  return new TorrentError(
+    'ERR_TRANSPORT_DIAL',
+    `${formatAddress(address)} could not be reached: ${message}`,
+    {
+      cause,
+      details: { address }
+    }
+  )
+}

@@ -1,0 +1,200 @@
+import type { PeerAddress } from '../util/address.ts'
+import type { Throttle, ThrottleMember } from './throttle.ts'
+import type { Connection, ConnectionHandler } from './transport.ts'
+
+/** The limits of a connection; each may be shared with others. */
+export interface Throttles {
+  readonly download?: Throttle | undefined
+  readonly upload?: Throttle | undefined
+}
+
+// Chokes, haves, requests: counted, but nothing is won by delaying them.
+const controlLength = 512
+
+/** A connection whose bytes wait for their turn in the given throttles; an unlimited throttle costs nothing. */
+export function throttled(connection: Connection, { download, upload }: Throttles): Connection {
+  if (download === undefined && upload === undefined) return connection
+  return new ThrottledConnection(connection, download, upload)
+}
+
+class ThrottledConnection implements Connection, ConnectionHandler {
+  readonly #inner: Connection
+  readonly #download: Throttle | undefined
+  readonly #upload: Throttle | undefined
+  readonly #receiving: ThrottleMember = { turn: (length) => this.#receiveTurn(length) }
+  readonly #sending: ThrottleMember = { turn: (length) => this.#sendTurn(length) }
+  #handler: ConnectionHandler | undefined
+  #closed = false
+  // Received and not yet delivered; while there is any, the inner connection is paused.
+  #held: Uint8Array | undefined
+  #innerPaused = false
+  #paused = false
+  // Written and not yet passed on, from #outgoingAt in the first buffer.
+  #outgoing: Uint8Array[] = []
+  #outgoingAt = 0
+  #outgoingLength = 0
+  #innerFull = false
+  #undrained = false
+
+  constructor(inner: Connection, download: Throttle | undefined, upload: Throttle | undefined) {
+    this.#inner = inner
+    this.#download = download
+    this.#upload = upload
+  }
+
+  get remote(): PeerAddress {
+    return this.#inner.remote
+  }
+
+  get incoming(): boolean {
+    return this.#inner.incoming
+  }
+
+  get bytesQueued(): number {
+    return this.#outgoingLength + this.#inner.bytesQueued
+  }
+
+  start(handler: ConnectionHandler): void {
+    this.#handler = handler
+    this.#adaptReceiveLength()
+    this.#inner.start(this)
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#download?.leave(this.#receiving)
+    this.#innerPaused = true
+    this.#inner.pause()
+  }
+
+  resume(): void {
+    if (this.#closed) return
+    this.#paused = false
+    if (this.#held !== undefined) this.#download?.wait(this.#receiving)
+    else this.#resumeInner()
+  }
+
+  write(buffers: readonly Uint8Array[]): boolean {
+    if (this.#closed) return true
+    const upload = this.#upload
+    let ready = true
+    if (upload === undefined || (upload.unlimited && this.#outgoingLength === 0)) {
+      ready = this.#inner.write(buffers)
+      this.#innerFull = !ready
+    } else {
+      let length = 0
+      for (const buffer of buffers) length += buffer.length
+      if (length <= controlLength && this.#outgoingLength === 0) {
+        upload.take(length)
+        ready = this.#inner.write(buffers)
+        this.#innerFull = !ready
+      } else {
+        for (const buffer of buffers) if (buffer.length > 0) this.#outgoing.push(buffer)
+        this.#outgoingLength += length
+        if (!this.#innerFull && this.#outgoingLength > 0) upload.wait(this.#sending)
+        ready = this.#outgoingLength === 0 && !this.#innerFull
+      }
+    }
+    if (!ready) this.#undrained = true
+    return ready
+  }
+
+  close(error?: Error): void {
+    this.#release()
+    this.#inner.close(error)
+  }
+
+  onReceive(chunk: Uint8Array): boolean {
+    const download = this.#download
+    if (this.#closed || this.#handler === undefined) return false
+    if (download === undefined || (download.unlimited && this.#held === undefined)) {
+      if (this.#handler.onReceive(chunk)) return true
+      this.#paused = true
+      this.#innerPaused = true
+      return false
+    }
+    this.#adaptReceiveLength()
+    this.#innerPaused = true
+    this.#held = chunk
+    if (!this.#paused) download.wait(this.#receiving)
+    // Its turn may have come at once; what is left is lent for this call only.
+    if (this.#held !== undefined) this.#held = (this.#held as Uint8Array).slice()
+    return !this.#innerPaused
+  }
+
+  onDrain(): void {
+    this.#innerFull = false
+    if (this.#outgoingLength > 0) this.#upload?.wait(this.#sending)
+    else this.#tellDrained()
+  }
+
+  onClose(error?: Error): void {
+    this.#release()
+    this.#handler?.onClose(error)
+  }
+
+  #release(): void {
+    this.#closed = true
+    this.#download?.leave(this.#receiving)
+    this.#upload?.leave(this.#sending)
+    this.#held = undefined
+    this.#outgoing = []
+    this.#outgoingLength = 0
+  }
+
+  // Reads no more at once than a turn moves, so that little is held here and much in the system.
+  #adaptReceiveLength(): void {
+    if (this.#download !== undefined && this.#inner.receiveLength !== undefined) {
+      this.#inner.receiveLength = this.#download.turnLength
+    }
+  }
+
+  #receiveTurn(length: number): number {
+    const held = this.#held
+    if (held === undefined || this.#closed || this.#handler === undefined) return 0
+    const part = held.length > length ? held.subarray(0, length) : held
+    this.#held = part === held ? undefined : held.subarray(length)
+    if (!this.#handler.onReceive(part)) this.#paused = true
+    if (this.#closed || this.#paused) return part.length
+    if (this.#held !== undefined) this.#download?.wait(this.#receiving)
+    else this.#resumeInner()
+    return part.length
+  }
+
+  #resumeInner(): void {
+    if (!this.#innerPaused) return
+    this.#innerPaused = false
+    this.#inner.resume()
+  }
+
+  #sendTurn(length: number): number {
+    if (this.#closed) return 0
+    const buffers: Uint8Array[] = []
+    let sent = 0
+    let used = 0
+    while (sent < length) {
+      const buffer = this.#outgoing[used]
+      if (buffer === undefined) break
+      const end = Math.min(buffer.length, this.#outgoingAt + length - sent)
+      buffers.push(buffer.subarray(this.#outgoingAt, end))
+      sent += end - this.#outgoingAt
+      this.#outgoingAt = end
+      if (end < buffer.length) break
+      this.#outgoingAt = 0
+      used++
+    }
+    this.#outgoing.splice(0, used)
+    this.#outgoingLength -= sent
+    this.#innerFull = !this.#inner.write(buffers)
+    if (this.#closed || this.#innerFull) return sent
+    if (this.#outgoingLength > 0) this.#upload?.wait(this.#sending)
+    else this.#tellDrained()
+    return sent
+  }
+
+  #tellDrained(): void {
+    if (!this.#undrained || this.#closed) return
+    this.#undrained = false
+    this.#handler?.onDrain()
+  }
+}

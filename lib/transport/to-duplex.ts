@@ -1,0 +1,43 @@
+import { Duplex } from 'node:stream'
+import type { Connection } from './transport.ts'
+
+/** A connection as a stream of `node:stream`; starts it. What is read is copied, because a connection only lends it. */
+export function toDuplex(connection: Connection): Duplex {
+  let written: (() => void) | undefined
+  const write = (buffers: Uint8Array[], done: () => void): void => {
+    if (connection.write(buffers)) done()
+    else written = done
+  }
+  const duplex = new Duplex({
+    read: () => connection.resume(),
+    write: (chunk: Uint8Array, _encoding, done) => write([chunk], done),
+    writev: (chunks, done) =>
+      write(
+        chunks.map(({ chunk }) => chunk),
+        done
+      ),
+    destroy: (error, done) => {
+      connection.close(error ?? undefined)
+      done(error)
+    }
+  })
+  connection.start({
+    onReceive: (chunk) => duplex.push(chunk.slice()),
+    onDrain: () => {
+      const done = written
+      written = undefined
+      done?.()
+    },
+    onClose: (error) => {
+      if (error !== undefined) {
+        duplex.destroy(error)
+        return
+      }
+      duplex.push(null)
+      duplex.end()
+      // Whoever writes to the other end that has gone need not wait for it.
+      written?.()
+    }
+  })
+  return duplex
+}

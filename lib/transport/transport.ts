@@ -1,0 +1,77 @@
+import type { PeerAddress } from '../util/address.ts'
+
+/** A connection to a peer that moves bytes and knows nothing of their meaning. */
+export interface Connection {
+  /** The other end; the port of an incoming connection is not the one on which that peer listens. */
+  readonly remote: PeerAddress
+  /** Whether the other end dialled. */
+  readonly incoming: boolean
+  /** Bytes written and not yet taken by the system. */
+  readonly bytesQueued: number
+  /** At most so many bytes come with one `onReceive`; may be changed at any time. Undefined where it cannot be chosen. */
+  receiveLength?: number
+  /** Begins to deliver; once. Nothing is read before. */
+  start(handler: ConnectionHandler): void
+  /** Stops reading until `resume`, so that the other end is held back in time. */
+  pause(): void
+  /** Goes on reading. */
+  resume(): void
+  /**
+   * Sends buffers in order, without a copy: they must stay as they are until they are sent. False asks the caller to
+   * wait for `onDrain`. Ignored after `close`.
+   */
+  write(buffers: readonly Uint8Array[]): boolean
+  /** Closes at once, whatever is queued; idempotent. `onClose` follows with the error given, if any. */
+  close(error?: Error): void
+}
+
+/** What a {@link Connection} calls. After `close` there is `onClose`, exactly once, and nothing else. */
+export interface ConnectionHandler {
+  /** Bytes came, borrowed for the call. False pauses the connection until its `resume` is called. */
+  onReceive(chunk: Uint8Array): boolean
+  /** After `write` returned false: it may go on. */
+  onDrain(): void
+  /** The connection is closed: by us, by the other end, or by an error. */
+  onClose(error?: Error): void
+}
+
+/** Options of {@link Transport.dial}. */
+export interface DialOptions {
+  readonly signal?: AbortSignal | undefined
+  /** How long connecting may take; 15 s by default. */
+  readonly timeoutMs?: number | undefined
+  /** The local IP address to dial from. */
+  readonly localAddress?: string | undefined
+}
+
+/** Options of {@link Transport.listen}. */
+export interface ListenOptions {
+  /** The local address; all of both families by default. */
+  readonly host?: string | undefined
+  /** The port, 0 for any. When it is taken, the next free one is used and `onWarning` told. */
+  readonly port: number
+  /** Takes an incoming connection; it must `start` or `close` it. */
+  onConnection(connection: Connection): void
+  /** Told of what does not stop the listener. */
+  onWarning?(warning: Error): void
+}
+
+/** Accepts connections until it is closed. */
+export interface Listener {
+  /** The port that is listened on. */
+  readonly port: number
+  /** The address that is listened on. */
+  readonly host: string
+  /** Accepts no more; connections that stand go on. Idempotent. */
+  close(): Promise<void>
+}
+
+/** A way to reach peers and to be reached. */
+export interface Transport {
+  /** Connects. Rejects with TorrentError ERR_TRANSPORT_DIAL or ERR_TRANSPORT_TIMEOUT, or the signal's reason. */
+  dial(address: PeerAddress, options?: DialOptions): Promise<Connection>
+  /** Listens. Rejects with TorrentError ERR_TRANSPORT_LISTEN. */
+  listen(options: ListenOptions): Promise<Listener>
+  /** Closes listeners, connections and dials under way; idempotent. */
+  close(): Promise<void>
+}

@@ -1,0 +1,131 @@
+import { BencodeDict } from '../bencode/bencode-dict.ts'
+import { decodePrefix } from '../bencode/decode.ts'
+import { encode } from '../bencode/encode.ts'
+import { TorrentError } from '../util/errors.ts'
+import type { ExtendedHandshake } from './extended-handshake.ts'
+import type { ExtensionSender, WireExtension } from './extension.ts'
+import { metadataLengthMax, metadataPieceLength } from './limits.ts'
+
+const types = { request: 0, data: 1, reject: 2 } as const
+const pieceCountMax = metadataLengthMax / metadataPieceLength
+
+/** What a {@link MetadataExtension} tells; all is optional. */
+export interface MetadataHandlers {
+  /** The peer knows the extension; `size` is the length of the metadata in bytes, if the peer has it. */
+  onReady?(size: number | undefined): void
+  /** The peer asks for a piece: answer with `data` or `reject`. Without this handler it is rejected. */
+  onRequest?(piece: number): void
+  /** A piece came, of the right length for its place; `bytes` are borrowed for the call. Asked for or not. */
+  onData?(piece: number, totalSize: number, bytes: Uint8Array): void
+  /** The peer will not send a piece. */
+  onReject?(piece: number): void
+  /** The wire has closed. */
+  onClose?(): void
+}
+
+/** Messages by which peers exchange the `info` dictionary in pieces of 16 KiB (BEP 9). What to ask is decided elsewhere. */
+export class MetadataExtension implements WireExtension {
+  readonly name = 'ut_metadata'
+  readonly #wire: ExtensionSender
+  readonly #handlers: MetadataHandlers
+  #size: number | undefined
+  #supported = false
+
+  /** An extension for one wire, to be given to its `use`. */
+  constructor(wire: ExtensionSender, handlers: MetadataHandlers = {}) {
+    this.#wire = wire
+    this.#handlers = handlers
+  }
+
+  /** Length of the metadata in bytes as the peer announced it, undefined when it has none or one above 32 MiB. */
+  get size(): number | undefined {
+    return this.#size
+  }
+
+  /** Whether the peer knows this extension. */
+  get supported(): boolean {
+    return this.#supported
+  }
+
+  /** Asks for a piece; false when the peer does not know the extension. */
+  request(piece: number): boolean {
+    return this.#send({ msg_type: types.request, piece })
+  }
+
+  /** Sends a piece (copied) of metadata that is `totalSize` bytes long. */
+  data(piece: number, totalSize: number, bytes: Uint8Array): boolean {
+    const head = encode({ msg_type: types.data, piece, total_size: totalSize })
+    const payload = new Uint8Array(head.length + bytes.length)
+    payload.set(head)
+    payload.set(bytes, head.length)
+    return this.#wire.extended(this.name, payload)
+  }
+
+  /** Refuses a piece that the peer asked for. */
+  reject(piece: number): boolean {
+    return this.#send({ msg_type: types.reject, piece })
+  }
+
+  onHandshake(remote: ExtendedHandshake): void {
+    const id = remote.extensions.get(this.name)
+    if (id !== undefined) this.#supported = id !== 0
+    const size = remote.metadataSize
+    if (size !== undefined && size <= metadataLengthMax) this.#size = size
+    if (this.#supported) this.#handlers.onReady?.(this.#size)
+  }
+
+  onMessage(payload: Uint8Array): void {
+    const { dict, end } = parse(payload)
+    const type = dict.integer('msg_type')
+    const piece = dict.integer('piece')
+    if (type === undefined || piece === undefined || piece < 0) throw malformed('a type or piece is missing')
+    if (type === types.request) {
+      if (this.#handlers.onRequest === undefined || piece >= pieceCountMax) this.reject(piece)
+      else this.#handlers.onRequest(piece)
+    } else if (type === types.data) {
+      const totalSize = dict.integer('total_size') ?? this.#size
+      const bytes = payload.subarray(end)
+      checkData(piece, totalSize, bytes.length)
+      this.#handlers.onData?.(piece, totalSize, bytes)
+    } else if (type === types.reject) {
+      this.#handlers.onReject?.(piece)
+    }
+  }
+
+  onClose(): void {
+    this.#handlers.onClose?.()
+  }
+
+  #send(message: { readonly msg_type: number; readonly piece: number }): boolean {
+    return this.#wire.extended(this.name, encode(message))
+  }
+}
+
+function parse(payload: Uint8Array): { dict: BencodeDict; end: number } {
+  try {
+    const { value, end } = decodePrefix(payload, { depth: 4, tokens: 100 })
+    if (value instanceof BencodeDict) return { dict: value, end }
+  } catch (cause) {
+    throw malformed('it is not bencoded', cause)
+  }
+  throw malformed('it is no dictionary')
+}
+
+function checkData(
+  piece: number,
+  totalSize: number | undefined,
+  length: number
+): asserts totalSize is number {
+  if (totalSize === undefined || totalSize < 1) throw malformed('its total size is missing')
+  if (totalSize > metadataLengthMax) {
+    throw new TorrentError('ERR_WIRE_LIMIT', `metadata of ${totalSize} bytes is too long`, {
+      details: { totalSize }
+    })
+  }
+  const expected = Math.min(metadataPieceLength, totalSize - piece * metadataPieceLength)
+  if (length !== expected) throw malformed(`piece ${piece} of ${totalSize} bytes came with ${length}`)
+}
+
+function malformed(what: string, cause?: unknown): TorrentError {
+  return new TorrentError('ERR_WIRE_PROTOCOL', `a metadata message is malformed: ${what}`, { cause })
+}
