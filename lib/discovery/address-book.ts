@@ -1,0 +1,339 @@
+import { canonicalHost, type PeerAddress } from '../util/address.ts'
+import { addressKey, mayTell, scopeOf } from './address-scope.ts'
+
+/** How we learned of a peer. */
+export type PeerSource = 'manual' | 'lsd' | 'tracker' | 'incoming' | 'resume' | 'dht' | 'pex'
+
+/** All sources, the most trustworthy first: in this order peers are dialled. */
+export const peerSources: readonly PeerSource[] = [
+  'manual',
+  'lsd',
+  'tracker',
+  'incoming',
+  'resume',
+  'dht',
+  'pex'
+]
+
+/** A peer to dial. */
+export interface Candidate {
+  /** Where it listens. */
+  readonly address: PeerAddress
+  /** The best source that named it. */
+  readonly source: PeerSource
+  /** Failures in a row so far. */
+  readonly failures: number
+}
+
+/**
+ * How a connection ended.
+ *
+ * - `useful`: it gave us data; soon tried again
+ * - `uninteresting`: neither side needs the other, or it is connected twice; tried again after a long wait, or
+ *   `revive`
+ * - `useless`: nothing came of it; counts as a failure
+ * - `fault`: it broke the protocol; counts as two failures
+ */
+export type Outcome = 'useful' | 'uninteresting' | 'useless' | 'fault'
+
+/** What an {@link AddressBook} is made of. */
+export interface AddressBookOptions {
+  /** Returns [0, 1); decides between equals. */
+  readonly random: () => number
+  /** The most addresses kept, default 1,000. */
+  readonly limit?: number
+}
+
+/** Milliseconds to wait after one, two, … failures in a row. */
+export const backOffMs: readonly number[] = [10_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000]
+/** Milliseconds to wait for a peer that gave us data. */
+const usefulWaitMs = 5000
+const uninterestingWaitMs = 600_000
+/** A ban costs some 100 bytes; more bad hosts than this are an attack that bans cannot answer. */
+const mostBans = 4096
+/** We have few addresses, but a peer may pretend to be us once for each connection. */
+const mostSelves = 64
+
+/**
+ * - idle: may be dialled from `readyAt` on
+ * - dialling: a dial is under way
+ * - connected: there is a connection
+ */
+type State = 'idle' | 'dialling' | 'connected'
+
+interface Entry {
+  readonly address: PeerAddress
+  readonly key: string
+  /** Index into {@link peerSources}. */
+  rank: number
+  state: State
+  failures: number
+  triedAt: number
+  readyAt: number
+  /** When it last gave us data. */
+  usefulAt: number
+  uninteresting: boolean
+}
+
+/**
+ * The peers that a torrent knows of, whom to dial next, and whom never. Pure: time and chance are arguments.
+ *
+ * Addresses come from strangers. Those that no peer can have are refused, and so are private and loopback addresses
+ * from PEX and DHT unless the informant is as near itself. One entry for each address; when the book is full, a worse
+ * entry must give way or the newcomer is refused.
+ */
+export class AddressBook {
+  readonly #random: () => number
+  readonly #limit: number
+  readonly #entries = new Map<string, Entry>()
+  readonly #bans = new Set<string>()
+  readonly #selves = new Set<string>()
+  /** The earliest time at which an idle entry is ready, or undefined when it must be looked up. */
+  #wakeAt: number | undefined
+
+  /** An empty book. */
+  constructor({ random, limit = 1000 }: AddressBookOptions) {
+    this.#random = random
+    this.#limit = limit
+  }
+
+  /** How many addresses the book holds, those of connected peers included. */
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** How many addresses the book holds from each source. */
+  counts(): Record<PeerSource, number> {
+    const counts = { manual: 0, lsd: 0, tracker: 0, incoming: 0, resume: 0, dht: 0, pex: 0 }
+    for (const entry of this.#entries.values()) counts[sourceOf(entry)]++
+    return counts
+  }
+
+  /**
+   * Takes an address in; `informant` is the host that told it, for PEX and DHT. A manual address is always ready at
+   * once, whatever happened before.
+   * @returns whether there is something new to dial; false for what is known, refused or banned.
+   */
+  add(address: PeerAddress, source: PeerSource, now: number, informant?: string): boolean {
+    const key = addressKey(address)
+    if (!this.#isAcceptable(address, source, informant) || this.#selves.has(key) || this.isBanned(address))
+      return false
+    const rank = peerSources.indexOf(source)
+    const known = this.#entries.get(key)
+    if (known !== undefined) {
+      known.rank = Math.min(known.rank, rank)
+      if (source !== 'manual' || known.state !== 'idle' || known.readyAt <= now) return false
+      known.failures = 0
+      known.readyAt = now
+      this.#wakeAt = undefined
+      return true
+    }
+    if (this.#entries.size >= this.#limit && !this.#makeRoom(rank)) return false
+    const zoned = address.host.includes('%')
+    const host = zoned ? address.host : canonicalHost(address.host)
+    this.#entries.set(key, {
+      address: { host, port: address.port },
+      key,
+      rank,
+      state: 'idle',
+      failures: 0,
+      triedAt: Number.NEGATIVE_INFINITY,
+      readyAt: now,
+      usefulAt: Number.NEGATIVE_INFINITY,
+      uninteresting: false
+    })
+    this.#wakeAt = Math.min(this.wakeAt, now)
+    return true
+  }
+
+  /**
+   * The best peer to dial now: fewest failures, then best source, then longest not tried, then chance. It stays the
+   * best until `dialling` is told.
+   */
+  next(now: number): Candidate | undefined {
+    if (this.wakeAt > now) return undefined
+    let best: Entry | undefined
+    let equals = 0
+    for (const entry of this.#entries.values()) {
+      if (entry.state !== 'idle' || entry.readyAt > now) continue
+      const order = best === undefined ? -1 : inOrder(entry, best)
+      if (order < 0) {
+        best = entry
+        equals = 1
+      } else if (order === 0 && this.#random() * ++equals < 1) best = entry
+    }
+    if (best === undefined) return undefined
+    return { address: best.address, source: sourceOf(best), failures: best.failures }
+  }
+
+  /** When `next` has somebody at the earliest (ms, may lie in the past), or `Infinity`. */
+  get wakeAt(): number {
+    if (this.#wakeAt === undefined) {
+      this.#wakeAt = Number.POSITIVE_INFINITY
+      for (const { state, readyAt } of this.#entries.values()) {
+        if (state === 'idle' && readyAt < this.#wakeAt) this.#wakeAt = readyAt
+      }
+    }
+    return this.#wakeAt
+  }
+
+  /** A dial to the address begins. */
+  dialling(address: PeerAddress, now: number): void {
+    const entry = this.#change(address, 'dialling')
+    if (entry !== undefined) entry.triedAt = now
+  }
+
+  /** There is a connection to the peer that listens there, whoever dialled. */
+  connected(address: PeerAddress): void {
+    this.#change(address, 'connected')
+  }
+
+  /** The dial or the handshake failed; the peer is tried again after a wait that grows. */
+  failed(address: PeerAddress, now: number): void {
+    const entry = this.#change(address, 'idle')
+    if (entry !== undefined) fail(entry, 1, now)
+  }
+
+  /** The connection ended. */
+  disconnected(address: PeerAddress, now: number, outcome: Outcome): void {
+    const entry = this.#change(address, 'idle')
+    if (entry === undefined) return
+    entry.triedAt = now
+    if (outcome === 'useful') {
+      entry.failures = 0
+      entry.usefulAt = now
+      entry.readyAt = now + usefulWaitMs
+    } else if (outcome === 'uninteresting') {
+      entry.uninteresting = true
+      entry.readyAt = now + uninterestingWaitMs
+    } else fail(entry, outcome === 'fault' ? 2 : 1, now)
+  }
+
+  /** Makes uninteresting peers ready: something is wanted again. */
+  revive(now: number): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.state === 'idle' && entry.uninteresting) entry.readyAt = Math.min(entry.readyAt, now)
+    }
+    this.#wakeAt = undefined
+  }
+
+  /**
+   * Never dials this host again nor lets it in. On loopback, where many peers share one host, the ban is for host and
+   * port. At most 4,096 bans are kept, the latest.
+   */
+  ban(address: PeerAddress): void {
+    const banned = banKey(address)
+    addBounded(this.#bans, banned, mostBans)
+    for (const entry of this.#entries.values()) {
+      if (banKey(entry.address) === banned) this.#entries.delete(entry.key)
+    }
+    this.#wakeAt = undefined
+  }
+
+  /** Whether the host is banned. */
+  isBanned(address: PeerAddress): boolean {
+    return this.#bans.size > 0 && this.#bans.has(banKey(address))
+  }
+
+  /** The address is our own and is never taken in again. */
+  self(address: PeerAddress): void {
+    const key = addressKey(address)
+    addBounded(this.#selves, key, mostSelves)
+    this.#entries.delete(key)
+    this.#wakeAt = undefined
+  }
+
+  /** Forgets all that only this source named, but not those in use. */
+  forget(source: PeerSource): void {
+    for (const entry of this.#entries.values()) {
+      if (sourceOf(entry) === source && entry.state === 'idle') this.#entries.delete(entry.key)
+    }
+    this.#wakeAt = undefined
+  }
+
+  /** The best addresses for a resume record: those connected, then those that gave us data, then those that never failed. */
+  serialise(limit = 100): PeerAddress[] {
+    const inUse = (entry: Entry): number => Number(entry.state === 'connected')
+    return [...this.#entries.values()]
+      .filter(({ failures, usefulAt }) => failures === 0 || usefulAt > Number.NEGATIVE_INFINITY)
+      .sort(
+        (a, b) =>
+          inUse(b) - inUse(a) ||
+          (b.usefulAt === a.usefulAt ? 0 : b.usefulAt - a.usefulAt) ||
+          a.failures - b.failures ||
+          a.rank - b.rank
+      )
+      .slice(0, limit)
+      .map(({ address }) => ({ host: address.host, port: address.port }))
+  }
+
+  #isAcceptable({ host, port }: PeerAddress, source: PeerSource, informant: string | undefined): boolean {
+    if (!Number.isInteger(port) || port < 1 || port > 65535) return false
+    const scope = scopeOf(host)
+    if (scope === 'unusable') return false
+    if (scope === 'name') return source === 'manual' && host.length > 0 && host.length < 256
+    if (source !== 'pex' && source !== 'dht') return true
+    return mayTell(informant === undefined ? 'public' : scopeOf(informant), scope)
+  }
+
+  /** Drops the worst idle entry if it is worse than a newcomer of this rank. */
+  #makeRoom(rank: number): boolean {
+    let worst: Entry | undefined
+    for (const entry of this.#entries.values()) {
+      if (entry.state !== 'idle' || sourceOf(entry) === 'manual') continue
+      if (worst === undefined || worth(entry) < worth(worst)) worst = entry
+    }
+    if (worst === undefined || worth(worst) >= worthOf(0, rank, false)) return false
+    this.#entries.delete(worst.key)
+    this.#wakeAt = undefined
+    return true
+  }
+
+  #change(address: PeerAddress, state: State): Entry | undefined {
+    const entry = this.#entries.get(addressKey(address))
+    if (entry === undefined) return undefined
+    entry.state = state
+    if (state !== 'idle') entry.uninteresting = false
+    this.#wakeAt = undefined
+    return entry
+  }
+}
+
+function fail(entry: Entry, failures: number, now: number): void {
+  entry.failures += failures
+  entry.readyAt = now + (backOffMs[Math.min(entry.failures, backOffMs.length) - 1] ?? 0)
+}
+
+function inOrder(a: Entry, b: Entry): number {
+  if (a.failures !== b.failures) return a.failures - b.failures
+  if (a.rank !== b.rank) return a.rank - b.rank
+  return a.triedAt < b.triedAt ? -1 : a.triedAt > b.triedAt ? 1 : 0
+}
+
+function worth(entry: Entry): number {
+  return worthOf(entry.failures, entry.rank, entry.usefulAt > Number.NEGATIVE_INFINITY)
+}
+
+/** What an entry is worth keeping for: it gave us data, it did not fail, its source is good. */
+function worthOf(failures: number, rank: number, useful: boolean): number {
+  return (useful ? 100 : 0) - Math.min(failures, 9) * 10 - rank
+}
+
+function sourceOf(entry: Entry): PeerSource {
+  return peerSources[entry.rank] ?? 'pex'
+}
+
+function banKey(address: PeerAddress): string {
+  return scopeOf(address.host) === 'loopback'
+    ? addressKey(address)
+    : canonicalHost(address.host).toLowerCase()
+}
+
+function addBounded(set: Set<string>, value: string, limit: number): void {
+  set.add(value)
+  if (set.size <= limit) return
+  for (const oldest of set) {
+    set.delete(oldest)
+    return
+  }
+}

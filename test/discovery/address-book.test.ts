@@ -1,0 +1,277 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { AddressBook, backOffMs, type PeerSource, peerSources } from '../../lib/discovery/address-book.ts'
+import { formatAddress, type PeerAddress, parseAddress } from '../../lib/util/address.ts'
+
+const at = parseAddress
+
+function book(limit?: number): AddressBook {
+  return new AddressBook(limit === undefined ? { random: () => 0.9 } : { random: () => 0.9, limit })
+}
+
+/** Whom the book names one after the other when each is dialled. */
+function dialAll(book: AddressBook, now: number): string[] {
+  const hosts: string[] = []
+  for (let next = book.next(now); next !== undefined; next = book.next(now)) {
+    book.dialling(next.address, now)
+    hosts.push(formatAddress(next.address))
+  }
+  return hosts
+}
+
+test('peers are dialled by source, each once', () => {
+  const it = book()
+  assert.equal(it.wakeAt, Number.POSITIVE_INFINITY)
+  const order: PeerSource[] = ['pex', 'dht', 'resume', 'incoming', 'tracker', 'lsd', 'manual']
+  order.forEach((source, n) => {
+    assert.ok(it.add(at(`8.0.0.${n}:1`), source, 5))
+  })
+  assert.equal(it.add(at('[::ffff:8.0.0.0]:1'), 'pex', 5), false, 'the same address in another spelling')
+  assert.equal(it.size, 7)
+  assert.equal(it.wakeAt, 5)
+  assert.equal(it.next(4), undefined)
+  assert.deepEqual(
+    dialAll(it, 5),
+    [6, 5, 4, 3, 2, 1, 0].map((n) => `8.0.0.${n}:1`)
+  )
+  assert.equal(it.wakeAt, Number.POSITIVE_INFINITY)
+})
+
+test('the best source that named a peer counts', () => {
+  const it = book()
+  it.add(at('8.0.0.1:1'), 'pex', 0)
+  it.add(at('8.0.0.2:1'), 'dht', 0)
+  it.add(at('8.0.0.1:1'), 'tracker', 0)
+  assert.deepEqual(it.counts(), { manual: 0, lsd: 0, tracker: 1, incoming: 0, resume: 0, dht: 1, pex: 0 })
+  assert.deepEqual(it.next(0), { address: at('8.0.0.1:1'), source: 'tracker', failures: 0 })
+})
+
+test('chance decides between equals', () => {
+  const seen = new Set<string>()
+  for (const draws of [
+    [0.9, 0.9],
+    [0.4, 0.9],
+    [0.9, 0.2]
+  ]) {
+    let call = 0
+    const it = new AddressBook({ random: () => draws[call++] ?? 0 })
+    for (let n = 1; n <= 3; n++) it.add(at(`8.0.0.${n}:1`), 'dht', 0)
+    seen.add(it.next(0)?.address.host ?? '')
+  }
+  assert.equal(seen.size, 3)
+})
+
+test('a peer that fails is tried again after waits that grow', () => {
+  const it = book()
+  const peer = at('8.0.0.1:1')
+  it.add(peer, 'tracker', 0)
+  let now = 0
+  for (const waitMs of [...backOffMs, backOffMs.at(-1) ?? 0]) {
+    it.dialling(peer, now)
+    assert.equal(it.wakeAt, Number.POSITIVE_INFINITY)
+    it.failed(peer, now)
+    assert.equal(it.wakeAt, now + waitMs)
+    assert.equal(it.next(now + waitMs - 1), undefined)
+    now += waitMs
+    assert.ok(it.next(now))
+  }
+})
+
+test('a useful connection forgives failures, others do not', () => {
+  const it = book()
+  const peer = at('8.0.0.1:1')
+  it.add(peer, 'tracker', 0)
+  it.failed(peer, 0)
+  it.failed(peer, 0)
+  it.connected(peer)
+  it.disconnected(peer, 0, 'useful')
+  assert.equal(it.wakeAt, 5000)
+  assert.equal(it.next(5000)?.failures, 0)
+  it.disconnected(peer, 0, 'useless')
+  assert.equal(it.next(10_000)?.failures, 1)
+  it.disconnected(peer, 0, 'fault')
+  assert.equal(it.next(120_000)?.failures, 3)
+  assert.equal(it.add(peer, 'tracker', 0), false, 'hearing of it again changes nothing')
+  assert.equal(it.add(peer, 'manual', 1), true, 'but a person may insist')
+  assert.equal(it.next(1)?.failures, 0)
+})
+
+test('an uninteresting peer waits long, unless something is wanted again', () => {
+  const it = book()
+  it.add(at('8.0.0.1:1'), 'tracker', 0)
+  it.add(at('8.0.0.2:1'), 'tracker', 0)
+  it.disconnected(at('8.0.0.1:1'), 0, 'uninteresting')
+  it.failed(at('8.0.0.2:1'), 0)
+  assert.equal(it.next(9999), undefined)
+  it.revive(1)
+  assert.equal(it.next(1)?.address.host, '8.0.0.1')
+})
+
+test('those with fewer failures come first, then those not tried for longest', () => {
+  const it = book()
+  for (const n of [1, 2, 3]) it.add(at(`8.0.0.${n}:1`), 'tracker', 0)
+  it.failed(at('8.0.0.1:1'), 0)
+  it.disconnected(at('8.0.0.2:1'), 50, 'useful')
+  it.disconnected(at('8.0.0.3:1'), 40, 'useful')
+  assert.deepEqual(dialAll(it, 1e6), ['8.0.0.3:1', '8.0.0.2:1', '8.0.0.1:1'])
+})
+
+const refused: [address: PeerAddress, source: PeerSource, informant?: string][] = [
+  [{ host: '8.0.0.1', port: 0 }, 'manual'],
+  [{ host: '8.0.0.1', port: 65536 }, 'manual'],
+  [{ host: '8.0.0.1', port: 1.5 }, 'manual'],
+  [{ host: '8.0.0.1', port: Number.NaN }, 'manual'],
+  [{ host: '', port: 1 }, 'manual'],
+  [{ host: '0.0.0.0', port: 1 }, 'tracker'],
+  [{ host: '::', port: 1 }, 'tracker'],
+  [{ host: '239.1.1.1', port: 1 }, 'lsd'],
+  [{ host: 'ff02::1', port: 1 }, 'tracker'],
+  [{ host: '255.255.255.255', port: 1 }, 'manual'],
+  [{ host: 'peer.example', port: 1 }, 'tracker'],
+  [{ host: '127.0.0.1', port: 1 }, 'dht'],
+  [{ host: '127.0.0.1', port: 1 }, 'pex', '8.8.8.8'],
+  [{ host: '127.0.0.1', port: 1 }, 'pex', '192.168.0.2'],
+  [{ host: '::ffff:10.0.0.1', port: 1 }, 'pex', '8.8.8.8']
+]
+
+for (const [address, source, informant] of refused) {
+  test(`${formatAddress(address)} from ${source}${informant === undefined ? '' : ` of ${informant}`} is refused`, () => {
+    const it = book()
+    assert.equal(it.add(address, source, 0, informant), false)
+    assert.equal(it.size, 0)
+  })
+}
+
+const accepted: [address: PeerAddress, source: PeerSource, informant?: string][] = [
+  [{ host: 'peer.example', port: 1 }, 'manual'],
+  [{ host: 'localhost', port: 1 }, 'tracker'],
+  [{ host: '127.0.0.1', port: 1 }, 'tracker'],
+  [{ host: '127.0.0.1', port: 1 }, 'pex', '127.0.0.1'],
+  [{ host: '10.0.0.1', port: 1 }, 'pex', '10.0.0.2'],
+  [{ host: '8.0.0.1', port: 1 }, 'dht'],
+  [{ host: 'fe80::1%eth0', port: 1 }, 'lsd']
+]
+
+for (const [address, source, informant] of accepted) {
+  test(`${formatAddress(address)} from ${source} is taken as it is`, () => {
+    const it = book()
+    assert.equal(it.add(address, source, 0, informant), true)
+    assert.deepEqual(it.next(0)?.address, address)
+  })
+}
+
+test('a ban is for the host, but on loopback for host and port', () => {
+  const it = book()
+  for (const text of ['8.0.0.1:1', '8.0.0.1:2', '8.0.0.2:1', '127.0.0.1:1', '127.0.0.1:2']) {
+    it.add(at(text), 'tracker', 0)
+  }
+  it.ban(at('8.0.0.1:9'))
+  it.ban(at('127.0.0.1:1'))
+  assert.deepEqual(dialAll(it, 0).sort(), ['127.0.0.1:2', '8.0.0.2:1'])
+  assert.equal(it.isBanned(at('[::ffff:8.0.0.1]:77')), true)
+  assert.equal(it.isBanned(at('127.0.0.1:2')), false)
+  assert.equal(it.add(at('8.0.0.1:5'), 'manual', 0), false)
+  for (let n = 0; n < 5000; n++) it.ban({ host: `9.0.${n >> 8}.${n & 255}`, port: 1 })
+  assert.equal(it.isBanned(at('8.0.0.1:1')), false, 'the oldest bans give way')
+})
+
+test('our own address is never dialled again', () => {
+  const it = book()
+  it.add(at('8.0.0.1:1'), 'tracker', 0)
+  it.self(at('8.0.0.1:1'))
+  assert.equal(it.next(0), undefined)
+  assert.equal(it.add(at('8.0.0.1:1'), 'manual', 0), false)
+  assert.equal(it.add(at('8.0.0.1:2'), 'tracker', 0), true)
+  for (let n = 0; n < 100; n++) it.self(at(`9.0.0.${n}:1`))
+  assert.equal(it.add(at('8.0.0.1:1'), 'manual', 0), true, 'bounded')
+})
+
+test('a full book gives way to better addresses only', () => {
+  const it = book(3)
+  it.add(at('8.0.0.1:1'), 'manual', 0)
+  it.add(at('8.0.0.2:1'), 'dht', 0)
+  it.add(at('8.0.0.3:1'), 'tracker', 0)
+  it.failed(at('8.0.0.1:1'), 0)
+  assert.equal(it.add(at('8.0.0.4:1'), 'pex', 0), false)
+  assert.equal(it.add(at('8.0.0.5:1'), 'tracker', 0), true)
+  assert.equal(it.counts().dht, 0)
+  it.failed(at('8.0.0.3:1'), 0)
+  assert.equal(it.add(at('8.0.0.6:1'), 'pex', 0), true)
+  it.connected(at('8.0.0.6:1'))
+  it.connected(at('8.0.0.5:1'))
+  assert.equal(it.add(at('8.0.0.7:1'), 'lsd', 0), false, 'what is in use or manual stays')
+})
+
+test('forgetting a source leaves the peers in use', () => {
+  const it = book()
+  it.add(at('8.0.0.1:1'), 'dht', 0)
+  it.add(at('8.0.0.2:1'), 'dht', 0)
+  it.add(at('8.0.0.3:1'), 'tracker', 0)
+  it.connected(at('8.0.0.2:1'))
+  it.forget('dht')
+  assert.deepEqual(dialAll(it, 0), ['8.0.0.3:1'])
+  assert.equal(it.size, 2)
+})
+
+test('the resume record holds the best peers', () => {
+  const it = book()
+  for (let n = 1; n <= 5; n++) it.add(at(`8.0.0.${n}:1`), n === 1 ? 'dht' : 'tracker', 0)
+  it.connected(at('8.0.0.4:1'))
+  it.disconnected(at('8.0.0.3:1'), 10, 'useful')
+  it.disconnected(at('8.0.0.5:1'), 20, 'useful')
+  it.failed(at('8.0.0.2:1'), 0)
+  assert.deepEqual(it.serialise().map(formatAddress), ['8.0.0.4:1', '8.0.0.5:1', '8.0.0.3:1', '8.0.0.1:1'])
+  assert.equal(it.serialise(1).length, 1)
+})
+
+test('outcomes for unknown addresses are ignored', () => {
+  const it = book()
+  it.dialling(at('8.0.0.1:1'), 0)
+  it.connected(at('8.0.0.1:1'))
+  it.failed(at('8.0.0.1:1'), 0)
+  it.disconnected(at('8.0.0.1:1'), 0, 'useful')
+  assert.equal(it.size, 0)
+})
+
+test('whatever happens, wakeAt tells exactly when next has somebody', () => {
+  const step = fc.record({
+    kind: fc.constantFrom(
+      'add',
+      'dial',
+      'connect',
+      'fail',
+      'useful',
+      'useless',
+      'uninteresting',
+      'ban',
+      'self',
+      'revive'
+    ),
+    host: fc.integer({ min: 1, max: 12 }),
+    source: fc.constantFrom(...peerSources),
+    waitMs: fc.nat(20_000)
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => {
+      const it = new AddressBook({ random: () => 0.3, limit: 8 })
+      let now = 0
+      for (const { kind, host, source, waitMs } of steps) {
+        now += waitMs
+        const peer = at(`8.0.0.${host}:1`)
+        if (kind === 'add') it.add(peer, source, now)
+        else if (kind === 'dial') it.dialling(peer, now)
+        else if (kind === 'connect') it.connected(peer)
+        else if (kind === 'fail') it.failed(peer, now)
+        else if (kind === 'ban') it.ban(peer)
+        else if (kind === 'self') it.self(peer)
+        else if (kind === 'revive') it.revive(now)
+        else it.disconnected(peer, now, kind as 'useful')
+        assert.ok(it.size <= 8)
+        assert.equal(it.next(now) !== undefined, it.wakeAt <= now)
+        if (it.wakeAt !== Number.POSITIVE_INFINITY) assert.ok(it.next(it.wakeAt))
+        else assert.equal(it.next(Number.MAX_VALUE), undefined)
+      }
+    })
+  )
+})

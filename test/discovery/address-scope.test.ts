@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { type AddressScope, addressKey, mayTell, scopeOf } from '../../lib/discovery/address-scope.ts'
+
+const scopes: [host: string, scope: AddressScope][] = [
+  ['127.0.0.1', 'loopback'],
+  ['127.9.9.9', 'loopback'],
+  ['::1', 'loopback'],
+  ['::ffff:127.0.0.1', 'loopback'],
+  ['LOCALHOST', 'loopback'],
+  ['10.1.2.3', 'private'],
+  ['172.16.0.1', 'private'],
+  ['172.31.255.255', 'private'],
+  ['172.32.0.1', 'public'],
+  ['192.168.0.1', 'private'],
+  ['::ffff:192.168.0.1', 'private'],
+  ['169.254.1.1', 'private'],
+  ['100.64.0.1', 'private'],
+  ['100.128.0.1', 'public'],
+  ['fe80::1%eth0', 'private'],
+  ['fd00::1', 'private'],
+  ['8.8.8.8', 'public'],
+  ['2001:db8::1', 'public'],
+  ['0.0.0.0', 'unusable'],
+  ['0.1.2.3', 'unusable'],
+  ['::', 'unusable'],
+  ['224.0.0.1', 'unusable'],
+  ['239.192.152.143', 'unusable'],
+  ['255.255.255.255', 'unusable'],
+  ['ff02::1', 'unusable'],
+  ['peer.example', 'name'],
+  ['', 'name']
+]
+
+for (const [host, scope] of scopes) {
+  test(`the scope of '${host}' is ${scope}`, () => {
+    assert.equal(scopeOf(host), scope)
+  })
+}
+
+test('an address may be told only by who is as near', () => {
+  const told: AddressScope[] = ['loopback', 'private', 'public', 'unusable', 'name']
+  const allowed = (informant: AddressScope): AddressScope[] =>
+    told.filter((scope) => mayTell(informant, scope))
+  assert.deepEqual(allowed('loopback'), ['loopback', 'private', 'public'])
+  assert.deepEqual(allowed('private'), ['private', 'public'])
+  assert.deepEqual(allowed('public'), ['public'])
+  assert.deepEqual(allowed('name'), ['public'])
+})
+
+test('all spellings of an address have one key', () => {
+  const key = addressKey({ host: '2001:DB8:0::1', port: 1 })
+  assert.equal(key, '[2001:db8::1]:1')
+  assert.equal(addressKey({ host: '::ffff:1.2.3.4', port: 5 }), '1.2.3.4:5')
+  assert.equal(addressKey({ host: 'Peer.Example', port: 5 }), 'peer.example:5')
+})
