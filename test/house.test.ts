@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import test from 'node:test'
+
+/** The folders of lib/ from left to right; those in one row never import each other. */
+const rows: readonly (readonly string[])[] = [
+  ['util'],
+  ['bencode', 'hash'],
+  ['metainfo', 'wire', 'transport', 'tracker', 'dht'],
+  ['picker', 'storage', 'discovery'],
+  ['stream'],
+  ['torrent'],
+  ['client'],
+  ['server'],
+  ['cli']
+]
+/** Built on the public API alone: they import the entry files in lib/, util/ and themselves. */
+const outside = ['server', 'cli']
+
+interface Source {
+  /** Path below lib/, with `/`. */
+  readonly file: string
+  /** The folder of lib/, or '' for an entry file. */
+  readonly folder: string
+  readonly text: string
+  /** Paths below lib/ of what it imports. */
+  readonly imports: readonly string[]
+  readonly packages: readonly string[]
+}
+
+function findRoot(): string {
+  let folder = import.meta.dirname
+  while (!existsSync(path.join(folder, 'package.json'))) folder = path.dirname(folder)
+  return folder
+}
+
+const root = findRoot()
+
+function readSource(file: string): Source {
+  const text = readFileSync(path.join(root, 'lib', file), 'utf8')
+  const specifiers = [
+    ...text.matchAll(/^(?:import|export)\b[^'"`;]*?\bfrom\s*'([^']+)'/gm),
+    ...text.matchAll(/^import\s*'([^']+)'/gm),
+    ...text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)
+  ].map((match) => match[1] ?? '')
+  return {
+    file,
+    folder: file.includes('/') ? (file.split('/')[0] ?? '') : '',
+    text,
+    imports: specifiers
+      .filter((specifier) => specifier.startsWith('.'))
+      .map((specifier) => path.posix.join(path.posix.dirname(file), specifier)),
+    packages: specifiers.filter((specifier) => !specifier.startsWith('.'))
+  }
+}
+
+const sources = readdirSync(path.join(root, 'lib'), { recursive: true, encoding: 'utf8' })
+  .map((file) => file.replaceAll('\\', '/'))
+  .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+  .sort()
+  .map(readSource)
+
+function rowOf(folder: string): number {
+  return rows.findIndex((row) => row.includes(folder))
+}
+
+function folderOf(file: string): string {
+  return file.includes('/') ? (file.split('/')[0] ?? '') : ''
+}
+
+function mayImport(from: string, to: string): boolean {
+  // Entry files may import all, and only what stands outside may import them.
+  if (from === '' || from === to) return true
+  if (outside.includes(from)) return to === '' || to === 'util'
+  return to !== '' && rowOf(to) < rowOf(from)
+}
+
+test('the rules of the house say what they should', () => {
+  assert.equal(mayImport('wire', 'util'), true)
+  assert.equal(mayImport('wire', 'tracker'), false)
+  assert.equal(mayImport('wire', 'torrent'), false)
+  assert.equal(mayImport('torrent', ''), false)
+  assert.equal(mayImport('server', 'torrent'), false)
+  assert.equal(mayImport('cli', ''), true)
+})
+
+test('every folder of lib/ has its place in the row', () => {
+  const unknown = new Set(
+    sources.map(({ folder }) => folder).filter((folder) => folder !== '' && rowOf(folder) < 0)
+  )
+  assert.deepEqual([...unknown], [])
+})
+
+test('a file imports its own folder and folders to its left', () => {
+  const wrong: string[] = []
+  for (const { file, folder, imports } of sources) {
+    for (const target of imports)
+      if (!mayImport(folder, folderOf(target))) wrong.push(`${file} imports ${target}`)
+  }
+  assert.deepEqual(wrong, [])
+})
+
+test('imports name existing files of lib/', () => {
+  const files = new Set(sources.map(({ file }) => file))
+  const wrong = sources.flatMap(({ file, imports }) =>
+    imports.filter((target) => !files.has(target)).map((target) => `${file} imports ${target}`)
+  )
+  assert.deepEqual(wrong, [])
+})
+
+test('packages are parts of Node or runtime dependencies', () => {
+  const { dependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  const wrong = sources.flatMap(({ file, packages }) =>
+    packages
+      .filter((name) => !name.startsWith('node:') && !(name in dependencies))
+      .map((name) => `${file} imports ${name}`)
+  )
+  assert.deepEqual(wrong, [])
+})
+
+test('no files import each other in a circle', () => {
+  const graph = new Map(sources.map(({ file, imports }) => [file, imports]))
+  const done = new Set<string>()
+  const circles: string[] = []
+  const visit = (file: string, way: readonly string[]): void => {
+    const at = way.indexOf(file)
+    if (at >= 0) circles.push([...way.slice(at), file].join(' > '))
+    if (at >= 0 || done.has(file)) return
+    for (const target of graph.get(file) ?? []) visit(target, [...way, file])
+    done.add(file)
+  }
+  for (const { file } of sources) visit(file, [])
+  assert.deepEqual(circles, [])
+})
+
+test('files have kebab-case names, and no folder has an index', () => {
+  const wrong = sources
+    .map(({ file }) => file)
+    .filter(
+      (file) =>
+        !/^(?:[a-z0-9]+(?:-[a-z0-9]+)*\/)*[a-z0-9]+(?:-[a-z0-9]+)*\.ts$/.test(file) ||
+        /\/index\.ts$/.test(file)
+    )
+  assert.deepEqual(wrong, [])
+})
+
+test('there is no default export', () => {
+  const wrong = sources.filter(({ text }) => /^export\s+default\b|\bas\s+default\b/m.test(text))
+  assert.deepEqual(
+    wrong.map(({ file }) => file),
+    []
+  )
+})
+
+/** Whether the line before, decorators and biome remarks aside, ends a docstring. */
+function isDocumented(lines: readonly string[], at: number): boolean {
+  let before = at - 1
+  while (/^\s*\/\/ biome-ignore/.test(lines[before] ?? '')) before--
+  return /\*\/\s*$/.test(lines[before] ?? '')
+}
+
+function undocumentedExports({ file, text }: Source): string[] {
+  const lines = text.split('\n')
+  const wrong: string[] = []
+  lines.forEach((line, at) => {
+    const match =
+      /^export\s+(?:declare\s+)?(?:abstract\s+)?(?:async\s+)?(?:function\*?|class|interface|type|const|let)\s+(\w+)/.exec(
+        line
+      )
+    // Of an overloaded function the first signature speaks for all.
+    const overload =
+      match?.[1] !== undefined && lines[at - 1]?.startsWith(`export function ${match[1]}`) === true
+    if (match !== null && !overload && !isDocumented(lines, at))
+      wrong.push(`${file}:${at + 1} ${match[1] ?? ''}`)
+  })
+  return wrong
+}
+
+test('every exported symbol has a docstring', () => {
+  assert.deepEqual(sources.flatMap(undocumentedExports), [])
+})
+
+/** Methods whose contract is that of the interface or base class which they fulfil. */
+const wellKnown = new Set(['constructor', 'next', 'return', 'throw', 'toString', 'toJSON'])
+
+/** The members of each interface, which classes that implement it need not explain again. */
+function interfaceMembers(): Map<string, Set<string>> {
+  const members = new Map<string, Set<string>>()
+  for (const { text } of sources) {
+    for (const [, name = '', body = ''] of text.matchAll(/^export interface (\w+)[^{]*\{\n([\s\S]*?)^\}/gm)) {
+      const names = [...body.matchAll(/^ {2}(?:readonly )?(\w+)/gm)].map((match) => match[1] ?? '')
+      members.set(name, new Set([...(members.get(name) ?? []), ...names]))
+    }
+  }
+  return members
+}
+
+const members = interfaceMembers()
+
+function undocumentedMethods({ file, text }: Source): string[] {
+  const lines = text.split('\n')
+  const wrong: string[] = []
+  let inside = false
+  let inherited: Set<string> = new Set()
+  lines.forEach((line, at) => {
+    if (/^export\s+(?:abstract\s+)?class\b/.test(line)) {
+      inside = true
+      const contracts = /\bimplements\s+([^{]*)/.exec(line)?.[1]?.split(',') ?? []
+      inherited = new Set(contracts.flatMap((name) => [...(members.get(name.trim()) ?? [])]))
+    } else if (line.startsWith('}')) inside = false
+    if (!inside) return
+    const match = /^ {2}(?:static\s+)?(?:async\s+)?(?:get\s+)?\*?([a-zA-Z]\w*)(?:<[^>]*>)?\(/.exec(line)
+    const name = match?.[1]
+    // An overload's second signature stands right under the first.
+    const overload = name !== undefined && new RegExp(`^ {2}${name}[<(]`).test(lines[at - 1] ?? '')
+    if (name === undefined || wellKnown.has(name) || inherited.has(name)) return
+    if (!overload && !isDocumented(lines, at)) wrong.push(`${file}:${at + 1} ${name}`)
+  })
+  return wrong
+}
+
+test('every public method of an exported class has a docstring', () => {
+  assert.deepEqual(sources.flatMap(undocumentedMethods), [])
+})
