@@ -1,5 +1,6 @@
 // Runs compiled tests with node:test: all unit tests, or those under the given folders or names.
-// node scripts/test.mjs [--out dist] [bencode wire/decoder …]
+// node scripts/test.mjs [--out dist] [--serial] [bencode wire/decoder …]
+// --serial runs one file at a time and gives it longer, for tests that drive other programs.
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
@@ -9,13 +10,21 @@ const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
 const args = process.argv.slice(2)
 const at = args.indexOf('--out')
 const out = at >= 0 ? args.splice(at, 2)[1] : 'dist'
+const serialAt = args.indexOf('--serial')
+const serial = serialAt >= 0 && args.splice(serialAt, 1).length > 0
 const folder = path.resolve(root, out, 'test')
 const files = readdirSync(folder, { recursive: true })
   .map((file) => file.replaceAll('\\', '/'))
   .filter((file) => file.endsWith('.test.js'))
-  .filter((file) => (args.length === 0 ? !file.startsWith('interop/') : args.some((name) => file.startsWith(name))))
+  .filter((file) =>
+    args.length === 0 ? !file.startsWith('interop/') : args.some((name) => file.startsWith(name))
+  )
   .sort()
   .map((file) => path.join(folder, file))
-const flags = ['--test', '--test-timeout=120000', '--test-concurrency=2']
+const flags = [
+  '--test',
+  `--test-timeout=${serial ? 900_000 : 120_000}`,
+  `--test-concurrency=${serial ? 1 : 2}`
+]
 const { status } = spawnSync(process.execPath, [...flags, ...files], { stdio: 'inherit' })
 process.exitCode = status ?? 1

@@ -1,10 +1,11 @@
 // Tests with real programs run where those are installed, and say what is missing where they are not.
+import { namespacesPossible } from './namespaces.ts'
 import { attempt, which } from './process.ts'
 
 /** Set by the project's own checks: a missing program is then a failure and not a reason to skip. */
 export const peersRequired: boolean = process.env['PIECEWISE_REQUIRE_PEERS'] === '1'
 
-/** What a program needs to be there: commands on the PATH, or `python3:module`. */
+/** What a test needs to be there: a command on the PATH, `python3:module`, or `namespaces` (root on Linux). */
 export type Need = string
 
 /** Options for `test()`: runs when everything needed is there, else skips with a message, or fails when peers are required. */
@@ -22,10 +23,9 @@ function present(need: Need): boolean {
   let is = known.get(need)
   if (is === undefined) {
     const [program = '', module] = need.split(':')
-    is =
-      module === undefined
-        ? which(program) !== undefined
-        : attempt([systemPython, '-c', `import ${module}`]).status === 0
+    if (need === 'namespaces') is = namespacesPossible()
+    else if (module === undefined) is = which(program) !== undefined
+    else is = attempt([systemPython, '-c', `import ${module}`]).status === 0
     known.set(need, is)
   }
   return is

@@ -1,0 +1,84 @@
+import { fileURLToPath } from 'node:url'
+import { type Place, type Running, start, until, within } from '../support/process.ts'
+import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
+
+/** What the child program is told; see `run-client.ts`. */
+export interface ClientTask {
+  readonly torrent: string
+  /** The folder in which the torrent's file or folder stands or is to appear. */
+  readonly folder: string
+  readonly host: string
+  readonly port: number
+  readonly peers?: readonly string[]
+  readonly state?: string
+}
+
+/** What the child program last said of the torrent. */
+export interface ClientReport {
+  readonly event: 'progress' | 'done' | 'closed'
+  /** Payload bytes that came in. */
+  readonly received: number
+  /** Payload bytes that went out. */
+  readonly uploaded: number
+  readonly progress: number
+}
+
+/** The library at work in a process of its own. */
+export interface ClientProcess extends Running {
+  /** What it reported last, if it did. */
+  report(): ClientReport | undefined
+  readonly done: Promise<void>
+}
+
+const program = fileURLToPath(new URL('../run-client.js', import.meta.url))
+
+/** Starts the library in a process inside `place`. */
+export function startClient(name: string, place: Place, task: ClientTask, timeoutMs = 90_000): ClientProcess {
+  let report: ClientReport | undefined
+  const running = start(name, [process.execPath, program, JSON.stringify(task)], {
+    place,
+    onLine: (line) => {
+      if (line.startsWith('{"event":')) report = JSON.parse(line) as ClientReport
+    }
+  })
+  let done: Promise<void> | undefined
+  return {
+    ...running,
+    report: () => report,
+    // made when asked for, so that a process that is to be killed leaves no rejection behind
+    get done(): Promise<void> {
+      done ??= until(`${name} to finish`, () => report?.event === 'done', {
+        timeoutMs,
+        everyMs: 50,
+        programs: [running]
+      })
+      return done
+    }
+  }
+}
+
+/** This library, in the same shape as the others. */
+export const piecewise: RealPeer = {
+  name: 'piecewise',
+  needed: [],
+  needsNamespaces: false,
+  speaksUdp: true,
+  keepsNames: true,
+  createsEmptyFiles: true,
+
+  async seed({ torrentPath, dataFolder, place, port }: SeedTask): Promise<Running> {
+    const task = { torrent: torrentPath, folder: dataFolder, host: place.host, port }
+    const client = startClient('piecewise seeder', place, task)
+    await within('checking the data', client.done, { programs: [client] })
+    return client
+  },
+
+  async leech({ torrentPath, outFolder, place, port }: LeechTask): Promise<Leeching> {
+    return startClient('piecewise leecher', place, {
+      torrent: torrentPath,
+      folder: outFolder,
+      host: place.host,
+      port
+    })
+  }
+}

@@ -1,0 +1,38 @@
+// The library in a process of its own, so that it can live in a network namespace and be killed:
+// node run-client.js '{"torrent":…,"folder":…,"host":…,"port":…,"peers":[…]}' prints one JSON line for each report.
+import { Client } from '../../lib/index.ts'
+import type { ClientReport, ClientTask } from './peers/piecewise.ts'
+
+const task = JSON.parse(process.argv[2] ?? '') as ClientTask
+const client = new Client({
+  host: task.host,
+  port: task.port,
+  dht: false,
+  lsd: false,
+  pex: false,
+  utp: false,
+  natTraversal: false,
+  ...(task.state === undefined ? {} : { state: task.state })
+})
+client.on('warning', (warning) => console.error('warning', warning))
+client.on('error', (error) => {
+  console.error('error', error)
+  process.exitCode = 1
+})
+const torrent = await client.add(task.torrent, { path: task.folder, peers: [...(task.peers ?? [])] })
+const say = (event: ClientReport['event']) => {
+  const { received, uploaded, progress } = torrent
+  console.log(JSON.stringify({ event, received, uploaded, progress } satisfies ClientReport))
+}
+const timer = setInterval(() => say(torrent.done ? 'done' : 'progress'), 50)
+
+let closing = false
+const close = async () => {
+  if (closing) return
+  closing = true
+  clearInterval(timer)
+  await client.close()
+  say('closed')
+}
+process.on('SIGINT', close)
+process.on('SIGTERM', close)

@@ -1,0 +1,86 @@
+import { mkdirSync } from 'node:fs'
+import path from 'node:path'
+import type { TestContext } from 'node:test'
+import { startTracker } from '../peers/opentracker.ts'
+import { freePort, type RealPeer } from '../peers/real-peer.ts'
+import { assertSameTree, infoHashOf, temporaryFolder, writeWithTracker } from './data.ts'
+import { openPlaces } from './namespaces.ts'
+import { needs } from './need.ts'
+import { type Running, within } from './process.ts'
+
+/** Data and the torrent made of it. */
+export interface Dataset {
+  /** The torrent's file or folder. */
+  readonly path: string
+  /** A torrent without a tracker. */
+  readonly torrentPath: string
+}
+
+/** One program, or this library, sending to another. */
+export interface Transfer {
+  readonly seeder: RealPeer
+  readonly leecher: RealPeer
+  readonly tracker: 'http' | 'udp'
+  readonly timeoutMs?: number
+}
+
+/** What must be installed for a transfer, as options for `test()`. */
+export function transferNeeds({
+  seeder,
+  leecher
+}: Pick<Transfer, 'seeder' | 'leecher'>): ReturnType<typeof needs> {
+  const namespaces = seeder.needsNamespaces || leecher.needsNamespaces ? ['namespaces'] : []
+  return needs([...seeder.needed, ...leecher.needed, ...namespaces, 'opentracker', 'mktorrent'], 120_000)
+}
+
+/** Lets one program fetch everything from the other, which it finds through the tracker, and compares every byte. */
+export async function transfer(t: TestContext, dataset: Dataset, plan: Transfer): Promise<void> {
+  const { seeder, leecher } = plan
+  const { folder, remove } = temporaryFolder('transfer')
+  const places = openPlaces()
+  const programs: Running[] = []
+  t.after(async () => {
+    await Promise.all(programs.map((program) => program.stop()))
+    places.close()
+    remove()
+  })
+  const tracker = await startTracker(places.a, folder, [infoHashOf(dataset.torrentPath)])
+  programs.push(tracker)
+  const torrentPath = path.join(folder, 'announced.torrent')
+  writeWithTracker(
+    dataset.torrentPath,
+    plan.tracker === 'udp' ? tracker.udpUrl : tracker.httpUrl,
+    torrentPath
+  )
+  const outFolder = path.join(folder, 'out')
+  mkdirSync(outFolder)
+  const started = performance.now()
+  const dataFolder = path.dirname(dataset.path)
+  programs.push(
+    await seeder.seed({
+      torrentPath,
+      dataFolder,
+      workFolder: folder,
+      place: places.a,
+      port: await freePort()
+    })
+  )
+  const seeding = performance.now()
+  const download = await leecher.leech({
+    torrentPath,
+    outFolder,
+    workFolder: folder,
+    place: places.b,
+    port: await freePort()
+  })
+  programs.push(download)
+  await within(`the download with ${leecher.name}`, download.done, {
+    timeoutMs: plan.timeoutMs ?? 90_000,
+    programs
+  })
+  const seconds = (from: number, to: number) => ((to - from) / 1000).toFixed(1)
+  t.diagnostic(
+    `seeding after ${seconds(started, seeding)} s, complete ${seconds(seeding, performance.now())} s later`
+  )
+  assertSameTree(path.join(outFolder, path.basename(dataset.path)), dataset.path, leecher.createsEmptyFiles)
+}
