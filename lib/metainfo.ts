@@ -1,5 +1,7 @@
+export { type CreateOptions, type CreateProgress, createTorrent } from './metainfo/create-torrent.ts'
 export type { Range } from './metainfo/layout.ts'
 export { formatMagnet, type Magnet, type MagnetInput, parseMagnet } from './metainfo/magnet.ts'
 export type { FileEntry, InfoHashes, Metainfo } from './metainfo/metainfo.ts'
 export { parseInfo } from './metainfo/parse-info.ts'
 export { formatTorrent, parseTorrent } from './metainfo/parse-torrent.ts'
+export type { ScanOptions } from './metainfo/scan-files.ts'

@@ -50,6 +50,12 @@ export class Layout {
     return Math.min(this.pieceLength, this.length - piece * this.pieceLength)
   }
 
+  /** The bytes of a piece. */
+  pieceRange(piece: number): Range {
+    const start = this.pieceOffset(piece)
+    return { start, end: start + this.pieceSize(piece) }
+  }
+
   /** The piece that holds a byte. */
   pieceAt(byteOffset: number): number {
     return Math.floor(byteOffset / this.pieceLength)

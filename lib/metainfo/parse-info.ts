@@ -5,7 +5,7 @@ import { toHex, toLatin1 } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { Layout } from './layout.ts'
 import type { FileEntry, InfoHashes, Metainfo } from './metainfo.ts'
-import { safeElement, uniquePaths } from './safe-path.ts'
+import { padNamePrefix, safeElement, uniquePaths } from './safe-path.ts'
 
 /** Most pieces of a torrent: bounds what a have message may name and what a bitfield may cost. */
 export const maxPieceCount: number = 2 ** 21
@@ -13,8 +13,8 @@ export const maxPieceCount: number = 2 ** 21
 export const maxPieceLength: number = 2 ** 29
 /** Most bytes of a .torrent or an info dictionary. */
 export const maxTorrentBytes: number = 64 * 2 ** 20
-/** Most elements of a file's path. */
-const maxPathDepth = 100
+/** Most elements of a file's path below the torrent's name. */
+export const maxPathDepth: number = 100
 
 /**
  * Checks and decodes an `info` dictionary as it comes from peers (BEP 9); there are no trackers and the like in it. The
@@ -130,7 +130,7 @@ function fileList(list: readonly BencodeValue[], folder: string): FileEntry[] {
     // A symbolic link has no bytes of its own; it is left out, for what it points to is the torrent's word only.
     if (attributes.includes('l')) continue
     const elements = readPath(item, what)
-    const pad = attributes.includes('p') || elements.at(-1)?.startsWith('_____padding_file_') === true
+    const pad = attributes.includes('p') || elements.at(-1)?.startsWith(padNamePrefix) === true
     found.push({ elements: [folder, ...elements], yields: pad, length: readLength(item, what), attributes })
   }
   const paths = uniquePaths(found)

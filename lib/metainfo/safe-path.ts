@@ -1,3 +1,5 @@
+/** How padding was named before BEP 47 gave it an attribute. */
+export const padNamePrefix: string = '_____padding_file_'
 /** Most bytes of an element in UTF-8: file systems take 255, and names may still grow by a suffix. */
 const maxElementBytes = 240
 const maxExtensionLength = 10

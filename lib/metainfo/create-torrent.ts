@@ -1,0 +1,155 @@
+import { encode } from '../bencode/encode.ts'
+import type { HashJob } from '../hash/hash-job.ts'
+import { hashPieces } from '../hash/hash-pool.ts'
+import { TorrentError } from '../util/errors.ts'
+import { version } from '../util/version.ts'
+import { blockLength, Layout } from './layout.ts'
+import { maxPieceCount, maxPieceLength } from './parse-info.ts'
+import { type Scan, type ScanOptions, scanFiles } from './scan-files.ts'
+
+/** How to make a torrent. */
+export interface CreateOptions extends ScanOptions {
+  /** Bytes of a piece, a power of two from 16 KiB to 512 MiB; by default 16 KiB to 16 MiB, for 1000 to 2000 pieces. */
+  readonly pieceLength?: number
+  /** Tracker URLs, each a tier of its own, or lists of URLs that are tiers (BEP 12). */
+  readonly trackers?: readonly (string | readonly string[])[]
+  /** Web seed URLs (BEP 19). */
+  readonly webSeeds?: readonly string[]
+  /** Peers only from the trackers (BEP 27); false by default. */
+  readonly private?: boolean
+  readonly comment?: string
+  /** `piecewise/<version>` by default; `false` leaves it out. */
+  readonly createdBy?: string | false
+  /** Now by default; `false` leaves it out, so that the same files always give the same bytes. */
+  readonly creationDate?: Date | false
+  /** Goes into `info`, so that the same files on another tracker are another torrent. */
+  readonly source?: string
+  /** Told after each piece. */
+  readonly onProgress?: (progress: CreateProgress) => void
+}
+
+/** How far the hashing is. */
+export interface CreateProgress {
+  readonly hashedBytes: number
+  readonly totalBytes: number
+}
+
+/**
+ * Makes the .torrent of a file, a folder or several of both (BEP 3), hashing on all cores. The info hash depends on the
+ * names and bytes of the files, the piece length, `private` and `source` alone.
+ * @throws TorrentError ERR_METAINFO_CREATE when an option is wrong, or files cannot be read or change meanwhile.
+ */
+export async function createTorrent(
+  paths: string | readonly string[],
+  options: CreateOptions = {}
+): Promise<Uint8Array> {
+  checkOptions(options)
+  return createFromScan(await scanFiles(paths, options), options)
+}
+
+/** {@link createTorrent} for files that were found already; `name` and `ignore` of the options have had their effect. */
+export async function createFromScan(scan: Scan, options: CreateOptions = {}): Promise<Uint8Array> {
+  checkOptions(options)
+  const {
+    comment,
+    createdBy = `piecewise/${version}`,
+    creationDate = new Date(),
+    source,
+    webSeeds = []
+  } = options
+  const entries = scan.files.map(({ entry }) => entry)
+  const last = entries.at(-1)
+  const totalBytes = last === undefined ? 0 : last.offset + last.length
+  const layout = new Layout(options.pieceLength ?? pieceLengthFor(totalBytes), entries)
+  if (layout.pieceCount > maxPieceCount) {
+    throw refusal(`${layout.pieceCount} pieces are more than ${maxPieceCount}: choose a greater pieceLength`)
+  }
+  const pieces = await hashAll(scan, layout, options)
+  const tiers = (options.trackers ?? []).map((tier) => (typeof tier === 'string' ? [tier] : tier))
+  const urls = tiers.flat()
+  return encode({
+    announce: urls[0],
+    'announce-list': urls.length > 1 ? tiers.filter((tier) => tier.length > 0) : undefined,
+    comment,
+    'created by': createdBy === false ? undefined : createdBy,
+    'creation date': creationDate === false ? undefined : Math.floor(creationDate.getTime() / 1000),
+    info: {
+      ...(scan.singleFile
+        ? { length: layout.length }
+        : { files: scan.files.map(({ elements, entry }) => ({ length: entry.length, path: elements })) }),
+      name: scan.name,
+      'piece length': layout.pieceLength,
+      pieces,
+      private: options.private === true ? 1 : undefined,
+      source
+    },
+    'url-list': webSeeds.length > 0 ? webSeeds : undefined
+  })
+}
+
+function refusal(reason: string, details: Record<string, unknown> = {}, cause?: unknown): TorrentError {
+  return new TorrentError('ERR_METAINFO_CREATE', `Cannot make a torrent: ${reason}`, { details, cause })
+}
+
+function checkOptions({ pieceLength, trackers = [], webSeeds = [], creationDate }: CreateOptions): void {
+  if (pieceLength !== undefined) {
+    const power = Number.isSafeInteger(pieceLength) && Number.isInteger(Math.log2(pieceLength))
+    if (!power || pieceLength < blockLength || pieceLength > maxPieceLength) {
+      throw refusal(
+        `the option pieceLength must be a power of two from ${blockLength} to ${maxPieceLength}, not ${pieceLength}`
+      )
+    }
+  }
+  for (const url of trackers.flat()) checkUrl('trackers', url)
+  for (const url of webSeeds) checkUrl('webSeeds', url)
+  if (creationDate instanceof Date && Number.isNaN(creationDate.getTime())) {
+    throw refusal('the option creationDate is no valid date')
+  }
+}
+
+function checkUrl(option: string, url: string): void {
+  if (!URL.canParse(url)) throw refusal(`the option ${option} holds '${url}', which is no URL`)
+}
+
+/** A power of two from 16 KiB to 16 MiB that divides the bytes into 1000 to 2000 pieces, as far as these bounds allow. */
+function pieceLengthFor(totalBytes: number): number {
+  const exponent = Math.ceil(Math.log2(Math.max(1, totalBytes / 2000)))
+  return 2 ** Math.min(24, Math.max(14, exponent))
+}
+
+async function hashAll(
+  scan: Scan,
+  layout: Layout,
+  { signal, onProgress }: CreateOptions
+): Promise<Uint8Array> {
+  const pieces = new Uint8Array(layout.pieceCount * 20)
+  let hashedBytes = 0
+  await hashPieces(hashJobs(scan, layout), {
+    ...(signal !== undefined && { signal }),
+    onResult: (index, digest, fault) => {
+      if (digest === undefined) {
+        const files = [...layout.spans(layout.pieceRange(index))].map(
+          (span) => scan.files[span.fileIndex]?.diskPath
+        )
+        throw fault === undefined
+          ? refusal(`bytes are missing, because a file changed meanwhile: ${files.join(', ')}`, { files })
+          : refusal(fault.message, { files }, fault)
+      }
+      pieces.set(digest, index * 20)
+      hashedBytes += layout.pieceSize(index)
+      onProgress?.({ hashedBytes, totalBytes: layout.length })
+    }
+  })
+  return pieces
+}
+
+function* hashJobs({ files }: Scan, layout: Layout): Generator<HashJob> {
+  for (let index = 0; index < layout.pieceCount; index++) {
+    const segments = [...layout.spans(layout.pieceRange(index))].map(({ fileIndex, fileOffset, length }) => ({
+      path: files[fileIndex]?.diskPath,
+      fileOffset,
+      length
+    }))
+    yield { index, segments }
+  }
+}

@@ -1,0 +1,184 @@
+import { isUtf8 } from 'node:buffer'
+import { readdir, realpath, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { fromText } from '../util/bytes.ts'
+import { asError, TorrentError } from '../util/errors.ts'
+import type { FileEntry } from './metainfo.ts'
+import { maxPathDepth } from './parse-info.ts'
+import { padNamePrefix, safeElement, uniquePaths } from './safe-path.ts'
+
+/** Which files a torrent is made of. */
+export interface ScanOptions {
+  /** Name of the torrent; by default that of the file or folder, or of the folder that all paths stand in. */
+  readonly name?: string
+  /**
+   * Says by its path, with `/` and relative to the folder given, that a file or folder is left out; by default the junk that
+   * systems strew about (`.DS_Store`, `Thumbs.db`, `desktop.ini`, `._*`). Not asked about the paths given themselves.
+   */
+  readonly ignore?: (path: string) => boolean
+  readonly signal?: AbortSignal
+}
+
+/** A file on disk and what it is in the torrent. */
+export interface ScannedFile {
+  /** Absolute path on disk. */
+  readonly diskPath: string
+  /** The path in the torrent as written into it: elements below the torrent's name, none for a single file. */
+  readonly elements: readonly string[]
+  /** What `parseTorrent` will say of the file. */
+  readonly entry: FileEntry
+}
+
+/** What was found for a torrent. */
+export interface Scan {
+  /** The name as written into the torrent. */
+  readonly name: string
+  readonly singleFile: boolean
+  /**
+   * The folder below which each file stands at its `entry.path`, so that it can be seeded from there; undefined when names
+   * or places differ, and then each file must be mapped by its `diskPath`.
+   */
+  readonly root: string | undefined
+  /** In the order of the torrent, with offsets. */
+  readonly files: readonly ScannedFile[]
+}
+
+/** A file found, and the elements below the path given that lead to it. */
+interface Found {
+  readonly diskPath: string
+  readonly elements: readonly string[]
+  readonly length: number
+}
+
+/**
+ * Finds the files for a torrent: folders are walked in the order of the names' bytes, symbolic links are followed except
+ * back into a folder that they stand in, and what is no regular file is left out.
+ * @throws TorrentError ERR_METAINFO_CREATE when a path cannot be read, a name is no UTF-8, or there is nothing to share.
+ */
+export async function scanFiles(paths: string | readonly string[], options: ScanOptions = {}): Promise<Scan> {
+  const given = [...new Set((typeof paths === 'string' ? [paths] : paths).map((one) => path.resolve(one)))]
+  const [first] = given
+  if (first === undefined) throw refusal('no path is given')
+  const name = options.name ?? defaultName(given, first)
+  if (safeElement(fromText(name)) !== name && options.name !== undefined) {
+    throw refusal(`the option name '${name}' is no safe file name`)
+  }
+  const found: Found[] = []
+  let singleFile = false
+  for (const one of given) {
+    const stats = await readable(one, () => stat(one))
+    if (stats.isDirectory()) {
+      const prefix = given.length > 1 ? [path.basename(one)] : []
+      await walk(one, prefix, prefix.length, options, [], found)
+    } else if (stats.isFile()) {
+      singleFile = given.length === 1
+      found.push({ diskPath: one, elements: singleFile ? [] : [path.basename(one)], length: stats.size })
+    } else throw refusal(`'${one}' is neither a file nor a folder`)
+  }
+  if (found.every(({ length }) => length === 0)) throw refusal('the files hold no byte', { paths: given })
+  refuseDuplicates(found)
+  const files = withEntries(found, name)
+  const root = path.dirname(given.length > 1 ? path.dirname(first) : first)
+  const inPlace = files.every(({ diskPath, entry }) => path.join(root, ...entry.path.split('/')) === diskPath)
+  return { name, singleFile, root: inPlace ? root : undefined, files }
+}
+
+function refusal(reason: string, details: Record<string, unknown> = {}, cause?: unknown): TorrentError {
+  return new TorrentError('ERR_METAINFO_CREATE', `Cannot make a torrent: ${reason}`, { details, cause })
+}
+
+function defaultName(given: readonly string[], first: string): string {
+  const parent = path.dirname(first)
+  if (!given.every((one) => path.dirname(one) === parent)) {
+    throw refusal('the paths stand in different folders, so the option name is needed')
+  }
+  const name = path.basename(given.length > 1 ? parent : first)
+  if (name === '') throw refusal(`'${first}' has no name, so the option name is needed`)
+  return name
+}
+
+async function readable<T>(diskPath: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    throw refusal(`'${diskPath}' cannot be read: ${asError(error).message}`, { path: diskPath }, error)
+  }
+}
+
+const junk = /^(?:\.DS_Store|\._.*|\.Spotlight-V100|\.Trashes|Thumbs\.db|desktop\.ini)$/i
+
+function isJunk(relative: string): boolean {
+  return junk.test(relative.slice(relative.lastIndexOf('/') + 1))
+}
+
+async function walk(
+  folder: string,
+  elements: readonly string[],
+  skipped: number,
+  options: ScanOptions,
+  ancestors: readonly string[],
+  found: Found[]
+): Promise<void> {
+  const { ignore = isJunk, signal } = options
+  signal?.throwIfAborted()
+  const real = await readable(folder, () => realpath(folder))
+  if (ancestors.includes(real)) return
+  // As bytes, for they may be anything.
+  const names = await readable(folder, () => readdir(folder, { encoding: 'buffer' }))
+  names.sort(Buffer.compare)
+  const wanted: string[] = []
+  for (const raw of names) {
+    if (!isUtf8(raw)) {
+      throw refusal(`a name in '${folder}' is no UTF-8: '${raw.toString('latin1')}'`, { path: folder })
+    }
+    const name = raw.toString('utf8')
+    // A file of that name would be taken for padding by whoever reads the torrent.
+    if (name.startsWith(padNamePrefix)) continue
+    if (!ignore([...elements.slice(skipped), name].join('/'))) wanted.push(name)
+  }
+  const stats = await Promise.all(
+    wanted.map((name) => path.join(folder, name)).map((one) => readable(one, () => stat(one)))
+  )
+  for (const [n, name] of wanted.entries()) {
+    const diskPath = path.join(folder, name)
+    const below = [...elements, name]
+    if (below.length > maxPathDepth)
+      throw refusal(`'${diskPath}' is nested deeper than ${maxPathDepth} folders`)
+    if (stats[n]?.isDirectory()) await walk(diskPath, below, skipped, options, [...ancestors, real], found)
+    else if (stats[n]?.isFile()) found.push({ diskPath, elements: below, length: stats[n].size })
+  }
+}
+
+function refuseDuplicates(found: readonly Found[]): void {
+  const seen = new Map<string, string>()
+  for (const { elements, diskPath } of found) {
+    const inTorrent = elements.join('/')
+    const other = seen.get(inTorrent)
+    if (other !== undefined) throw refusal(`'${other}' and '${diskPath}' would both be '${inTorrent}'`)
+    seen.set(inTorrent, diskPath)
+  }
+}
+
+function withEntries(found: readonly Found[], name: string): ScannedFile[] {
+  const paths = uniquePaths(
+    found.map(({ elements }) => ({
+      elements: [name, ...elements].map((element) => safeElement(fromText(element)) ?? '_'),
+      yields: false
+    }))
+  )
+  let offset = 0
+  return found.map(({ diskPath, elements, length }, n) => {
+    const inTorrent = paths[n] ?? ''
+    const entry: FileEntry = {
+      path: inTorrent,
+      name: inTorrent.slice(inTorrent.lastIndexOf('/') + 1),
+      length,
+      offset,
+      pad: false,
+      executable: false,
+      hidden: false
+    }
+    offset += length
+    return { diskPath, elements, entry }
+  })
+}
