@@ -1,12 +1,15 @@
-// Torrents of other programs read by this library.
+// Torrents of other programs read by this library, and its own read by them.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import test, { after, before } from 'node:test'
-import { parseTorrent } from '../../lib/metainfo.ts'
+import { createTorrent, parseTorrent } from '../../lib/metainfo.ts'
+import { libtorrent } from './peers/libtorrent.ts'
+import { freePort } from './peers/real-peer.ts'
 import { infoHashOf, temporaryFolder, writeManyFiles, writeRandomFile } from './support/data.ts'
-import { libtorrentFiles, makers, readers } from './support/make-torrent.ts'
+import { libtorrentFiles, libtorrentMaker, makers, mktorrent, readers } from './support/make-torrent.ts'
 import { needs } from './support/need.ts'
+import { loopback } from './support/process.ts'
 
 const { folder, remove } = temporaryFolder('metainfo')
 const single = path.join(folder, 'one file.bin')
@@ -39,3 +42,48 @@ for (const maker of makers) {
     })
   }
 }
+
+for (const data of [single, many]) {
+  const label = path.basename(data)
+  const needed = [...readers.flatMap((reader) => reader.needed), ...libtorrent.needed]
+  test(
+    `other programs read the torrent of ${label} that this library makes`,
+    needs(needed, 60_000),
+    async () => {
+      const torrentPath = path.join(folder, `${label}-own.torrent`)
+      const bytes = await createTorrent(data, {
+        pieceLength: 2 ** 15,
+        trackers: ['http://127.0.0.1:1/announce']
+      })
+      writeFileSync(torrentPath, bytes)
+      const metainfo = parseTorrent(bytes)
+      for (const reader of readers)
+        assert.equal(reader.infoHash(torrentPath), hex(metainfo.infoHashes.v1), reader.name)
+      const files = metainfo.files.map((file) => ({ path: file.path, length: file.length }))
+      assert.deepEqual(files, libtorrentFiles(torrentPath))
+      assert.equal(files.length, data === single ? 1 : 500)
+      // it seeds only what matches every hash
+      const task = {
+        torrentPath,
+        dataFolder: folder,
+        workFolder: folder,
+        place: loopback,
+        port: await freePort()
+      }
+      await (await libtorrent.seed(task)).stop()
+    }
+  )
+}
+
+test(
+  'the same file gives the same info hash as elsewhere',
+  needs([...mktorrent.needed, ...libtorrentMaker.needed], 30_000),
+  async () => {
+    const own = parseTorrent(await createTorrent(single, { pieceLength: 2 ** 16 }))
+    for (const maker of [mktorrent, libtorrentMaker]) {
+      const torrentPath = path.join(folder, `same-${maker.name}.torrent`)
+      maker.make(single, torrentPath, 16)
+      assert.equal(infoHashOf(torrentPath), hex(own.infoHashes.v1), maker.name)
+    }
+  }
+)

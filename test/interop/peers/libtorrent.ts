@@ -17,12 +17,16 @@ params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
 handle = session.add_torrent(params)
 if task['uploadLimit'] > 0: handle.set_upload_limit(task['uploadLimit'])
 seeding = False
+sent = 0
 while True:
   for alert in session.pop_alerts(): print(alert.what(), alert.message(), file=sys.stderr)
   status = handle.status()
   if status.is_seeding and not seeding:
     seeding = True
     print('seeding', flush=True)
+  if status.total_payload_upload != sent:
+    sent = status.total_payload_upload
+    print('sent', sent, flush=True)
   time.sleep(0.05)
 `
 
@@ -31,20 +35,28 @@ function launch(
   { torrentPath, place, port }: SeedTask | LeechTask,
   folder: string,
   uploadLimit: number
-): { running: Running; seeding: () => boolean } {
+): { running: SendingPeer; seeding: () => boolean } {
   let seeding = false
+  let sent = 0
   const task = { torrent: torrentPath, folder, host: place.host, port, uploadLimit }
   const running = start(name, [systemPython, '-u', '-c', script, JSON.stringify(task)], {
     place,
     onLine: (line) => {
       if (line === 'seeding') seeding = true
+      if (line.startsWith('sent ')) sent = Number(line.slice('sent '.length))
     }
   })
-  return { running, seeding: () => seeding }
+  return { running: { ...running, sent: () => sent }, seeding: () => seeding }
+}
+
+/** A program that counts what it uploads. */
+export interface SendingPeer extends Running {
+  /** Payload bytes sent so far, also those that were on the way when a peer left. */
+  sent(): number
 }
 
 /** libtorrent through its Python binding. */
-export const libtorrent: RealPeer = {
+export const libtorrent: Omit<RealPeer, 'seed'> & { seed(task: SeedTask): Promise<SendingPeer> } = {
   name: 'libtorrent',
   needed: ['python3:libtorrent'],
   needsNamespaces: false,
@@ -52,7 +64,7 @@ export const libtorrent: RealPeer = {
   keepsNames: true,
   createsEmptyFiles: true,
 
-  async seed(task: SeedTask): Promise<Running> {
+  async seed(task: SeedTask): Promise<SendingPeer> {
     const { running, seeding } = launch('libtorrent seeder', task, task.dataFolder, task.uploadLimit ?? 0)
     await until('libtorrent to seed', seeding, { programs: [running] })
     return running

@@ -1,0 +1,134 @@
+// A download that is interrupted again and again ends with the same bytes and fetches hardly any of them twice.
+import assert from 'node:assert/strict'
+import { mkdirSync } from 'node:fs'
+import path from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { libtorrent, type SendingPeer } from './peers/libtorrent.ts'
+import { startClient } from './peers/piecewise.ts'
+import { freePort } from './peers/real-peer.ts'
+import { assertSameTree, temporaryFolder, writeRandomFile } from './support/data.ts'
+import { libtorrentMaker } from './support/make-torrent.ts'
+import { needs } from './support/need.ts'
+import { loopback, type Running, start, until, within } from './support/process.ts'
+
+const mebibyte = 1 << 20
+const length = 48 * mebibyte + 12_345
+const bytesPerSecond = 6 * mebibyte
+const stops = 10
+
+interface Stage {
+  readonly seeder: SendingPeer
+  readonly address: string
+  readonly torrentPath: string
+  readonly data: string
+  readonly outFolder: string
+  readonly folder: string
+  /** What runs now, ended after the test. */
+  readonly programs: Running[]
+}
+
+/** A slow seeder, so that the download takes several seconds. */
+async function stage(t: TestContext): Promise<Stage> {
+  const { folder, remove } = temporaryFolder('resume')
+  const programs: Running[] = []
+  t.after(async () => {
+    await Promise.all(programs.map((program) => program.stop()))
+    remove()
+  })
+  const data = path.join(folder, 'data', 'film.bin')
+  const torrentPath = path.join(folder, 'film.torrent')
+  const outFolder = path.join(folder, 'out')
+  writeRandomFile(data, length, 'resume')
+  libtorrentMaker.make(data, torrentPath, 18)
+  mkdirSync(outFolder)
+  const port = await freePort()
+  const task = { torrentPath, dataFolder: path.dirname(data), workFolder: folder, place: loopback, port }
+  const seeder = await libtorrent.seed({ ...task, uploadLimit: bytesPerSecond })
+  programs.push(seeder)
+  return { seeder, address: `127.0.0.1:${port}`, torrentPath, data, outFolder, folder, programs }
+}
+
+/** Somewhere in the first second or so of a run. */
+const moment = (): number => 200 + Math.random() * 1200
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+const inMiB = (bytes: number): string => `${(bytes / mebibyte).toFixed(2)} MiB`
+
+test(
+  'kill -9 at ten moments loses incomplete pieces and the last second at most',
+  needs(libtorrent.needed, 120_000),
+  async (t) => {
+    const { seeder, address, torrentPath, data, outFolder, programs } = await stage(t)
+    const task = { torrent: torrentPath, folder: outFolder, host: '127.0.0.1', port: 0, peers: [address] }
+    const moments: number[] = []
+    let before = 0
+    for (let run = 0; run < stops; run++) {
+      const client = startClient(`run ${run}`, loopback, task)
+      programs.push(client)
+      await until('the first report', () => client.report() !== undefined, {
+        everyMs: 10,
+        programs: [client]
+      })
+      const after = moment()
+      moments.push(Math.round(after))
+      await pause(after)
+      client.signal('SIGKILL')
+      await client.exited
+    }
+    before = seeder.sent()
+    const last = startClient('last run', loopback, task)
+    programs.push(last)
+    await within('the last run', last.done, { timeoutMs: 60_000, programs: [last] })
+    assertSameTree(path.join(outFolder, path.basename(data)), data)
+    const waste = seeder.sent() - length
+    t.diagnostic(
+      `killed after ${moments.join(', ')} ms; ${inMiB(before)} sent until then, ${inMiB(waste)} more than once`
+    )
+    // one second of data, and the pieces that a full pipeline keeps open, each time
+    const bound = stops * (bytesPerSecond + 2 * mebibyte)
+    assert.ok(waste <= bound, `${inMiB(waste)} were sent more than once, at most ${inMiB(bound)} may be`)
+    await last.stop()
+  }
+)
+
+test(
+  'Ctrl+C at ten moments loses nothing that was received',
+  needs(libtorrent.needed, 120_000),
+  async (t) => {
+    const { address, torrentPath, data, outFolder, folder, programs } = await stage(t)
+    const command = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
+    const args = ['download', torrentPath, '--dir', outFolder, '--peer', address, '--port', '0', '--json']
+    const env = { XDG_STATE_HOME: path.join(folder, 'state') }
+    let received = 0
+    const moments: number[] = []
+    const go = (name: string) => {
+      const report = { received: 0 }
+      const running = start(name, [process.execPath, command, ...args], {
+        env,
+        onLine: (line) => {
+          if (line.startsWith('{')) report.received = Number(JSON.parse(line).received ?? report.received)
+        }
+      })
+      programs.push(running)
+      return { running, report }
+    }
+    for (let run = 0; run < stops; run++) {
+      const { running, report } = go(`run ${run}`)
+      await until('the first block', () => report.received > 0, { everyMs: 10, programs: [running] })
+      const after = moment()
+      moments.push(Math.round(after))
+      await pause(after)
+      running.signal('SIGINT')
+      assert.equal(await within('Ctrl+C', running.exited, { timeoutMs: 10_000, programs: [running] }), 130)
+      received += report.received
+    }
+    const { running, report } = go('last run')
+    assert.equal(await within('the last run', running.exited, { timeoutMs: 60_000, programs: [running] }), 0)
+    received += report.received
+    assertSameTree(path.join(outFolder, path.basename(data)), data)
+    t.diagnostic(
+      `stopped after ${moments.join(', ')} ms; ${inMiB(received - length)} received more than once`
+    )
+    assert.ok(received - length <= 16384 * stops, `${received - length} bytes were received more than once`)
+  }
+)
