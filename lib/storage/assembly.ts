@@ -13,8 +13,8 @@ const spareBytes = 16 << 20
 export interface AssemblyEvents {
   /** The SHA-1 that a piece should have. */
   expectedHash(piece: number): Uint8Array
-  /** The piece is whole and right; it is read from memory until it is written. */
-  verified(piece: number): void
+  /** The piece is whole and right; it is read from memory until it is written. `bytes` are borrowed for the call. */
+  verified(piece: number, bytes: Uint8Array): void
   /** The piece is whole and wrong; `bytes` are borrowed for the call. */
   failed(piece: number, bytes: Uint8Array): void
   /** The piece is in storage. */
@@ -99,6 +99,11 @@ export class Assembly {
     if (buffer.complete) this.#complete(buffer)
   }
 
+  /** Whether a verified piece is still being written. */
+  holds(piece: number): boolean {
+    return this.#verified.has(piece)
+  }
+
   /** Copies bytes of a verified piece that is not yet in storage; undefined when it is not held here. */
   read(byteOffset: number, length: number): Uint8Array | undefined {
     const piece = this.#layout.pieceAt(byteOffset)
@@ -164,7 +169,7 @@ export class Assembly {
     if (equalBytes(digest, this.#events.expectedHash(buffer.piece))) {
       this.#verified.set(buffer.piece, buffer)
       this.#track(this.#write(buffer))
-      this.#events.verified(buffer.piece)
+      this.#events.verified(buffer.piece, buffer.bytes)
     } else {
       this.#events.failed(buffer.piece, buffer.bytes)
       this.#pool.give(buffer.memory)

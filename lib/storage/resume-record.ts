@@ -1,0 +1,205 @@
+import { createHash } from 'node:crypto'
+import type { Range } from '../metainfo/layout.ts'
+import { TorrentError } from '../util/errors.ts'
+import type { FileStat } from './storage.ts'
+
+/** Everything that a torrent remembers between two runs. */
+export interface ResumeRecord {
+  /** Lower-case hexadecimal, 40 (v1) or 64 (v2) digits. */
+  readonly infoHash: string
+  /** Whether the last run ended in order, all data flushed before this record was written. */
+  readonly clean: boolean
+  /** For each file of the layout what was on disk; undefined where there was none. */
+  readonly files: readonly (FileStat | undefined)[]
+  /** The file that keeps bytes of unwanted files. */
+  readonly parts?: FileStat
+  /** Verified pieces: a bit each, piece 0 the highest bit of the first byte (as in BEP 3). */
+  readonly verified: Uint8Array
+  /** Pieces of which some blocks are stored unverified: a bit for each block, in the same order. */
+  readonly partial: ReadonlyMap<number, Uint8Array>
+  /** Bytes, over all runs. */
+  readonly uploaded: number
+  /** Bytes, over all runs. */
+  readonly downloaded: number
+  /** Seconds that the torrent was not paused, over all runs. */
+  readonly secondsActive: number
+  /** What is wanted; undefined for everything. */
+  readonly selection?: {
+    /** For each file of the layout; 0 is unwanted. */
+    readonly priorities: readonly number[]
+    /** Byte ranges that are wanted besides. */
+    readonly ranges: readonly Range[]
+  }
+  /** What the storage reported as created. */
+  readonly created: readonly string[]
+  /** `host:port`, the best first; at most {@link maxPeers} are kept. */
+  readonly peers: readonly string[]
+  /** Tracker URLs that were added to those of the torrent. */
+  readonly trackers: readonly string[]
+  /** When the torrent was added, in milliseconds since 1970. */
+  readonly addedMs: number
+  /** Folder of the data. */
+  readonly path?: string
+  /** Whether the user had paused it. */
+  readonly paused?: boolean
+}
+
+/** Most peers that a record keeps. */
+export const maxPeers: number = 200
+/** A longer record is not read; a torrent of a million files needs less. */
+export const maxRecordLength: number = 64 << 20
+
+const title = 'piecewise resume 1'
+const maxTrackers = 1000
+
+/** The bytes of a record: a line with format version and SHA-256, then JSON with base64 for bitfields. */
+export function encodeResume(record: ResumeRecord): Uint8Array {
+  const { files, parts, verified, partial, peers, trackers, selection, ...rest } = record
+  const body = JSON.stringify({
+    ...rest,
+    files: files.map(packStat),
+    parts: packStat(parts),
+    verified: toBase64(verified),
+    partial: [...partial].map(([piece, blocks]) => [piece, toBase64(blocks)]),
+    peers: peers.slice(0, maxPeers),
+    trackers: trackers.slice(0, maxTrackers),
+    selection: selection && {
+      priorities: selection.priorities,
+      ranges: selection.ranges.map(({ start, end }) => [start, end])
+    }
+  })
+  return Buffer.from(`${title} ${digest(body)}\n${body}`)
+}
+
+/** The record in `bytes`; ERR_STORAGE_RESUME when they are torn, foreign or of another version. */
+export function decodeResume(bytes: Uint8Array): ResumeRecord {
+  if (bytes.byteLength > maxRecordLength) throw unreadable(`it has ${bytes.byteLength} bytes`)
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  const line = text.indexOf('\n')
+  const head = text.slice(0, Math.max(0, line))
+  const body = text.slice(line + 1)
+  if (!head.startsWith(`${title} `)) throw unreadable('it does not begin as one of this version')
+  if (head.slice(title.length + 1) !== digest(body)) throw unreadable('its checksum is wrong')
+  try {
+    return readRecord(new Fields(JSON.parse(body)))
+  } catch (cause) {
+    throw unreadable('a field is malformed', cause)
+  }
+}
+
+function readRecord(fields: Fields): ResumeRecord {
+  const infoHash = fields.string('infoHash')
+  if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(infoHash)) throw new TypeError('infoHash')
+  const parts = unpackStat(fields.value('parts'))
+  const selection = fields.value('selection')
+  const path = fields.value('path')
+  return {
+    infoHash,
+    clean: fields.value('clean') === true,
+    files: fields.list('files').map(unpackStat),
+    ...(parts === undefined ? {} : { parts }),
+    verified: fromBase64(fields.string('verified')),
+    partial: new Map(fields.list('partial').map(unpackPartial)),
+    uploaded: fields.count('uploaded'),
+    downloaded: fields.count('downloaded'),
+    secondsActive: fields.count('secondsActive'),
+    ...(selection === undefined ? {} : { selection: unpackSelection(new Fields(selection)) }),
+    created: fields.strings('created'),
+    peers: fields.strings('peers').slice(0, maxPeers),
+    trackers: fields.strings('trackers').slice(0, maxTrackers),
+    addedMs: fields.count('addedMs'),
+    ...(typeof path === 'string' ? { path } : {}),
+    ...(fields.value('paused') === true ? { paused: true } : {})
+  }
+}
+
+/** An object of unknown shape whose fields are asked for by type; another type throws. */
+class Fields {
+  readonly #values: Map<string, unknown>
+
+  constructor(object: unknown) {
+    if (typeof object !== 'object' || object === null) throw new TypeError('no object')
+    this.#values = new Map(Object.entries(object))
+  }
+
+  value(name: string): unknown {
+    return this.#values.get(name)
+  }
+
+  string(name: string): string {
+    return asString(this.value(name))
+  }
+
+  count(name: string): number {
+    return asCount(this.value(name))
+  }
+
+  list(name: string): unknown[] {
+    return asList(this.value(name))
+  }
+
+  strings(name: string): string[] {
+    return this.list(name).map(asString)
+  }
+}
+
+function asString(value: unknown): string {
+  if (typeof value !== 'string') throw new TypeError('no string')
+  return value
+}
+
+function asCount(value: unknown): number {
+  if (typeof value !== 'number' || !(value >= 0) || value > Number.MAX_SAFE_INTEGER)
+    throw new TypeError('no count')
+  return value
+}
+
+function asList(value: unknown): unknown[] {
+  if (!Array.isArray(value)) throw new TypeError('no list')
+  return value
+}
+
+function packStat(stat: FileStat | undefined): unknown {
+  return stat === undefined ? 0 : [stat.size, String(stat.mtimeNs)]
+}
+
+function unpackStat(value: unknown): FileStat | undefined {
+  if (value === 0 || value === undefined) return undefined
+  const [size, mtimeNs] = asList(value)
+  const digits = asString(mtimeNs)
+  if (!/^-?\d{1,30}$/.test(digits)) throw new TypeError('no time')
+  return { size: asCount(size), mtimeNs: BigInt(digits) }
+}
+
+function unpackPartial(value: unknown): [number, Uint8Array] {
+  const [piece, blocks] = asList(value)
+  if (!Number.isInteger(piece)) throw new TypeError('no piece')
+  return [asCount(piece), fromBase64(asString(blocks))]
+}
+
+function unpackSelection(fields: Fields): NonNullable<ResumeRecord['selection']> {
+  return {
+    priorities: fields.list('priorities').map(asCount),
+    ranges: fields.list('ranges').map((value) => {
+      const [start, end] = asList(value)
+      return { start: asCount(start), end: asCount(end) }
+    })
+  }
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+}
+
+function fromBase64(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'base64'))
+}
+
+function digest(body: string): string {
+  return createHash('sha256').update(body).digest('hex')
+}
+
+function unreadable(why: string, cause?: unknown): TorrentError {
+  const message = `The resume record cannot be used, because ${why}`
+  return new TorrentError('ERR_STORAGE_RESUME', message, cause === undefined ? {} : { cause })
+}

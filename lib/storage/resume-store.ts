@@ -1,0 +1,164 @@
+import { join } from 'node:path'
+import { asError, TorrentError } from '../util/errors.ts'
+import { decodeResume, encodeResume, maxRecordLength, type ResumeRecord } from './resume-record.ts'
+import { storageError } from './storage-error.ts'
+import { isMissing, nodeFs, openFlags, readAll, type StorageFs, syncFolder, writeAll } from './storage-fs.ts'
+
+/** How a {@link ResumeStore} is set up. */
+export interface ResumeStoreOptions {
+  /** Where the records lie; made, for its owner alone, when the first is saved. */
+  readonly folder: string
+  /** Told of a record that had to be treated as absent. */
+  readonly onWarning?: (warning: Error) => void
+  /** Instead of the real file system. */
+  readonly fs?: StorageFs
+}
+
+/**
+ * Resume records in a folder: `<info hash>.resume`, and beside it `<info hash>.torrent` for a torrent that came by
+ * magnet link. A file is replaced in one step, so a crash at any time leaves the old one or the new one.
+ */
+export class ResumeStore {
+  readonly #folder: string
+  readonly #onWarning: ((warning: Error) => void) | undefined
+  readonly #fs: StorageFs
+  /** The last change of each file, because changes of one file must not overlap. */
+  readonly #changes = new Map<string, Promise<void>>()
+
+  constructor({ folder, onWarning, fs = nodeFs }: ResumeStoreOptions) {
+    this.#folder = folder
+    this.#onWarning = onWarning
+    this.#fs = fs
+  }
+
+  /** The record of a torrent; undefined when there is none, or with a warning when it cannot be used. */
+  async load(infoHash: string): Promise<ResumeRecord | undefined> {
+    const path = this.#path(infoHash, 'resume')
+    const bytes = await this.#read(path)
+    if (bytes === undefined) return undefined
+    try {
+      const record = decodeResume(bytes)
+      if (record.infoHash === infoHash) return record
+      this.#warn(path, new Error(`it belongs to ${record.infoHash}`))
+    } catch (error) {
+      this.#warn(path, error)
+    }
+    return undefined
+  }
+
+  /** Replaces the record of a torrent; resolves when the new one is safe against a power cut. */
+  async save(record: ResumeRecord): Promise<void> {
+    const path = this.#path(record.infoHash, 'resume')
+    await this.#change(path, () => this.#replace(path, encodeResume(record)))
+  }
+
+  /** The bytes that {@link saveTorrent} kept, or undefined; they are as trustworthy as the folder. */
+  loadTorrent(infoHash: string): Promise<Uint8Array | undefined> {
+    return this.#read(this.#path(infoHash, 'torrent'))
+  }
+
+  /** Keeps the bytes of a .torrent file beside the record. */
+  async saveTorrent(infoHash: string, torrent: Uint8Array): Promise<void> {
+    const path = this.#path(infoHash, 'torrent')
+    await this.#change(path, () => this.#replace(path, torrent))
+  }
+
+  /** Forgets a torrent; no fault when nothing was kept. */
+  async remove(infoHash: string): Promise<void> {
+    for (const kind of ['resume', 'torrent'] as const) {
+      const path = this.#path(infoHash, kind)
+      await this.#change(path, async () => {
+        for (const file of [path, temporary(path)]) {
+          await this.#fs.unlink(file).catch((error: unknown) => {
+            if (!isMissing(error)) throw error
+          })
+        }
+      })
+    }
+  }
+
+  /** The info hashes of all records, in hexadecimal. */
+  async list(): Promise<string[]> {
+    try {
+      const names = await this.#fs.readdir(this.#folder)
+      return names.flatMap((name) => /^([0-9a-f]{40}|[0-9a-f]{64})\.resume$/.exec(name)?.[1] ?? [])
+    } catch (error) {
+      if (isMissing(error)) return []
+      throw storageError(error, 'read', this.#folder)
+    }
+  }
+
+  /** Resolves when no change is under way. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#changes.values()])
+  }
+
+  #path(infoHash: string, kind: 'resume' | 'torrent'): string {
+    if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(infoHash)) {
+      const message = `infoHash must be 40 or 64 lower-case hexadecimal digits, not ${JSON.stringify(infoHash)}`
+      throw new TorrentError('ERR_STORAGE_RESUME', message, { details: { infoHash } })
+    }
+    return join(this.#folder, `${infoHash}.${kind}`)
+  }
+
+  async #change(path: string, task: () => Promise<void>): Promise<void> {
+    const change = (this.#changes.get(path) ?? Promise.resolve()).then(task)
+    const settled = change.then(
+      () => {},
+      () => {}
+    )
+    this.#changes.set(path, settled)
+    try {
+      await change
+    } catch (error) {
+      throw storageError(error, 'write', path)
+    } finally {
+      if (this.#changes.get(path) === settled) this.#changes.delete(path)
+    }
+  }
+
+  async #replace(path: string, bytes: Uint8Array): Promise<void> {
+    await this.#fs.mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    const next = temporary(path)
+    try {
+      const handle = await this.#fs.open(next, openFlags.replace, 0o600)
+      try {
+        await writeAll(handle, [bytes], 0)
+        await handle.datasync()
+      } finally {
+        await handle.close()
+      }
+      await this.#fs.rename(next, path)
+    } catch (error) {
+      await this.#fs.unlink(next).catch(() => {})
+      throw error
+    }
+    await syncFolder(this.#fs, this.#folder)
+  }
+
+  async #read(path: string): Promise<Uint8Array | undefined> {
+    try {
+      const handle = await this.#fs.open(path, openFlags.read)
+      try {
+        const { size } = await handle.stat({ bigint: true })
+        if (size > BigInt(maxRecordLength)) throw new Error(`it has ${size} bytes`)
+        const bytes = new Uint8Array(Number(size))
+        return bytes.subarray(0, await readAll(handle, bytes, 0))
+      } finally {
+        await handle.close()
+      }
+    } catch (error) {
+      if (!isMissing(error)) this.#warn(path, error)
+      return undefined
+    }
+  }
+
+  #warn(path: string, cause: unknown): void {
+    const message = `${path} is ignored: ${asError(cause).message}`
+    this.#onWarning?.(new TorrentError('ERR_STORAGE_RESUME', message, { cause, details: { path } }))
+  }
+}
+
+function temporary(path: string): string {
+  return `${path}.tmp`
+}
