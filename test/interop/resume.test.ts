@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { libtorrent, type SendingPeer } from './peers/libtorrent.ts'
 import { startClient } from './peers/piecewise.ts'
 import { freePort } from './peers/real-peer.ts'
+import { commandPath } from './support/command.ts'
 import { assertSameTree, temporaryFolder, writeRandomFile } from './support/data.ts'
 import { libtorrentMaker } from './support/make-torrent.ts'
 import { needs } from './support/need.ts'
@@ -96,14 +96,13 @@ test(
   needs(libtorrent.needed, 120_000),
   async (t) => {
     const { address, torrentPath, data, outFolder, folder, programs } = await stage(t)
-    const command = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
     const args = ['download', torrentPath, '--dir', outFolder, '--peer', address, '--port', '0', '--json']
     const env = { XDG_STATE_HOME: path.join(folder, 'state') }
     let received = 0
     const moments: number[] = []
     const go = (name: string) => {
       const report = { received: 0 }
-      const running = start(name, [process.execPath, command, ...args], {
+      const running = start(name, [process.execPath, commandPath, ...args], {
         env,
         onLine: (line) => {
           if (line.startsWith('{')) report.received = Number(JSON.parse(line).received ?? report.received)

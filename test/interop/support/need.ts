@@ -5,7 +5,7 @@ import { attempt, which } from './process.ts'
 /** Set by the project's own checks: a missing program is then a failure and not a reason to skip. */
 export const peersRequired: boolean = process.env['PIECEWISE_REQUIRE_PEERS'] === '1'
 
-/** What a test needs to be there: a command on the PATH, `python3:module`, or `namespaces` (root on Linux). */
+/** What a test needs to be there: a command on the PATH, `python3:module`, `root`, or `namespaces`. */
 export type Need = string
 
 /** Options for `test()`: runs when everything needed is there, else skips with a message, or fails when peers are required. */
@@ -24,6 +24,7 @@ function present(need: Need): boolean {
   if (is === undefined) {
     const [program = '', module] = need.split(':')
     if (need === 'namespaces') is = namespacesPossible()
+    else if (need === 'root') is = process.getuid?.() === 0
     else if (module === undefined) is = which(program) !== undefined
     else is = attempt([systemPython, '-c', `import ${module}`]).status === 0
     known.set(need, is)
