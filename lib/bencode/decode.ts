@@ -93,7 +93,8 @@ class Decoder {
   #tokens = 0
 
   constructor(bytes: Uint8Array, limits: DecodeLimits) {
-    this.#bytes = bytes
+    // Views must be plain arrays even into a Buffer, whose slice() does not copy.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#limits = limits
     if (bytes.length > limits.bytes) throw limitError(`${bytes.length} bytes, more than ${limits.bytes}`, 0)

@@ -62,7 +62,8 @@ export function readInfo(dict: BencodeDict, raw: Uint8Array): InfoFields {
   }
   const hashed = dict.bytes('pieces')
   if (hashed === undefined) throw invalid("'pieces' must be a byte string")
-  const info = raw.slice()
+  // Not slice(), which is a mere view for a Buffer.
+  const info = new Uint8Array(raw)
   const infoHashes: InfoHashes = {
     v1: digest('sha1', info),
     ...(hybrid && { v2: digest('sha256', info) })

@@ -199,6 +199,11 @@ test('byte strings are views into the input', () => {
   assert.deepEqual(plain(list), ['Spam'])
 })
 
+test('byte strings are plain arrays, also when the input is a Buffer', () => {
+  const text = decode(Buffer.from('4:spam'))
+  assert.deepEqual(text, fromText('spam'))
+})
+
 test('decodes a view in the middle of a buffer', () => {
   const whole = fromText('xxd1:a3:abcexx')
   const dict = decode(whole.subarray(2, 12))
