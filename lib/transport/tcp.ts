@@ -26,6 +26,9 @@ export class TcpTransport implements Transport {
     if (!(timeoutMs > 0)) throw new RangeError(`timeoutMs is ${timeoutMs} but must be above 0`)
     signal?.throwIfAborted()
     if (this.#closed) throw dialError(address, 'the transport is closed')
+    if (!(Number.isInteger(address.port) && address.port >= 1 && address.port <= 65535)) {
+      throw dialError(address, 'the port must be from 1 to 65535')
+    }
     const reader = new SocketReader()
     const settings: NetConnectOpts = { host: address.host, port: address.port, noDelay: true }
     if (localAddress !== undefined) settings.localAddress = localAddress

@@ -7,8 +7,8 @@ export interface ThrottleMember {
   turn(length: number): number
 }
 
-// Turns are so small that each second has about 25 of them, within what is worth the work and what moves smoothly.
-const turnsPerSecond = 25
+// Turns are so small that each second has about 50 of them, within what is worth the work and what moves smoothly.
+const turnsPerSecond = 50
 const turnLengthMin = 1024
 const turnLengthMax = 64 * 1024
 // Timers take no longer waits.

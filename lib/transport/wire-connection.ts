@@ -1,3 +1,4 @@
+import { asError } from '../util/errors.ts'
 import type { Connection } from './transport.ts'
 
 /** What {@link join} needs of a wire. */
@@ -10,8 +11,9 @@ export interface WireLike {
   resume(): unknown
   destroy(error?: Error | null): void
   on(event: 'data', listener: (data: unknown) => void): unknown
-  on(event: 'error', listener: (error: Error) => void): unknown
-  on(event: 'receivable' | 'close', listener: () => void): unknown
+  on(event: 'error', listener: (error: unknown) => void): unknown
+  on(event: 'receivable', listener: () => void): unknown
+  on(event: 'close', listener: () => void): unknown
 }
 
 /**
@@ -25,7 +27,7 @@ export function join(connection: Connection, wire: WireLike): void {
   })
   wire.on('receivable', () => connection.resume())
   wire.on('error', (error) => {
-    failure = error
+    failure = asError(error)
   })
   wire.on('close', () => connection.close(failure))
   connection.start({

@@ -1,0 +1,297 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import { TcpTransport } from '../../lib/transport/tcp.ts'
+import type { Connection, ConnectionHandler } from '../../lib/transport/transport.ts'
+import { deferred } from '../../lib/util/concurrency.ts'
+import { TorrentError } from '../../lib/util/errors.ts'
+
+function handlerOf(parts: Partial<ConnectionHandler>): ConnectionHandler {
+  return { onReceive: () => true, onDrain: () => {}, onClose: () => {}, ...parts }
+}
+
+async function pair(transport: TcpTransport, host = '127.0.0.1'): Promise<[Connection, Connection]> {
+  const accepted = deferred<Connection>()
+  const listener = await transport.listen({
+    host,
+    port: 0,
+    onConnection: (connection) => accepted.resolve(connection)
+  })
+  const dialled = await transport.dial({ host, port: listener.port })
+  return [dialled, await accepted.promise]
+}
+
+function pattern(length: number): Buffer {
+  return Buffer.from(Uint8Array.from({ length }, (_, n) => (n * 31 + (n >> 8)) & 0xff))
+}
+
+for (const direction of ['dialled to accepted', 'accepted to dialled'] as const) {
+  test(`bytes arrive whole, ${direction}, with pauses on the way`, async () => {
+    const transport = new TcpTransport()
+    const [dialled, accepted] = await pair(transport)
+    const [from, to] = direction === 'dialled to accepted' ? [dialled, accepted] : [accepted, dialled]
+    assert.equal(dialled.incoming, false)
+    assert.equal(accepted.incoming, true)
+    assert.equal(accepted.remote.host, '127.0.0.1')
+    const sent = pattern(3_000_000)
+    const received: Buffer[] = []
+    let length = 0
+    let resumes = 0
+    const whole = deferred<void>()
+    to.start(
+      handlerOf({
+        onReceive: (chunk) => {
+          received.push(Buffer.from(chunk))
+          length += chunk.length
+          if (length === sent.length) whole.resolve()
+          if (++resumes % 3 !== 0) return true
+          setImmediate(() => to.resume())
+          return false
+        }
+      })
+    )
+    let drained = deferred<void>()
+    from.start(handlerOf({ onDrain: () => drained.resolve() }))
+    for (let at = 0; at < sent.length; at += 50_000) {
+      drained = deferred()
+      const part = sent.subarray(at, at + 50_000)
+      if (!from.write([part.subarray(0, 13), part.subarray(13)])) await drained.promise
+    }
+    await whole.promise
+    assert.ok(Buffer.concat(received).equals(sent))
+    await transport.close()
+  })
+}
+
+test('a connection that is not started or paused reads nothing', async () => {
+  const transport = new TcpTransport()
+  const [dialled, accepted] = await pair(transport)
+  dialled.start(handlerOf({}))
+  dialled.write([Buffer.from('early')])
+  await new Promise(setImmediate)
+  const first = deferred<string>()
+  accepted.start(
+    handlerOf({ onReceive: (chunk) => first.resolve(Buffer.from(chunk).toString()) === undefined })
+  )
+  assert.equal(await first.promise, 'early')
+  await transport.close()
+})
+
+test('receiveLength bounds what is delivered at once', async () => {
+  const transport = new TcpTransport()
+  for (const connections of [await pair(transport), (await pair(transport)).reverse()]) {
+    const [from, to] = connections
+    assert.ok(from && to)
+    to.receiveLength = 1000
+    let total = 0
+    let most = 0
+    const whole = deferred<void>()
+    to.start(
+      handlerOf({
+        onReceive: (chunk) => {
+          // The memory of the first read was chosen before.
+          if (total > 0) most = Math.max(most, chunk.length)
+          total += chunk.length
+          if (total === 600_000) whole.resolve()
+          return true
+        }
+      })
+    )
+    from.start(handlerOf({}))
+    from.write([pattern(600_000)])
+    await whole.promise
+    assert.ok(most <= 1000, `${most}`)
+  }
+  await transport.close()
+})
+
+test('when one side closes, both are told once, and nothing comes after close', async () => {
+  const transport = new TcpTransport()
+  const [dialled, accepted] = await pair(transport)
+  const calls: string[] = []
+  const closed = [deferred<void>(), deferred<void>()]
+  const reason = new Error('enough')
+  dialled.start(
+    handlerOf({
+      onReceive: () => {
+        calls.push('received')
+        dialled.close(reason)
+        dialled.close()
+        return true
+      },
+      onClose: (error) => {
+        calls.push(`dialled ${error?.message}`)
+        closed[0]?.resolve()
+      }
+    })
+  )
+  accepted.start(
+    handlerOf({
+      onClose: (error) => {
+        calls.push(`accepted ${error?.message}`)
+        closed[1]?.resolve()
+      }
+    })
+  )
+  accepted.write([pattern(10)])
+  await Promise.all(closed.map(({ promise }) => promise))
+  assert.equal(accepted.write([pattern(1)]), true)
+  accepted.close()
+  await transport.close()
+  assert.deepEqual(calls.sort(), ['accepted undefined', 'dialled enough', 'received'])
+})
+
+test('a connection that died before its start tells so', async () => {
+  const transport = new TcpTransport()
+  const [dialled, accepted] = await pair(transport)
+  accepted.close()
+  const closed = deferred<void>()
+  dialled.start(handlerOf({ onClose: () => closed.resolve() }))
+  await closed.promise
+  const again = deferred<void>()
+  accepted.start(handlerOf({ onClose: () => again.resolve() }))
+  await again.promise
+  assert.throws(() => dialled.start(handlerOf({})), /started already/)
+  await transport.close()
+})
+
+test('a reset is passed on as an error', async () => {
+  const transport = new TcpTransport()
+  const accepted = deferred<net.Socket>()
+  const server = net.createServer((socket) => accepted.resolve(socket))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const dialled = await transport.dial({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
+  const closed = deferred<Error | undefined>()
+  dialled.start(handlerOf({ onClose: (error) => closed.resolve(error) }))
+  const socket = await accepted.promise
+  socket.resetAndDestroy()
+  assert.match(String(await closed.promise), /ECONNRESET/)
+  server.close()
+  await transport.close()
+})
+
+test('dialling a closed port, aborting, timing out and closing reject', async () => {
+  const transport = new TcpTransport()
+  const server = net.createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  await assert.rejects(
+    transport.dial({ host: '127.0.0.1', port }),
+    (error) =>
+      error instanceof TorrentError &&
+      error.code === 'ERR_TRANSPORT_DIAL' &&
+      /ECONNREFUSED/.test(error.message)
+  )
+  const address = { host: '127.0.0.1', port }
+  await assert.rejects(transport.dial(address, { signal: AbortSignal.abort(new Error('no')) }), /^Error: no$/)
+  const controller = new AbortController()
+  const aborted = transport.dial(address, { signal: controller.signal })
+  controller.abort(new Error('later'))
+  await assert.rejects(aborted, /^Error: later$/)
+  await assert.rejects(transport.dial(address, { timeoutMs: -1 }), /timeoutMs is -1/)
+  await assert.rejects(transport.dial({ host: '127.0.0.1', port: 70000 }), { code: 'ERR_TRANSPORT_DIAL' })
+  const closing = transport.dial(address)
+  await Promise.all([transport.close(), assert.rejects(closing, { code: 'ERR_TRANSPORT_DIAL' })])
+  await assert.rejects(transport.dial(address), { code: 'ERR_TRANSPORT_DIAL' })
+  await assert.rejects(transport.listen({ port: 0, onConnection: () => {} }), {
+    code: 'ERR_TRANSPORT_LISTEN'
+  })
+})
+
+test('a dial that is not answered in time is given up', async () => {
+  const transport = new TcpTransport()
+  const listener = await transport.listen({
+    host: '127.0.0.1',
+    port: 0,
+    onConnection: (connection) => connection.close()
+  })
+  const dial = transport.dial({ host: '127.0.0.1', port: listener.port }, { timeoutMs: 1 })
+  // Timers come before sockets, so the time is up before the answer is seen.
+  const until = performance.now() + 5
+  while (performance.now() < until);
+  await assert.rejects(dial, { code: 'ERR_TRANSPORT_TIMEOUT' })
+  await transport.close()
+})
+
+test('a port that is taken gives way to the next free one, with a warning', async () => {
+  const transport = new TcpTransport()
+  const first = await transport.listen({ host: '127.0.0.1', port: 0, onConnection: () => {} })
+  const warnings: Error[] = []
+  const second = await transport.listen({
+    host: '127.0.0.1',
+    port: first.port,
+    onConnection: () => {},
+    onWarning: (warning) => warnings.push(warning)
+  })
+  assert.notEqual(second.port, first.port)
+  assert.equal(warnings.length, 1)
+  assert.match(String(warnings[0]), new RegExp(`port ${first.port} is taken; listening on ${second.port}`))
+  await assert.rejects(
+    transport.listen({ host: '127.0.0.1', port: -1, onConnection: () => {} }),
+    /port is -1/
+  )
+  await assert.rejects(transport.listen({ host: '192.0.2.1', port: 0, onConnection: () => {} }), {
+    code: 'ERR_TRANSPORT_LISTEN'
+  })
+  await second.close()
+  await second.close()
+  await transport.close()
+})
+
+test('without a host both families are listened on', async () => {
+  const transport = new TcpTransport()
+  const remotes: string[] = []
+  const listener = await transport.listen({
+    port: 0,
+    onConnection: (connection) => {
+      remotes.push(connection.remote.host)
+      connection.close()
+    }
+  })
+  const hosts = listener.host === '::' ? ['127.0.0.1', '::1'] : ['127.0.0.1']
+  for (const host of hosts) {
+    const closed = deferred<void>()
+    const connection = await transport.dial({ host, port: listener.port })
+    connection.start(handlerOf({ onClose: () => closed.resolve() }))
+    await closed.promise
+  }
+  assert.deepEqual(remotes, hosts)
+  await transport.close()
+})
+
+test('a listener closes while its connections go on, and a faulty callback is a warning', async () => {
+  const transport = new TcpTransport()
+  const accepted: Connection[] = []
+  const warning = deferred<Error>()
+  const listener = await transport.listen({
+    host: '127.0.0.1',
+    port: 0,
+    onConnection: (connection) => {
+      if (accepted.length > 0) throw new Error('not this one')
+      accepted.push(connection)
+    },
+    onWarning: (error) => warning.resolve(error)
+  })
+  const dialled = await transport.dial({ host: '127.0.0.1', port: listener.port })
+  const refused = await transport.dial({ host: '127.0.0.1', port: listener.port })
+  refused.start(handlerOf({}))
+  assert.match(String(await warning.promise), /not this one/)
+  await listener.close()
+  const echo = deferred<string>()
+  accepted[0]?.start(handlerOf({}))
+  dialled.start(
+    handlerOf({ onReceive: (chunk) => echo.resolve(Buffer.from(chunk).toString()) === undefined })
+  )
+  accepted[0]?.write([Buffer.from('still here')])
+  assert.equal(await echo.promise, 'still here')
+  await transport.close()
+  assert.deepEqual(
+    process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')),
+    []
+  )
+})
