@@ -107,6 +107,11 @@ export class PartsFile {
     return this.#records[this.#indexAfter(byteOffset)]?.start ?? Number.POSITIVE_INFINITY
   }
 
+  /** The first byte from `byteOffset` on that is kept; Infinity when there is none. */
+  firstFrom(byteOffset: number): number {
+    return this.find(byteOffset) === undefined ? this.nextStart(byteOffset) : byteOffset
+  }
+
   /** Fills `target` from a position that `find` gave; fewer bytes only when the file was cut meanwhile. */
   async read(position: number, target: Uint8Array): Promise<number> {
     if (this.#handle === undefined) return 0

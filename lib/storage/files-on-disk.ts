@@ -1,0 +1,278 @@
+import { dirname } from 'node:path'
+import type { Layout } from '../metainfo/layout.ts'
+import { systemCode, type TorrentError } from '../util/errors.ts'
+import { forEachLimit } from '../util/for-each-limit.ts'
+import { type FilePaths, isNowhere } from './file-paths.ts'
+import { FilePool } from './file-pool.ts'
+import type { FileStat } from './storage.ts'
+import { storageClosed, storageError } from './storage-error.ts'
+import {
+  isMissing,
+  openFlags,
+  readAll,
+  type StorageFs,
+  type StorageHandle,
+  syncFolder
+} from './storage-fs.ts'
+
+/** What is known of one file. */
+export interface FileState {
+  /** Whether it may appear. */
+  wanted: boolean
+  /** Real path, as it is or will be. */
+  path: string
+  /** Why the file cannot be, when something else is in its place. */
+  blocked: TorrentError | undefined
+  /** Whether this storage made the file or wrote to it. */
+  created: boolean
+}
+
+/** What {@link FilesOnDisk} works with. */
+export interface FilesOnDiskOptions {
+  readonly fs: StorageFs
+  readonly layout: Layout
+  readonly paths: FilePaths
+  /** Most files that are open at a time. */
+  readonly maxOpen: number
+  /** What an earlier storage of this torrent reported as created; what does not belong to the torrent is ignored. */
+  readonly created: readonly string[]
+}
+
+const parallel = 16
+
+/**
+ * The real files of a torrent: which are there, reading and writing them by index, which of them were written since the
+ * last flush, and which were made here. Knows nothing of wishes beyond the flag that its owner sets.
+ */
+export class FilesOnDisk {
+  readonly #fs: StorageFs
+  readonly #layout: Layout
+  readonly #paths: FilePaths
+  readonly #pool: FilePool<StorageHandle>
+  readonly #states: readonly FileState[]
+  readonly #dirtyFiles = new Set<number>()
+  readonly #dirtyFolders = new Set<string>()
+  /** Folders that were made here, as `a/b/` below the root. */
+  readonly #folders = new Set<string>()
+
+  constructor({ fs, layout, paths, maxOpen, created }: FilesOnDiskOptions) {
+    this.#fs = fs
+    this.#layout = layout
+    this.#paths = paths
+    this.#pool = new FilePool((fileIndex, write) => this.#open(fileIndex, write), { maxOpen })
+    const known = this.#knownFolders(layout, created)
+    this.#states = layout.files.map(({ path }, fileIndex) => ({
+      wanted: false,
+      path: paths.nominal(fileIndex),
+      blocked: undefined,
+      created: known.has(path)
+    }))
+  }
+
+  /** What is known of each file of the layout; pad files are never looked at. */
+  get states(): readonly FileState[] {
+    return this.#states
+  }
+
+  /** Handles that are open. */
+  get openCount(): number {
+    return this.#pool.openCount
+  }
+
+  /** Files that were made or written here, and folders that were made here (`a/b/`, the root is `./`). */
+  get created(): string[] {
+    const files = this.#layout.files.filter((_, index) => this.#states[index]?.created === true)
+    return [...files.map(({ path }) => path), ...this.#folders]
+  }
+
+  /** Finds out where each file stands. */
+  async probe(): Promise<void> {
+    await forEachLimit(this.#states.length, parallel, async (index) => {
+      if (!this.#isPad(index)) await this.probeFile(index)
+    })
+  }
+
+  /** Finds out where a file stands; what is in its way is kept in its state. */
+  async probeFile(fileIndex: number): Promise<void> {
+    const state = this.#states[fileIndex]
+    if (state === undefined) return
+    state.blocked = undefined
+    try {
+      const place = await this.#paths.place(fileIndex)
+      state.path = place.path
+      // Somebody removed it, so a new one would not be the one that was made here.
+      if (!place.exists) state.created = false
+    } catch (error) {
+      state.blocked = storageError(error, 'read', state.path)
+    }
+  }
+
+  /** Fills `target` from a file; returns how many bytes there were, 0 for a missing file. */
+  async read(fileIndex: number, fileOffset: number, target: Uint8Array): Promise<number> {
+    const state = this.#states[fileIndex]
+    if (state === undefined || state.blocked !== undefined) return 0
+    try {
+      return await this.#pool.use(fileIndex, false, (handle) => readAll(handle, target, fileOffset))
+    } catch (error) {
+      if (isNowhere(error)) return 0
+      throw storageError(error, 'read', state.path)
+    }
+  }
+
+  /** Runs a task with a file open for writing, which is made where it is missing. */
+  async update(fileIndex: number, task: (handle: StorageHandle) => Promise<void>): Promise<void> {
+    const state = this.#states[fileIndex]
+    if (state === undefined) return
+    if (state.blocked !== undefined) throw state.blocked
+    try {
+      await this.#pool.use(fileIndex, true, (handle) => {
+        state.created = true
+        return task(handle)
+      })
+    } catch (error) {
+      throw storageError(error, 'write', state.path)
+    } finally {
+      // Only now: a flush that runs meanwhile takes the file off the list.
+      this.#dirtyFiles.add(fileIndex)
+    }
+  }
+
+  /** Flushes what was written since the last call, and the folders in which files appeared. */
+  async flush(): Promise<void> {
+    const files = [...this.#dirtyFiles]
+    const folders = [...this.#dirtyFolders]
+    this.#dirtyFiles.clear()
+    this.#dirtyFolders.clear()
+    const flushFile = async (index: number): Promise<void> => {
+      const fileIndex = files[index]
+      const state = fileIndex === undefined ? undefined : this.#states[fileIndex]
+      if (fileIndex === undefined || state === undefined) return
+      try {
+        // One that was removed by others must not appear again.
+        if ((await this.stat(fileIndex)) === undefined) return
+        await this.#pool.use(fileIndex, true, (handle) => handle.datasync())
+      } catch (error) {
+        throw storageError(error, 'write', state.path)
+      }
+    }
+    try {
+      await forEachLimit(files.length, parallel, flushFile)
+    } catch (error) {
+      // Those after it were not reached.
+      for (const fileIndex of files) this.#dirtyFiles.add(fileIndex)
+      for (const folder of folders) this.#dirtyFolders.add(folder)
+      throw error
+    }
+    for (const folder of folders) {
+      try {
+        await syncFolder(this.#fs, folder)
+      } catch (error) {
+        for (const rest of folders) this.#dirtyFolders.add(rest)
+        throw storageError(error, 'write', folder)
+      }
+    }
+    const failure = this.#pool.takeFailure()
+    if (failure !== undefined) throw storageError(failure, 'write', this.#paths.folderPath('./'))
+  }
+
+  /** Size and time of a file, or undefined where there is none. */
+  async stat(fileIndex: number): Promise<FileStat | undefined> {
+    const state = this.#states[fileIndex]
+    if (state === undefined || state.blocked !== undefined || this.#isPad(fileIndex)) return undefined
+    try {
+      const stats = await this.#fs.stat(state.path, { bigint: true })
+      return stats.isFile() ? { size: Number(stats.size), mtimeNs: stats.mtimeNs } : undefined
+    } catch (error) {
+      if (isNowhere(error)) return undefined
+      throw storageError(error, 'read', state.path)
+    }
+  }
+
+  /** Sizes and times of all files of the layout. */
+  async stats(): Promise<(FileStat | undefined)[]> {
+    const stats: (FileStat | undefined)[] = this.#states.map(() => undefined)
+    await forEachLimit(stats.length, parallel, async (index) => {
+      stats[index] = await this.stat(index)
+    })
+    return stats
+  }
+
+  /** Closes all handles; idempotent. */
+  async close(): Promise<void> {
+    await this.#pool.close()
+  }
+
+  /** Removes what was made or written here, then the folders made here that are empty; the rest also after a failure. */
+  async remove(): Promise<void> {
+    const faults: unknown[] = []
+    for (const { created, path } of this.#states) {
+      if (created) await this.#unlink(path).catch((error: unknown) => faults.push(error))
+    }
+    const folders = [...this.#folders].map((name) => this.#paths.folderPath(name))
+    for (const folder of folders.sort((a, b) => b.length - a.length)) {
+      await this.#removeFolder(folder).catch((error: unknown) => faults.push(error))
+    }
+    if (faults.length > 0) throw faults[0]
+  }
+
+  #isPad(fileIndex: number): boolean {
+    return this.#layout.files[fileIndex]?.pad !== false
+  }
+
+  async #open(fileIndex: number, write: boolean): Promise<StorageHandle> {
+    const state = this.#states[fileIndex]
+    if (state === undefined) throw storageClosed()
+    if (!write) return this.#fs.open(state.path, openFlags.read)
+    try {
+      return await this.#fs.open(state.path, openFlags.update)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
+    const { path, made } = await this.#paths.makeFolder(fileIndex)
+    const mode = this.#layout.files[fileIndex]?.executable === true ? 0o777 : 0o666
+    let handle: StorageHandle
+    try {
+      handle = await this.#fs.open(path, openFlags.create, mode)
+    } catch (error) {
+      // Somebody else made it meanwhile.
+      if (systemCode(error) !== 'EEXIST') throw error
+      return this.#fs.open(path, openFlags.update)
+    }
+    state.path = path
+    this.#dirtyFolders.add(dirname(path))
+    for (const folder of made) {
+      this.#dirtyFolders.add(dirname(folder))
+      const name = this.#paths.folderName(folder)
+      if (name !== undefined) this.#folders.add(name)
+    }
+    return handle
+  }
+
+  /** The `created` option, as far as it names what belongs to this torrent; folders are kept, files returned. */
+  #knownFolders(layout: Layout, names: readonly string[]): Set<string> {
+    const created = new Set(names)
+    if (created.has('./')) this.#folders.add('./')
+    for (const { path } of layout.files) {
+      for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
+        if (created.has(path.slice(0, at + 1))) this.#folders.add(path.slice(0, at + 1))
+      }
+    }
+    return created
+  }
+
+  async #unlink(path: string): Promise<void> {
+    try {
+      await this.#fs.unlink(path)
+    } catch (error) {
+      if (!isNowhere(error)) throw storageError(error, 'write', path)
+    }
+  }
+
+  async #removeFolder(path: string): Promise<void> {
+    try {
+      if ((await this.#fs.readdir(path)).length === 0) await this.#fs.rmdir(path)
+    } catch (error) {
+      if (!isNowhere(error)) throw storageError(error, 'write', path)
+    }
+  }
+}

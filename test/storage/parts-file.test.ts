@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { PartsFile } from '../../lib/storage/parts-file.ts'
+import { nodeFs } from '../../lib/storage/storage-fs.ts'
+import { pattern } from './contract.ts'
+
+const torrentLength = 2 ** 41
+
+/** A test with a parts file of its own. */
+function partsTest(
+  title: string,
+  body: (path: string, open: (length?: number) => Promise<PartsFile>) => Promise<void>
+): void {
+  test(title, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'piecewise-parts-'))
+    const path = join(folder, 'deep/x.parts')
+    const all: PartsFile[] = []
+    try {
+      await body(path, async (length = torrentLength) => {
+        const parts = new PartsFile(nodeFs, path, length, false)
+        all.push(parts)
+        await parts.open()
+        return parts
+      })
+    } finally {
+      await Promise.all(all.map((parts) => parts.close()))
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+}
+
+/** What is kept of a range, byte by byte; undefined where nothing is. */
+async function bytesOf(parts: PartsFile, start: number, end: number): Promise<(number | undefined)[]> {
+  const bytes: (number | undefined)[] = []
+  for (let at = start; at < end; at++) {
+    const kept = parts.find(at)
+    const target = new Uint8Array(1)
+    bytes.push(kept !== undefined && (await parts.read(kept.position, target)) === 1 ? target[0] : undefined)
+  }
+  return bytes
+}
+
+partsTest('overlapping writes in any order read as they would from one array', async (path, open) => {
+  const write = fc.record({
+    start: fc.integer({ min: 0, max: 60 }),
+    length: fc.integer({ min: 1, max: 20 }),
+    fill: fc.nat(255)
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(write, { maxLength: 12 }), async (writes) => {
+      rmSync(path, { force: true })
+      const parts = await open()
+      const model: (number | undefined)[] = Array.from({ length: 90 }, () => undefined)
+      for (const { start, length, fill } of writes) {
+        await parts.write(2 ** 40 + start, new Uint8Array(length).fill(fill))
+        model.fill(fill, start, start + length)
+      }
+      assert.deepEqual(await bytesOf(parts, 2 ** 40, 2 ** 40 + 90), model)
+      await parts.close()
+      const again = await open()
+      assert.deepEqual(await bytesOf(again, 2 ** 40, 2 ** 40 + 90), model)
+      assert.deepEqual(again.ranges, parts.ranges)
+      await again.close()
+    }),
+    { numRuns: 25 }
+  )
+})
+
+partsTest(
+  'a file that is torn at any byte keeps its whole records and takes new ones',
+  async (path, open) => {
+    const parts = await open()
+    await parts.write(100, pattern(100, 30))
+    await parts.write(500, pattern(500, 30))
+    await parts.close()
+    const bytes = readFileSync(path)
+    assert.equal(bytes.length, 24 + 2 * (24 + 30))
+    for (let length = 0; length <= bytes.length; length += 3) {
+      writeFileSync(path, bytes)
+      truncateSync(path, length)
+      const again = await open()
+      const whole = length < 24 ? 0 : Math.floor((length - 24) / 54)
+      assert.equal(again.ranges.length, whole, `${length} bytes`)
+      await again.write(900, pattern(900, 10))
+      await again.sync()
+      await again.close()
+      const last = await open()
+      assert.equal(last.ranges.length, whole + 1)
+      assert.deepEqual(await bytesOf(last, 900, 910), [...pattern(900, 10)])
+      await last.close()
+    }
+  }
+)
+
+partsTest('bytes that look like headers are never taken for some after a crash', async (path, open) => {
+  const parts = await open()
+  await parts.write(100, pattern(100, 4))
+  await parts.close()
+  // The content of the second record is a copy of a valid record.
+  const record = readFileSync(path).subarray(24)
+  const again = await open()
+  await again.write(1000, Buffer.concat([record, record, record]))
+  await again.close()
+  const torn = readFileSync(path)
+  torn.fill(0, 24 + record.length, 24 + record.length + 24)
+  writeFileSync(path, torn)
+  const last = await open()
+  assert.deepEqual(last.ranges, [{ start: 100, end: 104 }])
+  await last.write(2000, pattern(0, 4))
+  await last.close()
+  assert.equal((await open()).ranges.length, 2)
+})
+
+partsTest('removed ranges stay removed, and the last one takes the file along', async (path, open) => {
+  const parts = await open()
+  for (const start of [0, 10, 20]) await parts.write(start, pattern(start, 10))
+  assert.deepEqual(parts.ranges, [{ start: 0, end: 30 }])
+  await parts.remove({ start: 10, end: 20 })
+  await parts.remove({ start: 100, end: 200 })
+  await parts.close()
+  const again = await open()
+  assert.deepEqual(again.ranges, [
+    { start: 0, end: 10 },
+    { start: 20, end: 30 }
+  ])
+  await again.remove({ start: 0, end: 30 })
+  assert.equal(existsSync(path), false)
+  assert.equal(again.isEmpty, true)
+  await again.write(5, pattern(5, 5))
+  assert.deepEqual(await bytesOf(again, 5, 10), [...pattern(5, 5)])
+  await again.delete()
+  assert.equal(existsSync(path), false)
+})
+
+partsTest('a file of another torrent or of nobody counts as absent', async (path, open) => {
+  const parts = await open()
+  await parts.write(0, pattern(0, 10))
+  await parts.close()
+  const other = await open(torrentLength - 1)
+  assert.equal(other.isEmpty, true)
+  assert.equal(await other.stat(), undefined)
+  await other.close()
+  writeFileSync(path, 'something else that is long enough for a header')
+  const foreign = await open()
+  assert.equal(foreign.isEmpty, true)
+  await foreign.write(7, pattern(7, 3))
+  assert.deepEqual(await bytesOf(foreign, 7, 10), [...pattern(7, 3)])
+})
