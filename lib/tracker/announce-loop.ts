@@ -21,8 +21,13 @@ export interface AnnounceTiming {
 
 /** What an announce loop asks of its owner; nothing here may throw. */
 export interface AnnounceMediator {
-  /** Announces to a tracker; the owner has heard of the peers when this resolves. */
-  announce(tracker: TrackerState, event: AnnounceEvent, signal: AbortSignal): Promise<TrackerReply>
+  /** Announces to a tracker; `heard` is called once it has answered, before its peers are passed on and the rest is in. */
+  announce(
+    tracker: TrackerState,
+    event: AnnounceEvent,
+    signal: AbortSignal,
+    heard: () => void
+  ): Promise<TrackerReply>
   /** Hears of a good reply. */
   replied(tracker: TrackerState, reply: TrackerReply): void
   /** Hears of a failure. */
@@ -41,7 +46,7 @@ export class AnnounceLoop {
   readonly #tiers: TrackerState[][]
   readonly #mediator: AnnounceMediator
   #cancelTimer: (() => void) | undefined
-  #round: AbortController | undefined
+  #round: { readonly controller: AbortController; readonly done: Promise<void> } | undefined
   #failures = 0
   #completed = false
   #owesCompleted = false
@@ -81,19 +86,18 @@ export class AnnounceLoop {
     const { timers, timing } = this.#mediator
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
-    this.#round?.abort()
+    this.#round?.controller.abort()
     const controller = new AbortController()
     const late = new TorrentError('ERR_TRACKER_TIMEOUT', 'the tracker was too slow to hear of the end')
     const cancel = timers.after(timing.stopTimeoutMs, () => controller.abort(late))
-    await Promise.allSettled(
-      this.#tiers.flat().map(async (tracker) => {
-        const owed = tracker.accepted
-        tracker.accepted = false
-        tracker.status = 'stopped'
-        tracker.nextAnnounceAt = undefined
-        if (owed) await this.#mediator.announce(tracker, 'stopped', controller.signal)
-      })
-    )
+    const goodbyes = this.#tiers.flat().map(async (tracker) => {
+      const owed = tracker.accepted
+      tracker.accepted = false
+      tracker.status = 'stopped'
+      tracker.nextAnnounceAt = undefined
+      if (owed) await this.#mediator.announce(tracker, 'stopped', controller.signal, () => {})
+    })
+    await Promise.allSettled([...goodbyes, this.#round?.done])
     cancel()
   }
 
@@ -108,12 +112,12 @@ export class AnnounceLoop {
   #fire(): void {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
-    const round = new AbortController()
-    this.#round = round
-    void this.#run(round.signal).then((delayMs) => {
+    const controller = new AbortController()
+    const done = this.#run(controller.signal).then((delayMs) => {
       this.#round = undefined
       if (this.#stopping === undefined) this.#plan(delayMs)
     })
+    this.#round = { controller, done }
   }
 
   /** One walk over the trackers until one works; returns how long to wait then. */
@@ -124,7 +128,10 @@ export class AnnounceLoop {
       tracker.nextAnnounceAt = undefined
       const event = tracker.accepted ? (this.#owesCompleted ? 'completed' : undefined) : 'started'
       try {
-        const reply = await this.#mediator.announce(tracker, event, signal)
+        const reply = await this.#mediator.announce(tracker, event, signal, () => {
+          // From here on it is owed a `stopped`, also when the reader leaves at the first peer.
+          tracker.accepted = true
+        })
         if (signal.aborted) return 0
         return this.#succeed(tracker, event, reply)
       } catch (thrown) {

@@ -150,7 +150,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
       timers,
       random,
       timing,
-      announce: async (tracker, event, signal) => {
+      announce: async (tracker, event, signal, heard) => {
         if (log.enabled) log('announce %s to %s', event ?? 'again', tracker.location.host)
         const stopping = event === 'stopped'
         return exchange(tracker.location, this.#parameters(tracker, event), {
@@ -160,6 +160,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
           udp: options.udp ?? this.#ownUdp,
           udpSchedule: stopping ? stopSchedule : (options.udpSchedule ?? loopSchedule),
           onPeers: (peers) => {
+            heard()
             if (!stopping) for (const peer of peers) this.#queue.push(peer)
           }
         })

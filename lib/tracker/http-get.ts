@@ -2,6 +2,7 @@ import { type Agent, type RequestOptions, request as requestHttp } from 'node:ht
 import { request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
 import { isLoopback } from '../util/address.ts'
+import { abortable } from '../util/concurrency.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import { type IpScope, ipScope } from '../util/ip-scope.ts'
 import { systemTimers } from '../util/timers.ts'
@@ -46,7 +47,7 @@ export async function httpGet(url: URL, options: HttpGetOptions = {}): Promise<H
     )
   })
   try {
-    return await follow(url, options, controller.signal)
+    return await abortable(follow(url, options, controller.signal), controller.signal)
   } catch (error) {
     if (controller.signal.aborted) throw controller.signal.reason
     throw error

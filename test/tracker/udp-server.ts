@@ -57,10 +57,11 @@ export function words(...values: number[]): Uint8Array {
   return body
 }
 
-/** Starts a tracker at a free port. */
+/** Starts a tracker, at a free port if none is wanted. */
 export async function udpTracker(
   answer: (request: UdpRequest, n: number) => void = politely,
-  host = '127.0.0.1'
+  host = '127.0.0.1',
+  wantedPort = 0
 ): Promise<UdpTracker> {
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
   const requests: UdpRequest[] = []
@@ -78,7 +79,7 @@ export async function udpTracker(
     }
     answer(request, requests.push(request))
   })
-  await new Promise<void>((resolve) => socket.bind(0, host, resolve))
+  await new Promise<void>((resolve) => socket.bind(wantedPort, host, resolve))
   const { port } = socket.address()
   return {
     url: `udp://${host.includes(':') ? `[${host}]` : host}:${port}/announce`,
