@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { HashPool } from '../../lib/hash/hash-pool.ts'
-import type { Layout } from '../../lib/metainfo/layout.ts'
 import { Checker, type CheckerOptions } from '../../lib/storage/checker.ts'
 import { FileStorage } from '../../lib/storage/file-storage.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
@@ -255,6 +254,4 @@ checkTest('memory', 'what is not there is bad, and mistakes are named', async ({
   await assert.rejects(checker.check([layout.pieceCount]), /there is no piece/)
   assert.throws(() => make({ bytesPerSecond: 0 }), /bytesPerSecond .* not 0/)
   assert.deepEqual(await make({ expected: () => undefined }).check([0]), { good: 0, bad: 1 })
-  const unreadable: Layout = layout
-  assert.equal(unreadable.pieceCount, layout.pieceCount)
 })

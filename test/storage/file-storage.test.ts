@@ -495,3 +495,119 @@ test('options are checked', () => {
     /maxOpenFiles .* not 0/
   )
 })
+
+diskTest('delete removes all it can before it reports what it could not', async ({ make, root }) => {
+  const fs = failing({
+    unlink: (path) => (path.endsWith('a') ? Promise.reject(fault('EACCES')) : nodeFs.unlink(path))
+  })
+  const storage = make({ fs })
+  await storage.open(three, [true, true, false])
+  await storage.write(0, [pattern(0, 60000)])
+  await assert.rejects(storage.delete(), { code: 'ERR_STORAGE_ACCESS' })
+  assert.deepEqual(readdirSync(join(root, 't')), ['a'])
+  assert.equal(storage.openFiles, 0)
+})
+
+diskTest('selections that change during reads and writes lose nothing', async ({ make, parts }) => {
+  const storage = make({ maxOpenFiles: 2 })
+  await storage.open(three, [false, false, false])
+  let seed = 7
+  const random = (below: number): number => {
+    seed = (seed * 1103515245 + 12345) % 2 ** 31
+    return seed % below
+  }
+  const selecting = (async () => {
+    for (let round = 0; round < 30; round++) {
+      await storage.select([round % 2 === 0, round % 3 === 0, round % 5 === 0])
+    }
+  })()
+  await Promise.all(
+    Array.from({ length: 60 }, async (_, index) => {
+      const byteOffset = index * 1000
+      await storage.write(byteOffset, [pattern(byteOffset, 1000)])
+      const from = random(byteOffset + 1) === 0 ? 0 : byteOffset
+      assert.deepEqual(await readBytes(storage, from, 1000), pattern(from, 1000))
+      if (random(8) === 0) await storage.sync()
+    })
+  )
+  await selecting
+  await storage.select([true, true, true])
+  assert.deepEqual(await readBytes(storage, 0, 60000), pattern(0, 60000))
+  assert.equal(existsSync(parts), false)
+})
+
+diskTest(
+  'no descriptor is left after close, nor after an open that failed',
+  async ({ make, root, parts }) => {
+    const open = (): number => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0)
+    const first = make()
+    await first.open(three, [true, false, true])
+    const before = open()
+    await first.write(0, [pattern(0, 60000)])
+    await readBytes(first, 0, 60000)
+    await first.close()
+    assert.ok(open() <= before)
+    rmSync(join(root, 't/a'))
+    mkdirSync(join(root, 't/a'))
+    assert.ok(existsSync(parts))
+    await assert.rejects(make().open(three, [true, false, true]), { code: 'ERR_STORAGE_PATH' })
+    assert.ok(open() <= before)
+  }
+)
+
+diskTest(
+  'a folder that cannot be read or a parts file that is none of ours is named',
+  async ({ make, parts, root }) => {
+    const denied = failing({ realpath: () => Promise.reject(fault('EACCES')) })
+    await assert.rejects(make({ fs: denied }).open(three, [true, true, true]), { code: 'ERR_STORAGE_ACCESS' })
+    mkdirSync(parts)
+    await assert.rejects(make().open(three, [true, true, true]), { code: 'ERR_STORAGE_PATH' })
+    rmSync(parts, { recursive: true })
+    const silent = failing({}, () => ({ stat: () => Promise.reject(fault('EIO')) }))
+    writeFileSync(parts, 'something long enough to be a header of a parts file')
+    await assert.rejects(make({ fs: silent }).open(three, [true, true, true]), { code: 'ERR_STORAGE_READ' })
+    assert.equal(existsSync(root), false)
+  }
+)
+
+diskTest(
+  'a file system that cannot flush folders is no fault, a disk that fails is',
+  async ({ make, root }) => {
+    let code = 'EINVAL'
+    const fs = failing({}, () => ({ sync: () => Promise.reject(fault(code)) }))
+    const storage = make({ fs, folderMode: 0o700 })
+    await storage.open(three, [true, true, true])
+    await storage.write(0, [pattern(0, 100)])
+    await storage.sync()
+    if (process.platform !== 'win32') assert.equal(statSync(root).mode & 0o777, 0o700)
+    code = 'EIO'
+    await storage.write(20000, [pattern(0, 100)])
+    await assert.rejects(storage.sync(), { code: 'ERR_STORAGE_WRITE' })
+    await assert.rejects(storage.sync(), { code: 'ERR_STORAGE_WRITE' })
+    code = 'EINVAL'
+    await storage.sync()
+  }
+)
+
+diskTest(
+  'a file that somebody else makes at the same moment is shared, not replaced',
+  async ({ make, root }) => {
+    const path = join(root, 't/a')
+    let raced = false
+    const fs = failing({
+      mkdir: async (folder, options) => {
+        const made = await nodeFs.mkdir(folder, options)
+        if (!raced && folder.endsWith('t')) {
+          raced = true
+          writeFileSync(path, new Uint8Array(500).fill(5))
+        }
+        return made
+      }
+    })
+    const storage = make({ fs })
+    await storage.open(three, [true, true, true])
+    await storage.write(100, [pattern(100, 50)])
+    const bytes = readFileSync(path)
+    assert.deepEqual([bytes.length, bytes[99], bytes[150]], [500, 5, 5])
+  }
+)
