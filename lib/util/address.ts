@@ -19,7 +19,7 @@ export function formatAddress({ host, port }: PeerAddress): string {
  * @throws TorrentError ERR_UTIL_ADDRESS when it is none, or the port is not 1 to 65535.
  */
 export function parseAddress(text: string): PeerAddress {
-  const match = /^(?:\[([0-9a-f:.%]+)\]|([^\s:[\]/]+)):(\d{1,5})$/i.exec(text)
+  const match = /^(?:\[([^\s[\]/]+)\]|([^\s:[\]/]+)):(\d{1,5})$/i.exec(text)
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
   if (host === undefined || !(port >= 1 && port <= 65535) || (match?.[1] !== undefined && !isIPv6(host))) {
@@ -51,7 +51,9 @@ export function hostBytes(host: string): Uint8Array | undefined {
   const left = head === '' ? [] : head.split(':')
   const right = tail === undefined || tail === '' ? [] : tail.split(':')
   const groups =
-    tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right]
+    tail === undefined
+      ? left
+      : [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right]
   const bytes = new Uint8Array(16)
   groups.forEach((group, n) => {
     const value = Number.parseInt(group, 16)
@@ -65,7 +67,8 @@ export function hostBytes(host: string): Uint8Array | undefined {
 export function hostOf(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.')
   const groups = Array.from({ length: 8 }, (_, n) => ((bytes[2 * n] ?? 0) << 8) | (bytes[2 * n + 1] ?? 0))
-  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) return bytes.subarray(12).join('.')
+  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff)
+    return bytes.subarray(12).join('.')
   let bestAt = -1
   let bestLength = 1
   for (let at = 0; at < 8; at++) {
@@ -77,7 +80,9 @@ export function hostOf(bytes: Uint8Array): string {
     }
   }
   const text = (part: number[]): string => part.map((group) => group.toString(16)).join(':')
-  return bestAt < 0 ? text(groups) : `${text(groups.slice(0, bestAt))}::${text(groups.slice(bestAt + bestLength))}`
+  return bestAt < 0
+    ? text(groups)
+    : `${text(groups.slice(0, bestAt))}::${text(groups.slice(bestAt + bestLength))}`
 }
 
 /** Reads packed addresses: 6 bytes each for IPv4, 18 for IPv6 (BEP 23, BEP 7). A trailing rest and port 0 are skipped. */
@@ -99,7 +104,7 @@ export function formatCompact({ host, port }: PeerAddress): Uint8Array | undefin
 
 /** Whether the host is loopback: 127.0.0.0/8, ::1 or `localhost`. */
 export function isLoopback(host: string): boolean {
-  const text = canonicalHost(host)
+  const text = canonicalHost(host).toLowerCase()
   return text === '::1' || text === 'localhost' || (isIPv4(text) && text.startsWith('127.'))
 }
 

@@ -55,6 +55,7 @@ export class AsyncQueue<T> implements AsyncIterableIterator<T> {
     const first = !this.#ended
     this.#values = []
     this.end()
+    this.#error = undefined
     if (first) this.#onReturn?.()
     return Promise.resolve({ value: undefined, done: true })
   }

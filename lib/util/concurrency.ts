@@ -1,7 +1,11 @@
 /** Rejects with the signal's reason as soon as it is aborted, else settles as `promise` does; leaves no listener. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
-  signal.throwIfAborted()
+  if (signal.aborted) {
+    // Nobody else may listen to it, and its failure is of no interest any more.
+    promise.catch(() => {})
+    throw signal.reason
+  }
   let onAbort: (() => void) | undefined
   try {
     return await Promise.race([

@@ -16,7 +16,7 @@ export class MemoryBudget {
     return this.#used
   }
 
-  /** Reserves `bytes` if they fit; an urgent reservation may use the reserve, and always fits when nothing is reserved. */
+  /** Reserves `bytes` if they fit; an urgent reservation may use the reserve. While nothing is reserved, anything fits. */
   reserve(bytes: number, urgent = false): boolean {
     const ceiling = urgent ? this.limit : this.limit - this.#urgentReserve
     if (this.#used > 0 && this.#used + bytes > ceiling) return false
