@@ -16,6 +16,7 @@ export interface HashOptions {
 
 /** Less than this is done before a worker would have started. */
 const inlineBytes = 4 * 2 ** 20
+const maxInlinePieces = 4096
 /** A batch takes some milliseconds: long beside a message, short beside an abort. */
 const batchBytes = 8 * 2 ** 20
 const maxBatchPieces = 512
@@ -77,7 +78,7 @@ export class HashPool {
     const iterator = jobs[Symbol.iterator]()
     const first: HashJob[] = []
     let bytes = 0
-    while (bytes < inlineBytes) {
+    while (bytes < inlineBytes && first.length < maxInlinePieces) {
       const { value, done } = iterator.next()
       if (done) return hashInline(first, algorithm, onResult, signal)
       first.push(value)
