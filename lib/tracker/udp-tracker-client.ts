@@ -1,7 +1,6 @@
-import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.ts'
-import { randomBytes } from '../util/bytes.ts'
+import { formatAddress, type PeerAddress } from '../util/address.ts'
 import type { DatagramPort } from '../util/datagram-port.ts'
-import { asError, systemCode, TorrentError } from '../util/errors.ts'
+import { asError, TorrentError } from '../util/errors.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 import { bindUdpPort } from '../util/udp-port.ts'
 import { eachFamily } from './each-family.ts'
@@ -13,12 +12,11 @@ import {
   encodeAnnounce,
   encodeConnect,
   encodeScrape,
-  isUdpReply,
   parseAnnounce,
   parseConnect,
-  parseScrape,
-  transactionOf
+  parseScrape
 } from './udp-packets.ts'
+import { UdpTransactions, udpClosedError } from './udp-transactions.ts'
 
 /** The patience that BEP 15 asks for: 15 seconds, doubled 8 times, over two hours in all. */
 export const patientSchedule: UdpSchedule = { firstTimeoutMs: 15_000, retries: 8 }
@@ -40,27 +38,23 @@ export interface UdpRequestOptions {
   readonly lookup?: HostLookup | undefined
 }
 
-interface Transaction {
-  id: number
-  readonly to: PeerAddress
-  outcome: Uint8Array | Error | undefined
-  settle: ((outcome: Uint8Array | Error) => void) | undefined
-}
-
 /** Talks to UDP trackers (BEP 15, BEP 41) over one socket of each address family, for any number of torrents at once. */
 export class UdpTrackerClient {
   readonly #timers: Timers
   readonly #own: boolean
   readonly #ports = new Map<4 | 6, Promise<DatagramPort>>()
-  readonly #releases: (() => void)[] = []
-  readonly #transactions = new Map<number, Transaction>()
+  readonly #transactions: UdpTransactions
   readonly #connections = new Map<string, { readonly id: bigint; readonly until: number }>()
   #closing: Promise<void> | undefined
 
   constructor({ ports, timers = systemTimers }: UdpTrackerClientOptions = {}) {
     this.#timers = timers
+    this.#transactions = new UdpTransactions(timers)
     this.#own = ports === undefined
-    for (const port of ports ?? []) this.#ports.set(port.family, Promise.resolve(this.#claim(port)))
+    for (const port of ports ?? []) {
+      this.#transactions.listen(port)
+      this.#ports.set(port.family, Promise.resolve(port))
+    }
   }
 
   /**
@@ -120,8 +114,7 @@ export class UdpTrackerClient {
   }
 
   async #close(): Promise<void> {
-    for (const release of this.#releases) release()
-    for (const transaction of this.#transactions.values()) deliver(transaction, closedError())
+    this.#transactions.close()
     this.#connections.clear()
     if (!this.#own) return
     await Promise.allSettled([...this.#ports.values()].map(async (port) => (await port).close()))
@@ -133,7 +126,7 @@ export class UdpTrackerClient {
     graceMs: number,
     run: (family: 4 | 6, to: PeerAddress, signal: AbortSignal) => Promise<T>
   ): Promise<[T, ...T[]]> {
-    if (this.#closing !== undefined) throw closedError()
+    if (this.#closing !== undefined) throw udpClosedError()
     const hosts = await resolveHost(hostOfUrl(url), { signal, lookup, timers: this.#timers })
     const families = ([4, 6] as const).filter(
       (one) => hosts[one] !== undefined && (family ?? one) === one && (this.#own || this.#ports.has(one))
@@ -158,8 +151,8 @@ export class UdpTrackerClient {
     parse: (message: Uint8Array) => T
   ): Promise<T> {
     const where = formatAddress(to)
-    const connect = this.#open(to)
-    const request = this.#open(to)
+    const connect = this.#transactions.open(to)
+    const request = this.#transactions.open(to)
     try {
       const port = await this.#port(family)
       let fresh = false
@@ -167,14 +160,20 @@ export class UdpTrackerClient {
         const timeoutMs = schedule.firstTimeoutMs * 2 ** n
         let connectionId = this.#connection(where)
         if (connectionId === undefined) {
-          const answer = await this.#exchange(port, connect, encodeConnect(connect.id), timeoutMs, signal)
+          const answer = await this.#transactions.exchange(
+            port,
+            connect,
+            encodeConnect(connect.id),
+            timeoutMs,
+            signal
+          )
           if (answer === undefined) continue
-          this.#renew(connect)
+          this.#transactions.renew(connect)
           connectionId = parseConnect(answer)
           this.#remember(where, connectionId)
           fresh = true
         }
-        const answer = await this.#exchange(
+        const answer = await this.#transactions.exchange(
           port,
           request,
           encode(connectionId, request.id),
@@ -189,7 +188,7 @@ export class UdpTrackerClient {
           if (fresh) throw error
           fresh = true
           this.#connections.delete(where)
-          this.#renew(request)
+          this.#transactions.renew(request)
           n--
         }
       }
@@ -201,68 +200,8 @@ export class UdpTrackerClient {
         details: { ...error.details, url: url.href }
       })
     } finally {
-      this.#transactions.delete(connect.id)
-      this.#transactions.delete(request.id)
-    }
-  }
-
-  /** Sends and waits for the answer; undefined when the time is over, and then a late answer still counts next time. */
-  #exchange(
-    port: DatagramPort,
-    transaction: Transaction,
-    packet: Uint8Array,
-    timeoutMs: number,
-    signal: AbortSignal | undefined
-  ): Promise<Uint8Array | undefined> {
-    return new Promise((resolve, reject) => {
-      const finish = (): void => {
-        cancel()
-        signal?.removeEventListener('abort', onAbort)
-        transaction.settle = undefined
-      }
-      const onAbort = (): void => {
-        finish()
-        reject(signal?.reason)
-      }
-      const cancel = this.#timers.after(timeoutMs, () => {
-        finish()
-        resolve(undefined)
-      })
-      signal?.addEventListener('abort', onAbort, { once: true })
-      transaction.settle = (outcome) => {
-        finish()
-        if (outcome instanceof Error) reject(outcome)
-        else resolve(outcome)
-      }
-      if (signal?.aborted) return onAbort()
-      if (this.#closing !== undefined) return transaction.settle(closedError())
-      if (transaction.outcome !== undefined) return transaction.settle(transaction.outcome)
-      port.send(packet, transaction.to, (cause) => {
-        // A full send buffer is a lost packet like any other; without a route no retry helps.
-        if (['ENOBUFS', 'EAGAIN', 'ECONNREFUSED'].includes(systemCode(cause) ?? '')) return
-        const message = `cannot be sent to: ${systemCode(cause) ?? cause.message}`
-        deliver(transaction, new TorrentError('ERR_TRACKER_NETWORK', message, { cause }))
-      })
-    })
-  }
-
-  #open(to: PeerAddress): Transaction {
-    const transaction: Transaction = { id: this.#newId(), to, outcome: undefined, settle: undefined }
-    this.#transactions.set(transaction.id, transaction)
-    return transaction
-  }
-
-  #renew(transaction: Transaction): void {
-    this.#transactions.delete(transaction.id)
-    transaction.id = this.#newId()
-    transaction.outcome = undefined
-    this.#transactions.set(transaction.id, transaction)
-  }
-
-  #newId(): number {
-    for (;;) {
-      const id = new DataView(randomBytes(4).buffer).getUint32(0)
-      if (!this.#transactions.has(id)) return id
+      this.#transactions.end(connect)
+      this.#transactions.end(request)
     }
   }
 
@@ -280,10 +219,13 @@ export class UdpTrackerClient {
   }
 
   async #port(family: 4 | 6): Promise<DatagramPort> {
-    if (this.#closing !== undefined) throw closedError()
+    if (this.#closing !== undefined) throw udpClosedError()
     let port = this.#ports.get(family)
     if (port === undefined) {
-      port = bindUdpPort({ family }).then((bound) => this.#claim(bound))
+      port = bindUdpPort({ family }).then((bound) => {
+        this.#transactions.listen(bound)
+        return bound
+      })
       this.#ports.set(family, port)
     }
     try {
@@ -293,27 +235,4 @@ export class UdpTrackerClient {
       throw new TorrentError('ERR_TRACKER_NETWORK', `no socket: ${asError(cause).message}`, { cause })
     }
   }
-
-  #claim(port: DatagramPort): DatagramPort {
-    const release = port.claim({
-      matches: (message) => isUdpReply(message) && this.#transactions.has(transactionOf(message)),
-      receive: (message, from) => {
-        const transaction = this.#transactions.get(transactionOf(message))
-        // Whoever guesses a transaction id from elsewhere is not the tracker.
-        if (transaction === undefined || from.port !== transaction.to.port) return
-        if (canonicalHost(from.host) === transaction.to.host) deliver(transaction, message)
-      }
-    })
-    this.#releases.push(release)
-    return port
-  }
-}
-
-function deliver(transaction: Transaction, outcome: Uint8Array | Error): void {
-  if (transaction.settle !== undefined) transaction.settle(outcome)
-  else transaction.outcome ??= outcome
-}
-
-function closedError(): TorrentError {
-  return new TorrentError('ERR_TRACKER_NETWORK', 'the UDP tracker client is closed')
 }
