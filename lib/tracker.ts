@@ -20,3 +20,6 @@ export {
   UdpTrackerClient,
   type UdpTrackerClientOptions
 } from './tracker/udp-tracker-client.ts'
+export type { PeerAddress } from './util/address.ts'
+export type { DatagramClaim, DatagramPort } from './util/datagram-port.ts'
+export type { Timers } from './util/timers.ts'

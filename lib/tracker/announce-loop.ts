@@ -53,6 +53,7 @@ export class AnnounceLoop {
   #earliest = 0
   #stopping: Promise<void> | undefined
 
+  /** A loop over these tiers that does nothing before `start`. */
   constructor(tiers: readonly (readonly TrackerState[])[], mediator: AnnounceMediator) {
     this.#tiers = tiers.map((tier) => [...tier])
     this.#mediator = mediator

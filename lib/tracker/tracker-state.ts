@@ -36,7 +36,10 @@ export class TrackerState implements TrackerStatus {
   /** Whether the tracker took a `started` and so is owed a `stopped`. */
   accepted = false
 
-  /** @throws TorrentError ERR_TRACKER_URL when the URL is no supported tracker's. */
+  /**
+   * A tracker that was not asked yet.
+   * @throws TorrentError ERR_TRACKER_URL when the URL is no supported tracker's.
+   */
   constructor(url: string, tier: number) {
     this.location = parseTrackerUrl(url)
     this.url = url

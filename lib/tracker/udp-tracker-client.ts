@@ -25,16 +25,19 @@ export const patientSchedule: UdpSchedule = { firstTimeoutMs: 15_000, retries: 8
 export interface UdpTrackerClientOptions {
   /** Bound ports to share, at most one of a family; they stay open. Default: own ones, bound when first needed. */
   readonly ports?: readonly DatagramPort[]
+  /** Time itself, for tests. */
   readonly timers?: Timers | undefined
 }
 
 /** How one UDP request goes about it. */
 export interface UdpRequestOptions {
+  /** Ends the request at once. */
   readonly signal?: AbortSignal | undefined
   /** Default {@link patientSchedule}. */
   readonly schedule?: UdpSchedule | undefined
   /** The only address family to use; default both. */
   readonly family?: 4 | 6 | undefined
+  /** Resolves host names; default is the operating system's resolver. */
   readonly lookup?: HostLookup | undefined
 }
 
@@ -47,6 +50,7 @@ export class UdpTrackerClient {
   readonly #connections = new Map<string, { readonly id: bigint; readonly until: number }>()
   #closing: Promise<void> | undefined
 
+  /** A client; nothing is bound or sent before the first request. */
   constructor({ ports, timers = systemTimers }: UdpTrackerClientOptions = {}) {
     this.#timers = timers
     this.#transactions = new UdpTransactions(timers)

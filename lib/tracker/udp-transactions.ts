@@ -22,6 +22,7 @@ export class UdpTransactions {
   readonly #releases: (() => void)[] = []
   #closed = false
 
+  /** No transactions, and no port yet. */
   constructor(timers: Timers) {
     this.#timers = timers
   }
