@@ -51,10 +51,7 @@ for (const data of [single, many]) {
     needs(needed, 60_000),
     async () => {
       const torrentPath = path.join(folder, `${label}-own.torrent`)
-      const bytes = await createTorrent(data, {
-        pieceLength: 2 ** 15,
-        trackers: ['http://127.0.0.1:1/announce']
-      })
+      const bytes = await createTorrent(data, { pieceLength: 2 ** 15, ignore: () => false })
       writeFileSync(torrentPath, bytes)
       const metainfo = parseTorrent(bytes)
       for (const reader of readers)
