@@ -118,7 +118,7 @@ class ThrottledConnection implements Connection, ConnectionHandler {
     this.#held = chunk
     if (!this.#paused) download.wait(this.#receiving)
     // Its turn may have come at once; what is left is lent for this call only.
-    if (this.#held !== undefined) this.#held = (this.#held as Uint8Array).slice()
+    if (this.#held !== undefined) this.#held = new Uint8Array(this.#held as Uint8Array)
     return !this.#innerPaused
   }
 

@@ -22,7 +22,7 @@ export function toDuplex(connection: Connection): Duplex {
     }
   })
   connection.start({
-    onReceive: (chunk) => duplex.push(chunk.slice()),
+    onReceive: (chunk) => duplex.push(new Uint8Array(chunk)),
     onDrain: () => {
       const done = written
       written = undefined

@@ -90,7 +90,8 @@ export class MessageBatch {
 
   /** A message with any payload, which is copied. */
   payload(id: number, payload: Uint8Array): void {
-    this.#slab.set(payload, this.#head(id, 1 + payload.length))
+    const at = this.#head(id, 1 + payload.length)
+    this.#slab.set(payload, at)
   }
 
   /** An extended message (BEP 10); the payload is copied. */

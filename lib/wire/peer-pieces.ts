@@ -49,7 +49,7 @@ export class PeerPieces {
       // Kept as long as the longest of both, so that a piece out of range is found when the count is known.
       for (let n = 0; n < bytes.length; n++) buffer[n] = (buffer[n] ?? 0) | (bytes[n] ?? 0)
     } else {
-      const merged = Uint8Array.from(bytes)
+      const merged = new Uint8Array(bytes)
       for (let n = 0; n < buffer.length; n++) merged[n] = (merged[n] ?? 0) | (buffer[n] ?? 0)
       this.field.buffer = merged
     }

@@ -1,32 +1,634 @@
 import assert from 'node:assert/strict'
+import { Duplex } from 'node:stream'
 import { test } from 'node:test'
-import { Wire } from '../../lib/wire.ts'
+import fc from 'fast-check'
+import { TorrentError } from '../../lib/util/errors.ts'
+import { encode, type MessageBatch } from '../../lib/wire/encoder.ts'
+import { messageIds } from '../../lib/wire/messages.ts'
+import { Wire, type WireOptions } from '../../lib/wire.ts'
 
 const infoHash = new Uint8Array(20).fill(1)
+const peerId = new Uint8Array(20).fill(2)
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-test('two wires talk through pipes', async () => {
-  const a = new Wire({ pieceCount: 10 })
-  const b = new Wire({ pieceCount: 10 })
-  a.pipe(b).pipe(a)
-  const seen: string[] = []
-  const done = new Promise<void>((resolve) => {
-    b.on('handshake', ({ fast }) => {
-      seen.push(`handshake ${fast}`)
-      b.handshake(infoHash, new Uint8Array(20).fill(3))
-      b.haveAll()
-      b.unchoke()
+const events = [
+  ...[
+    'handshake',
+    'choke',
+    'unchoke',
+    'interested',
+    'not-interested',
+    'have',
+    'bitfield',
+    'request',
+    'cancel'
+  ],
+  ...['reject', 'suggest', 'allowed-fast', 'port', 'keep-alive', 'receivable', 'sendable', 'close']
+] as const
+
+/** A wire whose peer is the test: `tell` sends it messages, `told` is what it sent, `seen` its events. */
+class Peer {
+  readonly wire: Wire
+  readonly seen: string[] = []
+  error: Error | undefined
+  readonly #chunks: Uint8Array[] = []
+
+  constructor(options: WireOptions = {}, { fast = true, extended = true, greet = true, read = true } = {}) {
+    this.wire = new Wire(options)
+    for (const name of events) {
+      this.wire.on(name, (...parts: unknown[]) => {
+        this.seen.push([name, ...(name === 'handshake' ? [] : parts)].join(' '))
+      })
+    }
+    this.wire.on('error', (error) => {
+      this.error = error
     })
-    b.on('request', (piece, offset, length) => b.piece(piece, offset, new Uint8Array(length).fill(piece)))
-    a.on('bitfield', () => seen.push(`bitfield ${a.peerSeeding}`))
-    a.on('unchoke', () => a.requests([1, 0, 16384, 2, 16384, 16384]))
-    a.on('piece', (piece, offset, data) => {
-      seen.push(`piece ${piece} ${offset} ${data.length} ${data[5]}`)
-      if (piece === 2) resolve()
-    })
+    if (read) this.wire.on('data', (data) => this.#chunks.push(data as Uint8Array))
+    if (!greet) return
+    this.wire.handshake(infoHash, peerId)
+    this.tell((batch) => batch.handshake(infoHash, peerId, { fast, extended, dht: true }))
+    this.seen.length = 0
+  }
+
+  tell(write: (batch: MessageBatch) => void): boolean {
+    return this.wire.receive(encode(write))
+  }
+
+  /** What the wire has sent since the last call, its handshake left out, as ids and numbers. */
+  async told(): Promise<string[]> {
+    await turn()
+    await turn()
+    let bytes = Buffer.concat(this.#chunks.splice(0))
+    if (bytes[0] === 19) bytes = bytes.subarray(68)
+    const list: string[] = []
+    for (let at = 0; at < bytes.length; ) {
+      const length = bytes.readUInt32BE(at)
+      const id = bytes[at + 4]
+      const numbers: number[] = []
+      for (let n = at + 5; n + 4 <= at + 4 + length && n < at + 17; n += 4)
+        numbers.push(bytes.readUInt32BE(n))
+      if (length === 0) list.push('keep-alive')
+      else if (id === 5) list.push(`5 ${bytes.subarray(at + 5, at + 4 + length).toString('hex')}`)
+      else if (id === 9) list.push(`9 ${bytes.readUInt16BE(at + 5)}`)
+      else if (id === 20) list.push(`20 ${bytes.subarray(at + 5, at + 4 + length).toString('latin1')}`)
+      else list.push([id, ...(id === 7 ? numbers.slice(0, 2) : numbers)].join(' '))
+      at += 4 + length
+    }
+    return list
+  }
+}
+
+test('a node duplex piped through a wire is a working peer, and both end together', async () => {
+  const sides: [Duplex, Duplex] = [new Duplex(), new Duplex()]
+  sides.forEach((side, n) => {
+    const other = sides[1 - n]
+    side._read = () => {}
+    side._write = (chunk, _encoding, done) => {
+      other?.push(chunk)
+      done()
+    }
+    side._final = (done) => {
+      other?.push(null)
+      done()
+    }
   })
-  a.handshake(infoHash, new Uint8Array(20).fill(2))
-  await done
-  assert.deepEqual(seen, ['handshake true', 'bitfield true', 'piece 1 0 16384 1', 'piece 2 16384 16384 2'])
-  a.destroy()
-  await new Promise((resolve) => b.on('close', () => resolve(undefined)))
+  const [a, b] = [new Wire({ pieceCount: 10 }), new Wire({ pieceCount: 10 })]
+  sides[0].pipe(a).pipe(sides[0])
+  sides[1].pipe(b).pipe(sides[1])
+  const seen: string[] = []
+  const closed = Promise.all(
+    [a, b].map((wire) => new Promise<void>((resolve) => wire.on('close', () => resolve())))
+  )
+  b.on('handshake', (handshake) => {
+    assert.deepEqual(handshake, { infoHash, peerId, fast: true, extended: true, dht: false })
+    b.handshake(infoHash, new Uint8Array(20).fill(3))
+    b.haveAll()
+    b.unchoke()
+  })
+  b.on('request', (piece, offset, length) => b.piece(piece, offset, new Uint8Array(length).fill(piece)))
+  a.on('bitfield', () => seen.push(`bitfield ${a.peerSeeding} ${a.peerPieceTotal}`))
+  a.on('unchoke', () => a.requests(Uint32Array.of(1, 0, 16384, 2, 16384, 16384)))
+  a.on('piece', (piece, offset, data, owned) => {
+    seen.push(`piece ${piece} ${offset} ${data.length} ${data[5]} ${owned}`)
+    if (piece === 2) a.end()
+  })
+  a.handshake(infoHash, peerId)
+  await closed
+  assert.deepEqual(seen, ['bitfield true 10', 'piece 1 0 16384 1 false', 'piece 2 16384 16384 2 false'])
+  assert.deepEqual(a.peerId, new Uint8Array(20).fill(3))
+})
+
+test('what is said in one turn leaves as one buffer', async () => {
+  const wire = new Wire({ pieceCount: 100 })
+  const chunks: unknown[] = []
+  wire.on('data', (data) => chunks.push(data))
+  await turn()
+  wire.handshake(infoHash, peerId)
+  wire.unchoke()
+  wire.interested()
+  wire.haveMany([1, 2, 3])
+  wire.requests([0, 0, 16384])
+  await turn()
+  assert.equal(chunks.length, 1)
+  assert.equal(wire.sent, 68 + 5 + 5 + 27 + 17)
+  wire.destroy()
+})
+
+test('every message is sent once and state follows', async () => {
+  const peer = new Peer({ pieceCount: 20 })
+  const { wire } = peer
+  await peer.told()
+  for (let twice = 0; twice < 2; twice++) {
+    wire.unchoke()
+    wire.interested()
+  }
+  assert.equal(wire.amChoking, false)
+  assert.equal(wire.amInterested, true)
+  wire.choke()
+  wire.choke()
+  wire.notInterested()
+  wire.notInterested()
+  wire.have(3)
+  wire.bitfield(Uint8Array.of(1, 2, 0))
+  wire.haveAll()
+  wire.haveNone()
+  wire.request(1, 2, 3)
+  wire.cancel(1, 2, 3)
+  wire.suggest(4)
+  wire.allowedFast(5)
+  wire.port(6881)
+  wire.keepAlive()
+  assert.deepEqual(await peer.told(), [
+    ...['1', '2', '0', '3', '4 3', '5 010200', '14', '15', '6 1 2 3', '8 1 2 3', '13 4', '17 5', '9 6881'],
+    'keep-alive'
+  ])
+  wire.destroy()
+})
+
+test('a peer without the fast extension gets bitfields and no fast messages', async () => {
+  for (const peer of [
+    new Peer({ pieceCount: 12 }, { fast: false }),
+    new Peer({ pieceCount: 12, fast: false })
+  ]) {
+    const { wire } = peer
+    assert.equal(wire.peerFast, false)
+    assert.equal(wire.peerDht, true)
+    wire.haveAll()
+    wire.haveNone()
+    wire.suggest(1)
+    wire.allowedFast(1)
+    wire.unchoke()
+    peer.tell((batch) => batch.range(messageIds.request, 1, 0, 16384))
+    wire.reject(1, 0, 16384)
+    assert.equal(wire.peerRequests, 0)
+    assert.deepEqual(await peer.told(), ['5 fff0', '1'])
+    wire.destroy()
+  }
+  const unknown = new Peer({}, { fast: false })
+  assert.throws(() => unknown.wire.haveAll(), { code: 'ERR_WIRE_ARGUMENT' })
+})
+
+test('the peer state follows its messages, told once', () => {
+  const peer = new Peer({ pieceCount: 20 })
+  const { wire } = peer
+  for (const id of [1, 1, 2, 2]) peer.tell((batch) => batch.empty(id))
+  assert.equal(wire.peerChoking, false)
+  assert.equal(wire.peerInterested, true)
+  for (const id of [0, 0, 3, 3]) peer.tell((batch) => batch.empty(id))
+  peer.tell((batch) => {
+    batch.index(messageIds.have, 19)
+    batch.index(messageIds.have, 19)
+    batch.index(messageIds.suggest, 1)
+    batch.index(messageIds.allowedFast, 2)
+    batch.range(messageIds.reject, 1, 2, 3)
+    batch.port(99)
+    batch.keepAlive()
+  })
+  assert.equal(wire.peerPieceTotal, 1)
+  assert.equal(wire.peerPieces.get(19), true)
+  assert.deepEqual(peer.seen, [
+    ...[
+      'unchoke',
+      'interested',
+      'choke',
+      'not-interested',
+      'have 19',
+      'suggest 1',
+      'allowed-fast 2',
+      'reject 1 2 3'
+    ],
+    ...['port 99', 'keep-alive']
+  ])
+  wire.destroy()
+})
+
+test('a late bitfield joins what was said before', () => {
+  const peer = new Peer({ pieceCount: 10 })
+  peer.tell((batch) => {
+    batch.index(messageIds.have, 9)
+    batch.payload(messageIds.bitfield, Uint8Array.of(0xc0, 0))
+  })
+  assert.equal(peer.wire.peerPieceTotal, 3)
+  peer.tell((batch) => batch.index(messageIds.have, 0))
+  assert.deepEqual(peer.seen, ['have 9', 'bitfield'])
+})
+
+const held: [what: string, count: number, write: (batch: MessageBatch) => void, total: number | undefined][] =
+  [
+    ['nothing', 10, () => {}, 0],
+    ['a bitfield', 10, (batch) => batch.payload(5, Uint8Array.of(0xff, 0x40)), 9],
+    ['haves', 10, (batch) => [0, 9].forEach((piece) => void batch.index(4, piece)), 2],
+    ['a bitfield and haves', 10, (batch) => [batch.payload(5, Uint8Array.of(0x80, 0)), batch.index(4, 9)], 2],
+    ['haves and a bitfield', 10, (batch) => [batch.index(4, 9), batch.payload(5, Uint8Array.of(0x80, 0))], 2],
+    ['have all', 10, (batch) => batch.empty(14), 10],
+    ['have none', 10, (batch) => batch.empty(15), 0],
+    ['a short bitfield', 10, (batch) => batch.payload(5, Uint8Array.of(0xff)), undefined],
+    ['a long bitfield', 8, (batch) => batch.payload(5, Uint8Array.of(0xff, 0)), undefined],
+    ['spare bits', 10, (batch) => batch.payload(5, Uint8Array.of(0xff, 0x20)), undefined],
+    ['a have beyond the end', 10, (batch) => batch.index(4, 16), undefined],
+    ['a have just beyond the end', 10, (batch) => batch.index(4, 10), undefined],
+    [
+      'a have beyond a short bitfield',
+      9,
+      (batch) => [batch.payload(5, Uint8Array.of(1, 0)), batch.index(4, 900)],
+      undefined
+    ]
+  ]
+for (const [what, count, write, total] of held) {
+  test(`${what} before the count of pieces is known`, async () => {
+    const peer = new Peer()
+    peer.tell(write)
+    const before = peer.seen.filter((name) => name === 'bitfield').length
+    peer.wire.setPieceCount(count)
+    if (total === undefined) {
+      await turn()
+      assert.equal((peer.error as TorrentError | undefined)?.code, 'ERR_WIRE_PROTOCOL')
+      return
+    }
+    assert.equal(peer.wire.peerPieceTotal, total)
+    assert.equal(peer.wire.peerSeeding, total === count)
+    assert.equal(peer.seen.filter((name) => name === 'bitfield').length - before, what === 'nothing' ? 0 : 1)
+    peer.wire.setPieceCount(count)
+    assert.equal(peer.error, undefined)
+  })
+}
+
+test('requests wait for answers, are told once, and answers keep their order', async () => {
+  const peer = new Peer({ pieceCount: 10 })
+  const { wire } = peer
+  wire.unchoke()
+  await peer.told()
+  peer.tell((batch) => {
+    for (const piece of [1, 2, 3, 2]) batch.range(messageIds.request, piece, 0, 4)
+  })
+  assert.deepEqual(peer.seen, ['request 1 0 4', 'request 2 0 4', 'request 3 0 4'])
+  assert.equal(wire.peerRequests, 3)
+  assert.equal(wire.piece(3, 0, new Uint8Array(4)), true)
+  wire.piece(1, 0, new Uint8Array(4))
+  wire.piece(1, 0, new Uint8Array(4))
+  wire.piece(2, 0, new Uint8Array(5))
+  wire.piece(9, 0, new Uint8Array(4))
+  wire.reject(2, 0, 4)
+  wire.reject(2, 0, 4)
+  assert.deepEqual(await peer.told(), ['16 2 0 4', '7 3 0', '7 1 0'])
+  assert.equal(wire.blockBytesSent, 8)
+  wire.destroy()
+})
+
+for (const fast of [true, false]) {
+  test(`a cancel and a choke take back what is not on its way, ${fast ? 'with' : 'without'} the fast extension`, async () => {
+    const peer = new Peer({ pieceCount: 10 }, { fast })
+    const { wire } = peer
+    wire.allowedFast(7)
+    wire.unchoke()
+    await peer.told()
+    wire.pause()
+    peer.tell((batch) => {
+      for (const piece of [0, 1, 2, 3, 4, 7]) batch.range(messageIds.request, piece, 0, 16384)
+    })
+    for (const piece of [0, 1, 2]) wire.piece(piece, 0, new Uint8Array(16384))
+    await turn()
+    peer.tell((batch) => {
+      for (const piece of [0, 1, 3, 5]) batch.range(messageIds.cancel, piece, 0, 16384)
+    })
+    // The first block was pulled already, and the last one was never asked for.
+    assert.deepEqual(peer.seen.slice(6), ['cancel 1 0 16384', 'cancel 3 0 16384'])
+    wire.choke()
+    assert.equal(wire.peerRequests, fast ? 1 : 0)
+    wire.resume()
+    const rejects = [1, 3].map((piece) => `16 ${piece} 0 16384`)
+    assert.deepEqual(
+      await peer.told(),
+      fast ? ['7 0 0', ...rejects, '0', '16 2 0 16384', '16 4 0 16384'] : ['7 0 0', '0']
+    )
+    wire.destroy()
+  })
+}
+
+test('a choked peer may request only what it was allowed', async () => {
+  const peer = new Peer({ pieceCount: 10 })
+  peer.wire.allowedFast(7)
+  peer.tell((batch) => {
+    batch.range(messageIds.request, 1, 0, 4)
+    batch.range(messageIds.request, 7, 0, 4)
+  })
+  assert.deepEqual(peer.seen, ['request 7 0 4'])
+  peer.wire.piece(7, 0, new Uint8Array(4))
+  assert.deepEqual(await peer.told(), ['17 7', '16 1 0 4', '7 7 0'])
+})
+
+test('a full queue of requests rejects the rest', async () => {
+  const peer = new Peer({ pieceCount: 10, requestQueue: 2 })
+  peer.wire.unchoke()
+  peer.tell((batch) => {
+    for (const piece of [1, 2, 3]) batch.range(messageIds.request, piece, 0, 4)
+  })
+  assert.deepEqual(await peer.told(), ['1', '16 3 0 4'])
+  assert.throws(() => new Wire({ requestQueue: 0 }), /requestQueue is 0/)
+})
+
+test('answers are held back while the peer does not read, and go on when it does', async () => {
+  const peer = new Peer({ pieceCount: 100 })
+  const { wire } = peer
+  wire.unchoke()
+  await peer.told()
+  wire.pause()
+  peer.tell((batch) => {
+    for (let piece = 0; piece < 60; piece++) batch.range(messageIds.request, piece, 0, 16384)
+  })
+  let answered = 0
+  const answer = (): void => {
+    while (answered < 60 && wire.piece(answered, 0, new Uint8Array(16384))) answered++
+    answered++
+  }
+  answer()
+  assert.ok(answered >= 31 && answered <= 33, `${answered}`)
+  assert.ok(wire.bytesQueued >= 512 * 1024)
+  wire.on('sendable', answer)
+  wire.resume()
+  assert.equal((await peer.told()).length, 60)
+  assert.equal(wire.bytesQueued, 0)
+})
+
+test('a peer that asks without reading is held back, and closed when it goes on', async () => {
+  const limits = { controlLength: 1000, controlLengthMax: 4000, chokedRequests: 1e9 }
+  const peer = new Peer({ pieceCount: 10, limits }, { read: false })
+  const flood = (count: number) => (batch: MessageBatch) => {
+    for (let n = 0; n < count; n++) batch.range(messageIds.request, 1, n, 4)
+  }
+  assert.equal(peer.tell(flood(20)), true)
+  assert.equal(peer.tell(flood(60)), false)
+  peer.wire.resume()
+  await turn()
+  assert.deepEqual(peer.seen, ['receivable'])
+  peer.wire.pause()
+  await turn()
+  peer.tell(flood(50))
+  await turn()
+  peer.tell(flood(300))
+  await turn()
+  assert.equal((peer.error as TorrentError | undefined)?.code, 'ERR_WIRE_LIMIT')
+  assert.equal(peer.tell(flood(300)), true)
+})
+
+test('a write waits while replies are not read', async () => {
+  const wire = new Wire({ pieceCount: 10, limits: { controlLength: 100 } })
+  wire.handshake(infoHash, peerId)
+  wire.write(
+    encode((batch) => batch.handshake(infoHash, peerId, { fast: true, extended: false, dht: false }))
+  )
+  await turn()
+  const flood = encode((batch) => {
+    for (let n = 0; n < 20; n++) batch.range(messageIds.request, 1, n, 4)
+  })
+  let haves = 0
+  wire.on('have', () => haves++)
+  wire.write(flood)
+  wire.write(encode((batch) => batch.index(messageIds.have, 1)))
+  await turn()
+  assert.equal(haves, 0)
+  wire.resume()
+  await turn()
+  assert.equal(haves, 1)
+  const failed = new Promise((resolve) => wire.on('error', resolve))
+  wire.write('text')
+  assert.equal(((await failed) as TorrentError).code, 'ERR_WIRE_ARGUMENT')
+})
+
+test('a block goes into the memory that was given for it', () => {
+  const peer = new Peer({ pieceCount: 10 })
+  const memory = new Uint8Array(8)
+  peer.wire.blockTarget = (piece, offset, length) =>
+    piece === 1 ? memory.subarray(offset, offset + length) : undefined
+  const got: unknown[] = []
+  peer.wire.on('piece', (piece, offset, data, owned) => got.push([piece, offset, [...data], owned]))
+  const bytes = encode((batch) => {
+    batch.payload(messageIds.piece, Uint8Array.of(0, 0, 0, 1, 0, 0, 0, 4, 5, 6, 7))
+    batch.payload(messageIds.piece, Uint8Array.of(0, 0, 0, 2, 0, 0, 0, 4, 8, 9))
+  })
+  for (const byte of bytes) peer.wire.receive(Uint8Array.of(byte))
+  assert.deepEqual(got, [
+    [1, 4, [5, 6, 7], true],
+    [2, 4, [8, 9], false]
+  ])
+  assert.deepEqual([...memory], [0, 0, 0, 0, 5, 6, 7, 0])
+  assert.equal(peer.wire.blockBytesReceived, 5)
+})
+
+test('extended handshakes and messages', async () => {
+  const peer = new Peer({ pieceCount: 10, requestQueue: 77 })
+  const { wire } = peer
+  const got: string[] = []
+  const extension = {
+    name: 'x_test',
+    onHandshake: (remote: { extensions: ReadonlyMap<string, number> }) =>
+      got.push(`m ${[...remote.extensions]}`),
+    onMessage: (payload: Uint8Array) => got.push(`message ${payload}`),
+    onClose: () => got.push('close')
+  }
+  assert.equal(wire.use(extension), extension)
+  assert.throws(() => wire.use(extension), /x_test/)
+  wire.extendedHandshake({
+    version: 'piecewise/1',
+    port: 6881,
+    yourIp: '1.2.3.4',
+    metadataSize: 5,
+    uploadOnly: true
+  })
+  assert.deepEqual(await peer.told(), [
+    '20 \x00d1:md6:x_testi1ee13:metadata_sizei5e1:pi6881e4:reqqi77e11:upload_onlyi1e1:v11:piecewise/16:yourip4:\x01\x02\x03\x04e'
+  ])
+  assert.equal(wire.extended('x_test', Uint8Array.of(1)), false)
+  assert.equal(wire.peerMaxRequests, 250)
+  const hello =
+    'd1:md1:ai300e1:bi-1e1:ci0e6:x_testi9ee4:ipv616:\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0113:metadata_sizei7e1:pi0e4:reqqi99e1:v5:a\x01b\x02c6:yourip4:\x04\x03\x02\x01e'
+  peer.tell((batch) => {
+    batch.extended(0, Buffer.from(hello, 'latin1'))
+    batch.extended(1, Uint8Array.of(4, 5))
+    batch.extended(2, Uint8Array.of(6))
+  })
+  const remote = wire.peerHandshake
+  assert.deepEqual(remote, {
+    version: 'abc',
+    port: undefined,
+    maxRequests: 99,
+    yourIp: '4.3.2.1',
+    ipv4: undefined,
+    ipv6: '::1',
+    metadataSize: 7,
+    uploadOnly: false,
+    extensions: new Map([
+      ['c', 0],
+      ['x_test', 9]
+    ])
+  })
+  assert.equal(wire.peerMaxRequests, 99)
+  assert.equal(wire.extended('x_test', Uint8Array.of(1, 2)), true)
+  assert.equal(wire.extended('c', Uint8Array.of(1, 2)), false)
+  assert.deepEqual(await peer.told(), ['20 \x09\x01\x02'])
+  peer.tell((batch) => batch.extended(0, Buffer.from('d1:md6:x_testi0eee')))
+  assert.equal(wire.extended('x_test', Uint8Array.of(1)), false)
+  wire.destroy()
+  wire.destroy()
+  assert.deepEqual(got, ['m c,0,x_test,9', 'message 4,5', 'm x_test,0', 'close'])
+})
+
+test('without the extension protocol extended messages are neither sent nor read', async () => {
+  const peer = new Peer({ pieceCount: 10 }, { extended: false })
+  peer.wire.extendedHandshake()
+  peer.tell((batch) => batch.extended(0, Buffer.from('garbage')))
+  assert.deepEqual(await peer.told(), [])
+  assert.equal(peer.error, undefined)
+})
+
+const hostile: [
+  what: string,
+  write: (batch: MessageBatch) => void,
+  code: string,
+  options?: { fast: boolean }
+][] = [
+  ['a have beyond the end', (batch) => batch.index(4, 10), 'ERR_WIRE_PROTOCOL'],
+  ['a short bitfield', (batch) => batch.payload(5, new Uint8Array(1)), 'ERR_WIRE_PROTOCOL'],
+  ['a long bitfield', (batch) => batch.payload(5, new Uint8Array(3)), 'ERR_WIRE_PROTOCOL'],
+  ['spare bits', (batch) => batch.payload(5, Uint8Array.of(0, 0x20)), 'ERR_WIRE_PROTOCOL'],
+  [
+    'two bitfields',
+    (batch) => [0, 0].forEach(() => void batch.payload(5, new Uint8Array(2))),
+    'ERR_WIRE_PROTOCOL'
+  ],
+  ['have all and have none', (batch) => [14, 15].forEach((id) => void batch.empty(id)), 'ERR_WIRE_PROTOCOL'],
+  ['have all without fast', (batch) => batch.empty(14), 'ERR_WIRE_PROTOCOL', { fast: false }],
+  ['a reject without fast', (batch) => batch.range(16, 0, 0, 1), 'ERR_WIRE_PROTOCOL', { fast: false }],
+  ['a suggestion without fast', (batch) => batch.index(13, 0), 'ERR_WIRE_PROTOCOL', { fast: false }],
+  ['a suggestion beyond the end', (batch) => batch.index(13, 10), 'ERR_WIRE_PROTOCOL'],
+  ['a request beyond the pieces', (batch) => batch.range(6, 10, 0, 1), 'ERR_WIRE_PROTOCOL'],
+  ['a request beyond its piece', (batch) => batch.range(6, 0, 32000, 1000), 'ERR_WIRE_PROTOCOL'],
+  ['a request beyond the last piece', (batch) => batch.range(6, 9, 4, 8), 'ERR_WIRE_PROTOCOL'],
+  ['a request of nothing', (batch) => batch.range(6, 0, 0, 0), 'ERR_WIRE_PROTOCOL'],
+  ['a request of 32 KiB', (batch) => batch.range(6, 0, 0, 32768), 'ERR_WIRE_PROTOCOL'],
+  ['a request of 4 GiB', (batch) => batch.range(6, 0, 0xffffffff, 0xffffffff), 'ERR_WIRE_PROTOCOL'],
+  [
+    'a block beyond the pieces',
+    (batch) => batch.payload(7, Uint8Array.of(0, 0, 0, 10, 0, 0, 0, 0, 1)),
+    'ERR_WIRE_PROTOCOL'
+  ],
+  [
+    'a block beyond its piece',
+    (batch) => batch.payload(7, Uint8Array.of(0, 0, 0, 0, 0, 0, 128, 0, 1)),
+    'ERR_WIRE_PROTOCOL'
+  ],
+  ['a malformed extended handshake', (batch) => batch.extended(0, Buffer.from('d1')), 'ERR_WIRE_PROTOCOL'],
+  [
+    'an extended handshake that is a list',
+    (batch) => batch.extended(0, Buffer.from('le')),
+    'ERR_WIRE_PROTOCOL'
+  ],
+  ['a huge extended handshake', (batch) => batch.extended(0, new Uint8Array(20_000)), 'ERR_WIRE_LIMIT'],
+  [
+    'requests without end while choked',
+    (batch) => {
+      for (let n = 0; n < 1001; n++) batch.range(6, 0, n, 1)
+    },
+    'ERR_WIRE_LIMIT'
+  ]
+]
+for (const [what, write, code, options] of hostile) {
+  test(`${what} closes the wire, and nothing is heard after it`, async () => {
+    const peer = new Peer({ pieceCount: 10, pieceLength: 32768, totalLength: 9 * 32768 + 10 }, options)
+    peer.tell((batch) => {
+      write(batch)
+      batch.index(messageIds.have, 1)
+    })
+    await turn()
+    assert.ok(peer.error instanceof TorrentError && peer.error.code === code, String(peer.error))
+    assert.equal(peer.wire.destroyed, true)
+    assert.equal(peer.seen.includes('have 1'), false)
+    assert.equal(peer.seen.filter((name) => name === 'close').length, 1)
+    assert.equal(
+      peer.tell((batch) => batch.empty(1)),
+      true
+    )
+  })
+}
+
+test('garbage never throws out of receive', () => {
+  const property = fc.property(fc.boolean(), fc.array(fc.uint8Array({ maxLength: 60 })), (greet, chunks) => {
+    const peer = new Peer({ pieceCount: 10 }, { greet })
+    for (const chunk of chunks) peer.wire.receive(chunk)
+    // Well-framed messages reach deeper than noise.
+    for (const chunk of chunks) peer.tell((batch) => batch.payload((chunk[0] ?? 0) % 21, chunk.subarray(1)))
+    peer.wire.destroy()
+  })
+  fc.assert(property, { numRuns: 200 })
+})
+
+test('a listener that throws closes its wire only', async () => {
+  const peer = new Peer({ pieceCount: 10 })
+  peer.wire.on('have', () => {
+    throw new Error('faulty listener')
+  })
+  peer.tell((batch) => batch.index(messageIds.have, 1))
+  await turn()
+  assert.match(String(peer.error), /faulty listener/)
+})
+
+const mistakes: [what: string, call: (wire: Wire) => unknown][] = [
+  ['a short info hash', (wire) => wire.handshake(new Uint8Array(19), peerId)],
+  ['a long peer id', (wire) => wire.handshake(infoHash, new Uint8Array(21))],
+  ['a list that is not of triples', (wire) => wire.requests([1, 2])],
+  ['a piece that is no number', (wire) => wire.have(Number.NaN)],
+  ['a negative offset', (wire) => wire.request(1, -1, 1)],
+  ['a length of 0', (wire) => wire.request(1, 0, 0)],
+  ['a port out of range', (wire) => wire.port(65536)],
+  ['too many pieces', (wire) => wire.setPieceCount(0x200001)]
+]
+for (const [what, call] of mistakes) {
+  test(`${what} is refused at once`, () => {
+    const { wire } = new Peer()
+    assert.throws(() => call(wire), { code: 'ERR_WIRE_ARGUMENT' })
+  })
+}
+
+test('nothing may be sent before the handshake, and nothing happens after the end', async () => {
+  const peer = new Peer({ pieceCount: 10 }, { greet: false })
+  const { wire } = peer
+  assert.throws(() => wire.unchoke(), { code: 'ERR_WIRE_ARGUMENT' })
+  wire.handshake(infoHash, peerId)
+  wire.destroy()
+  wire.unchoke()
+  wire.have(1)
+  wire.haveMany([1])
+  wire.haveAll()
+  wire.requests([1, 2, 3])
+  wire.choke()
+  wire.keepAlive()
+  wire.port(1)
+  wire.setPieceCount(10)
+  wire.handshake(infoHash, peerId)
+  wire.extendedHandshake()
+  assert.equal(wire.piece(1, 0, new Uint8Array(1)), true)
+  await turn()
+  assert.deepEqual(await peer.told(), [])
+  assert.deepEqual(peer.seen, ['close'])
+  assert.equal(peer.error, undefined)
 })
