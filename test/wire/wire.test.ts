@@ -110,7 +110,7 @@ test('a node duplex piped through a wire is a working peer, and both end togethe
   a.on('unchoke', () => a.requests(Uint32Array.of(1, 0, 16384, 2, 16384, 16384)))
   a.on('piece', (piece, offset, data, owned) => {
     seen.push(`piece ${piece} ${offset} ${data.length} ${data[5]} ${owned}`)
-    if (piece === 2) a.end()
+    if (piece === 2) a.end(undefined)
   })
   a.handshake(infoHash, peerId)
   await closed
