@@ -35,6 +35,8 @@ export class DownloadState {
   readonly had: Uint8Array
   /** Selection priority of each piece, 0 for not selected. */
   readonly priority: Uint8Array
+  /** 1 for each piece that may be in storage and is to be checked before it is fetched. */
+  readonly unchecked: Uint8Array
   /** Peers that have every piece; they are not counted in `order`. */
   seeds = 0
   /** Missing pieces that are wanted. */
@@ -56,11 +58,13 @@ export class DownloadState {
     this.windows = new Windows(layout.pieceLength)
     this.had = new Uint8Array(layout.pieceCount)
     this.priority = new Uint8Array(layout.pieceCount)
+    this.unchecked = new Uint8Array(layout.pieceCount)
   }
 
   /** Whether a piece is not there and somebody wants it. */
   wants(piece: number): boolean {
-    return this.had[piece] === 0 && ((this.priority[piece] ?? 0) > 0 || this.#urgentOnly.has(piece))
+    if (this.had[piece] === 1 || this.unchecked[piece] === 1) return false
+    return (this.priority[piece] ?? 0) > 0 || this.#urgentOnly.has(piece)
   }
 
   /** How many pieces the peer has that we want. */
@@ -100,7 +104,8 @@ export class DownloadState {
 
   /** Puts a missing piece where the background search finds it, or takes it out: windows see to their own. */
   file(piece: number): void {
-    const wanted = this.had[piece] === 0 && !this.partials.has(piece) && !this.windows.has(piece)
+    const missing = this.had[piece] === 0 && this.unchecked[piece] === 0
+    const wanted = missing && !this.partials.has(piece) && !this.windows.has(piece)
     const priority = wanted ? (this.priority[piece] ?? 0) : 0
     if (priority > 0) this.order.add(piece, priority)
     else this.order.remove(piece)

@@ -98,7 +98,10 @@ export class Picker {
     const list = [...pieces]
     for (const piece of list) this.#cancelPiece(piece, now)
     state.changeWants(list, () => {
-      for (const piece of list) state.had[piece] = 1
+      for (const piece of list) {
+        state.had[piece] = 1
+        state.unchecked[piece] = 0
+      }
     })
     for (const piece of list) {
       state.close(piece)
@@ -108,6 +111,25 @@ export class Picker {
     for (const peer of state.peers.values()) state.updateInterest(peer)
   }
 
+  /** Pieces may be in storage: they are not fetched until `had` or `lost` says what came of the check. */
+  unchecked(pieces: Iterable<number>, now: number): void {
+    const state = this.#state
+    const list = [...pieces]
+    for (const piece of list) this.#cancelPiece(piece, now)
+    state.changeWants(list, () => {
+      for (const piece of list) {
+        state.had[piece] = 0
+        state.unchecked[piece] = 1
+      }
+    })
+    for (const piece of list) {
+      if (state.partials.has(piece)) state.sink.abandon(piece)
+      state.close(piece)
+      state.file(piece)
+      state.windows.changed(piece)
+    }
+  }
+
   /** A piece is not there after all, or what came of it is bad; it is fetched anew. */
   lost(piece: number, now: number): void {
     const state = this.#state
@@ -115,6 +137,7 @@ export class Picker {
     state.close(piece)
     state.changeWants([piece], () => {
       state.had[piece] = 0
+      state.unchecked[piece] = 0
     })
     state.file(piece)
     state.windows.changed(piece)
@@ -350,8 +373,8 @@ export class Picker {
   }
 
   #urgent(): ReturnType<DownloadState['windows']['urgent']> {
-    const { windows, had } = this.#state
-    return windows.urgent((piece) => had[piece] === 0)
+    const { windows, had, unchecked } = this.#state
+    return windows.urgent((piece) => had[piece] === 0 && unchecked[piece] === 0)
   }
 
   #room(peer: PeerState, hungry: boolean): number {

@@ -51,6 +51,8 @@ export class FileStream extends Readable {
     this.#id = source.nextStreamId()
     this.#position = start
     this.#end = last + 1
+    // Whoever reads hears of errors; one on a stream that nobody listens to must not end the program.
+    this.on('error', () => {})
   }
 
   /** Offset in the file of the next byte that will be delivered. */

@@ -1,0 +1,125 @@
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { parseMagnet } from '../metainfo/magnet.ts'
+import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
+import { maxTorrentBytes } from '../metainfo/parse-info.ts'
+import { parseTorrent } from '../metainfo/parse-torrent.ts'
+import type { PeerAddress } from '../util/address.ts'
+import { fromBase32, fromHex } from '../util/bytes.ts'
+import { asError, systemCode, TorrentError } from '../util/errors.ts'
+import { version } from '../util/version.ts'
+
+/** What `client.add` takes: magnet URI, info hash (hex, base32, 20 bytes), .torrent (path, URL, bytes), or parsed. */
+export type TorrentSource = string | URL | Uint8Array | Metainfo
+
+/** A source as far as it tells. */
+export interface ResolvedSource {
+  readonly infoHashes: InfoHashes
+  readonly metainfo?: Metainfo
+  readonly name?: string
+  readonly trackers: readonly (readonly string[])[]
+  readonly peers: readonly PeerAddress[]
+  /** Indices into the files. */
+  readonly select?: readonly number[]
+}
+
+/** How long a .torrent may take to come over HTTP. */
+const fetchMs = 30_000
+
+/**
+ * Finds out what a source is, and reads it.
+ * @throws TorrentError ERR_METAINFO_SOURCE, ERR_CLIENT_SOURCE, or what parsing throws.
+ */
+export async function resolveSource(source: TorrentSource, signal?: AbortSignal): Promise<ResolvedSource> {
+  if (source instanceof Uint8Array) {
+    return source.length === 20 ? ofHash(source.slice()) : ofMetainfo(parseTorrent(source))
+  }
+  if (source instanceof URL) return resolveText(source.href, signal)
+  if (typeof source === 'string') return resolveText(source.trim(), signal)
+  if (typeof source === 'object' && source !== null && 'infoHashes' in source && 'info' in source) {
+    return ofMetainfo(source)
+  }
+  throw notASource(source)
+}
+
+async function resolveText(text: string, signal: AbortSignal | undefined): Promise<ResolvedSource> {
+  if (/^magnet:/i.test(text)) return ofMagnet(text)
+  if (/^https?:\/\//i.test(text)) return ofMetainfo(parseTorrent(await download(text, signal)))
+  const hash = text.length === 40 ? fromHex(text) : text.length === 32 ? fromBase32(text) : undefined
+  if (hash !== undefined) return ofHash(hash)
+  if (text === '') throw notASource(text)
+  const path = /^file:/i.test(text) ? fileURLToPath(text) : text
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(path, { signal })
+  } catch (cause) {
+    signal?.throwIfAborted()
+    throw unreadable(path, cause)
+  }
+  try {
+    return ofMetainfo(parseTorrent(bytes))
+  } catch (cause) {
+    const code = cause instanceof TorrentError ? cause.code : 'ERR_CLIENT_SOURCE'
+    throw new TorrentError(code, `${path} is no usable .torrent file: ${asError(cause).message}`, { cause, details: { path } })
+  }
+}
+
+function ofMagnet(uri: string): ResolvedSource {
+  const magnet = parseMagnet(uri)
+  if (magnet.infoHashes.v1 === undefined) {
+    throw new TorrentError('ERR_METAINFO_UNSUPPORTED', 'the magnet link names a torrent of version 2 alone, which is not supported yet')
+  }
+  const select = magnet.selectOnly?.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, n) => start + n))
+  return {
+    infoHashes: magnet.infoHashes,
+    ...(magnet.name === undefined ? {} : { name: magnet.name }),
+    trackers: magnet.trackers.map((url) => [url]),
+    peers: magnet.peers,
+    ...(select === undefined ? {} : { select })
+  }
+}
+
+function ofHash(v1: Uint8Array): ResolvedSource {
+  return { infoHashes: { v1 }, trackers: [], peers: [] }
+}
+
+function ofMetainfo(metainfo: Metainfo): ResolvedSource {
+  return { infoHashes: metainfo.infoHashes, metainfo, name: metainfo.name, trackers: metainfo.announce, peers: [] }
+}
+
+async function download(url: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  const limits = [AbortSignal.timeout(fetchMs), ...(signal === undefined ? [] : [signal])]
+  try {
+    const response = await fetch(url, {
+      signal: AbortSignal.any(limits),
+      headers: { 'user-agent': `piecewise/${version}`, accept: 'application/x-bittorrent, */*;q=0.5' }
+    })
+    if (!response.ok) throw new Error(`the server answered ${response.status} ${response.statusText}`)
+    const chunks: Uint8Array[] = []
+    let length = 0
+    for await (const chunk of response.body ?? []) {
+      length += chunk.length
+      if (length > maxTorrentBytes) throw new Error(`it is longer than ${maxTorrentBytes} bytes`)
+      chunks.push(chunk)
+    }
+    return Buffer.concat(chunks)
+  } catch (thrown) {
+    signal?.throwIfAborted()
+    const cause = asError(thrown)
+    const reason = cause.cause instanceof Error ? cause.cause.message : cause.message
+    throw new TorrentError('ERR_CLIENT_SOURCE', `${url} could not be fetched: ${reason}`, { cause, details: { url } })
+  }
+}
+
+function unreadable(path: string, cause: unknown): TorrentError {
+  const reason =
+    systemCode(cause) === 'ENOENT'
+      ? 'there is no such file; a source is a magnet link, an info hash, or the path or URL of a .torrent file'
+      : asError(cause).message
+  return new TorrentError('ERR_CLIENT_SOURCE', `${path} could not be read: ${reason}`, { cause, details: { path } })
+}
+
+function notASource(source: unknown): TorrentError {
+  const message = `${JSON.stringify(source)?.slice(0, 60)} is no source: give a magnet link, an info hash, or a .torrent as path, URL or bytes`
+  return new TorrentError('ERR_METAINFO_SOURCE', message)
+}

@@ -1,0 +1,270 @@
+import { createHash } from 'node:crypto'
+import { blockLength, type Layout } from '../metainfo/layout.ts'
+import { Picker } from '../picker/picker.ts'
+import { SmartBan } from '../picker/smart-ban.ts'
+import type { StreamWindow } from '../picker/windows.ts'
+import { Assembly } from '../storage/assembly.ts'
+import type { Storage } from '../storage/storage.ts'
+import { monotonicMs } from '../util/clock.ts'
+import type { MemoryBudget } from '../util/memory-budget.ts'
+import type { Peer } from './peer.ts'
+
+/** What a {@link Download} tells its torrent. */
+export interface DownloadEvents {
+  /** A connected peer by its number. */
+  peer(id: number): Peer | undefined
+  /** All connected peers. */
+  peers(): Iterable<Peer>
+  /** The SHA-1 that a piece should have. */
+  expectedHash(piece: number): Uint8Array
+  /** Bytes of a block that is of use. */
+  received(peer: Peer, bytes: number): void
+  /** Bytes that came for nothing. */
+  wasted(bytes: number): void
+  /** A piece is verified and can be read. */
+  verified(piece: number): void
+  /** A piece is in storage. */
+  written(piece: number): void
+  /** A piece that was had is not there after all. */
+  lost(piece: number): void
+  /** A host sent bad data. */
+  ban(host: string): void
+  /** Storage failed. */
+  error(error: Error): void
+}
+
+/** Connects the picker, the peers' wires and the assembly of pieces: everything between a bitfield and a verified piece. */
+export class Download {
+  readonly picker: Picker
+  readonly assembly: Assembly
+  readonly #layout: Layout
+  readonly #events: DownloadEvents
+  readonly #smartBan = new SmartBan()
+  /** Who writes a block straight into a piece's memory. */
+  readonly #writers = new Map<number, Peer>()
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #stopWaiting: (() => void) | undefined
+  readonly #budget: MemoryBudget
+  /** Whether some connected peer is under suspicion. */
+  #suspicion = false
+
+  constructor(layout: Layout, storage: Storage, budget: MemoryBudget, events: DownloadEvents) {
+    this.#layout = layout
+    this.#events = events
+    this.#budget = budget
+    this.assembly = new Assembly(layout, storage, budget, {
+      expectedHash: (piece) => events.expectedHash(piece),
+      verified: (piece, bytes) => this.#verified(piece, bytes),
+      failed: (piece, bytes) => this.#failed(piece, bytes),
+      written: (piece) => events.written(piece),
+      lost: (piece) => this.#change((now) => this.picker.lost(piece, now)),
+      error: (error, piece) => {
+        this.#change((now) => this.picker.lost(piece, now))
+        events.lost(piece)
+        events.error(error)
+      },
+      freed: () => {}
+    })
+    this.picker = new Picker(
+      layout,
+      {
+        request: (id, piece, block) => {
+          const length = layout.blockSize(piece, block)
+          events.peer(id)?.wire.request(piece, block * blockLength, length)
+        },
+        cancel: (id, piece, block) => {
+          const peer = events.peer(id)
+          if (peer === undefined || peer.wire.destroyed) return
+          peer.wire.cancel(piece, block * blockLength, layout.blockSize(piece, block))
+        },
+        interest: (id, interested) => {
+          const wire = events.peer(id)?.wire
+          if (interested) wire?.interested()
+          else wire?.notInterested()
+        },
+        reserve: (piece, urgent) => this.#reserve(piece, urgent),
+        abandon: (piece) => this.#abandon(piece)
+      },
+      Math.random
+    )
+  }
+
+  /** Takes a peer whose handshake is done; its wire knows the number of pieces. */
+  addPeer(peer: Peer, latencyMs: number): void {
+    const { wire, id } = peer
+    const { picker } = this
+    picker.addPeer(id, latencyMs)
+    picker.setMaxRequests(id, wire.peerMaxRequests)
+    wire.blockTarget = (piece, offset, length) => this.#target(peer, piece, offset, length)
+    wire.on('piece', (piece, offset, data, owned) => this.#piece(peer, piece, offset, data, owned))
+    wire.on('choke', () => this.#change((now) => picker.choked(id, !wire.peerFast, now)))
+    wire.on('unchoke', () => this.#change((now) => picker.unchoked(id, now)))
+    wire.on('have', (piece) => this.#change((now) => picker.have(id, piece, now)))
+    wire.on('bitfield', () => this.#bitfield(peer))
+    wire.on('allowed-fast', (piece) => this.#change((now) => picker.allowedFast(id, piece, now)))
+    wire.on('suggest', (piece) => picker.suggested(id, piece))
+    wire.on('extended-handshake', () => picker.setMaxRequests(id, wire.peerMaxRequests))
+    wire.on('reject', (piece, offset) => {
+      this.#change((now) => picker.rejected(id, piece, Math.floor(offset / blockLength), now))
+    })
+    if (wire.peerPieceTotal > 0) this.#bitfield(peer)
+    if (!wire.peerChoking) this.#change((now) => picker.unchoked(id, now))
+    if (this.#smartBan.isSuspect(peer.banKey)) picker.suspect(id, true)
+  }
+
+  /** The peer has gone. */
+  removePeer(peer: Peer): void {
+    this.#endBlock(peer)
+    this.#change((now) => this.picker.removePeer(peer.id, now))
+  }
+
+  /** Opens, moves or closes the window of a stream. */
+  setWindow(streamId: number, window: StreamWindow | undefined, jumped: boolean): void {
+    this.#change((now) => this.picker.window(streamId, window, jumped, now))
+  }
+
+  /** Runs a change of the picker with the time, and sets the timer that the picker asks for. */
+  change(run: (picker: Picker, now: number) => void): void {
+    this.#change((now) => run(this.picker, now))
+  }
+
+  /** Stops the timer; the assembly is closed by itself. */
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#timerAt = 0
+    this.#stopWaiting?.()
+  }
+
+  #change(run: (now: number) => void): void {
+    const now = monotonicMs()
+    run(now)
+    this.#arm(now)
+  }
+
+  #arm(now: number): void {
+    const at = this.picker.wakeAt
+    // An armed timer that is due earlier asks again when it fires.
+    if (at >= this.#timerAt) return
+    clearTimeout(this.#timer)
+    this.#timerAt = at
+    this.#timer = setTimeout(() => this.#wake(), Math.max(1, at - now))
+    this.#timer.unref()
+  }
+
+  #wake(): void {
+    this.#timerAt = Number.POSITIVE_INFINITY
+    const now = monotonicMs()
+    if (this.picker.wakeAt <= now + 1) this.picker.wake(now)
+    this.#arm(now)
+  }
+
+  #reserve(piece: number, urgent: boolean): boolean {
+    if (this.assembly.reserve(piece, urgent)) return true
+    this.#stopWaiting ??= this.#budget.onRelease(() => {
+      this.#stopWaiting = undefined
+      // Not within the release, whose caller is in the middle of its own change.
+      setImmediate(() => this.#timerAt !== 0 && this.#change((now) => this.picker.memoryFreed(now)))
+    })
+    return false
+  }
+
+  #abandon(piece: number): void {
+    for (const peer of [...this.#writers.values()]) if (peer.receiving?.piece === piece) this.#endBlock(peer)
+    this.assembly.abandon(piece)
+    this.#smartBan.forget(piece)
+  }
+
+  #bitfield(peer: Peer): void {
+    const { wire } = peer
+    const bits = wire.peerSeeding ? 'all' : wire.peerPieces.buffer
+    this.#change((now) => this.picker.bitfield(peer.id, bits, now))
+  }
+
+  #target(peer: Peer, piece: number, offset: number, length: number): Uint8Array | undefined {
+    this.#endBlock(peer)
+    const block = offset / blockLength
+    if (!Number.isInteger(block) || length !== this.#layout.blockSize(piece, block)) return undefined
+    if (!this.picker.expects(peer.id, piece, block)) return undefined
+    const target = this.assembly.claim(piece, block)
+    if (target === undefined) return undefined
+    peer.receiving = { piece, block }
+    this.#writers.set(this.#key(piece, block), peer)
+    return target
+  }
+
+  #piece(peer: Peer, piece: number, offset: number, data: Uint8Array, owned: boolean): void {
+    const block = offset / blockLength
+    if (!Number.isInteger(block) || data.length !== this.#layout.blockSize(piece, block)) {
+      this.#events.wasted(data.length)
+      return
+    }
+    const now = monotonicMs()
+    const verdict = this.picker.received(peer.id, piece, block, now)
+    if (verdict === 'wanted') {
+      const writer = this.#writers.get(this.#key(piece, block))
+      if (writer !== undefined && !(owned && writer === peer)) {
+        writer.wire.detachBlock()
+        this.#endBlock(writer)
+      }
+      this.#writers.delete(this.#key(piece, block))
+      peer.receiving = undefined
+      peer.useful = true
+      this.#smartBan.contributed(piece, block, peer.banKey)
+      this.#events.received(peer, data.length)
+      this.assembly.fill(piece, block, owned ? undefined : data)
+    } else {
+      if (owned) this.#endBlock(peer)
+      this.#events.wasted(data.length)
+    }
+    this.picker.refill(peer.id, now)
+    this.#arm(now)
+  }
+
+  /** The peer no longer writes into a piece's memory. */
+  #endBlock(peer: Peer): void {
+    const { receiving } = peer
+    if (receiving === undefined) return
+    peer.receiving = undefined
+    this.#writers.delete(this.#key(receiving.piece, receiving.block))
+    this.assembly.unclaim(receiving.piece, receiving.block)
+  }
+
+  #verified(piece: number, bytes: Uint8Array): void {
+    const guilty = this.#smartBan.passed(piece, digestOf(bytes))
+    if (this.#suspicion) this.#updateSuspects()
+    this.#change((now) => this.picker.had([piece], now))
+    this.#events.verified(piece)
+    for (const host of guilty) this.#events.ban(host)
+  }
+
+  #failed(piece: number, bytes: Uint8Array): void {
+    const guilty = this.#smartBan.failed(piece, this.#layout.blockCount(piece), digestOf(bytes))
+    this.#events.wasted(bytes.length)
+    this.#updateSuspects()
+    this.#change((now) => this.picker.lost(piece, now))
+    for (const host of guilty) this.#events.ban(host)
+  }
+
+  #updateSuspects(): void {
+    this.#suspicion = false
+    for (const peer of this.#events.peers()) {
+      const suspect = this.#smartBan.isSuspect(peer.banKey)
+      this.picker.suspect(peer.id, suspect)
+      this.#suspicion ||= suspect
+    }
+  }
+
+  #key(piece: number, block: number): number {
+    return piece * this.#layout.blocksPerPiece + block
+  }
+}
+
+function digestOf(bytes: Uint8Array): (block: number) => Uint8Array {
+  return (block) => {
+    const from = block * blockLength
+    return createHash('sha1')
+      .update(bytes.subarray(from, from + blockLength))
+      .digest()
+  }
+}

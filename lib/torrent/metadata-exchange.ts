@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto'
+import { equalBytes } from '../util/bytes.ts'
+import { monotonicMs } from '../util/clock.ts'
+import { metadataPieceLength } from '../wire/limits.ts'
+import { MetadataExtension } from '../wire/ut-metadata.ts'
+import type { Peer } from './peer.ts'
+
+/** Requests that one peer may have outstanding. */
+const perPeer = 2
+/** A piece that does not come within this time is asked of another peer too. */
+const patienceMs = 3000
+/** A peer that refused is asked again after this time (BEP 9 peers refuse while they do not have it either). */
+const refusalMs = 30_000
+/** Lengths that peers claim, and that are collected side by side; more would only help liars. */
+const mostLengths = 4
+/** Failed attempts after which a peer is not asked any more. */
+const mostFailures = 2
+
+interface Source {
+  readonly peer: Peer
+  readonly extension: MetadataExtension
+  outstanding: Map<number, number>
+  failures: number
+  waitUntil: number
+}
+
+interface Attempt {
+  readonly length: number
+  readonly pieces: (Uint8Array | undefined)[]
+  readonly senders: Set<Source>
+  missing: number
+}
+
+/**
+ * The `info` dictionary between peers (BEP 9): collects it from several at once while it is unknown, serves it once it
+ * is known. Every length that peers claim is collected by itself, so that a liar costs time and nothing else.
+ */
+export class MetadataExchange {
+  readonly #infoHash: Uint8Array
+  readonly #onMetadata: (info: Uint8Array) => void
+  #info: Uint8Array | undefined
+  readonly #sources = new Map<number, Source>()
+  readonly #attempts = new Map<number, Attempt>()
+
+  /** An exchange for the 20-byte info hash; `onMetadata` is called once with the bytes that have that hash. */
+  constructor(infoHash: Uint8Array, onMetadata: (info: Uint8Array) => void) {
+    this.#infoHash = infoHash
+    this.#onMetadata = onMetadata
+  }
+
+  /** The metadata is known. */
+  set(info: Uint8Array): void {
+    this.#info = info
+    this.#attempts.clear()
+    for (const source of this.#sources.values()) source.outstanding.clear()
+  }
+
+  /** Bytes of the metadata, undefined while it is unknown. */
+  get length(): number | undefined {
+    return this.#info?.length
+  }
+
+  /** Takes a peer; before our extended handshake is sent. */
+  addPeer(peer: Peer): void {
+    const source: Source = {
+      peer,
+      extension: new MetadataExtension(peer.wire, {
+        onReady: () => this.#ask(source),
+        onRequest: (piece) => this.#answer(source, piece),
+        onData: (piece, length, bytes) => this.#take(source, piece, length, bytes),
+        onReject: (piece) => {
+          source.outstanding.delete(piece)
+          source.waitUntil = monotonicMs() + refusalMs
+        }
+      }),
+      outstanding: new Map(),
+      failures: 0,
+      waitUntil: 0
+    }
+    this.#sources.set(peer.id, source)
+    peer.wire.use(source.extension)
+  }
+
+  /** The peer has gone. */
+  removePeer(peer: Peer): void {
+    this.#sources.delete(peer.id)
+    this.wake()
+  }
+
+  /** Asks again what did not come; to be called about once a second while the metadata is unknown. */
+  wake(): void {
+    if (this.#info !== undefined) return
+    for (const source of this.#sources.values()) this.#ask(source)
+  }
+
+  #answer({ extension }: Source, piece: number): void {
+    const start = piece * metadataPieceLength
+    if (this.#info === undefined || start >= this.#info.length) extension.reject(piece)
+    else extension.data(piece, this.#info.length, this.#info.subarray(start, start + metadataPieceLength))
+  }
+
+  #ask(source: Source): void {
+    const { extension, outstanding } = source
+    const { size } = extension
+    const now = monotonicMs()
+    if (this.#info !== undefined || !extension.supported || size === undefined || size === 0) return
+    if (source.failures >= mostFailures || now < source.waitUntil) return
+    const attempt = this.#attempt(size)
+    if (attempt === undefined) return
+    for (let piece = 0; piece < attempt.pieces.length && outstanding.size < perPeer; piece++) {
+      if (attempt.pieces[piece] !== undefined || outstanding.has(piece)) continue
+      if (this.#isUnderWay(size, piece, now)) continue
+      if (!extension.request(piece)) return
+      outstanding.set(piece, now)
+    }
+  }
+
+  #isUnderWay(size: number, piece: number, now: number): boolean {
+    for (const { extension, outstanding } of this.#sources.values()) {
+      const askedAt = outstanding.get(piece)
+      if (extension.size === size && askedAt !== undefined && now - askedAt < patienceMs) return true
+    }
+    return false
+  }
+
+  #attempt(length: number): Attempt | undefined {
+    const known = this.#attempts.get(length)
+    if (known !== undefined || this.#attempts.size >= mostLengths) return known
+    const count = Math.ceil(length / metadataPieceLength)
+    const attempt: Attempt = { length, pieces: Array(count), senders: new Set(), missing: count }
+    this.#attempts.set(length, attempt)
+    return attempt
+  }
+
+  #take(source: Source, piece: number, length: number, bytes: Uint8Array): void {
+    const attempt = this.#attempts.get(length)
+    if (!source.outstanding.delete(piece) || this.#info !== undefined || attempt === undefined) return
+    if (attempt.pieces[piece] === undefined) {
+      attempt.pieces[piece] = bytes.slice()
+      attempt.senders.add(source)
+      attempt.missing--
+    }
+    if (attempt.missing > 0) {
+      this.#ask(source)
+      return
+    }
+    this.#attempts.delete(length)
+    const info = Buffer.concat(attempt.pieces.filter((part) => part !== undefined))
+    if (equalBytes(createHash('sha1').update(info).digest(), this.#infoHash)) {
+      this.set(new Uint8Array(info))
+      this.#onMetadata(new Uint8Array(info))
+      return
+    }
+    // One of them lied. With one sender it is known who; several get another chance apart from each other.
+    for (const sender of attempt.senders) {
+      sender.failures += attempt.senders.size === 1 ? mostFailures : 1
+      sender.waitUntil = monotonicMs() + (attempt.senders.size === 1 ? 0 : Math.random() * 10_000)
+    }
+    this.wake()
+  }
+}

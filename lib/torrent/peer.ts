@@ -1,0 +1,104 @@
+import type { Connection } from '../transport/transport.ts'
+import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
+import { toHex } from '../util/bytes.ts'
+import { Meter } from '../util/meter.ts'
+import { clientName } from '../wire/client-name.ts'
+import type { Wire } from '../wire/wire.ts'
+
+/** One connected peer as callers see it; a snapshot of this moment. */
+export interface PeerInfo {
+  /** `host:port` of the connection. */
+  readonly address: string
+  /** Name of its client, if it tells. */
+  readonly client: string | undefined
+  /** 20 bytes in hexadecimal. */
+  readonly peerId: string
+  /** Whether the peer has dialled us. */
+  readonly incoming: boolean
+  /** Who named the peer: `tracker`, `pex`, …, or `incoming`. */
+  readonly source: string
+  /** Part of the torrent that it has, 0 to 1. */
+  readonly progress: number
+  /** Payload bytes that came from it and went to it. */
+  readonly downloaded: number
+  readonly uploaded: number
+  /** Payload bytes per second. */
+  readonly downloadSpeed: number
+  readonly uploadSpeed: number
+  /** Whether it chokes us, and we it. */
+  readonly peerChoking: boolean
+  readonly amChoking: boolean
+  /** Whether it wants something of us, and we of it. */
+  readonly peerInterested: boolean
+  readonly amInterested: boolean
+  /** Blocks that it is asked for. */
+  readonly requests: number
+}
+
+/** A connected peer: its wire, its connection, and what is counted of it. */
+export class Peer {
+  readonly id: number
+  readonly wire: Wire
+  readonly connection: Connection
+  /** Where it listens as far as we know, else where it comes from. */
+  address: PeerAddress
+  readonly source: string
+  readonly peerId: string
+  readonly connectedAt: number
+  readonly down: Meter = new Meter()
+  readonly up: Meter = new Meter()
+  /** Bytes received up to the last look, and when they last changed; for the silence time-out. */
+  receivedBefore = 0
+  heardAt: number
+  /** When something was last sent, as seen by the same look. */
+  sentBefore = 0
+  spokeAt: number
+  /** What of `down.total` and `up.total`, and of the blocks that its wire sent, is counted elsewhere already. */
+  downSeen = 0
+  upSeen = 0
+  sentSeen = 0
+  /** Round trip, as far as it is known. */
+  latencyMs = 100
+  /** Whether it gave us a good block. */
+  useful = false
+  /** The block that it is writing into a piece's memory. */
+  receiving: { readonly piece: number; readonly block: number } | undefined
+
+  constructor(id: number, wire: Wire, connection: Connection, address: PeerAddress, source: string, now: number) {
+    this.id = id
+    this.wire = wire
+    this.connection = connection
+    this.address = address
+    this.source = source
+    this.peerId = toHex(wire.peerId ?? new Uint8Array())
+    this.connectedAt = this.heardAt = this.spokeAt = now
+  }
+
+  /** What bans name: the host. On loopback many peers share one, so there the port counts too. */
+  get banKey(): string {
+    const { remote } = this.connection
+    return isLoopback(remote.host) ? formatAddress(remote) : remote.host
+  }
+
+  /** A snapshot for callers. */
+  info(now: number, requests: number, pieceCount: number): PeerInfo {
+    const { wire } = this
+    return {
+      address: formatAddress(this.connection.remote),
+      client: wire.peerHandshake?.version ?? clientName(wire.peerId ?? new Uint8Array()),
+      peerId: this.peerId,
+      incoming: this.connection.incoming,
+      source: this.source,
+      progress: pieceCount === 0 ? 0 : wire.peerPieceTotal / pieceCount,
+      downloaded: this.down.total,
+      uploaded: this.up.total,
+      downloadSpeed: this.down.rate(now),
+      uploadSpeed: this.up.rate(now),
+      peerChoking: wire.peerChoking,
+      amChoking: wire.amChoking,
+      peerInterested: wire.peerInterested,
+      amInterested: wire.amInterested,
+      requests
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import type { ResumeRecord } from '../storage/resume-record.ts'
+import { ResumeStore } from '../storage/resume-store.ts'
+import { monotonicMs } from '../util/clock.ts'
+import { asError } from '../util/errors.ts'
+
+/** A record is saved at most this often, and at most a tenth of the time goes into saving. */
+const saveEveryMs = 1000
+
+/** Loads the resume record of one torrent and saves it soon after each change, never two at a time. */
+export class ResumeKeeper {
+  readonly #store: ResumeStore
+  readonly #infoHash: string
+  readonly #onWarning: (warning: Error) => void
+  #make: (() => Promise<ResumeRecord>) | undefined
+  #timer: NodeJS.Timeout | undefined
+  #saving: Promise<void> | undefined
+  #dirty = false
+  #closed = false
+
+  constructor(folder: string, infoHash: string, onWarning: (warning: Error) => void) {
+    this.#store = new ResumeStore({ folder, onWarning })
+    this.#infoHash = infoHash
+    this.#onWarning = onWarning
+  }
+
+  /** The record of the last run. */
+  load(): Promise<ResumeRecord | undefined> {
+    return this.#store.load(this.#infoHash)
+  }
+
+  /** The .torrent that was kept beside the record. */
+  loadTorrent(): Promise<Uint8Array | undefined> {
+    return this.#store.loadTorrent(this.#infoHash)
+  }
+
+  /** Keeps a .torrent beside the record. */
+  async keepTorrent(bytes: Uint8Array): Promise<void> {
+    await this.#store.saveTorrent(this.#infoHash, bytes)
+  }
+
+  /** Something has changed: what `make` gives then is saved soon. */
+  touch(make: () => Promise<ResumeRecord>): void {
+    this.#make = make
+    this.#dirty = true
+    if (this.#timer === undefined && this.#saving === undefined) this.#arm(saveEveryMs)
+  }
+
+  /** Saves the last record of this run; rejects when that fails. */
+  async finish(record: ResumeRecord): Promise<void> {
+    await this.stop()
+    await this.#store.save(record)
+  }
+
+  /** Saves no more; resolves when nothing is under way. */
+  async stop(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    await this.#saving
+    await this.#store.close()
+  }
+
+  /** Forgets the torrent. */
+  async remove(): Promise<void> {
+    await this.stop()
+    await this.#store.remove(this.#infoHash)
+  }
+
+  #arm(delayMs: number): void {
+    if (this.#closed) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#saving = this.#save()
+    }, delayMs)
+    this.#timer.unref()
+  }
+
+  async #save(): Promise<void> {
+    const began = monotonicMs()
+    this.#dirty = false
+    try {
+      const record = await this.#make?.()
+      if (record !== undefined) await this.#store.save(record)
+    } catch (thrown) {
+      if (!this.#closed) this.#onWarning(asError(thrown))
+    }
+    this.#saving = undefined
+    if (this.#dirty) this.#arm(Math.max(saveEveryMs, 10 * (monotonicMs() - began)))
+  }
+}

@@ -1,0 +1,236 @@
+import type { AddressBook, Candidate, Outcome } from '../discovery/address-book.ts'
+import type { ConnectionBudget } from '../discovery/connection-budget.ts'
+import { Dialer } from '../discovery/dialer.ts'
+import type { Connection } from '../transport/transport.ts'
+import { join } from '../transport/wire-connection.ts'
+import { type PeerAddress } from '../util/address.ts'
+import { equalBytes, toHex } from '../util/bytes.ts'
+import { monotonicMs } from '../util/clock.ts'
+import { debug } from '../util/debug.ts'
+import { TorrentError } from '../util/errors.ts'
+import { Wire } from '../wire/wire.ts'
+import type { WireOptions } from '../wire/wire-events.ts'
+import { Peer } from './peer.ts'
+
+const log = debug('swarm')
+/** How long a connected peer may take for its handshake. */
+const handshakeMs = 10_000
+/** A peer that is silent for this long is gone (BEP 3 asks for a keep-alive every two minutes). */
+const silenceMs = 130_000
+const keepAliveMs = 100_000
+const tickMs = 1000
+
+/** What a {@link Swarm} needs from its torrent. */
+export interface SwarmOptions {
+  /** 20 bytes. */
+  readonly infoHash: Uint8Array
+  readonly peerId: Uint8Array
+  readonly book: AddressBook
+  readonly budget: ConnectionBudget
+  dial(address: PeerAddress, signal: AbortSignal): Promise<Connection>
+  /** Options of the wires, as far as they are known now. */
+  wireOptions(): WireOptions
+  /** A peer's handshake is done and ours is sent; nothing else was said. `latencyMs` is the round trip, if it was seen. */
+  onPeer(peer: Peer, latencyMs: number | undefined): void
+  /** The peer has gone. */
+  onGone(peer: Peer): void
+  /** Once a second while there are peers. */
+  onTick(now: number): void
+}
+
+interface Pending {
+  readonly wire: Wire
+  readonly deadline: number
+}
+
+/** The connections of one torrent: whom it dials is the dialer's decision, here it is done, watched and ended. */
+export class Swarm {
+  readonly peers: Map<number, Peer> = new Map()
+  readonly dialer: Dialer
+  readonly #options: SwarmOptions
+  readonly #abort = new AbortController()
+  readonly #pending = new Set<Pending>()
+  #lastId = 0
+  #dialTimer: NodeJS.Timeout | undefined
+  #tickTimer: NodeJS.Timeout | undefined
+  #stopWaiting: (() => void) | undefined
+  #paused = false
+
+  constructor(options: SwarmOptions) {
+    this.#options = options
+    this.dialer = new Dialer({ book: options.book, budget: options.budget })
+  }
+
+  /** Dials whom the dialer names, now and whenever it may go on. */
+  dial(): void {
+    clearTimeout(this.#dialTimer)
+    if (this.#abort.signal.aborted || this.#paused) return
+    const now = monotonicMs()
+    for (let next = this.dialer.nextDial(now); next !== undefined; next = this.dialer.nextDial(now)) {
+      void this.#connect(next)
+    }
+    const at = this.dialer.wakeAt(now)
+    if (at === Number.POSITIVE_INFINITY) {
+      this.#stopWaiting ??= this.#options.budget.onRelease(() => {
+        this.#stopWaiting = undefined
+        setImmediate(() => this.dial())
+      })
+    } else {
+      this.#dialTimer = setTimeout(() => this.dial(), Math.max(10, at - now))
+      this.#dialTimer.unref()
+    }
+  }
+
+  /** Stops or allows new dials; connections stay. */
+  setDialling(dialling: boolean): void {
+    this.#paused = !dialling
+    this.dial()
+  }
+
+  /** Takes an incoming connection whose handshake named this torrent; its wire has sent nothing yet. */
+  accept(connection: Connection, wire: Wire, peerId: Uint8Array): void {
+    const release = this.dialer.accept(connection.remote)
+    if (release === undefined || this.#isKnown(peerId)) {
+      release?.()
+      wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'there is no room for this peer'))
+      return
+    }
+    wire.handshake(this.#options.infoHash, this.#options.peerId)
+    wire.on('close', release)
+    this.#add(wire, connection, connection.remote, 'incoming', undefined)
+  }
+
+  /** Closes the connections of a peer that sent bad data, and never takes it again. */
+  ban(banKey: string): void {
+    for (const peer of this.peers.values()) {
+      if (peer.banKey !== banKey) continue
+      this.#options.book.ban(peer.address)
+      peer.wire.destroy(new TorrentError('ERR_WIRE_PROTOCOL', `${banKey} sent bad data`))
+    }
+  }
+
+  /** Closes connections for which `which` says yes; they are not dialled again soon. */
+  disconnect(which: (peer: Peer) => boolean): void {
+    for (const peer of [...this.peers.values()]) if (which(peer)) peer.wire.destroy()
+  }
+
+  /** Closes every connection and dials nothing more; idempotent. */
+  close(): void {
+    this.#abort.abort(new TorrentError('ERR_TORRENT_CLOSED', 'the torrent is closed'))
+    clearTimeout(this.#dialTimer)
+    clearInterval(this.#tickTimer)
+    this.#stopWaiting?.()
+    for (const { wire } of this.#pending) wire.destroy()
+    for (const peer of [...this.peers.values()]) peer.wire.destroy()
+    this.dialer.close()
+  }
+
+  async #connect({ address, source }: Candidate): Promise<void> {
+    const { signal } = this.#abort
+    let connection: Connection
+    try {
+      connection = await this.#options.dial(address, signal)
+    } catch (error) {
+      if (log.enabled) log('dial %s:%d failed: %o', address.host, address.port, error)
+      this.dialer.failed(address, monotonicMs())
+      this.dial()
+      return
+    }
+    if (signal.aborted) {
+      connection.close()
+      return
+    }
+    this.#greet(connection, address, source)
+  }
+
+  /** Sends our handshake over a connection that we dialled and waits for the answer. */
+  #greet(connection: Connection, address: PeerAddress, source: string): void {
+    const { infoHash, peerId, book } = this.#options
+    const wire = new Wire(this.#options.wireOptions())
+    const sentAt = monotonicMs()
+    const pending: Pending = { wire, deadline: sentAt + handshakeMs }
+    this.#pending.add(pending)
+    this.#tick()
+    let peer: Peer | undefined
+    let outcome: Outcome | undefined
+    wire.on('handshake', (handshake) => {
+      this.#pending.delete(pending)
+      if (!equalBytes(handshake.infoHash, infoHash)) {
+        wire.destroy(new TorrentError('ERR_WIRE_PROTOCOL', 'the peer answered for another torrent'))
+      } else if (equalBytes(handshake.peerId, peerId)) {
+        book.self(address)
+        wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'that was ourselves'))
+      } else {
+        this.dialer.connected(address)
+        if (this.#isKnown(handshake.peerId)) {
+          outcome = 'uninteresting'
+          wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer is connected already'))
+        } else peer = this.#add(wire, connection, address, source, monotonicMs() - sentAt)
+      }
+    })
+    let fault = false
+    wire.on('error', (error) => {
+      fault = error instanceof TorrentError && error.code === 'ERR_WIRE_PROTOCOL'
+    })
+    wire.on('close', () => {
+      this.#pending.delete(pending)
+      const now = monotonicMs()
+      this.dialer.failed(address, now)
+      outcome ??= fault ? 'fault' : peer?.useful === true ? 'useful' : 'uninteresting'
+      this.dialer.disconnected(address, now, outcome)
+      this.dial()
+    })
+    join(connection, wire)
+    wire.handshake(infoHash, peerId)
+  }
+
+  #add(
+    wire: Wire,
+    connection: Connection,
+    address: PeerAddress,
+    source: string,
+    latencyMs: number | undefined
+  ): Peer {
+    const peer = new Peer(++this.#lastId, wire, connection, address, source, monotonicMs())
+    this.peers.set(peer.id, peer)
+    wire.on('close', () => {
+      if (this.peers.delete(peer.id)) this.#options.onGone(peer)
+    })
+    this.#tick()
+    this.#options.onPeer(peer, latencyMs)
+    return peer
+  }
+
+  #isKnown(peerId: Uint8Array): boolean {
+    const id = toHex(peerId)
+    for (const peer of this.peers.values()) if (peer.peerId === id) return true
+    return false
+  }
+
+  #tick(): void {
+    if (this.#tickTimer !== undefined) return
+    this.#tickTimer = setInterval(() => this.#look(), tickMs)
+    this.#tickTimer.unref()
+  }
+
+  #look(): void {
+    const now = monotonicMs()
+    for (const { wire, deadline } of this.#pending) {
+      if (now > deadline) wire.destroy(new TorrentError('ERR_TRANSPORT_TIMEOUT', 'no handshake came'))
+    }
+    for (const peer of this.peers.values()) {
+      const { wire } = peer
+      if (wire.received !== peer.receivedBefore) peer.heardAt = now
+      if (wire.sent !== peer.sentBefore) peer.spokeAt = now
+      peer.receivedBefore = wire.received
+      peer.sentBefore = wire.sent
+      if (now - peer.heardAt > silenceMs) {
+        wire.destroy(new TorrentError('ERR_TRANSPORT_TIMEOUT', 'the peer is silent'))
+      } else if (now - peer.spokeAt > keepAliveMs) wire.keepAlive()
+    }
+    this.#options.onTick(now)
+    if (this.peers.size > 0 || this.#pending.size > 0) return
+    clearInterval(this.#tickTimer)
+    this.#tickTimer = undefined
+  }
+}

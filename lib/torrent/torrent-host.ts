@@ -1,0 +1,26 @@
+import type { ConnectionBudget } from '../discovery/connection-budget.ts'
+import type { HashPool } from '../hash/hash-pool.ts'
+import type { StorageClaims } from '../storage/storage-claims.ts'
+import type { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
+import type { Connection } from '../transport/transport.ts'
+import type { PeerAddress } from '../util/address.ts'
+import type { MemoryBudget } from '../util/memory-budget.ts'
+
+/** What torrents share and get from their client. */
+export interface TorrentHost {
+  /** 20 bytes. */
+  readonly peerId: Uint8Array
+  /** The port on which peers reach us. */
+  readonly port: number
+  readonly budget: MemoryBudget
+  readonly connections: ConnectionBudget
+  readonly claims: StorageClaims
+  readonly hashPool: HashPool
+  readonly udpTrackers: UdpTrackerClient
+  /** Bytes per second that may be uploaded, `Infinity` for no limit. */
+  readonly uploadLimit: number
+  /** Our numeric address, when only one is listened on: trackers are reached from it. */
+  readonly localAddress: string | undefined
+  /** Connects to a peer. */
+  dial(address: PeerAddress, signal: AbortSignal): Promise<Connection>
+}

@@ -1,0 +1,46 @@
+import type { Range } from '../metainfo/layout.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { PeerAddress } from '../util/address.ts'
+
+/** Options of `client.add`. */
+export interface AddOptions {
+  /** Folder for the data; by default `piecewise/<infoHash>` below the client's `path` or the OS folder for temporary files. */
+  readonly path?: string | undefined
+  /**
+   * What to download: `'all'` (the default), `'none'` (only what streams read), or the indices into `torrent.files`. After a
+   * restart the selection of the last run counts if none is given.
+   */
+  readonly select?: 'all' | 'none' | readonly number[] | undefined
+  /** Tracker URLs besides those of the torrent: one tier each, or tiers of several. */
+  readonly trackers?: readonly (string | readonly string[])[] | undefined
+  /** Peers to try at once: `host:port` or objects. */
+  readonly peers?: readonly (string | PeerAddress)[] | undefined
+  /** Where the bytes go instead of files. */
+  readonly storage?: Storage | undefined
+  /** Aborts the wait for the torrent's files, and removes the torrent if they are not known by then. */
+  readonly signal?: AbortSignal | undefined
+  /** `true` hashes all data that is found, whatever the resume record says. */
+  readonly verify?: boolean | undefined
+  /** Begins paused. */
+  readonly paused?: boolean | undefined
+}
+
+/** What `select` and `deselect` take: files, their indices, byte ranges `[start, end)` of the torrent, or lists of these. */
+export type SelectTarget = SelectItem | readonly SelectItem[]
+
+/** A file, its index in `torrent.files`, or a byte range `[start, end)` of the torrent. */
+export type SelectItem = number | Range | { readonly path: string; readonly offset: number; readonly length: number }
+
+/**
+ * - `metadata`: the files are not known yet
+ * - `checking`: data that was found is being hashed, and nothing else is to be done meanwhile
+ * - `downloading`: selected pieces are missing
+ * - `seeding`: everything selected is there
+ * - `paused`: by `pause()`
+ * - `error`: storage failed; `resume()` tries again
+ * - `closed`: for good
+ *
+ * metadata → checking | downloading | seeding; those three change as pieces come and selections change; each of these
+ * ↔ paused; each → error → (resume) downloading; all → closed.
+ */
+export type TorrentStatus = 'metadata' | 'checking' | 'downloading' | 'seeding' | 'paused' | 'error' | 'closed'

@@ -1,0 +1,661 @@
+import { EventEmitter } from 'node:events'
+import { AddressBook } from '../discovery/address-book.ts'
+import { Discovery } from '../discovery/discovery.ts'
+import { formatMagnet } from '../metainfo/magnet.ts'
+import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
+import { parseInfo } from '../metainfo/parse-info.ts'
+import { formatTorrent, parseTorrent } from '../metainfo/parse-torrent.ts'
+import { normalPriority } from '../picker/selection.ts'
+import type { FileStream } from '../stream/file-stream.ts'
+import type { Announcement } from '../tracker/announcement.ts'
+import { announceTiers } from '../tracker/tiers.ts'
+import type { TrackerStatus } from '../tracker/tracker-state.ts'
+import type { Connection } from '../transport/transport.ts'
+import { formatAddress, type PeerAddress, parseAddress } from '../util/address.ts'
+import { toHex } from '../util/bytes.ts'
+import { monotonicMs } from '../util/clock.ts'
+import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
+import { asError, TorrentError } from '../util/errors.ts'
+import { Meter } from '../util/meter.ts'
+import { version } from '../util/version.ts'
+import { allowedFastSet } from '../wire/allowed-fast.ts'
+import type { Wire } from '../wire/wire.ts'
+import type { WireOptions } from '../wire/wire-events.ts'
+import { Content, type ContentEvents, type ContentOptions } from './content.ts'
+import { MetadataExchange } from './metadata-exchange.ts'
+import type { Peer, PeerInfo } from './peer.ts'
+import { ResumeKeeper } from './resume-keeper.ts'
+import { Swarm } from './swarm.ts'
+import type { TorrentFile } from './torrent-file.ts'
+import type { TorrentHost } from './torrent-host.ts'
+import type { SelectItem, SelectTarget, TorrentStatus } from './torrent-options.ts'
+
+/** Pieces that a new peer may fetch before it has anything to give (BEP 6). */
+const allowedFastCount = 10
+
+/** The events of a {@link Torrent}. */
+export interface TorrentEvents {
+  /** The files are known. */
+  metadata: []
+  /** A piece is verified and can be read. */
+  verified: [piece: number]
+  /** A file is complete and in storage. */
+  file: [file: TorrentFile]
+  /** A peer has connected. */
+  peer: [peer: PeerInfo]
+  /** Everything selected is complete and in storage; again after a selection that made it incomplete. */
+  done: []
+  /** Something failed that the torrent survives: a tracker, a source of peers, the resume record. */
+  warning: [warning: Error]
+  /** Storage or we ourselves failed; the torrent stands still until `resume()`. Without a listener the client hears it. */
+  error: [error: Error]
+  /** The torrent is closed. */
+  close: []
+}
+
+/** State of one piece for a map. */
+export interface PieceInfo {
+  readonly state: 'missing' | 'checking' | 'partial' | 'verified'
+  /** Connected peers that have it. */
+  readonly availability: number
+}
+
+/** What a {@link Torrent} begins with. */
+export interface TorrentInit extends ContentOptions {
+  readonly infoHashes: InfoHashes
+  /** A name until the metadata is known. */
+  readonly name: string | undefined
+  readonly announce: readonly (readonly string[])[]
+  /** Where a default `path` lies is decided by the client; this is what it decided. */
+  readonly path: string
+}
+
+/** A torrent of a client: its files, its peers, and how far it is. */
+export class Torrent extends EventEmitter<TorrentEvents> {
+  /** The v1 info hash in hexadecimal. */
+  readonly infoHash: string
+  /** Folder for the data. */
+  readonly path: string
+  readonly #infoHashes: InfoHashes
+  readonly #host: TorrentHost
+  readonly #init: TorrentInit
+  readonly #book: AddressBook = new AddressBook({ random: Math.random })
+  readonly #discovery: Discovery
+  readonly #swarm: Swarm
+  readonly #metadata: MetadataExchange
+  readonly #ready: Deferred<void> = deferred()
+  readonly #announcements: Announcement[] = []
+  readonly #tiers: string[][] = []
+  readonly #addedTrackers: string[] = []
+  readonly #down = new Meter()
+  readonly #up = new Meter()
+  readonly #waiting = new Set<Deferred<void>>()
+  readonly #onError: (error: Error) => void
+  readonly #keeper: ResumeKeeper | undefined
+  #metainfo: Metainfo | undefined
+  #content: Content | undefined
+  #opened = false
+  #paused: boolean
+  #error: Error | undefined
+  #wasDone = false
+  #closing: Promise<void> | undefined
+
+  /** @internal */
+  constructor(host: TorrentHost, init: TorrentInit, onError: (error: Error) => void) {
+    super()
+    const v1 = init.infoHashes.v1 ?? new Uint8Array(20)
+    this.infoHash = toHex(v1)
+    this.path = init.path
+    this.#infoHashes = init.infoHashes
+    this.#host = host
+    this.#init = init
+    this.#onError = onError
+    this.#paused = init.paused ?? false
+    if (init.state !== undefined) {
+      this.#keeper = new ResumeKeeper(init.state, this.infoHash, (warning) => this.emit('warning', warning))
+    }
+    this.#discovery = new Discovery({
+      book: this.#book,
+      now: monotonicMs,
+      onPeers: () => this.#swarm.dial(),
+      onWarning: (warning) => this.emit('warning', warning)
+    })
+    this.#metadata = new MetadataExchange(v1, (info) => this.#onInfo(info))
+    this.#swarm = new Swarm({
+      infoHash: v1,
+      peerId: host.peerId,
+      book: this.#book,
+      budget: host.connections,
+      dial: (address, signal) => host.dial(address, signal),
+      wireOptions: () => this.wireOptions(),
+      onPeer: (peer, latencyMs) => this.#onPeer(peer, latencyMs),
+      onGone: (peer) => this.#onGone(peer),
+      onTick: (now) => this.#onTick(now)
+    })
+    this.addPeers(init.peers ?? [])
+  }
+
+  // ---- what it is ----
+
+  /** Name of the file or folder; of a magnet link without one the info hash, until the metadata is known. */
+  get name(): string {
+    return this.#metainfo?.name ?? this.#init.name ?? this.infoHash
+  }
+
+  /** The v2 info hash in hexadecimal, for a hybrid torrent (BEP 52). */
+  get infoHashV2(): string | undefined {
+    const v2 = this.#metainfo?.infoHashes.v2 ?? this.#infoHashes.v2
+    return v2 === undefined ? undefined : toHex(v2)
+  }
+
+  /** A magnet link to this torrent, with its trackers. */
+  get magnetURI(): string {
+    return formatMagnet({ infoHashes: this.#infoHashes, name: this.name, trackers: this.#tiers.flat() })
+  }
+
+  /** The bytes of a .torrent file for this torrent; undefined while the metadata is unknown. */
+  get torrentFile(): Uint8Array | undefined {
+    return this.#metainfo === undefined ? undefined : formatTorrent({ ...this.#metainfo, announce: this.#tiers })
+  }
+
+  /** The files, without pad files; empty while the metadata is unknown. */
+  get files(): readonly TorrentFile[] {
+    return this.#content?.files ?? []
+  }
+
+  /** Bytes of all files; 0 while the metadata is unknown. */
+  get length(): number {
+    return this.#content?.layout.length ?? 0
+  }
+
+  /** Bytes of each piece but the last. */
+  get pieceLength(): number {
+    return this.#content?.layout.pieceLength ?? 0
+  }
+
+  get pieceCount(): number {
+    return this.#content?.layout.pieceCount ?? 0
+  }
+
+  /** Whether peers come from the trackers alone (BEP 27). */
+  get private(): boolean {
+    return this.#metainfo?.private ?? false
+  }
+
+  // ---- how far it is ----
+
+  /** Verified part of what is selected, 0 to 1. */
+  get progress(): number {
+    const content = this.#content
+    if (content === undefined) return 0
+    return content.selectedLength === 0 ? 1 : content.selectedVerified / content.selectedLength
+  }
+
+  /** Verified bytes, selected or not. */
+  get downloaded(): number {
+    return this.#content?.verifiedLength ?? 0
+  }
+
+  /** Payload bytes sent, over all runs that the resume record knows. */
+  get uploaded(): number {
+    return (this.#content?.uploadedBefore ?? 0) + this.#up.total
+  }
+
+  /** Payload bytes received in this run, also those that were of no use. */
+  get received(): number {
+    return this.#content?.received ?? 0
+  }
+
+  /** Payload bytes per second. */
+  get downloadSpeed(): number {
+    return this.#down.rate(monotonicMs())
+  }
+
+  /** Payload bytes per second. */
+  get uploadSpeed(): number {
+    return this.#up.rate(monotonicMs())
+  }
+
+  /** Milliseconds until everything selected is there at the present speed; `Infinity` while nothing comes, 0 when done. */
+  get timeRemaining(): number {
+    const content = this.#content
+    if (content === undefined) return Number.POSITIVE_INFINITY
+    const left = content.selectedLength - content.selectedVerified
+    return left === 0 ? 0 : (left / this.downloadSpeed) * 1000
+  }
+
+  /** Uploaded bytes for each byte downloaded (of the torrent's length when it was all here from the start). */
+  get ratio(): number {
+    const downloaded = (this.#content?.downloadedBefore ?? 0) + this.#down.total
+    const base = downloaded > 0 ? downloaded : this.length
+    return base === 0 ? 0 : this.uploaded / base
+  }
+
+  /** The connected peers, as snapshots. */
+  get peers(): readonly PeerInfo[] {
+    const now = monotonicMs()
+    return [...this.#swarm.peers.values()].map((peer) => this.#info(peer, now))
+  }
+
+  /** How each tracker fares. */
+  get trackers(): readonly TrackerStatus[] {
+    return this.#announcements.flatMap(({ trackers }) => trackers)
+  }
+
+  get status(): TorrentStatus {
+    const content = this.#content
+    if (this.#closing !== undefined) return 'closed'
+    if (this.#error !== undefined) return 'error'
+    if (this.#paused) return 'paused'
+    if (content === undefined || !this.#opened) return 'metadata'
+    if (content.done) return 'seeding'
+    return content.unchecked > 0 && content.download.picker.missing === 0 ? 'checking' : 'downloading'
+  }
+
+  /** Whether everything selected is complete and in storage. */
+  get done(): boolean {
+    return this.#opened && this.#content?.done === true
+  }
+
+  /** State and availability of each piece. */
+  get pieces(): readonly PieceInfo[] {
+    const content = this.#content
+    if (content === undefined) return []
+    return Array.from({ length: content.layout.pieceCount }, (_, piece) => ({
+      state: content.pieceState(piece),
+      availability: content.download.picker.availability(piece)
+    }))
+  }
+
+  /** The open streams. */
+  get streams(): readonly FileStream[] {
+    return [...(this.#content?.streams ?? [])]
+  }
+
+  // ---- what one can do ----
+
+  /**
+   * Downloads files or byte ranges; a higher priority (1 to 7, by default 4) comes first.
+   * @throws TorrentError ERR_TORRENT_SELECT for a file or range that is not there, ERR_TORRENT_METADATA before the files are known.
+   */
+  select(what: SelectTarget, priority: number = normalPriority): void {
+    if (!Number.isInteger(priority) || priority < 1 || priority > 7) {
+      throw new RangeError(`priority is ${priority}; it must be a whole number from 1 to 7`)
+    }
+    this.#select(what, priority)
+  }
+
+  /** Downloads only what streams read of files or byte ranges. */
+  deselect(what: SelectTarget): void {
+    this.#select(what, 0)
+  }
+
+  /** Stops moving payload and dialling; peers stay connected. */
+  pause(): void {
+    if (this.#paused || this.#closing !== undefined) return
+    this.#paused = true
+    this.#content?.suspend()
+    this.#content?.uploads.pause(true)
+    this.#swarm.setDialling(false)
+  }
+
+  /** Goes on after `pause()` or an error. */
+  resume(): void {
+    if (this.#closing !== undefined) return
+    this.#paused = false
+    this.#error = undefined
+    this.#content?.recover()
+    this.#content?.uploads.pause(false)
+    this.#swarm.setDialling(true)
+  }
+
+  /** Tries a peer at once: `host:port` or an object. */
+  addPeer(address: string | PeerAddress): void {
+    this.addPeers([address])
+  }
+
+  /** @internal */
+  addPeers(addresses: readonly (string | PeerAddress)[]): void {
+    const list = addresses.map((one) => (typeof one === 'string' ? parseAddress(one) : one))
+    this.#discovery.add('manual', list)
+  }
+
+  /** Announces to further trackers: one tier for each URL, or tiers of several. */
+  addTrackers(trackers: readonly (string | readonly string[])[]): void {
+    const known = new Set(this.#tiers.flat())
+    const tiers = trackers
+      .map((tier) => (typeof tier === 'string' ? [tier] : [...tier]).filter((url) => !known.has(url)))
+      .filter((tier) => tier.length > 0)
+    this.#addedTrackers.push(...tiers.flat())
+    this.#announce(tiers)
+  }
+
+  /**
+   * Resolves when everything selected is complete and in storage; rejects when the torrent fails or is closed before, or the signal
+   * is aborted.
+   */
+  async whenDone({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.done) return
+    if (this.#error !== undefined) throw this.#error
+    if (this.#closing !== undefined) throw closedError()
+    const waiting = deferred<void>()
+    this.#waiting.add(waiting)
+    try {
+      await abortable(waiting.promise, signal)
+    } finally {
+      this.#waiting.delete(waiting)
+    }
+  }
+
+  /** Hashes all data again; what is wrong or missing is fetched anew. Resolves when everything was looked at. */
+  async recheck(): Promise<void> {
+    if (this.#content === undefined) throw metadataError()
+    this.#wasDone = false
+    await this.#content.recheck()
+  }
+
+  /** Stops announcing, saves what is there, and closes everything; idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close(async (content) => content.close())
+    return this.#closing
+  }
+
+  /** @internal Closes, and removes the resume record and perhaps the data. */
+  remove(deleteFiles: boolean): Promise<void> {
+    this.#closing ??= this.#close((content) => content.remove(deleteFiles))
+    return this.#closing
+  }
+
+  // ---- for the client ----
+
+  /** @internal Resolves when the files are known and the storage is open. */
+  async ready(signal?: AbortSignal): Promise<void> {
+    await abortable(this.#ready.promise, signal)
+  }
+
+  /** @internal Begins to look for peers, and with the metadata if that is known. */
+  async start(metainfo: Metainfo | undefined): Promise<void> {
+    this.#announce(this.#init.announce.map((tier) => [...tier]))
+    this.addTrackers(this.#init.trackers ?? [])
+    const known = metainfo ?? (await this.#restored())
+    if (known !== undefined && this.#metainfo === undefined) await this.#setMetainfo(known)
+  }
+
+  /** @internal A peer that dialled us. */
+  accept(connection: Connection, wire: Wire, peerId: Uint8Array): void {
+    if (this.#closing !== undefined || this.#paused) wire.destroy()
+    else this.#swarm.accept(connection, wire, peerId)
+  }
+
+  /** @internal Options for the wires of this torrent. */
+  wireOptions(): WireOptions {
+    const layout = this.#opened ? this.#content?.layout : undefined
+    if (layout === undefined) return {}
+    return { pieceCount: layout.pieceCount, pieceLength: layout.pieceLength, totalLength: layout.length }
+  }
+
+  /** @internal */
+  setUploadLimit(bytesPerSecond: number): void {
+    if (this.#content !== undefined) this.#content.uploads.setLimit(bytesPerSecond)
+  }
+
+  // ---- inside ----
+
+  /** The metadata that an earlier run has fetched, if it is what the info hash says. */
+  async #restored(): Promise<Metainfo | undefined> {
+    const bytes = await this.#keeper?.loadTorrent()
+    try {
+      const metainfo = bytes === undefined ? undefined : parseTorrent(bytes)
+      const v1 = metainfo?.infoHashes.v1
+      return v1 !== undefined && toHex(v1) === this.infoHash ? metainfo : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  #onInfo(info: Uint8Array): void {
+    let metainfo: Metainfo
+    try {
+      metainfo = parseInfo(info)
+    } catch (thrown) {
+      this.#fail(asError(thrown))
+      this.#ready.reject(thrown)
+      return
+    }
+    this.#setMetainfo(metainfo).catch(() => {})
+    const bytes = this.torrentFile
+    if (bytes !== undefined) this.#keeper?.keepTorrent(bytes).catch((error) => this.emit('warning', asError(error)))
+  }
+
+  async #setMetainfo(metainfo: Metainfo): Promise<void> {
+    this.#metainfo = metainfo
+    this.#metadata.set(metainfo.info)
+    if (metainfo.private) this.#discovery.makePrivate()
+    try {
+      const record = await this.#keeper?.load()
+      const events: ContentEvents = {
+        peers: () => this.#swarm.peers,
+        verified: (piece) => this.emit('verified', piece),
+        fileDone: (file) => this.emit('file', file),
+        changed: () => this.#onChanged(),
+        ban: (host) => this.#swarm.ban(host),
+        warning: (warning) => this.emit('warning', warning),
+        error: (error) => this.#fail(error),
+        remember: () => ({
+          peers: this.#book.serialise().map(formatAddress),
+          trackers: this.#addedTrackers,
+          paused: this.#paused,
+          uploaded: this.uploaded,
+          downloaded: (this.#content?.downloadedBefore ?? 0) + this.#down.total
+        })
+      }
+      const content = new Content(this.#host, metainfo, this.#init, events, this.#keeper, record)
+      this.#content = content
+      this.#discovery.add('resume', (record?.peers ?? []).flatMap(readAddress))
+      await content.open()
+    } catch (thrown) {
+      this.#ready.reject(thrown)
+      throw thrown
+    }
+    if (this.#closing !== undefined) return
+    this.#opened = true
+    const { layout } = this.#content
+    if (this.#paused) {
+      this.#content.suspend()
+      this.#content.uploads.pause(true)
+    }
+    for (const peer of this.#swarm.peers.values()) {
+      peer.wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
+      this.#content.addPeer(peer, peer.latencyMs)
+    }
+    this.#ready.resolve()
+    this.emit('metadata')
+    this.#onChanged()
+    this.#swarm.dial()
+  }
+
+  #onPeer(peer: Peer, latencyMs: number | undefined): void {
+    const { wire } = peer
+    const content = this.#opened ? this.#content : undefined
+    if (latencyMs !== undefined) peer.latencyMs = latencyMs
+    const has = content?.bitfield() ?? 'none'
+    if (has === 'all') wire.haveAll()
+    else if (has === 'none') wire.haveNone()
+    else wire.bitfield(has)
+    this.#metadata.addPeer(peer)
+    wire.extendedHandshake({
+      version: `piecewise/${version}`,
+      port: this.#host.port,
+      yourIp: peer.connection.remote.host,
+      metadataSize: this.#metadata.length,
+      uploadOnly: content?.complete
+    })
+    if (content !== undefined) {
+      if (has !== 'none') this.#grantFast(peer, has)
+      content.addPeer(peer, peer.latencyMs)
+    }
+    wire.on('extended-handshake', ({ port }) => {
+      if (port === undefined || !peer.connection.incoming) return
+      peer.address = { host: peer.connection.remote.host, port }
+      if (this.#discovery.allows('incoming')) this.#discovery.add('incoming', [peer.address])
+    })
+    wire.on('bitfield', () => this.#dropIfUseless(peer))
+    this.emit('peer', this.#info(peer, monotonicMs()))
+  }
+
+  #onGone(peer: Peer): void {
+    this.#metadata.removePeer(peer)
+    if (this.#opened) this.#content?.removePeer(peer)
+  }
+
+  /** Lets a newcomer that has nothing fetch a few pieces while it is still choked (BEP 6). */
+  #grantFast(peer: Peer, has: Uint8Array | 'all'): void {
+    const content = this.#content
+    if (content === undefined || !peer.wire.peerFast) return
+    const set = allowedFastSet(
+      peer.connection.remote.host,
+      this.#infoHashes.v1 ?? new Uint8Array(20),
+      content.layout.pieceCount,
+      allowedFastCount
+    )
+    for (const piece of set) {
+      if (has === 'all' || (((has[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1) === 1) peer.wire.allowedFast(piece)
+    }
+  }
+
+  #onTick(now: number): void {
+    this.#metadata.wake()
+    const content = this.#opened ? this.#content : undefined
+    let down = 0
+    let up = 0
+    for (const peer of this.#swarm.peers.values()) {
+      content?.uploads.count(peer)
+      down += peer.down.total - peer.downSeen
+      up += peer.up.total - peer.upSeen
+      peer.downSeen = peer.down.total
+      peer.upSeen = peer.up.total
+    }
+    this.#down.add(down, now)
+    this.#up.add(up, now)
+    content?.uploads.tick(now, (id) => content.download.picker.peer(id)?.snubbed === true)
+  }
+
+  /** Two seeds have nothing to say to each other. */
+  #dropIfUseless(peer: Peer): void {
+    if (this.#content?.complete === true && peer.wire.peerSeeding) peer.wire.destroy()
+  }
+
+  #onChanged(): void {
+    const content = this.#content
+    if (content === undefined || !this.#opened) return
+    if (!content.done) {
+      this.#wasDone = false
+      return
+    }
+    content.uploads.setSeeding(true)
+    if (this.#wasDone) return
+    this.#wasDone = true
+    if (content.complete) {
+      for (const announcement of this.#announcements) if (this.#down.total > 0 || content.received > 0) announcement.completed()
+      this.#swarm.disconnect((peer) => peer.wire.peerSeeding)
+    }
+    for (const waiting of this.#waiting) waiting.resolve()
+    this.emit('done')
+  }
+
+  #fail(error: Error): void {
+    if (this.#closing !== undefined || this.#error !== undefined) return
+    this.#error = error
+    this.#content?.suspend(error)
+    for (const waiting of this.#waiting) waiting.reject(error)
+    if (this.listenerCount('error') > 0) this.emit('error', error)
+    else this.#onError(error)
+  }
+
+  #announce(tiers: string[][]): void {
+    if (tiers.length === 0 || this.#closing !== undefined) return
+    this.#tiers.push(...tiers)
+    const announcement = announceTiers(
+      tiers,
+      {
+        infoHash: this.#infoHashes.v1 ?? new Uint8Array(20),
+        peerId: this.#host.peerId,
+        port: this.#host.port,
+        counters: () => ({
+          uploaded: this.#up.total,
+          downloaded: this.#down.total,
+          left: this.#content === undefined ? 16384 : this.length - this.downloaded
+        })
+      },
+      {
+        udp: this.#host.udpTrackers,
+        localAddress: this.#host.localAddress,
+        onWarning: (warning) => this.emit('warning', warning)
+      }
+    )
+    this.#announcements.push(announcement)
+    this.#discovery.attach('tracker', announcement)
+  }
+
+  #select(what: SelectTarget, priority: number): void {
+    const content = this.#content
+    if (content === undefined) throw metadataError()
+    const items: readonly SelectItem[] = Array.isArray(what) ? what : [what]
+    const files: number[] = []
+    const ranges: { start: number; end: number }[] = []
+    for (const item of items) {
+      if (typeof item === 'number') files.push(content.layoutIndex(item))
+      else if ('path' in item) files.push(content.indexOf(item))
+      else {
+        const { start, end } = item
+        if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end > this.length || start >= end) {
+          const message = `the range ${start} to ${end} is not within the ${this.length} bytes of the torrent`
+          throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { start, end } })
+        }
+        ranges.push({ start, end })
+      }
+    }
+    content.select(files, ranges, priority)
+  }
+
+  #info(peer: Peer, now: number): PeerInfo {
+    const requests = this.#content?.download.picker.peer(peer.id)?.outstanding.length ?? 0
+    return peer.info(now, requests, this.pieceCount)
+  }
+
+  async #close(end: (content: Content) => Promise<void>): Promise<void> {
+    for (const waiting of this.#waiting) waiting.reject(closedError())
+    this.#ready.reject(closedError())
+    const announcements = this.#announcements.map((announcement) => announcement.close())
+    this.#discovery.close()
+    this.#swarm.close()
+    if (this.#content !== undefined) {
+      try {
+        await end(this.#content)
+      } catch (thrown) {
+        this.emit('warning', asError(thrown))
+      }
+    }
+    else await this.#keeper?.stop()
+    await Promise.all(announcements)
+    this.emit('close')
+  }
+}
+
+/** The address in a text of our own making, or none. */
+function readAddress(text: string): PeerAddress[] {
+  try {
+    return [parseAddress(text)]
+  } catch {
+    return []
+  }
+}
+
+function closedError(): TorrentError {
+  return new TorrentError('ERR_TORRENT_CLOSED', 'the torrent was closed')
+}
+
+function metadataError(): TorrentError {
+  return new TorrentError('ERR_TORRENT_METADATA', 'the files are not known yet: wait for the metadata')
+}
