@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { request } from '../support/http.ts'
-import { type Place, type Running, start, until } from '../support/process.ts'
+import { type Place, type Running, start, until, which } from '../support/process.ts'
 import { freePort } from './real-peer.ts'
 
 /** A tracker under way. */
@@ -13,6 +13,12 @@ export interface Tracker extends Running {
 /** What the tracker needs installed. */
 export const trackerNeeds: readonly string[] = ['opentracker']
 
+// It refuses to stay root, and who changes his user no longer dies with the tests: so it starts as nobody.
+const asNobody =
+  process.getuid?.() === 0 && which('setpriv') !== undefined
+    ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--pdeathsig=KILL']
+    : []
+
 /** Starts opentracker for these info hashes (hex), HTTP and UDP on one port. */
 export async function startTracker(
   place: Place,
@@ -22,12 +28,25 @@ export async function startTracker(
   const port = await freePort()
   const folder = path.join(workFolder, `tracker-${port}`)
   mkdirSync(folder)
-  // Debian's build serves only what its list names, and it gives up root before it reads the list
+  // Debian's build serves only what its list names
   const list = path.join(folder, 'whitelist')
   writeFileSync(list, `${infoHashes.join('\n')}\n`)
   chmodSync(folder, 0o755)
   chmodSync(list, 0o644)
-  const command = ['opentracker', '-i', place.host, '-p', `${port}`, '-P', `${port}`, '-w', list, '-d', '/']
+  const command = [
+    ...asNobody,
+    'opentracker',
+    '-i',
+    place.host,
+    '-p',
+    `${port}`,
+    '-P',
+    `${port}`,
+    '-w',
+    list,
+    '-d',
+    '/'
+  ]
   const running = start('opentracker', command, { place })
   const httpUrl = `http://${place.host}:${port}/announce`
   await until(
