@@ -2,19 +2,19 @@ import type BitField from 'bitfield'
 import { Duplex } from 'streamx'
 import { debug } from '../util/debug.ts'
 import { asError, type ErrorCode, TorrentError } from '../util/errors.ts'
-import { WireDecoder, type WireDecoderHandler } from './decoder.ts'
+import { WireDecoder } from './decoder.ts'
 import { MessageBatch, writeRequests } from './encoder.ts'
 import {
   type ExtendedHandshake,
   type ExtendedHandshakeFields,
-  encodeExtendedHandshake,
-  parseExtendedHandshake
+  encodeExtendedHandshake
 } from './extended-handshake.ts'
 import type { WireExtension } from './extension.ts'
 import { defaultWireLimits, type WireLimits } from './limits.ts'
-import { messageIds, parseReserved } from './messages.ts'
-import { fullBitfield, PeerPieces } from './peer-pieces.ts'
+import { type HandshakeFlags, messageIds } from './messages.ts'
+import { fullBitfield } from './peer-pieces.ts'
 import { PeerRequests } from './peer-requests.ts'
+import { PeerState, type PeerStateMediator } from './peer-state.ts'
 import type { WireEvents, WireOptions } from './wire-events.ts'
 
 const log = debug('wire')
@@ -36,33 +36,19 @@ export class Wire extends Duplex<WireEvents> {
    */
   blockTarget: ((piece: number, offset: number, length: number) => Uint8Array | undefined) | undefined
   readonly #limits: WireLimits
-  readonly #fast: boolean
-  readonly #extended: boolean
-  readonly #dht: boolean
+  readonly #own: HandshakeFlags
+  readonly #peer: PeerState
   readonly #decoder: WireDecoder
-  readonly #pieces: PeerPieces
   readonly #requests = new PeerRequests()
   readonly #batch = new MessageBatch()
   readonly #extensions: WireExtension[] = []
   readonly #granted = new Set<number>()
-  #remote: ExtendedHandshake | undefined
-  #remoteIds: ReadonlyMap<string, number> = new Map()
-  #pieceLength: number | undefined
-  #totalLength: number | undefined
   #handshakeSent = false
-  #peerId: Uint8Array | undefined
-  #peerFast = false
-  #peerExtended = false
-  #peerDht = false
   #amChoking = true
   #amInterested = false
-  #peerChoking = true
-  #peerInterested = false
   #chokedRequests = 0
-  #allowedFast = 0
   #received = 0
   #sent = 0
-  #blockBytesReceived = 0
   #blockBytesSent = 0
   #closed = false
   // The reader wants bytes and there were none.
@@ -86,14 +72,22 @@ export class Wire extends Duplex<WireEvents> {
         requestQueue: wholeNumber('requestQueue', options.requestQueue, 1, 1e6)
       }
     }
-    this.#fast = options.fast ?? true
-    this.#extended = options.extended ?? true
-    this.#dht = options.dht ?? false
+    this.#own = { fast: options.fast ?? true, extended: options.extended ?? true, dht: options.dht ?? false }
     if (options.pieceCount !== undefined) this.#checkPieceCount(options.pieceCount)
-    this.#pieceLength = options.pieceLength
-    this.#totalLength = options.totalLength
-    this.#pieces = new PeerPieces(options.pieceCount, this.#limits.pieceCount)
-    this.#decoder = new WireDecoder(this.#handler(), this.#limits)
+    const { pieceLength, totalLength } = options
+    const mediator: PeerStateMediator = {
+      emit: (name, ...values) => this.emit(name, ...values),
+      blockTarget: (piece, offset, length) => this.blockTarget?.(piece, offset, length),
+      onRequest: (piece, offset, length) => this.#onRequest(piece, offset, length),
+      onCancel: (piece, offset, length) => this.#onCancel(piece, offset, length),
+      onExtended: (id, payload) => this.#extensions[id - 1]?.onMessage(payload),
+      onExtendedHandshake: (remote) => {
+        for (const extension of this.#extensions) extension.onHandshake?.(remote)
+      }
+    }
+    const lengths = { pieceLength, totalLength }
+    this.#peer = new PeerState(this.#own, this.#limits, mediator, options.pieceCount, lengths)
+    this.#decoder = new WireDecoder(this.#peer, this.#limits)
     // A peer's fault must not tear the program down when nobody listens.
     this.on('error', (error) => log.enabled && log('%d closed: %s', this.id, error.message))
   }
@@ -110,52 +104,52 @@ export class Wire extends Duplex<WireEvents> {
 
   /** Whether the peer chokes us. */
   get peerChoking(): boolean {
-    return this.#peerChoking
+    return this.#peer.choking
   }
 
   /** Whether the peer wants our pieces. */
   get peerInterested(): boolean {
-    return this.#peerInterested
+    return this.#peer.interested
   }
 
   /** The 20 bytes of the peer's id, undefined before its handshake. */
   get peerId(): Uint8Array | undefined {
-    return this.#peerId
+    return this.#peer.peerId
   }
 
   /** Whether both sides speak the fast extension (BEP 6). */
   get peerFast(): boolean {
-    return this.#peerFast
+    return this.#peer.fast
   }
 
   /** Whether both sides speak the extension protocol (BEP 10). */
   get peerExtended(): boolean {
-    return this.#peerExtended
+    return this.#peer.extended
   }
 
   /** Whether the peer announced a DHT node (BEP 5). */
   get peerDht(): boolean {
-    return this.#peerDht
+    return this.#peer.dht
   }
 
   /** The pieces that the peer has; to be read only, and replaced by another object in `setPieceCount`. */
   get peerPieces(): BitField {
-    return this.#pieces.field
+    return this.#peer.pieces.field
   }
 
   /** How many pieces the peer has. */
   get peerPieceTotal(): number {
-    return this.#pieces.total
+    return this.#peer.pieces.total
   }
 
   /** Whether the peer has all pieces. */
   get peerSeeding(): boolean {
-    return this.#pieces.seeding
+    return this.#peer.pieces.seeding
   }
 
   /** The peer's extended handshake, the last one if there were several. */
   get peerHandshake(): ExtendedHandshake | undefined {
-    return this.#remote
+    return this.#peer.remote
   }
 
   /** How many requests of the peer wait, answered or not. */
@@ -165,7 +159,7 @@ export class Wire extends Duplex<WireEvents> {
 
   /** How many requests the peer queues: its `reqq`, or 250. */
   get peerMaxRequests(): number {
-    return this.#remote?.maxRequests ?? 250
+    return this.#peer.remote?.maxRequests ?? 250
   }
 
   /** Bytes received, of everything. */
@@ -180,7 +174,7 @@ export class Wire extends Duplex<WireEvents> {
 
   /** Bytes of whole blocks received. */
   get blockBytesReceived(): number {
-    return this.#blockBytesReceived
+    return this.#peer.blockBytes
   }
 
   /** Bytes of blocks handed to the reader. */
@@ -199,11 +193,14 @@ export class Wire extends Duplex<WireEvents> {
    */
   setPieceCount(count: number, pieceLength?: number, totalLength?: number): void {
     this.#checkPieceCount(count)
-    this.#pieceLength = pieceLength ?? this.#pieceLength
-    this.#totalLength = totalLength ?? this.#totalLength
+    const known = this.#peer.lengths
+    this.#peer.lengths = {
+      pieceLength: pieceLength ?? known.pieceLength,
+      totalLength: totalLength ?? known.totalLength
+    }
     if (this.#closed) return
     try {
-      if (this.#pieces.setCount(count)) this.emit('bitfield')
+      if (this.#peer.pieces.setCount(count)) this.emit('bitfield')
     } catch (error) {
       this.destroy(asError(error))
     }
@@ -237,7 +234,7 @@ export class Wire extends Duplex<WireEvents> {
     if (peerId.length !== 20) throw argumentError('peerId', peerId.length, '20 bytes')
     if (this.#closed || this.#handshakeSent) return
     this.#handshakeSent = true
-    this.#batch.handshake(infoHash, peerId, { fast: this.#fast, extended: this.#extended, dht: this.#dht })
+    this.#batch.handshake(infoHash, peerId, this.#own)
     this.#schedule()
   }
 
@@ -251,9 +248,9 @@ export class Wire extends Duplex<WireEvents> {
     this.#chokedRequests = 0
     this.#batch.empty(messageIds.choke)
     for (const { piece, offset, length } of this.#requests.removeAll(
-      this.#peerFast ? this.#granted : undefined
+      this.#peer.fast ? this.#granted : undefined
     )) {
-      if (this.#peerFast) this.#batch.range(messageIds.reject, piece, offset, length)
+      if (this.#peer.fast) this.#batch.range(messageIds.reject, piece, offset, length)
     }
     this.#schedule()
     this.#offerRoom()
@@ -303,18 +300,18 @@ export class Wire extends Duplex<WireEvents> {
   /** Tells the peer that we have all pieces, as a bitfield if it does not speak the fast extension. */
   haveAll(): void {
     if (!this.#maySend()) return
-    if (this.#peerFast) {
+    if (this.#peer.fast) {
       this.#empty(messageIds.haveAll)
       return
     }
-    const count = this.#pieces.count
+    const count = this.#peer.pieces.count
     if (count === undefined) throw argumentError('pieceCount', count, 'known for a bitfield of all pieces')
     this.bitfield(fullBitfield(count))
   }
 
   /** Tells the peer that we have no piece; without the fast extension that is said by saying nothing. */
   haveNone(): void {
-    if (this.#maySend() && this.#peerFast) this.#empty(messageIds.haveNone)
+    if (this.#maySend() && this.#peer.fast) this.#empty(messageIds.haveNone)
   }
 
   /** Asks for a block. */
@@ -350,18 +347,18 @@ export class Wire extends Duplex<WireEvents> {
   /** Refuses a request of the peer, which is told if it speaks the fast extension; ignored when there is none. */
   reject(piece: number, offset: number, length: number): void {
     if (!this.#requests.remove(piece, offset, length)) return
-    if (this.#peerFast) this.#range(messageIds.reject, piece, offset, length)
+    if (this.#peer.fast) this.#range(messageIds.reject, piece, offset, length)
     this.#offerRoom()
   }
 
   /** Tells the peer that this piece is cheap for us (BEP 6); nothing without the fast extension. */
   suggest(piece: number): void {
-    if (this.#maySend() && this.#peerFast) this.#index(messageIds.suggest, piece)
+    if (this.#maySend() && this.#peer.fast) this.#index(messageIds.suggest, piece)
   }
 
   /** Lets the peer request this piece even while it is choked (BEP 6); nothing without the fast extension. */
   allowedFast(piece: number): void {
-    if (!this.#maySend() || !this.#peerFast) return
+    if (!this.#maySend() || !this.#peer.fast) return
     this.#granted.add(piece)
     this.#index(messageIds.allowedFast, piece)
   }
@@ -387,13 +384,13 @@ export class Wire extends Duplex<WireEvents> {
       throw argumentError('extension', extension.name, 'used only once')
     }
     this.#extensions.push(extension)
-    if (this.#remote !== undefined) extension.onHandshake?.(this.#remote)
+    if (this.#peer.remote !== undefined) extension.onHandshake?.(this.#peer.remote)
     return extension
   }
 
   /** Sends our extended handshake (BEP 10); may be sent again. Nothing if the peer does not speak the protocol. */
   extendedHandshake(fields: ExtendedHandshakeFields = {}): void {
-    if (!this.#maySend() || !this.#peerExtended) return
+    if (!this.#maySend() || !this.#peer.extended) return
     const ids = new Map(this.#extensions.map(({ name }, n) => [name, n + 1]))
     const maxRequests = fields.maxRequests ?? this.#limits.requestQueue
     this.#batch.extended(0, encodeExtendedHandshake({ ...fields, maxRequests }, ids))
@@ -402,7 +399,7 @@ export class Wire extends Duplex<WireEvents> {
 
   /** Sends a payload (copied) to the peer's extension of that name (BEP 10); false when it does not know it. */
   extended(name: string, payload: Uint8Array): boolean {
-    const id = this.#remoteIds.get(name)
+    const id = this.#peer.remoteIds.get(name)
     if (id === undefined || id === 0 || !this.#maySend()) return false
     this.#batch.extended(id, payload)
     this.#schedule()
@@ -524,111 +521,15 @@ export class Wire extends Duplex<WireEvents> {
     this.destroy(new TorrentError(code, message))
   }
 
-  #handler(): WireDecoderHandler {
-    return {
-      onHandshake: (reserved, infoHash, peerId) => this.#onHandshake(reserved, infoHash, peerId),
-      onKeepAlive: () => this.emit('keep-alive'),
-      onEmpty: (id) => this.#onEmpty(id),
-      onIndex: (id, piece) => this.#onIndex(id, piece),
-      onRange: (id, piece, offset, length) => {
-        if (id === messageIds.request) this.#onRequest(piece, offset, length)
-        else if (id === messageIds.cancel) this.#onCancel(piece, offset, length)
-        else if (this.#needsFast('reject')) this.emit('reject', piece, offset, length)
-      },
-      onBitfield: (bytes) => {
-        this.#pieces.bitfield(bytes)
-        this.emit('bitfield')
-      },
-      onBlockStart: (piece, offset, length) => {
-        if (this.#fits(piece, offset, length)) return this.blockTarget?.(piece, offset, length)
-        this.#fail(
-          'ERR_WIRE_PROTOCOL',
-          `the peer sent a block that does not exist: ${piece} ${offset} ${length}`
-        )
-        return undefined
-      },
-      onBlock: (piece, offset, data, owned) => {
-        this.#blockBytesReceived += data.length
-        this.emit('piece', piece, offset, data, owned)
-      },
-      onPort: (port) => this.emit('port', port),
-      onExtended: (id, payload) => this.#onExtended(id, payload)
-    }
-  }
-
-  #onHandshake(reserved: Uint8Array, infoHash: Uint8Array, peerId: Uint8Array): void {
-    const flags = parseReserved(reserved)
-    this.#peerId = peerId.slice()
-    this.#peerFast = flags.fast && this.#fast
-    this.#peerExtended = flags.extended && this.#extended
-    this.#peerDht = flags.dht
-    this.emit('handshake', {
-      infoHash: infoHash.slice(),
-      peerId: this.#peerId,
-      fast: this.#peerFast,
-      extended: this.#peerExtended,
-      dht: flags.dht
-    })
-  }
-
-  #onEmpty(id: number): void {
-    switch (id) {
-      case messageIds.choke:
-        if (this.#peerChoking) return
-        this.#peerChoking = true
-        this.emit('choke')
-        break
-      case messageIds.unchoke:
-        if (!this.#peerChoking) return
-        this.#peerChoking = false
-        this.emit('unchoke')
-        break
-      case messageIds.interested:
-        if (this.#peerInterested) return
-        this.#peerInterested = true
-        this.emit('interested')
-        break
-      case messageIds.notInterested:
-        if (!this.#peerInterested) return
-        this.#peerInterested = false
-        this.emit('not-interested')
-        break
-      default:
-        if (!this.#needsFast('have all or have none')) return
-        if (id === messageIds.haveAll) this.#pieces.haveAll()
-        else this.#pieces.haveNone()
-        this.emit('bitfield')
-    }
-  }
-
-  #onIndex(id: number, piece: number): void {
-    if (id === messageIds.have) {
-      if (this.#pieces.have(piece)) this.emit('have', piece)
-      return
-    }
-    if (!this.#needsFast('suggest or allowed fast')) return
-    if (piece >= (this.#pieces.count ?? this.#limits.pieceCount)) {
-      this.#fail('ERR_WIRE_PROTOCOL', `the peer suggests piece ${piece}, which does not exist`)
-    } else if (id === messageIds.suggest) {
-      this.emit('suggest', piece)
-    } else if (++this.#allowedFast <= this.#limits.allowedFast) {
-      this.emit('allowed-fast', piece)
-    }
-  }
-
   #onRequest(piece: number, offset: number, length: number): void {
-    if (length === 0 || length > this.#limits.requestLength || !this.#fits(piece, offset, length)) {
-      this.#fail('ERR_WIRE_PROTOCOL', `the peer asked for ${length} bytes at ${offset} of piece ${piece}`)
-      return
-    }
     const choked = this.#amChoking && !this.#granted.has(piece)
     if (choked && ++this.#chokedRequests > this.#limits.chokedRequests) {
       this.#fail('ERR_WIRE_LIMIT', 'the peer goes on asking although it is choked')
       return
     }
     if (this.#requests.has(piece, offset)) return
-    if (choked || this.#pieces.count === undefined || this.#requests.size >= this.#limits.requestQueue) {
-      if (this.#peerFast && this.#handshakeSent) this.#range(messageIds.reject, piece, offset, length)
+    if (choked || this.#peer.pieces.count === undefined || this.#requests.size >= this.#limits.requestQueue) {
+      if (this.#peer.fast && this.#handshakeSent) this.#range(messageIds.reject, piece, offset, length)
       return
     }
     this.#requests.add(piece, offset, length)
@@ -637,43 +538,9 @@ export class Wire extends Duplex<WireEvents> {
 
   #onCancel(piece: number, offset: number, length: number): void {
     if (!this.#requests.remove(piece, offset, length)) return
-    if (this.#peerFast) this.#range(messageIds.reject, piece, offset, length)
+    if (this.#peer.fast) this.#range(messageIds.reject, piece, offset, length)
     this.emit('cancel', piece, offset, length)
     this.#offerRoom()
-  }
-
-  #onExtended(id: number, payload: Uint8Array): void {
-    if (!this.#peerExtended) return
-    if (id > 0) {
-      this.#extensions[id - 1]?.onMessage(payload)
-      return
-    }
-    if (payload.length > this.#limits.extendedHandshakeLength) {
-      this.#fail('ERR_WIRE_LIMIT', `an extended handshake of ${payload.length} bytes`)
-      return
-    }
-    const remote = parseExtendedHandshake(payload, this.#limits.extensionNames)
-    this.#remote = remote
-    // A later handshake names only what changes.
-    if (this.#remoteIds.size + remote.extensions.size <= 2 * this.#limits.extensionNames) {
-      this.#remoteIds = new Map([...this.#remoteIds, ...remote.extensions])
-    }
-    for (const extension of this.#extensions) extension.onHandshake?.(remote)
-    this.emit('extended-handshake', remote)
-  }
-
-  #needsFast(what: string): boolean {
-    if (!this.#peerFast) this.#fail('ERR_WIRE_PROTOCOL', `the peer sent ${what} without the fast extension`)
-    return this.#peerFast
-  }
-
-  #fits(piece: number, offset: number, length: number): boolean {
-    const count = this.#pieces.count
-    if (piece >= (count ?? this.#limits.pieceCount) || offset >= 0x40000000) return false
-    const pieceLength = this.#pieceLength
-    if (pieceLength === undefined) return true
-    if (offset + length > pieceLength) return false
-    return this.#totalLength === undefined || piece * pieceLength + offset + length <= this.#totalLength
   }
 }
 
