@@ -39,6 +39,8 @@ export class PeerState implements WireDecoderHandler {
   choking = true
   interested = false
   blockBytes = 0
+  /** How many requests it queues; 250 until it says otherwise, as most clients assume. */
+  maxRequests = 250
   /** The last extended handshake. */
   remote: ExtendedHandshake | undefined
   /** The message ids of the peer's extensions, from all its extended handshakes. */
@@ -164,6 +166,7 @@ export class PeerState implements WireDecoderHandler {
     }
     const remote = parseExtendedHandshake(payload, this.#limits.extensionNames)
     this.remote = remote
+    this.maxRequests = remote.maxRequests ?? this.maxRequests
     // A later handshake names only what changes.
     if (this.remoteIds.size + remote.extensions.size <= 2 * this.#limits.extensionNames) {
       this.remoteIds = new Map([...this.remoteIds, ...remote.extensions])

@@ -159,7 +159,7 @@ export class Wire extends Duplex<WireEvents> {
 
   /** How many requests the peer queues: its `reqq`, or 250. */
   get peerMaxRequests(): number {
-    return this.#peer.remote?.maxRequests ?? 250
+    return this.#peer.maxRequests
   }
 
   /** Bytes received, of everything. */

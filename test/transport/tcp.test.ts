@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { TcpTransport } from '../../lib/transport/tcp.ts'
+import { TcpConnection } from '../../lib/transport/tcp-connection.ts'
 import type { Connection, ConnectionHandler } from '../../lib/transport/transport.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
@@ -75,6 +76,36 @@ test('a connection that is not started or paused reads nothing', async () => {
     handlerOf({ onReceive: (chunk) => first.resolve(Buffer.from(chunk).toString()) === undefined })
   )
   assert.equal(await first.promise, 'early')
+  await transport.close()
+})
+
+test('a socket without shared memory serves as well', async () => {
+  const accepted = deferred<Connection>()
+  const server = net.createServer({ pauseOnConnect: true }, (socket) => {
+    accepted.resolve(new TcpConnection(socket, { host: '127.0.0.1', port: 1 }, true))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const transport = new TcpTransport()
+  const dialled = await transport.dial({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
+  const to = await accepted.promise
+  const closed = deferred<void>()
+  let length = 0
+  to.start(
+    handlerOf({
+      onReceive: (chunk) => {
+        length += chunk.length
+        if (length === 1_000_000) to.close()
+        setImmediate(() => to.resume())
+        return false
+      },
+      onClose: () => closed.resolve()
+    })
+  )
+  dialled.start(handlerOf({}))
+  dialled.write([pattern(1_000_000)])
+  await closed.promise
+  server.close()
   await transport.close()
 })
 
