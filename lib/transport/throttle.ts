@@ -22,6 +22,8 @@ export class Throttle {
   readonly #bucket: TokenBucket
   readonly #waiting = new Set<ThrottleMember>()
   #timer: NodeJS.Timeout | undefined
+  #immediate: NodeJS.Immediate | undefined
+  #last: ThrottleMember | undefined
   #turning = false
 
   /** A limit of `bytesPerSecond`; `Infinity` is none, 0 lets nothing pass. */
@@ -63,12 +65,15 @@ export class Throttle {
   /** Queues a member; its turn may come before this returns. */
   wait(member: ThrottleMember): void {
     this.#waiting.add(member)
-    this.#takeTurns()
+    // Whoever had the last turn lets the others read or write first, or it would use up what a pause has saved.
+    if (member === this.#last && !this.#turning) this.#yield()
+    else this.#takeTurns()
   }
 
   /** Takes a member out of the queue. */
   leave(member: ThrottleMember): void {
     this.#waiting.delete(member)
+    if (this.#last === member) this.#last = undefined
     if (this.#waiting.size === 0) this.#disarm()
   }
 
@@ -85,11 +90,18 @@ export class Throttle {
         }
         // A member that waits again stands at the end, where this loop comes to it once more.
         this.#waiting.delete(member)
+        this.#last = member
         this.#bucket.take(member.turn(this.turnLength), monotonicMs())
       }
     } finally {
       this.#turning = false
     }
+  }
+
+  #yield(): void {
+    if (this.#timer !== undefined || this.#immediate !== undefined) return
+    this.#immediate = setImmediate(() => this.#takeTurns())
+    this.#immediate.unref()
   }
 
   #arm(waitMs: number): void {
@@ -101,5 +113,7 @@ export class Throttle {
   #disarm(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    clearImmediate(this.#immediate)
+    this.#immediate = undefined
   }
 }
