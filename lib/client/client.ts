@@ -42,7 +42,9 @@ export interface ClientEvents {
 }
 
 /** Options of `client.seed`: those of the torrent to make, and those of adding it. */
-export interface SeedOptions extends CreateOptions, Omit<AddOptions, 'trackers' | 'signal' | 'storage' | 'select'> {}
+export interface SeedOptions
+  extends CreateOptions,
+    Omit<AddOptions, 'trackers' | 'signal' | 'storage' | 'select'> {}
 
 /** Torrents that share a port, a peer id and limits. */
 export class Client extends EventEmitter<ClientEvents> {
@@ -144,9 +146,18 @@ export class Client extends EventEmitter<ClientEvents> {
     const metainfo = parseTorrent(await createFromScan(scan, options))
     const { peers, paused } = options
     return this.#begin(
-      { infoHashes: metainfo.infoHashes, metainfo, name: metainfo.name, trackers: metainfo.announce, peers: [] },
+      {
+        infoHashes: metainfo.infoHashes,
+        metainfo,
+        name: metainfo.name,
+        trackers: metainfo.announce,
+        peers: []
+      },
       { peers, paused, path: scan.root ?? path.dirname(scan.files[0]?.diskPath ?? '.') },
-      { complete: true, ...(scan.root === undefined ? { filePaths: scan.files.map(({ diskPath }) => diskPath) } : {}) }
+      {
+        complete: true,
+        ...(scan.root === undefined ? { filePaths: scan.files.map(({ diskPath }) => diskPath) } : {})
+      }
     )
   }
 
@@ -159,7 +170,10 @@ export class Client extends EventEmitter<ClientEvents> {
    * Removes a torrent (itself or its info hash) and its resume record; with `deleteFiles` also the data that it wrote.
    * Nothing happens when it is not here.
    */
-  async remove(torrent: Torrent | string, { deleteFiles = false }: { readonly deleteFiles?: boolean } = {}): Promise<void> {
+  async remove(
+    torrent: Torrent | string,
+    { deleteFiles = false }: { readonly deleteFiles?: boolean } = {}
+  ): Promise<void> {
     const found = typeof torrent === 'string' ? this.get(torrent) : torrent
     if (found === undefined || this.#torrents.get(found.infoHash) !== found) return
     await found.remove(deleteFiles)
@@ -192,10 +206,13 @@ export class Client extends EventEmitter<ClientEvents> {
       await known.ready(options.signal)
       return known
     }
-    const folder = path.resolve(options.path ?? this.#options.path ?? path.join(tmpdir(), 'piecewise', infoHash))
+    const folder = path.resolve(
+      options.path ?? this.#options.path ?? path.join(tmpdir(), 'piecewise', infoHash)
+    )
     const isDefault = options.path === undefined && this.#options.path === undefined
     // A custom storage and files that are seeded where they are get no record unless a folder for it is named.
-    const beside = options.storage === undefined && extra.complete !== true ? path.join(folder, '.piecewise') : undefined
+    const beside =
+      options.storage === undefined && extra.complete !== true ? path.join(folder, '.piecewise') : undefined
     const torrent = new Torrent(
       this.#host(),
       {
@@ -321,7 +338,9 @@ export class Client extends EventEmitter<ClientEvents> {
 /** An Azureus-style peer id (BEP 20) with our version and 12 random bytes. */
 function makePeerId(): Uint8Array {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
-  const digits = [major, minor, patch, 0].map((part) => Math.min(part, 35).toString(36).toUpperCase()).join('')
+  const digits = [major, minor, patch, 0]
+    .map((part) => Math.min(part, 35).toString(36).toUpperCase())
+    .join('')
   const peerId = randomBytes(20)
   peerId.set(fromText(`-PW${digits}-`))
   return peerId
@@ -336,4 +355,3 @@ function checkSelect(select: AddOptions['select']): void {
     { details: { option: 'select' } }
   )
 }
-

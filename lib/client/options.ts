@@ -58,9 +58,13 @@ export function checkOptions(options: ClientOptions): void {
   for (const name of notBuilt) {
     const value = options[name]
     if (value === undefined || value === false) continue
-    throw new TorrentError('ERR_CLIENT_UNSUPPORTED', `${name} is not built yet: leave it out or set it to false`, {
-      details: { option: name, value }
-    })
+    throw new TorrentError(
+      'ERR_CLIENT_UNSUPPORTED',
+      `${name} is not built yet: leave it out or set it to false`,
+      {
+        details: { option: name, value }
+      }
+    )
   }
   const { port, maxConnections, memoryLimit } = options
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535)) {
@@ -69,7 +73,8 @@ export function checkOptions(options: ClientOptions): void {
   if (maxConnections !== undefined && !(Number.isInteger(maxConnections) && maxConnections > 0)) {
     throw refusal('maxConnections', `${maxConnections} must be a whole number from 1 on`)
   }
-  if (memoryLimit !== undefined && !(memoryLimit > 0)) throw refusal('memoryLimit', `${memoryLimit} must be above 0`)
+  if (memoryLimit !== undefined && !(memoryLimit > 0))
+    throw refusal('memoryLimit', `${memoryLimit} must be above 0`)
   checkLimit('downloadLimit', options.downloadLimit)
   checkLimit('uploadLimit', options.uploadLimit)
 }

@@ -60,16 +60,24 @@ async function resolveText(text: string, signal: AbortSignal | undefined): Promi
     return ofMetainfo(parseTorrent(bytes))
   } catch (cause) {
     const code = cause instanceof TorrentError ? cause.code : 'ERR_CLIENT_SOURCE'
-    throw new TorrentError(code, `${path} is no usable .torrent file: ${asError(cause).message}`, { cause, details: { path } })
+    throw new TorrentError(code, `${path} is no usable .torrent file: ${asError(cause).message}`, {
+      cause,
+      details: { path }
+    })
   }
 }
 
 function ofMagnet(uri: string): ResolvedSource {
   const magnet = parseMagnet(uri)
   if (magnet.infoHashes.v1 === undefined) {
-    throw new TorrentError('ERR_METAINFO_UNSUPPORTED', 'the magnet link names a torrent of version 2 alone, which is not supported yet')
+    throw new TorrentError(
+      'ERR_METAINFO_UNSUPPORTED',
+      'the magnet link names a torrent of version 2 alone, which is not supported yet'
+    )
   }
-  const select = magnet.selectOnly?.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, n) => start + n))
+  const select = magnet.selectOnly?.flatMap(({ start, end }) =>
+    Array.from({ length: end - start }, (_, n) => start + n)
+  )
   return {
     infoHashes: magnet.infoHashes,
     ...(magnet.name === undefined ? {} : { name: magnet.name }),
@@ -84,7 +92,13 @@ function ofHash(v1: Uint8Array): ResolvedSource {
 }
 
 function ofMetainfo(metainfo: Metainfo): ResolvedSource {
-  return { infoHashes: metainfo.infoHashes, metainfo, name: metainfo.name, trackers: metainfo.announce, peers: [] }
+  return {
+    infoHashes: metainfo.infoHashes,
+    metainfo,
+    name: metainfo.name,
+    trackers: metainfo.announce,
+    peers: []
+  }
 }
 
 async function download(url: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
@@ -107,7 +121,10 @@ async function download(url: string, signal: AbortSignal | undefined): Promise<U
     signal?.throwIfAborted()
     const cause = asError(thrown)
     const reason = cause.cause instanceof Error ? cause.cause.message : cause.message
-    throw new TorrentError('ERR_CLIENT_SOURCE', `${url} could not be fetched: ${reason}`, { cause, details: { url } })
+    throw new TorrentError('ERR_CLIENT_SOURCE', `${url} could not be fetched: ${reason}`, {
+      cause,
+      details: { url }
+    })
   }
 }
 
@@ -116,7 +133,10 @@ function unreadable(path: string, cause: unknown): TorrentError {
     systemCode(cause) === 'ENOENT'
       ? 'there is no such file; a source is a magnet link, an info hash, or the path or URL of a .torrent file'
       : asError(cause).message
-  return new TorrentError('ERR_CLIENT_SOURCE', `${path} could not be read: ${reason}`, { cause, details: { path } })
+  return new TorrentError('ERR_CLIENT_SOURCE', `${path} could not be read: ${reason}`, {
+    cause,
+    details: { path }
+  })
 }
 
 function notASource(source: unknown): TorrentError {

@@ -39,7 +39,12 @@ export function pickEndGame(state: DownloadState, peer: PeerState, now: number):
   let found: Pick | undefined
   let latest = now + 50 + 2 * (peer.etaOfNext(16384, now) - now)
   for (const partial of state.partials.values()) {
-    if (partial.complete || partial.soleOwner >= 0 || !peer.has(partial.piece) || !servesNow(peer, partial.piece)) {
+    if (
+      partial.complete ||
+      partial.soleOwner >= 0 ||
+      !peer.has(partial.piece) ||
+      !servesNow(peer, partial.piece)
+    ) {
       continue
     }
     for (let block = 0; block < partial.blockCount; block++) {

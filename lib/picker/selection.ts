@@ -60,7 +60,8 @@ export class Selection {
     }
     for (let index = 0; index < this.#files.length; index++) {
       const priority = this.#files[index] ?? 0
-      if (priority > 0 && this.#layout.files[index]?.pad === false) raise(this.#layout.filePieces(index), priority)
+      if (priority > 0 && this.#layout.files[index]?.pad === false)
+        raise(this.#layout.filePieces(index), priority)
     }
     for (const { range, priority } of this.#ranges) raise(this.#layout.piecesOf(range), priority)
     return pieces

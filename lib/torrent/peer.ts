@@ -64,7 +64,14 @@ export class Peer {
   /** The block that it is writing into a piece's memory. */
   receiving: { readonly piece: number; readonly block: number } | undefined
 
-  constructor(id: number, wire: Wire, connection: Connection, address: PeerAddress, source: string, now: number) {
+  constructor(
+    id: number,
+    wire: Wire,
+    connection: Connection,
+    address: PeerAddress,
+    source: string,
+    now: number
+  ) {
     this.id = id
     this.wire = wire
     this.connection = connection

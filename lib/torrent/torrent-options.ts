@@ -29,7 +29,10 @@ export interface AddOptions {
 export type SelectTarget = SelectItem | readonly SelectItem[]
 
 /** A file, its index in `torrent.files`, or a byte range `[start, end)` of the torrent. */
-export type SelectItem = number | Range | { readonly path: string; readonly offset: number; readonly length: number }
+export type SelectItem =
+  | number
+  | Range
+  | { readonly path: string; readonly offset: number; readonly length: number }
 
 /**
  * - `metadata`: the files are not known yet
@@ -43,4 +46,11 @@ export type SelectItem = number | Range | { readonly path: string; readonly offs
  * metadata → checking | downloading | seeding; those three change as pieces come and selections change; each of these
  * ↔ paused; each → error → (resume) downloading; all → closed.
  */
-export type TorrentStatus = 'metadata' | 'checking' | 'downloading' | 'seeding' | 'paused' | 'error' | 'closed'
+export type TorrentStatus =
+  | 'metadata'
+  | 'checking'
+  | 'downloading'
+  | 'seeding'
+  | 'paused'
+  | 'error'
+  | 'closed'

@@ -98,6 +98,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #paused: boolean
   #error: Error | undefined
   #wasDone = false
+  /** Payload bytes and seconds of earlier runs. */
+  #uploadedBefore = 0
+  #downloadedBefore = 0
+  #secondsBefore = 0
+  readonly #startedAt: number = monotonicMs()
+  #addedMs: number = Date.now()
   #closing: Promise<void> | undefined
 
   /** @internal */
@@ -155,7 +161,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** The bytes of a .torrent file for this torrent; undefined while the metadata is unknown. */
   get torrentFile(): Uint8Array | undefined {
-    return this.#metainfo === undefined ? undefined : formatTorrent({ ...this.#metainfo, announce: this.#tiers })
+    return this.#metainfo === undefined
+      ? undefined
+      : formatTorrent({ ...this.#metainfo, announce: this.#tiers })
   }
 
   /** The files, without pad files; empty while the metadata is unknown. */
@@ -188,17 +196,18 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   get progress(): number {
     const content = this.#content
     if (content === undefined) return 0
-    return content.selectedLength === 0 ? 1 : content.selectedVerified / content.selectedLength
+    const { selectedLength, selectedVerified } = content.ledger
+    return selectedLength === 0 ? 1 : selectedVerified / selectedLength
   }
 
   /** Verified bytes, selected or not. */
   get downloaded(): number {
-    return this.#content?.verifiedLength ?? 0
+    return this.#content?.ledger.verifiedLength ?? 0
   }
 
   /** Payload bytes sent, over all runs that the resume record knows. */
   get uploaded(): number {
-    return (this.#content?.uploadedBefore ?? 0) + this.#up.total
+    return this.#uploadedBefore + this.#up.total
   }
 
   /** Payload bytes received in this run, also those that were of no use. */
@@ -220,13 +229,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   get timeRemaining(): number {
     const content = this.#content
     if (content === undefined) return Number.POSITIVE_INFINITY
-    const left = content.selectedLength - content.selectedVerified
+    const left = content.ledger.selectedLength - content.ledger.selectedVerified
     return left === 0 ? 0 : (left / this.downloadSpeed) * 1000
   }
 
   /** Uploaded bytes for each byte downloaded (of the torrent's length when it was all here from the start). */
   get ratio(): number {
-    const downloaded = (this.#content?.downloadedBefore ?? 0) + this.#down.total
+    const downloaded = this.#downloadedBefore + this.#down.total
     const base = downloaded > 0 ? downloaded : this.length
     return base === 0 ? 0 : this.uploaded / base
   }
@@ -249,7 +258,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (this.#paused) return 'paused'
     if (content === undefined || !this.#opened) return 'metadata'
     if (content.done) return 'seeding'
-    return content.unchecked > 0 && content.download.picker.missing === 0 ? 'checking' : 'downloading'
+    return content.ledger.uncheckedCount > 0 && content.download.picker.missing === 0
+      ? 'checking'
+      : 'downloading'
   }
 
   /** Whether everything selected is complete and in storage. */
@@ -425,7 +436,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     }
     this.#setMetainfo(metainfo).catch(() => {})
     const bytes = this.torrentFile
-    if (bytes !== undefined) this.#keeper?.keepTorrent(bytes).catch((error) => this.emit('warning', asError(error)))
+    if (bytes !== undefined)
+      this.#keeper?.keepTorrent(bytes).catch((error) => this.emit('warning', asError(error)))
   }
 
   async #setMetainfo(metainfo: Metainfo): Promise<void> {
@@ -434,6 +446,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (metainfo.private) this.#discovery.makePrivate()
     try {
       const record = await this.#keeper?.load()
+      this.#uploadedBefore = record?.uploaded ?? 0
+      this.#downloadedBefore = record?.downloaded ?? 0
+      this.#secondsBefore = record?.secondsActive ?? 0
+      this.#addedMs = record?.addedMs ?? this.#addedMs
       const events: ContentEvents = {
         peers: () => this.#swarm.peers,
         verified: (piece) => this.emit('verified', piece),
@@ -446,8 +462,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
           peers: this.#book.serialise().map(formatAddress),
           trackers: this.#addedTrackers,
           paused: this.#paused,
+          addedMs: this.#addedMs,
+          secondsActive: this.#secondsBefore + (monotonicMs() - this.#startedAt) / 1000,
           uploaded: this.uploaded,
-          downloaded: (this.#content?.downloadedBefore ?? 0) + this.#down.total
+          downloaded: this.#downloadedBefore + this.#down.total
         })
       }
       const content = new Content(this.#host, metainfo, this.#init, events, this.#keeper, record)
@@ -489,7 +507,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       port: this.#host.port,
       yourIp: peer.connection.remote.host,
       metadataSize: this.#metadata.length,
-      uploadOnly: content?.complete
+      uploadOnly: content?.ledger.complete
     })
     if (content !== undefined) {
       if (has !== 'none') this.#grantFast(peer, has)
@@ -520,7 +538,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       allowedFastCount
     )
     for (const piece of set) {
-      if (has === 'all' || (((has[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1) === 1) peer.wire.allowedFast(piece)
+      if (has === 'all' || (((has[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1) === 1)
+        peer.wire.allowedFast(piece)
     }
   }
 
@@ -543,7 +562,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Two seeds have nothing to say to each other. */
   #dropIfUseless(peer: Peer): void {
-    if (this.#content?.complete === true && peer.wire.peerSeeding) peer.wire.destroy()
+    if (this.#content?.ledger.complete === true && peer.wire.peerSeeding) peer.wire.destroy()
   }
 
   #onChanged(): void {
@@ -556,8 +575,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     content.uploads.setSeeding(true)
     if (this.#wasDone) return
     this.#wasDone = true
-    if (content.complete) {
-      for (const announcement of this.#announcements) if (this.#down.total > 0 || content.received > 0) announcement.completed()
+    if (content.ledger.complete) {
+      for (const announcement of this.#announcements)
+        if (this.#down.total > 0 || content.received > 0) announcement.completed()
       this.#swarm.disconnect((peer) => peer.wire.peerSeeding)
     }
     for (const waiting of this.#waiting) waiting.resolve()
@@ -609,7 +629,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       else if ('path' in item) files.push(content.indexOf(item))
       else {
         const { start, end } = item
-        if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end > this.length || start >= end) {
+        if (
+          !Number.isInteger(start) ||
+          !Number.isInteger(end) ||
+          start < 0 ||
+          end > this.length ||
+          start >= end
+        ) {
           const message = `the range ${start} to ${end} is not within the ${this.length} bytes of the torrent`
           throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { start, end } })
         }
@@ -636,8 +662,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       } catch (thrown) {
         this.emit('warning', asError(thrown))
       }
-    }
-    else await this.#keeper?.stop()
+    } else await this.#keeper?.stop()
     await Promise.all(announcements)
     this.emit('close')
   }

@@ -10,8 +10,8 @@ export interface ReaderQuestions {
   has(piece: number): boolean
   /** Whether a piece that is had is proven, or resolves (false: it was lost) once it was hashed. */
   prove(piece: number): true | Promise<boolean>
-  /** Pieces that were had turned out not to be there. */
-  missing(piece: number): void
+  /** A piece that was had could not be read: resolves (false: it is fetched anew) once it was looked at. */
+  missing(piece: number): Promise<boolean>
 }
 
 /** Serves verified bytes to streams: from memory while a piece is being written, else from storage; waits for what is missing. */
@@ -67,9 +67,11 @@ export class VerifiedReader {
       const bytes = Buffer.allocUnsafeSlow(length)
       const got = await abortable(this.#storage.read(byteOffset, bytes, signal), signal)
       if (got > 0) return got === length ? bytes : bytes.subarray(0, got)
-      this.#questions.missing(piece)
-      if (this.#questions.has(piece)) {
-        throw new TorrentError('ERR_STORAGE_READ', `piece ${piece} is no longer in storage: recheck the torrent`)
+      if (await abortable(this.#questions.missing(piece), signal)) {
+        throw new TorrentError(
+          'ERR_STORAGE_READ',
+          `piece ${piece} is no longer in storage: recheck the torrent`
+        )
       }
     }
   }
@@ -78,7 +80,8 @@ export class VerifiedReader {
   #runLength(piece: number, inPiece: number, maxLength: number): number {
     let length = inPiece
     for (let next = piece + 1; length < maxLength && next < this.#layout.pieceCount; next++) {
-      if (!this.#questions.has(next) || this.#questions.prove(next) !== true || this.#assembly.holds(next)) break
+      if (!this.#questions.has(next) || this.#questions.prove(next) !== true || this.#assembly.holds(next))
+        break
       length += this.#layout.pieceSize(next)
     }
     return length

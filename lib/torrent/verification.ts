@@ -1,0 +1,92 @@
+import type { Picker } from '../picker/picker.ts'
+import type { Checker } from '../storage/checker.ts'
+import { asError } from '../util/errors.ts'
+import type { Ledger } from './ledger.ts'
+
+/** What a {@link Verification} tells. */
+export interface VerificationEvents {
+  /** Runs a change of the picker. */
+  change(run: (picker: Picker, now: number) => void): void
+  /** A piece that was found in storage is right. */
+  found(piece: number): void
+  /** A stored piece that nobody could be given before it was hashed is right. */
+  proven(piece: number): void
+  /** A stored piece is not there after all, and is fetched anew. */
+  lost(piece: number): void
+  warning(error: Error): void
+}
+
+/** Hashes what earlier runs left in storage: what nobody vouches for before it counts, the rest before it is used. */
+export class Verification {
+  readonly #checker: Checker
+  readonly #ledger: Ledger
+  readonly #events: VerificationEvents
+  #closed = false
+
+  constructor(checker: Checker, ledger: Ledger, events: VerificationEvents) {
+    this.#checker = checker
+    this.#ledger = ledger
+    this.#events = events
+  }
+
+  /** Checks pieces that may be there, in the background; they are not fetched before. Resolves when all were looked at. */
+  async check(pieces: readonly number[]): Promise<void> {
+    for (const piece of pieces) this.#ledger.setUnchecked(piece, true)
+    this.#events.change((picker, now) => picker.unchecked(pieces, now))
+    await this.#run(pieces, 0, (piece, ok) => this.#checked(piece, ok))
+  }
+
+  /** Proves stored pieces of an unclean run, behind all checks. */
+  async prove(pieces: readonly number[]): Promise<void> {
+    await this.#run(pieces, -1, (piece, ok) => this.#proved(piece, ok))
+  }
+
+  /** Checks a piece at once, before all others; does nothing if it is not to be checked. */
+  hurry(piece: number): void {
+    if (this.#ledger.isUnchecked(piece)) this.#now(piece).catch(() => {})
+  }
+
+  /** Hashes a stored piece at once; false (and it is fetched anew) when it is not there. */
+  async proveNow(piece: number): Promise<boolean> {
+    const ok = await this.#checker.checkNow(piece)
+    this.#proved(piece, ok)
+    return ok
+  }
+
+  /** Ends all checks; idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#checker.close()
+  }
+
+  async #now(piece: number): Promise<void> {
+    this.#checked(piece, await this.#checker.checkNow(piece))
+  }
+
+  async #run(
+    pieces: readonly number[],
+    priority: number,
+    onResult: (piece: number, ok: boolean) => void
+  ): Promise<void> {
+    try {
+      await this.#checker.check(pieces, { onResult, priority })
+    } catch (thrown) {
+      if (!this.#closed) this.#events.warning(asError(thrown))
+    }
+  }
+
+  #checked(piece: number, ok: boolean): void {
+    if (!this.#ledger.isUnchecked(piece) || this.#closed) return
+    this.#ledger.setUnchecked(piece, false)
+    if (ok) this.#events.found(piece)
+    else this.#events.change((picker, now) => picker.lost(piece, now))
+  }
+
+  #proved(piece: number, ok: boolean): void {
+    if (this.#closed || !this.#ledger.isStored(piece)) return
+    const wasUnproven = this.#ledger.isUnproven(piece)
+    this.#ledger.setUnproven(piece, false)
+    if (!ok) this.#events.lost(piece)
+    else if (wasUnproven) this.#events.proven(piece)
+  }
+}
