@@ -1,0 +1,47 @@
+// Type-checks every `ts` block of README.md and docs/ against the built package, and checks that what the text names exists.
+import { spawnSync } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
+const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
+const folder = path.join(root, 'dist', 'readme')
+const docs = fs.existsSync(path.join(root, 'docs')) ? fs.readdirSync(path.join(root, 'docs')).map((file) => `docs/${file}`) : []
+const faults = []
+let count = 0
+fs.rmSync(folder, { recursive: true, force: true })
+fs.mkdirSync(folder, { recursive: true })
+for (const file of ['README.md', ...docs.filter((name) => name.endsWith('.md'))]) {
+  const text = fs.readFileSync(path.join(root, file), 'utf8')
+  for (const [, code] of text.matchAll(/^```ts\n([\s\S]*?)^```/gm)) {
+    fs.writeFileSync(path.join(folder, `snippet-${++count}.ts`), `${code}\nexport {}\n`)
+  }
+  for (const [, script] of text.matchAll(/npm run ([a-z:]+)/g)) {
+    if (manifest.scripts[script] === undefined) faults.push(`${file} names the script ${script}, which does not exist`)
+  }
+  for (const [, target] of text.matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g)) {
+    if (!fs.existsSync(path.join(root, path.dirname(file), target))) faults.push(`${file} links to ${target}, which does not exist`)
+  }
+}
+const errors = fs.readFileSync(path.join(root, 'lib/util/errors.ts'), 'utf8')
+const readme = fs.readFileSync(path.join(root, 'README.md'), 'utf8')
+for (const [, code] of errors.matchAll(/^ {2}(ERR_[A-Z_]+):/gm)) {
+  if (!readme.includes(code)) faults.push(`README.md does not list the error code ${code}`)
+}
+for (const [code] of readme.matchAll(/\bERR_[A-Z_]+\b/g)) {
+  if (code !== 'ERR_OUT_OF_RANGE' && !errors.includes(`  ${code}:`)) faults.push(`README.md lists ${code}, which is not in the table`)
+}
+const config = {
+  extends: '../../tsconfig.json',
+  compilerOptions: { noEmit: true, rootDir: '../..', noUnusedLocals: false, isolatedDeclarations: false, declaration: false },
+  include: ['*.ts']
+}
+fs.writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify(config))
+const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
+const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { cwd: root, encoding: 'utf8' })
+if (status !== 0) faults.push(stdout)
+fs.rmSync(folder, { recursive: true, force: true })
+for (const fault of faults) console.error(fault)
+console.log(`${count} snippets compile`)
+process.exitCode = faults.length === 0 ? 0 : 1
