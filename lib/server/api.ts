@@ -1,0 +1,124 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Client, Torrent } from '../index.ts'
+import { asError } from '../util/errors.ts'
+import { addTorrent, parseJson } from './add-torrent.ts'
+import type { EventStreams } from './event-streams.ts'
+import { checkIntent } from './guard.ts'
+import { allowMethods, HttpError, readBody, respondJson } from './respond.ts'
+import type { CheckedOptions } from './server-options.ts'
+import type { Shelf } from './shelf.ts'
+import { listFiles, summarise } from './snapshot.ts'
+
+/** A list of all indices of many files. */
+const mostOrderBytes = 1 << 20
+
+/** A request as the router hands it on. */
+export interface ApiRequest {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** Decoded elements of the path behind `/api/`. */
+  readonly elements: readonly string[]
+  readonly query: URLSearchParams
+  /** The `Host` of the request. */
+  readonly host: string | undefined
+}
+
+/** What the page asks for: lists, events, and changes. */
+export class Api {
+  readonly #shelf: Shelf
+  readonly #options: CheckedOptions
+  readonly #events: EventStreams
+
+  constructor(shelf: Shelf, options: CheckedOptions, events: EventStreams) {
+    this.#shelf = shelf
+    this.#options = options
+    this.#events = events
+  }
+
+  /** Answers. @throws HttpError */
+  async handle(asked: ApiRequest): Promise<void> {
+    const { request, response, elements, query } = asked
+    const [what, infoHash, action, ...more] = elements
+    if (what === 'events' && infoHash === undefined) {
+      allowMethods(request, ['GET', 'HEAD'])
+      await this.#events.open(request, response, query.get('torrent') ?? undefined)
+      return
+    }
+    if (what !== 'torrents' || more.length > 0) throw new HttpError(404, 'there is no such thing in the API')
+    if (infoHash === undefined || infoHash === '') {
+      allowMethods(request, this.#shelf.client === undefined ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'POST'])
+      if (request.method === 'POST') await this.#add(asked)
+      else this.#list(asked)
+      return
+    }
+    const torrent = this.#shelf.get(infoHash)
+    if (torrent === undefined) throw new HttpError(404, 'there is no such torrent here')
+    if (action === undefined) await this.#torrent(asked, torrent)
+    else await this.#change(asked, torrent, action)
+  }
+
+  #list({ request, response }: ApiRequest): void {
+    const canAdd = this.#shelf.client !== undefined && !this.#options.readOnly
+    const torrents = this.#shelf.torrents.map(summarise)
+    respondJson(request, response, 200, { readOnly: this.#options.readOnly, canAdd, torrents })
+  }
+
+  async #add({ request, response, host }: ApiRequest): Promise<void> {
+    checkIntent(request, host, this.#options)
+    const torrent = await addTorrent(this.#client(), request, (error) => this.#events.notice(error.message))
+    respondJson(request, response, 201, summarise(torrent), { location: `/${torrent.infoHash}/` })
+  }
+
+  async #torrent({ request, response, query, host }: ApiRequest, torrent: Torrent): Promise<void> {
+    allowMethods(request, this.#shelf.client === undefined ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'DELETE'])
+    if (request.method === 'DELETE') {
+      checkIntent(request, host, this.#options)
+      const deleteFiles = /^(?:1|true)$/.test(query.get('deleteFiles') ?? '')
+      await this.#client().remove(torrent, { deleteFiles })
+      respondJson(request, response, 200, {})
+      return
+    }
+    respondJson(request, response, 200, {
+      ...summarise(torrent),
+      magnetURI: torrent.magnetURI,
+      fileCount: torrent.files.length,
+      files: listFiles(torrent)
+    })
+  }
+
+  async #change({ request, response, host }: ApiRequest, torrent: Torrent, action: string): Promise<void> {
+    if (!/^(?:pause|resume|select)$/.test(action))
+      throw new HttpError(404, `there is no ${action} for a torrent`)
+    allowMethods(request, ['POST'])
+    checkIntent(request, host, this.#options)
+    if (action === 'pause') torrent.pause()
+    else if (action === 'resume') torrent.resume()
+    else select(torrent, parseJson((await readBody(request, mostOrderBytes)).toString()))
+    respondJson(request, response, 200, summarise(torrent))
+  }
+
+  #client(): Client {
+    if (this.#shelf.client === undefined)
+      throw new HttpError(403, 'this server has one torrent and no client')
+    return this.#shelf.client
+  }
+}
+
+function select(torrent: Torrent, { files, selected = true, priority }: Record<string, unknown>): void {
+  if (torrent.status === 'metadata') throw new HttpError(409, 'the files are not known yet')
+  if (!Array.isArray(files) || !files.every(isIndex))
+    throw new HttpError(400, 'files must be a list of indices')
+  if (typeof selected !== 'boolean') throw new HttpError(400, 'selected must be true or false')
+  if (priority !== undefined && typeof priority !== 'number')
+    throw new HttpError(400, 'priority must be a number from 1 to 7')
+  try {
+    if (selected) torrent.select(files, priority)
+    else torrent.deselect(files)
+  } catch (thrown) {
+    throw new HttpError(400, asError(thrown).message)
+  }
+}
+
+function isIndex(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0
+}

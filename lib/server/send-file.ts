@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import type { Torrent, TorrentFile } from '../index.ts'
+import { checkConditions, rangeApplies } from './conditions.ts'
+import { contentDisposition } from './disposition.ts'
+import { type ByteRange, parseRanges } from './ranges.ts'
+import { HttpError } from './respond.ts'
+
+/** What DLNA renderers need to hear before they seek: by byte ranges, content not converted, streaming transfer. */
+const dlnaFeatures = 'DLNA.ORG_OP=01;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=01700000000000000000000000000000'
+/** What runs scripts or styles when opened gets an origin of its own, so that a hostile torrent cannot speak to the server as its page. */
+const sandbox =
+  "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'"
+const harmless = /^(?:video\/|audio\/|image\/(?!svg)|application\/pdf$)/
+
+/** A file to be served, and how. */
+export interface FileTarget {
+  readonly torrent: Torrent
+  readonly file: TorrentFile
+  /** Index into `torrent.files`. */
+  readonly index: number
+  /** Offered to be saved and not shown. */
+  readonly download: boolean
+}
+
+/**
+ * Serves a file to GET and HEAD (RFC 9110): whole, or by ranges, with conditions. Resolves when the answer is sent or its
+ * connection closed. The stream is closed as soon as the client goes away; when the torrent fails the connection breaks, so that the
+ * client does not take a part for the whole.
+ */
+export async function sendFile(
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: FileTarget
+): Promise<void> {
+  const { torrent, file, index } = target
+  const etag = `"${torrent.infoHash}-${index}"`
+  const headers: OutgoingHttpHeaders = {
+    ...dlnaHeaders(request),
+    etag,
+    'accept-ranges': 'bytes',
+    'cache-control': 'private, no-cache'
+  }
+  const condition = checkConditions(request.headers, etag)
+  if (condition === 412) throw new HttpError(412, 'the file is not the one that If-Match names', headers)
+  if (condition === 304) {
+    response.writeHead(304, headers).end()
+    return
+  }
+  headers['content-disposition'] = contentDisposition(target.download ? 'attachment' : 'inline', file.name)
+  if (!harmless.test(file.type)) headers['content-security-policy'] = sandbox
+  const asked =
+    request.method === 'GET' && rangeApplies(request.headers, etag) ? request.headers.range : undefined
+  const ranges = parseRanges(asked, file.length)
+  if (ranges === 'unsatisfiable') {
+    throw new HttpError(416, `the file has ${file.length} bytes`, {
+      'accept-ranges': 'bytes',
+      'content-range': `bytes */${file.length}`
+    })
+  }
+  if (ranges !== 'whole' && ranges.length > 1) {
+    await sendParts(response, file, ranges, headers)
+    return
+  }
+  const range = (ranges === 'whole' ? undefined : ranges[0]) ?? { start: 0, end: file.length }
+  headers['content-type'] = file.type
+  headers['content-length'] = range.end - range.start
+  if (ranges === 'whole') response.writeHead(200, headers)
+  else response.writeHead(206, { ...headers, 'content-range': contentRange(range, file.length) })
+  if (request.method === 'HEAD' || range.end === range.start) {
+    response.end()
+    return
+  }
+  // The player may wait long for the first byte; it should not wait for the length too.
+  response.flushHeaders()
+  await pipeline(file.createReadStream({ start: range.start, end: range.end - 1 }), response).catch(() =>
+    response.destroy()
+  )
+}
+
+async function sendParts(
+  response: ServerResponse,
+  file: TorrentFile,
+  ranges: readonly ByteRange[],
+  headers: OutgoingHttpHeaders
+): Promise<void> {
+  const boundary = randomBytes(18).toString('hex')
+  const heads = ranges.map((range) =>
+    Buffer.from(
+      `\r\n--${boundary}\r\nContent-Type: ${file.type}\r\nContent-Range: ${contentRange(range, file.length)}\r\n\r\n`
+    )
+  )
+  const tail = Buffer.from(`\r\n--${boundary}--\r\n`)
+  const payload = ranges.reduce((sum, { start, end }) => sum + end - start, 0)
+  const framing = heads.reduce((sum, head) => sum + head.length, tail.length)
+  response.writeHead(206, {
+    ...headers,
+    'content-type': `multipart/byteranges; boundary=${boundary}`,
+    'content-length': payload + framing
+  })
+  response.flushHeaders()
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
+  const parts = async function* (): AsyncGenerator<Uint8Array> {
+    for (const [at, { start, end }] of ranges.entries()) {
+      yield heads[at] ?? tail
+      yield* file.createReadStream({ start, end: end - 1, signal: gone.signal })
+    }
+    yield tail
+  }
+  await pipeline(parts, response).catch(() => response.destroy())
+}
+
+function contentRange({ start, end }: ByteRange, length: number): string {
+  return `bytes ${start}-${end - 1}/${length}`
+}
+
+function dlnaHeaders(request: IncomingMessage): OutgoingHttpHeaders {
+  const mode = /^(?:streaming|interactive|background)$/i.exec(
+    String(request.headers['transfermode.dlna.org'] ?? '')
+  )?.[0]
+  return {
+    ...(mode === undefined ? {} : { 'transferMode.dlna.org': mode }),
+    ...(request.headers['getcontentfeatures.dlna.org'] === undefined
+      ? {}
+      : { 'contentFeatures.dlna.org': dlnaFeatures })
+  }
+}

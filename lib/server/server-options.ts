@@ -1,0 +1,78 @@
+import { TorrentError } from '../util/errors.ts'
+
+/** Options of `createServer`; all have defaults. */
+export interface ServerOptions {
+  /**
+   * A secret that every request must name as `?token=` or `Authorization: Bearer`; none by default. The links of page and playlist
+   * carry it.
+   */
+  readonly token?: string | undefined
+  /** The origin whose pages may read files and playlists, or `'*'` for all; `false` by default. Changes are for the own page alone. */
+  readonly cors?: string | false | undefined
+  /** Names besides the loopback ones under which the server may be addressed, without port; a guard against DNS rebinding. */
+  readonly hosts?: readonly string[] | undefined
+  /** Refuses everything that changes a torrent; false by default. */
+  readonly readOnly?: boolean | undefined
+  /** Whether `/` and `/<infoHash>/` show a page; true by default. */
+  readonly page?: boolean | undefined
+}
+
+/** {@link ServerOptions} with all defaults filled in. */
+export interface CheckedOptions {
+  readonly token: string | undefined
+  readonly cors: string | false
+  /** In lower case. */
+  readonly hosts: ReadonlySet<string>
+  readonly readOnly: boolean
+  readonly page: boolean
+}
+
+const known = new Set(['token', 'cors', 'hosts', 'readOnly', 'page'])
+
+/**
+ * Refuses what makes no sense, and fills in the defaults.
+ * @throws TorrentError ERR_SERVER_OPTION naming the option and the value.
+ */
+export function checkServerOptions(options: ServerOptions): CheckedOptions {
+  if (typeof options !== 'object' || options === null) throw refusal('options', options, 'must be an object')
+  for (const name of Object.keys(options)) {
+    if (!known.has(name))
+      throw new TorrentError('ERR_SERVER_OPTION', `there is no option ${name}`, { details: { option: name } })
+  }
+  const { token, cors = false, hosts = [], readOnly = false, page = true } = options
+  if (token !== undefined && (typeof token !== 'string' || token === '')) {
+    throw new TorrentError('ERR_SERVER_OPTION', 'option token: must be a string that is not empty', {
+      details: { option: 'token' }
+    })
+  }
+  if (cors !== false && cors !== '*' && !isOrigin(cors)) {
+    throw refusal('cors', cors, "must be false, '*' or an origin such as https://example.org")
+  }
+  if (!Array.isArray(hosts) || !hosts.every((host) => typeof host === 'string' && isHostName(host))) {
+    throw refusal('hosts', hosts, 'must be a list of host names or addresses without port')
+  }
+  if (typeof readOnly !== 'boolean') throw refusal('readOnly', readOnly, 'must be true or false')
+  if (typeof page !== 'boolean') throw refusal('page', page, 'must be true or false')
+  return { token, cors, hosts: new Set(hosts.map((host) => host.toLowerCase())), readOnly, page }
+}
+
+function isOrigin(value: unknown): boolean {
+  if (typeof value !== 'string' || !URL.canParse(value)) return false
+  return new URL(value).origin === value
+}
+
+function isHostName(value: string): boolean {
+  return /^(?:[\w.-]+|\[[\da-f:.]+\])$/i.test(value)
+}
+
+function refusal(option: string, value: unknown, reason: string): TorrentError {
+  let quoted: string | undefined
+  try {
+    quoted = JSON.stringify(value)
+  } catch {
+    // Quoted as well as can be.
+  }
+  return new TorrentError('ERR_SERVER_OPTION', `option ${option}: ${quoted ?? String(value)} ${reason}`, {
+    details: { option, value }
+  })
+}

@@ -1,0 +1,59 @@
+import { Client, type Torrent, TorrentError, type TorrentFile } from '../index.ts'
+import { encodeElement, wellFormed } from './disposition.ts'
+
+/** What a server serves: the torrents of a client, or one torrent. */
+export class Shelf {
+  /** The client, when torrents can be added and removed. */
+  readonly client: Client | undefined
+  readonly #torrent: Torrent | undefined
+  readonly #paths = new WeakMap<readonly TorrentFile[], Map<string, number>>()
+
+  /** @throws TorrentError ERR_SERVER_OPTION for what is neither. */
+  constructor(source: Client | Torrent) {
+    if (source instanceof Client) this.client = source
+    else if (isTorrent(source)) this.#torrent = source
+    else throw new TorrentError('ERR_SERVER_OPTION', `${String(source)} is neither a Client nor a Torrent`)
+  }
+
+  /** All torrents, in the order in which they were added. */
+  get torrents(): readonly Torrent[] {
+    return this.#torrent === undefined ? (this.client?.torrents ?? []) : [this.#torrent]
+  }
+
+  /** The torrent of a server that has but one. */
+  get only(): Torrent | undefined {
+    return this.#torrent
+  }
+
+  /** The torrent with this info hash in hexadecimal. */
+  get(infoHash: string): Torrent | undefined {
+    const hash = infoHash.toLowerCase()
+    return this.client?.get(hash) ?? (this.#torrent?.infoHash === hash ? this.#torrent : undefined)
+  }
+
+  /** The index of the file with this path, its elements joined by `/`. */
+  indexOf(torrent: Torrent, path: string): number | undefined {
+    let paths = this.#paths.get(torrent.files)
+    if (paths === undefined) {
+      paths = new Map(torrent.files.map((file, index) => [wellFormed(file.path), index]))
+      this.#paths.set(torrent.files, paths)
+    }
+    return paths.get(path)
+  }
+}
+
+/** The path of a torrent's file on the server, or of the torrent. */
+export function urlPath(torrent: Torrent, file?: TorrentFile): string {
+  const elements = file === undefined ? [''] : file.path.split('/').map(encodeElement)
+  return `/${torrent.infoHash}/${elements.join('/')}`
+}
+
+function isTorrent(value: unknown): value is Torrent {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'infoHash' in value &&
+    'files' in value &&
+    'streams' in value
+  )
+}

@@ -1,0 +1,139 @@
+import type { PieceInfo, Torrent } from '../index.ts'
+import { urlPath } from './shelf.ts'
+
+/** Files and peers that are shown; a page could not show more at once anyway. */
+export const mostFilesShown = 2000
+const mostPeersShown = 200
+/** Cells of the piece map. */
+const mostCells = 1024
+
+/** A line about a torrent. */
+export interface TorrentSummary {
+  readonly infoHash: string
+  readonly name: string
+  readonly status: string
+  readonly length: number
+  readonly progress: number
+  readonly downloadSpeed: number
+  readonly uploadSpeed: number
+  /** Bytes that were uploaded. */
+  readonly uploaded: number
+  readonly peers: number
+  /** Null while it cannot be told. */
+  readonly timeRemaining: number | null
+}
+
+/** A file as the page lists it. */
+export interface FileSummary {
+  readonly path: string
+  readonly length: number
+  readonly type: string
+  /** Path on the server, without token. */
+  readonly url: string
+}
+
+/** What changes of a torrent while one looks at it. */
+export interface TorrentDetail {
+  readonly infoHash: string
+  readonly pieceCount: number
+  readonly pieceLength: number
+  readonly ratio: number
+  readonly private: boolean
+  /** Of each file shown, in thousandths. */
+  readonly fileProgress: readonly number[]
+  /** Of each file shown, `1` when it is selected, else `0`. */
+  readonly selected: string
+  /** See {@link pieceMap}. */
+  readonly map: string
+  /** Where streams read, 0 to 1 in the torrent. */
+  readonly cursors: readonly number[]
+  readonly peers: readonly object[]
+}
+
+/** The line about a torrent. */
+export function summarise(torrent: Torrent): TorrentSummary {
+  const { timeRemaining } = torrent
+  return {
+    infoHash: torrent.infoHash,
+    name: torrent.name,
+    status: torrent.status,
+    length: torrent.length,
+    progress: torrent.progress,
+    downloadSpeed: Math.round(torrent.downloadSpeed),
+    uploadSpeed: Math.round(torrent.uploadSpeed),
+    uploaded: torrent.uploaded,
+    peers: torrent.peers.length,
+    timeRemaining: Number.isFinite(timeRemaining) ? Math.round(timeRemaining) : null
+  }
+}
+
+/** The first {@link mostFilesShown} files. */
+export function listFiles(torrent: Torrent): readonly FileSummary[] {
+  return torrent.files.slice(0, mostFilesShown).map((file) => ({
+    path: file.path,
+    length: file.length,
+    type: file.type,
+    url: urlPath(torrent, file)
+  }))
+}
+
+/** What changes while one looks. */
+export function detail(torrent: Torrent): TorrentDetail {
+  const files = torrent.files.slice(0, mostFilesShown)
+  const { length } = torrent
+  return {
+    infoHash: torrent.infoHash,
+    pieceCount: torrent.pieceCount,
+    pieceLength: torrent.pieceLength,
+    ratio: torrent.ratio,
+    private: torrent.private,
+    fileProgress: files.map(({ progress }) => Math.floor(progress * 1000)),
+    selected: files.map(({ selected }) => (selected ? '1' : '0')).join(''),
+    map: pieceMap(torrent.pieces, mostCells),
+    cursors: torrent.streams.map(({ file, position }) =>
+      length === 0 ? 0 : (file.offset + position) / length
+    ),
+    peers: torrent.peers.slice(0, mostPeersShown).map((peer) => ({
+      address: peer.address,
+      client: peer.client ?? '',
+      source: peer.incoming ? 'incoming' : peer.source,
+      progress: peer.progress,
+      downloadSpeed: Math.round(peer.downloadSpeed),
+      uploadSpeed: Math.round(peer.uploadSpeed),
+      peerChoking: peer.peerChoking,
+      amChoking: peer.amChoking,
+      peerInterested: peer.peerInterested,
+      amInterested: peer.amInterested,
+      requests: peer.requests
+    }))
+  }
+}
+
+/**
+ * The pieces as a string of at most `cells` letters, each for as many neighbours: a digit for the verified part in ninths, the letter
+ * `a` to `j` instead while some are on their way, `x` for some that are being hashed, and `-` when nothing is here and no peer has one of them.
+ */
+export function pieceMap(pieces: readonly PieceInfo[], cells: number): string {
+  const count = Math.min(cells, pieces.length)
+  let map = ''
+  for (let cell = 0; cell < count; cell++) {
+    const from = Math.floor((cell * pieces.length) / count)
+    const to = Math.floor(((cell + 1) * pieces.length) / count)
+    let verified = 0
+    let partial = false
+    let checking = false
+    let lost = false
+    for (let at = from; at < to; at++) {
+      const piece = pieces[at]
+      if (piece?.state === 'verified') verified++
+      else if (piece?.state === 'partial') partial = true
+      else if (piece?.state === 'checking') checking = true
+      else if (piece?.availability === 0) lost = true
+    }
+    const ninths = Math.floor((verified / (to - from)) * 9)
+    if (checking) map += 'x'
+    else if (partial) map += 'abcdefghij'[ninths] ?? 'a'
+    else map += lost && verified === 0 ? '-' : String(ninths)
+  }
+  return map
+}

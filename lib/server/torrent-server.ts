@@ -1,0 +1,231 @@
+import http, { type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
+import type { Client, Torrent } from '../index.ts'
+import { debug } from '../util/debug.ts'
+import { asError } from '../util/errors.ts'
+import { Api } from './api.ts'
+import { EventStreams } from './event-streams.ts'
+import { checkHost, checkToken } from './guard.ts'
+import { loadPage } from './page.ts'
+import { playlist } from './playlist.ts'
+import { allowMethods, HttpError, respond, respondText } from './respond.ts'
+import { sendFile } from './send-file.ts'
+import { type CheckedOptions, checkServerOptions, type ServerOptions } from './server-options.ts'
+import { Shelf } from './shelf.ts'
+import { parseTarget, type Target } from './target.ts'
+import { Turns } from './turns.ts'
+
+const log = debug('server')
+const loopback = '127.0.0.1'
+const readMethods = ['GET', 'HEAD']
+
+/** An `http.Server` over the files of torrents. Without a host it listens on loopback alone; `close()` also ends what is under way. */
+export class TorrentServer extends http.Server {
+  readonly #shelf: Shelf
+  readonly #options: CheckedOptions
+  readonly #events: EventStreams
+  readonly #api: Api
+  readonly #turns = new Turns()
+  readonly #links: string
+
+  /** @throws TorrentError ERR_SERVER_OPTION naming what is refused. */
+  constructor(source: Client | Torrent, options: ServerOptions) {
+    super()
+    this.#options = checkServerOptions(options)
+    this.#shelf = new Shelf(source)
+    this.#events = new EventStreams(this.#shelf)
+    this.#api = new Api(this.#shelf, this.#options, this.#events)
+    this.#links = this.#options.token === undefined ? '' : `?token=${encodeURIComponent(this.#options.token)}`
+    this.on('request', (request, response) => {
+      this.#turns.take(request, response, () => void this.#answer(request, response))
+    })
+  }
+
+  /** As in `node:http`, but without a host it is 127.0.0.1. */
+  override listen(...args: unknown[]): this {
+    const [first, second, third] = args
+    const last = args.at(-1)
+    const listener = typeof last === 'function' ? () => Reflect.apply(last, this, []) : undefined
+    if (typeof first === 'object' && first !== null) {
+      const isElsewhere = ['path', 'fd', '_handle', 'handle'].some(
+        (name) => Reflect.get(first, name) !== undefined
+      )
+      const host = Reflect.get(first, 'host') || loopback
+      return super.listen(isElsewhere ? first : { ...first, host }, listener)
+    }
+    if (typeof first === 'string' && !/^\d+$/.test(first)) return super.listen({ path: first }, listener)
+    const port = typeof first === 'function' || first === null ? undefined : Number(first ?? 0)
+    const backlog = [second, third].find((value) => typeof value === 'number')
+    return super.listen(
+      {
+        port: port ?? 0,
+        host: typeof second === 'string' && second !== '' ? second : loopback,
+        ...(typeof backlog === 'number' ? { backlog } : {})
+      },
+      listener
+    )
+  }
+
+  /** Stops listening and ends all connections, streams and events. */
+  override close(callback?: (error?: Error) => void): this {
+    this.#events.close()
+    super.close(callback)
+    this.closeAllConnections()
+    return this
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    for (const [name, value] of Object.entries(this.#commonHeaders()))
+      if (value !== undefined) response.setHeader(name, value)
+    try {
+      const target = parseTarget(request)
+      checkHost(target.host, this, this.#options)
+      if (request.method === 'OPTIONS' && this.#options.cors !== false) {
+        this.#preflight(request, response)
+        return
+      }
+      checkToken(request, target.query, this.#options)
+      await this.#route(request, response, target)
+    } catch (thrown) {
+      this.#fail(request, response, thrown)
+    }
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse, target: Target): Promise<void> {
+    const { elements, query, host } = target
+    const [first = '', ...rest] = elements
+    if (first === 'api') {
+      await this.#api.handle({ request, response, elements: rest, query, host })
+      return
+    }
+    if (first === '' && rest.length === 0) {
+      this.#sendPage(request, response, undefined)
+      return
+    }
+    const list = /^([\da-f]{40})\.m3u8?$/i.exec(first)?.[1]
+    if (list !== undefined && rest.length === 0) {
+      this.#sendPlaylist(request, response, this.#torrent(list), host)
+      return
+    }
+    if (this.#shelf.only !== undefined && /^\d{1,9}$/.test(first) && rest.length === 0) {
+      await this.#sendFile(request, response, this.#shelf.only, Number(first), query)
+      return
+    }
+    const torrent = this.#torrent(first)
+    if (rest.length === 0 || (rest.length === 1 && rest[0] === '')) {
+      this.#sendPage(request, response, torrent)
+      return
+    }
+    if (torrent.status === 'metadata')
+      throw new HttpError(503, 'the files are not known yet', { 'retry-after': '2' })
+    // An element with a slash inside can be no name.
+    const path = rest.some((element) => element.includes('/')) ? '' : rest.join('/')
+    await this.#sendFile(request, response, torrent, this.#shelf.indexOf(torrent, path), query)
+  }
+
+  async #sendFile(
+    request: IncomingMessage,
+    response: ServerResponse,
+    torrent: Torrent,
+    index: number | undefined,
+    query: URLSearchParams
+  ): Promise<void> {
+    const file = index === undefined ? undefined : torrent.files[index]
+    if (file === undefined || index === undefined)
+      throw new HttpError(404, 'there is no such file in the torrent')
+    this.#share(response)
+    allowMethods(request, this.#readable())
+    if (torrent.status === 'error' || torrent.status === 'closed') {
+      throw new HttpError(
+        503,
+        torrent.status === 'error' ? 'the torrent has failed' : 'the torrent is closed'
+      )
+    }
+    await sendFile(request, response, { torrent, file, index, download: query.has('download') })
+  }
+
+  #sendPlaylist(
+    request: IncomingMessage,
+    response: ServerResponse,
+    torrent: Torrent,
+    host: string | undefined
+  ): void {
+    this.#share(response)
+    allowMethods(request, this.#readable())
+    const { localAddress = loopback, localPort = 80 } = request.socket
+    const own = localAddress.includes(':') ? `[${localAddress}]` : localAddress
+    const text = playlist(torrent, `http://${host ?? `${own}:${localPort}`}`, this.#links)
+    respond(request, response, 200, text, {
+      'content-type': 'audio/x-mpegurl; charset=utf-8',
+      'content-disposition': `inline; filename="${torrent.infoHash}.m3u"`
+    })
+  }
+
+  #sendPage(request: IncomingMessage, response: ServerResponse, torrent: Torrent | undefined): void {
+    if (!this.#options.page) throw new HttpError(404, 'there is no page here')
+    allowMethods(request, readMethods)
+    const { html, headers } = loadPage()
+    respond(request, response, 200, html(this.#shelf.torrents, torrent, this.#links), headers)
+  }
+
+  #torrent(infoHash: string): Torrent {
+    const torrent = /^[\da-f]{40}$/i.test(infoHash) ? this.#shelf.get(infoHash) : undefined
+    if (torrent === undefined) throw new HttpError(404, 'there is no such torrent here')
+    return torrent
+  }
+
+  #commonHeaders(): OutgoingHttpHeaders {
+    return {
+      'x-content-type-options': 'nosniff',
+      // The token stands in addresses.
+      'referrer-policy': 'no-referrer',
+      'cross-origin-resource-policy': this.#options.cors === false ? 'same-origin' : 'cross-origin'
+    }
+  }
+
+  #readable(): readonly string[] {
+    return this.#options.cors === false ? readMethods : [...readMethods, 'OPTIONS']
+  }
+
+  /** Lets pages of the origin in the option `cors` read the answer. */
+  #share(response: ServerResponse): void {
+    const { cors } = this.#options
+    if (cors === false) return
+    response.setHeader('access-control-allow-origin', cors)
+    response.setHeader(
+      'access-control-expose-headers',
+      'accept-ranges, content-disposition, content-length, content-range, etag'
+    )
+  }
+
+  #preflight(request: IncomingMessage, response: ServerResponse): void {
+    this.#share(response)
+    response.setHeader('access-control-allow-methods', 'GET, HEAD')
+    response.setHeader(
+      'access-control-allow-headers',
+      'authorization, if-match, if-none-match, if-range, range'
+    )
+    response.setHeader('access-control-max-age', '86400')
+    if (request.headers['access-control-request-private-network'] === 'true') {
+      response.setHeader('access-control-allow-private-network', 'true')
+    }
+    response.writeHead(204, { allow: this.#readable().join(', ') }).end()
+  }
+
+  #fail(request: IncomingMessage, response: ServerResponse, thrown: unknown): void {
+    const error = asError(thrown)
+    if (log.enabled) log('%s %s: %s', request.method, request.url?.split('?')[0], error.message)
+    if (response.headersSent || response.destroyed) {
+      response.destroy()
+      return
+    }
+    const status = error instanceof HttpError ? error.status : 500
+    const headers = error instanceof HttpError ? error.headers : {}
+    respondText(
+      request,
+      response,
+      status,
+      error instanceof HttpError ? error.message : 'something went wrong here',
+      headers
+    )
+  }
+}
