@@ -13,6 +13,8 @@ const patienceMs = 3000
 const refusalMs = 30_000
 /** Lengths that peers claim, and that are collected side by side; more would only help liars. */
 const mostLengths = 4
+/** An attempt to which nothing came for this long makes room for another length, or for another peer. */
+const staleMs = 6000
 /** Failed attempts after which a peer is not asked any more. */
 const mostFailures = 2
 
@@ -28,7 +30,10 @@ interface Attempt {
   readonly length: number
   readonly pieces: (Uint8Array | undefined)[]
   readonly senders: Set<Source>
+  /** The only peer that is asked, after pieces of several did not fit together. */
+  readonly owner: Source | undefined
   missing: number
+  changedAt: number
 }
 
 /**
@@ -41,6 +46,8 @@ export class MetadataExchange {
   #info: Uint8Array | undefined
   readonly #sources = new Map<number, Source>()
   readonly #attempts = new Map<number, Attempt>()
+  /** Lengths of which one of several peers has sent wrong pieces. */
+  readonly #distrusted = new Set<number>()
 
   /** An exchange for the 20-byte info hash; `onMetadata` is called once with the bytes that have that hash. */
   constructor(infoHash: Uint8Array, onMetadata: (info: Uint8Array) => void) {
@@ -83,7 +90,12 @@ export class MetadataExchange {
 
   /** The peer has gone. */
   removePeer(peer: Peer): void {
+    const source = this.#sources.get(peer.id)
     this.#sources.delete(peer.id)
+    for (const { length, owner } of this.#attempts.values()) {
+      const isClaimed = [...this.#sources.values()].some(({ extension }) => extension.size === length)
+      if (!isClaimed || (owner !== undefined && owner === source)) this.#attempts.delete(length)
+    }
     this.wake()
   }
 
@@ -105,11 +117,11 @@ export class MetadataExchange {
     const now = monotonicMs()
     if (this.#info !== undefined || !extension.supported || size === undefined || size === 0) return
     if (source.failures >= mostFailures || now < source.waitUntil) return
-    const attempt = this.#attempt(size)
+    const attempt = this.#attempt(source, size, now)
     if (attempt === undefined) return
     for (let piece = 0; piece < attempt.pieces.length && outstanding.size < perPeer; piece++) {
       if (attempt.pieces[piece] !== undefined || outstanding.has(piece)) continue
-      if (this.#isUnderWay(size, piece, now)) continue
+      if (attempt.owner === undefined && this.#isUnderWay(size, piece, now)) continue
       if (!extension.request(piece)) return
       outstanding.set(piece, now)
     }
@@ -123,11 +135,32 @@ export class MetadataExchange {
     return false
   }
 
-  #attempt(length: number): Attempt | undefined {
+  /** The attempt at this length that the peer may take part in, if there is one for it. */
+  #attempt(source: Source, length: number, now: number): Attempt | undefined {
     const known = this.#attempts.get(length)
-    if (known !== undefined || this.#attempts.size >= mostLengths) return known
+    if (known !== undefined) {
+      const { owner } = known
+      if (owner === undefined || owner === source) return known
+      if (now - known.changedAt < staleMs) return undefined
+      owner.failures++
+      owner.outstanding.clear()
+      this.#attempts.delete(length)
+    }
+    if (this.#attempts.size >= mostLengths) {
+      const stale = [...this.#attempts.values()].find(({ changedAt }) => now - changedAt >= staleMs)
+      if (stale === undefined) return undefined
+      this.#attempts.delete(stale.length)
+    }
     const count = Math.ceil(length / metadataPieceLength)
-    const attempt: Attempt = { length, pieces: Array(count), senders: new Set(), missing: count }
+    const attempt: Attempt = {
+      length,
+      pieces: Array(count),
+      senders: new Set(),
+      owner: this.#distrusted.has(length) ? source : undefined,
+      missing: count,
+      changedAt: now
+    }
+    source.outstanding.clear()
     this.#attempts.set(length, attempt)
     return attempt
   }
@@ -135,6 +168,8 @@ export class MetadataExchange {
   #take(source: Source, piece: number, length: number, bytes: Uint8Array): void {
     const attempt = this.#attempts.get(length)
     if (!source.outstanding.delete(piece) || this.#info !== undefined || attempt === undefined) return
+    if (attempt.owner !== undefined && attempt.owner !== source) return
+    attempt.changedAt = monotonicMs()
     if (attempt.pieces[piece] === undefined) {
       attempt.pieces[piece] = bytes.slice()
       attempt.senders.add(source)
@@ -151,11 +186,10 @@ export class MetadataExchange {
       this.#onMetadata(new Uint8Array(info))
       return
     }
-    // One of them lied. With one sender it is known who; several get another chance apart from each other.
-    for (const sender of attempt.senders) {
-      sender.failures += attempt.senders.size === 1 ? mostFailures : 1
-      sender.waitUntil = monotonicMs() + (attempt.senders.size === 1 ? 0 : Math.random() * 10_000)
-    }
+    // One of them lied. With one sender it is known who; several are asked one after the other.
+    const [first, ...others] = attempt.senders
+    if (others.length > 0) this.#distrusted.add(length)
+    else if (first !== undefined) first.failures = mostFailures
     this.wake()
   }
 }
