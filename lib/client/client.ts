@@ -18,6 +18,7 @@ import type { Connection, Listener } from '../transport/transport.ts'
 import { join } from '../transport/wire-connection.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { equalBytes, fromText, randomBytes, toHex } from '../util/bytes.ts'
+import { abortable } from '../util/concurrency.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { MemoryBudget } from '../util/memory-budget.ts'
 import { version } from '../util/version.ts'
@@ -61,6 +62,8 @@ export class Client extends EventEmitter<ClientEvents> {
   readonly #connections: ConnectionBudget
   readonly #listening: Promise<void>
   readonly #strangers = new Set<Wire>()
+  /** How many callers wait for the files of a torrent. */
+  readonly #waiting = new Map<Torrent, number>()
   #listener: Listener | undefined
   #closing: Promise<void> | undefined
 
@@ -199,11 +202,18 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#checkOpen()
     const { infoHashes, metainfo } = resolved
     const infoHash = toHex(infoHashes.v1 ?? new Uint8Array(20))
-    const known = this.#torrents.get(infoHash)
+    let known = this.#torrents.get(infoHash)
+    while (known?.status === 'closed') {
+      // Its files and its record are its own until it has ended.
+      await abortable(known.close(), options.signal)
+      this.#checkOpen()
+      known = this.#torrents.get(infoHash)
+    }
     if (known !== undefined) {
       known.addPeers([...resolved.peers, ...(options.peers ?? [])])
       known.addTrackers([...resolved.trackers, ...(options.trackers ?? [])])
-      await known.ready(options.signal)
+      if (metainfo !== undefined) await known.learn(metainfo)
+      await this.#ready(known, options.signal)
       return known
     }
     const folder = path.resolve(
@@ -234,12 +244,27 @@ export class Client extends EventEmitter<ClientEvents> {
     this.emit('torrent', torrent)
     try {
       await torrent.start(metainfo)
-      await torrent.ready(options.signal)
     } catch (thrown) {
       await torrent.close()
       throw thrown
     }
+    await this.#ready(torrent, options.signal)
     return torrent
+  }
+
+  /** Waits for the files; a torrent whose files nobody waits for any more goes. */
+  async #ready(torrent: Torrent, signal: AbortSignal | undefined): Promise<void> {
+    this.#waiting.set(torrent, (this.#waiting.get(torrent) ?? 0) + 1)
+    try {
+      await torrent.ready(signal)
+    } catch (thrown) {
+      if (this.#waiting.get(torrent) === 1 && torrent.files.length === 0) await torrent.close()
+      throw thrown
+    } finally {
+      const waiting = (this.#waiting.get(torrent) ?? 1) - 1
+      if (waiting > 0) this.#waiting.set(torrent, waiting)
+      else this.#waiting.delete(torrent)
+    }
   }
 
   #host(): TorrentHost {
@@ -286,9 +311,14 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /** Waits for the handshake of a peer that dialled us, and gives it to the torrent that it names. */
   #greet(connection: Connection): void {
-    if (this.#strangers.size >= mostStrangers || this.#closing !== undefined) {
+    if (this.#closing !== undefined) {
       connection.close()
       return
+    }
+    if (this.#strangers.size >= mostStrangers) {
+      // An honest peer says who it is within a round trip, so whoever waits longest is the least likely to be one.
+      const [oldest] = this.#strangers
+      oldest?.destroy(new TorrentError('ERR_TRANSPORT_TIMEOUT', 'no handshake came, and others wait'))
     }
     const wire = new Wire()
     this.#strangers.add(wire)
@@ -302,9 +332,14 @@ export class Client extends EventEmitter<ClientEvents> {
     }
     wire.once('close', settle)
     wire.once('handshake', ({ infoHash, peerId }) => {
+      if (equalBytes(peerId, this.#peerId)) {
+        // That is ourselves: our answer tells the side that dialled, which then closes.
+        wire.handshake(infoHash, this.#peerId)
+        return
+      }
       settle()
       const torrent = this.#torrents.get(toHex(infoHash))
-      if (torrent === undefined || equalBytes(peerId, this.#peerId)) {
+      if (torrent === undefined) {
         wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer asks for a torrent that is not here'))
         return
       }
@@ -326,10 +361,11 @@ export class Client extends EventEmitter<ClientEvents> {
 
   async #close(): Promise<void> {
     await this.#listening
-    await this.#listener?.close()
+    const unlistened = this.#listener?.close()
     for (const wire of this.#strangers) wire.destroy()
     await Promise.all(this.torrents.map((torrent) => torrent.close()))
     await this.#transport.close()
+    await unlistened
     await this.#udpTrackers.close()
     await this.#hashPool.close()
   }

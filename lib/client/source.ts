@@ -108,7 +108,10 @@ async function download(url: string, signal: AbortSignal | undefined): Promise<U
       signal: AbortSignal.any(limits),
       headers: { 'user-agent': `piecewise/${version}`, accept: 'application/x-bittorrent, */*;q=0.5' }
     })
-    if (!response.ok) throw new Error(`the server answered ${response.status} ${response.statusText}`)
+    if (!response.ok) {
+      await response.body?.cancel()
+      throw new Error(`the server answered ${response.status} ${response.statusText}`)
+    }
     const chunks: Uint8Array[] = []
     let length = 0
     for await (const chunk of response.body ?? []) {
