@@ -20,6 +20,7 @@ import type { ResumeKeeper } from './resume-keeper.ts'
 import { type FileHost, TorrentFile } from './torrent-file.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { AddOptions } from './torrent-options.ts'
+import type { Transfer } from './transfer.ts'
 import { Uploads } from './uploads.ts'
 import { Verification } from './verification.ts'
 import { VerifiedReader } from './verified-reader.ts'
@@ -44,10 +45,7 @@ export interface ContentOptions extends AddOptions {
 }
 
 /** What a resume record says of the torrent apart from its data. */
-export type RecordExtras = Pick<
-  ResumeRecord,
-  'peers' | 'trackers' | 'paused' | 'uploaded' | 'downloaded' | 'secondsActive' | 'addedMs'
->
+export type RecordExtras = Pick<ResumeRecord, 'peers' | 'trackers' | 'paused'>
 
 /** What a {@link Content} tells and asks its torrent. */
 export interface ContentEvents {
@@ -73,12 +71,11 @@ export class Content implements FileHost {
   readonly download: Download
   readonly uploads: Uploads
   readonly streams: Set<FileStream> = new Set()
-  /** Bytes of blocks received, useful or not. */
-  received = 0
   readonly #metainfo: Metainfo
   readonly #infoHash: string
   readonly #options: ContentOptions
   readonly #events: ContentEvents
+  readonly #transfer: Transfer
   readonly #storage: Storage
   readonly #keeper: ResumeKeeper | undefined
   readonly #record: ResumeRecord | undefined
@@ -88,8 +85,10 @@ export class Content implements FileHost {
   readonly #cache: ReadCache
   /** By index in the layout; undefined for pad files. */
   readonly #fileAt: readonly (TorrentFile | undefined)[]
-  #wantedFiles: boolean[] = []
   #lastStreamId = 0
+  /** Files that are read although they are not selected. */
+  readonly #readFiles = new Set<number>()
+  #opened = false
   #closed = false
 
   /** The content of a torrent as the last run's `record` left it; `keeper` takes the records of this run. */
@@ -98,6 +97,7 @@ export class Content implements FileHost {
     metainfo: Metainfo,
     options: ContentOptions,
     events: ContentEvents,
+    transfer: Transfer,
     keeper: ResumeKeeper | undefined,
     record: ResumeRecord | undefined
   ) {
@@ -105,6 +105,7 @@ export class Content implements FileHost {
     this.#infoHash = toHex(metainfo.infoHashes.v1 ?? new Uint8Array())
     this.#options = options
     this.#events = events
+    this.#transfer = transfer
     this.#keeper = keeper
     this.#record = record
     const layout = new Layout(metainfo.pieceLength, metainfo.files)
@@ -130,11 +131,13 @@ export class Content implements FileHost {
       peers: () => events.peers().values(),
       expectedHash: (piece) => this.#expected(piece),
       received: (peer, bytes) => {
-        this.received += bytes
-        peer.down.add(bytes, monotonicMs())
+        const now = monotonicMs()
+        peer.down.add(bytes, now)
+        transfer.down.add(bytes, now)
+        transfer.received += bytes
       },
       wasted: (bytes) => {
-        this.received += bytes
+        transfer.received += bytes
       },
       verified: (piece) => this.#verified(piece),
       written: (piece) => this.#stored(piece),
@@ -172,7 +175,11 @@ export class Content implements FileHost {
     this.uploads = new Uploads(layout, this.#cache, host.uploadLimit, {
       peer: (id) => events.peers().get(id),
       serves: (piece) => this.ledger.serves(piece),
-      sent: (peer, bytes) => peer.up.add(bytes, monotonicMs()),
+      sent: (peer, bytes) => {
+        const now = monotonicMs()
+        peer.up.add(bytes, now)
+        transfer.up.add(bytes, now)
+      },
       unreadable: (piece) => {
         this.#verification.proveNow(piece).catch(() => {})
       }
@@ -191,6 +198,11 @@ export class Content implements FileHost {
     return bits.every((byte) => byte === 0) ? 'none' : bits
   }
 
+  /** The pieces that may be served. */
+  served(): number[] {
+    return this.#allPieces().filter((piece) => this.ledger.serves(piece))
+  }
+
   /** State of a piece for a map. */
   pieceState(piece: number): 'missing' | 'checking' | 'partial' | 'verified' {
     if (this.download.picker.has(piece)) return 'verified'
@@ -205,9 +217,10 @@ export class Content implements FileHost {
    * Rejects when the storage cannot be opened.
    */
   async open(): Promise<void> {
-    this.#wantedFiles = this.layout.files.map((_, index) => this.#selection.file(index) > 0)
-    await this.#storage.open(this.layout, this.#wantedFiles)
+    await this.#storage.open(this.layout, this.#wanted())
     const stats = await this.#storage.stats?.()
+    if (this.#closed) return
+    this.#opened = true
     this.#applySelection()
     const { complete, verify } = this.#options
     if (complete) this.#found(this.#allPieces())
@@ -217,8 +230,16 @@ export class Content implements FileHost {
 
   /** Hashes everything that is in storage again, and fetches what is missing or wrong. */
   async recheck(): Promise<void> {
-    await this.download.assembly.idle()
     const pieces = this.#allPieces()
+    // What has come whole is still taken, but no more blocks, so that this ends also under full load.
+    this.download.change((picker, now) =>
+      picker.unchecked(
+        pieces.filter((piece) => !picker.has(piece)),
+        now
+      )
+    )
+    await this.download.assembly.idle()
+    if (this.#closed) throw closedError()
     for (const piece of pieces) this.ledger.setVerified(piece, false)
     await this.#verification.check(pieces)
     this.#events.changed()
@@ -244,7 +265,9 @@ export class Content implements FileHost {
     try {
       const partial = await this.download.assembly.save()
       await this.#keeper?.stop()
-      if (this.#keeper !== undefined) await this.#keeper.finish(await this.#makeRecord(true, partial))
+      // Before it was looked at what is there, the record of the last run is the better one.
+      if (this.#keeper !== undefined && this.#opened)
+        await this.#keeper.finish(await this.#makeRecord(true, partial))
     } catch (thrown) {
       this.#events.warning(asError(thrown))
     }
@@ -265,9 +288,16 @@ export class Content implements FileHost {
   // ---- peers ----
 
   /** Takes a peer after the handshakes. */
-  addPeer(peer: Peer, latencyMs: number): void {
-    this.download.addPeer(peer, latencyMs)
+  addPeer(peer: Peer): void {
+    this.download.addPeer(peer, peer.latencyMs)
     this.uploads.addPeer(peer)
+    this.uploads.allowFast(peer, this.#metainfo.infoHashes.v1 ?? new Uint8Array(20))
+  }
+
+  /** To be called once a second while there are peers. */
+  tick(now: number): void {
+    this.uploads.count()
+    this.uploads.tick(now, (id) => this.download.picker.peer(id)?.snubbed === true)
   }
 
   /** The peer has gone. */
@@ -321,9 +351,10 @@ export class Content implements FileHost {
     stream.once('close', () => this.streams.delete(stream))
     if (this.#closed) stream.destroy(closedError())
     // What is read of a file that is not selected has its place on disk too.
-    if (this.#wantedFiles[fileIndex] !== false) return
-    this.#wantedFiles[fileIndex] = true
-    this.#wantFiles()
+    if (this.#closed || this.#readFiles.has(fileIndex)) return
+    const isNew = !this.#wanted()[fileIndex]
+    this.#readFiles.add(fileIndex)
+    if (isNew) this.#wantFiles()
   }
 
   nextStreamId(): number {
@@ -434,11 +465,20 @@ export class Content implements FileHost {
     }
   }
 
-  #wantFiles(): void {
-    for (let index = 0; index < this.#wantedFiles.length; index++) {
-      if (this.#selection.file(index) > 0) this.#wantedFiles[index] = true
+  /** For each file of the layout whether it has its place on disk: selected, even in part, or read. */
+  #wanted(): boolean[] {
+    const wanted = this.layout.files.map(
+      (_, index) => this.#selection.file(index) > 0 || this.#readFiles.has(index)
+    )
+    for (const range of this.#selection.ranges) {
+      for (const { fileIndex } of this.layout.spans(range)) wanted[fileIndex] = true
     }
-    this.#storage.select?.([...this.#wantedFiles]).catch((thrown) => {
+    return wanted
+  }
+
+  #wantFiles(): void {
+    if (!this.#opened) return
+    this.#storage.select?.(this.#wanted()).catch((thrown) => {
       if (!this.#closed) this.#events.error(asError(thrown))
     })
   }
@@ -462,6 +502,7 @@ export class Content implements FileHost {
       selection: { priorities: this.#selection.files, ranges: this.#selection.ranges },
       created: this.#storage.created ?? [],
       path: this.#options.path,
+      ...this.#transfer.remember(),
       ...this.#events.remember()
     }
   }

@@ -58,7 +58,10 @@ export class Download {
       verified: (piece, bytes) => this.#verified(piece, bytes),
       failed: (piece, bytes) => this.#failed(piece, bytes),
       written: (piece) => events.written(piece),
-      lost: (piece) => this.#change((now) => this.picker.lost(piece, now)),
+      lost: (piece) => {
+        this.#endWriters(piece)
+        this.#change((now) => this.picker.lost(piece, now))
+      },
       error: (error, piece) => {
         this.#change((now) => this.picker.lost(piece, now))
         events.lost(piece)
@@ -170,7 +173,7 @@ export class Download {
   }
 
   #abandon(piece: number): void {
-    for (const peer of [...this.#writers.values()]) if (peer.receiving?.piece === piece) this.#endBlock(peer)
+    this.#endWriters(piece)
     this.assembly.abandon(piece)
     this.#smartBan.forget(piece)
   }
@@ -203,7 +206,8 @@ export class Download {
     const verdict = this.picker.received(peer.id, piece, block, now)
     if (verdict === 'wanted') {
       const writer = this.#writers.get(this.#key(piece, block))
-      if (writer !== undefined && !(owned && writer === peer)) {
+      const inPlace = owned && writer === peer
+      if (writer !== undefined && !inPlace) {
         writer.wire.detachBlock()
         this.#endBlock(writer)
       }
@@ -212,7 +216,7 @@ export class Download {
       peer.useful = true
       this.#smartBan.contributed(piece, block, peer.banKey)
       this.#events.received(peer, data.length)
-      this.assembly.fill(piece, block, owned ? undefined : data)
+      this.assembly.fill(piece, block, inPlace ? undefined : data)
     } else {
       if (owned) this.#endBlock(peer)
       this.#events.wasted(data.length)
@@ -230,6 +234,15 @@ export class Download {
     this.assembly.unclaim(receiving.piece, receiving.block)
   }
 
+  /** The memory of a piece goes: whoever writes into it gets memory of its own. */
+  #endWriters(piece: number): void {
+    for (const peer of [...this.#writers.values()]) {
+      if (peer.receiving?.piece !== piece) continue
+      peer.wire.detachBlock()
+      this.#endBlock(peer)
+    }
+  }
+
   #verified(piece: number, bytes: Uint8Array): void {
     const guilty = this.#smartBan.passed(piece, digestOf(bytes))
     if (this.#suspicion) this.#updateSuspects()
@@ -240,7 +253,6 @@ export class Download {
 
   #failed(piece: number, bytes: Uint8Array): void {
     const guilty = this.#smartBan.failed(piece, this.#layout.blockCount(piece), digestOf(bytes))
-    this.#events.wasted(bytes.length)
     this.#updateSuspects()
     this.#change((now) => this.picker.lost(piece, now))
     for (const host of guilty) this.#events.ban(host)

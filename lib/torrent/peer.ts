@@ -42,6 +42,8 @@ export class Peer {
   readonly connection: Connection
   /** Where it listens as far as we know, else where it comes from. */
   address: PeerAddress
+  /** It has dialled us, and `address` is where it listens. */
+  listens = false
   readonly source: string
   readonly peerId: string
   readonly connectedAt: number
@@ -53,14 +55,14 @@ export class Peer {
   /** When something was last sent, as seen by the same look. */
   sentBefore = 0
   spokeAt: number
-  /** What of `down.total` and `up.total`, and of the blocks that its wire sent, is counted elsewhere already. */
-  downSeen = 0
-  upSeen = 0
+  /** What of the blocks that its wire sent is counted already. */
   sentSeen = 0
   /** Round trip, as far as it is known. */
   latencyMs = 100
   /** Whether it gave us a good block. */
   useful = false
+  /** Neither side needs the other any more. */
+  unneeded = false
   /** The block that it is writing into a piece's memory. */
   receiving: { readonly piece: number; readonly block: number } | undefined
 

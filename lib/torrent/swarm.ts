@@ -3,7 +3,7 @@ import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Dialer } from '../discovery/dialer.ts'
 import type { Connection } from '../transport/transport.ts'
 import { join } from '../transport/wire-connection.ts'
-import type { PeerAddress } from '../util/address.ts'
+import { type PeerAddress, parseAddress } from '../util/address.ts'
 import { equalBytes, toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
@@ -15,6 +15,8 @@ import { Peer } from './peer.ts'
 const log = debug('swarm')
 /** How long a connected peer may take for its handshake. */
 const handshakeMs = 10_000
+/** Two connections of one peer that are no further apart than this are two dials that have crossed. */
+const crossedMs = 10_000
 /** A peer that is silent for this long is gone (BEP 3 asks for a keep-alive every two minutes). */
 const silenceMs = 130_000
 const keepAliveMs = 100_000
@@ -90,7 +92,7 @@ export class Swarm {
   /** Takes an incoming connection whose handshake named this torrent; its wire has sent nothing yet. */
   accept(connection: Connection, wire: Wire, peerId: Uint8Array): void {
     const release = this.dialer.accept(connection.remote)
-    if (release === undefined || this.#isKnown(peerId)) {
+    if (release === undefined || !this.#mayJoin(peerId, connection)) {
       release?.()
       wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'there is no room for this peer'))
       return
@@ -100,8 +102,19 @@ export class Swarm {
     this.#add(wire, connection, connection.remote, 'incoming', undefined)
   }
 
-  /** Closes the connections of a peer that sent bad data, and never takes it again. */
+  /** A peer that has dialled us says where it listens: it need not be dialled while it is here, but may be later. */
+  listens(peer: Peer, port: number): void {
+    if (!peer.connection.incoming || peer.listens) return
+    const { book } = this.#options
+    peer.address = { host: peer.connection.remote.host, port }
+    peer.listens = true
+    book.add(peer.address, 'incoming', monotonicMs())
+    book.connected(peer.address)
+  }
+
+  /** Closes the connections of a peer that sent bad data, and never takes it again, also if it has left meanwhile. */
   ban(banKey: string): void {
+    this.#options.book.ban(addressOf(banKey))
     for (const peer of this.peers.values()) {
       if (peer.banKey !== banKey) continue
       this.#options.book.ban(peer.address)
@@ -111,7 +124,11 @@ export class Swarm {
 
   /** Closes connections for which `which` says yes; they are not dialled again soon. */
   disconnect(which: (peer: Peer) => boolean): void {
-    for (const peer of [...this.peers.values()]) if (which(peer)) peer.wire.destroy()
+    for (const peer of [...this.peers.values()]) {
+      if (!which(peer)) continue
+      peer.unneeded = true
+      peer.wire.destroy()
+    }
   }
 
   /** Closes every connection and dials nothing more; idempotent. */
@@ -162,7 +179,7 @@ export class Swarm {
         wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'that was ourselves'))
       } else {
         this.dialer.connected(address)
-        if (this.#isKnown(handshake.peerId)) {
+        if (!this.#mayJoin(handshake.peerId, connection)) {
           outcome = 'uninteresting'
           wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer is connected already'))
         } else peer = this.#add(wire, connection, address, source, monotonicMs() - sentAt)
@@ -176,7 +193,7 @@ export class Swarm {
       this.#pending.delete(pending)
       const now = monotonicMs()
       this.dialer.failed(address, now)
-      outcome ??= fault ? 'fault' : peer?.useful === true ? 'useful' : 'uninteresting'
+      outcome ??= fault ? 'fault' : outcomeOf(peer)
       this.dialer.disconnected(address, now, outcome)
       this.dial()
     })
@@ -193,18 +210,36 @@ export class Swarm {
   ): Peer {
     const peer = new Peer(++this.#lastId, wire, connection, address, source, monotonicMs())
     this.peers.set(peer.id, peer)
-    wire.on('close', () => {
-      if (this.peers.delete(peer.id)) this.#options.onGone(peer)
-    })
+    wire.on('close', () => this.#gone(peer))
     this.#tick()
     this.#options.onPeer(peer, latencyMs)
     return peer
   }
 
-  #isKnown(peerId: Uint8Array): boolean {
+  /**
+   * Whether a peer is not connected yet. When two have dialled each other at the same time, both keep the connection that
+   * the one with the lower id has made. Only then, and for the same host, does a newcomer replace a peer: ids are no secret.
+   */
+  #mayJoin(peerId: Uint8Array, connection: Connection): boolean {
     const id = toHex(peerId)
-    for (const peer of this.peers.values()) if (peer.peerId === id) return true
-    return false
+    for (const peer of this.peers.values()) {
+      if (peer.peerId !== id) continue
+      const crossed =
+        peer.connection.incoming !== connection.incoming &&
+        peer.connection.remote.host === connection.remote.host &&
+        monotonicMs() - peer.connectedAt < crossedMs
+      const lowerDialled = connection.incoming === id < toHex(this.#options.peerId)
+      if (!crossed || !lowerDialled) return false
+      peer.wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer has dialled us at the same time'))
+      this.#gone(peer)
+    }
+    return true
+  }
+
+  #gone(peer: Peer): void {
+    if (!this.peers.delete(peer.id)) return
+    if (peer.listens) this.#options.book.disconnected(peer.address, monotonicMs(), outcomeOf(peer))
+    this.#options.onGone(peer)
   }
 
   #tick(): void {
@@ -232,5 +267,21 @@ export class Swarm {
     if (this.peers.size > 0 || this.#pending.size > 0) return
     clearInterval(this.#tickTimer)
     this.#tickTimer = undefined
+  }
+}
+
+/** What came of a connection that has ended. */
+function outcomeOf(peer: Peer | undefined): Outcome {
+  if (peer === undefined || peer.unneeded) return 'uninteresting'
+  if (peer.useful) return 'useful'
+  return peer.wire.amInterested ? 'useless' : 'uninteresting'
+}
+
+/** The address that a ban key names: a host, or on loopback host and port. */
+function addressOf(banKey: string): PeerAddress {
+  try {
+    return parseAddress(banKey)
+  } catch {
+    return { host: banKey, port: 0 }
   }
 }

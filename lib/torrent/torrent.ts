@@ -16,9 +16,7 @@ import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { asError, TorrentError } from '../util/errors.ts'
-import { Meter } from '../util/meter.ts'
 import { version } from '../util/version.ts'
-import { allowedFastSet } from '../wire/allowed-fast.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
 import { Content, type ContentEvents, type ContentOptions } from './content.ts'
@@ -29,9 +27,7 @@ import { Swarm } from './swarm.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { SelectItem, SelectTarget, TorrentStatus } from './torrent-options.ts'
-
-/** Pieces that a new peer may fetch before it has anything to give (BEP 6). */
-const allowedFastCount = 10
+import { Transfer } from './transfer.ts'
 
 /** The events of a {@link Torrent}. */
 export interface TorrentEvents {
@@ -87,8 +83,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   readonly #announcements: Announcement[] = []
   readonly #tiers: string[][] = []
   readonly #addedTrackers: string[] = []
-  readonly #down = new Meter()
-  readonly #up = new Meter()
+  readonly #transfer = new Transfer()
   readonly #waiting = new Set<Deferred<void>>()
   readonly #onError: (error: Error) => void
   readonly #keeper: ResumeKeeper | undefined
@@ -98,12 +93,6 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #paused: boolean
   #error: Error | undefined
   #wasDone = false
-  /** Payload bytes and seconds of earlier runs. */
-  #uploadedBefore = 0
-  #downloadedBefore = 0
-  #secondsBefore = 0
-  readonly #startedAt: number = monotonicMs()
-  #addedMs: number = Date.now()
   #closing: Promise<void> | undefined
 
   /** @internal */
@@ -168,7 +157,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** The files, without pad files; empty while the metadata is unknown. */
   get files(): readonly TorrentFile[] {
-    return this.#content?.files ?? []
+    return this.#opened ? (this.#content?.files ?? []) : []
   }
 
   /** Bytes of all files; 0 while the metadata is unknown. */
@@ -207,22 +196,24 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Payload bytes sent, over all runs that the resume record knows. */
   get uploaded(): number {
-    return this.#uploadedBefore + this.#up.total
+    this.#content?.uploads.count()
+    return this.#transfer.uploaded
   }
 
   /** Payload bytes received in this run, also those that were of no use. */
   get received(): number {
-    return this.#content?.received ?? 0
+    return this.#transfer.received
   }
 
   /** Payload bytes per second. */
   get downloadSpeed(): number {
-    return this.#down.rate(monotonicMs())
+    return this.#transfer.down.rate(monotonicMs())
   }
 
   /** Payload bytes per second. */
   get uploadSpeed(): number {
-    return this.#up.rate(monotonicMs())
+    this.#content?.uploads.count()
+    return this.#transfer.up.rate(monotonicMs())
   }
 
   /** Milliseconds until everything selected is there at the present speed; `Infinity` while nothing comes, 0 when done. */
@@ -235,8 +226,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Uploaded bytes for each byte downloaded (of the torrent's length when it was all here from the start). */
   get ratio(): number {
-    const downloaded = this.#downloadedBefore + this.#down.total
-    const base = downloaded > 0 ? downloaded : this.length
+    const base = this.#transfer.downloaded || this.length
     return base === 0 ? 0 : this.uploaded / base
   }
 
@@ -361,20 +351,20 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Hashes all data again; what is wrong or missing is fetched anew. Resolves when everything was looked at. */
   async recheck(): Promise<void> {
-    if (this.#content === undefined) throw metadataError()
-    this.#wasDone = false
+    if (this.#closing !== undefined) throw closedError()
+    if (this.#content === undefined || !this.#opened) throw metadataError()
     await this.#content.recheck()
   }
 
   /** Stops announcing, saves what is there, and closes everything; idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#close(async (content) => content.close())
+    this.#closing ??= this.#close(false, (content) => content.close())
     return this.#closing
   }
 
   /** @internal Closes, and removes the resume record and perhaps the data. */
   remove(deleteFiles: boolean): Promise<void> {
-    this.#closing ??= this.#close((content) => content.remove(deleteFiles))
+    this.#closing ??= this.#close(true, (content) => content.remove(deleteFiles))
     return this.#closing
   }
 
@@ -387,10 +377,17 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** @internal Begins to look for peers, and with the metadata if that is known. */
   async start(metainfo: Metainfo | undefined): Promise<void> {
+    // A paused torrent still looks for its files, or it would never be known.
+    if (this.#paused && metainfo !== undefined) this.#swarm.setDialling(false)
     this.#announce(this.#init.announce.map((tier) => [...tier]))
     this.addTrackers(this.#init.trackers ?? [])
     const known = metainfo ?? (await this.#restored())
     if (known !== undefined && this.#metainfo === undefined) await this.#setMetainfo(known)
+  }
+
+  /** @internal The metadata has come from elsewhere: it need not come from peers any more. */
+  async learn(metainfo: Metainfo): Promise<void> {
+    if (this.#metainfo === undefined && this.#closing === undefined) await this.#setMetainfo(metainfo)
   }
 
   /** @internal A peer that dialled us. */
@@ -446,10 +443,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (metainfo.private) this.#discovery.makePrivate()
     try {
       const record = await this.#keeper?.load()
-      this.#uploadedBefore = record?.uploaded ?? 0
-      this.#downloadedBefore = record?.downloaded ?? 0
-      this.#secondsBefore = record?.secondsActive ?? 0
-      this.#addedMs = record?.addedMs ?? this.#addedMs
+      if (this.#closing !== undefined) throw closedError()
+      if (record !== undefined) this.#transfer.restore(record)
       const events: ContentEvents = {
         peers: () => this.#swarm.peers,
         verified: (piece) => this.emit('verified', piece),
@@ -461,16 +456,21 @@ export class Torrent extends EventEmitter<TorrentEvents> {
         remember: () => ({
           peers: this.#book.serialise().map(formatAddress),
           trackers: this.#addedTrackers,
-          paused: this.#paused,
-          addedMs: this.#addedMs,
-          secondsActive: this.#secondsBefore + (monotonicMs() - this.#startedAt) / 1000,
-          uploaded: this.uploaded,
-          downloaded: this.#downloadedBefore + this.#down.total
+          paused: this.#paused
         })
       }
-      const content = new Content(this.#host, metainfo, this.#init, events, this.#keeper, record)
+      const content = new Content(
+        this.#host,
+        metainfo,
+        this.#init,
+        events,
+        this.#transfer,
+        this.#keeper,
+        record
+      )
       this.#content = content
       this.#discovery.add('resume', (record?.peers ?? []).flatMap(readAddress))
+      this.addTrackers(record?.trackers ?? [])
       await content.open()
     } catch (thrown) {
       this.#ready.reject(thrown)
@@ -478,14 +478,19 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     }
     if (this.#closing !== undefined) return
     this.#opened = true
-    const { layout } = this.#content
+    const content = this.#content
+    const { layout } = content
     if (this.#paused) {
-      this.#content.suspend()
-      this.#content.uploads.pause(true)
+      this.#swarm.setDialling(false)
+      content.suspend()
+      content.uploads.pause(true)
     }
     for (const peer of this.#swarm.peers.values()) {
       peer.wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
-      this.#content.addPeer(peer, peer.latencyMs)
+      // They were told that we have nothing, and not how long the metadata is.
+      peer.wire.haveMany(content.served())
+      this.#introduce(peer)
+      content.addPeer(peer)
     }
     this.#ready.resolve()
     this.emit('metadata')
@@ -502,24 +507,24 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     else if (has === 'none') wire.haveNone()
     else wire.bitfield(has)
     this.#metadata.addPeer(peer)
-    wire.extendedHandshake({
-      version: `piecewise/${version}`,
-      port: this.#host.port,
-      yourIp: peer.connection.remote.host,
-      metadataSize: this.#metadata.length,
-      uploadOnly: content?.ledger.complete
-    })
-    if (content !== undefined) {
-      if (has !== 'none') this.#grantFast(peer, has)
-      content.addPeer(peer, peer.latencyMs)
-    }
+    this.#introduce(peer)
+    content?.addPeer(peer)
     wire.on('extended-handshake', ({ port }) => {
-      if (port === undefined || !peer.connection.incoming) return
-      peer.address = { host: peer.connection.remote.host, port }
-      if (this.#discovery.allows('incoming')) this.#discovery.add('incoming', [peer.address])
+      if (port !== undefined) this.#swarm.listens(peer, port)
     })
     wire.on('bitfield', () => this.#dropIfUseless(peer))
     this.emit('peer', this.#info(peer, monotonicMs()))
+  }
+
+  /** Sends our extended handshake (BEP 10): again when the metadata has become known. */
+  #introduce({ wire, connection }: Peer): void {
+    wire.extendedHandshake({
+      version: `piecewise/${version}`,
+      port: this.#host.port,
+      yourIp: connection.remote.host,
+      metadataSize: this.#metadata.length,
+      uploadOnly: this.#opened && this.#content?.ledger.complete === true
+    })
   }
 
   #onGone(peer: Peer): void {
@@ -527,61 +532,41 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (this.#opened) this.#content?.removePeer(peer)
   }
 
-  /** Lets a newcomer that has nothing fetch a few pieces while it is still choked (BEP 6). */
-  #grantFast(peer: Peer, has: Uint8Array | 'all'): void {
-    const content = this.#content
-    if (content === undefined || !peer.wire.peerFast) return
-    const set = allowedFastSet(
-      peer.connection.remote.host,
-      this.#infoHashes.v1 ?? new Uint8Array(20),
-      content.layout.pieceCount,
-      allowedFastCount
-    )
-    for (const piece of set) {
-      if (has === 'all' || (((has[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1) === 1)
-        peer.wire.allowedFast(piece)
-    }
-  }
-
   #onTick(now: number): void {
     this.#metadata.wake()
-    const content = this.#opened ? this.#content : undefined
-    let down = 0
-    let up = 0
-    for (const peer of this.#swarm.peers.values()) {
-      content?.uploads.count(peer)
-      down += peer.down.total - peer.downSeen
-      up += peer.up.total - peer.upSeen
-      peer.downSeen = peer.down.total
-      peer.upSeen = peer.up.total
-    }
-    this.#down.add(down, now)
-    this.#up.add(up, now)
-    content?.uploads.tick(now, (id) => content.download.picker.peer(id)?.snubbed === true)
+    if (this.#opened) this.#content?.tick(now)
   }
 
   /** Two seeds have nothing to say to each other. */
   #dropIfUseless(peer: Peer): void {
-    if (this.#content?.ledger.complete === true && peer.wire.peerSeeding) peer.wire.destroy()
+    if (this.#content?.ledger.complete !== true || !peer.wire.peerSeeding) return
+    this.#swarm.disconnect((other) => other === peer)
   }
 
   #onChanged(): void {
     const content = this.#content
     if (content === undefined || !this.#opened) return
+    content.uploads.setSeeding(content.done)
     if (!content.done) {
+      if (this.#wasDone) this.#wantAgain()
       this.#wasDone = false
       return
     }
-    content.uploads.setSeeding(true)
     if (this.#wasDone) return
     this.#wasDone = true
     if (content.ledger.complete) {
       for (const announcement of this.#announcements)
-        if (this.#down.total > 0 || content.received > 0) announcement.completed()
+        if (this.#transfer.received > 0) announcement.completed()
       this.#swarm.disconnect((peer) => peer.wire.peerSeeding)
     }
     for (const waiting of this.#waiting) waiting.resolve()
     this.emit('done')
+  }
+
+  /** Peers that had nothing for us may have something now. */
+  #wantAgain(): void {
+    this.#book.revive(monotonicMs())
+    this.#swarm.dial()
   }
 
   #fail(error: Error): void {
@@ -602,11 +587,14 @@ export class Torrent extends EventEmitter<TorrentEvents> {
         infoHash: this.#infoHashes.v1 ?? new Uint8Array(20),
         peerId: this.#host.peerId,
         port: this.#host.port,
-        counters: () => ({
-          uploaded: this.#up.total,
-          downloaded: this.#down.total,
-          left: this.#content === undefined ? 16384 : this.length - this.downloaded
-        })
+        counters: () => {
+          this.#content?.uploads.count()
+          return {
+            uploaded: this.#transfer.up.total,
+            downloaded: this.#transfer.down.total,
+            left: this.#content === undefined ? 16384 : this.length - this.downloaded
+          }
+        }
       },
       {
         udp: this.#host.udpTrackers,
@@ -620,7 +608,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   #select(what: SelectTarget, priority: number): void {
     const content = this.#content
-    if (content === undefined) throw metadataError()
+    if (this.#closing !== undefined) throw closedError()
+    if (content === undefined || !this.#opened) throw metadataError()
     const items: readonly SelectItem[] = Array.isArray(what) ? what : [what]
     const files: number[] = []
     const ranges: { start: number; end: number }[] = []
@@ -650,7 +639,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return peer.info(now, requests, this.pieceCount)
   }
 
-  async #close(end: (content: Content) => Promise<void>): Promise<void> {
+  async #close(removing: boolean, end: (content: Content) => Promise<void>): Promise<void> {
     for (const waiting of this.#waiting) waiting.reject(closedError())
     this.#ready.reject(closedError())
     const announcements = this.#announcements.map((announcement) => announcement.close())
@@ -662,7 +651,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       } catch (thrown) {
         this.emit('warning', asError(thrown))
       }
-    } else await this.#keeper?.stop()
+    } else if (removing) await this.#keeper?.remove()
+    else await this.#keeper?.stop()
     await Promise.all(announcements)
     this.emit('close')
   }

@@ -3,15 +3,30 @@ import { Choker } from '../picker/choker.ts'
 import type { ReadCache } from '../storage/read-cache.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
+import { allowedFastSet } from '../wire/allowed-fast.ts'
 import type { Peer } from './peer.ts'
 
 /** How far reads run ahead of the block that is sent next, in requests. */
 const readAhead = 192
+/** Pieces that a new peer may fetch before it has anything to give (BEP 6). */
+const allowedFastCount = 10
+
+interface Request {
+  readonly piece: number
+  readonly offset: number
+  readonly length: number
+}
+
 interface Serving {
   readonly peer: Peer
-  /** Requests that are not answered yet: piece, offset, length in turn. */
-  queue: { readonly piece: number; readonly offset: number; readonly length: number }[]
-  busy: boolean
+  /** Requests that are not answered yet, oldest first. */
+  queue: Request[]
+  /** Pieces that it may request while it is choked. */
+  readonly granted: Set<number>
+  /** Whether the oldest request waits for storage. */
+  reading: boolean
+  /** Whether its wire takes no more answers for now. */
+  full: boolean
 }
 
 /** What {@link Uploads} asks and tells. */
@@ -45,7 +60,8 @@ export class Uploads {
       sink: {
         choke: (id) => {
           const serving = this.#serving.get(id)
-          if (serving !== undefined) serving.queue = []
+          if (serving !== undefined)
+            serving.queue = serving.queue.filter(({ piece }) => serving.granted.has(piece))
           events.peer(id)?.wire.choke()
         },
         unchoke: (id) => events.peer(id)?.wire.unchoke()
@@ -66,7 +82,7 @@ export class Uploads {
   /** Takes a peer whose handshake is done. */
   addPeer(peer: Peer): void {
     const { wire, id } = peer
-    const serving: Serving = { peer, queue: [], busy: false }
+    const serving: Serving = { peer, queue: [], granted: new Set(), reading: false, full: false }
     this.#serving.set(id, serving)
     this.choker.addPeer(id, monotonicMs())
     wire.on('interested', () => this.choker.interested(id, true, monotonicMs()))
@@ -84,25 +100,34 @@ export class Uploads {
       if (at >= 0) serving.queue.splice(at, 1)
     })
     wire.on('sendable', () => {
-      serving.busy = false
+      serving.full = false
       this.#pump(serving)
     })
     if (wire.peerInterested) this.choker.interested(id, true, monotonicMs())
   }
 
+  /** Lets a newcomer fetch a few of the pieces that we have while it is still choked (BEP 6). */
+  allowFast({ id, wire, connection }: Peer, infoHash: Uint8Array): void {
+    const serving = this.#serving.get(id)
+    if (serving === undefined || !wire.peerFast) return
+    const { pieceCount } = this.#layout
+    for (const piece of allowedFastSet(connection.remote.host, infoHash, pieceCount, allowedFastCount)) {
+      if (!this.#events.serves(piece)) continue
+      serving.granted.add(piece)
+      wire.allowedFast(piece)
+    }
+  }
+
   /** The peer has gone. */
   removePeer(peer: Peer): void {
+    this.#count(peer)
     this.#serving.delete(peer.id)
     this.choker.removePeer(peer.id, monotonicMs())
   }
 
-  /** Counts payload that has left since the last call. */
-  count(peer: Peer): void {
-    const sent = peer.wire.blockBytesSent
-    if (sent === peer.sentSeen) return
-    this.choker.sent(peer.id, sent - peer.sentSeen)
-    this.#events.sent(peer, sent - peer.sentSeen)
-    peer.sentSeen = sent
+  /** Counts the payload that has left since the last call. */
+  count(): void {
+    for (const { peer } of this.#serving.values()) this.#count(peer)
   }
 
   /** To be called once a second: tells the choker who snubs us, and lets it decide when it is time. */
@@ -119,8 +144,12 @@ export class Uploads {
 
   /** Changes the upload limit that decides how many peers are served. */
   setLimit(bytesPerSecond: number): void {
+    const turned = (bytesPerSecond === 0) !== (this.#limit === 0)
     this.#limit = bytesPerSecond
-    if (!this.#paused) this.choker.uploadLimit = bytesPerSecond
+    if (this.#paused) return
+    this.choker.uploadLimit = bytesPerSecond
+    // Whether anybody is served at all must not wait for the next round.
+    if (turned) this.choker.round(monotonicMs())
   }
 
   /** Chokes everybody, or serves again. */
@@ -130,36 +159,53 @@ export class Uploads {
     this.choker.round(monotonicMs())
   }
 
+  #count(peer: Peer): void {
+    const sent = peer.wire.blockBytesSent
+    if (sent === peer.sentSeen) return
+    this.choker.sent(peer.id, sent - peer.sentSeen)
+    this.#events.sent(peer, sent - peer.sentSeen)
+    peer.sentSeen = sent
+  }
+
   #pump(serving: Serving): void {
-    const { peer } = serving
-    while (!serving.busy && serving.queue.length > 0) {
+    while (!serving.reading && !serving.full) {
       const request = serving.queue[0]
       if (request === undefined) return
       const ahead = serving.queue[Math.min(serving.queue.length - 1, readAhead)]
       if (ahead !== undefined) this.#cache.prefetch(this.#layout.pieceOffset(ahead.piece) + ahead.offset)
-      const { piece, offset, length } = request
-      const bytes = this.#cache.get(this.#layout.pieceOffset(piece) + offset, length)
+      const bytes = this.#cache.get(this.#layout.pieceOffset(request.piece) + request.offset, request.length)
       if (!(bytes instanceof Uint8Array)) {
-        serving.busy = true
-        void this.#later(serving, bytes, piece)
+        serving.reading = true
+        void this.#later(serving, request, bytes)
         return
       }
       serving.queue.shift()
-      if (!peer.wire.piece(piece, offset, bytes)) serving.busy = true
+      this.#answer(serving, request, bytes)
     }
   }
 
-  async #later(serving: Serving, reading: Promise<Uint8Array>, piece: number): Promise<void> {
+  #answer(serving: Serving, { piece, offset }: Request, bytes: Uint8Array): void {
+    if (!serving.peer.wire.piece(piece, offset, bytes)) serving.full = true
+  }
+
+  async #later(serving: Serving, request: Request, reading: Promise<Uint8Array>): Promise<void> {
+    const { peer } = serving
+    const { piece } = request
     try {
-      await reading
+      const bytes = await reading
+      // It may have been taken back meanwhile.
+      const at = serving.queue.indexOf(request)
+      if (at >= 0) {
+        serving.queue.splice(at, 1)
+        this.#answer(serving, request, bytes)
+      }
     } catch (thrown) {
-      serving.queue = serving.queue.filter((request) => {
-        if (request.piece === piece) serving.peer.wire.reject(piece, request.offset, request.length)
-        return request.piece !== piece
-      })
+      const failed = serving.queue.filter((other) => other.piece === piece)
+      serving.queue = serving.queue.filter((other) => other.piece !== piece)
+      for (const { offset, length } of failed) peer.wire.reject(piece, offset, length)
       this.#events.unreadable(piece, asError(thrown))
     }
-    serving.busy = false
-    if (this.#serving.get(serving.peer.id) === serving) this.#pump(serving)
+    serving.reading = false
+    if (this.#serving.get(peer.id) === serving) this.#pump(serving)
   }
 }

@@ -80,8 +80,13 @@ export class VerifiedReader {
   #runLength(piece: number, inPiece: number, maxLength: number): number {
     let length = inPiece
     for (let next = piece + 1; length < maxLength && next < this.#layout.pieceCount; next++) {
-      if (!this.#questions.has(next) || this.#questions.prove(next) !== true || this.#assembly.holds(next))
+      if (!this.#questions.has(next) || this.#assembly.holds(next)) break
+      const proof = this.#questions.prove(next)
+      if (proof !== true) {
+        // It will be read next, and whether it can be is told then.
+        proof.catch(() => {})
         break
+      }
       length += this.#layout.pieceSize(next)
     }
     return length

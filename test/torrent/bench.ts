@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { randomFillSync } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { TestContext } from 'node:test'
+import { Client } from '../../lib/client/client.ts'
+import type { ClientOptions } from '../../lib/client/options.ts'
+import { createTorrent } from '../../lib/metainfo/create-torrent.ts'
+import type { Metainfo } from '../../lib/metainfo/metainfo.ts'
+import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
+import type { Torrent } from '../../lib/torrent/torrent.ts'
+
+/** Files on disk and the torrent made of them. */
+export interface Sample {
+  /** The file or folder that was shared. */
+  readonly root: string
+  /** The folder that it lies in: data that is complete already. */
+  readonly folder: string
+  /** A .torrent. */
+  readonly bytes: Uint8Array
+  readonly metainfo: Metainfo
+  /** All bytes in the order of the torrent. */
+  readonly data: Uint8Array
+}
+
+/** How a sample is made. */
+export interface SampleOptions {
+  readonly pieceLength?: number
+  readonly private?: boolean
+  readonly trackers?: readonly string[]
+}
+
+/** What a test of swarms needs; everything is closed and removed after the test, the last first. */
+export class Bench {
+  readonly #ends: (() => unknown)[] = []
+  #folders = 0
+  readonly #root: string
+
+  constructor(t: TestContext) {
+    this.#root = mkdtempSync(path.join(tmpdir(), 'piecewise-swarm-'))
+    this.after(() => rmSync(this.#root, { recursive: true, force: true, maxRetries: 3 }))
+    t.after(async () => {
+      for (const end of this.#ends.reverse()) await end()
+    })
+  }
+
+  /** To be done after the test, before what was named earlier. */
+  after(end: () => unknown): void {
+    this.#ends.push(end)
+  }
+
+  /** A new empty folder. */
+  folder(): string {
+    const folder = path.join(this.#root, `folder${++this.#folders}`)
+    mkdirSync(folder)
+    return folder
+  }
+
+  /** A client on loopback that keeps its data in a folder of its own. */
+  client(options: ClientOptions = {}): Client {
+    const client = new Client({ host: '127.0.0.1', path: this.folder(), ...options })
+    this.after(() => client.close())
+    return client
+  }
+
+  /** Random files by path and length; one path without a folder makes a torrent of a single file. */
+  async sample(files: Record<string, number>, options: SampleOptions = {}): Promise<Sample> {
+    const folder = this.folder()
+    for (const [name, length] of Object.entries(files)) {
+      mkdirSync(path.dirname(path.join(folder, name)), { recursive: true })
+      writeFileSync(path.join(folder, name), randomFillSync(new Uint8Array(length)))
+    }
+    const [first = ''] = readdirSync(folder)
+    const root = path.join(folder, first)
+    const bytes = await createTorrent(root, { pieceLength: 32768, creationDate: false, ...options })
+    const metainfo = parseTorrent(bytes)
+    const data = Buffer.concat(metainfo.files.map((file) => readFileSync(path.join(folder, file.path))))
+    return { root, folder, bytes, metainfo, data }
+  }
+
+  /** A client that has the whole sample. */
+  async seeder(sample: Sample, options: ClientOptions = {}): Promise<{ client: Client; torrent: Torrent }> {
+    const client = this.client(options)
+    const { pieceLength } = sample.metainfo
+    const torrent = await client.seed(sample.root, {
+      pieceLength,
+      creationDate: false,
+      private: sample.metainfo.private
+    })
+    assert.equal(torrent.infoHash, Buffer.from(sample.metainfo.infoHashes.v1 ?? []).toString('hex'))
+    return { client, torrent }
+  }
+}
+
+/** Where a client is reached. */
+export function addressOf(client: Client): string {
+  return `127.0.0.1:${client.port}`
+}
+
+/** Asserts that a torrent's files on disk are those of the sample. */
+export function assertSame(torrent: Torrent, sample: Sample): void {
+  for (const { path: name, length } of sample.metainfo.files) {
+    const file = path.join(torrent.path, name)
+    assert.equal(statSync(file).size, length, `length of ${name}`)
+    assert.ok(readFileSync(file).equals(readFileSync(path.join(sample.folder, name))), `bytes of ${name}`)
+  }
+}
+
+/** The bytes of a file of the sample. */
+export function bytesOf(sample: Sample, name: string): Buffer {
+  return readFileSync(path.join(sample.folder, name))
+}
+
+/** Resolves when `isTrue` holds, looked at after each of the events named. */
+export async function until(
+  emitter: {
+    on(event: never, listener: () => void): unknown
+    off(event: never, listener: () => void): unknown
+  },
+  events: readonly string[],
+  isTrue: () => boolean
+): Promise<void> {
+  if (isTrue()) return
+  await new Promise<void>((resolve) => {
+    const look = (): void => {
+      if (!isTrue()) return
+      for (const event of events) emitter.off(event as never, look)
+      resolve()
+    }
+    for (const event of events) emitter.on(event as never, look)
+  })
+}
