@@ -1,0 +1,112 @@
+import { parseArgs } from 'node:util'
+import type { Command, OptionSpec } from './command.ts'
+import { nearest } from './nearest.ts'
+import { usageError } from './usage-error.ts'
+
+/** What was typed after the command's name. */
+export class CommandLine {
+  /** Arguments that are no options. */
+  readonly positionals: readonly string[]
+  /** Arguments behind `--`. */
+  readonly rest: readonly string[]
+  readonly #values: ReadonlyMap<string, readonly (string | true)[]>
+
+  /** What was found, without any doubt left. */
+  constructor(
+    values: ReadonlyMap<string, readonly (string | true)[]>,
+    positionals: readonly string[],
+    rest: readonly string[]
+  ) {
+    this.#values = values
+    this.positionals = positionals
+    this.rest = rest
+  }
+
+  /** Whether an option is there. */
+  has(option: string): boolean {
+    return this.#values.has(option)
+  }
+
+  /** The value of an option as `read` understands it, or undefined when it is not there. */
+  value<T>(option: string, read: (option: string, text: string) => T): T | undefined {
+    return this.values(option, read)[0]
+  }
+
+  /** The values of an option that may be repeated. */
+  values<T>(option: string, read: (option: string, text: string) => T): T[] {
+    return (this.#values.get(option) ?? []).flatMap((value) => (value === true ? [] : [read(option, value)]))
+  }
+
+  /** The text of an option, or undefined when it is not there. */
+  text(option: string): string | undefined {
+    return this.value(option, (_, text) => text)
+  }
+}
+
+/**
+ * Reads the arguments of a command.
+ * @throws TorrentError ERR_CLI_USAGE for an unknown option, a value that is missing or too much, or a repetition.
+ */
+export function parseCommandLine(command: Command, args: readonly string[]): CommandLine {
+  const { options } = command
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: Object.fromEntries(
+      Object.entries(options).map(([name, { type, short }]) => [
+        name,
+        { type, multiple: true, ...(short === undefined ? {} : { short }) }
+      ])
+    ),
+    allowPositionals: true,
+    strict: false,
+    tokens: true
+  })
+  const values = new Map<string, (string | true)[]>()
+  const positionals: string[] = []
+  const rest: string[] = []
+  let terminated = false
+  for (const token of tokens) {
+    if (token.kind === 'option-terminator') terminated = true
+    else if (token.kind === 'positional') {
+      if (terminated) rest.push(token.value)
+      else positionals.push(token.value)
+    } else {
+      const spec = Object.hasOwn(options, token.name) ? options[token.name] : undefined
+      if (spec === undefined) throw unknownOption(command, token.rawName)
+      const value = checkedValue(spec, token)
+      const before = values.get(token.name)
+      if (before === undefined) values.set(token.name, [value])
+      else if (spec.multiple) before.push(value)
+      else if (value !== true) throw usageError(`--${token.name} is given twice`)
+    }
+  }
+  return new CommandLine(values, positionals, rest)
+}
+
+function checkedValue(
+  spec: OptionSpec,
+  token: {
+    readonly rawName: string
+    readonly value?: string | undefined
+    readonly inlineValue?: boolean | undefined
+  }
+): string | true {
+  const { rawName, value } = token
+  if (spec.type === 'boolean') {
+    if (value !== undefined) throw usageError(`${rawName} takes no value`)
+    return true
+  }
+  const looksLikeOption = token.inlineValue !== true && value !== undefined && /^-./.test(value)
+  if (value === undefined || value === '' || looksLikeOption) {
+    const hint = looksLikeOption ? `; if '${value}' is meant, write ${rawName}=${value}` : ''
+    throw usageError(`${rawName} needs a value: ${rawName} <${spec.value ?? 'value'}>${hint}`)
+  }
+  return value
+}
+
+function unknownOption(command: Command, rawName: string): Error {
+  const known = Object.keys(command.options).map((name) => `--${name}`)
+  const near = nearest(rawName, known)
+  const hint = near === undefined ? `'piecewise ${command.name} --help' lists them` : `is ${near} meant?`
+  return usageError(`'${rawName}' is no option of '${command.name}'; ${hint}`)
+}

@@ -1,0 +1,102 @@
+import path from 'node:path'
+import type { Torrent } from '../index.ts'
+import type { Command } from './command.ts'
+import { chooseFiles } from './file-choice.ts'
+import { formatBytes, formatCount, formatDuration, formatPercent, formatSpeed } from './format.ts'
+import type { Output } from './output.ts'
+import { announceTorrent, keepSeeding } from './report.ts'
+import { runSession, type Session } from './session.ts'
+import {
+  clientOptions,
+  commonOptions,
+  downloadOptions,
+  jsonOption,
+  readDownloadOptions
+} from './shared-options.ts'
+import { readAddOptions, readSource } from './source-argument.ts'
+import { usageError } from './usage-error.ts'
+import { readRatio } from './values.ts'
+
+/** `piecewise download`. */
+export const download: Command = {
+  name: 'download',
+  summary: 'downloads a torrent, and continues where it was',
+  usage: '<torrent|magnet|url> [options]',
+  options: {
+    select: {
+      type: 'string',
+      value: 'files',
+      help: "all, none, indices such as 0,2-4, or a pattern such as '*.mkv'",
+      byDefault: 'all'
+    },
+    ...downloadOptions,
+    ...clientOptions,
+    seed: { type: 'boolean', help: 'keep seeding when all is there' },
+    ratio: {
+      type: 'string',
+      value: 'number',
+      help: 'with --seed: until so many times the size was uploaded'
+    },
+    ...jsonOption,
+    ...commonOptions
+  },
+  examples: [
+    'download film.torrent --dir ~/Videos',
+    "download 'magnet:?xt=urn:btih:...' --select '*.mkv' --download-limit 2M",
+    'download film.torrent --seed --ratio 1.5'
+  ],
+  notes: [
+    'Ctrl+C saves what is there; the same command goes on from it. The indices of --select are those that ' +
+      "'piecewise info' shows. In patterns * stands for anything within a name, ** for folders too, ? for one character."
+  ],
+  async run(line, output) {
+    const source = readSource(line)
+    if (line.rest.length > 0) throw usageError(`'${line.rest[0]}' is one argument too many`)
+    const ratio = line.value('ratio', readRatio)
+    if (ratio !== undefined && !line.has('seed')) throw usageError('--ratio needs --seed')
+    const select = line.text('select')
+    const add = readAddOptions(line, source, select !== undefined)
+    return runSession(
+      output,
+      { client: readDownloadOptions(line), onInterrupted: interruptedSentence },
+      async (session) => {
+        const torrent = await session.client.add(source, { ...add, signal: session.signal })
+        if (select !== undefined) selectFiles(torrent, select)
+        await fetchAll(torrent, session, output)
+        if (line.has('seed')) await keepSeeding(torrent, session, output, ratio)
+        return 0
+      }
+    )
+  }
+}
+
+/** What Ctrl+C leaves of a download. */
+export function interruptedSentence(torrent: Torrent | undefined): string {
+  if (torrent === undefined || torrent.files.length === 0)
+    return 'Stopped before the files were known; run the same command again to try anew.'
+  if (torrent.progress >= 1) return `Stopped after ${formatBytes(torrent.uploaded)} were uploaded.`
+  return `Stopped at ${formatPercent(torrent.progress)}; run the same command again to continue.`
+}
+
+function selectFiles(torrent: Torrent, choice: string): void {
+  const indices = chooseFiles(choice, torrent.files)
+  if (indices.length > 0) torrent.select(indices)
+}
+
+async function fetchAll(torrent: Torrent, { until }: Session, output: Output): Promise<void> {
+  const began = performance.now()
+  announceTorrent(torrent, output)
+  if (torrent.progress > 0) output.say(`${formatPercent(torrent.progress)} is there already`)
+  await until(torrent.whenDone())
+  output.stopStatus()
+  const durationMs = performance.now() - began
+  const { received } = torrent
+  const wanted = torrent.files.filter(({ selected }) => selected)
+  const where = path.join(torrent.path, torrent.name)
+  const speed =
+    received > 0
+      ? `, ${formatBytes(received)} received in ${formatDuration(durationMs)} (${formatSpeed((received / durationMs) * 1000)})`
+      : ''
+  output.say(`Done: ${where}: ${formatCount(wanted.length, 'file')}${speed}`)
+  output.event('done', { path: where, files: wanted.length, received, durationMs: Math.round(durationMs) })
+}

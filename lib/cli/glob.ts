@@ -1,0 +1,47 @@
+/**
+ * Whether a path matches a pattern, in which `*` stands for anything but `/`, `**` for anything, and `?` for one character.
+ * Upper and lower case are the same. A pattern without `/` is compared with the last element of the path.
+ */
+export function matchesGlob(path: string, pattern: string): boolean {
+  const subject = pattern.includes('/') ? path : path.slice(path.lastIndexOf('/') + 1)
+  return matches([...subject.toLowerCase()], tokensOf(pattern.toLowerCase()))
+}
+
+type Token = { readonly kind: 'any' | 'all' | 'one' } | { readonly kind: 'text'; readonly text: string }
+
+function tokensOf(pattern: string): Token[] {
+  // `**/` also stands for no folder at all.
+  const parts = pattern.match(/\*\*\/?|\*|\?|./gsu) ?? []
+  return parts.map((text): Token => {
+    if (text.startsWith('**')) return { kind: 'all' }
+    if (text === '*') return { kind: 'any' }
+    return text === '?' ? { kind: 'one' } : { kind: 'text', text }
+  })
+}
+
+/** All places that can be reached in the pattern are followed at once: no pattern takes more than length times length. */
+function matches(subject: readonly string[], tokens: readonly Token[]): boolean {
+  let places = closure(new Set([0]), tokens)
+  for (const character of subject) {
+    const next = new Set<number>()
+    for (const place of places) {
+      const token = tokens[place]
+      if (token === undefined) continue
+      if (token.kind === 'all' || (token.kind === 'any' && character !== '/')) next.add(place)
+      else if (token.kind === 'one' ? character !== '/' : token.kind === 'text' && token.text === character) {
+        next.add(place + 1)
+      }
+    }
+    places = closure(next, tokens)
+  }
+  return places.has(tokens.length)
+}
+
+function closure(places: Set<number>, tokens: readonly Token[]): Set<number> {
+  // A Set is iterated over what is added meanwhile.
+  for (const place of places) {
+    const kind = tokens[place]?.kind
+    if (kind === 'all' || kind === 'any') places.add(place + 1)
+  }
+  return places
+}

@@ -1,0 +1,168 @@
+import { asError } from '../util/errors.ts'
+import { printable, printableJson } from './printable.ts'
+import { type Status, statusLine, statusText } from './status-line.ts'
+
+const redrawMs = 200
+const plainMs = 5000
+const jsonMs = 1000
+const hideCursor = '\x1b[?25l'
+const showCursor = '\x1b[?25h'
+const clearLine = '\r\x1b[2K'
+
+/** The part of `process.stdout` and `process.stderr` that an {@link Output} uses. */
+export interface OutputStream {
+  write(text: string): boolean
+  readonly isTTY?: boolean
+  readonly columns?: number
+}
+
+/** How an {@link Output} speaks. */
+export interface OutputOptions {
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
+  /** One JSON object per line on standard output instead of words. */
+  readonly json?: boolean
+  /** Results, warnings and errors only. */
+  readonly quiet?: boolean
+  readonly verbose?: boolean
+  /** Standard output carries data: words go to standard error. */
+  readonly dataOnStdout?: boolean
+  /** Whether the terminal cannot move its cursor. */
+  readonly dumb?: boolean
+  /** Aborted when nobody reads standard output any more; nothing is said there from then on. */
+  readonly unread?: AbortSignal
+}
+
+/**
+ * All that the command says. A status line lives on standard error when that is a terminal; otherwise a plain line comes every
+ * five seconds. All texts are made safe for terminals here.
+ */
+export class Output {
+  readonly verbose: boolean
+  readonly json: boolean
+  /** Aborted when nobody reads standard output any more. */
+  readonly unread: AbortSignal
+  readonly #options: OutputOptions
+  readonly #live: boolean
+  #status: (() => Status) | undefined
+  #timer: NodeJS.Timeout | undefined
+  #drawn = false
+  #failed = false
+
+  /** Nothing is written yet. */
+  constructor(options: OutputOptions) {
+    this.#options = options
+    this.verbose = options.verbose === true
+    this.json = options.json === true
+    this.unread = options.unread ?? new AbortController().signal
+    this.#live =
+      options.stderr.isTTY === true && options.dumb !== true && !this.json && options.quiet !== true
+  }
+
+  /** A milestone, for people. */
+  say(text: string): void {
+    if (!this.json && this.#options.quiet !== true) this.#write(this.#words, text)
+  }
+
+  /** What the command was asked for, for people; also when it is to be quiet. */
+  result(text: string): void {
+    if (!this.json) this.#write(this.#words, text)
+  }
+
+  /** Something that the command survives. Nothing more is said of that after it has failed. */
+  warn(warning: Error | string): void {
+    if (this.#failed && !this.verbose) return
+    const message = typeof warning === 'string' ? warning : warning.message
+    if (this.json) this.event('warning', { message, ...codeOf(warning) })
+    else this.#write(this.#options.stderr, `piecewise: warning: ${message}`)
+    if (this.verbose && typeof warning !== 'string') this.#trace(warning)
+  }
+
+  /** Why the command has failed: one sentence, and where it came from only when much is to be said. */
+  fail(thrown: unknown): void {
+    this.#failed = true
+    const error = asError(thrown)
+    this.event('error', { message: error.message, ...codeOf(error) })
+    this.#write(this.#options.stderr, `piecewise: ${error.message}`)
+    if (this.verbose) this.#trace(error)
+  }
+
+  /** A line of JSON, when these are wanted. */
+  event(event: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    if (this.json) this.raw(`${printableJson({ event, ...fields })}\n`)
+  }
+
+  /** Text as it is, on standard output: help, and JSON that is no event. */
+  raw(text: string): void {
+    if (!this.unread.aborted) this.#options.stdout.write(text)
+  }
+
+  /** Shows a status from now on: in place on a terminal, else every few seconds. */
+  startStatus(status: () => Status): void {
+    this.stopStatus()
+    this.#status = status
+    if (this.#live) {
+      this.#options.stderr.write(hideCursor)
+      this.#draw()
+    }
+    const everyMs = this.#live ? redrawMs : this.json ? jsonMs : plainMs
+    this.#timer = setInterval(() => this.#tick(), everyMs)
+    this.#timer.unref()
+  }
+
+  /** Ends the status; the line is cleared and the cursor is there again. */
+  stopStatus(): void {
+    clearInterval(this.#timer)
+    if (this.#status === undefined) return
+    this.#status = undefined
+    this.#clear()
+    if (this.#live) this.#options.stderr.write(showCursor)
+  }
+
+  get #words(): OutputStream {
+    return this.#options.dataOnStdout === true ? this.#options.stderr : this.#options.stdout
+  }
+
+  #tick(): void {
+    const status = this.#status?.()
+    if (status === undefined) return
+    if (this.#live) this.#draw()
+    else if (this.json) this.event('status', { ...status })
+    else this.say(statusText(status))
+  }
+
+  #draw(): void {
+    if (this.#status === undefined) return
+    const { stderr } = this.#options
+    // The last column stays free, because some terminals wrap when it is written to.
+    const width = Math.max(10, stderr.columns ?? 80) - 1
+    stderr.write(`${clearLine}${printable(statusLine(this.#status(), width))}`)
+    this.#drawn = true
+  }
+
+  #clear(): void {
+    if (!this.#drawn) return
+    this.#drawn = false
+    this.#options.stderr.write(clearLine)
+  }
+
+  #write(stream: OutputStream, text: string): void {
+    this.#clear()
+    if (stream !== this.#options.stdout) stream.write(`${printable(text)}\n`)
+    else this.raw(`${printable(text)}\n`)
+    if (this.#live) this.#draw()
+  }
+
+  #trace(error: Error): void {
+    this.#clear()
+    for (let at: unknown = error; at instanceof Error; at = at.cause) {
+      for (const line of (at.stack ?? '').split('\n')) this.#options.stderr.write(`  ${printable(line)}\n`)
+    }
+  }
+}
+
+function codeOf(error: unknown): { code?: string } {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? { code: error.code }
+    : {}
+}

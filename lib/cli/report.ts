@@ -1,0 +1,47 @@
+import type { Torrent } from '../index.ts'
+import { formatBytes, formatCount } from './format.ts'
+import type { Output } from './output.ts'
+import type { Session } from './session.ts'
+import { statusOf } from './torrent-status.ts'
+
+const ratioCheckMs = 500
+
+/** Says what a torrent is, and from now on which pieces and files are done. */
+export function announceTorrent(torrent: Torrent, output: Output): void {
+  const { name, infoHash, length, files, pieceCount } = torrent
+  output.say(`${name}: ${formatBytes(length)} in ${formatCount(files.length, 'file')}`)
+  output.event('torrent', { name, infoHash, length, pieceCount, files: files.map((file) => file.path) })
+  if (output.json)
+    torrent.on('verified', (piece) => output.event('verified', { piece, progress: torrent.progress }))
+  torrent.on('file', (file) => {
+    if (torrent.files.length > 1) output.say(`Complete: ${file.path}`)
+    output.event('file', { index: torrent.files.indexOf(file), path: file.path, length: file.length })
+  })
+}
+
+/** Seeds until Ctrl+C, or until so many times the size was uploaded. */
+export async function keepSeeding(
+  torrent: Torrent,
+  session: Session,
+  output: Output,
+  ratio?: number
+): Promise<void> {
+  output.say(`Seeding${ratio === undefined ? '' : ` up to a ratio of ${ratio}`}; Ctrl+C stops.`)
+  output.startStatus(() => ({ ...statusOf(torrent), label: `seeding (ratio ${torrent.ratio.toFixed(2)})` }))
+  let timer: NodeJS.Timeout | undefined
+  try {
+    await session.until(
+      new Promise<void>((resolve) => {
+        // Seeding keeps the process alive by itself only while it listens.
+        timer = setInterval(() => {
+          if (ratio !== undefined && torrent.ratio >= ratio) resolve()
+        }, ratioCheckMs)
+      })
+    )
+  } finally {
+    clearInterval(timer)
+    output.stopStatus()
+  }
+  output.say(`Seeded: ${formatBytes(torrent.uploaded)} uploaded, ratio ${torrent.ratio.toFixed(2)}`)
+  output.event('seeded', { uploaded: torrent.uploaded, ratio: torrent.ratio })
+}

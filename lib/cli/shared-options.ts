@@ -1,0 +1,75 @@
+import { homedir } from 'node:os'
+import path from 'node:path'
+import type { ClientOptions } from '../index.ts'
+import type { Options } from './command.ts'
+import type { CommandLine } from './command-line.ts'
+import { stateFolder } from './state-folder.ts'
+import { readBytes, readHost, readPort } from './values.ts'
+
+/** Options of every command. */
+export const commonOptions: Options = {
+  quiet: { type: 'boolean', short: 'q', help: 'say only results, warnings and errors' },
+  verbose: { type: 'boolean', help: 'say more: all warnings, and where errors come from' },
+  help: { type: 'boolean', short: 'h', help: 'show this text' }
+}
+
+/** Options of the commands that have a client. */
+export const clientOptions: Options = {
+  port: {
+    type: 'string',
+    value: 'port',
+    help: 'port for peers, 0 for any',
+    byDefault: '6881, or the next free one'
+  },
+  host: { type: 'string', value: 'ip', help: 'local address to listen on and dial from', byDefault: 'all' },
+  'download-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' },
+  'upload-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' }
+}
+
+/** Options of the commands that download. */
+export const downloadOptions: Options = {
+  dir: {
+    type: 'string',
+    short: 'd',
+    value: 'folder',
+    help: 'where the files go',
+    byDefault: 'the current one'
+  },
+  peer: { type: 'string', multiple: true, value: 'host:port', help: 'a peer to try at once; repeatable' },
+  tracker: { type: 'string', multiple: true, value: 'url', help: 'one more tracker; repeatable' },
+  state: {
+    type: 'string',
+    value: 'folder',
+    help: 'where it is kept how far downloads are',
+    byDefault: "the user's state folder"
+  },
+  verify: { type: 'boolean', help: 'hash all data that is there already' }
+}
+
+/** Option of the commands that can speak JSON. */
+export const jsonOption: Options = {
+  json: { type: 'boolean', help: 'one JSON object per line on standard output' }
+}
+
+/**
+ * The options of the client that a command line asks for.
+ * @throws TorrentError ERR_CLI_USAGE
+ */
+export function readClientOptions(line: CommandLine): ClientOptions {
+  return {
+    port: line.value('port', readPort) ?? 6881,
+    host: line.value('host', readHost),
+    downloadLimit: line.value('download-limit', readBytes),
+    uploadLimit: line.value('upload-limit', readBytes)
+  }
+}
+
+/** The same for a command that downloads: with the folder of the data and that of the resume records. */
+export function readDownloadOptions(line: CommandLine): ClientOptions {
+  const { platform, env } = process
+  return {
+    ...readClientOptions(line),
+    path: path.resolve(line.text('dir') ?? '.'),
+    state: path.resolve(line.text('state') ?? stateFolder({ platform, env, home: homedir() }))
+  }
+}

@@ -1,0 +1,58 @@
+import { formatBytes, formatCount, formatDuration, formatPercent, formatSpeed } from './format.ts'
+
+/** How far something is. */
+export interface Status {
+  /** What is going on, in a word or two. */
+  readonly label: string
+  /** 0 to 1. */
+  readonly progress: number
+  readonly doneBytes: number
+  readonly totalBytes: number
+  readonly downloadSpeed?: number
+  readonly uploadSpeed?: number
+  readonly peers?: number
+  readonly timeRemainingMs?: number
+}
+
+const widestBar = 30
+const narrowestBar = 8
+
+/** A line of at most `width` columns: what matters least goes first when it is narrow, then the bar. ASCII only. */
+export function statusLine(status: Status, width: number): string {
+  const parts = statusParts(status)
+  const spare = (): number => width - parts.join('  ').length
+  while (parts.length > 1 && spare() < 0) parts.pop()
+  const bar = Math.min(widestBar, spare() - 4)
+  if (bar >= narrowestBar) parts.splice(1, 0, drawBar(status.progress, bar))
+  return parts.join('  ').slice(0, Math.max(0, width))
+}
+
+/** The same without bar and without bound. */
+export function statusText(status: Status): string {
+  return statusParts(status).join('  ')
+}
+
+function statusParts(status: Status): string[] {
+  const { label, progress, doneBytes, totalBytes, downloadSpeed, uploadSpeed, peers, timeRemainingMs } =
+    status
+  // From what matters most to what matters least.
+  const parts = totalBytes > 0 ? [`${label} ${formatPercent(progress)}`] : [label]
+  if (totalBytes > 0)
+    parts.push(
+      progress < 1 ? `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}` : formatBytes(totalBytes)
+    )
+  if (downloadSpeed !== undefined && progress < 1) parts.push(`down ${formatSpeed(downloadSpeed)}`)
+  if (peers !== undefined) parts.push(formatCount(peers, 'peer'))
+  if (timeRemainingMs !== undefined && progress < 1 && Number.isFinite(timeRemainingMs)) {
+    parts.push(`${formatDuration(timeRemainingMs)} left`)
+  }
+  if (uploadSpeed !== undefined) parts.push(`up ${formatSpeed(uploadSpeed)}`)
+  return parts
+}
+
+function drawBar(progress: number, width: number): string {
+  const inner = width - 2
+  const filled = Math.min(inner, Math.floor(inner * Math.max(0, progress)))
+  const head = filled > 0 && filled < inner ? '>' : '='
+  return `[${'='.repeat(Math.max(0, filled - 1))}${filled > 0 ? head : ''}${' '.repeat(inner - filled)}]`
+}

@@ -1,0 +1,65 @@
+import { type Torrent, TorrentError } from '../index.ts'
+import type { Output } from './output.ts'
+
+const lonelyMs = 15_000
+
+/**
+ * Warnings of a torrent as a person wants them: those of trackers one by one only when much is to be said; else one when no
+ * tracker works, and one when no peer was found for a while.
+ */
+export class TrackerNotes {
+  readonly #output: Output
+  readonly #timers = new Set<NodeJS.Timeout>()
+  #saidFailed = false
+
+  /** Nothing is watched yet. */
+  constructor(output: Output) {
+    this.#output = output
+  }
+
+  /** Listens to a torrent. */
+  watch(torrent: Torrent): void {
+    let met = false
+    torrent.once('peer', () => {
+      met = true
+    })
+    torrent.on('warning', (warning) => {
+      if (this.#output.verbose || !isOfTracker(warning)) this.#output.warn(warning)
+      else this.#noteFailed(torrent, warning)
+    })
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      if (!met && torrent.status !== 'seeding') this.#output.warn(lonely(torrent))
+    }, lonelyMs)
+    timer.unref()
+    this.#timers.add(timer)
+  }
+
+  /** Says nothing more by itself. */
+  close(): void {
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
+  }
+
+  #noteFailed(torrent: Torrent, warning: Error): void {
+    const { trackers } = torrent
+    if (this.#saidFailed || trackers.some(({ status, last }) => status !== 'failed' || last !== undefined))
+      return
+    this.#saidFailed = true
+    const which =
+      trackers.length > 1
+        ? `none of ${trackers.length} trackers works so far`
+        : 'the tracker does not work so far'
+    this.#output.warn(`${which}: ${warning.message}`)
+  }
+}
+
+function isOfTracker(warning: Error): boolean {
+  return warning instanceof TorrentError && warning.code.startsWith('ERR_TRACKER_')
+}
+
+function lonely({ trackers }: Torrent): string {
+  return trackers.length === 0
+    ? 'no peers yet: the torrent names no tracker, so give one with --tracker, or a peer with --peer host:port'
+    : 'no peers yet; --verbose says what the trackers answer, and --peer host:port adds a peer'
+}

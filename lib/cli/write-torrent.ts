@@ -1,0 +1,31 @@
+import { rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { asError, TorrentError } from '../util/errors.ts'
+import { usageError } from './usage-error.ts'
+
+/**
+ * Checks that a .torrent written to `out` would not replace what is shared.
+ * @throws TorrentError ERR_CLI_USAGE
+ */
+export function checkOut(out: string, paths: readonly string[]): void {
+  if (paths.some((one) => path.resolve(one) === path.resolve(out))) {
+    throw usageError(`--out '${out}' is what is shared: name another file`)
+  }
+}
+
+/**
+ * Writes a .torrent file whole or not at all.
+ * @throws TorrentError ERR_STORAGE_WRITE when that fails.
+ */
+export async function writeTorrent(out: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${out}.${process.pid}.tmp`
+  try {
+    await writeFile(temporary, bytes)
+    await rename(temporary, out)
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {})
+    throw new TorrentError('ERR_STORAGE_WRITE', `'${out}' could not be written: ${asError(cause).message}`, {
+      cause
+    })
+  }
+}
