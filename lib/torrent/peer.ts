@@ -47,6 +47,8 @@ export class Peer {
   readonly source: string
   readonly peerId: string
   readonly connectedAt: number
+  /** What bans name: the host. On loopback many peers share one, so there the port counts too. */
+  readonly banKey: string
   readonly down: Meter = new Meter()
   readonly up: Meter = new Meter()
   /** Bytes received up to the last look, and when they last changed; for the silence time-out. */
@@ -80,13 +82,9 @@ export class Peer {
     this.address = address
     this.source = source
     this.peerId = toHex(wire.peerId ?? new Uint8Array())
+    const { remote } = connection
+    this.banKey = isLoopback(remote.host) ? formatAddress(remote) : remote.host
     this.connectedAt = this.heardAt = this.spokeAt = now
-  }
-
-  /** What bans name: the host. On loopback many peers share one, so there the port counts too. */
-  get banKey(): string {
-    const { remote } = this.connection
-    return isLoopback(remote.host) ? formatAddress(remote) : remote.host
   }
 
   /** A snapshot for callers. */
