@@ -53,7 +53,10 @@ function download(
   under: readonly string[] = []
 ): Promise<CommandOutcome> {
   const stateFolder = path.join(folder, `state-${path.basename(out)}`)
-  return piecewiseCommand(['download', source, '--dir', out, '--port', '0', ...more], { stateFolder, under })
+  return piecewiseCommand(
+    ['download', source, '--dir', out, ...(more.includes('--port') ? [] : ['--port', '0']), ...more],
+    { stateFolder, under }
+  )
 }
 
 /** Fails unless the run failed and said why in one sentence that has all these words. */

@@ -14,7 +14,7 @@ import { loopback, type Running, start, until, within } from './support/process.
 
 const mebibyte = 1 << 20
 const length = 48 * mebibyte + 12_345
-const bytesPerSecond = 6 * mebibyte
+const bytesPerSecond = 4 * mebibyte
 const stops = 10
 
 interface Stage {
@@ -55,7 +55,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const inMiB = (bytes: number): string => `${(bytes / mebibyte).toFixed(2)} MiB`
 
 test(
-  'kill -9 at ten moments loses incomplete pieces and the last second at most',
+  'kill -9 at ten moments loses little more than incomplete pieces',
   needs(libtorrent.needed, 120_000),
   async (t) => {
     const { seeder, address, torrentPath, data, outFolder, programs } = await stage(t)
@@ -84,50 +84,97 @@ test(
     t.diagnostic(
       `killed after ${moments.join(', ')} ms; ${inMiB(before)} sent until then, ${inMiB(waste)} more than once`
     )
-    // one second of data, and the pieces that a full pipeline keeps open, each time
-    const bound = stops * (bytesPerSecond + 2 * mebibyte)
+    // whole pieces are found again on disk; the few that were open, and what was on its way, are not
+    const bound = 1.5 * stops * mebibyte
     assert.ok(waste <= bound, `${inMiB(waste)} were sent more than once, at most ${inMiB(bound)} may be`)
     await last.stop()
   }
 )
 
 test(
-  'Ctrl+C at ten moments loses nothing that was received',
+  'a client that closes at ten moments fetches nothing again that it had received',
   needs(libtorrent.needed, 120_000),
   async (t) => {
-    const { address, torrentPath, data, outFolder, folder, programs } = await stage(t)
+    const { address, torrentPath, data, outFolder, programs } = await stage(t)
+    const task = { torrent: torrentPath, folder: outFolder, host: '127.0.0.1', port: 0, peers: [address] }
+    const moments: number[] = []
+    let received = 0
+    for (let run = 0; run < stops; run++) {
+      const client = startClient(`run ${run}`, loopback, task)
+      programs.push(client)
+      await until('the first block', () => (client.report()?.received ?? 0) > 0, {
+        everyMs: 10,
+        programs: [client]
+      })
+      const after = moment()
+      moments.push(Math.round(after))
+      await pause(after)
+      client.signal('SIGINT')
+      await within('closing', client.exited, { timeoutMs: 10_000, programs: [client] })
+      assert.equal(client.report()?.event, 'closed', client.log())
+      received += client.report()?.received ?? 0
+    }
+    const last = startClient('last run', loopback, task)
+    programs.push(last)
+    await within('the last run', last.done, { timeoutMs: 60_000, programs: [last] })
+    await last.stop()
+    received += last.report()?.received ?? 0
+    assertSameTree(path.join(outFolder, path.basename(data)), data)
+    t.diagnostic(`closed after ${moments.join(', ')} ms; ${received - length} bytes received more than once`)
+    // a block that was asked of the seeder twice in the end game is received twice, once in a run
+    assert.ok(
+      received - length <= 16384 * (stops + 1),
+      `${received - length} bytes were received more than once`
+    )
+  }
+)
+
+test(
+  'Ctrl+C at ten moments: the command says so, exits with 130, and goes on',
+  needs(libtorrent.needed, 120_000),
+  async (t) => {
+    const { seeder, address, torrentPath, data, outFolder, folder, programs } = await stage(t)
     const args = ['download', torrentPath, '--dir', outFolder, '--peer', address, '--port', '0', '--json']
     const env = { XDG_STATE_HOME: path.join(folder, 'state') }
-    let received = 0
     const moments: number[] = []
     const go = (name: string) => {
-      const report = { received: 0 }
-      const running = start(name, [process.execPath, commandPath, ...args], {
-        env,
-        onLine: (line) => {
-          if (line.startsWith('{')) report.received = Number(JSON.parse(line).received ?? report.received)
-        }
-      })
+      const report = { verified: 0 }
+      const onLine = (line: string) => {
+        if (line.includes('"event":"verified"')) report.verified++
+      }
+      const running = start(name, [process.execPath, commandPath, ...args], { env, onLine })
       programs.push(running)
       return { running, report }
     }
     for (let run = 0; run < stops; run++) {
       const { running, report } = go(`run ${run}`)
-      await until('the first block', () => report.received > 0, { everyMs: 10, programs: [running] })
-      const after = moment()
+      await until('the first piece', () => report.verified > 0, { everyMs: 10, programs: [running] })
+      const after = moment() / 2
       moments.push(Math.round(after))
       await pause(after)
       running.signal('SIGINT')
-      assert.equal(await within('Ctrl+C', running.exited, { timeoutMs: 10_000, programs: [running] }), 130)
-      received += report.received
+      assert.equal(
+        await within('Ctrl+C', running.exited, { timeoutMs: 10_000, programs: [running] }),
+        130,
+        running.log()
+      )
+      assert.match(running.log(), /"event":"stopped"/)
+      assert.doesNotMatch(running.log(), /^\s+at /m)
     }
-    const { running, report } = go('last run')
-    assert.equal(await within('the last run', running.exited, { timeoutMs: 60_000, programs: [running] }), 0)
-    received += report.received
-    assertSameTree(path.join(outFolder, path.basename(data)), data)
-    t.diagnostic(
-      `stopped after ${moments.join(', ')} ms; ${inMiB(received - length)} received more than once`
+    const before = seeder.sent()
+    const { running } = go('last run')
+    assert.equal(
+      await within('the last run', running.exited, { timeoutMs: 60_000, programs: [running] }),
+      0,
+      running.log()
     )
-    assert.ok(received - length <= 16384 * stops, `${received - length} bytes were received more than once`)
+    assertSameTree(path.join(outFolder, path.basename(data)), data)
+    await pause(200)
+    const waste = seeder.sent() - length
+    t.diagnostic(
+      `stopped after ${moments.join(', ')} ms; ${inMiB(before)} sent until then, ${inMiB(waste)} more than once`
+    )
+    // the seeder also counts what was on its way when we left
+    assert.ok(waste <= stops * mebibyte, `${inMiB(waste)} were sent more than once`)
   }
 )

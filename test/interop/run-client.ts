@@ -20,9 +20,12 @@ client.on('error', (error) => {
   process.exitCode = 1
 })
 const torrent = await client.add(task.torrent, { path: task.folder, peers: [...(task.peers ?? [])] })
+let said = ''
 const say = (event: ClientReport['event']) => {
   const { received, uploaded, progress } = torrent
-  console.log(JSON.stringify({ event, received, uploaded, progress } satisfies ClientReport))
+  const report = JSON.stringify({ event, received, uploaded, progress } satisfies ClientReport)
+  if (report !== said) console.log(report)
+  said = report
 }
 const timer = setInterval(() => say(torrent.done ? 'done' : 'progress'), 50)
 
