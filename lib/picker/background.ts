@@ -2,8 +2,8 @@ import type { DownloadState } from './download-state.ts'
 import { blockState, type PartialPiece } from './partial-piece.ts'
 import type { PeerState } from './peer-state.ts'
 
-/** How many requested blocks the end game looks at for one peer. */
-const endGameLook = 512
+/** How many requests of each other peer the end game looks at. */
+const endGameLook = 16
 
 /** A block to ask for. */
 export interface Pick {
@@ -21,12 +21,16 @@ export function pickBackground(state: DownloadState, peer: PeerState): Pick | un
   const open = state.findOpen((partial) => mayFetch(state, peer, partial))
   if (open !== undefined) return take(peer, open)
   if (state.outOfMemory) return undefined
-  const piece = findNew(state, peer)
-  if (piece < 0) return undefined
-  const partial = state.open(piece, false)
-  if (partial === undefined) return undefined
-  if (peer.suspect) partial.soleOwner = peer.id
-  return take(peer, partial)
+  for (;;) {
+    const piece = findNew(state, peer)
+    if (piece < 0) return undefined
+    const partial = state.open(piece, false)
+    if (partial === undefined) return undefined
+    // Where all of a piece is in storage, there is nothing to ask for: it is only read back.
+    if (partial.free === 0) continue
+    if (peer.suspect) partial.soleOwner = peer.id
+    return take(peer, partial)
+  }
 }
 
 /**
@@ -35,43 +39,44 @@ export function pickBackground(state: DownloadState, peer: PeerState): Pick | un
  */
 export function pickEndGame(state: DownloadState, peer: PeerState, now: number): Pick | undefined {
   if (peer.suspect) return undefined
-  let looked = 0
+  const ownMs = peer.etaOfNext(16384, now) - now
+  // With memory short that is the rule and not the end, so only what is very late is worth asking twice.
+  let latest = now + (state.outOfMemory ? 1000 + 4 * ownMs : 50 + 2 * ownMs)
   let found: Pick | undefined
-  let latest = now + 50 + 2 * (peer.etaOfNext(16384, now) - now)
-  for (const partial of state.partials.values()) {
-    if (
-      partial.complete ||
-      partial.soleOwner >= 0 ||
-      !peer.has(partial.piece) ||
-      !servesNow(peer, partial.piece)
+  for (const owner of state.peers.values()) {
+    if (owner === peer) continue
+    // What was asked for last comes last.
+    for (
+      let index = owner.outstanding.length - 1, looked = 0;
+      index >= 0 && looked < endGameLook;
+      index--, looked++
     ) {
-      continue
-    }
-    for (let block = 0; block < partial.blockCount; block++) {
-      if (partial.states[block] !== blockState.requested) continue
-      if (++looked > endGameLook) return found
-      const owner = state.peers.get(partial.by[block] ?? -1)
-      if (owner === undefined || owner === peer || state.isShared(partial.piece, block)) continue
-      const index = owner.indexOf(partial.piece, block)
-      const eta = index < 0 ? now : owner.snubbed ? Number.POSITIVE_INFINITY : owner.etaOf(index, now)
-      if (eta > latest && peer.indexOf(partial.piece, block) < 0) {
-        latest = eta
-        found = { partial, block }
-      }
+      const eta = owner.owing ? Number.POSITIVE_INFINITY : owner.etaOf(index, now)
+      if (eta <= latest) break
+      const request = owner.outstanding[index]
+      if (request === undefined || !suitsEndGame(state, peer, request.piece, request.block)) continue
+      const partial = state.partials.get(request.piece)
+      if (partial === undefined) continue
+      latest = eta
+      found = { partial, block: request.block }
+      break
     }
   }
   return found
 }
 
-function mayFetch(state: DownloadState, peer: PeerState, partial: PartialPiece): boolean {
-  const { piece } = partial
-  if (!peer.has(piece) || !servesNow(peer, piece) || state.windows.has(piece)) return false
-  if (state.priority[piece] === 0) return false
-  return partial.soleOwner < 0 ? !peer.suspect : partial.soleOwner === peer.id
+function suitsEndGame(state: DownloadState, peer: PeerState, piece: number, block: number): boolean {
+  const partial = state.partials.get(piece)
+  if (partial?.states[block] !== blockState.requested || partial.soleOwner >= 0) return false
+  return peer.serves(piece) && !state.isShared(piece, block) && peer.indexOf(piece, block) < 0
 }
 
-function servesNow(peer: PeerState, piece: number): boolean {
-  return !peer.choked || peer.allowedFast.has(piece)
+function mayFetch(state: DownloadState, peer: PeerState, partial: PartialPiece): boolean {
+  const { piece } = partial
+  if (!peer.serves(piece) || state.windows.has(piece) || state.priority[piece] === 0) return false
+  if (partial.soleOwner >= 0) return partial.soleOwner === peer.id
+  // A suspect fetches alone, unless what others have begun would stay as it is.
+  return !peer.suspect || !state.hasTrusted(piece)
 }
 
 function take(peer: PeerState, partial: PartialPiece): Pick {
@@ -81,7 +86,7 @@ function take(peer: PeerState, partial: PartialPiece): Pick {
 
 function findNew(state: DownloadState, peer: PeerState): number {
   const { order } = state
-  const fits = (piece: number): boolean => order.has(piece) && peer.has(piece) && servesNow(peer, piece)
+  const fits = (piece: number): boolean => order.has(piece) && peer.serves(piece)
   for (let piece = peer.suggested.shift(); piece !== undefined; piece = peer.suggested.shift()) {
     if (fits(piece)) return piece
   }

@@ -16,13 +16,21 @@ export interface PickerSink {
   reserve(piece: number, urgent: boolean): boolean
   /** The piece is no longer being fetched; its memory may go. */
   abandon(piece: number): void
+  /**
+   * The same, but the blocks that came are kept in storage and read back when the piece is reserved again; false when that
+   * is not possible. Without it they are lost.
+   */
+  spill?(piece: number): boolean
 }
+
+/** Partial pieces that nobody wants any more are kept for a reader that comes back, up to this many bytes. */
+const keptBytes = 8 << 20
 
 /**
  * Which pieces are had, wanted and under way, and who is asked for what. It keeps the books; the strategies decide.
  *
- * A piece is in exactly one of: had; partial (in `partials`); missing. A missing piece stands in `order` if its
- * selection priority is above 0. A block of a partial piece is free, requested or received.
+ * A piece is in exactly one of: had; unchecked; partial (in `partials`); missing. A missing piece stands in `order` if its
+ * selection priority is above 0 and no window holds it. A block of a partial piece is free, requested or received.
  */
 export class DownloadState {
   readonly layout: Layout
@@ -37,12 +45,14 @@ export class DownloadState {
   readonly priority: Uint8Array
   /** 1 for each piece that may be in storage and is to be checked before it is fetched. */
   readonly unchecked: Uint8Array
-  /** Peers that have every piece; they are not counted in `order`. */
-  seeds = 0
+  /** Peers that have every piece; `order` counts all of them as one, which does not change its order. */
+  #seeds = 0
   /** Missing pieces that are wanted. */
   missing = 0
   /** Whether memory ran short and no background piece is opened until some is given back. */
   outOfMemory = false
+  /** Whether memory is on its way back from a piece that is being spilled. */
+  #spilling = false
   /** Partial pieces that may have free blocks, oldest first. */
   #open: PartialPiece[] = []
   /** Who else is asked for a block, where more than one peer is. */
@@ -70,6 +80,23 @@ export class DownloadState {
   /** How many pieces the peer has that we want. */
   wantedOf(peer: PeerState): number {
     return peer.seed ? this.missing : peer.wanted
+  }
+
+  /** How many connected peers have a piece. */
+  availability(piece: number): number {
+    return (this.order.availability[piece] ?? 0) + Math.max(0, this.#seeds - 1)
+  }
+
+  /** Counts what a peer has, once its bits are known. */
+  count(peer: PeerState): void {
+    if (!peer.seed) this.order.addPeer(peer.bits)
+    else if (this.#seeds++ === 0) this.order.addPeer('all')
+  }
+
+  /** Takes back what `count` counted. */
+  uncount(peer: PeerState): void {
+    if (!peer.seed) this.order.removePeer(peer.bits)
+    else if (--this.#seeds === 0) this.order.removePeer('all')
   }
 
   /** Runs a change after which each piece of `pieces` may be wanted or no longer, and keeps all counts right. */
@@ -113,7 +140,7 @@ export class DownloadState {
 
   /** Begins a piece; undefined when there is no memory for it. */
   open(piece: number, urgent: boolean): PartialPiece | undefined {
-    if (!this.sink.reserve(piece, urgent)) {
+    if (!this.sink.reserve(piece, urgent) && !(this.#makeRoom(urgent) && this.sink.reserve(piece, urgent))) {
       this.outOfMemory = true
       return undefined
     }
@@ -122,7 +149,7 @@ export class DownloadState {
     this.#stored.delete(piece)
     this.partials.set(piece, partial)
     this.order.remove(piece)
-    this.#open.push(partial)
+    if (partial.free > 0) this.#list(partial)
     return partial
   }
 
@@ -136,8 +163,9 @@ export class DownloadState {
     const partial = this.partials.get(piece)
     if (partial === undefined) return
     this.partials.delete(piece)
-    const at = this.#open.indexOf(partial)
-    if (at >= 0) this.#open.splice(at, 1)
+    if (!partial.listed) return
+    partial.listed = false
+    this.#open.splice(this.#open.indexOf(partial), 1)
   }
 
   /** The oldest partial piece with a free block for which `suits` says yes. */
@@ -148,7 +176,10 @@ export class DownloadState {
       full++
       return false
     })
-    if (full > 8) this.#open = this.#open.filter((partial) => partial.free > 0)
+    if (full > 8) {
+      for (const partial of this.#open) partial.listed = partial.free > 0
+      this.#open = this.#open.filter(({ listed }) => listed)
+    }
     return found
   }
 
@@ -156,7 +187,7 @@ export class DownloadState {
   request(peer: PeerState, partial: PartialPiece, block: number, now: number): void {
     const { piece } = partial
     if (partial.states[block] === blockState.requested) {
-      const key = this.#key(piece, block)
+      const key = this.key(piece, block)
       const others = this.#shared.get(key)
       if (others === undefined) this.#shared.set(key, [partial.by[block] ?? -1, peer.id])
       else others.push(peer.id)
@@ -169,19 +200,19 @@ export class DownloadState {
   /** How many peers are asked for a block. */
   requesters(partial: PartialPiece, block: number): number {
     if (partial.states[block] !== blockState.requested) return 0
-    return this.#shared.get(this.#key(partial.piece, block))?.length ?? 1
+    return this.#shared.get(this.key(partial.piece, block))?.length ?? 1
   }
 
   /** Whether more than one peer is asked for a block. */
   isShared(piece: number, block: number): boolean {
-    return this.#shared.has(this.#key(piece, block))
+    return this.#shared.has(this.key(piece, block))
   }
 
   /** The peer's request for a block has ended without it; the block is free again if no one else is asked. */
   release(peer: number, piece: number, block: number): void {
     const partial = this.partials.get(piece)
     if (partial === undefined || partial.states[block] !== blockState.requested) return
-    const key = this.#key(piece, block)
+    const key = this.key(piece, block)
     const others = this.#shared.get(key)
     if (others !== undefined) {
       const at = others.indexOf(peer)
@@ -198,7 +229,7 @@ export class DownloadState {
 
   /** A block has come from a peer: all others who were asked are told not to send it. */
   receive(peer: number, partial: PartialPiece, block: number, now: number): void {
-    const key = this.#key(partial.piece, block)
+    const key = this.key(partial.piece, block)
     const asked = this.#shared.get(key) ?? [partial.by[block] ?? -1]
     this.#shared.delete(key)
     partial.receive(block, peer)
@@ -207,6 +238,7 @@ export class DownloadState {
       const at = loser?.indexOf(partial.piece, block) ?? -1
       if (loser === undefined || at < 0) continue
       loser.take(at, now)
+      loser.remember(key)
       this.sink.cancel(id, partial.piece, block)
     }
   }
@@ -225,12 +257,91 @@ export class DownloadState {
     for (const peer of this.peers.values()) peer.starved = false
   }
 
-  #reopen(partial: PartialPiece): void {
-    if (!this.#open.includes(partial)) this.#open.push(partial)
+  /** A number for a block of the torrent. */
+  key(piece: number, block: number): number {
+    return piece * this.layout.blocksPerPiece + block
+  }
+
+  /** Whether a peer that is under no suspicion and delivers would send blocks of a piece. */
+  hasTrusted(piece: number): boolean {
+    for (const peer of this.peers.values()) {
+      if (!peer.suspect && !peer.snubbed && peer.serves(piece)) return true
+    }
+    return false
+  }
+
+  /** A peer that fetched pieces alone does so no longer: others may help. */
+  releaseSole(peer: number): void {
+    for (const partial of this.partials.values()) {
+      if (partial.soleOwner !== peer) continue
+      partial.soleOwner = -1
+      this.#reopen(partial)
+    }
+  }
+
+  /** Memory is back, or a piece may be spilled now that could not be before: background pieces are opened again. */
+  tryMemory(): void {
+    this.#spilling = false
+    if (!this.outOfMemory) return
+    this.outOfMemory = false
     this.unstarve()
   }
 
-  #key(piece: number, block: number): number {
-    return piece * this.layout.blocksPerPiece + block
+  /** Sets pieces aside that nobody wants and nobody is asked for; the latest are kept up to some size if `keep` says so. */
+  dropUnwanted(keep: boolean): void {
+    let kept = keep ? keptBytes : 0
+    for (const partial of [...this.partials.values()].reverse()) {
+      if (!partial.idle || this.wants(partial.piece)) continue
+      kept -= this.layout.pieceLength
+      if (kept < 0) this.#setAside(partial)
+    }
+  }
+
+  /**
+   * Gives up the memory of one piece that nobody is asked for: one that nobody wants or has, or, for a reader, one that no
+   * reader needs. Without it such pieces would keep the memory for ever that others could use.
+   */
+  #makeRoom(urgent: boolean): boolean {
+    if (this.#spilling) return false
+    let found: PartialPiece | undefined
+    for (const partial of this.partials.values()) {
+      if (!partial.idle) continue
+      const { piece } = partial
+      if (!this.wants(piece) || !this.#isServed(piece)) {
+        found = partial
+        break
+      }
+      if (urgent && !this.windows.has(piece)) found ??= partial
+    }
+    if (found !== undefined) this.#setAside(found)
+    return found !== undefined
+  }
+
+  #isServed(piece: number): boolean {
+    for (const peer of this.peers.values()) if (peer.serves(piece)) return true
+    return false
+  }
+
+  #setAside(partial: PartialPiece): void {
+    const { piece } = partial
+    const blocks = partial.receivedBlocks()
+    this.close(piece)
+    if (blocks.length > 0 && this.sink.spill?.(piece)) {
+      this.#stored.set(piece, blocks)
+      this.#spilling = true
+    } else this.sink.abandon(piece)
+    this.file(piece)
+  }
+
+  #reopen(partial: PartialPiece): void {
+    if (!partial.listed) this.#list(partial)
+    // A piece that nobody is asked for may be set aside for another.
+    if (this.outOfMemory && partial.idle) this.tryMemory()
+    else this.unstarve()
+  }
+
+  #list(partial: PartialPiece): void {
+    partial.listed = true
+    this.#open.push(partial)
   }
 }

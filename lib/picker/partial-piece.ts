@@ -25,6 +25,14 @@ export class PartialPiece {
     this.free = blockCount
   }
 
+  /** Whether it stands in the list of pieces that may have free blocks. */
+  listed = false
+
+  /** Whether nobody is asked for anything of it, though something is missing. */
+  get idle(): boolean {
+    return this.free > 0 && this.free + this.received === this.blockCount
+  }
+
   /** Whether every block came. */
   get complete(): boolean {
     return this.received === this.blockCount
@@ -32,6 +40,7 @@ export class PartialPiece {
 
   /** The first free block from `from` on, or -1. */
   nextFree(from = 0): number {
+    if (this.free === 0) return -1
     for (let block = Math.max(from, this.#searchFrom); block < this.blockCount; block++) {
       if (this.states[block] === blockState.free) {
         if (from <= this.#searchFrom) this.#searchFrom = block
@@ -39,6 +48,15 @@ export class PartialPiece {
       }
     }
     return -1
+  }
+
+  /** The blocks that came. */
+  receivedBlocks(): number[] {
+    const list: number[] = []
+    for (let block = 0; block < this.blockCount; block++) {
+      if (this.states[block] === blockState.received) list.push(block)
+    }
+    return list
   }
 
   /** Marks a free or requested block as asked of `peer`. */
@@ -61,7 +79,7 @@ export class PartialPiece {
 
   /** Marks a block as delivered by `peer`. */
   receive(block: number, peer: number): void {
-    if (this.states[block] === blockState.received) return
+    if (block < 0 || block >= this.blockCount || this.states[block] === blockState.received) return
     if (this.states[block] === blockState.free) this.free--
     this.states[block] = blockState.received
     this.by[block] = peer

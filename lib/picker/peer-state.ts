@@ -1,5 +1,15 @@
 import { LinkEstimate } from './link-estimate.ts'
 
+/** Remembered requests that were taken back but may still be answered. */
+const maxCancelled = 1024
+/** A peer that refuses this many pieces is not asked at all until it is tried again. */
+const maxRefused = 64
+/** After a refusal the peer is asked for the same piece again after this long, twice that after the next, and so on. */
+const minRetryMs = 250
+const maxRetryMs = 60_000
+/** Pieces that a choking peer may offer; BEP 6 speaks of ten. */
+const maxAllowedFast = 256
+
 /** A block that was asked of a peer and has neither come nor been refused. */
 export interface Outstanding {
   readonly piece: number
@@ -32,6 +42,10 @@ export class PeerState {
   readonly link: LinkEstimate
   /** Whether it owes us blocks for too long; then it is asked for one at a time. */
   snubbed = false
+  /** Whether the one block that a snubbed peer is asked for may be asked of others as well. */
+  owing = false
+  /** How often in a row a block was given up. */
+  strikes = 0
   /** Whether it may only fetch whole pieces alone after a bad piece. */
   suspect = false
   /** The piece that it was last asked for in the background, or -1. */
@@ -40,6 +54,12 @@ export class PeerState {
   starved = false
   /** Pieces that it serves while choking us (BEP 6). */
   readonly allowedFast: Set<number> = new Set()
+  /** Pieces that it has refused while not choking us; it is not asked for them before `retryAt`. */
+  readonly refused: Set<number> = new Set()
+  retryAt: number = Number.POSITIVE_INFINITY
+  #retryMs = minRetryMs
+  /** Keys of blocks that were taken back and may come all the same. */
+  readonly #cancelled = new Set<number>()
   /** Pieces that it suggests (BEP 6). */
   readonly suggested: number[] = []
 
@@ -52,6 +72,61 @@ export class PeerState {
   /** Whether the peer has a piece. */
   has(piece: number): boolean {
     return this.seed || (((this.bits[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1) === 1
+  }
+
+  /** Whether the peer would send blocks of a piece if it were asked now. */
+  serves(piece: number): boolean {
+    if (!this.has(piece)) return false
+    if (this.choked) return this.allowedFast.has(piece)
+    return this.refused.size === 0 || (this.refused.size < maxRefused && !this.refused.has(piece))
+  }
+
+  /** Whether the peer would send anything. */
+  get servesAny(): boolean {
+    return this.choked ? this.allowedFast.size > 0 : this.refused.size < maxRefused
+  }
+
+  /** The peer offers a piece while it chokes us (BEP 6). */
+  allow(piece: number): void {
+    if (this.allowedFast.size < maxAllowedFast) this.allowedFast.add(piece)
+  }
+
+  /** The peer refuses a piece that it has and should send. */
+  refuse(piece: number, now: number): void {
+    if (this.refused.size === 0) {
+      this.retryAt = now + this.#retryMs
+      this.#retryMs = Math.min(maxRetryMs, this.#retryMs * 2)
+    }
+    this.refused.add(piece)
+  }
+
+  /** The peer is asked again for what it has refused. */
+  retry(): void {
+    this.refused.clear()
+    this.retryAt = Number.POSITIVE_INFINITY
+  }
+
+  /** A block has come: whatever was held against the peer is forgotten. */
+  delivered(): void {
+    this.snubbed = false
+    this.strikes = 0
+    this.#retryMs = minRetryMs
+  }
+
+  /** Remembers that a request was taken back. */
+  remember(key: number): void {
+    if (this.#cancelled.size >= maxCancelled) this.#cancelled.clear()
+    this.#cancelled.add(key)
+  }
+
+  /** Whether a request was taken back and not answered since. */
+  wasCancelled(key: number): boolean {
+    return this.#cancelled.has(key)
+  }
+
+  /** A request that was taken back is answered; false if there was none. */
+  answered(key: number): boolean {
+    return this.#cancelled.delete(key)
   }
 
   /** Where in `outstanding` a block stands, or -1. */
@@ -80,7 +155,10 @@ export class PeerState {
 
   /** Adds a request; the caller sends it. */
   push(request: Outstanding, now: number): void {
-    if (this.outstanding.push(request) === 1) this.link.expectHead(request.bytes, now, now)
+    if (this.outstanding.push(request) === 1) {
+      this.owing = false
+      this.link.expectHead(request.bytes, now, now)
+    }
     this.outstandingBytes += request.bytes
   }
 

@@ -20,8 +20,6 @@ const hungryTickMs = 30
 const endGameTickMs = 200
 /** Rate that a new peer is believed to have, in bytes per millisecond. */
 const guessBytesPerMs = 300
-/** Remembered requests that were cancelled but may still be answered, for each peer. */
-const maxCancelled = 1024
 
 /** What came of a block that a peer sent. */
 export type BlockVerdict = 'wanted' | 'duplicate' | 'unrequested'
@@ -32,7 +30,6 @@ export type BlockVerdict = 'wanted' | 'duplicate' | 'unrequested'
  */
 export class Picker {
   readonly #state: DownloadState
-  readonly #cancelled = new Map<number, Set<number>>()
   #active = true
   #wakeAt = Number.POSITIVE_INFINITY
 
@@ -58,7 +55,7 @@ export class Picker {
 
   /** How many connected peers have a piece. */
   availability(piece: number): number {
-    return (this.#state.order.availability[piece] ?? 0) + this.#state.seeds
+    return this.#state.availability(piece)
   }
 
   /** The state of a piece that is being fetched, block by block. */
@@ -87,7 +84,8 @@ export class Picker {
       state.setUrgentOnly(state.windows.members)
     })
     for (const piece of list) state.file(piece)
-    if (priority === 0) this.#cancelUnwanted(now)
+    if (priority === 0) this.#cancelUnwanted(now, false)
+    state.tryMemory()
     state.unstarve()
     this.#fillAll(now)
   }
@@ -104,7 +102,7 @@ export class Picker {
       }
     })
     for (const piece of list) {
-      state.close(piece)
+      this.#end(piece)
       state.file(piece)
       state.windows.changed(piece)
     }
@@ -123,18 +121,18 @@ export class Picker {
       }
     })
     for (const piece of list) {
-      if (state.partials.has(piece)) state.sink.abandon(piece)
-      state.close(piece)
+      this.#end(piece)
       state.file(piece)
       state.windows.changed(piece)
     }
+    this.#fillAll(now)
   }
 
   /** A piece is not there after all, or what came of it is bad; it is fetched anew. */
   lost(piece: number, now: number): void {
     const state = this.#state
     this.#cancelPiece(piece, now)
-    state.close(piece)
+    this.#end(piece)
     state.changeWants([piece], () => {
       state.had[piece] = 0
       state.unchecked[piece] = 0
@@ -162,9 +160,10 @@ export class Picker {
       state.setUrgentOnly(state.windows.members)
     })
     for (const piece of pieces) state.file(piece)
-    if (jumped || window === undefined) this.#cancelUnwanted(now)
+    if (jumped || window === undefined) this.#cancelUnwanted(now, true)
     if (jumped && this.#hungry()) this.#refocus(now)
-    for (const peer of state.peers.values()) state.updateInterest(peer)
+    state.tryMemory()
+    state.unstarve()
     this.#fillAll(now)
   }
 
@@ -172,15 +171,13 @@ export class Picker {
   setActive(active: boolean, now: number): void {
     if (active === this.#active) return
     this.#active = active
-    if (active) this.#fillAll(now)
-    else for (const peer of this.#state.peers.values()) this.#cancelWhere(peer, () => true, now)
+    for (const peer of this.#state.peers.values()) if (!active) this.#cancelWhere(peer, () => true, now)
+    this.#fillAll(now)
   }
 
   /** Memory was given back: pieces may be opened again. */
   memoryFreed(now: number): void {
-    if (!this.#state.outOfMemory) return
-    this.#state.outOfMemory = false
-    this.#state.unstarve()
+    this.#state.tryMemory()
     this.#fillAll(now)
   }
 
@@ -198,11 +195,10 @@ export class Picker {
     const peer = state.peers.get(id)
     if (peer === undefined) return
     state.peers.delete(id)
-    this.#cancelled.delete(id)
-    if (peer.seed) state.seeds--
-    else state.order.removePeer(peer.bits)
+    state.uncount(peer)
     for (const { piece, block } of peer.outstanding) state.release(id, piece, block)
-    this.#releaseSole(id)
+    state.releaseSole(id)
+    state.tryMemory()
     for (const piece of new Set(peer.outstanding.map(({ piece }) => piece))) state.dropIfEmpty(piece)
     this.#fillAll(now)
   }
@@ -212,8 +208,7 @@ export class Picker {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined) return
-    if (peer.seed) state.seeds--
-    else state.order.removePeer(peer.bits)
+    state.uncount(peer)
     peer.seed = bits === 'all'
     peer.bits = new Uint8Array(peer.bits.length)
     if (typeof bits !== 'string') peer.bits.set(bits.subarray(0, peer.bits.length))
@@ -225,8 +220,7 @@ export class Picker {
       if (state.wants(piece)) peer.wanted++
     }
     if (total === state.layout.pieceCount) peer.seed = true
-    if (peer.seed) state.seeds++
-    else state.order.addPeer(peer.bits)
+    state.count(peer)
     peer.starved = false
     state.updateInterest(peer)
     this.#fill(peer, now)
@@ -241,7 +235,8 @@ export class Picker {
     state.order.increment(piece)
     if (!state.wants(piece)) return
     peer.wanted++
-    peer.starved = false
+    // A piece that others bring already is nothing to look for.
+    if (state.order.has(piece) || (state.partials.get(piece)?.free ?? 0) > 0) peer.starved = false
     state.updateInterest(peer)
     this.#fill(peer, now)
   }
@@ -249,7 +244,7 @@ export class Picker {
   /** How many requests the peer queues (BEP 10 `reqq`). */
   setMaxRequests(id: number, count: number): void {
     const peer = this.#state.peers.get(id)
-    if (peer !== undefined) peer.maxRequests = Math.max(1, count)
+    if (peer !== undefined && count > 0) peer.maxRequests = Math.max(1, Math.floor(count))
   }
 
   /** A better measure of the round trip to the peer. */
@@ -263,7 +258,11 @@ export class Picker {
     const peer = this.#state.peers.get(id)
     if (peer === undefined || peer.choked) return
     peer.choked = true
+    const state = this.#state
+    state.releaseSole(id)
+    state.tryMemory()
     if (forgetsRequests) this.#forget(peer, now)
+    this.#fillAll(now)
   }
 
   /** The peer lets us download. */
@@ -271,6 +270,7 @@ export class Picker {
     const peer = this.#state.peers.get(id)
     if (peer === undefined || !peer.choked) return
     peer.choked = false
+    peer.retry()
     peer.starved = false
     this.#fill(peer, now)
   }
@@ -279,7 +279,7 @@ export class Picker {
   allowedFast(id: number, piece: number, now: number): void {
     const peer = this.#state.peers.get(id)
     if (peer === undefined) return
-    peer.allowedFast.add(piece)
+    peer.allow(piece)
     peer.starved = false
     this.#fill(peer, now)
   }
@@ -292,8 +292,12 @@ export class Picker {
 
   /** From now on the peer may only fetch whole pieces alone (true), or is trusted again. */
   suspect(id: number, suspect: boolean): void {
-    const peer = this.#state.peers.get(id)
-    if (peer !== undefined) peer.suspect = suspect
+    const state = this.#state
+    const peer = state.peers.get(id)
+    if (peer === undefined || peer.suspect === suspect) return
+    peer.suspect = suspect
+    if (!suspect) state.releaseSole(id)
+    state.unstarve()
   }
 
   // ---- blocks ----
@@ -303,7 +307,10 @@ export class Picker {
     const state = this.#state.partials.get(piece)?.states[block]
     if (state === undefined || state === blockState.received) return false
     const peer = this.#state.peers.get(id)
-    return peer !== undefined && (peer.indexOf(piece, block) >= 0 || this.#wasCancelled(id, piece, block))
+    return (
+      peer !== undefined &&
+      (peer.indexOf(piece, block) >= 0 || peer.wasCancelled(this.#state.key(piece, block)))
+    )
   }
 
   /** A block has come whole; says whether it is of use. The caller then calls `refill`. */
@@ -312,14 +319,13 @@ export class Picker {
     const peer = state.peers.get(id)
     if (peer === undefined) return 'unrequested'
     const index = peer.indexOf(piece, block)
-    const late = index < 0 && this.#wasCancelled(id, piece, block)
-    if (late) this.#cancelled.get(id)?.delete(this.#key(piece, block))
+    const late = peer.answered(state.key(piece, block)) && index < 0
+    if (index >= 0 || late) peer.delivered()
     if (index >= 0) {
       const request = peer.outstanding[index]
       if (request !== undefined) peer.link.arrived(request.bytes, request.sentAt, now)
       peer.take(index, now)
       peer.depth = Math.min(maxDepth, peer.depth + 1)
-      peer.snubbed = false
     } else peer.link.touched(now)
     const partial = state.partials.get(piece)
     if (index < 0 && !late) return 'unrequested'
@@ -339,14 +345,20 @@ export class Picker {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined) return
-    this.#cancelled.get(id)?.delete(this.#key(piece, block))
+    // With the request for the same block that may have followed since, it has nothing to do.
+    if (peer.answered(state.key(piece, block))) return
     const index = peer.indexOf(piece, block)
     if (index < 0) return
     peer.take(index, now)
     peer.allowedFast.delete(piece)
+    if (!peer.choked) {
+      peer.depth = Math.max(1, peer.depth - 1)
+      peer.refuse(piece, now)
+      const partial = state.partials.get(piece)
+      if (partial?.soleOwner === id) partial.soleOwner = -1
+    }
     state.release(id, piece, block)
     state.dropIfEmpty(piece)
-    if (!peer.choked) peer.depth = Math.max(1, peer.depth - 1)
     this.#fillAll(now, id)
   }
 
@@ -354,14 +366,21 @@ export class Picker {
   wake(now: number): void {
     const state = this.#state
     for (const peer of state.peers.values()) {
-      if (peer.snubbed || peer.outstanding.length === 0) continue
-      const patience = 4 * (peer.link.latencyMs + 16384 / peer.link.bytesPerMs)
-      if (peer.link.overdueMs(now) < Math.min(maxSnubMs, Math.max(minSnubMs, patience))) continue
-      peer.snubbed = true
-      peer.depth = 1
-      // The requests stay on its list, so that what comes late is still taken; others may have the blocks now.
-      for (const { piece, block } of peer.outstanding) state.release(peer.id, piece, block)
-      this.#releaseSole(peer.id)
+      if (peer.retryAt <= now) {
+        peer.retry()
+        peer.starved = false
+      }
+      if (peer.outstanding.length === 0) continue
+      const typical = 4 * (peer.link.latencyMs + 16384 / peer.link.bytesPerMs)
+      const patience = Math.min(maxSnubMs, Math.max(minSnubMs, typical))
+      const overdue = peer.link.overdueMs(now)
+      if (overdue < patience) continue
+      if (!peer.owing) this.#snub(peer, now)
+      else if (overdue >= Math.min(maxSnubMs, patience * 2 ** (peer.strikes + 1))) {
+        // It may have lost the request. The next one is given up later, so that a silent peer costs ever less.
+        peer.strikes = Math.min(peer.strikes + 1, 8)
+        this.#cancelWhere(peer, () => true, now)
+      }
     }
     this.#fillAll(now)
   }
@@ -388,6 +407,11 @@ export class Picker {
   #fill(peer: PeerState, now: number): void {
     if (!this.#active) return
     const hungry = this.#hungry()
+    // A long pipeline is topped up in batches: fewer, larger writes, and fewer plans.
+    if (this.#room(peer, hungry) <= peer.outstanding.length >> 3) {
+      this.#setWake(hungry, now)
+      return
+    }
     if (hungry) planUrgent(this.#state, this.#urgent(), (one) => this.#room(one, hungry), now)
     this.#fillBackground(peer, hungry, now)
     this.#setWake(hungry, now)
@@ -410,16 +434,15 @@ export class Picker {
 
   #fillBackground(peer: PeerState, hungry: boolean, now: number): void {
     const state = this.#state
-    if (state.wantedOf(peer) === 0 || (peer.choked && peer.allowedFast.size === 0)) return
+    if (state.wantedOf(peer) === 0 || !peer.servesAny) return
     let room = this.#room(peer, hungry)
-    // A long pipeline is topped up in batches: fewer, larger writes.
-    if (room <= 0 || (!hungry && room < peer.outstanding.length >> 3)) return
+    if (room <= peer.outstanding.length >> 3) return
     for (; room > 0 && !peer.starved; room--) {
       const pick = pickBackground(state, peer)
       if (pick === undefined) peer.starved = true
       else state.request(peer, pick.partial, pick.block, now)
     }
-    if (!peer.starved || peer.snubbed || state.outOfMemory) return
+    if (!peer.starved || peer.snubbed) return
     for (; room > 0 && peer.outstanding.length < 4; room--) {
       const pick = pickEndGame(state, peer, now)
       if (pick === undefined) return
@@ -428,19 +451,38 @@ export class Picker {
   }
 
   #setWake(hungry: boolean, now: number): void {
-    if (hungry) {
-      this.#wakeAt = now + hungryTickMs
-      return
-    }
-    // A timer that runs a little early costs nothing, so it is only moved when it has passed.
-    if (this.#wakeAt > now && this.#wakeAt <= now + 1000) return
+    // While blocks come the time that was set stands, or it would never be reached.
+    if (this.#wakeAt > now && this.#wakeAt <= now + (hungry ? hungryTickMs : 1000)) return
     let under = false
     let starved = false
+    let at = Number.POSITIVE_INFINITY
     for (const peer of this.#state.peers.values()) {
       under ||= peer.outstanding.length > 0
       starved ||= peer.starved && !peer.choked
+      if (peer.retryAt < at) at = peer.retryAt
     }
-    this.#wakeAt = under ? now + (starved ? endGameTickMs : 1000) : Number.POSITIVE_INFINITY
+    if (under) at = Math.min(at, now + (hungry ? hungryTickMs : starved ? endGameTickMs : 1000))
+    this.#wakeAt = at
+  }
+
+  /** A peer delivers nothing: only its oldest block is still waited for, and others may bring that too. */
+  #snub(peer: PeerState, now: number): void {
+    const state = this.#state
+    peer.snubbed = true
+    peer.owing = true
+    peer.depth = 1
+    this.#cancelWhere(peer, (_, index) => index > 0, now)
+    const head = peer.outstanding[0]
+    if (head !== undefined) state.release(peer.id, head.piece, head.block)
+    state.releaseSole(peer.id)
+  }
+
+  /** Ends what is known of a partial piece; the memory of a whole one is the business of whoever judges it. */
+  #end(piece: number): void {
+    const partial = this.#state.partials.get(piece)
+    if (partial === undefined) return
+    this.#state.close(piece)
+    if (!partial.complete) this.#state.sink.abandon(piece)
   }
 
   /** Takes back background requests that would delay a stream that has just jumped, unless they are on their way. */
@@ -452,13 +494,12 @@ export class Picker {
     }
   }
 
-  #cancelUnwanted(now: number): void {
+  /** Takes back what nobody wants; `keep` says that a reader may come back for some of it. */
+  #cancelUnwanted(now: number, keep: boolean): void {
     for (const peer of this.#state.peers.values()) {
       this.#cancelWhere(peer, (piece) => !this.#state.wants(piece), now)
     }
-    for (const partial of [...this.#state.partials.values()]) {
-      if (!this.#state.wants(partial.piece)) this.#state.dropIfEmpty(partial.piece)
-    }
+    this.#state.dropUnwanted(keep)
   }
 
   #cancelPiece(piece: number, now: number): void {
@@ -472,7 +513,7 @@ export class Picker {
       const request = peer.outstanding[index]
       if (request === undefined || !which(request.piece, index)) continue
       peer.take(index, now)
-      this.#remember(peer.id, request.piece, request.block)
+      peer.remember(this.#state.key(request.piece, request.block))
       this.#state.release(peer.id, request.piece, request.block)
       this.#state.sink.cancel(peer.id, request.piece, request.block)
       pieces.add(request.piece)
@@ -480,35 +521,15 @@ export class Picker {
     for (const piece of pieces) this.#state.dropIfEmpty(piece)
   }
 
-  /** The peer has dropped all our requests. */
+  /** The peer has dropped all our requests; what it has sent before may still come. */
   #forget(peer: PeerState, now: number): void {
     const pieces = new Set<number>()
     for (const { piece, block } of peer.outstanding.slice()) {
       peer.take(0, now)
+      peer.remember(this.#state.key(piece, block))
       this.#state.release(peer.id, piece, block)
       pieces.add(piece)
     }
-    this.#releaseSole(peer.id)
     for (const piece of pieces) this.#state.dropIfEmpty(piece)
-    this.#fillAll(now)
-  }
-
-  #releaseSole(id: number): void {
-    for (const partial of this.#state.partials.values()) if (partial.soleOwner === id) partial.soleOwner = -1
-  }
-
-  #remember(id: number, piece: number, block: number): void {
-    let keys = this.#cancelled.get(id)
-    if (keys === undefined) this.#cancelled.set(id, (keys = new Set()))
-    if (keys.size >= maxCancelled) keys.clear()
-    keys.add(this.#key(piece, block))
-  }
-
-  #wasCancelled(id: number, piece: number, block: number): boolean {
-    return this.#cancelled.get(id)?.has(this.#key(piece, block)) ?? false
-  }
-
-  #key(piece: number, block: number): number {
-    return piece * this.#state.layout.blocksPerPiece + block
   }
 }

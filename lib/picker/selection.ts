@@ -54,7 +54,7 @@ export class Selection {
   pieces(): Uint8Array {
     const pieces = new Uint8Array(this.#layout.pieceCount)
     const raise = ({ start, end }: Range, priority: number): void => {
-      for (let piece = start; piece < end; piece++) {
+      for (let piece = start; piece < Math.min(end, pieces.length); piece++) {
         if ((pieces[piece] ?? 0) < priority) pieces[piece] = priority
       }
     }

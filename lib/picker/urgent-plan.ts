@@ -5,6 +5,8 @@ import type { UrgentPiece } from './windows.ts'
 
 /** How far one plan looks, in blocks; enough to fill every pipeline while windows are hungry. */
 const maxBlocks = 1024
+/** Late blocks are looked for in this many pieces, those that are needed first. */
+const maxRescued = 4
 /** A late block may have this many requesters. */
 const maxRequesters = 3
 
@@ -30,8 +32,8 @@ export function planUrgent(
   const runners: Runner[] = []
   let room = 0
   for (const peer of state.peers.values()) {
-    if (peer.snubbed || state.wantedOf(peer) === 0 || (peer.choked && peer.allowedFast.size === 0)) continue
-    const free = roomOf(peer)
+    if (state.wantedOf(peer) === 0 || !peer.servesAny) continue
+    const free = Math.max(0, roomOf(peer))
     runners.push({ peer, eta: peer.etaOfNext(16384, now), blockMs: 16384 / peer.link.bytesPerMs, room: free })
     room += free
   }
@@ -39,36 +41,57 @@ export function planUrgent(
   for (const [rank, { piece, deadline }] of urgent.entries()) {
     if (room === 0 || looked > maxBlocks) return
     let partial = state.partials.get(piece)
-    if (partial?.complete) continue
-    const able = runners.filter(({ peer }) => suits(peer, piece, partial))
+    const rescues = rank < maxRescued
+    if (partial !== undefined && (partial.complete || (partial.free === 0 && !rescues))) continue
+    let able = ableTo(runners, piece, partial)
     if (able.length === 0) continue
     const blockCount = state.layout.blockCount(piece)
-    for (let block = 0; block < blockCount && room > 0; block++) {
-      const blockNow = partial?.states[block] ?? blockState.free
-      if (blockNow === blockState.received) continue
-      if (blockNow === blockState.requested) {
-        if (rank < 4 && partial !== undefined && rescue(state, partial, block, able, deadline, now)) room--
-        continue
-      }
-      looked++
+    for (let block = 0; room > 0; block++) {
+      block = partial === undefined ? block : partial.nextFree(block)
+      if (block < 0 || block >= blockCount) break
+      if (++looked > maxBlocks) return
       const best = fastest(able)
       if (best === undefined) break
       if (best.room > 0) {
-        partial ??= state.open(piece, true)
-        if (partial === undefined) return
+        if (partial === undefined) {
+          partial = state.open(piece, true)
+          // Pieces further on that have their memory go on, and give it back.
+          if (partial === undefined) break
+          if (best.peer.suspect) {
+            partial.soleOwner = best.peer.id
+            able = [best]
+          }
+          // Blocks that are in storage are not asked for.
+          block = partial.nextFree(block)
+          if (block < 0) break
+        }
         state.request(best.peer, partial, block, now)
         best.room--
         room--
       }
       best.eta += best.blockMs
     }
+    if (!rescues || partial === undefined) continue
+    for (let block = 0; block < blockCount && room > 0; block++) {
+      if (partial.states[block] !== blockState.requested) continue
+      if (rescue(state, partial, block, able, deadline, now)) room--
+    }
   }
 }
 
-function suits(peer: PeerState, piece: number, partial: PartialPiece | undefined): boolean {
-  if (!peer.has(piece) || (peer.choked && !peer.allowedFast.has(piece))) return false
-  if (partial === undefined || partial.soleOwner === peer.id) return true
-  return partial.soleOwner < 0 && !peer.suspect
+/**
+ * Who may be asked for a piece. A peer that is snubbed or under suspicion only where nobody else would send it, and then a
+ * suspect alone; a trial of a suspect ends when a reader needs the piece.
+ */
+function ableTo(runners: readonly Runner[], piece: number, partial: PartialPiece | undefined): Runner[] {
+  const able = runners.filter(({ peer }) => peer.serves(piece))
+  const trusted = able.filter(({ peer }) => !peer.suspect && !peer.snubbed)
+  if (trusted.length > 0) {
+    if (partial !== undefined) partial.soleOwner = -1
+    return trusted
+  }
+  const owner = able.filter(({ peer }) => peer.id === partial?.soleOwner)
+  return owner.length > 0 ? owner : able
 }
 
 function fastest(runners: readonly Runner[], except?: number): Runner | undefined {

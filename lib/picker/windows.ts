@@ -1,5 +1,7 @@
 import type { Range } from '../metainfo/layout.ts'
 
+const minBytesPerMs = 0.01
+
 /** What one open stream wants next. */
 export interface StreamWindow {
   /** The pieces `[start, end)` from the cursor on. */
@@ -65,11 +67,13 @@ export class Windows {
     if (!this.#stale) return this.#urgent
     this.#stale = false
     const deadlines = new Map<number, number>()
-    for (const { pieces, bytesPerMs, at, waiting } of this.#windows.values()) {
+    for (const { pieces, bytesPerMs, at } of this.#windows.values()) {
+      // Nobody reads slower than this, so deadlines stay numbers.
+      const pace = Math.max(bytesPerMs, minBytesPerMs)
       for (let piece = pieces.start; piece < pieces.end; piece++) {
         if (!missing(piece)) continue
         const distance = piece - pieces.start
-        const deadline = at + (waiting && distance === 0 ? 0 : (distance * this.#pieceLength) / bytesPerMs)
+        const deadline = at + (distance * this.#pieceLength) / pace
         const known = deadlines.get(piece)
         if (known === undefined || deadline < known) deadlines.set(piece, deadline)
       }
