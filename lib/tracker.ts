@@ -6,13 +6,13 @@ export type {
   AnnounceEvent,
   AnnounceParameters,
   ScrapeResult,
-  TrackerOptions,
   TrackerReply,
   UdpSchedule
 } from './tracker/request.ts'
 export type { HostLookup } from './tracker/resolve-host.ts'
 export { type ScrapeOptions, scrape } from './tracker/scrape.ts'
 export { announceTiers, type TierMode, type TierOptions } from './tracker/tiers.ts'
+export type { TrackerOptions } from './tracker/tracker-options.ts'
 export type { TrackerPhase, TrackerState, TrackerStatus } from './tracker/tracker-state.ts'
 export {
   patientSchedule,

@@ -7,13 +7,8 @@ import { systemTimers } from '../util/timers.ts'
 import { AnnounceLoop, type AnnounceMediator, type AnnounceTiming } from './announce-loop.ts'
 import { exchange } from './exchange.ts'
 import { limits } from './limits.ts'
-import type {
-  AnnounceCounters,
-  AnnounceEvent,
-  AnnounceParameters,
-  TrackerOptions,
-  TrackerReply
-} from './request.ts'
+import type { AnnounceCounters, AnnounceEvent, AnnounceParameters, TrackerReply } from './request.ts'
+import type { TrackerOptions } from './tracker-options.ts'
 import type { TrackerState, TrackerStatus } from './tracker-state.ts'
 import { UdpTrackerClient } from './udp-tracker-client.ts'
 

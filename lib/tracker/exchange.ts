@@ -1,7 +1,8 @@
 import type { PeerAddress } from '../util/address.ts'
 import { httpAnnounce, httpScrape } from './http-tracker.ts'
 import { limits } from './limits.ts'
-import type { AnnounceParameters, ScrapeResult, TrackerOptions, TrackerReply } from './request.ts'
+import type { AnnounceParameters, ScrapeResult, TrackerReply } from './request.ts'
+import type { TrackerOptions } from './tracker-options.ts'
 import { UdpTrackerClient } from './udp-tracker-client.ts'
 
 /** What one exchange with a tracker needs besides the options that all share. */

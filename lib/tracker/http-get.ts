@@ -10,7 +10,7 @@ import { version } from '../util/version.ts'
 import { guardedLookup, reach, refusal } from './host-guard.ts'
 import { readBody, unpackBody } from './http-body.ts'
 import { limits } from './limits.ts'
-import type { TrackerOptions } from './request.ts'
+import type { TrackerOptions } from './tracker-options.ts'
 import { hostOfUrl, trackerName } from './tracker-url.ts'
 
 /** What {@link httpGet} heeds of the options of a tracker, and the caller's signal. */

@@ -1,8 +1,4 @@
-import type { Agent } from 'node:http'
 import type { PeerAddress } from '../util/address.ts'
-import type { Timers } from '../util/timers.ts'
-import type { HostLookup } from './resolve-host.ts'
-import type { UdpTrackerClient } from './udp-tracker-client.ts'
 
 /** What an announce reports besides the counters; undefined in a regular one (BEP 3). */
 export type AnnounceEvent = 'started' | 'completed' | 'stopped' | undefined
@@ -69,28 +65,4 @@ export interface UdpSchedule {
   readonly firstTimeoutMs: number
   /** How many tries follow the first one. */
   readonly retries: number
-}
-
-/** How trackers are reached. */
-export interface TrackerOptions {
-  /** UDP sockets to use; without it a request opens its own and closes them afterwards. */
-  readonly udp?: UdpTrackerClient | undefined
-  /** Tries and patience over UDP. */
-  readonly udpSchedule?: UdpSchedule | undefined
-  /** Longest time of an HTTP request, redirects included; default 30,000. */
-  readonly timeoutMs?: number | undefined
-  /** Longest silence of an HTTP server; default 15,000. */
-  readonly idleTimeoutMs?: number | undefined
-  /** The only address family to use; default is what the host has. */
-  readonly family?: 4 | 6 | undefined
-  /** The local address that HTTP connections leave from. */
-  readonly localAddress?: string | undefined
-  /** Trusted certificates (PEM) instead of the built-in ones. */
-  readonly ca?: string | readonly string[] | undefined
-  /** The agent of HTTP connections, such as a proxy's; default is a connection of its own for each request. */
-  readonly agent?: ((url: URL) => Agent) | undefined
-  /** Resolves host names; default is the operating system's resolver. */
-  readonly lookup?: HostLookup | undefined
-  /** Time itself, for tests. */
-  readonly timers?: Timers | undefined
 }

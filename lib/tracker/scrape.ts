@@ -1,6 +1,7 @@
 import { exchangeScrape } from './exchange.ts'
 import { limits } from './limits.ts'
-import type { ScrapeResult, TrackerOptions } from './request.ts'
+import type { ScrapeResult } from './request.ts'
+import type { TrackerOptions } from './tracker-options.ts'
 import { parseTrackerUrl } from './tracker-url.ts'
 
 /** What {@link scrape} may be told. */
