@@ -159,8 +159,12 @@ export class Picker {
       state.windows.set(id, window, now)
       state.setUrgentOnly(state.windows.members)
     })
-    for (const piece of pieces) state.file(piece)
-    if (jumped || window === undefined) this.#cancelUnwanted(now, true)
+    let left = false
+    for (const piece of pieces) {
+      state.file(piece)
+      left ||= state.partials.has(piece) && !state.wants(piece)
+    }
+    if (left) this.#cancelUnwanted(now, true)
     if (jumped && this.#hungry()) this.#refocus(now)
     state.tryMemory()
     state.unstarve()
@@ -319,7 +323,7 @@ export class Picker {
     const peer = state.peers.get(id)
     if (peer === undefined) return 'unrequested'
     const index = peer.indexOf(piece, block)
-    const late = peer.answered(state.key(piece, block)) && index < 0
+    const late = index < 0 && peer.answered(state.key(piece, block))
     if (index >= 0 || late) peer.delivered()
     if (index >= 0) {
       const request = peer.outstanding[index]
@@ -354,9 +358,9 @@ export class Picker {
     if (!peer.choked) {
       peer.depth = Math.max(1, peer.depth - 1)
       peer.refuse(piece, now)
-      const partial = state.partials.get(piece)
-      if (partial?.soleOwner === id) partial.soleOwner = -1
     }
+    const partial = state.partials.get(piece)
+    if (partial?.soleOwner === id) partial.soleOwner = -1
     state.release(id, piece, block)
     state.dropIfEmpty(piece)
     this.#fillAll(now, id)

@@ -32,6 +32,8 @@ interface Link {
   readonly peer: SimPeer
   /** Blocks asked for and not answered or taken back. */
   readonly outstanding: Set<number>
+  /** Blocks that were taken back. */
+  readonly cancelled: Set<number>
   readonly allowed: Set<number>
   choking: boolean
   interested: boolean
@@ -96,7 +98,9 @@ export class FakeSwarm {
     this.random = seededRandom(seed)
     const pieceLength = blocksPerPiece * blockLength
     const length = pieceCount * pieceLength - shorter
-    this.layout = new Layout(pieceLength, [{ path: ['a'], length, offset: 0, pad: false, attributes: '' } as never])
+    this.layout = new Layout(pieceLength, [
+      { path: ['a'], length, offset: 0, pad: false, attributes: '' } as never
+    ])
     this.#priority = new Uint8Array(pieceCount)
     this.picker = new Picker(
       this.layout,
@@ -135,7 +139,10 @@ export class FakeSwarm {
       {
         piece: (piece, block, corrupt) => this.#piece(id, piece, block, corrupt),
         reject: (piece, block) => {
-          this.#link(id).outstanding.delete(this.#key(piece, block))
+          const { outstanding, cancelled } = this.#link(id)
+          const key = this.#key(piece, block)
+          // A cancel is answered before a later request for the same block.
+          if (!cancelled.delete(key)) outstanding.delete(key)
           this.change((now) => this.picker.rejected(id, piece, block, now))
         },
         choke: () => {
@@ -159,6 +166,7 @@ export class FakeSwarm {
     this.links.set(id, {
       peer,
       outstanding: new Set(),
+      cancelled: new Set(),
       allowed: new Set(),
       choking: true,
       interested: false,
@@ -284,12 +292,14 @@ export class FakeSwarm {
   #cancel(id: number, piece: number, block: number): void {
     const link = this.#link(id)
     assert.ok(link.outstanding.delete(this.#key(piece, block)), 'what is taken back was asked for')
+    link.cancelled.add(this.#key(piece, block))
     this.cancels.push({ at: this.now, peer: id, piece, block })
     link.peer.cancel(piece, block)
   }
 
   #piece(id: number, piece: number, block: number, corrupt: boolean): void {
-    this.#link(id).outstanding.delete(this.#key(piece, block))
+    const { outstanding, cancelled } = this.#link(id)
+    if (!outstanding.delete(this.#key(piece, block))) cancelled.delete(this.#key(piece, block))
     const verdict = this.picker.received(id, piece, block, this.now)
     if (verdict === 'wanted') {
       this.useful++
