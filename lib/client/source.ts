@@ -32,7 +32,7 @@ const fetchMs = 30_000
  */
 export async function resolveSource(source: TorrentSource, signal?: AbortSignal): Promise<ResolvedSource> {
   if (source instanceof Uint8Array) {
-    return source.length === 20 ? ofHash(source.slice()) : ofMetainfo(parseTorrent(source))
+    return source.length === 20 ? ofHash(source.slice()) : ofTorrent(source, 'the bytes given')
   }
   if (source instanceof URL) return resolveText(source.href, signal)
   if (typeof source === 'string') return resolveText(source.trim(), signal)
@@ -44,7 +44,7 @@ export async function resolveSource(source: TorrentSource, signal?: AbortSignal)
 
 async function resolveText(text: string, signal: AbortSignal | undefined): Promise<ResolvedSource> {
   if (/^magnet:/i.test(text)) return ofMagnet(text)
-  if (/^https?:\/\//i.test(text)) return ofMetainfo(parseTorrent(await download(text, signal)))
+  if (/^https?:\/\//i.test(text)) return ofTorrent(await download(text, signal), text)
   const hash = text.length === 40 ? fromHex(text) : text.length === 32 ? fromBase32(text) : undefined
   if (hash !== undefined) return ofHash(hash)
   if (text === '') throw notASource(text)
@@ -56,13 +56,17 @@ async function resolveText(text: string, signal: AbortSignal | undefined): Promi
     signal?.throwIfAborted()
     throw unreadable(path, cause)
   }
+  return ofTorrent(bytes, path)
+}
+
+function ofTorrent(bytes: Uint8Array, where: string): ResolvedSource {
   try {
     return ofMetainfo(parseTorrent(bytes))
   } catch (cause) {
     const code = cause instanceof TorrentError ? cause.code : 'ERR_CLIENT_SOURCE'
-    throw new TorrentError(code, `${path} is no usable .torrent file: ${asError(cause).message}`, {
+    throw new TorrentError(code, `${where} is no usable .torrent: ${asError(cause).message}`, {
       cause,
-      details: { path }
+      details: { where }
     })
   }
 }

@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { Layout, type Range } from '../metainfo/layout.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import { normalPriority, Selection } from '../picker/selection.ts'
@@ -281,8 +282,14 @@ export class Content implements FileHost {
     await this.#verification.close()
     await this.download.assembly.close()
     await this.#keeper?.remove()
+    const { path, state, folderMode } = this.#options
+    const ours = folderMode !== undefined || this.#storage.created?.includes('./') === true
     if (deleteFiles) await this.#storage.delete()
     else await this.#storage.close()
+    // The folder of the records lies beside the data, and would keep the folder of the data from going.
+    if (state === undefined || dirname(state) !== path) return
+    await rmdir(state).catch(() => {})
+    if (deleteFiles && ours) await rmdir(path).catch(() => {})
   }
 
   // ---- peers ----

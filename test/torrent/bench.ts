@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomFillSync } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
@@ -112,6 +114,11 @@ export function bytesOf(sample: Sample, name: string): Buffer {
   return readFileSync(path.join(sample.folder, name))
 }
 
+/** Whether what was read is these bytes. */
+export function same(got: ArrayBuffer | undefined, expected: Uint8Array): boolean {
+  return got !== undefined && Buffer.from(got).equals(expected)
+}
+
 /** Resolves when `isTrue` holds, looked at after each of the events named. */
 export async function until(
   emitter: {
@@ -130,4 +137,15 @@ export async function until(
     }
     for (const event of events) emitter.on(event as never, look)
   })
+}
+
+/** Starts a web server on loopback and returns its URL without a path. */
+export async function serve(bench: Bench, listener: RequestListener): Promise<string> {
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  bench.after(async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, readdirSync } from 'node:fs'
-import path from 'node:path'
 import { test } from 'node:test'
-import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { PeerInfo } from '../../lib/torrent/peer.ts'
 import type { TorrentFile } from '../../lib/torrent/torrent-file.ts'
-import { addressOf, assertSame, Bench, bytesOf, until } from './bench.ts'
+import { addressOf, assertSame, Bench } from './bench.ts'
 
 test('a torrent downloads from a seed, and tells how far it is', async (t) => {
   const bench = new Bench(t)

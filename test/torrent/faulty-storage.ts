@@ -1,0 +1,29 @@
+import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
+
+/** Storage in memory whose calls fail while a fault is set. */
+export class FaultyStorage extends MemoryStorage {
+  writeFault: Error | undefined
+  readFault: Error | undefined
+  openFault: Error | undefined
+  syncFault: Error | undefined
+
+  override async open(...args: Parameters<MemoryStorage['open']>): Promise<void> {
+    if (this.openFault !== undefined) throw this.openFault
+    await super.open(...args)
+  }
+
+  override async write(byteOffset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    if (this.writeFault !== undefined) throw this.writeFault
+    await super.write(byteOffset, chunks)
+  }
+
+  override async read(byteOffset: number, target: Uint8Array, signal?: AbortSignal): Promise<number> {
+    if (this.readFault !== undefined) throw this.readFault
+    return super.read(byteOffset, target, signal)
+  }
+
+  override async sync(): Promise<void> {
+    if (this.syncFault !== undefined) throw this.syncFault
+    await super.sync()
+  }
+}

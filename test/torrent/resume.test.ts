@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import type { Client } from '../../lib/client/client.ts'
+import { FileStorage } from '../../lib/storage/file-storage.ts'
+import type { Torrent } from '../../lib/torrent/torrent.ts'
+import { addressOf, assertSame, Bench, type Sample, same } from './bench.ts'
+
+/** File storage that counts the bytes read through it, and hides its files from hash workers. */
+class CountingStorage extends FileStorage {
+  bytesRead = 0
+
+  override async read(byteOffset: number, target: Uint8Array, signal?: AbortSignal): Promise<number> {
+    this.bytesRead += target.length
+    return super.read(byteOffset, target, signal)
+  }
+}
+// Without segments all checks read here.
+Object.defineProperty(CountingStorage.prototype, 'segments', { value: undefined })
+
+function storageIn(folder: string): CountingStorage {
+  return new CountingStorage({ path: folder, partsPath: path.join(folder, 'parts') })
+}
+
+/** Stops everything once `count` pieces are verified, and closes the client. */
+async function stopAfter(client: Client, torrent: Torrent, count: number): Promise<void> {
+  let seen = 0
+  await new Promise<void>((resolve) => {
+    torrent.on('verified', () => {
+      if (++seen === count) resolve()
+    })
+  })
+  await client.close()
+}
+
+test('data that is there is found', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'pack/a.bin': 100_000, 'pack/b.bin': 100_000 })
+  const client = bench.client({ path: sample.folder })
+  const torrent = await client.add(sample.bytes)
+  assert.ok(['checking', 'seeding'].includes(torrent.status), torrent.status)
+  await torrent.whenDone()
+  assert.equal(torrent.received, 0)
+  assert.equal(torrent.downloaded, 200_000)
+  assert.equal(torrent.status, 'seeding')
+  // And it is served.
+  const other = await bench.client().add(sample.bytes, { peers: [addressOf(client)] })
+  await other.whenDone()
+})
+
+test('only what is missing or wrong is fetched', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'pack/a.bin': 327_680, 'pack/b.bin': 327_680 })
+  const { client: seed } = await bench.seeder(sample)
+  const folder = bench.folder()
+  mkdirSync(path.join(folder, 'pack'))
+  const a = readFileSync(path.join(sample.folder, 'pack/a.bin'))
+  a[40_000] = (a[40_000] ?? 0) ^ 1
+  writeFileSync(path.join(folder, 'pack/a.bin'), a)
+  const b = readFileSync(path.join(sample.folder, 'pack/b.bin')).subarray(0, 5 * 32768 + 5)
+  writeFileSync(path.join(folder, 'pack/b.bin'), b)
+  const client = bench.client({ path: folder })
+  const torrent = await client.add(sample.bytes, { peers: [addressOf(seed)] })
+  await torrent.whenDone()
+  assert.equal(torrent.received, 6 * 32768)
+  await client.close()
+  assertSame(torrent, sample)
+})
+
+test('a reader is served from data that is still being checked', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 4_000_000 })
+  const storage = storageIn(sample.folder)
+  const torrent = await bench.client().add(sample.bytes, { storage })
+  const stream = torrent.files[0]?.createReadStream({ start: 3_500_000 })
+  assert.equal(torrent.status, 'checking')
+  assert.equal(torrent.pieces.at(-1)?.state, 'checking')
+  const [chunk] = stream === undefined ? [] : await once(stream, 'data')
+  assert.ok(chunk.equals(sample.data.subarray(3_500_000, 3_500_000 + chunk.length)))
+  stream?.destroy()
+  await torrent.whenDone()
+})
+
+test('a restart in order reads nothing, and fetches no block twice', async (t) => {
+  const bench = new Bench(t)
+  // Pieces of many blocks, so that some are incomplete.
+  const sample = await bench.sample({ 'film.mkv': 3_000_000 }, { pieceLength: 1 << 18 })
+  const { client: seed } = await bench.seeder(sample)
+  const folder = bench.folder()
+  const options = { path: folder, state: path.join(folder, 'state') }
+  const first = bench.client(options)
+  const one = await first.add(sample.bytes, { storage: storageIn(folder) })
+  one.addPeer(addressOf(seed))
+  await stopAfter(first, one, 4)
+  assert.ok(one.received < sample.data.length, 'it was stopped in the middle')
+  assert.ok(one.received > one.downloaded, 'some pieces are incomplete')
+  const storage = storageIn(folder)
+  const second = bench.client(options)
+  const two = await second.add(sample.bytes, { storage })
+  assert.equal(two.status, 'downloading')
+  assert.equal(two.downloaded, one.downloaded)
+  assert.equal(storage.bytesRead, 0)
+  two.addPeer(addressOf(seed))
+  await two.whenDone()
+  assert.equal(one.received + two.received, sample.data.length)
+  assert.equal(
+    storage.bytesRead,
+    one.received - one.downloaded,
+    'only the blocks of incomplete pieces are read back'
+  )
+  await second.close()
+  assertSame(two, sample)
+  const third = bench.client(options)
+  const again = storageIn(folder)
+  const three = await third.add(sample.bytes, { storage: again })
+  assert.equal(three.done, true)
+  assert.equal(again.bytesRead, 0)
+  assert.ok(three.ratio === 0)
+})
+
+test('verify hashes everything all the same', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 300_000 })
+  const folder = sample.folder
+  const options = { path: folder, state: bench.folder() }
+  const first = bench.client(options)
+  await (await first.add(sample.bytes)).whenDone()
+  await first.close()
+  const storage = storageIn(folder)
+  const second = bench.client(options)
+  const torrent = await second.add(sample.bytes, { storage, verify: true })
+  await torrent.whenDone()
+  assert.equal(storage.bytesRead, 300_000)
+})
+
+/** A download that was stopped in the middle by nothing it knew of: a copy of its folder. */
+async function uncleanCopy(
+  bench: Bench,
+  sample: Sample,
+  seed: Client
+): Promise<{ folder: string; had: number[] }> {
+  const folder = bench.folder()
+  const client = bench.client({ path: folder })
+  const torrent = await client.add(sample.bytes, { select: [0], peers: [addressOf(seed)] })
+  await torrent.whenDone()
+  const record = path.join(folder, '.piecewise', `${torrent.infoHash}.resume`)
+  // It is written within about a second of a change.
+  while (!existsSync(record)) await new Promise((resolve) => setTimeout(resolve, 50))
+  const copy = bench.folder()
+  cpSync(folder, copy, { recursive: true, preserveTimestamps: true })
+  await client.close()
+  return {
+    folder: copy,
+    had: torrent.pieces.flatMap(({ state }, piece) => (state === 'verified' ? [piece] : []))
+  }
+}
+
+test('after an unclean stop nothing is read or served before it was hashed', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'pack/a.bin': 655_360, 'pack/b.bin': 327_680 })
+  const { client: seed } = await bench.seeder(sample)
+  const { folder, had } = await uncleanCopy(bench, sample, seed)
+  assert.deepEqual(had, [...Array(20).keys()])
+  const file = path.join(folder, 'pack/a.bin')
+  const bytes = readFileSync(file)
+  bytes[100_000] = (bytes[100_000] ?? 0) ^ 1
+  bytes[600_000] = (bytes[600_000] ?? 0) ^ 1
+  writeFileSync(file, bytes)
+  const client = bench.client({ path: folder })
+  const torrent = await client.add(sample.bytes, { select: [0] })
+  assert.equal(torrent.downloaded, 655_360, 'what the record says is believed until it is needed')
+  const reading = torrent.files[0]?.arrayBuffer()
+  const other = await bench.client().add(sample.bytes, { select: [0], peers: [addressOf(client)] })
+  torrent.addPeer(addressOf(seed))
+  assert.ok(same(await reading, readFileSync(path.join(sample.folder, 'pack/a.bin'))))
+  await torrent.whenDone()
+  assert.equal(torrent.received, 2 * 32768)
+  await other.whenDone()
+  assert.equal(other.received, 655_360, 'no bad byte was sent')
+})
+
+test('recheck finds what was spoilt meanwhile, also while it downloads', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 1_000_000 })
+  const { client: seed } = await bench.seeder(sample)
+  const client = bench.client()
+  const torrent = await client.add(sample.bytes, { peers: [addressOf(seed)] })
+  await once(torrent, 'verified')
+  await torrent.recheck()
+  await torrent.whenDone()
+  const before = torrent.received
+  const file = path.join(torrent.path, 'film.mkv')
+  const bytes = readFileSync(file)
+  bytes[500_000] = (bytes[500_000] ?? 0) ^ 1
+  writeFileSync(file, bytes)
+  await torrent.recheck()
+  await torrent.whenDone()
+  assert.equal(torrent.received, before + 32768, 'the seed is dialled again')
+  await seed.close()
+  rmSync(file)
+  await torrent.recheck()
+  assert.equal(torrent.downloaded, 0)
+  assert.equal(torrent.progress, 0)
+})
+
+test('a file that vanishes is fetched again when it is read', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 100_000 })
+  const folder = bench.folder()
+  cpSync(sample.folder, folder, { recursive: true })
+  const { client: seed } = await bench.seeder(sample)
+  const torrent = await bench.client({ path: folder }).add(sample.bytes)
+  await torrent.whenDone()
+  writeFileSync(path.join(folder, 'film.mkv'), '')
+  torrent.addPeer(addressOf(seed))
+  assert.ok(same(await torrent.files[0]?.arrayBuffer(), sample.data))
+})
+
+test('a torrent from a magnet link starts without peers the next time', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 100_000 })
+  const { client: seed, torrent: source } = await bench.seeder(sample)
+  const folder = bench.folder()
+  const first = bench.client({ path: folder })
+  const one = await first.add(source.magnetURI, {
+    peers: [addressOf(seed)],
+    trackers: ['http://127.0.0.1:1/announce']
+  })
+  await one.whenDone()
+  assert.ok(one.torrentFile !== undefined)
+  await first.close()
+  const second = bench.client({ path: folder })
+  const two = await second.add(source.infoHash)
+  assert.equal(two.done, true)
+  assert.deepEqual(
+    two.trackers.map(({ url }) => url),
+    ['http://127.0.0.1:1/announce']
+  )
+  await second.remove(two)
+  assert.equal(existsSync(path.join(folder, '.piecewise')), false)
+  assert.ok(existsSync(path.join(folder, 'film.mkv')))
+})
+
+test('peers and counters of the last run come back', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 100_000 })
+  const { client: seed } = await bench.seeder(sample)
+  const folder = bench.folder()
+  const first = bench.client({ path: folder })
+  const one = await first.add(sample.bytes, { peers: [addressOf(seed)], select: 'none' })
+  const bytes = await one.files[0]?.arrayBuffer()
+  assert.equal(bytes?.byteLength, 100_000)
+  const other = await bench.client().add(sample.bytes, { peers: [addressOf(first)] })
+  await other.whenDone()
+  await first.close()
+  assert.equal(one.uploaded, 100_000)
+  rmSync(path.join(folder, 'film.mkv'))
+  const second = bench.client({ path: folder })
+  const two = await second.add(sample.bytes, { select: 'all' })
+  assert.equal(two.uploaded, 100_000)
+  assert.equal(two.ratio, 1)
+  await two.whenDone()
+  assert.equal(two.ratio, 0.5)
+})
