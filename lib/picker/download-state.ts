@@ -158,6 +158,11 @@ export class DownloadState {
     if (this.had[piece] === 0 && !this.partials.has(piece)) this.#stored.set(piece, blocks)
   }
 
+  /** What was said to be in storage of a piece is of no use any more. */
+  forgetStored(piece: number): void {
+    this.#stored.delete(piece)
+  }
+
   /** Ends a piece: it was verified, failed, or nothing of it is under way. */
   close(piece: number): void {
     const partial = this.partials.get(piece)

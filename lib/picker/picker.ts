@@ -481,8 +481,9 @@ export class Picker {
     state.releaseSole(peer.id)
   }
 
-  /** Ends what is known of a partial piece; the memory of a whole one is the business of whoever judges it. */
+  /** Ends what is known of a piece that is not had; the memory of a whole one is the business of whoever judges it. */
   #end(piece: number): void {
+    this.#state.forgetStored(piece)
     const partial = this.#state.partials.get(piece)
     if (partial === undefined) return
     this.#state.close(piece)

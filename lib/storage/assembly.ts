@@ -42,6 +42,12 @@ export class Assembly {
   /** Whole, verified, and not yet in storage. */
   readonly #verified = new Map<number, PieceBuffer>()
   readonly #stored = new Map<number, readonly number[]>()
+  /** Blocks that are being read back. */
+  readonly #returning = new Map<number, readonly number[]>()
+  /** Writes of pieces that were spilled: what is read back must have been written. */
+  readonly #spills = new Map<number, Promise<void>>()
+  /** Buffers that are being written by `save`, and so are not used again. */
+  readonly #saving = new Set<PieceBuffer>()
   readonly #work = new Set<Promise<void>>()
   #closed = false
 
@@ -74,6 +80,24 @@ export class Assembly {
     // Somebody may still be writing into the buffer, so it does not go back to the pool.
     void buffer
     this.#free()
+  }
+
+  /**
+   * Gives the memory of an incomplete piece back once its blocks are in storage; they are read back when the piece is reserved
+   * again. False, and nothing happens, when nothing of it is there. Blocks that are being written by a sender are lost.
+   */
+  spill(piece: number): boolean {
+    const buffer = this.#begun.get(piece)
+    if (buffer === undefined || this.#closed || buffer.present().length === 0) return false
+    this.#begun.delete(piece)
+    const blocks = this.#blocksOf(buffer)
+    this.#stored.set(piece, blocks)
+    const spill = this.#spillBlocks(buffer, this.#spills.get(piece)).finally(() => {
+      if (this.#spills.get(piece) === spill) this.#spills.delete(piece)
+    })
+    this.#spills.set(piece, spill)
+    this.#track(spill)
+    return true
   }
 
   /** Blocks of a piece that stand in storage, unverified, from before. */
@@ -110,7 +134,11 @@ export class Assembly {
     const buffer = this.#verified.get(piece)
     if (buffer === undefined) return undefined
     const from = byteOffset - this.#layout.pieceOffset(piece)
-    return Buffer.from(buffer.bytes.subarray(from, from + length))
+    const bytes = buffer.bytes.subarray(from, from + length)
+    // Memory of its own, and no part of the small buffers that Node shares out: the reader may give it away.
+    const copy = Buffer.allocUnsafeSlow(bytes.length)
+    copy.set(bytes)
+    return copy
   }
 
   /**
@@ -119,17 +147,15 @@ export class Assembly {
    */
   async save(): Promise<Map<number, readonly number[]>> {
     const saved = new Map(this.#stored)
-    for (const [piece, buffer] of this.#begun) {
-      const blocks = buffer?.present() ?? []
-      if (buffer === undefined || blocks.length === 0) continue
-      for (let at = 0; at < blocks.length; ) {
-        const first = blocks[at] ?? 0
-        let count = 1
-        while (blocks[at + count] === first + count) count++
-        const from = first * blockLength
-        const run = buffer.bytes.subarray(from, Math.min(buffer.size, from + count * blockLength))
-        await this.#storage.write(this.#layout.pieceOffset(piece) + from, [run])
-        at += count
+    for (const [piece, buffer] of [...this.#begun]) {
+      if (buffer === undefined || this.#begun.get(piece) !== buffer) continue
+      const blocks = this.#blocksOf(buffer)
+      if (blocks.length === 0) continue
+      this.#saving.add(buffer)
+      try {
+        await this.#writeBlocks(buffer)
+      } finally {
+        this.#saving.delete(buffer)
       }
       saved.set(piece, blocks)
     }
@@ -171,30 +197,89 @@ export class Assembly {
       this.#track(this.#write(buffer))
       this.#events.verified(buffer.piece, buffer.bytes)
     } else {
-      this.#events.failed(buffer.piece, buffer.bytes)
-      this.#pool.give(buffer.memory)
-      this.#free()
+      try {
+        this.#events.failed(buffer.piece, buffer.bytes)
+      } finally {
+        this.#retire(buffer)
+      }
     }
   }
 
   async #write(buffer: PieceBuffer): Promise<void> {
     const { piece } = buffer
+    let failure: Error | undefined
     try {
       await this.#storage.write(this.#layout.pieceOffset(piece), [buffer.bytes])
-      this.#verified.delete(piece)
-      this.#events.written(piece)
     } catch (thrown) {
-      this.#verified.delete(piece)
-      this.#events.error(asError(thrown), piece)
+      failure = asError(thrown)
     }
-    this.#pool.give(buffer.memory)
-    this.#free()
+    this.#verified.delete(piece)
+    try {
+      if (failure === undefined) this.#events.written(piece)
+      else this.#events.error(failure, piece)
+    } finally {
+      this.#retire(buffer)
+    }
+  }
+
+  /** Writes the blocks that are there, each run of them at once. */
+  async #writeBlocks(buffer: PieceBuffer): Promise<void> {
+    const { piece, bytes, size } = buffer
+    const blocks = buffer.present()
+    for (let at = 0; at < blocks.length; ) {
+      const first = blocks[at] ?? 0
+      let count = 1
+      while (blocks[at + count] === first + count) count++
+      const from = first * blockLength
+      const run = bytes.subarray(from, Math.min(size, from + count * blockLength))
+      await this.#storage.write(this.#layout.pieceOffset(piece) + from, [run])
+      at += count
+    }
+  }
+
+  async #spillBlocks(buffer: PieceBuffer, before: Promise<void> | undefined): Promise<void> {
+    const { piece } = buffer
+    await before
+    let failure: Error | undefined
+    try {
+      await this.#writeBlocks(buffer)
+    } catch (thrown) {
+      failure = asError(thrown)
+      this.#stored.delete(piece)
+    }
+    try {
+      if (failure !== undefined) this.#events.error(failure, piece)
+    } finally {
+      this.#free()
+    }
+  }
+
+  /** The blocks of a piece that are there or in storage. */
+  #blocksOf(buffer: PieceBuffer): readonly number[] {
+    const returning = this.#returning.get(buffer.piece) ?? []
+    return [...new Set([...buffer.present(), ...returning])].sort((a, b) => a - b)
   }
 
   async #readBack(piece: number, blocks: readonly number[]): Promise<void> {
     const buffer = this.#buffer(piece)
-    for (const block of blocks) {
-      const target = buffer.claim(block)
+    this.#returning.set(piece, blocks)
+    // Claimed at once, so that no sender writes there.
+    const targets = blocks.map((block) => ({ block, target: buffer.claim(block) }))
+    try {
+      await this.#spills.get(piece)
+      await this.#readBlocks(buffer, targets)
+    } finally {
+      if (this.#returning.get(piece) === blocks) this.#returning.delete(piece)
+    }
+  }
+
+  async #readBlocks(
+    buffer: PieceBuffer,
+    targets: readonly { readonly block: number; readonly target: Uint8Array | undefined }[]
+  ): Promise<void> {
+    const { piece } = buffer
+    for (const { block, target } of targets) {
+      if (this.#begun.get(piece) !== buffer) return
       if (target === undefined) continue
       const at = this.#layout.pieceOffset(piece) + block * blockLength
       const got = await this.#storage.read(at, target).catch(() => 0)
@@ -209,8 +294,21 @@ export class Assembly {
   }
 
   #track(work: Promise<void>): void {
-    const tracked = work.finally(() => this.#work.delete(tracked))
+    const tracked = work
+      // What a listener throws is a fault of the program and shows as one; it must not keep others from closing.
+      .catch((thrown) =>
+        process.nextTick(() => {
+          throw thrown
+        })
+      )
+      .finally(() => this.#work.delete(tracked))
     this.#work.add(tracked)
+  }
+
+  /** A piece is done with. */
+  #retire(buffer: PieceBuffer): void {
+    if (!this.#saving.has(buffer)) this.#pool.give(buffer.memory)
+    this.#free()
   }
 
   #free(): void {

@@ -75,7 +75,8 @@ export class PieceBuffer {
 
   /** Makes a block present: copies `data`, or takes what the holder of the claim has written. */
   fill(block: number, data?: Uint8Array): void {
-    if (this.#blocks[block] === present) return
+    const state = this.#blocks[block]
+    if (state === undefined || state === present) return
     if (data !== undefined) this.view(block).set(data)
     this.#blocks[block] = present
     this.#missing--

@@ -30,8 +30,16 @@ export class ReadCache {
     const from = byteOffset - index * pageBytes
     if (from + length > pageBytes || !this.#whole(index)) return this.#direct(byteOffset, length)
     const page = this.#page(index)
-    if (page instanceof Uint8Array) return page.subarray(from, from + length)
-    return page.then((bytes) => bytes?.subarray(from, from + length) ?? this.#direct(byteOffset, length))
+    if (page instanceof Uint8Array) {
+      return from + length > page.length
+        ? this.#direct(byteOffset, length)
+        : page.subarray(from, from + length)
+    }
+    return page.then((bytes) =>
+      bytes === undefined || from + length > bytes.length
+        ? this.#direct(byteOffset, length)
+        : bytes.subarray(from, from + length)
+    )
   }
 
   /** Begins to read the page of an offset that will be asked for soon. */
@@ -79,6 +87,7 @@ export class ReadCache {
   /** Whether every piece that the page touches is had. */
   #whole(index: number): boolean {
     const start = index * pageBytes
+    if (start < 0 || start >= this.#layout.length) return false
     const pieces = this.#layout.piecesOf({ start, end: Math.min(start + pageBytes, this.#layout.length) })
     for (let piece = pieces.start; piece < pieces.end; piece++) if (!this.#had(piece)) return false
     return true

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { addAbortSignal, Readable } from 'node:stream'
 import { monotonicMs } from '../util/clock.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import type { ByteSource, StreamedFile } from './byte-source.ts'
@@ -28,7 +28,10 @@ export class FileStream extends Readable {
   readonly #id: number
   readonly #end: number
   readonly #lookahead = new Lookahead()
+  /** Where the next read begins. */
   #position: number
+  /** With an encoding: the offset of the first byte that was not delivered as part of a string. */
+  #delivered: number
   #abort = new AbortController()
   #wanted = false
   #reading = false
@@ -45,19 +48,22 @@ export class FileStream extends Readable {
     if (end !== undefined) checkOffset('end', end, Number.MAX_SAFE_INTEGER)
     const last = Math.min(end ?? file.length - 1, file.length - 1)
     if (end !== undefined && start > end) throw outOfRange('start', start, `at most end (${end})`)
-    super({ highWaterMark: 0, ...(signal === undefined ? {} : { signal }) })
+    super({ highWaterMark: 0 })
     this.file = file
     this.#source = source
     this.#id = source.nextStreamId()
-    this.#position = start
+    this.#position = this.#delivered = start
     this.#end = last + 1
     // Whoever reads hears of errors; one on a stream that nobody listens to must not end the program.
     this.on('error', () => {})
+    // Not by the base class: it would destroy a stream that is not made yet when the signal is aborted already.
+    if (signal !== undefined) addAbortSignal(signal, this)
   }
 
-  /** Offset in the file of the next byte that will be delivered. */
+  /** Offset in the file of the next byte that will be delivered. With an encoding that is exact where the text is valid. */
   get position(): number {
-    return this.#position - this.readableLength
+    if (this.readableEncoding === null) return this.#position - this.readableLength
+    return Math.min(this.#delivered, this.#position)
   }
 
   /**
@@ -74,15 +80,23 @@ export class FileStream extends Readable {
     this.#discard()
     this.#abort.abort(new Error('the stream has gone elsewhere'))
     this.#abort = new AbortController()
-    this.#position = offset
+    this.#position = this.#delivered = offset
     this.#lookahead.reset()
-    if (this.#window !== '') this.#moveWindow(true)
+    if (offset === this.#end) this.#closeWindow()
+    else if (this.#window !== '') this.#moveWindow(true)
     if (this.#wanted) this.#next()
   }
 
   /** @internal */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
-    return this.#discarding && event === 'data' ? false : super.emit(event, ...args)
+    // Whatever is delivered, in whatever way, is announced as data.
+    if (event === 'data') {
+      if (this.#discarding) return false
+      const [chunk] = args
+      if (typeof chunk === 'string')
+        this.#delivered += Buffer.byteLength(chunk, this.readableEncoding ?? 'utf8')
+    }
+    return super.emit(event, ...args)
   }
 
   /** @internal */
@@ -119,6 +133,7 @@ export class FileStream extends Readable {
     try {
       const length = Math.min(chunkBytes, this.#end - this.#position)
       chunk = await this.#source.readVerified(this.file.offset + this.#position, length, signal)
+      if (chunk.byteLength === 0) throw new TorrentError('ERR_STORAGE_READ', `no bytes at ${this.#position}`)
     } catch (thrown) {
       failure = asError(thrown)
     }
@@ -127,13 +142,17 @@ export class FileStream extends Readable {
     if (signal.aborted) {
       // The cursor went elsewhere meanwhile.
       if (this.#wanted) this.#next()
-    } else if (chunk === undefined) this.destroy(failure)
+    } else if (chunk === undefined || failure !== undefined) this.destroy(failure)
     else {
       const now = monotonicMs()
       this.#wanted = false
+      // Bytes that are no text count otherwise as a string than in the file: begin afresh with each chunk.
+      if (this.readableLength === 0 && this.#position - this.#delivered > 4) this.#delivered = this.#position
       this.#position += chunk.byteLength
       this.#lookahead.consumed(chunk.byteLength, now - asked, now)
       this.push(chunk)
+      // A chunk that ends within its first character gives no string, and nobody would ask for more.
+      if (this.readableEncoding !== null && chunk.byteLength < 4) process.nextTick(() => this.read(0))
     }
   }
 
@@ -157,9 +176,8 @@ export class FileStream extends Readable {
 
   /** Takes what the stream machinery holds out of it without delivering it. */
   #discard(): void {
-    if (this.readableLength === 0) return
     this.#discarding = true
-    while (this.read() !== null);
+    while (this.readableLength > 0 && this.read() !== null);
     this.#discarding = false
     // A half-read character of the old place must not begin the new one.
     if (this.readableEncoding !== null) this.setEncoding(this.readableEncoding)

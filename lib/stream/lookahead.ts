@@ -30,9 +30,10 @@ export class Lookahead {
 
   /** `bytes` were handed over at `now` after a wait of `waitedMs`. */
   consumed(bytes: number, waitedMs: number, now: number): void {
+    // The time runs from the first bytes on, so what was waited for them does not count.
     if (this.#read === 0) this.#since = now
+    else this.#waitedMs += waitedMs
     this.#read += bytes
-    this.#waitedMs += waitedMs
     const tookMs = now - this.#since - this.#waitedMs
     // A pace shows only over some time; below that the guess stands.
     if (tookMs > 500) this.#pace = this.#read / tookMs

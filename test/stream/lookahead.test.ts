@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { Lookahead } from '../../lib/stream/lookahead.ts'
+
+const mebi = 1 << 20
+
+test('begins small, grows with what is read, and starts again after a seek', () => {
+  const ahead = new Lookahead()
+  assert.equal(ahead.bytes, 2 * mebi)
+  ahead.consumed(4 * mebi, 50, 1000)
+  assert.equal(ahead.bytes, 10 * mebi)
+  for (let index = 0; index < 20; index++) ahead.consumed(4 * mebi, 0, 1001 + index)
+  assert.ok(ahead.bytes <= 32 * mebi)
+  ahead.reset()
+  assert.equal(ahead.bytes, 2 * mebi)
+})
+
+test('the pace does not count what the reader waited for', () => {
+  const ahead = new Lookahead()
+  // A second for the first bytes, then 100 bytes a millisecond with as much waiting between.
+  ahead.consumed(100_000, 1000, 5000)
+  for (let now = 7000; now < 25_000; now += 2000) ahead.consumed(100_000, 1000, now)
+  assert.ok(ahead.bytesPerMs > 90 && ahead.bytesPerMs < 130, String(ahead.bytesPerMs))
+  // Thirty seconds of that are the ceiling.
+  assert.ok(ahead.bytes <= 130 * 30_000)
+})
+
+test('a slow reader keeps the floor', () => {
+  const ahead = new Lookahead()
+  for (let now = 0; now < 100_000; now += 1000) ahead.consumed(1000, 0, now)
+  assert.equal(ahead.bytes, 2 * mebi)
+})
