@@ -22,7 +22,7 @@ export function statusLine(status: Status, width: number): string {
   const parts = statusParts(status)
   const spare = (): number => width - parts.join('  ').length
   while (parts.length > 1 && spare() < 0) parts.pop()
-  const bar = Math.min(widestBar, spare() - 4)
+  const bar = Math.min(widestBar, spare() - 2)
   if (bar >= narrowestBar) parts.splice(1, 0, drawBar(status.progress, bar))
   return parts.join('  ').slice(0, Math.max(0, width))
 }
