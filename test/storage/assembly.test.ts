@@ -1,0 +1,376 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import test from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
+import { Assembly } from '../../lib/storage/assembly.ts'
+import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
+import type { Storage } from '../../lib/storage/storage.ts'
+import { type Deferred, deferred } from '../../lib/util/concurrency.ts'
+import { MemoryBudget } from '../../lib/util/memory-budget.ts'
+
+const pieceLength = 4 * blockLength
+const length = 3 * pieceLength + blockLength + 100
+const data = Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 9)) & 0xff)
+
+class Faulty extends MemoryStorage {
+  failWrites = false
+  failReads = false
+  gate: Deferred<void> | undefined
+  writes = 0
+
+  override async read(byteOffset: number, target: Uint8Array): Promise<number> {
+    await this.gate?.promise
+    if (this.failReads) throw new Error('unreadable')
+    return super.read(byteOffset, target)
+  }
+
+  override async write(byteOffset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    this.writes++
+    await this.gate?.promise
+    if (this.failWrites) throw new Error('disk full')
+    await super.write(byteOffset, chunks)
+  }
+}
+
+class Fixture {
+  readonly layout: Layout
+  readonly storage = new Faulty()
+  readonly budget: MemoryBudget
+  readonly assembly: Assembly
+  readonly log: string[] = []
+  onVerified: (piece: number, bytes: Uint8Array) => void = () => {}
+
+  constructor(layout: Layout, limit: number) {
+    this.layout = layout
+    this.budget = new MemoryBudget(limit)
+    this.assembly = new Assembly(layout, this.storage satisfies Storage, this.budget, {
+      expectedHash: (piece) => sha1(this.bytes(piece)),
+      verified: (piece, bytes) => {
+        this.log.push(`verified ${piece}`)
+        assert.deepEqual(new Uint8Array(bytes), this.bytes(piece))
+        this.onVerified(piece, bytes)
+      },
+      failed: (piece) => this.log.push(`failed ${piece}`),
+      written: (piece) => this.log.push(`written ${piece}`),
+      lost: (piece) => this.log.push(`lost ${piece}`),
+      error: (error, piece) => this.log.push(`error ${piece} ${error.message}`),
+      freed: () => this.log.push('freed')
+    })
+  }
+
+  static async open(limit = 100 * pieceLength): Promise<Fixture> {
+    const layout = new Layout(pieceLength, [{ path: ['a'], length, offset: 0, pad: false } as never])
+    const fixture = new Fixture(layout, limit)
+    await fixture.storage.open(layout)
+    return fixture
+  }
+
+  bytes(piece: number): Uint8Array {
+    const { start, end } = this.layout.pieceRange(piece)
+    return data.slice(start, end)
+  }
+
+  block(piece: number, block: number): Uint8Array {
+    const start = this.layout.pieceOffset(piece) + block * blockLength
+    return data.slice(start, start + this.layout.blockSize(piece, block))
+  }
+
+  fill(piece: number, blocks: readonly number[]): void {
+    for (const block of blocks) this.assembly.fill(piece, block, this.block(piece, block))
+  }
+
+  async inStorage(piece: number): Promise<Uint8Array> {
+    const target = new Uint8Array(this.layout.pieceSize(piece))
+    const got = await this.storage.read(this.layout.pieceOffset(piece), target)
+    return target.subarray(0, got)
+  }
+}
+
+function sha1(bytes: Uint8Array): Uint8Array {
+  return createHash('sha1').update(bytes).digest()
+}
+
+test('blocks in any order become a piece in storage, and memory is given back', async () => {
+  const fixture = await Fixture.open()
+  const { assembly, budget } = fixture
+  for (const [piece, order] of [
+    [0, [0, 1, 2, 3]],
+    [1, [3, 2, 1, 0]],
+    [3, [1, 0]]
+  ] as const) {
+    assert.equal(assembly.reserve(piece, false), true)
+    assert.equal(assembly.reserve(piece, true), true)
+    assert.equal(budget.used, pieceLength)
+    fixture.fill(piece, order)
+    assert.equal(assembly.holds(piece), true)
+    const offset = fixture.layout.pieceOffset(piece) + 5
+    assert.deepEqual(assembly.read(offset, 10), Buffer.from(data.subarray(offset, offset + 10)))
+    await assembly.idle()
+    assert.equal(assembly.holds(piece), false)
+    assert.equal(assembly.read(offset, 10), undefined)
+    assert.equal(budget.used, 0)
+    assert.deepEqual(await fixture.inStorage(piece), fixture.bytes(piece))
+  }
+  assert.deepEqual(fixture.log.slice(0, 3), ['verified 0', 'written 0', 'freed'])
+})
+
+test('what a reader gets is no memory of the pool', async () => {
+  const fixture = await Fixture.open()
+  fixture.assembly.reserve(0, false)
+  fixture.fill(0, [0, 1, 2, 3])
+  const read = fixture.assembly.read(7, 100)
+  assert.equal(read?.buffer.byteLength, 100)
+  await fixture.assembly.idle()
+  fixture.assembly.reserve(1, false)
+  fixture.fill(1, [0, 1, 2, 3])
+  assert.deepEqual(read, Buffer.from(data.subarray(7, 107)))
+  await fixture.assembly.close()
+})
+
+test('a wrong piece fails, and can be begun again', async () => {
+  const fixture = await Fixture.open()
+  const { assembly } = fixture
+  assembly.reserve(2, false)
+  fixture.fill(2, [0, 1, 2])
+  assembly.fill(2, 3, new Uint8Array(blockLength))
+  assert.deepEqual(fixture.log, ['failed 2', 'freed'])
+  assembly.reserve(2, false)
+  fixture.fill(2, [0, 1, 2, 3])
+  await assembly.idle()
+  assert.equal(fixture.log.at(-2), 'written 2')
+  assert.equal(fixture.budget.used, 0)
+})
+
+test('a full disk is told with the piece, and memory is given back', async () => {
+  const fixture = await Fixture.open()
+  fixture.storage.failWrites = true
+  fixture.assembly.reserve(0, false)
+  fixture.fill(0, [0, 1, 2, 3])
+  await fixture.assembly.idle()
+  assert.deepEqual(fixture.log, ['verified 0', 'error 0 disk full', 'freed'])
+  assert.equal(fixture.assembly.holds(0), false)
+  assert.equal(fixture.budget.used, 0)
+})
+
+test('the budget refuses, and a piece that is abandoned makes room', async () => {
+  const fixture = await Fixture.open(2 * pieceLength)
+  const { assembly } = fixture
+  assert.equal(assembly.reserve(0, true), true)
+  assert.equal(assembly.reserve(1, false), false)
+  assert.equal(assembly.reserve(1, true), true)
+  assert.equal(assembly.reserve(2, true), false)
+  assembly.abandon(0)
+  assembly.abandon(0)
+  assert.equal(fixture.budget.used, pieceLength)
+  assert.equal(assembly.reserve(2, true), true)
+  await assembly.close()
+  assert.equal(fixture.budget.used, 0)
+})
+
+test('one sender writes a block at a time', async () => {
+  const fixture = await Fixture.open()
+  const { assembly } = fixture
+  assert.equal(assembly.claim(0, 0), undefined)
+  assembly.reserve(0, false)
+  const target = assembly.claim(0, 1)
+  assert.equal(target?.length, blockLength)
+  assert.equal(assembly.claim(0, 1), undefined)
+  assembly.unclaim(0, 1)
+  const again = assembly.claim(0, 1)
+  again?.set(fixture.block(0, 1))
+  assembly.fill(0, 1)
+  assert.equal(assembly.claim(0, 1), undefined)
+  assembly.unclaim(0, 1)
+  assert.equal(assembly.claim(0, 9), undefined)
+  fixture.fill(0, [0, 2, 9, 3])
+  await assembly.idle()
+  assert.deepEqual(await fixture.inStorage(0), fixture.bytes(0))
+  assembly.fill(0, 1, fixture.block(0, 1))
+  assembly.unclaim(0, 1)
+})
+
+test('a piece that is abandoned while a sender writes does not touch the next one', async () => {
+  const fixture = await Fixture.open()
+  const { assembly } = fixture
+  assembly.reserve(0, false)
+  const target = assembly.claim(0, 0)
+  assembly.abandon(0)
+  assembly.reserve(1, false)
+  fixture.fill(1, [0, 1, 2])
+  target?.fill(0xee)
+  fixture.fill(1, [3])
+  await assembly.idle()
+  assert.deepEqual(await fixture.inStorage(1), fixture.bytes(1))
+})
+
+test('stored blocks are read back and verified', async () => {
+  const fixture = await Fixture.open()
+  const { assembly, storage } = fixture
+  await storage.write(fixture.layout.pieceOffset(1), [
+    data.subarray(pieceLength, pieceLength + 2 * blockLength)
+  ])
+  assembly.stored(1, [0, 1])
+  assert.deepEqual([...(await assembly.save())], [[1, [0, 1]]])
+  assembly.reserve(1, false)
+  fixture.fill(1, [2, 3])
+  await assembly.idle()
+  assert.deepEqual(fixture.log.slice(0, 2), ['verified 1', 'written 1'])
+  assert.equal(fixture.budget.used, 0)
+  assert.deepEqual([...(await assembly.save())], [])
+})
+
+for (const fault of ['unreadable', 'missing']) {
+  test(`stored blocks that are ${fault} are lost`, async () => {
+    const fixture = await Fixture.open()
+    fixture.storage.failReads = fault === 'unreadable'
+    fixture.assembly.stored(0, [0, 1])
+    fixture.assembly.reserve(0, false)
+    await fixture.assembly.idle()
+    assert.deepEqual(fixture.log, ['freed', 'lost 0'])
+    assert.equal(fixture.budget.used, 0)
+  })
+}
+
+test('a piece that is abandoned while it is read back is left alone', async () => {
+  const fixture = await Fixture.open()
+  const { assembly, storage } = fixture
+  await storage.write(0, [data.subarray(0, pieceLength)])
+  storage.gate = deferred()
+  assembly.stored(0, [0, 1, 2])
+  assembly.reserve(0, false)
+  assembly.abandon(0)
+  storage.gate.resolve()
+  await assembly.idle()
+  assert.deepEqual(fixture.log, ['freed'])
+  assert.equal(fixture.budget.used, 0)
+})
+
+test('save writes the blocks of incomplete pieces', async () => {
+  const fixture = await Fixture.open()
+  const { assembly } = fixture
+  for (const piece of [0, 1, 2]) assembly.reserve(piece, false)
+  fixture.fill(0, [0, 1, 3])
+  fixture.fill(1, [2])
+  assembly.claim(1, 3)
+  const saved = await assembly.save()
+  assert.deepEqual(
+    [...saved],
+    [
+      [0, [0, 1, 3]],
+      [1, [2]]
+    ]
+  )
+  assert.equal(fixture.storage.writes, 3)
+  const target = new Uint8Array(blockLength)
+  await fixture.storage.read(3 * blockLength, target)
+  assert.deepEqual(target, fixture.block(0, 3))
+  await assembly.close()
+  assert.equal(fixture.budget.used, 0)
+})
+
+test('a piece that completes while it is saved does not lend its memory to another', async () => {
+  const fixture = await Fixture.open()
+  const { assembly, storage } = fixture
+  assembly.reserve(0, false)
+  fixture.fill(0, [0, 1])
+  const gate = deferred<void>()
+  storage.gate = gate
+  const saving = assembly.save()
+  await nextTurn()
+  storage.gate = undefined
+  fixture.fill(0, [2, 3])
+  await assembly.idle()
+  assembly.reserve(1, false)
+  fixture.fill(1, [0, 1, 2])
+  gate.resolve()
+  await saving
+  assert.deepEqual(await fixture.inStorage(0), fixture.bytes(0))
+  await assembly.close()
+})
+
+test('a spilled piece gives its memory back and goes on where it was', async () => {
+  const fixture = await Fixture.open()
+  const { assembly, budget } = fixture
+  assert.equal(assembly.spill(0), false)
+  assembly.reserve(0, false)
+  assert.equal(assembly.spill(0), false)
+  fixture.fill(0, [0, 2])
+  assert.equal(assembly.spill(0), true)
+  assert.equal(budget.used, pieceLength)
+  await assembly.idle()
+  assert.equal(budget.used, 0)
+  assembly.reserve(0, false)
+  fixture.fill(0, [1])
+  // Again, while the first blocks are read back, and at once back again.
+  assert.equal(assembly.spill(0), true)
+  assembly.reserve(0, false)
+  assert.deepEqual(
+    [...(await assembly.save())].map(([, blocks]) => blocks),
+    [[0, 1, 2]]
+  )
+  fixture.fill(0, [3])
+  await assembly.idle()
+  assert.ok(fixture.log.includes('verified 0'), String(fixture.log))
+  assert.deepEqual(await fixture.inStorage(0), fixture.bytes(0))
+  assert.equal(budget.used, 0)
+})
+
+test('a spill that fails is told, and the piece begins anew', async () => {
+  const fixture = await Fixture.open()
+  const { assembly } = fixture
+  fixture.storage.failWrites = true
+  assembly.reserve(0, false)
+  fixture.fill(0, [0, 2])
+  assembly.spill(0)
+  await assembly.idle()
+  assert.deepEqual(fixture.log, ['error 0 disk full', 'freed'])
+  assert.deepEqual([...(await assembly.save())], [])
+  assert.equal(fixture.budget.used, 0)
+})
+
+test('close lets what is under way finish, takes nothing more, and gives all memory back', async () => {
+  const fixture = await Fixture.open()
+  const { assembly, storage } = fixture
+  for (const piece of [0, 1, 2]) assembly.reserve(piece, false)
+  fixture.fill(0, [0, 1])
+  storage.gate = deferred()
+  fixture.fill(1, [0, 1, 2, 3])
+  const closing = assembly.close()
+  assert.equal(assembly.reserve(3, true), false)
+  assert.equal(assembly.spill(0), false)
+  storage.gate.resolve()
+  await closing
+  await assembly.close()
+  assert.equal(fixture.budget.used, 0)
+  assert.deepEqual(await fixture.inStorage(1), fixture.bytes(1))
+  assembly.fill(0, 2, fixture.block(0, 2))
+})
+
+test('large pieces are hashed in turns', async () => {
+  const large = 24 << 20
+  const layout = new Layout(large, [{ path: ['a'], length: large, offset: 0, pad: false } as never])
+  const content = new Uint8Array(large).fill(7)
+  const expected = sha1(content)
+  const storage = new MemoryStorage()
+  await storage.open(layout)
+  const budget = new MemoryBudget(large)
+  const log: string[] = []
+  const assembly = new Assembly(layout, storage, budget, {
+    expectedHash: () => expected,
+    verified: () => log.push('verified'),
+    failed: () => log.push('failed'),
+    written: () => log.push('written'),
+    lost: () => {},
+    error: () => {},
+    freed: () => {}
+  })
+  assembly.reserve(0, false)
+  for (let block = large / blockLength - 1; block >= 0; block--) {
+    assembly.fill(0, block, content.subarray(0, blockLength))
+  }
+  assert.deepEqual(log, [])
+  await assembly.idle()
+  assert.deepEqual(log, ['verified', 'written'])
+  assert.equal(budget.used, 0)
+})

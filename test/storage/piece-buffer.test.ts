@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import test from 'node:test'
+import fc from 'fast-check'
+import { blockLength } from '../../lib/metainfo/layout.ts'
+import { PieceBuffer } from '../../lib/storage/piece-buffer.ts'
+
+test('the digest is right whatever order blocks come in', async () => {
+  const size = 9 * blockLength + 77
+  const bytes = Uint8Array.from({ length: size }, (_, index) => (index * 7 + (index >> 10)) & 0xff)
+  const expected = createHash('sha1').update(bytes).digest()
+  await fc.assert(
+    fc.asyncProperty(
+      fc.shuffledSubarray([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], { minLength: 10 }),
+      fc.boolean(),
+      async (order, claims) => {
+        const buffer = new PieceBuffer(3, size, new Uint8Array(10 * blockLength))
+        for (const [index, block] of order.entries()) {
+          assert.equal(buffer.complete, false)
+          const part = bytes.subarray(block * blockLength, (block + 1) * blockLength)
+          if (claims) {
+            buffer.claim(block)?.set(part)
+            buffer.fill(block)
+          } else buffer.fill(block, part)
+          // What is there stays as it is.
+          buffer.fill(block, new Uint8Array(part.length))
+          assert.equal(buffer.has(block), true)
+          assert.deepEqual(
+            buffer.present(),
+            order.slice(0, index + 1).sort((a, b) => a - b)
+          )
+        }
+        buffer.fill(10, new Uint8Array(5))
+        buffer.fill(-1)
+        assert.equal(buffer.complete, true)
+        assert.deepEqual(buffer.readyDigest() ?? (await buffer.digest()), expected)
+        assert.equal(buffer.bytes.length, size)
+      }
+    ),
+    { numRuns: 50 }
+  )
+})
+
+test('the last block is as short as the piece', () => {
+  const buffer = new PieceBuffer(0, blockLength + 5, new Uint8Array(4 * blockLength))
+  assert.equal(buffer.view(1).length, 5)
+  assert.equal(buffer.claim(1)?.length, 5)
+  assert.equal(buffer.claim(2), undefined)
+  assert.equal(buffer.readyDigest(), undefined)
+})
