@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { PeerState } from '../../lib/picker/peer-state.ts'
+
+const peerOf = (): PeerState => new PeerState(1, new Uint8Array([0b1010_0000]), 100, 16.384)
+const block = (index: number, sentAt = 0) => ({ piece: 0, block: index, bytes: 16_384, sentAt })
+
+test('outstanding blocks are expected one after the other', () => {
+  const peer = peerOf()
+  assert.equal(peer.etaOfNext(16_384, 0), 1100)
+  peer.push(block(0), 0)
+  peer.push(block(1), 0)
+  assert.equal(peer.etaOf(0, 0), 1100)
+  assert.equal(peer.etaOf(1, 0), 2100)
+  assert.equal(peer.etaOfNext(16_384, 0), 3100)
+  assert.equal(peer.outstandingBytes, 32_768)
+  assert.equal(peer.indexOf(0, 1), 1)
+  assert.equal(peer.indexOf(1, 1), -1)
+  assert.equal(peer.take(7, 0), undefined)
+  assert.equal(peer.take(0, 1100)?.block, 0)
+  assert.equal(peer.etaOf(0, 1100), 2100)
+  peer.take(0, 2100)
+  assert.equal(peer.link.headEta, Number.POSITIVE_INFINITY)
+  assert.equal(peer.outstandingBytes, 0)
+})
+
+test('the estimate of a silent peer recedes', () => {
+  const peer = peerOf()
+  peer.push(block(0), 0)
+  assert.equal(peer.etaOf(0, 2100), 3100)
+  assert.equal(peer.etaOf(0, 4100), 7100)
+  assert.equal(peer.link.overdueMs(4100), 3000)
+})
+
+test('a peer serves what it has, unless it chokes or has refused', () => {
+  const peer = peerOf()
+  assert.equal(peer.serves(0), false)
+  peer.allow(0)
+  peer.allow(1)
+  assert.deepEqual([peer.serves(0), peer.serves(1), peer.serves(2)], [true, false, false])
+  peer.choked = false
+  assert.deepEqual([peer.serves(0), peer.serves(1), peer.serves(2)], [true, false, true])
+  peer.refuse(2, 1000)
+  assert.deepEqual([peer.serves(0), peer.serves(2), peer.servesAny], [true, false, true])
+  assert.equal(peer.retryAt, 1250)
+  peer.retry()
+  assert.equal(peer.serves(2), true)
+  peer.refuse(2, 2000)
+  assert.equal(peer.retryAt, 2500)
+  for (let piece = 0; piece < 100; piece++) peer.refuse(piece, 2000)
+  assert.equal(peer.servesAny, false)
+  peer.retry()
+  peer.delivered()
+  peer.refuse(2, 3000)
+  assert.equal(peer.retryAt, 3250)
+})
+
+test('remembers a bounded number of cancelled blocks', () => {
+  const peer = peerOf()
+  for (let key = 0; key < 5000; key++) peer.remember(key)
+  assert.equal(peer.wasCancelled(4999), true)
+  assert.equal(peer.wasCancelled(0), false)
+  assert.equal(peer.answered(4999), true)
+  assert.equal(peer.answered(4999), false)
+})
