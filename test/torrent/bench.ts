@@ -77,7 +77,10 @@ export class Bench {
     const root = path.join(folder, first)
     const bytes = await createTorrent(root, { pieceLength: 32768, creationDate: false, ...options })
     const metainfo = parseTorrent(bytes)
-    const data = Buffer.concat(metainfo.files.map((file) => readFileSync(path.join(folder, file.path))))
+    // No Buffer, whose slices are views.
+    const data = new Uint8Array(
+      Buffer.concat(metainfo.files.map((file) => readFileSync(path.join(folder, file.path))))
+    )
     return { root, folder, bytes, metainfo, data }
   }
 

@@ -1,0 +1,364 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { test } from 'node:test'
+import { addressOf, assertSame, Bench } from './bench.ts'
+import { dial, EvilPeer, listenAs } from './evil-peer.ts'
+
+function spoilt(bytes: Uint8Array): Uint8Array {
+  const copy = bytes.slice()
+  copy[0] = (copy[0] ?? 0) ^ 1
+  return copy
+}
+
+/** Waits for the first connection. */
+async function first(sockets: readonly Socket[]): Promise<void> {
+  while (sockets.length === 0) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Waits until the last connection is closed. */
+async function closed(sockets: readonly Socket[]): Promise<void> {
+  const socket = sockets.at(-1)
+  if (socket !== undefined && !socket.closed) await once(socket, 'close')
+}
+
+test('a peer that sends bad blocks is banned, and never comes back', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 400_000 })
+  const { client: seed } = await bench.seeder(sample)
+  const evil = await listenAs(bench, sample, {
+    answer: (peer, piece, offset, length) =>
+      peer.wire.piece(piece, offset, spoilt(peer.block(piece, offset, length)))
+  })
+  const client = bench.client()
+  const torrent = await client.add(sample.bytes, { peers: [evil.address] })
+  await first(evil.sockets)
+  await closed(evil.sockets)
+  assert.equal(torrent.downloaded, 0)
+  assert.ok(torrent.received > 0)
+  assert.equal(torrent.peers.length, 0)
+  torrent.addPeer(evil.address)
+  torrent.addPeer(addressOf(seed))
+  await torrent.whenDone()
+  assert.equal(evil.sockets.length, 1)
+  await client.close()
+  assertSame(torrent, sample)
+})
+
+test('blocks of liars among honest peers do no lasting harm', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 2_000_000 }, { pieceLength: 131_072 })
+  const seeds = await Promise.all([bench.seeder(sample), bench.seeder(sample)])
+  let lies = 0
+  const liar = await listenAs(bench, sample, {
+    answer: (peer, piece, offset, length) => {
+      const right = peer.block(piece, offset, length)
+      peer.wire.piece(piece, offset, ++lies % 3 === 0 ? spoilt(right) : right)
+    }
+  })
+  const client = bench.client()
+  const torrent = await client.add(sample.bytes, {
+    peers: [liar.address, ...seeds.map((seed) => addressOf(seed.client))]
+  })
+  await torrent.whenDone()
+  await client.close()
+  assertSame(torrent, sample)
+})
+
+test('a liar that leaves before it is found out is not dialled again', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 65_536 }, { pieceLength: 65_536 })
+  let answered = 0
+  const evil = await listenAs(bench, sample, {
+    answer: (peer, piece, offset, length) => {
+      if (++answered <= 3) peer.wire.piece(piece, offset, spoilt(peer.block(piece, offset, length)))
+      else setTimeout(() => peer.socket.destroy(), 20)
+    }
+  })
+  const torrent = await bench.client().add(sample.bytes, { peers: [evil.address] })
+  await first(evil.sockets)
+  await closed(evil.sockets)
+  assert.equal(torrent.received, 3 * 16384)
+  const honest = await listenAs(bench, sample)
+  torrent.addPeer(honest.address)
+  await torrent.whenDone()
+  torrent.addPeer(evil.address)
+  const other = await listenAs(bench, sample)
+  torrent.addPeer(other.address)
+  await first(other.sockets)
+  assert.equal(evil.sockets.length, 1)
+})
+
+test('a peer that never answers holds nothing up', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 400_000 })
+  let asked = 0
+  const silent = await listenAs(bench, sample, { answer: () => void asked++ })
+  const torrent = await bench.client().add(sample.bytes, { peers: [silent.address] })
+  while (asked === 0) await new Promise((resolve) => setImmediate(resolve))
+  const { client: seed } = await bench.seeder(sample)
+  torrent.addPeer(addressOf(seed))
+  const read = torrent.files[0]?.arrayBuffer()
+  await torrent.whenDone()
+  assert.equal((await read)?.byteLength, 400_000)
+  assert.equal(torrent.received, 400_000)
+})
+
+test('blocks that nobody asked for change nothing', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 400_000 })
+  const { client: seed } = await bench.seeder(sample)
+  const evil = await listenAs(bench, sample, {
+    onWire: (peer) => {
+      peer.wire.once('interested', () => {
+        for (let piece = 0; piece < 12; piece++) peer.raw(piece, 0, randomBytes(16384))
+        peer.raw(0, 5, randomBytes(100))
+        peer.raw(0, 0, randomBytes(1))
+      })
+    },
+    answer: () => {}
+  })
+  const client = bench.client()
+  const torrent = await client.add(sample.bytes, { peers: [evil.address] })
+  while (torrent.received < 12 * 16384) await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(torrent.downloaded, 0)
+  torrent.addPeer(addressOf(seed))
+  await torrent.whenDone()
+  await client.close()
+  assertSame(torrent, sample)
+})
+
+const strangers: Record<string, Parameters<typeof listenAs>[2]> = {
+  garbage: {
+    onSocket: (socket) => {
+      socket.write(randomBytes(1000))
+      return true
+    }
+  },
+  silence: { onSocket: () => true },
+  hangup: {
+    onSocket: (socket) => {
+      socket.destroy()
+      return true
+    }
+  },
+  'another torrent': { infoHash: new Uint8Array(20) },
+  'a bitfield of the wrong length': { mute: true, onWire: ({ wire }) => wire.bitfield(new Uint8Array(100)) },
+  'a piece that does not exist': { mute: true, onWire: ({ wire }) => wire.have(4000) },
+  'a message of 4 GB': {
+    mute: true,
+    onWire: ({ socket }) => void socket.write(Buffer.from([255, 255, 255, 255, 7]))
+  },
+  'a block beyond the end': { mute: true, onWire: (peer) => peer.raw(12, 0, randomBytes(16384)) },
+  'requests it may not make': {
+    mute: true,
+    onWire: ({ wire }) => {
+      for (let count = 0; count < 3000; count++) wire.request(0, 0, 16384)
+    }
+  },
+  'metadata that is none': { onWire: ({ wire }) => void wire.extended('ut_metadata', Buffer.from('i1e')) },
+  'choking at once': { onWire: ({ wire }) => wire.on('request', () => wire.choke()), answer: () => {} },
+  'refusing everything': { answer: ({ wire }, piece, offset, length) => wire.reject(piece, offset, length) }
+}
+
+for (const [name, behaviour] of Object.entries(strangers)) {
+  test(`a download goes on beside a peer that offers ${name}`, async (t) => {
+    const bench = new Bench(t)
+    const sample = await bench.sample({ 'film.mkv': 400_000 })
+    const evil = await listenAs(bench, sample, behaviour)
+    const { client: seed } = await bench.seeder(sample)
+    const client = bench.client()
+    const torrent = await client.add(sample.bytes, { peers: [evil.address] })
+    await first(evil.sockets)
+    torrent.addPeer(addressOf(seed))
+    await torrent.whenDone()
+    await client.close()
+    assertSame(torrent, sample)
+  })
+}
+
+test('a peer that dribbles its bytes one by one is served and serves', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 20_000 })
+  const slow = await listenAs(bench, sample, {
+    onSocket: (socket) => {
+      const write = socket.write.bind(socket)
+      socket.write = ((data: Uint8Array, ...rest: never[]) => {
+        for (let at = 0; at < data.length - 1; at++) write(data.subarray(at, at + 1))
+        return write(data.subarray(data.length - 1), ...rest)
+      }) as typeof socket.write
+      return false
+    }
+  })
+  const client = bench.client()
+  const torrent = await client.add(sample.bytes, { peers: [slow.address] })
+  await torrent.whenDone()
+  await client.close()
+  assertSame(torrent, sample)
+})
+
+test('a block that is half written when another peer brings it stays whole', async (t) => {
+  for (const ending of ['rest', 'hangup'] as const) {
+    const bench = new Bench(t)
+    const sample = await bench.sample({ 'film.mkv': 65_536 }, { pieceLength: 65_536 })
+    let begun: EvilPeer | undefined
+    let at = 0
+    const evil = await listenAs(bench, sample, {
+      answer: (peer, piece, offset) => {
+        if (begun !== undefined) return
+        begun = peer
+        at = offset
+        // Half of a bad block, and then nothing.
+        peer.raw(piece, offset, new Uint8Array(16384), 0, 8000)
+      }
+    })
+    const client = bench.client()
+    const torrent = await client.add(sample.bytes, { peers: [evil.address] })
+    while (begun === undefined) await new Promise((resolve) => setImmediate(resolve))
+    let brought = 0
+    const honest = await listenAs(bench, sample, {
+      answer: (peer, piece, offset, length) => {
+        if (offset !== at) {
+          peer.wire.piece(piece, offset, peer.block(piece, offset, length))
+          return
+        }
+        // The block in question comes in two parts too, around the end of the other one.
+        brought++
+        peer.raw(piece, offset, peer.block(piece, offset, length), 0, 5000)
+        setTimeout(() => peer.raw(piece, offset, peer.block(piece, offset, length), 5000), 20)
+      }
+    })
+    torrent.addPeer(honest.address)
+    await torrent.whenDone()
+    assert.equal(brought, 1)
+    const peer = begun
+    if (ending === 'rest') peer.raw(0, at, new Uint8Array(16384), 8000)
+    else peer.socket.destroy()
+    await client.close()
+    assert.equal(honest.sockets.length, 1)
+    assertSame(torrent, sample)
+  }
+})
+
+test('what was half written for a piece that is given up does not count when it is fetched again', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 32_768 })
+  let half: [piece: number, offset: number] | undefined
+  const waiting: (() => void)[] = []
+  const slow = await listenAs(bench, sample, {
+    // Its answer to a cancel would come in the middle of the block.
+    fast: false,
+    answer: (peer, piece, offset, length) => {
+      const block = peer.block(piece, offset, length)
+      if (half === undefined) {
+        half = [piece, offset]
+        peer.raw(piece, offset, block, 0, 8000)
+        // The rest comes when the block is asked for once more, and then the block again.
+        peer.wire.once('cancel', () => waiting.unshift(() => peer.raw(piece, offset, block, 8000)))
+        return
+      }
+      waiting.push(() => peer.raw(piece, offset, block))
+      const again = half[0] === piece && half[1] === offset
+      if (again) for (const send of waiting.splice(0)) send()
+    }
+  })
+  const client = bench.client()
+  const torrent = await client.add(sample.bytes, { peers: [slow.address] })
+  while (half === undefined) await new Promise((resolve) => setImmediate(resolve))
+  // The half is read before the two messages that follow are answered.
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  torrent.deselect(0)
+  torrent.select(0)
+  await torrent.whenDone()
+  assert.equal(slow.sockets.length, 1, 'an honest peer is not banned for it')
+})
+
+test('a client that meets itself hangs up', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 100_000 })
+  const { client: seed } = await bench.seeder(sample)
+  const client = bench.client()
+  const torrent = await client.add(sample.bytes)
+  torrent.on('peer', ({ address }) => assert.equal(address, addressOf(seed)))
+  torrent.addPeer(addressOf(client))
+  torrent.addPeer(addressOf(seed))
+  await torrent.whenDone()
+})
+
+test('one peer has one connection', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 100_000 })
+  const peerId = randomBytes(20)
+  const behaviour = { peerId, answer: () => {} }
+  const [one, two] = [await listenAs(bench, sample, behaviour), await listenAs(bench, sample, behaviour)]
+  const client = bench.client()
+  const torrent = await client.add(sample.bytes, { peers: [one.address] })
+  while (torrent.peers.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  torrent.addPeer(two.address)
+  await first(two.sockets)
+  await closed(two.sockets)
+  assert.deepEqual(
+    torrent.peers.map(({ address }) => address),
+    [one.address]
+  )
+  // Nor by dialling in.
+  const socket = dial(bench, client.port)
+  new EvilPeer(socket, sample, behaviour)
+  await once(socket, 'close')
+  assert.deepEqual(
+    torrent.peers.map(({ address }) => address),
+    [one.address]
+  )
+})
+
+test('two that dial each other at the same time keep one connection', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 300_000 })
+  for (let round = 0; round < 5; round++) {
+    const { client: seed, torrent: source } = await bench.seeder(sample)
+    const client = bench.client()
+    const torrent = await client.add(sample.bytes)
+    torrent.addPeer(addressOf(seed))
+    source.addPeer(addressOf(client))
+    await torrent.whenDone()
+  }
+})
+
+test('a flood of requests from one that does not read harms nobody', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 2_000_000 })
+  const { client: seed, torrent: source } = await bench.seeder(sample)
+  const socket = dial(bench, seed.port)
+  const flood = new EvilPeer(socket, sample, { mute: true })
+  flood.wire.once('unchoke', () => {
+    socket.unpipe()
+    socket.pause()
+    for (let piece = 0; piece < 61; piece++) {
+      for (const offset of [0, 16384]) flood.wire.request(piece, offset, 16384)
+      for (const offset of [0, 16384]) flood.wire.request(piece, offset, 16384)
+    }
+  })
+  flood.wire.once('handshake', () => flood.wire.interested())
+  await once(flood.wire, 'unchoke')
+  const torrent = await bench.client().add(sample.bytes, { peers: [addressOf(seed)] })
+  await torrent.whenDone()
+  assert.ok(source.uploaded < 4_000_000 + 16384)
+})
+
+test('those who connect and say nothing, or ask for what is not here, keep nobody out', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 100_000 })
+  const { client: seed } = await bench.seeder(sample)
+  const silent = Array.from({ length: 80 }, () => dial(bench, seed.port))
+  await Promise.all(silent.map((socket) => once(socket, 'connect')))
+  const garbage = dial(bench, seed.port)
+  garbage.write(randomBytes(200))
+  const wrong = dial(bench, seed.port)
+  new EvilPeer(wrong, sample, { infoHash: new Uint8Array(20) })
+  await Promise.all([once(garbage, 'close'), once(wrong, 'close')])
+  const torrent = await bench.client().add(sample.bytes, { peers: [addressOf(seed)] })
+  await torrent.whenDone()
+  await seed.close()
+  await Promise.all(silent.map((socket) => socket.closed || once(socket, 'close')))
+})

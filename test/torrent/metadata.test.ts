@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { addressOf, Bench, type Sample } from './bench.ts'
+import { type Behaviour, listenAs } from './evil-peer.ts'
+
+/** A sample whose metadata has several pieces of 16 KiB. */
+async function wordy(bench: Bench): Promise<Sample> {
+  const names = Array.from({ length: 300 }, (_, n) => `words/${'x'.repeat(150)}${n}`)
+  return bench.sample({ 'words/first': 40_000, ...Object.fromEntries(names.map((name) => [name, 1])) })
+}
+
+function hashOf(sample: Sample): string {
+  return Buffer.from(sample.metainfo.infoHashes.v1 ?? []).toString('hex')
+}
+
+test('the files are learnt from peers, also from one that had to learn them itself', async (t) => {
+  const bench = new Bench(t)
+  const sample = await wordy(bench)
+  assert.ok(sample.metainfo.info.length > 3 * 16384)
+  const near = bench.client()
+  const far = bench.client()
+  const learning = [near.add(hashOf(sample)), far.add(hashOf(sample))] as const
+  await Promise.all([once(near, 'torrent'), once(far, 'torrent')])
+  const [[one], [two]] = [near.torrents, far.torrents]
+  assert.ok(one !== undefined && two !== undefined)
+  // They meet while neither knows anything.
+  two.addPeer(addressOf(near))
+  await once(two, 'peer')
+  const { client: seed } = await bench.seeder(sample)
+  const known = once(two, 'metadata')
+  one.addPeer(addressOf(seed))
+  await Promise.all([...learning, known])
+  assert.equal(two.files.length, 301)
+  assert.ok(Buffer.from(two.torrentFile ?? []).includes(Buffer.from(sample.metainfo.info)))
+  await Promise.all([one.whenDone(), two.whenDone()])
+})
+
+const liars: Record<string, (sample: Sample) => Behaviour> = {
+  'has another length': () => ({ metadata: randomBytes(1000) }),
+  'has other bytes': ({ metainfo }) => ({ metadata: randomBytes(metainfo.info.length) }),
+  'has one wrong piece': ({ metainfo: { info } }) => {
+    const metadata = new Uint8Array(info)
+    metadata[20_000] = (metadata[20_000] ?? 0) ^ 1
+    return { metadata }
+  },
+  'claims 4 GB': () => ({ metadataSize: 2 ** 32 }),
+  'claims nothing': () => ({ metadataSize: 0 }),
+  'never answers': () => ({ answerMetadata: () => {} }),
+  refuses: () => ({ answerMetadata: (extension, piece) => void extension.reject(piece) }),
+  'answers another length than it claimed': ({ metainfo }) => ({
+    metadataSize: metainfo.info.length,
+    answerMetadata: (extension, piece) => void extension.data(piece, 16384, new Uint8Array(16384))
+  }),
+  'sends more than there is': () => ({
+    answerMetadata: (extension, piece) => void extension.data(piece + 3000, 2 ** 31, new Uint8Array(16384))
+  })
+}
+
+for (const [name, behaviour] of Object.entries(liars)) {
+  test(`the files are learnt beside a peer that ${name}`, async (t) => {
+    const bench = new Bench(t)
+    const sample = await wordy(bench)
+    const liar = await listenAs(bench, sample, { ...behaviour(sample), mute: true })
+    const { client: seed } = await bench.seeder(sample)
+    const client = bench.client()
+    const added = client.add(hashOf(sample), { peers: [liar.address] })
+    while (liar.sockets.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    const [torrent] = client.torrents
+    if (torrent?.peers.length === 0 && !liar.sockets[0]?.closed) await once(torrent, 'peer')
+    torrent?.addPeer(addressOf(seed))
+    assert.equal((await added).files.length, 301)
+  })
+}
+
+test('many lengths at once do not keep the right one out', async (t) => {
+  const bench = new Bench(t)
+  const sample = await wordy(bench)
+  const liars = await Promise.all(
+    [1, 2, 3, 4, 5].map((n) =>
+      listenAs(bench, sample, {
+        metadataSize: 1000 * n,
+        mute: true,
+        // Each leaves when the others are known.
+        answerMetadata: ({ size }) => void size
+      })
+    )
+  )
+  const client = bench.client()
+  const added = client.add(hashOf(sample), { peers: liars.map(({ address }) => address) })
+  await once(client, 'torrent')
+  const [torrent] = client.torrents
+  while ((torrent?.peers.length ?? 0) < 5) await new Promise((resolve) => setImmediate(resolve))
+  const { client: seed } = await bench.seeder(sample)
+  torrent?.addPeer(addressOf(seed))
+  await once(torrent ?? client, 'peer' as never)
+  for (const { sockets } of liars.slice(0, 2)) sockets[0]?.destroy()
+  assert.equal((await added).name, 'words')
+})
+
+test('metadata that is no torrent ends the wait', async (t) => {
+  const bench = new Bench(t)
+  const { createHash } = await import('node:crypto')
+  const sample = await bench.sample({ 'film.mkv': 1000 })
+  const metadata = Buffer.from('d4:name3:foo12:piece lengthi16384ee')
+  const infoHash = new Uint8Array(createHash('sha1').update(metadata).digest())
+  const evil = await listenAs(bench, sample, { infoHash, metadata })
+  const client = bench.client()
+  client.on('error', () => {})
+  await assert.rejects(client.add(infoHash, { peers: [evil.address] }), { code: /ERR_METAINFO/ })
+  assert.deepEqual(client.torrents, [])
+})
+
+test('a private torrent says so once its files are known', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 }, { private: true })
+  const { client: seed, torrent: source } = await bench.seeder(sample)
+  const torrent = await bench.client().add(source.magnetURI, { peers: [addressOf(seed)] })
+  assert.equal(torrent.private, true)
+  assert.equal(source.private, true)
+  await torrent.whenDone()
+})
