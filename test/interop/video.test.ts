@@ -56,7 +56,11 @@ const options = needs(['ffmpeg', ...mktorrent.needed, ...libtorrent.needed], 120
 
 test('ffmpeg reads and seeks in a film that is only partly there', options, async (t) => {
   const { folder, remove } = temporaryFolder('video')
-  t.after(remove)
+  // what was opened last closes first, and the folder goes when nothing writes into it any more
+  const cleanups: (() => unknown)[] = [remove]
+  t.after(async () => {
+    for (const cleanup of cleanups.reverse()) await cleanup()
+  })
   const film = path.join(folder, 'data', 'film.mp4')
   mkdirSync(path.dirname(film))
   const picture = ['-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=25:duration=40']
@@ -82,7 +86,7 @@ test('ffmpeg reads and seeks in a film that is only partly there', options, asyn
   const port = await freePort()
   const task = { torrentPath, dataFolder: path.dirname(film), workFolder: folder, place: loopback, port }
   const seeder = await libtorrent.seed({ ...task, uploadLimit: 2 << 20 })
-  t.after(() => seeder.stop())
+  cleanups.push(() => seeder.stop())
 
   const client = new Client({
     port: 0,
@@ -92,13 +96,13 @@ test('ffmpeg reads and seeks in a film that is only partly there', options, asyn
     utp: false,
     natTraversal: false
   })
-  t.after(() => client.close())
+  cleanups.push(() => client.close())
   const torrent = await client.add(torrentPath, {
     path: path.join(folder, 'out'),
     peers: [`127.0.0.1:${port}`]
   })
   const server = createServer(torrent)
-  t.after(() => server.close())
+  cleanups.push(() => server.close())
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
