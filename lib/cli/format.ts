@@ -13,6 +13,13 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${units[unit]}`
 }
 
+/** A part of a number of bytes: `3.5 of 28.6 MiB`. */
+export function formatPart(doneBytes: number, totalBytes: number): string {
+  const [done, unit] = formatBytes(doneBytes).split(' ')
+  const total = formatBytes(totalBytes)
+  return total.endsWith(` ${unit}`) ? `${done} of ${total}` : `${done} ${unit} of ${total}`
+}
+
 /** Bytes per second for people. */
 export function formatSpeed(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`

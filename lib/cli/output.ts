@@ -47,7 +47,7 @@ export class Output {
   #status: (() => Status) | undefined
   #timer: NodeJS.Timeout | undefined
   #drawn = false
-  #failed = false
+  #failure: unknown
 
   /** Nothing is written yet. */
   constructor(options: OutputOptions) {
@@ -71,16 +71,17 @@ export class Output {
 
   /** Something that the command survives. Nothing more is said of that after it has failed. */
   warn(warning: Error | string): void {
-    if (this.#failed && !this.verbose) return
+    if (this.#failure !== undefined && !this.verbose) return
     const message = typeof warning === 'string' ? warning : warning.message
     if (this.json) this.event('warning', { message, ...codeOf(warning) })
     else this.#write(this.#options.stderr, `piecewise: warning: ${message}`)
     if (this.verbose && typeof warning !== 'string') this.#trace(warning)
   }
 
-  /** Why the command has failed: one sentence, and where it came from only when much is to be said. */
+  /** Why the command has failed: one sentence, once, and where it came from only when much is to be said. */
   fail(thrown: unknown): void {
-    this.#failed = true
+    if (thrown === this.#failure) return
+    this.#failure = thrown
     const error = asError(thrown)
     this.event('error', { message: error.message, ...codeOf(error) })
     this.#write(this.#options.stderr, `piecewise: ${error.message}`)

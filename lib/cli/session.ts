@@ -53,7 +53,11 @@ export async function runSession(
   } catch (thrown) {
     output.stopStatus()
     // What fails because we are to stop is no news.
-    if (!signal.aborted) throw thrown
+    if (!signal.aborted) {
+      // Said before all is closed, for what fails then follows from it.
+      output.fail(thrown)
+      throw thrown
+    }
     if (!interrupt.signal.aborted) return options.codeWhenUnread ?? (torrent?.done === true ? 0 : 1)
     sentence = options.onInterrupted(torrent)
     return interruptedCode

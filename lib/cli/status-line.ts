@@ -1,4 +1,4 @@
-import { formatBytes, formatCount, formatDuration, formatPercent, formatSpeed } from './format.ts'
+import { formatBytes, formatCount, formatDuration, formatPart, formatPercent, formatSpeed } from './format.ts'
 
 /** How far something is. */
 export interface Status {
@@ -16,14 +16,19 @@ export interface Status {
 
 const widestBar = 30
 const narrowestBar = 8
+/** Parts that count for more than the bar. */
+const firstParts = 5
 
 /** A line of at most `width` columns: what matters least goes first when it is narrow, then the bar. ASCII only. */
 export function statusLine(status: Status, width: number): string {
   const parts = statusParts(status)
+  // The bar and the speed say it.
+  if (status.label === 'downloading' && status.totalBytes > 0) parts[0] = formatPercent(status.progress)
   const spare = (): number => width - parts.join('  ').length
+  while (parts.length > firstParts && spare() < narrowestBar + 2) parts.pop()
   while (parts.length > 1 && spare() < 0) parts.pop()
   const bar = Math.min(widestBar, spare() - 2)
-  if (bar >= narrowestBar) parts.splice(1, 0, drawBar(status.progress, bar))
+  if (status.totalBytes > 0 && bar >= narrowestBar) parts.splice(1, 0, drawBar(status.progress, bar))
   return parts.join('  ').slice(0, Math.max(0, width))
 }
 
@@ -37,10 +42,7 @@ function statusParts(status: Status): string[] {
     status
   // From what matters most to what matters least.
   const parts = totalBytes > 0 ? [`${label} ${formatPercent(progress)}`] : [label]
-  if (totalBytes > 0)
-    parts.push(
-      progress < 1 ? `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}` : formatBytes(totalBytes)
-    )
+  if (totalBytes > 0) parts.push(progress < 1 ? formatPart(doneBytes, totalBytes) : formatBytes(totalBytes))
   if (downloadSpeed !== undefined && progress < 1) parts.push(`down ${formatSpeed(downloadSpeed)}`)
   if (peers !== undefined) parts.push(formatCount(peers, 'peer'))
   if (timeRemainingMs !== undefined && progress < 1 && Number.isFinite(timeRemainingMs)) {

@@ -168,9 +168,14 @@ test('the status fits every width', () => {
   for (let width = 0; width < 200; width++) assert.ok(statusLine(status, width).length <= width)
   assert.equal(
     statusLine(status, 100),
-    'downloading 50.0%  [=====>       ]  4.8 MiB of 9.5 MiB  down 977 KiB/s  3 peers  0:05 left  up 0 B/s'
+    '50.0%  [=============>              ]  4.8 of 9.5 MiB  down 977 KiB/s  3 peers  0:05 left  up 0 B/s'
   )
-  assert.equal(statusLine(status, 20), 'downloading 50.0%')
+  assert.equal(
+    statusLine(status, 72),
+    '50.0%  [====>      ]  4.8 of 9.5 MiB  down 977 KiB/s  3 peers  0:05 left'
+  )
+  assert.equal(statusLine(status, 24), '50.0%  4.8 of 9.5 MiB')
+  assert.equal(statusLine(status, 20), '50.0%  [====>      ]')
   assert.equal(statusText({ ...status, progress: 1 }), 'downloading 100%  9.5 MiB  3 peers  up 0 B/s')
   assert.equal(
     statusText({ ...status, totalBytes: 0 }),
@@ -198,11 +203,11 @@ test('on a terminal the status stays in place, words go above it, and the cursor
   const stderr = terminal(40)
   const output = new Output({ stdout, stderr })
   output.startStatus(() => status)
-  assert.ok(stderr.text.startsWith(`${hide}${clear}downloading 50.0%`))
+  assert.ok(stderr.text.startsWith(`${hide}${clear}50.0%`))
   stderr.text = ''
   output.say('hello\x1b[2J')
   assert.equal(stdout.text, 'hello\n')
-  assert.ok(stderr.text.startsWith(`${clear}${clear}downloading`))
+  assert.ok(stderr.text.startsWith(`${clear}${clear}50.0%`))
   output.stopStatus()
   output.stopStatus()
   assert.ok(stderr.text.endsWith(`${clear}${show}`))
@@ -228,7 +233,9 @@ test('quiet keeps results, warnings and errors; after an error no warning follow
   output.say('words')
   output.result('result')
   output.warn('first')
-  output.fail(new Error('two\nlines'))
+  const failure = new Error('two\nlines')
+  output.fail(failure)
+  output.fail(failure)
   output.warn('second')
   assert.equal(stdout.text, 'result\n')
   assert.equal(stderr.text, 'piecewise: warning: first\npiecewise: two lines\n')
