@@ -84,6 +84,16 @@ function take(peer: PeerState, partial: PartialPiece): Pick {
   return { partial, block: partial.nextFree() }
 }
 
+/** How many pieces the order holds that the peer has: counted from the few that it does not hold. */
+function newOf(state: DownloadState, peer: PeerState): number {
+  let count = peer.wanted
+  for (const piece of state.partials.keys()) if (state.wants(piece) && peer.has(piece)) count--
+  for (const piece of state.windows.members) {
+    if (!state.partials.has(piece) && state.wants(piece) && peer.has(piece)) count--
+  }
+  return count
+}
+
 function findNew(state: DownloadState, peer: PeerState): number {
   const { order } = state
   const fits = (piece: number): boolean => order.has(piece) && peer.serves(piece)
@@ -94,6 +104,7 @@ function findNew(state: DownloadState, peer: PeerState): number {
     for (const piece of peer.allowedFast) if (fits(piece)) return piece
     return -1
   }
+  if (!peer.seed && newOf(state, peer) === 0) return -1
   for (let position = 0; position < order.size; position++) {
     const piece = order.at(position)
     if (fits(piece)) return piece

@@ -369,6 +369,7 @@ export class Picker {
   /** Looks at what is late; to be called at `wakeAt`. */
   wake(now: number): void {
     const state = this.#state
+    this.#wakeAt = now
     for (const peer of state.peers.values()) {
       if (peer.retryAt <= now) {
         peer.retry()

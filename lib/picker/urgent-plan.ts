@@ -94,10 +94,18 @@ function ableTo(runners: readonly Runner[], piece: number, partial: PartialPiece
   return owner.length > 0 ? owner : able
 }
 
-function fastest(runners: readonly Runner[], except?: number): Runner | undefined {
+function fastest(runners: readonly Runner[]): Runner | undefined {
+  let best: Runner | undefined
+  for (const runner of runners) if (best === undefined || runner.eta < best.eta) best = runner
+  return best
+}
+
+/** Who brings a block soonest of those who have delivered before and are not asked for it: a promise is no rescue. */
+function rescuer(runners: readonly Runner[], piece: number, block: number): Runner | undefined {
   let best: Runner | undefined
   for (const runner of runners) {
-    if (runner.peer.id !== except && (best === undefined || runner.eta < best.eta)) best = runner
+    if (runner.room === 0 || (best !== undefined && runner.eta >= best.eta)) continue
+    if (runner.peer.link.samples > 0 && runner.peer.indexOf(piece, block) < 0) best = runner
   }
   return best
 }
@@ -119,9 +127,8 @@ function rescue(
   const ownerEta = owner.etaOf(index, now)
   const age = now - request.sentAt
   if (ownerEta <= deadline || age < Math.max(30, owner.link.latencyMs)) return false
-  const best = fastest(able, owner.id)
-  if (best === undefined || best.room === 0 || best.peer.indexOf(partial.piece, block) >= 0) return false
-  if ((best.eta - now) * 1.5 + 30 >= ownerEta - now) return false
+  const best = rescuer(able, partial.piece, block)
+  if (best === undefined || (best.eta - now) * 1.5 + 30 >= ownerEta - now) return false
   state.request(best.peer, partial, block, now)
   best.room--
   best.eta += best.blockMs

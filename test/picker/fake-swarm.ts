@@ -90,6 +90,8 @@ export class FakeSwarm {
   #wakeAt = Number.POSITIVE_INFINITY
   #lastId = 0
   #refused = false
+  /** Pieces whose memory is given back once they are written. */
+  #spilling = 0
 
   constructor(options: FakeSwarmOptions = {}) {
     const { seed = 1, pieceCount = 32, blocksPerPiece = 16, shorter = 0 } = options
@@ -337,7 +339,7 @@ export class FakeSwarm {
 
   #reserve(piece: number): boolean {
     assert.ok(!this.reserved.has(piece), 'memory is reserved once')
-    if (this.reserved.size >= this.memoryPieces) {
+    if (this.reserved.size + this.#spilling >= this.memoryPieces) {
       this.#refused = true
       return false
     }
@@ -355,8 +357,10 @@ export class FakeSwarm {
     this.spilled++
     this.#stored.set(piece, [...(this.#blocks.get(piece)?.keys() ?? [])])
     this.#blocks.delete(piece)
+    this.reserved.delete(piece)
+    this.#spilling++
     this.loop.after(5, () => {
-      this.reserved.delete(piece)
+      this.#spilling--
       this.#freed()
     })
     return true

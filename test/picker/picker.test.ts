@@ -184,6 +184,41 @@ test('a very slow peer alone sends no block twice', () => {
   assert.ok(swarm.duplicates <= 3, String(swarm.duplicates))
 })
 
+test('a film plays and seeks while some peers are silent, and the download goes on behind it', () => {
+  for (const seed of [1, 2, 3]) {
+    const swarm = swarmOf({ seed, pieceCount: 200 })
+    for (let count = 0; count < 10; count++) {
+      swarm.add({
+        bytesPerMs: 40 + 320 * swarm.random(),
+        latencyMs: 25 + 110 * swarm.random(),
+        silent: count < 3
+      })
+    }
+    swarm.loop.advance(2000)
+    const bytesPerMs = 800
+    let stalledMs = 0
+    for (const [from, to] of [
+      [20, 40],
+      [120, 150]
+    ] as const) {
+      swarm.window(1, from, 32, true, bytesPerMs)
+      const at = swarm.now
+      for (let cursor = from; cursor < to; cursor++) {
+        const asked = swarm.now
+        assert.ok(swarm.loop.run(() => swarm.picker.has(cursor), asked + 20_000))
+        if (cursor > from) stalledMs += swarm.now - asked
+        else assert.ok(swarm.now - at < 1500, `starts after ${swarm.now - at} ms`)
+        swarm.window(1, cursor + 1, 32, false, bytesPerMs)
+        swarm.loop.advance(swarm.layout.pieceLength / bytesPerMs)
+      }
+    }
+    assert.ok(stalledMs < 500, `stalled for ${stalledMs} ms`)
+    swarm.window(1, 0, 0)
+    swarm.finish()
+    assert.ok(swarm.waste < 0.05)
+  }
+})
+
 test('a seek takes back what stands in its way', () => {
   const swarm = new FakeSwarm({ pieceCount: 100 })
   swarm.add({ bytesPerMs: 100, latencyMs: 30 })
