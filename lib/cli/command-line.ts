@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import type { Command, OptionSpec } from './command.ts'
 import { nearest } from './nearest.ts'
+import type { OptionSpec, Options } from './option-spec.ts'
 import { usageError } from './usage-error.ts'
 
 /** What was typed after the command's name. */
@@ -44,16 +44,15 @@ export class CommandLine {
 }
 
 /**
- * Reads the arguments of a command.
+ * Reads the arguments of the command `name`.
  * @throws TorrentError ERR_CLI_USAGE for an unknown option, a value that is missing or too much, or a repetition.
  */
-export function parseCommandLine(command: Command, args: readonly string[]): CommandLine {
-  const { options } = command
+export function parseCommandLine(name: string, options: Options, args: readonly string[]): CommandLine {
   const { tokens } = parseArgs({
     args: [...args],
     options: Object.fromEntries(
-      Object.entries(options).map(([name, { type, short }]) => [
-        name,
+      Object.entries(options).map(([option, { type, short }]) => [
+        option,
         { type, multiple: true, ...(short === undefined ? {} : { short }) }
       ])
     ),
@@ -72,7 +71,7 @@ export function parseCommandLine(command: Command, args: readonly string[]): Com
       else positionals.push(token.value)
     } else {
       const spec = Object.hasOwn(options, token.name) ? options[token.name] : undefined
-      if (spec === undefined) throw unknownOption(command, token.rawName)
+      if (spec === undefined) throw unknownOption(name, options, token.rawName)
       const value = checkedValue(spec, token)
       const before = values.get(token.name)
       if (before === undefined) values.set(token.name, [value])
@@ -104,9 +103,9 @@ function checkedValue(
   return value
 }
 
-function unknownOption(command: Command, rawName: string): Error {
-  const known = Object.keys(command.options).map((name) => `--${name}`)
+function unknownOption(name: string, options: Options, rawName: string): Error {
+  const known = Object.keys(options).map((option) => `--${option}`)
   const near = nearest(rawName, known)
-  const hint = near === undefined ? `'piecewise ${command.name} --help' lists them` : `is ${near} meant?`
-  return usageError(`'${rawName}' is no option of '${command.name}'; ${hint}`)
+  const hint = near === undefined ? `'piecewise ${name} --help' lists them` : `is ${near} meant?`
+  return usageError(`'${rawName}' is no option of '${name}'; ${hint}`)
 }

@@ -1,6 +1,6 @@
 import type { CreateOptions, CreateProgress } from '../metainfo.ts'
-import type { Options } from './command.ts'
 import type { CommandLine } from './command-line.ts'
+import type { Options } from './option-spec.ts'
 import type { Output } from './output.ts'
 import { usageError } from './usage-error.ts'
 import { readBytes, readTracker, readUrl } from './values.ts'

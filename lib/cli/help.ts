@@ -1,5 +1,6 @@
 import { version } from '../util/version.ts'
-import type { Command, OptionSpec } from './command.ts'
+import type { Command } from './command.ts'
+import type { OptionSpec } from './option-spec.ts'
 
 const textWidth = 80
 

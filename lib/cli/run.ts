@@ -43,7 +43,7 @@ export async function run(args: readonly string[]): Promise<number> {
       output.raw(`${commandHelp(command)}\n`)
       return 0
     }
-    const line = parseCommandLine(command, rest)
+    const line = parseCommandLine(command.name, command.options, rest)
     output = new Output({
       ...streams,
       unread: unread.signal,

@@ -1,8 +1,8 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
 import type { ClientOptions } from '../index.ts'
-import type { Options } from './command.ts'
 import type { CommandLine } from './command-line.ts'
+import type { Options } from './option-spec.ts'
 import { stateFolder } from './state-folder.ts'
 import { readBytes, readHost, readPort } from './values.ts'
 
