@@ -44,10 +44,10 @@ export const defaultWireLimits: WireLimits = {
   extensionNames: 64,
   // Skipped without being kept, so it costs time only. Later protocols (BEP 52 hashes) have short messages.
   unknownLength: 1024 * 1024,
-  // 8 MiB in flight fill 80 MB/s at a round trip of 100 ms; this is what is advertised as `reqq`.
-  requestQueue: 500,
+  // 32 MiB in flight; a peer that asks twice a second for all that it may is then not held below 64 MB/s. Advertised as `reqq`.
+  requestQueue: 2000,
   // A full queue may be on its way while our choke travels, and again after a short unchoke; then it is a flood.
-  chokedRequests: 1000,
+  chokedRequests: 4000,
   // BEP 6 suggests 10; some send more.
   allowedFast: 128,
   // Replies to a peer that does not read them: more than any burst of haves, rejects or metadata.

@@ -1,6 +1,9 @@
 import BitField from 'bitfield'
 import { TorrentError } from '../util/errors.ts'
 
+/** Bitfields and their kin that one peer may send: one a minute for a day. */
+const bulkMessagesMax = 1440
+
 /** Which pieces a peer has. Until the number of pieces is known, what it says is held and checked later. */
 export class PeerPieces {
   /** A bit for each piece, the first in the highest bit of the first byte; replaced when the count becomes known. */
@@ -10,6 +13,7 @@ export class PeerPieces {
   readonly #countMax: number
   #count: number | undefined
   #bulk: 'none yet' | 'bitfield' | 'have all' | 'have none' = 'none yet'
+  #bulkMessages = 0
   #heldLength = -1
 
   /** Nothing yet, of `count` pieces, or of at most `countMax` while the count is unknown. */
@@ -41,7 +45,7 @@ export class PeerPieces {
 
   /** Takes a bitfield (copied); single pieces that the peer named before stay. */
   bitfield(bytes: Uint8Array): void {
-    this.#first('bitfield')
+    this.#told('bitfield')
     if (this.#count !== undefined) checkBitfield(bytes, this.#count)
     this.#heldLength = bytes.length
     const buffer = this.field.buffer
@@ -58,13 +62,13 @@ export class PeerPieces {
 
   /** The peer has everything (BEP 6). */
   haveAll(): void {
-    this.#first('have all')
+    this.#told('have all')
     if (this.#count !== undefined) this.#fill(this.#count)
   }
 
   /** The peer has nothing yet (BEP 6). */
   haveNone(): void {
-    this.#first('have none')
+    this.#told('have none')
   }
 
   /**
@@ -88,9 +92,15 @@ export class PeerPieces {
     return this.total > 0 || this.#bulk !== 'none yet'
   }
 
-  #first(kind: 'bitfield' | 'have all' | 'have none'): void {
-    if (this.#bulk !== 'none yet') throw protocolError(`a ${kind} message after a ${this.#bulk} message`)
-    this.#bulk = kind
+  /**
+   * BEP 3 and 6 want one such message, right after the handshake, but clients in use send a further bitfield instead of many
+   * haves. It may only add pieces, and each costs us a look at all of them.
+   */
+  #told(kind: 'bitfield' | 'have all' | 'have none'): void {
+    if (++this.#bulkMessages > bulkMessagesMax) {
+      throw new TorrentError('ERR_WIRE_LIMIT', `more than ${bulkMessagesMax} messages that list all pieces`)
+    }
+    if (this.#bulk !== 'have all') this.#bulk = kind
   }
 
   #fill(count: number): void {

@@ -65,7 +65,7 @@ export interface WireOptions {
   readonly pieceLength?: number | undefined
   /** The length of the torrent, in bytes. */
   readonly totalLength?: number | undefined
-  /** How many requests of the peer are kept and advertised; 500 by default. */
+  /** How many requests of the peer are kept and advertised; 2000 by default. */
   readonly requestQueue?: number | undefined
   /** Other bounds than the default ones. */
   readonly limits?: Partial<WireLimits> | undefined
