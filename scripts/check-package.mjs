@@ -12,7 +12,10 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'piecewise-package-'))
 const mostPackedBytes = 1_000_000
 
 function run(script, args, cwd = folder) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [path.join(root, script), ...args], { cwd, encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [path.join(root, script), ...args], {
+    cwd,
+    encoding: 'utf8'
+  })
   if (status === 0) return
   console.error(`${stdout}${stderr}`)
   throw new Error(`${script} ${args.join(' ')} failed`)
@@ -24,9 +27,11 @@ try {
   const packed = execFileSync(npm, pack, { cwd: root, encoding: 'utf8', shell: process.platform === 'win32' })
   const [{ filename, unpackedSize, files }] = JSON.parse(packed)
   const tarball = path.join(folder, filename)
-  if (unpackedSize > mostPackedBytes) throw new Error(`the package has ${unpackedSize} bytes, more than ${mostPackedBytes}`)
+  if (unpackedSize > mostPackedBytes)
+    throw new Error(`the package has ${unpackedSize} bytes, more than ${mostPackedBytes}`)
   for (const { path: file } of files) {
-    if (!/^(dist\/lib\/|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(file)) throw new Error(`${file} is packed`)
+    if (!/^(dist\/lib\/|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(file))
+      throw new Error(`${file} is packed`)
   }
   console.log(`${filename}: ${files.length} files, ${unpackedSize} bytes`)
 
@@ -39,13 +44,25 @@ try {
   fs.mkdirSync(path.join(modules, '@types'), { recursive: true })
   execFileSync('tar', ['-xzf', filename], { cwd: folder })
   fs.renameSync(path.join(folder, 'package'), path.join(modules, manifest.name))
-  const installed = ['@types/node', 'undici-types', 'bitfield', 'debug', 'ms', 'streamx', 'fast-fifo', 'text-decoder', 'events-universal']
+  const installed = [
+    '@types/node',
+    'undici-types',
+    'bitfield',
+    'debug',
+    'ms',
+    'streamx',
+    'fast-fifo',
+    'text-decoder',
+    'events-universal'
+  ]
   for (const name of [...installed, 'bare-events', 'b4a']) {
     const from = path.join(root, 'node_modules', name)
     if (fs.existsSync(from)) fs.symlinkSync(from, path.join(modules, name), 'junction')
   }
   const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json')
-  const program = entries.map((entry, n) => `import * as entry${n} from '${path.posix.join(manifest.name, entry)}'`)
+  const program = entries.map(
+    (entry, n) => `import * as entry${n} from '${path.posix.join(manifest.name, entry)}'`
+  )
   program.push(`export const entries: object[] = [${entries.map((_, n) => `entry${n}`).join(', ')}]`)
   program.push(fs.readFileSync(path.join(root, 'scripts/consumer.txt'), 'utf8'))
   fs.writeFileSync(path.join(folder, 'consumer.ts'), program.join('\n'))
@@ -61,7 +78,10 @@ try {
     skipLibCheck: false,
     outDir: 'out'
   }
-  fs.writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['consumer.ts'] }))
+  fs.writeFileSync(
+    path.join(folder, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions, include: ['consumer.ts'] })
+  )
   run('node_modules/typescript/bin/tsc', ['-p', folder])
   execFileSync(process.execPath, [path.join(folder, 'out/consumer.js')], { stdio: 'inherit' })
   console.log(`a strict program with ${entries.length} entries compiles and runs`)

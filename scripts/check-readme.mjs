@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url'
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
 const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
 const folder = path.join(root, 'dist', 'readme')
-const docs = fs.existsSync(path.join(root, 'docs')) ? fs.readdirSync(path.join(root, 'docs')).map((file) => `docs/${file}`) : []
+const docs = fs.existsSync(path.join(root, 'docs'))
+  ? fs.readdirSync(path.join(root, 'docs')).map((file) => `docs/${file}`)
+  : []
 const faults = []
 let count = 0
 fs.rmSync(folder, { recursive: true, force: true })
@@ -18,10 +20,12 @@ for (const file of ['README.md', ...docs.filter((name) => name.endsWith('.md'))]
     fs.writeFileSync(path.join(folder, `snippet-${++count}.ts`), `${code}\nexport {}\n`)
   }
   for (const [, script] of text.matchAll(/npm run ([a-z:]+)/g)) {
-    if (manifest.scripts[script] === undefined) faults.push(`${file} names the script ${script}, which does not exist`)
+    if (manifest.scripts[script] === undefined)
+      faults.push(`${file} names the script ${script}, which does not exist`)
   }
   for (const [, target] of text.matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g)) {
-    if (!fs.existsSync(path.join(root, path.dirname(file), target))) faults.push(`${file} links to ${target}, which does not exist`)
+    if (!fs.existsSync(path.join(root, path.dirname(file), target)))
+      faults.push(`${file} links to ${target}, which does not exist`)
   }
 }
 const errors = fs.readFileSync(path.join(root, 'lib/util/errors.ts'), 'utf8')
@@ -30,11 +34,18 @@ for (const [, code] of errors.matchAll(/^ {2}(ERR_[A-Z_]+):/gm)) {
   if (!readme.includes(code)) faults.push(`README.md does not list the error code ${code}`)
 }
 for (const [code] of readme.matchAll(/\bERR_[A-Z_]+\b/g)) {
-  if (code !== 'ERR_OUT_OF_RANGE' && !errors.includes(`  ${code}:`)) faults.push(`README.md lists ${code}, which is not in the table`)
+  if (code !== 'ERR_OUT_OF_RANGE' && !errors.includes(`  ${code}:`))
+    faults.push(`README.md lists ${code}, which is not in the table`)
 }
 const config = {
   extends: '../../tsconfig.json',
-  compilerOptions: { noEmit: true, rootDir: '../..', noUnusedLocals: false, isolatedDeclarations: false, declaration: false },
+  compilerOptions: {
+    noEmit: true,
+    rootDir: '../..',
+    noUnusedLocals: false,
+    isolatedDeclarations: false,
+    declaration: false
+  },
   include: ['*.ts']
 }
 fs.writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify(config))

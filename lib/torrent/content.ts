@@ -364,10 +364,12 @@ export class Content implements FileHost {
     if (isNew) this.#wantFiles()
   }
 
+  /** A number that no other stream of this torrent has. */
   nextStreamId(): number {
     return ++this.#lastStreamId
   }
 
+  /** Opens, moves or closes the window of a stream; what it begins with is checked first. */
   setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void {
     if (this.#closed) return
     this.download.setWindow(streamId, window, jumped)
@@ -376,10 +378,12 @@ export class Content implements FileHost {
     for (let piece = window.pieces.start; piece < end; piece++) this.#verification.hurry(piece)
   }
 
+  /** Whether the piece at this offset is verified. */
   isReady(byteOffset: number): boolean {
     return this.download.picker.has(this.layout.pieceAt(byteOffset))
   }
 
+  /** Verified bytes, as soon as they are there. */
   readVerified(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<Uint8Array> {
     return this.#reader.read(byteOffset, maxLength, signal)
   }

@@ -82,14 +82,17 @@ export class Ledger {
     return true
   }
 
+  /** Whether storage has a piece. */
   isStored(piece: number): boolean {
     return this.#stored[piece] === 1
   }
 
+  /** Whether a piece is still to be hashed before it counts. */
   isUnchecked(piece: number): boolean {
     return this.#unchecked[piece] === 1
   }
 
+  /** Whether a stored piece is still to be hashed before it is used. */
   isUnproven(piece: number): boolean {
     return this.#unproven[piece] === 1
   }

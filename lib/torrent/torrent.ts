@@ -170,6 +170,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return this.#content?.layout.pieceLength ?? 0
   }
 
+  /** How many pieces there are; 0 while the metadata is unknown. */
   get pieceCount(): number {
     return this.#content?.layout.pieceCount ?? 0
   }
@@ -241,6 +242,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return this.#announcements.flatMap(({ trackers }) => trackers)
   }
 
+  /** What the torrent is doing; see {@link TorrentStatus}. */
   get status(): TorrentStatus {
     const content = this.#content
     if (this.#closing !== undefined) return 'closed'
@@ -427,7 +429,6 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     try {
       metainfo = parseInfo(info)
     } catch (thrown) {
-      this.#fail(asError(thrown))
       this.#ready.reject(thrown)
       return
     }
