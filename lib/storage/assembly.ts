@@ -143,9 +143,11 @@ export class Assembly {
 
   /**
    * Writes the blocks of incomplete pieces to storage, for a later run, and returns which they are. Pieces that were
-   * never begun again since an earlier run are among them.
+   * never begun again since an earlier run are among them. The first fault of storage goes to
+   * `onFailure`, which by default throws it.
    */
-  async save(): Promise<Map<number, readonly number[]>> {
+  async save(onFailure: (error: Error) => void = rethrow): Promise<Map<number, readonly number[]>> {
+    let failed = false
     const saved = new Map(this.#stored)
     for (const [piece, buffer] of [...this.#begun]) {
       if (buffer === undefined || this.#begun.get(piece) !== buffer) continue
@@ -154,10 +156,13 @@ export class Assembly {
       this.#saving.add(buffer)
       try {
         await this.#writeBlocks(buffer)
+        saved.set(piece, blocks)
+      } catch (thrown) {
+        if (!failed) onFailure(asError(thrown))
+        failed = true
       } finally {
         this.#saving.delete(buffer)
       }
-      saved.set(piece, blocks)
     }
     return saved
   }
@@ -315,4 +320,8 @@ export class Assembly {
     this.#budget.release(this.#layout.pieceLength)
     this.#events.freed()
   }
+}
+
+function rethrow(error: Error): never {
+  throw error
 }

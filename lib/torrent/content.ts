@@ -263,8 +263,8 @@ export class Content implements FileHost {
     if (!this.#stop()) return
     await this.#verification.close()
     await this.download.assembly.idle()
+    const partial = await this.download.assembly.save((error) => this.#events.warning(error))
     try {
-      const partial = await this.download.assembly.save()
       await this.#keeper?.stop()
       // Before it was looked at what is there, the record of the last run is the better one.
       if (this.#keeper !== undefined && this.#opened)

@@ -452,7 +452,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
         fileDone: (file) => this.emit('file', file),
         changed: () => this.#onChanged(),
         ban: (host) => this.#swarm.ban(host),
-        warning: (warning) => this.emit('warning', warning),
+        warning: (warning) => this.#warn(warning),
         error: (error) => this.#fail(error),
         remember: () => ({
           peers: this.#book.serialise().map(formatAddress),
@@ -568,6 +568,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #wantAgain(): void {
     this.#book.revive(monotonicMs())
     this.#swarm.dial()
+  }
+
+  #warn(warning: Error): void {
+    // The fault that stopped the torrent is met again when it is saved.
+    if (this.#error?.message !== warning.message) this.emit('warning', warning)
   }
 
   #fail(error: Error): void {
