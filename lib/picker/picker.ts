@@ -263,10 +263,12 @@ export class Picker {
     if (peer === undefined || peer.choked) return
     peer.choked = true
     const state = this.#state
+    // Others take over what it had to itself, and what it was asked for; else a choke changes nothing for them.
+    const free = state.outOfMemory || peer.suspect || (forgetsRequests && peer.outstanding.length > 0)
     state.releaseSole(id)
     state.tryMemory()
     if (forgetsRequests) this.#forget(peer, now)
-    this.#fillAll(now)
+    if (free) this.#fillAll(now)
   }
 
   /** The peer lets us download. */
