@@ -381,10 +381,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   async start(metainfo: Metainfo | undefined): Promise<void> {
     // A paused torrent still looks for its files, or it would never be known.
     if (this.#paused && metainfo !== undefined) this.#swarm.setDialling(false)
-    this.#announce(this.#init.announce.map((tier) => [...tier]))
-    this.addTrackers(this.#init.trackers ?? [])
     const known = metainfo ?? (await this.#restored())
     if (known !== undefined && this.#metainfo === undefined) await this.#setMetainfo(known)
+    // Afterwards, so that trackers hear at once how much is left.
+    this.#announce(this.#init.announce.map((tier) => [...tier]))
+    this.addTrackers(this.#init.trackers ?? [])
   }
 
   /** @internal The metadata has come from elsewhere: it need not come from peers any more. */

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
+import { test } from 'node:test'
+import { addressOf, Bench } from '../torrent/bench.ts'
+import { dial, EvilPeer } from '../torrent/evil-peer.ts'
+
+const mib = 1 << 20
+
+test('a download limit slows, holds and frees', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 2 * mib })
+  const { client: seed } = await bench.seeder(sample)
+  const took = async (downloadLimit: number): Promise<number> => {
+    const client = bench.client({ downloadLimit })
+    assert.equal(client.downloadLimit, downloadLimit)
+    const torrent = await client.add(sample.bytes, { peers: [addressOf(seed)] })
+    const began = performance.now()
+    await torrent.whenDone()
+    await client.close()
+    return performance.now() - began
+  }
+  const free = await took(Number.POSITIVE_INFINITY)
+  const limited = await took(4 * mib)
+  assert.ok(limited > 2 * free, `${limited} ms with a limit, ${free} ms without`)
+})
+
+test('a limit of 0 stops all transfer until it is lifted, in both directions', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 2 * mib })
+  for (const side of ['downloadLimit', 'uploadLimit'] as const) {
+    const { client: seed, torrent: source } = await bench.seeder(sample)
+    const client = bench.client()
+    const stopped = side === 'downloadLimit' ? client : seed
+    const torrent = await client.add(sample.bytes, { peers: [addressOf(seed)] })
+    await once(torrent, 'verified')
+    stopped[side] = 0
+    assert.equal(stopped[side], 0)
+    // What the systems hold for each other may still come, as long as another torrent needs.
+    const other = bench.client()
+    const { client: second } = await bench.seeder(sample)
+    await (await other.add(sample.bytes, { peers: [addressOf(second)] })).whenDone()
+    const { received } = torrent
+    await (await bench.client().add(sample.bytes, { peers: [addressOf(second)] })).whenDone()
+    assert.equal(torrent.received, received, side)
+    assert.equal(torrent.done, false, side)
+    stopped[side] = Number.POSITIVE_INFINITY
+    await torrent.whenDone()
+    assert.equal(source.uploaded >= sample.data.length, true)
+  }
+})
+
+test('a seed that begins with an upload limit of 0 serves once it is lifted', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 100_000 })
+  const { client: seed } = await bench.seeder(sample, { uploadLimit: 0 })
+  const torrent = await bench.client().add(sample.bytes, { peers: [addressOf(seed)] })
+  assert.equal(torrent.done, false)
+  seed.uploadLimit = 10 * mib
+  await torrent.whenDone()
+})
+
+test('torrents share a limit', async (t) => {
+  const bench = new Bench(t)
+  const samples = await Promise.all([1, 2].map((n) => bench.sample({ [`film${n}.mkv`]: mib })))
+  const client = bench.client({ downloadLimit: 2 * mib })
+  const torrents = []
+  for (const sample of samples) {
+    const { client: seed } = await bench.seeder(sample)
+    torrents.push(await client.add(sample.bytes, { peers: [addressOf(seed)] }))
+  }
+  await Promise.race(torrents.map((torrent) => torrent.whenDone()))
+  // While one was fetched, the other had its share.
+  for (const torrent of torrents) assert.ok(torrent.progress > 0.3, `${torrent.progress}`)
+  await Promise.all(torrents.map((torrent) => torrent.whenDone()))
+})
+
+test('a low upload limit serves few at a time, and a place that becomes free is given away', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 300_000 })
+  const { client: seed, torrent } = await bench.seeder(sample, { uploadLimit: 8192 })
+  const served: EvilPeer[] = []
+  const unchoked = new EventEmitter()
+  const peers = [1, 2, 3].map(() => {
+    const peer = new EvilPeer(dial(bench, seed.port), sample, {
+      mute: true,
+      onWire: ({ wire }) => wire.interested()
+    })
+    peer.wire.once('unchoke', () => {
+      served.push(peer)
+      unchoked.emit('one')
+    })
+    return peer
+  })
+  while (served.length < 2) await once(unchoked, 'one')
+  while (torrent.peers.filter(({ peerInterested }) => peerInterested).length < 3) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert.equal(torrent.peers.filter(({ amChoking }) => !amChoking).length, 2)
+  served[0]?.socket.destroy()
+  while (served.length < 3) await once(unchoked, 'one')
+  assert.deepEqual(new Set(served), new Set(peers))
+})
