@@ -87,7 +87,11 @@ export class Download {
           else wire?.notInterested()
         },
         reserve: (piece, urgent) => this.#reserve(piece, urgent),
-        abandon: (piece) => this.#abandon(piece)
+        abandon: (piece) => this.#abandon(piece),
+        spill: (piece) => {
+          this.#endWriters(piece)
+          return this.assembly.spill(piece)
+        }
       },
       Math.random
     )

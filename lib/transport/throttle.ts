@@ -100,8 +100,8 @@ export class Throttle {
 
   #yield(): void {
     if (this.#timer !== undefined || this.#immediate !== undefined) return
+    // Not unref'd: the event loop would sleep over it until something else happens.
     this.#immediate = setImmediate(() => this.#takeTurns())
-    this.#immediate.unref()
   }
 
   #arm(waitMs: number): void {

@@ -128,7 +128,7 @@ test('a protocol error closes both ends and is told to both', async () => {
 test('a peer that never reads costs a bounded amount', async () => {
   const transport = new TcpTransport()
   const [dialled, accepted] = await connections(transport)
-  const wire = new Wire({ pieceCount })
+  const wire = new Wire({ pieceCount, requestQueue: 500 })
   join(accepted, wire)
   const block = new Uint8Array(16384)
   let answered = 0
