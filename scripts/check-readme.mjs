@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
 const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
-const folder = path.join(root, 'dist', 'readme')
+const folder = path.join(root, 'dist-readme')
 const docs = fs.existsSync(path.join(root, 'docs'))
   ? fs.readdirSync(path.join(root, 'docs')).map((file) => `docs/${file}`)
   : []
@@ -38,10 +38,10 @@ for (const [code] of readme.matchAll(/\bERR_[A-Z_]+\b/g)) {
     faults.push(`README.md lists ${code}, which is not in the table`)
 }
 const config = {
-  extends: '../../tsconfig.json',
+  extends: '../tsconfig.json',
   compilerOptions: {
     noEmit: true,
-    rootDir: '../..',
+    rootDir: '..',
     noUnusedLocals: false,
     isolatedDeclarations: false,
     declaration: false
