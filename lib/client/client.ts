@@ -157,10 +157,8 @@ export class Client extends EventEmitter<ClientEvents> {
         peers: []
       },
       { peers, paused, path: scan.root ?? path.dirname(scan.files[0]?.diskPath ?? '.') },
-      {
-        complete: true,
-        ...(scan.root === undefined ? { filePaths: scan.files.map(({ diskPath }) => diskPath) } : {})
-      }
+      // Where they are and not by the paths of the torrent, which are made safe for every system.
+      { complete: true, filePaths: scan.files.map(({ diskPath }) => diskPath) }
     )
   }
 

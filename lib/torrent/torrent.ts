@@ -7,8 +7,7 @@ import { parseInfo } from '../metainfo/parse-info.ts'
 import { formatTorrent, parseTorrent } from '../metainfo/parse-torrent.ts'
 import { normalPriority } from '../picker/selection.ts'
 import type { FileStream } from '../stream/file-stream.ts'
-import type { Announcement } from '../tracker/announcement.ts'
-import { announceTiers } from '../tracker/tiers.ts'
+import type { AnnounceCounters } from '../tracker/request.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
 import type { Connection } from '../transport/transport.ts'
 import { formatAddress, type PeerAddress, parseAddress } from '../util/address.ts'
@@ -27,7 +26,11 @@ import { Swarm } from './swarm.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { SelectItem, SelectTarget, TorrentStatus } from './torrent-options.ts'
+import { TrackerSet, type TrackerTiers } from './tracker-set.ts'
 import { Transfer } from './transfer.ts'
+
+/** What is said to be missing while the length is unknown: more than nothing, so that trackers name seeds too. */
+const unknownLeft = 16_384
 
 /** The events of a {@link Torrent}. */
 export interface TorrentEvents {
@@ -80,8 +83,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   readonly #swarm: Swarm
   readonly #metadata: MetadataExchange
   readonly #ready: Deferred<void> = deferred()
-  readonly #announcements: Announcement[] = []
-  readonly #tiers: string[][] = []
+  readonly #trackers: TrackerSet
   readonly #addedTrackers: string[] = []
   readonly #transfer = new Transfer()
   readonly #waiting = new Set<Deferred<void>>()
@@ -115,6 +117,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       onPeers: () => this.#swarm.dial(),
       onWarning: (warning) => this.emit('warning', warning)
     })
+    this.#trackers = new TrackerSet({
+      infoHash: v1,
+      host,
+      counters: () => this.#counters(),
+      onAnnouncement: (announcement) => this.#discovery.attach('tracker', announcement),
+      onWarning: (warning) => this.emit('warning', warning)
+    })
     this.#metadata = new MetadataExchange(v1, (info) => this.#onInfo(info))
     this.#swarm = new Swarm({
       infoHash: v1,
@@ -145,14 +154,18 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** A magnet link to this torrent, with its trackers. */
   get magnetURI(): string {
-    return formatMagnet({ infoHashes: this.#infoHashes, name: this.name, trackers: this.#tiers.flat() })
+    return formatMagnet({
+      infoHashes: this.#infoHashes,
+      name: this.name,
+      trackers: this.#trackers.tiers.flat()
+    })
   }
 
   /** The bytes of a .torrent file for this torrent; undefined while the metadata is unknown. */
   get torrentFile(): Uint8Array | undefined {
     return this.#metainfo === undefined
       ? undefined
-      : formatTorrent({ ...this.#metainfo, announce: this.#tiers })
+      : formatTorrent({ ...this.#metainfo, announce: this.#trackers.tiers })
   }
 
   /** The files, without pad files; empty while the metadata is unknown. */
@@ -239,7 +252,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** How each tracker fares. */
   get trackers(): readonly TrackerStatus[] {
-    return this.#announcements.flatMap(({ trackers }) => trackers)
+    return this.#trackers.statuses
   }
 
   /** What the torrent is doing; see {@link TorrentStatus}. */
@@ -324,13 +337,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   /** Announces to further trackers: one tier for each URL, or tiers of several. */
-  addTrackers(trackers: readonly (string | readonly string[])[]): void {
-    const known = new Set(this.#tiers.flat())
-    const tiers = trackers
-      .map((tier) => (typeof tier === 'string' ? [tier] : [...tier]).filter((url) => !known.has(url)))
-      .filter((tier) => tier.length > 0)
-    this.#addedTrackers.push(...tiers.flat())
-    this.#announce(tiers)
+  addTrackers(trackers: TrackerTiers): void {
+    this.#addedTrackers.push(...this.#trackers.add(trackers))
   }
 
   /**
@@ -384,7 +392,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     const known = metainfo ?? (await this.#restored())
     if (known !== undefined && this.#metainfo === undefined) await this.#setMetainfo(known)
     // Afterwards, so that trackers hear at once how much is left.
-    this.#announce(this.#init.announce.map((tier) => [...tier]))
+    this.#trackers.add(this.#init.announce)
     this.addTrackers(this.#init.trackers ?? [])
   }
 
@@ -557,8 +565,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (this.#wasDone) return
     this.#wasDone = true
     if (content.ledger.complete) {
-      for (const announcement of this.#announcements)
-        if (this.#transfer.received > 0) announcement.completed()
+      if (this.#transfer.received > 0) this.#trackers.completed()
       this.#swarm.disconnect((peer) => peer.wire.peerSeeding)
     }
     for (const waiting of this.#waiting) waiting.resolve()
@@ -585,32 +592,14 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     else this.#onError(error)
   }
 
-  #announce(tiers: string[][]): void {
-    if (tiers.length === 0 || this.#closing !== undefined) return
-    this.#tiers.push(...tiers)
-    const announcement = announceTiers(
-      tiers,
-      {
-        infoHash: this.#infoHashes.v1 ?? new Uint8Array(20),
-        peerId: this.#host.peerId,
-        port: this.#host.port,
-        counters: () => {
-          this.#content?.uploads.count()
-          return {
-            uploaded: this.#transfer.up.total,
-            downloaded: this.#transfer.down.total,
-            left: this.#content === undefined ? 16384 : this.length - this.downloaded
-          }
-        }
-      },
-      {
-        udp: this.#host.udpTrackers,
-        localAddress: this.#host.localAddress,
-        onWarning: (warning) => this.emit('warning', warning)
-      }
-    )
-    this.#announcements.push(announcement)
-    this.#discovery.attach('tracker', announcement)
+  /** What trackers are told of this run. */
+  #counters(): AnnounceCounters {
+    this.#content?.uploads.count()
+    return {
+      uploaded: this.#transfer.up.total,
+      downloaded: this.#transfer.down.total,
+      left: this.#content === undefined ? unknownLeft : this.length - this.downloaded
+    }
   }
 
   #select(what: SelectTarget, priority: number): void {
@@ -649,7 +638,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   async #close(removing: boolean, end: (content: Content) => Promise<void>): Promise<void> {
     for (const waiting of this.#waiting) waiting.reject(closedError())
     this.#ready.reject(closedError())
-    const announcements = this.#announcements.map((announcement) => announcement.close())
+    const goodbyes = this.#trackers.close()
     this.#discovery.close()
     this.#swarm.close()
     if (this.#content !== undefined) {
@@ -660,7 +649,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       }
     } else if (removing) await this.#keeper?.remove()
     else await this.#keeper?.stop()
-    await Promise.all(announcements)
+    await goodbyes
     this.emit('close')
   }
 }

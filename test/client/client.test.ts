@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
@@ -163,6 +164,23 @@ test('files and folders are seeded from where they are, and never deleted', asyn
   assert.deepEqual(readdirSync(path.dirname(one)), ['one.bin'])
   await assert.rejects(seed.seed(path.join(more, 'missing')), { code: 'ERR_METAINFO_CREATE' })
   await assert.rejects(seed.seed(one, { signal: AbortSignal.abort(new Error('enough')) }), /enough/)
+})
+
+test('files are seeded under names that must change elsewhere', async (t) => {
+  const bench = new Bench(t)
+  const root = path.join(bench.folder(), 'odd')
+  mkdirSync(root)
+  const names = ['case.bin', 'CASE.bin', 'x'.repeat(250), 'a:b?', 'dot.', 'con']
+  for (const name of names) writeFileSync(path.join(root, name), randomBytes(20_000))
+  const seed = bench.client()
+  const torrent = await seed.seed(root)
+  const copy = await bench.client().add(torrent.magnetURI, { peers: [addressOf(seed)] })
+  await copy.whenDone()
+  const sizes = await Promise.all(copy.files.map(async (file) => (await file.arrayBuffer()).byteLength))
+  assert.deepEqual(
+    sizes,
+    names.map(() => 20_000)
+  )
 })
 
 test('removing takes the record, and the files only when asked to, and only those it wrote', async (t) => {

@@ -122,26 +122,6 @@ export function same(got: ArrayBuffer | undefined, expected: Uint8Array): boolea
   return got !== undefined && Buffer.from(got).equals(expected)
 }
 
-/** Resolves when `isTrue` holds, looked at after each of the events named. */
-export async function until(
-  emitter: {
-    on(event: never, listener: () => void): unknown
-    off(event: never, listener: () => void): unknown
-  },
-  events: readonly string[],
-  isTrue: () => boolean
-): Promise<void> {
-  if (isTrue()) return
-  await new Promise<void>((resolve) => {
-    const look = (): void => {
-      if (!isTrue()) return
-      for (const event of events) emitter.off(event as never, look)
-      resolve()
-    }
-    for (const event of events) emitter.on(event as never, look)
-  })
-}
-
 /** Starts a web server on loopback and returns its URL without a path. */
 export async function serve(bench: Bench, listener: RequestListener): Promise<string> {
   const server = createServer(listener)

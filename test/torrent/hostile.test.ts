@@ -286,29 +286,45 @@ test('a client that meets itself hangs up', async (t) => {
   await torrent.whenDone()
 })
 
+/** A peer id that is lower or higher than that of any client here. */
+function peerIdFrom(first: number): Uint8Array {
+  return Uint8Array.of(first, ...randomBytes(19))
+}
+
 test('one peer has one connection', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
-  const peerId = randomBytes(20)
-  const behaviour = { peerId, answer: () => {} }
+  const behaviour = { peerId: peerIdFrom(255), answer: () => {} }
   const [one, two] = [await listenAs(bench, sample, behaviour), await listenAs(bench, sample, behaviour)]
   const client = bench.client()
   const torrent = await client.add(sample.bytes, { peers: [one.address] })
-  while (torrent.peers.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  const connected = (): string[] => torrent.peers.map(({ address }) => address)
+  while (connected().length === 0) await new Promise((resolve) => setImmediate(resolve))
   torrent.addPeer(two.address)
   await first(two.sockets)
   await closed(two.sockets)
-  assert.deepEqual(
-    torrent.peers.map(({ address }) => address),
-    [one.address]
-  )
+  assert.deepEqual(connected(), [one.address])
   // Nor by dialling in.
   const socket = dial(bench, client.port)
   new EvilPeer(socket, sample, behaviour)
   await once(socket, 'close')
+  assert.deepEqual(connected(), [one.address])
+})
+
+test('of two dials that crossed, that of the lower peer id stays', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 100_000 })
+  const behaviour = { peerId: peerIdFrom(0), answer: () => {} }
+  const host = await listenAs(bench, sample, behaviour)
+  const client = bench.client()
+  const torrent = await client.add(sample.bytes, { peers: [host.address] })
+  while (torrent.peers.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  new EvilPeer(dial(bench, client.port), sample, behaviour)
+  await closed(host.sockets)
+  while (torrent.peers.length === 0) await new Promise((resolve) => setImmediate(resolve))
   assert.deepEqual(
-    torrent.peers.map(({ address }) => address),
-    [one.address]
+    torrent.peers.map(({ incoming }) => incoming),
+    [true]
   )
 })
 
