@@ -10,6 +10,8 @@ export interface StreamWindow {
   readonly bytesPerMs: number
   /** Whether the reader waits for the first piece now. */
   readonly waiting: boolean
+  /** The reader comes to the first piece this much later than at once; 0 by default. */
+  readonly delayMs?: number
 }
 
 /** A piece that a stream needs, and when. */
@@ -67,13 +69,13 @@ export class Windows {
     if (!this.#stale) return this.#urgent
     this.#stale = false
     const deadlines = new Map<number, number>()
-    for (const { pieces, bytesPerMs, at } of this.#windows.values()) {
+    for (const { pieces, bytesPerMs, at, delayMs = 0 } of this.#windows.values()) {
       // Nobody reads slower than this, so deadlines stay numbers.
       const pace = Math.max(bytesPerMs, minBytesPerMs)
       for (let piece = pieces.start; piece < pieces.end; piece++) {
         if (!missing(piece)) continue
         const distance = piece - pieces.start
-        const deadline = at + (distance * this.#pieceLength) / pace
+        const deadline = at + delayMs + (distance * this.#pieceLength) / pace
         const known = deadlines.get(piece)
         if (known === undefined || deadline < known) deadlines.set(piece, deadline)
       }

@@ -123,6 +123,22 @@ export class Assembly {
     if (buffer.complete) this.#complete(buffer)
   }
 
+  /**
+   * Copies the blocks of a piece under way that are there from an offset on, without a gap and unverified; undefined when the
+   * first byte is not there.
+   */
+  peek(byteOffset: number, length: number): Uint8Array | undefined {
+    const piece = this.#layout.pieceAt(byteOffset)
+    const buffer = this.#begun.get(piece)
+    const from = byteOffset - this.#layout.pieceOffset(piece)
+    let end = from
+    while (end < from + length && buffer?.has(Math.floor(end / blockLength)) === true) {
+      end = Math.min(buffer.size, (Math.floor(end / blockLength) + 1) * blockLength)
+    }
+    if (buffer === undefined || end === from) return undefined
+    return new Uint8Array(buffer.bytes.subarray(from, Math.min(end, from + length)))
+  }
+
   /** Whether a verified piece is still being written. */
   holds(piece: number): boolean {
     return this.#verified.has(piece)

@@ -8,6 +8,14 @@ export interface WindowRequest {
   readonly bytesPerMs: number
   /** Whether the reader waits for the first piece now. */
   readonly waiting: boolean
+  /** The reader comes to the first piece this much later than at once; 0 by default. */
+  readonly delayMs?: number
+}
+
+/** Bytes that came, and the piece that they belong to if that is not verified. */
+export interface EarlyBytes {
+  readonly bytes: Uint8Array
+  readonly unverified: number | undefined
 }
 
 /** Where streams get their bytes: the few questions that they ask of a torrent. */
@@ -24,6 +32,10 @@ export interface ByteSource {
    * they are there; rejects when they never will be, or on abort.
    */
   readVerified(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<Uint8Array>
+  /** The same, without waiting for the piece to be verified: whole blocks as they come. */
+  readEarly(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<EarlyBytes>
+  /** Calls back once when a piece is verified (true) or its bytes turn out to be wrong (false); the function returned calls it off. */
+  onVerdict(piece: number, listener: (right: boolean) => void): () => void
 }
 
 /** What a stream needs to know of its file. */

@@ -2,10 +2,16 @@ import { addAbortSignal, Readable } from 'node:stream'
 import { monotonicMs } from '../util/clock.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import type { ByteSource, StreamedFile } from './byte-source.ts'
+import { indexTailBytes } from './index-tail.ts'
 import { Lookahead } from './lookahead.ts'
 
 /** The most bytes of one chunk. */
 const chunkBytes = 256 << 10
+
+/** Only a stream that begins this near to the beginning is taken for a player that has yet to find the file's index. */
+const tailUpTo = 1 << 20
+/** The index is needed after what is played in this time. */
+const tailDelayMs = 2000
 
 /** Which part of a file a stream reads. */
 export interface FileStreamOptions {
@@ -15,6 +21,11 @@ export interface FileStreamOptions {
   readonly end?: number | undefined
   /** Destroys the stream when aborted. */
   readonly signal?: AbortSignal | undefined
+  /**
+   * Delivers blocks as they come, before their piece is verified: earlier by up to a piece. If the piece then fails, the
+   * stream is destroyed with ERR_STREAM_UNVERIFIED, and it ends only once all that it delivered is verified. False by default.
+   */
+  readonly unverified?: boolean | undefined
 }
 
 /**
@@ -28,6 +39,11 @@ export class FileStream extends Readable {
   readonly #id: number
   readonly #end: number
   readonly #lookahead = new Lookahead()
+  readonly #early: boolean
+  /** Pieces of which unverified bytes were delivered, each with what calls the wait for its verdict off. */
+  readonly #unproven = new Map<number, () => void>()
+  /** The window over the file's index, if that stands at its end; 0 when there is none. */
+  #tailId = 0
   /** Where the next read begins. */
   #position: number
   /** With an encoding: the offset of the first byte that was not delivered as part of a string. */
@@ -43,7 +59,8 @@ export class FileStream extends Readable {
    * Opens a stream; nothing is fetched before the first read.
    * @throws RangeError (`ERR_OUT_OF_RANGE`) when start or end is no whole number from 0 on, or start lies beyond end or the file.
    */
-  constructor(file: StreamedFile, source: ByteSource, { start = 0, end, signal }: FileStreamOptions = {}) {
+  constructor(file: StreamedFile, source: ByteSource, options: FileStreamOptions = {}) {
+    const { start = 0, end, signal } = options
     checkOffset('start', start, file.length)
     if (end !== undefined) checkOffset('end', end, Number.MAX_SAFE_INTEGER)
     const last = Math.min(end ?? file.length - 1, file.length - 1)
@@ -51,6 +68,7 @@ export class FileStream extends Readable {
     super({ highWaterMark: 0 })
     this.file = file
     this.#source = source
+    this.#early = options.unverified === true
     this.#id = source.nextStreamId()
     this.#position = this.#delivered = start
     this.#end = last + 1
@@ -109,6 +127,8 @@ export class FileStream extends Readable {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#finished = true
     this.#abort.abort(error ?? new TorrentError('ERR_STREAM_ENDED', 'the stream was destroyed'))
+    for (const callOff of this.#unproven.values()) callOff()
+    this.#unproven.clear()
     this.#closeWindow()
     callback(error)
   }
@@ -116,6 +136,8 @@ export class FileStream extends Readable {
   #next(): void {
     if (this.#reading || this.#finished) return
     if (this.#position >= this.#end) {
+      // What was delivered must be right before the end says so.
+      if (this.#unproven.size > 0) return
       this.#finished = true
       this.#closeWindow()
       this.push(null)
@@ -132,7 +154,7 @@ export class FileStream extends Readable {
     let failure: Error | undefined
     try {
       const length = Math.min(chunkBytes, this.#end - this.#position)
-      chunk = await this.#source.readVerified(this.file.offset + this.#position, length, signal)
+      chunk = await this.#read(this.file.offset + this.#position, length, signal)
       if (chunk.byteLength === 0) throw new TorrentError('ERR_STORAGE_READ', `no bytes at ${this.#position}`)
     } catch (thrown) {
       failure = asError(thrown)
@@ -156,8 +178,29 @@ export class FileStream extends Readable {
     }
   }
 
+  async #read(byteOffset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    if (!this.#early) return this.#source.readVerified(byteOffset, length, signal)
+    const { bytes, unverified } = await this.#source.readEarly(byteOffset, length, signal)
+    if (unverified !== undefined && !signal.aborted && !this.#unproven.has(unverified)) {
+      this.#unproven.set(
+        unverified,
+        this.#source.onVerdict(unverified, (right) => this.#judged(unverified, right))
+      )
+    }
+    return bytes
+  }
+
+  #judged(piece: number, right: boolean): void {
+    this.#unproven.delete(piece)
+    if (!right) {
+      const message = `piece ${piece}, of which unverified bytes were delivered, was wrong: open a new stream`
+      this.destroy(new TorrentError('ERR_STREAM_UNVERIFIED', message, { details: { piece } }))
+    } else if (this.#wanted) this.#next()
+  }
+
   #moveWindow(jumped: boolean): void {
     const { layout } = this.#source
+    this.#moveTail()
     const start = this.file.offset + this.#position
     const end = Math.min(this.file.offset + this.#end, start + this.#lookahead.bytes)
     const pieces = layout.piecesOf({ start, end })
@@ -169,9 +212,36 @@ export class FileStream extends Readable {
   }
 
   #closeWindow(): void {
+    this.#closeTail()
     if (this.#window === '') return
     this.#window = ''
     this.#source.setWindow(this.#id, undefined, false)
+  }
+
+  /** A player that begins at the beginning of some kinds of files soon wants their end: it is fetched behind the first seconds. */
+  #moveTail(): void {
+    const { file } = this
+    if (this.#tailId === 0 && this.#window === '' && this.#position < tailUpTo) {
+      const end = file.offset + file.length
+      const pieces = this.#source.layout.piecesOf({
+        start: end - indexTailBytes(file.name, file.length),
+        end
+      })
+      if (pieces.end === pieces.start) return
+      this.#tailId = this.#source.nextStreamId()
+      const { bytesPerMs } = this.#lookahead
+      this.#source.setWindow(
+        this.#tailId,
+        { pieces, bytesPerMs, waiting: false, delayMs: tailDelayMs },
+        false
+      )
+    }
+  }
+
+  #closeTail(): void {
+    if (this.#tailId === 0) return
+    this.#source.setWindow(this.#tailId, undefined, false)
+    this.#tailId = 0
   }
 
   /** Takes what the stream machinery holds out of it without delivering it. */

@@ -9,7 +9,7 @@ import { ReadCache } from '../storage/read-cache.ts'
 import { pieceTrust, trust } from '../storage/resume-check.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { Storage, StorageStats } from '../storage/storage.ts'
-import type { WindowRequest } from '../stream/byte-source.ts'
+import type { EarlyBytes, WindowRequest } from '../stream/byte-source.ts'
 import type { FileStream } from '../stream/file-stream.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
@@ -131,6 +131,8 @@ export class Content implements FileHost {
       peer: (id) => events.peers().get(id),
       peers: () => events.peers().values(),
       expectedHash: (piece) => this.#expected(piece),
+      arrived: (piece) => this.#reader.arrived(piece),
+      failed: (piece) => this.#reader.failed(piece),
       received: (peer, bytes) => {
         const now = monotonicMs()
         peer.down.add(bytes, now)
@@ -381,6 +383,16 @@ export class Content implements FileHost {
   /** Whether the piece at this offset is verified. */
   isReady(byteOffset: number): boolean {
     return this.download.picker.has(this.layout.pieceAt(byteOffset))
+  }
+
+  /** Whole blocks as they come. */
+  readEarly(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<EarlyBytes> {
+    return this.#reader.readEarly(byteOffset, maxLength, signal)
+  }
+
+  /** Calls back when a piece is verified or wrong. */
+  onVerdict(piece: number, listener: (right: boolean) => void): () => void {
+    return this.#reader.onVerdict(piece, listener)
   }
 
   /** Verified bytes, as soon as they are there. */

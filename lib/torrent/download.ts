@@ -19,6 +19,10 @@ export interface DownloadEvents {
   expectedHash(piece: number): Uint8Array
   /** Bytes of a block that is of use. */
   received(peer: Peer, bytes: number): void
+  /** A block of a piece is in its memory. */
+  arrived(piece: number): void
+  /** A piece came together and is wrong. */
+  failed(piece: number): void
   /** Bytes that came for nothing. */
   wasted(bytes: number): void
   /** A piece is verified and can be read. */
@@ -221,6 +225,7 @@ export class Download {
       this.#smartBan.contributed(piece, block, peer.banKey)
       this.#events.received(peer, data.length)
       this.assembly.fill(piece, block, inPlace ? undefined : data)
+      this.#events.arrived(piece)
     } else {
       if (owned) this.#endBlock(peer)
       this.#events.wasted(data.length)
@@ -259,6 +264,7 @@ export class Download {
     const guilty = this.#smartBan.failed(piece, this.#layout.blockCount(piece), digestOf(bytes))
     this.#updateSuspects()
     this.#change((now) => this.picker.lost(piece, now))
+    this.#events.failed(piece)
     for (const host of guilty) this.#events.ban(host)
   }
 

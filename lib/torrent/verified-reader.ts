@@ -1,6 +1,7 @@
 import type { Layout } from '../metainfo/layout.ts'
 import type { Assembly } from '../storage/assembly.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { EarlyBytes } from '../stream/byte-source.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { TorrentError } from '../util/errors.ts'
 
@@ -21,6 +22,9 @@ export class VerifiedReader {
   readonly #assembly: Assembly
   readonly #questions: ReaderQuestions
   readonly #waiting = new Map<number, Deferred<void>>()
+  /** Readers that take blocks before their piece is verified. */
+  readonly #early = new Map<number, Deferred<void>>()
+  readonly #verdicts = new Map<number, Set<(right: boolean) => void>>()
   #failure: Error | undefined
 
   constructor(layout: Layout, storage: Storage, assembly: Assembly, questions: ReaderQuestions) {
@@ -34,13 +38,37 @@ export class VerifiedReader {
   verified(piece: number): void {
     this.#waiting.get(piece)?.resolve()
     this.#waiting.delete(piece)
+    this.arrived(piece)
+    this.#judge(piece, true)
+  }
+
+  /** A block of a piece is there. */
+  arrived(piece: number): void {
+    if (this.#early.size === 0) return
+    this.#early.get(piece)?.resolve()
+    this.#early.delete(piece)
+  }
+
+  /** A piece came together and was wrong. */
+  failed(piece: number): void {
+    this.#judge(piece, false)
+  }
+
+  /** See `ByteSource.onVerdict`. */
+  onVerdict(piece: number, listener: (right: boolean) => void): () => void {
+    const listeners = this.#verdicts.get(piece) ?? new Set()
+    this.#verdicts.set(piece, listeners.add(listener))
+    return () => {
+      if (listeners.delete(listener) && listeners.size === 0) this.#verdicts.delete(piece)
+    }
   }
 
   /** All open and later reads reject with `error`, until `recover`. */
   fail(error: Error): void {
     this.#failure = error
-    for (const waiting of this.#waiting.values()) waiting.reject(error)
+    for (const waiting of [...this.#waiting.values(), ...this.#early.values()]) waiting.reject(error)
     this.#waiting.clear()
+    this.#early.clear()
   }
 
   /** Reads are served again. */
@@ -76,6 +104,28 @@ export class VerifiedReader {
     }
   }
 
+  /** Whole blocks as they come; see `ByteSource.readEarly`. */
+  async readEarly(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<EarlyBytes> {
+    for (;;) {
+      signal.throwIfAborted()
+      if (this.#failure !== undefined) throw this.#failure
+      const piece = this.#layout.pieceAt(byteOffset)
+      if (this.#questions.has(piece)) {
+        return { bytes: await this.read(byteOffset, maxLength, signal), unverified: undefined }
+      }
+      const bytes = this.#assembly.peek(byteOffset, maxLength)
+      if (bytes !== undefined) return { bytes, unverified: piece }
+      await this.#wait(piece, signal, this.#early)
+    }
+  }
+
+  #judge(piece: number, right: boolean): void {
+    const listeners = this.#verdicts.get(piece)
+    if (listeners === undefined) return
+    this.#verdicts.delete(piece)
+    for (const listener of listeners) listener(right)
+  }
+
   /** Bytes from an offset on that are had and proven without a break and held by storage, as far as `maxLength`. */
   #runLength(piece: number, inPiece: number, maxLength: number): number {
     let length = inPiece
@@ -92,9 +142,9 @@ export class VerifiedReader {
     return length
   }
 
-  async #wait(piece: number, signal: AbortSignal): Promise<void> {
-    let waiting = this.#waiting.get(piece)
-    if (waiting === undefined) this.#waiting.set(piece, (waiting = deferred()))
+  async #wait(piece: number, signal: AbortSignal, waiters = this.#waiting): Promise<void> {
+    let waiting = waiters.get(piece)
+    if (waiting === undefined) waiters.set(piece, (waiting = deferred()))
     await abortable(waiting.promise, signal)
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Layout } from '../../lib/metainfo/layout.ts'
-import type { ByteSource, StreamedFile, WindowRequest } from '../../lib/stream/byte-source.ts'
+import type { ByteSource, EarlyBytes, StreamedFile, WindowRequest } from '../../lib/stream/byte-source.ts'
 import { abortable, type Deferred, deferred } from '../../lib/util/concurrency.ts'
 
 /** The byte of the torrent at an offset. */
@@ -26,6 +26,11 @@ export class FakeSource implements ByteSource {
   readonly windows: (WindowRequest | undefined)[] = []
   readonly jumps: boolean[] = []
   readonly offset: number
+  name = 'a'
+  readonly verdicts: Map<number, boolean> = new Map()
+  readonly listeners: Map<number, Set<(right: boolean) => void>> = new Map()
+  /** The window of each stream id as it stands. */
+  readonly byId: Map<number, WindowRequest> = new Map()
   #ids = 0
 
   constructor(length: number, offset = 100, pieceLength = 4096) {
@@ -35,7 +40,7 @@ export class FakeSource implements ByteSource {
   }
 
   get file(): StreamedFile {
-    return { name: 'a', path: 'a', length: this.layout.length - this.offset, offset: this.offset }
+    return { name: this.name, path: this.name, length: this.layout.length - this.offset, offset: this.offset }
   }
 
   /** Windows that are open. */
@@ -52,8 +57,10 @@ export class FakeSource implements ByteSource {
     return ++this.#ids
   }
 
-  setWindow(_streamId: number, window: WindowRequest | undefined, jumped: boolean): void {
+  setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void {
     if (window !== undefined) assert.ok(window.pieces.end > window.pieces.start, 'a window holds pieces')
+    if (window === undefined) this.byId.delete(streamId)
+    else this.byId.set(streamId, window)
     this.windows.push(window)
     this.jumps.push(jumped)
   }
@@ -80,6 +87,26 @@ export class FakeSource implements ByteSource {
     } finally {
       this.pending--
     }
+  }
+
+  async readEarly(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<EarlyBytes> {
+    const piece = this.layout.pieceAt(byteOffset)
+    const inPiece = this.layout.pieceOffset(piece) + this.layout.pieceSize(piece) - byteOffset
+    const bytes = await this.readVerified(byteOffset, Math.min(maxLength, inPiece), signal)
+    return { bytes, unverified: this.verdicts.get(piece) === true ? undefined : piece }
+  }
+
+  onVerdict(piece: number, listener: (right: boolean) => void): () => void {
+    const listeners = this.listeners.get(piece) ?? new Set()
+    this.listeners.set(piece, listeners.add(listener))
+    return () => listeners.delete(listener)
+  }
+
+  /** Says whether a piece is right. */
+  judge(piece: number, right: boolean): void {
+    this.verdicts.set(piece, right)
+    for (const listener of this.listeners.get(piece) ?? []) listener(right)
+    this.listeners.delete(piece)
   }
 
   /** Lets reads wait until `open`. */

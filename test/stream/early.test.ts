@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import test from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { FileStream } from '../../lib/stream/file-stream.ts'
+import { indexTailBytes } from '../../lib/stream/index-tail.ts'
+import { FakeSource } from './fake-source.ts'
+
+async function turns(count = 5): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await nextTurn()
+}
+
+test('unverified bytes are delivered at once, and the end waits until they are known to be right', async () => {
+  const source = new FakeSource(5000, 0)
+  const stream = new FileStream(source.file, source, { unverified: true })
+  const chunks: Buffer[] = []
+  let ended = false
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  stream.on('end', () => {
+    ended = true
+  })
+  while (Buffer.concat(chunks).length < 5000) await nextTurn()
+  await turns()
+  assert.equal(ended, false)
+  source.judge(0, true)
+  await turns()
+  assert.equal(ended, false, 'the second piece is not judged yet')
+  source.judge(1, true)
+  await once(stream, 'close')
+  assert.equal(ended, true)
+  assert.deepEqual(Buffer.concat(chunks), source.bytes(0, 5000))
+})
+
+test('a piece that turns out wrong destroys a stream that has delivered some of it', async () => {
+  const source = new FakeSource(9000, 0)
+  const stream = new FileStream(source.file, source, { unverified: true })
+  const failed = once(stream, 'error')
+  stream.resume()
+  while (!source.listeners.has(1)) await nextTurn()
+  source.judge(0, true)
+  source.judge(1, false)
+  const [error] = await failed
+  assert.equal((error as { code?: string }).code, 'ERR_STREAM_UNVERIFIED')
+  assert.equal(source.byId.size, 0)
+})
+
+test('a destroyed stream waits for no verdict', async () => {
+  const source = new FakeSource(9000, 0)
+  const stream = new FileStream(source.file, source, { unverified: true })
+  await once(stream, 'readable')
+  stream.destroy()
+  await once(stream, 'close')
+  assert.equal(
+    [...source.listeners.values()].reduce((sum, { size }) => sum + size, 0),
+    0
+  )
+})
+
+test('by default nothing is read before it is verified', async () => {
+  const source = new FakeSource(5000, 0)
+  source.readEarly = () => assert.fail('an early read')
+  for await (const _ of new FileStream(source.file, source));
+})
+
+test('a film that is begun opens a late window over its end, which closes with the stream', async () => {
+  const source = new FakeSource(4 << 20, 0, 16384)
+  source.name = 'film.mp4'
+  const stream = new FileStream(source.file, source)
+  await once(stream, 'readable')
+  const windows = [...source.byId.values()]
+  assert.equal(windows.length, 2)
+  const tail = windows.find(({ delayMs }) => delayMs !== undefined)
+  assert.equal(tail?.pieces.end, 256)
+  assert.equal(tail?.pieces.start, 252)
+  stream.destroy()
+  await once(stream, 'close')
+  assert.equal(source.byId.size, 0)
+})
+
+for (const [name, start] of [
+  ['film.mp4', 2 << 20],
+  ['film.txt', 0]
+] as const) {
+  test(`${name} read from ${start} opens one window`, async () => {
+    const source = new FakeSource(4 << 20, 0, 16384)
+    source.name = name
+    const stream = new FileStream(source.file, source, { start })
+    await once(stream, 'readable')
+    assert.equal(source.byId.size, 1)
+    stream.destroy()
+  })
+}
+
+for (const [name, length, bytes] of [
+  ['a.mp4', 100, 100],
+  ['a.MKV', 1 << 20, 64 << 10],
+  ['a.webm', 256 << 20, 1 << 20],
+  ['a.mov', 2 ** 40, 2 << 20],
+  ['a.ts', 1 << 30, 0],
+  ['mp4', 1 << 30, 0]
+] as const) {
+  test(`${name} of ${length} bytes may keep its index in the last ${bytes}`, () => {
+    assert.equal(indexTailBytes(name, length), bytes)
+  })
+}
