@@ -45,6 +45,13 @@ const liars: Record<string, (sample: Sample) => Behaviour> = {
     metadata[20_000] = (metadata[20_000] ?? 0) ^ 1
     return { metadata }
   },
+  'is slow and has one wrong piece': ({ metainfo: { info } }) => ({
+    answerMetadata: (extension, piece) => {
+      const bytes = new Uint8Array(info.subarray(piece * 16384, (piece + 1) * 16384))
+      if (piece === 1) bytes[0] = (bytes[0] ?? 0) ^ 1
+      setTimeout(() => extension.data(piece, info.length, bytes), 200)
+    }
+  }),
   'claims 4 GB': () => ({ metadataSize: 2 ** 32 }),
   'claims nothing': () => ({ metadataSize: 0 }),
   'never answers': () => ({ answerMetadata: () => {} }),
