@@ -21,7 +21,7 @@ export interface DownloadEvents {
   received(peer: Peer, bytes: number): void
   /** A block of a piece is in its memory. */
   arrived(piece: number): void
-  /** A piece came together and is wrong. */
+  /** A piece came together and is wrong, or is given up with what came of it. */
   failed(piece: number): void
   /** Bytes that came for nothing. */
   wasted(bytes: number): void
@@ -64,6 +64,7 @@ export class Download {
       written: (piece) => events.written(piece),
       lost: (piece) => {
         this.#endWriters(piece)
+        events.failed(piece)
         this.#change((now) => this.picker.lost(piece, now))
       },
       error: (error, piece) => {
@@ -183,6 +184,8 @@ export class Download {
   #abandon(piece: number): void {
     this.#endWriters(piece)
     this.assembly.abandon(piece)
+    // Blocks that were read early are gone unverified, and others may come in their place.
+    this.#events.failed(piece)
     this.#smartBan.forget(piece)
   }
 

@@ -378,3 +378,29 @@ test('those who connect and say nothing, or ask for what is not here, keep nobod
   await seed.close()
   await Promise.all(silent.map((socket) => socket.closed || once(socket, 'close')))
 })
+
+test('a reader of unverified bytes is told when they were wrong, or are given up', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.bin': 131_072 }, { pieceLength: 131_072 })
+  for (const how of ['wrong', 'given up'] as const) {
+    let answered = 0
+    const peer = await listenAs(bench, sample, {
+      answer: (one, piece, offset, length) => {
+        if (++answered === 4 && how === 'given up') return
+        if (answered < 4 || how === 'wrong')
+          one.wire.piece(piece, offset, spoilt(one.block(piece, offset, length)))
+      }
+    })
+    const torrent = await bench.client().add(sample.bytes, { peers: [peer.address] })
+    const stream = torrent.files[0]?.createReadStream({ unverified: true })
+    assert.ok(stream !== undefined)
+    const failed = new Promise((resolve) => stream.on('error', resolve))
+    if (how === 'given up') stream.once('data', () => void torrent.recheck())
+    else stream.resume()
+    await assert.rejects(
+      failed.then((error) => Promise.reject(error)),
+      { code: 'ERR_STREAM_UNVERIFIED' },
+      how
+    )
+  }
+})
