@@ -30,7 +30,7 @@ import { type ResolvedSource, resolveSource, type TorrentSource } from './source
 const handshakeMs = 10_000
 /** Incoming connections whose handshake has not come yet; more are a flood. */
 const mostStrangers = 64
-const defaultMemoryLimit = 64 << 20
+const defaultMemoryLimit = 48 << 20
 
 /** The events of a {@link Client}. */
 export interface ClientEvents {

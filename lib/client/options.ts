@@ -16,7 +16,7 @@ export interface ClientOptions {
   readonly uploadLimit?: number | undefined
   /** Connections of all torrents; 200 by default. */
   readonly maxConnections?: number | undefined
-  /** Bytes that pieces under way may hold in memory; 64 MiB by default, and always enough for one piece. */
+  /** Bytes that pieces under way may hold in memory; 48 MiB by default, and always enough for one piece. */
   readonly memoryLimit?: number | undefined
   /** Not built yet: must be false or left out. */
   readonly dht?: boolean | object | undefined

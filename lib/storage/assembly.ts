@@ -7,7 +7,7 @@ import { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
 
 /** Spare buffers kept for the next pieces, in bytes. */
-const spareBytes = 16 << 20
+const spareBytes = 8 << 20
 
 /** What an {@link Assembly} tells and asks. */
 export interface AssemblyEvents {
