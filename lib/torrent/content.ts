@@ -1,24 +1,24 @@
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Layout, type Range } from '../metainfo/layout.ts'
+import { Layout } from '../metainfo/layout.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import { normalPriority, Selection } from '../picker/selection.ts'
 import { Checker } from '../storage/checker.ts'
 import { FileStorage } from '../storage/file-storage.ts'
 import { ReadCache } from '../storage/read-cache.ts'
 import { pieceTrust, trust } from '../storage/resume-check.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { Storage, StorageStats } from '../storage/storage.ts'
-import type { EarlyBytes, WindowRequest } from '../stream/byte-source.ts'
-import type { FileStream } from '../stream/file-stream.ts'
+import type { WindowRequest } from '../stream/byte-source.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { Download } from './download.ts'
 import { Ledger } from './ledger.ts'
 import type { Peer } from './peer.ts'
+import { recordData } from './record-data.ts'
 import type { ResumeKeeper } from './resume-keeper.ts'
-import { type FileHost, TorrentFile } from './torrent-file.ts'
+import type { TorrentFile } from './torrent-file.ts'
+import { TorrentFiles } from './torrent-files.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { AddOptions } from './torrent-options.ts'
 import type { Transfer } from './transfer.ts'
@@ -65,13 +65,12 @@ export interface ContentEvents {
 }
 
 /** The data of a torrent whose metadata is known: its parts, and how they are joined. */
-export class Content implements FileHost {
+export class Content {
   readonly layout: Layout
   readonly ledger: Ledger
-  readonly files: readonly TorrentFile[]
+  readonly files: TorrentFiles
   readonly download: Download
   readonly uploads: Uploads
-  readonly streams: Set<FileStream> = new Set()
   readonly #metainfo: Metainfo
   readonly #infoHash: string
   readonly #options: ContentOptions
@@ -80,15 +79,9 @@ export class Content implements FileHost {
   readonly #storage: Storage
   readonly #keeper: ResumeKeeper | undefined
   readonly #record: ResumeRecord | undefined
-  readonly #selection: Selection
   readonly #reader: VerifiedReader
   readonly #verification: Verification
   readonly #cache: ReadCache
-  /** By index in the layout; undefined for pad files. */
-  readonly #fileAt: readonly (TorrentFile | undefined)[]
-  #lastStreamId = 0
-  /** Files that are read although they are not selected. */
-  readonly #readFiles = new Set<number>()
   #opened = false
   #closed = false
 
@@ -112,11 +105,6 @@ export class Content implements FileHost {
     const layout = new Layout(metainfo.pieceLength, metainfo.files)
     this.layout = layout
     this.ledger = new Ledger(layout)
-    this.#fileAt = layout.files.map((entry, index) =>
-      entry.pad ? undefined : new TorrentFile(entry, index, this)
-    )
-    this.files = this.#fileAt.filter((file) => file !== undefined)
-    this.#selection = this.#select0()
     this.#storage =
       options.storage ??
       new FileStorage({
@@ -174,6 +162,17 @@ export class Content implements FileHost {
       prove: (piece) => (this.ledger.isUnproven(piece) ? this.#verification.proveNow(piece) : true),
       missing: (piece) => this.#verification.proveNow(piece)
     })
+    this.files = new TorrentFiles(layout, options.select, record?.selection, {
+      ledger: this.ledger,
+      reader: this.#reader,
+      setWindow: (streamId, window, jumped) => this.#setWindow(streamId, window, jumped),
+      selected: () => {
+        this.#applySelection()
+        this.#wantFiles()
+        events.changed()
+      },
+      wanted: () => this.#wantFiles()
+    })
     this.#cache = new ReadCache(layout, this.#storage, (piece) => this.ledger.serves(piece), uploadCacheBytes)
     this.uploads = new Uploads(layout, this.#cache, host.uploadLimit, {
       peer: (id) => events.peers().get(id),
@@ -220,7 +219,7 @@ export class Content implements FileHost {
    * Rejects when the storage cannot be opened.
    */
   async open(): Promise<void> {
-    await this.#storage.open(this.layout, this.#wanted())
+    await this.#storage.open(this.layout, this.files.wanted())
     const stats = await this.#storage.stats?.()
     if (this.#closed) return
     this.#opened = true
@@ -315,92 +314,15 @@ export class Content implements FileHost {
     this.uploads.removePeer(peer)
   }
 
-  // ---- selection ----
+  // ---- inside ----
 
-  /** Selects (priority 1 to 7) or deselects (0) files of the layout and byte ranges. */
-  select(fileIndexes: readonly number[], ranges: readonly Range[], priority: number): void {
-    for (const index of fileIndexes) this.#selection.setFile(index, priority)
-    for (const range of ranges) this.#selection.setRange(range, priority)
-    this.#applySelection()
-    this.#wantFiles()
-    this.#events.changed()
-  }
-
-  /** The index in the layout of `files[index]`. */
-  layoutIndex(index: number): number {
-    const file = this.files[index]
-    if (file !== undefined) return this.#fileAt.indexOf(file)
-    const message = `select names file ${index}; the torrent has ${this.files.length} files, counted from 0`
-    throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { index } })
-  }
-
-  /** The index in the layout of a file. */
-  indexOf(file: { readonly path: string }): number {
-    const index = this.#fileAt.findIndex((known) => known?.path === file.path)
-    if (index < 0) throw new TorrentError('ERR_TORRENT_SELECT', `'${file.path}' is no file of this torrent`)
-    return index
-  }
-
-  // ---- FileHost ----
-
-  verifiedBytes(fileIndex: number): number {
-    return this.ledger.fileBytes(fileIndex)
-  }
-
-  priorityOf(fileIndex: number): number {
-    return this.#selection.file(fileIndex)
-  }
-
-  setPriority(fileIndex: number, priority: number): void {
-    this.select([fileIndex], [], priority)
-  }
-
-  opened(stream: FileStream, fileIndex: number): void {
-    this.streams.add(stream)
-    stream.once('close', () => this.streams.delete(stream))
-    if (this.#closed) stream.destroy(closedError())
-    // What is read of a file that is not selected has its place on disk too.
-    if (this.#closed || this.#readFiles.has(fileIndex)) return
-    const isNew = !this.#wanted()[fileIndex]
-    this.#readFiles.add(fileIndex)
-    if (isNew) this.#wantFiles()
-  }
-
-  /** A number that no other stream of this torrent has. */
-  nextStreamId(): number {
-    return ++this.#lastStreamId
-  }
-
-  /** Opens, moves or closes the window of a stream; what it begins with is checked first. */
-  setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void {
-    if (this.#closed) return
+  /** Windows go to the picker; what one begins with is checked first. */
+  #setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void {
     this.download.setWindow(streamId, window, jumped)
     if (this.ledger.uncheckedCount === 0 || window === undefined) return
     const end = Math.min(window.pieces.end, window.pieces.start + checkAhead)
     for (let piece = window.pieces.start; piece < end; piece++) this.#verification.hurry(piece)
   }
-
-  /** Whether the piece at this offset is verified. */
-  isReady(byteOffset: number): boolean {
-    return this.download.picker.has(this.layout.pieceAt(byteOffset))
-  }
-
-  /** Whole blocks as they come. */
-  readEarly(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<EarlyBytes> {
-    return this.#reader.readEarly(byteOffset, maxLength, signal)
-  }
-
-  /** Calls back when a piece is verified or wrong. */
-  onVerdict(piece: number, listener: (right: boolean) => void): () => void {
-    return this.#reader.onVerdict(piece, listener)
-  }
-
-  /** Verified bytes, as soon as they are there. */
-  readVerified(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#reader.read(byteOffset, maxLength, signal)
-  }
-
-  // ---- inside ----
 
   #expected(piece: number): Uint8Array {
     return this.#metainfo.pieces.subarray(20 * piece, 20 * piece + 20)
@@ -408,25 +330,6 @@ export class Content implements FileHost {
 
   #allPieces(): number[] {
     return Array.from({ length: this.layout.pieceCount }, (_, piece) => piece)
-  }
-
-  /** What the options say to select, or else what the last run had selected. */
-  #select0(): Selection {
-    const { select } = this.#options
-    const all = select === undefined || select === 'all'
-    const selection = new Selection(this.layout, all ? normalPriority : 0)
-    if (Array.isArray(select)) {
-      for (const index of select) selection.setFile(this.layoutIndex(index), normalPriority)
-    }
-    const before = this.#record?.selection
-    if (select === undefined && before !== undefined) {
-      for (const [index, priority] of before.priorities.entries())
-        selection.setFile(index, Math.min(7, priority))
-      for (const range of before.ranges) {
-        if (range.end <= this.layout.length) selection.setRange(range, normalPriority)
-      }
-    }
-    return selection
   }
 
   /** Believes of the data on disk what the record and the rules allow, and checks the rest. */
@@ -469,7 +372,7 @@ export class Content implements FileHost {
     this.#tellPeers(piece)
     const start = this.layout.pieceOffset(piece)
     for (const { fileIndex } of this.layout.spans({ start, end: start + this.layout.pieceSize(piece) })) {
-      const file = this.#fileAt[fileIndex]
+      const file = this.files.at(fileIndex)
       if (file !== undefined && this.ledger.isFileStored(fileIndex)) this.#events.fileDone(file)
     }
     this.#keeper?.touch(() => this.#makeRecord(false, new Map()))
@@ -481,49 +384,27 @@ export class Content implements FileHost {
   }
 
   #applySelection(): void {
-    const changed = this.ledger.setPriorities(this.#selection.pieces())
+    const changed = this.ledger.setPriorities(this.files.selection.pieces())
     // The highest first, so that what is deselected is given up only when nothing else changes.
     for (const [priority, pieces] of [...changed].sort(([a], [b]) => b - a)) {
       this.download.change((picker, now) => picker.select(pieces, priority, now))
     }
   }
 
-  /** For each file of the layout whether it has its place on disk: selected, even in part, or read. */
-  #wanted(): boolean[] {
-    const wanted = this.layout.files.map(
-      (_, index) => this.#selection.file(index) > 0 || this.#readFiles.has(index)
-    )
-    for (const range of this.#selection.ranges) {
-      for (const { fileIndex } of this.layout.spans(range)) wanted[fileIndex] = true
-    }
-    return wanted
-  }
-
   #wantFiles(): void {
     if (!this.#opened) return
-    this.#storage.select?.(this.#wanted()).catch((thrown) => {
+    this.#storage.select?.(this.files.wanted()).catch((thrown) => {
       if (!this.#closed) this.#events.error(asError(thrown))
     })
   }
 
   async #makeRecord(clean: boolean, partial: ReadonlyMap<number, readonly number[]>): Promise<ResumeRecord> {
-    const { ledger, layout } = this
-    const verified = ledger.bits((piece) => ledger.isStored(piece))
-    // Data first, then the record that claims it.
-    await this.#storage.sync()
-    const stats = await this.#storage.stats?.()
+    const data = await recordData(this.#storage, this.ledger, this.layout, clean, partial)
+    const { selection } = this.files
     return {
+      ...data,
       infoHash: this.#infoHash,
-      // What was not hashed yet must be hashed by the next run as well.
-      clean: clean && ledger.unprovenCount === 0 && ledger.uncheckedCount === 0,
-      files: stats?.files ?? layout.files.map(() => undefined),
-      ...(stats?.parts === undefined ? {} : { parts: stats.parts.stat }),
-      verified,
-      partial: new Map(
-        [...partial].map(([piece, blocks]) => [piece, blockMap(layout.blockCount(piece), blocks)])
-      ),
-      selection: { priorities: this.#selection.files, ranges: this.#selection.ranges },
-      created: this.#storage.created ?? [],
+      selection: { priorities: selection.files, ranges: selection.ranges },
       path: this.#options.path,
       ...this.#transfer.remember(),
       ...this.#events.remember()
@@ -535,17 +416,11 @@ export class Content implements FileHost {
     if (this.#closed) return false
     this.#closed = true
     this.suspend(closedError())
-    for (const stream of this.streams) stream.destroy(closedError())
+    this.files.close(closedError())
     this.download.close()
     this.#cache.clear()
     return true
   }
-}
-
-function blockMap(blockCount: number, blocks: readonly number[]): Uint8Array {
-  const map = new Uint8Array(Math.ceil(blockCount / 8))
-  for (const block of blocks) map[block >> 3] = (map[block >> 3] ?? 0) | (0x80 >> (block & 7))
-  return map
 }
 
 function closedError(): TorrentError {

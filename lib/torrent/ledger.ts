@@ -82,6 +82,11 @@ export class Ledger {
     return true
   }
 
+  /** Whether a piece is verified. */
+  isVerified(piece: number): boolean {
+    return this.#verified[piece] === 1
+  }
+
   /** Whether storage has a piece. */
   isStored(piece: number): boolean {
     return this.#stored[piece] === 1

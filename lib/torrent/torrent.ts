@@ -25,7 +25,7 @@ import { ResumeKeeper } from './resume-keeper.ts'
 import { Swarm } from './swarm.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import type { TorrentHost } from './torrent-host.ts'
-import type { SelectItem, SelectTarget, TorrentStatus } from './torrent-options.ts'
+import type { SelectTarget, TorrentStatus } from './torrent-options.ts'
 import { TrackerSet, type TrackerTiers } from './tracker-set.ts'
 import { Transfer } from './transfer.ts'
 
@@ -170,7 +170,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** The files, without pad files; empty while the metadata is unknown. */
   get files(): readonly TorrentFile[] {
-    return this.#opened ? (this.#content?.files ?? []) : []
+    return this.#opened ? (this.#content?.files.list ?? []) : []
   }
 
   /** Bytes of all files; 0 while the metadata is unknown. */
@@ -285,7 +285,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** The open streams. */
   get streams(): readonly FileStream[] {
-    return [...(this.#content?.streams ?? [])]
+    return [...(this.#content?.files.streams ?? [])]
   }
 
   // ---- what one can do ----
@@ -606,28 +606,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     const content = this.#content
     if (this.#closing !== undefined) throw closedError()
     if (content === undefined || !this.#opened) throw metadataError()
-    const items: readonly SelectItem[] = Array.isArray(what) ? what : [what]
-    const files: number[] = []
-    const ranges: { start: number; end: number }[] = []
-    for (const item of items) {
-      if (typeof item === 'number') files.push(content.layoutIndex(item))
-      else if ('path' in item) files.push(content.indexOf(item))
-      else {
-        const { start, end } = item
-        if (
-          !Number.isInteger(start) ||
-          !Number.isInteger(end) ||
-          start < 0 ||
-          end > this.length ||
-          start >= end
-        ) {
-          const message = `the range ${start} to ${end} is not within the ${this.length} bytes of the torrent`
-          throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { start, end } })
-        }
-        ranges.push({ start, end })
-      }
-    }
-    content.select(files, ranges, priority)
+    content.files.select(what, priority)
   }
 
   #info(peer: Peer, now: number): PeerInfo {

@@ -1,0 +1,188 @@
+import type { Layout, Range } from '../metainfo/layout.ts'
+import { normalPriority, Selection } from '../picker/selection.ts'
+import type { ResumeRecord } from '../storage/resume-record.ts'
+import type { EarlyBytes, WindowRequest } from '../stream/byte-source.ts'
+import type { FileStream } from '../stream/file-stream.ts'
+import { TorrentError } from '../util/errors.ts'
+import type { Ledger } from './ledger.ts'
+import { type FileHost, TorrentFile } from './torrent-file.ts'
+import type { AddOptions, SelectItem, SelectTarget } from './torrent-options.ts'
+import type { VerifiedReader } from './verified-reader.ts'
+
+/** What {@link TorrentFiles} ask and tell. */
+export interface FilesMediator {
+  readonly ledger: Ledger
+  readonly reader: VerifiedReader
+  /** Opens, moves or closes the window of a stream. */
+  setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void
+  /** What is selected has changed. */
+  selected(): void
+  /** Another file has its place on disk from now on. */
+  wanted(): void
+}
+
+/** The files of a torrent, what of them is selected, and the streams that read them. */
+export class TorrentFiles implements FileHost {
+  readonly layout: Layout
+  /** Without pad files. */
+  readonly list: readonly TorrentFile[]
+  readonly selection: Selection
+  /** The open streams. */
+  readonly streams: Set<FileStream> = new Set()
+  /** By index in the layout; undefined for pad files. */
+  readonly #at: readonly (TorrentFile | undefined)[]
+  readonly #mediator: FilesMediator
+  /** Files that are read although they are not selected. */
+  readonly #read = new Set<number>()
+  #lastStreamId = 0
+  #closed: Error | undefined
+
+  /** Selects what the option says, or else what the last run had selected, or else everything. */
+  constructor(
+    layout: Layout,
+    select: AddOptions['select'],
+    before: ResumeRecord['selection'],
+    mediator: FilesMediator
+  ) {
+    this.layout = layout
+    this.#mediator = mediator
+    this.#at = layout.files.map((entry, index) =>
+      entry.pad ? undefined : new TorrentFile(entry, index, this)
+    )
+    this.list = this.#at.filter((file) => file !== undefined)
+    const all = select === undefined || select === 'all'
+    this.selection = new Selection(layout, all ? normalPriority : 0)
+    if (Array.isArray(select)) {
+      for (const index of select) this.selection.setFile(this.#indexOf(index), normalPriority)
+    }
+    if (select !== undefined || before === undefined) return
+    for (const [index, priority] of before.priorities.entries()) {
+      this.selection.setFile(index, Math.min(7, priority))
+    }
+    for (const range of before.ranges) {
+      if (range.end <= layout.length) this.selection.setRange(range, normalPriority)
+    }
+  }
+
+  /** The file at an index of the layout; undefined for a pad file. */
+  at(fileIndex: number): TorrentFile | undefined {
+    return this.#at[fileIndex]
+  }
+
+  /**
+   * Selects (priority 1 to 7) or deselects (0) files and byte ranges.
+   * @throws TorrentError ERR_TORRENT_SELECT for a file or range that is not there.
+   */
+  select(what: SelectTarget, priority: number): void {
+    const items: readonly SelectItem[] = Array.isArray(what) ? what : [what]
+    const files: number[] = []
+    const ranges: Range[] = []
+    for (const item of items) {
+      if (typeof item === 'number' || 'path' in item) files.push(this.#indexOf(item))
+      else ranges.push(this.#checkRange(item))
+    }
+    for (const index of files) this.selection.setFile(index, priority)
+    for (const range of ranges) this.selection.setRange(range, priority)
+    this.#mediator.selected()
+  }
+
+  /** For each file of the layout whether it has its place on disk: selected, even in part, or read. */
+  wanted(): boolean[] {
+    const wanted = this.layout.files.map(
+      (_, index) => this.selection.file(index) > 0 || this.#read.has(index)
+    )
+    for (const range of this.selection.ranges) {
+      for (const { fileIndex } of this.layout.spans(range)) wanted[fileIndex] = true
+    }
+    return wanted
+  }
+
+  /** Destroys all streams, and those opened from now on. */
+  close(error: Error): void {
+    this.#closed = error
+    for (const stream of this.streams) stream.destroy(error)
+  }
+
+  // ---- FileHost ----
+
+  verifiedBytes(fileIndex: number): number {
+    return this.#mediator.ledger.fileBytes(fileIndex)
+  }
+
+  priorityOf(fileIndex: number): number {
+    return this.selection.file(fileIndex)
+  }
+
+  setPriority(fileIndex: number, priority: number): void {
+    this.selection.setFile(fileIndex, priority)
+    this.#mediator.selected()
+  }
+
+  opened(stream: FileStream, fileIndex: number): void {
+    this.streams.add(stream)
+    stream.once('close', () => this.streams.delete(stream))
+    if (this.#closed !== undefined) {
+      stream.destroy(this.#closed)
+      return
+    }
+    // What is read of a file that is not selected has its place on disk too.
+    if (this.#read.has(fileIndex)) return
+    const isNew = !this.wanted()[fileIndex]
+    this.#read.add(fileIndex)
+    if (isNew) this.#mediator.wanted()
+  }
+
+  /** A number that no other stream of this torrent has. */
+  nextStreamId(): number {
+    return ++this.#lastStreamId
+  }
+
+  /** Opens, moves or closes the window of a stream. */
+  setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void {
+    if (this.#closed === undefined) this.#mediator.setWindow(streamId, window, jumped)
+  }
+
+  /** Whether the piece at this offset is verified. */
+  isReady(byteOffset: number): boolean {
+    return this.#mediator.ledger.isVerified(this.layout.pieceAt(byteOffset))
+  }
+
+  /** Verified bytes, as soon as they are there. */
+  readVerified(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<Uint8Array> {
+    return this.#mediator.reader.read(byteOffset, maxLength, signal)
+  }
+
+  /** Whole blocks as they come. */
+  readEarly(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<EarlyBytes> {
+    return this.#mediator.reader.readEarly(byteOffset, maxLength, signal)
+  }
+
+  /** Calls back when a piece is verified or wrong. */
+  onVerdict(piece: number, listener: (right: boolean) => void): () => void {
+    return this.#mediator.reader.onVerdict(piece, listener)
+  }
+
+  // ---- inside ----
+
+  /** The index in the layout of a file, given as such or by its place in the list. */
+  #indexOf(file: number | { readonly path: string }): number {
+    if (typeof file === 'number') {
+      const found = this.list[file]
+      if (found !== undefined) return this.#at.indexOf(found)
+      const message = `select names file ${file}; the torrent has ${this.list.length} files, counted from 0`
+      throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { index: file } })
+    }
+    const index = this.#at.findIndex((known) => known?.path === file.path)
+    if (index >= 0) return index
+    throw new TorrentError('ERR_TORRENT_SELECT', `'${file.path}' is no file of this torrent`)
+  }
+
+  #checkRange({ start, end }: Range): Range {
+    const { length } = this.layout
+    if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end <= length && start < end) {
+      return { start, end }
+    }
+    const message = `the range ${start} to ${end} is not within the ${length} bytes of the torrent`
+    throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { start, end } })
+  }
+}
