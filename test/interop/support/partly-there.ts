@@ -1,0 +1,106 @@
+// A torrent that is still on its way, and the server over it that players read from.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import path from 'node:path'
+import type { TestContext } from 'node:test'
+import { Client, type ClientOptions, type Torrent } from '../../../lib/index.ts'
+import { createServer } from '../../../lib/server.ts'
+import { temporaryFolder } from './data.ts'
+import { run, until } from './process.ts'
+
+/** What a test of players needs; everything is closed after the test, the last first. */
+export class PartlyThere {
+  /** A folder that goes with the test. */
+  readonly folder: string
+  readonly #ends: (() => unknown)[] = []
+  #count = 0
+
+  constructor(t: TestContext, label: string) {
+    const { folder, remove } = temporaryFolder(label)
+    this.folder = folder
+    this.#ends.push(remove)
+    t.after(async () => {
+      for (const end of this.#ends.reverse()) await end()
+    })
+  }
+
+  /** To be done after the test, before what was named earlier. */
+  after(end: () => unknown): void {
+    this.#ends.push(end)
+  }
+
+  /** A client on loopback with a folder of its own. */
+  client(options: ClientOptions = {}): Client {
+    const own = path.join(this.folder, `client${++this.#count}`)
+    mkdirSync(own)
+    const client = new Client({ host: '127.0.0.1', path: own, ...options })
+    this.after(() => client.close())
+    return client
+  }
+
+  /** Seeders of a file or folder, one for each upload limit. */
+  async seeders(data: string, uploadLimits: readonly number[], pieceLength = 65536): Promise<Seeders> {
+    const clients: Client[] = []
+    let bytes: Uint8Array | undefined
+    for (const uploadLimit of uploadLimits) {
+      const client = this.client({ uploadLimit })
+      clients.push(client)
+      bytes = (await client.seed(data, { pieceLength, creationDate: false })).torrentFile
+    }
+    assert.ok(bytes !== undefined)
+    return { clients, bytes, peers: clients.map(({ port }) => `127.0.0.1:${port}`) }
+  }
+
+  /** A torrent that comes from slow seeders, and the address of its server without a slash at the end. */
+  async serve(data: string, uploadLimits: readonly number[], pieceLength?: number): Promise<Served> {
+    const seeders = await this.seeders(data, uploadLimits, pieceLength)
+    const torrent = await this.client().add(seeders.bytes, { peers: seeders.peers })
+    return { ...seeders, torrent, origin: await this.listen(torrent) }
+  }
+
+  /** Serves a torrent or client, and returns the address without a slash at the end. */
+  async listen(source: Client | Torrent): Promise<string> {
+    const server = createServer(source).listen(0)
+    this.after(() => server.close())
+    await once(server, 'listening')
+    const address = server.address()
+    return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
+  }
+}
+
+/** Clients that have the data. */
+export interface Seeders {
+  readonly clients: readonly Client[]
+  /** The .torrent. */
+  readonly bytes: Uint8Array
+  readonly peers: readonly string[]
+}
+
+/** {@link Seeders}, and what comes from them. */
+export interface Served extends Seeders {
+  readonly torrent: Torrent
+  readonly origin: string
+}
+
+/** Lets the rest come as fast as it may. */
+export function hurry({ clients }: Seeders): void {
+  for (const client of clients) client.uploadLimit = Number.POSITIVE_INFINITY
+}
+
+/** Resolves when nobody reads the torrent any more: who has left must leave no stream behind. */
+export async function untilUnread(torrent: Torrent): Promise<void> {
+  await until('all streams to close', () => torrent.streams.length === 0, { timeoutMs: 10_000, everyMs: 5 })
+}
+
+/** Makes a film of moving test pictures and a tone; the name's end chooses the container, `codecs` what is in it. */
+export function makeFilm(file: string, seconds: number, codecs: readonly string[]): void {
+  mkdirSync(path.dirname(file), { recursive: true })
+  run([
+    ...['ffmpeg', '-v', 'error', '-nostdin'],
+    ...['-f', 'lavfi', '-i', `testsrc2=size=640x360:rate=25:duration=${seconds}`],
+    ...['-f', 'lavfi', '-i', `sine=duration=${seconds}`],
+    ...codecs,
+    file
+  ])
+}
