@@ -393,8 +393,8 @@ export class FakeSwarm {
     return [...this.#windows.values()].some(({ pieces }) => piece >= pieces.start && piece < pieces.end)
   }
 
-  #bits(pieces: 'all' | readonly number[]): Uint8Array | 'all' {
-    if (pieces === 'all') return 'all'
+  #bits(pieces: SimPeerOptions['pieces']): Uint8Array | 'all' {
+    if (pieces === 'all' || pieces instanceof Uint8Array) return pieces
     const bits = new Uint8Array(Math.ceil(this.layout.pieceCount / 8))
     for (const piece of pieces) bits[piece >> 3] = (bits[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
     return bits

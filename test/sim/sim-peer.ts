@@ -6,8 +6,12 @@ export interface SimPeerOptions {
   readonly bytesPerMs: number
   /** Round trip. */
   readonly latencyMs: number
-  /** Indices of its pieces. */
-  readonly pieces: 'all' | readonly number[]
+  /** The most by which a message of either side is further delayed; order is kept. */
+  readonly jitterMs?: number
+  /** It falls silent once it has sent this many bytes. */
+  readonly silentAfterBytes?: number
+  /** Indices of its pieces, or a bitfield. */
+  readonly pieces: 'all' | readonly number[] | Uint8Array
   /** Whether it chokes us from the start. */
   readonly choking: boolean
   /** Whether it speaks the fast extension (BEP 6): it rejects what it will not send. */
@@ -58,8 +62,11 @@ export class SimPeer {
   readonly #events: SimPeerEvents
   readonly #random: () => number
   readonly #queue: Wanted[] = []
-  readonly #pieces: Set<number> | undefined
+  readonly #pieces: Set<number> | Uint8Array | undefined
   #sending = false
+  #sentBytes = 0
+  /** When the last message of each way arrives. */
+  readonly #lastAt = { in: 0, out: 0 }
   #gone = false
 
   constructor(loop: EventLoop, options: SimPeerOptions, events: SimPeerEvents, random: () => number) {
@@ -70,17 +77,22 @@ export class SimPeer {
     this.#loop = loop
     this.#events = events
     this.#random = random
-    this.#pieces = options.pieces === 'all' ? undefined : new Set(options.pieces)
+    const { pieces } = options
+    if (pieces !== 'all') this.#pieces = pieces instanceof Uint8Array ? pieces.slice() : new Set(pieces)
   }
 
   /** Whether it has a piece. */
   has(piece: number): boolean {
-    return this.#pieces?.has(piece) ?? true
+    const pieces = this.#pieces
+    if (pieces === undefined) return true
+    return pieces instanceof Set
+      ? pieces.has(piece)
+      : ((pieces[piece >> 3] ?? 0) & (0x80 >> (piece & 7))) !== 0
   }
 
   /** We ask for a block. */
   request(piece: number, block: number, bytes: number): void {
-    this.#travel(() => {
+    this.#travel('in', () => {
       if (this.choking && !this.options.allowedFast.includes(piece)) {
         this.#reject(piece, block)
         return
@@ -100,7 +112,7 @@ export class SimPeer {
 
   /** We take a request back. */
   cancel(piece: number, block: number): void {
-    this.#travel(() => {
+    this.#travel('in', () => {
       if (this.options.ignoresCancels) return
       const at = this.#queue.findIndex((wanted) => wanted.piece === piece && wanted.block === block)
       if (at < 0) return
@@ -122,7 +134,9 @@ export class SimPeer {
 
   /** It gets a further piece. */
   gain(piece: number): void {
-    this.#pieces?.add(piece)
+    const pieces = this.#pieces
+    if (pieces instanceof Set) pieces.add(piece)
+    else if (pieces !== undefined) pieces[piece >> 3] = (pieces[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
     this.#tell(() => this.#events.have(piece))
   }
 
@@ -149,6 +163,8 @@ export class SimPeer {
     this.#loop.after(next.bytes / this.bytesPerMs, () => {
       this.#sending = false
       this.sent++
+      this.#sentBytes += next.bytes
+      if (this.#sentBytes >= (this.options.silentAfterBytes ?? Number.POSITIVE_INFINITY)) this.silent = true
       const corrupt = this.#random() < this.options.corrupts
       this.#tell(() => this.#events.piece(next.piece, next.block, corrupt))
       this.#send()
@@ -160,11 +176,17 @@ export class SimPeer {
   }
 
   #tell(run: () => void): void {
-    this.#travel(run)
+    this.#travel('out', run)
   }
 
-  #travel(run: () => void): void {
-    this.#loop.after(this.options.latencyMs / 2, () => {
+  #travel(way: 'in' | 'out', run: () => void): void {
+    const { latencyMs, jitterMs = 0 } = this.options
+    let at = this.#loop.now + latencyMs / 2
+    if (jitterMs > 0) {
+      at = Math.max(at + this.#random() * jitterMs, this.#lastAt[way])
+      this.#lastAt[way] = at
+    }
+    this.#loop.at(at, () => {
       if (!this.#gone) run()
     })
   }

@@ -1,0 +1,95 @@
+import { earliest, leastStallMs, missingOf } from './bounds.ts'
+import { type Scenario, SimSwarm } from './swarm.ts'
+
+/** What a jump took, and what it takes at best. */
+export interface JumpResult {
+  readonly seek: boolean
+  readonly firstByteMs: number
+  readonly firstMiBMs: number
+  readonly firstByteBoundMs: number
+  readonly boundMs: number
+  readonly stalls: number
+  readonly stalledMs: number
+  readonly stallBoundMs: number
+}
+
+/** What a scenario gave. */
+export interface Result {
+  readonly name: string
+  readonly jumps: readonly JumpResult[]
+  /** Part of all bytes that came which were of no use. */
+  readonly wasted: number
+  /** Part of what all peers could have sent until everything was there. */
+  readonly used: number
+  readonly completionMs: number
+  /** The same swarm without readers. */
+  readonly rarestFirstMs: number
+  readonly completionBoundMs: number
+}
+
+/** Runs a scenario with its readers and without. */
+export function measure(scenario: Scenario): Result {
+  const swarm = new SimSwarm(scenario)
+  const { blocksPerPiece } = swarm.layout
+  // Bounds of a jump start from what was there at that moment.
+  const snapshots = new Map<string, Uint16Array>()
+  const snapshot = (key: string): void => {
+    const missing = new Uint16Array(scenario.pieceCount)
+    for (let piece = 0; piece < missing.length; piece++) {
+      const received = swarm.picker.partial(piece)?.received ?? 0
+      missing[piece] = swarm.has(piece) ? 0 : blocksPerPiece - received
+    }
+    snapshots.set(key, missing)
+  }
+  for (const [index, { seeks }] of scenario.readers.entries()) {
+    for (const { atMs } of seeks) swarm.loop.at(atMs - 1e-6, () => snapshot(`${index} ${atMs}`))
+  }
+  swarm.run()
+  const jumps: JumpResult[] = []
+  for (const [index, reader] of swarm.readers.entries()) {
+    for (const jump of reader.jumps) {
+      const { at, offset, firstByteAt, firstMiBAt, stalls, stalledMs } = jump
+      const missing = snapshots.get(`${index} ${at}`)
+      const blocksOf = (piece: number): number => missing?.[piece] ?? (missing ? 0 : blocksPerPiece)
+      const first = missingOf(scenario, offset, offset + 1, blocksOf)
+      const mebi = missingOf(scenario, offset, offset + (1 << 20), blocksOf)
+      // Only what the reader came to before it jumped again.
+      const end = offset + (jump.endedAt - firstMiBAt) * reader.plan.bytesPerMs
+      const all = stalledMs > 0 ? missingOf(scenario, offset, end, blocksOf) : []
+      const seek = missing !== undefined
+      jumps.push({
+        seek,
+        firstByteMs: firstByteAt - at,
+        firstMiBMs: firstMiBAt - at,
+        firstByteBoundMs: earliest(scenario, first, at) - at,
+        boundMs: earliest(scenario, mebi, at) - at,
+        stalls,
+        stalledMs,
+        stallBoundMs: leastStallMs(scenario, all, at, firstMiBAt, reader.plan.bytesPerMs)
+      })
+    }
+  }
+  const plain = new SimSwarm({ ...scenario, readers: [] })
+  plain.run()
+  const completionMs = Math.max(...swarm.verifiedAt)
+  const everything = missingOf(scenario, 0, swarm.layout.length, () => blocksPerPiece)
+  return {
+    name: scenario.name,
+    jumps,
+    wasted: swarm.wastedBytes / (swarm.usefulBytes + swarm.wastedBytes),
+    used: swarm.layout.length / capacityUntil(scenario, completionMs),
+    completionMs,
+    rarestFirstMs: Math.max(...plain.verifiedAt),
+    completionBoundMs: earliest(scenario, everything, 0)
+  }
+}
+
+function capacityUntil(scenario: Scenario, time: number): number {
+  let bytes = 0
+  for (const plan of scenario.peers) {
+    if (plan.silent === true || (plan.corrupts ?? 0) > 0) continue
+    const ms = Math.max(0, Math.min(time, plan.leavesAtMs ?? time) - (plan.joinsAtMs ?? 0))
+    bytes += Math.min(ms * plan.bytesPerMs, plan.silentAfterBytes ?? Number.POSITIVE_INFINITY)
+  }
+  return bytes
+}

@@ -1,0 +1,241 @@
+import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
+import { Picker } from '../../lib/picker/picker.ts'
+import { EventLoop, seededRandom } from './event-loop.ts'
+import { SimPeer, type SimPeerOptions } from './sim-peer.ts'
+import { SimReader } from './sim-reader.ts'
+
+/** What a peer is and does in a scenario. */
+export interface PeerPlan extends Partial<SimPeerOptions> {
+  readonly bytesPerMs: number
+  /** Round trip. */
+  readonly latencyMs: number
+  /** When we dial it; 0 by default. */
+  readonly joinsAtMs?: number
+  /** When it breaks the connection; never by default. */
+  readonly leavesAtMs?: number
+  /** How long it takes to unchoke us once it has heard of our interest. */
+  readonly unchokesAfterMs?: number
+  /** Pieces that it gets over time, first first. */
+  readonly gains?: readonly { readonly piece: number; readonly atMs: number }[]
+}
+
+/** What a reader does. */
+export interface ReaderPlan {
+  readonly startsAtMs: number
+  /** What the player consumes. */
+  readonly bytesPerMs: number
+  /** First byte. */
+  readonly start: number
+  readonly seeks: readonly { readonly atMs: number; readonly to: number }[]
+  /** When it closes its stream; at the end of the data by default. */
+  readonly stopsAtMs?: number
+}
+
+/** A swarm and what is read from it. */
+export interface Scenario {
+  readonly name: string
+  readonly pieceLength: number
+  readonly pieceCount: number
+  readonly peers: readonly PeerPlan[]
+  readonly readers: readonly ReaderPlan[]
+  /** Virtual time after which the run is given up. */
+  readonly limitMs: number
+  readonly seed?: number
+}
+
+/** Bytes that are hashed in a millisecond, before a piece counts as there. */
+export const hashedPerMs = 1_000_000
+
+/** Round trips from dialling until the first block is asked for: connection, handshake, interest and unchoke. */
+export const startRoundTrips = 3
+
+/** A picker as the torrent runs it, among the peers and readers of a scenario, in virtual time. Same scenario, same run. */
+export class SimSwarm {
+  readonly loop: EventLoop = new EventLoop()
+  readonly layout: Layout
+  readonly picker: Picker
+  readonly scenario: Scenario
+  readonly readers: SimReader[]
+  /** When each piece was verified, Infinity before. */
+  readonly verifiedAt: Float64Array
+  usefulBytes = 0
+  wastedBytes = 0
+  blocks = 0
+  failures = 0
+  banned = 0
+  /** Processor time in the picker, if it is measured. */
+  pickerMs = 0
+  measures = false
+  readonly #peers = new Map<number, SimPeer>()
+  /** For each piece under way the peers that sent wrong blocks. */
+  readonly #wrong = new Map<number, Set<number>>()
+  #wakeAt = Number.POSITIVE_INFINITY
+  #missing: number
+
+  /** A swarm at time 0, in which everything is selected. */
+  constructor(scenario: Scenario) {
+    this.scenario = scenario
+    const { pieceLength, pieceCount, seed = 1 } = scenario
+    const random = seededRandom(seed)
+    this.layout = new Layout(pieceLength, [
+      { path: ['film'], length: pieceLength * pieceCount, offset: 0, pad: false, attributes: '' } as never
+    ])
+    this.#missing = pieceCount
+    this.verifiedAt = new Float64Array(pieceCount).fill(Number.POSITIVE_INFINITY)
+    this.picker = new Picker(
+      this.layout,
+      {
+        request: (id, piece, block) =>
+          this.#peers.get(id)?.request(piece, block, this.layout.blockSize(piece, block)),
+        cancel: (id, piece, block) => this.#peers.get(id)?.cancel(piece, block),
+        interest: (id, interested) => this.#interest(id, interested),
+        reserve: () => true,
+        abandon: (piece) => this.#wrong.delete(piece)
+      },
+      random
+    )
+    this.change((now) => this.picker.select(Array(pieceCount).keys(), 4, now))
+    for (const [index, plan] of scenario.peers.entries()) {
+      const dialled = plan.joinsAtMs ?? 0
+      const joinsAt = dialled + 2 * plan.latencyMs
+      this.loop.at(joinsAt, () => this.#join(index + 1, plan, random))
+      if (plan.leavesAtMs !== undefined) this.loop.at(plan.leavesAtMs, () => this.#leave(index + 1))
+    }
+    this.readers = scenario.readers.map((plan, index) => new SimReader(this, index + 1, plan))
+  }
+
+  /** Whether everything is there. */
+  get done(): boolean {
+    return this.#missing === 0
+  }
+
+  /** Whether a piece is there and verified. */
+  has(piece: number): boolean {
+    return (this.verifiedAt[piece] ?? 0) <= this.loop.now
+  }
+
+  /** Runs until everything is there and all readers have ended, or the limit. */
+  run(): void {
+    const { loop, scenario } = this
+    loop.run(() => this.#missing === 0 && this.readers.every(({ ended }) => ended), scenario.limitMs)
+  }
+
+  /** Runs a change of the picker and arms its timer. */
+  change(run: (now: number) => void): void {
+    if (this.measures) {
+      const began = performance.now()
+      run(this.loop.now)
+      this.pickerMs += performance.now() - began
+    } else run(this.loop.now)
+    const at = this.picker.wakeAt
+    if (at < this.#wakeAt) this.#arm(at)
+  }
+
+  #arm(at: number): void {
+    this.#wakeAt = at
+    this.loop.at(at, () => {
+      if (this.#wakeAt !== at) return
+      this.#wakeAt = Number.POSITIVE_INFINITY
+      this.change((now) => this.picker.wakeAt <= now && this.picker.wake(now))
+    })
+  }
+
+  #join(id: number, plan: PeerPlan, random: () => number): void {
+    const options: SimPeerOptions = {
+      pieces: 'all',
+      choking: true,
+      fast: true,
+      maxRequests: 250,
+      silent: false,
+      rejects: 0,
+      corrupts: 0,
+      allowedFast: [],
+      ignoresCancels: false,
+      ...plan
+    }
+    const { picker } = this
+    const peer = new SimPeer(
+      this.loop,
+      options,
+      {
+        piece: (piece, block, corrupt) => this.#piece(id, piece, block, corrupt),
+        reject: (piece, block) => this.change((now) => picker.rejected(id, piece, block, now)),
+        choke: () => this.change((now) => picker.choked(id, !options.fast, now)),
+        unchoke: () => this.change((now) => picker.unchoked(id, now)),
+        have: (piece) => this.change((now) => picker.have(id, piece, now)),
+        allowedFast: (piece) => this.change((now) => picker.allowedFast(id, piece, now))
+      },
+      random
+    )
+    this.#peers.set(id, peer)
+    picker.addPeer(id, plan.latencyMs)
+    picker.setMaxRequests(id, options.maxRequests)
+    for (const { piece, atMs } of plan.gains ?? []) this.loop.at(atMs, () => peer.gain(piece))
+    this.change((now) => picker.bitfield(id, bitsOf(options.pieces, this.layout.pieceCount), now))
+  }
+
+  #leave(id: number): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return
+    peer.leave()
+    this.#peers.delete(id)
+    this.change((now) => this.picker.removePeer(id, now))
+  }
+
+  #interest(id: number, interested: boolean): void {
+    const peer = this.#peers.get(id)
+    const plan = this.scenario.peers[id - 1]
+    if (peer === undefined || plan === undefined || !interested || !peer.choking) return
+    this.loop.after(plan.latencyMs / 2 + (plan.unchokesAfterMs ?? 0), () => peer.choking && peer.unchoke())
+  }
+
+  #piece(id: number, piece: number, block: number, corrupt: boolean): void {
+    const { picker } = this
+    const bytes = Math.min(blockLength, this.layout.blockSize(piece, block))
+    this.change((now) => {
+      if (picker.received(id, piece, block, now) === 'wanted') {
+        this.usefulBytes += bytes
+        this.blocks++
+        if (corrupt) this.#accuse(piece, id)
+        if (picker.partial(piece)?.complete === true) this.#whole(piece)
+      } else this.wastedBytes += bytes
+      picker.refill(id, now)
+    })
+  }
+
+  #accuse(piece: number, id: number): void {
+    const wrong = this.#wrong.get(piece)
+    if (wrong === undefined) this.#wrong.set(piece, new Set([id]))
+    else wrong.add(id)
+  }
+
+  #whole(piece: number): void {
+    this.loop.after(this.layout.pieceSize(piece) / hashedPerMs, () => {
+      const culprits = this.#wrong.get(piece)
+      this.#wrong.delete(piece)
+      if (culprits !== undefined) {
+        this.failures++
+        this.usefulBytes -= this.layout.pieceSize(piece)
+        this.wastedBytes += this.layout.pieceSize(piece)
+        this.change((now) => this.picker.lost(piece, now))
+        for (const id of culprits) {
+          this.banned++
+          this.#leave(id)
+        }
+        return
+      }
+      this.verifiedAt[piece] = this.loop.now
+      this.#missing--
+      // Readers hear of it when the picker does.
+      this.change((now) => this.picker.had([piece], now))
+      for (const reader of this.readers) reader.verified(piece)
+    })
+  }
+}
+
+function bitsOf(pieces: SimPeerOptions['pieces'], pieceCount: number): Uint8Array | 'all' {
+  if (pieces === 'all' || pieces instanceof Uint8Array) return pieces
+  const bits = new Uint8Array(Math.ceil(pieceCount / 8))
+  for (const piece of pieces) bits[piece >> 3] = (bits[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
+  return bits
+}
