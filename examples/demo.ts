@@ -133,7 +133,8 @@ async function playFor(
   const start = performance.now()
   let lateMs = 0
   let told = false
-  while (performance.now() - start < seconds * 1000) {
+  // On a busy machine the first mebibyte may take longer than that.
+  while (performance.now() - start < seconds * 1000 || (onMebibyte !== undefined && !told)) {
     // What was read so far lasts until here.
     const lastsMs = ((stream.position - first) / wavBytesPerSecond) * 1000 + lateMs
     const elapsedMs = performance.now() - start
