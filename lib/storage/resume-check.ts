@@ -1,4 +1,5 @@
 import type { FileSpan, Layout, Range } from '../metainfo/layout.ts'
+import { hasBit } from '../util/bits.ts'
 import type { ResumeRecord } from './resume-record.ts'
 import type { FileStat, StorageStats } from './storage.ts'
 
@@ -133,8 +134,4 @@ function fits(layout: Layout, { files, verified }: ResumeRecord): boolean {
 
 function isSame(before: FileStat | undefined, now: FileStat | undefined): boolean {
   return before?.size === now?.size && before?.mtimeNs === now?.mtimeNs
-}
-
-function hasBit(bits: Uint8Array, index: number): boolean {
-  return ((bits[index >>> 3] ?? 0) & (0x80 >>> (index & 7))) !== 0
 }

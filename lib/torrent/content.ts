@@ -9,6 +9,7 @@ import { pieceTrust, trust } from '../storage/resume-check.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { Storage, StorageStats } from '../storage/storage.ts'
 import type { WindowRequest } from '../stream/byte-source.ts'
+import { hasBit } from '../util/bits.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError, TorrentError } from '../util/errors.ts'
@@ -342,7 +343,7 @@ export class Content {
     for (const piece of unproven) this.ledger.setUnproven(piece, true)
     for (const [piece, map] of partial) {
       const blocks = Array.from({ length: this.layout.blockCount(piece) }, (_, block) => block).filter(
-        (block) => (((map[block >> 3] ?? 0) >> (7 - (block & 7))) & 1) === 1
+        (block) => hasBit(map, block)
       )
       this.download.assembly.stored(piece, blocks)
       this.download.change((picker) => picker.stored(piece, blocks))

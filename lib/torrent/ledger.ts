@@ -1,4 +1,5 @@
 import type { Layout } from '../metainfo/layout.ts'
+import { setBit } from '../util/bits.ts'
 
 /**
  * What is there of a torrent, piece by piece, and what that means for files and for the selection.
@@ -111,7 +112,7 @@ export class Ledger {
   bits(which: (piece: number) => boolean): Uint8Array {
     const bits = new Uint8Array(Math.ceil(this.#layout.pieceCount / 8))
     for (let piece = 0; piece < this.#layout.pieceCount; piece++) {
-      if (which(piece)) bits[piece >> 3] = (bits[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
+      if (which(piece)) setBit(bits, piece)
     }
     return bits
   }

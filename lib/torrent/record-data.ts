@@ -1,6 +1,7 @@
 import type { Layout } from '../metainfo/layout.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { Storage } from '../storage/storage.ts'
+import { bitsOf } from '../util/bits.ts'
 import type { Ledger } from './ledger.ts'
 
 /** The part of a resume record that tells of the data. */
@@ -27,14 +28,8 @@ export async function recordData(
     ...(stats?.parts === undefined ? {} : { parts: stats.parts.stat }),
     verified,
     partial: new Map(
-      [...partial].map(([piece, blocks]) => [piece, bitmap(layout.blockCount(piece), blocks)])
+      [...partial].map(([piece, blocks]) => [piece, bitsOf(layout.blockCount(piece), blocks)])
     ),
     created: storage.created ?? []
   }
-}
-
-function bitmap(count: number, set: readonly number[]): Uint8Array {
-  const bits = new Uint8Array(Math.ceil(count / 8))
-  for (const index of set) bits[index >> 3] = (bits[index >> 3] ?? 0) | (0x80 >> (index & 7))
-  return bits
 }

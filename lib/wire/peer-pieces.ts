@@ -1,4 +1,5 @@
 import BitField from 'bitfield'
+import { countBits } from '../util/bits.ts'
 import { TorrentError } from '../util/errors.ts'
 
 /** Bitfields and their kin that one peer may send: one a minute for a day. */
@@ -127,16 +128,6 @@ function checkSpareBits(bytes: Uint8Array, count: number): void {
   if (spare > 0 && ((bytes[bytes.length - 1] ?? 0) & ((1 << spare) - 1)) !== 0) {
     throw protocolError('a bitfield with spare bits that are not zero')
   }
-}
-
-function countBits(bytes: Uint8Array): number {
-  let total = 0
-  for (const byte of bytes) {
-    let bits = byte - ((byte >> 1) & 0x55)
-    bits = (bits & 0x33) + ((bits >> 2) & 0x33)
-    total += (bits + (bits >> 4)) & 0x0f
-  }
-  return total
 }
 
 function wrongBitfield(length: number, count: number): TorrentError {

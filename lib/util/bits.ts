@@ -1,0 +1,27 @@
+/** Whether a bit is set; bit 0 is the highest of the first byte, as in all bitfields of BitTorrent (BEP 3). */
+export function hasBit(bits: Uint8Array, index: number): boolean {
+  return (((bits[index >> 3] ?? 0) >> (7 - (index & 7))) & 1) === 1
+}
+
+/** Sets a bit. */
+export function setBit(bits: Uint8Array, index: number): void {
+  bits[index >> 3] = (bits[index >> 3] ?? 0) | (0x80 >> (index & 7))
+}
+
+/** How many bits are set. */
+export function countBits(bits: Uint8Array): number {
+  let total = 0
+  for (const byte of bits) {
+    let pairs = byte - ((byte >> 1) & 0x55)
+    pairs = (pairs & 0x33) + ((pairs >> 2) & 0x33)
+    total += (pairs + (pairs >> 4)) & 0x0f
+  }
+  return total
+}
+
+/** A bitfield of `count` bits in which the given ones are set. */
+export function bitsOf(count: number, set: Iterable<number>): Uint8Array {
+  const bits = new Uint8Array(Math.ceil(count / 8))
+  for (const index of set) setBit(bits, index)
+  return bits
+}

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { bitsOf, countBits, hasBit, setBit } from '../../lib/util/bits.ts'
+
+test('bit 0 is the highest of the first byte', () => {
+  assert.deepEqual(bitsOf(12, [0, 7, 8]), Uint8Array.of(0x81, 0x80))
+  const bits = new Uint8Array(2)
+  setBit(bits, 9)
+  assert.deepEqual(bits, Uint8Array.of(0, 0x40))
+  assert.equal(hasBit(bits, 9), true)
+  assert.equal(hasBit(bits, 8), false)
+  assert.equal(hasBit(bits, 99), false)
+})
+
+test('what was set is there and is counted, and nothing else', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.nat(999)), (set) => {
+      const bits = bitsOf(1000, set)
+      assert.equal(countBits(bits), set.length)
+      for (let index = 0; index < 1000; index++) assert.equal(hasBit(bits, index), set.includes(index))
+    }),
+    { numRuns: 20 }
+  )
+})
