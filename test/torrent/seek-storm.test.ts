@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { type EventEmitter, getEventListeners, once } from 'node:events'
+import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
+import type { FileStream } from '../../lib/stream/file-stream.ts'
+import { addressOf, Bench } from './bench.ts'
+
+const seeks = 1000
+const megabyte = 1_000_000
+
+/** Numbers from 0 to below 1 that are the same each time. */
+function generator(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+function listeners(emitter: EventEmitter): Record<string, number> {
+  return Object.fromEntries(emitter.eventNames().map((name) => [String(name), emitter.listenerCount(name)]))
+}
+
+/** The next bytes; the stream is paused after them. */
+async function next(stream: FileStream): Promise<Buffer> {
+  const data = once(stream, 'data')
+  stream.resume()
+  const [chunk] = await data
+  stream.pause()
+  return chunk
+}
+
+test('a thousand seeks leave nothing behind, and the last goes where it should', async (t) => {
+  const bench = new Bench(t)
+  const length = 48 * megabyte
+  const sample = await bench.sample({ 'film.bin': length }, { pieceLength: 65536 })
+  const seeds = await Promise.all(
+    [2, 2, 1].map((rate) => bench.seeder(sample, { uploadLimit: rate * megabyte }))
+  )
+  const client = bench.client()
+  const torrent = await client.add(sample.bytes, {
+    select: 'none',
+    storage: new MemoryStorage(),
+    peers: seeds.map((seed) => addressOf(seed.client))
+  })
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  t.after(() => process.off('warning', onWarning))
+  const abort = new AbortController()
+  const stream = torrent.files[0]?.createReadStream({ signal: abort.signal })
+  assert.ok(stream !== undefined)
+  const random = generator(7)
+  const outstanding = (): number => torrent.peers.reduce((sum, { requests }) => sum + requests, 0)
+  const state = () => ({
+    stream: listeners(stream),
+    torrent: listeners(torrent),
+    client: listeners(client),
+    signal: getEventListeners(abort.signal, 'abort').length,
+    timers: process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  })
+
+  assert.ok((await next(stream)).equals(sample.data.subarray(0, 65536)))
+  const before = state()
+  let most = 0
+  let early = 0
+  for (let count = 0; count < seeks; count++) {
+    const offset = Math.floor(random() * length)
+    stream.seek(offset)
+    assert.equal(stream.position, offset)
+    const manner = random()
+    if (manner < 0.08) {
+      const chunk = await next(stream)
+      assert.ok(chunk.equals(sample.data.subarray(offset, offset + chunk.length)), `wrong bytes at ${offset}`)
+    } else if (manner < 0.5) {
+      stream.resume()
+      await turn()
+      stream.pause()
+    } else if (manner < 0.75) {
+      stream.resume()
+      stream.pause()
+    }
+    assert.equal(torrent.streams.length, 1)
+    const now = outstanding()
+    most = Math.max(most, now)
+    if (count < seeks / 10) early = Math.max(early, now)
+  }
+  assert.ok(most <= 4 * early + 64, `${most} requests under way at once, ${early} in the beginning`)
+
+  // The last place is read as if there had been no other.
+  const last = length - 3 * 65536
+  stream.seek(last)
+  const end = await next(stream)
+  assert.ok(end.equals(sample.data.subarray(last, last + end.length)))
+  const after = state()
+  assert.deepEqual({ ...after, timers: 0 }, { ...before, timers: 0 })
+  assert.ok(after.timers <= before.timers + 2, `${before.timers} timers have become ${after.timers}`)
+  assert.ok(torrent.downloaded < length, 'much was still missing in the end')
+  stream.destroy()
+  while (torrent.streams.length > 0 || outstanding() > 0) await turn()
+  assert.deepEqual(getEventListeners(abort.signal, 'abort').length, 0)
+  assert.deepEqual(warnings, [])
+  t.diagnostic(
+    `${torrent.received} bytes for ${seeks} seeks, at most ${early} and then ${most} requests at once`
+  )
+})
