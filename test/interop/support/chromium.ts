@@ -1,0 +1,116 @@
+// Debian's Chromium, driven by playwright-core. Its types want those of a browser, which this project does not have, so that
+// what is used of it is described here, and what runs inside the page is text.
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import type { PartlyThere } from './partly-there.ts'
+import { until, which } from './process.ts'
+
+/** A part of the page, looked up anew each time it is used; actions wait until it is there and can be used. */
+export interface Locator {
+  click(): Promise<void>
+  fill(text: string): Promise<void>
+  focus(): Promise<void>
+  check(): Promise<void>
+  uncheck(): Promise<void>
+  isVisible(): Promise<boolean>
+  textContent(): Promise<string | null>
+  count(): Promise<number>
+  waitFor(options?: { readonly state?: 'visible' | 'hidden' | 'attached' | 'detached' }): Promise<void>
+}
+
+/** A page of the browser. */
+export interface Page {
+  readonly keyboard: { press(key: string): Promise<void> }
+  goto(url: string): Promise<unknown>
+  locator(selector: string, options?: { readonly hasText?: string | RegExp }): Locator
+  getByRole(role: string, options: { readonly name: string | RegExp; readonly exact?: boolean }): Locator
+  /** Evaluates an expression inside the page. */
+  evaluate(expression: string): Promise<unknown>
+  screenshot(options: { readonly path: string; readonly fullPage?: boolean }): Promise<unknown>
+  url(): string
+  on(event: 'console', listener: (message: { type(): string; text(): string }) => void): void
+  on(event: 'pageerror', listener: (error: Error) => void): void
+  on(event: 'request', listener: (request: { url(): string }) => void): void
+}
+
+interface Context {
+  newPage(): Promise<Page>
+  setDefaultTimeout(timeoutMs: number): void
+}
+
+interface Browser {
+  newContext(options: object): Promise<Context>
+  close(): Promise<void>
+}
+
+interface Playwright {
+  readonly chromium: { launch(options: object): Promise<Browser> }
+}
+
+const flags = [
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync'
+]
+
+/** How a page is looked at. */
+export interface Look {
+  readonly scheme?: 'light' | 'dark'
+  /** A telephone, held upright. */
+  readonly phone?: boolean
+}
+
+/** A page, and what went wrong in it. */
+export interface Watched {
+  readonly page: Page
+  /** Fails when the page complained, or asked anybody but its server for anything. */
+  assertCalm(): void
+}
+
+/** Opens a page at `url` in a browser of its own, and resolves when it is connected. */
+export async function openPage(
+  partly: PartlyThere,
+  url: string,
+  { scheme = 'light', phone = false }: Look = {}
+): Promise<Watched> {
+  const playwright: Playwright = createRequire(import.meta.url)('playwright-core')
+  const browser = await playwright.chromium.launch({
+    executablePath: which('chromium'),
+    args: flags,
+    headless: true,
+    chromiumSandbox: false
+  })
+  partly.after(() => browser.close())
+  const context = await browser.newContext({
+    colorScheme: scheme,
+    viewport: phone ? { width: 360, height: 740 } : { width: 1280, height: 900 },
+    deviceScaleFactor: phone ? 2 : 1,
+    isMobile: phone,
+    hasTouch: phone,
+    permissions: ['clipboard-read', 'clipboard-write']
+  })
+  context.setDefaultTimeout(20_000)
+  const page = await context.newPage()
+  const faults: string[] = []
+  const { origin } = new URL(url)
+  page.on('console', (message) => {
+    if (/^(error|warning)$/.test(message.type())) faults.push(message.text())
+  })
+  page.on('pageerror', (error) => faults.push(String(error)))
+  page.on('request', (request) => {
+    const { protocol, origin: asked } = new URL(request.url())
+    if (protocol !== 'data:' && protocol !== 'blob:' && asked !== origin)
+      faults.push(`asked ${request.url()}`)
+  })
+  await page.goto(url)
+  await holds(page, "document.getElementById('speeds').textContent.includes('/s')")
+  return { page, assertCalm: () => assert.deepEqual(faults, []) }
+}
+
+/** Resolves when an expression inside the page is truthy; asked from outside, as the page's policy lets it evaluate nothing. */
+export async function holds(page: Page, expression: string): Promise<void> {
+  await until(expression, async () => Boolean(await page.evaluate(expression)), { everyMs: 30 })
+}
