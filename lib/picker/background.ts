@@ -4,6 +4,8 @@ import type { PeerState } from './peer-state.ts'
 
 /** How many requests of each other peer the end game looks at. */
 const endGameLook = 16
+/** How many other peers it looks at; those that were asked for something longest ago are looked at first. */
+const endGameOwners = 64
 
 /** A block to ask for. */
 export interface Pick {
@@ -43,8 +45,10 @@ export function pickEndGame(state: DownloadState, peer: PeerState, now: number):
   // With memory short that is the rule and not the end, so only what is very late is worth asking twice.
   let latest = now + (state.outOfMemory ? 1000 + 4 * ownMs : 50 + 2 * ownMs)
   let found: Pick | undefined
-  for (const owner of state.peers.values()) {
-    if (owner === peer) continue
+  let owners = 0
+  for (const owner of state.busy) {
+    if (owner === peer || owner.outstanding.length === 0) continue
+    if (++owners > endGameOwners) break
     // What was asked for last comes last.
     for (
       let index = owner.outstanding.length - 1, looked = 0;
@@ -84,16 +88,6 @@ function take(peer: PeerState, partial: PartialPiece): Pick {
   return { partial, block: partial.nextFree() }
 }
 
-/** How many pieces the order holds that the peer has: counted from the few that it does not hold. */
-function newOf(state: DownloadState, peer: PeerState): number {
-  let count = peer.wanted
-  for (const piece of state.partials.keys()) if (state.wants(piece) && peer.has(piece)) count--
-  for (const piece of state.windows.members) {
-    if (!state.partials.has(piece) && state.wants(piece) && peer.has(piece)) count--
-  }
-  return count
-}
-
 function findNew(state: DownloadState, peer: PeerState): number {
   const { order } = state
   const fits = (piece: number): boolean => order.has(piece) && peer.serves(piece)
@@ -104,10 +98,11 @@ function findNew(state: DownloadState, peer: PeerState): number {
     for (const piece of peer.allowedFast) if (fits(piece)) return piece
     return -1
   }
-  if (!peer.seed && newOf(state, peer) === 0) return -1
+  if (peer.nothingNewAt === order.added) return -1
   for (let position = 0; position < order.size; position++) {
     const piece = order.at(position)
     if (fits(piece)) return piece
   }
+  peer.nothingNewAt = order.added
   return -1
 }

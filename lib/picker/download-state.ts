@@ -1,4 +1,5 @@
 import type { Layout } from '../metainfo/layout.ts'
+import { Interest } from './interest.ts'
 import { blockState, PartialPiece } from './partial-piece.ts'
 import type { PeerState } from './peer-state.ts'
 import { RarityOrder } from './rarity-order.ts'
@@ -47,8 +48,15 @@ export class DownloadState {
   readonly unchecked: Uint8Array
   /** Peers that have every piece; `order` counts all of them as one, which does not change its order. */
   #seeds = 0
-  /** Missing pieces that are wanted. */
-  missing = 0
+  /** Peers that are asked for something, in the order in which they were last asked while idle; also some that are no longer. */
+  readonly busy: Set<PeerState> = new Set<PeerState>()
+  /** Peers that may take more in the background, though no block of theirs has come: they lost requests, or there is new work. */
+  readonly ready: Set<PeerState> = new Set<PeerState>()
+  /** Peers for which the last search found nothing. */
+  readonly starved: Set<PeerState> = new Set<PeerState>()
+  /** Whether a peer has come, gone, choked or unchoked since the swarm's fastest were last looked for. */
+  peersChanged = true
+  readonly #interest: Interest
   /** Whether memory ran short and no background piece is opened until some is given back. */
   outOfMemory = false
   /** Whether memory is on its way back from a piece that is being spilled. */
@@ -66,6 +74,11 @@ export class DownloadState {
     this.sink = sink
     this.order = new RarityOrder(layout.pieceCount, random)
     this.windows = new Windows(layout.pieceLength)
+    this.#interest = new Interest(layout.pieceCount, (peer) => {
+      if (peer.interested) this.feed(peer)
+      this.peersChanged = true
+      sink.interest(peer.id, peer.interested)
+    })
     this.had = new Uint8Array(layout.pieceCount)
     this.priority = new Uint8Array(layout.pieceCount)
     this.unchecked = new Uint8Array(layout.pieceCount)
@@ -77,9 +90,9 @@ export class DownloadState {
     return (this.priority[piece] ?? 0) > 0 || this.#urgentOnly.has(piece)
   }
 
-  /** How many pieces the peer has that we want. */
-  wantedOf(peer: PeerState): number {
-    return peer.seed ? this.missing : peer.wanted
+  /** Missing pieces that are wanted. */
+  get missing(): number {
+    return this.#interest.count
   }
 
   /** How many connected peers have a piece. */
@@ -91,12 +104,32 @@ export class DownloadState {
   count(peer: PeerState): void {
     if (!peer.seed) this.order.addPeer(peer.bits)
     else if (this.#seeds++ === 0) this.order.addPeer('all')
+    this.#interest.add(peer)
   }
 
   /** Takes back what `count` counted. */
   uncount(peer: PeerState): void {
+    this.#interest.remove(peer)
     if (!peer.seed) this.order.removePeer(peer.bits)
     else if (--this.#seeds === 0) this.order.removePeer('all')
+  }
+
+  /** Counts one more piece of a peer that is no seed. */
+  countOne(peer: PeerState, piece: number): void {
+    this.order.increment(piece)
+    this.#interest.gained(peer, piece)
+  }
+
+  /** Forgets a peer. */
+  removePeer(peer: PeerState): void {
+    this.peers.delete(peer.id)
+    this.busy.delete(peer)
+    this.ready.delete(peer)
+    this.starved.delete(peer)
+    this.peersChanged = true
+    this.uncount(peer)
+    // Whoever still holds it for a moment does not ask it for anything.
+    peer.interested = false
   }
 
   /** Runs a change after which each piece of `pieces` may be wanted or no longer, and keeps all counts right. */
@@ -104,23 +137,14 @@ export class DownloadState {
     const before = new Map<number, boolean>()
     for (const piece of pieces) before.set(piece, this.wants(piece))
     change()
+    const became: number[] = []
+    const ceased: number[] = []
     for (const [piece, was] of before) {
       const is = this.wants(piece)
-      if (is === was) continue
-      this.missing += is ? 1 : -1
-      for (const peer of this.peers.values()) {
-        if (!peer.seed && peer.has(piece)) peer.wanted += is ? 1 : -1
-        if (is) peer.starved = false
-      }
+      if (is !== was) (is ? became : ceased).push(piece)
     }
-  }
-
-  /** Tells the sink of every peer whose interest has changed. */
-  updateInterest(peer: PeerState): void {
-    const interested = this.wantedOf(peer) > 0
-    if (interested === peer.interested) return
-    peer.interested = interested
-    this.sink.interest(peer.id, interested)
+    this.#interest.change(became, ceased)
+    if (became.length > 0) this.unstarve()
   }
 
   /** Names the pieces that are wanted by windows alone. */
@@ -198,6 +222,7 @@ export class DownloadState {
       else others.push(peer.id)
     }
     partial.request(block, peer.id)
+    if (peer.outstanding.length === 0) this.busy.add(peer)
     peer.push({ piece, block, bytes: this.layout.blockSize(piece, block), sentAt: now }, now)
     this.sink.request(peer.id, piece, block)
   }
@@ -244,6 +269,7 @@ export class DownloadState {
       if (loser === undefined || at < 0) continue
       loser.take(at, now)
       loser.remember(key)
+      this.ready.add(loser)
       this.sink.cancel(id, partial.piece, block)
     }
   }
@@ -257,9 +283,26 @@ export class DownloadState {
     this.sink.abandon(piece)
   }
 
+  /** There may be something for a peer again. */
+  feed(peer: PeerState): void {
+    peer.starved = false
+    this.starved.delete(peer)
+    this.ready.add(peer)
+  }
+
+  /** The search for a peer has found nothing: it is not repeated until something changes. */
+  starve(peer: PeerState): void {
+    peer.starved = true
+    this.starved.add(peer)
+  }
+
   /** All partial pieces get a new look from every peer. */
   unstarve(): void {
-    for (const peer of this.peers.values()) peer.starved = false
+    for (const peer of this.starved) {
+      peer.starved = false
+      this.ready.add(peer)
+    }
+    this.starved.clear()
   }
 
   /** A number for a block of the torrent. */

@@ -30,8 +30,8 @@ export class PeerState {
   choked = true
   /** Whether we have told the peer that we are interested. */
   interested = false
-  /** Pieces that we want and the peer has. */
-  wanted = 0
+  /** A piece that we want and the peer has, for which alone it is looked at anew once it is there; -1 for none, or a seed. */
+  standsFor = -1
   /** How many requests the peer lets us queue (BEP 10 `reqq`). */
   maxRequests = 250
   /** Requests that the pipeline may hold, grown block by block. */
@@ -52,6 +52,8 @@ export class PeerState {
   currentPiece = -1
   /** Whether the last search found nothing for it, and nothing has changed since. */
   starved = false
+  /** How much had ever been added to the order of missing pieces when the peer had none of it; -1 before that. */
+  nothingNewAt = -1
   /** Pieces that it serves while choking us (BEP 6). */
   readonly allowedFast: Set<number> = new Set()
   /** Pieces that it has refused while not choking us; it is not asked for them before `retryAt`. */
@@ -72,6 +74,14 @@ export class PeerState {
   /** Whether the peer has a piece. */
   has(piece: number): boolean {
     return this.seed || (((this.bits[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1) === 1
+  }
+
+  /** Whether its bits say that it has all of so many pieces. */
+  hasAll(pieceCount: number): boolean {
+    const whole = pieceCount >> 3
+    for (let at = 0; at < whole; at++) if (this.bits[at] !== 0xff) return false
+    const rest = (0xff00 >> (pieceCount & 7)) & 0xff
+    return ((this.bits[whole] ?? 0) & rest) === rest
   }
 
   /** Whether the peer would send blocks of a piece if it were asked now. */

@@ -3,7 +3,7 @@ import { pickBackground, pickEndGame } from './background.ts'
 import { DownloadState, type PickerSink } from './download-state.ts'
 import { blockState, type PartialPiece } from './partial-piece.ts'
 import { PeerState } from './peer-state.ts'
-import { planUrgent } from './urgent-plan.ts'
+import { UrgentPlan } from './urgent-plan.ts'
 import type { StreamWindow } from './windows.ts'
 
 /** Requests that one peer may have outstanding, whatever it allows: 8 MiB, a second of half a gigabit. */
@@ -18,6 +18,8 @@ const maxSnubMs = 60_000
 /** While a window is hungry, lateness is looked at this often, also when nothing happens. */
 const hungryTickMs = 30
 const endGameTickMs = 200
+/** How many idle peers then look for what others are late with: a large swarm ends as well with some of them. */
+const maxIdleLooks = 64
 /** Rate that a new peer is believed to have, in bytes per millisecond. */
 const guessBytesPerMs = 300
 
@@ -30,8 +32,11 @@ export type BlockVerdict = 'wanted' | 'duplicate' | 'unrequested'
  */
 export class Picker {
   readonly #state: DownloadState
+  readonly #plan = new UrgentPlan()
   #active = true
   #wakeAt = Number.POSITIVE_INFINITY
+  /** Peers that have refused something and will be asked again. */
+  readonly #refusing = new Set<PeerState>()
 
   /** A picker for the layout in which no piece is had or wanted; `random` returns [0, 1). */
   constructor(layout: Layout, sink: PickerSink, random: () => number) {
@@ -106,7 +111,6 @@ export class Picker {
       state.file(piece)
       state.windows.changed(piece)
     }
-    for (const peer of state.peers.values()) state.updateInterest(peer)
   }
 
   /** Pieces may be in storage: they are not fetched until `had` or `lost` says what came of the check. */
@@ -175,7 +179,10 @@ export class Picker {
   setActive(active: boolean, now: number): void {
     if (active === this.#active) return
     this.#active = active
-    for (const peer of this.#state.peers.values()) if (!active) this.#cancelWhere(peer, () => true, now)
+    for (const peer of this.#state.peers.values()) {
+      if (active) this.#state.feed(peer)
+      else this.#cancelWhere(peer, () => true, now)
+    }
     this.#fillAll(now)
   }
 
@@ -190,7 +197,9 @@ export class Picker {
   /** A peer without pieces; `latencyMs` is the round trip as far as it is known. Ids are never used again. */
   addPeer(id: number, latencyMs: number): void {
     const bits = new Uint8Array(Math.ceil(this.#state.layout.pieceCount / 8))
-    this.#state.peers.set(id, new PeerState(id, bits, latencyMs, guessBytesPerMs))
+    const peer = new PeerState(id, bits, latencyMs, guessBytesPerMs)
+    this.#state.peers.set(id, peer)
+    this.#state.count(peer)
   }
 
   /** The peer is gone; what it owes is asked of others. */
@@ -198,8 +207,8 @@ export class Picker {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined) return
-    state.peers.delete(id)
-    state.uncount(peer)
+    state.removePeer(peer)
+    this.#refusing.delete(peer)
     for (const { piece, block } of peer.outstanding) state.release(id, piece, block)
     state.releaseSole(id)
     state.tryMemory()
@@ -216,17 +225,11 @@ export class Picker {
     peer.seed = bits === 'all'
     peer.bits = new Uint8Array(peer.bits.length)
     if (typeof bits !== 'string') peer.bits.set(bits.subarray(0, peer.bits.length))
-    peer.wanted = 0
-    let total = 0
-    for (let piece = 0; piece < state.layout.pieceCount && !peer.seed; piece++) {
-      if (!peer.has(piece)) continue
-      total++
-      if (state.wants(piece)) peer.wanted++
-    }
-    if (total === state.layout.pieceCount) peer.seed = true
+    if (typeof bits !== 'string' && peer.hasAll(state.layout.pieceCount)) peer.seed = true
     state.count(peer)
-    peer.starved = false
-    state.updateInterest(peer)
+    peer.nothingNewAt = -1
+    state.peersChanged = true
+    state.feed(peer)
     this.#fill(peer, now)
   }
 
@@ -236,12 +239,13 @@ export class Picker {
     const peer = state.peers.get(id)
     if (peer === undefined || peer.has(piece)) return
     peer.bits[piece >> 3] = (peer.bits[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
-    state.order.increment(piece)
+    state.countOne(peer, piece)
     if (!state.wants(piece)) return
-    peer.wanted++
     // A piece that others bring already is nothing to look for.
-    if (state.order.has(piece) || (state.partials.get(piece)?.free ?? 0) > 0) peer.starved = false
-    state.updateInterest(peer)
+    if (state.order.has(piece)) {
+      peer.nothingNewAt = -1
+      state.feed(peer)
+    } else if ((state.partials.get(piece)?.free ?? 0) > 0) state.feed(peer)
     this.#fill(peer, now)
   }
 
@@ -262,6 +266,7 @@ export class Picker {
     const peer = this.#state.peers.get(id)
     if (peer === undefined || peer.choked) return
     peer.choked = true
+    this.#state.peersChanged = true
     const state = this.#state
     // Others take over what it had to itself, and what it was asked for; else a choke changes nothing for them.
     const free = state.outOfMemory || peer.suspect || (forgetsRequests && peer.outstanding.length > 0)
@@ -276,8 +281,7 @@ export class Picker {
     const peer = this.#state.peers.get(id)
     if (peer === undefined || !peer.choked) return
     peer.choked = false
-    peer.retry()
-    peer.starved = false
+    this.#retry(peer)
     this.#fill(peer, now)
   }
 
@@ -286,7 +290,8 @@ export class Picker {
     const peer = this.#state.peers.get(id)
     if (peer === undefined) return
     peer.allow(piece)
-    peer.starved = false
+    this.#state.peersChanged = true
+    this.#state.feed(peer)
     this.#fill(peer, now)
   }
 
@@ -360,6 +365,7 @@ export class Picker {
     if (!peer.choked) {
       peer.depth = Math.max(1, peer.depth - 1)
       peer.refuse(piece, now)
+      this.#refusing.add(peer)
     }
     const partial = state.partials.get(piece)
     if (partial?.soleOwner === id) partial.soleOwner = -1
@@ -372,12 +378,12 @@ export class Picker {
   wake(now: number): void {
     const state = this.#state
     this.#wakeAt = now
-    for (const peer of state.peers.values()) {
-      if (peer.retryAt <= now) {
-        peer.retry()
-        peer.starved = false
+    for (const peer of this.#refusing) if (peer.retryAt <= now) this.#retry(peer)
+    for (const peer of state.busy) {
+      if (peer.outstanding.length === 0) {
+        state.busy.delete(peer)
+        continue
       }
-      if (peer.outstanding.length === 0) continue
       const typical = 4 * (peer.link.latencyMs + 16384 / peer.link.bytesPerMs)
       const patience = Math.min(maxSnubMs, Math.max(minSnubMs, typical))
       const overdue = peer.link.overdueMs(now)
@@ -388,6 +394,13 @@ export class Picker {
         peer.strikes = Math.min(peer.strikes + 1, 8)
         this.#cancelWhere(peer, () => true, now)
       }
+    }
+    // What others are late with may be asked of those that have nothing to do.
+    let looks = maxIdleLooks
+    for (const peer of state.starved) {
+      if (peer.outstanding.length >= 4 || peer.choked) continue
+      state.ready.add(peer)
+      if (--looks === 0) break
     }
     this.#fillAll(now)
   }
@@ -411,42 +424,55 @@ export class Picker {
     return Math.min(target, peer.depth, peer.maxRequests, maxDepth) - peer.outstanding.length
   }
 
+  #retry(peer: PeerState): void {
+    peer.retry()
+    this.#refusing.delete(peer)
+    peer.nothingNewAt = -1
+    this.#state.peersChanged = true
+    this.#state.feed(peer)
+  }
+
   #fill(peer: PeerState, now: number): void {
     if (!this.#active) return
+    const state = this.#state
     const hungry = this.#hungry()
     // A long pipeline is topped up in batches: fewer, larger writes, and fewer plans.
-    if (this.#room(peer, hungry) <= peer.outstanding.length >> 3) {
-      this.#setWake(hungry, now)
-      return
-    }
-    if (hungry) planUrgent(this.#state, this.#urgent(), (one) => this.#room(one, hungry), now)
-    this.#fillBackground(peer, hungry, now)
+    const tops = this.#room(peer, hungry) > peer.outstanding.length >> 3
+    if (tops) state.ready.add(peer)
+    if (tops || state.ready.size > 0) this.#fillReady(peer, hungry, now)
     this.#setWake(hungry, now)
   }
 
+  /** Gives new requests to peers that may have room: those that are `ready`, `first` before the others. */
   #fillAll(now: number, first?: number): void {
     const state = this.#state
-    for (const peer of state.peers.values()) state.updateInterest(peer)
     if (!this.#active) {
       this.#wakeAt = Number.POSITIVE_INFINITY
       return
     }
     const hungry = this.#hungry()
-    if (hungry) planUrgent(state, this.#urgent(), (peer) => this.#room(peer, hungry), now)
     const leading = first === undefined ? undefined : state.peers.get(first)
-    if (leading !== undefined) this.#fillBackground(leading, hungry, now)
-    for (const peer of state.peers.values()) this.#fillBackground(peer, hungry, now)
+    if (leading !== undefined) state.ready.add(leading)
+    this.#fillReady(leading, hungry, now)
     this.#setWake(hungry, now)
+  }
+
+  #fillReady(first: PeerState | undefined, hungry: boolean, now: number): void {
+    const state = this.#state
+    if (hungry) this.#plan.run(state, this.#urgent(), (peer) => this.#room(peer, hungry), now)
+    if (first !== undefined) this.#fillBackground(first, hungry, now)
+    for (const peer of state.ready) this.#fillBackground(peer, hungry, now)
+    state.ready.clear()
   }
 
   #fillBackground(peer: PeerState, hungry: boolean, now: number): void {
     const state = this.#state
-    if (state.wantedOf(peer) === 0 || !peer.servesAny) return
+    if (!peer.interested || !peer.servesAny) return
     let room = this.#room(peer, hungry)
     if (room <= peer.outstanding.length >> 3) return
     for (; room > 0 && !peer.starved; room--) {
       const pick = pickBackground(state, peer)
-      if (pick === undefined) peer.starved = true
+      if (pick === undefined) state.starve(peer)
       else state.request(peer, pick.partial, pick.block, now)
     }
     if (!peer.starved || peer.snubbed) return
@@ -460,15 +486,15 @@ export class Picker {
   #setWake(hungry: boolean, now: number): void {
     // While blocks come the time that was set stands, or it would never be reached.
     if (this.#wakeAt > now && this.#wakeAt <= now + (hungry ? hungryTickMs : 1000)) return
+    const { busy, starved } = this.#state
     let under = false
-    let starved = false
-    let at = Number.POSITIVE_INFINITY
-    for (const peer of this.#state.peers.values()) {
-      under ||= peer.outstanding.length > 0
-      starved ||= peer.starved && !peer.choked
-      if (peer.retryAt < at) at = peer.retryAt
+    for (const peer of busy) {
+      if ((under = peer.outstanding.length > 0)) break
+      busy.delete(peer)
     }
-    if (under) at = Math.min(at, now + (hungry ? hungryTickMs : starved ? endGameTickMs : 1000))
+    let at = Number.POSITIVE_INFINITY
+    for (const { retryAt } of this.#refusing) if (retryAt < at) at = retryAt
+    if (under) at = Math.min(at, now + (hungry ? hungryTickMs : starved.size > 0 ? endGameTickMs : 1000))
     this.#wakeAt = at
   }
 
@@ -511,8 +537,9 @@ export class Picker {
   }
 
   #cancelPiece(piece: number, now: number): void {
-    if (!this.#state.partials.has(piece)) return
-    for (const peer of this.#state.peers.values()) this.#cancelWhere(peer, (asked) => asked === piece, now)
+    const partial = this.#state.partials.get(piece)
+    if (partial === undefined || partial.free + partial.received === partial.blockCount) return
+    for (const peer of this.#state.busy) this.#cancelWhere(peer, (asked) => asked === piece, now)
   }
 
   #cancelWhere(peer: PeerState, which: (piece: number, index: number) => boolean, now: number): void {
@@ -522,6 +549,7 @@ export class Picker {
       if (request === undefined || !which(request.piece, index)) continue
       peer.take(index, now)
       peer.remember(this.#state.key(request.piece, request.block))
+      this.#state.ready.add(peer)
       this.#state.release(peer.id, request.piece, request.block)
       this.#state.sink.cancel(peer.id, request.piece, request.block)
       pieces.add(request.piece)

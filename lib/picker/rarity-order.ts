@@ -11,6 +11,8 @@
 export class RarityOrder {
   /** How many peers have each piece, also of pieces that are not contained. To be read, not written. */
   readonly availability: Uint32Array
+  /** How many pieces were ever put in: unchanged, a search that found nothing would find nothing again. */
+  added = 0
   readonly #random: () => number
   readonly #priority: Uint8Array
   readonly #order: Uint32Array
@@ -73,6 +75,7 @@ export class RarityOrder {
     this.#use(priority)
     this.#priority[piece] = Math.min(7, priority)
     this.#size++
+    this.added++
     if ((this.availability[piece] ?? 0) >= this.#width) this.#marked = true
     if (this.#marked) return
     this.#starts[this.#buckets] = this.#size

@@ -10,6 +10,13 @@ const maxRescued = 4
 /** A late block may have this many requesters. */
 const maxRequesters = 3
 
+/** So many of the fastest peers are always compared with: in a larger swarm the others hardly ever bring a block first. */
+const maxFastest = 64
+/** How long those are believed to be the fastest. */
+const fastestMs = 500
+/** More peers than this that wait for work are not compared with each other: a second plan follows with the next block. */
+const maxWaiting = 512
+
 interface Runner {
   readonly peer: PeerState
   /** When the next block given to this peer would be here. */
@@ -22,21 +29,70 @@ interface Runner {
  * Gives the blocks of the windows, in order of deadline, each to the peer that would deliver it first, and asks for
  * those that fit into that peer's pipeline now. A block that is better left to a faster peer is left, so it neither
  * waits in a slow queue nor fills a fast one. A block that is late at its peer is asked of a second one.
+ *
+ * The peers that are compared are those that are `ready` for work and the fastest ones, so that a plan costs the same in a swarm
+ * of any size.
  */
-export function planUrgent(
+export class UrgentPlan {
+  #fastest: readonly PeerState[] = []
+  #fastestAt = Number.NEGATIVE_INFINITY
+
+  /** Asks for what should be asked for now; `roomOf` says how many more requests a peer's pipeline holds. */
+  run(
+    state: DownloadState,
+    urgent: readonly UrgentPiece[],
+    roomOf: (peer: PeerState) => number,
+    now: number
+  ): void {
+    const runners: Runner[] = []
+    let room = 0
+    const add = (peer: PeerState): void => {
+      if (!peer.interested || !peer.servesAny) return
+      const free = Math.max(0, roomOf(peer))
+      runners.push({
+        peer,
+        eta: peer.etaOfNext(16384, now),
+        blockMs: 16384 / peer.link.bytesPerMs,
+        room: free
+      })
+      room += free
+    }
+    const fastest = this.#findFastest(state, now)
+    for (const peer of fastest) add(peer)
+    const known = fastest.length < state.peers.size ? new Set(fastest) : undefined
+    let waiting = maxWaiting
+    if (known !== undefined) {
+      for (const peer of state.ready) {
+        if (known.has(peer)) continue
+        add(peer)
+        if (--waiting === 0) break
+      }
+    }
+    if (room > 0) assign(state, urgent, runners, room, now)
+  }
+
+  #findFastest(state: DownloadState, now: number): readonly PeerState[] {
+    const few = state.peers.size <= maxFastest
+    const stale = state.peersChanged && (few || this.#fastest.length < maxFastest)
+    if (!stale && now < this.#fastestAt + fastestMs) return this.#fastest
+    state.peersChanged = false
+    this.#fastestAt = now
+    const able: PeerState[] = []
+    for (const peer of state.peers.values()) if (peer.interested && peer.servesAny) able.push(peer)
+    if (able.length > maxFastest) able.sort((a, b) => b.link.bytesPerMs - a.link.bytesPerMs || a.id - b.id)
+    this.#fastest = able.slice(0, maxFastest)
+    return this.#fastest
+  }
+}
+
+function assign(
   state: DownloadState,
   urgent: readonly UrgentPiece[],
-  roomOf: (peer: PeerState) => number,
+  runners: readonly Runner[],
+  totalRoom: number,
   now: number
 ): void {
-  const runners: Runner[] = []
-  let room = 0
-  for (const peer of state.peers.values()) {
-    if (state.wantedOf(peer) === 0 || !peer.servesAny) continue
-    const free = Math.max(0, roomOf(peer))
-    runners.push({ peer, eta: peer.etaOfNext(16384, now), blockMs: 16384 / peer.link.bytesPerMs, room: free })
-    room += free
-  }
+  let room = totalRoom
   let looked = 0
   for (const [rank, { piece, deadline }] of urgent.entries()) {
     if (room === 0 || looked > maxBlocks) return
@@ -83,13 +139,19 @@ export function planUrgent(
  * Who may be asked for a piece. A peer that is snubbed or under suspicion only where nobody else would send it, and then a
  * suspect alone; a trial of a suspect ends when a reader needs the piece.
  */
-function ableTo(runners: readonly Runner[], piece: number, partial: PartialPiece | undefined): Runner[] {
-  const able = runners.filter(({ peer }) => peer.serves(piece))
-  const trusted = able.filter(({ peer }) => !peer.suspect && !peer.snubbed)
-  if (trusted.length > 0) {
+function ableTo(
+  runners: readonly Runner[],
+  piece: number,
+  partial: PartialPiece | undefined
+): readonly Runner[] {
+  let trusted = 0
+  for (const { peer } of runners) if (!peer.suspect && !peer.snubbed && peer.serves(piece)) trusted++
+  if (trusted > 0) {
     if (partial !== undefined) partial.soleOwner = -1
-    return trusted
+    if (trusted === runners.length) return runners
+    return runners.filter(({ peer }) => !peer.suspect && !peer.snubbed && peer.serves(piece))
   }
+  const able = runners.filter(({ peer }) => peer.serves(piece))
   const owner = able.filter(({ peer }) => peer.id === partial?.soleOwner)
   return owner.length > 0 ? owner : able
 }

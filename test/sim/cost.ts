@@ -14,7 +14,7 @@ export interface Cost {
 }
 
 /** Runs a swarm, a third of it seeds and the rest with part of the pieces, until enough blocks came. */
-export function measureCost(peerCount: number, pieceCount: number, reads: boolean, blocks = 40_000): Cost {
+export function measureCost(peerCount: number, pieceCount: number, reads: boolean, blocks = 20_000): Cost {
   const random = seededRandom(1)
   const peers: PeerPlan[] = []
   // A few bitfields serve all, so that large swarms fit into memory.
@@ -34,7 +34,7 @@ export function measureCost(peerCount: number, pieceCount: number, reads: boolea
   }
   const swarm = new SimSwarm({
     name: 'cost',
-    pieceLength: 256 << 10,
+    pieceLength: 512 << 10,
     pieceCount,
     peers,
     readers: reads ? [{ startsAtMs: 0, bytesPerMs: 5000, start: 0, seeks: [] }] : [],

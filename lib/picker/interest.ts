@@ -1,0 +1,109 @@
+import type { PeerState } from './peer-state.ts'
+
+/**
+ * Which pieces are wanted, and which peers have any of them. Each peer that is of interest stands for one piece that it has
+ * and that is wanted; only when that piece is wanted no longer another is looked for. So a verified piece costs a look at
+ * the few peers that stand for it and not at all peers.
+ */
+export class Interest {
+  /** How many pieces are wanted. */
+  count = 0
+  readonly #tell: (peer: PeerState) => void
+  /** Bit i (from the high end of each byte) says that piece i is wanted. */
+  readonly #wanted: Uint8Array
+  readonly #standing = new Map<number, Set<PeerState>>()
+  readonly #seeds = new Set<PeerState>()
+  /** Peers that are no seeds and have nothing that is wanted. */
+  readonly #idle = new Set<PeerState>()
+
+  /** Nothing is wanted; `tell` hears of each peer whose `interested` has changed. */
+  constructor(pieceCount: number, tell: (peer: PeerState) => void) {
+    this.#wanted = new Uint8Array(Math.ceil(pieceCount / 8))
+    this.#tell = tell
+  }
+
+  /** Takes a peer with the bits that it has now. */
+  add(peer: PeerState): void {
+    if (peer.seed) {
+      this.#seeds.add(peer)
+      this.#set(peer, this.count > 0)
+    } else this.#place(peer)
+  }
+
+  /** Lets a peer go, or takes it out before its bits change. */
+  remove(peer: PeerState): void {
+    this.#seeds.delete(peer)
+    this.#idle.delete(peer)
+    this.#leave(peer)
+  }
+
+  /** A peer that is no seed has one more piece. */
+  gained(peer: PeerState, piece: number): void {
+    if (this.#idle.has(peer) && this.#isWanted(piece)) {
+      this.#idle.delete(peer)
+      this.#stand(peer, piece)
+    }
+  }
+
+  /** Pieces are wanted that were not, and others no longer. */
+  change(became: readonly number[], ceased: readonly number[]): void {
+    const before = this.count
+    const wanted = this.#wanted
+    for (const piece of became) wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
+    for (const piece of ceased) wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) & ~(0x80 >> (piece & 7))
+    this.count += became.length - ceased.length
+    for (const piece of ceased) {
+      const peers = this.#standing.get(piece)
+      if (peers === undefined) continue
+      this.#standing.delete(piece)
+      for (const peer of peers) this.#place(peer)
+    }
+    if (became.length > 0) for (const peer of [...this.#idle]) this.#place(peer)
+    if (before > 0 !== this.count > 0) for (const peer of this.#seeds) this.#set(peer, this.count > 0)
+  }
+
+  #isWanted(piece: number): boolean {
+    return ((this.#wanted[piece >> 3] ?? 0) & (0x80 >> (piece & 7))) !== 0
+  }
+
+  /** Finds a piece for a peer to stand for. Peers begin at different places, so that few stand for the same piece. */
+  #place(peer: PeerState): void {
+    const wanted = this.#wanted
+    const { bits } = peer
+    const length = wanted.length
+    for (
+      let step = 0, at = (peer.id * 7919) % length;
+      step < length;
+      step++, at = at + 1 < length ? at + 1 : 0
+    ) {
+      const both = (wanted[at] ?? 0) & (bits[at] ?? 0)
+      if (both === 0) continue
+      this.#idle.delete(peer)
+      this.#stand(peer, at * 8 + Math.clz32(both) - 24)
+      return
+    }
+    peer.standsFor = -1
+    this.#idle.add(peer)
+    this.#set(peer, false)
+  }
+
+  #stand(peer: PeerState, piece: number): void {
+    peer.standsFor = piece
+    const peers = this.#standing.get(piece)
+    if (peers === undefined) this.#standing.set(piece, new Set([peer]))
+    else peers.add(peer)
+    this.#set(peer, true)
+  }
+
+  #leave(peer: PeerState): void {
+    const peers = this.#standing.get(peer.standsFor)
+    if (peers?.delete(peer) === true && peers.size === 0) this.#standing.delete(peer.standsFor)
+    peer.standsFor = -1
+  }
+
+  #set(peer: PeerState, interested: boolean): void {
+    if (interested === peer.interested) return
+    peer.interested = interested
+    this.#tell(peer)
+  }
+}
