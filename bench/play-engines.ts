@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Source } from './player.ts'
+
+/** A stream that an engine opened. */
+export interface OpenStream extends Source {
+  close(): void
+  /** Goes on at another offset, if the engine can. */
+  seek?(offset: number): void
+}
+
+/** A torrent's only file as an engine gives it. */
+export interface PlayedFile {
+  readonly length: number
+  open(start: number): OpenStream
+}
+
+/** Where an engine finds what it needs. */
+export interface EngineTask {
+  readonly torrent: string
+  readonly folder: string
+  /** The folder with the rivals. */
+  readonly cache: string
+}
+
+/** Loads an engine; what it returns adds the torrent. Only the second part is timed. */
+export type Engine = (task: EngineTask) => Promise<() => Promise<PlayedFile>>
+
+interface Readable extends AsyncIterable<Uint8Array> {
+  destroy?(): void
+  on?(event: 'error', listener: () => void): unknown
+}
+
+function streamOf(readable: Readable): OpenStream {
+  readable.on?.('error', () => {})
+  const iterator = readable[Symbol.asyncIterator]()
+  return {
+    next: () => iterator.next(),
+    close: () => {
+      readable.destroy?.()
+      iterator.return?.()?.catch(() => {})
+    }
+  }
+}
+
+/** This package. */
+const piecewise: Engine = async ({ torrent, folder }) => {
+  const { Client } = await import('../lib/index.ts')
+  const client = new Client({ host: '127.0.0.1' })
+  return async () => {
+    const [file] = (await client.add(torrent, { path: folder })).files
+    if (file === undefined) throw new Error('the torrent has no file')
+    return {
+      length: file.length,
+      open(start) {
+        const stream = file.createReadStream({ start })
+        return { ...streamOf(stream), seek: (offset) => stream.seek(offset) }
+      }
+    }
+  }
+}
+
+interface WebTorrentFile {
+  readonly length: number
+  [Symbol.asyncIterator](range: { start: number; end: number }): AsyncIterator<Uint8Array>
+}
+
+interface WebTorrentClient {
+  on(event: 'error', listener: (error: Error) => void): void
+  add(torrent: string, options: object, then: (torrent: { files: WebTorrentFile[] }) => void): void
+}
+
+/** webtorrent 3, without what needs the Internet. */
+const webtorrent: Engine = async ({ torrent, folder, cache }) => {
+  const entry = pathToFileURL(path.join(cache, 'node_modules/webtorrent/index.js')).href
+  const { default: WebTorrent }: { default: new (options: object) => WebTorrentClient } = await import(entry)
+  const client = new WebTorrent({ dht: false, lsd: false, natUpnp: false, natPmp: false, utp: false })
+  return async () => {
+    const added = await new Promise<{ files: WebTorrentFile[] }>((resolve, reject) => {
+      client.on('error', reject)
+      client.add(torrent, { path: folder }, resolve)
+    })
+    const [file] = added.files
+    if (file === undefined) throw new Error('the torrent has no file')
+    const { length } = file
+    return {
+      length,
+      open: (start) =>
+        streamOf({ [Symbol.asyncIterator]: () => file[Symbol.asyncIterator]({ start, end: length - 1 }) })
+    }
+  }
+}
+
+interface TorrentStreamEngine {
+  readonly files: { readonly length: number; createReadStream(options: { start: number }): Readable }[]
+  on(event: 'ready', listener: () => void): void
+}
+
+/** torrent-stream 1, which downloads only what is read. */
+const torrentStream: Engine = async ({ torrent, folder, cache }) => {
+  const load: (torrent: Buffer, options: object) => TorrentStreamEngine = createRequire(
+    path.join(cache, 'package.json')
+  )('torrent-stream')
+  return async () => {
+    const engine = load(readFileSync(torrent), { path: folder, dht: false })
+    await new Promise<void>((resolve) => engine.on('ready', resolve))
+    const [file] = engine.files
+    if (file === undefined) throw new Error('the torrent has no file')
+    return { length: file.length, open: (start) => streamOf(file.createReadStream({ start })) }
+  }
+}
+
+/** The engines that run in Node, by name. `piecewise-seek` seeks in the open stream instead of opening a new one. */
+export const engines: Readonly<Record<string, Engine>> = {
+  piecewise,
+  'piecewise-seek': piecewise,
+  webtorrent,
+  'torrent-stream': torrentStream
+}

@@ -1,0 +1,125 @@
+// The floor of playing: a clairvoyant that knows every link, dials all honest peers at once and splits the wanted MiB by rate.
+// node play-floor.js '<FloorTask as JSON>'; prints a PlayReport as JSON. It measures the waits and plays nothing.
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseTorrent } from '../lib/metainfo/parse-torrent.ts'
+import { Wire } from '../lib/wire/wire.ts'
+import type { PlayReport } from './play-process.ts'
+import { Comparer } from './sample.ts'
+
+/** What the floor is told: what no real player knows. */
+export interface FloorTask {
+  readonly torrent: string
+  readonly original: string
+  readonly seekTo: number
+  readonly links: readonly { readonly port: number; readonly rate: number; readonly delayMs: number }[]
+}
+
+interface FloorPeer {
+  readonly wire: Wire
+  readonly bytesPerMs: number
+  readonly delayMs: number
+  /** When the link is free again, as far as it is known here. */
+  freeMs: number
+}
+
+const mebibyte = 1 << 20
+const blockLength = 16384
+
+class Floor {
+  readonly #pieceLength: number
+  readonly #peers: FloorPeer[]
+  readonly #comparer: Comparer
+  #beganMs = 0
+  /** Offsets in the file of blocks that are not asked for yet. */
+  #blocks: number[] = []
+  #missing = 0
+  #finish: () => void = () => {}
+
+  constructor({ torrent, links }: FloorTask, comparer: Comparer) {
+    const { infoHashes, pieceLength, length } = parseTorrent(readFileSync(torrent))
+    this.#pieceLength = pieceLength
+    this.#comparer = comparer
+    const pieceCount = Math.ceil(length / pieceLength)
+    this.#beganMs = performance.now()
+    this.#peers = links.map(({ port, rate, delayMs }) => {
+      const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+      const wire = new Wire({ pieceCount, pieceLength, totalLength: length })
+      socket.on('error', () => {})
+      wire.on('handshake', () => wire.haveNone())
+      wire.on('bitfield', () => wire.interested())
+      wire.on('unchoke', () => this.#assign())
+      wire.on('piece', (piece, offset, data) => this.#received(piece * pieceLength + offset, data))
+      wire.handshake(infoHashes.v1 ?? new Uint8Array(20), randomBytes(20))
+      socket.pipe(wire).pipe(socket)
+      return { wire, bytesPerMs: rate / 1000, delayMs, freeMs: 0 }
+    })
+  }
+
+  /** Milliseconds until a MiB is there. */
+  async fetch(byteOffset: number, beganMs: number): Promise<number> {
+    this.#beganMs = beganMs
+    const first = Math.floor(byteOffset / blockLength)
+    this.#missing = mebibyte / blockLength
+    this.#blocks = Array.from({ length: this.#missing }, (_, n) => (first + n) * blockLength)
+    for (const peer of this.#peers) peer.freeMs = 0
+    const done = new Promise<void>((resolve) => {
+      this.#finish = resolve
+    })
+    this.#assign()
+    await done
+    return Math.round(performance.now() - beganMs)
+  }
+
+  /** Gives each block to the link that brings it first; one that is still to unchoke is waited for if that is earlier. */
+  #assign(): void {
+    const now = performance.now() - this.#beganMs
+    const plan = this.#peers.map((peer) => {
+      // Handshake, then interest, each a round trip.
+      const ready = peer.wire.peerChoking ? Math.max(now, peer.delayMs * 4) : now
+      return { peer, atMs: Math.max(peer.freeMs, ready + 2 * peer.delayMs) }
+    })
+    this.#blocks = this.#blocks.filter((byteOffset) => {
+      let best = plan[0]
+      for (const other of plan) if (arrival(other) < (best === undefined ? 0 : arrival(best))) best = other
+      if (best === undefined) return true
+      best.atMs = arrival(best)
+      if (best.peer.wire.peerChoking) return true
+      best.peer.freeMs = best.atMs
+      const piece = Math.floor(byteOffset / this.#pieceLength)
+      best.peer.wire.request(piece, byteOffset - piece * this.#pieceLength, blockLength)
+      return false
+    })
+  }
+
+  #received(byteOffset: number, data: Uint8Array): void {
+    this.#comparer.compare(byteOffset, data)
+    this.#missing--
+    if (this.#missing === 0) this.#finish()
+  }
+}
+
+function arrival({ peer, atMs }: { readonly peer: FloorPeer; readonly atMs: number }): number {
+  return atMs + blockLength / peer.bytesPerMs
+}
+
+const task: FloorTask = JSON.parse(process.argv[2] ?? '{}')
+const comparer = new Comparer(task.original)
+const { length } = parseTorrent(readFileSync(task.torrent))
+const began = performance.now()
+const floor = new Floor(task, comparer)
+const firstMs = await floor.fetch(0, began)
+await sleep(2000)
+const seekMs = await floor.fetch(Math.floor(length * task.seekTo), performance.now())
+const { user, system } = process.cpuUsage()
+const part = { stalls: 0, stallMs: 0, readBytes: mebibyte }
+const report: PlayReport = {
+  start: { ...part, firstMebibyteMs: firstMs },
+  seek: { ...part, firstMebibyteMs: seekMs },
+  cpuSeconds: (user + system) / 1e6,
+  comparedBytes: comparer.comparedBytes,
+  wrongChunks: comparer.wrongChunks
+}
+process.stdout.write(`${JSON.stringify(report)}\n`, () => process.exit(0))

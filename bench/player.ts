@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Comparer } from './sample.ts'
+
+const mebibyte = 1 << 20
+/** A player that holds so much reads no further. */
+const bufferSeconds = 10
+const patienceMs = 60_000
+
+/** What a viewer felt in one part of a film. */
+export interface PartReport {
+  /** From the click to the first MiB, in milliseconds; null if it never came. */
+  readonly firstMebibyteMs: number | null
+  readonly stalls: number
+  readonly stallMs: number
+  readonly readBytes: number
+}
+
+/** Chunks of a file from some offset on. */
+export interface Source {
+  next(): Promise<IteratorResult<Uint8Array, unknown>>
+}
+
+/**
+ * Plays a source like a video player: waits for the first MiB, then consumes at a constant rate and counts the times that nothing
+ * is there. `jump` goes on at another offset, of the same source or of a new one.
+ */
+export class Player {
+  readonly #bytesPerSecond: number
+  readonly #comparer: Comparer
+  #offset = 0
+  #got = 0
+  #playedSeconds = 0
+  #beganMs = 0
+  #firstMs: number | null = null
+  #reading = 0
+
+  constructor(bytesPerSecond: number, comparer: Comparer) {
+    this.#bytesPerSecond = bytesPerSecond
+    this.#comparer = comparer
+  }
+
+  /** Begins to play at an offset; the click was at `beganMs`. A source that is played already is just read on. */
+  jump(offset: number, beganMs: number, source?: Source): void {
+    this.#offset = offset
+    this.#got = 0
+    this.#playedSeconds = 0
+    this.#beganMs = beganMs
+    this.#firstMs = null
+    if (source !== undefined) this.#read(source, ++this.#reading)
+  }
+
+  /** Plays for some seconds from the first MiB on, and reports. */
+  async play(seconds: number): Promise<PartReport> {
+    while (this.#firstMs === null && performance.now() - this.#beganMs < patienceMs) await sleep(4)
+    let stalls = 0
+    let stallMs = 0
+    let stalled = false
+    let last = performance.now()
+    const end = last + seconds * 1000
+    while (this.#firstMs !== null && last < end) {
+      await sleep(10)
+      const now = performance.now()
+      const step = (now - last) / 1000
+      last = now
+      const enough = this.#got >= (this.#playedSeconds + step) * this.#bytesPerSecond
+      if (enough) this.#playedSeconds += step
+      else {
+        stallMs += step * 1000
+        if (!stalled) stalls++
+      }
+      stalled = !enough
+    }
+    const firstMebibyteMs = this.#firstMs === null ? null : Math.round(this.#firstMs)
+    return { firstMebibyteMs, stalls, stallMs: Math.round(stallMs), readBytes: this.#got }
+  }
+
+  /** Takes no more from the source. */
+  stop(): void {
+    this.#reading++
+  }
+
+  async #read(source: Source, reading: number): Promise<void> {
+    try {
+      while (reading === this.#reading) {
+        if (this.#got / this.#bytesPerSecond > this.#playedSeconds + bufferSeconds) {
+          await sleep(10)
+          continue
+        }
+        const { done, value } = await source.next()
+        if (done === true || reading !== this.#reading) return
+        this.#comparer.compare(this.#offset + this.#got, value)
+        this.#got += value.length
+        if (this.#got >= mebibyte) this.#firstMs ??= performance.now() - this.#beganMs
+      }
+    } catch (thrown) {
+      // A source that is destroyed because the player has left it may say so.
+      if (reading === this.#reading)
+        console.error('stream:', thrown instanceof Error ? thrown.message : thrown)
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import { RarityOrder } from '../lib/picker/rarity-order.ts'
+import { type Benchmark, type Measurement, perSecond, seededRandom } from './benchmark.ts'
+
+function measure(pieceCount: number): number {
+  const random = seededRandom(3)
+  const order = new RarityOrder(pieceCount, random)
+  for (let piece = 0; piece < pieceCount; piece++) order.add(piece, 4)
+  for (let piece = 0; piece < pieceCount; piece++) {
+    for (let count = Math.floor(random() * 40); count > 0; count--) order.increment(piece)
+  }
+  const steps = Uint32Array.from({ length: 4096 }, () => Math.floor(random() * pieceCount))
+  let up = true
+  return perSecond(() => {
+    // A look after each move, as the picker does, and no net change after two rounds.
+    for (const piece of steps) {
+      if (up) order.increment(piece)
+      else order.decrement(piece)
+      order.at(0)
+    }
+    up = !up
+    return steps.length
+  })
+}
+
+/** Changes of one piece's availability, each followed by a look at the rarest piece. */
+export const rarity: Benchmark = {
+  name: 'rarity',
+  run: (): Measurement[] =>
+    [1000, 100_000].map((pieceCount) => ({
+      name: `rarity order, ${pieceCount} pieces`,
+      value: measure(pieceCount),
+      unit: 'moves/s'
+    }))
+}
