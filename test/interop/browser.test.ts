@@ -5,7 +5,7 @@ import path from 'node:path'
 import test from 'node:test'
 import { makeWav } from '../../examples/wav.ts'
 import type { Torrent } from '../../lib/index.ts'
-import { holds, type Look, openPage, type Page } from './support/chromium.ts'
+import { holds, type Look, openPage, type Page, screenshot } from './support/chromium.ts'
 import { writeRandomFile } from './support/data.ts'
 import { needs } from './support/need.ts'
 import { makeFilm, PartlyThere, untilUnread } from './support/partly-there.ts'
@@ -53,6 +53,7 @@ test(
     assert.ok(torrent.progress < 1, 'all was there before it was played')
     t.diagnostic(`film and sound at 80 % with ${clip * 100} % and ${torrent.progress * 100} % downloaded`)
     assert.ok(torrent.streams.length > 0)
+    await screenshot(page, 'player')
     await page.locator('#stop').click()
     await untilUnread(torrent)
     assertCalm()
@@ -163,13 +164,7 @@ for (const look of looks) {
     assert.equal(await number(page, overflow), 0, 'nothing sticks out to the side')
     const bytes = `performance.getEntriesByType('navigation')[0].decodedBodySize`
     assert.ok((await number(page, bytes)) < 60_000)
-    const folder = process.env['PIECEWISE_SCREENSHOTS']
-    if (folder !== undefined) {
-      await page.screenshot({
-        path: path.join(folder, `${look.name.replaceAll(' ', '-')}.png`),
-        fullPage: true
-      })
-    }
+    await screenshot(page, look.name)
     assertCalm()
   })
 }
@@ -182,6 +177,7 @@ test('all that the page offers works', needs(['chromium'], 90_000), async (t) =>
 
   // The list leads to each torrent, and back again.
   await holds(page, "document.querySelectorAll('#torrents li').length === 2")
+  await screenshot(page, 'list')
   await page.locator('#torrents a', { hasText: torrent.name }).click()
   await page.locator('#shown').waitFor()
   assert.ok(page.url().endsWith(`/${torrent.infoHash}/`))
@@ -245,6 +241,7 @@ test('all that the page offers works', needs(['chromium'], 90_000), async (t) =>
   await page.locator('#name', { hasText: 'whole.bin' }).waitFor()
   await button('Remove…').click()
   await page.locator('#confirm').waitFor()
+  await screenshot(page, 'confirm')
   await page.keyboard.press('Enter')
   await page.locator('#confirm').waitFor({ state: 'hidden' })
   assert.ok(client.torrents.includes(other))

@@ -2,6 +2,7 @@
 // what is used of it is described here, and what runs inside the page is text.
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
+import path from 'node:path'
 import type { PartlyThere } from './partly-there.ts'
 import { until, which } from './process.ts'
 
@@ -113,4 +114,11 @@ export async function openPage(
 /** Resolves when an expression inside the page is truthy; asked from outside, as the page's policy lets it evaluate nothing. */
 export async function holds(page: Page, expression: string): Promise<void> {
   await until(expression, async () => Boolean(await page.evaluate(expression)), { everyMs: 30 })
+}
+
+/** Keeps a picture of the page in the folder that PIECEWISE_SCREENSHOTS names, for people who change the page. */
+export async function screenshot(page: Page, name: string): Promise<void> {
+  const folder = process.env['PIECEWISE_SCREENSHOTS']
+  if (folder === undefined) return
+  await page.screenshot({ path: path.join(folder, `${name.replaceAll(' ', '-')}.png`), fullPage: true })
 }
