@@ -52,6 +52,8 @@ export class PeerState {
   currentPiece = -1
   /** Whether the last search found nothing for it, and nothing has changed since. */
   starved = false
+  /** Whether it is one of the fastest of the swarm. */
+  isFast = false
   /** How much had ever been added to the order of missing pieces when the peer had none of it; -1 before that. */
   nothingNewAt = -1
   /** Pieces that it serves while choking us (BEP 6). */

@@ -172,7 +172,7 @@ export class Picker {
     if (jumped && this.#hungry()) this.#refocus(now)
     state.tryMemory()
     state.unstarve()
-    this.#fillAll(now)
+    this.#fillAll(now, undefined, true)
   }
 
   /** Stops (taking back what is outstanding) or allows requests. */
@@ -402,7 +402,7 @@ export class Picker {
       state.ready.add(peer)
       if (--looks === 0) break
     }
-    this.#fillAll(now)
+    this.#fillAll(now, undefined, true)
   }
 
   // ---- inside ----
@@ -439,12 +439,12 @@ export class Picker {
     // A long pipeline is topped up in batches: fewer, larger writes, and fewer plans.
     const tops = this.#room(peer, hungry) > peer.outstanding.length >> 3
     if (tops) state.ready.add(peer)
-    if (tops || state.ready.size > 0) this.#fillReady(peer, hungry, now)
+    if (tops || state.ready.size > 0) this.#fillReady(peer, hungry, false, now)
     this.#setWake(hungry, now)
   }
 
   /** Gives new requests to peers that may have room: those that are `ready`, `first` before the others. */
-  #fillAll(now: number, first?: number): void {
+  #fillAll(now: number, first?: number, everyone = false): void {
     const state = this.#state
     if (!this.#active) {
       this.#wakeAt = Number.POSITIVE_INFINITY
@@ -453,13 +453,13 @@ export class Picker {
     const hungry = this.#hungry()
     const leading = first === undefined ? undefined : state.peers.get(first)
     if (leading !== undefined) state.ready.add(leading)
-    this.#fillReady(leading, hungry, now)
+    this.#fillReady(leading, hungry, everyone, now)
     this.#setWake(hungry, now)
   }
 
-  #fillReady(first: PeerState | undefined, hungry: boolean, now: number): void {
+  #fillReady(first: PeerState | undefined, hungry: boolean, everyone: boolean, now: number): void {
     const state = this.#state
-    if (hungry) this.#plan.run(state, this.#urgent(), (peer) => this.#room(peer, hungry), now)
+    if (hungry) this.#plan.run(state, this.#urgent(), (peer) => this.#room(peer, hungry), everyone, now)
     if (first !== undefined) this.#fillBackground(first, hungry, now)
     for (const peer of state.ready) this.#fillBackground(peer, hungry, now)
     state.ready.clear()

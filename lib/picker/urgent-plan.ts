@@ -17,12 +17,17 @@ const fastestMs = 500
 /** More peers than this that wait for work are not compared with each other: a second plan follows with the next block. */
 const maxWaiting = 512
 
+/** Late blocks that one peer may be asked for at a time, so that one late peer does not fill the pipeline of another. */
+const maxRescuesEach = 4
+
 interface Runner {
   readonly peer: PeerState
   /** When the next block given to this peer would be here. */
   eta: number
   readonly blockMs: number
   room: number
+  /** Late blocks of others that it may be asked for: those come on top of a full pipeline. */
+  rescues: number
 }
 
 /**
@@ -36,39 +41,43 @@ interface Runner {
 export class UrgentPlan {
   #fastest: readonly PeerState[] = []
   #fastestAt = Number.NEGATIVE_INFINITY
+  readonly #runners: Runner[] = []
 
-  /** Asks for what should be asked for now; `roomOf` says how many more requests a peer's pipeline holds. */
+  /**
+   * Asks for what should be asked for now; `roomOf` says how many more requests a peer's pipeline holds. Only peers that are
+   * `ready` are asked, or all that are compared if `everyone` says so.
+   */
   run(
     state: DownloadState,
     urgent: readonly UrgentPiece[],
     roomOf: (peer: PeerState) => number,
+    everyone: boolean,
     now: number
   ): void {
-    const runners: Runner[] = []
-    let room = 0
-    const add = (peer: PeerState): void => {
-      if (!peer.interested || !peer.servesAny) return
-      const free = Math.max(0, roomOf(peer))
-      runners.push({
-        peer,
-        eta: peer.etaOfNext(16384, now),
-        blockMs: 16384 / peer.link.bytesPerMs,
-        room: free
-      })
-      room += free
-    }
+    // Most often all of a window is asked for: then only lateness matters, and that is looked at when `everyone` is.
+    if (!everyone && !hasFree(state, urgent)) return
     const fastest = this.#findFastest(state, now)
-    for (const peer of fastest) add(peer)
-    const known = fastest.length < state.peers.size ? new Set(fastest) : undefined
-    let waiting = maxWaiting
-    if (known !== undefined) {
-      for (const peer of state.ready) {
-        if (known.has(peer)) continue
-        add(peer)
-        if (--waiting === 0) break
-      }
+    this.#runners.length = 0
+    let room = 0
+    for (const peer of fastest) {
+      const free = everyone || state.ready.has(peer) ? Math.max(0, roomOf(peer)) : 0
+      room += this.#add(peer, free, now)
     }
-    if (room > 0) assign(state, urgent, runners, room, now)
+    let waiting = maxWaiting
+    for (const peer of state.ready) {
+      if (peer.isFast) continue
+      room += this.#add(peer, Math.max(0, roomOf(peer)), now)
+      if (--waiting === 0) break
+    }
+    if (room > 0 || everyone) assign(state, urgent, this.#runners, room, everyone, now)
+  }
+
+  #add(peer: PeerState, room: number, now: number): number {
+    if (!peer.interested || !peer.servesAny) return 0
+    const eta = peer.etaOfNext(16384, now)
+    const rescues = Math.min(maxRescuesEach, peer.maxRequests - peer.outstanding.length)
+    this.#runners.push({ peer, eta, blockMs: 16384 / peer.link.bytesPerMs, room, rescues })
+    return room
   }
 
   #findFastest(state: DownloadState, now: number): readonly PeerState[] {
@@ -80,9 +89,16 @@ export class UrgentPlan {
     const able: PeerState[] = []
     for (const peer of state.peers.values()) if (peer.interested && peer.servesAny) able.push(peer)
     if (able.length > maxFastest) able.sort((a, b) => b.link.bytesPerMs - a.link.bytesPerMs || a.id - b.id)
+    for (const peer of this.#fastest) peer.isFast = false
     this.#fastest = able.slice(0, maxFastest)
+    for (const peer of this.#fastest) peer.isFast = true
     return this.#fastest
   }
+}
+
+function hasFree(state: DownloadState, urgent: readonly UrgentPiece[]): boolean {
+  for (const { piece } of urgent) if (state.partials.get(piece)?.free !== 0) return true
+  return false
 }
 
 function assign(
@@ -90,14 +106,15 @@ function assign(
   urgent: readonly UrgentPiece[],
   runners: readonly Runner[],
   totalRoom: number,
+  looksForLate: boolean,
   now: number
 ): void {
   let room = totalRoom
   let looked = 0
   for (const [rank, { piece, deadline }] of urgent.entries()) {
-    if (room === 0 || looked > maxBlocks) return
+    if ((room === 0 && !(looksForLate && rank < maxRescued)) || looked > maxBlocks) return
     let partial = state.partials.get(piece)
-    const rescues = rank < maxRescued
+    const rescues = looksForLate && rank < maxRescued
     if (partial !== undefined && (partial.complete || (partial.free === 0 && !rescues))) continue
     let able = ableTo(runners, piece, partial)
     if (able.length === 0) continue
@@ -128,9 +145,8 @@ function assign(
       best.eta += best.blockMs
     }
     if (!rescues || partial === undefined) continue
-    for (let block = 0; block < blockCount && room > 0; block++) {
-      if (partial.states[block] !== blockState.requested) continue
-      if (rescue(state, partial, block, able, deadline, now)) room--
+    for (let block = 0; block < blockCount; block++) {
+      if (partial.states[block] === blockState.requested) rescue(state, partial, block, able, deadline, now)
     }
   }
 }
@@ -166,7 +182,7 @@ function fastest(runners: readonly Runner[]): Runner | undefined {
 function rescuer(runners: readonly Runner[], piece: number, block: number): Runner | undefined {
   let best: Runner | undefined
   for (const runner of runners) {
-    if (runner.room === 0 || (best !== undefined && runner.eta >= best.eta)) continue
+    if (runner.rescues <= 0 || (best !== undefined && runner.eta >= best.eta)) continue
     if (runner.peer.link.samples > 0 && runner.peer.indexOf(piece, block) < 0) best = runner
   }
   return best
@@ -180,19 +196,19 @@ function rescue(
   able: readonly Runner[],
   deadline: number,
   now: number
-): boolean {
+): void {
   const owner = state.peers.get(partial.by[block] ?? -1)
-  if (owner === undefined || state.requesters(partial, block) >= maxRequesters) return false
+  if (owner === undefined || state.requesters(partial, block) >= maxRequesters) return
   const index = owner.indexOf(partial.piece, block)
   const request = owner.outstanding[index]
-  if (request === undefined) return false
+  if (request === undefined) return
   const ownerEta = owner.etaOf(index, now)
   const age = now - request.sentAt
-  if (ownerEta <= deadline || age < Math.max(30, owner.link.latencyMs)) return false
+  if (ownerEta <= deadline || age < Math.max(30, owner.link.latencyMs)) return
   const best = rescuer(able, partial.piece, block)
-  if (best === undefined || (best.eta - now) * 1.5 + 30 >= ownerEta - now) return false
+  if (best === undefined || (best.eta - now) * 1.5 + 30 >= ownerEta - now) return
   state.request(best.peer, partial, block, now)
+  best.rescues--
   best.room--
   best.eta += best.blockMs
-  return true
 }

@@ -43,6 +43,13 @@ export interface Scenario {
   readonly seed?: number
 }
 
+interface Effect {
+  readonly what: 'request' | 'cancel' | 'interest'
+  readonly id: number
+  readonly piece: number
+  readonly block: number
+}
+
 /** Bytes that are hashed in a millisecond, before a piece counts as there. */
 export const hashedPerMs = 1_000_000
 
@@ -71,6 +78,8 @@ export class SimSwarm {
   readonly #wrong = new Map<number, Set<number>>()
   #wakeAt = Number.POSITIVE_INFINITY
   #missing: number
+  /** What the picker has decided and the peers have not heard yet. */
+  readonly #effects: Effect[] = []
 
   /** A swarm at time 0, in which everything is selected. */
   constructor(scenario: Scenario) {
@@ -85,10 +94,11 @@ export class SimSwarm {
     this.picker = new Picker(
       this.layout,
       {
-        request: (id, piece, block) =>
-          this.#peers.get(id)?.request(piece, block, this.layout.blockSize(piece, block)),
-        cancel: (id, piece, block) => this.#peers.get(id)?.cancel(piece, block),
-        interest: (id, interested) => this.#interest(id, interested),
+        request: (id, piece, block) => this.#effects.push({ what: 'request', id, piece, block }),
+        cancel: (id, piece, block) => this.#effects.push({ what: 'cancel', id, piece, block }),
+        interest: (id, interested) => {
+          if (interested) this.#effects.push({ what: 'interest', id, piece: 0, block: 0 })
+        },
         reserve: () => true,
         abandon: (piece) => this.#wrong.delete(piece)
       },
@@ -127,6 +137,13 @@ export class SimSwarm {
       run(this.loop.now)
       this.pickerMs += performance.now() - began
     } else run(this.loop.now)
+    for (const { what, id, piece, block } of this.#effects) {
+      const peer = this.#peers.get(id)
+      if (what === 'request') peer?.request(piece, block, this.layout.blockSize(piece, block))
+      else if (what === 'cancel') peer?.cancel(piece, block)
+      else this.#interest(id)
+    }
+    this.#effects.length = 0
     const at = this.picker.wakeAt
     if (at < this.#wakeAt) this.#arm(at)
   }
@@ -182,10 +199,10 @@ export class SimSwarm {
     this.change((now) => this.picker.removePeer(id, now))
   }
 
-  #interest(id: number, interested: boolean): void {
+  #interest(id: number): void {
     const peer = this.#peers.get(id)
     const plan = this.scenario.peers[id - 1]
-    if (peer === undefined || plan === undefined || !interested || !peer.choking) return
+    if (peer === undefined || plan === undefined || !peer.choking) return
     this.loop.after(plan.latencyMs / 2 + (plan.unchokesAfterMs ?? 0), () => peer.choking && peer.unchoke())
   }
 
