@@ -1,4 +1,5 @@
-// The floor of playing: a clairvoyant that knows every link, dials all honest peers at once and splits the wanted MiB by rate.
+// The floor of playing: a clairvoyant that knows every link, dials all honest peers at once and splits what is wanted by rate:
+// the pieces that the first MiB lies in, whole, because no byte of a piece can be verified before.
 // node play-floor.js '<FloorTask as JSON>'; prints a PlayReport as JSON. It measures the waits and plays nothing.
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -58,12 +59,16 @@ class Floor {
     })
   }
 
-  /** Milliseconds until a MiB is there. */
+  /** Milliseconds until the pieces of the MiB at an offset are there. */
   async fetch(byteOffset: number, beganMs: number): Promise<number> {
     this.#beganMs = beganMs
-    const first = Math.floor(byteOffset / blockLength)
-    this.#missing = mebibyte / blockLength
-    this.#blocks = Array.from({ length: this.#missing }, (_, n) => (first + n) * blockLength)
+    const firstPiece = Math.floor(byteOffset / this.#pieceLength)
+    const endPiece = Math.ceil((byteOffset + mebibyte) / this.#pieceLength)
+    this.#blocks = []
+    for (let at = firstPiece * this.#pieceLength; at < endPiece * this.#pieceLength; at += blockLength) {
+      this.#blocks.push(at)
+    }
+    this.#missing = this.#blocks.length
     for (const peer of this.#peers) peer.freeMs = 0
     const done = new Promise<void>((resolve) => {
       this.#finish = resolve

@@ -100,7 +100,10 @@ async function play(engine: string): Promise<PlayReport> {
       engine,
       links.map(({ link, spec }) => ({ ...spec, port: link.port }))
     )
-    const { stdout, stderr } = await run(program, args, { timeout: (2 * seconds + 150) * 1000 })
+    const running = run(program, args, { timeout: (2 * seconds + 150) * 1000, killSignal: 'SIGKILL' })
+    const end = (): boolean => running.child.kill('SIGKILL')
+    process.once('exit', end)
+    const { stdout, stderr } = await running.finally(() => process.off('exit', end))
     if (stderr !== '') console.error(`${engine}: ${stderr.trim().slice(-500)}`)
     return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
   } finally {
