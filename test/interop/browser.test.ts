@@ -8,7 +8,7 @@ import type { Torrent } from '../../lib/index.ts'
 import { holds, type Look, openPage, type Page, screenshot } from './support/chromium.ts'
 import { writeRandomFile } from './support/data.ts'
 import { needs } from './support/need.ts'
-import { makeFilm, PartlyThere, untilUnread } from './support/partly-there.ts'
+import { hurry, makeFilm, PartlyThere, portOf, untilUnread } from './support/partly-there.ts'
 import { until } from './support/process.ts'
 
 const mebibyte = 1 << 20
@@ -316,4 +316,48 @@ test('the page can be used with keys alone', needs(['chromium'], 60_000), async 
   await page.keyboard.press('Space')
   await until('the file to be left out', () => torrent.files.some(({ selected }) => !selected))
   assertCalm()
+})
+
+test(
+  'a page that only shows carries its token everywhere, and offers no changes',
+  needs(['chromium'], 60_000),
+  async (t) => {
+    const partly = new PartlyThere(t, 'browser-token')
+    const file = path.join(partly.folder, 'data', 'song.wav')
+    mkdirSync(path.dirname(file))
+    writeFileSync(file, makeWav(60))
+    const { torrent } = await partly.serve(file, [2 * mebibyte])
+    const origin = await partly.listen(torrent, { token: 'a&b=c d', readOnly: true })
+    const { page, assertCalm } = await openPage(partly, `${origin}/?token=${encodeURIComponent('a&b=c d')}`)
+    await playAndSeek(page, /^Play .*song\.wav$/)
+    for (const id of ['pause', 'remove', 'add']) {
+      assert.equal(await page.locator(`#${id}`).isVisible(), false, `${id} is offered`)
+    }
+    assert.equal(await page.evaluate("document.querySelector('#files input').disabled"), true)
+    const links = "[...document.querySelectorAll('#files a, #playlist')].map(({ href }) => href)"
+    for (const link of (await page.evaluate(links)) as string[]) {
+      const reply = await fetch(link, { method: 'HEAD' })
+      assert.equal(reply.status, 200, link)
+    }
+    assertCalm()
+  }
+)
+
+test('the page waits for a server that goes away, and goes on', needs(['chromium'], 60_000), async (t) => {
+  const partly = new PartlyThere(t, 'browser-away')
+  const file = path.join(partly.folder, 'data', 'film.bin')
+  writeRandomFile(file, 4_000_000, 'film')
+  const served = await partly.serve(file, [100_000])
+  const { torrent } = served
+  const first = await partly.server(torrent)
+  const port = portOf(first)
+  const { page } = await openPage(partly, `http://127.0.0.1:${port}/`)
+  await page.locator('#speeds', { hasText: '/s' }).waitFor()
+  await new Promise((resolve) => first.close(resolve))
+  await page.locator('#speeds', { hasText: 'no connection' }).waitFor()
+  hurry(served)
+  await torrent.whenDone()
+  await partly.server(torrent, {}, port)
+  await page.locator('#status', { hasText: 'seeding' }).waitFor()
+  await page.locator('#speeds', { hasText: '/s' }).waitFor()
 })

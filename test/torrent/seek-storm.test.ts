@@ -22,6 +22,10 @@ function listeners(emitter: EventEmitter): Record<string, number> {
   return Object.fromEntries(emitter.eventNames().map((name) => [String(name), emitter.listenerCount(name)]))
 }
 
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0
+}
+
 /** The next bytes; the stream is paused after them. */
 async function next(stream: FileStream): Promise<Buffer> {
   const data = once(stream, 'data')
@@ -63,6 +67,7 @@ test('a thousand seeks leave nothing behind, and the last goes where it should',
 
   assert.ok((await next(stream)).equals(sample.data.subarray(0, 65536)))
   const before = state()
+  const waitsMs: number[] = []
   let most = 0
   let early = 0
   for (let count = 0; count < seeks; count++) {
@@ -71,7 +76,9 @@ test('a thousand seeks leave nothing behind, and the last goes where it should',
     assert.equal(stream.position, offset)
     const manner = random()
     if (manner < 0.08) {
+      const asked = performance.now()
       const chunk = await next(stream)
+      waitsMs.push(performance.now() - asked)
       assert.ok(chunk.equals(sample.data.subarray(offset, offset + chunk.length)), `wrong bytes at ${offset}`)
     } else if (manner < 0.5) {
       stream.resume()
@@ -87,6 +94,9 @@ test('a thousand seeks leave nothing behind, and the last goes where it should',
     if (count < seeks / 10) early = Math.max(early, now)
   }
   assert.ok(most <= 4 * early + 64, `${most} requests under way at once, ${early} in the beginning`)
+
+  const [first, latest] = [median(waitsMs.slice(0, 20)), median(waitsMs.slice(-20))]
+  assert.ok(latest < 10 * first + 100, `seeks took ${first} ms at first, and ${latest} ms in the end`)
 
   // The last place is read as if there had been no other.
   const last = length - 3 * 65536

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
+import type { Server } from 'node:http'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { Client, type ClientOptions, type Torrent } from '../../../lib/index.ts'
-import { createServer } from '../../../lib/server.ts'
+import { createServer, type ServerOptions } from '../../../lib/server.ts'
 import { temporaryFolder } from './data.ts'
 import { run, until } from './process.ts'
 
@@ -60,13 +61,23 @@ export class PartlyThere {
   }
 
   /** Serves a torrent or client, and returns the address without a slash at the end. */
-  async listen(source: Client | Torrent): Promise<string> {
-    const server = createServer(source).listen(0)
+  async listen(source: Client | Torrent, options?: ServerOptions): Promise<string> {
+    return `http://127.0.0.1:${portOf(await this.server(source, options))}`
+  }
+
+  /** A server that listens on this port, 0 for any. */
+  async server(source: Client | Torrent, options: ServerOptions = {}, port = 0): Promise<Server> {
+    const server = createServer(source, options).listen(port)
     this.after(() => server.close())
     await once(server, 'listening')
-    const address = server.address()
-    return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
+    return server
   }
+}
+
+/** The port on which a server listens. */
+export function portOf(server: Server): number {
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 /** Clients that have the data. */
