@@ -267,7 +267,8 @@ export class DownloadState {
       const loser = id === peer ? undefined : this.peers.get(id)
       const at = loser?.indexOf(partial.piece, block) ?? -1
       if (loser === undefined || at < 0) continue
-      loser.take(at, now)
+      loser.take(at, false, now)
+      loser.rescued++
       loser.remember(key)
       this.ready.add(loser)
       this.sink.cancel(id, partial.piece, block)

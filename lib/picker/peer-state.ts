@@ -44,6 +44,8 @@ export class PeerState {
   snubbed = false
   /** Whether the one block that a snubbed peer is asked for may be asked of others as well. */
   owing = false
+  /** Blocks that others brought in its place since it last delivered one. */
+  rescued = 0
   /** How often in a row a block was given up. */
   strikes = 0
   /** Whether it may only fetch whole pieces alone after a bad piece. */
@@ -122,6 +124,7 @@ export class PeerState {
   delivered(): void {
     this.snubbed = false
     this.strikes = 0
+    this.rescued = 0
     this.#retryMs = minRetryMs
   }
 
@@ -174,14 +177,18 @@ export class PeerState {
     this.outstandingBytes += request.bytes
   }
 
-  /** Takes a request out. */
-  take(index: number, now: number): Outstanding | undefined {
+  /** Takes a request out: its block came, or was called off. */
+  take(index: number, came: boolean, now: number): Outstanding | undefined {
     const request = index === 0 ? this.outstanding.shift() : this.outstanding.splice(index, 1)[0]
     if (request === undefined) return undefined
     this.outstandingBytes -= request.bytes
     const head = this.outstanding[0]
     if (head === undefined) this.link.headEta = Number.POSITIVE_INFINITY
-    else if (index === 0) this.link.expectHead(head.bytes, head.sentAt, now)
+    else if (index === 0) {
+      // What was called off shows nothing: who was late before is late still.
+      const { headEta } = this.link
+      this.link.expectHead(head.bytes, head.sentAt, came ? now : headEta - head.bytes / this.link.bytesPerMs)
+    }
     return request
   }
 }

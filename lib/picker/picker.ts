@@ -15,6 +15,8 @@ const shallowMs = 60
 /** A peer that owes a block for this long past its estimate, at least, is snubbed. */
 const minSnubMs = 4000
 const maxSnubMs = 60_000
+/** The same as soon as others had to bring so many of its blocks in a row: nothing speaks for the next ones. */
+const maxRescued = 4
 /** While a window is hungry, lateness is looked at this often, also when nothing happens. */
 const hungryTickMs = 30
 const endGameTickMs = 200
@@ -335,7 +337,7 @@ export class Picker {
     if (index >= 0) {
       const request = peer.outstanding[index]
       if (request !== undefined) peer.link.arrived(request.bytes, request.sentAt, now)
-      peer.take(index, now)
+      peer.take(index, true, now)
       peer.depth = Math.min(maxDepth, peer.depth + 1)
     } else peer.link.touched(now)
     const partial = state.partials.get(piece)
@@ -360,7 +362,7 @@ export class Picker {
     if (peer.answered(state.key(piece, block))) return
     const index = peer.indexOf(piece, block)
     if (index < 0) return
-    peer.take(index, now)
+    peer.take(index, false, now)
     peer.allowedFast.delete(piece)
     if (!peer.choked) {
       peer.depth = Math.max(1, peer.depth - 1)
@@ -387,7 +389,7 @@ export class Picker {
       const typical = 4 * (peer.link.latencyMs + 16384 / peer.link.bytesPerMs)
       const patience = Math.min(maxSnubMs, Math.max(minSnubMs, typical))
       const overdue = peer.link.overdueMs(now)
-      if (overdue < patience) continue
+      if (overdue === 0 || (overdue < patience && peer.rescued < maxRescued)) continue
       if (!peer.owing) this.#snub(peer, now)
       else if (overdue >= Math.min(maxSnubMs, patience * 2 ** (peer.strikes + 1))) {
         // It may have lost the request. The next one is given up later, so that a silent peer costs ever less.
@@ -547,7 +549,7 @@ export class Picker {
     for (let index = peer.outstanding.length - 1; index >= 0; index--) {
       const request = peer.outstanding[index]
       if (request === undefined || !which(request.piece, index)) continue
-      peer.take(index, now)
+      peer.take(index, false, now)
       peer.remember(this.#state.key(request.piece, request.block))
       this.#state.ready.add(peer)
       this.#state.release(peer.id, request.piece, request.block)
@@ -561,7 +563,7 @@ export class Picker {
   #forget(peer: PeerState, now: number): void {
     const pieces = new Set<number>()
     for (const { piece, block } of peer.outstanding.slice()) {
-      peer.take(0, now)
+      peer.take(0, false, now)
       peer.remember(this.#state.key(piece, block))
       this.#state.release(peer.id, piece, block)
       pieces.add(piece)

@@ -146,7 +146,8 @@ function assign(
     }
     if (!rescues || partial === undefined) continue
     for (let block = 0; block < blockCount; block++) {
-      if (partial.states[block] === blockState.requested) rescue(state, partial, block, able, deadline, now)
+      if (partial.states[block] === blockState.requested)
+        rescue(state, partial, block, able, rank === 0, deadline, now)
     }
   }
 }
@@ -194,6 +195,7 @@ function rescue(
   partial: PartialPiece,
   block: number,
   able: readonly Runner[],
+  first: boolean,
   deadline: number,
   now: number
 ): void {
@@ -202,11 +204,16 @@ function rescue(
   const index = owner.indexOf(partial.piece, block)
   const request = owner.outstanding[index]
   if (request === undefined) return
+  const late = owner.link.overdueMs(now) > 0
+  // Of pieces further on only those that are later than was foreseen: a slow peer was given its blocks for good reason.
+  if (!first && !late) return
   const ownerEta = owner.etaOf(index, now)
   const age = now - request.sentAt
   if (ownerEta <= deadline || age < Math.max(30, owner.link.latencyMs)) return
   const best = rescuer(able, partial.piece, block)
-  if (best === undefined || (best.eta - now) * 1.5 + 30 >= ownerEta - now) return
+  if (best === undefined) return
+  const bestMs = best.eta - now
+  if ((late ? bestMs * 1.5 + 30 : bestMs * 2 + 100) >= ownerEta - now) return
   state.request(best.peer, partial, block, now)
   best.rescues--
   best.room--
