@@ -12,6 +12,8 @@ export interface PartReport {
   readonly firstMebibyteMs: number | null
   readonly stalls: number
   readonly stallMs: number
+  /** When each stall began, in milliseconds after the first MiB. */
+  readonly stalledAtMs?: readonly number[]
   readonly readBytes: number
 }
 
@@ -34,6 +36,7 @@ export class Player {
   #firstMs: number | null = null
   #reading = 0
 
+  /** A player of something with this bit rate. */
   constructor(bytesPerSecond: number, comparer: Comparer) {
     this.#bytesPerSecond = bytesPerSecond
     this.#comparer = comparer
@@ -52,11 +55,12 @@ export class Player {
   /** Plays for some seconds from the first MiB on, and reports. */
   async play(seconds: number): Promise<PartReport> {
     while (this.#firstMs === null && performance.now() - this.#beganMs < patienceMs) await sleep(4)
-    let stalls = 0
+    const stalledAtMs: number[] = []
     let stallMs = 0
     let stalled = false
-    let last = performance.now()
-    const end = last + seconds * 1000
+    const start = performance.now()
+    let last = start
+    const end = start + seconds * 1000
     while (this.#firstMs !== null && last < end) {
       await sleep(10)
       const now = performance.now()
@@ -66,12 +70,13 @@ export class Player {
       if (enough) this.#playedSeconds += step
       else {
         stallMs += step * 1000
-        if (!stalled) stalls++
+        if (!stalled) stalledAtMs.push(Math.round(now - start))
       }
       stalled = !enough
     }
     const firstMebibyteMs = this.#firstMs === null ? null : Math.round(this.#firstMs)
-    return { firstMebibyteMs, stalls, stallMs: Math.round(stallMs), readBytes: this.#got }
+    const stalls = stalledAtMs.length
+    return { firstMebibyteMs, stalls, stallMs: Math.round(stallMs), stalledAtMs, readBytes: this.#got }
   }
 
   /** Takes no more from the source. */

@@ -36,9 +36,12 @@ export function requireSame(file: string, original: string): void {
 export class Comparer {
   readonly #handle: number
   #memory = Buffer.alloc(0)
+  /** Bytes compared so far. */
   comparedBytes = 0
+  /** Chunks of which a byte was wrong. */
   wrongChunks = 0
 
+  /** Opens the original. */
   constructor(original: string) {
     this.#handle = openSync(original, 'r')
   }
@@ -52,6 +55,7 @@ export class Comparer {
     this.comparedBytes += chunk.length
   }
 
+  /** Closes the original. */
   close(): void {
     closeSync(this.#handle)
   }
