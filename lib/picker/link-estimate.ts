@@ -2,6 +2,8 @@
 const memoryMs = 1500
 /** No link is taken for faster than this, in bytes per millisecond: a burst from a socket buffer is no proof. */
 const maxBytesPerMs = 4_000_000
+/** A peer that has never delivered and is late is believed to need this much longer still: most such peers are slow. */
+const unprovenMs = 300
 
 /**
  * What is known of the way to one peer: its delay, its rate, and when the oldest outstanding block should be here.
@@ -75,6 +77,8 @@ export class LinkEstimate {
    * as much again, so the estimate of a peer that fell silent recedes.
    */
   headAt(now: number): number {
-    return Math.max(this.headEta, now + this.overdueMs(now))
+    const overdueMs = this.overdueMs(now)
+    const doubtMs = this.samples === 0 && overdueMs > 0 ? unprovenMs : 0
+    return Math.max(this.headEta, now + overdueMs + doubtMs)
   }
 }

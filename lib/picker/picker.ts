@@ -8,10 +8,16 @@ import type { StreamWindow } from './windows.ts'
 
 /** Requests that one peer may have outstanding, whatever it allows: 8 MiB, a second of half a gigabit. */
 const maxDepth = 512
+/** Blocks that peers of which nothing is known share, much of a first MiB, and the least and the most that one of them is asked for. */
+const firstBlocks = 40
+const minFirst = 2
+const maxFirst = 12
 /** How long the pipeline of a peer lasts while no stream is hungry: long enough for a sender that answers in bursts. */
 const deepMs = 1500
-/** The same while a stream waits: an urgent block must not queue behind more than this. */
+/** The same while a stream waits: an urgent block must not queue behind more than this and a quarter of the round trip, as delays vary. */
 const shallowMs = 60
+/** A stream waits while something is missing that it needs within this time. */
+const nearMs = 5000
 /** A peer that owes a block for this long past its estimate, at least, is snubbed. */
 const minSnubMs = 4000
 const maxSnubMs = 60_000
@@ -171,7 +177,7 @@ export class Picker {
       left ||= state.partials.has(piece) && !state.wants(piece)
     }
     if (left) this.#cancelUnwanted(now, true)
-    if (jumped && this.#hungry()) this.#refocus(now)
+    if (jumped && this.#hungry(now)) this.#refocus(now)
     state.tryMemory()
     state.unstarve()
     this.#fillAll(now, undefined, true)
@@ -344,6 +350,7 @@ export class Picker {
     if (index < 0 && !late) return 'unrequested'
     if (partial === undefined || partial.states[block] === blockState.received) return 'duplicate'
     state.receive(id, partial, block, now)
+    this.#plan.earn()
     return 'wanted'
   }
 
@@ -409,8 +416,11 @@ export class Picker {
 
   // ---- inside ----
 
-  #hungry(): boolean {
-    return this.#state.windows.size > 0 && this.#urgent().length > 0
+  /** Whether a stream waits, or soon would. */
+  #hungry(now: number): boolean {
+    if (this.#state.windows.size === 0) return false
+    const first = this.#urgent()[0]
+    return first !== undefined && first.deadline < now + nearMs
   }
 
   #urgent(): ReturnType<DownloadState['windows']['urgent']> {
@@ -420,8 +430,13 @@ export class Picker {
 
   #room(peer: PeerState, hungry: boolean): number {
     if (peer.snubbed) return peer.outstanding.length === 0 ? 1 : 0
+    if (peer.link.samples === 0) {
+      // Nothing is known yet: the first blocks are spread over all who are there.
+      const share = Math.ceil(firstBlocks / this.#state.peers.size)
+      return Math.min(maxFirst, Math.max(minFirst, share), peer.maxRequests) - peer.outstanding.length
+    }
     const rate = peer.link.bytesPerMs
-    const lasts = peer.link.latencyMs + (hungry ? shallowMs : deepMs)
+    const lasts = peer.link.latencyMs + (hungry ? shallowMs + peer.link.latencyMs / 4 : deepMs)
     const target = Math.max(2, Math.ceil((rate * lasts) / 16384) + 1)
     return Math.min(target, peer.depth, peer.maxRequests, maxDepth) - peer.outstanding.length
   }
@@ -437,7 +452,7 @@ export class Picker {
   #fill(peer: PeerState, now: number): void {
     if (!this.#active) return
     const state = this.#state
-    const hungry = this.#hungry()
+    const hungry = this.#hungry(now)
     // A long pipeline is topped up in batches: fewer, larger writes, and fewer plans.
     const tops = this.#room(peer, hungry) > peer.outstanding.length >> 3
     if (tops) state.ready.add(peer)
@@ -452,7 +467,7 @@ export class Picker {
       this.#wakeAt = Number.POSITIVE_INFINITY
       return
     }
-    const hungry = this.#hungry()
+    const hungry = this.#hungry(now)
     const leading = first === undefined ? undefined : state.peers.get(first)
     if (leading !== undefined) state.ready.add(leading)
     this.#fillReady(leading, hungry, everyone, now)
@@ -461,7 +476,9 @@ export class Picker {
 
   #fillReady(first: PeerState | undefined, hungry: boolean, everyone: boolean, now: number): void {
     const state = this.#state
-    if (hungry) this.#plan.run(state, this.#urgent(), (peer) => this.#room(peer, hungry), everyone, now)
+    if (state.windows.size > 0) {
+      this.#plan.run(state, this.#urgent(), (peer) => this.#room(peer, hungry), everyone, now)
+    }
     if (first !== undefined) this.#fillBackground(first, hungry, now)
     for (const peer of state.ready) this.#fillBackground(peer, hungry, now)
     state.ready.clear()

@@ -20,6 +20,13 @@ const maxWaiting = 512
 /** Late blocks that one peer may be asked for at a time, so that one late peer does not fill the pipeline of another. */
 const maxRescuesEach = 4
 
+/**
+ * A block that a slow peer will bring as foreseen may be asked of a faster one where a reader waits for its piece. Most often it then
+ * comes twice, so there is a budget: this part of what came, and so many blocks at most at a time.
+ */
+const sparePart = 0.005
+const mostSpare = 32
+
 interface Runner {
   readonly peer: PeerState
   /** When the next block given to this peer would be here. */
@@ -42,6 +49,7 @@ export class UrgentPlan {
   #fastest: readonly PeerState[] = []
   #fastestAt = Number.NEGATIVE_INFINITY
   readonly #runners: Runner[] = []
+  readonly #spare = { blocks: mostSpare }
 
   /**
    * Asks for what should be asked for now; `roomOf` says how many more requests a peer's pipeline holds. Only peers that are
@@ -69,7 +77,13 @@ export class UrgentPlan {
       room += this.#add(peer, Math.max(0, roomOf(peer)), now)
       if (--waiting === 0) break
     }
-    if (room > 0 || everyone) assign(state, urgent, this.#runners, room, everyone, now)
+    if (room > 0 || everyone)
+      assign(state, urgent, this.#runners, room, everyone ? this.#spare : undefined, now)
+  }
+
+  /** A block has come that was of use. */
+  earn(): void {
+    if (this.#spare.blocks < mostSpare) this.#spare.blocks += sparePart
   }
 
   #add(peer: PeerState, room: number, now: number): number {
@@ -106,15 +120,15 @@ function assign(
   urgent: readonly UrgentPiece[],
   runners: readonly Runner[],
   totalRoom: number,
-  looksForLate: boolean,
+  spare: { blocks: number } | undefined,
   now: number
 ): void {
   let room = totalRoom
   let looked = 0
   for (const [rank, { piece, deadline }] of urgent.entries()) {
-    if ((room === 0 && !(looksForLate && rank < maxRescued)) || looked > maxBlocks) return
+    if ((room === 0 && !(spare !== undefined && rank < maxRescued)) || looked > maxBlocks) return
     let partial = state.partials.get(piece)
-    const rescues = looksForLate && rank < maxRescued
+    const rescues = spare !== undefined && rank < maxRescued
     if (partial !== undefined && (partial.complete || (partial.free === 0 && !rescues))) continue
     let able = ableTo(runners, piece, partial)
     if (able.length === 0) continue
@@ -147,7 +161,7 @@ function assign(
     if (!rescues || partial === undefined) continue
     for (let block = 0; block < blockCount; block++) {
       if (partial.states[block] === blockState.requested)
-        rescue(state, partial, block, able, rank === 0, deadline, now)
+        rescue(state, partial, block, able, rank === 0 ? spare : undefined, deadline, now)
     }
   }
 }
@@ -195,7 +209,7 @@ function rescue(
   partial: PartialPiece,
   block: number,
   able: readonly Runner[],
-  first: boolean,
+  spare: { blocks: number } | undefined,
   deadline: number,
   now: number
 ): void {
@@ -204,17 +218,20 @@ function rescue(
   const index = owner.indexOf(partial.piece, block)
   const request = owner.outstanding[index]
   if (request === undefined) return
-  const late = owner.link.overdueMs(now) > 0
+  const { link } = owner
+  // Delays vary with their length; who has never delivered gets no such grace.
+  const late = link.overdueMs(now) > (link.samples === 0 ? 0 : 30 + link.latencyMs / 4)
   // Of pieces further on only those that are later than was foreseen: a slow peer was given its blocks for good reason.
-  if (!first && !late) return
+  if (!late && (spare === undefined || spare.blocks < 1)) return
   const ownerEta = owner.etaOf(index, now)
   const age = now - request.sentAt
-  if (ownerEta <= deadline || age < Math.max(30, owner.link.latencyMs)) return
+  if (ownerEta <= deadline || age < Math.max(30, link.latencyMs)) return
   const best = rescuer(able, partial.piece, block)
   if (best === undefined) return
   const bestMs = best.eta - now
   if ((late ? bestMs * 1.5 + 30 : bestMs * 2 + 100) >= ownerEta - now) return
   state.request(best.peer, partial, block, now)
+  if (!late && spare !== undefined) spare.blocks--
   best.rescues--
   best.room--
   best.eta += best.blockMs
