@@ -35,7 +35,7 @@ export class PeerState {
   /** How many requests the peer lets us queue (BEP 10 `reqq`). */
   maxRequests = 250
   /** Requests that the pipeline may hold, grown block by block. */
-  depth = 4
+  depth = 12
   /** Asked for and still to come, oldest first. */
   readonly outstanding: Outstanding[] = []
   outstandingBytes = 0
@@ -175,6 +175,13 @@ export class PeerState {
       this.link.expectHead(request.bytes, now, now)
     }
     this.outstandingBytes += request.bytes
+  }
+
+  /** Something came that was called off, or never asked for: what is asked for comes after it. */
+  sentOther(now: number): void {
+    this.link.touched(now)
+    const head = this.outstanding[0]
+    if (head !== undefined) this.link.expectHead(head.bytes, head.sentAt, now)
   }
 
   /** Takes a request out: its block came, or was called off. */

@@ -8,10 +8,9 @@ import type { StreamWindow } from './windows.ts'
 
 /** Requests that one peer may have outstanding, whatever it allows: 8 MiB, a second of half a gigabit. */
 const maxDepth = 512
-/** Blocks that peers of which nothing is known share, much of a first MiB, and the least and the most that one of them is asked for. */
+/** Blocks that peers of which nothing is known share, much of a first MiB, and the least that one of them is asked for. */
 const firstBlocks = 40
 const minFirst = 2
-const maxFirst = 12
 /** How long the pipeline of a peer lasts while no stream is hungry: long enough for a sender that answers in bursts. */
 const deepMs = 1500
 /** The same while a stream waits: an urgent block must not queue behind more than this and a quarter of the round trip, as delays vary. */
@@ -345,7 +344,7 @@ export class Picker {
       if (request !== undefined) peer.link.arrived(request.bytes, request.sentAt, now)
       peer.take(index, true, now)
       peer.depth = Math.min(maxDepth, peer.depth + 1)
-    } else peer.link.touched(now)
+    } else peer.sentOther(now)
     const partial = state.partials.get(piece)
     if (index < 0 && !late) return 'unrequested'
     if (partial === undefined || partial.states[block] === blockState.received) return 'duplicate'
@@ -433,7 +432,7 @@ export class Picker {
     if (peer.link.samples === 0) {
       // Nothing is known yet: the first blocks are spread over all who are there.
       const share = Math.ceil(firstBlocks / this.#state.peers.size)
-      return Math.min(maxFirst, Math.max(minFirst, share), peer.maxRequests) - peer.outstanding.length
+      return Math.min(Math.max(minFirst, share), peer.depth, peer.maxRequests) - peer.outstanding.length
     }
     const rate = peer.link.bytesPerMs
     const lasts = peer.link.latencyMs + (hungry ? shallowMs + peer.link.latencyMs / 4 : deepMs)

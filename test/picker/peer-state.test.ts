@@ -27,6 +27,9 @@ test('outstanding blocks are expected one after the other', () => {
 test('the estimate of a silent peer recedes', () => {
   const peer = peerOf()
   peer.push(block(0), 0)
+  // It has never delivered: that speaks against it.
+  assert.equal(peer.etaOf(0, 2100), 3400)
+  peer.link.samples = 1
   assert.equal(peer.etaOf(0, 2100), 3100)
   assert.equal(peer.etaOf(0, 4100), 7100)
   assert.equal(peer.link.overdueMs(4100), 3000)
