@@ -112,6 +112,7 @@ test('a thousand seeks leave nothing behind, and the last goes where it should',
   while (torrent.streams.length > 0 || outstanding() > 0) await turn()
   assert.deepEqual(getEventListeners(abort.signal, 'abort').length, 0)
   assert.deepEqual(warnings, [])
+  t.diagnostic(`a seek took ${first.toFixed(1)} ms at first, ${latest.toFixed(1)} ms in the end`)
   t.diagnostic(
     `${torrent.received} bytes for ${seeks} seeks, at most ${early} and then ${most} requests at once`
   )
