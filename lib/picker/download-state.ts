@@ -1,7 +1,7 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { Interest } from './interest.ts'
 import { blockState, PartialPiece } from './partial-piece.ts'
-import type { PeerState } from './peer-state.ts'
+import type { Outstanding, PeerState } from './peer-state.ts'
 import { RarityOrder } from './rarity-order.ts'
 import { Windows } from './windows.ts'
 
@@ -255,6 +255,17 @@ export class DownloadState {
     if (partial.by[block] !== peer) return
     partial.release(block)
     this.#reopen(partial)
+  }
+
+  /** Takes a request back from a peer. */
+  takeBack(peer: PeerState, index: number, now: number): Outstanding | undefined {
+    const request = peer.take(index, false, now)
+    if (request === undefined) return undefined
+    peer.remember(this.key(request.piece, request.block))
+    this.ready.add(peer)
+    this.release(peer.id, request.piece, request.block)
+    this.sink.cancel(peer.id, request.piece, request.block)
+    return request
   }
 
   /** A block has come from a peer: all others who were asked are told not to send it. */

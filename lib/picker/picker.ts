@@ -565,11 +565,7 @@ export class Picker {
     for (let index = peer.outstanding.length - 1; index >= 0; index--) {
       const request = peer.outstanding[index]
       if (request === undefined || !which(request.piece, index)) continue
-      peer.take(index, false, now)
-      peer.remember(this.#state.key(request.piece, request.block))
-      this.#state.ready.add(peer)
-      this.#state.release(peer.id, request.piece, request.block)
-      this.#state.sink.cancel(peer.id, request.piece, request.block)
+      this.#state.takeBack(peer, index, now)
       pieces.add(request.piece)
     }
     for (const piece of pieces) this.#state.dropIfEmpty(piece)

@@ -222,17 +222,28 @@ function rescue(
   // Delays vary with their length; who has never delivered gets no such grace.
   const late = link.overdueMs(now) > (link.samples === 0 ? 0 : 30 + link.latencyMs / 4)
   // Of pieces further on only those that are later than was foreseen: a slow peer was given its blocks for good reason.
-  if (!late && (spare === undefined || spare.blocks < 1)) return
   const ownerEta = owner.etaOf(index, now)
   const age = now - request.sentAt
   if (ownerEta <= deadline || age < Math.max(30, link.latencyMs)) return
   const best = rescuer(able, partial.piece, block)
   if (best === undefined) return
   const bestMs = best.eta - now
+  // What the owner has not begun to send can still be taken from it, which costs nothing.
+  const begunBy = ownerEta - request.bytes / link.bytesPerMs - link.latencyMs
+  if (begunBy > now && spare !== undefined && bestMs * 1.2 + 30 < ownerEta - now) {
+    state.takeBack(owner, index, now)
+    ask(state, partial, block, best, now)
+    return
+  }
+  if (!late && (spare === undefined || spare.blocks < 1)) return
   if ((late ? bestMs * 1.5 + 30 : bestMs * 2 + 100) >= ownerEta - now) return
-  state.request(best.peer, partial, block, now)
   if (!late && spare !== undefined) spare.blocks--
-  best.rescues--
-  best.room--
-  best.eta += best.blockMs
+  ask(state, partial, block, best, now)
+}
+
+function ask(state: DownloadState, partial: PartialPiece, block: number, runner: Runner, now: number): void {
+  state.request(runner.peer, partial, block, now)
+  runner.rescues--
+  runner.room--
+  runner.eta += runner.blockMs
 }
