@@ -17,7 +17,7 @@ export interface JumpResult {
 export interface Result {
   readonly name: string
   readonly jumps: readonly JumpResult[]
-  /** Part of all bytes that came which were of no use. */
+  /** Part of all bytes that came which came a second time or unasked. */
   readonly wasted: number
   /** Part of what all peers could have sent until everything was there. */
   readonly used: number
@@ -61,8 +61,8 @@ export function measure(scenario: Scenario): Result {
         seek,
         firstByteMs: firstByteAt - at,
         firstMiBMs: firstMiBAt - at,
-        firstByteBoundMs: earliest(scenario, first, at) - at,
-        boundMs: earliest(scenario, mebi, at) - at,
+        firstByteBoundMs: earliest(scenario, first, at) - at + againMs(swarm, first, at, firstByteAt),
+        boundMs: earliest(scenario, mebi, at) - at + againMs(swarm, mebi, at, firstMiBAt),
         stalls,
         stalledMs,
         stallBoundMs: leastStallMs(scenario, all, at, firstMiBAt, reader.plan.bytesPerMs)
@@ -82,6 +82,19 @@ export function measure(scenario: Scenario): Result {
     rarestFirstMs: Math.max(...plain.verifiedAt),
     completionBoundMs: earliest(scenario, everything, 0)
   }
+}
+
+/**
+ * A piece to which a liar contributed fails only once it is whole, and no scheduler knows liars in advance: the least time in which what
+ * failed comes again, from those who are known by then.
+ */
+function againMs(swarm: SimSwarm, wanted: readonly { piece: number }[], from: number, until: number): number {
+  let ms = 0
+  for (const { piece, at } of swarm.failedAt) {
+    if (at < from || at > until || !wanted.some((other) => other.piece === piece)) continue
+    ms += earliest(swarm.scenario, [{ piece, blocks: swarm.layout.blocksPerPiece }], at) - at
+  }
+  return ms
 }
 
 function capacityUntil(scenario: Scenario, time: number): number {

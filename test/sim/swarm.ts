@@ -66,9 +66,11 @@ export class SimSwarm {
   /** When each piece was verified, Infinity before. */
   readonly verifiedAt: Float64Array
   usefulBytes = 0
+  /** Bytes that came a second time or unasked. */
   wastedBytes = 0
   blocks = 0
-  failures = 0
+  /** Pieces that failed. */
+  readonly failedAt: { readonly piece: number; readonly at: number }[] = []
   banned = 0
   /** Processor time in the picker, if it is measured. */
   pickerMs = 0
@@ -231,9 +233,8 @@ export class SimSwarm {
       const culprits = this.#wrong.get(piece)
       this.#wrong.delete(piece)
       if (culprits !== undefined) {
-        this.failures++
+        this.failedAt.push({ piece, at: this.loop.now })
         this.usefulBytes -= this.layout.pieceSize(piece)
-        this.wastedBytes += this.layout.pieceSize(piece)
         this.change((now) => this.picker.lost(piece, now))
         for (const id of culprits) {
           this.banned++

@@ -1,0 +1,12 @@
+// Runs the scheduler through simulated swarms in virtual time and prints what it makes of each beside what is possible at best:
+// `npm run sim`, `npm run sim -- harsh` for the scenarios of that name, `npm run sim -- cost` for processor time per block.
+import { spawnSync } from 'node:child_process'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
+const at = process.argv.indexOf('--out')
+const [, out] = at >= 0 ? process.argv.splice(at, 2) : ['', 'dist']
+const main = path.join(root, out, 'test/sim/main.js')
+const { status } = spawnSync(process.execPath, [main, ...process.argv.slice(2)], { stdio: 'inherit' })
+process.exitCode = status ?? 1

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { measureCost } from './cost.ts'
+import { measure } from './measure.ts'
+import { scenarios } from './scenarios.ts'
+
+// Virtual time and seeded chance: the same code gives the same numbers, so what is asserted is exact.
+
+/** The part of each scenario that is run here. */
+const scale = 0.4
+
+/**
+ * What these stall beyond the bound, in milliseconds. The bound of the crowd knows in advance which pieces its members will get when, and
+ * leaves those to them.
+ */
+const moreStallMs = new Map([['flash crowd of leechers', 400]])
+
+for (const scenario of scenarios(scale)) {
+  test(`sim: ${scenario.name}`, () => {
+    const result = measure(scenario)
+    assert.ok(Number.isFinite(result.completionMs), 'everything comes')
+    for (const jump of result.jumps) {
+      const { seek, firstMiBMs, boundMs, stalledMs, stallBoundMs } = jump
+      const said = JSON.stringify(jump)
+      if (seek) assert.ok(firstMiBMs <= boundMs * 1.5 + 600, `seek: ${said}`)
+      else assert.ok(firstMiBMs <= boundMs * 1.5, `start: ${said}`)
+      assert.ok(firstMiBMs >= boundMs - 1, `the bound is one: ${said}`)
+      assert.ok(stalledMs <= stallBoundMs + (moreStallMs.get(scenario.name) ?? 0), `stalls: ${said}`)
+    }
+    assert.ok(result.wasted <= 0.02, `${result.wasted} came twice`)
+    const { completionMs, rarestFirstMs, completionBoundMs } = result
+    assert.ok(
+      completionMs <= rarestFirstMs * 1.1,
+      `done after ${completionMs}, ${rarestFirstMs} without readers`
+    )
+    assert.ok(completionMs >= completionBoundMs - 1, `done before ${completionBoundMs}`)
+  })
+}
+
+test('sim: the same seed gives the same run', () => {
+  const run = (): string => {
+    const harsh = scenarios(0.2).at(-1)
+    return harsh === undefined ? '' : JSON.stringify(measure(harsh))
+  }
+  assert.equal(run(), run())
+})
+
+test('sim: the cost of a block does not grow with the swarm', () => {
+  const least = (peers: number, pieces: number): number =>
+    Math.min(...[1, 2, 3].map(() => measureCost(peers, pieces, true, 4000).microsecondsPerBlock))
+  const small = least(60, 600)
+  const large = least(1000, 6000)
+  // Ten times the peers and pieces; the machine may be busy with something else, and caches are small.
+  assert.ok(large < small * 5 + 5, `${small} and ${large} microseconds`)
+})
