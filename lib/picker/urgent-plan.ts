@@ -194,11 +194,13 @@ function fastest(runners: readonly Runner[]): Runner | undefined {
 }
 
 /** Who brings a block soonest of those who have delivered before and are not asked for it: a promise is no rescue. */
-function rescuer(runners: readonly Runner[], piece: number, block: number): Runner | undefined {
+function rescuer(runners: readonly Runner[], piece: number, block: number, key: number): Runner | undefined {
   let best: Runner | undefined
   for (const runner of runners) {
     if (runner.rescues <= 0 || (best !== undefined && runner.eta >= best.eta)) continue
-    if (runner.peer.link.samples > 0 && runner.peer.indexOf(piece, block) < 0) best = runner
+    const { peer } = runner
+    // Nor one from which it was taken back.
+    if (peer.link.samples > 0 && !peer.wasCancelled(key) && peer.indexOf(piece, block) < 0) best = runner
   }
   return best
 }
@@ -225,7 +227,7 @@ function rescue(
   const ownerEta = owner.etaOf(index, now)
   const age = now - request.sentAt
   if (ownerEta <= deadline || age < Math.max(30, link.latencyMs)) return
-  const best = rescuer(able, partial.piece, block)
+  const best = rescuer(able, partial.piece, block, state.key(partial.piece, block))
   if (best === undefined) return
   const bestMs = best.eta - now
   // What the owner has not begun to send can still be taken from it, which costs nothing.
