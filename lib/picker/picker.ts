@@ -20,8 +20,9 @@ const nearMs = 5000
 /** A peer that owes a block for this long past its estimate, at least, is snubbed. */
 const minSnubMs = 4000
 const maxSnubMs = 60_000
-/** The same as soon as others had to bring so many of its blocks in a row: nothing speaks for the next ones. */
+/** A peer in whose place others had to bring so many blocks in a row is snubbed after this time or a round trip already. */
 const maxRescued = 4
+const rescuedSnubMs = 500
 /** While a window is hungry, lateness is looked at this often, also when nothing happens. */
 const hungryTickMs = 30
 const endGameTickMs = 200
@@ -397,7 +398,8 @@ export class Picker {
       const typical = 4 * (peer.link.latencyMs + 16384 / peer.link.bytesPerMs)
       const patience = Math.min(maxSnubMs, Math.max(minSnubMs, typical))
       const overdue = peer.link.overdueMs(now)
-      if (overdue === 0 || (overdue < patience && peer.rescued < maxRescued)) continue
+      const isRescued = peer.rescued >= maxRescued
+      if (overdue < (isRescued ? Math.max(rescuedSnubMs, peer.link.latencyMs) : patience)) continue
       if (!peer.owing) this.#snub(peer, now)
       else if (overdue >= Math.min(maxSnubMs, patience * 2 ** (peer.strikes + 1))) {
         // It may have lost the request. The next one is given up later, so that a silent peer costs ever less.

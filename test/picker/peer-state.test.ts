@@ -66,3 +66,11 @@ test('remembers a bounded number of cancelled blocks', () => {
   assert.equal(peer.answered(4999), true)
   assert.equal(peer.answered(4999), false)
 })
+
+test('all pieces are all, whatever the spare bits', () => {
+  const bits = new Uint8Array([0xff, 0xe0])
+  const peer = new PeerState(1, bits, 100, 300)
+  assert.deepEqual([peer.hasAll(8), peer.hasAll(11), peer.hasAll(12)], [true, true, false])
+  bits[0] = 0xfe
+  assert.equal(peer.hasAll(11), false)
+})

@@ -65,7 +65,9 @@ export function measure(scenario: Scenario): Result {
         boundMs: earliest(scenario, mebi, at) - at + againMs(swarm, mebi, at, firstMiBAt),
         stalls,
         stalledMs,
-        stallBoundMs: leastStallMs(scenario, all, at, firstMiBAt, reader.plan.bytesPerMs)
+        stallBoundMs:
+          leastStallMs(scenario, all, at, firstMiBAt, reader.plan.bytesPerMs) +
+          againMs(swarm, all, firstMiBAt, jump.endedAt)
       })
     }
   }

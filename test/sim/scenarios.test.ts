@@ -6,16 +6,13 @@ import { scenarios } from './scenarios.ts'
 
 // Virtual time and seeded chance: the same code gives the same numbers, so what is asserted is exact.
 
-/** The part of each scenario that is run here. */
-const scale = 0.4
-
 /**
  * What these stall beyond the bound, in milliseconds. The bound of the crowd knows in advance which pieces its members will get when, and
  * leaves those to them.
  */
 const moreStallMs = new Map([['flash crowd of leechers', 400]])
 
-for (const scenario of scenarios(scale)) {
+for (const scenario of scenarios()) {
   test(`sim: ${scenario.name}`, () => {
     const result = measure(scenario)
     assert.ok(Number.isFinite(result.completionMs), 'everything comes')
