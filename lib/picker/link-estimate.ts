@@ -33,15 +33,18 @@ export class LinkEstimate {
     return this.#bytes / this.#busyMs
   }
 
-  /** A block of `bytes`, asked for at `sentAt`, has come at `now`. */
-  arrived(bytes: number, sentAt: number, now: number): void {
+  /**
+   * A block of `bytes`, asked for at `sentAt`, has come at `now`. With `askedBefore` nobody knows which request it answers: that shows
+   * nothing of the delay, and of the rate at most that it is lower.
+   */
+  arrived(bytes: number, sentAt: number, now: number, askedBefore = false): void {
     const onIdleLink = sentAt >= this.lastArrivalAt
-    if (onIdleLink) {
+    if (onIdleLink && !askedBefore) {
       const latency = Math.max(0, now - sentAt - bytes / this.bytesPerMs)
       this.latencyMs = latency < this.latencyMs ? latency : this.latencyMs * 0.875 + latency * 0.125
     }
     const since = Math.max(this.lastArrivalAt, sentAt + this.latencyMs)
-    const busyMs = Math.max(now - since, bytes / maxBytesPerMs)
+    const busyMs = Math.max(now - since, bytes / (askedBefore ? this.bytesPerMs : maxBytesPerMs))
     if (this.samples === 0) {
       // The guess weighs a quarter of the first real block.
       this.#bytes *= 0.25

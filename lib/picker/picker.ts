@@ -342,9 +342,8 @@ export class Picker {
     if (index >= 0 || late) peer.delivered()
     if (index >= 0) {
       const request = peer.outstanding[index]
-      // Where it was asked for twice nobody knows which request this answers, and it says nothing of the delay.
-      if (request === undefined || peer.wasCancelled(state.key(piece, block))) peer.link.touched(now)
-      else peer.link.arrived(request.bytes, request.sentAt, now)
+      const askedBefore = peer.wasCancelled(state.key(piece, block))
+      if (request !== undefined) peer.link.arrived(request.bytes, request.sentAt, now, askedBefore)
       peer.take(index, true, now)
       peer.depth = Math.min(maxDepth, peer.depth + 1)
     } else peer.sentOther(now)
