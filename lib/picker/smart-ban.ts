@@ -32,6 +32,8 @@ export class SmartBan {
   readonly #failed = new Map<number, Map<number, Version[]>>()
   /** For each suspect how many failed pieces it is suspected for. */
   readonly #suspects = new Map<string, Set<number>>()
+  /** For each failed piece the host that is part of every contradiction about it, if there is one. */
+  readonly #primes = new Map<number, string>()
   #versions = 0
 
   /** A block of a piece was taken from a host; a later sender replaces an earlier one, as its bytes do. */
@@ -84,6 +86,9 @@ export class SmartBan {
         this.#versions++
       }
     })
+    const prime = commonDissenter(blocks)
+    if (prime === undefined) this.#primes.delete(piece)
+    else this.#primes.set(piece, prime)
     for (const host of hosts) {
       let pieces = this.#suspects.get(host)
       if (pieces === undefined) {
@@ -116,6 +121,16 @@ export class SmartBan {
     return [...guilty]
   }
 
+  /**
+   * Whether all that is known points at this host: every block of a failed piece that two hosts sent differently was sent
+   * by it. Hosts in league could bring that about, so it is not banned for it, but should not be relied on.
+   */
+  isPrimeSuspect(host: string): boolean {
+    if (!this.isSuspect(host)) return false
+    for (const prime of this.#primes.values()) if (prime === host) return true
+    return false
+  }
+
   /** Whether the host should fetch whole pieces alone (parole), because a piece failed that it took part in. */
   isSuspect(host: string): boolean {
     return this.#suspects.has(host)
@@ -144,6 +159,7 @@ export class SmartBan {
     if (blocks === undefined) return
     for (const versions of blocks.values()) this.#versions -= versions.length
     this.#failed.delete(piece)
+    this.#primes.delete(piece)
     for (const [host, pieces] of this.#suspects) {
       if (pieces.delete(piece) && pieces.size === 0) this.#suspects.delete(host)
     }
@@ -152,6 +168,23 @@ export class SmartBan {
 
 function known(senders: readonly (string | undefined)[]): number {
   return senders.reduce((count, host) => count + (host === undefined ? 0 : 1), 0)
+}
+
+/**
+ * The only host that took part in every contradiction between versions of a block, when there are two of them or more. A single
+ * one has two sides that are equally likely to be right.
+ */
+function commonDissenter(blocks: ReadonlyMap<number, readonly Version[]>): string | undefined {
+  let common: Set<string> | undefined
+  let contradictions = 0
+  for (const [first, ...others] of blocks.values()) {
+    if (first === undefined || others.every(({ digest }) => equalBytes(digest, first.digest))) continue
+    contradictions++
+    const sides = [first.host, ...others.map(({ host }) => host)]
+    common = new Set(sides.filter((host) => common === undefined || common.has(host)))
+  }
+  const [only] = common ?? []
+  return contradictions >= 2 && common?.size === 1 ? only : undefined
 }
 
 /** Makes room for one more entry by dropping the oldest. */

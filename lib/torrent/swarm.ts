@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { AddressBook, Candidate, Outcome } from '../discovery/address-book.ts'
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Dialer } from '../discovery/dialer.ts'
@@ -60,6 +61,8 @@ export class Swarm {
 
   constructor(options: SwarmOptions) {
     this.#options = options
+    // Each dial under way listens to it.
+    setMaxListeners(0, this.#abort.signal)
     this.dialer = new Dialer({ book: options.book, budget: options.budget })
   }
 

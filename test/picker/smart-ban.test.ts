@@ -111,6 +111,35 @@ test('what is remembered is bounded, and who is forgotten is no suspect', () => 
   assert.deepEqual(ban.contributors(4999), ['x'])
 })
 
+test('who is part of every contradiction is the prime suspect, until the truth is known', () => {
+  const ban = new SmartBan()
+  send(ban, 0, ['a', 'b', 'liar', 'b'])
+  ban.failed(0, 4, digests(['1', '2', 'bad', '4']))
+  assert.equal(ban.isPrimeSuspect('liar'), false, 'one failure tells nothing')
+  send(ban, 0, ['b', 'liar', 'a', 'a'])
+  assert.deepEqual(ban.failed(0, 4, digests(['1', 'worse', '3', '4'])), [])
+  assert.equal(ban.isPrimeSuspect('liar'), true)
+  assert.equal(ban.isPrimeSuspect('a'), false)
+  assert.equal(ban.isPrimeSuspect('b'), false)
+  send(ban, 0, ['a', 'b', 'a', 'b'])
+  assert.deepEqual(ban.passed(0, digests(['1', '2', '3', '4'])), ['liar'])
+  assert.equal(ban.isPrimeSuspect('liar'), false)
+})
+
+test('a contradiction with two sides, or several without a common one, points at nobody', () => {
+  const ban = new SmartBan()
+  send(ban, 0, ['a', 'b'])
+  ban.failed(0, 2, digests(['1', 'bad']))
+  send(ban, 0, ['a', 'c'])
+  ban.failed(0, 2, digests(['1', '2']))
+  for (const host of ['a', 'b', 'c']) assert.equal(ban.isPrimeSuspect(host), false)
+  send(ban, 1, ['a', 'b', 'c', 'd'])
+  ban.failed(1, 4, digests(['bad', 'bad', '3', '4']))
+  send(ban, 1, ['c', 'd', 'c', 'd'])
+  ban.failed(1, 4, digests(['1', '2', '3', '4']))
+  for (const host of ['a', 'b', 'c', 'd']) assert.equal(ban.isPrimeSuspect(host), false)
+})
+
 test('unknown digests lead to no verdict', () => {
   const ban = new SmartBan()
   send(ban, 0, ['a', 'b'])
