@@ -1,0 +1,273 @@
+import { canonicalHost, isAddress, type PeerAddress } from '../util/address.ts'
+import type { DatagramPort } from '../util/datagram-port.ts'
+import { debug } from '../util/debug.ts'
+import { ipScope } from '../util/ip-scope.ts'
+import type { Timers } from '../util/timers.ts'
+import { ExternalAddress } from './external-address.ts'
+import { ItemStore } from './item-store.ts'
+import {
+  decodeKrpc,
+  encodeError,
+  encodeQuery,
+  encodeResponse,
+  type KrpcQuery,
+  type KrpcReply,
+  type KrpcValues
+} from './krpc.ts'
+import { limits } from './limits.ts'
+import { type LookupAnswer, type LookupOptions, type LookupResult, lookup } from './lookup.ts'
+import { idLength, isSecureId, type RandomBytes, secureId } from './node-id.ts'
+import type { NodeInfo } from './node-info.ts'
+import { PeerStore } from './peer-store.ts'
+import { RateLimits } from './rate-limits.ts'
+import { Responder } from './responder.ts'
+import { bucketSize, RoutingTable } from './routing-table.ts'
+import { Tokens } from './token.ts'
+import { Transactions } from './transactions.ts'
+
+const log = debug('dht')
+
+/** What a {@link DhtNode} is made of. */
+export interface DhtNodeOptions {
+  readonly port: DatagramPort
+  readonly timers: Timers
+  readonly random: RandomBytes
+  /** Asks and never answers (BEP 43). */
+  readonly readOnly: boolean
+  /** 20 bytes; by default random. It changes when our external address demands another (BEP 42). */
+  readonly id?: Uint8Array | undefined
+  /** Our nodes of the other family closest to a target (BEP 32). */
+  readonly others?: ((target: Uint8Array) => readonly NodeInfo[]) | undefined
+}
+
+/** One node of the DHT of one address family, over one port: its table, its stores, its questions and answers. */
+export class DhtNode {
+  readonly family: 4 | 6
+  readonly peers: PeerStore
+  readonly items: ItemStore
+  readonly tokens: Tokens
+  readonly #port: DatagramPort
+  readonly #timers: Timers
+  readonly #random: RandomBytes
+  readonly #readOnly: boolean
+  readonly #others: (target: Uint8Array) => readonly NodeInfo[]
+  readonly #transactions: Transactions
+  readonly #limits: RateLimits
+  readonly #external = new ExternalAddress()
+  readonly #responder: Responder
+  readonly #delays = new Map<() => void, () => void>()
+  readonly #release: () => void
+  readonly #lookups = new Set<AbortController>()
+  #closed = false
+  #table: RoutingTable
+  #pings = 0
+  #ticks = 0
+  #refreshing = false
+
+  /** Listens to the port at once, and asks nothing yet. */
+  constructor({ port, timers, random, readOnly, id, others }: DhtNodeOptions) {
+    this.family = port.family
+    this.#port = port
+    this.#timers = timers
+    this.#random = random
+    this.#readOnly = readOnly
+    this.#others = others ?? (() => [])
+    this.#transactions = new Transactions(timers, random)
+    this.#limits = new RateLimits(timers)
+    this.#table = new RoutingTable(id ?? random(idLength), timers.now())
+    this.peers = new PeerStore(timers, random)
+    this.items = new ItemStore(timers)
+    this.tokens = new Tokens(timers, random)
+    const { family, peers, items, tokens } = this
+    const closest = (target: Uint8Array, wanted: 4 | 6): readonly NodeInfo[] =>
+      wanted === family ? this.#table.closest(target) : this.#others(target)
+    this.#responder = new Responder({ family, peers, items, tokens, closest })
+    this.#release = port.claim({
+      matches: (message) => message[0] === 0x64,
+      receive: (message, from) => this.#receive(message, from)
+    })
+  }
+
+  /** Our id in this family's network. */
+  get id(): Uint8Array {
+    return this.#table.id
+  }
+
+  /** The nodes we know. */
+  get table(): RoutingTable {
+    return this.#table
+  }
+
+  /** How others see us; undefined until enough have told. */
+  get address(): PeerAddress | undefined {
+    return this.#external.address
+  }
+
+  /** Our nodes closest to a target. */
+  closest(target: Uint8Array, count: number = bucketSize): NodeInfo[] {
+    return this.#table.closest(target, count)
+  }
+
+  /** Takes nodes of an earlier run on trust, as questionable ones. */
+  restore(nodes: readonly NodeInfo[]): void {
+    const longAgo = this.#timers.now() - 3_600_000
+    for (const node of nodes) this.#table.answered(node, longAgo)
+  }
+
+  /** Asks a node once and notes in the table how it did; undefined when it does not answer. Never rejects. */
+  async ask(
+    to: PeerAddress,
+    method: string,
+    args: KrpcValues,
+    onSlow?: () => void
+  ): Promise<KrpcReply | undefined> {
+    const waitMs = this.#limits.question()
+    if (waitMs > 0) await this.#delay(waitMs)
+    if (this.#closed) return undefined
+    const reply = await this.#transactions.ask(
+      to,
+      (transaction) => this.#port.send(encodeQuery(transaction, method, args, this.#readOnly), to),
+      onSlow
+    )
+    if (this.#closed) return undefined
+    const now = this.#timers.now()
+    if (reply === undefined) this.#table.failed(to, now)
+    else {
+      if (reply.kind === 'response') {
+        const rival = this.#table.answered({ id: reply.id, host: to.host, port: to.port }, now)
+        if (rival !== undefined) this.#ping(rival)
+      }
+      if (reply.ip !== undefined) this.#seenAs(reply.ip, to)
+    }
+    return reply
+  }
+
+  /** Looks for a target in this family's network, see {@link lookup}; ends quietly when the node is closed. */
+  async *lookup(
+    target: Uint8Array,
+    options: LookupOptions
+  ): AsyncGenerator<LookupAnswer, LookupResult, void> {
+    const stop = new AbortController()
+    const onAbort = (): void => stop.abort(options.signal?.reason)
+    if (options.signal?.aborted) onAbort()
+    if (this.#closed) stop.abort(closed)
+    options.signal?.addEventListener('abort', onAbort, { once: true })
+    this.#lookups.add(stop)
+    try {
+      return yield* lookup(this, target, { ...options, signal: stop.signal })
+    } catch (error) {
+      if (error !== closed) throw error
+      return { answered: [], hops: 0, questions: 0 }
+    } finally {
+      options.signal?.removeEventListener('abort', onAbort)
+      this.#lookups.delete(stop)
+    }
+  }
+
+  /** Fills the table around our id, or around another target; starts from the seeds too. Never rejects. */
+  async fill(
+    target: Uint8Array = this.id,
+    seeds?: LookupOptions['seeds'],
+    onOther?: LookupOptions['onOther']
+  ): Promise<void> {
+    const want = onOther === undefined ? {} : { want: ['n4', 'n6'] }
+    const steps = this.lookup(target, { method: 'find_node', args: { target, ...want }, seeds, onOther })
+    for await (const _ of steps) {
+      // Every answer fills the table by itself.
+    }
+  }
+
+  /** Pings an address, so that it enters the table if it answers; few at a time, more are ignored. */
+  addNode(address: PeerAddress): void {
+    if (isAddress(address.host)) this.#ping({ host: canonicalHost(address.host), port: address.port })
+  }
+
+  /** What is due from time to time, to be called every 10 seconds. */
+  tick(): void {
+    const now = this.#timers.now()
+    for (let n = 0; n < 2; n++) {
+      const node = this.#table.questionable(now)
+      if (node !== undefined) this.#ping(node)
+    }
+    if (++this.#ticks % 6 !== 0) return
+    this.peers.expire()
+    this.items.expire()
+    const target = this.#refreshing ? undefined : this.#table.staleTarget(now, this.#random)
+    if (target === undefined) return
+    this.#refreshing = true
+    void this.fill(target).finally(() => {
+      this.#refreshing = false
+    })
+  }
+
+  /** Leaves the port, which stays open, and ends what is under way; idempotent. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    for (const stop of this.#lookups) stop.abort(closed)
+    this.#release()
+    this.#transactions.close()
+    for (const [resolve, cancel] of this.#delays) {
+      cancel()
+      resolve()
+    }
+    this.#delays.clear()
+  }
+
+  #delay(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#timers.after(ms, () => {
+        this.#delays.delete(resolve)
+        resolve()
+      })
+      this.#delays.set(resolve, cancel)
+    })
+  }
+
+  #receive(bytes: Uint8Array, sender: PeerAddress): void {
+    const from = this.family === 6 ? { host: canonicalHost(sender.host), port: sender.port } : sender
+    const message = decodeKrpc(bytes)
+    if (message === undefined || from.port === 0 || this.#closed) return
+    if (message.kind !== 'query') this.#transactions.receive(message, from)
+    else if (!this.#readOnly && this.#limits.mayAnswer(from)) this.#answer(message, from)
+  }
+
+  #answer(query: KrpcQuery, from: PeerAddress): void {
+    const { transaction } = query
+    const answer = this.#responder.answer(query, from)
+    const message =
+      'values' in answer
+        ? encodeResponse(transaction, { id: this.id, ...answer.values }, from)
+        : encodeError(transaction, answer.code, answer.message, from)
+    this.#port.send(message, from)
+    // Who answers nobody is of no use in a table (BEP 43).
+    if (query.readOnly) return
+    const now = this.#timers.now()
+    const info = { id: query.id.slice(), host: from.host, port: from.port }
+    if (this.#table.status(from, now) !== undefined) this.#table.asked(info, now)
+    else if (this.#table.hasRoom(info.id)) this.#ping(from)
+  }
+
+  #ping(to: PeerAddress): void {
+    if (this.#pings >= limits.strangerPings || this.#closed) return
+    this.#pings++
+    void this.ask(to, 'ping', { id: this.id }).finally(() => {
+      this.#pings--
+    })
+  }
+
+  #seenAs(seen: PeerAddress, voter: PeerAddress): void {
+    if (seen.host.includes(':') !== (this.family === 6)) return
+    if (!this.#external.vote(seen, voter)) return
+    if (ipScope(seen.host) !== 'global' || isSecureId(this.id, seen.host)) return
+    if (log.enabled) log('our address is %s: another id', seen.host)
+    const now = this.#timers.now()
+    const before = this.#table.nodes()
+    this.#table = new RoutingTable(secureId(seen.host, this.#random), now)
+    for (const node of before) this.#table.answered(node, now)
+    void this.fill()
+  }
+}
+
+/** Tells the end of the node from an abort. */
+const closed = new Error('closed')

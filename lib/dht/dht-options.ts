@@ -1,0 +1,122 @@
+import type { KeyObject } from 'node:crypto'
+import { isIP } from 'node:net'
+import type { BencodeInput } from '../bencode/encode.ts'
+import { type PeerAddress, parseAddress } from '../util/address.ts'
+import { fromHex } from '../util/bytes.ts'
+import type { DatagramPort } from '../util/datagram-port.ts'
+import { TorrentError } from '../util/errors.ts'
+import type { Timers } from '../util/timers.ts'
+import type { DhtHostLookup } from './bootstrap.ts'
+import { idLength, type RandomBytes } from './node-id.ts'
+
+/** What a DHT is told to begin with; all of it optional. */
+export interface DhtOptions {
+  /** Open UDP ports, one for each address family wanted; they are shared and stay open after `close`. */
+  readonly ports?: readonly DatagramPort[]
+  /** Without `ports`: the numeric address to bind; default all of IPv4, and of IPv6 where there is any. */
+  readonly host?: string
+  /** Without `ports`: the UDP port to bind; default 0, any free one. */
+  readonly port?: number
+  /** Nodes to start from, `host:port`; default {@link publicBootstrap}. An empty list joins no network by itself. */
+  readonly bootstrap?: readonly string[]
+  /** Other nodes to start from, such as those of a torrent (BEP 5). */
+  readonly nodes?: readonly PeerAddress[]
+  /** What `save` told in an earlier run. */
+  readonly state?: DhtState
+  /** Asks and never answers (BEP 43): for short runs and for those whom nobody can reach. Default false. */
+  readonly readOnly?: boolean
+  /** 20 bytes; by default that of `state`, or random. It gives way to one that fits our external address (BEP 42). */
+  readonly id?: Uint8Array
+  /** Hears of what went wrong and is survived. */
+  readonly onWarning?: (error: Error) => void
+  /** Default the system's. */
+  readonly timers?: Timers
+  /** Default the system's cryptographic generator; anything else is for tests. */
+  readonly random?: RandomBytes
+  /** Finds host names of `bootstrap`; default the system's resolver. */
+  readonly lookup?: DhtHostLookup
+}
+
+/** What a later run starts from; its shape can be bencoded as it is. */
+export interface DhtState {
+  /** Our ids in the IPv4 and IPv6 networks, 20 bytes. */
+  readonly id?: Uint8Array
+  readonly id6?: Uint8Array
+  /** Compact nodes, 26 bytes each. */
+  readonly nodes?: Uint8Array
+  /** Compact IPv6 nodes, 38 bytes each. */
+  readonly nodes6?: Uint8Array
+}
+
+/** What may come with a look-up. */
+export interface DhtLookupOptions {
+  /** Ends the look-up with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What may come with an announce. */
+export interface DhtAnnounceOptions extends DhtLookupOptions {
+  /** Others shall take the UDP port that they see instead (for uTP behind NAT); default false. */
+  readonly impliedPort?: boolean
+  /** Whether we have all of it (BEP 33); default false. */
+  readonly seed?: boolean
+  /** Hears of the peers found on the way. */
+  readonly onPeer?: (peer: PeerAddress) => void
+}
+
+/** Names a mutable item (BEP 44). */
+export interface MutableName {
+  /** Ed25519 public key, 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** Up to 64 bytes; default none. */
+  readonly salt?: Uint8Array | undefined
+}
+
+/** What to put: a value alone is immutable; with a private key, or a signature made elsewhere, it is mutable. */
+export interface PutRequest {
+  /** Bencodes to 1000 bytes at most. */
+  readonly value: BencodeInput
+  /** Ed25519: a key object, or a seed of 32 bytes. */
+  readonly privateKey?: KeyObject | Uint8Array
+  /** Instead of `privateKey`: who signed, with `signature` and `seq`. */
+  readonly publicKey?: Uint8Array
+  readonly signature?: Uint8Array
+  /** Up to 64 bytes. */
+  readonly salt?: Uint8Array
+  /** Sequence number, 0 to 2^53 - 1; default one more than the highest found. */
+  readonly seq?: number
+  /** Only where this sequence number stands, or nothing. */
+  readonly cas?: number
+}
+
+/** A caller's mistake. */
+export function optionError(what: string, details: Readonly<Record<string, unknown>>): TorrentError {
+  return new TorrentError('ERR_DHT_OPTION', what, { details })
+}
+
+/** @throws TorrentError ERR_DHT_OPTION, ERR_UTIL_ADDRESS. */
+export function checkOptions(options: DhtOptions): void {
+  const { ports, host, port, bootstrap = [], id } = options
+  for (const node of bootstrap) parseAddress(node)
+  if (id !== undefined && id.length !== idLength) throw optionError(`id: ${id.length} bytes, not 20`, { id })
+  if (host !== undefined && isIP(host) === 0) throw optionError(`host: '${host}' is no IP address`, { host })
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535))
+    throw optionError(`port: ${port} is not 0 to 65535`, { port })
+  if (ports !== undefined) {
+    if (ports.length === 0 || new Set(ports.map(({ family }) => family)).size < ports.length)
+      throw optionError('ports: one for each address family', { families: ports.map(({ family }) => family) })
+    if (host !== undefined || port !== undefined)
+      throw optionError('ports are open already: leave out host and port', { host, port })
+  }
+}
+
+/**
+ * The 20 bytes of an info hash or target given as bytes or as 40 hexadecimal digits.
+ * @throws TorrentError ERR_DHT_OPTION.
+ */
+export function targetOf(name: string, given: Uint8Array | string): Uint8Array {
+  const bytes = typeof given === 'string' ? fromHex(given) : given
+  if (!(bytes instanceof Uint8Array) || bytes.length !== idLength)
+    throw optionError(`${name}: ${String(given)} is not 20 bytes or 40 hexadecimal digits`, { [name]: given })
+  return bytes
+}

@@ -1,0 +1,98 @@
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+import { TorrentError } from '../util/errors.ts'
+import { limits } from './limits.ts'
+
+/** An item as it is kept and sent (BEP 44); immutable without a public key. */
+export interface Item {
+  /** The bencoded value, 1000 bytes at most. */
+  readonly encoded: Uint8Array
+  readonly mutable?: MutablePart | undefined
+}
+
+/** What a mutable item has besides its value. */
+export interface MutablePart {
+  /** Ed25519 public key, 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** 64 bytes at most; empty is none. */
+  readonly salt: Uint8Array
+  /** Grows with every change, 0 to 2^53 - 1. */
+  readonly seq: number
+  /** 64 bytes. */
+  readonly signature: Uint8Array
+}
+
+// What DER (RFC 8410) writes before the 32 bytes of a key.
+const privatePrefix = Buffer.from('302e020100300506032b657004220420', 'hex')
+const publicPrefix = Buffer.from('302a300506032b6570032100', 'hex')
+
+/** Where an immutable item lives: the SHA-1 of its bencoded value. */
+export function immutableTarget(encoded: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash('sha1').update(encoded).digest())
+}
+
+/** Where a mutable item lives: the SHA-1 of public key and salt (BEP 44; BEP 46 finds torrents so). */
+export function mutableTarget(publicKey: Uint8Array, salt: Uint8Array = new Uint8Array()): Uint8Array {
+  return new Uint8Array(createHash('sha1').update(publicKey).update(salt).digest())
+}
+
+/** Where an item lives. */
+export function itemTarget({ encoded, mutable }: Item): Uint8Array {
+  return mutable === undefined ? immutableTarget(encoded) : mutableTarget(mutable.publicKey, mutable.salt)
+}
+
+/** The bytes that are signed for a mutable item. */
+export function signedBytes(encoded: Uint8Array, seq: number, salt: Uint8Array): Uint8Array {
+  const parts: Uint8Array[] = []
+  if (salt.length > 0) parts.push(Buffer.from(`4:salt${salt.length}:`), salt)
+  parts.push(Buffer.from(`3:seqi${seq}e1:v`), encoded)
+  return Buffer.concat(parts)
+}
+
+/** Whether value, sequence number and salt were signed with the public key. */
+export function verifyItem(encoded: Uint8Array, { publicKey, salt, seq, signature }: MutablePart): boolean {
+  if (publicKey.length !== 32 || signature.length !== 64 || salt.length > limits.saltBytes) return false
+  if (!Number.isSafeInteger(seq) || seq < 0) return false
+  try {
+    const key = createPublicKey({
+      key: Buffer.concat([publicPrefix, publicKey]),
+      format: 'der',
+      type: 'spki'
+    })
+    return verify(null, signedBytes(encoded, seq, salt), key, signature)
+  } catch {
+    return false
+  }
+}
+
+/**
+ * An Ed25519 private key that signs.
+ * @throws TorrentError ERR_DHT_ITEM when it is no 32-byte seed and no Ed25519 key.
+ */
+export function privateKeyOf(key: KeyObject | Uint8Array): KeyObject {
+  if (key instanceof Uint8Array) {
+    if (key.length !== 32)
+      throw new TorrentError('ERR_DHT_ITEM', `A private key has 32 bytes, not ${key.length}`)
+    return createPrivateKey({ key: Buffer.concat([privatePrefix, key]), format: 'der', type: 'pkcs8' })
+  }
+  if (key.type !== 'private' || key.asymmetricKeyType !== 'ed25519') {
+    throw new TorrentError('ERR_DHT_ITEM', 'A mutable item is signed with an Ed25519 private key')
+  }
+  return key
+}
+
+/** The 32 bytes of the public key that belongs to a private one. */
+export function publicKeyOf(privateKey: KeyObject): Uint8Array {
+  const der = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
+  return new Uint8Array(der.subarray(publicPrefix.length))
+}
+
+/** Signs a mutable item. */
+export function signItem(
+  encoded: Uint8Array,
+  seq: number,
+  salt: Uint8Array,
+  privateKey: KeyObject
+): MutablePart {
+  const signature = new Uint8Array(sign(null, signedBytes(encoded, seq, salt), privateKey))
+  return { publicKey: publicKeyOf(privateKey), salt, seq, signature }
+}

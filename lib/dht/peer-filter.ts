@@ -1,0 +1,34 @@
+import { type PeerAddress, parseCompact } from '../util/address.ts'
+import { limits } from './limits.ts'
+import { isPlausible, type LookupAnswer } from './lookup.ts'
+import { addressKey, type NodeInfo } from './node-info.ts'
+
+/** The peers in an answer to get_peers. */
+export function* peersOf(values: LookupAnswer['values'], from: NodeInfo): Generator<PeerAddress> {
+  for (const value of (values.list('values') ?? []).slice(0, limits.peersPerAnswer)) {
+    if (!(value instanceof Uint8Array) || (value.length !== 6 && value.length !== 18)) continue
+    const [peer] = parseCompact(value, value.length === 6 ? 4 : 6)
+    if (peer !== undefined && isPlausible(peer, from)) yield peer
+  }
+}
+
+/** Passes each peer on once, up to a limit. */
+export class PeerFilter {
+  readonly #seen = new Set<string>()
+  readonly #onPeer: (peer: PeerAddress) => void
+
+  /** Tells each peer to `onPeer`. */
+  constructor(onPeer: (peer: PeerAddress) => void = () => {}) {
+    this.#onPeer = onPeer
+  }
+
+  /** Takes the peers of an answer. */
+  add({ node, values }: LookupAnswer): void {
+    for (const peer of peersOf(values, node)) {
+      const key = addressKey(peer)
+      if (this.#seen.has(key) || this.#seen.size >= limits.peersPerLookup) continue
+      this.#seen.add(key)
+      this.#onPeer(peer)
+    }
+  }
+}

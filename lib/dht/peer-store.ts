@@ -1,0 +1,144 @@
+import { formatCompact, type PeerAddress } from '../util/address.ts'
+import { fromHex, toHex } from '../util/bytes.ts'
+import type { Timers } from '../util/timers.ts'
+import { BloomFilter } from './bloom-filter.ts'
+import { limits } from './limits.ts'
+import type { RandomBytes } from './node-id.ts'
+import { partyKey } from './node-info.ts'
+
+interface StoredPeer {
+  readonly compact: Uint8Array
+  readonly host: string
+  readonly seed: boolean
+  readonly expiresMs: number
+}
+
+/** What `sample_infohashes` tells (BEP 51). */
+export interface InfoHashSample {
+  /** 20 bytes each. */
+  readonly samples: Uint8Array
+  /** How many info hashes there are. */
+  readonly count: number
+  /** Seconds until another sample is drawn. */
+  readonly intervalSeconds: number
+}
+
+const sampleMs = 5 * 60_000
+
+/**
+ * Peers that others announced to us. They expire after 30 minutes; info hash and IP address are unique together (BEP 33);
+ * bounded for each info hash and in all, the longest unheard give way. Nothing here costs more than what it touches.
+ */
+export class PeerStore {
+  readonly #timers: Timers
+  readonly #random: RandomBytes
+  /** Both maps in the order of the last announce. */
+  readonly #torrents = new Map<string, Map<string, StoredPeer>>()
+  #size = 0
+  #sample: { bytes: Uint8Array; drawnMs: number } | undefined
+
+  /** Empty. */
+  constructor(timers: Timers, random: RandomBytes) {
+    this.#timers = timers
+    this.#random = random
+  }
+
+  /** How many peers are kept, those that expired unnoticed included. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** How many info hashes there are. */
+  get infoHashes(): number {
+    return this.#torrents.size
+  }
+
+  /** Keeps a peer, or renews it; `seed` as in BEP 33. */
+  add(infoHash: Uint8Array, peer: PeerAddress, seed: boolean): void {
+    const compact = formatCompact(peer)
+    if (compact === undefined) return
+    const key = toHex(infoHash)
+    const peers = this.#torrents.get(key) ?? new Map<string, StoredPeer>()
+    this.#torrents.delete(key)
+    this.#torrents.set(key, peers)
+    const party = partyKey(peer)
+    if (peers.delete(party)) this.#size--
+    const expiresMs = this.#timers.now() + limits.peerMs
+    peers.set(party, { compact, host: peer.host, seed, expiresMs })
+    this.#size++
+    if (peers.size > limits.peersPerInfoHash) this.#dropOldest(key, peers)
+    for (const [oldest, others] of this.#torrents) {
+      if (this.#torrents.size <= limits.infoHashes && this.#size <= limits.peers) break
+      this.#torrents.delete(oldest)
+      this.#size -= others.size
+    }
+  }
+
+  /** At most `count` peers, a random run of them, in compact form; without seeds if others are wanted (BEP 33). */
+  compact(infoHash: Uint8Array, count: number, noSeeds = false): Uint8Array[] {
+    const peers = [...(this.#live(infoHash)?.values() ?? [])]
+    const wanted = noSeeds ? peers.filter(({ seed }) => !seed) : peers
+    const [a = 0, b = 0] = wanted.length > count ? this.#random(2) : []
+    const start = ((a << 8) | b) % Math.max(1, wanted.length)
+    return [...wanted.slice(start), ...wanted.slice(0, start)].slice(0, count).map(({ compact }) => compact)
+  }
+
+  /** Filters of all seeds and of all other peers (BEP 33); undefined when none are kept. */
+  filters(infoHash: Uint8Array): { seeds: BloomFilter; peers: BloomFilter } | undefined {
+    const stored = this.#live(infoHash)
+    if (stored === undefined) return undefined
+    const filters = { seeds: new BloomFilter(), peers: new BloomFilter() }
+    for (const { host, seed } of stored.values()) (seed ? filters.seeds : filters.peers).add(host)
+    return filters
+  }
+
+  /** Some info hashes at random, the same ones for 5 minutes (BEP 51). */
+  sample(): InfoHashSample {
+    const now = this.#timers.now()
+    if (this.#sample === undefined || now - this.#sample.drawnMs >= sampleMs) {
+      this.expire()
+      const keys = [...this.#torrents.keys()]
+      const count = Math.min(limits.samples, keys.length)
+      for (let n = 0; n < count; n++) {
+        const [a = 0, b = 0] = this.#random(2)
+        const other = n + (((a << 8) | b) % (keys.length - n))
+        const [one = '', two = ''] = [keys[n], keys[other]]
+        keys[n] = two
+        keys[other] = one
+      }
+      const bytes = Buffer.concat(keys.slice(0, count).map((key) => fromHex(key) ?? new Uint8Array()))
+      this.#sample = { bytes: new Uint8Array(bytes), drawnMs: now }
+    }
+    const intervalSeconds = Math.ceil((this.#sample.drawnMs + sampleMs - now) / 1000)
+    return { samples: this.#sample.bytes, count: this.#torrents.size, intervalSeconds }
+  }
+
+  /** Drops what expired, of every info hash. */
+  expire(): void {
+    for (const key of [...this.#torrents.keys()]) this.#expireOne(key)
+  }
+
+  #live(infoHash: Uint8Array): Map<string, StoredPeer> | undefined {
+    return this.#expireOne(toHex(infoHash))
+  }
+
+  #expireOne(key: string): Map<string, StoredPeer> | undefined {
+    const peers = this.#torrents.get(key)
+    if (peers === undefined) return undefined
+    const now = this.#timers.now()
+    for (const { expiresMs } of peers.values()) {
+      if (expiresMs > now) return peers
+      this.#dropOldest(key, peers)
+    }
+    return undefined
+  }
+
+  #dropOldest(key: string, peers: Map<string, StoredPeer>): void {
+    for (const party of peers.keys()) {
+      peers.delete(party)
+      this.#size--
+      break
+    }
+    if (peers.size === 0) this.#torrents.delete(key)
+  }
+}

@@ -1,0 +1,44 @@
+import { TorrentError } from '../util/errors.ts'
+import { type MutableName, optionError, type PutRequest } from './dht-options.ts'
+import { mutableTarget, verifyItem } from './item.ts'
+import { limits } from './limits.ts'
+
+/**
+ * Where a mutable item lives, its name checked.
+ * @throws TorrentError ERR_DHT_OPTION.
+ */
+export function nameTarget({ publicKey, salt }: MutableName): Uint8Array {
+  if (publicKey.length !== 32)
+    throw optionError(`publicKey: ${publicKey.length} bytes, not 32`, { publicKey })
+  if (salt !== undefined && salt.length > limits.saltBytes)
+    throw optionError(`salt: ${salt.length} bytes, more than ${limits.saltBytes}`, { salt })
+  return mutableTarget(publicKey, salt)
+}
+
+/**
+ * Refuses what cannot be put; `encoded` is the bencoded value.
+ * @throws TorrentError ERR_DHT_ITEM.
+ */
+export function checkPut(request: PutRequest, encoded: Uint8Array): void {
+  const { privateKey, publicKey, signature, salt, seq, cas } = request
+  const refuse = (what: string): never => {
+    throw new TorrentError('ERR_DHT_ITEM', what)
+  }
+  if (encoded.length > limits.itemBytes)
+    refuse(`value: ${encoded.length} bytes bencoded, more than ${limits.itemBytes}`)
+  if (salt !== undefined && salt.length > limits.saltBytes)
+    refuse(`salt: ${salt.length} bytes, more than ${limits.saltBytes}`)
+  for (const [name, number] of Object.entries({ seq, cas })) {
+    if (number !== undefined && !(Number.isSafeInteger(number) && number >= 0))
+      refuse(`${name}: ${number} is not 0 to 2^53 - 1`)
+  }
+  if (privateKey !== undefined) return
+  if (publicKey === undefined) {
+    if (salt !== undefined || seq !== undefined || cas !== undefined || signature !== undefined)
+      refuse('salt, seq, cas and signature belong to a mutable item, which needs a key')
+    return
+  }
+  if (signature === undefined || seq === undefined) refuse('a publicKey comes with signature and seq')
+  else if (!verifyItem(encoded, { publicKey, signature, seq, salt: salt ?? new Uint8Array() }))
+    refuse('the signature is not that of the publicKey')
+}

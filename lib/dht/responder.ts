@@ -1,0 +1,154 @@
+import { decodeDetailed } from '../bencode/decode.ts'
+import type { PeerAddress } from '../util/address.ts'
+import { toLatin1 } from '../util/bytes.ts'
+import type { Item } from './item.ts'
+import { itemTarget } from './item.ts'
+import type { ItemStore } from './item-store.ts'
+import type { KrpcQuery, KrpcValues } from './krpc.ts'
+import { limits } from './limits.ts'
+import { idLength } from './node-id.ts'
+import { formatNodes, type NodeInfo } from './node-info.ts'
+import type { PeerStore } from './peer-store.ts'
+import type { Tokens } from './token.ts'
+
+/** What a {@link Responder} asks of its node. */
+export interface ResponderHost {
+  readonly family: 4 | 6
+  readonly peers: PeerStore
+  readonly items: ItemStore
+  readonly tokens: Tokens
+  /** Our nodes of a family closest to a target; empty for a family that we have no table of. */
+  closest(target: Uint8Array, family: 4 | 6): readonly NodeInfo[]
+}
+
+/** An answer's values besides our id, or a refusal. */
+export type Answer = { readonly values: KrpcValues } | { readonly code: number; readonly message: string }
+
+const badArguments = { code: 203, message: 'invalid arguments' }
+const badToken = { code: 203, message: 'bad token' }
+
+/** Answers what other nodes ask: BEP 5, 32 (`want`), 33 (scrape), 44 (items) and 51 (samples). */
+export class Responder {
+  readonly #host: ResponderHost
+
+  /** Answers from what the host keeps. */
+  constructor(host: ResponderHost) {
+    this.#host = host
+  }
+
+  /** The answer to a question from an address. */
+  answer(query: KrpcQuery, from: PeerAddress): Answer {
+    switch (query.method) {
+      case 'ping':
+        return { values: {} }
+      case 'get_peers':
+        return this.#getPeers(query, from)
+      case 'announce_peer':
+        return this.#announcePeer(query, from)
+      case 'get':
+        return this.#get(query, from)
+      case 'put':
+        return this.#put(query, from)
+      case 'sample_infohashes':
+        return this.#sample(query)
+      default:
+        return this.#findNode(query)
+    }
+  }
+
+  #findNode({ method, args }: KrpcQuery): Answer {
+    // A question of a later time that names a target is answered as find_node (forward compatibility).
+    const target = idOf(args.bytes('target')) ?? idOf(args.bytes('info_hash'))
+    if (target !== undefined) return { values: this.#nodes(args, target) }
+    return method === 'find_node' ? badArguments : { code: 204, message: 'method unknown' }
+  }
+
+  #getPeers({ args }: KrpcQuery, from: PeerAddress): Answer {
+    const infoHash = idOf(args.bytes('info_hash'))
+    if (infoHash === undefined) return badArguments
+    const { peers, tokens, family } = this.#host
+    const filters = args.integer('scrape') === 1 ? peers.filters(infoHash) : undefined
+    // The filters alone take half a datagram.
+    const count = filters === undefined ? limits.answerPeers[family] : 4
+    const values = peers.compact(infoHash, count, args.integer('noseed') === 1)
+    return {
+      values: {
+        ...this.#nodes(args, infoHash),
+        token: tokens.create(from.host, infoHash),
+        values: values.length > 0 ? values : undefined,
+        BFsd: filters?.seeds.bytes,
+        BFpe: filters?.peers.bytes
+      }
+    }
+  }
+
+  #announcePeer({ args }: KrpcQuery, from: PeerAddress): Answer {
+    const infoHash = idOf(args.bytes('info_hash'))
+    const port = args.integer('implied_port') === 1 ? from.port : args.integer('port')
+    if (infoHash === undefined || port === undefined || port < 1 || port > 65535) return badArguments
+    const { peers, tokens } = this.#host
+    if (!tokens.verify(args.bytes('token'), from.host, infoHash)) return badToken
+    peers.add(infoHash, { host: from.host, port }, args.integer('seed') === 1)
+    return { values: {} }
+  }
+
+  #get({ args }: KrpcQuery, from: PeerAddress): Answer {
+    const target = idOf(args.bytes('target'))
+    if (target === undefined) return badArguments
+    const common = { ...this.#nodes(args, target), token: this.#host.tokens.create(from.host, target) }
+    const item = this.#host.items.get(target)
+    if (item === undefined) return { values: common }
+    const v = decodeDetailed(item.encoded, limits.decode).value
+    if (item.mutable === undefined) return { values: { ...common, v } }
+    const { publicKey, seq, signature } = item.mutable
+    const known = args.integer('seq')
+    if (known !== undefined && seq <= known) return { values: { ...common, seq } }
+    return { values: { ...common, k: publicKey, seq, sig: signature, v } }
+  }
+
+  #put({ args }: KrpcQuery, from: PeerAddress): Answer {
+    const item = itemOf(args)
+    if (item === undefined) return badArguments
+    if (!this.#host.tokens.verify(args.bytes('token'), from.host, itemTarget(item))) return badToken
+    const refusal = this.#host.items.put(item, args.integer('cas'))
+    return refusal === undefined ? { values: {} } : { code: refusal[0], message: refusal[1] }
+  }
+
+  #sample({ args }: KrpcQuery): Answer {
+    const target = idOf(args.bytes('target'))
+    if (target === undefined) return badArguments
+    const { samples, count, intervalSeconds } = this.#host.peers.sample()
+    return { values: { ...this.#nodes(args, target), interval: intervalSeconds, num: count, samples } }
+  }
+
+  #nodes(args: KrpcQuery['args'], target: Uint8Array): { nodes?: Uint8Array; nodes6?: Uint8Array } {
+    const list = (args.list('want') ?? []).slice(0, 4)
+    const wanted = list.map((one) => (one instanceof Uint8Array ? toLatin1(one) : ''))
+    const { family } = this.#host
+    const four = wanted.includes('n4') || (wanted.length === 0 && family === 4)
+    const six = wanted.includes('n6') || (wanted.length === 0 && family === 6)
+    return {
+      ...(four ? { nodes: formatNodes(this.#host.closest(target, 4)) } : {}),
+      ...(six ? { nodes6: formatNodes(this.#host.closest(target, 6)) } : {})
+    }
+  }
+}
+
+function idOf(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  return bytes?.length === idLength ? bytes : undefined
+}
+
+/** The item in the arguments of `put` or the values of an answer to `get`; undefined when it is none or not canonical. */
+export function itemOf(args: KrpcQuery['args'], salt?: Uint8Array): Item | undefined {
+  const encoded = args.span('v')
+  if (encoded === undefined || decodeDetailed(encoded).irregularities.length > 0) return undefined
+  const publicKey = args.bytes('k')
+  if (publicKey === undefined) return { encoded }
+  const seq = args.integer('seq')
+  const signature = args.bytes('sig')
+  if (seq === undefined || signature === undefined) return undefined
+  return {
+    encoded,
+    mutable: { publicKey, salt: salt ?? args.bytes('salt') ?? new Uint8Array(), seq, signature }
+  }
+}
