@@ -103,9 +103,9 @@ export class DhtNode {
     return this.#external.address
   }
 
-  /** Our nodes closest to a target. */
-  closest(target: Uint8Array, count: number = bucketSize): NodeInfo[] {
-    return this.#table.closest(target, count)
+  /** Our nodes closest to a target; on demand only those whose ids fit their addresses (BEP 42). */
+  closest(target: Uint8Array, count: number = bucketSize, secureOnly = false): NodeInfo[] {
+    return this.#table.closest(target, count, secureOnly)
   }
 
   /** Takes nodes of an earlier run on trust, as questionable ones. */
@@ -136,8 +136,9 @@ export class DhtNode {
       if (reply.kind === 'response') {
         const rival = this.#table.answered({ id: reply.id, host: to.host, port: to.port }, now)
         if (rival !== undefined) this.#ping(rival)
+        // Whoever breaks BEP 42 itself has no vote.
+        if (reply.ip !== undefined && isSecureId(reply.id, to.host)) this.#seenAs(reply.ip, to)
       }
-      if (reply.ip !== undefined) this.#seenAs(reply.ip, to)
     }
     return reply
   }

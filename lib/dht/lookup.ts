@@ -11,8 +11,8 @@ import { bucketSize } from './routing-table.ts'
 export interface LookupHost {
   readonly id: Uint8Array
   readonly family: 4 | 6
-  /** The nodes of our table closest to a target. */
-  closest(target: Uint8Array, count: number): readonly NodeInfo[]
+  /** The nodes of our table closest to a target; on demand only those whose ids fit their addresses (BEP 42). */
+  closest(target: Uint8Array, count: number, secureOnly?: boolean): readonly NodeInfo[]
   /** Asks a node once; undefined when it does not answer. Never rejects. `onSlow` tells that it takes longer than usual. */
   ask(to: PeerAddress, method: string, args: KrpcValues, onSlow: () => void): Promise<KrpcReply | undefined>
 }
@@ -48,7 +48,7 @@ export interface AnsweredNode extends NodeInfo {
 export interface LookupResult {
   /** All that answered, closest first. */
   readonly answered: readonly AnsweredNode[]
-  /** Through how many others the farthest of the 8 closest was found; 0 is known from the start. */
+  /** Through how many others the farthest of the 8 closest that count was found; 0 is known from the start. */
   readonly hops: number
   readonly questions: number
 }
@@ -78,7 +78,9 @@ export async function* lookup(
 ): AsyncGenerator<LookupAnswer, LookupResult, void> {
   const { method, args, signal } = options
   const list = new Candidates(host, target)
-  for (const node of host.closest(target, bucketSize * 2)) list.add(node, 0)
+  // Liars who chose ids to their liking may fill the first places of the table, so others start beside them.
+  for (const node of host.closest(target, bucketSize * 2, true)) list.add(node, 0)
+  for (const node of host.closest(target, bucketSize)) list.add(node, 0)
   for (const seed of options.seeds ?? []) list.add(seed, 0)
   const answers: LookupAnswer[] = []
   let wake = (): void => {}
@@ -192,7 +194,17 @@ class Candidates {
     const one: Candidate = { id, host, port, hops, secure, state: 'new', token: undefined }
     this.#parties.set(party, one)
     this.#insert(one)
+    if (!secure) this.#dropInsecure()
     if (this.#list.length > limits.candidates) this.#list.pop()
+  }
+
+  /** Ids as close to the target as one likes cost nothing, so those that wait must not crowd out the others. */
+  #dropInsecure(): void {
+    const isWaiting = (one: Candidate): boolean => !one.secure && one.state === 'new'
+    let waiting = 0
+    for (const one of this.#list) if (isWaiting(one)) waiting++
+    if (waiting <= limits.insecureQuestions) return
+    this.#list.splice(this.#list.findLastIndex(isWaiting), 1)
   }
 
   /** The closest that is worth asking; undefined while the 8 closest are asked or have answered. */
@@ -228,10 +240,11 @@ class Candidates {
   result(questions: number): LookupResult {
     const answered: AnsweredNode[] = []
     let hops = 0
+    let counted = 0
     for (const { id, host, port, secure, token, state, hops: far } of this.#list) {
       if (state !== 'answered' || id === undefined) continue
       answered.push({ id, host, port, secure, token })
-      if (answered.length <= bucketSize) hops = Math.max(hops, far)
+      if (secure && ++counted <= bucketSize) hops = Math.max(hops, far)
     }
     return { answered, hops, questions }
   }

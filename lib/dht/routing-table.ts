@@ -133,13 +133,14 @@ export class RoutingTable {
     }
   }
 
-  /** The nodes closest to a target, closest first, bad ones left out. */
-  closest(target: Uint8Array, count: number = bucketSize): NodeInfo[] {
+  /** The nodes closest to a target, closest first, bad ones left out; on demand only those whose ids fit (BEP 42). */
+  closest(target: Uint8Array, count: number = bucketSize, secureOnly = false): NodeInfo[] {
     const last = this.#buckets.length - 1
     const at = this.#indexOf(target)
     const found: TableNode[] = []
     const add = (index: number): void => {
-      for (const node of this.#bucket(index).nodes) if (node.failures < failuresOfBad) found.push(node)
+      for (const node of this.#bucket(index).nodes)
+        if (node.failures < failuresOfBad && (node.secure || !secureOnly)) found.push(node)
     }
     // Bucket `at` shares a bit more with the target than all deeper ones, and those one more than bucket `at - 1`.
     add(at)
