@@ -35,7 +35,7 @@ export class PeerState {
   /** How many requests the peer lets us queue (BEP 10 `reqq`). */
   maxRequests = 250
   /** Requests that the pipeline may hold, grown block by block. */
-  depth = 12
+  depth = 6
   /** Asked for and still to come, oldest first. */
   readonly outstanding: Outstanding[] = []
   outstandingBytes = 0

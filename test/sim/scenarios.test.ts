@@ -15,13 +15,15 @@ const moreStallMs = new Map([['flash crowd of leechers', 400]])
 for (const scenario of scenarios()) {
   test(`sim: ${scenario.name}`, () => {
     const result = measure(scenario)
+    const lies = scenario.peers.some(({ corrupts = 0 }) => corrupts > 0)
     assert.ok(Number.isFinite(result.completionMs), 'everything comes')
     for (const jump of result.jumps) {
       const { seek, firstMiBMs, boundMs, stalledMs, stallBoundMs } = jump
       const said = JSON.stringify(jump)
       if (seek) assert.ok(firstMiBMs <= boundMs * 1.5 + 600, `seek: ${said}`)
       else assert.ok(firstMiBMs <= boundMs * 1.5, `start: ${said}`)
-      assert.ok(firstMiBMs >= boundMs - 1, `the bound is one: ${said}`)
+      // What is right of what a liar sends is not in the bound.
+      if (!lies) assert.ok(firstMiBMs >= boundMs - 1, `the bound is one: ${said}`)
       assert.ok(stalledMs <= stallBoundMs + (moreStallMs.get(scenario.name) ?? 0), `stalls: ${said}`)
     }
     assert.ok(result.wasted <= 0.02, `${result.wasted} came twice`)
