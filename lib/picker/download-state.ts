@@ -57,6 +57,8 @@ export class DownloadState {
   /** Whether a peer has come, gone, choked or unchoked since the swarm's fastest were last looked for. */
   peersChanged = true
   readonly #interest: Interest
+  /** Of pieces that failed, who sent each block: the next time another should, which shows whose version differs. */
+  readonly avoided: Map<number, Int32Array> = new Map()
   /** Whether memory ran short and no background piece is opened until some is given back. */
   outOfMemory = false
   /** Whether memory is on its way back from a piece that is being spilled. */

@@ -115,6 +115,7 @@ export class Picker {
       }
     })
     for (const piece of list) {
+      state.avoided.delete(piece)
       this.#end(piece)
       state.file(piece)
       state.windows.changed(piece)
@@ -140,7 +141,14 @@ export class Picker {
     this.#fillAll(now)
   }
 
-  /** A piece is not there after all, or what came of it is bad; it is fetched anew. */
+  /** A piece came together and is bad: it is fetched anew, for readers each block from another peer than before. */
+  failed(piece: number, now: number): void {
+    const partial = this.#state.partials.get(piece)
+    if (partial !== undefined) this.#state.avoided.set(piece, partial.by.slice())
+    this.lost(piece, now)
+  }
+
+  /** A piece is not there after all; it is fetched anew. */
   lost(piece: number, now: number): void {
     const state = this.#state
     this.#cancelPiece(piece, now)
@@ -309,12 +317,16 @@ export class Picker {
     if (peer !== undefined && peer.suggested.length < 16) peer.suggested.push(piece)
   }
 
-  /** From now on the peer may only fetch whole pieces alone (true), or is trusted again. */
-  suspect(id: number, suspect: boolean): void {
+  /**
+   * From now on the peer may only fetch whole pieces alone (true), or is trusted again. Pieces that readers wait for come from
+   * suspects too, unless they are the prime suspect.
+   */
+  suspect(id: number, suspect: boolean, prime = false): void {
     const state = this.#state
     const peer = state.peers.get(id)
-    if (peer === undefined || peer.suspect === suspect) return
+    if (peer === undefined || (peer.suspect === suspect && peer.prime === prime)) return
     peer.suspect = suspect
+    peer.prime = prime
     if (!suspect) state.releaseSole(id)
     state.unstarve()
   }

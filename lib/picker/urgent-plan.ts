@@ -133,18 +133,19 @@ function assign(
     let able = ableTo(runners, piece, partial)
     if (able.length === 0) continue
     const blockCount = state.layout.blockCount(piece)
+    const avoided = state.avoided.get(piece)
     for (let block = 0; room > 0; block++) {
       block = partial === undefined ? block : partial.nextFree(block)
       if (block < 0 || block >= blockCount) break
       if (++looked > maxBlocks) return
-      const best = fastest(able)
+      const best = fastest(able, avoided?.[block])
       if (best === undefined) break
       if (best.room > 0) {
         if (partial === undefined) {
           partial = state.open(piece, true)
           // Pieces further on that have their memory go on, and give it back.
           if (partial === undefined) break
-          if (best.peer.suspect) {
+          if (best.peer.prime) {
             partial.soleOwner = best.peer.id
             able = [best]
           }
@@ -167,7 +168,7 @@ function assign(
 }
 
 /**
- * Who may be asked for a piece. A peer that is snubbed or under suspicion only where nobody else would send it, and then a
+ * Who may be asked for a piece. A peer that is snubbed or the prime suspect only where nobody else would send it, and then the
  * suspect alone; a trial of a suspect ends when a reader needs the piece.
  */
 function ableTo(
@@ -176,21 +177,26 @@ function ableTo(
   partial: PartialPiece | undefined
 ): readonly Runner[] {
   let trusted = 0
-  for (const { peer } of runners) if (!peer.suspect && !peer.snubbed && peer.serves(piece)) trusted++
+  for (const { peer } of runners) if (!peer.prime && !peer.snubbed && peer.serves(piece)) trusted++
   if (trusted > 0) {
     if (partial !== undefined) partial.soleOwner = -1
     if (trusted === runners.length) return runners
-    return runners.filter(({ peer }) => !peer.suspect && !peer.snubbed && peer.serves(piece))
+    return runners.filter(({ peer }) => !peer.prime && !peer.snubbed && peer.serves(piece))
   }
   const able = runners.filter(({ peer }) => peer.serves(piece))
   const owner = able.filter(({ peer }) => peer.id === partial?.soleOwner)
   return owner.length > 0 ? owner : able
 }
 
-function fastest(runners: readonly Runner[]): Runner | undefined {
+/** Who brings a block soonest, other than the peer `except` if there is another. */
+function fastest(runners: readonly Runner[], except?: number): Runner | undefined {
   let best: Runner | undefined
-  for (const runner of runners) if (best === undefined || runner.eta < best.eta) best = runner
-  return best
+  let avoided: Runner | undefined
+  for (const runner of runners) {
+    if (runner.peer.id === except) avoided = runner
+    else if (best === undefined || runner.eta < best.eta) best = runner
+  }
+  return best ?? avoided
 }
 
 /** Who brings a block soonest of those who have delivered before and are not asked for it: a promise is no rescue. */
@@ -200,7 +206,8 @@ function rescuer(runners: readonly Runner[], piece: number, block: number, key: 
     if (runner.rescues <= 0 || (best !== undefined && runner.eta >= best.eta)) continue
     const { peer } = runner
     // Nor one from which it was taken back.
-    if (peer.link.samples > 0 && !peer.wasCancelled(key) && peer.indexOf(piece, block) < 0) best = runner
+    if (peer.link.samples > 0 && !peer.prime && !peer.wasCancelled(key) && peer.indexOf(piece, block) < 0)
+      best = runner
   }
   return best
 }

@@ -266,7 +266,7 @@ export class Download {
   #failed(piece: number, bytes: Uint8Array): void {
     const guilty = this.#smartBan.failed(piece, this.#layout.blockCount(piece), digestOf(bytes))
     this.#updateSuspects()
-    this.#change((now) => this.picker.lost(piece, now))
+    this.#change((now) => this.picker.failed(piece, now))
     this.#events.failed(piece)
     for (const host of guilty) this.#events.ban(host)
   }
@@ -275,7 +275,7 @@ export class Download {
     this.#suspicion = false
     for (const peer of this.#events.peers()) {
       const suspect = this.#smartBan.isSuspect(peer.banKey)
-      this.picker.suspect(peer.id, suspect)
+      this.picker.suspect(peer.id, suspect, this.#smartBan.isPrimeSuspect(peer.banKey))
       this.#suspicion ||= suspect
     }
   }

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
+import { Picker } from '../../lib/picker/picker.ts'
+
+const blocks = 8
+const layout = new Layout(blocks * blockLength, [
+  {
+    path: 'a',
+    name: 'a',
+    length: 4 * blocks * blockLength,
+    offset: 0,
+    pad: false,
+    executable: false,
+    hidden: false
+  }
+])
+
+/** A picker with a reader at the first piece and three equal seeds that answer at once. */
+class Reader {
+  readonly asked: Map<number, number> = new Map()
+  readonly picker: Picker
+  #now = 0
+
+  constructor() {
+    const sink = {
+      request: (peer: number, piece: number, block: number) => {
+        if (piece === 0) this.asked.set(block, peer)
+      },
+      cancel: () => {},
+      interest: () => {},
+      reserve: () => true,
+      abandon: () => {}
+    }
+    this.picker = new Picker(layout, sink, () => 0.5)
+    for (const peer of [1, 2, 3]) {
+      this.picker.addPeer(peer, 20)
+      this.picker.unchoked(peer, 0)
+    }
+    this.picker.window(1, { pieces: { start: 0, end: 1 }, bytesPerMs: 1000, waiting: true }, true, 0)
+    for (const peer of [1, 2, 3]) this.picker.bitfield(peer, 'all', 0)
+  }
+
+  /** Lets every block of the first piece come from whom it was asked; returns who that was. */
+  fetch(): Map<number, number> {
+    const senders = new Map<number, number>()
+    while (senders.size < blocks) {
+      const [next] = [...this.asked].filter(([block]) => !senders.has(block))
+      assert.ok(next !== undefined, 'a block that nobody is asked for')
+      const [block, peer] = next
+      this.#now += 10
+      assert.equal(this.picker.received(peer, 0, block, this.#now), 'wanted')
+      senders.set(block, peer)
+      this.picker.refill(peer, this.#now)
+    }
+    return senders
+  }
+
+  fail(): void {
+    this.asked.clear()
+    this.picker.failed(0, this.#now)
+  }
+}
+
+test('each block of a piece that failed comes from another peer the next time', () => {
+  const reader = new Reader()
+  const before = reader.fetch()
+  reader.fail()
+  for (const [block, peer] of reader.fetch()) assert.notEqual(peer, before.get(block), `block ${block}`)
+})
+
+test('suspects go on sending what a reader waits for, the prime suspect does not', () => {
+  const reader = new Reader()
+  reader.fetch()
+  for (const peer of [1, 2, 3]) reader.picker.suspect(peer, true, peer === 2)
+  reader.fail()
+  assert.deepEqual(new Set(reader.fetch().values()), new Set([1, 3]))
+})
+
+test('a peer is asked again for what it sent when there is no other', () => {
+  const reader = new Reader()
+  for (const [block, peer] of reader.asked) if (peer !== 1) reader.asked.delete(block)
+  for (const peer of [2, 3]) reader.picker.removePeer(peer, 0)
+  reader.fetch()
+  reader.fail()
+  assert.deepEqual(new Set(reader.fetch().values()), new Set([1]))
+})
