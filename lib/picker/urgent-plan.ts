@@ -89,8 +89,7 @@ export class UrgentPlan {
   #add(peer: PeerState, room: number, now: number): number {
     if (!peer.interested || !peer.servesAny) return 0
     const eta = peer.etaOfNext(16384, now)
-    const rescues = Math.min(maxRescuesEach, peer.maxRequests - peer.outstanding.length)
-    this.#runners.push({ peer, eta, blockMs: 16384 / peer.link.bytesPerMs, room, rescues })
+    this.#runners.push({ peer, eta, blockMs: 16384 / peer.link.bytesPerMs, room, rescues: maxRescuesEach })
     return room
   }
 
@@ -205,6 +204,8 @@ function rescuer(runners: readonly Runner[], piece: number, block: number, key: 
   for (const runner of runners) {
     if (runner.rescues <= 0 || (best !== undefined && runner.eta >= best.eta)) continue
     const { peer } = runner
+    // What the plan has asked of it meanwhile counts as well.
+    if (peer.outstanding.length >= peer.maxRequests) continue
     // Nor one from which it was taken back.
     if (peer.link.samples > 0 && !peer.prime && !peer.wasCancelled(key) && peer.indexOf(piece, block) < 0)
       best = runner

@@ -660,6 +660,17 @@ test('a block that comes after it was taken back is still of use', () => {
   assert.equal(swarm.unrequested, 0)
 })
 
+test('a late block is not asked of a peer whose queue the same plan has filled', () => {
+  const swarm = swarmOf({ pieceCount: 24, blocksPerPiece: 4, memoryPieces: 6, shorter: 5000, hashMs: 3 })
+  swarm.add({ bytesPerMs: 10, latencyMs: 300, fast: false, maxRequests: 1 })
+  swarm.add({ bytesPerMs: 10, latencyMs: 1, choking: true, maxRequests: 1, allowedFast: [1, 2] })
+  swarm.add({ bytesPerMs: 1000, latencyMs: 300, fast: false, maxRequests: 1 })
+  swarm.loop.advance(1732)
+  swarm.window(0, 0, 6, true)
+  swarm.add({ latencyMs: 20 })
+  swarm.finish()
+})
+
 test('everything wanted comes, whatever peers do, when one of them is honest', () => {
   const peer = fc.record({
     bytesPerMs: fc.constantFrom(10, 100, 1000),
