@@ -217,6 +217,11 @@ export class DownloadState {
   /** Asks a peer for a block of a partial piece; a block that another is asked for already becomes shared. */
   request(peer: PeerState, partial: PartialPiece, block: number, now: number): void {
     const { piece } = partial
+    // A snubbed peer that delivers again may still owe the block: then it is on its way, and not asked for twice.
+    if (peer.owing && partial.states[block] === blockState.free && peer.indexOf(piece, block) >= 0) {
+      partial.request(block, peer.id)
+      return
+    }
     if (partial.states[block] === blockState.requested) {
       const key = this.key(piece, block)
       const others = this.#shared.get(key)

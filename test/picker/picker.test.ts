@@ -671,6 +671,35 @@ test('a late block is not asked of a peer whose queue the same plan has filled',
   swarm.finish()
 })
 
+test('a block that a peer owes is not asked of it again when it delivers something else', () => {
+  const swarm = new FakeSwarm({
+    seed: 2,
+    pieceCount: 24,
+    blocksPerPiece: 4,
+    memoryPieces: 6,
+    spills: true,
+    shorter: 5000,
+    hashMs: 3
+  })
+  const slow = { bytesPerMs: 10, latencyMs: 1, pieces: even(24) }
+  const first = swarm.add({ bytesPerMs: 100, latencyMs: 1, fast: false, rejects: 0.1 })
+  const second = swarm.add({ ...slow, maxRequests: 1, rejects: 1 })
+  swarm.add({ ...slow, fast: false, maxRequests: 5 })
+  swarm.suspect(first, true)
+  swarm.select([9, 10], 1)
+  swarm.loop.advance(1074)
+  swarm.peer(first).unchoke()
+  swarm.window(0, 4, 6, true)
+  swarm.loop.advance(1709)
+  swarm.peer(second).choke()
+  swarm.loop.advance(1097)
+  swarm.suspect(first, false)
+  swarm.loop.advance(690)
+  swarm.select([0, 1], 1)
+  swarm.add({ latencyMs: 20 })
+  swarm.finish()
+})
+
 test('everything wanted comes, whatever peers do, when one of them is honest', () => {
   const peer = fc.record({
     bytesPerMs: fc.constantFrom(10, 100, 1000),
