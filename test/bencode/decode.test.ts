@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { BencodeDict, type BencodeValue } from '../../lib/bencode/bencode-dict.ts'
 import { decode, decodeDetailed, decodePrefix } from '../../lib/bencode/decode.ts'
 import { fromText, toText } from '../../lib/util/bytes.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { fc } from '../support/fast-check.ts'
 
 /** Byte strings as text and dictionaries as entries, to compare with literals. */
 function plain(value: BencodeValue): unknown {

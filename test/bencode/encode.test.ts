@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { BencodeDict, type BencodeValue } from '../../lib/bencode/bencode-dict.ts'
 import { decode, decodeDetailed } from '../../lib/bencode/decode.ts'
 import { type BencodeInput, encode } from '../../lib/bencode/encode.ts'
 import { fromText, toLatin1 } from '../../lib/util/bytes.ts'
+import { fc } from '../support/fast-check.ts'
 
 const vectors: [string, BencodeInput, string][] = [
   ['zero', 0, 'i0e'],

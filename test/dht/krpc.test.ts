@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { type BencodeInput, encode } from '../../lib/bencode/encode.ts'
 import { decodeKrpc, encodeError, encodeQuery, encodeResponse } from '../../lib/dht/krpc.ts'
 import { DHT } from '../../lib/dht.ts'
 import { fromText, randomBytes } from '../../lib/util/bytes.ts'
+import { fc } from '../support/fast-check.ts'
 import { SimNetwork } from './sim-network.ts'
 
 const id = randomBytes(20)

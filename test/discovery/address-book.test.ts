@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { AddressBook, backOffMs, type PeerSource, peerSources } from '../../lib/discovery/address-book.ts'
 import { formatAddress, type PeerAddress, parseAddress } from '../../lib/util/address.ts'
+import { fc } from '../support/fast-check.ts'
 
 const at = parseAddress
 

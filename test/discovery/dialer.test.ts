@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { AddressBook } from '../../lib/discovery/address-book.ts'
 import { ConnectionBudget } from '../../lib/discovery/connection-budget.ts'
 import { Dialer, type DialerOptions } from '../../lib/discovery/dialer.ts'
 import { type PeerAddress, parseAddress } from '../../lib/util/address.ts'
+import { fc } from '../support/fast-check.ts'
 
 function bookOf(count: number, net = 8): AddressBook {
   const book = new AddressBook({ random: () => 0 })

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { Layout } from '../../lib/metainfo/layout.ts'
 import type { FileEntry } from '../../lib/metainfo/metainfo.ts'
+import { fc } from '../support/fast-check.ts'
 
 function filesOf(...lengths: number[]): FileEntry[] {
   let offset = 0

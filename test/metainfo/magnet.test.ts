@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { formatMagnet, type MagnetInput, parseMagnet } from '../../lib/metainfo/magnet.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { fc } from '../support/fast-check.ts'
 
 const hex = '0123456789abcdef0123456789abcdef01234567'
 const v1 = new Uint8Array(Buffer.from(hex, 'hex'))

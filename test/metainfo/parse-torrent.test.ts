@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import test from 'node:test'
-import fc from 'fast-check'
 import { type BencodeInput, encode } from '../../lib/bencode/encode.ts'
 import { layoutOf } from '../../lib/metainfo/layout.ts'
 import { parseInfo } from '../../lib/metainfo/parse-info.ts'
 import { formatTorrent, parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { fromText, toHex } from '../../lib/util/bytes.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { fc } from '../support/fast-check.ts'
 
 type Fields = Record<string, BencodeInput | undefined>
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { safeElement, uniquePaths } from '../../lib/metainfo/safe-path.ts'
 import { fromText } from '../../lib/util/bytes.ts'
+import { fc } from '../support/fast-check.ts'
 
 const elements: [string, string | number[], string | undefined][] = [
   ['a plain name', 'movie.mkv', 'movie.mkv'],

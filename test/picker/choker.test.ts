@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { Choker, type ChokerOptions, optimisticMs, roundMs, uploadSlots } from '../../lib/picker/choker.ts'
+import { fc } from '../support/fast-check.ts'
 
 interface Swarm {
   readonly choker: Choker

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { blockState, PartialPiece } from '../../lib/picker/partial-piece.ts'
+import { fc } from '../support/fast-check.ts'
 
 test('counts follow the states of blocks, whatever happens', () => {
   const step = fc.tuple(

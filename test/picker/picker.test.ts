@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../support/fast-check.ts'
 import { FakeSwarm, type FakeSwarmOptions } from './fake-swarm.ts'
 
 const even = (pieceCount: number): number[] => Array.from({ length: pieceCount / 2 }, (_, index) => 2 * index)

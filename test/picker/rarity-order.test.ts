@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { RarityOrder } from '../../lib/picker/rarity-order.ts'
+import { fc } from '../support/fast-check.ts'
 
 /** A small generator, so that a failure repeats. */
 function seeded(seed: number): () => number {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { parseRanges } from '../../lib/server/ranges.ts'
+import { fc } from '../support/fast-check.ts'
 
 const table: readonly (readonly [header: string | undefined, length: number, expected: string])[] = [
   [undefined, 1000, 'whole'],

@@ -3,9 +3,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileS
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { PartsFile } from '../../lib/storage/parts-file.ts'
 import { nodeFs } from '../../lib/storage/storage-fs.ts'
+import { fc } from '../support/fast-check.ts'
 import { pattern } from './contract.ts'
 
 const torrentLength = 2 ** 41

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import test from 'node:test'
-import fc from 'fast-check'
 import { blockLength } from '../../lib/metainfo/layout.ts'
 import { PieceBuffer } from '../../lib/storage/piece-buffer.ts'
+import { fc } from '../support/fast-check.ts'
 
 test('the digest is right whatever order blocks come in', async () => {
   const size = 9 * blockLength + 77

@@ -4,12 +4,12 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { pieceTrust, trust } from '../../lib/storage/resume-check.ts'
 import { decodeResume, encodeResume, maxPeers, type ResumeRecord } from '../../lib/storage/resume-record.ts'
 import { ResumeStore } from '../../lib/storage/resume-store.ts'
 import type { FileStat, StorageStats } from '../../lib/storage/storage.ts'
 import { nodeFs, type StorageFs } from '../../lib/storage/storage-fs.ts'
+import { fc } from '../support/fast-check.ts'
 import { layoutOf } from './contract.ts'
 
 const infoHash = '0123456789abcdef0123456789abcdef01234567'

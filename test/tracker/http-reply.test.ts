@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { type BencodeInput, encode } from '../../lib/bencode/encode.ts'
 import { findFailure, parseHttpAnnounce, parseHttpScrape } from '../../lib/tracker/http-reply.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { fc } from '../support/fast-check.ts'
 
 test('reads every field', () => {
   const reply = parseHttpAnnounce(

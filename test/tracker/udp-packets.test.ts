@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import {
   encodeAnnounce,
   isUdpReply,
@@ -10,6 +9,7 @@ import {
   transactionOf
 } from '../../lib/tracker/udp-packets.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { fc } from '../support/fast-check.ts'
 import { announceBody, words } from './udp-server.ts'
 
 test('arbitrary bytes give a reply or a TorrentError', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import * as address from '../../lib/util/address.ts'
+import { fc } from '../support/fast-check.ts'
 
 for (const [text, host, port] of [
   ['1.2.3.4:80', '1.2.3.4', 80],

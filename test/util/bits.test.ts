@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
 import { bitsOf, countBits, hasBit, setBit } from '../../lib/util/bits.ts'
+import { fc } from '../support/fast-check.ts'
 
 test('bit 0 is the highest of the first byte', () => {
   assert.deepEqual(bitsOf(12, [0, 7, 8]), Uint8Array.of(0x81, 0x80))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { clientName } from '../../lib/wire/client-name.ts'
+import { fc } from '../support/fast-check.ts'
 
 const cases: [id: string, name: string | undefined][] = [
   ['-qB4520-abcdefghijkl', 'qBittorrent 4.5.2'],

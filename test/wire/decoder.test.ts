@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { WireDecoder, type WireDecoderHandler } from '../../lib/wire/decoder.ts'
 import { encode, encodeRequests, type MessageBatch } from '../../lib/wire/encoder.ts'
 import { defaultWireLimits } from '../../lib/wire/limits.ts'
 import { messageIds } from '../../lib/wire/messages.ts'
+import { fc } from '../support/fast-check.ts'
 
 const flags = { fast: true, extended: true, dht: true }
 const handshake = encode((batch) =>

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { MetadataExtension, type MetadataHandlers, Wire } from '../../lib/wire.ts'
+import { fc } from '../support/fast-check.ts'
 
 const infoHash = new Uint8Array(20).fill(1)
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { Duplex } from 'node:stream'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { encode, type MessageBatch } from '../../lib/wire/encoder.ts'
 import { messageIds } from '../../lib/wire/messages.ts'
 import { Wire, type WireOptions } from '../../lib/wire.ts'
+import { fc } from '../support/fast-check.ts'
 
 const infoHash = new Uint8Array(20).fill(1)
 const peerId = new Uint8Array(20).fill(2)
