@@ -28,6 +28,8 @@ const hungryTickMs = 30
 const endGameTickMs = 200
 /** How many idle peers then look for what others are late with: a large swarm ends as well with some of them. */
 const maxIdleLooks = 64
+/** Failed pieces whose senders are kept: more than readers wait for at a time, and a bound on what liars make us keep. */
+const mostAvoided = 64
 /** Rate that a new peer is believed to have, in bytes per millisecond. */
 const guessBytesPerMs = 300
 
@@ -143,8 +145,11 @@ export class Picker {
 
   /** A piece came together and is bad: it is fetched anew, for readers each block from another peer than before. */
   failed(piece: number, now: number): void {
-    const partial = this.#state.partials.get(piece)
-    if (partial !== undefined) this.#state.avoided.set(piece, partial.by.slice())
+    const { avoided, partials } = this.#state
+    const partial = partials.get(piece)
+    const [oldest] = avoided.keys()
+    if (avoided.size >= mostAvoided && oldest !== undefined) avoided.delete(oldest)
+    if (partial !== undefined) avoided.set(piece, partial.by.slice())
     this.lost(piece, now)
   }
 

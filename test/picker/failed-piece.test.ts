@@ -83,3 +83,11 @@ test('a peer is asked again for what it sent when there is no other', () => {
   reader.fail()
   assert.deepEqual(new Set(reader.fetch().values()), new Set([1]))
 })
+
+test('a piece that fails again and again is still fetched', () => {
+  const reader = new Reader([1])
+  for (let attempt = 0; attempt < 200; attempt++) {
+    assert.equal(reader.fetch().size, blocks)
+    reader.fail()
+  }
+})
