@@ -293,6 +293,24 @@ export class DownloadState {
     }
   }
 
+  /** A block of a partial piece is there though nobody has sent it now: whoever is asked for it need not send it. */
+  salvage(partial: PartialPiece, block: number, now: number): void {
+    const { piece } = partial
+    for (const id of [...(this.#shared.get(this.key(piece, block)) ?? [partial.by[block] ?? -1])]) {
+      const peer = this.peers.get(id)
+      const at = peer?.indexOf(piece, block) ?? -1
+      if (peer !== undefined && at >= 0) this.takeBack(peer, at, now)
+    }
+    partial.receive(block, -2)
+  }
+
+  /** Blocks of a partial piece that came are to be fetched again. */
+  discard(partial: PartialPiece, blocks: Iterable<number>): void {
+    for (const block of blocks) partial.discard(block)
+    if (partial.free > 0) this.#reopen(partial)
+    this.dropIfEmpty(partial.piece)
+  }
+
   /** Ends a partial piece of which nothing has come and nothing is asked for. */
   dropIfEmpty(piece: number): void {
     const partial = this.partials.get(piece)

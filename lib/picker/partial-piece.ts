@@ -85,4 +85,14 @@ export class PartialPiece {
     this.by[block] = peer
     this.received++
   }
+
+  /** Marks a block that came as free again: its bytes are not to be believed. */
+  discard(block: number): void {
+    if (this.states[block] !== blockState.received) return
+    this.states[block] = blockState.free
+    this.by[block] = -1
+    this.received--
+    this.free++
+    if (block < this.#searchFrom) this.#searchFrom = block
+  }
 }

@@ -51,7 +51,7 @@ export class PeerState {
   /** Whether it may only fetch whole pieces alone after a bad piece. */
   suspect = false
   /** Whether all that is known of bad pieces points at it: readers do not wait for it while there are others. */
-  prime = false
+  discredited = false
   /** The piece that it was last asked for in the background, or -1. */
   currentPiece = -1
   /** Whether the last search found nothing for it, and nothing has changed since. */

@@ -143,21 +143,49 @@ export class Picker {
     this.#fillAll(now)
   }
 
-  /** A piece came together and is bad: it is fetched anew, for readers each block from another peer than before. */
-  failed(piece: number, now: number): void {
+  /**
+   * A piece came together and is bad: it is fetched anew, for readers each block from another peer than before, but for the
+   * blocks that are `kept` of the bad copy.
+   */
+  failed(piece: number, kept: readonly number[], now: number): void {
     const { avoided, partials } = this.#state
     const partial = partials.get(piece)
     const [oldest] = avoided.keys()
     if (avoided.size >= mostAvoided && oldest !== undefined) avoided.delete(oldest)
     if (partial !== undefined) avoided.set(piece, partial.by.slice())
-    this.lost(piece, now)
+    this.#miss(piece, kept, now)
   }
 
   /** A piece is not there after all; it is fetched anew. */
   lost(piece: number, now: number): void {
+    this.#miss(piece, [], now)
+  }
+
+  /** What `stored` or `failed` said to be there of a piece that was not begun since is not there any more. */
+  unstored(piece: number): void {
+    this.#state.forgetStored(piece)
+  }
+
+  /** Blocks that came of a piece that is not whole are not to be believed, and are fetched again. */
+  discard(piece: number, blocks: Iterable<number>, now: number): void {
+    const state = this.#state
+    const partial = state.partials.get(piece)
+    if (partial === undefined || partial.complete) return
+    state.discard(partial, blocks)
+    this.#fillAll(now)
+  }
+
+  /** A block is there that no peer had to send now: whoever is asked for it is told not to. */
+  salvaged(piece: number, block: number, now: number): void {
+    const partial = this.#state.partials.get(piece)
+    if (partial !== undefined) this.#state.salvage(partial, block, now)
+  }
+
+  #miss(piece: number, kept: readonly number[], now: number): void {
     const state = this.#state
     this.#cancelPiece(piece, now)
     this.#end(piece)
+    if (kept.length > 0) state.store(piece, kept)
     state.changeWants([piece], () => {
       state.had[piece] = 0
       state.unchecked[piece] = 0
@@ -323,17 +351,18 @@ export class Picker {
   }
 
   /**
-   * From now on the peer may only fetch whole pieces alone (true), or is trusted again. Pieces that readers wait for come from
-   * suspects too, unless they are the prime suspect.
+   * From now on the peer may only fetch whole pieces alone (`suspect`), or is trusted again. Pieces that readers wait for come
+   * from suspects too, but not from one that is `discredited`: what that is asked for is taken back.
    */
-  suspect(id: number, suspect: boolean, prime = false): void {
+  suspect(id: number, suspect: boolean, discredited: boolean, now: number): void {
     const state = this.#state
     const peer = state.peers.get(id)
-    if (peer === undefined || (peer.suspect === suspect && peer.prime === prime)) return
+    if (peer === undefined || (peer.suspect === suspect && peer.discredited === discredited)) return
     peer.suspect = suspect
-    peer.prime = prime
+    peer.discredited = discredited
     if (!suspect) state.releaseSole(id)
     state.unstarve()
+    if (discredited) this.#cancelWhere(peer, (piece) => state.hasTrusted(piece), now)
   }
 
   // ---- blocks ----
@@ -343,10 +372,9 @@ export class Picker {
     const state = this.#state.partials.get(piece)?.states[block]
     if (state === undefined || state === blockState.received) return false
     const peer = this.#state.peers.get(id)
-    return (
-      peer !== undefined &&
-      (peer.indexOf(piece, block) >= 0 || peer.wasCancelled(this.#state.key(piece, block)))
-    )
+    if (peer === undefined) return false
+    if (peer.indexOf(piece, block) >= 0) return true
+    return !peer.discredited && peer.wasCancelled(this.#state.key(piece, block))
   }
 
   /** A block has come whole; says whether it is of use. The caller then calls `refill`. */
@@ -367,6 +395,8 @@ export class Picker {
     const partial = state.partials.get(piece)
     if (index < 0 && !late) return 'unrequested'
     if (partial === undefined || partial.states[block] === blockState.received) return 'duplicate'
+    // What was taken back from a peer for bad data is not wanted from it.
+    if (late && peer.discredited) return 'duplicate'
     state.receive(id, partial, block, now)
     this.#plan.earn()
     return 'wanted'

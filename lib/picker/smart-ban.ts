@@ -17,6 +17,16 @@ interface Version {
   readonly digest: Uint8Array
 }
 
+/** What is known of a piece that has failed. */
+interface Failure {
+  /** For each block the versions seen. */
+  readonly versions: Map<number, Version[]>
+  /** Who sent each block of the copy that failed last. */
+  senders: readonly (string | undefined)[]
+  /** The host that is part of every contradiction, if there is one. */
+  prime: string | undefined
+}
+
 /**
  * Finds who sent bad blocks. Peers are named by their host, so that coming back under another id does not help.
  *
@@ -24,16 +34,19 @@ interface Version {
  * kept; when the piece passes later, those are guilty whose block differs from the good one. A host that sent two
  * versions of one block is guilty in any case. Until then its contributors are suspects, who should fetch whole pieces
  * alone, so that the next failure has one author. Only failed hashes count, never faults of our own storage.
+ *
+ * A host is discredited when it is guilty, or when all that is known points at it: each block of a failed piece that two
+ * hosts sent differently was sent by it. Hosts in league could bring that about, so it is not banned for it, but nothing
+ * that it sent is relied on.
  */
 export class SmartBan {
   /** For each piece the sender of each block. */
   readonly #open = new Map<number, (string | undefined)[]>()
-  /** For each failed piece and block the versions seen. */
-  readonly #failed = new Map<number, Map<number, Version[]>>()
-  /** For each suspect how many failed pieces it is suspected for. */
+  /** Pieces that failed and have not passed since; the one that failed last is the youngest. */
+  readonly #failed = new Map<number, Failure>()
+  /** For each suspect the failed pieces that it is suspected for. */
   readonly #suspects = new Map<string, Set<number>>()
-  /** For each failed piece the host that is part of every contradiction about it, if there is one. */
-  readonly #primes = new Map<number, string>()
+  readonly #guilty = new Set<string>()
   #versions = 0
 
   /** A block of a piece was taken from a host; a later sender replaces an earlier one, as its bytes do. */
@@ -58,6 +71,41 @@ export class SmartBan {
     return [...new Set(senders.filter((host) => host !== undefined))]
   }
 
+  /** What a host contributed to pieces that are not whole yet: blocks by piece. */
+  sentBy(host: string): Map<number, readonly number[]> {
+    const sent = new Map<number, readonly number[]>()
+    for (const [piece, senders] of this.#open) {
+      const blocks: number[] = []
+      for (let block = 0; block < senders.length; block++) if (senders[block] === host) blocks.push(block)
+      if (blocks.length > 0) sent.set(piece, blocks)
+    }
+    return sent
+  }
+
+  /** Blocks of a piece that is not whole were thrown away. */
+  discarded(piece: number, blocks: Iterable<number>): void {
+    const senders = this.#open.get(piece)
+    if (senders !== undefined) for (const block of blocks) senders[block] = undefined
+  }
+
+  /** Whether a piece failed and has not passed since: then each of its blocks is to be told to `compare`. */
+  isContested(piece: number): boolean {
+    return this.#failed.has(piece)
+  }
+
+  /** The pieces that are contested. */
+  get contested(): Iterable<number> {
+    return this.#failed.keys()
+  }
+
+  /** A block of a contested piece came: returns its sender if that has sent something else before and so is to be banned. */
+  compare(piece: number, block: number, host: string, digest: Uint8Array): string | undefined {
+    const failure = this.#failed.get(piece)
+    if (failure === undefined || this.#record(piece, failure, block, host, digest)) return undefined
+    this.#convict([host])
+    return host
+  }
+
   /**
    * A piece of `blockCount` blocks came together and its hash was wrong: returns the hosts to ban, and suspects the
    * others. Blocks of unknown origin (read back after a restart) are allowed; then nobody is the single contributor.
@@ -68,37 +116,21 @@ export class SmartBan {
     this.#open.delete(piece)
     const [only] = hosts
     if (only !== undefined && hosts.length === 1 && known(senders) === blockCount) {
-      this.#suspects.delete(only)
+      this.#convict([only])
       return [only]
     }
     const guilty = new Set<string>()
-    const blocks = this.#blocksOf(piece)
+    const failure = this.#failed.get(piece) ?? { versions: new Map(), senders, prime: undefined }
+    failure.senders = senders
+    this.#failed.delete(piece)
+    this.#failed.set(piece, failure)
     senders.forEach((host, block) => {
       const digest = host === undefined ? undefined : digestOf(block)
       if (host === undefined || digest === undefined) return
-      const versions = blocks.get(block) ?? []
-      blocks.set(block, versions)
-      const earlier = versions.find((version) => version.host === host)
-      if (earlier !== undefined) {
-        if (!equalBytes(earlier.digest, digest)) guilty.add(host)
-      } else if (versions.length < mostVersionsOfBlock && this.#room(piece)) {
-        versions.push({ host, digest: digest.slice() })
-        this.#versions++
-      }
+      if (!this.#record(piece, failure, block, host, digest)) guilty.add(host)
     })
-    const prime = commonDissenter(blocks)
-    if (prime === undefined) this.#primes.delete(piece)
-    else this.#primes.set(piece, prime)
-    for (const host of hosts) {
-      let pieces = this.#suspects.get(host)
-      if (pieces === undefined) {
-        pieces = new Set()
-        dropOldest(this.#suspects, mostHosts)
-        this.#suspects.set(host, pieces)
-      }
-      pieces.add(piece)
-    }
-    for (const host of guilty) this.#suspects.delete(host)
+    for (const host of hosts) this.#suspect(host, piece)
+    this.#convict(guilty)
     return [...guilty]
   }
 
@@ -111,24 +143,38 @@ export class SmartBan {
     this.#open.delete(piece)
     if (only !== undefined && others.length === 0) this.#suspects.delete(only)
     const guilty = new Set<string>()
-    for (const [block, versions] of this.#failed.get(piece) ?? []) {
+    for (const [block, versions] of this.#failed.get(piece)?.versions ?? []) {
       const digest = digestOf(block)
       if (digest === undefined) continue
       for (const version of versions) if (!equalBytes(version.digest, digest)) guilty.add(version.host)
     }
     this.#drop(piece)
-    for (const host of guilty) this.#suspects.delete(host)
+    this.#convict(guilty)
     return [...guilty]
   }
 
-  /**
-   * Whether all that is known points at this host: every block of a failed piece that two hosts sent differently was sent
-   * by it. Hosts in league could bring that about, so it is not banned for it, but should not be relied on.
-   */
-  isPrimeSuspect(host: string): boolean {
+  /** Whether nothing that this host sent is to be relied on: it is guilty, or all that is known points at it. */
+  isDiscredited(host: string): boolean {
+    if (this.#guilty.has(host)) return true
     if (!this.isSuspect(host)) return false
-    for (const prime of this.#primes.values()) if (prime === host) return true
+    for (const { prime } of this.#failed.values()) if (prime === host) return true
     return false
+  }
+
+  /**
+   * The blocks of the copy of a piece that failed last which no discredited host sent, with their senders; none unless one
+   * was among its senders, because then any block may be the wrong one.
+   */
+  believable(piece: number): Map<number, string> {
+    const blocks = new Map<number, string>()
+    const { senders = [] } = this.#failed.get(piece) ?? {}
+    const bad = new Set<string>()
+    for (const host of new Set(senders)) if (host !== undefined && this.isDiscredited(host)) bad.add(host)
+    if (bad.size === 0) return blocks
+    senders.forEach((host, block) => {
+      if (host !== undefined && !bad.has(host)) blocks.set(block, host)
+    })
+    return blocks
   }
 
   /** Whether the host should fetch whole pieces alone (parole), because a piece failed that it took part in. */
@@ -136,12 +182,39 @@ export class SmartBan {
     return this.#suspects.has(host)
   }
 
-  #blocksOf(piece: number): Map<number, Version[]> {
-    const blocks = this.#failed.get(piece) ?? new Map<number, Version[]>()
-    // The piece that failed last is the youngest.
-    this.#failed.delete(piece)
-    this.#failed.set(piece, blocks)
-    return blocks
+  /** Keeps a version of a block; false when the host has sent another before. */
+  #record(piece: number, failure: Failure, block: number, host: string, digest: Uint8Array): boolean {
+    const versions = failure.versions.get(block) ?? []
+    const earlier = versions.find((version) => version.host === host)
+    if (earlier !== undefined) return equalBytes(earlier.digest, digest)
+    if (versions.length >= mostVersionsOfBlock || !this.#room(piece)) return true
+    if (versions.length === 0) failure.versions.set(block, versions)
+    versions.push({ host, digest: digest.slice() })
+    this.#versions++
+    if (versions.some((version) => !equalBytes(version.digest, digest))) {
+      failure.prime = commonDissenter(failure.versions)
+      if (failure.prime !== undefined) this.#suspect(failure.prime, piece)
+    }
+    return true
+  }
+
+  #suspect(host: string, piece: number): void {
+    let pieces = this.#suspects.get(host)
+    if (pieces === undefined) {
+      pieces = new Set()
+      dropOldest(this.#suspects, mostHosts)
+      this.#suspects.set(host, pieces)
+    }
+    pieces.add(piece)
+  }
+
+  #convict(hosts: Iterable<string>): void {
+    for (const host of hosts) {
+      this.#suspects.delete(host)
+      const [oldest] = this.#guilty
+      if (this.#guilty.size >= mostHosts && oldest !== undefined) this.#guilty.delete(oldest)
+      this.#guilty.add(host)
+    }
   }
 
   /** Makes room for one more digest by dropping the oldest failed pieces but this one. */
@@ -155,11 +228,10 @@ export class SmartBan {
 
   /** Drops a failed piece; without its digests no verdict can come, so nobody stays suspected for it. */
   #drop(piece: number): void {
-    const blocks = this.#failed.get(piece)
-    if (blocks === undefined) return
-    for (const versions of blocks.values()) this.#versions -= versions.length
+    const failure = this.#failed.get(piece)
+    if (failure === undefined) return
+    for (const versions of failure.versions.values()) this.#versions -= versions.length
     this.#failed.delete(piece)
-    this.#primes.delete(piece)
     for (const [host, pieces] of this.#suspects) {
       if (pieces.delete(piece) && pieces.size === 0) this.#suspects.delete(host)
     }

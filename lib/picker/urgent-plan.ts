@@ -144,7 +144,7 @@ function assign(
           partial = state.open(piece, true)
           // Pieces further on that have their memory go on, and give it back.
           if (partial === undefined) break
-          if (best.peer.prime) {
+          if (best.peer.discredited) {
             partial.soleOwner = best.peer.id
             able = [best]
           }
@@ -167,7 +167,7 @@ function assign(
 }
 
 /**
- * Who may be asked for a piece. A peer that is snubbed or the prime suspect only where nobody else would send it, and then the
+ * Who may be asked for a piece. A peer that is snubbed or discredited only where nobody else would send it, and then the
  * suspect alone; a trial of a suspect ends when a reader needs the piece.
  */
 function ableTo(
@@ -176,11 +176,11 @@ function ableTo(
   partial: PartialPiece | undefined
 ): readonly Runner[] {
   let trusted = 0
-  for (const { peer } of runners) if (!peer.prime && !peer.snubbed && peer.serves(piece)) trusted++
+  for (const { peer } of runners) if (!peer.discredited && !peer.snubbed && peer.serves(piece)) trusted++
   if (trusted > 0) {
     if (partial !== undefined) partial.soleOwner = -1
     if (trusted === runners.length) return runners
-    return runners.filter(({ peer }) => !peer.prime && !peer.snubbed && peer.serves(piece))
+    return runners.filter(({ peer }) => !peer.discredited && !peer.snubbed && peer.serves(piece))
   }
   const able = runners.filter(({ peer }) => peer.serves(piece))
   const owner = able.filter(({ peer }) => peer.id === partial?.soleOwner)
@@ -207,7 +207,12 @@ function rescuer(runners: readonly Runner[], piece: number, block: number, key: 
     // What the plan has asked of it meanwhile counts as well.
     if (peer.outstanding.length >= peer.maxRequests) continue
     // Nor one from which it was taken back.
-    if (peer.link.samples > 0 && !peer.prime && !peer.wasCancelled(key) && peer.indexOf(piece, block) < 0)
+    if (
+      peer.link.samples > 0 &&
+      !peer.discredited &&
+      !peer.wasCancelled(key) &&
+      peer.indexOf(piece, block) < 0
+    )
       best = runner
   }
   return best

@@ -6,6 +6,8 @@ import type { MemoryBudget } from '../util/memory-budget.ts'
 import { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
 
+/** Bad copies kept for what is right in them, in bytes; one is kept of pieces that are larger. */
+const badBytes = 16 << 20
 /** Spare buffers kept for the next pieces, in bytes. */
 const spareBytes = 8 << 20
 
@@ -19,6 +21,8 @@ export interface AssemblyEvents {
   failed(piece: number, bytes: Uint8Array): void
   /** The piece is in storage. */
   written(piece: number): void
+  /** What was to be kept of a bad copy is not there any more. */
+  unkept(piece: number): void
   /** Blocks that were stored earlier could not be read back: nothing of the piece is there. */
   lost(piece: number): void
   /** Storage failed; the piece is not there. */
@@ -48,6 +52,10 @@ export class Assembly {
   readonly #spills = new Map<number, Promise<void>>()
   /** Buffers that are being written by `save`, and so are not used again. */
   readonly #saving = new Set<PieceBuffer>()
+  /** Bad copies of pieces that are fetched again; each holds on to the memory that was reserved for it. */
+  readonly #bad = new Map<number, PieceBuffer>()
+  /** Bad copies that the piece goes on from when it is begun again, less some blocks. */
+  readonly #kept = new Set<number>()
   readonly #work = new Set<Promise<void>>()
   #closed = false
 
@@ -62,7 +70,12 @@ export class Assembly {
   /** Sets memory aside for a piece; false when the budget has none. */
   reserve(piece: number, urgent: boolean): boolean {
     if (this.#closed || this.#begun.has(piece)) return !this.#closed
-    if (!this.#budget.reserve(this.#layout.pieceLength, urgent)) return false
+    if (this.#kept.delete(piece)) {
+      this.#begun.set(piece, this.#bad.get(piece))
+      this.#bad.delete(piece)
+      return true
+    }
+    while (!this.#budget.reserve(this.#layout.pieceLength, urgent)) if (!this.#dropBad()) return false
     this.#begun.set(piece, undefined)
     const blocks = this.#stored.get(piece)
     if (blocks !== undefined) {
@@ -121,6 +134,42 @@ export class Assembly {
     const buffer = this.#buffer(piece)
     buffer.fill(block, data)
     if (buffer.complete) this.#complete(buffer)
+  }
+
+  /** Forgets the bytes of blocks of an incomplete piece, and returns those that were there. */
+  discard(piece: number, blocks: readonly number[]): readonly number[] {
+    const buffer = this.#begun.get(piece)
+    return buffer === undefined ? [] : blocks.filter((block) => buffer.discard(block))
+  }
+
+  /**
+   * The next copy of a piece that has just failed begins with these blocks of the bad one. Returns them, or nothing if the bad one was
+   * not kept.
+   */
+  keep(piece: number, blocks: readonly number[]): readonly number[] {
+    const bad = this.#bad.get(piece)
+    if (bad === undefined) return []
+    const kept = new Set(blocks)
+    for (const block of bad.present()) if (!kept.has(block)) bad.discard(block)
+    this.#kept.add(piece)
+    return blocks
+  }
+
+  /**
+   * Copies these blocks of the last bad copy of a piece into the one under way, where they are neither there nor being written;
+   * `accept` is called before each.
+   */
+  salvage(piece: number, blocks: readonly number[], accept: (block: number) => void): void {
+    const bad = this.#bad.get(piece)
+    if (bad === undefined || !this.#begun.has(piece)) return
+    const buffer = this.#buffer(piece)
+    for (const block of blocks) {
+      // The last of them may have made the piece whole, and ended it.
+      if (this.#begun.get(piece) !== buffer) return
+      if (!bad.has(block) || buffer.claim(block) === undefined) continue
+      accept(block)
+      this.fill(piece, block, bad.view(block))
+    }
   }
 
   /**
@@ -193,6 +242,7 @@ export class Assembly {
     this.#closed = true
     await this.idle()
     for (const piece of [...this.#begun.keys()]) this.abandon(piece)
+    while (this.#dropBad());
     this.#pool.clear()
   }
 
@@ -214,16 +264,38 @@ export class Assembly {
 
   #judge(buffer: PieceBuffer, digest: Uint8Array): void {
     if (equalBytes(digest, this.#events.expectedHash(buffer.piece))) {
+      this.#dropBad(buffer.piece)
       this.#verified.set(buffer.piece, buffer)
       this.#track(this.#write(buffer))
       this.#events.verified(buffer.piece, buffer.bytes)
     } else {
-      try {
-        this.#events.failed(buffer.piece, buffer.bytes)
-      } finally {
-        this.#retire(buffer)
-      }
+      this.#keepBad(buffer)
+      this.#events.failed(buffer.piece, buffer.bytes)
     }
+  }
+
+  #keepBad(buffer: PieceBuffer): void {
+    this.#dropBad(buffer.piece)
+    const most = Math.max(1, Math.floor(badBytes / this.#layout.pieceLength))
+    if (this.#bad.size >= most) this.#dropBad()
+    this.#bad.set(buffer.piece, buffer)
+  }
+
+  /** Gives up the bad copy of a piece, by default of the one that failed first; false when there is none. */
+  #dropBad(piece: number | undefined = this.#oldestBad()): boolean {
+    const buffer = piece === undefined ? undefined : this.#bad.get(piece)
+    if (piece === undefined || buffer === undefined) return false
+    this.#bad.delete(piece)
+    if (this.#kept.delete(piece) && !this.#closed) this.#events.unkept(piece)
+    this.#retire(buffer)
+    return true
+  }
+
+  /** Those that a piece goes on from are given up last. */
+  #oldestBad(): number | undefined {
+    for (const piece of this.#bad.keys()) if (!this.#kept.has(piece)) return piece
+    const [first] = this.#kept
+    return first
   }
 
   async #write(buffer: PieceBuffer): Promise<void> {

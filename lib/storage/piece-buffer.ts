@@ -24,6 +24,8 @@ export class PieceBuffer {
   #missing: number
   #hash: Hash = createHash('sha1')
   #hashedBlocks = 0
+  /** Whether the digest was taken. */
+  #hashed = false
 
   constructor(piece: number, size: number, memory: Uint8Array) {
     this.piece = piece
@@ -83,18 +85,34 @@ export class PieceBuffer {
     this.#hashPrefix(bytesPerTurn)
   }
 
+  /** Makes a present block of an incomplete or wrong piece absent again; false when it was not present. */
+  discard(block: number): boolean {
+    if (this.#blocks[block] !== present) return false
+    this.#blocks[block] = absent
+    this.#missing++
+    if (block < this.#hashedBlocks || this.#hashed) {
+      this.#hash = createHash('sha1')
+      this.#hashedBlocks = 0
+      this.#hashed = false
+    }
+    return true
+  }
+
   /** The SHA-1 of the complete piece; yields to the event loop while much is left to hash. */
   async digest(): Promise<Uint8Array> {
     while (this.#hashedBlocks < this.#blocks.length) {
       this.#hashPrefix(bytesPerTurn)
       if (this.#hashedBlocks < this.#blocks.length) await nextTurn()
     }
+    this.#hashed = true
     return this.#hash.digest()
   }
 
   /** The SHA-1 of the complete piece if it is ready without further work, else undefined. */
   readyDigest(): Uint8Array | undefined {
-    return this.#hashedBlocks === this.#blocks.length ? this.#hash.digest() : undefined
+    if (this.#hashedBlocks < this.#blocks.length) return undefined
+    this.#hashed = true
+    return this.#hash.digest()
   }
 
   /** Hashes what follows the hashed prefix without a gap, at most `most` bytes. */

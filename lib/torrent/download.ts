@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { Picker } from '../picker/picker.ts'
-import { SmartBan } from '../picker/smart-ban.ts'
+import { Recovery } from '../picker/recovery.ts'
 import type { StreamWindow } from '../picker/windows.ts'
 import { Assembly } from '../storage/assembly.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -43,15 +43,13 @@ export class Download {
   readonly assembly: Assembly
   readonly #layout: Layout
   readonly #events: DownloadEvents
-  readonly #smartBan = new SmartBan()
+  readonly #recovery: Recovery
   /** Who writes a block straight into a piece's memory. */
   readonly #writers = new Map<number, Peer>()
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #stopWaiting: (() => void) | undefined
   readonly #budget: MemoryBudget
-  /** Whether some connected peer is under suspicion. */
-  #suspicion = false
 
   constructor(layout: Layout, storage: Storage, budget: MemoryBudget, events: DownloadEvents) {
     this.#layout = layout
@@ -67,6 +65,7 @@ export class Download {
         events.failed(piece)
         this.#change((now) => this.picker.lost(piece, now))
       },
+      unkept: (piece) => this.picker.unstored(piece),
       error: (error, piece) => {
         this.#change((now) => this.picker.lost(piece, now))
         events.lost(piece)
@@ -100,6 +99,21 @@ export class Download {
       },
       Math.random
     )
+    this.#recovery = new Recovery(this.picker, {
+      peers: () => events.peers(),
+      ban: (host) => events.ban(host),
+      discard: (piece, blocks) => {
+        const discarded = this.assembly.discard(piece, blocks)
+        // Whoever reads unverified bytes may have read them.
+        if (discarded.length > 0) events.failed(piece)
+        return discarded
+      },
+      keep: (piece, blocks) => this.assembly.keep(piece, blocks),
+      salvage: (piece, blocks, accept) => {
+        this.#endWriters(piece)
+        this.assembly.salvage(piece, blocks, accept)
+      }
+    })
   }
 
   /** Takes a peer whose handshake is done; its wire knows the number of pieces. */
@@ -122,7 +136,7 @@ export class Download {
     })
     if (wire.peerPieceTotal > 0) this.#bitfield(peer)
     if (!wire.peerChoking) this.#change((now) => picker.unchoked(id, now))
-    if (this.#smartBan.isSuspect(peer.banKey)) picker.suspect(id, true)
+    this.#change((now) => this.#recovery.joined(id, peer.banKey, now))
   }
 
   /** The peer has gone. */
@@ -186,7 +200,7 @@ export class Download {
     this.assembly.abandon(piece)
     // Blocks that were read early are gone unverified, and others may come in their place.
     this.#events.failed(piece)
-    this.#smartBan.forget(piece)
+    this.#recovery.forget(piece)
   }
 
   #bitfield(peer: Peer): void {
@@ -225,9 +239,10 @@ export class Download {
       this.#writers.delete(this.#key(piece, block))
       peer.receiving = undefined
       peer.useful = true
-      this.#smartBan.contributed(piece, block, peer.banKey)
+      this.#recovery.contributed(piece, block, peer.banKey)
       this.#events.received(peer, data.length)
       this.assembly.fill(piece, block, inPlace ? undefined : data)
+      this.#recovery.arrived(piece, block, peer.banKey, () => sha1(data), now)
       this.#events.arrived(piece)
     } else {
       if (owned) this.#endBlock(peer)
@@ -256,28 +271,18 @@ export class Download {
   }
 
   #verified(piece: number, bytes: Uint8Array): void {
-    const guilty = this.#smartBan.passed(piece, digestOf(bytes))
-    if (this.#suspicion) this.#updateSuspects()
-    this.#change((now) => this.picker.had([piece], now))
+    this.#change((now) => {
+      this.picker.had([piece], now)
+      this.#recovery.passed(piece, digestOf(bytes), now)
+    })
     this.#events.verified(piece)
-    for (const host of guilty) this.#events.ban(host)
   }
 
   #failed(piece: number, bytes: Uint8Array): void {
-    const guilty = this.#smartBan.failed(piece, this.#layout.blockCount(piece), digestOf(bytes))
-    this.#updateSuspects()
-    this.#change((now) => this.picker.failed(piece, now))
+    this.#change((now) => {
+      this.#recovery.failed(piece, this.#layout.blockCount(piece), digestOf(bytes), now)
+    })
     this.#events.failed(piece)
-    for (const host of guilty) this.#events.ban(host)
-  }
-
-  #updateSuspects(): void {
-    this.#suspicion = false
-    for (const peer of this.#events.peers()) {
-      const suspect = this.#smartBan.isSuspect(peer.banKey)
-      this.picker.suspect(peer.id, suspect, this.#smartBan.isPrimeSuspect(peer.banKey))
-      this.#suspicion ||= suspect
-    }
   }
 
   #key(piece: number, block: number): number {
@@ -286,10 +291,9 @@ export class Download {
 }
 
 function digestOf(bytes: Uint8Array): (block: number) => Uint8Array {
-  return (block) => {
-    const from = block * blockLength
-    return createHash('sha1')
-      .update(bytes.subarray(from, from + blockLength))
-      .digest()
-  }
+  return (block) => sha1(bytes.subarray(block * blockLength, (block + 1) * blockLength))
+}
+
+function sha1(bytes: Uint8Array): Uint8Array {
+  return createHash('sha1').update(bytes).digest()
 }

@@ -58,7 +58,7 @@ class Reader {
 
   fail(): void {
     this.asked.clear()
-    this.picker.failed(0, this.#now)
+    this.picker.failed(0, [], this.#now)
   }
 }
 
@@ -69,10 +69,10 @@ test('each block of a piece that failed comes from another peer the next time', 
   for (const [block, peer] of reader.fetch()) assert.notEqual(peer, before.get(block), `block ${block}`)
 })
 
-test('suspects go on sending what a reader waits for, the prime suspect does not', () => {
+test('suspects go on sending what a reader waits for, a discredited peer does not', () => {
   const reader = new Reader()
   reader.fetch()
-  for (const peer of [1, 2, 3]) reader.picker.suspect(peer, true, peer === 2)
+  for (const peer of [1, 2, 3]) reader.picker.suspect(peer, true, peer === 2, 0)
   reader.fail()
   assert.deepEqual(new Set(reader.fetch().values()), new Set([1, 3]))
 })

@@ -195,7 +195,7 @@ export class FakeSwarm {
 
   suspect(id: number, suspect: boolean): void {
     this.#link(id).suspect = suspect
-    this.picker.suspect(id, suspect)
+    this.change((now) => this.picker.suspect(id, suspect, false, now))
   }
 
   select(pieces: Iterable<number>, priority: number): void {

@@ -628,7 +628,7 @@ test('calls about peers that are gone, and blocks that nobody asked for, do noth
   picker.unchoked(9, 0)
   picker.allowedFast(9, 1, 0)
   picker.suggested(9, 1)
-  picker.suspect(9, true)
+  picker.suspect(9, true, false, 0)
   picker.refill(9, 0)
   picker.rejected(9, 1, 1, 0)
   assert.equal(picker.expects(9, 1, 1), false)

@@ -111,19 +111,69 @@ test('what is remembered is bounded, and who is forgotten is no suspect', () => 
   assert.deepEqual(ban.contributors(4999), ['x'])
 })
 
-test('who is part of every contradiction is the prime suspect, until the truth is known', () => {
+test('who is part of every contradiction is discredited', () => {
   const ban = new SmartBan()
   send(ban, 0, ['a', 'b', 'liar', 'b'])
   ban.failed(0, 4, digests(['1', '2', 'bad', '4']))
-  assert.equal(ban.isPrimeSuspect('liar'), false, 'one failure tells nothing')
+  assert.equal(ban.isDiscredited('liar'), false, 'one failure tells nothing')
   send(ban, 0, ['b', 'liar', 'a', 'a'])
   assert.deepEqual(ban.failed(0, 4, digests(['1', 'worse', '3', '4'])), [])
-  assert.equal(ban.isPrimeSuspect('liar'), true)
-  assert.equal(ban.isPrimeSuspect('a'), false)
-  assert.equal(ban.isPrimeSuspect('b'), false)
+  assert.equal(ban.isDiscredited('liar'), true)
+  assert.equal(ban.isDiscredited('a'), false)
+  assert.equal(ban.isDiscredited('b'), false)
   send(ban, 0, ['a', 'b', 'a', 'b'])
   assert.deepEqual(ban.passed(0, digests(['1', '2', '3', '4'])), ['liar'])
-  assert.equal(ban.isPrimeSuspect('liar'), false)
+  assert.equal(ban.isDiscredited('liar'), true, 'the guilty are not believed again')
+})
+
+test('while the blocks of the next copy come in they already point at one host, whose part of the first is not believable', () => {
+  const ban = new SmartBan()
+  const copy = digests(['1', 'bad', '3', 'bad'])
+  const right = digests(['1', '2', '3', '4'])
+  const digest = (source: BlockDigest, block: number): Uint8Array => source(block) ?? new Uint8Array(0)
+  send(ban, 7, ['a', 'liar', 'b', 'liar'])
+  ban.failed(7, 4, copy)
+  assert.deepEqual([...ban.contested], [7])
+  assert.equal(ban.believable(7).size, 0, 'any of them may be wrong')
+  assert.equal(ban.compare(7, 1, 'a', digest(right, 1)), undefined)
+  assert.equal(ban.isDiscredited('liar'), false)
+  ban.compare(7, 3, 'b', digest(right, 3))
+  assert.equal(ban.isDiscredited('liar'), true)
+  assert.deepEqual(
+    [...ban.believable(7)],
+    [
+      [0, 'a'],
+      [2, 'b']
+    ]
+  )
+  assert.equal(ban.compare(7, 0, 'a', digest(copy, 1)), 'a', 'two versions from one host')
+  assert.deepEqual([...ban.believable(7)], [[2, 'b']])
+})
+
+test('a host that comes with the second copy may be the one that all contradictions have in common', () => {
+  const ban = new SmartBan()
+  send(ban, 0, ['a', 'b', 'x'])
+  ban.failed(0, 3, digests(['1', '2', 'bad']))
+  ban.compare(0, 0, 'late', Uint8Array.of(1))
+  ban.compare(0, 1, 'late', Uint8Array.of(2))
+  assert.equal(ban.isDiscredited('late'), true)
+})
+
+test('tells what a host sent of pieces that are not whole', () => {
+  const ban = new SmartBan()
+  send(ban, 0, ['a', 'b', 'a'])
+  send(ban, 4, ['b', 'a'])
+  send(ban, 5, ['b'])
+  assert.deepEqual(
+    [...ban.sentBy('a')],
+    [
+      [0, [0, 2]],
+      [4, [1]]
+    ]
+  )
+  ban.discarded(0, [0, 2])
+  assert.deepEqual([...ban.sentBy('a')], [[4, [1]]])
+  assert.deepEqual(ban.contributors(0), ['b'])
 })
 
 test('a contradiction with two sides, or several without a common one, points at nobody', () => {
@@ -132,12 +182,12 @@ test('a contradiction with two sides, or several without a common one, points at
   ban.failed(0, 2, digests(['1', 'bad']))
   send(ban, 0, ['a', 'c'])
   ban.failed(0, 2, digests(['1', '2']))
-  for (const host of ['a', 'b', 'c']) assert.equal(ban.isPrimeSuspect(host), false)
+  for (const host of ['a', 'b', 'c']) assert.equal(ban.isDiscredited(host), false)
   send(ban, 1, ['a', 'b', 'c', 'd'])
   ban.failed(1, 4, digests(['bad', 'bad', '3', '4']))
   send(ban, 1, ['c', 'd', 'c', 'd'])
   ban.failed(1, 4, digests(['1', '2', '3', '4']))
-  for (const host of ['a', 'b', 'c', 'd']) assert.equal(ban.isPrimeSuspect(host), false)
+  for (const host of ['a', 'b', 'c', 'd']) assert.equal(ban.isDiscredited(host), false)
 })
 
 test('unknown digests lead to no verdict', () => {

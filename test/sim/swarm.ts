@@ -1,5 +1,6 @@
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
+import { Recovery } from '../../lib/picker/recovery.ts'
 import { EventLoop, seededRandom } from './event-loop.ts'
 import { SimPeer, type SimPeerOptions } from './sim-peer.ts'
 import { SimReader } from './sim-reader.ts'
@@ -9,6 +10,8 @@ export interface PeerPlan extends Partial<SimPeerOptions> {
   readonly bytesPerMs: number
   /** Round trip. */
   readonly latencyMs: number
+  /** What is in its wrong blocks, the same for liars in league; its number by default. */
+  readonly version?: number
   /** When we dial it; 0 by default. */
   readonly joinsAtMs?: number
   /** When it breaks the connection; never by default. */
@@ -43,6 +46,9 @@ export interface Scenario {
   readonly seed?: number
 }
 
+/** For each block that is there 0 if it is right, or the number of the peer that made it up. */
+type Copy = Map<number, number>
+
 interface Effect {
   readonly what: 'request' | 'cancel' | 'interest'
   readonly id: number
@@ -71,13 +77,19 @@ export class SimSwarm {
   blocks = 0
   /** Pieces that failed. */
   readonly failedAt: { readonly piece: number; readonly at: number }[] = []
-  banned = 0
+  readonly bannedIds: Set<number> = new Set()
+  /** All that came, right or wrong. */
+  receivedBytes = 0
   /** Processor time in the picker, if it is measured. */
   pickerMs = 0
   measures = false
   readonly #peers = new Map<number, SimPeer>()
-  /** For each piece under way the peers that sent wrong blocks. */
-  readonly #wrong = new Map<number, Set<number>>()
+  readonly #recovery: Recovery
+  /** For each piece under way what came of its blocks; not kept where nobody lies. */
+  readonly #copies = new Map<number, Copy>()
+  /** The last bad copy of pieces that failed. */
+  readonly #bad = new Map<number, Copy>()
+  readonly #lies: boolean
   #wakeAt = Number.POSITIVE_INFINITY
   #missing: number
   /** What the picker has decided and the peers have not heard yet. */
@@ -102,10 +114,41 @@ export class SimSwarm {
           if (interested) this.#effects.push({ what: 'interest', id, piece: 0, block: 0 })
         },
         reserve: () => true,
-        abandon: (piece) => this.#wrong.delete(piece)
+        abandon: (piece) => this.#copies.delete(piece)
       },
       random
     )
+    this.#lies = scenario.peers.some(({ corrupts = 0 }) => corrupts > 0)
+    this.#recovery = new Recovery(this.picker, {
+      peers: () => [...this.#peers.keys()].map((id) => ({ id, banKey: String(id) })),
+      ban: (host) => {
+        this.bannedIds.add(Number(host))
+        this.#leave(Number(host))
+      },
+      discard: (piece, blocks) => {
+        const copy = this.#copies.get(piece)
+        const there = blocks.filter((block) => copy?.delete(block))
+        for (const block of there) this.usefulBytes -= this.layout.blockSize(piece, block)
+        return there
+      },
+      keep: (piece, blocks) => {
+        const bad = this.#bad.get(piece)
+        this.#copies.set(piece, new Map(blocks.map((block) => [block, bad?.get(block) ?? 0])))
+        for (const block of blocks) this.usefulBytes += this.layout.blockSize(piece, block)
+        return blocks
+      },
+      salvage: (piece, blocks, accept) => {
+        const copy = this.#copies.get(piece) ?? new Map<number, number>()
+        this.#copies.set(piece, copy)
+        for (const block of blocks) {
+          if (copy.has(block)) continue
+          accept(block)
+          copy.set(block, this.#bad.get(piece)?.get(block) ?? 0)
+          this.usefulBytes += this.layout.blockSize(piece, block)
+        }
+        if (this.picker.partial(piece)?.complete === true) this.#whole(piece)
+      }
+    })
     this.change((now) => this.picker.select(Array(pieceCount).keys(), 4, now))
     for (const [index, plan] of scenario.peers.entries()) {
       const dialled = plan.joinsAtMs ?? 0
@@ -114,6 +157,11 @@ export class SimSwarm {
       if (plan.leavesAtMs !== undefined) this.loop.at(plan.leavesAtMs, () => this.#leave(index + 1))
     }
     this.readers = scenario.readers.map((plan, index) => new SimReader(this, index + 1, plan))
+  }
+
+  /** Hosts that were banned. */
+  get banned(): number {
+    return this.bannedIds.size
   }
 
   /** Whether everything is there. */
@@ -211,44 +259,55 @@ export class SimSwarm {
   #piece(id: number, piece: number, block: number, corrupt: boolean): void {
     const { picker } = this
     const bytes = Math.min(blockLength, this.layout.blockSize(piece, block))
+    this.receivedBytes += bytes
     this.change((now) => {
       if (picker.received(id, piece, block, now) === 'wanted') {
         this.usefulBytes += bytes
         this.blocks++
-        if (corrupt) this.#accuse(piece, id)
-        if (picker.partial(piece)?.complete === true) this.#whole(piece)
+        const whole = picker.partial(piece)?.complete === true
+        if (this.#lies)
+          this.#arrived(id, piece, block, corrupt ? (this.scenario.peers[id - 1]?.version ?? id) : 0, now)
+        if (whole) this.#whole(piece)
       } else this.wastedBytes += bytes
       picker.refill(id, now)
     })
   }
 
-  #accuse(piece: number, id: number): void {
-    const wrong = this.#wrong.get(piece)
-    if (wrong === undefined) this.#wrong.set(piece, new Set([id]))
-    else wrong.add(id)
+  #arrived(id: number, piece: number, block: number, version: number, now: number): void {
+    const copy = this.#copies.get(piece) ?? new Map<number, number>()
+    this.#copies.set(piece, copy)
+    copy.set(block, version)
+    this.#recovery.contributed(piece, block, String(id))
+    this.#recovery.arrived(piece, block, String(id), () => digestOf(version), now)
   }
 
   #whole(piece: number): void {
     this.loop.after(this.layout.pieceSize(piece) / hashedPerMs, () => {
-      const culprits = this.#wrong.get(piece)
-      this.#wrong.delete(piece)
-      if (culprits !== undefined) {
+      const copy = this.#copies.get(piece) ?? new Map<number, number>()
+      this.#copies.delete(piece)
+      const digest = (block: number): Uint8Array => digestOf(copy.get(block) ?? 0)
+      if ([...copy.values()].some((version) => version > 0)) {
         this.failedAt.push({ piece, at: this.loop.now })
         this.usefulBytes -= this.layout.pieceSize(piece)
-        this.change((now) => this.picker.lost(piece, now))
-        for (const id of culprits) {
-          this.banned++
-          this.#leave(id)
-        }
+        this.#bad.set(piece, copy)
+        this.change((now) => this.#recovery.failed(piece, this.layout.blockCount(piece), digest, now))
         return
       }
+      this.#bad.delete(piece)
       this.verifiedAt[piece] = this.loop.now
       this.#missing--
       // Readers hear of it when the picker does.
-      this.change((now) => this.picker.had([piece], now))
+      this.change((now) => {
+        this.picker.had([piece], now)
+        this.#recovery.passed(piece, digest, now)
+      })
       for (const reader of this.readers) reader.verified(piece)
     })
   }
+}
+
+function digestOf(version: number): Uint8Array {
+  return Uint8Array.of(version & 255, version >> 8)
 }
 
 function bitsOf(pieces: SimPeerOptions['pieces'], pieceCount: number): Uint8Array | 'all' {

@@ -53,6 +53,7 @@ class Fixture {
       },
       failed: (piece) => this.log.push(`failed ${piece}`),
       written: (piece) => this.log.push(`written ${piece}`),
+      unkept: (piece) => this.log.push(`unkept ${piece}`),
       lost: (piece) => this.log.push(`lost ${piece}`),
       error: (error, piece) => this.log.push(`error ${piece} ${error.message}`),
       freed: () => this.log.push('freed')
@@ -134,12 +135,77 @@ test('a wrong piece fails, and can be begun again', async () => {
   assembly.reserve(2, false)
   fixture.fill(2, [0, 1, 2])
   assembly.fill(2, 3, new Uint8Array(blockLength))
-  assert.deepEqual(fixture.log, ['failed 2', 'freed'])
+  assert.deepEqual(fixture.log, ['failed 2'])
   assembly.reserve(2, false)
   fixture.fill(2, [0, 1, 2, 3])
   await assembly.idle()
   assert.equal(fixture.log.at(-2), 'written 2')
   assert.equal(fixture.budget.used, 0)
+})
+
+/** Fills piece 2 with right blocks and a wrong last one. */
+function failPiece(fixture: Fixture): void {
+  fixture.assembly.reserve(2, true)
+  fixture.fill(2, [0, 1, 2])
+  fixture.assembly.fill(2, 3, new Uint8Array(blockLength))
+  assert.equal(fixture.log.at(-1), 'failed 2')
+}
+
+test('the next copy of a bad piece begins with what was right', async () => {
+  const fixture = await Fixture.open()
+  failPiece(fixture)
+  assert.deepEqual(fixture.assembly.keep(2, [0, 1, 2]), [0, 1, 2])
+  assert.equal(fixture.assembly.reserve(2, true), true)
+  fixture.fill(2, [3])
+  await fixture.assembly.idle()
+  assert.ok(fixture.log.includes('verified 2'))
+  assert.equal(fixture.budget.used, 0)
+})
+
+test('what was right of a bad piece is taken over while the next copy comes in', async () => {
+  const fixture = await Fixture.open()
+  failPiece(fixture)
+  fixture.assembly.reserve(2, true)
+  fixture.fill(2, [3])
+  const accepted: number[] = []
+  fixture.assembly.salvage(2, [0, 1, 2], (block) => accepted.push(block))
+  assert.deepEqual(accepted, [0, 1, 2])
+  await fixture.assembly.idle()
+  assert.ok(fixture.log.includes('verified 2'))
+  assert.equal(fixture.budget.used, 0)
+})
+
+test('a block that somebody writes is not taken over', async () => {
+  const fixture = await Fixture.open()
+  failPiece(fixture)
+  fixture.assembly.reserve(2, true)
+  fixture.assembly.claim(2, 1)
+  const accepted: number[] = []
+  fixture.assembly.salvage(2, [0, 1], (block) => accepted.push(block))
+  assert.deepEqual(accepted, [0])
+})
+
+test('the memory of bad copies goes to those that need it, and what was kept is told to be gone', async () => {
+  const fixture = await Fixture.open(pieceLength)
+  failPiece(fixture)
+  fixture.assembly.keep(2, [0, 1, 2])
+  assert.equal(fixture.assembly.reserve(1, true), true)
+  assert.deepEqual(fixture.log, ['failed 2', 'unkept 2', 'freed'])
+  assert.deepEqual(fixture.assembly.keep(2, [0]), [], 'there is no copy any more')
+  await fixture.assembly.close()
+  assert.equal(fixture.budget.used, 0)
+})
+
+test('blocks that are not to be believed come a second time, also when they were hashed', async () => {
+  const fixture = await Fixture.open()
+  fixture.assembly.reserve(0, true)
+  fixture.assembly.fill(0, 0, new Uint8Array(blockLength))
+  fixture.fill(0, [1])
+  assert.deepEqual(fixture.assembly.discard(0, [0, 2]), [0])
+  assert.deepEqual(fixture.assembly.discard(3, [0]), [])
+  fixture.fill(0, [0, 2, 3])
+  await fixture.assembly.idle()
+  assert.ok(fixture.log.includes('verified 0'))
 })
 
 test('a full disk is told with the piece, and memory is given back', async () => {
@@ -361,6 +427,7 @@ test('large pieces are hashed in turns', async () => {
     verified: () => log.push('verified'),
     failed: () => log.push('failed'),
     written: () => log.push('written'),
+    unkept: () => {},
     lost: () => {},
     error: () => {},
     freed: () => {}
