@@ -15,6 +15,8 @@ export interface OpenStream extends Source {
 export interface PlayedFile {
   readonly length: number
   open(start: number): OpenStream
+  /** Resolves when all of it is there, if the engine can tell. */
+  whole?(): Promise<void>
 }
 
 /** Where an engine finds what it needs. */
@@ -50,14 +52,16 @@ const piecewise: Engine = async ({ torrent, folder }) => {
   const { Client } = await import('../lib/index.ts')
   const client = new Client({ host: '127.0.0.1' })
   return async () => {
-    const [file] = (await client.add(torrent, { path: folder })).files
+    const added = await client.add(torrent, { path: folder })
+    const [file] = added.files
     if (file === undefined) throw new Error('the torrent has no file')
     return {
       length: file.length,
       open(start) {
         const stream = file.createReadStream({ start })
         return { ...streamOf(stream), seek: (offset) => stream.seek(offset) }
-      }
+      },
+      whole: () => added.whenDone()
     }
   }
 }
@@ -112,10 +116,15 @@ const torrentStream: Engine = async ({ torrent, folder, cache }) => {
   }
 }
 
-/** The engines that run in Node, by name. `piecewise-seek` seeks in the open stream instead of opening a new one. */
+/**
+ * The engines that run in Node, by name. `piecewise-seek` seeks in the open stream instead of opening a new one, `piecewise-whole` plays
+ * on until all of the file is there, and `piecewise-alone` only downloads it.
+ */
 export const engines: Readonly<Record<string, Engine>> = {
   piecewise,
   'piecewise-seek': piecewise,
+  'piecewise-whole': piecewise,
+  'piecewise-alone': piecewise,
   webtorrent,
   'torrent-stream': torrentStream
 }

@@ -17,8 +17,11 @@ export interface PlayTask extends EngineTask {
 
 /** What came of it. */
 export interface PlayReport {
-  readonly start: PartReport
-  readonly seek: PartReport
+  /** Left out where nothing was played. */
+  readonly start?: PartReport | undefined
+  readonly seek?: PartReport | undefined
+  /** From adding the torrent until all of it was there, if that was waited for. */
+  readonly wholeMs?: number | undefined
   /** Of the whole process. */
   readonly cpuSeconds: number
   readonly comparedBytes: number
@@ -35,6 +38,12 @@ async function run(task: PlayTask): Promise<PlayReport> {
 
   const began = performance.now()
   const file = await add()
+  const whole = engine === 'piecewise-whole' || engine === 'piecewise-alone' ? file.whole?.() : undefined
+  const wholeMs = whole?.then(() => Math.round(performance.now() - began))
+  if (engine === 'piecewise-alone') {
+    await whole
+    return { wholeMs: await wholeMs, cpuSeconds: cpuSeconds(), comparedBytes: 0, wrongChunks: 0 }
+  }
   const stream = file.open(0)
   player.jump(0, began, stream)
   const start = await player.play(seconds)
@@ -50,10 +59,16 @@ async function run(task: PlayTask): Promise<PlayReport> {
     player.jump(offset, clicked, file.open(offset))
   }
   const seek = await player.play(seconds)
+  // The viewer watches on, but what is felt from here on is not of this report.
+  if (whole !== undefined) await Promise.race([whole, player.play(600)])
   player.stop()
-  const { user, system } = process.cpuUsage()
   const { comparedBytes, wrongChunks } = comparer
-  return { start, seek, cpuSeconds: (user + system) / 1e6, comparedBytes, wrongChunks }
+  return { start, seek, wholeMs: await wholeMs, cpuSeconds: cpuSeconds(), comparedBytes, wrongChunks }
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
 }
 
 const report = await run(JSON.parse(process.argv[2] ?? '{}') as PlayTask)

@@ -5,27 +5,31 @@ import type { PartReport } from './player.ts'
 /** A Markdown table of the medians of all rounds; in parentheses the worst one, where it differs. */
 export function playTable(reports: ReadonlyMap<string, readonly PlayReport[]>): string {
   const lines = [
-    '| engine | first MiB after add | first MiB after a seek | stalls after add | stalls after the seek | CPU | bytes |',
-    '|---|---:|---:|---:|---:|---:|---|'
+    '| engine | first MiB after add | first MiB after a seek | stalls after add | stalls after the seek | whole file | CPU | bytes |',
+    '|---|---:|---:|---:|---:|---:|---:|---|'
   ]
   for (const [engine, runs] of reports) {
     if (runs.length === 0) {
-      lines.push(`| ${engine} | failed | | | | | |`)
+      lines.push(`| ${engine} | failed | | | | | | |`)
       continue
     }
-    const starts = runs.map(({ start }) => start)
-    const seeks = runs.map(({ seek }) => seek)
+    const starts = runs.flatMap(({ start }) => start ?? [])
+    const seeks = runs.flatMap(({ seek }) => seek ?? [])
+    const whole = runs.flatMap(({ wholeMs }) => wholeMs ?? [])
     const cpu = median(runs.map(({ cpuSeconds }) => cpuSeconds))
-    const good = runs.every(({ wrongChunks, comparedBytes }) => wrongChunks === 0 && comparedBytes > 0)
-    const plays = engine !== 'floor'
+    const plays = engine !== 'floor' && starts.length > 0
+    const good = runs.every(
+      ({ wrongChunks, comparedBytes }) => wrongChunks === 0 && (comparedBytes > 0 || starts.length === 0)
+    )
     const cells = [
       engine,
-      waits(starts),
-      waits(seeks),
+      starts.length > 0 ? waits(starts) : '',
+      seeks.length > 0 ? waits(seeks) : '',
       plays ? stalls(starts) : '',
       plays ? stalls(seeks) : '',
+      whole.length > 0 ? withWorst(whole, milliseconds) : '',
       `${cpu.toFixed(1)} s`,
-      good ? 'all right' : 'WRONG'
+      starts.length === 0 ? '' : good ? 'all right' : 'WRONG'
     ]
     lines.push(`| ${cells.join(' | ')} |`)
   }

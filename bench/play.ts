@@ -2,6 +2,7 @@
 //   npm run bench:play -- --install-rivals     installs webtorrent and torrent-stream into the cache folder, once
 //   npm run bench:play                         all that are there
 //   npm run bench:play -- --harsh --engines floor,piecewise --rounds 3 --rate 2e6 --seconds 15
+//   npm run bench:play -- --engines piecewise-alone,piecewise-whole     what playing costs the whole download
 //   npm run bench:play -- --swarm '[{"rate":1e6,"delayMs":20},{"rate":1e6,"delayMs":20,"silentAfter":2e6}]'
 import { execFile } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -23,13 +24,14 @@ import { ShapedLink } from './shaped-link.ts'
 
 const run = promisify(execFile)
 const seekTo = 0.7
-const allEngines = ['floor', 'piecewise', 'piecewise-seek', 'webtorrent', 'torrent-stream', 'libtorrent']
+const compared = ['floor', 'piecewise', 'piecewise-seek', 'webtorrent', 'torrent-stream', 'libtorrent']
+const allEngines = [...compared, 'piecewise-whole', 'piecewise-alone']
 
 const { values: options } = parseArgs({
   options: {
     'install-rivals': { type: 'boolean', default: false },
     cache: { type: 'string', default: defaultCache() },
-    engines: { type: 'string', default: allEngines.join(',') },
+    engines: { type: 'string', default: compared.join(',') },
     folder: { type: 'string' },
     harsh: { type: 'boolean', default: false },
     rate: { type: 'string', default: '2e6' },
@@ -100,7 +102,7 @@ async function play(engine: string): Promise<PlayReport> {
       engine,
       links.map(({ link, spec }) => ({ ...spec, port: link.port }))
     )
-    const running = run(program, args, { timeout: (2 * seconds + 150) * 1000, killSignal: 'SIGKILL' })
+    const running = run(program, args, { timeout: (2 * seconds + 300) * 1000, killSignal: 'SIGKILL' })
     const end = (): boolean => running.child.kill('SIGKILL')
     process.once('exit', end)
     const { stdout, stderr } = await running.finally(() => process.off('exit', end))
