@@ -8,8 +8,8 @@ import type { Storage } from './storage.ts'
 
 /** Bad copies kept for what is right in them, in bytes; one is kept of pieces that are larger. */
 const badBytes = 16 << 20
-/** Spare buffers kept for the next pieces, in bytes. */
-const spareBytes = 8 << 20
+/** Spare buffers kept for the next pieces while some are under way, in bytes: new memory costs more than all else that a piece costs. */
+const spareBytes = 16 << 20
 
 /** What an {@link Assembly} tells and asks. */
 export interface AssemblyEvents {
@@ -64,7 +64,8 @@ export class Assembly {
     this.#storage = storage
     this.#budget = budget
     this.#events = events
-    this.#pool = new BufferPool(layout.pieceLength, Math.max(1, Math.floor(spareBytes / layout.pieceLength)))
+    const spare = Math.min(spareBytes, budget.limit / 3)
+    this.#pool = new BufferPool(layout.pieceLength, Math.max(1, Math.floor(spare / layout.pieceLength)))
   }
 
   /** Sets memory aside for a piece; false when the budget has none. */
@@ -121,6 +122,11 @@ export class Assembly {
   /** Where a sender may write a block; undefined if another writes there now, or the piece is not begun. */
   claim(piece: number, block: number): Uint8Array | undefined {
     return this.#begun.has(piece) ? this.#buffer(piece).claim(block) : undefined
+  }
+
+  /** Whether a sender writes a block now. */
+  isClaimed(piece: number, block: number): boolean {
+    return this.#begun.get(piece)?.isClaimed(block) === true
   }
 
   /** The sender of a claimed block is gone. */
@@ -401,6 +407,7 @@ export class Assembly {
   /** A piece is done with. */
   #retire(buffer: PieceBuffer): void {
     if (!this.#saving.has(buffer)) this.#pool.give(buffer.memory)
+    if (this.#begun.size === 0 && this.#verified.size === 0) this.#pool.clear()
     this.#free()
   }
 

@@ -4,6 +4,8 @@ import { blockLength } from '../metainfo/layout.ts'
 
 /** Hashing yields to the event loop after this many bytes. */
 const bytesPerTurn = 4 << 20
+/** So many blocks are hashed at a time, which costs less than each by itself, while all are in the cache still. */
+const blocksAtOnce = 8
 
 /** Whether a block's bytes are absent, being written by one sender, or there. */
 const absent = 0
@@ -62,6 +64,11 @@ export class PieceBuffer {
     if (this.#blocks[block] === claimed) this.#blocks[block] = absent
   }
 
+  /** Whether a sender writes a block now. */
+  isClaimed(block: number): boolean {
+    return this.#blocks[block] === claimed
+  }
+
   /** Whether a block is there. */
   has(block: number): boolean {
     return this.#blocks[block] === present
@@ -82,7 +89,7 @@ export class PieceBuffer {
     if (data !== undefined) this.view(block).set(data)
     this.#blocks[block] = present
     this.#missing--
-    this.#hashPrefix(bytesPerTurn)
+    if (this.#missing === 0 || block + 1 >= this.#hashedBlocks + blocksAtOnce) this.#hashPrefix(bytesPerTurn)
   }
 
   /** Makes a present block of an incomplete or wrong piece absent again; false when it was not present. */
@@ -121,7 +128,7 @@ export class PieceBuffer {
     const end = Math.min(this.#blocks.length, from + Math.floor(most / blockLength))
     let to = from
     while (to < end && this.#blocks[to] === present) to++
-    if (to === from) return
+    if (to === from || (this.#missing > 0 && to < from + blocksAtOnce)) return
     this.#hash.update(this.memory.subarray(from * blockLength, Math.min(this.size, to * blockLength)))
     this.#hashedBlocks = to
   }

@@ -44,8 +44,6 @@ export class Download {
   readonly #layout: Layout
   readonly #events: DownloadEvents
   readonly #recovery: Recovery
-  /** Who writes a block straight into a piece's memory. */
-  readonly #writers = new Map<number, Peer>()
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #stopWaiting: (() => void) | undefined
@@ -216,8 +214,8 @@ export class Download {
     if (!this.picker.expects(peer.id, piece, block)) return undefined
     const target = this.assembly.claim(piece, block)
     if (target === undefined) return undefined
-    peer.receiving = { piece, block }
-    this.#writers.set(this.#key(piece, block), peer)
+    peer.receivingPiece = piece
+    peer.receivingBlock = block
     return target
   }
 
@@ -230,14 +228,9 @@ export class Download {
     const now = monotonicMs()
     const verdict = this.picker.received(peer.id, piece, block, now)
     if (verdict === 'wanted') {
-      const writer = this.#writers.get(this.#key(piece, block))
-      const inPlace = owned && writer === peer
-      if (writer !== undefined && !inPlace) {
-        writer.wire.detachBlock()
-        this.#endBlock(writer)
-      }
-      this.#writers.delete(this.#key(piece, block))
-      peer.receiving = undefined
+      const inPlace = owned && peer.receivingPiece === piece && peer.receivingBlock === block
+      if (inPlace) peer.receivingPiece = -1
+      else if (this.assembly.isClaimed(piece, block)) this.#endWriters(piece, block)
       peer.useful = true
       this.#recovery.contributed(piece, block, peer.banKey)
       this.#events.received(peer, data.length)
@@ -254,17 +247,15 @@ export class Download {
 
   /** The peer no longer writes into a piece's memory. */
   #endBlock(peer: Peer): void {
-    const { receiving } = peer
-    if (receiving === undefined) return
-    peer.receiving = undefined
-    this.#writers.delete(this.#key(receiving.piece, receiving.block))
-    this.assembly.unclaim(receiving.piece, receiving.block)
+    if (peer.receivingPiece < 0) return
+    this.assembly.unclaim(peer.receivingPiece, peer.receivingBlock)
+    peer.receivingPiece = -1
   }
 
-  /** The memory of a piece goes: whoever writes into it gets memory of its own. */
-  #endWriters(piece: number): void {
-    for (const peer of [...this.#writers.values()]) {
-      if (peer.receiving?.piece !== piece) continue
+  /** The memory of a piece, or of one block, goes: whoever writes into it gets memory of its own. */
+  #endWriters(piece: number, block?: number): void {
+    for (const peer of this.#events.peers()) {
+      if (peer.receivingPiece !== piece || (block !== undefined && peer.receivingBlock !== block)) continue
       peer.wire.detachBlock()
       this.#endBlock(peer)
     }
@@ -283,10 +274,6 @@ export class Download {
       this.#recovery.failed(piece, this.#layout.blockCount(piece), digestOf(bytes), now)
     })
     this.#events.failed(piece)
-  }
-
-  #key(piece: number, block: number): number {
-    return piece * this.#layout.blocksPerPiece + block
   }
 }
 

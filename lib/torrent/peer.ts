@@ -65,8 +65,9 @@ export class Peer {
   useful = false
   /** Neither side needs the other any more. */
   unneeded = false
-  /** The block that it is writing into a piece's memory. */
-  receiving: { readonly piece: number; readonly block: number } | undefined
+  /** The block that it is writing into a piece's memory; -1 for none. */
+  receivingPiece = -1
+  receivingBlock = -1
 
   constructor(
     id: number,
