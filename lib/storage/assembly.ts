@@ -8,6 +8,11 @@ import type { Storage } from './storage.ts'
 
 /** Bad copies kept for what is right in them, in bytes; one is kept of pieces that are larger. */
 const badBytes = 16 << 20
+/**
+ * With so many bytes of whole pieces on their way to storage no more pieces are begun but for readers: a network that is faster than the
+ * disk would only fill memory.
+ */
+const mostQueuedBytes = 16 << 20
 /** Spare buffers kept for the next pieces while some are under way, in bytes: new memory costs more than all else that a piece costs. */
 const spareBytes = 16 << 20
 
@@ -41,6 +46,8 @@ export class Assembly {
   readonly #budget: MemoryBudget
   readonly #events: AssemblyEvents
   readonly #pool: BufferPool
+  /** Pieces. */
+  readonly #mostQueued: number
   /** Pieces that memory is reserved for; the buffer is made with the first block. */
   readonly #begun = new Map<number, PieceBuffer | undefined>()
   /** Whole, verified, and not yet in storage. */
@@ -64,11 +71,12 @@ export class Assembly {
     this.#storage = storage
     this.#budget = budget
     this.#events = events
+    this.#mostQueued = Math.max(2, Math.floor(mostQueuedBytes / layout.pieceLength))
     const spare = Math.min(spareBytes, budget.limit / 3)
     this.#pool = new BufferPool(layout.pieceLength, Math.max(1, Math.floor(spare / layout.pieceLength)))
   }
 
-  /** Sets memory aside for a piece; false when the budget has none. */
+  /** Sets memory aside for a piece; false when the budget has none, or storage is behind; `freed` says when to ask again. */
   reserve(piece: number, urgent: boolean): boolean {
     if (this.#closed || this.#begun.has(piece)) return !this.#closed
     if (this.#kept.delete(piece)) {
@@ -76,6 +84,7 @@ export class Assembly {
       this.#bad.delete(piece)
       return true
     }
+    if (!urgent && this.#verified.size >= this.#mostQueued) return false
     while (!this.#budget.reserve(this.#layout.pieceLength, urgent)) if (!this.#dropBad()) return false
     this.#begun.set(piece, undefined)
     const blocks = this.#stored.get(piece)
