@@ -32,8 +32,6 @@ export interface AssemblyEvents {
   lost(piece: number): void
   /** Storage failed; the piece is not there. */
   error(error: Error, piece: number): void
-  /** Memory was given back. */
-  freed(): void
 }
 
 /**
@@ -76,7 +74,7 @@ export class Assembly {
     this.#pool = new BufferPool(layout.pieceLength, Math.max(1, Math.floor(spare / layout.pieceLength)))
   }
 
-  /** Sets memory aside for a piece; false when the budget has none, or storage is behind; `freed` says when to ask again. */
+  /** Sets memory aside for a piece; false when the budget has none, or storage is behind: a release of the budget says when to ask again. */
   reserve(piece: number, urgent: boolean): boolean {
     if (this.#closed || this.#begun.has(piece)) return !this.#closed
     if (this.#kept.delete(piece)) {
@@ -422,7 +420,6 @@ export class Assembly {
 
   #free(): void {
     this.#budget.release(this.#layout.pieceLength)
-    this.#events.freed()
   }
 }
 

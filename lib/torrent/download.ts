@@ -68,8 +68,7 @@ export class Download {
         this.#change((now) => this.picker.lost(piece, now))
         events.lost(piece)
         events.error(error)
-      },
-      freed: () => {}
+      }
     })
     this.picker = new Picker(
       layout,

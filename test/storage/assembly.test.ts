@@ -55,8 +55,7 @@ class Fixture {
       written: (piece) => this.log.push(`written ${piece}`),
       unkept: (piece) => this.log.push(`unkept ${piece}`),
       lost: (piece) => this.log.push(`lost ${piece}`),
-      error: (error, piece) => this.log.push(`error ${piece} ${error.message}`),
-      freed: () => this.log.push('freed')
+      error: (error, piece) => this.log.push(`error ${piece} ${error.message}`)
     })
   }
 
@@ -113,7 +112,7 @@ test('blocks in any order become a piece in storage, and memory is given back', 
     assert.equal(budget.used, 0)
     assert.deepEqual(await fixture.inStorage(piece), fixture.bytes(piece))
   }
-  assert.deepEqual(fixture.log.slice(0, 3), ['verified 0', 'written 0', 'freed'])
+  assert.deepEqual(fixture.log.slice(0, 2), ['verified 0', 'written 0'])
 })
 
 test('what a reader gets is no memory of the pool', async () => {
@@ -190,7 +189,7 @@ test('the memory of bad copies goes to those that need it, and what was kept is 
   failPiece(fixture)
   fixture.assembly.keep(2, [0, 1, 2])
   assert.equal(fixture.assembly.reserve(1, true), true)
-  assert.deepEqual(fixture.log, ['failed 2', 'unkept 2', 'freed'])
+  assert.deepEqual(fixture.log, ['failed 2', 'unkept 2'])
   assert.deepEqual(fixture.assembly.keep(2, [0]), [], 'there is no copy any more')
   await fixture.assembly.close()
   assert.equal(fixture.budget.used, 0)
@@ -208,13 +207,50 @@ test('blocks that are not to be believed come a second time, also when they were
   assert.ok(fixture.log.includes('verified 0'))
 })
 
+test('while storage is behind only readers begin further pieces, and the others when it has caught up', async () => {
+  const count = 400
+  const size = count * pieceLength
+  const layout = new Layout(pieceLength, [{ path: ['a'], length: size, offset: 0, pad: false } as never])
+  const storage = new Faulty()
+  await storage.open(layout)
+  storage.gate = deferred()
+  const budget = new MemoryBudget(64 << 20)
+  const block = new Uint8Array(blockLength)
+  const digest = sha1(new Uint8Array(pieceLength))
+  const assembly = new Assembly(layout, storage, budget, {
+    expectedHash: () => digest,
+    verified: () => {},
+    failed: () => assert.fail(),
+    written: () => {},
+    unkept: () => {},
+    lost: () => {},
+    error: (error) => assert.fail(error)
+  })
+  let begun = 0
+  for (; assembly.reserve(begun, false); begun++) {
+    for (let at = 0; at < 4; at++) assembly.fill(begun, at, block)
+  }
+  assert.ok(budget.used <= 16 << 20, `${budget.used} bytes wait`)
+  assert.equal(assembly.reserve(begun, true), true, 'a reader')
+  let told = false
+  budget.onRelease(() => {
+    told = true
+  })
+  storage.gate.resolve()
+  await assembly.idle()
+  assert.ok(told)
+  assert.equal(assembly.reserve(begun + 1, false), true)
+  await assembly.close()
+  assert.equal(budget.used, 0)
+})
+
 test('a full disk is told with the piece, and memory is given back', async () => {
   const fixture = await Fixture.open()
   fixture.storage.failWrites = true
   fixture.assembly.reserve(0, false)
   fixture.fill(0, [0, 1, 2, 3])
   await fixture.assembly.idle()
-  assert.deepEqual(fixture.log, ['verified 0', 'error 0 disk full', 'freed'])
+  assert.deepEqual(fixture.log, ['verified 0', 'error 0 disk full'])
   assert.equal(fixture.assembly.holds(0), false)
   assert.equal(fixture.budget.used, 0)
 })
@@ -293,7 +329,7 @@ for (const fault of ['unreadable', 'missing']) {
     fixture.assembly.stored(0, [0, 1])
     fixture.assembly.reserve(0, false)
     await fixture.assembly.idle()
-    assert.deepEqual(fixture.log, ['freed', 'lost 0'])
+    assert.deepEqual(fixture.log, ['lost 0'])
     assert.equal(fixture.budget.used, 0)
   })
 }
@@ -308,7 +344,7 @@ test('a piece that is abandoned while it is read back is left alone', async () =
   assembly.abandon(0)
   storage.gate.resolve()
   await assembly.idle()
-  assert.deepEqual(fixture.log, ['freed'])
+  assert.deepEqual(fixture.log, [])
   assert.equal(fixture.budget.used, 0)
 })
 
@@ -390,7 +426,7 @@ test('a spill that fails is told, and the piece begins anew', async () => {
   fixture.fill(0, [0, 2])
   assembly.spill(0)
   await assembly.idle()
-  assert.deepEqual(fixture.log, ['error 0 disk full', 'freed'])
+  assert.deepEqual(fixture.log, ['error 0 disk full'])
   assert.deepEqual([...(await assembly.save())], [])
   assert.equal(fixture.budget.used, 0)
 })
@@ -429,8 +465,7 @@ test('large pieces are hashed in turns', async () => {
     written: () => log.push('written'),
     unkept: () => {},
     lost: () => {},
-    error: () => {},
-    freed: () => {}
+    error: () => {}
   })
   assembly.reserve(0, false)
   for (let block = large / blockLength - 1; block >= 0; block--) {
