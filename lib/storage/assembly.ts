@@ -46,6 +46,7 @@ export class Assembly {
   readonly #pool: BufferPool
   /** Pieces. */
   readonly #mostQueued: number
+  readonly #stopReclaiming: () => void
   /** Pieces that memory is reserved for; the buffer is made with the first block. */
   readonly #begun = new Map<number, PieceBuffer | undefined>()
   /** Whole, verified, and not yet in storage. */
@@ -69,6 +70,7 @@ export class Assembly {
     this.#storage = storage
     this.#budget = budget
     this.#events = events
+    this.#stopReclaiming = budget.reclaimer(() => this.#dropBad())
     this.#mostQueued = Math.max(2, Math.floor(mostQueuedBytes / layout.pieceLength))
     const spare = Math.min(spareBytes, budget.limit / 3)
     this.#pool = new BufferPool(layout.pieceLength, Math.max(1, Math.floor(spare / layout.pieceLength)))
@@ -83,7 +85,7 @@ export class Assembly {
       return true
     }
     if (!urgent && this.#verified.size >= this.#mostQueued) return false
-    while (!this.#budget.reserve(this.#layout.pieceLength, urgent)) if (!this.#dropBad()) return false
+    if (!this.#budget.reserve(this.#layout.pieceLength, urgent)) return false
     this.#begun.set(piece, undefined)
     const blocks = this.#stored.get(piece)
     if (blocks !== undefined) {
@@ -255,6 +257,7 @@ export class Assembly {
     this.#closed = true
     await this.idle()
     for (const piece of [...this.#begun.keys()]) this.abandon(piece)
+    this.#stopReclaiming()
     while (this.#dropBad());
     this.#pool.clear()
   }

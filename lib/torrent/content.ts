@@ -174,7 +174,13 @@ export class Content {
       },
       wanted: () => this.#wantFiles()
     })
-    this.#cache = new ReadCache(layout, this.#storage, (piece) => this.ledger.serves(piece), uploadCacheBytes)
+    this.#cache = new ReadCache(
+      layout,
+      this.#storage,
+      (piece) => this.ledger.serves(piece),
+      uploadCacheBytes,
+      host.budget
+    )
     this.uploads = new Uploads(layout, this.#cache, host.uploadLimit, {
       peer: (id) => events.peers().get(id),
       serves: (piece) => this.ledger.serves(piece),
@@ -419,7 +425,7 @@ export class Content {
     this.suspend(closedError())
     this.files.close(closedError())
     this.download.close()
-    this.#cache.clear()
+    this.#cache.close()
     return true
   }
 }

@@ -1,6 +1,6 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { Choker } from '../picker/choker.ts'
-import type { ReadCache } from '../storage/read-cache.ts'
+import type { CachePage, ReadCache } from '../storage/read-cache.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
 import { allowedFastSet } from '../wire/allowed-fast.ts'
@@ -8,6 +8,8 @@ import type { Peer } from './peer.ts'
 
 /** How far reads run ahead of the block that is sent next, in requests. */
 const readAhead = 192
+/** What a wire and its stream may hold between a block that was handed over and what the connection counts, at most. */
+const handedOver = 256 << 10
 /** Pieces that a new peer may fetch before it has anything to give (BEP 6). */
 const allowedFastCount = 10
 
@@ -17,12 +19,24 @@ interface Request {
   readonly length: number
 }
 
+/** Blocks of one page that were handed to a connection one after the other. */
+interface Leaving {
+  readonly page: CachePage
+  blocks: number
+  /** What the wire has sent when they are out. */
+  end: number
+}
+
 interface Serving {
   readonly peer: Peer
   /** Requests that are not answered yet, oldest first. */
   queue: Request[]
   /** Pieces that it may request while it is choked. */
   readonly granted: Set<number>
+  /** What the connection may not have sent yet, oldest first. */
+  readonly leaving: Leaving[]
+  /** What its wire had sent a second ago. */
+  sentBefore: number
   /** Whether the oldest request waits for storage. */
   reading: boolean
   /** Whether its wire takes no more answers for now. */
@@ -82,8 +96,17 @@ export class Uploads {
   /** Takes a peer whose handshake is done. */
   addPeer(peer: Peer): void {
     const { wire, id } = peer
-    const serving: Serving = { peer, queue: [], granted: new Set(), reading: false, full: false }
+    const serving: Serving = {
+      peer,
+      queue: [],
+      granted: new Set(),
+      leaving: [],
+      sentBefore: 0,
+      reading: false,
+      full: false
+    }
     this.#serving.set(id, serving)
+    wire.answerLeft = (data, sent) => this.#left(serving, data, sent)
     this.choker.addPeer(id, monotonicMs())
     wire.on('interested', () => this.choker.interested(id, true, monotonicMs()))
     wire.on('not-interested', () => this.choker.interested(id, false, monotonicMs()))
@@ -121,13 +144,24 @@ export class Uploads {
   /** The peer has gone. */
   removePeer(peer: Peer): void {
     this.#count(peer)
+    // Nobody knows what of it the system still reads.
+    for (const { page, blocks } of this.#serving.get(peer.id)?.leaving.splice(0) ?? [])
+      this.#cache.release(page, blocks, true)
     this.#serving.delete(peer.id)
     this.choker.removePeer(peer.id, monotonicMs())
   }
 
   /** Counts the payload that has left since the last call. */
   count(): void {
-    for (const { peer } of this.#serving.values()) this.#count(peer)
+    this.#cache.tick()
+    for (const serving of this.#serving.values()) {
+      const { peer, leaving } = serving
+      this.#count(peer)
+      // A second ago everything was handed over, and the connection has sent all that it was given.
+      if (peer.wire.sent === serving.sentBefore && peer.connection.bytesQueued === 0)
+        for (const { page, blocks } of leaving.splice(0)) this.#cache.release(page, blocks)
+      serving.sentBefore = peer.wire.sent
+    }
   }
 
   /** To be called once a second: tells the choker who snubs us, and lets it decide when it is time. */
@@ -188,6 +222,27 @@ export class Uploads {
     if (!serving.peer.wire.piece(piece, offset, bytes)) serving.full = true
   }
 
+  /** A block is on its way, or will not go: its memory is free once nobody reads it. */
+  #left({ peer, leaving }: Serving, data: Uint8Array, sent: boolean): void {
+    const page = this.#cache.pageOf(data)
+    if (page === undefined) return
+    if (!sent) {
+      this.#cache.release(page, 1)
+      return
+    }
+    const { wire, connection } = peer
+    const last = leaving.at(-1)
+    if (last?.page === page) {
+      last.blocks++
+      last.end = wire.sent
+    } else leaving.push({ page, blocks: 1, end: wire.sent })
+    const out = wire.sent - connection.bytesQueued - handedOver
+    for (let first = leaving[0]; first !== undefined && first.end <= out; first = leaving[0]) {
+      leaving.shift()
+      this.#cache.release(first.page, first.blocks)
+    }
+  }
+
   async #later(serving: Serving, request: Request, reading: Promise<Uint8Array>): Promise<void> {
     const { peer } = serving
     const { piece } = request
@@ -198,7 +253,7 @@ export class Uploads {
       if (at >= 0) {
         serving.queue.splice(at, 1)
         this.#answer(serving, request, bytes)
-      }
+      } else this.#left(serving, bytes, false)
     } catch (thrown) {
       const failed = serving.queue.filter((other) => other.piece === piece)
       serving.queue = serving.queue.filter((other) => other.piece !== piece)

@@ -4,6 +4,7 @@ export class MemoryBudget {
   readonly #urgentReserve: number
   #used = 0
   readonly #waiting = new Set<() => void>()
+  readonly #reclaimers = new Set<() => boolean>()
 
   /** A budget of `limit` bytes, the last `urgentReserve` of which only urgent reservations may use. */
   constructor(limit: number, urgentReserve: number = limit / 4) {
@@ -19,9 +20,25 @@ export class MemoryBudget {
   /** Reserves `bytes` if they fit; an urgent reservation may use the reserve. While nothing is reserved, anything fits. */
   reserve(bytes: number, urgent = false): boolean {
     const ceiling = urgent ? this.limit : this.limit - this.#urgentReserve
-    if (this.#used > 0 && this.#used + bytes > ceiling) return false
+    while (this.#used > 0 && this.#used + bytes > ceiling) if (!this.#reclaim()) return false
     this.#used += bytes
     return true
+  }
+
+  /** Reserves `bytes` for something that can do without, such as a cache: only of the first half of the budget. */
+  reserveSpare(bytes: number): boolean {
+    if (this.#used + bytes > this.limit / 2) return false
+    this.#used += bytes
+    return true
+  }
+
+  /**
+   * Asks `callback` for memory when there is not enough: it releases some that it can do without and returns true, or has none. The
+   * function returned ends that.
+   */
+  reclaimer(callback: () => boolean): () => void {
+    this.#reclaimers.add(callback)
+    return () => this.#reclaimers.delete(callback)
   }
 
   /** Gives `bytes` back and tells all who wait. */
@@ -37,5 +54,16 @@ export class MemoryBudget {
   onRelease(callback: () => void): () => void {
     this.#waiting.add(callback)
     return () => this.#waiting.delete(callback)
+  }
+
+  #reclaim(): boolean {
+    for (const callback of this.#reclaimers) {
+      if (!callback()) continue
+      // Next time the others give first.
+      this.#reclaimers.delete(callback)
+      this.#reclaimers.add(callback)
+      return true
+    }
+    return false
   }
 }

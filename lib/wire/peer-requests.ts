@@ -15,6 +15,8 @@ export interface PeerRequest {
 export class PeerRequests {
   /** Bytes of the answers that wait. */
   answerLength = 0
+  /** Told of the data of each answer that is taken back. */
+  onTakenBack: ((data: Uint8Array) => void) | undefined
   readonly #all = new Map<number, PeerRequest>()
   readonly #answered = new Set<PeerRequest>()
 
@@ -46,7 +48,7 @@ export class PeerRequests {
   /** Takes the oldest answer out, or returns undefined. */
   next(): PeerRequest | undefined {
     for (const request of this.#answered) {
-      this.#delete(request)
+      this.#forget(request)
       return request
     }
     return undefined
@@ -72,6 +74,11 @@ export class PeerRequests {
   }
 
   #delete(request: PeerRequest): void {
+    this.#forget(request)
+    if (request.data !== undefined) this.onTakenBack?.(request.data)
+  }
+
+  #forget(request: PeerRequest): void {
     this.#all.delete(blockKey(request.piece, request.offset))
     if (this.#answered.delete(request)) this.answerLength -= request.length
   }

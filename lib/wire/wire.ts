@@ -35,6 +35,8 @@ export class Wire extends Duplex<WireEvents> {
    * undefined. A wire that closes before the block is whole just leaves it.
    */
   blockTarget: ((piece: number, offset: number, length: number) => Uint8Array | undefined) | undefined
+  /** Told when the data of an answer has been handed to the reader (`sent`), or will never be. */
+  answerLeft: ((data: Uint8Array, sent: boolean) => void) | undefined
   readonly #limits: WireLimits
   readonly #own: HandshakeFlags
   readonly #peer: PeerState
@@ -88,6 +90,7 @@ export class Wire extends Duplex<WireEvents> {
     const lengths = { pieceLength, totalLength }
     this.#peer = new PeerState(this.#own, this.#limits, mediator, options.pieceCount, lengths)
     this.#decoder = new WireDecoder(this.#peer, this.#limits)
+    this.#requests.onTakenBack = (data) => this.answerLeft?.(data, false)
     // A peer's fault must not tear the program down when nobody listens.
     this.on('error', (error) => log.enabled && log('%d closed: %s', this.id, error.message))
   }
@@ -334,11 +337,12 @@ export class Wire extends Duplex<WireEvents> {
 
   /**
    * Answers a request of the peer; ignored if it was taken back meanwhile. `data` is not copied and must stay as it is
-   * until it is sent. False asks the caller to wait for `sendable` before it answers more.
+   * until it is sent (see `answerLeft`). False asks the caller to wait for `sendable` before it answers more.
    */
   piece(piece: number, offset: number, data: Uint8Array): boolean {
+    if (!this.#closed && this.#requests.answer(piece, offset, data)) this.#schedule()
+    else this.answerLeft?.(data, false)
     if (this.#closed) return true
-    if (this.#requests.answer(piece, offset, data)) this.#schedule()
     if (this.#requests.answerLength < this.#limits.answerLength) return true
     this.#sendHeld = true
     return false
@@ -500,6 +504,7 @@ export class Wire extends Duplex<WireEvents> {
       this.#sent += answer.length
       this.#blockBytesSent += answer.length
       this.push(answer.data)
+      this.answerLeft?.(answer.data, true)
     }
     this.#offerRoom()
     if (this.#receiveHeld && !this.#closed) {

@@ -3,6 +3,7 @@ import test from 'node:test'
 import { Layout } from '../../lib/metainfo/layout.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import { ReadCache } from '../../lib/storage/read-cache.ts'
+import { MemoryBudget } from '../../lib/util/memory-budget.ts'
 
 const page = 1 << 20
 
@@ -19,7 +20,8 @@ class Counting extends MemoryStorage {
 
 async function cacheOf(
   pages = 2,
-  length = 6 * page + 1000
+  length = 6 * page + 1000,
+  budget = new MemoryBudget(64 * page)
 ): Promise<{ cache: ReadCache; storage: Counting; missing: Set<number>; data: Uint8Array }> {
   const layout = new Layout(1 << 18, [{ path: ['a'], length, offset: 0, pad: false } as never])
   const storage = new Counting()
@@ -28,7 +30,7 @@ async function cacheOf(
   await storage.open(layout)
   await storage.write(0, [data])
   return {
-    cache: new ReadCache(layout, storage, (piece) => !missing.has(piece), pages * page),
+    cache: new ReadCache(layout, storage, (piece) => !missing.has(piece), pages * page, budget),
     storage,
     missing,
     data
@@ -38,8 +40,8 @@ async function cacheOf(
 test('a page is read once and then served at once', async () => {
   const { cache, storage, data } = await cacheOf()
   const [first, second] = await Promise.all([cache.get(100, 50), cache.get(5000, 50)])
-  assert.deepEqual(first, data.subarray(100, 150))
-  assert.deepEqual(second, data.subarray(5000, 5050))
+  assert.deepEqual(new Uint8Array(first), data.slice(100, 150))
+  assert.deepEqual(new Uint8Array(second), data.slice(5000, 5050))
   assert.equal(storage.reads, 1)
   assert.ok(cache.get(200, 10) instanceof Uint8Array)
   cache.clear()
@@ -48,8 +50,8 @@ test('a page is read once and then served at once', async () => {
 
 test('bytes across pages, of the last page, and beside missing pieces', async () => {
   const { cache, missing, data } = await cacheOf()
-  assert.deepEqual(await cache.get(page - 10, 20), data.subarray(page - 10, page + 10))
-  assert.deepEqual(await cache.get(6 * page + 900, 100), data.subarray(6 * page + 900))
+  assert.deepEqual(new Uint8Array(await cache.get(page - 10, 20)), data.slice(page - 10, page + 10))
+  assert.deepEqual(new Uint8Array(await cache.get(6 * page + 900, 100)), data.slice(6 * page + 900))
   missing.add(8)
   assert.deepEqual(
     await cache.get(2 * page + (1 << 18), 100),
@@ -57,15 +59,67 @@ test('bytes across pages, of the last page, and beside missing pieces', async ()
   )
 })
 
+/** Gets bytes and lets them go; says whether they were there at once. */
+async function visit(cache: ReadCache, byteOffset: number): Promise<boolean> {
+  const got = cache.get(byteOffset, 10)
+  const bytes = await got
+  const held = cache.pageOf(bytes)
+  if (held !== undefined) cache.release(held, 1)
+  return got === bytes
+}
+
 test('the least recently used page goes', async () => {
   const { cache, storage } = await cacheOf(2)
-  await cache.get(0, 10)
-  await cache.get(page, 10)
-  await cache.get(0, 10)
-  await cache.get(2 * page, 10)
+  for (const offset of [0, page, 0, 2 * page]) await visit(cache, offset)
   assert.equal(storage.reads, 3)
-  assert.ok(cache.get(0, 10) instanceof Uint8Array)
-  assert.ok(cache.get(page, 10) instanceof Promise)
+  assert.equal(await visit(cache, 0), true)
+  assert.equal(await visit(cache, page), false)
+})
+
+test('bytes stay as they are until they are released, however many others are asked for', async () => {
+  const budget = new MemoryBudget(8 * page)
+  const { cache, data } = await cacheOf(2, 6 * page, budget)
+  const held = await Promise.all([0, 1, 2, 3, 4, 5].map((index) => cache.get(index * page, 100)))
+  for (const [index, bytes] of held.entries())
+    assert.deepEqual(new Uint8Array(bytes), data.slice(index * page, index * page + 100))
+  assert.equal(budget.used, 4 * page, 'half of the budget and no more')
+  for (const bytes of held) {
+    const own = cache.pageOf(bytes)
+    if (own !== undefined) cache.release(own, 1)
+  }
+  assert.equal(budget.used, 2 * page, 'what was above the limit of the cache is given back')
+  cache.close()
+  assert.equal(budget.used, 0)
+})
+
+test('memory that others need is given back, but not what somebody holds', async () => {
+  const budget = new MemoryBudget(8 * page, 0)
+  const { cache, data } = await cacheOf(4, 6 * page, budget)
+  const bytes = await cache.get(0, 100)
+  for (const index of [1, 2, 3]) await visit(cache, index * page)
+  assert.equal(budget.used, 4 * page)
+  assert.ok(budget.reserve(7 * page))
+  assert.equal(budget.reserve(page), false)
+  assert.deepEqual(new Uint8Array(bytes), data.slice(0, 100))
+  assert.equal(await visit(cache, page), false, 'read as it is asked for')
+  budget.release(7 * page)
+  const held = cache.pageOf(bytes)
+  assert.ok(held)
+  cache.release(held, 1, true)
+  assert.equal(budget.used, 0, 'memory that somebody may still read is never used again')
+})
+
+test('pages that nobody asks for go after a while', async () => {
+  const budget = new MemoryBudget(64 * page)
+  const { cache } = await cacheOf(4, 6 * page, budget)
+  await visit(cache, 0)
+  for (let second = 0; second < 20; second++) cache.tick()
+  await visit(cache, page)
+  for (let second = 0; second < 20; second++) cache.tick()
+  assert.equal(budget.used, page)
+  assert.equal(await visit(cache, page), true)
+  for (let second = 0; second < 40; second++) cache.tick()
+  assert.equal(budget.used, 0)
 })
 
 test('reads ahead, but not beyond the end', async () => {
@@ -88,7 +142,7 @@ test('what storage has lost is an error for who asks, and is not kept', async ()
   cache.prefetch(page)
   await new Promise((resolve) => setImmediate(resolve))
   storage.fails = false
-  assert.deepEqual(await cache.get(page, 10), data.subarray(page, page + 10))
+  assert.deepEqual(new Uint8Array(await cache.get(page, 10)), data.slice(page, page + 10))
   await assert.rejects(async () => cache.get(6 * page + 990, 100), /lost 90 bytes/)
   await cache.get(6 * page, 10)
   await assert.rejects(async () => cache.get(6 * page + 990, 100), /lost 90 bytes/)
@@ -105,7 +159,7 @@ test('a short page falls back to what was asked for', async () => {
   }
   const storage = new Short()
   await storage.open(layout)
-  const cache = new ReadCache(layout, storage, () => true, 0)
+  const cache = new ReadCache(layout, storage, () => true, 0, new MemoryBudget(64 * page))
   assert.deepEqual(await cache.get(50, 50), new Uint8Array(50).fill(9))
   await assert.rejects(async () => cache.get(50, 51), /lost/)
 })

@@ -47,3 +47,28 @@ test('all who wait hear of the next release once', () => {
   assert.deepEqual(heard, ['a', 'b', 'again'])
   assert.equal(budget.used, 55)
 })
+
+test('what can do without gives way, each in turn, and takes no more than half', () => {
+  const budget = new MemoryBudget(100, 0)
+  const held = [0, 0]
+  const stops = [0, 1].map((index) =>
+    budget.reclaimer(() => {
+      if (held[index] === 0) return false
+      held[index] = (held[index] ?? 0) - 10
+      budget.release(10)
+      return true
+    })
+  )
+  for (let times = 0; times < 5; times++) {
+    const index = times % 2
+    assert.ok(budget.reserveSpare(10))
+    held[index] = (held[index] ?? 0) + 10
+  }
+  assert.equal(budget.reserveSpare(10), false)
+  assert.ok(budget.reserve(70))
+  assert.deepEqual(held, [20, 10])
+  assert.ok(budget.reserve(30))
+  assert.deepEqual(held, [0, 0])
+  assert.equal(budget.reserve(1), false)
+  for (const stop of stops) stop()
+})
