@@ -1,15 +1,18 @@
-interface Entry {
-  readonly at: number
-  readonly turn: number
-  readonly run: () => void
-}
-
-/** Virtual time: what is scheduled runs in order of time, and of scheduling where times are equal. */
+/**
+ * Virtual time: what is scheduled runs in order of time, and of scheduling where times are equal. A heap in which each entry has
+ * four below it, its keys in typed arrays: a look at them follows no pointers, which counts once there are tens of thousands.
+ */
 export class EventLoop {
   /** Milliseconds. */
   now = 0
   #turn = 0
-  readonly #heap: Entry[] = []
+  #size = 0
+  /** For each place of the heap when it is due, when it was scheduled, and where in `#runs` it lies. */
+  #times = new Float64Array(64)
+  #turns = new Float64Array(64)
+  #slots = new Uint32Array(64)
+  readonly #runs: (() => void)[] = []
+  readonly #freeSlots: number[] = []
 
   /** Runs `run` when `delayMs` have passed. */
   after(delayMs: number, run: () => void): void {
@@ -18,30 +21,37 @@ export class EventLoop {
 
   /** Runs `run` at a time. */
   at(time: number, run: () => void): void {
-    const heap = this.#heap
-    const entry = { at: Math.max(time, this.now), turn: this.#turn++, run }
-    let index = heap.push(entry) - 1
-    for (; index > 0; ) {
-      const parent = (index - 1) >> 1
-      const above = heap[parent]
-      if (above === undefined || before(above, entry)) break
-      heap[index] = above
+    if (this.#size === this.#times.length) this.#grow()
+    const times = this.#times
+    const slot = this.#freeSlots.pop() ?? this.#runs.length
+    this.#runs[slot] = run
+    const due = Math.max(time, this.now)
+    let index = this.#size++
+    while (index > 0) {
+      const parent = (index - 1) >> 2
+      // Of two at the same time the one above was scheduled before.
+      if ((times[parent] ?? 0) <= due) break
+      this.#copy(parent, index)
       index = parent
     }
-    heap[index] = entry
+    this.#put(index, due, this.#turn++, slot)
   }
 
   /** Runs what is due until `until` says yes, nothing is left, or the time is `limitMs`; says whether `until` did. */
   run(until: () => boolean, limitMs: number): boolean {
     while (!until()) {
-      const next = this.#heap[0]
-      if (next === undefined || next.at > limitMs) {
-        this.now = Math.max(this.now, next === undefined ? this.now : limitMs)
+      const due = this.#times[0] ?? 0
+      if (this.#size === 0 || due > limitMs) {
+        this.now = Math.max(this.now, this.#size === 0 ? this.now : limitMs)
         return false
       }
+      const slot = this.#slots[0] ?? 0
+      const run = this.#runs[slot]
+      this.#runs[slot] = nothing
+      this.#freeSlots.push(slot)
       this.#pop()
-      this.now = next.at
-      next.run()
+      this.now = due
+      run?.()
     }
     return true
   }
@@ -54,29 +64,57 @@ export class EventLoop {
   }
 
   #pop(): void {
-    const heap = this.#heap
-    const last = heap.pop()
-    if (last === undefined || heap.length === 0) return
+    const size = --this.#size
+    const times = this.#times
+    const turns = this.#turns
+    const time = times[size] ?? 0
+    const turn = turns[size] ?? 0
     let index = 0
     for (;;) {
-      let child = 2 * index + 1
-      let below = heap[child]
-      const right = heap[child + 1]
-      if (below !== undefined && right !== undefined && before(right, below)) {
-        below = right
-        child++
+      const first = 4 * index + 1
+      if (first >= size) break
+      let least = first
+      let leastTime = times[first] ?? 0
+      const end = Math.min(first + 4, size)
+      for (let child = first + 1; child < end; child++) {
+        const childTime = times[child] ?? 0
+        if (childTime > leastTime) continue
+        if (childTime === leastTime && (turns[child] ?? 0) > (turns[least] ?? 0)) continue
+        least = child
+        leastTime = childTime
       }
-      if (below === undefined || before(last, below)) break
-      heap[index] = below
-      index = child
+      if (time < leastTime || (time === leastTime && turn < (turns[least] ?? 0))) break
+      this.#copy(least, index)
+      index = least
     }
-    heap[index] = last
+    this.#put(index, time, turn, this.#slots[size] ?? 0)
+  }
+
+  #copy(from: number, to: number): void {
+    this.#times[to] = this.#times[from] ?? 0
+    this.#turns[to] = this.#turns[from] ?? 0
+    this.#slots[to] = this.#slots[from] ?? 0
+  }
+
+  #put(index: number, time: number, turn: number, slot: number): void {
+    this.#times[index] = time
+    this.#turns[index] = turn
+    this.#slots[index] = slot
+  }
+
+  #grow(): void {
+    const { length } = this.#times
+    const [times, turns, slots] = [this.#times, this.#turns, this.#slots]
+    this.#times = new Float64Array(length * 2)
+    this.#turns = new Float64Array(length * 2)
+    this.#slots = new Uint32Array(length * 2)
+    this.#times.set(times)
+    this.#turns.set(turns)
+    this.#slots.set(slots)
   }
 }
 
-function before(a: Entry, b: Entry): boolean {
-  return a.at < b.at || (a.at === b.at && a.turn < b.turn)
-}
+function nothing(): void {}
 
 /** Random numbers in [0, 1) that a seed decides (mulberry32). */
 export function seededRandom(seed: number): () => number {
