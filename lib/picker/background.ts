@@ -57,7 +57,7 @@ export function pickEndGame(state: DownloadState, peer: PeerState, now: number):
     ) {
       const eta = owner.owing ? Number.POSITIVE_INFINITY : owner.etaOf(index, now)
       if (eta <= latest) break
-      const request = owner.outstanding[index]
+      const request = owner.outstanding.at(index)
       if (request === undefined || !suitsEndGame(state, peer, request.piece, request.block)) continue
       const partial = state.partials.get(request.piece)
       if (partial === undefined) continue

@@ -1,7 +1,7 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { Interest } from './interest.ts'
 import { blockState, PartialPiece } from './partial-piece.ts'
-import type { Outstanding, PeerState } from './peer-state.ts'
+import type { PeerState } from './peer-state.ts'
 import { RarityOrder } from './rarity-order.ts'
 import { Windows } from './windows.ts'
 
@@ -230,7 +230,7 @@ export class DownloadState {
     }
     partial.request(block, peer.id)
     if (peer.outstanding.length === 0) this.busy.add(peer)
-    peer.push({ piece, block, bytes: this.layout.blockSize(piece, block), sentAt: now }, now)
+    peer.push(piece, block, this.layout.blockSize(piece, block), now)
     this.sink.request(peer.id, piece, block)
   }
 
@@ -265,14 +265,14 @@ export class DownloadState {
   }
 
   /** Takes a request back from a peer. */
-  takeBack(peer: PeerState, index: number, now: number): Outstanding | undefined {
-    const request = peer.take(index, false, now)
-    if (request === undefined) return undefined
+  takeBack(peer: PeerState, index: number, now: number): void {
+    const request = peer.outstanding.at(index)
+    if (request === undefined) return
+    peer.take(index, false, now)
     peer.remember(this.key(request.piece, request.block))
     this.ready.add(peer)
     this.release(peer.id, request.piece, request.block)
     this.sink.cancel(peer.id, request.piece, request.block)
-    return request
   }
 
   /** A block has come from a peer: all others who were asked are told not to send it. */

@@ -1,4 +1,5 @@
 import { LinkEstimate } from './link-estimate.ts'
+import { RequestQueue } from './request-queue.ts'
 
 /** Remembered requests that were taken back but may still be answered. */
 const maxCancelled = 1024
@@ -9,15 +10,6 @@ const minRetryMs = 250
 const maxRetryMs = 60_000
 /** Pieces that a choking peer may offer; BEP 6 speaks of ten. */
 const maxAllowedFast = 256
-
-/** A block that was asked of a peer and has neither come nor been refused. */
-export interface Outstanding {
-  readonly piece: number
-  readonly block: number
-  readonly bytes: number
-  /** Milliseconds, the clock of `now`. */
-  readonly sentAt: number
-}
 
 /** What the picker knows of one peer. */
 export class PeerState {
@@ -37,8 +29,7 @@ export class PeerState {
   /** Requests that the pipeline may hold, grown block by block. */
   depth = 6
   /** Asked for and still to come, oldest first. */
-  readonly outstanding: Outstanding[] = []
-  outstandingBytes = 0
+  readonly outstanding: RequestQueue = new RequestQueue()
   readonly link: LinkEstimate
   /** Whether it owes us blocks for too long; then it is asked for one at a time. */
   snubbed = false
@@ -148,20 +139,15 @@ export class PeerState {
 
   /** Where in `outstanding` a block stands, or -1. */
   indexOf(piece: number, block: number): number {
-    for (let at = 0; at < this.outstanding.length; at++) {
-      const request = this.outstanding[at]
-      if (request !== undefined && request.piece === piece && request.block === block) return at
-    }
-    return -1
+    return this.outstanding.indexOf(piece, block)
   }
 
   /** When a further block of `bytes`, asked for now, would be here. */
   etaOfNext(bytes: number, now: number): number {
     const { link, outstanding } = this
     const ownMs = bytes / link.bytesPerMs
-    const head = outstanding[0]
-    if (head === undefined) return now + link.latencyMs + ownMs
-    const queueMs = (this.outstandingBytes - head.bytes) / link.bytesPerMs
+    if (outstanding.length === 0) return now + link.latencyMs + ownMs
+    const queueMs = (outstanding.bytes - outstanding.bytesAt(0)) / link.bytesPerMs
     return Math.max(link.headAt(now) + queueMs, now + link.latencyMs) + ownMs
   }
 
@@ -171,33 +157,31 @@ export class PeerState {
   }
 
   /** Adds a request; the caller sends it. */
-  push(request: Outstanding, now: number): void {
-    if (this.outstanding.push(request) === 1) {
+  push(piece: number, block: number, bytes: number, now: number): void {
+    if (this.outstanding.length === 0) {
       this.owing = false
-      this.link.expectHead(request.bytes, now, now)
+      this.link.expectHead(bytes, now, now)
     }
-    this.outstandingBytes += request.bytes
+    this.outstanding.push(piece, block, bytes, now)
   }
 
   /** Something came that was called off, or never asked for: what is asked for comes after it. */
   sentOther(now: number): void {
-    this.link.touched(now)
-    const head = this.outstanding[0]
-    if (head !== undefined) this.link.expectHead(head.bytes, head.sentAt, now)
+    const { link, outstanding } = this
+    link.touched(now)
+    if (outstanding.length > 0) link.expectHead(outstanding.bytesAt(0), outstanding.sentAt(0), now)
   }
 
   /** Takes a request out: its block came, or was called off. */
-  take(index: number, came: boolean, now: number): Outstanding | undefined {
-    const request = index === 0 ? this.outstanding.shift() : this.outstanding.splice(index, 1)[0]
-    if (request === undefined) return undefined
-    this.outstandingBytes -= request.bytes
-    const head = this.outstanding[0]
-    if (head === undefined) this.link.headEta = Number.POSITIVE_INFINITY
+  take(index: number, came: boolean, now: number): void {
+    const { link, outstanding } = this
+    if (index < 0 || index >= outstanding.length) return
+    outstanding.remove(index)
+    if (outstanding.length === 0) link.headEta = Number.POSITIVE_INFINITY
     else if (index === 0) {
+      const bytes = outstanding.bytesAt(0)
       // What was called off shows nothing: who was late before is late still.
-      const { headEta } = this.link
-      this.link.expectHead(head.bytes, head.sentAt, came ? now : headEta - head.bytes / this.link.bytesPerMs)
+      link.expectHead(bytes, outstanding.sentAt(0), came ? now : link.headEta - bytes / link.bytesPerMs)
     }
-    return request
   }
 }

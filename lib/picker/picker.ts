@@ -258,10 +258,11 @@ export class Picker {
     if (peer === undefined) return
     state.removePeer(peer)
     this.#refusing.delete(peer)
-    for (const { piece, block } of peer.outstanding) state.release(id, piece, block)
+    const owed = peer.outstanding.list()
+    for (const { piece, block } of owed) state.release(id, piece, block)
     state.releaseSole(id)
     state.tryMemory()
-    for (const piece of new Set(peer.outstanding.map(({ piece }) => piece))) state.dropIfEmpty(piece)
+    for (const piece of new Set(owed.map(({ piece }) => piece))) state.dropIfEmpty(piece)
     this.#fillAll(now)
   }
 
@@ -386,9 +387,9 @@ export class Picker {
     const late = index < 0 && peer.answered(state.key(piece, block))
     if (index >= 0 || late) peer.delivered()
     if (index >= 0) {
-      const request = peer.outstanding[index]
+      const { outstanding } = peer
       const askedBefore = peer.wasCancelled(state.key(piece, block))
-      if (request !== undefined) peer.link.arrived(request.bytes, request.sentAt, now, askedBefore)
+      peer.link.arrived(outstanding.bytesAt(index), outstanding.sentAt(index), now, askedBefore)
       peer.take(index, true, now)
       peer.depth = Math.min(maxDepth, peer.depth + 1)
     } else peer.sentOther(now)
@@ -573,7 +574,7 @@ export class Picker {
     peer.owing = true
     peer.depth = 1
     this.#cancelWhere(peer, (_, index) => index > 0, now)
-    const head = peer.outstanding[0]
+    const head = peer.outstanding.at(0)
     if (head !== undefined) state.release(peer.id, head.piece, head.block)
     state.releaseSole(peer.id)
   }
@@ -613,10 +614,10 @@ export class Picker {
   #cancelWhere(peer: PeerState, which: (piece: number, index: number) => boolean, now: number): void {
     const pieces = new Set<number>()
     for (let index = peer.outstanding.length - 1; index >= 0; index--) {
-      const request = peer.outstanding[index]
-      if (request === undefined || !which(request.piece, index)) continue
+      const piece = peer.outstanding.pieceAt(index)
+      if (!which(piece, index)) continue
       this.#state.takeBack(peer, index, now)
-      pieces.add(request.piece)
+      pieces.add(piece)
     }
     for (const piece of pieces) this.#state.dropIfEmpty(piece)
   }
@@ -624,7 +625,7 @@ export class Picker {
   /** The peer has dropped all our requests; what it has sent before may still come. */
   #forget(peer: PeerState, now: number): void {
     const pieces = new Set<number>()
-    for (const { piece, block } of peer.outstanding.slice()) {
+    for (const { piece, block } of peer.outstanding.list()) {
       peer.take(0, false, now)
       peer.remember(this.#state.key(piece, block))
       this.#state.release(peer.id, piece, block)

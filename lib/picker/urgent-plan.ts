@@ -231,7 +231,7 @@ function rescue(
   const owner = state.peers.get(partial.by[block] ?? -1)
   if (owner === undefined || state.requesters(partial, block) >= maxRequesters) return
   const index = owner.indexOf(partial.piece, block)
-  const request = owner.outstanding[index]
+  const request = owner.outstanding.at(index)
   if (request === undefined) return
   const { link } = owner
   // Delays vary with their length; who has never delivered gets no such grace.
