@@ -15,7 +15,7 @@ function measure(pieceCount: number): number {
     for (const piece of steps) {
       if (up) order.increment(piece)
       else order.decrement(piece)
-      order.at(0)
+      order.find(() => true, undefined)
     }
     up = !up
     return steps.length

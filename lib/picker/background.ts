@@ -99,10 +99,7 @@ function findNew(state: DownloadState, peer: PeerState): number {
     return -1
   }
   if (peer.nothingNewAt === order.added) return -1
-  for (let position = 0; position < order.size; position++) {
-    const piece = order.at(position)
-    if (fits(piece)) return piece
-  }
-  peer.nothingNewAt = order.added
-  return -1
+  const found = order.find((piece) => peer.serves(piece), peer.seed ? undefined : peer.bits)
+  if (found < 0) peer.nothingNewAt = order.added
+  return found
 }

@@ -356,9 +356,11 @@ export class DownloadState {
   }
 
   /** A peer that fetched pieces alone does so no longer: others may help. */
-  releaseSole(peer: number): void {
+  releaseSole(peer: PeerState): void {
+    // No others ever do, and a peer that chokes is no reason to look at all pieces.
+    if (!peer.suspect && !peer.discredited) return
     for (const partial of this.partials.values()) {
-      if (partial.soleOwner !== peer) continue
+      if (partial.soleOwner !== peer.id) continue
       partial.soleOwner = -1
       this.#reopen(partial)
     }

@@ -1,5 +1,8 @@
 import type { PeerState } from './peer-state.ts'
 
+/** While so few pieces are wanted they are looked at one by one, not by a search through all. */
+const fewPieces = 64
+
 /**
  * Which pieces are wanted, and which peers have any of them. Each peer that is of interest stands for one piece that it has
  * and that is wanted; only when that piece is wanted no longer another is looked for. So a verified piece costs a look at
@@ -11,6 +14,8 @@ export class Interest {
   readonly #tell: (peer: PeerState) => void
   /** Bit i (from the high end of each byte) says that piece i is wanted. */
   readonly #wanted: Uint8Array
+  /** The pieces that are wanted, while they are few. */
+  #few: number[] | undefined = []
   readonly #standing = new Map<number, Set<PeerState>>()
   readonly #seeds = new Set<PeerState>()
   /** Peers that are no seeds and have nothing that is wanted. */
@@ -52,6 +57,7 @@ export class Interest {
     for (const piece of became) wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
     for (const piece of ceased) wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) & ~(0x80 >> (piece & 7))
     this.count += became.length - ceased.length
+    this.#countFew(became, ceased)
     for (const piece of ceased) {
       const peers = this.#standing.get(piece)
       if (peers === undefined) continue
@@ -62,12 +68,33 @@ export class Interest {
     if (before > 0 !== this.count > 0) for (const peer of this.#seeds) this.#set(peer, this.count > 0)
   }
 
+  #countFew(became: readonly number[], ceased: readonly number[]): void {
+    if (this.count > fewPieces) this.#few = undefined
+    else if (this.#few === undefined) {
+      const few: number[] = []
+      for (let piece = 0; piece < this.#wanted.length * 8; piece++) if (this.#isWanted(piece)) few.push(piece)
+      this.#few = few
+    } else this.#few = [...this.#few.filter((piece) => !ceased.includes(piece)), ...became]
+  }
+
   #isWanted(piece: number): boolean {
     return ((this.#wanted[piece >> 3] ?? 0) & (0x80 >> (piece & 7))) !== 0
   }
 
   /** Finds a piece for a peer to stand for. Peers begin at different places, so that few stand for the same piece. */
   #place(peer: PeerState): void {
+    const few = this.#few
+    if (few !== undefined) {
+      for (let step = 0; step < few.length; step++) {
+        const piece = few[(peer.id + step) % few.length] ?? -1
+        if (!peer.has(piece)) continue
+        this.#idle.delete(peer)
+        this.#stand(peer, piece)
+        return
+      }
+      this.#setIdle(peer)
+      return
+    }
     const wanted = this.#wanted
     const { bits } = peer
     const length = wanted.length
@@ -82,6 +109,10 @@ export class Interest {
       this.#stand(peer, at * 8 + Math.clz32(both) - 24)
       return
     }
+    this.#setIdle(peer)
+  }
+
+  #setIdle(peer: PeerState): void {
     peer.standsFor = -1
     this.#idle.add(peer)
     this.#set(peer, false)

@@ -26,6 +26,10 @@ const rescuedSnubMs = 500
 /** While a window is hungry, lateness is looked at this often, also when nothing happens. */
 const hungryTickMs = 30
 const endGameTickMs = 200
+/** With nothing special going on lateness is looked at this often. */
+const calmTickMs = 1000
+/** Of a large swarm not all are looked at each time: so many for each millisecond that has passed. */
+const looksPerMs = 10
 /** How many idle peers then look for what others are late with: a large swarm ends as well with some of them. */
 const maxIdleLooks = 64
 /** Failed pieces whose senders are kept: more than readers wait for at a time, and a bound on what liars make us keep. */
@@ -45,6 +49,8 @@ export class Picker {
   readonly #plan = new UrgentPlan()
   #active = true
   #wakeAt = Number.POSITIVE_INFINITY
+  /** When all peers were last looked at for lateness. */
+  #lookedAt = Number.NEGATIVE_INFINITY
   /** Peers that have refused something and will be asked again. */
   readonly #refusing = new Set<PeerState>()
 
@@ -260,7 +266,7 @@ export class Picker {
     this.#refusing.delete(peer)
     const owed = peer.outstanding.list()
     for (const { piece, block } of owed) state.release(id, piece, block)
-    state.releaseSole(id)
+    state.releaseSole(peer)
     state.tryMemory()
     for (const piece of new Set(owed.map(({ piece }) => piece))) state.dropIfEmpty(piece)
     this.#fillAll(now)
@@ -320,7 +326,7 @@ export class Picker {
     const state = this.#state
     // Others take over what it had to itself, and what it was asked for; else a choke changes nothing for them.
     const free = state.outOfMemory || peer.suspect || (forgetsRequests && peer.outstanding.length > 0)
-    state.releaseSole(id)
+    state.releaseSole(peer)
     state.tryMemory()
     if (forgetsRequests) this.#forget(peer, now)
     if (free) this.#fillAll(now)
@@ -359,9 +365,9 @@ export class Picker {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined || (peer.suspect === suspect && peer.discredited === discredited)) return
+    if (!suspect) state.releaseSole(peer)
     peer.suspect = suspect
     peer.discredited = discredited
-    if (!suspect) state.releaseSole(id)
     state.unstarve()
     if (discredited) this.#cancelWhere(peer, (piece) => state.hasTrusted(piece), now)
   }
@@ -437,6 +443,23 @@ export class Picker {
     const state = this.#state
     this.#wakeAt = now
     for (const peer of this.#refusing) if (peer.retryAt <= now) this.#retry(peer)
+    if (now >= this.#lookedAt + Math.min(calmTickMs, state.busy.size / looksPerMs)) this.#lookForLate(now)
+    // What others are late with may be asked of those that have nothing to do.
+    let looks = maxIdleLooks
+    for (const peer of state.starved) {
+      if (peer.outstanding.length >= 4 || peer.choked) continue
+      state.ready.add(peer)
+      if (--looks === 0) break
+    }
+    this.#fillAll(now, undefined, true)
+  }
+
+  // ---- inside ----
+
+  /** Snubs peers that owe a block for too long, and gives up what they owe for longer still. */
+  #lookForLate(now: number): void {
+    const state = this.#state
+    this.#lookedAt = now
     for (const peer of state.busy) {
       if (peer.outstanding.length === 0) {
         state.busy.delete(peer)
@@ -454,17 +477,7 @@ export class Picker {
         this.#cancelWhere(peer, () => true, now)
       }
     }
-    // What others are late with may be asked of those that have nothing to do.
-    let looks = maxIdleLooks
-    for (const peer of state.starved) {
-      if (peer.outstanding.length >= 4 || peer.choked) continue
-      state.ready.add(peer)
-      if (--looks === 0) break
-    }
-    this.#fillAll(now, undefined, true)
   }
-
-  // ---- inside ----
 
   /** Whether a stream waits, or soon would. */
   #hungry(now: number): boolean {
@@ -553,9 +566,10 @@ export class Picker {
   }
 
   #setWake(hungry: boolean, now: number): void {
-    // While blocks come the time that was set stands, or it would never be reached.
-    if (this.#wakeAt > now && this.#wakeAt <= now + (hungry ? hungryTickMs : 1000)) return
     const { busy, starved } = this.#state
+    const tickMs = hungry ? hungryTickMs : starved.size > 0 ? endGameTickMs : calmTickMs
+    // While blocks come the time that was set stands, or it would never be reached.
+    if (this.#wakeAt > now && this.#wakeAt <= now + tickMs) return
     let under = false
     for (const peer of busy) {
       if ((under = peer.outstanding.length > 0)) break
@@ -563,7 +577,7 @@ export class Picker {
     }
     let at = Number.POSITIVE_INFINITY
     for (const { retryAt } of this.#refusing) if (retryAt < at) at = retryAt
-    if (under) at = Math.min(at, now + (hungry ? hungryTickMs : starved.size > 0 ? endGameTickMs : 1000))
+    if (under) at = Math.min(at, now + tickMs)
     this.#wakeAt = at
   }
 
@@ -576,7 +590,7 @@ export class Picker {
     this.#cancelWhere(peer, (_, index) => index > 0, now)
     const head = peer.outstanding.at(0)
     if (head !== undefined) state.release(peer.id, head.piece, head.block)
-    state.releaseSole(peer.id)
+    state.releaseSole(peer)
   }
 
   /** Ends what is known of a piece that is not had; the memory of a whole one is the business of whoever judges it. */

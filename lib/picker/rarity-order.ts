@@ -1,33 +1,66 @@
+/** So many of the best pieces are looked at one by one: where a search ends among them it has found the very best. */
+export const exactLooks = 256
+/** Further on so many of each bucket are looked at, and so many in all before any piece that fits is good enough. */
+export const sampleLooks = 32
+export const mostLooks = 1024
+/** Of pieces that are merely good enough the best of so many is taken. */
+const mostCandidates = 64
+/** Joins and leaves of peers that are not sorted for at once, as a part of the peers. */
+const lagPart = 1 / 16
+
+/** A piece that lies in no bucket. */
+const nowhere = 0xffff_ffff
+
 /**
  * The pieces that are still to be picked, best first: higher priority before lower, and among equals the piece that
  * fewer peers have; pieces that nobody has come last of their priority, and equals stand in random order.
  *
- * The pieces lie in one array, divided into buckets of equal priority and availability. A piece whose availability
- * changes by one swaps places with one end of its bucket, which is O(1). After a change of many pieces the array is
- * only marked, and sorted by counting at the next look.
+ * The pieces lie in one array, divided into buckets of equal priority and availability. A piece whose availability changes by
+ * one swaps places with one end of its bucket, and one that is taken out goes to the front part of its bucket, where those lie that
+ * are no longer contained: both are O(1), whatever the number of pieces and peers. After a change of many pieces the array is only
+ * marked, and sorted by counting at the next look; a peer that joins a large swarm with many pieces moves only those that nobody had
+ * before, and the array is sorted once a sixteenth of the peers came or went.
  *
- * Invariants while not marked: `order[position[piece]] = piece`; bucket b is `[starts[b], starts[b + 1])`.
+ * Invariants while not marked: `order[position[piece]] = piece`; bucket b is `[starts[b], starts[b + 1])`, and of it
+ * `[lives[b], starts[b + 1])` are contained. The first bucket of each priority holds what nobody has.
  */
 export class RarityOrder {
   /** How many peers have each piece, also of pieces that are not contained. To be read, not written. */
   readonly availability: Uint32Array
   /** How many pieces were ever put in: unchanged, a search that found nothing would find nothing again. */
   added = 0
+  /** How many pieces and buckets searches and moves have looked at, sorting aside: what decisions cost. */
+  steps = 0
+  /** How often everything was sorted. */
+  sorts = 0
   readonly #random: () => number
   readonly #priority: Uint8Array
   readonly #order: Uint32Array
   readonly #position: Uint32Array
+  readonly #bucket: Uint32Array
+  /** Bit i (from the high end of each byte) says that piece i is contained. */
+  readonly #contained: Uint8Array
   /** All pieces in random order: the order inside the buckets after a sort. */
   readonly #shuffled: Uint32Array
   /** For each priority ever used its class, counted from the highest; buckets exist for used priorities only. */
   readonly #classOf = new Uint8Array(8)
   #used = 0
-  /** Buckets of a class: availability 1 to width - 1, then 0. */
+  /** Buckets of a class: availability 0 to width - 1. */
   #width = 0
   #buckets = 0
   #starts = new Uint32Array(1)
+  #lives = new Uint32Array(1)
+  /** No piece is contained in buckets before this one. */
+  #firstBucket = 0
+  /** Pieces in the array, contained or not. */
+  #placed = 0
   #size = 0
   #marked = true
+  /** Bucket steps since the last sort: once they have cost as much as a sort, the next is one. */
+  #spent = 0
+  /** Peers whose bitfields are counted, and how many of them came or went since the last sort without being sorted for. */
+  #peers = 0
+  #lag = 0
 
   /** An empty order over `pieceCount` pieces that nobody has; `random` returns [0, 1). */
   constructor(pieceCount: number, random: () => number) {
@@ -36,6 +69,8 @@ export class RarityOrder {
     this.#priority = new Uint8Array(pieceCount)
     this.#order = new Uint32Array(pieceCount)
     this.#position = new Uint32Array(pieceCount)
+    this.#bucket = new Uint32Array(pieceCount).fill(nowhere)
+    this.#contained = new Uint8Array(Math.ceil(pieceCount / 8))
     this.#shuffled = new Uint32Array(pieceCount)
     for (let piece = 0; piece < pieceCount; piece++) {
       const other = Math.floor(random() * (piece + 1))
@@ -49,12 +84,6 @@ export class RarityOrder {
     return this.#size
   }
 
-  /** The piece at a position below `size`, best first, else -1. Any change of the order may move it. */
-  at(position: number): number {
-    if (this.#marked) this.#sort()
-    return position < this.#size ? (this.#order[position] ?? -1) : -1
-  }
-
   /** Whether the piece is contained. */
   has(piece: number): boolean {
     return (this.#priority[piece] ?? 0) > 0
@@ -63,6 +92,57 @@ export class RarityOrder {
   /** The priority of a piece, 1 to 7, or 0 when it is not contained. */
   priority(piece: number): number {
     return this.#priority[piece] ?? 0
+  }
+
+  /** All pieces that are contained, best first; for display and tests, as it looks at all. */
+  list(): number[] {
+    if (this.#marked) this.#sort()
+    const list: number[] = []
+    const push = (bucket: number): void => {
+      list.push(...this.#order.subarray(this.#lives[bucket] ?? 0, this.#starts[bucket + 1] ?? 0))
+    }
+    for (let first = 0; first < this.#buckets; first += this.#width) {
+      for (let bucket = first + 1; bucket < first + this.#width; bucket++) push(bucket)
+      push(first)
+    }
+    return list
+  }
+
+  /**
+   * The best piece that somebody has, of those for which `fits` says yes; -1 for none. `bits` are the pieces of whoever asks
+   * (high bit first, BEP 3), undefined for all of them: no other piece may fit.
+   *
+   * The {@link exactLooks} best are looked at one by one. Where none of them fits, whoever asks has little of what is rare: then
+   * {@link sampleLooks} of each further bucket are looked at, so that a bucket may be passed over of which only a small part
+   * fits; and after {@link mostLooks} any that fits is good enough. So a search takes a bounded number of looks, and one pass over
+   * the bytes of `bits`, however large the torrent is.
+   */
+  find(fits: (piece: number) => boolean, bits: Uint8Array | undefined): number {
+    if (this.#marked) this.#sort()
+    const order = this.#order
+    let looks = 0
+    let all = true
+    let bucket = this.#firstFrom(this.#starts[this.#firstBucket] ?? 0)
+    this.#firstBucket = bucket < 0 ? this.#buckets : bucket
+    for (; bucket >= 0; bucket = this.#firstFrom(this.#starts[bucket + 1] ?? 0)) {
+      if (bucket % this.#width === 0) continue
+      const start = this.#lives[bucket] ?? 0
+      const end = this.#starts[bucket + 1] ?? 0
+      const count = Math.min(end - start, Math.max(sampleLooks, exactLooks - looks))
+      for (let at = start; at < start + count; at++) {
+        looks++
+        const piece = order[at] ?? 0
+        if (!fits(piece)) continue
+        this.steps += looks
+        return piece
+      }
+      if (count < end - start) all = false
+      if (looks < mostLooks) continue
+      all = false
+      break
+    }
+    this.steps += looks
+    return all ? -1 : this.#anyOf(fits, bits)
   }
 
   /** Puts a piece in with a priority of 1 to 7, or changes the priority when it is there; 0 removes it. */
@@ -74,24 +154,38 @@ export class RarityOrder {
     if (piece >= this.#priority.length) return
     this.#use(priority)
     this.#priority[piece] = Math.min(7, priority)
+    this.#contained[piece >> 3] = (this.#contained[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
     this.#size++
     this.added++
-    if ((this.availability[piece] ?? 0) >= this.#width) this.#marked = true
     if (this.#marked) return
-    this.#starts[this.#buckets] = this.#size
-    this.#move(piece, this.#size - 1, this.#buckets - 1, this.#bucketOf(piece))
+    let bucket = this.#bucket[piece] ?? nowhere
+    if (bucket === nowhere) {
+      // At the end of the array, which is the end of the last bucket.
+      bucket = this.#buckets - 1
+      this.#put(piece, this.#placed++)
+      this.#starts[this.#buckets] = this.#placed
+      this.#bucket[piece] = bucket
+    } else {
+      const last = (this.#lives[bucket] ?? 0) - 1
+      this.#swap(this.#position[piece] ?? 0, last)
+      this.#lives[bucket] = last
+    }
+    this.#moveTo(piece, this.#bucketOf(piece))
   }
 
   /** Takes a piece out; its availability is still counted. */
   remove(piece: number): void {
     if (!this.has(piece)) return
-    if (!this.#marked) {
-      // Through all later buckets to the end of the array, which then ends one earlier.
-      this.#move(piece, this.#position[piece] ?? 0, this.#bucketOf(piece), this.#buckets - 1, false)
-      this.#starts[this.#buckets] = this.#size - 1
-    }
     this.#priority[piece] = 0
+    this.#contained[piece >> 3] = (this.#contained[piece >> 3] ?? 0) & ~(0x80 >> (piece & 7))
     this.#size--
+    if (this.#marked) return
+    const bucket = this.#bucket[piece] ?? 0
+    const first = this.#lives[bucket] ?? 0
+    this.#swap(this.#position[piece] ?? 0, first)
+    this.#lives[bucket] = first + 1
+    // Buckets of nothing but what was taken out would be passed over again and again.
+    if (this.#placed > 2 * this.#size + exactLooks) this.#marked = true
   }
 
   /** Changes the priority of a contained piece; 0 removes it. Nothing happens when the piece is not contained. */
@@ -99,19 +193,18 @@ export class RarityOrder {
     if (priority <= 0) this.remove(piece)
     if (!this.has(piece) || this.#priority[piece] === priority) return
     this.#use(priority)
-    const from = this.#marked ? 0 : this.#bucketOf(piece)
     this.#priority[piece] = Math.min(7, priority)
-    if (!this.#marked) this.#move(piece, this.#position[piece] ?? 0, from, this.#bucketOf(piece))
+    if (!this.#marked) this.#moveTo(piece, this.#bucketOf(piece))
   }
 
   /** Counts one more peer that has the piece. */
   increment(piece: number): void {
-    this.#count(piece, 1)
+    if (piece < this.availability.length) this.#step(piece, 1)
   }
 
   /** Counts one peer less that has the piece; never below 0. */
   decrement(piece: number): void {
-    if ((this.availability[piece] ?? 0) > 0) this.#count(piece, -1)
+    if ((this.availability[piece] ?? 0) > 0) this.#step(piece, -1)
   }
 
   /** Counts a peer's whole bitfield (high bit first, spare bits ignored, BEP 3), or a peer that has all. */
@@ -133,72 +226,130 @@ export class RarityOrder {
       }
       return
     }
+    this.#peers = Math.max(0, this.#peers + step)
     // A sort looks at every contained piece once, a single move costs a few times as much.
-    if (!this.#marked && countBits(bitfield) * 4 > this.#size) this.#marked = true
+    const many = countBits(bitfield) * 4 > this.#size
+    if (many && !this.#marked && ++this.#lag > this.#peers * lagPart) this.#marked = true
     const end = Math.min(availability.length, bitfield.length * 8)
-    for (let piece = 0; piece < end; piece++) {
-      const bits = bitfield[piece >> 3] ?? 0
-      if (bits === 0) piece |= 7
-      else if (!this.#marked) {
-        if ((bits & (0x80 >> (piece & 7))) !== 0) this.#step(piece, step)
-      } else {
-        // Without a branch on the bit, which no processor could foresee.
-        const count = (availability[piece] ?? 0) + step * ((bits >> (7 - (piece & 7))) & 1)
-        availability[piece] = Math.max(0, count)
+    if (!this.#marked && !many) {
+      for (let piece = 0; piece < end; piece++) {
+        const bits = bitfield[piece >> 3] ?? 0
+        if (bits === 0) piece |= 7
+        else if ((bits & (0x80 >> (piece & 7))) !== 0) this.#step(piece, step)
       }
+      return
+    }
+    // What nobody had before, or has any longer, is never left where it is.
+    const edge = step > 0 ? 1 : 0
+    const moves = !this.#marked
+    for (let piece = 0; piece < end; piece++) {
+      const bit = ((bitfield[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1
+      // Without a branch on the bit, which no processor could foresee.
+      const count = Math.max(0, (availability[piece] ?? 0) + step * bit)
+      availability[piece] = count
+      if (count === edge && moves && bit === 1) this.#refile(piece)
     }
   }
 
-  #count(piece: number, step: 1 | -1): void {
-    if (piece < this.availability.length) this.#step(piece, step)
+  #refile(piece: number): void {
+    if (!this.#marked && this.has(piece)) this.#moveTo(piece, this.#bucketOf(piece))
   }
 
   #step(piece: number, step: 1 | -1): void {
-    const count = this.availability[piece] ?? 0
-    if (count + step < 0) return
-    if (this.#marked || !this.has(piece)) {
-      this.availability[piece] = count + step
-      return
-    }
-    const from = this.#bucketOf(piece)
-    this.availability[piece] = count + step
-    if (count + step >= this.#width) this.#marked = true
-    else this.#move(piece, this.#position[piece] ?? 0, from, this.#bucketOf(piece))
+    const count = (this.availability[piece] ?? 0) + step
+    if (count < 0) return
+    this.availability[piece] = count
+    if (this.#marked || !this.has(piece)) return
+    // Where peers came or went unsorted, the bucket is that of another count: one step from there is as true as before.
+    const bucket = this.#bucket[piece] ?? 0
+    const filed = bucket % this.#width
+    const to = count === 0 ? 0 : Math.max(1, filed + step)
+    if (to >= this.#width) this.#marked = true
+    else this.#moveTo(piece, bucket - filed + to)
   }
 
   #bucketOf(piece: number): number {
-    const count = this.availability[piece] ?? 0
     const first = (this.#classOf[this.#priority[piece] ?? 0] ?? 0) * this.#width
-    return first + (count === 0 ? this.#width : count) - 1
+    return first + Math.min(this.availability[piece] ?? 0, this.#width - 1)
   }
 
-  /** Moves a piece between buckets by passing one piece of each bucket between over to its other end. */
-  #move(piece: number, position: number, from: number, to: number, mix = true): void {
-    const order = this.#order
+  /** The first bucket from a position on that contains a piece, or -1. */
+  #firstFrom(position: number): number {
+    for (let at = position; at < this.#placed; ) {
+      // Empty buckets have no piece and so cost nothing.
+      const bucket = this.#bucket[this.#order[at] ?? 0] ?? 0
+      const end = this.#starts[bucket + 1] ?? 0
+      if ((this.#lives[bucket] ?? 0) < end) return bucket
+      this.steps++
+      at = end
+    }
+    return -1
+  }
+
+  /** The best of the first pieces that fit, from some place of the torrent on. */
+  #anyOf(fits: (piece: number) => boolean, bits: Uint8Array | undefined): number {
+    const contained = this.#contained
+    const { length } = contained
+    let best = -1
+    let found = 0
+    let at = Math.floor(this.#random() * length)
+    for (let step = 0; step < length && found < mostCandidates; step++, at = at + 1 < length ? at + 1 : 0) {
+      let both = (contained[at] ?? 0) & (bits === undefined ? 0xff : (bits[at] ?? 0))
+      for (; both !== 0; found++) {
+        const bit = Math.clz32(both) - 24
+        both &= ~(0x80 >> bit)
+        this.steps++
+        const piece = at * 8 + bit
+        if (!fits(piece)) continue
+        if (best < 0 || (this.#position[piece] ?? 0) < (this.#position[best] ?? 0)) best = piece
+      }
+    }
+    return best
+  }
+
+  /** Moves a contained piece to a bucket, and there to a random place. */
+  #moveTo(piece: number, to: number): void {
     const starts = this.#starts
-    let hole = position
-    for (let bucket = from; bucket < to; bucket++) {
+    const lives = this.#lives
+    let bucket = this.#bucket[piece] ?? 0
+    const distance = Math.abs(to - bucket)
+    this.steps += distance + 1
+    this.#spent += distance
+    if (this.#spent > 4 * this.#placed + this.#buckets) {
+      this.#marked = true
+      return
+    }
+    let at = this.#position[piece] ?? 0
+    for (; bucket < to; bucket++) {
+      // Behind its own bucket, and so before what is contained of the next.
       const last = (starts[bucket + 1] ?? 0) - 1
-      if (last !== hole) this.#put(order[last] ?? 0, hole)
-      starts[bucket + 1] = hole = last
+      this.#swap(at, last)
+      starts[bucket + 1] = last
+      at = (lives[bucket + 1] ?? 0) - 1
+      this.#swap(last, at)
+      lives[bucket + 1] = at
     }
-    for (let bucket = from; bucket > to; bucket--) {
+    for (; bucket > to; bucket--) {
+      const live = lives[bucket] ?? 0
       const first = starts[bucket] ?? 0
-      if (first !== hole) this.#put(order[first] ?? 0, hole)
+      this.#swap(at, live)
+      this.#swap(live, first)
+      lives[bucket] = live + 1
       starts[bucket] = first + 1
-      hole = first
+      at = first
     }
-    if (mix) {
-      const start = starts[to] ?? 0
-      const other = start + Math.floor(this.#random() * ((starts[to + 1] ?? 0) - start))
-      if (other !== hole) this.#put(order[other] ?? 0, hole)
-      hole = other
-    } else {
-      const last = (starts[to + 1] ?? 0) - 1
-      if (last !== hole) this.#put(order[last] ?? 0, hole)
-      hole = last
-    }
-    this.#put(piece, hole)
+    this.#bucket[piece] = to
+    if (to < this.#firstBucket) this.#firstBucket = to
+    if (distance === 0) return
+    const start = lives[to] ?? 0
+    this.#swap(at, start + Math.floor(this.#random() * ((starts[to + 1] ?? 0) - start)))
+  }
+
+  #swap(a: number, b: number): void {
+    if (a === b) return
+    const piece = this.#order[a] ?? 0
+    this.#put(this.#order[b] ?? 0, a)
+    this.#put(piece, b)
   }
 
   #put(piece: number, position: number): void {
@@ -215,6 +366,10 @@ export class RarityOrder {
 
   #sort(): void {
     this.#marked = false
+    this.#spent = 0
+    this.#lag = 0
+    this.#firstBucket = 0
+    this.sorts++
     let classes = 0
     for (let priority = 7; priority > 0; priority--) {
       if ((this.#used & (1 << priority)) !== 0) this.#classOf[priority] = classes++
@@ -224,24 +379,32 @@ export class RarityOrder {
     // Half as much again, so that a growing swarm does not sort for each new peer.
     if (most >= this.#width || most * 4 < this.#width) this.#width = Math.max(8, most + (most >> 1) + 2)
     this.#buckets = classes * this.#width
-    if (this.#starts.length < this.#buckets + 1) this.#starts = new Uint32Array(this.#buckets + 1)
-    else this.#starts.fill(0)
+    if (this.#starts.length < this.#buckets + 1) {
+      this.#starts = new Uint32Array(this.#buckets + 1)
+      this.#lives = new Uint32Array(this.#buckets + 1)
+    } else this.#starts.fill(0)
     const starts = this.#starts
     const priorities = this.#priority
     for (let piece = 0; piece < priorities.length; piece++) {
-      if (priorities[piece] === 0) continue
+      if (priorities[piece] === 0) {
+        this.#bucket[piece] = nowhere
+        continue
+      }
       const bucket = this.#bucketOf(piece)
+      this.#bucket[piece] = bucket
       starts[bucket] = (starts[bucket] ?? 0) + 1
     }
     let end = 0
     for (let bucket = 0; bucket <= this.#buckets; bucket++) starts[bucket] = end += starts[bucket] ?? 0
+    this.#placed = end
     for (const piece of this.#shuffled) {
-      if (priorities[piece] === 0) continue
-      const bucket = this.#bucketOf(piece)
+      const bucket = this.#bucket[piece] ?? nowhere
+      if (bucket === nowhere) continue
       const position = (starts[bucket] ?? 0) - 1
       starts[bucket] = position
       this.#put(piece, position)
     }
+    this.#lives.set(starts)
   }
 }
 

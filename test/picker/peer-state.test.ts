@@ -3,30 +3,32 @@ import test from 'node:test'
 import { PeerState } from '../../lib/picker/peer-state.ts'
 
 const peerOf = (): PeerState => new PeerState(1, new Uint8Array([0b1010_0000]), 100, 16.384)
-const block = (index: number, sentAt = 0) => ({ piece: 0, block: index, bytes: 16_384, sentAt })
+const ask = (peer: PeerState, block: number): void => peer.push(0, block, 16_384, 0)
 
 test('outstanding blocks are expected one after the other', () => {
   const peer = peerOf()
   assert.equal(peer.etaOfNext(16_384, 0), 1100)
-  peer.push(block(0), 0)
-  peer.push(block(1), 0)
+  ask(peer, 0)
+  ask(peer, 1)
   assert.equal(peer.etaOf(0, 0), 1100)
   assert.equal(peer.etaOf(1, 0), 2100)
   assert.equal(peer.etaOfNext(16_384, 0), 3100)
-  assert.equal(peer.outstandingBytes, 32_768)
+  assert.equal(peer.outstanding.bytes, 32_768)
   assert.equal(peer.indexOf(0, 1), 1)
   assert.equal(peer.indexOf(1, 1), -1)
-  assert.equal(peer.take(7, true, 0), undefined)
-  assert.equal(peer.take(0, true, 1100)?.block, 0)
+  peer.take(7, true, 0)
+  assert.equal(peer.outstanding.length, 2)
+  peer.take(0, true, 1100)
+  assert.equal(peer.outstanding.at(0)?.block, 1)
   assert.equal(peer.etaOf(0, 1100), 2100)
   peer.take(0, true, 2100)
   assert.equal(peer.link.headEta, Number.POSITIVE_INFINITY)
-  assert.equal(peer.outstandingBytes, 0)
+  assert.equal(peer.outstanding.bytes, 0)
 })
 
 test('the estimate of a silent peer recedes', () => {
   const peer = peerOf()
-  peer.push(block(0), 0)
+  ask(peer, 0)
   // It has never delivered: that speaks against it.
   assert.equal(peer.etaOf(0, 2100), 3400)
   peer.link.samples = 1

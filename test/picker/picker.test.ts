@@ -97,7 +97,8 @@ test('a window: the cursor piece comes first and over several peers', () => {
   assert.ok(swarm.now - at < 1500, `${swarm.now - at} ms`)
   assert.ok(swarm.askedFor(50).size >= 3)
   const since = swarm.completed.slice(before)
-  assert.ok(since.indexOf(50) < 3, String(since))
+  // What each of the four had begun may end before.
+  assert.ok(since.indexOf(50) <= 4, String(since))
   swarm.window(1, 51, 8)
   assert.ok(swarm.loop.run(() => upTo(8, 51).every((piece) => swarm.picker.has(piece)), at + 20_000))
   swarm.window(1, 0, 0)
