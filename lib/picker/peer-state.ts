@@ -11,54 +11,56 @@ const maxRetryMs = 60_000
 /** Pieces that a choking peer may offer; BEP 6 speaks of ten. */
 const maxAllowedFast = 256
 
-/** What the picker knows of one peer. */
+/** Stands for a set in which there has never been anything: most peers never need theirs. Nothing is ever added to it. */
+const nothing: Set<number> = new Set()
+
+/** What the picker knows of one peer. What each block needs stands first, and so together: of thousands of peers it is in no cache. */
 export class PeerState {
   readonly id: number
-  /** Bit i (from the high end of each byte) says that the peer has piece i. */
-  bits: Uint8Array
   /** Whether the peer has every piece. */
   seed = false
   /** Whether the peer chokes us. */
   choked = true
   /** Whether we have told the peer that we are interested. */
   interested = false
-  /** A piece that we want and the peer has, for which alone it is looked at anew once it is there; -1 for none, or a seed. */
-  standsFor = -1
-  /** How many requests the peer lets us queue (BEP 10 `reqq`). */
-  maxRequests = 250
-  /** Requests that the pipeline may hold, grown block by block. */
-  depth = 6
-  /** Asked for and still to come, oldest first. */
-  readonly outstanding: RequestQueue = new RequestQueue()
-  readonly link: LinkEstimate
   /** Whether it owes us blocks for too long; then it is asked for one at a time. */
   snubbed = false
   /** Whether the one block that a snubbed peer is asked for may be asked of others as well. */
   owing = false
-  /** Blocks that others brought in its place since it last delivered one. */
-  rescued = 0
-  /** How often in a row a block was given up. */
-  strikes = 0
   /** Whether it may only fetch whole pieces alone after a bad piece. */
   suspect = false
   /** Whether all that is known of bad pieces points at it: readers do not wait for it while there are others. */
   discredited = false
-  /** The piece that it was last asked for in the background, or -1. */
-  currentPiece = -1
   /** Whether the last search found nothing for it, and nothing has changed since. */
   starved = false
+  /** How many requests the peer lets us queue (BEP 10 `reqq`). */
+  maxRequests = 250
+  /** Requests that the pipeline may hold, grown block by block. */
+  depth = 6
+  /** Blocks that others brought in its place since it last delivered one. */
+  rescued = 0
+  /** How often in a row a block was given up. */
+  strikes = 0
+  /** The piece that it was last asked for in the background, or -1. */
+  currentPiece = -1
+  #retryMs = minRetryMs
+  /** Pieces that it has refused while not choking us; it is not asked for them before `retryAt`. */
+  #refused: Set<number> = nothing
+  /** Keys of blocks that were taken back and may come all the same. */
+  #cancelled: Set<number> = nothing
+  /** Asked for and still to come, oldest first. */
+  readonly outstanding: RequestQueue = new RequestQueue()
+  readonly link: LinkEstimate
+  /** Bit i (from the high end of each byte) says that the peer has piece i; empty where it has all or none. */
+  bits: Uint8Array
+  /** A piece that we want and the peer has, for which alone it is looked at anew once it is there; -1 for none, or a seed. */
+  standsFor = -1
   /** Whether it is one of the fastest of the swarm. */
   isFast = false
   /** How much had ever been added to the order of missing pieces when the peer had none of it; -1 before that. */
   nothingNewAt = -1
-  /** Pieces that it serves while choking us (BEP 6). */
-  readonly allowedFast: Set<number> = new Set()
-  /** Pieces that it has refused while not choking us; it is not asked for them before `retryAt`. */
-  readonly refused: Set<number> = new Set()
+  #allowedFast: Set<number> = nothing
   retryAt: number = Number.POSITIVE_INFINITY
-  #retryMs = minRetryMs
-  /** Keys of blocks that were taken back and may come all the same. */
-  readonly #cancelled = new Set<number>()
   /** Pieces that it suggests (BEP 6). */
   readonly suggested: number[] = []
 
@@ -84,32 +86,44 @@ export class PeerState {
   /** Whether the peer would send blocks of a piece if it were asked now. */
   serves(piece: number): boolean {
     if (!this.has(piece)) return false
-    if (this.choked) return this.allowedFast.has(piece)
-    return this.refused.size === 0 || (this.refused.size < maxRefused && !this.refused.has(piece))
+    if (this.choked) return this.#allowedFast.has(piece)
+    return this.#refused.size === 0 || (this.#refused.size < maxRefused && !this.#refused.has(piece))
   }
 
   /** Whether the peer would send anything. */
   get servesAny(): boolean {
-    return this.choked ? this.allowedFast.size > 0 : this.refused.size < maxRefused
+    return this.choked ? this.#allowedFast.size > 0 : this.#refused.size < maxRefused
   }
 
   /** The peer offers a piece while it chokes us (BEP 6). */
   allow(piece: number): void {
-    if (this.allowedFast.size < maxAllowedFast) this.allowedFast.add(piece)
+    if (this.#allowedFast === nothing) this.#allowedFast = new Set()
+    if (this.#allowedFast.size < maxAllowedFast) this.#allowedFast.add(piece)
+  }
+
+  /** The peer no longer offers a piece while it chokes us. */
+  disallow(piece: number): void {
+    this.#allowedFast.delete(piece)
+  }
+
+  /** Pieces that it serves while choking us (BEP 6). */
+  get allowedFast(): ReadonlySet<number> {
+    return this.#allowedFast
   }
 
   /** The peer refuses a piece that it has and should send. */
   refuse(piece: number, now: number): void {
-    if (this.refused.size === 0) {
+    if (this.#refused === nothing) this.#refused = new Set()
+    if (this.#refused.size === 0) {
       this.retryAt = now + this.#retryMs
       this.#retryMs = Math.min(maxRetryMs, this.#retryMs * 2)
     }
-    this.refused.add(piece)
+    this.#refused.add(piece)
   }
 
   /** The peer is asked again for what it has refused. */
   retry(): void {
-    this.refused.clear()
+    this.#refused.clear()
     this.retryAt = Number.POSITIVE_INFINITY
   }
 
@@ -123,6 +137,7 @@ export class PeerState {
 
   /** Remembers that a request was taken back. */
   remember(key: number): void {
+    if (this.#cancelled === nothing) this.#cancelled = new Set()
     if (this.#cancelled.size >= maxCancelled) this.#cancelled.clear()
     this.#cancelled.add(key)
   }

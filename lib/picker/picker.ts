@@ -36,6 +36,8 @@ const maxIdleLooks = 64
 const mostAvoided = 64
 /** Rate that a new peer is believed to have, in bytes per millisecond. */
 const guessBytesPerMs = 300
+/** The pieces of a peer that has all or none. */
+const noBits: Uint8Array = new Uint8Array(0)
 
 /** What came of a block that a peer sent. */
 export type BlockVerdict = 'wanted' | 'duplicate' | 'unrequested'
@@ -251,8 +253,7 @@ export class Picker {
 
   /** A peer without pieces; `latencyMs` is the round trip as far as it is known. Ids are never used again. */
   addPeer(id: number, latencyMs: number): void {
-    const bits = new Uint8Array(Math.ceil(this.#state.layout.pieceCount / 8))
-    const peer = new PeerState(id, bits, latencyMs, guessBytesPerMs)
+    const peer = new PeerState(id, noBits, latencyMs, guessBytesPerMs)
     this.#state.peers.set(id, peer)
     this.#state.count(peer)
   }
@@ -279,9 +280,12 @@ export class Picker {
     if (peer === undefined) return
     state.uncount(peer)
     peer.seed = bits === 'all'
-    peer.bits = new Uint8Array(peer.bits.length)
-    if (typeof bits !== 'string') peer.bits.set(bits.subarray(0, peer.bits.length))
-    if (typeof bits !== 'string' && peer.hasAll(state.layout.pieceCount)) peer.seed = true
+    peer.bits = noBits
+    if (typeof bits !== 'string') {
+      peer.bits = this.#zeroBits()
+      peer.bits.set(bits.subarray(0, peer.bits.length))
+      peer.seed = peer.hasAll(state.layout.pieceCount)
+    }
     state.count(peer)
     peer.nothingNewAt = -1
     state.peersChanged = true
@@ -294,6 +298,7 @@ export class Picker {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined || peer.has(piece)) return
+    if (peer.bits === noBits) peer.bits = this.#zeroBits()
     peer.bits[piece >> 3] = (peer.bits[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
     state.countOne(peer, piece)
     if (!state.wants(piece)) return
@@ -425,7 +430,7 @@ export class Picker {
     const index = peer.indexOf(piece, block)
     if (index < 0) return
     peer.take(index, false, now)
-    peer.allowedFast.delete(piece)
+    peer.disallow(piece)
     if (!peer.choked) {
       peer.depth = Math.max(1, peer.depth - 1)
       peer.refuse(piece, now)
@@ -455,6 +460,10 @@ export class Picker {
   }
 
   // ---- inside ----
+
+  #zeroBits(): Uint8Array {
+    return new Uint8Array(Math.ceil(this.#state.layout.pieceCount / 8))
+  }
 
   /** Snubs peers that owe a block for too long, and gives up what they owe for longer still. */
   #lookForLate(now: number): void {

@@ -1,4 +1,5 @@
 import type { EventLoop } from './event-loop.ts'
+import { NumberRing } from './number-ring.ts'
 
 /** How a simulated peer behaves. */
 export interface SimPeerOptions {
@@ -40,11 +41,19 @@ export interface SimPeerEvents {
   allowedFast(piece: number): void
 }
 
-interface Wanted {
-  readonly piece: number
-  readonly block: number
-  readonly bytes: number
-}
+/** What travels, beside a piece and a block; `request` is the only message with bytes. */
+const message = {
+  request: 0,
+  cancel: 1,
+  piece: 2,
+  corrupt: 3,
+  reject: 4,
+  choke: 5,
+  unchoke: 6,
+  have: 7,
+  allowedFast: 8
+} as const
+const kinds = 16
 
 /** The far end of a connection: a queue of requests, answered one after the other at some rate, some time later. */
 export class SimPeer {
@@ -61,13 +70,26 @@ export class SimPeer {
   readonly #loop: EventLoop
   readonly #events: SimPeerEvents
   readonly #random: () => number
-  readonly #queue: Wanted[] = []
-  readonly #pieces: Set<number> | Uint8Array | undefined
+  /** Blocks to send: piece, block and bytes of each. */
+  readonly #queue = new NumberRing()
+  /** What is on its way to the peer and to us: kind and piece in one number, block, and bytes of a request. */
+  readonly #inbound = new NumberRing()
+  readonly #outbound = new NumberRing()
+  #pieces: Set<number> | Uint8Array | undefined
+  #ownsPieces = false
   #sending = false
+  #sendsPiece = 0
+  #sendsBlock = 0
+  #sendsBytes = 0
   #sentBytes = 0
   /** When the last message of each way arrives. */
-  readonly #lastAt = { in: 0, out: 0 }
+  #lastIn = 0
+  #lastOut = 0
   #gone = false
+  // One function for each kind of event, not one for each event: a swarm of thousands has tens of thousands of them under way.
+  readonly #onInbound = (): void => this.#hear()
+  readonly #onOutbound = (): void => this.#arrive()
+  readonly #onSent = (): void => this.#sentOne()
 
   constructor(loop: EventLoop, options: SimPeerOptions, events: SimPeerEvents, random: () => number) {
     this.options = options
@@ -78,7 +100,7 @@ export class SimPeer {
     this.#events = events
     this.#random = random
     const { pieces } = options
-    if (pieces !== 'all') this.#pieces = pieces instanceof Uint8Array ? pieces.slice() : new Set(pieces)
+    if (pieces !== 'all') this.#pieces = pieces instanceof Uint8Array ? pieces : new Set(pieces)
   }
 
   /** Whether it has a piece. */
@@ -92,56 +114,37 @@ export class SimPeer {
 
   /** We ask for a block. */
   request(piece: number, block: number, bytes: number): void {
-    this.#travel('in', () => {
-      if (this.choking && !this.options.allowedFast.includes(piece)) {
-        this.#reject(piece, block)
-        return
-      }
-      if (this.#queue.length >= this.options.maxRequests) {
-        this.overflows++
-        this.#reject(piece, block)
-        return
-      }
-      if (this.#random() < this.options.rejects) this.#reject(piece, block)
-      else {
-        this.#queue.push({ piece, block, bytes })
-        this.#send()
-      }
-    })
+    this.#travelIn(message.request, piece, block, bytes)
   }
 
   /** We take a request back. */
   cancel(piece: number, block: number): void {
-    this.#travel('in', () => {
-      if (this.options.ignoresCancels) return
-      const at = this.#queue.findIndex((wanted) => wanted.piece === piece && wanted.block === block)
-      if (at < 0) return
-      this.#queue.splice(at, 1)
-      this.#reject(piece, block)
-    })
+    this.#travelIn(message.cancel, piece, block, 0)
   }
 
   choke(): void {
     this.choking = true
-    this.#tell(() => this.#events.choke())
-    for (const { piece, block } of this.#queue.splice(0)) this.#reject(piece, block)
+    this.#tell(message.choke)
+    for (const { piece, block } of this.#takeQueue()) this.#reject(piece, block)
   }
 
   unchoke(): void {
     this.choking = false
-    this.#tell(() => this.#events.unchoke())
+    this.#tell(message.unchoke)
   }
 
   /** It gets a further piece. */
   gain(piece: number): void {
+    if (!this.#ownsPieces && this.#pieces instanceof Uint8Array) this.#pieces = this.#pieces.slice()
+    this.#ownsPieces = true
     const pieces = this.#pieces
     if (pieces instanceof Set) pieces.add(piece)
     else if (pieces !== undefined) pieces[piece >> 3] = (pieces[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
-    this.#tell(() => this.#events.have(piece))
+    this.#tell(message.have, piece)
   }
 
   allow(piece: number): void {
-    this.#tell(() => this.#events.allowedFast(piece))
+    this.#tell(message.allowedFast, piece)
   }
 
   /** A silent peer speaks again and sends what it owes. */
@@ -156,38 +159,107 @@ export class SimPeer {
   }
 
   #send(): void {
-    if (this.#sending || this.silent) return
-    const next = this.#queue.shift()
-    if (next === undefined) return
+    if (this.#sending || this.silent || this.#queue.length === 0) return
     this.#sending = true
-    this.#loop.after(next.bytes / this.bytesPerMs, () => {
-      this.#sending = false
-      this.sent++
-      this.#sentBytes += next.bytes
-      if (this.#sentBytes >= (this.options.silentAfterBytes ?? Number.POSITIVE_INFINITY)) this.silent = true
-      const corrupt = this.#random() < this.options.corrupts
-      this.#tell(() => this.#events.piece(next.piece, next.block, corrupt))
-      this.#send()
-    })
+    this.#sendsPiece = this.#queue.shift()
+    this.#sendsBlock = this.#queue.shift()
+    this.#sendsBytes = this.#queue.shift()
+    this.#loop.after(this.#sendsBytes / this.bytesPerMs, this.#onSent)
+  }
+
+  #sentOne(): void {
+    this.#sending = false
+    this.sent++
+    this.#sentBytes += this.#sendsBytes
+    if (this.#sentBytes >= (this.options.silentAfterBytes ?? Number.POSITIVE_INFINITY)) this.silent = true
+    const corrupt = this.#random() < this.options.corrupts
+    this.#tell(corrupt ? message.corrupt : message.piece, this.#sendsPiece, this.#sendsBlock)
+    this.#send()
+  }
+
+  #takeQueue(): { readonly piece: number; readonly block: number; readonly bytes: number }[] {
+    const list = []
+    while (this.#queue.length > 0) {
+      list.push({ piece: this.#queue.shift(), block: this.#queue.shift(), bytes: this.#queue.shift() })
+    }
+    return list
   }
 
   #reject(piece: number, block: number): void {
-    if (this.options.fast) this.#tell(() => this.#events.reject(piece, block))
+    if (this.options.fast) this.#tell(message.reject, piece, block)
   }
 
-  #tell(run: () => void): void {
-    this.#travel('out', run)
+  #travelIn(kind: number, piece: number, block: number, bytes: number): void {
+    this.#lastIn = this.#arrivalAfter(this.#lastIn)
+    this.#inbound.push(piece * kinds + kind)
+    this.#inbound.push(block)
+    this.#inbound.push(bytes)
+    this.#loop.at(this.#lastIn, this.#onInbound)
   }
 
-  #travel(way: 'in' | 'out', run: () => void): void {
+  #tell(kind: number, piece = 0, block = 0): void {
+    this.#lastOut = this.#arrivalAfter(this.#lastOut)
+    this.#outbound.push(piece * kinds + kind)
+    this.#outbound.push(block)
+    this.#loop.at(this.#lastOut, this.#onOutbound)
+  }
+
+  #arrivalAfter(last: number): number {
     const { latencyMs, jitterMs = 0 } = this.options
-    let at = this.#loop.now + latencyMs / 2
-    if (jitterMs > 0) {
-      at = Math.max(at + this.#random() * jitterMs, this.#lastAt[way])
-      this.#lastAt[way] = at
+    const at = this.#loop.now + latencyMs / 2
+    return jitterMs > 0 ? Math.max(at + this.#random() * jitterMs, last) : at
+  }
+
+  /** A message of ours reaches the peer. */
+  #hear(): void {
+    const what = this.#inbound.shift()
+    const block = this.#inbound.shift()
+    const bytes = this.#inbound.shift()
+    if (this.#gone) return
+    const kind = what & (kinds - 1)
+    const piece = (what - kind) / kinds
+    if (kind === message.cancel) this.#dequeue(piece, block)
+    else if (this.choking && !this.options.allowedFast.includes(piece)) this.#reject(piece, block)
+    else if (this.#queue.length >= this.options.maxRequests * 3) {
+      this.overflows++
+      this.#reject(piece, block)
+    } else if (this.#random() < this.options.rejects) this.#reject(piece, block)
+    else {
+      this.#queue.push(piece)
+      this.#queue.push(block)
+      this.#queue.push(bytes)
+      this.#send()
     }
-    this.#loop.at(at, () => {
-      if (!this.#gone) run()
-    })
+  }
+
+  #dequeue(piece: number, block: number): void {
+    if (this.options.ignoresCancels) return
+    let found = false
+    for (const wanted of this.#takeQueue()) {
+      if (!found && wanted.piece === piece && wanted.block === block) found = true
+      else {
+        this.#queue.push(wanted.piece)
+        this.#queue.push(wanted.block)
+        this.#queue.push(wanted.bytes)
+      }
+    }
+    if (found) this.#reject(piece, block)
+  }
+
+  /** A message of the peer reaches us. */
+  #arrive(): void {
+    const what = this.#outbound.shift()
+    const block = this.#outbound.shift()
+    if (this.#gone) return
+    const kind = what & (kinds - 1)
+    const piece = (what - kind) / kinds
+    const events = this.#events
+    if (kind === message.piece || kind === message.corrupt)
+      events.piece(piece, block, kind === message.corrupt)
+    else if (kind === message.reject) events.reject(piece, block)
+    else if (kind === message.choke) events.choke()
+    else if (kind === message.unchoke) events.unchoke()
+    else if (kind === message.have) events.have(piece)
+    else events.allowedFast(piece)
   }
 }
