@@ -76,11 +76,12 @@ function suitsEndGame(state: DownloadState, peer: PeerState, piece: number, bloc
 }
 
 function mayFetch(state: DownloadState, peer: PeerState, partial: PartialPiece): boolean {
-  const { piece } = partial
-  if (!peer.serves(piece) || state.windows.has(piece) || state.priority[piece] === 0) return false
-  if (partial.soleOwner >= 0) return partial.soleOwner === peer.id
+  const { piece, soleOwner } = partial
+  if (state.priority[piece] === 0 || (state.windows.size > 0 && state.windows.has(piece))) return false
+  // What must be looked up at the peer comes last: its memory is the one that is not at hand in a large swarm.
+  if (soleOwner >= 0) return soleOwner === peer.id && peer.serves(piece)
   // A suspect fetches alone, unless what others have begun would stay as it is.
-  return !peer.suspect || !state.hasTrusted(piece)
+  return peer.serves(piece) && (!peer.suspect || !state.hasTrusted(piece))
 }
 
 function take(peer: PeerState, partial: PartialPiece): Pick {

@@ -526,9 +526,11 @@ export class Picker {
     const state = this.#state
     const hungry = this.#hungry(now)
     // A long pipeline is topped up in batches: fewer, larger writes, and fewer plans.
-    const tops = this.#room(peer, hungry) > peer.outstanding.length >> 3
-    if (tops) state.ready.add(peer)
-    if (tops || state.ready.size > 0) this.#fillReady(peer, hungry, false, now)
+    const room = this.#room(peer, hungry)
+    const tops = room > peer.outstanding.length >> 3
+    if (tops && state.windows.size === 0) this.#fillBackground(peer, room, now)
+    else if (tops) state.ready.add(peer)
+    if (state.ready.size > 0) this.#fillReady(peer, hungry, false, now)
     this.#setWake(hungry, now)
   }
 
@@ -551,16 +553,21 @@ export class Picker {
     if (state.windows.size > 0) {
       this.#plan.run(state, this.#urgent(), (peer) => this.#room(peer, hungry), everyone, now)
     }
-    if (first !== undefined) this.#fillBackground(first, hungry, now)
-    for (const peer of state.ready) this.#fillBackground(peer, hungry, now)
+    if (first !== undefined && state.ready.delete(first)) this.#topUp(first, hungry, now)
+    for (const peer of state.ready) this.#topUp(peer, hungry, now)
     state.ready.clear()
   }
 
-  #fillBackground(peer: PeerState, hungry: boolean, now: number): void {
+  #topUp(peer: PeerState, hungry: boolean, now: number): void {
+    const room = this.#room(peer, hungry)
+    if (room > peer.outstanding.length >> 3) this.#fillBackground(peer, room, now)
+  }
+
+  /** Asks a peer for up to so many blocks that no window needs it for. */
+  #fillBackground(peer: PeerState, mostBlocks: number, now: number): void {
     const state = this.#state
     if (!peer.interested || !peer.servesAny) return
-    let room = this.#room(peer, hungry)
-    if (room <= peer.outstanding.length >> 3) return
+    let room = mostBlocks
     for (; room > 0 && !peer.starved; room--) {
       const pick = pickBackground(state, peer)
       if (pick === undefined) state.starve(peer)
