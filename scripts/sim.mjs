@@ -1,5 +1,6 @@
 // Runs the scheduler through simulated swarms in virtual time and prints what it makes of each beside what is possible at best:
-// `npm run sim`, `npm run sim -- harsh` for the scenarios of that name, `npm run sim -- cost` for processor time per block.
+// `npm run sim`, `npm run sim -- harsh` for the scenarios of that name, `npm run sim -- cost` (or `--scale`)
+// for what a block costs in swarms of several sizes.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'

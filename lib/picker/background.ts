@@ -49,6 +49,7 @@ export function pickEndGame(state: DownloadState, peer: PeerState, now: number):
   for (const owner of state.busy) {
     if (owner === peer || owner.outstanding.length === 0) continue
     if (++owners > endGameOwners) break
+    state.looked(1)
     // What was asked for last comes last.
     for (
       let index = owner.outstanding.length - 1, looked = 0;

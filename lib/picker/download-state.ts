@@ -59,6 +59,7 @@ export class DownloadState {
   readonly #interest: Interest
   /** Of pieces that failed, who sent each block: the next time another should, which shows whose version differs. */
   readonly avoided: Map<number, Int32Array> = new Map()
+  #steps = 0
   /** Whether memory ran short and no background piece is opened until some is given back. */
   outOfMemory = false
   /** Whether memory is on its way back from a piece that is being spilled. */
@@ -95,6 +96,16 @@ export class DownloadState {
   /** Missing pieces that are wanted. */
   get missing(): number {
     return this.#interest.count
+  }
+
+  /** How many pieces, buckets and peers decisions have looked at so far. */
+  get steps(): number {
+    return this.#steps + this.order.steps + this.#interest.steps
+  }
+
+  /** Counts looks at pieces or peers. */
+  looked(count: number): void {
+    this.#steps += count
   }
 
   /** How many connected peers have a piece. */
@@ -203,6 +214,7 @@ export class DownloadState {
   findOpen(suits: (partial: PartialPiece) => boolean): PartialPiece | undefined {
     let full = 0
     const found = this.#open.find((partial) => {
+      this.#steps++
       if (partial.free > 0) return suits(partial)
       full++
       return false

@@ -11,6 +11,8 @@ const fewPieces = 64
 export class Interest {
   /** How many pieces are wanted. */
   count = 0
+  /** How many pieces, or eights of them, were looked at to find one for a peer to stand for. */
+  steps = 0
   readonly #tell: (peer: PeerState) => void
   /** Bit i (from the high end of each byte) says that piece i is wanted. */
   readonly #wanted: Uint8Array
@@ -86,6 +88,7 @@ export class Interest {
     const few = this.#few
     if (few !== undefined) {
       for (let step = 0; step < few.length; step++) {
+        this.steps++
         const piece = few[(peer.id + step) % few.length] ?? -1
         if (!peer.has(piece)) continue
         this.#idle.delete(peer)
@@ -103,6 +106,7 @@ export class Interest {
       step < length;
       step++, at = at + 1 < length ? at + 1 : 0
     ) {
+      this.steps++
       const both = (wanted[at] ?? 0) & (bits[at] ?? 0)
       if (both === 0) continue
       this.#idle.delete(peer)

@@ -71,6 +71,14 @@ export class Picker {
     return this.#state.missing
   }
 
+  /**
+   * How many pieces, buckets and peers decisions have looked at so far, apart from the bitfields that peers came with: on average a
+   * block takes as many in a large swarm as in a small one.
+   */
+  get steps(): number {
+    return this.#state.steps
+  }
+
   /** Whether a piece is there. */
   has(piece: number): boolean {
     return this.#state.had[piece] === 1
@@ -452,6 +460,7 @@ export class Picker {
     // What others are late with may be asked of those that have nothing to do.
     let looks = maxIdleLooks
     for (const peer of state.starved) {
+      state.looked(1)
       if (peer.outstanding.length >= 4 || peer.choked) continue
       state.ready.add(peer)
       if (--looks === 0) break
@@ -469,6 +478,7 @@ export class Picker {
   #lookForLate(now: number): void {
     const state = this.#state
     this.#lookedAt = now
+    state.looked(state.busy.size)
     for (const peer of state.busy) {
       if (peer.outstanding.length === 0) {
         state.busy.delete(peer)

@@ -29,10 +29,8 @@ export class RarityOrder {
   readonly availability: Uint32Array
   /** How many pieces were ever put in: unchanged, a search that found nothing would find nothing again. */
   added = 0
-  /** How many pieces and buckets searches and moves have looked at, sorting aside: what decisions cost. */
+  /** How many pieces and buckets searches, moves and sorts have looked at. */
   steps = 0
-  /** How often everything was sorted. */
-  sorts = 0
   readonly #random: () => number
   readonly #priority: Uint8Array
   readonly #order: Uint32Array
@@ -369,7 +367,7 @@ export class RarityOrder {
     this.#spent = 0
     this.#lag = 0
     this.#firstBucket = 0
-    this.sorts++
+    this.steps += this.availability.length + this.#buckets
     let classes = 0
     for (let priority = 7; priority > 0; priority--) {
       if ((this.#used & (1 << priority)) !== 0) this.#classOf[priority] = classes++

@@ -1,9 +1,9 @@
-import { measureCost } from './cost.ts'
+import { type Cost, CostRun, measureCosts } from './cost.ts'
 import { type JumpResult, measure, type Result } from './measure.ts'
 import { scenarios } from './scenarios.ts'
 
-// Prints what the scheduler makes of each scenario beside what is possible. An argument chooses scenarios by name; `cost` measures
-// processor time per block instead.
+// Prints what the scheduler makes of each scenario beside what is possible. An argument chooses scenarios by name; `cost` or `--scale`
+// measures what a block costs in swarms of several sizes instead.
 
 const [chosen = ''] = process.argv.slice(2)
 
@@ -63,20 +63,40 @@ const titles = [
   'done bound'
 ]
 
-if (chosen === 'cost') {
-  // What the compiler does at first is not counted, nor what else the machine does meanwhile: the best of three.
-  measureCost(100, 1000, true)
-  console.log('   peers   pieces  reader  microseconds per block in the picker')
-  for (const [peers, pieces] of [
-    [100, 1000],
-    [1000, 10_000],
-    [10_000, 100_000]
-  ] as const) {
-    for (const reads of [false, true]) {
-      const costs = [1, 2, 3].map(() => measureCost(peers, pieces, reads).microsecondsPerBlock)
-      const cells = [peers, pieces, reads ? 'yes' : 'no'].map((cell) => `${cell}`.padStart(8))
-      console.log(`${cells.join(' ')}  ${Math.min(...costs).toFixed(1)}`)
-    }
+function printCosts(costs: readonly Cost[]): void {
+  const [first] = costs
+  const cell = (value: number, least = 1): string =>
+    `${value.toFixed(2).padStart(7)} ${(value / least).toFixed(2)}x`
+  for (const { peers, pieces, reads, steps, pickerMicroseconds, wholeMicroseconds } of costs) {
+    const cells = [
+      `${peers}`.padStart(7),
+      `${pieces}`.padStart(7),
+      (reads ? 'yes' : 'no').padStart(6),
+      cell(steps, first?.steps),
+      cell(pickerMicroseconds, first?.pickerMicroseconds),
+      cell(wholeMicroseconds, first?.wholeMicroseconds)
+    ]
+    console.log(cells.join('  '))
+  }
+}
+
+const sizes = [
+  [100, 1000],
+  [1000, 10_000],
+  [10_000, 100_000]
+] as const
+
+if (chosen === 'cost' || chosen === '--scale') {
+  // What the compiler does at first is not counted.
+  for (const reads of [true, false]) measureCosts([new CostRun(100, 1000, reads)], 20_000)
+  console.log(
+    'For each block: looks of the picker at pieces, buckets and peers; microseconds in the picker, and in'
+  )
+  console.log('all of the simulation; beside each how many times that of the smallest swarm.')
+  console.log('  peers   pieces  reader   looks         picker us      all us')
+  for (const reads of [false, true]) {
+    const runs = sizes.map(([peers, pieces]) => new CostRun(peers, pieces, reads))
+    printCosts(measureCosts(runs, 24_000))
   }
 } else {
   const table = [titles]

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { measureCost } from './cost.ts'
+import { CostRun } from './cost.ts'
 import { measure } from './measure.ts'
 import { scenarios } from './scenarios.ts'
 
@@ -44,11 +44,19 @@ test('sim: the same seed gives the same run', () => {
   assert.equal(run(), run())
 })
 
-test('sim: the cost of a block does not grow with the swarm', () => {
-  const least = (peers: number, pieces: number): number =>
-    Math.min(...[1, 2, 3].map(() => measureCost(peers, pieces, true, 4000).microsecondsPerBlock))
-  const small = least(60, 600)
-  const large = least(1000, 6000)
-  // Ten times the peers and pieces; the machine may be busy with something else, and caches are small.
-  assert.ok(large < small * 5 + 5, `${small} and ${large} microseconds`)
-})
+for (const reads of [false, true]) {
+  test(`sim: a block takes no more looks in a larger swarm (${reads ? 'with' : 'without'} a reader)`, () => {
+    const [small, middle, large] = [
+      [60, 600],
+      [600, 6000],
+      [3000, 30_000]
+    ].map(([peers = 0, pieces = 0]) => {
+      const run = new CostRun(peers, pieces, reads)
+      run.run(8000)
+      return run.cost.steps
+    })
+    assert.ok(small !== undefined && middle !== undefined && large !== undefined)
+    const said = `${small}, ${middle} and ${large} looks`
+    assert.ok(middle <= small * 1.5 && large <= small * 1.5, said)
+  })
+}
