@@ -18,6 +18,7 @@ export interface Pick {
  * rarest piece that it has. Undefined when there is none.
  */
 export function pickBackground(state: DownloadState, peer: PeerState): Pick | undefined {
+  state.looked(1)
   const current = state.partials.get(peer.currentPiece)
   if (current !== undefined && current.free > 0 && mayFetch(state, peer, current)) return take(peer, current)
   const open = state.findOpen((partial) => mayFetch(state, peer, partial))

@@ -65,7 +65,7 @@ export class DownloadState {
   /** Whether memory is on its way back from a piece that is being spilled. */
   #spilling = false
   /** Partial pieces that may have free blocks, oldest first. */
-  #open: PartialPiece[] = []
+  readonly #open: PartialPiece[] = []
   /** Who else is asked for a block, where more than one peer is. */
   readonly #shared = new Map<number, number[]>()
   readonly #urgentOnly = new Set<number>()
@@ -212,16 +212,24 @@ export class DownloadState {
 
   /** The oldest partial piece with a free block for which `suits` says yes. */
   findOpen(suits: (partial: PartialPiece) => boolean): PartialPiece | undefined {
-    let full = 0
-    const found = this.#open.find((partial) => {
-      this.#steps++
-      if (partial.free > 0) return suits(partial)
-      full++
-      return false
-    })
-    if (full > 8) {
-      for (const partial of this.#open) partial.listed = partial.free > 0
-      this.#open = this.#open.filter(({ listed }) => listed)
+    const open = this.#open
+    let found: PartialPiece | undefined
+    let kept = 0
+    let at = 0
+    while (found === undefined && at < open.length) {
+      const partial = open[at++]
+      if (partial === undefined) break
+      // Each full one is met once and leaves the list.
+      if (partial.free === 0) partial.listed = false
+      else {
+        open[kept++] = partial
+        if (suits(partial)) found = partial
+      }
+    }
+    this.#steps += at
+    if (kept < at) {
+      open.copyWithin(kept, at)
+      open.length -= at - kept
     }
     return found
   }

@@ -28,8 +28,9 @@ const hungryTickMs = 30
 const endGameTickMs = 200
 /** With nothing special going on lateness is looked at this often. */
 const calmTickMs = 1000
-/** Of a large swarm not all are looked at each time: so many for each millisecond that has passed. */
-const looksPerMs = 10
+/** Of a large swarm not all are looked at each time: so many for each millisecond that has passed, and each within this time. */
+const looksPerMs = 5
+const maxLookMs = 2000
 /** How many idle peers then look for what others are late with: a large swarm ends as well with some of them. */
 const maxIdleLooks = 64
 /** Failed pieces whose senders are kept: more than readers wait for at a time, and a bound on what liars make us keep. */
@@ -456,7 +457,7 @@ export class Picker {
     const state = this.#state
     this.#wakeAt = now
     for (const peer of this.#refusing) if (peer.retryAt <= now) this.#retry(peer)
-    if (now >= this.#lookedAt + Math.min(calmTickMs, state.busy.size / looksPerMs)) this.#lookForLate(now)
+    if (now >= this.#lookedAt + Math.min(maxLookMs, state.busy.size / looksPerMs)) this.#lookForLate(now)
     // What others are late with may be asked of those that have nothing to do.
     let looks = maxIdleLooks
     for (const peer of state.starved) {
