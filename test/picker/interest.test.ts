@@ -35,7 +35,8 @@ test('peers are of interest as long as they have something that is wanted', () =
 
 test('whatever comes and goes, interest is what a count would say', () => {
   const random = seededRandom(4)
-  const pieceCount = 50
+  // More pieces than are looked at one by one, and fewer again.
+  const pieceCount = 150
   const interest = new Interest(pieceCount, () => {})
   const wanted = new Set<number>()
   const peers: PeerState[] = []

@@ -278,6 +278,16 @@ test('end game: the last blocks of a slow peer are fetched by others too', () =>
   assert.ok(swarm.waste < 0.1)
 })
 
+test('end game: lateness is looked at soon once a peer has run out of work', () => {
+  const swarm = swarmOf({ pieceCount: 4 })
+  swarm.add({ bytesPerMs: 10 })
+  const fast = swarm.add({ bytesPerMs: 2000 })
+  assert.ok(swarm.loop.run(() => swarm.picker.peer(fast)?.starved === true, 60_000))
+  assert.ok(swarm.picker.missing > 0)
+  assert.ok(swarm.picker.wakeAt <= swarm.now + 200, `${swarm.picker.wakeAt - swarm.now} ms later`)
+  swarm.finish()
+})
+
 test('nothing is asked of a choking peer but what it allows', () => {
   const swarm = swarmOf()
   swarm.add({ choking: true, allowedFast: [3, 4, 5] })
