@@ -77,6 +77,7 @@ export class UrgentPlan {
       room += this.#add(peer, Math.max(0, roomOf(peer)), now)
       if (--waiting === 0) break
     }
+    state.looked(this.#runners.length)
     if (room > 0 || everyone)
       assign(state, urgent, this.#runners, room, everyone ? this.#spare : undefined, now)
   }
@@ -99,14 +100,40 @@ export class UrgentPlan {
     if (!stale && now < this.#fastestAt + fastestMs) return this.#fastest
     state.peersChanged = false
     this.#fastestAt = now
-    const able: PeerState[] = []
-    for (const peer of state.peers.values()) if (peer.interested && peer.servesAny) able.push(peer)
-    if (able.length > maxFastest) able.sort((a, b) => b.link.bytesPerMs - a.link.bytesPerMs || a.id - b.id)
+    state.looked(state.peers.size)
+    const best = fastestOf(state.peers.values(), maxFastest)
     for (const peer of this.#fastest) peer.isFast = false
-    this.#fastest = able.slice(0, maxFastest)
+    this.#fastest = best
     for (const peer of this.#fastest) peer.isFast = true
     return this.#fastest
   }
+}
+
+/** The fastest peers that would send something, fastest first where there are more than `most`: one pass without sorting all. */
+function fastestOf(peers: Iterable<PeerState>, most: number): PeerState[] {
+  const best: PeerState[] = []
+  let sorted = false
+  for (const peer of peers) {
+    if (!peer.interested || !peer.servesAny) continue
+    if (best.length < most) {
+      best.push(peer)
+      continue
+    }
+    if (!sorted) best.sort((a, b) => (isFaster(a, b) ? -1 : 1))
+    sorted = true
+    let at = most
+    for (let above = best[at - 1]; above !== undefined && isFaster(peer, above); above = best[at - 1]) {
+      if (at < most) best[at] = above
+      at--
+    }
+    if (at < most) best[at] = peer
+  }
+  return best
+}
+
+function isFaster(a: PeerState, b: PeerState): boolean {
+  const more = a.link.bytesPerMs - b.link.bytesPerMs
+  return more > 0 || (more === 0 && a.id < b.id)
 }
 
 function hasFree(state: DownloadState, urgent: readonly UrgentPiece[]): boolean {
@@ -129,6 +156,7 @@ function assign(
     let partial = state.partials.get(piece)
     const rescues = spare !== undefined && rank < maxRescued
     if (partial !== undefined && (partial.complete || (partial.free === 0 && !rescues))) continue
+    state.looked(runners.length)
     let able = ableTo(runners, piece, partial)
     if (able.length === 0) continue
     const blockCount = state.layout.blockCount(piece)
@@ -137,6 +165,7 @@ function assign(
       block = partial === undefined ? block : partial.nextFree(block)
       if (block < 0 || block >= blockCount) break
       if (++looked > maxBlocks) return
+      state.looked(able.length)
       const best = fastest(able, avoided?.[block])
       if (best === undefined) break
       if (best.room > 0) {

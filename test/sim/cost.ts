@@ -3,8 +3,10 @@ import { type PeerPlan, SimSwarm } from './swarm.ts'
 
 /** Bytes per millisecond of all peers together. */
 const swarmBytesPerMs = 200_000
-/** Blocks after which the clock is read: the shortest of many short times is the one in which the machine did nothing else. */
-const windowBlocks = 2000
+/** Blocks after which the clock is read. */
+const partBlocks = 1000
+/** How often everything is run: of each part the shortest time counts, in which the machine did the least else. */
+const repeats = 3
 const limitMs = 3_600_000
 
 /** What a block costs in a swarm of some size, in steady state. */
@@ -22,77 +24,93 @@ export interface Cost {
   readonly wholeMicroseconds: number
 }
 
-/** A swarm, a third of it seeds and the rest with part of the pieces, in which the cost of a block is measured piecemeal. */
-export class CostRun {
-  readonly #swarm: SimSwarm
-  readonly #peers: number
-  readonly #pieces: number
-  readonly #reads: boolean
-  #steps = 0
-  #blocks = 0
-  #pickerMicroseconds = Number.POSITIVE_INFINITY
-  #wholeMicroseconds = Number.POSITIVE_INFINITY
-
-  /** Runs until all peers are there and have sent something: what begins once is not counted. */
-  constructor(peers: number, pieces: number, reads: boolean, bytesPerMs: number = swarmBytesPerMs / peers) {
-    this.#peers = peers
-    this.#pieces = pieces
-    this.#reads = reads
-    this.#swarm = new SimSwarm({
-      name: 'cost',
-      pieceLength: 512 << 10,
-      pieceCount: pieces,
-      peers: plansOf(peers, pieces, bytesPerMs),
-      readers: reads ? [{ startsAtMs: 0, bytesPerMs: 5000, start: 0, seeks: [] }] : [],
-      limitMs
-    })
-    this.#swarm.loop.run(() => this.#swarm.done || this.#swarm.blocks > 2 * peers, limitMs)
-    this.#swarm.measures = true
-  }
-
-  /** Whether everything is there, so that there is nothing more to measure. */
-  get done(): boolean {
-    return this.#swarm.done
-  }
-
-  /** Lets some more blocks come. */
-  run(blocks: number = windowBlocks): void {
-    const swarm = this.#swarm
-    const before = swarm.blocks
-    const steps = swarm.picker.steps
-    swarm.pickerMs = 0
-    const began = performance.now()
-    swarm.loop.run(() => swarm.done || swarm.blocks >= before + blocks, limitMs)
-    const wholeMs = performance.now() - began
-    const counted = swarm.blocks - before
-    this.#blocks += counted
-    this.#steps += swarm.picker.steps - steps
-    // The last of a torrent are few, and the end is another matter.
-    if (counted < blocks) return
-    this.#pickerMicroseconds = Math.min(this.#pickerMicroseconds, (swarm.pickerMs * 1000) / counted)
-    this.#wholeMicroseconds = Math.min(this.#wholeMicroseconds, (wholeMs * 1000) / counted)
-  }
-
-  /** What was measured so far. */
-  get cost(): Cost {
-    return {
-      peers: this.#peers,
-      pieces: this.#pieces,
-      reads: this.#reads,
-      blocks: this.#blocks,
-      steps: this.#steps / this.#blocks,
-      pickerMicroseconds: this.#pickerMicroseconds,
-      wholeMicroseconds: this.#wholeMicroseconds
-    }
-  }
+/** What is to be measured. */
+export interface CostCase {
+  readonly peers: number
+  readonly pieces: number
+  readonly reads: boolean
+  /** What one peer sends on average; by default all together send 200 MB/s, whatever their number. */
+  readonly bytesPerMs?: number
 }
 
-/** Runs several swarms in turns, so that whatever else the machine does meets all of them, until each had so many blocks. */
-export function measureCosts(runs: readonly CostRun[], blocks: number): Cost[] {
-  for (let count = 0; count < blocks; count += windowBlocks) {
-    for (const run of runs) if (!run.done) run.run()
+interface Part {
+  readonly blocks: number
+  readonly steps: number
+  readonly pickerMs: number
+  readonly wholeMs: number
+}
+
+/** Counts the looks alone, which needs no repeats. */
+export function countSteps(what: CostCase, blocks: number): number {
+  const swarm = startSwarm(what)
+  const { steps, blocks: counted } = runPart(swarm, blocks)
+  return steps / counted
+}
+
+/** Measures several swarms in turns, so that whatever else the machine does meets all of them, for so many blocks of each. */
+export function measureCosts(cases: readonly CostCase[], blocks: number): Cost[] {
+  const best: Part[][] = cases.map(() => [])
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const swarms = cases.map((what) => startSwarm(what))
+    for (let index = 0; index * partBlocks < blocks; index++) {
+      for (const [at, swarm] of swarms.entries()) {
+        if (swarm.done) continue
+        const part = runPart(swarm, partBlocks)
+        const known = best[at]?.[index]
+        const parts = best[at]
+        if (parts === undefined) continue
+        // The same run, so the same work: only the times differ.
+        parts[index] = {
+          ...part,
+          pickerMs: Math.min(part.pickerMs, known?.pickerMs ?? part.pickerMs),
+          wholeMs: Math.min(part.wholeMs, known?.wholeMs ?? part.wholeMs)
+        }
+      }
+    }
   }
-  return runs.map(({ cost }) => cost)
+  return cases.map(({ peers, pieces, reads }, at) => {
+    const sum = (of: (part: Part) => number): number =>
+      (best[at] ?? []).reduce((total, part) => total + of(part), 0)
+    const counted = sum((part) => part.blocks)
+    return {
+      peers,
+      pieces,
+      reads,
+      blocks: counted,
+      steps: sum((part) => part.steps) / counted,
+      pickerMicroseconds: (sum((part) => part.pickerMs) * 1000) / counted,
+      wholeMicroseconds: (sum((part) => part.wholeMs) * 1000) / counted
+    }
+  })
+}
+
+/** A swarm, a third of it seeds and the rest with part of the pieces, once all are there and have sent something. */
+function startSwarm({ peers, pieces, reads, bytesPerMs = swarmBytesPerMs / peers }: CostCase): SimSwarm {
+  const swarm = new SimSwarm({
+    name: 'cost',
+    pieceLength: 512 << 10,
+    pieceCount: pieces,
+    peers: plansOf(peers, pieces, bytesPerMs),
+    readers: reads ? [{ startsAtMs: 0, bytesPerMs: 5000, start: 0, seeks: [] }] : [],
+    limitMs
+  })
+  swarm.loop.run(() => swarm.done || swarm.blocks > 2 * peers, limitMs)
+  swarm.measures = true
+  return swarm
+}
+
+function runPart(swarm: SimSwarm, blocks: number): Part {
+  const before = swarm.blocks
+  const steps = swarm.picker.steps
+  swarm.pickerMs = 0
+  const began = performance.now()
+  swarm.loop.run(() => swarm.done || swarm.blocks >= before + blocks, limitMs)
+  return {
+    blocks: swarm.blocks - before,
+    steps: swarm.picker.steps - steps,
+    pickerMs: swarm.pickerMs,
+    wholeMs: performance.now() - began
+  }
 }
 
 function plansOf(peerCount: number, pieceCount: number, bytesPerMs: number): PeerPlan[] {

@@ -1,4 +1,4 @@
-import { type Cost, CostRun, measureCosts } from './cost.ts'
+import { type Cost, measureCosts } from './cost.ts'
 import { type JumpResult, measure, type Result } from './measure.ts'
 import { scenarios } from './scenarios.ts'
 
@@ -88,15 +88,19 @@ const sizes = [
 
 if (chosen === 'cost' || chosen === '--scale') {
   // What the compiler does at first is not counted.
-  for (const reads of [true, false]) measureCosts([new CostRun(100, 1000, reads)], 20_000)
+  for (const reads of [true, false]) measureCosts([{ peers: 100, pieces: 1000, reads }], 20_000)
   console.log(
     'For each block: looks of the picker at pieces, buckets and peers; microseconds in the picker, and in'
   )
   console.log('all of the simulation; beside each how many times that of the smallest swarm.')
-  console.log('  peers   pieces  reader   looks         picker us      all us')
+  console.log('  peers   pieces  reader        looks          picker us             all us')
   for (const reads of [false, true]) {
-    const runs = sizes.map(([peers, pieces]) => new CostRun(peers, pieces, reads))
-    printCosts(measureCosts(runs, 24_000))
+    printCosts(
+      measureCosts(
+        sizes.map(([peers, pieces]) => ({ peers, pieces, reads })),
+        24_000
+      )
+    )
   }
 } else {
   const table = [titles]

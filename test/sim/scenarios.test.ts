@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { CostRun } from './cost.ts'
+import { countSteps } from './cost.ts'
 import { measure } from './measure.ts'
 import { scenarios } from './scenarios.ts'
 
@@ -50,11 +50,7 @@ for (const reads of [false, true]) {
       [60, 600],
       [600, 6000],
       [3000, 30_000]
-    ].map(([peers = 0, pieces = 0]) => {
-      const run = new CostRun(peers, pieces, reads)
-      run.run(8000)
-      return run.cost.steps
-    })
+    ].map(([peers = 0, pieces = 0]) => countSteps({ peers, pieces, reads }, 8000))
     assert.ok(small !== undefined && middle !== undefined && large !== undefined)
     const said = `${small}, ${middle} and ${large} looks`
     assert.ok(middle <= small * 1.5 && large <= small * 1.5, said)
