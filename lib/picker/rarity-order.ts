@@ -1,7 +1,8 @@
 /** So many of the best pieces are looked at one by one: where a search ends among them it has found the very best. */
 export const exactLooks = 256
-/** Further on so many of each bucket are looked at, and so many in all before any piece that fits is good enough. */
+/** Further on so many of each bucket are looked at. */
 export const sampleLooks = 32
+/** After so many looks in all any piece that fits is good enough. */
 export const mostLooks = 1024
 /** Of pieces that are merely good enough the best of so many is taken. */
 const mostCandidates = 64
