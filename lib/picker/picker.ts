@@ -17,6 +17,8 @@ const deepMs = 1500
 const shallowMs = 60
 /** A stream waits while something is missing that it needs within this time. */
 const nearMs = 5000
+/** What is needed sooner than this may come too late behind a deep pipeline. */
+const pressedMs = deepMs + 500
 /** A peer that owes a block for this long past its estimate, at least, is snubbed. */
 const minSnubMs = 4000
 const maxSnubMs = 60_000
@@ -51,6 +53,8 @@ export class Picker {
   readonly #state: DownloadState
   readonly #plan = new UrgentPlan()
   #active = true
+  /** Whether a stream would soon have waited when a window last changed. */
+  #wasPressed = false
   #wakeAt = Number.POSITIVE_INFINITY
   /** When all peers were last looked at for lateness. */
   #lookedAt = Number.NEGATIVE_INFINITY
@@ -235,7 +239,11 @@ export class Picker {
       left ||= state.partials.has(piece) && !state.wants(piece)
     }
     if (left) this.#cancelUnwanted(now, true)
-    if (jumped && this.#hungry(now)) this.#refocus(now)
+    // Also when a reader has run through what was there: pipelines that nobody waited for are deep.
+    const pressed = this.#waits(now, pressedMs)
+    if (jumped && this.#hungry(now)) this.#refocus(0, now)
+    else if (pressed && !this.#wasPressed) this.#refocus(shallowMs, now)
+    this.#wasPressed = pressed
     state.tryMemory()
     state.unstarve()
     this.#fillAll(now, undefined, true)
@@ -501,9 +509,14 @@ export class Picker {
 
   /** Whether a stream waits, or soon would. */
   #hungry(now: number): boolean {
+    return this.#waits(now, nearMs)
+  }
+
+  /** Whether something is missing that a stream needs within some time. */
+  #waits(now: number, withinMs: number): boolean {
     if (this.#state.windows.size === 0) return false
     const first = this.#urgent()[0]
-    return first !== undefined && first.deadline < now + nearMs
+    return first !== undefined && first.deadline < now + withinMs
   }
 
   #urgent(): ReturnType<DownloadState['windows']['urgent']> {
@@ -629,11 +642,12 @@ export class Picker {
     if (!partial.complete) this.#state.sink.abandon(piece)
   }
 
-  /** Takes back background requests that would delay a stream that has just jumped, unless they are on their way. */
-  #refocus(now: number): void {
+  /** Takes back background requests that would delay a stream by more than `slackMs`, unless they are on their way. */
+  #refocus(slackMs: number, now: number): void {
     const { windows } = this.#state
     for (const peer of this.#state.peers.values()) {
-      const onItsWay = now + peer.link.latencyMs
+      const { latencyMs } = peer.link
+      const onItsWay = now + latencyMs + (slackMs > 0 ? slackMs + latencyMs / 4 : 0)
       this.#cancelWhere(peer, (piece, index) => !windows.has(piece) && peer.etaOf(index, now) > onItsWay, now)
     }
   }
