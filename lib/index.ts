@@ -1,6 +1,7 @@
 export { Client, type ClientEvents, type SeedOptions } from './client/client.ts'
 export type { ClientOptions } from './client/options.ts'
 export type { TorrentSource } from './client/source.ts'
+export type { PeerSource } from './discovery/address-book.ts'
 export type { Range } from './metainfo/layout.ts'
 export { Layout } from './metainfo/layout.ts'
 export type { FileEntry, InfoHashes, Metainfo } from './metainfo/metainfo.ts'

@@ -4,5 +4,6 @@ export type { ExtendedHandshake, ExtendedHandshakeFields } from './wire/extended
 export type { ExtensionSender, WireExtension } from './wire/extension.ts'
 export type { WireLimits } from './wire/limits.ts'
 export { MetadataExtension, type MetadataHandlers } from './wire/ut-metadata.ts'
+export { PexExtension, type PexHandlers, type PexMessage, type PexPeer, pexFlags } from './wire/ut-pex.ts'
 export { Wire } from './wire/wire.ts'
 export type { Handshake, WireEvents, WireOptions } from './wire/wire-events.ts'

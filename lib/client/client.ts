@@ -2,6 +2,8 @@ import { EventEmitter } from 'node:events'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { ConnectionBudget } from '../discovery/connection-budget.ts'
+import { Lsd } from '../discovery/lsd.ts'
+import { OwnAddress } from '../discovery/own-address.ts'
 import { HashPool } from '../hash/hash-pool.ts'
 import { type CreateOptions, createFromScan } from '../metainfo/create-torrent.ts'
 import { parseTorrent } from '../metainfo/parse-torrent.ts'
@@ -57,6 +59,8 @@ export class Client extends EventEmitter<ClientEvents> {
   readonly #peerId: Uint8Array
   readonly #hashPool = new HashPool()
   readonly #udpTrackers = new UdpTrackerClient()
+  readonly #own = new OwnAddress(() => this.port)
+  readonly #lsd: Lsd | undefined
   readonly #claims = new StorageClaims()
   readonly #budget: MemoryBudget
   readonly #connections: ConnectionBudget
@@ -82,6 +86,10 @@ export class Client extends EventEmitter<ClientEvents> {
       options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }
     )
     this.#peerId = makePeerId()
+    if (options.lsd !== false) {
+      const onWarning = (warning: Error): boolean => this.emit('warning', warning)
+      this.#lsd = new Lsd({ port: () => this.port, host: options.host, onWarning })
+    }
     this.#listening = this.#listen()
   }
 
@@ -277,6 +285,9 @@ export class Client extends EventEmitter<ClientEvents> {
       claims: this.#claims,
       hashPool: this.#hashPool,
       udpTrackers: this.#udpTrackers,
+      own: this.#own,
+      pex: this.#options.pex !== false,
+      lsd: this.#lsd,
       get uploadLimit() {
         return client.uploadLimit
       },
@@ -364,6 +375,7 @@ export class Client extends EventEmitter<ClientEvents> {
     await Promise.all(this.torrents.map((torrent) => torrent.close()))
     await this.#transport.close()
     await unlistened
+    await this.#lsd?.close()
     await this.#udpTrackers.close()
     await this.#hashPool.close()
   }

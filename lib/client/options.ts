@@ -20,9 +20,12 @@ export interface ClientOptions {
   readonly memoryLimit?: number | undefined
   /** Not built yet: must be false or left out. */
   readonly dht?: boolean | object | undefined
-  /** Not built yet: must be false or left out. */
+  /**
+   * Finds peers in the local network by multicast (BEP 14); true by default. Private torrents are never announced. With a `host` only
+   * that interface takes part, so a client on loopback finds only clients on loopback.
+   */
   readonly lsd?: boolean | undefined
-  /** Not built yet: must be false or left out. */
+  /** Tells peers of each other, and takes in what they tell (BEP 11); true by default, and never for private torrents. */
   readonly pex?: boolean | undefined
   /** Not built yet: must be false or left out. */
   readonly utp?: boolean | undefined
@@ -34,7 +37,8 @@ export interface ClientOptions {
   readonly proxy?: string | false | undefined
 }
 
-const notBuilt = ['dht', 'lsd', 'pex', 'utp', 'natTraversal', 'encryption', 'proxy'] as const
+const switches = ['lsd', 'pex'] as const
+const notBuilt = ['dht', 'utp', 'natTraversal', 'encryption', 'proxy'] as const
 const known = new Set<string>([
   'port',
   'host',
@@ -44,6 +48,7 @@ const known = new Set<string>([
   'uploadLimit',
   'maxConnections',
   'memoryLimit',
+  ...switches,
   ...notBuilt
 ])
 
@@ -54,6 +59,11 @@ const known = new Set<string>([
 export function checkOptions(options: ClientOptions): void {
   for (const name of Object.keys(options)) {
     if (!known.has(name)) throw refusal(name, 'there is no such option')
+  }
+  for (const name of switches) {
+    const value: unknown = options[name]
+    if (value !== undefined && typeof value !== 'boolean')
+      throw refusal(name, `${String(value)} must be true or false`)
   }
   for (const name of notBuilt) {
     const value = options[name]

@@ -42,6 +42,16 @@ export interface AddressBookOptions {
   readonly random: () => number
   /** The most addresses kept, default 1,000. */
   readonly limit?: number
+  /** Tells which of several equal peers comes first (BEP 40); without it chance does. */
+  readonly own?: PeerPriorities
+}
+
+/** Priorities of peers (BEP 40). */
+export interface PeerPriorities {
+  /** Changes whenever priorities may have changed. */
+  readonly version: number
+  /** The higher comes first. */
+  priority(address: PeerAddress): number
 }
 
 /** Milliseconds to wait after one, two, … failures in a row. */
@@ -51,6 +61,12 @@ const usefulWaitMs = 5000
 const uninterestingWaitMs = 600_000
 /** A ban costs some 100 bytes; more bad hosts than this are an attack that bans cannot answer. */
 const mostBans = 4096
+/** The part of the book that one informant may fill; further ones are for others. */
+const informantShare = 1 / 5
+/** An informant is not listened to any more when so many of its addresses in a row answered nobody. */
+const mostLies = 30
+/** Informants that are remembered, the latest. */
+const mostInformants = 256
 /** We have few addresses, but a peer may pretend to be us once for each connection. */
 const mostSelves = 64
 
@@ -73,13 +89,26 @@ interface Entry {
   /** When it last gave us data. */
   usefulAt: number
   uninteresting: boolean
+  /** The host that told it, while it was not reached; for PEX and DHT. */
+  informant: string | undefined
+  /** As computed for a version of the priorities. */
+  priority: number
+  priorityVersion: number
+}
+
+interface Informant {
+  /** Addresses in the book that it told. */
+  held: number
+  /** Of its addresses in a row that could not be reached. */
+  failed: number
 }
 
 /**
  * The peers that a torrent knows of, whom to dial next, and whom never. Pure: time and chance are arguments.
  *
  * Addresses come from strangers. Those that no peer can have are refused, and so are private and loopback addresses
- * from PEX and DHT unless the informant is as near itself. One entry for each address; when the book is full, a worse
+ * from PEX and DHT unless the informant is as near itself. One informant fills a fifth of the book at most, and is not
+ * listened to any more when nobody answers where it said. One entry for each address; when the book is full, a worse
  * entry must give way or the newcomer is refused.
  */
 export class AddressBook {
@@ -88,13 +117,16 @@ export class AddressBook {
   readonly #entries = new Map<string, Entry>()
   readonly #bans = new Set<string>()
   readonly #selves = new Set<string>()
+  readonly #informants = new Map<string, Informant>()
+  readonly #own: PeerPriorities | undefined
   /** The earliest time at which an idle entry is ready, or undefined when it must be looked up. */
   #wakeAt: number | undefined
 
   /** An empty book. */
-  constructor({ random, limit = 1000 }: AddressBookOptions) {
+  constructor({ random, limit = 1000, own }: AddressBookOptions) {
     this.#random = random
     this.#limit = limit
+    this.#own = own
   }
 
   /** How many addresses the book holds, those of connected peers included. */
@@ -128,7 +160,9 @@ export class AddressBook {
       this.#wakeAt = undefined
       return true
     }
+    if (informant !== undefined && !this.#listensTo(informant)) return false
     if (this.#entries.size >= this.#limit && !this.#makeRoom(rank)) return false
+    if (informant !== undefined) this.#told(informant)
     const zoned = address.host.includes('%')
     const host = zoned ? address.host : canonicalHost(address.host)
     this.#entries.set(key, {
@@ -140,15 +174,18 @@ export class AddressBook {
       triedAt: Number.NEGATIVE_INFINITY,
       readyAt: now,
       usefulAt: Number.NEGATIVE_INFINITY,
-      uninteresting: false
+      uninteresting: false,
+      informant,
+      priority: 0,
+      priorityVersion: -1
     })
     this.#wakeAt = Math.min(this.wakeAt, now)
     return true
   }
 
   /**
-   * The best peer to dial now: fewest failures, then best source, then longest not tried, then chance. It stays the
-   * best until `dialling` is told.
+   * The best peer to dial now: fewest failures, then best source, then longest not tried, then priority (BEP 40), then chance. It
+   * stays the best until `dialling` is told.
    */
   next(now: number): Candidate | undefined {
     if (this.wakeAt > now) return undefined
@@ -156,7 +193,8 @@ export class AddressBook {
     let equals = 0
     for (const entry of this.#entries.values()) {
       if (entry.state !== 'idle' || entry.readyAt > now) continue
-      const order = best === undefined ? -1 : inOrder(entry, best)
+      const order =
+        best === undefined ? -1 : inOrder(entry, best) || this.#priority(best) - this.#priority(entry)
       if (order < 0) {
         best = entry
         equals = 1
@@ -185,13 +223,16 @@ export class AddressBook {
 
   /** There is a connection to the peer that listens there, whoever dialled. */
   connected(address: PeerAddress): void {
-    this.#change(address, 'connected')
+    const entry = this.#change(address, 'connected')
+    if (entry !== undefined) this.#proved(entry, true)
   }
 
   /** The dial or the handshake failed; the peer is tried again after a wait that grows. */
   failed(address: PeerAddress, now: number): void {
     const entry = this.#change(address, 'idle')
-    if (entry !== undefined) fail(entry, 1, now)
+    if (entry === undefined) return
+    fail(entry, 1, now)
+    this.#proved(entry, false)
   }
 
   /** The connection ended. */
@@ -225,7 +266,7 @@ export class AddressBook {
     const banned = banKey(address)
     addBounded(this.#bans, banned, mostBans)
     for (const entry of this.#entries.values()) {
-      if (banKey(entry.address) === banned) this.#entries.delete(entry.key)
+      if (banKey(entry.address) === banned) this.#delete(entry)
     }
     this.#wakeAt = undefined
   }
@@ -239,14 +280,15 @@ export class AddressBook {
   self(address: PeerAddress): void {
     const key = addressKey(address)
     addBounded(this.#selves, key, mostSelves)
-    this.#entries.delete(key)
+    const entry = this.#entries.get(key)
+    if (entry !== undefined) this.#delete(entry)
     this.#wakeAt = undefined
   }
 
   /** Forgets all that only this source named, but not those in use. */
   forget(source: PeerSource): void {
     for (const entry of this.#entries.values()) {
-      if (sourceOf(entry) === source && entry.state === 'idle') this.#entries.delete(entry.key)
+      if (sourceOf(entry) === source && entry.state === 'idle') this.#delete(entry)
     }
     this.#wakeAt = undefined
   }
@@ -284,9 +326,55 @@ export class AddressBook {
       if (worst === undefined || worth(entry) < worth(worst)) worst = entry
     }
     if (worst === undefined || worth(worst) >= worthOf(0, rank, false)) return false
-    this.#entries.delete(worst.key)
+    this.#delete(worst)
     this.#wakeAt = undefined
     return true
+  }
+
+  #delete(entry: Entry): void {
+    this.#entries.delete(entry.key)
+    const informant = this.#informants.get(entry.informant ?? '')
+    if (informant !== undefined) informant.held = Math.max(0, informant.held - 1)
+  }
+
+  #priority(entry: Entry): number {
+    if (this.#own !== undefined && entry.priorityVersion !== this.#own.version) {
+      entry.priorityVersion = this.#own.version
+      entry.priority = this.#own.priority(entry.address)
+    }
+    return entry.priority
+  }
+
+  #listensTo(host: string): boolean {
+    const informant = this.#informants.get(host)
+    if (informant === undefined) return true
+    return informant.failed < mostLies && informant.held < this.#limit * informantShare
+  }
+
+  #told(host: string): void {
+    const informant = this.#informants.get(host) ?? { held: 0, failed: 0 }
+    informant.held++
+    this.#informants.delete(host)
+    this.#informants.set(host, informant)
+    if (this.#informants.size <= mostInformants) return
+    for (const oldest of this.#informants.keys()) {
+      this.#informants.delete(oldest)
+      return
+    }
+  }
+
+  /** An address turned out to be true, and its informant with it, or nobody answered there. */
+  #proved(entry: Entry, isTrue: boolean): void {
+    const informant = this.#informants.get(entry.informant ?? '')
+    if (informant === undefined) return
+    if (!isTrue) {
+      // Each address is one lie, however often it is tried.
+      if (entry.failures === 1) informant.failed++
+      return
+    }
+    informant.failed = 0
+    informant.held = Math.max(0, informant.held - 1)
+    entry.informant = undefined
   }
 
   #change(address: PeerAddress, state: State): Entry | undefined {

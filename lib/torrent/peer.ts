@@ -1,3 +1,4 @@
+import type { PeerSource } from '../discovery/address-book.ts'
 import type { Connection } from '../transport/transport.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
@@ -15,8 +16,8 @@ export interface PeerInfo {
   readonly peerId: string
   /** Whether the peer has dialled us. */
   readonly incoming: boolean
-  /** Who named the peer: `tracker`, `pex`, …, or `incoming`. */
-  readonly source: string
+  /** Who named the peer, or `incoming` when it has dialled us. */
+  readonly source: PeerSource
   /** Part of the torrent that it has, 0 to 1. */
   readonly progress: number
   /** Payload bytes that came from it and went to it. */
@@ -44,7 +45,7 @@ export class Peer {
   address: PeerAddress
   /** It has dialled us, and `address` is where it listens. */
   listens = false
-  readonly source: string
+  readonly source: PeerSource
   readonly peerId: string
   readonly connectedAt: number
   /** What bans name: the host. On loopback many peers share one, so there the port counts too. */
@@ -65,6 +66,8 @@ export class Peer {
   useful = false
   /** Neither side needs the other any more. */
   unneeded = false
+  /** Gives its place back at once, before its wire has closed. */
+  leave: (() => void) | undefined
   /** The block that it is writing into a piece's memory; -1 for none. */
   receivingPiece = -1
   receivingBlock = -1
@@ -74,7 +77,7 @@ export class Peer {
     wire: Wire,
     connection: Connection,
     address: PeerAddress,
-    source: string,
+    source: PeerSource,
     now: number
   ) {
     this.id = id

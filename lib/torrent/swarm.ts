@@ -1,7 +1,9 @@
 import { setMaxListeners } from 'node:events'
-import type { AddressBook, Candidate, Outcome } from '../discovery/address-book.ts'
+import type { AddressBook, Candidate, Outcome, PeerSource } from '../discovery/address-book.ts'
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Dialer } from '../discovery/dialer.ts'
+import { givesWay } from '../discovery/give-way.ts'
+import type { OwnAddress } from '../discovery/own-address.ts'
 import type { Connection } from '../transport/transport.ts'
 import { join } from '../transport/wire-connection.ts'
 import { type PeerAddress, parseAddress } from '../util/address.ts'
@@ -30,6 +32,8 @@ export interface SwarmOptions {
   readonly peerId: Uint8Array
   readonly book: AddressBook
   readonly budget: ConnectionBudget
+  /** Tells whose connection counts more. */
+  readonly own: OwnAddress
   dial(address: PeerAddress, signal: AbortSignal): Promise<Connection>
   /** Options of the wires, as far as they are known now. */
   wireOptions(): WireOptions
@@ -94,7 +98,10 @@ export class Swarm {
 
   /** Takes an incoming connection whose handshake named this torrent; its wire has sent nothing yet. */
   accept(connection: Connection, wire: Wire, peerId: Uint8Array): void {
-    const release = this.dialer.accept(connection.remote)
+    let release = this.dialer.accept(connection.remote)
+    if (release === undefined && this.#makeRoom(connection.remote)) {
+      release = this.dialer.accept(connection.remote)
+    }
     if (release === undefined || !this.#mayJoin(peerId, connection)) {
       release?.()
       wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'there is no room for this peer'))
@@ -102,7 +109,7 @@ export class Swarm {
     }
     wire.handshake(this.#options.infoHash, this.#options.peerId)
     wire.on('close', release)
-    this.#add(wire, connection, connection.remote, 'incoming', undefined)
+    this.#add(wire, connection, connection.remote, 'incoming', undefined).leave = release
   }
 
   /** A peer that has dialled us says where it listens: it need not be dialled while it is here, but may be later. */
@@ -164,7 +171,7 @@ export class Swarm {
   }
 
   /** Sends our handshake over a connection that we dialled and waits for the answer. */
-  #greet(connection: Connection, address: PeerAddress, source: string): void {
+  #greet(connection: Connection, address: PeerAddress, source: PeerSource): void {
     const { infoHash, peerId, book } = this.#options
     const wire = new Wire(this.#options.wireOptions())
     const sentAt = monotonicMs()
@@ -185,7 +192,10 @@ export class Swarm {
         if (!this.#mayJoin(handshake.peerId, connection)) {
           outcome = 'uninteresting'
           wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer is connected already'))
-        } else peer = this.#add(wire, connection, address, source, monotonicMs() - sentAt)
+        } else {
+          peer = this.#add(wire, connection, address, source, monotonicMs() - sentAt)
+          peer.leave = () => this.dialer.disconnected(address, monotonicMs(), 'uninteresting')
+        }
       }
     })
     let fault = false
@@ -208,7 +218,7 @@ export class Swarm {
     wire: Wire,
     connection: Connection,
     address: PeerAddress,
-    source: string,
+    source: PeerSource,
     latencyMs: number | undefined
   ): Peer {
     const peer = new Peer(++this.#lastId, wire, connection, address, source, monotonicMs())
@@ -236,6 +246,26 @@ export class Swarm {
       peer.wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer has dialled us at the same time'))
       this.#gone(peer)
     }
+    return true
+  }
+
+  /** Sends away whoever counts less than a newcomer (BEP 40), if there is one; the place is free at once. */
+  #makeRoom(newcomer: PeerAddress): boolean {
+    const { book, own } = this.#options
+    if (book.isBanned(newcomer)) return false
+    const now = monotonicMs()
+    const seated = [...this.peers.values()].map((peer) => ({
+      peer,
+      priority: own.priority(peer.address),
+      connectedAt: peer.connectedAt,
+      isNeeded: peer.source === 'manual' || peer.down.rate(now) > 0 || peer.up.rate(now) > 0
+    }))
+    const loser = givesWay(seated, own.priority(newcomer), now)?.peer
+    if (loser === undefined) return false
+    loser.unneeded = true
+    loser.wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'another peer takes its place'))
+    this.#gone(loser)
+    loser.leave?.()
     return true
   }
 

@@ -1,4 +1,6 @@
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
+import type { Lsd } from '../discovery/lsd.ts'
+import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
 import type { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
@@ -17,6 +19,12 @@ export interface TorrentHost {
   readonly claims: StorageClaims
   readonly hashPool: HashPool
   readonly udpTrackers: UdpTrackerClient
+  /** Our address as others see it. */
+  readonly own: OwnAddress
+  /** Whether peers are told of each other (BEP 11). */
+  readonly pex: boolean
+  /** Finds peers in the local network (BEP 14); undefined when that is off. */
+  readonly lsd: Lsd | undefined
   /** Bytes per second that may be uploaded, `Infinity` for no limit. */
   readonly uploadLimit: number
   /** Our numeric address, when only one is listened on: trackers are reached from it. */

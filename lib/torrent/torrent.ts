@@ -21,6 +21,7 @@ import type { WireOptions } from '../wire/wire-events.ts'
 import { Content, type ContentEvents, type ContentOptions } from './content.ts'
 import { MetadataExchange } from './metadata-exchange.ts'
 import type { Peer, PeerInfo } from './peer.ts'
+import { PeerExchange } from './peer-exchange.ts'
 import { ResumeKeeper } from './resume-keeper.ts'
 import { Swarm } from './swarm.ts'
 import type { TorrentFile } from './torrent-file.ts'
@@ -78,10 +79,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   readonly #infoHashes: InfoHashes
   readonly #host: TorrentHost
   readonly #init: TorrentInit
-  readonly #book: AddressBook = new AddressBook({ random: Math.random })
+  readonly #book: AddressBook
   readonly #discovery: Discovery
   readonly #swarm: Swarm
   readonly #metadata: MetadataExchange
+  readonly #exchange: PeerExchange | undefined
   readonly #ready: Deferred<void> = deferred()
   readonly #trackers: TrackerSet
   readonly #addedTrackers: string[] = []
@@ -111,6 +113,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (init.state !== undefined) {
       this.#keeper = new ResumeKeeper(init.state, this.infoHash, (warning) => this.emit('warning', warning))
     }
+    this.#book = new AddressBook({ random: Math.random, own: host.own })
     this.#discovery = new Discovery({
       book: this.#book,
       now: monotonicMs,
@@ -125,11 +128,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       onWarning: (warning) => this.emit('warning', warning)
     })
     this.#metadata = new MetadataExchange(v1, (info) => this.#onInfo(info))
+    if (host.pex) this.#exchange = new PeerExchange(this.#discovery, () => this.#isComplete)
     this.#swarm = new Swarm({
       infoHash: v1,
       peerId: host.peerId,
       book: this.#book,
       budget: host.connections,
+      own: host.own,
       dial: (address, signal) => host.dial(address, signal),
       wireOptions: () => this.wireOptions(),
       onPeer: (peer, latencyMs) => this.#onPeer(peer, latencyMs),
@@ -394,6 +399,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     // Afterwards, so that trackers hear at once how much is left.
     this.#trackers.add(this.#init.announce)
     this.addTrackers(this.#init.trackers ?? [])
+    this.#askNeighbours()
   }
 
   /** @internal The metadata has come from elsewhere: it need not come from peers any more. */
@@ -450,7 +456,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   async #setMetainfo(metainfo: Metainfo): Promise<void> {
     this.#metainfo = metainfo
     this.#metadata.set(metainfo.info)
-    if (metainfo.private) this.#discovery.makePrivate()
+    if (metainfo.private) {
+      this.#discovery.makePrivate()
+      this.#exchange?.stop()
+    }
     try {
       const record = await this.#keeper?.load()
       if (this.#closing !== undefined) throw closedError()
@@ -517,10 +526,14 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     else if (has === 'none') wire.haveNone()
     else wire.bitfield(has)
     this.#metadata.addPeer(peer)
+    this.#exchange?.addPeer(peer)
     this.#introduce(peer)
     content?.addPeer(peer)
-    wire.on('extended-handshake', ({ port }) => {
-      if (port !== undefined) this.#swarm.listens(peer, port)
+    wire.on('extended-handshake', ({ port, yourIp }) => {
+      if (yourIp !== undefined) this.#host.own.told(peer.connection.remote.host, yourIp)
+      if (port === undefined) return
+      this.#swarm.listens(peer, port)
+      this.#exchange?.listens(peer)
     })
     wire.on('bitfield', () => this.#dropIfUseless(peer))
     this.emit('peer', this.#info(peer, monotonicMs()))
@@ -533,17 +546,30 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       port: this.#host.port,
       yourIp: connection.remote.host,
       metadataSize: this.#metadata.length,
-      uploadOnly: this.#opened && this.#content?.ledger.complete === true
+      uploadOnly: this.#isComplete
     })
+  }
+
+  get #isComplete(): boolean {
+    return this.#opened && this.#content?.ledger.complete === true
+  }
+
+  /** Looks for peers in the local network (BEP 14), unless the torrent is private. */
+  #askNeighbours(): void {
+    const { lsd } = this.#host
+    if (lsd === undefined || this.#closing !== undefined || !this.#discovery.allows('lsd')) return
+    this.#discovery.attach('lsd', lsd.peers(this.#infoHashes.v1 ?? new Uint8Array(20)))
   }
 
   #onGone(peer: Peer): void {
     this.#metadata.removePeer(peer)
+    this.#exchange?.removePeer(peer)
     if (this.#opened) this.#content?.removePeer(peer)
   }
 
   #onTick(now: number): void {
     this.#metadata.wake()
+    this.#exchange?.tick(now)
     if (this.#opened) this.#content?.tick(now)
   }
 

@@ -41,6 +41,7 @@ export const errorCodes = {
   ERR_STORAGE_CLOSED: 'the storage is closed',
   ERR_DISCOVERY_PRIVATE: 'a private torrent takes no peers from this kind of source',
   ERR_DISCOVERY_SOURCE: 'a source of peers failed',
+  ERR_DISCOVERY_LSD: 'the local network cannot be asked for peers',
   ERR_STREAM_UNVERIFIED: 'bytes that a stream delivered unverified, as it was asked to, were wrong',
   ERR_STREAM_ENDED: 'the stream has ended or was destroyed',
   ERR_STREAM_RANGE: 'start, end or offset is outside the file',

@@ -4,6 +4,8 @@ import type { ExtendedHandshake } from './extended-handshake.ts'
 export interface WireExtension {
   /** The name in the extended handshake, such as `ut_metadata`. */
   readonly name: string
+  /** False while it is switched off: our extended handshake then says so. */
+  readonly announced?: boolean
   /** The peer's extended handshake came (again); `remote.extensions` tells whether it knows this extension. */
   onHandshake?(remote: ExtendedHandshake): void
   /** A message of this extension; the payload is borrowed for the call. */

@@ -63,3 +63,9 @@ export const metadataLengthMax: number = 32 * 1024 * 1024
 
 /** The size of every piece of metadata but the last (BEP 9), in bytes. */
 export const metadataPieceLength: number = 16 * 1024
+
+/**
+ * The most peers in each list of a peer exchange message (BEP 11). Messages after the first hold 50; the first ones of real clients
+ * hold 200 at most.
+ */
+export const pexPeersMax: number = 1000

@@ -395,7 +395,9 @@ export class Wire extends Duplex<WireEvents> {
   /** Sends our extended handshake (BEP 10); may be sent again. Nothing if the peer does not speak the protocol. */
   extendedHandshake(fields: ExtendedHandshakeFields = {}): void {
     if (!this.#maySend() || !this.#peer.extended) return
-    const ids = new Map(this.#extensions.map(({ name }, n) => [name, n + 1]))
+    const ids = new Map(
+      this.#extensions.map(({ name, announced }, n) => [name, announced === false ? 0 : n + 1])
+    )
     const maxRequests = fields.maxRequests ?? this.#limits.requestQueue
     this.#batch.extended(0, encodeExtendedHandshake({ ...fields, maxRequests }, ids))
     this.#schedule()

@@ -1,0 +1,68 @@
+import { networkInterfaces } from 'node:os'
+import { canonicalHost, hostBytes } from '../util/address.ts'
+import { scopeOf } from './address-scope.ts'
+
+/** An interface of this machine in one family. */
+export interface LocalInterface {
+  readonly name: string
+  readonly address: string
+  /** How many leading bits of the address its network shares. */
+  readonly prefixLength: number
+  /** Whether it is loopback. */
+  readonly internal: boolean
+  /** What `dgram` calls it for multicast. */
+  readonly multicastName: string
+}
+
+/**
+ * The interfaces on which the local network is asked for peers: all but loopback and such as have nobody else on them, or the one
+ * with the address `host`.
+ */
+export function localInterfaces(family: 4 | 6, host?: string): LocalInterface[] {
+  const wanted = host === undefined || isAny(host, family) ? undefined : canonicalHost(host)
+  const found: LocalInterface[] = []
+  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
+    for (const { family: of, address, cidr, internal, ...rest } of addresses) {
+      if (of !== `IPv${family}`) continue
+      const prefixLength = Number(cidr?.split('/')[1] ?? family * 8)
+      const isAlone = prefixLength === (family === 4 ? 32 : 128)
+      const canonical = canonicalHost(address)
+      if (
+        wanted === undefined
+          ? internal || isAlone
+          : canonical !== wanted && !(internal && isLoopbackOf(wanted))
+      )
+        continue
+      const scopeId = 'scopeid' in rest ? rest.scopeid : 0
+      const multicastName = family === 4 ? address : `::%${process.platform === 'win32' ? scopeId : name}`
+      found.push({ name, address: canonical, prefixLength, internal, multicastName })
+    }
+  }
+  return found
+}
+
+/** Whether an address is one of a neighbour: private, or in the network of one of the interfaces; of loopback alone, loopback. */
+export function isNeighbour(host: string, interfaces: readonly LocalInterface[]): boolean {
+  const scope = scopeOf(host)
+  if (interfaces.every(({ internal }) => internal)) return scope === 'loopback'
+  return scope === 'private' || (scope === 'public' && interfaces.some((one) => shares(host, one)))
+}
+
+function shares(host: string, { address, prefixLength }: LocalInterface): boolean {
+  const left = hostBytes(canonicalHost(host))
+  const right = hostBytes(address)
+  if (left === undefined || left.length !== right?.length) return false
+  for (let bit = 0; bit < prefixLength; bit += 8) {
+    const rest = Math.min(8, prefixLength - bit)
+    if (((left[bit >> 3] ?? 0) ^ (right[bit >> 3] ?? 0)) >> (8 - rest) !== 0) return false
+  }
+  return true
+}
+
+function isAny(host: string, family: 4 | 6): boolean {
+  return canonicalHost(host) === '::' || (family === 4 && host === '0.0.0.0')
+}
+
+function isLoopbackOf(host: string): boolean {
+  return scopeOf(host) === 'loopback'
+}

@@ -1,0 +1,59 @@
+import { toLatin1 } from '../util/bytes.ts'
+
+/** What one peer announces to its local network (BEP 14). */
+export interface LsdMessage {
+  /** The TCP port on which it listens. */
+  readonly port: number
+  /** Info hashes in lower-case hexadecimal, each once. */
+  readonly infoHashes: readonly string[]
+  /** By which a client knows its own announces. */
+  readonly cookie?: string | undefined
+}
+
+/** A longer packet may be cut in pieces on the way (BEP 14), in bytes. */
+const longestSent = 1400
+/** Whatever is longer is no announce, in bytes. */
+const longestHeard = 2048
+/** Of what an announce of 2,048 bytes can hold: bounds what is kept. */
+const mostInfoHashes = 48
+const longestCookie = 128
+
+/** How many info hashes fit in one announce to `host` with this cookie. */
+export function lsdCapacity(host: string, port: number, cookie: string): number {
+  const empty = formatLsd(host, { port, infoHashes: [], cookie }).length
+  return Math.floor((longestSent - empty) / 'Infohash: \r\n'.concat('0'.repeat(40)).length)
+}
+
+/** The bytes of an announce to the multicast group `host`, such as `239.192.152.143:6771`. */
+export function formatLsd(host: string, { port, infoHashes, cookie }: LsdMessage): Uint8Array {
+  const lines = [
+    'BT-SEARCH * HTTP/1.1',
+    `Host: ${host}`,
+    `Port: ${port}`,
+    ...infoHashes.map((infoHash) => `Infohash: ${infoHash}`),
+    ...(cookie === undefined ? [] : [`cookie: ${cookie}`])
+  ]
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n\r\n`, 'latin1')
+}
+
+/** Reads an announce, or undefined when it is none: another request, no port from 1 on, no info hash, or too long. */
+export function parseLsd(bytes: Uint8Array): LsdMessage | undefined {
+  if (bytes.length > longestHeard) return undefined
+  const [request = '', ...lines] = toLatin1(bytes).split(/\r?\n/)
+  if (!/^BT-SEARCH \* HTTP\/1\.\d$/i.test(request)) return undefined
+  let port: number | undefined
+  let cookie: string | undefined
+  const infoHashes = new Set<string>()
+  for (const line of lines) {
+    if (line === '') break
+    const colon = line.indexOf(':')
+    const name = line.slice(0, Math.max(0, colon)).toLowerCase()
+    const value = line.slice(colon + 1).trim()
+    if (name === 'port' && /^\d{1,5}$/.test(value)) port = Number(value)
+    else if (name === 'cookie') cookie = value.slice(0, longestCookie)
+    else if (name === 'infohash' && /^[0-9a-f]{40}$/i.test(value) && infoHashes.size < mostInfoHashes)
+      infoHashes.add(value.toLowerCase())
+  }
+  if (port === undefined || port < 1 || port > 65535 || infoHashes.size === 0) return undefined
+  return { port, infoHashes: [...infoHashes], cookie }
+}

@@ -1,0 +1,205 @@
+import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.ts'
+import { AsyncQueue } from '../util/async-queue.ts'
+import { randomBytes, toHex } from '../util/bytes.ts'
+import { debug } from '../util/debug.ts'
+import { asError, TorrentError } from '../util/errors.ts'
+import { systemTimers, type Timers } from '../util/timers.ts'
+import { formatLsd, lsdCapacity, parseLsd } from './lsd-message.ts'
+import { type MulticastOptions, MulticastPort } from './multicast-port.ts'
+
+const log = debug('lsd')
+const groups = { 4: '239.192.152.143', 6: 'ff15::efc0:988f' } as const
+const groupPort = 6771
+/** Each torrent is announced once in this time (BEP 14). */
+const announceEveryMs = 300_000
+/** All announces together are no more than one in this time (BEP 14). */
+const packetEveryMs = 60_000
+/** Torrents that are added together are announced together. */
+const gatherMs = 100
+/** What is believed within this time: peers of each torrent, and ports of each host. */
+const hearEveryMs = 60_000
+const mostHeard = 64
+const mostPorts = 4
+
+/** The part of a {@link MulticastPort} that is used. */
+export type LsdPort = Pick<MulticastPort, 'send' | 'refresh' | 'close'>
+
+/** What an {@link Lsd} is made of. */
+export interface LsdOptions {
+  /** The port on which peers reach us; while it is 0 nothing is announced. */
+  readonly port: () => number
+  /** The local address of the only interface to use; by default all but loopback. */
+  readonly host?: string | undefined
+  /** The group cannot be used in one family; in the other it may. */
+  readonly onWarning?: ((error: TorrentError) => void) | undefined
+  /** Time, the system's by default. */
+  readonly timers?: Timers | undefined
+  /** Opens the socket of one family; undefined where that family has no use. */
+  readonly open?: ((options: MulticastOptions) => Promise<LsdPort | undefined>) | undefined
+}
+
+interface Announced {
+  readonly queues: Set<AsyncQueue<PeerAddress>>
+  announcedAt: number
+  /** Ports of each host that was heard since `heardSince`, and how many there are in all. */
+  readonly heard: Map<string, Set<number>>
+  heardCount: number
+  heardSince: number
+}
+
+/**
+ * Local service discovery (BEP 14): tells the local network which torrents are here and hears which are there, with one socket per
+ * family for all torrents. The sockets are opened with the first torrent.
+ */
+export class Lsd {
+  readonly #options: LsdOptions
+  readonly #timers: Timers
+  readonly #cookie = `pw-${toHex(randomBytes(8))}`
+  readonly #torrents = new Map<string, Announced>()
+  readonly #ports = new Map<4 | 6, LsdPort>()
+  #opening: Promise<void> | undefined
+  #closing: Promise<void> | undefined
+  #sentAt = Number.NEGATIVE_INFINITY
+  #cancel: (() => void) | undefined
+
+  /** Opens nothing yet. */
+  constructor(options: LsdOptions) {
+    this.#options = options
+    this.#timers = options.timers ?? systemTimers
+  }
+
+  /**
+   * Announces a torrent from now on, soon and then every 5 minutes (later when there are more than a hundred), and yields the peers in
+   * the local network that announce it; a peer may come again. Leaving the loop, or `return()`, ends that.
+   */
+  peers(infoHash: Uint8Array): AsyncIterableIterator<PeerAddress> {
+    const key = toHex(infoHash)
+    const queue: AsyncQueue<PeerAddress> = new AsyncQueue(mostHeard, () => this.#leave(key, queue))
+    if (this.#closing !== undefined) {
+      queue.end()
+      return queue
+    }
+    const known = this.#torrents.get(key)
+    if (known !== undefined) known.queues.add(queue)
+    else {
+      this.#torrents.set(key, {
+        queues: new Set([queue]),
+        announcedAt: Number.NEGATIVE_INFINITY,
+        heard: new Map(),
+        heardCount: 0,
+        heardSince: Number.NEGATIVE_INFINITY
+      })
+    }
+    this.#opening ??= this.#open()
+    this.#arm()
+    return queue
+  }
+
+  /** Ends all iterators and closes the sockets; idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #open(): Promise<void> {
+    await Promise.all([this.#openFamily(4), this.#openFamily(6)])
+    this.#arm()
+  }
+
+  async #openFamily(family: 4 | 6): Promise<void> {
+    const { host, onWarning, open = MulticastPort.open } = this.#options
+    try {
+      const port = await open({
+        family,
+        group: groups[family],
+        port: groupPort,
+        host,
+        onMessage: (message, from) => this.#hear(message, from)
+      })
+      if (port !== undefined) this.#ports.set(family, port)
+    } catch (thrown) {
+      const cause = asError(thrown)
+      const message = `the local network cannot be asked for peers over IPv${family}: ${cause.message}`
+      if (this.#closing === undefined)
+        onWarning?.(new TorrentError('ERR_DISCOVERY_LSD', message, { cause, details: { family } }))
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#cancel?.()
+    for (const { queues } of this.#torrents.values()) for (const queue of queues) queue.end()
+    this.#torrents.clear()
+    await this.#opening
+    await Promise.all([...this.#ports.values()].map((port) => port.close()))
+  }
+
+  #leave(key: string, queue: AsyncQueue<PeerAddress>): void {
+    const torrent = this.#torrents.get(key)
+    torrent?.queues.delete(queue)
+    if (torrent?.queues.size === 0) this.#torrents.delete(key)
+    this.#arm()
+  }
+
+  /** Wakes when the next announce is due. */
+  #arm(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    if (this.#closing !== undefined || this.#ports.size === 0) return
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { announcedAt } of this.#torrents.values()) oldest = Math.min(oldest, announcedAt)
+    if (oldest === Number.POSITIVE_INFINITY) return
+    const now = this.#timers.now()
+    const dueAt = Math.max(oldest + announceEveryMs, this.#sentAt + packetEveryMs, now + gatherMs)
+    this.#cancel = this.#timers.after(dueAt - now, () => this.#announce())
+  }
+
+  #announce(): void {
+    const now = this.#timers.now()
+    const port = this.#options.port()
+    if (port !== 0) {
+      const due = [...this.#torrents]
+        .filter(([, { announcedAt }]) => now - announcedAt >= announceEveryMs)
+        .sort(([, a], [, b]) => (a.announcedAt === b.announcedAt ? 0 : a.announcedAt - b.announcedAt))
+      const host = (family: 4 | 6): string => formatAddress({ host: groups[family], port: groupPort })
+      const sent = due.slice(0, lsdCapacity(host(6), port, this.#cookie))
+      for (const [family, socket] of this.#ports) {
+        socket.refresh()
+        const infoHashes = sent.map(([infoHash]) => infoHash)
+        socket.send(formatLsd(host(family), { port, infoHashes, cookie: this.#cookie }))
+      }
+      for (const [, torrent] of sent) torrent.announcedAt = now
+    }
+    this.#sentAt = now
+    this.#arm()
+  }
+
+  #hear(bytes: Uint8Array, from: PeerAddress): void {
+    const message = parseLsd(bytes)
+    if (message === undefined || message.cookie === this.#cookie) return
+    const address = {
+      host: from.host.includes('%') ? from.host : canonicalHost(from.host),
+      port: message.port
+    }
+    for (const infoHash of message.infoHashes) {
+      const torrent = this.#torrents.get(infoHash)
+      if (torrent === undefined || !this.#believes(torrent, address)) continue
+      if (log.enabled) log('%s is here: %s', infoHash, formatAddress(address))
+      for (const queue of torrent.queues) queue.push(address)
+    }
+  }
+
+  /** Whether a host that may be any number of hosts has not told too much yet. */
+  #believes(torrent: Announced, { host, port }: PeerAddress): boolean {
+    const now = this.#timers.now()
+    if (now - torrent.heardSince >= hearEveryMs) {
+      torrent.heardSince = now
+      torrent.heard.clear()
+      torrent.heardCount = 0
+    }
+    const ports = torrent.heard.get(host) ?? new Set()
+    if (ports.has(port) || ports.size >= mostPorts || torrent.heardCount >= mostHeard) return false
+    torrent.heard.set(host, ports.add(port))
+    torrent.heardCount++
+    return true
+  }
+}

@@ -1,0 +1,37 @@
+import { canonicalHost, hostBytes, type PeerAddress } from '../util/address.ts'
+
+const table = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let value = byte
+  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0x82f63b78 : value >>> 1
+  return value
+})
+
+/** The CRC-32C (Castagnoli) of some bytes, unsigned. */
+export function crc32c(bytes: Uint8Array): number {
+  let value = 0xffffffff
+  for (const byte of bytes) value = (table[(value ^ byte) & 0xff] ?? 0) ^ (value >>> 8)
+  return ~value >>> 0
+}
+
+/**
+ * The canonical priority of a connection between two peers (BEP 40), from 0 to 2^32 - 1: both sides compute the same, and where a
+ * place must be given to one of several, the higher one has it. Undefined for host names and between IPv4 and IPv6.
+ */
+export function peerPriority(a: PeerAddress, b: PeerAddress): number | undefined {
+  const left = hostBytes(canonicalHost(a.host))
+  const right = hostBytes(canonicalHost(b.host))
+  if (left === undefined || right === undefined || left.length !== right.length) return undefined
+  const common = left.findIndex((byte, n) => byte !== right[n])
+  if (common < 0) {
+    const [low, high] = a.port < b.port ? [a.port, b.port] : [b.port, a.port]
+    return crc32c(Uint8Array.of(low >> 8, low & 0xff, high >> 8, high & 0xff))
+  }
+  // Of networks that are the same one byte more counts, so that neighbours differ.
+  const always = left.length === 4 ? 2 : 6
+  const whole = common < always ? always : common + 1
+  for (let n = whole; n < left.length; n++) {
+    left[n] = (left[n] ?? 0) & 0x55
+    right[n] = (right[n] ?? 0) & 0x55
+  }
+  return crc32c(Buffer.concat(Buffer.compare(left, right) < 0 ? [left, right] : [right, left]))
+}

@@ -1,0 +1,93 @@
+import type { Discovery } from '../discovery/discovery.ts'
+import { PexPolicy } from '../discovery/pex.ts'
+import { monotonicMs } from '../util/clock.ts'
+import { debug } from '../util/debug.ts'
+import { TorrentError } from '../util/errors.ts'
+import { PexExtension, type PexMessage, pexFlags } from '../wire/ut-pex.ts'
+import type { Peer } from './peer.ts'
+
+const log = debug('pex')
+
+/** Tells the peers of a torrent of each other, and takes in what they tell (BEP 11). */
+export class PeerExchange {
+  readonly #discovery: Discovery
+  readonly #isComplete: () => boolean
+  readonly #policy = new PexPolicy()
+  readonly #extensions = new Map<Peer, PexExtension>()
+  #stopped = false
+
+  /** `isComplete` tells whether seeds are of no use to us. */
+  constructor(discovery: Discovery, isComplete: () => boolean) {
+    this.#discovery = discovery
+    this.#isComplete = isComplete
+  }
+
+  /** Takes a peer; before our extended handshake is sent. */
+  addPeer(peer: Peer): void {
+    if (this.#stopped) return
+    const extension: PexExtension = peer.wire.use(
+      new PexExtension(peer.wire, {
+        onReady: () => {
+          const now = monotonicMs()
+          this.#policy.join(peer.id, peer.connection.remote.host, now)
+          // What the peer says of itself in the same message must be known before.
+          queueMicrotask(() => this.#tell(peer, extension, now))
+        },
+        onPeers: (message) => this.#hear(peer, message)
+      })
+    )
+    this.#extensions.set(peer, extension)
+    this.listens(peer)
+  }
+
+  /** It is known where the peer listens. */
+  listens(peer: Peer): void {
+    if (this.#stopped || (peer.connection.incoming && !peer.listens)) return
+    this.#policy.contact(peer.id, peer.address, () => flagsOf(peer))
+  }
+
+  /** The peer has gone. */
+  removePeer(peer: Peer): void {
+    this.#extensions.delete(peer)
+    this.#policy.leave(peer.id, peer.unneeded)
+  }
+
+  /** To be called about once a second while there are peers. */
+  tick(now: number): void {
+    for (const [peer, extension] of this.#extensions) this.#tell(peer, extension, now)
+  }
+
+  /** Ends for good: the torrent is private. Our next extended handshake says so. */
+  stop(): void {
+    this.#stopped = true
+    for (const extension of this.#extensions.values()) extension.announced = false
+    this.#extensions.clear()
+  }
+
+  #tell(peer: Peer, extension: PexExtension, now: number): void {
+    if (this.#stopped || !extension.supported || peer.wire.destroyed) return
+    const message = this.#policy.next(peer.id, now)
+    if (message !== undefined) extension.send(message)
+  }
+
+  #hear(peer: Peer, message: PexMessage): void {
+    const informant = peer.connection.remote.host
+    const peers = this.#policy.hear(peer.id, message, monotonicMs(), this.#isComplete())
+    if (peers === 'flood') throw new TorrentError('ERR_WIRE_LIMIT', 'the peer floods us with peers')
+    if (log.enabled) log('%s tells of %d peers, taken %d', informant, message.added.length, peers.length)
+    this.#discovery.add(
+      'pex',
+      peers.map(({ address }) => address),
+      { informant }
+    )
+  }
+}
+
+function flagsOf({ wire, connection }: Peer): number {
+  const { peerHandshake, peerSeeding } = wire
+  let flags = 0
+  if (peerSeeding || peerHandshake?.uploadOnly === true) flags |= pexFlags.uploadOnly
+  if ((peerHandshake?.extensions.get('ut_holepunch') ?? 0) !== 0) flags |= pexFlags.holepunch
+  if (!connection.incoming) flags |= pexFlags.reachable
+  return flags
+}

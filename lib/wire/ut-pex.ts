@@ -1,0 +1,158 @@
+import { BencodeDict } from '../bencode/bencode-dict.ts'
+import { decode } from '../bencode/decode.ts'
+import { encode } from '../bencode/encode.ts'
+import { formatCompact, hostOf, type PeerAddress } from '../util/address.ts'
+import { TorrentError } from '../util/errors.ts'
+import type { ExtendedHandshake } from './extended-handshake.ts'
+import type { ExtensionSender, WireExtension } from './extension.ts'
+import { pexPeersMax } from './limits.ts'
+
+/** What a {@link PexPeer} is said to be (BEP 11), to be combined with `|`. */
+export const pexFlags = {
+  /** It prefers encrypted connections. */
+  encryption: 0x01,
+  /** It is a seed, or does not download any more (BEP 21). */
+  uploadOnly: 0x02,
+  /** It speaks uTP (BEP 29). */
+  utp: 0x04,
+  /** It helps others through routers (BEP 55). */
+  holepunch: 0x08,
+  /** Whoever tells of it has dialled it, so that it can be reached. */
+  reachable: 0x10
+} as const
+
+/** A peer that another one is connected to. */
+export interface PexPeer {
+  readonly address: PeerAddress
+  /** A combination of {@link pexFlags}; unknown bits are kept. */
+  readonly flags: number
+}
+
+/** What has changed among the peers of a peer since its last message (BEP 11). */
+export interface PexMessage {
+  readonly added: readonly PexPeer[]
+  readonly dropped: readonly PeerAddress[]
+}
+
+/** What a {@link PexExtension} tells; all is optional. */
+export interface PexHandlers {
+  /** The peer knows the extension. */
+  onReady?(): void
+  /** The peer tells of its peers. */
+  onPeers?(message: PexMessage): void
+}
+
+/** Messages by which peers tell each other of their peers (BEP 11). What to tell, and when, is decided elsewhere. */
+export class PexExtension implements WireExtension {
+  readonly name = 'ut_pex'
+  /** False withdraws the extension with our next extended handshake, and what the peer still sends is ignored. */
+  announced = true
+  readonly #wire: ExtensionSender
+  readonly #handlers: PexHandlers
+  #supported = false
+
+  /** An extension for one wire, to be given to its `use`. */
+  constructor(wire: ExtensionSender, handlers: PexHandlers = {}) {
+    this.#wire = wire
+    this.#handlers = handlers
+  }
+
+  /** Whether the peer knows this extension. */
+  get supported(): boolean {
+    return this.#supported
+  }
+
+  /** Tells the peer of changes; false when it does not know the extension, or there is nothing to tell. */
+  send(message: PexMessage): boolean {
+    if (!this.announced || message.added.length + message.dropped.length === 0) return false
+    return this.#wire.extended(this.name, encodePex(message))
+  }
+
+  onHandshake(remote: ExtendedHandshake): void {
+    const id = remote.extensions.get(this.name)
+    if (id !== undefined) this.#supported = id !== 0
+    if (this.#supported) this.#handlers.onReady?.()
+  }
+
+  onMessage(payload: Uint8Array): void {
+    if (this.announced) this.#handlers.onPeers?.(parsePex(payload))
+  }
+}
+
+/** The payload of a message; addresses that are host names are left out. */
+export function encodePex({ added, dropped }: PexMessage): Uint8Array {
+  const lists = { 4: [] as number[], 6: [] as number[] }
+  const flags = { 4: [] as number[], 6: [] as number[] }
+  const gone = { 4: [] as number[], 6: [] as number[] }
+  for (const peer of added) {
+    const bytes = formatCompact(peer.address)
+    if (bytes === undefined) continue
+    const family = bytes.length === 6 ? 4 : 6
+    lists[family].push(...bytes)
+    flags[family].push(peer.flags & 0xff)
+  }
+  for (const address of dropped) {
+    const bytes = formatCompact(address)
+    if (bytes !== undefined) gone[bytes.length === 6 ? 4 : 6].push(...bytes)
+  }
+  return encode({
+    added: packed(lists[4]),
+    'added.f': packed(flags[4]),
+    added6: packed(lists[6]),
+    'added6.f': packed(flags[6]),
+    dropped: packed(gone[4]),
+    dropped6: packed(gone[6])
+  })
+}
+
+/**
+ * Reads the payload of a message. Lists that are of another type, ragged ends, and addresses with port 0 are skipped; a missing
+ * flag is 0.
+ * @throws TorrentError ERR_WIRE_PROTOCOL when it is no bencoded dictionary, ERR_WIRE_LIMIT when it names too many peers.
+ */
+export function parsePex(payload: Uint8Array): PexMessage {
+  let dict: unknown
+  try {
+    dict = decode(payload, { depth: 4, tokens: 200 })
+  } catch (cause) {
+    throw new TorrentError('ERR_WIRE_PROTOCOL', 'a peer exchange message is malformed', { cause })
+  }
+  if (!(dict instanceof BencodeDict)) {
+    throw new TorrentError('ERR_WIRE_PROTOCOL', 'a peer exchange message is no dictionary')
+  }
+  const added: PexPeer[] = []
+  const dropped: PeerAddress[] = []
+  for (const family of [4, 6] as const) {
+    const suffix = family === 4 ? '' : '6'
+    const flags = dict.bytes(`added${suffix}.f`)
+    readList(dict.bytes(`added${suffix}`), family, (address, n) => {
+      added.push({ address, flags: flags?.[n] ?? 0 })
+    })
+    readList(dict.bytes(`dropped${suffix}`), family, (address) => dropped.push(address))
+  }
+  return { added, dropped }
+}
+
+function readList(
+  bytes: Uint8Array | undefined,
+  family: 4 | 6,
+  take: (address: PeerAddress, n: number) => void
+): void {
+  if (bytes === undefined) return
+  const width = family === 4 ? 6 : 18
+  const count = Math.floor(bytes.length / width)
+  if (count > pexPeersMax) {
+    throw new TorrentError('ERR_WIRE_LIMIT', `a peer exchange message names ${count} peers`, {
+      details: { count }
+    })
+  }
+  for (let n = 0; n < count; n++) {
+    const at = n * width
+    const port = ((bytes[at + width - 2] ?? 0) << 8) | (bytes[at + width - 1] ?? 0)
+    if (port !== 0) take({ host: hostOf(bytes.subarray(at, at + width - 2)), port }, n)
+  }
+}
+
+function packed(bytes: readonly number[]): Uint8Array | undefined {
+  return bytes.length === 0 ? undefined : Uint8Array.from(bytes)
+}
