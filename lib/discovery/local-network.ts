@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { canonicalHost, hostBytes } from '../util/address.ts'
 import { scopeOf } from './address-scope.ts'
@@ -27,12 +28,8 @@ export function localInterfaces(family: 4 | 6, host?: string): LocalInterface[] 
       const prefixLength = Number(cidr?.split('/')[1] ?? family * 8)
       const isAlone = prefixLength === (family === 4 ? 32 : 128)
       const canonical = canonicalHost(address)
-      if (
-        wanted === undefined
-          ? internal || isAlone
-          : canonical !== wanted && !(internal && isLoopbackOf(wanted))
-      )
-        continue
+      const isMeant = wanted === undefined ? !internal && !isAlone : isOneOf(wanted, canonical, internal)
+      if (!isMeant) continue
       const scopeId = 'scopeid' in rest ? rest.scopeid : 0
       const multicastName = family === 4 ? address : `::%${process.platform === 'win32' ? scopeId : name}`
       found.push({ name, address: canonical, prefixLength, internal, multicastName })
@@ -63,6 +60,9 @@ function isAny(host: string, family: 4 | 6): boolean {
   return canonicalHost(host) === '::' || (family === 4 && host === '0.0.0.0')
 }
 
-function isLoopbackOf(host: string): boolean {
-  return scopeOf(host) === 'loopback'
+/** Loopback has many addresses, of which only one is named. */
+function isOneOf(wanted: string, address: string, internal: boolean): boolean {
+  return (
+    wanted === address || (internal && isIPv4(wanted) && isIPv4(address) && scopeOf(wanted) === 'loopback')
+  )
 }

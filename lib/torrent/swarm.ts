@@ -33,7 +33,7 @@ export interface SwarmOptions {
   readonly book: AddressBook
   readonly budget: ConnectionBudget
   /** Tells whose connection counts more. */
-  readonly own: OwnAddress
+  readonly own: Pick<OwnAddress, 'priority'>
   dial(address: PeerAddress, signal: AbortSignal): Promise<Connection>
   /** Options of the wires, as far as they are known now. */
   wireOptions(): WireOptions

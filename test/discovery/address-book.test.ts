@@ -203,6 +203,39 @@ test('a full book gives way to better addresses only', () => {
   assert.equal(it.add(at('8.0.0.7:1'), 'lsd', 0), false, 'what is in use or manual stays')
 })
 
+test('one informant fills a fifth of the book, and a place that proves true is its own again', () => {
+  const it = book(50)
+  const tell = (n: number, informant: string): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', 0, informant)
+  for (let n = 1; n <= 10; n++) assert.ok(tell(n, '8.0.0.1'))
+  assert.equal(tell(11, '8.0.0.1'), false)
+  assert.equal(tell(11, '8.0.0.2'), true)
+  it.connected(at('9.0.0.1:1'))
+  assert.equal(tell(12, '8.0.0.1'), true)
+  assert.equal(tell(13, '8.0.0.1'), false)
+  it.forget('pex')
+  assert.equal(tell(13, '8.0.0.1'), true)
+  assert.equal(it.add(at('9.0.0.99:1'), 'dht', 0), true, 'nobody in particular told it')
+})
+
+test('an informant at whose addresses nobody answers is not listened to any more', () => {
+  const it = book()
+  const tell = (n: number): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', 0, '8.0.0.1')
+  for (let n = 1; n <= 29; n++) {
+    tell(n)
+    for (let times = 0; times < 5; times++) it.failed(at(`9.0.0.${n}:1`), 0)
+  }
+  tell(30)
+  it.connected(at('9.0.0.30:1'))
+  for (let n = 31; n <= 60; n++) {
+    assert.equal(tell(n), true)
+    it.failed(at(`9.0.0.${n}:1`), 0)
+  }
+  assert.equal(tell(61), false)
+  assert.equal(it.add(at('9.0.0.61:1'), 'pex', 0, '8.0.0.2'), true)
+  for (let n = 0; n < 300; n++) it.add(at(`9.1.0.${n % 200}:${n + 1}`), 'pex', 0, `7.0.${n >> 8}.${n & 255}`)
+  assert.equal(tell(62), true, 'what is remembered is bounded')
+})
+
 test('forgetting a source leaves the peers in use', () => {
   const it = book()
   it.add(at('8.0.0.1:1'), 'dht', 0)

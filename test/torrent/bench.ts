@@ -61,7 +61,7 @@ export class Bench {
 
   /** A client on loopback that keeps its data in a folder of its own. */
   client(options: ClientOptions = {}): Client {
-    const client = new Client({ host: '127.0.0.1', path: this.folder(), ...options })
+    const client = new Client({ host: '127.0.0.1', lsd: false, path: this.folder(), ...options })
     this.after(() => client.close())
     return client
   }

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { AddressBook } from '../../lib/discovery/address-book.ts'
+import { givesWay } from '../../lib/discovery/give-way.ts'
+import { OwnAddress } from '../../lib/discovery/own-address.ts'
+import { peerPriority } from '../../lib/discovery/peer-priority.ts'
+import { parseAddress } from '../../lib/util/address.ts'
+
+test('our address is what most peers say, and one alone says nothing', () => {
+  const own = new OwnAddress(() => 6881)
+  own.told('9.9.9.1', '5.5.5.5')
+  own.told('9.9.9.1', '5.5.5.5')
+  assert.equal(own.host(4), undefined)
+  own.told('9.9.9.2', '5.5.5.5')
+  assert.equal(own.host(4), '5.5.5.5')
+  own.told('9.9.9.3', '6.6.6.6')
+  own.told('9.9.9.4', '6.6.6.6')
+  assert.equal(own.host(4), '5.5.5.5', 'as many are no more')
+  const { version } = own
+  own.told('9.9.9.5', '6.6.6.6')
+  assert.equal(own.host(4), '6.6.6.6')
+  assert.equal(own.version, version + 1)
+  assert.equal(own.host(6), undefined)
+  own.told('2a03::1', '2a03::99')
+  own.told('2a03::2', '2a03::99')
+  assert.equal(own.host(6), '2a03::99')
+})
+
+test('neighbours, and peers that see a neighbour in us, have no voice', () => {
+  const own = new OwnAddress(() => 1)
+  for (let n = 1; n < 9; n++) {
+    own.told(`192.168.0.${n}`, '5.5.5.5')
+    own.told(`9.9.9.${n}`, '192.168.0.1')
+    own.told(`9.9.9.${n}`, '127.0.0.1')
+  }
+  assert.equal(own.host(4), undefined)
+  for (let n = 0; n < 5000; n++) own.told(`9.${n >> 8}.${n & 255}.1`, `8.${n >> 8}.${n & 255}.1`)
+  assert.equal(own.host(4), undefined)
+})
+
+test('priorities are those of the connection, neighbours come first', () => {
+  const own = new OwnAddress(() => 6881)
+  const peer = parseAddress('98.76.54.32:1')
+  assert.equal(own.priority(peer), 2 ** 31)
+  own.told('9.9.9.1', '123.213.32.10')
+  own.told('9.9.9.2', '123.213.32.10')
+  assert.equal(own.priority(peer), 0xec2d7224)
+  assert.equal(
+    own.priority(parseAddress('123.213.32.10:9')),
+    peerPriority(parseAddress('1.1.1.1:9'), parseAddress('1.1.1.1:6881'))
+  )
+  assert.equal(own.priority(parseAddress('[2a03::1]:1')), 2 ** 31)
+  assert.equal(own.priority(parseAddress('example.org:1')), 2 ** 31)
+  assert.ok(own.priority(parseAddress('10.0.0.1:1')) > 0xffffffff)
+})
+
+test('among equals the peer with the higher priority is dialled first, anew when we learn who we are', () => {
+  const own = new OwnAddress(() => 6881)
+  const book = new AddressBook({ random: () => 0.9, own })
+  const hosts = ['98.76.54.32', '9.9.9.9', '20.20.20.20', '123.213.32.234', '77.1.2.3']
+  for (const host of hosts) book.add({ host, port: 1 }, 'dht', 0)
+  book.add(parseAddress('66.6.6.6:1'), 'tracker', 0)
+  assert.equal(book.next(0)?.source, 'tracker')
+  own.told('9.9.9.1', '123.213.32.10')
+  own.told('9.9.9.2', '123.213.32.10')
+  const order: string[] = []
+  for (let next = book.next(0); next !== undefined; next = book.next(0)) {
+    book.dialling(next.address, 0)
+    order.push(next.address.host)
+  }
+  const priority = (host: string): number => own.priority({ host, port: 1 })
+  assert.deepEqual(order, ['66.6.6.6', ...hosts.sort((a, b) => priority(b) - priority(a))])
+})
+
+test('the idle peer with the lowest priority gives way, but not to a lower one, nor at once', () => {
+  const seat = (priority: number, isNeeded = false, connectedAt = 0) => ({ priority, isNeeded, connectedAt })
+  const low = seat(10)
+  assert.equal(givesWay([seat(30), low, seat(20), seat(1, true), seat(2, false, 80_000)], 15, 100_000), low)
+  assert.equal(givesWay([seat(30), low], 10, 100_000), undefined)
+  assert.equal(givesWay([low], 15, 29_999), undefined)
+  assert.equal(givesWay([], 15, 100_000), undefined)
+})
