@@ -23,7 +23,7 @@ answerCalls({
   async download({ torrent, folder, peers }: LeechTask): Promise<LeechReport> {
     const start = performance.now()
     const before = process.cpuUsage()
-    const client = new Client({ host: '127.0.0.1' })
+    const client = new Client({ host: '127.0.0.1', lsd: false, pex: false })
     const added = await client.add(torrent, { path: folder, peers })
     await added.whenDone()
     await client.close()

@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
+const noNetwork = new URL('../support/no-network.js', import.meta.url).href
 
 /** A run of the command. */
 export interface Run {
@@ -28,7 +29,7 @@ export function temporaryFolder(t: TestContext): string {
   return folder
 }
 
-/** Starts the command in `folder`, with its state in there too. It is ended after the test if it still runs. */
+/** Starts the command in `folder`, with its state in there too, and without a local network. It is ended after the test if it still runs. */
 export function start(
   t: TestContext,
   folder: string,
@@ -36,7 +37,7 @@ export function start(
   program: readonly string[] = [main],
   env: Readonly<Record<string, string>> = {}
 ): Run {
-  const child = spawn(process.execPath, [...program, ...args], {
+  const child = spawn(process.execPath, ['--import', noNetwork, ...program, ...args], {
     cwd: folder,
     env: { ...process.env, XDG_STATE_HOME: path.join(folder, 'state'), ...env }
   })

@@ -25,7 +25,7 @@ export function folderOf(t: TestContext): string {
 
 /** A client without anything, closed after the test. */
 export function clientOf(t: TestContext): Client {
-  const client = new Client({ host: '127.0.0.1', path: path.join(folderOf(t), 'data') })
+  const client = new Client({ host: '127.0.0.1', lsd: false, path: path.join(folderOf(t), 'data') })
   t.after(() => client.close())
   return client
 }
