@@ -59,6 +59,8 @@ export const backOffMs: readonly number[] = [10_000, 30_000, 120_000, 600_000, 1
 /** Milliseconds to wait for a peer that gave us data. */
 const usefulWaitMs = 5000
 const uninterestingWaitMs = 600_000
+/** Milliseconds that a neighbour waits that announces itself again. */
+const announcedWaitMs = 5000
 /** A ban costs some 100 bytes; more bad hosts than this are an attack that bans cannot answer. */
 const mostBans = 4096
 /** The part of the book that one informant may fill; further ones are for others. */
@@ -143,7 +145,7 @@ export class AddressBook {
 
   /**
    * Takes an address in; `informant` is the host that told it, for PEX and DHT. A manual address is always ready at
-   * once, whatever happened before.
+   * once, whatever happened before; so is, after 5 seconds, a neighbour that announces itself again.
    * @returns whether there is something new to dial; false for what is known, refused or banned.
    */
   add(address: PeerAddress, source: PeerSource, now: number, informant?: string): boolean {
@@ -154,8 +156,10 @@ export class AddressBook {
     const known = this.#entries.get(key)
     if (known !== undefined) {
       known.rank = Math.min(known.rank, rank)
-      if (source !== 'manual' || known.state !== 'idle' || known.readyAt <= now) return false
-      known.failures = 0
+      if (known.state !== 'idle' || known.readyAt <= now) return false
+      if (source === 'manual') known.failures = 0
+      // Neighbours speak for themselves, so it is there and looks for somebody.
+      else if (source !== 'lsd' || now - known.triedAt < announcedWaitMs) return false
       known.readyAt = now
       this.#wakeAt = undefined
       return true

@@ -16,10 +16,10 @@ const announceEveryMs = 300_000
 const packetEveryMs = 60_000
 /** Torrents that are added together are announced together. */
 const gatherMs = 100
-/** What is believed within this time: peers of each torrent, and ports of each host. */
+/** What is believed within this time: announces of each torrent, and of each host for it. */
 const hearEveryMs = 60_000
 const mostHeard = 64
-const mostPorts = 4
+const mostPerHost = 8
 
 /** The part of a {@link MulticastPort} that is used. */
 export type LsdPort = Pick<MulticastPort, 'send' | 'refresh' | 'close'>
@@ -41,8 +41,8 @@ export interface LsdOptions {
 interface Announced {
   readonly queues: Set<AsyncQueue<PeerAddress>>
   announcedAt: number
-  /** Ports of each host that was heard since `heardSince`, and how many there are in all. */
-  readonly heard: Map<string, Set<number>>
+  /** How often each host was heard since `heardSince`, and all of them. */
+  readonly heard: Map<string, number>
   heardCount: number
   heardSince: number
 }
@@ -182,23 +182,23 @@ export class Lsd {
     }
     for (const infoHash of message.infoHashes) {
       const torrent = this.#torrents.get(infoHash)
-      if (torrent === undefined || !this.#believes(torrent, address)) continue
+      if (torrent === undefined || !this.#believes(torrent, address.host)) continue
       if (log.enabled) log('%s is here: %s', infoHash, formatAddress(address))
       for (const queue of torrent.queues) queue.push(address)
     }
   }
 
   /** Whether a host that may be any number of hosts has not told too much yet. */
-  #believes(torrent: Announced, { host, port }: PeerAddress): boolean {
+  #believes(torrent: Announced, host: string): boolean {
     const now = this.#timers.now()
     if (now - torrent.heardSince >= hearEveryMs) {
       torrent.heardSince = now
       torrent.heard.clear()
       torrent.heardCount = 0
     }
-    const ports = torrent.heard.get(host) ?? new Set()
-    if (ports.has(port) || ports.size >= mostPorts || torrent.heardCount >= mostHeard) return false
-    torrent.heard.set(host, ports.add(port))
+    const count = torrent.heard.get(host) ?? 0
+    if (count >= mostPerHost || torrent.heardCount >= mostHeard) return false
+    torrent.heard.set(host, count + 1)
     torrent.heardCount++
     return true
   }

@@ -307,7 +307,8 @@ export class Swarm {
 function outcomeOf(peer: Peer | undefined): Outcome {
   if (peer === undefined || peer.unneeded) return 'uninteresting'
   if (peer.useful) return 'useful'
-  return peer.wire.amInterested ? 'useless' : 'uninteresting'
+  // Who is not complete and has left may come to need us again, as one that had come for the metadata alone.
+  return peer.wire.amInterested || !peer.wire.peerSeeding ? 'useless' : 'uninteresting'
 }
 
 /** The address that a ban key names: a host, or on loopback host and port. */

@@ -97,6 +97,18 @@ test('a useful connection forgives failures, others do not', () => {
   assert.equal(it.next(1)?.failures, 0)
 })
 
+test('a neighbour that announces itself again need not wait', () => {
+  const it = book()
+  const peer = at('10.0.0.1:1')
+  it.add(peer, 'lsd', 0)
+  it.disconnected(peer, 0, 'uninteresting')
+  assert.equal(it.add(peer, 'lsd', 4999), false)
+  assert.equal(it.add(peer, 'pex', 6000, '10.0.0.2'), false, 'what others say of it changes nothing')
+  assert.equal(it.wakeAt, 600_000)
+  assert.equal(it.add(peer, 'lsd', 6000), true)
+  assert.equal(it.wakeAt, 6000)
+})
+
 test('an uninteresting peer waits long, unless something is wanted again', () => {
   const it = book()
   it.add(at('8.0.0.1:1'), 'tracker', 0)

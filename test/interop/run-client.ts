@@ -8,8 +8,8 @@ const client = new Client({
   host: task.host,
   port: task.port,
   dht: false,
-  lsd: false,
-  pex: false,
+  lsd: task.lsd ?? false,
+  pex: task.pex ?? false,
   utp: false,
   natTraversal: false,
   ...(task.state === undefined ? {} : { state: task.state })
@@ -19,11 +19,25 @@ client.on('error', (error) => {
   console.error('error', error)
   process.exitCode = 1
 })
-const torrent = await client.add(task.torrent, { path: task.folder, peers: [...(task.peers ?? [])] })
+const seen = new Set<string>()
+client.on('torrent', (added) => {
+  added.on('peer', ({ source, address }) => seen.add(`${source} ${address}`))
+})
+const torrent = await client.add(task.torrent, {
+  path: task.folder,
+  peers: [...(task.peers ?? [])],
+  ...(task.idle === true ? { select: 'none' } : {})
+})
 let said = ''
 const say = (event: ClientReport['event']) => {
   const { received, uploaded, progress } = torrent
-  const report = JSON.stringify({ event, received, uploaded, progress } satisfies ClientReport)
+  const report = JSON.stringify({
+    event,
+    received,
+    uploaded,
+    progress,
+    peers: [...seen]
+  } satisfies ClientReport)
   if (report !== said) console.log(report)
   said = report
 }

@@ -2,7 +2,7 @@ import { type Running, start, until } from '../support/process.ts'
 import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 
 function command(
-  { torrentPath, port }: SeedTask | LeechTask,
+  { torrentPath, port, place, finding, ...rest }: SeedTask | LeechTask,
   folder: string,
   more: readonly string[]
 ): string[] {
@@ -13,8 +13,10 @@ function command(
     `--listen-port=${port}`,
     '--enable-dht=false',
     '--enable-dht6=false',
-    '--bt-enable-lpd=false',
-    '--enable-peer-exchange=false',
+    `--bt-enable-lpd=${finding?.lsd ?? false}`,
+    `--bt-lpd-interface=${place.host}`,
+    `--enable-peer-exchange=${finding?.pex ?? false}`,
+    `--max-download-limit=${('downloadLimit' in rest && rest.downloadLimit) || 0}`,
     '--disable-ipv6=true',
     '--file-allocation=none',
     '--bt-tracker-interval=2',
@@ -23,7 +25,7 @@ function command(
     '--console-log-level=notice',
     '--enable-color=false',
     ...more,
-    torrentPath
+    'magnet' in rest && rest.magnet !== undefined ? rest.magnet : torrentPath
   ]
 }
 

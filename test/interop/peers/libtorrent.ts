@@ -6,16 +6,17 @@ import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 const script = `
 import json, sys, time, libtorrent as lt
 task = json.loads(sys.argv[1])
-session = lt.session({'listen_interfaces': '%s:%d' % (task['host'], task['port']), 'enable_dht': False, 'enable_lsd': False,
+session = lt.session({'listen_interfaces': '%s:%d' % (task['host'], task['port']), 'enable_dht': False, 'enable_lsd': task['lsd'],
   'enable_upnp': False, 'enable_natpmp': False, 'enable_outgoing_utp': False, 'enable_incoming_utp': False,
   'allow_multiple_connections_per_ip': True, 'ssrf_mitigation': False, 'close_redundant_connections': True,
   'min_reconnect_time': 1, 'alert_mask': lt.alert.category_t.error_notification | lt.alert.category_t.peer_notification | lt.alert.category_t.connect_notification})
-params = lt.add_torrent_params()
-params.ti = lt.torrent_info(task['torrent'])
+params = lt.parse_magnet_uri(task['magnet']) if task['magnet'] else lt.add_torrent_params()
+if not task['magnet']: params.ti = lt.torrent_info(task['torrent'])
 params.save_path = task['folder']
 params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
 handle = session.add_torrent(params)
 if task['uploadLimit'] > 0: handle.set_upload_limit(task['uploadLimit'])
+if task['downloadLimit'] > 0: handle.set_download_limit(task['downloadLimit'])
 seeding = False
 sent = 0
 while True:
@@ -32,13 +33,21 @@ while True:
 
 function launch(
   name: string,
-  { torrentPath, place, port }: SeedTask | LeechTask,
-  folder: string,
-  uploadLimit: number
+  { torrentPath, place, port, finding, ...rest }: SeedTask | LeechTask,
+  folder: string
 ): { running: SendingPeer; seeding: () => boolean } {
   let seeding = false
   let sent = 0
-  const task = { torrent: torrentPath, folder, host: place.host, port, uploadLimit }
+  const task = {
+    torrent: torrentPath,
+    magnet: 'magnet' in rest ? rest.magnet : '',
+    folder,
+    host: place.host,
+    port,
+    uploadLimit: ('uploadLimit' in rest && rest.uploadLimit) || 0,
+    downloadLimit: ('downloadLimit' in rest && rest.downloadLimit) || 0,
+    lsd: finding?.lsd ?? false
+  }
   const running = start(name, [systemPython, '-u', '-c', script, JSON.stringify(task)], {
     place,
     onLine: (line) => {
@@ -65,16 +74,16 @@ export const libtorrent: Omit<RealPeer, 'seed'> & { seed(task: SeedTask): Promis
   createsEmptyFiles: true,
 
   async seed(task: SeedTask): Promise<SendingPeer> {
-    const { running, seeding } = launch('libtorrent seeder', task, task.dataFolder, task.uploadLimit ?? 0)
+    const { running, seeding } = launch('libtorrent seeder', task, task.dataFolder)
     await until('libtorrent to seed', seeding, { programs: [running] })
     return running
   },
 
   async leech(task: LeechTask): Promise<Leeching> {
-    const { running, seeding } = launch('libtorrent leecher', task, task.outFolder, 0)
+    const { running, seeding } = launch('libtorrent leecher', task, task.outFolder)
     return {
       ...running,
-      done: until('libtorrent to finish', seeding, { timeoutMs: 90_000, programs: [running] })
+      done: until('libtorrent to finish', seeding, { timeoutMs: 300_000, programs: [running] })
     }
   }
 }

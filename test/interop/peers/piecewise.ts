@@ -11,6 +11,10 @@ export interface ClientTask {
   readonly port: number
   readonly peers?: readonly string[]
   readonly state?: string
+  readonly lsd?: boolean
+  readonly pex?: boolean
+  /** Downloads nothing, and is only there. */
+  readonly idle?: boolean
 }
 
 /** What the child program last said of the torrent. */
@@ -21,6 +25,8 @@ export interface ClientReport {
   /** Payload bytes that went out. */
   readonly uploaded: number
   readonly progress: number
+  /** All peers that were connected so far: `source host:port`. */
+  readonly peers: readonly string[]
 }
 
 /** The library at work in a process of its own. */
@@ -66,19 +72,20 @@ export const piecewise: RealPeer = {
   keepsNames: true,
   createsEmptyFiles: true,
 
-  async seed({ torrentPath, dataFolder, place, port }: SeedTask): Promise<Running> {
-    const task = { torrent: torrentPath, folder: dataFolder, host: place.host, port }
+  async seed({ torrentPath, dataFolder, place, port, finding }: SeedTask): Promise<Running> {
+    const task = { torrent: torrentPath, folder: dataFolder, host: place.host, port, ...finding }
     const client = startClient('piecewise seeder', place, task)
     await within('checking the data', client.done, { programs: [client] })
     return client
   },
 
-  async leech({ torrentPath, outFolder, place, port }: LeechTask): Promise<Leeching> {
+  async leech({ torrentPath, magnet, outFolder, place, port, finding }: LeechTask): Promise<Leeching> {
     return startClient('piecewise leecher', place, {
-      torrent: torrentPath,
+      torrent: magnet ?? torrentPath,
       folder: outFolder,
       host: place.host,
-      port
+      port,
+      ...finding
     })
   }
 }

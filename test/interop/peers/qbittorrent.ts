@@ -9,7 +9,10 @@ interface Daemon {
   readonly url: string
 }
 
-async function launch(name: string, place: Place, port: number, workFolder: string): Promise<Daemon> {
+async function launch(
+  name: string,
+  { place, port, workFolder, finding, ...rest }: SeedTask | LeechTask
+): Promise<Daemon> {
   const webPort = await freePort()
   const profile = path.join(workFolder, `qbittorrent-${port}`)
   const config = path.join(profile, 'qBittorrent', 'config')
@@ -22,8 +25,9 @@ Session\\Port=${port}
 Session\\InterfaceAddress=${place.host}
 Session\\BTProtocol=TCP
 Session\\DHTEnabled=false
-Session\\LSDEnabled=false
-Session\\PeXEnabled=false
+Session\\LSDEnabled=${finding?.lsd ?? false}
+Session\\PeXEnabled=${finding?.pex ?? false}
+Session\\GlobalDLSpeedLimit=${Math.ceil((('downloadLimit' in rest && rest.downloadLimit) || 0) / 1024)}
 Session\\MultiConnectionsPerIp=true
 Session\\SSRFMitigation=false
 Session\\QueueingSystemEnabled=false
@@ -58,16 +62,22 @@ WebUI\\UseUPnP=false
   return { running, url }
 }
 
-async function add(daemon: Daemon, place: Place, torrentPath: string, folder: string): Promise<void> {
+async function add(
+  daemon: Daemon,
+  place: Place,
+  source: { readonly torrentPath: string; readonly magnet?: string },
+  folder: string
+): Promise<void> {
   const reply = await request(place, `${daemon.url}/torrents/add`, {
     fields: {
       savepath: folder,
       autoTMM: 'false',
       paused: 'false',
       root_folder: 'true',
-      contentLayout: 'Original'
+      contentLayout: 'Original',
+      ...(source.magnet === undefined ? {} : { urls: source.magnet })
     },
-    files: { torrents: torrentPath }
+    ...(source.magnet === undefined ? { files: { torrents: source.torrentPath } } : {})
   })
   if (reply.body !== 'Ok.') throw new Error(`qBittorrent answered ${reply.status}: ${reply.body}`)
 }
@@ -92,18 +102,20 @@ export const qbittorrent: RealPeer = {
   keepsNames: true,
   createsEmptyFiles: true,
 
-  async seed({ torrentPath, dataFolder, place, port, workFolder }: SeedTask): Promise<Running> {
-    const daemon = await launch('qBittorrent seeder', place, port, workFolder)
-    await add(daemon, place, torrentPath, dataFolder)
+  async seed(task: SeedTask): Promise<Running> {
+    const { place } = task
+    const daemon = await launch('qBittorrent seeder', task)
+    await add(daemon, place, task, task.dataFolder)
     await until('qBittorrent to seed', () => isComplete(daemon, place), { programs: [daemon.running] })
     return daemon.running
   },
 
-  async leech({ torrentPath, outFolder, place, port, workFolder }: LeechTask): Promise<Leeching> {
-    const daemon = await launch('qBittorrent leecher', place, port, workFolder)
-    await add(daemon, place, torrentPath, outFolder)
+  async leech(task: LeechTask): Promise<Leeching> {
+    const { place } = task
+    const daemon = await launch('qBittorrent leecher', task)
+    await add(daemon, place, task, task.outFolder)
     const done = until('qBittorrent to finish', () => isComplete(daemon, place), {
-      timeoutMs: 90_000,
+      timeoutMs: 300_000,
       everyMs: 300,
       programs: [daemon.running]
     })

@@ -2,6 +2,12 @@ import { createServer } from 'node:net'
 import type { Need } from '../support/need.ts'
 import type { Place, Running } from '../support/process.ts'
 
+/** How a program finds peers besides trackers; everything is off by default. */
+export interface Finding {
+  readonly pex?: boolean
+  readonly lsd?: boolean
+}
+
 /** What a real program is asked to seed. */
 export interface SeedTask {
   readonly torrentPath: string
@@ -13,6 +19,7 @@ export interface SeedTask {
   readonly workFolder: string
   /** Bytes per second; only libtorrent keeps to it. */
   readonly uploadLimit?: number
+  readonly finding?: Finding
 }
 
 /** What a real program is asked to download. */
@@ -23,6 +30,11 @@ export interface LeechTask {
   readonly place: Place
   readonly port: number
   readonly workFolder: string
+  /** Taken instead of the .torrent. */
+  readonly magnet?: string
+  /** Bytes per second. */
+  readonly downloadLimit?: number
+  readonly finding?: Finding
 }
 
 /** A program that downloads. */

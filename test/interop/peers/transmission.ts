@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { request } from '../support/http.ts'
-import { type Place, type Running, start, until } from '../support/process.ts'
+import { type Running, start, until } from '../support/process.ts'
 import { freePort, type Leeching, type LeechTask, type RealPeer, type SeedTask } from './real-peer.ts'
 
 interface Daemon {
@@ -9,7 +9,10 @@ interface Daemon {
   call(method: string, args: object): Promise<Record<string, unknown>>
 }
 
-async function launch(name: string, place: Place, port: number, workFolder: string): Promise<Daemon> {
+async function launch(
+  name: string,
+  { place, port, workFolder, finding, ...rest }: SeedTask | LeechTask
+): Promise<Daemon> {
   const rpcPort = await freePort()
   const config = path.join(workFolder, `transmission-${port}`)
   mkdirSync(config)
@@ -19,8 +22,10 @@ async function launch(name: string, place: Place, port: number, workFolder: stri
     'peer-port-random-on-start': false,
     'port-forwarding-enabled': false,
     'dht-enabled': false,
-    'lpd-enabled': false,
-    'pex-enabled': false,
+    'lpd-enabled': finding?.lsd ?? false,
+    'pex-enabled': finding?.pex ?? false,
+    'speed-limit-down-enabled': 'downloadLimit' in rest && rest.downloadLimit !== undefined,
+    'speed-limit-down': Math.ceil((('downloadLimit' in rest && rest.downloadLimit) || 1000) / 1000),
     'utp-enabled': false,
     'rpc-enabled': true,
     'rpc-port': rpcPort,
@@ -63,9 +68,11 @@ async function launch(name: string, place: Place, port: number, workFolder: stri
   return { running, call }
 }
 
-async function add(daemon: Daemon, torrentPath: string, folder: string): Promise<void> {
+async function add(daemon: Daemon, torrentPath: string, folder: string, magnet?: string): Promise<void> {
   const answer = await daemon.call('torrent-add', {
-    metainfo: readFileSync(torrentPath).toString('base64'),
+    ...(magnet === undefined
+      ? { metainfo: readFileSync(torrentPath).toString('base64') }
+      : { filename: magnet }),
     'download-dir': folder
   })
   if (!('torrent-added' in answer)) throw new Error(`Transmission did not add: ${JSON.stringify(answer)}`)
@@ -89,18 +96,18 @@ export const transmission: RealPeer = {
   keepsNames: false,
   createsEmptyFiles: false,
 
-  async seed({ torrentPath, dataFolder, place, port, workFolder }: SeedTask): Promise<Running> {
-    const daemon = await launch('Transmission seeder', place, port, workFolder)
-    await add(daemon, torrentPath, dataFolder)
+  async seed(task: SeedTask): Promise<Running> {
+    const daemon = await launch('Transmission seeder', task)
+    await add(daemon, task.torrentPath, task.dataFolder)
     await until('Transmission to seed', () => isComplete(daemon), { programs: [daemon.running] })
     return daemon.running
   },
 
-  async leech({ torrentPath, outFolder, place, port, workFolder }: LeechTask): Promise<Leeching> {
-    const daemon = await launch('Transmission leecher', place, port, workFolder)
-    await add(daemon, torrentPath, outFolder)
+  async leech(task: LeechTask): Promise<Leeching> {
+    const daemon = await launch('Transmission leecher', task)
+    await add(daemon, task.torrentPath, task.outFolder, task.magnet)
     const done = until('Transmission to finish', () => isComplete(daemon), {
-      timeoutMs: 90_000,
+      timeoutMs: 300_000,
       everyMs: 300,
       programs: [daemon.running]
     })

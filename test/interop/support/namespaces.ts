@@ -51,7 +51,7 @@ export function openPlaces(): Places {
 }
 
 /** Removes what test runs that were killed have left behind. */
-function removeStale(): void {
+export function removeStale(): void {
   if (!existsSync('/run/netns')) return
   for (const name of readdirSync('/run/netns')) {
     const pid = /^pw-(\d+)-/.exec(name)?.[1]
