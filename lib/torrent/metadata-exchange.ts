@@ -1,20 +1,24 @@
 import { createHash } from 'node:crypto'
 import { equalBytes } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
-import { metadataPieceLength } from '../wire/limits.ts'
+import { metadataLengthMax, metadataPieceLength } from '../wire/limits.ts'
 import { MetadataExtension } from '../wire/ut-metadata.ts'
 import type { Peer } from './peer.ts'
 
-/** Requests that one peer may have outstanding. */
-const perPeer = 2
+/** Requests that one peer may have outstanding: 256 KiB, so that most metadata comes in a single round trip. */
+const perPeer = 16
 /** A piece that does not come within this time is asked of another peer too. */
-const patienceMs = 3000
+const patienceMs = 1000
+/** A peer that sent nothing for this long is asked again for what it owes. */
+const repeatMs = 10_000
 /** A peer that refused is asked again after this time (BEP 9 peers refuse while they do not have it either). */
 const refusalMs = 30_000
 /** Lengths that peers claim, and that are collected side by side; more would only help liars. */
 const mostLengths = 4
 /** An attempt to which nothing came for this long makes room for another length, or for another peer. */
 const staleMs = 6000
+/** Bytes that all attempts may hold: the longest metadata, and half of that for attempts that lead nowhere. */
+const mostBytes = 1.5 * metadataLengthMax
 /** Failed attempts after which a peer is not asked any more. */
 const mostFailures = 2
 
@@ -24,6 +28,8 @@ interface Source {
   outstanding: Map<number, number>
   failures: number
   waitUntil: number
+  /** When its last piece came. */
+  heardAt: number
 }
 
 interface Attempt {
@@ -33,6 +39,8 @@ interface Attempt {
   /** The only peer that is asked, after pieces of several did not fit together. */
   readonly owner: Source | undefined
   missing: number
+  /** Bytes of the pieces that are here. */
+  held: number
   changedAt: number
 }
 
@@ -46,13 +54,18 @@ export class MetadataExchange {
   #info: Uint8Array | undefined
   readonly #sources = new Map<number, Source>()
   readonly #attempts = new Map<number, Attempt>()
+  readonly #mostBytes: number
   /** Lengths of which one of several peers has sent wrong pieces. */
   readonly #distrusted = new Set<number>()
 
-  /** An exchange for the 20-byte info hash; `onMetadata` is called once with the bytes that have that hash. */
-  constructor(infoHash: Uint8Array, onMetadata: (info: Uint8Array) => void) {
+  /**
+   * An exchange for the 20-byte info hash; `onMetadata` is called once with the bytes that have that hash. Pieces of `limit` bytes in
+   * all are kept at most.
+   */
+  constructor(infoHash: Uint8Array, onMetadata: (info: Uint8Array) => void, limit: number = mostBytes) {
     this.#infoHash = infoHash
     this.#onMetadata = onMetadata
+    this.#mostBytes = limit
   }
 
   /** The metadata is known. */
@@ -82,7 +95,8 @@ export class MetadataExchange {
       }),
       outstanding: new Map(),
       failures: 0,
-      waitUntil: 0
+      waitUntil: 0,
+      heardAt: 0
     }
     this.#sources.set(peer.id, source)
     peer.wire.use(source.extension)
@@ -92,9 +106,9 @@ export class MetadataExchange {
   removePeer(peer: Peer): void {
     const source = this.#sources.get(peer.id)
     this.#sources.delete(peer.id)
+    // What came of a length that nobody claims now is of use again when somebody does.
     for (const { length, owner } of this.#attempts.values()) {
-      const isClaimed = [...this.#sources.values()].some(({ extension }) => extension.size === length)
-      if (!isClaimed || (owner !== undefined && owner === source)) this.#attempts.delete(length)
+      if (owner !== undefined && owner === source) this.#attempts.delete(length)
     }
     this.wake()
   }
@@ -119,12 +133,26 @@ export class MetadataExchange {
     if (source.failures >= mostFailures || now < source.waitUntil) return
     const attempt = this.#attempt(source, size, now)
     if (attempt === undefined) return
-    for (let piece = 0; piece < attempt.pieces.length && outstanding.size < perPeer; piece++) {
-      if (attempt.pieces[piece] !== undefined || outstanding.has(piece)) continue
+    const most = Math.min(perPeer, Math.max(2, Math.ceil(attempt.pieces.length / this.#claims(size))))
+    for (let piece = 0; piece < attempt.pieces.length; piece++) {
+      if (attempt.pieces[piece] !== undefined) continue
+      const askedAt = outstanding.get(piece)
+      if (askedAt === undefined && outstanding.size >= most) continue
+      // Some drop what is too much for them and say nothing.
+      if (askedAt !== undefined && now - Math.max(askedAt, source.heardAt) < repeatMs) continue
       if (attempt.owner === undefined && this.#isUnderWay(size, piece, now)) continue
       if (!extension.request(piece)) return
       outstanding.set(piece, now)
     }
+  }
+
+  /** How many peers claim this length. */
+  #claims(length: number): number {
+    let count = 0
+    for (const { extension, failures } of this.#sources.values()) {
+      if (extension.size === length && failures < mostFailures) count++
+    }
+    return count
   }
 
   #isUnderWay(size: number, piece: number, now: number): boolean {
@@ -147,7 +175,10 @@ export class MetadataExchange {
       this.#attempts.delete(length)
     }
     if (this.#attempts.size >= mostLengths) {
-      const stale = [...this.#attempts.values()].find(({ changedAt }) => now - changedAt >= staleMs)
+      const attempts = [...this.#attempts.values()]
+      const stale =
+        attempts.find((one) => this.#claims(one.length) === 0) ??
+        attempts.find(({ changedAt }) => now - changedAt >= staleMs)
       if (stale === undefined) return undefined
       this.#attempts.delete(stale.length)
     }
@@ -158,6 +189,7 @@ export class MetadataExchange {
       senders: new Set(),
       owner: this.#distrusted.has(length) ? source : undefined,
       missing: count,
+      held: 0,
       changedAt: now
     }
     source.outstanding.clear()
@@ -165,15 +197,29 @@ export class MetadataExchange {
     return attempt
   }
 
+  /** Keeps to the bound on memory: what the fewest claim goes, and of those the longest. */
+  #spare(current: Attempt): void {
+    let held = 0
+    for (const attempt of this.#attempts.values()) held += attempt.held
+    if (held <= this.#mostBytes) return
+    const [first] = [...this.#attempts.values()]
+      .filter((attempt) => attempt !== current && attempt.held > 0)
+      .sort((a, b) => this.#claims(a.length) - this.#claims(b.length) || b.held - a.held)
+    if (first !== undefined) this.#attempts.delete(first.length)
+  }
+
   #take(source: Source, piece: number, length: number, bytes: Uint8Array): void {
     const attempt = this.#attempts.get(length)
+    source.heardAt = monotonicMs()
     if (!source.outstanding.delete(piece) || this.#info !== undefined || attempt === undefined) return
     if (attempt.owner !== undefined && attempt.owner !== source) return
-    attempt.changedAt = monotonicMs()
+    attempt.changedAt = source.heardAt
     if (attempt.pieces[piece] === undefined) {
       attempt.pieces[piece] = bytes.slice()
       attempt.senders.add(source)
       attempt.missing--
+      attempt.held += bytes.length
+      this.#spare(attempt)
     }
     if (attempt.missing > 0) {
       this.#ask(source)

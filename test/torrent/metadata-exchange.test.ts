@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { type TestContext, test } from 'node:test'
+import { BencodeDict } from '../../lib/bencode/bencode-dict.ts'
+import { decodePrefix } from '../../lib/bencode/decode.ts'
+import { encode } from '../../lib/bencode/encode.ts'
+import { MetadataExchange } from '../../lib/torrent/metadata-exchange.ts'
+import type { Peer } from '../../lib/torrent/peer.ts'
+import type { ExtendedHandshake } from '../../lib/wire/extended-handshake.ts'
+import type { WireExtension } from '../../lib/wire/extension.ts'
+
+const length = 16384
+
+/** Some metadata of this many pieces, the last one short. */
+function metadataOf(pieces: number, byte = 7): Uint8Array {
+  return Uint8Array.from({ length: pieces * length - 100 }, (_, n) => (n * byte) % 251)
+}
+
+/** A peer that is asked for metadata and answers when the test says so. */
+class Source {
+  readonly asked: number[] = []
+  readonly peer: Peer
+  extension: WireExtension | undefined
+
+  constructor(id: number) {
+    const wire = {
+      use: (extension: WireExtension) => {
+        this.extension = extension
+        return extension
+      },
+      extended: (_name: string, payload: Uint8Array) => {
+        const { value } = decodePrefix(payload)
+        assert.ok(value instanceof BencodeDict)
+        if (value.integer('msg_type') === 0) this.asked.push(value.integer('piece') ?? -1)
+        return true
+      }
+    }
+    this.peer = { id, wire } as unknown as Peer
+  }
+
+  claim(size: number): void {
+    const remote = { extensions: new Map([['ut_metadata', 1]]), metadataSize: size }
+    this.extension?.onHandshake?.(remote as unknown as ExtendedHandshake)
+  }
+
+  /** Answers what it was asked for, or this piece. */
+  answer(metadata: Uint8Array, pieces: readonly number[] = this.asked.splice(0)): void {
+    for (const piece of pieces) {
+      const head = encode({ msg_type: 1, piece, total_size: metadata.length })
+      this.extension?.onMessage(
+        Buffer.concat([head, metadata.subarray(piece * length, (piece + 1) * length)])
+      )
+    }
+  }
+
+  refuse(): void {
+    for (const piece of this.asked.splice(0)) this.extension?.onMessage(encode({ msg_type: 2, piece }))
+  }
+}
+
+/** An exchange of this metadata, in time that passes when told to. */
+function exchangeOf(t: TestContext, metadata: Uint8Array, limit?: number) {
+  const bench = {
+    now: 0,
+    got: [] as Uint8Array[],
+    exchange: new MetadataExchange(
+      new Uint8Array(createHash('sha1').update(metadata).digest()),
+      (info) => bench.got.push(info),
+      limit
+    ),
+    join(id: number, size = metadata.length): Source {
+      const source = new Source(id)
+      bench.exchange.addPeer(source.peer)
+      source.claim(size)
+      return source
+    }
+  }
+  t.mock.method(performance, 'now', () => bench.now)
+  return bench
+}
+
+test('metadata of 16 pieces is asked for at once: one round trip after the handshake', (t) => {
+  const metadata = metadataOf(16)
+  const bench = exchangeOf(t, metadata)
+  const peer = bench.join(1)
+  assert.deepEqual(peer.asked, [...Array(16).keys()])
+  peer.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('longer metadata is asked of several peers at once, each piece of one', (t) => {
+  const metadata = metadataOf(40)
+  const bench = exchangeOf(t, metadata)
+  const peers = [1, 2, 3].map((id) => bench.join(id))
+  const asked = peers.map((peer) => [...peer.asked])
+  assert.deepEqual(asked.flat(), [...Array(40).keys()].slice(0, asked.flat().length))
+  assert.ok(asked.every((pieces) => pieces.length >= 8))
+  for (let round = 0; round < 10 && bench.got.length === 0; round++) {
+    for (const peer of peers) peer.answer(metadata)
+  }
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('what a slow peer owes is asked of another after a second, and either answer will do', (t) => {
+  const metadata = metadataOf(3)
+  const bench = exchangeOf(t, metadata)
+  const slow = bench.join(1)
+  const quick = bench.join(2)
+  assert.deepEqual([slow.asked, quick.asked], [[0, 1, 2], []])
+  bench.now = 999
+  bench.exchange.wake()
+  assert.deepEqual(quick.asked, [])
+  bench.now = 1000
+  bench.exchange.wake()
+  assert.deepEqual(quick.asked, [0, 1])
+  slow.answer(metadata, [2])
+  quick.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+  slow.answer(metadata)
+  assert.equal(bench.got.length, 1)
+})
+
+test('what came stays when its only source leaves, and the next one goes on', (t) => {
+  const metadata = metadataOf(5)
+  const bench = exchangeOf(t, metadata)
+  const first = bench.join(1)
+  first.answer(metadata, [0, 1, 4])
+  bench.exchange.removePeer(first.peer)
+  const next = bench.join(2)
+  assert.deepEqual(next.asked, [2, 3])
+  next.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('a peer that drops requests is asked again', (t) => {
+  const metadata = metadataOf(3)
+  const bench = exchangeOf(t, metadata)
+  const peer = bench.join(1)
+  peer.answer(metadata, [0])
+  peer.asked.length = 0
+  bench.now = 9999
+  bench.exchange.wake()
+  assert.deepEqual(peer.asked, [])
+  bench.now = 10_000
+  bench.exchange.wake()
+  peer.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('a peer that refuses is asked again after half a minute', (t) => {
+  const metadata = metadataOf(1)
+  const bench = exchangeOf(t, metadata)
+  const peer = bench.join(1)
+  peer.refuse()
+  bench.now = 29_999
+  bench.exchange.wake()
+  assert.deepEqual(peer.asked, [])
+  bench.now = 30_000
+  bench.exchange.wake()
+  peer.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('of many lengths those that nobody claims any more make room at once', (t) => {
+  const metadata = metadataOf(2)
+  const bench = exchangeOf(t, metadata)
+  const liars = [1, 2, 3, 4].map((id) => bench.join(id, 1000 * id))
+  const honest = bench.join(9)
+  assert.deepEqual(honest.asked, [])
+  bench.exchange.removePeer(liars[1]?.peer as Peer)
+  assert.deepEqual(honest.asked, [0, 1])
+  honest.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('memory is bounded: of two long lengths the one that fewer claim goes', (t) => {
+  const metadata = metadataOf(6)
+  const bench = exchangeOf(t, metadata, 8 * length)
+  const liar = bench.join(1, metadata.length + 5 * length)
+  const peers = [2, 3].map((id) => bench.join(id))
+  liar.answer(metadataOf(11, 3), [0, 1, 2, 3, 4, 5])
+  for (const peer of peers) peer.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+  const other = exchangeOf(t, metadata, 8 * length)
+  const single = other.join(1)
+  const crowd = [2, 3, 4].map((id) => other.join(id, metadata.length + 5 * length))
+  single.answer(metadata, [0, 1, 2, 3])
+  single.asked.length = 0
+  for (const peer of crowd) peer.answer(metadataOf(11, 3), peer.asked.splice(0, 6))
+  // It begins anew, and is not given up.
+  other.now = 10_000
+  other.exchange.wake()
+  for (let round = 0; round < 5 && other.got.length === 0; round++) {
+    single.answer(metadata)
+    other.now += 2000
+    other.exchange.wake()
+  }
+  assert.deepEqual(other.got, [metadata])
+})
+
+test('when pieces of several do not fit together, one is asked for all', (t) => {
+  const metadata = metadataOf(4)
+  const bench = exchangeOf(t, metadata)
+  const liar = bench.join(1)
+  const honest = bench.join(2)
+  bench.now = 1000
+  bench.exchange.wake()
+  liar.answer(metadataOf(4, 3), [0, 1])
+  honest.asked.push(2, 3)
+  honest.answer(metadata)
+  for (let round = 0; round < 30 && bench.got.length === 0; round++) {
+    liar.answer(metadataOf(4, 3))
+    honest.answer(metadata)
+    bench.now += 1000
+    bench.exchange.wake()
+  }
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('peers are served once the metadata is here, and refused before', (t) => {
+  const metadata = metadataOf(2)
+  const bench = exchangeOf(t, metadata)
+  const sent: Uint8Array[] = []
+  const source = new Source(1)
+  Object.assign(source.peer.wire, { extended: (_: string, payload: Uint8Array) => sent.push(payload) > 0 })
+  bench.exchange.addPeer(source.peer)
+  const ask = (piece: number): string => {
+    source.extension?.onMessage(encode({ msg_type: 0, piece }))
+    return Buffer.from(sent.at(-1) ?? []).toString('latin1', 0, 30)
+  }
+  assert.match(ask(0), /^d8:msg_typei2e5:piecei0ee$/)
+  bench.exchange.set(metadata)
+  assert.equal(bench.exchange.length, metadata.length)
+  assert.match(ask(1), /^d8:msg_typei1e5:piecei1e10:tot/)
+  assert.match(ask(2), /^d8:msg_typei2e5:piecei2ee$/)
+})
