@@ -1,6 +1,7 @@
 import { isIP, type LookupFunction } from 'node:net'
+import { isAddress, isLoopback } from '../util/address.ts'
 import { asError, TorrentError } from '../util/errors.ts'
-import type { IpScope } from '../util/ip-scope.ts'
+import { type IpScope, ipScope } from '../util/ip-scope.ts'
 import { type HostLookup, systemHostLookup } from './resolve-host.ts'
 import { trackerName } from './tracker-url.ts'
 
@@ -22,6 +23,17 @@ export function refusal(url: URL, scope: IpScope, leastReach: number): TorrentEr
     return refuse("on this machine the path of a tracker ends with '/announce'")
   }
   return undefined
+}
+
+/**
+ * Whether a tracker on this host may name this peer: who makes a torrent chooses its tracker, and must not make us knock at our own
+ * services through it, nor at machines behind our router. Of a tracker with a name it is not known how near it is, and it may have
+ * peers in a private network, but none on this machine.
+ */
+export function mayName(tracker: string, peer: string): boolean {
+  if (!isAddress(peer)) return true
+  const scope = isLoopback(tracker) ? 'loopback' : isAddress(tracker) ? ipScope(tracker) : 'private'
+  return reach[ipScope(peer)] >= reach[scope]
 }
 
 /**
