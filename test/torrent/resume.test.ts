@@ -249,8 +249,7 @@ test('peers and counters of the last run come back', async (t) => {
   const one = await first.add(sample.bytes, { peers: [addressOf(seed)], select: 'none' })
   const bytes = await one.files[0]?.arrayBuffer()
   assert.equal(bytes?.byteLength, 100_000)
-  // It must not hear of the seed.
-  const other = await bench.client({ pex: false }).add(sample.bytes, { peers: [addressOf(first)] })
+  const other = await bench.client().add(sample.bytes, { peers: [addressOf(first)] })
   await other.whenDone()
   await first.close()
   assert.equal(one.uploaded, 100_000)
