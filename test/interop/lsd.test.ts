@@ -24,40 +24,42 @@ before(() => {
 })
 after(remove)
 
-for (const peer of realPeers) {
-  for (const [seeder, leecher] of [
-    [peer, piecewise],
-    [piecewise, peer]
-  ] as const) {
-    const options = needs([...peer.needed, ...mktorrent.needed, 'namespaces'], 120_000)
-    test(`${leecher.name} finds ${seeder.name} in the local network`, options, async (t) => {
-      const work = temporaryFolder('lsd-work')
-      const lan = openLan(2)
-      const programs: Running[] = []
-      t.after(async () => {
-        await Promise.all(programs.map((program) => program.stop()))
-        lan.close()
-        work.remove()
-      })
-      const [here, there] = lan.places
-      assert.ok(here !== undefined && there !== undefined)
-      const outFolder = path.join(work.folder, 'out')
-      mkdirSync(outFolder)
-      const common = { torrentPath, workFolder: work.folder, finding }
-      programs.push(await seeder.seed({ ...common, dataFolder: folder, place: here, port: await freePort() }))
-      const magnet = `magnet:?xt=urn:btih:${infoHashOf(torrentPath)}`
-      const download = await leecher.leech({
-        ...common,
-        magnet,
-        outFolder,
-        place: there,
-        port: await freePort()
-      })
-      programs.push(download)
-      const began = performance.now()
-      await within(`the download with ${leecher.name}`, download.done, { programs, timeoutMs: 100_000 })
-      t.diagnostic(`complete after ${((performance.now() - began) / 1000).toFixed(1)} s`)
-      assertSameTree(path.join(outFolder, 'things'), data)
+for (const { seeder, leecher, family } of [
+  ...realPeers.flatMap((peer) => [
+    { seeder: peer, leecher: piecewise, family: 4 as const },
+    { seeder: piecewise, leecher: peer, family: 4 as const }
+  ]),
+  { seeder: piecewise, leecher: piecewise, family: 6 as const }
+]) {
+  const options = needs([...seeder.needed, ...leecher.needed, ...mktorrent.needed, 'namespaces'], 120_000)
+  const where = `in the local network, over IPv${family}`
+  test(`${leecher.name} finds ${seeder.name} ${where}`, options, async (t) => {
+    const work = temporaryFolder('lsd-work')
+    const lan = openLan(2, family)
+    const programs: Running[] = []
+    t.after(async () => {
+      await Promise.all(programs.map((program) => program.stop()))
+      lan.close()
+      work.remove()
     })
-  }
+    const [here, there] = lan.places
+    assert.ok(here !== undefined && there !== undefined)
+    const outFolder = path.join(work.folder, 'out')
+    mkdirSync(outFolder)
+    const common = { torrentPath, workFolder: work.folder, finding }
+    programs.push(await seeder.seed({ ...common, dataFolder: folder, place: here, port: await freePort() }))
+    const magnet = `magnet:?xt=urn:btih:${infoHashOf(torrentPath)}`
+    const download = await leecher.leech({
+      ...common,
+      magnet,
+      outFolder,
+      place: there,
+      port: await freePort()
+    })
+    programs.push(download)
+    const began = performance.now()
+    await within(`the download with ${leecher.name}`, download.done, { programs, timeoutMs: 100_000 })
+    t.diagnostic(`complete after ${((performance.now() - began) / 1000).toFixed(1)} s`)
+    assertSameTree(path.join(outFolder, 'things'), data)
+  })
 }

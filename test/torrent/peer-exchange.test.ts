@@ -20,6 +20,18 @@ test('a magnet link is complete though the seed is known to a third peer only', 
   assert.deepEqual(torrent.peers.find(({ address }) => address === addressOf(seed))?.source ?? 'pex', 'pex')
 })
 
+test('who waits already is told of a seed that comes later', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const { client: seed, torrent: source } = await bench.seeder(sample, { pex: true })
+  const middle = bench.client({ pex: true })
+  const between = await middle.add(sample.bytes, { select: 'none' })
+  const client = bench.client({ pex: true })
+  const torrent = await client.add(source.magnetURI, { peers: [addressOf(middle)] })
+  between.addPeer(addressOf(seed))
+  await torrent.whenDone()
+})
+
 for (const side of ['middle', 'leecher'] as const) {
   test(`nothing is exchanged when the ${side} does not want to`, async (t) => {
     const bench = new Bench(t)

@@ -10,11 +10,13 @@ export interface Lan {
 
 let serial = 0
 
-/** Opens a network of `count` places; needs `namespaces`. */
-export function openLan(count: number): Lan {
+/** Opens a network of `count` places with addresses of one family; needs `namespaces`. */
+export function openLan(count: number, family: 4 | 6 = 4): Lan {
   removeStale()
   const prefix = `pw-${process.pid}-lan${++serial}`
-  const subnet = `10.78.${(process.pid + serial) % 256}`
+  const number = (process.pid + serial) % 256
+  const subnet = family === 4 ? `10.78.${number}.` : `fd78:${number}::`
+  const prefixLength = family === 4 ? 24 : 64
   const bridge = `${prefix}-br`
   const names = Array.from({ length: count }, (_, n) => `${prefix}-${n + 1}`)
   const close = (): void => {
@@ -26,15 +28,35 @@ export function openLan(count: number): Lan {
     run(['ip', '-n', bridge, 'link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0'])
     run(['ip', '-n', bridge, 'link', 'set', 'br0', 'up'])
     const places = names.map((name, index): Place => {
-      const host = `${subnet}.${index + 1}`
+      const host = `${subnet}${index + 1}`
       const port = `port${index + 1}`
       run(['ip', 'netns', 'add', name])
       run(['ip', '-n', name, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', port, 'netns', bridge])
       run(['ip', '-n', bridge, 'link', 'set', port, 'master', 'br0', 'up'])
-      run(['ip', '-n', name, 'addr', 'add', `${host}/24`, 'dev', 'eth0'])
+      run([
+        'ip',
+        '-n',
+        name,
+        'addr',
+        'add',
+        `${host}/${prefixLength}`,
+        'dev',
+        'eth0',
+        ...(family === 6 ? ['nodad'] : [])
+      ])
       run(['ip', '-n', name, 'link', 'set', 'lo', 'up'])
       run(['ip', '-n', name, 'link', 'set', 'eth0', 'up'])
-      run(['ip', '-n', name, 'route', 'add', 'default', 'via', `${subnet}.254`])
+      run([
+        'ip',
+        '-n',
+        name,
+        `-${family}`,
+        'route',
+        'add',
+        'default',
+        'via',
+        `${subnet}${family === 4 ? 254 : 'fe'}`
+      ])
       return { host, enter: ['ip', 'netns', 'exec', name] }
     })
     return { places, close }
