@@ -6,7 +6,7 @@ import test, { type TestContext } from 'node:test'
 import { libtorrent, type SendingPeer } from './peers/libtorrent.ts'
 import { startClient } from './peers/piecewise.ts'
 import { freePort } from './peers/real-peer.ts'
-import { commandPath } from './support/command.ts'
+import { commandPath, withoutNetwork } from './support/command.ts'
 import { assertSameTree, temporaryFolder, writeRandomFile } from './support/data.ts'
 import { libtorrentMaker } from './support/make-torrent.ts'
 import { needs } from './support/need.ts'
@@ -142,7 +142,10 @@ test(
       const onLine = (line: string) => {
         if (line.includes('"event":"verified"')) report.verified++
       }
-      const running = start(name, [process.execPath, commandPath, ...args], { env, onLine })
+      const running = start(name, [process.execPath, ...withoutNetwork, commandPath, ...args], {
+        env,
+        onLine
+      })
       programs.push(running)
       return { running, report }
     }

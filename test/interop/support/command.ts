@@ -5,6 +5,12 @@ import { fileURLToPath } from 'node:url'
 /** The compiled command. */
 export const commandPath: string = fileURLToPath(new URL('../../../lib/cli/main.js', import.meta.url))
 
+/** Flags of Node that keep the command out of the local network. */
+export const withoutNetwork: readonly string[] = [
+  '--import',
+  new URL('../../support/no-network.js', import.meta.url).href
+]
+
 /** How a run of the command ended. */
 export interface CommandOutcome {
   /** Exit code, or -1 when a signal ended it. */
@@ -30,7 +36,13 @@ export async function piecewiseCommand(
   args: readonly string[],
   options: CommandOptions
 ): Promise<CommandOutcome> {
-  const [program = '', ...rest] = [...(options.under ?? []), process.execPath, commandPath, ...args]
+  const [program = '', ...rest] = [
+    ...(options.under ?? []),
+    process.execPath,
+    ...withoutNetwork,
+    commandPath,
+    ...args
+  ]
   const child = spawn(program, rest, {
     env: { ...process.env, XDG_STATE_HOME: options.stateFolder },
     cwd: options.cwd,
