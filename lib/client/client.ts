@@ -15,10 +15,9 @@ import type { AddOptions } from '../torrent/torrent-options.ts'
 import { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import { TcpTransport } from '../transport/tcp.ts'
 import { Throttle } from '../transport/throttle.ts'
-import { throttled } from '../transport/throttled.ts'
-import type { Connection, Listener } from '../transport/transport.ts'
+import { ThrottledConnection } from '../transport/throttled.ts'
+import type { Listener } from '../transport/transport.ts'
 import { join } from '../transport/wire-connection.ts'
-import type { PeerAddress } from '../util/address.ts'
 import { equalBytes, fromText, randomBytes, toHex } from '../util/bytes.ts'
 import { abortable } from '../util/concurrency.ts'
 import { asError, TorrentError } from '../util/errors.ts'
@@ -121,6 +120,7 @@ export class Client extends EventEmitter<ClientEvents> {
   set downloadLimit(bytesPerSecond: number) {
     checkLimit('downloadLimit', bytesPerSecond)
     this.#download.rate = bytesPerSecond
+    for (const torrent of this.#torrents.values()) torrent.limitsChanged()
   }
 
   /** Bytes per second that all torrents may send; may be changed at any time. */
@@ -131,7 +131,7 @@ export class Client extends EventEmitter<ClientEvents> {
   set uploadLimit(bytesPerSecond: number) {
     checkLimit('uploadLimit', bytesPerSecond)
     this.#upload.rate = bytesPerSecond
-    for (const torrent of this.#torrents.values()) torrent.setUploadLimit(bytesPerSecond)
+    for (const torrent of this.#torrents.values()) torrent.limitsChanged()
   }
 
   /**
@@ -143,6 +143,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#checkOpen()
     options.signal?.throwIfAborted()
     checkSelect(options.select)
+    checkLimits(options)
     const resolved = await resolveSource(source, options.signal)
     return this.#begin(resolved, options, {})
   }
@@ -153,9 +154,10 @@ export class Client extends EventEmitter<ClientEvents> {
    */
   async seed(paths: string | readonly string[], options: SeedOptions = {}): Promise<Torrent> {
     this.#checkOpen()
+    checkLimits(options)
     const scan = await scanFiles(paths, options)
     const metainfo = parseTorrent(await createFromScan(scan, options))
-    const { peers, paused } = options
+    const { peers, paused, downloadLimit, uploadLimit, superSeeding } = options
     return this.#begin(
       {
         infoHashes: metainfo.infoHashes,
@@ -164,7 +166,14 @@ export class Client extends EventEmitter<ClientEvents> {
         trackers: metainfo.announce,
         peers: []
       },
-      { peers, paused, path: scan.root ?? path.dirname(scan.files[0]?.diskPath ?? '.') },
+      {
+        peers,
+        paused,
+        downloadLimit,
+        uploadLimit,
+        superSeeding,
+        path: scan.root ?? path.dirname(scan.files[0]?.diskPath ?? '.')
+      },
       // Where they are and not by the paths of the torrent, which are made safe for every system.
       { complete: true, filePaths: scan.files.map(({ diskPath }) => diskPath) }
     )
@@ -275,6 +284,10 @@ export class Client extends EventEmitter<ClientEvents> {
 
   #host(): TorrentHost {
     const client = this
+    const throttles = {
+      download: new Throttle(Number.POSITIVE_INFINITY, { parent: this.#download }),
+      upload: new Throttle(Number.POSITIVE_INFINITY, { parent: this.#upload })
+    }
     return {
       peerId: this.#peerId,
       get port() {
@@ -288,20 +301,19 @@ export class Client extends EventEmitter<ClientEvents> {
       own: this.#own,
       pex: this.#options.pex !== false,
       lsd: this.#lsd,
+      throttles,
+      get downloadLimit() {
+        return client.downloadLimit
+      },
       get uploadLimit() {
         return client.uploadLimit
       },
       localAddress: this.#options.host,
-      dial: (address, signal) => this.#dial(address, signal)
+      dial: async (address, signal) => {
+        const options = { signal, localAddress: this.#options.host }
+        return new ThrottledConnection(await this.#transport.dial(address, options), throttles)
+      }
     }
-  }
-
-  async #dial(address: PeerAddress, signal: AbortSignal): Promise<Connection> {
-    return this.#throttled(await this.#transport.dial(address, { signal, localAddress: this.#options.host }))
-  }
-
-  #throttled(connection: Connection): Connection {
-    return throttled(connection, { download: this.#download, upload: this.#upload })
   }
 
   async #listen(): Promise<void> {
@@ -309,7 +321,10 @@ export class Client extends EventEmitter<ClientEvents> {
       this.#listener = await this.#transport.listen({
         port: this.#options.port ?? 0,
         ...(this.#options.host === undefined ? {} : { host: this.#options.host }),
-        onConnection: (connection) => this.#greet(this.#throttled(connection)),
+        onConnection: (connection) =>
+          this.#greet(
+            new ThrottledConnection(connection, { download: this.#download, upload: this.#upload })
+          ),
         onWarning: (warning) => this.emit('warning', warning)
       })
     } catch (thrown) {
@@ -319,7 +334,7 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /** Waits for the handshake of a peer that dialled us, and gives it to the torrent that it names. */
-  #greet(connection: Connection): void {
+  #greet(connection: ThrottledConnection): void {
     if (this.#closing !== undefined) {
       connection.close()
       return
@@ -390,6 +405,11 @@ function makePeerId(): Uint8Array {
   const peerId = randomBytes(20)
   peerId.set(fromText(`-PW${digits}-`))
   return peerId
+}
+
+function checkLimits({ downloadLimit, uploadLimit }: AddOptions): void {
+  checkLimit('downloadLimit', downloadLimit)
+  checkLimit('uploadLimit', uploadLimit)
 }
 
 function checkSelect(select: AddOptions['select']): void {

@@ -254,15 +254,19 @@ export class Content {
     this.#events.changed()
   }
 
-  /** Fetches and reads go on after `suspend`. */
+  /** Reads go on after `suspend` with an error; whether anything is fetched says `setFetching`. */
   recover(): void {
     this.#reader.recover()
-    this.download.change((picker, now) => picker.setActive(true, now))
+  }
+
+  /** Allows requests, or takes back all that are outstanding and sends none. */
+  setFetching(fetching: boolean): void {
+    this.download.change((picker, now) => picker.setActive(fetching, now))
   }
 
   /** Nothing is fetched any more, and open reads reject with `error` if one is given. */
   suspend(error?: Error): void {
-    this.download.change((picker, now) => picker.setActive(false, now))
+    this.setFetching(false)
     if (error !== undefined) this.#reader.fail(error)
   }
 

@@ -4,6 +4,7 @@ import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
 import type { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
+import type { Throttle } from '../transport/throttle.ts'
 import type { Connection } from '../transport/transport.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
@@ -25,7 +26,10 @@ export interface TorrentHost {
   readonly pex: boolean
   /** Finds peers in the local network (BEP 14); undefined when that is off. */
   readonly lsd: Lsd | undefined
-  /** Bytes per second that may be uploaded, `Infinity` for no limit. */
+  /** Limits of this torrent alone, inside those of the client; all its connections wait their turn in them. */
+  readonly throttles: { readonly download: Throttle; readonly upload: Throttle }
+  /** The client's limits in bytes per second, `Infinity` for none; the torrent hears by `limitsChanged` when they change. */
+  readonly downloadLimit: number
   readonly uploadLimit: number
   /** Our numeric address, when only one is listened on: trackers are reached from it. */
   readonly localAddress: string | undefined

@@ -23,6 +23,12 @@ export interface AddOptions {
   readonly verify?: boolean | undefined
   /** Begins paused. */
   readonly paused?: boolean | undefined
+  /** Bytes per second for this torrent, besides the limits of the client; `Infinity` (the default) is no limit, 0 stops. */
+  readonly downloadLimit?: number | undefined
+  /** Bytes per second for this torrent, besides the limits of the client; `Infinity` (the default) is no limit, 0 stops. */
+  readonly uploadLimit?: number | undefined
+  /** Shows each peer few pieces at a time while we are the only seed, so that none is sent twice early on (BEP 16); default false. */
+  readonly superSeeding?: boolean | undefined
 }
 
 /** What `select` and `deselect` take: files, their indices, byte ranges `[start, end)` of the torrent, or lists of these. */

@@ -9,7 +9,7 @@ import { normalPriority } from '../picker/selection.ts'
 import type { FileStream } from '../stream/file-stream.ts'
 import type { AnnounceCounters } from '../tracker/request.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
-import type { Connection } from '../transport/transport.ts'
+import type { ThrottledConnection } from '../transport/throttled.ts'
 import { formatAddress, type PeerAddress, parseAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
@@ -95,6 +95,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #content: Content | undefined
   #opened = false
   #paused: boolean
+  #downloadLimit: number
+  #uploadLimit: number
   #error: Error | undefined
   #wasDone = false
   #closing: Promise<void> | undefined
@@ -110,6 +112,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#init = init
     this.#onError = onError
     this.#paused = init.paused ?? false
+    this.#downloadLimit = init.downloadLimit ?? Number.POSITIVE_INFINITY
+    this.#uploadLimit = init.uploadLimit ?? Number.POSITIVE_INFINITY
+    this.limitsChanged()
     if (init.state !== undefined) {
       this.#keeper = new ResumeKeeper(init.state, this.infoHash, (warning) => this.emit('warning', warning))
     }
@@ -296,6 +301,30 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   // ---- what one can do ----
 
   /**
+   * Bytes per second that this torrent may receive, besides the client's limit; `Infinity` is none, 0 stops. May be changed
+   * at any time. What peers send counts, messages included, without the headers of TCP and IP.
+   * @throws RangeError when it is no number from 0 on.
+   */
+  get downloadLimit(): number {
+    return this.#downloadLimit
+  }
+
+  set downloadLimit(bytesPerSecond: number) {
+    this.#downloadLimit = checkedLimit('downloadLimit', bytesPerSecond)
+    this.limitsChanged()
+  }
+
+  /** Bytes per second that this torrent may send; otherwise as {@link downloadLimit}. */
+  get uploadLimit(): number {
+    return this.#uploadLimit
+  }
+
+  set uploadLimit(bytesPerSecond: number) {
+    this.#uploadLimit = checkedLimit('uploadLimit', bytesPerSecond)
+    this.limitsChanged()
+  }
+
+  /**
    * Downloads files or byte ranges; a higher priority (1 to 7, by default 4) comes first.
    * @throws TorrentError ERR_TORRENT_SELECT for a file or range that is not there, ERR_TORRENT_METADATA before the files are known.
    */
@@ -315,8 +344,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   pause(): void {
     if (this.#paused || this.#closing !== undefined) return
     this.#paused = true
-    this.#content?.suspend()
-    this.#content?.uploads.pause(true)
+    this.limitsChanged()
     this.#swarm.setDialling(false)
   }
 
@@ -326,7 +354,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#paused = false
     this.#error = undefined
     this.#content?.recover()
-    this.#content?.uploads.pause(false)
+    this.limitsChanged()
     this.#swarm.setDialling(true)
   }
 
@@ -408,9 +436,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   /** @internal A peer that dialled us. */
-  accept(connection: Connection, wire: Wire, peerId: Uint8Array): void {
-    if (this.#closing !== undefined || this.#paused) wire.destroy()
-    else this.#swarm.accept(connection, wire, peerId)
+  accept(connection: ThrottledConnection, wire: Wire, peerId: Uint8Array): void {
+    if (this.#closing !== undefined || this.#paused) {
+      wire.destroy()
+      return
+    }
+    connection.moveTo(this.#host.throttles)
+    this.#swarm.accept(connection, wire, peerId)
   }
 
   /** @internal Options for the wires of this torrent. */
@@ -420,9 +452,17 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return { pieceCount: layout.pieceCount, pieceLength: layout.pieceLength, totalLength: layout.length }
   }
 
-  /** @internal */
-  setUploadLimit(bytesPerSecond: number): void {
-    if (this.#content !== undefined) this.#content.uploads.setLimit(bytesPerSecond)
+  /** @internal What may be moved has changed: by a limit, a pause or an error. */
+  limitsChanged(): void {
+    const { throttles, downloadLimit, uploadLimit } = this.#host
+    // What is on its way when payload stops is let through, so that messages behind it need not wait.
+    throttles.download.rate = this.#paused ? 0 : this.#downloadLimit
+    throttles.upload.rate = this.#paused ? 0 : this.#uploadLimit
+    const content = this.#content
+    if (content === undefined) return
+    const { download, upload } = throttles
+    content.setFetching(this.#error === undefined && download.rate > 0 && downloadLimit > 0)
+    content.uploads.setLimit(Math.min(upload.rate, uploadLimit))
   }
 
   // ---- inside ----
@@ -499,11 +539,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#opened = true
     const content = this.#content
     const { layout } = content
-    if (this.#paused) {
-      this.#swarm.setDialling(false)
-      content.suspend()
-      content.uploads.pause(true)
-    }
+    if (this.#paused) this.#swarm.setDialling(false)
+    this.limitsChanged()
     for (const peer of this.#swarm.peers.values()) {
       peer.wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
       // They were told that we have nothing, and not how long the metadata is.
@@ -666,6 +703,11 @@ function readAddress(text: string): PeerAddress[] {
   } catch {
     return []
   }
+}
+
+function checkedLimit(name: string, bytesPerSecond: number): number {
+  if (bytesPerSecond >= 0) return bytesPerSecond
+  throw new RangeError(`${name} is ${bytesPerSecond}; it must be bytes per second from 0 on, or Infinity`)
 }
 
 function closedError(): TorrentError {

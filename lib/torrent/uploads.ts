@@ -63,7 +63,6 @@ export class Uploads {
   readonly #events: UploadEvents
   readonly #serving = new Map<number, Serving>()
   #limit: number
-  #paused = false
 
   constructor(layout: Layout, cache: ReadCache, uploadLimit: number, events: UploadEvents) {
     this.#layout = layout
@@ -111,7 +110,7 @@ export class Uploads {
     wire.on('interested', () => this.choker.interested(id, true, monotonicMs()))
     wire.on('not-interested', () => this.choker.interested(id, false, monotonicMs()))
     wire.on('request', (piece, offset, length) => {
-      if (!this.#events.serves(piece)) {
+      if (this.#limit === 0 || !this.#events.serves(piece)) {
         wire.reject(piece, offset, length)
         return
       }
@@ -176,21 +175,19 @@ export class Uploads {
     this.choker.seeding = seeding
   }
 
-  /** Changes the upload limit that decides how many peers are served. */
+  /** Changes the upload limit that decides how many peers are served; with 0 nobody gets anything from now on. */
   setLimit(bytesPerSecond: number): void {
     const turned = (bytesPerSecond === 0) !== (this.#limit === 0)
     this.#limit = bytesPerSecond
-    if (this.#paused) return
     this.choker.uploadLimit = bytesPerSecond
     // Whether anybody is served at all must not wait for the next round.
     if (turned) this.choker.round(monotonicMs())
-  }
-
-  /** Chokes everybody, or serves again. */
-  pause(paused: boolean): void {
-    this.#paused = paused
-    this.choker.uploadLimit = paused ? 0 : this.#limit
-    this.choker.round(monotonicMs())
+    if (bytesPerSecond > 0) return
+    for (const serving of this.#serving.values()) {
+      // What choked peers may fetch is not served either.
+      serving.queue = []
+      serving.peer.wire.rejectAll()
+    }
   }
 
   #count(peer: Peer): void {

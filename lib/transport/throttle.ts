@@ -1,10 +1,19 @@
 import { monotonicMs } from '../util/clock.ts'
+import type { Timers } from '../util/timers.ts'
 import { TokenBucket } from '../util/token-bucket.ts'
 
 /** Somebody with bytes to move, who waits in a {@link Throttle} for his turn. */
 export interface ThrottleMember {
   /** Moves at most `length` bytes and returns how many; waits again if there are more. */
   turn(length: number): number
+}
+
+/** What a {@link Throttle} is made of besides its limit. */
+export interface ThrottleOptions {
+  /** A limit that counts as well: in it this one stands as one member, however many wait here. */
+  readonly parent?: Throttle | undefined
+  /** The clock and timers, for tests; a delay of 0 calls back before the next timer of the event loop. */
+  readonly timers?: Timers | undefined
 }
 
 // Turns are so small that each second has about 50 of them, within what is worth the work and what moves smoothly.
@@ -14,22 +23,44 @@ const turnLengthMax = 64 * 1024
 // Timers take no longer waits.
 const waitMsMax = 60_000
 
+/** Timers that do not keep the process alive. */
+const ownTimers: Timers = {
+  now: monotonicMs,
+  after(delayMs, callback) {
+    if (delayMs === 0) {
+      // Not unref'd: the event loop would sleep over it until something else happens.
+      const immediate = setImmediate(callback)
+      return () => clearImmediate(immediate)
+    }
+    const timer = setTimeout(callback, delayMs)
+    timer.unref()
+    return () => clearTimeout(timer)
+  }
+}
+
 /**
- * A limit in bytes per second that many connections share in turns, one slice each. One timer serves them all and does
- * not keep the process alive.
+ * A limit in bytes per second that many connections share in turns, one slice each, so that all that want it get the
+ * same. Limits may be nested: those of torrents in that of a client share it evenly whatever their numbers of peers, and
+ * what one does not use goes to the others. One timer serves all members and does not keep the process alive.
+ *
+ * A limit of 0 is no limit for what a {@link Throttle} sees: whoever sets it sees to it that no payload is asked for or
+ * served, and the few messages that keep a peer need not wait.
  */
-export class Throttle {
+export class Throttle implements ThrottleMember {
   readonly #bucket: TokenBucket
+  readonly #parent: Throttle | undefined
+  readonly #timers: Timers
   readonly #waiting = new Set<ThrottleMember>()
-  #timer: NodeJS.Timeout | undefined
-  #immediate: NodeJS.Immediate | undefined
+  #cancel: (() => void) | undefined
   #last: ThrottleMember | undefined
   #turning = false
 
-  /** A limit of `bytesPerSecond`; `Infinity` is none, 0 lets nothing pass. */
-  constructor(bytesPerSecond: number = Number.POSITIVE_INFINITY) {
+  /** A limit of `bytesPerSecond`; `Infinity` is none. */
+  constructor(bytesPerSecond: number = Number.POSITIVE_INFINITY, options: ThrottleOptions = {}) {
+    this.#parent = options.parent
+    this.#timers = options.timers ?? options.parent?.timers ?? ownTimers
     // From 0, so that it begins without a burst.
-    this.#bucket = new TokenBucket(0, monotonicMs())
+    this.#bucket = new TokenBucket(0, this.#timers.now())
     this.rate = bytesPerSecond
   }
 
@@ -41,79 +72,144 @@ export class Throttle {
   set rate(bytesPerSecond: number) {
     if (!(bytesPerSecond >= 0))
       throw new RangeError(`rate is ${bytesPerSecond} but must be 0 or more bytes per second`)
-    this.#bucket.setRate(bytesPerSecond, monotonicMs())
-    this.#takeTurns()
+    this.#bucket.setRate(bytesPerSecond, this.#timers.now())
+    if (bytesPerSecond === 0) this.#release()
+    else this.#next()
   }
 
-  /** Whether there is no limit. */
-  get unlimited(): boolean {
-    return this.#bucket.rate === Number.POSITIVE_INFINITY
+  /** Whether bytes pass without a turn: there is no limit, or one of 0, here or above. */
+  get passes(): boolean {
+    const { rate } = this.#bucket
+    if (rate === 0 || this.#parent === undefined) return rate === 0 || rate === Number.POSITIVE_INFINITY
+    return this.#parent.stopped || (rate === Number.POSITIVE_INFINITY && this.#parent.passes)
+  }
+
+  /** Whether the limit is 0, here or above. */
+  get stopped(): boolean {
+    return this.#bucket.rate === 0 || this.#parent?.stopped === true
   }
 
   /** How many bytes one turn moves at most. */
   get turnLength(): number {
-    const rate = this.#bucket.rate
-    if (rate === Number.POSITIVE_INFINITY) return rate
-    return Math.min(turnLengthMax, Math.max(turnLengthMin, Math.floor(rate / turnsPerSecond)))
+    const { rate } = this.#bucket
+    const above = this.#parent?.turnLength ?? Number.POSITIVE_INFINITY
+    if (rate === Number.POSITIVE_INFINITY || rate === 0) return above
+    return Math.min(above, turnLengthMax, Math.max(turnLengthMin, Math.floor(rate / turnsPerSecond)))
+  }
+
+  /** @internal */
+  get timers(): Timers {
+    return this.#timers
   }
 
   /** Counts bytes that do not wait for a turn. */
   take(bytes: number): void {
-    this.#bucket.take(bytes, monotonicMs())
+    this.#charge(bytes)
+    this.#parent?.take(bytes)
   }
 
   /** Queues a member; its turn may come before this returns. */
   wait(member: ThrottleMember): void {
     this.#waiting.add(member)
     // Whoever had the last turn lets the others read or write first, or it would use up what a pause has saved.
-    if (member === this.#last && !this.#turning) this.#yield()
-    else this.#takeTurns()
+    if (this.#parent === undefined && member === this.#last && !this.#turning && !this.stopped) this.#arm(0)
+    else this.#next()
   }
 
   /** Takes a member out of the queue. */
   leave(member: ThrottleMember): void {
     this.#waiting.delete(member)
     if (this.#last === member) this.#last = undefined
-    if (this.#waiting.size === 0) this.#disarm()
+    if (this.#waiting.size > 0) return
+    this.#disarm()
+    this.#parent?.leave(this)
   }
 
-  #takeTurns(): void {
+  /** @internal A turn among the members of the limit above, which counts what it moves. */
+  turn(length: number): number {
+    const own = this.turnLength
+    let moved = 0
+    this.#takeTurns(
+      () => {
+        const left = length - moved
+        if (moved > 0 && left < turnLengthMin) return 0
+        return Math.min(own, left)
+      },
+      (bytes) => {
+        moved += bytes
+      }
+    )
+    return moved
+  }
+
+  /** Lets members move when they may. */
+  #next(): void {
+    if (this.#turning || this.#waiting.size === 0) return
+    this.#disarm()
+    if (this.stopped) {
+      this.#release()
+      return
+    }
+    const waitMs = this.#bucket.waitMs(this.#timers.now())
+    if (waitMs > 0) this.#arm(Math.min(waitMsMax, Math.ceil(waitMs)))
+    else if (this.#parent !== undefined) this.#parent.wait(this)
+    else this.#takeTurns(() => this.turnLength)
+  }
+
+  /** Gives turns of the length that `allowed` says until it says 0, nobody waits or the bucket is empty. */
+  #takeTurns(allowed: () => number, onMoved?: (bytes: number) => void): void {
     if (this.#turning) return
     this.#turning = true
     try {
       this.#disarm()
+      // A member that waits again stands at the end, where this loop comes to it once more.
       for (const member of this.#waiting) {
-        const waitMs = this.#bucket.waitMs(monotonicMs())
-        if (waitMs > 0) {
-          this.#arm(waitMs)
-          break
-        }
-        // A member that waits again stands at the end, where this loop comes to it once more.
+        const length = this.#bucket.waitMs(this.#timers.now()) > 0 ? 0 : allowed()
+        if (length === 0) break
         this.#waiting.delete(member)
         this.#last = member
-        this.#bucket.take(member.turn(this.turnLength), monotonicMs())
+        const bytes = member.turn(length)
+        this.#charge(bytes)
+        onMoved?.(bytes)
+      }
+    } finally {
+      this.#turning = false
+    }
+    this.#next()
+  }
+
+  /** Lets all pass that wait. */
+  #release(): void {
+    this.#disarm()
+    this.#parent?.leave(this)
+    if (this.#turning) return
+    this.#turning = true
+    try {
+      for (const member of this.#waiting) {
+        this.#waiting.delete(member)
+        const bytes = member.turn(Number.POSITIVE_INFINITY)
+        this.#charge(bytes)
+        this.#parent?.take(bytes)
       }
     } finally {
       this.#turning = false
     }
   }
 
-  #yield(): void {
-    if (this.#timer !== undefined || this.#immediate !== undefined) return
-    // Not unref'd: the event loop would sleep over it until something else happens.
-    this.#immediate = setImmediate(() => this.#takeTurns())
+  #charge(bytes: number): void {
+    if (this.#bucket.rate > 0) this.#bucket.take(bytes, this.#timers.now())
   }
 
-  #arm(waitMs: number): void {
-    if (waitMs === Number.POSITIVE_INFINITY) return
-    this.#timer = setTimeout(() => this.#takeTurns(), Math.min(waitMsMax, Math.ceil(waitMs)))
-    this.#timer.unref()
+  #arm(delayMs: number): void {
+    if (this.#cancel !== undefined) return
+    this.#cancel = this.#timers.after(delayMs, () => {
+      this.#cancel = undefined
+      this.#next()
+    })
   }
 
   #disarm(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    clearImmediate(this.#immediate)
-    this.#immediate = undefined
+    this.#cancel?.()
+    this.#cancel = undefined
   }
 }

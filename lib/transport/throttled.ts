@@ -11,16 +11,14 @@ export interface Throttles {
 // Chokes, haves, requests: counted, but nothing is won by delaying them.
 const controlLength = 512
 
-/** A connection whose bytes wait for their turn in the given throttles; an unlimited throttle costs nothing. */
-export function throttled(connection: Connection, { download, upload }: Throttles): Connection {
-  if (download === undefined && upload === undefined) return connection
-  return new ThrottledConnection(connection, download, upload)
-}
-
-class ThrottledConnection implements Connection, ConnectionHandler {
+/**
+ * A connection whose bytes wait for their turn in the given throttles; one that lets all pass costs nothing. All bytes
+ * that are read and written count: payload, messages and handshakes, but not the headers of the transport below.
+ */
+export class ThrottledConnection implements Connection, ConnectionHandler {
   readonly #inner: Connection
-  readonly #download: Throttle | undefined
-  readonly #upload: Throttle | undefined
+  #download: Throttle | undefined
+  #upload: Throttle | undefined
   readonly #receiving: ThrottleMember = { turn: (length) => this.#receiveTurn(length) }
   readonly #sending: ThrottleMember = { turn: (length) => this.#sendTurn(length) }
   #handler: ConnectionHandler | undefined
@@ -36,10 +34,22 @@ class ThrottledConnection implements Connection, ConnectionHandler {
   #innerFull = false
   #undrained = false
 
-  constructor(inner: Connection, download: Throttle | undefined, upload: Throttle | undefined) {
+  constructor(inner: Connection, throttles: Throttles) {
     this.#inner = inner
-    this.#download = download
-    this.#upload = upload
+    this.#download = throttles.download
+    this.#upload = throttles.upload
+  }
+
+  /** From now on others limit the connection; what waits for its turn waits there. */
+  moveTo(throttles: Throttles): void {
+    this.#download?.leave(this.#receiving)
+    this.#upload?.leave(this.#sending)
+    this.#download = throttles.download
+    this.#upload = throttles.upload
+    if (this.#closed) return
+    if (this.#handler !== undefined) this.#adaptReceiveLength()
+    if (this.#held !== undefined && !this.#paused) this.#waitToReceive()
+    if (this.#outgoingLength > 0 && !this.#innerFull) this.#waitToSend()
   }
 
   get remote(): PeerAddress {
@@ -70,7 +80,7 @@ class ThrottledConnection implements Connection, ConnectionHandler {
   resume(): void {
     if (this.#closed) return
     this.#paused = false
-    if (this.#held !== undefined) this.#download?.wait(this.#receiving)
+    if (this.#held !== undefined) this.#waitToReceive()
     else this.#resumeInner()
   }
 
@@ -78,20 +88,20 @@ class ThrottledConnection implements Connection, ConnectionHandler {
     if (this.#closed) return true
     const upload = this.#upload
     let ready = true
-    if (upload === undefined || (upload.unlimited && this.#outgoingLength === 0)) {
+    if (this.#outgoingLength === 0 && (upload === undefined || upload.passes)) {
       ready = this.#inner.write(buffers)
       this.#innerFull = !ready
     } else {
       let length = 0
       for (const buffer of buffers) length += buffer.length
       if (length <= controlLength && this.#outgoingLength === 0) {
-        upload.take(length)
+        upload?.take(length)
         ready = this.#inner.write(buffers)
         this.#innerFull = !ready
       } else {
         for (const buffer of buffers) if (buffer.length > 0) this.#outgoing.push(buffer)
         this.#outgoingLength += length
-        if (!this.#innerFull && this.#outgoingLength > 0) upload.wait(this.#sending)
+        if (!this.#innerFull && this.#outgoingLength > 0) this.#waitToSend()
         ready = this.#outgoingLength === 0 && !this.#innerFull
       }
     }
@@ -107,7 +117,9 @@ class ThrottledConnection implements Connection, ConnectionHandler {
   onReceive(chunk: Uint8Array): boolean {
     const download = this.#download
     if (this.#closed || this.#handler === undefined) return false
-    if (download === undefined || (download.unlimited && this.#held === undefined)) {
+    if (this.#held === undefined && (download === undefined || download.passes)) {
+      this.#adaptReceiveLength()
+      download?.take(chunk.length)
       if (this.#handler.onReceive(chunk)) return true
       this.#paused = true
       this.#innerPaused = true
@@ -116,7 +128,7 @@ class ThrottledConnection implements Connection, ConnectionHandler {
     this.#adaptReceiveLength()
     this.#innerPaused = true
     this.#held = chunk
-    if (!this.#paused) download.wait(this.#receiving)
+    if (!this.#paused) this.#waitToReceive()
     // Its turn may have come at once; what is left is lent for this call only.
     if (this.#held !== undefined) this.#held = new Uint8Array(this.#held as Uint8Array)
     return !this.#innerPaused
@@ -124,7 +136,7 @@ class ThrottledConnection implements Connection, ConnectionHandler {
 
   onDrain(): void {
     this.#innerFull = false
-    if (this.#outgoingLength > 0) this.#upload?.wait(this.#sending)
+    if (this.#outgoingLength > 0) this.#waitToSend()
     else this.#tellDrained()
   }
 
@@ -156,9 +168,19 @@ class ThrottledConnection implements Connection, ConnectionHandler {
     this.#held = part === held ? undefined : held.subarray(length)
     if (!this.#handler.onReceive(part)) this.#paused = true
     if (this.#closed || this.#paused) return part.length
-    if (this.#held !== undefined) this.#download?.wait(this.#receiving)
+    if (this.#held !== undefined) this.#waitToReceive()
     else this.#resumeInner()
     return part.length
+  }
+
+  #waitToReceive(): void {
+    if (this.#download === undefined) this.#receiveTurn(Number.POSITIVE_INFINITY)
+    else this.#download.wait(this.#receiving)
+  }
+
+  #waitToSend(): void {
+    if (this.#upload === undefined) this.#sendTurn(Number.POSITIVE_INFINITY)
+    else this.#upload.wait(this.#sending)
   }
 
   #resumeInner(): void {
@@ -187,7 +209,7 @@ class ThrottledConnection implements Connection, ConnectionHandler {
     this.#outgoingLength -= sent
     this.#innerFull = !this.#inner.write(buffers)
     if (this.#closed || this.#innerFull) return sent
-    if (this.#outgoingLength > 0) this.#upload?.wait(this.#sending)
+    if (this.#outgoingLength > 0) this.#waitToSend()
     else this.#tellDrained()
     return sent
   }

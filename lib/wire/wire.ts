@@ -355,6 +355,14 @@ export class Wire extends Duplex<WireEvents> {
     this.#offerRoom()
   }
 
+  /** Refuses all requests of the peer that are not on their way; it is told if it speaks the fast extension. */
+  rejectAll(): void {
+    for (const { piece, offset, length } of this.#requests.removeAll()) {
+      if (this.#peer.fast) this.#range(messageIds.reject, piece, offset, length)
+    }
+    this.#offerRoom()
+  }
+
   /** Tells the peer that this piece is cheap for us (BEP 6); nothing without the fast extension. */
   suggest(piece: number): void {
     if (this.#maySend() && this.#peer.fast) this.#index(messageIds.suggest, piece)

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Throttle } from '../../lib/transport/throttle.ts'
-import { throttled } from '../../lib/transport/throttled.ts'
+import { ThrottledConnection } from '../../lib/transport/throttled.ts'
 import type { Connection, ConnectionHandler } from '../../lib/transport/transport.ts'
+import type { Timers } from '../../lib/util/timers.ts'
+import { EventLoop } from '../sim/event-loop.ts'
 
 /** One end of a connection in memory: `feed` is what the network brings, `out` what was written. */
 class MemoryConnection implements Connection {
@@ -103,8 +105,7 @@ function near(value: number, expected: number, tolerance: number, what: string):
 test('no limit passes everything through at once', () => {
   const inner = new MemoryConnection()
   const counter = new Counter()
-  assert.equal(throttled(inner, {}), inner)
-  const connection = throttled(inner, { download: new Throttle(), upload: new Throttle() })
+  const connection = new ThrottledConnection(inner, { download: new Throttle(), upload: new Throttle() })
   assert.deepEqual(connection.remote, inner.remote)
   assert.equal(connection.incoming, false)
   connection.start(counter)
@@ -121,7 +122,7 @@ test('a shared limit is kept, evenly among connections, both ways', async () => 
   const inners = Array.from({ length: 4 }, () => new MemoryConnection())
   const counters = inners.map(() => new Counter())
   const block = new Uint8Array(16_384)
-  const connections = inners.map((inner) => throttled(inner, { download, upload }))
+  const connections = inners.map((inner) => new ThrottledConnection(inner, { download, upload }))
   const started = performance.now()
   connections.forEach((connection, n) => {
     const counter = counters[n]
@@ -151,7 +152,7 @@ test('a shared limit is kept, evenly among connections, both ways', async () => 
 test('a low limit moves in small steps', async () => {
   const inner = new MemoryConnection()
   const counter = new Counter()
-  const connection = throttled(inner, { download: new Throttle(20_000) })
+  const connection = new ThrottledConnection(inner, { download: new Throttle(20_000) })
   connection.start(counter)
   inner.feed(1_000_000)
   await delay(400)
@@ -160,30 +161,152 @@ test('a low limit moves in small steps', async () => {
   connection.close()
 })
 
-test('0 stops, and a new limit takes effect at once', async () => {
-  const download = new Throttle(0)
-  const upload = new Throttle(0)
-  const inner = new MemoryConnection()
-  const counter = new Counter()
-  const connection = throttled(inner, { download, upload })
-  connection.start(counter)
-  inner.feed(300_000)
-  assert.equal(connection.write([new Uint8Array(17)]), true, 'control messages pass')
-  assert.equal(connection.write([new Uint8Array(40_000)]), false)
-  assert.equal(connection.write([new Uint8Array(17)]), false, 'but never overtake')
-  await delay(20)
-  assert.equal(counter.received, 0)
-  assert.equal(inner.outLength, 17)
-  assert.equal(connection.bytesQueued, 40_017)
-  download.rate = Number.POSITIVE_INFINITY
-  upload.rate = Number.POSITIVE_INFINITY
-  assert.equal(inner.outLength, 40_034)
-  assert.equal(counter.drains, 1)
-  while (counter.received < 300_000) await new Promise(setImmediate)
+test('a limit of 0 lets go of what waits, and a new one takes effect at once', async () => {
+  const client = { download: new Throttle(1000), upload: new Throttle(1000) }
+  const torrent = {
+    download: new Throttle(Number.POSITIVE_INFINITY, { parent: client.download }),
+    upload: new Throttle(Number.POSITIVE_INFINITY, { parent: client.upload })
+  }
+  for (const stopped of [client, torrent]) {
+    const inner = new MemoryConnection()
+    const counter = new Counter()
+    const connection = new ThrottledConnection(inner, torrent)
+    connection.start(counter)
+    inner.feed(300_000)
+    assert.equal(connection.write([new Uint8Array(17)]), true, 'control messages pass')
+    assert.equal(connection.write([new Uint8Array(40_000)]), false)
+    assert.equal(connection.write([new Uint8Array(17)]), false, 'but never overtake')
+    assert.ok(counter.received < 5000 && inner.outLength < 5000)
+    assert.equal(connection.bytesQueued, 40_034 - inner.outLength)
+    stopped.download.rate = 0
+    stopped.upload.rate = 0
+    assert.ok(torrent.download.stopped && torrent.download.passes)
+    assert.equal(inner.outLength, 40_034)
+    assert.equal(counter.drains, 1)
+    while (counter.received < 300_000) await new Promise(setImmediate)
+    stopped.download.rate = 1000
+    assert.ok(!torrent.download.stopped && !torrent.download.passes)
+    inner.feed(100_000)
+    assert.ok(counter.received < 310_000)
+    stopped.download.rate = Number.POSITIVE_INFINITY
+    stopped.upload.rate = Number.POSITIVE_INFINITY
+    client.download.rate = Number.POSITIVE_INFINITY
+    while (counter.received < 400_000) await new Promise(setImmediate)
+    assert.equal(inner.receiveLength, Number.POSITIVE_INFINITY, 'reads are as long as ever')
+    client.download.rate = 1000
+    client.upload.rate = 1000
+    connection.close()
+  }
   assert.throws(() => {
-    download.rate = -1
+    client.download.rate = -1
   }, /rate is -1/)
   assert.throws(() => new Throttle(Number.NaN), RangeError)
+})
+
+/** A second in virtual time takes no time. */
+function virtualTimers(loop: EventLoop): Timers {
+  return {
+    now: () => loop.now,
+    after: (delayMs, callback) => {
+      let on = true
+      loop.after(delayMs, () => on && callback())
+      return () => {
+        on = false
+      }
+    }
+  }
+}
+
+/** Always has more to move, some of it a while after its turn. */
+class Greedy {
+  moved = 0
+  readonly #throttle: Throttle
+  readonly #loop: EventLoop
+  readonly #most: number
+
+  constructor(throttle: Throttle, loop: EventLoop, most = Number.POSITIVE_INFINITY) {
+    this.#throttle = throttle
+    this.#loop = loop
+    this.#most = most
+    throttle.wait(this)
+  }
+
+  turn(length: number): number {
+    const bytes = Math.min(length, this.#most)
+    this.moved += bytes
+    this.#loop.after(0.2, () => this.#throttle.wait(this))
+    return bytes
+  }
+}
+
+test('over ten seconds each limit is exact, and shared evenly by torrents and then by their peers', () => {
+  for (const rate of [20_000, 100_000, 1_000_000, 20_000_000]) {
+    for (const torrents of [1, 4]) {
+      for (const peers of [1, 8]) {
+        const what = `${rate} bytes per second, ${torrents} torrents, ${peers} peers`
+        const loop = new EventLoop()
+        const client = new Throttle(rate, { timers: virtualTimers(loop) })
+        const groups = Array.from({ length: torrents }, (_, n) => {
+          const torrent = new Throttle(Number.POSITIVE_INFINITY, { parent: client })
+          // Torrents have different numbers of peers.
+          return Array.from({ length: peers + n }, () => new Greedy(torrent, loop))
+        })
+        loop.advance(10_000)
+        const sums = groups.map((group) => group.reduce((sum, { moved }) => sum + moved, 0))
+        const total = sums.reduce((sum, moved) => sum + moved, 0)
+        near(total, rate * 10, 0.01, what)
+        for (const sum of sums) near(sum, total / torrents, 0.03, `${what}: a torrent's share`)
+        for (const [n, group] of groups.entries()) {
+          const share = (sums[n] ?? 0) / group.length
+          for (const { moved } of group) {
+            assert.ok(Math.abs(moved - share) <= client.turnLength * 1.5, `${what}: a peer's share`)
+          }
+        }
+      }
+    }
+  }
+})
+
+test("a torrent's own limit holds inside that of all, and what it leaves goes to the others", () => {
+  const loop = new EventLoop()
+  const client = new Throttle(1_000_000, { timers: virtualTimers(loop) })
+  const slow = new Throttle(100_000, { parent: client })
+  const free = new Throttle(Number.POSITIVE_INFINITY, { parent: client })
+  const slowPeers = Array.from({ length: 3 }, () => new Greedy(slow, loop))
+  const freePeers = Array.from({ length: 2 }, () => new Greedy(free, loop))
+  // One that has little to move leaves its share to the other.
+  const idle = new Greedy(free, loop, 100)
+  const sum = (list: readonly Greedy[]): number => list.reduce((total, { moved }) => total + moved, 0)
+  loop.advance(10_000)
+  near(sum(slowPeers), 1_000_000, 0.01, 'the limited torrent')
+  near(sum([...freePeers, idle]), 9_000_000, 0.01, 'the other')
+  assert.ok(idle.moved > 0)
+  // Changed at run time, each counts at once.
+  const before = [sum(slowPeers), sum(freePeers)]
+  slow.rate = Number.POSITIVE_INFINITY
+  client.rate = 2_000_000
+  loop.advance(10_000)
+  near(sum(slowPeers) - (before[0] ?? 0), 10_000_000, 0.02, 'half of a higher limit')
+  slow.rate = 0
+  assert.ok(slow.passes && slow.stopped)
+})
+
+test('a connection moves to other limits with all that it holds', () => {
+  const loop = new EventLoop()
+  const timers = virtualTimers(loop)
+  const inner = new MemoryConnection()
+  const counter = new Counter()
+  const before = { download: new Throttle(1000, { timers }), upload: new Throttle(1000, { timers }) }
+  const after = { download: new Throttle(10_000, { timers }), upload: new Throttle(10_000, { timers }) }
+  const connection = new ThrottledConnection(inner, before)
+  connection.start(counter)
+  inner.feed(5000)
+  connection.write([new Uint8Array(5000)])
+  connection.moveTo(after)
+  loop.advance(100)
+  assert.ok(counter.received >= 1000 && inner.outLength >= 1000, `${counter.received} ${inner.outLength}`)
+  connection.moveTo({})
+  assert.equal(inner.outLength, 5000)
   connection.close()
 })
 
@@ -192,7 +315,7 @@ test('a handler that pauses gets nothing until it resumes', async () => {
     const inner = new MemoryConnection()
     const counter = new Counter()
     counter.answer = false
-    const connection = throttled(inner, { download: new Throttle(rate) })
+    const connection = new ThrottledConnection(inner, { download: new Throttle(rate) })
     connection.start(counter)
     inner.feed(500_000)
     while (counter.chunks < 1) await delay(1)
@@ -211,7 +334,7 @@ test('a handler that pauses gets nothing until it resumes', async () => {
 test('a full connection holds the upload back until it drains', async () => {
   const inner = new MemoryConnection()
   const counter = new Counter()
-  const connection = throttled(inner, { upload: new Throttle(10_000_000) })
+  const connection = new ThrottledConnection(inner, { upload: new Throttle(10_000_000) })
   connection.start(counter)
   inner.full = true
   assert.equal(connection.write([new Uint8Array(100_000), new Uint8Array(100_000).fill(1)]), false)
@@ -233,7 +356,7 @@ test('a closed connection says so once and nothing else', async () => {
   const download = new Throttle(1000)
   const inner = new MemoryConnection()
   const counter = new Counter()
-  const connection = throttled(inner, { download, upload: new Throttle(1000) })
+  const connection = new ThrottledConnection(inner, { download, upload: new Throttle(1000) })
   connection.start(counter)
   inner.feed(100_000)
   connection.write([new Uint8Array(50_000)])

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { TcpTransport } from '../../lib/transport/tcp.ts'
 import { Throttle } from '../../lib/transport/throttle.ts'
-import { throttled } from '../../lib/transport/throttled.ts'
+import { ThrottledConnection } from '../../lib/transport/throttled.ts'
 import { toDuplex } from '../../lib/transport/to-duplex.ts'
 import type { Connection } from '../../lib/transport/transport.ts'
 import { join } from '../../lib/transport/wire-connection.ts'
@@ -98,8 +98,8 @@ test('a throttled pair exchanges the same, also through streams', async () => {
   const limits = { download: new Throttle(20_000_000), upload: new Throttle(30_000_000) }
   const down = new Wire({ pieceCount })
   const up = new Wire({ pieceCount })
-  join(throttled(dialled, limits), down)
-  const stream = toDuplex(throttled(accepted, limits))
+  join(new ThrottledConnection(dialled, limits), down)
+  const stream = toDuplex(new ThrottledConnection(accepted, limits))
   stream.on('error', () => {})
   stream.pipe(up).pipe(stream)
   seeder(up)
