@@ -308,6 +308,9 @@ export class Client extends EventEmitter<ClientEvents> {
       get uploadLimit() {
         return client.uploadLimit
       },
+      get serving() {
+        return client.torrents.reduce((count, { serves }) => count + Number(serves), 0)
+      },
       localAddress: this.#options.host,
       dial: async (address, signal) => {
         const options = { signal, localAddress: this.#options.host }

@@ -69,7 +69,10 @@ interface Peer {
   readonly id: number
   readonly connectedAt: number
   standing: Standing
+  /** It wants something of us and will download. */
   interested: boolean
+  asked: boolean
+  uploadOnly: boolean
   snubbed: boolean
   /** When the last change between choked and not choked was. */
   changedAt: number
@@ -137,6 +140,12 @@ export class Choker {
     this.#limit = bytesPerSecond
   }
 
+  /** Whether any peer is interested. */
+  get wanted(): boolean {
+    for (const { interested } of this.#peers.values()) if (interested) return true
+    return false
+  }
+
   /** Whether the peer is served now. */
   isUnchoked(id: number): boolean {
     return (this.#peers.get(id)?.standing ?? 'choked') !== 'choked'
@@ -151,6 +160,8 @@ export class Choker {
       connectedAt: now,
       standing: 'choked',
       interested: false,
+      asked: false,
+      uploadOnly: false,
       snubbed: false,
       changedAt: now,
       sent: 0,
@@ -170,7 +181,21 @@ export class Choker {
   /** A peer said that it is interested, or no longer. */
   interested(id: number, interested: boolean, now: number): void {
     const peer = this.#peers.get(id)
-    if (peer === undefined || peer.interested === interested) return
+    if (peer === undefined) return
+    peer.asked = interested
+    this.#interested(peer, interested && !peer.uploadOnly, now)
+  }
+
+  /** A peer will not download any more (BEP 21), or will after all: one that will not gets no place whatever it says. */
+  uploadOnly(id: number, uploadOnly: boolean, now: number): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return
+    peer.uploadOnly = uploadOnly
+    this.#interested(peer, peer.asked && !uploadOnly, now)
+  }
+
+  #interested(peer: Peer, interested: boolean, now: number): void {
+    if (peer.interested === interested) return
     peer.interested = interested
     if (!interested) {
       if (peer.standing !== 'choked') peer.standing = 'idle'
@@ -278,7 +303,7 @@ export class Choker {
     optimistic: Peer | undefined
   ): Map<Peer, Standing> {
     const unpaid = new Map<Peer, Standing>()
-    const bored = peers.filter((peer) => !peer.interested)
+    const bored = peers.filter((peer) => !peer.interested && !peer.uploadOnly)
     if (!this.#seeding && this.#slots > 0) {
       let slowest = regular.size < this.#regularSlots() ? 0 : Number.POSITIVE_INFINITY
       for (const peer of regular) slowest = Math.min(slowest, peer.download)

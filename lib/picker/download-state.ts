@@ -133,6 +133,20 @@ export class DownloadState {
     this.#interest.gained(peer, piece)
   }
 
+  /** Counts one piece less of a peer, which has lost it (BEP 54). */
+  uncountOne(peer: PeerState, piece: number, pieceCount: number): void {
+    if (peer.seed) {
+      this.uncount(peer)
+      peer.lose(piece, pieceCount)
+      this.count(peer)
+      return
+    }
+    this.#interest.remove(peer)
+    peer.lose(piece, pieceCount)
+    this.order.decrement(piece)
+    this.#interest.add(peer)
+  }
+
   /** Forgets a peer. */
   removePeer(peer: PeerState): void {
     this.peers.delete(peer.id)

@@ -83,6 +83,17 @@ export class PeerState {
     return ((this.bits[whole] ?? 0) & rest) === rest
   }
 
+  /** The peer has one of `pieceCount` pieces no longer. */
+  lose(piece: number, pieceCount: number): void {
+    if (this.seed) {
+      this.seed = false
+      this.bits = new Uint8Array(this.bits.length).fill(0xff)
+      const spare = this.bits.length * 8 - pieceCount
+      if (spare > 0) this.bits[this.bits.length - 1] = (0xff << spare) & 0xff
+    }
+    this.bits[piece >> 3] = (this.bits[piece >> 3] ?? 0) & ~(0x80 >> (piece & 7))
+  }
+
   /** Whether the peer would send blocks of a piece if it were asked now. */
   serves(piece: number): boolean {
     if (!this.has(piece)) return false

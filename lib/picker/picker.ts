@@ -327,6 +327,19 @@ export class Picker {
     this.#fill(peer, now)
   }
 
+  /** The peer has a piece no longer (BEP 54): what it was asked for of it is asked of others. */
+  dontHave(id: number, piece: number, now: number): void {
+    const state = this.#state
+    const peer = state.peers.get(id)
+    if (peer === undefined || !peer.has(piece)) return
+    this.#cancelWhere(peer, (asked) => asked === piece, now)
+    const partial = state.partials.get(piece)
+    if (partial?.soleOwner === id) state.releaseSole(id)
+    state.uncountOne(peer, piece, state.layout.pieceCount)
+    state.peersChanged = true
+    this.#fillAll(now)
+  }
+
   /** How many requests the peer queues (BEP 10 `reqq`). */
   setMaxRequests(id: number, count: number): void {
     const peer = this.#state.peers.get(id)

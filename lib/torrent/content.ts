@@ -14,6 +14,7 @@ import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { Download } from './download.ts'
+import { Haves } from './haves.ts'
 import { Ledger } from './ledger.ts'
 import type { Peer } from './peer.ts'
 import { recordData } from './record-data.ts'
@@ -72,6 +73,7 @@ export class Content {
   readonly files: TorrentFiles
   readonly download: Download
   readonly uploads: Uploads
+  readonly haves: Haves
   readonly #metainfo: Metainfo
   readonly #infoHash: string
   readonly #options: ContentOptions
@@ -106,6 +108,12 @@ export class Content {
     const layout = new Layout(metainfo.pieceLength, metainfo.files)
     this.layout = layout
     this.ledger = new Ledger(layout)
+    this.haves = new Haves({
+      pieceCount: layout.pieceCount,
+      ledger: this.ledger,
+      peers: () => events.peers(),
+      superSeeding: options.superSeeding ?? false
+    })
     this.#storage =
       options.storage ??
       new FileStorage({
@@ -133,7 +141,7 @@ export class Content {
       },
       verified: (piece) => this.#verified(piece),
       written: (piece) => this.#stored(piece),
-      lost: (piece) => this.ledger.setVerified(piece, false),
+      lost: (piece) => this.#lost(piece),
       ban: (banned) => events.ban(banned),
       error: (error) => events.error(error)
     })
@@ -150,9 +158,9 @@ export class Content {
         this.#verified(piece)
         this.#stored(piece)
       },
-      proven: (piece) => this.#tellPeers(piece),
+      proven: (piece) => this.haves.got(piece),
       lost: (piece) => {
-        this.ledger.setVerified(piece, false)
+        this.#lost(piece)
         this.download.change((picker, now) => picker.lost(piece, now))
         events.changed()
       },
@@ -200,16 +208,10 @@ export class Content {
     return this.ledger.selectedComplete
   }
 
-  /** The pieces that may be served, as a bitfield (BEP 3), or `'all'` or `'none'`. */
-  bitfield(): Uint8Array | 'all' | 'none' {
-    if (this.ledger.complete && this.ledger.unprovenCount === 0) return 'all'
-    const bits = this.ledger.bits((piece) => this.ledger.serves(piece))
-    return bits.every((byte) => byte === 0) ? 'none' : bits
-  }
-
-  /** The pieces that may be served. */
-  served(): number[] {
-    return this.#allPieces().filter((piece) => this.ledger.serves(piece))
+  /** Whether we will download nothing more unless something else is selected or read (BEP 21). */
+  get uploadOnly(): boolean {
+    if (this.ledger.complete) return true
+    return this.done && this.ledger.selectedLength > 0 && this.download.picker.missing === 0
   }
 
   /** State of a piece for a map. */
@@ -249,8 +251,10 @@ export class Content {
     )
     await this.download.assembly.idle()
     if (this.#closed) throw closedError()
+    const served = pieces.filter((piece) => this.ledger.serves(piece))
     for (const piece of pieces) this.ledger.setVerified(piece, false)
     await this.#verification.check(pieces)
+    for (const piece of served) if (!this.ledger.serves(piece)) this.haves.lost(piece)
     this.#events.changed()
   }
 
@@ -310,12 +314,14 @@ export class Content {
   addPeer(peer: Peer): void {
     this.download.addPeer(peer, peer.latencyMs)
     this.uploads.addPeer(peer)
-    this.uploads.allowFast(peer, this.#metainfo.infoHashes.v1 ?? new Uint8Array(20))
+    // Or it would know of pieces that it is not to know yet.
+    if (!this.haves.hides) this.uploads.allowFast(peer, this.#metainfo.infoHashes.v1 ?? new Uint8Array(20))
   }
 
   /** To be called once a second while there are peers. */
   tick(now: number): void {
     this.uploads.count()
+    this.haves.tick(now)
     this.uploads.tick(now, (id) => this.download.picker.peer(id)?.snubbed === true)
   }
 
@@ -323,13 +329,16 @@ export class Content {
   removePeer(peer: Peer): void {
     this.download.removePeer(peer)
     this.uploads.removePeer(peer)
+    this.haves.removePeer(peer)
   }
 
   // ---- inside ----
 
   /** Windows go to the picker; what one begins with is checked first. */
   #setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void {
+    const { uploadOnly } = this
     this.download.setWindow(streamId, window, jumped)
+    if (uploadOnly !== this.uploadOnly) this.#events.changed()
     if (this.ledger.uncheckedCount === 0 || window === undefined) return
     const end = Math.min(window.pieces.end, window.pieces.start + checkAhead)
     for (let piece = window.pieces.start; piece < end; piece++) this.#verification.hurry(piece)
@@ -380,7 +389,7 @@ export class Content {
 
   #stored(piece: number): void {
     this.ledger.setStored(piece, true)
-    this.#tellPeers(piece)
+    this.haves.got(piece)
     const start = this.layout.pieceOffset(piece)
     for (const { fileIndex } of this.layout.spans({ start, end: start + this.layout.pieceSize(piece) })) {
       const file = this.files.at(fileIndex)
@@ -390,8 +399,11 @@ export class Content {
     this.#events.changed()
   }
 
-  #tellPeers(piece: number): void {
-    for (const { wire } of this.#events.peers().values()) if (!wire.peerPieces.get(piece)) wire.have(piece)
+  /** A piece that was had is not there after all. */
+  #lost(piece: number): void {
+    const served = this.ledger.serves(piece)
+    this.ledger.setVerified(piece, false)
+    if (served) this.haves.lost(piece)
   }
 
   #applySelection(): void {

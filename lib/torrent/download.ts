@@ -124,6 +124,7 @@ export class Download {
     wire.on('choke', () => this.#change((now) => picker.choked(id, !wire.peerFast, now)))
     wire.on('unchoke', () => this.#change((now) => picker.unchoked(id, now)))
     wire.on('have', (piece) => this.#change((now) => picker.have(id, piece, now)))
+    wire.on('dont-have', (piece) => this.#change((now) => picker.dontHave(id, piece, now)))
     wire.on('bitfield', () => this.#bitfield(peer))
     wire.on('allowed-fast', (piece) => this.#change((now) => picker.allowedFast(id, piece, now)))
     wire.on('suggest', (piece) => picker.suggested(id, piece))

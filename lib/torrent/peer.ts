@@ -4,6 +4,8 @@ import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import { Meter } from '../util/meter.ts'
 import { clientName } from '../wire/client-name.ts'
+import { DontHaveExtension } from '../wire/lt-donthave.ts'
+import { UploadOnlyExtension } from '../wire/upload-only.ts'
 import type { Wire } from '../wire/wire.ts'
 
 /** One connected peer as callers see it; a snapshot of this moment. */
@@ -32,6 +34,8 @@ export interface PeerInfo {
   /** Whether it wants something of us, and we of it. */
   readonly peerInterested: boolean
   readonly amInterested: boolean
+  /** Whether it will not download any more: a seed, or one that has all that it wants (BEP 21). */
+  readonly uploadOnly: boolean
   /** Blocks that it is asked for. */
   readonly requests: number
 }
@@ -68,6 +72,11 @@ export class Peer {
   unneeded = false
   /** Gives its place back at once, before its wire has closed. */
   leave: (() => void) | undefined
+  /** By which each side tells what it has lost (BEP 54). */
+  readonly haveExtension: DontHaveExtension
+  readonly #uploadOnly: UploadOnlyExtension
+  /** What it was told last of whether we download. */
+  toldUploadOnly = false
   /** The block that it is writing into a piece's memory; -1 for none. */
   receivingPiece = -1
   receivingBlock = -1
@@ -85,10 +94,27 @@ export class Peer {
     this.connection = connection
     this.address = address
     this.source = source
+    this.haveExtension = wire.use(new DontHaveExtension(wire))
+    this.#uploadOnly = wire.use(new UploadOnlyExtension(wire, () => this.onUploadOnly?.()))
     this.peerId = toHex(wire.peerId ?? new Uint8Array())
     const { remote } = connection
     this.banKey = isLoopback(remote.host) ? formatAddress(remote) : remote.host
     this.connectedAt = this.heardAt = this.spokeAt = now
+  }
+
+  /** Called when `uploadOnly` has changed, or the peer has become a seed. */
+  onUploadOnly: (() => void) | undefined
+
+  /** Whether it will not download any more: it said so (BEP 21), or has everything. */
+  get uploadOnly(): boolean {
+    return this.#uploadOnly.uploadOnly || this.wire.peerSeeding
+  }
+
+  /** Tells it whether we will download any more, after it was told something else in a handshake. */
+  tellUploadOnly(uploadOnly: boolean): void {
+    if (uploadOnly === this.toldUploadOnly) return
+    this.toldUploadOnly = uploadOnly
+    this.#uploadOnly.send(uploadOnly)
   }
 
   /** A snapshot for callers. */
@@ -109,6 +135,7 @@ export class Peer {
       amChoking: wire.amChoking,
       peerInterested: wire.peerInterested,
       amInterested: wire.amInterested,
+      uploadOnly: this.uploadOnly,
       requests
     }
   }

@@ -31,6 +31,8 @@ export interface TorrentHost {
   /** The client's limits in bytes per second, `Infinity` for none; the torrent hears by `limitsChanged` when they change. */
   readonly downloadLimit: number
   readonly uploadLimit: number
+  /** How many torrents of the client have somebody to serve, and share that limit. */
+  readonly serving: number
   /** Our numeric address, when only one is listened on: trackers are reached from it. */
   readonly localAddress: string | undefined
   /** Connects to a peer. */

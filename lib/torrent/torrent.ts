@@ -95,10 +95,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #content: Content | undefined
   #opened = false
   #paused: boolean
+  #superSeeding: boolean
   #downloadLimit: number
   #uploadLimit: number
   #error: Error | undefined
   #wasDone = false
+  #wasUploadOnly = false
   #closing: Promise<void> | undefined
 
   /** @internal */
@@ -112,6 +114,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#init = init
     this.#onError = onError
     this.#paused = init.paused ?? false
+    this.#superSeeding = init.superSeeding ?? false
     this.#downloadLimit = init.downloadLimit ?? Number.POSITIVE_INFINITY
     this.#uploadLimit = init.uploadLimit ?? Number.POSITIVE_INFINITY
     this.limitsChanged()
@@ -301,6 +304,20 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   // ---- what one can do ----
 
   /**
+   * Whether, once everything is here, each peer is shown few pieces at a time, so that each piece leaves us about once before any
+   * leaves twice (BEP 16): for the only seed of a new torrent. Peers that know already what we have are not affected.
+   */
+  get superSeeding(): boolean {
+    return this.#content?.haves.superSeeding ?? this.#superSeeding
+  }
+
+  set superSeeding(superSeeding: boolean) {
+    this.#superSeeding = superSeeding
+    if (this.#content !== undefined) this.#content.haves.superSeeding = superSeeding
+    this.#tellUploadOnly()
+  }
+
+  /**
    * Bytes per second that this torrent may receive, besides the client's limit; `Infinity` is none, 0 stops. May be changed
    * at any time. What peers send counts, messages included, without the headers of TCP and IP.
    * @throws RangeError when it is no number from 0 on.
@@ -462,7 +479,17 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (content === undefined) return
     const { download, upload } = throttles
     content.setFetching(this.#error === undefined && download.rate > 0 && downloadLimit > 0)
-    content.uploads.setLimit(Math.min(upload.rate, uploadLimit))
+    content.uploads.setLimit(Math.min(upload.rate, this.#uploadShare(uploadLimit)))
+  }
+
+  /** @internal Whether a peer wants something of us. */
+  get serves(): boolean {
+    return this.#content?.uploads.choker.wanted === true
+  }
+
+  /** This torrent's part of the client's limit; it decides how many peers are served at a time. */
+  #uploadShare(limit: number): number {
+    return limit === Number.POSITIVE_INFINITY ? limit : limit / Math.max(1, this.#host.serving)
   }
 
   // ---- inside ----
@@ -528,6 +555,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
         record
       )
       this.#content = content
+      content.haves.superSeeding = this.#superSeeding
       this.#discovery.add('resume', (record?.peers ?? []).flatMap(readAddress))
       this.addTrackers(record?.trackers ?? [])
       await content.open()
@@ -544,7 +572,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     for (const peer of this.#swarm.peers.values()) {
       peer.wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
       // They were told that we have nothing, and not how long the metadata is.
-      peer.wire.haveMany(content.served())
+      content.haves.catchUp(peer)
       this.#introduce(peer)
       content.addPeer(peer)
     }
@@ -558,10 +586,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     const { wire } = peer
     const content = this.#opened ? this.#content : undefined
     if (latencyMs !== undefined) peer.latencyMs = latencyMs
-    const has = content?.bitfield() ?? 'none'
-    if (has === 'all') wire.haveAll()
-    else if (has === 'none') wire.haveNone()
-    else wire.bitfield(has)
+    if (content === undefined) wire.haveNone()
+    else content.haves.greet(peer)
     this.#metadata.addPeer(peer)
     this.#exchange?.addPeer(peer)
     this.#introduce(peer)
@@ -572,18 +598,25 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       this.#swarm.listens(peer, port)
       this.#exchange?.listens(peer)
     })
-    wire.on('bitfield', () => this.#dropIfUseless(peer))
+    peer.onUploadOnly = () => {
+      if (this.#opened) this.#content?.uploads.setUploadOnly(peer)
+      this.#dropIfUseless(peer)
+    }
+    wire.on('bitfield', () => peer.onUploadOnly?.())
+    wire.on('have', () => wire.peerSeeding && peer.onUploadOnly?.())
     this.emit('peer', this.#info(peer, monotonicMs()))
   }
 
   /** Sends our extended handshake (BEP 10): again when the metadata has become known. */
-  #introduce({ wire, connection }: Peer): void {
+  #introduce(peer: Peer): void {
+    const { wire, connection } = peer
+    peer.toldUploadOnly = this.#uploadOnly
     wire.extendedHandshake({
       version: `piecewise/${version}`,
       port: this.#host.port,
       yourIp: connection.remote.host,
       metadataSize: this.#metadata.length,
-      uploadOnly: this.#isComplete
+      uploadOnly: peer.toldUploadOnly
     })
   }
 
@@ -607,19 +640,33 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #onTick(now: number): void {
     this.#metadata.wake()
     this.#exchange?.tick(now)
-    if (this.#opened) this.#content?.tick(now)
+    if (!this.#opened || this.#content === undefined) return
+    if (this.#host.uploadLimit !== Number.POSITIVE_INFINITY && this.#content.uploads.isDue(now))
+      this.limitsChanged()
+    this.#content.tick(now)
+    // Streams may want what is not selected.
+    this.#tellUploadOnly()
   }
 
-  /** Two seeds have nothing to say to each other. */
+  /** Two that only upload have nothing to say to each other (BEP 21). */
   #dropIfUseless(peer: Peer): void {
-    if (this.#content?.ledger.complete !== true || !peer.wire.peerSeeding) return
-    this.#swarm.disconnect((other) => other === peer)
+    if (this.#isUploadOnly && peer.uploadOnly) this.#swarm.disconnect((other) => other === peer)
+  }
+
+  get #isUploadOnly(): boolean {
+    return this.#opened && this.#content?.uploadOnly === true
+  }
+
+  /** What peers are told of it: a seed that pretends to have nothing must not be taken for one that is of no use. */
+  get #uploadOnly(): boolean {
+    return this.#isUploadOnly && this.#content?.haves.hides === false
   }
 
   #onChanged(): void {
     const content = this.#content
     if (content === undefined || !this.#opened) return
     content.uploads.setSeeding(content.done)
+    this.#tellUploadOnly()
     if (!content.done) {
       if (this.#wasDone) this.#wantAgain()
       this.#wasDone = false
@@ -627,12 +674,19 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     }
     if (this.#wasDone) return
     this.#wasDone = true
-    if (content.ledger.complete) {
-      if (this.#transfer.received > 0) this.#trackers.completed()
-      this.#swarm.disconnect((peer) => peer.wire.peerSeeding)
-    }
+    if (content.ledger.complete && this.#transfer.received > 0) this.#trackers.completed()
     for (const waiting of this.#waiting) waiting.resolve()
     this.emit('done')
+  }
+
+  /** Lets peers know when we begin or cease to download, and lets go of those that then are of no use to each other. */
+  #tellUploadOnly(): void {
+    const isUploadOnly = this.#isUploadOnly
+    for (const peer of this.#swarm.peers.values()) peer.tellUploadOnly(this.#uploadOnly)
+    if (isUploadOnly === this.#wasUploadOnly) return
+    this.#wasUploadOnly = isUploadOnly
+    if (isUploadOnly) this.#swarm.disconnect((peer) => peer.uploadOnly)
+    else this.#wantAgain()
   }
 
   /** Peers that had nothing for us may have something now. */

@@ -125,6 +125,7 @@ export class Uploads {
       serving.full = false
       this.#pump(serving)
     })
+    if (peer.uploadOnly) this.choker.uploadOnly(id, true, monotonicMs())
     if (wire.peerInterested) this.choker.interested(id, true, monotonicMs())
   }
 
@@ -138,6 +139,11 @@ export class Uploads {
       serving.granted.add(piece)
       wire.allowedFast(piece)
     }
+  }
+
+  /** Whether a peer will download anything may have changed (BEP 21): one that will not gets no place. */
+  setUploadOnly({ id, uploadOnly }: Peer): void {
+    this.choker.uploadOnly(id, uploadOnly, monotonicMs())
   }
 
   /** The peer has gone. */
@@ -163,9 +169,14 @@ export class Uploads {
     }
   }
 
+  /** Whether a round of the choker is due. */
+  isDue(now: number): boolean {
+    return now >= this.choker.wakeAt
+  }
+
   /** To be called once a second: tells the choker who snubs us, and lets it decide when it is time. */
   tick(now: number, snubs: (id: number) => boolean): void {
-    if (now < this.choker.wakeAt) return
+    if (!this.isDue(now)) return
     for (const id of this.#serving.keys()) this.choker.snubbed(id, snubs(id))
     this.choker.round(now)
   }

@@ -20,7 +20,7 @@ export interface ExtendedHandshake {
   /** Length of the metadata in bytes (BEP 9). */
   readonly metadataSize: number | undefined
   /** Whether it will not download any more (BEP 21). */
-  readonly uploadOnly: boolean
+  readonly uploadOnly: boolean | undefined
   /** The extensions that it knows and their message ids; an id of 0 switches one off. */
   readonly extensions: ReadonlyMap<string, number>
 }
@@ -89,6 +89,7 @@ export function parseExtendedHandshake(payload: Uint8Array, extensionNames: numb
       extensions.set(name, id)
     }
   }
+  const uploadOnly = dict.integer('upload_only')
   return {
     version: printable(dict.text('v')),
     port: within('p', 1, 65535),
@@ -97,7 +98,7 @@ export function parseExtendedHandshake(payload: Uint8Array, extensionNames: numb
     ipv4: address('ipv4', 4),
     ipv6: address('ipv6', 16),
     metadataSize: within('metadata_size', 1, Number.MAX_SAFE_INTEGER),
-    uploadOnly: (dict.integer('upload_only') ?? 0) !== 0,
+    uploadOnly: uploadOnly === undefined ? undefined : uploadOnly !== 0,
     extensions
   }
 }

@@ -44,6 +44,14 @@ export class PeerPieces {
     return true
   }
 
+  /** Takes a piece away (BEP 54); false when the peer did not have it, or the count is unknown and nothing is sure. */
+  lose(piece: number): boolean {
+    if (this.#count === undefined || piece >= this.#count || !this.field.get(piece)) return false
+    this.field.set(piece, false)
+    this.total--
+    return true
+  }
+
   /** Takes a bitfield (copied); single pieces that the peer named before stay. */
   bitfield(bytes: Uint8Array): void {
     this.#told('bitfield')

@@ -27,6 +27,8 @@ export interface WireEvents extends DuplexEvents {
   'not-interested': []
   /** The peer got a piece that it did not have. */
   have: [piece: number]
+  /** The peer has lost a piece that it had (BEP 54); comes with the `DontHaveExtension` alone. */
+  'dont-have': [piece: number]
   /** `peerPieces` changed in bulk: bitfield, have all, have none, or the count of pieces became known. */
   bitfield: []
   /** The peer asks for a block, within the limits and while it may: answer with `piece` or `reject`. */

@@ -226,6 +226,11 @@ export class Wire extends Duplex<WireEvents> {
     return false
   }
 
+  /** Takes a piece out of `peerPieces` and emits `dont-have`, if the peer had it: what `lt_donthave` says (BEP 54). */
+  peerLost(piece: number): void {
+    if (!this.#closed && this.#peer.pieces.lose(piece)) this.emit('dont-have', piece)
+  }
+
   /** Takes back the memory that `blockTarget` gave for the block that is under way; the block then comes borrowed. */
   detachBlock(): void {
     this.#decoder.detach()

@@ -476,7 +476,7 @@ test('extended handshakes and messages', async () => {
     ipv4: undefined,
     ipv6: '::1',
     metadataSize: 7,
-    uploadOnly: false,
+    uploadOnly: undefined,
     extensions: new Map([
       ['c', 0],
       ['x_test', 9]

@@ -1,0 +1,95 @@
+import { Client } from '../lib/index.ts'
+import type { Storage } from '../lib/storage/storage.ts'
+import { TcpConnection } from '../lib/transport/tcp-connection.ts'
+import { answerCalls } from './helper.ts'
+
+/** Clients that seed the same files. */
+export interface SeedsTask {
+  readonly files: readonly string[]
+  readonly pieceLength: number
+  readonly clients: number
+  /** Bytes per second of each client, or null for no limit. */
+  readonly uploadLimit: number | null
+}
+
+/** Clients that fetch the same torrents. */
+export interface LeechesTask {
+  /** Paths of .torrent files. */
+  readonly torrents: readonly string[]
+  readonly clients: number
+  /** Bytes per second of each client, or null for no limit. */
+  readonly downloadLimit: number | null
+  /** `host:port` of each peer. */
+  readonly peers: readonly string[]
+}
+
+/** Bytes received so far. */
+export interface Counts {
+  /** Milliseconds, of the process that counted. */
+  readonly at: number
+  /** All bytes that each connection has read, in the order in which they were made. */
+  readonly connections: readonly number[]
+  /** Payload of each torrent, over all clients. */
+  readonly torrents: readonly number[]
+}
+
+const clients: Client[] = []
+const read = new Map<TcpConnection, number>()
+
+// Torrents count whole blocks, which is too coarse for low limits.
+const { receive } = TcpConnection.prototype
+TcpConnection.prototype.receive = function (chunk): boolean {
+  read.set(this, (read.get(this) ?? 0) + chunk.length)
+  return receive.call(this, chunk)
+}
+
+/** Forgets what it is given: nothing here is ever read back. */
+function sink(): Storage {
+  return {
+    open: async () => {},
+    read: async () => {
+      throw new Error('nothing is kept')
+    },
+    write: async () => {},
+    sync: async () => {},
+    close: async () => {},
+    delete: async () => {}
+  }
+}
+
+answerCalls({
+  async seed({ files, pieceLength, clients: count, uploadLimit }: SeedsTask): Promise<number[]> {
+    for (let n = 0; n < count; n++) {
+      const client = new Client({
+        host: '127.0.0.1',
+        uploadLimit: uploadLimit ?? Number.POSITIVE_INFINITY
+      })
+      clients.push(client)
+      for (const file of files) await client.seed(file, { pieceLength, creationDate: false })
+    }
+    return clients.map(({ port }) => port)
+  },
+
+  async leech({ torrents, clients: count, downloadLimit, peers }: LeechesTask): Promise<void> {
+    for (let n = 0; n < count; n++) {
+      const client = new Client({
+        host: '127.0.0.1',
+        downloadLimit: downloadLimit ?? Number.POSITIVE_INFINITY
+      })
+      clients.push(client)
+      for (const torrent of torrents) await client.add(torrent, { peers, storage: sink() })
+    }
+  },
+
+  counts(): Counts {
+    const torrents: number[] = []
+    for (const client of clients) {
+      for (const [n, { received }] of client.torrents.entries()) torrents[n] = (torrents[n] ?? 0) + received
+    }
+    return { at: performance.now(), connections: [...read.values()], torrents }
+  },
+
+  async close(): Promise<void> {
+    await Promise.all(clients.splice(0).map((client) => client.close()))
+  }
+})

@@ -1,0 +1,120 @@
+import { SuperSeeder } from '../picker/super-seeder.ts'
+import { monotonicMs } from '../util/clock.ts'
+import type { Ledger } from './ledger.ts'
+import type { Peer } from './peer.ts'
+
+/** What {@link Haves} are made of. */
+export interface HavesOptions {
+  readonly pieceCount: number
+  readonly ledger: Ledger
+  peers(): ReadonlyMap<number, Peer>
+  /** Whether peers see few pieces at a time once everything is here (BEP 16). */
+  readonly superSeeding: boolean
+}
+
+/** What peers are told of our pieces: all of them, those that come and go, or, super-seeding, a few at a time. */
+export class Haves {
+  readonly #options: HavesOptions
+  #superSeeding: boolean
+  #superSeeder: SuperSeeder | undefined
+  /** Peers that were told that we have nothing, and are shown pieces once it is known what they have. */
+  readonly #newcomers = new Set<number>()
+
+  constructor(options: HavesOptions) {
+    this.#options = options
+    this.#superSeeding = options.superSeeding
+  }
+
+  /** Whether peers that come are shown few pieces at a time; they are only while everything is here. */
+  get superSeeding(): boolean {
+    return this.#superSeeding
+  }
+
+  set superSeeding(superSeeding: boolean) {
+    this.#superSeeding = superSeeding
+    if (superSeeding) return
+    const { ledger, peers } = this.#options
+    for (const [id, pieces] of this.#superSeeder?.end() ?? []) {
+      peers()
+        .get(id)
+        ?.wire.haveMany(pieces.filter((piece) => ledger.serves(piece)))
+    }
+    for (const id of this.#newcomers) peers().get(id)?.wire.haveMany(this.#served())
+    this.#superSeeder = undefined
+    this.#newcomers.clear()
+  }
+
+  /** Whether a newcomer would be shown few pieces at a time. */
+  get hides(): boolean {
+    const { ledger } = this.#options
+    return this.#superSeeding && ledger.complete && ledger.unprovenCount === 0
+  }
+
+  /** Tells a new peer what we have; its wire has said nothing yet. */
+  greet({ id, wire }: Peer): void {
+    const { ledger } = this.#options
+    if (this.hides) {
+      wire.haveNone()
+      this.#newcomers.add(id)
+      wire.on('bitfield', () => this.#begin(id))
+      wire.on('have', (piece) => this.#superSeeder?.have(id, piece, monotonicMs()))
+    } else if (ledger.complete && ledger.unprovenCount === 0) wire.haveAll()
+    else {
+      const bits = ledger.bits((piece) => ledger.serves(piece))
+      if (bits.every((byte) => byte === 0)) wire.haveNone()
+      else wire.bitfield(bits)
+    }
+  }
+
+  /** Tells a peer that was told that we have nothing what has become known since. */
+  catchUp({ wire }: Peer): void {
+    wire.haveMany(this.#served())
+  }
+
+  /** Tells peers that a piece is here. */
+  got(piece: number): void {
+    for (const { id, wire } of this.#options.peers().values()) {
+      if (this.#superSeeder?.includes(id) === true || this.#newcomers.has(id)) continue
+      if (!wire.peerPieces.get(piece)) wire.have(piece)
+    }
+  }
+
+  /** Tells peers that a piece that they may have been told of is here no longer (BEP 54). */
+  lost(piece: number): void {
+    for (const { haveExtension } of this.#options.peers().values()) haveExtension.dontHave(piece)
+  }
+
+  /** The peer has gone. */
+  removePeer({ id }: Peer): void {
+    this.#newcomers.delete(id)
+    this.#superSeeder?.removePeer(id, monotonicMs())
+  }
+
+  /** To be called once a second. */
+  tick(now: number): void {
+    // Who has nothing need not say so.
+    for (const id of this.#newcomers) this.#begin(id)
+    this.#superSeeder?.tick(now)
+  }
+
+  #begin(id: number): void {
+    const peer = this.#options.peers().get(id)
+    if (peer === undefined) return
+    const now = monotonicMs()
+    if (!this.#newcomers.delete(id)) {
+      this.#superSeeder?.bitfield(id, peer.wire.peerPieces.buffer, now)
+      return
+    }
+    this.#superSeeder ??= new SuperSeeder({
+      pieceCount: this.#options.pieceCount,
+      offer: (to, piece) => this.#options.peers().get(to)?.wire.have(piece),
+      random: Math.random
+    })
+    this.#superSeeder.addPeer(id, peer.wire.peerPieces.buffer, now)
+  }
+
+  #served(): number[] {
+    const { ledger, pieceCount } = this.#options
+    return Array.from({ length: pieceCount }, (_, piece) => piece).filter((piece) => ledger.serves(piece))
+  }
+}

@@ -1,0 +1,31 @@
+import { TorrentError } from '../util/errors.ts'
+import type { WireExtension } from './extension.ts'
+import type { Wire } from './wire.ts'
+
+/**
+ * Messages by which a peer says that it has a piece no longer (BEP 54). What the peer lost is taken out of the wire's
+ * `peerPieces`, and the wire emits `dont-have`.
+ */
+export class DontHaveExtension implements WireExtension {
+  readonly name = 'lt_donthave'
+  readonly #wire: Pick<Wire, 'extended' | 'peerLost'>
+
+  /** An extension for one wire, to be given to its `use`. */
+  constructor(wire: Pick<Wire, 'extended' | 'peerLost'>) {
+    this.#wire = wire
+  }
+
+  /** Tells the peer that we have a piece no longer; false when it does not know the extension. */
+  dontHave(piece: number): boolean {
+    const payload = new Uint8Array(4)
+    new DataView(payload.buffer).setUint32(0, piece)
+    return this.#wire.extended(this.name, payload)
+  }
+
+  onMessage(payload: Uint8Array): void {
+    if (payload.length !== 4) {
+      throw new TorrentError('ERR_WIRE_PROTOCOL', `a lt_donthave message of ${payload.length} bytes`)
+    }
+    this.#wire.peerLost(new DataView(payload.buffer, payload.byteOffset, 4).getUint32(0))
+  }
+}
