@@ -95,8 +95,7 @@ export class SuperSeeder {
   tick(now: number): void {
     for (const peer of this.#peers.values()) {
       if (peer.open.size > 0 || now - peer.movedAt < patienceMs) continue
-      const [oldest] = peer.kept
-      if (oldest !== undefined) peer.kept.delete(oldest)
+      for (const piece of peer.kept) if (peer.kept.size >= mostKept) peer.kept.delete(piece)
       this.#offerTo(peer, now)
     }
   }

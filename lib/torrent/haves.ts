@@ -75,7 +75,8 @@ export class Haves {
   got(piece: number): void {
     for (const { id, wire } of this.#options.peers().values()) {
       if (this.#superSeeder?.includes(id) === true || this.#newcomers.has(id)) continue
-      if (!wire.peerPieces.get(piece)) wire.have(piece)
+      // Also to who has it: a super-seed waits for it, and others see how far we are.
+      wire.have(piece)
     }
   }
 

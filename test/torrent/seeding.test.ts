@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { truncateSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { DontHaveExtension } from '../../lib/wire/lt-donthave.ts'
+import { UploadOnlyExtension } from '../../lib/wire/upload-only.ts'
+import { addressOf, Bench } from './bench.ts'
+import { type Behaviour, dial, EvilPeer, listenAs } from './evil-peer.ts'
+
+async function until(what: string, is: () => boolean): Promise<void> {
+  for (let n = 0; !is(); n++) {
+    assert.ok(n < 2000, what)
+    await delay(5)
+  }
+}
+
+/** A peer that speaks of upload-only and of lost pieces, with what it heard. */
+function talker(more: Behaviour = {}): {
+  behaviour: Behaviour
+  uploadOnly: boolean[]
+  lost: number[]
+  extensions: { upload: UploadOnlyExtension; have: DontHaveExtension }[]
+} {
+  const uploadOnly: boolean[] = []
+  const lost: number[] = []
+  const extensions: { upload: UploadOnlyExtension; have: DontHaveExtension }[] = []
+  const behaviour: Behaviour = {
+    ...more,
+    onWire: (peer) => {
+      const upload = peer.wire.use(new UploadOnlyExtension(peer.wire, (value) => uploadOnly.push(value)))
+      const have = peer.wire.use(new DontHaveExtension(peer.wire))
+      extensions.push({ upload, have })
+      peer.wire.extendedHandshake({})
+      peer.wire.on('dont-have', (piece) => lost.push(piece))
+      more.onWire?.(peer)
+    }
+  }
+  return { behaviour, uploadOnly, lost, extensions }
+}
+
+test('a partial seed says that it only uploads, lets go of seeds, and takes them back when it wants more', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'show/one.bin': 200_000, 'show/two.bin': 200_000 })
+  const { client: seed } = await bench.seeder(sample)
+  const { behaviour, uploadOnly } = talker({ mute: true })
+  const host = await listenAs(bench, sample, behaviour)
+  const torrent = await bench
+    .client()
+    .add(sample.bytes, { peers: [addressOf(seed), host.address], select: [0] })
+  await torrent.whenDone()
+  await until('the leecher to hear it', () => uploadOnly.includes(true))
+  await until('the seed to go', () => torrent.peers.every(({ uploadOnly }) => !uploadOnly))
+  assert.equal(torrent.status, 'seeding')
+  torrent.select(1)
+  await torrent.whenDone()
+  await until('it to change twice', () => uploadOnly.join() === 'true,false,true')
+})
+
+test('a peer that only uploads gets no place and is no company for a seed', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 200_000 })
+  const { client: seed, torrent } = await bench.seeder(sample, { uploadLimit: 8192 })
+  const { behaviour } = talker({
+    mute: true,
+    onWire: ({ wire }) => {
+      wire.interested()
+      wire.extendedHandshake({ uploadOnly: true })
+    }
+  })
+  const peer = new EvilPeer(dial(bench, seed.port), sample, behaviour)
+  await once(peer.socket, 'close')
+  assert.equal(torrent.uploaded, 0)
+})
+
+test('pieces that a peer has lost are not asked of it, and those that we have lost are told to all', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 200_000 })
+  const { behaviour, extensions } = talker({ answer: () => {} })
+  const host = await listenAs(bench, sample, behaviour)
+  const torrent = await bench.client().add(sample.bytes, { peers: [host.address] })
+  await until('the seed to be seen', () => torrent.pieces.every(({ availability }) => availability === 1))
+  extensions[0]?.have.dontHave(3)
+  await until('the loss to be seen', () => torrent.pieces[3]?.availability === 0)
+  assert.equal(torrent.pieces.filter(({ availability }) => availability === 1).length, torrent.pieceCount - 1)
+  const { client: seed, torrent: source } = await bench.seeder(sample)
+  torrent.addPeer(addressOf(seed))
+  await torrent.whenDone()
+  await torrent.close()
+
+  const { behaviour: other, lost } = talker({ mute: true })
+  const peer = new EvilPeer(dial(bench, seed.port), sample, other)
+  await until('all pieces to be told of', () => peer.wire.peerSeeding)
+  truncateSync(path.join(sample.folder, 'film.mkv'), 100_000)
+  await source.recheck()
+  await until('the loss to be told', () => lost.length > 0)
+  assert.deepEqual(lost.sort(), [3, 4, 5, 6])
+  assert.equal(peer.wire.peerPieceTotal, 3)
+})
+
+test('a super-seed shows each peer few pieces, until it is switched off', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 1_000_000 })
+  const client = bench.client()
+  const torrent = await client.seed(sample.root, {
+    pieceLength: 32768,
+    creationDate: false,
+    superSeeding: true
+  })
+  assert.equal(torrent.superSeeding, true)
+  const peers = [1, 2].map(() => new EvilPeer(dial(bench, client.port), sample, { mute: true }))
+  await until('pieces to be shown', () => peers.every(({ wire }) => wire.peerPieceTotal > 0))
+  const shown = peers.map(({ wire }) => {
+    return [...Array(torrent.pieceCount).keys()].filter((piece) => wire.peerPieces.get(piece))
+  })
+  assert.equal(new Set(shown.flat()).size, 4)
+  for (const { wire } of peers) assert.equal(wire.peerHandshake?.uploadOnly, false)
+  torrent.superSeeding = false
+  await until('everything to be shown', () => peers.every(({ wire }) => wire.peerSeeding))
+})
+
+test('two clients get everything from a super-seed', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 2_000_000 })
+  const client = bench.client()
+  await client.seed(sample.root, { pieceLength: 32768, creationDate: false, superSeeding: true })
+  const first = bench.client()
+  const one = await first.add(sample.bytes, { peers: [addressOf(client)] })
+  const two = await bench.client().add(sample.bytes, { peers: [addressOf(client), addressOf(first)] })
+  await Promise.all([one.whenDone(), two.whenDone()])
+})
+
+test('pause stops payload and keeps peers; resume goes on at once', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 4_000_000 })
+  for (const side of ['leecher', 'seed'] as const) {
+    const { client: seed, torrent: source } = await bench.seeder(sample, { uploadLimit: 1_000_000 })
+    const torrent = await bench.client().add(sample.bytes, { peers: [addressOf(seed)] })
+    await once(torrent, 'verified')
+    const paused = side === 'seed' ? source : torrent
+    paused.pause()
+    assert.equal(paused.status, 'paused')
+    await until('requests to be taken back', () => torrent.peers[0]?.requests === 0)
+    await delay(300)
+    const { received } = torrent
+    await delay(300)
+    assert.equal(torrent.received, received, side)
+    assert.equal(torrent.done, false)
+    assert.equal(torrent.peers.length, 1)
+    assert.equal(source.peers.length, 1)
+    assert.equal(paused.peers[0]?.amChoking, true)
+    paused.resume()
+    const [peer] = paused.peers
+    if (side === 'seed') assert.equal(peer?.amChoking, false)
+    else assert.ok((peer?.requests ?? 0) > 0)
+    await once(torrent, 'verified')
+    await torrent.close()
+    await source.close()
+  }
+})
+
+test('what choked peers may fetch is not served while a torrent is paused', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 200_000 })
+  const { client: seed, torrent } = await bench.seeder(sample)
+  const granted: number[] = []
+  let rejected = 0
+  const peer = new EvilPeer(dial(bench, seed.port), sample, {
+    mute: true,
+    onWire: ({ wire }) => {
+      wire.on('allowed-fast', (piece) => granted.push(piece))
+      wire.on('reject', () => rejected++)
+    }
+  })
+  await until('pieces to be granted', () => granted.length > 0)
+  peer.wire.request(granted[0] ?? 0, 0, 16384)
+  await once(peer.wire, 'piece')
+  torrent.pause()
+  peer.wire.request(granted[0] ?? 0, 0, 16384)
+  await until('it to be refused', () => rejected === 1)
+})
+
+test('a torrent has limits of its own, changed at any time', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 1_000_000 })
+  const { client: seed, torrent: source } = await bench.seeder(sample)
+  const client = bench.client()
+  await assert.rejects(client.add(sample.bytes, { downloadLimit: -1 }), { code: 'ERR_CLIENT_OPTION' })
+  await assert.rejects(client.seed(sample.root, { uploadLimit: Number.NaN }), { code: 'ERR_CLIENT_OPTION' })
+  const torrent = await client.add(sample.bytes, { peers: [addressOf(seed)], downloadLimit: 0 })
+  assert.equal(torrent.downloadLimit, 0)
+  assert.equal(torrent.uploadLimit, Number.POSITIVE_INFINITY)
+  await until('the peer', () => torrent.peers[0]?.peerChoking === false)
+  assert.equal(torrent.received, 0)
+  source.uploadLimit = 0
+  torrent.downloadLimit = 10_000_000
+  await until('the seed to choke', () => torrent.peers[0]?.peerChoking === true)
+  assert.throws(() => {
+    torrent.uploadLimit = -5
+  }, /uploadLimit is -5/)
+  source.uploadLimit = Number.POSITIVE_INFINITY
+  await torrent.whenDone()
+})
