@@ -21,7 +21,11 @@ export function pickBackground(state: DownloadState, peer: PeerState): Pick | un
   state.looked(1)
   const current = state.partials.get(peer.currentPiece)
   if (current !== undefined && current.free > 0 && mayFetch(state, peer, current)) return take(peer, current)
-  const open = state.findOpen((partial) => mayFetch(state, peer, partial))
+  // What only seeds have is the work of seeds: it must come out once before anybody can pass it on.
+  const scarce = hasScarce(state, peer)
+  const open = state.findOpen(
+    (partial) => mayFetch(state, peer, partial) && !(scarce && isCommon(state, partial))
+  )
   if (open !== undefined) return take(peer, open)
   if (state.outOfMemory) return undefined
   for (;;) {
@@ -86,6 +90,18 @@ function mayFetch(state: DownloadState, peer: PeerState, partial: PartialPiece):
   return peer.serves(piece) && (!peer.suspect || !state.hasTrusted(piece))
 }
 
+/** Whether the peer is a seed, and of what is missing first of all some only seeds have. */
+function hasScarce({ order, outOfMemory }: DownloadState, peer: PeerState): boolean {
+  if (!peer.seed || peer.choked || outOfMemory) return false
+  const first = order.at(0)
+  return first >= 0 && peer.serves(first) && (order.availability[first] ?? 0) <= 1
+}
+
+/** Whether a piece is in the hands of others than seeds, and no more urgent than what only seeds have. */
+function isCommon({ order, priority }: DownloadState, { piece }: PartialPiece): boolean {
+  return (order.availability[piece] ?? 0) > 1 && (priority[piece] ?? 0) <= order.priority(order.at(0))
+}
+
 function take(peer: PeerState, partial: PartialPiece): Pick {
   peer.currentPiece = partial.piece
   return { partial, block: partial.nextFree() }
@@ -95,14 +111,32 @@ function findNew(state: DownloadState, peer: PeerState): number {
   const { order } = state
   const fits = (piece: number): boolean => order.has(piece) && peer.serves(piece)
   for (let piece = peer.suggested.shift(); piece !== undefined; piece = peer.suggested.shift()) {
-    if (fits(piece)) return piece
+    // What is wanted more comes first whatever a peer would like.
+    if (fits(piece) && order.priority(piece) >= order.priority(order.at(0))) return piece
   }
-  if (peer.choked) {
-    for (const piece of peer.allowedFast) if (fits(piece)) return piece
-    return -1
-  }
+  if (peer.choked) return mostNeeded(state, peer.allowedFast, fits)
   if (peer.nothingNewAt === order.added) return -1
   const found = order.find((piece) => peer.serves(piece), peer.seed ? undefined : peer.bits)
   if (found < 0) peer.nothingNewAt = order.added
   return found
+}
+
+/** Of some pieces the one with the highest priority, and of those the rarest; -1 when none fits. */
+function mostNeeded(
+  { order }: DownloadState,
+  pieces: Iterable<number>,
+  fits: (piece: number) => boolean
+): number {
+  let best = -1
+  for (const piece of pieces) {
+    if (!fits(piece)) continue
+    const more = order.priority(piece) - order.priority(best)
+    if (best >= 0 && (more < 0 || (more === 0 && rarity(order, piece) >= rarity(order, best)))) continue
+    best = piece
+  }
+  return best
+}
+
+function rarity({ availability }: DownloadState['order'], piece: number): number {
+  return availability[piece] ?? 0
 }

@@ -12,6 +12,9 @@ export interface PeerRates {
   readonly downloadBytesPerSecond: number
   /** Payload that we sent it. */
   readonly uploadBytesPerSecond: number
+  /** Payload that it sent us, and that we sent it, since it is connected; bytes. */
+  readonly downloaded: number
+  readonly uploaded: number
 }
 
 /** What a {@link Choker} is made of. */
@@ -44,6 +47,13 @@ const longestTurnMs = 180_000
 const idleTurnMs = 30_000
 const defaultSlots = 8
 const mostSlots = 50
+/** While we download, places are for half of those who want one, at least so many: where nobody waits, nobody need give. */
+const leastScarce = 4
+/** Who took this much and gave less than an eighth of what it took takes only, until it gives more. */
+const takerBytes = 128 * 1024
+const takerRatio = 8
+/** What it counts in the draw for the optimistic place. */
+const takerChance = 1 / 3
 
 /**
  * How many interested peers to serve at a time: the root of 0.6 times the KiB per second that there are to give, so
@@ -80,6 +90,9 @@ interface Peer {
   sent: number
   download: number
   upload: number
+  /** It takes and gives next to nothing. */
+  takes: boolean
+  gives: boolean
   tie: number
 }
 
@@ -97,6 +110,8 @@ export class Choker {
   readonly #quotaBytes: number
   readonly #peers = new Map<number, Peer>()
   #limit: number
+  /** How many peers the upload suffices for. */
+  #roomFor: number
   #slots: number
   #seeding = false
   #optimisticAt = 0
@@ -109,7 +124,8 @@ export class Choker {
     this.#fixedSlots = slots
     this.#quotaBytes = quotaBytes ?? 5 * 2 ** 20
     this.#limit = uploadLimit ?? Number.POSITIVE_INFINITY
-    this.#slots = slots ?? uploadSlots(this.#limit, 0)
+    this.#roomFor = uploadSlots(this.#limit, 0)
+    this.#slots = slots ?? this.#roomFor
   }
 
   /** When the next round is due (ms), or `Infinity` without peers. */
@@ -167,6 +183,8 @@ export class Choker {
       sent: 0,
       download: 0,
       upload: 0,
+      takes: false,
+      gives: false,
       tie: 0
     })
   }
@@ -175,6 +193,7 @@ export class Choker {
   removePeer(id: number, now: number): void {
     if (!this.#peers.delete(id)) return
     if (this.#peers.size === 0) this.#wakeAt = Number.POSITIVE_INFINITY
+    this.#limitSlots()
     this.#fill(now)
   }
 
@@ -194,9 +213,18 @@ export class Choker {
     this.#interested(peer, peer.asked && !uploadOnly, now)
   }
 
+  #limitSlots(): void {
+    this.#slots = this.#fixedSlots ?? this.#roomFor
+    if (this.#fixedSlots !== undefined || this.#seeding) return
+    let interested = 0
+    for (const peer of this.#peers.values()) if (peer.interested) interested++
+    this.#slots = Math.min(this.#slots, Math.max(leastScarce, Math.ceil(interested / 2)))
+  }
+
   #interested(peer: Peer, interested: boolean, now: number): void {
     if (peer.interested === interested) return
     peer.interested = interested
+    this.#limitSlots()
     if (!interested) {
       if (peer.standing !== 'choked') peer.standing = 'idle'
       this.#fill(now)
@@ -215,10 +243,16 @@ export class Choker {
     if (peer !== undefined) peer.snubbed = snubbed
   }
 
-  /** Payload was sent to a peer. */
-  sent(id: number, bytes: number): void {
+  /** Payload was sent to a peer. One that only takes loses its place to those who give, and keeps the chance of the optimistic one. */
+  sent(id: number, bytes: number, now: number): void {
     const peer = this.#peers.get(id)
-    if (peer !== undefined) peer.sent += bytes
+    if (peer === undefined) return
+    peer.sent += bytes
+    if (this.#seeding || peer.standing !== 'regular') return
+    this.#measure(peer)
+    if (this.#mayEarn(peer)) return
+    this.#set(peer, 'choked', now)
+    this.#fill(now)
   }
 
   /** Ranks all peers and gives the places anew. */
@@ -231,7 +265,8 @@ export class Choker {
       this.#measure(peer)
       upload += peer.upload
     }
-    this.#slots = this.#fixedSlots ?? uploadSlots(this.#limit, upload)
+    this.#roomFor = uploadSlots(this.#limit, upload)
+    this.#limitSlots()
     const regular = new Set(this.#rank(peers, now).slice(0, this.#regularSlots()))
     const optimistic = this.#drawOptimistic(peers, regular, now)
     const spare = this.#unpaid(peers, regular, optimistic)
@@ -253,13 +288,24 @@ export class Choker {
     const rates = this.#rates(peer.id)
     peer.download = rates.downloadBytesPerSecond
     peer.upload = rates.uploadBytesPerSecond
+    peer.gives = rates.downloaded > 0
+    peer.takes = rates.uploaded >= takerBytes && rates.uploaded > takerRatio * rates.downloaded
     peer.tie = this.#random()
+  }
+
+  /** Whether a peer may have a regular place while we download: one that only takes may while nobody who gives wants it. */
+  #mayEarn(peer: Peer): boolean {
+    if (peer.snubbed) return false
+    if (!peer.takes) return true
+    for (const other of this.#peers.values())
+      if (other.gives && !other.takes && other.interested) return false
+    return true
   }
 
   /** Who may have a regular place, best first. */
   #rank(peers: readonly Peer[], now: number): Peer[] {
     const seeding = this.#seeding
-    const ranked = peers.filter((peer) => peer.interested && (seeding || !peer.snubbed))
+    const ranked = peers.filter((peer) => peer.interested && (seeding || this.#mayEarn(peer)))
     if (!seeding) return ranked.sort((a, b) => b.download - a.download || byStability(a, b))
     const turn = new Map(ranked.map((peer) => [peer, this.#turn(peer, now)]))
     return ranked.sort((a, b) => {
@@ -291,7 +337,10 @@ export class Choker {
     const others = waiting.filter((peer) => peer.standing === 'choked')
     if (others.length === 0) return current ?? waiting[0]
     this.#optimisticAt = now
-    const weight = (peer: Peer): number => (now - peer.connectedAt < newcomerMs ? 3 : 1)
+    const weight = (peer: Peer): number => {
+      if (!this.#seeding && peer.takes) return takerChance
+      return now - peer.connectedAt < newcomerMs ? 3 : 1
+    }
     let left = this.#random() * others.reduce((sum, peer) => sum + weight(peer), 0)
     return others.find((peer) => (left -= weight(peer)) < 0) ?? others.at(-1)
   }
@@ -348,7 +397,7 @@ export class Choker {
       if (standing === 'regular') regular++
       else if (standing === 'optimistic') optimistic++
     }
-    if (regular < this.#regularSlots() && (this.#seeding || !peer.snubbed)) return 'regular'
+    if (regular < this.#regularSlots() && (this.#seeding || this.#mayEarn(peer))) return 'regular'
     return optimistic === 0 && regular < this.#slots && this.#slots > 1 ? 'optimistic' : undefined
   }
 

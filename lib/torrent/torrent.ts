@@ -665,7 +665,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #onChanged(): void {
     const content = this.#content
     if (content === undefined || !this.#opened) return
-    content.uploads.setSeeding(content.done)
+    content.uploads.setSeeding(content.done, content.ledger.complete && !content.haves.superSeeding)
     this.#tellUploadOnly()
     if (!content.done) {
       if (this.#wasDone) this.#wantAgain()

@@ -1,5 +1,6 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { Choker } from '../picker/choker.ts'
+import { Suggester } from '../picker/suggester.ts'
 import type { CachePage, ReadCache } from '../storage/read-cache.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
@@ -63,6 +64,9 @@ export class Uploads {
   readonly #events: UploadEvents
   readonly #serving = new Map<number, Serving>()
   #limit: number
+  #guides = false
+  /** Made when it is needed: most torrents have few peers or are in many hands. */
+  #suggester: Suggester | undefined
 
   constructor(layout: Layout, cache: ReadCache, uploadLimit: number, events: UploadEvents) {
     this.#layout = layout
@@ -77,14 +81,19 @@ export class Uploads {
             serving.queue = serving.queue.filter(({ piece }) => serving.granted.has(piece))
           events.peer(id)?.wire.choke()
         },
-        unchoke: (id) => events.peer(id)?.wire.unchoke()
+        unchoke: (id) => {
+          this.#suggest(id, (suggester) => suggester.unchoked(id))
+          events.peer(id)?.wire.unchoke()
+        }
       },
       rates: (id) => {
         const now = monotonicMs()
         const peer = events.peer(id)
         return {
           downloadBytesPerSecond: peer?.down.rate(now) ?? 0,
-          uploadBytesPerSecond: peer?.up.rate(now) ?? 0
+          uploadBytesPerSecond: peer?.up.rate(now) ?? 0,
+          downloaded: peer?.down.total ?? 0,
+          uploaded: peer?.up.total ?? 0
         }
       },
       random: Math.random,
@@ -115,12 +124,15 @@ export class Uploads {
         return
       }
       serving.queue.push({ piece, offset, length })
+      this.#suggest(id, (suggester) => suggester.requested(id, piece))
       this.#pump(serving)
     })
     wire.on('cancel', (piece, offset) => {
       const at = serving.queue.findIndex((request) => request.piece === piece && request.offset === offset)
       if (at >= 0) serving.queue.splice(at, 1)
     })
+    wire.on('have', (piece) => this.#suggester?.haves(id, [piece]))
+    wire.on('bitfield', () => this.#suggester?.haves(id, this.#piecesOf(peer)))
     wire.on('sendable', () => {
       serving.full = false
       this.#pump(serving)
@@ -153,6 +165,7 @@ export class Uploads {
     for (const { page, blocks } of this.#serving.get(peer.id)?.leaving.splice(0) ?? [])
       this.#cache.release(page, blocks, true)
     this.#serving.delete(peer.id)
+    this.#suggester?.removePeer(peer.id)
     this.choker.removePeer(peer.id, monotonicMs())
   }
 
@@ -181,9 +194,36 @@ export class Uploads {
     this.choker.round(now)
   }
 
-  /** Everything is here: from now on peers take turns. */
-  setSeeding(seeding: boolean): void {
+  /** Everything selected is here: from now on peers take turns; with `guides` each is told what nobody else fetches. */
+  setSeeding(seeding: boolean, guides: boolean): void {
     this.choker.seeding = seeding
+    this.#guides = guides
+  }
+
+  #suggest(id: number, next: (suggester: Suggester) => number): void {
+    const peer = this.#events.peer(id)
+    // Where nobody else is, it does not matter who has what.
+    if (!this.#guides || peer?.wire.peerFast !== true || this.#serving.size < 3) return
+    if (this.#suggester === undefined) {
+      this.#suggester = new Suggester({
+        pieceCount: this.#layout.pieceCount,
+        has: (of, piece) => this.#serving.get(of)?.peer.wire.peerPieces.get(piece) === true,
+        random: Math.random
+      })
+      for (const serving of this.#serving.values()) {
+        this.#suggester.haves(serving.peer.id, this.#piecesOf(serving.peer))
+      }
+    }
+    const piece = next(this.#suggester)
+    if (piece >= 0) peer.wire.suggest(piece)
+  }
+
+  #piecesOf({ wire }: Peer): number[] {
+    const pieces: number[] = []
+    for (let piece = 0; piece < this.#layout.pieceCount; piece++) {
+      if (wire.peerPieces.get(piece)) pieces.push(piece)
+    }
+    return pieces
   }
 
   /** Changes the upload limit that decides how many peers are served; with 0 nobody gets anything from now on. */
@@ -204,9 +244,10 @@ export class Uploads {
   #count(peer: Peer): void {
     const sent = peer.wire.blockBytesSent
     if (sent === peer.sentSeen) return
-    this.choker.sent(peer.id, sent - peer.sentSeen)
-    this.#events.sent(peer, sent - peer.sentSeen)
+    const bytes = sent - peer.sentSeen
     peer.sentSeen = sent
+    this.#events.sent(peer, bytes)
+    this.choker.sent(peer.id, bytes, monotonicMs())
   }
 
   #pump(serving: Serving): void {

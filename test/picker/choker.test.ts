@@ -7,6 +7,9 @@ interface Swarm {
   readonly choker: Choker
   readonly down: Map<number, number>
   readonly up: Map<number, number>
+  /** Bytes in all. */
+  readonly gave: Map<number, number>
+  readonly took: Map<number, number>
   readonly log: string[]
   unchoked(): number[]
 }
@@ -14,6 +17,8 @@ interface Swarm {
 function swarm(options: Partial<ChokerOptions> = {}): Swarm {
   const down = new Map<number, number>()
   const up = new Map<number, number>()
+  const gave = new Map<number, number>()
+  const took = new Map<number, number>()
   const log: string[] = []
   const served = new Set<number>()
   const choker = new Choker({
@@ -28,11 +33,16 @@ function swarm(options: Partial<ChokerOptions> = {}): Swarm {
         log.push(`unchoke ${id}`)
       }
     },
-    rates: (id) => ({ downloadBytesPerSecond: down.get(id) ?? 0, uploadBytesPerSecond: up.get(id) ?? 0 }),
+    rates: (id) => ({
+      downloadBytesPerSecond: down.get(id) ?? 0,
+      uploadBytesPerSecond: up.get(id) ?? 0,
+      downloaded: gave.get(id) ?? 0,
+      uploaded: took.get(id) ?? 0
+    }),
     random: () => 0.5,
     ...options
   })
-  return { choker, down, up, log, unchoked: () => [...served].sort((a, b) => a - b) }
+  return { choker, down, up, gave, took, log, unchoked: () => [...served].sort((a, b) => a - b) }
 }
 
 /** Adds interested peers 1 to `count`. */
@@ -137,7 +147,7 @@ test('while seeding each peer has its turn', () => {
   for (let now = roundMs; now <= 600_000; now += roundMs) {
     for (const id of it.unchoked()) {
       served.add(id)
-      it.choker.sent(id, 500)
+      it.choker.sent(id, 500, 0)
     }
     it.choker.round(now)
     assert.equal(it.unchoked().length, 3)
@@ -151,7 +161,7 @@ test('while seeding a turn is not cut short, and a peer that takes nothing loses
   it.choker.seeding = true
   join(it, 4)
   for (let now = roundMs; now < 60_000; now += roundMs) {
-    it.choker.sent(1, 900)
+    it.choker.sent(1, 900, 0)
     it.choker.round(now)
     assert.ok(it.choker.isUnchoked(1), `at ${now}`)
   }
@@ -199,7 +209,7 @@ test('a peer removed from inside the sink is heard of no more', () => {
         if (id < 3) choker.removePeer(id, 0)
       }
     },
-    rates: () => ({ downloadBytesPerSecond: 0, uploadBytesPerSecond: 0 }),
+    rates: () => ({ downloadBytesPerSecond: 0, uploadBytesPerSecond: 0, downloaded: 0, uploaded: 0 }),
     random: () => 0,
     slots: 1
   })
@@ -257,4 +267,58 @@ test('never more interested peers are served than there are places', () => {
     ),
     { numRuns: 200 }
   )
+})
+
+test('while we download, places are for half of those who want one', () => {
+  const it = swarm({ uploadLimit: 4 * 2 ** 20 })
+  join(it, 6)
+  assert.equal(it.unchoked().length, 4)
+  for (let id = 7; id <= 20; id++) {
+    it.choker.addPeer(id, 0)
+    it.choker.interested(id, true, 0)
+  }
+  assert.equal(it.choker.slots, 10)
+  it.choker.seeding = true
+  it.choker.round(roundMs)
+  assert.equal(it.unchoked().length, 20)
+})
+
+test('one that takes and gives nothing loses its place to those who give, and takes it where nobody does', () => {
+  const it = swarm({ slots: 3 })
+  join(it, 5)
+  assert.deepEqual(it.unchoked(), [1, 2, 3])
+  it.took.set(1, 2 ** 20)
+  it.choker.sent(1, 2 ** 20, 1000)
+  assert.ok(it.choker.isUnchoked(1), 'nobody gives')
+  it.gave.set(4, 1)
+  it.down.set(4, 1000)
+  it.choker.round(roundMs)
+  assert.ok(!it.choker.isUnchoked(1))
+  assert.ok(it.choker.isUnchoked(4))
+  it.gave.set(3, 1)
+  it.choker.round(15_000)
+  it.choker.removePeer(4, 16_000)
+  assert.ok(!it.choker.isUnchoked(1), 'a free place is not for it')
+  it.gave.set(1, 2 ** 18)
+  it.down.set(1, 1000)
+  it.choker.round(2 * roundMs)
+  assert.ok(it.choker.isUnchoked(1), 'it gives')
+})
+
+test('one that only uploads gets no place, whatever it says', () => {
+  const it = swarm({ slots: 2 })
+  join(it, 2)
+  it.choker.uploadOnly(1, true, 100)
+  it.choker.addPeer(3, 100)
+  it.choker.interested(3, true, 100)
+  it.choker.round(roundMs)
+  assert.deepEqual(it.unchoked(), [2, 3])
+  it.down.set(1, 1e6)
+  it.choker.round(2 * roundMs)
+  assert.deepEqual(it.unchoked(), [2, 3], 'nor for what it gives: it takes nothing')
+  it.choker.uploadOnly(9, true, 100)
+  it.choker.removePeer(2, 20_100)
+  it.choker.uploadOnly(1, false, 20_200)
+  assert.ok(it.choker.isUnchoked(1) && it.choker.isUnchoked(3))
+  assert.ok(it.choker.wanted)
 })

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Suggester } from '../../lib/picker/suggester.ts'
+import { seededRandom } from '../sim/event-loop.ts'
+
+test('each piece that nobody has is suggested once, to one peer', () => {
+  const suggester = new Suggester({
+    pieceCount: 8,
+    has: (id, piece) => id === 2 && piece === 7,
+    random: seededRandom(1)
+  })
+  suggester.haves(2, [7])
+  const told = new Map<number, number[]>()
+  const tell = (id: number, piece: number): void => {
+    if (piece >= 0) told.set(id, [...(told.get(id) ?? []), piece])
+  }
+  for (const id of [1, 2, 3]) for (let n = 0; n < 4; n++) tell(id, suggester.unchoked(id))
+  assert.deepEqual(
+    [1, 2, 3].map((id) => told.get(id)?.length),
+    [2, 2, 2],
+    'no peer is told of more than it can begin'
+  )
+  const all = [...told.values()].flat()
+  assert.equal(new Set(all).size, 6)
+  assert.ok(!all.includes(7))
+  // What a peer begins makes room for the next, until nothing is left.
+  const [first = -1] = told.get(1) ?? []
+  const last = suggester.requested(1, first)
+  assert.ok(last >= 0 && !all.includes(last) && last !== 7)
+  assert.equal(suggester.requested(2, told.get(2)?.[0] ?? -1), -1)
+  // What one leaves behind is told to another.
+  suggester.removePeer(3)
+  suggester.removePeer(3)
+  assert.ok(told.get(3)?.includes(suggester.unchoked(2)))
+})
