@@ -1,4 +1,5 @@
 import { Client } from '../lib/index.ts'
+import { MemoryStorage } from '../lib/storage/memory-storage.ts'
 import type { Storage } from '../lib/storage/storage.ts'
 import { TcpConnection } from '../lib/transport/tcp-connection.ts'
 import { answerCalls } from './helper.ts'
@@ -23,6 +24,23 @@ export interface LeechesTask {
   readonly peers: readonly string[]
 }
 
+/** Clients that fetch one torrent and pass it on. */
+export interface JoinTask {
+  /** Path of the .torrent file. */
+  readonly torrent: string
+  /** Upload limits in bytes per second, one for each client; null for none. */
+  readonly uploadLimits: readonly (number | null)[]
+}
+
+/** How far a client is. */
+export interface Progress {
+  /** Payload bytes. */
+  readonly received: number
+  readonly uploaded: number
+  /** Milliseconds since all were let loose until it had everything, or null. */
+  readonly doneMs: number | null
+}
+
 /** Bytes received so far. */
 export interface Counts {
   /** Milliseconds, of the process that counted. */
@@ -34,6 +52,7 @@ export interface Counts {
 }
 
 const clients: Client[] = []
+const doneMs = new Map<Client, number>()
 const read = new Map<TcpConnection, number>()
 
 // Torrents count whole blocks, which is too coarse for low limits.
@@ -79,6 +98,34 @@ answerCalls({
       clients.push(client)
       for (const torrent of torrents) await client.add(torrent, { peers, storage: sink() })
     }
+  },
+
+  async join({ torrent, uploadLimits }: JoinTask): Promise<number[]> {
+    for (const limit of uploadLimits) {
+      const client = new Client({ host: '127.0.0.1', uploadLimit: limit ?? Number.POSITIVE_INFINITY })
+      clients.push(client)
+      await client.add(torrent, { storage: new MemoryStorage(), paused: true })
+    }
+    return clients.map(({ port }) => port)
+  },
+
+  begin(peers: readonly string[]): void {
+    const at = performance.now()
+    for (const client of clients) {
+      for (const torrent of client.torrents) {
+        torrent.whenDone().then(() => doneMs.set(client, performance.now() - at))
+        torrent.resume()
+        for (const peer of peers) torrent.addPeer(peer)
+      }
+    }
+  },
+
+  progress(): Progress[] {
+    return clients.map((client) => ({
+      received: client.torrents[0]?.received ?? 0,
+      uploaded: client.torrents[0]?.uploaded ?? 0,
+      doneMs: doneMs.get(client) ?? null
+    }))
   },
 
   counts(): Counts {

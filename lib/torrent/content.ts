@@ -105,6 +105,7 @@ export class Content {
     this.#transfer = transfer
     this.#keeper = keeper
     this.#record = record
+    const infoHash = metainfo.infoHashes.v1 ?? new Uint8Array(20)
     const layout = new Layout(metainfo.pieceLength, metainfo.files)
     this.layout = layout
     this.ledger = new Ledger(layout)
@@ -189,7 +190,9 @@ export class Content {
       uploadCacheBytes,
       host.budget
     )
-    this.uploads = new Uploads(layout, this.#cache, host.uploadLimit, {
+    this.uploads = new Uploads(infoHash, layout, this.#cache, host.uploadLimit, {
+      // A super-seed has nothing as far as peers know.
+      grants: () => !this.haves.hides,
       peer: (id) => events.peers().get(id),
       serves: (piece) => this.ledger.serves(piece),
       sent: (peer, bytes) => {
@@ -314,8 +317,6 @@ export class Content {
   addPeer(peer: Peer): void {
     this.download.addPeer(peer, peer.latencyMs)
     this.uploads.addPeer(peer)
-    // Or it would know of pieces that it is not to know yet.
-    if (!this.haves.hides) this.uploads.allowFast(peer, this.#metainfo.infoHashes.v1 ?? new Uint8Array(20))
   }
 
   /** To be called once a second while there are peers. */

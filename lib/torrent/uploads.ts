@@ -50,6 +50,8 @@ export interface UploadEvents {
   peer(id: number): Peer | undefined
   /** Whether a piece may be served. */
   serves(piece: number): boolean
+  /** Whether choked peers may fetch a few pieces. */
+  grants(): boolean
   /** Payload bytes went out. */
   sent(peer: Peer, bytes: number): void
   /** Storage failed to give a block that is had. */
@@ -59,6 +61,7 @@ export interface UploadEvents {
 /** Answers the requests of peers: who may ask is the choker's decision, blocks come from the read cache in order. */
 export class Uploads {
   readonly choker: Choker
+  readonly #infoHash: Uint8Array
   readonly #layout: Layout
   readonly #cache: ReadCache
   readonly #events: UploadEvents
@@ -68,7 +71,15 @@ export class Uploads {
   /** Made when it is needed: most torrents have few peers or are in many hands. */
   #suggester: Suggester | undefined
 
-  constructor(layout: Layout, cache: ReadCache, uploadLimit: number, events: UploadEvents) {
+  /** `infoHash` has 20 bytes, `uploadLimit` is in bytes per second. */
+  constructor(
+    infoHash: Uint8Array,
+    layout: Layout,
+    cache: ReadCache,
+    uploadLimit: number,
+    events: UploadEvents
+  ) {
+    this.#infoHash = infoHash
     this.#layout = layout
     this.#cache = cache
     this.#events = events
@@ -116,7 +127,7 @@ export class Uploads {
     this.#serving.set(id, serving)
     wire.answerLeft = (data, sent) => this.#left(serving, data, sent)
     this.choker.addPeer(id, monotonicMs())
-    wire.on('interested', () => this.choker.interested(id, true, monotonicMs()))
+    wire.on('interested', () => this.#wanted(serving))
     wire.on('not-interested', () => this.choker.interested(id, false, monotonicMs()))
     wire.on('request', (piece, offset, length) => {
       if (this.#limit === 0 || !this.#events.serves(piece)) {
@@ -138,17 +149,24 @@ export class Uploads {
       this.#pump(serving)
     })
     if (peer.uploadOnly) this.choker.uploadOnly(id, true, monotonicMs())
-    if (wire.peerInterested) this.choker.interested(id, true, monotonicMs())
+    if (wire.peerInterested) this.#wanted(serving)
   }
 
-  /** Lets a newcomer fetch a few of the pieces that we have while it is still choked (BEP 6). */
-  allowFast({ id, wire, connection }: Peer, infoHash: Uint8Array): void {
-    const serving = this.#serving.get(id)
-    if (serving === undefined || !wire.peerFast) return
+  /** The peer wants something: if it must wait for a place, it may fetch a few pieces meanwhile (BEP 6), once. */
+  #wanted({ peer, granted }: Serving): void {
+    const { id, wire, connection } = peer
+    this.choker.interested(id, true, monotonicMs())
+    // Peers of one network have one set: what all of them may fetch at once is best not offered to those who get a place.
+    if (this.choker.isUnchoked(id) || granted.size > 0 || !wire.peerFast || !this.#events.grants()) return
     const { pieceCount } = this.#layout
-    for (const piece of allowedFastSet(connection.remote.host, infoHash, pieceCount, allowedFastCount)) {
-      if (!this.#events.serves(piece)) continue
-      serving.granted.add(piece)
+    for (const piece of allowedFastSet(
+      connection.remote.host,
+      this.#infoHash,
+      pieceCount,
+      allowedFastCount
+    )) {
+      if (!this.#events.serves(piece) || wire.peerPieces.get(piece)) continue
+      granted.add(piece)
       wire.allowedFast(piece)
     }
   }
