@@ -43,10 +43,10 @@ export interface ClientEvents {
   error: [error: Error, torrent?: Torrent]
 }
 
-/** Options of `client.seed`: those of the torrent to make, and those of adding it. */
+/** Options of `client.seed`: those of the torrent to make, and those of adding it that make sense for data that lies where it is. */
 export interface SeedOptions
   extends CreateOptions,
-    Omit<AddOptions, 'trackers' | 'signal' | 'storage' | 'select'> {}
+    Omit<AddOptions, 'trackers' | 'signal' | 'storage' | 'select' | 'path' | 'verify'> {}
 
 /** Torrents that share a port, a peer id and limits. */
 export class Client extends EventEmitter<ClientEvents> {

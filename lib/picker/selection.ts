@@ -24,8 +24,8 @@ export class Selection {
   }
 
   /** The byte ranges that are wanted besides files. */
-  get ranges(): readonly Range[] {
-    return this.#ranges.map(({ range }) => range)
+  get ranges(): readonly (Range & { readonly priority: number })[] {
+    return this.#ranges.map(({ range, priority }) => ({ ...range, priority }))
   }
 
   /** The priority of a file, 0 for not selected. */

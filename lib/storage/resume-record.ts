@@ -27,8 +27,8 @@ export interface ResumeRecord {
   readonly selection?: {
     /** For each file of the layout; 0 is unwanted. */
     readonly priorities: readonly number[]
-    /** Byte ranges that are wanted besides. */
-    readonly ranges: readonly Range[]
+    /** Byte ranges that are wanted besides, with their priority if it is not the usual one. */
+    readonly ranges: readonly (Range & { readonly priority?: number })[]
   }
   /** What the storage reported as created. */
   readonly created: readonly string[]
@@ -65,7 +65,9 @@ export function encodeResume(record: ResumeRecord): Uint8Array {
     trackers: trackers.slice(0, maxTrackers),
     selection: selection && {
       priorities: selection.priorities,
-      ranges: selection.ranges.map(({ start, end }) => [start, end])
+      ranges: selection.ranges.map(({ start, end, priority }) =>
+        priority === undefined ? [start, end] : [start, end, priority]
+      )
     }
   })
   return Buffer.from(`${title} ${digest(body)}\n${body}`)
@@ -181,8 +183,9 @@ function unpackSelection(fields: Fields): NonNullable<ResumeRecord['selection']>
   return {
     priorities: fields.list('priorities').map(asCount),
     ranges: fields.list('ranges').map((value) => {
-      const [start, end] = asList(value)
-      return { start: asCount(start), end: asCount(end) }
+      const [start, end, priority] = asList(value)
+      const range = { start: asCount(start), end: asCount(end) }
+      return priority === undefined ? range : { ...range, priority: asCount(priority) }
     })
   }
 }

@@ -60,7 +60,8 @@ export class TorrentFiles implements FileHost {
       this.selection.setFile(index, Math.min(7, priority))
     }
     for (const range of before.ranges) {
-      if (range.end <= layout.length) this.selection.setRange(range, normalPriority)
+      const { start, end, priority = normalPriority } = range
+      if (end <= layout.length && priority > 0) this.selection.setRange({ start, end }, Math.min(7, priority))
     }
   }
 

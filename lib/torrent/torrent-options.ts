@@ -21,7 +21,7 @@ export interface AddOptions {
   readonly signal?: AbortSignal | undefined
   /** `true` hashes all data that is found, whatever the resume record says. */
   readonly verify?: boolean | undefined
-  /** Begins paused. */
+  /** Begins paused, or (false) not; without it a torrent that was paused when it was last closed stays so. */
   readonly paused?: boolean | undefined
   /** Bytes per second for this torrent, besides the limits of the client; `Infinity` (the default) is no limit, 0 stops. */
   readonly downloadLimit?: number | undefined

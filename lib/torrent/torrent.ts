@@ -95,6 +95,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #content: Content | undefined
   #opened = false
   #paused: boolean
+  #isRestored = false
+  /** `resume()` was called, and counts more than what the last run has left. */
+  #resumed = false
   #superSeeding: boolean
   #downloadLimit: number
   #uploadLimit: number
@@ -369,6 +372,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   resume(): void {
     if (this.#closing !== undefined) return
     this.#paused = false
+    this.#resumed = true
     this.#error = undefined
     this.#content?.recover()
     this.limitsChanged()
@@ -531,6 +535,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       const record = await this.#keeper?.load()
       if (this.#closing !== undefined) throw closedError()
       if (record !== undefined) this.#transfer.restore(record)
+      // What was paused stays paused unless the caller says otherwise.
+      if (record?.paused === true && this.#init.paused === undefined && !this.#resumed) this.pause()
       const events: ContentEvents = {
         peers: () => this.#swarm.peers,
         verified: (piece) => this.emit('verified', piece),
@@ -555,6 +561,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
         record
       )
       this.#content = content
+      this.#isRestored = record !== undefined
       content.haves.superSeeding = this.#superSeeding
       this.#discovery.add('resume', (record?.peers ?? []).flatMap(readAddress))
       this.addTrackers(record?.trackers ?? [])
@@ -578,8 +585,15 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     }
     this.#ready.resolve()
     this.emit('metadata')
+    this.#tellEmptyFiles()
     this.#onChanged()
     this.#swarm.dial()
+  }
+
+  /** Empty files consist of no piece, and are complete as soon as they are there: in the first run. */
+  #tellEmptyFiles(): void {
+    if (this.#isRestored) return
+    for (const file of this.files) if (file.length === 0 && file.selected) this.emit('file', file)
   }
 
   #onPeer(peer: Peer, latencyMs: number | undefined): void {

@@ -34,8 +34,8 @@ test('ranges are wanted besides files, and may be cut', () => {
   selection.setRange({ start: piece, end: 2 * piece }, 0)
   assert.equal(of(selection), '303300')
   assert.deepEqual(selection.ranges, [
-    { start: 0, end: piece },
-    { start: 2 * piece, end: 4 * piece }
+    { start: 0, end: piece, priority: 3 },
+    { start: 2 * piece, end: 4 * piece, priority: 3 }
   ])
   selection.setRange({ start: 3 * piece, end: 5 * piece }, 5)
   assert.equal(of(selection), '303550')

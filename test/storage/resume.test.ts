@@ -26,7 +26,13 @@ const full: ResumeRecord = {
   uploaded: 2 ** 50,
   downloaded: 12,
   secondsActive: 3.5,
-  selection: { priorities: [0, 1, 7], ranges: [{ start: 5, end: 2 ** 45 }] },
+  selection: {
+    priorities: [0, 1, 7],
+    ranges: [
+      { start: 5, end: 2 ** 45 },
+      { start: 0, end: 1, priority: 7 }
+    ]
+  },
   created: ['t/ä', 't/', './'],
   peers: ['127.0.0.1:6881', '[::1]:1'],
   trackers: ['udp://127.0.0.1:80'],

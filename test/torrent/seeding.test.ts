@@ -163,17 +163,27 @@ test('pause stops payload and keeps peers; resume goes on at once', async (t) =>
 test('what choked peers may fetch is not served while a torrent is paused', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 200_000 })
-  const { client: seed, torrent } = await bench.seeder(sample)
+  const { client: seed, torrent } = await bench.seeder(sample, { uploadLimit: 8192 })
   const granted: number[] = []
   let rejected = 0
-  const peer = new EvilPeer(dial(bench, seed.port), sample, {
-    mute: true,
-    onWire: ({ wire }) => {
-      wire.on('allowed-fast', (piece) => granted.push(piece))
-      wire.on('reject', () => rejected++)
-    }
-  })
+  const waiting: EvilPeer[] = []
+  for (let n = 0; n < 3; n++) {
+    new EvilPeer(dial(bench, seed.port), sample, {
+      mute: true,
+      onWire: (peer) => {
+        peer.wire.interested()
+        peer.wire.on('allowed-fast', (piece) => {
+          granted.push(piece)
+          waiting.push(peer)
+        })
+        peer.wire.on('reject', () => rejected++)
+      }
+    })
+  }
+  // There are two places for three: the last may fetch a few pieces all the same.
   await until('pieces to be granted', () => granted.length > 0)
+  const [peer] = waiting
+  assert.ok(peer?.wire.peerChoking === true)
   peer.wire.request(granted[0] ?? 0, 0, 16384)
   await once(peer.wire, 'piece')
   torrent.pause()
@@ -201,4 +211,27 @@ test('a torrent has limits of its own, changed at any time', async (t) => {
   }, /uploadLimit is -5/)
   source.uploadLimit = Number.POSITIVE_INFINITY
   await torrent.whenDone()
+})
+
+test('pauses and the priorities of ranges outlive a restart; empty files are told of once', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'show/one.bin': 200_000, 'show/empty.txt': 0 })
+  const folder = bench.folder()
+  const first = bench.client({ path: folder })
+  const told: string[] = []
+  first.on('torrent', (torrent) => torrent.on('file', ({ name }) => told.push(name)))
+  const before = await first.add(sample.bytes)
+  before.deselect(before.files.map((_, index) => index))
+  before.select({ start: 0, end: 40_000 }, 7)
+  before.pause()
+  await first.close()
+  assert.deepEqual(told, ['empty.txt'])
+  const second = bench.client({ path: folder })
+  second.on('torrent', (torrent) => torrent.on('file', ({ name }) => told.push(name)))
+  const torrent = await second.add(sample.bytes)
+  assert.equal(torrent.status, 'paused')
+  assert.deepEqual(told, ['empty.txt'])
+  await torrent.close()
+  const again = await second.add(sample.bytes, { paused: false })
+  assert.equal(again.status, 'downloading')
 })
