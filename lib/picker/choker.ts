@@ -1,3 +1,7 @@
+import { byGiving, type Peer, type Standing } from './choke-order.ts'
+import { byTurns } from './seed-turns.ts'
+import { uploadSlots } from './upload-slots.ts'
+
 /** What a {@link Choker} does to peers. */
 export interface ChokerSink {
   /** Stops serving the peer. */
@@ -40,13 +44,6 @@ export const optimisticMs: number = 30_000
 /** A peer connected for less than this counts three times in the draw for the optimistic place (BEP 3). */
 export const newcomerMs: number = 60_000
 
-/** While we seed, no turn that takes data ends before this, and none lasts longer than `longestTurnMs`. */
-const shortestTurnMs = 60_000
-const longestTurnMs = 180_000
-/** While we seed, a peer that takes nothing loses its place after this. */
-const idleTurnMs = 30_000
-const defaultSlots = 8
-const mostSlots = 50
 /** While we download, places are for half of those who want one, at least so many: where nobody waits, nobody need give. */
 const leastScarce = 4
 /** Who took this much and gave less than an eighth of what it took takes only, until it gives more. */
@@ -54,47 +51,6 @@ const takerBytes = 128 * 1024
 const takerRatio = 8
 /** What it counts in the draw for the optimistic place. */
 const takerChance = 1 / 3
-
-/**
- * How many interested peers to serve at a time: the root of 0.6 times the KiB per second that there are to give, so
- * that each gets a share worth having. 2 at least and 50 at most under a limit; without a limit what was sent last
- * counts, and 8 is the least. A limit of 0 leaves no place.
- */
-export function uploadSlots(limit: number, uploadBytesPerSecond: number): number {
-  if (limit <= 0) return 0
-  const limited = limit !== Number.POSITIVE_INFINITY
-  const slots = Math.round(Math.sqrt((0.6 * (limited ? limit : uploadBytesPerSecond)) / 1024))
-  return Math.min(mostSlots, Math.max(limited ? 2 : defaultSlots, slots))
-}
-
-/**
- * - choked: gets nothing
- * - regular, optimistic: interested, unchoked, each in one of the places
- * - extra: unchoked without a place, because it is not interested but gives us more than the slowest regular peer
- * - idle: unchoked without a place, because it lost interest while it held one
- */
-type Standing = 'choked' | 'regular' | 'optimistic' | 'extra' | 'idle'
-
-interface Peer {
-  readonly id: number
-  readonly connectedAt: number
-  standing: Standing
-  /** It wants something of us and will download. */
-  interested: boolean
-  asked: boolean
-  uploadOnly: boolean
-  snubbed: boolean
-  /** When the last change between choked and not choked was. */
-  changedAt: number
-  /** Bytes sent in this turn. */
-  sent: number
-  download: number
-  upload: number
-  /** It takes and gives next to nothing. */
-  takes: boolean
-  gives: boolean
-  tie: number
-}
 
 /**
  * Decides whom we serve (BEP 3): the peers that give us most, or while we seed each peer in turn, and one at random.
@@ -304,27 +260,13 @@ export class Choker {
 
   /** Who may have a regular place, best first. */
   #rank(peers: readonly Peer[], now: number): Peer[] {
-    const seeding = this.#seeding
-    const ranked = peers.filter((peer) => peer.interested && (seeding || this.#mayEarn(peer)))
-    if (!seeding) return ranked.sort((a, b) => b.download - a.download || byStability(a, b))
-    const turn = new Map(ranked.map((peer) => [peer, this.#turn(peer, now)]))
-    return ranked.sort((a, b) => {
-      const first = turn.get(a) ?? 0
-      const difference = first - (turn.get(b) ?? 0)
-      if (difference !== 0) return difference
-      // Those who wait in the order of their waiting, the others by what they can take; chance yields to a turn.
-      if (first === 1) return a.changedAt - b.changedAt || a.tie - b.tie
-      const chance = Number(a.standing === 'optimistic') - Number(b.standing === 'optimistic')
-      return chance || b.upload - a.upload || byStability(a, b)
-    })
-  }
-
-  /** While we seed: 0 in the middle of its turn, 1 waiting for one, 2 at the end of it. */
-  #turn(peer: Peer, now: number): 0 | 1 | 2 {
-    if (peer.standing === 'choked') return 1
-    const heldMs = now - peer.changedAt
-    if (heldMs >= idleTurnMs && peer.sent === 0) return 2
-    return heldMs >= longestTurnMs || (heldMs >= shortestTurnMs && peer.sent >= this.#quotaBytes) ? 2 : 0
+    if (this.#seeding)
+      return byTurns(
+        peers.filter(({ interested }) => interested),
+        this.#quotaBytes,
+        now
+      )
+    return byGiving(peers.filter((peer) => peer.interested && this.#mayEarn(peer)))
   }
 
   /** The optimistic peer of this round: the one there is for 30 s, then one drawn from those without a place. */
@@ -357,8 +299,7 @@ export class Choker {
       let slowest = regular.size < this.#regularSlots() ? 0 : Number.POSITIVE_INFINITY
       for (const peer of regular) slowest = Math.min(slowest, peer.download)
       const fast = bored.filter((peer) => !peer.snubbed && peer.download > slowest)
-      fast.sort((a, b) => b.download - a.download || byStability(a, b))
-      for (const peer of fast.slice(0, this.#slots)) unpaid.set(peer, 'extra')
+      for (const peer of byGiving(fast).slice(0, this.#slots)) unpaid.set(peer, 'extra')
     }
     let free = this.#slots - regular.size - (optimistic === undefined ? 0 : 1)
     for (const peer of bored) {
@@ -431,9 +372,4 @@ export class Choker {
       this.#sink.unchoke(peer.id)
     }
   }
-}
-
-/** Who is served stays served; chance decides between the others. */
-function byStability(a: Peer, b: Peer): number {
-  return Number(a.standing === 'choked') - Number(b.standing === 'choked') || a.tie - b.tie
 }

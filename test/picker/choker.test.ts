@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { Choker, type ChokerOptions, optimisticMs, roundMs, uploadSlots } from '../../lib/picker/choker.ts'
+import { Choker, type ChokerOptions, optimisticMs, roundMs } from '../../lib/picker/choker.ts'
+import { uploadSlots } from '../../lib/picker/upload-slots.ts'
 import { fc } from '../support/fast-check.ts'
 
 interface Swarm {
