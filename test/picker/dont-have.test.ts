@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
+import { Picker } from '../../lib/picker/picker.ts'
+
+interface Bench {
+  readonly picker: Picker
+  readonly requests: [peer: number, piece: number][]
+  readonly cancels: [peer: number, piece: number][]
+  readonly interests: [peer: number, interested: boolean][]
+}
+
+function bench(pieceCount: number): Bench {
+  const length = pieceCount * 4 * blockLength
+  const layout = new Layout(4 * blockLength, [
+    { path: ['a'], length, offset: 0, pad: false, attributes: '' } as never
+  ])
+  const requests: [number, number][] = []
+  const cancels: [number, number][] = []
+  const interests: [number, boolean][] = []
+  const picker = new Picker(
+    layout,
+    {
+      request: (peer, piece) => requests.push([peer, piece]),
+      cancel: (peer, piece) => cancels.push([peer, piece]),
+      interest: (peer, interested) => interests.push([peer, interested]),
+      reserve: () => true,
+      abandon: () => {}
+    },
+    () => 0.5
+  )
+  return { picker, requests, cancels, interests }
+}
+
+test('what a peer was asked for of a piece that it has lost is asked of others', () => {
+  const { picker, requests, cancels, interests } = bench(2)
+  picker.select([0], 4, 0)
+  for (const id of [1, 2]) {
+    picker.addPeer(id, 10)
+    picker.bitfield(id, 'all', 0)
+  }
+  picker.unchoked(1, 0)
+  assert.ok(requests.length > 0 && requests.every(([peer, piece]) => peer === 1 && piece === 0))
+  assert.equal(picker.availability(0), 2)
+  picker.dontHave(1, 0, 10)
+  picker.dontHave(1, 0, 10)
+  picker.dontHave(9, 0, 10)
+  assert.equal(cancels.length, requests.length)
+  assert.equal(picker.availability(0), 1)
+  assert.equal(picker.availability(1), 2)
+  assert.deepEqual(interests.at(-1), [1, false])
+  const before = requests.length
+  picker.unchoked(2, 20)
+  assert.ok(requests.slice(before).every(([peer]) => peer === 2))
+  assert.ok(requests.length > before)
+  picker.have(1, 0, 30)
+  assert.deepEqual(interests.at(-1), [1, true])
+  picker.dontHave(1, 0, 40)
+  assert.deepEqual(interests.at(-1), [1, false])
+})
+
+test('of the pieces that a choking peer allows, those that are needed most come first; suggestions yield to priorities', () => {
+  const { picker, requests } = bench(8)
+  picker.select([0, 1, 2, 3, 4], 2, 0)
+  picker.select([5, 6], 6, 0)
+  picker.addPeer(1, 10)
+  picker.addPeer(2, 10)
+  picker.bitfield(2, Uint8Array.of(0b0000_0100), 0)
+  picker.bitfield(1, Uint8Array.of(0xff), 0)
+  const first = (): number | undefined => requests[0]?.[1]
+  picker.setActive(false, 0)
+  for (const piece of [0, 5, 1, 6]) picker.allowedFast(1, piece, 0)
+  picker.setActive(true, 0)
+  assert.equal(first(), 6, 'of two that are wanted most the rarer')
+
+  const other = bench(8)
+  other.picker.select([0, 1, 2], 2, 0)
+  other.picker.select([5], 6, 0)
+  other.picker.addPeer(1, 10)
+  other.picker.bitfield(1, 'all', 0)
+  other.picker.suggested(1, 1)
+  other.picker.unchoked(1, 0)
+  assert.equal(other.requests[0]?.[1], 5)
+})
+
+test('seeds are asked for what only seeds have before partial pieces that others have as well', () => {
+  const { picker, requests } = bench(4)
+  picker.select([0, 1, 2, 3], 4, 0)
+  picker.addPeer(1, 10)
+  picker.bitfield(1, Uint8Array.of(0b1000_0000), 0)
+  picker.unchoked(1, 0)
+  // The peer has begun the piece, and leaves it to others.
+  picker.choked(1, true, 10)
+  picker.addPeer(2, 10)
+  picker.bitfield(2, 'all', 20)
+  const before = requests.length
+  picker.unchoked(2, 20)
+  assert.notEqual(requests[before]?.[1], 0)
+})
