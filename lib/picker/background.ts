@@ -22,12 +22,19 @@ export function pickBackground(state: DownloadState, peer: PeerState): Pick | un
   const current = state.partials.get(peer.currentPiece)
   if (current !== undefined && current.free > 0 && mayFetch(state, peer, current)) return take(peer, current)
   // What only seeds have is the work of seeds: it must come out once before anybody can pass it on.
-  const scarce = hasScarce(state, peer)
+  const scarce = scarceOf(state, peer)
   const open = state.findOpen(
-    (partial) => mayFetch(state, peer, partial) && !(scarce && isCommon(state, partial))
+    (partial) => mayFetch(state, peer, partial) && (scarce < 0 || !isCommon(state, partial, scarce))
   )
   if (open !== undefined) return take(peer, open)
-  if (state.outOfMemory) return undefined
+  const begun = state.outOfMemory ? undefined : beginNew(state, peer)
+  if (begun !== undefined || scarce < 0) return begun
+  // There was no memory for it.
+  const common = state.findOpen((partial) => mayFetch(state, peer, partial))
+  return common === undefined ? undefined : take(peer, common)
+}
+
+function beginNew(state: DownloadState, peer: PeerState): Pick | undefined {
   for (;;) {
     const piece = findNew(state, peer)
     if (piece < 0) return undefined
@@ -90,16 +97,20 @@ function mayFetch(state: DownloadState, peer: PeerState, partial: PartialPiece):
   return peer.serves(piece) && (!peer.suspect || !state.hasTrusted(piece))
 }
 
-/** Whether the peer is a seed, and of what is missing first of all some only seeds have. */
-function hasScarce({ order, outOfMemory }: DownloadState, peer: PeerState): boolean {
-  if (!peer.seed || peer.choked || outOfMemory) return false
-  const first = order.at(0)
-  return first >= 0 && peer.serves(first) && (order.availability[first] ?? 0) <= 1
+/** If the peer is a seed: the missing piece that comes first, if only seeds have it; else -1. */
+function scarceOf({ order, outOfMemory }: DownloadState, peer: PeerState): number {
+  if (!peer.seed || peer.choked || outOfMemory) return -1
+  const first = order.find(any, undefined)
+  return first >= 0 && peer.serves(first) && (order.availability[first] ?? 0) <= 1 ? first : -1
 }
 
-/** Whether a piece is in the hands of others than seeds, and no more urgent than what only seeds have. */
-function isCommon({ order, priority }: DownloadState, { piece }: PartialPiece): boolean {
-  return (order.availability[piece] ?? 0) > 1 && (priority[piece] ?? 0) <= order.priority(order.at(0))
+/** Whether a piece is in the hands of others than seeds, and no more urgent than one that only seeds have. */
+function isCommon({ order, priority }: DownloadState, { piece }: PartialPiece, scarce: number): boolean {
+  return (order.availability[piece] ?? 0) > 1 && (priority[piece] ?? 0) <= order.priority(scarce)
+}
+
+function any(): boolean {
+  return true
 }
 
 function take(peer: PeerState, partial: PartialPiece): Pick {
@@ -112,7 +123,7 @@ function findNew(state: DownloadState, peer: PeerState): number {
   const fits = (piece: number): boolean => order.has(piece) && peer.serves(piece)
   for (let piece = peer.suggested.shift(); piece !== undefined; piece = peer.suggested.shift()) {
     // What is wanted more comes first whatever a peer would like.
-    if (fits(piece) && order.priority(piece) >= order.priority(order.at(0))) return piece
+    if (fits(piece) && order.priority(piece) >= order.priority(order.find(any, undefined))) return piece
   }
   if (peer.choked) return mostNeeded(state, peer.allowedFast, fits)
   if (peer.nothingNewAt === order.added) return -1

@@ -87,7 +87,7 @@ export class PeerState {
   lose(piece: number, pieceCount: number): void {
     if (this.seed) {
       this.seed = false
-      this.bits = new Uint8Array(this.bits.length).fill(0xff)
+      this.bits = new Uint8Array(Math.ceil(pieceCount / 8)).fill(0xff)
       const spare = this.bits.length * 8 - pieceCount
       if (spare > 0) this.bits[this.bits.length - 1] = (0xff << spare) & 0xff
     }

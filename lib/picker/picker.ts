@@ -334,7 +334,7 @@ export class Picker {
     if (peer === undefined || !peer.has(piece)) return
     this.#cancelWhere(peer, (asked) => asked === piece, now)
     const partial = state.partials.get(piece)
-    if (partial?.soleOwner === id) state.releaseSole(id)
+    if (partial?.soleOwner === id) state.releaseSole(peer)
     state.uncountOne(peer, piece, state.layout.pieceCount)
     state.peersChanged = true
     this.#fillAll(now)
