@@ -81,6 +81,8 @@ answerCalls({
     for (let n = 0; n < count; n++) {
       const client = new Client({
         host: '127.0.0.1',
+        lsd: false,
+        pex: false,
         uploadLimit: uploadLimit ?? Number.POSITIVE_INFINITY
       })
       clients.push(client)
@@ -93,6 +95,8 @@ answerCalls({
     for (let n = 0; n < count; n++) {
       const client = new Client({
         host: '127.0.0.1',
+        lsd: false,
+        pex: false,
         downloadLimit: downloadLimit ?? Number.POSITIVE_INFINITY
       })
       clients.push(client)
@@ -102,7 +106,12 @@ answerCalls({
 
   async join({ torrent, uploadLimits }: JoinTask): Promise<number[]> {
     for (const limit of uploadLimits) {
-      const client = new Client({ host: '127.0.0.1', uploadLimit: limit ?? Number.POSITIVE_INFINITY })
+      const client = new Client({
+        host: '127.0.0.1',
+        lsd: false,
+        pex: false,
+        uploadLimit: limit ?? Number.POSITIVE_INFINITY
+      })
       clients.push(client)
       await client.add(torrent, { storage: new MemoryStorage(), paused: true })
     }
