@@ -39,6 +39,11 @@ export class Helper {
     })
   }
 
+  /** The id of the process. */
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   /** Calls a function of the script. */
   call<T>(name: string, argument?: unknown): Promise<T> {
     const id = ++this.#lastId

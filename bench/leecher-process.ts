@@ -1,5 +1,7 @@
 import { Client } from '../lib/index.ts'
 import { answerCalls } from './helper.ts'
+import { LoopDelay } from './loop-delay.ts'
+import { ownPeakRss } from './process-stat.ts'
 
 /** What a leecher is told. */
 export interface LeechTask {
@@ -8,6 +10,10 @@ export interface LeechTask {
   readonly folder: string
   /** `host:port` of each. */
   readonly peers: readonly string[]
+  /** Indices of the files to download; all by default. */
+  readonly select?: readonly number[]
+  /** Whether to watch how long the event loop is held, which costs a little. */
+  readonly watch?: boolean
 }
 
 /** What a download cost. */
@@ -17,21 +23,26 @@ export interface LeechReport {
   readonly cpuSeconds: number
   /** Of the whole process. */
   readonly peakRssBytes: number
+  /** Longest that the event loop was held, if that was watched. */
+  readonly heldMs?: number
 }
 
 answerCalls({
-  async download({ torrent, folder, peers }: LeechTask): Promise<LeechReport> {
+  async download({ torrent, folder, peers, select, watch = false }: LeechTask): Promise<LeechReport> {
     const start = performance.now()
     const before = process.cpuUsage()
     const client = new Client({ host: '127.0.0.1', lsd: false, pex: false })
-    const added = await client.add(torrent, { path: folder, peers })
+    const delay = watch ? new LoopDelay() : undefined
+    const added = await client.add(torrent, { path: folder, peers, select })
     await added.whenDone()
+    const held = delay?.stop()
     await client.close()
     const { user, system } = process.cpuUsage(before)
     return {
       wallSeconds: (performance.now() - start) / 1000,
       cpuSeconds: (user + system) / 1e6,
-      peakRssBytes: process.resourceUsage().maxRSS * 1024
+      peakRssBytes: ownPeakRss(),
+      ...(held === undefined ? {} : { heldMs: held.maxMs })
     }
   }
 })

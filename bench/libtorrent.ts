@@ -95,3 +95,55 @@ with open(os.path.join(task['folder'], info.files().file_path(0)), 'rb') as mine
 print(json.dumps({'start': first, 'seek': second, 'cpuSeconds': usage.ru_utime + usage.ru_stime, 'comparedBytes': compared, 'wrongChunks': wrong}), flush=True)
 os._exit(0)
 `
+
+// Large buffers, as it has them by default, and a place for everybody.
+/** A seeder at full speed: `python3 -c <this> '{"torrent", "folder"}'`; prints its port as a JSON list once it seeds. */
+export const libtorrentFullSeeder: string = `
+import json, sys, time, libtorrent as lt
+task = json.loads(sys.argv[1])
+session = lt.session({'listen_interfaces': '127.0.0.1:0', 'enable_dht': False, 'enable_lsd': False, 'enable_upnp': False,
+  'enable_natpmp': False, 'enable_outgoing_utp': False, 'enable_incoming_utp': False, 'alert_mask': 0, 'ssrf_mitigation': False,
+  'allow_multiple_connections_per_ip': True, 'connection_speed': 0, 'choking_algorithm': 0, 'unchoke_slots_limit': 50})
+params = lt.add_torrent_params()
+params.ti = lt.torrent_info(task['torrent'])
+params.save_path = task['folder']
+params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+params.flags |= lt.torrent_flags.seed_mode | lt.torrent_flags.override_trackers | lt.torrent_flags.disable_pex
+handle = session.add_torrent(params)
+handle.replace_trackers([])
+while not (handle.status().is_seeding and session.listen_port()): time.sleep(0.02)
+print(json.dumps([session.listen_port()]), flush=True)
+while sys.stdin.read(1): pass
+`
+
+// Plain from the start, because a seeder that speaks no encryption would only be tried again later. They know nobody but the seeder.
+/**
+ * Leechers that know a seeder and not each other: `python3 -c <this> '{"torrent", "folder", "count", "port"}'`; each saves below the folder
+ * under its number. Prints `true` when they are ready, begins when a line comes, and prints the seconds until all have everything.
+ */
+export const libtorrentLeechers: string = `
+import json, os, sys, time, libtorrent as lt
+task = json.loads(sys.argv[1])
+keep = []
+for n in range(task['count']):
+  session = lt.session({'listen_interfaces': '127.0.0.1:0', 'enable_dht': False, 'enable_lsd': False, 'enable_upnp': False,
+    'enable_natpmp': False, 'enable_outgoing_utp': False, 'enable_incoming_utp': False, 'alert_mask': 0, 'ssrf_mitigation': False,
+    'allow_multiple_connections_per_ip': True, 'out_enc_policy': 2, 'in_enc_policy': 2})
+  params = lt.add_torrent_params()
+  params.ti = lt.torrent_info(task['torrent'])
+  params.save_path = os.path.join(task['folder'], str(n))
+  os.makedirs(params.save_path)
+  params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+  params.flags |= lt.torrent_flags.override_trackers | lt.torrent_flags.disable_pex
+  handle = session.add_torrent(params)
+  handle.replace_trackers([])
+  keep.append((session, handle))
+while not all(handle.status().state == lt.torrent_status.downloading for session, handle in keep): time.sleep(0.02)
+print('true', flush=True)
+sys.stdin.readline()
+began = time.time()
+for session, handle in keep: handle.connect_peer(('127.0.0.1', task['port']))
+while not all(handle.status().is_seeding for session, handle in keep): time.sleep(0.01)
+print(json.dumps(time.time() - began), flush=True)
+os._exit(0)
+`

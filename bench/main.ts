@@ -15,6 +15,7 @@ import { installSize } from './install-size.ts'
 import { memory } from './memory.ts'
 import { picker } from './picker.ts'
 import { rarity } from './rarity.ts'
+import { readable } from './readable.ts'
 import { scratchFolder } from './scratch.ts'
 import { startup } from './startup.ts'
 import { storage } from './storage.ts'
@@ -65,8 +66,3 @@ console.log('| measured | value | unit |\n|---|---:|---|')
 for (const { name, value, unit } of all) console.log(`| ${name} | ${readable(value)} | ${unit} |`)
 // A pool of hash threads that this process shares may still wait for work.
 process.exit(0)
-
-function readable(value: number): string {
-  if (value >= 100) return Math.round(value).toLocaleString('en-US')
-  return value.toFixed(value >= 10 ? 1 : 2)
-}

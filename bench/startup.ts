@@ -2,34 +2,50 @@ import { execFileSync } from 'node:child_process'
 import type { Benchmark, Measurement } from './benchmark.ts'
 import { median } from './benchmark.ts'
 
-const rounds = 9
+const rounds = 15
 
-const script = `
+/** What a new process imports, and how long that took and what memory it added. */
+interface Start {
+  readonly ms: number
+  readonly bytes: number
+}
+
+function start(modules: readonly string[]): Start {
+  const script = `
+const before = process.memoryUsage.rss()
 const start = performance.now()
-await Promise.all([import('streamx'), import('bitfield'), import('debug')])
-const between = performance.now()
-await import(${JSON.stringify(new URL('../lib/index.js', import.meta.url).href)})
-console.log(JSON.stringify([between - start, performance.now() - between]))
+await Promise.all(${JSON.stringify(modules)}.map((name) => import(name)))
+const ms = performance.now() - start
+console.log(JSON.stringify({ ms, bytes: process.memoryUsage.rss() - before }))
 `
+  const args = ['--input-type=module', '-e', script]
+  const cwd = new URL('.', import.meta.url)
+  return JSON.parse(execFileSync(process.execPath, args, { cwd, encoding: 'utf8' }))
+}
 
-/** The time that importing the package takes in a new process, after that of the packages that it depends on. */
+/** Time and memory that importing the package takes in a new process, beside the packages that it depends on in another one. */
 export const startup: Benchmark = {
   name: 'startup',
   run(): Measurement[] {
-    const packages: number[] = []
-    const own: number[] = []
+    const packages: Start[] = []
+    const own: Start[] = []
     for (let round = 0; round < rounds; round++) {
-      const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
-        cwd: new URL('.', import.meta.url),
-        encoding: 'utf8'
-      })
-      const [packagesMs = 0, ownMs = 0]: number[] = JSON.parse(output)
-      packages.push(packagesMs)
-      own.push(ownMs)
+      packages.push(start(['streamx', 'bitfield', 'debug']))
+      own.push(start([new URL('../lib/index.js', import.meta.url).href]))
     }
+    const [packagesMs, ownMs] = [packages, own].map((list) => median(list.map(({ ms }) => ms)))
+    const [packagesMb, ownMb] = [packages, own].map((list) => median(list.map(({ bytes }) => bytes / 1e6)))
     return [
-      { name: 'import of its three dependencies', value: median(packages), unit: 'ms' },
-      { name: 'import of piecewise after that', value: median(own), unit: 'ms' }
+      { name: 'import of its three dependencies', value: packagesMs ?? Number.NaN, unit: 'ms' },
+      { name: 'import of piecewise', value: ownMs ?? Number.NaN, unit: 'ms' },
+      {
+        name: 'import of piecewise, over them',
+        value: (ownMs ?? Number.NaN) - (packagesMs ?? 0),
+        unit: 'ms'
+      },
+      { name: 'memory of its three dependencies', value: packagesMb ?? Number.NaN, unit: 'MB' },
+      { name: 'memory of piecewise', value: ownMb ?? Number.NaN, unit: 'MB' },
+      { name: 'memory of piecewise, over them', value: (ownMb ?? Number.NaN) - (packagesMb ?? 0), unit: 'MB' }
     ]
   }
 }

@@ -24,7 +24,7 @@ async function measure(folder: string, seeders: number, label: string): Promise<
     const ports = await source.call<number[]>('seed', task)
     const before = await source.call<number>('cpuSeconds')
     const peers = ports.map((port) => `127.0.0.1:${port}`)
-    const leech: LeechTask = { torrent, folder: out, peers }
+    const leech: LeechTask = { torrent, folder: out, peers, watch: true }
     const report = await target.call<LeechReport>('download', leech)
     const uploadSeconds = (await source.call<number>('cpuSeconds')) - before
     requireSame(path.join(out, 'transfer.bin'), file)
@@ -33,6 +33,7 @@ async function measure(folder: string, seeders: number, label: string): Promise<
       { name: `${label}, rate`, value: fileLength / 1e6 / report.wallSeconds, unit: 'MB/s' },
       { name: `${label}, leecher CPU`, value: report.cpuSeconds, unit: 's' },
       { name: `${label}, leecher peak RSS`, value: report.peakRssBytes / 1e6, unit: 'MB' },
+      { name: `${label}, event loop held at most`, value: report.heldMs ?? Number.NaN, unit: 'ms' },
       { name: `${label}, upload CPU`, value: uploadSeconds, unit: 's' }
     ]
   } finally {

@@ -1,0 +1,213 @@
+import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { toHex } from '../lib/util/bytes.ts'
+import type { CheckReport, CheckTask } from './check-process.ts'
+import type { CrowdTask } from './crowd-process.ts'
+import { Helper } from './helper.ts'
+import type { LeechReport, LeechTask } from './leecher-process.ts'
+import { infoHashOf, Pattern } from './pattern.ts'
+import { descriptorsOf } from './process-stat.ts'
+import type { ScaleBenchmark, ScaleTask } from './rounds.ts'
+
+const blockLength = 16_384
+const peerCount = 4
+
+/** A torrent, and what is done with it. */
+interface Subject {
+  readonly label: string
+  readonly pieceLength: number
+  /** Undefined for one file without a folder. */
+  readonly fileLengths?: readonly number[]
+  readonly length: number
+  /** Nothing but zeros, so that its files can be sparse. */
+  readonly zeros: boolean
+  /** Whether it is added and checked, too. */
+  readonly check: boolean
+  /** Files that are downloaded; all by default. */
+  readonly select?: readonly number[]
+}
+
+/** A large torrent and a small one of the same bytes. */
+interface Pair {
+  readonly large: Subject
+  readonly small: Subject
+}
+
+function pairs(mebibytes: number | undefined): Pair[] {
+  const pieceCount = mebibytes === undefined ? 100_000 : mebibytes * 64
+  const fileCount = mebibytes ?? 20_000
+  const one = { length: pieceCount * blockLength, zeros: false, check: true }
+  return [
+    {
+      large: { ...one, label: `${pieceCount} pieces of 16 KiB`, pieceLength: blockLength },
+      small: { ...one, label: `${pieceCount / 100} pieces of 1600 KiB`, pieceLength: 100 * blockLength }
+    },
+    // A little more than a piece each, so that nearly every piece lies in two.
+    filePair(fileCount, (1 << 20) + 1234, Math.max(1, Math.floor(fileCount / 10))),
+    filePair(fileCount, 1 << 16, undefined)
+  ]
+}
+
+/** Many files, and ten of the same bytes. Of large ones only some are downloaded, so many bytes as one of the ten has. */
+function filePair(count: number, fileLength: number, downloaded: number | undefined): Pair {
+  const length = count * fileLength
+  const both = { pieceLength: 1 << 20, length, zeros: true, check: downloaded !== undefined }
+  const kibibytes = Math.floor(fileLength / 1024)
+  return {
+    large: {
+      ...both,
+      label: `${count} files of ${kibibytes} KiB`,
+      fileLengths: Array.from({ length: count }, () => fileLength),
+      ...(downloaded === undefined ? {} : { select: Array.from({ length: downloaded }, (_, n) => n) })
+    },
+    small: {
+      ...both,
+      label: `10 files of ${kibibytes * (count / 10)} KiB`,
+      fileLengths: Array.from({ length: 10 }, () => length / 10),
+      ...(downloaded === undefined ? {} : { select: [0] })
+    }
+  }
+}
+
+/** What a process had open at most. */
+class DescriptorWatch {
+  all = 0
+  below = 0
+  readonly #timer: NodeJS.Timeout
+
+  constructor(pid: number, folder: string) {
+    this.#timer = setInterval(() => {
+      try {
+        const { all, below } = descriptorsOf(pid, folder)
+        this.all = Math.max(this.all, all)
+        this.below = Math.max(this.below, below)
+      } catch {
+        // It has ended.
+      }
+    }, 10)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+}
+
+type Add = (what: string, value: number, unit: string) => void
+
+/** Calls one function of a new process, and says what it had open. */
+async function watched<T>(script: string, call: string, task: { folder: string }, add: Add): Promise<T> {
+  const helper = new Helper(script)
+  const watch = new DescriptorWatch(helper.pid, task.folder)
+  try {
+    return await helper.call<T>(call, task)
+  } finally {
+    watch.stop()
+    add('open files at most', watch.below, '')
+    add('open descriptors at most', watch.all, '')
+    await helper.stop()
+  }
+}
+
+async function addAndCheck(subject: Subject, torrent: string, folder: string, add: Add): Promise<void> {
+  const task: CheckTask = { torrent, folder, verify: true }
+  const run = async (what: string, changes: Partial<CheckTask>): Promise<void> => {
+    const ofPhase: Add = (name, value, unit) => add(`${what}, ${name}`, value, unit)
+    const report = await watched<CheckReport>('check-process', 'check', { ...task, ...changes }, ofPhase)
+    ofPhase('time', changes.addOnly === true ? report.addMs : report.doneMs, 'ms')
+    ofPhase('CPU', report.cpuSeconds * 1000, 'ms')
+    ofPhase('peak RSS', report.peakRssBytes / 1e6, 'MB')
+    ofPhase('event loop held at most', report.heldMs, 'ms')
+  }
+  await run('add', { addOnly: true })
+  rmSync(folder, { recursive: true, force: true })
+  writeData(subject, path.join(folder, nameOf(subject)))
+  await run('check', {})
+  await run('resume', { verify: false })
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function nameOf({ fileLengths }: Subject): string {
+  return fileLengths === undefined ? 'many.bin' : 'many'
+}
+
+function writeData(subject: Subject, target: string): void {
+  mkdirSync(path.dirname(target), { recursive: true })
+  const { fileLengths } = subject
+  if (fileLengths === undefined) new Pattern(subject).write(target)
+  else {
+    for (const [n, length] of fileLengths.entries()) {
+      const folder = path.join(target, `${n % 100}`)
+      if (n < 100) mkdirSync(folder, { recursive: true })
+      const handle = openSync(path.join(folder, `${n}.bin`), 'w')
+      ftruncateSync(handle, length)
+      closeSync(handle)
+    }
+  }
+}
+
+async function download(
+  subject: Subject,
+  torrent: string,
+  infoHash: string,
+  folder: string,
+  add: Add
+): Promise<void> {
+  const { pieceLength, length, zeros, select, fileLengths } = subject
+  const source = new Helper('crowd-process')
+  try {
+    const peers = Array.from({ length: peerCount }, () => ({ bytesPerSecond: null, part: 1 }))
+    const crowd: CrowdTask = { pieceLength, length, zeros, infoHash, peers }
+    const ports = await source.call<number[]>('start', crowd)
+    const addresses = ports.map((port) => `127.0.0.1:${port}`)
+    const task: LeechTask = { torrent, folder, peers: addresses, watch: true, ...(select && { select }) }
+    const report = await watched<LeechReport>('leecher-process', 'download', task, (what, value, unit) =>
+      add(`download, ${what}`, value, unit)
+    )
+    const bytes = select === undefined ? length : select.reduce((sum, n) => sum + (fileLengths?.[n] ?? 0), 0)
+    const blocks = bytes / blockLength
+    add('download, time a block', (report.wallSeconds * 1e6) / blocks, 'µs')
+    add('download, CPU a block', (report.cpuSeconds * 1e6) / blocks, 'µs')
+    add('download, peak RSS', report.peakRssBytes / 1e6, 'MB')
+    add('download, event loop held at most', report.heldMs ?? Number.NaN, 'ms')
+    const pattern = new Pattern(subject)
+    const target = path.join(folder, nameOf(subject))
+    if (fileLengths === undefined) pattern.require(target)
+    else
+      for (const n of select ?? fileLengths.keys())
+        pattern.require(path.join(target, `${n % 100}/${n}.bin`), fileLengths[n])
+  } finally {
+    await source.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Torrents of many pieces and of many files beside small ones of the same bytes: what adding, checking and downloading takes. */
+export const manyPieces: ScaleBenchmark = {
+  name: 'many-pieces',
+  async run({ folder, rounds, mebibytes, rounded }: ScaleTask): Promise<void> {
+    const all = pairs(mebibytes)
+    for (let round = 0; round < rounds; round++) {
+      for (const { large, small } of all) {
+        for (const subject of [small, large]) {
+          const add: Add = (what, value, unit) => rounded.add(`${subject.label}, ${what}`, value, unit)
+          const { bytes, metainfo } = new Pattern(subject).torrent(nameOf(subject), subject.fileLengths)
+          const torrent = path.join(folder, 'many.torrent')
+          writeFileSync(torrent, bytes)
+          const data = path.join(folder, 'data')
+          if (subject.check) await addAndCheck(subject, torrent, data, add)
+          await download(subject, torrent, toHex(infoHashOf(metainfo)), data, add)
+        }
+      }
+    }
+    for (const { large, small } of all) {
+      const ratio = (what: string, limit: string): void =>
+        rounded.ratio(`${large.label}, ${what}`, `${large.label}, ${what}`, `${small.label}, ${what}`, limit)
+      if (large.check) {
+        for (const what of ['add, time', 'resume, time']) ratio(what, '')
+        for (const what of ['check, time', 'check, peak RSS']) ratio(what, 'at most 1.3')
+      }
+      for (const what of ['time a block', 'CPU a block', 'peak RSS'])
+        ratio(`download, ${what}`, 'at most 1.3')
+    }
+  }
+}

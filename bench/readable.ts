@@ -1,0 +1,5 @@
+/** A value as it stands in a table. */
+export function readable(value: number): string {
+  if (value >= 100) return Math.round(value).toLocaleString('en-US')
+  return value.toFixed(value >= 10 ? 1 : 2)
+}
