@@ -44,7 +44,7 @@ export class Helper {
     return this.#child.pid ?? 0
   }
 
-  /** Calls a function of the script. */
+  /** Calls a function of the script; one that it does not have does nothing. */
   call<T>(name: string, argument?: unknown): Promise<T> {
     const id = ++this.#lastId
     return new Promise<T>((resolve, reject) => {

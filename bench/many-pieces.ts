@@ -35,7 +35,8 @@ interface Pair {
 
 function pairs(mebibytes: number | undefined): Pair[] {
   const pieceCount = mebibytes === undefined ? 100_000 : mebibytes * 64
-  const fileCount = mebibytes ?? 20_000
+  // Ten of the same bytes must come out even.
+  const fileCount = Math.ceil((mebibytes ?? 20_000) / 10) * 10
   const one = { length: pieceCount * blockLength, zeros: false, check: true }
   return [
     {
@@ -97,6 +98,8 @@ type Add = (what: string, value: number, unit: string) => void
 /** Calls one function of a new process, and says what it had open. */
 async function watched<T>(script: string, call: string, task: { folder: string }, add: Add): Promise<T> {
   const helper = new Helper(script)
+  // Modules are files, too, and loaded many at a time.
+  await helper.call('loaded')
   const watch = new DescriptorWatch(helper.pid, task.folder)
   try {
     return await helper.call<T>(call, task)

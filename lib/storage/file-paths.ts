@@ -1,14 +1,23 @@
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
+import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
-import { isMissing, type StorageFs } from './storage-fs.ts'
+import { fileStat, isMissing, type StorageFs } from './storage-fs.ts'
 
 /** Where a file of the torrent stands on disk, as far as that was found out. */
 export interface Place {
   /** Absolute path without symbolic links, as it is or will be. */
   readonly path: string
   /** Whether a regular file is there. */
+  readonly exists: boolean
+  /** Of the file that is there. */
+  readonly stat?: FileStat
+}
+
+/** Where a folder stands or would stand. */
+interface Folder {
+  readonly path: string
   readonly exists: boolean
 }
 
@@ -24,6 +33,8 @@ export class FilePaths {
   readonly #folderMode: number | undefined
   /** Real paths of folders that exist, by the path asked for. */
   readonly #folders = new Map<string, Promise<string | undefined>>()
+  /** While many files are looked for, folders that were found or not, so that each is looked for once. */
+  #lookedFor: Map<string, Promise<Folder>> | undefined
 
   /** The paths of `layout` below `root`, or those in `given`. An unsafe path throws ERR_STORAGE_PATH. */
   constructor(fs: StorageFs, layout: Layout, root: string, given?: readonly string[], folderMode?: number) {
@@ -48,12 +59,23 @@ export class FilePaths {
     return path
   }
 
+  /** Runs a task that looks for many files, in which a folder that is missing once counts as missing. */
+  async remembering<T>(task: () => Promise<T>): Promise<T> {
+    this.#lookedFor = new Map()
+    try {
+      return await task()
+    } finally {
+      this.#lookedFor = undefined
+    }
+  }
+
   /** Where a file stands or would stand; throws ERR_STORAGE_PATH when something else is in its way. */
   async place(fileIndex: number): Promise<Place> {
     const nominal = this.nominal(fileIndex)
+    const parent = dirname(nominal)
     try {
-      const folder = await this.#realFolder(dirname(nominal))
-      const path = join(folder.path, nominal.slice(dirname(nominal).length))
+      const folder = await this.#findFolder(parent)
+      const path = parent === folder.path ? nominal : join(folder.path, nominal.slice(parent.length))
       if (!folder.exists) return { path, exists: false }
       return await this.#realFile(path)
     } catch (error) {
@@ -106,12 +128,13 @@ export class FilePaths {
   async #realFile(path: string): Promise<Place> {
     try {
       const stats = await this.#fs.lstat(path, { bigint: true })
-      if (stats.isFile()) return { path, exists: true }
+      if (stats.isFile()) return { path, exists: true, stat: fileStat(stats) }
       if (stats.isDirectory()) throw Object.assign(new Error('is a folder'), { code: 'EISDIR' })
       if (stats.isSymbolicLink()) {
         const target = await this.#fs.realpath(path)
         await this.#checkInside(target, path)
-        if ((await this.#fs.stat(target, { bigint: true })).isFile()) return { path: target, exists: true }
+        const behind = await this.#fs.stat(target, { bigint: true })
+        if (behind.isFile()) return { path: target, exists: true, stat: fileStat(behind) }
       }
     } catch (error) {
       if (isMissing(error)) return { path, exists: false }
@@ -120,7 +143,16 @@ export class FilePaths {
     throw blocked(path, 'is no regular file')
   }
 
-  async #realFolder(folder: string): Promise<{ path: string; exists: boolean }> {
+  #findFolder(folder: string): Promise<Folder> {
+    let found = this.#lookedFor?.get(folder)
+    if (found === undefined) {
+      found = this.#realFolder(folder)
+      this.#lookedFor?.set(folder, found)
+    }
+    return found
+  }
+
+  async #realFolder(folder: string): Promise<Folder> {
     let known = this.#folders.get(folder)
     if (known === undefined) {
       known = this.#lookUp(folder)
@@ -134,7 +166,7 @@ export class FilePaths {
     this.#folders.delete(folder)
     const parent = dirname(folder)
     if (parent === folder) return { path: folder, exists: false }
-    return { path: join((await this.#realFolder(parent)).path, folder.slice(parent.length)), exists: false }
+    return { path: join((await this.#findFolder(parent)).path, folder.slice(parent.length)), exists: false }
   }
 
   async #lookUp(folder: string): Promise<string | undefined> {

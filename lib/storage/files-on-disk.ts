@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
+import { monotonicMs } from '../util/clock.ts'
 import { systemCode, type TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { type FilePaths, isNowhere } from './file-paths.ts'
@@ -7,6 +8,7 @@ import { FilePool } from './file-pool.ts'
 import type { FileStat } from './storage.ts'
 import { storageClosed, storageError } from './storage-error.ts'
 import {
+  fileStat,
   isMissing,
   openFlags,
   readAll,
@@ -39,6 +41,8 @@ export interface FilesOnDiskOptions {
 }
 
 const parallel = 16
+/** For so long after all files were looked for what was found is believed, unless it is written to. */
+const freshMs = 1000
 
 /**
  * The real files of a torrent: which are there, reading and writing them by index, which of them were written since the
@@ -52,6 +56,9 @@ export class FilesOnDisk {
   readonly #states: readonly FileState[]
   readonly #dirtyFiles = new Set<number>()
   readonly #dirtyFolders = new Set<string>()
+  /** What `probe` found of each file, for the `stats` that follow at once; null where there is none. */
+  #found: (FileStat | null | undefined)[] = []
+  #foundAtMs = 0
   /** Folders that were made here, as `a/b/` below the root. */
   readonly #folders = new Set<string>()
 
@@ -87,9 +94,12 @@ export class FilesOnDisk {
 
   /** Finds out where each file stands. */
   async probe(): Promise<void> {
-    await forEachLimit(this.#states.length, parallel, async (index) => {
-      if (!this.#isPad(index)) await this.probeFile(index)
-    })
+    await this.#paths.remembering(() =>
+      forEachLimit(this.#states.length, parallel, async (index) => {
+        if (!this.#isPad(index)) await this.probeFile(index)
+      })
+    )
+    this.#foundAtMs = monotonicMs()
   }
 
   /** Finds out where a file stands; what is in its way is kept in its state. */
@@ -98,7 +108,9 @@ export class FilesOnDisk {
     if (state === undefined) return
     state.blocked = undefined
     try {
+      this.#found[fileIndex] = undefined
       const place = await this.#paths.place(fileIndex)
+      this.#found[fileIndex] = place.stat ?? null
       state.path = place.path
       // Somebody removed it, so a new one would not be the one that was made here.
       if (!place.exists) state.created = false
@@ -126,6 +138,7 @@ export class FilesOnDisk {
     if (state.blocked !== undefined) throw state.blocked
     try {
       await this.#pool.use(fileIndex, true, (handle) => {
+        this.#found[fileIndex] = undefined
         state.created = true
         return task(handle)
       })
@@ -181,7 +194,7 @@ export class FilesOnDisk {
     if (state === undefined || state.blocked !== undefined || this.#isPad(fileIndex)) return undefined
     try {
       const stats = await this.#fs.stat(state.path, { bigint: true })
-      return stats.isFile() ? { size: Number(stats.size), mtimeNs: stats.mtimeNs } : undefined
+      return stats.isFile() ? fileStat(stats) : undefined
     } catch (error) {
       if (isNowhere(error)) return undefined
       throw storageError(error, 'read', state.path)
@@ -191,8 +204,11 @@ export class FilesOnDisk {
   /** Sizes and times of all files of the layout. */
   async stats(): Promise<(FileStat | undefined)[]> {
     const stats: (FileStat | undefined)[] = this.#states.map(() => undefined)
+    const found = monotonicMs() - this.#foundAtMs < freshMs ? this.#found : []
+    this.#found = []
     await forEachLimit(stats.length, parallel, async (index) => {
-      stats[index] = await this.stat(index)
+      const known = found[index]
+      stats[index] = known === undefined ? await this.stat(index) : (known ?? undefined)
     })
     return stats
   }

@@ -3,6 +3,7 @@ import type { Range } from '../metainfo/layout.ts'
 import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
 import {
+  fileStat,
   isMissing,
   openFlags,
   readAll,
@@ -75,8 +76,7 @@ export class PartsFile {
   /** Size and time of the file, or undefined when there is none. */
   async stat(): Promise<FileStat | undefined> {
     if (this.#handle === undefined) return undefined
-    const { size, mtimeNs } = await this.#handle.stat({ bigint: true })
-    return { size: Number(size), mtimeNs }
+    return fileStat(await this.#handle.stat({ bigint: true }))
   }
 
   /** Reads the index of a file that exists. */

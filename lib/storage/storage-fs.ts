@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises'
 import { systemCode } from '../util/errors.ts'
+import type { FileStat } from './storage.ts'
 
 /** The part of a `node:fs` FileHandle that storage needs. */
 export interface StorageHandle {
@@ -124,4 +125,9 @@ export async function syncFolder(fs: StorageFs, path: string): Promise<void> {
 /** Whether a system call failed because the path does not exist. */
 export function isMissing(error: unknown): boolean {
   return systemCode(error) === 'ENOENT'
+}
+
+/** What of a file's state a resume record keeps. */
+export function fileStat({ size, mtimeNs }: BigIntStats): FileStat {
+  return { size: Number(size), mtimeNs }
 }
