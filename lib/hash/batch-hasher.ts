@@ -4,7 +4,8 @@ import { digestLength, hashOf, RunningHash } from './running-hash.ts'
 
 /** Large enough that system calls cost nothing beside the hashing, small enough to stay in the processor's cache. */
 const bufferBytes = 2 ** 20
-const maxOpenFiles = 32
+/** Pieces come in order, so that few files are touched again; each thread has as many. */
+const maxOpenFiles = 4
 
 /**
  * Reads and hashes batches synchronously, for use in a worker. Neighbouring segments are read at one go, across the borders

@@ -33,6 +33,8 @@ export class FilePaths {
   readonly #folderMode: number | undefined
   /** Real paths of folders that exist, by the path asked for. */
   readonly #folders = new Map<string, Promise<string | undefined>>()
+  /** Those that were found. */
+  readonly #known = new Map<string, string>()
   /** While many files are looked for, folders that were found or not, so that each is looked for once. */
   #lookedFor: Map<string, Promise<Folder>> | undefined
 
@@ -81,6 +83,14 @@ export class FilePaths {
     } catch (error) {
       throw storageError(error, 'read', nominal)
     }
+  }
+
+  /** The real path of a file whose folder was found before; undefined when it was not. */
+  knownPath(fileIndex: number): string | undefined {
+    const nominal = this.nominal(fileIndex)
+    const folder = dirname(nominal)
+    const known = this.#known.get(folder)
+    return known === undefined ? undefined : join(known, nominal.slice(folder.length))
   }
 
   /**
@@ -173,6 +183,7 @@ export class FilePaths {
     try {
       const path = await this.#fs.realpath(folder)
       if (folder.length > this.#root.length) await this.#checkInside(path, folder)
+      this.#known.set(folder, path)
       return path
     } catch (error) {
       if (isMissing(error)) return undefined

@@ -19,7 +19,7 @@ export interface FileStorageOptions {
   readonly files?: readonly string[]
   /** The file that keeps bytes of unwanted files; it appears only when there are such bytes. */
   readonly partsPath: string
-  /** Most files that are open at a time. Default 64. */
+  /** Most files that are open at a time. Default 32. */
   readonly maxOpenFiles?: number
   /** Nothing is created, written or claimed; writes reject with ERR_STORAGE_ACCESS. */
   readonly readOnly?: boolean
@@ -54,7 +54,7 @@ export class FileStorage implements Storage {
   #syncing: Promise<unknown> = Promise.resolve()
 
   constructor(options: FileStorageOptions) {
-    const { maxOpenFiles = 64, fs = nodeFs } = options
+    const { maxOpenFiles = 32, fs = nodeFs } = options
     if (!Number.isInteger(maxOpenFiles) || maxOpenFiles < 1) {
       throw new RangeError(`maxOpenFiles must be a positive integer, not ${maxOpenFiles}`)
     }
@@ -183,6 +183,8 @@ export class FileStorage implements Storage {
       const file = layout.files[span.fileIndex]
       const state = this.#files?.states[span.fileIndex]
       if (file === undefined || state === undefined) continue
+      // Whoever asks is about to read what is there now.
+      this.#files?.forget(span.fileIndex)
       if (file.pad) {
         segments.push({ path: undefined, fileOffset: span.fileOffset, length: span.length })
         continue
@@ -203,7 +205,7 @@ export class FileStorage implements Storage {
     return segments
   }
 
-  /** Sizes and times of the files as they are now. */
+  /** Sizes and times of the files as they were left here. */
   async stats(): Promise<StorageStats> {
     return this.#gate.run(async () => {
       const files = (await this.#files?.stats()) ?? []

@@ -1,6 +1,5 @@
 import { dirname } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
-import { monotonicMs } from '../util/clock.ts'
 import { systemCode, type TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { type FilePaths, isNowhere } from './file-paths.ts'
@@ -25,6 +24,8 @@ export interface FileState {
   path: string
   /** Why the file cannot be, when something else is in its place. */
   blocked: TorrentError | undefined
+  /** Whether there was none when it was looked for. */
+  missing: boolean
   /** Whether this storage made the file or wrote to it. */
   created: boolean
 }
@@ -41,8 +42,6 @@ export interface FilesOnDiskOptions {
 }
 
 const parallel = 16
-/** For so long after all files were looked for what was found is believed, unless it is written to. */
-const freshMs = 1000
 
 /**
  * The real files of a torrent: which are there, reading and writing them by index, which of them were written since the
@@ -56,9 +55,13 @@ export class FilesOnDisk {
   readonly #states: readonly FileState[]
   readonly #dirtyFiles = new Set<number>()
   readonly #dirtyFolders = new Set<string>()
-  /** What `probe` found of each file, for the `stats` that follow at once; null where there is none. */
-  #found: (FileStat | null | undefined)[] = []
-  #foundAtMs = 0
+  /**
+   * What was found when each file was last looked at, null where there was none. It is looked at again only after we wrote to it, so
+   * that a record tells how we left a file, and what others did to it afterwards is noticed.
+   */
+  readonly #found: (FileStat | null | undefined)[]
+  /** Counts when each file was forgotten. */
+  readonly #forgotten: Uint32Array
   /** Folders that were made here, as `a/b/` below the root. */
   readonly #folders = new Set<string>()
 
@@ -67,11 +70,14 @@ export class FilesOnDisk {
     this.#layout = layout
     this.#paths = paths
     this.#pool = new FilePool((fileIndex, write) => this.#open(fileIndex, write), { maxOpen })
+    this.#found = layout.files.map(() => undefined)
+    this.#forgotten = new Uint32Array(layout.files.length)
     const known = this.#knownFolders(layout, created)
     this.#states = layout.files.map(({ path }, fileIndex) => ({
       wanted: false,
       path: paths.nominal(fileIndex),
       blocked: undefined,
+      missing: false,
       created: known.has(path)
     }))
   }
@@ -99,7 +105,6 @@ export class FilesOnDisk {
         if (!this.#isPad(index)) await this.probeFile(index)
       })
     )
-    this.#foundAtMs = monotonicMs()
   }
 
   /** Finds out where a file stands; what is in its way is kept in its state. */
@@ -112,6 +117,7 @@ export class FilesOnDisk {
       const place = await this.#paths.place(fileIndex)
       this.#found[fileIndex] = place.stat ?? null
       state.path = place.path
+      state.missing = !place.exists
       // Somebody removed it, so a new one would not be the one that was made here.
       if (!place.exists) state.created = false
     } catch (error) {
@@ -136,9 +142,10 @@ export class FilesOnDisk {
     const state = this.#states[fileIndex]
     if (state === undefined) return
     if (state.blocked !== undefined) throw state.blocked
+    // Now and again at the end, because the file changes in between.
+    this.forget(fileIndex)
     try {
       await this.#pool.use(fileIndex, true, (handle) => {
-        this.#found[fileIndex] = undefined
         state.created = true
         return task(handle)
       })
@@ -147,7 +154,14 @@ export class FilesOnDisk {
     } finally {
       // Only now: a flush that runs meanwhile takes the file off the list.
       this.#dirtyFiles.add(fileIndex)
+      this.forget(fileIndex)
     }
+  }
+
+  /** The next stats look at the file again. */
+  forget(fileIndex: number): void {
+    this.#found[fileIndex] = undefined
+    this.#forgotten[fileIndex] = (this.#forgotten[fileIndex] ?? 0) + 1
   }
 
   /** Flushes what was written since the last call, and the folders in which files appeared. */
@@ -201,14 +215,18 @@ export class FilesOnDisk {
     }
   }
 
-  /** Sizes and times of all files of the layout. */
+  /** Sizes and times of all files of the layout, as they were when each was last written here, checked, or first looked at. */
   async stats(): Promise<(FileStat | undefined)[]> {
-    const stats: (FileStat | undefined)[] = this.#states.map(() => undefined)
-    const found = monotonicMs() - this.#foundAtMs < freshMs ? this.#found : []
-    this.#found = []
-    await forEachLimit(stats.length, parallel, async (index) => {
-      const known = found[index]
-      stats[index] = known === undefined ? await this.stat(index) : (known ?? undefined)
+    const stats = this.#states.map((_, index) => this.#found[index] ?? undefined)
+    const unknown = stats.flatMap((_, index) =>
+      this.#found[index] === undefined && !this.#isPad(index) ? [index] : []
+    )
+    await forEachLimit(unknown.length, parallel, async (n) => {
+      const index = unknown[n] ?? 0
+      const before = this.#forgotten[index]
+      const stat = await this.stat(index)
+      stats[index] = stat
+      if (before === this.#forgotten[index]) this.#found[index] = stat ?? null
     })
     return stats
   }
@@ -239,28 +257,37 @@ export class FilesOnDisk {
     const state = this.#states[fileIndex]
     if (state === undefined) throw storageClosed()
     if (!write) return this.#fs.open(state.path, openFlags.read)
+    const mode = this.#layout.files[fileIndex]?.executable === true ? 0o777 : 0o666
+    const known = state.missing ? this.#paths.knownPath(fileIndex) : undefined
+    if (known !== undefined) {
+      const handle = await this.#create(state, known, mode).catch(() => undefined)
+      if (handle !== undefined) return handle
+    }
     try {
       return await this.#fs.open(state.path, openFlags.update)
     } catch (error) {
       if (!isMissing(error)) throw error
     }
     const { path, made } = await this.#paths.makeFolder(fileIndex)
-    const mode = this.#layout.files[fileIndex]?.executable === true ? 0o777 : 0o666
-    let handle: StorageHandle
-    try {
-      handle = await this.#fs.open(path, openFlags.create, mode)
-    } catch (error) {
-      // Somebody else made it meanwhile.
-      if (systemCode(error) !== 'EEXIST') throw error
-      return this.#fs.open(path, openFlags.update)
-    }
-    state.path = path
-    this.#dirtyFolders.add(dirname(path))
     for (const folder of made) {
       this.#dirtyFolders.add(dirname(folder))
       const name = this.#paths.folderName(folder)
       if (name !== undefined) this.#folders.add(name)
     }
+    try {
+      return await this.#create(state, path, mode)
+    } catch (error) {
+      // Somebody else made it meanwhile.
+      if (systemCode(error) !== 'EEXIST') throw error
+      return this.#fs.open(path, openFlags.update)
+    }
+  }
+
+  async #create(state: FileState, path: string, mode: number): Promise<StorageHandle> {
+    const handle = await this.#fs.open(path, openFlags.create, mode)
+    state.path = path
+    state.missing = false
+    this.#dirtyFolders.add(dirname(path))
     return handle
   }
 
