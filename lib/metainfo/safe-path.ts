@@ -1,3 +1,5 @@
+import { toLatin1 } from '../util/bytes.ts'
+
 /** How padding was named before BEP 47 gave it an attribute. */
 export const padNamePrefix: string = '_____padding_file_'
 /** Most bytes of an element in UTF-8: file systems take 255, and names may still grow by a suffix. */
@@ -21,6 +23,8 @@ export function safeElement(
   raw: Uint8Array,
   windows: boolean = process.platform === 'win32'
 ): string | undefined {
+  // Most names are plain, and torrents may have very many.
+  if (!windows && isPlain(raw)) return toLatin1(raw)
   let text = decoder.decode(raw).replace(invisible, '').replace(unprintable, '_')
   if (windows) text = text.replace(windowsForbidden, '_')
   text = shortened(text)
@@ -30,6 +34,15 @@ export function safeElement(
     if (windowsReserved.test(text)) text = `_${text}`
   }
   return text === '' ? '_' : text
+}
+
+/** Whether a name is short, of printable ASCII without separators, and not of dots alone. */
+function isPlain(raw: Uint8Array): boolean {
+  if (raw.length === 0 || raw.length > maxElementBytes || raw[0] === 0x2e) return false
+  for (const byte of raw) {
+    if (byte < 0x20 || byte > 0x7e || byte === 0x2f || byte === 0x5c) return false
+  }
+  return true
 }
 
 function shortened(text: string): string {
@@ -49,6 +62,8 @@ function shortened(text: string): string {
 
 /** A spelling that two names share if some file system takes them for one: without case and Unicode composition. */
 function folded(element: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is what it is about
+  if (/^[\u0000-\u007f]*$/.test(element)) return element.toLowerCase()
   return element.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
 }
 
@@ -67,9 +82,16 @@ export function uniquePaths(requests: readonly PathRequest[]): string[] {
   const folders = new Map<string, number>()
   const keys: string[] = []
   const parents: number[] = []
+  let before: readonly string[] = []
+  let parent = 0
   for (const { elements } of requests) {
-    let parent = 0
-    for (let n = 0; n < elements.length - 1; n++) {
+    // Neighbours often share their folder.
+    const depth = elements.length - 1
+    let same = before.length === elements.length
+    for (let n = 0; same && n < depth; n++) same = before[n] === elements[n]
+    before = elements
+    if (!same) parent = 0
+    for (let n = 0; !same && n < depth; n++) {
       const key = `${parent}/${folded(elements[n] ?? '')}`
       let folder = folders.get(key)
       if (folder === undefined) folders.set(key, (folder = folders.size + 1))
@@ -79,6 +101,9 @@ export function uniquePaths(requests: readonly PathRequest[]): string[] {
     keys.push(`${parent}/${folded(elements.at(-1) ?? '')}`)
   }
   const asked = new Set(keys)
+  if (asked.size === keys.length && !keys.some((key) => folders.has(key))) {
+    return requests.map(({ elements }) => elements.join('/'))
+  }
   const taken = new Set<string>()
   const suffixes = new Map<string, number>()
   const paths: string[] = []
