@@ -15,6 +15,10 @@ const badBytes = 16 << 20
 const mostQueuedBytes = 16 << 20
 /** Spare buffers kept for the next pieces while some are under way, in bytes: new memory costs more than all else that a piece costs. */
 const spareBytes = 16 << 20
+/** Pieces that stand one after the other are written together up to so many bytes; larger ones each by themselves. */
+const mostRunBytes = 1 << 20
+/** Writes of pieces at a time; more would only queue elsewhere. */
+const parallelWrites = 4
 
 /** What an {@link Assembly} tells and asks. */
 export interface AssemblyEvents {
@@ -51,6 +55,9 @@ export class Assembly {
   readonly #begun = new Map<number, PieceBuffer | undefined>()
   /** Whole, verified, and not yet in storage. */
   readonly #verified = new Map<number, PieceBuffer>()
+  /** Those of them that are not being written yet, longest first. */
+  readonly #waiting = new Map<number, PieceBuffer>()
+  #writers = 0
   readonly #stored = new Map<number, readonly number[]>()
   /** Blocks that are being read back. */
   readonly #returning = new Map<number, readonly number[]>()
@@ -282,7 +289,7 @@ export class Assembly {
     if (equalBytes(digest, this.#events.expectedHash(buffer.piece))) {
       this.#dropBad(buffer.piece)
       this.#verified.set(buffer.piece, buffer)
-      this.#track(this.#write(buffer))
+      this.#store(buffer)
       this.#events.verified(buffer.piece, buffer.bytes)
     } else {
       this.#keepBad(buffer)
@@ -314,19 +321,65 @@ export class Assembly {
     return first
   }
 
-  async #write(buffer: PieceBuffer): Promise<void> {
-    const { piece } = buffer
+  #store(buffer: PieceBuffer): void {
+    this.#waiting.set(buffer.piece, buffer)
+    if (this.#writers >= parallelWrites) return
+    this.#writers++
+    this.#track(this.#writeWaiting())
+  }
+
+  async #writeWaiting(): Promise<void> {
+    // When all that came with it is there, too.
+    await undefined
+    for (let run = this.#nextRun(); run !== undefined; run = this.#nextRun()) await this.#write(run)
+    this.#writers--
+  }
+
+  /** The piece that waits longest, with its neighbours as far as they wait, in order. */
+  #nextRun(): PieceBuffer[] | undefined {
+    const [oldest] = this.#waiting.values()
+    if (oldest === undefined) return undefined
+    const most = Math.max(1, Math.floor(mostRunBytes / this.#layout.pieceLength))
+    const run = [oldest]
+    this.#waiting.delete(oldest.piece)
+    for (let piece = oldest.piece - 1; run.length < most; piece--) {
+      const buffer = this.#takeWaiting(piece)
+      if (buffer === undefined) break
+      run.unshift(buffer)
+    }
+    for (let piece = oldest.piece + 1; run.length < most; piece++) {
+      const buffer = this.#takeWaiting(piece)
+      if (buffer === undefined) break
+      run.push(buffer)
+    }
+    return run
+  }
+
+  #takeWaiting(piece: number): PieceBuffer | undefined {
+    const buffer = this.#waiting.get(piece)
+    if (buffer !== undefined) this.#waiting.delete(piece)
+    return buffer
+  }
+
+  async #write(run: readonly PieceBuffer[]): Promise<void> {
+    const first = run[0]?.piece ?? 0
     let failure: Error | undefined
     try {
-      await this.#storage.write(this.#layout.pieceOffset(piece), [buffer.bytes])
+      await this.#storage.write(
+        this.#layout.pieceOffset(first),
+        run.map(({ bytes }) => bytes)
+      )
     } catch (thrown) {
       failure = asError(thrown)
     }
-    this.#verified.delete(piece)
-    try {
-      if (failure === undefined) this.#events.written(piece)
-      else this.#events.error(failure, piece)
-    } finally {
+    for (const buffer of run) {
+      this.#verified.delete(buffer.piece)
+      try {
+        if (failure === undefined) this.#events.written(buffer.piece)
+        else this.#events.error(failure, buffer.piece)
+      } catch (thrown) {
+        throwLater(thrown)
+      }
       this.#retire(buffer)
     }
   }
@@ -403,14 +456,7 @@ export class Assembly {
   }
 
   #track(work: Promise<void>): void {
-    const tracked = work
-      // What a listener throws is a fault of the program and shows as one; it must not keep others from closing.
-      .catch((thrown) =>
-        process.nextTick(() => {
-          throw thrown
-        })
-      )
-      .finally(() => this.#work.delete(tracked))
+    const tracked = work.catch(throwLater).finally(() => this.#work.delete(tracked))
     this.#work.add(tracked)
   }
 
@@ -424,6 +470,13 @@ export class Assembly {
   #free(): void {
     this.#budget.release(this.#layout.pieceLength)
   }
+}
+
+/** What a listener throws is a fault of the program and shows as one; it must not keep others from closing. */
+function throwLater(thrown: unknown): void {
+  process.nextTick(() => {
+    throw thrown
+  })
 }
 
 function rethrow(error: Error): never {
