@@ -31,6 +31,10 @@ export class TorrentFiles implements FileHost {
   readonly streams: Set<FileStream> = new Set()
   /** By index in the layout; undefined for pad files. */
   readonly #at: readonly (TorrentFile | undefined)[]
+  /** Index in the layout of each file of the list. */
+  readonly #indices: readonly number[]
+  /** The same by path, made when a file is first named so. */
+  #byPath: Map<string, number> | undefined
   readonly #mediator: FilesMediator
   /** Files that are read although they are not selected. */
   readonly #read = new Set<number>()
@@ -50,6 +54,7 @@ export class TorrentFiles implements FileHost {
       entry.pad ? undefined : new TorrentFile(entry, index, this)
     )
     this.list = this.#at.filter((file) => file !== undefined)
+    this.#indices = this.#at.flatMap((file, index) => (file === undefined ? [] : [index]))
     const all = select === undefined || select === 'all'
     this.selection = new Selection(layout, all ? normalPriority : 0)
     if (Array.isArray(select)) {
@@ -128,7 +133,7 @@ export class TorrentFiles implements FileHost {
     }
     // What is read of a file that is not selected has its place on disk too.
     if (this.#read.has(fileIndex)) return
-    const isNew = !this.wanted()[fileIndex]
+    const isNew = !this.#isSelected(fileIndex)
     this.#read.add(fileIndex)
     if (isNew) this.#mediator.wanted()
   }
@@ -165,16 +170,24 @@ export class TorrentFiles implements FileHost {
 
   // ---- inside ----
 
+  /** Whether a file is selected, even in part. */
+  #isSelected(fileIndex: number): boolean {
+    if (this.selection.file(fileIndex) > 0) return true
+    const { offset = 0, length = 0 } = this.layout.files[fileIndex] ?? {}
+    return this.selection.ranges.some(({ start, end }) => start < offset + length && end > offset)
+  }
+
   /** The index in the layout of a file, given as such or by its place in the list. */
   #indexOf(file: number | { readonly path: string }): number {
     if (typeof file === 'number') {
-      const found = this.list[file]
-      if (found !== undefined) return this.#at.indexOf(found)
+      const found = this.#indices[file]
+      if (found !== undefined) return found
       const message = `select names file ${file}; the torrent has ${this.list.length} files, counted from 0`
       throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { index: file } })
     }
-    const index = this.#at.findIndex((known) => known?.path === file.path)
-    if (index >= 0) return index
+    this.#byPath ??= new Map(this.#indices.map((index) => [this.#at[index]?.path ?? '', index]))
+    const index = this.#byPath.get(file.path)
+    if (index !== undefined) return index
     throw new TorrentError('ERR_TORRENT_SELECT', `'${file.path}' is no file of this torrent`)
   }
 
