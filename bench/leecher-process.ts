@@ -25,6 +25,8 @@ export interface LeechReport {
   readonly peakRssBytes: number
   /** Longest that the event loop was held, if that was watched. */
   readonly heldMs?: number
+  /** The same but for the time in which the machine ran others. */
+  readonly ownHeldMs?: number | undefined
 }
 
 answerCalls({
@@ -42,7 +44,7 @@ answerCalls({
       wallSeconds: (performance.now() - start) / 1000,
       cpuSeconds: (user + system) / 1e6,
       peakRssBytes: ownPeakRss(),
-      ...(held === undefined ? {} : { heldMs: held.maxMs })
+      ...(held === undefined ? {} : { heldMs: held.maxMs, ownHeldMs: held.ownMaxMs })
     }
   }
 })

@@ -34,7 +34,7 @@ interface Pair {
 }
 
 function pairs(mebibytes: number | undefined): Pair[] {
-  const pieceCount = mebibytes === undefined ? 100_000 : mebibytes * 64
+  const pieceCount = mebibytes === undefined ? 100_000 : Math.ceil((mebibytes * 64) / 100) * 100
   // Ten of the same bytes must come out even.
   const fileCount = Math.ceil((mebibytes ?? 20_000) / 10) * 10
   const one = { length: pieceCount * blockLength, zeros: false, check: true }
@@ -120,6 +120,7 @@ async function addAndCheck(subject: Subject, torrent: string, folder: string, ad
     ofPhase('CPU', report.cpuSeconds * 1000, 'ms')
     ofPhase('peak RSS', report.peakRssBytes / 1e6, 'MB')
     ofPhase('event loop held at most', report.heldMs, 'ms')
+    ofPhase('event loop held at most, but for the machine', report.ownHeldMs ?? Number.NaN, 'ms')
   }
   await run('add', { addOnly: true })
   rmSync(folder, { recursive: true, force: true })
@@ -172,6 +173,7 @@ async function download(
     add('download, CPU a block', (report.cpuSeconds * 1e6) / blocks, 'µs')
     add('download, peak RSS', report.peakRssBytes / 1e6, 'MB')
     add('download, event loop held at most', report.heldMs ?? Number.NaN, 'ms')
+    add('download, event loop held at most, but for the machine', report.ownHeldMs ?? Number.NaN, 'ms')
     const pattern = new Pattern(subject)
     const target = path.join(folder, nameOf(subject))
     if (fileLengths === undefined) pattern.require(target)

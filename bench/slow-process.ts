@@ -29,6 +29,8 @@ export interface SlowReport {
   /** Most that had come and was not on the disk yet. */
   readonly mostBehind: number
   readonly heldMs: number
+  /** The same but for the time in which the machine ran others. */
+  readonly ownHeldMs?: number | undefined
   /** Whether it ended with everything. */
   readonly done: boolean
   /** Where it stood, 0 to 1. */
@@ -103,7 +105,7 @@ answerCalls({
     clearInterval(watch)
     const wallSeconds = (performance.now() - start) / 1000
     const { received, progress } = added
-    const { maxMs } = delay.stop()
+    const { maxMs, ownMaxMs } = delay.stop()
     if (done) await client.close()
     return {
       wallSeconds,
@@ -112,6 +114,7 @@ answerCalls({
       written: disk.written,
       mostBehind,
       heldMs: maxMs,
+      ownHeldMs: ownMaxMs,
       done,
       progress
     }

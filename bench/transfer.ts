@@ -34,6 +34,11 @@ async function measure(folder: string, seeders: number, label: string): Promise<
       { name: `${label}, leecher CPU`, value: report.cpuSeconds, unit: 's' },
       { name: `${label}, leecher peak RSS`, value: report.peakRssBytes / 1e6, unit: 'MB' },
       { name: `${label}, event loop held at most`, value: report.heldMs ?? Number.NaN, unit: 'ms' },
+      {
+        name: `${label}, event loop held at most, but for the machine`,
+        value: report.ownHeldMs ?? Number.NaN,
+        unit: 'ms'
+      },
       { name: `${label}, upload CPU`, value: uploadSeconds, unit: 's' }
     ]
   } finally {
