@@ -115,6 +115,25 @@ test('blocks in any order become a piece in storage, and memory is given back', 
   assert.deepEqual(fixture.log.slice(0, 2), ['verified 0', 'written 0'])
 })
 
+for (const failWrites of [false, true]) {
+  test(`neighbours that are whole together are written at one go${failWrites ? ', and fail one by one' : ''}`, async () => {
+    const fixture = await Fixture.open()
+    const { assembly, storage, log } = fixture
+    storage.failWrites = failWrites
+    for (const piece of [1, 0, 3, 2]) {
+      assembly.reserve(piece, true)
+      fixture.fill(piece, piece === 3 ? [0, 1] : [0, 1, 2, 3])
+    }
+    await assembly.idle()
+    assert.equal(storage.writes, 1)
+    const told = [0, 1, 2, 3].map((piece) => (failWrites ? `error ${piece} disk full` : `written ${piece}`))
+    assert.deepEqual(log.slice(4), told)
+    assert.equal(fixture.budget.used, 0)
+    const expected = failWrites ? new Uint8Array(0) : fixture.bytes(2)
+    assert.deepEqual(await fixture.inStorage(2), expected)
+  })
+}
+
 test('what a reader gets is no memory of the pool', async () => {
   const fixture = await Fixture.open()
   fixture.assembly.reserve(0, false)

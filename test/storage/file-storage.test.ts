@@ -322,6 +322,52 @@ diskTest('read only: nothing appears, nothing is written', async ({ make, tree, 
   assert.ok(existsSync(folder))
 })
 
+diskTest('stats tell how files were left here, so that changes by others show', async ({ make, root }) => {
+  const storage = make()
+  await storage.open(three, [true, true, true])
+  await storage.write(0, [pattern(0, 40000)])
+  const sizes = async (): Promise<(number | undefined)[]> =>
+    (await storage.stats()).files.map((file) => file?.size)
+  assert.deepEqual(await sizes(), [20000, 20000, undefined])
+  const path = join(root, 't/a')
+  writeFileSync(path, pattern(0, 20001))
+  assert.deepEqual(await sizes(), [20000, 20000, undefined])
+  // Whoever checks it reads what is there now.
+  storage.segments(0, 10)
+  assert.deepEqual(await sizes(), [20001, 20000, undefined])
+})
+
+diskTest('a missing folder is looked for once and not for each of its files', async ({ make }) => {
+  let looks = 0
+  const fs: StorageFs = {
+    ...nodeFs,
+    realpath: (path) => {
+      looks++
+      return nodeFs.realpath(path)
+    },
+    lstat: (path, options) => {
+      looks++
+      return nodeFs.lstat(path, options)
+    },
+    stat: (path, options) => {
+      looks++
+      return nodeFs.stat(path, options)
+    }
+  }
+  const sketches = Array.from({ length: 100 }, (_, n): FileSketch => [`many/${n}`, 10])
+  const many = layoutOf(16384, sketches)
+  const storage = make({ fs })
+  await storage.open(
+    many,
+    many.files.map(() => true)
+  )
+  await storage.stats()
+  assert.ok(looks < 10, `${looks} looks`)
+  await storage.write(0, [pattern(0, 1000)])
+  assert.deepEqual(await readBytes(storage, 0, 1000), pattern(0, 1000))
+  assert.ok(looks < 20, `${looks} looks`)
+})
+
 diskTest('files may lie in different folders', async ({ make, folder }) => {
   mkdirSync(join(folder, 'one'))
   mkdirSync(join(folder, 'two'))
