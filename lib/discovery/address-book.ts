@@ -1,4 +1,5 @@
 import { canonicalHost, type PeerAddress } from '../util/address.ts'
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { addressKey, mayTell, scopeOf } from './address-scope.ts'
 
 /** How we learned of a peer. */
@@ -116,10 +117,10 @@ interface Informant {
 export class AddressBook {
   readonly #random: () => number
   readonly #limit: number
-  readonly #entries = new Map<string, Entry>()
-  readonly #bans = new Set<string>()
-  readonly #selves = new Set<string>()
-  readonly #informants = new Map<string, Informant>()
+  readonly #entries = new LazyMap<string, Entry>()
+  readonly #bans = new LazySet<string>()
+  readonly #selves = new LazySet<string>()
+  readonly #informants = new LazyMap<string, Informant>()
   readonly #own: PeerPriorities | undefined
   /** The earliest time at which an idle entry is ready, or undefined when it must be looked up. */
   #wakeAt: number | undefined
@@ -421,7 +422,7 @@ function banKey(address: PeerAddress): string {
     : canonicalHost(address.host).toLowerCase()
 }
 
-function addBounded(set: Set<string>, value: string, limit: number): void {
+function addBounded(set: LazySet<string>, value: string, limit: number): void {
   set.add(value)
   if (set.size <= limit) return
   for (const oldest of set) {

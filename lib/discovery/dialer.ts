@@ -1,4 +1,5 @@
 import type { PeerAddress } from '../util/address.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import type { AddressBook, Candidate, Outcome } from './address-book.ts'
 import { addressKey } from './address-scope.ts'
 import { ConnectionBudget, incomingReserve } from './connection-budget.ts'
@@ -26,7 +27,7 @@ export class Dialer {
   readonly #maxHalfOpen: number
   readonly #reserve: number
   /** What we dialled: whether the connection stands. */
-  readonly #outgoing = new Map<string, boolean>()
+  readonly #outgoing = new LazyMap<string, boolean>()
   #halfOpen = 0
   #incoming = 0
   #closed = false

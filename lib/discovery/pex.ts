@@ -1,4 +1,5 @@
 import type { PeerAddress } from '../util/address.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import { type PexMessage, type PexPeer, pexFlags } from '../wire/ut-pex.ts'
 import { addressKey, mayTell, scopeOf } from './address-scope.ts'
 
@@ -47,8 +48,8 @@ interface Partner {
  * Pure: time is an argument.
  */
 export class PexPolicy {
-  readonly #contacts = new Map<number, Contact>()
-  readonly #partners = new Map<number, Partner>()
+  readonly #contacts = new LazyMap<number, Contact>()
+  readonly #partners = new LazyMap<number, Partner>()
   #recent: { readonly contact: Contact; readonly number: number }[] = []
   #recentNumber = 0
   #version = 0

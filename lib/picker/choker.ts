@@ -1,3 +1,4 @@
+import { LazyMap } from '../util/lazy-collections.ts'
 import { byGiving, type Peer, type Standing } from './choke-order.ts'
 import { byTurns } from './seed-turns.ts'
 import { uploadSlots } from './upload-slots.ts'
@@ -64,7 +65,7 @@ export class Choker {
   readonly #random: () => number
   readonly #fixedSlots: number | undefined
   readonly #quotaBytes: number
-  readonly #peers = new Map<number, Peer>()
+  readonly #peers = new LazyMap<number, Peer>()
   #limit: number
   /** How many peers the upload suffices for. */
   #roomFor: number

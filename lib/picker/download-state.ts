@@ -1,4 +1,5 @@
 import type { Layout } from '../metainfo/layout.ts'
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { Interest } from './interest.ts'
 import { blockState, PartialPiece } from './partial-piece.ts'
 import type { PeerState } from './peer-state.ts'
@@ -38,8 +39,8 @@ export class DownloadState {
   readonly sink: PickerSink
   readonly order: RarityOrder
   readonly windows: Windows
-  readonly peers: Map<number, PeerState> = new Map<number, PeerState>()
-  readonly partials: Map<number, PartialPiece> = new Map<number, PartialPiece>()
+  readonly peers: LazyMap<number, PeerState> = new LazyMap()
+  readonly partials: LazyMap<number, PartialPiece> = new LazyMap()
   /** 1 for each piece that is there. */
   readonly had: Uint8Array
   /** Selection priority of each piece, 0 for not selected. */
@@ -49,16 +50,16 @@ export class DownloadState {
   /** Peers that have every piece; `order` counts all of them as one, which does not change its order. */
   #seeds = 0
   /** Peers that are asked for something, in the order in which they were last asked while idle; also some that are no longer. */
-  readonly busy: Set<PeerState> = new Set<PeerState>()
+  readonly busy: LazySet<PeerState> = new LazySet()
   /** Peers that may take more in the background, though no block of theirs has come: they lost requests, or there is new work. */
-  readonly ready: Set<PeerState> = new Set<PeerState>()
+  readonly ready: LazySet<PeerState> = new LazySet()
   /** Peers for which the last search found nothing. */
-  readonly starved: Set<PeerState> = new Set<PeerState>()
+  readonly starved: LazySet<PeerState> = new LazySet<PeerState>()
   /** Whether a peer has come, gone, choked or unchoked since the swarm's fastest were last looked for. */
   peersChanged = true
   readonly #interest: Interest
   /** Of pieces that failed, who sent each block: the next time another should, which shows whose version differs. */
-  readonly avoided: Map<number, Int32Array> = new Map()
+  readonly avoided: LazyMap<number, Int32Array> = new LazyMap()
   #steps = 0
   /** Whether memory ran short and no background piece is opened until some is given back. */
   outOfMemory = false
@@ -67,10 +68,10 @@ export class DownloadState {
   /** Partial pieces that may have free blocks, oldest first. */
   readonly #open: PartialPiece[] = []
   /** Who else is asked for a block, where more than one peer is. */
-  readonly #shared = new Map<number, number[]>()
-  readonly #urgentOnly = new Set<number>()
+  readonly #shared = new LazyMap<number, number[]>()
+  readonly #urgentOnly = new LazySet<number>()
   /** Blocks of pieces that are in storage, unverified, from before; they are read back when the piece is begun. */
-  readonly #stored = new Map<number, readonly number[]>()
+  readonly #stored = new LazyMap<number, readonly number[]>()
 
   constructor(layout: Layout, sink: PickerSink, random: () => number) {
     this.layout = layout

@@ -1,3 +1,4 @@
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import type { PeerState } from './peer-state.ts'
 
 /** While so few pieces are wanted they are looked at one by one, not by a search through all. */
@@ -18,10 +19,10 @@ export class Interest {
   readonly #wanted: Uint8Array
   /** The pieces that are wanted, while they are few. */
   #few: number[] | undefined = []
-  readonly #standing = new Map<number, Set<PeerState>>()
-  readonly #seeds = new Set<PeerState>()
+  readonly #standing = new LazyMap<number, Set<PeerState>>()
+  readonly #seeds = new LazySet<PeerState>()
   /** Peers that are no seeds and have nothing that is wanted. */
-  readonly #idle = new Set<PeerState>()
+  readonly #idle = new LazySet<PeerState>()
 
   /** Nothing is wanted; `tell` hears of each peer whose `interested` has changed. */
   constructor(pieceCount: number, tell: (peer: PeerState) => void) {

@@ -1,4 +1,5 @@
 import type { Layout } from '../metainfo/layout.ts'
+import { LazySet } from '../util/lazy-collections.ts'
 import { pickBackground, pickEndGame } from './background.ts'
 import { DownloadState, type PickerSink } from './download-state.ts'
 import { blockState, type PartialPiece } from './partial-piece.ts'
@@ -59,7 +60,7 @@ export class Picker {
   /** When all peers were last looked at for lateness. */
   #lookedAt = Number.NEGATIVE_INFINITY
   /** Peers that have refused something and will be asked again. */
-  readonly #refusing = new Set<PeerState>()
+  readonly #refusing = new LazySet<PeerState>()
 
   /** A picker for the layout in which no piece is had or wanted; `random` returns [0, 1). */
   constructor(layout: Layout, sink: PickerSink, random: () => number) {

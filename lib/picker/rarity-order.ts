@@ -9,6 +9,8 @@ const mostCandidates = 64
 /** Joins and leaves of peers that are not sorted for at once, as a part of the peers. */
 const lagPart = 1 / 16
 
+const none = new Uint32Array(0)
+
 /** A piece that lies in no bucket. */
 const nowhere = 0xffff_ffff
 
@@ -34,21 +36,22 @@ export class RarityOrder {
   steps = 0
   readonly #random: () => number
   readonly #priority: Uint8Array
-  readonly #order: Uint32Array
-  readonly #position: Uint32Array
-  readonly #bucket: Uint32Array
+  // These are made for the first look: a torrent without peers needs none of them.
+  #order: Uint32Array = none
+  #position: Uint32Array = none
+  #bucket: Uint32Array = none
   /** Bit i (from the high end of each byte) says that piece i is contained. */
   readonly #contained: Uint8Array
   /** All pieces in random order: the order inside the buckets after a sort. */
-  readonly #shuffled: Uint32Array
+  #shuffled: Uint32Array = none
   /** For each priority ever used its class, counted from the highest; buckets exist for used priorities only. */
   readonly #classOf = new Uint8Array(8)
   #used = 0
   /** Buckets of a class: availability 0 to width - 1. */
   #width = 0
   #buckets = 0
-  #starts = new Uint32Array(1)
-  #lives = new Uint32Array(1)
+  #starts: Uint32Array = none
+  #lives: Uint32Array = none
   /** No piece is contained in buckets before this one. */
   #firstBucket = 0
   /** Pieces in the array, contained or not. */
@@ -66,16 +69,7 @@ export class RarityOrder {
     this.availability = new Uint32Array(pieceCount)
     this.#random = random
     this.#priority = new Uint8Array(pieceCount)
-    this.#order = new Uint32Array(pieceCount)
-    this.#position = new Uint32Array(pieceCount)
-    this.#bucket = new Uint32Array(pieceCount).fill(nowhere)
     this.#contained = new Uint8Array(Math.ceil(pieceCount / 8))
-    this.#shuffled = new Uint32Array(pieceCount)
-    for (let piece = 0; piece < pieceCount; piece++) {
-      const other = Math.floor(random() * (piece + 1))
-      this.#shuffled[piece] = this.#shuffled[other] ?? 0
-      this.#shuffled[other] = piece
-    }
   }
 
   /** How many pieces are contained. */
@@ -363,7 +357,20 @@ export class RarityOrder {
     this.#marked = true
   }
 
+  #shuffle(pieceCount: number): void {
+    this.#order = new Uint32Array(pieceCount)
+    this.#position = new Uint32Array(pieceCount)
+    this.#bucket = new Uint32Array(pieceCount)
+    this.#shuffled = new Uint32Array(pieceCount)
+    for (let piece = 0; piece < pieceCount; piece++) {
+      const other = Math.floor(this.#random() * (piece + 1))
+      this.#shuffled[piece] = this.#shuffled[other] ?? 0
+      this.#shuffled[other] = piece
+    }
+  }
+
   #sort(): void {
+    if (this.#shuffled === none) this.#shuffle(this.#priority.length)
     this.#marked = false
     this.#spent = 0
     this.#lag = 0

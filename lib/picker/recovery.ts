@@ -1,6 +1,8 @@
 import type { Picker } from './picker.ts'
 import { type BlockDigest, SmartBan } from './smart-ban.ts'
 
+const nobody: ReadonlySet<string> = new Set()
+
 /** What a {@link Recovery} asks of those who hold the peers and the bytes. */
 export interface RecoverySink {
   /** All connected peers, with the name of the host that each is judged by. */
@@ -30,7 +32,7 @@ export class Recovery {
   /** Whether some connected peer is under suspicion. */
   #suspicion = false
   /** The hosts of connected peers that nothing is believed of. */
-  #discredited = new Set<string>()
+  #discredited: ReadonlySet<string> = nobody
 
   constructor(picker: Picker, sink: RecoverySink) {
     this.#picker = picker

@@ -1,4 +1,5 @@
 import { equalBytes } from '../util/bytes.ts'
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 
 /** Digest of a block of the piece at hand (any hash of a few bytes that a peer cannot forge), or undefined if unknown. */
 export type BlockDigest = (block: number) => Uint8Array | undefined
@@ -41,12 +42,12 @@ interface Failure {
  */
 export class SmartBan {
   /** For each piece the sender of each block. */
-  readonly #open = new Map<number, (string | undefined)[]>()
+  readonly #open = new LazyMap<number, (string | undefined)[]>()
   /** Pieces that failed and have not passed since; the one that failed last is the youngest. */
-  readonly #failed = new Map<number, Failure>()
+  readonly #failed = new LazyMap<number, Failure>()
   /** For each suspect the failed pieces that it is suspected for. */
-  readonly #suspects = new Map<string, Set<number>>()
-  readonly #guilty = new Set<string>()
+  readonly #suspects = new LazyMap<string, Set<number>>()
+  readonly #guilty = new LazySet<string>()
   #versions = 0
 
   /** A block of a piece was taken from a host; a later sender replaces an earlier one, as its bytes do. */

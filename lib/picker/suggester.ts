@@ -1,3 +1,5 @@
+import { LazyMap } from '../util/lazy-collections.ts'
+
 /** Suggestions that a peer has not followed yet. */
 const mostOpen = 2
 
@@ -18,7 +20,7 @@ export interface SuggesterOptions {
 export class Suggester {
   readonly #has: (id: number, piece: number) => boolean
   /** For each peer the pieces that it was told of and has not asked for yet. */
-  readonly #open = new Map<number, Set<number>>()
+  readonly #open = new LazyMap<number, Set<number>>()
   /** 1 for each piece that some peer has, was sent or was told of. */
   readonly #spread: Uint8Array
   /** All pieces in random order; those before `#next` are spread. */

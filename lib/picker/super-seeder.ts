@@ -1,4 +1,5 @@
 import { hasBit, setBit } from '../util/bits.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 
 /** Pieces that a peer knows of and has not got yet: one on its way, and the next so that its pipeline never runs dry. */
 const mostOpen = 2
@@ -36,7 +37,7 @@ export class SuperSeeder {
   readonly #pieceCount: number
   readonly #offer: (id: number, piece: number) => void
   readonly #random: () => number
-  readonly #peers = new Map<number, Peer>()
+  readonly #peers = new LazyMap<number, Peer>()
   /** How many peers have each piece, and how many were offered it and have not got it. */
   readonly #copies: Uint32Array
   readonly #offers: Uint32Array

@@ -1,4 +1,5 @@
 import type { Range } from '../metainfo/layout.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 
 const minBytesPerMs = 0.01
 
@@ -21,13 +22,16 @@ export interface UrgentPiece {
   readonly deadline: number
 }
 
+/** Stands for the pieces of no window; nothing is ever added to it. */
+const nothing: Set<number> = new Set()
+
 /** The windows of all open streams, merged into one list of pieces by deadline. */
 export class Windows {
   readonly #pieceLength: number
-  readonly #windows = new Map<number, StreamWindow & { readonly at: number }>()
+  readonly #windows = new LazyMap<number, StreamWindow & { readonly at: number }>()
   #urgent: UrgentPiece[] = []
   #stale = false
-  #members = new Set<number>()
+  #members: Set<number> = nothing
 
   constructor(pieceLength: number) {
     this.#pieceLength = pieceLength

@@ -2,6 +2,7 @@ import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { BufferPool } from '../util/buffer-pool.ts'
 import { equalBytes } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
 import { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
@@ -52,24 +53,24 @@ export class Assembly {
   readonly #mostQueued: number
   readonly #stopReclaiming: () => void
   /** Pieces that memory is reserved for; the buffer is made with the first block. */
-  readonly #begun = new Map<number, PieceBuffer | undefined>()
+  readonly #begun = new LazyMap<number, PieceBuffer | undefined>()
   /** Whole, verified, and not yet in storage. */
-  readonly #verified = new Map<number, PieceBuffer>()
+  readonly #verified = new LazyMap<number, PieceBuffer>()
   /** Those of them that are not being written yet, longest first. */
-  readonly #waiting = new Map<number, PieceBuffer>()
+  readonly #waiting = new LazyMap<number, PieceBuffer>()
   #writers = 0
-  readonly #stored = new Map<number, readonly number[]>()
+  readonly #stored = new LazyMap<number, readonly number[]>()
   /** Blocks that are being read back. */
-  readonly #returning = new Map<number, readonly number[]>()
+  readonly #returning = new LazyMap<number, readonly number[]>()
   /** Writes of pieces that were spilled: what is read back must have been written. */
-  readonly #spills = new Map<number, Promise<void>>()
+  readonly #spills = new LazyMap<number, Promise<void>>()
   /** Buffers that are being written by `save`, and so are not used again. */
-  readonly #saving = new Set<PieceBuffer>()
+  readonly #saving = new LazySet<PieceBuffer>()
   /** Bad copies of pieces that are fetched again; each holds on to the memory that was reserved for it. */
-  readonly #bad = new Map<number, PieceBuffer>()
+  readonly #bad = new LazyMap<number, PieceBuffer>()
   /** Bad copies that the piece goes on from when it is begun again, less some blocks. */
-  readonly #kept = new Set<number>()
-  readonly #work = new Set<Promise<void>>()
+  readonly #kept = new LazySet<number>()
+  readonly #work = new LazySet<Promise<void>>()
   #closed = false
 
   constructor(layout: Layout, storage: Storage, budget: MemoryBudget, events: AssemblyEvents) {

@@ -7,6 +7,7 @@ import { monotonicMs } from '../util/clock.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { debug } from '../util/debug.ts'
 import { TorrentError } from '../util/errors.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import { TokenBucket } from '../util/token-bucket.ts'
 import type { Storage, StorageSegment } from './storage.ts'
 import { storageClosed } from './storage-error.ts'
@@ -77,7 +78,7 @@ export class Checker {
   /** The most important first. */
   #runs: Run[] = []
   #pump: Promise<void> | undefined
-  readonly #urgent = new Map<number, Promise<boolean>>()
+  readonly #urgent = new LazyMap<number, Promise<boolean>>()
   #poolFailed = false
   #turnAtMs = 0
 

@@ -2,6 +2,7 @@ import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import type { FileStat } from './storage.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import { storageError } from './storage-error.ts'
 import { fileStat, isMissing, type StorageFs } from './storage-fs.ts'
 
@@ -32,9 +33,9 @@ export class FilePaths {
   readonly #given: boolean
   readonly #folderMode: number | undefined
   /** Real paths of folders that exist, by the path asked for. */
-  readonly #folders = new Map<string, Promise<string | undefined>>()
+  readonly #folders = new LazyMap<string, Promise<string | undefined>>()
   /** Those that were found. */
-  readonly #known = new Map<string, string>()
+  readonly #known = new LazyMap<string, string>()
   /** While many files are looked for, folders that were found or not, so that each is looked for once. */
   #lookedFor: Map<string, Promise<Folder>> | undefined
 

@@ -1,6 +1,7 @@
 import { monotonicMs } from '../util/clock.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { systemCode } from '../util/errors.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import { storageClosed } from './storage-error.ts'
 
 /** What a {@link FilePool} needs of a handle. */
@@ -37,7 +38,7 @@ export class FilePool<H extends Closable> {
   readonly #maxOpen: number
   readonly #idleMs: number
   /** In the order of their last use. */
-  readonly #entries = new Map<number, Entry<H>>()
+  readonly #entries = new LazyMap<number, Entry<H>>()
   #openCount = 0
   #change: Deferred<void> | undefined
   #timer: NodeJS.Timeout | undefined

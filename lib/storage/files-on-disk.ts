@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
 import { systemCode, type TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
+import { LazySet } from '../util/lazy-collections.ts'
 import { type FilePaths, isNowhere } from './file-paths.ts'
 import { FilePool } from './file-pool.ts'
 import type { FileStat } from './storage.ts'
@@ -53,8 +54,8 @@ export class FilesOnDisk {
   readonly #paths: FilePaths
   readonly #pool: FilePool<StorageHandle>
   readonly #states: readonly FileState[]
-  readonly #dirtyFiles = new Set<number>()
-  readonly #dirtyFolders = new Set<string>()
+  readonly #dirtyFiles = new LazySet<number>()
+  readonly #dirtyFolders = new LazySet<string>()
   /**
    * What was found when each file was last looked at, null where there was none. It is looked at again only after we wrote to it, so
    * that a record tells how we left a file, and what others did to it afterwards is noticed.
@@ -63,7 +64,7 @@ export class FilesOnDisk {
   /** Counts when each file was forgotten. */
   readonly #forgotten: Uint32Array
   /** Folders that were made here, as `a/b/` below the root. */
-  readonly #folders = new Set<string>()
+  readonly #folders = new LazySet<string>()
 
   constructor({ fs, layout, paths, maxOpen, created }: FilesOnDiskOptions) {
     this.#fs = fs

@@ -1,4 +1,5 @@
 import type { Layout } from '../metainfo/layout.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
 import type { Storage } from './storage.ts'
 
@@ -38,8 +39,9 @@ export class ReadCache {
   readonly #budget: MemoryBudget
   readonly #stopReclaiming: () => void
   /** Oldest use first. */
-  readonly #pages = new Map<number, CachePage>()
-  readonly #byMemory = new WeakMap<ArrayBufferLike, CachePage>()
+  readonly #pages = new LazyMap<number, CachePage>()
+  /** Made with the first page. */
+  #byMemory: WeakMap<ArrayBufferLike, CachePage> | undefined
   #ticks = 0
 
   /** A cache that keeps at most `bytes` that nobody holds; `had` says which pieces may be read. */
@@ -87,7 +89,7 @@ export class ReadCache {
 
   /** The page of bytes that `get` gave; undefined when they are memory of their own. */
   pageOf(bytes: Uint8Array): CachePage | undefined {
-    return this.#byMemory.get(bytes.buffer)
+    return this.#byMemory?.get(bytes.buffer)
   }
 
   /** So many of the bytes that `get` gave of a page are done with; `unsure` when something may still read them. */
@@ -135,6 +137,7 @@ export class ReadCache {
     const page = new CachePage(index, memory)
     page.usedAt = this.#ticks
     this.#pages.set(index, page)
+    this.#byMemory ??= new WeakMap()
     this.#byMemory.set(memory.buffer, page)
     const start = index * pageBytes
     const target = memory.subarray(0, Math.min(pageBytes, this.#layout.length - start))
@@ -158,7 +161,7 @@ export class ReadCache {
       const page = this.#oldestIdle()
       if (page !== undefined) {
         this.#pages.delete(page.index)
-        this.#byMemory.delete(page.memory.buffer)
+        this.#byMemory?.delete(page.memory.buffer)
         return page.memory
       }
     }
@@ -180,7 +183,7 @@ export class ReadCache {
   /** Gives the memory of a page back; once. */
   #drop(page: CachePage): void {
     if (this.#pages.get(page.index) === page) this.#pages.delete(page.index)
-    if (!this.#byMemory.delete(page.memory.buffer)) return
+    if (this.#byMemory?.delete(page.memory.buffer) !== true) return
     this.#budget.release(pageBytes)
   }
 

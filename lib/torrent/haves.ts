@@ -1,5 +1,6 @@
 import { SuperSeeder } from '../picker/super-seeder.ts'
 import { monotonicMs } from '../util/clock.ts'
+import { LazySet } from '../util/lazy-collections.ts'
 import type { Ledger } from './ledger.ts'
 import type { Peer } from './peer.ts'
 
@@ -18,7 +19,7 @@ export class Haves {
   #superSeeding: boolean
   #superSeeder: SuperSeeder | undefined
   /** Peers that were told that we have nothing, and are shown pieces once it is known what they have. */
-  readonly #newcomers = new Set<number>()
+  readonly #newcomers = new LazySet<number>()
 
   constructor(options: HavesOptions) {
     this.#options = options

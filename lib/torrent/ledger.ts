@@ -11,8 +11,9 @@ export class Ledger {
   readonly #layout: Layout
   readonly #verified: Uint8Array
   readonly #stored: Uint8Array
-  readonly #unproven: Uint8Array
-  readonly #unchecked: Uint8Array
+  /** Made when first needed: most torrents have no such pieces. */
+  #unproven: Uint8Array | undefined
+  #unchecked: Uint8Array | undefined
   readonly #fileBytes: Float64Array
   #priority: Uint8Array
   #verifiedLength = 0
@@ -28,8 +29,6 @@ export class Ledger {
     this.#layout = layout
     this.#verified = new Uint8Array(pieceCount)
     this.#stored = new Uint8Array(pieceCount)
-    this.#unproven = new Uint8Array(pieceCount)
-    this.#unchecked = new Uint8Array(pieceCount)
     this.#priority = new Uint8Array(pieceCount)
     this.#fileBytes = new Float64Array(layout.files.length)
     this.#missing = pieceCount
@@ -95,17 +94,17 @@ export class Ledger {
 
   /** Whether a piece is still to be hashed before it counts. */
   isUnchecked(piece: number): boolean {
-    return this.#unchecked[piece] === 1
+    return this.#unchecked?.[piece] === 1
   }
 
   /** Whether a stored piece is still to be hashed before it is used. */
   isUnproven(piece: number): boolean {
-    return this.#unproven[piece] === 1
+    return this.#unproven?.[piece] === 1
   }
 
   /** Whether a piece may be given to peers. */
   serves(piece: number): boolean {
-    return this.#stored[piece] === 1 && this.#unproven[piece] === 0
+    return this.#stored[piece] === 1 && this.#unproven?.[piece] !== 1
   }
 
   /** A bit for each piece for which `which` says yes (BEP 3). */
@@ -167,14 +166,16 @@ export class Ledger {
 
   /** A stored piece is to be hashed before it is used, or was. */
   setUnproven(piece: number, unproven: boolean): void {
-    if ((this.#unproven[piece] === 1) === unproven) return
+    if (this.isUnproven(piece) === unproven) return
+    this.#unproven ??= new Uint8Array(this.#layout.pieceCount)
     this.#unproven[piece] = unproven ? 1 : 0
     this.#unprovenCount += unproven ? 1 : -1
   }
 
   /** A piece may be in storage and is to be hashed, or was. */
   setUnchecked(piece: number, unchecked: boolean): void {
-    if ((this.#unchecked[piece] === 1) === unchecked) return
+    if (this.isUnchecked(piece) === unchecked) return
+    this.#unchecked ??= new Uint8Array(this.#layout.pieceCount)
     this.#unchecked[piece] = unchecked ? 1 : 0
     this.#uncheckedCount += unchecked ? 1 : -1
   }

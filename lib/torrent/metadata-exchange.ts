@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { equalBytes } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { metadataLengthMax, metadataPieceLength } from '../wire/limits.ts'
 import { MetadataExtension } from '../wire/ut-metadata.ts'
 import type { Peer } from './peer.ts'
@@ -52,11 +53,11 @@ export class MetadataExchange {
   readonly #infoHash: Uint8Array
   readonly #onMetadata: (info: Uint8Array) => void
   #info: Uint8Array | undefined
-  readonly #sources = new Map<number, Source>()
-  readonly #attempts = new Map<number, Attempt>()
+  readonly #sources = new LazyMap<number, Source>()
+  readonly #attempts = new LazyMap<number, Attempt>()
   readonly #mostBytes: number
   /** Lengths of which one of several peers has sent wrong pieces. */
-  readonly #distrusted = new Set<number>()
+  readonly #distrusted = new LazySet<number>()
 
   /**
    * An exchange for the 20-byte info hash; `onMetadata` is called once with the bytes that have that hash. Pieces of `limit` bytes in
@@ -93,7 +94,7 @@ export class MetadataExchange {
           source.waitUntil = monotonicMs() + refusalMs
         }
       }),
-      outstanding: new Map(),
+      outstanding: new LazyMap(),
       failures: 0,
       waitUntil: 0,
       heardAt: 0

@@ -3,6 +3,7 @@ import { PexPolicy } from '../discovery/pex.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
 import { TorrentError } from '../util/errors.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import { PexExtension, type PexMessage, pexFlags } from '../wire/ut-pex.ts'
 import type { Peer } from './peer.ts'
 
@@ -13,7 +14,7 @@ export class PeerExchange {
   readonly #discovery: Discovery
   readonly #isComplete: () => boolean
   readonly #policy = new PexPolicy()
-  readonly #extensions = new Map<Peer, PexExtension>()
+  readonly #extensions = new LazyMap<Peer, PexExtension>()
   #stopped = false
 
   /** `isComplete` tells whether seeds are of no use to us. */

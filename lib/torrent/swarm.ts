@@ -11,6 +11,7 @@ import { equalBytes, toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
 import { TorrentError } from '../util/errors.ts'
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { Wire } from '../wire/wire.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
 import { Peer } from './peer.ts'
@@ -52,11 +53,11 @@ interface Pending {
 
 /** The connections of one torrent: whom it dials is the dialer's decision, here it is done, watched and ended. */
 export class Swarm {
-  readonly peers: Map<number, Peer> = new Map()
+  readonly peers: LazyMap<number, Peer> = new LazyMap()
   readonly dialer: Dialer
   readonly #options: SwarmOptions
   readonly #abort = new AbortController()
-  readonly #pending = new Set<Pending>()
+  readonly #pending = new LazySet<Pending>()
   #lastId = 0
   #dialTimer: NodeJS.Timeout | undefined
   #tickTimer: NodeJS.Timeout | undefined

@@ -4,6 +4,7 @@ import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { EarlyBytes, WindowRequest } from '../stream/byte-source.ts'
 import type { FileStream } from '../stream/file-stream.ts'
 import { TorrentError } from '../util/errors.ts'
+import { LazySet } from '../util/lazy-collections.ts'
 import type { Ledger } from './ledger.ts'
 import { type FileHost, TorrentFile } from './torrent-file.ts'
 import type { AddOptions, SelectItem, SelectTarget } from './torrent-options.ts'
@@ -28,7 +29,7 @@ export class TorrentFiles implements FileHost {
   readonly list: readonly TorrentFile[]
   readonly selection: Selection
   /** The open streams. */
-  readonly streams: Set<FileStream> = new Set()
+  readonly streams: LazySet<FileStream> = new LazySet()
   /** By index in the layout; undefined for pad files. */
   readonly #at: readonly (TorrentFile | undefined)[]
   /** Index in the layout of each file of the list. */
@@ -37,7 +38,7 @@ export class TorrentFiles implements FileHost {
   #byPath: Map<string, number> | undefined
   readonly #mediator: FilesMediator
   /** Files that are read although they are not selected. */
-  readonly #read = new Set<number>()
+  readonly #read = new LazySet<number>()
   #lastStreamId = 0
   #closed: Error | undefined
 

@@ -4,6 +4,7 @@ import { Suggester } from '../picker/suggester.ts'
 import type { CachePage, ReadCache } from '../storage/read-cache.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { allowedFastSet } from '../wire/allowed-fast.ts'
 import type { Peer } from './peer.ts'
 
@@ -33,7 +34,7 @@ interface Serving {
   /** Requests that are not answered yet, oldest first. */
   queue: Request[]
   /** Pieces that it may request while it is choked. */
-  readonly granted: Set<number>
+  readonly granted: LazySet<number>
   /** What the connection may not have sent yet, oldest first. */
   readonly leaving: Leaving[]
   /** What its wire had sent a second ago. */
@@ -65,7 +66,7 @@ export class Uploads {
   readonly #layout: Layout
   readonly #cache: ReadCache
   readonly #events: UploadEvents
-  readonly #serving = new Map<number, Serving>()
+  readonly #serving = new LazyMap<number, Serving>()
   #limit: number
   #guides = false
   /** Made when it is needed: most torrents have few peers or are in many hands. */
@@ -118,7 +119,7 @@ export class Uploads {
     const serving: Serving = {
       peer,
       queue: [],
-      granted: new Set(),
+      granted: new LazySet(),
       leaving: [],
       sentBefore: 0,
       reading: false,

@@ -4,6 +4,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { EarlyBytes } from '../stream/byte-source.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { TorrentError } from '../util/errors.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 
 /** What a {@link VerifiedReader} asks of its torrent. */
 export interface ReaderQuestions {
@@ -21,10 +22,10 @@ export class VerifiedReader {
   readonly #storage: Storage
   readonly #assembly: Assembly
   readonly #questions: ReaderQuestions
-  readonly #waiting = new Map<number, Deferred<void>>()
+  readonly #waiting = new LazyMap<number, Deferred<void>>()
   /** Readers that take blocks before their piece is verified. */
-  readonly #early = new Map<number, Deferred<void>>()
-  readonly #verdicts = new Map<number, Set<(right: boolean) => void>>()
+  readonly #early = new LazyMap<number, Deferred<void>>()
+  readonly #verdicts = new LazyMap<number, Set<(right: boolean) => void>>()
   #failure: Error | undefined
 
   constructor(layout: Layout, storage: Storage, assembly: Assembly, questions: ReaderQuestions) {

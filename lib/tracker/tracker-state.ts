@@ -27,8 +27,6 @@ export interface TrackerStatus {
 export class TrackerState implements TrackerStatus {
   readonly url: string
   readonly tier: number
-  /** `url`, parsed. */
-  readonly location: URL
   status: TrackerPhase = 'idle'
   last: TrackerReply | undefined
   error: Error | undefined
@@ -41,8 +39,13 @@ export class TrackerState implements TrackerStatus {
    * @throws TorrentError ERR_TRACKER_URL when the URL is no supported tracker's.
    */
   constructor(url: string, tier: number) {
-    this.location = parseTrackerUrl(url)
+    parseTrackerUrl(url)
     this.url = url
     this.tier = tier
+  }
+
+  /** `url`, parsed: anew for each announce, since those are rare and a parsed URL is large. */
+  get location(): URL {
+    return parseTrackerUrl(this.url)
   }
 }

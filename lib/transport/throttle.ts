@@ -1,4 +1,5 @@
 import { monotonicMs } from '../util/clock.ts'
+import { LazySet } from '../util/lazy-collections.ts'
 import type { Timers } from '../util/timers.ts'
 import { TokenBucket } from '../util/token-bucket.ts'
 
@@ -50,7 +51,7 @@ export class Throttle implements ThrottleMember {
   readonly #bucket: TokenBucket
   readonly #parent: Throttle | undefined
   readonly #timers: Timers
-  readonly #waiting = new Set<ThrottleMember>()
+  readonly #waiting = new LazySet<ThrottleMember>()
   #cancel: (() => void) | undefined
   #last: ThrottleMember | undefined
   #turning = false

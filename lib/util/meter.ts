@@ -2,43 +2,48 @@
 export class Meter {
   /** All bytes ever added. */
   total = 0
-  readonly #slots: Float64Array
+  /** Made with the first bytes: most meters never see any. */
+  #slots: Float64Array | undefined
+  readonly #count: number
   readonly #slotMs: number
   #slot = -1
   #started = -1
 
   /** A meter over `windowMs` milliseconds in slots of `slotMs`. */
   constructor(windowMs = 4000, slotMs = 250) {
-    this.#slots = new Float64Array(Math.ceil(windowMs / slotMs))
+    this.#count = Math.ceil(windowMs / slotMs)
     this.#slotMs = slotMs
   }
 
   /** Counts `bytes` that came at `now` (milliseconds). */
   add(bytes: number, now: number): void {
-    this.#advance(now)
+    this.#slots ??= new Float64Array(this.#count)
+    const slots = this.#slots
+    this.#advance(slots, now)
     this.total += bytes
-    const at = this.#slot % this.#slots.length
-    this.#slots[at] = (this.#slots[at] ?? 0) + bytes
+    const at = this.#slot % slots.length
+    slots[at] = (slots[at] ?? 0) + bytes
   }
 
   /** Bytes per second over the window that ends at `now`; a young meter divides by its age (at least one second). */
   rate(now: number): number {
-    if (this.#slot < 0) return 0
-    this.#advance(now)
+    const slots = this.#slots
+    if (slots === undefined) return 0
+    this.#advance(slots, now)
     let sum = 0
-    for (const bytes of this.#slots) sum += bytes
-    const windowMs = this.#slots.length * this.#slotMs
+    for (const bytes of slots) sum += bytes
+    const windowMs = slots.length * this.#slotMs
     return (sum * 1000) / Math.min(windowMs, Math.max(1000, now - this.#started))
   }
 
-  #advance(now: number): void {
+  #advance(slots: Float64Array, now: number): void {
     const slot = Math.floor(now / this.#slotMs)
     if (this.#slot < 0) {
       this.#slot = slot
       this.#started = now
     }
-    const steps = Math.min(slot - this.#slot, this.#slots.length)
-    for (let n = 1; n <= steps; n++) this.#slots[(slot - n + 1) % this.#slots.length] = 0
+    const steps = Math.min(slot - this.#slot, slots.length)
+    for (let n = 1; n <= steps; n++) slots[(slot - n + 1) % slots.length] = 0
     if (slot > this.#slot) this.#slot = slot
   }
 }

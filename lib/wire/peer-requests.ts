@@ -1,3 +1,4 @@
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { blockKey } from './messages.ts'
 
 /** A block that the peer asked for; `data` once we have answered and until it is on its way. */
@@ -17,8 +18,8 @@ export class PeerRequests {
   answerLength = 0
   /** Told of the data of each answer that is taken back. */
   onTakenBack: ((data: Uint8Array) => void) | undefined
-  readonly #all = new Map<number, PeerRequest>()
-  readonly #answered = new Set<PeerRequest>()
+  readonly #all = new LazyMap<number, PeerRequest>()
+  readonly #answered = new LazySet<PeerRequest>()
 
   /** How many requests there are, answered or not. */
   get size(): number {

@@ -6,6 +6,8 @@ import { type HandshakeFlags, messageIds, parseReserved } from './messages.ts'
 import { PeerPieces } from './peer-pieces.ts'
 import type { WireEvents } from './wire-events.ts'
 
+const noIds: ReadonlyMap<string, number> = new Map()
+
 /** What a {@link PeerState} asks of its wire. */
 export interface PeerStateMediator {
   emit<E extends keyof WireEvents>(name: E, ...values: WireEvents[E]): void
@@ -44,7 +46,7 @@ export class PeerState implements WireDecoderHandler {
   /** The last extended handshake. */
   remote: ExtendedHandshake | undefined
   /** The message ids of the peer's extensions, from all its extended handshakes. */
-  remoteIds: ReadonlyMap<string, number> = new Map()
+  remoteIds: ReadonlyMap<string, number> = noIds
   readonly #own: HandshakeFlags
   readonly #limits: WireLimits
   readonly #mediator: PeerStateMediator

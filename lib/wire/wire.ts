@@ -44,7 +44,7 @@ export class Wire extends Duplex<WireEvents> {
   readonly #requests = new PeerRequests()
   readonly #batch = new MessageBatch()
   readonly #extensions: WireExtension[] = []
-  readonly #granted = new Set<number>()
+  #granted: Set<number> | undefined
   #handshakeSent = false
   #amChoking = true
   #amInterested = false
@@ -376,6 +376,7 @@ export class Wire extends Duplex<WireEvents> {
   /** Lets the peer request this piece even while it is choked (BEP 6); nothing without the fast extension. */
   allowedFast(piece: number): void {
     if (!this.#maySend() || !this.#peer.fast) return
+    this.#granted ??= new Set()
     this.#granted.add(piece)
     this.#index(messageIds.allowedFast, piece)
   }
@@ -542,7 +543,7 @@ export class Wire extends Duplex<WireEvents> {
   }
 
   #onRequest(piece: number, offset: number, length: number): void {
-    const choked = this.#amChoking && !this.#granted.has(piece)
+    const choked = this.#amChoking && this.#granted?.has(piece) !== true
     if (choked && ++this.#chokedRequests > this.#limits.chokedRequests) {
       this.#fail('ERR_WIRE_LIMIT', 'the peer goes on asking although it is choked')
       return
