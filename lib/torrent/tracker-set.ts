@@ -2,16 +2,20 @@ import type { Announcement } from '../tracker/announcement.ts'
 import type { AnnounceCounters } from '../tracker/request.ts'
 import { announceTiers } from '../tracker/tiers.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
+import { LazySet } from '../util/lazy-collections.ts'
 import type { TorrentHost } from './torrent-host.ts'
 
 /** Tracker URLs: one tier each, or tiers of several (BEP 12). */
 export type TrackerTiers = readonly (string | readonly string[])[]
 
+/** How long a tracker may take to hear of the end; who closes a client does not want to wait. */
+const goodbyeMs = 1200
+
 /** What a {@link TrackerSet} asks and tells. */
 export interface TrackerSetOptions {
   /** 20 bytes. */
   readonly infoHash: Uint8Array
-  readonly host: Pick<TorrentHost, 'peerId' | 'port' | 'udpTrackers' | 'localAddress'>
+  readonly host: Pick<TorrentHost, 'peerId' | 'port' | 'udpTrackers' | 'announcePace' | 'localAddress'>
   /** What was moved and what is missing; asked for each announce. */
   counters(): AnnounceCounters
   /** An announcement has begun: a source of peers. */
@@ -22,8 +26,11 @@ export interface TrackerSetOptions {
 /** The trackers of a torrent, to which more may be added at any time; each URL is announced to once. */
 export class TrackerSet {
   readonly #options: TrackerSetOptions
-  readonly #announcements: Announcement[] = []
   readonly #tiers: string[][] = []
+  #announcements: Announcement[] = []
+  /** Goodbyes that are still being said. */
+  readonly #leaving = new LazySet<Promise<void>>()
+  #active = true
   #closing: Promise<void> | undefined
 
   constructor(options: TrackerSetOptions) {
@@ -37,6 +44,7 @@ export class TrackerSet {
 
   /** How each tracker fares. */
   get statuses(): readonly TrackerStatus[] {
+    if (!this.#active) return this.#tiers.flatMap((urls, tier) => urls.map((url) => unasked(url, tier)))
     return this.#announcements.flatMap(({ trackers }) => trackers)
   }
 
@@ -49,15 +57,21 @@ export class TrackerSet {
       .filter((tier) => tier.length > 0)
     if (tiers.length === 0) return []
     this.#tiers.push(...tiers)
-    const { infoHash, host, counters, onAnnouncement, onWarning } = this.#options
-    const announcement = announceTiers(
-      tiers,
-      { infoHash, peerId: host.peerId, port: host.port, counters },
-      { udp: host.udpTrackers, localAddress: host.localAddress, onWarning }
-    )
-    this.#announcements.push(announcement)
-    onAnnouncement(announcement)
+    if (this.#active) this.#announce(tiers)
     return tiers.flat()
+  }
+
+  /** Says goodbye to all trackers, or announces to all of them again. */
+  setActive(active: boolean): void {
+    if (active === this.#active || this.#closing !== undefined) return
+    this.#active = active
+    if (active) {
+      if (this.#tiers.length > 0) this.#announce(this.#tiers)
+      return
+    }
+    const leaving = this.#leave()
+    this.#leaving.add(leaving)
+    void leaving.then(() => this.#leaving.delete(leaving))
   }
 
   /** The download is complete. */
@@ -67,7 +81,35 @@ export class TrackerSet {
 
   /** Says goodbye to all; resolves in bounded time. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= Promise.all(this.#announcements.map((one) => one.close())).then(() => {})
+    this.#closing ??= Promise.all([this.#leave(), ...this.#leaving]).then(() => {})
     return this.#closing
   }
+
+  async #leave(): Promise<void> {
+    const announcements = this.#announcements
+    this.#announcements = []
+    await Promise.all(announcements.map((one) => one.close()))
+  }
+
+  #announce(tiers: readonly (readonly string[])[]): void {
+    const { infoHash, host, counters, onAnnouncement, onWarning } = this.#options
+    const announcement = announceTiers(
+      tiers,
+      { infoHash, peerId: host.peerId, port: host.port, counters },
+      {
+        udp: host.udpTrackers,
+        localAddress: host.localAddress,
+        pace: host.announcePace,
+        stopTimeoutMs: goodbyeMs,
+        onWarning
+      }
+    )
+    this.#announcements.push(announcement)
+    onAnnouncement(announcement)
+  }
+}
+
+/** A tracker that is not announced to for now. */
+function unasked(url: string, tier: number): TrackerStatus {
+  return { url, tier, status: 'idle', last: undefined, error: undefined, nextAnnounceAt: undefined }
 }

@@ -88,18 +88,27 @@ export class AnnounceLoop {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     this.#round?.controller.abort()
-    const controller = new AbortController()
-    const late = new TorrentError('ERR_TRACKER_TIMEOUT', 'the tracker was too slow to hear of the end')
-    const cancel = timers.after(timing.stopTimeoutMs, () => controller.abort(late))
-    const goodbyes = this.#tiers.flat().map(async (tracker) => {
-      const owed = tracker.accepted
+    const owed: TrackerState[] = []
+    for (const tracker of this.#tiers.flat()) {
+      if (tracker.accepted) owed.push(tracker)
       tracker.accepted = false
       tracker.status = 'stopped'
       tracker.nextAnnounceAt = undefined
-      if (owed) await this.#mediator.announce(tracker, 'stopped', controller.signal, () => {})
-    })
-    await Promise.allSettled([...goodbyes, this.#round?.done])
-    cancel()
+    }
+    if (owed.length > 0) {
+      const controller = new AbortController()
+      const cancel = timers.after(timing.stopTimeoutMs, () => {
+        controller.abort(
+          new TorrentError('ERR_TRACKER_TIMEOUT', 'the tracker was too slow to hear of the end')
+        )
+      })
+      const { signal } = controller
+      await Promise.allSettled(
+        owed.map((tracker) => this.#mediator.announce(tracker, 'stopped', signal, () => {}))
+      )
+      cancel()
+    }
+    await this.#round?.done
   }
 
   #plan(delayMs: number): void {

@@ -82,8 +82,9 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
     this.#key = request.key ?? new DataView(randomBytes(4).buffer).getUint32(0)
     this.#queue = new AsyncQueue(limits.unreadPeers, () => void this.close())
     this.#trackers = loops.flat(2)
-    const needsUdp = this.#trackers.some(({ location }) => location.protocol === 'udp:')
-    if (needsUdp && options.udp === undefined) this.#ownUdp = new UdpTrackerClient({ timers: options.timers })
+    if (options.udp === undefined && this.#trackers.some(({ location }) => location.protocol === 'udp:')) {
+      this.#ownUdp = new UdpTrackerClient({ timers: options.timers })
+    }
     const mediator = this.#mediator(timing)
     this.#loops = loops.map((tiers) => new AnnounceLoop(tiers, mediator))
     if (options.signal?.aborted || loops.length === 0) void this.close()
@@ -148,21 +149,25 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
       random,
       timing,
       announce: async (tracker, event, signal, heard) => {
-        if (log.enabled) log('announce %s to %s', event ?? 'again', tracker.location.host)
         const stopping = event === 'stopped'
-        return exchange(tracker.location, this.#parameters(tracker, event), {
-          ...options,
-          timers,
-          signal,
-          udp: options.udp ?? this.#ownUdp,
-          udpSchedule: stopping ? stopSchedule : (options.udpSchedule ?? loopSchedule),
-          onPeers: (peers) => {
-            heard()
-            if (stopping) return
-            const host = hostOfUrl(tracker.location)
-            for (const peer of peers) if (mayName(host, peer.host)) this.#queue.push(peer)
-          }
-        })
+        const { pace } = options
+        if (!stopping) await pace?.turn(signal)
+        if (log.enabled) log('announce %s to %s', event ?? 'again', tracker.location.host)
+        const say = (): Promise<TrackerReply> =>
+          exchange(tracker.location, this.#parameters(tracker, event), {
+            ...options,
+            timers,
+            signal,
+            udp: options.udp ?? this.#ownUdp,
+            udpSchedule: stopping ? stopSchedule : (options.udpSchedule ?? loopSchedule),
+            onPeers: (peers) => {
+              heard()
+              if (stopping) return
+              const host = hostOfUrl(tracker.location)
+              for (const peer of peers) if (mayName(host, peer.host)) this.#queue.push(peer)
+            }
+          })
+        return stopping && pace !== undefined ? pace.goodbye(signal, say) : say()
       },
       replied: (tracker, reply) => {
         this.#last = reply

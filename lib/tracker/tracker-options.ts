@@ -1,5 +1,6 @@
 import type { Agent } from 'node:http'
 import type { Timers } from '../util/timers.ts'
+import type { AnnouncePace } from './announce-pace.ts'
 import type { UdpSchedule } from './request.ts'
 import type { HostLookup } from './resolve-host.ts'
 import type { UdpTrackerClient } from './udp-tracker-client.ts'
@@ -24,6 +25,8 @@ export interface TrackerOptions {
   readonly agent?: ((url: URL) => Agent) | undefined
   /** Resolves host names; default is the operating system's resolver. */
   readonly lookup?: HostLookup | undefined
+  /** Spreads the announces of many torrents over time; goodbyes do not wait. */
+  readonly pace?: AnnouncePace | undefined
   /** Time itself, for tests. */
   readonly timers?: Timers | undefined
 }
