@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Range } from '../metainfo/layout.ts'
 import { TorrentError } from '../util/errors.ts'
+import { asCount, asList, asString, JsonFields } from './json-fields.ts'
 import type { FileStat } from './storage.ts'
 
 /** Everything that a torrent remembers between two runs. */
@@ -83,13 +84,13 @@ export function decodeResume(bytes: Uint8Array): ResumeRecord {
   if (!head.startsWith(`${title} `)) throw unreadable('it does not begin as one of this version')
   if (head.slice(title.length + 1) !== digest(body)) throw unreadable('its checksum is wrong')
   try {
-    return readRecord(new Fields(JSON.parse(body)))
+    return readRecord(new JsonFields(JSON.parse(body)))
   } catch (cause) {
     throw unreadable('a field is malformed', cause)
   }
 }
 
-function readRecord(fields: Fields): ResumeRecord {
+function readRecord(fields: JsonFields): ResumeRecord {
   const infoHash = fields.string('infoHash')
   if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(infoHash)) throw new TypeError('infoHash')
   const parts = unpackStat(fields.value('parts'))
@@ -105,7 +106,7 @@ function readRecord(fields: Fields): ResumeRecord {
     uploaded: fields.count('uploaded'),
     downloaded: fields.count('downloaded'),
     secondsActive: fields.count('secondsActive'),
-    ...(selection === undefined ? {} : { selection: unpackSelection(new Fields(selection)) }),
+    ...(selection === undefined ? {} : { selection: unpackSelection(new JsonFields(selection)) }),
     created: fields.strings('created'),
     peers: fields.strings('peers').slice(0, maxPeers),
     trackers: fields.strings('trackers').slice(0, maxTrackers),
@@ -113,52 +114,6 @@ function readRecord(fields: Fields): ResumeRecord {
     ...(typeof path === 'string' ? { path } : {}),
     ...(fields.value('paused') === true ? { paused: true } : {})
   }
-}
-
-/** An object of unknown shape whose fields are asked for by type; another type throws. */
-class Fields {
-  readonly #values: Map<string, unknown>
-
-  constructor(object: unknown) {
-    if (typeof object !== 'object' || object === null) throw new TypeError('no object')
-    this.#values = new Map(Object.entries(object))
-  }
-
-  value(name: string): unknown {
-    return this.#values.get(name)
-  }
-
-  string(name: string): string {
-    return asString(this.value(name))
-  }
-
-  count(name: string): number {
-    return asCount(this.value(name))
-  }
-
-  list(name: string): unknown[] {
-    return asList(this.value(name))
-  }
-
-  strings(name: string): string[] {
-    return this.list(name).map(asString)
-  }
-}
-
-function asString(value: unknown): string {
-  if (typeof value !== 'string') throw new TypeError('no string')
-  return value
-}
-
-function asCount(value: unknown): number {
-  if (typeof value !== 'number' || !(value >= 0) || value > Number.MAX_SAFE_INTEGER)
-    throw new TypeError('no count')
-  return value
-}
-
-function asList(value: unknown): unknown[] {
-  if (!Array.isArray(value)) throw new TypeError('no list')
-  return value
 }
 
 function packStat(stat: FileStat | undefined): unknown {
@@ -179,7 +134,7 @@ function unpackPartial(value: unknown): [number, Uint8Array] {
   return [asCount(piece), fromBase64(asString(blocks))]
 }
 
-function unpackSelection(fields: Fields): NonNullable<ResumeRecord['selection']> {
+function unpackSelection(fields: JsonFields): NonNullable<ResumeRecord['selection']> {
   return {
     priorities: fields.list('priorities').map(asCount),
     ranges: fields.list('ranges').map((value) => {

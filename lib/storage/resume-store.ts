@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import { asError, TorrentError } from '../util/errors.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
+import { readWhole, replaceFile, temporaryPath } from './replace-file.ts'
 import { decodeResume, encodeResume, maxRecordLength, type ResumeRecord } from './resume-record.ts'
 import { storageError } from './storage-error.ts'
-import { isMissing, nodeFs, openFlags, readAll, type StorageFs, syncFolder, writeAll } from './storage-fs.ts'
+import { isMissing, nodeFs, type StorageFs } from './storage-fs.ts'
 
 /** How a {@link ResumeStore} is set up. */
 export interface ResumeStoreOptions {
@@ -23,7 +25,7 @@ export class ResumeStore {
   readonly #onWarning: ((warning: Error) => void) | undefined
   readonly #fs: StorageFs
   /** The last change of each file, because changes of one file must not overlap. */
-  readonly #changes = new Map<string, Promise<void>>()
+  readonly #changes = new LazyMap<string, Promise<void>>()
 
   constructor({ folder, onWarning, fs = nodeFs }: ResumeStoreOptions) {
     this.#folder = folder
@@ -49,7 +51,7 @@ export class ResumeStore {
   /** Replaces the record of a torrent; resolves when the new one is safe against a power cut. */
   async save(record: ResumeRecord): Promise<void> {
     const path = this.#path(record.infoHash, 'resume')
-    await this.#change(path, () => this.#replace(path, encodeResume(record)))
+    await this.#change(path, () => replaceFile(this.#fs, path, encodeResume(record)))
   }
 
   /** The bytes that {@link saveTorrent} kept, or undefined; they are as trustworthy as the folder. */
@@ -60,7 +62,7 @@ export class ResumeStore {
   /** Keeps the bytes of a .torrent file beside the record. */
   async saveTorrent(infoHash: string, torrent: Uint8Array): Promise<void> {
     const path = this.#path(infoHash, 'torrent')
-    await this.#change(path, () => this.#replace(path, torrent))
+    await this.#change(path, () => replaceFile(this.#fs, path, torrent))
   }
 
   /** Forgets a torrent; no fault when nothing was kept. */
@@ -68,7 +70,7 @@ export class ResumeStore {
     for (const kind of ['resume', 'torrent'] as const) {
       const path = this.#path(infoHash, kind)
       await this.#change(path, async () => {
-        for (const file of [path, temporary(path)]) {
+        for (const file of [path, temporaryPath(path)]) {
           await this.#fs.unlink(file).catch((error: unknown) => {
             if (!isMissing(error)) throw error
           })
@@ -117,38 +119,11 @@ export class ResumeStore {
     }
   }
 
-  async #replace(path: string, bytes: Uint8Array): Promise<void> {
-    await this.#fs.mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    const next = temporary(path)
-    try {
-      const handle = await this.#fs.open(next, openFlags.replace, 0o600)
-      try {
-        await writeAll(handle, [bytes], 0)
-        await handle.datasync()
-      } finally {
-        await handle.close()
-      }
-      await this.#fs.rename(next, path)
-    } catch (error) {
-      await this.#fs.unlink(next).catch(() => {})
-      throw error
-    }
-    await syncFolder(this.#fs, this.#folder)
-  }
-
   async #read(path: string): Promise<Uint8Array | undefined> {
     try {
-      const handle = await this.#fs.open(path, openFlags.read)
-      try {
-        const { size } = await handle.stat({ bigint: true })
-        if (size > BigInt(maxRecordLength)) throw new Error(`it has ${size} bytes`)
-        const bytes = new Uint8Array(Number(size))
-        return bytes.subarray(0, await readAll(handle, bytes, 0))
-      } finally {
-        await handle.close()
-      }
+      return await readWhole(this.#fs, path, maxRecordLength)
     } catch (error) {
-      if (!isMissing(error)) this.#warn(path, error)
+      this.#warn(path, error)
       return undefined
     }
   }
@@ -157,8 +132,4 @@ export class ResumeStore {
     const message = `${path} is ignored: ${asError(cause).message}`
     this.#onWarning?.(new TorrentError('ERR_STORAGE_RESUME', message, { cause, details: { path } }))
   }
-}
-
-function temporary(path: string): string {
-  return `${path}.tmp`
 }

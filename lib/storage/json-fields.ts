@@ -1,0 +1,59 @@
+/** An object of unknown shape whose fields are asked for by type; another type throws a TypeError. */
+export class JsonFields {
+  readonly #values: Map<string, unknown>
+
+  constructor(object: unknown) {
+    if (typeof object !== 'object' || object === null) throw new TypeError('no object')
+    this.#values = new Map(Object.entries(object))
+  }
+
+  /** The field as it is; undefined when there is none. */
+  value(name: string): unknown {
+    return this.#values.get(name)
+  }
+
+  /** A text. */
+  string(name: string): string {
+    return asString(this.value(name))
+  }
+
+  /** A text, or undefined when there is none. */
+  optionalString(name: string): string | undefined {
+    const value = this.value(name)
+    return value === undefined ? undefined : asString(value)
+  }
+
+  /** A number from 0 to 2^53 - 1. */
+  count(name: string): number {
+    return asCount(this.value(name))
+  }
+
+  /** A list of anything. */
+  list(name: string): unknown[] {
+    return asList(this.value(name))
+  }
+
+  /** A list of texts. */
+  strings(name: string): string[] {
+    return this.list(name).map(asString)
+  }
+}
+
+/** The value if it is a text. */
+export function asString(value: unknown): string {
+  if (typeof value !== 'string') throw new TypeError('no string')
+  return value
+}
+
+/** The value if it is a number from 0 to 2^53 - 1. */
+export function asCount(value: unknown): number {
+  if (typeof value !== 'number' || !(value >= 0) || value > Number.MAX_SAFE_INTEGER)
+    throw new TypeError('no count')
+  return value
+}
+
+/** The value if it is a list. */
+export function asList(value: unknown): unknown[] {
+  if (!Array.isArray(value)) throw new TypeError('no list')
+  return value
+}

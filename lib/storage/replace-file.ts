@@ -1,0 +1,93 @@
+import { dirname } from 'node:path'
+import { isMissing, openFlags, readAll, type StorageFs, syncFolder, writeAll } from './storage-fs.ts'
+
+interface Syncs {
+  running: Promise<void>
+  next: Promise<void> | undefined
+}
+
+/** Syncs of folders under way: what is replaced meanwhile shares the next one. */
+const syncs = new WeakMap<StorageFs, Map<string, Syncs>>()
+
+/** Where the next content of a file is written before it takes its place. */
+export function temporaryPath(path: string): string {
+  return `${path}.tmp`
+}
+
+/**
+ * Replaces a file in one step, so that a crash at any time leaves the old content or the new one; resolves when the new one is
+ * safe against a power cut. Makes the folder, for its owner alone, if it is missing.
+ */
+export async function replaceFile(fs: StorageFs, path: string, bytes: Uint8Array): Promise<void> {
+  await fs.mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  await replaceUnlisted(fs, path, bytes)
+  await syncTogether(fs, dirname(path))
+}
+
+/**
+ * {@link replaceFile} in a folder that is there, whose names are synced by the caller: once for many files. Two that replace the same
+ * file at the same time need different `suffix`es.
+ */
+export async function replaceUnlisted(
+  fs: StorageFs,
+  path: string,
+  bytes: Uint8Array,
+  suffix = '.tmp'
+): Promise<void> {
+  const next = `${path}${suffix}`
+  try {
+    const handle = await fs.open(next, openFlags.replace, 0o600)
+    try {
+      await writeAll(handle, [bytes], 0)
+      await handle.datasync()
+    } finally {
+      await handle.close()
+    }
+    await fs.rename(next, path)
+  } catch (error) {
+    await fs.unlink(next).catch(() => {})
+    throw error
+  }
+}
+
+/** The whole content of a file, undefined when there is none; fails for more than `maxBytes`. */
+export async function readWhole(
+  fs: StorageFs,
+  path: string,
+  maxBytes: number
+): Promise<Uint8Array | undefined> {
+  try {
+    const handle = await fs.open(path, openFlags.read)
+    try {
+      const { size } = await handle.stat({ bigint: true })
+      if (size > BigInt(maxBytes)) throw new Error(`it has ${size} bytes`)
+      const bytes = new Uint8Array(Number(size))
+      return bytes.subarray(0, await readAll(handle, bytes, 0))
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+/** Syncs a folder after this call, once for all who ask for it while another sync is under way. */
+function syncTogether(fs: StorageFs, folder: string): Promise<void> {
+  let ofFs = syncs.get(fs)
+  if (ofFs === undefined) syncs.set(fs, (ofFs = new Map()))
+  const folders = ofFs
+  const begin = (): Promise<void> => {
+    const entry: Syncs = { running: syncFolder(fs, folder), next: undefined }
+    folders.set(folder, entry)
+    const forget = (): void => {
+      if (entry.next === undefined) folders.delete(folder)
+    }
+    entry.running.then(forget, forget)
+    return entry.running
+  }
+  const known = folders.get(folder)
+  if (known === undefined) return begin()
+  known.next ??= known.running.catch(() => {}).then(begin)
+  return known.next
+}
