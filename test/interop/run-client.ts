@@ -7,11 +7,9 @@ const task = JSON.parse(process.argv[2] ?? '') as ClientTask
 const client = new Client({
   host: task.host,
   port: task.port,
-  dht: false,
-  lsd: task.lsd ?? false,
-  pex: task.pex ?? false,
-  utp: false,
-  natTraversal: false,
+  ...(task.discovery === true
+    ? {}
+    : { dht: false, lsd: task.lsd ?? false, pex: task.pex ?? false, utp: false, natTraversal: false }),
   ...(task.state === undefined ? {} : { state: task.state })
 })
 client.on('warning', (warning) => console.error('warning', warning))

@@ -11,6 +11,8 @@ export interface ClientTask {
   readonly port: number
   readonly peers?: readonly string[]
   readonly state?: string
+  /** All sources of peers that are on by default, and not those alone that the task names. */
+  readonly discovery?: boolean
   readonly lsd?: boolean
   readonly pex?: boolean
   /** Downloads nothing, and is only there. */
