@@ -5,7 +5,14 @@ import { createOptions, readCreateOptions, readPaths, showHashing } from './crea
 import { formatBytes } from './format.ts'
 import { announceTorrent, keepSeeding } from './report.ts'
 import { runSession } from './session.ts'
-import { clientOptions, commonOptions, jsonOption, readClientOptions } from './shared-options.ts'
+import {
+  clientOptions,
+  commonOptions,
+  jsonOption,
+  readClientOptions,
+  readState,
+  stateOption
+} from './shared-options.ts'
 import { readPeer, readRatio } from './values.ts'
 import { checkOut, writeTorrent } from './write-torrent.ts'
 
@@ -19,7 +26,12 @@ export const seed: Command = {
     ...createOptions,
     ...clientOptions,
     peer: { type: 'string', multiple: true, value: 'host:port', help: 'a peer to try at once; repeatable' },
-    ratio: { type: 'string', value: 'number', help: 'stop when so many times the size was uploaded' },
+    ratio: {
+      type: 'string',
+      value: 'number',
+      help: 'stop when so many times the size was uploaded, over all runs'
+    },
+    ...stateOption,
     ...jsonOption,
     ...commonOptions
   },
@@ -28,7 +40,8 @@ export const seed: Command = {
     'seed photos/ --upload-limit 1M --ratio 2'
   ],
   notes: [
-    "A torrent that exists already is seeded by 'piecewise download <torrent> --dir <folder of the data> --seed'. " +
+    'What is as it was when it was last seeded is not hashed again. ' +
+      "A torrent that exists already is seeded by 'piecewise download <torrent> --dir <folder of the data> --seed'. " +
       'With --host the magnet link names this address as a peer, so that it works without a tracker.'
   ],
   async run(line, output) {
@@ -38,7 +51,7 @@ export const seed: Command = {
     const options = readCreateOptions(line)
     const peers = line.values('peer', readPeer)
     const ratio = line.value('ratio', readRatio)
-    const client = readClientOptions(line)
+    const client = { ...readClientOptions(line), ...readState(line) }
     const onInterrupted = (torrent: Torrent | undefined): string =>
       torrent === undefined
         ? 'Stopped before all was hashed.'

@@ -26,6 +26,16 @@ export const clientOptions: Options = {
   'upload-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' }
 }
 
+/** Option of the commands that go on where they were. */
+export const stateOption: Options = {
+  state: {
+    type: 'string',
+    value: 'folder',
+    help: 'where it is kept how far torrents are',
+    byDefault: "the user's state folder"
+  }
+}
+
 /** Options of the commands that download. */
 export const downloadOptions: Options = {
   dir: {
@@ -37,12 +47,7 @@ export const downloadOptions: Options = {
   },
   peer: { type: 'string', multiple: true, value: 'host:port', help: 'a peer to try at once; repeatable' },
   tracker: { type: 'string', multiple: true, value: 'url', help: 'one more tracker; repeatable' },
-  state: {
-    type: 'string',
-    value: 'folder',
-    help: 'where it is kept how far downloads are',
-    byDefault: "the user's state folder"
-  },
+  ...stateOption,
   verify: { type: 'boolean', help: 'hash all data that is there already' }
 }
 
@@ -64,12 +69,20 @@ export function readClientOptions(line: CommandLine): ClientOptions {
   }
 }
 
-/** The same for a command that downloads: with the folder of the data and that of the resume records. */
-export function readDownloadOptions(line: CommandLine): ClientOptions {
+/** Where resume records lie. Several commands run side by side with this folder, and each of them is about one torrent. */
+export function readState(line: CommandLine): Required<Pick<ClientOptions, 'state' | 'restore'>> {
   const { platform, env } = process
   return {
-    ...readClientOptions(line),
-    path: path.resolve(line.text('dir') ?? '.'),
+    restore: false,
     state: path.resolve(line.text('state') ?? stateFolder({ platform, env, home: homedir() }))
+  }
+}
+
+/** The same for a command that downloads: with the folder of the data and that of the resume records. */
+export function readDownloadOptions(line: CommandLine): ClientOptions {
+  return {
+    ...readClientOptions(line),
+    ...readState(line),
+    path: path.resolve(line.text('dir') ?? '.')
   }
 }

@@ -1,7 +1,12 @@
 import type { Torrent } from '../index.ts'
 import type { Status } from './status-line.ts'
 
-const labels: Readonly<Record<string, string>> = { metadata: 'waiting for metadata', error: 'failed' }
+const labels: Readonly<Record<string, string>> = {
+  metadata: 'waiting for metadata',
+  queued: 'waiting for its turn',
+  finished: 'seeded enough',
+  error: 'failed'
+}
 
 /** How far a torrent is, of what is selected. */
 export function statusOf(torrent: Torrent): Status {

@@ -5,33 +5,40 @@ import { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Lsd } from '../discovery/lsd.ts'
 import { OwnAddress } from '../discovery/own-address.ts'
 import { HashPool } from '../hash/hash-pool.ts'
-import { type CreateOptions, createFromScan } from '../metainfo/create-torrent.ts'
+import type { CreateOptions } from '../metainfo/create-torrent.ts'
 import { parseTorrent } from '../metainfo/parse-torrent.ts'
-import { scanFiles } from '../metainfo/scan-files.ts'
 import { StorageClaims } from '../storage/storage-claims.ts'
-import { Torrent } from '../torrent/torrent.ts'
-import type { TorrentHost } from '../torrent/torrent-host.ts'
+import { Torrent, type TorrentInit } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
+import { AnnouncePace } from '../tracker/announce-pace.ts'
 import { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import { TcpTransport } from '../transport/tcp.ts'
 import { Throttle } from '../transport/throttle.ts'
 import { ThrottledConnection } from '../transport/throttled.ts'
 import type { Listener } from '../transport/transport.ts'
-import { join } from '../transport/wire-connection.ts'
-import { equalBytes, fromText, randomBytes, toHex } from '../util/bytes.ts'
+import { toHex } from '../util/bytes.ts'
 import { abortable } from '../util/concurrency.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { MemoryBudget } from '../util/memory-budget.ts'
-import { version } from '../util/version.ts'
-import { Wire } from '../wire/wire.ts'
-import { type ClientOptions, checkLimit, checkOptions } from './options.ts'
+import { ClientHost, type ClientServices } from './client-host.ts'
+import { Greeter } from './greeter.ts'
+import {
+  type ClientOptions,
+  checkAddOptions,
+  checkCount,
+  checkGoal,
+  checkLimit,
+  checkOptions
+} from './options.ts'
+import { makePeerId } from './peer-id.ts'
+import { adjust, placeOf, Restoration, reopens } from './restoration.ts'
+import { Session } from './session.ts'
 import { type ResolvedSource, resolveSource, type TorrentSource } from './source.ts'
+import { TorrentQueue } from './torrent-queue.ts'
 
-/** How long a peer that dialled us may take for its handshake. */
-const handshakeMs = 10_000
-/** Incoming connections whose handshake has not come yet; more are a flood. */
-const mostStrangers = 64
 const defaultMemoryLimit = 48 << 20
+/** Of folders that the user did not choose. */
+const privateMode = 0o700
 
 /** The events of a {@link Client}. */
 export interface ClientEvents {
@@ -64,7 +71,13 @@ export class Client extends EventEmitter<ClientEvents> {
   readonly #budget: MemoryBudget
   readonly #connections: ConnectionBudget
   readonly #listening: Promise<void>
-  readonly #strangers = new Set<Wire>()
+  readonly #services: ClientServices
+  readonly #queue: TorrentQueue
+  readonly #session: Session | undefined
+  readonly #restoration: Restoration | undefined
+  /** Torrents that a restart does not bring back: their storage is the caller's, or they are being removed. */
+  readonly #fleeting = new WeakSet<Torrent>()
+  readonly #greeter: Greeter
   /** How many callers wait for the files of a torrent. */
   readonly #waiting = new Map<Torrent, number>()
   #listener: Listener | undefined
@@ -85,14 +98,58 @@ export class Client extends EventEmitter<ClientEvents> {
       options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }
     )
     this.#peerId = makePeerId()
+    this.#greeter = new Greeter(this.#peerId, (infoHash) => this.#torrents.get(infoHash))
+    const never = Number.POSITIVE_INFINITY
+    const {
+      maxActiveDownloads = never,
+      maxActiveSeeds = never,
+      seedRatio = never,
+      seedTime = never
+    } = options
+    this.#queue = new TorrentQueue(
+      { maxActiveDownloads, maxActiveSeeds, seedRatio, seedTime },
+      () => this.torrents
+    )
     if (options.lsd !== false) {
       const onWarning = (warning: Error): boolean => this.emit('warning', warning)
       this.#lsd = new Lsd({ port: () => this.port, host: options.host, onWarning })
     }
+    this.#services = {
+      peerId: this.#peerId,
+      budget: this.#budget,
+      connections: this.#connections,
+      claims: this.#claims,
+      hashPool: this.#hashPool,
+      udpTrackers: this.#udpTrackers,
+      announcePace: new AnnouncePace(),
+      own: this.#own,
+      pex: options.pex !== false,
+      lsd: this.#lsd,
+      transport: this.#transport,
+      download: this.#download,
+      upload: this.#upload,
+      localAddress: options.host,
+      port: () => this.port,
+      serving: () => this.#serving(),
+      changed: () => {
+        this.#queue.changed()
+        this.#session?.touch()
+      }
+    }
     this.#listening = this.#listen()
+    if (options.state === undefined || options.restore === false) return
+    const state = path.resolve(options.state)
+    const warning = (error: Error): boolean => this.emit('warning', error)
+    this.#session = new Session(state, { torrents: () => this.#lasting, warning })
+    this.#restoration = new Restoration(this.#session, state, {
+      enter: (init) => this.#enter(init),
+      ready: (torrent) => this.#ready(torrent, undefined),
+      listening: this.#listening,
+      warning
+    })
   }
 
-  /** All torrents, those whose files are not known yet included. */
+  /** All torrents in the order of the queue, those whose files are not known yet included. */
   get torrents(): readonly Torrent[] {
     return [...this.#torrents.values()]
   }
@@ -134,6 +191,50 @@ export class Client extends EventEmitter<ClientEvents> {
     for (const torrent of this.#torrents.values()) torrent.limitsChanged()
   }
 
+  /** Torrents that download at the same time; may be changed at any time. */
+  get maxActiveDownloads(): number {
+    return this.#queue.rules.maxActiveDownloads
+  }
+
+  set maxActiveDownloads(count: number) {
+    checkCount('maxActiveDownloads', count)
+    this.#queue.rules.maxActiveDownloads = count
+    this.#queue.changed()
+  }
+
+  /** Torrents that seed at the same time; may be changed at any time. */
+  get maxActiveSeeds(): number {
+    return this.#queue.rules.maxActiveSeeds
+  }
+
+  set maxActiveSeeds(count: number) {
+    checkCount('maxActiveSeeds', count)
+    this.#queue.rules.maxActiveSeeds = count
+    this.#queue.changed()
+  }
+
+  /** The ratio after which torrents stop as `finished` that have none of their own; may be changed at any time. */
+  get seedRatio(): number {
+    return this.#queue.rules.seedRatio
+  }
+
+  set seedRatio(ratio: number) {
+    checkGoal('seedRatio', ratio)
+    this.#queue.rules.seedRatio = ratio
+    this.#queue.changed()
+  }
+
+  /** Milliseconds as a seed after which torrents stop as `finished` that have none of their own; may be changed at any time. */
+  get seedTime(): number {
+    return this.#queue.rules.seedTime
+  }
+
+  set seedTime(milliseconds: number) {
+    checkGoal('seedTime', milliseconds)
+    this.#queue.rules.seedTime = milliseconds
+    this.#queue.changed()
+  }
+
   /**
    * Adds a torrent and resolves as soon as its files are known; never waits for a full hash check. A torrent that is here already is
    * returned, with the peers and trackers given merged into it.
@@ -142,22 +243,26 @@ export class Client extends EventEmitter<ClientEvents> {
   async add(source: TorrentSource, options: AddOptions = {}): Promise<Torrent> {
     this.#checkOpen()
     options.signal?.throwIfAborted()
-    checkSelect(options.select)
-    checkLimits(options)
+    checkAddOptions(options)
     const resolved = await resolveSource(source, options.signal)
     return this.#begin(resolved, options, {})
   }
 
   /**
-   * Makes a torrent of files and folders, hashing on all cores, and seeds it from where they are.
+   * Makes a torrent of files and folders, hashing on all cores, and seeds it from where they are. With a `state` folder, files that
+   * are as they were (path, size, time) when they were last seeded in the same way are not hashed again.
    * @throws TorrentError ERR_METAINFO_CREATE when there is nothing to share or a file cannot be read; the signal's reason.
    */
   async seed(paths: string | readonly string[], options: SeedOptions = {}): Promise<Torrent> {
     this.#checkOpen()
-    checkLimits(options)
+    checkAddOptions(options)
+    // Loaded when first needed, for most programs only download.
+    const { makeOrFind, scanFiles } = await import('./make-torrent.ts')
     const scan = await scanFiles(paths, options)
-    const metainfo = parseTorrent(await createFromScan(scan, options))
-    const { peers, paused, downloadLimit, uploadLimit, superSeeding } = options
+    const metainfo = parseTorrent(
+      await makeOrFind(scan, options, this.#options.state, (error) => this.emit('warning', error))
+    )
+    const { peers, paused, downloadLimit, uploadLimit, superSeeding, seedRatio, seedTime } = options
     return this.#begin(
       {
         infoHashes: metainfo.infoHashes,
@@ -172,6 +277,8 @@ export class Client extends EventEmitter<ClientEvents> {
         downloadLimit,
         uploadLimit,
         superSeeding,
+        seedRatio,
+        seedTime,
         path: scan.root ?? path.dirname(scan.files[0]?.diskPath ?? '.')
       },
       // Where they are and not by the paths of the torrent, which are made safe for every system.
@@ -192,10 +299,35 @@ export class Client extends EventEmitter<ClientEvents> {
     torrent: Torrent | string,
     { deleteFiles = false }: { readonly deleteFiles?: boolean } = {}
   ): Promise<void> {
+    await this.#restoration?.listed
     const found = typeof torrent === 'string' ? this.get(torrent) : torrent
+    if (typeof torrent === 'string' && found === undefined) this.#session?.takeBack(torrent.toLowerCase())
     if (found === undefined || this.#torrents.get(found.infoHash) !== found) return
+    // Taken from the list before anything is deleted, or a crash between the two would have it fetched anew.
+    this.#fleeting.add(found)
+    await this.#session?.flush()
     await found.remove(deleteFiles)
     this.#torrents.delete(found.infoHash)
+  }
+
+  /**
+   * Resolves with the torrents that an earlier run has left in the state folder, once each is open or is known to be in want of
+   * its metadata; they are in `torrents`, and were emitted as `torrent`, before any `add` goes on. Without a `state`, and when another
+   * client uses the folder (see `warning`), there are none. Those that cannot be opened give a `warning` and stay for the next run.
+   */
+  async restored(): Promise<readonly Torrent[]> {
+    await this.#restoration?.listed
+    return (await this.#restoration?.torrents()) ?? []
+  }
+
+  /** Moves a torrent to another place in the queue; 0 is the first, and what is beyond the last is the last. */
+  move(torrent: Torrent, index: number): void {
+    if (this.#torrents.get(torrent.infoHash) !== torrent) return
+    const order = this.torrents.filter((other) => other !== torrent)
+    order.splice(Math.max(0, Math.trunc(index)), 0, torrent)
+    this.#torrents.clear()
+    for (const one of order) this.#torrents.set(one.infoHash, one)
+    this.#services.changed()
   }
 
   /** Saves and closes all torrents and everything else; idempotent. */
@@ -213,7 +345,7 @@ export class Client extends EventEmitter<ClientEvents> {
     options: AddOptions,
     extra: { readonly complete?: boolean; readonly filePaths?: readonly string[] }
   ): Promise<Torrent> {
-    await this.#listening
+    await Promise.all([this.#listening, this.#restoration?.listed])
     this.#checkOpen()
     const { infoHashes, metainfo } = resolved
     const infoHash = toHex(infoHashes.v1 ?? new Uint8Array(20))
@@ -224,47 +356,81 @@ export class Client extends EventEmitter<ClientEvents> {
       this.#checkOpen()
       known = this.#torrents.get(infoHash)
     }
+    let memo = this.#session?.takeBack(infoHash)
+    const claimed = known !== undefined && this.#restoration?.claims(known) === true
+    if (known !== undefined && claimed && reopens(known, options)) {
+      memo = known.memo()
+      await abortable(known.close(), options.signal)
+      this.#checkOpen()
+      known = this.#torrents.get(infoHash)
+    }
     if (known !== undefined) {
       known.addPeers([...resolved.peers, ...(options.peers ?? [])])
       known.addTrackers([...resolved.trackers, ...(options.trackers ?? [])])
       if (metainfo !== undefined) await known.learn(metainfo)
       await this.#ready(known, options.signal)
+      if (claimed) adjust(known, options)
       return known
     }
     const folder = path.resolve(
-      options.path ?? this.#options.path ?? path.join(tmpdir(), 'piecewise', infoHash)
+      options.path ?? memo?.path ?? this.#options.path ?? path.join(tmpdir(), 'piecewise', infoHash)
     )
-    const isDefault = options.path === undefined && this.#options.path === undefined
+    const isDefault = options.path === undefined && memo === undefined && this.#options.path === undefined
     // A custom storage and files that are seeded where they are get no record unless a folder for it is named.
     const beside =
       options.storage === undefined && extra.complete !== true ? path.join(folder, '.piecewise') : undefined
-    const torrent = new Torrent(
-      this.#host(),
-      {
-        ...options,
-        ...extra,
-        infoHashes,
-        name: resolved.name,
-        announce: resolved.trackers,
-        peers: [...resolved.peers, ...(options.peers ?? [])],
-        select: options.select ?? resolved.select,
-        path: folder,
-        ...(isDefault ? { folderMode: 0o700 } : {}),
-        state: this.#options.state ?? beside
-      },
-      (error) => this.#onTorrentError(error, torrent)
-    )
-    this.#torrents.set(infoHash, torrent)
-    torrent.once('close', () => this.#torrents.delete(infoHash))
-    this.emit('torrent', torrent)
+    const torrent = this.#enter({
+      ...options,
+      ...(options.path === undefined ? placeOf(memo) : {}),
+      ...extra,
+      infoHashes,
+      name: resolved.name,
+      announce: resolved.trackers,
+      peers: [...resolved.peers, ...(options.peers ?? [])],
+      select: options.select ?? resolved.select,
+      path: folder,
+      ...(isDefault ? { folderMode: privateMode } : {}),
+      memo,
+      state: this.#options.state ?? beside
+    })
     try {
       await torrent.start(metainfo)
     } catch (thrown) {
       await torrent.close()
+      if (memo !== undefined) this.#session?.setAside(memo)
       throw thrown
     }
     await this.#ready(torrent, options.signal)
     return torrent
+  }
+
+  /** Makes a torrent and enters it in the list. */
+  #enter(init: TorrentInit): Torrent {
+    const torrent = new Torrent(new ClientHost(this.#services), init, this.#onTorrentError)
+    this.#torrents.set(torrent.infoHash, torrent)
+    if (init.storage !== undefined) this.#fleeting.add(torrent)
+    torrent.once('close', this.#onTorrentClose)
+    this.#queue.admit(torrent)
+    try {
+      this.emit('torrent', torrent)
+    } catch (thrown) {
+      // The fault of a listener must not leave a torrent that is listed and never begins.
+      process.emitWarning(asError(thrown))
+    }
+    this.#services.changed()
+    return torrent
+  }
+
+  /** How many torrents have somebody to serve. */
+  #serving(): number {
+    let count = 0
+    for (const { serves } of this.#torrents.values()) if (serves) count++
+    return count
+  }
+
+  /** What a restart brings back. */
+  get #lasting(): Torrent[] {
+    return this.torrents.filter((torrent) => !this.#fleeting.has(torrent))
   }
 
   /** Waits for the files; a torrent whose files nobody waits for any more goes. */
@@ -282,50 +448,13 @@ export class Client extends EventEmitter<ClientEvents> {
     }
   }
 
-  #host(): TorrentHost {
-    const client = this
-    const throttles = {
-      download: new Throttle(Number.POSITIVE_INFINITY, { parent: this.#download }),
-      upload: new Throttle(Number.POSITIVE_INFINITY, { parent: this.#upload })
-    }
-    return {
-      peerId: this.#peerId,
-      get port() {
-        return client.port
-      },
-      budget: this.#budget,
-      connections: this.#connections,
-      claims: this.#claims,
-      hashPool: this.#hashPool,
-      udpTrackers: this.#udpTrackers,
-      own: this.#own,
-      pex: this.#options.pex !== false,
-      lsd: this.#lsd,
-      throttles,
-      get downloadLimit() {
-        return client.downloadLimit
-      },
-      get uploadLimit() {
-        return client.uploadLimit
-      },
-      get serving() {
-        return client.torrents.reduce((count, { serves }) => count + Number(serves), 0)
-      },
-      localAddress: this.#options.host,
-      dial: async (address, signal) => {
-        const options = { signal, localAddress: this.#options.host }
-        return new ThrottledConnection(await this.#transport.dial(address, options), throttles)
-      }
-    }
-  }
-
   async #listen(): Promise<void> {
     try {
       this.#listener = await this.#transport.listen({
         port: this.#options.port ?? 0,
         ...(this.#options.host === undefined ? {} : { host: this.#options.host }),
         onConnection: (connection) =>
-          this.#greet(
+          this.#greeter.greet(
             new ThrottledConnection(connection, { download: this.#download, upload: this.#upload })
           ),
         onWarning: (warning) => this.emit('warning', warning)
@@ -336,50 +465,15 @@ export class Client extends EventEmitter<ClientEvents> {
     }
   }
 
-  /** Waits for the handshake of a peer that dialled us, and gives it to the torrent that it names. */
-  #greet(connection: ThrottledConnection): void {
-    if (this.#closing !== undefined) {
-      connection.close()
-      return
-    }
-    if (this.#strangers.size >= mostStrangers) {
-      // An honest peer says who it is within a round trip, so whoever waits longest is the least likely to be one.
-      const [oldest] = this.#strangers
-      oldest?.destroy(new TorrentError('ERR_TRANSPORT_TIMEOUT', 'no handshake came, and others wait'))
-    }
-    const wire = new Wire()
-    this.#strangers.add(wire)
-    const timer = setTimeout(() => {
-      wire.destroy(new TorrentError('ERR_TRANSPORT_TIMEOUT', 'no handshake came'))
-    }, handshakeMs)
-    timer.unref()
-    const settle = (): void => {
-      clearTimeout(timer)
-      this.#strangers.delete(wire)
-    }
-    wire.once('close', settle)
-    wire.once('handshake', ({ infoHash, peerId }) => {
-      if (equalBytes(peerId, this.#peerId)) {
-        // That is ourselves: our answer tells the side that dialled, which then closes.
-        wire.handshake(infoHash, this.#peerId)
-        return
-      }
-      settle()
-      const torrent = this.#torrents.get(toHex(infoHash))
-      if (torrent === undefined) {
-        wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer asks for a torrent that is not here'))
-        return
-      }
-      const { pieceCount, pieceLength, totalLength } = torrent.wireOptions()
-      if (pieceCount !== undefined) wire.setPieceCount(pieceCount, pieceLength, totalLength)
-      torrent.accept(connection, wire, peerId)
-    })
-    join(connection, wire)
-  }
-
-  #onTorrentError(error: Error, torrent: Torrent): void {
+  readonly #onTorrentError = (error: Error, torrent: Torrent): void => {
     if (this.listenerCount('error') > 0) this.emit('error', error, torrent)
     else process.emitWarning(error)
+  }
+
+  readonly #onTorrentClose = (torrent: Torrent): void => {
+    if (this.#torrents.get(torrent.infoHash) !== torrent) return
+    this.#torrents.delete(torrent.infoHash)
+    this.#services.changed()
   }
 
   #checkOpen(): void {
@@ -387,40 +481,19 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   async #close(): Promise<void> {
-    await this.#listening
+    this.#queue.close()
+    this.#restoration?.close()
+    await Promise.all([this.#listening, this.#restoration?.listed])
+    const lasting = this.#lasting
+    await this.#session?.stop()
     const unlistened = this.#listener?.close()
-    for (const wire of this.#strangers) wire.destroy()
+    this.#greeter.close()
     await Promise.all(this.torrents.map((torrent) => torrent.close()))
+    await this.#session?.close(lasting)
     await this.#transport.close()
     await unlistened
     await this.#lsd?.close()
     await this.#udpTrackers.close()
     await this.#hashPool.close()
   }
-}
-
-/** An Azureus-style peer id (BEP 20) with our version and 12 random bytes. */
-function makePeerId(): Uint8Array {
-  const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
-  const digits = [major, minor, patch, 0]
-    .map((part) => Math.min(part, 35).toString(36).toUpperCase())
-    .join('')
-  const peerId = randomBytes(20)
-  peerId.set(fromText(`-PW${digits}-`))
-  return peerId
-}
-
-function checkLimits({ downloadLimit, uploadLimit }: AddOptions): void {
-  checkLimit('downloadLimit', downloadLimit)
-  checkLimit('uploadLimit', uploadLimit)
-}
-
-function checkSelect(select: AddOptions['select']): void {
-  if (select === undefined || select === 'all' || select === 'none') return
-  if (Array.isArray(select) && select.every((index) => Number.isInteger(index) && index >= 0)) return
-  throw new TorrentError(
-    'ERR_CLIENT_OPTION',
-    `option select: ${JSON.stringify(select)} must be 'all', 'none', or a list of indices of files`,
-    { details: { option: 'select' } }
-  )
 }

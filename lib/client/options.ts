@@ -1,3 +1,4 @@
+import type { AddOptions } from '../torrent/torrent-options.ts'
 import { TorrentError } from '../util/errors.ts'
 
 /** Options of a {@link Client}; all have defaults. */
@@ -8,8 +9,21 @@ export interface ClientOptions {
   readonly host?: string | undefined
   /** Folder for the data of all torrents; by default each gets `piecewise/<infoHash>` in the OS folder for temporary files. */
   readonly path?: string | undefined
-  /** Folder for resume records; by default `.piecewise` beside the data. */
+  /**
+   * Folder in which the client keeps its torrents and how far they are; a client with the same folder brings them back, see
+   * `restored()`. Without one, resume records lie in `.piecewise` beside the data, and nothing is brought back.
+   */
   readonly state?: string | undefined
+  /** `false` has `state` hold resume records alone: several processes may share such a folder. Default `true` with a `state`. */
+  readonly restore?: boolean | undefined
+  /** Torrents that download at the same time, others are `queued`; `Infinity` (the default) is no limit. Those that stand still do not count. */
+  readonly maxActiveDownloads?: number | undefined
+  /** Torrents that seed at the same time, others are `queued`; `Infinity` (the default) is no limit. */
+  readonly maxActiveSeeds?: number | undefined
+  /** Uploaded bytes for each byte downloaded after which a torrent stops as `finished`; `Infinity` (the default) is never. */
+  readonly seedRatio?: number | undefined
+  /** Milliseconds as a seed after which a torrent stops as `finished`; `Infinity` (the default) is never. */
+  readonly seedTime?: number | undefined
   /** Bytes per second for all torrents; `Infinity` (the default) is no limit, 0 stops. */
   readonly downloadLimit?: number | undefined
   /** Bytes per second for all torrents; `Infinity` (the default) is no limit, 0 stops. */
@@ -44,6 +58,11 @@ const known = new Set<string>([
   'host',
   'path',
   'state',
+  'restore',
+  'maxActiveDownloads',
+  'maxActiveSeeds',
+  'seedRatio',
+  'seedTime',
   'downloadLimit',
   'uploadLimit',
   'maxConnections',
@@ -85,6 +104,11 @@ export function checkOptions(options: ClientOptions): void {
   }
   if (memoryLimit !== undefined && !(memoryLimit > 0))
     throw refusal('memoryLimit', `${memoryLimit} must be above 0`)
+  if (options.restore === true && options.state === undefined) {
+    throw refusal('restore', 'true needs the option state: the folder to restore from')
+  }
+  for (const name of ['maxActiveDownloads', 'maxActiveSeeds'] as const) checkCount(name, options[name])
+  for (const name of ['seedRatio', 'seedTime'] as const) checkGoal(name, options[name])
   checkLimit('downloadLimit', options.downloadLimit)
   checkLimit('uploadLimit', options.uploadLimit)
 }
@@ -96,6 +120,48 @@ export function checkOptions(options: ClientOptions): void {
 export function checkLimit(name: string, bytesPerSecond: number | undefined): void {
   if (bytesPerSecond === undefined || bytesPerSecond >= 0) return
   throw refusal(name, `${bytesPerSecond} must be bytes per second from 0 on, or Infinity`)
+}
+
+/**
+ * Refuses options of a torrent that make no sense at once.
+ * @throws TorrentError ERR_CLIENT_OPTION
+ */
+export function checkAddOptions(options: AddOptions): void {
+  const { select, seedRatio, seedTime } = options
+  checkSelect(select)
+  checkLimit('downloadLimit', options.downloadLimit)
+  checkLimit('uploadLimit', options.uploadLimit)
+  checkGoal('seedRatio', seedRatio)
+  checkGoal('seedTime', seedTime)
+}
+
+/**
+ * Refuses a selection that names no files.
+ * @throws TorrentError ERR_CLIENT_OPTION
+ */
+function checkSelect(select: AddOptions['select']): void {
+  if (select === undefined || select === 'all' || select === 'none') return
+  if (Array.isArray(select) && select.every((index) => Number.isInteger(index) && index >= 0)) return
+  throw refusal('select', `${JSON.stringify(select)} must be 'all', 'none', or a list of indices of files`)
+}
+
+/**
+ * Refuses a number of torrents that is no whole number from 0 on, and not Infinity.
+ * @throws TorrentError ERR_CLIENT_OPTION
+ */
+export function checkCount(name: string, count: number | undefined): void {
+  if (count === undefined || count === Number.POSITIVE_INFINITY || (Number.isInteger(count) && count >= 0))
+    return
+  throw refusal(name, `${count} must be a whole number from 0 on, or Infinity`)
+}
+
+/**
+ * Refuses an end to seeding that is no number from 0 on.
+ * @throws TorrentError ERR_CLIENT_OPTION
+ */
+export function checkGoal(name: string, value: number | undefined): void {
+  if (value === undefined || value >= 0) return
+  throw refusal(name, `${value} must be a number from 0 on, or Infinity`)
 }
 
 function refusal(option: string, reason: string): TorrentError {

@@ -63,6 +63,8 @@ export interface ContentEvents {
   warning(error: Error): void
   /** Storage failed: nothing more is fetched until `recover`. */
   error(error: Error): void
+  /** A stream has opened a window or moved it. */
+  reading(): void
   remember(): RecordExtras
 }
 
@@ -179,6 +181,7 @@ export class Content {
       selected: () => {
         this.#applySelection()
         this.#wantFiles()
+        this.#touch()
         events.changed()
       },
       wanted: () => this.#wantFiles()
@@ -237,8 +240,12 @@ export class Content {
     this.#opened = true
     this.#applySelection()
     const { complete, verify } = this.#options
-    if (complete) this.#found(this.#allPieces())
-    else if (stats !== undefined) this.#trust(stats, verify ? undefined : this.#record)
+    if (complete) {
+      this.#found(this.#allPieces())
+      this.#touch()
+      return
+    }
+    if (stats !== undefined) this.#trust(stats, verify ? undefined : this.#record)
     else if (verify) void this.#verification.check(this.#allPieces()).then(() => this.#events.changed())
   }
 
@@ -286,7 +293,7 @@ export class Content {
     try {
       await this.#keeper?.stop()
       // Before it was looked at what is there, the record of the last run is the better one.
-      if (this.#keeper !== undefined && this.#opened)
+      if (this.#keeper !== undefined && this.#opened && !this.#isUntouched(partial))
         await this.#keeper.finish(await this.#makeRecord(true, partial))
     } catch (thrown) {
       this.#events.warning(asError(thrown))
@@ -339,6 +346,7 @@ export class Content {
   #setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void {
     const { uploadOnly } = this
     this.download.setWindow(streamId, window, jumped)
+    if (window !== undefined) this.#events.reading()
     if (uploadOnly !== this.uploadOnly) this.#events.changed()
     if (this.ledger.uncheckedCount === 0 || window === undefined) return
     const end = Math.min(window.pieces.end, window.pieces.start + checkAhead)
@@ -396,7 +404,7 @@ export class Content {
       const file = this.files.at(fileIndex)
       if (file !== undefined && this.ledger.isFileStored(fileIndex)) this.#events.fileDone(file)
     }
-    this.#keeper?.touch(() => this.#makeRecord(false, new Map()))
+    this.#touch()
     this.#events.changed()
   }
 
@@ -420,6 +428,21 @@ export class Content {
     this.#storage.select?.(this.files.wanted()).catch((thrown) => {
       if (!this.#closed) this.#events.error(asError(thrown))
     })
+  }
+
+  /** Whether a record would say nothing that the last one, or its absence, does not: so a thousand idle torrents close at once. */
+  #isUntouched(partial: ReadonlyMap<number, unknown>): boolean {
+    if (this.#keeper?.isTouched !== false || this.#record?.clean === false || partial.size > 0) return false
+    const { ledger } = this
+    if (ledger.uncheckedCount > 0 || ledger.unprovenCount > 0) return false
+    if (this.#transfer.received > 0 || this.#transfer.up.total > 0) return false
+    const { peers, trackers } = this.#events.remember()
+    return peers.length === 0 && trackers.length === (this.#record?.trackers.length ?? 0)
+  }
+
+  /** The record is saved soon. What is all there is not written any more, so that even a crash leaves it as it was. */
+  #touch(): void {
+    this.#keeper?.touch(() => this.#makeRecord(this.ledger.complete, new Map()))
   }
 
   async #makeRecord(clean: boolean, partial: ReadonlyMap<number, readonly number[]>): Promise<ResumeRecord> {

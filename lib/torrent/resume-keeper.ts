@@ -23,6 +23,11 @@ export class ResumeKeeper {
     this.#onWarning = onWarning
   }
 
+  /** Whether something has changed in this run, be it saved by now or not. */
+  get isTouched(): boolean {
+    return this.#make !== undefined
+  }
+
   /** The record of the last run. */
   load(): Promise<ResumeRecord | undefined> {
     return this.#store.load(this.#infoHash)

@@ -3,6 +3,7 @@ import type { Lsd } from '../discovery/lsd.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
+import type { AnnouncePace } from '../tracker/announce-pace.ts'
 import type { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import type { Throttle } from '../transport/throttle.ts'
 import type { Connection } from '../transport/transport.ts'
@@ -20,6 +21,7 @@ export interface TorrentHost {
   readonly claims: StorageClaims
   readonly hashPool: HashPool
   readonly udpTrackers: UdpTrackerClient
+  readonly announcePace: AnnouncePace
   /** Our address as others see it. */
   readonly own: OwnAddress
   /** Whether peers are told of each other (BEP 11). */
@@ -35,6 +37,8 @@ export interface TorrentHost {
   readonly serving: number
   /** Our numeric address, when only one is listened on: trackers are reached from it. */
   readonly localAddress: string | undefined
+  /** Something has changed that outlives this run, or that decides which torrents run. */
+  changed(torrent: { readonly infoHash: string }): void
   /** Connects to a peer. */
   dial(address: PeerAddress, signal: AbortSignal): Promise<Connection>
 }

@@ -23,6 +23,10 @@ export interface AddOptions {
   readonly verify?: boolean | undefined
   /** Begins paused, or (false) not; without it a torrent that was paused when it was last closed stays so. */
   readonly paused?: boolean | undefined
+  /** Uploaded bytes for each byte downloaded after which it stops as `finished`; by default the client's `seedRatio`. */
+  readonly seedRatio?: number | undefined
+  /** Milliseconds as a seed after which it stops as `finished`; by default the client's `seedTime`. */
+  readonly seedTime?: number | undefined
   /** Bytes per second for this torrent, besides the limits of the client; `Infinity` (the default) is no limit, 0 stops. */
   readonly downloadLimit?: number | undefined
   /** Bytes per second for this torrent, besides the limits of the client; `Infinity` (the default) is no limit, 0 stops. */
@@ -45,18 +49,23 @@ export type SelectItem =
  * - `checking`: data that was found is being hashed, and nothing else is to be done meanwhile
  * - `downloading`: selected pieces are missing
  * - `seeding`: everything selected is there
+ * - `queued`: it waits until fewer others run (`maxActiveDownloads`, `maxActiveSeeds`); it has no peers meanwhile
+ * - `finished`: it has seeded as much as it should (`seedRatio`, `seedTime`); `resume()` has it go on without such an end
  * - `paused`: by `pause()`
  * - `error`: storage failed; `resume()` tries again
  * - `closed`: for good
  *
  * metadata → checking | downloading | seeding; those three change as pieces come and selections change; each of these
- * ↔ paused; each → error → (resume) downloading; all → closed.
+ * ↔ paused; each of these but metadata ↔ queued; seeding → finished → (resume) seeding; each → error → (resume) downloading;
+ * all → closed.
  */
 export type TorrentStatus =
   | 'metadata'
   | 'checking'
   | 'downloading'
   | 'seeding'
+  | 'queued'
+  | 'finished'
   | 'paused'
   | 'error'
   | 'closed'

@@ -15,6 +15,7 @@ import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { asError, TorrentError } from '../util/errors.ts'
+import { LazySet } from '../util/lazy-collections.ts'
 import { version } from '../util/version.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
@@ -26,12 +27,15 @@ import { ResumeKeeper } from './resume-keeper.ts'
 import { Swarm } from './swarm.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import type { TorrentHost } from './torrent-host.ts'
+import type { TorrentMemo } from './torrent-memo.ts'
 import type { SelectTarget, TorrentStatus } from './torrent-options.ts'
 import { TrackerSet, type TrackerTiers } from './tracker-set.ts'
 import { Transfer } from './transfer.ts'
 
 /** What is said to be missing while the length is unknown: more than nothing, so that trackers name seeds too. */
 const unknownLeft = 16_384
+/** Peers that outlive a run in which the metadata did not come. */
+const mostMemoPeers = 50
 
 /** The events of a {@link Torrent}. */
 export interface TorrentEvents {
@@ -50,7 +54,7 @@ export interface TorrentEvents {
   /** Storage or we ourselves failed; the torrent stands still until `resume()`. Without a listener the client hears it. */
   error: [error: Error]
   /** The torrent is closed. */
-  close: []
+  close: [torrent: Torrent]
 }
 
 /** State of one piece for a map. */
@@ -68,6 +72,8 @@ export interface TorrentInit extends ContentOptions {
   readonly announce: readonly (readonly string[])[]
   /** Where a default `path` lies is decided by the client; this is what it decided. */
   readonly path: string
+  /** What an earlier run has left, when the torrent is brought back and not added. */
+  readonly memo?: TorrentMemo | undefined
 }
 
 /** A torrent of a client: its files, its peers, and how far it is. */
@@ -88,13 +94,21 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   readonly #trackers: TrackerSet
   readonly #addedTrackers: string[] = []
   readonly #transfer = new Transfer()
-  readonly #waiting = new Set<Deferred<void>>()
-  readonly #onError: (error: Error) => void
+  readonly #waiting = new LazySet<Deferred<void>>()
+  readonly #onError: (error: Error, torrent: Torrent) => void
   readonly #keeper: ResumeKeeper | undefined
   #metainfo: Metainfo | undefined
   #content: Content | undefined
   #opened = false
+  #started = false
+  /** Who has stopped it: the user, the queue of the client, or the goal that it has reached. */
   #paused: boolean
+  #held = false
+  #leaveNeighbours: (() => void) | undefined
+  #finished: boolean
+  #goalWaived: boolean
+  #seedRatio: number | undefined
+  #seedTime: number | undefined
   #isRestored = false
   /** `resume()` was called, and counts more than what the last run has left. */
   #resumed = false
@@ -107,7 +121,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #closing: Promise<void> | undefined
 
   /** @internal */
-  constructor(host: TorrentHost, init: TorrentInit, onError: (error: Error) => void) {
+  constructor(host: TorrentHost, init: TorrentInit, onError: (error: Error, torrent: Torrent) => void) {
     super()
     const v1 = init.infoHashes.v1 ?? new Uint8Array(20)
     this.infoHash = toHex(v1)
@@ -117,6 +131,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#init = init
     this.#onError = onError
     this.#paused = init.paused ?? false
+    this.#finished = init.memo?.finished ?? false
+    this.#goalWaived = init.memo?.goalWaived ?? false
+    this.#seedRatio = init.seedRatio
+    this.#seedTime = init.seedTime
+    if (init.memo !== undefined) this.#transfer.restore(init.memo)
     this.#superSeeding = init.superSeeding ?? false
     this.#downloadLimit = init.downloadLimit ?? Number.POSITIVE_INFINITY
     this.#uploadLimit = init.uploadLimit ?? Number.POSITIVE_INFINITY
@@ -260,6 +279,33 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return base === 0 ? 0 : this.uploaded / base
   }
 
+  /** Milliseconds as a running seed, over all runs. */
+  get seedingTime(): number {
+    return this.#transfer.seedingMs
+  }
+
+  /** The ratio at which it stops as `finished`; undefined for the client's `seedRatio`. May be changed at any time. */
+  get seedRatio(): number | undefined {
+    return this.#seedRatio
+  }
+
+  set seedRatio(ratio: number | undefined) {
+    checkGoal('seedRatio', ratio)
+    this.#seedRatio = ratio
+    this.#host.changed(this)
+  }
+
+  /** The `seedingTime` (ms) at which it stops as `finished`; undefined for the client's `seedTime`. May be changed at any time. */
+  get seedTime(): number | undefined {
+    return this.#seedTime
+  }
+
+  set seedTime(milliseconds: number | undefined) {
+    checkGoal('seedTime', milliseconds)
+    this.#seedTime = milliseconds
+    this.#host.changed(this)
+  }
+
   /** The connected peers, as snapshots. */
   get peers(): readonly PeerInfo[] {
     const now = monotonicMs()
@@ -278,6 +324,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (this.#error !== undefined) return 'error'
     if (this.#paused) return 'paused'
     if (content === undefined || !this.#opened) return 'metadata'
+    if (this.#finished) return 'finished'
+    if (this.#held) return 'queued'
     if (content.done) return 'seeding'
     return content.ledger.uncheckedCount > 0 && content.download.picker.missing === 0
       ? 'checking'
@@ -318,6 +366,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#superSeeding = superSeeding
     if (this.#content !== undefined) this.#content.haves.superSeeding = superSeeding
     this.#tellUploadOnly()
+    this.#host.changed(this)
   }
 
   /**
@@ -332,6 +381,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   set downloadLimit(bytesPerSecond: number) {
     this.#downloadLimit = checkedLimit('downloadLimit', bytesPerSecond)
     this.limitsChanged()
+    this.#host.changed(this)
   }
 
   /** Bytes per second that this torrent may send; otherwise as {@link downloadLimit}. */
@@ -342,6 +392,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   set uploadLimit(bytesPerSecond: number) {
     this.#uploadLimit = checkedLimit('uploadLimit', bytesPerSecond)
     this.limitsChanged()
+    this.#host.changed(this)
   }
 
   /**
@@ -364,19 +415,18 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   pause(): void {
     if (this.#paused || this.#closing !== undefined) return
     this.#paused = true
-    this.limitsChanged()
-    this.#swarm.setDialling(false)
+    this.#run()
   }
 
-  /** Goes on after `pause()` or an error. */
+  /** Goes on after `pause()`, after an error, or beyond the goal that it had reached. */
   resume(): void {
     if (this.#closing !== undefined) return
     this.#paused = false
     this.#resumed = true
     this.#error = undefined
-    this.#content?.recover()
-    this.limitsChanged()
-    this.#swarm.setDialling(true)
+    if (this.#finished) this.#goalWaived = true
+    this.#finished = false
+    this.#run()
   }
 
   /** Tries a peer at once: `host:port` or an object. */
@@ -392,7 +442,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Announces to further trackers: one tier for each URL, or tiers of several. */
   addTrackers(trackers: TrackerTiers): void {
-    this.#addedTrackers.push(...this.#trackers.add(trackers))
+    const added = this.#trackers.add(trackers)
+    if (added.length === 0) return
+    this.#addedTrackers.push(...added)
+    this.#host.changed(this)
   }
 
   /**
@@ -434,6 +487,57 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   // ---- for the client ----
 
+  /** @internal Whether the queue of the client has it wait: without peers and trackers, and without a say of the user. */
+  hold(held: boolean): void {
+    if (held === this.#held || this.#closing !== undefined) return
+    this.#held = held
+    this.#run()
+  }
+
+  /** @internal It has seeded enough. */
+  finish(): void {
+    if (this.#finished || this.#closing !== undefined) return
+    this.#finished = true
+    this.#run()
+  }
+
+  /** @internal Whether it may be finished at all: not once the user has had it go on. */
+  get hasGoal(): boolean {
+    return !this.#goalWaived
+  }
+
+  /** @internal Payload bytes of this run in both directions. */
+  get moved(): number {
+    this.#content?.uploads.count()
+    return this.#transfer.received + this.#transfer.up.total
+  }
+
+  /** @internal What a restart needs to know. */
+  memo(): TorrentMemo {
+    const { name, path, folderMode, filePaths, select } = this.#init
+    const unknown = this.#metainfo === undefined
+    return {
+      infoHash: this.infoHash,
+      infoHashV2: this.infoHashV2,
+      name: unknown ? name : undefined,
+      select: select ?? this.#init.memo?.select,
+      path,
+      folderMode,
+      filePaths,
+      trackers: this.#started ? this.#trackers.tiers : this.#init.announce,
+      peers: unknown ? this.#book.serialise().slice(0, mostMemoPeers).map(formatAddress) : [],
+      paused: this.#paused,
+      finished: this.#finished,
+      goalWaived: this.#goalWaived,
+      seedRatio: this.#seedRatio,
+      seedTime: this.#seedTime,
+      downloadLimit: finite(this.#downloadLimit),
+      uploadLimit: finite(this.#uploadLimit),
+      superSeeding: this.#superSeeding,
+      ...this.#transfer.remember()
+    }
+  }
+
   /** @internal Resolves when the files are known and the storage is open. */
   async ready(signal?: AbortSignal): Promise<void> {
     await abortable(this.#ready.promise, signal)
@@ -446,6 +550,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     const known = metainfo ?? (await this.#restored())
     if (known !== undefined && this.#metainfo === undefined) await this.#setMetainfo(known)
     // Afterwards, so that trackers hear at once how much is left.
+    this.#started = true
     this.#trackers.add(this.#init.announce)
     this.addTrackers(this.#init.trackers ?? [])
     this.#askNeighbours()
@@ -458,7 +563,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** @internal A peer that dialled us. */
   accept(connection: ThrottledConnection, wire: Wire, peerId: Uint8Array): void {
-    if (this.#closing !== undefined || this.#paused) {
+    if (this.#closing !== undefined || this.#stopped) {
       wire.destroy()
       return
     }
@@ -477,8 +582,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   limitsChanged(): void {
     const { throttles, downloadLimit, uploadLimit } = this.#host
     // What is on its way when payload stops is let through, so that messages behind it need not wait.
-    throttles.download.rate = this.#paused ? 0 : this.#downloadLimit
-    throttles.upload.rate = this.#paused ? 0 : this.#uploadLimit
+    throttles.download.rate = this.#stopped ? 0 : this.#downloadLimit
+    throttles.upload.rate = this.#stopped ? 0 : this.#uploadLimit
     const content = this.#content
     if (content === undefined) return
     const { download, upload } = throttles
@@ -497,6 +602,40 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   // ---- inside ----
+
+  /** Whether somebody has stopped it. Without its files it is not held: they are what everybody waits for. */
+  get #stopped(): boolean {
+    return this.#paused || this.#away
+  }
+
+  /** Whether it has left the swarm for now. */
+  get #away(): boolean {
+    return this.#opened && (this.#finished || this.#held)
+  }
+
+  /** Runs or stands still, as it should now. */
+  #run(): void {
+    const stopped = this.#stopped
+    if (!stopped && this.#error === undefined) this.#content?.recover()
+    this.limitsChanged()
+    if (this.#away) this.#swarm.disconnect(() => true)
+    // Whom we left to wait our turn is wanted again.
+    else if (!stopped) this.#book.revive(monotonicMs())
+    this.#swarm.setDialling(!stopped)
+    this.#trackers.setActive(!this.#away)
+    if (this.#away) {
+      this.#leaveNeighbours?.()
+      this.#leaveNeighbours = undefined
+    } else if (this.#started) this.#askNeighbours()
+    this.#count()
+    this.#host.changed(this)
+  }
+
+  /** Has the time count for what the torrent does now. */
+  #count(): void {
+    if (this.#stopped || this.#error !== undefined) this.#transfer.enter('idle')
+    else this.#transfer.enter(this.done ? 'seeding' : 'active')
+  }
 
   /** The metadata that an earlier run has fetched, if it is what the info hash says. */
   async #restored(): Promise<Metainfo | undefined> {
@@ -545,16 +684,20 @@ export class Torrent extends EventEmitter<TorrentEvents> {
         ban: (host) => this.#swarm.ban(host),
         warning: (warning) => this.#warn(warning),
         error: (error) => this.#fail(error),
+        reading: () => this.#onReading(),
         remember: () => ({
           peers: this.#book.serialise().map(formatAddress),
           trackers: this.#addedTrackers,
           paused: this.#paused
         })
       }
+      // What was asked for in an earlier run counts until its record says more.
+      const select =
+        this.#init.select ?? (record?.selection === undefined ? this.#init.memo?.select : undefined)
       const content = new Content(
         this.#host,
         metainfo,
-        this.#init,
+        { ...this.#init, select },
         events,
         this.#transfer,
         this.#keeper,
@@ -574,8 +717,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#opened = true
     const content = this.#content
     const { layout } = content
-    if (this.#paused) this.#swarm.setDialling(false)
-    this.limitsChanged()
+    if (this.#stopped) this.#run()
+    else this.limitsChanged()
     for (const peer of this.#swarm.peers.values()) {
       peer.wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
       // They were told that we have nothing, and not how long the metadata is.
@@ -587,6 +730,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.emit('metadata')
     this.#tellEmptyFiles()
     this.#onChanged()
+    this.#host.changed(this)
     this.#swarm.dial()
   }
 
@@ -619,6 +763,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     wire.on('bitfield', () => peer.onUploadOnly?.())
     wire.on('have', () => wire.peerSeeding && peer.onUploadOnly?.())
     this.emit('peer', this.#info(peer, monotonicMs()))
+    if (this.#away) this.#swarm.disconnect((other) => other === peer)
   }
 
   /** Sends our extended handshake (BEP 10): again when the metadata has become known. */
@@ -642,13 +787,20 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #askNeighbours(): void {
     const { lsd } = this.#host
     if (lsd === undefined || this.#closing !== undefined || !this.#discovery.allows('lsd')) return
-    this.#discovery.attach('lsd', lsd.peers(this.#infoHashes.v1 ?? new Uint8Array(20)))
+    if (this.#away || this.#leaveNeighbours !== undefined) return
+    const peers = lsd.peers(this.#infoHashes.v1 ?? new Uint8Array(20))
+    this.#leaveNeighbours = this.#discovery.attach('lsd', peers)
   }
 
   #onGone(peer: Peer): void {
     this.#metadata.removePeer(peer)
     this.#exchange?.removePeer(peer)
     if (this.#opened) this.#content?.removePeer(peer)
+    // It was left before our turn came, and has gone only now.
+    if (peer.unneeded && !this.#stopped && !this.done && this.#closing === undefined) {
+      this.#book.revive(monotonicMs())
+      this.#swarm.dial()
+    }
   }
 
   #onTick(now: number): void {
@@ -688,6 +840,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     }
     if (this.#wasDone) return
     this.#wasDone = true
+    this.#count()
+    this.#host.changed(this)
     if (content.ledger.complete && this.#transfer.received > 0) this.#trackers.completed()
     for (const waiting of this.#waiting) waiting.resolve()
     this.emit('done')
@@ -705,8 +859,19 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Peers that had nothing for us may have something now. */
   #wantAgain(): void {
+    if (this.#finished) {
+      this.#finished = false
+      this.#run()
+    }
     this.#book.revive(monotonicMs())
     this.#swarm.dial()
+  }
+
+  /** Somebody reads: what is missing must come, whatever the queue or the goal said. */
+  #onReading(): void {
+    if (!this.#away || this.#content?.ledger.complete === true) return
+    this.#finished = false
+    this.#run()
   }
 
   #warn(warning: Error): void {
@@ -718,9 +883,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (this.#closing !== undefined || this.#error !== undefined) return
     this.#error = error
     this.#content?.suspend(error)
+    this.#count()
     for (const waiting of this.#waiting) waiting.reject(error)
     if (this.listenerCount('error') > 0) this.emit('error', error)
-    else this.#onError(error)
+    else this.#onError(error, this)
   }
 
   /** What trackers are told of this run. */
@@ -760,7 +926,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     } else if (removing) await this.#keeper?.remove()
     else await this.#keeper?.stop()
     await goodbyes
-    this.emit('close')
+    this.emit('close', this)
   }
 }
 
@@ -780,6 +946,19 @@ function checkedLimit(name: string, bytesPerSecond: number): number {
 
 function closedError(): TorrentError {
   return new TorrentError('ERR_TORRENT_CLOSED', 'the torrent was closed')
+}
+
+/** A limit, or undefined for none. */
+function finite(limit: number): number | undefined {
+  return Number.isFinite(limit) ? limit : undefined
+}
+
+/** Refuses an end to seeding that is no number from 0 on. */
+function checkGoal(name: string, value: number | undefined): void {
+  if (value === undefined || value >= 0) return
+  throw new TorrentError('ERR_CLIENT_OPTION', `${name}: ${value} must be a number from 0 on`, {
+    details: { option: name }
+  })
 }
 
 function metadataError(): TorrentError {

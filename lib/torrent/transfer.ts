@@ -1,26 +1,41 @@
-import type { ResumeRecord } from '../storage/resume-record.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { Meter } from '../util/meter.ts'
 
-/** The payload that a torrent has moved: in this run, and in those before as far as the resume record tells. */
+/** What was moved, and for how long, over all runs. */
+export interface TransferTotals {
+  /** Payload bytes. */
+  readonly uploaded: number
+  readonly downloaded: number
+  /** Seconds that the torrent ran. */
+  readonly secondsActive: number
+  /** Seconds that it ran as a seed; a record may not say. */
+  readonly secondsSeeding?: number | undefined
+  /** When it was added, in milliseconds since 1970. */
+  readonly addedMs: number
+}
+
+/** The payload that a torrent has moved: in this run, and in those before as far as they were remembered. */
 export class Transfer {
   /** Payload received in this run that was of use, and payload sent. */
   readonly down: Meter = new Meter()
   readonly up: Meter = new Meter()
   /** Payload bytes received in this run, of use or not. */
   received = 0
-  readonly #startedAt: number = monotonicMs()
   #uploadedBefore = 0
   #downloadedBefore = 0
-  #secondsBefore = 0
+  #activeMs = 0
+  #seedingMs = 0
+  #state: 'idle' | 'active' | 'seeding' = 'active'
+  #since: number = monotonicMs()
   #addedMs: number = Date.now()
 
-  /** Goes on where an earlier run has ended. */
-  restore({ uploaded, downloaded, secondsActive, addedMs }: ResumeRecord): void {
-    this.#uploadedBefore = uploaded
-    this.#downloadedBefore = downloaded
-    this.#secondsBefore = secondsActive
-    this.#addedMs = addedMs
+  /** Goes on where earlier runs have ended; of several memories the one that knows of more counts. */
+  restore({ uploaded, downloaded, secondsActive, secondsSeeding = 0, addedMs }: TransferTotals): void {
+    this.#uploadedBefore = Math.max(this.#uploadedBefore, uploaded)
+    this.#downloadedBefore = Math.max(this.#downloadedBefore, downloaded)
+    this.#activeMs = Math.max(this.#activeMs, secondsActive * 1000)
+    this.#seedingMs = Math.max(this.#seedingMs, secondsSeeding * 1000)
+    this.#addedMs = Math.min(this.#addedMs, addedMs)
   }
 
   /** Payload bytes sent, over all runs. */
@@ -33,12 +48,29 @@ export class Transfer {
     return this.#downloadedBefore + this.down.total
   }
 
-  /** What goes into the resume record. */
-  remember(): Pick<ResumeRecord, 'uploaded' | 'downloaded' | 'secondsActive' | 'addedMs'> {
+  /** Milliseconds as a seed, over all runs. */
+  get seedingMs(): number {
+    return this.#seedingMs + (this.#state === 'seeding' ? monotonicMs() - this.#since : 0)
+  }
+
+  /** Whether the torrent runs from now on, and whether as a seed. */
+  enter(state: 'idle' | 'active' | 'seeding'): void {
+    if (state === this.#state) return
+    const now = monotonicMs()
+    if (this.#state !== 'idle') this.#activeMs += now - this.#since
+    if (this.#state === 'seeding') this.#seedingMs += now - this.#since
+    this.#state = state
+    this.#since = now
+  }
+
+  /** What outlives this run. */
+  remember(): Required<TransferTotals> & { readonly secondsSeeding: number } {
+    const running = this.#state === 'idle' ? 0 : monotonicMs() - this.#since
     return {
       uploaded: this.uploaded,
       downloaded: this.downloaded,
-      secondsActive: this.#secondsBefore + (monotonicMs() - this.#startedAt) / 1000,
+      secondsActive: (this.#activeMs + running) / 1000,
+      secondsSeeding: this.seedingMs / 1000,
       addedMs: this.#addedMs
     }
   }

@@ -51,6 +51,8 @@ export const errorCodes = {
   ERR_CLIENT_OPTION: 'an option is not valid',
   ERR_CLIENT_UNSUPPORTED: 'an option switches on what is not built yet',
   ERR_CLIENT_CLOSED: 'the client is closed',
+  ERR_CLIENT_STATE:
+    'the state folder is in use by another client, or its list of torrents is damaged or cannot be saved',
   ERR_CLIENT_SOURCE: 'the source could not be read',
   ERR_SERVER_OPTION: 'a server option is not valid',
   ERR_CLI_USAGE: 'the command line is not understood'

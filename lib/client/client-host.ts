@@ -1,0 +1,118 @@
+import type { ConnectionBudget } from '../discovery/connection-budget.ts'
+import type { Lsd } from '../discovery/lsd.ts'
+import type { OwnAddress } from '../discovery/own-address.ts'
+import type { HashPool } from '../hash/hash-pool.ts'
+import type { StorageClaims } from '../storage/storage-claims.ts'
+import type { TorrentHost } from '../torrent/torrent-host.ts'
+import type { AnnouncePace } from '../tracker/announce-pace.ts'
+import type { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
+import { Throttle } from '../transport/throttle.ts'
+import { ThrottledConnection } from '../transport/throttled.ts'
+import type { Connection, Transport } from '../transport/transport.ts'
+import type { PeerAddress } from '../util/address.ts'
+import type { MemoryBudget } from '../util/memory-budget.ts'
+
+/** What a client has for all its torrents. */
+export interface ClientServices {
+  readonly peerId: Uint8Array
+  readonly budget: MemoryBudget
+  readonly connections: ConnectionBudget
+  readonly claims: StorageClaims
+  readonly hashPool: HashPool
+  readonly udpTrackers: UdpTrackerClient
+  readonly announcePace: AnnouncePace
+  readonly own: OwnAddress
+  readonly pex: boolean
+  readonly lsd: Lsd | undefined
+  readonly transport: Transport
+  /** The client's own limits. */
+  readonly download: Throttle
+  readonly upload: Throttle
+  readonly localAddress: string | undefined
+  port(): number
+  serving(): number
+  changed(): void
+}
+
+/** What one torrent gets from its client: what all share, and limits of its own inside the client's. */
+export class ClientHost implements TorrentHost {
+  readonly throttles: { readonly download: Throttle; readonly upload: Throttle }
+  readonly #services: ClientServices
+
+  constructor(services: ClientServices) {
+    this.#services = services
+    this.throttles = {
+      download: new Throttle(Number.POSITIVE_INFINITY, { parent: services.download }),
+      upload: new Throttle(Number.POSITIVE_INFINITY, { parent: services.upload })
+    }
+  }
+
+  get peerId(): Uint8Array {
+    return this.#services.peerId
+  }
+
+  get port(): number {
+    return this.#services.port()
+  }
+
+  get budget(): MemoryBudget {
+    return this.#services.budget
+  }
+
+  get connections(): ConnectionBudget {
+    return this.#services.connections
+  }
+
+  get claims(): StorageClaims {
+    return this.#services.claims
+  }
+
+  get hashPool(): HashPool {
+    return this.#services.hashPool
+  }
+
+  get udpTrackers(): UdpTrackerClient {
+    return this.#services.udpTrackers
+  }
+
+  get announcePace(): AnnouncePace {
+    return this.#services.announcePace
+  }
+
+  get own(): OwnAddress {
+    return this.#services.own
+  }
+
+  get pex(): boolean {
+    return this.#services.pex
+  }
+
+  get lsd(): Lsd | undefined {
+    return this.#services.lsd
+  }
+
+  get downloadLimit(): number {
+    return this.#services.download.rate
+  }
+
+  get uploadLimit(): number {
+    return this.#services.upload.rate
+  }
+
+  get serving(): number {
+    return this.#services.serving()
+  }
+
+  get localAddress(): string | undefined {
+    return this.#services.localAddress
+  }
+
+  changed(): void {
+    this.#services.changed()
+  }
+
+  async dial(address: PeerAddress, signal: AbortSignal): Promise<Connection> {
+    const { transport, localAddress } = this.#services
+    return new ThrottledConnection(await transport.dial(address, { signal, localAddress }), this.throttles)
+  }
+}

@@ -1,0 +1,149 @@
+import { readFileSync, realpathSync } from 'node:fs'
+import { mkdir, open, readFile, rename, stat, unlink, utimes } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { threadId } from 'node:worker_threads'
+import { randomBytes, toHex } from '../util/bytes.ts'
+import { systemCode } from '../util/errors.ts'
+
+/** A lock of another machine, or one that says nothing, is believed while it was touched within this time. */
+const staleMs = 120_000
+const touchEveryMs = 30_000
+/** The locks of this process, because another of its clients is no stranger whose life could be asked for. */
+const mine = new Set<string>()
+
+/** A file in a folder that says who uses it: one client at a time, and nobody once its process has ended, however it ended. */
+export class FolderLock {
+  readonly #path: string
+  readonly #key: string
+  readonly #text: string
+  readonly #timer: NodeJS.Timeout
+
+  private constructor(path: string, key: string, text: string) {
+    this.#path = path
+    this.#key = key
+    this.#text = text
+    this.#timer = setInterval(() => {
+      const now = new Date()
+      utimes(path, now, now).catch(() => {})
+    }, touchEveryMs)
+    this.#timer.unref()
+  }
+
+  /** Takes the lock `name` of a folder, which is made if it is missing; undefined while somebody else has it. */
+  static async take(folder: string, name: string): Promise<FolderLock | undefined> {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const path = join(folder, name)
+    const key = join(realpathSync(folder), name)
+    if (mine.has(key)) return undefined
+    mine.add(key)
+    try {
+      const text = JSON.stringify({ ...ourselves(), token: toHex(randomBytes(8)) })
+      for (let attempt = 0; attempt < 3; attempt++) {
+        if (await create(path, text)) return new FolderLock(path, key, text)
+        const theirs = await readFile(path, 'utf8').catch(() => undefined)
+        if (theirs === undefined) continue
+        if (await isHeld(path, theirs)) break
+        await clear(path, theirs)
+      }
+    } catch (error) {
+      mine.delete(key)
+      throw error
+    }
+    mine.delete(key)
+    return undefined
+  }
+
+  /** Gives the lock back; idempotent. */
+  async release(): Promise<void> {
+    clearInterval(this.#timer)
+    if (!mine.has(this.#key)) return
+    const text = await readFile(this.#path, 'utf8').catch(() => undefined)
+    if (text === this.#text) await unlink(this.#path).catch(() => {})
+    mine.delete(this.#key)
+  }
+}
+
+interface Holder {
+  readonly pid: number
+  readonly thread: number
+  readonly host: string
+  /** Sets apart two processes that had the same number, where the system tells. */
+  readonly started: string
+}
+
+function ourselves(): Holder {
+  return { pid: process.pid, thread: threadId, host: hostname(), started: startOf(process.pid) }
+}
+
+async function create(path: string, text: string): Promise<boolean> {
+  try {
+    const handle = await open(path, 'wx', 0o600)
+    try {
+      await handle.writeFile(text)
+    } finally {
+      await handle.close()
+    }
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false
+    throw error
+  }
+}
+
+async function isHeld(path: string, text: string): Promise<boolean> {
+  const holder = parse(text)
+  const us = ourselves()
+  if (holder === undefined || holder.host !== us.host) {
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: 0 }))
+    return Math.abs(Date.now() - mtimeMs) < (holder === undefined ? touchEveryMs : staleMs)
+  }
+  // Our own number in the hands of nobody here: a process before us had it, as is usual in containers.
+  if (holder.pid === us.pid && holder.thread === us.thread) return false
+  return isAlive(holder.pid) && (holder.started === '' || holder.started === startOf(holder.pid))
+}
+
+/** Takes a lock away that nobody holds, unless another process was faster and it is held again. */
+async function clear(path: string, text: string): Promise<void> {
+  const aside = `${path}.${process.pid}.stale`
+  try {
+    await rename(path, aside)
+    if ((await readFile(aside, 'utf8')) === text) await unlink(aside)
+    else await rename(aside, path)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error
+  }
+}
+
+function parse(text: string): Holder | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null) return undefined
+    const { pid, thread, host, started } = value as Partial<Record<keyof Holder, unknown>>
+    if (typeof pid !== 'number' || typeof thread !== 'number') return undefined
+    if (typeof host !== 'string' || typeof started !== 'string') return undefined
+    return { pid, thread, host, started }
+  } catch {
+    return undefined
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return systemCode(error) === 'EPERM'
+  }
+}
+
+/** When a process has started, in a form of the system's own; empty where it does not tell. */
+function startOf(pid: number): string {
+  try {
+    const line = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The name of the program comes second, in parentheses, and may hold anything; the start is field 22.
+    return line.slice(line.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}

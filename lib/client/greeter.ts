@@ -1,0 +1,73 @@
+import type { Torrent } from '../torrent/torrent.ts'
+import type { ThrottledConnection } from '../transport/throttled.ts'
+import { join } from '../transport/wire-connection.ts'
+import { equalBytes, toHex } from '../util/bytes.ts'
+import { TorrentError } from '../util/errors.ts'
+import { Wire } from '../wire/wire.ts'
+
+/** How long a peer that dialled us may take for its handshake. */
+const handshakeMs = 10_000
+/** Incoming connections whose handshake has not come yet; more are a flood. */
+const mostStrangers = 64
+
+/** Waits for the handshakes of peers that dial us, and gives each peer to the torrent that it names. */
+export class Greeter {
+  readonly #peerId: Uint8Array
+  readonly #find: (infoHash: string) => Torrent | undefined
+  readonly #strangers = new Set<Wire>()
+  #closed = false
+
+  /** `find` gives the torrent of an info hash in hexadecimal. */
+  constructor(peerId: Uint8Array, find: (infoHash: string) => Torrent | undefined) {
+    this.#peerId = peerId
+    this.#find = find
+  }
+
+  /** Takes a connection that somebody else has opened. */
+  greet(connection: ThrottledConnection): void {
+    if (this.#closed) {
+      connection.close()
+      return
+    }
+    if (this.#strangers.size >= mostStrangers) {
+      // An honest peer says who it is within a round trip, so whoever waits longest is the least likely to be one.
+      const [oldest] = this.#strangers
+      oldest?.destroy(new TorrentError('ERR_TRANSPORT_TIMEOUT', 'no handshake came, and others wait'))
+    }
+    const wire = new Wire()
+    this.#strangers.add(wire)
+    const timer = setTimeout(() => {
+      wire.destroy(new TorrentError('ERR_TRANSPORT_TIMEOUT', 'no handshake came'))
+    }, handshakeMs)
+    timer.unref()
+    const settle = (): void => {
+      clearTimeout(timer)
+      this.#strangers.delete(wire)
+    }
+    wire.once('close', settle)
+    wire.once('handshake', ({ infoHash, peerId }) => {
+      if (equalBytes(peerId, this.#peerId)) {
+        // That is ourselves: our answer tells the side that dialled, which then closes.
+        wire.handshake(infoHash, this.#peerId)
+        return
+      }
+      wire.off('close', settle)
+      settle()
+      const torrent = this.#find(toHex(infoHash))
+      if (torrent === undefined) {
+        wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer asks for a torrent that is not here'))
+        return
+      }
+      const { pieceCount, pieceLength, totalLength } = torrent.wireOptions()
+      if (pieceCount !== undefined) wire.setPieceCount(pieceCount, pieceLength, totalLength)
+      torrent.accept(connection, wire, peerId)
+    })
+    join(connection, wire)
+  }
+
+  /** Sends everybody away who has not said a name, and all who come from now on; idempotent. */
+  close(): void {
+    this.#closed = true
+    for (const wire of this.#strangers) wire.destroy()
+  }
+}

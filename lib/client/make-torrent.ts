@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto'
+import { readdir, stat, unlink } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type CreateOptions, createFromScan } from '../metainfo/create-torrent.ts'
+import { maxTorrentBytes } from '../metainfo/parse-info.ts'
+import type { Scan } from '../metainfo/scan-files.ts'
+import { readWhole, replaceFile } from '../storage/replace-file.ts'
+import { nodeFs } from '../storage/storage-fs.ts'
+import { asError } from '../util/errors.ts'
+
+export { scanFiles } from '../metainfo/scan-files.ts'
+
+const title = 'piecewise seed 1'
+/** What more files and folders were seeded than this is hashed again, the longest ago first. */
+const mostKept = 500
+
+/** What files looked like, to be told apart from what they look like another time. */
+export interface Sighting {
+  /** Of the paths and of how the torrent is made. */
+  readonly key: string
+  /** Of that, and of the size and time of each file. */
+  readonly print: string
+}
+
+/** The torrents made of files on disk, so that files that are as they were need not be hashed again to be seeded again. */
+export class SeedCache {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /** Looks at the files; to be done before they are hashed. */
+  async look({ files }: Scan, options: CreateOptions): Promise<Sighting> {
+    const { pieceLength, trackers, webSeeds, comment, createdBy, creationDate, source } = options
+    const made = {
+      pieceLength,
+      trackers,
+      webSeeds,
+      comment,
+      createdBy,
+      creationDate,
+      source,
+      private: options.private
+    }
+    const key = hash([made, files.map(({ diskPath, elements }) => [diskPath, elements])])
+    const seen: unknown[] = [key]
+    for (const { diskPath } of files) {
+      const { size, mtimeNs, ino } = await stat(diskPath, { bigint: true })
+      seen.push([size, mtimeNs, ino].map(String))
+    }
+    return { key, print: hash(seen) }
+  }
+
+  /** The .torrent that was made of the same files, or undefined. */
+  async find({ key, print }: Sighting): Promise<Uint8Array | undefined> {
+    const bytes = await readWhole(nodeFs, this.#path(key), maxTorrentBytes + 1000).catch(() => undefined)
+    const line = bytes?.indexOf(10) ?? -1
+    if (bytes === undefined || line < 0) return undefined
+    const torrent = bytes.subarray(line + 1)
+    const head = Buffer.from(bytes.buffer, bytes.byteOffset, line).toString('latin1')
+    return head === headOf(print, torrent) ? torrent : undefined
+  }
+
+  /** Keeps what was made of these files. */
+  async keep({ key, print }: Sighting, torrent: Uint8Array): Promise<void> {
+    const head = Buffer.from(`${headOf(print, torrent)}\n`)
+    await replaceFile(nodeFs, this.#path(key), Buffer.concat([head, torrent]))
+    await this.#tidy()
+  }
+
+  async #tidy(): Promise<void> {
+    const names = (await readdir(this.#folder)).filter((name) => name.endsWith('.seed'))
+    if (names.length <= mostKept) return
+    const files = await Promise.all(
+      names.map(async (name) => {
+        const path = join(this.#folder, name)
+        return { path, at: (await stat(path).catch(() => ({ mtimeMs: 0 }))).mtimeMs }
+      })
+    )
+    files.sort((a, b) => b.at - a.at)
+    for (const { path } of files.slice(mostKept)) await unlink(path).catch(() => {})
+  }
+
+  #path(key: string): string {
+    return join(this.#folder, `${key.slice(0, 40)}.seed`)
+  }
+}
+
+/** The .torrent of files: as it was made before if there is a state folder that knows, else made now. */
+export async function makeOrFind(
+  scan: Scan,
+  options: CreateOptions,
+  state: string | undefined,
+  onWarning: (error: Error) => void
+): Promise<Uint8Array> {
+  if (state === undefined) return createFromScan(scan, options)
+  const cache = new SeedCache(resolve(state))
+  const sighting = await cache.look(scan, options)
+  const found = await cache.find(sighting)
+  if (found !== undefined) return found
+  const bytes = await createFromScan(scan, options)
+  await cache.keep(sighting, bytes).catch((thrown) => onWarning(asError(thrown)))
+  return bytes
+}
+
+function headOf(print: string, torrent: Uint8Array): string {
+  return `${title} ${print} ${createHash('sha256').update(torrent).digest('hex')}`
+}
+
+function hash(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex')
+}

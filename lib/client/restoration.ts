@@ -1,0 +1,146 @@
+import { resolve } from 'node:path'
+import type { Torrent, TorrentInit } from '../torrent/torrent.ts'
+import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import type { AddOptions } from '../torrent/torrent-options.ts'
+import { fromHex } from '../util/bytes.ts'
+import { type Deferred, deferred } from '../util/concurrency.ts'
+import { asError, TorrentError } from '../util/errors.ts'
+import { forEachLimit } from '../util/for-each-limit.ts'
+import type { Session } from './session.ts'
+
+/** Torrents of the last run that are opened at the same time. */
+const opensAtOnce = 16
+
+/** What a {@link Restoration} asks and tells. */
+export interface RestorationEvents {
+  /** Makes a torrent and enters it in the list. */
+  enter(init: TorrentInit): Torrent
+  /** Waits for the files of a torrent. */
+  ready(torrent: Torrent): Promise<void>
+  /** Resolves when torrents may begin. */
+  readonly listening: Promise<void>
+  warning(error: Error): void
+}
+
+/** Brings the torrents of the last run back: first all into the list, then each to life. */
+export class Restoration {
+  /** Resolves when the torrents are in the list. */
+  readonly listed: Promise<void>
+  readonly #session: Session
+  readonly #state: string
+  readonly #events: RestorationEvents
+  readonly #opened: Deferred<void> = deferred()
+  /** Torrents that were brought back, and not added since. */
+  readonly #unclaimed = new Set<Torrent>()
+  #closed = false
+
+  /** Begins at once; `state` is the folder of the resume records. */
+  constructor(session: Session, state: string, events: RestorationEvents) {
+    this.#session = session
+    this.#state = state
+    this.#events = events
+    this.listed = this.#run()
+  }
+
+  /** Resolves when each torrent is open, has failed, or waits for its metadata; with those that are here and were not added since. */
+  async torrents(): Promise<readonly Torrent[]> {
+    await this.#opened.promise
+    return [...this.#unclaimed].filter((torrent) => !isClosed(torrent))
+  }
+
+  /** Somebody adds a torrent that is here: whether that is the first time since it was brought back. */
+  claims(torrent: Torrent): boolean {
+    return this.#unclaimed.delete(torrent)
+  }
+
+  /** Opens no more; idempotent. */
+  close(): void {
+    this.#closed = true
+    this.#opened.resolve()
+  }
+
+  async #run(): Promise<void> {
+    const memos = await this.#session.open()
+    if (this.#closed) return
+    const torrents = memos.map((memo) => this.#events.enter({ ...initOf(memo), state: this.#state }))
+    for (const torrent of torrents) this.#unclaimed.add(torrent)
+    void this.#events.listening
+      .then(() => forEachLimit(torrents.length, opensAtOnce, (n) => this.#open(torrents[n], memos[n])))
+      .then(() => this.#opened.resolve())
+  }
+
+  /** Begins a torrent; one that cannot begin stays for the next run. Never rejects. */
+  async #open(torrent: Torrent | undefined, memo: TorrentMemo | undefined): Promise<void> {
+    if (torrent === undefined || memo === undefined || isClosed(torrent) || this.#closed) return
+    try {
+      await torrent.start(undefined)
+      if (torrent.pieceCount > 0) this.#session.isKept(torrent)
+      // As one who waits for its files, so that another who gives up does not end it.
+      else this.#events.ready(torrent).catch(() => {})
+    } catch (thrown) {
+      if (this.#closed || isClosed(torrent)) return
+      const cause = asError(thrown)
+      const message = `${torrent.name} cannot be brought back for now: ${cause.message}`
+      this.#session.setAside(memo)
+      this.#events.warning(
+        new TorrentError('ERR_CLIENT_STATE', message, { cause, details: { infoHash: memo.infoHash } })
+      )
+      await torrent.close()
+    }
+  }
+}
+
+/** Whether `add` wants another storage or folder than an earlier run had, or all data hashed: then it is opened anew. */
+export function reopens(torrent: Torrent, { path, storage, verify }: AddOptions): boolean {
+  if (storage !== undefined || verify === true) return true
+  return path !== undefined && resolve(path) !== torrent.path
+}
+
+/** What `add` says of a torrent that an earlier run has left, where it says anything. */
+export function adjust(torrent: Torrent, options: AddOptions): void {
+  const { select, paused, seedRatio, seedTime, downloadLimit, uploadLimit, superSeeding } = options
+  if (select !== undefined) {
+    const all = [...torrent.files.keys()]
+    const wanted = Array.isArray(select) ? select : select === 'all' ? all : []
+    torrent.deselect({ start: 0, end: torrent.length })
+    torrent.deselect(all.filter((index) => !wanted.includes(index)))
+    torrent.select(wanted.filter((index) => torrent.files[index]?.selected !== true))
+  }
+  if (paused === true) torrent.pause()
+  else if (paused === false) torrent.resume()
+  if (seedRatio !== undefined) torrent.seedRatio = seedRatio
+  if (seedTime !== undefined) torrent.seedTime = seedTime
+  if (downloadLimit !== undefined) torrent.downloadLimit = downloadLimit
+  if (uploadLimit !== undefined) torrent.uploadLimit = uploadLimit
+  if (superSeeding !== undefined) torrent.superSeeding = superSeeding
+}
+
+/** Where an earlier run had the data, apart from the folder. */
+export function placeOf(memo: TorrentMemo | undefined): Pick<TorrentInit, 'filePaths' | 'folderMode'> {
+  return memo === undefined ? {} : { filePaths: memo.filePaths, folderMode: memo.folderMode }
+}
+
+function isClosed({ status }: Torrent): boolean {
+  return status === 'closed'
+}
+
+function initOf(memo: TorrentMemo): Omit<TorrentInit, 'state'> {
+  const { infoHash, infoHashV2, name, path } = memo
+  const v1 = fromHex(infoHash) ?? new Uint8Array(20)
+  const v2 = infoHashV2 === undefined ? undefined : fromHex(infoHashV2)
+  return {
+    infoHashes: v2 === undefined ? { v1 } : { v1, v2 },
+    name,
+    announce: memo.trackers,
+    peers: memo.peers,
+    paused: memo.paused,
+    seedRatio: memo.seedRatio,
+    seedTime: memo.seedTime,
+    downloadLimit: memo.downloadLimit,
+    uploadLimit: memo.uploadLimit,
+    superSeeding: memo.superSeeding,
+    path,
+    ...placeOf(memo),
+    memo
+  }
+}

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto'
+import { asCount, asList, asString, JsonFields } from '../storage/json-fields.ts'
+import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+
+const title = 'piecewise session 1'
+/** A longer file is not read; that of 100,000 torrents needs less. */
+export const maxSessionLength: number = 256 << 20
+
+/** The torrents that a session file tells of, in their order, and how many of its lines tell nothing. */
+export interface SessionContent {
+  readonly memos: readonly TorrentMemo[]
+  /** Lines that are torn, changed or of another version. */
+  readonly damaged: number
+}
+
+/**
+ * The bytes of a session file: a line with the format version, then one for each torrent: the beginning of its SHA-256, and
+ * JSON. So a fault in one of them costs that torrent and no other.
+ */
+export function encodeSession(memos: readonly TorrentMemo[]): Uint8Array {
+  const lines = memos.map((memo) => {
+    const body = JSON.stringify({ ...memo, seedRatio: pack(memo.seedRatio), seedTime: pack(memo.seedTime) })
+    return `${digest(body)} ${body}\n`
+  })
+  return Buffer.from(`${title}\n${lines.join('')}`)
+}
+
+/** What is whole in the bytes of a session file; never fails. */
+export function decodeSession(bytes: Uint8Array): SessionContent {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  const lines = text.split('\n').filter((line) => line !== '')
+  // Each line speaks for itself, so that damage to the first one costs nothing.
+  const known = lines[0]?.startsWith('piecewise session ') === true
+  const memos = new Map<string, TorrentMemo>()
+  let damaged = known && lines[0] !== title ? 1 : 0
+  for (const line of known ? lines.slice(1) : lines) {
+    const memo = decodeLine(line)
+    if (memo === undefined || memos.has(memo.infoHash)) damaged++
+    else memos.set(memo.infoHash, memo)
+  }
+  return { memos: [...memos.values()], damaged }
+}
+
+function decodeLine(line: string): TorrentMemo | undefined {
+  const space = line.indexOf(' ')
+  const body = line.slice(space + 1)
+  if (line.slice(0, Math.max(0, space)) !== digest(body)) return undefined
+  try {
+    return readMemo(new JsonFields(JSON.parse(body)))
+  } catch {
+    return undefined
+  }
+}
+
+function readMemo(fields: JsonFields): TorrentMemo {
+  const infoHash = fields.string('infoHash')
+  const infoHashV2 = fields.optionalString('infoHashV2')
+  if (!/^[0-9a-f]{40}$/.test(infoHash)) throw new TypeError('infoHash')
+  if (infoHashV2 !== undefined && !/^[0-9a-f]{64}$/.test(infoHashV2)) throw new TypeError('infoHashV2')
+  const filePaths = fields.value('filePaths')
+  const folderMode = fields.value('folderMode')
+  const select = fields.value('select')
+  return {
+    infoHash,
+    infoHashV2,
+    name: fields.optionalString('name'),
+    path: fields.string('path'),
+    folderMode: folderMode === undefined ? undefined : asCount(folderMode),
+    filePaths: filePaths === undefined ? undefined : asList(filePaths).map(asString),
+    select:
+      select === undefined || select === 'all' || select === 'none' ? select : asList(select).map(asCount),
+    trackers: fields.list('trackers').map((tier) => asList(tier).map(asString)),
+    peers: fields.strings('peers'),
+    paused: fields.value('paused') === true,
+    finished: fields.value('finished') === true,
+    goalWaived: fields.value('goalWaived') === true,
+    seedRatio: unpack(fields.value('seedRatio')),
+    seedTime: unpack(fields.value('seedTime')),
+    downloadLimit: unpack(fields.value('downloadLimit')),
+    uploadLimit: unpack(fields.value('uploadLimit')),
+    superSeeding: fields.value('superSeeding') === true,
+    uploaded: fields.count('uploaded'),
+    downloaded: fields.count('downloaded'),
+    secondsActive: fields.count('secondsActive'),
+    secondsSeeding: fields.count('secondsSeeding'),
+    addedMs: fields.count('addedMs')
+  }
+}
+
+/** JSON has no Infinity. */
+function pack(value: number | undefined): number | 'Infinity' | undefined {
+  return value === Number.POSITIVE_INFINITY ? 'Infinity' : value
+}
+
+function unpack(value: unknown): number | undefined {
+  if (value === undefined) return undefined
+  return value === 'Infinity' ? Number.POSITIVE_INFINITY : asCount(value)
+}
+
+function digest(body: string): string {
+  return createHash('sha256').update(body).digest('hex').slice(0, 16)
+}

@@ -1,0 +1,202 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readWhole, replaceFile, replaceUnlisted } from '../storage/replace-file.ts'
+import { nodeFs } from '../storage/storage-fs.ts'
+import type { Torrent } from '../torrent/torrent.ts'
+import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import { asError, TorrentError } from '../util/errors.ts'
+import { forEachLimit } from '../util/for-each-limit.ts'
+import { FolderLock } from './folder-lock.ts'
+import { decodeSession, encodeSession, maxSessionLength } from './session-file.ts'
+
+/** What changes is saved after this time, together with all that changes meanwhile. */
+const saveAfterMs = 250
+/** A save begins at most this often. */
+const saveEveryMs = 1000
+/** How often counters are saved while bytes move. */
+const countersEveryMs = 60_000
+/** Metadata that is written at the same time. */
+const writesAtOnce = 8
+
+/** What a {@link Session} asks and tells. */
+export interface SessionEvents {
+  /** The torrents that a restart should bring back, in their order. */
+  torrents(): readonly Torrent[]
+  warning(error: Error): void
+}
+
+/**
+ * The torrents of a client in its state folder: `client.session` lists them, `<info hash>.torrent` holds the metadata of each,
+ * and their resume records say the rest. The list is replaced in one step, after the metadata that it needs.
+ */
+export class Session {
+  readonly #folder: string
+  readonly #events: SessionEvents
+  /** Torrents of an earlier run that could not be brought back: a later run may have their disk again. */
+  readonly #dormant = new Map<string, TorrentMemo>()
+  /** Torrents whose metadata is on disk. */
+  readonly #kept = new WeakSet<Torrent>()
+  #lock: FolderLock | undefined
+  #timer: NodeJS.Timeout | undefined
+  #counters: NodeJS.Timeout | undefined
+  #saving: Promise<void> | undefined
+  #savedAt = Number.NEGATIVE_INFINITY
+  #dirty = false
+  #moved = 0
+  #closed = false
+
+  constructor(folder: string, events: SessionEvents) {
+    this.#folder = folder
+    this.#events = events
+  }
+
+  /** Takes the folder and returns what an earlier run has left in it; never rejects. */
+  async open(): Promise<readonly TorrentMemo[]> {
+    try {
+      this.#lock = await FolderLock.take(this.#folder, 'client.lock')
+    } catch (cause) {
+      this.#warn(`cannot be used: ${asError(cause).message}`, cause)
+      return []
+    }
+    if (this.#lock === undefined) {
+      this.#warn(
+        'is in use by another client: its torrents are not brought back here, and those added here are not kept'
+      )
+      return []
+    }
+    this.#counters = setInterval(() => this.#look(), countersEveryMs)
+    this.#counters.unref()
+    let bytes: Uint8Array | undefined
+    try {
+      bytes = await readWhole(nodeFs, this.#path, maxSessionLength)
+    } catch (cause) {
+      // What cannot be read must not be overwritten either.
+      this.#warn(`has a list of torrents that cannot be read: ${asError(cause).message}`, cause)
+      await this.#giveUp()
+      return []
+    }
+    const { memos, damaged } = decodeSession(bytes ?? new Uint8Array())
+    if (damaged > 0 && bytes !== undefined) {
+      this.#warn(
+        `has a damaged list of torrents: ${damaged} of its lines cannot be used; it is kept as client.session.damaged`
+      )
+      await replaceFile(nodeFs, `${this.#path}.damaged`, bytes).catch(() => {})
+    }
+    return memos
+  }
+
+  /** Whether the folder is ours. */
+  get isOpen(): boolean {
+    return this.#lock !== undefined
+  }
+
+  /** The metadata of this torrent came from the folder. */
+  isKept(torrent: Torrent): void {
+    this.#kept.add(torrent)
+  }
+
+  /** Keeps a torrent in the list that could not be brought back. */
+  setAside(memo: TorrentMemo): void {
+    this.#dormant.set(memo.infoHash, memo)
+  }
+
+  /** What was set aside of a torrent, if it was; the torrent is there again, or not wanted any more. */
+  takeBack(infoHash: string): TorrentMemo | undefined {
+    const memo = this.#dormant.get(infoHash)
+    if (this.#dormant.delete(infoHash)) this.touch()
+    return memo
+  }
+
+  /** Something has changed: the list is saved soon. */
+  touch(): void {
+    if (this.#lock === undefined || this.#closed) return
+    this.#dirty = true
+    if (this.#timer !== undefined || this.#saving !== undefined) return
+    const waitMs = Math.max(saveAfterMs, this.#savedAt + saveEveryMs - performance.now())
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#saving = this.#save(this.#events.torrents())
+    }, waitMs)
+    this.#timer.unref()
+  }
+
+  /** Saves at once what has changed; never rejects. */
+  async flush(): Promise<void> {
+    if (this.#lock === undefined || this.#closed) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    while (this.#saving !== undefined) await this.#saving
+    this.#saving = this.#save(this.#events.torrents())
+    await this.#saving
+  }
+
+  /** Saves no more by itself; resolves when nothing is under way. */
+  async stop(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    clearInterval(this.#counters)
+    await this.#saving
+  }
+
+  /** Saves these torrents, which may be closed by now, and leaves the folder; idempotent. */
+  async close(torrents: readonly Torrent[]): Promise<void> {
+    await this.stop()
+    if (this.#lock === undefined) return
+    await this.#save(torrents)
+    await this.#giveUp()
+  }
+
+  get #path(): string {
+    return join(this.#folder, 'client.session')
+  }
+
+  async #giveUp(): Promise<void> {
+    clearInterval(this.#counters)
+    const lock = this.#lock
+    this.#lock = undefined
+    await lock?.release()
+  }
+
+  /** Counters alone are worth a save only now and then. */
+  #look(): void {
+    const moved = this.#events.torrents().reduce((sum, torrent) => sum + torrent.moved, 0)
+    if (moved === this.#moved) return
+    this.#moved = moved
+    this.touch()
+  }
+
+  async #save(torrents: readonly Torrent[]): Promise<void> {
+    this.#dirty = false
+    this.#savedAt = performance.now()
+    try {
+      await this.#keepMetadata(torrents)
+      const memos = torrents.map((torrent) => torrent.memo())
+      await replaceFile(nodeFs, this.#path, encodeSession([...memos, ...this.#dormant.values()]))
+    } catch (cause) {
+      this.#warn(`does not take the list of torrents: ${asError(cause).message}`, cause)
+    }
+    this.#saving = undefined
+    if (this.#dirty) this.touch()
+  }
+
+  async #keepMetadata(torrents: readonly Torrent[]): Promise<void> {
+    const missing = torrents.filter((torrent) => torrent.pieceCount > 0 && !this.#kept.has(torrent))
+    if (missing.length === 0) return
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    // The names are made safe against a power cut together with that of the list.
+    await forEachLimit(missing.length, writesAtOnce, async (index) => {
+      const torrent = missing[index]
+      const bytes = torrent?.torrentFile
+      if (torrent === undefined || bytes === undefined) return
+      await replaceUnlisted(nodeFs, join(this.#folder, `${torrent.infoHash}.torrent`), bytes, '.new')
+      this.#kept.add(torrent)
+    })
+  }
+
+  #warn(what: string, cause?: unknown): void {
+    const details = { folder: this.#folder }
+    this.#events.warning(
+      new TorrentError('ERR_CLIENT_STATE', `the state folder ${this.#folder} ${what}`, { cause, details })
+    )
+  }
+}

@@ -1,0 +1,161 @@
+import type { Torrent } from '../torrent/torrent.ts'
+import { monotonicMs } from '../util/clock.ts'
+import { isIdle, planQueue, type QueueEntry } from './queue.ts'
+
+/** Limits and goals that hold for all torrents of a client; `Infinity` is none. */
+export interface QueueRules {
+  maxActiveDownloads: number
+  maxActiveSeeds: number
+  seedRatio: number
+  /** Milliseconds. */
+  seedTime: number
+}
+
+const lookEveryMs = 1000
+/** A look follows another by so much at least, for each torrent and in all: a thousand changes are looked at together. */
+const restMs = { each: 0.1, most: 50 }
+
+interface Run {
+  /** Payload bytes at the last look, and when they last changed. */
+  moved: number
+  movedAt: number
+  running: boolean
+  triedAt: number | undefined
+}
+
+/** Has torrents wait and go on as the queue rules say, and ends those that have seeded enough; one timer for all. */
+export class TorrentQueue {
+  readonly rules: QueueRules
+  readonly #torrents: () => readonly Torrent[]
+  readonly #runs = new WeakMap<Torrent, Run>()
+  #timer: NodeJS.Timeout | undefined
+  #planned = false
+  #lookedAt = Number.NEGATIVE_INFINITY
+  #restMs = 0
+  #rest: NodeJS.Timeout | undefined
+  #closed = false
+
+  /** `torrents` gives all of them in the order of the queue. */
+  constructor(rules: QueueRules, torrents: () => readonly Torrent[]) {
+    this.rules = rules
+    this.#torrents = torrents
+  }
+
+  /** A torrent, the order or a rule has changed: looked at once this turn is over, or soon. */
+  changed(): void {
+    if (this.#planned || this.#closed) return
+    this.#planned = true
+    const look = (): void => {
+      this.#planned = false
+      this.#look()
+    }
+    const waitMs = this.#lookedAt + this.#restMs - monotonicMs()
+    if (waitMs < 1) queueMicrotask(look)
+    else this.#rest = setTimeout(look, waitMs).unref()
+  }
+
+  /** Whether a torrent that is added now would have to wait; it is held before it tells a tracker of itself. */
+  admit(torrent: Torrent): void {
+    const { maxActiveDownloads, maxActiveSeeds } = this.rules
+    // What it is is known when its files are; `changed` then lets it go on if there is a place.
+    if (Number.isFinite(maxActiveDownloads) || Number.isFinite(maxActiveSeeds)) torrent.hold(true)
+  }
+
+  /** Leaves all torrents as they are; idempotent. */
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#timer)
+    clearTimeout(this.#rest)
+  }
+
+  #look(): void {
+    if (this.#closed) return
+    this.#lookedAt = monotonicMs()
+    this.#restMs = Math.min(restMs.most, this.#torrents().length * restMs.each)
+    const torrents = this.#torrents()
+    const goals = this.#endSeeds(torrents)
+    const limits = this.#apply(torrents)
+    if (!(goals || limits)) {
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    } else if (this.#timer === undefined) {
+      this.#timer = setInterval(() => this.#look(), lookEveryMs)
+      this.#timer.unref()
+    }
+  }
+
+  /** Ends what has reached its goal; false when nothing can. */
+  #endSeeds(torrents: readonly Torrent[]): boolean {
+    let any = false
+    for (const torrent of torrents) {
+      const ratio = torrent.seedRatio ?? this.rules.seedRatio
+      const time = torrent.seedTime ?? this.rules.seedTime
+      if (ratio === Number.POSITIVE_INFINITY && time === Number.POSITIVE_INFINITY) continue
+      if (!torrent.hasGoal) continue
+      any = true
+      if (torrent.status !== 'seeding') continue
+      if (torrent.ratio >= ratio || torrent.seedingTime >= time) torrent.finish()
+    }
+    return any
+  }
+
+  /** Has torrents wait or go on; false when there is no limit. */
+  #apply(torrents: readonly Torrent[]): boolean {
+    const { maxActiveDownloads, maxActiveSeeds } = this.rules
+    if (maxActiveDownloads === Number.POSITIVE_INFINITY && maxActiveSeeds === Number.POSITIVE_INFINITY) {
+      for (const torrent of torrents) torrent.hold(false)
+      return false
+    }
+    const now = monotonicMs()
+    const entries = torrents.map((torrent) => this.#entry(torrent, now))
+    const plan = planQueue(entries, this.rules)
+    for (const [index, torrent] of torrents.entries()) {
+      // Who is paused or has no files yet waits for nothing, and is looked at again when that changes.
+      if (entries[index]?.kind === undefined) continue
+      const runs = plan[index] === true
+      const run = this.#run(torrent, now)
+      if (run.running && !runs && isIdle(entries[index])) run.triedAt = now
+      if (!run.running && runs) run.movedAt = now
+      run.running = runs
+      torrent.hold(!runs)
+    }
+    return true
+  }
+
+  #entry(torrent: Torrent, now: number): QueueEntry {
+    const run = this.#run(torrent, now)
+    const { moved } = torrent
+    if (moved !== run.moved) {
+      run.moved = moved
+      run.movedAt = now
+      run.triedAt = undefined
+    }
+    const kind = kindOf(torrent)
+    if (kind === undefined) run.running = false
+    return {
+      kind,
+      running: run.running,
+      idleMs: run.running ? now - run.movedAt : 0,
+      triedAt: run.triedAt,
+      wanted: torrent.streams.length > 0
+    }
+  }
+
+  #run(torrent: Torrent, now: number): Run {
+    let run = this.#runs.get(torrent)
+    if (run === undefined) {
+      run = { moved: 0, movedAt: now, running: false, triedAt: undefined }
+      this.#runs.set(torrent, run)
+    }
+    return run
+  }
+}
+
+/** What the rules make of a torrent; undefined for one that they do not concern. */
+function kindOf(torrent: Torrent): QueueEntry['kind'] {
+  const { status } = torrent
+  if (status === 'seeding') return 'seed'
+  if (status === 'downloading' || status === 'checking') return 'download'
+  if (status === 'queued') return torrent.done ? 'seed' : 'download'
+  return undefined
+}

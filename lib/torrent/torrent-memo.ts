@@ -1,0 +1,42 @@
+/** What a restart needs to know of a torrent, apart from its metadata and its resume record. */
+export interface TorrentMemo {
+  /** The v1 info hash, 40 hexadecimal digits. */
+  readonly infoHash: string
+  /** The v2 info hash, 64 hexadecimal digits. */
+  readonly infoHashV2?: string | undefined
+  /** A name until the metadata is known. */
+  readonly name?: string | undefined
+  /** Folder for the data. */
+  readonly path: string
+  /** Mode of that folder when it is made. */
+  readonly folderMode?: number | undefined
+  /** Absolute path of each file, when they lie elsewhere. */
+  readonly filePaths?: readonly string[] | undefined
+  /** What was to be selected; once there is a resume record, that has it. */
+  readonly select?: 'all' | 'none' | readonly number[] | undefined
+  /** All trackers, by tier. */
+  readonly trackers: readonly (readonly string[])[]
+  /** Some peers, `host:port`, while the metadata is not known; afterwards the resume record has them. */
+  readonly peers: readonly string[]
+  /** Whether the user has paused it. */
+  readonly paused: boolean
+  /** Whether it has stopped at its goal. */
+  readonly finished: boolean
+  /** Whether the user had it go on beyond its goal. */
+  readonly goalWaived: boolean
+  /** Its own goals; the client's count where there is none. */
+  readonly seedRatio?: number | undefined
+  readonly seedTime?: number | undefined
+  /** Its own limits in bytes per second, where it has any. */
+  readonly downloadLimit?: number | undefined
+  readonly uploadLimit?: number | undefined
+  readonly superSeeding: boolean
+  /** Bytes, over all runs. */
+  readonly uploaded: number
+  readonly downloaded: number
+  /** Seconds that it ran, and that it ran as a seed, over all runs. */
+  readonly secondsActive: number
+  readonly secondsSeeding: number
+  /** When it was added, in milliseconds since 1970. */
+  readonly addedMs: number
+}

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { planQueue, type QueueEntry } from '../../lib/client/queue.ts'
+import type { Torrent } from '../../lib/torrent/torrent.ts'
+import { addressOf, Bench } from '../torrent/bench.ts'
+
+/** `d` downloads and `s` seeds, in capitals when they run, with `!` when idle for long and `~` when tried; `-` is neither, `r` is read. */
+function entries(text: string): QueueEntry[] {
+  return text.split(' ').map((word, index) => {
+    const letter = word[0] ?? ''
+    const kind = { d: 'download', s: 'seed' }[letter.toLowerCase()] as QueueEntry['kind']
+    const running = letter !== letter.toLowerCase()
+    const idleMs = running ? (word.includes('!') ? 3_600_000 + index : 5) : 0
+    const triedAt = word.includes('~') ? Number(/\d+$/.exec(word)?.[0] ?? 1) : undefined
+    return { kind, running, idleMs, triedAt, wanted: word.includes('r') }
+  })
+}
+
+const plans: [name: string, queue: string, downloads: number, seeds: number, runs: string][] = [
+  ['no limits', 'd s d s', Infinity, Infinity, '1111'],
+  ['the first ones', 'd d d s s s', 2, 1, '110100'],
+  ['an earlier one takes the place of a later one', 'd D', 1, 0, '10'],
+  ['what the rules do not concern takes no place', '- d - d', 1, 0, '1110'],
+  ['a limit of 0 stops all', 'D! S d s', 0, 0, '0000'],
+  ['one that stands still takes no place', 'D! d d', 1, 0, '110'],
+  ['an idle seed takes no place', 'S! s s', 1, 1, '110'],
+  ['what is read runs, and takes a place', 'd dr d', 1, 0, '010'],
+  ['what is read runs beyond the limit', 'd dr dr', 1, 0, '011'],
+  ['the one that stands still for longest makes room', 'D! D! D! D! D! d d', 1, 0, '1111010'],
+  ['nobody makes room for nobody', 'D! D! D! D! D! D!', 1, 0, '111111'],
+  ['who had a turn waits behind who had none', 'd~1 d d', 1, 0, '010'],
+  ['among those who had a turn the first one comes', 'd~7 d~3', 1, 0, '01']
+]
+for (const [name, queue, maxActiveDownloads, maxActiveSeeds, runs] of plans) {
+  test(`queue: ${name}`, () => {
+    const plan = planQueue(entries(queue), { maxActiveDownloads, maxActiveSeeds })
+    assert.equal(plan.map(Number).join(''), runs)
+  })
+}
+
+test('queue: however many stand still, all get their turn', () => {
+  const count = 40
+  const state = Array.from({ length: count }, () => ({ running: false, since: 0, triedAt: -1, had: false }))
+  for (let now = 0; now < count * 120_000; now += 30_000) {
+    const list = state.map(({ running, since, triedAt }) => ({
+      kind: 'download' as const,
+      running,
+      idleMs: running ? now - since : 0,
+      triedAt: triedAt < 0 ? undefined : triedAt,
+      wanted: false
+    }))
+    const plan = planQueue(list, { maxActiveDownloads: 2, maxActiveSeeds: 0 })
+    assert.ok(plan.filter(Boolean).length <= 2 + 4 + 2, 'some more than the limit run, and not all')
+    for (const [index, one] of state.entries()) {
+      if (plan[index] && !one.running) Object.assign(one, { running: true, since: now, had: true })
+      else if (!plan[index] && one.running) Object.assign(one, { running: false, triedAt: now })
+    }
+  }
+  assert.ok(state.every(({ had }) => had))
+})
+
+const statuses = (torrents: readonly Torrent[]) => torrents.map(({ status }) => status).join(' ')
+
+/** Resolves when the torrents have these statuses. */
+async function become(torrents: readonly Torrent[], expected: string): Promise<void> {
+  const end = performance.now() + 5000
+  while (statuses(torrents) !== expected) {
+    if (performance.now() > end) assert.equal(statuses(torrents), expected)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+test('torrents wait for their turn, in the order that the user gives', async (t) => {
+  const bench = new Bench(t)
+  const samples = [
+    await bench.sample({ a: 60_000 }),
+    await bench.sample({ b: 60_000 }),
+    await bench.sample({ c: 60_000 })
+  ]
+  const client = bench.client({ maxActiveDownloads: 1 })
+  const torrents: Torrent[] = []
+  for (const { bytes } of samples) torrents.push(await client.add(bytes))
+  const [a, b, c] = torrents as [Torrent, Torrent, Torrent]
+  await become(torrents, 'downloading queued queued')
+  client.move(c, 0)
+  assert.deepEqual(client.torrents, [c, a, b])
+  await become(torrents, 'queued queued downloading')
+  c.pause()
+  await become(torrents, 'downloading queued paused')
+  c.resume()
+  await become(torrents, 'queued queued downloading')
+  // What somebody reads does not wait.
+  const stream = b.files[0]?.createReadStream()
+  stream?.on('error', () => {}).resume()
+  await become(torrents, 'queued downloading queued')
+  stream?.destroy()
+  await become(torrents, 'queued queued downloading')
+  client.maxActiveDownloads = 2
+  await become(torrents, 'downloading queued downloading')
+  client.maxActiveDownloads = Infinity
+  await become(torrents, 'downloading downloading downloading')
+  assert.throws(() => (client.maxActiveSeeds = -1), { code: 'ERR_CLIENT_OPTION' })
+})
+
+test('a download that is complete gives its place away, and seeds take turns by themselves', async (t) => {
+  const bench = new Bench(t)
+  const samples = [await bench.sample({ a: 60_000 }), await bench.sample({ b: 60_000 })]
+  const client = bench.client({ maxActiveDownloads: 1, maxActiveSeeds: 1 })
+  const torrents: Torrent[] = []
+  for (const sample of samples) {
+    const { client: seed } = await bench.seeder(sample)
+    torrents.push(await client.add(sample.bytes, { peers: [addressOf(seed)] }))
+  }
+  await Promise.all(torrents.map((torrent) => torrent.whenDone()))
+  await become(torrents, 'seeding queued')
+  torrents[0]?.pause()
+  await become(torrents, 'paused seeding')
+})
+
+test('a torrent that waits has no peers, tells no tracker, and lets none in', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ a: 60_000 })
+  const { client: seed } = await bench.seeder(sample)
+  const client = bench.client({ maxActiveDownloads: 0 })
+  const torrent = await client.add(sample.bytes, {
+    peers: [addressOf(seed)],
+    trackers: ['http://127.0.0.1:9/announce']
+  })
+  await become([torrent], 'queued')
+  assert.deepEqual(
+    torrent.trackers.map(({ url, status }) => [url, status]),
+    [['http://127.0.0.1:9/announce', 'idle']]
+  )
+  assert.deepEqual(torrent.peers, [])
+  client.maxActiveDownloads = 1
+  await torrent.whenDone()
+})
+
+test('seeding ends at a ratio, and goes on if the user says so', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ a: 200_000 })
+  const { client: seed, torrent } = await bench.seeder(sample, { seedRatio: 1 })
+  const leecher = bench.client()
+  await (await leecher.add(sample.bytes, { peers: [addressOf(seed)] })).whenDone()
+  await become([torrent], 'finished')
+  assert.deepEqual(torrent.peers, [])
+  const text = await torrent.files[0]?.arrayBuffer()
+  assert.equal(text?.byteLength, 200_000, 'it can still be read')
+  torrent.resume()
+  await become([torrent], 'seeding')
+  await (await bench.client().add(sample.bytes, { peers: [addressOf(seed)] })).whenDone()
+  assert.equal(torrent.status, 'seeding')
+})
+
+test('seeding ends after a time, which a torrent may have of its own', async (t) => {
+  const bench = new Bench(t)
+  const { client, torrent } = await bench.seeder(await bench.sample({ a: 100_000 }), { seedTime: 50 })
+  const other = await client.seed((await bench.sample({ b: 100_000 })).root, { seedTime: Infinity })
+  await become([torrent, other], 'finished seeding')
+  assert.ok(torrent.seedingTime >= 50)
+  const before = torrent.seedingTime
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.equal(torrent.seedingTime, before)
+  other.seedRatio = 0
+  await become([torrent, other], 'finished finished')
+  assert.throws(() => (other.seedTime = -1), { code: 'ERR_CLIENT_OPTION' })
+})
+
+test('what is selected of a finished torrent is fetched', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'pack/a': 60_000, 'pack/b': 60_000 })
+  const { client: seed } = await bench.seeder(sample)
+  const torrent = await bench
+    .client()
+    .add(sample.bytes, { select: [0], seedTime: 0, peers: [addressOf(seed)] })
+  await torrent.whenDone()
+  await become([torrent], 'finished')
+  torrent.select(1)
+  const done = once(torrent, 'done')
+  torrent.addPeer(addressOf(seed))
+  await done
+})
