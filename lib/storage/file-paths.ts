@@ -1,8 +1,8 @@
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
-import type { FileStat } from './storage.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
+import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
 import { fileStat, isMissing, type StorageFs } from './storage-fs.ts'
 
