@@ -15,11 +15,15 @@ const badBytes = 16 << 20
  */
 const mostQueuedBytes = 16 << 20
 /** Spare buffers kept for the next pieces while some are under way, in bytes: new memory costs more than all else that a piece costs. */
-const spareBytes = 16 << 20
+const spareBytes = 24 << 20
 /** Pieces that stand one after the other are written together up to so many bytes; larger ones each by themselves. */
 const mostRunBytes = 1 << 20
-/** Writes of pieces at a time; more would only queue elsewhere. */
-const parallelWrites = 4
+/**
+ * Writes at a time. The system goes on with those that it has while the event loop is busy; but small pieces that wait a little can be
+ * written together.
+ */
+const fewestWrites = 4
+const mostWrites = 16
 
 /** What an {@link Assembly} tells and asks. */
 export interface AssemblyEvents {
@@ -59,6 +63,7 @@ export class Assembly {
   /** Those of them that are not being written yet, longest first. */
   readonly #waiting = new LazyMap<number, PieceBuffer>()
   #writers = 0
+  readonly #mostWriters: number
   readonly #stored = new LazyMap<number, readonly number[]>()
   /** Blocks that are being read back. */
   readonly #returning = new LazyMap<number, readonly number[]>()
@@ -80,7 +85,9 @@ export class Assembly {
     this.#events = events
     this.#stopReclaiming = budget.reclaimer(() => this.#dropBad())
     this.#mostQueued = Math.max(2, Math.floor(mostQueuedBytes / layout.pieceLength))
-    const spare = Math.min(spareBytes, budget.limit / 3)
+    const together = Math.floor((mostWrites * layout.pieceLength) / mostRunBytes)
+    this.#mostWriters = Math.max(fewestWrites, Math.min(mostWrites, together))
+    const spare = Math.min(spareBytes, budget.limit / 2)
     this.#pool = new BufferPool(layout.pieceLength, Math.max(1, Math.floor(spare / layout.pieceLength)))
   }
 
@@ -324,7 +331,7 @@ export class Assembly {
 
   #store(buffer: PieceBuffer): void {
     this.#waiting.set(buffer.piece, buffer)
-    if (this.#writers >= parallelWrites) return
+    if (this.#writers >= this.#mostWriters) return
     this.#writers++
     this.#track(this.#writeWaiting())
   }

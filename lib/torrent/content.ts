@@ -466,6 +466,7 @@ export class Content {
     this.files.close(closedError())
     this.download.close()
     this.#cache.close()
+    this.haves.close()
     return true
   }
 }

@@ -1,8 +1,11 @@
 import { SuperSeeder } from '../picker/super-seeder.ts'
 import { monotonicMs } from '../util/clock.ts'
-import { LazySet } from '../util/lazy-collections.ts'
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import type { Ledger } from './ledger.ts'
 import type { Peer } from './peer.ts'
+
+/** Pieces that come within this time are told together: a write to every peer for each costs more than it is worth. */
+const gatherMs = 50
 
 /** What {@link Haves} are made of. */
 export interface HavesOptions {
@@ -20,6 +23,11 @@ export class Haves {
   #superSeeder: SuperSeeder | undefined
   /** Peers that were told that we have nothing, and are shown pieces once it is known what they have. */
   readonly #newcomers = new LazySet<number>()
+  /** Pieces that nobody was told of yet. */
+  #news: number[] = []
+  #timer: NodeJS.Timeout | undefined
+  /** Pieces that a peer will be told of though it has them itself. */
+  readonly #owed = new LazyMap<number, number[]>()
 
   constructor(options: HavesOptions) {
     this.#options = options
@@ -72,31 +80,63 @@ export class Haves {
     wire.haveMany(this.#served())
   }
 
-  /** Tells peers that a piece is here. */
+  /** Tells peers that a piece is here: at once together with others, and those that have it within a second. */
   got(piece: number): void {
-    for (const { id, wire } of this.#options.peers().values()) {
-      if (this.#superSeeder?.includes(id) === true || this.#newcomers.has(id)) continue
-      // Also to who has it: a super-seed waits for it, and others see how far we are.
-      wire.have(piece)
-    }
+    this.#news.push(piece)
+    if (this.#timer !== undefined) return
+    this.#timer = setTimeout(() => this.#tell(), gatherMs)
+    this.#timer.unref()
   }
 
   /** Tells peers that a piece that they may have been told of is here no longer (BEP 54). */
   lost(piece: number): void {
+    this.#tell()
+    this.#tellOwed()
     for (const { haveExtension } of this.#options.peers().values()) haveExtension.dontHave(piece)
   }
 
   /** The peer has gone. */
   removePeer({ id }: Peer): void {
     this.#newcomers.delete(id)
+    this.#owed.delete(id)
     this.#superSeeder?.removePeer(id, monotonicMs())
   }
 
   /** To be called once a second. */
   tick(now: number): void {
+    this.#tellOwed()
     // Who has nothing need not say so.
     for (const id of this.#newcomers) this.#begin(id)
     this.#superSeeder?.tick(now)
+  }
+
+  /** Tells nobody anything more. */
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#news = []
+  }
+
+  #tell(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const news = this.#news
+    this.#news = []
+    for (const { id, wire } of this.#options.peers().values()) {
+      if (this.#superSeeder?.includes(id) === true || this.#newcomers.has(id)) continue
+      const known = wire.peerSeeding ? news : news.filter((piece) => wire.peerPieces.get(piece))
+      if (known.length < news.length)
+        wire.haveMany(known.length === 0 ? news : news.filter((piece) => !wire.peerPieces.get(piece)))
+      if (known.length === 0) continue
+      // A super-seed waits for it, and others see how far we are.
+      const owed = this.#owed.get(id)
+      if (owed === undefined) this.#owed.set(id, [...known])
+      else owed.push(...known)
+    }
+  }
+
+  #tellOwed(): void {
+    for (const [id, pieces] of this.#owed) this.#options.peers().get(id)?.wire.haveMany(pieces)
+    this.#owed.clear()
   }
 
   #begin(id: number): void {
