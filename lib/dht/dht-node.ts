@@ -38,6 +38,8 @@ export interface DhtNodeOptions {
   readonly id?: Uint8Array | undefined
   /** Our nodes of the other family closest to a target (BEP 32). */
   readonly others?: ((target: Uint8Array) => readonly NodeInfo[]) | undefined
+  /** Hears once that a node has answered us. */
+  readonly onFirstAnswer?: (() => void) | undefined
 }
 
 /** One node of the DHT of one address family, over one port: its table, its stores, its questions and answers. */
@@ -63,15 +65,17 @@ export class DhtNode {
   #pings = 0
   #ticks = 0
   #refreshing = false
+  #onFirstAnswer: (() => void) | undefined
 
   /** Listens to the port at once, and asks nothing yet. */
-  constructor({ port, timers, random, readOnly, id, others }: DhtNodeOptions) {
+  constructor({ port, timers, random, readOnly, id, others, onFirstAnswer }: DhtNodeOptions) {
     this.family = port.family
     this.#port = port
     this.#timers = timers
     this.#random = random
     this.#readOnly = readOnly
     this.#others = others ?? (() => [])
+    this.#onFirstAnswer = onFirstAnswer
     this.#transactions = new Transactions(timers, random)
     this.#limits = new RateLimits(timers)
     this.#table = new RoutingTable(id ?? random(idLength), timers.now())
@@ -136,6 +140,9 @@ export class DhtNode {
       if (reply.kind === 'response') {
         const rival = this.#table.answered({ id: reply.id, host: to.host, port: to.port }, now)
         if (rival !== undefined) this.#ping(rival)
+        const tell = this.#onFirstAnswer
+        this.#onFirstAnswer = undefined
+        tell?.()
         // Whoever breaks BEP 42 itself has no vote.
         if (reply.ip !== undefined && isSecureId(reply.id, to.host)) this.#seenAs(reply.ip, to)
       }

@@ -11,8 +11,8 @@ import { idLength, type RandomBytes } from './node-id.ts'
 
 /** What a DHT is told to begin with; all of it optional. */
 export interface DhtOptions {
-  /** Open UDP ports, one for each address family wanted; they are shared and stay open after `close`. */
-  readonly ports?: readonly DatagramPort[]
+  /** Open UDP ports, one for each address family wanted, or a promise of them; they are shared and stay open after `close`. */
+  readonly ports?: readonly DatagramPort[] | Promise<readonly DatagramPort[]>
   /** Without `ports`: the numeric address to bind; default all of IPv4, and of IPv6 where there is any. */
   readonly host?: string
   /** Without `ports`: the UDP port to bind; default 0, any free one. */
@@ -21,8 +21,8 @@ export interface DhtOptions {
   readonly bootstrap?: readonly string[]
   /** Other nodes to start from, such as those of a torrent (BEP 5). */
   readonly nodes?: readonly PeerAddress[]
-  /** What `save` told in an earlier run. */
-  readonly state?: DhtState
+  /** What `save` told in an earlier run, or a promise of it. */
+  readonly state?: DhtState | Promise<DhtState | undefined>
   /** Asks and never answers (BEP 43): for short runs and for those whom nobody can reach. Default false. */
   readonly readOnly?: boolean
   /** 20 bytes; by default that of `state`, or random. It gives way to one that fits our external address (BEP 42). */
@@ -103,11 +103,17 @@ export function checkOptions(options: DhtOptions): void {
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535))
     throw optionError(`port: ${port} is not 0 to 65535`, { port })
   if (ports !== undefined) {
-    if (ports.length === 0 || new Set(ports.map(({ family }) => family)).size < ports.length)
-      throw optionError('ports: one for each address family', { families: ports.map(({ family }) => family) })
+    if (!(ports instanceof Promise)) checkPorts(ports)
     if (host !== undefined || port !== undefined)
       throw optionError('ports are open already: leave out host and port', { host, port })
   }
+}
+
+/** @throws TorrentError ERR_DHT_OPTION. */
+export function checkPorts(ports: readonly DatagramPort[]): void {
+  const families = ports.map(({ family }) => family)
+  if (ports.length === 0 || new Set(families).size < ports.length)
+    throw optionError('ports: one for each address family', { families })
 }
 
 /**

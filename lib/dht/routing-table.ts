@@ -57,6 +57,13 @@ export class RoutingTable {
     return this.#parties.size
   }
 
+  /** How many nodes were heard of within 15 minutes. */
+  goodCount(now: number): number {
+    let count = 0
+    for (const node of this.#parties.values()) if (statusOf(node, now) === 'good') count++
+    return count
+  }
+
   /** How many buckets there are. */
   get depth(): number {
     return this.#buckets.length
@@ -184,6 +191,7 @@ export class RoutingTable {
     node.seenMs = now
     node.failures = 0
     const bucket = this.#bucket(this.#indexOf(node.id))
+    bucket.changedMs = now
     bucket.nodes.splice(bucket.nodes.indexOf(node), 1)
     bucket.nodes.push(node)
   }

@@ -1,0 +1,224 @@
+import { isIP } from 'node:net'
+import { formatAddress, isAddress, type PeerAddress } from '../util/address.ts'
+import { randomBytes } from '../util/bytes.ts'
+import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
+import type { DatagramPort } from '../util/datagram-port.ts'
+import { asError, TorrentError } from '../util/errors.ts'
+import { systemTimers, type Timers } from '../util/timers.ts'
+import { bindUdpPort } from '../util/udp-port.ts'
+import { publicBootstrap, resolveNodes, systemDhtLookup } from './bootstrap.ts'
+import { DhtNode } from './dht-node.ts'
+import { checkPorts, type DhtOptions, type DhtState } from './dht-options.ts'
+import { type NodeInfo, parseNodes } from './node-info.ts'
+import { bucketSize } from './routing-table.ts'
+
+const tickMs = 10_000
+/** How long whoever finds no network waits before it knocks again: twice as long each time. */
+const knockMs = { first: 10_000, most: 15 * 60_000 }
+
+/** Our nodes, one in the network of each address family: opened, led into their networks, kept there, closed. */
+export class DhtNetworks {
+  /** Resolves once the first look-up for neighbours is over; see `DHT.ready`. */
+  readonly ready: Promise<void>
+  readonly #options: DhtOptions
+  readonly #timers: Timers
+  readonly #closing = deferred<never>()
+  readonly #connected: Deferred<void> = deferred()
+  #nodes: DhtNode[] = []
+  #ports: readonly DatagramPort[] = []
+  /** Those that we bound ourselves. */
+  readonly #bound: DatagramPort[] = []
+  #cancelTick: (() => void) | undefined
+  #bootstrapping = false
+  #knockMs: number = knockMs.first
+  #knockAt = 0
+  #closed: Promise<void> | undefined
+
+  /** Starts at once. The options were checked. */
+  constructor(options: DhtOptions) {
+    this.#options = options
+    this.#timers = options.timers ?? systemTimers
+    const { ports, state } = options
+    if (isList(ports) && !(state instanceof Promise)) this.#open(ports, state)
+    this.ready = this.#start()
+    this.ready.catch(() => {})
+    this.#closing.promise.catch(() => {})
+    this.#connected.promise.catch(() => {})
+  }
+
+  /** One node for each family in use; empty until the ports are there. */
+  get nodes(): readonly DhtNode[] {
+    return this.#nodes
+  }
+
+  /** Whether `close` was called. */
+  get closed(): boolean {
+    return this.#closed !== undefined
+  }
+
+  /** Our node in the network of a family. */
+  node(family: 4 | 6): DhtNode | undefined {
+    return this.#nodes.find((node) => node.family === family)
+  }
+
+  /** The UDP port of a family. */
+  port(family: 4 | 6): number | undefined {
+    return this.#ports.find((port) => port.family === family)?.port
+  }
+
+  /** Resolves once any node has answered us, now or later; rejects with the signal's reason or ERR_DHT_CLOSED. */
+  connected(signal: AbortSignal | undefined): Promise<void> {
+    return abortable(this.#connected.promise, signal)
+  }
+
+  /** Does something with the node of each family, once there are neighbours. */
+  async each<T>(task: (node: DhtNode) => Promise<T>, signal: AbortSignal | undefined): Promise<T[]> {
+    this.refuseIfClosed()
+    signal?.throwIfAborted()
+    await abortable(this.ready, signal)
+    return Promise.race([Promise.all(this.#nodes.map(task)), this.#closing.promise])
+  }
+
+  /** Pings a node, so that it enters its table if it answers. */
+  async addNode({ host, port }: PeerAddress): Promise<void> {
+    const { lookup = systemDhtLookup } = this.#options
+    const hosts = isAddress(host) ? [host] : await lookup(host)
+    // An unbound port has no use for it yet, and the first look-up must not wait for strangers.
+    for (const one of hosts) this.node(isIP(one) === 6 ? 6 : 4)?.addNode({ host: one, port })
+  }
+
+  /** @throws TorrentError ERR_DHT_CLOSED. */
+  refuseIfClosed(): void {
+    if (this.#closed !== undefined) throw closedError()
+  }
+
+  /** Ends what is under way, and closes the ports that were bound here; idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.reject(closedError())
+    this.#connected.reject(closedError())
+    this.#cancelTick?.()
+    for (const node of this.#nodes) node.close()
+    await this.ready.catch(() => {})
+    for (const node of this.#nodes) node.close()
+    await Promise.all(this.#bound.map((port) => port.close()))
+  }
+
+  async #start(): Promise<void> {
+    const { ports, state } = this.#options
+    if (this.#nodes.length === 0) {
+      const [open, restored] = await Promise.all([ports ?? this.#bind(), state])
+      this.refuseIfClosed()
+      checkPorts(open)
+      this.#open(open, restored)
+    }
+    this.refuseIfClosed()
+    this.#scheduleTick()
+    await Promise.race([this.#bootstrap(), this.#closing.promise])
+  }
+
+  async #bind(): Promise<readonly DatagramPort[]> {
+    const { host, port = 0, onWarning = () => {} } = this.#options
+    const bind = (family: 4 | 6, at: number): Promise<DatagramPort> =>
+      bindUdpPort({ family, port: at, onWarning, ...(host === undefined ? {} : { host }) })
+    this.#bound.push(await bind(host !== undefined && isIP(host) === 6 ? 6 : 4, port))
+    if (host === undefined) {
+      try {
+        this.#bound.push(await bind(6, this.#bound[0]?.port ?? port))
+      } catch (error) {
+        // Many machines have no IPv6.
+        onWarning(asError(error))
+      }
+    }
+    return this.#bound
+  }
+
+  #open(ports: readonly DatagramPort[], state: DhtState | undefined): void {
+    const { readOnly = false, random = randomBytes } = this.#options
+    const timers = this.#timers
+    this.#ports = ports
+    this.#nodes = ports.map((port) => {
+      const id = this.#options.id ?? (port.family === 4 ? state?.id : state?.id6)
+      const other = port.family === 4 ? 6 : 4
+      const others = (target: Uint8Array): NodeInfo[] => this.node(other)?.closest(target) ?? []
+      const onFirstAnswer = (): void => this.#onFirstAnswer(node)
+      const own = id?.length === 20 ? id : undefined
+      const node = new DhtNode({ port, timers, random, readOnly, id: own, others, onFirstAnswer })
+      const known = port.family === 4 ? state?.nodes : state?.nodes6
+      node.restore(parseNodes(known ?? new Uint8Array(), port.family))
+      return node
+    })
+  }
+
+  #onFirstAnswer(node: DhtNode): void {
+    this.#connected.resolve()
+    // Whom a peer or a torrent has named leads in as well as whom we were told to begin with.
+    if (!this.#bootstrapping) void node.fill()
+  }
+
+  async #bootstrap(): Promise<void> {
+    if (this.#bootstrapping) return
+    this.#bootstrapping = true
+    try {
+      const both = this.#nodes.length > 1
+      const fill = (node: DhtNode, seeds: readonly PeerAddress[]): Promise<void> => {
+        const other = this.node(node.family === 4 ? 6 : 4)
+        const onOther = (found: readonly NodeInfo[]): void => {
+          for (const one of found) if (other?.table.hasRoom(one.id)) other.addNode(one)
+        }
+        return node.fill(undefined, seeds, both ? onOther : undefined)
+      }
+      const isIn = ({ table }: DhtNode): boolean => table.goodCount(this.#timers.now()) >= bucketSize
+      // Public nodes serve everyone: who finds its neighbours of yesterday leaves them alone.
+      await Promise.all(this.#nodes.filter(({ table }) => table.size > 0).map((node) => fill(node, [])))
+      const outside = this.#nodes.filter((node) => !isIn(node))
+      if (outside.length === 0 || this.closed) return
+      const { bootstrap = publicBootstrap, nodes = [], lookup = systemDhtLookup } = this.#options
+      const { onWarning = () => {} } = this.#options
+      const seeds = await resolveNodes([...bootstrap, ...nodes.map(formatAddress)], lookup, onWarning)
+      await Promise.all(
+        outside.map(async (node) => {
+          const own = seeds.filter(({ host }) => isIP(host) === node.family)
+          if (own.length > 0) await fill(node, own)
+        })
+      )
+    } finally {
+      this.#bootstrapping = false
+    }
+  }
+
+  #scheduleTick(): void {
+    this.#cancelTick = this.#timers.after(tickMs, () => {
+      if (this.#closed !== undefined) return
+      this.#scheduleTick()
+      for (const node of this.#nodes) node.tick()
+      this.#knock()
+    })
+  }
+
+  /** Whoever lost all its nodes, or never had any, begins anew, ever more rarely. */
+  #knock(): void {
+    if (this.#nodes.every(({ table }) => table.size > 0)) {
+      this.#knockMs = knockMs.first
+      this.#knockAt = 0
+      return
+    }
+    const now = this.#timers.now()
+    if (now < this.#knockAt) return
+    this.#knockAt = now + this.#knockMs
+    this.#knockMs = Math.min(2 * this.#knockMs, knockMs.most)
+    this.#bootstrap().catch(() => {})
+  }
+}
+
+function isList(ports: DhtOptions['ports']): ports is readonly DatagramPort[] {
+  return Array.isArray(ports)
+}
+
+function closedError(): TorrentError {
+  return new TorrentError('ERR_DHT_CLOSED', 'The DHT is closed')
+}
