@@ -191,7 +191,8 @@ export class RoutingTable {
     node.seenMs = now
     node.failures = 0
     const bucket = this.#bucket(this.#indexOf(node.id))
-    bucket.changedMs = now
+    // A full bucket whose nodes answer needs no look-up; one that has room may find more.
+    if (bucket.nodes.length >= bucketSize) bucket.changedMs = now
     bucket.nodes.splice(bucket.nodes.indexOf(node), 1)
     bucket.nodes.push(node)
   }
