@@ -3,7 +3,7 @@ import type { Lsd } from '../discovery/lsd.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
-import type { TorrentHost } from '../torrent/torrent-host.ts'
+import type { TorrentDht, TorrentHost } from '../torrent/torrent-host.ts'
 import type { AnnouncePace } from '../tracker/announce-pace.ts'
 import type { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import { Throttle } from '../transport/throttle.ts'
@@ -24,6 +24,7 @@ export interface ClientServices {
   readonly own: OwnAddress
   readonly pex: boolean
   readonly lsd: Lsd | undefined
+  readonly dht: TorrentDht | undefined
   readonly transport: Transport
   /** The client's own limits. */
   readonly download: Throttle
@@ -89,6 +90,10 @@ export class ClientHost implements TorrentHost {
 
   get lsd(): Lsd | undefined {
     return this.#services.lsd
+  }
+
+  get dht(): TorrentDht | undefined {
+    return this.#services.dht
   }
 
   get downloadLimit(): number {

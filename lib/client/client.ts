@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import type { DHT } from '../dht/dht.ts'
 import { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Lsd } from '../discovery/lsd.ts'
 import { OwnAddress } from '../discovery/own-address.ts'
@@ -18,9 +19,11 @@ import { ThrottledConnection } from '../transport/throttled.ts'
 import type { Listener } from '../transport/transport.ts'
 import { toHex } from '../util/bytes.ts'
 import { abortable } from '../util/concurrency.ts'
+import type { DatagramPort } from '../util/datagram-port.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { MemoryBudget } from '../util/memory-budget.ts'
 import { ClientHost, type ClientServices } from './client-host.ts'
+import { DhtService } from './dht-service.ts'
 import { Greeter } from './greeter.ts'
 import {
   type ClientOptions,
@@ -35,6 +38,7 @@ import { adjust, placeOf, Restoration, reopens } from './restoration.ts'
 import { Session } from './session.ts'
 import { type ResolvedSource, resolveSource, type TorrentSource } from './source.ts'
 import { TorrentQueue } from './torrent-queue.ts'
+import { bindUdpPorts } from './udp-ports.ts'
 
 const defaultMemoryLimit = 48 << 20
 /** Of folders that the user did not choose. */
@@ -67,6 +71,7 @@ export class Client extends EventEmitter<ClientEvents> {
   readonly #udpTrackers = new UdpTrackerClient()
   readonly #own = new OwnAddress(() => this.port)
   readonly #lsd: Lsd | undefined
+  readonly #dht: DhtService | undefined
   readonly #claims = new StorageClaims()
   readonly #budget: MemoryBudget
   readonly #connections: ConnectionBudget
@@ -81,6 +86,7 @@ export class Client extends EventEmitter<ClientEvents> {
   /** How many callers wait for the files of a torrent. */
   readonly #waiting = new Map<Torrent, number>()
   #listener: Listener | undefined
+  #udpPorts: readonly DatagramPort[] = []
   #closing: Promise<void> | undefined
 
   /**
@@ -114,6 +120,10 @@ export class Client extends EventEmitter<ClientEvents> {
       const onWarning = (warning: Error): boolean => this.emit('warning', warning)
       this.#lsd = new Lsd({ port: () => this.port, host: options.host, onWarning })
     }
+    const listening = this.#listen()
+    const bound = options.dht === false ? undefined : listening.then(() => this.#bindUdp())
+    this.#dht = bound === undefined ? undefined : this.#makeDht(bound)
+    this.#listening = bound === undefined ? listening : bound.then(() => {})
     this.#services = {
       peerId: this.#peerId,
       budget: this.#budget,
@@ -125,6 +135,7 @@ export class Client extends EventEmitter<ClientEvents> {
       own: this.#own,
       pex: options.pex !== false,
       lsd: this.#lsd,
+      dht: this.#dht,
       transport: this.#transport,
       download: this.#download,
       upload: this.#upload,
@@ -136,7 +147,6 @@ export class Client extends EventEmitter<ClientEvents> {
         this.#session?.touch()
       }
     }
-    this.#listening = this.#listen()
     if (options.state === undefined || options.restore === false) return
     const state = path.resolve(options.state)
     const warning = (error: Error): boolean => this.emit('warning', error)
@@ -167,6 +177,11 @@ export class Client extends EventEmitter<ClientEvents> {
   /** The TCP port that peers reach us on; 0 until it is listened on. */
   get port(): number {
     return this.#listener?.port ?? 0
+  }
+
+  /** The DHT node of all torrents, for how many nodes it knows and for look-ups of one's own; undefined when it is switched off. */
+  get dht(): DHT | undefined {
+    return this.#dht?.dht
   }
 
   /** Bytes per second that all torrents may receive; may be changed at any time. */
@@ -448,6 +463,31 @@ export class Client extends EventEmitter<ClientEvents> {
     }
   }
 
+  /** The UDP ports that all protocols share, with the number of the TCP port if it is free; none when that fails. */
+  async #bindUdp(): Promise<readonly DatagramPort[]> {
+    const onWarning = (warning: Error): void => void this.emit('warning', warning)
+    try {
+      this.#udpPorts = await bindUdpPorts({ host: this.#options.host, port: this.port, onWarning })
+      this.#udpTrackers.share(this.#udpPorts)
+    } catch (thrown) {
+      // Without TCP that was said already.
+      if (this.#listener !== undefined) onWarning(asError(thrown))
+    }
+    return this.#udpPorts
+  }
+
+  #makeDht(ports: Promise<readonly DatagramPort[]>): DhtService {
+    const { dht, host, state } = this.#options
+    return new DhtService({
+      ...(typeof dht === 'object' ? dht : {}),
+      ports,
+      host,
+      stateFolder: state,
+      tcpPort: () => this.port,
+      onWarning: (warning) => this.emit('warning', warning)
+    })
+  }
+
   async #listen(): Promise<void> {
     try {
       this.#listener = await this.#transport.listen({
@@ -493,7 +533,9 @@ export class Client extends EventEmitter<ClientEvents> {
     await this.#transport.close()
     await unlistened
     await this.#lsd?.close()
+    await this.#dht?.close()
     await this.#udpTrackers.close()
+    await Promise.all(this.#udpPorts.map((port) => port.close()))
     await this.#hashPool.close()
   }
 }

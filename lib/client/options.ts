@@ -1,5 +1,16 @@
 import type { AddOptions } from '../torrent/torrent-options.ts'
-import { TorrentError } from '../util/errors.ts'
+import { type PeerAddress, parseAddress } from '../util/address.ts'
+import { asError, TorrentError } from '../util/errors.ts'
+
+/** How the DHT of a client begins. */
+export interface ClientDhtOptions {
+  /** Nodes to start from, `host:port`; by default well-known public ones, and none when `host` is a loopback address. */
+  readonly bootstrap?: readonly string[] | undefined
+  /** Further nodes to start from. */
+  readonly nodes?: readonly PeerAddress[] | undefined
+  /** Asks and never answers (BEP 43): for those whom nobody can reach; default false. */
+  readonly readOnly?: boolean | undefined
+}
 
 /** Options of a {@link Client}; all have defaults. */
 export interface ClientOptions {
@@ -32,8 +43,11 @@ export interface ClientOptions {
   readonly maxConnections?: number | undefined
   /** Bytes that pieces under way may hold in memory; 48 MiB by default, and always enough for one piece. */
   readonly memoryLimit?: number | undefined
-  /** Not built yet: must be false or left out. */
-  readonly dht?: boolean | object | undefined
+  /**
+   * Whether peers are found through the DHT (BEP 5), and how; `true` by default. A client whose `host` is a loopback address stays out
+   * of the public network, and torrents that are private out of any.
+   */
+  readonly dht?: boolean | ClientDhtOptions | undefined
   /**
    * Finds peers in the local network by multicast (BEP 14); true by default. Private torrents are never announced. With a `host` only
    * that interface takes part, so a client on loopback finds only clients on loopback.
@@ -52,7 +66,7 @@ export interface ClientOptions {
 }
 
 const switches = ['lsd', 'pex'] as const
-const notBuilt = ['dht', 'utp', 'natTraversal', 'encryption', 'proxy'] as const
+const notBuilt = ['utp', 'natTraversal', 'encryption', 'proxy'] as const
 const known = new Set<string>([
   'port',
   'host',
@@ -67,6 +81,7 @@ const known = new Set<string>([
   'uploadLimit',
   'maxConnections',
   'memoryLimit',
+  'dht',
   ...switches,
   ...notBuilt
 ])
@@ -109,6 +124,7 @@ export function checkOptions(options: ClientOptions): void {
   }
   for (const name of ['maxActiveDownloads', 'maxActiveSeeds'] as const) checkCount(name, options[name])
   for (const name of ['seedRatio', 'seedTime'] as const) checkGoal(name, options[name])
+  checkDht(options.dht)
   checkLimit('downloadLimit', options.downloadLimit)
   checkLimit('uploadLimit', options.uploadLimit)
 }
@@ -162,6 +178,25 @@ export function checkCount(name: string, count: number | undefined): void {
 export function checkGoal(name: string, value: number | undefined): void {
   if (value === undefined || value >= 0) return
   throw refusal(name, `${value} must be a number from 0 on, or Infinity`)
+}
+
+function checkDht(dht: ClientOptions['dht']): void {
+  if (dht === undefined || typeof dht === 'boolean') return
+  if (typeof dht !== 'object' || dht === null)
+    throw refusal('dht', `${String(dht)} must be true, false or an object with bootstrap, nodes or readOnly`)
+  for (const name of Object.keys(dht)) {
+    if (!['bootstrap', 'nodes', 'readOnly'].includes(name))
+      throw refusal(`dht.${name}`, 'there is no such option')
+  }
+  const { bootstrap = [], nodes = [] } = dht
+  if (!Array.isArray(bootstrap))
+    throw refusal('dht.bootstrap', `${String(bootstrap)} must be a list of host:port`)
+  if (!Array.isArray(nodes)) throw refusal('dht.nodes', `${String(nodes)} must be a list of addresses`)
+  try {
+    for (const node of bootstrap) parseAddress(String(node))
+  } catch (cause) {
+    throw refusal('dht.bootstrap', asError(cause).message)
+  }
 }
 
 function refusal(option: string, reason: string): TorrentError {

@@ -19,12 +19,16 @@ export const systemDhtLookup: DhtHostLookup = async (host) => {
   return found.map(({ address }) => address)
 }
 
-/** Numeric addresses of nodes written as `host:port`; those that cannot be found are told to `onWarning`. Never rejects. */
+/**
+ * Numeric addresses of nodes written as `host:port`; when there are some and none can be found, `onWarning` hears it once. Never
+ * rejects.
+ */
 export async function resolveNodes(
   nodes: readonly string[],
   lookup: DhtHostLookup,
   onWarning: (error: TorrentError) => void
 ): Promise<PeerAddress[]> {
+  const faults: unknown[] = []
   const lists = await Promise.all(
     nodes.map(async (node) => {
       const { host, port } = parseAddress(node)
@@ -32,12 +36,16 @@ export async function resolveNodes(
       try {
         return (await lookup(host)).filter(isAddress).map((one) => ({ host: one, port }))
       } catch (cause) {
-        onWarning(
-          new TorrentError('ERR_DHT_BOOTSTRAP', `'${node}' cannot be found`, { cause, details: { node } })
-        )
+        faults.push(cause)
         return []
       }
     })
   )
-  return lists.flat()
+  const found = lists.flat()
+  if (found.length === 0 && nodes.length > 0) {
+    const names = nodes.join(', ')
+    const message = `no node of the DHT to start from can be found: ${names}`
+    onWarning(new TorrentError('ERR_DHT_BOOTSTRAP', message, { cause: faults[0], details: { nodes } }))
+  }
+  return found
 }

@@ -30,6 +30,7 @@ export class DhtNetworks {
   readonly #bound: DatagramPort[] = []
   #cancelTick: (() => void) | undefined
   #bootstrapping = false
+  #warned = false
   #knockMs: number = knockMs.first
   #knockAt = 0
   #closed: Promise<void> | undefined
@@ -179,7 +180,12 @@ export class DhtNetworks {
       if (outside.length === 0 || this.closed) return
       const { bootstrap = publicBootstrap, nodes = [], lookup = systemDhtLookup } = this.#options
       const { onWarning = () => {} } = this.#options
-      const seeds = await resolveNodes([...bootstrap, ...nodes.map(formatAddress)], lookup, onWarning)
+      const warn = (error: TorrentError): void => {
+        // Whoever is offline need not hear it each time that we knock.
+        if (!this.#warned) onWarning(error)
+        this.#warned = true
+      }
+      const seeds = await resolveNodes([...bootstrap, ...nodes.map(formatAddress)], lookup, warn)
       await Promise.all(
         outside.map(async (node) => {
           const own = seeds.filter(({ host }) => isIP(host) === node.family)

@@ -108,7 +108,7 @@ export class Swarm {
       wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'there is no room for this peer'))
       return
     }
-    wire.handshake(this.#options.infoHash, this.#options.peerId)
+    wire.handshake(this.#options.infoHash, this.#options.peerId, this.#options.wireOptions().dht)
     wire.on('close', release)
     this.#add(wire, connection, connection.remote, 'incoming', undefined).leave = release
   }

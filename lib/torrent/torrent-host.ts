@@ -10,6 +10,24 @@ import type { Connection } from '../transport/transport.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
 
+/** What the DHT is to know of a torrent; asked whenever it is needed. */
+export interface TorrentDhtOptions {
+  /** Whether we have all of it. */
+  isSeed(): boolean
+  /** Whether more peers are wanted soon. */
+  isHungry(): boolean
+}
+
+/** What a torrent asks of the DHT of its client. */
+export interface TorrentDht {
+  /** Our UDP port as a peer with this address reaches it; undefined while there is none. */
+  port(remoteHost: string): number | undefined
+  /** Takes a node in, if it answers. */
+  addNode(address: PeerAddress): void
+  /** Peers of a torrent, to which we are announced from time to time until the iterator is left. */
+  peers(infoHash: Uint8Array, options: TorrentDhtOptions): AsyncIterable<PeerAddress>
+}
+
 /** What torrents share and get from their client. */
 export interface TorrentHost {
   /** 20 bytes. */
@@ -28,6 +46,8 @@ export interface TorrentHost {
   readonly pex: boolean
   /** Finds peers in the local network (BEP 14); undefined when that is off. */
   readonly lsd: Lsd | undefined
+  /** Finds peers in the DHT (BEP 5); undefined when that is off. */
+  readonly dht: TorrentDht | undefined
   /** Limits of this torrent alone, inside those of the client; all its connections wait their turn in them. */
   readonly throttles: { readonly download: Throttle; readonly upload: Throttle }
   /** The client's limits in bytes per second, `Infinity` for none; the torrent hears by `limitsChanged` when they change. */

@@ -20,6 +20,7 @@ import { version } from '../util/version.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
 import { Content, type ContentEvents, type ContentOptions } from './content.ts'
+import { DhtLink } from './dht-link.ts'
 import { MetadataExchange } from './metadata-exchange.ts'
 import type { Peer, PeerInfo } from './peer.ts'
 import { PeerExchange } from './peer-exchange.ts'
@@ -34,6 +35,8 @@ import { Transfer } from './transfer.ts'
 
 /** What is said to be missing while the length is unknown: more than nothing, so that trackers name seeds too. */
 const unknownLeft = 16_384
+/** With fewer peers the DHT is asked again soon. */
+const fewPeers = 10
 /** Peers that outlive a run in which the metadata did not come. */
 const mostMemoPeers = 50
 
@@ -90,6 +93,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   readonly #swarm: Swarm
   readonly #metadata: MetadataExchange
   readonly #exchange: PeerExchange | undefined
+  readonly #dht: DhtLink
   readonly #ready: Deferred<void> = deferred()
   readonly #trackers: TrackerSet
   readonly #addedTrackers: string[] = []
@@ -149,6 +153,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       now: monotonicMs,
       onPeers: () => this.#swarm.dial(),
       onWarning: (warning) => this.emit('warning', warning)
+    })
+    this.#dht = new DhtLink({
+      dht: host.dht,
+      discovery: this.#discovery,
+      infoHash: v1,
+      isSeed: () => this.#isComplete,
+      isHungry: () => !this.done && this.#swarm.peers.size < fewPeers
     })
     this.#trackers = new TrackerSet({
       infoHash: v1,
@@ -554,6 +565,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#trackers.add(this.#init.announce)
     this.addTrackers(this.#init.trackers ?? [])
     this.#askNeighbours()
+    this.#askDht()
+    this.#dht.addNodes(metainfo?.nodes ?? [])
   }
 
   /** @internal The metadata has come from elsewhere: it need not come from peers any more. */
@@ -574,8 +587,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /** @internal Options for the wires of this torrent. */
   wireOptions(): WireOptions {
     const layout = this.#opened ? this.#content?.layout : undefined
-    if (layout === undefined) return {}
-    return { pieceCount: layout.pieceCount, pieceLength: layout.pieceLength, totalLength: layout.length }
+    const dht = this.#dht.allowed
+    if (layout === undefined) return { dht }
+    return { pieceCount: layout.pieceCount, pieceLength: layout.pieceLength, totalLength: layout.length, dht }
   }
 
   /** @internal What may be moved has changed: by a limit, a pause or an error. */
@@ -627,6 +641,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       this.#leaveNeighbours?.()
       this.#leaveNeighbours = undefined
     } else if (this.#started) this.#askNeighbours()
+    this.#askDht()
     this.#count()
     this.#host.changed(this)
   }
@@ -669,6 +684,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (metainfo.private) {
       this.#discovery.makePrivate()
       this.#exchange?.stop()
+      // Who came from elsewhere before that was known is no member of the tracker's swarm (BEP 27).
+      this.#swarm.disconnect(({ source }) => !this.#discovery.allows(source))
     }
     try {
       const record = await this.#keeper?.load()
@@ -746,6 +763,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (latencyMs !== undefined) peer.latencyMs = latencyMs
     if (content === undefined) wire.haveNone()
     else content.haves.greet(peer)
+    this.#dht.meet(peer)
     this.#metadata.addPeer(peer)
     this.#exchange?.addPeer(peer)
     this.#introduce(peer)
@@ -784,6 +802,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   /** Looks for peers in the local network (BEP 14), unless the torrent is private. */
+  /** Looks for peers in the DHT and announces us, unless we stand still; without the files we look all the same. */
+  #askDht(): void {
+    if (this.#away || (this.#stopped && this.#opened)) this.#dht.stop()
+    else if (this.#started && this.#closing === undefined) this.#dht.start()
+  }
+
   #askNeighbours(): void {
     const { lsd } = this.#host
     if (lsd === undefined || this.#closing !== undefined || !this.#discovery.allows('lsd')) return
@@ -796,6 +820,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#metadata.removePeer(peer)
     this.#exchange?.removePeer(peer)
     if (this.#opened) this.#content?.removePeer(peer)
+    // Of what a private torrent must not know, this was in use when it was forgotten.
+    if (!this.#discovery.allows(peer.source)) this.#book.forget(peer.source)
     // It was left before our turn came, and has gone only now.
     if (peer.unneeded && !this.#stopped && !this.done && this.#closing === undefined) {
       this.#book.revive(monotonicMs())

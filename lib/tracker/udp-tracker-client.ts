@@ -44,7 +44,7 @@ export interface UdpRequestOptions {
 /** Talks to UDP trackers (BEP 15, BEP 41) over one socket of each address family, for any number of torrents at once. */
 export class UdpTrackerClient {
   readonly #timers: Timers
-  readonly #own: boolean
+  #own = true
   readonly #ports = new Map<4 | 6, Promise<DatagramPort>>()
   readonly #transactions: UdpTransactions
   readonly #connections = new Map<string, { readonly id: bigint; readonly until: number }>()
@@ -54,8 +54,13 @@ export class UdpTrackerClient {
   constructor({ ports, timers = systemTimers }: UdpTrackerClientOptions = {}) {
     this.#timers = timers
     this.#transactions = new UdpTransactions(timers)
-    this.#own = ports === undefined
-    for (const port of ports ?? []) {
+    if (ports !== undefined) this.share(ports)
+  }
+
+  /** From now on uses these ports, at most one of a family, and no others; before the first request. They stay open. */
+  share(ports: readonly DatagramPort[]): void {
+    this.#own = false
+    for (const port of ports) {
       this.#transactions.listen(port)
       this.#ports.set(port.family, Promise.resolve(port))
     }

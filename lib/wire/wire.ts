@@ -236,13 +236,16 @@ export class Wire extends Duplex<WireEvents> {
     this.#decoder.detach()
   }
 
-  /** Sends our handshake (BEP 3), which must be first: 20 bytes of info hash, 20 bytes of peer id. */
-  handshake(infoHash: Uint8Array, peerId: Uint8Array): void {
+  /**
+   * Sends our handshake (BEP 3), which must be first: 20 bytes of info hash, 20 bytes of peer id. `dht` instead of the option of that
+   * name, for a wire whose torrent was not known when it was made.
+   */
+  handshake(infoHash: Uint8Array, peerId: Uint8Array, dht: boolean = this.#own.dht): void {
     if (infoHash.length !== 20) throw argumentError('infoHash', infoHash.length, '20 bytes')
     if (peerId.length !== 20) throw argumentError('peerId', peerId.length, '20 bytes')
     if (this.#closed || this.#handshakeSent) return
     this.#handshakeSent = true
-    this.#batch.handshake(infoHash, peerId, this.#own)
+    this.#batch.handshake(infoHash, peerId, { ...this.#own, dht })
     this.#schedule()
   }
 

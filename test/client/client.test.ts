@@ -57,7 +57,7 @@ test('a .torrent tells a magnet link what it waits for', async (t) => {
 
 test('options that make no sense are refused at once', async (t) => {
   const bench = new Bench(t)
-  for (const name of ['dht', 'utp', 'natTraversal', 'encryption']) {
+  for (const name of ['utp', 'natTraversal', 'encryption']) {
     assert.throws(() => new Client({ [name]: true }), {
       code: 'ERR_CLIENT_UNSUPPORTED',
       message: new RegExp(name)
@@ -74,6 +74,11 @@ test('options that make no sense are refused at once', async (t) => {
     ['maxConnections', 0],
     ['memoryLimit', 0],
     ['lsd', 'yes'],
+    ['dht', 'yes'],
+    ['dht', { bootstrap: ['nowhere'] }],
+    ['dht', { bootstrap: 'a:1' }],
+    ['dht', { nodes: 5 }],
+    ['dht', { port: 5 }],
     ['pex', 1],
     ['colour', 'red']
   ] as const) {

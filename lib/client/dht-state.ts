@@ -1,0 +1,48 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BencodeDict } from '../bencode/bencode-dict.ts'
+import { decode } from '../bencode/decode.ts'
+import { encode } from '../bencode/encode.ts'
+import type { DhtState } from '../dht/dht-options.ts'
+import { replaceFile } from '../storage/replace-file.ts'
+import { isMissing, nodeFs } from '../storage/storage-fs.ts'
+import { asError, TorrentError } from '../util/errors.ts'
+
+/** Tables hold some 200 nodes; more is no file of ours. */
+const mostBytes = 1 << 18
+
+/** Where the DHT's state lies in a client's state folder. */
+export function dhtStatePath(folder: string): string {
+  return join(folder, 'dht.nodes')
+}
+
+/** Our ids and nodes of the last run; undefined when there are none, also when the file cannot be used, which `onWarning` hears. Never rejects. */
+export async function loadDhtState(
+  folder: string,
+  onWarning: (warning: Error) => void
+): Promise<DhtState | undefined> {
+  const path = dhtStatePath(folder)
+  try {
+    const bytes = await readFile(path)
+    if (bytes.length > mostBytes) throw new Error(`it has ${bytes.length} bytes`)
+    const dict = decode(bytes)
+    if (!(dict instanceof BencodeDict)) throw new Error('it is no dictionary')
+    const state: Record<string, Uint8Array> = {}
+    for (const name of ['id', 'id6', 'nodes', 'nodes6'] as const) {
+      const value = dict.bytes(name)
+      if (value !== undefined) state[name] = value.slice()
+    }
+    return state
+  } catch (error) {
+    if (!isMissing(error)) {
+      const message = `${path} is ignored: ${asError(error).message}`
+      onWarning(new TorrentError('ERR_STORAGE_RESUME', message, { cause: error, details: { path } }))
+    }
+    return undefined
+  }
+}
+
+/** Replaces the state in one step. */
+export async function saveDhtState(folder: string, state: DhtState): Promise<void> {
+  await replaceFile(nodeFs, dhtStatePath(folder), encode({ ...state }))
+}
