@@ -107,6 +107,11 @@ export class DhtNode {
     return this.#external.address
   }
 
+  /** Peers that were announced to us, in compact form. */
+  stored(infoHash: Uint8Array): Uint8Array[] {
+    return this.peers.compact(infoHash, limits.peersPerAnswer)
+  }
+
   /** Our nodes closest to a target; on demand only those whose ids fit their addresses (BEP 42). */
   closest(target: Uint8Array, count: number = bucketSize, secureOnly = false): NodeInfo[] {
     return this.#table.closest(target, count, secureOnly)

@@ -108,6 +108,7 @@ export class DHT {
     const onAnswer = (answer: LookupAnswer): void => peers.add(answer)
     const search = { method: 'get_peers', args: { info_hash: target }, onAnswer, signal } as const
     const counts = await this.#networks.each(async (node) => {
+      peers.addStored(node.stored(target), node.family)
       const found = await walk(node, target, search)
       return write(node, found, 'announce_peer', () => args, signal)
     }, signal)
@@ -197,6 +198,8 @@ export class DHT {
     const found: PeerAddress[] = []
     const filter = new PeerFilter((peer) => found.push(peer))
     try {
+      for (const node of this.#networks.nodes) filter.addStored(node.stored(target), node.family)
+      yield* found.splice(0)
       const args = { info_hash: target }
       const options = { method: 'get_peers', args, signal: stop.signal } as const
       for await (const answer of merge(this.#networks.nodes.map((node) => node.lookup(target, options)))) {

@@ -145,10 +145,11 @@ function nodesOf(values: BencodeDict, family: 4 | 6, from: PeerAddress): NodeInf
   )
 }
 
+const reach = { loopback: 0, private: 1, global: 2 }
+
 /** Whether an address told by `from` may be used: a node out there knows nothing of addresses in here. */
 export function isPlausible(address: PeerAddress, from: PeerAddress): boolean {
-  const scope = ipScope(address.host)
-  return scope === 'global' || ipScope(from.host) !== 'global'
+  return reach[ipScope(address.host)] >= reach[ipScope(from.host)]
 }
 
 /** The nodes of one look-up by distance from the target, those of unknown id last. */

@@ -24,11 +24,18 @@ export class PeerFilter {
 
   /** Takes the peers of an answer. */
   add({ node, values }: LookupAnswer): void {
-    for (const peer of peersOf(values, node)) {
-      const key = addressKey(peer)
-      if (this.#seen.has(key) || this.#seen.size >= limits.peersPerLookup) continue
-      this.#seen.add(key)
-      this.#onPeer(peer)
-    }
+    for (const peer of peersOf(values, node)) this.#take(peer)
+  }
+
+  /** Takes peers that were announced to ourselves, in compact form: we are a node like others. */
+  addStored(compact: readonly Uint8Array[], family: 4 | 6): void {
+    for (const bytes of compact) for (const peer of parseCompact(bytes, family)) this.#take(peer)
+  }
+
+  #take(peer: PeerAddress): void {
+    const key = addressKey(peer)
+    if (this.#seen.has(key) || this.#seen.size >= limits.peersPerLookup) return
+    this.#seen.add(key)
+    this.#onPeer(peer)
   }
 }

@@ -35,7 +35,9 @@ export class DhtLink {
   start(): void {
     const { dht, discovery, infoHash, isSeed, isHungry } = this.#options
     if (dht === undefined || !this.allowed || this.#detach !== undefined) return
-    this.#detach = discovery.attach('dht', dht.peers(infoHash, { isSeed, isHungry }))
+    const peers = dht.peers(infoHash, { isSeed, isHungry })
+    // The DHT itself has weighed each address against the node that told it.
+    this.#detach = discovery.attach('dht', peers, { informant: '127.0.0.1' })
   }
 
   /** Ends that at once. */

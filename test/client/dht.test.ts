@@ -1,0 +1,178 @@
+// Torrents that find each other through the DHT alone, all on loopback.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import type { Client } from '../../lib/client/client.ts'
+import { dhtStatePath } from '../../lib/client/dht-state.ts'
+import { DHT } from '../../lib/dht.ts'
+import { TorrentError } from '../../lib/util/errors.ts'
+import { bindUdpPort } from '../../lib/util/udp-port.ts'
+import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
+
+const local = '127.0.0.1'
+
+/** A node that others start from, and options to start from it. */
+async function startRouter(
+  bench: Bench
+): Promise<{ router: DHT; options: { dht: { bootstrap: string[] } } }> {
+  const router = new DHT({ host: local, bootstrap: [] })
+  bench.after(() => router.close())
+  await router.ready
+  return { router, options: { dht: { bootstrap: [`${local}:${router.ports[4]}`] } } }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+async function count(client: Client | DHT, infoHash: string): Promise<number> {
+  const dht = client instanceof DHT ? client : client.dht
+  let found = 0
+  for await (const _ of dht?.peers(infoHash) ?? []) found++
+  return found
+}
+
+test('a magnet link and the DHT are enough', async (t) => {
+  const bench = new Bench(t)
+  const { options } = await startRouter(bench)
+  const sample = await bench.sample({ 'film.mkv': 300_000 })
+  const { client: seed, torrent: source } = await bench.seeder(sample, options)
+  await until(() => (seed.dht?.size[4] ?? 0) > 0)
+  assert.equal(seed.dht?.ports[4], seed.port)
+  const client = bench.client(options)
+  const torrent = await client.add(`magnet:?xt=urn:btih:${source.infoHash}`)
+  await torrent.whenDone()
+  assertSame(torrent, sample)
+  assert.deepEqual(
+    torrent.peers.map(({ source: from }) => from).filter((from) => from !== 'incoming'),
+    torrent.peers.some(({ incoming }) => !incoming) ? ['dht'] : []
+  )
+})
+
+test('whoever comes first is found by whoever comes later, and peers tell each other of their nodes', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 100_000 })
+  const none = { dht: { bootstrap: [] } }
+  const { client: seed, torrent } = await bench.seeder(sample, none)
+  const client = bench.client(none)
+  // No node is known to anyone before the two are peers.
+  await client.add(sample.bytes, { peers: [addressOf(seed)] })
+  await Promise.all([seed.dht?.connected(), client.dht?.connected()])
+  const third = bench.client({
+    dht: { bootstrap: [], nodes: [{ host: local, port: client.dht?.ports[4] ?? 0 }] }
+  })
+  const copy = await third.add(torrent.infoHash)
+  await copy.whenDone()
+  assertSame(copy, sample)
+})
+
+test('a private torrent is neither announced nor looked up, and its peers hear nothing of the DHT', async (t) => {
+  const bench = new Bench(t)
+  const { router, options } = await startRouter(bench)
+  const sample = await bench.sample({ 'film.mkv': 100_000 }, { private: true })
+  const { client: seed, torrent: source } = await bench.seeder(sample, options)
+  const client = bench.client({ dht: { bootstrap: [] } })
+  const torrent = await client.add(sample.bytes, { peers: [addressOf(seed)] })
+  await torrent.whenDone()
+  await until(() => (seed.dht?.size[4] ?? 0) > 0)
+  assert.equal(client.dht?.size[4], 0)
+  assert.equal(await count(router, source.infoHash), 0)
+
+  // A magnet does not say so: it stops as soon as the metadata does.
+  const late = bench.client(options)
+  const found = await late.add(torrent.infoHash, { peers: [addressOf(seed)] })
+  assert.equal(found.private, true)
+  await found.whenDone()
+  const open = await bench.sample({ 'other.mkv': 100_000 })
+  const { torrent: other } = await bench.seeder(open, options)
+  await until(() => other.status === 'seeding')
+  while ((await count(router, other.infoHash)) === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+})
+
+test('pause leaves the DHT and resume comes back; a client without it has none', async (t) => {
+  const bench = new Bench(t)
+  const { router, options } = await startRouter(bench)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const { client: seed, torrent } = await bench.seeder(sample, { dht: false })
+  assert.equal(seed.dht, undefined)
+  const client = bench.client(options)
+  const copy = await client.add(sample.bytes, { paused: true })
+  await client.dht?.connected()
+  assert.equal(await count(router, torrent.infoHash), 0)
+  copy.resume()
+  while ((await count(router, torrent.infoHash)) === 0)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  copy.pause()
+  copy.resume()
+  copy.pause()
+  await copy.close()
+})
+
+test('the state folder brings ids and nodes back, and a torn file is a warning', async (t) => {
+  const bench = new Bench(t)
+  const { router, options } = await startRouter(bench)
+  const state = bench.folder()
+  const first = bench.client({ ...options, state })
+  await first.dht?.connected()
+  await first.dht?.ready
+  const { id } = first.dht?.save() ?? {}
+  await first.close()
+  assert.ok(readFileSync(dhtStatePath(state)).length > 40)
+  const second = bench.client({ dht: { bootstrap: [] }, state })
+  await second.dht?.connected()
+  assert.deepEqual(second.dht?.save().id, id)
+  assert.ok(router.size[4] > 0)
+  await second.close()
+  // A run that met nobody leaves what there was.
+  const before = readFileSync(dhtStatePath(state))
+  await router.close()
+  await bench.client({ dht: { bootstrap: [] }, state }).close()
+  assert.equal(readFileSync(dhtStatePath(state)).length, before.length)
+  writeFileSync(dhtStatePath(state), 'torn')
+  const third = bench.client({ state })
+  const [warning] = await once(third, 'warning')
+  assert.ok(warning instanceof TorrentError && warning.code === 'ERR_STORAGE_RESUME', String(warning))
+})
+
+test('a client on loopback keeps to it, whatever torrents and earlier runs say', async (t) => {
+  const bench = new Bench(t)
+  const state = bench.folder()
+  const stranger = Uint8Array.of(...new Uint8Array(20).fill(7), 192, 0, 2, 1, 26, 225)
+  writeFileSync(
+    path.join(state, 'dht.nodes'),
+    Buffer.concat([Buffer.from(`d5:nodes${stranger.length}:`), stranger, Buffer.from('e')])
+  )
+  const client = bench.client({ state })
+  await client.dht?.ready
+  assert.deepEqual(client.dht?.size, { 4: 0, 6: 0 })
+})
+
+test('a UDP port that is taken gives way', async (t) => {
+  const bench = new Bench(t)
+  const taken = await bindUdpPort({ family: 4, host: local })
+  bench.after(() => taken.close())
+  const { router, options } = await startRouter(bench)
+  const client = bench.client({ ...options, port: taken.port })
+  await client.dht?.connected()
+  assert.equal(client.port, taken.port)
+  assert.notEqual(client.dht?.ports[4], taken.port)
+  assert.ok(router.size[4] >= 0)
+})
+
+test('a thousand torrents take turns', { timeout: 60_000 }, async (t) => {
+  const bench = new Bench(t)
+  const { router, options } = await startRouter(bench)
+  const client = bench.client({ ...options, state: bench.folder() })
+  await client.dht?.connected()
+  const hashes = Array.from({ length: 1000 }, (_, n) => (n + 1).toString(16).padStart(40, '0'))
+  const controller = new AbortController()
+  const added = hashes.map((hash) => client.add(hash, { signal: controller.signal }).catch(() => {}))
+  await until(() => client.torrents.length === 1000)
+  while ((await count(router, hashes[0] ?? '')) === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  // The last in the row is not looked for before the others.
+  assert.equal(await count(router, hashes[999] ?? ''), 0)
+  controller.abort(new Error('enough'))
+  await Promise.all(added)
+})
