@@ -79,7 +79,7 @@ export class EncryptedStorage implements Storage {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [source = '', path = '.', password = '', ...peers] = process.argv.slice(2)
-  const client = new Client()
+  const client = new Client({ host: process.env['HOST'] })
   const storage = new EncryptedStorage(
     new FileStorage({ path, partsPath: join(path, '.parts') }),
     scryptSync(password, 'piecewise example', 32)

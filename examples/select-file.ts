@@ -3,7 +3,7 @@
 import { Client } from 'piecewise'
 
 const [source = '', ending = '', path = '.', ...peers] = process.argv.slice(2)
-const client = new Client({ path })
+const client = new Client({ path, host: process.env['HOST'] })
 // With 'none' nothing is fetched before something is selected or read.
 const torrent = await client.add(source, { peers, select: 'none' })
 const file = torrent.files.find(({ name }) => name.endsWith(ending))

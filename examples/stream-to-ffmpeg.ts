@@ -18,7 +18,7 @@ if (!isThere) {
   console.error(`skipped: ${program} cannot be started; install ffmpeg, or name it in FFMPEG`)
 } else {
   const exited = once(ffmpeg, 'exit')
-  const client = new Client()
+  const client = new Client({ host: process.env['HOST'] })
   const torrent = await client.add(source, { peers, select: 'none' })
   const [largest] = [...torrent.files].sort((a, b) => b.length - a.length)
   if (largest === undefined) throw new Error('the torrent has no files')

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream'
 import { Client } from 'piecewise'
 
 const [source = '', ...peers] = process.argv.slice(2)
-const client = new Client()
+const client = new Client({ host: process.env['HOST'] })
 const torrent = await client.add(source, { peers })
 const [file] = torrent.files
 if (file === undefined) throw new Error('the torrent has no files')

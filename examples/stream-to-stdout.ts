@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { Client } from 'piecewise'
 
 const [source = '', ...peers] = process.argv.slice(2)
-const client = new Client()
+const client = new Client({ host: process.env['HOST'] })
 const torrent = await client.add(source, { peers, select: 'none' })
 const [largest] = [...torrent.files].sort((a, b) => b.length - a.length)
 if (largest === undefined) throw new Error('the torrent has no files')

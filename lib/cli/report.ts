@@ -27,7 +27,10 @@ export async function keepSeeding(
   ratio?: number
 ): Promise<void> {
   output.say(`Seeding${ratio === undefined ? '' : ` up to a ratio of ${ratio}`}; Ctrl+C stops.`)
-  output.startStatus(() => ({ ...statusOf(torrent), label: `seeding (ratio ${torrent.ratio.toFixed(2)})` }))
+  output.startStatus(() => ({
+    ...statusOf(torrent, session.client),
+    label: `seeding (ratio ${torrent.ratio.toFixed(2)})`
+  }))
   let timer: NodeJS.Timeout | undefined
   try {
     await session.until(

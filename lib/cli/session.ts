@@ -43,7 +43,7 @@ export async function runSession(
   client.on('torrent', (added) => {
     torrent = added
     notes.watch(added)
-    output.startStatus(() => statusOf(added))
+    output.startStatus(() => statusOf(added, client))
   })
   const signal = AbortSignal.any([interrupt.signal, output.unread])
   const until = <T>(promise: Promise<T>): Promise<T> =>

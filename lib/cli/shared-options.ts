@@ -4,7 +4,8 @@ import type { ClientOptions } from '../index.ts'
 import type { CommandLine } from './command-line.ts'
 import type { Options } from './option-spec.ts'
 import { stateFolder } from './state-folder.ts'
-import { readBytes, readHost, readPort } from './values.ts'
+import { usageError } from './usage-error.ts'
+import { readBytes, readHost, readPeer, readPort } from './values.ts'
 
 /** Options of every command. */
 export const commonOptions: Options = {
@@ -22,6 +23,13 @@ export const clientOptions: Options = {
     byDefault: '6881, or the next free one'
   },
   host: { type: 'string', value: 'ip', help: 'local address to listen on and dial from', byDefault: 'all' },
+  'no-dht': { type: 'boolean', help: 'do not look for peers in the DHT' },
+  'dht-node': {
+    type: 'string',
+    multiple: true,
+    value: 'host:port',
+    help: 'a DHT node to start from instead of public ones; repeatable'
+  },
   'download-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' },
   'upload-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' }
 }
@@ -64,9 +72,19 @@ export function readClientOptions(line: CommandLine): ClientOptions {
   return {
     port: line.value('port', readPort) ?? 6881,
     host: line.value('host', readHost),
+    dht: readDht(line),
     downloadLimit: line.value('download-limit', readBytes),
     uploadLimit: line.value('upload-limit', readBytes)
   }
+}
+
+function readDht(line: CommandLine): ClientOptions['dht'] {
+  const bootstrap = line.values('dht-node', readPeer)
+  if (line.has('no-dht')) {
+    if (bootstrap.length > 0) throw usageError('--no-dht and --dht-node exclude each other')
+    return false
+  }
+  return bootstrap.length === 0 ? true : { bootstrap }
 }
 
 /** Where resume records lie. Several commands run side by side with this folder, and each of them is about one torrent. */

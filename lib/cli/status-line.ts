@@ -11,6 +11,10 @@ export interface Status {
   readonly downloadSpeed?: number
   readonly uploadSpeed?: number
   readonly peers?: number
+  /** How many of them each source named. */
+  readonly peerSources?: Readonly<Record<string, number>>
+  /** Nodes that the DHT knows; undefined without one. */
+  readonly dhtNodes?: number | undefined
   readonly timeRemainingMs?: number
 }
 
@@ -40,6 +44,7 @@ export function statusText(status: Status): string {
 function statusParts(status: Status): string[] {
   const { label, progress, doneBytes, totalBytes, downloadSpeed, uploadSpeed, peers, timeRemainingMs } =
     status
+  const { peerSources = {}, dhtNodes } = status
   // From what matters most to what matters least.
   const parts = totalBytes > 0 ? [`${label} ${formatPercent(progress)}`] : [label]
   if (totalBytes > 0) parts.push(progress < 1 ? formatPart(doneBytes, totalBytes) : formatBytes(totalBytes))
@@ -49,6 +54,9 @@ function statusParts(status: Status): string[] {
     parts.push(`${formatDuration(timeRemainingMs)} left`)
   }
   if (uploadSpeed !== undefined) parts.push(`up ${formatSpeed(uploadSpeed)}`)
+  const sources = Object.entries(peerSources).map(([source, count]) => `${count} ${source}`)
+  if (sources.length > 0) parts.push(`from ${sources.join(', ')}`)
+  if (dhtNodes !== undefined) parts.push(formatCount(dhtNodes, 'DHT node'))
   return parts
 }
 

@@ -1,4 +1,4 @@
-import type { Torrent } from '../index.ts'
+import type { Client, Torrent } from '../index.ts'
 import type { Status } from './status-line.ts'
 
 const labels: Readonly<Record<string, string>> = {
@@ -8,9 +8,10 @@ const labels: Readonly<Record<string, string>> = {
   error: 'failed'
 }
 
-/** How far a torrent is, of what is selected. */
-export function statusOf(torrent: Torrent): Status {
-  const { status, progress } = torrent
+/** How far a torrent of a client is, of what is selected. */
+export function statusOf(torrent: Torrent, client: Client): Status {
+  const { status, progress, peers } = torrent
+  const size = client.dht?.size
   const totalBytes = torrent.files.reduce((sum, { length, selected }) => (selected ? sum + length : sum), 0)
   return {
     label: labels[status] ?? status,
@@ -19,7 +20,15 @@ export function statusOf(torrent: Torrent): Status {
     totalBytes,
     downloadSpeed: torrent.downloadSpeed,
     uploadSpeed: torrent.uploadSpeed,
-    peers: torrent.peers.length,
+    peers: peers.length,
+    peerSources: countBySource(peers),
+    dhtNodes: size === undefined ? undefined : size[4] + size[6],
     timeRemainingMs: torrent.timeRemaining
   }
+}
+
+function countBySource(peers: Torrent['peers']): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const { source } of peers) counts[source] = (counts[source] ?? 0) + 1
+  return counts
 }

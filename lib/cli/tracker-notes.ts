@@ -60,6 +60,6 @@ function isOfTracker(warning: Error): boolean {
 
 function lonely({ trackers }: Torrent): string {
   return trackers.length === 0
-    ? 'no peers yet: the torrent names no tracker, so give one with --tracker, or a peer with --peer host:port'
+    ? 'no peers yet: the torrent names no tracker, so the DHT must find some; --tracker adds a tracker, --peer host:port a peer'
     : 'no peers yet; --verbose says what the trackers answer, and --peer host:port adds a peer'
 }

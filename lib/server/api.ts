@@ -7,7 +7,7 @@ import { checkIntent } from './guard.ts'
 import { allowMethods, HttpError, readBody, respondJson } from './respond.ts'
 import type { CheckedOptions } from './server-options.ts'
 import type { Shelf } from './shelf.ts'
-import { listFiles, summarise } from './snapshot.ts'
+import { dhtNodes, listFiles, summarise } from './snapshot.ts'
 
 /** A list of all indices of many files. */
 const mostOrderBytes = 1 << 20
@@ -60,7 +60,9 @@ export class Api {
   #list({ request, response }: ApiRequest): void {
     const canAdd = this.#shelf.client !== undefined && !this.#options.readOnly
     const torrents = this.#shelf.torrents.map(summarise)
-    respondJson(request, response, 200, { readOnly: this.#options.readOnly, canAdd, torrents })
+    const { readOnly } = this.#options
+    const nodes = dhtNodes(this.#shelf.client)
+    respondJson(request, response, 200, { readOnly, canAdd, dhtNodes: nodes, torrents })
   }
 
   async #add({ request, response, host }: ApiRequest): Promise<void> {

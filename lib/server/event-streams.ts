@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { HttpError } from './respond.ts'
 import type { Shelf } from './shelf.ts'
-import { detail, summarise } from './snapshot.ts'
+import { detail, dhtNodes, summarise } from './snapshot.ts'
 
 const everyMs = 1000
 /** Pages that watch at once; each costs a snapshot a second. */
 const mostWatchers = 32
 
 /**
- * Server-sent events for the page: `torrents` with all summaries about once a second, `detail` with the torrent that a watcher looks at, and
+ * Server-sent events for the page: `torrents` with all summaries and `dht` with its size about once a second, `detail` with the torrent that a watcher looks at, and
  * `notice` with a sentence for people. Whoever reads too slowly misses some.
  */
 export class EventStreams {
@@ -70,10 +70,12 @@ export class EventStreams {
 
   #tell(watchers: Iterable<[ServerResponse, string | undefined]>): void {
     const summaries = format('torrents', this.#shelf.torrents.map(summarise))
+    const nodes = dhtNodes(this.#shelf.client)
+    const network = nodes === null ? '' : format('dht', { nodes })
     const details = new Map<string, string>()
     for (const [response, infoHash] of watchers) {
       if (response.writableNeedDrain) continue
-      response.write(summaries)
+      response.write(summaries + network)
       const torrent = infoHash === undefined ? undefined : this.#shelf.get(infoHash)
       if (torrent === undefined) continue
       let event = details.get(torrent.infoHash)

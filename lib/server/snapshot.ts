@@ -1,4 +1,4 @@
-import type { PieceInfo, Torrent } from '../index.ts'
+import type { Client, PieceInfo, Torrent } from '../index.ts'
 import { urlPath } from './shelf.ts'
 
 /** Files and peers that are shown; a page could not show more at once anyway. */
@@ -65,6 +65,12 @@ export function summarise(torrent: Torrent): TorrentSummary {
     peers: torrent.peers.length,
     timeRemaining: Number.isFinite(timeRemaining) ? Math.round(timeRemaining) : null
   }
+}
+
+/** How many nodes the DHT of a client knows; null without one. */
+export function dhtNodes(client: Client | undefined): number | null {
+  const size = client?.dht?.size
+  return size === undefined ? null : size[4] + size[6]
 }
 
 /** The first {@link mostFilesShown} files. */

@@ -176,6 +176,10 @@ test('the status fits every width', () => {
   )
   assert.equal(statusLine(status, 24), '50.0%  4.8 of 9.5 MiB')
   assert.equal(statusLine(status, 20), '50.0%  [====>      ]')
+  assert.match(
+    statusText({ ...status, peerSources: { dht: 2, tracker: 1 }, dhtNodes: 120 }),
+    /3 peers.*from 2 dht, 1 tracker {2}120 DHT nodes$/
+  )
   assert.equal(statusText({ ...status, progress: 1 }), 'downloading 100%  9.5 MiB  3 peers  up 0 B/s')
   assert.equal(
     statusText({ ...status, totalBytes: 0 }),
