@@ -33,7 +33,7 @@ answerCalls({
   async download({ torrent, folder, peers, select, watch = false }: LeechTask): Promise<LeechReport> {
     const start = performance.now()
     const before = process.cpuUsage()
-    const client = new Client({ host: '127.0.0.1', lsd: false, pex: false })
+    const client = new Client({ host: '127.0.0.1', dht: false, lsd: false, pex: false })
     const delay = watch ? new LoopDelay() : undefined
     const added = await client.add(torrent, { path: folder, peers, select })
     await added.whenDone()

@@ -1,7 +1,7 @@
 import { Client, MemoryStorage, type Torrent } from '../lib/index.ts'
 import { answerCalls } from './helper.ts'
 
-const client = new Client({ host: '127.0.0.1', lsd: false, pex: false, maxConnections: 1000 })
+const client = new Client({ host: '127.0.0.1', dht: false, lsd: false, pex: false, maxConnections: 1000 })
 const torrents: Torrent[] = []
 
 answerCalls({

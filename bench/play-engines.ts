@@ -50,7 +50,7 @@ function streamOf(readable: Readable): OpenStream {
 /** This package. */
 const piecewise: Engine = async ({ torrent, folder }) => {
   const { Client } = await import('../lib/index.ts')
-  const client = new Client({ host: '127.0.0.1', lsd: false, pex: false })
+  const client = new Client({ host: '127.0.0.1', dht: false, lsd: false, pex: false })
   return async () => {
     const added = await client.add(torrent, { path: folder })
     const [file] = added.files

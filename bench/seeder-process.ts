@@ -22,7 +22,7 @@ answerCalls({
     return Promise.all(
       uploadLimits.map(async (limit) => {
         const uploadLimit = limit ?? Number.POSITIVE_INFINITY
-        const client = new Client({ host: '127.0.0.1', lsd: false, pex: false, uploadLimit })
+        const client = new Client({ host: '127.0.0.1', dht: false, lsd: false, pex: false, uploadLimit })
         await client.seed(file, { pieceLength, creationDate: false })
         return client.port
       })

@@ -73,7 +73,7 @@ function isOver(): boolean {
 /** A peer that seeds from the same file for a while, goes, and comes back. */
 async function churn(song: string, uploadLimit: number, torrentOf: () => Torrent | undefined): Promise<void> {
   while (!isOver()) {
-    const client = new Client({ host, lsd: false, uploadLimit })
+    const client = new Client({ host, dht: false, lsd: false, uploadLimit })
     try {
       const torrent = await client.seed(song, { pieceLength: 128 * 1024, creationDate: false })
       counts.joined++
@@ -187,7 +187,7 @@ async function soak(folder: string): Promise<void> {
   const data = randomFillSync(new Uint8Array(length))
   const song = path.join(folder, 'soak.bin')
   writeFileSync(song, data)
-  const maker = new Client({ host, lsd: false })
+  const maker = new Client({ host, dht: false, lsd: false })
   const bytes = (await maker.seed(song, { pieceLength: 128 * 1024, creationDate: false })).torrentFile
   await maker.close()
   if (bytes === undefined) throw new Error('the torrent was not made')
@@ -202,7 +202,8 @@ async function soak(folder: string): Promise<void> {
         host,
         lsd: false,
         path: path.join(folder, `round${counts.rounds}`),
-        memoryLimit: 32 * mebibyte
+        memoryLimit: 32 * mebibyte,
+        dht: false
       })
       client.on('warning', () => {})
       client.on('error', (error) => fault(`the client failed: ${error.message}`))

@@ -131,7 +131,7 @@ test('the state folder brings ids and nodes back, and a torn file is a warning',
   await bench.client({ dht: { bootstrap: [] }, state }).close()
   assert.equal(readFileSync(dhtStatePath(state)).length, before.length)
   writeFileSync(dhtStatePath(state), 'torn')
-  const third = bench.client({ state })
+  const third = bench.client({ dht: true, state })
   const [warning] = await once(third, 'warning')
   assert.ok(warning instanceof TorrentError && warning.code === 'ERR_STORAGE_RESUME', String(warning))
 })
@@ -144,7 +144,7 @@ test('a client on loopback keeps to it, whatever torrents and earlier runs say',
     path.join(state, 'dht.nodes'),
     Buffer.concat([Buffer.from(`d5:nodes${stranger.length}:`), stranger, Buffer.from('e')])
   )
-  const client = bench.client({ state })
+  const client = bench.client({ dht: true, state })
   await client.dht?.ready
   assert.deepEqual(client.dht?.size, { 4: 0, 6: 0 })
 })

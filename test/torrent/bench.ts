@@ -61,7 +61,7 @@ export class Bench {
 
   /** A client on loopback that keeps its data in a folder of its own, and meets only those peers that the test names. */
   client(options: ClientOptions = {}): Client {
-    const alone = { host: '127.0.0.1', lsd: false, pex: false }
+    const alone = { host: '127.0.0.1', dht: false, lsd: false, pex: false }
     const client = new Client({ ...alone, path: this.folder(), ...options })
     this.after(() => client.close())
     return client
