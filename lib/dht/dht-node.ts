@@ -17,7 +17,7 @@ import {
 import { limits } from './limits.ts'
 import { type LookupAnswer, type LookupOptions, type LookupResult, lookup } from './lookup.ts'
 import { idLength, isSecureId, type RandomBytes, secureId } from './node-id.ts'
-import type { NodeInfo } from './node-info.ts'
+import { addressKey, type NodeInfo } from './node-info.ts'
 import { PeerStore } from './peer-store.ts'
 import { RateLimits } from './rate-limits.ts'
 import { Responder } from './responder.ts'
@@ -63,6 +63,7 @@ export class DhtNode {
   #closed = false
   #table: RoutingTable
   #pings = 0
+  readonly #toPing = new Map<string, PeerAddress>()
   #ticks = 0
   #refreshing = false
   #onFirstAnswer: (() => void) | undefined
@@ -262,10 +263,19 @@ export class DhtNode {
   }
 
   #ping(to: PeerAddress): void {
-    if (this.#pings >= limits.strangerPings || this.#closed) return
+    if (this.#closed) return
+    if (this.#pings >= limits.strangerPings) {
+      if (this.#toPing.size < limits.strangersWaiting) this.#toPing.set(addressKey(to), to)
+      return
+    }
     this.#pings++
     void this.ask(to, 'ping', { id: this.id }).finally(() => {
       this.#pings--
+      for (const [key, next] of this.#toPing) {
+        this.#toPing.delete(key)
+        this.#ping(next)
+        break
+      }
     })
   }
 

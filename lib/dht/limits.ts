@@ -12,6 +12,7 @@ type Bound =
   | 'insecureQuestions'
   | 'nodesPerNetwork'
   | 'strangerPings'
+  | 'strangersWaiting'
   | 'peersPerInfoHash'
   | 'infoHashes'
   | 'peers'
@@ -58,6 +59,8 @@ export const limits: {
   nodesPerNetwork: 2,
   /** Strangers that asked us something and are pinged at the same time. */
   strangerPings: 8,
+  /** Strangers that wait to be pinged; more are forgotten. */
+  strangersWaiting: 32,
   /** Peers kept for one info hash; BEP 33 filters saturate at 6000, an answer holds 32. */
   peersPerInfoHash: 500,
   /** Info hashes with peers; those announced longest ago give way. */

@@ -38,25 +38,13 @@ async function closeAll(nodes: readonly DHT[]): Promise<void> {
   await Promise.all(nodes.map((node) => node.close()))
 }
 
-test('of 50 nodes every one finds what one announced, also after a third is gone', async () => {
-  const nodes = await network(50)
+test('of 16 nodes every one finds what one announced', async () => {
+  const nodes = await network(16)
   try {
     const infoHash = randomBytes(20)
     assert.ok((await (nodes[7] as DHT).announce(infoHash, 7777)) >= 8)
     for (const node of nodes) {
       assert.deepEqual(await collect(node.peers(infoHash)), [{ host: local, port: 7777 }])
-    }
-    const gone = nodes.filter((_, n) => n % 3 === 0)
-    const alive = nodes.filter((_, n) => n % 3 !== 0)
-    await closeAll(gone)
-    // Not all at once, which those that know would take for a flood.
-    for (let n = 0; n < alive.length; n += 12) {
-      const some = alive.slice(n, n + 12)
-      const found = await Promise.all(some.map((node) => collect(node.peers(infoHash))))
-      assert.deepEqual(
-        found.map((list) => list.length),
-        some.map(() => 1)
-      )
     }
   } finally {
     await closeAll(nodes)
