@@ -206,7 +206,9 @@ export class DhtNode {
     if (++this.#ticks % 6 !== 0) return
     this.peers.expire()
     this.items.expire()
-    const target = this.#refreshing ? undefined : this.#table.staleTarget(now, this.#random)
+    if (this.#refreshing) return
+    // A table that is nearly empty was filled while others were, or in a network as small.
+    const target = this.#table.size < 2 * bucketSize ? this.id : this.#table.staleTarget(now, this.#random)
     if (target === undefined) return
     this.#refreshing = true
     void this.fill(target).finally(() => {

@@ -9,7 +9,13 @@ const client = new Client({
   port: task.port,
   ...(task.discovery === true
     ? {}
-    : { dht: false, lsd: task.lsd ?? false, pex: task.pex ?? false, utp: false, natTraversal: false }),
+    : {
+        dht: task.dht === undefined ? false : { bootstrap: [task.dht] },
+        lsd: task.lsd ?? false,
+        pex: task.pex ?? false,
+        utp: false,
+        natTraversal: false
+      }),
   ...(task.state === undefined ? {} : { state: task.state })
 })
 client.on('warning', (warning) => console.error('warning', warning))

@@ -1,8 +1,9 @@
+import path from 'node:path'
 import { type Running, start, until } from '../support/process.ts'
 import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 
 function command(
-  { torrentPath, port, place, finding, ...rest }: SeedTask | LeechTask,
+  { torrentPath, port, place, workFolder, finding, ...rest }: SeedTask | LeechTask,
   folder: string,
   more: readonly string[]
 ): string[] {
@@ -11,7 +12,14 @@ function command(
     '--no-conf',
     `--dir=${folder}`,
     `--listen-port=${port}`,
-    '--enable-dht=false',
+    ...(finding?.dht === undefined
+      ? ['--enable-dht=false']
+      : [
+          '--enable-dht=true',
+          `--dht-entry-point=${finding.dht}`,
+          `--dht-listen-port=${port}`,
+          `--dht-file-path=${path.join(workFolder, `aria2-${port}.dht`)}`
+        ]),
     '--enable-dht6=false',
     `--bt-enable-lpd=${finding?.lsd ?? false}`,
     `--bt-lpd-interface=${place.host}`,

@@ -6,7 +6,8 @@ import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 const script = `
 import json, sys, time, libtorrent as lt
 task = json.loads(sys.argv[1])
-session = lt.session({'listen_interfaces': '%s:%d' % (task['host'], task['port']), 'enable_dht': False, 'enable_lsd': task['lsd'],
+session = lt.session({'listen_interfaces': '%s:%d' % (task['host'], task['port']), 'enable_dht': task['dht'] != '', 'dht_bootstrap_nodes': task['dht'],
+  'dht_announce_interval': 3, 'dht_restrict_routing_ips': False, 'dht_restrict_search_ips': False, 'enable_lsd': task['lsd'],
   'enable_upnp': False, 'enable_natpmp': False, 'enable_outgoing_utp': False, 'enable_incoming_utp': False,
   'allow_multiple_connections_per_ip': True, 'ssrf_mitigation': False, 'close_redundant_connections': True,
   'min_reconnect_time': 1, 'alert_mask': lt.alert.category_t.error_notification | lt.alert.category_t.peer_notification | lt.alert.category_t.connect_notification})
@@ -46,7 +47,8 @@ function launch(
     port,
     uploadLimit: ('uploadLimit' in rest && rest.uploadLimit) || 0,
     downloadLimit: ('downloadLimit' in rest && rest.downloadLimit) || 0,
-    lsd: finding?.lsd ?? false
+    lsd: finding?.lsd ?? false,
+    dht: finding?.dht ?? ''
   }
   const running = start(name, [systemPython, '-u', '-c', script, JSON.stringify(task)], {
     place,

@@ -15,6 +15,8 @@ export interface ClientTask {
   readonly discovery?: boolean
   readonly lsd?: boolean
   readonly pex?: boolean
+  /** `host:port` of a DHT node to start from. */
+  readonly dht?: string
   /** Downloads nothing, and is only there. */
   readonly idle?: boolean
 }

@@ -24,7 +24,7 @@ Accepted=true
 Session\\Port=${port}
 Session\\InterfaceAddress=${place.host}
 Session\\BTProtocol=TCP
-Session\\DHTEnabled=false
+Session\\DHTEnabled=${finding?.dht !== undefined}
 Session\\LSDEnabled=${finding?.lsd ?? false}
 Session\\PeXEnabled=${finding?.pex ?? false}
 Session\\GlobalDLSpeedLimit=${Math.ceil((('downloadLimit' in rest && rest.downloadLimit) || 0) / 1024)}

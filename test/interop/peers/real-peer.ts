@@ -6,6 +6,8 @@ import type { Place, Running } from '../support/process.ts'
 export interface Finding {
   readonly pex?: boolean
   readonly lsd?: boolean
+  /** `host:port` of a DHT node to start from. */
+  readonly dht?: string
 }
 
 /** What a real program is asked to seed. */

@@ -21,7 +21,7 @@ async function launch(
     'peer-port': port,
     'peer-port-random-on-start': false,
     'port-forwarding-enabled': false,
-    'dht-enabled': false,
+    'dht-enabled': finding?.dht !== undefined,
     'lpd-enabled': finding?.lsd ?? false,
     'pex-enabled': finding?.pex ?? false,
     'speed-limit-down-enabled': 'downloadLimit' in rest && rest.downloadLimit !== undefined,
@@ -42,6 +42,8 @@ async function launch(
     encryption: 0
   }
   writeFileSync(path.join(config, 'settings.json'), JSON.stringify(settings))
+  if (finding?.dht !== undefined)
+    writeFileSync(path.join(config, 'dht.bootstrap'), `${finding.dht.replace(':', ' ')}\n`)
   const running = start(name, ['transmission-daemon', '--foreground', '--config-dir', config], { place })
   const url = `http://127.0.0.1:${rpcPort}/transmission/rpc`
   let session = ''

@@ -163,6 +163,17 @@ export function writeWithTracker(torrentPath: string, url: string, outPath: stri
   )
 }
 
+/** Writes a copy of a torrent that names a DHT node (`host:port`) and no tracker. */
+export function writeWithNode(torrentPath: string, node: string, outPath: string): void {
+  const bytes = readFileSync(torrentPath)
+  const at = bytes.indexOf('4:infod')
+  if (at < 0) throw new Error(`${torrentPath} has no info dictionary`)
+  const [host = '', port] = node.split(':')
+  const nodes = `5:nodesll${host.length}:${host}i${port}eee`
+  const info = bytes.subarray(at, bytes.length - 1)
+  writeFileSync(outPath, Buffer.concat([Buffer.from('d'), info, Buffer.from(`${nodes}e`)]))
+}
+
 /** The v1 info hash in hex of a torrent whose last key is "info". */
 export function infoHashOf(torrentPath: string): string {
   const bytes = readFileSync(torrentPath)

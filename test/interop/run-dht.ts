@@ -1,0 +1,24 @@
+// DHT nodes of ours in a process of their own, so that they can live in a network namespace:
+// node run-dht.js '{"host":…,"count":…}' prints one JSON line when they know each other, and then what the first says of the network.
+import { DHT } from '../../lib/dht.ts'
+import type { DhtReport, DhtTask } from './peers/dht-nodes.ts'
+
+const { host, count } = JSON.parse(process.argv[2] ?? '') as DhtTask
+const first = new DHT({ host, bootstrap: [] })
+await first.ready
+const bootstrap = [`${host}:${first.ports[4]}`]
+const nodes = [first, ...Array.from({ length: count - 1 }, () => new DHT({ host, bootstrap }))]
+await Promise.all(nodes.map(({ ready }) => ready))
+const say = (): void => {
+  const report: DhtReport = { port: first.ports[4] ?? 0, sizes: nodes.map(({ size }) => size[4]) }
+  console.log(JSON.stringify(report))
+}
+say()
+const timer = setInterval(say, 1000)
+
+const close = async (): Promise<void> => {
+  clearInterval(timer)
+  await Promise.all(nodes.map((node) => node.close()))
+}
+process.on('SIGINT', close)
+process.on('SIGTERM', close)
