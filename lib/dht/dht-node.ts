@@ -103,6 +103,11 @@ export class DhtNode {
     return this.#table
   }
 
+  /** Whether questions of ours wait for answers. */
+  get busy(): boolean {
+    return this.#transactions.size > 0 || this.#lookups.size > 0
+  }
+
   /** How others see us; undefined until enough have told. */
   get address(): PeerAddress | undefined {
     return this.#external.address

@@ -26,6 +26,8 @@ export class SimNetwork implements Timers {
   /** By whole milliseconds. */
   readonly #events = new Map<number, Event[]>()
   #now = 0
+  /** Makes the port for an address that nobody has opened, if it is somebody's. */
+  onUnknown: ((to: PeerAddress) => SimPort | undefined) | undefined
   /** Datagrams sent so far. */
   sent = 0
 
@@ -54,7 +56,7 @@ export class SimNetwork implements Timers {
   /** Carries a datagram. */
   carry(message: Uint8Array, from: PeerAddress, to: PeerAddress): void {
     this.sent++
-    const target = this.#ports.get(to.host)
+    const target = this.#ports.get(to.host) ?? this.onUnknown?.(to)
     if (target === undefined) return
     this.after(10 + ((from.port + to.port * 7) % 80), () => target.deliver(message, from))
   }

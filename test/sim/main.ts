@@ -1,9 +1,10 @@
 import { type Cost, measureCosts } from './cost.ts'
+import { printDht } from './dht.ts'
 import { type JumpResult, measure, type Result } from './measure.ts'
 import { scenarios } from './scenarios.ts'
 
 // Prints what the scheduler makes of each scenario beside what is possible. An argument chooses scenarios by name; `cost` or `--scale`
-// measures what a block costs in swarms of several sizes instead.
+// measures what a block costs in swarms of several sizes instead, and `dht` look-ups in a DHT of 100,000 nodes, or of as many as are named.
 
 const [chosen = ''] = process.argv.slice(2)
 
@@ -86,7 +87,10 @@ const sizes = [
   [10_000, 100_000]
 ] as const
 
-if (chosen === 'cost' || chosen === '--scale') {
+if (chosen === 'dht') {
+  const [, count = '100000', only] = process.argv.slice(2)
+  await printDht(Number(count), only)
+} else if (chosen === 'cost' || chosen === '--scale') {
   // What the compiler does at first is not counted.
   for (const reads of [true, false]) measureCosts([{ peers: 100, pieces: 1000, reads }], 20_000)
   console.log(
