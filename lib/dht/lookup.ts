@@ -42,6 +42,8 @@ export interface AnsweredNode extends NodeInfo {
   readonly token: Uint8Array | undefined
   /** Whether its id belongs to its address (BEP 42). */
   readonly secure: boolean
+  /** Which of the paths has led to it, see {@link lookup}. */
+  readonly path: number
 }
 
 /** How a look-up ended. */
@@ -54,12 +56,17 @@ export interface LookupResult {
 }
 
 const parallel = 4
+/** Ways to the target that share no node. */
+const paths = 3
+/** How many of the closest nodes of each way must have answered. */
+const perPath = 4
 
 interface Candidate {
   id: Uint8Array | undefined
   readonly host: string
   readonly port: number
   readonly hops: number
+  readonly path: number
   secure: boolean
   state: 'new' | 'asked' | 'slow' | 'answered' | 'failed'
   token: Uint8Array | undefined
@@ -69,7 +76,8 @@ interface Candidate {
  * Asks nodes ever closer to a target, 4 at a time, until the 8 closest have answered; yields every answer as it comes, and goes
  * no further while nobody reads. Against poisoned answers: an address is asked once, a network has 3 places, local addresses
  * are believed only from local nodes, a node counts under the id with which it answers, and one whose id does not belong to
- * its address (BEP 42) is asked but takes nobody's place among the 8.
+ * its address (BEP 42) is asked but takes nobody's place among the 8. And there are three ways to the target, which share no node:
+ * whom liars name stays on the way of those liars, so that one way among honest nodes is enough to find the honest.
  */
 export async function* lookup(
   host: LookupHost,
@@ -101,7 +109,7 @@ export async function* lookup(
     if ((one.state as Candidate['state']) === 'slow') slow--
     if (reply?.kind === 'response' && list.answered(one, reply.id, reply.values.bytes('token'))) {
       const { values } = reply
-      for (const node of nodesOf(values, host.family, one)) list.add(node, one.hops + 1)
+      for (const node of nodesOf(values, host.family, one)) list.add(node, one.hops + 1, one)
       answers.push({ node: { id: reply.id.slice(), host: one.host, port: one.port }, values })
       const others = host.family === 4 ? 6 : 4
       if (options.onOther !== undefined) options.onOther(nodesOf(values, others, one))
@@ -160,6 +168,8 @@ class Candidates {
   readonly #parties = new Map<string, Candidate>()
   readonly #networks = new Map<string, number>()
   #insecureAsked = 0
+  #started = 0
+  #dealt = 0
 
   constructor(host: LookupHost, target: Uint8Array) {
     this.#host = host
@@ -174,7 +184,7 @@ class Candidates {
     return false
   }
 
-  add(node: PeerAddress & { readonly id?: Uint8Array }, hops: number): void {
+  add(node: PeerAddress & { readonly id?: Uint8Array }, hops: number, from?: Candidate): void {
     const { id, host, port } = node
     if (id !== undefined && compareDistance(id, id, this.#host.id) === 0) return
     const secure = id === undefined || isSecureId(id, host)
@@ -192,11 +202,19 @@ class Candidates {
         this.#networks.set(network, count + 1)
       }
     }
-    const one: Candidate = { id, host, port, hops, secure, state: 'new', token: undefined }
+    const path = this.#pathFrom(from)
+    const one: Candidate = { id, host, port, hops, path, secure, state: 'new', token: undefined }
     this.#parties.set(party, one)
     this.#insert(one)
     if (!secure) this.#dropInsecure()
     if (this.#list.length > limits.candidates) this.#list.pop()
+  }
+
+  /** Where to start from is dealt to the ways in turn, and so is what the first nodes name if they are fewer than the ways. */
+  #pathFrom(from: Candidate | undefined): number {
+    if (from !== undefined && (from.hops > 0 || this.#started >= paths)) return from.path
+    if (from === undefined) return this.#started++ % paths
+    return this.#dealt++ % paths
   }
 
   /** Ids as close to the target as one likes cost nothing, so those that wait must not crowd out the others. */
@@ -208,17 +226,21 @@ class Candidates {
     this.#list.splice(this.#list.findLastIndex(isWaiting), 1)
   }
 
-  /** The closest that is worth asking; undefined while the 8 closest are asked or have answered. */
+  /** The closest that is worth asking; undefined while the 8 closest, and the closest of each way, are asked or have answered. */
   next(): Candidate | undefined {
     let counted = 0
+    const ways = new Uint8Array(paths)
     for (const one of this.#list) {
+      if (counted >= bucketSize && (ways[one.path] ?? 0) >= perPath) continue
       if (one.state === 'new') {
         if (one.secure) return one
         if (this.#insecureAsked >= limits.insecureQuestions) continue
         this.#insecureAsked++
         return one
       }
-      if (one.secure && (one.state === 'asked' || one.state === 'answered') && ++counted >= bucketSize) break
+      if (!one.secure || (one.state !== 'asked' && one.state !== 'answered')) continue
+      counted++
+      ways[one.path] = (ways[one.path] ?? 0) + 1
     }
     return undefined
   }
@@ -242,9 +264,9 @@ class Candidates {
     const answered: AnsweredNode[] = []
     let hops = 0
     let counted = 0
-    for (const { id, host, port, secure, token, state, hops: far } of this.#list) {
+    for (const { id, host, port, secure, token, state, path, hops: far } of this.#list) {
       if (state !== 'answered' || id === undefined) continue
-      answered.push({ id, host, port, secure, token })
+      answered.push({ id, host, port, secure, token, path })
       if (secure && ++counted <= bucketSize) hops = Math.max(hops, far)
     }
     return { answered, hops, questions }

@@ -4,6 +4,9 @@ import type { KrpcValues } from './krpc.ts'
 import type { AnsweredNode, LookupAnswer } from './lookup.ts'
 import { bucketSize } from './routing-table.ts'
 
+/** Nodes that are written to at the end of each way, at least. */
+const perWay = 3
+
 /** What to look for on a {@link walk}, and who hears of it. */
 export interface WalkOptions {
   readonly method: 'get_peers' | 'get'
@@ -28,8 +31,15 @@ export async function walk(
     }
     const able = step.value.answered.filter(({ token }) => token !== undefined)
     // The closest that chose their ids freely come besides those that did not, and not in their place (BEP 42).
-    const secure = able.filter((one) => one.secure).slice(0, bucketSize)
-    return [...new Set([...secure, ...able.slice(0, bucketSize)])]
+    const secure = able.filter((one) => one.secure)
+    // And the closest of each way, lest those who stand around the target keep all to themselves.
+    const ways = new Map<number, number>()
+    const ends = secure.filter(({ path }) => {
+      const count = (ways.get(path) ?? 0) + 1
+      ways.set(path, count)
+      return count <= perWay
+    })
+    return [...new Set([...secure.slice(0, bucketSize), ...ends, ...able.slice(0, bucketSize)])]
   }
 }
 
