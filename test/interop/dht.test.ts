@@ -21,7 +21,7 @@ import { type Running, within } from './support/process.ts'
 const { folder: dataFolder, remove } = temporaryFolder('dht-data')
 const file = path.join(dataFolder, 'film')
 const plain = path.join(dataFolder, 'film.torrent')
-/** Nodes besides those of the two programs: Transmission and qBittorrent want a few before they begin. */
+/** Nodes besides those of the two programs: Transmission wants more than 8 before it begins. */
 const nodeCount = 16
 
 before(() => {
@@ -66,6 +66,8 @@ for (const peer of realPeers) {
     [peer, piecewise],
     [piecewise, peer]
   ] as const) {
+    // It begins with public nodes alone; libtorrent, which is its engine, stands for it.
+    if (leecher.name === 'qBittorrent') continue
     const needed = [...peer.needed, 'namespaces', 'mktorrent']
     test(
       `${leecher.name} downloads from ${seeder.name} with a magnet link and the DHT alone`,
