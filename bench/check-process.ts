@@ -33,7 +33,7 @@ export interface CheckReport {
 
 answerCalls({
   async check({ torrent, folder, verify, addOnly = false }: CheckTask): Promise<CheckReport> {
-    const client = new Client({ host: '127.0.0.1', lsd: false, pex: false })
+    const client = new Client({ host: '127.0.0.1', dht: false, lsd: false, pex: false })
     const delay = new LoopDelay()
     const before = process.cpuUsage()
     const start = performance.now()

@@ -79,7 +79,7 @@ answerCalls({
   async download({ torrent, folder, peers, bytesPerSecond, patienceMs }: SlowTask): Promise<SlowReport> {
     const start = performance.now()
     const disk = new SlowDisk(bytesPerSecond)
-    const client = new Client({ host: '127.0.0.1', lsd: false, pex: false })
+    const client = new Client({ host: '127.0.0.1', dht: false, lsd: false, pex: false })
     const delay = new LoopDelay()
     const files = new FileStorage({ path: folder, partsPath: path.join(folder, 'parts') })
     const added = await client.add(torrent, { path: folder, peers, storage: disk.wrap(files) })

@@ -81,6 +81,7 @@ answerCalls({
     for (let n = 0; n < count; n++) {
       const client = new Client({
         host: '127.0.0.1',
+        dht: false,
         lsd: false,
         pex: false,
         uploadLimit: uploadLimit ?? Number.POSITIVE_INFINITY
@@ -95,6 +96,7 @@ answerCalls({
     for (let n = 0; n < count; n++) {
       const client = new Client({
         host: '127.0.0.1',
+        dht: false,
         lsd: false,
         pex: false,
         downloadLimit: downloadLimit ?? Number.POSITIVE_INFINITY
@@ -108,6 +110,7 @@ answerCalls({
     for (const limit of uploadLimits) {
       const client = new Client({
         host: '127.0.0.1',
+        dht: false,
         lsd: false,
         pex: false,
         uploadLimit: limit ?? Number.POSITIVE_INFINITY

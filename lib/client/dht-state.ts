@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BencodeDict } from '../bencode/bencode-dict.ts'
 import { decode } from '../bencode/decode.ts'
 import { encode } from '../bencode/encode.ts'
 import type { DhtState } from '../dht/dht-options.ts'
-import { replaceFile } from '../storage/replace-file.ts'
+import { replaceUnlisted } from '../storage/replace-file.ts'
 import { isMissing, nodeFs } from '../storage/storage-fs.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 
@@ -42,7 +42,8 @@ export async function loadDhtState(
   }
 }
 
-/** Replaces the state in one step. */
+/** Replaces the state in one step; other processes may do so at the same time. */
 export async function saveDhtState(folder: string, state: DhtState): Promise<void> {
-  await replaceFile(nodeFs, dhtStatePath(folder), encode({ ...state }))
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await replaceUnlisted(nodeFs, dhtStatePath(folder), encode({ ...state }), `.${process.pid}.tmp`)
 }

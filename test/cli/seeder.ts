@@ -39,7 +39,7 @@ export async function seedFiles(
     mkdirSync(path.dirname(path.join(root, file)), { recursive: true })
     writeFileSync(path.join(root, file), bytes)
   }
-  const client = new Client({ host: '127.0.0.1', lsd: false, ...clientOptions })
+  const client = new Client({ host: '127.0.0.1', dht: false, lsd: false, ...clientOptions })
   t.after(() => client.close())
   const torrent = await client.seed(path.join(root, name), { pieceLength })
   const torrentPath = path.join(folder, `${torrent.infoHash}.torrent`)

@@ -116,7 +116,7 @@ test('for await over a tracker', async (t) => {
   const folder = temporaryFolder(t)
   const tracker = await startTracker()
   t.after(() => tracker.close())
-  const seeder = new Client({ host: '127.0.0.1', lsd: false })
+  const seeder = new Client({ host: '127.0.0.1', dht: false, lsd: false })
   t.after(() => seeder.close())
   writeFileSync(path.join(folder, 'one.bin'), film)
   const torrent = await seeder.seed(path.join(folder, 'one.bin'), { trackers: [tracker.announceUrl] })

@@ -37,7 +37,7 @@ for (const role of ['leecher', 'seeder'] as const) {
     writeRandomFile(data, 48 << 20, 'pause')
     const torrentPath = path.join(folder, 'film.torrent')
     writeFileSync(torrentPath, await createTorrent(data, { pieceLength: 65536, creationDate: false }))
-    const client = new Client({ host: '127.0.0.1', path: outFolder, uploadLimit: 4_000_000 })
+    const client = new Client({ host: '127.0.0.1', dht: false, path: outFolder, uploadLimit: 4_000_000 })
     const port = await freePort()
     const place = { place: loopback, port, torrentPath, dataFolder, outFolder, workFolder: folder }
     const program =

@@ -110,7 +110,7 @@ test('a client sees that a file broke off when the torrent is closed under it', 
 
 test('a file plays from anywhere while it comes from a peer', async (t) => {
   const { client: seeder, torrent: source } = await seed(t, { 'a.bin': film })
-  const client = new Client({ host: '127.0.0.1', lsd: false })
+  const client = new Client({ host: '127.0.0.1', dht: false, lsd: false })
   t.after(() => client.close())
   const torrent = await client.add(source.torrentFile ?? '', {
     path: path.join(folderOf(t), 'out'),

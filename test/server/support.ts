@@ -25,7 +25,12 @@ export function folderOf(t: TestContext): string {
 
 /** A client without anything, closed after the test. */
 export function clientOf(t: TestContext): Client {
-  const client = new Client({ host: '127.0.0.1', lsd: false, path: path.join(folderOf(t), 'data') })
+  const client = new Client({
+    host: '127.0.0.1',
+    dht: false,
+    lsd: false,
+    path: path.join(folderOf(t), 'data')
+  })
   t.after(() => client.close())
   return client
 }

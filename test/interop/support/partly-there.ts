@@ -35,7 +35,7 @@ export class PartlyThere {
   client(options: ClientOptions = {}): Client {
     const own = path.join(this.folder, `client${++this.#count}`)
     mkdirSync(own)
-    const client = new Client({ host: '127.0.0.1', lsd: false, path: own, ...options })
+    const client = new Client({ host: '127.0.0.1', dht: false, lsd: false, path: own, ...options })
     this.after(() => client.close())
     return client
   }
