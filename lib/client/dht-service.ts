@@ -53,6 +53,8 @@ export class DhtService implements TorrentDht {
       ports,
       nodes,
       readOnly,
+      // A client of private torrents alone gives no sign of itself.
+      lazy: true,
       onWarning,
       timers: this.#timers,
       ...(bootstrap !== undefined ? { bootstrap } : this.#local ? { bootstrap: [] } : {}),

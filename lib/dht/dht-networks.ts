@@ -24,6 +24,8 @@ export class DhtNetworks {
   readonly #timers: Timers
   readonly #closing = deferred<never>()
   readonly #connected: Deferred<void> = deferred()
+  readonly #woken: Deferred<void> = deferred()
+  readonly #opened: Deferred<void> = deferred()
   #nodes: DhtNode[] = []
   #ports: readonly DatagramPort[] = []
   /** Those that we bound ourselves. */
@@ -41,10 +43,16 @@ export class DhtNetworks {
     this.#timers = options.timers ?? systemTimers
     const { ports, state } = options
     if (isList(ports) && !(state instanceof Promise)) this.#open(ports, state)
+    if (options.lazy !== true) this.wake()
     this.ready = this.#start()
     this.ready.catch(() => {})
     this.#closing.promise.catch(() => {})
     this.#connected.promise.catch(() => {})
+  }
+
+  /** It is needed from now on: enters the network if it has not yet. */
+  wake(): void {
+    this.#woken.resolve()
   }
 
   /** One node for each family in use; empty until the ports are there. */
@@ -69,6 +77,7 @@ export class DhtNetworks {
 
   /** Resolves once any node has answered us, now or later; rejects with the signal's reason or ERR_DHT_CLOSED. */
   connected(signal: AbortSignal | undefined): Promise<void> {
+    this.wake()
     return abortable(this.#connected.promise, signal)
   }
 
@@ -76,15 +85,17 @@ export class DhtNetworks {
   async each<T>(task: (node: DhtNode) => Promise<T>, signal: AbortSignal | undefined): Promise<T[]> {
     this.refuseIfClosed()
     signal?.throwIfAborted()
+    this.wake()
     await abortable(this.ready, signal)
     return Promise.race([Promise.all(this.#nodes.map(task)), this.#closing.promise])
   }
 
   /** Pings a node, so that it enters its table if it answers. */
   async addNode({ host, port }: PeerAddress): Promise<void> {
+    this.wake()
     const { lookup = systemDhtLookup } = this.#options
     const hosts = isAddress(host) ? [host] : await lookup(host)
-    // An unbound port has no use for it yet, and the first look-up must not wait for strangers.
+    await this.#opened.promise
     for (const one of hosts) this.node(isIP(one) === 6 ? 6 : 4)?.addNode({ host: one, port })
   }
 
@@ -118,6 +129,7 @@ export class DhtNetworks {
       this.#open(open, restored)
     }
     this.refuseIfClosed()
+    await Promise.race([this.#woken.promise, this.#closing.promise])
     this.#scheduleTick()
     await Promise.race([this.#bootstrap(), this.#closing.promise])
   }
@@ -142,6 +154,7 @@ export class DhtNetworks {
     const { readOnly = false, random = randomBytes } = this.#options
     const timers = this.#timers
     this.#ports = ports
+    this.#opened.resolve()
     this.#nodes = ports.map((port) => {
       const id = this.#options.id ?? (port.family === 4 ? state?.id : state?.id6)
       const other = port.family === 4 ? 6 : 4

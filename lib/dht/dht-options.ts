@@ -25,6 +25,8 @@ export interface DhtOptions {
   readonly state?: DhtState | Promise<DhtState | undefined>
   /** Asks and never answers (BEP 43): for short runs and for those whom nobody can reach. Default false. */
   readonly readOnly?: boolean
+  /** Sends nothing before it is first used: for `ready`, `connected`, a look-up or a node to add. Default false. */
+  readonly lazy?: boolean
   /** 20 bytes; by default that of `state`, or random. It gives way to one that fits our external address (BEP 42). */
   readonly id?: Uint8Array
   /** Hears of what went wrong and is survived. */

@@ -35,21 +35,24 @@ export interface PerFamily<T> {
  * every 15 minutes or so.
  */
 export class DHT {
-  /**
-   * Resolves once the first look-up for neighbours is over, whatever it found; rejects with ERR_TRANSPORT_LISTEN when no port can
-   * be bound, and with ERR_DHT_CLOSED when closed before. Nobody needs to await it: what is asked waits by itself.
-   */
-  readonly ready: Promise<void>
   readonly #networks: DhtNetworks
 
   /**
-   * Starts at once.
+   * Starts at once, unless it is `lazy`.
    * @throws TorrentError ERR_DHT_OPTION, or ERR_UTIL_ADDRESS for a bootstrap node that is no `host:port`.
    */
   constructor(options: DhtOptions = {}) {
     checkOptions(options)
     this.#networks = new DhtNetworks(options)
-    this.ready = this.#networks.ready
+  }
+
+  /**
+   * Resolves once the first look-up for neighbours is over, whatever it found; rejects with ERR_TRANSPORT_LISTEN when no port can
+   * be bound, and with ERR_DHT_CLOSED when closed before. Nobody needs to await it: what is asked waits by itself.
+   */
+  get ready(): Promise<void> {
+    this.#networks.wake()
+    return this.#networks.ready
   }
 
   /** How many nodes the tables hold, by address family. */

@@ -27,7 +27,7 @@ const traces: Readonly<Record<string, (packet: Packet) => boolean>> = {
 }
 
 /** What is to be seen of a public torrent with the same settings: a kind of trace as soon as what sends it is part of a client. */
-const ofPublic: readonly (keyof typeof traces)[] = ['multicast']
+const ofPublic: readonly (keyof typeof traces)[] = ['multicast', 'dns']
 
 /** How long the client stays after it is complete: what it sends at leisure is seen too. */
 const leisureMs = 4000
