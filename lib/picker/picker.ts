@@ -14,6 +14,11 @@ const firstBlocks = 40
 const minFirst = 2
 /** How long the pipeline of a peer lasts while no stream is hungry: long enough for a sender that answers in bursts. */
 const deepMs = 1500
+/** While memory is short, pipelines get shorter by this factor, at most so often, so that it lasts for all peers; and slowly longer again. */
+const shorterBy = 0.7
+const shorterEveryMs = 100
+const longerBy = 1.1
+const longerEveryMs = 1000
 /** The same while a stream waits: an urgent block must not queue behind more than this and a quarter of the round trip, as delays vary. */
 const shallowMs = 60
 /** A stream waits while something is missing that it needs within this time. */
@@ -54,6 +59,9 @@ export class Picker {
   readonly #state: DownloadState
   readonly #plan = new UrgentPlan()
   #active = true
+  /** How long pipelines last now while no stream is hungry. */
+  #deepMs = deepMs
+  #deepAt = 0
   /** Whether a stream would soon have waited when a window last changed. */
   #wasPressed = false
   #wakeAt = Number.POSITIVE_INFINITY
@@ -546,7 +554,7 @@ export class Picker {
       return Math.min(Math.max(minFirst, share), peer.depth, peer.maxRequests) - peer.outstanding.length
     }
     const rate = peer.link.bytesPerMs
-    const lasts = peer.link.latencyMs + (hungry ? shallowMs + peer.link.latencyMs / 4 : deepMs)
+    const lasts = peer.link.latencyMs + (hungry ? shallowMs + peer.link.latencyMs / 4 : this.#deepMs)
     const target = Math.max(2, Math.ceil((rate * lasts) / 16384) + 1)
     return Math.min(target, peer.depth, peer.maxRequests, maxDepth) - peer.outstanding.length
   }
@@ -565,10 +573,11 @@ export class Picker {
     const hungry = this.#hungry(now)
     // A long pipeline is topped up in batches: fewer, larger writes, and fewer plans.
     const room = this.#room(peer, hungry)
-    const tops = room > peer.outstanding.length >> 3
+    const tops = room > worthwhile(peer, hungry)
     if (tops && state.windows.size === 0) this.#fillBackground(peer, room, now)
     else if (tops) state.ready.add(peer)
     if (state.ready.size > 0) this.#fillReady(peer, hungry, false, now)
+    this.#adaptDepth(now)
     this.#setWake(hungry, now)
   }
 
@@ -583,6 +592,7 @@ export class Picker {
     const leading = first === undefined ? undefined : state.peers.get(first)
     if (leading !== undefined) state.ready.add(leading)
     this.#fillReady(leading, hungry, everyone, now)
+    this.#adaptDepth(now)
     this.#setWake(hungry, now)
   }
 
@@ -598,7 +608,18 @@ export class Picker {
 
   #topUp(peer: PeerState, hungry: boolean, now: number): void {
     const room = this.#room(peer, hungry)
-    if (room > peer.outstanding.length >> 3) this.#fillBackground(peer, room, now)
+    if (room > worthwhile(peer, hungry)) this.#fillBackground(peer, room, now)
+  }
+
+  /** Deep pipelines of some must not take the memory that others need to be asked at all. */
+  #adaptDepth(now: number): void {
+    const isShort = this.#state.outOfMemory
+    if (!isShort && this.#deepMs === deepMs) return
+    if (now < this.#deepAt + (isShort ? shorterEveryMs : longerEveryMs)) return
+    this.#deepAt = now
+    this.#deepMs = isShort
+      ? Math.max(shallowMs, this.#deepMs * shorterBy)
+      : Math.min(deepMs, this.#deepMs * longerBy)
   }
 
   /** Asks a peer for up to so many blocks that no window needs it for. */
@@ -702,4 +723,9 @@ export class Picker {
     }
     for (const piece of pieces) this.#state.dropIfEmpty(piece)
   }
+}
+
+/** How much of a pipeline must be missing before it is topped up: in batches, for fewer and larger writes; in smaller ones while a stream waits. */
+function worthwhile({ outstanding }: PeerState, hungry: boolean): number {
+  return outstanding.length >> (hungry ? 3 : 2)
 }
