@@ -800,3 +800,16 @@ test('everything wanted comes, whatever peers do, when one of them is honest', (
     { numRuns: 250 }
   )
 })
+
+test('memory that is little beside what all peers could have under way still keeps all of them busy', () => {
+  const pieceCount = 400
+  const blocksPerPiece = 64
+  const swarm = swarmOf({ memoryPieces: 36, pieceCount, blocksPerPiece })
+  const peers = 50
+  const bytesPerMs = 4000
+  for (let n = 0; n < peers; n++) swarm.add({ bytesPerMs, latencyMs: 2 })
+  swarm.finish()
+  const atBestMs = (pieceCount * blocksPerPiece * 16384) / (peers * bytesPerMs)
+  assert.equal(swarm.completed.length, pieceCount)
+  assert.ok(swarm.now < 1.6 * atBestMs, `${swarm.now} ms instead of ${atBestMs}`)
+})
