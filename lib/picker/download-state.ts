@@ -25,6 +25,8 @@ export interface PickerSink {
   spill?(piece: number): boolean
 }
 
+/** Neighbours of equal rarity are fetched one after the other up to so many bytes, because they are then written together. */
+const togetherBytes = 1 << 19
 /** Partial pieces that nobody wants any more are kept for a reader that comes back, up to this many bytes. */
 const keptBytes = 8 << 20
 
@@ -76,7 +78,11 @@ export class DownloadState {
   constructor(layout: Layout, sink: PickerSink, random: () => number) {
     this.layout = layout
     this.sink = sink
-    this.order = new RarityOrder(layout.pieceCount, random)
+    this.order = new RarityOrder(
+      layout.pieceCount,
+      random,
+      Math.max(1, Math.floor(togetherBytes / layout.pieceLength))
+    )
     this.windows = new Windows(layout.pieceLength)
     this.#interest = new Interest(layout.pieceCount, (peer) => {
       if (peer.interested) this.feed(peer)

@@ -35,6 +35,7 @@ export class RarityOrder {
   /** How many pieces and buckets searches, moves and sorts have looked at. */
   steps = 0
   readonly #random: () => number
+  readonly #together: number
   readonly #priority: Uint8Array
   // These are made for the first look: a torrent without peers needs none of them.
   #order: Uint32Array = none
@@ -64,8 +65,12 @@ export class RarityOrder {
   #peers = 0
   #lag = 0
 
-  /** An empty order over `pieceCount` pieces that nobody has; `random` returns [0, 1). */
-  constructor(pieceCount: number, random: () => number) {
+  /**
+   * An empty order over `pieceCount` pieces that nobody has; `random` returns [0, 1). Equals stand in groups of `together`
+   * neighbours, in random order: small pieces that come one after the other can be written together.
+   */
+  constructor(pieceCount: number, random: () => number, together = 1) {
+    this.#together = together
     this.availability = new Uint32Array(pieceCount)
     this.#random = random
     this.#priority = new Uint8Array(pieceCount)
@@ -362,10 +367,18 @@ export class RarityOrder {
     this.#position = new Uint32Array(pieceCount)
     this.#bucket = new Uint32Array(pieceCount)
     this.#shuffled = new Uint32Array(pieceCount)
-    for (let piece = 0; piece < pieceCount; piece++) {
-      const other = Math.floor(this.#random() * (piece + 1))
-      this.#shuffled[piece] = this.#shuffled[other] ?? 0
-      this.#shuffled[other] = piece
+    const groups = new Uint32Array(Math.ceil(pieceCount / this.#together))
+    for (let group = 0; group < groups.length; group++) {
+      const other = Math.floor(this.#random() * (group + 1))
+      groups[group] = groups[other] ?? 0
+      groups[other] = group
+    }
+    let at = 0
+    for (const group of groups) {
+      const start = group * this.#together
+      // A sort fills its buckets from the end, so the first of a group stands last here.
+      for (let piece = Math.min(pieceCount, start + this.#together) - 1; piece >= start; piece--)
+        this.#shuffled[at++] = piece
     }
   }
 

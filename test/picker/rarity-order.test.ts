@@ -317,3 +317,23 @@ test('a large swarm of a large torrent is cheap', () => {
   while (order.size > pieceCount / 2) order.remove(bestOf(order))
   assert.equal(order.size, pieceCount / 2)
 })
+
+test('equals stand in groups of neighbours, the groups in random order', () => {
+  const order = new RarityOrder(64, seeded(3), 8)
+  for (let piece = 0; piece < 64; piece++) order.add(piece, 4)
+  order.addPeer('all')
+  const list = order.list()
+  const groups = Array.from({ length: 8 }, (_, at) => list.slice(at * 8, at * 8 + 8))
+  for (const group of groups) {
+    const first = group[0] ?? 0
+    assert.equal(first % 8, 0)
+    assert.deepEqual(
+      group,
+      group.map((_, at) => first + at)
+    )
+  }
+  assert.notDeepEqual(
+    list,
+    Array.from({ length: 64 }, (_, piece) => piece)
+  )
+})
