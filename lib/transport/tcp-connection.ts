@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { PeerAddress } from '../util/address.ts'
+import { readTurn, type TurnReader } from './read-turn.ts'
 import type { Connection, ConnectionHandler } from './transport.ts'
 
 // All sockets read into one buffer: the system fills it and the receiver is called before any other read can happen,
@@ -29,7 +30,7 @@ export class SocketReader {
 }
 
 /** A TCP socket as a {@link Connection}. */
-export class TcpConnection implements Connection {
+export class TcpConnection implements Connection, TurnReader {
   readonly remote: PeerAddress
   readonly incoming: boolean
   receiveLength: number = Number.POSITIVE_INFINITY
@@ -38,6 +39,9 @@ export class TcpConnection implements Connection {
   #handler: ConnectionHandler | undefined
   #error: Error | undefined
   #closing = false
+  /** Whether the handler wants nothing now, and whether it is another's turn. */
+  #paused = false
+  #waits = false
   #finished = false
   #corked = false
   #undrained = false
@@ -89,11 +93,18 @@ export class TcpConnection implements Connection {
   }
 
   pause(): void {
+    this.#paused = true
     if (!this.#closing) this.#socket.pause()
   }
 
   resume(): void {
-    if (!this.#closing && this.#handler !== undefined) this.#socket.resume()
+    this.#paused = false
+    if (!this.#closing && this.#handler !== undefined && !this.#waits) this.#socket.resume()
+  }
+
+  goOn(): void {
+    this.#waits = false
+    if (!this.#paused && !this.#closing) this.#socket.resume()
   }
 
   write(buffers: readonly Uint8Array[]): boolean {
@@ -121,7 +132,9 @@ export class TcpConnection implements Connection {
   /** Takes what the socket has read; false when the handler wants to wait. */
   receive(chunk: Uint8Array): boolean {
     if (this.#closing || this.#handler === undefined) return false
-    if (this.#handler.onReceive(chunk)) return true
+    if (!this.#handler.onReceive(chunk)) this.#paused = true
+    else if (readTurn.take(chunk.length, this)) return true
+    else this.#waits = true
     // Also when the callback of a socket returns false: only then does its `resume` start reading again.
     if (!this.#closing) this.#socket.pause()
     return false

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { ReadTurn } from '../../lib/transport/read-turn.ts'
 import { TcpTransport } from '../../lib/transport/tcp.ts'
 import { TcpConnection } from '../../lib/transport/tcp-connection.ts'
 import type { Connection, ConnectionHandler } from '../../lib/transport/transport.ts'
@@ -325,4 +326,52 @@ test('a listener closes while its connections go on, and a faulty callback is a 
     process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')),
     []
   )
+})
+
+test('what all connections read in a turn is bounded, and those that wait go on in the next one', async () => {
+  const turn = new ReadTurn(1000)
+  const told: string[] = []
+  const reader = (name: string): { goOn(): void } => ({ goOn: () => told.push(name) })
+  assert.equal(turn.take(600, reader('a')), true)
+  assert.equal(turn.take(600, reader('b')), false)
+  assert.equal(turn.take(1, reader('c')), false)
+  assert.deepEqual(told, [])
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(told, ['b', 'c'])
+  assert.equal(turn.take(600, reader('a')), true)
+})
+
+test('other work gets its turn while fast peers send', async () => {
+  const transport = new TcpTransport()
+  const pairs = await Promise.all([1, 2, 3, 4].map(() => pair(transport)))
+  const part = new Uint8Array(8 << 20)
+  let received = 0
+  let inTurn = 0
+  let most = 0
+  let running = true
+  const whole = deferred<void>()
+  for (const [from, to] of pairs) {
+    to.start(
+      handlerOf({
+        onReceive: (chunk) => {
+          received += chunk.length
+          inTurn += chunk.length
+          if (received === pairs.length * part.length) whole.resolve()
+          return true
+        }
+      })
+    )
+    from.start(handlerOf({}))
+    from.write([part])
+  }
+  const look = (): void => {
+    most = Math.max(most, inTurn)
+    inTurn = 0
+    if (running) setImmediate(look)
+  }
+  look()
+  await whole.promise
+  running = false
+  assert.ok(most <= (4 << 20) + pairs.length * (256 << 10), `${most} bytes in one turn`)
+  await transport.close()
 })
