@@ -1,9 +1,6 @@
-import { rmdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import { Layout } from '../metainfo/layout.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import { Checker } from '../storage/checker.ts'
-import { FileStorage } from '../storage/file-storage.ts'
 import { ReadCache } from '../storage/read-cache.ts'
 import { pieceTrust, trust } from '../storage/resume-check.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
@@ -12,13 +9,15 @@ import type { WindowRequest } from '../stream/byte-source.ts'
 import { hasBit } from '../util/bits.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
-import { asError, TorrentError } from '../util/errors.ts'
+import { asError } from '../util/errors.ts'
+import { type DataFolder, removeEmptyFolders, storageIn } from './data-folder.ts'
 import { Download } from './download.ts'
 import { Haves } from './haves.ts'
 import { Ledger } from './ledger.ts'
 import type { Peer } from './peer.ts'
-import { recordData } from './record-data.ts'
+import { type RecordExtras, Recorder } from './recorder.ts'
 import type { ResumeKeeper } from './resume-keeper.ts'
+import { closedError } from './torrent-errors.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import { TorrentFiles } from './torrent-files.ts'
 import type { TorrentHost } from './torrent-host.ts'
@@ -34,21 +33,10 @@ const uploadCacheBytes = 24 << 20
 const checkAhead = 4
 
 /** What is known of the data besides the metainfo. */
-export interface ContentOptions extends AddOptions {
-  /** Folder below which the files lie. */
-  readonly path: string
-  /** Absolute path of each file of the layout, when they lie elsewhere. */
-  readonly filePaths?: readonly string[] | undefined
-  /** Mode of the root folder when it is made. */
-  readonly folderMode?: number | undefined
-  /** Folder for the resume record; undefined keeps none. */
-  readonly state: string | undefined
+export interface ContentOptions extends Omit<AddOptions, 'path'>, DataFolder {
   /** The data was hashed just now and is all there. */
   readonly complete?: boolean | undefined
 }
-
-/** What a resume record says of the torrent apart from its data. */
-export type RecordExtras = Pick<ResumeRecord, 'peers' | 'trackers' | 'paused'>
 
 /** What a {@link Content} tells and asks its torrent. */
 export interface ContentEvents {
@@ -77,12 +65,10 @@ export class Content {
   readonly uploads: Uploads
   readonly haves: Haves
   readonly #metainfo: Metainfo
-  readonly #infoHash: string
   readonly #options: ContentOptions
   readonly #events: ContentEvents
-  readonly #transfer: Transfer
   readonly #storage: Storage
-  readonly #keeper: ResumeKeeper | undefined
+  readonly #recorder: Recorder | undefined
   readonly #record: ResumeRecord | undefined
   readonly #reader: VerifiedReader
   readonly #verification: Verification
@@ -101,13 +87,11 @@ export class Content {
     record: ResumeRecord | undefined
   ) {
     this.#metainfo = metainfo
-    this.#infoHash = toHex(metainfo.infoHashes.v1 ?? new Uint8Array())
     this.#options = options
     this.#events = events
-    this.#transfer = transfer
-    this.#keeper = keeper
     this.#record = record
-    const infoHash = metainfo.infoHashes.v1 ?? new Uint8Array(20)
+    const v1 = metainfo.infoHashes.v1 ?? new Uint8Array(20)
+    const infoHash = toHex(v1)
     const layout = new Layout(metainfo.pieceLength, metainfo.files)
     this.layout = layout
     this.ledger = new Ledger(layout)
@@ -117,16 +101,7 @@ export class Content {
       peers: () => events.peers(),
       superSeeding: options.superSeeding ?? false
     })
-    this.#storage =
-      options.storage ??
-      new FileStorage({
-        path: options.path,
-        partsPath: join(options.state ?? options.path, `${this.#infoHash}.parts`),
-        claims: host.claims,
-        ...(record === undefined ? {} : { created: record.created }),
-        ...(options.filePaths === undefined ? {} : { files: options.filePaths }),
-        ...(options.folderMode === undefined ? {} : { folderMode: options.folderMode })
-      })
+    this.#storage = options.storage ?? storageIn(options, infoHash, host.claims, record)
     this.download = new Download(layout, this.#storage, host.budget, {
       peer: (id) => events.peers().get(id),
       peers: () => events.peers().values(),
@@ -181,11 +156,26 @@ export class Content {
       selected: () => {
         this.#applySelection()
         this.#wantFiles()
-        this.#touch()
+        this.#recorder?.touch()
         events.changed()
       },
       wanted: () => this.#wantFiles()
     })
+    if (keeper !== undefined) {
+      const { ledger, files } = this
+      this.#recorder = new Recorder({
+        keeper,
+        before: record,
+        infoHash,
+        path: options.path,
+        layout,
+        storage: this.#storage,
+        ledger,
+        files,
+        transfer,
+        remember: () => events.remember()
+      })
+    }
     this.#cache = new ReadCache(
       layout,
       this.#storage,
@@ -193,7 +183,7 @@ export class Content {
       uploadCacheBytes,
       host.budget
     )
-    this.uploads = new Uploads(infoHash, layout, this.#cache, host.uploadLimit, {
+    this.uploads = new Uploads(v1, layout, this.#cache, host.uploadLimit, {
       // A super-seed has nothing as far as peers know.
       grants: () => !this.haves.hides,
       peer: (id) => events.peers().get(id),
@@ -220,13 +210,6 @@ export class Content {
     return this.done && this.ledger.selectedLength > 0 && this.download.picker.missing === 0
   }
 
-  /** State of a piece for a map. */
-  pieceState(piece: number): 'missing' | 'checking' | 'partial' | 'verified' {
-    if (this.download.picker.has(piece)) return 'verified'
-    if (this.ledger.isUnchecked(piece)) return 'checking'
-    return this.download.picker.partial(piece) === undefined ? 'missing' : 'partial'
-  }
-
   // ---- life ----
 
   /**
@@ -242,7 +225,7 @@ export class Content {
     const { complete, verify } = this.#options
     if (complete) {
       this.#found(this.#allPieces())
-      this.#touch()
+      this.#recorder?.touch()
       return
     }
     if (stats !== undefined) this.#trust(stats, verify ? undefined : this.#record)
@@ -291,10 +274,7 @@ export class Content {
     await this.download.assembly.idle()
     const partial = await this.download.assembly.save((error) => this.#events.warning(error))
     try {
-      await this.#keeper?.stop()
-      // Before it was looked at what is there, the record of the last run is the better one.
-      if (this.#keeper !== undefined && this.#opened && !this.#isUntouched(partial))
-        await this.#keeper.finish(await this.#makeRecord(true, partial))
+      await this.#recorder?.close(this.#opened ? partial : undefined)
     } catch (thrown) {
       this.#events.warning(asError(thrown))
     }
@@ -307,15 +287,11 @@ export class Content {
     if (!this.#stop()) return
     await this.#verification.close()
     await this.download.assembly.close()
-    await this.#keeper?.remove()
-    const { path, state, folderMode } = this.#options
-    const ours = folderMode !== undefined || this.#storage.created?.includes('./') === true
+    await this.#recorder?.remove()
+    const ours = this.#options.folderMode !== undefined || this.#storage.created?.includes('./') === true
     if (deleteFiles) await this.#storage.delete()
     else await this.#storage.close()
-    // The folder of the records lies beside the data, and would keep the folder of the data from going.
-    if (state === undefined || dirname(state) !== path) return
-    await rmdir(state).catch(() => {})
-    if (deleteFiles && ours) await rmdir(path).catch(() => {})
+    await removeEmptyFolders(this.#options, deleteFiles && ours)
   }
 
   // ---- peers ----
@@ -404,7 +380,7 @@ export class Content {
       const file = this.files.at(fileIndex)
       if (file !== undefined && this.ledger.isFileStored(fileIndex)) this.#events.fileDone(file)
     }
-    this.#touch()
+    this.#recorder?.touch()
     this.#events.changed()
   }
 
@@ -430,34 +406,6 @@ export class Content {
     })
   }
 
-  /** Whether a record would say nothing that the last one, or its absence, does not: so a thousand idle torrents close at once. */
-  #isUntouched(partial: ReadonlyMap<number, unknown>): boolean {
-    if (this.#keeper?.isTouched !== false || this.#record?.clean === false || partial.size > 0) return false
-    const { ledger } = this
-    if (ledger.uncheckedCount > 0 || ledger.unprovenCount > 0) return false
-    if (this.#transfer.received > 0 || this.#transfer.up.total > 0) return false
-    const { peers, trackers } = this.#events.remember()
-    return peers.length === 0 && trackers.length === (this.#record?.trackers.length ?? 0)
-  }
-
-  /** The record is saved soon. What is all there is not written any more, so that even a crash leaves it as it was. */
-  #touch(): void {
-    this.#keeper?.touch(() => this.#makeRecord(this.ledger.complete, new Map()))
-  }
-
-  async #makeRecord(clean: boolean, partial: ReadonlyMap<number, readonly number[]>): Promise<ResumeRecord> {
-    const data = await recordData(this.#storage, this.ledger, this.layout, clean, partial)
-    const { selection } = this.files
-    return {
-      ...data,
-      infoHash: this.#infoHash,
-      selection: { priorities: selection.files, ranges: selection.ranges },
-      path: this.#options.path,
-      ...this.#transfer.remember(),
-      ...this.#events.remember()
-    }
-  }
-
   /** Ends what is under way; false if that was done before. */
   #stop(): boolean {
     if (this.#closed) return false
@@ -469,8 +417,4 @@ export class Content {
     this.haves.close()
     return true
   }
-}
-
-function closedError(): TorrentError {
-  return new TorrentError('ERR_TORRENT_CLOSED', 'the torrent was closed')
 }

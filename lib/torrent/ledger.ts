@@ -49,6 +49,16 @@ export class Ledger {
     return this.#selectedVerified
   }
 
+  /** Bytes of them that are missing. */
+  get selectedLeft(): number {
+    return this.#selectedLength - this.#selectedVerified
+  }
+
+  /** Verified part of them, 0 to 1. */
+  get selectedProgress(): number {
+    return this.#selectedLength === 0 ? 1 : this.#selectedVerified / this.#selectedLength
+  }
+
   /** Whether everything selected is stored. */
   get selectedComplete(): boolean {
     return this.#selectedMissing === 0 && this.#uncheckedCount === 0

@@ -1,5 +1,8 @@
+import type { Metainfo } from '../metainfo/metainfo.ts'
+import { parseTorrent } from '../metainfo/parse-torrent.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import { ResumeStore } from '../storage/resume-store.ts'
+import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
 
@@ -33,14 +36,25 @@ export class ResumeKeeper {
     return this.#store.load(this.#infoHash)
   }
 
-  /** The .torrent that was kept beside the record. */
-  loadTorrent(): Promise<Uint8Array | undefined> {
-    return this.#store.loadTorrent(this.#infoHash)
+  /** The metadata that an earlier run has kept, if it is what the info hash says. */
+  async loadMetainfo(): Promise<Metainfo | undefined> {
+    const bytes = await this.#store.loadTorrent(this.#infoHash)
+    try {
+      const metainfo = bytes === undefined ? undefined : parseTorrent(bytes)
+      const v1 = metainfo?.infoHashes.v1
+      return v1 !== undefined && toHex(v1) === this.#infoHash ? metainfo : undefined
+    } catch {
+      return undefined
+    }
   }
 
   /** Keeps a .torrent beside the record. */
   async keepTorrent(bytes: Uint8Array): Promise<void> {
-    await this.#store.saveTorrent(this.#infoHash, bytes)
+    try {
+      await this.#store.saveTorrent(this.#infoHash, bytes)
+    } catch (thrown) {
+      this.#onWarning(asError(thrown))
+    }
   }
 
   /** Something has changed: what `make` gives then is saved soon. */

@@ -43,29 +43,3 @@ export type SelectItem =
   | number
   | Range
   | { readonly path: string; readonly offset: number; readonly length: number }
-
-/**
- * - `metadata`: the files are not known yet
- * - `checking`: data that was found is being hashed, and nothing else is to be done meanwhile
- * - `downloading`: selected pieces are missing
- * - `seeding`: everything selected is there
- * - `queued`: it waits until fewer others run (`maxActiveDownloads`, `maxActiveSeeds`); it has no peers meanwhile
- * - `finished`: it has seeded as much as it should (`seedRatio`, `seedTime`); `resume()` has it go on without such an end
- * - `paused`: by `pause()`
- * - `error`: storage failed; `resume()` tries again
- * - `closed`: for good
- *
- * metadata → checking | downloading | seeding; those three change as pieces come and selections change; each of these
- * ↔ paused; each of these but metadata ↔ queued; seeding → finished → (resume) seeding; each → error → (resume) downloading;
- * all → closed.
- */
-export type TorrentStatus =
-  | 'metadata'
-  | 'checking'
-  | 'downloading'
-  | 'seeding'
-  | 'queued'
-  | 'finished'
-  | 'paused'
-  | 'error'
-  | 'closed'

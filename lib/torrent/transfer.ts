@@ -48,6 +48,17 @@ export class Transfer {
     return this.#downloadedBefore + this.down.total
   }
 
+  /** Payload bytes of this run, both ways. */
+  get moved(): number {
+    return this.received + this.up.total
+  }
+
+  /** Uploaded bytes for each byte downloaded; for each of `length` when nothing was. */
+  ratio(length: number): number {
+    const base = this.downloaded || length
+    return base === 0 ? 0 : this.uploaded / base
+  }
+
   /** Milliseconds as a seed, over all runs. */
   get seedingMs(): number {
     return this.#seedingMs + (this.#state === 'seeding' ? monotonicMs() - this.#since : 0)

@@ -1,0 +1,44 @@
+import { rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { FileStorage } from '../storage/file-storage.ts'
+import type { ResumeRecord } from '../storage/resume-record.ts'
+import type { StorageClaims } from '../storage/storage-claims.ts'
+
+/** Where the data of a torrent lies, and what is written beside it. */
+export interface DataFolder {
+  /** Folder below which the files lie. */
+  readonly path: string
+  /** Absolute path of each file of the layout, when they lie elsewhere. */
+  readonly filePaths?: readonly string[] | undefined
+  /** Mode of the root folder when it is made. */
+  readonly folderMode?: number | undefined
+  /** Folder for the resume record; undefined keeps none. */
+  readonly state: string | undefined
+}
+
+/** Files in that folder, of which the last run's `record` tells which are ours; `infoHash` is in hexadecimal. */
+export function storageIn(
+  { path, filePaths, folderMode, state }: DataFolder,
+  infoHash: string,
+  claims: StorageClaims,
+  record: ResumeRecord | undefined
+): FileStorage {
+  return new FileStorage({
+    path,
+    partsPath: join(state ?? path, `${infoHash}.parts`),
+    claims,
+    ...(record === undefined ? {} : { created: record.created }),
+    ...(filePaths === undefined ? {} : { files: filePaths }),
+    ...(folderMode === undefined ? {} : { folderMode })
+  })
+}
+
+/**
+ * Removes the folder of the records when it lies beside the data, as it would keep the folder of the data from going; and that one
+ * too when it is `ours`. A folder in which something is left stays.
+ */
+export async function removeEmptyFolders({ path, state }: DataFolder, ours: boolean): Promise<void> {
+  if (state === undefined || dirname(state) !== path) return
+  await rmdir(state).catch(() => {})
+  if (ours) await rmdir(path).catch(() => {})
+}

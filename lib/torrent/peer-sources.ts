@@ -1,0 +1,169 @@
+import { AddressBook, type PeerSource } from '../discovery/address-book.ts'
+import { Discovery } from '../discovery/discovery.ts'
+import type { AnnounceCounters } from '../tracker/request.ts'
+import { formatAddress, type PeerAddress, parseAddress } from '../util/address.ts'
+import { monotonicMs } from '../util/clock.ts'
+import { DhtLink } from './dht-link.ts'
+import type { Peer } from './peer.ts'
+import { PeerExchange } from './peer-exchange.ts'
+import type { RunState } from './run-state.ts'
+import type { TorrentDhtOptions, TorrentHost } from './torrent-host.ts'
+import { TrackerSet, type TrackerTiers } from './tracker-set.ts'
+
+/** What {@link PeerSources} ask and tell. */
+export interface PeerSourcesOptions extends TorrentDhtOptions {
+  /** 20 bytes. */
+  readonly infoHash: Uint8Array
+  readonly host: TorrentHost
+  readonly state: RunState
+  /** What trackers are told of this run. */
+  counters(): AnnounceCounters
+  /** There is somebody new to dial. */
+  onPeers(): void
+  onWarning(warning: Error): void
+}
+
+/**
+ * Whoever names peers of one torrent: trackers, the DHT, the local network (BEP 14), other peers (BEP 11), the user and the last run.
+ * Those that tell others of us are asked only while the torrent takes part; a private one (BEP 27) has but some of them.
+ */
+export class PeerSources {
+  /** Where the addresses go. */
+  readonly book: AddressBook
+  readonly trackers: TrackerSet
+  /** Trackers that the torrent itself does not name. */
+  readonly addedTrackers: string[] = []
+  readonly #options: PeerSourcesOptions
+  readonly #discovery: Discovery
+  readonly #dht: DhtLink
+  readonly #exchange: PeerExchange | undefined
+  #leaveNeighbours: (() => void) | undefined
+  #started = false
+
+  /** Asks nobody before `start`, but for trackers that are added. */
+  constructor(options: PeerSourcesOptions) {
+    const { infoHash, host, isSeed, isHungry, counters, onPeers, onWarning } = options
+    this.#options = options
+    this.book = new AddressBook({ random: Math.random, own: host.own })
+    this.#discovery = new Discovery({ book: this.book, now: monotonicMs, onPeers, onWarning })
+    this.#dht = new DhtLink({ dht: host.dht, discovery: this.#discovery, infoHash, isSeed, isHungry })
+    this.trackers = new TrackerSet({
+      infoHash,
+      host,
+      counters,
+      onAnnouncement: (announcement) => this.#discovery.attach('tracker', announcement),
+      onWarning
+    })
+    if (host.pex) this.#exchange = new PeerExchange(this.#discovery, isSeed)
+  }
+
+  /** Whether `start` was called. */
+  get started(): boolean {
+    return this.#started
+  }
+
+  /** Whether peers may be told that there is a DHT. */
+  get allowsDht(): boolean {
+    return this.#dht.allowed
+  }
+
+  /** Whether a source of this kind may be used. */
+  allows(source: PeerSource): boolean {
+    return this.#discovery.allows(source)
+  }
+
+  /** Begins to ask all of them; `announce` are the trackers and `nodes` the ways into the DHT that the torrent names. */
+  start(announce: TrackerTiers, nodes: readonly string[]): void {
+    this.#started = true
+    this.trackers.add(announce)
+    this.update()
+    this.#dht.addNodes(nodes)
+  }
+
+  /** Asks or leaves each of them, as the state of the torrent says now. */
+  update(): void {
+    const { away, stopped, filesKnown, closed } = this.#options.state
+    this.trackers.setActive(!away)
+    const isIn = this.#started && !closed
+    if (away) {
+      this.#leaveNeighbours?.()
+      this.#leaveNeighbours = undefined
+    } else if (isIn) this.#askNeighbours()
+    // Without the files the DHT is asked also by a torrent that is paused.
+    if (away || (stopped && filesKnown)) this.#dht.stop()
+    else if (isIn) this.#dht.start()
+  }
+
+  /** Takes addresses that the user or the last run has given. */
+  add(source: PeerSource, addresses: readonly PeerAddress[]): void {
+    this.#discovery.add(source, addresses)
+  }
+
+  /** Announces to further trackers; whether any is new. */
+  addTrackers(trackers: TrackerTiers): boolean {
+    const added = this.trackers.add(trackers)
+    this.addedTrackers.push(...added)
+    return added.length > 0
+  }
+
+  /** The metadata says that the torrent is private: who else names peers is left, and forgotten with them. */
+  makePrivate(): void {
+    this.#discovery.makePrivate()
+    this.#exchange?.stop()
+  }
+
+  /** A peer has connected; before our extended handshake is sent. */
+  meet(peer: Peer): void {
+    this.#dht.meet(peer)
+    this.#exchange?.addPeer(peer)
+  }
+
+  /** It is known where the peer listens. */
+  listens(peer: Peer): void {
+    this.#exchange?.listens(peer)
+  }
+
+  /** The peer has gone. */
+  part(peer: Peer): void {
+    this.#exchange?.removePeer(peer)
+    // Of what a private torrent must not know, this was in use when it was forgotten.
+    if (!this.allows(peer.source)) this.book.forget(peer.source)
+  }
+
+  /** To be called about once a second while there are peers. */
+  tick(now: number): void {
+    this.#exchange?.tick(now)
+  }
+
+  /** Known addresses as text, the best first. */
+  remember(): string[] {
+    return this.book.serialise().map(formatAddress)
+  }
+
+  /** Takes addresses that `remember` has given to an earlier run. */
+  recall(texts: readonly string[]): void {
+    this.add('resume', texts.flatMap(readAddress))
+  }
+
+  /** Leaves all of them, and resolves when trackers have heard it or took too long; idempotent. */
+  close(): Promise<void> {
+    const goodbyes = this.trackers.close()
+    this.#discovery.close()
+    return goodbyes
+  }
+
+  #askNeighbours(): void {
+    const { host, infoHash } = this.#options
+    if (host.lsd === undefined || this.#leaveNeighbours !== undefined || !this.allows('lsd')) return
+    this.#leaveNeighbours = this.#discovery.attach('lsd', host.lsd.peers(infoHash))
+  }
+}
+
+/** The address in a text of our own making, or none. */
+function readAddress(text: string): PeerAddress[] {
+  try {
+    return [parseAddress(text)]
+  } catch {
+    return []
+  }
+}

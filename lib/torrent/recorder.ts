@@ -1,0 +1,96 @@
+import type { Layout } from '../metainfo/layout.ts'
+import type { ResumeRecord } from '../storage/resume-record.ts'
+import type { Storage } from '../storage/storage.ts'
+import { bitsOf } from '../util/bits.ts'
+import type { Ledger } from './ledger.ts'
+import type { ResumeKeeper } from './resume-keeper.ts'
+import type { TorrentFiles } from './torrent-files.ts'
+import type { Transfer } from './transfer.ts'
+
+/** What a resume record says of the torrent apart from its data. */
+export type RecordExtras = Pick<ResumeRecord, 'peers' | 'trackers' | 'paused'>
+
+/** For incomplete pieces the blocks that are stored. */
+export type PartialPieces = ReadonlyMap<number, readonly number[]>
+
+/** What a {@link Recorder} looks at. */
+export interface RecorderOptions {
+  readonly keeper: ResumeKeeper
+  /** The record of the last run. */
+  readonly before: ResumeRecord | undefined
+  /** The v1 info hash in hexadecimal. */
+  readonly infoHash: string
+  /** Folder of the data. */
+  readonly path: string
+  readonly layout: Layout
+  readonly storage: Storage
+  readonly ledger: Ledger
+  readonly files: TorrentFiles
+  readonly transfer: Transfer
+  remember(): RecordExtras
+}
+
+/** Writes down what is there of a torrent for the next run. */
+export class Recorder {
+  readonly #options: RecorderOptions
+
+  constructor(options: RecorderOptions) {
+    this.#options = options
+  }
+
+  /** The record is saved soon. What is all there is not written any more, so that even a crash leaves it as it was. */
+  touch(): void {
+    const { keeper, ledger } = this.#options
+    keeper.touch(() => this.#make(ledger.complete, new Map()))
+  }
+
+  /**
+   * Saves the last record of this run. Without `partial` there is nothing to say, because nobody has looked at what is there, and
+   * the record of the last run stays. Rejects when saving fails.
+   */
+  async close(partial: PartialPieces | undefined): Promise<void> {
+    const { keeper } = this.#options
+    await keeper.stop()
+    if (partial === undefined || this.#isUntouched(partial)) return
+    await keeper.finish(await this.#make(true, partial))
+  }
+
+  /** Forgets the torrent. */
+  async remove(): Promise<void> {
+    await this.#options.keeper.remove()
+  }
+
+  /** Whether a record would say nothing that the last one, or its absence, does not: so a thousand idle torrents close at once. */
+  #isUntouched(partial: PartialPieces): boolean {
+    const { keeper, before, ledger, transfer, remember } = this.#options
+    if (keeper.isTouched || before?.clean === false || partial.size > 0) return false
+    if (ledger.uncheckedCount > 0 || ledger.unprovenCount > 0) return false
+    if (transfer.received > 0 || transfer.up.total > 0) return false
+    const { peers, trackers } = remember()
+    return peers.length === 0 && trackers.length === (before?.trackers.length ?? 0)
+  }
+
+  /** Syncs the storage and says what is in it: first the data, then the record that claims it. */
+  async #make(clean: boolean, partial: PartialPieces): Promise<ResumeRecord> {
+    const { infoHash, path, layout, storage, ledger, files, transfer, remember } = this.#options
+    const verified = ledger.bits((piece) => ledger.isStored(piece))
+    await storage.sync()
+    const stats = await storage.stats?.()
+    return {
+      // What was not hashed yet must be hashed by the next run as well.
+      clean: clean && ledger.unprovenCount === 0 && ledger.uncheckedCount === 0,
+      files: stats?.files ?? layout.files.map(() => undefined),
+      ...(stats?.parts === undefined ? {} : { parts: stats.parts.stat }),
+      verified,
+      partial: new Map(
+        [...partial].map(([piece, blocks]) => [piece, bitsOf(layout.blockCount(piece), blocks)])
+      ),
+      created: storage.created ?? [],
+      infoHash,
+      selection: { priorities: files.selection.files, ranges: files.selection.ranges },
+      path,
+      ...transfer.remember(),
+      ...remember()
+    }
+  }
+}

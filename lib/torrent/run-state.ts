@@ -1,0 +1,165 @@
+import type { Content } from './content.ts'
+import type { TorrentMemo } from './torrent-memo.ts'
+
+/**
+ * - `metadata`: the files are not known yet
+ * - `checking`: data that was found is being hashed, and nothing else is to be done meanwhile
+ * - `downloading`: selected pieces are missing
+ * - `seeding`: everything selected is there
+ * - `queued`: it waits until fewer others run (`maxActiveDownloads`, `maxActiveSeeds`); it has no peers meanwhile
+ * - `finished`: it has seeded as much as it should (`seedRatio`, `seedTime`); `resume()` has it go on without such an end
+ * - `paused`: by `pause()`
+ * - `error`: storage failed; `resume()` tries again
+ * - `closed`: for good
+ *
+ * metadata → checking | downloading | seeding; those three change as pieces come and selections change; each of these
+ * ↔ paused; each of these but metadata ↔ queued; seeding → finished → (resume) seeding; each → error → (resume) downloading;
+ * all → closed.
+ */
+export type TorrentStatus =
+  | 'metadata'
+  | 'checking'
+  | 'downloading'
+  | 'seeding'
+  | 'queued'
+  | 'finished'
+  | 'paused'
+  | 'error'
+  | 'closed'
+
+/**
+ * Who has stopped a torrent, if anybody: the user, the queue of the client, the goal that it has reached, or a fault. Several may
+ * hold at a time, and `status` names the weightiest: what is paused and has its turn in the queue is still paused.
+ * Methods that change something return whether they did; after `close` none does.
+ */
+export class RunState {
+  #paused: boolean
+  /** The user has said in this run whether it runs, which counts more than what the last run has left. */
+  #decided: boolean
+  #held = false
+  #finished: boolean
+  #goalWaived: boolean
+  #filesKnown = false
+  #error: Error | undefined
+  #closed = false
+
+  /** `paused` is what the user says now, `memo` what an earlier run has left. */
+  constructor(paused: boolean | undefined, memo: TorrentMemo | undefined) {
+    this.#paused = paused ?? false
+    this.#decided = paused !== undefined
+    this.#finished = memo?.finished ?? false
+    this.#goalWaived = memo?.goalWaived ?? false
+  }
+
+  /** What the torrent is doing; `content` is what it has, as soon as its metadata is known. */
+  status(content: Content | undefined): TorrentStatus {
+    if (this.#closed) return 'closed'
+    if (this.#error !== undefined) return 'error'
+    if (this.#paused) return 'paused'
+    if (content === undefined || !this.#filesKnown) return 'metadata'
+    if (this.#finished) return 'finished'
+    if (this.#held) return 'queued'
+    if (content.done) return 'seeding'
+    const { ledger, download } = content
+    return ledger.uncheckedCount > 0 && download.picker.missing === 0 ? 'checking' : 'downloading'
+  }
+
+  /** Whether it moves no payload and dials nobody. */
+  get stopped(): boolean {
+    return this.#paused || this.away
+  }
+
+  /** Whether it has left the swarm for now. Without its files it does not: they are what everybody waits for. */
+  get away(): boolean {
+    return this.#filesKnown && (this.#finished || this.#held)
+  }
+
+  /** Whether the files are known and the storage is open. */
+  get filesKnown(): boolean {
+    return this.#filesKnown
+  }
+
+  /** The fault with which it stands still. */
+  get error(): Error | undefined {
+    return this.#error
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  /** Whether the user has had it go on beyond its goal. */
+  get goalWaived(): boolean {
+    return this.#goalWaived
+  }
+
+  /** The user stops it. */
+  pause(): boolean {
+    if (this.#paused || this.#closed) return false
+    this.#paused = true
+    return true
+  }
+
+  /** The last run was paused, which this one is too unless the user has said otherwise. */
+  stayPaused(): boolean {
+    return !this.#decided && this.pause()
+  }
+
+  /** The user has it go on, whatever has stopped it but the queue. */
+  resume(): boolean {
+    if (this.#closed) return false
+    this.#paused = false
+    this.#decided = true
+    this.#error = undefined
+    if (this.#finished) this.#goalWaived = true
+    this.#finished = false
+    return true
+  }
+
+  /** The queue has it wait, or go on. */
+  hold(held: boolean): boolean {
+    if (held === this.#held || this.#closed) return false
+    this.#held = held
+    return true
+  }
+
+  /** It has reached its goal. */
+  finish(): boolean {
+    if (this.#finished || this.#closed) return false
+    this.#finished = true
+    return true
+  }
+
+  /** Something is missing again or is read, so that the goal is a matter of later. */
+  unfinish(): boolean {
+    const was = this.#finished
+    this.#finished = false
+    return was
+  }
+
+  /** The files are known and the storage is open. */
+  open(): void {
+    this.#filesKnown = true
+  }
+
+  /** Storage or we ourselves failed. */
+  fail(error: Error): boolean {
+    if (this.#closed || this.#error !== undefined) return false
+    this.#error = error
+    return true
+  }
+
+  /** What a restart needs to know. */
+  remember(): Pick<TorrentMemo, 'paused' | 'finished' | 'goalWaived'> {
+    return { paused: this.#paused, finished: this.#finished, goalWaived: this.#goalWaived }
+  }
+
+  /** The torrent ends. */
+  close(): void {
+    this.#closed = true
+  }
+}

@@ -1,0 +1,101 @@
+import { TorrentError } from '../util/errors.ts'
+import type { Content } from './content.ts'
+import type { RunState } from './run-state.ts'
+import type { TorrentHost } from './torrent-host.ts'
+import type { TorrentMemo } from './torrent-memo.ts'
+import type { AddOptions } from './torrent-options.ts'
+
+/** How fast one torrent may be, and when it has seeded enough. */
+export class TorrentLimits {
+  #download: number
+  #upload: number
+  #seedRatio: number | undefined
+  #seedTime: number | undefined
+
+  constructor({ downloadLimit, uploadLimit, seedRatio, seedTime }: AddOptions) {
+    this.#download = downloadLimit ?? Number.POSITIVE_INFINITY
+    this.#upload = uploadLimit ?? Number.POSITIVE_INFINITY
+    this.#seedRatio = seedRatio
+    this.#seedTime = seedTime
+  }
+
+  /** Bytes per second, `Infinity` for none. */
+  get download(): number {
+    return this.#download
+  }
+
+  set download(bytesPerSecond: number) {
+    this.#download = checkedLimit('downloadLimit', bytesPerSecond)
+  }
+
+  /** Bytes per second, `Infinity` for none. */
+  get upload(): number {
+    return this.#upload
+  }
+
+  set upload(bytesPerSecond: number) {
+    this.#upload = checkedLimit('uploadLimit', bytesPerSecond)
+  }
+
+  /** Undefined for the client's. */
+  get seedRatio(): number | undefined {
+    return this.#seedRatio
+  }
+
+  set seedRatio(ratio: number | undefined) {
+    this.#seedRatio = checkedGoal('seedRatio', ratio)
+  }
+
+  /** Milliseconds; undefined for the client's. */
+  get seedTime(): number | undefined {
+    return this.#seedTime
+  }
+
+  set seedTime(milliseconds: number | undefined) {
+    this.#seedTime = checkedGoal('seedTime', milliseconds)
+  }
+
+  /** Has the torrent move what it may now, by these limits, those of the client, and `state`. */
+  apply(state: RunState, host: TorrentHost, content: Content | undefined): void {
+    const { download, upload } = host.throttles
+    // What is on its way when payload stops is let through, so that messages behind it need not wait.
+    download.rate = state.stopped ? 0 : this.#download
+    upload.rate = state.stopped ? 0 : this.#upload
+    if (content === undefined) return
+    content.setFetching(state.error === undefined && download.rate > 0 && host.downloadLimit > 0)
+    content.uploads.setLimit(Math.min(upload.rate, uploadShare(host)))
+  }
+
+  /** What a restart needs to know. */
+  remember(): Pick<TorrentMemo, 'downloadLimit' | 'uploadLimit' | 'seedRatio' | 'seedTime'> {
+    return {
+      downloadLimit: finite(this.#download),
+      uploadLimit: finite(this.#upload),
+      seedRatio: this.#seedRatio,
+      seedTime: this.#seedTime
+    }
+  }
+}
+
+/** A torrent's part of the client's limit; it decides how many peers are served at a time. */
+function uploadShare({ uploadLimit, serving }: TorrentHost): number {
+  return uploadLimit === Number.POSITIVE_INFINITY ? uploadLimit : uploadLimit / Math.max(1, serving)
+}
+
+function checkedLimit(name: string, bytesPerSecond: number): number {
+  if (bytesPerSecond >= 0) return bytesPerSecond
+  throw new RangeError(`${name} is ${bytesPerSecond}; it must be bytes per second from 0 on, or Infinity`)
+}
+
+/** Refuses an end to seeding that is no number from 0 on. */
+function checkedGoal(name: string, value: number | undefined): number | undefined {
+  if (value === undefined || value >= 0) return value
+  throw new TorrentError('ERR_CLIENT_OPTION', `${name}: ${value} must be a number from 0 on`, {
+    details: { option: name }
+  })
+}
+
+/** A limit, or undefined for none. */
+function finite(limit: number): number | undefined {
+  return Number.isFinite(limit) ? limit : undefined
+}

@@ -1,0 +1,86 @@
+import { formatMagnet } from '../metainfo/magnet.ts'
+import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
+import { parseInfo } from '../metainfo/parse-info.ts'
+import { formatTorrent } from '../metainfo/parse-torrent.ts'
+import { toHex } from '../util/bytes.ts'
+import { asError } from '../util/errors.ts'
+import { MetadataExchange } from './metadata-exchange.ts'
+
+/** What a {@link TorrentMetadata} begins with, and whom it tells. */
+export interface TorrentMetadataOptions {
+  readonly infoHashes: InfoHashes
+  /** 20 bytes. */
+  readonly infoHash: Uint8Array
+  /** A name until a better one is known. */
+  readonly name: string | undefined
+  /** Peers have sent the metadata. */
+  onMetainfo(metainfo: Metainfo): void
+  /** Peers have sent what has the info hash, but is no torrent. */
+  onFault(error: Error): void
+}
+
+/** What a torrent is, apart from its data: little more than its info hash, until its metadata is given or comes from peers. */
+export class TorrentMetadata {
+  /** Between us and the peers. */
+  readonly exchange: MetadataExchange
+  readonly #options: TorrentMetadataOptions
+  #metainfo: Metainfo | undefined
+
+  /** Nothing is known yet. */
+  constructor(options: TorrentMetadataOptions) {
+    this.#options = options
+    this.exchange = new MetadataExchange(options.infoHash, (info) => this.#onInfo(info))
+  }
+
+  /** Whether the metadata is known. */
+  get known(): boolean {
+    return this.#metainfo !== undefined
+  }
+
+  /** The name of the file or folder, else what a magnet link said, else the info hash. */
+  get name(): string {
+    return this.#metainfo?.name ?? this.#options.name ?? toHex(this.#options.infoHash)
+  }
+
+  /** In hexadecimal, for a hybrid torrent (BEP 52). */
+  get infoHashV2(): string | undefined {
+    const v2 = this.#metainfo?.infoHashes.v2 ?? this.#options.infoHashes.v2
+    return v2 === undefined ? undefined : toHex(v2)
+  }
+
+  /** Whether the torrent is private (BEP 27), as far as is known. */
+  get private(): boolean {
+    return this.#metainfo?.private ?? false
+  }
+
+  /** A magnet link with these trackers. */
+  magnetURI(trackers: readonly (readonly string[])[]): string {
+    return formatMagnet({
+      infoHashes: this.#options.infoHashes,
+      name: this.name,
+      trackers: trackers.flat()
+    })
+  }
+
+  /** The bytes of a .torrent file with these trackers; undefined while the metadata is unknown. */
+  torrentFile(trackers: readonly (readonly string[])[]): Uint8Array | undefined {
+    return this.#metainfo && formatTorrent({ ...this.#metainfo, announce: trackers })
+  }
+
+  /** The metadata is known, and is given to peers from now on. */
+  set(metainfo: Metainfo): void {
+    this.#metainfo = metainfo
+    this.exchange.set(metainfo.info)
+  }
+
+  #onInfo(info: Uint8Array): void {
+    let metainfo: Metainfo
+    try {
+      metainfo = parseInfo(info)
+    } catch (thrown) {
+      this.#options.onFault(asError(thrown))
+      return
+    }
+    this.#options.onMetainfo(metainfo)
+  }
+}
