@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import type { Torrent, TorrentInit } from '../torrent/torrent.ts'
+import type { Torrent } from '../torrent/torrent.ts'
+import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
 import { fromHex } from '../util/bytes.ts'

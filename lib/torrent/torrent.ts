@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events'
-import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
+import type { Metainfo } from '../metainfo/metainfo.ts'
 import { normalPriority } from '../picker/selection.ts'
-import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { FileStream } from '../stream/file-stream.ts'
 import type { AnnounceCounters } from '../tracker/request.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
@@ -9,22 +8,22 @@ import type { ThrottledConnection } from '../transport/throttled.ts'
 import { type PeerAddress, parseAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
-import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { asError } from '../util/errors.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
 import { Completion } from './completion.ts'
-import { Content, type ContentEvents, type ContentOptions } from './content.ts'
-import { Introduction } from './introduction.ts'
+import type { Content, ContentEvents } from './content.ts'
+import { Opening } from './opening.ts'
+import { Participation } from './participation.ts'
 import type { Peer, PeerInfo } from './peer.ts'
-import { PeerSources } from './peer-sources.ts'
 import { type PieceInfo, pieceMap } from './piece-map.ts'
 import { ResumeKeeper } from './resume-keeper.ts'
 import { RunState, type TorrentStatus } from './run-state.ts'
-import { Swarm } from './swarm.ts'
 import { closedError, metadataError } from './torrent-errors.ts'
+import type { TorrentEvents } from './torrent-events.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import type { TorrentHost } from './torrent-host.ts'
+import type { TorrentInit } from './torrent-init.ts'
 import { TorrentLimits } from './torrent-limits.ts'
 import type { TorrentMemo } from './torrent-memo.ts'
 import { TorrentMetadata } from './torrent-metadata.ts'
@@ -34,42 +33,8 @@ import { Transfer } from './transfer.ts'
 
 /** What is said to be missing while the length is unknown: more than nothing, so that trackers name seeds too. */
 const unknownLeft = 16_384
-/** With fewer peers the DHT is asked again soon. */
-const fewPeers = 10
 /** Peers that outlive a run in which the metadata did not come. */
 const mostMemoPeers = 50
-
-/** The events of a {@link Torrent}. */
-export interface TorrentEvents {
-  /** The files are known. */
-  metadata: []
-  /** A piece is verified and can be read. */
-  verified: [piece: number]
-  /** A file is complete and in storage. */
-  file: [file: TorrentFile]
-  /** A peer has connected. */
-  peer: [peer: PeerInfo]
-  /** Everything selected is complete and in storage; again after a selection that made it incomplete. */
-  done: []
-  /** Something failed that the torrent survives: a tracker, a source of peers, the resume record. */
-  warning: [warning: Error]
-  /** Storage or we ourselves failed; the torrent stands still until `resume()`. Without a listener the client hears it. */
-  error: [error: Error]
-  /** The torrent is closed. */
-  close: [torrent: Torrent]
-}
-
-/** What a {@link Torrent} begins with. */
-export interface TorrentInit extends ContentOptions {
-  readonly infoHashes: InfoHashes
-  /** A name until the metadata is known. */
-  readonly name: string | undefined
-  readonly announce: readonly (readonly string[])[]
-  /** Where a default `path` lies is decided by the client; this is what it decided. */
-  readonly path: string
-  /** What an earlier run has left, when the torrent is brought back and not added. */
-  readonly memo?: TorrentMemo | undefined
-}
 
 /** A torrent of a client: its files, its peers, and how far it is. */
 export class Torrent extends EventEmitter<TorrentEvents> {
@@ -83,16 +48,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   readonly #state: RunState
   readonly #limits: TorrentLimits
   readonly #metadata: TorrentMetadata
-  readonly #sources: PeerSources
-  readonly #swarm: Swarm
-  readonly #introduction: Introduction
+  readonly #participation: Participation
+  readonly #opening: Opening
   readonly #keeper: ResumeKeeper | undefined
   readonly #transfer = new Transfer()
   readonly #completion = new Completion()
-  readonly #ready: Deferred<void> = deferred()
   #superSeeding: boolean
-  /** There from when the metadata is known; until its storage is open nothing is asked of it but what the metadata says. */
-  #content: Content | undefined
   #closing: Promise<void> | undefined
 
   /** @internal */
@@ -110,43 +71,39 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#superSeeding = init.superSeeding ?? false
     if (init.memo !== undefined) this.#transfer.restore(init.memo)
     if (init.state !== undefined) this.#keeper = new ResumeKeeper(init.state, this.infoHash, onWarning)
-    this.limitsChanged()
     this.#metadata = new TorrentMetadata({
       infoHashes: init.infoHashes,
       infoHash,
       name: init.name,
-      onMetainfo: (metainfo) => this.#onMetainfo(metainfo),
-      onFault: (error) => this.#ready.reject(error)
+      onMetainfo: (metainfo) => this.#opening.fetched(metainfo),
+      onFault: (error) => this.#opening.fail(error)
     })
-    this.#sources = new PeerSources({
+    this.#participation = new Participation({
       infoHash,
       host,
       state: this.#state,
-      isSeed: () => this.#open?.ledger.complete === true,
-      isHungry: () => !this.done && this.#swarm.peers.size < fewPeers,
+      metadata: this.#metadata,
+      content: () => this.#open,
       counters: () => this.#counters(),
-      onPeers: () => this.#swarm.dial(),
+      onPeer: (peer) => this.emit('peer', this.#info(peer, monotonicMs())),
+      onTick: (content, now) => this.#onTick(content, now),
+      wantAgain: () => this.#wantAgain(),
       onWarning
     })
-    this.#swarm = new Swarm({
-      infoHash,
-      peerId: host.peerId,
-      book: this.#sources.book,
-      budget: host.connections,
-      own: host.own,
-      dial: (address, signal) => host.dial(address, signal),
-      wireOptions: () => this.wireOptions(),
-      onPeer: (peer, latencyMs) => this.#onPeer(peer, latencyMs),
-      onGone: (peer) => this.#onGone(peer),
-      onTick: (now) => this.#onTick(now)
-    })
-    this.#introduction = new Introduction({
+    this.#opening = new Opening({
       host,
-      swarm: this.#swarm,
-      metadataLength: () => this.#metadata.exchange.length,
-      content: () => this.#open,
-      wantAgain: () => this.#wantAgain()
+      init,
+      state: this.#state,
+      metadata: this.#metadata,
+      participation: this.#participation,
+      transfer: this.#transfer,
+      keeper: this.#keeper,
+      events: this.#contentEvents(),
+      superSeeding: () => this.#superSeeding,
+      onPaused: () => this.#follow(),
+      onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
     })
+    this.limitsChanged()
     this.addPeers(init.peers ?? [])
   }
 
@@ -164,12 +121,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** A magnet link to this torrent, with its trackers. */
   get magnetURI(): string {
-    return this.#metadata.magnetURI(this.#sources.trackers.tiers)
+    return this.#metadata.magnetURI(this.#participation.sources.trackers.tiers)
   }
 
   /** The bytes of a .torrent file for this torrent; undefined while the metadata is unknown. */
   get torrentFile(): Uint8Array | undefined {
-    return this.#metadata.torrentFile(this.#sources.trackers.tiers)
+    return this.#metadata.torrentFile(this.#participation.sources.trackers.tiers)
   }
 
   /** The files, without pad files; empty while the metadata is unknown. */
@@ -179,17 +136,17 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Bytes of all files; 0 while the metadata is unknown. */
   get length(): number {
-    return this.#content?.layout.length ?? 0
+    return this.#opening.content?.layout.length ?? 0
   }
 
   /** Bytes of each piece but the last. */
   get pieceLength(): number {
-    return this.#content?.layout.pieceLength ?? 0
+    return this.#opening.content?.layout.pieceLength ?? 0
   }
 
   /** How many pieces there are; 0 while the metadata is unknown. */
   get pieceCount(): number {
-    return this.#content?.layout.pieceCount ?? 0
+    return this.#opening.content?.layout.pieceCount ?? 0
   }
 
   /** Whether peers come from the trackers alone (BEP 27). */
@@ -201,12 +158,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Verified part of what is selected, 0 to 1. */
   get progress(): number {
-    return this.#content?.ledger.selectedProgress ?? 0
+    return this.#opening.content?.ledger.selectedProgress ?? 0
   }
 
   /** Verified bytes, selected or not. */
   get downloaded(): number {
-    return this.#content?.ledger.verifiedLength ?? 0
+    return this.#opening.content?.ledger.verifiedLength ?? 0
   }
 
   /** Payload bytes sent, over all runs that the resume record knows. */
@@ -231,7 +188,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Milliseconds until everything selected is there at the present speed; `Infinity` while nothing comes, 0 when done. */
   get timeRemaining(): number {
-    const left = this.#content?.ledger.selectedLeft ?? Number.POSITIVE_INFINITY
+    const left = this.#opening.content?.ledger.selectedLeft ?? Number.POSITIVE_INFINITY
     return left === 0 ? 0 : (left / this.downloadSpeed) * 1000
   }
 
@@ -268,17 +225,17 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /** The connected peers, as snapshots. */
   get peers(): readonly PeerInfo[] {
     const now = monotonicMs()
-    return [...this.#swarm.peers.values()].map((peer) => this.#info(peer, now))
+    return [...this.#participation.swarm.peers.values()].map((peer) => this.#info(peer, now))
   }
 
   /** How each tracker fares. */
   get trackers(): readonly TrackerStatus[] {
-    return this.#sources.trackers.statuses
+    return this.#participation.sources.trackers.statuses
   }
 
   /** What the torrent is doing; see {@link TorrentStatus}. */
   get status(): TorrentStatus {
-    return this.#state.status(this.#content)
+    return this.#state.status(this.#opening.content)
   }
 
   /** Whether everything selected is complete and in storage. */
@@ -288,13 +245,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** State and availability of each piece. */
   get pieces(): readonly PieceInfo[] {
-    const content = this.#content
+    const content = this.#opening.content
     return content === undefined ? [] : pieceMap(this.pieceCount, content.ledger, content.download.picker)
   }
 
   /** The open streams. */
   get streams(): readonly FileStream[] {
-    return [...(this.#content?.files.streams ?? [])]
+    return [...(this.#opening.content?.files.streams ?? [])]
   }
 
   // ---- what one can do ----
@@ -309,8 +266,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   set superSeeding(superSeeding: boolean) {
     this.#superSeeding = superSeeding
-    if (this.#content !== undefined) this.#content.haves.superSeeding = superSeeding
-    this.#introduction.update()
+    if (this.#opening.content !== undefined) this.#opening.content.haves.superSeeding = superSeeding
+    this.#participation.introduction.update()
     this.#host.changed(this)
   }
 
@@ -373,7 +330,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** @internal */
   addPeers(addresses: readonly (string | PeerAddress)[]): void {
-    this.#sources.add(
+    this.#participation.sources.add(
       'manual',
       addresses.map((one) => (typeof one === 'string' ? parseAddress(one) : one))
     )
@@ -381,7 +338,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Announces to further trackers: one tier for each URL, or tiers of several. */
   addTrackers(trackers: TrackerTiers): void {
-    if (this.#sources.addTrackers(trackers)) this.#host.changed(this)
+    if (this.#participation.sources.addTrackers(trackers)) this.#host.changed(this)
   }
 
   /**
@@ -447,8 +404,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       path,
       folderMode,
       filePaths,
-      trackers: this.#sources.started ? this.#sources.trackers.tiers : this.#init.announce,
-      peers: known ? [] : this.#sources.remember().slice(0, mostMemoPeers),
+      trackers: this.#participation.sources.started
+        ? this.#participation.sources.trackers.tiers
+        : this.#init.announce,
+      peers: known ? [] : this.#participation.sources.remember().slice(0, mostMemoPeers),
       superSeeding: this.#superSeeding,
       ...this.#state.remember(),
       ...this.#limits.remember(),
@@ -458,23 +417,22 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** @internal Resolves when the files are known and the storage is open. */
   async ready(signal?: AbortSignal): Promise<void> {
-    await abortable(this.#ready.promise, signal)
+    await this.#opening.ready(signal)
   }
 
   /** @internal Begins to look for peers, and with the metadata if that is known. */
   async start(metainfo: Metainfo | undefined): Promise<void> {
     // A paused torrent still looks for its files, or it would never be known.
-    if (this.#state.paused && metainfo !== undefined) this.#swarm.setDialling(false)
-    const known = metainfo ?? (await this.#keeper?.loadMetainfo())
-    if (known !== undefined && !this.#metadata.known) await this.#setMetainfo(known)
+    if (this.#state.paused && metainfo !== undefined) this.#participation.swarm.setDialling(false)
+    await this.#opening.start(metainfo)
     // Afterwards, so that trackers hear at once how much is left.
-    this.#sources.start(this.#init.announce, metainfo?.nodes ?? [])
+    this.#participation.sources.start(this.#init.announce, metainfo?.nodes ?? [])
     this.addTrackers(this.#init.trackers ?? [])
   }
 
   /** @internal The metadata has come from elsewhere: it need not come from peers any more. */
   async learn(metainfo: Metainfo): Promise<void> {
-    if (!this.#metadata.known && !this.#state.closed) await this.#setMetainfo(metainfo)
+    if (!this.#metadata.known && !this.#state.closed) await this.#opening.open(metainfo)
   }
 
   /** @internal A peer that dialled us. */
@@ -484,32 +442,29 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       return
     }
     connection.moveTo(this.#host.throttles)
-    this.#swarm.accept(connection, wire, peerId)
+    this.#participation.swarm.accept(connection, wire, peerId)
   }
 
   /** @internal Options for the wires of this torrent. */
   wireOptions(): WireOptions {
-    const layout = this.#open?.layout
-    const dht = this.#sources.allowsDht
-    if (layout === undefined) return { dht }
-    return { pieceCount: layout.pieceCount, pieceLength: layout.pieceLength, totalLength: layout.length, dht }
+    return this.#participation.wireOptions()
   }
 
   /** @internal What may be moved has changed: by a limit, a pause or an error. */
   limitsChanged(): void {
-    this.#limits.apply(this.#state, this.#host, this.#content)
+    this.#limits.apply(this.#state, this.#host, this.#opening.content)
   }
 
   /** @internal Whether a peer wants something of us. */
   get serves(): boolean {
-    return this.#content?.uploads.choker.wanted === true
+    return this.#opening.content?.uploads.choker.wanted === true
   }
 
   // ---- inside ----
 
   /** What is there, once the storage is open. */
   get #open(): Content | undefined {
-    return this.#state.filesKnown ? this.#content : undefined
+    return this.#state.filesKnown ? this.#opening.content : undefined
   }
 
   /** The same for a caller who cannot do without. */
@@ -521,20 +476,15 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** What was moved up to this moment: uploads are counted when somebody asks. */
   get #counted(): Transfer {
-    this.#content?.uploads.count()
+    this.#opening.content?.uploads.count()
     return this.#transfer
   }
 
   /** Runs or stands still, as the state says now. */
   #follow(): void {
-    const { stopped, away, error } = this.#state
-    if (!stopped && error === undefined) this.#content?.recover()
+    if (!this.#state.stopped && this.#state.error === undefined) this.#opening.content?.recover()
     this.limitsChanged()
-    if (away) this.#swarm.disconnect(() => true)
-    // Whom we left to wait our turn is wanted again.
-    else if (!stopped) this.#sources.book.revive(monotonicMs())
-    this.#swarm.setDialling(!stopped)
-    this.#sources.update()
+    this.#participation.update()
     this.#countTime()
     this.#host.changed(this)
   }
@@ -545,142 +495,48 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     else this.#transfer.enter(this.done ? 'seeding' : 'active')
   }
 
-  /** Peers have sent the metadata. */
-  #onMetainfo(metainfo: Metainfo): void {
-    this.#setMetainfo(metainfo).catch(() => {})
-    const bytes = this.torrentFile
-    if (bytes !== undefined) void this.#keeper?.keepTorrent(bytes)
-  }
-
-  async #setMetainfo(metainfo: Metainfo): Promise<void> {
-    this.#metadata.set(metainfo)
-    if (metainfo.private) {
-      this.#sources.makePrivate()
-      // Who came from elsewhere before that was known is no member of the tracker's swarm (BEP 27).
-      this.#swarm.disconnect(({ source }) => !this.#sources.allows(source))
-    }
-    try {
-      const record = await this.#keeper?.load()
-      if (this.#state.closed) throw closedError()
-      const content = this.#restore(metainfo, record)
-      this.#content = content
-      await content.open()
-      if (!this.#state.closed) this.#begin(content, record === undefined)
-    } catch (thrown) {
-      this.#ready.reject(thrown)
-      throw thrown
-    }
-  }
-
-  /** The content as the last run has left it, and what else its record says. */
-  #restore(metainfo: Metainfo, record: ResumeRecord | undefined): Content {
-    if (record !== undefined) this.#transfer.restore(record)
-    if (record?.paused === true && this.#state.stayPaused()) this.#follow()
-    const init = this.#init
-    // What was asked for in an earlier run counts until its record says more.
-    const select = init.select ?? (record?.selection === undefined ? init.memo?.select : undefined)
-    const options = { ...init, select, superSeeding: this.#superSeeding }
-    const content = new Content(
-      this.#host,
-      metainfo,
-      options,
-      this.#contentEvents(),
-      this.#transfer,
-      this.#keeper,
-      record
-    )
-    this.#sources.recall(record?.peers ?? [])
-    this.addTrackers(record?.trackers ?? [])
-    return content
-  }
-
   #contentEvents(): ContentEvents {
     return {
-      peers: () => this.#swarm.peers,
+      peers: () => this.#participation.swarm.peers,
       verified: (piece) => this.emit('verified', piece),
       fileDone: (file) => this.emit('file', file),
       changed: () => this.#onChanged(),
-      ban: (host) => this.#swarm.ban(host),
+      ban: (host) => this.#participation.swarm.ban(host),
       warning: (warning) => this.#warn(warning),
       error: (error) => this.#fail(error),
       reading: () => this.#onReading(),
       remember: () => ({
-        peers: this.#sources.remember(),
-        trackers: this.#sources.addedTrackers,
+        peers: this.#participation.sources.remember(),
+        trackers: this.#participation.sources.addedTrackers,
         paused: this.#state.paused
       })
     }
   }
 
-  /** The storage is open. */
-  #begin(content: Content, isFirstRun: boolean): void {
-    const { layout } = content
-    this.#state.open()
+  #onOpen(content: Content, isFirstRun: boolean): void {
     if (this.#state.stopped) this.#follow()
     else this.limitsChanged()
-    for (const peer of this.#swarm.peers.values()) {
-      peer.wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
-      // They were told that we have nothing, and not how long the metadata is.
-      content.haves.catchUp(peer)
-      this.#introduction.send(peer)
-      content.addPeer(peer)
-    }
-    this.#ready.resolve()
+    this.#participation.begin(content)
     this.emit('metadata')
     // Empty files consist of no piece, and are complete as soon as they are there.
     const empty = isFirstRun ? this.files.filter(({ length, selected }) => length === 0 && selected) : []
     for (const file of empty) this.emit('file', file)
     this.#onChanged()
     this.#host.changed(this)
-    this.#swarm.dial()
+    this.#participation.swarm.dial()
   }
 
-  #onPeer(peer: Peer, latencyMs: number | undefined): void {
-    const { wire, connection } = peer
-    const content = this.#open
-    if (latencyMs !== undefined) peer.latencyMs = latencyMs
-    if (content === undefined) wire.haveNone()
-    else content.haves.greet(peer)
-    this.#metadata.exchange.addPeer(peer)
-    this.#sources.meet(peer)
-    this.#introduction.send(peer)
-    content?.addPeer(peer)
-    wire.on('extended-handshake', ({ port, yourIp }) => {
-      if (yourIp !== undefined) this.#host.own.told(connection.remote.host, yourIp)
-      if (port === undefined) return
-      this.#swarm.listens(peer, port)
-      this.#sources.listens(peer)
-    })
-    this.#introduction.listen(peer)
-    this.emit('peer', this.#info(peer, monotonicMs()))
-    if (this.#state.away) this.#swarm.disconnect((other) => other === peer)
-  }
-
-  #onGone(peer: Peer): void {
-    this.#metadata.exchange.removePeer(peer)
-    this.#open?.removePeer(peer)
-    this.#sources.part(peer)
-    // It was left before our turn came, and has gone only now.
-    if (peer.unneeded && !this.#state.stopped && !this.done && !this.#state.closed) this.#redial()
-  }
-
-  #onTick(now: number): void {
-    this.#metadata.exchange.wake()
-    this.#sources.tick(now)
-    const content = this.#open
-    if (content === undefined) return
+  #onTick(content: Content, now: number): void {
     if (this.#host.uploadLimit !== Number.POSITIVE_INFINITY && content.uploads.isDue(now))
       this.limitsChanged()
     content.tick(now)
-    // Streams may want what is not selected.
-    this.#introduction.update()
   }
 
   #onChanged(): void {
     const content = this.#open
     if (content === undefined) return
     content.uploads.setSeeding(content.done, content.ledger.complete && !content.haves.superSeeding)
-    this.#introduction.update()
+    this.#participation.introduction.update()
     if (!this.#completion.update(content.done)) return
     if (!content.done) {
       this.#wantAgain()
@@ -688,24 +544,20 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     }
     this.#countTime()
     this.#host.changed(this)
-    if (content.ledger.complete && this.#transfer.received > 0) this.#sources.trackers.completed()
+    if (content.ledger.complete && this.#transfer.received > 0)
+      this.#participation.sources.trackers.completed()
     this.emit('done')
   }
 
   /** Peers that had nothing for us may have something now. */
   #wantAgain(): void {
     if (this.#state.unfinish()) this.#follow()
-    this.#redial()
-  }
-
-  #redial(): void {
-    this.#sources.book.revive(monotonicMs())
-    this.#swarm.dial()
+    this.#participation.redial()
   }
 
   /** Somebody reads: what is missing must come, whatever the queue or the goal said. */
   #onReading(): void {
-    if (!this.#state.away || this.#content?.ledger.complete === true) return
+    if (!this.#state.away || this.#opening.content?.ledger.complete === true) return
     this.#state.unfinish()
     this.#follow()
   }
@@ -717,7 +569,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   #fail(error: Error): void {
     if (!this.#state.fail(error)) return
-    this.#content?.suspend(error)
+    this.#opening.content?.suspend(error)
     this.#countTime()
     this.#completion.fail(error)
     if (this.listenerCount('error') > 0) this.emit('error', error)
@@ -727,24 +579,23 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /** What trackers are told of this run. */
   #counters(): AnnounceCounters {
     const { up, down } = this.#counted
-    const left = this.#content === undefined ? unknownLeft : this.length - this.downloaded
+    const left = this.#opening.content === undefined ? unknownLeft : this.length - this.downloaded
     return { uploaded: up.total, downloaded: down.total, left }
   }
 
   #info(peer: Peer, now: number): PeerInfo {
-    const requests = this.#content?.download.picker.peer(peer.id)?.outstanding.length ?? 0
+    const requests = this.#opening.content?.download.picker.peer(peer.id)?.outstanding.length ?? 0
     return peer.info(now, requests, this.pieceCount)
   }
 
   async #close(removing: boolean, end: (content: Content) => Promise<void>): Promise<void> {
     this.#state.close()
     this.#completion.fail(closedError())
-    this.#ready.reject(closedError())
-    const goodbyes = this.#sources.close()
-    this.#swarm.close()
-    if (this.#content !== undefined) {
+    this.#opening.fail(closedError())
+    const goodbyes = this.#participation.close()
+    if (this.#opening.content !== undefined) {
       try {
-        await end(this.#content)
+        await end(this.#opening.content)
       } catch (thrown) {
         this.emit('warning', asError(thrown))
       }

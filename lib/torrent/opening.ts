@@ -1,0 +1,105 @@
+import type { Metainfo } from '../metainfo/metainfo.ts'
+import type { ResumeRecord } from '../storage/resume-record.ts'
+import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
+import { Content, type ContentEvents } from './content.ts'
+import type { Participation } from './participation.ts'
+import type { ResumeKeeper } from './resume-keeper.ts'
+import type { RunState } from './run-state.ts'
+import { closedError } from './torrent-errors.ts'
+import type { TorrentHost } from './torrent-host.ts'
+import type { TorrentInit } from './torrent-init.ts'
+import type { TorrentMetadata } from './torrent-metadata.ts'
+import type { Transfer } from './transfer.ts'
+
+/** What an {@link Opening} asks and tells. */
+export interface OpeningOptions {
+  readonly host: TorrentHost
+  readonly init: TorrentInit
+  readonly state: RunState
+  readonly metadata: TorrentMetadata
+  readonly participation: Participation
+  readonly transfer: Transfer
+  /** Undefined when nothing is kept. */
+  readonly keeper: ResumeKeeper | undefined
+  readonly events: ContentEvents
+  superSeeding(): boolean
+  /** The last run was paused, so this one is. */
+  onPaused(): void
+  /** The storage is open; `isFirstRun` when there is no record of an earlier one. */
+  onOpen(content: Content, isFirstRun: boolean): void
+}
+
+/** The way from the metadata, wherever it comes from, to files that can be read. */
+export class Opening {
+  readonly #options: OpeningOptions
+  readonly #ready: Deferred<void> = deferred()
+  #content: Content | undefined
+
+  constructor(options: OpeningOptions) {
+    this.#options = options
+  }
+
+  /** There from when the metadata is known; its storage is open when the state says that the files are known. */
+  get content(): Content | undefined {
+    return this.#content
+  }
+
+  /** Resolves when the files are known and the storage is open. */
+  async ready(signal: AbortSignal | undefined): Promise<void> {
+    await abortable(this.#ready.promise, signal)
+  }
+
+  /** Begins with the metadata that was given, or else that an earlier run has fetched, if there is any. */
+  async start(given: Metainfo | undefined): Promise<void> {
+    const metainfo = given ?? (await this.#options.keeper?.loadMetainfo())
+    if (metainfo !== undefined && !this.#options.metadata.known) await this.open(metainfo)
+  }
+
+  /** Peers have sent the metadata. */
+  fetched(metainfo: Metainfo): void {
+    const { metadata, participation, keeper } = this.#options
+    this.open(metainfo).catch(() => {})
+    const bytes = metadata.torrentFile(participation.sources.trackers.tiers)
+    if (bytes !== undefined) void keeper?.keepTorrent(bytes)
+  }
+
+  /** The metadata is known: opens the storage. Rejects, as `ready` does, when that fails. */
+  async open(metainfo: Metainfo): Promise<void> {
+    const { state, metadata, participation, keeper, onOpen } = this.#options
+    metadata.set(metainfo)
+    if (metainfo.private) participation.makePrivate()
+    let isFirstRun: boolean
+    try {
+      const record = await keeper?.load()
+      if (state.closed) throw closedError()
+      this.#content = this.#restore(metainfo, record)
+      participation.sources.recall(record?.peers ?? [])
+      participation.sources.addTrackers(record?.trackers ?? [])
+      await this.#content.open()
+      isFirstRun = record === undefined
+    } catch (thrown) {
+      this.fail(thrown)
+      throw thrown
+    }
+    if (state.closed) return
+    state.open()
+    this.#ready.resolve()
+    onOpen(this.#content, isFirstRun)
+  }
+
+  /** It does not come to it. */
+  fail(error: unknown): void {
+    this.#ready.reject(error)
+  }
+
+  /** The content as the last run has left it. */
+  #restore(metainfo: Metainfo, record: ResumeRecord | undefined): Content {
+    const { host, init, state, transfer, keeper, events, superSeeding, onPaused } = this.#options
+    if (record !== undefined) transfer.restore(record)
+    if (record?.paused === true && state.stayPaused()) onPaused()
+    // What was asked for in an earlier run counts until its record says more.
+    const select = init.select ?? (record?.selection === undefined ? init.memo?.select : undefined)
+    const options = { ...init, select, superSeeding: superSeeding() }
+    return new Content(host, metainfo, options, events, transfer, keeper, record)
+  }
+}

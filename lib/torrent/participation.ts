@@ -1,0 +1,159 @@
+import { monotonicMs } from '../util/clock.ts'
+import type { WireOptions } from '../wire/wire-events.ts'
+import type { Content } from './content.ts'
+import { Introduction } from './introduction.ts'
+import type { Peer } from './peer.ts'
+import { PeerSources, type PeerSourcesOptions } from './peer-sources.ts'
+import { Swarm } from './swarm.ts'
+import type { TorrentMetadata } from './torrent-metadata.ts'
+
+/** With fewer peers the DHT is asked again soon. */
+const fewPeers = 10
+
+/** What a {@link Participation} asks and tells. */
+export interface ParticipationOptions
+  extends Pick<PeerSourcesOptions, 'infoHash' | 'host' | 'state' | 'counters' | 'onWarning'> {
+  readonly metadata: TorrentMetadata
+  /** Undefined until its storage is open. */
+  content(): Content | undefined
+  /** A peer has connected. */
+  onPeer(peer: Peer): void
+  /** Once a second while there are peers. */
+  onTick(content: Content, now: number): void
+  /** Peers that had nothing for us may have something now. */
+  wantAgain(): void
+}
+
+/** A torrent's part in its swarm: who names peers, who is connected, and what is done when one comes or goes. */
+export class Participation {
+  readonly sources: PeerSources
+  readonly swarm: Swarm
+  readonly introduction: Introduction
+  readonly #options: ParticipationOptions
+
+  constructor(options: ParticipationOptions) {
+    const { infoHash, host, state, metadata, counters, content, wantAgain, onWarning } = options
+    this.#options = options
+    this.sources = new PeerSources({
+      infoHash,
+      host,
+      state,
+      isSeed: () => content()?.ledger.complete === true,
+      isHungry: () => content()?.done !== true && this.swarm.peers.size < fewPeers,
+      counters,
+      onPeers: () => this.swarm.dial(),
+      onWarning
+    })
+    this.swarm = new Swarm({
+      infoHash,
+      peerId: host.peerId,
+      book: this.sources.book,
+      budget: host.connections,
+      own: host.own,
+      dial: (address, signal) => host.dial(address, signal),
+      wireOptions: () => this.wireOptions(),
+      onPeer: (peer, latencyMs) => this.#onPeer(peer, latencyMs),
+      onGone: (peer) => this.#onGone(peer),
+      onTick: (now) => this.#onTick(now)
+    })
+    this.introduction = new Introduction({
+      host,
+      swarm: this.swarm,
+      metadataLength: () => metadata.exchange.length,
+      content,
+      wantAgain
+    })
+  }
+
+  /** Options for the wires, as far as they are known. */
+  wireOptions(): WireOptions {
+    const layout = this.#options.content()?.layout
+    const dht = this.sources.allowsDht
+    if (layout === undefined) return { dht }
+    return { pieceCount: layout.pieceCount, pieceLength: layout.pieceLength, totalLength: layout.length, dht }
+  }
+
+  /** Comes, stays or goes, as the state of the torrent says now. */
+  update(): void {
+    const { stopped, away } = this.#options.state
+    if (away) this.swarm.disconnect(() => true)
+    // Whom we left to wait our turn is wanted again.
+    else if (!stopped) this.sources.book.revive(monotonicMs())
+    this.swarm.setDialling(!stopped)
+    this.sources.update()
+  }
+
+  /** The metadata says that the torrent is private (BEP 27). */
+  makePrivate(): void {
+    this.sources.makePrivate()
+    // Who came from elsewhere before that was known is no member of the tracker's swarm.
+    this.swarm.disconnect(({ source }) => !this.sources.allows(source))
+  }
+
+  /** The storage is open: peers were told that we have nothing, and not how long the metadata is. */
+  begin(content: Content): void {
+    const { layout, haves } = content
+    for (const peer of this.swarm.peers.values()) {
+      peer.wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
+      haves.catchUp(peer)
+      this.introduction.send(peer)
+      content.addPeer(peer)
+    }
+  }
+
+  /** Dials also whom we let go because neither side needed the other. */
+  redial(): void {
+    this.sources.book.revive(monotonicMs())
+    this.swarm.dial()
+  }
+
+  /** Leaves the swarm; resolves when trackers have heard it or took too long. Idempotent. */
+  close(): Promise<void> {
+    const goodbyes = this.sources.close()
+    this.swarm.close()
+    return goodbyes
+  }
+
+  #onPeer(peer: Peer, latencyMs: number | undefined): void {
+    const { host, state, metadata, content, onPeer } = this.#options
+    const { wire, connection } = peer
+    if (latencyMs !== undefined) peer.latencyMs = latencyMs
+    const opened = content()
+    if (opened === undefined) wire.haveNone()
+    else opened.haves.greet(peer)
+    metadata.exchange.addPeer(peer)
+    this.sources.meet(peer)
+    this.introduction.send(peer)
+    opened?.addPeer(peer)
+    wire.on('extended-handshake', ({ port, yourIp }) => {
+      if (yourIp !== undefined) host.own.told(connection.remote.host, yourIp)
+      if (port === undefined) return
+      this.swarm.listens(peer, port)
+      this.sources.listens(peer)
+    })
+    this.introduction.listen(peer)
+    onPeer(peer)
+    if (state.away) this.swarm.disconnect((other) => other === peer)
+  }
+
+  #onGone(peer: Peer): void {
+    const { state, metadata, content } = this.#options
+    metadata.exchange.removePeer(peer)
+    content()?.removePeer(peer)
+    this.sources.part(peer)
+    const isWanted = !state.stopped && !state.closed && content()?.done !== true
+    // It was left before our turn came, and has gone only now.
+    if (peer.unneeded && isWanted) this.redial()
+  }
+
+  #onTick(now: number): void {
+    const { metadata, content, onTick } = this.#options
+    metadata.exchange.wake()
+    this.sources.tick(now)
+    const opened = content()
+    if (opened === undefined) return
+    onTick(opened, now)
+    // Streams may want what is not selected.
+    this.introduction.update()
+  }
+}

@@ -1,0 +1,15 @@
+import type { InfoHashes } from '../metainfo/metainfo.ts'
+import type { ContentOptions } from './content.ts'
+import type { TorrentMemo } from './torrent-memo.ts'
+
+/** What a {@link Torrent} begins with. */
+export interface TorrentInit extends ContentOptions {
+  readonly infoHashes: InfoHashes
+  /** A name until the metadata is known. */
+  readonly name: string | undefined
+  readonly announce: readonly (readonly string[])[]
+  /** Where a default `path` lies is decided by the client; this is what it decided. */
+  readonly path: string
+  /** What an earlier run has left, when the torrent is brought back and not added. */
+  readonly memo?: TorrentMemo | undefined
+}
