@@ -3,6 +3,12 @@ import type { Layout, Range } from '../metainfo/layout.ts'
 /** Priority of what is selected without saying how urgently. */
 export const normalPriority = 4
 
+/** Refuses with a RangeError a priority that selects nothing, or that there is not. */
+export function checkPriority(priority: number): void {
+  if (Number.isInteger(priority) && priority >= 1 && priority <= 7) return
+  throw new RangeError(`priority is ${priority}; it must be a whole number from 1 to 7`)
+}
+
 /**
  * What is wanted of a torrent: a priority for each file, 0 to 7, and byte ranges besides. A piece has the highest priority
  * of what touches it.

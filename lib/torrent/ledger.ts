@@ -39,6 +39,11 @@ export class Ledger {
     return this.#verifiedLength
   }
 
+  /** Bytes of everything that are missing. */
+  get left(): number {
+    return this.#layout.length - this.#verifiedLength
+  }
+
   /** Bytes of the pieces that are selected. */
   get selectedLength(): number {
     return this.#selectedLength

@@ -39,9 +39,14 @@ export class Opening {
     this.#options = options
   }
 
-  /** There from when the metadata is known; its storage is open when the state says that the files are known. */
+  /** There from when the metadata is known. */
   get content(): Content | undefined {
     return this.#content
+  }
+
+  /** The same, once its storage is open. */
+  get opened(): Content | undefined {
+    return this.#options.state.filesKnown ? this.#content : undefined
   }
 
   /** Resolves when the files are known and the storage is open. */

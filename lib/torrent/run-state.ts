@@ -64,7 +64,12 @@ export class RunState {
     return ledger.uncheckedCount > 0 && download.picker.missing === 0 ? 'checking' : 'downloading'
   }
 
-  /** Whether it moves no payload and dials nobody. */
+  /** Whether nobody and nothing has stopped it. */
+  get running(): boolean {
+    return !this.stopped && this.#error === undefined
+  }
+
+  /** Whether it is not to move payload or to dial. */
   get stopped(): boolean {
     return this.#paused || this.away
   }
@@ -136,9 +141,9 @@ export class RunState {
 
   /** Something is missing again or is read, so that the goal is a matter of later. */
   unfinish(): boolean {
-    const was = this.#finished
+    if (!this.#finished || this.#closed) return false
     this.#finished = false
-    return was
+    return true
   }
 
   /** The files are known and the storage is open. */

@@ -1,4 +1,5 @@
 import type { FileEntry } from '../metainfo/metainfo.ts'
+import { checkPriority, normalPriority } from '../picker/selection.ts'
 import type { ByteSource } from '../stream/byte-source.ts'
 import { FileStream, type FileStreamOptions } from '../stream/file-stream.ts'
 import { toWebStream } from '../stream/web-stream.ts'
@@ -71,10 +72,8 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
    * Downloads the file; files of a higher priority (1 to 7, by default 4) come first.
    * @throws RangeError when the priority is no whole number from 1 to 7.
    */
-  select(priority = 4): void {
-    if (!Number.isInteger(priority) || priority < 1 || priority > 7) {
-      throw new RangeError(`priority is ${priority}; it must be a whole number from 1 to 7`)
-    }
+  select(priority: number = normalPriority): void {
+    checkPriority(priority)
     this.#host.setPriority(this.#index, priority)
   }
 

@@ -1,3 +1,6 @@
+/** Peers that outlive a run in which the metadata did not come. */
+export const mostMemoPeers = 50
+
 /** What a restart needs to know of a torrent, apart from its metadata and its resume record. */
 export interface TorrentMemo {
   /** The v1 info hash, 40 hexadecimal digits. */

@@ -1,8 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import { normalPriority } from '../picker/selection.ts'
+import { checkPriority, normalPriority } from '../picker/selection.ts'
 import type { FileStream } from '../stream/file-stream.ts'
-import type { AnnounceCounters } from '../tracker/request.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
 import type { ThrottledConnection } from '../transport/throttled.ts'
 import { type PeerAddress, parseAddress } from '../util/address.ts'
@@ -16,25 +15,22 @@ import type { Content, ContentEvents } from './content.ts'
 import { Opening } from './opening.ts'
 import { Participation } from './participation.ts'
 import type { Peer, PeerInfo } from './peer.ts'
-import { type PieceInfo, pieceMap } from './piece-map.ts'
+import type { PeerSources } from './peer-sources.ts'
+import type { PieceInfo } from './piece-map.ts'
 import { ResumeKeeper } from './resume-keeper.ts'
 import { RunState, type TorrentStatus } from './run-state.ts'
+import type { Swarm } from './swarm.ts'
 import { closedError, metadataError } from './torrent-errors.ts'
 import type { TorrentEvents } from './torrent-events.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { TorrentInit } from './torrent-init.ts'
 import { TorrentLimits } from './torrent-limits.ts'
-import type { TorrentMemo } from './torrent-memo.ts'
+import { mostMemoPeers, type TorrentMemo } from './torrent-memo.ts'
 import { TorrentMetadata } from './torrent-metadata.ts'
 import type { SelectTarget } from './torrent-options.ts'
 import type { TrackerTiers } from './tracker-set.ts'
 import { Transfer } from './transfer.ts'
-
-/** What is said to be missing while the length is unknown: more than nothing, so that trackers name seeds too. */
-const unknownLeft = 16_384
-/** Peers that outlive a run in which the metadata did not come. */
-const mostMemoPeers = 50
 
 /** A torrent of a client: its files, its peers, and how far it is. */
 export class Torrent extends EventEmitter<TorrentEvents> {
@@ -49,6 +45,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   readonly #limits: TorrentLimits
   readonly #metadata: TorrentMetadata
   readonly #participation: Participation
+  readonly #sources: PeerSources
+  readonly #swarm: Swarm
   readonly #opening: Opening
   readonly #keeper: ResumeKeeper | undefined
   readonly #transfer = new Transfer()
@@ -83,13 +81,15 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       host,
       state: this.#state,
       metadata: this.#metadata,
-      content: () => this.#open,
-      counters: () => this.#counters(),
+      content: () => this.#opening.opened,
+      counters: () => this.#counted.counters(this.#opening.content?.ledger.left),
       onPeer: (peer) => this.emit('peer', this.#info(peer, monotonicMs())),
       onTick: (content, now) => this.#onTick(content, now),
       wantAgain: () => this.#wantAgain(),
       onWarning
     })
+    this.#sources = this.#participation.sources
+    this.#swarm = this.#participation.swarm
     this.#opening = new Opening({
       host,
       init,
@@ -121,17 +121,17 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** A magnet link to this torrent, with its trackers. */
   get magnetURI(): string {
-    return this.#metadata.magnetURI(this.#participation.sources.trackers.tiers)
+    return this.#metadata.magnetURI(this.#sources.trackers.tiers)
   }
 
   /** The bytes of a .torrent file for this torrent; undefined while the metadata is unknown. */
   get torrentFile(): Uint8Array | undefined {
-    return this.#metadata.torrentFile(this.#participation.sources.trackers.tiers)
+    return this.#metadata.torrentFile(this.#sources.trackers.tiers)
   }
 
   /** The files, without pad files; empty while the metadata is unknown. */
   get files(): readonly TorrentFile[] {
-    return this.#open?.files.list ?? []
+    return this.#opening.opened?.files.list ?? []
   }
 
   /** Bytes of all files; 0 while the metadata is unknown. */
@@ -225,12 +225,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /** The connected peers, as snapshots. */
   get peers(): readonly PeerInfo[] {
     const now = monotonicMs()
-    return [...this.#participation.swarm.peers.values()].map((peer) => this.#info(peer, now))
+    return [...this.#swarm.peers.values()].map((peer) => this.#info(peer, now))
   }
 
   /** How each tracker fares. */
   get trackers(): readonly TrackerStatus[] {
-    return this.#participation.sources.trackers.statuses
+    return this.#sources.trackers.statuses
   }
 
   /** What the torrent is doing; see {@link TorrentStatus}. */
@@ -240,13 +240,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Whether everything selected is complete and in storage. */
   get done(): boolean {
-    return this.#open?.done === true
+    return this.#opening.opened?.done === true
   }
 
   /** State and availability of each piece. */
   get pieces(): readonly PieceInfo[] {
-    const content = this.#opening.content
-    return content === undefined ? [] : pieceMap(this.pieceCount, content.ledger, content.download.picker)
+    return this.#opening.content?.pieces() ?? []
   }
 
   /** The open streams. */
@@ -302,15 +301,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
    * @throws TorrentError ERR_TORRENT_SELECT for a file or range that is not there, ERR_TORRENT_METADATA before the files are known.
    */
   select(what: SelectTarget, priority: number = normalPriority): void {
-    if (!Number.isInteger(priority) || priority < 1 || priority > 7) {
-      throw new RangeError(`priority is ${priority}; it must be a whole number from 1 to 7`)
-    }
-    this.#files().files.select(what, priority)
+    checkPriority(priority)
+    this.#opened().files.select(what, priority)
   }
 
   /** Downloads only what streams read of files or byte ranges. */
   deselect(what: SelectTarget): void {
-    this.#files().files.select(what, 0)
+    this.#opened().files.select(what, 0)
   }
 
   /** Stops moving payload and dialling; peers stay connected. */
@@ -330,7 +327,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** @internal */
   addPeers(addresses: readonly (string | PeerAddress)[]): void {
-    this.#participation.sources.add(
+    this.#sources.add(
       'manual',
       addresses.map((one) => (typeof one === 'string' ? parseAddress(one) : one))
     )
@@ -338,7 +335,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Announces to further trackers: one tier for each URL, or tiers of several. */
   addTrackers(trackers: TrackerTiers): void {
-    if (this.#participation.sources.addTrackers(trackers)) this.#host.changed(this)
+    if (this.#sources.addTrackers(trackers)) this.#host.changed(this)
   }
 
   /**
@@ -355,7 +352,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Hashes all data again; what is wrong or missing is fetched anew. Resolves when everything was looked at. */
   async recheck(): Promise<void> {
-    await this.#files().recheck()
+    await this.#opened().recheck()
   }
 
   /** Stops announcing, saves what is there, and closes everything; idempotent. */
@@ -404,10 +401,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       path,
       folderMode,
       filePaths,
-      trackers: this.#participation.sources.started
-        ? this.#participation.sources.trackers.tiers
-        : this.#init.announce,
-      peers: known ? [] : this.#participation.sources.remember().slice(0, mostMemoPeers),
+      trackers: this.#sources.started ? this.#sources.trackers.tiers : this.#init.announce,
+      peers: known ? [] : this.#sources.remember().slice(0, mostMemoPeers),
       superSeeding: this.#superSeeding,
       ...this.#state.remember(),
       ...this.#limits.remember(),
@@ -423,10 +418,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /** @internal Begins to look for peers, and with the metadata if that is known. */
   async start(metainfo: Metainfo | undefined): Promise<void> {
     // A paused torrent still looks for its files, or it would never be known.
-    if (this.#state.paused && metainfo !== undefined) this.#participation.swarm.setDialling(false)
+    if (this.#state.paused && metainfo !== undefined) this.#swarm.setDialling(false)
     await this.#opening.start(metainfo)
     // Afterwards, so that trackers hear at once how much is left.
-    this.#participation.sources.start(this.#init.announce, metainfo?.nodes ?? [])
+    this.#sources.start(this.#init.announce, metainfo?.nodes ?? [])
     this.addTrackers(this.#init.trackers ?? [])
   }
 
@@ -442,7 +437,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       return
     }
     connection.moveTo(this.#host.throttles)
-    this.#participation.swarm.accept(connection, wire, peerId)
+    this.#swarm.accept(connection, wire, peerId)
   }
 
   /** @internal Options for the wires of this torrent. */
@@ -462,16 +457,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   // ---- inside ----
 
-  /** What is there, once the storage is open. */
-  get #open(): Content | undefined {
-    return this.#state.filesKnown ? this.#opening.content : undefined
-  }
-
-  /** The same for a caller who cannot do without. */
-  #files(): Content {
+  /** What is there, for a caller who cannot do without. */
+  #opened(): Content {
     if (this.#state.closed) throw closedError()
-    if (this.#open === undefined) throw metadataError()
-    return this.#open
+    const { opened } = this.#opening
+    if (opened === undefined) throw metadataError()
+    return opened
   }
 
   /** What was moved up to this moment: uploads are counted when somebody asks. */
@@ -482,7 +473,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Runs or stands still, as the state says now. */
   #follow(): void {
-    if (!this.#state.stopped && this.#state.error === undefined) this.#opening.content?.recover()
+    if (this.#state.running) this.#opening.content?.recover()
     this.limitsChanged()
     this.#participation.update()
     this.#countTime()
@@ -491,23 +482,23 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Has the time count for what the torrent does now. */
   #countTime(): void {
-    if (this.#state.stopped || this.#state.error !== undefined) this.#transfer.enter('idle')
+    if (!this.#state.running) this.#transfer.enter('idle')
     else this.#transfer.enter(this.done ? 'seeding' : 'active')
   }
 
   #contentEvents(): ContentEvents {
     return {
-      peers: () => this.#participation.swarm.peers,
+      peers: () => this.#swarm.peers,
       verified: (piece) => this.emit('verified', piece),
       fileDone: (file) => this.emit('file', file),
       changed: () => this.#onChanged(),
-      ban: (host) => this.#participation.swarm.ban(host),
+      ban: (host) => this.#swarm.ban(host),
       warning: (warning) => this.#warn(warning),
       error: (error) => this.#fail(error),
       reading: () => this.#onReading(),
       remember: () => ({
-        peers: this.#participation.sources.remember(),
-        trackers: this.#participation.sources.addedTrackers,
+        peers: this.#sources.remember(),
+        trackers: this.#sources.addedTrackers,
         paused: this.#state.paused
       })
     }
@@ -523,7 +514,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     for (const file of empty) this.emit('file', file)
     this.#onChanged()
     this.#host.changed(this)
-    this.#participation.swarm.dial()
+    this.#swarm.dial()
   }
 
   #onTick(content: Content, now: number): void {
@@ -533,7 +524,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   #onChanged(): void {
-    const content = this.#open
+    const content = this.#opening.opened
     if (content === undefined) return
     content.uploads.setSeeding(content.done, content.ledger.complete && !content.haves.superSeeding)
     this.#participation.introduction.update()
@@ -544,8 +535,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     }
     this.#countTime()
     this.#host.changed(this)
-    if (content.ledger.complete && this.#transfer.received > 0)
-      this.#participation.sources.trackers.completed()
+    if (content.ledger.complete && this.#transfer.received > 0) this.#sources.trackers.completed()
     this.emit('done')
   }
 
@@ -574,13 +564,6 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#completion.fail(error)
     if (this.listenerCount('error') > 0) this.emit('error', error)
     else this.#onError(error, this)
-  }
-
-  /** What trackers are told of this run. */
-  #counters(): AnnounceCounters {
-    const { up, down } = this.#counted
-    const left = this.#opening.content === undefined ? unknownLeft : this.length - this.downloaded
-    return { uploaded: up.total, downloaded: down.total, left }
   }
 
   #info(peer: Peer, now: number): PeerInfo {

@@ -1,5 +1,9 @@
+import type { AnnounceCounters } from '../tracker/request.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { Meter } from '../util/meter.ts'
+
+/** What is said to be missing while the length is unknown: more than nothing, so that trackers name seeds too. */
+const unknownLeft = 16_384
 
 /** What was moved, and for how long, over all runs. */
 export interface TransferTotals {
@@ -57,6 +61,11 @@ export class Transfer {
   ratio(length: number): number {
     const base = this.downloaded || length
     return base === 0 ? 0 : this.uploaded / base
+  }
+
+  /** What trackers are told of this run; `left` are the bytes that are missing, undefined while that is unknown. */
+  counters(left: number | undefined): AnnounceCounters {
+    return { uploaded: this.up.total, downloaded: this.down.total, left: left ?? unknownLeft }
   }
 
   /** Milliseconds as a seed, over all runs. */
