@@ -78,8 +78,7 @@ export class Opening {
       const record = await keeper?.load()
       if (state.closed) throw closedError()
       this.#content = this.#restore(metainfo, record)
-      participation.sources.recall(record?.peers ?? [])
-      participation.sources.addTrackers(record?.trackers ?? [])
+      if (record !== undefined) participation.sources.recall(record)
       await this.#content.open()
       isFirstRun = record === undefined
     } catch (thrown) {

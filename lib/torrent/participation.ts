@@ -18,8 +18,8 @@ export interface ParticipationOptions
   content(): Content | undefined
   /** A peer has connected. */
   onPeer(peer: Peer): void
-  /** Once a second while there are peers. */
-  onTick(content: Content, now: number): void
+  /** The choker decides next whom to serve: what it may give is to be told anew, as other torrents may serve too by now. */
+  onChokeRound(): void
   /** Peers that had nothing for us may have something now. */
   wantAgain(): void
 }
@@ -147,12 +147,13 @@ export class Participation {
   }
 
   #onTick(now: number): void {
-    const { metadata, content, onTick } = this.#options
+    const { metadata, content, host, onChokeRound } = this.#options
     metadata.exchange.wake()
     this.sources.tick(now)
     const opened = content()
     if (opened === undefined) return
-    onTick(opened, now)
+    if (host.uploadLimit !== Number.POSITIVE_INFINITY && opened.uploads.isDue(now)) onChokeRound()
+    opened.tick(now)
     // Streams may want what is not selected.
     this.introduction.update()
   }

@@ -1,5 +1,6 @@
 import { AddressBook, type PeerSource } from '../discovery/address-book.ts'
 import { Discovery } from '../discovery/discovery.ts'
+import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { AnnounceCounters } from '../tracker/request.ts'
 import { formatAddress, type PeerAddress, parseAddress } from '../util/address.ts'
 import { monotonicMs } from '../util/clock.ts'
@@ -32,7 +33,7 @@ export class PeerSources {
   readonly book: AddressBook
   readonly trackers: TrackerSet
   /** Trackers that the torrent itself does not name. */
-  readonly addedTrackers: string[] = []
+  readonly #addedTrackers: string[] = []
   readonly #options: PeerSourcesOptions
   readonly #discovery: Discovery
   readonly #dht: DhtLink
@@ -94,15 +95,16 @@ export class PeerSources {
     else if (isIn) this.#dht.start()
   }
 
-  /** Takes addresses that the user or the last run has given. */
-  add(source: PeerSource, addresses: readonly PeerAddress[]): void {
-    this.#discovery.add(source, addresses)
+  /** Takes peers that the user has named, `host:port` or objects. */
+  addPeers(addresses: readonly (string | PeerAddress)[]): void {
+    const list = addresses.map((one) => (typeof one === 'string' ? parseAddress(one) : one))
+    this.#discovery.add('manual', list)
   }
 
   /** Announces to further trackers; whether any is new. */
   addTrackers(trackers: TrackerTiers): boolean {
     const added = this.trackers.add(trackers)
-    this.addedTrackers.push(...added)
+    this.#addedTrackers.push(...added)
     return added.length > 0
   }
 
@@ -135,14 +137,15 @@ export class PeerSources {
     this.#exchange?.tick(now)
   }
 
-  /** Known addresses as text, the best first. */
-  remember(): string[] {
-    return this.book.serialise().map(formatAddress)
+  /** What the resume record says of them: known peers as text, the best first, and the trackers that were added. */
+  remember(): Pick<ResumeRecord, 'peers' | 'trackers'> {
+    return { peers: this.book.serialise().map(formatAddress), trackers: this.#addedTrackers }
   }
 
-  /** Takes addresses that `remember` has given to an earlier run. */
-  recall(texts: readonly string[]): void {
-    this.add('resume', texts.flatMap(readAddress))
+  /** Takes what `remember` has said to an earlier run. */
+  recall({ peers, trackers }: Pick<ResumeRecord, 'peers' | 'trackers'>): void {
+    this.#discovery.add('resume', peers.flatMap(readAddress))
+    this.addTrackers(trackers)
   }
 
   /** Leaves all of them, and resolves when trackers have heard it or took too long; idempotent. */

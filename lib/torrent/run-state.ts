@@ -89,10 +89,12 @@ export class RunState {
     return this.#error
   }
 
+  /** Whether the torrent has ended. */
   get closed(): boolean {
     return this.#closed
   }
 
+  /** Whether the user has stopped it. */
   get paused(): boolean {
     return this.#paused
   }

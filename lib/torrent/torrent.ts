@@ -4,7 +4,7 @@ import { checkPriority, normalPriority } from '../picker/selection.ts'
 import type { FileStream } from '../stream/file-stream.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
 import type { ThrottledConnection } from '../transport/throttled.ts'
-import { type PeerAddress, parseAddress } from '../util/address.ts'
+import type { PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
@@ -21,7 +21,6 @@ import { ResumeKeeper } from './resume-keeper.ts'
 import { RunState, type TorrentStatus } from './run-state.ts'
 import type { Swarm } from './swarm.ts'
 import { closedError, metadataError } from './torrent-errors.ts'
-import type { TorrentEvents } from './torrent-events.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { TorrentInit } from './torrent-init.ts'
@@ -31,6 +30,26 @@ import { TorrentMetadata } from './torrent-metadata.ts'
 import type { SelectTarget } from './torrent-options.ts'
 import type { TrackerTiers } from './tracker-set.ts'
 import { Transfer } from './transfer.ts'
+
+/** The events of a {@link Torrent}. */
+export interface TorrentEvents {
+  /** The files are known. */
+  metadata: []
+  /** A piece is verified and can be read. */
+  verified: [piece: number]
+  /** A file is complete and in storage. */
+  file: [file: TorrentFile]
+  /** A peer has connected. */
+  peer: [peer: PeerInfo]
+  /** Everything selected is complete and in storage; again after a selection that made it incomplete. */
+  done: []
+  /** Something failed that the torrent survives: a tracker, a source of peers, the resume record. */
+  warning: [warning: Error]
+  /** Storage or we ourselves failed; the torrent stands still until `resume()`. Without a listener the client hears it. */
+  error: [error: Error]
+  /** The torrent is closed. */
+  close: [torrent: Torrent]
+}
 
 /** A torrent of a client: its files, its peers, and how far it is. */
 export class Torrent extends EventEmitter<TorrentEvents> {
@@ -84,7 +103,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       content: () => this.#opening.opened,
       counters: () => this.#counted.counters(this.#opening.content?.ledger.left),
       onPeer: (peer) => this.emit('peer', this.#info(peer, monotonicMs())),
-      onTick: (content, now) => this.#onTick(content, now),
+      onChokeRound: () => this.limitsChanged(),
       wantAgain: () => this.#wantAgain(),
       onWarning
     })
@@ -327,10 +346,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** @internal */
   addPeers(addresses: readonly (string | PeerAddress)[]): void {
-    this.#sources.add(
-      'manual',
-      addresses.map((one) => (typeof one === 'string' ? parseAddress(one) : one))
-    )
+    this.#sources.addPeers(addresses)
   }
 
   /** Announces to further trackers: one tier for each URL, or tiers of several. */
@@ -402,7 +418,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       folderMode,
       filePaths,
       trackers: this.#sources.started ? this.#sources.trackers.tiers : this.#init.announce,
-      peers: known ? [] : this.#sources.remember().slice(0, mostMemoPeers),
+      peers: known ? [] : this.#sources.remember().peers.slice(0, mostMemoPeers),
       superSeeding: this.#superSeeding,
       ...this.#state.remember(),
       ...this.#limits.remember(),
@@ -496,11 +512,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       warning: (warning) => this.#warn(warning),
       error: (error) => this.#fail(error),
       reading: () => this.#onReading(),
-      remember: () => ({
-        peers: this.#sources.remember(),
-        trackers: this.#sources.addedTrackers,
-        paused: this.#state.paused
-      })
+      remember: () => ({ ...this.#sources.remember(), paused: this.#state.paused })
     }
   }
 
@@ -515,12 +527,6 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#onChanged()
     this.#host.changed(this)
     this.#swarm.dial()
-  }
-
-  #onTick(content: Content, now: number): void {
-    if (this.#host.uploadLimit !== Number.POSITIVE_INFINITY && content.uploads.isDue(now))
-      this.limitsChanged()
-    content.tick(now)
   }
 
   #onChanged(): void {
