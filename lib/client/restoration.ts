@@ -1,12 +1,11 @@
-import { resolve } from 'node:path'
-import type { Torrent } from '../torrent/torrent.ts'
+import { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
-import type { AddOptions } from '../torrent/torrent-options.ts'
 import { fromHex } from '../util/bytes.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
+import { placeOf } from './restored-torrent.ts'
 import type { Session } from './session.ts'
 
 /** Torrents of the last run that are opened at the same time. */
@@ -15,7 +14,7 @@ const opensAtOnce = 16
 /** What a {@link Restoration} asks and tells. */
 export interface RestorationEvents {
   /** Makes a torrent and enters it in the list. */
-  enter(init: TorrentInit): Torrent
+  enter(type: typeof Torrent, init: TorrentInit): Torrent
   /** Waits for the files of a torrent. */
   ready(torrent: Torrent): Promise<void>
   /** Resolves when torrents may begin. */
@@ -62,8 +61,11 @@ export class Restoration {
 
   async #run(): Promise<void> {
     const memos = await this.#session.open()
-    if (this.#closed) return
-    const torrents = memos.map((memo) => this.#events.enter({ ...initOf(memo), state: this.#state }))
+    if (this.#closed) {
+      for (const memo of memos) this.#session.setAside(memo)
+      return
+    }
+    const torrents = memos.map((memo) => this.#events.enter(Torrent, { ...initOf(memo), state: this.#state }))
     for (const torrent of torrents) this.#unclaimed.add(torrent)
     void this.#events.listening
       .then(() => forEachLimit(torrents.length, opensAtOnce, (n) => this.#open(torrents[n], memos[n])))
@@ -89,36 +91,6 @@ export class Restoration {
       await torrent.close()
     }
   }
-}
-
-/** Whether `add` wants another storage or folder than an earlier run had, or all data hashed: then it is opened anew. */
-export function reopens(torrent: Torrent, { path, storage, verify }: AddOptions): boolean {
-  if (storage !== undefined || verify === true) return true
-  return path !== undefined && resolve(path) !== torrent.path
-}
-
-/** What `add` says of a torrent that an earlier run has left, where it says anything. */
-export function adjust(torrent: Torrent, options: AddOptions): void {
-  const { select, paused, seedRatio, seedTime, downloadLimit, uploadLimit, superSeeding } = options
-  if (select !== undefined) {
-    const all = [...torrent.files.keys()]
-    const wanted = Array.isArray(select) ? select : select === 'all' ? all : []
-    torrent.deselect({ start: 0, end: torrent.length })
-    torrent.deselect(all.filter((index) => !wanted.includes(index)))
-    torrent.select(wanted.filter((index) => torrent.files[index]?.selected !== true))
-  }
-  if (paused === true) torrent.pause()
-  else if (paused === false) torrent.resume()
-  if (seedRatio !== undefined) torrent.seedRatio = seedRatio
-  if (seedTime !== undefined) torrent.seedTime = seedTime
-  if (downloadLimit !== undefined) torrent.downloadLimit = downloadLimit
-  if (uploadLimit !== undefined) torrent.uploadLimit = uploadLimit
-  if (superSeeding !== undefined) torrent.superSeeding = superSeeding
-}
-
-/** Where an earlier run had the data, apart from the folder. */
-export function placeOf(memo: TorrentMemo | undefined): Pick<TorrentInit, 'filePaths' | 'folderMode'> {
-  return memo === undefined ? {} : { filePaths: memo.filePaths, folderMode: memo.folderMode }
 }
 
 function isClosed({ status }: Torrent): boolean {

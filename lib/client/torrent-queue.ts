@@ -1,5 +1,6 @@
 import type { Torrent } from '../torrent/torrent.ts'
 import { monotonicMs } from '../util/clock.ts'
+import { type ClientOptions, checkCount, checkGoal } from './options.ts'
 import { isIdle, planQueue, type QueueEntry } from './queue.ts'
 
 /** Limits and goals that hold for all torrents of a client; `Infinity` is none. */
@@ -25,7 +26,7 @@ interface Run {
 
 /** Has torrents wait and go on as the queue rules say, and ends those that have seeded enough; one timer for all. */
 export class TorrentQueue {
-  readonly rules: QueueRules
+  readonly #rules: QueueRules
   readonly #torrents: () => readonly Torrent[]
   readonly #runs = new WeakMap<Torrent, Run>()
   #timer: NodeJS.Timeout | undefined
@@ -35,10 +36,28 @@ export class TorrentQueue {
   #rest: NodeJS.Timeout | undefined
   #closed = false
 
-  /** `torrents` gives all of them in the order of the queue. */
-  constructor(rules: QueueRules, torrents: () => readonly Torrent[]) {
-    this.rules = rules
+  /** `torrents` gives all of them in the order of the queue; a rule that is left out is no limit. */
+  constructor(rules: Pick<ClientOptions, keyof QueueRules>, torrents: () => readonly Torrent[]) {
+    const never = Number.POSITIVE_INFINITY
+    const { maxActiveDownloads = never, maxActiveSeeds = never, seedRatio = never, seedTime = never } = rules
+    this.#rules = { maxActiveDownloads, maxActiveSeeds, seedRatio, seedTime }
     this.#torrents = torrents
+  }
+
+  /** What holds now. */
+  get rules(): Readonly<QueueRules> {
+    return this.#rules
+  }
+
+  /**
+   * Changes a rule, which is applied at once or soon.
+   * @throws TorrentError ERR_CLIENT_OPTION when the value makes no sense.
+   */
+  setRule(name: keyof QueueRules, value: number): void {
+    if (name === 'seedRatio' || name === 'seedTime') checkGoal(name, value)
+    else checkCount(name, value)
+    this.#rules[name] = value
+    this.changed()
   }
 
   /** A torrent, the order or a rule has changed: looked at once this turn is over, or soon. */
@@ -56,7 +75,7 @@ export class TorrentQueue {
 
   /** Whether a torrent that is added now would have to wait; it is held before it tells a tracker of itself. */
   admit(torrent: Torrent): void {
-    const { maxActiveDownloads, maxActiveSeeds } = this.rules
+    const { maxActiveDownloads, maxActiveSeeds } = this.#rules
     // What it is is known when its files are; `changed` then lets it go on if there is a place.
     if (Number.isFinite(maxActiveDownloads) || Number.isFinite(maxActiveSeeds)) torrent.hold(true)
   }
@@ -88,8 +107,8 @@ export class TorrentQueue {
   #endSeeds(torrents: readonly Torrent[]): boolean {
     let any = false
     for (const torrent of torrents) {
-      const ratio = torrent.seedRatio ?? this.rules.seedRatio
-      const time = torrent.seedTime ?? this.rules.seedTime
+      const ratio = torrent.seedRatio ?? this.#rules.seedRatio
+      const time = torrent.seedTime ?? this.#rules.seedTime
       if (ratio === Number.POSITIVE_INFINITY && time === Number.POSITIVE_INFINITY) continue
       if (!torrent.hasGoal) continue
       any = true
@@ -101,14 +120,14 @@ export class TorrentQueue {
 
   /** Has torrents wait or go on; false when there is no limit. */
   #apply(torrents: readonly Torrent[]): boolean {
-    const { maxActiveDownloads, maxActiveSeeds } = this.rules
+    const { maxActiveDownloads, maxActiveSeeds } = this.#rules
     if (maxActiveDownloads === Number.POSITIVE_INFINITY && maxActiveSeeds === Number.POSITIVE_INFINITY) {
       for (const torrent of torrents) torrent.hold(false)
       return false
     }
     const now = monotonicMs()
     const entries = torrents.map((torrent) => this.#entry(torrent, now))
-    const plan = planQueue(entries, this.rules)
+    const plan = planQueue(entries, this.#rules)
     for (const [index, torrent] of torrents.entries()) {
       // Who is paused or has no files yet waits for nothing, and is looked at again when that changes.
       if (entries[index]?.kind === undefined) continue

@@ -5,7 +5,7 @@ import { debug } from '../util/debug.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 import { formatLsd, lsdCapacity, parseLsd } from './lsd-message.ts'
-import { type MulticastOptions, MulticastPort } from './multicast-port.ts'
+import type { MulticastOptions, MulticastPort } from './multicast-port.ts'
 
 const log = debug('lsd')
 const groups = { 4: '239.192.152.143', 6: 'ff15::efc0:988f' } as const
@@ -107,7 +107,7 @@ export class Lsd {
   }
 
   async #openFamily(family: 4 | 6): Promise<void> {
-    const { host, onWarning, open = MulticastPort.open } = this.#options
+    const { host, onWarning, open = openMulticast } = this.#options
     try {
       const port = await open({
         family,
@@ -202,4 +202,10 @@ export class Lsd {
     torrent.heardCount++
     return true
   }
+}
+
+/** Loaded when first needed, for many programs look nowhere near. */
+async function openMulticast(options: MulticastOptions): Promise<LsdPort | undefined> {
+  const { MulticastPort } = await import('./multicast-port.ts')
+  return MulticastPort.open(options)
 }

@@ -1,0 +1,153 @@
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { Torrent } from '../torrent/torrent.ts'
+import type { TorrentInit } from '../torrent/torrent-init.ts'
+import type { AddOptions } from '../torrent/torrent-options.ts'
+import { toHex } from '../util/bytes.ts'
+import { abortable } from '../util/concurrency.ts'
+import { ClientHost, type ClientServices } from './client-host.ts'
+import type { ClientOptions } from './options.ts'
+import type { Persistence } from './persistence.ts'
+import { adjust, placeOf, reopens } from './restored-torrent.ts'
+import type { ResolvedSource } from './source.ts'
+import type { TorrentList } from './torrent-list.ts'
+
+/** Of folders that the user did not choose. */
+const privateMode = 0o700
+
+/** What an {@link Intake} works with. */
+export interface IntakeOptions {
+  readonly list: TorrentList
+  readonly services: ClientServices
+  /** Undefined when the client remembers nothing. */
+  readonly persistence: Persistence | undefined
+  /** Resolves when torrents may begin. */
+  readonly listening: Promise<void>
+  /** Where the client's options have data and records lie. */
+  readonly folders: Pick<ClientOptions, 'path' | 'state'>
+  /** Throws once the client is closed. */
+  checkOpen(): void
+  /** A torrent is in the list now; it has not begun. */
+  onEntered(torrent: Torrent): void
+  readonly onError: (error: Error, torrent: Torrent) => void
+}
+
+/** What `seed` knows of a torrent beyond the options of `add`. */
+export type SeedingInit = Pick<TorrentInit, 'complete' | 'filePaths'>
+
+/** Takes torrents into a client's list: new ones, ones that are here already, and ones that an earlier run has left. */
+export class Intake {
+  readonly #options: IntakeOptions
+  /** How many callers wait for the files of a torrent. */
+  readonly #waiting = new Map<Torrent, number>()
+  /** The greater part of the library: it comes while ports are opened, so that importing the package is quick. */
+  readonly #loading = import('../torrent/torrent.ts')
+
+  /** Loads what torrents need. */
+  constructor(options: IntakeOptions) {
+    this.#options = options
+    // Who adds a torrent hears of it.
+    this.#loading.catch(() => {})
+  }
+
+  /**
+   * Adds what a source tells of, unless it is here: then peers and trackers are merged into it. Resolves when its files are known.
+   * @throws TorrentError when the client is closed meanwhile or the storage cannot be opened; the signal's reason.
+   */
+  async begin(resolved: ResolvedSource, options: AddOptions, seeding: SeedingInit = {}): Promise<Torrent> {
+    const { list, persistence, listening, folders, checkOpen } = this.#options
+    const [{ Torrent }] = await Promise.all([this.#loading, listening, persistence?.listed])
+    checkOpen()
+    const { infoHashes, metainfo } = resolved
+    const infoHash = toHex(infoHashes.v1 ?? new Uint8Array(20))
+    let known = list.get(infoHash)
+    while (known?.status === 'closed') {
+      // Its files and its record are its own until it has ended.
+      await abortable(known.close(), options.signal)
+      checkOpen()
+      known = list.get(infoHash)
+    }
+    let memo = persistence?.takeBack(infoHash)
+    const claimed = known !== undefined && persistence?.claims(known) === true
+    if (known !== undefined && claimed && reopens(known, options)) {
+      memo = known.memo()
+      await abortable(known.close(), options.signal)
+      checkOpen()
+      known = list.get(infoHash)
+    }
+    if (known !== undefined) {
+      known.addPeers([...resolved.peers, ...(options.peers ?? [])])
+      known.addTrackers([...resolved.trackers, ...(options.trackers ?? [])])
+      if (metainfo !== undefined) await known.learn(metainfo)
+      await this.ready(known, options.signal)
+      if (claimed) adjust(known, options)
+      return known
+    }
+    const folder = path.resolve(
+      options.path ?? memo?.path ?? folders.path ?? path.join(tmpdir(), 'piecewise', infoHash)
+    )
+    const isDefault = options.path === undefined && memo === undefined && folders.path === undefined
+    // A custom storage and files that are seeded where they are get no record unless a folder for it is named.
+    const beside =
+      options.storage === undefined && seeding.complete !== true ? path.join(folder, '.piecewise') : undefined
+    const torrent = this.enter(Torrent, {
+      ...options,
+      ...(options.path === undefined ? placeOf(memo) : {}),
+      ...seeding,
+      infoHashes,
+      name: resolved.name,
+      announce: resolved.trackers,
+      peers: [...resolved.peers, ...(options.peers ?? [])],
+      select: options.select ?? resolved.select,
+      path: folder,
+      ...(isDefault ? { folderMode: privateMode } : {}),
+      memo,
+      state: folders.state ?? beside
+    })
+    try {
+      await torrent.start(metainfo)
+    } catch (thrown) {
+      await torrent.close()
+      if (memo !== undefined) persistence?.setAside(memo)
+      throw thrown
+    }
+    await this.ready(torrent, options.signal)
+    return torrent
+  }
+
+  /** Makes a torrent and enters it in the list. */
+  enter(type: typeof Torrent, init: TorrentInit): Torrent {
+    const { list, services, onEntered, onError } = this.#options
+    const torrent = new type(new ClientHost(services), init, onError)
+    list.add(torrent)
+    if (init.storage !== undefined) list.forget(torrent)
+    torrent.once('close', this.#onClose)
+    onEntered(torrent)
+    return torrent
+  }
+
+  /** Waits for the files; a torrent whose files nobody waits for any more goes. */
+  async ready(torrent: Torrent, signal: AbortSignal | undefined): Promise<void> {
+    this.#waiting.set(torrent, (this.#waiting.get(torrent) ?? 0) + 1)
+    try {
+      await torrent.ready(signal)
+    } catch (thrown) {
+      if (this.#waiting.get(torrent) === 1 && torrent.files.length === 0) await torrent.close()
+      throw thrown
+    } finally {
+      const waiting = (this.#waiting.get(torrent) ?? 1) - 1
+      if (waiting > 0) this.#waiting.set(torrent, waiting)
+      else this.#waiting.delete(torrent)
+    }
+  }
+
+  /** Resolves when nothing is being loaded; never rejects. */
+  async settled(): Promise<void> {
+    await this.#loading.catch(() => {})
+  }
+
+  readonly #onClose = (torrent: Torrent): void => {
+    const { list, services } = this.#options
+    if (list.delete(torrent)) services.changed()
+  }
+}

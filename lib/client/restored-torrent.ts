@@ -1,0 +1,35 @@
+import { resolve } from 'node:path'
+import type { Torrent } from '../torrent/torrent.ts'
+import type { TorrentInit } from '../torrent/torrent-init.ts'
+import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import type { AddOptions } from '../torrent/torrent-options.ts'
+
+/** Whether `add` wants another storage or folder than an earlier run had, or all data hashed: then it is opened anew. */
+export function reopens(torrent: Torrent, { path, storage, verify }: AddOptions): boolean {
+  if (storage !== undefined || verify === true) return true
+  return path !== undefined && resolve(path) !== torrent.path
+}
+
+/** What `add` says of a torrent that an earlier run has left, where it says anything. */
+export function adjust(torrent: Torrent, options: AddOptions): void {
+  const { select, paused, seedRatio, seedTime, downloadLimit, uploadLimit, superSeeding } = options
+  if (select !== undefined) {
+    const all = [...torrent.files.keys()]
+    const wanted = Array.isArray(select) ? select : select === 'all' ? all : []
+    torrent.deselect({ start: 0, end: torrent.length })
+    torrent.deselect(all.filter((index) => !wanted.includes(index)))
+    torrent.select(wanted.filter((index) => torrent.files[index]?.selected !== true))
+  }
+  if (paused === true) torrent.pause()
+  else if (paused === false) torrent.resume()
+  if (seedRatio !== undefined) torrent.seedRatio = seedRatio
+  if (seedTime !== undefined) torrent.seedTime = seedTime
+  if (downloadLimit !== undefined) torrent.downloadLimit = downloadLimit
+  if (uploadLimit !== undefined) torrent.uploadLimit = uploadLimit
+  if (superSeeding !== undefined) torrent.superSeeding = superSeeding
+}
+
+/** Where an earlier run had the data, apart from the folder. */
+export function placeOf(memo: TorrentMemo | undefined): Pick<TorrentInit, 'filePaths' | 'folderMode'> {
+  return memo === undefined ? {} : { filePaths: memo.filePaths, folderMode: memo.folderMode }
+}

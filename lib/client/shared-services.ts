@@ -1,0 +1,123 @@
+import { ConnectionBudget } from '../discovery/connection-budget.ts'
+import { Lsd } from '../discovery/lsd.ts'
+import { OwnAddress } from '../discovery/own-address.ts'
+import { HashPool } from '../hash/hash-pool.ts'
+import { StorageClaims } from '../storage/storage-claims.ts'
+import { AnnouncePace } from '../tracker/announce-pace.ts'
+import { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
+import { Throttle } from '../transport/throttle.ts'
+import { ThrottledConnection } from '../transport/throttled.ts'
+import type { Transport } from '../transport/transport.ts'
+import { MemoryBudget } from '../util/memory-budget.ts'
+import type { ClientServices } from './client-host.ts'
+import { ClientPorts } from './client-ports.ts'
+import { DhtService } from './dht-service.ts'
+import type { ClientOptions } from './options.ts'
+import { makePeerId } from './peer-id.ts'
+
+const defaultMemoryLimit = 48 << 20
+
+/** What {@link SharedServices} ask and tell. */
+export interface SharedServicesEvents {
+  /** A peer has dialled us. */
+  connection(connection: ThrottledConnection): void
+  /** Something failed that the client survives. */
+  warning(warning: Error): void
+  /** How many torrents have somebody to serve. */
+  serving(): number
+  /** A torrent has changed. */
+  changed(): void
+}
+
+/** What all torrents of a client have in common: ports, limits, budgets, and ways to find peers. */
+export class SharedServices implements ClientServices {
+  readonly peerId: Uint8Array = makePeerId()
+  readonly budget: MemoryBudget
+  readonly connections: ConnectionBudget
+  readonly claims: StorageClaims = new StorageClaims()
+  readonly hashPool: HashPool = new HashPool()
+  readonly udpTrackers: UdpTrackerClient = new UdpTrackerClient()
+  readonly announcePace: AnnouncePace = new AnnouncePace()
+  readonly own: OwnAddress
+  readonly pex: boolean
+  readonly lsd: Lsd | undefined
+  readonly dht: DhtService | undefined
+  readonly transport: Transport
+  readonly download: Throttle
+  readonly upload: Throttle
+  readonly localAddress: string | undefined
+  /** Resolves when the ports are open, or could not be opened, of which `warning` tells; never rejects. */
+  readonly listening: Promise<void>
+  readonly #ports: ClientPorts
+  readonly #events: SharedServicesEvents
+
+  /** Listens at once. The options were checked. */
+  constructor(options: ClientOptions, events: SharedServicesEvents) {
+    const { host, maxConnections, state, pex = true, lsd = true, dht = true } = options
+    const never = Number.POSITIVE_INFINITY
+    this.#events = events
+    this.download = new Throttle(options.downloadLimit ?? never)
+    this.upload = new Throttle(options.uploadLimit ?? never)
+    this.budget = new MemoryBudget(options.memoryLimit ?? defaultMemoryLimit)
+    this.connections = new ConnectionBudget(maxConnections === undefined ? {} : { maxConnections })
+    this.localAddress = host
+    this.pex = pex
+    const port = (): number => this.port()
+    const onWarning = (warning: Error): void => events.warning(warning)
+    this.own = new OwnAddress(port)
+    this.lsd = lsd ? new Lsd({ port, host, onWarning }) : undefined
+    const throttles = { download: this.download, upload: this.upload }
+    this.#ports = new ClientPorts({
+      port: options.port ?? 0,
+      host,
+      onConnection: (connection) => events.connection(new ThrottledConnection(connection, throttles)),
+      onWarning
+    })
+    this.transport = this.#ports.transport
+    if (dht === false) {
+      this.listening = this.#ports.listening
+      return
+    }
+    const ports = this.#ports.bindUdp().then((bound) => {
+      if (bound.length > 0) this.udpTrackers.share(bound)
+      return bound
+    })
+    this.listening = ports.then(() => {})
+    this.dht = new DhtService({
+      ...(dht === true ? {} : dht),
+      ports,
+      host,
+      stateFolder: state,
+      tcpPort: port,
+      onWarning
+    })
+  }
+
+  port(): number {
+    return this.#ports.port
+  }
+
+  serving(): number {
+    return this.#events.serving()
+  }
+
+  changed(): void {
+    this.#events.changed()
+  }
+
+  /** Takes no further connections; resolves when those that were taken have ended as well. */
+  unlisten(): Promise<void> {
+    return this.#ports.unlisten()
+  }
+
+  /** Ends everything, once `unlisten` was called and no torrent is left. */
+  async close(unlistened: Promise<void>): Promise<void> {
+    await this.#ports.closeTcp()
+    await unlistened
+    await this.lsd?.close()
+    await this.dht?.close()
+    await this.udpTrackers.close()
+    await this.#ports.closeUdp()
+    await this.hashPool.close()
+  }
+}
