@@ -1,11 +1,12 @@
 export { type DhtHostLookup, publicBootstrap } from './dht/bootstrap.ts'
-export { DHT, type PerFamily } from './dht/dht.ts'
+export { DHT } from './dht/dht.ts'
 export type {
   DhtAnnounceOptions,
   DhtLookupOptions,
   DhtOptions,
   DhtState,
   MutableName,
+  PerFamily,
   PutRequest
 } from './dht/dht-options.ts'
 export { immutableTarget, mutableTarget } from './dht/item.ts'

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
-import { DHT } from '../dht/dht.ts'
+import type { DHT } from '../dht/dht.ts'
+import { DhtHandle } from '../dht/dht-handle.ts'
 import type { DhtState } from '../dht/dht-options.ts'
 import { parseNodes } from '../dht/node-info.ts'
 import { DhtSource } from '../discovery/dht-source.ts'
@@ -49,7 +50,7 @@ export class DhtService implements TorrentDht {
     this.#turns = new DhtTurns({ timers: this.#timers })
     this.#local = host !== undefined && isLoopback(host)
     const state = stateFolder === undefined ? undefined : loadDhtState(stateFolder, onWarning)
-    this.dht = new DHT({
+    this.dht = new DhtHandle({
       ports,
       nodes,
       readOnly,

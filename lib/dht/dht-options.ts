@@ -50,6 +50,14 @@ export interface DhtState {
   readonly nodes6?: Uint8Array
 }
 
+/** Something of each address family. */
+export interface PerFamily<T> {
+  /** IPv4. */
+  readonly 4: T
+  /** IPv6. */
+  readonly 6: T
+}
+
 /** What may come with a look-up. */
 export interface DhtLookupOptions {
   /** Ends the look-up with the signal's reason. */
