@@ -3,7 +3,7 @@ import { equalBytes } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { metadataLengthMax, metadataPieceLength } from '../wire/limits.ts'
-import { MetadataExtension } from '../wire/ut-metadata.ts'
+import { MetadataExtension, type MetadataHandlers } from '../wire/ut-metadata.ts'
 import type { Peer } from './peer.ts'
 
 /** Requests that one peer may have outstanding: 256 KiB, so that most metadata comes in a single round trip. */
@@ -23,14 +23,44 @@ const mostBytes = 1.5 * metadataLengthMax
 /** Failed attempts after which a peer is not asked any more. */
 const mostFailures = 2
 
-interface Source {
-  readonly peer: Peer
+/** What a {@link Source} passes on, as one object for all peers. */
+interface SourceEvents {
+  onReady(source: Source): void
+  onRequest(source: Source, piece: number): void
+  onData(source: Source, piece: number, length: number, bytes: Uint8Array): void
+}
+
+/** What is known of one peer. */
+class Source implements MetadataHandlers {
   readonly extension: MetadataExtension
-  outstanding: Map<number, number>
-  failures: number
-  waitUntil: number
+  readonly outstanding: LazyMap<number, number> = new LazyMap()
+  failures = 0
+  waitUntil = 0
   /** When its last piece came. */
-  heardAt: number
+  heardAt = 0
+  readonly #events: SourceEvents
+
+  constructor({ wire }: Peer, events: SourceEvents) {
+    this.#events = events
+    this.extension = wire.use(new MetadataExtension(wire, this))
+  }
+
+  onReady(): void {
+    this.#events.onReady(this)
+  }
+
+  onRequest(piece: number): void {
+    this.#events.onRequest(this, piece)
+  }
+
+  onData(piece: number, length: number, bytes: Uint8Array): void {
+    this.#events.onData(this, piece, length, bytes)
+  }
+
+  onReject(piece: number): void {
+    this.outstanding.delete(piece)
+    this.waitUntil = monotonicMs() + refusalMs
+  }
 }
 
 interface Attempt {
@@ -49,7 +79,7 @@ interface Attempt {
  * The `info` dictionary between peers (BEP 9): collects it from several at once while it is unknown, serves it once it
  * is known. Every length that peers claim is collected by itself, so that a liar costs time and nothing else.
  */
-export class MetadataExchange {
+export class MetadataExchange implements SourceEvents {
   readonly #infoHash: Uint8Array
   readonly #onMetadata: (info: Uint8Array) => void
   #info: Uint8Array | undefined
@@ -83,24 +113,7 @@ export class MetadataExchange {
 
   /** Takes a peer; before our extended handshake is sent. */
   addPeer(peer: Peer): void {
-    const source: Source = {
-      peer,
-      extension: new MetadataExtension(peer.wire, {
-        onReady: () => this.#ask(source),
-        onRequest: (piece) => this.#answer(source, piece),
-        onData: (piece, length, bytes) => this.#take(source, piece, length, bytes),
-        onReject: (piece) => {
-          source.outstanding.delete(piece)
-          source.waitUntil = monotonicMs() + refusalMs
-        }
-      }),
-      outstanding: new LazyMap(),
-      failures: 0,
-      waitUntil: 0,
-      heardAt: 0
-    }
-    this.#sources.set(peer.id, source)
-    peer.wire.use(source.extension)
+    this.#sources.set(peer.id, new Source(peer, this))
   }
 
   /** The peer has gone. */
@@ -117,16 +130,18 @@ export class MetadataExchange {
   /** Asks again what did not come; to be called about once a second while the metadata is unknown. */
   wake(): void {
     if (this.#info !== undefined) return
-    for (const source of this.#sources.values()) this.#ask(source)
+    for (const source of this.#sources.values()) this.onReady(source)
   }
 
-  #answer({ extension }: Source, piece: number): void {
+  /** @internal The peer asks for a piece. */
+  onRequest({ extension }: Source, piece: number): void {
     const start = piece * metadataPieceLength
     if (this.#info === undefined || start >= this.#info.length) extension.reject(piece)
     else extension.data(piece, this.#info.length, this.#info.subarray(start, start + metadataPieceLength))
   }
 
-  #ask(source: Source): void {
+  /** @internal The peer may have what we want: asks it for what it is to send. */
+  onReady(source: Source): void {
     const { extension, outstanding } = source
     const { size } = extension
     const now = monotonicMs()
@@ -209,7 +224,8 @@ export class MetadataExchange {
     if (first !== undefined) this.#attempts.delete(first.length)
   }
 
-  #take(source: Source, piece: number, length: number, bytes: Uint8Array): void {
+  /** @internal The peer has sent a piece. */
+  onData(source: Source, piece: number, length: number, bytes: Uint8Array): void {
     const attempt = this.#attempts.get(length)
     source.heardAt = monotonicMs()
     if (!source.outstanding.delete(piece) || this.#info !== undefined || attempt === undefined) return
@@ -223,7 +239,7 @@ export class MetadataExchange {
       this.#spare(attempt)
     }
     if (attempt.missing > 0) {
-      this.#ask(source)
+      this.onReady(source)
       return
     }
     this.#attempts.delete(length)

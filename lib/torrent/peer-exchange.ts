@@ -4,17 +4,44 @@ import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
 import { TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
-import { PexExtension, type PexMessage, pexFlags } from '../wire/ut-pex.ts'
+import { PexExtension, type PexHandlers, type PexMessage, pexFlags } from '../wire/ut-pex.ts'
 import type { Peer } from './peer.ts'
 
 const log = debug('pex')
 
+/** What a {@link Contact} passes on. */
+interface ContactEvents {
+  onReady(contact: Contact): void
+  onPeers(contact: Contact, message: PexMessage): void
+}
+
+/** A peer, and the extension by which it is told. */
+class Contact implements PexHandlers {
+  readonly peer: Peer
+  readonly extension: PexExtension
+  readonly #events: ContactEvents
+
+  constructor(peer: Peer, events: ContactEvents) {
+    this.peer = peer
+    this.#events = events
+    this.extension = peer.wire.use(new PexExtension(peer.wire, this))
+  }
+
+  onReady(): void {
+    this.#events.onReady(this)
+  }
+
+  onPeers(message: PexMessage): void {
+    this.#events.onPeers(this, message)
+  }
+}
+
 /** Tells the peers of a torrent of each other, and takes in what they tell (BEP 11). */
-export class PeerExchange {
+export class PeerExchange implements ContactEvents {
   readonly #discovery: Discovery
   readonly #isComplete: () => boolean
   readonly #policy = new PexPolicy()
-  readonly #extensions = new LazyMap<Peer, PexExtension>()
+  readonly #contacts = new LazyMap<Peer, Contact>()
   #stopped = false
 
   /** `isComplete` tells whether seeds are of no use to us. */
@@ -26,18 +53,7 @@ export class PeerExchange {
   /** Takes a peer; before our extended handshake is sent. */
   addPeer(peer: Peer): void {
     if (this.#stopped) return
-    const extension: PexExtension = peer.wire.use(
-      new PexExtension(peer.wire, {
-        onReady: () => {
-          const now = monotonicMs()
-          this.#policy.join(peer.id, peer.connection.remote.host, now)
-          // What the peer says of itself in the same message must be known before.
-          queueMicrotask(() => this.#tell(peer, extension, now))
-        },
-        onPeers: (message) => this.#hear(peer, message)
-      })
-    )
-    this.#extensions.set(peer, extension)
+    this.#contacts.set(peer, new Contact(peer, this))
     this.listens(peer)
   }
 
@@ -49,29 +65,39 @@ export class PeerExchange {
 
   /** The peer has gone. */
   removePeer(peer: Peer): void {
-    this.#extensions.delete(peer)
+    this.#contacts.delete(peer)
     this.#policy.leave(peer.id, peer.unneeded)
   }
 
   /** To be called about once a second while there are peers. */
   tick(now: number): void {
-    for (const [peer, extension] of this.#extensions) this.#tell(peer, extension, now)
+    for (const contact of this.#contacts.values()) this.#tell(contact, now)
   }
 
   /** Ends for good: the torrent is private. Our next extended handshake says so. */
   stop(): void {
     this.#stopped = true
-    for (const extension of this.#extensions.values()) extension.announced = false
-    this.#extensions.clear()
+    for (const { extension } of this.#contacts.values()) extension.announced = false
+    this.#contacts.clear()
   }
 
-  #tell(peer: Peer, extension: PexExtension, now: number): void {
+  /** @internal The peer knows the extension. */
+  onReady(contact: Contact): void {
+    const now = monotonicMs()
+    const { peer } = contact
+    this.#policy.join(peer.id, peer.connection.remote.host, now)
+    // What the peer says of itself in the same message must be known before.
+    queueMicrotask(() => this.#tell(contact, now))
+  }
+
+  #tell({ peer, extension }: Contact, now: number): void {
     if (this.#stopped || !extension.supported || peer.wire.destroyed) return
     const message = this.#policy.next(peer.id, now)
     if (message !== undefined) extension.send(message)
   }
 
-  #hear(peer: Peer, message: PexMessage): void {
+  /** @internal The peer tells of its peers. */
+  onPeers({ peer }: Contact, message: PexMessage): void {
     const informant = peer.connection.remote.host
     const peers = this.#policy.hear(peer.id, message, monotonicMs(), this.#isComplete())
     if (peers === 'flood') throw new TorrentError('ERR_WIRE_LIMIT', 'the peer floods us with peers')

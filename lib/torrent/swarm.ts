@@ -109,8 +109,12 @@ export class Swarm {
       return
     }
     wire.handshake(this.#options.infoHash, this.#options.peerId, this.#options.wireOptions().dht)
-    wire.on('close', release)
-    this.#add(wire, connection, connection.remote, 'incoming', undefined).leave = release
+    const peer = this.#add(wire, connection, connection.remote, 'incoming', undefined)
+    peer.leave = release
+    wire.on('close', () => {
+      release()
+      this.#gone(peer)
+    })
   }
 
   /** A peer that has dialled us says where it listens: it need not be dialled while it is here, but may be later. */
@@ -210,6 +214,7 @@ export class Swarm {
       outcome ??= fault ? 'fault' : outcomeOf(peer)
       this.dialer.disconnected(address, now, outcome)
       this.dial()
+      if (peer !== undefined) this.#gone(peer)
     })
     join(connection, wire)
     wire.handshake(infoHash, peerId)
@@ -224,7 +229,6 @@ export class Swarm {
   ): Peer {
     const peer = new Peer(++this.#lastId, wire, connection, address, source, monotonicMs())
     this.peers.set(peer.id, peer)
-    wire.on('close', () => this.#gone(peer))
     this.#tick()
     this.#options.onPeer(peer, latencyMs)
     return peer

@@ -143,8 +143,7 @@ export class Uploads {
       const at = serving.queue.findIndex((request) => request.piece === piece && request.offset === offset)
       if (at >= 0) serving.queue.splice(at, 1)
     })
-    wire.on('have', (piece) => this.#suggester?.haves(id, [piece]))
-    wire.on('bitfield', () => this.#suggester?.haves(id, this.#piecesOf(peer)))
+    if (this.#suggester !== undefined) this.#watch(this.#suggester, peer)
     wire.on('sendable', () => {
       serving.full = false
       this.#pump(serving)
@@ -231,10 +230,18 @@ export class Uploads {
       })
       for (const serving of this.#serving.values()) {
         this.#suggester.haves(serving.peer.id, this.#piecesOf(serving.peer))
+        this.#watch(this.#suggester, serving.peer)
       }
     }
     const piece = next(this.#suggester)
     if (piece >= 0) peer.wire.suggest(piece)
+  }
+
+  /** Tells the suggester what a peer comes to have. */
+  #watch(suggester: Suggester, peer: Peer): void {
+    const { wire, id } = peer
+    wire.on('have', (piece) => suggester.haves(id, [piece]))
+    wire.on('bitfield', () => suggester.haves(id, this.#piecesOf(peer)))
   }
 
   #piecesOf({ wire }: Peer): number[] {

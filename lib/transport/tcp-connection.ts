@@ -45,10 +45,6 @@ export class TcpConnection implements Connection, TurnReader {
   #finished = false
   #corked = false
   #undrained = false
-  readonly #uncork = (): void => {
-    this.#corked = false
-    this.#socket.uncork()
-  }
 
   /** A connected socket that does not read yet; `reader` when its memory is shared, else it reads by `data` events. */
   constructor(socket: Socket, remote: PeerAddress, incoming: boolean, reader?: SocketReader) {
@@ -113,7 +109,7 @@ export class TcpConnection implements Connection, TurnReader {
     if (!this.#corked) {
       this.#corked = true
       this.#socket.cork()
-      process.nextTick(this.#uncork)
+      process.nextTick(TcpConnection.#uncork, this)
     }
     let ready = true
     for (const buffer of buffers) if (!this.#socket.write(buffer)) ready = false
@@ -138,6 +134,11 @@ export class TcpConnection implements Connection, TurnReader {
     // Also when the callback of a socket returns false: only then does its `resume` start reading again.
     if (!this.#closing) this.#socket.pause()
     return false
+  }
+
+  static #uncork(this: void, connection: TcpConnection): void {
+    connection.#corked = false
+    connection.#socket.uncork()
   }
 
   #finish(): void {

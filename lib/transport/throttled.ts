@@ -19,8 +19,9 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
   readonly #inner: Connection
   #download: Throttle | undefined
   #upload: Throttle | undefined
-  readonly #receiving: ThrottleMember = { turn: (length) => this.#receiveTurn(length) }
-  readonly #sending: ThrottleMember = { turn: (length) => this.#sendTurn(length) }
+  // Made when they are first needed: most connections never wait.
+  #receiving: ThrottleMember | undefined
+  #sending: ThrottleMember | undefined
   #handler: ConnectionHandler | undefined
   #closed = false
   // Received and not yet delivered; while there is any, the inner connection is paused.
@@ -42,8 +43,8 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
 
   /** From now on others limit the connection; what waits for its turn waits there. */
   moveTo(throttles: Throttles): void {
-    this.#download?.leave(this.#receiving)
-    this.#upload?.leave(this.#sending)
+    if (this.#receiving !== undefined) this.#download?.leave(this.#receiving)
+    if (this.#sending !== undefined) this.#upload?.leave(this.#sending)
     this.#download = throttles.download
     this.#upload = throttles.upload
     if (this.#closed) return
@@ -72,7 +73,7 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
 
   pause(): void {
     this.#paused = true
-    this.#download?.leave(this.#receiving)
+    if (this.#receiving !== undefined) this.#download?.leave(this.#receiving)
     this.#innerPaused = true
     this.#inner.pause()
   }
@@ -147,8 +148,8 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
 
   #release(): void {
     this.#closed = true
-    this.#download?.leave(this.#receiving)
-    this.#upload?.leave(this.#sending)
+    if (this.#receiving !== undefined) this.#download?.leave(this.#receiving)
+    if (this.#sending !== undefined) this.#upload?.leave(this.#sending)
     this.#held = undefined
     this.#outgoing = []
     this.#outgoingLength = 0
@@ -175,12 +176,18 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
 
   #waitToReceive(): void {
     if (this.#download === undefined) this.#receiveTurn(Number.POSITIVE_INFINITY)
-    else this.#download.wait(this.#receiving)
+    else {
+      this.#receiving ??= { turn: (length) => this.#receiveTurn(length) }
+      this.#download.wait(this.#receiving)
+    }
   }
 
   #waitToSend(): void {
     if (this.#upload === undefined) this.#sendTurn(Number.POSITIVE_INFINITY)
-    else this.#upload.wait(this.#sending)
+    else {
+      this.#sending ??= { turn: (length) => this.#sendTurn(length) }
+      this.#upload.wait(this.#sending)
+    }
   }
 
   #resumeInner(): void {

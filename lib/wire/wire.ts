@@ -28,6 +28,39 @@ let lastId = 0
  * to is dropped. Methods do nothing once the wire is destroyed.
  */
 export class Wire extends Duplex<WireEvents> {
+  /** A class and no bag of closures, for there is one for each connected peer. */
+  static readonly #Mediator = class implements PeerStateMediator {
+    readonly #wire: Wire
+
+    constructor(wire: Wire) {
+      this.#wire = wire
+    }
+
+    emit<E extends keyof WireEvents>(name: E, ...values: WireEvents[E]): void {
+      this.#wire.emit(name, ...values)
+    }
+
+    blockTarget(piece: number, offset: number, length: number): Uint8Array | undefined {
+      return this.#wire.blockTarget?.(piece, offset, length)
+    }
+
+    onRequest(piece: number, offset: number, length: number): void {
+      this.#wire.#onRequest(piece, offset, length)
+    }
+
+    onCancel(piece: number, offset: number, length: number): void {
+      this.#wire.#onCancel(piece, offset, length)
+    }
+
+    onExtended(id: number, payload: Uint8Array): void {
+      this.#wire.#extensions[id - 1]?.onMessage(payload)
+    }
+
+    onExtendedHandshake(remote: ExtendedHandshake): void {
+      for (const extension of this.#wire.#extensions) extension.onHandshake?.(remote)
+    }
+  }
+
   /** Names the wire in logs. */
   readonly id: number = ++lastId
   /**
@@ -67,26 +100,11 @@ export class Wire extends Duplex<WireEvents> {
   /** A wire that waits for both handshakes. */
   constructor(options: WireOptions = {}) {
     super({ highWaterMark: 1 })
-    this.#limits = { ...defaultWireLimits, ...options.limits }
-    if (options.requestQueue !== undefined) {
-      this.#limits = {
-        ...this.#limits,
-        requestQueue: wholeNumber('requestQueue', options.requestQueue, 1, 1e6)
-      }
-    }
+    this.#limits = limitsOf(options)
     this.#own = { fast: options.fast ?? true, extended: options.extended ?? true, dht: options.dht ?? false }
     if (options.pieceCount !== undefined) this.#checkPieceCount(options.pieceCount)
     const { pieceLength, totalLength } = options
-    const mediator: PeerStateMediator = {
-      emit: (name, ...values) => this.emit(name, ...values),
-      blockTarget: (piece, offset, length) => this.blockTarget?.(piece, offset, length),
-      onRequest: (piece, offset, length) => this.#onRequest(piece, offset, length),
-      onCancel: (piece, offset, length) => this.#onCancel(piece, offset, length),
-      onExtended: (id, payload) => this.#extensions[id - 1]?.onMessage(payload),
-      onExtendedHandshake: (remote) => {
-        for (const extension of this.#extensions) extension.onHandshake?.(remote)
-      }
-    }
+    const mediator = new Wire.#Mediator(this)
     const lengths = { pieceLength, totalLength }
     this.#peer = new PeerState(this.#own, this.#limits, mediator, options.pieceCount, lengths)
     this.#decoder = new WireDecoder(this.#peer, this.#limits)
@@ -566,6 +584,14 @@ export class Wire extends Duplex<WireEvents> {
     this.emit('cancel', piece, offset, length)
     this.#offerRoom()
   }
+}
+
+/** The defaults themselves where nothing else is asked for: most wires share them. */
+function limitsOf({ limits, requestQueue }: WireOptions): WireLimits {
+  if (limits === undefined && requestQueue === undefined) return defaultWireLimits
+  const all = { ...defaultWireLimits, ...limits }
+  if (requestQueue === undefined) return all
+  return { ...all, requestQueue: wholeNumber('requestQueue', requestQueue, 1, 1e6) }
 }
 
 function wholeNumber(option: string, value: number, min: number, max: number): number {
