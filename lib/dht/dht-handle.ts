@@ -71,8 +71,8 @@ export class DhtHandle {
    * Resolves once any node has answered us, be it later than `ready`: without one nothing can be found.
    * @throws TorrentError ERR_DHT_CLOSED; the signal's reason.
    */
-  async connected(options: DhtLookupOptions = {}): Promise<void> {
-    return (await this.#awake(options)).connected(options)
+  connected(options: DhtLookupOptions = {}): Promise<void> {
+    return this.#engine?.connected(options) ?? this.#connected(options)
   }
 
   /**
@@ -161,6 +161,10 @@ export class DhtHandle {
   async #close(): Promise<void> {
     if (this.#engine === undefined) await this.#loading?.catch(() => {})
     await this.#engine?.close()
+  }
+
+  async #connected(options: DhtLookupOptions): Promise<void> {
+    return (await this.#awake(options)).connected(options)
   }
 
   async *#peers(target: Uint8Array, options: DhtLookupOptions): AsyncGenerator<PeerAddress, void, void> {

@@ -74,7 +74,9 @@ export class Checker {
   readonly #options: CheckerOptions
   readonly #algorithm: HashAlgorithm
   readonly #bucket: TokenBucket
-  readonly #closing = new AbortController()
+  /** Made when it is first needed: most torrents have nothing to check. */
+  #closing: AbortController | undefined
+  #closed = false
   /** The most important first. */
   #runs: Run[] = []
   #pump: Promise<void> | undefined
@@ -104,7 +106,7 @@ export class Checker {
   /** Checks pieces in the order given, as far as more important checks and `checkNow` leave room. */
   async check(pieces: Range | readonly number[], options: CheckOptions = {}): Promise<CheckSummary> {
     const { signal, onResult, priority = 0 } = options
-    if (this.#closing.signal.aborted) throw storageClosed()
+    if (this.#closed) throw storageClosed()
     signal?.throwIfAborted()
     const { pieceCount } = this.#options.layout
     const state = new Uint8Array(pieceCount)
@@ -133,7 +135,7 @@ export class Checker {
    * when the piece cannot be read.
    */
   async checkNow(piece: number, signal?: AbortSignal): Promise<boolean> {
-    if (this.#closing.signal.aborted) throw storageClosed()
+    if (this.#closed) throw storageClosed()
     signal?.throwIfAborted()
     let running = this.#urgent.get(piece)
     if (running === undefined) {
@@ -145,10 +147,20 @@ export class Checker {
 
   /** Ends all checks, which reject with ERR_STORAGE_CLOSED, and waits until no read is under way; idempotent. */
   async close(): Promise<void> {
-    this.#closing.abort(storageClosed())
+    this.#closed = true
+    this.#closing?.abort(storageClosed())
     for (const { result } of this.#runs) result.reject(storageClosed())
     this.#runs = []
     await Promise.allSettled([this.#pump, ...this.#urgent.values()])
+  }
+
+  /** Aborted by `close`. */
+  get #signal(): AbortSignal {
+    if (this.#closing === undefined) {
+      this.#closing = new AbortController()
+      if (this.#closed) this.#closing.abort(storageClosed())
+    }
+    return this.#closing.signal
   }
 
   async #work(): Promise<void> {
@@ -175,7 +187,7 @@ export class Checker {
     try {
       await pool.hash(this.#jobs(given, doubtful), {
         algorithm: this.#algorithm,
-        signal: this.#closing.signal,
+        signal: this.#signal,
         onResult: (piece, digest) => {
           const ok = digest !== undefined && this.#isRight(piece, digest)
           const before = given.get(piece)
@@ -186,7 +198,7 @@ export class Checker {
         }
       })
     } catch (error) {
-      if (this.#closing.signal.aborted) return
+      if (this.#closed) return
       log('threads gave up, going on without them: %s', error)
       this.#poolFailed = true
       this.#requeue()
@@ -194,7 +206,7 @@ export class Checker {
     }
     // Their bytes were moved to another file meanwhile, or lie where nobody may look.
     for (const piece of doubtful) {
-      if (this.#closing.signal.aborted) return
+      if (this.#closed) return
       if (this.#runs.some(({ state }) => state[piece] === inFlight)) await this.#checkHere(piece)
     }
   }
@@ -226,8 +238,8 @@ export class Checker {
     const piece = this.#take()
     if (piece === undefined) return this.#requeue()
     const waitMs = this.#bucket.waitMs(monotonicMs())
-    if (waitMs > 0) await delay(waitMs, undefined, { signal: this.#closing.signal }).catch(() => {})
-    if (this.#closing.signal.aborted) return
+    if (waitMs > 0) await delay(waitMs, undefined, { signal: this.#signal }).catch(() => {})
+    if (this.#closed) return
     if (!this.#runs.some(({ state }) => state[piece] === inFlight)) return
     this.#bucket.take(this.#options.layout.pieceSize(piece), monotonicMs())
     await this.#checkHere(piece)
@@ -262,7 +274,7 @@ export class Checker {
       ok = digest !== undefined && this.#isRight(piece, digest)
     } catch (error) {
       // A storage that is closed says nothing about its pieces.
-      if (this.#closing.signal.aborted || isClosed(error)) throw error
+      if (this.#closed || isClosed(error)) throw error
       log('piece %d cannot be read: %s', piece, error)
     }
     this.#settle(piece, ok)
@@ -276,7 +288,7 @@ export class Checker {
     const slice = new Uint8Array(Math.min(size, sliceLength))
     for (let at = 0; at < size; at += slice.byteLength) {
       const part = slice.subarray(0, Math.min(slice.byteLength, size - at))
-      const count = await storage.read(layout.pieceOffset(piece) + at, part, this.#closing.signal)
+      const count = await storage.read(layout.pieceOffset(piece) + at, part, this.#signal)
       if (count < part.byteLength) return undefined
       hash.update(part)
       // Memory answers without ever leaving this turn of the event loop.

@@ -56,7 +56,9 @@ export class Swarm {
   readonly peers: LazyMap<number, Peer> = new LazyMap()
   readonly dialer: Dialer
   readonly #options: SwarmOptions
-  readonly #abort = new AbortController()
+  /** Made for the first dial: most torrents of many have nobody to dial. */
+  #abort: AbortController | undefined
+  #closed = false
   readonly #pending = new LazySet<Pending>()
   #lastId = 0
   #dialTimer: NodeJS.Timeout | undefined
@@ -66,15 +68,13 @@ export class Swarm {
 
   constructor(options: SwarmOptions) {
     this.#options = options
-    // Each dial under way listens to it.
-    setMaxListeners(0, this.#abort.signal)
     this.dialer = new Dialer({ book: options.book, budget: options.budget })
   }
 
   /** Dials whom the dialer names, now and whenever it may go on. */
   dial(): void {
     clearTimeout(this.#dialTimer)
-    if (this.#abort.signal.aborted || this.#paused) return
+    if (this.#closed || this.#paused) return
     const now = monotonicMs()
     for (let next = this.dialer.nextDial(now); next !== undefined; next = this.dialer.nextDial(now)) {
       void this.#connect(next)
@@ -148,7 +148,8 @@ export class Swarm {
 
   /** Closes every connection and dials nothing more; idempotent. */
   close(): void {
-    this.#abort.abort(new TorrentError('ERR_TORRENT_CLOSED', 'the torrent is closed'))
+    this.#closed = true
+    this.#abort?.abort(new TorrentError('ERR_TORRENT_CLOSED', 'the torrent is closed'))
     clearTimeout(this.#dialTimer)
     clearInterval(this.#tickTimer)
     this.#stopWaiting?.()
@@ -158,7 +159,7 @@ export class Swarm {
   }
 
   async #connect({ address, source }: Candidate): Promise<void> {
-    const { signal } = this.#abort
+    const { signal } = this.#dialling()
     let connection: Connection
     try {
       connection = await this.#options.dial(address, signal)
@@ -173,6 +174,15 @@ export class Swarm {
       return
     }
     this.#greet(connection, address, source)
+  }
+
+  #dialling(): AbortController {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      // Each dial under way listens to it.
+      setMaxListeners(0, this.#abort.signal)
+    }
+    return this.#abort
   }
 
   /** Sends our handshake over a connection that we dialled and waits for the answer. */
