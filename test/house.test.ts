@@ -26,6 +26,8 @@ interface Source {
   readonly text: string
   /** Paths below lib/ of what it imports. */
   readonly imports: readonly string[]
+  /** Those that are loaded together with it. */
+  readonly loads: readonly string[]
   readonly packages: readonly string[]
 }
 
@@ -36,6 +38,12 @@ function findRoot(): string {
 }
 
 const root = findRoot()
+
+function pathsIn(file: string, specifiers: readonly string[]): string[] {
+  return specifiers
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => path.posix.join(path.posix.dirname(file), specifier))
+}
 
 function readSource(file: string): Source {
   const text = readFileSync(path.join(root, 'lib', file), 'utf8')
@@ -48,9 +56,13 @@ function readSource(file: string): Source {
     file,
     folder: file.includes('/') ? (file.split('/')[0] ?? '') : '',
     text,
-    imports: specifiers
-      .filter((specifier) => specifier.startsWith('.'))
-      .map((specifier) => path.posix.join(path.posix.dirname(file), specifier)),
+    imports: pathsIn(file, specifiers),
+    loads: pathsIn(
+      file,
+      [...text.matchAll(/^(?:import|export)\b(?! type\b)[^'"`;]*?\bfrom\s*'([^']+)'/gm)].map(
+        (match) => match[1] ?? ''
+      )
+    ),
     packages: specifiers.filter((specifier) => !specifier.startsWith('.'))
   }
 }
@@ -134,6 +146,23 @@ test('no files import each other in a circle', () => {
   }
   for (const { file } of sources) visit(file, [])
   assert.deepEqual(circles, [])
+})
+
+test('importing the library loads nothing that most programs do not need at once', () => {
+  const loaded = new Set<string>()
+  const load = (file: string): void => {
+    if (loaded.has(file)) return
+    loaded.add(file)
+    for (const target of sources.find((source) => source.file === file)?.loads ?? []) load(target)
+  }
+  load('index.ts')
+  assert.ok(loaded.has('client/client.ts'))
+  const needless =
+    /^(?:server|cli|picker)\/|^torrent\/torrent|^dht\/(?:dht-(?:engine|networks|node)|responder)|^client\/(?:session|restoration|folder-lock|make-torrent)|^discovery\/multicast|^tracker\/http|create-torrent/
+  assert.deepEqual(
+    [...loaded].filter((file) => needless.test(file)),
+    []
+  )
 })
 
 test('files have kebab-case names, and no folder has an index', () => {
