@@ -41,7 +41,10 @@ export interface ClientOptions {
   readonly uploadLimit?: number | undefined
   /** Connections of all torrents; 200 by default. */
   readonly maxConnections?: number | undefined
-  /** Bytes that pieces under way may hold in memory; 48 MiB by default, and always enough for one piece. */
+  /**
+   * Bytes that pieces under way may hold in memory, and, up to half of it while they do not need it, what uploads read ahead; 48 MiB by
+   * default, and always enough for one piece.
+   */
   readonly memoryLimit?: number | undefined
   /**
    * Whether peers are found through the DHT (BEP 5), and how; `true` by default. A client whose `host` is a loopback address stays out
