@@ -65,7 +65,7 @@ export class Client extends EventEmitter<ClientEvents> {
     if (options.state !== undefined && options.restore !== false) {
       this.#persistence = new Persistence(options.state, {
         lasting: () => this.#torrents.lasting,
-        enter: (type, init) => this.#intake.enter(type, init),
+        enter: (init) => this.#intake.enter(init),
         ready: (torrent) => this.#intake.ready(torrent, undefined),
         listening,
         warning: this.#warn
@@ -289,7 +289,7 @@ export class Client extends EventEmitter<ClientEvents> {
 
   async #close(): Promise<void> {
     this.#queue.close()
-    await Promise.all([this.#services.listening, this.#persistence?.endRestoring(), this.#intake.settled()])
+    await Promise.all([this.#services.listening, this.#persistence?.endRestoring()])
     const { lasting } = this.#torrents
     await this.#persistence?.stop()
     const unlistened = this.#services.unlisten()

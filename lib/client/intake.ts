@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { Torrent } from '../torrent/torrent.ts'
+import { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
 import { toHex } from '../util/bytes.ts'
@@ -40,14 +40,9 @@ export class Intake {
   readonly #options: IntakeOptions
   /** How many callers wait for the files of a torrent. */
   readonly #waiting = new Map<Torrent, number>()
-  /** The greater part of the library: it comes while ports are opened, so that importing the package is quick. */
-  readonly #loading = import('../torrent/torrent.ts')
 
-  /** Loads what torrents need. */
   constructor(options: IntakeOptions) {
     this.#options = options
-    // Who adds a torrent hears of it.
-    this.#loading.catch(() => {})
   }
 
   /**
@@ -56,7 +51,7 @@ export class Intake {
    */
   async begin(resolved: ResolvedSource, options: AddOptions, seeding: SeedingInit = {}): Promise<Torrent> {
     const { list, persistence, listening, folders, checkOpen } = this.#options
-    const [{ Torrent }] = await Promise.all([this.#loading, listening, persistence?.listed])
+    await Promise.all([listening, persistence?.listed])
     checkOpen()
     const { infoHashes, metainfo } = resolved
     const infoHash = toHex(infoHashes.v1 ?? new Uint8Array(20))
@@ -90,7 +85,7 @@ export class Intake {
     // A custom storage and files that are seeded where they are get no record unless a folder for it is named.
     const beside =
       options.storage === undefined && seeding.complete !== true ? path.join(folder, '.piecewise') : undefined
-    const torrent = this.enter(Torrent, {
+    const torrent = this.enter({
       ...options,
       ...(options.path === undefined ? placeOf(memo) : {}),
       ...seeding,
@@ -116,9 +111,9 @@ export class Intake {
   }
 
   /** Makes a torrent and enters it in the list. */
-  enter(type: typeof Torrent, init: TorrentInit): Torrent {
+  enter(init: TorrentInit): Torrent {
     const { list, services, onEntered, onError } = this.#options
-    const torrent = new type(new ClientHost(services), init, onError)
+    const torrent = new Torrent(new ClientHost(services), init, onError)
     list.add(torrent)
     if (init.storage !== undefined) list.forget(torrent)
     torrent.once('close', this.#onClose)
@@ -139,11 +134,6 @@ export class Intake {
       if (waiting > 0) this.#waiting.set(torrent, waiting)
       else this.#waiting.delete(torrent)
     }
-  }
-
-  /** Resolves when nothing is being loaded; never rejects. */
-  async settled(): Promise<void> {
-    await this.#loading.catch(() => {})
   }
 
   readonly #onClose = (torrent: Torrent): void => {

@@ -1,4 +1,4 @@
-import { Torrent } from '../torrent/torrent.ts'
+import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import { fromHex } from '../util/bytes.ts'
@@ -14,7 +14,7 @@ const opensAtOnce = 16
 /** What a {@link Restoration} asks and tells. */
 export interface RestorationEvents {
   /** Makes a torrent and enters it in the list. */
-  enter(type: typeof Torrent, init: TorrentInit): Torrent
+  enter(init: TorrentInit): Torrent
   /** Waits for the files of a torrent. */
   ready(torrent: Torrent): Promise<void>
   /** Resolves when torrents may begin. */
@@ -65,7 +65,7 @@ export class Restoration {
       for (const memo of memos) this.#session.setAside(memo)
       return
     }
-    const torrents = memos.map((memo) => this.#events.enter(Torrent, { ...initOf(memo), state: this.#state }))
+    const torrents = memos.map((memo) => this.#events.enter({ ...initOf(memo), state: this.#state }))
     for (const torrent of torrents) this.#unclaimed.add(torrent)
     void this.#events.listening
       .then(() => forEachLimit(torrents.length, opensAtOnce, (n) => this.#open(torrents[n], memos[n])))
