@@ -158,7 +158,7 @@ test('importing the library loads nothing that most programs do not need at once
   load('index.ts')
   assert.ok(loaded.has('client/client.ts'))
   const needless =
-    /^(?:server|cli)\/|^dht\/(?:dht-(?:engine|networks|node)|responder)|^client\/(?:session|restoration|folder-lock|make-torrent)|^discovery\/multicast|^tracker\/http|create-torrent/
+    /^(?:server|cli)\/|^dht\/(?:dht-(?:engine|networks|node)|responder)|^client\/(?:session|restoration|folder-lock|make-torrent)|^discovery\/multicast|create-torrent/
   assert.deepEqual(
     [...loaded].filter((file) => needless.test(file)),
     []

@@ -1,4 +1,5 @@
 import type { PeerAddress } from '../util/address.ts'
+import { httpAnnounce, httpScrape } from './http-tracker.ts'
 import { limits } from './limits.ts'
 import type { AnnounceParameters, ScrapeResult, TrackerReply } from './request.ts'
 import type { TrackerOptions } from './tracker-options.ts'
@@ -23,7 +24,6 @@ export async function exchange(
 ): Promise<TrackerReply> {
   const { onPeers } = options
   if (url.protocol !== 'udp:') {
-    const { httpAnnounce } = await http()
     const reply = await httpAnnounce(url, parameters, options)
     onPeers?.(reply.peers)
     return reply
@@ -43,18 +43,13 @@ export async function exchangeScrape(
   infoHashes: readonly Uint8Array[],
   options: ExchangeOptions = {}
 ): Promise<readonly (ScrapeResult | undefined)[]> {
-  if (url.protocol !== 'udp:') return (await http()).httpScrape(url, infoHashes, options)
+  if (url.protocol !== 'udp:') return httpScrape(url, infoHashes, options)
   return withUdp(options, (client) =>
     client.scrape(url, infoHashes.slice(0, limits.scrapeHashes), {
       ...options,
       schedule: options.udpSchedule
     })
   )
-}
-
-/** Loaded when first needed: HTTP with TLS is a good part of what importing the library costs. */
-function http(): Promise<typeof import('./http-tracker.ts')> {
-  return import('./http-tracker.ts')
 }
 
 async function withUdp<T>(
