@@ -237,7 +237,7 @@ export class RarityOrder {
       }
       return
     }
-    // What nobody had before, or has any longer, is never left where it is.
+    // What nobody had before, or nobody has from now on, is never left where it is.
     const edge = step > 0 ? 1 : 0
     const moves = !this.#marked
     for (let piece = 0; piece < end; piece++) {

@@ -53,8 +53,10 @@ export class Recovery {
   /** The block that was counted is in memory; its digest is asked for only where it matters. */
   arrived(piece: number, block: number, host: string, digest: () => Uint8Array, now: number): void {
     if (!this.#smartBan.isContested(piece)) return
+    const { changes } = this.#smartBan
     const guilty = this.#smartBan.compare(piece, block, host, digest())
-    this.#review(guilty === undefined ? [] : [guilty], now)
+    // Most blocks are as they were, and say nothing of anybody.
+    if (this.#smartBan.changes !== changes) this.#review(guilty === undefined ? [] : [guilty], now)
   }
 
   /** The blocks of a piece are given up without a verdict. */

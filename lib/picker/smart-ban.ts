@@ -24,8 +24,10 @@ interface Failure {
   readonly versions: Map<number, Version[]>
   /** Who sent each block of the copy that failed last. */
   senders: readonly (string | undefined)[]
-  /** The host that is part of every contradiction, if there is one. */
-  prime: string | undefined
+  /** How many blocks have versions that differ. */
+  contradictions: number
+  /** The hosts that took part in each of these contradictions; undefined before the first. */
+  common: ReadonlySet<string> | undefined
 }
 
 /**
@@ -49,6 +51,7 @@ export class SmartBan {
   readonly #suspects = new LazyMap<string, Set<number>>()
   readonly #guilty = new LazySet<string>()
   #versions = 0
+  #changes = 0
 
   /** A block of a piece was taken from a host; a later sender replaces an earlier one, as its bytes do. */
   contributed(piece: number, block: number, host: string): void {
@@ -99,6 +102,11 @@ export class SmartBan {
     return this.#failed.keys()
   }
 
+  /** Counts what may have changed whom to believe while blocks are compared. */
+  get changes(): number {
+    return this.#changes
+  }
+
   /** A block of a contested piece came: returns its sender if that has sent something else before and so is to be banned. */
   compare(piece: number, block: number, host: string, digest: Uint8Array): string | undefined {
     const failure = this.#failed.get(piece)
@@ -121,7 +129,12 @@ export class SmartBan {
       return [only]
     }
     const guilty = new Set<string>()
-    const failure = this.#failed.get(piece) ?? { versions: new Map(), senders, prime: undefined }
+    const failure = this.#failed.get(piece) ?? {
+      versions: new Map(),
+      senders,
+      contradictions: 0,
+      common: undefined
+    }
     failure.senders = senders
     this.#failed.delete(piece)
     this.#failed.set(piece, failure)
@@ -158,7 +171,7 @@ export class SmartBan {
   isDiscredited(host: string): boolean {
     if (this.#guilty.has(host)) return true
     if (!this.isSuspect(host)) return false
-    for (const { prime } of this.#failed.values()) if (prime === host) return true
+    for (const failure of this.#failed.values()) if (primeOf(failure) === host) return true
     return false
   }
 
@@ -190,12 +203,20 @@ export class SmartBan {
     if (earlier !== undefined) return equalBytes(earlier.digest, digest)
     if (versions.length >= mostVersionsOfBlock || !this.#room(piece)) return true
     if (versions.length === 0) failure.versions.set(block, versions)
+    const [first] = versions
+    const wasAgreed = versions.every((version) => equalBytes(version.digest, first?.digest ?? digest))
     versions.push({ host, digest: digest.slice() })
     this.#versions++
-    if (versions.some((version) => !equalBytes(version.digest, digest))) {
-      failure.prime = commonDissenter(failure.versions)
-      if (failure.prime !== undefined) this.#suspect(failure.prime, piece)
-    }
+    // A further version of a block in dispute has the same hosts on its sides, and more: it tells nothing new.
+    if (!wasAgreed || first === undefined || equalBytes(first.digest, digest)) return true
+    failure.contradictions++
+    const { common } = failure
+    failure.common = new Set(
+      versions.map((version) => version.host).filter((side) => common?.has(side) !== false)
+    )
+    const prime = primeOf(failure)
+    if (prime !== undefined) this.#suspect(prime, piece)
+    this.#changes++
     return true
   }
 
@@ -211,6 +232,7 @@ export class SmartBan {
 
   #convict(hosts: Iterable<string>): void {
     for (const host of hosts) {
+      this.#changes++
       this.#suspects.delete(host)
       const [oldest] = this.#guilty
       if (this.#guilty.size >= mostHosts && oldest !== undefined) this.#guilty.delete(oldest)
@@ -247,15 +269,7 @@ function known(senders: readonly (string | undefined)[]): number {
  * The only host that took part in every contradiction between versions of a block, when there are two of them or more. A single
  * one has two sides that are equally likely to be right.
  */
-function commonDissenter(blocks: ReadonlyMap<number, readonly Version[]>): string | undefined {
-  let common: Set<string> | undefined
-  let contradictions = 0
-  for (const [first, ...others] of blocks.values()) {
-    if (first === undefined || others.every(({ digest }) => equalBytes(digest, first.digest))) continue
-    contradictions++
-    const sides = [first.host, ...others.map(({ host }) => host)]
-    common = new Set(sides.filter((host) => common === undefined || common.has(host)))
-  }
+function primeOf({ contradictions, common }: Failure): string | undefined {
   const [only] = common ?? []
   return contradictions >= 2 && common?.size === 1 ? only : undefined
 }

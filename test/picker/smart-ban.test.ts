@@ -150,6 +150,20 @@ test('while the blocks of the next copy come in they already point at one host, 
   assert.deepEqual([...ban.believable(7)], [[2, 'b']])
 })
 
+test('a large piece that is in dispute all over is judged block by block', () => {
+  const ban = new SmartBan()
+  const blocks = 8000
+  for (let block = 0; block < blocks; block++) ban.contributed(0, block, block % 2 === 0 ? 'liar' : 'a')
+  ban.failed(0, blocks, () => Uint8Array.of(1))
+  for (let block = 0; block < blocks; block++) ban.contributed(0, block, block % 2 === 0 ? 'b' : 'liar')
+  assert.deepEqual(
+    ban.failed(0, blocks, () => Uint8Array.of(2)),
+    []
+  )
+  assert.equal(ban.isDiscredited('liar'), true)
+  assert.equal(ban.believable(0).size, blocks / 2)
+})
+
 test('a host that comes with the second copy may be the one that all contradictions have in common', () => {
   const ban = new SmartBan()
   send(ban, 0, ['a', 'b', 'x'])
