@@ -4,23 +4,10 @@ import { pickBackground, pickEndGame } from './background.ts'
 import { DownloadState, type PickerSink } from './download-state.ts'
 import { blockState, type PartialPiece } from './partial-piece.ts'
 import { PeerState } from './peer-state.ts'
+import { deepMs, maxDepth, Pipelines, shallowMs } from './pipelines.ts'
 import { UrgentPlan } from './urgent-plan.ts'
 import type { StreamWindow } from './windows.ts'
 
-/** Requests that one peer may have outstanding, whatever it allows: 8 MiB, a second of half a gigabit. */
-const maxDepth = 512
-/** Blocks that peers of which nothing is known share, much of a first MiB, and the least that one of them is asked for. */
-const firstBlocks = 40
-const minFirst = 2
-/** How long the pipeline of a peer lasts while no stream is hungry: long enough for a sender that answers in bursts. */
-const deepMs = 1500
-/** While memory is short, pipelines get shorter by this factor, at most so often, so that it lasts for all peers; and slowly longer again. */
-const shorterBy = 0.7
-const shorterEveryMs = 100
-const longerBy = 1.1
-const longerEveryMs = 1000
-/** The same while a stream waits: an urgent block must not queue behind more than this and a quarter of the round trip, as delays vary. */
-const shallowMs = 60
 /** A stream waits while something is missing that it needs within this time. */
 const nearMs = 5000
 /** What is needed sooner than this may come too late behind a deep pipeline. */
@@ -58,10 +45,8 @@ export type BlockVerdict = 'wanted' | 'duplicate' | 'unrequested'
 export class Picker {
   readonly #state: DownloadState
   readonly #plan = new UrgentPlan()
+  readonly #pipelines = new Pipelines()
   #active = true
-  /** How long pipelines last now while no stream is hungry. */
-  #deepMs = deepMs
-  #deepAt = 0
   /** Whether a stream would soon have waited when a window last changed. */
   #wasPressed = false
   #wakeAt = Number.POSITIVE_INFINITY
@@ -547,16 +532,7 @@ export class Picker {
   }
 
   #room(peer: PeerState, hungry: boolean): number {
-    if (peer.snubbed) return peer.outstanding.length === 0 ? 1 : 0
-    if (peer.link.samples === 0) {
-      // Nothing is known yet: the first blocks are spread over all who are there.
-      const share = Math.ceil(firstBlocks / this.#state.peers.size)
-      return Math.min(Math.max(minFirst, share), peer.depth, peer.maxRequests) - peer.outstanding.length
-    }
-    const rate = peer.link.bytesPerMs
-    const lasts = peer.link.latencyMs + (hungry ? shallowMs + peer.link.latencyMs / 4 : this.#deepMs)
-    const target = Math.max(2, Math.ceil((rate * lasts) / 16384) + 1)
-    return Math.min(target, peer.depth, peer.maxRequests, maxDepth) - peer.outstanding.length
+    return this.#pipelines.room(peer, this.#state.peers.size, hungry)
   }
 
   #retry(peer: PeerState): void {
@@ -571,13 +547,12 @@ export class Picker {
     if (!this.#active) return
     const state = this.#state
     const hungry = this.#hungry(now)
-    // A long pipeline is topped up in batches: fewer, larger writes, and fewer plans.
     const room = this.#room(peer, hungry)
-    const tops = room > worthwhile(peer, hungry)
+    const tops = this.#pipelines.isWorthwhile(room, peer, hungry)
     if (tops && state.windows.size === 0) this.#fillBackground(peer, room, now)
     else if (tops) state.ready.add(peer)
     if (state.ready.size > 0) this.#fillReady(peer, hungry, false, now)
-    this.#adaptDepth(now)
+    this.#pipelines.adapt(state.outOfMemory, now)
     this.#setWake(hungry, now)
   }
 
@@ -592,7 +567,7 @@ export class Picker {
     const leading = first === undefined ? undefined : state.peers.get(first)
     if (leading !== undefined) state.ready.add(leading)
     this.#fillReady(leading, hungry, everyone, now)
-    this.#adaptDepth(now)
+    this.#pipelines.adapt(state.outOfMemory, now)
     this.#setWake(hungry, now)
   }
 
@@ -608,18 +583,7 @@ export class Picker {
 
   #topUp(peer: PeerState, hungry: boolean, now: number): void {
     const room = this.#room(peer, hungry)
-    if (room > worthwhile(peer, hungry)) this.#fillBackground(peer, room, now)
-  }
-
-  /** Deep pipelines of some must not take the memory that others need to be asked at all. */
-  #adaptDepth(now: number): void {
-    const isShort = this.#state.outOfMemory
-    if (!isShort && this.#deepMs === deepMs) return
-    if (now < this.#deepAt + (isShort ? shorterEveryMs : longerEveryMs)) return
-    this.#deepAt = now
-    this.#deepMs = isShort
-      ? Math.max(shallowMs, this.#deepMs * shorterBy)
-      : Math.min(deepMs, this.#deepMs * longerBy)
+    if (this.#pipelines.isWorthwhile(room, peer, hungry)) this.#fillBackground(peer, room, now)
   }
 
   /** Asks a peer for up to so many blocks that no window needs it for. */
@@ -723,9 +687,4 @@ export class Picker {
     }
     for (const piece of pieces) this.#state.dropIfEmpty(piece)
   }
-}
-
-/** How much of a pipeline must be missing before it is topped up: in batches, for fewer and larger writes; in smaller ones while a stream waits. */
-function worthwhile({ outstanding }: PeerState, hungry: boolean): number {
-  return outstanding.length >> (hungry ? 3 : 2)
 }
