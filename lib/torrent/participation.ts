@@ -92,10 +92,9 @@ export class Participation {
 
   /** The storage is open: peers were told that we have nothing, and not how long the metadata is. */
   begin(content: Content): void {
-    const { layout, haves } = content
     for (const peer of this.swarm.peers.values()) {
-      peer.wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
-      haves.catchUp(peer)
+      this.#tellLayout(peer, content)
+      content.haves.catchUp(peer)
       this.introduction.send(peer)
       content.addPeer(peer)
     }
@@ -114,13 +113,22 @@ export class Participation {
     return goodbyes
   }
 
+  /** Lets the wire check what the peer says; no change when it knew. */
+  #tellLayout({ wire }: Peer, { layout }: Content): void {
+    wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
+  }
+
   #onPeer(peer: Peer, latencyMs: number | undefined): void {
     const { host, state, metadata, content, onPeer } = this.#options
     const { wire, connection } = peer
     if (latencyMs !== undefined) peer.latencyMs = latencyMs
     const opened = content()
     if (opened === undefined) wire.haveNone()
-    else opened.haves.greet(peer)
+    else {
+      // The storage may have opened during the handshake.
+      this.#tellLayout(peer, opened)
+      opened.haves.greet(peer)
+    }
     metadata.exchange.addPeer(peer)
     this.sources.meet(peer)
     this.introduction.send(peer)

@@ -1,14 +1,17 @@
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 
-/** Storage in memory whose calls fail while a fault is set. */
+/** Storage in memory whose calls fail while a fault is set, and that opens when it may. */
 export class FaultyStorage extends MemoryStorage {
   writeFault: Error | undefined
   readFault: Error | undefined
   openFault: Error | undefined
   syncFault: Error | undefined
+  /** Opening waits for this. */
+  gate: Promise<void> | undefined
 
   override async open(...args: Parameters<MemoryStorage['open']>): Promise<void> {
     if (this.openFault !== undefined) throw this.openFault
+    await this.gate
     await super.open(...args)
   }
 

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { truncateSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { layoutOf } from '../../lib/metainfo/layout.ts'
+import { deferred } from '../../lib/util/concurrency.ts'
 import { DontHaveExtension } from '../../lib/wire/lt-donthave.ts'
 import { UploadOnlyExtension } from '../../lib/wire/upload-only.ts'
 import { addressOf, Bench } from './bench.ts'
 import { type Behaviour, dial, EvilPeer, listenAs } from './evil-peer.ts'
+import { FaultyStorage } from './faulty-storage.ts'
 
 async function until(what: string, is: () => boolean): Promise<void> {
   for (let n = 0; !is(); n++) {
@@ -238,3 +242,45 @@ test('pauses and the priorities of ranges outlive a restart; empty files are tol
   const again = await second.add(sample.bytes, { paused: false })
   assert.equal(again.status, 'downloading')
 })
+
+for (const role of ['seed', 'leecher'] as const) {
+  test(`a ${role} whose storage opens during the handshake with a peer is like any other`, async (t) => {
+    const bench = new Bench(t)
+    const sample = await bench.sample({ 'film.mkv': 100_000 })
+    const filled = new FaultyStorage()
+    const storage = new FaultyStorage()
+    const opening = deferred<void>()
+    storage.gate = opening.promise
+    if (role === 'seed') {
+      await filled.open(layoutOf(sample.metainfo))
+      await filled.write(0, [sample.data])
+      storage.read = (...args) => filled.read(...args)
+    }
+    const dialled = deferred<Socket>()
+    const host = await listenAs(bench, sample, {
+      onSocket: (socket) => {
+        dialled.resolve(socket)
+        return true
+      }
+    })
+    const adding = bench.client().add(sample.bytes, { storage, peers: [host.address], verify: true })
+    const socket = await dialled.promise
+    // It says hello while it does not know yet how many pieces it has.
+    await once(socket, 'readable')
+    opening.resolve()
+    const torrent = await adding
+    if (role === 'leecher') {
+      new EvilPeer(socket, sample, {})
+      await torrent.whenDone()
+      return
+    }
+    await torrent.whenDone()
+    const { wire } = new EvilPeer(socket, sample, { mute: true, onWire: (peer) => peer.wire.interested() })
+    await once(wire, 'unchoke')
+    wire.request(1, 0, 16384)
+    const answer = once(wire, 'piece')
+    wire.on('reject', () => assert.fail('we were refused'))
+    const [piece] = await answer
+    assert.equal(piece, 1)
+  })
+}
