@@ -66,8 +66,6 @@ for (const peer of realPeers) {
     [peer, piecewise],
     [piecewise, peer]
   ] as const) {
-    // It begins with public nodes alone; libtorrent, which is its engine, stands for it.
-    if (leecher.name === 'qBittorrent') continue
     const needed = [...peer.needed, 'namespaces', 'mktorrent']
     test(
       `${leecher.name} downloads from ${seeder.name} with a magnet link and the DHT alone`,

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { writeTorrentOfNode } from '../support/data.ts'
 import { request } from '../support/http.ts'
 import { type Place, type Running, start, until } from '../support/process.ts'
 import { freePort, type Leeching, type LeechTask, type RealPeer, type SeedTask } from './real-peer.ts'
@@ -59,13 +60,39 @@ WebUI\\UseUPnP=false
       programs: [running]
     }
   )
-  return { running, url }
+  const daemon = { running, url }
+  if (finding?.dht !== undefined) await joinDht(daemon, place, finding.dht, workFolder)
+  return daemon
+}
+
+/**
+ * Lets it meet a DHT node. It takes nodes from torrents alone, and one that is there before it knows a node is not announced
+ * again for a quarter of an hour; so a torrent that nobody shares brings the node, and goes again.
+ */
+async function joinDht(daemon: Daemon, place: Place, node: string, workFolder: string): Promise<void> {
+  const torrentPath = path.join(workFolder, 'dht-node.torrent')
+  writeTorrentOfNode(node, torrentPath)
+  await add(daemon, place, { torrentPath }, workFolder)
+  await until(
+    'qBittorrent to join the DHT',
+    async () => {
+      const reply = await request(place, `${daemon.url}/transfer/info`)
+      return reply.status === 200 && (JSON.parse(reply.body) as { dht_nodes: number }).dht_nodes > 0
+    },
+    { programs: [daemon.running] }
+  )
+  await request(place, `${daemon.url}/torrents/delete`, { fields: { hashes: 'all', deleteFiles: 'true' } })
+  await until(
+    'qBittorrent to forget the torrent',
+    async () => (await request(place, `${daemon.url}/torrents/info`)).body === '[]',
+    { programs: [daemon.running] }
+  )
 }
 
 async function add(
   daemon: Daemon,
   place: Place,
-  source: { readonly torrentPath: string; readonly magnet?: string },
+  source: { readonly torrentPath: string; readonly magnet?: string | undefined },
   folder: string
 ): Promise<void> {
   const reply = await request(place, `${daemon.url}/torrents/add`, {

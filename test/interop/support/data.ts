@@ -163,6 +163,13 @@ export function writeWithTracker(torrentPath: string, url: string, outPath: stri
   )
 }
 
+/** Writes a torrent of one byte that names a DHT node (`host:port`). */
+export function writeTorrentOfNode(node: string, outPath: string): void {
+  const info = `d6:lengthi1e4:name4:node12:piece lengthi16384e6:pieces20:${'-'.repeat(20)}e`
+  writeFileSync(outPath, `d4:info${info}e`)
+  writeWithNode(outPath, node, outPath)
+}
+
 /** Writes a copy of a torrent that names a DHT node (`host:port`) and no tracker. */
 export function writeWithNode(torrentPath: string, node: string, outPath: string): void {
   const bytes = readFileSync(torrentPath)
