@@ -8,10 +8,8 @@ import type { DhtTurns } from './dht-turns.ts'
 const log = debug('dht')
 /** Nodes keep an announced peer for 30 minutes (BEP 5 advises to announce again every 15). */
 const everyMs = 15 * 60_000
-/** A torrent with few peers looks again after this time, then twice as long each time. */
-const hungryMs = 60_000
-/** The same when no node has taken the announce. */
-const unheardMs = 10_000
+/** With few peers, or when no node has taken the announce, it looks again after this time, then twice as long each time. */
+const hungryMs = 10_000
 /** Addresses that nobody has read yet. */
 const mostUnread = 1000
 
@@ -81,8 +79,7 @@ export class DhtSource implements AsyncIterable<PeerAddress> {
       } finally {
         release()
       }
-      const soonMs = heard ? hungryMs : unheardMs
-      hurriedMs = heard && !isHungry() ? 0 : Math.min(everyMs, Math.max(soonMs, 2 * hurriedMs))
+      hurriedMs = heard && !isHungry() ? 0 : Math.min(everyMs, Math.max(hungryMs, 2 * hurriedMs))
       const waitMs = (hurriedMs === 0 ? everyMs : hurriedMs) * (0.9 + 0.2 * this.#random())
       await this.#wait(waitMs, signal)
     }

@@ -40,7 +40,7 @@ async function meet(t: TestContext, seeder: RealPeer, leecher: RealPeer): Promis
     places.close()
     removeFolder()
   })
-  const nodes = await startDht(places.a, nodeCount)
+  const nodes = await startDht(places.a, places.spread(nodeCount))
   programs.push(nodes)
   const dht = nodes.address
   const torrentPath = path.join(folder, 'film.torrent')

@@ -1,13 +1,14 @@
 // DHT nodes of ours in a process of their own, so that they can live in a network namespace:
-// node run-dht.js '{"host":…,"count":…}' prints one JSON line when they know each other, and then what the first says of the network.
+// node run-dht.js '{"hosts":[…]}' prints one JSON line when they know each other, and then what the first says of the network.
 import { DHT } from '../../lib/dht.ts'
 import type { DhtReport, DhtTask } from './peers/dht-nodes.ts'
 
-const { host, count } = JSON.parse(process.argv[2] ?? '') as DhtTask
-const first = new DHT({ host, bootstrap: [] })
+const { hosts } = JSON.parse(process.argv[2] ?? '') as DhtTask
+const [firstHost = '127.0.0.1', ...others] = hosts
+const first = new DHT({ host: firstHost, bootstrap: [] })
 await first.ready
-const bootstrap = [`${host}:${first.ports[4]}`]
-const nodes = [first, ...Array.from({ length: count - 1 }, () => new DHT({ host, bootstrap }))]
+const bootstrap = [`${firstHost}:${first.ports[4]}`]
+const nodes = [first, ...others.map((host) => new DHT({ host, bootstrap }))]
 await Promise.all(nodes.map(({ ready }) => ready))
 const say = (): void => {
   const report: DhtReport = { port: first.ports[4] ?? 0, sizes: nodes.map(({ size }) => size[4]) }

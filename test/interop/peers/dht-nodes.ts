@@ -3,8 +3,8 @@ import { type Place, type Running, start, until } from '../support/process.ts'
 
 /** What the child program is told; see `run-dht.ts`. */
 export interface DhtTask {
-  readonly host: string
-  readonly count: number
+  /** The address of each node. */
+  readonly hosts: readonly string[]
 }
 
 /** What the child program says each second. */
@@ -23,10 +23,10 @@ export interface DhtNodes extends Running {
 
 const program = fileURLToPath(new URL('../run-dht.js', import.meta.url))
 
-/** Starts some nodes in one process; resolves when they know each other. */
-export async function startDht(place: Place, count: number): Promise<DhtNodes> {
+/** Starts a node at each of these addresses of a place, in one process; resolves when they know each other. */
+export async function startDht(place: Place, hosts: readonly string[]): Promise<DhtNodes> {
   let report: DhtReport | undefined
-  const task: DhtTask = { host: place.host, count }
+  const task: DhtTask = { hosts }
   const running = start('DHT nodes', [process.execPath, program, JSON.stringify(task)], {
     place,
     onLine: (line) => {
@@ -34,5 +34,5 @@ export async function startDht(place: Place, count: number): Promise<DhtNodes> {
     }
   })
   await until('the DHT nodes to start', () => report !== undefined, { programs: [running] })
-  return { ...running, address: `${place.host}:${report?.port}` }
+  return { ...running, address: `${hosts[0]}:${report?.port}` }
 }

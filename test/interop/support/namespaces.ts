@@ -8,6 +8,8 @@ export interface Places {
   readonly b: Place
   /** Whether these are namespaces; if not, both are loopback. */
   readonly separate: boolean
+  /** Gives `a` so many more addresses, each in a network of its own (/24): some programs keep to one DHT node of each. */
+  spread(count: number): readonly string[]
   close(): void
 }
 
@@ -22,7 +24,10 @@ export function namespacesPossible(): boolean {
 
 /** Two namespaces joined by a veth pair when that is possible, else loopback twice. */
 export function openPlaces(): Places {
-  if (!namespacesPossible()) return { a: loopback, b: loopback, separate: false, close: () => {} }
+  if (!namespacesPossible()) {
+    const spread = (count: number) => Array.from({ length: count }, () => loopback.host)
+    return { a: loopback, b: loopback, separate: false, spread, close: () => {} }
+  }
   removeStale()
   const number = ++serial
   const subnet = `10.77.${process.pid % 256}`
@@ -43,7 +48,13 @@ export function openPlaces(): Places {
       return { host, enter: ['ip', 'netns', 'exec', name] }
     })
     const [a = loopback, b = loopback] = places
-    return { a, b, separate: true, close }
+    const spread = (count: number) => {
+      const hosts = Array.from({ length: count }, (_, n) => `10.78.${n + 1}.1`)
+      for (const host of hosts) run(['ip', '-n', nameA, 'addr', 'add', `${host}/32`, 'dev', 'eth0'])
+      run(['ip', '-n', nameB, 'route', 'add', '10.78.0.0/16', 'via', a.host])
+      return hosts
+    }
+    return { a, b, separate: true, spread, close }
   } catch (error) {
     close()
     throw error
