@@ -42,14 +42,14 @@ async function meet(t: TestContext, seeder: RealPeer, leecher: RealPeer): Promis
   })
   const nodes = await startDht(places.a, places.spread(nodeCount))
   programs.push(nodes)
-  const dht = nodes.address
+  const [dht = ''] = nodes.addresses
   const torrentPath = path.join(folder, 'film.torrent')
   // The node is named in every way that some program knows: an option, the .torrent, or the magnet link.
   writeWithNode(plain, dht, torrentPath)
   const magnet = `magnet:?xt=urn:btih:${infoHashOf(plain)}&dht=${dht}`
   const outFolder = path.join(folder, 'out')
   mkdirSync(outFolder)
-  const common = { workFolder: folder, torrentPath, finding: { dht } }
+  const common = { workFolder: folder, torrentPath, finding: { dht, dhtNodes: nodes.addresses } }
   const started = performance.now()
   const seed = { ...common, dataFolder, place: places.a, port: await freePort() }
   programs.push(await seeder.seed(seed))

@@ -11,7 +11,10 @@ const bootstrap = [`${firstHost}:${first.ports[4]}`]
 const nodes = [first, ...others.map((host) => new DHT({ host, bootstrap }))]
 await Promise.all(nodes.map(({ ready }) => ready))
 const say = (): void => {
-  const report: DhtReport = { port: first.ports[4] ?? 0, sizes: nodes.map(({ size }) => size[4]) }
+  const report: DhtReport = {
+    ports: nodes.map(({ ports }) => ports[4] ?? 0),
+    sizes: nodes.map(({ size }) => size[4])
+  }
   console.log(JSON.stringify(report))
 }
 say()

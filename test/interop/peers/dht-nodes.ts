@@ -9,16 +9,16 @@ export interface DhtTask {
 
 /** What the child program says each second. */
 export interface DhtReport {
-  /** The UDP port of its first node. */
-  readonly port: number
+  /** The UDP port of each. */
+  readonly ports: readonly number[]
   /** How many nodes each of its nodes knows. */
   readonly sizes: readonly number[]
 }
 
 /** A small DHT of our nodes. */
 export interface DhtNodes extends Running {
-  /** `host:port` to start from. */
-  readonly address: string
+  /** `host:port` of each. */
+  readonly addresses: readonly string[]
 }
 
 const program = fileURLToPath(new URL('../run-dht.js', import.meta.url))
@@ -30,9 +30,9 @@ export async function startDht(place: Place, hosts: readonly string[]): Promise<
   const running = start('DHT nodes', [process.execPath, program, JSON.stringify(task)], {
     place,
     onLine: (line) => {
-      if (line.startsWith('{"port":')) report = JSON.parse(line) as DhtReport
+      if (line.startsWith('{"ports":')) report = JSON.parse(line) as DhtReport
     }
   })
   await until('the DHT nodes to start', () => report !== undefined, { programs: [running] })
-  return { ...running, address: `${hosts[0]}:${report?.port}` }
+  return { ...running, addresses: hosts.map((host, n) => `${host}:${report?.ports[n]}`) }
 }

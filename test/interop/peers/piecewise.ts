@@ -43,7 +43,12 @@ export interface ClientProcess extends Running {
 const program = fileURLToPath(new URL('../run-client.js', import.meta.url))
 
 /** Starts the library in a process inside `place`. */
-export function startClient(name: string, place: Place, task: ClientTask, timeoutMs = 90_000): ClientProcess {
+export function startClient(
+  name: string,
+  place: Place,
+  task: ClientTask,
+  timeoutMs = 140_000
+): ClientProcess {
   let report: ClientReport | undefined
   const running = start(name, [process.execPath, program, JSON.stringify(task)], {
     place,

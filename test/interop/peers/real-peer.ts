@@ -8,6 +8,8 @@ export interface Finding {
   readonly lsd?: boolean
   /** `host:port` of a DHT node to start from. */
   readonly dht?: string
+  /** Several of them, for programs that take long to get from one node to the next. */
+  readonly dhtNodes?: readonly string[]
 }
 
 /** What a real program is asked to seed. */
