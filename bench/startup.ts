@@ -31,7 +31,7 @@ export const startup: Benchmark = {
     const own: Start[] = []
     for (let round = 0; round < rounds; round++) {
       packages.push(start(['streamx', 'bitfield', 'debug']))
-      own.push(start([new URL('../lib/index.js', import.meta.url).href]))
+      own.push(start([new URL('../package/index.js', import.meta.url).href]))
     }
     const [packagesMs, ownMs] = [packages, own].map((list) => median(list.map(({ ms }) => ms)))
     const [packagesMb, ownMb] = [packages, own].map((list) => median(list.map(({ bytes }) => bytes / 1e6)))

@@ -30,7 +30,11 @@ try {
   if (unpackedSize > mostPackedBytes)
     throw new Error(`the package has ${unpackedSize} bytes, more than ${mostPackedBytes}`)
   for (const { path: file } of files) {
-    if (!/^(dist\/lib\/|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(file))
+    if (
+      !/^(dist\/package\/|dist\/lib\/.*\.d\.ts$|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(
+        file
+      )
+    )
       throw new Error(`${file} is packed`)
   }
   console.log(`${filename}: ${files.length} files, ${unpackedSize} bytes`)
