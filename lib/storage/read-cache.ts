@@ -5,6 +5,10 @@ import type { Storage } from './storage.ts'
 
 /** Bytes of a page. */
 const pageBytes = 1 << 20
+/** Pages for every reader: one that it is sent, one that is read ahead. */
+const pagesOfReader = 2
+/** Pages beyond those of the readers, which keep what several want. */
+const sharedPages = 6
 /** A page that nobody asked for in so many ticks goes. */
 const idleTicks = 30
 
@@ -35,7 +39,8 @@ export class ReadCache {
   readonly #layout: Layout
   readonly #storage: Storage
   readonly #had: (piece: number) => boolean
-  readonly #most: number
+  readonly #ceiling: number
+  #most: number
   readonly #budget: MemoryBudget
   readonly #stopReclaiming: () => void
   /** Oldest use first. */
@@ -44,7 +49,7 @@ export class ReadCache {
   #byMemory: WeakMap<ArrayBufferLike, CachePage> | undefined
   #ticks = 0
 
-  /** A cache that keeps at most `bytes` that nobody holds; `had` says which pieces may be read. */
+  /** A cache that keeps at most `bytes` that nobody holds, less while it has few readers; `had` says which pieces may be read. */
   constructor(
     layout: Layout,
     storage: Storage,
@@ -55,7 +60,8 @@ export class ReadCache {
     this.#layout = layout
     this.#storage = storage
     this.#had = had
-    this.#most = Math.max(2, Math.floor(bytes / pageBytes))
+    this.#ceiling = Math.max(2, Math.floor(bytes / pageBytes))
+    this.#most = Math.min(this.#ceiling, sharedPages)
     this.#budget = budget
     this.#stopReclaiming = budget.reclaimer(() => this.#dropOldest())
   }
@@ -87,15 +93,20 @@ export class ReadCache {
     if (!this.#pages.has(index)) this.#page(index)
   }
 
+  /** Says how many peers read. */
+  setReaders(count: number): void {
+    this.#most = Math.min(this.#ceiling, sharedPages + count * pagesOfReader)
+    while (this.#pages.size > this.#most && this.#dropOldest());
+  }
+
   /** The page of bytes that `get` gave; undefined when they are memory of their own. */
   pageOf(bytes: Uint8Array): CachePage | undefined {
     return this.#byMemory?.get(bytes.buffer)
   }
 
-  /** So many of the bytes that `get` gave of a page are done with; `unsure` when something may still read them. */
-  release(page: CachePage, count: number, unsure = false): void {
+  /** So many of the bytes that `get` gave of a page are done with: nobody reads them any more. */
+  release(page: CachePage, count: number): void {
     page.holds -= count
-    page.spent ||= unsure
     if (page.holds > 0) return
     if (page.spent || this.#pages.size > this.#most || this.#pages.get(page.index) !== page) this.#drop(page)
   }

@@ -126,6 +126,7 @@ export class Uploads {
       full: false
     }
     this.#serving.set(id, serving)
+    this.#cache.setReaders(this.#serving.size)
     wire.answerLeft = (data, sent) => this.#left(serving, data, sent)
     this.choker.addPeer(id, monotonicMs())
     wire.on('interested', () => this.#wanted(serving))
@@ -179,10 +180,11 @@ export class Uploads {
   /** The peer has gone. */
   removePeer(peer: Peer): void {
     this.#count(peer)
-    // Nobody knows what of it the system still reads.
+    // Its connection is closed in this turn of the event loop, and then the system reads nothing of it any more.
     for (const { page, blocks } of this.#serving.get(peer.id)?.leaving.splice(0) ?? [])
-      this.#cache.release(page, blocks, true)
+      this.#cache.release(page, blocks)
     this.#serving.delete(peer.id)
+    this.#cache.setReaders(this.#serving.size)
     this.#suggester?.removePeer(peer.id)
     this.choker.removePeer(peer.id, monotonicMs())
   }

@@ -105,8 +105,9 @@ test('memory that others need is given back, but not what somebody holds', async
   budget.release(7 * page)
   const held = cache.pageOf(bytes)
   assert.ok(held)
-  cache.release(held, 1, true)
-  assert.equal(budget.used, 0, 'memory that somebody may still read is never used again')
+  assert.equal(budget.used, page)
+  cache.release(held, 1)
+  assert.ok(budget.reserve(8 * page), 'a page that nobody holds is given back too')
 })
 
 test('pages that nobody asks for go after a while', async () => {
@@ -120,6 +121,22 @@ test('pages that nobody asks for go after a while', async () => {
   assert.equal(await visit(cache, page), true)
   for (let second = 0; second < 40; second++) cache.tick()
   assert.equal(budget.used, 0)
+})
+
+test('few readers take less memory than many', async () => {
+  const budget = new MemoryBudget(200 * page)
+  const { cache } = await cacheOf(40, 40 * page, budget)
+  const visitAll = async (): Promise<number> => {
+    for (let index = 0; index < 40; index++) await visit(cache, index * page)
+    return budget.used / page
+  }
+  cache.setReaders(1)
+  const ofOne = await visitAll()
+  cache.setReaders(10)
+  const ofTen = await visitAll()
+  assert.ok(ofTen >= ofOne + 9, `${ofOne} and ${ofTen} pages`)
+  cache.setReaders(1)
+  assert.equal(budget.used / page, ofOne)
 })
 
 test('reads ahead, but not beyond the end', async () => {
