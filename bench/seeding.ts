@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { BareSeedTask } from './bare-seeder-process.ts'
 import { type Child, startChild } from './child.ts'
 import { Helper } from './helper.ts'
 import { findLibtorrent, libtorrentFullSeeder, libtorrentLeechers } from './libtorrent.ts'
@@ -62,7 +63,11 @@ export const seeding: ScaleBenchmark = {
       writeFileSync(torrent, pattern.torrent(name).bytes)
       const script = fileURLToPath(new URL('./webtorrent-seeder.js', import.meta.url))
       const task = JSON.stringify({ torrent, folder: data, cache })
+      const bareScript = fileURLToPath(new URL('./bare-seeder-process.js', import.meta.url))
+      const infoHash = Buffer.from(pattern.torrent(name).metainfo.infoHashes.v1 ?? []).toString('hex')
+      const bareTask: BareSeedTask = { file, infoHash, pieceLength, length: pattern.length }
       const seeders: Record<string, () => Promise<Seeder>> = {
+        bare: () => childSeeder(startChild(process.execPath, [bareScript, JSON.stringify(bareTask)])),
         piecewise: () => ownSeeder(file),
         libtorrent: () => childSeeder(startChild(python, ['-c', libtorrentFullSeeder, task])),
         ...(webtorrentNode === undefined
@@ -97,6 +102,7 @@ export const seeding: ScaleBenchmark = {
     for (const label of labels) {
       const [wall, cpu] = [`${label}, piecewise, wall`, `${label}, piecewise, CPU`]
       rounded.ratio(`${label}, wall over libtorrent's`, wall, `${label}, libtorrent, wall`, 'at most 1')
+      rounded.ratio(`${label}, CPU over a bare seeder's`, cpu, `${label}, bare, CPU`, '')
       rounded.ratio(`${label}, CPU over webtorrent's`, cpu, `${label}, webtorrent, CPU`, 'at most 0.35')
     }
   }
