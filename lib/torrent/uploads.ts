@@ -4,8 +4,9 @@ import { Suggester } from '../picker/suggester.ts'
 import type { CachePage, ReadCache } from '../storage/read-cache.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
-import { LazyMap, LazySet } from '../util/lazy-collections.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import { allowedFastSet } from '../wire/allowed-fast.ts'
+import type { PeerRequest } from '../wire/peer-requests.ts'
 import type { Peer } from './peer.ts'
 
 /** How far reads run ahead of the block that is sent next, in requests. */
@@ -14,12 +15,6 @@ const readAhead = 192
 const handedOver = 256 << 10
 /** Pieces that a new peer may fetch before it has anything to give (BEP 6). */
 const allowedFastCount = 10
-
-interface Request {
-  readonly piece: number
-  readonly offset: number
-  readonly length: number
-}
 
 /** Blocks of one page that were handed to a connection one after the other. */
 interface Leaving {
@@ -31,10 +26,8 @@ interface Leaving {
 
 interface Serving {
   readonly peer: Peer
-  /** Requests that are not answered yet, oldest first. */
-  queue: Request[]
-  /** Pieces that it may request while it is choked. */
-  readonly granted: LazySet<number>
+  /** Whether it was told of pieces that it may request while it is choked. */
+  granted: boolean
   /** What the connection may not have sent yet, oldest first. */
   readonly leaving: Leaving[]
   /** What its wire had sent a second ago. */
@@ -87,12 +80,7 @@ export class Uploads {
     this.#limit = uploadLimit
     this.choker = new Choker({
       sink: {
-        choke: (id) => {
-          const serving = this.#serving.get(id)
-          if (serving !== undefined)
-            serving.queue = serving.queue.filter(({ piece }) => serving.granted.has(piece))
-          events.peer(id)?.wire.choke()
-        },
+        choke: (id) => events.peer(id)?.wire.choke(),
         unchoke: (id) => {
           this.#suggest(id, (suggester) => suggester.unchoked(id))
           events.peer(id)?.wire.unchoke()
@@ -118,8 +106,7 @@ export class Uploads {
     const { wire, id } = peer
     const serving: Serving = {
       peer,
-      queue: [],
-      granted: new LazySet(),
+      granted: false,
       leaving: [],
       sentBefore: 0,
       reading: false,
@@ -136,13 +123,8 @@ export class Uploads {
         wire.reject(piece, offset, length)
         return
       }
-      serving.queue.push({ piece, offset, length })
       this.#suggest(id, (suggester) => suggester.requested(id, piece))
       this.#pump(serving)
-    })
-    wire.on('cancel', (piece, offset) => {
-      const at = serving.queue.findIndex((request) => request.piece === piece && request.offset === offset)
-      if (at >= 0) serving.queue.splice(at, 1)
     })
     if (this.#suggester !== undefined) this.#watch(this.#suggester, peer)
     wire.on('sendable', () => {
@@ -154,11 +136,11 @@ export class Uploads {
   }
 
   /** The peer wants something: if it must wait for a place, it may fetch a few pieces meanwhile (BEP 6), once. */
-  #wanted({ peer, granted }: Serving): void {
-    const { id, wire, connection } = peer
+  #wanted(serving: Serving): void {
+    const { id, wire, connection } = serving.peer
     this.choker.interested(id, true, monotonicMs())
     // Peers of one network have one set: what all of them may fetch at once is best not offered to those who get a place.
-    if (this.choker.isUnchoked(id) || granted.size > 0 || !wire.peerFast || !this.#events.grants()) return
+    if (this.choker.isUnchoked(id) || serving.granted || !wire.peerFast || !this.#events.grants()) return
     const { pieceCount } = this.#layout
     for (const piece of allowedFastSet(
       connection.remote.host,
@@ -167,7 +149,7 @@ export class Uploads {
       allowedFastCount
     )) {
       if (!this.#events.serves(piece) || wire.peerPieces.get(piece)) continue
-      granted.add(piece)
+      serving.granted = true
       wire.allowedFast(piece)
     }
   }
@@ -262,11 +244,8 @@ export class Uploads {
     // Whether anybody is served at all must not wait for the next round.
     if (turned) this.choker.round(monotonicMs())
     if (bytesPerSecond > 0) return
-    for (const serving of this.#serving.values()) {
-      // What choked peers may fetch is not served either.
-      serving.queue = []
-      serving.peer.wire.rejectAll()
-    }
+    // What choked peers may fetch is not served either.
+    for (const { peer } of this.#serving.values()) peer.wire.rejectAll()
   }
 
   #count(peer: Peer): void {
@@ -279,10 +258,11 @@ export class Uploads {
   }
 
   #pump(serving: Serving): void {
+    const { wire } = serving.peer
     while (!serving.reading && !serving.full) {
-      const request = serving.queue[0]
+      const request = wire.oldestRequest
       if (request === undefined) return
-      const ahead = serving.queue[Math.min(serving.queue.length - 1, readAhead)]
+      const ahead = wire.requestAhead(readAhead)
       if (ahead !== undefined) this.#cache.prefetch(this.#layout.pieceOffset(ahead.piece) + ahead.offset)
       const bytes = this.#cache.get(this.#layout.pieceOffset(request.piece) + request.offset, request.length)
       if (!(bytes instanceof Uint8Array)) {
@@ -290,13 +270,8 @@ export class Uploads {
         void this.#later(serving, request, bytes)
         return
       }
-      serving.queue.shift()
-      this.#answer(serving, request, bytes)
+      if (!wire.piece(request.piece, request.offset, bytes)) serving.full = true
     }
-  }
-
-  #answer(serving: Serving, { piece, offset }: Request, bytes: Uint8Array): void {
-    if (!serving.peer.wire.piece(piece, offset, bytes)) serving.full = true
   }
 
   /** A block is on its way, or will not go: its memory is free once nobody reads it. */
@@ -320,21 +295,16 @@ export class Uploads {
     }
   }
 
-  async #later(serving: Serving, request: Request, reading: Promise<Uint8Array>): Promise<void> {
+  async #later(
+    serving: Serving,
+    { piece, offset }: PeerRequest,
+    reading: Promise<Uint8Array>
+  ): Promise<void> {
     const { peer } = serving
-    const { piece } = request
     try {
-      const bytes = await reading
-      // It may have been taken back meanwhile.
-      const at = serving.queue.indexOf(request)
-      if (at >= 0) {
-        serving.queue.splice(at, 1)
-        this.#answer(serving, request, bytes)
-      } else this.#left(serving, bytes, false)
+      if (!peer.wire.piece(piece, offset, await reading)) serving.full = true
     } catch (thrown) {
-      const failed = serving.queue.filter((other) => other.piece === piece)
-      serving.queue = serving.queue.filter((other) => other.piece !== piece)
-      for (const { offset, length } of failed) peer.wire.reject(piece, offset, length)
+      peer.wire.rejectPiece(piece)
       this.#events.unreadable(piece, asError(thrown))
     }
     serving.reading = false

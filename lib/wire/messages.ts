@@ -48,8 +48,3 @@ export function parseReserved(reserved: Uint8Array): HandshakeFlags {
   const last = reserved[7] ?? 0
   return { fast: (last & 0x04) !== 0, extended: (fifth & 0x10) !== 0, dht: (last & 0x01) !== 0 }
 }
-
-/** The number that names a block of a piece in maps: offsets are below 2^30 and pieces below 2^22, so it is exact. */
-export function blockKey(piece: number, offset: number): number {
-  return piece * 0x40000000 + offset
-}

@@ -1,86 +1,222 @@
-import { LazyMap, LazySet } from '../util/lazy-collections.ts'
-import { blockKey } from './messages.ts'
-
-/** A block that the peer asked for; `data` once we have answered and until it is on its way. */
+/** A block that the peer asked for. */
 export interface PeerRequest {
   readonly piece: number
   readonly offset: number
   readonly length: number
-  data: Uint8Array | undefined
 }
 
+/** A request and the data that answers it. */
+export interface PeerAnswer extends PeerRequest {
+  readonly data: Uint8Array
+}
+
+const gone = 0
+const waiting = 1
+const answered = 2
+/** Numbers of a request in a row: piece, offset, length. */
+const fields = 3
+const firstCapacity = 64
+const noBytes = new Uint8Array(0)
+const noNumbers = new Uint32Array(0)
+const noChains = new Int32Array(0)
+
 /**
- * What a peer asked for and has not got: every request is either unanswered, or answered and waits in order to be
- * sent. Each step costs the same however many there are.
+ * What a peer asked for and has not got, in the order in which it asked: every request either waits, or is answered and waits to be
+ * sent. Each step costs the same however many there are; nothing is allocated for a request, as a fast peer has hundreds of them.
  */
 export class PeerRequests {
   /** Bytes of the answers that wait. */
   answerLength = 0
   /** Told of the data of each answer that is taken back. */
   onTakenBack: ((data: Uint8Array) => void) | undefined
-  readonly #all = new LazyMap<number, PeerRequest>()
-  readonly #answered = new LazySet<PeerRequest>()
+  #size = 0
+  /** Requests have serial numbers; that of the oldest place in use, and of the next. A number's place is its lowest bits. */
+  #head = 0
+  #tail = 0
+  /** No request before these waits, or is answered. */
+  #firstWaiting = 0
+  #firstAnswered = 0
+  /** Places; a power of two. */
+  #capacity = 0
+  #numbers = noNumbers
+  #states = noBytes
+  #data: (Uint8Array | undefined)[] = []
+  /** Chains of places with the same hash: the first of each, and the next of each place; -1 ends them. */
+  #firsts = noChains
+  #nexts = noChains
 
   /** How many requests there are, answered or not. */
   get size(): number {
-    return this.#all.size
+    return this.#size
+  }
+
+  /** The oldest request that is not answered; undefined when there is none. */
+  get oldest(): PeerRequest | undefined {
+    while (this.#firstWaiting < this.#tail && this.#states[this.#place(this.#firstWaiting)] !== waiting)
+      this.#firstWaiting++
+    return this.#firstWaiting < this.#tail ? this.#at(this.#place(this.#firstWaiting)) : undefined
+  }
+
+  /** A request that waits so many places behind the oldest one, or the latest of all; undefined when that does not wait. */
+  ahead(count: number): PeerRequest | undefined {
+    const place = this.#place(Math.min(this.#tail - 1, this.#firstWaiting + count))
+    return this.#states[place] === waiting ? this.#at(place) : undefined
   }
 
   /** Whether a block at this place was asked for. */
   has(piece: number, offset: number): boolean {
-    return this.#all.has(blockKey(piece, offset))
+    return this.#find(piece, offset) >= 0
   }
 
   /** Adds a request for a block that was not asked for yet. */
   add(piece: number, offset: number, length: number): void {
-    this.#all.set(blockKey(piece, offset), { piece, offset, length, data: undefined })
+    if (this.#tail - this.#head === this.#capacity) this.#rearrange()
+    this.#put(piece, offset, length, waiting, undefined)
   }
 
-  /** Puts the data of a request into the queue of answers; false when it was not asked for, or is answered already. */
+  /** Answers a request; false when it was not asked for, or is answered already. */
   answer(piece: number, offset: number, data: Uint8Array): boolean {
-    const request = this.#all.get(blockKey(piece, offset))
-    if (request === undefined || request.data !== undefined || request.length !== data.length) return false
-    request.data = data
-    this.#answered.add(request)
+    const place = this.#find(piece, offset)
+    if (place < 0 || this.#states[place] !== waiting || this.#numbers[fields * place + 2] !== data.length)
+      return false
+    this.#states[place] = answered
+    this.#data[place] = data
     this.answerLength += data.length
+    this.#firstAnswered = Math.min(this.#firstAnswered, this.#serial(place))
     return true
   }
 
-  /** Takes the oldest answer out, or returns undefined. */
-  next(): PeerRequest | undefined {
-    for (const request of this.#answered) {
-      this.#forget(request)
-      return request
-    }
-    return undefined
+  /** Takes out the answer to the oldest request that is answered, or returns undefined. */
+  next(): PeerAnswer | undefined {
+    if (this.answerLength === 0) return undefined
+    while (this.#firstAnswered < this.#tail && this.#states[this.#place(this.#firstAnswered)] !== answered)
+      this.#firstAnswered++
+    const place = this.#place(this.#firstAnswered)
+    const data = this.#data[place]
+    if (data === undefined) return undefined
+    const answer = { ...this.#at(place), data }
+    this.#forget(place)
+    return answer
   }
 
   /** Removes a request that is not on its way yet; false when there is none like it. */
   remove(piece: number, offset: number, length: number): boolean {
-    const request = this.#all.get(blockKey(piece, offset))
-    if (request === undefined || request.length !== length) return false
-    this.#delete(request)
+    const place = this.#find(piece, offset)
+    if (place < 0 || this.#numbers[fields * place + 2] !== length) return false
+    this.#takeBack(place)
     return true
   }
 
-  /** Removes all requests for pieces that are not in `kept` and returns them in their order. */
-  removeAll(kept?: ReadonlySet<number>): PeerRequest[] {
+  /** Removes all requests for which `which` says yes and returns them in their order. */
+  removeAll(which: (request: PeerRequest, isAnswered: boolean) => boolean = () => true): PeerRequest[] {
     const removed: PeerRequest[] = []
-    for (const request of this.#all.values()) {
-      if (kept?.has(request.piece) === true) continue
+    for (let serial = this.#head; serial < this.#tail; serial++) {
+      const place = this.#place(serial)
+      const state = this.#states[place]
+      if (state === gone) continue
+      const request = this.#at(place)
+      if (!which(request, state === answered)) continue
       removed.push(request)
+      this.#takeBack(place)
     }
-    for (const request of removed) this.#delete(request)
     return removed
   }
 
-  #delete(request: PeerRequest): void {
-    this.#forget(request)
-    if (request.data !== undefined) this.onTakenBack?.(request.data)
+  #place(serial: number): number {
+    return serial & (this.#capacity - 1)
   }
 
-  #forget(request: PeerRequest): void {
-    this.#all.delete(blockKey(request.piece, request.offset))
-    if (this.#answered.delete(request)) this.answerLength -= request.length
+  #serial(place: number): number {
+    return this.#head + ((place - this.#head) & (this.#capacity - 1))
+  }
+
+  #at(place: number): PeerRequest {
+    const at = fields * place
+    const numbers = this.#numbers
+    return { piece: numbers[at] ?? 0, offset: numbers[at + 1] ?? 0, length: numbers[at + 2] ?? 0 }
+  }
+
+  #hash(piece: number, offset: number): number {
+    const mixed = Math.imul(piece, 0x9e3779b1) + Math.imul(offset, 0x85ebca6b)
+    return (mixed ^ (mixed >>> 15)) & (this.#capacity - 1)
+  }
+
+  #find(piece: number, offset: number): number {
+    if (this.#size === 0) return -1
+    let place = this.#firsts[this.#hash(piece, offset)] ?? -1
+    while (place >= 0) {
+      if (this.#numbers[fields * place] === piece && this.#numbers[fields * place + 1] === offset)
+        return place
+      place = this.#nexts[place] ?? -1
+    }
+    return -1
+  }
+
+  #put(piece: number, offset: number, length: number, state: number, data: Uint8Array | undefined): void {
+    const place = this.#place(this.#tail++)
+    this.#numbers[fields * place] = piece
+    this.#numbers[fields * place + 1] = offset
+    this.#numbers[fields * place + 2] = length
+    this.#states[place] = state
+    this.#data[place] = data
+    const hash = this.#hash(piece, offset)
+    this.#nexts[place] = this.#firsts[hash] ?? -1
+    this.#firsts[hash] = place
+    this.#size++
+  }
+
+  #takeBack(place: number): void {
+    const data = this.#data[place]
+    this.#forget(place)
+    if (data !== undefined) this.onTakenBack?.(data)
+  }
+
+  #forget(place: number): void {
+    this.answerLength -= this.#data[place]?.length ?? 0
+    this.#data[place] = undefined
+    this.#states[place] = gone
+    this.#unchain(place)
+    this.#size--
+    while (this.#head < this.#tail && this.#states[this.#place(this.#head)] === gone) this.#head++
+    this.#firstWaiting = Math.max(this.#firstWaiting, this.#head)
+    this.#firstAnswered = Math.max(this.#firstAnswered, this.#head)
+  }
+
+  #unchain(place: number): void {
+    const hash = this.#hash(this.#numbers[fields * place] ?? 0, this.#numbers[fields * place + 1] ?? 0)
+    const next = this.#nexts[place] ?? -1
+    let before = this.#firsts[hash] ?? -1
+    if (before === place) {
+      this.#firsts[hash] = next
+      return
+    }
+    while (before >= 0) {
+      const after = this.#nexts[before] ?? -1
+      if (after === place) {
+        this.#nexts[before] = next
+        return
+      }
+      before = after
+    }
+  }
+
+  /** Closes the gaps that removed requests have left, and makes room for as many again. */
+  #rearrange(): void {
+    const [capacity, head, tail] = [this.#capacity, this.#head, this.#tail]
+    const [numbers, states, data] = [this.#numbers, this.#states, this.#data]
+    if (2 * this.#size >= capacity) this.#capacity = Math.max(firstCapacity, 2 * capacity)
+    this.#numbers = new Uint32Array(fields * this.#capacity)
+    this.#states = new Uint8Array(this.#capacity)
+    this.#data = new Array<Uint8Array | undefined>(this.#capacity).fill(undefined)
+    this.#firsts = new Int32Array(this.#capacity).fill(-1)
+    this.#nexts = new Int32Array(this.#capacity).fill(-1)
+    this.#size = this.#head = this.#tail = this.#firstWaiting = this.#firstAnswered = 0
+    for (let serial = head; serial < tail; serial++) {
+      const place = serial & (capacity - 1)
+      const state = states[place] ?? gone
+      if (state === gone) continue
+      const at = fields * place
+      this.#put(numbers[at] ?? 0, numbers[at + 1] ?? 0, numbers[at + 2] ?? 0, state, data[place])
+    }
   }
 }

@@ -13,7 +13,7 @@ import type { WireExtension } from './extension.ts'
 import { defaultWireLimits, type WireLimits } from './limits.ts'
 import { type HandshakeFlags, messageIds } from './messages.ts'
 import { fullBitfield } from './peer-pieces.ts'
-import { PeerRequests } from './peer-requests.ts'
+import { type PeerRequest, PeerRequests } from './peer-requests.ts'
 import { PeerState, type PeerStateMediator } from './peer-state.ts'
 import type { WireEvents, WireOptions } from './wire-events.ts'
 
@@ -173,6 +173,16 @@ export class Wire extends Duplex<WireEvents> {
     return this.#peer.remote
   }
 
+  /** The oldest request of the peer that is not answered: the one to answer next; undefined when there is none. */
+  get oldestRequest(): PeerRequest | undefined {
+    return this.#requests.oldest
+  }
+
+  /** A request that will come up after `count` others, or the latest one: a hint of what to read ahead; undefined when there is none. */
+  requestAhead(count: number): PeerRequest | undefined {
+    return this.#requests.ahead(count)
+  }
+
   /** How many requests of the peer wait, answered or not. */
   get peerRequests(): number {
     return this.#requests.size
@@ -276,9 +286,9 @@ export class Wire extends Duplex<WireEvents> {
     this.#amChoking = true
     this.#chokedRequests = 0
     this.#batch.empty(messageIds.choke)
-    for (const { piece, offset, length } of this.#requests.removeAll(
-      this.#peer.fast ? this.#granted : undefined
-    )) {
+    const granted = this.#peer.fast ? this.#granted : undefined
+    const refused = this.#requests.removeAll(({ piece }) => granted?.has(piece) !== true)
+    for (const { piece, offset, length } of refused) {
       if (this.#peer.fast) this.#batch.range(messageIds.reject, piece, offset, length)
     }
     this.#schedule()
@@ -362,7 +372,7 @@ export class Wire extends Duplex<WireEvents> {
   }
 
   /**
-   * Answers a request of the peer; ignored if it was taken back meanwhile. `data` is not copied and must stay as it is
+   * Answers a request of the peer; ignored if it was taken back meanwhile. Answers that wait go out in the order of their requests. `data` is not copied and must stay as it is
    * until it is sent (see `answerLeft`). False asks the caller to wait for `sendable` before it answers more.
    */
   piece(piece: number, offset: number, data: Uint8Array): boolean {
@@ -383,10 +393,12 @@ export class Wire extends Duplex<WireEvents> {
 
   /** Refuses all requests of the peer that are not on their way; it is told if it speaks the fast extension. */
   rejectAll(): void {
-    for (const { piece, offset, length } of this.#requests.removeAll()) {
-      if (this.#peer.fast) this.#range(messageIds.reject, piece, offset, length)
-    }
-    this.#offerRoom()
+    this.#refuse(() => true)
+  }
+
+  /** The same for those of one piece that are not answered. */
+  rejectPiece(piece: number): void {
+    this.#refuse((request, isAnswered) => request.piece === piece && !isAnswered)
   }
 
   /** Tells the peer that this piece is cheap for us (BEP 6); nothing without the fast extension. */
@@ -537,7 +549,7 @@ export class Wire extends Duplex<WireEvents> {
     this.#hungry = false
     this.#sent += head.length
     this.push(head)
-    if (answer?.data !== undefined) {
+    if (answer !== undefined) {
       this.#sent += answer.length
       this.#blockBytesSent += answer.length
       this.push(answer.data)
@@ -557,6 +569,13 @@ export class Wire extends Duplex<WireEvents> {
     if (!this.#sendHeld || this.#closed || this.#requests.answerLength > this.#limits.answerLength / 2) return
     this.#sendHeld = false
     this.emit('sendable')
+  }
+
+  #refuse(which: (request: PeerRequest, isAnswered: boolean) => boolean): void {
+    for (const { piece, offset, length } of this.#requests.removeAll(which)) {
+      if (this.#peer.fast) this.#range(messageIds.reject, piece, offset, length)
+    }
+    this.#offerRoom()
   }
 
   #fail(code: ErrorCode, message: string): void {

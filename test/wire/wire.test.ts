@@ -273,7 +273,7 @@ for (const [what, count, write, total] of held) {
   })
 }
 
-test('requests wait for answers, are told once, and answers keep their order', async () => {
+test('requests wait for answers, are told once, and answers go out in the order of the requests', async () => {
   const peer = new Peer({ pieceCount: 10 })
   const { wire } = peer
   wire.unchoke()
@@ -290,7 +290,7 @@ test('requests wait for answers, are told once, and answers keep their order', a
   wire.piece(9, 0, new Uint8Array(4))
   wire.reject(2, 0, 4)
   wire.reject(2, 0, 4)
-  assert.deepEqual(await peer.told(), ['16 2 0 4', '7 3 0', '7 1 0'])
+  assert.deepEqual(await peer.told(), ['16 2 0 4', '7 1 0', '7 3 0'])
   assert.equal(wire.blockBytesSent, 8)
   wire.destroy()
 })

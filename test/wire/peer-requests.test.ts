@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { PeerRequests } from '../../lib/wire/peer-requests.ts'
+import { fc } from '../support/fast-check.ts'
+
+interface Model {
+  readonly piece: number
+  readonly offset: number
+  readonly length: number
+  data: Uint8Array | undefined
+}
+
+const step = fc.record({
+  kind: fc.constantFrom('add', 'add', 'add', 'answer', 'next', 'remove', 'removePiece', 'oldest'),
+  piece: fc.nat(5),
+  block: fc.nat(40)
+})
+
+test('whatever is asked, answered, taken back and sent, in any order, as a plain list does it', () => {
+  const run = fc.property(fc.array(step, { maxLength: 600 }), (steps) => {
+    const requests = new PeerRequests()
+    const takenBack: Uint8Array[] = []
+    requests.onTakenBack = (data) => takenBack.push(data)
+    let model: Model[] = []
+    const expectedBack: Uint8Array[] = []
+    for (const { kind, piece, block } of steps) {
+      const offset = block * 5000
+      const length = 1 + block
+      const known = model.find((one) => one.piece === piece && one.offset === offset)
+      assert.equal(requests.has(piece, offset), known !== undefined)
+      if (kind === 'add') {
+        if (known !== undefined) continue
+        requests.add(piece, offset, length)
+        model.push({ piece, offset, length, data: undefined })
+      } else if (kind === 'answer') {
+        const data = new Uint8Array(length)
+        const fits = known !== undefined && known.data === undefined
+        assert.equal(requests.answer(piece, offset, new Uint8Array(length + 1)), false)
+        assert.equal(requests.answer(piece, offset, data), fits)
+        if (fits) known.data = data
+      } else if (kind === 'next') {
+        const first = model.find(({ data }) => data !== undefined)
+        assert.deepEqual(requests.next(), first)
+        model = model.filter((one) => one !== first)
+      } else if (kind === 'remove') {
+        assert.equal(requests.remove(piece, offset, length + 1), false)
+        assert.equal(requests.remove(piece, offset, length), known !== undefined)
+        if (known?.data !== undefined) expectedBack.push(known.data)
+        model = model.filter((one) => one !== known)
+      } else if (kind === 'removePiece') {
+        const gone = model.filter((one) => one.piece === piece && one.data === undefined)
+        assert.deepEqual(
+          requests.removeAll((request, isAnswered) => request.piece === piece && !isAnswered),
+          gone.map(({ data: _, ...request }) => request)
+        )
+        model = model.filter((one) => !gone.includes(one))
+      } else {
+        const { data: _, ...oldest } = model.find(({ data }) => data === undefined) ?? { data: undefined }
+        assert.deepEqual(requests.oldest ?? {}, oldest)
+      }
+      assert.equal(requests.size, model.length)
+      assert.equal(
+        requests.answerLength,
+        model.reduce((sum, { data }) => sum + (data?.length ?? 0), 0)
+      )
+    }
+    const rest = model.map(({ data }) => data).filter((data) => data !== undefined)
+    assert.equal(requests.removeAll().length, model.length)
+    assert.deepEqual(takenBack, [...expectedBack, ...rest])
+    assert.equal(requests.size, 0)
+  })
+  fc.assert(run)
+})
+
+test('a request that stays is no obstacle for thousands that come and go', () => {
+  const requests = new PeerRequests()
+  requests.add(7, 0, 1)
+  for (let n = 0; n < 10_000; n++) {
+    requests.add(1, n * 16384, 16384)
+    assert.ok(requests.remove(1, n * 16384, 16384))
+  }
+  assert.deepEqual(requests.oldest, { piece: 7, offset: 0, length: 1 })
+  assert.ok(requests.answer(7, 0, new Uint8Array(1)))
+  assert.equal(requests.next()?.piece, 7)
+  assert.equal(requests.next(), undefined)
+})
