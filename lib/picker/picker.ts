@@ -1,33 +1,19 @@
 import type { Layout } from '../metainfo/layout.ts'
-import { LazySet } from '../util/lazy-collections.ts'
-import { pickBackground, pickEndGame } from './background.ts'
 import { DownloadState, type PickerSink } from './download-state.ts'
+import { Filling } from './filling.ts'
+import { Lateness } from './lateness.ts'
 import { blockState, type PartialPiece } from './partial-piece.ts'
 import { PeerState } from './peer-state.ts'
-import { deepMs, maxDepth, Pipelines, shallowMs } from './pipelines.ts'
-import { UrgentPlan } from './urgent-plan.ts'
+import { maxDepth, shallowMs } from './pipelines.ts'
+import {
+  forgetRequests,
+  takeBackBackground,
+  takeBackPiece,
+  takeBackUnwanted,
+  takeBackWhere
+} from './taking-back.ts'
 import type { StreamWindow } from './windows.ts'
 
-/** A stream waits while something is missing that it needs within this time. */
-const nearMs = 5000
-/** What is needed sooner than this may come too late behind a deep pipeline. */
-const pressedMs = deepMs + 500
-/** A peer that owes a block for this long past its estimate, at least, is snubbed. */
-const minSnubMs = 4000
-const maxSnubMs = 60_000
-/** A peer in whose place others had to bring so many blocks in a row is snubbed after this time or a round trip already. */
-const maxRescued = 4
-const rescuedSnubMs = 500
-/** While a window is hungry, lateness is looked at this often, also when nothing happens. */
-const hungryTickMs = 30
-const endGameTickMs = 200
-/** With nothing special going on lateness is looked at this often. */
-const calmTickMs = 1000
-/** Of a large swarm not all are looked at each time: so many for each millisecond that has passed, and each within this time. */
-const looksPerMs = 5
-const maxLookMs = 2000
-/** How many idle peers then look for what others are late with: a large swarm ends as well with some of them. */
-const maxIdleLooks = 64
 /** Failed pieces whose senders are kept: more than readers wait for at a time, and a bound on what liars make us keep. */
 const mostAvoided = 64
 /** Rate that a new peer is believed to have, in bytes per millisecond. */
@@ -44,25 +30,21 @@ export type BlockVerdict = 'wanted' | 'duplicate' | 'unrequested'
  */
 export class Picker {
   readonly #state: DownloadState
-  readonly #plan = new UrgentPlan()
-  readonly #pipelines = new Pipelines()
-  #active = true
+  readonly #filling: Filling
+  readonly #lateness: Lateness
   /** Whether a stream would soon have waited when a window last changed. */
   #wasPressed = false
-  #wakeAt = Number.POSITIVE_INFINITY
-  /** When all peers were last looked at for lateness. */
-  #lookedAt = Number.NEGATIVE_INFINITY
-  /** Peers that have refused something and will be asked again. */
-  readonly #refusing = new LazySet<PeerState>()
 
   /** A picker for the layout in which no piece is had or wanted; `random` returns [0, 1). */
   constructor(layout: Layout, sink: PickerSink, random: () => number) {
     this.#state = new DownloadState(layout, sink, random)
+    this.#filling = new Filling(this.#state)
+    this.#lateness = new Lateness(this.#state)
   }
 
   /** When `wake` wants to be called, on the clock of `now`; Infinity for not at all. */
   get wakeAt(): number {
-    return this.#wakeAt
+    return this.#filling.wakeAt
   }
 
   /** How many wanted pieces are missing. */
@@ -114,17 +96,17 @@ export class Picker {
       state.setUrgentOnly(state.windows.members)
     })
     for (const piece of list) state.file(piece)
-    if (priority === 0) this.#cancelUnwanted(now, false)
+    if (priority === 0) takeBackUnwanted(state, false, now)
     state.tryMemory()
     state.unstarve()
-    this.#fillAll(now)
+    this.#filling.fillAll(now)
   }
 
   /** Pieces are there: found on disk or verified. */
   had(pieces: Iterable<number>, now: number): void {
     const state = this.#state
     const list = [...pieces]
-    for (const piece of list) this.#cancelPiece(piece, now)
+    for (const piece of list) takeBackPiece(state, piece, now)
     state.changeWants(list, () => {
       for (const piece of list) {
         state.had[piece] = 1
@@ -143,7 +125,7 @@ export class Picker {
   unchecked(pieces: Iterable<number>, now: number): void {
     const state = this.#state
     const list = [...pieces]
-    for (const piece of list) this.#cancelPiece(piece, now)
+    for (const piece of list) takeBackPiece(state, piece, now)
     state.changeWants(list, () => {
       for (const piece of list) {
         state.had[piece] = 0
@@ -155,7 +137,7 @@ export class Picker {
       state.file(piece)
       state.windows.changed(piece)
     }
-    this.#fillAll(now)
+    this.#filling.fillAll(now)
   }
 
   /**
@@ -187,7 +169,7 @@ export class Picker {
     const partial = state.partials.get(piece)
     if (partial === undefined || partial.complete) return
     state.discard(partial, blocks)
-    this.#fillAll(now)
+    this.#filling.fillAll(now)
   }
 
   /** A block is there that no peer had to send now: whoever is asked for it is told not to. */
@@ -198,7 +180,7 @@ export class Picker {
 
   #miss(piece: number, kept: readonly number[], now: number): void {
     const state = this.#state
-    this.#cancelPiece(piece, now)
+    takeBackPiece(state, piece, now)
     this.#end(piece)
     if (kept.length > 0) state.store(piece, kept)
     state.changeWants([piece], () => {
@@ -208,7 +190,7 @@ export class Picker {
     state.file(piece)
     state.windows.changed(piece)
     state.unstarve()
-    this.#fillAll(now)
+    this.#filling.fillAll(now)
   }
 
   /** Blocks of a missing piece are in storage, unverified: they are not fetched again, but read when the piece is begun. */
@@ -232,32 +214,32 @@ export class Picker {
       state.file(piece)
       left ||= state.partials.has(piece) && !state.wants(piece)
     }
-    if (left) this.#cancelUnwanted(now, true)
+    if (left) takeBackUnwanted(state, true, now)
     // Also when a reader has run through what was there: pipelines that nobody waited for are deep.
-    const pressed = this.#waits(now, pressedMs)
-    if (jumped && this.#hungry(now)) this.#refocus(0, now)
-    else if (pressed && !this.#wasPressed) this.#refocus(shallowMs, now)
+    const pressed = this.#filling.isPressed(now)
+    if (jumped && this.#filling.isHungry(now)) takeBackBackground(state, 0, now)
+    else if (pressed && !this.#wasPressed) takeBackBackground(state, shallowMs, now)
     this.#wasPressed = pressed
     state.tryMemory()
     state.unstarve()
-    this.#fillAll(now, undefined, true)
+    this.#filling.fillAll(now, undefined, true)
   }
 
   /** Stops (taking back what is outstanding) or allows requests. */
   setActive(active: boolean, now: number): void {
-    if (active === this.#active) return
-    this.#active = active
+    if (active === this.#filling.active) return
+    this.#filling.active = active
     for (const peer of this.#state.peers.values()) {
       if (active) this.#state.feed(peer)
-      else this.#cancelWhere(peer, () => true, now)
+      else takeBackWhere(this.#state, peer, () => true, now)
     }
-    this.#fillAll(now)
+    this.#filling.fillAll(now)
   }
 
   /** Memory was given back: pieces may be opened again. */
   memoryFreed(now: number): void {
     this.#state.tryMemory()
-    this.#fillAll(now)
+    this.#filling.fillAll(now)
   }
 
   // ---- peers ----
@@ -275,13 +257,13 @@ export class Picker {
     const peer = state.peers.get(id)
     if (peer === undefined) return
     state.removePeer(peer)
-    this.#refusing.delete(peer)
+    this.#filling.forget(peer)
     const owed = peer.outstanding.list()
     for (const { piece, block } of owed) state.release(id, piece, block)
     state.releaseSole(peer)
     state.tryMemory()
     for (const piece of new Set(owed.map(({ piece }) => piece))) state.dropIfEmpty(piece)
-    this.#fillAll(now)
+    this.#filling.fillAll(now)
   }
 
   /** All pieces of the peer: a bitfield (spare bits zero), or `'all'` or `'none'`. The bytes are copied. */
@@ -301,7 +283,7 @@ export class Picker {
     peer.nothingNewAt = -1
     state.peersChanged = true
     state.feed(peer)
-    this.#fill(peer, now)
+    this.#filling.fill(peer, now)
   }
 
   /** The peer has one more piece. */
@@ -318,7 +300,7 @@ export class Picker {
       peer.nothingNewAt = -1
       state.feed(peer)
     } else if ((state.partials.get(piece)?.free ?? 0) > 0) state.feed(peer)
-    this.#fill(peer, now)
+    this.#filling.fill(peer, now)
   }
 
   /** The peer has a piece no longer (BEP 54): what it was asked for of it is asked of others. */
@@ -326,12 +308,12 @@ export class Picker {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined || !peer.has(piece)) return
-    this.#cancelWhere(peer, (asked) => asked === piece, now)
+    takeBackWhere(state, peer, (asked) => asked === piece, now)
     const partial = state.partials.get(piece)
     if (partial?.soleOwner === id) state.releaseSole(peer)
     state.uncountOne(peer, piece, state.layout.pieceCount)
     state.peersChanged = true
-    this.#fillAll(now)
+    this.#filling.fillAll(now)
   }
 
   /** How many requests the peer queues (BEP 10 `reqq`). */
@@ -357,8 +339,8 @@ export class Picker {
     const free = state.outOfMemory || peer.suspect || (forgetsRequests && peer.outstanding.length > 0)
     state.releaseSole(peer)
     state.tryMemory()
-    if (forgetsRequests) this.#forget(peer, now)
-    if (free) this.#fillAll(now)
+    if (forgetsRequests) forgetRequests(state, peer, now)
+    if (free) this.#filling.fillAll(now)
   }
 
   /** The peer lets us download. */
@@ -366,8 +348,8 @@ export class Picker {
     const peer = this.#state.peers.get(id)
     if (peer === undefined || !peer.choked) return
     peer.choked = false
-    this.#retry(peer)
-    this.#fill(peer, now)
+    this.#filling.retry(peer)
+    this.#filling.fill(peer, now)
   }
 
   /** The peer serves this piece also while it chokes us (BEP 6). */
@@ -377,7 +359,7 @@ export class Picker {
     peer.allow(piece)
     this.#state.peersChanged = true
     this.#state.feed(peer)
-    this.#fill(peer, now)
+    this.#filling.fill(peer, now)
   }
 
   /** The peer would like us to ask for this piece (BEP 6). */
@@ -398,7 +380,7 @@ export class Picker {
     peer.suspect = suspect
     peer.discredited = discredited
     state.unstarve()
-    if (discredited) this.#cancelWhere(peer, (piece) => state.hasTrusted(piece), now)
+    if (discredited) takeBackWhere(state, peer, (piece) => state.hasTrusted(piece), now)
   }
 
   // ---- blocks ----
@@ -434,14 +416,14 @@ export class Picker {
     // What was taken back from a peer for bad data is not wanted from it.
     if (late && peer.discredited) return 'duplicate'
     state.receive(id, partial, block, now)
-    this.#plan.earn()
+    this.#filling.earn()
     return 'wanted'
   }
 
   /** Gives the peer its next requests; called once after the blocks of one read. */
   refill(id: number, now: number): void {
     const peer = this.#state.peers.get(id)
-    if (peer !== undefined) this.#fill(peer, now)
+    if (peer !== undefined) this.#filling.fill(peer, now)
   }
 
   /** The peer will not send a block that it was asked for (BEP 6). */
@@ -458,178 +440,26 @@ export class Picker {
     if (!peer.choked) {
       peer.depth = Math.max(1, peer.depth - 1)
       peer.refuse(piece, now)
-      this.#refusing.add(peer)
+      this.#filling.refused(peer)
     }
     const partial = state.partials.get(piece)
     if (partial?.soleOwner === id) partial.soleOwner = -1
     state.release(id, piece, block)
     state.dropIfEmpty(piece)
-    this.#fillAll(now, id)
+    this.#filling.fillAll(now, id)
   }
 
   /** Looks at what is late; to be called at `wakeAt`. */
   wake(now: number): void {
-    const state = this.#state
-    this.#wakeAt = now
-    for (const peer of this.#refusing) if (peer.retryAt <= now) this.#retry(peer)
-    if (now >= this.#lookedAt + Math.min(maxLookMs, state.busy.size / looksPerMs)) this.#lookForLate(now)
-    // What others are late with may be asked of those that have nothing to do.
-    let looks = maxIdleLooks
-    for (const peer of state.starved) {
-      state.looked(1)
-      if (peer.outstanding.length >= 4 || peer.choked) continue
-      state.ready.add(peer)
-      if (--looks === 0) break
-    }
-    this.#fillAll(now, undefined, true)
+    this.#filling.wake(now)
+    if (this.#lateness.isDue(now)) this.#lateness.look(now)
+    this.#filling.fillIdle(now)
   }
 
   // ---- inside ----
 
   #zeroBits(): Uint8Array {
     return new Uint8Array(Math.ceil(this.#state.layout.pieceCount / 8))
-  }
-
-  /** Snubs peers that owe a block for too long, and gives up what they owe for longer still. */
-  #lookForLate(now: number): void {
-    const state = this.#state
-    this.#lookedAt = now
-    state.looked(state.busy.size)
-    for (const peer of state.busy) {
-      if (peer.outstanding.length === 0) {
-        state.busy.delete(peer)
-        continue
-      }
-      const typical = 4 * (peer.link.latencyMs + 16384 / peer.link.bytesPerMs)
-      const patience = Math.min(maxSnubMs, Math.max(minSnubMs, typical))
-      const overdue = peer.link.overdueMs(now)
-      const isRescued = peer.rescued >= maxRescued
-      if (overdue < (isRescued ? Math.max(rescuedSnubMs, peer.link.latencyMs) : patience)) continue
-      if (!peer.owing) this.#snub(peer, now)
-      else if (overdue >= Math.min(maxSnubMs, patience * 2 ** (peer.strikes + 1))) {
-        // It may have lost the request. The next one is given up later, so that a silent peer costs ever less.
-        peer.strikes = Math.min(peer.strikes + 1, 8)
-        this.#cancelWhere(peer, () => true, now)
-      }
-    }
-  }
-
-  /** Whether a stream waits, or soon would. */
-  #hungry(now: number): boolean {
-    return this.#waits(now, nearMs)
-  }
-
-  /** Whether something is missing that a stream needs within some time. */
-  #waits(now: number, withinMs: number): boolean {
-    if (this.#state.windows.size === 0) return false
-    const first = this.#urgent()[0]
-    return first !== undefined && first.deadline < now + withinMs
-  }
-
-  #urgent(): ReturnType<DownloadState['windows']['urgent']> {
-    const { windows, had, unchecked } = this.#state
-    return windows.urgent((piece) => had[piece] === 0 && unchecked[piece] === 0)
-  }
-
-  #room(peer: PeerState, hungry: boolean): number {
-    return this.#pipelines.room(peer, this.#state.peers.size, hungry)
-  }
-
-  #retry(peer: PeerState): void {
-    peer.retry()
-    this.#refusing.delete(peer)
-    peer.nothingNewAt = -1
-    this.#state.peersChanged = true
-    this.#state.feed(peer)
-  }
-
-  #fill(peer: PeerState, now: number): void {
-    if (!this.#active) return
-    const state = this.#state
-    const hungry = this.#hungry(now)
-    const room = this.#room(peer, hungry)
-    const tops = this.#pipelines.isWorthwhile(room, peer, hungry)
-    if (tops && state.windows.size === 0) this.#fillBackground(peer, room, now)
-    else if (tops) state.ready.add(peer)
-    if (state.ready.size > 0) this.#fillReady(peer, hungry, false, now)
-    this.#pipelines.adapt(state.outOfMemory, now)
-    this.#setWake(hungry, now)
-  }
-
-  /** Gives new requests to peers that may have room: those that are `ready`, `first` before the others. */
-  #fillAll(now: number, first?: number, everyone = false): void {
-    const state = this.#state
-    if (!this.#active) {
-      this.#wakeAt = Number.POSITIVE_INFINITY
-      return
-    }
-    const hungry = this.#hungry(now)
-    const leading = first === undefined ? undefined : state.peers.get(first)
-    if (leading !== undefined) state.ready.add(leading)
-    this.#fillReady(leading, hungry, everyone, now)
-    this.#pipelines.adapt(state.outOfMemory, now)
-    this.#setWake(hungry, now)
-  }
-
-  #fillReady(first: PeerState | undefined, hungry: boolean, everyone: boolean, now: number): void {
-    const state = this.#state
-    if (state.windows.size > 0) {
-      this.#plan.run(state, this.#urgent(), (peer) => this.#room(peer, hungry), everyone, now)
-    }
-    if (first !== undefined && state.ready.delete(first)) this.#topUp(first, hungry, now)
-    for (const peer of state.ready) this.#topUp(peer, hungry, now)
-    state.ready.clear()
-  }
-
-  #topUp(peer: PeerState, hungry: boolean, now: number): void {
-    const room = this.#room(peer, hungry)
-    if (this.#pipelines.isWorthwhile(room, peer, hungry)) this.#fillBackground(peer, room, now)
-  }
-
-  /** Asks a peer for up to so many blocks that no window needs it for. */
-  #fillBackground(peer: PeerState, mostBlocks: number, now: number): void {
-    const state = this.#state
-    if (!peer.interested || !peer.servesAny) return
-    let room = mostBlocks
-    for (; room > 0 && !peer.starved; room--) {
-      const pick = pickBackground(state, peer)
-      if (pick === undefined) state.starve(peer)
-      else state.request(peer, pick.partial, pick.block, now)
-    }
-    if (!peer.starved || peer.snubbed) return
-    for (; room > 0 && peer.outstanding.length < 4; room--) {
-      const pick = pickEndGame(state, peer, now)
-      if (pick === undefined) return
-      state.request(peer, pick.partial, pick.block, now)
-    }
-  }
-
-  #setWake(hungry: boolean, now: number): void {
-    const { busy, starved } = this.#state
-    const tickMs = hungry ? hungryTickMs : starved.size > 0 ? endGameTickMs : calmTickMs
-    // While blocks come the time that was set stands, or it would never be reached.
-    if (this.#wakeAt > now && this.#wakeAt <= now + tickMs) return
-    let under = false
-    for (const peer of busy) {
-      if ((under = peer.outstanding.length > 0)) break
-      busy.delete(peer)
-    }
-    let at = Number.POSITIVE_INFINITY
-    for (const { retryAt } of this.#refusing) if (retryAt < at) at = retryAt
-    if (under) at = Math.min(at, now + tickMs)
-    this.#wakeAt = at
-  }
-
-  /** A peer delivers nothing: only its oldest block is still waited for, and others may bring that too. */
-  #snub(peer: PeerState, now: number): void {
-    const state = this.#state
-    peer.snubbed = true
-    peer.owing = true
-    peer.depth = 1
-    this.#cancelWhere(peer, (_, index) => index > 0, now)
-    const head = peer.outstanding.at(0)
-    if (head !== undefined) state.release(peer.id, head.piece, head.block)
-    state.releaseSole(peer)
   }
 
   /** Ends what is known of a piece that is not had; the memory of a whole one is the business of whoever judges it. */
@@ -639,52 +469,5 @@ export class Picker {
     if (partial === undefined) return
     this.#state.close(piece)
     if (!partial.complete) this.#state.sink.abandon(piece)
-  }
-
-  /** Takes back background requests that would delay a stream by more than `slackMs`, unless they are on their way. */
-  #refocus(slackMs: number, now: number): void {
-    const { windows } = this.#state
-    for (const peer of this.#state.peers.values()) {
-      const { latencyMs } = peer.link
-      const onItsWay = now + latencyMs + (slackMs > 0 ? slackMs + latencyMs / 4 : 0)
-      this.#cancelWhere(peer, (piece, index) => !windows.has(piece) && peer.etaOf(index, now) > onItsWay, now)
-    }
-  }
-
-  /** Takes back what nobody wants; `keep` says that a reader may come back for some of it. */
-  #cancelUnwanted(now: number, keep: boolean): void {
-    for (const peer of this.#state.peers.values()) {
-      this.#cancelWhere(peer, (piece) => !this.#state.wants(piece), now)
-    }
-    this.#state.dropUnwanted(keep)
-  }
-
-  #cancelPiece(piece: number, now: number): void {
-    const partial = this.#state.partials.get(piece)
-    if (partial === undefined || partial.free + partial.received === partial.blockCount) return
-    for (const peer of this.#state.busy) this.#cancelWhere(peer, (asked) => asked === piece, now)
-  }
-
-  #cancelWhere(peer: PeerState, which: (piece: number, index: number) => boolean, now: number): void {
-    const pieces = new Set<number>()
-    for (let index = peer.outstanding.length - 1; index >= 0; index--) {
-      const piece = peer.outstanding.pieceAt(index)
-      if (!which(piece, index)) continue
-      this.#state.takeBack(peer, index, now)
-      pieces.add(piece)
-    }
-    for (const piece of pieces) this.#state.dropIfEmpty(piece)
-  }
-
-  /** The peer has dropped all our requests; what it has sent before may still come. */
-  #forget(peer: PeerState, now: number): void {
-    const pieces = new Set<number>()
-    for (const { piece, block } of peer.outstanding.list()) {
-      peer.take(0, false, now)
-      peer.remember(this.#state.key(piece, block))
-      this.#state.release(peer.id, piece, block)
-      pieces.add(piece)
-    }
-    for (const piece of pieces) this.#state.dropIfEmpty(piece)
   }
 }

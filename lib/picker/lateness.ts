@@ -1,0 +1,66 @@
+import type { DownloadState } from './download-state.ts'
+import type { PeerState } from './peer-state.ts'
+import { takeBackWhere } from './taking-back.ts'
+
+/** A peer that owes a block for this long past its estimate, at least, is snubbed. */
+const minSnubMs = 4000
+const maxSnubMs = 60_000
+/** A peer in whose place others had to bring so many blocks in a row is snubbed after this time or a round trip already. */
+const maxRescued = 4
+const rescuedSnubMs = 500
+/** Of a large swarm not all are looked at each time: so many for each millisecond that has passed, and each within this time. */
+const looksPerMs = 5
+const maxLookMs = 2000
+
+/** Judges the peers that owe us blocks. */
+export class Lateness {
+  readonly #state: DownloadState
+  /** When all peers were last looked at. */
+  #lookedAt = Number.NEGATIVE_INFINITY
+
+  /** Looks at nobody yet. */
+  constructor(state: DownloadState) {
+    this.#state = state
+  }
+
+  /** Whether it is time to look. */
+  isDue(now: number): boolean {
+    return now >= this.#lookedAt + Math.min(maxLookMs, this.#state.busy.size / looksPerMs)
+  }
+
+  /** Snubs peers that owe a block for too long, and gives up what they owe for longer still. */
+  look(now: number): void {
+    const state = this.#state
+    this.#lookedAt = now
+    state.looked(state.busy.size)
+    for (const peer of state.busy) {
+      if (peer.outstanding.length === 0) {
+        state.busy.delete(peer)
+        continue
+      }
+      const typical = 4 * (peer.link.latencyMs + 16384 / peer.link.bytesPerMs)
+      const patience = Math.min(maxSnubMs, Math.max(minSnubMs, typical))
+      const overdue = peer.link.overdueMs(now)
+      const isRescued = peer.rescued >= maxRescued
+      if (overdue < (isRescued ? Math.max(rescuedSnubMs, peer.link.latencyMs) : patience)) continue
+      if (!peer.owing) this.#snub(peer, now)
+      else if (overdue >= Math.min(maxSnubMs, patience * 2 ** (peer.strikes + 1))) {
+        // It may have lost the request. The next one is given up later, so that a silent peer costs ever less.
+        peer.strikes = Math.min(peer.strikes + 1, 8)
+        takeBackWhere(state, peer, () => true, now)
+      }
+    }
+  }
+
+  /** A peer delivers nothing: only its oldest block is still waited for, and others may bring that too. */
+  #snub(peer: PeerState, now: number): void {
+    const state = this.#state
+    peer.snubbed = true
+    peer.owing = true
+    peer.depth = 1
+    takeBackWhere(state, peer, (_, index) => index > 0, now)
+    const head = peer.outstanding.at(0)
+    if (head !== undefined) state.release(peer.id, head.piece, head.block)
+    state.releaseSole(peer)
+  }
+}
