@@ -120,6 +120,8 @@ export class AddressBook {
   readonly #entries = new LazyMap<string, Entry>()
   readonly #bans = new LazySet<string>()
   readonly #selves = new LazySet<string>()
+  /** Sources of which nothing is kept any more. */
+  readonly #forgotten = new LazySet<PeerSource>()
   readonly #informants = new LazyMap<string, Informant>()
   readonly #own: PeerPriorities | undefined
   /** The earliest time at which an idle entry is ready, or undefined when it must be looked up. */
@@ -226,10 +228,21 @@ export class AddressBook {
     if (entry !== undefined) entry.triedAt = now
   }
 
-  /** There is a connection to the peer that listens there, whoever dialled. */
+  /** The dial has led to a connection. */
   connected(address: PeerAddress): void {
     const entry = this.#change(address, 'connected')
     if (entry !== undefined) this.#proved(entry, true)
+  }
+
+  /**
+   * A peer that has dialled us says that it listens there, so that it need not be dialled: then true, and its end is to be told with
+   * `disconnected`. False for what is not in the book, and for an address with a dial or a connection of its own, which anybody on
+   * that host may name.
+   */
+  claim(address: PeerAddress): boolean {
+    if (this.#entries.get(addressKey(address))?.state !== 'idle') return false
+    this.connected(address)
+    return true
   }
 
   /** The dial or the handshake failed; the peer is tried again after a wait that grows. */
@@ -290,8 +303,9 @@ export class AddressBook {
     this.#wakeAt = undefined
   }
 
-  /** Forgets all that only this source named, but not those in use. */
+  /** Forgets all that only this source named, now or, of those in use, as soon as their use ends; for good. */
   forget(source: PeerSource): void {
+    this.#forgotten.add(source)
     for (const entry of this.#entries.values()) {
       if (sourceOf(entry) === source && entry.state === 'idle') this.#delete(entry)
     }
@@ -387,6 +401,7 @@ export class AddressBook {
     if (entry === undefined) return undefined
     entry.state = state
     if (state !== 'idle') entry.uninteresting = false
+    else if (this.#forgotten.has(sourceOf(entry))) this.#delete(entry)
     this.#wakeAt = undefined
     return entry
   }

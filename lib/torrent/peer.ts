@@ -49,6 +49,8 @@ export class Peer {
   address: PeerAddress
   /** It has dialled us, and `address` is where it listens. */
   listens = false
+  /** That address counts as connected by this connection and no other. */
+  claims = false
   readonly source: PeerSource
   readonly peerId: string
   readonly connectedAt: number
