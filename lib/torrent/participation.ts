@@ -51,6 +51,7 @@ export class Participation {
       budget: host.connections,
       own: host.own,
       dial: (address, signal) => host.dial(address, signal),
+      allows: (source) => this.sources.allows(source),
       wireOptions: () => this.wireOptions(),
       onPeer: (peer, latencyMs) => this.#onPeer(peer, latencyMs),
       onGone: (peer) => this.#onGone(peer),

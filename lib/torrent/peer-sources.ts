@@ -128,8 +128,6 @@ export class PeerSources {
   /** The peer has gone. */
   part(peer: Peer): void {
     this.#exchange?.removePeer(peer)
-    // Of what a private torrent must not know, this was in use when it was forgotten.
-    if (!this.allows(peer.source)) this.book.forget(peer.source)
   }
 
   /** To be called about once a second while there are peers. */

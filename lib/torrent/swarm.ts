@@ -36,6 +36,8 @@ export interface SwarmOptions {
   /** Tells whose connection counts more. */
   readonly own: Pick<OwnAddress, 'priority'>
   dial(address: PeerAddress, signal: AbortSignal): Promise<Connection>
+  /** Whether a peer may be taken that this source has named; a torrent may turn out to be private during a dial. */
+  allows(source: PeerSource): boolean
   /** Options of the wires, as far as they are known now. */
   wireOptions(): WireOptions
   /** A peer's handshake is done and ours is sent; nothing else was said. `latencyMs` is the round trip, if it was seen. */
@@ -124,7 +126,7 @@ export class Swarm {
     peer.address = { host: peer.connection.remote.host, port }
     peer.listens = true
     book.add(peer.address, 'incoming', monotonicMs())
-    book.connected(peer.address)
+    peer.claims = book.claim(peer.address)
   }
 
   /** Closes the connections of a peer that sent bad data, and never takes it again, also if it has left meanwhile. */
@@ -169,8 +171,10 @@ export class Swarm {
       this.dial()
       return
     }
-    if (signal.aborted) {
+    if (signal.aborted || !this.#options.allows(source)) {
       connection.close()
+      this.dialer.failed(address, monotonicMs())
+      this.dial()
       return
     }
     this.#greet(connection, address, source)
@@ -204,7 +208,10 @@ export class Swarm {
         wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'that was ourselves'))
       } else {
         this.dialer.connected(address)
-        if (!this.#mayJoin(handshake.peerId, connection)) {
+        if (!this.#options.allows(source)) {
+          outcome = 'uninteresting'
+          wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the torrent is private'))
+        } else if (!this.#mayJoin(handshake.peerId, connection)) {
           outcome = 'uninteresting'
           wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer is connected already'))
         } else {
@@ -286,7 +293,7 @@ export class Swarm {
 
   #gone(peer: Peer): void {
     if (!this.peers.delete(peer.id)) return
-    if (peer.listens) this.#options.book.disconnected(peer.address, monotonicMs(), outcomeOf(peer))
+    if (peer.claims) this.#options.book.disconnected(peer.address, monotonicMs(), outcomeOf(peer))
     this.#options.onGone(peer)
   }
 

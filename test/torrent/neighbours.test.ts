@@ -54,6 +54,7 @@ test('a newcomer with a higher priority takes the place of an idle peer', async 
     budget: new ConnectionBudget({ maxConnections: 2 }),
     own: { priority: ({ host }) => priorities[host] ?? 0 },
     dial: () => Promise.reject(new Error('nobody is dialled')),
+    allows: () => true,
     wireOptions: () => ({}),
     onPeer: () => {},
     onGone: (peer) => gone.push(peer.connection.remote.host),
