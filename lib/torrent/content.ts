@@ -311,6 +311,7 @@ export class Content {
   /** To be called once a second while there are peers. */
   tick(now: number): void {
     this.uploads.count()
+    this.uploads.reconsider()
     this.haves.tick(now)
     this.uploads.tick(now, (id) => this.download.picker.peer(id)?.snubbed === true)
   }

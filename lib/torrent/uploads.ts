@@ -15,6 +15,8 @@ const readAhead = 192
 const handedOver = 256 << 10
 /** Pieces that a new peer may fetch before it has anything to give (BEP 6). */
 const allowedFastCount = 10
+/** Requests of a peer that are refused at once in each second; further ones wait for its end, for some ask again at once. */
+const promptRefusals = 64
 
 /** Blocks of one page that were handed to a connection one after the other. */
 interface Leaving {
@@ -28,6 +30,8 @@ interface Serving {
   readonly peer: Peer
   /** Whether it was told of pieces that it may request while it is choked. */
   granted: boolean
+  /** How many of its requests were refused in this second. */
+  refusals: number
   /** What the connection may not have sent yet, oldest first. */
   readonly leaving: Leaving[]
   /** What its wire had sent a second ago. */
@@ -107,6 +111,7 @@ export class Uploads {
     const serving: Serving = {
       peer,
       granted: false,
+      refusals: 0,
       leaving: [],
       sentBefore: 0,
       reading: false,
@@ -119,8 +124,9 @@ export class Uploads {
     wire.on('interested', () => this.#wanted(serving))
     wire.on('not-interested', () => this.choker.interested(id, false, monotonicMs()))
     wire.on('request', (piece, offset, length) => {
-      if (this.#limit === 0 || !this.#events.serves(piece)) {
-        wire.reject(piece, offset, length)
+      if (!this.#mayServe(piece)) {
+        if (serving.refusals++ < promptRefusals) wire.reject(piece, offset, length)
+        else wire.putOff(piece, offset)
         return
       }
       this.#suggest(id, (suggester) => suggester.requested(id, piece))
@@ -182,6 +188,23 @@ export class Uploads {
         for (const { page, blocks } of leaving.splice(0)) this.#cache.release(page, blocks)
       serving.sentBefore = peer.wire.sent
     }
+  }
+
+  /** To be called once a second: answers what peers have asked for too early, if it is here by now. */
+  reconsider(): void {
+    for (const serving of this.#serving.values()) {
+      const { wire } = serving.peer
+      if (serving.refusals > promptRefusals) {
+        for (const { piece, offset, length } of wire.putBack())
+          if (!this.#mayServe(piece)) wire.reject(piece, offset, length)
+        this.#pump(serving)
+      }
+      serving.refusals = 0
+    }
+  }
+
+  #mayServe(piece: number): boolean {
+    return this.#limit > 0 && this.#events.serves(piece)
   }
 
   /** Whether a round of the choker is due. */

@@ -13,6 +13,7 @@ export interface PeerAnswer extends PeerRequest {
 const gone = 0
 const waiting = 1
 const answered = 2
+const putOff = 3
 /** Numbers of a request in a row: piece, offset, length. */
 const fields = 3
 const firstCapacity = 64
@@ -84,6 +85,25 @@ export class PeerRequests {
     this.answerLength += data.length
     this.#firstAnswered = Math.min(this.#firstAnswered, this.#serial(place))
     return true
+  }
+
+  /** A request that waits does so no more until `putBack`. */
+  putOff(piece: number, offset: number): void {
+    const place = this.#find(piece, offset)
+    if (place >= 0 && this.#states[place] === waiting) this.#states[place] = putOff
+  }
+
+  /** Those that were put off wait again; returns them in their order. */
+  putBack(): PeerRequest[] {
+    const back: PeerRequest[] = []
+    for (let serial = this.#head; serial < this.#tail; serial++) {
+      const place = this.#place(serial)
+      if (this.#states[place] !== putOff) continue
+      this.#states[place] = waiting
+      back.push(this.#at(place))
+    }
+    if (back.length > 0) this.#firstWaiting = this.#head
+    return back
   }
 
   /** Takes out the answer to the oldest request that is answered, or returns undefined. */

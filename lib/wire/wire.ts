@@ -391,6 +391,16 @@ export class Wire extends Duplex<WireEvents> {
     this.#offerRoom()
   }
 
+  /** Leaves a request of the peer for later: `oldestRequest` passes over it until `putBack`. */
+  putOff(piece: number, offset: number): void {
+    this.#requests.putOff(piece, offset)
+  }
+
+  /** Takes up the requests again that were put off, and returns them. */
+  putBack(): PeerRequest[] {
+    return this.#requests.putBack()
+  }
+
   /** Refuses all requests of the peer that are not on their way; it is told if it speaks the fast extension. */
   rejectAll(): void {
     this.#refuse(() => true)
