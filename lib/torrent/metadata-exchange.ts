@@ -20,6 +20,8 @@ const mostLengths = 4
 const staleMs = 6000
 /** Bytes that all attempts may hold: the longest metadata, and half of that for attempts that lead nowhere. */
 const mostBytes = 1.5 * metadataLengthMax
+/** How often a peer gets each piece, on average: it is a gift, given also to those who may not request blocks. */
+const mostServings = 4
 /** Failed attempts after which a peer is not asked any more. */
 const mostFailures = 2
 
@@ -38,6 +40,8 @@ class Source implements MetadataHandlers {
   waitUntil = 0
   /** When its last piece came. */
   heardAt = 0
+  /** Pieces that it was given. */
+  served = 0
   readonly #events: SourceEvents
 
   constructor({ wire }: Peer, events: SourceEvents) {
@@ -134,10 +138,17 @@ export class MetadataExchange implements SourceEvents {
   }
 
   /** @internal The peer asks for a piece. */
-  onRequest({ extension }: Source, piece: number): void {
+  onRequest(source: Source, piece: number): void {
+    const { extension } = source
     const start = piece * metadataPieceLength
-    if (this.#info === undefined || start >= this.#info.length) extension.reject(piece)
-    else extension.data(piece, this.#info.length, this.#info.subarray(start, start + metadataPieceLength))
+    const length = this.#info?.length ?? 0
+    const isGreedy = source.served * metadataPieceLength >= mostServings * (length + metadataPieceLength)
+    if (this.#info === undefined || start >= length || isGreedy) {
+      extension.reject(piece)
+      return
+    }
+    source.served++
+    extension.data(piece, length, this.#info.subarray(start, start + metadataPieceLength))
   }
 
   /** @internal The peer may have what we want: asks it for what it is to send. */
