@@ -60,13 +60,12 @@ export class Haves {
   }
 
   /** Tells a new peer what we have; its wire has said nothing yet. */
-  greet({ id, wire }: Peer): void {
+  greet(peer: Peer): void {
+    const { wire } = peer
     const { ledger } = this.#options
     if (this.hides) {
       wire.haveNone()
-      this.#newcomers.add(id)
-      wire.on('bitfield', () => this.#begin(id))
-      wire.on('have', (piece) => this.#superSeeder?.have(id, piece, monotonicMs()))
+      this.#hideFrom(peer)
     } else if (ledger.complete && ledger.unprovenCount === 0) wire.haveAll()
     else {
       const bits = ledger.bits((piece) => ledger.serves(piece))
@@ -76,8 +75,9 @@ export class Haves {
   }
 
   /** Tells a peer that was told that we have nothing what has become known since. */
-  catchUp({ wire }: Peer): void {
-    wire.haveMany(this.#served())
+  catchUp(peer: Peer): void {
+    if (this.hides) this.#hideFrom(peer)
+    else peer.wire.haveMany(this.#served())
   }
 
   /** Tells peers that a piece is here: at once together with others, and those that have it within a second. */
@@ -137,6 +137,13 @@ export class Haves {
   #tellOwed(): void {
     for (const [id, pieces] of this.#owed) this.#options.peers().get(id)?.wire.haveMany(pieces)
     this.#owed.clear()
+  }
+
+  /** Shows a peer few pieces, as soon as it is known what it has. */
+  #hideFrom({ id, wire }: Peer): void {
+    this.#newcomers.add(id)
+    wire.on('bitfield', () => this.#begin(id))
+    wire.on('have', (piece) => this.#superSeeder?.have(id, piece, monotonicMs()))
   }
 
   #begin(id: number): void {
