@@ -74,8 +74,12 @@ export class Content {
   readonly #reader: VerifiedReader
   readonly #verification: Verification
   readonly #cache: ReadCache
+  /** The storage, while and after it opens; true once it is open. */
+  #opening: Promise<boolean> | undefined
   #opened = false
   #closed = false
+  /** Storage does not know yet which files are wanted. */
+  #selectFailed = false
 
   /** The content of a torrent as the last run's `record` left it; `keeper` takes the records of this run. */
   constructor(
@@ -223,7 +227,12 @@ export class Content {
    * Rejects when the storage cannot be opened.
    */
   async open(): Promise<void> {
-    await this.#storage.open(this.layout, this.files.wanted())
+    const opening = this.#storage.open(this.layout, this.files.wanted())
+    this.#opening = opening.then(
+      () => true,
+      () => false
+    )
+    await opening
     const stats = await this.#storage.stats?.()
     if (this.#closed) return
     this.#opened = true
@@ -253,6 +262,7 @@ export class Content {
     const served = pieces.filter((piece) => this.ledger.serves(piece))
     for (const piece of pieces) this.ledger.setVerified(piece, false)
     await this.#verification.check(pieces)
+    if (this.#closed) throw closedError()
     for (const piece of served) if (!this.ledger.serves(piece)) this.haves.lost(piece)
     this.#events.changed()
   }
@@ -260,6 +270,7 @@ export class Content {
   /** Reads go on after `suspend` with an error; whether anything is fetched says `setFetching`. */
   recover(): void {
     this.#reader.recover()
+    if (this.#selectFailed) this.#wantFiles()
   }
 
   /** Allows requests, or takes back all that are outstanding and sends none. */
@@ -277,6 +288,7 @@ export class Content {
   async close(): Promise<void> {
     if (!this.#stop()) return
     await this.#verification.close()
+    await this.#opening
     await this.download.assembly.idle()
     const partial = await this.download.assembly.save((error) => this.#events.warning(error))
     try {
@@ -292,10 +304,16 @@ export class Content {
   async remove(deleteFiles: boolean): Promise<void> {
     if (!this.#stop()) return
     await this.#verification.close()
+    // Before it is open there is nothing that could be deleted, but there may be a moment later.
+    const isOpen = (await this.#opening) === true
     await this.download.assembly.close()
-    await this.#recorder?.remove()
+    try {
+      await this.#recorder?.remove()
+    } catch (thrown) {
+      this.#events.warning(asError(thrown))
+    }
     const ours = this.#options.folderMode !== undefined || this.#storage.created?.includes('./') === true
-    if (deleteFiles) await this.#storage.delete()
+    if (deleteFiles && isOpen) await this.#storage.delete()
     else await this.#storage.close()
     await removeEmptyFolders(this.#options, deleteFiles && ours)
   }
@@ -408,7 +426,9 @@ export class Content {
 
   #wantFiles(): void {
     if (!this.#opened) return
+    this.#selectFailed = false
     this.#storage.select?.(this.files.wanted()).catch((thrown) => {
+      this.#selectFailed = true
       if (!this.#closed) this.#events.error(asError(thrown))
     })
   }
