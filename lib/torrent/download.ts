@@ -133,6 +133,10 @@ export class Download {
       this.#change((now) => picker.rejected(id, piece, Math.floor(offset / blockLength), now))
     })
     if (wire.peerPieceTotal > 0) this.#bitfield(peer)
+    for (const piece of peer.granted) {
+      if (piece < this.#layout.pieceCount) this.#change((now) => picker.allowedFast(id, piece, now))
+    }
+    peer.granted.clear()
     if (!wire.peerChoking) this.#change((now) => picker.unchoked(id, now))
     this.#change((now) => this.#recovery.joined(id, peer.banKey, now))
   }

@@ -73,6 +73,8 @@ export class Opening {
     const { state, metadata, participation, keeper, onOpen } = this.#options
     metadata.set(metainfo)
     if (metainfo.private) participation.makePrivate()
+    // Only for its files would it look for peers even so.
+    if (state.waits) participation.swarm.setDialling(false)
     let isFirstRun: boolean
     try {
       const record = await keeper?.load()

@@ -76,11 +76,12 @@ export class Participation {
 
   /** Comes, stays or goes, as the state of the torrent says now. */
   update(): void {
-    const { stopped, away } = this.#options.state
+    const { metadata, state } = this.#options
+    const { stopped, away, waits } = state
     if (away) this.swarm.disconnect(() => true)
     // Whom we left to wait our turn is wanted again.
     else if (!stopped) this.sources.book.revive(monotonicMs())
-    this.swarm.setDialling(!stopped)
+    this.swarm.setDialling(!(stopped || (waits && metadata.known)))
     this.sources.update()
   }
 
@@ -124,8 +125,10 @@ export class Participation {
     const { wire, connection } = peer
     if (latencyMs !== undefined) peer.latencyMs = latencyMs
     const opened = content()
-    if (opened === undefined) wire.haveNone()
-    else {
+    if (opened === undefined) {
+      wire.haveNone()
+      wire.on('allowed-fast', (piece) => void (content() ?? peer.granted.add(piece)))
+    } else {
       // The storage may have opened during the handshake.
       this.#tellLayout(peer, opened)
       opened.haves.greet(peer)

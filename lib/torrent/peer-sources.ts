@@ -34,6 +34,8 @@ export class PeerSources {
   readonly trackers: TrackerSet
   /** Trackers that the torrent itself does not name. */
   readonly #addedTrackers: string[] = []
+  /** Those of them that are announced to from the start on. */
+  #early: TrackerTiers = []
   readonly #options: PeerSourcesOptions
   readonly #discovery: Discovery
   readonly #dht: DhtLink
@@ -41,7 +43,7 @@ export class PeerSources {
   #leaveNeighbours: (() => void) | undefined
   #started = false
 
-  /** Asks nobody before `start`, but for trackers that are added. */
+  /** Asks nobody before `start`. */
   constructor(options: PeerSourcesOptions) {
     const { infoHash, host, isSeed, isHungry, counters, onPeers, onWarning } = options
     this.#options = options
@@ -77,6 +79,7 @@ export class PeerSources {
   start(announce: TrackerTiers, nodes: readonly string[]): void {
     this.#started = true
     this.trackers.add(announce)
+    this.trackers.add(this.#early)
     this.update()
     this.#dht.addNodes(nodes)
   }
@@ -101,8 +104,14 @@ export class PeerSources {
     this.#discovery.add('manual', list)
   }
 
-  /** Announces to further trackers; whether any is new. */
+  /** Announces to further trackers, from the start on; whether any is new. */
   addTrackers(trackers: TrackerTiers): boolean {
+    if (!this.#started) {
+      // They would hear that everything is missing, and of a torrent that may have to wait its turn.
+      this.#early = [...this.#early, ...trackers]
+      this.#addedTrackers.push(...trackers.flat())
+      return trackers.length > 0
+    }
     const added = this.trackers.add(trackers)
     this.#addedTrackers.push(...added)
     return added.length > 0

@@ -2,6 +2,7 @@ import type { PeerSource } from '../discovery/address-book.ts'
 import type { Connection } from '../transport/transport.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
+import { LazySet } from '../util/lazy-collections.ts'
 import { Meter } from '../util/meter.ts'
 import { clientName } from '../wire/client-name.ts'
 import { DontHaveExtension } from '../wire/lt-donthave.ts'
@@ -79,6 +80,8 @@ export class Peer {
   readonly #uploadOnly: UploadOnlyExtension
   /** What it was told last of whether we download. */
   toldUploadOnly = false
+  /** Pieces that it has granted (BEP 6) before it was known which there are. */
+  readonly granted: LazySet<number> = new LazySet()
   /** The block that it is writing into a piece's memory; -1 for none. */
   receivingPiece = -1
   receivingBlock = -1

@@ -74,6 +74,11 @@ export class RunState {
     return this.#paused || this.away
   }
 
+  /** Whether it is not to run once its files are known. */
+  get waits(): boolean {
+    return this.#paused || this.#finished || this.#held
+  }
+
   /** Whether it has left the swarm for now. Without its files it does not: they are what everybody waits for. */
   get away(): boolean {
     return this.#filesKnown && (this.#finished || this.#held)

@@ -366,9 +366,14 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     await this.#completion.wait(signal)
   }
 
-  /** Hashes all data again; what is wrong or missing is fetched anew. Resolves when everything was looked at. */
-  async recheck(): Promise<void> {
-    await this.#opened().recheck()
+  /**
+   * Hashes all data again; what is wrong or missing is fetched anew. Resolves when everything was looked at; rejects when the torrent
+   * is closed before, of which nobody need take notice.
+   */
+  recheck(): Promise<void> {
+    const checked = (async () => this.#opened().recheck())()
+    checked.catch(() => {})
+    return checked
   }
 
   /** Stops announcing, saves what is there, and closes everything; idempotent. */
@@ -433,8 +438,6 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** @internal Begins to look for peers, and with the metadata if that is known. */
   async start(metainfo: Metainfo | undefined): Promise<void> {
-    // A paused torrent still looks for its files, or it would never be known.
-    if (this.#state.paused && metainfo !== undefined) this.#swarm.setDialling(false)
     await this.#opening.start(metainfo)
     // Afterwards, so that trackers hear at once how much is left.
     this.#sources.start(this.#init.announce, metainfo?.nodes ?? [])
@@ -526,7 +529,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     for (const file of empty) this.emit('file', file)
     this.#onChanged()
     this.#host.changed(this)
-    this.#swarm.dial()
+    this.#swarm.setDialling(!this.#state.stopped)
   }
 
   #onChanged(): void {
@@ -582,14 +585,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#completion.fail(closedError())
     this.#opening.fail(closedError())
     const goodbyes = this.#participation.close()
-    if (this.#opening.content !== undefined) {
-      try {
-        await end(this.#opening.content)
-      } catch (thrown) {
-        this.emit('warning', asError(thrown))
-      }
-    } else if (removing) await this.#keeper?.remove()
-    else await this.#keeper?.stop()
+    try {
+      if (this.#opening.content !== undefined) await end(this.#opening.content)
+      else if (removing) await this.#keeper?.remove()
+      else await this.#keeper?.stop()
+    } catch (thrown) {
+      this.emit('warning', asError(thrown))
+    }
     await goodbyes
     this.emit('close', this)
   }
