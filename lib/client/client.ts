@@ -40,6 +40,8 @@ export class Client extends EventEmitter<ClientEvents> {
   /** Undefined without a state folder. */
   readonly #persistence: Persistence | undefined
   readonly #intake: Intake
+  /** What is being removed. */
+  readonly #leaving = new Map<Torrent, Promise<void>>()
   #closing: Promise<void> | undefined
 
   /**
@@ -77,6 +79,7 @@ export class Client extends EventEmitter<ClientEvents> {
       persistence: this.#persistence,
       listening,
       folders: options,
+      leaving: (torrent) => this.#leaving.get(torrent),
       checkOpen: () => this.#checkOpen(),
       onEntered: (torrent) => this.#onEntered(torrent),
       onError: this.#onTorrentError
@@ -232,6 +235,22 @@ export class Client extends EventEmitter<ClientEvents> {
     const found = typeof torrent === 'string' ? this.get(torrent) : torrent
     if (typeof torrent === 'string' && found === undefined) this.#persistence?.takeBack(torrent.toLowerCase())
     if (found === undefined || !this.#torrents.has(found)) return
+    const removed = this.#remove(found, deleteFiles)
+    this.#leaving.set(
+      found,
+      removed.then(
+        () => {},
+        () => {}
+      )
+    )
+    try {
+      await removed
+    } finally {
+      this.#leaving.delete(found)
+    }
+  }
+
+  async #remove(found: Torrent, deleteFiles: boolean): Promise<void> {
     // Taken from the list before anything is deleted, or a crash between the two would have it fetched anew.
     this.#torrents.forget(found)
     await this.#persistence?.flush()

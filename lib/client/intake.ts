@@ -25,6 +25,8 @@ export interface IntakeOptions {
   readonly listening: Promise<void>
   /** Where the client's options have data and records lie. */
   readonly folders: Pick<ClientOptions, 'path' | 'state'>
+  /** While a torrent is being removed, what resolves when it is gone; never rejects. */
+  leaving(torrent: Torrent): Promise<void> | undefined
   /** Throws once the client is closed. */
   checkOpen(): void
   /** A torrent is in the list now; it has not begun. */
@@ -56,19 +58,21 @@ export class Intake {
     const { infoHashes, metainfo } = resolved
     const infoHash = toHex(infoHashes.v1 ?? new Uint8Array(20))
     let known = list.get(infoHash)
-    while (known?.status === 'closed') {
+    for (let end = this.#endOf(known); end !== undefined; end = this.#endOf(known)) {
       // Its files and its record are its own until it has ended.
-      await abortable(known.close(), options.signal)
+      await abortable(end, options.signal)
       checkOpen()
       known = list.get(infoHash)
     }
     let memo = persistence?.takeBack(infoHash)
     const claimed = known !== undefined && persistence?.claims(known) === true
     if (known !== undefined && claimed && reopens(known, options)) {
-      memo = known.memo()
+      // The next run has it also when this comes to nothing.
+      persistence?.setAside(known.memo())
       await abortable(known.close(), options.signal)
       checkOpen()
       known = list.get(infoHash)
+      memo = persistence?.takeBack(infoHash)
     }
     if (known !== undefined) {
       known.addPeers([...resolved.peers, ...(options.peers ?? [])])
@@ -102,8 +106,10 @@ export class Intake {
     try {
       await torrent.start(metainfo)
     } catch (thrown) {
+      // Who has closed it knows what is to become of it.
+      const isFault = torrent.status !== 'closed'
       await torrent.close()
-      if (memo !== undefined) persistence?.setAside(memo)
+      if (memo !== undefined && isFault) persistence?.setAside(memo)
       throw thrown
     }
     await this.ready(torrent, options.signal)
@@ -134,6 +140,12 @@ export class Intake {
       if (waiting > 0) this.#waiting.set(torrent, waiting)
       else this.#waiting.delete(torrent)
     }
+  }
+
+  /** Resolves when a torrent that is about to go has gone; undefined for one that stays. */
+  #endOf(torrent: Torrent | undefined): Promise<void> | undefined {
+    if (torrent === undefined) return undefined
+    return this.#options.leaving(torrent) ?? (torrent.status === 'closed' ? torrent.close() : undefined)
   }
 
   readonly #onClose = (torrent: Torrent): void => {

@@ -69,6 +69,8 @@ export class Restoration {
     for (const torrent of torrents) this.#unclaimed.add(torrent)
     void this.#events.listening
       .then(() => forEachLimit(torrents.length, opensAtOnce, (n) => this.#open(torrents[n], memos[n])))
+      // The fault of a listener is all that may come here, and must not keep anybody waiting.
+      .catch((thrown) => process.emitWarning(asError(thrown)))
       .then(() => this.#opened.resolve())
   }
 
@@ -78,18 +80,32 @@ export class Restoration {
     try {
       await torrent.start(undefined)
       if (torrent.pieceCount > 0) this.#session.isKept(torrent)
-      // As one who waits for its files, so that another who gives up does not end it.
-      else this.#events.ready(torrent).catch(() => {})
+      else void this.#await(torrent, memo)
     } catch (thrown) {
       if (this.#closed || isClosed(torrent)) return
-      const cause = asError(thrown)
-      const message = `${torrent.name} cannot be brought back for now: ${cause.message}`
-      this.#session.setAside(memo)
-      this.#events.warning(
-        new TorrentError('ERR_CLIENT_STATE', message, { cause, details: { infoHash: memo.infoHash } })
-      )
+      this.#setAside(torrent, memo, thrown)
       await torrent.close()
     }
+  }
+
+  /** Waits for the files of a torrent, so that another who gives up does not end it. Never rejects. */
+  async #await(torrent: Torrent, memo: TorrentMemo): Promise<void> {
+    try {
+      await this.#events.ready(torrent)
+    } catch (thrown) {
+      // Whoever closes it wants it gone.
+      if (this.#closed || (thrown instanceof TorrentError && thrown.code === 'ERR_TORRENT_CLOSED')) return
+      this.#setAside(torrent, memo, thrown)
+    }
+  }
+
+  #setAside(torrent: Torrent, memo: TorrentMemo, thrown: unknown): void {
+    const cause = asError(thrown)
+    const message = `${torrent.name} cannot be brought back for now: ${cause.message}`
+    this.#session.setAside(memo)
+    this.#events.warning(
+      new TorrentError('ERR_CLIENT_STATE', message, { cause, details: { infoHash: memo.infoHash } })
+    )
   }
 }
 

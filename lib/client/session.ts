@@ -98,6 +98,7 @@ export class Session {
   /** Keeps a torrent in the list that could not be brought back. */
   setAside(memo: TorrentMemo): void {
     this.#dormant.set(memo.infoHash, memo)
+    this.touch()
   }
 
   /** What was set aside of a torrent, if it was; the torrent is there again, or not wanted any more. */
@@ -126,6 +127,10 @@ export class Session {
     clearTimeout(this.#timer)
     this.#timer = undefined
     while (this.#saving !== undefined) await this.#saving
+    // What was saved meanwhile may have asked for more, and whoever closes saves by himself.
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#closed) return
     this.#saving = this.#save(this.#events.torrents())
     await this.#saving
   }
@@ -171,7 +176,9 @@ export class Session {
     try {
       await this.#keepMetadata(torrents)
       const memos = torrents.map((torrent) => torrent.memo())
-      await replaceFile(nodeFs, this.#path, encodeSession([...memos, ...this.#dormant.values()]))
+      const here = new Set(memos.map(({ infoHash }) => infoHash))
+      const dormant = [...this.#dormant.values()].filter(({ infoHash }) => !here.has(infoHash))
+      await replaceFile(nodeFs, this.#path, encodeSession([...memos, ...dormant]))
     } catch (cause) {
       this.#warn(`does not take the list of torrents: ${asError(cause).message}`, cause)
     }
