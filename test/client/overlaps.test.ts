@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import { decodeSession, type SessionContent } from '../../lib/client/session-file.ts'
+import { addressOf, Bench } from '../torrent/bench.ts'
+import { listenAs } from '../torrent/evil-peer.ts'
+
+function sessionOf(state: string): SessionContent {
+  return decodeSession(readFileSync(path.join(state, 'client.session')))
+}
+
+for (const why of ['is paused', 'waits in the queue'] as const) {
+  test(`a torrent that ${why} dials nobody when it is brought back`, async (t) => {
+    const bench = new Bench(t)
+    const state = bench.folder()
+    const sample = await bench.sample({ 'film.mkv': 100_000 })
+    const host = await listenAs(bench, sample, { answer: () => {} })
+    const first = bench.client({ state })
+    const torrent = await first.add(sample.bytes, { peers: [host.address] })
+    while (torrent.peers.length === 0) await once(torrent, 'peer')
+    if (why === 'is paused') torrent.pause()
+    await first.close()
+    assert.equal(host.sockets.length, 1)
+    const second = bench.client({ state, ...(why === 'is paused' ? {} : { maxActiveDownloads: 0 }) })
+    const [again] = await second.restored()
+    assert.equal(again?.status, why === 'is paused' ? 'paused' : 'queued')
+    await delay(50)
+    assert.equal(host.sockets.length, 1)
+    // It does as soon as it runs.
+    if (why === 'is paused') again?.resume()
+    else second.maxActiveDownloads = 1
+    while (host.sockets.length < 2) await delay(5)
+  })
+}
+
+test('closing while a torrent of the last run is added anew keeps it once', async (t) => {
+  const bench = new Bench(t)
+  const state = bench.folder()
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const first = bench.client({ state })
+  await first.add(sample.bytes, { path: bench.folder() })
+  await first.close()
+  for (let turns = 0; turns < 30; turns++) {
+    const client = bench.client({ state })
+    await client.restored()
+    const adding = client.add(sample.bytes, { verify: true })
+    adding.catch(() => {})
+    for (let turned = 0; turned < turns; turned++) await turn()
+    await client.close()
+    await adding.catch(() => {})
+    const { memos, damaged } = sessionOf(state)
+    assert.deepEqual([memos.length, damaged], [1, 0], `after ${turns} turns`)
+  }
+})
+
+test('a magnet link of the last run whose files cannot be opened stays for the next run', async (t) => {
+  const bench = new Bench(t)
+  const state = bench.folder()
+  const folder = path.join(bench.folder(), 'disk')
+  const sample = await bench.sample({ 'pack/a': 50_000, 'pack/b': 50_000 })
+  const { client: seed, torrent: source } = await bench.seeder(sample)
+  const first = bench.client({ state })
+  first.add(source.infoHash, { path: folder }).catch(() => {})
+  await once(first, 'torrent')
+  await first.close()
+  writeFileSync(folder, 'taken')
+  const second = bench.client({ state })
+  const warned = once(second, 'warning')
+  const [torrent] = await second.restored()
+  assert.equal(torrent?.status, 'metadata')
+  torrent?.addPeer(addressOf(seed))
+  const [warning] = await warned
+  assert.match(warning.message, /cannot be brought back/)
+  await second.close()
+  rmSync(folder)
+  mkdirSync(folder)
+  const third = bench.client({ state })
+  assert.deepEqual(
+    (await third.restored()).map(({ infoHash }) => infoHash),
+    [source.infoHash]
+  )
+})
+
+test('what is added while it is being removed is added anew', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  for (const options of [{}, { state: bench.folder() }]) {
+    const client = bench.client(options)
+    const torrent = await client.add(sample.bytes)
+    const removed = client.remove(torrent)
+    const again = await client.add(sample.bytes)
+    await removed
+    await turn()
+    assert.notEqual(again, torrent)
+    assert.equal(again.status, 'downloading')
+    assert.deepEqual(client.torrents, [again])
+    await client.close()
+    if (options.state !== undefined) assert.equal(sessionOf(options.state).memos.length, 1)
+  }
+})
+
+test('what is removed while the client closes stays away', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const other = await bench.sample({ 'other.mkv': 50_000 })
+  for (let turns = 0; turns < 20; turns++) {
+    const state = bench.folder()
+    const client = bench.client({ state })
+    const warnings: Error[] = []
+    client.on('warning', (warning) => warnings.push(warning))
+    const torrent = await client.add(sample.bytes)
+    const kept = await client.add(other.bytes)
+    const removed = client.remove(torrent)
+    for (let turned = 0; turned < turns; turned++) await turn()
+    await client.close()
+    await removed
+    const { memos, damaged } = sessionOf(state)
+    assert.deepEqual([memos.map(({ infoHash }) => infoHash), damaged], [[kept.infoHash], 0])
+    assert.deepEqual(warnings, [])
+  }
+})
