@@ -68,6 +68,7 @@ export class Client extends EventEmitter<ClientEvents> {
       this.#persistence = new Persistence(options.state, {
         lasting: () => this.#torrents.lasting,
         enter: (init) => this.#intake.enter(init),
+        begun: (torrent) => this.#intake.begun(torrent),
         ready: (torrent) => this.#intake.ready(torrent, undefined),
         listening,
         warning: this.#warn

@@ -40,7 +40,7 @@ export type SeedingInit = Pick<TorrentInit, 'complete' | 'filePaths'>
 /** Takes torrents into a client's list: new ones, ones that are here already, and ones that an earlier run has left. */
 export class Intake {
   readonly #options: IntakeOptions
-  /** How many callers wait for the files of a torrent. */
+  /** How many callers wait for the files of a torrent, whoever begins it included. */
   readonly #waiting = new Map<Torrent, number>()
 
   constructor(options: IntakeOptions) {
@@ -112,19 +112,28 @@ export class Intake {
       if (memo !== undefined && isFault) persistence?.setAside(memo)
       throw thrown
     }
+    this.begun(torrent)
     await this.ready(torrent, options.signal)
     return torrent
   }
 
-  /** Makes a torrent and enters it in the list. */
+  /** Makes a torrent and enters it in the list; `begun` is to be told when it has begun. */
   enter(init: TorrentInit): Torrent {
     const { list, services, onEntered, onError } = this.#options
     const torrent = new Torrent(new ClientHost(services), init, onError)
     list.add(torrent)
     if (init.storage !== undefined) list.forget(torrent)
     torrent.once('close', this.#onClose)
+    this.#waiting.set(torrent, 1)
     onEntered(torrent)
     return torrent
+  }
+
+  /** Whoever has entered a torrent has begun it, and waits no more or by `ready`. */
+  begun(torrent: Torrent): void {
+    const waiting = (this.#waiting.get(torrent) ?? 1) - 1
+    if (waiting > 0) this.#waiting.set(torrent, waiting)
+    else this.#waiting.delete(torrent)
   }
 
   /** Waits for the files; a torrent whose files nobody waits for any more goes. */
@@ -136,9 +145,7 @@ export class Intake {
       if (this.#waiting.get(torrent) === 1 && torrent.files.length === 0) await torrent.close()
       throw thrown
     } finally {
-      const waiting = (this.#waiting.get(torrent) ?? 1) - 1
-      if (waiting > 0) this.#waiting.set(torrent, waiting)
-      else this.#waiting.delete(torrent)
+      this.begun(torrent)
     }
   }
 
@@ -150,6 +157,7 @@ export class Intake {
 
   readonly #onClose = (torrent: Torrent): void => {
     const { list, services } = this.#options
+    this.#waiting.delete(torrent)
     if (list.delete(torrent)) services.changed()
   }
 }

@@ -15,6 +15,8 @@ const opensAtOnce = 16
 export interface RestorationEvents {
   /** Makes a torrent and enters it in the list. */
   enter(init: TorrentInit): Torrent
+  /** A torrent that was entered has begun. */
+  begun(torrent: Torrent): void
   /** Waits for the files of a torrent. */
   ready(torrent: Torrent): Promise<void>
   /** Resolves when torrents may begin. */
@@ -79,12 +81,15 @@ export class Restoration {
     if (torrent === undefined || memo === undefined || isClosed(torrent) || this.#closed) return
     try {
       await torrent.start(undefined)
-      if (torrent.pieceCount > 0) this.#session.isKept(torrent)
-      else void this.#await(torrent, memo)
+      // Of one that was added meanwhile the metadata may have come by that.
+      if (torrent.pieceCount > 0 && this.#unclaimed.has(torrent)) this.#session.isKept(torrent)
+      if (torrent.pieceCount === 0) void this.#await(torrent, memo)
     } catch (thrown) {
       if (this.#closed || isClosed(torrent)) return
       this.#setAside(torrent, memo, thrown)
       await torrent.close()
+    } finally {
+      this.#events.begun(torrent)
     }
   }
 

@@ -74,7 +74,7 @@ export class Content {
   readonly #reader: VerifiedReader
   readonly #verification: Verification
   readonly #cache: ReadCache
-  /** The storage, while and after it opens; true once it is open. */
+  /** Resolves when the storage has opened, or with false when that has failed. */
   #opening: Promise<boolean> | undefined
   #opened = false
   #closed = false
@@ -288,7 +288,6 @@ export class Content {
   async close(): Promise<void> {
     if (!this.#stop()) return
     await this.#verification.close()
-    await this.#opening
     await this.download.assembly.idle()
     const partial = await this.download.assembly.save((error) => this.#events.warning(error))
     try {
@@ -305,7 +304,7 @@ export class Content {
     if (!this.#stop()) return
     await this.#verification.close()
     // Before it is open there is nothing that could be deleted, but there may be a moment later.
-    const isOpen = (await this.#opening) === true
+    const isOpen = deleteFiles && (await this.#opening) === true
     await this.download.assembly.close()
     try {
       await this.#recorder?.remove()
@@ -313,7 +312,7 @@ export class Content {
       this.#events.warning(asError(thrown))
     }
     const ours = this.#options.folderMode !== undefined || this.#storage.created?.includes('./') === true
-    if (deleteFiles && isOpen) await this.#storage.delete()
+    if (isOpen) await this.#storage.delete()
     else await this.#storage.close()
     await removeEmptyFolders(this.#options, deleteFiles && ours)
   }

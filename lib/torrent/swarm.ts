@@ -101,15 +101,17 @@ export class Swarm {
 
   /** Takes an incoming connection whose handshake named this torrent; its wire has sent nothing yet. */
   accept(connection: Connection, wire: Wire, peerId: Uint8Array): void {
-    let release = this.dialer.accept(connection.remote)
-    if (release === undefined && this.#makeRoom(connection.remote)) {
+    // Asked first, or whoever is here already could have others sent away.
+    const mayJoin = this.#mayJoin(peerId, connection)
+    let release = mayJoin ? this.dialer.accept(connection.remote) : undefined
+    if (mayJoin && release === undefined && this.#makeRoom(connection.remote)) {
       release = this.dialer.accept(connection.remote)
     }
-    if (release === undefined || !this.#mayJoin(peerId, connection)) {
-      release?.()
+    if (release === undefined) {
       wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'there is no room for this peer'))
       return
     }
+    this.#replaceTwin(peerId)
     wire.handshake(this.#options.infoHash, this.#options.peerId, this.#options.wireOptions().dht)
     const peer = this.#add(wire, connection, connection.remote, 'incoming', undefined)
     peer.leave = release
@@ -215,6 +217,7 @@ export class Swarm {
           outcome = 'uninteresting'
           wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer is connected already'))
         } else {
+          this.#replaceTwin(handshake.peerId)
           peer = this.#add(wire, connection, address, source, monotonicMs() - sentAt)
           peer.leave = () => this.dialer.disconnected(address, monotonicMs(), 'uninteresting')
         }
@@ -265,10 +268,18 @@ export class Swarm {
         monotonicMs() - peer.connectedAt < crossedMs
       const lowerDialled = connection.incoming === id < toHex(this.#options.peerId)
       if (!crossed || !lowerDialled) return false
+    }
+    return true
+  }
+
+  /** Ends the other connection of a peer that may join. */
+  #replaceTwin(peerId: Uint8Array): void {
+    const id = toHex(peerId)
+    for (const peer of this.peers.values()) {
+      if (peer.peerId !== id) continue
       peer.wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer has dialled us at the same time'))
       this.#gone(peer)
     }
-    return true
   }
 
   /** Sends away whoever counts less than a newcomer (BEP 40), if there is one; the place is free at once. */

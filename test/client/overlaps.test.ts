@@ -5,8 +5,10 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { decodeSession, type SessionContent } from '../../lib/client/session-file.ts'
+import { deferred } from '../../lib/util/concurrency.ts'
 import { addressOf, Bench } from '../torrent/bench.ts'
 import { listenAs } from '../torrent/evil-peer.ts'
+import { FaultyStorage } from '../torrent/faulty-storage.ts'
 
 function sessionOf(state: string): SessionContent {
   return decodeSession(readFileSync(path.join(state, 'client.session')))
@@ -120,5 +122,41 @@ test('what is removed while the client closes stays away', async (t) => {
     const { memos, damaged } = sessionOf(state)
     assert.deepEqual([memos.map(({ infoHash }) => infoHash), damaged], [[kept.infoHash], 0])
     assert.deepEqual(warnings, [])
+  }
+})
+
+test('who gives up while a torrent opens does not take it from others', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const storage = new FaultyStorage()
+  const opening = deferred<void>()
+  storage.gate = opening.promise
+  const client = bench.client()
+  const adding = client.add(sample.bytes, { storage })
+  await once(client, 'torrent')
+  const given = new AbortController()
+  const other = client.add(sample.bytes, { signal: given.signal })
+  await turn()
+  given.abort()
+  await assert.rejects(other, { name: 'AbortError' })
+  opening.resolve()
+  const torrent = await adding
+  assert.equal(torrent.status, 'downloading')
+  // Nor from the next run.
+  const state = bench.folder()
+  const first = bench.client({ state })
+  await first.add(sample.bytes, { path: bench.folder() })
+  await first.close()
+  for (let turns = 0; turns < 15; turns++) {
+    const next = bench.client({ state })
+    const signal = new AbortController()
+    const again = next.add(sample.bytes, { signal: signal.signal })
+    again.catch(() => {})
+    for (let turned = 0; turned < turns; turned++) await turn()
+    signal.abort()
+    await again.catch(() => {})
+    await next.restored()
+    assert.equal(next.torrents[0]?.status, 'downloading', `after ${turns} turns`)
+    await next.close()
   }
 })

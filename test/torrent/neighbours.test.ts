@@ -76,6 +76,8 @@ test('a newcomer with a higher priority takes the place of an idle peer', async 
   assert.equal(await arrive('9.0.0.3', 3), false, 'they have only just come')
   now = 40_000
   assert.equal(await arrive('9.0.0.4', 4), false, 'it counts less')
+  assert.equal(await arrive('9.0.0.5', 1), false, 'it is here already')
+  assert.deepEqual(gone, [])
   assert.equal(await arrive('9.0.0.3', 3), true)
   assert.deepEqual(gone, ['9.0.0.2'])
   assert.equal(swarm.dialer.connections, 2)
