@@ -17,6 +17,8 @@ const handedOver = 256 << 10
 const allowedFastCount = 10
 /** Requests of a peer that are refused at once in each second; further ones wait for its end, for some ask again at once. */
 const promptRefusals = 64
+/** Changes of what a peer wants that are followed at once in each second: each may have all places given anew. */
+const promptTurns = 32
 
 /** Blocks of one page that were handed to a connection one after the other. */
 interface Leaving {
@@ -32,6 +34,8 @@ interface Serving {
   granted: boolean
   /** How many of its requests were refused in this second. */
   refusals: number
+  /** How often it has changed in this second whether it wants anything. */
+  turns: number
   /** What the connection may not have sent yet, oldest first. */
   readonly leaving: Leaving[]
   /** What its wire had sent a second ago. */
@@ -112,6 +116,7 @@ export class Uploads {
       peer,
       granted: false,
       refusals: 0,
+      turns: 0,
       leaving: [],
       sentBefore: 0,
       reading: false,
@@ -121,8 +126,8 @@ export class Uploads {
     this.#cache.setReaders(this.#serving.size)
     wire.answerLeft = (data, sent) => this.#left(serving, data, sent)
     this.choker.addPeer(id, monotonicMs())
-    wire.on('interested', () => this.#wanted(serving))
-    wire.on('not-interested', () => this.choker.interested(id, false, monotonicMs()))
+    wire.on('interested', () => this.#turned(serving))
+    wire.on('not-interested', () => this.#turned(serving))
     wire.on('request', (piece, offset, length) => {
       if (!this.#mayServe(piece)) {
         if (serving.refusals++ < promptRefusals) wire.reject(piece, offset, length)
@@ -137,8 +142,20 @@ export class Uploads {
       serving.full = false
       this.#pump(serving)
     })
-    if (peer.uploadOnly) this.choker.uploadOnly(id, true, monotonicMs())
+    if (peer.uploadOnly || wire.peerInterested) this.#follow(serving)
+  }
+
+  /** It has changed whether the peer wants anything. */
+  #turned(serving: Serving): void {
+    if (serving.turns++ < promptTurns) this.#follow(serving)
+  }
+
+  #follow(serving: Serving): void {
+    const { id, uploadOnly, wire } = serving.peer
+    const now = monotonicMs()
+    this.choker.uploadOnly(id, uploadOnly, now)
     if (wire.peerInterested) this.#wanted(serving)
+    else this.choker.interested(id, false, now)
   }
 
   /** The peer wants something: if it must wait for a place, it may fetch a few pieces meanwhile (BEP 6), once. */
@@ -161,8 +178,9 @@ export class Uploads {
   }
 
   /** Whether a peer will download anything may have changed (BEP 21): one that will not gets no place. */
-  setUploadOnly({ id, uploadOnly }: Peer): void {
-    this.choker.uploadOnly(id, uploadOnly, monotonicMs())
+  setUploadOnly(peer: Peer): void {
+    const serving = this.#serving.get(peer.id)
+    if (serving !== undefined) this.#turned(serving)
   }
 
   /** The peer has gone. */
@@ -190,16 +208,17 @@ export class Uploads {
     }
   }
 
-  /** To be called once a second: answers what peers have asked for too early, if it is here by now. */
+  /** To be called once a second: follows peers that change too often, and answers what was asked for too early if it is here by now. */
   reconsider(): void {
     for (const serving of this.#serving.values()) {
+      if (serving.turns > promptTurns) this.#follow(serving)
       const { wire } = serving.peer
       if (serving.refusals > promptRefusals) {
         for (const { piece, offset, length } of wire.putBack())
           if (!this.#mayServe(piece)) wire.reject(piece, offset, length)
         this.#pump(serving)
       }
-      serving.refusals = 0
+      serving.refusals = serving.turns = 0
     }
   }
 

@@ -232,7 +232,7 @@ test('peers are served once the metadata is here, and refused before', (t) => {
   bench.exchange.set(metadata)
   assert.equal(bench.exchange.length, metadata.length)
   assert.match(ask(1), /^d8:msg_typei1e5:piecei1e10:tot/)
-  assert.match(ask(2), /^d8:msg_typei2e5:piecei2ee$/)  // Again when something got lost, but not for ever.
+  assert.match(ask(2), /^d8:msg_typei2e5:piecei2ee$/) // Again when something got lost, but not for ever.
   let served = 1
   while (/^d8:msg_typei1e/.test(ask(0))) assert.ok(++served < 20, 'it has had enough')
   assert.ok(served >= 8)
