@@ -33,6 +33,7 @@ export interface ClientServices {
   port(): number
   serving(): number
   changed(): void
+  decide(): void
 }
 
 /** What one torrent gets from its client: what all share, and limits of its own inside the client's. */
@@ -114,6 +115,10 @@ export class ClientHost implements TorrentHost {
 
   changed(): void {
     this.#services.changed()
+  }
+
+  decide(): void {
+    this.#services.decide()
   }
 
   async dial(address: PeerAddress, signal: AbortSignal): Promise<Connection> {

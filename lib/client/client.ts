@@ -60,7 +60,8 @@ export class Client extends EventEmitter<ClientEvents> {
       changed: () => {
         this.#queue.changed()
         this.#persistence?.touch()
-      }
+      },
+      decide: () => this.#queue.decide()
     })
     this.#greeter = new Greeter(this.#services.peerId, (infoHash) => this.#torrents.get(infoHash))
     const { listening } = this.#services

@@ -27,6 +27,8 @@ export interface SharedServicesEvents {
   serving(): number
   /** A torrent has changed. */
   changed(): void
+  /** Which torrents run is to be decided at once. */
+  decide(): void
 }
 
 /** What all torrents of a client have in common: ports, limits, budgets, and ways to find peers. */
@@ -103,6 +105,10 @@ export class SharedServices implements ClientServices {
 
   changed(): void {
     this.#events.changed()
+  }
+
+  decide(): void {
+    this.#events.decide()
   }
 
   /** Takes no further connections; resolves when those that were taken have ended as well. */

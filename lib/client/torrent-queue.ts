@@ -66,7 +66,7 @@ export class TorrentQueue {
     this.#planned = true
     const look = (): void => {
       this.#planned = false
-      this.#look()
+      this.decide()
     }
     const waitMs = this.#lookedAt + this.#restMs - monotonicMs()
     if (waitMs < 1) queueMicrotask(look)
@@ -87,7 +87,8 @@ export class TorrentQueue {
     clearTimeout(this.#rest)
   }
 
-  #look(): void {
+  /** Looks at all torrents at once; for what cannot wait. */
+  decide(): void {
     if (this.#closed) return
     this.#lookedAt = monotonicMs()
     this.#restMs = Math.min(restMs.most, this.#torrents().length * restMs.each)
@@ -98,7 +99,7 @@ export class TorrentQueue {
       clearInterval(this.#timer)
       this.#timer = undefined
     } else if (this.#timer === undefined) {
-      this.#timer = setInterval(() => this.#look(), lookEveryMs)
+      this.#timer = setInterval(() => this.decide(), lookEveryMs)
       this.#timer.unref()
     }
   }

@@ -59,6 +59,8 @@ export interface TorrentHost {
   readonly localAddress: string | undefined
   /** Something has changed that outlives this run, or that decides which torrents run. */
   changed(torrent: { readonly infoHash: string }): void
+  /** Has it decided at once which torrents run. */
+  decide(): void
   /** Connects to a peer. */
   dial(address: PeerAddress, signal: AbortSignal): Promise<Connection>
 }

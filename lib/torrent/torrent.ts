@@ -520,6 +520,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   #onOpen(content: Content, isFirstRun: boolean): void {
+    // Who has given us the metadata need not be let go of and dialled again, if we may go on.
+    if (this.#state.away && this.#swarm.peers.size > 0) this.#host.decide()
     if (this.#state.stopped) this.#follow()
     else this.limitsChanged()
     this.#participation.begin(content)

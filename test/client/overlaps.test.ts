@@ -160,3 +160,14 @@ test('who gives up while a torrent opens does not take it from others', async (t
     await next.close()
   }
 })
+
+test('peers that have given the metadata stay when the queue lets the torrent go on', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const host = await listenAs(bench, sample)
+  const client = bench.client({ maxActiveDownloads: 1 })
+  const infoHash = Buffer.from(sample.metainfo.infoHashes.v1 ?? []).toString('hex')
+  const torrent = await client.add(infoHash, { peers: [host.address] })
+  await torrent.whenDone()
+  assert.equal(host.sockets.length, 1)
+})
