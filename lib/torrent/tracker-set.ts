@@ -31,6 +31,8 @@ export class TrackerSet {
   /** Goodbyes that are still being said. */
   readonly #leaving = new LazySet<Promise<void>>()
   #active = true
+  /** Active again, once the goodbyes before are said: who comes back must not be taken for gone. */
+  #returning = false
   #closing: Promise<void> | undefined
 
   constructor(options: TrackerSetOptions) {
@@ -44,7 +46,8 @@ export class TrackerSet {
 
   /** How each tracker fares. */
   get statuses(): readonly TrackerStatus[] {
-    if (!this.#active) return this.#tiers.flatMap((urls, tier) => urls.map((url) => unasked(url, tier)))
+    if (!this.#active || this.#returning)
+      return this.#tiers.flatMap((urls, tier) => urls.map((url) => unasked(url, tier)))
     return this.#announcements.flatMap(({ trackers }) => trackers)
   }
 
@@ -57,7 +60,7 @@ export class TrackerSet {
       .filter((tier) => tier.length > 0)
     if (tiers.length === 0) return []
     this.#tiers.push(...tiers)
-    if (this.#active) this.#announce(tiers)
+    if (this.#active && !this.#returning) this.#announce(tiers)
     return tiers.flat()
   }
 
@@ -66,12 +69,22 @@ export class TrackerSet {
     if (active === this.#active || this.#closing !== undefined) return
     this.#active = active
     if (active) {
-      if (this.#tiers.length > 0) this.#announce(this.#tiers)
+      if (this.#leaving.size === 0) this.#return()
+      else this.#returning = true
       return
     }
+    this.#returning = false
     const leaving = this.#leave()
     this.#leaving.add(leaving)
-    void leaving.then(() => this.#leaving.delete(leaving))
+    void leaving.then(() => {
+      this.#leaving.delete(leaving)
+      if (this.#returning && this.#leaving.size === 0) this.#return()
+    })
+  }
+
+  #return(): void {
+    this.#returning = false
+    if (this.#tiers.length > 0 && this.#closing === undefined) this.#announce(this.#tiers)
   }
 
   /** The download is complete. */

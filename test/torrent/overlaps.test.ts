@@ -315,3 +315,30 @@ test('a recheck that is cut off by close says so', async (t) => {
   await assert.rejects(checked, { code: 'ERR_TORRENT_CLOSED' })
   await assert.rejects(torrent.recheck(), { code: 'ERR_TORRENT_CLOSED' })
 })
+
+test('a tracker hears that we are back after it has heard that we left', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const heard: string[] = []
+  let goodbye: (() => void) | undefined
+  const url = await serve(bench, (request, response) => {
+    const event = new URL(request.url ?? '', 'http://host').searchParams.get('event') ?? ''
+    heard.push(event)
+    const answer = (): void => void response.end('d8:intervali1800e5:peers0:e')
+    if (event === 'stopped' && goodbye === undefined) goodbye = answer
+    else answer()
+  })
+  const client = bench.client({ maxActiveDownloads: 1 })
+  const torrent = await client.add(sample.bytes, { trackers: [`${url}/announce`] })
+  await until('it is announced', () => torrent.trackers[0]?.status === 'working')
+  client.maxActiveDownloads = 0
+  await until('it leaves', () => goodbye !== undefined)
+  assert.equal(torrent.status, 'queued')
+  client.maxActiveDownloads = 1
+  await until('it is back', () => torrent.status === 'downloading')
+  await delay(50)
+  assert.deepEqual(heard, ['started', 'stopped'])
+  goodbye?.()
+  await until('the tracker hears of it', () => heard.length > 2)
+  assert.equal(heard[2], 'started')
+})
