@@ -17,13 +17,19 @@ test('a peer that changes its mind all the time is followed now and then, and at
   })
   const peer = { id: 1, wire, uploadOnly: false, down: new Meter(), up: new Meter() } as unknown as Peer
   const layout = new Layout(32768, [])
-  const uploads = new Uploads(new Uint8Array(20), layout, {} as ReadCache, Number.POSITIVE_INFINITY, {
-    peer: () => peer,
-    serves: () => true,
-    grants: () => false,
-    sent: () => {},
-    unreadable: () => {}
-  })
+  const uploads = new Uploads(
+    new Uint8Array(20),
+    layout,
+    { setReaders: () => {} } as unknown as ReadCache,
+    Number.POSITIVE_INFINITY,
+    {
+      peer: () => peer,
+      serves: () => true,
+      grants: () => false,
+      sent: () => {},
+      unreadable: () => {}
+    }
+  )
   const heard = t.mock.method(uploads.choker, 'interested')
   uploads.addPeer(peer)
   const turn = (): void => {
