@@ -1,4 +1,5 @@
 import { canonicalHost, formatAddress, hostBytes, type PeerAddress } from '../util/address.ts'
+import { toHex } from '../util/bytes.ts'
 
 /**
  * How far an address reaches: this machine, this network (private, link-local and carrier ranges), the internet, or
@@ -49,4 +50,14 @@ function scopeOf6(bytes: Uint8Array): AddressScope {
   if (a === 0xff) return 'unusable'
   // Unique local fc00::/7, link-local fe80::/10 and site-local fec0::/10.
   return (a & 0xfe) === 0xfc || (a === 0xfe && b >= 0x80) ? 'private' : 'public'
+}
+
+/**
+ * What one owner has as many addresses of as he likes, as text: the /64 of a public IPv6 address, a public IPv4 address. Undefined
+ * for neighbours and ourselves, of whom many may share an address.
+ */
+export function networkOf(host: string): string | undefined {
+  if (scopeOf(host) !== 'public') return undefined
+  const bytes = hostBytes(canonicalHost(host))
+  return bytes && toHex(bytes.subarray(0, 8))
 }

@@ -1,4 +1,5 @@
 import type { PeerSource } from '../discovery/address-book.ts'
+import { networkOf } from '../discovery/address-scope.ts'
 import type { Connection } from '../transport/transport.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
@@ -57,6 +58,8 @@ export class Peer {
   readonly connectedAt: number
   /** What bans name: the host. On loopback many peers share one, so there the port counts too. */
   readonly banKey: string
+  /** The network of its owner; undefined for neighbours. */
+  readonly network: string | undefined
   readonly down: Meter = new Meter()
   readonly up: Meter = new Meter()
   /** Bytes received up to the last look, and when they last changed; for the silence time-out. */
@@ -104,6 +107,7 @@ export class Peer {
     this.peerId = toHex(wire.peerId ?? new Uint8Array())
     const { remote } = connection
     this.banKey = isLoopback(remote.host) ? formatAddress(remote) : remote.host
+    this.network = networkOf(remote.host)
     this.connectedAt = this.heardAt = this.spokeAt = now
   }
 

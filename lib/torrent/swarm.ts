@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { AddressBook, Candidate, Outcome, PeerSource } from '../discovery/address-book.ts'
+import { networkOf } from '../discovery/address-scope.ts'
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Dialer } from '../discovery/dialer.ts'
 import { givesWay } from '../discovery/give-way.ts'
@@ -21,6 +22,8 @@ const log = debug('swarm')
 const handshakeMs = 10_000
 /** Two connections of one peer that are no further apart than this are two dials that have crossed. */
 const crossedMs = 10_000
+/** Peers of one network: several may be behind one router, but nobody is to take all places. */
+const mostPerNetwork = 16
 /** A peer that is silent for this long is gone (BEP 3 asks for a keep-alive every two minutes). */
 const silenceMs = 130_000
 const keepAliveMs = 100_000
@@ -215,7 +218,9 @@ export class Swarm {
           wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the torrent is private'))
         } else if (!this.#mayJoin(handshake.peerId, connection)) {
           outcome = 'uninteresting'
-          wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer is connected already'))
+          wire.destroy(
+            new TorrentError('ERR_WIRE_CLOSED', 'the peer, or too many of its network, are connected already')
+          )
         } else {
           this.#replaceTwin(handshake.peerId)
           peer = this.#add(wire, connection, address, source, monotonicMs() - sentAt)
@@ -255,12 +260,15 @@ export class Swarm {
   }
 
   /**
-   * Whether a peer is not connected yet. When two have dialled each other at the same time, both keep the connection that
+   * Whether a peer is not connected yet, and not one of too many of its network. When two have dialled each other at the same time, both keep the connection that
    * the one with the lower id has made. Only then, and for the same host, does a newcomer replace a peer: ids are no secret.
    */
   #mayJoin(peerId: Uint8Array, connection: Connection): boolean {
     const id = toHex(peerId)
+    const network = networkOf(connection.remote.host)
+    let places = mostPerNetwork
     for (const peer of this.peers.values()) {
+      if (network !== undefined && peer.network === network && --places === 0) return false
       if (peer.peerId !== id) continue
       const crossed =
         peer.connection.incoming !== connection.incoming &&

@@ -85,3 +85,41 @@ test('a newcomer with a higher priority takes the place of an idle peer', async 
   assert.deepEqual(gone, ['9.0.0.2', '9.0.0.1'])
   assert.equal(swarm.dialer.connections, 2)
 })
+
+test('one network does not take all places', async (t) => {
+  const infoHash = new Uint8Array(20).fill(1)
+  const swarm = new Swarm({
+    infoHash,
+    peerId: new Uint8Array(20),
+    book: new AddressBook({ random: Math.random }),
+    budget: new ConnectionBudget(),
+    own: { priority: () => 0 },
+    dial: () => Promise.reject(new Error('nobody is dialled')),
+    allows: () => true,
+    wireOptions: () => ({}),
+    onPeer: () => {},
+    onGone: () => {},
+    onTick: () => {}
+  })
+  t.after(() => swarm.close())
+  let id = 0
+  const arrivals = async (hosts: readonly string[]): Promise<number> => {
+    let count = 0
+    for (const host of hosts) {
+      const [near, far] = [new Wire(), new Wire()]
+      near.pipe(far).pipe(near)
+      t.after(() => far.destroy())
+      const peerId = new Uint8Array(20).fill(++id)
+      far.handshake(infoHash, peerId)
+      await once(near, 'handshake')
+      swarm.accept({ remote: { host, port: 1 }, incoming: true } as unknown as Connection, near, peerId)
+      if (!near.destroying) count++
+    }
+    return count
+  }
+  const twenty = Array.from({ length: 20 }, (_, n) => n)
+  assert.equal(await arrivals(twenty.map(() => '9.0.0.1')), 16)
+  assert.equal(await arrivals(twenty.map((n) => `2001:db8:0:1::${n + 1}`)), 16)
+  assert.equal(await arrivals(['9.0.0.2', '2001:db8:0:2::1']), 2)
+  assert.equal(await arrivals(twenty.map(() => '192.168.1.7')), 20)
+})
