@@ -1,4 +1,5 @@
 import { TorrentError } from '../util/errors.ts'
+import type { Steps } from '../util/turn-share.ts'
 import { BencodeDict, type BencodeValue } from './bencode-dict.ts'
 
 /** Bounds on what a decoder accepts. */
@@ -29,6 +30,8 @@ export interface Decoded {
 
 const defaultLimits: DecodeLimits = { depth: 100, tokens: 3_000_000, bytes: 2 ** 29 - 1 }
 const maxIrregularities = 100
+/** Values and keys that are decoded without a pause. */
+const tokensOfStep = 10_000
 /** Nobody needs more, and BigInt() takes quadratic time for many. */
 const maxIntegerDigits = 64
 const maxLengthDigits = 20
@@ -51,9 +54,24 @@ export function decodeDetailed(bytes: Uint8Array, limits?: Partial<DecodeLimits>
   return decoded
 }
 
+/** As {@link decode}, in parts of a few milliseconds. */
+export function* decodeSteps(bytes: Uint8Array, limits?: Partial<DecodeLimits>): Steps<BencodeValue> {
+  const decoder = new Decoder(bytes, { ...defaultLimits, ...limits })
+  let decoded = decoder.decode(tokensOfStep)
+  while (decoded === undefined) {
+    yield
+    decoded = decoder.decode(tokensOfStep)
+  }
+  if (decoded.end < bytes.length) throw syntaxError('bytes follow the value', decoded.end)
+  return decoded.value
+}
+
 /** As {@link decodeDetailed} for the value that `bytes` begin with; what follows it is left alone (BEP 9 messages). */
 export function decodePrefix(bytes: Uint8Array, limits?: Partial<DecodeLimits>): Decoded {
-  return new Decoder(bytes, { ...defaultLimits, ...limits }).decode()
+  const decoder = new Decoder(bytes, { ...defaultLimits, ...limits })
+  let decoded = decoder.decode(Number.POSITIVE_INFINITY)
+  while (decoded === undefined) decoded = decoder.decode(Number.POSITIVE_INFINITY)
+  return decoded
 }
 
 function syntaxError(what: string, position: number): TorrentError {
@@ -89,6 +107,7 @@ class Decoder {
   readonly #limits: DecodeLimits
   readonly #stack: Frame[] = []
   readonly #irregularities: Irregularity[] = []
+  #frame: Frame | undefined
   #at = 0
   #tokens = 0
 
@@ -100,9 +119,11 @@ class Decoder {
     if (bytes.length > limits.bytes) throw limitError(`${bytes.length} bytes, more than ${limits.bytes}`, 0)
   }
 
-  decode(): Decoded {
-    let frame: Frame | undefined
-    for (;;) {
+  /** Goes on for so many values and keys, or some more; undefined when that is not the end. */
+  decode(tokens: number): Decoded | undefined {
+    const pause = this.#tokens + tokens
+    let frame = this.#frame
+    while (this.#tokens < pause) {
       const byte = this.#bytes[this.#at]
       let value: BencodeValue
       if (frame !== undefined && byte === 0x65) {
@@ -134,6 +155,8 @@ class Decoder {
       if (frame.skip) frame.skip = false
       else frame.values.push(value)
     }
+    this.#frame = frame
+    return undefined
   }
 
   #dict(frame: Frame, keys: string[]): BencodeDict {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { parseMagnet } from '../metainfo/magnet.ts'
 import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
 import { maxTorrentBytes } from '../metainfo/parse-info.ts'
-import { parseTorrent } from '../metainfo/parse-torrent.ts'
+import { parseTorrentInTurns } from '../metainfo/parse-torrent.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { fromBase32, fromHex } from '../util/bytes.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
@@ -32,7 +32,7 @@ const fetchMs = 30_000
  */
 export async function resolveSource(source: TorrentSource, signal?: AbortSignal): Promise<ResolvedSource> {
   if (source instanceof Uint8Array) {
-    return source.length === 20 ? ofHash(source.slice()) : ofTorrent(source, 'the bytes given')
+    return source.length === 20 ? ofHash(source.slice()) : ofTorrent(new Uint8Array(source), 'the bytes given')
   }
   if (source instanceof URL) return resolveText(source.href, signal)
   if (typeof source === 'string') return resolveText(source.trim(), signal)
@@ -59,9 +59,9 @@ async function resolveText(text: string, signal: AbortSignal | undefined): Promi
   return ofTorrent(bytes, path)
 }
 
-function ofTorrent(bytes: Uint8Array, where: string): ResolvedSource {
+async function ofTorrent(bytes: Uint8Array, where: string): Promise<ResolvedSource> {
   try {
-    return ofMetainfo(parseTorrent(bytes))
+    return ofMetainfo(await parseTorrentInTurns(bytes))
   } catch (cause) {
     const code = cause instanceof TorrentError ? cause.code : 'ERR_CLIENT_SOURCE'
     throw new TorrentError(code, `${where} is no usable .torrent: ${asError(cause).message}`, {

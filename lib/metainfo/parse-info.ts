@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { BencodeDict, type BencodeValue } from '../bencode/bencode-dict.ts'
-import { decode } from '../bencode/decode.ts'
+import { decodeSteps } from '../bencode/decode.ts'
 import { toHex, toLatin1 } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
+import { runSteps, type Steps } from '../util/turn-share.ts'
 import { Layout } from './layout.ts'
 import type { FileEntry, InfoHashes, Metainfo } from './metainfo.ts'
-import { padNamePrefix, safeElement, uniquePaths } from './safe-path.ts'
+import { padNamePrefix, safeElement, uniquePathSteps } from './safe-path.ts'
 
 /** Most pieces of a torrent: bounds what a have message may name and what a bitfield may cost. */
 export const maxPieceCount: number = 2 ** 21
@@ -13,6 +14,8 @@ export const maxPieceCount: number = 2 ** 21
 export const maxPieceLength: number = 2 ** 29
 /** Most bytes of a .torrent or an info dictionary. */
 export const maxTorrentBytes: number = 64 * 2 ** 20
+/** Files that are read without a pause. */
+const filesOfStep = 1000
 /** Most elements of a file's path below the torrent's name. */
 export const maxPathDepth: number = 100
 
@@ -22,24 +25,30 @@ export const maxPathDepth: number = 100
  * @throws TorrentError as {@link parseTorrent} does.
  */
 export function parseInfo(infoBytes: Uint8Array): Metainfo {
-  const value = decodeTorrent(infoBytes)
+  return runSteps(parseInfoSteps(infoBytes))
+}
+
+/** As {@link parseInfo}, in parts. */
+export function* parseInfoSteps(infoBytes: Uint8Array): Steps<Metainfo> {
+  const value = yield* decodeTorrent(infoBytes)
   if (!(value instanceof BencodeDict)) throw invalid('the info is no dictionary')
-  return { ...readInfo(value, infoBytes), announce: [], webSeeds: [], httpSeeds: [], nodes: [] }
+  const fields = yield* readInfo(value, infoBytes)
+  return { ...fields, announce: [], webSeeds: [], httpSeeds: [], nodes: [] }
 }
 
 /** What the `info` dictionary says. */
 export type InfoFields = Omit<Metainfo, 'announce' | 'webSeeds' | 'httpSeeds' | 'nodes'>
 
 /** Decodes within the size that torrents may have. */
-export function decodeTorrent(bytes: Uint8Array): BencodeValue {
+export function* decodeTorrent(bytes: Uint8Array): Steps<BencodeValue> {
   if (bytes.length > maxTorrentBytes) {
     throw invalid(`it has ${bytes.length} bytes, more than ${maxTorrentBytes}`, { length: bytes.length })
   }
-  return decode(bytes)
+  return yield* decodeSteps(bytes)
 }
 
 /** Reads a decoded `info` dictionary; `raw` are its bytes, which are copied. */
-export function readInfo(dict: BencodeDict, raw: Uint8Array): InfoFields {
+export function* readInfo(dict: BencodeDict, raw: Uint8Array): Steps<InfoFields> {
   const version = dict.get('meta version') ?? 1
   const hybrid = version === 2
   if (version !== 1 && !hybrid) {
@@ -71,7 +80,8 @@ export function readInfo(dict: BencodeDict, raw: Uint8Array): InfoFields {
   const name = readName(dict, infoHashes)
   const listed = dict.get('files')
   if (listed !== undefined && !Array.isArray(listed)) throw invalid("'files' must be a list")
-  const files = listed === undefined ? singleFile(dict, name) : fileList(listed, name)
+  yield
+  const files = listed === undefined ? singleFile(dict, name) : yield* fileList(listed, name)
   const { length, pieceCount } = new Layout(pieceLength, files)
   if (length === 0) throw invalid('its files hold no byte')
   if (pieceCount > maxPieceCount) throw invalid(`it has ${pieceCount} pieces, more than ${maxPieceCount}`)
@@ -116,40 +126,43 @@ function readName(dict: BencodeDict, { v1 }: InfoHashes): string {
 }
 
 function singleFile(dict: BencodeDict, name: string): FileEntry[] {
-  const length = readLength(dict, 'the file')
+  const length = readLength(dict)
   const attributes = readAttributes(dict)
   return [{ path: name, name, length, offset: 0, pad: false, ...flags(attributes) }]
 }
 
-function fileList(list: readonly BencodeValue[], folder: string): FileEntry[] {
+function* fileList(list: readonly BencodeValue[], folder: string): Steps<FileEntry[]> {
   if (list.length === 0) throw invalid("'files' is empty")
   const found: { elements: string[]; yields: boolean; length: number; attributes: string }[] = []
-  for (const [n, item] of list.entries()) {
-    const what = `file ${n}`
-    if (!(item instanceof BencodeDict)) throw invalid(`${what} is no dictionary`)
+  for (let n = 0; n < list.length; n++) {
+    if (n % filesOfStep === filesOfStep - 1) yield
+    const item = list[n]
+    if (!(item instanceof BencodeDict)) throw invalid(`file ${n} is no dictionary`)
     const attributes = readAttributes(item)
     // A symbolic link has no bytes of its own; it is left out, for what it points to is the torrent's word only.
     if (attributes.includes('l')) continue
-    const elements = readPath(item, what)
+    const elements = readPath(item, n)
     const pad = attributes.includes('p') || elements.at(-1)?.startsWith(padNamePrefix) === true
-    found.push({ elements: [folder, ...elements], yields: pad, length: readLength(item, what), attributes })
+    found.push({ elements: [folder, ...elements], yields: pad, length: readLength(item, n), attributes })
   }
-  const paths = uniquePaths(found)
+  const paths = yield* uniquePathSteps(found)
   let offset = 0
-  return found.map(({ length, attributes, yields: pad }, n) => {
+  const files: FileEntry[] = []
+  for (const [n, { length, attributes, yields: pad }] of found.entries()) {
+    if (n % filesOfStep === filesOfStep - 1) yield
     const path = paths[n] ?? ''
     const name = path.slice(path.lastIndexOf('/') + 1)
-    const entry = { path, name, length, offset, pad, ...flags(attributes) }
+    files.push({ path, name, length, offset, pad, ...flags(attributes) })
     offset += length
     if (offset > Number.MAX_SAFE_INTEGER) throw invalid('its files together pass 2^53 bytes')
-    return entry
-  })
+  }
+  return files
 }
 
-function readLength(dict: BencodeDict, what: string): number {
+function readLength(dict: BencodeDict, n?: number): number {
   const length = dict.integer('length')
   if (length === undefined || length < 0) {
-    throw invalid(`the length of ${what} must be an integer from 0 on, not ${shown(dict.get('length'))}`)
+    throw invalid(`the length of ${n === undefined ? 'the file' : `file ${n}`} must be an integer from 0 on, not ${shown(dict.get('length'))}`)
   }
   return length
 }
@@ -163,14 +176,14 @@ function flags(attributes: string): { executable: boolean; hidden: boolean } {
   return { executable: attributes.includes('x'), hidden: attributes.includes('h') }
 }
 
-function readPath(dict: BencodeDict, what: string): string[] {
+function readPath(dict: BencodeDict, n: number): string[] {
   const raw = dict.list('path.utf-8') ?? dict.list('path')
   if (raw === undefined || raw.length === 0)
-    throw invalid(`the path of ${what} must be a list of byte strings`)
-  if (raw.length > maxPathDepth) throw invalid(`the path of ${what} has more than ${maxPathDepth} elements`)
+    throw invalid(`the path of file ${n} must be a list of byte strings`)
+  if (raw.length > maxPathDepth) throw invalid(`the path of file ${n} has more than ${maxPathDepth} elements`)
   const elements: string[] = []
   for (const part of raw) {
-    if (!(part instanceof Uint8Array)) throw invalid(`the path of ${what} must be a list of byte strings`)
+    if (!(part instanceof Uint8Array)) throw invalid(`the path of file ${n} must be a list of byte strings`)
     const element = safeElement(part)
     if (element !== undefined) elements.push(element)
   }

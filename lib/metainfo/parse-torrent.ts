@@ -2,6 +2,7 @@ import { BencodeDict, type BencodeValue } from '../bencode/bencode-dict.ts'
 import { type BencodeInput, encode } from '../bencode/encode.ts'
 import { formatAddress } from '../util/address.ts'
 import { fromText, toText } from '../util/bytes.ts'
+import { runSteps, runStepsInTurns, type Steps } from '../util/turn-share.ts'
 import type { Metainfo } from './metainfo.ts'
 import { decodeTorrent, invalid, readInfo } from './parse-info.ts'
 
@@ -15,7 +16,16 @@ const maxListed = 1000
  * ERR_BENCODE_SYNTAX or ERR_BENCODE_LIMIT; also for more than 64 MiB.
  */
 export function parseTorrent(bytes: Uint8Array): Metainfo {
-  const dict = decodeTorrent(bytes)
+  return runSteps(parseSteps(bytes))
+}
+
+/** As {@link parseTorrent}, in several turns of the event loop when the torrent is large; `bytes` must not change meanwhile. */
+export function parseTorrentInTurns(bytes: Uint8Array): Promise<Metainfo> {
+  return runStepsInTurns(parseSteps(bytes))
+}
+
+function* parseSteps(bytes: Uint8Array): Steps<Metainfo> {
+  const dict = yield* decodeTorrent(bytes)
   if (!(dict instanceof BencodeDict)) throw invalid('it is no dictionary')
   const info = dict.dict('info')
   const raw = dict.span('info')
@@ -23,8 +33,9 @@ export function parseTorrent(bytes: Uint8Array): Metainfo {
   const comment = looseText(dict, 'comment')
   const createdBy = looseText(dict, 'created by')
   const creationDate = new Date((dict.integer('creation date') ?? Number.NaN) * 1000)
+  yield
   return {
-    ...readInfo(info, raw),
+    ...(yield* readInfo(info, raw)),
     announce: readTrackers(dict),
     webSeeds: texts(dict.get('url-list')),
     httpSeeds: texts(dict.get('httpseeds')),

@@ -1,4 +1,5 @@
 import { toLatin1 } from '../util/bytes.ts'
+import { runSteps, type Steps } from '../util/turn-share.ts'
 
 /** How padding was named before BEP 47 gave it an attribute. */
 export const padNamePrefix: string = '_____padding_file_'
@@ -73,59 +74,92 @@ export interface PathRequest {
   readonly yields: boolean
 }
 
+/** A folder of the torrent, with names as {@link folded}. */
+interface Folder {
+  readonly folders: Map<string, Folder>
+  /** What files in it are called. */
+  readonly asked: Set<string>
+  /** Names that are settled, and the last suffix of those that had to be changed; made when the first is. */
+  taken: Set<string> | undefined
+  suffixes: Map<string, number> | undefined
+}
+
+/** Paths that are looked at without a pause. */
+const pathsOfStep = 1000
+
 /**
  * Joins the elements with `/`, and renames (`a.txt` to `a.1.txt`) each file whose path is that of an earlier file or of a
  * folder, without regard to case and Unicode composition. The same list always gives the same names.
  */
 export function uniquePaths(requests: readonly PathRequest[]): string[] {
-  // Folders by number and not by path, so that each element is looked at once however deep it stands.
-  const folders = new Map<string, number>()
+  return runSteps(uniquePathSteps(requests))
+}
+
+/** As {@link uniquePaths}, in parts. */
+export function* uniquePathSteps(requests: readonly PathRequest[]): Steps<string[]> {
+  const root = newFolder()
+  const parents: Folder[] = []
   const keys: string[] = []
-  const parents: number[] = []
   let before: readonly string[] = []
-  let parent = 0
+  let parent = root
+  let count = 0
   for (const { elements } of requests) {
+    if (++count % pathsOfStep === 0) yield
     // Neighbours often share their folder.
     const depth = elements.length - 1
     let same = before.length === elements.length
     for (let n = 0; same && n < depth; n++) same = before[n] === elements[n]
     before = elements
-    if (!same) parent = 0
+    if (!same) parent = root
     for (let n = 0; !same && n < depth; n++) {
-      const key = `${parent}/${folded(elements[n] ?? '')}`
-      let folder = folders.get(key)
-      if (folder === undefined) folders.set(key, (folder = folders.size + 1))
+      const key = folded(elements[n] ?? '')
+      let folder = parent.folders.get(key)
+      if (folder === undefined) parent.folders.set(key, (folder = newFolder()))
       parent = folder
     }
+    const key = folded(elements.at(-1) ?? '')
     parents.push(parent)
-    keys.push(`${parent}/${folded(elements.at(-1) ?? '')}`)
+    keys.push(key)
+    parent.asked.add(key)
   }
-  const asked = new Set(keys)
-  if (asked.size === keys.length && !keys.some((key) => folders.has(key))) {
-    return requests.map(({ elements }) => elements.join('/'))
-  }
-  const taken = new Set<string>()
-  const suffixes = new Map<string, number>()
   const paths: string[] = []
-  const settle = (at: number, elements: readonly string[]): void => {
-    const key = keys[at] ?? ''
-    let name = elements.at(-1) ?? '_'
-    if (taken.has(key) || folders.has(key)) {
-      const dot = name.lastIndexOf('.')
-      const stem = dot > 0 ? name.slice(0, dot) : name
-      const extension = dot > 0 ? name.slice(dot) : ''
-      let suffix = suffixes.get(key) ?? 0
-      let renamed: string
-      do {
-        name = `${stem}.${++suffix}${extension}`
-        renamed = `${parents[at]}/${folded(name)}`
-      } while (asked.has(renamed) || taken.has(renamed) || folders.has(renamed))
-      suffixes.set(key, suffix)
-      taken.add(renamed)
-    } else taken.add(key)
-    paths[at] = elements.length > 1 ? `${elements.slice(0, -1).join('/')}/${name}` : name
+  for (const yielding of [false, true]) {
+    for (let at = 0; at < requests.length; at++) {
+      if (at % pathsOfStep === pathsOfStep - 1) yield
+      const request = requests[at]
+      const folder = parents[at]
+      if (request === undefined || folder === undefined || request.yields !== yielding) continue
+      const { elements } = request
+      const key = keys[at] ?? ''
+      folder.taken ??= new Set()
+      folder.suffixes ??= new Map()
+      const isFree = !folder.taken.has(key) && !folder.folders.has(key)
+      if (isFree) folder.taken.add(key)
+      paths[at] = isFree
+        ? elements.join('/')
+        : [...elements.slice(0, -1), freeName(folder, key, elements.at(-1) ?? '_')].join('/')
+    }
   }
-  for (const [at, { elements, yields }] of requests.entries()) if (!yields) settle(at, elements)
-  for (const [at, { elements, yields }] of requests.entries()) if (yields) settle(at, elements)
   return paths
+}
+
+function newFolder(): Folder {
+  return { folders: new Map(), asked: new Set(), taken: undefined, suffixes: undefined }
+}
+
+/** Takes the first name in a folder with a suffix that nobody asks for. */
+function freeName({ folders, asked, taken, suffixes }: Folder, key: string, name: string): string {
+  const dot = name.lastIndexOf('.')
+  const stem = dot > 0 ? name.slice(0, dot) : name
+  const extension = dot > 0 ? name.slice(dot) : ''
+  let suffix = suffixes?.get(key) ?? 0
+  let renamed: string
+  let renamedKey: string
+  do {
+    renamed = `${stem}.${++suffix}${extension}`
+    renamedKey = folded(renamed)
+  } while (asked.has(renamedKey) || taken?.has(renamedKey) === true || folders.has(renamedKey))
+  suffixes?.set(key, suffix)
+  taken?.add(renamedKey)
+  return renamed
 }

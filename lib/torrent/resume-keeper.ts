@@ -1,5 +1,5 @@
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import { parseTorrent } from '../metainfo/parse-torrent.ts'
+import { parseTorrentInTurns } from '../metainfo/parse-torrent.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import { ResumeStore } from '../storage/resume-store.ts'
 import { toHex } from '../util/bytes.ts'
@@ -40,7 +40,7 @@ export class ResumeKeeper {
   async loadMetainfo(): Promise<Metainfo | undefined> {
     const bytes = await this.#store.loadTorrent(this.#infoHash)
     try {
-      const metainfo = bytes === undefined ? undefined : parseTorrent(bytes)
+      const metainfo = bytes === undefined ? undefined : await parseTorrentInTurns(bytes)
       const v1 = metainfo?.infoHashes.v1
       return v1 !== undefined && toHex(v1) === this.#infoHash ? metainfo : undefined
     } catch {

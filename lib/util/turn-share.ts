@@ -1,0 +1,50 @@
+/** Work that takes longer than this lets the rest of the program run in between. */
+const shareMs = 8
+
+/** When the first work of this turn of the event loop began; undefined while there was none. */
+let turnAt: number | undefined
+const waiting: (() => void)[] = []
+
+/**
+ * To be awaited before each part of long work: undefined while this turn of the event loop is short and nobody waits, else a promise
+ * for a later turn. Who waits longest goes first, one in each turn.
+ */
+export function shareTurn(): Promise<void> | undefined {
+  const now = performance.now()
+  if (turnAt === undefined) {
+    turnAt = now
+    setImmediate(endTurn)
+  }
+  if (now - turnAt < shareMs && waiting.length === 0) return undefined
+  return new Promise((resolve) => waiting.push(resolve))
+}
+
+function endTurn(): void {
+  turnAt = undefined
+  const next = waiting.shift()
+  if (next === undefined) return
+  turnAt = performance.now()
+  setImmediate(endTurn)
+  next()
+}
+
+/** Work in parts that gives a result: after each part it yields. */
+export type Steps<T> = Generator<void, T, void>
+
+/** Does all parts at once. */
+export function runSteps<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
+
+/** Does the parts in as many turns of the event loop as it takes not to hold it. */
+export async function runStepsInTurns<T>(steps: Steps<T>): Promise<T> {
+  for (;;) {
+    const turn = shareTurn()
+    if (turn !== undefined) await turn
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
