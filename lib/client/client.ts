@@ -6,6 +6,7 @@ import { parseTorrent } from '../metainfo/parse-torrent.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
 import { asError, TorrentError } from '../util/errors.ts'
+import { shareTurn } from '../util/turn-share.ts'
 import { Greeter } from './greeter.ts'
 import { Intake } from './intake.ts'
 import { type ClientOptions, checkAddOptions, checkLimit, checkOptions } from './options.ts'
@@ -315,7 +316,12 @@ export class Client extends EventEmitter<ClientEvents> {
     await this.#persistence?.stop()
     const unlistened = this.#services.unlisten()
     this.#greeter.close()
-    await Promise.all(this.torrents.map((torrent) => torrent.close()))
+    await Promise.all(
+      this.torrents.map(async (torrent) => {
+        await shareTurn()
+        await torrent.close()
+      })
+    )
     await this.#persistence?.close(lasting)
     await this.#services.close(unlistened)
   }

@@ -32,7 +32,9 @@ const fetchMs = 30_000
  */
 export async function resolveSource(source: TorrentSource, signal?: AbortSignal): Promise<ResolvedSource> {
   if (source instanceof Uint8Array) {
-    return source.length === 20 ? ofHash(source.slice()) : ofTorrent(new Uint8Array(source), 'the bytes given')
+    return source.length === 20
+      ? ofHash(source.slice())
+      : ofTorrent(new Uint8Array(source), 'the bytes given')
   }
   if (source instanceof URL) return resolveText(source.href, signal)
   if (typeof source === 'string') return resolveText(source.trim(), signal)

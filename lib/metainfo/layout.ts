@@ -88,7 +88,7 @@ export class Layout {
   /** The files that the bytes `[start, end)` touch, in order, without empty ones. */
   *spans({ start, end }: Range): Generator<FileSpan> {
     let at = start
-    for (let fileIndex = this.#fileAt(start); at < end; fileIndex++) {
+    for (let fileIndex = this.fileAt(start); at < end; fileIndex++) {
       const file = this.files[fileIndex]
       if (file === undefined) return
       if (file.length === 0) continue
@@ -98,8 +98,8 @@ export class Layout {
     }
   }
 
-  /** Index of the last file that begins at or before the byte. */
-  #fileAt(byteOffset: number): number {
+  /** Index of the file that holds a byte: the last one that begins at or before it. */
+  fileAt(byteOffset: number): number {
     let low = 0
     let high = this.files.length
     while (low < high) {

@@ -162,7 +162,9 @@ function* fileList(list: readonly BencodeValue[], folder: string): Steps<FileEnt
 function readLength(dict: BencodeDict, n?: number): number {
   const length = dict.integer('length')
   if (length === undefined || length < 0) {
-    throw invalid(`the length of ${n === undefined ? 'the file' : `file ${n}`} must be an integer from 0 on, not ${shown(dict.get('length'))}`)
+    throw invalid(
+      `the length of ${n === undefined ? 'the file' : `file ${n}`} must be an integer from 0 on, not ${shown(dict.get('length'))}`
+    )
   }
   return length
 }

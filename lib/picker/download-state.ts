@@ -168,14 +168,16 @@ export class DownloadState {
 
   /** Runs a change after which each piece of `pieces` may be wanted or no longer, and keeps all counts right. */
   changeWants(pieces: Iterable<number>, change: () => void): void {
-    const before = new Map<number, boolean>()
-    for (const piece of pieces) before.set(piece, this.wants(piece))
+    const list: readonly number[] = Array.isArray(pieces) ? pieces : [...pieces]
+    const before = new Uint8Array(list.length)
+    for (let n = 0; n < list.length; n++) before[n] = this.wants(list[n] ?? 0) ? 1 : 0
     change()
     const became: number[] = []
     const ceased: number[] = []
-    for (const [piece, was] of before) {
+    for (let n = 0; n < list.length; n++) {
+      const piece = list[n] ?? 0
       const is = this.wants(piece)
-      if (is !== was) (is ? became : ceased).push(piece)
+      if (is !== (before[n] === 1)) (is ? became : ceased).push(piece)
     }
     this.#interest.change(became, ceased)
     if (became.length > 0) this.unstarve()

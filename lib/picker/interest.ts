@@ -57,9 +57,15 @@ export class Interest {
   change(became: readonly number[], ceased: readonly number[]): void {
     const before = this.count
     const wanted = this.#wanted
-    for (const piece of became) wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
-    for (const piece of ceased) wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) & ~(0x80 >> (piece & 7))
-    this.count += became.length - ceased.length
+    // A piece that is named twice counts once.
+    for (const piece of became) {
+      if (!this.#isWanted(piece)) this.count++
+      wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
+    }
+    for (const piece of ceased) {
+      if (this.#isWanted(piece)) this.count--
+      wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) & ~(0x80 >> (piece & 7))
+    }
     this.#countFew(became, ceased)
     for (const piece of ceased) {
       const peers = this.#standing.get(piece)

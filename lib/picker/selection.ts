@@ -56,20 +56,25 @@ export class Selection {
     this.#ranges = priority > 0 ? [...rest, { range, priority }] : rest
   }
 
-  /** The priority of each piece. */
-  pieces(): Uint8Array {
-    const pieces = new Uint8Array(this.#layout.pieceCount)
-    const raise = ({ start, end }: Range, priority: number): void => {
-      for (let piece = start; piece < Math.min(end, pieces.length); piece++) {
-        if ((pieces[piece] ?? 0) < priority) pieces[piece] = priority
+  /** The priority of each piece of a range, by default of all. */
+  pieces(range: Range = { start: 0, end: this.#layout.pieceCount }): Uint8Array {
+    const { start, end } = range
+    const pieces = new Uint8Array(Math.max(0, end - start))
+    const raise = (touched: Range, priority: number): void => {
+      const last = Math.min(touched.end, end)
+      for (let piece = Math.max(touched.start, start); piece < last; piece++) {
+        if ((pieces[piece - start] ?? 0) < priority) pieces[piece - start] = priority
       }
     }
-    for (let index = 0; index < this.#files.length; index++) {
+    const { files } = this.#layout
+    const endByte = this.#layout.pieceOffset(end)
+    for (let index = this.#layout.fileAt(this.#layout.pieceOffset(start)); index < files.length; index++) {
+      const file = files[index]
+      if (file === undefined || file.offset >= endByte) break
       const priority = this.#files[index] ?? 0
-      if (priority > 0 && this.#layout.files[index]?.pad === false)
-        raise(this.#layout.filePieces(index), priority)
+      if (priority > 0 && !file.pad) raise(this.#layout.filePieces(index), priority)
     }
-    for (const { range, priority } of this.#ranges) raise(this.#layout.piecesOf(range), priority)
+    for (const { range: wanted, priority } of this.#ranges) raise(this.#layout.piecesOf(wanted), priority)
     return pieces
   }
 }

@@ -29,8 +29,9 @@ interface Folder {
 export class FilePaths {
   readonly #fs: StorageFs
   readonly #root: string
-  readonly #files: readonly string[]
-  readonly #given: boolean
+  readonly #layout: Layout
+  /** Instead of those below the root. */
+  readonly #given: readonly string[] | undefined
   readonly #folderMode: number | undefined
   /** Real paths of folders that exist, by the path asked for. */
   readonly #folders = new LazyMap<string, Promise<string | undefined>>()
@@ -43,23 +44,25 @@ export class FilePaths {
   constructor(fs: StorageFs, layout: Layout, root: string, given?: readonly string[], folderMode?: number) {
     this.#fs = fs
     this.#root = resolve(root)
-    this.#given = given !== undefined
+    this.#layout = layout
     this.#folderMode = folderMode
     if (given !== undefined && given.length !== layout.files.length) {
       const message = `files has ${given.length} paths, but the torrent has ${layout.files.length} files`
       throw new TorrentError('ERR_STORAGE_PATH', message, { details: { files: given.length } })
     }
-    this.#files = layout.files.map((file, index) => {
-      const path = given?.[index]
-      return path === undefined ? join(this.#root, ...checkedElements(file.path)) : resolve(path)
-    })
+    this.#given = given?.map((path) => resolve(path))
+    if (given === undefined) for (const { path } of layout.files) checkElements(path)
   }
 
   /** The file's path before symbolic links are followed. */
   nominal(fileIndex: number): string {
-    const path = this.#files[fileIndex]
-    if (path === undefined) throw new RangeError(`there is no file ${fileIndex}`)
-    return path
+    const file = this.#layout.files[fileIndex]
+    if (file === undefined) throw new RangeError(`there is no file ${fileIndex}`)
+    const given = this.#given?.[fileIndex]
+    if (given !== undefined) return given
+    // Not join(), which takes most of the time where there are very many files: the elements were checked.
+    const path = sep === '/' ? file.path : file.path.replaceAll('/', sep)
+    return this.#root.endsWith(sep) ? this.#root + path : this.#root + sep + path
   }
 
   /** Runs a task that looks for many files, in which a folder that is missing once counts as missing. */
@@ -104,7 +107,7 @@ export class FilePaths {
     try {
       const made: string[] = []
       await this.#realFolder(folder)
-      if (!this.#given) made.push(...(await this.#make(this.#root, this.#folderMode)))
+      if (this.#given === undefined) made.push(...(await this.#make(this.#root, this.#folderMode)))
       made.push(...(await this.#make(folder)))
       return { path: join((await this.#realFolder(folder)).path, nominal.slice(folder.length)), made }
     } catch (error) {
@@ -116,7 +119,7 @@ export class FilePaths {
   folderName(path: string): string | undefined {
     const name = relative(this.#root, path)
     if (name === '') return './'
-    return this.#given || !isBelow(name) ? undefined : `${name.split(sep).join('/')}/`
+    return this.#given !== undefined || !isBelow(name) ? undefined : `${name.split(sep).join('/')}/`
   }
 
   /** The folder of a name that {@link folderName} gave. */
@@ -193,7 +196,7 @@ export class FilePaths {
   }
 
   async #checkInside(path: string, nominal: string): Promise<void> {
-    if (this.#given) return
+    if (this.#given !== undefined) return
     const root = await this.#realFolder(this.#root)
     const name = relative(root.path, path)
     if (name !== '' && !isBelow(name)) throw blocked(nominal, `leads outside of ${this.#root}`)
@@ -209,22 +212,15 @@ function blocked(path: string, why: string): TorrentError {
   return new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
 }
 
-/** The elements of a torrent path. The parser makes them safe; this is the last door before the disk. */
-function checkedElements(path: string): string[] {
-  const elements = path.split('/')
-  for (const element of elements) {
-    if (
-      element === '' ||
-      element === '.' ||
-      element === '..' ||
-      element.includes('\0') ||
-      element.includes(sep)
-    ) {
-      const message = `The torrent's path ${JSON.stringify(path)} is not safe`
-      throw new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
-    }
-  }
-  return elements
+/** What no path of a torrent may have: empty elements, `.` and `..`, what ends a name, and what the system takes for a separator. */
+const unsafe: RegExp =
+  sep === '/' ? /^\.{0,2}(?:\/|$)|\/\.{0,2}(?:\/|$)|\0/ : /^\.{0,2}(?:\/|$)|\/\.{0,2}(?:\/|$)|\0|\\/
+
+/** The parser makes paths safe; this is the last door before the disk. */
+function checkElements(path: string): void {
+  if (!unsafe.test(path)) return
+  const message = `The torrent's path ${JSON.stringify(path)} is not safe`
+  throw new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
 }
 
 /** Whether a system error says that there is nothing to read at a path. */

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
 import { TorrentError } from '../util/errors.ts'
+import { shareTurn } from '../util/turn-share.ts'
 import { ChunkCursor } from './chunk-cursor.ts'
 import { FilePaths } from './file-paths.ts'
 import { type FileState, FilesOnDisk } from './files-on-disk.ts'
@@ -34,6 +35,8 @@ export interface FileStorageOptions {
 }
 
 const moveLength = 1 << 20
+/** Files that are looked at without a pause. */
+const filesOfTurn = 1000
 
 /**
  * A torrent's bytes in files on disk. Files appear sparse with their first write (empty ones when they become wanted),
@@ -246,24 +249,34 @@ export class FileStorage implements Storage {
     const { readOnly = false, claims } = this.#options
     const files = this.#files
     if (files === undefined) return
-    const added = new Map<FileState, number>()
+    const added: number[] = []
+    const mine: string[] = []
     for (const [fileIndex, state] of files.states.entries()) {
+      if (fileIndex % filesOfTurn === filesOfTurn - 1) await shareTurn()
       if (this.#layout?.files[fileIndex]?.pad !== false) continue
       if (wanted[fileIndex] !== true) state.wanted = false
-      else if (!state.wanted) added.set(state, fileIndex)
+      else if (!state.wanted) added.push(fileIndex)
+      if (state.created) mine.push(state.path)
     }
-    for (const [state, fileIndex] of added) {
-      if (state.blocked !== undefined) await files.probeFile(fileIndex)
-      if (state.blocked !== undefined) throw state.blocked
+    for (const fileIndex of added) {
+      const state = files.states[fileIndex]
+      if (state?.blocked !== undefined) await files.probeFile(fileIndex)
+      if (state?.blocked !== undefined) throw state.blocked
+      if (state?.created === false) mine.push(state.path)
     }
-    if (!readOnly) {
-      const mine = files.states.filter((state) => state.created || added.has(state))
-      claims?.claim(this, new Set(mine.map(({ path }) => path)))
-    }
-    for (const [state, fileIndex] of added) {
-      if (!readOnly) await this.#appear(fileIndex, state, files)
+    if (!readOnly) claims?.claim(this, mine)
+    for (const [n, fileIndex] of added.entries()) {
+      if (n % filesOfTurn === filesOfTurn - 1) await shareTurn()
+      const state = files.states[fileIndex]
+      if (state === undefined) continue
+      if (!readOnly && this.#mayAppear(fileIndex)) await this.#appear(fileIndex, state, files)
       state.wanted = true
     }
+  }
+
+  /** Whether anything is to be done when a file becomes wanted. */
+  #mayAppear(fileIndex: number): boolean {
+    return this.#layout?.files[fileIndex]?.length === 0 || this.#parts?.isEmpty === false
   }
 
   /** Makes an empty file, and moves what is kept of a longer one to its place. */

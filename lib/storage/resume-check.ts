@@ -1,7 +1,11 @@
 import type { FileSpan, Layout, Range } from '../metainfo/layout.ts'
 import { hasBit } from '../util/bits.ts'
+import { runSteps, type Steps } from '../util/turn-share.ts'
 import type { ResumeRecord } from './resume-record.ts'
 import type { FileStat, StorageStats } from './storage.ts'
+
+/** Pieces that are judged without a pause. */
+const piecesOfStep = 5000
 
 /** What is known of a piece before it is read. */
 export type PieceTrust = 'missing' | 'unknown' | 'unproven' | 'have'
@@ -32,11 +36,21 @@ export interface Trust {
  * does not fit the layout counts as none.
  */
 export function trust(layout: Layout, record: ResumeRecord | undefined, stats: StorageStats): Trust {
+  return runSteps(trustSteps(layout, record, stats))
+}
+
+/** As {@link trust}, in parts. */
+export function* trustSteps(
+  layout: Layout,
+  record: ResumeRecord | undefined,
+  stats: StorageStats
+): Steps<Trust> {
   const known = record !== undefined && fits(layout, record) ? record : undefined
   const same = layout.files.map((_, index) => isSame(known?.files[index], stats.files[index]))
   const sources: Sources = { layout, stats, same, sameParts: isSame(known?.parts, stats.parts?.stat) }
   const pieces = new Uint8Array(layout.pieceCount)
   for (let piece = 0; piece < pieces.length; piece++) {
+    if (piece % piecesOfStep === piecesOfStep - 1) yield
     const source = sourceOf(sources, piece)
     const recorded = known !== undefined && hasBit(known.verified, piece)
     pieces[piece] = pieceTrust[judge(source, recorded, known?.clean)]

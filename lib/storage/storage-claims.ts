@@ -5,14 +5,14 @@ const foldsCase = process.platform === 'win32' || process.platform === 'darwin'
 /** Which storage of this process writes to which file; a client shares one among its storages. */
 export class StorageClaims {
   readonly #owners = new Map<string, object>()
-  readonly #claims = new WeakMap<object, Set<string>>()
+  readonly #claims = new WeakMap<object, string[]>()
 
   /**
    * Reserves all of the absolute paths for `owner`, or none of them: ERR_STORAGE_IN_USE names the first that another
    * owner has. A path that the owner has already is no fault.
    */
   claim(owner: object, paths: Iterable<string>): void {
-    const keys = new Set<string>()
+    const keys: string[] = []
     for (const path of paths) {
       const key = foldsCase ? path.toLowerCase() : path
       const other = this.#owners.get(key)
@@ -20,13 +20,15 @@ export class StorageClaims {
         const message = `Another torrent writes to ${path} already: remove that torrent or choose another folder`
         throw new TorrentError('ERR_STORAGE_IN_USE', message, { details: { path } })
       }
-      keys.add(key)
+      if (other === undefined) keys.push(key)
     }
-    let mine = this.#claims.get(owner)
-    if (mine === undefined) this.#claims.set(owner, (mine = new Set()))
+    const mine = this.#claims.get(owner) ?? []
+    this.#claims.set(owner, mine)
     for (const key of keys) {
+      // The same path may be named twice.
+      if (this.#owners.has(key)) continue
       this.#owners.set(key, owner)
-      mine.add(key)
+      mine.push(key)
     }
   }
 

@@ -1,5 +1,3 @@
-import path from 'node:path'
-
 const types: Readonly<Record<string, string>> = {
   '.aac': 'audio/aac',
   '.avi': 'video/x-msvideo',
@@ -58,5 +56,6 @@ const types: Readonly<Record<string, string>> = {
 
 /** The MIME type of a file by its name; `application/octet-stream` when it tells nothing. */
 export function contentType(name: string): string {
-  return types[path.extname(name).toLowerCase()] ?? 'application/octet-stream'
+  const dot = name.lastIndexOf('.')
+  return (dot > 0 ? types[name.slice(dot).toLowerCase()] : undefined) ?? 'application/octet-stream'
 }

@@ -1,8 +1,8 @@
-import { Layout } from '../metainfo/layout.ts'
+import { Layout, type Range } from '../metainfo/layout.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import { Checker } from '../storage/checker.ts'
 import { ReadCache } from '../storage/read-cache.ts'
-import { pieceTrust, trust } from '../storage/resume-check.ts'
+import { pieceTrust, trustSteps } from '../storage/resume-check.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { Storage, StorageStats } from '../storage/storage.ts'
 import type { WindowRequest } from '../stream/byte-source.ts'
@@ -10,6 +10,7 @@ import { hasBit } from '../util/bits.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
+import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
 import { type DataFolder, removeEmptyFolders, storageIn } from './data-folder.ts'
 import { Download } from './download.ts'
 import { Haves } from './haves.ts'
@@ -25,7 +26,7 @@ import type { TorrentHost } from './torrent-host.ts'
 import type { AddOptions } from './torrent-options.ts'
 import type { Transfer } from './transfer.ts'
 import { Uploads } from './uploads.ts'
-import { Verification } from './verification.ts'
+import { partsOf, Verification } from './verification.ts'
 import { VerifiedReader } from './verified-reader.ts'
 
 /** What pages read ahead for uploads may take, in bytes. */
@@ -76,6 +77,8 @@ export class Content {
   readonly #cache: ReadCache
   /** Resolves when the storage has opened, or with false when that has failed. */
   #opening: Promise<boolean> | undefined
+  /** Pieces whose priority has changed, and the picker does not know it yet. */
+  #reselected: number[][] = []
   #opened = false
   #closed = false
   /** Storage does not know yet which files are wanted. */
@@ -158,11 +161,9 @@ export class Content {
       ledger: this.ledger,
       reader: this.#reader,
       setWindow: (streamId, window, jumped) => this.#setWindow(streamId, window, jumped),
-      selected: () => {
-        this.#applySelection()
-        this.#wantFiles()
+      selected: (pieces) => {
+        this.#selected(pieces)
         this.#recorder?.touch()
-        events.changed()
       },
       wanted: () => this.#wantFiles()
     })
@@ -234,17 +235,23 @@ export class Content {
     )
     await opening
     const stats = await this.#storage.stats?.()
+    await shareTurn()
     if (this.#closed) return
-    this.#opened = true
-    this.#applySelection()
-    const { complete, verify } = this.#options
-    if (complete) {
-      this.#found(this.#allPieces())
-      this.#recorder?.touch()
-      return
+    const changed = this.ledger.setPriorities(0, this.files.selection.pieces())
+    for (const part of partsOf(changed)) {
+      await shareTurn()
+      if (this.#closed) return
+      this.#reselected.push([...part])
+      this.#applySelection()
     }
-    if (stats !== undefined) this.#trust(stats, verify ? undefined : this.#record)
-    else if (verify) void this.#verification.check(this.#allPieces()).then(() => this.#events.changed())
+    const { complete, verify } = this.#options
+    if (complete) await this.#found(this.#allPieces())
+    else if (stats !== undefined) await this.#trust(stats, verify ? undefined : this.#record)
+    else if (verify) await this.#check(this.#allPieces())
+    if (this.#closed) return
+    // From now on a record may say what is here.
+    this.#opened = true
+    if (complete) this.#recorder?.touch()
   }
 
   /** Hashes everything that is in storage again, and fetches what is missing or wrong. */
@@ -261,6 +268,8 @@ export class Content {
     if (this.#closed) throw closedError()
     const served = pieces.filter((piece) => this.ledger.serves(piece))
     for (const piece of pieces) this.ledger.setVerified(piece, false)
+    await this.#verification.mark(pieces)
+    if (this.#closed) throw closedError()
     await this.#verification.check(pieces)
     if (this.#closed) throw closedError()
     for (const piece of served) if (!this.ledger.serves(piece)) this.haves.lost(piece)
@@ -362,12 +371,13 @@ export class Content {
   }
 
   /** Believes of the data on disk what the record and the rules allow, and checks the rest. */
-  #trust(stats: StorageStats, record: ResumeRecord | undefined): void {
-    const { pieces, partial } = trust(this.layout, record, stats)
+  async #trust(stats: StorageStats, record: ResumeRecord | undefined): Promise<void> {
+    const { pieces, partial } = await runStepsInTurns(trustSteps(this.layout, record, stats))
     const sorted: number[][] = [[], [], [], []]
     for (let piece = 0; piece < pieces.length; piece++) sorted[pieces[piece] ?? 0]?.push(piece)
     const unproven = sorted[pieceTrust.unproven] ?? []
-    this.#found([...(sorted[pieceTrust.have] ?? []), ...unproven])
+    await this.#found([...(sorted[pieceTrust.have] ?? []), ...unproven])
+    if (this.#closed) return
     for (const piece of unproven) this.ledger.setUnproven(piece, true)
     for (const [piece, map] of partial) {
       const blocks = Array.from({ length: this.layout.blockCount(piece) }, (_, block) => block).filter(
@@ -377,17 +387,28 @@ export class Content {
       this.download.change((picker) => picker.stored(piece, blocks))
     }
     const unknown = sorted[pieceTrust.unknown] ?? []
-    if (unknown.length > 0) void this.#verification.check(unknown).then(() => this.#events.changed())
+    if (unknown.length > 0) await this.#check(unknown)
+    if (this.#closed) return
     if (unproven.length > 0) void this.#verification.prove(unproven)
   }
 
   /** Pieces are there, as whoever calls this knows. */
-  #found(pieces: readonly number[]): void {
-    this.download.change((picker, now) => picker.had(pieces, now))
-    for (const piece of pieces) {
-      this.ledger.setVerified(piece, true)
-      this.ledger.setStored(piece, true)
+  async #found(pieces: readonly number[]): Promise<void> {
+    for (const part of partsOf(pieces)) {
+      await shareTurn()
+      if (this.#closed) return
+      this.download.change((picker, now) => picker.had(part, now))
+      for (const piece of part) {
+        this.ledger.setVerified(piece, true)
+        this.ledger.setStored(piece, true)
+      }
     }
+  }
+
+  /** Has pieces that may be there looked at; resolves as soon as nobody fetches them. */
+  async #check(pieces: readonly number[]): Promise<void> {
+    await this.#verification.mark(pieces)
+    if (!this.#closed) void this.#verification.check(pieces).then(() => this.#events.changed())
   }
 
   #verified(piece: number): void {
@@ -415,10 +436,33 @@ export class Content {
     if (served) this.haves.lost(piece)
   }
 
+  /** What counts as selected changes at once; who acts on it hears once of all that is changed in one go. */
+  #selected(pieces: Range): void {
+    this.#reselected.push(this.ledger.setPriorities(pieces.start, this.files.selection.pieces(pieces)))
+    if (this.#reselected.length > 1) return
+    queueMicrotask(() => {
+      this.#applySelection()
+      this.#wantFiles()
+      this.#events.changed()
+    })
+  }
+
   #applySelection(): void {
-    const changed = this.ledger.setPriorities(this.files.selection.pieces())
+    const seen = new Uint8Array(this.layout.pieceCount)
+    const byPriority = new Map<number, number[]>()
+    for (const pieces of this.#reselected) {
+      for (const piece of pieces) {
+        if (seen[piece] === 1) continue
+        seen[piece] = 1
+        const priority = this.ledger.priority(piece)
+        const list = byPriority.get(priority)
+        if (list === undefined) byPriority.set(priority, [piece])
+        else list.push(piece)
+      }
+    }
+    this.#reselected = []
     // The highest first, so that what is deselected is given up only when nothing else changes.
-    for (const [priority, pieces] of [...changed].sort(([a], [b]) => b - a)) {
+    for (const [priority, pieces] of [...byPriority].sort(([a], [b]) => b - a)) {
       this.download.change((picker, now) => picker.select(pieces, priority, now))
     }
   }

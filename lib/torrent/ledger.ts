@@ -15,7 +15,9 @@ export class Ledger {
   #unproven: Uint8Array | undefined
   #unchecked: Uint8Array | undefined
   readonly #fileBytes: Float64Array
-  #priority: Uint8Array
+  /** Bytes of each file that are stored. */
+  readonly #storedBytes: Float64Array
+  readonly #priority: Uint8Array
   #verifiedLength = 0
   #selectedLength = 0
   #selectedVerified = 0
@@ -31,6 +33,7 @@ export class Ledger {
     this.#stored = new Uint8Array(pieceCount)
     this.#priority = new Uint8Array(pieceCount)
     this.#fileBytes = new Float64Array(layout.files.length)
+    this.#storedBytes = new Float64Array(layout.files.length)
     this.#missing = pieceCount
   }
 
@@ -91,10 +94,7 @@ export class Ledger {
 
   /** Whether every byte of a file of the layout is stored. */
   isFileStored(fileIndex: number): boolean {
-    if (this.fileBytes(fileIndex) !== this.#layout.files[fileIndex]?.length) return false
-    const { start, end } = this.#layout.filePieces(fileIndex)
-    for (let piece = start; piece < end; piece++) if (this.#stored[piece] === 0) return false
-    return true
+    return this.#storedBytes[fileIndex] === this.#layout.files[fileIndex]?.length
   }
 
   /** Whether a piece is verified. */
@@ -131,41 +131,40 @@ export class Ledger {
     return bits
   }
 
-  /** Sets the selection priority of each piece and returns the pieces whose priority changed, by their new one. */
-  setPriorities(priorities: Uint8Array): Map<number, number[]> {
-    const changed = new Map<number, number[]>()
-    this.#selectedLength = 0
-    this.#selectedVerified = 0
-    this.#selectedMissing = 0
-    for (let piece = 0; piece < priorities.length; piece++) {
-      const priority = priorities[piece] ?? 0
-      if (priority > 0) {
-        const size = this.#layout.pieceSize(piece)
-        this.#selectedLength += size
-        if (this.#verified[piece] === 1) this.#selectedVerified += size
-        if (this.#stored[piece] === 0) this.#selectedMissing++
-      }
-      if (priority === this.#priority[piece]) continue
-      const list = changed.get(priority)
-      if (list === undefined) changed.set(priority, [piece])
-      else list.push(piece)
+  /** Sets the selection priority of neighbouring pieces and returns those of them whose priority changed. */
+  setPriorities(first: number, priorities: Uint8Array): number[] {
+    const changed: number[] = []
+    for (let n = 0; n < priorities.length; n++) {
+      const piece = first + n
+      const priority = priorities[n] ?? 0
+      const before = this.#priority[piece] ?? 0
+      if (priority === before) continue
+      changed.push(piece)
+      this.#priority[piece] = priority
+      if (priority > 0 === before > 0) continue
+      const sign = priority > 0 ? 1 : -1
+      const size = sign * this.#layout.pieceSize(piece)
+      this.#selectedLength += size
+      if (this.#verified[piece] === 1) this.#selectedVerified += size
+      if (this.#stored[piece] === 0) this.#selectedMissing += sign
     }
-    this.#priority = priorities
     return changed
+  }
+
+  /** The selection priority of a piece, 0 for not selected. */
+  priority(piece: number): number {
+    return this.#priority[piece] ?? 0
   }
 
   /** A piece is verified, or it is lost. */
   setVerified(piece: number, verified: boolean): void {
     if ((this.#verified[piece] === 1) === verified) return
     const sign = verified ? 1 : -1
-    const start = this.#layout.pieceOffset(piece)
     const size = this.#layout.pieceSize(piece)
     this.#verified[piece] = verified ? 1 : 0
     this.#verifiedLength += sign * size
     if (this.#isSelected(piece)) this.#selectedVerified += sign * size
-    for (const { fileIndex, length } of this.#layout.spans({ start, end: start + size })) {
-      this.#fileBytes[fileIndex] = this.fileBytes(fileIndex) + sign * length
-    }
+    this.#countFiles(this.#fileBytes, piece, sign)
     if (verified) this.setUnchecked(piece, false)
     else this.setStored(piece, false)
   }
@@ -175,6 +174,7 @@ export class Ledger {
     if ((this.#stored[piece] === 1) === stored) return
     this.#stored[piece] = stored ? 1 : 0
     this.#missing += stored ? -1 : 1
+    this.#countFiles(this.#storedBytes, piece, stored ? 1 : -1)
     if (this.#isSelected(piece)) this.#selectedMissing += stored ? -1 : 1
     if (!stored) this.setUnproven(piece, false)
   }
@@ -193,6 +193,20 @@ export class Ledger {
     this.#unchecked ??= new Uint8Array(this.#layout.pieceCount)
     this.#unchecked[piece] = unchecked ? 1 : 0
     this.#uncheckedCount += unchecked ? 1 : -1
+  }
+
+  /** Adds a piece's bytes to those of the files that it touches, or takes them off. */
+  #countFiles(bytes: Float64Array, piece: number, sign: 1 | -1): void {
+    const { files } = this.#layout
+    const end = this.#layout.pieceOffset(piece) + this.#layout.pieceSize(piece)
+    let at = this.#layout.pieceOffset(piece)
+    for (let index = this.#layout.fileAt(at); at < end; index++) {
+      const file = files[index]
+      if (file === undefined) return
+      const length = Math.min(end, file.offset + file.length) - at
+      bytes[index] = (bytes[index] ?? 0) + sign * length
+      at += length
+    }
   }
 
   #isSelected(piece: number): boolean {

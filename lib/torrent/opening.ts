@@ -1,6 +1,7 @@
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
+import { shareTurn } from '../util/turn-share.ts'
 import { Content, type ContentEvents } from './content.ts'
 import type { Participation } from './participation.ts'
 import type { ResumeKeeper } from './resume-keeper.ts'
@@ -78,6 +79,7 @@ export class Opening {
     let isFirstRun: boolean
     try {
       const record = await keeper?.load()
+      await shareTurn()
       if (state.closed) throw closedError()
       this.#content = this.#restore(metainfo, record)
       if (record !== undefined) participation.sources.recall(record)

@@ -16,8 +16,8 @@ export interface FilesMediator {
   readonly reader: VerifiedReader
   /** Opens, moves or closes the window of a stream. */
   setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void
-  /** What is selected has changed. */
-  selected(): void
+  /** What is selected of these pieces may have changed. */
+  selected(pieces: Range): void
   /** Another file has its place on disk from now on. */
   wanted(): void
 }
@@ -90,7 +90,7 @@ export class TorrentFiles implements FileHost {
     }
     for (const index of files) this.selection.setFile(index, priority)
     for (const range of ranges) this.selection.setRange(range, priority)
-    this.#mediator.selected()
+    this.#mediator.selected({ start: 0, end: this.layout.pieceCount })
   }
 
   /** For each file of the layout whether it has its place on disk: selected, even in part, or read. */
@@ -122,7 +122,7 @@ export class TorrentFiles implements FileHost {
 
   setPriority(fileIndex: number, priority: number): void {
     this.selection.setFile(fileIndex, priority)
-    this.#mediator.selected()
+    this.#mediator.selected(this.layout.filePieces(fileIndex))
   }
 
   opened(stream: FileStream, fileIndex: number): void {

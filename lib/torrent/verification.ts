@@ -1,6 +1,7 @@
 import type { Picker } from '../picker/picker.ts'
 import type { Checker } from '../storage/checker.ts'
 import { asError } from '../util/errors.ts'
+import { shareTurn } from '../util/turn-share.ts'
 import type { Ledger } from './ledger.ts'
 
 /** What a {@link Verification} tells. */
@@ -16,6 +17,14 @@ export interface VerificationEvents {
   warning(error: Error): void
 }
 
+/** Pieces that are marked without a pause. */
+const piecesOfTurn = 5000
+
+/** Many pieces in parts, each of which takes a few milliseconds. */
+export function* partsOf(pieces: readonly number[]): Generator<readonly number[]> {
+  for (let at = 0; at < pieces.length; at += piecesOfTurn) yield pieces.slice(at, at + piecesOfTurn)
+}
+
 /** Hashes what earlier runs left in storage: what nobody vouches for before it counts, the rest before it is used. */
 export class Verification {
   readonly #checker: Checker
@@ -29,10 +38,18 @@ export class Verification {
     this.#events = events
   }
 
-  /** Checks pieces that may be there, in the background; they are not fetched before. Resolves when all were looked at. */
+  /** Pieces may be there: they are not fetched before they were checked. */
+  async mark(pieces: readonly number[]): Promise<void> {
+    for (const part of partsOf(pieces)) {
+      await shareTurn()
+      if (this.#closed) return
+      for (const piece of part) this.#ledger.setUnchecked(piece, true)
+      this.#events.change((picker, now) => picker.unchecked(part, now))
+    }
+  }
+
+  /** Checks pieces that are marked, in the background. Resolves when all were looked at. */
   async check(pieces: readonly number[]): Promise<void> {
-    for (const piece of pieces) this.#ledger.setUnchecked(piece, true)
-    this.#events.change((picker, now) => picker.unchecked(pieces, now))
     await this.#run(pieces, 0, (piece, ok) => this.#checked(piece, ok))
   }
 
