@@ -318,7 +318,8 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#greeter.close()
     await Promise.all(
       this.torrents.map(async (torrent) => {
-        await shareTurn()
+        const turn = shareTurn()
+        if (turn !== undefined) await turn
         await torrent.close()
       })
     )

@@ -5,6 +5,7 @@ import { fromHex } from '../util/bytes.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
+import { shareTurn } from '../util/turn-share.ts'
 import { placeOf } from './restored-torrent.ts'
 import type { Session } from './session.ts'
 
@@ -67,8 +68,18 @@ export class Restoration {
       for (const memo of memos) this.#session.setAside(memo)
       return
     }
-    const torrents = memos.map((memo) => this.#events.enter({ ...initOf(memo), state: this.#state }))
-    for (const torrent of torrents) this.#unclaimed.add(torrent)
+    const torrents: Torrent[] = []
+    for (const memo of memos) {
+      const turn = shareTurn()
+      if (turn !== undefined) await turn
+      if (this.#closed) {
+        this.#session.setAside(memo)
+        continue
+      }
+      const torrent = this.#events.enter({ ...initOf(memo), state: this.#state })
+      torrents.push(torrent)
+      this.#unclaimed.add(torrent)
+    }
     void this.#events.listening
       .then(() => forEachLimit(torrents.length, opensAtOnce, (n) => this.#open(torrents[n], memos[n])))
       // The fault of a listener is all that may come here, and must not keep anybody waiting.

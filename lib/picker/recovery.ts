@@ -59,6 +59,11 @@ export class Recovery {
     if (this.#smartBan.changes !== changes) this.#review(guilty === undefined ? [] : [guilty], now)
   }
 
+  /** Whether a piece has failed and not passed since. */
+  isContested(piece: number): boolean {
+    return this.#smartBan.isContested(piece)
+  }
+
   /** The blocks of a piece are given up without a verdict. */
   forget(piece: number): void {
     this.#smartBan.forget(piece)

@@ -4,6 +4,7 @@ import { equalBytes } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
+import { blockDigests, blockDigestsInTurns } from './block-digests.ts'
 import { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
 
@@ -25,14 +26,20 @@ const mostRunBytes = 1 << 20
 const fewestWrites = 4
 const mostWrites = 16
 
+/** The blocks of a piece up to this size are digested in one turn of the event loop, in bytes. */
+export const digestedAtOnce: number = 8 << 20
+
 /** What an {@link Assembly} tells and asks. */
 export interface AssemblyEvents {
   /** The SHA-1 that a piece should have. */
   expectedHash(piece: number): Uint8Array
-  /** The piece is whole and right; it is read from memory until it is written. `bytes` are borrowed for the call. */
-  verified(piece: number, bytes: Uint8Array): void
-  /** The piece is whole and wrong; `bytes` are borrowed for the call. */
-  failed(piece: number, bytes: Uint8Array): void
+  /**
+   * The piece is whole and right; it is read from memory until it is written. `bytes` are borrowed for the call, or until the
+   * promise that it returns is settled.
+   */
+  verified(piece: number, bytes: Uint8Array): Promise<void> | undefined
+  /** The piece is whole and wrong; `digestOf` gives the SHA-1 of each of its blocks, within the call. */
+  failed(piece: number, digestOf: (block: number) => Uint8Array): void
   /** The piece is in storage. */
   written(piece: number): void
   /** What was to be kept of a bad copy is not there any more. */
@@ -69,7 +76,7 @@ export class Assembly {
   readonly #returning = new LazyMap<number, readonly number[]>()
   /** Writes of pieces that were spilled: what is read back must have been written. */
   readonly #spills = new LazyMap<number, Promise<void>>()
-  /** Buffers that are being written by `save`, and so are not used again. */
+  /** Buffers that are being written by `save` or looked at, and so are not used again. */
   readonly #saving = new LazySet<PieceBuffer>()
   /** Bad copies of pieces that are fetched again; each holds on to the memory that was reserved for it. */
   readonly #bad = new LazyMap<number, PieceBuffer>()
@@ -298,10 +305,30 @@ export class Assembly {
       this.#dropBad(buffer.piece)
       this.#verified.set(buffer.piece, buffer)
       this.#store(buffer)
-      this.#events.verified(buffer.piece, buffer.bytes)
-    } else {
-      this.#keepBad(buffer)
-      this.#events.failed(buffer.piece, buffer.bytes)
+      const inspection = this.#events.verified(buffer.piece, buffer.bytes)
+      if (inspection !== undefined) this.#track(this.#holding(buffer, inspection))
+    } else if (buffer.size <= digestedAtOnce) this.#fail(buffer, blockDigests(buffer.bytes))
+    else this.#track(this.#failInTurns(buffer))
+  }
+
+  #fail(buffer: PieceBuffer, digestOf: (block: number) => Uint8Array): void {
+    this.#keepBad(buffer)
+    this.#events.failed(buffer.piece, digestOf)
+  }
+
+  async #failInTurns(buffer: PieceBuffer): Promise<void> {
+    const digestOf = await blockDigestsInTurns(buffer.bytes)
+    if (this.#closed) this.#retire(buffer)
+    else this.#fail(buffer, digestOf)
+  }
+
+  /** The memory of a piece is not used again before that is over. */
+  async #holding(buffer: PieceBuffer, work: Promise<void>): Promise<void> {
+    this.#saving.add(buffer)
+    try {
+      await work
+    } finally {
+      this.#saving.delete(buffer)
     }
   }
 

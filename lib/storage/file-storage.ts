@@ -223,10 +223,12 @@ export class FileStorage implements Storage {
 
   async #open(layout: Layout, wanted: readonly boolean[]): Promise<void> {
     const { path, files, partsPath, folderMode, readOnly = false, claims, created = [] } = this.#options
+    await shareTurn()
     const paths = new FilePaths(this.#fs, layout, path, files, folderMode)
     const parts = new PartsFile(this.#fs, partsPath, layout.length, readOnly)
     this.#layout = layout
     this.#parts = parts
+    await shareTurn()
     this.#files = new FilesOnDisk({ fs: this.#fs, layout, paths, maxOpen: this.#maxOpen, created })
     if (!readOnly) claims?.claim(this, [partsPath])
     await parts.open()

@@ -3,6 +3,7 @@ import type { Layout } from '../metainfo/layout.ts'
 import { systemCode, type TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { LazySet } from '../util/lazy-collections.ts'
+import { shareTurn } from '../util/turn-share.ts'
 import { type FilePaths, isNowhere } from './file-paths.ts'
 import { FilePool } from './file-pool.ts'
 import type { FileStat } from './storage.ts'
@@ -103,6 +104,9 @@ export class FilesOnDisk {
   async probe(): Promise<void> {
     await this.#paths.remembering(() =>
       forEachLimit(this.#states.length, parallel, async (index) => {
+        // What is known to be missing needs no look at the disk, which would end the turn.
+        const turn = shareTurn()
+        if (turn !== undefined) await turn
         if (!this.#isPad(index)) await this.probeFile(index)
       })
     )

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { asError, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
+import { shareTurn } from '../util/turn-share.ts'
 import { readWhole, replaceFile, temporaryPath } from './replace-file.ts'
 import { decodeResume, encodeResume, maxRecordLength, type ResumeRecord } from './resume-record.ts'
 import { storageError } from './storage-error.ts'
@@ -38,6 +39,8 @@ export class ResumeStore {
     const path = this.#path(infoHash, 'resume')
     const bytes = await this.#read(path)
     if (bytes === undefined) return undefined
+    const turn = shareTurn()
+    if (turn !== undefined) await turn
     try {
       const record = decodeResume(bytes)
       if (record.infoHash === infoHash) return record

@@ -79,6 +79,7 @@ export class Content {
   #opening: Promise<boolean> | undefined
   /** Pieces whose priority has changed, and the picker does not know it yet. */
   #reselected: number[][] = []
+  #applying = false
   #opened = false
   #closed = false
   /** Storage does not know yet which files are wanted. */
@@ -237,13 +238,8 @@ export class Content {
     const stats = await this.#storage.stats?.()
     await shareTurn()
     if (this.#closed) return
-    const changed = this.ledger.setPriorities(0, this.files.selection.pieces())
-    for (const part of partsOf(changed)) {
-      await shareTurn()
-      if (this.#closed) return
-      this.#reselected.push([...part])
-      this.#applySelection()
-    }
+    await this.#tellPriorities(this.ledger.setPriorities(0, this.files.selection.pieces()))
+    if (this.#closed) return
     const { complete, verify } = this.#options
     if (complete) await this.#found(this.#allPieces())
     else if (stats !== undefined) await this.#trust(stats, verify ? undefined : this.#record)
@@ -439,31 +435,41 @@ export class Content {
   /** What counts as selected changes at once; who acts on it hears once of all that is changed in one go. */
   #selected(pieces: Range): void {
     this.#reselected.push(this.ledger.setPriorities(pieces.start, this.files.selection.pieces(pieces)))
-    if (this.#reselected.length > 1) return
-    queueMicrotask(() => {
-      this.#applySelection()
-      this.#wantFiles()
-      this.#events.changed()
-    })
+    if (this.#applying) return
+    this.#applying = true
+    queueMicrotask(() => void this.#applySelection())
   }
 
-  #applySelection(): void {
-    const seen = new Uint8Array(this.layout.pieceCount)
-    const byPriority = new Map<number, number[]>()
-    for (const pieces of this.#reselected) {
-      for (const piece of pieces) {
-        if (seen[piece] === 1) continue
-        seen[piece] = 1
+  async #applySelection(): Promise<void> {
+    while (this.#reselected.length > 0) {
+      const lists = this.#reselected
+      this.#reselected = []
+      const [first = []] = lists
+      await this.#tellPriorities(lists.length === 1 ? first : [...new Set(lists.flat())])
+      if (this.#closed) return
+    }
+    this.#applying = false
+    this.#wantFiles()
+    this.#events.changed()
+  }
+
+  /** Tells the picker the priorities that pieces have now. */
+  async #tellPriorities(pieces: readonly number[]): Promise<void> {
+    for (const part of partsOf(pieces)) {
+      const turn = shareTurn()
+      if (turn !== undefined) await turn
+      if (this.#closed) return
+      const byPriority = new Map<number, number[]>()
+      for (const piece of part) {
         const priority = this.ledger.priority(piece)
         const list = byPriority.get(priority)
         if (list === undefined) byPriority.set(priority, [piece])
         else list.push(piece)
       }
-    }
-    this.#reselected = []
-    // The highest first, so that what is deselected is given up only when nothing else changes.
-    for (const [priority, pieces] of [...byPriority].sort(([a], [b]) => b - a)) {
-      this.download.change((picker, now) => picker.select(pieces, priority, now))
+      // The highest first, so that what is deselected is given up only when nothing else changes.
+      for (const [priority, list] of [...byPriority].sort(([a], [b]) => b - a)) {
+        this.download.change((picker, now) => picker.select(list, priority, now))
+      }
     }
   }
 

@@ -3,7 +3,8 @@ import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { Picker } from '../picker/picker.ts'
 import { Recovery } from '../picker/recovery.ts'
 import type { StreamWindow } from '../picker/windows.ts'
-import { Assembly } from '../storage/assembly.ts'
+import { Assembly, digestedAtOnce } from '../storage/assembly.ts'
+import { blockDigests, blockDigestsInTurns } from '../storage/block-digests.ts'
 import type { Storage } from '../storage/storage.ts'
 import { monotonicMs } from '../util/clock.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
@@ -56,7 +57,7 @@ export class Download {
     this.assembly = new Assembly(layout, storage, budget, {
       expectedHash: (piece) => events.expectedHash(piece),
       verified: (piece, bytes) => this.#verified(piece, bytes),
-      failed: (piece, bytes) => this.#failed(piece, bytes),
+      failed: (piece, digestOf) => this.#failed(piece, digestOf),
       written: (piece) => events.written(piece),
       lost: (piece) => {
         this.#endWriters(piece)
@@ -265,24 +266,27 @@ export class Download {
     }
   }
 
-  #verified(piece: number, bytes: Uint8Array): void {
+  #verified(piece: number, bytes: Uint8Array): Promise<void> | undefined {
+    const isLong = bytes.length > digestedAtOnce && this.#recovery.isContested(piece)
     this.#change((now) => {
       this.picker.had([piece], now)
-      this.#recovery.passed(piece, digestOf(bytes), now)
+      if (!isLong) this.#recovery.passed(piece, blockDigests(bytes), now)
     })
     this.#events.verified(piece)
+    return isLong ? this.#passed(piece, bytes) : undefined
   }
 
-  #failed(piece: number, bytes: Uint8Array): void {
+  async #passed(piece: number, bytes: Uint8Array): Promise<void> {
+    const digestOf = await blockDigestsInTurns(bytes)
+    this.#change((now) => this.#recovery.passed(piece, digestOf, now))
+  }
+
+  #failed(piece: number, digestOf: (block: number) => Uint8Array): void {
     this.#change((now) => {
-      this.#recovery.failed(piece, this.#layout.blockCount(piece), digestOf(bytes), now)
+      this.#recovery.failed(piece, this.#layout.blockCount(piece), digestOf, now)
     })
     this.#events.failed(piece)
   }
-}
-
-function digestOf(bytes: Uint8Array): (block: number) => Uint8Array {
-  return (block) => sha1(bytes.subarray(block * blockLength, (block + 1) * blockLength))
 }
 
 function sha1(bytes: Uint8Array): Uint8Array {

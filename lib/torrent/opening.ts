@@ -79,7 +79,8 @@ export class Opening {
     let isFirstRun: boolean
     try {
       const record = await keeper?.load()
-      await shareTurn()
+      const turn = shareTurn()
+      if (turn !== undefined) await turn
       if (state.closed) throw closedError()
       this.#content = this.#restore(metainfo, record)
       if (record !== undefined) participation.sources.recall(record)

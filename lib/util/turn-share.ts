@@ -1,13 +1,14 @@
 /** Work that takes longer than this lets the rest of the program run in between. */
-const shareMs = 8
+const shareMs = 6
 
 /** When the first work of this turn of the event loop began; undefined while there was none. */
 let turnAt: number | undefined
 const waiting: (() => void)[] = []
 
 /**
- * To be awaited before each part of long work: undefined while this turn of the event loop is short and nobody waits, else a promise
- * for a later turn. Who waits longest goes first, one in each turn.
+ * To be asked before each part of long work: undefined while this turn of the event loop is short and nobody waits, else a promise
+ * for a later turn. Who waits longest goes first, one in each turn. Nothing may be awaited when it is undefined where many call it one
+ * after the other, or all of them would go on in one turn.
  */
 export function shareTurn(): Promise<void> | undefined {
   const now = performance.now()
