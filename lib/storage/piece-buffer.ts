@@ -6,6 +6,8 @@ import { blockLength } from '../metainfo/layout.ts'
 const bytesPerTurn = 4 << 20
 /** So many blocks are hashed at a time, which costs less than each by itself, while all are in the cache still. */
 const blocksAtOnce = 8
+/** For each block that comes so many may be hashed: what waits behind a gap is not all hashed in the turn in which the gap is filled. */
+const hashedForOne = 4
 
 /** Whether a block's bytes are absent, being written by one sender, or there. */
 const absent = 0
@@ -28,6 +30,8 @@ export class PieceBuffer {
   #hash: Hash | undefined
   #digest: Uint8Array | undefined
   #hashedBlocks = 0
+  /** Blocks that may be hashed as soon as they are there without a gap. */
+  #allowance = 0
   /** Whether the digest was taken. */
   #hashed = false
 
@@ -91,7 +95,13 @@ export class PieceBuffer {
     if (data !== undefined) this.view(block).set(data)
     this.#blocks[block] = present
     this.#missing--
-    if (this.#missing === 0 || block + 1 >= this.#hashedBlocks + blocksAtOnce) this.#hashPrefix(bytesPerTurn)
+    this.#allowance = Math.min(bytesPerTurn / blockLength, this.#allowance + hashedForOne)
+    if (this.#missing === 0) this.#hashPrefix(bytesPerTurn)
+    else if (block + 1 >= this.#hashedBlocks + blocksAtOnce) {
+      const before = this.#hashedBlocks
+      this.#hashPrefix(this.#allowance * blockLength)
+      this.#allowance -= this.#hashedBlocks - before
+    }
   }
 
   /** Makes a present block of an incomplete or wrong piece absent again; false when it was not present. */

@@ -68,8 +68,8 @@ export class Haves {
       this.#hideFrom(peer)
     } else if (ledger.complete && ledger.unprovenCount === 0) wire.haveAll()
     else {
-      const bits = ledger.bits((piece) => ledger.serves(piece))
-      if (bits.every((byte) => byte === 0)) wire.haveNone()
+      const bits = ledger.storesNothing ? undefined : ledger.bits((piece) => ledger.serves(piece))
+      if (bits === undefined || bits.every((byte) => byte === 0)) wire.haveNone()
       else wire.bitfield(bits)
     }
   }
@@ -164,6 +164,9 @@ export class Haves {
 
   #served(): number[] {
     const { ledger, pieceCount } = this.#options
-    return Array.from({ length: pieceCount }, (_, piece) => piece).filter((piece) => ledger.serves(piece))
+    const served: number[] = []
+    if (ledger.storesNothing) return served
+    for (let piece = 0; piece < pieceCount; piece++) if (ledger.serves(piece)) served.push(piece)
+    return served
   }
 }

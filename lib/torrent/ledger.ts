@@ -77,6 +77,11 @@ export class Ledger {
     return this.#missing === 0
   }
 
+  /** Whether no piece is stored. */
+  get storesNothing(): boolean {
+    return this.#missing === this.#layout.pieceCount
+  }
+
   /** Pieces still to be checked. */
   get uncheckedCount(): number {
     return this.#uncheckedCount

@@ -1,5 +1,7 @@
 /** Work that takes longer than this lets the rest of the program run in between. */
 const shareMs = 6
+/** Of those that wait so many go on in one turn while it is short. */
+const mostInTurn = 16
 
 /** When the first work of this turn of the event loop began; undefined while there was none. */
 let turnAt: number | undefined
@@ -7,7 +9,7 @@ const waiting: (() => void)[] = []
 
 /**
  * To be asked before each part of long work: undefined while this turn of the event loop is short and nobody waits, else a promise
- * for a later turn. Who waits longest goes first, one in each turn. Nothing may be awaited when it is undefined where many call it one
+ * for a later turn. Who waits longest goes first. Nothing may be awaited when it is undefined where many call it one
  * after the other, or all of them would go on in one turn.
  */
 export function shareTurn(): Promise<void> | undefined {
@@ -22,11 +24,17 @@ export function shareTurn(): Promise<void> | undefined {
 
 function endTurn(): void {
   turnAt = undefined
-  const next = waiting.shift()
-  if (next === undefined) return
+  if (waiting.length === 0) return
   turnAt = performance.now()
   setImmediate(endTurn)
-  next()
+  // Those after it begin only when those before have come to a pause, if there is time left.
+  for (let count = Math.min(waiting.length, mostInTurn); count > 1; count--) setImmediate(beginNext)
+  waiting.shift()?.()
+}
+
+function beginNext(): void {
+  // This is the next round of immediates, whose turn has begun with endTurn.
+  if (turnAt !== undefined && performance.now() - turnAt < shareMs) waiting.shift()?.()
 }
 
 /** Work in parts that gives a result: after each part it yields. */
