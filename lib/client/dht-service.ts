@@ -38,6 +38,7 @@ export class DhtService implements TorrentDht {
   readonly #timers: Timers
   readonly #turns: DhtTurns
   readonly #local: boolean
+  readonly #port = (): number => this.#options.tcpPort()
   #saving: Promise<void> = Promise.resolve()
   #cancelSave: () => void
   #closing: Promise<void> | undefined
@@ -75,9 +76,7 @@ export class DhtService implements TorrentDht {
   }
 
   peers(infoHash: Uint8Array, { isSeed, isHungry }: TorrentDhtOptions): AsyncIterable<PeerAddress> {
-    const port = (): number => this.#options.tcpPort()
-    const timers = this.#timers
-    return new DhtSource({ dht: this.dht, turns: this.#turns, infoHash, port, isSeed, isHungry, timers })
+    return new DhtSource({ dht: this.dht, turns: this.#turns, infoHash, port: this.#port, isSeed, isHungry })
   }
 
   /** Saves the state and leaves the network; the ports stay open. Idempotent, never rejects. */

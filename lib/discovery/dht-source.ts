@@ -2,8 +2,7 @@ import type { DHT } from '../dht/dht.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { AsyncQueue } from '../util/async-queue.ts'
 import { debug } from '../util/debug.ts'
-import { systemTimers, type Timers } from '../util/timers.ts'
-import type { DhtTurns } from './dht-turns.ts'
+import type { DhtMember, DhtTurns } from './dht-turns.ts'
 
 const log = debug('dht')
 /** Nodes keep an announced peer for 30 minutes (BEP 5 advises to announce again every 15). */
@@ -26,8 +25,6 @@ export interface DhtSourceOptions {
   isSeed(): boolean
   /** Whether more peers are wanted soon. */
   isHungry(): boolean
-  /** Default the system's. */
-  readonly timers?: Timers | undefined
   /** Returns [0, 1): spreads the intervals. */
   readonly random?: (() => number) | undefined
 }
@@ -36,53 +33,84 @@ export interface DhtSourceOptions {
  * The peers of one torrent from the DHT, without end: looks them up and announces us at once, then every 15 minutes or so, and
  * sooner while peers are few. It begins with its creation and ends when the iterator is left; what is under way then is abandoned.
  */
-export class DhtSource implements AsyncIterable<PeerAddress> {
+export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
   readonly #options: DhtSourceOptions
-  readonly #timers: Timers
-  readonly #random: () => number
-  readonly #stop = new AbortController()
   readonly #found: AsyncQueue<PeerAddress>
+  /** While a look-up is under way. */
+  #looking: AbortController | undefined
+  /** 0 while it is in no hurry, else what it has waited last. */
+  #hurriedMs = 0
+  #isConnected = false
+  #closed = false
 
   /** Begins. */
   constructor(options: DhtSourceOptions) {
     this.#options = options
-    this.#timers = options.timers ?? systemTimers
-    this.#random = options.random ?? Math.random
-    this.#found = new AsyncQueue(mostUnread, () => this.close())
-    this.#run().then(
-      () => this.#found.end(),
-      (error) => this.#found.end(this.#stop.signal.aborted ? undefined : error)
-    )
+    this.#found = new AsyncQueue(mostUnread, this)
+    this.#connect()
   }
 
   /** Ends it at once; idempotent. */
   close(): void {
-    this.#stop.abort()
+    if (this.#closed) return
+    this.#closed = true
+    this.#options.turns.leave(this)
+    this.#looking?.abort()
     this.#found.end()
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<PeerAddress> {
+  [Symbol.asyncIterator](): AsyncQueue<PeerAddress> {
     return this.#found
   }
 
-  async #run(): Promise<void> {
-    const { dht, turns, isHungry } = this.#options
-    const { signal } = this.#stop
-    let hurriedMs = 0
-    while (!signal.aborted) {
-      // Without any node there is nobody to ask, and no turn to take.
-      await dht.connected({ signal })
-      const release = await turns.take(isHungry(), signal)
-      let heard: boolean
-      try {
-        heard = await this.#look(signal)
-      } finally {
-        release()
-      }
-      hurriedMs = heard && !isHungry() ? 0 : Math.min(everyMs, Math.max(hungryMs, 2 * hurriedMs))
-      const waitMs = (hurriedMs === 0 ? everyMs : hurriedMs) * (0.9 + 0.2 * this.#random())
-      await this.#wait(waitMs, signal)
-    }
+  // ---- for the turns ----
+
+  get isUrgent(): boolean {
+    return this.#options.isHungry()
+  }
+
+  wake(): void {
+    if (this.#closed) return
+    if (!this.#isConnected) {
+      this.#isConnected = true
+      this.#options.turns.join(this)
+    } else this.#connect()
+  }
+
+  begin(end: () => void): void {
+    const looking = new AbortController()
+    this.#looking = looking
+    this.#look(looking.signal)
+      .finally(() => {
+        this.#looking = undefined
+        end()
+      })
+      .then(
+        (heard) => this.#rest(heard),
+        (error) => this.fail(error)
+      )
+  }
+
+  fail(error: unknown): void {
+    if (this.#closed) return
+    this.#found.end(error)
+    this.close()
+  }
+
+  // ---- inside ----
+
+  /** Without any node there is nobody to ask, and no turn to take. */
+  #connect(): void {
+    const { dht, turns } = this.#options
+    this.#isConnected = false
+    turns.connect(this, dht)
+  }
+
+  #rest(heard: boolean): void {
+    if (this.#closed) return
+    const { isHungry, turns, random = Math.random } = this.#options
+    this.#hurriedMs = heard && !isHungry() ? 0 : Math.min(everyMs, Math.max(hungryMs, 2 * this.#hurriedMs))
+    turns.sleep(this, (this.#hurriedMs === 0 ? everyMs : this.#hurriedMs) * (0.9 + 0.2 * random()))
   }
 
   /** One look-up, with an announce if others can reach us; whether any node has listened. */
@@ -102,20 +130,5 @@ export class DhtSource implements AsyncIterable<PeerAddress> {
     const told = await dht.announce(infoHash, port, { seed, onPeer, signal })
     if (log.enabled) log('announced to %d nodes', told)
     return told > 0
-  }
-
-  #wait(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        cancel()
-        reject(signal.reason)
-      }
-      const cancel = this.#timers.after(ms, () => {
-        signal.removeEventListener('abort', onAbort)
-        resolve()
-      })
-      if (signal.aborted) onAbort()
-      else signal.addEventListener('abort', onAbort, { once: true })
-    })
   }
 }

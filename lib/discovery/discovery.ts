@@ -1,4 +1,5 @@
 import type { PeerAddress } from '../util/address.ts'
+import { AsyncQueue, type QueueReader } from '../util/async-queue.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { type AddressBook, type PeerSource, peerSources } from './address-book.ts'
 
@@ -27,6 +28,33 @@ const privateSources: readonly PeerSource[] = ['manual', 'tracker', 'incoming', 
 /** After so many addresses in a row a source that never waits lets the rest of the program run. */
 const addressesPerTurn = 256
 
+/** What a source does with a {@link Discovery}. */
+interface SourceSink {
+  enter(attached: Attached, address: PeerAddress, informant: string | undefined): void
+  end(attached: Attached, error: unknown): void
+}
+
+/** Reads one source that is a queue. */
+class SourceReader implements QueueReader<PeerAddress> {
+  readonly #sink: SourceSink
+  readonly #attached: Attached
+  readonly #informant: string | undefined
+
+  constructor(sink: SourceSink, attached: Attached, informant: string | undefined) {
+    this.#sink = sink
+    this.#attached = attached
+    this.#informant = informant
+  }
+
+  value(address: PeerAddress): void {
+    this.#sink.enter(this.#attached, address, this.#informant)
+  }
+
+  end(error: unknown): void {
+    this.#sink.end(this.#attached, error)
+  }
+}
+
 interface Attached {
   readonly source: PeerSource
   readonly iterator: AsyncIterator<PeerAddress>
@@ -40,6 +68,17 @@ export class Discovery {
   readonly #onPeers: () => void
   readonly #onWarning: (error: TorrentError) => void
   readonly #attached = new Set<Attached>()
+  readonly #sink: SourceSink = {
+    enter: (attached, address, informant) => {
+      if (this.#attached.has(attached)) this.#enter(attached.source, address, informant)
+    },
+    end: (attached, error) => {
+      // Not within the source, which is in the middle of its own change.
+      queueMicrotask(() => {
+        if (this.#attached.delete(attached) && error !== undefined) this.#warn(attached.source, error)
+      })
+    }
+  }
   #private: boolean
   #told = false
   #closed = false
@@ -86,7 +125,10 @@ export class Discovery {
       return attached.detach
     }
     this.#attached.add(attached)
-    void this.#run(attached, options.informant)
+    // Most sources are queues, which need not be waited for one value after the other.
+    if (iterator instanceof AsyncQueue)
+      iterator.readBy(new SourceReader(this.#sink, attached, options.informant))
+    else void this.#run(attached, options.informant)
     return attached.detach
   }
 

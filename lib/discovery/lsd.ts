@@ -74,7 +74,7 @@ export class Lsd {
    */
   peers(infoHash: Uint8Array): AsyncIterableIterator<PeerAddress> {
     const key = toHex(infoHash)
-    const queue: AsyncQueue<PeerAddress> = new AsyncQueue(mostHeard, () => this.#leave(key, queue))
+    const queue: AsyncQueue<PeerAddress> = new AsyncQueue(mostHeard, { close: () => this.#leave(key, queue) })
     if (this.#closing !== undefined) {
       queue.end()
       return queue

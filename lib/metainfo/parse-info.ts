@@ -156,7 +156,7 @@ function* fileList(list: readonly BencodeValue[], folder: string): Steps<FileEnt
     offset += length
     if (offset > Number.MAX_SAFE_INTEGER) throw invalid('its files together pass 2^53 bytes')
   }
-  return files
+  return files.slice()
 }
 
 function readLength(dict: BencodeDict, n?: number): number {

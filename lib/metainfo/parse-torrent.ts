@@ -97,7 +97,7 @@ function readTrackers(dict: BencodeDict): string[][] {
     // Some writers forget the inner list; a bare URL is a tier of its own then.
     const tier = texts(item).filter((url) => !seen.has(url))
     for (const url of tier) seen.add(url)
-    if (tier.length > 0) tiers.push(tier)
+    if (tier.length > 0) tiers.push(tier.slice())
     if (seen.size >= maxListed) break
   }
   if (tiers.length > 0) return tiers

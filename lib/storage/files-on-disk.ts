@@ -30,6 +30,13 @@ export interface FileState {
   missing: boolean
   /** Whether this storage made the file or wrote to it. */
   created: boolean
+  /**
+   * What was found when it was last looked at, null where there was none. It is looked at again only after we wrote to it, so
+   * that a record tells how we left a file, and what others did to it afterwards is noticed.
+   */
+  found: FileStat | null | undefined
+  /** Counts when it was forgotten. */
+  forgotten: number
 }
 
 /** What {@link FilesOnDisk} works with. */
@@ -57,13 +64,6 @@ export class FilesOnDisk {
   readonly #states: readonly FileState[]
   readonly #dirtyFiles = new LazySet<number>()
   readonly #dirtyFolders = new LazySet<string>()
-  /**
-   * What was found when each file was last looked at, null where there was none. It is looked at again only after we wrote to it, so
-   * that a record tells how we left a file, and what others did to it afterwards is noticed.
-   */
-  readonly #found: (FileStat | null | undefined)[]
-  /** Counts when each file was forgotten. */
-  readonly #forgotten: Uint32Array
   /** Folders that were made here, as `a/b/` below the root. */
   readonly #folders = new LazySet<string>()
 
@@ -72,15 +72,15 @@ export class FilesOnDisk {
     this.#layout = layout
     this.#paths = paths
     this.#pool = new FilePool((fileIndex, write) => this.#open(fileIndex, write), { maxOpen })
-    this.#found = layout.files.map(() => undefined)
-    this.#forgotten = new Uint32Array(layout.files.length)
     const known = this.#knownFolders(layout, created)
     this.#states = layout.files.map(({ path }, fileIndex) => ({
       wanted: false,
       path: paths.nominal(fileIndex),
       blocked: undefined,
       missing: false,
-      created: known.has(path)
+      created: known.has(path),
+      found: undefined,
+      forgotten: 0
     }))
   }
 
@@ -118,9 +118,9 @@ export class FilesOnDisk {
     if (state === undefined) return
     state.blocked = undefined
     try {
-      this.#found[fileIndex] = undefined
+      state.found = undefined
       const place = await this.#paths.place(fileIndex)
-      this.#found[fileIndex] = place.stat ?? null
+      state.found = place.stat ?? null
       state.path = place.path
       state.missing = !place.exists
       // Somebody removed it, so a new one would not be the one that was made here.
@@ -165,8 +165,10 @@ export class FilesOnDisk {
 
   /** The next stats look at the file again. */
   forget(fileIndex: number): void {
-    this.#found[fileIndex] = undefined
-    this.#forgotten[fileIndex] = (this.#forgotten[fileIndex] ?? 0) + 1
+    const state = this.#states[fileIndex]
+    if (state === undefined) return
+    state.found = undefined
+    state.forgotten++
   }
 
   /** Flushes what was written since the last call, and the folders in which files appeared. */
@@ -222,16 +224,17 @@ export class FilesOnDisk {
 
   /** Sizes and times of all files of the layout, as they were when each was last written here, checked, or first looked at. */
   async stats(): Promise<(FileStat | undefined)[]> {
-    const stats = this.#states.map((_, index) => this.#found[index] ?? undefined)
-    const unknown = stats.flatMap((_, index) =>
-      this.#found[index] === undefined && !this.#isPad(index) ? [index] : []
+    const stats = this.#states.map(({ found }) => found ?? undefined)
+    const unknown = this.#states.flatMap(({ found }, index) =>
+      found === undefined && !this.#isPad(index) ? [index] : []
     )
     await forEachLimit(unknown.length, parallel, async (n) => {
       const index = unknown[n] ?? 0
-      const before = this.#forgotten[index]
+      const state = this.#states[index]
+      const before = state?.forgotten
       const stat = await this.stat(index)
       stats[index] = stat
-      if (before === this.#forgotten[index]) this.#found[index] = stat ?? null
+      if (state !== undefined && state.forgotten === before) state.found = stat ?? null
     })
     return stats
   }

@@ -1,6 +1,15 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { setBit } from '../util/bits.ts'
 
+const verifiedFlag = 1
+const storedFlag = 2
+const unprovenFlag = 4
+const uncheckedFlag = 8
+/** All of them. */
+const flags = 15
+/** The priority, 0 to 7, stands above the flags. */
+const priorityShift = 4
+
 /**
  * What is there of a torrent, piece by piece, and what that means for files and for the selection.
  *
@@ -9,15 +18,10 @@ import { setBit } from '../util/bits.ts'
  */
 export class Ledger {
   readonly #layout: Layout
-  readonly #verified: Uint8Array
-  readonly #stored: Uint8Array
-  /** Made when first needed: most torrents have no such pieces. */
-  #unproven: Uint8Array | undefined
-  #unchecked: Uint8Array | undefined
+  /** For each piece its {@link flags}, and above them its selection priority. */
+  readonly #states: Uint8Array
+  /** Verified bytes of each file, then stored bytes of each. */
   readonly #fileBytes: Float64Array
-  /** Bytes of each file that are stored. */
-  readonly #storedBytes: Float64Array
-  readonly #priority: Uint8Array
   #verifiedLength = 0
   #selectedLength = 0
   #selectedVerified = 0
@@ -29,11 +33,8 @@ export class Ledger {
   constructor(layout: Layout) {
     const { pieceCount } = layout
     this.#layout = layout
-    this.#verified = new Uint8Array(pieceCount)
-    this.#stored = new Uint8Array(pieceCount)
-    this.#priority = new Uint8Array(pieceCount)
-    this.#fileBytes = new Float64Array(layout.files.length)
-    this.#storedBytes = new Float64Array(layout.files.length)
+    this.#states = new Uint8Array(pieceCount)
+    this.#fileBytes = new Float64Array(2 * layout.files.length)
     this.#missing = pieceCount
   }
 
@@ -94,37 +95,38 @@ export class Ledger {
 
   /** Verified bytes of a file of the layout. */
   fileBytes(fileIndex: number): number {
-    return this.#fileBytes[fileIndex] ?? 0
+    return fileIndex < this.#layout.files.length ? (this.#fileBytes[fileIndex] ?? 0) : 0
   }
 
   /** Whether every byte of a file of the layout is stored. */
   isFileStored(fileIndex: number): boolean {
-    return this.#storedBytes[fileIndex] === this.#layout.files[fileIndex]?.length
+    const { files } = this.#layout
+    return this.#fileBytes[files.length + fileIndex] === files[fileIndex]?.length
   }
 
   /** Whether a piece is verified. */
   isVerified(piece: number): boolean {
-    return this.#verified[piece] === 1
+    return this.#is(piece, verifiedFlag)
   }
 
   /** Whether storage has a piece. */
   isStored(piece: number): boolean {
-    return this.#stored[piece] === 1
+    return this.#is(piece, storedFlag)
   }
 
   /** Whether a piece is still to be hashed before it counts. */
   isUnchecked(piece: number): boolean {
-    return this.#unchecked?.[piece] === 1
+    return this.#is(piece, uncheckedFlag)
   }
 
   /** Whether a stored piece is still to be hashed before it is used. */
   isUnproven(piece: number): boolean {
-    return this.#unproven?.[piece] === 1
+    return this.#is(piece, unprovenFlag)
   }
 
   /** Whether a piece may be given to peers. */
   serves(piece: number): boolean {
-    return this.#stored[piece] === 1 && this.#unproven?.[piece] !== 1
+    return ((this.#states[piece] ?? 0) & (storedFlag | unprovenFlag)) === storedFlag
   }
 
   /** A bit for each piece for which `which` says yes (BEP 3). */
@@ -142,44 +144,44 @@ export class Ledger {
     for (let n = 0; n < priorities.length; n++) {
       const piece = first + n
       const priority = priorities[n] ?? 0
-      const before = this.#priority[piece] ?? 0
+      const before = this.priority(piece)
       if (priority === before) continue
       changed.push(piece)
-      this.#priority[piece] = priority
+      this.#states[piece] = ((this.#states[piece] ?? 0) & flags) | (priority << priorityShift)
       if (priority > 0 === before > 0) continue
       const sign = priority > 0 ? 1 : -1
       const size = sign * this.#layout.pieceSize(piece)
       this.#selectedLength += size
-      if (this.#verified[piece] === 1) this.#selectedVerified += size
-      if (this.#stored[piece] === 0) this.#selectedMissing += sign
+      if (this.#is(piece, verifiedFlag)) this.#selectedVerified += size
+      if (!this.#is(piece, storedFlag)) this.#selectedMissing += sign
     }
     return changed
   }
 
   /** The selection priority of a piece, 0 for not selected. */
   priority(piece: number): number {
-    return this.#priority[piece] ?? 0
+    return (this.#states[piece] ?? 0) >> priorityShift
   }
 
   /** A piece is verified, or it is lost. */
   setVerified(piece: number, verified: boolean): void {
-    if ((this.#verified[piece] === 1) === verified) return
+    if (this.#is(piece, verifiedFlag) === verified) return
     const sign = verified ? 1 : -1
     const size = this.#layout.pieceSize(piece)
-    this.#verified[piece] = verified ? 1 : 0
+    this.#set(piece, verifiedFlag, verified)
     this.#verifiedLength += sign * size
     if (this.#isSelected(piece)) this.#selectedVerified += sign * size
-    this.#countFiles(this.#fileBytes, piece, sign)
+    this.#countFiles(0, piece, sign)
     if (verified) this.setUnchecked(piece, false)
     else this.setStored(piece, false)
   }
 
   /** Storage has a verified piece, or no longer. */
   setStored(piece: number, stored: boolean): void {
-    if ((this.#stored[piece] === 1) === stored) return
-    this.#stored[piece] = stored ? 1 : 0
+    if (this.#is(piece, storedFlag) === stored) return
+    this.#set(piece, storedFlag, stored)
     this.#missing += stored ? -1 : 1
-    this.#countFiles(this.#storedBytes, piece, stored ? 1 : -1)
+    this.#countFiles(this.#layout.files.length, piece, stored ? 1 : -1)
     if (this.#isSelected(piece)) this.#selectedMissing += stored ? -1 : 1
     if (!stored) this.setUnproven(piece, false)
   }
@@ -187,21 +189,20 @@ export class Ledger {
   /** A stored piece is to be hashed before it is used, or was. */
   setUnproven(piece: number, unproven: boolean): void {
     if (this.isUnproven(piece) === unproven) return
-    this.#unproven ??= new Uint8Array(this.#layout.pieceCount)
-    this.#unproven[piece] = unproven ? 1 : 0
+    this.#set(piece, unprovenFlag, unproven)
     this.#unprovenCount += unproven ? 1 : -1
   }
 
   /** A piece may be in storage and is to be hashed, or was. */
   setUnchecked(piece: number, unchecked: boolean): void {
     if (this.isUnchecked(piece) === unchecked) return
-    this.#unchecked ??= new Uint8Array(this.#layout.pieceCount)
-    this.#unchecked[piece] = unchecked ? 1 : 0
+    this.#set(piece, uncheckedFlag, unchecked)
     this.#uncheckedCount += unchecked ? 1 : -1
   }
 
   /** Adds a piece's bytes to those of the files that it touches, or takes them off. */
-  #countFiles(bytes: Float64Array, piece: number, sign: 1 | -1): void {
+  #countFiles(first: number, piece: number, sign: 1 | -1): void {
+    const bytes = this.#fileBytes
     const { files } = this.#layout
     const end = this.#layout.pieceOffset(piece) + this.#layout.pieceSize(piece)
     let at = this.#layout.pieceOffset(piece)
@@ -209,12 +210,21 @@ export class Ledger {
       const file = files[index]
       if (file === undefined) return
       const length = Math.min(end, file.offset + file.length) - at
-      bytes[index] = (bytes[index] ?? 0) + sign * length
+      bytes[first + index] = (bytes[first + index] ?? 0) + sign * length
       at += length
     }
   }
 
   #isSelected(piece: number): boolean {
-    return (this.#priority[piece] ?? 0) > 0
+    return this.priority(piece) > 0
+  }
+
+  #is(piece: number, flag: number): boolean {
+    return ((this.#states[piece] ?? 0) & flag) !== 0
+  }
+
+  #set(piece: number, flag: number, on: boolean): void {
+    const state = this.#states[piece] ?? 0
+    this.#states[piece] = on ? state | flag : state & ~flag
   }
 }

@@ -54,8 +54,9 @@ export class TorrentFiles implements FileHost {
     this.#at = layout.files.map((entry, index) =>
       entry.pad ? undefined : new TorrentFile(entry, index, this)
     )
-    this.list = this.#at.filter((file) => file !== undefined)
-    this.#indices = this.#at.flatMap((file, index) => (file === undefined ? [] : [index]))
+    // Copies, which take no more memory than there are files.
+    this.list = this.#at.filter((file) => file !== undefined).slice()
+    this.#indices = this.#at.flatMap((file, index) => (file === undefined ? [] : [index])).slice()
     const all = select === undefined || select === 'all'
     this.selection = new Selection(layout, all ? normalPriority : 0)
     if (Array.isArray(select)) {

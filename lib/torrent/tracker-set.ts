@@ -26,7 +26,7 @@ export interface TrackerSetOptions {
 /** The trackers of a torrent, to which more may be added at any time; each URL is announced to once. */
 export class TrackerSet {
   readonly #options: TrackerSetOptions
-  readonly #tiers: string[][] = []
+  #tiers: readonly (readonly string[])[] = []
   #announcements: Announcement[] = []
   /** Goodbyes that are still being said. */
   readonly #leaving = new LazySet<Promise<void>>()
@@ -56,10 +56,11 @@ export class TrackerSet {
     if (this.#closing !== undefined) return []
     const known = new Set(this.#tiers.flat())
     const tiers = trackers
-      .map((tier) => (typeof tier === 'string' ? [tier] : [...tier]).filter((url) => !known.has(url)))
+      .map((tier) => (typeof tier === 'string' ? [tier] : tier).filter((url) => !known.has(url)).slice())
       .filter((tier) => tier.length > 0)
     if (tiers.length === 0) return []
-    this.#tiers.push(...tiers)
+    // Unlike with push() no room is kept for more.
+    this.#tiers = this.#tiers.concat(tiers)
     if (this.#active && !this.#returning) this.#announce(tiers)
     return tiers.flat()
   }
@@ -117,7 +118,7 @@ export class TrackerSet {
         onWarning
       }
     )
-    this.#announcements.push(announcement)
+    this.#announcements = this.#announcements.concat(announcement)
     onAnnouncement(announcement)
   }
 }

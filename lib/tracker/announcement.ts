@@ -80,8 +80,8 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
     this.#request = request
     this.#options = options
     this.#key = request.key ?? new DataView(randomBytes(4).buffer).getUint32(0)
-    this.#queue = new AsyncQueue(limits.unreadPeers, () => void this.close())
-    this.#trackers = loops.flat(2)
+    this.#queue = new AsyncQueue(limits.unreadPeers, this)
+    this.#trackers = loops.flat(2).slice()
     if (options.udp === undefined && this.#trackers.some(({ location }) => location.protocol === 'udp:')) {
       this.#ownUdp = new UdpTrackerClient({ timers: options.timers })
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { DhtSource, type DhtSourceOptions } from '../../lib/discovery/dht-source.ts'
-import { DhtTurns } from '../../lib/discovery/dht-turns.ts'
+import { type DhtMember, DhtTurns } from '../../lib/discovery/dht-turns.ts'
 import type { PeerAddress } from '../../lib/util/address.ts'
 import type { Timers } from '../../lib/util/timers.ts'
 
@@ -93,7 +93,6 @@ function setUp(options: Partial<DhtSourceOptions> = {}) {
     port: () => 6881,
     isSeed: () => false,
     isHungry: () => false,
-    timers: time,
     random: () => 0.5,
     ...options
   })
@@ -175,8 +174,7 @@ test('closing abandons what is under way and gives the turn back', async () => {
       infoHash: new Uint8Array(20),
       port: () => 1,
       isSeed: () => false,
-      isHungry: () => false,
-      timers: time
+      isHungry: () => false
     })
   const one = make(first)
   await time.pass(0)
@@ -198,17 +196,22 @@ test('a fault of the DHT ends the source with it', async () => {
   await assert.rejects(iterator.next(), /no/)
 })
 
+function member(isUrgent: boolean, begin: (end: () => void) => void): DhtMember {
+  return { isUrgent, begin, wake: () => {}, fail: () => {} }
+}
+
 test('turns: few at once, the hungry first, the others one after the other', async () => {
   const time = new FakeTime()
   const turns = new DhtTurns({ parallel: 2, gapMs: 100, timers: time })
-  const { signal } = new AbortController()
   const began: string[] = []
   const ends: (() => void)[] = []
   const take = (name: string, urgent: boolean): void => {
-    void turns.take(urgent, signal).then((end) => {
-      began.push(name)
-      ends.push(end)
-    })
+    turns.join(
+      member(urgent, (end) => {
+        began.push(name)
+        ends.push(end)
+      })
+    )
   }
   for (const name of ['a', 'b', 'c', 'd']) take(name, false)
   take('u', true)
@@ -220,11 +223,9 @@ test('turns: few at once, the hungry first, the others one after the other', asy
   assert.deepEqual(began, ['a', 'u', 'b'])
   await time.pass(100)
   assert.deepEqual([began, turns.waiting], [['a', 'u', 'b', 'c'], 1])
-  await assert.rejects(turns.take(true, AbortSignal.abort(new Error('no'))), /no/)
-  const leaving = new AbortController()
-  const left = assert.rejects(turns.take(true, leaving.signal), /gone/)
-  leaving.abort(new Error('gone'))
-  await left
+  const leaving = member(true, () => assert.fail('it has left'))
+  turns.join(leaving)
+  turns.leave(leaving)
   for (const end of ends) {
     end()
     end()
@@ -233,16 +234,56 @@ test('turns: few at once, the hungry first, the others one after the other', asy
   assert.deepEqual([began.at(-1), turns.waiting], ['d', 0])
 })
 
+test('turns: members wait for the first node together, sleep by one timer, and leave nothing behind', async () => {
+  const time = new FakeTime()
+  const turns = new DhtTurns({ timers: time })
+  const woken: string[] = []
+  const asked: AbortSignal[] = []
+  const connected: (() => void)[] = []
+  const dht = {
+    connected: ({ signal }: { signal?: AbortSignal } = {}) => {
+      if (signal !== undefined) asked.push(signal)
+      return new Promise<void>((resolve) => connected.push(resolve))
+    }
+  }
+  const make = (name: string): DhtMember => ({ ...member(false, () => {}), wake: () => woken.push(name) })
+  const members = ['a', 'b', 'c'].map(make)
+  const [a, b, c] = members
+  assert.ok(a && b && c)
+  for (const one of members) turns.connect(one, dht)
+  turns.leave(b)
+  connected[0]?.()
+  await time.pass(0)
+  assert.deepEqual([woken.splice(0), asked.length], [['a', 'c'], 1])
+  turns.connect(b, dht)
+  turns.leave(b)
+  assert.deepEqual(
+    asked.map(({ aborted }) => aborted),
+    [false, true]
+  )
+  turns.sleep(a, 300)
+  turns.sleep(b, 100)
+  turns.sleep(c, 200)
+  await time.pass(150)
+  assert.deepEqual(woken.splice(0), ['b'])
+  turns.leave(c)
+  await time.pass(100)
+  assert.deepEqual(woken, [])
+  turns.leave(a)
+  assert.equal(time.pending, 0)
+})
+
 test('a thousand torrents are spread over minutes', async () => {
   const time = new FakeTime()
   const turns = new DhtTurns({ timers: time })
-  const { signal } = new AbortController()
   let begun = 0
   for (let n = 0; n < 1000; n++) {
-    void turns.take(false, signal).then((end) => {
-      begun++
-      time.after(500, end)
-    })
+    turns.join(
+      member(false, (end) => {
+        begun++
+        time.after(500, end)
+      })
+    )
   }
   await time.pass(1000)
   assert.ok(begun <= 6, `${begun}`)

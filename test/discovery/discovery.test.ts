@@ -114,7 +114,7 @@ test('a torrent that turns out to be private drops what it must not have', async
 test('close ends all sources, and nothing is heard of them afterwards', async () => {
   const it = bench()
   let ended = 0
-  const queue = new AsyncQueue<PeerAddress>(10, () => ended++)
+  const queue = new AsyncQueue<PeerAddress>(10, { close: () => ended++ })
   it.discovery.attach('tracker', queue)
   let fail: (error: Error) => void = () => {}
   it.discovery.attach('dht', {
@@ -130,7 +130,7 @@ test('close ends all sources, and nothing is heard of them afterwards', async ()
   it.discovery.close()
   fail(new Error('too late'))
   it.discovery.add('manual', [parseAddress('8.0.0.2:1')])
-  it.discovery.attach('tracker', new AsyncQueue<PeerAddress>(10, () => ended++))
+  it.discovery.attach('tracker', new AsyncQueue<PeerAddress>(10, { close: () => ended++ }))
   await new Promise((resolve) => setImmediate(resolve))
   assert.equal(ended, 2)
   assert.deepEqual([it.told, it.warnings.length, it.book.size, it.discovery.size], [0, 0, 1, 0])
@@ -139,7 +139,7 @@ test('close ends all sources, and nothing is heard of them afterwards', async ()
 test('one source can be ended alone', async () => {
   const it = bench()
   let ended = 0
-  const detach = it.discovery.attach('tracker', new AsyncQueue<PeerAddress>(10, () => ended++))
+  const detach = it.discovery.attach('tracker', new AsyncQueue<PeerAddress>(10, { close: () => ended++ }))
   detach()
   detach()
   assert.equal(ended, 1)

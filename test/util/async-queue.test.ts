@@ -57,7 +57,7 @@ test('an error comes once, after the values', async () => {
 
 test('leaving the loop tells the owner once and drops the rest', async () => {
   let returned = 0
-  const queue = new AsyncQueue<number>(5, () => returned++)
+  const queue = new AsyncQueue<number>(5, { close: () => returned++ })
   queue.push(1)
   queue.push(2)
   for await (const _ of queue) break
@@ -70,9 +70,30 @@ test('leaving the loop tells the owner once and drops the rest', async () => {
 
 test('an end of its own is no leaving, and a reader that left hears no error', async () => {
   let returned = 0
-  const queue = new AsyncQueue<number>(5, () => returned++)
+  const queue = new AsyncQueue<number>(5, { close: () => returned++ })
   queue.end(new Error('unheard'))
   await queue.return()
   assert.equal(returned, 0)
   assert.deepEqual(await queue.next(), { value: undefined, done: true })
+})
+
+test('a reader by callback gets what was there, what comes, and the end', () => {
+  const seen: unknown[] = []
+  const reader = { value: (value: number) => seen.push(value), end: (error: unknown) => seen.push(error) }
+  const queue = new AsyncQueue<number>(5)
+  queue.push(1)
+  queue.readBy(reader)
+  queue.push(2)
+  queue.end()
+  queue.push(3)
+  assert.deepEqual(seen.splice(0), [1, 2, undefined])
+  const failed = new AsyncQueue<number>(5)
+  failed.push(4)
+  failed.end('why')
+  failed.readBy(reader)
+  assert.deepEqual(seen.splice(0), [4, 'why'])
+  const left = new AsyncQueue<number>(5)
+  left.readBy(reader)
+  void left.return()
+  assert.deepEqual(seen, [])
 })
