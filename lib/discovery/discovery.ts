@@ -30,35 +30,41 @@ const addressesPerTurn = 256
 
 /** What a source does with a {@link Discovery}. */
 interface SourceSink {
-  enter(attached: Attached, address: PeerAddress, informant: string | undefined): void
+  enter(attached: Attached, address: PeerAddress): void
   end(attached: Attached, error: unknown): void
 }
 
-/** Reads one source that is a queue. */
-class SourceReader implements QueueReader<PeerAddress> {
+/** A source that runs; reads it itself when it is a queue. */
+class Attached implements QueueReader<PeerAddress> {
+  readonly source: PeerSource
+  readonly iterator: AsyncIterator<PeerAddress>
+  readonly informant: string | undefined
   readonly #sink: SourceSink
-  readonly #attached: Attached
-  readonly #informant: string | undefined
 
-  constructor(sink: SourceSink, attached: Attached, informant: string | undefined) {
+  constructor(
+    sink: SourceSink,
+    source: PeerSource,
+    iterator: AsyncIterator<PeerAddress>,
+    informant: string | undefined
+  ) {
     this.#sink = sink
-    this.#attached = attached
-    this.#informant = informant
+    this.source = source
+    this.iterator = iterator
+    this.informant = informant
   }
 
   value(address: PeerAddress): void {
-    this.#sink.enter(this.#attached, address, this.#informant)
+    try {
+      this.#sink.enter(this, address)
+    } catch (thrown) {
+      release(this.iterator)
+      this.#sink.end(this, thrown)
+    }
   }
 
   end(error: unknown): void {
-    this.#sink.end(this.#attached, error)
+    this.#sink.end(this, error)
   }
-}
-
-interface Attached {
-  readonly source: PeerSource
-  readonly iterator: AsyncIterator<PeerAddress>
-  readonly detach: () => void
 }
 
 /** Lets sources of peers run until they end or are closed, and enters what they tell in the address book. */
@@ -69,8 +75,8 @@ export class Discovery {
   readonly #onWarning: (error: TorrentError) => void
   readonly #attached = new Set<Attached>()
   readonly #sink: SourceSink = {
-    enter: (attached, address, informant) => {
-      if (this.#attached.has(attached)) this.#enter(attached.source, address, informant)
+    enter: (attached, address) => {
+      if (this.#attached.has(attached)) this.#enter(attached.source, address, attached.informant)
     },
     end: (attached, error) => {
       // Not within the source, which is in the middle of its own change.
@@ -113,23 +119,15 @@ export class Discovery {
   attach(source: PeerSource, addresses: AsyncIterable<PeerAddress>, options: SourceOptions = {}): () => void {
     this.#check(source)
     const iterator = addresses[Symbol.asyncIterator]()
-    const attached: Attached = {
-      source,
-      iterator,
-      detach: () => {
-        if (this.#attached.delete(attached)) release(iterator)
-      }
+    const attached = new Attached(this.#sink, source, iterator, options.informant)
+    if (this.#closed) release(iterator)
+    else {
+      this.#attached.add(attached)
+      // Most sources are queues, which need not be waited for one value after the other.
+      if (iterator instanceof AsyncQueue) iterator.readBy(attached)
+      else void this.#run(attached)
     }
-    if (this.#closed) {
-      release(iterator)
-      return attached.detach
-    }
-    this.#attached.add(attached)
-    // Most sources are queues, which need not be waited for one value after the other.
-    if (iterator instanceof AsyncQueue)
-      iterator.readBy(new SourceReader(this.#sink, attached, options.informant))
-    else void this.#run(attached, options.informant)
-    return attached.detach
+    return () => this.#detach(attached)
   }
 
   /**
@@ -145,18 +143,22 @@ export class Discovery {
   /** The metadata says that the torrent is private: ends the sources that it must not have and forgets their peers. */
   makePrivate(): void {
     this.#private = true
-    for (const attached of [...this.#attached]) if (!this.allows(attached.source)) attached.detach()
+    for (const attached of [...this.#attached]) if (!this.allows(attached.source)) this.#detach(attached)
     for (const source of peerSources) if (!this.allows(source)) this.#book.forget(source)
   }
 
   /** Ends all sources; idempotent. What they still tell or how they fail is ignored. */
   close(): void {
     this.#closed = true
-    for (const { detach } of [...this.#attached]) detach()
+    for (const attached of [...this.#attached]) this.#detach(attached)
   }
 
-  async #run(attached: Attached, informant: string | undefined): Promise<void> {
-    const { source, iterator } = attached
+  #detach(attached: Attached): void {
+    if (this.#attached.delete(attached)) release(attached.iterator)
+  }
+
+  async #run(attached: Attached): Promise<void> {
+    const { source, iterator, informant } = attached
     try {
       for (let count = 1; ; count++) {
         const { value, done } = await iterator.next()

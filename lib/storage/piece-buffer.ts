@@ -7,7 +7,7 @@ const bytesPerTurn = 4 << 20
 /** So many blocks are hashed at a time, which costs less than each by itself, while all are in the cache still. */
 const blocksAtOnce = 8
 /** For each block that comes so many may be hashed: what waits behind a gap is not all hashed in the turn in which the gap is filled. */
-const hashedForOne = 4
+const hashedForOne = 2
 
 /** Whether a block's bytes are absent, being written by one sender, or there. */
 const absent = 0

@@ -26,7 +26,7 @@ import type { TorrentHost } from './torrent-host.ts'
 import type { AddOptions } from './torrent-options.ts'
 import type { Transfer } from './transfer.ts'
 import { Uploads } from './uploads.ts'
-import { partsOf, Verification } from './verification.ts'
+import { partsOf, piecesOfTurn, Verification } from './verification.ts'
 import { VerifiedReader } from './verified-reader.ts'
 
 /** What pages read ahead for uploads may take, in bytes. */
@@ -238,8 +238,14 @@ export class Content {
     const stats = await this.#storage.stats?.()
     await shareTurn()
     if (this.#closed) return
-    await this.#tellPriorities(this.ledger.setPriorities(0, this.files.selection.pieces()))
-    if (this.#closed) return
+    const { pieceCount } = this.layout
+    for (let start = 0; start < pieceCount; start += piecesOfTurn) {
+      const turn = shareTurn()
+      if (turn !== undefined) await turn
+      const range = { start, end: Math.min(pieceCount, start + piecesOfTurn) }
+      await this.#tellPriorities(this.ledger.setPriorities(start, this.files.selection.pieces(range)))
+      if (this.#closed) return
+    }
     const { complete, verify } = this.#options
     if (complete) await this.#found(this.#allPieces())
     else if (stats !== undefined) await this.#trust(stats, verify ? undefined : this.#record)

@@ -4,7 +4,7 @@ import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { EarlyBytes, WindowRequest } from '../stream/byte-source.ts'
 import type { FileStream } from '../stream/file-stream.ts'
 import { TorrentError } from '../util/errors.ts'
-import { LazySet } from '../util/lazy-collections.ts'
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import type { Ledger } from './ledger.ts'
 import { type FileHost, TorrentFile } from './torrent-file.ts'
 import type { AddOptions, SelectItem, SelectTarget } from './torrent-options.ts'
@@ -25,15 +25,14 @@ export interface FilesMediator {
 /** The files of a torrent, what of them is selected, and the streams that read them. */
 export class TorrentFiles implements FileHost {
   readonly layout: Layout
-  /** Without pad files. */
-  readonly list: readonly TorrentFile[]
   readonly selection: Selection
   /** The open streams. */
   readonly streams: LazySet<FileStream> = new LazySet()
-  /** By index in the layout; undefined for pad files. */
-  readonly #at: readonly (TorrentFile | undefined)[]
+  /** By index in the layout; made when they are first asked for, as most torrents of many never are. */
+  readonly #at = new LazyMap<number, TorrentFile>()
+  #list: readonly TorrentFile[] | undefined
   /** Index in the layout of each file of the list. */
-  readonly #indices: readonly number[]
+  #indices: readonly number[] | undefined
   /** The same by path, made when a file is first named so. */
   #byPath: Map<string, number> | undefined
   readonly #mediator: FilesMediator
@@ -51,12 +50,6 @@ export class TorrentFiles implements FileHost {
   ) {
     this.layout = layout
     this.#mediator = mediator
-    this.#at = layout.files.map((entry, index) =>
-      entry.pad ? undefined : new TorrentFile(entry, index, this)
-    )
-    // Copies, which take no more memory than there are files.
-    this.list = this.#at.filter((file) => file !== undefined).slice()
-    this.#indices = this.#at.flatMap((file, index) => (file === undefined ? [] : [index])).slice()
     const all = select === undefined || select === 'all'
     this.selection = new Selection(layout, all ? normalPriority : 0)
     if (Array.isArray(select)) {
@@ -74,7 +67,24 @@ export class TorrentFiles implements FileHost {
 
   /** The file at an index of the layout; undefined for a pad file. */
   at(fileIndex: number): TorrentFile | undefined {
-    return this.#at[fileIndex]
+    const entry = this.layout.files[fileIndex]
+    if (entry === undefined || entry.pad) return undefined
+    let file = this.#at.get(fileIndex)
+    if (file === undefined) this.#at.set(fileIndex, (file = new TorrentFile(entry, fileIndex, this)))
+    return file
+  }
+
+  /** All of them without pad files. */
+  get list(): readonly TorrentFile[] {
+    this.#list ??= this.#listed.flatMap((index) => this.at(index) ?? [])
+    return this.#list
+  }
+
+  /** Those that have no byte and are selected. */
+  get empty(): readonly TorrentFile[] {
+    return this.layout.files.flatMap(({ length }, index) =>
+      length === 0 && this.selection.file(index) > 0 ? (this.at(index) ?? []) : []
+    )
   }
 
   /**
@@ -172,6 +182,11 @@ export class TorrentFiles implements FileHost {
 
   // ---- inside ----
 
+  get #listed(): readonly number[] {
+    this.#indices ??= this.layout.files.flatMap(({ pad }, index) => (pad ? [] : [index]))
+    return this.#indices
+  }
+
   /** Whether a file is selected, even in part. */
   #isSelected(fileIndex: number): boolean {
     if (this.selection.file(fileIndex) > 0) return true
@@ -182,12 +197,12 @@ export class TorrentFiles implements FileHost {
   /** The index in the layout of a file, given as such or by its place in the list. */
   #indexOf(file: number | { readonly path: string }): number {
     if (typeof file === 'number') {
-      const found = this.#indices[file]
+      const found = this.#listed[file]
       if (found !== undefined) return found
-      const message = `select names file ${file}; the torrent has ${this.list.length} files, counted from 0`
+      const message = `select names file ${file}; the torrent has ${this.#listed.length} files, counted from 0`
       throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { index: file } })
     }
-    this.#byPath ??= new Map(this.#indices.map((index) => [this.#at[index]?.path ?? '', index]))
+    this.#byPath ??= new Map(this.#listed.map((index) => [this.layout.files[index]?.path ?? '', index]))
     const index = this.#byPath.get(file.path)
     if (index !== undefined) return index
     throw new TorrentError('ERR_TORRENT_SELECT', `'${file.path}' is no file of this torrent`)

@@ -527,7 +527,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#participation.begin(content)
     this.emit('metadata')
     // Empty files consist of no piece, and are complete as soon as they are there.
-    const empty = isFirstRun ? this.files.filter(({ length, selected }) => length === 0 && selected) : []
+    const empty = isFirstRun ? content.files.empty : []
     for (const file of empty) this.emit('file', file)
     this.#onChanged()
     this.#host.changed(this)

@@ -18,7 +18,7 @@ export interface VerificationEvents {
 }
 
 /** Pieces that are marked without a pause. */
-const piecesOfTurn = 5000
+export const piecesOfTurn: number = 5000
 
 /** Many pieces in parts, each of which takes a few milliseconds. */
 export function* partsOf(pieces: readonly number[]): Generator<readonly number[]> {
