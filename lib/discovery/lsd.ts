@@ -3,6 +3,7 @@ import { AsyncQueue } from '../util/async-queue.ts'
 import { randomBytes, toHex } from '../util/bytes.ts'
 import { debug } from '../util/debug.ts'
 import { asError, TorrentError } from '../util/errors.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 import { formatLsd, lsdCapacity, parseLsd } from './lsd-message.ts'
 import type { MulticastOptions, MulticastPort } from './multicast-port.ts'
@@ -85,7 +86,7 @@ export class Lsd {
       this.#torrents.set(key, {
         queues: new Set([queue]),
         announcedAt: Number.NEGATIVE_INFINITY,
-        heard: new Map(),
+        heard: new LazyMap(),
         heardCount: 0,
         heardSince: Number.NEGATIVE_INFINITY
       })

@@ -89,9 +89,12 @@ export class DownloadState {
       this.peersChanged = true
       sink.interest(peer.id, peer.interested)
     })
-    this.had = new Uint8Array(layout.pieceCount)
-    this.priority = new Uint8Array(layout.pieceCount)
-    this.unchecked = new Uint8Array(layout.pieceCount)
+    // In one piece of memory, as each takes some besides.
+    const { pieceCount } = layout
+    const memory = new ArrayBuffer(3 * pieceCount)
+    this.had = new Uint8Array(memory, 0, pieceCount)
+    this.priority = new Uint8Array(memory, pieceCount, pieceCount)
+    this.unchecked = new Uint8Array(memory, 2 * pieceCount, pieceCount)
   }
 
   /** Whether a piece is not there and somebody wants it. */

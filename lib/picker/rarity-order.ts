@@ -71,10 +71,13 @@ export class RarityOrder {
    */
   constructor(pieceCount: number, random: () => number, together = 1) {
     this.#together = together
-    this.availability = new Uint32Array(pieceCount)
     this.#random = random
-    this.#priority = new Uint8Array(pieceCount)
-    this.#contained = new Uint8Array(Math.ceil(pieceCount / 8))
+    // In one piece of memory, as each takes some besides.
+    const containedLength = Math.ceil(pieceCount / 8)
+    const memory = new ArrayBuffer(5 * pieceCount + containedLength)
+    this.availability = new Uint32Array(memory, 0, pieceCount)
+    this.#priority = new Uint8Array(memory, 4 * pieceCount, pieceCount)
+    this.#contained = new Uint8Array(memory, 5 * pieceCount, containedLength)
   }
 
   /** How many pieces are contained. */
