@@ -95,17 +95,8 @@ answerCalls({
       await response.arrayBuffer()
     }
     await get('/')
-    for (const path of [
-      '/api/torrents',
-      `/api/torrents/${torrent.infoHash}`,
-      `/api/torrents/${torrent.infoHash}/files`,
-      `/${torrent.infoHash}/`
-    ]) {
-      try {
-        await steps.run(`server: ${path.replace(torrent.infoHash, 'HASH')}`, () => get(path))
-      } catch (error) {
-        console.error(String(error))
-      }
+    for (const path of ['/api/torrents', `/api/torrents/${torrent.infoHash}`, `/${torrent.infoHash}/`]) {
+      await steps.run(`server: ${path.replace(torrent.infoHash, 'HASH')}`, () => get(path))
     }
     await new Promise((resolve) => server.close(resolve))
     await steps.run('close', () => client.close())

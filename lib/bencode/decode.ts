@@ -35,6 +35,9 @@ const tokensOfStep = 10_000
 /** Nobody needs more, and BigInt() takes quadratic time for many. */
 const maxIntegerDigits = 64
 const maxLengthDigits = 20
+/** Keys up to this length are looked for among so many that came before. */
+const mostKnownKey = 16
+const knownKeys = 32
 /** So many digits always fit a safe integer. */
 const safeDigits = 15
 
@@ -107,6 +110,8 @@ class Decoder {
   readonly #limits: DecodeLimits
   readonly #stack: Frame[] = []
   readonly #irregularities: Irregularity[] = []
+  readonly #known: (string | undefined)[] = []
+  #lastKeys: string[] = []
   #frame: Frame | undefined
   #at = 0
   #tokens = 0
@@ -127,7 +132,8 @@ class Decoder {
       const byte = this.#bytes[this.#at]
       let value: BencodeValue
       if (frame !== undefined && byte === 0x65) {
-        value = frame.keys === undefined ? frame.values : this.#dict(frame, frame.keys)
+        // Copies, which take no more memory than there are values: what grows keeps room for many.
+        value = frame.keys === undefined ? frame.values.slice() : this.#dict(frame, frame.keys)
         this.#at++
         this.#stack.pop()
         frame = this.#stack.at(-1)
@@ -160,7 +166,29 @@ class Decoder {
   }
 
   #dict(frame: Frame, keys: string[]): BencodeDict {
-    return new BencodeDict(this.#bytes, frame.start, keys, frame.values)
+    // Of very many dictionaries most have the same keys as the one before.
+    const last = this.#lastKeys
+    let isSame = last.length === keys.length
+    for (let n = 0; isSame && n < keys.length; n++) isSame = last[n] === keys[n]
+    if (!isSame) this.#lastKeys = keys.slice()
+    return new BencodeDict(this.#bytes, frame.start, this.#lastKeys, frame.values.slice())
+  }
+
+  /** The text of a key; short ones are mostly the same few again and again. */
+  #keyText(start: number, end: number): string {
+    const length = end - start
+    if (length === 0 || length > mostKnownKey) return this.#buffer.toString('latin1', start, end)
+    const bytes = this.#bytes
+    const slot = (length * 7 + (bytes[start] ?? 0) * 3 + (bytes[end - 1] ?? 0)) % knownKeys
+    const known = this.#known[slot]
+    if (known !== undefined && known.length === length) {
+      let n = 0
+      while (n < length && known.charCodeAt(n) === bytes[start + n]) n++
+      if (n === length) return known
+    }
+    const text = this.#buffer.toString('latin1', start, end)
+    this.#known[slot] = text
+    return text
   }
 
   #key(frame: Frame, keys: string[]): void {
@@ -170,7 +198,7 @@ class Decoder {
     if (first < 0x30 || first > 0x39) throw syntaxError('a key is expected', position)
     this.#token()
     const end = this.#stringEnd()
-    const key = this.#buffer.toString('latin1', this.#at, end)
+    const key = this.#keyText(this.#at, end)
     this.#at = end
     if (keys.length === 0 || key > frame.greatest) frame.greatest = key
     else {

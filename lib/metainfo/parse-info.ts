@@ -143,7 +143,7 @@ function* fileList(list: readonly BencodeValue[], folder: string): Steps<FileEnt
     if (attributes.includes('l')) continue
     const elements = readPath(item, n)
     const pad = attributes.includes('p') || elements.at(-1)?.startsWith(padNamePrefix) === true
-    found.push({ elements: [folder, ...elements], yields: pad, length: readLength(item, n), attributes })
+    found.push({ elements: [folder].concat(elements), yields: pad, length: readLength(item, n), attributes })
   }
   const paths = yield* uniquePathSteps(found)
   let offset = 0
