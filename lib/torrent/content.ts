@@ -260,12 +260,12 @@ export class Content {
   async recheck(): Promise<void> {
     const pieces = this.#allPieces()
     // What has come whole is still taken, but no more blocks, so that this ends also under full load.
-    this.download.change((picker, now) =>
-      picker.unchecked(
-        pieces.filter((piece) => !picker.has(piece)),
-        now
-      )
-    )
+    for (const part of partsOf(pieces.filter((piece) => !this.download.picker.has(piece)))) {
+      await shareTurn()
+      if (this.#closed) throw closedError()
+      const missing = part.filter((piece) => !this.download.picker.has(piece))
+      this.download.change((picker, now) => picker.unchecked(missing, now))
+    }
     await this.download.assembly.idle()
     if (this.#closed) throw closedError()
     const served = pieces.filter((piece) => this.ledger.serves(piece))

@@ -40,11 +40,14 @@ export class Verification {
 
   /** Pieces may be there: they are not fetched before they were checked. */
   async mark(pieces: readonly number[]): Promise<void> {
+    // All at once: a record that is made meanwhile must know of all of them.
+    for (const piece of pieces) this.#ledger.setUnchecked(piece, true)
     for (const part of partsOf(pieces)) {
       await shareTurn()
       if (this.#closed) return
-      for (const piece of part) this.#ledger.setUnchecked(piece, true)
-      this.#events.change((picker, now) => picker.unchecked(part, now))
+      // A reader may have had some of them checked before.
+      const rest = part.filter((piece) => this.#ledger.isUnchecked(piece))
+      this.#events.change((picker, now) => picker.unchecked(rest, now))
     }
   }
 

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { runSteps, runStepsInTurns, type Steps, shareTurn } from '../../lib/util/turn-share.ts'
+
+/** Keeps the event loop from turning. */
+function hold(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end; );
+}
+
+function* counting(parts: number, partMs: number): Steps<number> {
+  for (let part = 0; part < parts; part++) {
+    hold(partMs)
+    yield
+  }
+  return parts
+}
+
+test('work in parts gives the same at once and in turns, and others run between its parts', async () => {
+  assert.equal(runSteps(counting(3, 0)), 3)
+  let turns = 0
+  let over = false
+  const work = runStepsInTurns(counting(5, 10)).finally(() => {
+    over = true
+  })
+  while (!over) {
+    await setImmediate()
+    turns++
+  }
+  assert.equal(await work, 5)
+  assert.ok(turns >= 5, `${turns}`)
+})
+
+test('short work never waits, and who waits longest goes first', async () => {
+  await setImmediate()
+  await setImmediate()
+  assert.equal(shareTurn(), undefined)
+  hold(30)
+  const order: number[] = []
+  const waits = [1, 2, 3].map(async (n) => {
+    const turn = shareTurn()
+    assert.ok(turn !== undefined)
+    await turn
+    order.push(n)
+  })
+  await Promise.all(waits)
+  assert.deepEqual(order, [1, 2, 3])
+})
+
+test('a fault in a part is that of the work', async () => {
+  function* failing(): Steps<void> {
+    yield
+    throw new Error('no')
+  }
+  assert.throws(() => runSteps(failing()), /no/)
+  await assert.rejects(runStepsInTurns(failing()), /no/)
+})
