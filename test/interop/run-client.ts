@@ -27,11 +27,20 @@ const seen = new Set<string>()
 client.on('torrent', (added) => {
   added.on('peer', ({ source, address }) => seen.add(`${source} ${address}`))
 })
+const began = performance.now()
 const torrent = await client.add(task.torrent, {
   path: task.folder,
   peers: [...(task.peers ?? [])],
   ...(task.idle === true ? { select: 'none' } : {})
 })
+let firstByteMs: number | undefined
+if (task.stream === true) {
+  const stream = torrent.files[0]?.createReadStream()
+  stream?.once('data', () => {
+    firstByteMs = performance.now() - began
+    stream.destroy()
+  })
+}
 let said = ''
 const say = (event: ClientReport['event']) => {
   const { received, uploaded, progress } = torrent
@@ -40,7 +49,8 @@ const say = (event: ClientReport['event']) => {
     received,
     uploaded,
     progress,
-    peers: [...seen]
+    peers: [...seen],
+    ...(firstByteMs === undefined ? {} : { firstByteMs })
   } satisfies ClientReport)
   if (report !== said) console.log(report)
   said = report

@@ -19,6 +19,8 @@ export interface ClientTask {
   readonly dht?: string
   /** Downloads nothing, and is only there. */
   readonly idle?: boolean
+  /** Reads the first file as a stream, to its first byte. */
+  readonly stream?: boolean
 }
 
 /** What the child program last said of the torrent. */
@@ -31,6 +33,8 @@ export interface ClientReport {
   readonly progress: number
   /** All peers that were connected so far: `source host:port`. */
   readonly peers: readonly string[]
+  /** Milliseconds from `add` to the first byte of the stream, if there was one. */
+  readonly firstByteMs?: number
 }
 
 /** The library at work in a process of its own. */
@@ -89,12 +93,16 @@ export const piecewise: RealPeer = {
   },
 
   async leech({ torrentPath, magnet, outFolder, place, port, finding }: LeechTask): Promise<Leeching> {
-    return startClient('piecewise leecher', place, {
+    const client = startClient('piecewise leecher', place, {
       torrent: magnet ?? torrentPath,
       folder: outFolder,
       host: place.host,
       port,
+      stream: true,
       ...finding
     })
+    const firstByteMs = (): number | undefined => client.report()?.firstByteMs
+    // a spread would ask for `done`, and begin the wait
+    return Object.assign(client, { firstByteMs })
   }
 }

@@ -45,6 +45,8 @@ export interface LeechTask {
 export interface Leeching extends Running {
   /** Resolves when it says that everything is there. */
   readonly done: Promise<void>
+  /** Milliseconds until the first byte of a stream came, from those that stream. */
+  firstByteMs?(): number | undefined
 }
 
 /** A real BitTorrent program that the tests drive. */

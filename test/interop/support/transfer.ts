@@ -21,6 +21,8 @@ export interface Transfer {
   readonly seeder: RealPeer
   readonly leecher: RealPeer
   readonly tracker: 'http' | 'udp'
+  /** The leecher gets a magnet link that names the tracker and nothing else, not the .torrent. */
+  readonly magnet?: boolean
   readonly timeoutMs?: number
 }
 
@@ -44,14 +46,13 @@ export async function transfer(t: TestContext, dataset: Dataset, plan: Transfer)
     places.close()
     remove()
   })
-  const tracker = await startTracker(places.a, folder, [infoHashOf(dataset.torrentPath)])
+  const infoHash = infoHashOf(dataset.torrentPath)
+  const tracker = await startTracker(places.a, folder, [infoHash])
   programs.push(tracker)
   const torrentPath = path.join(folder, 'announced.torrent')
-  writeWithTracker(
-    dataset.torrentPath,
-    plan.tracker === 'udp' ? tracker.udpUrl : tracker.httpUrl,
-    torrentPath
-  )
+  const announce = plan.tracker === 'udp' ? tracker.udpUrl : tracker.httpUrl
+  writeWithTracker(dataset.torrentPath, announce, torrentPath)
+  const magnet = `magnet:?xt=urn:btih:${infoHash}&tr=${encodeURIComponent(announce)}`
   const outFolder = path.join(folder, 'out')
   mkdirSync(outFolder)
   const started = performance.now()
@@ -68,6 +69,7 @@ export async function transfer(t: TestContext, dataset: Dataset, plan: Transfer)
   const seeding = performance.now()
   const download = await leecher.leech({
     torrentPath,
+    ...(plan.magnet === true ? { magnet } : {}),
     outFolder,
     workFolder: folder,
     place: places.b,
@@ -79,8 +81,10 @@ export async function transfer(t: TestContext, dataset: Dataset, plan: Transfer)
     programs
   })
   const seconds = (from: number, to: number) => ((to - from) / 1000).toFixed(1)
-  t.diagnostic(
-    `seeding after ${seconds(started, seeding)} s, complete ${seconds(seeding, performance.now())} s later`
-  )
+  const times = `seeding after ${seconds(started, seeding)} s, complete ${seconds(seeding, performance.now())} s later`
+  const firstByteMs = download.firstByteMs?.()
+  const streamed =
+    firstByteMs === undefined ? '' : `, a stream's first byte ${(firstByteMs / 1000).toFixed(2)} s after add`
+  t.diagnostic(times + streamed)
   assertSameTree(path.join(outFolder, path.basename(dataset.path)), dataset.path, leecher.createsEmptyFiles)
 }
