@@ -8,8 +8,11 @@ export interface Places {
   readonly b: Place
   /** Whether these are namespaces; if not, both are loopback. */
   readonly separate: boolean
-  /** Gives `a` so many more addresses, each in a network of its own (/24): some programs keep to one DHT node of each. */
-  spread(count: number): readonly string[]
+  /**
+   * Gives `a` so many more addresses, at most 254, each in a network of its own (/24): some programs keep to one DHT node of each.
+   * Global ones look like addresses of the Internet, for which there are rules that private ones are exempt from.
+   */
+  spread(count: number, kind?: 'private' | 'global'): readonly string[]
   close(): void
 }
 
@@ -48,10 +51,15 @@ export function openPlaces(): Places {
       return { host, enter: ['ip', 'netns', 'exec', name] }
     })
     const [a = loopback, b = loopback] = places
-    const spread = (count: number) => {
-      const hosts = Array.from({ length: count }, (_, n) => `10.78.${n + 1}.1`)
-      for (const host of hosts) run(['ip', '-n', nameA, 'addr', 'add', `${host}/32`, 'dev', 'eth0'])
-      run(['ip', '-n', nameB, 'route', 'add', '10.78.0.0/16', 'via', a.host])
+    const spread = (count: number, kind: 'private' | 'global' = 'private') => {
+      const net = kind === 'private' ? '10.78' : '85.78'
+      const hosts = Array.from(
+        { length: count },
+        (_, n) => `${net}.${n + 1}.${kind === 'private' ? 1 : n + 1}`
+      )
+      const lines = hosts.map((host) => `addr add ${host}/32 dev eth0\n`)
+      run(['ip', '-n', nameA, '-batch', '-'], undefined, lines.join(''))
+      run(['ip', '-n', nameB, 'route', 'add', `${net}.0.0/16`, 'via', a.host])
       return hosts
     }
     return { a, b, separate: true, spread, close }

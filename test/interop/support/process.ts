@@ -19,6 +19,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Called with each line of standard output. */
   readonly onLine?: (line: string) => void
+  /** Whether it hears what is written with `tell`. */
+  readonly listens?: boolean
 }
 
 /** A program under way. */
@@ -30,6 +32,8 @@ export interface Running {
   /** Resolves with the exit code, or the signal's name. */
   readonly exited: Promise<number | NodeJS.Signals>
   signal(signal: NodeJS.Signals): void
+  /** Writes a line to its standard input, if it `listens`. */
+  tell(line: string): void
   /** Ends it: SIGTERM first, SIGKILL when that is not heard within two seconds. */
   stop(): Promise<void>
 }
@@ -54,13 +58,15 @@ export function start(name: string, command: readonly string[], options: StartOp
   const child: ChildProcess = spawn(program, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe']
+    stdio: [options.listens === true ? 'pipe' : 'ignore', 'pipe', 'pipe']
   })
   let log = ''
   const keep = (text: string) => {
     log += text
     if (log.length > 2 * logLimit) log = `…${log.slice(-logLimit)}`
   }
+  // who ends meanwhile is told of by `exited`
+  child.stdin?.on('error', () => {})
   child.stderr?.setEncoding('utf8').on('data', keep)
   if (child.stdout) {
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -82,6 +88,7 @@ export function start(name: string, command: readonly string[], options: StartOp
     log: () => log,
     exited,
     signal: (signal) => void child.kill(signal),
+    tell: (line) => void child.stdin?.write(`${line}\n`),
     async stop() {
       child.kill('SIGTERM')
       const timer = setTimeout(() => child.kill('SIGKILL'), 2000)
@@ -98,9 +105,9 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** Runs a program to its end without blocking the tests' event loop for longer than it takes; throws when it fails. */
-export function run(command: readonly string[], place: Place = loopback): Outcome {
-  const outcome = attempt(command, place)
+/** Runs a program to its end without blocking the tests' event loop for longer than it takes; throws when it fails. `input` is what it reads. */
+export function run(command: readonly string[], place: Place = loopback, input?: string): Outcome {
+  const outcome = attempt(command, place, input)
   if (outcome.status !== 0) {
     throw new Error(`${command.join(' ')} failed with ${outcome.status}:\n${outcome.stdout}${outcome.stderr}`)
   }
@@ -108,9 +115,12 @@ export function run(command: readonly string[], place: Place = loopback): Outcom
 }
 
 /** Runs a program to its end, whatever that is. */
-export function attempt(command: readonly string[], place: Place = loopback): Outcome {
+export function attempt(command: readonly string[], place: Place = loopback, input?: string): Outcome {
   const [program = '', ...args] = [...place.enter, ...command]
-  const result = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 60_000 })
+  const result = spawnSync(program, args, {
+    ...{ encoding: 'utf8', maxBuffer: 1 << 28, timeout: 60_000 },
+    ...(input === undefined ? {} : { input })
+  })
   return {
     status: result.status ?? -1,
     stdout: result.stdout ?? '',
