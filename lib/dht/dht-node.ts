@@ -66,6 +66,10 @@ export class DhtNode {
   readonly #toPing = new Map<string, PeerAddress>()
   #ticks = 0
   #refreshing = false
+  /** Pings that are due, a fraction of one included. */
+  #pingsDue = 0
+  /** A table that stays nearly empty is filled after a minute, two, four, at last a quarter of an hour. */
+  #sparse = { size: 0, pause: 1, at: 0 }
   #onFirstAnswer: (() => void) | undefined
 
   /** Listens to the port at once, and asks nothing yet. */
@@ -204,21 +208,36 @@ export class DhtNode {
   /** What is due from time to time, to be called every 10 seconds. */
   tick(): void {
     const now = this.#timers.now()
-    for (let n = 0; n < 2; n++) {
+    // At an even pace: nodes that were found together are silent for too long together.
+    this.#pingsDue = Math.min(this.#pingsDue + 10 * this.#table.pingsPerSecond, bucketSize)
+    while (this.#pingsDue >= 1) {
       const node = this.#table.questionable(now)
-      if (node !== undefined) this.#ping(node)
+      if (node === undefined) break
+      this.#pingsDue--
+      this.#ping(node)
     }
     if (++this.#ticks % 6 !== 0) return
     this.peers.expire()
     this.items.expire()
     if (this.#refreshing) return
-    // A table that is nearly empty was filled while others were, or in a network as small.
-    const target = this.#table.size < 2 * bucketSize ? this.id : this.#table.staleTarget(now, this.#random)
+    const target = this.#isSparse() ? this.id : this.#table.staleTarget(now, this.#random)
     if (target === undefined) return
     this.#refreshing = true
     void this.fill(target).finally(() => {
       this.#refreshing = false
     })
+  }
+
+  /** Whether the table is nearly empty and to be filled now: it was filled while others were, or in a network as small. */
+  #isSparse(): boolean {
+    const { size } = this.#table
+    if (size >= 2 * bucketSize) return false
+    const minute = this.#ticks / 6
+    if (size !== this.#sparse.size) this.#sparse = { size, pause: 1, at: minute }
+    if (minute < this.#sparse.at) return false
+    this.#sparse.at = minute + this.#sparse.pause
+    this.#sparse.pause = Math.min(2 * this.#sparse.pause, 15)
+    return true
   }
 
   /** Leaves the port, which stays open, and ends what is under way; idempotent. */

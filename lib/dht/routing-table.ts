@@ -13,6 +13,8 @@ import { addressKey, type NodeInfo, networkKey, partyKey } from './node-info.ts'
 export const bucketSize = 8
 const replacementsKept = 8
 const goodMs = 15 * 60_000
+/** A node that left one question unanswered gets another after this time, when what lost the first may be over. */
+const secondChanceMs = 60_000
 /** A node that leaves so many questions in a row unanswered is bad. */
 const failuresOfBad = 2
 
@@ -21,6 +23,8 @@ export type NodeStatus = 'good' | 'questionable' | 'bad'
 
 interface TableNode extends NodeInfo {
   seenMs: number
+  /** When it was chosen to be pinged. */
+  triedMs: number
   failures: number
   /** Whether the id belongs to the address (BEP 42). */
   readonly secure: boolean
@@ -111,6 +115,7 @@ export class RoutingTable {
         host: info.host,
         port: info.port,
         seenMs: now,
+        triedMs: -Infinity,
         failures: 0,
         secure: isSecureId(info.id, info.host)
       },
@@ -125,13 +130,18 @@ export class RoutingTable {
       this.#refresh(known, now)
   }
 
-  /** A node did not answer, or with another id; once it is bad, a replacement takes its place. */
+  /** A node did not answer, or with another id; once it is bad, a replacement takes its place, and later nobody. */
   failed(address: { host: string; port: number }, now: number): void {
     const node = this.#parties.get(partyKey(address))
     if (node === undefined || node.port !== address.port) return
     node.failures++
     const bucket = this.#bucket(this.#indexOf(node.id))
-    if (node.failures < failuresOfBad || bucket.replacements.length === 0) return
+    if (node.failures < failuresOfBad) return
+    if (bucket.replacements.length === 0) {
+      // It is forgotten after one more chance; but where nobody answers, the fault may be ours.
+      if (node.failures > failuresOfBad && this.goodCount(now) > 0) this.#remove(node)
+      return
+    }
     this.#remove(node)
     for (let next = bucket.replacements.pop(); next !== undefined; next = bucket.replacements.pop()) {
       if (this.#parties.has(partyKey(next))) continue
@@ -156,11 +166,13 @@ export class RoutingTable {
     return found.sort((a, b) => compareDistance(target, a.id, b.id)).slice(0, count)
   }
 
-  /** An id in the bucket that was longest without change, if that is 15 minutes or more: look it up to refresh the bucket. */
+  /** An id in the bucket that was longest without change, if that is about 15 minutes or more: look it up to refresh the bucket. */
   staleTarget(now: number, random: RandomBytes): Uint8Array | undefined {
     let stalest = -1
     this.#buckets.forEach(({ changedMs }, at) => {
-      if (now - changedMs >= goodMs && changedMs < (this.#buckets[stalest]?.changedMs ?? Infinity))
+      // 10 to 20 minutes: buckets, and nodes that began at the same time, are not to be all due at once.
+      const staleMs = (goodMs * (2 + (this.id[at % idLength] ?? 0) / 128)) / 3
+      if (now - changedMs >= staleMs && changedMs < (this.#buckets[stalest]?.changedMs ?? Infinity))
         stalest = at
     })
     if (stalest < 0) return undefined
@@ -168,13 +180,27 @@ export class RoutingTable {
     return randomIdNear(this.id, stalest, random)
   }
 
-  /** The node that was silent longest, if it is questionable: ping it. */
+  /** Pings in each second that reach every node within 15 minutes, and leave some for second chances. */
+  get pingsPerSecond(): number {
+    return (1.5 * this.size * 1000) / goodMs
+  }
+
+  /**
+   * The node that is due to be pinged, and was neither heard of nor chosen for longest: one silent for 15 minutes, again a minute
+   * after it left a question unanswered, and every 15 minutes once it is bad, unless all are: then we may have been offline.
+   */
   questionable(now: number): NodeInfo | undefined {
-    let oldest: TableNode | undefined
+    let chosen: TableNode | undefined
+    const offline = this.goodCount(now) === 0
+    const touchedMs = (node: TableNode): number => Math.max(node.seenMs, node.triedMs)
     for (const node of this.#parties.values()) {
-      if (statusOf(node, now) !== 'good' && node.seenMs < (oldest?.seenMs ?? Infinity)) oldest = node
+      if (statusOf(node, now) === 'good' || (chosen !== undefined && touchedMs(chosen) <= touchedMs(node)))
+        continue
+      const pauseMs = offline || node.failures < failuresOfBad ? secondChanceMs : goodMs
+      if (now - node.triedMs >= pauseMs) chosen = node
     }
-    return oldest
+    if (chosen !== undefined) chosen.triedMs = now
+    return chosen
   }
 
   #bucket(at: number): Bucket {

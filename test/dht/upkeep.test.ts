@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { secureId } from '../../lib/dht/node-id.ts'
+import { parseNodes } from '../../lib/dht/node-info.ts'
 import { DHT } from '../../lib/dht.ts'
 import { randomBytes } from '../../lib/util/bytes.ts'
-import { SimNetwork } from './sim-network.ts'
+import { SimNetwork, seededRandom } from './sim-network.ts'
 
 test('over an hour, tables forget who died, and whoever stood alone begins anew', async () => {
   const network = new SimNetwork()
@@ -32,4 +34,56 @@ test('over an hour, tables forget who died, and whoever stood alone begins anew'
     assert.equal(Buffer.from(dht.save().nodes ?? []).includes(Buffer.from(stale)), false)
   }
   await Promise.all(all.map((dht) => dht.close()))
+})
+
+test('at rest a node sends little, evenly, and soon leaves the dead alone', async () => {
+  const count = 40
+  const network = new SimNetwork()
+  const random = seededRandom(9)
+  const hostOf = (n: number) => `2${n % 5}.${n}.1.${n + 1}`
+  const join = (n: number): DHT => {
+    const host = hostOf(n)
+    const bootstrap = n === 0 ? [] : [`${hostOf(0)}:100`]
+    const port = network.open({ host, port: 100 + n })
+    return new DHT({ ports: [port], bootstrap, id: secureId(host, random), random, timers: network })
+  }
+  const nodes = [join(0)]
+  for (let n = 1; n < count; n++) nodes.push(join(n))
+  await network.run(Promise.all(nodes.map(({ ready }) => ready)))
+  const pass = (ms: number) => network.run(new Promise<void>((resolve) => network.after(ms, resolve)))
+  // All came at the same time, and those that found too few look again after a minute.
+  await pass(120_000)
+  let [most, before] = [0, network.sent]
+  const began = before
+  for (let minute = 0; minute < 60; minute++) {
+    await pass(60_000)
+    most = Math.max(most, network.sent - before)
+    before = network.sent
+  }
+  const mean = (network.sent - began) / 60
+  // answers included
+  assert.ok(
+    mean / count < 10 && most / count < 25,
+    `${mean / count} packets a minute, ${most / count} at most`
+  )
+
+  const dead = nodes.splice(0, count / 4)
+  for (const [n, node] of dead.entries()) {
+    await node.close()
+    network.remove({ host: hostOf(n), port: 100 + n })
+  }
+  let inVain = 0
+  network.onUnknown = () => {
+    inVain++
+    return undefined
+  }
+  await pass(45 * 60_000)
+  const known = (node: DHT) => parseNodes(node.save().nodes ?? new Uint8Array(), 4).map(({ host }) => host)
+  const deadHosts = new Set(dead.map((_, n) => hostOf(n)))
+  for (const node of nodes) assert.ok(known(node).every((host) => !deadHosts.has(host)))
+  inVain = 0
+  await pass(60 * 60_000)
+  assert.ok(inVain < nodes.length * 6, `${inVain} packets to the dead within an hour`)
+  assert.ok(nodes.every(({ size }) => size[4] > 15 && size[4] < nodes.length))
+  await Promise.all(nodes.map((node) => node.close()))
 })
