@@ -85,6 +85,36 @@ test('a bad node gives way to one that waits, a silent one is to be pinged', () 
   assert.equal(table.status({ host: '10.0.0.99', port: 1 }, late), undefined)
 })
 
+test('silent nodes are pinged in turn, the dead rarely and then no more, unless we may have been offline', () => {
+  const table = new RoutingTable(new Uint8Array(20), 0)
+  const node = (n: number) => ({
+    id: Uint8Array.of(0x80, n, ...Array(18).fill(1)),
+    host: `10.0.0.${n}`,
+    port: 1
+  })
+  for (let n = 1; n <= 4; n++) table.answered(node(n), n)
+  const due = (atMinutes: number): string | undefined => table.questionable(atMinutes * minute)?.host.slice(7)
+  table.asked(node(4), 10 * minute)
+  assert.deepEqual([due(16), due(16), due(16), due(16)], ['1', '2', '3', undefined])
+  table.answered(node(2), 16 * minute)
+  table.failed(node(1), 16 * minute)
+  table.failed(node(3), 16 * minute)
+  assert.deepEqual([due(16.5), due(17), due(17), due(17)], [undefined, '1', '3', undefined])
+  table.failed(node(1), 17 * minute)
+  table.answered(node(3), 17 * minute)
+  // Now it is bad, and has one more chance.
+  assert.deepEqual([due(18), due(24)], [undefined, undefined])
+  table.asked(node(2), 31 * minute)
+  table.asked(node(3), 31 * minute)
+  assert.deepEqual([due(32), due(32), due(32)], ['4', '1', undefined])
+  table.failed(node(1), 32 * minute)
+  assert.equal(table.size, 3)
+  for (const n of [2, 3, 4]) for (let time = 0; time < 5; time++) table.failed(node(n), 60 * minute)
+  assert.equal(table.size, 3)
+  assert.deepEqual([due(61), due(61), due(61), due(61)], ['2', '3', '4', undefined])
+  assert.equal(due(62), '2')
+})
+
 test('a network has two places in a bucket, an address one', () => {
   const table = new RoutingTable(new Uint8Array(20), 0)
   const node = (n: number, host: string) => ({
