@@ -219,9 +219,9 @@ export class DhtNetworks {
     })
   }
 
-  /** Whoever lost all its nodes, or never had any, begins anew, ever more rarely. */
+  /** Whoever has only nodes that are bad, or none, begins anew, ever more rarely. */
   #knock(): void {
-    if (this.#nodes.every(({ table }) => table.size > 0)) {
+    if (this.#nodes.every(({ table }) => table.hasUsable)) {
       this.#knockMs = knockMs.first
       this.#knockAt = 0
       return

@@ -26,6 +26,7 @@ import { Tokens } from './token.ts'
 import { Transactions } from './transactions.ts'
 
 const log = debug('dht')
+const tickSeconds = 10
 
 /** What a {@link DhtNode} is made of. */
 export interface DhtNodeOptions {
@@ -209,7 +210,7 @@ export class DhtNode {
   tick(): void {
     const now = this.#timers.now()
     // At an even pace: nodes that were found together are silent for too long together.
-    this.#pingsDue = Math.min(this.#pingsDue + 10 * this.#table.pingsPerSecond, bucketSize)
+    this.#pingsDue = Math.min(this.#pingsDue + tickSeconds * this.#table.pingsPerSecond, bucketSize)
     while (this.#pingsDue >= 1) {
       const node = this.#table.questionable(now)
       if (node === undefined) break

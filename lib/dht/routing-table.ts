@@ -68,6 +68,12 @@ export class RoutingTable {
     return count
   }
 
+  /** Whether any node is not bad. */
+  get hasUsable(): boolean {
+    for (const { failures } of this.#parties.values()) if (failures < failuresOfBad) return true
+    return false
+  }
+
   /** How many buckets there are. */
   get depth(): number {
     return this.#buckets.length
