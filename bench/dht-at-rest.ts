@@ -1,6 +1,6 @@
 // What DHT nodes send that nobody asks anything of: a line of JSON each minute, then a table. Needs root, for a network namespace,
 // and Debian's python3-libtorrent; sessions of libtorrent are in the same network, as they are by default.
-//   npm run build && node dist/bench/dht-at-rest.js [--nodes 200] [--libtorrent 20] [--settle 60] [--minutes 20]
+//   npm run build && node dist/bench/dht-at-rest.js [--nodes 200] [--libtorrent 20] [--settle 60] [--minutes 19]
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import {
@@ -17,7 +17,7 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '200' },
     libtorrent: { type: 'string', default: '20' },
     settle: { type: 'string', default: '60' },
-    minutes: { type: 'string', default: '20' }
+    minutes: { type: 'string', default: '19' }
   }
 })
 const nodes = Number(values.nodes)
@@ -57,13 +57,16 @@ try {
   const before = await counts()
   const began = performance.now()
   let last = before
+  const most = [0, 0]
   for (let minute = 1; minute <= Number(values.minutes); minute++) {
     await sleep(began + minute * 60_000 - performance.now())
     const now = await counts()
     const line = (n: 0 | 1, count: number): object => {
       const sent = difference(now[n].sent, last[n].sent)
       const known = now[n].sizes.reduce((sum, size) => sum + size, 0) / count
-      return { ...each(sent, count, 1), known: Math.round(known), sent }
+      const packets = each(sent, count, 1)
+      most[n] = Math.max(most[n] ?? 0, packets.all)
+      return { ...packets, known: Math.round(known), sent }
     }
     console.log(
       JSON.stringify({
@@ -76,13 +79,15 @@ try {
     last = now
   }
   const minutes = (performance.now() - began) / 60_000
-  console.log(`\n| packets a node sends in a minute | all | questions | answers |\n|---|---:|---:|---:|`)
+  console.log(
+    `\n| packets a node sends in a minute | all | questions | answers | most in one minute |\n|---|---:|---:|---:|---:|`
+  )
   for (const [name, n, count] of [
     [`${nodes} of ours`, 0, nodes],
     [`${sessions} of libtorrent`, 1, sessions]
   ] as const) {
     const { all, questions, answers } = each(difference(last[n].sent, before[n].sent), count, minutes)
-    console.log(`| ${name} | ${all} | ${questions} | ${answers} |`)
+    console.log(`| ${name} | ${all} | ${questions} | ${answers} | ${most[n]} |`)
   }
 } finally {
   await Promise.all(crowds.map(({ running }) => running.stop()))
