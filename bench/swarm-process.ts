@@ -11,6 +11,13 @@ export interface SeedsTask {
   readonly clients: number
   /** Bytes per second of each client, or null for no limit. */
   readonly uploadLimit: number | null
+  readonly sources?: Sources
+}
+
+/** By what clients find each other, besides being told. */
+export interface Sources {
+  readonly pex: boolean
+  readonly lsd: boolean
 }
 
 /** Clients that fetch the same torrents. */
@@ -30,6 +37,7 @@ export interface JoinTask {
   readonly torrent: string
   /** Upload limits in bytes per second, one for each client; null for none. */
   readonly uploadLimits: readonly (number | null)[]
+  readonly sources: Sources
 }
 
 /** How far a client is. */
@@ -39,6 +47,11 @@ export interface Progress {
   readonly uploaded: number
   /** Milliseconds since all were let loose until it had everything, or null. */
   readonly doneMs: number | null
+  /** Milliseconds until the first piece was there, or null. */
+  readonly firstPieceMs: number | null
+  /** Connections with a handshake that were made so far, and that stand. */
+  readonly made: number
+  readonly connected: number
 }
 
 /** Bytes received so far. */
@@ -53,6 +66,8 @@ export interface Counts {
 
 const clients: Client[] = []
 const doneMs = new Map<Client, number>()
+const firstPieceMs = new Map<Client, number>()
+const made = new Map<Client, number>()
 const read = new Map<TcpConnection, number>()
 
 // Torrents count whole blocks, which is too coarse for low limits.
@@ -77,13 +92,14 @@ function sink(): Storage {
 }
 
 answerCalls({
-  async seed({ files, pieceLength, clients: count, uploadLimit }: SeedsTask): Promise<number[]> {
+  async seed({ files, pieceLength, clients: count, uploadLimit, sources }: SeedsTask): Promise<number[]> {
     for (let n = 0; n < count; n++) {
       const client = new Client({
         host: '127.0.0.1',
         dht: false,
         lsd: false,
         pex: false,
+        ...sources,
         uploadLimit: uploadLimit ?? Number.POSITIVE_INFINITY
       })
       clients.push(client)
@@ -106,17 +122,17 @@ answerCalls({
     }
   },
 
-  async join({ torrent, uploadLimits }: JoinTask): Promise<number[]> {
+  async join({ torrent, uploadLimits, sources }: JoinTask): Promise<number[]> {
     for (const limit of uploadLimits) {
       const client = new Client({
         host: '127.0.0.1',
         dht: false,
-        lsd: false,
-        pex: false,
+        ...sources,
         uploadLimit: limit ?? Number.POSITIVE_INFINITY
       })
       clients.push(client)
-      await client.add(torrent, { storage: new MemoryStorage(), paused: true })
+      const added = await client.add(torrent, { storage: new MemoryStorage(), paused: true })
+      added.on('peer', () => made.set(client, (made.get(client) ?? 0) + 1))
     }
     return clients.map(({ port }) => port)
   },
@@ -126,6 +142,7 @@ answerCalls({
     for (const client of clients) {
       for (const torrent of client.torrents) {
         torrent.whenDone().then(() => doneMs.set(client, performance.now() - at))
+        torrent.once('verified', () => firstPieceMs.set(client, performance.now() - at))
         torrent.resume()
         for (const peer of peers) torrent.addPeer(peer)
       }
@@ -136,7 +153,10 @@ answerCalls({
     return clients.map((client) => ({
       received: client.torrents[0]?.received ?? 0,
       uploaded: client.torrents[0]?.uploaded ?? 0,
-      doneMs: doneMs.get(client) ?? null
+      doneMs: doneMs.get(client) ?? null,
+      firstPieceMs: firstPieceMs.get(client) ?? null,
+      made: made.get(client) ?? 0,
+      connected: client.torrents[0]?.peers.length ?? 0
     }))
   },
 

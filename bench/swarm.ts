@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
 import { createTorrent } from '../lib/metainfo/create-torrent.ts'
 import { Helper } from './helper.ts'
 import { findLibtorrent } from './libtorrent.ts'
@@ -11,17 +12,29 @@ import { writeSample } from './sample.ts'
 import { scratchFolder } from './scratch.ts'
 import type { JoinTask, Progress, SeedsTask } from './swarm-process.ts'
 
-// Swarms of clients that fetch from one seed of limited upload and from each other, over loopback: `node dist/bench/swarm.js [name]`.
+// Swarms of clients that fetch from one seed of limited upload and from each other, over loopback: `node dist/bench/swarm.js [name] [--peers all|seed|none] [--pex] [--lsd] [--times n]`.
 //   bound         20 of ours: when all are done, beside the time in which the seed can send everything once
 //   slow          the same, but no client gives more than one and a half times what the seed gives
 //   free-rider    19 of ours that give 1 MB/s each, and one that gives nothing: what it gets beside what they get
 //   mixed         10 of ours and 10 of libtorrent, all giving 1 MB/s: who gets how much
+// Each is told of all others by default; `--peers` says of whom else, and --pex and --lsd how it finds the others by itself.
 
 const megabyte = 1_000_000
 const pieceLength = 131_072
 const seedRate = 4 * megabyte
 const folder = scratchFolder()
-const [only = ''] = process.argv.slice(2)
+const { positionals, values: chosen } = parseArgs({
+  allowPositionals: true,
+  options: {
+    peers: { type: 'string', default: 'all' },
+    pex: { type: 'boolean', default: false },
+    lsd: { type: 'boolean', default: false },
+    times: { type: 'string', default: '1' }
+  }
+})
+const [only = ''] = positionals
+const { pex, lsd } = chosen
+const sources = { pex, lsd }
 
 /** Leechers of libtorrent: prints their ports, waits for a line with the ports to dial, then prints what each has received. */
 const libtorrentLeechers = `
@@ -133,15 +146,16 @@ async function run({ name, mebibytes, ours, libtorrents, seconds }: Swarm): Prom
       ? undefined
       : new Libtorrents(python, { torrent, folder, count: libtorrents, uploadLimit: megabyte })
   try {
-    const task: SeedsTask = { files: [file], pieceLength, clients: 1, uploadLimit: seedRate }
+    const task: SeedsTask = { files: [file], pieceLength, clients: 1, uploadLimit: seedRate, sources }
     const ports = await seed.call<number[]>('seed', task)
     const half = Math.ceil(ours.length / 2)
     for (const [n, helper] of helpers.entries()) {
-      const join: JoinTask = { torrent, uploadLimits: ours.slice(n * half, (n + 1) * half) }
+      const join: JoinTask = { torrent, uploadLimits: ours.slice(n * half, (n + 1) * half), sources }
       ports.push(...(await helper.call<number[]>('join', join)))
     }
     if (others !== undefined) ports.push(...(await others.ports()))
-    const peers = ports.map((port) => `127.0.0.1:${port}`)
+    const told = chosen.peers === 'all' ? ports : ports.slice(0, chosen.peers === 'seed' ? 1 : 0)
+    const peers = told.map((port) => `127.0.0.1:${port}`)
     others?.begin(ports)
     await Promise.all(helpers.map((helper) => helper.call('begin', peers)))
     let progress: Progress[] = []
@@ -175,6 +189,10 @@ async function run({ name, mebibytes, ours, libtorrents, seconds }: Swarm): Prom
         `  ours: ${done(fair)}; ${(Math.max(...fair.map(({ doneMs }) => doneMs ?? Infinity)) / 1000 / bound).toFixed(2)} times the bound`
       )
     }
+    const most = (of: (one: Progress) => number): number => Math.max(...progress.map(of))
+    console.log(
+      `  first piece after ${mean(fair.map(({ firstPieceMs }) => (firstPieceMs ?? Infinity) / 1000)).toFixed(2)} s on average, at last ${(most(({ firstPieceMs }) => firstPieceMs ?? Infinity) / 1000).toFixed(2)} s; each made ${mean(progress.map(({ made }) => made)).toFixed(1)} connections, ${mean(progress.map(({ connected }) => connected)).toFixed(1)} stand; received ${mean(fair.map(({ received }) => received / length)).toFixed(3)} times the data`
+    )
     if (others !== undefined) console.log(`  libtorrent: ${done(others.latest)}`)
   } finally {
     await Promise.all(
@@ -183,4 +201,7 @@ async function run({ name, mebibytes, ours, libtorrents, seconds }: Swarm): Prom
   }
 }
 
-for (const swarm of swarms) if (swarm.name.includes(only)) await run(swarm)
+for (const swarm of swarms) {
+  if (!swarm.name.includes(only)) continue
+  for (let time = 0; time < Number(chosen.times); time++) await run(swarm)
+}
