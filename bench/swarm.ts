@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,20 +9,19 @@ import { parseArgs } from 'node:util'
 import { createTorrent } from '../lib/metainfo/create-torrent.ts'
 import { Helper } from './helper.ts'
 import { findLibtorrent } from './libtorrent.ts'
+import { cpuSecondsOf } from './process-stat.ts'
 import { writeSample } from './sample.ts'
 import { scratchFolder } from './scratch.ts'
 import type { JoinTask, Progress, SeedsTask } from './swarm-process.ts'
 
-// Swarms of clients that fetch from one seed of limited upload and from each other, over loopback: `node dist/bench/swarm.js [name] [--peers all|seed|none] [--pex] [--lsd] [--times n]`.
+// Swarms of clients that fetch from one seed of limited upload and from each other, over loopback: `node dist/bench/swarm.js [name] [--peers all|seed|none] [--pex] [--lsd] [--slower n] [--times n]`.
 //   bound         20 of ours: when all are done, beside the time in which the seed can send everything once
 //   slow          the same, but no client gives more than one and a half times what the seed gives
 //   free-rider    19 of ours that give 1 MB/s each, and one that gives nothing: what it gets beside what they get
 //   mixed         10 of ours and 10 of libtorrent, all giving 1 MB/s: who gets how much
-// Each is told of all others by default; `--peers` says of whom else, and --pex and --lsd how it finds the others by itself.
+// Each is told of all others by default; `--peers` says of whom else, and --pex and --lsd how it finds the others by itself. --slower divides
+// all rates, lengths and pieces by a power of two: the same swarm for a machine that is busy, where the clients would wait for the CPU.
 
-const megabyte = 1_000_000
-const pieceLength = 131_072
-const seedRate = 4 * megabyte
 const folder = scratchFolder()
 const { positionals, values: chosen } = parseArgs({
   allowPositionals: true,
@@ -29,12 +29,18 @@ const { positionals, values: chosen } = parseArgs({
     peers: { type: 'string', default: 'all' },
     pex: { type: 'boolean', default: false },
     lsd: { type: 'boolean', default: false },
+    slower: { type: 'string', default: '1' },
     times: { type: 'string', default: '1' }
   }
 })
 const [only = ''] = positionals
 const { pex, lsd } = chosen
 const sources = { pex, lsd }
+const slower = Number(chosen.slower)
+const megabyte = 1_000_000 / slower
+const mebibyte = 2 ** 20 / slower
+const pieceLength = 131_072 / slower
+const seedRate = 4 * megabyte
 
 /** Leechers of libtorrent: prints their ports, waits for a line with the ports to dial, then prints what each has received. */
 const libtorrentLeechers = `
@@ -128,6 +134,16 @@ class Libtorrents {
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
 
+/** Seconds of all CPUs so far. */
+function cpuSeconds(): { busy: number; all: number } {
+  let [idle, all] = [0, 0]
+  for (const { times } of cpus()) {
+    idle += times.idle / 1000
+    all += (times.user + times.nice + times.sys + times.irq + times.idle) / 1000
+  }
+  return { busy: all - idle, all }
+}
+
 async function run({ name, mebibytes, ours, libtorrents, seconds }: Swarm): Promise<void> {
   const python = libtorrents > 0 ? findLibtorrent() : undefined
   if (libtorrents > 0 && python === undefined) {
@@ -136,7 +152,7 @@ async function run({ name, mebibytes, ours, libtorrents, seconds }: Swarm): Prom
   }
   const file = path.join(folder, `${name}.bin`)
   const torrent = `${file}.torrent`
-  writeSample(file, mebibytes << 20)
+  writeSample(file, mebibytes * mebibyte)
   writeFileSync(torrent, await createTorrent(file, { pieceLength, creationDate: false }))
   const seed = new Helper('swarm-process')
   // Two processes for all, as there are two cores on a small machine.
@@ -158,6 +174,8 @@ async function run({ name, mebibytes, ours, libtorrents, seconds }: Swarm): Prom
     const peers = told.map((port) => `127.0.0.1:${port}`)
     others?.begin(ports)
     await Promise.all(helpers.map((helper) => helper.call('begin', peers)))
+    const cpuBefore = cpuSeconds()
+    const ownBefore = mean(helpers.map(({ pid }) => cpuSecondsOf(pid))) * helpers.length
     let progress: Progress[] = []
     for (const end = performance.now() + seconds * 1000; performance.now() < end; ) {
       await sleep(200)
@@ -167,7 +185,9 @@ async function run({ name, mebibytes, ours, libtorrents, seconds }: Swarm): Prom
       if (givers.some(({ doneMs }) => doneMs !== null) && ours.includes(0)) break
       if (givers.every(({ doneMs }) => doneMs !== null)) break
     }
-    const length = mebibytes << 20
+    const own = mean(helpers.map(({ pid }) => cpuSecondsOf(pid))) * helpers.length - ownBefore
+    const cpu = cpuSeconds()
+    const length = mebibytes * mebibyte
     const bound = length / seedRate
     const [source] = await seed.call<Progress[]>('progress')
     const done = (list: readonly Progress[]): string => {
@@ -176,7 +196,7 @@ async function run({ name, mebibytes, ours, libtorrents, seconds }: Swarm): Prom
     }
     const fair = progress.filter((_, n) => ours[n] !== 0)
     console.log(
-      `${name}: seed 4 MB/s, ${mebibytes} MiB, at best ${bound.toFixed(1)} s; the seed sent ${((source?.uploaded ?? 0) / length).toFixed(2)} times the data`
+      `${name}: seed ${seedRate / 1e6} MB/s, ${mebibytes / slower} MiB, at best ${bound.toFixed(1)} s; the seed sent ${((source?.uploaded ?? 0) / length).toFixed(2)} times the data`
     )
     if (ours.includes(0)) {
       const rider = progress[ours.indexOf(0)]?.received ?? 0
@@ -189,6 +209,9 @@ async function run({ name, mebibytes, ours, libtorrents, seconds }: Swarm): Prom
         `  ours: ${done(fair)}; ${(Math.max(...fair.map(({ doneMs }) => doneMs ?? Infinity)) / 1000 / bound).toFixed(2)} times the bound`
       )
     }
+    console.log(
+      `  the leechers took ${own.toFixed(1)} s of CPU, everybody ${(cpu.busy - cpuBefore.busy).toFixed(1)} of ${(cpu.all - cpuBefore.all).toFixed(1)} s`
+    )
     const most = (of: (one: Progress) => number): number => Math.max(...progress.map(of))
     console.log(
       `  first piece after ${mean(fair.map(({ firstPieceMs }) => (firstPieceMs ?? Infinity) / 1000)).toFixed(2)} s on average, at last ${(most(({ firstPieceMs }) => firstPieceMs ?? Infinity) / 1000).toFixed(2)} s; each made ${mean(progress.map(({ made }) => made)).toFixed(1)} connections, ${mean(progress.map(({ connected }) => connected)).toFixed(1)} stand; received ${mean(fair.map(({ received }) => received / length)).toFixed(3)} times the data`
