@@ -21,6 +21,8 @@ export class Suggester {
   readonly #has: (id: number, piece: number) => boolean
   /** For each peer the pieces that it was told of and has not asked for yet. */
   readonly #open = new LazyMap<number, Set<number>>()
+  /** For each piece on its way that nobody has yet the peer that asked for it first. */
+  readonly #leaving = new LazyMap<number, number>()
   /** 1 for each piece that some peer has, was sent or was told of. */
   readonly #spread: Uint8Array
   /** All pieces in random order; those before `#next` are spread. */
@@ -45,17 +47,21 @@ export class Suggester {
     const open = this.#open.get(id)
     for (const piece of pieces) {
       open?.delete(piece)
+      this.#leaving.delete(piece)
       this.#spread[piece] = 1
     }
   }
 
-  /** A peer is gone; what it was told of and did not ask for is suggested to others. */
+  /** A peer is gone; what it was told of, and what it asked for but never said to have, is suggested to others. */
   removePeer(id: number): void {
-    const open = this.#open.get(id)
-    if (open === undefined) return
+    const lost = this.#open.get(id) ?? new Set()
     this.#open.delete(id)
-    for (const piece of open) this.#spread[piece] = 0
-    if (open.size > 0) this.#next = 0
+    for (const [piece, to] of this.#leaving) if (to === id) lost.add(piece)
+    for (const piece of lost) {
+      this.#leaving.delete(piece)
+      this.#spread[piece] = 0
+    }
+    if (lost.size > 0) this.#next = 0
   }
 
   /** A peer is served from now on. */
@@ -65,8 +71,9 @@ export class Suggester {
 
   /** A peer asks for a block of a piece. */
   requested(id: number, piece: number): number {
+    const wasOpen = this.#open.get(id)?.delete(piece) === true
+    if (wasOpen || this.#spread[piece] !== 1) this.#leaving.set(piece, id)
     this.#spread[piece] = 1
-    this.#open.get(id)?.delete(piece)
     return this.#suggest(id)
   }
 

@@ -20,7 +20,7 @@ import { Peer } from './peer.ts'
 const log = debug('swarm')
 /** How long a connected peer may take for its handshake. */
 const handshakeMs = 10_000
-/** Two connections of one peer that are no further apart than this are two dials that have crossed. */
+/** A dial that is answered within this time after the same peer's own dial came in has crossed it. */
 const crossedMs = 10_000
 /** Peers of one network: several may be behind one router, but nobody is to take all places. */
 const mostPerNetwork = 16
@@ -173,6 +173,7 @@ export class Swarm {
     } catch (error) {
       if (log.enabled) log('dial %s:%d failed: %o', address.host, address.port, error)
       this.dialer.failed(address, monotonicMs())
+      this.#keepConnected(address)
       this.dial()
       return
     }
@@ -183,6 +184,12 @@ export class Swarm {
       return
     }
     this.#greet(connection, address, source)
+  }
+
+  /** A dial is over, and its end says nothing of a peer that has dialled us meanwhile: that need not be dialled while it is here. */
+  #keepConnected({ host, port }: PeerAddress): void {
+    for (const { listens, address } of this.peers.values())
+      if (listens && address.port === port && address.host === host) this.#options.book.connected(address)
   }
 
   #dialling(): AbortController {
@@ -238,6 +245,7 @@ export class Swarm {
       this.dialer.failed(address, now)
       outcome ??= fault ? 'fault' : outcomeOf(peer)
       this.dialer.disconnected(address, now, outcome)
+      this.#keepConnected(address)
       this.dial()
       if (peer !== undefined) this.#gone(peer)
     })
@@ -260,8 +268,10 @@ export class Swarm {
   }
 
   /**
-   * Whether a peer is not connected yet, and not one of too many of its network. When two have dialled each other at the same time, both keep the connection that
-   * the one with the lower id has made. Only then, and for the same host, does a newcomer replace a peer: ids are no secret.
+   * Whether a peer is not connected yet, and not one of too many of its network. When two have dialled each other at the same time, both must keep the same connection:
+   * one that we dialled and that was answered stays, for then the peer has taken it, and else the one that the higher id has dialled.
+   * Nothing is thrown away that both sides have begun to use. Only then, and for the same host, does a newcomer replace a peer: ids
+   * are no secret.
    */
   #mayJoin(peerId: Uint8Array, connection: Connection): boolean {
     const id = toHex(peerId)
@@ -271,11 +281,11 @@ export class Swarm {
       if (network !== undefined && peer.network === network && --places === 0) return false
       if (peer.peerId !== id) continue
       const crossed =
-        peer.connection.incoming !== connection.incoming &&
+        peer.connection.incoming &&
+        !connection.incoming &&
         peer.connection.remote.host === connection.remote.host &&
         monotonicMs() - peer.connectedAt < crossedMs
-      const lowerDialled = connection.incoming === id < toHex(this.#options.peerId)
-      if (!crossed || !lowerDialled) return false
+      if (!crossed || id > toHex(this.#options.peerId)) return false
     }
     return true
   }

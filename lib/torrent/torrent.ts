@@ -276,7 +276,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /**
    * Whether, once everything is here, each peer is shown few pieces at a time, so that each piece leaves us about once before any
-   * leaves twice (BEP 16): for the only seed of a new torrent. Peers that know already what we have are not affected.
+   * leaves twice (BEP 16): for the only seed of a new torrent. May be changed at any time: switched off, peers are told at once of all
+   * that they were not shown; switched on, it is for peers that come from then on, as what a connected peer knows cannot be taken back.
    */
   get superSeeding(): boolean {
     return this.#superSeeding
@@ -284,7 +285,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   set superSeeding(superSeeding: boolean) {
     this.#superSeeding = superSeeding
-    if (this.#opening.content !== undefined) this.#opening.content.haves.superSeeding = superSeeding
+    const { content } = this.#opening
+    if (content !== undefined) {
+      content.haves.superSeeding = superSeeding
+      this.#seed(content)
+    }
     this.#participation.introduction.update()
     this.#host.changed(this)
   }
@@ -537,7 +542,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #onChanged(): void {
     const content = this.#opening.opened
     if (content === undefined) return
-    content.uploads.setSeeding(content.done, content.ledger.complete && !content.haves.superSeeding)
+    this.#seed(content)
     this.#participation.introduction.update()
     if (!this.#completion.update(content.done)) return
     if (!content.done) {
@@ -548,6 +553,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#host.changed(this)
     if (content.ledger.complete && this.#transfer.received > 0) this.#sources.trackers.completed()
     this.emit('done')
+  }
+
+  /** Serves peers in turn once everything is here, and guides them unless they are shown few pieces anyway. */
+  #seed({ uploads, done, ledger, haves }: Content): void {
+    uploads.setSeeding(done, ledger.complete && !haves.superSeeding)
   }
 
   /** Peers that had nothing for us may have something now. */
