@@ -33,3 +33,22 @@ test('each piece that nobody has is suggested once, to one peer', () => {
   suggester.removePeer(3)
   assert.ok(told.get(3)?.includes(suggester.unchoked(2)))
 })
+
+test('what was on its way to a peer that has gone is suggested again, unless somebody has it', () => {
+  const suggester = new Suggester({ pieceCount: 4, has: () => false, random: seededRandom(1) })
+  const first = [suggester.unchoked(1)]
+  for (const piece of first) if (piece >= 0 && first.length < 4) first.push(suggester.requested(1, piece))
+  assert.equal(new Set(first).size, 4)
+  for (const piece of first) suggester.requested(1, piece)
+  const [had = -1, passedOn = -1, ...lost] = first
+  suggester.haves(1, [had])
+  suggester.haves(2, [passedOn])
+  // What another fetches a second time goes on its way to the first.
+  assert.equal(suggester.requested(3, lost[0] ?? -1), -1)
+  suggester.removePeer(3)
+  assert.equal(suggester.unchoked(2), -1)
+  suggester.removePeer(1)
+  const again = [suggester.unchoked(2), suggester.unchoked(2)]
+  assert.deepEqual(again.sort(), lost.sort())
+  assert.equal(suggester.unchoked(4), -1)
+})

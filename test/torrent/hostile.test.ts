@@ -23,6 +23,14 @@ async function closed(sockets: readonly Socket[]): Promise<void> {
   if (socket !== undefined && !socket.closed) await once(socket, 'close')
 }
 
+async function until(what: string, is: () => boolean): Promise<void> {
+  const end = Date.now() + 20_000
+  while (!is()) {
+    assert.ok(Date.now() < end, `waited in vain for ${what}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
 test('a peer that sends bad blocks is banned, and never comes back', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 400_000 })
@@ -311,21 +319,74 @@ test('one peer has one connection', async (t) => {
   assert.deepEqual(connected(), [one.address])
 })
 
-test('of two dials that crossed, that of the lower peer id stays', async (t) => {
+test('of two dials that crossed, one that was answered stays, else that of the higher peer id', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
-  const behaviour = { peerId: peerIdFrom(0), answer: () => {} }
-  const host = await listenAs(bench, sample, behaviour)
+  for (const { first: id, answers } of [
+    { first: 0, answers: 'before' },
+    { first: 255, answers: 'before' },
+    { first: 0, answers: 'after' },
+    { first: 255, answers: 'after' }
+  ] as const) {
+    const behaviour = { peerId: peerIdFrom(id), answer: () => {} }
+    const held: Socket[] = []
+    const host = await listenAs(bench, sample, {
+      ...behaviour,
+      onSocket: (socket) => {
+        if (answers === 'after') held.push(socket.on('error', () => {}))
+        return answers === 'after'
+      }
+    })
+    const client = bench.client()
+    const torrent = await client.add(sample.bytes, { peers: [host.address] })
+    const connected = (): number => torrent.peers.length
+    const ours = (): boolean => (answers === 'before' ? connected() === 1 : held.length === 1)
+    await until('our dial', ours)
+    const socket = dial(bench, client.port)
+    new EvilPeer(socket, sample, behaviour)
+    if (answers === 'before') await until('the dial of the other to be refused', () => socket.closed)
+    else {
+      await until('the dial of the other', () => connected() === 1)
+      const [late] = held
+      assert.ok(late !== undefined)
+      new EvilPeer(late, sample, behaviour)
+      const loser = id === 0 ? socket : late
+      await until('the other to be dropped', () => loser.closed)
+    }
+    await until('one connection', () => connected() === 1)
+    const isIncoming = answers === 'after' && id === 255
+    assert.deepEqual(
+      torrent.peers.map(({ incoming }) => incoming),
+      [isIncoming],
+      `${id} ${answers}`
+    )
+    await client.close()
+  }
+})
+
+test('a peer that has dialled us is not dialled again because our own dial crossed its', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 100_000 })
+  const behaviour = { peerId: peerIdFrom(255), answer: () => {} }
+  const held: Socket[] = []
+  const host = await listenAs(bench, sample, {
+    ...behaviour,
+    onSocket: (socket) => held.push(socket.on('error', () => {})) > 0
+  })
   const client = bench.client()
   const torrent = await client.add(sample.bytes, { peers: [host.address] })
-  while (torrent.peers.length === 0) await new Promise((resolve) => setImmediate(resolve))
-  new EvilPeer(dial(bench, client.port), sample, behaviour)
-  await closed(host.sockets)
-  while (torrent.peers.length === 0) await new Promise((resolve) => setImmediate(resolve))
-  assert.deepEqual(
-    torrent.peers.map(({ incoming }) => incoming),
-    [true]
-  )
+  await until('our dial', () => held.length === 1)
+  const port = Number(host.address.split(':')[1])
+  const onWire = (peer: EvilPeer): void => peer.wire.extendedHandshake({ port })
+  new EvilPeer(dial(bench, client.port), sample, { ...behaviour, onWire })
+  await until('its dial', () => torrent.peers.length === 1)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  held[0]?.destroy()
+  // A peer that is not connected would be dialled at once when it is named by hand.
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  torrent.addPeer(host.address)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.equal(held.length, 1)
 })
 
 test('two that dial each other at the same time keep one connection', async (t) => {

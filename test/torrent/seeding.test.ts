@@ -124,6 +124,33 @@ test('a super-seed shows each peer few pieces, until it is switched off', async 
   await until('everything to be shown', () => peers.every(({ wire }) => wire.peerSeeding))
 })
 
+test('a seed that is made a super-seed shows newcomers few pieces, and suggests none until it is one no more', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 1_000_000 })
+  const { client, torrent } = await bench.seeder(sample)
+  const suggested: number[] = []
+  const join = (): EvilPeer => {
+    const peer = new EvilPeer(dial(bench, client.port), sample, { mute: true })
+    peer.wire.on('suggest', (piece) => suggested.push(piece))
+    peer.wire.on('handshake', () => peer.wire.interested())
+    return peer
+  }
+  const before = join()
+  await until('everything to be shown', () => before.wire.peerSeeding)
+  torrent.superSeeding = true
+  const newcomers = [join(), join(), join()]
+  await until('pieces to be shown', () =>
+    newcomers.every(({ wire }) => wire.peerPieceTotal > 0 && !wire.peerChoking)
+  )
+  assert.ok(newcomers.every(({ wire }) => wire.peerPieceTotal < 5))
+  assert.ok(before.wire.peerSeeding, 'what a peer knows is not taken back')
+  assert.deepEqual(suggested, [])
+  torrent.superSeeding = false
+  await until('everything to be shown', () => newcomers.every(({ wire }) => wire.peerSeeding))
+  newcomers[0]?.wire.request(0, 0, 16384)
+  await until('a suggestion', () => suggested.length > 0)
+})
+
 test('two clients get everything from a super-seed', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 2_000_000 })
