@@ -1,6 +1,9 @@
 import { compareDistance, crc32c, secureId } from '../../lib/dht/node-id.ts'
 import type { NodeInfo } from '../../lib/dht/node-info.ts'
 
+/** How often a bucket draws a node before it stays short. */
+const mostTries = 200
+
 type Random = (length: number) => Uint8Array
 
 /** A number in [0, limit) from four random bytes. */
@@ -48,13 +51,18 @@ export class Population {
     return n >= 0 && n < this.count && hostOf(n) === host && portOf(n) === port ? this.#nodeOf[n] : undefined
   }
 
+  /** The node with the address of this number, from 0 on. */
+  numbered(n: number): number {
+    return this.#nodeOf[n] ?? 0
+  }
+
   /** A node at random. */
   any(): number {
     return below(this.count, this.#random)
   }
 
-  /** What a node knows that is long in the network: up to 8 at random in each bucket. */
-  knownTo(node: number): NodeInfo[] {
+  /** What a node knows that is long in the network: up to 8 at random in each bucket, of those that it may know. */
+  knownTo(node: number, mayKnow: (other: number) => boolean = () => true): NodeInfo[] {
     const known: NodeInfo[] = []
     let [low, high] = [0, this.count]
     for (let bit = 0; high - low > 8; bit++) {
@@ -64,10 +72,14 @@ export class Population {
       else low = middle
       const chosen = new Set<number>()
       const wanted = Math.min(8, to - from)
-      while (chosen.size < wanted) chosen.add(from + below(to - from, this.#random))
+      for (let tries = 0; chosen.size < wanted && tries < mostTries; tries++) {
+        const other = from + below(to - from, this.#random)
+        if (mayKnow(other)) chosen.add(other)
+      }
       for (const other of chosen) known.push(this.info(other))
     }
-    for (let other = low; other < high; other++) if (other !== node) known.push(this.info(other))
+    for (let other = low; other < high; other++)
+      if (other !== node && mayKnow(other)) known.push(this.info(other))
     return known
   }
 

@@ -3,13 +3,14 @@ import { decodeKrpc, encodeResponse } from '../../lib/dht/krpc.ts'
 import { formatNodes, type NodeInfo } from '../../lib/dht/node-info.ts'
 import { formatCompact } from '../../lib/util/address.ts'
 import { SimNetwork, type SimPort } from '../dht/sim-network.ts'
+import type { Lifetimes } from './dht-lifetimes.ts'
 import type { Population } from './dht-population.ts'
 
 /** Nodes that exist at the same time; beyond that those that keep nothing give way, to be made anew when they are asked again. */
 const mostAwake = 12_000
 
-/** What liars do. */
-export type Malice = 'none' | 'poison' | 'eclipse'
+/** What liars do; `both`: one half of them this, the other that. */
+export type Malice = 'none' | 'poison' | 'eclipse' | 'both'
 
 /** What a {@link DhtWorld} is made of. */
 export interface DhtWorldOptions {
@@ -18,6 +19,8 @@ export interface DhtWorldOptions {
   /** Share of the nodes that lie, 0 to 1, and how. */
   readonly hostile: number
   readonly malice: Malice
+  /** When nodes join and leave; by default all are there from beginning to end. */
+  readonly lifetimes?: Lifetimes | undefined
 }
 
 /**
@@ -51,9 +54,11 @@ export class DhtWorld {
     }
   }
 
-  /** Whether a node is honest and alive. */
-  isGood(node: number): boolean {
-    return !this.#lies(node) && !this.#isDead(node)
+  /** Whether a node is honest, and alive for so many milliseconds from now on. */
+  isGood(node: number, forMs = 0): boolean {
+    const { lifetimes } = this.#options
+    const now = this.network.now()
+    return !this.#lies(node) && !this.#isDead(node) && lifetimes?.lives(node, now, now + forMs) !== false
   }
 
   /** The good node with this index. */
@@ -69,27 +74,35 @@ export class DhtWorld {
   /** From now on this share of the nodes is dead, without a word. */
   kill(share: number): void {
     this.#deadShare = share
-    for (const [node, { node: one, port }] of this.#awake) {
-      if (!this.#isDead(node)) continue
-      one.close()
-      void port.close()
-      this.#awake.delete(node)
+    for (const node of this.#awake.keys()) {
+      if (this.#isDead(node)) this.#end(node)
     }
     for (const node of this.#liars)
       if (this.#isDead(node)) this.network.remove(this.#options.population.info(node))
   }
 
+  /**
+   * Lets time pass. Nodes that keep nothing are made anew when they are asked again, with tables as they have by then; with
+   * `forget` all of them.
+   */
+  async pass(ms: number, forget = false): Promise<void> {
+    await this.network.run(new Promise<void>((resolve) => this.network.after(ms, resolve)))
+    for (const [node, { node: one }] of this.#awake)
+      if (forget || (one.peers.size === 0 && !one.busy)) this.#end(node)
+  }
+
   /** Ends everything. */
   close(): void {
-    for (const { node, port } of this.#awake.values()) {
-      node.close()
-      void port.close()
-    }
-    this.#awake.clear()
+    for (const node of this.#awake.keys()) this.#end(node)
   }
 
   #lies(node: number): boolean {
     return this.#options.malice !== 'none' && (this.#fates[node * 2] ?? 0) < this.#options.hostile * 256
+  }
+
+  #poisons(node: number): boolean {
+    const { malice } = this.#options
+    return malice === 'poison' || (malice === 'both' && (this.#fates[node * 2] ?? 0) % 2 === 0)
   }
 
   #isDead(node: number): boolean {
@@ -97,16 +110,21 @@ export class DhtWorld {
   }
 
   #wake(node: number): SimPort | undefined {
-    if (this.#isDead(node)) return undefined
-    const { population, random } = this.#options
+    const { population, random, lifetimes } = this.#options
+    const now = this.network.now()
+    if (this.#isDead(node) || lifetimes?.lives(node, now) === false) return undefined
     const info = population.info(node)
     const port = this.network.open(info)
+    const leftMs = (lifetimes?.diesAt(node) ?? Number.POSITIVE_INFINITY) - now
     if (this.#lies(node)) {
-      this.#lie(port, info)
+      this.#lie(port, info, this.#poisons(node))
+      if (Number.isFinite(leftMs)) this.network.after(leftMs, () => void port.close())
       return port
     }
+    if (Number.isFinite(leftMs)) this.network.after(leftMs, () => this.#end(node))
     const made = new DhtNode({ port, timers: this.network, random, readOnly: false, id: info.id.slice() })
-    made.restore(population.knownTo(node))
+    const mayKnow = (other: number): boolean => lifetimes?.mayKnow(node, other, now) !== false
+    made.restore(population.knownTo(node, mayKnow))
     this.made++
     this.tableSizes += made.table.size
     this.#awake.set(node, { node: made, port })
@@ -115,13 +133,18 @@ export class DhtWorld {
   }
 
   #sleep(): void {
-    for (const [node, { node: one, port }] of this.#awake) {
+    for (const [node, { node: one }] of this.#awake) {
       if (this.#awake.size <= mostAwake * 0.75) break
-      if (one.peers.size > 0 || one.busy) continue
-      one.close()
-      void port.close()
-      this.#awake.delete(node)
+      if (one.peers.size === 0 && !one.busy) this.#end(node)
     }
+  }
+
+  #end(node: number): void {
+    const awake = this.#awake.get(node)
+    if (awake === undefined) return
+    this.#awake.delete(node)
+    awake.node.close()
+    void awake.port.close()
   }
 
   /**
@@ -129,15 +152,15 @@ export class DhtWorld {
    * addresses, and peers that are none. Or it eclipses: it and its like stand under the ids closest to the target that BEP 42 allows
    * each of their addresses, name only each other, and have no peers.
    */
-  #lie(port: SimPort, self: NodeInfo): void {
-    const { random, malice } = this.#options
+  #lie(port: SimPort, self: NodeInfo, poisons: boolean): void {
+    const { random } = this.#options
     port.claim({
       matches: () => true,
       receive: (bytes, from) => {
         const query = decodeKrpc(bytes)
         if (query?.kind !== 'query') return
         const target = query.args.bytes('info_hash') ?? query.args.bytes('target') ?? self.id
-        const answer = malice === 'eclipse' ? this.#eclipse(target, self) : this.#poison(target, self)
+        const answer = poisons ? this.#poison(target, self) : this.#eclipse(target, self)
         const ip = { host: '66.66.66.66', port: 6 }
         port.send(encodeResponse(query.transaction, { token: random(8), ...answer }, ip), from)
       }
@@ -162,7 +185,13 @@ export class DhtWorld {
     const key = Buffer.from(target).toString('hex')
     let closest = this.#closeIds.get(key)
     if (closest === undefined) {
-      closest = this.#options.population.closestAllowed(target, this.#liars, 16)
+      const { population, lifetimes } = this.#options
+      const now = this.network.now()
+      // All that are there when they first hear of the target.
+      const there = this.#liars.filter(
+        (node) => !this.#poisons(node) && lifetimes?.lives(node, now) !== false
+      )
+      closest = population.closestAllowed(target, there, 16)
       this.#closeIds.set(key, closest)
     }
     const own = closest.find(({ host }) => host === self.host)

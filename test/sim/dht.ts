@@ -1,8 +1,14 @@
 import { peersOf } from '../../lib/dht/peer-filter.ts'
 import { walk, write } from '../../lib/dht/walk.ts'
 import { seededRandom } from '../dht/sim-network.ts'
+import { Lifetimes, livesNeeded } from './dht-lifetimes.ts'
 import { Population } from './dht-population.ts'
 import { DhtWorld, type Malice } from './dht-world.ts'
+import { seededRandom as seededChance } from './event-loop.ts'
+
+/** How far a client's announces lie apart, and when look-ups begin after each while nodes come and go; milliseconds. */
+const announceEveryMs = 15 * 60_000
+const looksAfterMs: readonly number[] = [60_000, 450_000, 895_000]
 
 /** One way in which a network may be. */
 export interface DhtScenario {
@@ -12,6 +18,8 @@ export interface DhtScenario {
   /** Share of the nodes that lie. */
   readonly hostile: number
   readonly malice: Malice
+  /** Share of the nodes that leave within an hour and are replaced, all the time; 0 by default, and may exceed 1. */
+  readonly exchanged?: number
 }
 
 /** What came of a scenario. */
@@ -20,9 +28,12 @@ export interface DhtOutcome {
   /** Share of the look-ups that found the announced peer. */
   readonly success: number
   readonly meanHops: number
+  readonly medianHops: number
   readonly mostHops: number
   /** Questions of a look-up, on average. */
   readonly questions: number
+  /** Datagrams for each look-up, of everybody and in both directions, on average. */
+  readonly packets: number
   /** Virtual milliseconds until a look-up found the peer, median and 95th percentile. */
   readonly medianMs: number
   readonly lateMs: number
@@ -34,6 +45,11 @@ export interface DhtOutcome {
   readonly made: number
 }
 
+interface Announced {
+  readonly infoHash: Uint8Array
+  readonly port: number
+}
+
 /** The scenarios of `npm run sim -- dht`. */
 export const dhtScenarios: readonly DhtScenario[] = [
   { name: 'calm', dead: 0, hostile: 0, malice: 'none' },
@@ -41,41 +57,61 @@ export const dhtScenarios: readonly DhtScenario[] = [
   { name: '20 % poison', dead: 0, hostile: 0.2, malice: 'poison' },
   { name: '20 % eclipse', dead: 0, hostile: 0.2, malice: 'eclipse' },
   { name: '30 % churn, 20 % poison', dead: 0.3, hostile: 0.2, malice: 'poison' },
-  { name: '30 % churn, 20 % eclipse', dead: 0.3, hostile: 0.2, malice: 'eclipse' }
+  { name: '30 % churn, 20 % eclipse', dead: 0.3, hostile: 0.2, malice: 'eclipse' },
+  { name: '30 % an hour', dead: 0, hostile: 0, malice: 'none', exchanged: 0.3 },
+  { name: '30 % an hour, 20 % hostile', dead: 0, hostile: 0.2, malice: 'both', exchanged: 0.3 },
+  { name: '200 % an hour', dead: 0, hostile: 0, malice: 'none', exchanged: 2 },
+  { name: '200 % an hour, 20 % hostile', dead: 0, hostile: 0.2, malice: 'both', exchanged: 2 }
 ]
 
-/** Announces info hashes from random nodes of a network in virtual time, and looks for each from other nodes. */
+/**
+ * Announces info hashes from random nodes of a network in virtual time, and looks for each from `looks` other nodes. Where nodes come and
+ * go that takes an hour: every 15 minutes a part of the info hashes is announced, and looked for until the next announce is due.
+ */
 export async function measureDht(
   count: number,
   scenario: DhtScenario,
   { hashes, looks }: { readonly hashes: number; readonly looks: number }
 ): Promise<DhtOutcome> {
+  const { exchanged = 0 } = scenario
   const random = seededRandom(11)
-  const population = new Population(count, random)
-  const world = new DhtWorld({ population, random, ...scenario })
+  const cycles = exchanged > 0 ? 4 : 1
+  const untilMs = exchanged > 0 ? cycles * announceEveryMs + 120_000 : 0
+  const population = new Population(exchanged > 0 ? livesNeeded(count, exchanged, untilMs) : count, random)
+  const lifetimes =
+    exchanged > 0
+      ? new Lifetimes({ population, alive: count, exchanged, untilMs, chance: seededChance(11) })
+      : undefined
+  const world = new DhtWorld({ population, random, ...scenario, lifetimes })
   const { network } = world
   const good = (): number => {
     for (;;) {
       const node = population.any()
-      if (world.isGood(node)) return node
+      if (world.isGood(node, 60_000)) return node
     }
   }
-  const announced = await network.run(
-    Promise.all(
-      Array.from({ length: hashes }, async (_, n) => {
-        const infoHash = random(20)
-        const node = world.node(good())
-        const search = { method: 'get_peers', args: { info_hash: infoHash } } as const
-        const found = await walk(node, infoHash, { ...search, onAnswer: () => {}, signal: undefined })
-        const args = { info_hash: infoHash, port: 2000 + n }
-        const told = await write(node, found, 'announce_peer', () => args, undefined)
-        return { infoHash, port: 2000 + n, told }
-      })
-    )
-  )
-  world.kill(scenario.dead)
+  let packets = 0
+  let told = 0
   const results: { found: boolean; ms: number; hops: number; questions: number }[] = []
-  for (let round = 0; round < looks; round++) {
+
+  const announce = (numbers: readonly number[]): Promise<Announced[]> =>
+    network.run(
+      Promise.all(
+        numbers.map(async (n) => {
+          const infoHash = random(20)
+          const node = world.node(good())
+          const search = { method: 'get_peers', args: { info_hash: infoHash } } as const
+          const found = await walk(node, infoHash, { ...search, onAnswer: () => {}, signal: undefined })
+          const args = { info_hash: infoHash, port: 2000 + n }
+          const takers = await write(node, found, 'announce_peer', () => args, undefined)
+          told += takers
+          return { infoHash, port: 2000 + n }
+        })
+      )
+    )
+
+  const look = async (announced: readonly Announced[]): Promise<void> => {
+    const sent = network.sent
     const some = announced.map(async ({ infoHash, port }) => {
       const began = network.now()
       let ms = Number.POSITIVE_INFINITY
@@ -95,34 +131,58 @@ export async function measureDht(
       }
     })
     await network.run(Promise.all(some))
+    packets += network.sent - sent
+  }
+
+  for (let cycle = 0; cycle < cycles; cycle++) {
+    const from = Math.floor((hashes * cycle) / cycles)
+    const to = Math.floor((hashes * (cycle + 1)) / cycles)
+    const began = network.now()
+    const announced = await announce(Array.from({ length: to - from }, (_, n) => from + n))
+    world.kill(scenario.dead)
+    for (let round = 0; round < looks; round++) {
+      const afterMs = looksAfterMs[round % looksAfterMs.length] ?? 0
+      if (exchanged > 0) await world.pass(Math.max(1, began + afterMs - network.now()))
+      await look(announced)
+    }
+    if (exchanged > 0) await world.pass(Math.max(1, began + announceEveryMs - network.now()), true)
   }
   world.close()
   const mean = (of: (result: (typeof results)[number]) => number): number =>
     results.reduce((sum, result) => sum + of(result), 0) / results.length
+  const hops = results.map((one) => one.hops).sort((a, b) => a - b)
   const times = results.map(({ ms }) => ms).sort((a, b) => a - b)
   return {
     name: scenario.name,
     success: mean(({ found }) => Number(found)),
-    meanHops: mean(({ hops }) => hops),
-    mostHops: Math.max(...results.map(({ hops }) => hops)),
+    meanHops: mean((one) => one.hops),
+    medianHops: hops[Math.floor(hops.length / 2)] ?? 0,
+    mostHops: hops.at(-1) ?? 0,
     questions: mean(({ questions }) => questions),
+    packets: packets / results.length,
     medianMs: times[Math.floor(times.length / 2)] ?? 0,
     lateMs: times[Math.floor(times.length * 0.95)] ?? 0,
-    announcedTo: announced.reduce((sum, { told }) => sum + told, 0) / announced.length,
+    announcedTo: told / hashes,
     tableSize: world.tableSizes / world.made,
     made: world.made
   }
 }
 
+const sizes = { hashes: 12, looks: 3 } as const
+
 /** Prints what becomes of look-ups in a network of `count` nodes. */
 export async function printDht(count: number, only = ''): Promise<void> {
-  console.log(`${count} nodes in virtual time; 50 info hashes, each looked for from 6 nodes`)
+  console.log(
+    `${count} nodes in virtual time; ${sizes.hashes} info hashes, each looked for from ${sizes.looks} nodes`
+  )
   const titles = [
     'scenario',
     'found %',
     'hops',
+    'median',
     'most',
     'questions',
+    'packets',
     'found after ms',
     '95 %',
     'told',
@@ -133,14 +193,16 @@ export async function printDht(count: number, only = ''): Promise<void> {
   console.log(row(titles))
   for (const scenario of dhtScenarios) {
     if (!scenario.name.includes(only)) continue
-    const one = await measureDht(count, scenario, { hashes: 50, looks: 6 })
+    const one = await measureDht(count, scenario, sizes)
     console.log(
       row([
         one.name,
         (one.success * 100).toFixed(1),
         one.meanHops.toFixed(2),
+        `${one.medianHops}`,
         `${one.mostHops}`,
         one.questions.toFixed(0),
+        one.packets.toFixed(0),
         one.medianMs.toFixed(0),
         one.lateMs.toFixed(0),
         one.announcedTo.toFixed(1),
@@ -153,11 +215,9 @@ export async function printDht(count: number, only = ''): Promise<void> {
 }
 
 function row(cells: readonly string[]): string {
-  return cells
-    .map((cell, n) => (n === 0 ? cell.padEnd(26) : cell.padStart(Math.max(10, titleWidth(n)))))
-    .join(' ')
+  return cells.map((cell, n) => (n === 0 ? cell.padEnd(28) : cell.padStart(titleWidth(n)))).join(' ')
 }
 
 function titleWidth(n: number): number {
-  return n === 5 ? 15 : 6
+  return n === 7 ? 14 : 9
 }
