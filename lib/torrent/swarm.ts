@@ -268,10 +268,10 @@ export class Swarm {
   }
 
   /**
-   * Whether a peer is not connected yet, and not one of too many of its network. When two have dialled each other at the same time, both must keep the same connection:
-   * one that we dialled and that was answered stays, for then the peer has taken it, and else the one that the higher id has dialled.
-   * Nothing is thrown away that both sides have begun to use. Only then, and for the same host, does a newcomer replace a peer: ids
-   * are no secret.
+   * Whether a peer is not connected yet, and not one of too many of its network. When two have dialled each other at the same time,
+   * both must keep the same connection: one that we dialled and that was answered stays, for then the peer has taken it, and else
+   * the one that the higher id has dialled. So nothing is thrown away that both sides have begun to use. Only then, and for the same
+   * host, does a newcomer replace a peer: ids are no secret.
    */
   #mayJoin(peerId: Uint8Array, connection: Connection): boolean {
     const id = toHex(peerId)
