@@ -9,6 +9,9 @@ import type { Population } from './dht-population.ts'
 /** Nodes that exist at the same time; beyond that those that keep nothing give way, to be made anew when they are asked again. */
 const mostAwake = 12_000
 
+/** When nodes come and go, how long ago those of a table were heard of: in the middle of the time in which they count as good. */
+const seenBeforeMs = 450_000
+
 /** What liars do; `both`: one half of them this, the other that. */
 export type Malice = 'none' | 'poison' | 'eclipse' | 'both'
 
@@ -86,9 +89,8 @@ export class DhtWorld {
    * `forget` all of them.
    */
   async pass(ms: number, forget = false): Promise<void> {
+    for (const [node, { node: one }] of this.#awake) if (forget || one.peers.size === 0) this.#end(node)
     await this.network.run(new Promise<void>((resolve) => this.network.after(ms, resolve)))
-    for (const [node, { node: one }] of this.#awake)
-      if (forget || (one.peers.size === 0 && !one.busy)) this.#end(node)
   }
 
   /** Ends everything. */
@@ -124,7 +126,10 @@ export class DhtWorld {
     if (Number.isFinite(leftMs)) this.network.after(leftMs, () => this.#end(node))
     const made = new DhtNode({ port, timers: this.network, random, readOnly: false, id: info.id.slice() })
     const mayKnow = (other: number): boolean => lifetimes?.mayKnow(node, other, now) !== false
-    made.restore(population.knownTo(node, mayKnow))
+    const known = population.knownTo(node, mayKnow)
+    if (lifetimes === undefined) made.restore(known)
+    // Were all of them questionable, each answer would have one pinged, which is thereby made and pings others, without end.
+    else for (const info of known) made.table.answered(info, now - seenBeforeMs)
     this.made++
     this.tableSizes += made.table.size
     this.#awake.set(node, { node: made, port })
