@@ -40,7 +40,7 @@ export class Pipelines {
    * ones while a stream waits.
    */
   isWorthwhile(room: number, { outstanding }: PeerState, hungry: boolean): boolean {
-    return room > outstanding.length >> (hungry ? 3 : 2)
+    return room > outstanding.length >> (hungry ? 3 : 1)
   }
 
   /** Deep pipelines of some must not take the memory that others need to be asked at all: to be told whether it is short. */

@@ -6,6 +6,9 @@ import type { Peer } from './peer.ts'
 
 /** Pieces that come within this time are told together: a write to every peer for each costs more than it is worth. */
 const gatherMs = 50
+/** With more peers than this, news goes out with the next request to each, or after a while. */
+const fewPeers = 20
+const mostWaitMs = 200
 
 /** What {@link Haves} are made of. */
 export interface HavesOptions {
@@ -26,6 +29,8 @@ export class Haves {
   /** Pieces that nobody was told of yet. */
   #news: number[] = []
   #timer: NodeJS.Timeout | undefined
+  /** Sends the news that went out with no request. */
+  #flushing: NodeJS.Timeout | undefined
   /** Pieces that a peer will be told of though it has them itself. */
   readonly #owed = new LazyMap<number, number[]>()
 
@@ -113,6 +118,7 @@ export class Haves {
   /** Tells nobody anything more. */
   close(): void {
     clearTimeout(this.#timer)
+    clearTimeout(this.#flushing)
     this.#news = []
   }
 
@@ -121,17 +127,31 @@ export class Haves {
     this.#timer = undefined
     const news = this.#news
     this.#news = []
-    for (const { id, wire } of this.#options.peers().values()) {
+    const peers = this.#options.peers()
+    const canWait = peers.size > fewPeers
+    if (canWait && this.#flushing === undefined) {
+      this.#flushing = setTimeout(() => this.#flush(), mostWaitMs)
+      this.#flushing.unref()
+    }
+    for (const { id, wire } of peers.values()) {
       if (this.#superSeeder?.includes(id) === true || this.#newcomers.has(id)) continue
       const known = wire.peerSeeding ? news : news.filter((piece) => wire.peerPieces.get(piece))
       if (known.length < news.length)
-        wire.haveMany(known.length === 0 ? news : news.filter((piece) => !wire.peerPieces.get(piece)))
+        wire.haveMany(
+          known.length === 0 ? news : news.filter((piece) => !wire.peerPieces.get(piece)),
+          canWait
+        )
       if (known.length === 0) continue
       // A super-seed waits for it, and others see how far we are.
       const owed = this.#owed.get(id)
       if (owed === undefined) this.#owed.set(id, [...known])
       else owed.push(...known)
     }
+  }
+
+  #flush(): void {
+    this.#flushing = undefined
+    for (const { wire } of this.#options.peers().values()) wire.flush()
   }
 
   #tellOwed(): void {

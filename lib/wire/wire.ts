@@ -322,11 +322,16 @@ export class Wire extends Duplex<WireEvents> {
     if (this.#maySend()) this.#index(messageIds.have, piece)
   }
 
-  /** Tells the peer that we got several pieces. */
-  haveMany(pieces: Iterable<number>): void {
+  /** Tells the peer that we got several pieces: at once, or, if that can wait, with what is sent next or at `flush`. */
+  haveMany(pieces: Iterable<number>, canWait = false): void {
     if (!this.#maySend()) return
     for (const piece of pieces) this.#batch.index(messageIds.have, wholeNumber('piece', piece, 0, 0xffffffff))
-    this.#schedule()
+    if (!canWait) this.#schedule()
+  }
+
+  /** Sends what could wait. */
+  flush(): void {
+    if (this.#batch.length > 0 && this.#maySend()) this.#schedule()
   }
 
   /** Tells the peer what we have, once and before any have: a bit for each piece, copied. */

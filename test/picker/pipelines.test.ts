@@ -27,7 +27,7 @@ test('pipelines are shallow while a stream waits, and filled in larger batches w
   for (let block = 0; block < 16; block++) peer.push(0, block, 16384, 0)
   assert.equal(pipelines.isWorthwhile(3, peer, true), true)
   assert.equal(pipelines.isWorthwhile(3, peer, false), false)
-  assert.equal(pipelines.isWorthwhile(5, peer, false), true)
+  assert.equal(pipelines.isWorthwhile(9, peer, false), true)
 })
 
 test('while memory is short pipelines get as short as for a stream, and deep again afterwards', () => {

@@ -295,6 +295,24 @@ test('requests wait for answers, are told once, and answers go out in the order 
   wire.destroy()
 })
 
+test('news that can wait goes out with what is sent next, or when it is told to', async () => {
+  const peer = new Peer({ pieceCount: 10 })
+  const { wire } = peer
+  await peer.told()
+  wire.haveMany([3, 4], true)
+  await turn()
+  assert.deepEqual(await peer.told(), [])
+  wire.have(5)
+  assert.deepEqual(await peer.told(), ['4 3', '4 4', '4 5'])
+  wire.haveMany([6], true)
+  wire.flush()
+  assert.deepEqual(await peer.told(), ['4 6'])
+  wire.flush()
+  assert.deepEqual(await peer.told(), [])
+  wire.destroy()
+  wire.flush()
+})
+
 for (const fast of [true, false]) {
   test(`a cancel and a choke take back what is not on its way, ${fast ? 'with' : 'without'} the fast extension`, async () => {
     const peer = new Peer({ pieceCount: 10 }, { fast })
