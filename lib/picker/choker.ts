@@ -36,6 +36,8 @@ export interface ChokerOptions {
   readonly uploadLimit?: number
   /** Bytes after which a peer's turn may end while we seed; default 5 MiB, about 20 common pieces. */
   readonly quotaBytes?: number
+  /** Bytes after which the optimistic turn of a peer ends that gives nothing; two pieces should fit. Default 512 KiB. */
+  readonly optimisticBytes?: number
 }
 
 /** Milliseconds between two rounds (BEP 3). */
@@ -65,6 +67,7 @@ export class Choker {
   readonly #random: () => number
   readonly #fixedSlots: number | undefined
   readonly #quotaBytes: number
+  readonly #optimisticBytes: number
   readonly #peers = new LazyMap<number, Peer>()
   #limit: number
   /** How many peers the upload suffices for. */
@@ -74,12 +77,13 @@ export class Choker {
   #optimisticAt = 0
   #wakeAt = Number.POSITIVE_INFINITY
 
-  constructor({ sink, rates, random, slots, uploadLimit, quotaBytes }: ChokerOptions) {
+  constructor({ sink, rates, random, slots, uploadLimit, quotaBytes, optimisticBytes }: ChokerOptions) {
     this.#sink = sink
     this.#rates = rates
     this.#random = random
     this.#fixedSlots = slots
     this.#quotaBytes = quotaBytes ?? 5 * 2 ** 20
+    this.#optimisticBytes = optimisticBytes ?? 512 * 1024
     this.#limit = uploadLimit ?? Number.POSITIVE_INFINITY
     this.#roomFor = uploadSlots(this.#limit, 0)
     this.#slots = slots ?? this.#roomFor
@@ -200,12 +204,16 @@ export class Choker {
     if (peer !== undefined) peer.snubbed = snubbed
   }
 
-  /** Payload was sent to a peer. One that only takes loses its place to those who give, and keeps the chance of the optimistic one. */
+  /**
+   * Payload was sent to a peer. One that only takes loses its place to those who give, and keeps the chance of the optimistic one;
+   * that ends too when it has taken enough to have something to give.
+   */
   sent(id: number, bytes: number, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
     peer.sent += bytes
-    if (this.#seeding || peer.standing !== 'regular') return
+    const isOptimistic = peer.standing === 'optimistic' && peer.sent >= this.#optimisticBytes
+    if (this.#seeding || (peer.standing !== 'regular' && !isOptimistic)) return
     this.#measure(peer)
     if (this.#mayEarn(peer)) return
     this.#set(peer, 'choked', now)

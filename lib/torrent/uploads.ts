@@ -13,6 +13,8 @@ import type { Peer } from './peer.ts'
 const readAhead = 192
 /** What a wire and its stream may hold between a block that was handed over and what the connection counts, at most. */
 const handedOver = 256 << 10
+/** What the optimistic place gives a peer at least, in bytes, and two pieces. */
+const leastOptimistic = 512 << 10
 /** Pieces that a new peer may fetch before it has anything to give (BEP 6). */
 const allowedFastCount = 10
 /** Requests of a peer that are refused at once in each second; further ones wait for its end, for some ask again at once. */
@@ -105,7 +107,8 @@ export class Uploads {
         }
       },
       random: Math.random,
-      uploadLimit
+      uploadLimit,
+      optimisticBytes: Math.max(leastOptimistic, 2 * layout.pieceLength)
     })
   }
 

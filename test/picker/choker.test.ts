@@ -112,6 +112,27 @@ test('a peer that snubs us keeps no place but the optimistic one', () => {
   assert.deepEqual(it.unchoked(), [1, 2, 3])
 })
 
+test('the optimistic turn of one that only takes ends when it has enough to give something', () => {
+  const it = swarm({ slots: 2, optimisticBytes: 600_000 })
+  join(it, 2)
+  it.gave.set(1, 1e6)
+  it.down.set(1, 100)
+  it.choker.round(10_000)
+  const take = (bytes: number, now: number): void => {
+    it.took.set(2, (it.took.get(2) ?? 0) + bytes)
+    it.choker.sent(2, bytes, now)
+  }
+  take(599_000, 11_000)
+  assert.deepEqual(it.unchoked(), [1, 2])
+  take(1000, 12_000)
+  assert.deepEqual(it.unchoked(), [1])
+  it.choker.round(20_000)
+  assert.deepEqual(it.unchoked(), [1, 2], 'it has its chance again')
+  it.gave.set(2, 200_000)
+  take(700_000, 21_000)
+  assert.deepEqual(it.unchoked(), [1, 2], 'who gives keeps it')
+})
+
 test('a fast peer without interest is served without a place, and takes the slowest place when it wants one', () => {
   const it = swarm({ slots: 3 })
   join(it, 3)
