@@ -239,17 +239,21 @@ export class Content {
     await shareTurn()
     if (this.#closed) return
     const { pieceCount } = this.layout
+    const selected: number[] = []
     for (let start = 0; start < pieceCount; start += piecesOfTurn) {
       const turn = shareTurn()
       if (turn !== undefined) await turn
       const range = { start, end: Math.min(pieceCount, start + piecesOfTurn) }
-      await this.#tellPriorities(this.ledger.setPriorities(start, this.files.selection.pieces(range)))
+      for (const piece of this.ledger.setPriorities(start, this.files.selection.pieces(range)))
+        selected.push(piece)
       if (this.#closed) return
     }
     const { complete, verify } = this.#options
     if (complete) await this.#found(this.#allPieces())
     else if (stats !== undefined) await this.#trust(stats, verify ? undefined : this.#record)
     else if (verify) await this.#check(this.#allPieces())
+    // Now that it is known what is here, or else the picker would prepare for fetching all of it.
+    if (!this.#closed) await this.#tellPriorities(selected)
     if (this.#closed) return
     // From now on a record may say what is here.
     this.#opened = true

@@ -114,7 +114,8 @@ export class PeerRequests {
     const place = this.#place(this.#firstAnswered)
     const data = this.#data[place]
     if (data === undefined) return undefined
-    const answer = { ...this.#at(place), data }
+    const { piece, offset, length } = this.#at(place)
+    const answer = { piece, offset, length, data }
     this.#forget(place)
     return answer
   }
