@@ -30,6 +30,8 @@ export const clientOptions: Options = {
     value: 'host:port',
     help: 'a DHT node to start from instead of public ones; repeatable'
   },
+  'no-pex': { type: 'boolean', help: 'do not tell peers of each other' },
+  'no-lsd': { type: 'boolean', help: 'do not look for peers in the local network' },
   'download-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' },
   'upload-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' }
 }
@@ -73,6 +75,8 @@ export function readClientOptions(line: CommandLine): ClientOptions {
     port: line.value('port', readPort) ?? 6881,
     host: line.value('host', readHost),
     dht: readDht(line),
+    pex: !line.has('no-pex'),
+    lsd: !line.has('no-lsd'),
     downloadLimit: line.value('download-limit', readBytes),
     uploadLimit: line.value('upload-limit', readBytes)
   }

@@ -3,7 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { parseCommandLine } from '../../lib/cli/command-line.ts'
 import { run as runHere } from '../../lib/cli/run.ts'
+import { clientOptions, readClientOptions } from '../../lib/cli/shared-options.ts'
 import { version } from '../../lib/util/version.ts'
 import { runCommand, temporaryFolder } from './run-command.ts'
 
@@ -185,4 +187,15 @@ test('the compiled command stands on its own, and a reader that leaves early is 
   const { code, stdout } = await runCommand(t, folder, ['--version'])
   assert.deepEqual([code, stdout], [0, `${version}\n`])
   assert.equal((await runCommand(t, folder, ['download', 'x', '--nope'])).code, 2)
+})
+
+test('each way in which peers find each other can be left out', () => {
+  const ways = (...args: string[]): unknown[] => {
+    const { dht, pex, lsd } = readClientOptions(parseCommandLine('download', clientOptions, args))
+    return [dht, pex, lsd]
+  }
+  assert.deepEqual(ways(), [true, true, true])
+  assert.deepEqual(ways('--no-dht'), [false, true, true])
+  assert.deepEqual(ways('--no-pex'), [true, false, true])
+  assert.deepEqual(ways('--no-lsd'), [true, true, false])
 })
