@@ -5,7 +5,7 @@ import test, { after, before, type TestContext } from 'node:test'
 import { realPeers } from './peers/all.ts'
 import { startDht } from './peers/dht-nodes.ts'
 import { piecewise } from './peers/piecewise.ts'
-import { freePort, type RealPeer } from './peers/real-peer.ts'
+import { firstByteWords, freePort, type RealPeer } from './peers/real-peer.ts'
 import {
   assertSameTree,
   infoHashOf,
@@ -57,7 +57,8 @@ async function meet(t: TestContext, seeder: RealPeer, leecher: RealPeer): Promis
   const download = await leecher.leech(leech)
   programs.push(download)
   await within(`the download with ${leecher.name}`, download.done, { timeoutMs: 150_000, programs })
-  t.diagnostic(`complete ${((performance.now() - started) / 1000).toFixed(1)} s after the seeder began`)
+  const complete = `complete ${((performance.now() - started) / 1000).toFixed(1)} s after the seeder began`
+  t.diagnostic(complete + firstByteWords(download.firstByteMs?.()))
   assertSameTree(path.join(outFolder, 'film'), file)
 }
 

@@ -5,7 +5,7 @@ import path from 'node:path'
 import test, { after, before } from 'node:test'
 import { realPeers } from './peers/all.ts'
 import { piecewise } from './peers/piecewise.ts'
-import { freePort } from './peers/real-peer.ts'
+import { firstByteWords, freePort } from './peers/real-peer.ts'
 import { assertSameTree, infoHashOf, temporaryFolder, writeRandomFile } from './support/data.ts'
 import { openLan } from './support/lan.ts'
 import { mktorrent } from './support/make-torrent.ts'
@@ -59,7 +59,8 @@ for (const { seeder, leecher, family } of [
     programs.push(download)
     const began = performance.now()
     await within(`the download with ${leecher.name}`, download.done, { programs, timeoutMs: 100_000 })
-    t.diagnostic(`complete after ${((performance.now() - began) / 1000).toFixed(1)} s`)
+    const complete = `complete after ${((performance.now() - began) / 1000).toFixed(1)} s`
+    t.diagnostic(complete + firstByteWords(download.firstByteMs?.()))
     assertSameTree(path.join(outFolder, 'things'), data)
   })
 }

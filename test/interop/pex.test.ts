@@ -5,7 +5,7 @@ import path from 'node:path'
 import test, { after, before, type TestContext } from 'node:test'
 import { realPeers } from './peers/all.ts'
 import { piecewise, startClient } from './peers/piecewise.ts'
-import { freePort, type LeechTask, type SeedTask } from './peers/real-peer.ts'
+import { firstByteWords, freePort, type LeechTask, type SeedTask } from './peers/real-peer.ts'
 import { assertSameTree, infoHashOf, temporaryFolder, writeRandomFile } from './support/data.ts'
 import { openLan } from './support/lan.ts'
 import { mktorrent } from './support/make-torrent.ts'
@@ -88,7 +88,14 @@ for (const peer of realPeers) {
       'piecewise leecher',
       last.place,
       {
-        ...{ torrent: magnet, folder: last.outFolder, host: last.place.host, port: last.port, pex: true },
+        ...{
+          torrent: magnet,
+          folder: last.outFolder,
+          host: last.place.host,
+          port: last.port,
+          pex: true,
+          stream: true
+        },
         peers: [addressOf(middle)]
       },
       timeoutMs
@@ -100,6 +107,7 @@ for (const peer of realPeers) {
       { programs, timeoutMs }
     )
     await within('the download', leecher.done, { programs })
+    t.diagnostic(`complete${firstByteWords(leecher.report()?.firstByteMs)}`)
     assertSameTree(path.join(last.outFolder, 'things'), data)
   })
 
@@ -122,11 +130,19 @@ for (const peer of realPeers) {
     programs.push(between)
     await until('the seed to be found', () => (between.report()?.peers.length ?? 0) > 0, { programs })
     const leecher = startClient('piecewise leecher', last.place, {
-      ...{ torrent: magnet, folder: last.outFolder, host: last.place.host, port: last.port, pex: true },
+      ...{
+        torrent: magnet,
+        folder: last.outFolder,
+        host: last.place.host,
+        port: last.port,
+        pex: true,
+        stream: true
+      },
       peers: [addressOf(middle)]
     })
     programs.push(leecher)
     await within('the download', leecher.done, { programs })
+    t.diagnostic(`complete${firstByteWords(leecher.report()?.firstByteMs)}`)
     assert.ok(leecher.report()?.peers.includes(`pex ${addressOf(seed)}`))
     assertSameTree(path.join(last.outFolder, 'things'), data)
   })

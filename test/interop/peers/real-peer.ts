@@ -66,6 +66,13 @@ export interface RealPeer {
   leech(task: LeechTask): Promise<Leeching>
 }
 
+/** What to tell of the first byte of a stream, if there was one. */
+export function firstByteWords(firstByteMs: number | undefined): string {
+  return firstByteMs === undefined
+    ? ''
+    : `, a stream's first byte ${(firstByteMs / 1000).toFixed(2)} s after add`
+}
+
 /** A port that nobody listens on just now. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { startTracker } from '../peers/opentracker.ts'
-import { freePort, type RealPeer } from '../peers/real-peer.ts'
+import { firstByteWords, freePort, type RealPeer } from '../peers/real-peer.ts'
 import { assertSameTree, infoHashOf, temporaryFolder, writeWithTracker } from './data.ts'
 import { openPlaces } from './namespaces.ts'
 import { needs } from './need.ts'
@@ -82,9 +82,6 @@ export async function transfer(t: TestContext, dataset: Dataset, plan: Transfer)
   })
   const seconds = (from: number, to: number) => ((to - from) / 1000).toFixed(1)
   const times = `seeding after ${seconds(started, seeding)} s, complete ${seconds(seeding, performance.now())} s later`
-  const firstByteMs = download.firstByteMs?.()
-  const streamed =
-    firstByteMs === undefined ? '' : `, a stream's first byte ${(firstByteMs / 1000).toFixed(2)} s after add`
-  t.diagnostic(times + streamed)
+  t.diagnostic(times + firstByteWords(download.firstByteMs?.()))
   assertSameTree(path.join(outFolder, path.basename(dataset.path)), dataset.path, leecher.createsEmptyFiles)
 }
