@@ -30,3 +30,24 @@ test('a slow reader keeps the floor', () => {
   for (let now = 0; now < 100_000; now += 1000) ahead.consumed(1000, 0, now)
   assert.equal(ahead.bytes, 2 * mebi)
 })
+
+test('a pause is no pace, and a reader that slows down is believed after a while', () => {
+  const ahead = new Lookahead()
+  let now = 0
+  const read = (chunks: number, gapMs: number): void => {
+    for (let n = 0; n < chunks; n++) ahead.consumed(250_000, 0, (now += gapMs))
+  }
+  read(240, 500)
+  assert.ok(Math.abs(ahead.bytesPerMs - 500) < 5)
+  now += 600_000
+  read(2, 500)
+  assert.ok(Math.abs(ahead.bytesPerMs - 500) < 5, `after a pause of ten minutes ${ahead.bytesPerMs}`)
+  read(100, 1000)
+  assert.ok(ahead.bytesPerMs < 300, `a minute and a half at half the pace: ${ahead.bytesPerMs}`)
+})
+
+test('a reader that always takes long is slow, and has not paused', () => {
+  const ahead = new Lookahead()
+  for (let now = 0; now < 200_000; now += 10_000) ahead.consumed(100_000, 0, now)
+  assert.ok(Math.abs(ahead.bytesPerMs - 10) < 1, String(ahead.bytesPerMs))
+})
