@@ -85,13 +85,13 @@ export class Filling {
   /** Whether something is missing that a stream needs within some time. */
   #waits(now: number, withinMs: number): boolean {
     if (this.#state.windows.size === 0) return false
-    const first = this.#urgent()[0]
+    const first = this.#urgent(now)[0]
     return first !== undefined && first.deadline < now + withinMs
   }
 
-  #urgent(): ReturnType<DownloadState['windows']['urgent']> {
+  #urgent(now: number): ReturnType<DownloadState['windows']['urgent']> {
     const { windows, had, unchecked } = this.#state
-    return windows.urgent((piece) => had[piece] === 0 && unchecked[piece] === 0)
+    return windows.urgent((piece) => had[piece] === 0 && unchecked[piece] === 0, now)
   }
 
   #room(peer: PeerState, hungry: boolean): number {
@@ -139,7 +139,7 @@ export class Filling {
   #fillReady(first: PeerState | undefined, hungry: boolean, everyone: boolean, now: number): void {
     const state = this.#state
     if (state.windows.size > 0) {
-      this.#plan.run(state, this.#urgent(), (peer) => this.#room(peer, hungry), everyone, now)
+      this.#plan.run(state, this.#urgent(now), (peer) => this.#room(peer, hungry), everyone, now)
     }
     if (first !== undefined && state.ready.delete(first)) this.#topUp(first, hungry, now)
     for (const peer of state.ready) this.#topUp(peer, hungry, now)

@@ -2,6 +2,8 @@ import type { Range } from '../metainfo/layout.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 
 const minBytesPerMs = 0.01
+/** While deadlines depend on the time they are computed anew this often. */
+const staleMs = 200
 
 /** What one open stream wants next. */
 export interface StreamWindow {
@@ -9,16 +11,20 @@ export interface StreamWindow {
   readonly pieces: Range
   /** How fast the reader consumes, for deadlines. */
   readonly bytesPerMs: number
-  /** Whether the reader waits for the first piece now. */
+  /** Whether the reader waits for the first piece now. One that does not may have stopped reading, and then others come first. */
   readonly waiting: boolean
+  /** The window that the same reader has at its cursor: this one's first piece is needed `delayMs` after that one's. */
+  readonly behind?: number
   /** The reader comes to the first piece this much later than at once; 0 by default. */
   readonly delayMs?: number
 }
 
+type PlacedWindow = StreamWindow & { readonly at: number }
+
 /** A piece that a stream needs, and when. */
 export interface UrgentPiece {
   readonly piece: number
-  /** When the reader gets there at its pace; the time of the last change for the piece that is waited for. */
+  /** When the reader gets there at its pace; since when it has waited, for the piece that is waited for. */
   readonly deadline: number
 }
 
@@ -28,9 +34,10 @@ const nothing: Set<number> = new Set()
 /** The windows of all open streams, merged into one list of pieces by deadline. */
 export class Windows {
   readonly #pieceLength: number
-  readonly #windows = new LazyMap<number, StreamWindow & { readonly at: number }>()
+  readonly #windows = new LazyMap<number, PlacedWindow>()
   #urgent: UrgentPiece[] = []
-  #stale = false
+  /** When `#urgent` is to be made anew. */
+  #staleAt = Number.POSITIVE_INFINITY
   #members: Set<number> = nothing
 
   constructor(pieceLength: number) {
@@ -46,7 +53,7 @@ export class Windows {
   set(id: number, window: StreamWindow | undefined, now: number): void {
     if (window === undefined) this.#windows.delete(id)
     else this.#windows.set(id, { ...window, at: now })
-    this.#stale = true
+    this.#staleAt = Number.NEGATIVE_INFINITY
     this.#members = new Set()
     for (const { pieces } of this.#windows.values()) {
       for (let piece = pieces.start; piece < pieces.end; piece++) this.#members.add(piece)
@@ -65,27 +72,47 @@ export class Windows {
 
   /** A piece is verified or lost again: the list is made anew at the next look. */
   changed(piece: number): void {
-    if (this.#members.has(piece)) this.#stale = true
+    if (this.#members.has(piece)) this.#staleAt = Number.NEGATIVE_INFINITY
   }
 
   /** The pieces of all windows that `missing` says are not there, first deadline first. */
-  urgent(missing: (piece: number) => boolean): readonly UrgentPiece[] {
-    if (!this.#stale) return this.#urgent
-    this.#stale = false
+  urgent(missing: (piece: number) => boolean, now: number): readonly UrgentPiece[] {
+    if (now < this.#staleAt) return this.#urgent
     const deadlines = new Map<number, number>()
-    for (const { pieces, bytesPerMs, at, delayMs = 0 } of this.#windows.values()) {
-      // Nobody reads slower than this, so deadlines stay numbers.
-      const pace = Math.max(bytesPerMs, minBytesPerMs)
+    let moving = false
+    for (const window of this.#windows.values()) {
+      const { pieces } = window
+      const pieceMs = this.#pieceMs(window)
+      const first = this.#firstDeadline(window, now)
+      moving ||= !window.waiting
       for (let piece = pieces.start; piece < pieces.end; piece++) {
         if (!missing(piece)) continue
-        const distance = piece - pieces.start
-        const deadline = at + delayMs + (distance * this.#pieceLength) / pace
+        const deadline = first + (piece - pieces.start) * pieceMs
         const known = deadlines.get(piece)
         if (known === undefined || deadline < known) deadlines.set(piece, deadline)
       }
     }
+    this.#staleAt = moving && deadlines.size > 0 ? now + staleMs : Number.POSITIVE_INFINITY
     this.#urgent = [...deadlines].map(([piece, deadline]) => ({ piece, deadline }))
     this.#urgent.sort((a, b) => a.deadline - b.deadline || a.piece - b.piece)
     return this.#urgent
+  }
+
+  /** How long the reader takes for a piece. */
+  #pieceMs({ bytesPerMs }: PlacedWindow): number {
+    // Nobody reads slower than this, so deadlines stay numbers.
+    return this.#pieceLength / Math.max(bytesPerMs, minBytesPerMs)
+  }
+
+  /**
+   * When the first piece is needed. A reader that waits needs it since it began to; one that should have gone on to the next piece by
+   * now, and has not asked for more, is believed to need as long again.
+   */
+  #firstDeadline(window: PlacedWindow, now: number): number {
+    const { at, behind, delayMs = 0, waiting } = window
+    const cursor = behind === undefined ? undefined : this.#windows.get(behind)
+    if (cursor !== undefined && cursor.behind === undefined) return this.#firstDeadline(cursor, now) + delayMs
+    const overdueMs = waiting ? 0 : Math.max(0, now - at - this.#pieceMs(window))
+    return at + 2 * overdueMs + delayMs
   }
 }

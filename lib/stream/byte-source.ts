@@ -8,6 +8,8 @@ export interface WindowRequest {
   readonly bytesPerMs: number
   /** Whether the reader waits for the first piece now. */
   readonly waiting: boolean
+  /** The window at the reader's cursor, for another one of the same reader: that comes first, and this one follows it. */
+  readonly behind?: number
   /** The reader comes to the first piece this much later than at once; 0 by default. */
   readonly delayMs?: number
 }

@@ -1,7 +1,8 @@
 import { addAbortSignal, Readable } from 'node:stream'
+import type { Range } from '../metainfo/layout.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError, TorrentError } from '../util/errors.ts'
-import type { ByteSource, StreamedFile } from './byte-source.ts'
+import type { ByteSource, StreamedFile, WindowRequest } from './byte-source.ts'
 import { indexTailBytes } from './index-tail.ts'
 import { Lookahead } from './lookahead.ts'
 
@@ -12,6 +13,8 @@ const chunkBytes = 256 << 10
 const tailUpTo = 1 << 20
 /** The index is needed after what is played in this time. */
 const tailDelayMs = 2000
+/** What was delivered unverified is completed behind what is read in this time, wherever the cursor has gone. */
+const proofDelayMs = 1000
 
 /** Which part of a file a stream reads. */
 export interface FileStreamOptions {
@@ -53,6 +56,8 @@ export class FileStream extends Readable {
   #reading = false
   #discarding = false
   #finished = false
+  /** The window at the cursor, if it is open, and it in words. */
+  #cursor: WindowRequest | undefined
   #window = ''
 
   /**
@@ -95,7 +100,7 @@ export class FileStream extends Readable {
     if (this.destroyed || this.#finished) {
       throw new TorrentError('ERR_STREAM_ENDED', 'the stream has ended: open a new one to read elsewhere')
     }
-    this.#discard()
+    const dropped = this.#discard()
     this.#abort.abort(new Error('the stream has gone elsewhere'))
     this.#abort = new AbortController()
     this.#position = this.#delivered = offset
@@ -103,6 +108,8 @@ export class FileStream extends Readable {
     if (offset === this.#end) this.#closeWindow()
     else if (this.#window !== '') this.#moveWindow(true)
     if (this.#wanted) this.#next()
+    // Whoever has been told that there is something to read is told again: of the new place.
+    else if (dropped) process.nextTick(() => this.read(0))
   }
 
   /** @internal */
@@ -168,6 +175,7 @@ export class FileStream extends Readable {
     else {
       const now = monotonicMs()
       this.#wanted = false
+      this.#rest()
       // Bytes that are no text count otherwise as a string than in the file: begin afresh with each chunk.
       if (this.readableLength === 0 && this.#position - this.#delivered > 4) this.#delivered = this.#position
       this.#position += chunk.byteLength
@@ -182,15 +190,24 @@ export class FileStream extends Readable {
     if (!this.#early) return this.#source.readVerified(byteOffset, length, signal)
     const { bytes, unverified } = await this.#source.readEarly(byteOffset, length, signal)
     if (unverified !== undefined && !signal.aborted && !this.#unproven.has(unverified)) {
-      this.#unproven.set(
-        unverified,
-        this.#source.onVerdict(unverified, (right) => this.#judged(unverified, right))
-      )
+      this.#prove(unverified)
     }
     return bytes
   }
 
+  /** Has a piece completed of which unverified bytes are delivered, and waits for its verdict. */
+  #prove(piece: number): void {
+    const id = this.#source.nextStreamId()
+    const callOff = this.#source.onVerdict(piece, (right) => this.#judged(piece, right))
+    this.#unproven.set(piece, () => {
+      callOff()
+      this.#source.setWindow(id, undefined, false)
+    })
+    this.#follow(id, { start: piece, end: piece + 1 }, proofDelayMs)
+  }
+
   #judged(piece: number, right: boolean): void {
+    this.#unproven.get(piece)?.()
     this.#unproven.delete(piece)
     if (!right) {
       const message = `piece ${piece}, of which unverified bytes were delivered, was wrong: open a new stream`
@@ -200,42 +217,51 @@ export class FileStream extends Readable {
 
   #moveWindow(jumped: boolean): void {
     const { layout } = this.#source
-    this.#moveTail()
     const start = this.file.offset + this.#position
     const end = Math.min(this.file.offset + this.#end, start + this.#lookahead.bytes)
     const pieces = layout.piecesOf({ start, end })
     const waiting = !this.#source.isReady(start)
+    const opened = this.#window === ''
     const window = `${pieces.start} ${pieces.end} ${waiting}`
     if (window === this.#window && !jumped) return
     this.#window = window
-    this.#source.setWindow(this.#id, { pieces, bytesPerMs: this.#lookahead.bytesPerMs, waiting }, jumped)
+    this.#cursor = { pieces, bytesPerMs: this.#lookahead.bytesPerMs, waiting }
+    this.#source.setWindow(this.#id, this.#cursor, jumped)
+    if (opened) this.#openTail()
+  }
+
+  /** What was waited for is delivered: whoever reads no further has others come first. */
+  #rest(): void {
+    const cursor = this.#cursor
+    if (cursor?.waiting !== true) return
+    this.#window = `${cursor.pieces.start} ${cursor.pieces.end} false`
+    this.#cursor = { ...cursor, waiting: false }
+    this.#source.setWindow(this.#id, this.#cursor, false)
   }
 
   #closeWindow(): void {
     this.#closeTail()
     if (this.#window === '') return
     this.#window = ''
+    this.#cursor = undefined
     this.#source.setWindow(this.#id, undefined, false)
   }
 
   /** A player that begins at the beginning of some kinds of files soon wants their end: it is fetched behind the first seconds. */
-  #moveTail(): void {
+  #openTail(): void {
     const { file } = this
-    if (this.#tailId === 0 && this.#window === '' && this.#position < tailUpTo) {
-      const end = file.offset + file.length
-      const pieces = this.#source.layout.piecesOf({
-        start: end - indexTailBytes(file.name, file.length),
-        end
-      })
-      if (pieces.end === pieces.start) return
-      this.#tailId = this.#source.nextStreamId()
-      const { bytesPerMs } = this.#lookahead
-      this.#source.setWindow(
-        this.#tailId,
-        { pieces, bytesPerMs, waiting: false, delayMs: tailDelayMs },
-        false
-      )
-    }
+    if (this.#tailId !== 0 || this.#position >= tailUpTo) return
+    const end = file.offset + file.length
+    const pieces = this.#source.layout.piecesOf({ start: end - indexTailBytes(file.name, file.length), end })
+    if (pieces.end === pieces.start) return
+    this.#tailId = this.#source.nextStreamId()
+    this.#follow(this.#tailId, pieces, tailDelayMs)
+  }
+
+  /** Opens a window whose pieces come behind what is read from the cursor in so much time. */
+  #follow(id: number, pieces: Range, delayMs: number): void {
+    const { bytesPerMs } = this.#lookahead
+    this.#source.setWindow(id, { pieces, bytesPerMs, waiting: false, behind: this.#id, delayMs }, false)
   }
 
   #closeTail(): void {
@@ -244,13 +270,15 @@ export class FileStream extends Readable {
     this.#tailId = 0
   }
 
-  /** Takes what the stream machinery holds out of it without delivering it. */
-  #discard(): void {
+  /** Takes what the stream machinery holds out of it without delivering it; whether there was anything. */
+  #discard(): boolean {
+    const dropped = this.readableLength > 0
     this.#discarding = true
     while (this.readableLength > 0 && this.read() !== null);
     this.#discarding = false
     // A half-read character of the old place must not begin the new one.
     if (this.readableEncoding !== null) this.setEncoding(this.readableEncoding)
+    return dropped
   }
 }
 

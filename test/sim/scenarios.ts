@@ -147,6 +147,27 @@ export function scenarios(scale = 1): Scenario[] {
     readers: [reader(2500, [{ atMs: 30_000, to: Math.floor(pieces(512) * 0.5) * mebi }])]
   })
 
+  add('a film with its index at the end', {
+    pieceLength: mebi,
+    pieceCount: pieces(200),
+    peers: [{ bytesPerMs: 300, latencyMs: 60 }],
+    readers: [{ ...reader(200), indexBytes: 2 * mebi }]
+  })
+
+  add('a seek beside a reader that has paused', {
+    pieceLength: mebi,
+    pieceCount: pieces(400),
+    peers: times(4, () => ({ bytesPerMs: 250, latencyMs: 60 })),
+    readers: [
+      { ...reader(300), pausesAtMs: 40_000, stopsAtMs: 90_000 },
+      {
+        ...reader(300, [{ atMs: 60_000, to: Math.floor(pieces(400) * 0.8) * mebi }], 0, 45_000),
+        start: Math.floor(pieces(400) * 0.4) * mebi,
+        stopsAtMs: 90_000
+      }
+    ]
+  })
+
   // Honest capacity is one and a half times the bit rate.
   const honest: PeerPlan[] = [
     { bytesPerMs: 20, latencyMs: 600, jitterMs: 50 },

@@ -1,3 +1,4 @@
+import type { StreamWindow } from '../../lib/picker/windows.ts'
 import { Lookahead } from '../../lib/stream/lookahead.ts'
 import type { ReaderPlan, SimSwarm } from './swarm.ts'
 
@@ -7,6 +8,10 @@ const chunkBytes = 256 << 10
 const startBytes = 1 << 20
 /** A player reads ahead this far. */
 const bufferMs = 10_000
+/** The index of a film comes behind what is played in this time, as a FileStream has it. */
+const indexDelayMs = 2000
+/** Windows over an index have the numbers from here on. */
+const firstIndexId = 1_000_000
 
 /** What was seen after a start or a seek. */
 export interface Jump {
@@ -30,7 +35,9 @@ export class SimReader {
   readonly #id: number
   readonly #lookahead = new Lookahead()
   #position = 0
+  #cursor: StreamWindow | undefined
   #window = ''
+  #paused = false
   #waitingFor = -1
   #askedAt = 0
   #jump: Jump | undefined
@@ -49,6 +56,7 @@ export class SimReader {
     this.plan = plan
     swarm.loop.at(plan.startsAtMs, () => this.#jumpTo(plan.start))
     for (const { atMs, to } of plan.seeks) swarm.loop.at(atMs, () => !this.ended && this.#jumpTo(to))
+    if (plan.pausesAtMs !== undefined) swarm.loop.at(plan.pausesAtMs, () => this.#pause())
     if (plan.stopsAtMs !== undefined) swarm.loop.at(plan.stopsAtMs, () => this.#end())
   }
 
@@ -85,23 +93,54 @@ export class SimReader {
     this.#read()
   }
 
+  #pause(): void {
+    this.#settle()
+    this.#playing = false
+    this.#paused = true
+  }
+
   #moveWindow(jumped: boolean): void {
-    const { layout, picker } = this.#swarm
+    const { layout } = this.#swarm
     const start = this.#position
     const end = Math.min(layout.length, start + this.#lookahead.bytes)
     const pieces = layout.piecesOf({ start, end })
     const waiting = !this.#swarm.has(layout.pieceAt(start))
     const window = `${pieces.start} ${pieces.end} ${waiting}`
     if (window === this.#window && !jumped) return
+    const opened = this.#window === ''
     this.#window = window
+    this.#cursor = { pieces, bytesPerMs: this.#lookahead.bytesPerMs, waiting }
+    this.#set(this.#id, this.#cursor, jumped)
+    if (opened) this.#openIndex()
+  }
+
+  #openIndex(): void {
+    const { indexBytes = 0 } = this.plan
+    const { layout } = this.#swarm
+    if (indexBytes === 0) return
+    const pieces = layout.piecesOf({ start: layout.length - indexBytes, end: layout.length })
     const { bytesPerMs } = this.#lookahead
-    this.#swarm.change((now) => picker.window(this.#id, { pieces, bytesPerMs, waiting }, jumped, now))
+    const window = { pieces, bytesPerMs, waiting: false, behind: this.#id, delayMs: indexDelayMs }
+    this.#set(firstIndexId + this.#id, window, false)
+  }
+
+  /** What was waited for is delivered. */
+  #rest(): void {
+    const cursor = this.#cursor
+    if (cursor?.waiting !== true) return
+    this.#cursor = { ...cursor, waiting: false }
+    this.#window = `${cursor.pieces.start} ${cursor.pieces.end} false`
+    this.#set(this.#id, this.#cursor, false)
+  }
+
+  #set(id: number, window: StreamWindow | undefined, jumped: boolean): void {
+    this.#swarm.change((now) => this.#swarm.picker.window(id, window, jumped, now))
   }
 
   /** Reads on while the player's buffer has room. */
   #read(): void {
     const { loop, layout } = this.#swarm
-    if (this.ended) return
+    if (this.ended || this.#paused) return
     const turn = ++this.#turn
     if (this.#position >= layout.length) {
       // All is read: the player plays out what it has.
@@ -130,6 +169,7 @@ export class SimReader {
     const { now } = loop
     const pieceEnd = layout.pieceRange(layout.pieceAt(this.#position)).end
     const bytes = Math.min(chunkBytes, pieceEnd - this.#position)
+    this.#rest()
     this.#settle()
     this.#position += bytes
     this.#level += bytes
@@ -138,7 +178,7 @@ export class SimReader {
     const read = this.#position - jump.offset
     if (jump.firstMiBAt > now && (read >= startBytes || this.#position >= layout.length)) {
       jump.firstMiBAt = now
-      this.#playing = true
+      this.#playing = !this.#paused
     }
     if (this.#stalledAt >= 0) {
       jump.stalledMs += now - this.#stalledAt
@@ -181,7 +221,9 @@ export class SimReader {
   #closeWindow(): void {
     if (this.#window === '') return
     this.#window = ''
-    this.#swarm.change((now) => this.#swarm.picker.window(this.#id, undefined, false, now))
+    this.#cursor = undefined
+    if ((this.plan.indexBytes ?? 0) > 0) this.#set(firstIndexId + this.#id, undefined, false)
+    this.#set(this.#id, undefined, false)
   }
 
   #end(): void {

@@ -32,6 +32,10 @@ export interface ReaderPlan {
   readonly seeks: readonly { readonly atMs: number; readonly to: number }[]
   /** When it closes its stream; at the end of the data by default. */
   readonly stopsAtMs?: number
+  /** When it stops playing and reading, for good, with its stream open; never by default. */
+  readonly pausesAtMs?: number
+  /** Bytes at the end of the data that its stream takes for the index of a film; none by default. */
+  readonly indexBytes?: number
 }
 
 /** A swarm and what is read from it. */

@@ -44,6 +44,25 @@ test('a piece that turns out wrong destroys a stream that has delivered some of 
   assert.equal(source.byId.size, 0)
 })
 
+test('what was delivered unverified is completed also after the cursor has gone elsewhere', async () => {
+  const source = new FakeSource(40_000, 0)
+  const stream = new FileStream(source.file, source, { unverified: true })
+  const opened = (): number[] => [...source.byId.values()].map(({ pieces }) => pieces.start).sort()
+  stream.on('readable', () => {})
+  await once(stream, 'readable')
+  while (stream.read() !== null);
+  stream.seek(30_000)
+  while (stream.readableLength === 0) await turns(1)
+  assert.deepEqual(opened(), [0, 7, 7], 'the cursor, and both pieces of which something was delivered')
+  source.judge(0, true)
+  assert.deepEqual(opened(), [7, 7])
+  stream.removeAllListeners('readable').resume()
+  while (stream.position < 40_000) await turns(1)
+  for (const piece of [7, 8, 9]) source.judge(piece, true)
+  await once(stream, 'close')
+  assert.equal(source.byId.size, 0)
+})
+
 test('a destroyed stream waits for no verdict', async () => {
   const source = new FakeSource(9000, 0)
   const stream = new FileStream(source.file, source, { unverified: true })
@@ -54,6 +73,7 @@ test('a destroyed stream waits for no verdict', async () => {
     [...source.listeners.values()].reduce((sum, { size }) => sum + size, 0),
     0
   )
+  assert.equal(source.byId.size, 0)
 })
 
 test('by default nothing is read before it is verified', async () => {
@@ -69,9 +89,12 @@ test('a film that is begun opens a late window over its end, which closes with t
   await once(stream, 'readable')
   const windows = [...source.byId.values()]
   assert.equal(windows.length, 2)
-  const tail = windows.find(({ delayMs }) => delayMs !== undefined)
-  assert.equal(tail?.pieces.end, 256)
-  assert.equal(tail?.pieces.start, 252)
+  // The cursor first, as what is asked for first comes first.
+  const [cursor, tail] = source.windows
+  assert.equal(cursor?.pieces.start, 0)
+  assert.deepEqual(tail?.pieces, { start: 252, end: 256 })
+  const [id] = [...source.byId.keys()]
+  assert.equal(tail?.behind, id)
   stream.destroy()
   await once(stream, 'close')
   assert.equal(source.byId.size, 0)
