@@ -32,14 +32,14 @@ export function measure(scenario: Scenario): Result {
   const swarm = new SimSwarm(scenario)
   const { blocksPerPiece } = swarm.layout
   // Bounds of a jump start from what was there at that moment.
-  const snapshots = new Map<string, Uint16Array>()
+  const snapshots = new Map<string, { readonly missing: Uint16Array; readonly rest: Scenario }>()
   const snapshot = (key: string): void => {
     const missing = new Uint16Array(scenario.pieceCount)
     for (let piece = 0; piece < missing.length; piece++) {
       const received = swarm.picker.partial(piece)?.received ?? 0
       missing[piece] = swarm.has(piece) ? 0 : blocksPerPiece - received
     }
-    snapshots.set(key, missing)
+    snapshots.set(key, { missing, rest: swarm.rest })
   }
   for (const [index, { seeks }] of scenario.readers.entries()) {
     for (const { atMs } of seeks) swarm.loop.at(atMs - 1e-6, () => snapshot(`${index} ${atMs}`))
@@ -49,24 +49,26 @@ export function measure(scenario: Scenario): Result {
   for (const [index, reader] of swarm.readers.entries()) {
     for (const jump of reader.jumps) {
       const { at, offset, firstByteAt, firstMiBAt, stalls, stalledMs } = jump
-      const missing = snapshots.get(`${index} ${at}`)
-      const blocksOf = (piece: number): number => missing?.[piece] ?? (missing ? 0 : blocksPerPiece)
+      const snapshot = snapshots.get(`${index} ${at}`)
+      const rest = snapshot?.rest ?? scenario
+      const blocksOf = (piece: number): number =>
+        snapshot === undefined ? blocksPerPiece : (snapshot.missing[piece] ?? 0)
       const first = missingOf(scenario, offset, offset + 1, blocksOf)
       const mebi = missingOf(scenario, offset, offset + (1 << 20), blocksOf)
       // Only what the reader came to before it jumped again.
       const end = offset + (jump.endedAt - firstMiBAt) * reader.plan.bytesPerMs
       const all = stalledMs > 0 ? missingOf(scenario, offset, end, blocksOf) : []
-      const seek = missing !== undefined
+      const seek = snapshot !== undefined
       jumps.push({
         seek,
         firstByteMs: firstByteAt - at,
         firstMiBMs: firstMiBAt - at,
-        firstByteBoundMs: earliest(scenario, first, at) - at + againMs(swarm, first, at, firstByteAt),
-        boundMs: earliest(scenario, mebi, at) - at + againMs(swarm, mebi, at, firstMiBAt),
+        firstByteBoundMs: earliest(rest, first, at) - at + againMs(swarm, first, at, firstByteAt),
+        boundMs: earliest(rest, mebi, at) - at + againMs(swarm, mebi, at, firstMiBAt),
         stalls,
         stalledMs,
         stallBoundMs:
-          leastStallMs(scenario, all, at, firstMiBAt, reader.plan.bytesPerMs) +
+          leastStallMs(rest, all, at, firstMiBAt, reader.plan.bytesPerMs) +
           againMs(swarm, all, firstMiBAt, jump.endedAt)
       })
     }

@@ -65,8 +65,9 @@ export class SimPeer {
   choking: boolean
   /** Requests that came while its queue was full. */
   overflows = 0
-  /** Blocks sent. */
+  /** Blocks sent, and their bytes. */
   sent = 0
+  sentBytes = 0
   readonly #loop: EventLoop
   readonly #events: SimPeerEvents
   readonly #random: () => number
@@ -81,7 +82,6 @@ export class SimPeer {
   #sendsPiece = 0
   #sendsBlock = 0
   #sendsBytes = 0
-  #sentBytes = 0
   /** When the last message of each way arrives. */
   #lastIn = 0
   #lastOut = 0
@@ -170,8 +170,8 @@ export class SimPeer {
   #sentOne(): void {
     this.#sending = false
     this.sent++
-    this.#sentBytes += this.#sendsBytes
-    if (this.#sentBytes >= (this.options.silentAfterBytes ?? Number.POSITIVE_INFINITY)) this.silent = true
+    this.sentBytes += this.#sendsBytes
+    if (this.sentBytes >= (this.options.silentAfterBytes ?? Number.POSITIVE_INFINITY)) this.silent = true
     const corrupt = this.#random() < this.options.corrupts
     this.#tell(corrupt ? message.corrupt : message.piece, this.#sendsPiece, this.#sendsBlock)
     this.#send()

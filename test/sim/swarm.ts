@@ -168,6 +168,17 @@ export class SimSwarm {
     return this.bannedIds.size
   }
 
+  /** The scenario as it stands: who falls silent after some bytes has sent a part of them by now. */
+  get rest(): Scenario {
+    const peers = this.scenario.peers.map((plan, index) => {
+      const { silentAfterBytes } = plan
+      if (silentAfterBytes === undefined) return plan
+      const sent = this.#peers.get(index + 1)?.sentBytes ?? 0
+      return { ...plan, silentAfterBytes: Math.max(0, silentAfterBytes - sent) }
+    })
+    return { ...this.scenario, peers }
+  }
+
   /** Whether everything is there. */
   get done(): boolean {
     return this.#missing === 0
