@@ -5,10 +5,13 @@ import type { Storage } from './storage.ts'
 
 /** Bytes of a page. */
 const pageBytes = 1 << 20
-/** Pages for every reader: one that it is sent, one that is read ahead. */
-const pagesOfReader = 2
+/** Pages for every reader: one that is on its way to it, one that it is sent, one that is read ahead. */
+const pagesOfReader = 3
 /** Pages beyond those of the readers, which keep what several want. */
 const sharedPages = 6
+/** Reads run ahead of each reader by so much at least, and by so much where there is room for it. */
+const leastAhead = pageBytes
+const mostAhead = 3 * pageBytes
 /** A page that nobody asked for in so many ticks goes. */
 const idleTicks = 30
 
@@ -41,13 +44,17 @@ export class ReadCache {
   readonly #had: (piece: number) => boolean
   readonly #ceiling: number
   #most: number
+  #aheadBytes = mostAhead
   readonly #budget: MemoryBudget
   readonly #stopReclaiming: () => void
   /** Oldest use first. */
   readonly #pages = new LazyMap<number, CachePage>()
+  /** The memory of a page that went, for the next one: to make it anew costs more than to read it. */
+  #spare: Uint8Array | undefined
   /** Made with the first page. */
   #byMemory: WeakMap<ArrayBufferLike, CachePage> | undefined
   #ticks = 0
+  #closed = false
 
   /** A cache that keeps at most `bytes` that nobody holds, less while it has few readers; `had` says which pieces may be read. */
   constructor(
@@ -93,10 +100,18 @@ export class ReadCache {
     if (!this.#pages.has(index)) this.#page(index)
   }
 
+  /** How far reads should run ahead of what a reader is sent: pages that are read too early make others go that are still needed. */
+  get aheadBytes(): number {
+    return this.#aheadBytes
+  }
+
   /** Says how many peers read. */
   setReaders(count: number): void {
     this.#most = Math.min(this.#ceiling, sharedPages + count * pagesOfReader)
+    const share = this.#most / Math.max(1, count) - pagesOfReader + 1
+    this.#aheadBytes = Math.max(leastAhead, Math.min(mostAhead, share * pageBytes))
     while (this.#pages.size > this.#most && this.#dropOldest());
+    this.#dropSpare()
   }
 
   /** The page of bytes that `get` gave; undefined when they are memory of their own. */
@@ -114,13 +129,14 @@ export class ReadCache {
   /** To be called about once a second: pages that nobody has asked for in a while go. */
   tick(): void {
     this.#ticks++
+    this.#dropSpare()
     for (const page of this.#pages.values()) {
       if (page.usedAt + idleTicks > this.#ticks) return
       if (isIdle(page)) this.#drop(page)
     }
   }
 
-  /** Lets all pages go. */
+  /** Lets all pages go that nobody holds. */
   clear(): void {
     for (const page of this.#pages.values()) {
       this.#pages.delete(page.index)
@@ -130,8 +146,10 @@ export class ReadCache {
 
   /** Lets all pages go for good. */
   close(): void {
+    this.#closed = true
     this.#stopReclaiming()
     this.clear()
+    this.#dropSpare()
   }
 
   /** The page with this number, read if need be; undefined when it is not wholly had or there is no memory. */
@@ -176,6 +194,9 @@ export class ReadCache {
         return page.memory
       }
     }
+    const spare = this.#spare
+    this.#spare = undefined
+    if (spare !== undefined) return spare
     return this.#budget.reserveSpare(pageBytes) ? Buffer.allocUnsafeSlow(pageBytes) : undefined
   }
 
@@ -185,6 +206,7 @@ export class ReadCache {
   }
 
   #dropOldest(): boolean {
+    if (this.#dropSpare()) return true
     const page = this.#oldestIdle()
     if (page === undefined) return false
     this.#drop(page)
@@ -195,7 +217,15 @@ export class ReadCache {
   #drop(page: CachePage): void {
     if (this.#pages.get(page.index) === page) this.#pages.delete(page.index)
     if (this.#byMemory?.delete(page.memory.buffer) !== true) return
+    if (this.#spare === undefined && !this.#closed) this.#spare = page.memory
+    else this.#budget.release(pageBytes)
+  }
+
+  #dropSpare(): boolean {
+    if (this.#spare === undefined) return false
+    this.#spare = undefined
     this.#budget.release(pageBytes)
+    return true
   }
 
   /** Whether every piece that the page touches is had. */

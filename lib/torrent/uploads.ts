@@ -1,4 +1,4 @@
-import type { Layout } from '../metainfo/layout.ts'
+import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { Choker } from '../picker/choker.ts'
 import { Suggester } from '../picker/suggester.ts'
 import type { CachePage, ReadCache } from '../storage/read-cache.ts'
@@ -9,8 +9,8 @@ import { allowedFastSet } from '../wire/allowed-fast.ts'
 import type { PeerRequest } from '../wire/peer-requests.ts'
 import type { Peer } from './peer.ts'
 
-/** How far reads run ahead of the block that is sent next, in requests. */
-const readAhead = 192
+/** Whoever asks for something counts as a reader for so long. */
+const readerSeconds = 10
 /** What a wire and its stream may hold between a block that was handed over and what the connection counts, at most. */
 const handedOver = 256 << 10
 /** What the optimistic place gives a peer at least, in bytes, and two pieces. */
@@ -42,6 +42,8 @@ interface Serving {
   readonly leaving: Leaving[]
   /** What its wire had sent a second ago. */
   sentBefore: number
+  /** Seconds for which it still counts as a reader; 0 when it does not. */
+  reads: number
   /** Whether the oldest request waits for storage. */
   reading: boolean
   /** Whether its wire takes no more answers for now. */
@@ -70,6 +72,8 @@ export class Uploads {
   readonly #cache: ReadCache
   readonly #events: UploadEvents
   readonly #serving = new LazyMap<number, Serving>()
+  /** How many of them read. */
+  #readers = 0
   #limit: number
   #guides = false
   /** Made when it is needed: most torrents have few peers or are in many hands. */
@@ -122,11 +126,11 @@ export class Uploads {
       turns: 0,
       leaving: [],
       sentBefore: 0,
+      reads: 0,
       reading: false,
       full: false
     }
     this.#serving.set(id, serving)
-    this.#cache.setReaders(this.#serving.size)
     wire.answerLeft = (data, sent) => this.#left(serving, data, sent)
     this.choker.addPeer(id, monotonicMs())
     wire.on('interested', () => this.#turned(serving))
@@ -138,6 +142,7 @@ export class Uploads {
         return
       }
       this.#suggest(id, (suggester) => suggester.requested(id, piece))
+      this.#reads(serving, readerSeconds)
       this.#pump(serving)
     })
     if (this.#suggester !== undefined) this.#watch(this.#suggester, peer)
@@ -190,10 +195,10 @@ export class Uploads {
   removePeer(peer: Peer): void {
     this.#count(peer)
     // Its connection is closed in this turn of the event loop, and then the system reads nothing of it any more.
-    for (const { page, blocks } of this.#serving.get(peer.id)?.leaving.splice(0) ?? [])
-      this.#cache.release(page, blocks)
+    const serving = this.#serving.get(peer.id)
+    for (const { page, blocks } of serving?.leaving.splice(0) ?? []) this.#cache.release(page, blocks)
+    if (serving !== undefined) this.#reads(serving, 0)
     this.#serving.delete(peer.id)
-    this.#cache.setReaders(this.#serving.size)
     this.#suggester?.removePeer(peer.id)
     this.choker.removePeer(peer.id, monotonicMs())
   }
@@ -204,11 +209,22 @@ export class Uploads {
     for (const serving of this.#serving.values()) {
       const { peer, leaving } = serving
       this.#count(peer)
+      const { sent } = peer.wire
+      if (serving.reads > 0) this.#reads(serving, serving.reads - 1)
       // A second ago everything was handed over, and the connection has sent all that it was given.
-      if (peer.wire.sent === serving.sentBefore && peer.connection.bytesQueued === 0)
+      if (sent === serving.sentBefore && peer.connection.bytesQueued === 0)
         for (const { page, blocks } of leaving.splice(0)) this.#cache.release(page, blocks)
-      serving.sentBefore = peer.wire.sent
+      serving.sentBefore = sent
     }
+  }
+
+  /** A peer counts as a reader for so many seconds more. */
+  #reads(serving: Serving, seconds: number): void {
+    const change = Number(seconds > 0) - Number(serving.reads > 0)
+    serving.reads = seconds
+    if (change === 0) return
+    this.#readers += change
+    this.#cache.setReaders(this.#readers)
   }
 
   /** To be called once a second: follows peers that change too often, and answers what was asked for too early if it is here by now. */
@@ -304,6 +320,7 @@ export class Uploads {
 
   #pump(serving: Serving): void {
     const { wire } = serving.peer
+    const readAhead = Math.floor(this.#cache.aheadBytes / blockLength)
     while (!serving.reading && !serving.full) {
       const request = wire.oldestRequest
       if (request === undefined) return

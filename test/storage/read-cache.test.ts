@@ -87,6 +87,7 @@ test('bytes stay as they are until they are released, however many others are as
     const own = cache.pageOf(bytes)
     if (own !== undefined) cache.release(own, 1)
   }
+  cache.tick()
   assert.equal(budget.used, 2 * page, 'what was above the limit of the cache is given back')
   cache.close()
   assert.equal(budget.used, 0)
@@ -137,6 +138,33 @@ test('few readers take less memory than many', async () => {
   assert.ok(ofTen >= ofOne + 9, `${ofOne} and ${ofTen} pages`)
   cache.setReaders(1)
   assert.equal(budget.used / page, ofOne)
+})
+
+test('reads run less far ahead where many read, so that what is read early is still there when it is asked for', async () => {
+  const { cache } = await cacheOf(24, 40 * page, new MemoryBudget(200 * page))
+  const ahead = (readers: number): number => {
+    cache.setReaders(readers)
+    return cache.aheadBytes
+  }
+  assert.ok(ahead(1) > 2 * page)
+  assert.equal(ahead(20), page)
+})
+
+test('the memory of a page that goes serves the next one', async () => {
+  const budget = new MemoryBudget(8 * page)
+  const { cache } = await cacheOf(2, 6 * page, budget)
+  const memories = new Set<ArrayBufferLike>()
+  for (let round = 0; round < 5; round++) {
+    // Three at a time, where two are kept.
+    const held = await Promise.all([0, 1, 2].map((n) => cache.get(((3 * round + n) % 6) * page, 100)))
+    for (const bytes of held) {
+      memories.add(bytes.buffer)
+      const own = cache.pageOf(bytes)
+      assert.ok(own)
+      cache.release(own, 1)
+    }
+  }
+  assert.equal(memories.size, 3)
 })
 
 test('reads ahead, but not beyond the end', async () => {
