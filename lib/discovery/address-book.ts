@@ -1,6 +1,7 @@
 import { canonicalHost, type PeerAddress } from '../util/address.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
-import { addressKey, mayTell, scopeOf } from './address-scope.ts'
+import { type AddressScope, addressKey, mayTell, scopeOf } from './address-scope.ts'
+import { Informants } from './informants.ts'
 
 /** How we learned of a peer. */
 export type PeerSource = 'manual' | 'lsd' | 'tracker' | 'incoming' | 'resume' | 'dht' | 'pex'
@@ -66,10 +67,12 @@ const announcedWaitMs = 5000
 const mostBans = 4096
 /** The part of the book that one informant may fill; further ones are for others. */
 const informantShare = 1 / 5
-/** An informant is not listened to any more when so many of its addresses in a row answered nobody. */
-const mostLies = 30
-/** Informants that are remembered, the latest. */
-const mostInformants = 256
+/** After so many failures in a row a peer that never gave us data is given up: not tried any more unless it is named again. */
+const mostFailures = 6
+/** Nor then, before this time is over: who cannot be reached may go on announcing itself. */
+const givenUpMs = 3_600_000
+/** Those that nobody may name again are not given up. */
+const neverGivenUp: ReadonlySet<PeerSource> = new Set(['manual', 'resume'])
 /** We have few addresses, but a peer may pretend to be us once for each connection. */
 const mostSelves = 64
 
@@ -92,27 +95,21 @@ interface Entry {
   /** When it last gave us data. */
   usefulAt: number
   uninteresting: boolean
-  /** The host that told it, while it was not reached; for PEX and DHT. */
+  /** The host that told it and answers for it, until it is reached or given up. */
   informant: string | undefined
   /** As computed for a version of the priorities. */
   priority: number
   priorityVersion: number
 }
 
-interface Informant {
-  /** Addresses in the book that it told. */
-  held: number
-  /** Of its addresses in a row that could not be reached. */
-  failed: number
-}
-
 /**
  * The peers that a torrent knows of, whom to dial next, and whom never. Pure: time and chance are arguments.
  *
  * Addresses come from strangers. Those that no peer can have are refused, and so are private and loopback addresses
- * from PEX and DHT unless the informant is as near itself. One informant fills a fifth of the book at most, and is not
- * listened to any more when nobody answers where it said. One entry for each address; when the book is full, a worse
- * entry must give way or the newcomer is refused.
+ * from PEX and DHT unless whoever told them is as near itself. One informant fills a fifth of the book at most, and is not
+ * listened to for a while when nobody answers where it said; many strangers together, such as the nodes of the DHT, are no
+ * informant. One entry for each address; when the book is full, a worse entry must give way or the newcomer is refused, and
+ * those that were given up go first.
  */
 export class AddressBook {
   readonly #random: () => number
@@ -122,7 +119,7 @@ export class AddressBook {
   readonly #selves = new LazySet<string>()
   /** Sources of which nothing is kept any more. */
   readonly #forgotten = new LazySet<PeerSource>()
-  readonly #informants = new LazyMap<string, Informant>()
+  readonly #informants: Informants
   readonly #own: PeerPriorities | undefined
   /** The earliest time at which an idle entry is ready, or undefined when it must be looked up. */
   #wakeAt: number | undefined
@@ -131,6 +128,7 @@ export class AddressBook {
   constructor({ random, limit = 1000, own }: AddressBookOptions) {
     this.#random = random
     this.#limit = limit
+    this.#informants = new Informants(limit * informantShare)
     this.#own = own
   }
 
@@ -147,29 +145,38 @@ export class AddressBook {
   }
 
   /**
-   * Takes an address in; `informant` is the host that told it, for PEX and DHT. A manual address is always ready at
-   * once, whatever happened before; so is, after 5 seconds, a neighbour that announces itself again.
+   * Takes an address in; for PEX and DHT, `informant` is the host that told it and answers for all that it tells, and `scope` how
+   * near whoever told it is: by default as near as the informant, and a stranger without one. A manual address is always ready
+   * at once, whatever happened before; so is, after 5 seconds, a neighbour that announces itself again, and an hour after it
+   * was given up a peer that anybody names again.
    * @returns whether there is something new to dial; false for what is known, refused or banned.
    */
-  add(address: PeerAddress, source: PeerSource, now: number, informant?: string): boolean {
+  add(
+    address: PeerAddress,
+    source: PeerSource,
+    now: number,
+    informant?: string,
+    scope: AddressScope = informant === undefined ? 'public' : scopeOf(informant)
+  ): boolean {
     const key = addressKey(address)
-    if (!this.#isAcceptable(address, source, informant) || this.#selves.has(key) || this.isBanned(address))
-      return false
+    if (!isAcceptable(address, source, scope) || this.#selves.has(key) || this.isBanned(address)) return false
     const rank = peerSources.indexOf(source)
     const known = this.#entries.get(key)
     if (known !== undefined) {
       known.rank = Math.min(known.rank, rank)
       if (known.state !== 'idle' || known.readyAt <= now) return false
+      const waitedMs = now - known.triedAt
       if (source === 'manual') known.failures = 0
       // Neighbours speak for themselves, so it is there and looks for somebody.
-      else if (source !== 'lsd' || now - known.triedAt < announcedWaitMs) return false
+      else if (source === 'lsd' ? waitedMs < announcedWaitMs : !isGivenUp(known) || waitedMs < givenUpMs)
+        return false
       known.readyAt = now
       this.#wakeAt = undefined
       return true
     }
-    if (informant !== undefined && !this.#listensTo(informant)) return false
+    if (informant !== undefined && !this.#informants.listensTo(informant, now)) return false
     if (this.#entries.size >= this.#limit && !this.#makeRoom(rank)) return false
-    if (informant !== undefined) this.#told(informant)
+    if (informant !== undefined) this.#informants.told(informant)
     const zoned = address.host.includes('%')
     const host = zoned ? address.host : canonicalHost(address.host)
     this.#entries.set(key, {
@@ -231,7 +238,9 @@ export class AddressBook {
   /** The dial has led to a connection. */
   connected(address: PeerAddress): void {
     const entry = this.#change(address, 'connected')
-    if (entry !== undefined) this.#proved(entry, true)
+    if (entry?.informant === undefined) return
+    this.#informants.proved(entry.informant)
+    this.#release(entry)
   }
 
   /**
@@ -245,12 +254,16 @@ export class AddressBook {
     return true
   }
 
-  /** The dial or the handshake failed; the peer is tried again after a wait that grows. */
+  /**
+   * The dial or the handshake failed; the peer is tried again after a wait that grows. After six failures in a row it is given up
+   * if it never gave us data, but for manual peers and those of the resume record.
+   */
   failed(address: PeerAddress, now: number): void {
     const entry = this.#change(address, 'idle')
     if (entry === undefined) return
-    fail(entry, 1, now)
-    this.#proved(entry, false)
+    // Each address is one lie, however often it is tried.
+    if (entry.informant !== undefined && entry.failures === 0) this.#informants.lied(entry.informant, now)
+    this.#fail(entry, 1, now)
   }
 
   /** The connection ended. */
@@ -265,7 +278,7 @@ export class AddressBook {
     } else if (outcome === 'uninteresting') {
       entry.uninteresting = true
       entry.readyAt = now + uninterestingWaitMs
-    } else fail(entry, outcome === 'fault' ? 2 : 1, now)
+    } else this.#fail(entry, outcome === 'fault' ? 2 : 1, now)
   }
 
   /** Makes uninteresting peers ready: something is wanted again. */
@@ -316,7 +329,7 @@ export class AddressBook {
   serialise(limit = 100): PeerAddress[] {
     const inUse = (entry: Entry): number => Number(entry.state === 'connected')
     return [...this.#entries.values()]
-      .filter(({ failures, usefulAt }) => failures === 0 || usefulAt > Number.NEGATIVE_INFINITY)
+      .filter((entry) => entry.failures === 0 || wasUseful(entry))
       .sort(
         (a, b) =>
           inUse(b) - inUse(a) ||
@@ -326,15 +339,6 @@ export class AddressBook {
       )
       .slice(0, limit)
       .map(({ address }) => ({ host: address.host, port: address.port }))
-  }
-
-  #isAcceptable({ host, port }: PeerAddress, source: PeerSource, informant: string | undefined): boolean {
-    if (!Number.isInteger(port) || port < 1 || port > 65535) return false
-    const scope = scopeOf(host)
-    if (scope === 'unusable') return false
-    if (scope === 'name') return source === 'manual' && host.length > 0 && host.length < 256
-    if (source !== 'pex' && source !== 'dht') return true
-    return mayTell(informant === undefined ? 'public' : scopeOf(informant), scope)
   }
 
   /** Drops the worst idle entry if it is worse than a newcomer of this rank. */
@@ -352,8 +356,22 @@ export class AddressBook {
 
   #delete(entry: Entry): void {
     this.#entries.delete(entry.key)
-    const informant = this.#informants.get(entry.informant ?? '')
-    if (informant !== undefined) informant.held = Math.max(0, informant.held - 1)
+    this.#release(entry)
+  }
+
+  #fail(entry: Entry, failures: number, now: number): void {
+    entry.failures += failures
+    entry.readyAt = now + (backOffMs[Math.min(entry.failures, backOffMs.length) - 1] ?? 0)
+    if (entry.failures < mostFailures || wasUseful(entry) || neverGivenUp.has(sourceOf(entry))) return
+    // It stays in the book, or it would be a new one for the next who names it.
+    entry.readyAt = Number.POSITIVE_INFINITY
+    this.#release(entry)
+  }
+
+  /** Nobody answers for the entry any more. */
+  #release(entry: Entry): void {
+    if (entry.informant !== undefined) this.#informants.released(entry.informant)
+    entry.informant = undefined
   }
 
   #priority(entry: Entry): number {
@@ -362,38 +380,6 @@ export class AddressBook {
       entry.priority = this.#own.priority(entry.address)
     }
     return entry.priority
-  }
-
-  #listensTo(host: string): boolean {
-    const informant = this.#informants.get(host)
-    if (informant === undefined) return true
-    return informant.failed < mostLies && informant.held < this.#limit * informantShare
-  }
-
-  #told(host: string): void {
-    const informant = this.#informants.get(host) ?? { held: 0, failed: 0 }
-    informant.held++
-    this.#informants.delete(host)
-    this.#informants.set(host, informant)
-    if (this.#informants.size <= mostInformants) return
-    for (const oldest of this.#informants.keys()) {
-      this.#informants.delete(oldest)
-      return
-    }
-  }
-
-  /** An address turned out to be true, and its informant with it, or nobody answered there. */
-  #proved(entry: Entry, isTrue: boolean): void {
-    const informant = this.#informants.get(entry.informant ?? '')
-    if (informant === undefined) return
-    if (!isTrue) {
-      // Each address is one lie, however often it is tried.
-      if (entry.failures === 1) informant.failed++
-      return
-    }
-    informant.failed = 0
-    informant.held = Math.max(0, informant.held - 1)
-    entry.informant = undefined
   }
 
   #change(address: PeerAddress, state: State): Entry | undefined {
@@ -407,9 +393,20 @@ export class AddressBook {
   }
 }
 
-function fail(entry: Entry, failures: number, now: number): void {
-  entry.failures += failures
-  entry.readyAt = now + (backOffMs[Math.min(entry.failures, backOffMs.length) - 1] ?? 0)
+function isAcceptable({ host, port }: PeerAddress, source: PeerSource, told: AddressScope): boolean {
+  if (!Number.isInteger(port) || port < 1 || port > 65535) return false
+  const scope = scopeOf(host)
+  if (scope === 'unusable') return false
+  if (scope === 'name') return source === 'manual' && host.length > 0 && host.length < 256
+  return (source !== 'pex' && source !== 'dht') || mayTell(told, scope)
+}
+
+function isGivenUp({ readyAt }: Entry): boolean {
+  return readyAt === Number.POSITIVE_INFINITY
+}
+
+function wasUseful({ usefulAt }: Entry): boolean {
+  return usefulAt > Number.NEGATIVE_INFINITY
 }
 
 function inOrder(a: Entry, b: Entry): number {
@@ -419,7 +416,7 @@ function inOrder(a: Entry, b: Entry): number {
 }
 
 function worth(entry: Entry): number {
-  return worthOf(entry.failures, entry.rank, entry.usefulAt > Number.NEGATIVE_INFINITY)
+  return worthOf(entry.failures, entry.rank, wasUseful(entry))
 }
 
 /** What an entry is worth keeping for: it gave us data, it did not fail, its source is good. */

@@ -2,6 +2,7 @@ import type { PeerAddress } from '../util/address.ts'
 import { AsyncQueue, type QueueReader } from '../util/async-queue.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { type AddressBook, type PeerSource, peerSources } from './address-book.ts'
+import type { AddressScope } from './address-scope.ts'
 
 /** What a {@link Discovery} is made of. */
 export interface DiscoveryOptions {
@@ -19,8 +20,10 @@ export interface DiscoveryOptions {
 
 /** What one attached source may say about itself. */
 export interface SourceOptions {
-  /** The host that tells the addresses, for PEX and DHT; see `AddressBook.add`. */
+  /** The host that tells the addresses and answers for all of them, for PEX; see `AddressBook.add`. */
   readonly informant?: string
+  /** How near whoever tells them is, for PEX and DHT; by default as near as the informant, and a stranger without one. */
+  readonly scope?: AddressScope
 }
 
 const privateSources: readonly PeerSource[] = ['manual', 'tracker', 'incoming', 'resume']
@@ -38,19 +41,19 @@ interface SourceSink {
 class Attached implements QueueReader<PeerAddress> {
   readonly source: PeerSource
   readonly iterator: AsyncIterator<PeerAddress>
-  readonly informant: string | undefined
+  readonly options: SourceOptions
   readonly #sink: SourceSink
 
   constructor(
     sink: SourceSink,
     source: PeerSource,
     iterator: AsyncIterator<PeerAddress>,
-    informant: string | undefined
+    options: SourceOptions
   ) {
     this.#sink = sink
     this.source = source
     this.iterator = iterator
-    this.informant = informant
+    this.options = options
   }
 
   value(address: PeerAddress): void {
@@ -76,7 +79,7 @@ export class Discovery {
   readonly #attached = new Set<Attached>()
   readonly #sink: SourceSink = {
     enter: (attached, address) => {
-      if (this.#attached.has(attached)) this.#enter(attached.source, address, attached.informant)
+      if (this.#attached.has(attached)) this.#enter(attached.source, address, attached.options)
     },
     end: (attached, error) => {
       // Not within the source, which is in the middle of its own change.
@@ -119,7 +122,7 @@ export class Discovery {
   attach(source: PeerSource, addresses: AsyncIterable<PeerAddress>, options: SourceOptions = {}): () => void {
     this.#check(source)
     const iterator = addresses[Symbol.asyncIterator]()
-    const attached = new Attached(this.#sink, source, iterator, options.informant)
+    const attached = new Attached(this.#sink, source, iterator, options)
     if (this.#closed) release(iterator)
     else {
       this.#attached.add(attached)
@@ -137,7 +140,7 @@ export class Discovery {
   add(source: PeerSource, addresses: Iterable<PeerAddress>, options: SourceOptions = {}): void {
     this.#check(source)
     if (this.#closed) return
-    for (const address of addresses) this.#enter(source, address, options.informant)
+    for (const address of addresses) this.#enter(source, address, options)
   }
 
   /** The metadata says that the torrent is private: ends the sources that it must not have and forgets their peers. */
@@ -158,12 +161,12 @@ export class Discovery {
   }
 
   async #run(attached: Attached): Promise<void> {
-    const { source, iterator, informant } = attached
+    const { source, iterator, options } = attached
     try {
       for (let count = 1; ; count++) {
         const { value, done } = await iterator.next()
         if (done === true || !this.#attached.has(attached)) break
-        this.#enter(source, value, informant)
+        this.#enter(source, value, options)
         if (count % addressesPerTurn === 0) await new Promise((resolve) => setImmediate(resolve))
         if (!this.#attached.has(attached)) break
       }
@@ -173,8 +176,8 @@ export class Discovery {
     this.#attached.delete(attached)
   }
 
-  #enter(source: PeerSource, address: PeerAddress, informant: string | undefined): void {
-    if (!this.#book.add(address, source, this.#now(), informant) || this.#told) return
+  #enter(source: PeerSource, address: PeerAddress, { informant, scope }: SourceOptions): void {
+    if (!this.#book.add(address, source, this.#now(), informant, scope) || this.#told) return
     this.#told = true
     queueMicrotask(() => {
       this.#told = false

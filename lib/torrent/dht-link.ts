@@ -36,8 +36,8 @@ export class DhtLink {
     const { dht, discovery, infoHash, isSeed, isHungry } = this.#options
     if (dht === undefined || !this.allowed || this.#detach !== undefined) return
     const peers = dht.peers(infoHash, { isSeed, isHungry })
-    // The DHT itself has weighed each address against the node that told it.
-    this.#detach = discovery.attach('dht', peers, { informant: '127.0.0.1' })
+    // The DHT itself has weighed each address against the node that told it; no one node answers for what others told.
+    this.#detach = discovery.attach('dht', peers, { scope: 'loopback' })
   }
 
   /** Ends that at once. */

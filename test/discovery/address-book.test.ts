@@ -65,7 +65,7 @@ test('chance decides between equals', () => {
 test('a peer that fails is tried again after waits that grow', () => {
   const it = book()
   const peer = at('8.0.0.1:1')
-  it.add(peer, 'tracker', 0)
+  it.add(peer, 'resume', 0)
   let now = 0
   for (const waitMs of [...backOffMs, backOffMs.at(-1) ?? 0]) {
     it.dialling(peer, now)
@@ -75,6 +75,43 @@ test('a peer that fails is tried again after waits that grow', () => {
     assert.equal(it.next(now + waitMs - 1), undefined)
     now += waitMs
     assert.ok(it.next(now))
+  }
+})
+
+/** Dials and fails six times in a row, and returns the time of the last. */
+function failOften(it: AddressBook, peer: PeerAddress, now: number): number {
+  for (let times = 0; times < 6; times++) {
+    now = Math.max(now, it.wakeAt)
+    it.dialling(peer, now)
+    it.failed(peer, now)
+  }
+  return now
+}
+
+test('a peer that never answers is given up until it is named again, an hour later at the earliest', () => {
+  const it = book()
+  const peer = at('8.0.0.1:1')
+  it.add(peer, 'tracker', 0)
+  const failedAt = failOften(it, peer, 0)
+  assert.equal(it.wakeAt, Number.POSITIVE_INFINITY)
+  assert.equal(it.add(peer, 'tracker', failedAt + 3_599_999), false)
+  assert.equal(it.next(failedAt + 7_200_000), undefined, 'nobody has named it since')
+  assert.equal(it.add(peer, 'dht', failedAt + 7_200_000), true)
+  assert.equal(it.next(failedAt + 7_200_000)?.failures, 6, 'but it comes last')
+  it.dialling(peer, failedAt + 7_200_000)
+  it.failed(peer, failedAt + 7_200_000)
+  assert.equal(it.wakeAt, Number.POSITIVE_INFINITY)
+  assert.equal(it.add(peer, 'manual', failedAt + 7_200_000), true, 'a person may insist')
+})
+
+test('who gave us data once, and whom nobody else may name again, is not given up', () => {
+  for (const source of ['manual', 'resume', 'tracker'] as const) {
+    const it = book()
+    const peer = at('8.0.0.1:1')
+    it.add(peer, source, 0)
+    if (source === 'tracker') it.disconnected(peer, 0, 'useful')
+    const failedAt = failOften(it, peer, 0)
+    assert.equal(it.wakeAt, failedAt + 3_600_000, source)
   }
 })
 
@@ -246,6 +283,41 @@ test('an informant at whose addresses nobody answers is not listened to any more
   assert.equal(it.add(at('9.0.0.61:1'), 'pex', 0, '8.0.0.2'), true)
   for (let n = 0; n < 300; n++) it.add(at(`9.1.0.${n % 200}:${n + 1}`), 'pex', 0, `7.0.${n >> 8}.${n & 255}`)
   assert.equal(tell(62), true, 'what is remembered is bounded')
+})
+
+test('an informant is forgiven with time', () => {
+  const it = book()
+  const tell = (n: number, now: number): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', now, '8.0.0.1')
+  for (let n = 1; n <= 60; n++) {
+    tell(n, 0)
+    it.failed(at(`9.0.0.${n}:1`), 0)
+  }
+  assert.equal(tell(61, 0), false)
+  assert.equal(tell(61, 60_000), true)
+  it.failed(at('9.0.0.61:1'), 60_000)
+  assert.equal(tell(62, 119_999), false)
+  assert.equal(tell(62, 600_000), true)
+})
+
+test('an informant has its share of the book back when what it told is given up', () => {
+  const it = book(50)
+  const tell = (n: number, now: number): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', now, '8.0.0.1')
+  for (let n = 1; n <= 10; n++) assert.ok(tell(n, 0))
+  const failedAt = failOften(it, at('9.0.0.1:1'), 0)
+  assert.equal(tell(11, failedAt), true)
+  assert.equal(tell(12, failedAt), false)
+})
+
+test('many strangers are no informant: no number of dead addresses shuts the others out', () => {
+  const it = book(100)
+  const tell = (n: number): boolean =>
+    it.add(at(`9.0.${n >> 8}.${n & 255}:1`), 'dht', 0, undefined, 'loopback')
+  for (let n = 0; n < 100; n++) assert.ok(tell(n), 'all of the book is theirs')
+  assert.equal(tell(100), false, 'until it is full')
+  for (let n = 0; n < 100; n++) it.failed(at(`9.0.0.${n}:1`), 0)
+  for (let n = 101; n <= 200; n++) assert.ok(tell(n), 'who was tried in vain gives way')
+  assert.equal(it.add(at('127.0.0.1:1'), 'dht', 0, undefined, 'public'), false)
+  assert.equal(it.add(at('127.0.0.1:1'), 'dht', 0, undefined, 'private'), false)
 })
 
 test('forgetting a source leaves the peers in use', () => {
