@@ -6,12 +6,10 @@ import { asError } from '../util/errors.ts'
 import { systemTimers } from '../util/timers.ts'
 import { AnnounceLoop, type AnnounceMediator, type AnnounceTiming } from './announce-loop.ts'
 import { exchange } from './exchange.ts'
-import { mayName } from './host-guard.ts'
 import { limits } from './limits.ts'
 import type { AnnounceCounters, AnnounceEvent, AnnounceParameters, TrackerReply } from './request.ts'
 import type { TrackerOptions } from './tracker-options.ts'
 import type { TrackerState, TrackerStatus } from './tracker-state.ts'
-import { hostOfUrl } from './tracker-url.ts'
 import { UdpTrackerClient } from './udp-tracker-client.ts'
 
 const log = debug('tracker')
@@ -162,9 +160,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
             udpSchedule: stopping ? stopSchedule : (options.udpSchedule ?? loopSchedule),
             onPeers: (peers) => {
               heard()
-              if (stopping) return
-              const host = hostOfUrl(tracker.location)
-              for (const peer of peers) if (mayName(host, peer.host)) this.#queue.push(peer)
+              if (!stopping) for (const peer of peers) this.#queue.push(peer)
             }
           })
         return stopping && pace !== undefined ? pace.goodbye(signal, say) : say()

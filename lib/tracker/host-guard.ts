@@ -26,14 +26,13 @@ export function refusal(url: URL, scope: IpScope, leastReach: number): TorrentEr
 }
 
 /**
- * Whether a tracker on this host may name this peer: who makes a torrent chooses its tracker, and must not make us knock at our own
- * services through it, nor at machines behind our router. Of a tracker with a name it is not known how near it is, and it may have
- * peers in a private network, but none on this machine.
+ * Whether a tracker may name this peer, as near as the address from which it answered: who makes a torrent chooses its tracker, and
+ * must not make us knock at our own services through it, nor at machines behind our router. A name may mean any address, and is for
+ * whoever resolves it.
  */
-export function mayName(tracker: string, peer: string): boolean {
-  if (!isAddress(peer)) return true
-  const scope = isLoopback(tracker) ? 'loopback' : isAddress(tracker) ? ipScope(tracker) : 'private'
-  return reach[ipScope(peer)] >= reach[scope]
+export function mayName(tracker: IpScope, peer: string): boolean {
+  if (isLoopback(peer)) return tracker === 'loopback'
+  return !isAddress(peer) || reach[ipScope(peer)] >= reach[tracker]
 }
 
 /**

@@ -22,6 +22,8 @@ export interface HttpGetOptions extends Omit<TrackerOptions, 'udp' | 'udpSchedul
 
 /** An answer with its body unpacked. */
 export interface HttpAnswer {
+  /** How near the server is that gave it. */
+  readonly scope: IpScope
   readonly status: number
   readonly body: Uint8Array
 }
@@ -65,7 +67,7 @@ async function follow(start: URL, options: HttpGetOptions, signal: AbortSignal):
     seen.add(url.href)
     const answer = await requestOnce(url, leastReach, options, signal)
     if (answer.location === undefined) return answer
-    leastReach = answer.reach
+    leastReach = reach[answer.scope]
     const next = redirectTarget(url, answer.location)
     if (seen.has(next.href))
       throw new TorrentError('ERR_TRACKER_RESPONSE', `${trackerName(start)} redirects in a circle`)
@@ -96,7 +98,6 @@ function redirectTarget(from: URL, location: string): URL {
 
 interface Hop extends HttpAnswer {
   readonly location: string | undefined
-  readonly reach: number
 }
 
 function requestOnce(
@@ -158,13 +159,13 @@ function requestOnce(
         const { location } = response.headers
         if (location === undefined)
           fail(new TorrentError('ERR_TRACKER_RESPONSE', `${name} redirects to nowhere`))
-        else resolve({ status, body: new Uint8Array(0), location, reach: reach[scope] })
+        else resolve({ scope, status, body: new Uint8Array(0), location })
         request.destroy()
         return
       }
       readBody(response)
         .then((packed) => unpackBody(packed, response.headers['content-encoding']))
-        .then((body) => resolve({ status, body, location: undefined, reach: reach[scope] }))
+        .then((body) => resolve({ scope, status, body, location: undefined }))
         .catch(fail)
     })
     request.end()

@@ -1,11 +1,13 @@
 import { TorrentError } from '../util/errors.ts'
+import type { IpScope } from '../util/ip-scope.ts'
+import { mayName } from './host-guard.ts'
 import { type HttpGetOptions, httpGet } from './http-get.ts'
 import { findFailure, parseHttpAnnounce, parseHttpScrape } from './http-reply.ts'
 import type { AnnounceParameters, ScrapeResult, TrackerReply } from './request.ts'
 import { percentEncode, scrapeUrl, trackerName, withParameters } from './tracker-url.ts'
 
 /**
- * One announce over HTTP or HTTPS (BEP 3, 7, 23).
+ * One announce over HTTP or HTTPS (BEP 3, 7, 23); peers that a server there may not name are left out.
  * @throws TorrentError ERR_TRACKER_FAILURE, ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT or
  * ERR_TRACKER_URL; the signal's reason.
  */
@@ -14,7 +16,10 @@ export async function httpAnnounce(
   parameters: AnnounceParameters,
   options: HttpGetOptions = {}
 ): Promise<TrackerReply> {
-  return ask(url, withParameters(url, encodeParameters(parameters)), options, parseHttpAnnounce)
+  return ask(url, withParameters(url, encodeParameters(parameters)), options, (body, scope) => {
+    const reply = parseHttpAnnounce(body)
+    return { ...reply, peers: reply.peers.filter(({ host }) => mayName(scope, host)) }
+  })
 }
 
 /**
@@ -55,11 +60,11 @@ async function ask<T>(
   url: URL,
   full: URL,
   options: HttpGetOptions,
-  parse: (body: Uint8Array) => T
+  parse: (body: Uint8Array, scope: IpScope) => T
 ): Promise<T> {
-  const { status, body } = await httpGet(full, options)
+  const { scope, status, body } = await httpGet(full, options)
   try {
-    if (status === 200) return parse(body)
+    if (status === 200) return parse(body, scope)
     throw (
       findFailure(body) ??
       new TorrentError('ERR_TRACKER_FAILURE', `HTTP status ${status}`, { details: { status } })

@@ -29,7 +29,7 @@ export interface AnnounceParameters extends AnnounceCounters {
 
 /** What a tracker answered to an announce; a count that it did not tell is undefined. */
 export interface TrackerReply {
-  /** At most 4096, as the tracker gave them; duplicates are possible. */
+  /** At most 4096, as the tracker gave them but for those that are nearer to us than itself; duplicates are possible. */
   readonly peers: readonly PeerAddress[]
   /** When the tracker wants the next announce, as it said so: no bound is applied. Undefined when missing or not above 0. */
   readonly intervalMs: number | undefined

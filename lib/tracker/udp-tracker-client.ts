@@ -1,9 +1,11 @@
 import { formatAddress, type PeerAddress } from '../util/address.ts'
 import type { DatagramPort } from '../util/datagram-port.ts'
 import { asError, TorrentError } from '../util/errors.ts'
+import { ipScope } from '../util/ip-scope.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 import { bindUdpPort } from '../util/udp-port.ts'
 import { eachFamily } from './each-family.ts'
+import { mayName } from './host-guard.ts'
 import { limits } from './limits.ts'
 import type { AnnounceParameters, ScrapeResult, TrackerReply, UdpSchedule } from './request.ts'
 import { type HostLookup, resolveHost } from './resolve-host.ts'
@@ -68,7 +70,7 @@ export class UdpTrackerClient {
 
   /**
    * Announces over each address family that the tracker and we have. `onReply` hears of each family's reply at once; the
-   * promise waits for the second family a few seconds more, and merges the peers.
+   * promise waits for the second family a few seconds more, and merges the peers. Those that a tracker there may not name are left out.
    * @throws TorrentError ERR_TRACKER_FAILURE, ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK or ERR_TRACKER_TIMEOUT when every
    * family failed; the signal's reason.
    */
@@ -80,7 +82,7 @@ export class UdpTrackerClient {
     const path = `${url.pathname}${url.search}`
     const replies = await this.#each(url, options, limits.familyGraceMs, async (family, to, signal) => {
       const numwant = family === 6 ? Math.min(parameters.numwant, limits.udpPeersIpv6) : parameters.numwant
-      const reply = await this.#request(
+      const answer = await this.#request(
         url,
         family,
         to,
@@ -88,6 +90,8 @@ export class UdpTrackerClient {
         (connectionId, id) => encodeAnnounce(connectionId, id, { ...parameters, numwant }, path),
         (message) => parseAnnounce(message, family)
       )
+      const scope = ipScope(to.host)
+      const reply = { ...answer, peers: answer.peers.filter(({ host }) => mayName(scope, host)) }
       options.onReply?.(reply)
       return reply
     })

@@ -302,6 +302,27 @@ test('a redirect may not lead to a more local network', async () => {
   await assert.rejects(ask(start, { scopeOf, lookup }), code('ERR_TRACKER_RESPONSE', /circle/))
 })
 
+test('a tracker names nobody who is nearer to us than the address from which it answers', async () => {
+  const hosts = ['9.9.9.9', '192.168.0.9', '169.254.169.254', '127.0.0.1']
+  const peers = Buffer.concat(hosts.map((host) => Uint8Array.of(...host.split('.').map(Number), 0, 80)))
+  await using tracker = await httpTracker(replyWith({ interval: 900, peers }))
+  const lookup = async (): Promise<string[]> => ['127.0.0.1']
+  const named = tracker.url.replace('127.0.0.1', 'tracker.example')
+  for (const [scope, taken] of [
+    ['global', hosts.slice(0, 1)],
+    ['private', hosts.slice(0, 3)],
+    ['loopback', hosts]
+  ] as const) {
+    for (const url of [tracker.url, named]) {
+      const reply = await ask(url, { scopeOf: () => scope, lookup })
+      assert.deepEqual(
+        reply.peers.map(({ host }) => host),
+        taken
+      )
+    }
+  }
+})
+
 test('this machine is asked only for what looks like a tracker', async () => {
   await using tracker = await httpTracker((_request, response) => response.end(body))
   const other = tracker.url.replace('announce', 'delete')

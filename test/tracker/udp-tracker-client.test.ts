@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram'
 import { test } from 'node:test'
 import type { AnnounceParameters } from '../../lib/tracker/request.ts'
 import { UdpTrackerClient } from '../../lib/tracker/udp-tracker-client.ts'
+import type { DatagramClaim, DatagramPort } from '../../lib/util/datagram-port.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { bindUdpPort } from '../../lib/util/udp-port.ts'
 import {
@@ -262,6 +263,44 @@ test('shared ports are used and stay open; a family without a port is left out',
   )
   await again.close()
 })
+
+for (const [host, ...taken] of [
+  ['9.9.9.9', '8.8.8.8'],
+  ['10.0.0.1', '8.8.8.8', '169.254.169.254'],
+  ['127.0.0.1', '8.8.8.8', '169.254.169.254', '127.0.0.1']
+] as const) {
+  test(`a tracker on ${host}, whatever its name is, names nobody who is nearer`, async () => {
+    const peers = ['8.8.8.8', '169.254.169.254', '127.0.0.1'].flatMap((peer) => [
+      ...peer.split('.').map(Number),
+      0,
+      80
+    ])
+    let claim: DatagramClaim | undefined
+    const port: DatagramPort = {
+      family: 4,
+      port: 1,
+      send: (message, to) => {
+        const bytes = Buffer.from(message)
+        const isConnect = bytes.readUInt32BE(8) === 0
+        const body = isConnect ? connectionBody(goodConnectionId) : announceBody(900, 0, 1, peers)
+        claim?.receive(Buffer.concat([words(isConnect ? 0 : 1, bytes.readInt32BE(12)), body]), to)
+      },
+      claim: (one) => {
+        claim = one
+        return () => {}
+      },
+      close: async () => {}
+    }
+    const client = new UdpTrackerClient({ ports: [port] })
+    const url = new URL('udp://tracker.example:80')
+    const reply = await client.announce(url, parameters, { lookup: async () => [host] })
+    assert.deepEqual(
+      reply.peers.map((peer) => peer.host),
+      taken
+    )
+    await client.close()
+  })
+}
 
 test('a signal ends a request at once, and so does close', async () => {
   await using tracker = await udpTracker(() => {})
