@@ -88,14 +88,15 @@ export class PeerSources {
   update(): void {
     const { away, stopped, filesKnown, closed } = this.#options.state
     this.trackers.setActive(!away)
-    const isIn = this.#started && !closed
-    if (away) {
+    // Who lets nobody in must not be found; but without the files also a torrent that is paused looks for them.
+    if (stopped && filesKnown) {
       this.#leaveNeighbours?.()
       this.#leaveNeighbours = undefined
-    } else if (isIn) this.#askNeighbours()
-    // Without the files the DHT is asked also by a torrent that is paused.
-    if (away || (stopped && filesKnown)) this.#dht.stop()
-    else if (isIn) this.#dht.start()
+      this.#dht.stop()
+    } else if (this.#started && !closed) {
+      this.#askNeighbours()
+      this.#dht.start()
+    }
   }
 
   /** Takes peers that the user has named, `host:port` or objects. */
