@@ -1,17 +1,20 @@
 import { canonicalHost, formatAddress, hostBytes, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
+import { ipScope } from '../util/ip-scope.ts'
 
 /**
- * How far an address reaches: this machine, this network (private, link-local and carrier ranges), the internet, or
- * nowhere a peer can be (unspecified, multicast, broadcast, reserved). A host name has no scope of its own.
+ * How far an address reaches: this machine, this network or at least none that is public, the internet, or nowhere a peer can be
+ * (unspecified, multicast, broadcast, reserved). A host name has no scope of its own.
  */
 export type AddressScope = 'loopback' | 'private' | 'public' | 'unusable' | 'name'
 
-/** The scope of a host; IPv4 inside IPv6 counts as IPv4. */
+/** The scope of a host; IPv4 inside IPv6, in whatever form, counts as IPv4. */
 export function scopeOf(host: string): AddressScope {
   const bytes = hostBytes(canonicalHost(host))
   if (bytes === undefined) return host.toLowerCase() === 'localhost' ? 'loopback' : 'name'
-  return bytes.length === 4 ? scopeOf4(bytes) : scopeOf6(bytes)
+  if (isNowhere(bytes)) return 'unusable'
+  const scope = ipScope(host)
+  return scope === 'global' ? 'public' : scope
 }
 
 /**
@@ -29,29 +32,6 @@ export function addressKey({ host, port }: PeerAddress): string {
   return formatAddress({ host: canonicalHost(host).toLowerCase(), port })
 }
 
-function scopeOf4([a = 0, b = 0]: Uint8Array): AddressScope {
-  if (a === 0 || a >= 224) return 'unusable'
-  if (a === 127) return 'loopback'
-  const local =
-    a === 10 ||
-    (a === 172 && b >= 16 && b < 32) ||
-    (a === 192 && b === 168) ||
-    (a === 169 && b === 254) ||
-    (a === 100 && b >= 64 && b < 128)
-  return local ? 'private' : 'public'
-}
-
-function scopeOf6(bytes: Uint8Array): AddressScope {
-  const [a = 0, b = 0] = bytes
-  if (bytes.subarray(0, 15).every((byte) => byte === 0)) {
-    if (bytes[15] === 0) return 'unusable'
-    if (bytes[15] === 1) return 'loopback'
-  }
-  if (a === 0xff) return 'unusable'
-  // Unique local fc00::/7, link-local fe80::/10 and site-local fec0::/10.
-  return (a & 0xfe) === 0xfc || (a === 0xfe && b >= 0x80) ? 'private' : 'public'
-}
-
 /**
  * What one owner has as many addresses of as he likes, as text: the /64 of a public IPv6 address, a public IPv4 address. Undefined
  * for neighbours and ourselves, of whom many may share an address.
@@ -60,4 +40,11 @@ export function networkOf(host: string): string | undefined {
   if (scopeOf(host) !== 'public') return undefined
   const bytes = hostBytes(canonicalHost(host))
   return bytes && toHex(bytes.subarray(0, 8))
+}
+
+/** This machine's own network, multicast, broadcast and what is reserved for ever. */
+function isNowhere(bytes: Uint8Array): boolean {
+  const [a = 0] = bytes
+  if (bytes.length === 4) return a === 0 || a >= 224
+  return a === 0xff || bytes.every((byte) => byte === 0)
 }
