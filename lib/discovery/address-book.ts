@@ -1,6 +1,6 @@
 import { canonicalHost, type PeerAddress } from '../util/address.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
-import { type AddressScope, addressKey, mayTell, scopeOf } from './address-scope.ts'
+import { type AddressScope, addressKey, hostKey, mayTell, scopeOf } from './address-scope.ts'
 import { Informants } from './informants.ts'
 
 /** How we learned of a peer. */
@@ -174,9 +174,10 @@ export class AddressBook {
       this.#wakeAt = undefined
       return true
     }
-    if (informant !== undefined && !this.#informants.listensTo(informant, now)) return false
+    const teller = informant && hostKey(informant)
+    if (teller !== undefined && !this.#informants.listensTo(teller, now)) return false
     if (this.#entries.size >= this.#limit && !this.#makeRoom(rank)) return false
-    if (informant !== undefined) this.#informants.told(informant)
+    if (teller !== undefined) this.#informants.told(teller)
     const zoned = address.host.includes('%')
     const host = zoned ? address.host : canonicalHost(address.host)
     this.#entries.set(key, {
@@ -189,7 +190,7 @@ export class AddressBook {
       readyAt: now,
       usefulAt: Number.NEGATIVE_INFINITY,
       uninteresting: false,
-      informant,
+      informant: teller,
       priority: 0,
       priorityVersion: -1
     })
@@ -290,8 +291,8 @@ export class AddressBook {
   }
 
   /**
-   * Never dials this host again nor lets it in. On loopback, where many peers share one host, the ban is for host and
-   * port. At most 4,096 bans are kept, the latest.
+   * Never dials this host again nor lets it in, whatever address of its public /64 it has in IPv6. On loopback, where many peers
+   * share one host, the ban is for host and port. At most 4,096 bans are kept, the latest.
    */
   ban(address: PeerAddress): void {
     const banned = banKey(address)
@@ -429,9 +430,7 @@ function sourceOf(entry: Entry): PeerSource {
 }
 
 function banKey(address: PeerAddress): string {
-  return scopeOf(address.host) === 'loopback'
-    ? addressKey(address)
-    : canonicalHost(address.host).toLowerCase()
+  return scopeOf(address.host) === 'loopback' ? addressKey(address) : hostKey(address.host)
 }
 
 function addBounded(set: LazySet<string>, value: string, limit: number): void {

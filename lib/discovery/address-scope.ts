@@ -1,5 +1,4 @@
-import { canonicalHost, formatAddress, hostBytes, type PeerAddress } from '../util/address.ts'
-import { toHex } from '../util/bytes.ts'
+import { canonicalHost, formatAddress, hostBytes, hostOf, type PeerAddress } from '../util/address.ts'
 import { ipScope } from '../util/ip-scope.ts'
 
 /**
@@ -33,13 +32,21 @@ export function addressKey({ host, port }: PeerAddress): string {
 }
 
 /**
- * What one owner has as many addresses of as he likes, as text: the /64 of a public IPv6 address, a public IPv4 address. Undefined
- * for neighbours and ourselves, of whom many may share an address.
+ * One address for all that a host may have: of a public IPv6 address the first in its /64, as who has one there has all 2^64. On
+ * this machine and in local networks, where many share a /64, each address stands for itself.
  */
+export function hostKey(host: string): string {
+  const canonical = canonicalHost(host).toLowerCase()
+  const bytes = hostBytes(canonical)
+  // Outside of 2000::/3 all of IPv4 stands behind one prefix (NAT64).
+  if (bytes?.length !== 16 || ((bytes[0] ?? 0) & 0xe0) !== 0x20 || scopeOf(canonical) !== 'public')
+    return canonical
+  return hostOf(bytes.fill(0, 8))
+}
+
+/** The {@link hostKey} of a public address; undefined for neighbours and ourselves, of whom many may share an address. */
 export function networkOf(host: string): string | undefined {
-  if (scopeOf(host) !== 'public') return undefined
-  const bytes = hostBytes(canonicalHost(host))
-  return bytes && toHex(bytes.subarray(0, 8))
+  return scopeOf(host) === 'public' ? hostKey(host) : undefined
 }
 
 /** This machine's own network, multicast, broadcast and what is reserved for ever. */

@@ -1,7 +1,7 @@
 import type { PeerAddress } from '../util/address.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { type PexMessage, type PexPeer, pexFlags } from '../wire/ut-pex.ts'
-import { addressKey, mayTell, scopeOf } from './address-scope.ts'
+import { addressKey, hostKey, mayTell, scopeOf } from './address-scope.ts'
 
 /** A peer hears of others at most this often after the first time (BEP 11). */
 const intervalMs = 60_000
@@ -157,9 +157,10 @@ export class PexPolicy {
       if (isComplete && (peer.flags & pexFlags.uploadOnly) !== 0) continue
       const scope = scopeOf(peer.address.host)
       if (!mayTell(informant, scope)) continue
-      // Many ports of one host are an attack on that host, unless it is this machine.
-      if (scope !== 'loopback' && hosts.has(peer.address.host)) continue
-      hosts.add(peer.address.host)
+      // Many ports of one host are an attack on that host, and many addresses cost it nothing, unless it is this machine.
+      const host = hostKey(peer.address.host)
+      if (scope !== 'loopback' && hosts.has(host)) continue
+      hosts.add(host)
       peers.push(peer)
     }
     return peers

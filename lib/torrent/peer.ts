@@ -1,5 +1,5 @@
 import type { PeerSource } from '../discovery/address-book.ts'
-import { networkOf } from '../discovery/address-scope.ts'
+import { hostKey, networkOf } from '../discovery/address-scope.ts'
 import type { Connection } from '../transport/transport.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
@@ -56,7 +56,7 @@ export class Peer {
   readonly source: PeerSource
   readonly peerId: string
   readonly connectedAt: number
-  /** What bans name: the host. On loopback many peers share one, so there the port counts too. */
+  /** What bans name: the host, in IPv6 by its /64. On loopback many peers share one, so there the port counts too. */
   readonly banKey: string
   /** The network of its owner; undefined for neighbours. */
   readonly network: string | undefined
@@ -106,7 +106,7 @@ export class Peer {
     this.#uploadOnly = wire.use(new UploadOnlyExtension(wire, () => this.onUploadOnly?.()))
     this.peerId = toHex(wire.peerId ?? new Uint8Array())
     const { remote } = connection
-    this.banKey = isLoopback(remote.host) ? formatAddress(remote) : remote.host
+    this.banKey = isLoopback(remote.host) ? formatAddress(remote) : hostKey(remote.host)
     this.network = networkOf(remote.host)
     this.connectedAt = this.heardAt = this.spokeAt = now
   }

@@ -362,7 +362,7 @@ function outcomeOf(peer: Peer | undefined): Outcome {
   return peer.wire.amInterested || !peer.wire.peerSeeding ? 'useless' : 'uninteresting'
 }
 
-/** The address that a ban key names: a host, or on loopback host and port. */
+/** An address that a ban key names: a host, or on loopback host and port. */
 function addressOf(banKey: string): PeerAddress {
   try {
     return parseAddress(banKey)

@@ -225,6 +225,17 @@ test('a ban is for the host, but on loopback for host and port', () => {
   assert.equal(it.isBanned(at('8.0.0.1:1')), false, 'the oldest bans give way')
 })
 
+test('a ban is for the /64 of a public IPv6 address, and for one address among neighbours', () => {
+  const it = book()
+  const hosts = ['2001:db8:1:2::1', '2001:db8:1:2:ffff::2', '2001:db8:1:3::1', 'fd00::1', 'fd00::2']
+  for (const host of hosts) it.add({ host, port: 1 }, 'tracker', 0)
+  it.ban({ host: '2001:db8:1:2::9', port: 0 })
+  it.ban({ host: 'fd00::1', port: 0 })
+  assert.deepEqual(dialAll(it, 0).sort(), ['[2001:db8:1:3::1]:1', '[fd00::2]:1'])
+  assert.equal(it.isBanned({ host: '2001:db8:1:2:7::7', port: 7 }), true)
+  assert.equal(it.isBanned({ host: 'fe80::2', port: 7 }), false)
+})
+
 test('our own address is never dialled again', () => {
   const it = book()
   it.add(at('8.0.0.1:1'), 'tracker', 0)
@@ -264,6 +275,14 @@ test('one informant fills a fifth of the book, and a place that proves true is i
   it.forget('pex')
   assert.equal(tell(13, '8.0.0.1'), true)
   assert.equal(it.add(at('9.0.0.99:1'), 'dht', 0), true, 'nobody in particular told it')
+})
+
+test('a host that speaks from many addresses of its /64 is one informant', () => {
+  const it = book(50)
+  const tell = (n: number): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', 0, `2001:db8:1:2::${n.toString(16)}`)
+  for (let n = 1; n <= 10; n++) assert.ok(tell(n))
+  assert.equal(tell(11), false)
+  assert.equal(it.add(at('9.0.0.11:1'), 'pex', 0, '2001:db8:1:3::1'), true)
 })
 
 test('an informant at whose addresses nobody answers is not listened to any more', () => {

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { type AddressScope, addressKey, mayTell, scopeOf } from '../../lib/discovery/address-scope.ts'
+import {
+  type AddressScope,
+  addressKey,
+  hostKey,
+  mayTell,
+  networkOf,
+  scopeOf
+} from '../../lib/discovery/address-scope.ts'
 
 const scopes: [host: string, scope: AddressScope][] = [
   ['127.0.0.1', 'loopback'],
@@ -66,3 +73,22 @@ test('all spellings of an address have one key', () => {
   assert.equal(addressKey({ host: '::ffff:1.2.3.4', port: 5 }), '1.2.3.4:5')
   assert.equal(addressKey({ host: 'Peer.Example', port: 5 }), 'peer.example:5')
 })
+
+for (const [host, key, network] of [
+  ['9.9.9.9', '9.9.9.9', '9.9.9.9'],
+  ['::ffff:9.9.9.9', '9.9.9.9', '9.9.9.9'],
+  ['2001:DB8:1:2:3:4:5:6', '2001:db8:1:2::', '2001:db8:1:2::'],
+  ['2001:db8:1:2::', '2001:db8:1:2::', '2001:db8:1:2::'],
+  ['2001:db8:1:3::1', '2001:db8:1:3::', '2001:db8:1:3::'],
+  ['64:ff9b::909:909', '64:ff9b::909:909', '64:ff9b::909:909'],
+  ['fe80::1', 'fe80::1', undefined],
+  ['fd00::1:2', 'fd00::1:2', undefined],
+  ['::1', '::1', undefined],
+  ['192.168.0.1', '192.168.0.1', undefined],
+  ['Peer.Example', 'peer.example', undefined]
+] as const) {
+  test(`the host of ${host} is known as ${key}`, () => {
+    assert.equal(hostKey(host), key)
+    assert.equal(networkOf(host), network)
+  })
+}

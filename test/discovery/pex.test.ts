@@ -144,6 +144,10 @@ test('what peers tell is taken with care', () => {
   assert.deepEqual(hear(policy(1), list), ['9.9.9.9:1', '9.9.9.8:2'])
   assert.deepEqual(hear(policy(1), list, true), ['9.9.9.9:1'])
   assert.deepEqual(hear(new PexPolicy(), list), [])
+  const [first = '', second = '', ...others] = ['2001:db8::1', '2001:db8::2', '2001:db8:0:1::1'].map(
+    (host) => `[${host}]:1`
+  )
+  assert.deepEqual(hear(policy(1), peers(first, second, ...others)), [first, ...others], 'a /64 is one host')
   const local = new PexPolicy()
   local.join(1, '127.0.0.1', 0)
   assert.deepEqual(hear(local, peers('127.0.0.1:5', '127.0.0.1:6', '10.0.0.1:1')), [
@@ -151,6 +155,10 @@ test('what peers tell is taken with care', () => {
     '127.0.0.1:6',
     '10.0.0.1:1'
   ])
+  const near = new PexPolicy()
+  near.join(1, 'fd00::1', 0)
+  const neighbours = ['[fd00::2]:1', '[fd00::3]:1']
+  assert.deepEqual(hear(near, peers(...neighbours)), neighbours)
 })
 
 test('a peer is heard 200 addresses first and 100 later, five times at once and then twice a minute', () => {

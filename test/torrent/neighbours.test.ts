@@ -86,7 +86,7 @@ test('a newcomer with a higher priority takes the place of an idle peer', async 
   assert.equal(swarm.dialer.connections, 2)
 })
 
-test('one network does not take all places', async (t) => {
+test('one network does not take all places, and is banned as a whole', async (t) => {
   const infoHash = new Uint8Array(20).fill(1)
   const swarm = new Swarm({
     infoHash,
@@ -122,4 +122,9 @@ test('one network does not take all places', async (t) => {
   assert.equal(await arrivals(twenty.map((n) => `2001:db8:0:1::${n + 1}`)), 16)
   assert.equal(await arrivals(['9.0.0.2', '2001:db8:0:2::1']), 2)
   assert.equal(await arrivals(twenty.map(() => '192.168.1.7')), 20)
+  const [villain] = [...swarm.peers.values()].filter(({ network }) => network === '2001:db8:0:1::')
+  swarm.ban(villain?.banKey ?? '')
+  const staying = [...swarm.peers.values()].filter(({ wire }) => !wire.destroying)
+  assert.equal(staying.length, 16 + 2 + 20, 'a ban is for all of it')
+  assert.equal(await arrivals(['2001:db8:0:1::99']), 0)
 })
