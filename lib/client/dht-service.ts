@@ -25,6 +25,8 @@ export interface DhtServiceOptions extends ClientDhtOptions {
   readonly stateFolder: string | undefined
   /** The port on which peers reach us over TCP, 0 for none. */
   tcpPort(): number
+  /** Nodes agree on what our address is, or on another one than before. */
+  readonly onAddress: (host: string) => void
   readonly onWarning: (warning: Error) => void
   /** Default the system's. */
   readonly timers?: Timers | undefined
@@ -39,6 +41,9 @@ export class DhtService implements TorrentDht {
   readonly #turns: DhtTurns
   readonly #local: boolean
   readonly #port = (): number => this.#options.tcpPort()
+  readonly #onAnswer = (): void => this.#learn()
+  /** Our addresses as they were told. */
+  readonly #addresses: { 4: string | undefined; 6: string | undefined } = { 4: undefined, 6: undefined }
   #saving: Promise<void> = Promise.resolve()
   #cancelSave: () => void
   #closing: Promise<void> | undefined
@@ -76,7 +81,15 @@ export class DhtService implements TorrentDht {
   }
 
   peers(infoHash: Uint8Array, { isSeed, isHungry }: TorrentDhtOptions): AsyncIterable<PeerAddress> {
-    return new DhtSource({ dht: this.dht, turns: this.#turns, infoHash, port: this.#port, isSeed, isHungry })
+    return new DhtSource({
+      dht: this.dht,
+      turns: this.#turns,
+      infoHash,
+      port: this.#port,
+      isSeed,
+      isHungry,
+      onAnswer: this.#onAnswer
+    })
   }
 
   /** Saves the state and leaves the network; the ports stay open. Idempotent, never rejects. */
@@ -90,6 +103,16 @@ export class DhtService implements TorrentDht {
     this.#save()
     await this.#saving
     await this.dht.close()
+  }
+
+  #learn(): void {
+    const { address } = this.dht
+    for (const family of [4, 6] as const) {
+      const host = address[family]?.host
+      if (host === undefined || host === this.#addresses[family]) continue
+      this.#addresses[family] = host
+      this.#options.onAddress(host)
+    }
   }
 
   #scheduleSave(): () => void {

@@ -91,6 +91,7 @@ export class SharedServices implements ClientServices {
       host,
       stateFolder: state,
       tcpPort: port,
+      onAddress: (seen) => this.own.told('dht', seen, 'dht'),
       onWarning
     })
   }

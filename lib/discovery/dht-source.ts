@@ -25,6 +25,8 @@ export interface DhtSourceOptions {
   isSeed(): boolean
   /** Whether more peers are wanted soon. */
   isHungry(): boolean
+  /** Nodes have answered: called before each peer is passed on, and after each look-up. */
+  onAnswer?(): void
   /** Returns [0, 1): spreads the intervals. */
   readonly random?: (() => number) | undefined
 }
@@ -108,9 +110,16 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
 
   #rest(heard: boolean): void {
     if (this.#closed) return
+    this.#options.onAnswer?.()
     const { isHungry, turns, random = Math.random } = this.#options
     this.#hurriedMs = heard && !isHungry() ? 0 : Math.min(everyMs, Math.max(hungryMs, 2 * this.#hurriedMs))
     turns.sleep(this, (this.#hurriedMs === 0 ? everyMs : this.#hurriedMs) * (0.9 + 0.2 * random()))
+  }
+
+  #pass(peer: PeerAddress): void {
+    if (this.#closed) return
+    this.#options.onAnswer?.()
+    this.#found.push(peer)
   }
 
   /** One look-up, with an announce if others can reach us; whether any node has listened. */
@@ -121,12 +130,12 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
       let found = false
       for await (const peer of dht.peers(infoHash, { signal })) {
         found = true
-        this.#found.push(peer)
+        this.#pass(peer)
       }
       return found
     }
     const seed = this.#options.isSeed()
-    const onPeer = (peer: PeerAddress): void => this.#found.push(peer)
+    const onPeer = (peer: PeerAddress): void => this.#pass(peer)
     const told = await dht.announce(infoHash, port, { seed, onPeer, signal })
     if (log.enabled) log('announced to %d nodes', told)
     return told > 0

@@ -1,19 +1,29 @@
 import { canonicalHost, hostBytes, type PeerAddress } from '../util/address.ts'
-import { scopeOf } from './address-scope.ts'
+import { hostKey, scopeOf } from './address-scope.ts'
 import { peerPriority } from './peer-priority.ts'
 
 /** So many of those who told last have a voice. */
 const mostVoices = 64
-/** One alone may lie or be behind the same router. */
+/** Who says how it sees us: a peer, a tracker (BEP 24), or the DHT, whose nodes have agreed. */
+export type Witness = 'peer' | 'tracker' | 'dht'
+/** Of how many peers each has the voice; the DHT has asked five networks at least. */
+const weights: Readonly<Record<Witness, number>> = { peer: 1, tracker: 2, dht: 5 }
+/** One peer alone may lie or be behind the same router. */
 const fewestVoices = 2
 /** Of peers about which nothing can be computed. */
 const unknownPriority = 2 ** 31
 
-/** Our public addresses, as far as peers that see them agree, and what follows from them for the order of peers (BEP 40). */
+interface Voice {
+  readonly family: 4 | 6
+  readonly host: string
+  readonly weight: number
+}
+
+/** Our public addresses, as far as those who see them agree, and what follows from them for the order of peers (BEP 40). */
 export class OwnAddress {
   readonly #port: () => number
   /** Who said which address; the latest last. */
-  readonly #voices = new Map<string, string>()
+  readonly #voices = new Map<string, Voice>()
   readonly #hosts = new Map<4 | 6, string>()
   #version = 0
 
@@ -32,14 +42,14 @@ export class OwnAddress {
     return this.#hosts.get(family)
   }
 
-  /** A peer says how it sees us. */
-  told(by: string, host: string): void {
-    const informant = scopeOf(by)
-    if (informant !== 'public' || scopeOf(host) !== 'public') return
+  /** Somebody says how he sees us: a peer or a tracker, by its host or name; what neighbours say is nothing. */
+  told(by: string, host: string, witness: Witness = 'peer'): void {
+    const scope = scopeOf(by)
+    if ((scope !== 'public' && scope !== 'name') || scopeOf(host) !== 'public') return
     const family = familyOf(host)
-    const voice = `${family} ${canonicalHost(by)}`
-    this.#voices.delete(voice)
-    this.#voices.set(voice, canonicalHost(host))
+    const name = `${family} ${witness} ${hostKey(by)}`
+    this.#voices.delete(name)
+    this.#voices.set(name, { family, host: canonicalHost(host), weight: weights[witness] })
     if (this.#voices.size > mostVoices) {
       for (const oldest of this.#voices.keys()) {
         this.#voices.delete(oldest)
@@ -69,8 +79,8 @@ export class OwnAddress {
 
   #mostSaid(family: 4 | 6): string | undefined {
     const counts = new Map<string, number>()
-    for (const [voice, host] of this.#voices) {
-      if (voice.startsWith(`${family} `)) counts.set(host, (counts.get(host) ?? 0) + 1)
+    for (const { family: of, host, weight } of this.#voices.values()) {
+      if (of === family) counts.set(host, (counts.get(host) ?? 0) + weight)
     }
     let best = this.#hosts.get(family)
     let most = best === undefined ? fewestVoices - 1 : Math.max(counts.get(best) ?? 0, fewestVoices - 1)

@@ -2,6 +2,7 @@ import type { Announcement } from '../tracker/announcement.ts'
 import type { AnnounceCounters } from '../tracker/request.ts'
 import { announceTiers } from '../tracker/tiers.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
+import { hostOfUrl } from '../tracker/tracker-url.ts'
 import { LazySet } from '../util/lazy-collections.ts'
 import type { TorrentHost } from './torrent-host.ts'
 
@@ -15,7 +16,10 @@ const goodbyeMs = 1200
 export interface TrackerSetOptions {
   /** 20 bytes. */
   readonly infoHash: Uint8Array
-  readonly host: Pick<TorrentHost, 'peerId' | 'port' | 'udpTrackers' | 'announcePace' | 'localAddress'>
+  readonly host: Pick<
+    TorrentHost,
+    'peerId' | 'port' | 'udpTrackers' | 'announcePace' | 'localAddress' | 'own'
+  >
   /** What was moved and what is missing; asked for each announce. */
   counters(): AnnounceCounters
   /** An announcement has begun: a source of peers. */
@@ -115,6 +119,7 @@ export class TrackerSet {
         localAddress: host.localAddress,
         pace: host.announcePace,
         stopTimeoutMs: goodbyeMs,
+        onExternalHost: (seen, { url }) => host.own.told(hostOfUrl(new URL(url)), seen, 'tracker'),
         onWarning
       }
     )

@@ -41,6 +41,8 @@ export interface AnnouncementOptions extends TrackerOptions, Partial<AnnounceTim
   readonly signal?: AbortSignal | undefined
   /** Hears of each good reply. */
   readonly onResponse?: ((reply: TrackerReply, tracker: TrackerStatus) => void) | undefined
+  /** Hears of our address as a tracker sees it (BEP 24), before the peers that came with it are yielded. */
+  readonly onExternalHost?: ((host: string, tracker: TrackerStatus) => void) | undefined
   /** Hears of each failure; the announcement goes on. */
   readonly onWarning?: ((error: Error) => void) | undefined
   /** A number from 0 up to 1 for shuffling and for back-off; default Math.random. */
@@ -141,7 +143,8 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
   }
 
   #mediator(timing: AnnounceTiming): AnnounceMediator {
-    const { timers = systemTimers, random = Math.random, onResponse, onWarning, ...options } = this.#options
+    const { timers = systemTimers, random = Math.random, ...rest } = this.#options
+    const { onResponse, onExternalHost, onWarning, ...options } = rest
     return {
       timers,
       random,
@@ -158,9 +161,11 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
             signal,
             udp: options.udp ?? this.#ownUdp,
             udpSchedule: stopping ? stopSchedule : (options.udpSchedule ?? loopSchedule),
-            onPeers: (peers) => {
+            onReply: ({ peers, externalHost }) => {
               heard()
-              if (!stopping) for (const peer of peers) this.#queue.push(peer)
+              if (stopping) return
+              if (externalHost !== undefined) guard(() => onExternalHost?.(externalHost, tracker))
+              for (const peer of peers) this.#queue.push(peer)
             }
           })
         return stopping && pace !== undefined ? pace.goodbye(signal, say) : say()

@@ -1,4 +1,3 @@
-import type { PeerAddress } from '../util/address.ts'
 import { httpAnnounce, httpScrape } from './http-tracker.ts'
 import { limits } from './limits.ts'
 import type { AnnounceParameters, ScrapeResult, TrackerReply } from './request.ts'
@@ -8,8 +7,8 @@ import { UdpTrackerClient } from './udp-tracker-client.ts'
 /** What one exchange with a tracker needs besides the options that all share. */
 export interface ExchangeOptions extends TrackerOptions {
   readonly signal?: AbortSignal | undefined
-  /** Hears of peers as they come, before the exchange is over: a second address family may be slower. */
-  readonly onPeers?: ((peers: readonly PeerAddress[]) => void) | undefined
+  /** Hears of each reply as it comes, before the exchange is over: a second address family may be slower. */
+  readonly onReply?: ((reply: TrackerReply) => void) | undefined
 }
 
 /**
@@ -22,18 +21,13 @@ export async function exchange(
   parameters: AnnounceParameters,
   options: ExchangeOptions = {}
 ): Promise<TrackerReply> {
-  const { onPeers } = options
   if (url.protocol !== 'udp:') {
     const reply = await httpAnnounce(url, parameters, options)
-    onPeers?.(reply.peers)
+    options.onReply?.(reply)
     return reply
   }
   return withUdp(options, (client) =>
-    client.announce(url, parameters, {
-      ...options,
-      schedule: options.udpSchedule,
-      onReply: (reply) => onPeers?.(reply.peers)
-    })
+    client.announce(url, parameters, { ...options, schedule: options.udpSchedule })
   )
 }
 

@@ -77,7 +77,7 @@ export class UdpTrackerClient {
   async announce(
     url: URL,
     parameters: AnnounceParameters,
-    options: UdpRequestOptions & { readonly onReply?: (reply: TrackerReply) => void } = {}
+    options: UdpRequestOptions & { readonly onReply?: ((reply: TrackerReply) => void) | undefined } = {}
   ): Promise<TrackerReply> {
     const path = `${url.pathname}${url.search}`
     const replies = await this.#each(url, options, limits.familyGraceMs, async (family, to, signal) => {

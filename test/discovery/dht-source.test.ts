@@ -125,6 +125,17 @@ test('peers come at once and every 15 minutes, and leaving ends it', async () =>
   assert.equal(dht.announced.length, 4)
 })
 
+test('it tells that nodes have answered before it passes a peer on, and after the look-up', async () => {
+  let answers = 0
+  const { time, dht, source } = setUp({ onAnswer: () => answers++ })
+  const told: number[] = []
+  source[Symbol.asyncIterator]().readBy({ value: () => told.push(answers), end: () => {} })
+  dht.found = [1, 2].map((port) => ({ host: '192.0.2.1', port }))
+  await time.pass(minute)
+  assert.deepEqual([told, answers], [[1, 2], 3])
+  source.close()
+})
+
 test('few peers make it look sooner, and so does nobody who listens', async () => {
   let hungry = true
   const { time, dht, source } = setUp({ isHungry: () => hungry })

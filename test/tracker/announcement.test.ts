@@ -280,6 +280,18 @@ test('a signal closes the announcement and leaves no listener', async () => {
   assert.equal(tracker.requests.length, 2)
 })
 
+test('our address as the tracker sees it is known before its peers', async () => {
+  const heard: string[] = []
+  await run(
+    () => ({ interval: 900, peers, 'external ip': Uint8Array.of(5, 6, 7, 8) }),
+    async ({ announcement, tracker }) => {
+      for await (const { host } of announcement) if (heard.push(host) === 3) break
+      assert.deepEqual(heard, [`5.6.7.8 by ${tracker.url}`, '10.0.0.1', '10.0.0.2'])
+    },
+    { onExternalHost: (host, { url }) => heard.push(`${host} by ${url}`) }
+  )
+})
+
 test('unread peers are bounded and the newest stay', async () => {
   const many = new Uint8Array(6 * 4096)
   await run(
