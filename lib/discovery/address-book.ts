@@ -399,6 +399,7 @@ function isAcceptable({ host, port }: PeerAddress, source: PeerSource, told: Add
   const scope = scopeOf(host)
   if (scope === 'unusable') return false
   if (scope === 'name') return source === 'manual' && host.length > 0 && host.length < 256
+  // What trackers and neighbours say was weighed where their own address was known.
   return (source !== 'pex' && source !== 'dht') || mayTell(told, scope)
 }
 
