@@ -79,6 +79,7 @@ function readMemo(fields: JsonFields): TorrentMemo {
     downloadLimit: unpack(fields.value('downloadLimit')),
     uploadLimit: unpack(fields.value('uploadLimit')),
     superSeeding: fields.value('superSeeding') === true,
+    private: fields.value('private') === true,
     uploaded: fields.count('uploaded'),
     downloaded: fields.count('downloaded'),
     secondsActive: fields.count('secondsActive'),

@@ -43,6 +43,8 @@ export interface ResumeRecord {
   readonly path?: string
   /** Whether the user had paused it. */
   readonly paused?: boolean
+  /** Whether it is private (BEP 27), should the metadata be lost. */
+  readonly private?: boolean
 }
 
 /** Most peers that a record keeps. */
@@ -112,7 +114,8 @@ function readRecord(fields: JsonFields): ResumeRecord {
     trackers: fields.strings('trackers').slice(0, maxTrackers),
     addedMs: fields.count('addedMs'),
     ...(typeof path === 'string' ? { path } : {}),
-    ...(fields.value('paused') === true ? { paused: true } : {})
+    ...(fields.value('paused') === true ? { paused: true } : {}),
+    ...(fields.value('private') === true ? { private: true } : {})
   }
 }
 

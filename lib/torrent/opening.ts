@@ -57,8 +57,12 @@ export class Opening {
 
   /** Begins with the metadata that was given, or else that an earlier run has fetched, if there is any. */
   async start(given: Metainfo | undefined): Promise<void> {
-    const metainfo = given ?? (await this.#options.keeper?.loadMetainfo())
-    if (metainfo !== undefined && !this.#options.metadata.known) await this.open(metainfo)
+    const { keeper, metadata, participation } = this.#options
+    const metainfo = given ?? (await keeper?.loadMetainfo())
+    if (metadata.known) return
+    if (metainfo !== undefined) await this.open(metainfo)
+    // The metadata is lost, but perhaps not what it said.
+    else if ((await keeper?.load())?.private === true) participation.makePrivate()
   }
 
   /** Peers have sent the metadata. */

@@ -85,7 +85,7 @@ export class Participation {
     this.sources.update()
   }
 
-  /** The metadata says that the torrent is private (BEP 27). */
+  /** The metadata, or what an earlier run knew of it, says that the torrent is private (BEP 27). */
   makePrivate(): void {
     this.sources.makePrivate()
     // Who came from elsewhere before that was known is no member of the tracker's swarm.

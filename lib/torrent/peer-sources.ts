@@ -65,6 +65,11 @@ export class PeerSources {
     return this.#started
   }
 
+  /** Whether the torrent is private (BEP 27), as far as is known. */
+  get private(): boolean {
+    return this.#discovery.private
+  }
+
   /** Whether peers may be told that there is a DHT. */
   get allowsDht(): boolean {
     return this.#dht.allowed
@@ -118,7 +123,7 @@ export class PeerSources {
     return added.length > 0
   }
 
-  /** The metadata says that the torrent is private: who else names peers is left, and forgotten with them. */
+  /** The metadata, or what an earlier run knew of it, says that the torrent is private: who else names peers is left, and forgotten with them. */
   makePrivate(): void {
     this.#discovery.makePrivate()
     this.#exchange?.stop()
@@ -145,9 +150,10 @@ export class PeerSources {
     this.#exchange?.tick(now)
   }
 
-  /** What the resume record says of them: known peers as text, the best first, and the trackers that were added. */
-  remember(): Pick<ResumeRecord, 'peers' | 'trackers'> {
-    return { peers: this.book.serialise().map(formatAddress), trackers: this.#addedTrackers }
+  /** What the resume record says of them: known peers as text, the best first, the trackers that were added, and who is left out. */
+  remember(): Pick<ResumeRecord, 'peers' | 'trackers' | 'private'> {
+    const peers = this.book.serialise().map(formatAddress)
+    return { peers, trackers: this.#addedTrackers, private: this.private }
   }
 
   /** Takes what `remember` has said to an earlier run. */

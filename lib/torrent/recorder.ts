@@ -8,7 +8,7 @@ import type { TorrentFiles } from './torrent-files.ts'
 import type { Transfer } from './transfer.ts'
 
 /** What a resume record says of the torrent apart from its data. */
-export type RecordExtras = Pick<ResumeRecord, 'peers' | 'trackers' | 'paused'>
+export type RecordExtras = Pick<ResumeRecord, 'peers' | 'trackers' | 'paused' | 'private'>
 
 /** For incomplete pieces the blocks that are stored. */
 export type PartialPieces = ReadonlyMap<number, readonly number[]>

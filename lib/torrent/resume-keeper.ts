@@ -14,6 +14,7 @@ export class ResumeKeeper {
   readonly #store: ResumeStore
   readonly #infoHash: string
   readonly #onWarning: (warning: Error) => void
+  #loaded: Promise<ResumeRecord | undefined> | undefined
   #make: (() => Promise<ResumeRecord>) | undefined
   #timer: NodeJS.Timeout | undefined
   #saving: Promise<void> | undefined
@@ -31,9 +32,10 @@ export class ResumeKeeper {
     return this.#make !== undefined
   }
 
-  /** The record of the last run. */
+  /** The record of the last run; read once, so that there is one warning of a torn one. */
   load(): Promise<ResumeRecord | undefined> {
-    return this.#store.load(this.#infoHash)
+    this.#loaded ??= this.#store.load(this.#infoHash)
+    return this.#loaded
   }
 
   /** The metadata that an earlier run has kept, if it is what the info hash says. */

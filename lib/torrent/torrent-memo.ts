@@ -34,6 +34,8 @@ export interface TorrentMemo {
   readonly downloadLimit?: number | undefined
   readonly uploadLimit?: number | undefined
   readonly superSeeding: boolean
+  /** Whether it is known to be private (BEP 27): the metadata may be lost, and nobody but its trackers is to hear of it even so. */
+  readonly private: boolean
   /** Bytes, over all runs. */
   readonly uploaded: number
   readonly downloaded: number

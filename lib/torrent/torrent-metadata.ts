@@ -48,11 +48,6 @@ export class TorrentMetadata {
     return v2 === undefined ? undefined : toHex(v2)
   }
 
-  /** Whether the torrent is private (BEP 27), as far as is known. */
-  get private(): boolean {
-    return this.#metainfo?.private ?? false
-  }
-
   /** A magnet link with these trackers. */
   magnetURI(trackers: readonly (readonly string[])[]): string {
     return formatMagnet({

@@ -122,6 +122,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       onPaused: () => this.#follow(),
       onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
     })
+    // Before anybody is asked or met: the metadata that would say so may be lost.
+    if (init.memo?.private === true) this.#participation.makePrivate()
     this.limitsChanged()
     this.addPeers(init.peers ?? [])
   }
@@ -168,9 +170,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return this.#opening.content?.layout.pieceCount ?? 0
   }
 
-  /** Whether peers come from the trackers alone (BEP 27). */
+  /** Whether peers come from the trackers alone (BEP 27), as far as is known. */
   get private(): boolean {
-    return this.#metadata.private
+    return this.#sources.private
   }
 
   // ---- how far it is ----
@@ -430,6 +432,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       trackers: this.#sources.started ? this.#sources.trackers.tiers : this.#init.announce,
       peers: known ? [] : this.#sources.remember().peers.slice(0, mostMemoPeers),
       superSeeding: this.#superSeeding,
+      private: this.private,
       ...this.#state.remember(),
       ...this.#limits.remember(),
       ...this.#transfer.remember()

@@ -330,6 +330,7 @@ test('the bytes of a list: what is whole is read, whatever happened to the rest'
       downloadLimit: fc.constantFrom(undefined, 0, 1e6),
       uploadLimit: fc.constantFrom(undefined, 5),
       superSeeding: fc.boolean(),
+      private: fc.boolean(),
       uploaded: fc.nat(),
       downloaded: fc.nat(),
       secondsActive: fc.nat(),
