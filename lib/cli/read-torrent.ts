@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { type Magnet, type Metainfo, parseMagnet, parseTorrent } from '../metainfo.ts'
-import { fromHex } from '../util/bytes.ts'
+import { fromBase32, fromHex } from '../util/bytes.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 
 /** The longest .torrent that is fetched. */
@@ -8,12 +9,14 @@ const maxBytes = 64 << 20
 const fetchMs = 30_000
 
 /**
- * Reads what a source says of itself, without asking any peer: a .torrent (path or URL), a magnet link or an info hash.
+ * Reads what a source says of itself, without asking any peer: a .torrent (path or URL), a magnet link or an info hash
+ * (hex or base32), as `client.add` takes them.
  * @throws TorrentError when it cannot be read, or is none of these.
  */
-export async function readTorrent(source: string): Promise<Metainfo | Magnet> {
+export async function readTorrent(given: string): Promise<Metainfo | Magnet> {
+  const source = given.trim()
   if (/^magnet:/i.test(source)) return parseMagnet(source)
-  const hash = source.length === 40 ? fromHex(source) : undefined
+  const hash = source.length === 40 ? fromHex(source) : source.length === 32 ? fromBase32(source) : undefined
   if (hash !== undefined) return { infoHashes: { v1: hash }, trackers: [], peers: [], webSeeds: [] }
   const bytes = /^https?:\/\//i.test(source) ? await fetchBytes(source) : await readBytes(source)
   try {
@@ -26,7 +29,7 @@ export async function readTorrent(source: string): Promise<Metainfo | Magnet> {
 
 async function readBytes(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path)
+    return await readFile(/^file:/i.test(path) ? fileURLToPath(path) : path)
   } catch (cause) {
     const missing = systemCode(cause) === 'ENOENT'
     const reason = missing ? 'there is no such file' : asError(cause).message

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseCommandLine } from '../../lib/cli/command-line.ts'
 import { run as runHere } from '../../lib/cli/run.ts'
 import { clientOptions, readClientOptions } from '../../lib/cli/shared-options.ts'
 import { version } from '../../lib/util/version.ts'
+import { encodeBase32 } from '../client/base32.ts'
 import { runCommand, temporaryFolder } from './run-command.ts'
 
 const magnet = `magnet:?xt=urn:btih:${'ab'.repeat(20)}`
@@ -131,7 +132,15 @@ test('info shows what a magnet link says', async () => {
   assert.deepEqual(facts.peers, ['10.0.0.1:5'])
   const text = (await words(['info', `${magnet}&dn=a%1B%5B2Jb`])).stdout
   assert.match(text, /^Name +ab$/m)
-  assert.match((await words(['info', 'ab'.repeat(20)])).stdout, /^Info hash +abab/m)
+  const hash = Buffer.from('ab'.repeat(20), 'hex')
+  for (const text of [
+    'ab'.repeat(20),
+    'AB'.repeat(20),
+    encodeBase32(hash),
+    ` ${encodeBase32(hash).toLowerCase()}\n`
+  ]) {
+    assert.match((await words(['info', text])).stdout, /^Info hash +(?:ab){20}$/m, text)
+  }
 })
 
 test('create makes what info shows', async (t) => {
@@ -156,6 +165,7 @@ test('create makes what info shows', async (t) => {
   assert.deepEqual(facts.files, [{ index: 0, path: 'a.txt', length: 5 }])
   assert.deepEqual([facts.private, facts.comment, facts.trackers], [true, 'c', [['http://t.example/a']]])
   const text = (await words(['info', out])).stdout
+  assert.equal((await words(['info', pathToFileURL(out).href])).stdout, text)
   for (const line of [/^Size +5 B/m, /^Private +yes/m, /^Tracker +http/m, /^ {2}0 .*a\.txt$/m])
     assert.match(text, line)
 })
