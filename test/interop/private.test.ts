@@ -1,114 +1,189 @@
 // A private torrent (BEP 27) leaves no trace outside its trackers: every packet of the client's host is captured.
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { createTorrent } from '../../lib/metainfo.ts'
+import { encodeBase32 } from '../client/base32.ts'
+import { startDht } from './peers/dht-nodes.ts'
 import { startTracker } from './peers/opentracker.ts'
-import { startClient } from './peers/piecewise.ts'
+import { type ClientTask, startClient } from './peers/piecewise.ts'
 import { freePort } from './peers/real-peer.ts'
-import { type Capture, captureNeeds, type Packet, startCapture } from './support/capture.ts'
 import {
-  assertSameTree,
-  infoHashOf,
-  temporaryFolder,
-  writeRandomFile,
-  writeWithTracker
-} from './support/data.ts'
-import { openPlaces, type Places } from './support/namespaces.ts'
+  type Capture,
+  captureNeeds,
+  type Packet,
+  startCapture,
+  type Utterance,
+  utterances
+} from './support/capture.ts'
+import { assertSameTree, infoHashOf, temporaryFolder, withNode, writeRandomFile } from './support/data.ts'
+import { openLan } from './support/lan.ts'
 import { needs } from './support/need.ts'
-import { attempt, type Running, run, start, until } from './support/process.ts'
+import { attempt, type Place, type Running, run, start, until, within } from './support/process.ts'
 
-/** Packets by what they give away; each is a kind that a public torrent may send and a private one must not. */
+/** Packets by what they give away; each is a kind that a public torrent sends and a private one must not. */
 const traces: Readonly<Record<string, (packet: Packet) => boolean>> = {
   dns: ({ toPort }) => toPort === 53 || toPort === 5353,
   multicast: ({ protocol, to }) => protocol === 'igmp' || /^(?:22[4-9]|23\d)\.|^ff/i.test(to),
-  dht: ({ protocol, head }) => protocol === 'udp' && head.startsWith('64')
+  dht: ({ protocol, body }) => protocol === 'udp' && body.startsWith('64')
 }
 
-/** What is to be seen of a public torrent with the same settings: a kind of trace as soon as what sends it is part of a client. */
-const ofPublic: readonly (keyof typeof traces)[] = ['multicast', 'dns']
-
-/** How long the client stays after it is complete: what it sends at leisure is seen too. */
+/** How long the client stays after it has said what it should: what it sends at leisure is seen too. */
 const leisureMs = 4000
 
 interface Stage {
-  readonly places: Places
+  /** Where the client is, whose packets are captured. */
+  readonly here: Place
+  /** Where the tracker and the seed of the torrent are. */
+  readonly there: Place
+  /** Where nobody is whom a private torrent may speak to. */
+  readonly elsewhere: Place
   readonly folder: string
   readonly programs: Running[]
   readonly capture: Capture
 }
 
-/** Two hosts; whatever the first sends leaves it, wherever to. */
+/** Three hosts; whatever the first sends leaves it, wherever to. */
 async function stage(t: TestContext): Promise<Stage> {
   const { folder, remove } = temporaryFolder('private')
-  const places = openPlaces()
+  const lan = openLan(3)
   const programs: Running[] = []
   t.after(async () => {
     await Promise.all(programs.map((program) => program.stop()))
-    places.close()
+    lan.close()
     remove()
   })
-  const { a, b } = places
+  const [here, there, elsewhere] = lan.places
+  assert.ok(here !== undefined && there !== undefined && elsewhere !== undefined)
   // Without a way out, what has no business there would not even be sent.
-  run([...a.enter, 'ip', 'route', 'add', 'default', 'via', b.host])
-  attempt([...a.enter, 'ip', '-6', 'route', 'add', 'default', 'dev', 'eth0'])
-  const capture = await startCapture(a)
+  run([...here.enter, 'ip', 'route', 'replace', 'default', 'via', elsewhere.host])
+  attempt([...here.enter, 'ip', '-6', 'route', 'add', 'default', 'dev', 'eth0'])
+  const capture = await startCapture(here)
   programs.push(capture)
-  return { places, folder, programs, capture }
+  return { here, there, elsewhere, folder, programs, capture }
 }
 
-/** Downloads a torrent in the first place from a seed in the second, and returns what was sent besides. */
-async function strayPackets(
-  { places, folder, programs, capture }: Stage,
-  isPrivate: boolean
-): Promise<readonly Packet[]> {
-  const { a, b } = places
+/** A torrent with an HTTP and a UDP tracker, and a seed that they name. */
+interface Film {
+  readonly infoHash: string
+  readonly data: string
+  /** How the client is to download it; everything that finds peers is on. */
+  readonly task: ClientTask
+  /** Whether a packet goes to one of the trackers or to a peer that they have named. */
+  isExpected(packet: Omit<Packet, 'body'>): boolean
+  /** Whether both trackers were announced to. */
+  isAnnounced(said: readonly Utterance[]): boolean
+  /** Whether the client has greeted the seed. */
+  isGreeted(said: readonly Utterance[]): boolean
+}
+
+/** Makes a torrent that names a DHT node too, and has it seeded. */
+async function makeFilm(
+  { here, there, folder, programs }: Stage,
+  isPrivate: boolean,
+  node: string
+): Promise<Film> {
   const data = path.join(folder, 'data', 'film.bin')
   writeRandomFile(data, 3_000_000, 'private')
-  const bare = path.join(folder, 'bare.torrent')
-  writeFileSync(bare, await createTorrent(data, { private: isPrivate }))
-  const tracker = await startTracker(b, folder, [infoHashOf(bare)])
-  programs.push(tracker)
   const torrent = path.join(folder, 'film.torrent')
-  writeWithTracker(bare, tracker.httpUrl, torrent)
-  const port = await freePort()
-  const seedPort = await freePort()
-  const seed = startClient('seed', b, { torrent, folder: path.dirname(data), host: b.host, port: seedPort })
+  writeFileSync(torrent, await createTorrent(data, { private: isPrivate }))
+  const infoHash = infoHashOf(torrent)
+  const tracker = await startTracker(there, folder, [infoHash])
+  programs.push(tracker)
+  const trackers = [tracker.httpUrl, tracker.udpUrl]
+  writeFileSync(torrent, withNode(await createTorrent(data, { private: isPrivate, trackers }), node))
+  const trackerPort = Number(new URL(tracker.httpUrl).port)
+  const [port, seedPort] = [await freePort(), await freePort()]
+  const seedTask = { torrent, folder: path.dirname(data), host: there.host, port: seedPort, pex: true }
+  const seed = startClient('seed', there, seedTask)
   programs.push(seed)
   await seed.done
   const out = path.join(folder, 'out')
   mkdirSync(out)
-  const task = { torrent, folder: out, host: a.host, port, discovery: true }
-  const client = startClient('client', a, task)
+  const state = path.join(folder, 'state')
+  const raw = rawOf(infoHash)
+  const isPeer = ({ toPort, fromPort }: Omit<Packet, 'body'>): boolean =>
+    toPort === seedPort || fromPort === port
+  const isTracker = ({ to, toPort }: Omit<Packet, 'body'>): boolean =>
+    to === there.host && toPort === trackerPort
+  return {
+    infoHash,
+    data,
+    task: { torrent, folder: out, state, host: here.host, port, discovery: true },
+    isExpected: (packet) => {
+      const { protocol, to, fromPort, toPort } = packet
+      if (protocol === 'udp') return isTracker(packet)
+      if (protocol !== 'tcp') return false
+      // The tracker names us among the others, so the client meets itself once.
+      if (to === here.host) return toPort === port || fromPort === port
+      return isTracker(packet) || (to === there.host && isPeer(packet))
+    },
+    isAnnounced: (said) =>
+      // The UDP one after it has asked for a connection id, which is shorter and names nothing.
+      said.some((one) => one.protocol === 'tcp' && isTracker(one) && one.text.startsWith('GET /announce?')) &&
+      said.some((one) => one.protocol === 'udp' && isTracker(one) && one.text.includes(raw)),
+    isGreeted: (said) =>
+      said.some((one) => one.to === there.host && isPeer(one) && isHandshake(one) && one.text.includes(raw))
+  }
+}
+
+/** One run of the client: until everything is here and `enough` was said, and a while longer. Returns all that was sent. */
+async function visit(
+  { here, programs, capture }: Stage,
+  task: ClientTask,
+  enough: (said: readonly Utterance[]) => boolean
+): Promise<readonly Packet[]> {
+  const from = capture.packets.length
+  const client = startClient('client', here, task, 60_000)
   programs.push(client)
   await client.done
+  await until('all to be said', () => enough(utterances(capture.packets.slice(from))), {
+    ...{ timeoutMs: 60_000, everyMs: 250, programs: [client] }
+  })
   await new Promise((resolve) => setTimeout(resolve, leisureMs))
-  await client.stop()
-  assertSameTree(data, path.join(out, 'film.bin'))
-  const trackerPort = Number(new URL(tracker.httpUrl).port)
-  // The tracker names us among the others, so the client meets itself once.
-  const isExpected = ({ protocol, to, fromPort, toPort }: Packet): boolean =>
-    protocol === 'tcp' &&
-    ((to === b.host && (toPort === trackerPort || toPort === seedPort || fromPort === port)) ||
-      (to === a.host && (toPort === port || fromPort === port)))
-  assert.ok(
-    capture.packets.some((packet) => packet.toPort === trackerPort && isExpected(packet)),
-    'the tracker was asked'
-  )
-  assert.ok(
-    capture.packets.some(
-      (packet) => (packet.toPort === seedPort || packet.fromPort === port) && isExpected(packet)
-    ),
-    'the seed was met'
-  )
-  return capture.packets.filter((packet) => !isExpected(packet))
+  client.signal('SIGTERM')
+  await within('the end of the client', client.exited, { programs: [client] })
+  return capture.packets.slice(from)
+}
+
+/** The ways in which a client comes to its torrents: they are added, they are left from the last run, or that without the metadata. */
+const comings: [how: string, change: (film: Film) => Partial<ClientTask>][] = [
+  ['added', () => ({})],
+  ['restored', () => ({ restored: true })],
+  [
+    'restored without its metadata',
+    ({ task: { state = '' }, infoHash }) => {
+      rmSync(path.join(state, `${infoHash}.torrent`))
+      return { restored: true, others: [] }
+    }
+  ]
+]
+
+function rawOf(infoHash: string): string {
+  return Buffer.from(infoHash, 'hex').toString('latin1')
+}
+
+/** Whether an info hash is in it in any of the ways in which it is written. */
+function names(text: string, infoHash: string): boolean {
+  const base32 = encodeBase32(Buffer.from(infoHash, 'hex')).toLowerCase()
+  const lower = text.toLowerCase()
+  return text.includes(rawOf(infoHash)) || lower.includes(infoHash) || lower.includes(base32)
+}
+
+function isHandshake({ protocol, text }: Utterance): boolean {
+  return protocol === 'tcp' && text.startsWith('\x13BitTorrent protocol')
+}
+
+/** Whether a handshake says that there is a DHT node (BEP 5). */
+function tellsOfDht({ text }: Utterance): boolean {
+  return (text.charCodeAt(27) & 1) !== 0
 }
 
 const needed = [...captureNeeds, 'opentracker']
 
 test('the capture sees every kind of trace', needs(needed, 60_000), async (t) => {
-  const { places, capture, programs } = await stage(t)
+  const { here, capture, programs } = await stage(t)
   const script = `
     const { createSocket } = require('node:dgram')
     const { Resolver } = require('node:dns')
@@ -116,14 +191,14 @@ test('the capture sees every kind of trace', needs(needed, 60_000), async (t) =>
     resolver.setServers(['192.0.2.53'])
     resolver.resolve4('tracker.example', () => {})
     const socket = createSocket('udp4')
-    socket.bind(0, '${places.a.host}', () => {
-      socket.addMembership('239.192.152.143', '${places.a.host}')
-      socket.setMulticastInterface('${places.a.host}')
+    socket.bind(0, '${here.host}', () => {
+      socket.addMembership('239.192.152.143', '${here.host}')
+      socket.setMulticastInterface('${here.host}')
       socket.send('BT-SEARCH * HTTP/1.1', 6771, '239.192.152.143')
       socket.send('d1:ad2:id20:aaaaaaaaaaaaaaaaaaaae1:q4:ping1:t2:aa1:y1:qe', 6881, '192.0.2.1')
     })
     setTimeout(() => {}, 60_000)`
-  programs.push(start('chatter', [process.execPath, '-e', script], { place: places.a }))
+  programs.push(start('chatter', [process.execPath, '-e', script], { place: here }))
   await until('all to be seen', () => Object.values(traces).every((is) => capture.packets.some(is)), {
     timeoutMs: 20_000
   })
@@ -131,18 +206,106 @@ test('the capture sees every kind of trace', needs(needed, 60_000), async (t) =>
 })
 
 test(
-  'a private torrent speaks to its tracker and that tracker’s peers alone',
-  needs(needed, 90_000),
+  'a private torrent speaks to its trackers and their peers alone, and after a restart too',
+  needs(needed, 240_000),
   async (t) => {
-    assert.deepEqual(await strayPackets(await stage(t), true), [])
+    const scene = await stage(t)
+    const nodes = await startDht(scene.elsewhere, [scene.elsewhere.host])
+    scene.programs.push(nodes)
+    const film = await makeFilm(scene, true, nodes.addresses[0] ?? '')
+    for (const [how, change] of comings) {
+      const sent = await visit(scene, { ...film.task, ...change(film) }, film.isAnnounced)
+      assert.deepEqual(
+        sent.filter((packet) => !film.isExpected(packet)),
+        [],
+        how
+      )
+      // Two seeds have nothing to say to each other.
+      if (how !== 'restored') assert.ok(film.isGreeted(utterances(sent)), `${how}: the seed was met`)
+      assertSameTree(film.data, path.join(film.task.folder, 'film.bin'))
+    }
   }
 )
 
-test('of a public torrent more is seen', needs(needed, 90_000), async (t) => {
-  const packets = await strayPackets(await stage(t), false)
-  for (const kind of ofPublic)
-    assert.ok(
-      packets.some((packet) => traces[kind]?.(packet) === true),
-      kind
-    )
+test('of a public torrent every kind of trace is seen', needs(needed, 120_000), async (t) => {
+  const scene = await stage(t)
+  const nodes = await startDht(scene.elsewhere, [scene.elsewhere.host])
+  scene.programs.push(nodes)
+  const film = await makeFilm(scene, false, nodes.addresses[0] ?? '')
+  const { capture } = scene
+  // That they come is what it waits for.
+  await visit(
+    scene,
+    film.task,
+    (said) => film.isAnnounced(said) && Object.values(traces).every((is) => capture.packets.some(is))
+  )
 })
+
+test(
+  'beside a public torrent that is in the DHT, LSD and PEX a private one is in none of them',
+  needs(needed, 300_000),
+  async (t) => {
+    const scene = await stage(t)
+    const { here, there, elsewhere, folder, programs } = scene
+    const nodes = await startDht(elsewhere, [elsewhere.host])
+    programs.push(nodes)
+    const [dht = ''] = nodes.addresses
+    // What comes to a node that the private torrent alone names is seen among what is sent to its host.
+    const film = await makeFilm(scene, true, `${there.host}:${await freePort()}`)
+    const open = path.join(folder, 'open', 'open.bin')
+    writeRandomFile(open, 8_000_000, 'public')
+    const torrent = path.join(folder, 'open.torrent')
+    writeFileSync(torrent, await createTorrent(open))
+    const openHash = infoHashOf(torrent)
+    // They take so long that in each run there are two peers to tell of each other.
+    for (const name of ['slow', 'slower']) {
+      const to = path.join(folder, name)
+      mkdirSync(to)
+      programs.push(
+        startClient(name, elsewhere, {
+          ...{ torrent, folder: to, host: elsewhere.host, port: await freePort(), pex: true, dht },
+          ...{ peers: [`${here.host}:${film.task.port}`], downloadLimit: 10_000 }
+        })
+      )
+    }
+    const ofOpen: Readonly<Record<string, (one: Utterance) => boolean>> = {
+      'a look-up in the DHT': ({ protocol, text }) =>
+        protocol === 'udp' && text.includes('1:q9:get_peers') && text.includes(rawOf(openHash)),
+      'an announce in the DHT': ({ protocol, text }) =>
+        protocol === 'udp' && text.includes('1:q13:announce_peer') && text.includes(rawOf(openHash)),
+      'an announce to the local network': ({ protocol, toPort, text }) =>
+        protocol === 'udp' && toPort === 6771 && text.includes(openHash),
+      'peers told to peers': (one) =>
+        isHandshake(one) &&
+        one.text.includes(rawOf(openHash)) &&
+        tellsOfDht(one) &&
+        one.text.includes('6:ut_pex') &&
+        /5:added[1-9]/.test(one.text)
+    }
+    for (const [how, change] of comings) {
+      const others = [{ torrent, folder: path.dirname(open) }]
+      const sent = await visit(
+        scene,
+        { ...film.task, dht, others, ...change(film) },
+        (said) => film.isAnnounced(said) && Object.values(ofOpen).every((is) => said.some(is))
+      )
+      const said = utterances(sent)
+      // What is to be seen of the other was seen while this one was there.
+      for (const [what, is] of Object.entries(ofOpen)) assert.ok(said.some(is), `${how}: ${what}`)
+      const isStray = (packet: Omit<Packet, 'body'>): boolean => !film.isExpected(packet)
+      assert.deepEqual(
+        said.filter((one) => isStray(one) && (one.to === there.host || names(one.text, film.infoHash))),
+        [],
+        how
+      )
+      const greetings = said.filter((one) => isHandshake(one) && names(one.text, film.infoHash))
+      if (how !== 'restored') assert.ok(film.isGreeted(greetings), `${how}: the seed was met`)
+      assert.deepEqual(
+        greetings.filter((one) => one.text.includes('ut_pex') || tellsOfDht(one)),
+        [],
+        how
+      )
+    }
+    assertSameTree(film.data, path.join(film.task.folder, 'film.bin'))
+  }
+)

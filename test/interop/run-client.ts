@@ -1,16 +1,18 @@
 // The library in a process of its own, so that it can live in a network namespace and be killed:
 // node run-client.js '{"torrent":…,"folder":…,"host":…,"port":…,"peers":[…]}' prints one JSON line for each report.
-import { Client } from '../../lib/index.ts'
+import { Client, type Torrent } from '../../lib/index.ts'
 import type { ClientReport, ClientTask } from './peers/piecewise.ts'
 
 const task = JSON.parse(process.argv[2] ?? '') as ClientTask
 const client = new Client({
   host: task.host,
   port: task.port,
+  ...(task.dht === undefined ? {} : { dht: { bootstrap: [task.dht] } }),
+  ...(task.downloadLimit === undefined ? {} : { downloadLimit: task.downloadLimit }),
   ...(task.discovery === true
     ? {}
     : {
-        dht: task.dht === undefined ? false : { bootstrap: [task.dht] },
+        ...(task.dht === undefined ? { dht: false } : {}),
         lsd: task.lsd ?? false,
         pex: task.pex ?? false,
         utp: false,
@@ -28,11 +30,7 @@ client.on('torrent', (added) => {
   added.on('peer', ({ source, address }) => seen.add(`${source} ${address}`))
 })
 const began = performance.now()
-const torrent = await client.add(task.torrent, {
-  path: task.folder,
-  peers: [...(task.peers ?? [])],
-  ...(task.idle === true ? { select: 'none' } : {})
-})
+const torrent = task.restored === true ? await restoredTorrent() : await addedTorrent()
 let firstByteMs: number | undefined
 if (task.stream === true) {
   const stream = torrent.files[0]?.createReadStream()
@@ -55,7 +53,7 @@ const say = (event: ClientReport['event']) => {
   if (report !== said) console.log(report)
   said = report
 }
-const timer = setInterval(() => say(torrent.done ? 'done' : 'progress'), 50)
+const timer = setInterval(() => say(client.torrents.every(({ done }) => done) ? 'done' : 'progress'), 50)
 
 let closing = false
 const close = async () => {
@@ -67,3 +65,19 @@ const close = async () => {
 }
 process.on('SIGINT', close)
 process.on('SIGTERM', close)
+
+async function restoredTorrent(): Promise<Torrent> {
+  const [first] = await client.restored()
+  if (first === undefined) throw new Error('nothing was left')
+  return first
+}
+
+async function addedTorrent(): Promise<Torrent> {
+  const added = await client.add(task.torrent, {
+    path: task.folder,
+    peers: [...(task.peers ?? [])],
+    ...(task.idle === true ? { select: 'none' } : {})
+  })
+  for (const { torrent: other, folder } of task.others ?? []) await client.add(other, { path: folder })
+  return added
+}

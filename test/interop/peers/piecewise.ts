@@ -5,18 +5,24 @@ import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 /** What the child program is told; see `run-client.ts`. */
 export interface ClientTask {
   readonly torrent: string
+  /** Others that it has besides, complete when they are there. */
+  readonly others?: readonly { readonly torrent: string; readonly folder: string }[]
+  /** Adds nothing: the torrents are those that an earlier run has left in `state`, the first of them `torrent`. */
+  readonly restored?: boolean
   /** The folder in which the torrent's file or folder stands or is to appear. */
   readonly folder: string
   readonly host: string
   readonly port: number
   readonly peers?: readonly string[]
   readonly state?: string
-  /** All sources of peers that are on by default, and not those alone that the task names. */
+  /** All sources of peers that are on by default, and not those alone that the task names; `dht` says where that begins. */
   readonly discovery?: boolean
   readonly lsd?: boolean
   readonly pex?: boolean
   /** `host:port` of a DHT node to start from. */
   readonly dht?: string
+  /** Bytes per second. */
+  readonly downloadLimit?: number
   /** Downloads nothing, and is only there. */
   readonly idle?: boolean
   /** Reads the first file as a stream, to its first byte. */
@@ -25,6 +31,7 @@ export interface ClientTask {
 
 /** What the child program last said of the torrent. */
 export interface ClientReport {
+  /** `done` when all torrents are. */
   readonly event: 'progress' | 'done' | 'closed'
   /** Payload bytes that came in. */
   readonly received: number

@@ -10,8 +10,8 @@ export interface Packet {
   /** 0 for protocols without ports. */
   readonly fromPort: number
   readonly toPort: number
-  /** The first bytes of what it carries, in hexadecimal. */
-  readonly head: string
+  /** What it carries, in hexadecimal. */
+  readonly body: string
 }
 
 /** A capture under way. */
@@ -23,7 +23,8 @@ export interface Capture extends Running {
 export const captureNeeds: readonly string[] = ['namespaces', 'python3:socket']
 
 // Node opens no packet sockets. What a system says by itself is left out: ARP (no IP), neighbour and router discovery, reports
-// of IPv6 groups that it joins for its addresses (ICMPv6 130 to 143), and the header before those reports.
+// of IPv6 groups that it joins for its addresses (ICMPv6 130 to 143), and the header before those reports; and that nobody
+// listens any more where a late answer comes to (ICMP 3, ICMPv6 1).
 const program = `
 import json, socket, struct, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
@@ -38,13 +39,36 @@ while True:
     elif data[0] >> 4 == 6:
         protocol, to, rest = data[6], socket.inet_ntop(socket.AF_INET6, data[24:40]), data[40:]
         if protocol == 0 and len(rest) > 8: protocol, rest = rest[0], rest[8 * (rest[1] + 1):]
-        if protocol == 58 and 130 <= rest[0] <= 143: continue
+        if protocol == 58 and (rest[0] == 1 or 130 <= rest[0] <= 143): continue
     else: continue
+    if protocol == 1 and rest[0] == 3: continue
     ports = struct.unpack('!HH', rest[:4]) if protocol in (6, 17) else (0, 0)
     body = rest[8:] if protocol == 17 else rest[(rest[12] >> 4) * 4:] if protocol == 6 else rest
     print(json.dumps({'protocol': names.get(protocol, str(protocol)), 'to': to, 'fromPort': ports[0], 'toPort': ports[1],
-                      'head': body[:48].hex()}), flush=True)
+                      'body': body.hex()}), flush=True)
 `
+
+/** Something that was said to one address: a datagram, or all that went out through one connection. */
+export interface Utterance extends Omit<Packet, 'body'> {
+  /** A character for each byte. */
+  readonly text: string
+}
+
+/** What the packets say; those of a connection are put together, as what is looked for may lie across two of them. */
+export function utterances(packets: readonly Packet[]): Utterance[] {
+  const connections = new Map<string, Packet[]>()
+  for (const [index, packet] of packets.entries()) {
+    const { protocol, to, fromPort, toPort } = packet
+    const key = protocol === 'tcp' ? `${fromPort} ${to} ${toPort}` : `${index}`
+    const same = connections.get(key)
+    if (same === undefined) connections.set(key, [packet])
+    else same.push(packet)
+  }
+  return [...connections.values()].flatMap((same) => {
+    const text = Buffer.from(same.map(({ body }) => body).join(''), 'hex').toString('latin1')
+    return same.slice(0, 1).map(({ body: _, ...rest }) => ({ ...rest, text }))
+  })
+}
 
 /** Captures all that is sent in a namespace, from when this resolves. */
 export async function startCapture(place: Place): Promise<Capture> {

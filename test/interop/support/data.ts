@@ -175,10 +175,14 @@ export function writeWithNode(torrentPath: string, node: string, outPath: string
   const bytes = readFileSync(torrentPath)
   const at = bytes.indexOf('4:infod')
   if (at < 0) throw new Error(`${torrentPath} has no info dictionary`)
+  writeFileSync(outPath, withNode(Buffer.concat([Buffer.from('d'), bytes.subarray(at)]), node))
+}
+
+/** A torrent whose last key is "info", with a DHT node (`host:port`) that it names besides. */
+export function withNode(torrent: Uint8Array, node: string): Uint8Array {
   const [host = '', port] = node.split(':')
-  const nodes = `5:nodesll${host.length}:${host}i${port}eee`
-  const info = bytes.subarray(at, bytes.length - 1)
-  writeFileSync(outPath, Buffer.concat([Buffer.from('d'), info, Buffer.from(`${nodes}e`)]))
+  const nodes = `5:nodesll${host.length}:${host}i${port}eeee`
+  return Buffer.concat([torrent.subarray(0, -1), Buffer.from(nodes)])
 }
 
 /** The v1 info hash in hex of a torrent whose last key is "info". */
