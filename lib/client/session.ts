@@ -174,8 +174,9 @@ export class Session {
     this.#dirty = false
     this.#savedAt = performance.now()
     try {
-      await this.#keepMetadata(torrents)
+      // Before the metadata is kept: what comes meanwhile is not in the folder, and until then must be found as it was.
       const memos = torrents.map((torrent) => torrent.memo())
+      await this.#keepMetadata(torrents)
       const here = new Set(memos.map(({ infoHash }) => infoHash))
       const dormant = [...this.#dormant.values()].filter(({ infoHash }) => !here.has(infoHash))
       await replaceFile(nodeFs, this.#path, encodeSession([...memos, ...dormant]))
@@ -187,7 +188,8 @@ export class Session {
   }
 
   async #keepMetadata(torrents: readonly Torrent[]): Promise<void> {
-    const missing = torrents.filter((torrent) => torrent.pieceCount > 0 && !this.#kept.has(torrent))
+    // Those too whose resume record is still being read, or a crash would leave a torrent without the metadata that was given.
+    const missing = torrents.filter((torrent) => !this.#kept.has(torrent))
     if (missing.length === 0) return
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
     // The names are made safe against a power cut together with that of the list.

@@ -142,12 +142,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** A magnet link to this torrent, with its trackers. */
   get magnetURI(): string {
-    return this.#metadata.magnetURI(this.#sources.trackers.tiers)
+    return this.#metadata.magnetURI(this.#trackerTiers)
   }
 
   /** The bytes of a .torrent file for this torrent; undefined while the metadata is unknown. */
   get torrentFile(): Uint8Array | undefined {
-    return this.#metadata.torrentFile(this.#sources.trackers.tiers)
+    return this.#metadata.torrentFile(this.#trackerTiers)
   }
 
   /** The files, without pad files; empty while the metadata is unknown. */
@@ -429,7 +429,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       path,
       folderMode,
       filePaths,
-      trackers: this.#sources.started ? this.#sources.trackers.tiers : this.#init.announce,
+      trackers: this.#trackerTiers,
       peers: known ? [] : this.#sources.remember().peers.slice(0, mostMemoPeers),
       superSeeding: this.#superSeeding,
       private: this.private,
@@ -483,6 +483,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   // ---- inside ----
+
+  /** All trackers, also before any of them is asked. */
+  get #trackerTiers(): readonly (readonly string[])[] {
+    return this.#sources.started ? this.#sources.trackers.tiers : this.#init.announce
+  }
 
   /** What is there, for a caller who cannot do without. */
   #opened(): Content {

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Client } from '../../lib/client/client.ts'
 import { decodeSession, encodeSession } from '../../lib/client/session-file.ts'
+import { formatTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
 import type { TorrentMemo } from '../../lib/torrent/torrent-memo.ts'
@@ -308,6 +309,22 @@ test('a process that is killed at any moment leaves a state that can be used', a
     await client.close()
   }
   assert.ok(known.size > 0)
+})
+
+test('a torrent is kept with its metadata before its record was read', async (t) => {
+  const bench = new Bench(t)
+  const state = bench.folder()
+  const { bytes, metainfo } = await bench.sample({ a: 50_000 }, { private: true, trackers: [tracker] })
+  const first = bench.client({ state })
+  const added = assert.rejects(first.add(bytes), { code: 'ERR_TORRENT_CLOSED' })
+  await once(first, 'torrent')
+  await first.close()
+  await added
+  const second = bench.client({ state })
+  const [torrent] = await second.restored()
+  assert.equal(torrent?.status, 'downloading')
+  assert.equal(torrent.private, true)
+  assert.deepEqual(torrent.torrentFile, formatTorrent(metainfo))
 })
 
 test('the bytes of a list: what is whole is read, whatever happened to the rest', () => {
