@@ -20,7 +20,7 @@ import {
 import { assertSameTree, infoHashOf, temporaryFolder, withNode, writeRandomFile } from './support/data.ts'
 import { openLan } from './support/lan.ts'
 import { needs } from './support/need.ts'
-import { attempt, type Place, type Running, run, start, until, within } from './support/process.ts'
+import { attempt, type Place, type Running, run, start, until } from './support/process.ts'
 
 /** Packets by what they give away; each is a kind that a public torrent sends and a private one must not. */
 const traces: Readonly<Record<string, (packet: Packet) => boolean>> = {
@@ -143,7 +143,9 @@ async function visit(
   })
   await new Promise((resolve) => setTimeout(resolve, leisureMs))
   client.signal('SIGTERM')
-  await within('the end of the client', client.exited, { programs: [client] })
+  // The process may last longer: the system's resolver is not to be interrupted.
+  await until('the client to close', () => client.report()?.event === 'closed', { programs: [client] })
+  await client.stop()
   return capture.packets.slice(from)
 }
 
