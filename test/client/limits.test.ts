@@ -19,9 +19,10 @@ test('a download limit slows, holds and frees', async (t) => {
     await client.close()
     return performance.now() - began
   }
-  const free = await took(Number.POSITIVE_INFINITY)
-  const limited = await took(2 * mib)
-  assert.ok(limited > 1.5 * free, `${limited} ms with a limit, ${free} ms without`)
+  await took(Number.POSITIVE_INFINITY)
+  // A machine that is busy may fall behind, but never gets ahead.
+  const bytesPerSecond = (sample.data.length * 1000) / (await took(2 * mib))
+  assert.ok(bytesPerSecond < 2.5 * mib, `${bytesPerSecond} bytes per second`)
 })
 
 test('a limit of 0 stops all transfer until it is lifted, in both directions', async (t) => {
