@@ -21,6 +21,8 @@ class Source {
   readonly asked: number[] = []
   readonly peer: Peer
   extension: WireExtension | undefined
+  /** The length that it claims. */
+  size = 0
 
   constructor(id: number) {
     const wire = {
@@ -39,6 +41,7 @@ class Source {
   }
 
   claim(size: number): void {
+    this.size = size
     const remote = { extensions: new Map([['ut_metadata', 1]]), metadataSize: size }
     this.extension?.onHandshake?.(remote as unknown as ExtendedHandshake)
   }
@@ -51,6 +54,15 @@ class Source {
         Buffer.concat([head, metadata.subarray(piece * length, (piece + 1) * length)])
       )
     }
+  }
+
+  /** Sends zeroes for one piece that it was asked for. */
+  lie(): void {
+    const piece = this.asked.shift()
+    if (piece === undefined) return
+    const head = encode({ msg_type: 1, piece, total_size: this.size })
+    const zeroes = new Uint8Array(Math.min(length, this.size - piece * length))
+    this.extension?.onMessage(Buffer.concat([head, zeroes]))
   }
 
   refuse(): void {
@@ -112,7 +124,7 @@ test('what a slow peer owes is asked of another after a second, and either answe
   assert.deepEqual(quick.asked, [])
   bench.now = 1000
   bench.exchange.wake()
-  assert.deepEqual(quick.asked, [0, 1])
+  assert.deepEqual(quick.asked, [0, 1, 2])
   slow.answer(metadata, [2])
   quick.answer(metadata)
   assert.deepEqual(bench.got, [metadata])
@@ -161,15 +173,91 @@ test('a peer that refuses is asked again after half a minute', (t) => {
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('of many lengths those that nobody claims any more make room at once', (t) => {
-  const metadata = metadataOf(2)
+test('who claims another length waits for nobody, however many liars send a little now and then', (t) => {
+  const metadata = metadataOf(3)
   const bench = exchangeOf(t, metadata)
-  const liars = [1, 2, 3, 4].map((id) => bench.join(id, 1000 * id))
-  const honest = bench.join(9)
-  assert.deepEqual(honest.asked, [])
-  bench.exchange.removePeer(liars[1]?.peer as Peer)
-  assert.deepEqual(honest.asked, [0, 1])
+  const liars = Array.from({ length: 40 }, (_, n) => bench.join(n, (30 << 20) + n))
+  for (; bench.now < 60_000; bench.now += 1000) {
+    bench.exchange.wake()
+    if (bench.now % 5000 === 0) for (const liar of liars) liar.lie()
+  }
+  const honest = bench.join(100)
+  assert.deepEqual(honest.asked, [0, 1, 2])
   honest.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('liars of the right length that send a little now and then have their turn and no more', (t) => {
+  const metadata = metadataOf(64)
+  const bench = exchangeOf(t, metadata)
+  const liars = [1, 2, 3].map((id) => bench.join(id))
+  const honest = [4, 5].map((id) => bench.join(id))
+  for (; bench.got.length === 0 && bench.now < 3_600_000; bench.now += 1000) {
+    bench.exchange.wake()
+    for (const peer of honest) peer.answer(metadata)
+    // At first they are quick, so that something of theirs is in what has all pieces.
+    for (const liar of liars) {
+      if (bench.now < 1000) liar.answer(metadataOf(64, 3))
+      else if (bench.now % 5000 === 0) liar.lie()
+    }
+  }
+  assert.deepEqual(bench.got, [metadata])
+  assert.ok(bench.now <= 30_000, `it took ${bench.now} ms`)
+})
+
+test('who alone is asked for all and is slow is not given up for those who are asked as well', (t) => {
+  const metadata = metadataOf(32)
+  const bench = exchangeOf(t, metadata)
+  const slow = bench.join(1)
+  const liars = [2, 3, 4].map((id) => bench.join(id))
+  for (; bench.got.length === 0 && bench.now < 300_000; bench.now += 1000) {
+    bench.exchange.wake()
+    slow.answer(metadata, slow.asked.splice(0, 1))
+    for (const liar of liars) {
+      if (bench.now < 1000) liar.answer(metadataOf(32, 3))
+      else if (bench.now % 3000 === 0) liar.lie()
+    }
+  }
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('who dropped what others have sent since is asked for the rest', (t) => {
+  const metadata = metadataOf(40)
+  const bench = exchangeOf(t, metadata)
+  const peer = bench.join(1)
+  const dropped = peer.asked.splice(0)
+  const other = bench.join(2)
+  bench.now = 1000
+  bench.exchange.wake()
+  while (other.asked.some((piece) => dropped.includes(piece))) {
+    const wanted = other.asked.filter((piece) => dropped.includes(piece))
+    other.asked.length = 0
+    other.answer(metadata, wanted)
+  }
+  bench.exchange.removePeer(other.peer)
+  for (; bench.got.length === 0 && bench.now < 60_000; bench.now += 1000) {
+    bench.exchange.wake()
+    peer.answer(metadata)
+  }
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('a length that nobody claims any more is forgotten, unless something of it is here', (t) => {
+  const metadata = metadataOf(5)
+  const bench = exchangeOf(t, metadata)
+  const first = bench.join(1)
+  first.answer(metadata, [0])
+  bench.exchange.removePeer(first.peer)
+  // One peer that claims a length after the other, and sends a piece of each.
+  const fickle = bench.join(2, 20 * length)
+  for (let n = 1; n < 200; n++) {
+    fickle.claim(20 * length + n)
+    if (n < 100) for (let k = 0; k < 2; k++) fickle.lie()
+    fickle.asked.length = 0
+  }
+  const next = bench.join(3)
+  assert.deepEqual(next.asked, [0, 1, 2, 3, 4])
+  next.answer(metadata)
   assert.deepEqual(bench.got, [metadata])
 })
 

@@ -1,0 +1,131 @@
+import { monotonicMs } from '../util/clock.ts'
+import { LazySet } from '../util/lazy-collections.ts'
+import { MetadataExtension, type MetadataHandlers } from '../wire/ut-metadata.ts'
+import type { Peer } from './peer.ts'
+
+/** Requests that one peer may have outstanding: 256 KiB, so that most metadata comes in a single round trip. */
+const mostOutstanding = 16
+/** A peer that sent nothing for this long is asked again for what it owes. */
+const repeatMs = 10_000
+/** A peer that refused is asked again after this time (BEP 9 peers refuse while they do not have it either). */
+const refusalMs = 30_000
+/** A peer that owes something and sent nothing for this long is not counted on. */
+const patienceMs = 1000
+
+/** What a {@link MetadataSource} passes on, as one object for all peers. */
+export interface MetadataSourceEvents {
+  /** The peer may have what we want. */
+  onReady(source: MetadataSource): void
+  /** The peer asks for a piece. */
+  onRequest(source: MetadataSource, piece: number): void
+  /** The peer has sent a piece that it was asked for, of the length that it claims; `bytes` are borrowed for the call. */
+  onData(source: MetadataSource, piece: number, bytes: Uint8Array): void
+  /** The peer will not send a piece that it was asked for. */
+  onReject(source: MetadataSource, piece: number): void
+}
+
+/** Metadata of which pieces are missing. */
+export interface WantedPieces {
+  readonly pieceCount: number
+  /** Whether a piece is here. */
+  has(piece: number): boolean
+  /** Whether somebody else is about to send a piece. */
+  isUnderWay(piece: number, now: number): boolean
+  /** Somebody was asked for a piece. */
+  asked(piece: number, now: number): void
+}
+
+/** What one peer has to do with the metadata: what it claims, owes and was given. */
+export class MetadataSource implements MetadataHandlers {
+  readonly extension: MetadataExtension
+  /** Pieces that were given to it. */
+  served = 0
+  /** It has sent wrong metadata, and is not asked any more. */
+  lied = false
+  readonly #events: MetadataSourceEvents
+  /** What it was asked for and did not answer; of the length that it claims. */
+  readonly #outstanding = new LazySet<number>()
+  #length: number | undefined
+  #waitUntil = 0
+  #askedAt = 0
+  #heardAt = 0
+
+  /** To be made before our extended handshake is sent. */
+  constructor({ wire }: Peer, events: MetadataSourceEvents) {
+    this.#events = events
+    this.extension = wire.use(new MetadataExtension(wire, this))
+  }
+
+  /** The length of the metadata as it claims; undefined for one that cannot be asked. */
+  get claim(): number | undefined {
+    return this.lied || this.#length === 0 || !this.extension.supported ? undefined : this.#length
+  }
+
+  /** Pieces that it was asked for and did not answer. */
+  get outstanding(): Iterable<number> {
+    return this.#outstanding
+  }
+
+  /** Whether an answer may be counted on: it does not refuse, and does not keep us waiting. */
+  isLively(now: number): boolean {
+    return now >= this.#waitUntil && (this.#outstanding.size === 0 || this.#quiet(now) < patienceMs)
+  }
+
+  /** Asks for pieces that are missing, until `most` are outstanding; of an attempt that it shares only those that nobody is about to send. */
+  ask(attempt: WantedPieces, most: number, now: number): void {
+    if (now < this.#waitUntil) return
+    // Some drop what is too much for them and say nothing.
+    const isLate = this.#outstanding.size > 0 && this.#quiet(now) >= repeatMs
+    if (isLate) for (const piece of this.#outstanding) if (attempt.has(piece)) this.#outstanding.delete(piece)
+    let room = Math.min(most, mostOutstanding) - this.#outstanding.size
+    let again = isLate ? mostOutstanding : 0
+    for (let piece = 0; piece < attempt.pieceCount && (room > 0 || again > 0); piece++) {
+      if (attempt.has(piece)) continue
+      if (this.#outstanding.has(piece)) {
+        if (again-- <= 0) continue
+      } else {
+        if (room <= 0 || attempt.isUnderWay(piece, now)) continue
+        room--
+      }
+      if (!this.extension.request(piece)) return
+      this.#outstanding.add(piece)
+      attempt.asked(piece, now)
+      this.#askedAt = now
+    }
+  }
+
+  /** Owes nothing any more. */
+  settle(): void {
+    this.#outstanding.clear()
+  }
+
+  /** @internal */
+  onReady(size: number | undefined): void {
+    if (size !== this.#length) this.settle()
+    this.#length = size
+    this.#events.onReady(this)
+  }
+
+  /** @internal */
+  onRequest(piece: number): void {
+    this.#events.onRequest(this, piece)
+  }
+
+  /** @internal */
+  onData(piece: number, length: number, bytes: Uint8Array): void {
+    if (length !== this.claim || !this.#outstanding.delete(piece)) return
+    this.#heardAt = monotonicMs()
+    this.#events.onData(this, piece, bytes)
+  }
+
+  /** @internal */
+  onReject(piece: number): void {
+    if (!this.#outstanding.delete(piece)) return
+    this.#waitUntil = monotonicMs() + refusalMs
+    this.#events.onReject(this, piece)
+  }
+
+  #quiet(now: number): number {
+    return now - Math.max(this.#askedAt, this.#heardAt)
+  }
+}
