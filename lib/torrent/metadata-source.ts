@@ -3,8 +3,10 @@ import { LazySet } from '../util/lazy-collections.ts'
 import { MetadataExtension, type MetadataHandlers } from '../wire/ut-metadata.ts'
 import type { Peer } from './peer.ts'
 
-/** Requests that one peer may have outstanding: 256 KiB, so that most metadata comes in a single round trip. */
-const mostOutstanding = 16
+/** Requests that a peer has outstanding at first: 512 KiB, so that most metadata comes in a single round trip. */
+const firstWindow = 32
+/** Requests that it may have once it answers: Transmission refuses more, libtorrent takes a thousand. */
+const mostWindow = 64
 /** A peer that sent nothing for this long is asked again for what it owes. */
 const repeatMs = 10_000
 /** A peer that refused is asked again after this time (BEP 9 peers refuse while they do not have it either). */
@@ -46,6 +48,11 @@ export class MetadataSource implements MetadataHandlers {
   /** What it was asked for and did not answer; of the length that it claims. */
   readonly #outstanding = new LazySet<number>()
   #length: number | undefined
+  /** How many requests it may have outstanding: one more with each answer, so that they double with each round trip. */
+  #window = firstWindow
+  #windowMost = mostWindow
+  /** It keeps us waiting, and the window has shrunk for that. */
+  #isQuiet = false
   #waitUntil = 0
   #askedAt = 0
   #heardAt = 0
@@ -74,11 +81,12 @@ export class MetadataSource implements MetadataHandlers {
   /** Asks for pieces that are missing, until `most` are outstanding; of an attempt that it shares only those that nobody is about to send. */
   ask(attempt: WantedPieces, most: number, now: number): void {
     if (now < this.#waitUntil) return
+    this.#shrinkIfQuiet(now)
     // Some drop what is too much for them and say nothing.
     const isLate = this.#outstanding.size > 0 && this.#quiet(now) >= repeatMs
     if (isLate) for (const piece of this.#outstanding) if (attempt.has(piece)) this.#outstanding.delete(piece)
-    let room = Math.min(most, mostOutstanding) - this.#outstanding.size
-    let again = isLate ? mostOutstanding : 0
+    let room = Math.min(most, this.#window) - this.#outstanding.size
+    let again = isLate ? this.#window : 0
     for (let piece = 0; piece < attempt.pieceCount && (room > 0 || again > 0); piece++) {
       if (attempt.has(piece)) continue
       if (this.#outstanding.has(piece)) {
@@ -115,6 +123,8 @@ export class MetadataSource implements MetadataHandlers {
   onData(piece: number, length: number, bytes: Uint8Array): void {
     if (length !== this.claim || !this.#outstanding.delete(piece)) return
     this.#heardAt = monotonicMs()
+    this.#isQuiet = false
+    this.#window = Math.min(this.#window + 1, this.#windowMost)
     this.#events.onData(this, piece, bytes)
   }
 
@@ -122,7 +132,17 @@ export class MetadataSource implements MetadataHandlers {
   onReject(piece: number): void {
     if (!this.#outstanding.delete(piece)) return
     this.#waitUntil = monotonicMs() + refusalMs
+    // A full queue refuses all that is too much for it: what is left is what it holds.
+    this.#windowMost = Math.min(this.#windowMost, Math.max(this.#outstanding.size, this.#windowMost >> 1, 1))
+    this.#window = Math.min(this.#window, this.#windowMost)
     this.#events.onReject(this, piece)
+  }
+
+  /** Halves the window once for each time that the peer keeps us waiting. */
+  #shrinkIfQuiet(now: number): void {
+    if (this.#isQuiet || this.#outstanding.size === 0 || this.#quiet(now) < patienceMs) return
+    this.#isQuiet = true
+    this.#window = Math.max(this.#window >> 1, 1)
   }
 
   #quiet(now: number): number {

@@ -13,7 +13,9 @@ const length = 16384
 
 /** Some metadata of this many pieces, the last one short. */
 function metadataOf(pieces: number, byte = 7): Uint8Array {
-  return Uint8Array.from({ length: pieces * length - 100 }, (_, n) => (n * byte) % 251)
+  const metadata = new Uint8Array(pieces * length - 100)
+  for (let n = 0; n < metadata.length; n++) metadata[n] = (n * byte) % 251
+  return metadata
 }
 
 /** A peer that is asked for metadata and answers when the test says so. */
@@ -65,8 +67,9 @@ class Source {
     this.extension?.onMessage(Buffer.concat([head, zeroes]))
   }
 
-  refuse(): void {
-    for (const piece of this.asked.splice(0)) this.extension?.onMessage(encode({ msg_type: 2, piece }))
+  /** Refuses what it was asked for, or these pieces. */
+  refuse(pieces: readonly number[] = this.asked.splice(0)): void {
+    for (const piece of pieces) this.extension?.onMessage(encode({ msg_type: 2, piece }))
   }
 }
 
@@ -100,13 +103,66 @@ test('metadata of 16 pieces is asked for at once: one round trip after the hands
   assert.deepEqual(bench.got, [metadata])
 })
 
+/** Round trips after the handshake in which this many peers send metadata of this many pieces. */
+function roundsOf(t: TestContext, pieces: number, peers: number): number {
+  const metadata = metadataOf(pieces)
+  const bench = exchangeOf(t, metadata)
+  const sources = Array.from({ length: peers }, (_, id) => bench.join(id))
+  let rounds = 0
+  for (; bench.got.length === 0 && rounds < 100; rounds++) {
+    const asked = sources.map((source) => source.asked.splice(0))
+    sources.forEach((source, n) => void source.answer(metadata, asked[n]))
+  }
+  return rounds
+}
+
+test('a peer that answers is asked for more in each round trip, up to what all accept', (t) => {
+  assert.deepEqual(
+    [16, 32, 64, 96, 256].map((pieces) => roundsOf(t, pieces, 1)),
+    [1, 1, 2, 2, 5]
+  )
+  assert.deepEqual(
+    [64, 96, 256, 512].map((pieces) => roundsOf(t, pieces, 4)),
+    [1, 1, 2, 3]
+  )
+})
+
+test('no peer has more requests to answer than it holds', (t) => {
+  const metadata = metadataOf(256)
+  const bench = exchangeOf(t, metadata)
+  const peer = bench.join(1)
+  let most = 0
+  while (bench.got.length === 0) {
+    const asked = peer.asked.splice(0)
+    most = Math.max(most, asked.length)
+    peer.answer(metadata, asked)
+  }
+  assert.equal(most, 64)
+})
+
+test('who keeps us waiting has fewer requests to answer next time', (t) => {
+  const metadata = metadataOf(256)
+  const bench = exchangeOf(t, metadata)
+  const peer = bench.join(1)
+  const first = peer.asked.splice(0)
+  bench.now = 1000
+  bench.exchange.wake()
+  bench.exchange.wake()
+  assert.deepEqual(peer.asked, [])
+  peer.answer(metadata, first.splice(0, 16))
+  assert.deepEqual(
+    peer.asked,
+    [...Array(16).keys()].map((n) => n + 32)
+  )
+})
+
 test('longer metadata is asked of several peers at once, each piece of one', (t) => {
-  const metadata = metadataOf(40)
+  const metadata = metadataOf(100)
   const bench = exchangeOf(t, metadata)
   const peers = [1, 2, 3].map((id) => bench.join(id))
   const asked = peers.map((peer) => [...peer.asked])
-  assert.deepEqual(asked.flat(), [...Array(40).keys()].slice(0, asked.flat().length))
-  assert.ok(asked.every((pieces) => pieces.length >= 8))
+  assert.deepEqual(asked.flat(), [...Array(100).keys()].slice(0, asked.flat().length))
+  assert.ok(asked.every((pieces) => pieces.length >= 30))
   for (let round = 0; round < 10 && bench.got.length === 0; round++) {
     for (const peer of peers) peer.answer(metadata)
   }
