@@ -1,5 +1,5 @@
 import { monotonicMs } from '../util/clock.ts'
-import { LazySet } from '../util/lazy-collections.ts'
+import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { MetadataExtension, type MetadataHandlers } from '../wire/ut-metadata.ts'
 import type { Peer } from './peer.ts'
 
@@ -9,8 +9,10 @@ const firstWindow = 32
 const mostWindow = 64
 /** A peer that sent nothing for this long is asked again for what it owes. */
 const repeatMs = 10_000
-/** A peer that refused is asked again after this time (BEP 9 peers refuse while they do not have it either). */
+/** A peer that gave nothing and refused is asked again after this time (BEP 9 peers refuse while they do not have it either). */
 const refusalMs = 30_000
+/** One that gave something is asked again for what it refused after this time, then twice that, and so on up to the other. */
+const retryMs = 1000
 /** A peer that owes something and sent nothing for this long is not counted on. */
 const patienceMs = 1000
 
@@ -47,12 +49,16 @@ export class MetadataSource implements MetadataHandlers {
   readonly #events: MetadataSourceEvents
   /** What it was asked for and did not answer; of the length that it claims. */
   readonly #outstanding = new LazySet<number>()
+  /** Pieces that it refused: how long it was left alone for each the last time, and when it may be asked again. */
+  readonly #refused = new LazyMap<number, { readonly restMs: number; readonly until: number }>()
   #length: number | undefined
   /** How many requests it may have outstanding: one more with each answer, so that they double with each round trip. */
   #window = firstWindow
   #windowMost = mostWindow
   /** It keeps us waiting, and the window has shrunk for that. */
   #isQuiet = false
+  /** It has given a piece of the length that it claims. */
+  #isGiver = false
   #waitUntil = 0
   #askedAt = 0
   #heardAt = 0
@@ -88,7 +94,7 @@ export class MetadataSource implements MetadataHandlers {
     let room = Math.min(most, this.#window) - this.#outstanding.size
     let again = isLate ? this.#window : 0
     for (let piece = 0; piece < attempt.pieceCount && (room > 0 || again > 0); piece++) {
-      if (attempt.has(piece)) continue
+      if (attempt.has(piece) || now < (this.#refused.get(piece)?.until ?? 0)) continue
       if (this.#outstanding.has(piece)) {
         if (again-- <= 0) continue
       } else {
@@ -102,14 +108,18 @@ export class MetadataSource implements MetadataHandlers {
     }
   }
 
-  /** Owes nothing any more. */
+  /** Owes nothing any more, and may be asked for anything. */
   settle(): void {
     this.#outstanding.clear()
+    this.#refused.clear()
   }
 
   /** @internal */
   onReady(size: number | undefined): void {
-    if (size !== this.#length) this.settle()
+    if (size !== this.#length) {
+      this.settle()
+      this.#isGiver = false
+    }
     this.#length = size
     this.#events.onReady(this)
   }
@@ -124,6 +134,8 @@ export class MetadataSource implements MetadataHandlers {
     if (length !== this.claim || !this.#outstanding.delete(piece)) return
     this.#heardAt = monotonicMs()
     this.#isQuiet = false
+    this.#isGiver = true
+    this.#waitUntil = 0
     this.#window = Math.min(this.#window + 1, this.#windowMost)
     this.#events.onData(this, piece, bytes)
   }
@@ -131,7 +143,10 @@ export class MetadataSource implements MetadataHandlers {
   /** @internal */
   onReject(piece: number): void {
     if (!this.#outstanding.delete(piece)) return
-    this.#waitUntil = monotonicMs() + refusalMs
+    const now = monotonicMs()
+    const restMs = Math.min(2 * (this.#refused.get(piece)?.restMs ?? retryMs / 2), refusalMs)
+    this.#refused.set(piece, { restMs, until: now + restMs })
+    if (!this.#isGiver) this.#waitUntil = now + refusalMs
     // A full queue refuses all that is too much for it: what is left is what it holds.
     this.#windowMost = Math.min(this.#windowMost, Math.max(this.#outstanding.size, this.#windowMost >> 1, 1))
     this.#window = Math.min(this.#window, this.#windowMost)

@@ -156,6 +156,22 @@ test('who keeps us waiting has fewer requests to answer next time', (t) => {
   )
 })
 
+test('who refuses what is too much for its queue is asked for no more than it holds', (t) => {
+  const metadata = metadataOf(128)
+  const bench = exchangeOf(t, metadata)
+  const peer = bench.join(1)
+  let refused = 0
+  for (; bench.got.length === 0 && bench.now < 20_000; bench.now += 1000) {
+    const asked = peer.asked.splice(0)
+    peer.answer(metadata, asked.slice(0, 20))
+    refused += asked.length > 20 ? asked.length - 20 : 0
+    peer.refuse(asked.slice(20))
+    bench.exchange.wake()
+  }
+  assert.deepEqual(bench.got, [metadata])
+  assert.ok(refused < 40, `${refused} requests were too many`)
+})
+
 test('longer metadata is asked of several peers at once, each piece of one', (t) => {
   const metadata = metadataOf(100)
   const bench = exchangeOf(t, metadata)
@@ -215,7 +231,7 @@ test('a peer that drops requests is asked again', (t) => {
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('a peer that refuses is asked again after half a minute', (t) => {
+test('a peer that gave nothing and refuses is asked again after half a minute', (t) => {
   const metadata = metadataOf(1)
   const bench = exchangeOf(t, metadata)
   const peer = bench.join(1)
@@ -227,6 +243,38 @@ test('a peer that refuses is asked again after half a minute', (t) => {
   bench.exchange.wake()
   peer.answer(metadata)
   assert.deepEqual(bench.got, [metadata])
+})
+
+test('one piece that is refused is asked for again soon by who gives others, later each time', (t) => {
+  const metadata = metadataOf(8)
+  const bench = exchangeOf(t, metadata)
+  const peer = bench.join(1)
+  const [first = -1, ...others] = peer.asked.splice(0)
+  peer.refuse([first])
+  // What it gives shows that it has the metadata, whatever it has said before.
+  peer.answer(metadata, others)
+  const askedAt: number[] = []
+  for (; bench.now <= 100_000; bench.now += 1000) {
+    bench.exchange.wake()
+    if (peer.asked.length > 0) askedAt.push(bench.now / 1000)
+    peer.refuse()
+  }
+  assert.deepEqual(askedAt, [1, 3, 7, 15, 31, 61, 91])
+  bench.now = 121_000
+  bench.exchange.wake()
+  peer.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('what one peer refuses is asked of another at the next look', (t) => {
+  const metadata = metadataOf(8)
+  const bench = exchangeOf(t, metadata)
+  const one = bench.join(1)
+  const other = bench.join(2)
+  assert.deepEqual([one.asked.length, other.asked], [8, []])
+  one.refuse()
+  bench.exchange.wake()
+  assert.equal(other.asked.length, 8)
 })
 
 test('who claims another length waits for nobody, however many liars send a little now and then', (t) => {
