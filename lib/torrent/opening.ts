@@ -78,6 +78,7 @@ export class Opening {
     const { state, metadata, participation, keeper, onOpen } = this.#options
     metadata.set(metainfo)
     if (metainfo.private) participation.makePrivate()
+    participation.sources.addNodes(metainfo.nodes)
     // Only for its files would it look for peers even so.
     if (state.waits) participation.swarm.setDialling(false)
     let isFirstRun: boolean

@@ -80,13 +80,12 @@ export class PeerSources {
     return this.#discovery.allows(source)
   }
 
-  /** Begins to ask all of them; `announce` are the trackers and `nodes` the ways into the DHT that the torrent names. */
-  start(announce: TrackerTiers, nodes: readonly string[]): void {
+  /** Begins to ask all of them; `announce` are the trackers that the torrent names. */
+  start(announce: TrackerTiers): void {
     this.#started = true
     this.trackers.add(announce)
     this.trackers.add(this.#early)
     this.update()
-    this.#dht.addNodes(nodes)
   }
 
   /** Asks or leaves each of them, as the state of the torrent says now. */
@@ -121,6 +120,11 @@ export class PeerSources {
     const added = this.trackers.add(trackers)
     this.#addedTrackers.push(...added)
     return added.length > 0
+  }
+
+  /** Takes the ways into the DHT that the torrent names (BEP 5), unless the DHT is not for it; once it is known whether it is private. */
+  addNodes(nodes: readonly string[]): void {
+    this.#dht.addNodes(nodes)
   }
 
   /** The metadata, or what an earlier run knew of it, says that the torrent is private: who else names peers is left, and forgotten with them. */

@@ -448,13 +448,15 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   async start(metainfo: Metainfo | undefined): Promise<void> {
     await this.#opening.start(metainfo)
     // Afterwards, so that trackers hear at once how much is left.
-    this.#sources.start(this.#init.announce, metainfo?.nodes ?? [])
+    this.#sources.start(this.#init.announce)
     this.addTrackers(this.#init.trackers ?? [])
   }
 
-  /** @internal The metadata has come from elsewhere: it need not come from peers any more. */
+  /** @internal The metadata has come from elsewhere: it need not come from peers any more, and may name ways into the DHT that peers do not. */
   async learn(metainfo: Metainfo): Promise<void> {
-    if (!this.#metadata.known && !this.#state.closed) await this.#opening.open(metainfo)
+    if (this.#state.closed) return
+    if (this.#metadata.known) this.#sources.addNodes(metainfo.nodes)
+    else await this.#opening.open(metainfo)
   }
 
   /** @internal A peer that dialled us. */
