@@ -135,7 +135,7 @@ export class MetadataExchange implements MetadataSourceEvents {
     const isShared = !this.#distrusted.has(length)
     const shared = this.#shared.get(length)
     if (shared !== undefined) return shared
-    if (!isShared && (!source.isLively(now) || this.#isOthersTurn(length, now))) return undefined
+    if (!isShared && (!source.isWilling(now) || this.#isOthersTurn(length, now))) return undefined
     const attempt = new MetadataAttempt(length, isShared, now)
     if (isShared) {
       // It may have claimed another length before.

@@ -79,14 +79,19 @@ export class MetadataSource implements MetadataHandlers {
     return this.#outstanding
   }
 
-  /** Whether an answer may be counted on: it does not refuse, and does not keep us waiting. */
+  /** Whether it may be asked: it has not refused everything of late. */
+  isWilling(now: number): boolean {
+    return now >= this.#waitUntil
+  }
+
+  /** Whether an answer may be counted on: it may be asked, and does not keep us waiting. */
   isLively(now: number): boolean {
-    return now >= this.#waitUntil && (this.#outstanding.size === 0 || this.#quiet(now) < patienceMs)
+    return this.isWilling(now) && (this.#outstanding.size === 0 || this.#quiet(now) < patienceMs)
   }
 
   /** Asks for pieces that are missing, until `most` are outstanding; of an attempt that it shares only those that nobody is about to send. */
   ask(attempt: WantedPieces, most: number, now: number): void {
-    if (now < this.#waitUntil) return
+    if (!this.isWilling(now)) return
     this.#shrinkIfQuiet(now)
     // Some drop what is too much for them and say nothing.
     const isLate = this.#outstanding.size > 0 && this.#quiet(now) >= repeatMs

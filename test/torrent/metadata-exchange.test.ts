@@ -325,6 +325,24 @@ test('who alone is asked for all and is slow is not given up for those who are a
   assert.deepEqual(bench.got, [metadata])
 })
 
+test('who drops requests has its turn when pieces of several did not fit together', (t) => {
+  const metadata = metadataOf(3)
+  const bench = exchangeOf(t, metadata)
+  const honest = bench.join(1)
+  honest.answer(metadata, [0])
+  honest.asked.length = 0
+  const liar = bench.join(2)
+  bench.now = 1000
+  bench.exchange.wake()
+  liar.answer(metadataOf(3, 3))
+  liar.asked.length = 0
+  for (; bench.got.length === 0 && bench.now < 60_000; bench.now += 1000) {
+    bench.exchange.wake()
+    honest.answer(metadata)
+  }
+  assert.deepEqual(bench.got, [metadata])
+})
+
 test('who dropped what others have sent since is asked for the rest', (t) => {
   const metadata = metadataOf(40)
   const bench = exchangeOf(t, metadata)
