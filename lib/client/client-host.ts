@@ -3,6 +3,7 @@ import type { Lsd } from '../discovery/lsd.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
+import type { MetadataMemory } from '../torrent/metadata-memory.ts'
 import type { TorrentDht, TorrentHost } from '../torrent/torrent-host.ts'
 import type { AnnouncePace } from '../tracker/announce-pace.ts'
 import type { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
@@ -16,6 +17,7 @@ import type { MemoryBudget } from '../util/memory-budget.ts'
 export interface ClientServices {
   readonly peerId: Uint8Array
   readonly budget: MemoryBudget
+  readonly metadataMemory: MetadataMemory
   readonly connections: ConnectionBudget
   readonly claims: StorageClaims
   readonly hashPool: HashPool
@@ -59,6 +61,10 @@ export class ClientHost implements TorrentHost {
 
   get budget(): MemoryBudget {
     return this.#services.budget
+  }
+
+  get metadataMemory(): MetadataMemory {
+    return this.#services.metadataMemory
   }
 
   get connections(): ConnectionBudget {

@@ -3,6 +3,7 @@ import { Lsd } from '../discovery/lsd.ts'
 import { OwnAddress } from '../discovery/own-address.ts'
 import { HashPool } from '../hash/hash-pool.ts'
 import { StorageClaims } from '../storage/storage-claims.ts'
+import { MetadataMemory } from '../torrent/metadata-memory.ts'
 import { AnnouncePace } from '../tracker/announce-pace.ts'
 import { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import { Throttle } from '../transport/throttle.ts'
@@ -35,6 +36,7 @@ export interface SharedServicesEvents {
 export class SharedServices implements ClientServices {
   readonly peerId: Uint8Array = makePeerId()
   readonly budget: MemoryBudget
+  readonly metadataMemory: MetadataMemory = new MetadataMemory()
   readonly connections: ConnectionBudget
   readonly claims: StorageClaims = new StorageClaims()
   readonly hashPool: HashPool = new HashPool()

@@ -5,6 +5,9 @@ import type { MetadataSource, WantedPieces } from './metadata-source.ts'
 const patienceMs = 1000
 /** Time that no attempt is measured by: what comes in the first moment says little of what will come. */
 const leastAgeMs = 1000
+/** What was let go of rests this long, then twice that, and so on: it would only be let go of again. */
+const firstRestMs = 2000
+const mostRestMs = 60_000
 
 /** Metadata of one length while it is collected, from all peers that claim this length or from one alone. */
 export class MetadataAttempt implements WantedPieces {
@@ -18,6 +21,7 @@ export class MetadataAttempt implements WantedPieces {
   #missing: number
   #held = 0
   #begunAt: number
+  #restMs = firstRestMs
 
   /** An attempt without pieces; a shared one does not ask two peers for the same piece at once. */
   constructor(length: number, isShared: boolean, now: number) {
@@ -77,14 +81,20 @@ export class MetadataAttempt implements WantedPieces {
     return (age * this.#missing) / (this.pieceCount - this.#missing)
   }
 
-  /** Lets go of all pieces, and begins anew. */
+  /** Whether it was let go of not long ago. */
+  isResting(now: number): boolean {
+    return now < this.#begunAt
+  }
+
+  /** Lets go of all pieces, and begins anew later. */
   drop(now: number): void {
     this.#pieces.fill(undefined)
     this.#askedAt.clear()
     this.senders.clear()
     this.#missing = this.pieceCount
     this.#held = 0
-    this.#begunAt = now
+    this.#begunAt = now + this.#restMs
+    this.#restMs = Math.min(2 * this.#restMs, mostRestMs)
   }
 
   /** All of it, once no piece is missing. */

@@ -2,15 +2,14 @@ import { createHash } from 'node:crypto'
 import { equalBytes } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
-import { metadataLengthMax, metadataPieceLength } from '../wire/limits.ts'
+import { metadataPieceLength } from '../wire/limits.ts'
 import { MetadataAttempt } from './metadata-attempt.ts'
+import type { MetadataHolder, MetadataMemory } from './metadata-memory.ts'
 import { MetadataSource, type MetadataSourceEvents } from './metadata-source.ts'
 import type { Peer } from './peer.ts'
 
 /** Requests outstanding at all peers: 4 MiB, so that a crowd of liars gets no more than a share of a slow link. */
 const mostOutstanding = 256
-/** Bytes that all attempts may hold: the longest metadata, and half of that for attempts that lead nowhere. */
-const mostBytes = 1.5 * metadataLengthMax
 /** Attempts that are kept for a length that nobody claims now. */
 const mostOrphans = 4
 /** One peer alone has this time for all of it, and as much again for each MiB; then the next is asked as well. */
@@ -25,7 +24,7 @@ const mostServings = 4
  * bandwidth and nothing else. When pieces of several peers did not fit together, each peer of that length is asked for all
  * of it, one more whenever those before had their time, and without taking anything from them: who is slow may still be right.
  */
-export class MetadataExchange implements MetadataSourceEvents {
+export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
   readonly #infoHash: Uint8Array
   readonly #onMetadata: (info: Uint8Array) => void
   #info: Uint8Array | undefined
@@ -36,21 +35,29 @@ export class MetadataExchange implements MetadataSourceEvents {
   readonly #distrusted = new LazySet<number>()
   /** What comes from one peer alone, of such a length. */
   readonly #single = new LazyMap<MetadataSource, MetadataAttempt>()
-  readonly #mostBytes: number
+  readonly #memory: MetadataMemory
+  #isOver = false
 
   /**
-   * An exchange for the 20-byte info hash; `onMetadata` is called once with the bytes that have that hash. Pieces of `limit` bytes in
-   * all are kept at most.
+   * An exchange for the 20-byte info hash; `onMetadata` is called once with the bytes that have that hash. What is not whole yet is kept
+   * in `memory`, which others share.
    */
-  constructor(infoHash: Uint8Array, onMetadata: (info: Uint8Array) => void, limit: number = mostBytes) {
+  constructor(infoHash: Uint8Array, memory: MetadataMemory, onMetadata: (info: Uint8Array) => void) {
     this.#infoHash = infoHash
+    this.#memory = memory
     this.#onMetadata = onMetadata
-    this.#mostBytes = limit
   }
 
   /** The metadata is known. */
   set(info: Uint8Array): void {
     this.#info = info
+    this.close()
+  }
+
+  /** Asks nobody any more, and holds no memory that others need. */
+  close(): void {
+    this.#isOver = true
+    for (const attempt of this.#attempts()) this.#release(attempt)
     this.#shared.clear()
     this.#single.clear()
     for (const source of this.#sources.values()) source.settle()
@@ -71,7 +78,7 @@ export class MetadataExchange implements MetadataSourceEvents {
     const source = this.#sources.get(peer.id)
     if (source === undefined) return
     this.#sources.delete(peer.id)
-    this.#single.delete(source)
+    this.#forget(source)
     const shared = this.#shared.get(source.claim ?? 0)
     for (const piece of source.outstanding) shared?.unasked(piece)
     this.#prune()
@@ -80,7 +87,7 @@ export class MetadataExchange implements MetadataSourceEvents {
 
   /** Asks again what did not come; to be called about once a second while the metadata is unknown. */
   wake(): void {
-    if (this.#info !== undefined) return
+    if (this.#isOver) return
     for (const source of this.#sources.values()) this.onReady(source)
   }
 
@@ -102,7 +109,7 @@ export class MetadataExchange implements MetadataSourceEvents {
   onReady(source: MetadataSource): void {
     const now = monotonicMs()
     const attempt = this.#attempt(source, now)
-    if (attempt === undefined) return
+    if (attempt === undefined || attempt.isResting(now)) return
     const { all, same } = this.#lively(attempt.length, now)
     // Of metadata that all collect together, each peer of that length gets its part.
     const part = this.#single.has(source)
@@ -114,8 +121,8 @@ export class MetadataExchange implements MetadataSourceEvents {
   /** @internal The peer has sent a piece. */
   onData(source: MetadataSource, piece: number, bytes: Uint8Array): void {
     const attempt = this.#single.get(source) ?? this.#shared.get(source.claim ?? 0)
-    if (this.#info !== undefined || attempt === undefined || attempt.length !== source.claim) return
-    if (attempt.add(source, piece, bytes)) this.#spare()
+    if (attempt === undefined || attempt.length !== source.claim || attempt.isResting(monotonicMs())) return
+    if (attempt.add(source, piece, bytes)) this.#memory.take(this, bytes.length)
     if (attempt.missing > 0) this.onReady(source)
     else this.#finish(attempt)
   }
@@ -128,10 +135,10 @@ export class MetadataExchange implements MetadataSourceEvents {
   /** The attempt that the peer takes part in, if there is one for it by now. */
   #attempt(source: MetadataSource, now: number): MetadataAttempt | undefined {
     const length = source.claim
-    if (length === undefined || this.#info !== undefined) return undefined
+    if (length === undefined || this.#isOver) return undefined
     const single = this.#single.get(source)
     if (single?.length === length) return single
-    this.#single.delete(source)
+    this.#forget(source)
     const isShared = !this.#distrusted.has(length)
     const shared = this.#shared.get(length)
     if (shared !== undefined) return shared
@@ -176,21 +183,48 @@ export class MetadataExchange implements MetadataSourceEvents {
     const orphans = [...this.#shared.values()]
       .filter(({ length }) => this.#claims(length) === 0)
       .sort((a, b) => b.held - a.held)
-    orphans.forEach(({ length, held }, n) => {
-      if (held === 0 || n >= mostOrphans) this.#shared.delete(length)
+    orphans.forEach((attempt, n) => {
+      if (attempt.held > 0 && n < mostOrphans) return
+      this.#release(attempt)
+      this.#shared.delete(attempt.length)
     })
   }
 
-  /** Keeps to the bound on memory: what will be here last goes, and the sooner the fewer claim it. */
-  #spare(): void {
+  /** What was to come from this peer alone will not. */
+  #forget(source: MetadataSource): void {
+    const attempt = this.#single.get(source)
+    if (attempt === undefined) return
+    this.#release(attempt)
+    this.#single.delete(source)
+  }
+
+  #release({ held }: MetadataAttempt): void {
+    if (held > 0) this.#memory.give(this, held)
+  }
+
+  #attempts(): MetadataAttempt[] {
+    return [...this.#shared.values(), ...this.#single.values()]
+  }
+
+  /** @internal For the bound on memory: how long the attempt that will be whole last takes, all the longer the fewer claim its length. */
+  waste(): number {
     const now = monotonicMs()
-    for (;;) {
-      const attempts = [...this.#shared.values(), ...this.#single.values()]
-      if (attempts.reduce((sum, { held }) => sum + held, 0) <= this.#mostBytes) return
-      const timeLeft = (one: MetadataAttempt): number => one.timeLeft(now) / this.#claims(one.length)
-      const held = attempts.filter((attempt) => attempt.held > 0)
-      held.reduce((last, one) => (timeLeft(one) > timeLeft(last) ? one : last)).drop(now)
-    }
+    return Math.max(...this.#attempts().map((attempt) => this.#waste(attempt, now)))
+  }
+
+  /** @internal Lets go of that attempt. */
+  spare(): void {
+    const now = monotonicMs()
+    const most = this.waste()
+    const last = this.#attempts().find((attempt) => this.#waste(attempt, now) === most)
+    if (last === undefined) return
+    this.#release(last)
+    last.drop(now)
+  }
+
+  #waste(attempt: MetadataAttempt, now: number): number {
+    if (attempt.held === 0) return Number.NEGATIVE_INFINITY
+    return attempt.timeLeft(now) / this.#claims(attempt.length)
   }
 
   /** All pieces are here: they are right, or somebody lied. */
@@ -204,6 +238,7 @@ export class MetadataExchange implements MetadataSourceEvents {
     }
     // With one sender it is known who; several are asked one after the other.
     const [first, ...others] = senders
+    this.#release(attempt)
     this.#shared.delete(length)
     if (others.length > 0) this.#distrusted.add(length)
     else if (first !== undefined) {

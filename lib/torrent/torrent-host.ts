@@ -9,6 +9,7 @@ import type { Throttle } from '../transport/throttle.ts'
 import type { Connection } from '../transport/transport.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
+import type { MetadataMemory } from './metadata-memory.ts'
 
 /** What the DHT is to know of a torrent; asked whenever it is needed. */
 export interface TorrentDhtOptions {
@@ -35,6 +36,8 @@ export interface TorrentHost {
   /** The port on which peers reach us. */
   readonly port: number
   readonly budget: MemoryBudget
+  /** For metadata that is not whole yet. */
+  readonly metadataMemory: MetadataMemory
   readonly connections: ConnectionBudget
   readonly claims: StorageClaims
   readonly hashPool: HashPool

@@ -5,12 +5,15 @@ import { formatTorrent } from '../metainfo/parse-torrent.ts'
 import { toHex } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
 import { MetadataExchange } from './metadata-exchange.ts'
+import type { MetadataMemory } from './metadata-memory.ts'
 
 /** What a {@link TorrentMetadata} begins with, and whom it tells. */
 export interface TorrentMetadataOptions {
   readonly infoHashes: InfoHashes
   /** 20 bytes. */
   readonly infoHash: Uint8Array
+  /** For what is collected; all torrents share it. */
+  readonly memory: MetadataMemory
   /** A name until a better one is known. */
   readonly name: string | undefined
   /** Peers have sent the metadata. */
@@ -29,7 +32,7 @@ export class TorrentMetadata {
   /** Nothing is known yet. */
   constructor(options: TorrentMetadataOptions) {
     this.#options = options
-    this.exchange = new MetadataExchange(options.infoHash, (info) => this.#onInfo(info))
+    this.exchange = new MetadataExchange(options.infoHash, options.memory, (info) => this.#onInfo(info))
   }
 
   /** Whether the metadata is known. */

@@ -91,6 +91,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#metadata = new TorrentMetadata({
       infoHashes: init.infoHashes,
       infoHash,
+      memory: host.metadataMemory,
       name: init.name,
       onMetainfo: (metainfo) => this.#opening.fetched(metainfo),
       onFault: (error) => this.#opening.fail(error)

@@ -5,6 +5,7 @@ import { BencodeDict } from '../../lib/bencode/bencode-dict.ts'
 import { decodePrefix } from '../../lib/bencode/decode.ts'
 import { encode } from '../../lib/bencode/encode.ts'
 import { MetadataExchange } from '../../lib/torrent/metadata-exchange.ts'
+import { MetadataMemory } from '../../lib/torrent/metadata-memory.ts'
 import type { Peer } from '../../lib/torrent/peer.ts'
 import type { ExtendedHandshake } from '../../lib/wire/extended-handshake.ts'
 import type { WireExtension } from '../../lib/wire/extension.ts'
@@ -74,14 +75,20 @@ class Source {
 }
 
 /** An exchange of this metadata, in time that passes when told to. */
-function exchangeOf(t: TestContext, metadata: Uint8Array, limit?: number) {
+function exchangeOf(
+  t: TestContext,
+  metadata: Uint8Array,
+  limit?: number,
+  memory = new MetadataMemory(limit)
+) {
   const bench = {
     now: 0,
+    memory,
     got: [] as Uint8Array[],
     exchange: new MetadataExchange(
       new Uint8Array(createHash('sha1').update(metadata).digest()),
-      (info) => bench.got.push(info),
-      limit
+      memory,
+      (info) => bench.got.push(info)
     ),
     join(id: number, size = metadata.length): Source {
       const source = new Source(id)
@@ -406,6 +413,89 @@ test('memory is bounded: of two long lengths the one that fewer claim goes', (t)
     other.exchange.wake()
   }
   assert.deepEqual(other.got, [metadata])
+})
+
+test('what has to make room for others rests, longer each time', (t) => {
+  const metadata = metadataOf(6)
+  const bench = exchangeOf(t, metadata, 8 * length)
+  const liar = bench.join(1, 20 * length)
+  const begunAt: number[] = []
+  const honest = [2, 3].map((id) => bench.join(id))
+  honest[0]?.answer(metadata, [0, 1, 2])
+  honest[0]?.asked.splice(0)
+  for (; bench.now < 30_000; bench.now += 1000) {
+    bench.exchange.wake()
+    if (liar.asked.length > 0) begunAt.push(bench.now / 1000)
+    while (liar.asked.length > 0) liar.lie()
+    assert.ok(bench.memory.used <= 8 * length)
+  }
+  assert.deepEqual(begunAt, [0, 2, 6, 14])
+  for (const peer of honest) peer.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('torrents share the memory: one that liars fill takes none from another, and all is given back', (t) => {
+  const metadata = metadataOf(6)
+  const memory = new MetadataMemory(16 * length)
+  const lied = [1, 2].map((byte) => exchangeOf(t, metadataOf(30, byte), undefined, memory))
+  const bench = exchangeOf(t, metadata, undefined, memory)
+  t.mock.method(performance, 'now', () => bench.now)
+  // Many claim it, and are quick but for the end.
+  const liars = lied.flatMap((other) => [1, 2, 3, 4].map((id) => other.join(id, 29 * length)))
+  const peer = bench.join(1)
+  for (let round = 0; bench.got.length === 0 && round < 30; round++) {
+    for (const liar of liars) while (liar.asked.length > 1) liar.lie()
+    peer.answer(metadata, peer.asked.splice(0, 1))
+    assert.ok(memory.used <= memory.limit)
+    bench.now += 1000
+    bench.exchange.wake()
+    for (const other of lied) other.exchange.wake()
+    if (bench.got.length === 0) assert.equal(peer.asked.length, 5 - round)
+  }
+  assert.deepEqual(bench.got, [metadata])
+  bench.now += 60_000
+  for (const { exchange } of lied) exchange.wake()
+  for (const liar of liars) liar.lie()
+  assert.ok(memory.used > 0)
+  for (const { exchange } of lied) exchange.close()
+  assert.equal(memory.used, 0)
+})
+
+test('of metadata that is too long for its part the one that will be whole first goes on', (t) => {
+  const metadata = metadataOf(8)
+  const memory = new MetadataMemory(16 * length)
+  const lied = [1, 2].map((byte) => exchangeOf(t, metadataOf(30, byte), undefined, memory))
+  const bench = exchangeOf(t, metadata, undefined, memory)
+  t.mock.method(performance, 'now', () => bench.now)
+  const liars = lied.map((other) => other.join(1, 29 * length))
+  bench.now = 10_000
+  for (const liar of liars) for (let n = 0; n < 7; n++) liar.lie()
+  const peer = bench.join(1)
+  peer.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+})
+
+test('no memory is held for peers that have gone, for liars, or once the metadata is here', (t) => {
+  const metadata = metadataOf(6)
+  const bench = exchangeOf(t, metadata)
+  const liar = bench.join(1)
+  liar.answer(metadataOf(6, 3))
+  assert.equal(bench.memory.used, 0)
+  const [one, two] = [2, 3].map((id) => bench.join(id))
+  assert.ok(one !== undefined && two !== undefined)
+  one.answer(metadataOf(6, 3), [0, 1])
+  bench.now = 1000
+  bench.exchange.wake()
+  two.answer(metadata)
+  // They do not fit together: one after the other.
+  assert.equal(bench.memory.used, 0)
+  one.answer(metadata, [2, 3])
+  assert.ok(bench.memory.used > 0)
+  bench.exchange.removePeer(one.peer)
+  assert.equal(bench.memory.used, 0)
+  two.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+  assert.equal(bench.memory.used, 0)
 })
 
 test('when pieces of several do not fit together, one is asked for all', (t) => {
