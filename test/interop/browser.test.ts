@@ -1,6 +1,8 @@
 // Chromium shows the page, and plays what is still on its way.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
+import http, { type Server } from 'node:http'
 import path from 'node:path'
 import test from 'node:test'
 import { makeWav } from '../../examples/wav.ts'
@@ -360,4 +362,58 @@ test('the page waits for a server that goes away, and goes on', needs(['chromium
   await partly.server(torrent, {}, port)
   await page.locator('#status', { hasText: 'seeding' }).waitFor()
   await page.locator('#speeds', { hasText: '/s' }).waitFor()
+})
+
+test(
+  'the page tries again also after an answer that is no stream of events',
+  needs(['chromium'], 60_000),
+  async (t) => {
+    const partly = new PartlyThere(t, 'browser-refused')
+    const client = partly.client()
+    const first = await partly.server(client)
+    const port = portOf(first)
+    const { page } = await openPage(partly, `http://127.0.0.1:${port}/`)
+    await new Promise((resolve) => first.close(resolve))
+    const proxy = http.createServer((_, response) => response.writeHead(502).end())
+    await once(proxy.listen(port, '127.0.0.1'), 'listening')
+    await once(proxy, 'request')
+    await page.locator('#speeds', { hasText: 'no connection' }).waitFor()
+    proxy.closeAllConnections()
+    await new Promise((resolve) => proxy.close(resolve))
+    await partly.server(client, {}, port)
+    await page.locator('#speeds', { hasText: '/s' }).waitFor()
+  }
+)
+
+/** Counts the streams of events that a server has open. */
+function watchersOf(server: Server): () => number {
+  let open = 0
+  server.on('request', ({ url = '' }, response) => {
+    if (!url.startsWith('/api/events')) return
+    open++
+    response.once('close', () => open--)
+  })
+  return () => open
+}
+
+test('a page that nobody sees holds no connection', needs(['chromium'], 60_000), async (t) => {
+  const partly = new PartlyThere(t, 'browser-hidden')
+  const client = partly.client()
+  const server = await partly.server(client)
+  const watchers = watchersOf(server)
+  const { page, assertCalm } = await openPage(partly, `http://127.0.0.1:${portOf(server)}/`)
+  assert.equal(watchers(), 1)
+  const turn = (hidden: boolean): Promise<unknown> =>
+    page.evaluate(`(() => {
+      Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true })
+      document.dispatchEvent(new Event('visibilitychange'))
+    })()`)
+  const glances = once(server, 'request')
+  await turn(true)
+  await until('the page to hang up', () => watchers() === 0)
+  const [{ url }] = await glances
+  assert.equal(url, '/api/torrents')
+  await turn(false)
+  await until('the page to come back', () => watchers() === 1)
+  assertCalm()
 })
