@@ -110,7 +110,8 @@ export function detail(torrent: Torrent): TorrentDetail {
       amChoking: peer.amChoking,
       peerInterested: peer.peerInterested,
       amInterested: peer.amInterested,
-      requests: peer.requests
+      requests: peer.requests,
+      piece: peer.piece ?? null
     }))
   }
 }

@@ -1,5 +1,6 @@
 import type { PeerSource } from '../discovery/address-book.ts'
 import { hostKey, networkOf } from '../discovery/address-scope.ts'
+import type { RequestQueue } from '../picker/request-queue.ts'
 import type { Connection } from '../transport/transport.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
@@ -40,6 +41,8 @@ export interface PeerInfo {
   readonly uploadOnly: boolean
   /** Blocks that it is asked for. */
   readonly requests: number
+  /** The piece that it sends a block of, else the one of its oldest request; undefined when it is asked for nothing. */
+  readonly piece: number | undefined
 }
 
 /** A connected peer: its wire, its connection, and what is counted of it. */
@@ -126,8 +129,8 @@ export class Peer {
     this.#uploadOnly.send(uploadOnly)
   }
 
-  /** A snapshot for callers. */
-  info(now: number, requests: number, pieceCount: number): PeerInfo {
+  /** A snapshot for callers; `outstanding` is what it is asked for. */
+  info(now: number, outstanding: RequestQueue | undefined, pieceCount: number): PeerInfo {
     const { wire } = this
     return {
       address: formatAddress(this.connection.remote),
@@ -145,7 +148,8 @@ export class Peer {
       peerInterested: wire.peerInterested,
       amInterested: wire.amInterested,
       uploadOnly: this.uploadOnly,
-      requests
+      requests: outstanding?.length ?? 0,
+      piece: this.receivingPiece >= 0 ? this.receivingPiece : outstanding?.at(0)?.piece
     }
   }
 }

@@ -599,8 +599,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   #info(peer: Peer, now: number): PeerInfo {
-    const requests = this.#opening.content?.download.picker.peer(peer.id)?.outstanding.length ?? 0
-    return peer.info(now, requests, this.pieceCount)
+    const outstanding = this.#opening.content?.download.picker.peer(peer.id)?.outstanding
+    return peer.info(now, outstanding, this.pieceCount)
   }
 
   async #close(removing: boolean, end: (content: Content) => Promise<void>): Promise<void> {

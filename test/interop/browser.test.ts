@@ -149,6 +149,10 @@ for (const look of looks) {
     await until('some pieces', () => torrent.progress > 0.15)
     await holds(page, `${coloursOf('map')} > 1`)
     await holds(page, `${coloursOf('graph')} > 1`)
+    await holds(
+      page,
+      "[...document.querySelectorAll('#peers tr')].some(({ innerText }) => /piece \\d+ · \\d+ asked/.test(innerText))"
+    )
     const cells = await page.evaluate(
       "[...document.querySelectorAll('#peers tr')].map((row) => row.innerText)"
     )

@@ -31,7 +31,7 @@ function bench(paused: boolean): { state: RunState; sources: PeerSources; asked:
 test('a torrent that lets nobody in is announced neither to neighbours nor in the DHT', async () => {
   const { state, sources, asked } = bench(false)
   state.open()
-  sources.start([], [])
+  sources.start([])
   assert.deepEqual([...asked].sort(), ['dht', 'lsd'])
   state.pause()
   sources.update()
@@ -51,7 +51,7 @@ test('a torrent that lets nobody in is announced neither to neighbours nor in th
 
 test('a torrent that begins paused asks for nothing but its files', async () => {
   const { state, sources, asked } = bench(true)
-  sources.start([], [])
+  sources.start([])
   assert.deepEqual([...asked].sort(), ['dht', 'lsd'])
   state.open()
   sources.update()
