@@ -108,14 +108,15 @@ export class Api {
 
 function select(torrent: Torrent, { files, selected = true, priority }: Record<string, unknown>): void {
   if (torrent.status === 'metadata') throw new HttpError(409, 'the files are not known yet')
-  if (!Array.isArray(files) || !files.every(isIndex))
-    throw new HttpError(400, 'files must be a list of indices')
+  const indices = files === 'all' ? torrent.files.map((_, index) => index) : files
+  if (!Array.isArray(indices) || !indices.every(isIndex))
+    throw new HttpError(400, "files must be 'all' or a list of indices")
   if (typeof selected !== 'boolean') throw new HttpError(400, 'selected must be true or false')
   if (priority !== undefined && typeof priority !== 'number')
     throw new HttpError(400, 'priority must be a number from 1 to 7')
   try {
-    if (selected) torrent.select(files, priority)
-    else torrent.deselect(files)
+    if (selected) torrent.select(indices, priority)
+    else torrent.deselect(indices)
   } catch (thrown) {
     throw new HttpError(400, asError(thrown).message)
   }

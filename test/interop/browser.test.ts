@@ -259,6 +259,23 @@ test('all that the page offers works', needs(['chromium'], 90_000), async (t) =>
   assert.throws(assertCalm, /400/, complaints)
 })
 
+test('all and none are chosen also of files that are not listed', needs(['chromium'], 60_000), async (t) => {
+  const partly = new PartlyThere(t, 'browser-many')
+  const folder = path.join(partly.folder, 'many')
+  mkdirSync(folder)
+  for (let n = 0; n < 2100; n++) writeFileSync(path.join(folder, `${n}.txt`), String(n))
+  const torrent = await partly.client().seed(folder)
+  const { page, assertCalm } = await openPage(partly, `${await partly.listen(torrent)}/`)
+  await page.locator('#more', { hasText: 'and 100 more' }).waitFor()
+  const chosen = (): number => torrent.files.filter(({ selected }) => selected).length
+  assert.equal(chosen(), 2100)
+  await page.locator('#none').click()
+  await until('nothing to be chosen', () => chosen() === 0)
+  await page.locator('#all').click()
+  await until('all to be chosen', () => chosen() === 2100)
+  assertCalm()
+})
+
 test('the page can be used with keys alone', needs(['chromium'], 60_000), async (t) => {
   const partly = new PartlyThere(t, 'browser-keys')
   const { torrent, client, origin } = await shown(partly)

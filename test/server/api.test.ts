@@ -121,6 +121,7 @@ test('bodies are bounded and checked', async (t) => {
       ['/api/torrents', 'd1:ae', 'application/x-bittorrent', 400],
       ['/api/torrents', '', 'application/x-bittorrent', 400],
       [select, '{"files":1}', 'application/json', 400],
+      [select, '{"files":"some"}', 'application/json', 400],
       [select, '{"files":["0"]}', 'application/json', 400],
       [select, '{"files":[7]}', 'application/json', 400],
       [select, '{"files":[0],"selected":"no"}', 'application/json', 400],
@@ -165,6 +166,11 @@ test('torrents are paused, resumed and chosen from', async (t) => {
   assert.deepEqual(
     torrent.files.map(({ selected }) => selected),
     [false, true]
+  )
+  await post(port, `${url}/select`, '{"files":"all","priority":2}')
+  assert.deepEqual(
+    torrent.files.map(({ priority }) => priority),
+    [2, 2]
   )
   const alone = await serve(t, torrent)
   assert.equal((await post(alone.port, `${url}/pause`, '')).status, 200)
