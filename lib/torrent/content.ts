@@ -31,8 +31,6 @@ import { VerifiedReader } from './verified-reader.ts'
 
 /** What pages read ahead for uploads may take, in bytes. */
 const uploadCacheBytes = 24 << 20
-/** Pieces at the beginning of a window that are checked before all others. */
-const checkAhead = 4
 
 /** What is known of the data besides the metainfo. */
 export interface ContentOptions extends Omit<AddOptions, 'path'>, DataFolder {
@@ -363,9 +361,7 @@ export class Content {
     this.download.setWindow(streamId, window, jumped)
     if (window !== undefined) this.#events.reading()
     if (uploadOnly !== this.uploadOnly) this.#events.changed()
-    if (this.ledger.uncheckedCount === 0 || window === undefined) return
-    const end = Math.min(window.pieces.end, window.pieces.start + checkAhead)
-    for (let piece = window.pieces.start; piece < end; piece++) this.#verification.hurry(piece)
+    this.#verification.setWindow(streamId, window)
   }
 
   #expected(piece: number): Uint8Array {

@@ -1,8 +1,10 @@
 import type { Picker } from '../picker/picker.ts'
 import type { Checker } from '../storage/checker.ts'
+import type { WindowRequest } from '../stream/byte-source.ts'
 import { asError } from '../util/errors.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import type { Ledger } from './ledger.ts'
+import { WindowChecks } from './window-checks.ts'
 
 /** What a {@link Verification} tells. */
 export interface VerificationEvents {
@@ -30,18 +32,24 @@ export class Verification {
   readonly #checker: Checker
   readonly #ledger: Ledger
   readonly #events: VerificationEvents
+  readonly #windows: WindowChecks
   #closed = false
 
   constructor(checker: Checker, ledger: Ledger, events: VerificationEvents) {
     this.#checker = checker
     this.#ledger = ledger
     this.#events = events
+    this.#windows = new WindowChecks({
+      isUnchecked: (piece) => ledger.isUnchecked(piece),
+      check: (piece) => this.#now(piece)
+    })
   }
 
-  /** Pieces may be there: they are not fetched before they were checked. */
+  /** Pieces may be there: they are not fetched before they were checked, which those that streams wait for are at once. */
   async mark(pieces: readonly number[]): Promise<void> {
     // All at once: a record that is made meanwhile must know of all of them.
     for (const piece of pieces) this.#ledger.setUnchecked(piece, true)
+    this.#hurry()
     for (const part of partsOf(pieces)) {
       await shareTurn()
       if (this.#closed) return
@@ -61,9 +69,10 @@ export class Verification {
     await this.#run(pieces, -1, (piece, ok) => this.#proved(piece, ok))
   }
 
-  /** Checks a piece at once, before all others; does nothing if it is not to be checked. */
-  hurry(piece: number): void {
-    if (this.#ledger.isUnchecked(piece)) this.#now(piece).catch(() => {})
+  /** A stream has opened, moved or closed its window: what is to be checked of what it begins with is checked before all others. */
+  setWindow(streamId: number, window: WindowRequest | undefined): void {
+    this.#windows.set(streamId, window)
+    this.#hurry()
   }
 
   /** Hashes a stored piece at once; false (and it is fetched anew) when it is not there. */
@@ -77,6 +86,10 @@ export class Verification {
   async close(): Promise<void> {
     this.#closed = true
     await this.#checker.close()
+  }
+
+  #hurry(): void {
+    if (this.#ledger.uncheckedCount > 0) this.#windows.begin()
   }
 
   async #now(piece: number): Promise<void> {

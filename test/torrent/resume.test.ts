@@ -3,8 +3,11 @@ import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Client } from '../../lib/client/client.ts'
 import { FileStorage } from '../../lib/storage/file-storage.ts'
+import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
+import { deferred } from '../../lib/util/concurrency.ts'
 import { addressOf, assertSame, Bench, type Sample, same } from './bench.ts'
 import { listenAs } from './evil-peer.ts'
 
@@ -70,6 +73,68 @@ test('a reader is served from data that is still being checked', async (t) => {
   assert.ok(chunk.equals(sample.data.subarray(3_500_000, 3_500_000 + chunk.length)))
   stream?.destroy()
   await torrent.whenDone()
+})
+
+/** Storage in memory that notes which pieces are read first, and waits for its gate before it reads any. */
+class NotingStorage extends MemoryStorage {
+  readonly pieces: number[] = []
+  gate: Promise<void> | undefined
+  readonly #pieceLength: number
+
+  constructor(pieceLength: number) {
+    super()
+    this.#pieceLength = pieceLength
+  }
+
+  override async read(byteOffset: number, target: Uint8Array, signal?: AbortSignal): Promise<number> {
+    const piece = Math.floor(byteOffset / this.#pieceLength)
+    if (!this.pieces.includes(piece)) this.pieces.push(piece)
+    await this.gate
+    return super.read(byteOffset, target, signal)
+  }
+}
+
+test('seeks over data that is being checked leave nothing to be checked behind them', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.bin': 100 * 32768 })
+  const storage = new NotingStorage(32768)
+  const opened = deferred<void>()
+  storage.gate = opened.promise
+  const torrent = await bench.client().add(sample.bytes, { storage, verify: true })
+  bench.after(() => opened.resolve())
+  const stream = torrent.files[0]?.createReadStream({ start: 10 * 32768 })
+  assert.ok(stream !== undefined)
+  stream.resume()
+  while (storage.pieces.length < 3) await turn()
+  for (let piece = 20; piece <= 90; piece += 5) {
+    stream.seek(piece * 32768)
+    await turn()
+  }
+  assert.deepEqual(
+    storage.pieces.toSorted((a, b) => a - b),
+    [0, 10, 11],
+    'one of the background, and the first two of the reader'
+  )
+  opened.resolve()
+  while (storage.pieces.length < 8) await turn()
+  assert.ok(storage.pieces.slice(3, 6).includes(90), `${storage.pieces.slice(0, 10)}`)
+  assert.equal(storage.pieces.slice(0, 8).filter((piece) => piece >= 20 && piece < 90).length, 0)
+  stream.destroy()
+})
+
+test('a reader that waits when a recheck begins has its piece checked first', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.bin': 100 * 32768 })
+  const storage = new NotingStorage(32768)
+  const torrent = await bench.client().add(sample.bytes, { storage, select: 'none' })
+  const stream = torrent.files[0]?.createReadStream({ start: 80 * 32768 })
+  assert.ok(stream !== undefined)
+  stream.resume()
+  await turn()
+  await torrent.recheck()
+  assert.equal(storage.pieces.length, 100)
+  assert.ok(storage.pieces.slice(0, 4).includes(80), `${storage.pieces.slice(0, 10)}`)
+  stream.destroy()
 })
 
 test('a restart in order reads nothing, and fetches no block twice', async (t) => {
