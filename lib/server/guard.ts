@@ -16,7 +16,9 @@ export function checkHost(host: string | undefined, server: Server, { hosts }: C
   // Only what is no browser leaves it out.
   if (host === undefined) return
   const name = /^(\[[^\]]*\]|[^:]*)(?::\d*)?$/.exec(host)?.[1]?.toLowerCase() ?? ''
-  if (hosts.has(name) || name === 'localhost' || name.endsWith('.localhost')) return
+  // The dot of the root of all names may stand behind a name.
+  const bare = name.replace(/\.$/, '')
+  if (hosts.has(bare) || bare === 'localhost' || bare.endsWith('.localhost')) return
   const address = name.startsWith('[') ? name.slice(1, -1) : name
   if (isAddress(address)) {
     const bound = server.address()

@@ -21,7 +21,7 @@ export interface ServerOptions {
 export interface CheckedOptions {
   readonly token: string | undefined
   readonly cors: string | false
-  /** In lower case. */
+  /** In lower case, without a dot at the end. */
   readonly hosts: ReadonlySet<string>
   readonly readOnly: boolean
   readonly page: boolean
@@ -53,7 +53,8 @@ export function checkServerOptions(options: ServerOptions): CheckedOptions {
   }
   if (typeof readOnly !== 'boolean') throw refusal('readOnly', readOnly, 'must be true or false')
   if (typeof page !== 'boolean') throw refusal('page', page, 'must be true or false')
-  return { token, cors, hosts: new Set(hosts.map((host) => host.toLowerCase())), readOnly, page }
+  const names = hosts.map((host) => host.toLowerCase().replace(/\.$/, ''))
+  return { token, cors, hosts: new Set(names), readOnly, page }
 }
 
 function isOrigin(value: unknown): boolean {

@@ -6,15 +6,20 @@ import { ask, clientOf, portOf, seed, serve } from './support.ts'
 
 test('only names that are ours are answered, so that no foreign name can be pointed here', async (t) => {
   const client = clientOf(t)
-  const { port } = await serve(t, client, { hosts: ['film.local', 'Box', '192.0.2.7'] })
+  const { port } = await serve(t, client, { hosts: ['film.local', 'Box', 'tv.example.', '192.0.2.7'] })
   const table: Readonly<Record<string, number>> = {
     localhost: 200,
     'LOCALHOST:80': 200,
     'a.localhost:1': 200,
+    'localhost.': 200,
+    'a.localhost.:80': 200,
     '127.0.0.1': 200,
     '127.1.2.3:5': 200,
     '[::1]:8000': 200,
     'film.local:8000': 200,
+    'film.local.': 200,
+    'tv.example:80': 200,
+    'tv.example.:80': 200,
     box: 200,
     '192.0.2.7:1': 200,
     'evil.example': 403,
@@ -24,7 +29,10 @@ test('only names that are ours are answered, so that no foreign name can be poin
     '127.0.0.1.evil.example': 403,
     '192.0.2.8': 403,
     '[::2]': 403,
-    'evil@localhost': 403
+    'evil@localhost': 403,
+    'localhost..': 403,
+    'evil.example.': 403,
+    '.': 403
   }
   for (const [host, status] of Object.entries(table)) {
     assert.equal((await ask(port, '/api/torrents', { headers: { host } })).status, status, host)
