@@ -35,6 +35,9 @@ export async function sendFile(
   target: FileTarget
 ): Promise<void> {
   const { torrent, file, index } = target
+  // Whoever asks so takes the beginning for what it asked; with a range it has said where in bytes.
+  if (request.headers['timeseekrange.dlna.org'] !== undefined && request.headers.range === undefined)
+    throw new HttpError(406, 'the file is sought in by bytes, with Range, and not by time')
   const etag = `"${torrent.infoHash}-${index}"`
   const headers: OutgoingHttpHeaders = {
     ...dlnaHeaders(request),

@@ -135,6 +135,12 @@ test('DLNA questions are answered', async (t) => {
   const plain = await ask(port, url, { headers: { 'transferMode.dlna.org': 'x\ty' } })
   assert.equal(plain.headers['transfermode.dlna.org'], undefined)
   assert.equal(plain.headers['contentfeatures.dlna.org'], undefined)
+
+  const seek = { 'TimeSeekRange.dlna.org': 'npt=10.0-' }
+  for (const method of ['GET', 'HEAD'])
+    assert.equal((await ask(port, url, { method, headers: seek })).status, 406)
+  const both = await ask(port, url, { headers: { ...seek, range: 'bytes=1-' } })
+  assert.deepEqual([both.status, both.text], [206, 'ilm'])
 })
 
 test('unknown addresses and other methods are refused with a sentence', async (t) => {
