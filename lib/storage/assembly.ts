@@ -33,6 +33,8 @@ export const digestedAtOnce: number = 8 << 20
 export interface AssemblyEvents {
   /** The SHA-1 that a piece should have. */
   expectedHash(piece: number): Uint8Array
+  /** A block of a piece that is not whole is there: of a peer, from storage, or of a bad copy. */
+  arrived(piece: number): void
   /**
    * The piece is whole and right; it is read from memory until it is written. `bytes` are borrowed for the call, or until the
    * promise that it returns is settled.
@@ -104,6 +106,7 @@ export class Assembly {
     if (this.#kept.delete(piece)) {
       this.#begun.set(piece, this.#bad.get(piece))
       this.#bad.delete(piece)
+      this.#events.arrived(piece)
       return true
     }
     if (!urgent && this.#verified.size >= this.#mostQueued) return false
@@ -171,6 +174,7 @@ export class Assembly {
     const buffer = this.#buffer(piece)
     buffer.fill(block, data)
     if (buffer.complete) this.#complete(buffer)
+    else this.#events.arrived(piece)
   }
 
   /** Forgets the bytes of blocks of an incomplete piece, and returns those that were there. */

@@ -56,6 +56,7 @@ export class Download {
     this.#budget = budget
     this.assembly = new Assembly(layout, storage, budget, {
       expectedHash: (piece) => events.expectedHash(piece),
+      arrived: (piece) => events.arrived(piece),
       verified: (piece, bytes) => this.#verified(piece, bytes),
       failed: (piece, digestOf) => this.#failed(piece, digestOf),
       written: (piece) => events.written(piece),
@@ -241,7 +242,6 @@ export class Download {
       this.#events.received(peer, data.length)
       this.assembly.fill(piece, block, inPlace ? undefined : data)
       this.#recovery.arrived(piece, block, peer.banKey, () => sha1(data), now)
-      this.#events.arrived(piece)
     } else {
       if (owned) this.#endBlock(peer)
       this.#events.wasted(data.length)

@@ -39,6 +39,8 @@ class Fixture {
   readonly budget: MemoryBudget
   readonly assembly: Assembly
   readonly log: string[] = []
+  /** Of each block that came. */
+  readonly arrived: number[] = []
   onVerified: (piece: number, bytes: Uint8Array) => void = () => {}
 
   constructor(layout: Layout, limit: number) {
@@ -46,6 +48,7 @@ class Fixture {
     this.budget = new MemoryBudget(limit)
     this.assembly = new Assembly(layout, this.storage satisfies Storage, this.budget, {
       expectedHash: (piece) => sha1(this.bytes(piece)),
+      arrived: (piece) => void this.arrived.push(piece),
       verified: (piece, bytes) => {
         this.log.push(`verified ${piece}`)
         assert.deepEqual(new Uint8Array(bytes), this.bytes(piece))
@@ -173,7 +176,9 @@ test('the next copy of a bad piece begins with what was right', async () => {
   const fixture = await Fixture.open()
   failPiece(fixture)
   assert.deepEqual(fixture.assembly.keep(2, [0, 1, 2]), [0, 1, 2])
+  const before = fixture.arrived.length
   assert.equal(fixture.assembly.reserve(2, true), true)
+  assert.deepEqual(fixture.arrived.slice(before), [2], 'who waits for blocks looks again')
   fixture.fill(2, [3])
   await fixture.assembly.idle()
   assert.ok(fixture.log.includes('verified 2'))
@@ -188,6 +193,7 @@ test('what was right of a bad piece is taken over while the next copy comes in',
   const accepted: number[] = []
   fixture.assembly.salvage(2, [0, 1, 2], (block) => accepted.push(block))
   assert.deepEqual(accepted, [0, 1, 2])
+  assert.deepEqual(fixture.arrived.slice(-3), [2, 2, 2])
   await fixture.assembly.idle()
   assert.ok(fixture.log.includes('verified 2'))
   assert.equal(fixture.budget.used, 0)
@@ -238,6 +244,7 @@ test('while storage is behind only readers begin further pieces, and the others 
   const digest = sha1(new Uint8Array(pieceLength))
   const assembly = new Assembly(layout, storage, budget, {
     expectedHash: () => digest,
+    arrived: () => {},
     verified: () => {},
     failed: () => assert.fail(),
     written: () => {},
@@ -337,6 +344,7 @@ test('stored blocks are read back and verified', async () => {
   fixture.fill(1, [2, 3])
   await assembly.idle()
   assert.deepEqual(fixture.log.slice(0, 2), ['verified 1', 'written 1'])
+  assert.deepEqual(fixture.arrived, [1, 1, 1], 'all but the last, with which the piece is whole')
   assert.equal(fixture.budget.used, 0)
   assert.deepEqual([...(await assembly.save())], [])
 })
@@ -479,6 +487,7 @@ test('large pieces are hashed in turns', async () => {
   const log: string[] = []
   const assembly = new Assembly(layout, storage, budget, {
     expectedHash: () => expected,
+    arrived: () => {},
     verified: () => void log.push('verified'),
     failed: () => log.push('failed'),
     written: () => log.push('written'),

@@ -182,6 +182,33 @@ test('a restart in order reads nothing, and fetches no block twice', async (t) =
   assert.ok(three.ratio === 0)
 })
 
+test('a reader of unverified bytes has those that the last run left of a piece', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 16 * 16384 }, { pieceLength: 16 * 16384 })
+  const folder = bench.folder()
+  const first = bench.client({ path: folder })
+  const one = await first.add(sample.bytes)
+  const part = 4 * 16384
+  const tired = await listenAs(bench, sample, {
+    answer: (peer, piece, offset, length) => {
+      if (offset < part) peer.wire.piece(piece, offset, peer.block(piece, offset, length))
+    }
+  })
+  one.addPeer(tired.address)
+  while (one.received < part) await turn()
+  await first.close()
+  const two = await bench.client({ path: folder }).add(sample.bytes)
+  const stream = two.files[0]?.createReadStream({ unverified: true })
+  assert.ok(stream !== undefined)
+  const chunks: Uint8Array[] = []
+  stream.on('data', (chunk) => chunks.push(chunk))
+  two.addPeer((await listenAs(bench, sample, { answer: () => {} })).address)
+  while (chunks.reduce((sum, { length }) => sum + length, 0) < part) await once(stream, 'data')
+  assert.ok(Buffer.concat(chunks).equals(sample.data.subarray(0, part)))
+  assert.equal(two.received, 0)
+  stream.destroy()
+})
+
 test('verify hashes everything all the same', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 300_000 })
