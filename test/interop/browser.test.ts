@@ -84,6 +84,35 @@ test(
   }
 )
 
+test(
+  'what is played of a paused torrent has it go on, or is said to wait',
+  needs(['chromium'], 60_000),
+  async (t) => {
+    const partly = new PartlyThere(t, 'browser-paused')
+    const file = path.join(partly.folder, 'data', 'song.wav')
+    mkdirSync(path.dirname(file))
+    writeFileSync(file, makeWav(200))
+    const { torrent, origin } = await partly.serve(file, [2 * mebibyte])
+    torrent.pause()
+    const { page, assertCalm } = await openPage(partly, `${origin}/`)
+    await page.locator('#status', { hasText: 'paused' }).waitFor()
+    await page.getByRole('button', { name: /^Play/ }).click()
+    await holds(page, 'video.currentTime > 0.3')
+    assert.equal(torrent.status, 'downloading')
+    assert.equal(await page.locator('#halt').isVisible(), false)
+    await page.locator('#pause').click()
+    await page.locator('#halt').waitFor()
+    assert.ok(torrent.progress < 1, 'all was there before it was paused')
+
+    const locked = await partly.listen(torrent, { readOnly: true })
+    const { page: other } = await openPage(partly, `${locked}/`)
+    await other.getByRole('button', { name: /^Play/ }).click()
+    await other.locator('#halt', { hasText: 'paused' }).waitFor()
+    assert.equal(torrent.status, 'paused')
+    assertCalm()
+  }
+)
+
 interface Shown {
   readonly torrent: Torrent
   readonly other: Torrent
