@@ -204,6 +204,41 @@ for (const look of looks) {
   })
 }
 
+/** Where on the map, from 0 to 1 of its width, the middle of what has the colour of cursors is; -1 without any. */
+const cursorOnMap = `(() => {
+  const { width, height } = map
+  const pen = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })
+  pen.drawImage(map, 0, 0)
+  const { data } = pen.getImageData(0, 0, width, height)
+  const colour = getComputedStyle(document.documentElement).getPropertyValue('--cursor').trim()
+  const found = []
+  for (let at = 0; at < data.length; at += 4) {
+    const [r, g, b] = data.subarray(at, at + 3)
+    if ('#' + (r << 16 | g << 8 | b).toString(16).padStart(6, '0') === colour) found.push((at / 4) % width)
+  }
+  return found.length === 0 ? -1 : (Math.min(...found) + Math.max(...found)) / 2 / width
+})()`
+
+test('the map shows where streams read', needs(['chromium'], 60_000), async (t) => {
+  const partly = new PartlyThere(t, 'browser-cursor')
+  const file = path.join(partly.folder, 'data', 'film.bin')
+  writeRandomFile(file, 10 * 65536, 'film')
+  const { bytes } = await partly.seeders(file, [mebibyte])
+  const torrent = await partly.client().add(bytes)
+  for (const scheme of ['light', 'dark'] as const) {
+    const { page, assertCalm } = await openPage(partly, `${await partly.listen(torrent)}/`, { scheme })
+    await holds(page, "map.ariaLabel?.includes('0 streams')")
+    assert.equal(await number(page, cursorOnMap), -1)
+    const stream = torrent.files[0]?.createReadStream({ start: 7 * 65536 + 100 })
+    await holds(page, `Math.abs(${cursorOnMap} - 0.75) < 0.01`)
+    stream?.seek(2 * 65536 + 100)
+    await holds(page, `Math.abs(${cursorOnMap} - 0.25) < 0.01`)
+    stream?.destroy()
+    await holds(page, `${cursorOnMap} === -1`)
+    assertCalm()
+  }
+})
+
 test('all that the page offers works', needs(['chromium'], 90_000), async (t) => {
   const partly = new PartlyThere(t, 'browser-page')
   const { torrent, other, client, origin } = await shown(partly)
