@@ -152,10 +152,17 @@ const pale = `(() => {
   return found
 })()`
 
+/** The bytes of a canvas; read from a copy, as Chromium complains of canvases that are read often. */
+const pixelsOf = (id: string): string => `(() => {
+  const { width, height } = ${id}
+  const pen = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })
+  pen.drawImage(${id}, 0, 0)
+  return pen.getImageData(0, 0, width, height)
+})()`
+
 /** Colours that a canvas shows, each counted. */
 const coloursOf = (id: string): string => `(() => {
-  const canvas = document.getElementById('${id}')
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+  const { data } = ${pixelsOf(id)}
   const colours = new Set()
   for (let at = 0; at < data.length; at += 4) if (data[at + 3] === 255) colours.add(data[at] << 16 | data[at + 1] << 8 | data[at + 2])
   return colours.size
@@ -172,6 +179,7 @@ for (const look of looks) {
   test(`the page shows a download, ${look.name}`, needs(['chromium'], 60_000), async (t) => {
     const partly = new PartlyThere(t, 'browser-look')
     const { torrent, origin } = await shown(partly)
+    torrent.files.find(({ name }) => name === longName)?.createReadStream({ start: 1_000_000 })
     const { page, assertCalm } = await openPage(partly, `${origin}/${torrent.infoHash}/`, look)
     await holds(page, "document.querySelectorAll('#files li').length === 3")
     await holds(page, "document.querySelectorAll('#peers tr').length === 2")
@@ -197,6 +205,7 @@ for (const look of looks) {
     assert.deepEqual(await page.evaluate(pale), [], 'all text stands out')
     const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
     assert.equal(await number(page, overflow), 0, 'nothing sticks out to the side')
+    assert.equal(await number(page, 'crowd.scrollWidth - crowd.clientWidth'), 0, 'all of a peer is in sight')
     const bytes = `performance.getEntriesByType('navigation')[0].decodedBodySize`
     assert.ok((await number(page, bytes)) < 60_000)
     await screenshot(page, look.name)
@@ -206,10 +215,7 @@ for (const look of looks) {
 
 /** Where on the map, from 0 to 1 of its width, the middle of what has the colour of cursors is; -1 without any. */
 const cursorOnMap = `(() => {
-  const { width, height } = map
-  const pen = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })
-  pen.drawImage(map, 0, 0)
-  const { data } = pen.getImageData(0, 0, width, height)
+  const { data, width } = ${pixelsOf('map')}
   const colour = getComputedStyle(document.documentElement).getPropertyValue('--cursor').trim()
   const found = []
   for (let at = 0; at < data.length; at += 4) {
