@@ -14,6 +14,7 @@ type Bound =
   | 'strangerPings'
   | 'strangersWaiting'
   | 'peersPerInfoHash'
+  | 'placesPerParty'
   | 'infoHashes'
   | 'peers'
   | 'peerMs'
@@ -63,6 +64,8 @@ export const limits: {
   strangersWaiting: 32,
   /** Peers kept for one info hash; BEP 33 filters saturate at 6000, an answer holds 32. */
   peersPerInfoHash: 500,
+  /** Peers of one /64 of IPv6 kept for one info hash: a household or a rack, while one host alone can name 2^64 addresses. */
+  placesPerParty: 4,
   /** Info hashes with peers; those announced longest ago give way. */
   infoHashes: 5000,
   /** Peers in all; about 150 bytes each. */
@@ -85,7 +88,7 @@ export const limits: {
   answersPerSecond: 400,
   /** Questions that we send a second. */
   questionsPerSecond: 200,
-  /** Questions of one address within `floodWindowMs`; who asks more is ignored until the window is over. */
+  /** Questions of one address, or one /64 of IPv6, within `floodWindowMs`; who asks more is ignored until the window is over. */
   questionsPerAddress: 100,
   /** Milliseconds. */
   floodWindowMs: 10_000,

@@ -4,7 +4,7 @@ import { ipScope } from '../util/ip-scope.ts'
 import type { KrpcReply, KrpcValues } from './krpc.ts'
 import { limits } from './limits.ts'
 import { compareDistance, isSecureId } from './node-id.ts'
-import { type NodeInfo, networkKey, parseNodes, partyKey } from './node-info.ts'
+import { hostKey, type NodeInfo, networkKey, parseNodes } from './node-info.ts'
 import { bucketSize } from './routing-table.ts'
 
 /** What a look-up asks of its node. */
@@ -188,7 +188,7 @@ class Candidates {
     const { id, host, port } = node
     if (id !== undefined && compareDistance(id, id, this.#host.id) === 0) return
     const secure = id === undefined || isSecureId(id, host)
-    const party = partyKey(node)
+    const party = hostKey(node)
     const known = this.#parties.get(party)
     if (known !== undefined) {
       // An address under a false id must not keep it out under its true one.

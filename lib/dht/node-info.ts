@@ -38,11 +38,20 @@ export function addressKey({ host, port }: PeerAddress): string {
 }
 
 /**
- * One name for what counts as one party: the IP address, but on this machine and in local networks, where many nodes may
- * share one, address and port.
+ * One name for each host: the IP address, but on this machine and in local networks, where many nodes may share one, address
+ * and port.
  */
-export function partyKey(address: PeerAddress): string {
+export function hostKey(address: PeerAddress): string {
   return ipScope(address.host) === 'global' ? address.host : addressKey(address)
+}
+
+/** One name for what counts as one party: the host, but of IPv6 the /64, for whoever has one address there has all 2^64. */
+export function partyKey(address: PeerAddress): string {
+  const { host } = address
+  const bytes = host.includes(':') && ipScope(host) === 'global' ? hostBytes(host) : undefined
+  // Outside of 2000::/3 all of IPv4 stands behind one prefix (NAT64).
+  if (bytes === undefined || ((bytes[0] ?? 0) & 0xe0) !== 0x20) return hostKey(address)
+  return toHex(bytes.subarray(0, 8))
 }
 
 /** One name for the network that an address belongs to, /24 or /48; undefined for local ones, which are not limited. */

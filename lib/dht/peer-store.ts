@@ -1,4 +1,4 @@
-import { formatCompact, type PeerAddress } from '../util/address.ts'
+import { formatCompact, hostBytes, type PeerAddress } from '../util/address.ts'
 import { fromHex, toHex } from '../util/bytes.ts'
 import type { Timers } from '../util/timers.ts'
 import { BloomFilter } from './bloom-filter.ts'
@@ -26,8 +26,9 @@ export interface InfoHashSample {
 const sampleMs = 5 * 60_000
 
 /**
- * Peers that others announced to us. They expire after 30 minutes; info hash and IP address are unique together (BEP 33);
- * bounded for each info hash and in all, the longest unheard give way. Nothing here costs more than what it touches.
+ * Peers that others announced to us. They expire after 30 minutes; info hash and IP address are unique together (BEP 33), of IPv6
+ * a /64 has a few places; bounded for each info hash and in all, the longest unheard give way. Nothing here costs more than
+ * what it touches.
  */
 export class PeerStore {
   readonly #timers: Timers
@@ -61,10 +62,10 @@ export class PeerStore {
     const peers = this.#torrents.get(key) ?? new Map<string, StoredPeer>()
     this.#torrents.delete(key)
     this.#torrents.set(key, peers)
-    const party = partyKey(peer)
-    if (peers.delete(party)) this.#size--
+    const place = placeOf(peer)
+    if (peers.delete(place)) this.#size--
     const expiresMs = this.#timers.now() + limits.peerMs
-    peers.set(party, { compact, host: peer.host, seed, expiresMs })
+    peers.set(place, { compact, host: peer.host, seed, expiresMs })
     this.#size++
     if (peers.size > limits.peersPerInfoHash) this.#dropOldest(key, peers)
     for (const [oldest, others] of this.#torrents) {
@@ -134,11 +135,18 @@ export class PeerStore {
   }
 
   #dropOldest(key: string, peers: Map<string, StoredPeer>): void {
-    for (const party of peers.keys()) {
-      peers.delete(party)
+    for (const place of peers.keys()) {
+      peers.delete(place)
       this.#size--
       break
     }
     if (peers.size === 0) this.#torrents.delete(key)
   }
+}
+
+/** The one place that an address may take: neighbours in a /64 rarely share one, and whoever has all of it has few. */
+function placeOf(peer: PeerAddress): string {
+  const party = partyKey(peer)
+  const last = peer.host.includes(':') ? hostBytes(peer.host)?.at(-1) : undefined
+  return last === undefined ? party : `${party} ${last % limits.placesPerParty}`
 }

@@ -7,7 +7,7 @@ import {
   type RandomBytes,
   randomIdNear
 } from './node-id.ts'
-import { addressKey, type NodeInfo, networkKey, partyKey } from './node-info.ts'
+import { addressKey, hostKey, type NodeInfo, networkKey } from './node-info.ts'
 
 /** Nodes in a bucket, and nodes in an answer (BEP 5). */
 export const bucketSize = 8
@@ -86,7 +86,7 @@ export class RoutingTable {
 
   /** How the node at this address stands; undefined when it is not here. */
   status(address: { host: string; port: number }, now: number): NodeStatus | undefined {
-    const node = this.#parties.get(partyKey(address))
+    const node = this.#parties.get(hostKey(address))
     return node === undefined || node.port !== address.port ? undefined : statusOf(node, now)
   }
 
@@ -104,7 +104,7 @@ export class RoutingTable {
    * others it waits among the replacements, and the questionable node that should be pinged for its sake is returned.
    */
   answered(info: NodeInfo, now: number): NodeInfo | undefined {
-    const known = this.#parties.get(partyKey(info))
+    const known = this.#parties.get(hostKey(info))
     if (known !== undefined) {
       if (known.port === info.port && compareDistance(info.id, known.id, info.id) === 0) {
         this.#refresh(known, now)
@@ -131,14 +131,14 @@ export class RoutingTable {
 
   /** A node asked us something: if it stands here it is alive, which alone lets no stranger in. */
   asked(info: NodeInfo, now: number): void {
-    const known = this.#parties.get(partyKey(info))
+    const known = this.#parties.get(hostKey(info))
     if (known?.port === info.port && compareDistance(info.id, known.id, info.id) === 0)
       this.#refresh(known, now)
   }
 
   /** A node did not answer, or with another id; once it is bad, a replacement takes its place, and later nobody. */
   failed(address: { host: string; port: number }, now: number): void {
-    const node = this.#parties.get(partyKey(address))
+    const node = this.#parties.get(hostKey(address))
     if (node === undefined || node.port !== address.port) return
     node.failures++
     const bucket = this.#bucket(this.#indexOf(node.id))
@@ -150,7 +150,7 @@ export class RoutingTable {
     }
     this.#remove(node)
     for (let next = bucket.replacements.pop(); next !== undefined; next = bucket.replacements.pop()) {
-      if (this.#parties.has(partyKey(next))) continue
+      if (this.#parties.has(hostKey(next))) continue
       this.#place(bucket, next, now)
       return
     }
@@ -269,14 +269,14 @@ export class RoutingTable {
   #place(bucket: Bucket, node: TableNode, now: number): void {
     bucket.nodes.push(node)
     bucket.changedMs = now
-    this.#parties.set(partyKey(node), node)
+    this.#parties.set(hostKey(node), node)
   }
 
   #remove(node: TableNode): void {
     const { nodes } = this.#bucket(this.#indexOf(node.id))
     const at = nodes.indexOf(node)
     if (at >= 0) nodes.splice(at, 1)
-    this.#parties.delete(partyKey(node))
+    this.#parties.delete(hostKey(node))
   }
 
   #split(): void {
