@@ -281,6 +281,7 @@ export class DhtNode {
         ? encodeResponse(transaction, { id: this.id, ...answer.values }, from)
         : encodeError(transaction, answer.code, answer.message, from)
     this.#port.send(message, from)
+    this.#limits.answered(from, message.length)
     // Who answers nobody is of no use in a table (BEP 43).
     if (query.readOnly) return
     const now = this.#timers.now()

@@ -23,7 +23,11 @@ type Bound =
   | 'itemBytes'
   | 'saltBytes'
   | 'samples'
+  | 'answerBytes'
+  | 'nodesBesideItem'
   | 'answersPerSecond'
+  | 'answerBytesPerSecond'
+  | 'answerBytesPerAddress'
   | 'questionsPerSecond'
   | 'questionsPerAddress'
   | 'floodWindowMs'
@@ -80,12 +84,20 @@ export const limits: {
   itemBytes: 1000,
   /** Bytes of a salt (BEP 44). */
   saltBytes: 64,
-  /** Peers in an answer: it stays below 1024 bytes (BEP 32), also as a multiple of the question. */
+  /** Bytes of an answer that are filled with nodes and then peers (BEP 32); only an item may make it larger. */
+  answerBytes: 1024,
+  /** Nodes in an answer to `get` however large the item is; with them it has some 1300 bytes, and arrives whole. */
+  nodesBesideItem: 4,
+  /** Peers in an answer, if there is room for them. */
   answerPeers: { 4: 32, 6: 16 },
   /** Info hashes in an answer to sample_infohashes (BEP 51). */
   samples: 20,
   /** Questions answered a second, for all askers. */
   answersPerSecond: 400,
+  /** Bytes of answers a second, but to this machine: 100 usual ones, while forged questions for items would have us send ten times more. */
+  answerBytesPerSecond: 40_000,
+  /** Bytes of answers to one address, or one /64 of IPv6, within `floodWindowMs`: what a forger can turn on one victim. */
+  answerBytesPerAddress: 20_000,
   /** Questions that we send a second. */
   questionsPerSecond: 200,
   /** Questions of one address, or one /64 of IPv6, within `floodWindowMs`; who asks more is ignored until the window is over. */

@@ -1,13 +1,14 @@
 import { decodeDetailed } from '../bencode/decode.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { toLatin1 } from '../util/bytes.ts'
+import { AnswerRoom } from './answer-room.ts'
 import type { Item } from './item.ts'
 import { itemTarget } from './item.ts'
 import type { ItemStore } from './item-store.ts'
 import type { KrpcQuery, KrpcValues } from './krpc.ts'
 import { limits } from './limits.ts'
 import { idLength } from './node-id.ts'
-import { formatNodes, type NodeInfo } from './node-info.ts'
+import type { NodeInfo } from './node-info.ts'
 import type { PeerStore } from './peer-store.ts'
 import type { Tokens } from './token.ts'
 
@@ -50,36 +51,36 @@ export class Responder {
       case 'put':
         return this.#put(query, from)
       case 'sample_infohashes':
-        return this.#sample(query)
+        return this.#sample(query, from)
       default:
-        return this.#findNode(query)
+        return this.#findNode(query, from)
     }
   }
 
-  #findNode({ method, args }: KrpcQuery): Answer {
+  #findNode(query: KrpcQuery, from: PeerAddress): Answer {
+    const { method, args } = query
     // A question of a later time that names a target is answered as find_node (forward compatibility).
     const target = idOf(args.bytes('target')) ?? idOf(args.bytes('info_hash'))
-    if (target !== undefined) return { values: this.#nodes(args, target) }
+    if (target !== undefined) return { values: this.#nodes(args, target, new AnswerRoom(query, {}, from)) }
     return method === 'find_node' ? badArguments : { code: 204, message: 'method unknown' }
   }
 
-  #getPeers({ args }: KrpcQuery, from: PeerAddress): Answer {
+  #getPeers(query: KrpcQuery, from: PeerAddress): Answer {
+    const { args } = query
     const infoHash = idOf(args.bytes('info_hash'))
     if (infoHash === undefined) return badArguments
     const { peers, tokens, family } = this.#host
     const filters = args.integer('scrape') === 1 ? peers.filters(infoHash) : undefined
-    // The filters alone take half a datagram.
-    const count = filters === undefined ? limits.answerPeers[family] : 4
-    const values = peers.compact(infoHash, count, args.integer('noseed') === 1)
-    return {
-      values: {
-        ...this.#nodes(args, infoHash),
-        token: tokens.create(from.host, infoHash),
-        values: values.length > 0 ? values : undefined,
-        BFsd: filters?.seeds.bytes,
-        BFpe: filters?.peers.bytes
-      }
+    const fixed = {
+      token: tokens.create(from.host, infoHash),
+      BFsd: filters?.seeds.bytes,
+      BFpe: filters?.peers.bytes
     }
+    const room = new AnswerRoom(query, fixed, from)
+    const nodes = this.#nodes(args, infoHash, room)
+    const count = Math.min(limits.answerPeers[family], room.peers(family))
+    const values = peers.compact(infoHash, count, args.integer('noseed') === 1)
+    return { values: { ...fixed, ...nodes, values: values.length > 0 ? values : undefined } }
   }
 
   #announcePeer({ args }: KrpcQuery, from: PeerAddress): Answer {
@@ -92,18 +93,26 @@ export class Responder {
     return { values: {} }
   }
 
-  #get({ args }: KrpcQuery, from: PeerAddress): Answer {
+  #get(query: KrpcQuery, from: PeerAddress): Answer {
+    const { args } = query
     const target = idOf(args.bytes('target'))
     if (target === undefined) return badArguments
-    const common = { ...this.#nodes(args, target), token: this.#host.tokens.create(from.host, target) }
+    const token = this.#host.tokens.create(from.host, target)
+    const item = this.#itemFor(target, args.integer('seq'))
+    const fixed = { token, ...item }
+    // Others may have a newer one, and whoever is to put it looks for all that are close.
+    const least = 'v' in item ? limits.nodesBesideItem : 0
+    return { values: { ...fixed, ...this.#nodes(args, target, new AnswerRoom(query, fixed, from), least) } }
+  }
+
+  /** What we have at a target; of a mutable item that the asker has too, only the sequence number. */
+  #itemFor(target: Uint8Array, known: number | undefined): KrpcValues {
     const item = this.#host.items.get(target)
-    if (item === undefined) return { values: common }
+    if (item === undefined) return {}
     const v = decodeDetailed(item.encoded, limits.decode).value
-    if (item.mutable === undefined) return { values: { ...common, v } }
+    if (item.mutable === undefined) return { v }
     const { publicKey, seq, signature } = item.mutable
-    const known = args.integer('seq')
-    if (known !== undefined && seq <= known) return { values: { ...common, seq } }
-    return { values: { ...common, k: publicKey, seq, sig: signature, v } }
+    return known !== undefined && seq <= known ? { seq } : { k: publicKey, seq, sig: signature, v }
   }
 
   #put({ args }: KrpcQuery, from: PeerAddress): Answer {
@@ -114,23 +123,32 @@ export class Responder {
     return refusal === undefined ? { values: {} } : { code: refusal[0], message: refusal[1] }
   }
 
-  #sample({ args }: KrpcQuery): Answer {
-    const target = idOf(args.bytes('target'))
+  #sample(query: KrpcQuery, from: PeerAddress): Answer {
+    const target = idOf(query.args.bytes('target'))
     if (target === undefined) return badArguments
     const { samples, count, intervalSeconds } = this.#host.peers.sample()
-    return { values: { ...this.#nodes(args, target), interval: intervalSeconds, num: count, samples } }
+    const fixed = { interval: intervalSeconds, num: count, samples }
+    return { values: { ...fixed, ...this.#nodes(query.args, target, new AnswerRoom(query, fixed, from)) } }
   }
 
-  #nodes(args: KrpcQuery['args'], target: Uint8Array): { nodes?: Uint8Array; nodes6?: Uint8Array } {
+  /** Our nodes closest to the target, of our own family first; `least` of that go in even if they make the answer larger. */
+  #nodes(
+    args: KrpcQuery['args'],
+    target: Uint8Array,
+    room: AnswerRoom,
+    least = 0
+  ): { nodes?: Uint8Array | undefined; nodes6?: Uint8Array | undefined } {
     const list = (args.list('want') ?? []).slice(0, 4)
     const wanted = list.map((one) => (one instanceof Uint8Array ? toLatin1(one) : ''))
     const { family } = this.#host
-    const four = wanted.includes('n4') || (wanted.length === 0 && family === 4)
-    const six = wanted.includes('n6') || (wanted.length === 0 && family === 6)
-    return {
-      ...(four ? { nodes: formatNodes(this.#host.closest(target, 4)) } : {}),
-      ...(six ? { nodes6: formatNodes(this.#host.closest(target, 6)) } : {})
+    const of = (other: 4 | 6): Uint8Array | undefined => {
+      if (!wanted.includes(`n${other}`) && !(wanted.length === 0 && other === family)) return undefined
+      const nodes = this.#host.closest(target, other)
+      return room.nodes(other === 4 ? 'nodes' : 'nodes6', nodes, other === family ? least : 0)
     }
+    const own = of(family)
+    const others = of(family === 4 ? 6 : 4)
+    return family === 4 ? { nodes: own, nodes6: others } : { nodes: others, nodes6: own }
   }
 }
 
