@@ -1,4 +1,5 @@
 import { canonicalHost, isAddress, type PeerAddress } from '../util/address.ts'
+import { equalBytes } from '../util/bytes.ts'
 import type { DatagramPort } from '../util/datagram-port.ts'
 import { debug } from '../util/debug.ts'
 import { ipScope } from '../util/ip-scope.ts'
@@ -269,8 +270,13 @@ export class DhtNode {
     const from = this.family === 6 ? { host: canonicalHost(sender.host), port: sender.port } : sender
     const message = decodeKrpc(bytes)
     if (message === undefined || from.port === 0 || this.#closed) return
-    if (message.kind !== 'query') this.#transactions.receive(message, from)
-    else if (!this.#readOnly && this.#limits.mayAnswer(from)) this.#answer(message, from)
+    if (message.kind !== 'query') {
+      this.#transactions.receive(message, from)
+      return
+    }
+    // Under an id that we had before, others may name us to ourselves.
+    if (equalBytes(message.id, this.id)) return
+    if (!this.#readOnly && this.#limits.mayAnswer(from)) this.#answer(message, from)
   }
 
   #answer(query: KrpcQuery, from: PeerAddress): void {

@@ -115,3 +115,15 @@ test('whoever knows only nodes that are gone asks those it began with', async ()
   assert.ok(Buffer.from(last.save().nodes ?? []).includes(Buffer.from([20, 1, 1, 1])))
   await Promise.all([last.close(), later.close()])
 })
+
+test('whoever is named to itself does not ping itself without end', async () => {
+  const network = new SimNetwork()
+  const own = { host: '20.0.0.1', port: 100 }
+  const node = new DHT({ ports: [network.open(own)], bootstrap: [], timers: network })
+  await network.run(node.ready)
+  node.addNode(own)
+  await network.run(new Promise<void>((resolve) => network.after(60_000, resolve)))
+  assert.equal(network.sent, 1)
+  assert.equal(node.size[4], 0)
+  await node.close()
+})
