@@ -50,7 +50,7 @@ export class DhtService implements TorrentDht {
 
   /** Starts at once. */
   constructor(options: DhtServiceOptions) {
-    const { host, stateFolder, ports, bootstrap, nodes = [], readOnly = false, onWarning } = options
+    const { host, stateFolder, ports, bootstrap, nodes = [], readOnly = 'auto', onWarning } = options
     this.#options = options
     this.#timers = options.timers ?? systemTimers
     this.#turns = new DhtTurns({ timers: this.#timers })
@@ -71,7 +71,9 @@ export class DhtService implements TorrentDht {
   }
 
   port(remoteHost: string): number | undefined {
-    return this.dht.ports[isIP(canonicalHost(remoteHost)) === 6 ? 6 : 4]
+    const family = isIP(canonicalHost(remoteHost)) === 6 ? 6 : 4
+    // Whom peers cannot ask they need not ping.
+    return this.dht.readOnly[family] ? undefined : this.dht.ports[family]
   }
 
   addNode(address: PeerAddress): void {

@@ -8,8 +8,11 @@ export interface ClientDhtOptions {
   readonly bootstrap?: readonly string[] | undefined
   /** Further nodes to start from. */
   readonly nodes?: readonly PeerAddress[] | undefined
-  /** Asks and never answers (BEP 43): for those whom nobody can reach; default false. */
-  readonly readOnly?: boolean | undefined
+  /**
+   * Asks and never answers (BEP 43), and tells no peer of its node: for those whom nobody can reach; torrents are announced as ever.
+   * Default `'auto'`: once 50 nodes have answered and for 10 minutes nobody asked, until somebody does.
+   */
+  readonly readOnly?: boolean | 'auto' | undefined
 }
 
 /** Options of a {@link Client}; all have defaults. */
@@ -191,7 +194,9 @@ function checkDht(dht: ClientOptions['dht']): void {
     if (!['bootstrap', 'nodes', 'readOnly'].includes(name))
       throw refusal(`dht.${name}`, 'there is no such option')
   }
-  const { bootstrap = [], nodes = [] } = dht
+  const { bootstrap = [], nodes = [], readOnly = 'auto' } = dht
+  if (readOnly !== 'auto' && typeof readOnly !== 'boolean')
+    throw refusal('dht.readOnly', `${String(readOnly)} must be true, false or 'auto'`)
   if (!Array.isArray(bootstrap))
     throw refusal('dht.bootstrap', `${String(bootstrap)} must be a list of host:port`)
   if (!Array.isArray(nodes)) throw refusal('dht.nodes', `${String(nodes)} must be a list of addresses`)

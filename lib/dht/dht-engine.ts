@@ -51,6 +51,11 @@ export class DhtEngine {
     return this.#each((family) => this.#networks.port(family))
   }
 
+  /** Whether we ask and do not answer. */
+  get readOnly(): PerFamily<boolean> {
+    return this.#each((family) => this.#networks.node(family)?.readOnly ?? this.#networks.readOnly)
+  }
+
   /** Resolves once any node has answered us. */
   connected({ signal }: DhtLookupOptions = {}): Promise<void> {
     return this.#networks.connected(signal)

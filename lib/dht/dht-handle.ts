@@ -67,6 +67,12 @@ export class DhtHandle {
     return { 4: portOf(4), 6: portOf(6) }
   }
 
+  /** Whether we ask and do not answer at present (BEP 43), by address family; nobody need be told of our port then. */
+  get readOnly(): PerFamily<boolean> {
+    const readOnly = this.#options.readOnly === true
+    return this.#engine?.readOnly ?? { 4: readOnly, 6: readOnly }
+  }
+
   /**
    * Resolves once any node has answered us, be it later than `ready`: without one nothing can be found.
    * @throws TorrentError ERR_DHT_CLOSED; the signal's reason.

@@ -60,6 +60,11 @@ export class DhtNetworks {
     return this.#nodes
   }
 
+  /** Whether we are never to answer. */
+  get readOnly(): boolean {
+    return this.#options.readOnly === true
+  }
+
   /** Whether `close` was called. */
   get closed(): boolean {
     return this.#closed !== undefined
@@ -151,7 +156,7 @@ export class DhtNetworks {
   }
 
   #open(ports: readonly DatagramPort[], state: DhtState | undefined): void {
-    const { readOnly = false, random = randomBytes } = this.#options
+    const { readOnly = 'auto', random = randomBytes } = this.#options
     const timers = this.#timers
     this.#ports = ports
     this.#opened.resolve()

@@ -21,6 +21,7 @@ import { idLength, isSecureId, type RandomBytes, secureId } from './node-id.ts'
 import { addressKey, type NodeInfo } from './node-info.ts'
 import { PeerStore } from './peer-store.ts'
 import { RateLimits } from './rate-limits.ts'
+import { Reachability } from './reachability.ts'
 import { Responder } from './responder.ts'
 import { bucketSize, RoutingTable } from './routing-table.ts'
 import { Tokens } from './token.ts'
@@ -34,8 +35,8 @@ export interface DhtNodeOptions {
   readonly port: DatagramPort
   readonly timers: Timers
   readonly random: RandomBytes
-  /** Asks and never answers (BEP 43). */
-  readonly readOnly: boolean
+  /** Asks and never answers (BEP 43), or decides so by itself, see {@link Reachability}. */
+  readonly readOnly: boolean | 'auto'
   /** 20 bytes; by default random. It changes when our external address demands another (BEP 42). */
   readonly id?: Uint8Array | undefined
   /** Our nodes of the other family closest to a target (BEP 32). */
@@ -53,7 +54,7 @@ export class DhtNode {
   readonly #port: DatagramPort
   readonly #timers: Timers
   readonly #random: RandomBytes
-  readonly #readOnly: boolean
+  readonly #reachability: Reachability
   readonly #others: (target: Uint8Array) => readonly NodeInfo[]
   readonly #transactions: Transactions
   readonly #limits: RateLimits
@@ -80,7 +81,7 @@ export class DhtNode {
     this.#port = port
     this.#timers = timers
     this.#random = random
-    this.#readOnly = readOnly
+    this.#reachability = new Reachability(timers, readOnly)
     this.#others = others ?? (() => [])
     this.#onFirstAnswer = onFirstAnswer
     this.#transactions = new Transactions(timers, random)
@@ -107,6 +108,11 @@ export class DhtNode {
   /** The nodes we know. */
   get table(): RoutingTable {
     return this.#table
+  }
+
+  /** Whether it asks and does not answer, at present. */
+  get readOnly(): boolean {
+    return this.#reachability.readOnly
   }
 
   /** Whether questions of ours wait for answers. */
@@ -147,13 +153,16 @@ export class DhtNode {
     if (this.#closed) return undefined
     const reply = await this.#transactions.ask(
       to,
-      (transaction) => this.#port.send(encodeQuery(transaction, method, args, this.#readOnly), to),
+      (transaction) => this.#send(encodeQuery(transaction, method, args, this.readOnly), to),
       onSlow
     )
     if (this.#closed) return undefined
     const now = this.#timers.now()
-    if (reply === undefined) this.#table.failed(to, now)
-    else {
+    if (reply === undefined) {
+      this.#table.failed(to, now)
+      this.#reachability.missed()
+    } else {
+      this.#reachability.answered(to)
       if (reply.kind === 'response') {
         const rival = this.#table.answered({ id: reply.id, host: to.host, port: to.port }, now)
         if (rival !== undefined) this.#ping(rival)
@@ -210,6 +219,7 @@ export class DhtNode {
   /** What is due from time to time, to be called every 10 seconds. */
   tick(): void {
     const now = this.#timers.now()
+    this.#reachability.tick()
     // At an even pace: nodes that were found together are silent for too long together.
     this.#pingsDue = Math.min(this.#pingsDue + tickSeconds * this.#table.pingsPerSecond, bucketSize)
     while (this.#pingsDue >= 1) {
@@ -276,7 +286,13 @@ export class DhtNode {
     }
     // Under an id that we had before, others may name us to ourselves.
     if (equalBytes(message.id, this.id)) return
-    if (!this.#readOnly && this.#limits.mayAnswer(from)) this.#answer(message, from)
+    this.#reachability.asked(from)
+    if (!this.readOnly && this.#limits.mayAnswer(from)) this.#answer(message, from)
+  }
+
+  #send(message: Uint8Array, to: PeerAddress): void {
+    this.#port.send(message, to)
+    this.#reachability.sent(to)
   }
 
   #answer(query: KrpcQuery, from: PeerAddress): void {
@@ -286,7 +302,7 @@ export class DhtNode {
       'values' in answer
         ? encodeResponse(transaction, { id: this.id, ...answer.values }, from)
         : encodeError(transaction, answer.code, answer.message, from)
-    this.#port.send(message, from)
+    this.#send(message, from)
     this.#limits.answered(from, message.length)
     // Who answers nobody is of no use in a table (BEP 43).
     if (query.readOnly) return

@@ -23,8 +23,12 @@ export interface DhtOptions {
   readonly nodes?: readonly PeerAddress[]
   /** What `save` told in an earlier run, or a promise of it. */
   readonly state?: DhtState | Promise<DhtState | undefined>
-  /** Asks and never answers (BEP 43): for short runs and for those whom nobody can reach. Default false. */
-  readonly readOnly?: boolean
+  /**
+   * Asks and never answers (BEP 43), and stands in nobody's table: for short runs and for those whom nobody can reach. It finds peers,
+   * and is found as one, as others are. Default `'auto'`: read-only, in each family's network, once 50 nodes have answered us and for
+   * 10 minutes nobody asked us anything out of the blue; no longer when somebody does, and on trial every hour.
+   */
+  readonly readOnly?: boolean | 'auto'
   /** Sends nothing before it is first used: for `ready`, `connected`, a look-up or a node to add. Default false. */
   readonly lazy?: boolean
   /** 20 bytes; by default that of `state`, or random. It gives way to one that fits our external address (BEP 42). */
@@ -106,8 +110,10 @@ export function optionError(what: string, details: Readonly<Record<string, unkno
 
 /** @throws TorrentError ERR_DHT_OPTION, ERR_UTIL_ADDRESS. */
 export function checkOptions(options: DhtOptions): void {
-  const { ports, host, port, bootstrap = [], id } = options
+  const { ports, host, port, bootstrap = [], id, readOnly } = options
   for (const node of bootstrap) parseAddress(node)
+  if (readOnly !== undefined && readOnly !== 'auto' && typeof readOnly !== 'boolean')
+    throw optionError(`readOnly: ${String(readOnly)} is not true, false or 'auto'`, { readOnly })
   if (id !== undefined && id.length !== idLength) throw optionError(`id: ${id.length} bytes, not 20`, { id })
   if (host !== undefined && isIP(host) === 0) throw optionError(`host: '${host}' is no IP address`, { host })
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535))

@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import type { Client } from '../../lib/client/client.ts'
+import { Client } from '../../lib/client/client.ts'
+import { DhtService } from '../../lib/client/dht-service.ts'
 import { dhtStatePath } from '../../lib/client/dht-state.ts'
 import { DHT } from '../../lib/dht.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
@@ -175,4 +176,29 @@ test('a thousand torrents take turns', { timeout: 60_000 }, async (t) => {
   assert.equal(await count(router, hashes[999] ?? ''), 0)
   controller.abort(new Error('enough'))
   await Promise.all(added)
+})
+
+test('peers are not told of a node that answers nobody', async () => {
+  const port = await bindUdpPort({ family: 4, host: local })
+  for (const readOnly of [true, undefined]) {
+    const service = new DhtService({
+      ports: Promise.resolve([port]),
+      host: local,
+      readOnly,
+      stateFolder: undefined,
+      tcpPort: () => 1,
+      onWarning: assert.fail
+    })
+    await service.dht.ready
+    assert.equal(service.port(local), readOnly === true ? undefined : port.port)
+    await service.close()
+  }
+  await port.close()
+})
+
+test('refuses a readOnly that is none', () => {
+  assert.throws(
+    () => new Client({ dht: { readOnly: 'never' as 'auto' } }),
+    (error) => error instanceof TorrentError && error.code === 'ERR_CLIENT_OPTION'
+  )
 })
