@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   encodeAnnounce,
+  encodeConnect,
+  encodeScrape,
   isUdpReply,
   parseAnnounce,
   parseConnect,
@@ -73,4 +75,75 @@ test('a long path is split into options of 255 bytes', () => {
   assert.equal(Buffer.concat([options.subarray(2, 257), options.subarray(259)]).toString(), path)
   assert.equal(encodeAnnounce(1n, 1, parameters, '/').length, 98)
   assert.equal(encodeAnnounce(1n, 1, parameters).length, 98)
+})
+
+function hex(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text.replaceAll(/\s/g, ''), 'hex'))
+}
+
+function sameBytes(actual: Uint8Array, expected: string): void {
+  assert.equal(Buffer.from(actual).toString('hex'), expected.replaceAll(/\s/g, ''))
+}
+
+test('BEP 15: requests, byte for byte', () => {
+  sameBytes(encodeConnect(0x01020304), '0000041727101980 00000000 01020304')
+  const parameters = {
+    infoHash: hex('aa'.repeat(20)),
+    peerId: hex('bb'.repeat(20)),
+    port: 6881,
+    uploaded: 0x33,
+    downloaded: 0x11,
+    left: 0x2200000000,
+    key: 0xfedcba98,
+    numwant: -1,
+    event: 'started'
+  } as const
+  sameBytes(
+    encodeAnnounce(0x1122334455667788n, 0x01020304, parameters),
+    `1122334455667788 00000001 01020304 ${'aa'.repeat(20)} ${'bb'.repeat(20)}
+    0000000000000011 0000002200000000 0000000000000033 00000002 00000000 fedcba98 ffffffff 1ae1`
+  )
+  const hashes = [hex('aa'.repeat(20)), hex('cc'.repeat(20))]
+  sameBytes(
+    encodeScrape(0x1122334455667788n, 0x01020304, hashes),
+    `1122334455667788 00000002 01020304 ${'aa'.repeat(20)} ${'cc'.repeat(20)}`
+  )
+})
+
+test('BEP 15: event numbers', () => {
+  const numbers = (['completed', 'started', 'stopped', undefined] as const).map((event) => {
+    const parameters = {
+      infoHash: new Uint8Array(20),
+      peerId: new Uint8Array(20),
+      port: 1,
+      uploaded: 0,
+      downloaded: 0,
+      left: 0,
+      key: 1,
+      numwant: 1
+    }
+    return encodeAnnounce(1n, 1, event === undefined ? parameters : { ...parameters, event })[83]
+  })
+  assert.deepEqual(numbers, [1, 2, 3, 0])
+})
+
+test('BEP 15: answers, byte for byte', () => {
+  const connect = hex('00000000 01020304 1122334455667788')
+  assert.deepEqual([isUdpReply(connect), transactionOf(connect)], [true, 0x01020304])
+  assert.equal(parseConnect(connect), 0x1122334455667788n)
+  const head = '00000001 01020304 00000708 00000003 00000005'
+  const announce = parseAnnounce(hex(`${head} c0000207 1ae1 cb007109 c8d5`), 4)
+  assert.deepEqual([announce.intervalMs, announce.incomplete, announce.complete], [1_800_000, 3, 5])
+  assert.deepEqual(announce.peers, [
+    { host: '192.0.2.7', port: 6881 },
+    { host: '203.0.113.9', port: 51413 }
+  ])
+  const six = parseAnnounce(hex(`${head} 20010db8000000000000000000000007 1ae1`), 6)
+  assert.deepEqual(six.peers, [{ host: '2001:db8::7', port: 6881 }])
+  assert.deepEqual(parseScrape(hex('00000002 01020304 00000005 00000007 00000003'), 1), [
+    { complete: 5, downloaded: 7, incomplete: 3 }
+  ])
+  const refused = hex('00000003 01020304 756e726567697374657265642074 6f7272656e74')
+  for (const parse of [parseConnect, (bytes: Uint8Array) => parseAnnounce(bytes, 4)])
+    assert.throws(() => parse(refused), /unregistered torrent/)
 })
