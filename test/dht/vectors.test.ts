@@ -11,7 +11,7 @@ import {
   signItem,
   verifyItem
 } from '../../lib/dht/item.ts'
-import { decodeKrpc, encodeQuery } from '../../lib/dht/krpc.ts'
+import { decodeKrpc, encodeError, encodeQuery, encodeResponse, type KrpcValues } from '../../lib/dht/krpc.ts'
 import { crc32c, isSecureId, secureId } from '../../lib/dht/node-id.ts'
 import { formatNodes, parseNodes } from '../../lib/dht/node-info.ts'
 import { hostOf } from '../../lib/util/address.ts'
@@ -24,22 +24,82 @@ function hex(text: string): Uint8Array {
   return bytes
 }
 
-test('BEP 5: the messages of its examples, but for our version, and back', () => {
-  const id = fromText('abcdefghij0123456789')
-  const bytes = encodeQuery(fromText('aa'), 'get_peers', { id, info_hash: fromText('mnopqrstuvwxyz123456') })
-  assert.equal(
-    Buffer.from(bytes).toString('latin1').replace('1:v4:pw\0\x01', ''),
+const [asker, other] = [fromText('abcdefghij0123456789'), fromText('mnopqrstuvwxyz123456')]
+
+// The questions of BEP 5, where our version stands before the last key.
+const questions: readonly [string, KrpcValues, string][] = [
+  ['ping', {}, 'd1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe'],
+  [
+    'find_node',
+    { target: other },
+    'd1:ad2:id20:abcdefghij01234567896:target20:mnopqrstuvwxyz123456e1:q9:find_node1:t2:aa1:y1:qe'
+  ],
+  [
+    'get_peers',
+    { info_hash: other },
     'd1:ad2:id20:abcdefghij01234567899:info_hash20:mnopqrstuvwxyz123456e1:q9:get_peers1:t2:aa1:y1:qe'
-  )
-  const reply = decodeKrpc(
-    fromText('d1:rd2:id20:abcdefghij01234567895:token8:aoeusnth6:valuesl6:axje.u6:idhtnmee1:t2:aa1:y1:re')
-  )
-  assert.equal(reply?.kind, 'response')
-  assert.equal(reply?.kind === 'response' && reply.values.list('values')?.length, 2)
-  const error = decodeKrpc(fromText('d1:eli201e23:A Generic Error Ocurrede1:t2:aa1:y1:ee'))
+  ],
+  [
+    'announce_peer',
+    { implied_port: 1, info_hash: other, port: 6881, token: fromText('aoeusnth') },
+    'd1:ad2:id20:abcdefghij012345678912:implied_porti1e9:info_hash20:mnopqrstuvwxyz1234564:porti6881e5:token8:aoeusnthe1:q13:announce_peer1:t2:aa1:y1:qe'
+  ]
+]
+for (const [method, args, expected] of questions) {
+  test(`BEP 5: ${method} of its examples, and back`, () => {
+    const bytes = encodeQuery(fromText('aa'), method, { id: asker, ...args })
+    assert.equal(withoutVersion(bytes), expected)
+    const query = decodeKrpc(fromText(expected))
+    assert.ok(query?.kind === 'query')
+    assert.deepEqual([query.method, query.readOnly, toHex(query.id)], [method, false, toHex(asker)])
+    assert.deepEqual(encode(query.args), encode({ id: asker, ...args }))
+  })
+}
+
+// The answers of BEP 5, into which we put the asker's address (BEP 42) and our version.
+const answers: readonly [string, Uint8Array, KrpcValues, string][] = [
+  ['ping', other, {}, 'd1:rd2:id20:mnopqrstuvwxyz123456e1:t2:aa1:y1:re'],
+  [
+    'find_node',
+    fromText('0123456789abcdefghij'),
+    { nodes: fromText('def456...') },
+    'd1:rd2:id20:0123456789abcdefghij5:nodes9:def456...e1:t2:aa1:y1:re'
+  ],
+  [
+    'get_peers with peers',
+    asker,
+    { token: fromText('aoeusnth'), values: [fromText('axje.u'), fromText('idhtnm')] },
+    'd1:rd2:id20:abcdefghij01234567895:token8:aoeusnth6:valuesl6:axje.u6:idhtnmee1:t2:aa1:y1:re'
+  ],
+  [
+    'get_peers with nodes',
+    asker,
+    { nodes: fromText('def456...'), token: fromText('aoeusnth') },
+    'd1:rd2:id20:abcdefghij01234567895:nodes9:def456...5:token8:aoeusnthe1:t2:aa1:y1:re'
+  ]
+]
+for (const [title, id, values, expected] of answers) {
+  test(`BEP 5: the answer to ${title} of its examples, and back`, () => {
+    const bytes = encodeResponse(fromText('aa'), { id, ...values }, { host: '192.0.2.1', port: 1 })
+    assert.equal(withoutVersion(bytes).replace('2:ip6:\xc0\0\x02\x01\0\x01', ''), expected)
+    const reply = decodeKrpc(fromText(expected))
+    assert.ok(reply?.kind === 'response')
+    assert.deepEqual(encode(reply.values), encode({ id, ...values }))
+  })
+}
+
+test('BEP 5: the error of its examples, and back', () => {
+  const expected = 'd1:eli201e23:A Generic Error Ocurrede1:t2:aa1:y1:ee'
+  const bytes = encodeError(fromText('aa'), 201, 'A Generic Error Ocurred', { host: '192.0.2.1', port: 1 })
+  assert.equal(withoutVersion(bytes).replace('2:ip6:\xc0\0\x02\x01\0\x01', ''), expected)
+  const error = decodeKrpc(fromText(expected))
   assert.ok(error?.kind === 'error')
   assert.deepEqual([error.code, error.message], [201, 'A Generic Error Ocurred'])
 })
+
+function withoutVersion(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1').replace('1:v4:pw\0\x01', '')
+}
 
 test('BEP 32: compact nodes of both families come back', () => {
   const id = randomBytes(20)
