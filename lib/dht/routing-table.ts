@@ -243,8 +243,12 @@ export class RoutingTable {
     }
     const network = networkKey(node.host)
     if (network !== undefined) {
-      const same = bucket.nodes.filter(({ host }) => networkKey(host) === network).length
-      if (same >= limits.nodesPerNetwork) return undefined
+      const same = bucket.nodes.filter(({ host }) => networkKey(host) === network)
+      if (same.length >= limits.nodesPerNetwork) {
+        const bad = same.find(({ failures }) => failures >= failuresOfBad)
+        if (bad === undefined) return undefined
+        this.#remove(bad)
+      }
     }
     if (bucket.nodes.length < bucketSize) {
       this.#place(bucket, node, now)

@@ -126,6 +126,19 @@ test('a network has two places in a bucket, an address one', () => {
   assert.equal(table.size, 2)
   table.answered(node(9, '20.0.0.1'), 0)
   assert.equal(table.size, 2)
+  // A bad one keeps no newcomer out, and is not counted beside it should it come back.
+  for (let time = 0; time < 2; time++) table.failed(node(1, '20.0.0.1'), 0)
+  table.answered(node(6, '20.0.0.6'), 0)
+  table.answered(node(7, '20.0.0.7'), 0)
+  assert.deepEqual(
+    table
+      .nodes()
+      .map(({ host }) => host)
+      .sort(),
+    ['20.0.0.2', '20.0.0.6']
+  )
+  table.answered(node(1, '20.0.0.1'), 0)
+  assert.equal(table.size, 2)
 })
 
 test('a token is good for its address and target, for 5 to 10 minutes', async () => {
