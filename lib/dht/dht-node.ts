@@ -150,7 +150,8 @@ export class DhtNode {
   ): Promise<KrpcReply | undefined> {
     const waitMs = this.#limits.question()
     if (waitMs > 0) await this.#delay(waitMs)
-    if (this.#closed) return undefined
+    // Whom nobody has asked has not failed.
+    if (this.#closed || this.#transactions.isFull) return undefined
     const reply = await this.#transactions.ask(
       to,
       (transaction) => this.#send(encodeQuery(transaction, method, args, this.readOnly), to),

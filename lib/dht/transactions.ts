@@ -40,6 +40,11 @@ export class Transactions {
     return this.#open.size
   }
 
+  /** Whether no more questions may be asked at present, and `ask` would give up at once. */
+  get isFull(): boolean {
+    return this.#open.size >= limits.openTransactions
+  }
+
   /** Milliseconds after which an answer is later than usual: the mean round trip and four deviations. */
   get usualMs(): number {
     if (this.#meanMs === 0) return usual.first
@@ -60,7 +65,7 @@ export class Transactions {
     send: (transaction: Uint8Array) => void,
     onSlow?: () => void
   ): Promise<KrpcReply | undefined> {
-    if (this.#closed || this.#open.size >= limits.openTransactions) return Promise.resolve(undefined)
+    if (this.#closed || this.isFull) return Promise.resolve(undefined)
     return new Promise((resolve) => {
       let id: Uint8Array
       let key: string

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { DhtNode } from '../../lib/dht/dht-node.ts'
+import { decodeKrpc, encodeResponse } from '../../lib/dht/krpc.ts'
+import { limits } from '../../lib/dht/limits.ts'
 import { secureId } from '../../lib/dht/node-id.ts'
 import { parseNodes } from '../../lib/dht/node-info.ts'
 import { DHT } from '../../lib/dht.ts'
@@ -126,4 +129,35 @@ test('whoever is named to itself does not ping itself without end', async () => 
   assert.equal(network.sent, 1)
   assert.equal(node.size[4], 0)
   await node.close()
+})
+
+test('whom we could not ask, for too many questions are open, has not failed', async () => {
+  const network = new SimNetwork()
+  const port = network.open({ host: '20.0.0.1', port: 100 })
+  const node = new DhtNode({ port, timers: network, random: randomBytes, readOnly: false })
+  const slow = { host: '20.1.1.1', port: 100 }
+  const other = network.open(slow)
+  const id = secureId(slow.host, randomBytes)
+  let asked = 0
+  other.claim({
+    matches: () => true,
+    receive: (bytes, from) => {
+      const query = decodeKrpc(bytes)
+      if (query?.kind !== 'query') return
+      asked++
+      // So late that answers are waited for as long as ever.
+      network.after(1900, () => other.send(encodeResponse(query.transaction, { id }, from), from))
+    }
+  })
+  const ping = (to: { host: string; port: number }) => node.ask(to, 'ping', { id: node.id })
+  await network.run(ping(slow))
+  const silent = Array.from({ length: limits.openTransactions }, (_, n) =>
+    ping({ host: `30.${n >> 8}.${n & 255}.1`, port: 1 })
+  )
+  const replies = await network.run(Promise.all([ping(slow), ping(slow), ping(slow)]))
+  assert.deepEqual([asked, replies], [1, [undefined, undefined, undefined]])
+  assert.equal(node.table.status(slow, network.now()), 'good')
+  await network.run(Promise.all(silent))
+  assert.equal((await network.run(ping(slow)))?.kind, 'response')
+  node.close()
 })
