@@ -130,8 +130,8 @@ export class DhtHandle {
   }
 
   /**
-   * Puts an item on the nodes closest to its target (BEP 44); to be repeated every hour. `nodes` of the result is 0 when all refused,
-   * as they do for an old sequence number or another `cas`.
+   * Puts an item on the nodes closest to its target (BEP 44); to be repeated every hour. Nodes refuse an old sequence number or another
+   * `cas`: `nodes` of the result is 0 when all did, and `refusals` says why.
    * @throws TorrentError ERR_DHT_ITEM when it cannot be put so, ERR_BENCODE_VALUE, ERR_DHT_CLOSED; the signal's reason.
    */
   async put(request: PutRequest, options: DhtLookupOptions = {}): Promise<PutResult> {

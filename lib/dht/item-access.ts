@@ -30,6 +30,11 @@ export interface PutResult {
   readonly target: Uint8Array
   /** How many nodes keep the item. */
   readonly nodes: number
+  /**
+   * The code of each node that refused it (BEP 44), such as 301 where another version stands than `cas` says, 302 where a newer one
+   * does. Empty with `nodes` 0: nobody has answered.
+   */
+  readonly refusals: readonly number[]
   /** Of a mutable item. */
   readonly seq?: number
 }
@@ -109,9 +114,11 @@ export async function putItem(
     sig: mutable?.signature,
     cas: mutable !== undefined && finder.holders.has(addressKey(to)) ? cas : undefined
   })
+  const refusals: number[] = []
+  const onRefusal = (code: number): void => void refusals.push(code)
   const counts = await Promise.all(
-    found.map(({ node, answered }) => write(node, answered, 'put', args, signal))
+    found.map(({ node, answered }) => write(node, answered, 'put', args, signal, onRefusal))
   )
   const nodes = counts.reduce((sum, count) => sum + count, 0)
-  return mutable === undefined ? { target, nodes } : { target, nodes, seq: mutable.seq }
+  return mutable === undefined ? { target, nodes, refusals } : { target, nodes, refusals, seq: mutable.seq }
 }

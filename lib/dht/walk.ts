@@ -43,16 +43,18 @@ export async function walk(
   }
 }
 
-/** Asks nodes of a {@link walk} to keep something; resolves to how many did. */
+/** Asks nodes of a {@link walk} to keep something; resolves to how many did. `onRefusal` hears the code of each that refused. */
 export async function write(
   node: DhtNode,
   to: readonly AnsweredNode[],
   method: 'announce_peer' | 'put',
   args: (to: AnsweredNode) => KrpcValues,
-  signal: AbortSignal | undefined
+  signal: AbortSignal | undefined,
+  onRefusal?: (code: number) => void
 ): Promise<number> {
   signal?.throwIfAborted()
   const all = to.map((one) => node.ask(one, method, { id: node.id, token: one.token, ...args(one) }))
   const replies = await abortable(Promise.all(all), signal)
+  for (const reply of replies) if (reply?.kind === 'error') onRefusal?.(reply.code)
   return replies.filter((reply) => reply?.kind === 'response').length
 }

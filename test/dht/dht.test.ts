@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import test from 'node:test'
-import { DHT, type DhtOptions } from '../../lib/dht.ts'
+import { DHT, type DhtOptions, type PutRequest } from '../../lib/dht.ts'
 import type { PeerAddress } from '../../lib/util/address.ts'
 import { randomBytes, toText } from '../../lib/util/bytes.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
@@ -79,6 +79,25 @@ test('items go in and come out of a network', async () => {
     assert.ok((await b.put({ value: 'two', publicKey, signature, seq, salt })).nodes > 0)
   } finally {
     await closeAll(nodes)
+  }
+})
+
+test('a put tells why nodes refused it, and silence from refusal', async () => {
+  const [root, node] = (await network(2)) as [DHT, DHT]
+  try {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const put = async (request: Partial<PutRequest>): Promise<[number, readonly number[]]> => {
+      const { nodes, refusals } = await node.put({ value: 'a', privateKey, ...request })
+      return [nodes, refusals]
+    }
+    assert.deepEqual(await put({ seq: 2 }), [1, []])
+    assert.deepEqual(await put({ value: 'b', cas: 1 }), [0, [301]])
+    assert.deepEqual(await put({ value: 'b', seq: 1 }), [0, [302]])
+    assert.deepEqual(await put({ value: 'b', cas: 2 }), [1, []])
+    await root.close()
+    assert.deepEqual(await put({ value: 'c' }), [0, []])
+  } finally {
+    await closeAll([root, node])
   }
 })
 
