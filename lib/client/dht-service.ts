@@ -44,6 +44,7 @@ export class DhtService implements TorrentDht {
   readonly #onAnswer = (): void => this.#learn()
   /** Our addresses as they were told. */
   readonly #addresses: { 4: string | undefined; 6: string | undefined } = { 4: undefined, 6: undefined }
+  #isUsed = false
   #saving: Promise<void> = Promise.resolve()
   #cancelSave: () => void
   #closing: Promise<void> | undefined
@@ -80,11 +81,13 @@ export class DhtService implements TorrentDht {
     // A torrent made elsewhere must not lead a client that is to stay on this machine into the world.
     if (this.#closing !== undefined || (this.#local && !isLoopback(address.host))) return
     this.dht.addNode({ host: canonicalHost(address.host), port: address.port })
+    this.#use()
   }
 
   peers(infoHash: Uint8Array, { isSeed, isHungry }: TorrentDhtOptions): AsyncIterable<PeerAddress> {
-    return new DhtSource({
-      dht: this.dht,
+    const { dht } = this
+    const source = new DhtSource({
+      dht,
       turns: this.#turns,
       infoHash,
       port: this.#port,
@@ -92,6 +95,8 @@ export class DhtService implements TorrentDht {
       isHungry,
       onAnswer: this.#onAnswer
     })
+    this.#use()
+    return source
   }
 
   /** Saves the state and leaves the network; the ports stay open. Idempotent, never rejects. */
@@ -115,6 +120,20 @@ export class DhtService implements TorrentDht {
       this.#addresses[family] = host
       this.#options.onAddress(host)
     }
+  }
+
+  /** The DHT is awake: what it finds first is kept, should this run end without a word in its first minutes. */
+  #use(): void {
+    if (this.#isUsed) return
+    this.#isUsed = true
+    const { dht } = this
+    dht
+      .connected()
+      .then(() => dht.ready)
+      .then(() => {
+        if (this.#closing === undefined) this.#save()
+      })
+      .catch(() => {})
   }
 
   #scheduleSave(): () => void {

@@ -1,12 +1,12 @@
 // Torrents that find each other through the DHT alone, all on loopback.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { Client } from '../../lib/client/client.ts'
 import { DhtService } from '../../lib/client/dht-service.ts'
-import { dhtStatePath } from '../../lib/client/dht-state.ts'
+import { dhtStatePath, loadDhtState } from '../../lib/client/dht-state.ts'
 import { DHT } from '../../lib/dht.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { bindUdpPort } from '../../lib/util/udp-port.ts'
@@ -137,6 +137,19 @@ test('the state folder brings ids and nodes back, and a torn file is a warning',
   assert.ok(warning instanceof TorrentError && warning.code === 'ERR_STORAGE_RESUME', String(warning))
 })
 
+test('nodes are kept as soon as there are some, for a run may end at any time', {
+  timeout: 30_000
+}, async (t) => {
+  const bench = new Bench(t)
+  const { router, options } = await startRouter(bench)
+  const state = bench.folder()
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const client = bench.client({ ...options, state })
+  await client.add(sample.bytes)
+  await until(() => t.signal.aborted || existsSync(dhtStatePath(state)))
+  assert.deepEqual((await loadDhtState(state, assert.fail))?.nodes?.slice(0, 20), router.save().id)
+})
+
 test('a client on loopback keeps to it, whatever torrents and earlier runs say', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
@@ -187,6 +200,7 @@ test('peers are not told of a node that answers nobody', async () => {
       readOnly,
       stateFolder: undefined,
       tcpPort: () => 1,
+      onAddress: () => {},
       onWarning: assert.fail
     })
     await service.dht.ready
