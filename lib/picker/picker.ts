@@ -106,7 +106,7 @@ export class Picker {
   had(pieces: Iterable<number>, now: number): void {
     const state = this.#state
     const list = [...pieces]
-    for (const piece of list) takeBackPiece(state, piece, now)
+    if (state.partials.size > 0) for (const piece of list) takeBackPiece(state, piece, now)
     state.changeWants(list, () => {
       for (const piece of list) {
         state.had[piece] = 1

@@ -1,4 +1,4 @@
-import type { FileSpan, Layout, Range } from '../metainfo/layout.ts'
+import type { Layout } from '../metainfo/layout.ts'
 import { hasBit } from '../util/bits.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
 import type { ResumeRecord } from './resume-record.ts'
@@ -47,87 +47,86 @@ export function* trustSteps(
 ): Steps<Trust> {
   const known = record !== undefined && fits(layout, record) ? record : undefined
   const same = layout.files.map((_, index) => isSame(known?.files[index], stats.files[index]))
-  const sources: Sources = { layout, stats, same, sameParts: isSame(known?.parts, stats.parts?.stat) }
+  const sources: Sources = {
+    same,
+    sameParts: isSame(known?.parts, stats.parts?.stat),
+    absent: new Uint8Array(layout.pieceCount),
+    changed: new Uint8Array(layout.pieceCount)
+  }
+  for (let index = 0, keptIndex = 0; index < layout.files.length; index++) {
+    if (index % piecesOfStep === piecesOfStep - 1) yield
+    keptIndex = markFile(layout, stats, sources, index, keptIndex)
+  }
   const pieces = new Uint8Array(layout.pieceCount)
   for (let piece = 0; piece < pieces.length; piece++) {
     if (piece % piecesOfStep === piecesOfStep - 1) yield
-    const source = sourceOf(sources, piece)
     const recorded = known !== undefined && hasBit(known.verified, piece)
-    pieces[piece] = pieceTrust[judge(source, recorded, known?.clean)]
+    const absent = sources.absent[piece] === 1
+    const changed = sources.changed[piece] === 1
+    pieces[piece] = pieceTrust[absent ? 'missing' : judge(changed, recorded, known?.clean)]
   }
-  return { pieces, partial: known?.clean === true ? partialPieces(known, sources, pieces) : new Map() }
+  return {
+    pieces,
+    partial: known?.clean === true ? partialPieces(layout, known, sources, pieces) : new Map()
+  }
 }
-
-/** Whether all bytes of a piece can be there, and whether they are as the record saw them. */
-type Source = 'absent' | 'changed' | 'same'
 
 interface Sources {
-  readonly layout: Layout
-  readonly stats: StorageStats
+  /** Of each file whether it is as the record saw it. */
   readonly same: readonly boolean[]
   readonly sameParts: boolean
+  /** 1 for each piece of which some bytes cannot be there, or are not as the record saw them. */
+  readonly absent: Uint8Array
+  readonly changed: Uint8Array
 }
 
-function judge(source: Source, recorded: boolean, clean: boolean | undefined): PieceTrust {
-  if (source === 'absent') return 'missing'
+function judge(changed: boolean, recorded: boolean, clean: boolean | undefined): PieceTrust {
   if (clean === undefined) return 'unknown'
   if (!clean) return recorded ? 'unproven' : 'unknown'
-  if (source === 'changed') return 'unknown'
+  if (changed) return 'unknown'
   return recorded ? 'have' : 'missing'
 }
 
-function sourceOf(sources: Sources, piece: number): Source {
-  const start = sources.layout.pieceOffset(piece)
-  let source: Source = 'same'
-  for (const span of sources.layout.spans({ start, end: start + sources.layout.pieceSize(piece) })) {
-    const part = sourceOfSpan(sources, span)
-    if (part === 'absent') return 'absent'
-    if (part === 'changed') source = 'changed'
-  }
-  return source
-}
-
-/** Kept bytes hide those of the file, as they do in the storage. */
-function sourceOfSpan({ layout, stats, same, sameParts }: Sources, span: FileSpan): Source {
-  const file = layout.files[span.fileIndex]
-  if (file === undefined) return 'absent'
-  if (file.pad) return 'same'
-  const onDisk = file.offset + (stats.files[span.fileIndex]?.size ?? 0)
-  const start = file.offset + span.fileOffset
-  const end = start + span.length
+/**
+ * Marks the pieces of a file whose bytes cannot be there or have changed, file by file, as most have very many pieces. Kept bytes hide
+ * those of the file, as they do in the storage; `keptIndex` is the first of them that may do so, and that of the next file is returned.
+ */
+function markFile(
+  layout: Layout,
+  stats: StorageStats,
+  { same, sameParts, absent, changed }: Sources,
+  index: number,
+  keptIndex: number
+): number {
+  const file = layout.files[index]
+  if (file === undefined || file.pad) return keptIndex
+  const onDisk = file.offset + (stats.files[index]?.size ?? 0)
+  const end = file.offset + file.length
   const ranges = stats.parts?.ranges ?? []
-  let source: Source = 'same'
-  let index = firstEndingAfter(ranges, start)
-  for (let at = start; at < end; ) {
-    const kept = ranges[index]
-    if (kept !== undefined && kept.start <= at) {
-      if (!sameParts) source = 'changed'
-      at = kept.end
-      index++
-      continue
-    }
-    const upTo = Math.min(end, kept?.start ?? end)
-    if (onDisk < upTo) return 'absent'
-    if (same[span.fileIndex] !== true) source = 'changed'
+  const mark = (marks: Uint8Array, start: number, upTo: number): void => {
+    const pieces = layout.piecesOf({ start, end: upTo })
+    marks.fill(1, pieces.start, pieces.end)
+  }
+  let kept = keptIndex
+  for (let at = file.offset; at < end; ) {
+    while ((ranges[kept]?.end ?? Number.POSITIVE_INFINITY) <= at) kept++
+    const { start, end: keptEnd } = ranges[kept] ?? { start: end, end }
+    const isKept = start <= at
+    const upTo = Math.min(end, isKept ? keptEnd : start)
+    if (isKept ? !sameParts : same[index] !== true) mark(changed, at, upTo)
+    if (!isKept && onDisk < upTo) mark(absent, Math.max(at, onDisk), upTo)
     at = upTo
   }
-  return source
-}
-
-function firstEndingAfter(ranges: readonly Range[], byteOffset: number): number {
-  let low = 0
-  let high = ranges.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((ranges[middle]?.end ?? 0) <= byteOffset) low = middle + 1
-    else high = middle
-  }
-  return low
+  return kept
 }
 
 /** The block maps of pieces none of whose files changed; a file may end before the piece does. */
-function partialPieces(record: ResumeRecord, sources: Sources, pieces: Uint8Array): Map<number, Uint8Array> {
-  const { layout, same, sameParts } = sources
+function partialPieces(
+  layout: Layout,
+  record: ResumeRecord,
+  { same, sameParts }: Sources,
+  pieces: Uint8Array
+): Map<number, Uint8Array> {
   const kept = new Map<number, Uint8Array>()
   for (const [piece, blocks] of record.partial) {
     if (piece >= layout.pieceCount || pieces[piece] !== pieceTrust.missing) continue
