@@ -59,7 +59,7 @@ const engines = options.engines.split(',').filter(isThere)
 
 const root = scratchFolder(options.folder)
 const folder = path.join(root, 'out')
-const original = path.join(root, 'data', 'film.bin')
+const original = path.join(root, 'data', 'film.mp4')
 const torrent = path.join(root, 'film.torrent')
 mkdirSync(path.dirname(original))
 writeSample(original, positive('size') * 2 ** 20)
