@@ -18,6 +18,7 @@ const client = new Client({
         utp: false,
         natTraversal: false
       }),
+  ...(task.uploadLimit === undefined ? {} : { uploadLimit: task.uploadLimit }),
   ...(task.state === undefined ? {} : { state: task.state })
 })
 client.on('warning', (warning) => console.error('warning', warning))

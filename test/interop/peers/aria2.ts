@@ -40,6 +40,7 @@ function command(
 /** The aria2 download utility. */
 export const aria2: RealPeer = {
   name: 'aria2',
+  starvesUnderLimit: true,
   needed: ['aria2c'],
   needsNamespaces: false,
   // its UDP tracker client exists only while its DHT is on

@@ -15,6 +15,8 @@ export interface ClientTask {
   readonly port: number
   readonly peers?: readonly string[]
   readonly state?: string
+  /** Bytes per second. */
+  readonly uploadLimit?: number
   /** All sources of peers that are on by default, and not those alone that the task names; `dht` says where that begins. */
   readonly discovery?: boolean
   readonly lsd?: boolean

@@ -51,6 +51,8 @@ export interface Leeching extends Running {
 
 /** A real BitTorrent program that the tests drive. */
 export interface RealPeer {
+  /** With a download limit it reads nothing at all of a peer while another sends, not even what is no payload. */
+  readonly starvesUnderLimit?: boolean
   readonly name: string
   readonly needed: readonly Need[]
   /** Whether it refuses to dial loopback addresses. */
