@@ -67,6 +67,12 @@ const idle = ({ place, port, outFolder }: LeechTask, peers: readonly string[]) =
   peers
 })
 
+/** We at the end, who know the one in the middle alone. */
+const reading = ({ place, port, outFolder }: LeechTask, magnet: string, peers: readonly string[]) => ({
+  ...{ torrent: magnet, folder: outFolder, host: place.host, port, pex: true, stream: true },
+  peers
+})
+
 for (const peer of realPeers) {
   const options = needs([...peer.needed, ...mktorrent.needed, 'namespaces'], timeoutMs + 20_000)
 
@@ -89,17 +95,7 @@ for (const peer of realPeers) {
     const leecher = startClient(
       'piecewise leecher',
       last.place,
-      {
-        ...{
-          torrent: magnet,
-          folder: last.outFolder,
-          host: last.place.host,
-          port: last.port,
-          pex: true,
-          stream: true
-        },
-        peers: [addressOf(middle)]
-      },
+      reading(last, magnet, [addressOf(middle)]),
       timeoutMs
     )
     programs.push(leecher)
@@ -131,17 +127,7 @@ for (const peer of realPeers) {
     const between = startClient('piecewise middle', middle.place, idle(middle, [addressOf(seed)]))
     programs.push(between)
     await until('the seed to be found', () => (between.report()?.peers.length ?? 0) > 0, { programs })
-    const leecher = startClient('piecewise leecher', last.place, {
-      ...{
-        torrent: magnet,
-        folder: last.outFolder,
-        host: last.place.host,
-        port: last.port,
-        pex: true,
-        stream: true
-      },
-      peers: [addressOf(middle)]
-    })
+    const leecher = startClient('piecewise leecher', last.place, reading(last, magnet, [addressOf(middle)]))
     programs.push(leecher)
     await within('the download', leecher.done, { programs })
     t.diagnostic(`complete${firstByteWords(leecher.report()?.firstByteMs)}`)
