@@ -39,6 +39,7 @@ function launch(
 ): { running: SendingPeer; seeding: () => boolean } {
   let seeding = false
   let sent = 0
+  let sentAt = 0
   const task = {
     torrent: torrentPath,
     magnet: 'magnet' in rest ? rest.magnet : '',
@@ -54,16 +55,30 @@ function launch(
     place,
     onLine: (line) => {
       if (line === 'seeding') seeding = true
-      if (line.startsWith('sent ')) sent = Number(line.slice('sent '.length))
+      if (!line.startsWith('sent ')) return
+      sent = Number(line.slice('sent '.length))
+      sentAt = performance.now()
     }
   })
-  return { running: { ...running, sent: () => sent }, seeding: () => seeding }
+  const counted = async (): Promise<number> => {
+    const from = performance.now()
+    const still = (): boolean => performance.now() - Math.max(from, sentAt) > countsEveryMs
+    await until('libtorrent to count', still, { programs: [running] })
+    return sent
+  }
+  return { running: { ...running, sent: counted }, seeding: () => seeding }
 }
+
+// It adds up what its connections sent once a second.
+const countsEveryMs = 1_200
 
 /** A program that counts what it uploads. */
 export interface SendingPeer extends Running {
-  /** Payload bytes sent so far, also those that were on the way when a peer left. */
-  sent(): number
+  /**
+   * Payload bytes sent so far, also those that were on the way when a peer left. To be asked when nobody downloads: resolves once the
+   * number stands still.
+   */
+  sent(): Promise<number>
 }
 
 /** libtorrent through its Python binding. */
