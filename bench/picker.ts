@@ -75,7 +75,7 @@ class Swarm {
   }
 
   #whole(piece: number): void {
-    this.#picker.had([piece], this.#now)
+    this.#picker.had({ start: piece, end: piece + 1 }, this.#now)
     if (!this.#streams || piece !== this.#cursor) return
     while (this.#cursor < this.#pieceCount && this.#picker.has(this.#cursor)) this.#cursor++
     this.#moveWindow(false)

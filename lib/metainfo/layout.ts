@@ -50,6 +50,11 @@ export class Layout {
     return Math.min(this.pieceLength, this.length - piece * this.pieceLength)
   }
 
+  /** How many bytes the pieces `[start, end)` have. */
+  bytesOf({ start, end }: Range): number {
+    return Math.min(this.length, end * this.pieceLength) - start * this.pieceLength
+  }
+
   /** The bytes of a piece. */
   pieceRange(piece: number): Range {
     const start = this.pieceOffset(piece)

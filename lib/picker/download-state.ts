@@ -186,6 +186,24 @@ export class DownloadState {
     if (became.length > 0) this.unstarve()
   }
 
+  /** The pieces `[start, end)` are there. */
+  gain(start: number, end: number): void {
+    const { order, windows } = this
+    let ceased: number[] | undefined
+    if (this.missing > 0) {
+      for (let piece = start; piece < end; piece++) {
+        if (!this.wants(piece)) continue
+        if (ceased === undefined) ceased = [piece]
+        else ceased.push(piece)
+      }
+    }
+    this.had.fill(1, start, end)
+    this.unchecked.fill(0, start, end)
+    if (order.size > 0) for (let piece = start; piece < end; piece++) order.remove(piece)
+    if (windows.size > 0) for (let piece = start; piece < end; piece++) windows.changed(piece)
+    if (ceased !== undefined) this.#interest.change([], ceased)
+  }
+
   /** Names the pieces that are wanted by windows alone. */
   setUrgentOnly(pieces: Iterable<number>): void {
     this.#urgentOnly.clear()

@@ -1,4 +1,4 @@
-import type { Layout } from '../metainfo/layout.ts'
+import type { Layout, Range } from '../metainfo/layout.ts'
 import { DownloadState, type PickerSink } from './download-state.ts'
 import { Filling } from './filling.ts'
 import { Lateness } from './lateness.ts'
@@ -89,35 +89,33 @@ export class Picker {
 
   /** Sets the selection priority (0 none, 1 to 7) of pieces. */
   select(pieces: Iterable<number>, priority: number, now: number): void {
-    const list = [...pieces]
     const state = this.#state
-    state.changeWants(list, () => {
-      for (const piece of list) state.priority[piece] = priority
+    const missing: number[] = []
+    for (const piece of pieces) {
+      if (state.had[piece] === 1) state.priority[piece] = priority
+      else missing.push(piece)
+    }
+    if (missing.length === 0 && state.windows.size === 0) return
+    state.changeWants(missing, () => {
+      for (const piece of missing) state.priority[piece] = priority
       state.setUrgentOnly(state.windows.members)
     })
-    for (const piece of list) state.file(piece)
+    for (const piece of missing) state.file(piece)
     if (priority === 0) takeBackUnwanted(state, false, now)
     state.tryMemory()
     state.unstarve()
     this.#filling.fillAll(now)
   }
 
-  /** Pieces are there: found on disk or verified. */
-  had(pieces: Iterable<number>, now: number): void {
+  /** The pieces `[start, end)` are there: found on disk or verified. */
+  had({ start, end }: Range, now: number): void {
     const state = this.#state
-    const list = [...pieces]
-    if (state.partials.size > 0) for (const piece of list) takeBackPiece(state, piece, now)
-    state.changeWants(list, () => {
-      for (const piece of list) {
-        state.had[piece] = 1
-        state.unchecked[piece] = 0
-      }
-    })
-    for (const piece of list) {
+    if (state.partials.size > 0)
+      for (let piece = start; piece < end; piece++) takeBackPiece(state, piece, now)
+    state.gain(start, end)
+    for (let piece = start; piece < end; piece++) {
       state.avoided.delete(piece)
       this.#end(piece)
-      state.file(piece)
-      state.windows.changed(piece)
     }
   }
 

@@ -1,5 +1,4 @@
 import type { Layout } from '../metainfo/layout.ts'
-import { hasBit } from '../util/bits.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
 import type { ResumeRecord } from './resume-record.ts'
 import type { FileStat, StorageStats } from './storage.ts'
@@ -58,12 +57,18 @@ export function* trustSteps(
     keptIndex = markFile(layout, stats, sources, index, keptIndex)
   }
   const pieces = new Uint8Array(layout.pieceCount)
+  // A clean record tells of what is not there as well.
+  const { missing, unknown, unproven, have } = pieceTrust
+  const clean = known?.clean === true
+  const recorded = clean ? have : unproven
+  const unrecorded = clean ? missing : unknown
+  const { verified } = known ?? { verified: new Uint8Array(Math.ceil(layout.pieceCount / 8)) }
   for (let piece = 0; piece < pieces.length; piece++) {
     if (piece % piecesOfStep === piecesOfStep - 1) yield
-    const recorded = known !== undefined && hasBit(known.verified, piece)
-    const absent = sources.absent[piece] === 1
-    const changed = sources.changed[piece] === 1
-    pieces[piece] = pieceTrust[absent ? 'missing' : judge(changed, recorded, known?.clean)]
+    if (sources.absent[piece] === 1) continue
+    const isRecorded = ((verified[piece >> 3] ?? 0) & (0x80 >> (piece & 7))) !== 0
+    if (clean && sources.changed[piece] === 1) pieces[piece] = unknown
+    else pieces[piece] = isRecorded ? recorded : unrecorded
   }
   return {
     pieces,
@@ -78,13 +83,6 @@ interface Sources {
   /** 1 for each piece of which some bytes cannot be there, or are not as the record saw them. */
   readonly absent: Uint8Array
   readonly changed: Uint8Array
-}
-
-function judge(changed: boolean, recorded: boolean, clean: boolean | undefined): PieceTrust {
-  if (clean === undefined) return 'unknown'
-  if (!clean) return recorded ? 'unproven' : 'unknown'
-  if (changed) return 'unknown'
-  return recorded ? 'have' : 'missing'
 }
 
 /**

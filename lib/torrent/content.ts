@@ -139,7 +139,7 @@ export class Content {
     this.#verification = new Verification(checker, this.ledger, {
       change: (run) => this.download.change(run),
       found: (piece) => {
-        this.download.change((picker, now) => picker.had([piece], now))
+        this.download.change((picker, now) => picker.had({ start: piece, end: piece + 1 }, now))
         this.#verified(piece)
         this.#stored(piece)
       },
@@ -247,7 +247,7 @@ export class Content {
       if (this.#closed) return
     }
     const { complete, verify } = this.#options
-    if (complete) await this.#found(this.#allPieces())
+    if (complete) await this.#found({ start: 0, end: pieceCount })
     else if (stats !== undefined) await this.#trust(stats, verify ? undefined : this.#record)
     else if (verify) await this.#check(this.#allPieces())
     // Now that it is known what is here, or else the picker would prepare for fetching all of it.
@@ -375,12 +375,21 @@ export class Content {
   /** Believes of the data on disk what the record and the rules allow, and checks the rest. */
   async #trust(stats: StorageStats, record: ResumeRecord | undefined): Promise<void> {
     const { pieces, partial } = await runStepsInTurns(trustSteps(this.layout, record, stats))
-    const sorted: number[][] = [[], [], [], []]
-    for (let piece = 0; piece < pieces.length; piece++) sorted[pieces[piece] ?? 0]?.push(piece)
-    const unproven = sorted[pieceTrust.unproven] ?? []
-    await this.#found([...(sorted[pieceTrust.have] ?? []), ...unproven])
-    if (this.#closed) return
-    for (const piece of unproven) this.ledger.setUnproven(piece, true)
+    const unproven: number[] = []
+    const unknown: number[] = []
+    for (let start = 0, end = 0; start < pieces.length; start = end) {
+      const state = pieces[start]
+      while (end < pieces.length && pieces[end] === state) end++
+      if (state === pieceTrust.unknown) for (let piece = start; piece < end; piece++) unknown.push(piece)
+      if (state !== pieceTrust.have && state !== pieceTrust.unproven) continue
+      await this.#found({ start, end })
+      if (this.#closed) return
+      if (state === pieceTrust.have) continue
+      for (let piece = start; piece < end; piece++) {
+        this.ledger.setUnproven(piece, true)
+        unproven.push(piece)
+      }
+    }
     for (const [piece, map] of partial) {
       const blocks = Array.from({ length: this.layout.blockCount(piece) }, (_, block) => block).filter(
         (block) => hasBit(map, block)
@@ -388,22 +397,20 @@ export class Content {
       this.download.assembly.stored(piece, blocks)
       this.download.change((picker) => picker.stored(piece, blocks))
     }
-    const unknown = sorted[pieceTrust.unknown] ?? []
     if (unknown.length > 0) await this.#check(unknown)
     if (this.#closed) return
     if (unproven.length > 0) void this.#verification.prove(unproven)
   }
 
-  /** Pieces are there, as whoever calls this knows. */
-  async #found(pieces: readonly number[]): Promise<void> {
-    for (const part of partsOf(pieces)) {
-      await shareTurn()
+  /** The pieces `[start, end)` are there, as whoever calls this knows. */
+  async #found({ start, end }: Range): Promise<void> {
+    for (let first = start; first < end; first += piecesOfTurn) {
+      const turn = shareTurn()
+      if (turn !== undefined) await turn
       if (this.#closed) return
+      const part = { start: first, end: Math.min(end, first + piecesOfTurn) }
       this.download.change((picker, now) => picker.had(part, now))
-      for (const piece of part) {
-        this.ledger.setVerified(piece, true)
-        this.ledger.setStored(piece, true)
-      }
+      this.ledger.setFound(part)
     }
   }
 

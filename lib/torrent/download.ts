@@ -269,7 +269,7 @@ export class Download {
   #verified(piece: number, bytes: Uint8Array): Promise<void> | undefined {
     const isLong = bytes.length > digestedAtOnce && this.#recovery.isContested(piece)
     this.#change((now) => {
-      this.picker.had([piece], now)
+      this.picker.had({ start: piece, end: piece + 1 }, now)
       if (!isLong) this.#recovery.passed(piece, blockDigests(bytes), now)
     })
     this.#events.verified(piece)

@@ -1,4 +1,4 @@
-import type { Layout } from '../metainfo/layout.ts'
+import type { Layout, Range } from '../metainfo/layout.ts'
 import { setBit } from '../util/bits.ts'
 
 const verifiedFlag = 1
@@ -171,7 +171,7 @@ export class Ledger {
     this.#set(piece, verifiedFlag, verified)
     this.#verifiedLength += sign * size
     if (this.#isSelected(piece)) this.#selectedVerified += sign * size
-    this.#countFiles(0, piece, sign)
+    this.#countFiles(0, piece, piece + 1, sign)
     if (verified) this.setUnchecked(piece, false)
     else this.setStored(piece, false)
   }
@@ -181,9 +181,33 @@ export class Ledger {
     if (this.#is(piece, storedFlag) === stored) return
     this.#set(piece, storedFlag, stored)
     this.#missing += stored ? -1 : 1
-    this.#countFiles(this.#layout.files.length, piece, stored ? 1 : -1)
+    this.#countFiles(this.#layout.files.length, piece, piece + 1, stored ? 1 : -1)
     if (this.#isSelected(piece)) this.#selectedMissing += stored ? -1 : 1
     if (!stored) this.setUnproven(piece, false)
+  }
+
+  /** Storage has the pieces `[start, end)`, and they are right: as `setVerified` and `setStored` for each, but in few steps. */
+  setFound({ start, end }: Range): void {
+    const states = this.#states
+    for (let first = start, next = start; first < end; first = next) {
+      const state = states[first] ?? 0
+      while (next < end && states[next] === state) next++
+      const count = next - first
+      const isSelected = state >> priorityShift > 0
+      if ((state & verifiedFlag) === 0) {
+        const size = this.#layout.bytesOf({ start: first, end: next })
+        this.#verifiedLength += size
+        if (isSelected) this.#selectedVerified += size
+        this.#countFiles(0, first, next, 1)
+      }
+      if ((state & storedFlag) === 0) {
+        this.#missing -= count
+        if (isSelected) this.#selectedMissing -= count
+        this.#countFiles(this.#layout.files.length, first, next, 1)
+      }
+      if ((state & uncheckedFlag) !== 0) this.#uncheckedCount -= count
+      states.fill((state | verifiedFlag | storedFlag) & ~uncheckedFlag, first, next)
+    }
   }
 
   /** A stored piece is to be hashed before it is used, or was. */
@@ -200,16 +224,16 @@ export class Ledger {
     this.#uncheckedCount += unchecked ? 1 : -1
   }
 
-  /** Adds a piece's bytes to those of the files that it touches, or takes them off. */
-  #countFiles(first: number, piece: number, sign: 1 | -1): void {
+  /** Adds the bytes of the pieces `[start, end)` to those of the files that they touch, or takes them off. */
+  #countFiles(first: number, start: number, end: number, sign: 1 | -1): void {
     const bytes = this.#fileBytes
     const { files } = this.#layout
-    const end = this.#layout.pieceOffset(piece) + this.#layout.pieceSize(piece)
-    let at = this.#layout.pieceOffset(piece)
-    for (let index = this.#layout.fileAt(at); at < end; index++) {
+    let at = this.#layout.pieceOffset(start)
+    const endByte = at + this.#layout.bytesOf({ start, end })
+    for (let index = this.#layout.fileAt(at); at < endByte; index++) {
       const file = files[index]
       if (file === undefined) return
-      const length = Math.min(end, file.offset + file.length) - at
+      const length = Math.min(endByte, file.offset + file.length) - at
       bytes[first + index] = (bytes[first + index] ?? 0) + sign * length
       at += length
     }

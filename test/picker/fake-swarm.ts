@@ -224,7 +224,9 @@ export class FakeSwarm {
 
   had(pieces: readonly number[]): void {
     for (const piece of pieces) this.#unchecked.delete(piece)
-    this.change((now) => this.picker.had(pieces, now))
+    this.change((now) => {
+      for (const piece of pieces) this.picker.had({ start: piece, end: piece + 1 }, now)
+    })
   }
 
   lost(piece: number): void {
@@ -329,7 +331,7 @@ export class FakeSwarm {
         this.lost(piece)
       } else {
         this.completed.push(piece)
-        this.change((now) => this.picker.had([piece], now))
+        this.change((now) => this.picker.had({ start: piece, end: piece + 1 }, now))
       }
       this.#freed()
     }

@@ -131,7 +131,7 @@ export class Node {
     const all = [...Array(layout.pieceCount).keys()]
     this.picker.select(all, 4, 0)
     if (plan.seeds === true) {
-      this.picker.had(all, 0)
+      this.picker.had({ start: 0, end: layout.pieceCount }, 0)
       this.doneAt = 0
       this.choker.seeding = true
     }
@@ -240,7 +240,7 @@ export class Node {
         this.received += bytes
         this.#meters.get(from)?.down.add(bytes, now)
         if (picker.partial(piece)?.complete === true) {
-          picker.had([piece], now)
+          picker.had({ start: piece, end: piece + 1 }, now)
           for (const { id } of this.#swarm.nodes) {
             if (id !== this.id) this.#to(id, (node) => node.#has(this.id, piece))
           }

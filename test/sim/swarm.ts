@@ -313,7 +313,7 @@ export class SimSwarm {
       this.#missing--
       // Readers hear of it when the picker does.
       this.change((now) => {
-        this.picker.had([piece], now)
+        this.picker.had({ start: piece, end: piece + 1 }, now)
         this.#recovery.passed(piece, digest, now)
       })
       for (const reader of this.readers) reader.verified(piece)

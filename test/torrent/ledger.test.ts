@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { Layout } from '../../lib/metainfo/layout.ts'
+import type { FileEntry } from '../../lib/metainfo/metainfo.ts'
+import { Ledger } from '../../lib/torrent/ledger.ts'
+import { fc } from '../support/fast-check.ts'
+
+const pieceCount = 20
+const pieceLength = 100
+// Some lie within a piece, some over many; one is empty, and the last piece is short.
+const lengths = [30, 70, 0, 555, 45, 1, 299, 950]
+
+function ledgerOf(): Ledger {
+  let offset = 0
+  const files = lengths.map((length, index) => {
+    const file = { path: `${index}`, length, offset, pad: false } as FileEntry
+    offset += length
+    return file
+  })
+  return new Ledger(new Layout(pieceLength, files))
+}
+
+/** All that a ledger tells. */
+function told(ledger: Ledger): unknown {
+  const pieces = Array.from({ length: pieceCount }, (_, piece) => piece)
+  return {
+    lengths: [ledger.verifiedLength, ledger.left, ledger.selectedVerified, ledger.selectedLeft],
+    counts: [ledger.uncheckedCount, ledger.unprovenCount, ledger.selectedComplete, ledger.complete],
+    pieces: pieces.map((piece) => [
+      ledger.isVerified(piece),
+      ledger.isStored(piece),
+      ledger.isUnchecked(piece),
+      ledger.isUnproven(piece),
+      ledger.priority(piece)
+    ]),
+    files: lengths.map((_, file) => [ledger.fileBytes(file), ledger.isFileStored(file)])
+  }
+}
+
+const piece = fc.nat({ max: pieceCount - 1 })
+
+test('many pieces that are found count as if each were verified and stored by itself', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: pieceCount, maxLength: pieceCount, max: 7 }),
+      fc.array(piece),
+      fc.array(piece),
+      fc.array(piece),
+      piece,
+      piece,
+      (priorities, unchecked, verified, stored, one, other) => {
+        const start = Math.min(one, other)
+        const end = Math.max(one, other) + 1
+        const prepared = [ledgerOf(), ledgerOf()] as const
+        for (const ledger of prepared) {
+          ledger.setPriorities(0, priorities)
+          for (const piece of unchecked) ledger.setUnchecked(piece, true)
+          for (const piece of [...verified, ...stored]) ledger.setVerified(piece, true)
+          for (const piece of stored) ledger.setStored(piece, true)
+        }
+        const [together, single] = prepared
+        together.setFound({ start, end })
+        for (let piece = start; piece < end; piece++) {
+          single.setVerified(piece, true)
+          single.setStored(piece, true)
+        }
+        assert.deepEqual(told(together), told(single))
+      }
+    )
+  )
+})
