@@ -24,11 +24,18 @@ export class RunningHash {
 
   /** The digest of all that was fed, in memory of its own; to be called once, nothing can follow. */
   digest(): Uint8Array {
-    return new Uint8Array(this.#hash.digest())
+    return fromText(this.#hash.digest('binary'))
   }
 }
 
 /** The digest of bytes that are all there, faster than a {@link RunningHash}; in memory of its own. */
 export function hashOf(algorithm: HashAlgorithm, bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(hash(algorithm, bytes, 'buffer'))
+  return fromText(hash(algorithm, bytes, 'binary'))
+}
+
+/** The bytes of a text that has a character for each: Node makes that in half the time of a buffer, whose memory is not on the heap. */
+function fromText(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length)
+  for (let at = 0; at < bytes.length; at++) bytes[at] = text.charCodeAt(at)
+  return bytes
 }

@@ -90,6 +90,15 @@ export class Layout {
       : this.piecesOf({ start: file.offset, end: file.offset + file.length })
   }
 
+  /** The files that a piece touches, with empty ones among them. */
+  filesOf(piece: number): Range {
+    const endByte = this.pieceOffset(piece) + this.pieceSize(piece)
+    const start = this.fileAt(this.pieceOffset(piece))
+    let end = start + 1
+    while ((this.files[end]?.offset ?? endByte) < endByte) end++
+    return { start, end }
+  }
+
   /** The files that the bytes `[start, end)` touch, in order, without empty ones. */
   *spans({ start, end }: Range): Generator<FileSpan> {
     let at = start

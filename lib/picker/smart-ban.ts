@@ -153,6 +153,11 @@ export class SmartBan {
    * banned. The others are no longer suspected for it, and a host that sent all of it is cleared altogether.
    */
   passed(piece: number, digestOf: BlockDigest): string[] {
+    // Nobody is under suspicion nearly always, and then there is nothing to find out.
+    if (this.#failed.size === 0 && this.#suspects.size === 0) {
+      this.#open.delete(piece)
+      return []
+    }
     const [only, ...others] = this.contributors(piece)
     this.#open.delete(piece)
     if (only !== undefined && others.length === 0) this.#suspects.delete(only)

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hashOf } from '../hash/running-hash.ts'
 import { blockLength } from '../metainfo/layout.ts'
 import { shareTurn } from '../util/turn-share.ts'
 
@@ -23,6 +23,5 @@ export async function blockDigestsInTurns(bytes: Uint8Array): Promise<(block: nu
 }
 
 function digest(bytes: Uint8Array, block: number): Uint8Array {
-  const part = bytes.subarray(block * blockLength, (block + 1) * blockLength)
-  return createHash('sha1').update(part).digest()
+  return hashOf('sha1', bytes.subarray(block * blockLength, (block + 1) * blockLength))
 }

@@ -16,7 +16,8 @@ export class ChunkCursor {
     while (left > 0) {
       const chunk = this.#chunks[this.#index]
       if (chunk === undefined) break
-      const view = chunk.subarray(this.#at, this.#at + left)
+      const view =
+        this.#at === 0 && chunk.byteLength <= left ? chunk : chunk.subarray(this.#at, this.#at + left)
       left -= view.byteLength
       this.#at += view.byteLength
       if (this.#at === chunk.byteLength) {

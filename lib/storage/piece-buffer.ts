@@ -1,5 +1,5 @@
-import { createHash, type Hash, hash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { hashOf, RunningHash } from '../hash/running-hash.ts'
 import { blockLength } from '../metainfo/layout.ts'
 
 /** Hashing yields to the event loop after this many bytes. */
@@ -22,12 +22,14 @@ export class PieceBuffer {
   readonly piece: number
   /** The whole memory, at least `size` bytes. */
   readonly memory: Uint8Array
-  /** Bytes of the piece. */
+  /** The piece's bytes. */
+  readonly bytes: Uint8Array
+  /** How many they are. */
   readonly size: number
   readonly #blocks: Uint8Array
   #missing: number
   /** Made with the first bytes that are hashed before all are there. */
-  #hash: Hash | undefined
+  #hash: RunningHash | undefined
   #digest: Uint8Array | undefined
   #hashedBlocks = 0
   /** Blocks that may be hashed as soon as they are there without a gap. */
@@ -39,6 +41,7 @@ export class PieceBuffer {
     this.piece = piece
     this.size = size
     this.memory = memory
+    this.bytes = memory.length === size ? memory : memory.subarray(0, size)
     this.#missing = Math.ceil(size / blockLength)
     this.#blocks = new Uint8Array(this.#missing)
   }
@@ -48,13 +51,9 @@ export class PieceBuffer {
     return this.#missing === 0
   }
 
-  /** The piece's bytes. */
-  get bytes(): Uint8Array {
-    return this.memory.subarray(0, this.size)
-  }
-
   /** The memory of a block, whether it is there or not. */
   view(block: number): Uint8Array {
+    if (this.#blocks.length === 1) return this.bytes
     return this.memory.subarray(block * blockLength, Math.min(this.size, (block + 1) * blockLength))
   }
 
@@ -135,7 +134,7 @@ export class PieceBuffer {
 
   #finish(): Uint8Array {
     this.#hashed = true
-    const digest = this.#digest ?? this.#hash?.digest() ?? hash('sha1', new Uint8Array(0), 'buffer')
+    const digest = this.#digest ?? this.#hash?.digest() ?? hashOf('sha1', new Uint8Array(0))
     this.#digest = digest
     return digest
   }
@@ -147,12 +146,11 @@ export class PieceBuffer {
     let to = from
     while (to < end && this.#blocks[to] === present) to++
     if (to === from || (this.#missing > 0 && to < from + blocksAtOnce)) return
-    const bytes = this.memory.subarray(from * blockLength, Math.min(this.size, to * blockLength))
     // A small piece is hashed at one go, which costs half of what a hash that can go on costs.
-    if (bytes.length === this.size) this.#digest = hash('sha1', bytes, 'buffer')
+    if (to - from === this.#blocks.length) this.#digest = hashOf('sha1', this.bytes)
     else {
-      this.#hash ??= createHash('sha1')
-      this.#hash.update(bytes)
+      this.#hash ??= new RunningHash('sha1')
+      this.#hash.update(this.memory.subarray(from * blockLength, Math.min(this.size, to * blockLength)))
     }
     this.#hashedBlocks = to
   }

@@ -80,6 +80,8 @@ export class Content {
   #applying = false
   #opened = false
   #closed = false
+  /** Whether `changed` is about to be told. */
+  #changing = false
   /** Storage does not know yet which files are wanted. */
   #selectFailed = false
 
@@ -429,13 +431,24 @@ export class Content {
   #stored(piece: number): void {
     this.ledger.setStored(piece, true)
     this.haves.got(piece)
-    const start = this.layout.pieceOffset(piece)
-    for (const { fileIndex } of this.layout.spans({ start, end: start + this.layout.pieceSize(piece) })) {
+    const { start, end } = this.layout.filesOf(piece)
+    for (let fileIndex = start; fileIndex < end; fileIndex++) {
+      if (!this.ledger.isFileStored(fileIndex) || this.layout.files[fileIndex]?.length === 0) continue
       const file = this.files.at(fileIndex)
-      if (file !== undefined && this.ledger.isFileStored(fileIndex)) this.#events.fileDone(file)
+      if (file !== undefined) this.#events.fileDone(file)
     }
     this.#recorder?.touch()
-    this.#events.changed()
+    this.#tellChanged()
+  }
+
+  /** Many pieces are stored in one go, after which it is looked once at what that means. */
+  #tellChanged(): void {
+    if (this.#changing) return
+    this.#changing = true
+    queueMicrotask(() => {
+      this.#changing = false
+      this.#events.changed()
+    })
   }
 
   /** A piece that was had is not there after all. */

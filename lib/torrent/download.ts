@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hashOf } from '../hash/running-hash.ts'
 import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { Picker } from '../picker/picker.ts'
 import { Recovery } from '../picker/recovery.ts'
@@ -241,7 +241,7 @@ export class Download {
       this.#recovery.contributed(piece, block, peer.banKey)
       this.#events.received(peer, data.length)
       this.assembly.fill(piece, block, inPlace ? undefined : data)
-      this.#recovery.arrived(piece, block, peer.banKey, () => sha1(data), now)
+      this.#recovery.arrived(piece, block, peer.banKey, () => hashOf('sha1', data), now)
     } else {
       if (owned) this.#endBlock(peer)
       this.#events.wasted(data.length)
@@ -287,8 +287,4 @@ export class Download {
     })
     this.#events.failed(piece)
   }
-}
-
-function sha1(bytes: Uint8Array): Uint8Array {
-  return createHash('sha1').update(bytes).digest()
 }

@@ -33,15 +33,16 @@ export interface RecorderOptions {
 /** Writes down what is there of a torrent for the next run. */
 export class Recorder {
   readonly #options: RecorderOptions
+  readonly #makeNow: () => Promise<ResumeRecord>
 
   constructor(options: RecorderOptions) {
     this.#options = options
+    this.#makeNow = () => this.#make(options.ledger.complete, new Map())
   }
 
   /** The record is saved soon. What is all there is not written any more, so that even a crash leaves it as it was. */
   touch(): void {
-    const { keeper, ledger } = this.#options
-    keeper.touch(() => this.#make(ledger.complete, new Map()))
+    this.#options.keeper.touch(this.#makeNow)
   }
 
   /**
