@@ -20,11 +20,10 @@ export class SocketReader {
   connection: TcpConnection | undefined
   /** The option for the constructor of a socket. */
   readonly option: ReadOption = {
-    buffer: () =>
-      readMemory.subarray(
-        0,
-        Math.min(readMemory.length, this.connection?.receiveLength ?? readMemory.length)
-      ),
+    buffer: () => {
+      const most = this.connection?.receiveLength ?? readMemory.length
+      return most < readMemory.length ? readMemory.subarray(0, most) : readMemory
+    },
     callback: (length, memory) => this.connection?.receive(memory.subarray(0, length)) ?? false
   }
 }
