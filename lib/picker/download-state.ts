@@ -1,5 +1,6 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
+import { NumberMap } from '../util/number-map.ts'
 import { Interest } from './interest.ts'
 import { blockState, PartialPiece } from './partial-piece.ts'
 import type { PeerState } from './peer-state.ts'
@@ -27,6 +28,8 @@ export interface PickerSink {
 
 /** Neighbours of equal rarity are fetched one after the other up to so many bytes, because they are then written together. */
 const togetherBytes = 1 << 19
+/** So many blocks may those have that stand for no piece for the moment. */
+const mostSpareBlocks = 4096
 /** Partial pieces that nobody wants any more are kept for a reader that comes back, up to this many bytes. */
 const keptBytes = 8 << 20
 
@@ -42,7 +45,7 @@ export class DownloadState {
   readonly order: RarityOrder
   readonly windows: Windows
   readonly peers: LazyMap<number, PeerState> = new LazyMap()
-  readonly partials: LazyMap<number, PartialPiece> = new LazyMap()
+  readonly partials: NumberMap<PartialPiece> = new NumberMap()
   /** 1 for each piece that is there. */
   readonly had: Uint8Array
   /** Selection priority of each piece, 0 for not selected. */
@@ -61,7 +64,7 @@ export class DownloadState {
   peersChanged = true
   readonly #interest: Interest
   /** Of pieces that failed, who sent each block: the next time another should, which shows whose version differs. */
-  readonly avoided: LazyMap<number, Int32Array> = new LazyMap()
+  readonly avoided: LazyMap<number, readonly number[]> = new LazyMap()
   #steps = 0
   /** Whether memory ran short and no background piece is opened until some is given back. */
   outOfMemory = false
@@ -69,6 +72,8 @@ export class DownloadState {
   #spilling = false
   /** Partial pieces that may have free blocks, oldest first. */
   readonly #open: PartialPiece[] = []
+  /** What stood for pieces that were ended, for the next ones. */
+  readonly #spare: PartialPiece[] = []
   /** Who else is asked for a block, where more than one peer is. */
   readonly #shared = new LazyMap<number, number[]>()
   readonly #urgentOnly = new LazySet<number>()
@@ -225,7 +230,9 @@ export class DownloadState {
       this.outOfMemory = true
       return undefined
     }
-    const partial = new PartialPiece(piece, this.layout.blockCount(piece))
+    const blockCount = this.layout.blockCount(piece)
+    const partial = this.#spare.pop() ?? new PartialPiece(piece, blockCount)
+    partial.begin(piece, blockCount)
     for (const block of this.#stored.get(piece) ?? []) partial.receive(block, -2)
     this.#stored.delete(piece)
     this.partials.set(piece, partial)
@@ -249,9 +256,12 @@ export class DownloadState {
     const partial = this.partials.get(piece)
     if (partial === undefined) return
     this.partials.delete(piece)
-    if (!partial.listed) return
+    if (partial.listed) this.#open.splice(this.#open.indexOf(partial), 1)
     partial.listed = false
-    this.#open.splice(this.#open.indexOf(partial), 1)
+    if (this.partials.size === 0 && this.missing === 0) {
+      this.partials.clear()
+      this.#spare.length = 0
+    } else if (this.#spare.length * this.layout.blocksPerPiece < mostSpareBlocks) this.#spare.push(partial)
   }
 
   /** The oldest partial piece with a free block for which `suits` says yes. */

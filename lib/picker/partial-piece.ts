@@ -1,32 +1,57 @@
 /** A block of a partial piece is in exactly one of these states. */
 export const blockState = { free: 0, requested: 1, received: 2 } as const
 
-/** A piece of which something was asked for or has come; block by block who is to send it or has sent it. */
+/**
+ * A piece of which something was asked for or has come; block by block who is to send it or has sent it. Small pieces are under way by the
+ * thousand, so its lists are plain (typed ones take 200 bytes besides their contents), and it stands for another piece afterwards.
+ */
 export class PartialPiece {
-  readonly piece: number
-  readonly blockCount: number
+  #piece = -1
   /** A {@link blockState} for each block. */
-  readonly states: Uint8Array
+  states: number[] = []
   /** For each block the peer that was asked last, or that delivered it; -1 for none, -2 for data found in storage. */
-  readonly by: Int32Array
+  by: number[] = []
   /** Blocks that nobody is asked for. */
-  free: number
+  free = 0
   /** Blocks that came. */
   received = 0
   /** The only peer that may be asked, or -1: a suspect fetches alone. */
   soleOwner = -1
-  #searchFrom = 0
-
-  constructor(piece: number, blockCount: number) {
-    this.piece = piece
-    this.blockCount = blockCount
-    this.states = new Uint8Array(blockCount)
-    this.by = new Int32Array(blockCount).fill(-1)
-    this.free = blockCount
-  }
-
   /** Whether it stands in the list of pieces that may have free blocks. */
   listed = false
+  #searchFrom = 0
+
+  /** A piece of which nobody was asked for anything. */
+  constructor(piece: number, blockCount: number) {
+    this.begin(piece, blockCount)
+  }
+
+  /** Stands for a piece of which nobody was asked for anything. */
+  begin(piece: number, blockCount: number): void {
+    this.#piece = piece
+    if (this.states.length === blockCount) {
+      this.states.fill(blockState.free)
+      this.by.fill(-1)
+    } else {
+      this.states = new Array(blockCount).fill(blockState.free)
+      this.by = new Array(blockCount).fill(-1)
+    }
+    this.free = blockCount
+    this.received = 0
+    this.soleOwner = -1
+    this.listed = false
+    this.#searchFrom = 0
+  }
+
+  /** The piece. */
+  get piece(): number {
+    return this.#piece
+  }
+
+  /** How many blocks it has. */
+  get blockCount(): number {
+    return this.states.length
+  }
 
   /** Whether nobody is asked for anything of it, though something is missing. */
   get idle(): boolean {

@@ -1,5 +1,6 @@
 import { equalBytes } from '../util/bytes.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
+import { NumberMap } from '../util/number-map.ts'
 
 /** Digest of a block of the piece at hand (any hash of a few bytes that a peer cannot forge), or undefined if unknown. */
 export type BlockDigest = (block: number) => Uint8Array | undefined
@@ -44,7 +45,7 @@ interface Failure {
  */
 export class SmartBan {
   /** For each piece the sender of each block. */
-  readonly #open = new LazyMap<number, (string | undefined)[]>()
+  readonly #open = new NumberMap<(string | undefined)[]>()
   /** Pieces that failed and have not passed since; the one that failed last is the youngest. */
   readonly #failed = new LazyMap<number, Failure>()
   /** For each suspect the failed pieces that it is suspected for. */
@@ -57,8 +58,9 @@ export class SmartBan {
   contributed(piece: number, block: number, host: string): void {
     let senders = this.#open.get(piece)
     if (senders === undefined) {
-      senders = []
-      dropOldest(this.#open, mostOpenPieces)
+      // Where a piece has one block the list needs room for no more.
+      senders = block === 0 ? [host] : []
+      if (this.#open.size >= mostOpenPieces) this.#dropOldestOpen()
       this.#open.set(piece, senders)
     }
     senders[block] = host
@@ -223,6 +225,13 @@ export class SmartBan {
     if (prime !== undefined) this.#suspect(prime, piece)
     this.#changes++
     return true
+  }
+
+  #dropOldestOpen(): void {
+    for (const piece of this.#open.keys()) {
+      this.#open.delete(piece)
+      return
+    }
   }
 
   #suspect(host: string, piece: number): void {

@@ -1,9 +1,9 @@
 import { blockLength, type Layout } from '../metainfo/layout.ts'
-import { BufferPool } from '../util/buffer-pool.ts'
 import { equalBytes } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
+import { NumberMap } from '../util/number-map.ts'
 import { blockDigests, blockDigestsInTurns } from './block-digests.ts'
 import { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
@@ -15,7 +15,7 @@ const badBytes = 16 << 20
  * disk would only fill memory.
  */
 const mostQueuedBytes = 16 << 20
-/** Spare buffers kept for the next pieces while some are under way, in bytes: new memory costs more than all else that a piece costs. */
+/** Buffers kept for the next pieces while some are under way, in bytes: new memory costs more than all else that a piece costs. */
 const spareBytes = 24 << 20
 /** Pieces that stand one after the other are written together up to so many bytes; larger ones each by themselves. */
 const mostRunBytes = 1 << 20
@@ -61,16 +61,18 @@ export class Assembly {
   readonly #storage: Storage
   readonly #budget: MemoryBudget
   readonly #events: AssemblyEvents
-  readonly #pool: BufferPool
+  /** Buffers of pieces that are done with, for the next ones. */
+  readonly #spare: PieceBuffer[] = []
+  readonly #mostSpare: number
   /** Pieces. */
   readonly #mostQueued: number
   readonly #stopReclaiming: () => void
   /** Pieces that memory is reserved for; the buffer is made with the first block. */
-  readonly #begun = new LazyMap<number, PieceBuffer | undefined>()
+  readonly #begun = new NumberMap<PieceBuffer | undefined>()
   /** Whole, verified, and not yet in storage. */
-  readonly #verified = new LazyMap<number, PieceBuffer>()
-  /** Those of them that are not being written yet, longest first. */
-  readonly #waiting = new LazyMap<number, PieceBuffer>()
+  readonly #verified = new NumberMap<PieceBuffer>()
+  /** Those of them that nobody has begun to write, longest first; also some that went along with a neighbour since. */
+  readonly #waiting: number[] = []
   #writers = 0
   readonly #mostWriters: number
   readonly #stored = new LazyMap<number, readonly number[]>()
@@ -97,7 +99,7 @@ export class Assembly {
     const together = Math.floor((mostWrites * layout.pieceLength) / mostRunBytes)
     this.#mostWriters = Math.max(fewestWrites, Math.min(mostWrites, together))
     const spare = Math.min(spareBytes, budget.limit / 2)
-    this.#pool = new BufferPool(layout.pieceLength, Math.max(1, Math.floor(spare / layout.pieceLength)))
+    this.#mostSpare = Math.max(1, Math.floor(spare / layout.pieceLength))
   }
 
   /** Sets memory aside for a piece; false when the budget has none, or storage is behind: a release of the budget says when to ask again. */
@@ -125,7 +127,7 @@ export class Assembly {
     if (!this.#begun.has(piece)) return
     const buffer = this.#begun.get(piece)
     this.#begun.delete(piece)
-    // Somebody may still be writing into the buffer, so it does not go back to the pool.
+    // Somebody may still be writing into the buffer, so it is not used again.
     void buffer
     this.#free()
   }
@@ -285,13 +287,15 @@ export class Assembly {
     for (const piece of [...this.#begun.keys()]) this.abandon(piece)
     this.#stopReclaiming()
     while (this.#dropBad());
-    this.#pool.clear()
+    this.#rest()
   }
 
   #buffer(piece: number): PieceBuffer {
     let buffer = this.#begun.get(piece)
     if (buffer === undefined) {
-      buffer = new PieceBuffer(piece, this.#layout.pieceSize(piece), this.#pool.take())
+      const size = this.#layout.pieceSize(piece)
+      buffer = this.#spare.pop() ?? new PieceBuffer(Buffer.allocUnsafeSlow(this.#layout.pieceLength))
+      buffer.begin(piece, size)
       this.#begun.set(piece, buffer)
     }
     return buffer
@@ -361,7 +365,8 @@ export class Assembly {
   }
 
   #store(buffer: PieceBuffer): void {
-    this.#waiting.set(buffer.piece, buffer)
+    buffer.waits = true
+    this.#waiting.push(buffer.piece)
     if (this.#writers >= this.#mostWriters) return
     this.#writers++
     this.#track(this.#writeWaiting())
@@ -376,11 +381,14 @@ export class Assembly {
 
   /** The piece that waits longest, with its neighbours as far as they wait, in order. */
   #nextRun(): PieceBuffer[] | undefined {
-    const [oldest] = this.#waiting.values()
-    if (oldest === undefined) return undefined
+    let oldest: PieceBuffer | undefined
+    while (oldest === undefined) {
+      const piece = this.#waiting.shift()
+      if (piece === undefined) return undefined
+      oldest = this.#takeWaiting(piece)
+    }
     const most = Math.max(1, Math.floor(mostRunBytes / this.#layout.pieceLength))
     const run = [oldest]
-    this.#waiting.delete(oldest.piece)
     for (let piece = oldest.piece - 1; run.length < most; piece--) {
       const buffer = this.#takeWaiting(piece)
       if (buffer === undefined) break
@@ -395,8 +403,9 @@ export class Assembly {
   }
 
   #takeWaiting(piece: number): PieceBuffer | undefined {
-    const buffer = this.#waiting.get(piece)
-    if (buffer !== undefined) this.#waiting.delete(piece)
+    const buffer = this.#verified.get(piece)
+    if (buffer?.waits !== true) return undefined
+    buffer.waits = false
     return buffer
   }
 
@@ -501,9 +510,16 @@ export class Assembly {
 
   /** A piece is done with. */
   #retire(buffer: PieceBuffer): void {
-    if (!this.#saving.has(buffer)) this.#pool.give(buffer.memory)
-    if (this.#begun.size === 0 && this.#verified.size === 0) this.#pool.clear()
+    if (!this.#saving.has(buffer) && this.#spare.length < this.#mostSpare) this.#spare.push(buffer)
+    if (this.#begun.size === 0 && this.#verified.size === 0) this.#rest()
     this.#free()
+  }
+
+  /** With nothing under way no memory is held. */
+  #rest(): void {
+    this.#spare.length = 0
+    this.#begun.clear()
+    this.#verified.clear()
   }
 
   #free(): void {

@@ -15,19 +15,18 @@ const claimed = 1
 const present = 2
 
 /**
- * The memory of one piece while its blocks come in. The running SHA-1 covers the prefix without gaps, so that it is ready
- * when the last block lands. A block has one writer at a time, and present bytes never change: what was hashed is what is kept.
+ * The memory of one piece while its blocks come in, and then of another. The running SHA-1 covers the prefix without gaps, so that it is
+ * ready when the last block lands. A block has one writer at a time, and present bytes never change: what was hashed is what is kept.
  */
 export class PieceBuffer {
-  readonly piece: number
-  /** The whole memory, at least `size` bytes. */
-  readonly memory: Uint8Array
-  /** The piece's bytes. */
-  readonly bytes: Uint8Array
-  /** How many they are. */
-  readonly size: number
-  readonly #blocks: Uint8Array
-  #missing: number
+  /** Whether the piece is whole and right, and nobody has begun to write it. */
+  waits = false
+  readonly #memory: Uint8Array
+  #piece = -1
+  #bytes: Uint8Array
+  /** What each block is; a plain list, because of small pieces there are very many. */
+  #blocks: number[] = []
+  #missing = 0
   /** Made with the first bytes that are hashed before all are there. */
   #hash: RunningHash | undefined
   #digest: Uint8Array | undefined
@@ -37,13 +36,38 @@ export class PieceBuffer {
   /** Whether the digest was taken. */
   #hashed = false
 
-  constructor(piece: number, size: number, memory: Uint8Array) {
-    this.piece = piece
-    this.size = size
-    this.memory = memory
-    this.bytes = memory.length === size ? memory : memory.subarray(0, size)
-    this.#missing = Math.ceil(size / blockLength)
-    this.#blocks = new Uint8Array(this.#missing)
+  /** A buffer for pieces of at most so many bytes as `memory` has. */
+  constructor(memory: Uint8Array) {
+    this.#memory = memory
+    this.#bytes = memory
+  }
+
+  /** Holds a piece of `size` bytes from now on, of which nothing is there. */
+  begin(piece: number, size: number): void {
+    const blockCount = Math.ceil(size / blockLength)
+    this.waits = false
+    this.#piece = piece
+    if (this.#bytes.length !== size) this.#bytes = this.#memory.subarray(0, size)
+    if (this.#blocks.length === blockCount) this.#blocks.fill(absent)
+    else this.#blocks = new Array(blockCount).fill(absent)
+    this.#missing = blockCount
+    this.#allowance = 0
+    this.#forgetHash()
+  }
+
+  /** The piece. */
+  get piece(): number {
+    return this.#piece
+  }
+
+  /** Its bytes. */
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+
+  /** How many they are. */
+  get size(): number {
+    return this.#bytes.length
   }
 
   /** Whether every block is there. */
@@ -53,8 +77,8 @@ export class PieceBuffer {
 
   /** The memory of a block, whether it is there or not. */
   view(block: number): Uint8Array {
-    if (this.#blocks.length === 1) return this.bytes
-    return this.memory.subarray(block * blockLength, Math.min(this.size, (block + 1) * blockLength))
+    if (this.#blocks.length === 1) return this.#bytes
+    return this.#bytes.subarray(block * blockLength, (block + 1) * blockLength)
   }
 
   /** The memory of an absent block to write into, which is then the caller's alone; undefined if it is not to be had. */
@@ -108,16 +132,11 @@ export class PieceBuffer {
     if (this.#blocks[block] !== present) return false
     this.#blocks[block] = absent
     this.#missing++
-    if (block < this.#hashedBlocks || this.#hashed) {
-      this.#hash = undefined
-      this.#digest = undefined
-      this.#hashedBlocks = 0
-      this.#hashed = false
-    }
+    if (block < this.#hashedBlocks || this.#hashed) this.#forgetHash()
     return true
   }
 
-  /** The SHA-1 of the complete piece; yields to the event loop while much is left to hash. */
+  /** The SHA-1 of the complete piece, which is given once; yields to the event loop while much is left to hash. */
   async digest(): Promise<Uint8Array> {
     while (this.#hashedBlocks < this.#blocks.length) {
       this.#hashPrefix(bytesPerTurn)
@@ -126,16 +145,24 @@ export class PieceBuffer {
     return this.#finish()
   }
 
-  /** The SHA-1 of the complete piece if it is ready without further work, else undefined. */
+  /** The SHA-1 of the complete piece, given once, if it is ready without further work, else undefined. */
   readyDigest(): Uint8Array | undefined {
     if (this.#hashedBlocks < this.#blocks.length) return undefined
     return this.#finish()
   }
 
+  #forgetHash(): void {
+    this.#hash = undefined
+    this.#digest = undefined
+    this.#hashedBlocks = 0
+    this.#hashed = false
+  }
+
   #finish(): Uint8Array {
     this.#hashed = true
     const digest = this.#digest ?? this.#hash?.digest() ?? hashOf('sha1', new Uint8Array(0))
-    this.#digest = digest
+    this.#digest = undefined
+    this.#hash = undefined
     return digest
   }
 
@@ -147,10 +174,10 @@ export class PieceBuffer {
     while (to < end && this.#blocks[to] === present) to++
     if (to === from || (this.#missing > 0 && to < from + blocksAtOnce)) return
     // A small piece is hashed at one go, which costs half of what a hash that can go on costs.
-    if (to - from === this.#blocks.length) this.#digest = hashOf('sha1', this.bytes)
+    if (to - from === this.#blocks.length) this.#digest = hashOf('sha1', this.#bytes)
     else {
       this.#hash ??= new RunningHash('sha1')
-      this.#hash.update(this.memory.subarray(from * blockLength, Math.min(this.size, to * blockLength)))
+      this.#hash.update(this.#bytes.subarray(from * blockLength, to * blockLength))
     }
     this.#hashedBlocks = to
   }

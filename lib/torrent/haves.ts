@@ -31,8 +31,8 @@ export class Haves {
   #timer: NodeJS.Timeout | undefined
   /** Sends the news that went out with no request. */
   #flushing: NodeJS.Timeout | undefined
-  /** Pieces that a peer will be told of though it has them itself. */
-  readonly #owed = new LazyMap<number, number[]>()
+  /** Lists of pieces that a peer will be told of though it has them itself; peers may have lists in common. */
+  readonly #owed = new LazyMap<number, (readonly number[])[]>()
 
   constructor(options: HavesOptions) {
     this.#options = options
@@ -144,8 +144,8 @@ export class Haves {
       if (known.length === 0) continue
       // A super-seed waits for it, and others see how far we are.
       const owed = this.#owed.get(id)
-      if (owed === undefined) this.#owed.set(id, [...known])
-      else owed.push(...known)
+      if (owed === undefined) this.#owed.set(id, [known])
+      else owed.push(known)
     }
   }
 
@@ -155,7 +155,10 @@ export class Haves {
   }
 
   #tellOwed(): void {
-    for (const [id, pieces] of this.#owed) this.#options.peers().get(id)?.wire.haveMany(pieces)
+    for (const [id, lists] of this.#owed) {
+      const wire = this.#options.peers().get(id)?.wire
+      for (const pieces of lists) wire?.haveMany(pieces)
+    }
     this.#owed.clear()
   }
 

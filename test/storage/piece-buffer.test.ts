@@ -13,8 +13,17 @@ test('the digest is right whatever order blocks come in', async () => {
     fc.asyncProperty(
       fc.shuffledSubarray([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], { minLength: 10 }),
       fc.boolean(),
-      async (order, claims) => {
-        const buffer = new PieceBuffer(3, size, new Uint8Array(10 * blockLength))
+      fc.boolean(),
+      fc.integer({ min: 1, max: 10 * blockLength }),
+      async (order, claims, used, usedSize) => {
+        const buffer = new PieceBuffer(new Uint8Array(10 * blockLength))
+        if (used) {
+          // What it held before must leave no trace.
+          buffer.begin(1, usedSize)
+          for (let block = 0; block * blockLength < usedSize; block++)
+            buffer.fill(block, bytes.subarray(0, Math.min(blockLength, usedSize - block * blockLength)))
+        }
+        buffer.begin(3, size)
         for (const [index, block] of order.entries()) {
           assert.equal(buffer.complete, false)
           const part = bytes.subarray(block * blockLength, (block + 1) * blockLength)
@@ -42,7 +51,8 @@ test('the digest is right whatever order blocks come in', async () => {
 })
 
 test('the last block is as short as the piece', () => {
-  const buffer = new PieceBuffer(0, blockLength + 5, new Uint8Array(4 * blockLength))
+  const buffer = new PieceBuffer(new Uint8Array(4 * blockLength))
+  buffer.begin(0, blockLength + 5)
   assert.equal(buffer.view(1).length, 5)
   assert.equal(buffer.claim(1)?.length, 5)
   assert.equal(buffer.claim(2), undefined)
