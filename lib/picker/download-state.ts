@@ -27,7 +27,9 @@ export interface PickerSink {
 }
 
 /** Neighbours of equal rarity are fetched one after the other up to so many bytes, because they are then written together. */
-const togetherBytes = 1 << 19
+const togetherBytes = 1 << 20
+/** So many groups of neighbours there are at least, so that those who download have different pieces to give. */
+const fewestGroups = 128
 /** So many blocks may those have that stand for no piece for the moment. */
 const mostSpareBlocks = 4096
 /** Partial pieces that nobody wants any more are kept for a reader that comes back, up to this many bytes. */
@@ -86,7 +88,7 @@ export class DownloadState {
     this.order = new RarityOrder(
       layout.pieceCount,
       random,
-      Math.max(1, Math.floor(togetherBytes / layout.pieceLength))
+      Math.max(1, Math.floor(Math.min(togetherBytes / layout.pieceLength, layout.pieceCount / fewestGroups)))
     )
     this.windows = new Windows(layout.pieceLength)
     this.#interest = new Interest(layout.pieceCount, (peer) => {

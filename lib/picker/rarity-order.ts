@@ -1,3 +1,5 @@
+import { countBits } from '../util/bits.ts'
+
 /** So many of the best pieces are looked at one by one: where a search ends among them it has found the very best. */
 export const exactLooks = 256
 /** Further on so many of each bucket are looked at. */
@@ -397,7 +399,9 @@ export class RarityOrder {
       if ((this.#used & (1 << priority)) !== 0) this.#classOf[priority] = classes++
     }
     let most = 0
-    for (const count of this.availability) if (count > most) most = count
+    for (let piece = 0; piece < this.availability.length; piece++) {
+      most = Math.max(most, this.availability[piece] ?? 0)
+    }
     // Half as much again, so that a growing swarm does not sort for each new peer.
     if (most >= this.#width || most * 4 < this.#width) this.#width = Math.max(8, most + (most >> 1) + 2)
     this.#buckets = classes * this.#width
@@ -419,7 +423,8 @@ export class RarityOrder {
     let end = 0
     for (let bucket = 0; bucket <= this.#buckets; bucket++) starts[bucket] = end += starts[bucket] ?? 0
     this.#placed = end
-    for (const piece of this.#shuffled) {
+    for (let at = 0; at < this.#shuffled.length; at++) {
+      const piece = this.#shuffled[at] ?? 0
       const bucket = this.#bucket[piece] ?? nowhere
       if (bucket === nowhere) continue
       const position = (starts[bucket] ?? 0) - 1
@@ -428,14 +433,4 @@ export class RarityOrder {
     }
     this.#lives.set(starts)
   }
-}
-
-function countBits(bitfield: Uint8Array): number {
-  let count = 0
-  for (let bits of bitfield) {
-    bits -= (bits >> 1) & 0x55
-    bits = (bits & 0x33) + ((bits >> 2) & 0x33)
-    count += (bits + (bits >> 4)) & 0x0f
-  }
-  return count
 }

@@ -11,7 +11,8 @@ export function setBit(bits: Uint8Array, index: number): void {
 /** How many bits are set. */
 export function countBits(bits: Uint8Array): number {
   let total = 0
-  for (const byte of bits) {
+  for (let at = 0; at < bits.length; at++) {
+    const byte = bits[at] ?? 0
     let pairs = byte - ((byte >> 1) & 0x55)
     pairs = (pairs & 0x33) + ((pairs >> 2) & 0x33)
     total += (pairs + (pairs >> 4)) & 0x0f
