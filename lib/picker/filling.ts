@@ -117,7 +117,7 @@ export class Filling {
     if (tops && state.windows.size === 0) this.#fillBackground(peer, room, now)
     else if (tops) state.ready.add(peer)
     if (state.ready.size > 0) this.#fillReady(peer, hungry, false, now)
-    this.#pipelines.adapt(state.outOfMemory, now)
+    this.#pipelines.adapt(state.outOfMemory && this.#pipelines.isDry(peer), now)
     this.#setWake(hungry, now)
   }
 
@@ -132,7 +132,6 @@ export class Filling {
     const leading = first === undefined ? undefined : state.peers.get(first)
     if (leading !== undefined) state.ready.add(leading)
     this.#fillReady(leading, hungry, everyone, now)
-    this.#pipelines.adapt(state.outOfMemory, now)
     this.#setWake(hungry, now)
   }
 

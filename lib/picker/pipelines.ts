@@ -13,7 +13,7 @@ export const shallowMs = 60
 const shorterBy = 0.7
 const shorterEveryMs = 100
 const longerBy = 1.1
-const longerEveryMs = 1000
+const longerEveryMs = 200
 
 /** How many blocks a peer should be asked for at a time: enough to keep its link full, and no more than others can spare. */
 export class Pipelines {
@@ -43,7 +43,12 @@ export class Pipelines {
     return room > outstanding.length >> (hungry ? 3 : 1)
   }
 
-  /** Deep pipelines of some must not take the memory that others need to be asked at all: to be told whether it is short. */
+  /** Whether a peer has so little to do that it would soon stand still. */
+  isDry({ link, outstanding }: PeerState): boolean {
+    return outstanding.length * 16384 < link.bytesPerMs * (link.latencyMs + shallowMs)
+  }
+
+  /** Deep pipelines of some must not take the memory that others need to keep busy: to be told whether some do not get it. */
   adapt(isShort: boolean, now: number): void {
     if (!isShort && this.#deepMs === deepMs) return
     if (now < this.#changedAt + (isShort ? shorterEveryMs : longerEveryMs)) return
