@@ -120,18 +120,19 @@ export class Picker {
   }
 
   /** Pieces may be in storage: they are not fetched until `had` or `lost` says what came of the check. */
-  unchecked(pieces: Iterable<number>, now: number): void {
+  unchecked(pieces: readonly number[], now: number): void {
     const state = this.#state
-    const list = [...pieces]
-    for (const piece of list) takeBackPiece(state, piece, now)
-    state.changeWants(list, () => {
-      for (const piece of list) {
+    const anyBegun = state.partials.size > 0
+    if (anyBegun) for (const piece of pieces) takeBackPiece(state, piece, now)
+    state.changeWants(pieces, () => {
+      for (const piece of pieces) {
         state.had[piece] = 0
         state.unchecked[piece] = 1
       }
     })
-    for (const piece of list) {
-      this.#end(piece)
+    for (const piece of pieces) {
+      if (anyBegun) this.#end(piece)
+      else state.forgetStored(piece)
       state.file(piece)
       state.windows.changed(piece)
     }

@@ -8,6 +8,7 @@ import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { debug } from '../util/debug.ts'
 import { TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
+import { NumberMap } from '../util/number-map.ts'
 import { TokenBucket } from '../util/token-bucket.ts'
 import type { Storage, StorageSegment } from './storage.ts'
 import { storageClosed } from './storage-error.ts'
@@ -77,8 +78,8 @@ export class Checker {
   /** Made when it is first needed: most torrents have nothing to check. */
   #closing: AbortController | undefined
   #closed = false
-  /** The most important first. */
-  #runs: Run[] = []
+  /** The most important first; never changed, but replaced. */
+  #runs: readonly Run[] = []
   #pump: Promise<void> | undefined
   readonly #urgent = new LazyMap<number, Promise<boolean>>()
   #poolFailed = false
@@ -121,7 +122,7 @@ export class Checker {
     const run: Run = { pieces: list, state, priority, onResult, result: deferred(), next: 0, good: 0, bad: 0 }
     if (list.length === 0) return { good: 0, bad: 0 }
     const before = this.#runs.findIndex((other) => other.priority < priority)
-    this.#runs.splice(before < 0 ? this.#runs.length : before, 0, run)
+    this.#runs = this.#runs.toSpliced(before < 0 ? this.#runs.length : before, 0, run)
     this.#pump ??= this.#work()
     try {
       return await abortable(run.result.promise, signal)
@@ -183,7 +184,7 @@ export class Checker {
 
   async #workOnThreads(pool: HashPool): Promise<void> {
     const doubtful: number[] = []
-    const given = new Map<number, readonly StorageSegment[]>()
+    const given = new NumberMap<readonly StorageSegment[]>()
     try {
       await pool.hash(this.#jobs(given, doubtful), {
         algorithm: this.#algorithm,
@@ -212,7 +213,7 @@ export class Checker {
   }
 
   *#jobs(
-    given: Map<number, readonly StorageSegment[]>,
+    given: NumberMap<readonly StorageSegment[]>,
     doubtful: number[]
   ): Generator<{ index: number; segments: readonly StorageSegment[] }> {
     for (let piece = this.#take(); piece !== undefined; piece = this.#take()) {
@@ -306,7 +307,7 @@ export class Checker {
   }
 
   #settle(piece: number, ok: boolean): void {
-    for (const run of [...this.#runs]) {
+    for (const run of this.#runs) {
       const state = run.state[piece]
       if (state !== queued && state !== inFlight) continue
       run.state[piece] = done

@@ -182,30 +182,41 @@ export class FileStorage implements Storage {
   segments(byteOffset: number, length: number): StorageSegment[] {
     const layout = this.#require()
     const segments: StorageSegment[] = []
-    for (const span of layout.spans({ start: byteOffset, end: byteOffset + length })) {
-      const file = layout.files[span.fileIndex]
-      const state = this.#files?.states[span.fileIndex]
-      if (file === undefined || state === undefined) continue
-      // Whoever asks is about to read what is there now.
-      this.#files?.forget(span.fileIndex)
-      if (file.pad) {
-        segments.push({ path: undefined, fileOffset: span.fileOffset, length: span.length })
-        continue
-      }
-      for (let at = 0; at < span.length; ) {
-        const start = file.offset + span.fileOffset + at
-        const kept = this.#parts?.find(start)
-        const end = Math.min(start - at + span.length, kept?.end ?? this.#parts?.nextStart(start) ?? Infinity)
-        if (kept === undefined && state.blocked !== undefined) throw state.blocked
-        segments.push(
-          kept === undefined
-            ? { path: state.path, fileOffset: start - file.offset, length: end - start }
-            : { path: this.#options.partsPath, fileOffset: kept.position, length: end - start }
-        )
-        at += end - start
-      }
+    const end = byteOffset + length
+    // Without a generator: a check asks for each of very many pieces.
+    for (let index = layout.fileAt(byteOffset), at = byteOffset; at < end; index++) {
+      const file = layout.files[index]
+      if (file === undefined) break
+      const upTo = Math.min(end, file.offset + file.length)
+      if (upTo > at) this.#addSegments(segments, index, at, upTo)
+      at = Math.max(at, upTo)
     }
     return segments
+  }
+
+  /** Adds where the bytes `[start, end)` of the torrent are, which all belong to one file. */
+  #addSegments(segments: StorageSegment[], fileIndex: number, start: number, end: number): void {
+    const file = this.#layout?.files[fileIndex]
+    const state = this.#files?.states[fileIndex]
+    const parts = this.#parts
+    if (file === undefined || state === undefined || parts === undefined) return
+    // Whoever asks is about to read what is there now.
+    this.#files?.forget(fileIndex)
+    if (file.pad) {
+      segments.push({ path: undefined, fileOffset: start - file.offset, length: end - start })
+      return
+    }
+    for (let at = start; at < end; ) {
+      const kept = parts.isEmpty ? undefined : parts.find(at)
+      const upTo = parts.isEmpty ? end : Math.min(end, kept?.end ?? parts.nextStart(at))
+      if (kept === undefined && state.blocked !== undefined) throw state.blocked
+      segments.push(
+        kept === undefined
+          ? { path: state.path, fileOffset: at - file.offset, length: upTo - at }
+          : { path: this.#options.partsPath, fileOffset: kept.position, length: upTo - at }
+      )
+      at = upTo
+    }
   }
 
   /** Sizes and times of the files as they were left here. */

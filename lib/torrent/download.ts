@@ -156,7 +156,9 @@ export class Download {
 
   /** Runs a change of the picker with the time, and sets the timer that the picker asks for. */
   change(run: (picker: Picker, now: number) => void): void {
-    this.#change((now) => run(this.picker, now))
+    const now = monotonicMs()
+    run(this.picker, now)
+    this.#arm(now)
   }
 
   /** Stops the timer; the assembly is closed by itself. */

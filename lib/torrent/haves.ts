@@ -87,6 +87,8 @@ export class Haves {
 
   /** Tells peers that a piece is here: at once together with others, and those that have it within a second. */
   got(piece: number): void {
+    // Who comes later is told of it in the beginning.
+    if (this.#options.peers().size === 0) return
     this.#news.push(piece)
     if (this.#timer !== undefined) return
     this.#timer = setTimeout(() => this.#tell(), gatherMs)
