@@ -39,6 +39,8 @@ export class FilePaths {
   readonly #known = new LazyMap<string, string>()
   /** While many files are looked for, folders that were found or not, so that each is looked for once. */
   #lookedFor: Map<string, Promise<Folder>> | undefined
+  /** Of these, where those would stand that are missing. */
+  readonly #absent = new LazyMap<string, string>()
 
   /** The paths of `layout` below `root`, or those in `given`. An unsafe path throws ERR_STORAGE_PATH. */
   constructor(fs: StorageFs, layout: Layout, root: string, given?: readonly string[], folderMode?: number) {
@@ -72,16 +74,26 @@ export class FilePaths {
       return await task()
     } finally {
       this.#lookedFor = undefined
+      this.#absent.clear()
     }
+  }
+
+  /** Where a file would stand whose folder was found to be missing before, by the task that {@link remembering} runs; else undefined. */
+  missingPath(fileIndex: number): string | undefined {
+    if (this.#absent.size === 0) return undefined
+    const nominal = this.nominal(fileIndex)
+    const parent = parentOf(nominal)
+    const folder = this.#absent.get(parent)
+    return folder === undefined ? undefined : below(folder, nominal, parent)
   }
 
   /** Where a file stands or would stand; throws ERR_STORAGE_PATH when something else is in its way. */
   async place(fileIndex: number): Promise<Place> {
     const nominal = this.nominal(fileIndex)
-    const parent = dirname(nominal)
+    const parent = parentOf(nominal)
     try {
       const folder = await this.#findFolder(parent)
-      const path = parent === folder.path ? nominal : join(folder.path, nominal.slice(parent.length))
+      const path = below(folder.path, nominal, parent)
       if (!folder.exists) return { path, exists: false }
       return await this.#realFile(path)
     } catch (error) {
@@ -92,7 +104,7 @@ export class FilePaths {
   /** The real path of a file whose folder was found before; undefined when it was not. */
   knownPath(fileIndex: number): string | undefined {
     const nominal = this.nominal(fileIndex)
-    const folder = dirname(nominal)
+    const folder = parentOf(nominal)
     const known = this.#known.get(folder)
     return known === undefined ? undefined : join(known, nominal.slice(folder.length))
   }
@@ -161,7 +173,15 @@ export class FilePaths {
     let found = this.#lookedFor?.get(folder)
     if (found === undefined) {
       found = this.#realFolder(folder)
-      this.#lookedFor?.set(folder, found)
+      const lookedFor = this.#lookedFor
+      if (lookedFor === undefined) return found
+      lookedFor.set(folder, found)
+      found.then(
+        ({ path, exists }) => {
+          if (!exists && this.#lookedFor === lookedFor) this.#absent.set(folder, path)
+        },
+        () => {}
+      )
     }
     return found
   }
@@ -201,6 +221,17 @@ export class FilePaths {
     const name = relative(root.path, path)
     if (name !== '' && !isBelow(name)) throw blocked(nominal, `leads outside of ${this.#root}`)
   }
+}
+
+/** The folder of an absolute path; `dirname` takes most of the time where there are very many files. */
+function parentOf(path: string): string {
+  const end = sep === '/' ? path.lastIndexOf(sep) : 0
+  return end > 0 ? path.slice(0, end) : dirname(path)
+}
+
+/** A path below `parent` as it is below `folder`, which stands for that. */
+function below(folder: string, path: string, parent: string): string {
+  return parent === folder ? path : join(folder, path.slice(parent.length))
 }
 
 function isBelow(name: string): boolean {

@@ -264,9 +264,10 @@ export class FileStorage implements Storage {
     if (files === undefined) return
     const added: number[] = []
     const mine: string[] = []
-    for (const [fileIndex, state] of files.states.entries()) {
+    for (let fileIndex = 0; fileIndex < files.states.length; fileIndex++) {
       if (fileIndex % filesOfTurn === filesOfTurn - 1) await shareTurn()
-      if (this.#layout?.files[fileIndex]?.pad !== false) continue
+      const state = files.states[fileIndex]
+      if (state === undefined || this.#layout?.files[fileIndex]?.pad !== false) continue
       if (wanted[fileIndex] !== true) state.wanted = false
       else if (!state.wanted) added.push(fileIndex)
       if (state.created) mine.push(state.path)
@@ -278,7 +279,8 @@ export class FileStorage implements Storage {
       if (state?.created === false) mine.push(state.path)
     }
     if (!readOnly) claims?.claim(this, mine)
-    for (const [n, fileIndex] of added.entries()) {
+    for (let n = 0; n < added.length; n++) {
+      const fileIndex = added[n] ?? 0
       if (n % filesOfTurn === filesOfTurn - 1) await shareTurn()
       const state = files.states[fileIndex]
       if (state === undefined) continue

@@ -51,6 +51,8 @@ export interface FilesOnDiskOptions {
 }
 
 const parallel = 16
+/** Files that are looked for without a pause. */
+const filesOfPart = 256
 
 /**
  * The real files of a torrent: which are there, reading and writing them by index, which of them were written since the
@@ -102,14 +104,25 @@ export class FilesOnDisk {
 
   /** Finds out where each file stands. */
   async probe(): Promise<void> {
-    await this.#paths.remembering(() =>
-      forEachLimit(this.#states.length, parallel, async (index) => {
-        // What is known to be missing needs no look at the disk, which would end the turn.
+    await this.#paths.remembering(async () => {
+      for (let start = 0; start < this.#states.length; start += filesOfPart) {
         const turn = shareTurn()
         if (turn !== undefined) await turn
-        if (!this.#isPad(index)) await this.probeFile(index)
-      })
-    )
+        await this.#probePart(start, Math.min(this.#states.length, start + filesOfPart))
+      }
+    })
+  }
+
+  async #probePart(start: number, end: number): Promise<void> {
+    const unknown: number[] = []
+    for (let index = start; index < end; index++) {
+      if (!this.#isPad(index) && !this.#isKnownMissing(index)) unknown.push(index)
+    }
+    await forEachLimit(unknown.length, parallel, (n) => {
+      const index = unknown[n] ?? 0
+      // A neighbour may have shown that their folder is not there.
+      return this.#isKnownMissing(index) ? undefined : this.probeFile(index)
+    })
   }
 
   /** Finds out where a file stands; what is in its way is kept in its state. */
@@ -120,11 +133,11 @@ export class FilesOnDisk {
     try {
       state.found = undefined
       const place = await this.#paths.place(fileIndex)
-      state.found = place.stat ?? null
-      state.path = place.path
-      state.missing = !place.exists
-      // Somebody removed it, so a new one would not be the one that was made here.
-      if (!place.exists) state.created = false
+      if (place.exists) {
+        state.found = place.stat
+        state.path = place.path
+        state.missing = false
+      } else setMissing(state, place.path)
     } catch (error) {
       state.blocked = storageError(error, 'read', state.path)
     }
@@ -257,6 +270,16 @@ export class FilesOnDisk {
     if (faults.length > 0) throw faults[0]
   }
 
+  /** Whether a file cannot be there because its folder was not; then its state says so. */
+  #isKnownMissing(fileIndex: number): boolean {
+    const state = this.#states[fileIndex]
+    const path = this.#paths.missingPath(fileIndex)
+    if (state === undefined || path === undefined) return false
+    state.blocked = undefined
+    setMissing(state, path)
+    return true
+  }
+
   #isPad(fileIndex: number): boolean {
     return this.#layout.files[fileIndex]?.pad !== false
   }
@@ -326,4 +349,12 @@ export class FilesOnDisk {
       if (!isNowhere(error)) throw storageError(error, 'write', path)
     }
   }
+}
+
+function setMissing(state: FileState, path: string): void {
+  state.found = null
+  state.path = path
+  state.missing = true
+  // Somebody removed it, so a new one would not be the one that was made here.
+  state.created = false
 }

@@ -1,10 +1,11 @@
-import type { Layout } from '../metainfo/layout.ts'
+import type { Layout, Range } from '../metainfo/layout.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
 import type { ResumeRecord } from './resume-record.ts'
 import type { FileStat, StorageStats } from './storage.ts'
 
 /** Pieces that are judged without a pause. */
 const piecesOfStep = 5000
+const noRanges: readonly Range[] = []
 
 /** What is known of a piece before it is read. */
 export type PieceTrust = 'missing' | 'unknown' | 'unproven' | 'have'
@@ -100,22 +101,23 @@ function markFile(
   if (file === undefined || file.pad) return keptIndex
   const onDisk = file.offset + (stats.files[index]?.size ?? 0)
   const end = file.offset + file.length
-  const ranges = stats.parts?.ranges ?? []
-  const mark = (marks: Uint8Array, start: number, upTo: number): void => {
-    const pieces = layout.piecesOf({ start, end: upTo })
-    marks.fill(1, pieces.start, pieces.end)
-  }
+  const ranges = stats.parts?.ranges ?? noRanges
   let kept = keptIndex
   for (let at = file.offset; at < end; ) {
     while ((ranges[kept]?.end ?? Number.POSITIVE_INFINITY) <= at) kept++
-    const { start, end: keptEnd } = ranges[kept] ?? { start: end, end }
+    const start = ranges[kept]?.start ?? end
     const isKept = start <= at
-    const upTo = Math.min(end, isKept ? keptEnd : start)
-    if (isKept ? !sameParts : same[index] !== true) mark(changed, at, upTo)
-    if (!isKept && onDisk < upTo) mark(absent, Math.max(at, onDisk), upTo)
+    const upTo = Math.min(end, isKept ? (ranges[kept]?.end ?? end) : start)
+    if (isKept ? !sameParts : same[index] !== true) mark(layout, changed, at, upTo)
+    if (!isKept && onDisk < upTo) mark(layout, absent, Math.max(at, onDisk), upTo)
     at = upTo
   }
   return kept
+}
+
+/** Sets 1 for each piece that the bytes `[start, end)` touch, of which there is one at least. */
+function mark(layout: Layout, marks: Uint8Array, start: number, end: number): void {
+  marks.fill(1, layout.pieceAt(start), layout.pieceAt(end - 1) + 1)
 }
 
 /** The block maps of pieces none of whose files changed; a file may end before the piece does. */

@@ -1,11 +1,11 @@
 /**
- * Calls `task` with 0 to `count` - 1, at most `limit` at a time. After the first failure no further ones begin, and the
+ * Calls `task` with 0 to `count` - 1, at most `limit` at a time; what needs no time returns undefined. After the first failure no further ones begin, and the
  * promise rejects with it once those under way have settled.
  */
 export async function forEachLimit(
   count: number,
   limit: number,
-  task: (index: number) => Promise<void>
+  task: (index: number) => Promise<void> | undefined
 ): Promise<void> {
   let next = 0
   let failed = false
@@ -13,7 +13,8 @@ export async function forEachLimit(
   const lane = async (): Promise<void> => {
     while (next < count && !failed) {
       try {
-        await task(next++)
+        const work = task(next++)
+        if (work !== undefined) await work
       } catch (error) {
         if (!failed) failure = error
         failed = true
