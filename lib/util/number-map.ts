@@ -1,5 +1,8 @@
 const fewest = 16
+/** What an empty map has; nothing is ever put into them. */
 const none = new Int32Array(0)
+const noKeys: number[] = []
+const noValues: never[] = []
 
 /**
  * A map from whole numbers (0 to 2^31 - 1) that uses its memory again: of a `Map` in which entries come and go by the thousand new tables
@@ -11,8 +14,8 @@ export class NumberMap<V> {
   #index: Int32Array = none
   #shift = 32
   /** Key and value of each place; a key of -1 is none. */
-  readonly #keys: number[] = []
-  readonly #values: (V | undefined)[] = []
+  #keys: number[] = noKeys
+  #values: (V | undefined)[] = noValues
   /** Places in use, those of entries that are gone among them. */
   #end = 0
   #size = 0
@@ -69,8 +72,8 @@ export class NumberMap<V> {
   clear(): void {
     this.#index = none
     this.#shift = 32
-    this.#keys.length = 0
-    this.#values.length = 0
+    this.#keys = noKeys
+    this.#values = noValues
     this.#end = 0
     this.#size = 0
   }
@@ -121,6 +124,10 @@ export class NumberMap<V> {
   /** Moves the entries together; if that gains little there is twice the room from now on. */
   #makeRoom(): void {
     const places = this.#index.length / 2
+    if (places === 0) {
+      this.#keys = []
+      this.#values = []
+    }
     if (this.#size > places / 2 || places === 0) {
       this.#index = new Int32Array(2 * Math.max(fewest, 2 * places))
       this.#shift = Math.clz32(this.#index.length - 1)
