@@ -260,7 +260,7 @@ export class DownloadState {
     this.partials.delete(piece)
     if (partial.listed) this.#open.splice(this.#open.indexOf(partial), 1)
     partial.listed = false
-    if (this.partials.size === 0 && this.missing === 0) {
+    if (this.partials.size === 0) {
       this.partials.clear()
       this.#spare.length = 0
     } else if (this.#spare.length * this.layout.blocksPerPiece < mostSpareBlocks) this.#spare.push(partial)

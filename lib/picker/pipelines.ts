@@ -43,8 +43,9 @@ export class Pipelines {
     return room > outstanding.length >> (hungry ? 3 : 1)
   }
 
-  /** Whether a peer has so little to do that it would soon stand still. */
-  isDry({ link, outstanding }: PeerState): boolean {
+  /** Whether a peer that would send something has so little to do that it would soon stand still. */
+  isDry({ link, outstanding, interested, snubbed, servesAny }: PeerState): boolean {
+    if (!interested || snubbed || !servesAny) return false
     return outstanding.length * 16384 < link.bytesPerMs * (link.latencyMs + shallowMs)
   }
 

@@ -68,7 +68,7 @@ export class SmartBan {
 
   /** The blocks of a piece are given up without a verdict. */
   forget(piece: number): void {
-    this.#open.delete(piece)
+    this.#end(piece)
   }
 
   /** The hosts that sent the blocks of a piece, without repetition. */
@@ -124,7 +124,7 @@ export class SmartBan {
   failed(piece: number, blockCount: number, digestOf: BlockDigest): string[] {
     const senders = this.#open.get(piece) ?? []
     const hosts = this.contributors(piece)
-    this.#open.delete(piece)
+    this.#end(piece)
     const [only] = hosts
     if (only !== undefined && hosts.length === 1 && known(senders) === blockCount) {
       this.#convict([only])
@@ -157,11 +157,11 @@ export class SmartBan {
   passed(piece: number, digestOf: BlockDigest): string[] {
     // Nobody is under suspicion nearly always, and then there is nothing to find out.
     if (this.#failed.size === 0 && this.#suspects.size === 0) {
-      this.#open.delete(piece)
+      this.#end(piece)
       return []
     }
     const [only, ...others] = this.contributors(piece)
-    this.#open.delete(piece)
+    this.#end(piece)
     if (only !== undefined && others.length === 0) this.#suspects.delete(only)
     const guilty = new Set<string>()
     for (const [block, versions] of this.#failed.get(piece)?.versions ?? []) {
@@ -227,9 +227,15 @@ export class SmartBan {
     return true
   }
 
+  /** What a piece came together from is known no longer. */
+  #end(piece: number): void {
+    this.#open.delete(piece)
+    if (this.#open.size === 0) this.#open.clear()
+  }
+
   #dropOldestOpen(): void {
     for (const piece of this.#open.keys()) {
-      this.#open.delete(piece)
+      this.#end(piece)
       return
     }
   }
