@@ -232,9 +232,8 @@ export class DownloadState {
       this.outOfMemory = true
       return undefined
     }
-    const blockCount = this.layout.blockCount(piece)
-    const partial = this.#spare.pop() ?? new PartialPiece(piece, blockCount)
-    partial.begin(piece, blockCount)
+    const partial = this.#spare.pop() ?? new PartialPiece()
+    partial.begin(piece, this.layout.blockCount(piece))
     for (const block of this.#stored.get(piece) ?? []) partial.receive(block, -2)
     this.#stored.delete(piece)
     this.partials.set(piece, partial)

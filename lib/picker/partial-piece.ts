@@ -21,11 +21,6 @@ export class PartialPiece {
   listed = false
   #searchFrom = 0
 
-  /** A piece of which nobody was asked for anything. */
-  constructor(piece: number, blockCount: number) {
-    this.begin(piece, blockCount)
-  }
-
   /** Stands for a piece of which nobody was asked for anything. */
   begin(piece: number, blockCount: number): void {
     this.#piece = piece

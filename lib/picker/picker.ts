@@ -122,8 +122,7 @@ export class Picker {
   /** Pieces may be in storage: they are not fetched until `had` or `lost` says what came of the check. */
   unchecked(pieces: readonly number[], now: number): void {
     const state = this.#state
-    const anyBegun = state.partials.size > 0
-    if (anyBegun) for (const piece of pieces) takeBackPiece(state, piece, now)
+    for (const piece of pieces) takeBackPiece(state, piece, now)
     state.changeWants(pieces, () => {
       for (const piece of pieces) {
         state.had[piece] = 0
@@ -131,8 +130,7 @@ export class Picker {
       }
     })
     for (const piece of pieces) {
-      if (anyBegun) this.#end(piece)
-      else state.forgetStored(piece)
+      this.#end(piece)
       state.file(piece)
       state.windows.changed(piece)
     }

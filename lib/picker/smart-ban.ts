@@ -60,7 +60,7 @@ export class SmartBan {
     if (senders === undefined) {
       // Where a piece has one block the list needs room for no more.
       senders = block === 0 ? [host] : []
-      if (this.#open.size >= mostOpenPieces) this.#dropOldestOpen()
+      dropOldest(this.#open, mostOpenPieces)
       this.#open.set(piece, senders)
     }
     senders[block] = host
@@ -233,13 +233,6 @@ export class SmartBan {
     if (this.#open.size === 0) this.#open.clear()
   }
 
-  #dropOldestOpen(): void {
-    for (const piece of this.#open.keys()) {
-      this.#end(piece)
-      return
-    }
-  }
-
   #suspect(host: string, piece: number): void {
     let pieces = this.#suspects.get(host)
     if (pieces === undefined) {
@@ -294,8 +287,16 @@ function primeOf({ contradictions, common }: Failure): string | undefined {
   return contradictions >= 2 && common?.size === 1 ? only : undefined
 }
 
+/** What a map is as far as {@link dropOldest} is concerned; its keys come in the order in which they were set. */
+interface Ordered<K> {
+  readonly size: number
+  keys(): Iterable<K>
+  delete(key: K): boolean
+}
+
 /** Makes room for one more entry by dropping the oldest. */
-function dropOldest<K>(map: Map<K, unknown>, limit: number): void {
-  const oldest = map.keys().next().value
-  if (map.size >= limit && oldest !== undefined) map.delete(oldest)
+function dropOldest<K>(map: Ordered<K>, limit: number): void {
+  if (map.size < limit) return
+  const [oldest] = map.keys()
+  if (oldest !== undefined) map.delete(oldest)
 }

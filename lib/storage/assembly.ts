@@ -125,10 +125,8 @@ export class Assembly {
   /** Forgets a piece that was begun. */
   abandon(piece: number): void {
     if (!this.#begun.has(piece)) return
-    const buffer = this.#begun.get(piece)
-    this.#begun.delete(piece)
     // Somebody may still be writing into the buffer, so it is not used again.
-    void buffer
+    this.#begun.delete(piece)
     this.#free()
   }
 

@@ -207,8 +207,8 @@ export class FileStorage implements Storage {
       return
     }
     for (let at = start; at < end; ) {
-      const kept = parts.isEmpty ? undefined : parts.find(at)
-      const upTo = parts.isEmpty ? end : Math.min(end, kept?.end ?? parts.nextStart(at))
+      const kept = parts.find(at)
+      const upTo = Math.min(end, kept?.end ?? parts.nextStart(at))
       if (kept === undefined && state.blocked !== undefined) throw state.blocked
       segments.push(
         kept === undefined

@@ -1,4 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
+import { hasBit } from '../util/bits.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
 import type { ResumeRecord } from './resume-record.ts'
 import type { FileStat, StorageStats } from './storage.ts'
@@ -67,9 +68,8 @@ export function* trustSteps(
   for (let piece = 0; piece < pieces.length; piece++) {
     if (piece % piecesOfStep === piecesOfStep - 1) yield
     if (sources.absent[piece] === 1) continue
-    const isRecorded = ((verified[piece >> 3] ?? 0) & (0x80 >> (piece & 7))) !== 0
     if (clean && sources.changed[piece] === 1) pieces[piece] = unknown
-    else pieces[piece] = isRecorded ? recorded : unrecorded
+    else pieces[piece] = hasBit(verified, piece) ? recorded : unrecorded
   }
   return {
     pieces,

@@ -323,7 +323,7 @@ export class Wire extends Duplex<WireEvents> {
   }
 
   /** Tells the peer that we got several pieces: at once, or, if that can wait, with what is sent next or at `flush`. */
-  haveMany(pieces: readonly number[], canWait = false): void {
+  haveMany(pieces: Iterable<number>, canWait = false): void {
     if (!this.#maySend()) return
     for (const piece of pieces) this.#batch.index(messageIds.have, wholeNumber('piece', piece, 0, 0xffffffff))
     if (!canWait) this.#schedule()

@@ -10,7 +10,8 @@ test('counts follow the states of blocks, whatever happens', () => {
   )
   fc.assert(
     fc.property(fc.array(step), (steps) => {
-      const partial = new PartialPiece(1, 8)
+      const partial = new PartialPiece()
+      partial.begin(1, 8)
       for (const [what, block] of steps) {
         if (what === 'next') {
           const from = Math.max(0, block)
@@ -26,6 +27,14 @@ test('counts follow the states of blocks, whatever happens', () => {
         assert.equal(partial.complete, partial.received === 8)
         assert.equal(partial.idle, partial.free > 0 && count(blockState.requested) === 0)
         assert.equal(partial.receivedBlocks().length, partial.received)
+      }
+      // Of the piece before nothing is left, whether the next has as many blocks or fewer.
+      for (const blockCount of [8, 5]) {
+        partial.request(0, 5)
+        partial.begin(2, blockCount)
+        assert.deepEqual([partial.piece, partial.blockCount, partial.free], [2, blockCount, blockCount])
+        assert.deepEqual([partial.received, partial.soleOwner, partial.nextFree()], [0, -1, 0])
+        assert.ok(partial.by.every((peer) => peer === -1))
       }
     })
   )
