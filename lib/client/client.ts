@@ -7,6 +7,7 @@ import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { shareTurn } from '../util/turn-share.ts'
+import { DefaultFolders } from './default-folders.ts'
 import { Greeter } from './greeter.ts'
 import { Intake } from './intake.ts'
 import { type ClientOptions, checkAddOptions, checkLimit, checkOptions } from './options.ts'
@@ -66,10 +67,12 @@ export class Client extends EventEmitter<ClientEvents> {
     })
     this.#greeter = new Greeter(this.#services.peerId, (infoHash) => this.#torrents.get(infoHash))
     const { listening } = this.#services
+    const defaults = new DefaultFolders({ onWarning: this.#warn })
     if (options.state !== undefined && options.restore !== false) {
       this.#persistence = new Persistence(options.state, {
         lasting: () => this.#torrents.lasting,
         enter: (init) => this.#intake.enter(init),
+        defaultFolder: ({ infoHash, path }) => defaults.find(infoHash, path),
         begun: (torrent) => this.#intake.begun(torrent),
         ready: (torrent) => this.#intake.ready(torrent, undefined),
         listening,
@@ -82,6 +85,7 @@ export class Client extends EventEmitter<ClientEvents> {
       persistence: this.#persistence,
       listening,
       folders: options,
+      defaults,
       leaving: (torrent) => this.#leaving.get(torrent),
       checkOpen: () => this.#checkOpen(),
       onEntered: (torrent) => this.#onEntered(torrent),

@@ -1,19 +1,17 @@
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
+import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
 import { toHex } from '../util/bytes.ts'
 import { abortable } from '../util/concurrency.ts'
 import { ClientHost, type ClientServices } from './client-host.ts'
+import { type DefaultFolders, privateMode } from './default-folders.ts'
 import type { ClientOptions } from './options.ts'
 import type { Persistence } from './persistence.ts'
 import { adjust, placeOf, reopens } from './restored-torrent.ts'
 import type { ResolvedSource } from './source.ts'
 import type { TorrentList } from './torrent-list.ts'
-
-/** Of folders that the user did not choose. */
-const privateMode = 0o700
 
 /** What an {@link Intake} works with. */
 export interface IntakeOptions {
@@ -25,6 +23,8 @@ export interface IntakeOptions {
   readonly listening: Promise<void>
   /** Where the client's options have data and records lie. */
   readonly folders: Pick<ClientOptions, 'path' | 'state'>
+  /** Where data lies when nobody has chosen a folder. */
+  readonly defaults: DefaultFolders
   /** While a torrent is being removed, what resolves when it is gone; never rejects. */
   leaving(torrent: Torrent): Promise<void> | undefined
   /** Throws once the client is closed. */
@@ -82,10 +82,24 @@ export class Intake {
       if (claimed) adjust(known, options)
       return known
     }
-    const folder = path.resolve(
-      options.path ?? memo?.path ?? folders.path ?? path.join(tmpdir(), 'piecewise', infoHash)
-    )
-    const isDefault = options.path === undefined && memo === undefined && folders.path === undefined
+    const isDefault =
+      options.path === undefined &&
+      (memo === undefined ? folders.path === undefined : memo.folderMode !== undefined)
+    const chosen = isDefault ? undefined : (options.path ?? memo?.path ?? folders.path)
+    const folder =
+      chosen === undefined
+        ? await this.#defaultFolder(
+            infoHash,
+            memo,
+            options.storage !== undefined || seeding.complete === true
+          )
+        : path.resolve(chosen)
+    checkOpen()
+    if (list.get(infoHash) !== undefined) {
+      // Somebody else has added it meanwhile.
+      if (memo !== undefined) persistence?.setAside(memo)
+      return this.begin(resolved, options, seeding)
+    }
     // A custom storage and files that are seeded where they are get no record unless a folder for it is named.
     const beside =
       options.storage === undefined && seeding.complete !== true ? path.join(folder, '.piecewise') : undefined
@@ -147,6 +161,12 @@ export class Intake {
     } finally {
       this.begun(torrent)
     }
+  }
+
+  /** The folder of a torrent for which nobody chose one; with data that lie elsewhere only its name. */
+  async #defaultFolder(infoHash: string, memo: TorrentMemo | undefined, elsewhere: boolean): Promise<string> {
+    const { defaults } = this.#options
+    return elsewhere ? defaults.name(infoHash) : defaults.find(infoHash, memo?.path)
   }
 
   /** Resolves when a torrent that is about to go has gone; undefined for one that stays. */

@@ -21,7 +21,10 @@ export interface ClientOptions {
   readonly port?: number | undefined
   /** Local IP address to listen on and to dial from; all by default. */
   readonly host?: string | undefined
-  /** Folder for the data of all torrents; by default each gets `piecewise/<infoHash>` in the OS folder for temporary files. */
+  /**
+   * Folder for the data of all torrents; by default each gets `piecewise-<uid>/<infoHash>` in the OS folder for temporary files
+   * (`piecewise/<infoHash>` on Windows), or in a new private folder beside it, with a `warning`, if others have access to that one.
+   */
   readonly path?: string | undefined
   /**
    * Folder in which the client keeps its torrents and how far they are; a client with the same folder brings them back, see

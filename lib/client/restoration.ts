@@ -16,6 +16,8 @@ const opensAtOnce = 16
 export interface RestorationEvents {
   /** Makes a torrent and enters it in the list. */
   enter(init: TorrentInit): Torrent
+  /** Where data lies now for which nobody chose a folder; rejects when there is no private folder for it. */
+  defaultFolder(memo: TorrentMemo): Promise<string>
   /** A torrent that was entered has begun. */
   begun(torrent: Torrent): void
   /** Waits for the files of a torrent. */
@@ -69,6 +71,7 @@ export class Restoration {
       return
     }
     const torrents: Torrent[] = []
+    const opened: TorrentMemo[] = []
     for (const memo of memos) {
       const turn = shareTurn()
       if (turn !== undefined) await turn
@@ -76,12 +79,18 @@ export class Restoration {
         this.#session.setAside(memo)
         continue
       }
-      const torrent = this.#events.enter({ ...initOf(memo), state: this.#state })
+      const path = await this.#pathOf(memo)
+      if (path === undefined || this.#closed) {
+        this.#session.setAside(memo)
+        continue
+      }
+      const torrent = this.#events.enter({ ...initOf(memo), path, state: this.#state })
       torrents.push(torrent)
+      opened.push(memo)
       this.#unclaimed.add(torrent)
     }
     void this.#events.listening
-      .then(() => forEachLimit(torrents.length, opensAtOnce, (n) => this.#open(torrents[n], memos[n])))
+      .then(() => forEachLimit(torrents.length, opensAtOnce, (n) => this.#open(torrents[n], opened[n])))
       // The fault of a listener is all that may come here, and must not keep anybody waiting.
       .catch((thrown) => process.emitWarning(asError(thrown)))
       .then(() => this.#opened.resolve())
@@ -115,10 +124,25 @@ export class Restoration {
     }
   }
 
+  /** The folder of the data; undefined, with a warning, when there is none. A folder in a place where others may write is looked at again. */
+  async #pathOf(memo: TorrentMemo): Promise<string | undefined> {
+    if (memo.folderMode === undefined) return memo.path
+    try {
+      return await this.#events.defaultFolder(memo)
+    } catch (thrown) {
+      this.#warn(memo.name ?? memo.infoHash, memo, thrown)
+      return undefined
+    }
+  }
+
   #setAside(torrent: Torrent, memo: TorrentMemo, thrown: unknown): void {
-    const cause = asError(thrown)
-    const message = `${torrent.name} cannot be brought back for now: ${cause.message}`
     this.#session.setAside(memo)
+    this.#warn(torrent.name, memo, thrown)
+  }
+
+  #warn(name: string, memo: TorrentMemo, thrown: unknown): void {
+    const cause = asError(thrown)
+    const message = `${name} cannot be brought back for now: ${cause.message}`
     this.#events.warning(
       new TorrentError('ERR_CLIENT_STATE', message, { cause, details: { infoHash: memo.infoHash } })
     )
