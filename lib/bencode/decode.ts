@@ -59,14 +59,20 @@ export function decodeDetailed(bytes: Uint8Array, limits?: Partial<DecodeLimits>
 
 /** As {@link decode}, in parts of a few milliseconds. */
 export function* decodeSteps(bytes: Uint8Array, limits?: Partial<DecodeLimits>): Steps<BencodeValue> {
+  const { value, end } = yield* decodePrefixSteps(bytes, limits)
+  if (end < bytes.length) throw syntaxError('bytes follow the value', end)
+  return value
+}
+
+/** As {@link decodePrefix}, in parts of a few milliseconds. */
+export function* decodePrefixSteps(bytes: Uint8Array, limits?: Partial<DecodeLimits>): Steps<Decoded> {
   const decoder = new Decoder(bytes, { ...defaultLimits, ...limits })
   let decoded = decoder.decode(tokensOfStep)
   while (decoded === undefined) {
     yield
     decoded = decoder.decode(tokensOfStep)
   }
-  if (decoded.end < bytes.length) throw syntaxError('bytes follow the value', decoded.end)
-  return decoded.value
+  return decoded
 }
 
 /** As {@link decodeDetailed} for the value that `bytes` begin with; what follows it is left alone (BEP 9 messages). */

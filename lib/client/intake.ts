@@ -111,7 +111,7 @@ export class Intake {
       name: resolved.name,
       announce: resolved.trackers,
       peers: [...resolved.peers, ...(options.peers ?? [])],
-      select: options.select ?? resolved.select,
+      selectOnly: resolved.selectOnly,
       path: folder,
       ...(isDefault ? { folderMode: privateMode } : {}),
       memo,

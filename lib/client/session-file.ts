@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Range } from '../metainfo/layout.ts'
 import { asCount, asList, asString, JsonFields } from '../storage/json-fields.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 
@@ -19,7 +20,13 @@ export interface SessionContent {
  */
 export function encodeSession(memos: readonly TorrentMemo[]): Uint8Array {
   const lines = memos.map((memo) => {
-    const body = JSON.stringify({ ...memo, seedRatio: pack(memo.seedRatio), seedTime: pack(memo.seedTime) })
+    const { seedRatio, seedTime, selectOnly } = memo
+    const body = JSON.stringify({
+      ...memo,
+      seedRatio: pack(seedRatio),
+      seedTime: pack(seedTime),
+      selectOnly: selectOnly?.map(({ start, end }) => [start, end])
+    })
     return `${digest(body)} ${body}\n`
   })
   return Buffer.from(`${title}\n${lines.join('')}`)
@@ -60,6 +67,7 @@ function readMemo(fields: JsonFields): TorrentMemo {
   const filePaths = fields.value('filePaths')
   const folderMode = fields.value('folderMode')
   const select = fields.value('select')
+  const selectOnly = fields.value('selectOnly')
   return {
     infoHash,
     infoHashV2,
@@ -69,6 +77,7 @@ function readMemo(fields: JsonFields): TorrentMemo {
     filePaths: filePaths === undefined ? undefined : asList(filePaths).map(asString),
     select:
       select === undefined || select === 'all' || select === 'none' ? select : asList(select).map(asCount),
+    selectOnly: selectOnly === undefined ? undefined : asList(selectOnly).map(unpackRange),
     trackers: fields.list('trackers').map((tier) => asList(tier).map(asString)),
     peers: fields.strings('peers'),
     paused: fields.value('paused') === true,
@@ -86,6 +95,11 @@ function readMemo(fields: JsonFields): TorrentMemo {
     secondsSeeding: fields.count('secondsSeeding'),
     addedMs: fields.count('addedMs')
   }
+}
+
+function unpackRange(value: unknown): Range {
+  const [start, end] = asList(value)
+  return { start: asCount(start), end: asCount(end) }
 }
 
 /** JSON has no Infinity. */

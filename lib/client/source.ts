@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import type { Range } from '../metainfo/layout.ts'
 import { parseMagnet } from '../metainfo/magnet.ts'
 import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
 import { maxTorrentBytes } from '../metainfo/parse-info.ts'
@@ -19,8 +20,8 @@ export interface ResolvedSource {
   readonly name?: string
   readonly trackers: readonly (readonly string[])[]
   readonly peers: readonly PeerAddress[]
-  /** Indices into the files. */
-  readonly select?: readonly number[]
+  /** What of the torrent's own list of files is selected (BEP 53): half-open ranges in ascending order. */
+  readonly selectOnly?: readonly Range[]
 }
 
 /** How long a .torrent may take to come over HTTP. */
@@ -81,15 +82,13 @@ function ofMagnet(uri: string): ResolvedSource {
       'the magnet link names a torrent of version 2 alone, which is not supported yet'
     )
   }
-  const select = magnet.selectOnly?.flatMap(({ start, end }) =>
-    Array.from({ length: end - start }, (_, n) => start + n)
-  )
+  const { selectOnly } = magnet
   return {
     infoHashes: magnet.infoHashes,
     ...(magnet.name === undefined ? {} : { name: magnet.name }),
     trackers: magnet.trackers.map((url) => [url]),
     peers: magnet.peers,
-    ...(select === undefined ? {} : { select })
+    ...(selectOnly === undefined ? {} : { selectOnly })
   }
 }
 

@@ -3,7 +3,6 @@ import { equalBytes, fromBase32, fromHex, toHex } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import type { Range } from './layout.ts'
 import type { InfoHashes } from './metainfo.ts'
-import { maxPieceCount } from './parse-info.ts'
 
 /** What a magnet link says (BEP 9, BEP 53). */
 export interface Magnet {
@@ -17,7 +16,10 @@ export interface Magnet {
   readonly peers: readonly PeerAddress[]
   /** `ws`: web seed URLs (BEP 19). */
   readonly webSeeds: readonly string[]
-  /** `so`: half-open ranges of file indices to select, in ascending order (BEP 53); undefined selects all. */
+  /**
+   * `so`: half-open ranges of indices in the torrent's list of files, pad files included, in ascending order (BEP 53); undefined
+   * selects all. Indices may lie beyond the list.
+   */
   readonly selectOnly?: readonly Range[]
   /** `xl`: bytes of all files. */
   readonly length?: number
@@ -25,8 +27,10 @@ export interface Magnet {
 
 const maxUriLength = 2 ** 20
 const maxListed = 1000
-/** No torrent has more files than this, so no greater index means anything. */
-const maxFileIndex = maxPieceCount
+/** Ranges of `so` that are read. A torrent of 20,000 files, every other one selected, has as many. */
+const maxRanges = 10_000
+/** Greater indices count as this one; no torrent has as many files. */
+const maxFileIndex = 2 ** 40
 
 /**
  * Reads a magnet URI. Unknown parameters and values that make no sense are passed over, for links are passed on by hand and
@@ -44,7 +48,7 @@ export function parseMagnet(uri: string): Magnet {
   let infoHashes: InfoHashes = {}
   let name: string | undefined
   let length: number | undefined
-  let selectOnly: Range[] | undefined
+  const ranges: Range[] = []
   for (const [parameter, value] of parameters) {
     const key = parameter.toLowerCase().replace(/\.\d+$/, '')
     if (value === '') continue
@@ -55,7 +59,7 @@ export function parseMagnet(uri: string): Magnet {
     else if (key === 'x.pe' && peers.size < maxListed) {
       const peer = peerOf(value)
       if (peer !== undefined) peers.set(formatAddress(peer), peer)
-    } else if (key === 'so') selectOnly ??= rangesOf(value)
+    } else if (key === 'so') addRanges(ranges, value)
     else if (key === 'xl' && /^\d{1,15}$/.test(value)) length ??= Number(value)
   }
   if (infoHashes.v1 === undefined && infoHashes.v2 === undefined) {
@@ -64,13 +68,14 @@ export function parseMagnet(uri: string): Magnet {
       uri
     )
   }
+  const selectOnly = joined(ranges)
   return {
     infoHashes,
     ...(name !== undefined && { name }),
     trackers: [...trackers],
     peers: [...peers.values()],
     webSeeds: [...webSeeds],
-    ...(selectOnly !== undefined && { selectOnly }),
+    ...(selectOnly.length > 0 && { selectOnly }),
     ...(length !== undefined && { length })
   }
 }
@@ -155,20 +160,26 @@ function peerOf(text: string): PeerAddress | undefined {
   }
 }
 
-/** `0,2,4-6` as sorted ranges that neither touch nor overlap; undefined when nothing of it makes sense. */
-function rangesOf(text: string): Range[] | undefined {
-  const found: Range[] = []
-  for (const part of text.split(',', maxListed)) {
-    const [, first, last = first] = /^(\d{1,10})(?:-(\d{1,10}))?$/.exec(part.trim()) ?? []
-    if (first === undefined || Number(last) < Number(first) || Number(first) >= maxFileIndex) continue
-    found.push({ start: Number(first), end: Math.min(Number(last) + 1, maxFileIndex) })
+/** Adds what `0,2,4-6` names to `ranges`; parts that make no sense are passed over. */
+function addRanges(ranges: Range[], text: string): void {
+  for (const part of text.split(',', maxRanges)) {
+    const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(part.trim()) ?? []
+    if (first === undefined || Number(last) < Number(first)) continue
+    if (ranges.length >= maxRanges) return
+    ranges.push({
+      start: Math.min(Number(first), maxFileIndex),
+      end: Math.min(Number(last), maxFileIndex) + 1
+    })
   }
-  found.sort((a, b) => a.start - b.start)
-  const joined: Range[] = []
-  for (const range of found) {
-    const before = joined.at(-1)
-    if (before === undefined || range.start > before.end) joined.push(range)
-    else joined[joined.length - 1] = { start: before.start, end: Math.max(before.end, range.end) }
+}
+
+/** The same numbers as ranges that are sorted and neither touch nor overlap. */
+function joined(ranges: readonly Range[]): Range[] {
+  const result: Range[] = []
+  for (const range of ranges.toSorted((a, b) => a.start - b.start)) {
+    const before = result.at(-1)
+    if (before === undefined || range.start > before.end) result.push(range)
+    else result[result.length - 1] = { start: before.start, end: Math.max(before.end, range.end) }
   }
-  return joined.length > 0 ? joined : undefined
+  return result
 }

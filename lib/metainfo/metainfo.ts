@@ -22,6 +22,8 @@ export interface FileEntry {
   readonly executable: boolean
   /** Whether the file should be hidden (BEP 47 `h`). */
   readonly hidden: boolean
+  /** Index in the torrent's own list (BEP 53), if symbolic links, which are left out here, stand before it there. */
+  readonly listIndex?: number
 }
 
 /** Everything a .torrent says, checked and decoded. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { BencodeDict, type BencodeValue } from '../bencode/bencode-dict.ts'
-import { decodeSteps } from '../bencode/decode.ts'
+import { decodePrefixSteps, decodeSteps } from '../bencode/decode.ts'
 import { toHex, toLatin1 } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
@@ -30,7 +30,8 @@ export function parseInfo(infoBytes: Uint8Array): Metainfo {
 
 /** As {@link parseInfo}, in parts. */
 export function* parseInfoSteps(infoBytes: Uint8Array): Steps<Metainfo> {
-  const value = yield* decodeTorrent(infoBytes)
+  // Exact, for every byte counts for the info hash.
+  const value = yield* decodeSteps(withinLimit(infoBytes))
   if (!(value instanceof BencodeDict)) throw invalid('the info is no dictionary')
   const fields = yield* readInfo(value, infoBytes)
   return { ...fields, announce: [], webSeeds: [], httpSeeds: [], nodes: [] }
@@ -39,12 +40,15 @@ export function* parseInfoSteps(infoBytes: Uint8Array): Steps<Metainfo> {
 /** What the `info` dictionary says. */
 export type InfoFields = Omit<Metainfo, 'announce' | 'webSeeds' | 'httpSeeds' | 'nodes'>
 
-/** Decodes within the size that torrents may have. */
+/** The value that a .torrent begins with. Bytes after it are ignored: writers and transfers leave newlines, zeros and markup there. */
 export function* decodeTorrent(bytes: Uint8Array): Steps<BencodeValue> {
-  if (bytes.length > maxTorrentBytes) {
-    throw invalid(`it has ${bytes.length} bytes, more than ${maxTorrentBytes}`, { length: bytes.length })
-  }
-  return yield* decodeSteps(bytes)
+  const { value } = yield* decodePrefixSteps(withinLimit(bytes))
+  return value
+}
+
+function withinLimit(bytes: Uint8Array): Uint8Array {
+  if (bytes.length <= maxTorrentBytes) return bytes
+  throw invalid(`it has ${bytes.length} bytes, more than ${maxTorrentBytes}`, { length: bytes.length })
 }
 
 /** Reads a decoded `info` dictionary; `raw` are its bytes, which are copied. */
@@ -100,7 +104,7 @@ export function* readInfo(dict: BencodeDict, raw: Uint8Array): Steps<InfoFields>
     pieces: info.subarray(at, at + hashed.length),
     files,
     singleFile: listed === undefined,
-    private: dict.integer('private') === 1
+    private: readPrivate(dict)
   }
 }
 
@@ -118,6 +122,12 @@ function shown(value: BencodeValue | undefined): string {
   return value === undefined ? 'missing' : 'another type'
 }
 
+/** Any integer but 0 means private, as in other clients; other types mean nothing. */
+function readPrivate(dict: BencodeDict): boolean {
+  const value = dict.get('private')
+  return typeof value === 'bigint' || (typeof value === 'number' && value !== 0)
+}
+
 function readName(dict: BencodeDict, { v1 }: InfoHashes): string {
   const raw = dict.bytes('name.utf-8') ?? dict.bytes('name')
   if (raw === undefined) throw invalid("'name' must be a byte string")
@@ -131,9 +141,20 @@ function singleFile(dict: BencodeDict, name: string): FileEntry[] {
   return [{ path: name, name, length, offset: 0, pad: false, ...flags(attributes) }]
 }
 
+/** A file of the list as far as it was read. */
+interface ListedFile {
+  readonly elements: readonly string[]
+  /** Whether it is a pad file. */
+  readonly yields: boolean
+  readonly length: number
+  readonly attributes: string
+  /** Its place in the list, links included. */
+  readonly listIndex: number
+}
+
 function* fileList(list: readonly BencodeValue[], folder: string): Steps<FileEntry[]> {
   if (list.length === 0) throw invalid("'files' is empty")
-  const found: { elements: string[]; yields: boolean; length: number; attributes: string }[] = []
+  const found: ListedFile[] = []
   for (let n = 0; n < list.length; n++) {
     if (n % filesOfStep === filesOfStep - 1) yield
     const item = list[n]
@@ -141,18 +162,20 @@ function* fileList(list: readonly BencodeValue[], folder: string): Steps<FileEnt
     const attributes = readAttributes(item)
     // A symbolic link has no bytes of its own; it is left out, for what it points to is the torrent's word only.
     if (attributes.includes('l')) continue
-    const elements = readPath(item, n)
+    const length = readLength(item, n)
+    const elements = readPath(item, n, attributes.includes('p') ? ['.pad', `${length}`] : undefined)
     const pad = attributes.includes('p') || elements.at(-1)?.startsWith(padNamePrefix) === true
-    found.push({ elements: [folder].concat(elements), yields: pad, length: readLength(item, n), attributes })
+    found.push({ elements: [folder].concat(elements), yields: pad, length, attributes, listIndex: n })
   }
   const paths = yield* uniquePathSteps(found)
   let offset = 0
   const files: FileEntry[] = []
-  for (const [n, { length, attributes, yields: pad }] of found.entries()) {
+  for (const [n, { length, attributes, yields: pad, listIndex }] of found.entries()) {
     if (n % filesOfStep === filesOfStep - 1) yield
     const path = paths[n] ?? ''
     const name = path.slice(path.lastIndexOf('/') + 1)
-    files.push({ path, name, length, offset, pad, ...flags(attributes) })
+    const moved = listIndex === n ? undefined : { listIndex }
+    files.push({ path, name, length, offset, pad, ...flags(attributes), ...moved })
     offset += length
     if (offset > Number.MAX_SAFE_INTEGER) throw invalid('its files together pass 2^53 bytes')
   }
@@ -178,8 +201,10 @@ function flags(attributes: string): { executable: boolean; hidden: boolean } {
   return { executable: attributes.includes('x'), hidden: attributes.includes('h') }
 }
 
-function readPath(dict: BencodeDict, n: number): string[] {
+/** The elements of a file's path; those of `otherwise`, if given, for a file without one. */
+function readPath(dict: BencodeDict, n: number, otherwise: string[] | undefined): string[] {
   const raw = dict.list('path.utf-8') ?? dict.list('path')
+  if (otherwise !== undefined && (raw === undefined || raw.length === 0)) return otherwise
   if (raw === undefined || raw.length === 0)
     throw invalid(`the path of file ${n} must be a list of byte strings`)
   if (raw.length > maxPathDepth) throw invalid(`the path of file ${n} has more than ${maxPathDepth} elements`)

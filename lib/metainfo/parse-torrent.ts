@@ -11,7 +11,8 @@ const maxListed = 1000
 
 /**
  * Checks and decodes a .torrent (BEP 3, 5, 12, 17, 19, 27, 47). Paths come out safe and unique, symbolic links (BEP 47
- * `l`) are left out, lists of URLs and nodes are cut at 1000 and lose what is no text. The result holds copies.
+ * `l`) are left out, lists of URLs and nodes are cut at 1000 and lose what is no text. Bytes after the bencoded value are ignored.
+ * The result holds copies.
  * @throws TorrentError ERR_METAINFO_INVALID, ERR_METAINFO_UNSUPPORTED for a torrent of version 2 alone (BEP 52),
  * ERR_BENCODE_SYNTAX or ERR_BENCODE_LIMIT; also for more than 64 MiB.
  */

@@ -34,6 +34,8 @@ const uploadCacheBytes = 24 << 20
 
 /** What is known of the data besides the metainfo. */
 export interface ContentOptions extends Omit<AddOptions, 'path'>, DataFolder {
+  /** What counts if `select` says nothing: half-open ranges of the torrent's own list of files (BEP 53). */
+  readonly selectOnly?: readonly Range[] | undefined
   /** The data was hashed just now and is all there. */
   readonly complete?: boolean | undefined
 }
@@ -158,7 +160,7 @@ export class Content {
       prove: (piece) => (this.ledger.isUnproven(piece) ? this.#verification.proveNow(piece) : true),
       missing: (piece) => this.#verification.proveNow(piece)
     })
-    this.files = new TorrentFiles(layout, options.select, record?.selection, {
+    this.files = new TorrentFiles(layout, options, record?.selection, {
       ledger: this.ledger,
       reader: this.#reader,
       setWindow: (streamId, window, jumped) => this.#setWindow(streamId, window, jumped),

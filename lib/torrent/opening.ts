@@ -7,8 +7,10 @@ import type { Participation } from './participation.ts'
 import type { ResumeKeeper } from './resume-keeper.ts'
 import type { RunState } from './run-state.ts'
 import { closedError } from './torrent-errors.ts'
+import type { Choice } from './torrent-files.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { TorrentInit } from './torrent-init.ts'
+import type { TorrentMemo } from './torrent-memo.ts'
 import type { TorrentMetadata } from './torrent-metadata.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -112,8 +114,17 @@ export class Opening {
     if (record !== undefined) transfer.restore(record)
     if (record?.paused === true && state.stayPaused()) onPaused()
     // What was asked for in an earlier run counts until its record says more.
-    const select = init.select ?? (record?.selection === undefined ? init.memo?.select : undefined)
-    const options = { ...init, select, superSeeding: superSeeding() }
+    const isAsked = init.select !== undefined || init.selectOnly !== undefined
+    const choice = isAsked || record?.selection !== undefined ? init : withinFiles(init.memo, metainfo)
+    const { select, selectOnly } = choice
+    const options = { ...init, select, selectOnly, superSeeding: superSeeding() }
     return new Content(host, metainfo, options, events, transfer, keeper, record)
   }
+}
+
+/** What an earlier run was asked to select, as far as the torrent has such files: a run before the metadata came could not know. */
+function withinFiles(memo: TorrentMemo | undefined, { files }: Metainfo): Choice {
+  if (memo === undefined || !Array.isArray(memo.select)) return memo ?? {}
+  const count = files.filter(({ pad }) => !pad).length
+  return { select: memo.select.filter((index) => index < count) }
 }

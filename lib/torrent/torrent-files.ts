@@ -10,6 +10,13 @@ import { type FileHost, TorrentFile } from './torrent-file.ts'
 import type { AddOptions, SelectItem, SelectTarget } from './torrent-options.ts'
 import type { VerifiedReader } from './verified-reader.ts'
 
+/** What is selected at first. */
+export interface Choice {
+  readonly select?: AddOptions['select']
+  /** What counts without `select`: half-open ranges of the torrent's own list of files, in ascending order. */
+  readonly selectOnly?: readonly Range[] | undefined
+}
+
 /** What {@link TorrentFiles} ask and tell. */
 export interface FilesMediator {
   readonly ledger: Ledger
@@ -41,21 +48,22 @@ export class TorrentFiles implements FileHost {
   #lastStreamId = 0
   #closed: Error | undefined
 
-  /** Selects what the option says, or else what the last run had selected, or else everything. */
+  /** Selects what the options say, or else what the last run had selected, or else everything. */
   constructor(
     layout: Layout,
-    select: AddOptions['select'],
+    { select, selectOnly }: Choice,
     before: ResumeRecord['selection'],
     mediator: FilesMediator
   ) {
     this.layout = layout
     this.#mediator = mediator
-    const all = select === undefined || select === 'all'
+    const all = select === 'all' || (select === undefined && selectOnly === undefined)
     this.selection = new Selection(layout, all ? normalPriority : 0)
     if (Array.isArray(select)) {
       for (const index of select) this.selection.setFile(this.#indexOf(index), normalPriority)
     }
-    if (select !== undefined || before === undefined) return
+    if (select === undefined && selectOnly !== undefined) this.#selectListed(selectOnly)
+    if (select !== undefined || selectOnly !== undefined || before === undefined) return
     for (const [index, priority] of before.priorities.entries()) {
       this.selection.setFile(index, Math.min(7, priority))
     }
@@ -181,6 +189,16 @@ export class TorrentFiles implements FileHost {
   }
 
   // ---- inside ----
+
+  /** Selects by places in the torrent's own list, as links count them (BEP 53); places at which there is no file are ignored. */
+  #selectListed(ranges: readonly Range[]): void {
+    let next = 0
+    for (const [index, { pad, listIndex = index }] of this.layout.files.entries()) {
+      while ((ranges[next]?.end ?? Number.POSITIVE_INFINITY) <= listIndex) next++
+      const start = ranges[next]?.start
+      if (!pad && start !== undefined && start <= listIndex) this.selection.setFile(index, normalPriority)
+    }
+  }
 
   get #listed(): readonly number[] {
     this.#indices ??= this.layout.files.flatMap(({ pad }, index) => (pad ? [] : [index]))

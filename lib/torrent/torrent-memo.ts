@@ -1,3 +1,5 @@
+import type { Range } from '../metainfo/layout.ts'
+
 /** Peers that outlive a run in which the metadata did not come. */
 export const mostMemoPeers = 50
 
@@ -17,6 +19,8 @@ export interface TorrentMemo {
   readonly filePaths?: readonly string[] | undefined
   /** What was to be selected; once there is a resume record, that has it. */
   readonly select?: 'all' | 'none' | readonly number[] | undefined
+  /** The same as half-open ranges of the torrent's own list of files (BEP 53), if `select` says nothing. */
+  readonly selectOnly?: readonly Range[] | undefined
   /** All trackers, by tier. */
   readonly trackers: readonly (readonly string[])[]
   /** Some peers, `host:port`, while the metadata is not known; afterwards the resume record has them. */

@@ -420,13 +420,15 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** @internal What a restart needs to know. */
   memo(): TorrentMemo {
-    const { name, path, folderMode, filePaths, select } = this.#init
+    const { name, path, folderMode, filePaths, select, selectOnly } = this.#init
     const { known } = this.#metadata
     return {
       infoHash: this.infoHash,
       infoHashV2: this.infoHashV2,
       name: known ? undefined : name,
-      select: select ?? this.#init.memo?.select,
+      ...(select === undefined && selectOnly === undefined
+        ? { select: this.#init.memo?.select, selectOnly: this.#init.memo?.selectOnly }
+        : { select, selectOnly }),
       path,
       folderMode,
       filePaths,

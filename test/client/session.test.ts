@@ -337,6 +337,10 @@ test('the bytes of a list: what is whole is read, whatever happened to the rest'
       trackers: fc.array(fc.array(fc.string(), { maxLength: 2 }), { maxLength: 2 }),
       peers: fc.array(fc.string(), { maxLength: 2 }),
       select: fc.constantFrom(undefined, 'all' as const, 'none' as const, [0, 3]),
+      selectOnly: fc.constantFrom(undefined, [
+        { start: 0, end: 2 },
+        { start: 3, end: 2 ** 40 }
+      ]),
       filePaths: fc.constantFrom(undefined, ['/a', '/b\n']),
       infoHashV2: fc.constant(undefined),
       paused: fc.boolean(),

@@ -118,6 +118,62 @@ test('UTF-8 names go before others, and an empty name becomes the info hash', ()
   assert.equal(unnamed.name, toHex(unnamed.infoHashes.v1 ?? new Uint8Array()))
 })
 
+const privacy: [string, BencodeInput | undefined, boolean][] = [
+  ['1', 1, true],
+  ['2', 2, true],
+  ['-1', -1, true],
+  ['2^70', 2n ** 70n, true],
+  ['0', 0, false],
+  ['nothing', undefined, false],
+  ['a text', '1', false],
+  ['a list', [1], false]
+]
+for (const [what, value, expected] of privacy) {
+  test(`private of ${what} is ${expected}`, () => {
+    assert.equal(parseTorrent(torrent({ ...single, private: value })).private, expected)
+  })
+}
+
+const followers: [string, string | Uint8Array][] = [
+  ['a newline', '\n'],
+  ['CR and LF', '\r\n'],
+  ['zeros', new Uint8Array(5000)],
+  ['markup', '<!-- saved from a page -->'],
+  ['another value', 'd1:ai1ee']
+]
+for (const [what, raw] of followers) {
+  test(`${what} after a .torrent changes nothing; after an info dictionary of peers it does`, () => {
+    const after = typeof raw === 'string' ? fromText(raw) : raw
+    const bytes = torrent(single, { comment: 'x' })
+    assert.deepEqual(parseTorrent(Buffer.concat([bytes, after])), parseTorrent(bytes))
+    assert.throws(() => parseInfo(Buffer.concat([encode(single), after])), { code: 'ERR_BENCODE_SYNTAX' })
+  })
+}
+
+test('pad files need no path, and files after links know their place in the list', () => {
+  const { files } = parseTorrent(
+    torrent(
+      multi(
+        [
+          { attr: 'p', length: 16000 },
+          { attr: 'l', path: ['link'], 'symlink path': ['a'] },
+          { attr: 'p', length: 16000, path: [] },
+          { length: 1, path: ['a'] }
+        ],
+        { pieces: new Uint8Array(40) }
+      )
+    )
+  )
+  assert.deepEqual(
+    files.map(({ path, pad, listIndex }) => [path, pad, listIndex]),
+    [
+      ['dir/.pad/16000', true, undefined],
+      ['dir/.pad/16000.1', true, 2],
+      ['dir/a', false, 3]
+    ]
+  )
+})
+
 test('trackers by tier, each once (BEP 12)', () => {
   const extra = {
     'announce-list': [[' http://a ', 'http://b'], [], [Uint8Array.of(0xff), 'http://a'], 'http://c', 5]

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
+import { createHash, randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { encode } from '../../lib/bencode/encode.ts'
+import { formatMagnet } from '../../lib/metainfo/magnet.ts'
+import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { addressOf, assertSame, Bench, bytesOf, same } from './bench.ts'
@@ -174,5 +178,77 @@ test('magnet links may name the files they mean', async (t) => {
     [false, true, false]
   )
   await torrent.whenDone()
-  await assert.rejects(bench.client().add(`${uri}&so=9`), { code: 'ERR_TORRENT_SELECT' })
+})
+
+/** A torrent with two pad files and a symbolic link, and its data. */
+function padded(): { torrent: Uint8Array; data: Uint8Array } {
+  const data = new Uint8Array(2 * 16384 + 300)
+  randomFillSync(data.subarray(0, 100))
+  randomFillSync(data.subarray(16384, 16384 + 200))
+  randomFillSync(data.subarray(2 * 16384))
+  const list = [
+    { length: 100, path: ['a'] },
+    { attr: 'p', length: 16284, path: ['.pad', '16284'] },
+    { length: 200, path: ['b'] },
+    { attr: 'p', length: 16184 },
+    { attr: 'l', length: 0, path: ['l'], 'symlink path': ['a'] },
+    { length: 300, path: ['c'] }
+  ]
+  const pieces = [0, 1, 2].map((n) =>
+    createHash('sha1')
+      .update(data.subarray(n * 16384, (n + 1) * 16384))
+      .digest()
+  )
+  const info = { files: list, name: 'padded', 'piece length': 16384, pieces: Buffer.concat(pieces) }
+  return { torrent: encode({ info }), data }
+}
+
+const links: [string, string[]][] = [
+  ['so=0', ['a']],
+  ['so=2', ['b']],
+  ['so=1,3,4', []],
+  ['so=5', ['c']],
+  ['so=0-2', ['a', 'b']],
+  ['so=0&so=5', ['a', 'c']],
+  ['so=0,77', ['a']],
+  ['so=2-99999999999', ['b', 'c']],
+  ['so=99', []],
+  ['so=zero', ['a', 'b', 'c']]
+]
+test('indices of magnet links count all of the torrent, and those beyond it nothing (BEP 53)', async (t) => {
+  const bench = new Bench(t)
+  const { torrent: bytes, data } = padded()
+  const storage = new MemoryStorage()
+  const seed = bench.client()
+  const source = await seed.add(bytes, { storage, select: 'none' })
+  await storage.write(0, [data])
+  await source.recheck()
+  for (const [so, expected] of links) {
+    const client = bench.client()
+    const torrent = await client.add(`${source.magnetURI}&x.pe=${addressOf(seed)}&${so}`)
+    const names = torrent.files.filter(({ selected }) => selected).map(({ name }) => name)
+    assert.deepEqual(names, expected, so)
+    await client.close()
+  }
+})
+
+test('what a magnet link selects is kept as ranges until the files are known', async (t) => {
+  const bench = new Bench(t)
+  const { torrent: bytes } = padded()
+  const state = bench.folder()
+  const { infoHashes } = parseTorrent(bytes)
+  const first = bench.client({ state })
+  const failed = first.add(`${formatMagnet({ infoHashes })}&so=2&so=0-9999999999`).catch(() => {})
+  await once(first, 'torrent')
+  await first.close()
+  await failed
+  const list = readFileSync(path.join(state, 'client.session'), 'utf8')
+  assert.match(list, /"selectOnly":\[\[0,10000000000\]\]/)
+  const second = bench.client({ state })
+  await second.restored()
+  const torrent = await second.add(bytes)
+  assert.deepEqual(
+    torrent.files.map(({ selected }) => selected),
+    [true, true, true]
+  )
 })
