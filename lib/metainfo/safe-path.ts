@@ -1,5 +1,6 @@
 import { toLatin1 } from '../util/bytes.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
+import { spellsRecordFolder } from './record-folder.ts'
 
 /** How padding was named before BEP 47 gave it an attribute. */
 export const padNamePrefix: string = '_____padding_file_'
@@ -18,7 +19,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 /**
  * One element of a path, fit for any file system of the platform: no separator, no control or direction character, at
  * most 240 bytes. On Windows also none of its forbidden characters, reserved names, or dots and spaces at the end.
- * Returns undefined for `.` and `..`, `_` for nothing.
+ * A name that spells the folder of our own records is changed. Returns undefined for `.` and `..`, `_` for nothing.
  */
 export function safeElement(
   raw: Uint8Array,
@@ -34,14 +35,15 @@ export function safeElement(
     text = text.replace(/[. ]+$/, '')
     if (windowsReserved.test(text)) text = `_${text}`
   }
+  if (spellsRecordFolder(text)) text = `_${text.replace(/^[^\p{L}\p{N}]+/u, '')}`
   return text === '' ? '_' : text
 }
 
-/** Whether a name is short, of printable ASCII without separators, and not of dots alone. */
+/** Whether a name is short, of printable ASCII without separators and tildes, and does not begin with a dot or space. */
 function isPlain(raw: Uint8Array): boolean {
-  if (raw.length === 0 || raw.length > maxElementBytes || raw[0] === 0x2e) return false
+  if (raw.length === 0 || raw.length > maxElementBytes || raw[0] === 0x2e || raw[0] === 0x20) return false
   for (const byte of raw) {
-    if (byte < 0x20 || byte > 0x7e || byte === 0x2f || byte === 0x5c) return false
+    if (byte < 0x20 || byte > 0x7d || byte === 0x2f || byte === 0x5c) return false
   }
   return true
 }

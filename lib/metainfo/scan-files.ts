@@ -5,6 +5,7 @@ import { fromText } from '../util/bytes.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import type { FileEntry } from './metainfo.ts'
 import { maxPathDepth } from './parse-info.ts'
+import { spellsRecordFolder } from './record-folder.ts'
 import { padNamePrefix, safeElement, uniquePaths } from './safe-path.ts'
 
 /** Which files a torrent is made of. */
@@ -134,6 +135,8 @@ async function walk(
     const name = raw.toString('utf8')
     // A file of that name would be taken for padding by whoever reads the torrent.
     if (name.startsWith(padNamePrefix)) continue
+    // Resume records name peers and trackers, with passkeys.
+    if (spellsRecordFolder(name)) continue
     if (!ignore([...elements.slice(skipped), name].join('/'))) wanted.push(name)
   }
   const stats = await Promise.all(

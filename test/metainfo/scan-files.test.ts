@@ -86,8 +86,10 @@ test('files whose names had to change are mapped one by one', async () => {
   assert.equal(scan.files[0]?.entry.path, 'd/ab')
 })
 
-test('junk is left out, dot-files are not', async () => {
+test('junk and our own records are left out, dot-files are not', async () => {
   const files = {
+    'd/.piecewise/x.resume': 1,
+    'd/s/.Piecewise/x.resume': 1,
     'd/.DS_Store': 1,
     'd/.htaccess': 1,
     'd/s/Thumbs.db': 1,
