@@ -75,7 +75,7 @@ export function* decodePrefixSteps(bytes: Uint8Array, limits?: Partial<DecodeLim
   return decoded
 }
 
-/** As {@link decodeDetailed} for the value that `bytes` begin with; what follows it is left alone (BEP 9 messages). */
+/** As {@link decodeDetailed} for the value that `bytes` begin with; what follows it is left alone: BEP 9 puts data there, and trackers and peers a line end. */
 export function decodePrefix(bytes: Uint8Array, limits?: Partial<DecodeLimits>): Decoded {
   const decoder = new Decoder(bytes, { ...defaultLimits, ...limits })
   let decoded = decoder.decode(Number.POSITIVE_INFINITY)

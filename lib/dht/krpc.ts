@@ -1,5 +1,5 @@
 import { BencodeDict } from '../bencode/bencode-dict.ts'
-import { decode } from '../bencode/decode.ts'
+import { decodePrefix } from '../bencode/decode.ts'
 import { type BencodeInput, encode } from '../bencode/encode.ts'
 import { formatCompact, type PeerAddress, parseCompact } from '../util/address.ts'
 import { toText } from '../util/bytes.ts'
@@ -46,12 +46,12 @@ export type KrpcReply = KrpcResponse | KrpcError
 /** Any message. */
 export type KrpcMessage = KrpcQuery | KrpcReply
 
-/** The message in a datagram, or undefined when it is none: what strangers send is dropped, never thrown out. */
+/** The message that a datagram begins with, or undefined when it is none: what strangers send is dropped, never thrown out. */
 export function decodeKrpc(bytes: Uint8Array): KrpcMessage | undefined {
   if (bytes[0] !== 0x64 || bytes.length > limits.datagramBytes) return undefined
   let message: unknown
   try {
-    message = decode(bytes, limits.decode)
+    message = decodePrefix(bytes, limits.decode).value
   } catch {
     return undefined
   }

@@ -43,7 +43,7 @@ export interface AnnouncementOptions extends TrackerOptions, Partial<AnnounceTim
   readonly onResponse?: ((reply: TrackerReply, tracker: TrackerStatus) => void) | undefined
   /** Hears of our address as a tracker sees it (BEP 24), before the peers that came with it are yielded. */
   readonly onExternalHost?: ((host: string, tracker: TrackerStatus) => void) | undefined
-  /** Hears of each failure; the announcement goes on. */
+  /** Hears of each failure, and once for each tracker of answers of which only a part is of use; the announcement goes on. */
   readonly onWarning?: ((error: Error) => void) | undefined
   /** A number from 0 up to 1 for shuffling and for back-off; default Math.random. */
   readonly random?: (() => number) | undefined
@@ -166,6 +166,11 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
               if (stopping) return
               if (externalHost !== undefined) guard(() => onExternalHost?.(externalHost, tracker))
               for (const peer of peers) this.#queue.push(peer)
+            },
+            onOddReply: (warning) => {
+              if (stopping || tracker.warnedOfOdd) return
+              tracker.warnedOfOdd = true
+              guard(() => onWarning?.(warning))
             }
           })
         return stopping && pace !== undefined ? pace.goodbye(signal, say) : say()

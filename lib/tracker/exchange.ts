@@ -9,6 +9,8 @@ export interface ExchangeOptions extends TrackerOptions {
   readonly signal?: AbortSignal | undefined
   /** Hears of each reply as it comes, before the exchange is over: a second address family may be slower. */
   readonly onReply?: ((reply: TrackerReply) => void) | undefined
+  /** Hears that a part of an HTTP answer is of no use; the rest of it is used. */
+  readonly onOddReply?: ((warning: Error) => void) | undefined
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { promisify } from 'node:util'
 import { gunzip, inflate, inflateRaw } from 'node:zlib'
 import { systemCode, TorrentError } from '../util/errors.ts'
@@ -8,38 +8,53 @@ const unpackGzip = promisify(gunzip)
 const unpackZlib = promisify(inflate)
 const unpackRaw = promisify(inflateRaw)
 
+/** A body as it was sent. */
+export interface PackedBody {
+  readonly bytes: Buffer
+  /** Why it ended early, if it did. */
+  readonly cut: unknown
+}
+
 /**
- * Collects the body of an answer, as it was sent.
- * @throws TorrentError ERR_TRACKER_RESPONSE when it is too long; the connection's error, also when it closed too early.
+ * Collects the body of an answer. A connection that breaks off within it does not fail the reader: what came may be whole all the
+ * same, as the announced length or the last chunk is what trackers get wrong.
+ * @throws TorrentError ERR_TRACKER_RESPONSE when it is too long.
  */
-export function readBody(response: IncomingMessage): Promise<Buffer> {
+export function readBody(request: ClientRequest, response: IncomingMessage): Promise<PackedBody> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
     const tooLong = (): void =>
       reject(new TorrentError('ERR_TRACKER_RESPONSE', `the answer is longer than ${limits.bodyBytes} bytes`))
     if (Number(response.headers['content-length']) > limits.bodyBytes) return tooLong()
+    const end = (cut?: unknown): void => resolve({ bytes: Buffer.concat(chunks, length), cut })
     response.on('data', (chunk: Buffer) => {
       length += chunk.length
       if (length > limits.bodyBytes) tooLong()
       else chunks.push(chunk)
     })
-    response.on('end', () => resolve(Buffer.concat(chunks, length)))
-    response.on('error', reject)
-    response.on('close', () => reject(new Error('the connection closed within the answer')))
+    response.on('end', () => end())
+    response.on('error', end)
+    request.on('error', end)
+    response.on('close', () => end(new Error('the connection closed within the answer')))
   })
 }
 
+/** Codings that pack; any other word, such as `utf-8`, `none` or `binary`, comes from servers that mean no coding. */
+const otherPackings = /^(?:br|zstd|(?:x-)?compress|lzma|xz|bzip2|dcb|dcz)$/
+
 /**
- * Unpacks a body by its `Content-Encoding`: gzip, deflate or none, within bounds.
+ * Unpacks a body by its `Content-Encoding`: gzip, deflate or none, within bounds. What follows the packed data is ignored.
  * @throws TorrentError ERR_TRACKER_RESPONSE when it is broken, inflates too far, or is packed otherwise.
  */
 export async function unpackBody(body: Buffer, encoding: string | undefined): Promise<Uint8Array> {
   const coding = encoding?.trim().toLowerCase() ?? 'identity'
-  if (coding === 'identity' || coding === '' || body.length === 0) return body
+  if (body.length === 0) return body
+  if (otherPackings.test(coding))
+    throw new TorrentError('ERR_TRACKER_RESPONSE', 'the answer has an encoding that was not asked for')
   const bounds = { maxOutputLength: limits.inflatedBytes }
   try {
-    if (coding === 'gzip' || coding === 'x-gzip') return await unpackGzip(body, bounds)
+    if (coding === 'gzip' || coding === 'x-gzip') return await unpackGzipped(body, bounds)
     // Half of the world sends `deflate` with the zlib header that belongs to it, half without.
     const header = body.length >= 2 ? body.readUInt16BE(0) : 0
     if (coding === 'deflate')
@@ -51,5 +66,35 @@ export async function unpackBody(body: Buffer, encoding: string | undefined): Pr
         : 'is broken'
     throw new TorrentError('ERR_TRACKER_RESPONSE', `the ${coding} answer ${why}`, { cause })
   }
-  throw new TorrentError('ERR_TRACKER_RESPONSE', 'the answer has an encoding that was not asked for')
+  return body
+}
+
+/** Unpacks gzip; `gunzip` refuses what follows the packed data, be it a line feed, so then the deflate stream alone is read. */
+async function unpackGzipped(
+  body: Buffer,
+  bounds: { readonly maxOutputLength: number }
+): Promise<Uint8Array> {
+  try {
+    return await unpackGzip(body, bounds)
+  } catch (error) {
+    const start = gzipHeader(body)
+    if (start === undefined || systemCode(error) === 'ERR_BUFFER_TOO_LARGE') throw error
+    return unpackRaw(body.subarray(start), bounds)
+  }
+}
+
+/** The length of a gzip header (RFC 1952), or undefined if there is none. */
+function gzipHeader(body: Buffer): number | undefined {
+  if (body.length < 10 || body.readUInt16BE(0) !== 0x1f8b) return undefined
+  const flags = body[3] ?? 0
+  let at = 10
+  if ((flags & 4) !== 0) at += 2 + (body[at] ?? 0) + 256 * (body[at + 1] ?? 0)
+  // A name and a comment, each with a zero behind it.
+  for (const flag of [8, 16]) {
+    if ((flags & flag) === 0) continue
+    const end = body.indexOf(0, at)
+    if (end < 0) return undefined
+    at = end + 1
+  }
+  return (flags & 2) !== 0 ? at + 2 : at
 }

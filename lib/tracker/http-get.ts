@@ -9,6 +9,7 @@ import { systemTimers } from '../util/timers.ts'
 import { version } from '../util/version.ts'
 import { guardedLookup, reach, refusal } from './host-guard.ts'
 import { readBody, unpackBody } from './http-body.ts'
+import { lenientAgent } from './lenient-connection.ts'
 import { limits } from './limits.ts'
 import type { TrackerOptions } from './tracker-options.ts'
 import { hostOfUrl, trackerName } from './tracker-url.ts'
@@ -22,12 +23,15 @@ export interface HttpGetOptions extends Omit<TrackerOptions, 'udp' | 'udpSchedul
 
 /** An answer with its body unpacked. */
 export interface HttpAnswer {
+  /** Why the body ended early; it may be whole all the same. */
+  readonly cut: TorrentError | undefined
   /** How near the server is that gave it. */
   readonly scope: IpScope
   readonly status: number
   readonly body: Uint8Array
 }
 
+/** These redirect; any other 3xx status does if it names a place, as trackers send 300 and 304 for it. */
 const redirectStatuses = new Set([301, 302, 303, 307, 308])
 
 /**
@@ -113,12 +117,17 @@ function requestOnce(
   const guard = (address: string): TorrentError | undefined => refusal(url, scopeOf(address), leastReach)
   const refused = isIP(host) !== 0 ? guard(host) : isLoopback(host) ? guard('127.0.0.1') : undefined
   if (refused !== undefined) return Promise.reject(refused)
-  const agent: Agent | undefined = options.agent?.(url)
+  const ownAgent: Agent | undefined = options.agent?.(url)
   const settings: RequestOptions & { ca?: string | string[] } = {
     host,
     port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
     path: `${url.pathname}${url.search}`,
-    agent: agent ?? false,
+    agent: ownAgent ?? lenientAgent(secure),
+    // Node's parser is strict because two parties that share a connection may disagree about where a message ends, and a proxy may pass
+    // on what it misread. Here each connection carries one request and its answer ends with it, nothing is passed on, header and body
+    // are bounded, and the only thing that is made of the body is bencode with limits of its own.
+    insecureHTTPParser: true,
+    maxHeaderSize: limits.headBytes,
     lookup: guardedLookup(guard, options),
     timeout: idleTimeoutMs,
     signal,
@@ -134,39 +143,53 @@ function requestOnce(
     ...(options.ca === undefined ? {} : { ca: typeof options.ca === 'string' ? options.ca : [...options.ca] })
   }
   return new Promise((resolve, reject) => {
+    let answered = false
     const request = (secure ? requestHttps : requestHttp)(settings)
     const fail = (error: unknown): void => {
       reject(explain(name, error))
       request.destroy()
     }
-    request.on('error', fail)
+    request.on('error', (error) => {
+      // Once the answer has begun, the reader of its body decides.
+      if (!answered) fail(error)
+    })
     request.on('timeout', () => {
-      fail(new TorrentError('ERR_TRACKER_TIMEOUT', `${name}: silent for ${idleTimeoutMs} ms`))
+      const error = new TorrentError('ERR_TRACKER_TIMEOUT', `${name}: silent for ${idleTimeoutMs} ms`)
+      if (answered) request.destroy(error)
+      else fail(error)
     })
     const onEarlyClose = (): void => fail(new Error('the connection closed without an answer'))
     request.on('close', onEarlyClose)
     request.on('response', (response) => {
       request.off('close', onEarlyClose)
+      answered = true
       const status = response.statusCode ?? 0
       const address = response.socket.remoteAddress
       const scope =
-        agent === undefined && address !== undefined
+        ownAgent === undefined && address !== undefined
           ? scopeOf(address)
           : isIP(host)
             ? scopeOf(host)
             : 'global'
-      if (redirectStatuses.has(status)) {
-        const { location } = response.headers
+      const { location } = response.headers
+      if (redirectStatuses.has(status) || (location !== undefined && status >= 300 && status < 400)) {
         if (location === undefined)
           fail(new TorrentError('ERR_TRACKER_RESPONSE', `${name} redirects to nowhere`))
-        else resolve({ scope, status, body: new Uint8Array(0), location })
+        else resolve({ scope, status, cut: undefined, body: new Uint8Array(0), location })
         request.destroy()
         return
       }
-      readBody(response)
-        .then((packed) => unpackBody(packed, response.headers['content-encoding']))
-        .then((body) => resolve({ scope, status, body, location: undefined }))
-        .catch(fail)
+      const unpacked = async (): Promise<Hop> => {
+        const packed = await readBody(request, response)
+        const cut = packed.cut === undefined ? undefined : explain(name, packed.cut)
+        try {
+          const body = await unpackBody(packed.bytes, response.headers['content-encoding'])
+          return { scope, status, cut, body, location: undefined }
+        } catch (error) {
+          throw cut ?? error
+        }
+      }
+      unpacked().then(resolve, fail)
     })
     request.end()
   })

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { BencodeDict } from '../bencode/bencode-dict.ts'
-import { decode } from '../bencode/decode.ts'
+import { type Decoded, decodePrefix } from '../bencode/decode.ts'
 import { canonicalHost, hostOf, type PeerAddress, parseCompact } from '../util/address.ts'
 import { toLatin1 } from '../util/bytes.ts'
 import { asError, TorrentError } from '../util/errors.ts'
@@ -8,19 +8,23 @@ import { limits } from './limits.ts'
 import { quote } from './quote.ts'
 import type { ScrapeResult, TrackerReply } from './request.ts'
 
+const whitespace = new Set([0, 9, 10, 13, 32])
 const hostName = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i
 
 /**
- * Reads the body of an HTTP announce answer (BEP 3, 7, 23, 24, 31); single malformed peers are left out.
+ * Reads the body of an HTTP announce answer (BEP 3, 7, 23, 24, 31). Uses what is good of it: single malformed peers and fields of
+ * another type are left out, and `onOdd` hears of them once.
  * @throws TorrentError ERR_TRACKER_FAILURE with `details.reason`, and `details.retryInMs` if the tracker told when to come
  * back; ERR_TRACKER_RESPONSE, quoting what is wrong.
  */
-export function parseHttpAnnounce(body: Uint8Array): TrackerReply {
-  const reply = readDict(body)
-  const peers = [...readPeers(reply, 'peers', 4), ...readPeers(reply, 'peers6', 6)]
+export function parseHttpAnnounce(body: Uint8Array, onOdd: (what: string) => void = () => {}): TrackerReply {
+  const odd: string[] = []
+  const reply = readDict(body, odd)
+  const peers = [...readPeers(reply, 'peers', 4, odd), ...readPeers(reply, 'peers6', 6, odd)]
   if (!reply.has('peers') && !reply.has('peers6') && !reply.has('interval')) {
-    throw malformed(`neither peers nor interval in it, but: ${[...reply.keys()].slice(0, 8).join(', ')}`)
+    odd.push(`neither peers nor interval in it, but: ${[...reply.keys()].slice(0, 8).join(', ')}`)
   }
+  if (odd.length > 0) onOdd(quote(odd.join('; ')))
   const warning = reply.bytes('warning message')
   const trackerId = reply.bytes('tracker id')
   return {
@@ -69,10 +73,10 @@ export function findFailure(body: Uint8Array): TorrentError | undefined {
   return undefined
 }
 
-function readDict(body: Uint8Array): BencodeDict {
-  let value: unknown
+function readDict(body: Uint8Array, odd: string[] = []): BencodeDict {
+  let decoded: Decoded
   try {
-    value = decode(body, {
+    decoded = decodePrefix(body, {
       depth: limits.bencodeDepth,
       tokens: limits.bencodeTokens,
       bytes: limits.inflatedBytes
@@ -81,38 +85,64 @@ function readDict(body: Uint8Array): BencodeDict {
     const start = body.length === 0 ? 'nothing' : `'${quote(body.subarray(0, 60))}'`
     throw malformed(`${asError(cause).message}; it begins with ${start}`, cause)
   }
+  const { value, end } = decoded
   if (!(value instanceof BencodeDict)) throw malformed('no dictionary')
-  if (value.has('failure reason')) throw failureOf(value)
+  // Line ends, the time it took, or a second list of peers.
+  if (body.subarray(end).some((byte) => !whitespace.has(byte)))
+    odd.push(`${body.length - end} bytes follow the value`)
+  const reason = value.bytes('failure reason')
+  if (reason !== undefined) throw failureOf(value, reason)
+  if (value.has('failure reason')) odd.push('the failure reason is no text')
   return value
 }
 
-function failureOf(reply: BencodeDict): TorrentError {
-  const text = quote(reply.bytes('failure reason') ?? '')
+function failureOf(reply: BencodeDict, reasonBytes: Uint8Array): TorrentError {
+  const text = quote(reasonBytes)
   const reason = text === '' ? 'no reason given' : text
   const never = reply.text('retry in') === 'never'
   const minutes = reply.integer('retry in') ?? Number(reply.text('retry in') ?? Number.NaN)
-  const retryInMs = never ? Number.POSITIVE_INFINITY : minutes > 0 ? minutes * 60_000 : undefined
+  // Most trackers know no `retry in` and tell the interval of good answers.
+  const retryInMs = never
+    ? Number.POSITIVE_INFINITY
+    : minutes > 0
+      ? minutes * 60_000
+      : (milliseconds(reply, 'interval') ?? milliseconds(reply, 'min interval'))
   return new TorrentError('ERR_TRACKER_FAILURE', `the tracker refused: ${reason}`, {
     details: retryInMs === undefined ? { reason } : { reason, retryInMs }
   })
 }
 
-function readPeers(reply: BencodeDict, key: string, family: 4 | 6): PeerAddress[] {
+function readPeers(reply: BencodeDict, key: string, family: 4 | 6, odd: string[]): PeerAddress[] {
   const value = reply.get(key)
   if (value === undefined) return []
   if (value instanceof Uint8Array) {
     return parseCompact(value.subarray(0, limits.peersPerReply * (family === 4 ? 6 : 18)), family)
   }
-  if (!Array.isArray(value)) throw malformed(`${key} is neither a string nor a list`)
-  const peers: PeerAddress[] = []
-  for (const entry of value) {
-    if (!(entry instanceof BencodeDict)) throw malformed(`${key} lists what is no dictionary`)
-    const host = entry.text('ip')
-    const port = entry.integer('port') ?? 0
-    if (host === undefined || port < 1 || port > 65535) continue
-    if (isIP(host) !== 0 || hostName.test(host)) peers.push({ host: canonicalHost(host), port })
+  if (!Array.isArray(value)) {
+    // An empty list of PHP becomes an empty dictionary.
+    if (!(value instanceof BencodeDict && value.size === 0)) odd.push(`${key} is neither a string nor a list`)
+    return []
   }
+  const peers: PeerAddress[] = []
+  let dictionaries = 0
+  let useless = 0
+  for (const entry of value) {
+    const peer = entry instanceof BencodeDict ? readPeer(entry) : undefined
+    if (entry instanceof BencodeDict) dictionaries++
+    if (peer === undefined) useless++
+    else if (peer.port !== 0) peers.push(peer)
+  }
+  if (value.length > 0 && dictionaries === 0) throw malformed(`${key} lists what is no dictionary`)
+  if (useless > 0) odd.push(`${useless} of ${value.length} ${key} have no usable address`)
   return peers
+}
+
+/** A peer, maybe with port 0, as those have that accept no connections. */
+function readPeer(entry: BencodeDict): PeerAddress | undefined {
+  const host = entry.text('ip')
+  const port = entry.integer('port') ?? -1
+  if (host === undefined || port < 0 || port > 65535) return undefined
+  return isIP(host) !== 0 || hostName.test(host) ? { host: canonicalHost(host), port } : undefined
 }
 
 function readExternal(bytes: Uint8Array | undefined): string | undefined {

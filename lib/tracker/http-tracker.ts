@@ -6,6 +6,12 @@ import { findFailure, parseHttpAnnounce, parseHttpScrape } from './http-reply.ts
 import type { AnnounceParameters, ScrapeResult, TrackerReply } from './request.ts'
 import { percentEncode, scrapeUrl, trackerName, withParameters } from './tracker-url.ts'
 
+/** Options of {@link httpAnnounce}. */
+export interface HttpAnnounceOptions extends HttpGetOptions {
+  /** Hears, before the announce resolves, that a part of the answer is of no use. */
+  readonly onOddReply?: ((warning: TorrentError) => void) | undefined
+}
+
 /**
  * One announce over HTTP or HTTPS (BEP 3, 7, 23); peers that a server there may not name are left out.
  * @throws TorrentError ERR_TRACKER_FAILURE, ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT or
@@ -14,10 +20,13 @@ import { percentEncode, scrapeUrl, trackerName, withParameters } from './tracker
 export async function httpAnnounce(
   url: URL,
   parameters: AnnounceParameters,
-  options: HttpGetOptions = {}
+  options: HttpAnnounceOptions = {}
 ): Promise<TrackerReply> {
   return ask(url, withParameters(url, encodeParameters(parameters)), options, (body, scope) => {
-    const reply = parseHttpAnnounce(body)
+    const reply = parseHttpAnnounce(body, (what) => {
+      const message = `only a part of the answer is used: ${what}`
+      options.onOddReply?.(about(url, new TorrentError('ERR_TRACKER_RESPONSE', message)))
+    })
     return { ...reply, peers: reply.peers.filter(({ host }) => mayName(scope, host)) }
   })
 }
@@ -62,7 +71,7 @@ async function ask<T>(
   options: HttpGetOptions,
   parse: (body: Uint8Array, scope: IpScope) => T
 ): Promise<T> {
-  const { scope, status, body } = await httpGet(full, options)
+  const { scope, status, body, cut } = await httpGet(full, options)
   try {
     if (status === 200) return parse(body, scope)
     throw (
@@ -71,9 +80,15 @@ async function ask<T>(
     )
   } catch (error) {
     if (!(error instanceof TorrentError)) throw error
-    throw new TorrentError(error.code, `${trackerName(url)}: ${error.message}`, {
-      cause: error.cause,
-      details: { ...error.details, url: url.href }
-    })
+    // Of an answer that broke off the rest is missing, and what is wrong is the connection.
+    if (cut !== undefined && error.code === 'ERR_TRACKER_RESPONSE') throw cut
+    throw about(url, error)
   }
+}
+
+function about(url: URL, error: TorrentError): TorrentError {
+  return new TorrentError(error.code, `${trackerName(url)}: ${error.message}`, {
+    cause: error.cause,
+    details: { ...error.details, url: url.href }
+  })
 }

@@ -1,5 +1,7 @@
 /** Bounds on all that a tracker can push, and the spans of time of this folder, each with its reason. */
 export const limits = {
+  /** Bytes of the head of an HTTP answer: some have cookies of 20 kB. */
+  headBytes: 65_536,
   /** Bytes of an HTTP body as sent: 1 MiB holds 170,000 peers, which nobody needs. */
   bodyBytes: 1_048_576,
   /** Bytes of an HTTP body after inflation: a gzip bomb grows a thousandfold. */

@@ -1,5 +1,5 @@
 import { BencodeDict } from '../bencode/bencode-dict.ts'
-import { decode } from '../bencode/decode.ts'
+import { decodePrefix } from '../bencode/decode.ts'
 import { encode } from '../bencode/encode.ts'
 import { hostBytes, hostOf } from '../util/address.ts'
 import { TorrentError } from '../util/errors.ts'
@@ -58,13 +58,13 @@ export function encodeExtendedHandshake(
 }
 
 /**
- * Reads an extended handshake; nothing of `payload` is kept.
+ * Reads an extended handshake; bytes behind the dictionary are ignored, and nothing of `payload` is kept.
  * @throws TorrentError ERR_WIRE_PROTOCOL when it is no bencoded dictionary.
  */
 export function parseExtendedHandshake(payload: Uint8Array, extensionNames: number): ExtendedHandshake {
   let dict: unknown
   try {
-    dict = decode(payload, { depth: 10, tokens: 2000 })
+    dict = decodePrefix(payload, { depth: 10, tokens: 2000 }).value
   } catch (cause) {
     throw new TorrentError('ERR_WIRE_PROTOCOL', 'the extended handshake is malformed', { cause })
   }

@@ -1,5 +1,5 @@
 import { BencodeDict } from '../bencode/bencode-dict.ts'
-import { decode } from '../bencode/decode.ts'
+import { decodePrefix } from '../bencode/decode.ts'
 import { encode } from '../bencode/encode.ts'
 import { formatCompact, hostOf, type PeerAddress } from '../util/address.ts'
 import { TorrentError } from '../util/errors.ts'
@@ -106,14 +106,14 @@ export function encodePex({ added, dropped }: PexMessage): Uint8Array {
 }
 
 /**
- * Reads the payload of a message. Lists that are of another type, ragged ends, and addresses with port 0 are skipped; a missing
+ * Reads the payload of a message; bytes behind the dictionary are ignored. Lists that are of another type, ragged ends, and addresses with port 0 are skipped; a missing
  * flag is 0.
  * @throws TorrentError ERR_WIRE_PROTOCOL when it is no bencoded dictionary, ERR_WIRE_LIMIT when it names too many peers.
  */
 export function parsePex(payload: Uint8Array): PexMessage {
   let dict: unknown
   try {
-    dict = decode(payload, { depth: 4, tokens: 200 })
+    dict = decodePrefix(payload, { depth: 4, tokens: 200 }).value
   } catch (cause) {
     throw new TorrentError('ERR_WIRE_PROTOCOL', 'a peer exchange message is malformed', { cause })
   }

@@ -23,6 +23,13 @@ test('messages come back as they were sent', () => {
   assert.deepEqual([error.code, error.message, error.ip], [203, 'no', { host: '2001:db8::1', port: 1 }])
 })
 
+test('bytes behind a message are ignored', () => {
+  for (const tail of ['\n', '\0', 'de', 'nonsense']) {
+    const query = decodeKrpc(Buffer.concat([encodeQuery(t, 'ping', { id }), Buffer.from(tail)]))
+    assert.ok(query?.kind === 'query' && query.method === 'ping', tail)
+  }
+})
+
 const none: readonly [string, BencodeInput][] = [
   ['no dictionary', 'dd'],
   ['no transaction', { y: 'q', q: 'ping', a: { id } }],

@@ -99,7 +99,14 @@ test('a failure tells its reason and when to come back', () => {
     failure({ 'failure reason': 'x', 'retry in': 'never' })?.details['retryInMs'],
     Number.POSITIVE_INFINITY
   )
-  assert.deepEqual(failure({ 'failure reason': 7, 'retry in': -1 })?.details, { reason: 'no reason given' })
+  assert.deepEqual(failure({ 'failure reason': '', 'retry in': -1 })?.details, { reason: 'no reason given' })
+  assert.deepEqual(failure({ 'failure reason': 'x', interval: 300 })?.details['retryInMs'], 300_000)
+  assert.deepEqual(failure({ 'failure reason': 'x', 'min interval': 60 })?.details['retryInMs'], 60_000)
+  assert.deepEqual(
+    failure({ 'failure reason': 'x', interval: 300, 'retry in': 1 })?.details['retryInMs'],
+    60_000
+  )
+  assert.equal(failure({ 'failure reason': 7 }), undefined)
   assert.equal(failure({ peers: '' }), undefined)
   assert.equal(findFailure(Uint8Array.of(1)), undefined)
   const endless = failure({ 'failure reason': `${'é'.repeat(5000)}\u202e\0` })
@@ -130,7 +137,7 @@ test('arbitrary bytes and arbitrary values give a reply or a TorrentError', () =
   fc.assert(
     fc.property(fc.oneof(fc.uint8Array({ maxLength: 100 }), valid), (bytes) => {
       for (const parse of [
-        parseHttpAnnounce,
+        (b: Uint8Array) => parseHttpAnnounce(b, (odd) => assert.ok(odd.length <= 200)),
         (b: Uint8Array) => parseHttpScrape(b, [new Uint8Array(20)]),
         findFailure
       ]) {

@@ -54,7 +54,6 @@ test('what is missing, ragged or of another type is skipped, and flags stay with
 for (const [what, payload] of Object.entries({
   'no bencode': Buffer.from('x'),
   'a list': Buffer.from('le'),
-  'trailing bytes': Buffer.from('dex'),
   'too deep a value': Buffer.from('d1:alllllleeeeeee'),
   'more peers than anybody has': encode({ added: Buffer.alloc(6 * 1001, 1) }),
   'more lost peers than anybody had': encode({ dropped6: Buffer.alloc(18 * 1001, 1) })
@@ -63,6 +62,13 @@ for (const [what, payload] of Object.entries({
     assert.throws(() => parsePex(payload), { code: /ERR_WIRE_(PROTOCOL|LIMIT)/ })
   })
 }
+
+test('bytes behind the dictionary are ignored', () => {
+  const message = { added: [{ address: v4, flags: 1 }], dropped: [v6] }
+  for (const tail of ['\n', '\r\n', '\0', 'de', 'nonsense']) {
+    assert.deepEqual(parsePex(Buffer.concat([encodePex(message), Buffer.from(tail)])), message)
+  }
+})
 
 test('whatever is written is read again, and garbage ends in a TorrentError or nothing', () => {
   const address = fc.record(

@@ -1,0 +1,101 @@
+import { type ClientRequestArgs, Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent, type RequestOptions as HttpsOptions } from 'node:https'
+import { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { ReplyCleaner } from './reply-cleaner.ts'
+
+/** A connection for one HTTP request whose response reaches Node's parser through a {@link ReplyCleaner}. */
+class LenientConnection extends Duplex {
+  readonly #socket: Socket
+  readonly #cleaner = new ReplyCleaner()
+  #ended = false
+
+  constructor(socket: Socket) {
+    super()
+    this.#socket = socket
+    socket.on('data', (chunk: Buffer) => this.#take(this.#cleaner.push(chunk)))
+    socket.on('end', () => this.#end())
+    socket.on('error', (error) => this.destroy(error))
+    socket.on('timeout', () => this.emit('timeout'))
+    socket.on('close', () => {
+      if (!this.#ended) this.destroy()
+    })
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#socket.remoteAddress
+  }
+
+  // The methods of a socket that the HTTP client calls.
+  setTimeout(timeoutMs: number): this {
+    this.#socket.setTimeout(timeoutMs)
+    return this
+  }
+
+  setNoDelay(noDelay?: boolean): this {
+    this.#socket.setNoDelay(noDelay)
+    return this
+  }
+
+  setKeepAlive(enable?: boolean, initialDelay?: number): this {
+    this.#socket.setKeepAlive(enable, initialDelay)
+    return this
+  }
+
+  override _read(): void {
+    this.#socket.resume()
+  }
+
+  override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#socket.write(chunk, done)
+  }
+
+  override _final(done: () => void): void {
+    this.#socket.end(() => done())
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#socket.destroy()
+    done(error)
+  }
+
+  #take(bytes: Buffer): void {
+    if (this.#ended) return
+    if (bytes.length > 0 && !this.push(bytes)) this.#socket.pause()
+    if (this.#cleaner.done) this.#end()
+  }
+
+  #end(): void {
+    if (this.#ended) return
+    if (this.#cleaner.cut) {
+      // The parser must learn that the answer is not whole.
+      this.destroy()
+      return
+    }
+    this.#ended = true
+    const held = this.#cleaner.end()
+    if (held.length > 0) this.push(held)
+    this.push(null)
+  }
+}
+
+class LenientHttpAgent extends HttpAgent {
+  override createConnection(options: ClientRequestArgs): Duplex | null | undefined {
+    return lenient(super.createConnection(options))
+  }
+}
+
+class LenientHttpsAgent extends HttpsAgent {
+  override createConnection(options: HttpsOptions): Duplex | null | undefined {
+    return lenient(super.createConnection(options))
+  }
+}
+
+function lenient(connection: Duplex | null | undefined): Duplex | null | undefined {
+  return connection instanceof Socket ? new LenientConnection(connection) : connection
+}
+
+/** An agent for one request, on a connection of its own. */
+export function lenientAgent(secure: boolean): HttpAgent {
+  return secure ? new LenientHttpsAgent() : new LenientHttpAgent()
+}

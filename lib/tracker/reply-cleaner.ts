@@ -1,0 +1,120 @@
+import { limits } from './limits.ts'
+
+interface Head {
+  readonly status: number
+  readonly chunked: boolean
+  /** Bytes of the body, if the head tells a plausible number. */
+  readonly length: number | undefined
+  readonly encoding: string | undefined
+  readonly location: string | undefined
+}
+
+// head -> body; head -> raw
+type State = 'head' | 'body' | 'raw'
+
+const nothing = Buffer.alloc(0)
+
+/**
+ * Rewrites the head of one HTTP/1 response so that Node's parser takes it: lines may end in LF alone, and only the status and the
+ * four headers that matter remain. Trackers send headers that break RFC 9112 in dozens of ways, which every other client ignores.
+ * Without chunks the body ends with the connection, or once as many bytes came as were announced: what came with the last of them
+ * belongs to it. Anything else than HTTP/1 passes through as it is. The head is bounded; the body is for the reader to bound.
+ */
+export class ReplyCleaner {
+  #state: State = 'head'
+  #held: Buffer = nothing
+  #headLength = 0
+  #left = Number.POSITIVE_INFINITY
+
+  /** Whether the body is as long as announced: nothing that follows belongs to this response. */
+  get done(): boolean {
+    return this.#state === 'body' && this.#left <= 0
+  }
+
+  /** Whether more bytes were announced than came. */
+  get cut(): boolean {
+    return this.#state === 'body' && this.#left > 0 && this.#left !== Number.POSITIVE_INFINITY
+  }
+
+  /** The next bytes for the parser, maybe none. */
+  push(chunk: Buffer): Buffer {
+    if (this.#state !== 'head') return this.#body(chunk)
+    this.#held = Buffer.concat([this.#held, chunk])
+    for (;;) {
+      const text = this.#held.toString('latin1').trimStart()
+      const padding = this.#held.length - text.length
+      if (!text.startsWith('HTTP/'.slice(0, text.length))) return this.end()
+      const end = /\n\r?\n/.exec(text)
+      if (end === null) return this.#headLength + this.#held.length > limits.headBytes ? this.end() : nothing
+      const length = padding + end.index + end[0].length
+      const head = parseHead(text.slice(0, end.index))
+      this.#headLength += length
+      if (head === undefined || this.#headLength > limits.headBytes) return this.end()
+      this.#held = this.#held.subarray(length)
+      // Interim answers, such as 100 and 103, precede the one that counts.
+      if (head.status < 200) continue
+      return this.#start(head)
+    }
+  }
+
+  /** What is held back of a head that will not be whole; everything passes through from now on. */
+  end(): Buffer {
+    const held = this.#held
+    this.#held = nothing
+    if (this.#state === 'head') this.#state = 'raw'
+    return held
+  }
+
+  #start(head: Head): Buffer {
+    this.#state = 'body'
+    if (head.status === 204 || head.status === 304) this.#left = 0
+    else if (!head.chunked && head.length !== undefined) this.#left = head.length
+    const rest = this.#held
+    this.#held = nothing
+    return Buffer.concat([Buffer.from(formatHead(head), 'latin1'), this.#body(rest)])
+  }
+
+  #body(chunk: Buffer): Buffer {
+    this.#left -= chunk.length
+    return chunk
+  }
+}
+
+function parseHead(text: string): Head | undefined {
+  const [first = '', ...lines] = text.split('\n')
+  const status = Number(/^HTTP\/\d+(?:\.\d+)?[ \t]+(\d{3})(?!\d)/.exec(first)?.[1])
+  // Nothing here asks for an upgrade (101).
+  if (!(status >= 100) || status === 101) return undefined
+  const values = new Map<string, string[]>()
+  for (const line of lines) {
+    const colon = line.indexOf(':')
+    const name = line.slice(0, Math.max(0, colon)).trim().toLowerCase()
+    // Control characters must not end a line of the head that is made of these.
+    const value = [...line.slice(colon + 1)].filter((letter) => letter >= ' ' && letter !== '\x7f').join('')
+    values.set(name, [...(values.get(name) ?? []), value.trim()])
+  }
+  const all = (name: string): string => (values.get(name) ?? []).join(',')
+  return {
+    status,
+    chunked: /\bchunked\b/i.test(all('transfer-encoding')),
+    length: lengthOf(all('content-length')),
+    encoding: values.get('content-encoding')?.[0],
+    location: values.get('location')?.[0]
+  }
+}
+
+/** The length that all values agree on; undefined when there is none, and the body ends with the connection. */
+function lengthOf(text: string): number | undefined {
+  const lengths = new Set(text.split(',').map((part) => /^\s*"?(\d{1,15})"?\s*$/.exec(part)?.[1]))
+  lengths.delete(undefined)
+  const [only] = lengths
+  return only === undefined || lengths.size > 1 ? undefined : Number(only)
+}
+
+function formatHead({ status, chunked, encoding, location }: Head): string {
+  const lines = [`HTTP/1.1 ${status} -`, 'Connection: close']
+  if (chunked) lines.push('Transfer-Encoding: chunked')
+  if (encoding !== undefined) lines.push(`Content-Encoding: ${encoding}`)
+  if (location !== undefined) lines.push(`Location: ${location}`)
+  return `${lines.join('\r\n')}\r\n\r\n`
+}

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { limits } from '../../lib/tracker/limits.ts'
+import { ReplyCleaner } from '../../lib/tracker/reply-cleaner.ts'
+import { fc } from '../support/fast-check.ts'
+import { oddReplies } from './odd-replies.ts'
+
+function clean(chunks: readonly Buffer[]): { text: string; done: boolean; cut: boolean } {
+  const cleaner = new ReplyCleaner()
+  const parts = chunks.map((chunk) => cleaner.push(chunk))
+  const { done, cut } = cleaner
+  return { text: Buffer.concat([...parts, cleaner.end()]).toString('latin1'), done, cut }
+}
+
+const ofText = (text: string): ReturnType<typeof clean> => clean([Buffer.from(text, 'latin1')])
+
+test('only the status and the headers that matter reach the parser', () => {
+  const { text, done } = ofText(
+    'HTTP/1.0 302 Found\nServer: x\ncontent-ENCODING : gzip\nLocation:\t/a\x01b \nContent-Length: 2\n\nok'
+  )
+  assert.equal(
+    text,
+    'HTTP/1.1 302 -\r\nConnection: close\r\nContent-Encoding: gzip\r\nLocation: /ab\r\n\r\nok'
+  )
+  assert.equal(done, true)
+})
+
+const lengths: [header: string, done: boolean, cut: boolean][] = [
+  ['Content-Length: 4', true, false],
+  ['Content-Length: "4"', true, false],
+  ['Content-Length: 4\r\nContent-Length: 4', true, false],
+  ['Content-Length: 4, 4', true, false],
+  ['Content-Length: 5', false, true],
+  ['Content-Length: 3', true, false],
+  // What contradicts itself or is no number counts for nothing: the body ends with the connection.
+  ['Content-Length: 4\r\nContent-Length: 9', false, false],
+  ['Content-Length: -4', false, false],
+  ['Content-Length: 4e2', false, false],
+  ['Content-Length: 99999999999999999999', false, false],
+  ['Content-Length: 4\r\nTransfer-Encoding: chunked', false, false],
+  ['X-Length: 4', false, false]
+]
+test('a length counts if it is one', () => {
+  for (const [header, done, cut] of lengths) {
+    const result = ofText(`HTTP/1.1 200 OK\r\n${header}\r\n\r\nbody`)
+    assert.ok(result.text.endsWith('\r\n\r\nbody'), header)
+    assert.deepEqual([result.done, result.cut], [done, cut], header)
+  }
+})
+
+test('what is no HTTP/1 response passes through as it is', () => {
+  for (const text of [
+    '',
+    'd4:',
+    '\n\nd8:',
+    'ICY 200 OK\r\n\r\nx',
+    'HTTP/1.1 2000 OK\r\n\r\n',
+    'HTTP/1.1 abc\n\n',
+    'HTT'
+  ]) {
+    assert.equal(ofText(text).text, text)
+  }
+  const upgrade = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nxyz'
+  assert.equal(ofText(upgrade).text, upgrade)
+})
+
+test('a head without an end is not collected beyond its bound', () => {
+  const line = `X: ${'a'.repeat(1000)}\r\n`
+  for (const start of ['HTTP/1.1 200 OK\r\n', 'HTTP/1.1 100 Continue\r\n\r\n']) {
+    const cleaner = new ReplyCleaner()
+    let sent = 0
+    let passed = 0
+    while (passed === 0) {
+      const chunk = Buffer.from(`${start}${line}`)
+      sent += chunk.length
+      passed = cleaner.push(chunk).length
+    }
+    assert.ok(sent < limits.headBytes + 2 * line.length, String(sent))
+  }
+})
+
+test('chunk boundaries change nothing', () => {
+  for (const { title, bytes } of oddReplies) {
+    const whole = clean([bytes])
+    const single = clean(Array.from(bytes, (byte) => Buffer.of(byte)))
+    assert.deepEqual(single, whole, title)
+  }
+})
+
+test('no bytes make it throw, and it makes up no line of the head', () => {
+  const piece = fc.oneof(
+    fc.constantFrom('HTTP/1.1 200 OK', '\r\n', '\n', 'Location: ', 'Content-Length: ', 'chunked', '\0', '\r'),
+    fc.string({ maxLength: 8 })
+  )
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
+      const { text } = clean(pieces.map((one) => Buffer.from(one, 'latin1')))
+      if (!text.startsWith('HTTP/1.1 200 -\r\n')) return
+      for (const line of text.slice(0, text.indexOf('\r\n\r\n')).split('\r\n').slice(1))
+        assert.match(
+          line,
+          /^(Connection: close|Transfer-Encoding: chunked|Location: .*|Content-Encoding: .*)$/
+        )
+    })
+  )
+})
