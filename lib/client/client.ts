@@ -5,8 +5,9 @@ import type { CreateOptions } from '../metainfo/create-torrent.ts'
 import { parseTorrent } from '../metainfo/parse-torrent.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
-import { asError, TorrentError } from '../util/errors.ts'
+import { TorrentError } from '../util/errors.ts'
 import { shareTurn } from '../util/turn-share.ts'
+import { emitSafely } from '../util/user-code.ts'
 import { DefaultFolders } from './default-folders.ts'
 import { Greeter } from './greeter.ts'
 import { Intake } from './intake.ts'
@@ -291,21 +292,16 @@ export class Client extends EventEmitter<ClientEvents> {
 
   #onEntered(torrent: Torrent): void {
     this.#queue.admit(torrent)
-    try {
-      this.emit('torrent', torrent)
-    } catch (thrown) {
-      // The fault of a listener must not leave a torrent that is listed and never begins.
-      process.emitWarning(asError(thrown))
-    }
+    emitSafely(this, 'torrent', [torrent])
     this.#services.changed()
   }
 
   readonly #warn = (warning: Error): void => {
-    this.emit('warning', warning)
+    emitSafely(this, 'warning', [warning])
   }
 
   readonly #onTorrentError = (error: Error, torrent: Torrent): void => {
-    if (this.listenerCount('error') > 0) this.emit('error', error, torrent)
+    if (this.listenerCount('error') > 0) emitSafely(this, 'error', [error, torrent])
     else process.emitWarning(error)
   }
 

@@ -34,7 +34,7 @@ export class Greeter {
       const [oldest] = this.#strangers
       oldest?.destroy(new TorrentError('ERR_TRANSPORT_TIMEOUT', 'no handshake came, and others wait'))
     }
-    const wire = new Wire()
+    const wire = Wire.ofClient()
     this.#strangers.add(wire)
     const timer = setTimeout(() => {
       wire.destroy(new TorrentError('ERR_TRANSPORT_TIMEOUT', 'no handshake came'))

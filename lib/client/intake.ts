@@ -1,4 +1,5 @@
 import path from 'node:path'
+import type { Metainfo } from '../metainfo/metainfo.ts'
 import { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
@@ -117,27 +118,42 @@ export class Intake {
       memo,
       state: folders.state ?? beside
     })
+    const started = this.#start(torrent, metainfo, memo)
+    try {
+      await abortable(started, options.signal)
+    } catch (thrown) {
+      // A storage may take forever to open; others may still wait for it.
+      if (this.#waiting.get(torrent) === 1) await torrent.close()
+      throw thrown
+    } finally {
+      this.begun(torrent)
+    }
+    await this.ready(torrent, options.signal)
+    return torrent
+  }
+
+  async #start(
+    torrent: Torrent,
+    metainfo: Metainfo | undefined,
+    memo: TorrentMemo | undefined
+  ): Promise<void> {
     try {
       await torrent.start(metainfo)
     } catch (thrown) {
       // Who has closed it knows what is to become of it.
       const isFault = torrent.status !== 'closed'
       await torrent.close()
-      if (memo !== undefined && isFault) persistence?.setAside(memo)
+      if (memo !== undefined && isFault) this.#options.persistence?.setAside(memo)
       throw thrown
     }
-    this.begun(torrent)
-    await this.ready(torrent, options.signal)
-    return torrent
   }
 
   /** Makes a torrent and enters it in the list; `begun` is to be told when it has begun. */
   enter(init: TorrentInit): Torrent {
     const { list, services, onEntered, onError } = this.#options
-    const torrent = new Torrent(new ClientHost(services), init, onError)
+    const torrent = new Torrent(new ClientHost(services), init, { failed: onError, closed: this.#onClose })
     list.add(torrent)
     if (init.storage !== undefined) list.forget(torrent)
-    torrent.once('close', this.#onClose)
     this.#waiting.set(torrent, 1)
     onEntered(torrent)
     return torrent

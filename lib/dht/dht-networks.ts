@@ -6,6 +6,7 @@ import type { DatagramPort } from '../util/datagram-port.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 import { bindUdpPort } from '../util/udp-port.ts'
+import { ask, notify } from '../util/user-code.ts'
 import { publicBootstrap, resolveNodes, systemDhtLookup } from './bootstrap.ts'
 import { DhtNode } from './dht-node.ts'
 import { checkPorts, type DhtOptions, type DhtState } from './dht-options.ts'
@@ -99,7 +100,7 @@ export class DhtNetworks {
   async addNode({ host, port }: PeerAddress): Promise<void> {
     this.wake()
     const { lookup = systemDhtLookup } = this.#options
-    const hosts = isAddress(host) ? [host] : await lookup(host)
+    const hosts = isAddress(host) ? [host] : await ask(() => lookup(host))
     await this.#opened.promise
     for (const one of hosts) this.node(isIP(one) === 6 ? 6 : 4)?.addNode({ host: one, port })
   }
@@ -140,7 +141,8 @@ export class DhtNetworks {
   }
 
   async #bind(): Promise<readonly DatagramPort[]> {
-    const { host, port = 0, onWarning = () => {} } = this.#options
+    const { host, port = 0 } = this.#options
+    const onWarning = (error: Error): void => notify(this.#options.onWarning, error)
     const bind = (family: 4 | 6, at: number): Promise<DatagramPort> =>
       bindUdpPort({ family, port: at, onWarning, ...(host === undefined ? {} : { host }) })
     this.#bound.push(await bind(host !== undefined && isIP(host) === 6 ? 6 : 4, port))
@@ -197,10 +199,9 @@ export class DhtNetworks {
       const outside = this.#nodes.filter((node) => !isIn(node))
       if (outside.length === 0 || this.closed) return
       const { bootstrap = publicBootstrap, nodes = [], lookup = systemDhtLookup } = this.#options
-      const { onWarning = () => {} } = this.#options
       const warn = (error: TorrentError): void => {
         // Whoever is offline need not hear it each time that we knock.
-        if (!this.#warned) onWarning(error)
+        if (!this.#warned) notify(this.#options.onWarning, error)
         this.#warned = true
       }
       const seeds = await resolveNodes([...bootstrap, ...nodes.map(formatAddress)], lookup, warn)

@@ -1,4 +1,5 @@
 import { type PeerAddress, parseCompact } from '../util/address.ts'
+import { notify } from '../util/user-code.ts'
 import { limits } from './limits.ts'
 import { isPlausible, type LookupAnswer } from './lookup.ts'
 import { addressKey, type NodeInfo } from './node-info.ts'
@@ -36,6 +37,6 @@ export class PeerFilter {
     const key = addressKey(peer)
     if (this.#seen.has(key) || this.#seen.size >= limits.peersPerLookup) return
     this.#seen.add(key)
-    this.#onPeer(peer)
+    notify(this.#onPeer, peer)
   }
 }

@@ -2,6 +2,7 @@ import { encode } from '../bencode/encode.ts'
 import type { HashJob } from '../hash/hash-job.ts'
 import { hashPieces } from '../hash/hash-pool.ts'
 import { TorrentError } from '../util/errors.ts'
+import { notify } from '../util/user-code.ts'
 import { version } from '../util/version.ts'
 import { blockLength, Layout } from './layout.ts'
 import { maxPieceCount, maxPieceLength } from './parse-info.ts'
@@ -137,7 +138,7 @@ async function hashAll(
       }
       pieces.set(digest, index * 20)
       hashedBytes += layout.pieceSize(index)
-      onProgress?.({ hashedBytes, totalBytes: layout.length })
+      notify(onProgress, { hashedBytes, totalBytes: layout.length })
     }
   })
   return pieces

@@ -6,6 +6,8 @@ import { asError } from '../util/errors.ts'
 import { HttpError, readBody } from './respond.ts'
 
 const mostTextBytes = 64 << 10
+/** How often it is looked whether a torrent that was just added stands in the list. */
+const lookEveryMs = 10
 /** Real .torrent files of a million pieces have 20 MB. */
 const mostTorrentBytes = 32 << 20
 
@@ -54,12 +56,13 @@ async function addText(
     added.catch(() => {})
     return known
   }
-  let onTorrent: ((torrent: Torrent) => void) | undefined
+  // Looked for and not listened for: a program may take all listeners off its client.
+  let timer: NodeJS.Timeout | undefined
   const seen = new Promise<Torrent>((resolve) => {
-    onTorrent = (torrent) => {
-      if (torrent.infoHash === infoHash) resolve(torrent)
-    }
-    client.on('torrent', onTorrent)
+    timer = setInterval(() => {
+      const torrent = client.get(infoHash)
+      if (torrent !== undefined) resolve(torrent)
+    }, lookEveryMs)
   })
   let listed = false
   added.catch((thrown) => {
@@ -69,7 +72,7 @@ async function addText(
     return await refuse(Promise.race([seen, added]))
   } finally {
     listed = true
-    if (onTorrent !== undefined) client.off('torrent', onTorrent)
+    clearInterval(timer)
   }
 }
 

@@ -2,6 +2,7 @@ import http, { type IncomingMessage, type OutgoingHttpHeaders, type ServerRespon
 import type { Client, Torrent } from '../index.ts'
 import { debug } from '../util/debug.ts'
 import { asError } from '../util/errors.ts'
+import { callListeners } from '../util/user-code.ts'
 import { Api } from './api.ts'
 import { EventStreams } from './event-streams.ts'
 import { checkHost, checkToken } from './guard.ts'
@@ -38,6 +39,13 @@ export class TorrentServer extends http.Server {
     this.on('request', (request, response) => {
       this.#turns.take(request, response, () => void this.#answer(request, response))
     })
+  }
+
+  /** @internal A listener that throws must not keep the others, the server's own among them, from a request. */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    // A server that cannot listen ends the program unless someone hears of it, as in `node:http`.
+    if (event === 'error' && this.listenerCount('error') === 0) return super.emit(event, ...args)
+    return callListeners(this, event, args)
   }
 
   /** As in `node:http`, but without a host it is 127.0.0.1. */

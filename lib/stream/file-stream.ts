@@ -1,7 +1,8 @@
-import { addAbortSignal, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { Range } from '../metainfo/layout.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError, TorrentError } from '../util/errors.ts'
+import { callListeners } from '../util/user-code.ts'
 import type { ByteSource, StreamedFile, WindowRequest } from './byte-source.ts'
 import { indexTailBytes } from './index-tail.ts'
 import { Lookahead } from './lookahead.ts'
@@ -51,6 +52,7 @@ export class FileStream extends Readable {
   #position: number
   /** With an encoding: the offset of the first byte that was not delivered as part of a string. */
   #delivered: number
+  readonly #signal: AbortSignal | undefined
   #abort = new AbortController()
   #wanted = false
   #reading = false
@@ -77,10 +79,10 @@ export class FileStream extends Readable {
     this.#id = source.nextStreamId()
     this.#position = this.#delivered = start
     this.#end = last + 1
-    // Whoever reads hears of errors; one on a stream that nobody listens to must not end the program.
-    this.on('error', () => {})
+    this.#signal = signal
     // Not by the base class: it would destroy a stream that is not made yet when the signal is aborted already.
-    if (signal !== undefined) addAbortSignal(signal, this)
+    if (signal?.aborted === true) this.#onAbort()
+    else signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   /** Offset in the file of the next byte that will be delivered. With an encoding that is exact where the text is valid. */
@@ -112,7 +114,10 @@ export class FileStream extends Readable {
     else if (dropped) process.nextTick(() => this.read(0))
   }
 
-  /** @internal */
+  /** @internal Called once the stream is destroyed, which is also how one ends that was read to its end. */
+  onDestroyed: (() => void) | undefined
+
+  /** @internal Listeners are guests, and an error on a stream that no one listens to must not end the program. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     // Whatever is delivered, in whatever way, is announced as data.
     if (event === 'data') {
@@ -121,7 +126,7 @@ export class FileStream extends Readable {
       if (typeof chunk === 'string')
         this.#delivered += Buffer.byteLength(chunk, this.readableEncoding ?? 'utf8')
     }
-    return super.emit(event, ...args)
+    return callListeners(this, event, args)
   }
 
   /** @internal */
@@ -137,7 +142,15 @@ export class FileStream extends Readable {
     for (const callOff of this.#unproven.values()) callOff()
     this.#unproven.clear()
     this.#closeWindow()
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.onDestroyed?.()
     callback(error)
+  }
+
+  readonly #onAbort = (): void => {
+    const error = new Error('The operation was aborted', { cause: this.#signal?.reason })
+    // As Node's own streams are destroyed by a signal.
+    this.destroy(Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' }))
   }
 
   #next(): void {

@@ -5,6 +5,7 @@ import { ReadCache } from '../storage/read-cache.ts'
 import { pieceTrust, trustSteps } from '../storage/resume-check.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { Storage, StorageStats } from '../storage/storage.ts'
+import { UserStorage } from '../storage/user-storage.ts'
 import type { WindowRequest } from '../stream/byte-source.ts'
 import { hasBit } from '../util/bits.ts'
 import { toHex } from '../util/bytes.ts'
@@ -112,7 +113,10 @@ export class Content {
       peers: () => events.peers(),
       superSeeding: options.superSeeding ?? false
     })
-    this.#storage = options.storage ?? storageIn(options, infoHash, host.claims, record)
+    this.#storage =
+      options.storage === undefined
+        ? storageIn(options, infoHash, host.claims, record)
+        : new UserStorage(options.storage)
     this.download = new Download(layout, this.#storage, host.budget, {
       peer: (id) => events.peers().get(id),
       peers: () => events.peers().values(),

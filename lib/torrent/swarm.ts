@@ -204,7 +204,7 @@ export class Swarm {
   /** Sends our handshake over a connection that we dialled and waits for the answer. */
   #greet(connection: Connection, address: PeerAddress, source: PeerSource): void {
     const { infoHash, peerId, book } = this.#options
-    const wire = new Wire(this.#options.wireOptions())
+    const wire = Wire.ofClient(this.#options.wireOptions())
     const sentAt = monotonicMs()
     const pending: Pending = { wire, deadline: sentAt + handshakeMs }
     this.#pending.add(pending)

@@ -145,8 +145,10 @@ export class TorrentFiles implements FileHost {
   }
 
   opened(stream: FileStream, fileIndex: number): void {
+    // By a signal that was aborted already.
+    if (stream.destroyed) return
     this.streams.add(stream)
-    stream.once('close', () => this.streams.delete(stream))
+    stream.onDestroyed = () => this.streams.delete(stream)
     if (this.#closed !== undefined) {
       stream.destroy(this.#closed)
       return

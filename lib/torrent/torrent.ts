@@ -8,6 +8,7 @@ import type { PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
+import { emitSafely } from '../util/user-code.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
 import { Completion } from './completion.ts'
@@ -51,6 +52,14 @@ export interface TorrentEvents {
   close: [torrent: Torrent]
 }
 
+/** What a {@link Torrent} tells its client. */
+export interface TorrentOwner {
+  /** An error without a listener. */
+  failed(error: Error, torrent: Torrent): void
+  /** The torrent is closed. */
+  closed(torrent: Torrent): void
+}
+
 /** A torrent of a client: its files, its peers, and how far it is. */
 export class Torrent extends EventEmitter<TorrentEvents> {
   /** The v1 info hash in hexadecimal. */
@@ -59,7 +68,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   readonly path: string
   readonly #host: TorrentHost
   readonly #init: TorrentInit
-  readonly #onError: (error: Error, torrent: Torrent) => void
+  readonly #owner: TorrentOwner
   readonly #state: RunState
   readonly #limits: TorrentLimits
   readonly #metadata: TorrentMetadata
@@ -74,15 +83,15 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #closing: Promise<void> | undefined
 
   /** @internal */
-  constructor(host: TorrentHost, init: TorrentInit, onError: (error: Error, torrent: Torrent) => void) {
+  constructor(host: TorrentHost, init: TorrentInit, owner: TorrentOwner) {
     super()
     const infoHash = init.infoHashes.v1 ?? new Uint8Array(20)
-    const onWarning = (warning: Error): boolean => this.emit('warning', warning)
+    const onWarning = (warning: Error): void => this.#emit('warning', warning)
     this.infoHash = toHex(infoHash)
     this.path = init.path
     this.#host = host
     this.#init = init
-    this.#onError = onError
+    this.#owner = owner
     this.#state = new RunState(init.paused, init.memo)
     this.#limits = new TorrentLimits(init)
     this.#superSeeding = init.superSeeding ?? false
@@ -103,7 +112,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       metadata: this.#metadata,
       content: () => this.#opening.opened,
       counters: () => this.#counted.counters(this.#opening.content?.ledger.left),
-      onPeer: (peer) => this.emit('peer', this.#info(peer, monotonicMs())),
+      onPeer: (peer) => this.#emit('peer', this.#info(peer, monotonicMs())),
       onChokeRound: () => this.limitsChanged(),
       wantAgain: () => this.#wantAgain(),
       onWarning
@@ -523,11 +532,15 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     else this.#transfer.enter(this.done ? 'seeding' : 'active')
   }
 
+  #emit<E extends keyof TorrentEvents>(event: E, ...args: TorrentEvents[E]): void {
+    emitSafely(this, event, args)
+  }
+
   #contentEvents(): ContentEvents {
     return {
       peers: () => this.#swarm.peers,
-      verified: (piece) => this.emit('verified', piece),
-      fileDone: (file) => this.emit('file', file),
+      verified: (piece) => this.#emit('verified', piece),
+      fileDone: (file) => this.#emit('file', file),
       changed: () => this.#onChanged(),
       ban: (host) => this.#swarm.ban(host),
       warning: (warning) => this.#warn(warning),
@@ -543,10 +556,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (this.#state.stopped) this.#follow()
     else this.limitsChanged()
     this.#participation.begin(content)
-    this.emit('metadata')
+    this.#emit('metadata')
     // Empty files consist of no piece, and are complete as soon as they are there.
     const empty = isFirstRun ? content.files.empty : []
-    for (const file of empty) this.emit('file', file)
+    for (const file of empty) this.#emit('file', file)
     this.#onChanged()
     this.#host.changed(this)
     this.#swarm.setDialling(!this.#state.stopped)
@@ -565,7 +578,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#countTime()
     this.#host.changed(this)
     if (content.ledger.complete && this.#transfer.received > 0) this.#sources.trackers.completed()
-    this.emit('done')
+    this.#emit('done')
   }
 
   /** Serves peers in turn once everything is here, and guides them unless they are shown few pieces anyway. */
@@ -588,7 +601,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   #warn(warning: Error): void {
     // The fault that stopped the torrent is met again when it is saved.
-    if (this.#state.error?.message !== warning.message) this.emit('warning', warning)
+    if (this.#state.error?.message !== warning.message) this.#emit('warning', warning)
   }
 
   #fail(error: Error): void {
@@ -596,8 +609,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#opening.content?.suspend(error)
     this.#countTime()
     this.#completion.fail(error)
-    if (this.listenerCount('error') > 0) this.emit('error', error)
-    else this.#onError(error, this)
+    if (this.listenerCount('error') > 0) this.#emit('error', error)
+    else this.#owner.failed(error, this)
   }
 
   #info(peer: Peer, now: number): PeerInfo {
@@ -615,9 +628,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       else if (removing) await this.#keeper?.remove()
       else await this.#keeper?.stop()
     } catch (thrown) {
-      this.emit('warning', asError(thrown))
+      this.#emit('warning', asError(thrown))
     }
     await goodbyes
-    this.emit('close', this)
+    this.#owner.closed(this)
+    this.#emit('close', this)
   }
 }

@@ -2,8 +2,8 @@ import type { PeerAddress } from '../util/address.ts'
 import { AsyncQueue } from '../util/async-queue.ts'
 import { randomBytes } from '../util/bytes.ts'
 import { debug } from '../util/debug.ts'
-import { asError } from '../util/errors.ts'
 import { systemTimers } from '../util/timers.ts'
+import { notify } from '../util/user-code.ts'
 import { AnnounceLoop, type AnnounceMediator, type AnnounceTiming } from './announce-loop.ts'
 import { exchange } from './exchange.ts'
 import { limits } from './limits.ts'
@@ -164,24 +164,24 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
             onReply: ({ peers, externalHost }) => {
               heard()
               if (stopping) return
-              if (externalHost !== undefined) guard(() => onExternalHost?.(externalHost, tracker))
+              if (externalHost !== undefined) notify(onExternalHost, externalHost, tracker)
               for (const peer of peers) this.#queue.push(peer)
             },
             onOddReply: (warning) => {
               if (stopping || tracker.warnedOfOdd) return
               tracker.warnedOfOdd = true
-              guard(() => onWarning?.(warning))
+              notify(onWarning, warning)
             }
           })
         return stopping && pace !== undefined ? pace.goodbye(signal, say) : say()
       },
       replied: (tracker, reply) => {
         this.#last = reply
-        guard(() => onResponse?.(reply, tracker))
+        notify(onResponse, reply, tracker)
       },
       failed: (tracker, error) => {
         if (log.enabled) log('%s failed: %s', tracker.location.host, error.message)
-        guard(() => onWarning?.(error))
+        notify(onWarning, error)
       }
     }
   }
@@ -234,13 +234,4 @@ function checkRequest({ infoHash, peerId, port, numwant = 0, key = 0 }: Announce
 
 function whole(count: number): number {
   return count > 0 ? Math.min(Math.floor(count), Number.MAX_SAFE_INTEGER) : 0
-}
-
-// A listener that throws is its owner's fault, but it must not end the loop or the process.
-function guard(callback: () => void): void {
-  try {
-    callback()
-  } catch (error) {
-    process.emitWarning(asError(error))
-  }
 }

@@ -2,7 +2,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { isAddress, isLoopback } from '../util/address.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { type IpScope, ipScope } from '../util/ip-scope.ts'
-import { type HostLookup, systemHostLookup } from './resolve-host.ts'
+import { findAddresses, type HostLookup, systemHostLookup } from './resolve-host.ts'
 import { trackerName } from './tracker-url.ts'
 
 /** How far each scope reaches, as a number to compare. */
@@ -64,6 +64,6 @@ export function guardedLookup(
         callback(null, first, isIP(first))
       }
     }
-    lookup(host).then(found, (error) => callback(asError(error), ''))
+    findAddresses(host, lookup).then(found, (error) => callback(asError(error), ''))
   }
 }

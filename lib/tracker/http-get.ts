@@ -1,4 +1,4 @@
-import { type Agent, type RequestOptions, request as requestHttp } from 'node:http'
+import { type Agent, type ClientRequest, type RequestOptions, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
 import { isLoopback } from '../util/address.ts'
@@ -117,7 +117,12 @@ function requestOnce(
   const guard = (address: string): TorrentError | undefined => refusal(url, scopeOf(address), leastReach)
   const refused = isIP(host) !== 0 ? guard(host) : isLoopback(host) ? guard('127.0.0.1') : undefined
   if (refused !== undefined) return Promise.reject(refused)
-  const ownAgent: Agent | undefined = options.agent?.(url)
+  let ownAgent: Agent | undefined
+  try {
+    ownAgent = options.agent?.(url)
+  } catch (thrown) {
+    return Promise.reject(explain(name, thrown))
+  }
   const settings: RequestOptions & { ca?: string | string[] } = {
     host,
     port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
@@ -144,7 +149,14 @@ function requestOnce(
   }
   return new Promise((resolve, reject) => {
     let answered = false
-    const request = (secure ? requestHttps : requestHttp)(settings)
+    let request: ClientRequest
+    try {
+      request = (secure ? requestHttps : requestHttp)(settings)
+    } catch (thrown) {
+      // An agent or another option that Node does not take.
+      reject(explain(name, thrown))
+      return
+    }
     const fail = (error: unknown): void => {
       reject(explain(name, error))
       request.destroy()

@@ -51,9 +51,16 @@ export async function resolveHost(
   }
 }
 
+/** The answer of a `lookup`, which may be the caller's own and throw, or give what is no list of addresses. */
+export async function findAddresses(host: string, lookup: HostLookup): Promise<readonly string[]> {
+  const found: unknown = await lookup(host)
+  if (Array.isArray(found)) return found.filter((address) => typeof address === 'string')
+  throw new Error(`lookup gave no list of addresses for '${host}'`)
+}
+
 async function find(host: string, lookup: HostLookup): Promise<readonly string[]> {
   try {
-    return await lookup(host)
+    return await findAddresses(host, lookup)
   } catch (cause) {
     const reason = systemCode(cause) ?? 'no address found'
     throw new TorrentError('ERR_TRACKER_NETWORK', `'${host}' cannot be resolved: ${reason}`, {

@@ -1,4 +1,5 @@
 import { TorrentError } from '../util/errors.ts'
+import { notify } from '../util/user-code.ts'
 import { Announcement, type AnnouncementOptions, type AnnounceRequest } from './announcement.ts'
 import { limits } from './limits.ts'
 import { quote } from './quote.ts'
@@ -49,7 +50,8 @@ export function announceTiers(
   if (skipped.length > 0) {
     const some = skipped.slice(0, 3).map((url) => quote(url).slice(0, 60))
     const message = `${skipped.length} trackers are not supported and left out: ${some.join(', ')}`
-    onWarning?.(
+    notify(
+      onWarning,
       new TorrentError('ERR_TRACKER_URL', message, { details: { urls: skipped.slice(0, limits.trackers) } })
     )
   }

@@ -2,6 +2,7 @@ import type BitField from 'bitfield'
 import { Duplex } from 'streamx'
 import { debug } from '../util/debug.ts'
 import { asError, type ErrorCode, TorrentError } from '../util/errors.ts'
+import { callListeners, notify } from '../util/user-code.ts'
 import { WireDecoder } from './decoder.ts'
 import { MessageBatch, writeRequests } from './encoder.ts'
 import {
@@ -92,6 +93,7 @@ export class Wire extends Duplex<WireEvents> {
   #receiveHeld = false
   #sendHeld = false
   #writeDone: (() => void) | undefined
+  #isOfClient = false
   readonly #flush = (): void => {
     this.#flushing = false
     if (!this.#closed && this.#hungry) this.#pull()
@@ -108,9 +110,14 @@ export class Wire extends Duplex<WireEvents> {
     const lengths = { pieceLength, totalLength }
     this.#peer = new PeerState(this.#own, this.#limits, mediator, options.pieceCount, lengths)
     this.#decoder = new WireDecoder(this.#peer, this.#limits)
-    this.#requests.onTakenBack = (data) => this.answerLeft?.(data, false)
-    // A peer's fault must not tear the program down when nobody listens.
-    this.on('error', (error) => log.enabled && log('%d closed: %s', this.id, error.message))
+    this.#requests.onTakenBack = (data) => notify(this.answerLeft, data, false)
+  }
+
+  /** @internal A wire whose listeners are piecewise's own: what one throws is a fault that closes the wire, as in `receive`. */
+  static ofClient(options?: WireOptions): Wire {
+    const wire = new Wire(options)
+    wire.#isOfClient = true
+    return wire
   }
 
   /** Whether we choke the peer: it may not request. */
@@ -382,7 +389,7 @@ export class Wire extends Duplex<WireEvents> {
    */
   piece(piece: number, offset: number, data: Uint8Array): boolean {
     if (!this.#closed && this.#requests.answer(piece, offset, data)) this.#schedule()
-    else this.answerLeft?.(data, false)
+    else notify(this.answerLeft, data, false)
     if (this.#closed) return true
     if (this.#requests.answerLength < this.#limits.answerLength) return true
     this.#sendHeld = true
@@ -472,6 +479,13 @@ export class Wire extends Duplex<WireEvents> {
     this.#batch.extended(id, payload)
     this.#schedule()
     return true
+  }
+
+  /** @internal An exception of a listener must not reach the decoder; a peer's fault must not end the program when no one listens. */
+  override emit<E extends keyof WireEvents>(event: E, ...values: WireEvents[E]): boolean {
+    if (event === 'error' && log.enabled) log('%d closed: %s', this.id, asError(values[0]).message)
+    if (!this.#isOfClient) return callListeners(this, event, values)
+    return (event !== 'error' || this.listenerCount('error') > 0) && super.emit(event, ...values)
   }
 
   override _write(data: unknown, done: (error: Error | null) => void): void {
@@ -568,7 +582,7 @@ export class Wire extends Duplex<WireEvents> {
       this.#sent += answer.length
       this.#blockBytesSent += answer.length
       this.push(answer.data)
-      this.answerLeft?.(answer.data, true)
+      notify(this.answerLeft, answer.data, true)
     }
     this.#offerRoom()
     if (this.#receiveHeld && !this.#closed) {

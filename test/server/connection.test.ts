@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import path from 'node:path'
 import { test } from 'node:test'
 import { Client } from '../../lib/index.ts'
 import { createServer } from '../../lib/server.ts'
+import { collectUncaught } from '../support/uncaught.ts'
 import { ask, bytesOf, clientOf, connect, folderOf, lonely, portOf, seed, serve, until } from './support.ts'
 
 const film = bytesOf(9_000_000)
@@ -193,4 +194,42 @@ test('a server binds loopback unless told otherwise', async (t) => {
   await once(server, 'listening')
   assert.ok(portOf(server) > 0)
   server.close()
+})
+
+test('a listener of the server that throws is uncaught, and requests are answered', async (t) => {
+  const uncaught = collectUncaught(t)
+  const { client, torrent } = await seed(t, { 'a.bin': film })
+  const { server, port } = await serve(t, client)
+  for (const event of ['request', 'connection']) {
+    server.prependListener(event, () => {
+      throw new Error(`faulty ${event}`)
+    })
+  }
+  const { status, body } = await ask(port, `/${torrent.infoHash}/set/a.bin`)
+  assert.equal(status, 200)
+  assert.ok(body.equals(film))
+  assert.deepEqual(uncaught.map(String), ['Error: faulty connection', 'Error: faulty request'])
+})
+
+test('a server that cannot listen says so as in node:http', async (t) => {
+  const { client } = await seed(t, { 'a.bin': film })
+  const { port } = await serve(t, client)
+  const uncaught = collectUncaught(t)
+  const server = createServer(client).listen(port)
+  await until(() => uncaught.length > 0)
+  assert.match(String(uncaught), /EADDRINUSE/)
+  server.close()
+})
+
+test('pages still add torrents once a program has taken all listeners off its client', async (t) => {
+  const client = clientOf(t)
+  const { port } = await serve(t, client)
+  const emitter: EventEmitter = client
+  emitter.on('newListener', () => queueMicrotask(() => client.removeAllListeners()))
+  const added = ask(port, '/api/torrents', {
+    method: 'POST',
+    headers: { 'content-type': 'text/plain', 'x-piecewise': '1' },
+    body: 'magnet:?xt=urn:btih:c9e15763f722f23e98a29decdfae341b98d53056'
+  })
+  assert.equal((await added).status, 201)
 })

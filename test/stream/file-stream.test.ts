@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { PassThrough, Readable, Writable } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
 import test from 'node:test'
@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FileStream, type FileStreamOptions } from '../../lib/stream/file-stream.ts'
 import { toWebStream } from '../../lib/stream/web-stream.ts'
 import { seededRandom } from '../sim/event-loop.ts'
+import { collectUncaught } from '../support/uncaught.ts'
 import { FakeSource } from './fake-source.ts'
 
 const open = (source: FakeSource, options?: FileStreamOptions): FileStream =>
@@ -507,4 +508,56 @@ test('a stream waits until what it waits for is delivered, and not while nobody 
   stream.read()
   assert.equal(source.windows.at(-1)?.waiting, true)
   stream.destroy()
+})
+
+for (const event of ['data', 'readable', 'end', 'close', 'error', 'pause']) {
+  test(`a listener of '${event}' that throws is uncaught, and the stream goes on`, async (t) => {
+    const uncaught = collectUncaught(t)
+    const source = new FakeSource(5000)
+    const stream = open(source)
+    const seen: Buffer[] = []
+    let others = 0
+    stream.on(event, () => {
+      throw new Error('faulty listener')
+    })
+    stream.on(event, () => others++)
+    const closed = new Promise((resolve) => stream.once('close', resolve))
+    if (event === 'readable')
+      stream.on('readable', () => {
+        for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) seen.push(chunk)
+      })
+    else
+      stream.on('data', (chunk: Buffer) => {
+        seen.push(chunk)
+        if (event !== 'pause') return
+        stream.pause()
+        setImmediate(() => stream.resume())
+      })
+    if (event === 'error') stream.destroy(new Error('told'))
+    await closed
+    await turns()
+    if (event !== 'error') assert.deepEqual(Buffer.concat(seen), source.bytes(0, 5000))
+    assert.ok(
+      uncaught.length > 0 && uncaught.every((error) => /faulty/.test(String(error))),
+      String(uncaught)
+    )
+    assert.equal(others, uncaught.length)
+    assert.equal(source.openWindows, 0)
+  })
+}
+
+test('nothing listens on a stream but its users, and its end is told without an event', async () => {
+  const source = new FakeSource(5000)
+  const controller = new AbortController()
+  const stream = open(source, { signal: controller.signal })
+  assert.deepEqual(stream.eventNames(), [])
+  let ends = 0
+  stream.onDestroyed = () => ends++
+  stream.removeAllListeners()
+  controller.abort('mine')
+  await turns()
+  assert.equal(ends, 1)
+  assert.equal(stream.errored?.name, 'AbortError')
+  assert.equal(stream.errored?.cause, 'mine')
+  assert.deepEqual(getEventListeners(controller.signal, 'abort'), [])
 })

@@ -92,7 +92,10 @@ test('torrents of a client share the memory, and give it back when they close', 
       path: bench.folder(),
       peers: [liar.address]
     }
-    const torrent = new Torrent(new ClientHost(services), init, assert.ifError)
+    const torrent = new Torrent(new ClientHost(services), init, {
+      failed: assert.ifError,
+      closed: () => {}
+    })
     torrent.ready().catch(() => {})
     torrents.push(torrent)
     await torrent.start(undefined)

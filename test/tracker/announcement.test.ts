@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import { type BencodeInput, encode } from '../../lib/bencode/encode.ts'
 import { announce } from '../../lib/tracker/announce.ts'
 import type { Announcement, AnnouncementOptions, AnnounceRequest } from '../../lib/tracker/announcement.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { collectUncaught } from '../support/uncaught.ts'
 import { type HttpTracker, httpTracker, replyWith } from './http-server.ts'
 import { announceBody, politely, udpTracker } from './udp-server.ts'
 import { VirtualTimers } from './virtual-timers.ts'
@@ -309,8 +309,8 @@ test('unread peers are bounded and the newest stay', async () => {
   )
 })
 
-test('listeners and counters that throw do not end the loop', async () => {
-  const warned = once(process, 'warning')
+test('listeners and counters that throw do not end the loop', async (t) => {
+  const uncaught = collectUncaught(t)
   await run(
     () => ({ interval: 60, peers: '' }),
     async ({ timers, asleep }) => {
@@ -324,7 +324,7 @@ test('listeners and counters that throw do not end the loop', async () => {
       }
     }
   )
-  assert.match(String((await warned)[0]), /careless/)
+  assert.match(String(uncaught), /careless/)
   const heard: string[] = []
   const broken = announce(
     'http://127.0.0.1:1/announce',

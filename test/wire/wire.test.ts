@@ -4,8 +4,9 @@ import { test } from 'node:test'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { encode, type MessageBatch } from '../../lib/wire/encoder.ts'
 import { messageIds } from '../../lib/wire/messages.ts'
-import { Wire, type WireOptions } from '../../lib/wire.ts'
+import { Wire, type WireEvents, type WireOptions } from '../../lib/wire.ts'
 import { fc } from '../support/fast-check.ts'
+import { collectUncaught } from '../support/uncaught.ts'
 
 const infoHash = new Uint8Array(20).fill(1)
 const peerId = new Uint8Array(20).fill(2)
@@ -601,14 +602,65 @@ test('garbage never throws out of receive', () => {
   fc.assert(property, { numRuns: 200 })
 })
 
-test('a listener that throws closes its wire only', async () => {
-  const peer = new Peer({ pieceCount: 10 })
-  peer.wire.on('have', () => {
-    throw new Error('faulty listener')
+const told: [event: string & keyof WireEvents, tell: (peer: Peer) => void][] = [
+  ['have', (peer) => peer.tell((batch) => batch.index(messageIds.have, 1))],
+  ['unchoke', (peer) => peer.tell((batch) => batch.empty(messageIds.unchoke))],
+  ['data', ({ wire }) => wire.unchoke()],
+  ['error', ({ wire }) => wire.destroy(new Error('told'))],
+  ['close', ({ wire }) => wire.destroy()]
+]
+for (const [event, tell] of told) {
+  test(`a listener of '${event}' that throws is uncaught, and the wire goes on`, async (t) => {
+    const uncaught = collectUncaught(t)
+    const peer = new Peer({ pieceCount: 10 })
+    const heard: string[] = []
+    peer.wire.on(event, () => {
+      throw new Error('faulty listener')
+    })
+    peer.wire.on(event, () => heard.push(event))
+    peer.wire.on('close', () => heard.push('close'))
+    tell(peer)
+    await turn()
+    await turn()
+    assert.ok(heard.includes(event))
+    assert.ok(uncaught.length > 0 && uncaught.every((error) => /faulty listener/.test(String(error))))
+    const ends = event === 'error' || event === 'close'
+    assert.equal(peer.wire.destroyed, ends)
+    assert.equal(heard.includes('close'), ends)
   })
-  peer.tell((batch) => batch.index(messageIds.have, 1))
+}
+
+test("a client's own listener that throws closes its wire only", () => {
+  const wire = Wire.ofClient({ pieceCount: 10 })
+  wire.on('handshake', () => {
+    throw new Error('faulty')
+  })
+  wire.receive(
+    encode((batch) => batch.handshake(infoHash, peerId, { fast: true, extended: true, dht: false }))
+  )
+  assert.equal(wire.destroying, true)
+})
+
+test('an error that no one listens to is dropped, also once all listeners were taken off', async () => {
+  for (const wire of [new Wire(), Wire.ofClient()]) {
+    wire.removeAllListeners()
+    wire.destroy(new Error('unheard'))
+    await turn()
+    await turn()
+    assert.equal(wire.destroyed, true)
+  }
+})
+
+test('a callback that throws when it is told of an answer is uncaught', async (t) => {
+  const uncaught = collectUncaught(t)
+  const { wire } = new Peer()
+  wire.answerLeft = () => {
+    throw new Error('mine')
+  }
+  wire.piece(0, 0, new Uint8Array(1))
   await turn()
-  assert.match(String(peer.error), /faulty listener/)
+  assert.match(String(uncaught), /mine/)
+  assert.equal(wire.destroyed, false)
 })
 
 const mistakes: [what: string, call: (wire: Wire) => unknown][] = [

@@ -1,0 +1,88 @@
+import type { Layout } from '../metainfo/layout.ts'
+import { TorrentError } from '../util/errors.ts'
+import { ask } from '../util/user-code.ts'
+import type { Storage, StorageSegment, StorageStats } from './storage.ts'
+import { storageError } from './storage-error.ts'
+
+/** The storage in messages: it may be anything, and has no path. */
+const name = "the torrent's own storage"
+
+/**
+ * A storage that the caller of `add` brought, seen as one that keeps the contract: what it throws is a rejection, every fault is a
+ * TorrentError, and an answer that makes no sense is a fault. Methods that it lacks are absent here too.
+ */
+export class UserStorage implements Storage {
+  readonly select?: (wanted: readonly boolean[]) => Promise<void>
+  readonly segments?: (byteOffset: number, length: number) => StorageSegment[]
+  readonly stats?: () => Promise<StorageStats>
+  readonly #storage: Storage
+
+  constructor(storage: Storage) {
+    this.#storage = storage
+    if (storage.select !== undefined) {
+      this.select = (wanted) => this.#ask('write', () => storage.select?.(wanted))
+    }
+    if (storage.segments !== undefined) {
+      // One that throws or gives no list has its bytes read by `read` instead.
+      this.segments = (byteOffset, length) => [...(storage.segments?.(byteOffset, length) ?? [])]
+    }
+    if (storage.stats !== undefined) this.stats = () => this.#stats()
+  }
+
+  get created(): readonly string[] {
+    const created: unknown = this.#storage.created
+    return Array.isArray(created) ? created.filter((path) => typeof path === 'string') : []
+  }
+
+  open(layout: Layout, wanted: readonly boolean[]): Promise<void> {
+    return this.#ask('write', () => this.#storage.open(layout, wanted))
+  }
+
+  async read(byteOffset: number, target: Uint8Array, signal?: AbortSignal): Promise<number> {
+    let count: unknown
+    try {
+      count = await this.#storage.read(byteOffset, target, signal)
+    } catch (thrown) {
+      // The reason of an abort is the caller's own.
+      throw signal?.aborted === true ? thrown : storageError(thrown, 'read', name)
+    }
+    if (typeof count === 'number' && Number.isInteger(count) && count >= 0 && count <= target.byteLength)
+      return count
+    throw odd('read', count, `a number of bytes from 0 to ${target.byteLength}`)
+  }
+
+  write(byteOffset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    return this.#ask('write', () => this.#storage.write(byteOffset, chunks))
+  }
+
+  sync(): Promise<void> {
+    return this.#ask('write', () => this.#storage.sync())
+  }
+
+  close(): Promise<void> {
+    return this.#ask('write', () => this.#storage.close())
+  }
+
+  delete(): Promise<void> {
+    return this.#ask('write', () => this.#storage.delete())
+  }
+
+  async #stats(): Promise<StorageStats> {
+    const stats = await this.#ask('read', () => this.#storage.stats?.())
+    if (Array.isArray(stats?.files)) return stats
+    throw odd('stats', stats, 'an object with a list of files')
+  }
+
+  async #ask<T>(action: 'read' | 'write', question: () => T | PromiseLike<T>): Promise<T> {
+    try {
+      return await ask(question)
+    } catch (thrown) {
+      throw storageError(thrown, action, name)
+    }
+  }
+}
+
+function odd(method: string, answer: unknown, expected: string): TorrentError {
+  const details = { method, answer }
+  return new TorrentError('ERR_STORAGE_READ', `'${method}' of ${name} must give ${expected}`, { details })
+}
