@@ -1,4 +1,4 @@
-// `npm test`: format and lint, types, package, README, then all unit tests and swarms on loopback. Needs nothing but Node.
+// `npm test`: format and lint, types, package, API, README, then all unit tests and swarms on loopback. Needs nothing but Node.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +8,7 @@ const steps = [
   ['Format and lint', ['node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '.']],
   ['Types and build', ['scripts/build.mjs']],
   ['Package', ['scripts/check-package.mjs']],
+  ['API', ['scripts/check-api.mjs']],
   ['README', ['scripts/check-readme.mjs']],
   ['Tests', ['scripts/test.mjs']]
 ]

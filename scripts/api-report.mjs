@@ -1,0 +1,289 @@
+// What the emitted .d.ts files say to a program that imports the package: a sorted list of lines `<name>  <signature>`, one for each
+// declaration that the entries reach and for each of its members. TypeScript 7 has no compiler API, so this reads the text of
+// declarations that tsc has written, and nothing else: no comments, no namespaces, no default exports.
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+
+const internalMark = '@internal '
+
+/** The lines of a package whose root folder holds package.json. */
+export function apiReport(root) {
+  const { name, exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+  const files = new Map()
+  const moduleOf = (file) => {
+    let found = files.get(file)
+    if (found === undefined) files.set(file, (found = parseModule(file)))
+    return found
+  }
+  /** Declarations by file and name, and whether a program can reach them as a value. */
+  const reached = new Map()
+  const reach = (file, local, isValue) => {
+    const target = resolve(moduleOf, file, local)
+    if (target === undefined) return undefined
+    const known = reached.get(target)
+    if (known !== undefined && (known.isValue || !isValue)) return target
+    reached.set(target, { isValue })
+    const text = membersOf(target, isValue).join(' ')
+    for (const [word] of text.matchAll(/[A-Za-z_$][\w$]*/g)) reach(target.file, word, false)
+    return target
+  }
+  const lines = new Set()
+  for (const [entry, target] of Object.entries(exports)) {
+    if (typeof target !== 'object') continue
+    const file = path.join(root, target.types)
+    const title = path.posix.join(name, entry)
+    for (const { exported, local, isType } of moduleOf(file).exported) {
+      if (reach(file, local, !isType) === undefined)
+        throw new Error(`${file}: ${exported} is declared nowhere`)
+      lines.add(`${exported}  ${title} exports ${isType ? 'type ' : ''}${exported}`)
+    }
+  }
+  const names = new Map()
+  for (const target of reached.keys()) names.set(target.name, [...(names.get(target.name) ?? []), target])
+  for (const [target, { isValue }] of reached) {
+    const [first, ...more] = names.get(target.name)
+    const name =
+      more.length === 0 || first === target
+        ? target.name
+        : `${target.name}@${path.basename(target.file, '.d.ts')}`
+    lines.add(`${name}  ${target.head}`)
+    for (const member of membersOf(target, isValue)) {
+      if (member !== target.head) lines.add(`${name}.${memberName(member)}  ${member}`)
+    }
+  }
+  return [...lines].sort()
+}
+
+/** Names of declarations and members that differ between two reports. Of a declaration that only one of them has, the name suffices. */
+export function changedNames(before, after) {
+  const [old, now] = [before, after].map((lines) => {
+    const byName = new Map()
+    for (const line of lines) {
+      const name = line.slice(0, line.indexOf('  '))
+      byName.set(name, `${byName.get(name) ?? ''}${line}\n`)
+    }
+    return byName
+  })
+  const names = [...new Set([...old.keys(), ...now.keys()])].filter((name) => old.get(name) !== now.get(name))
+  const ofWhole = (name) => name.slice(0, Math.max(0, name.indexOf('.')))
+  const isWhole = (name) => old.has(name) !== now.has(name)
+  return names.filter((name) => ofWhole(name) === '' || !isWhole(ofWhole(name))).sort()
+}
+
+/**
+ * Those of the names that no point of a section of the changelog has in backticks. A member is named as `Type.member`, as `type.member`
+ * like an instance, or alone if no other declaration has one of that name or the type stands in the same point.
+ */
+export function unnamed(names, section, lines) {
+  const points = section
+    .split(/^- /m)
+    .map((point) => [...point.matchAll(/`([^`]+)`/g)].map((match) => match[1]).join('\n'))
+  const owners = new Map()
+  for (const line of lines) {
+    const [type, member] = parts(line.slice(0, line.indexOf('  ')))
+    if (member !== undefined) owners.set(member, (owners.get(member) ?? new Set()).add(type))
+  }
+  return names.filter((name) => {
+    const [type, member] = parts(name)
+    const isNamed = (spans) => {
+      if (member === undefined) return hasWord(spans, type)
+      if (member === 'constructor')
+        return hasWord(spans, `new ${type}`) || hasWord(spans, `${type}.constructor`)
+      return (
+        hasWord(spans, member) &&
+        ((owners.get(member)?.size ?? 0) <= 1 || hasWord(spans, type) || hasWord(spans, instance(type)))
+      )
+    }
+    return !points.some(isNamed)
+  })
+}
+
+function parts(name) {
+  const dot = name.indexOf('.')
+  return dot < 0 ? [name] : [name.slice(0, dot), name.slice(dot + 1)]
+}
+
+function instance(type) {
+  return type.slice(0, 1).toLowerCase() + type.slice(1)
+}
+
+function hasWord(text, word) {
+  const escaped = word.replace(/[\\^$.*+?()[\]{}|-]/g, '\\$&')
+  return new RegExp(`(?<![\\w$])${escaped}(?![\\w$])`).test(text)
+}
+
+// ---- declarations ----
+
+/** What a file exports, imports and declares. */
+function parseModule(file) {
+  const imported = new Map()
+  const exported = []
+  const declared = new Map()
+  for (const statement of statementsOf(withoutComments(readFileSync(file, 'utf8')))) {
+    if (/\bimport\(/.test(statement))
+      throw new Error(`${file}: scripts/api-report.mjs does not follow import() in types`)
+    const list = /^(import|export)\s*(type\b)?\s*\{([^}]*)\}(?:\s*from\s*['"]([^'"]+)['"])?/.exec(statement)
+    if (list !== null) {
+      const [, word, allTypes, names = '', from] = list
+      for (const item of names.split(',')) {
+        const match = /^\s*(type\s+)?([\w$]+)(?:\s+as\s+([\w$]+))?\s*$/.exec(item)
+        if (match === null) continue
+        const [, oneType, outer, inner = outer] = match
+        const isType = allTypes !== undefined || oneType !== undefined
+        if (word === 'import') imported.set(inner, { name: outer, from })
+        else if (from === undefined) exported.push({ exported: inner, local: outer, isType })
+        else {
+          imported.set(`export ${inner}`, { name: outer, from })
+          exported.push({ exported: inner, local: `export ${inner}`, isType })
+        }
+      }
+      continue
+    }
+    if (/^export\s*\*|^export\s+default|^declare\s+(?:module|global|namespace)/.test(statement)) {
+      throw new Error(`${file}: scripts/api-report.mjs does not know '${statement.slice(0, 60)}'`)
+    }
+    const head =
+      /^(export\s+)?(?:declare\s+)?(abstract\s+class|class|interface|function|type|const|let)\s+([\w$]+)/.exec(
+        statement
+      )
+    if (head === null) continue
+    const [, isExported, kind = '', name = ''] = head
+    const text = statement.replace(/^export\s+/, '').replace(/^declare\s+/, '')
+    const before = declared.get(name)
+    // Overloads of a function are declarations of one name.
+    if (before !== undefined) before.texts.push(text)
+    else declared.set(name, { file, name, kind, texts: [text], head: headOf(kind, text) })
+    if (isExported !== undefined && before === undefined) {
+      exported.push({ exported: name, local: name, isType: kind === 'interface' || kind === 'type' })
+    }
+  }
+  return { imported, exported, declared }
+}
+
+/** The declaration that a name in a file stands for; undefined for what other packages or the language declare. */
+function resolve(moduleOf, file, name) {
+  const { imported, exported, declared } = moduleOf(file)
+  if (declared.has(name)) return declared.get(name)
+  const { name: outer, from } = imported.get(name) ?? {}
+  if (from?.startsWith('.')) {
+    const next = path.join(path.dirname(file), from.replace(/\.(?:ts|js)$/, '.d.ts'))
+    const { local } = moduleOf(next).exported.find((one) => one.exported === outer) ?? {}
+    return resolve(moduleOf, next, local ?? outer)
+  }
+  const again = exported.find((one) => one.exported === name && one.local !== name)
+  return again === undefined ? undefined : resolve(moduleOf, file, again.local)
+}
+
+function headOf(kind, text) {
+  if (/class|interface/.test(kind)) return tidy(text.slice(0, bodyStart(text)))
+  return kind === 'const' && /^const\s+[\w$]+:\s*\{/.test(text)
+    ? tidy(text.slice(0, text.indexOf(':')))
+    : tidy(text)
+}
+
+/** The signatures of a declaration, members on their own; a class that no program can name as a value has no constructor. */
+function membersOf({ kind, texts, head }, isValue) {
+  const isBody = /class|interface/.test(kind)
+  if (!isBody && !(kind === 'const' && head !== tidy(texts[0]))) return texts.map(tidy)
+  const members = texts.flatMap((text) => split(text.slice(bodyStart(text) + 1, text.lastIndexOf('}')), ';'))
+  return [
+    head,
+    ...members.map(tidy).flatMap((member) => {
+      if (member === '' || member.startsWith('#private') || member.startsWith(internalMark)) return []
+      if (/^private\b/.test(member) && !/^private\s*[?:(<]/.test(member)) return []
+      if (/^(?:protected\s+)?constructor\(/.test(member) && !isValue) return []
+      // What a code means is prose.
+      return [isBody ? member : member.replace(/: (['"]).*\1$/, ': string')]
+    })
+  ]
+}
+
+/** The index of the brace that opens the body; type parameters and bases may hold braces too. */
+function bodyStart(text) {
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]
+    if (char === '{' && depth === 0) return at
+    if ('(<{['.includes(char)) depth++
+    else if (')>}]'.includes(char) && text[at - 1] !== '=') depth--
+  }
+  return text.length
+}
+
+function memberName(member) {
+  const plain = member.replace(
+    /^(?:(?:readonly|static|abstract|protected|override|get|set|async)\s+(?![?:(<]))+/,
+    ''
+  )
+  const [, symbol, quoted, name] = /^(?:\[(Symbol\.\w+)\]|(['"][^'"]+['"])|([\w$]+))/.exec(plain) ?? []
+  return (
+    symbol ??
+    quoted?.slice(1, -1) ??
+    (name === 'new' ? 'constructor' : name) ??
+    (plain.startsWith('[') ? '[]' : '()')
+  )
+}
+
+function tidy(text) {
+  return text
+    .replace(/\s+/g, ' ')
+    .replace(/[;,]?\s*$/, '')
+    .trim()
+}
+
+// ---- text ----
+
+/** Yields each index outside of strings with its character; strings come as one piece. */
+function* pieces(text) {
+  for (let at = 0; at < text.length; ) {
+    const char = text[at]
+    let end = at + 1
+    if (char === "'" || char === '"' || char === '`') {
+      while (end < text.length && text[end] !== char) end += text[end] === '\\' ? 2 : 1
+      end++
+    } else if (text.startsWith('/*', at)) end = text.indexOf('*/', at) + 2
+    else if (text.startsWith('//', at)) end = (text.indexOf('\n', at) + text.length + 1) % (text.length + 1)
+    yield text.slice(at, end)
+    at = end
+  }
+}
+
+function withoutComments(text) {
+  let out = ''
+  for (const piece of pieces(text)) {
+    const isComment = piece.startsWith('/*') || piece.startsWith('//')
+    out += !isComment ? piece : piece.includes('@internal') ? internalMark : ' '
+  }
+  return out
+}
+
+/** Splits at separators outside of brackets and strings. */
+function split(text, separator) {
+  const out = ['']
+  let depth = 0
+  for (const piece of pieces(text)) {
+    if ('({['.includes(piece)) depth++
+    else if (')}]'.includes(piece)) depth--
+    if (piece === separator && depth === 0) out.push('')
+    else out[out.length - 1] += piece
+  }
+  return out
+}
+
+/** Statements of a file; a class or an interface ends with its body. */
+function statementsOf(text) {
+  return split(text, ';').flatMap(function separate(part) {
+    const statement = part.trim().replace(/^@internal\s*/, '')
+    if (!/^(?:export\s+)?(?:declare\s+)?(?:abstract\s+)?(?:class|interface)\b/.test(statement)) {
+      return statement === '' ? [] : [statement]
+    }
+    let depth = 0
+    let at = bodyStart(statement)
+    for (const piece of pieces(statement.slice(at))) {
+      at += piece.length
+      if (piece === '{') depth++
+      if (piece === '}' && --depth === 0) break
+    }
+    return [statement.slice(0, at), ...separate(statement.slice(at))]
+  })
+}
