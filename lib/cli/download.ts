@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Torrent } from '../index.ts'
 import type { Command } from './command.ts'
 import { chooseFiles } from './file-choice.ts'
@@ -16,6 +17,8 @@ import {
 import { readAddOptions, readSource } from './source-argument.ts'
 import { usageError } from './usage-error.ts'
 import { readRatio } from './values.ts'
+
+const checkEveryMs = 100
 
 /** `piecewise download`. */
 export const download: Command = {
@@ -83,10 +86,23 @@ function selectFiles(torrent: Torrent, choice: string): void {
   if (indices.length > 0) torrent.select(indices)
 }
 
+/** Whether nothing is selected and not everything is there; resolves once that is known. */
+async function isIdle(torrent: Torrent): Promise<boolean> {
+  if (torrent.files.some(({ selected }) => selected)) return false
+  while (torrent.status === 'checking') await delay(checkEveryMs)
+  return !torrent.done
+}
+
 async function fetchAll(torrent: Torrent, { until }: Session, output: Output): Promise<void> {
   const began = performance.now()
   announceTorrent(torrent, output)
   if (torrent.progress > 0) output.say(`${formatPercent(torrent.progress)} is there already`)
+  if (await until(isIdle(torrent))) {
+    output.stopStatus()
+    output.say('Nothing is selected, so nothing is downloaded.')
+    output.event('idle')
+    return
+  }
   await until(torrent.whenDone())
   output.stopStatus()
   const durationMs = performance.now() - began

@@ -27,10 +27,12 @@ export async function keepSeeding(
   ratio?: number
 ): Promise<void> {
   output.say(`Seeding${ratio === undefined ? '' : ` up to a ratio of ${ratio}`}; Ctrl+C stops.`)
-  output.startStatus(() => ({
-    ...statusOf(torrent, session.client),
-    label: `seeding (ratio ${torrent.ratio.toFixed(2)})`
-  }))
+  output.startStatus(() => {
+    const status = statusOf(torrent, session.client)
+    return torrent.status === 'seeding'
+      ? { ...status, label: `seeding (ratio ${torrent.ratio.toFixed(2)})` }
+      : status
+  })
   let timer: NodeJS.Timeout | undefined
   try {
     await session.until(

@@ -5,6 +5,7 @@ const labels: Readonly<Record<string, string>> = {
   metadata: 'waiting for metadata',
   queued: 'waiting for its turn',
   finished: 'seeded enough',
+  idle: 'nothing selected',
   error: 'failed'
 }
 

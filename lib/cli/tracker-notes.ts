@@ -29,7 +29,8 @@ export class TrackerNotes {
     })
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
-      if (!met && torrent.status !== 'seeding') this.#output.warn(lonely(torrent))
+      if (!met && torrent.status !== 'seeding' && torrent.status !== 'idle')
+        this.#output.warn(lonely(torrent))
     }, lonelyMs)
     timer.unref()
     this.#timers.add(timer)

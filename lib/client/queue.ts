@@ -1,6 +1,6 @@
 /** What the queue rules look at in a torrent. */
 export interface QueueEntry {
-  /** What it would do if it ran; undefined for one that the rules do not concern: paused, finished, failed, without files. */
+  /** What it would do if it ran; undefined for one that the rules do not concern: paused, finished, failed, idle, without files. */
   readonly kind: 'download' | 'seed' | undefined
   /** Whether it runs now. */
   readonly running: boolean
@@ -31,6 +31,11 @@ export function planQueue(entries: readonly QueueEntry[], limits: QueueLimits): 
   planKind(entries, 'download', limits.maxActiveDownloads, runs)
   planKind(entries, 'seed', limits.maxActiveSeeds, runs)
   return runs
+}
+
+/** Whether a torrent with nothing selected counts as a seed, given the milliseconds since a peer last wanted something of it. */
+export function countsAsSeed(sinceServedMs: number): boolean {
+  return sinceServedMs < idleAfterMs.seed
 }
 
 /** Whether a torrent runs but has moved nothing for so long that it takes no place. */

@@ -1,7 +1,7 @@
 import type { Torrent } from '../torrent/torrent.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { type ClientOptions, checkCount, checkGoal } from './options.ts'
-import { isIdle, planQueue, type QueueEntry } from './queue.ts'
+import { countsAsSeed, isIdle, planQueue, type QueueEntry } from './queue.ts'
 
 /** Limits and goals that hold for all torrents of a client; `Infinity` is none. */
 export interface QueueRules {
@@ -22,6 +22,8 @@ interface Run {
   movedAt: number
   running: boolean
   triedAt: number | undefined
+  /** When a peer last wanted something of it; looked at only while nothing is selected. */
+  servedAt: number
 }
 
 /** Has torrents wait and go on as the queue rules say, and ends those that have seeded enough; one timer for all. */
@@ -130,8 +132,11 @@ export class TorrentQueue {
     const entries = torrents.map((torrent) => this.#entry(torrent, now))
     const plan = planQueue(entries, this.#rules)
     for (const [index, torrent] of torrents.entries()) {
-      // Who is paused or has no files yet waits for nothing, and is looked at again when that changes.
-      if (entries[index]?.kind === undefined) continue
+      // Torrents that are paused or have no files yet are looked at again when that changes.
+      if (entries[index]?.kind === undefined) {
+        if (torrent.activity === 'idle') torrent.hold(false)
+        continue
+      }
       const runs = plan[index] === true
       const run = this.#run(torrent, now)
       if (run.running && !runs && isIdle(entries[index])) run.triedAt = now
@@ -150,7 +155,7 @@ export class TorrentQueue {
       run.movedAt = now
       run.triedAt = undefined
     }
-    const kind = kindOf(torrent)
+    const kind = kindOf(torrent, run, now)
     if (kind === undefined) run.running = false
     return {
       kind,
@@ -164,7 +169,7 @@ export class TorrentQueue {
   #run(torrent: Torrent, now: number): Run {
     let run = this.#runs.get(torrent)
     if (run === undefined) {
-      run = { moved: 0, movedAt: now, running: false, triedAt: undefined }
+      run = { moved: 0, movedAt: now, running: false, triedAt: undefined, servedAt: Number.NEGATIVE_INFINITY }
       this.#runs.set(torrent, run)
     }
     return run
@@ -172,10 +177,13 @@ export class TorrentQueue {
 }
 
 /** What the rules make of a torrent; undefined for one that they do not concern. */
-function kindOf(torrent: Torrent): QueueEntry['kind'] {
-  const { status } = torrent
-  if (status === 'seeding') return 'seed'
-  if (status === 'downloading' || status === 'checking') return 'download'
-  if (status === 'queued') return torrent.done ? 'seed' : 'download'
-  return undefined
+function kindOf(torrent: Torrent, run: Run, now: number): QueueEntry['kind'] {
+  const { status, activity } = torrent
+  if (status !== 'queued' && status !== activity) return undefined
+  if (activity === 'seeding') return 'seed'
+  if (activity === 'downloading' || activity === 'checking') return 'download'
+  // Having served, it stays a seed for as long as seeds may pause: its place must not come and go with each peer.
+  if (torrent.serves) run.servedAt = now
+  const waits = status === 'queued' && Number.isFinite(run.servedAt)
+  return waits || countsAsSeed(now - run.servedAt) ? 'seed' : undefined
 }

@@ -17,11 +17,19 @@ export class Selection {
   readonly #layout: Layout
   readonly #files: Uint8Array
   #ranges: { readonly range: Range; readonly priority: number }[] = []
+  /** Files with a priority above 0, without pad files. */
+  #selectedFiles: number
 
   /** A selection in which every file has the priority given. */
   constructor(layout: Layout, priority: number) {
     this.#layout = layout
     this.#files = new Uint8Array(layout.files.length).fill(priority)
+    this.#selectedFiles = priority > 0 ? layout.files.filter(({ pad }) => !pad).length : 0
+  }
+
+  /** Whether no file and no byte range is selected. */
+  get isEmpty(): boolean {
+    return this.#selectedFiles === 0 && this.#ranges.length === 0
   }
 
   /** The priority of each file of the layout. */
@@ -41,7 +49,12 @@ export class Selection {
 
   /** Sets the priority of a file. */
   setFile(index: number, priority: number): void {
-    if (index < this.#files.length) this.#files[index] = priority
+    const before = this.#files[index]
+    if (before === undefined) return
+    this.#files[index] = priority
+    if (this.#layout.files[index]?.pad === false) {
+      this.#selectedFiles += Number(priority > 0) - Number(before > 0)
+    }
   }
 
   /** Wants the bytes `[start, end)` of the torrent besides files, or (0) no longer; other ranges inside it go with it. */

@@ -1,4 +1,5 @@
 import type { Client, PieceInfo, Torrent } from '../index.ts'
+import { systemCode } from '../util/errors.ts'
 import { urlPath } from './shelf.ts'
 
 /** Files and peers that are shown; a page could not show more at once anyway. */
@@ -7,11 +8,20 @@ const mostPeersShown = 200
 /** Cells of the piece map. */
 const mostCells = 1024
 
+/** An error as JSON. */
+export interface TorrentFault {
+  /** See the README's table; null for an error of another kind. */
+  readonly code: string | null
+  readonly message: string
+}
+
 /** A line about a torrent. */
 export interface TorrentSummary {
   readonly infoHash: string
   readonly name: string
   readonly status: string
+  /** Why it has stopped; null unless `status` is `error`. */
+  readonly error: TorrentFault | null
   readonly length: number
   readonly progress: number
   readonly downloadSpeed: number
@@ -57,6 +67,7 @@ export function summarise(torrent: Torrent): TorrentSummary {
     infoHash: torrent.infoHash,
     name: torrent.name,
     status: torrent.status,
+    error: faultOf(torrent),
     length: torrent.length,
     progress: torrent.progress,
     downloadSpeed: Math.round(torrent.downloadSpeed),
@@ -65,6 +76,11 @@ export function summarise(torrent: Torrent): TorrentSummary {
     peers: torrent.peers.length,
     timeRemaining: Number.isFinite(timeRemaining) ? Math.round(timeRemaining) : null
   }
+}
+
+function faultOf({ status, error }: Torrent): TorrentFault | null {
+  if (status !== 'error' || error === undefined) return null
+  return { code: systemCode(error) ?? null, message: error.message }
 }
 
 /** How many nodes the DHT of a client knows; null without one. */

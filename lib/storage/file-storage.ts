@@ -194,6 +194,14 @@ export class FileStorage implements Storage {
     return segments
   }
 
+  inPlace(fileIndex: number): boolean {
+    const file = this.#layout?.files[fileIndex]
+    const state = this.#files?.states[fileIndex]
+    if (file === undefined || state === undefined || this.#parts === undefined) return false
+    if (file.length === 0) return (state.created || !state.missing) && state.blocked === undefined
+    return this.#parts.firstFrom(file.offset) >= file.offset + file.length
+  }
+
   /** Adds where the bytes `[start, end)` of the torrent are, which all belong to one file. */
   #addSegments(segments: StorageSegment[], fileIndex: number, start: number, end: number): void {
     const file = this.#layout?.files[fileIndex]

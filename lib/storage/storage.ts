@@ -55,6 +55,11 @@ export interface Storage {
   segments?(byteOffset: number, length: number): StorageSegment[]
   /** Sizes and times for the resume record; absent when nothing outlives the process. */
   stats?(): Promise<StorageStats>
+  /**
+   * Whether all that is stored of a file of the layout is in its own file, and none of it is kept elsewhere while the file is not
+   * wanted; for an empty file, whether it is there. Absent when nothing is ever kept elsewhere.
+   */
+  inPlace?(fileIndex: number): boolean
   /** What `delete` would remove: to be kept in the resume record and given back to the next storage. */
   readonly created?: readonly string[]
 }

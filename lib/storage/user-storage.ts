@@ -1,6 +1,6 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { TorrentError } from '../util/errors.ts'
-import { ask } from '../util/user-code.ts'
+import { ask, throwLater } from '../util/user-code.ts'
 import type { Storage, StorageSegment, StorageStats } from './storage.ts'
 import { storageError } from './storage-error.ts'
 
@@ -15,6 +15,7 @@ export class UserStorage implements Storage {
   readonly select?: (wanted: readonly boolean[]) => Promise<void>
   readonly segments?: (byteOffset: number, length: number) => StorageSegment[]
   readonly stats?: () => Promise<StorageStats>
+  readonly inPlace?: (fileIndex: number) => boolean
   readonly #storage: Storage
 
   constructor(storage: Storage) {
@@ -27,6 +28,7 @@ export class UserStorage implements Storage {
       this.segments = (byteOffset, length) => [...(storage.segments?.(byteOffset, length) ?? [])]
     }
     if (storage.stats !== undefined) this.stats = () => this.#stats()
+    if (storage.inPlace !== undefined) this.inPlace = (fileIndex) => this.#inPlace(fileIndex)
   }
 
   get created(): readonly string[] {
@@ -65,6 +67,16 @@ export class UserStorage implements Storage {
 
   delete(): Promise<void> {
     return this.#ask('write', () => this.#storage.delete())
+  }
+
+  /** An answer that does not come would keep the torrent from being done. */
+  #inPlace(fileIndex: number): boolean {
+    try {
+      return this.#storage.inPlace?.(fileIndex) !== false
+    } catch (thrown) {
+      throwLater(thrown)
+      return true
+    }
   }
 
   async #stats(): Promise<StorageStats> {

@@ -14,6 +14,7 @@ import { asError } from '../util/errors.ts'
 import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
 import { type DataFolder, removeEmptyFolders, storageIn } from './data-folder.ts'
 import { Download } from './download.ts'
+import { FileArrivals } from './file-arrivals.ts'
 import { Haves } from './haves.ts'
 import { Ledger } from './ledger.ts'
 import type { Peer } from './peer.ts'
@@ -41,12 +42,15 @@ export interface ContentOptions extends Omit<AddOptions, 'path'>, DataFolder {
   readonly complete?: boolean | undefined
 }
 
+/** What a torrent does unless something stops it; see {@link TorrentStatus}. */
+export type Activity = 'checking' | 'downloading' | 'seeding' | 'idle'
+
 /** What a {@link Content} tells and asks its torrent. */
 export interface ContentEvents {
   peers(): ReadonlyMap<number, Peer>
   /** A piece is verified. */
   verified(piece: number): void
-  /** A file is complete. */
+  /** Every byte of a file is stored in its own file. */
   fileDone(file: TorrentFile): void
   /** What is selected may have become complete, or incomplete. */
   changed(): void
@@ -56,6 +60,8 @@ export interface ContentEvents {
   error(error: Error): void
   /** A stream has opened a window or moved it. */
   reading(): void
+  /** A stream was opened or closed. */
+  streamsChanged(): void
   remember(): RecordExtras
 }
 
@@ -76,6 +82,7 @@ export class Content {
   readonly #reader: VerifiedReader
   readonly #verification: Verification
   readonly #cache: ReadCache
+  readonly #arrivals: FileArrivals
   /** Resolves when the storage has opened, or with false when that has failed. */
   #opening: Promise<boolean> | undefined
   /** Pieces whose priority has changed, and the picker does not know it yet. */
@@ -164,15 +171,25 @@ export class Content {
       prove: (piece) => (this.ledger.isUnproven(piece) ? this.#verification.proveNow(piece) : true),
       missing: (piece) => this.#verification.proveNow(piece)
     })
+    this.#arrivals = new FileArrivals(layout, this.ledger, this.#storage, {
+      isSelected: (fileIndex) => this.files.isSelected(fileIndex),
+      arrived: (fileIndex) => {
+        const file = this.files.at(fileIndex)
+        if (file !== undefined) events.fileDone(file)
+      }
+    })
     this.files = new TorrentFiles(layout, options, record?.selection, {
       ledger: this.ledger,
       reader: this.#reader,
+      isDone: (fileIndex) => this.#arrivals.isHere(fileIndex),
       setWindow: (streamId, window, jumped) => this.#setWindow(streamId, window, jumped),
-      selected: (pieces) => {
+      selected: (pieces, files) => {
         this.#selected(pieces)
+        this.#arrivals.reselected(files)
         this.#recorder?.touch()
       },
-      wanted: () => this.#wantFiles()
+      wanted: () => this.#wantFiles(),
+      streamsChanged: () => events.streamsChanged()
     })
     if (keeper !== undefined) {
       const { ledger, files } = this
@@ -212,9 +229,35 @@ export class Content {
     })
   }
 
-  /** Whether everything selected is verified and in storage. */
+  /**
+   * Whether everything selected is verified and in storage, with bytes that were kept elsewhere in their files; while nothing is
+   * selected, whether every byte is.
+   */
   get done(): boolean {
-    return this.ledger.selectedComplete
+    if (!this.#arrivals.isSettled) return false
+    return this.ledger.complete || (!this.files.selection.isEmpty && this.ledger.selectedComplete)
+  }
+
+  /** What it does unless something stops it. */
+  get activity(): Activity {
+    const { ledger, files, download } = this
+    if (ledger.complete) return 'seeding'
+    if (ledger.uncheckedCount > 0 && download.picker.missing === 0) return 'checking'
+    if (files.isReading) return 'downloading'
+    if (this.done) return 'seeding'
+    return files.selection.isEmpty ? 'idle' : 'downloading'
+  }
+
+  /** Verified part of what is selected, 0 to 1; 0 while nothing is selected, unless every byte is here. */
+  get progress(): number {
+    if (this.ledger.complete) return 1
+    return this.files.selection.isEmpty ? 0 : this.ledger.selectedProgress
+  }
+
+  /** Missing bytes of what is selected; `Infinity` while nothing is selected, unless every byte is here. */
+  get selectedLeft(): number {
+    if (this.ledger.complete) return 0
+    return this.files.selection.isEmpty ? Number.POSITIVE_INFINITY : this.ledger.selectedLeft
   }
 
   /** Whether we will download nothing more unless something else is selected or read (BEP 21). */
@@ -260,6 +303,7 @@ export class Content {
     else if (verify) await this.#check(this.#allPieces())
     // Now that it is known what is here, or else the picker would prepare for fetching all of it.
     if (!this.#closed) await this.#tellPriorities(selected)
+    if (!this.#closed) await this.#arrivals.begin()
     if (this.#closed) return
     // From now on a record may say what is here.
     this.#opened = true
@@ -279,7 +323,10 @@ export class Content {
     await this.download.assembly.idle()
     if (this.#closed) throw closedError()
     const served = pieces.filter((piece) => this.ledger.serves(piece))
-    for (const piece of pieces) this.ledger.setVerified(piece, false)
+    for (const piece of pieces) {
+      this.ledger.setVerified(piece, false)
+      this.#arrivals.lost(piece)
+    }
     await this.#verification.mark(pieces)
     if (this.#closed) throw closedError()
     await this.#verification.check(pieces)
@@ -437,12 +484,7 @@ export class Content {
   #stored(piece: number): void {
     this.ledger.setStored(piece, true)
     this.haves.got(piece)
-    const { start, end } = this.layout.filesOf(piece)
-    for (let fileIndex = start; fileIndex < end; fileIndex++) {
-      if (!this.ledger.isFileStored(fileIndex) || this.layout.files[fileIndex]?.length === 0) continue
-      const file = this.files.at(fileIndex)
-      if (file !== undefined) this.#events.fileDone(file)
-    }
+    this.#arrivals.stored(piece)
     this.#recorder?.touch()
     this.#tellChanged()
   }
@@ -461,6 +503,7 @@ export class Content {
   #lost(piece: number): void {
     const served = this.ledger.serves(piece)
     this.ledger.setVerified(piece, false)
+    this.#arrivals.lost(piece)
     if (served) this.haves.lost(piece)
   }
 
@@ -508,10 +551,18 @@ export class Content {
   #wantFiles(): void {
     if (!this.#opened) return
     this.#selectFailed = false
-    this.#storage.select?.(this.files.wanted()).catch((thrown) => {
-      this.#selectFailed = true
-      if (!this.#closed) this.#events.error(asError(thrown))
-    })
+    const moved = this.#storage.select?.(this.files.wanted()) ?? Promise.resolve()
+    moved.then(
+      () => {
+        if (this.#closed) return
+        this.#arrivals.moved()
+        this.#events.changed()
+      },
+      (thrown) => {
+        this.#selectFailed = true
+        if (!this.#closed) this.#events.error(asError(thrown))
+      }
+    )
   }
 
   /** Ends what is under way; false if that was done before. */

@@ -10,6 +10,11 @@ import type { TorrentMetadata } from './torrent-metadata.ts'
 /** With fewer peers the DHT is asked again soon. */
 const fewPeers = 10
 
+/** Whether more is to be fetched, as far as is known. */
+function isFetching(content: Content | undefined): boolean {
+  return content?.activity !== 'seeding' && content?.activity !== 'idle'
+}
+
 /** What a {@link Participation} asks and tells. */
 export interface ParticipationOptions
   extends Pick<PeerSourcesOptions, 'infoHash' | 'host' | 'state' | 'counters' | 'onWarning'> {
@@ -39,7 +44,7 @@ export class Participation {
       host,
       state,
       isSeed: () => content()?.ledger.complete === true,
-      isHungry: () => content()?.done !== true && this.swarm.peers.size < fewPeers,
+      isHungry: () => isFetching(content()) && this.swarm.peers.size < fewPeers,
       counters,
       onPeers: () => this.swarm.dial(),
       onWarning

@@ -4,16 +4,17 @@ import type { TorrentMemo } from './torrent-memo.ts'
 /**
  * - `metadata`: the files are not known yet
  * - `checking`: data that was found is being hashed, and nothing else is to be done meanwhile
- * - `downloading`: selected pieces are missing
- * - `seeding`: everything selected is there
+ * - `downloading`: something that is selected, or that an open stream reads, is missing
+ * - `seeding`: every byte is here, or everything selected is and no open stream lacks anything
+ * - `idle`: nothing is selected, not every byte is here, and no open stream lacks anything; peers stay connected
  * - `queued`: it waits until fewer others run (`maxActiveDownloads`, `maxActiveSeeds`); it has no peers meanwhile
  * - `finished`: it has seeded as much as it should (`seedRatio`, `seedTime`); `resume()` has it go on without such an end
  * - `paused`: by `pause()`
  * - `error`: storage failed; `resume()` tries again
  * - `closed`: for good
  *
- * metadata → checking | downloading | seeding; those three change as pieces come and selections change; each of these
- * ↔ paused; each of these but metadata ↔ queued; seeding → finished → (resume) seeding; each → error → (resume) downloading;
+ * metadata → checking | downloading | seeding | idle; those four change as pieces come, selections change, and streams are
+ * opened and closed; each of these ↔ paused; each of these but metadata ↔ queued; seeding → finished → (resume) seeding; each → error → (resume) downloading;
  * all → closed.
  */
 export type TorrentStatus =
@@ -21,6 +22,7 @@ export type TorrentStatus =
   | 'checking'
   | 'downloading'
   | 'seeding'
+  | 'idle'
   | 'queued'
   | 'finished'
   | 'paused'
@@ -59,9 +61,7 @@ export class RunState {
     if (content === undefined || !this.#filesKnown) return 'metadata'
     if (this.#finished) return 'finished'
     if (this.#held) return 'queued'
-    if (content.done) return 'seeding'
-    const { ledger, download } = content
-    return ledger.uncheckedCount > 0 && download.picker.missing === 0 ? 'checking' : 'downloading'
+    return content.activity
   }
 
   /** Whether nobody and nothing has stopped it. */
@@ -89,7 +89,7 @@ export class RunState {
     return this.#filesKnown
   }
 
-  /** The fault with which it stands still. */
+  /** The fault that stopped it; undefined again after `resume`. */
   get error(): Error | undefined {
     return this.#error
   }

@@ -9,6 +9,8 @@ import { contentType } from './content-type.ts'
 export interface FileHost extends ByteSource {
   /** Verified bytes of a file of the layout. */
   verifiedBytes(fileIndex: number): number
+  /** Whether every byte of a file of the layout is verified and stored in its own file. */
+  isDone(fileIndex: number): boolean
   /** Selection priority of a file of the layout, 0 for not selected. */
   priorityOf(fileIndex: number): number
   /** Sets the priority of a file of the layout. */
@@ -53,9 +55,12 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
     return this.length === 0 ? 1 : this.downloaded / this.length
   }
 
-  /** Whether every byte is verified. */
+  /**
+   * Whether every byte is verified and stored in the file itself, selected or not. Bytes of a file that is not selected are kept
+   * elsewhere until it is selected or read; an empty file is made when it is selected.
+   */
   get done(): boolean {
-    return this.downloaded === this.length
+    return this.#host.isDone(this.#index)
   }
 
   /** Whether the file is downloaded as a whole, not only where streams read it. */

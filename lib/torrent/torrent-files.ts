@@ -21,20 +21,24 @@ export interface Choice {
 export interface FilesMediator {
   readonly ledger: Ledger
   readonly reader: VerifiedReader
+  /** Whether every byte of a file of the layout is verified and stored in its own file. */
+  isDone(fileIndex: number): boolean
   /** Opens, moves or closes the window of a stream. */
   setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void
-  /** What is selected of these pieces may have changed. */
-  selected(pieces: Range): void
+  /** The selection of these files of the layout has changed, and perhaps that of these pieces. */
+  selected(pieces: Range, files: Range): void
   /** Another file has its place on disk from now on. */
   wanted(): void
+  /** A stream was opened or closed. */
+  streamsChanged(): void
 }
 
 /** The files of a torrent, what of them is selected, and the streams that read them. */
 export class TorrentFiles implements FileHost {
   readonly layout: Layout
   readonly selection: Selection
-  /** The open streams. */
-  readonly streams: LazySet<FileStream> = new LazySet()
+  /** The open streams, and the index in the layout of the file that each reads. */
+  readonly #streams = new LazyMap<FileStream, number>()
   /** By index in the layout; made when they are first asked for, as most torrents of many never are. */
   readonly #at = new LazyMap<number, TorrentFile>()
   #list: readonly TorrentFile[] | undefined
@@ -73,6 +77,19 @@ export class TorrentFiles implements FileHost {
     }
   }
 
+  /** The open streams. */
+  get streams(): Iterable<FileStream> {
+    return this.#streams.keys()
+  }
+
+  /** Whether a stream is open on a file of which bytes are missing. */
+  get isReading(): boolean {
+    for (const fileIndex of this.#streams.values()) {
+      if (this.verifiedBytes(fileIndex) !== this.layout.files[fileIndex]?.length) return true
+    }
+    return false
+  }
+
   /** The file at an index of the layout; undefined for a pad file. */
   at(fileIndex: number): TorrentFile | undefined {
     const entry = this.layout.files[fileIndex]
@@ -109,7 +126,8 @@ export class TorrentFiles implements FileHost {
     }
     for (const index of files) this.selection.setFile(index, priority)
     for (const range of ranges) this.selection.setRange(range, priority)
-    this.#mediator.selected({ start: 0, end: this.layout.pieceCount })
+    const { pieceCount } = this.layout
+    this.#mediator.selected({ start: 0, end: pieceCount }, { start: 0, end: this.layout.files.length })
   }
 
   /** For each file of the layout whether it has its place on disk: selected, even in part, or read. */
@@ -123,10 +141,17 @@ export class TorrentFiles implements FileHost {
     return wanted
   }
 
+  /** Whether a file of the layout is selected, even in part. */
+  isSelected(fileIndex: number): boolean {
+    if (this.selection.file(fileIndex) > 0) return true
+    const { offset = 0, length = 0 } = this.layout.files[fileIndex] ?? {}
+    return this.selection.ranges.some(({ start, end }) => start < offset + length && end > offset)
+  }
+
   /** Destroys all streams, and those opened from now on. */
   close(error: Error): void {
     this.#closed = error
-    for (const stream of this.streams) stream.destroy(error)
+    for (const stream of [...this.streams]) stream.destroy(error)
   }
 
   // ---- FileHost ----
@@ -135,27 +160,32 @@ export class TorrentFiles implements FileHost {
     return this.#mediator.ledger.fileBytes(fileIndex)
   }
 
+  isDone(fileIndex: number): boolean {
+    return this.#mediator.isDone(fileIndex)
+  }
+
   priorityOf(fileIndex: number): number {
     return this.selection.file(fileIndex)
   }
 
   setPriority(fileIndex: number, priority: number): void {
     this.selection.setFile(fileIndex, priority)
-    this.#mediator.selected(this.layout.filePieces(fileIndex))
+    this.#mediator.selected(this.layout.filePieces(fileIndex), { start: fileIndex, end: fileIndex + 1 })
   }
 
   opened(stream: FileStream, fileIndex: number): void {
     // By a signal that was aborted already.
     if (stream.destroyed) return
-    this.streams.add(stream)
-    stream.onDestroyed = () => this.streams.delete(stream)
+    this.#streams.set(stream, fileIndex)
+    stream.onDestroyed = () => this.#ended(stream)
     if (this.#closed !== undefined) {
       stream.destroy(this.#closed)
       return
     }
+    this.#mediator.streamsChanged()
     // What is read of a file that is not selected has its place on disk too.
     if (this.#read.has(fileIndex)) return
-    const isNew = !this.#isSelected(fileIndex)
+    const isNew = !this.isSelected(fileIndex)
     this.#read.add(fileIndex)
     if (isNew) this.#mediator.wanted()
   }
@@ -202,16 +232,13 @@ export class TorrentFiles implements FileHost {
     }
   }
 
+  #ended(stream: FileStream): void {
+    if (this.#streams.delete(stream) && this.#closed === undefined) this.#mediator.streamsChanged()
+  }
+
   get #listed(): readonly number[] {
     this.#indices ??= this.layout.files.flatMap(({ pad }, index) => (pad ? [] : [index]))
     return this.#indices
-  }
-
-  /** Whether a file is selected, even in part. */
-  #isSelected(fileIndex: number): boolean {
-    if (this.selection.file(fileIndex) > 0) return true
-    const { offset = 0, length = 0 } = this.layout.files[fileIndex] ?? {}
-    return this.selection.ranges.some(({ start, end }) => start < offset + length && end > offset)
   }
 
   /** The index in the layout of a file, given as such or by its place in the list. */

@@ -12,7 +12,7 @@ import { emitSafely } from '../util/user-code.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
 import { Completion } from './completion.ts'
-import type { Content, ContentEvents } from './content.ts'
+import type { Activity, Content, ContentEvents } from './content.ts'
 import { Opening } from './opening.ts'
 import { Participation } from './participation.ts'
 import type { Peer, PeerInfo } from './peer.ts'
@@ -187,9 +187,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   // ---- how far it is ----
 
-  /** Verified part of what is selected, 0 to 1. */
+  /** Verified part of what is selected, 0 to 1; 0 while nothing is selected, unless every byte is here. */
   get progress(): number {
-    return this.#opening.content?.ledger.selectedProgress ?? 0
+    return this.#opening.opened?.progress ?? 0
   }
 
   /** Verified bytes, selected or not. */
@@ -217,9 +217,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return this.#counted.up.rate(monotonicMs())
   }
 
-  /** Milliseconds until everything selected is there at the present speed; `Infinity` while nothing comes, 0 when done. */
+  /**
+   * Milliseconds until everything selected is there at the present speed; `Infinity` while nothing comes or nothing is selected, 0
+   * when done.
+   */
   get timeRemaining(): number {
-    const left = this.#opening.content?.ledger.selectedLeft ?? Number.POSITIVE_INFINITY
+    const left = this.#opening.opened?.selectedLeft ?? Number.POSITIVE_INFINITY
     return left === 0 ? 0 : (left / this.downloadSpeed) * 1000
   }
 
@@ -269,7 +272,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return this.#state.status(this.#opening.content)
   }
 
-  /** Whether everything selected is complete and in storage. */
+  /** The fault that stopped the torrent, while `status` is `error`; undefined again after `resume()`. */
+  get error(): Error | undefined {
+    return this.#state.error
+  }
+
+  /** Whether everything selected is complete and in storage; while nothing is selected, whether every byte is. */
   get done(): boolean {
     return this.#opening.opened?.done === true
   }
@@ -372,8 +380,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   /**
-   * Resolves when everything selected is complete and in storage; rejects when the torrent fails or is closed before, or the signal
-   * is aborted.
+   * Resolves when everything selected is complete and in storage; while nothing is selected, waits for a selection or for every
+   * byte. Rejects when the torrent fails or is closed before, or the signal is aborted.
    */
   async whenDone({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     signal?.throwIfAborted()
@@ -491,6 +499,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#limits.apply(this.#state, this.#host, this.#opening.content)
   }
 
+  /** @internal What it does unless something stops it; undefined until the files are known. */
+  get activity(): Activity | undefined {
+    return this.#opening.opened?.activity
+  }
+
   /** @internal Whether a peer wants something of us. */
   get serves(): boolean {
     return this.#opening.content?.uploads.choker.wanted === true
@@ -529,7 +542,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /** Has the time count for what the torrent does now. */
   #countTime(): void {
     if (!this.#state.running) this.#transfer.enter('idle')
-    else this.#transfer.enter(this.done ? 'seeding' : 'active')
+    else this.#transfer.enter(this.#opening.opened?.activity === 'seeding' ? 'seeding' : 'active')
   }
 
   #emit<E extends keyof TorrentEvents>(event: E, ...args: TorrentEvents[E]): void {
@@ -546,6 +559,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       warning: (warning) => this.#warn(warning),
       error: (error) => this.#fail(error),
       reading: () => this.#onReading(),
+      streamsChanged: () => this.#onActivity(),
       remember: () => ({ ...this.#sources.remember(), paused: this.#state.paused })
     }
   }
@@ -568,22 +582,29 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #onChanged(): void {
     const content = this.#opening.opened
     if (content === undefined) return
-    this.#seed(content)
+    this.#onActivity()
     this.#participation.introduction.update()
     if (!this.#completion.update(content.done)) return
     if (!content.done) {
       this.#wantAgain()
       return
     }
-    this.#countTime()
     this.#host.changed(this)
     if (content.ledger.complete && this.#transfer.received > 0) this.#sources.trackers.completed()
     this.#emit('done')
   }
 
-  /** Serves peers in turn once everything is here, and guides them unless they are shown few pieces anyway. */
-  #seed({ uploads, done, ledger, haves }: Content): void {
-    uploads.setSeeding(done, ledger.complete && !haves.superSeeding)
+  /** What it does may have changed, by itself or by a stream. */
+  #onActivity(): void {
+    const content = this.#opening.opened
+    if (content === undefined) return
+    this.#seed(content)
+    this.#countTime()
+  }
+
+  /** Serves peers in turn while nothing is to be fetched, and guides them unless they are shown few pieces anyway. */
+  #seed({ uploads, activity, ledger, haves }: Content): void {
+    uploads.setSeeding(activity === 'seeding' || activity === 'idle', ledger.complete && !haves.superSeeding)
   }
 
   /** Peers that had nothing for us may have something now. */

@@ -50,9 +50,16 @@ test('download takes a URL and fetches what is selected', async (t) => {
   const none = await runCommand(t, folder, [...args, '--select', '*.avi'])
   assert.equal(none.code, 2)
   assert.match(none.stderr, /^piecewise: no file of the torrent matches --select '\*\.avi'[^\n]*\n$/)
+  const idle = await runCommand(t, folder, [...args, '--select', 'none'])
+  assert.equal(idle.code, 0, idle.stderr)
+  assert.match(idle.stdout, /^Nothing is selected, so nothing is downloaded\.$/m)
+  assert.doesNotMatch(idle.stdout, /Done|seeding/)
   const rest = await runCommand(t, folder, args)
   assert.equal(rest.code, 0, rest.stderr)
   assert.ok(existsSync(path.join(folder, 'out/film/film.mkv')), 'without --select all is wanted again')
+  const complete = await runCommand(t, folder, [...args, '--select', 'none'])
+  assert.equal(complete.code, 0, complete.stderr)
+  assert.match(complete.stdout, /^Done: /m)
 })
 
 test('--json speaks in lines of JSON alone', async (t) => {

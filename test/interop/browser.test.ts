@@ -6,7 +6,8 @@ import http, { type Server } from 'node:http'
 import path from 'node:path'
 import test from 'node:test'
 import { makeWav } from '../../examples/wav.ts'
-import type { Torrent } from '../../lib/index.ts'
+import { type Torrent, TorrentError } from '../../lib/index.ts'
+import { FaultyStorage } from '../torrent/faulty-storage.ts'
 import { holds, type Look, openPage, type Page, screenshot } from './support/chromium.ts'
 import { writeRandomFile } from './support/data.ts'
 import { needs } from './support/need.ts'
@@ -327,6 +328,29 @@ test('all that the page offers works', needs(['chromium'], 90_000), async (t) =>
   await holds(page, "document.querySelectorAll('#torrents li').length === 3")
   const complaints = 'the server says 400 to nonsense'
   assert.throws(assertCalm, /400/, complaints)
+})
+
+test('the page says why a torrent has stopped, as text', needs(['chromium'], 60_000), async (t) => {
+  const partly = new PartlyThere(t, 'browser-fault')
+  const file = path.join(partly.folder, 'data', 'film.bin')
+  writeRandomFile(file, 10 * 65536, 'film')
+  const { bytes, peers } = await partly.seeders(file, [mebibyte])
+  const storage = new FaultyStorage()
+  storage.writeFault = new TorrentError('ERR_STORAGE_FULL', hostile)
+  const torrent = await partly.client().add(bytes, { storage, select: 'none' })
+  torrent.on('error', () => {})
+  const { page, assertCalm } = await openPage(partly, `${await partly.listen(torrent)}/`)
+  await page.locator('#status', { hasText: 'nothing selected' }).waitFor()
+  assert.equal(await page.locator('#fault').isVisible(), false)
+  torrent.select(0)
+  torrent.addPeer(peers[0] ?? '')
+  await page.locator('#fault', { hasText: hostile }).waitFor()
+  assert.equal(await page.evaluate('fault.children.length'), 0)
+  storage.writeFault = undefined
+  await page.getByRole('button', { name: 'Resume', exact: true }).click()
+  await page.locator('#fault').waitFor({ state: 'hidden' })
+  await page.locator('#status', { hasText: 'seeding' }).waitFor()
+  assertCalm()
 })
 
 test('all and none are chosen also of files that are not listed', needs(['chromium'], 60_000), async (t) => {

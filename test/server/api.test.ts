@@ -4,6 +4,8 @@ import { existsSync } from 'node:fs'
 import http from 'node:http'
 import path from 'node:path'
 import { test } from 'node:test'
+import { TorrentError } from '../../lib/index.ts'
+import { FaultyStorage } from '../torrent/faulty-storage.ts'
 import { ask, bytesOf, clientOf, connect, lonely, type Reply, seed, serve, until } from './support.ts'
 
 const intent = { 'x-piecewise': '1' }
@@ -35,6 +37,43 @@ test('torrents are listed, with their files', async (t) => {
   assert.equal(one.magnetURI, torrent.magnetURI)
   const alone = JSON.parse((await ask((await serve(t, torrent)).port, '/api/torrents')).text)
   assert.equal(alone.canAdd, false)
+})
+
+test('the API tells an idle torrent from a seed, and why a torrent has stopped', async (t) => {
+  const { client: seeder, torrent: source } = await seed(t, {
+    'a.mp4': bytesOf(50_000),
+    'b.mp4': bytesOf(50_000)
+  })
+  const client = clientOf(t)
+  client.on('error', () => {})
+  const { port } = await serve(t, client)
+  const { infoHash } = source
+  const summary = async (): Promise<Record<string, unknown>> =>
+    JSON.parse((await ask(port, `/api/torrents/${infoHash}`)).text)
+  const message = `no <b>room</b> & "quotes"\u202e`
+  const storage = new FaultyStorage()
+  storage.writeFault = new TorrentError('ERR_STORAGE_FULL', message)
+  const torrent = await client.add(source.torrentFile ?? '', { storage, select: 'none' })
+  const idle = await summary()
+  assert.deepEqual([idle['status'], idle['progress'], idle['error']], ['idle', 0, null])
+  assert.equal(idle['timeRemaining'], null)
+  await post(port, `/api/torrents/${infoHash}/select`, '{"files":[0]}')
+  assert.equal((await summary())['status'], 'downloading')
+  await post(port, `/api/torrents/${infoHash}/select`, '{"files":"all","selected":false}')
+  assert.equal((await summary())['status'], 'idle')
+  torrent.select(0)
+  torrent.addPeer(`127.0.0.1:${seeder.port}`)
+  await until(() => torrent.status === 'error')
+  assert.deepEqual((await summary())['error'], { code: 'ERR_STORAGE_FULL', message })
+  const list = JSON.parse((await ask(port, '/api/torrents')).text)
+  assert.equal(list.torrents[0].error.message, message)
+  assert.ok(
+    !(await ask(port, `/${infoHash}/`)).text.includes('<b>room'),
+    'no markup of a message is in the page'
+  )
+  storage.writeFault = undefined
+  const resumed = JSON.parse((await post(port, `/api/torrents/${infoHash}/resume`, '')).text)
+  assert.deepEqual([resumed.status, resumed.error], ['downloading', null])
 })
 
 test('torrents are added as .torrent, magnet link and info hash, and removed', async (t) => {

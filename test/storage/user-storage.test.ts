@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { Storage } from '../../lib/storage/storage.ts'
 import { UserStorage } from '../../lib/storage/user-storage.ts'
+import { collectUncaught } from '../support/uncaught.ts'
 import { layoutOf } from './contract.ts'
 
 /** A storage in memory, one method of which is the user's. */
@@ -60,6 +61,19 @@ test('the reason of an abort passes as it is', async () => {
     by.throwIfAborted()
   )
   await assert.rejects(read.read(0, new Uint8Array(1), signal), (reason) => reason === 'my reason')
+})
+
+test('one that does not say where files are has them in their place', async (t) => {
+  const uncaught = collectUncaught(t)
+  const thrown = new Error('mine')
+  const broken = withMethod('inPlace', () => {
+    throw thrown
+  })
+  assert.equal(broken.inPlace?.(0), true)
+  assert.equal(withMethod('inPlace', () => false).inPlace?.(0), false)
+  assert.equal(withMethod('inPlace', () => undefined).inPlace?.(0), true)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(uncaught, [thrown])
 })
 
 test('methods that it lacks are absent, and what it created is a list of paths', () => {

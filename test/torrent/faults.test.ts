@@ -33,10 +33,12 @@ test('a full disk stops the torrent, and it goes on once there is room', async (
   await assert.rejects(done, full)
   await assert.rejects(async () => reading, full)
   assert.equal(torrent.status, 'error')
+  assert.equal(torrent.error, full)
   await assert.rejects(torrent.whenDone(), full)
   await assert.rejects(async () => torrent.files[0]?.text(), full)
   storage.writeFault = undefined
   torrent.resume()
+  assert.equal(torrent.error, undefined)
   assert.equal(torrent.status, 'downloading')
   await torrent.whenDone()
   assert.equal(torrent.progress, 1)
