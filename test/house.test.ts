@@ -165,6 +165,17 @@ test('importing the library loads nothing that most programs do not need at once
   )
 })
 
+test('folders are made by util/make-folder alone, as the one of Node may never return', () => {
+  const wrong = sources.filter(
+    ({ file, text }) =>
+      file !== 'util/make-folder.ts' && /^import [^']*\b(?:mkdir|mkdirSync)\b[^']*'node:fs/m.test(text)
+  )
+  assert.deepEqual(
+    wrong.map(({ file }) => file),
+    []
+  )
+})
+
 test('files have kebab-case names, and no folder has an index', () => {
   const wrong = sources
     .map(({ file }) => file)

@@ -90,7 +90,8 @@ export class Client extends EventEmitter<ClientEvents> {
       leaving: (torrent) => this.#leaving.get(torrent),
       checkOpen: () => this.#checkOpen(),
       onEntered: (torrent) => this.#onEntered(torrent),
-      onError: this.#onTorrentError
+      onError: this.#onTorrentError,
+      onWarning: this.#warn
     })
   }
 

@@ -1,9 +1,10 @@
 import type { Stats } from 'node:fs'
-import { lstat, mkdir, mkdtemp } from 'node:fs/promises'
+import { lstat, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { storageError } from '../storage/storage-error.ts'
 import { TorrentError } from '../util/errors.ts'
+import { makeFolder } from '../util/make-folder.ts'
 
 /** Mode of folders that the user did not choose. */
 export const privateMode = 0o700
@@ -73,7 +74,7 @@ export class DefaultFolders {
     const folder = this.#usual
     try {
       // EEXIST: something that is no folder has the name.
-      await mkdir(folder, { recursive: true, mode: privateMode }).catch(() => {})
+      await makeFolder(folder, { mode: privateMode }).catch(() => {})
       if (await this.#isOurs(folder, anyAccess)) return folder
       this.#fresh ??= this.#makeFresh(folder)
       return await this.#fresh

@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BencodeDict } from '../bencode/bencode-dict.ts'
 import { decode } from '../bencode/decode.ts'
@@ -7,6 +7,7 @@ import type { DhtState } from '../dht/dht-options.ts'
 import { replaceUnlisted } from '../storage/replace-file.ts'
 import { isMissing, nodeFs } from '../storage/storage-fs.ts'
 import { asError, TorrentError } from '../util/errors.ts'
+import { makeFolder } from '../util/make-folder.ts'
 
 /** Tables hold some 200 nodes; more is no file of ours. */
 const mostBytes = 1 << 18
@@ -44,6 +45,6 @@ export async function loadDhtState(
 
 /** Replaces the state in one step; other processes may do so at the same time. */
 export async function saveDhtState(folder: string, state: DhtState): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolder(folder, { mode: 0o700 })
   await replaceUnlisted(nodeFs, dhtStatePath(folder), encode({ ...state }), `.${process.pid}.tmp`)
 }

@@ -1,10 +1,11 @@
 import { readFileSync, realpathSync } from 'node:fs'
-import { mkdir, open, readFile, rename, stat, unlink, utimes } from 'node:fs/promises'
+import { open, readFile, rename, stat, unlink, utimes } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { threadId } from 'node:worker_threads'
 import { randomBytes, toHex } from '../util/bytes.ts'
 import { systemCode } from '../util/errors.ts'
+import { makeFolder } from '../util/make-folder.ts'
 
 /** A lock of another machine, or one that says nothing, is believed while it was touched within this time. */
 const staleMs = 120_000
@@ -32,7 +33,7 @@ export class FolderLock {
 
   /** Takes the lock `name` of a folder, which is made if it is missing; undefined while somebody else has it. */
   static async take(folder: string, name: string): Promise<FolderLock | undefined> {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await makeFolder(folder, { mode: 0o700 })
     const path = join(folder, name)
     const key = join(realpathSync(folder), name)
     if (mine.has(key)) return undefined

@@ -10,7 +10,7 @@ import { ClientHost, type ClientServices } from './client-host.ts'
 import { type DefaultFolders, privateMode } from './default-folders.ts'
 import type { ClientOptions } from './options.ts'
 import type { Persistence } from './persistence.ts'
-import { adjust, placeOf, reopens } from './restored-torrent.ts'
+import { adjust, placeOf, reopens, unheededBy } from './restored-torrent.ts'
 import type { ResolvedSource } from './source.ts'
 import type { TorrentList } from './torrent-list.ts'
 
@@ -33,6 +33,7 @@ export interface IntakeOptions {
   /** A torrent is in the list now; it has not begun. */
   onEntered(torrent: Torrent): void
   readonly onError: (error: Error, torrent: Torrent) => void
+  onWarning(warning: Error): void
 }
 
 /** What `seed` knows of a torrent beyond the options of `add`. */
@@ -53,7 +54,7 @@ export class Intake {
    * @throws TorrentError when the client is closed meanwhile or the storage cannot be opened; the signal's reason.
    */
   async begin(resolved: ResolvedSource, options: AddOptions, seeding: SeedingInit = {}): Promise<Torrent> {
-    const { list, persistence, listening, folders, checkOpen } = this.#options
+    const { list, persistence, listening, folders, checkOpen, onWarning } = this.#options
     await Promise.all([listening, persistence?.listed])
     checkOpen()
     const { infoHashes, metainfo } = resolved
@@ -81,6 +82,8 @@ export class Intake {
       if (metainfo !== undefined) await known.learn(metainfo)
       await this.ready(known, options.signal)
       if (claimed) adjust(known, options)
+      const unheeded = unheededBy(known, options)
+      if (unheeded !== undefined) onWarning(unheeded)
       return known
     }
     const isDefault =

@@ -3,6 +3,7 @@ import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
+import { TorrentError } from '../util/errors.ts'
 
 /** Whether `add` wants another storage or folder than an earlier run had, or all data hashed: then it is opened anew. */
 export function reopens(torrent: Torrent, { path, storage, verify }: AddOptions): boolean {
@@ -27,6 +28,22 @@ export function adjust(torrent: Torrent, options: AddOptions): void {
   if (downloadLimit !== undefined) torrent.downloadLimit = downloadLimit
   if (uploadLimit !== undefined) torrent.uploadLimit = uploadLimit
   if (superSeeding !== undefined) torrent.superSeeding = superSeeding
+}
+
+/** What of `add` cannot be had from a torrent that is here already: a warning, or undefined. */
+export function unheededBy(torrent: Torrent, { path, storage }: AddOptions): TorrentError | undefined {
+  const { name, infoHash } = torrent
+  const options = [
+    ...(path !== undefined && resolve(path) !== torrent.path ? ['path'] : []),
+    ...(storage !== undefined && storage !== torrent.storage ? ['storage'] : [])
+  ]
+  if (options.length === 0) return undefined
+  const message =
+    `option ${options.join(' and ')}: '${name}' is here already with its data in ${torrent.path}, and stays there: ` +
+    'remove it first to have it elsewhere'
+  return new TorrentError('ERR_CLIENT_OPTION', message, {
+    details: { options, infoHash, path: torrent.path }
+  })
 }
 
 /** Where an earlier run had the data, apart from the folder. */

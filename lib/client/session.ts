@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readWhole, replaceFile, replaceUnlisted } from '../storage/replace-file.ts'
 import { nodeFs } from '../storage/storage-fs.ts'
@@ -6,6 +5,7 @@ import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
+import { makeFolder } from '../util/make-folder.ts'
 import { FolderLock } from './folder-lock.ts'
 import { decodeSession, encodeSession, maxSessionLength } from './session-file.ts'
 
@@ -191,7 +191,7 @@ export class Session {
     // Those too whose resume record is still being read, or a crash would leave a torrent without the metadata that was given.
     const missing = torrents.filter((torrent) => !this.#kept.has(torrent))
     if (missing.length === 0) return
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    await makeFolder(this.#folder, { mode: 0o700 })
     // The names are made safe against a power cut together with that of the list.
     await forEachLimit(missing.length, writesAtOnce, async (index) => {
       const torrent = missing[index]

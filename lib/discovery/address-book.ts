@@ -58,6 +58,8 @@ export interface PeerPriorities {
 
 /** Milliseconds to wait after one, two, … failures in a row. */
 export const backOffMs: readonly number[] = [10_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000]
+/** The same for a peer that the user named: it is expected to be there, and may only be starting. */
+export const manualBackOffMs: readonly number[] = [1000, 2000, 5000, ...backOffMs]
 /** Milliseconds to wait for a peer that gave us data. */
 const usefulWaitMs = 5000
 const uninterestingWaitMs = 600_000
@@ -362,7 +364,8 @@ export class AddressBook {
 
   #fail(entry: Entry, failures: number, now: number): void {
     entry.failures += failures
-    entry.readyAt = now + (backOffMs[Math.min(entry.failures, backOffMs.length) - 1] ?? 0)
+    const waits = sourceOf(entry) === 'manual' ? manualBackOffMs : backOffMs
+    entry.readyAt = now + (waits[Math.min(entry.failures, waits.length) - 1] ?? 0)
     if (entry.failures < mostFailures || wasUseful(entry) || neverGivenUp.has(sourceOf(entry))) return
     // It stays in the book, or it would be a new one for the next who names it.
     entry.readyAt = Number.POSITIVE_INFINITY

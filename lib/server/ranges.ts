@@ -11,14 +11,15 @@ const gapBytes = 80
 
 /**
  * What a `Range` header asks of a file (RFC 9110, 14): the ranges in the order of the header, those that touch made one. `'whole'`
- * when it is to be ignored, because it is malformed, of another unit or excessive; `'unsatisfiable'` when no range lies in the file.
+ * when it is to be ignored, because it is malformed, of another unit or excessive, or the file is empty; `'unsatisfiable'` when no range lies in the file.
  */
 export function parseRanges(
   header: string | undefined,
   length: number
 ): readonly ByteRange[] | 'whole' | 'unsatisfiable' {
   const set = /^bytes=(.*)$/i.exec(header ?? '')?.[1]
-  if (set === undefined) return 'whole'
+  // No Content-Range can speak of an empty file, and a player that asks for all of it should get that.
+  if (set === undefined || length === 0) return 'whole'
   const specs = set.split(',').map((spec) => spec.replace(/^[ \t]+|[ \t]+$/g, ''))
   const ranges: ByteRange[] = []
   let count = 0
@@ -28,11 +29,8 @@ export function parseRanges(
     const [, first = '', last = ''] = match ?? []
     if (match === null || (first === '' && last === '') || ++count > mostRanges) return 'whole'
     if (first === '') {
-      const suffix = Math.min(Number(last), length)
       if (Number(last) === 0) continue
-      // The last bytes of nothing are satisfiable, but no Content-Range can say so.
-      if (suffix === 0) return 'whole'
-      ranges.push({ start: length - suffix, end: length })
+      ranges.push({ start: Math.max(0, length - Number(last)), end: length })
       continue
     }
     if (last !== '' && Number(last) < Number(first)) return 'whole'

@@ -1,7 +1,8 @@
 import type { BigIntStats } from 'node:fs'
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, readdir, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises'
+import { lstat, open, readdir, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises'
 import { systemCode } from '../util/errors.ts'
+import { makeFolder } from '../util/make-folder.ts'
 import type { FileStat } from './storage.ts'
 
 /** The part of a `node:fs` FileHandle that storage needs. */
@@ -38,7 +39,7 @@ export interface StorageFs {
 /** The real file system. */
 export const nodeFs: StorageFs = {
   open,
-  mkdir,
+  mkdir: makeFolder,
   lstat,
   stat,
   realpath: (path: string): Promise<string> => realpath(path),

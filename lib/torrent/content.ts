@@ -11,6 +11,7 @@ import { hasBit } from '../util/bits.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
+import { LazySet } from '../util/lazy-collections.ts'
 import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
 import { type DataFolder, removeEmptyFolders, storageIn } from './data-folder.ts'
 import { Download } from './download.ts'
@@ -28,6 +29,7 @@ import type { TorrentHost } from './torrent-host.ts'
 import type { AddOptions } from './torrent-options.ts'
 import type { Transfer } from './transfer.ts'
 import { Uploads } from './uploads.ts'
+import { findVanished } from './vanished.ts'
 import { partsOf, piecesOfTurn, Verification } from './verification.ts'
 import { VerifiedReader } from './verified-reader.ts'
 
@@ -92,6 +94,8 @@ export class Content {
   #closed = false
   /** Whether `changed` is about to be told. */
   #changing = false
+  /** Files of which it was said that data is gone that was here. */
+  readonly #vanished = new LazySet<number>()
   /** Storage does not know yet which files are wanted. */
   #selectFailed = false
 
@@ -159,7 +163,8 @@ export class Content {
         this.#stored(piece)
       },
       proven: (piece) => this.haves.got(piece),
-      lost: (piece) => {
+      lost: (piece, wasProven) => {
+        if (wasProven) void this.#tellVanished(piece)
         this.#lost(piece)
         this.download.change((picker, now) => picker.lost(piece, now))
         events.changed()
@@ -332,6 +337,7 @@ export class Content {
     await this.#verification.check(pieces)
     if (this.#closed) throw closedError()
     for (const piece of served) if (!this.ledger.serves(piece)) this.haves.lost(piece)
+    this.#vanished.clear()
     this.#events.changed()
   }
 
@@ -505,6 +511,19 @@ export class Content {
     this.ledger.setVerified(piece, false)
     this.#arrivals.lost(piece)
     if (served) this.haves.lost(piece)
+  }
+
+  /** Somebody has taken data away: said once of each file until the next recheck, for only what is read is found missing. */
+  async #tellVanished(piece: number): Promise<void> {
+    const { start, end } = this.layout.filesOf(piece)
+    const touched = Array.from({ length: end - start }, (_, n) => start + n)
+    const fresh = touched.filter((fileIndex) => !this.#vanished.has(fileIndex))
+    if (fresh.length === 0) return
+    // Until it is known which of them it is, other pieces of theirs are not looked at.
+    for (const fileIndex of fresh) this.#vanished.add(fileIndex)
+    const { files, warning } = await findVanished(this.layout, this.#storage, piece)
+    for (const fileIndex of fresh) if (!files.includes(fileIndex)) this.#vanished.delete(fileIndex)
+    if (!this.#closed && files.some((fileIndex) => fresh.includes(fileIndex))) this.#events.warning(warning)
   }
 
   /** What counts as selected changes at once; who acts on it hears once of all that is changed in one go. */

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import { checkPriority, normalPriority } from '../picker/selection.ts'
+import type { Storage } from '../storage/storage.ts'
 import type { FileStream } from '../stream/file-stream.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
 import type { ThrottledConnection } from '../transport/throttled.ts'
@@ -428,6 +429,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /** @internal Whether it may be finished at all: not once the user has had it go on. */
   get hasGoal(): boolean {
     return !this.#state.goalWaived
+  }
+
+  /** @internal The storage that the caller brought. */
+  get storage(): Storage | undefined {
+    return this.#init.storage
   }
 
   /** @internal Payload bytes of this run in both directions. */

@@ -14,8 +14,8 @@ export interface VerificationEvents {
   found(piece: number): void
   /** A stored piece that nobody could be given before it was hashed is right. */
   proven(piece: number): void
-  /** A stored piece is not there after all, and is fetched anew. */
-  lost(piece: number): void
+  /** A stored piece is not there after all, and is fetched anew; `wasProven` if it was verified in this run or vouched for by its record. */
+  lost(piece: number, wasProven: boolean): void
   warning(error: Error): void
 }
 
@@ -119,7 +119,7 @@ export class Verification {
     if (this.#closed || !this.#ledger.isStored(piece)) return
     const wasUnproven = this.#ledger.isUnproven(piece)
     this.#ledger.setUnproven(piece, false)
-    if (!ok) this.#events.lost(piece)
+    if (!ok) this.#events.lost(piece, !wasUnproven)
     else if (wasUnproven) this.#events.proven(piece)
   }
 }

@@ -8,6 +8,8 @@ import { createServer } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { Client } from '../../lib/client/client.ts'
+import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
+import type { TorrentError } from '../../lib/util/errors.ts'
 import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
 
 test('the same torrent added twice is one, and takes new peers and trackers in', async (t) => {
@@ -32,6 +34,26 @@ test('the same torrent added twice is one, and takes new peers and trackers in',
   )
   assert.ok(one.magnetURI.includes(encodeURIComponent(tracker)), one.magnetURI)
   await one.whenDone()
+})
+
+test('adding a torrent again elsewhere is a warning, and it stays where it is', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const client = bench.client()
+  const [here, elsewhere] = [bench.folder(), bench.folder()]
+  const warnings: Error[] = []
+  client.on('warning', (warning) => warnings.push(warning))
+  const torrent = await client.add(sample.bytes, { path: here })
+  assert.equal(await client.add(sample.bytes), torrent)
+  assert.equal(await client.add(sample.bytes, { path: `${here}/../${path.basename(here)}` }), torrent)
+  assert.equal(warnings.length, 0)
+  assert.equal(await client.add(sample.bytes, { path: elsewhere }), torrent)
+  assert.equal(torrent.path, here)
+  const [warning] = warnings.splice(0) as TorrentError[]
+  assert.equal(warning?.code, 'ERR_CLIENT_OPTION')
+  assert.ok(warning?.message.includes(here), warning?.message)
+  assert.equal(await client.add(sample.bytes, { storage: new MemoryStorage() }), torrent)
+  assert.equal(warnings.length, 1)
 })
 
 test('a .torrent tells a magnet link what it waits for', async (t) => {

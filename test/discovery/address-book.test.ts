@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { AddressBook, backOffMs, type PeerSource, peerSources } from '../../lib/discovery/address-book.ts'
+import {
+  AddressBook,
+  backOffMs,
+  manualBackOffMs,
+  type PeerSource,
+  peerSources
+} from '../../lib/discovery/address-book.ts'
 import { formatAddress, type PeerAddress, parseAddress } from '../../lib/util/address.ts'
 import { fc } from '../support/fast-check.ts'
 
@@ -62,20 +68,34 @@ test('chance decides between equals', () => {
   assert.equal(seen.size, 3)
 })
 
-test('a peer that fails is tried again after waits that grow', () => {
-  const it = book()
-  const peer = at('8.0.0.1:1')
-  it.add(peer, 'resume', 0)
-  let now = 0
-  for (const waitMs of [...backOffMs, backOffMs.at(-1) ?? 0]) {
-    it.dialling(peer, now)
-    assert.equal(it.wakeAt, Number.POSITIVE_INFINITY)
-    it.failed(peer, now)
-    assert.equal(it.wakeAt, now + waitMs)
-    assert.equal(it.next(now + waitMs - 1), undefined)
-    now += waitMs
-    assert.ok(it.next(now))
-  }
+for (const [source, waits] of [
+  ['resume', backOffMs],
+  ['manual', manualBackOffMs]
+] as const) {
+  test(`a ${source} peer that fails is tried again after waits that grow`, () => {
+    const it = book()
+    const peer = at('8.0.0.1:1')
+    it.add(peer, source, 0)
+    let now = 0
+    for (const waitMs of [...waits, waits.at(-1) ?? 0]) {
+      it.dialling(peer, now)
+      assert.equal(it.wakeAt, Number.POSITIVE_INFINITY)
+      it.failed(peer, now)
+      assert.equal(it.wakeAt, now + waitMs)
+      assert.equal(it.next(now + waitMs - 1), undefined)
+      now += waitMs
+      assert.ok(it.next(now))
+    }
+  })
+}
+
+test('a peer that was named by hand is dialled again within 2 s, and more rarely than every 10 s before long', () => {
+  assert.ok((manualBackOffMs[0] ?? 0) <= 2000)
+  assert.ok(manualBackOffMs.slice(3).every((waitMs) => waitMs >= 10_000))
+  assert.deepEqual(
+    manualBackOffMs,
+    manualBackOffMs.toSorted((a, b) => a - b)
+  )
 })
 
 /** Dials and fails six times in a row, and returns the time of the last. */
@@ -111,7 +131,8 @@ test('who gave us data once, and whom nobody else may name again, is not given u
     it.add(peer, source, 0)
     if (source === 'tracker') it.disconnected(peer, 0, 'useful')
     const failedAt = failOften(it, peer, 0)
-    assert.equal(it.wakeAt, failedAt + 3_600_000, source)
+    const waitMs = source === 'manual' ? manualBackOffMs[5] : backOffMs[5]
+    assert.equal(it.wakeAt, failedAt + (waitMs ?? 0), source)
   }
 })
 

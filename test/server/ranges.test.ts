@@ -37,9 +37,10 @@ const table: readonly (readonly [header: string | undefined, length: number, exp
   ['bytes=2000-,3000-', 1000, 'unsatisfiable'],
   ['bytes=0-99999999999999999999999999', 1000, '0-1000'],
   ['bytes=99999999999999999999999999-', 1000, 'unsatisfiable'],
-  ['bytes=0-', 0, 'unsatisfiable'],
+  ['bytes=0-', 0, 'whole'],
   ['bytes=-1', 0, 'whole'],
-  ['bytes=-0', 0, 'unsatisfiable']
+  ['bytes=-0', 0, 'whole'],
+  ['bytes=5-9', 0, 'whole']
 ]
 
 test('ranges are read as RFC 9110 has them', () => {
