@@ -2,7 +2,8 @@
 // node scripts/test.mjs [--out dist] [--serial] [bencode wire/decoder …]
 // --serial runs one file at a time and gives it longer, for tests that drive other programs.
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -26,5 +27,9 @@ const flags = [
   `--test-timeout=${serial ? 900_000 : 120_000}`,
   `--test-concurrency=${serial ? 1 : 2}`
 ]
-const { status } = spawnSync(process.execPath, [...flags, ...files], { stdio: 'inherit' })
+// The key that seals records lies in the user's state folder, which no test touches.
+const state = mkdtempSync(path.join(tmpdir(), 'piecewise-tests-'))
+const env = { ...process.env, XDG_STATE_HOME: state, LOCALAPPDATA: state }
+const { status } = spawnSync(process.execPath, [...flags, ...files], { stdio: 'inherit', env })
+rmSync(state, { recursive: true, force: true })
 process.exitCode = status ?? 1

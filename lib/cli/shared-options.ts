@@ -1,9 +1,9 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
 import type { ClientOptions } from '../index.ts'
+import { stateFolder } from '../util/state-folder.ts'
 import type { CommandLine } from './command-line.ts'
 import type { Options } from './option-spec.ts'
-import { stateFolder } from './state-folder.ts'
 import { usageError } from './usage-error.ts'
 import { readBytes, readHost, readPeer, readPort } from './values.ts'
 

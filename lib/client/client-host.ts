@@ -2,6 +2,7 @@ import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import type { Lsd } from '../discovery/lsd.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
+import type { RecordSeal } from '../storage/record-seal.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
 import type { MetadataMemory } from '../torrent/metadata-memory.ts'
 import type { TorrentDht, TorrentHost } from '../torrent/torrent-host.ts'
@@ -20,6 +21,7 @@ export interface ClientServices {
   readonly metadataMemory: MetadataMemory
   readonly connections: ConnectionBudget
   readonly claims: StorageClaims
+  seal(folder: string, data: string): RecordSeal
   readonly hashPool: HashPool
   readonly udpTrackers: UdpTrackerClient
   readonly announcePace: AnnouncePace
@@ -73,6 +75,10 @@ export class ClientHost implements TorrentHost {
 
   get claims(): StorageClaims {
     return this.#services.claims
+  }
+
+  seal(folder: string, data: string): RecordSeal {
+    return this.#services.seal(folder, data)
   }
 
   get hashPool(): HashPool {

@@ -10,6 +10,7 @@ import { ClientHost, type ClientServices } from './client-host.ts'
 import { type DefaultFolders, privateMode } from './default-folders.ts'
 import type { ClientOptions } from './options.ts'
 import type { Persistence } from './persistence.ts'
+import { recordsBeside } from './records-beside.ts'
 import { adjust, placeOf, reopens, unheededBy } from './restored-torrent.ts'
 import type { ResolvedSource } from './source.ts'
 import type { TorrentList } from './torrent-list.ts'
@@ -33,7 +34,7 @@ export interface IntakeOptions {
   /** A torrent is in the list now; it has not begun. */
   onEntered(torrent: Torrent): void
   readonly onError: (error: Error, torrent: Torrent) => void
-  onWarning(warning: Error): void
+  readonly onWarning: (warning: Error) => void
 }
 
 /** What `seed` knows of a torrent beyond the options of `add`. */
@@ -98,15 +99,15 @@ export class Intake {
             options.storage !== undefined || seeding.complete === true
           )
         : path.resolve(chosen)
+    // A custom storage and files that are seeded where they are get no record unless a folder for it is named.
+    const recordless = options.storage !== undefined || seeding.complete === true
+    const state = folders.state ?? (recordless ? undefined : await recordsBeside(folder, onWarning))
     checkOpen()
     if (list.get(infoHash) !== undefined) {
       // Somebody else has added it meanwhile.
       if (memo !== undefined) persistence?.setAside(memo)
       return this.begin(resolved, options, seeding)
     }
-    // A custom storage and files that are seeded where they are get no record unless a folder for it is named.
-    const beside =
-      options.storage === undefined && seeding.complete !== true ? path.join(folder, '.piecewise') : undefined
     const torrent = this.enter({
       ...options,
       ...(options.path === undefined ? placeOf(memo) : {}),
@@ -119,7 +120,7 @@ export class Intake {
       path: folder,
       ...(isDefault ? { folderMode: privateMode } : {}),
       memo,
-      state: folders.state ?? beside
+      state
     })
     const started = this.#start(torrent, metainfo, memo)
     try {

@@ -1,7 +1,10 @@
+import { resolve } from 'node:path'
 import { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Lsd } from '../discovery/lsd.ts'
 import { OwnAddress } from '../discovery/own-address.ts'
 import { HashPool } from '../hash/hash-pool.ts'
+import { RecordKey } from '../storage/record-key.ts'
+import { RecordSeal } from '../storage/record-seal.ts'
 import { StorageClaims } from '../storage/storage-claims.ts'
 import { MetadataMemory } from '../torrent/metadata-memory.ts'
 import { AnnouncePace } from '../tracker/announce-pace.ts'
@@ -10,6 +13,7 @@ import { Throttle } from '../transport/throttle.ts'
 import { ThrottledConnection } from '../transport/throttled.ts'
 import type { Transport } from '../transport/transport.ts'
 import { MemoryBudget } from '../util/memory-budget.ts'
+import { userStateFolder } from '../util/state-folder.ts'
 import type { ClientServices } from './client-host.ts'
 import { ClientPorts } from './client-ports.ts'
 import { DhtService } from './dht-service.ts'
@@ -40,6 +44,7 @@ export class SharedServices implements ClientServices {
   readonly connections: ConnectionBudget
   readonly claims: StorageClaims = new StorageClaims()
   readonly hashPool: HashPool = new HashPool()
+  readonly recordKey: RecordKey = new RecordKey(userStateFolder())
   readonly udpTrackers: UdpTrackerClient = new UdpTrackerClient()
   readonly announcePace: AnnouncePace = new AnnouncePace()
   readonly own: OwnAddress
@@ -53,6 +58,8 @@ export class SharedServices implements ClientServices {
   /** Resolves when the ports are open, or could not be opened, of which `warning` tells; never rejects. */
   readonly listening: Promise<void>
   readonly #ports: ClientPorts
+  /** The client's folder for data. */
+  readonly #path: string | undefined
   readonly #events: SharedServicesEvents
 
   /** Listens at once. The options were checked. */
@@ -60,6 +67,7 @@ export class SharedServices implements ClientServices {
     const { host, maxConnections, state, pex = true, lsd = true, dht = true } = options
     const never = Number.POSITIVE_INFINITY
     this.#events = events
+    this.#path = options.path
     this.download = new Throttle(options.downloadLimit ?? never)
     this.upload = new Throttle(options.uploadLimit ?? never)
     this.budget = new MemoryBudget(options.memoryLimit ?? defaultMemoryLimit)
@@ -104,6 +112,11 @@ export class SharedServices implements ClientServices {
 
   serving(): number {
     return this.#events.serving()
+  }
+
+  seal(folder: string, data: string): RecordSeal {
+    const others = this.#path === undefined ? [] : [resolve(this.#path)]
+    return new RecordSeal(this.recordKey, { folder, data, others, kind: 'resume' })
   }
 
   changed(): void {

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import type { Range } from '../metainfo/layout.ts'
+import { TorrentError } from '../util/errors.ts'
 import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
 import {
@@ -46,6 +47,8 @@ export class PartsFile {
   #end = headerLength
   #dirty = false
   #isNew = false
+  /** Whether something stands at the path that is no parts file, and is not to be replaced. */
+  #blocked = false
   /** Writes run one after the other, because each decides by the index what to append. */
   #tail: Promise<unknown> = Promise.resolve()
 
@@ -200,6 +203,10 @@ export class PartsFile {
   }
 
   async #create(): Promise<StorageHandle> {
+    if (this.#blocked) {
+      const message = `${this.path} is no file of piecewise, which needs its place: move it away`
+      throw new TorrentError('ERR_STORAGE_PATH', message, { details: { path: this.path } })
+    }
     await this.#fs.mkdir(dirname(this.path), { recursive: true })
     const handle = await this.#fs.open(this.path, openFlags.replace, 0o600)
     try {
@@ -230,11 +237,18 @@ export class PartsFile {
   async #load(handle: StorageHandle): Promise<void> {
     const size = Number((await handle.stat({ bigint: true })).size)
     const head = Buffer.alloc(headerLength)
+    const count = await readAll(handle, head, 0)
     const known =
-      (await readAll(handle, head, 0)) === headerLength &&
+      count === headerLength &&
       head.readUInt32BE(0) === magic &&
       head.readUIntBE(10, 6) === this.#layoutLength
     if (!known) {
+      // A crash may have left part of a header, or zeros.
+      const start = Buffer.alloc(4)
+      start.writeUInt32BE(magic)
+      const begun = head.subarray(0, count)
+      this.#blocked =
+        !begun.subarray(0, 4).equals(start.subarray(0, count)) && begun.some((byte) => byte !== 0)
       this.#handle = undefined
       await handle.close()
       return

@@ -1,6 +1,7 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import { hasBit } from '../util/bits.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
+import type { RecordTrust } from './record-seal.ts'
 import type { ResumeRecord } from './resume-record.ts'
 import type { FileStat, StorageStats } from './storage.ts'
 
@@ -34,17 +35,24 @@ export interface Trust {
  * Decides what is believed without reading. After a clean stop files of the same size and time are believed, pieces of
  * others are to be checked; after an unclean one, or without a record, nothing is, but recorded pieces come first.
  * Pieces whose bytes cannot be there, because a file is missing or too short, are missing in any case. A record that
- * does not fit the layout counts as none.
+ * does not fit the layout counts as none. One that is not trusted has none of its pieces believed, and counts only for files
+ * whose time it knows to the nanosecond.
  */
-export function trust(layout: Layout, record: ResumeRecord | undefined, stats: StorageStats): Trust {
-  return runSteps(trustSteps(layout, record, stats))
+export function trust(
+  layout: Layout,
+  record: ResumeRecord | undefined,
+  stats: StorageStats,
+  recordTrust?: RecordTrust
+): Trust {
+  return runSteps(trustSteps(layout, record, stats, recordTrust))
 }
 
 /** As {@link trust}, in parts. */
 export function* trustSteps(
   layout: Layout,
   record: ResumeRecord | undefined,
-  stats: StorageStats
+  stats: StorageStats,
+  recordTrust: RecordTrust = 'trusted'
 ): Steps<Trust> {
   const known = record !== undefined && fits(layout, record) ? record : undefined
   const same = layout.files.map((_, index) => isSame(known?.files[index], stats.files[index]))
@@ -62,13 +70,14 @@ export function* trustSteps(
   // A clean record tells of what is not there as well.
   const { missing, unknown, unproven, have } = pieceTrust
   const clean = known?.clean === true
-  const recorded = clean ? have : unproven
+  const trusted = recordTrust === 'trusted'
+  const recorded = clean && trusted ? have : unproven
   const unrecorded = clean ? missing : unknown
   const { verified } = known ?? { verified: new Uint8Array(Math.ceil(layout.pieceCount / 8)) }
   for (let piece = 0; piece < pieces.length; piece++) {
     if (piece % piecesOfStep === piecesOfStep - 1) yield
     if (sources.absent[piece] === 1) continue
-    if (clean && sources.changed[piece] === 1) pieces[piece] = unknown
+    if ((clean || !trusted) && sources.changed[piece] === 1) pieces[piece] = unknown
     else pieces[piece] = hasBit(verified, piece) ? recorded : unrecorded
   }
   return {

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import type { Range } from '../metainfo/layout.ts'
 import { TorrentError } from '../util/errors.ts'
 import { asCount, asList, asString, JsonFields } from './json-fields.ts'
+import type { RecordTrust, Signer } from './record-seal.ts'
+import { withMac, withoutMac } from './signed-json.ts'
 import type { FileStat } from './storage.ts'
 
 /** Everything that a torrent remembers between two runs. */
@@ -55,10 +57,16 @@ export const maxRecordLength: number = 64 << 20
 const title = 'piecewise resume 1'
 const maxTrackers = 1000
 
-/** The bytes of a record: a line with format version and SHA-256, then JSON with base64 for bitfields. */
-export function encodeResume(record: ResumeRecord): Uint8Array {
+/** A record as it was found. */
+export interface LoadedRecord {
+  readonly record: ResumeRecord
+  readonly trust: RecordTrust
+}
+
+/** The bytes of a record: a line with format version and SHA-256, then JSON with base64 for bitfields, signed if `sign` does so. */
+export function encodeResume(record: ResumeRecord, sign?: Signer): Uint8Array {
   const { files, parts, verified, partial, peers, trackers, selection, ...rest } = record
-  const body = JSON.stringify({
+  const json = JSON.stringify({
     ...rest,
     files: files.map(packStat),
     parts: packStat(parts),
@@ -73,11 +81,21 @@ export function encodeResume(record: ResumeRecord): Uint8Array {
       )
     }
   })
+  const body = withMac(json, sign?.(json))
   return Buffer.from(`${title} ${digest(body)}\n${body}`)
 }
 
 /** The record in `bytes`; ERR_STORAGE_RESUME when they are torn, foreign or of another version. */
 export function decodeResume(bytes: Uint8Array): ResumeRecord {
+  return openResume(bytes).record
+}
+
+/** As {@link decodeResume}, with what is signed and the signature. */
+export function openResume(bytes: Uint8Array): {
+  readonly record: ResumeRecord
+  readonly json: string
+  readonly mac: string | undefined
+} {
   if (bytes.byteLength > maxRecordLength) throw unreadable(`it has ${bytes.byteLength} bytes`)
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
   const line = text.indexOf('\n')
@@ -86,10 +104,19 @@ export function decodeResume(bytes: Uint8Array): ResumeRecord {
   if (!head.startsWith(`${title} `)) throw unreadable('it does not begin as one of this version')
   if (head.slice(title.length + 1) !== digest(body)) throw unreadable('its checksum is wrong')
   try {
-    return readRecord(new JsonFields(JSON.parse(body)))
+    return { record: readRecord(new JsonFields(JSON.parse(body))), ...withoutMac(body) }
   } catch (cause) {
     throw unreadable('a field is malformed', cause)
   }
+}
+
+/**
+ * Returns what counts of a record. One that is not trusted names no files to be deleted, and a private torrent gets neither trackers
+ * nor peers from it (BEP 27).
+ */
+export function believed({ record, trust }: LoadedRecord, isPrivate: boolean): ResumeRecord {
+  if (trust === 'trusted') return record
+  return { ...record, created: [], ...(isPrivate ? { trackers: [], peers: [] } : {}) }
 }
 
 function readRecord(fields: JsonFields): ResumeRecord {

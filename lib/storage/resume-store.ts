@@ -2,8 +2,15 @@ import { join } from 'node:path'
 import { asError, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { shareTurn } from '../util/turn-share.ts'
+import type { RecordSeal } from './record-seal.ts'
 import { readWhole, replaceFile, temporaryPath } from './replace-file.ts'
-import { decodeResume, encodeResume, maxRecordLength, type ResumeRecord } from './resume-record.ts'
+import {
+  encodeResume,
+  type LoadedRecord,
+  maxRecordLength,
+  openResume,
+  type ResumeRecord
+} from './resume-record.ts'
 import { storageError } from './storage-error.ts'
 import { isMissing, nodeFs, type StorageFs } from './storage-fs.ts'
 
@@ -11,6 +18,8 @@ import { isMissing, nodeFs, type StorageFs } from './storage-fs.ts'
 export interface ResumeStoreOptions {
   /** Where the records lie; made, for its owner alone, when the first is saved. */
   readonly folder: string
+  /** Tells which records are trusted, and signs those that are saved; without one all are. */
+  readonly seal?: RecordSeal | undefined
   /** Told of a record that had to be treated as absent. */
   readonly onWarning?: (warning: Error) => void
   /** Instead of the real file system. */
@@ -24,26 +33,29 @@ export interface ResumeStoreOptions {
 export class ResumeStore {
   readonly #folder: string
   readonly #onWarning: ((warning: Error) => void) | undefined
+  readonly #seal: RecordSeal | undefined
   readonly #fs: StorageFs
   /** The last change of each file, because changes of one file must not overlap. */
   readonly #changes = new LazyMap<string, Promise<void>>()
 
-  constructor({ folder, onWarning, fs = nodeFs }: ResumeStoreOptions) {
+  constructor({ folder, seal, onWarning, fs = nodeFs }: ResumeStoreOptions) {
     this.#folder = folder
+    this.#seal = seal
     this.#onWarning = onWarning
     this.#fs = fs
   }
 
   /** The record of a torrent; undefined when there is none, or with a warning when it cannot be used. */
-  async load(infoHash: string): Promise<ResumeRecord | undefined> {
+  async load(infoHash: string): Promise<LoadedRecord | undefined> {
     const path = this.#path(infoHash, 'resume')
     const bytes = await this.#read(path)
     if (bytes === undefined) return undefined
     const turn = shareTurn()
     if (turn !== undefined) await turn
     try {
-      const record = decodeResume(bytes)
-      if (record.infoHash === infoHash) return record
+      const { record, json, mac } = openResume(bytes)
+      if (record.infoHash === infoHash)
+        return { record, trust: this.#seal === undefined ? 'trusted' : await this.#seal.trust(json, mac) }
       this.#warn(path, new Error(`it belongs to ${record.infoHash}`))
     } catch (error) {
       this.#warn(path, error)
@@ -54,7 +66,10 @@ export class ResumeStore {
   /** Replaces the record of a torrent; resolves when the new one is safe against a power cut. */
   async save(record: ResumeRecord): Promise<void> {
     const path = this.#path(record.infoHash, 'resume')
-    await this.#change(path, () => replaceFile(this.#fs, path, encodeResume(record)))
+    await this.#change(path, async () => {
+      const sign = await this.#seal?.signer()
+      await replaceFile(this.#fs, path, encodeResume(record, sign))
+    })
   }
 
   /** The bytes that {@link saveTorrent} kept, or undefined; they are as trustworthy as the folder. */

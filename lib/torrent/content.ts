@@ -3,7 +3,7 @@ import type { Metainfo } from '../metainfo/metainfo.ts'
 import { Checker } from '../storage/checker.ts'
 import { ReadCache } from '../storage/read-cache.ts'
 import { pieceTrust, trustSteps } from '../storage/resume-check.ts'
-import type { ResumeRecord } from '../storage/resume-record.ts'
+import type { LoadedRecord } from '../storage/resume-record.ts'
 import type { Storage, StorageStats } from '../storage/storage.ts'
 import { UserStorage } from '../storage/user-storage.ts'
 import type { WindowRequest } from '../stream/byte-source.ts'
@@ -80,7 +80,7 @@ export class Content {
   readonly #events: ContentEvents
   readonly #storage: Storage
   readonly #recorder: Recorder | undefined
-  readonly #record: ResumeRecord | undefined
+  readonly #before: LoadedRecord | undefined
   readonly #reader: VerifiedReader
   readonly #verification: Verification
   readonly #cache: ReadCache
@@ -99,7 +99,7 @@ export class Content {
   /** Storage does not know yet which files are wanted. */
   #selectFailed = false
 
-  /** The content of a torrent as the last run's `record` left it; `keeper` takes the records of this run. */
+  /** The content of a torrent as `before` says that the last run left it; `keeper` takes the records of this run. */
   constructor(
     host: TorrentHost,
     metainfo: Metainfo,
@@ -107,12 +107,13 @@ export class Content {
     events: ContentEvents,
     transfer: Transfer,
     keeper: ResumeKeeper | undefined,
-    record: ResumeRecord | undefined
+    before: LoadedRecord | undefined
   ) {
+    const record = before?.record
     this.#metainfo = metainfo
     this.#options = options
     this.#events = events
-    this.#record = record
+    this.#before = before
     const v1 = metainfo.infoHashes.v1 ?? new Uint8Array(20)
     const infoHash = toHex(v1)
     const layout = new Layout(metainfo.pieceLength, metainfo.files)
@@ -200,7 +201,7 @@ export class Content {
       const { ledger, files } = this
       this.#recorder = new Recorder({
         keeper,
-        before: record,
+        before,
         infoHash,
         path: options.path,
         layout,
@@ -304,7 +305,7 @@ export class Content {
     }
     const { complete, verify } = this.#options
     if (complete) await this.#found({ start: 0, end: pieceCount })
-    else if (stats !== undefined) await this.#trust(stats, verify ? undefined : this.#record)
+    else if (stats !== undefined) await this.#trust(stats, verify ? undefined : this.#before)
     else if (verify) await this.#check(this.#allPieces())
     // Now that it is known what is here, or else the picker would prepare for fetching all of it.
     if (!this.#closed) await this.#tellPriorities(selected)
@@ -434,8 +435,10 @@ export class Content {
   }
 
   /** Believes of the data on disk what the record and the rules allow, and checks the rest. */
-  async #trust(stats: StorageStats, record: ResumeRecord | undefined): Promise<void> {
-    const { pieces, partial } = await runStepsInTurns(trustSteps(this.layout, record, stats))
+  async #trust(stats: StorageStats, before: LoadedRecord | undefined): Promise<void> {
+    const { pieces, partial } = await runStepsInTurns(
+      trustSteps(this.layout, before?.record, stats, before?.trust)
+    )
     const unproven: number[] = []
     const unknown: number[] = []
     for (let start = 0, end = 0; start < pieces.length; start = end) {

@@ -1,5 +1,5 @@
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import type { ResumeRecord } from '../storage/resume-record.ts'
+import { believed, type LoadedRecord } from '../storage/resume-record.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { Content, type ContentEvents } from './content.ts'
@@ -64,7 +64,7 @@ export class Opening {
     if (metadata.known) return
     if (metainfo !== undefined) await this.open(metainfo)
     // The metadata is lost, but perhaps not what it said.
-    else if ((await keeper?.load())?.private === true) participation.makePrivate()
+    else if ((await keeper?.load())?.record.private === true) participation.makePrivate()
   }
 
   /** Peers have sent the metadata. */
@@ -85,14 +85,15 @@ export class Opening {
     if (state.waits) participation.swarm.setDialling(false)
     let isFirstRun: boolean
     try {
-      const record = await keeper?.load()
+      const loaded = await keeper?.load()
       const turn = shareTurn()
       if (turn !== undefined) await turn
       if (state.closed) throw closedError()
-      this.#content = this.#restore(metainfo, record)
-      if (record !== undefined) participation.sources.recall(record)
+      const before = loaded && { ...loaded, record: believed(loaded, metainfo.private) }
+      this.#content = this.#restore(metainfo, before)
+      if (before !== undefined) participation.sources.recall(before.record)
       await this.#content.open()
-      isFirstRun = record === undefined
+      isFirstRun = before === undefined
     } catch (thrown) {
       this.fail(thrown)
       throw thrown
@@ -109,7 +110,8 @@ export class Opening {
   }
 
   /** The content as the last run has left it. */
-  #restore(metainfo: Metainfo, record: ResumeRecord | undefined): Content {
+  #restore(metainfo: Metainfo, before: LoadedRecord | undefined): Content {
+    const record = before?.record
     const { host, init, state, transfer, keeper, events, superSeeding, onPaused } = this.#options
     if (record !== undefined) transfer.restore(record)
     if (record?.paused === true && state.stayPaused()) onPaused()
@@ -118,7 +120,7 @@ export class Opening {
     const choice = isAsked || record?.selection !== undefined ? init : withinFiles(init.memo, metainfo)
     const { select, selectOnly } = choice
     const options = { ...init, select, selectOnly, superSeeding: superSeeding() }
-    return new Content(host, metainfo, options, events, transfer, keeper, record)
+    return new Content(host, metainfo, options, events, transfer, keeper, before)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Layout } from '../metainfo/layout.ts'
-import type { ResumeRecord } from '../storage/resume-record.ts'
+import type { LoadedRecord, ResumeRecord } from '../storage/resume-record.ts'
 import type { Storage } from '../storage/storage.ts'
 import { bitsOf } from '../util/bits.ts'
 import type { Ledger } from './ledger.ts'
@@ -17,7 +17,7 @@ export type PartialPieces = ReadonlyMap<number, readonly number[]>
 export interface RecorderOptions {
   readonly keeper: ResumeKeeper
   /** The record of the last run. */
-  readonly before: ResumeRecord | undefined
+  readonly before: LoadedRecord | undefined
   /** The v1 info hash in hexadecimal. */
   readonly infoHash: string
   /** Folder of the data. */
@@ -64,11 +64,13 @@ export class Recorder {
   /** Whether a record would say nothing that the last one, or its absence, does not: so a thousand idle torrents close at once. */
   #isUntouched(partial: PartialPieces): boolean {
     const { keeper, before, ledger, transfer, remember } = this.#options
-    if (keeper.isTouched || before?.clean === false || partial.size > 0) return false
+    if (keeper.isTouched || before?.record.clean === false || partial.size > 0) return false
+    // It has proven what nobody vouched for.
+    if (before !== undefined && before.trust !== 'trusted') return false
     if (ledger.uncheckedCount > 0 || ledger.unprovenCount > 0) return false
     if (transfer.received > 0 || transfer.up.total > 0) return false
     const { peers, trackers } = remember()
-    return peers.length === 0 && trackers.length === (before?.trackers.length ?? 0)
+    return peers.length === 0 && trackers.length === (before?.record.trackers.length ?? 0)
   }
 
   /** Syncs the storage and says what is in it: first the data, then the record that claims it. */

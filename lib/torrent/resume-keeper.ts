@@ -1,6 +1,7 @@
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import { parseTorrentInTurns } from '../metainfo/parse-torrent.ts'
-import type { ResumeRecord } from '../storage/resume-record.ts'
+import type { RecordSeal } from '../storage/record-seal.ts'
+import type { LoadedRecord, ResumeRecord } from '../storage/resume-record.ts'
 import { ResumeStore } from '../storage/resume-store.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
@@ -14,15 +15,15 @@ export class ResumeKeeper {
   readonly #store: ResumeStore
   readonly #infoHash: string
   readonly #onWarning: (warning: Error) => void
-  #loaded: Promise<ResumeRecord | undefined> | undefined
+  #loaded: Promise<LoadedRecord | undefined> | undefined
   #make: (() => Promise<ResumeRecord>) | undefined
   #timer: NodeJS.Timeout | undefined
   #saving: Promise<void> | undefined
   #dirty = false
   #closed = false
 
-  constructor(folder: string, infoHash: string, onWarning: (warning: Error) => void) {
-    this.#store = new ResumeStore({ folder, onWarning })
+  constructor(folder: string, infoHash: string, seal: RecordSeal, onWarning: (warning: Error) => void) {
+    this.#store = new ResumeStore({ folder, seal, onWarning })
     this.#infoHash = infoHash
     this.#onWarning = onWarning
   }
@@ -33,7 +34,7 @@ export class ResumeKeeper {
   }
 
   /** The record of the last run; read once, so that there is one warning of a torn one. */
-  load(): Promise<ResumeRecord | undefined> {
+  load(): Promise<LoadedRecord | undefined> {
     this.#loaded ??= this.#store.load(this.#infoHash)
     return this.#loaded
   }

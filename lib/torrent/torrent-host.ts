@@ -2,6 +2,7 @@ import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import type { Lsd } from '../discovery/lsd.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
+import type { RecordSeal } from '../storage/record-seal.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
 import type { AnnouncePace } from '../tracker/announce-pace.ts'
 import type { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
@@ -40,6 +41,8 @@ export interface TorrentHost {
   readonly metadataMemory: MetadataMemory
   readonly connections: ConnectionBudget
   readonly claims: StorageClaims
+  /** What tells which resume records in `folder`, of a torrent whose data lies in `data`, are trusted. */
+  seal(folder: string, data: string): RecordSeal
   readonly hashPool: HashPool
   readonly udpTrackers: UdpTrackerClient
   readonly announcePace: AnnouncePace

@@ -97,7 +97,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#limits = new TorrentLimits(init)
     this.#superSeeding = init.superSeeding ?? false
     if (init.memo !== undefined) this.#transfer.restore(init.memo)
-    if (init.state !== undefined) this.#keeper = new ResumeKeeper(init.state, this.infoHash, onWarning)
+    if (init.state !== undefined) {
+      const seal = host.seal(init.state, init.path)
+      this.#keeper = new ResumeKeeper(init.state, this.infoHash, seal, onWarning)
+    }
     this.#metadata = new TorrentMetadata({
       infoHashes: init.infoHashes,
       infoHash,

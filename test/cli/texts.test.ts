@@ -7,9 +7,9 @@ import { nearest } from '../../lib/cli/nearest.ts'
 import { Output, type OutputStream } from '../../lib/cli/output.ts'
 import { splitCommand, withUrl } from '../../lib/cli/player.ts'
 import { printable, printableJson } from '../../lib/cli/printable.ts'
-import { stateFolder } from '../../lib/cli/state-folder.ts'
 import { type Status, statusLine, statusText } from '../../lib/cli/status-line.ts'
 import { readBytes } from '../../lib/cli/values.ts'
+import { stateFolder } from '../../lib/util/state-folder.ts'
 
 test('texts of strangers are one line without a terminal command in it', () => {
   for (const [text, expected] of [

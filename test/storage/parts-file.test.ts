@@ -136,17 +136,28 @@ partsTest('removed ranges stay removed, and the last one takes the file along', 
   assert.equal(existsSync(path), false)
 })
 
-partsTest('a file of another torrent or of nobody counts as absent', async (path, open) => {
-  const parts = await open()
-  await parts.write(0, pattern(0, 10))
-  await parts.close()
-  const other = await open(torrentLength - 1)
-  assert.equal(other.isEmpty, true)
-  assert.equal(await other.stat(), undefined)
-  await other.close()
-  writeFileSync(path, 'something else that is long enough for a header')
-  const foreign = await open()
-  assert.equal(foreign.isEmpty, true)
-  await foreign.write(7, pattern(7, 3))
-  assert.deepEqual(await bytesOf(foreign, 7, 10), [...pattern(7, 3)])
-})
+partsTest(
+  'a file of another torrent counts as absent, and what is no parts file is never replaced',
+  async (path, open) => {
+    const parts = await open()
+    await parts.write(0, pattern(0, 10))
+    await parts.close()
+    const other = await open(torrentLength - 1)
+    assert.equal(other.isEmpty, true)
+    assert.equal(await other.stat(), undefined)
+    await other.close()
+    for (const text of ['short', 'something else that is long enough for a header']) {
+      writeFileSync(path, text)
+      const foreign = await open()
+      assert.equal(foreign.isEmpty, true)
+      await assert.rejects(foreign.write(7, pattern(7, 3)), { code: 'ERR_STORAGE_PATH' })
+      await foreign.close()
+      assert.equal(readFileSync(path, 'utf8'), text)
+    }
+    // What a crash leaves of the first write.
+    writeFileSync(path, new Uint8Array(24))
+    const torn = await open()
+    await torn.write(7, pattern(7, 3))
+    assert.deepEqual(await bytesOf(torn, 7, 10), [...pattern(7, 3)])
+  }
+)

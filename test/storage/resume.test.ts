@@ -124,7 +124,7 @@ storeTest('records and torrents are kept, listed and removed', async (folder) =>
   assert.deepEqual(await store.list(), [])
   await Promise.all([1, 2, 3].map((uploaded) => store.save({ ...full, uploaded })))
   await store.saveTorrent(infoHash, new Uint8Array([1, 2]))
-  assert.equal((await store.load(infoHash))?.uploaded, 3)
+  assert.equal((await store.load(infoHash))?.record.uploaded, 3)
   assert.deepEqual(await store.loadTorrent(infoHash), new Uint8Array([1, 2]))
   writeFileSync(join(folder, 'other.resume'), '')
   assert.deepEqual(await store.list(), [infoHash])
@@ -186,7 +186,7 @@ storeTest('a crash at any step of saving leaves the old record', async (folder) 
   for (const part of broken) {
     const store = new ResumeStore({ folder, fs: { ...nodeFs, ...part } })
     await assert.rejects(store.save({ ...full, uploaded: 1 }), /^TorrentError: /)
-    assert.deepEqual(await new ResumeStore({ folder }).load(infoHash), full)
+    assert.deepEqual(await new ResumeStore({ folder }).load(infoHash), { record: full, trust: 'trusted' })
     assert.deepEqual(readdirSync(folder), [`${infoHash}.resume`])
   }
   // What a crash leaves of a temporary file is in nobody's way.

@@ -229,19 +229,23 @@ async function uncleanCopy(
   bench: Bench,
   sample: Sample,
   seed: Client
-): Promise<{ folder: string; had: number[] }> {
+): Promise<{ folder: string; state: string; had: number[] }> {
   const folder = bench.folder()
-  const client = bench.client({ path: folder })
+  const state = bench.folder()
+  const client = bench.client({ path: folder, state, restore: false })
   const torrent = await client.add(sample.bytes, { select: [0], peers: [addressOf(seed)] })
   await torrent.whenDone()
-  const record = path.join(folder, '.piecewise', `${torrent.infoHash}.resume`)
+  const record = path.join(state, `${torrent.infoHash}.resume`)
   // It is written within about a second of a change.
   while (!existsSync(record)) await new Promise((resolve) => setTimeout(resolve, 50))
   const copy = bench.folder()
   cpSync(folder, copy, { recursive: true, preserveTimestamps: true })
+  const stateCopy = bench.folder()
+  cpSync(state, stateCopy, { recursive: true })
   await client.close()
   return {
     folder: copy,
+    state: stateCopy,
     had: torrent.pieces.flatMap(({ state }, piece) => (state === 'verified' ? [piece] : []))
   }
 }
@@ -250,14 +254,14 @@ test('after an unclean stop nothing is read or served before it was hashed', asy
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 655_360, 'pack/b.bin': 327_680 })
   const { client: seed } = await bench.seeder(sample)
-  const { folder, had } = await uncleanCopy(bench, sample, seed)
+  const { folder, state, had } = await uncleanCopy(bench, sample, seed)
   assert.deepEqual(had, [...Array(20).keys()])
   const file = path.join(folder, 'pack/a.bin')
   const bytes = readFileSync(file)
   bytes[100_000] = (bytes[100_000] ?? 0) ^ 1
   bytes[600_000] = (bytes[600_000] ?? 0) ^ 1
   writeFileSync(file, bytes)
-  const client = bench.client({ path: folder })
+  const client = bench.client({ path: folder, state, restore: false })
   const torrent = await client.add(sample.bytes, { select: [0] })
   assert.equal(torrent.downloaded, 655_360, 'what the record says is believed until it is needed')
   const reading = torrent.files[0]?.arrayBuffer()

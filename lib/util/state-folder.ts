@@ -1,3 +1,4 @@
+import { homedir } from 'node:os'
 import path from 'node:path'
 
 /** What decides where the state folder lies. */
@@ -17,4 +18,15 @@ export function stateFolder({ platform, env, home }: Surroundings): string {
   if (xdg !== undefined && path.posix.isAbsolute(xdg)) return join(xdg, 'piecewise')
   if (platform === 'darwin') return join(home, 'Library', 'Application Support', 'piecewise')
   return join(home, '.local', 'state', 'piecewise')
+}
+
+/** {@link stateFolder} of the user who runs this process; undefined when the user has no home folder. */
+export function userStateFolder(): string | undefined {
+  const { platform, env } = process
+  try {
+    const folder = stateFolder({ platform, env, home: homedir() })
+    return path.isAbsolute(folder) ? folder : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -1,0 +1,41 @@
+import { constants } from 'node:fs'
+import { access, lstat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { recordFolder } from '../metainfo/record-folder.ts'
+import { systemCode, TorrentError } from '../util/errors.ts'
+
+/**
+ * Returns the folder of the records of a torrent whose data lies in `dataFolder`. Something else of that name, a link included, is
+ * left alone: then there is a warning and no folder, and the torrent works without a record.
+ */
+export async function recordsBeside(
+  dataFolder: string,
+  onWarning: (warning: Error) => void
+): Promise<string | undefined> {
+  const folder = join(dataFolder, recordFolder)
+  const reason = await obstacle(folder)
+  if (reason === undefined) return folder
+  const message =
+    `${folder} ${reason}, so no resume records are kept there: move it away, ` +
+    'or name another folder for them by the option state'
+  onWarning(new TorrentError('ERR_STORAGE_RESUME', message, { details: { path: folder } }))
+  return undefined
+}
+
+async function obstacle(folder: string): Promise<string | undefined> {
+  try {
+    if (!(await lstat(folder)).isDirectory()) return 'is no folder'
+    await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+    return undefined
+  } catch (error) {
+    // What is wrong with the folder of the data itself is told by the storage; nothing at all is wrong with a missing folder.
+    return systemCode(error) === 'EACCES' && (await isThere(folder)) ? 'may not be written' : undefined
+  }
+}
+
+async function isThere(folder: string): Promise<boolean> {
+  return lstat(folder).then(
+    () => true,
+    () => false
+  )
+}
