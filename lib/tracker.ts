@@ -23,3 +23,4 @@ export {
 export type { PeerAddress } from './util/address.ts'
 export type { DatagramClaim, DatagramPort } from './util/datagram-port.ts'
 export type { Timers } from './util/timers.ts'
+export type { Trust } from './util/trust.ts'

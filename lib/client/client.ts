@@ -31,7 +31,7 @@ export interface ClientEvents {
 /** Options of `client.seed`: those of the torrent to make, and those of adding it that make sense for data that lies where it is. */
 export interface SeedOptions
   extends CreateOptions,
-    Omit<AddOptions, 'trackers' | 'signal' | 'storage' | 'select' | 'path' | 'verify'> {}
+    Omit<AddOptions, 'trackers' | 'signal' | 'storage' | 'select' | 'path' | 'verify' | 'trust'> {}
 
 /** Torrents that share a port, a peer id and limits. */
 export class Client extends EventEmitter<ClientEvents> {
@@ -214,6 +214,8 @@ export class Client extends EventEmitter<ClientEvents> {
       },
       {
         peers,
+        // The program has given them, so they may lead anywhere.
+        trackers: metainfo.announce,
         paused,
         downloadLimit,
         uploadLimit,

@@ -78,8 +78,10 @@ export class Intake {
       memo = persistence?.takeBack(infoHash)
     }
     if (known !== undefined) {
-      known.addPeers([...resolved.peers, ...(options.peers ?? [])])
-      known.addTrackers([...resolved.trackers, ...(options.trackers ?? [])])
+      known.addPeers(resolved.peers, 'remote')
+      known.addPeers(options.peers ?? [], options.trust)
+      known.addTrackers(resolved.trackers, 'remote')
+      known.addTrackers(options.trackers ?? [], options.trust)
       if (metainfo !== undefined) await known.learn(metainfo)
       await this.ready(known, options.signal)
       if (claimed) adjust(known, options)
@@ -115,7 +117,7 @@ export class Intake {
       infoHashes,
       name: resolved.name,
       announce: resolved.trackers,
-      peers: [...resolved.peers, ...(options.peers ?? [])],
+      magnetPeers: resolved.peers,
       selectOnly: resolved.selectOnly,
       path: folder,
       ...(isDefault ? { folderMode: privateMode } : {}),

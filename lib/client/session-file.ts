@@ -68,6 +68,7 @@ function readMemo(fields: JsonFields): TorrentMemo {
   const folderMode = fields.value('folderMode')
   const select = fields.value('select')
   const selectOnly = fields.value('selectOnly')
+  const trustedTrackers = fields.value('trustedTrackers')
   return {
     infoHash,
     infoHashV2,
@@ -79,6 +80,7 @@ function readMemo(fields: JsonFields): TorrentMemo {
       select === undefined || select === 'all' || select === 'none' ? select : asList(select).map(asCount),
     selectOnly: selectOnly === undefined ? undefined : asList(selectOnly).map(unpackRange),
     trackers: fields.list('trackers').map((tier) => asList(tier).map(asString)),
+    trustedTrackers: trustedTrackers === undefined ? undefined : asList(trustedTrackers).map(asString),
     peers: fields.strings('peers'),
     paused: fields.value('paused') === true,
     finished: fields.value('finished') === true,

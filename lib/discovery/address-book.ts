@@ -4,7 +4,7 @@ import { type AddressScope, addressKey, hostKey, mayTell, scopeOf } from './addr
 import { Informants } from './informants.ts'
 
 /** How we learned of a peer. */
-export type PeerSource = 'manual' | 'lsd' | 'tracker' | 'incoming' | 'resume' | 'dht' | 'pex'
+export type PeerSource = 'manual' | 'lsd' | 'tracker' | 'incoming' | 'magnet' | 'resume' | 'dht' | 'pex'
 
 /** All sources, the most trustworthy first: in this order peers are dialled. */
 export const peerSources: readonly PeerSource[] = [
@@ -12,6 +12,7 @@ export const peerSources: readonly PeerSource[] = [
   'lsd',
   'tracker',
   'incoming',
+  'magnet',
   'resume',
   'dht',
   'pex'
@@ -74,7 +75,7 @@ const mostFailures = 6
 /** Nor then, before this time is over: who cannot be reached may go on announcing itself. */
 const givenUpMs = 3_600_000
 /** Those that nobody may name again are not given up. */
-const neverGivenUp: ReadonlySet<PeerSource> = new Set(['manual', 'resume'])
+const neverGivenUp: ReadonlySet<PeerSource> = new Set(['manual', 'magnet', 'resume'])
 /** We have few addresses, but a peer may pretend to be us once for each connection. */
 const mostSelves = 64
 
@@ -141,7 +142,7 @@ export class AddressBook {
 
   /** How many addresses the book holds from each source. */
   counts(): Record<PeerSource, number> {
-    const counts = { manual: 0, lsd: 0, tracker: 0, incoming: 0, resume: 0, dht: 0, pex: 0 }
+    const counts = { manual: 0, lsd: 0, tracker: 0, incoming: 0, magnet: 0, resume: 0, dht: 0, pex: 0 }
     for (const entry of this.#entries.values()) counts[sourceOf(entry)]++
     return counts
   }
@@ -402,7 +403,7 @@ function isAcceptable({ host, port }: PeerAddress, source: PeerSource, told: Add
   const scope = scopeOf(host)
   if (scope === 'unusable') return false
   if (scope === 'name') return source === 'manual' && host.length > 0 && host.length < 256
-  // What trackers and neighbours say was weighed where their own address was known.
+  // Addresses of trackers, neighbours and magnet links are scope-checked by their callers.
   return (source !== 'pex' && source !== 'dht') || mayTell(told, scope)
 }
 

@@ -26,7 +26,7 @@ export interface SourceOptions {
   readonly scope?: AddressScope
 }
 
-const privateSources: readonly PeerSource[] = ['manual', 'tracker', 'incoming', 'resume']
+const privateSources: readonly PeerSource[] = ['manual', 'tracker', 'incoming', 'magnet', 'resume']
 
 /** After so many addresses in a row a source that never waits lets the rest of the program run. */
 const addressesPerTurn = 256

@@ -42,7 +42,12 @@ export function localInterfaces(family: 4 | 6, host?: string): LocalInterface[] 
 export function isNeighbour(host: string, interfaces: readonly LocalInterface[]): boolean {
   const scope = scopeOf(host)
   if (interfaces.every(({ internal }) => internal)) return scope === 'loopback'
-  return scope === 'private' || (scope === 'public' && interfaces.some((one) => shares(host, one)))
+  return scope === 'private' || (scope === 'public' && sharesNetwork(host, interfaces))
+}
+
+/** Whether an address lies in the network of one of the interfaces. */
+export function sharesNetwork(host: string, interfaces: readonly LocalInterface[]): boolean {
+  return interfaces.some((one) => shares(host, one))
 }
 
 function shares(host: string, { address, prefixLength }: LocalInterface): boolean {

@@ -1,9 +1,11 @@
 import { AddressBook, type PeerSource } from '../discovery/address-book.ts'
 import { Discovery } from '../discovery/discovery.ts'
+import { usableMagnetPeers } from '../discovery/magnet-peers.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { AnnounceCounters } from '../tracker/request.ts'
 import { formatAddress, type PeerAddress, parseAddress } from '../util/address.ts'
 import { monotonicMs } from '../util/clock.ts'
+import type { Trust } from '../util/trust.ts'
 import { DhtLink } from './dht-link.ts'
 import type { Peer } from './peer.ts'
 import { PeerExchange } from './peer-exchange.ts'
@@ -103,14 +105,16 @@ export class PeerSources {
     }
   }
 
-  /** Takes peers that the user has named, `host:port` or objects. */
-  addPeers(addresses: readonly (string | PeerAddress)[]): void {
+  /** Takes peers, `host:port` or objects, that the program has named, or a magnet link or whoever else is not trusted. */
+  addPeers(addresses: readonly (string | PeerAddress)[], trust: Trust): void {
     const list = addresses.map((one) => (typeof one === 'string' ? parseAddress(one) : one))
-    this.#discovery.add('manual', list)
+    if (trust === 'program') this.#discovery.add('manual', list)
+    else this.#discovery.add('magnet', usableMagnetPeers(list, this.#options.host.localAddress))
   }
 
-  /** Announces to further trackers, from the start on; whether any is new. */
-  addTrackers(trackers: TrackerTiers): boolean {
+  /** Announces to further trackers, from the start on; whether any is new. Those that the program gives may lead anywhere. */
+  addTrackers(trackers: TrackerTiers, trust: Trust): boolean {
+    if (trust === 'program') this.trackers.trust(trackers.flat())
     if (!this.#started) {
       // They would hear that everything is missing, and of a torrent that may have to wait its turn.
       this.#early = [...this.#early, ...trackers]
@@ -163,7 +167,7 @@ export class PeerSources {
   /** Takes what `remember` has said to an earlier run. */
   recall({ peers, trackers }: Pick<ResumeRecord, 'peers' | 'trackers'>): void {
     this.#discovery.add('resume', peers.flatMap(readAddress))
-    this.addTrackers(trackers)
+    this.addTrackers(trackers, 'remote')
   }
 
   /** Leaves all of them, and resolves when trackers have heard it or took too long; idempotent. */

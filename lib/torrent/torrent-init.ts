@@ -1,4 +1,5 @@
 import type { InfoHashes } from '../metainfo/metainfo.ts'
+import type { PeerAddress } from '../util/address.ts'
 import type { ContentOptions } from './content.ts'
 import type { TorrentMemo } from './torrent-memo.ts'
 
@@ -8,6 +9,8 @@ export interface TorrentInit extends ContentOptions {
   /** A name until the metadata is known. */
   readonly name: string | undefined
   readonly announce: readonly (readonly string[])[]
+  /** Peers that a magnet link names. */
+  readonly magnetPeers?: readonly PeerAddress[] | undefined
   /** Where a default `path` lies is decided by the client; this is what it decided. */
   readonly path: string
   /** What an earlier run has left, when the torrent is brought back and not added. */

@@ -23,6 +23,8 @@ export interface TorrentMemo {
   readonly selectOnly?: readonly Range[] | undefined
   /** All trackers, by tier. */
   readonly trackers: readonly (readonly string[])[]
+  /** Those that the program has given, which may lead anywhere; 0.1.0 did not say. */
+  readonly trustedTrackers?: readonly string[] | undefined
   /** Some peers, `host:port`, while the metadata is not known; afterwards the resume record has them. */
   readonly peers: readonly string[]
   /** Whether the user has paused it. */

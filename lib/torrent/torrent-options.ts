@@ -1,6 +1,7 @@
 import type { Range } from '../metainfo/layout.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { PeerAddress } from '../util/address.ts'
+import type { Trust } from '../util/trust.ts'
 
 /** Options of `client.add`. */
 export interface AddOptions {
@@ -15,6 +16,12 @@ export interface AddOptions {
   readonly trackers?: readonly (string | readonly string[])[] | undefined
   /** Peers to try at once: `host:port` or objects. */
   readonly peers?: readonly (string | PeerAddress)[] | undefined
+  /**
+   * Whether the program vouches for the source and for `trackers` and `peers` (`'program'`, the default), or hands on what somebody else
+   * gave it (`'remote'`): then a URL leads to public hosts alone, no path is read, and trackers and peers reach no further than those of a
+   * magnet link. What the source itself names is never vouched for.
+   */
+  readonly trust?: Trust | undefined
   /** Where the bytes go instead of files. */
   readonly storage?: Storage | undefined
   /** Aborts the wait for the torrent's files, and removes the torrent if they are not known by then. */

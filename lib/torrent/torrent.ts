@@ -9,6 +9,7 @@ import type { PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
+import type { Trust } from '../util/trust.ts'
 import { emitSafely } from '../util/user-code.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
@@ -139,7 +140,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     // Before anybody is asked or met: the metadata that would say so may be lost.
     if (init.memo?.private === true) this.#participation.makePrivate()
     this.limitsChanged()
-    this.addPeers(init.peers ?? [])
+    this.#sources.trackers.trust(init.memo?.trustedTrackers ?? [])
+    this.addPeers(init.peers ?? [], init.trust)
+    this.addPeers(init.magnetPeers ?? [], 'remote')
   }
 
   // ---- what it is ----
@@ -374,13 +377,16 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   /** @internal */
-  addPeers(addresses: readonly (string | PeerAddress)[]): void {
-    this.#sources.addPeers(addresses)
+  addPeers(addresses: readonly (string | PeerAddress)[], trust: Trust = 'program'): void {
+    this.#sources.addPeers(addresses, trust)
   }
 
-  /** Announces to further trackers: one tier for each URL, or tiers of several. */
-  addTrackers(trackers: TrackerTiers): void {
-    if (this.#sources.addTrackers(trackers)) this.#host.changed(this)
+  /**
+   * Announces to further trackers: one tier for each URL, or tiers of several. They may lead anywhere, unless `trust` is `'remote'`: then
+   * they reach this machine and local networks only as far as trackers of a torrent do.
+   */
+  addTrackers(trackers: TrackerTiers, trust: Trust = 'program'): void {
+    if (this.#sources.addTrackers(trackers, trust)) this.#host.changed(this)
   }
 
   /**
@@ -459,6 +465,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       folderMode,
       filePaths,
       trackers: this.#trackerTiers,
+      trustedTrackers: this.#sources.trackers.trusted,
       peers: known ? [] : this.#sources.remember().peers.slice(0, mostMemoPeers),
       superSeeding: this.#superSeeding,
       private: this.private,
@@ -478,7 +485,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     await this.#opening.start(metainfo)
     // Afterwards, so that trackers hear at once how much is left.
     this.#sources.start(this.#init.announce)
-    this.addTrackers(this.#init.trackers ?? [])
+    this.addTrackers(this.#init.trackers ?? [], this.#init.trust)
   }
 
   /** @internal The metadata has come from elsewhere: it need not come from peers any more, and may name ways into the DHT that peers do not. */

@@ -31,6 +31,8 @@ export interface TrackerSetOptions {
 export class TrackerSet {
   readonly #options: TrackerSetOptions
   #tiers: readonly (readonly string[])[] = []
+  /** URLs that the program has given. */
+  readonly #trusted = new LazySet<string>()
   #announcements: Announcement[] = []
   /** Goodbyes that are still being said. */
   readonly #leaving = new LazySet<Promise<void>>()
@@ -53,6 +55,16 @@ export class TrackerSet {
     if (!this.#active || this.#returning)
       return this.#tiers.flatMap((urls, tier) => urls.map((url) => unasked(url, tier)))
     return this.#announcements.flatMap(({ trackers }) => trackers)
+  }
+
+  /** Those that the program has given. */
+  get trusted(): readonly string[] {
+    return [...this.#trusted]
+  }
+
+  /** The program has given these URLs, now or in an earlier run: they may lead anywhere, whoever else names them. */
+  trust(urls: readonly string[]): void {
+    for (const url of urls) this.#trusted.add(url.trim())
   }
 
   /** Announces to those trackers that are new, and returns their URLs. */
@@ -116,6 +128,7 @@ export class TrackerSet {
       { infoHash, peerId: host.peerId, port: host.port, counters },
       {
         udp: host.udpTrackers,
+        trust: (url) => (this.#trusted.has(url) ? 'program' : 'remote'),
         localAddress: host.localAddress,
         pace: host.announcePace,
         stopTimeoutMs: goodbyeMs,

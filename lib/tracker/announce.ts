@@ -3,7 +3,8 @@ import { TrackerState } from './tracker-state.ts'
 
 /**
  * Announces to one tracker (`http:`, `https:` or `udp:`) until it is closed, and yields the peers that it names.
- * `for await (const peer of announce(url, { infoHash, peerId, port })) …` is all that it takes.
+ * `for await (const peer of announce(url, { infoHash, peerId, port })) …` is all that it takes. The URL may lead anywhere: for one that
+ * comes from a torrent or magnet link give `trust: 'remote'`.
  * @throws TorrentError ERR_TRACKER_URL when the URL is no supported tracker's; TypeError when the request is not valid.
  */
 export function announce(
@@ -11,5 +12,8 @@ export function announce(
   request: AnnounceRequest,
   options: AnnouncementOptions = {}
 ): Announcement {
-  return new Announcement([[[new TrackerState(url, 0)]]], request, options)
+  return new Announcement([[[new TrackerState(url, 0)]]], request, {
+    ...options,
+    trust: options.trust ?? 'program'
+  })
 }

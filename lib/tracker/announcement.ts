@@ -3,6 +3,7 @@ import { AsyncQueue } from '../util/async-queue.ts'
 import { randomBytes } from '../util/bytes.ts'
 import { debug } from '../util/debug.ts'
 import { systemTimers } from '../util/timers.ts'
+import type { Trust } from '../util/trust.ts'
 import { notify } from '../util/user-code.ts'
 import { AnnounceLoop, type AnnounceMediator, type AnnounceTiming } from './announce-loop.ts'
 import { exchange } from './exchange.ts'
@@ -36,7 +37,9 @@ export interface AnnounceRequest {
 }
 
 /** How an announcement goes about it. */
-export interface AnnouncementOptions extends TrackerOptions, Partial<AnnounceTiming> {
+export interface AnnouncementOptions extends Omit<TrackerOptions, 'trust'>, Partial<AnnounceTiming> {
+  /** As for {@link TrackerOptions}, or a function that tells it of each URL before each announce. */
+  readonly trust?: Trust | ((url: string) => Trust) | undefined
   /** Closes the announcement. */
   readonly signal?: AbortSignal | undefined
   /** Hears of each good reply. */
@@ -151,12 +154,13 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
       timing,
       announce: async (tracker, event, signal, heard) => {
         const stopping = event === 'stopped'
-        const { pace } = options
+        const { pace, trust } = options
         if (!stopping) await pace?.turn(signal)
         if (log.enabled) log('announce %s to %s', event ?? 'again', tracker.location.host)
         const say = (): Promise<TrackerReply> =>
           exchange(tracker.location, this.#parameters(tracker, event), {
             ...options,
+            trust: typeof trust === 'function' ? trust(tracker.url) : trust,
             timers,
             signal,
             udp: options.udp ?? this.#ownUdp,

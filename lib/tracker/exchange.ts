@@ -2,7 +2,7 @@ import { httpAnnounce, httpScrape } from './http-tracker.ts'
 import { limits } from './limits.ts'
 import type { AnnounceParameters, ScrapeResult, TrackerReply } from './request.ts'
 import type { TrackerOptions } from './tracker-options.ts'
-import { UdpTrackerClient } from './udp-tracker-client.ts'
+import { type UdpRequestOptions, UdpTrackerClient } from './udp-tracker-client.ts'
 
 /** What one exchange with a tracker needs besides the options that all share. */
 export interface ExchangeOptions extends TrackerOptions {
@@ -28,9 +28,7 @@ export async function exchange(
     options.onReply?.(reply)
     return reply
   }
-  return withUdp(options, (client) =>
-    client.announce(url, parameters, { ...options, schedule: options.udpSchedule })
-  )
+  return withUdp(options, (client) => client.announce(url, parameters, { ...options, ...forUdp(options) }))
 }
 
 /** The scrape of up to 74 torrents from a tracker of any supported kind; throws as {@link exchange} does. */
@@ -43,9 +41,13 @@ export async function exchangeScrape(
   return withUdp(options, (client) =>
     client.scrape(url, infoHashes.slice(0, limits.scrapeHashes), {
       ...options,
-      schedule: options.udpSchedule
+      ...forUdp(options)
     })
   )
+}
+
+function forUdp({ udpSchedule, trust = 'remote' }: ExchangeOptions): UdpRequestOptions {
+  return { schedule: udpSchedule, trust }
 }
 
 async function withUdp<T>(

@@ -20,17 +20,21 @@ export interface PackedBody {
  * same, as the announced length or the last chunk is what trackers get wrong.
  * @throws TorrentError ERR_TRACKER_RESPONSE when it is too long.
  */
-export function readBody(request: ClientRequest, response: IncomingMessage): Promise<PackedBody> {
+export function readBody(
+  request: ClientRequest,
+  response: IncomingMessage,
+  mostBytes: number = limits.bodyBytes
+): Promise<PackedBody> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
     const tooLong = (): void =>
-      reject(new TorrentError('ERR_TRACKER_RESPONSE', `the answer is longer than ${limits.bodyBytes} bytes`))
-    if (Number(response.headers['content-length']) > limits.bodyBytes) return tooLong()
+      reject(new TorrentError('ERR_TRACKER_RESPONSE', `the answer is longer than ${mostBytes} bytes`))
+    if (Number(response.headers['content-length']) > mostBytes) return tooLong()
     const end = (cut?: unknown): void => resolve({ bytes: Buffer.concat(chunks, length), cut })
     response.on('data', (chunk: Buffer) => {
       length += chunk.length
-      if (length > limits.bodyBytes) tooLong()
+      if (length > mostBytes) tooLong()
       else chunks.push(chunk)
     })
     response.on('end', () => end())
@@ -47,12 +51,16 @@ const otherPackings = /^(?:br|zstd|(?:x-)?compress|lzma|xz|bzip2|dcb|dcz)$/
  * Unpacks a body by its `Content-Encoding`: gzip, deflate or none, within bounds. What follows the packed data is ignored.
  * @throws TorrentError ERR_TRACKER_RESPONSE when it is broken, inflates too far, or is packed otherwise.
  */
-export async function unpackBody(body: Buffer, encoding: string | undefined): Promise<Uint8Array> {
+export async function unpackBody(
+  body: Buffer,
+  encoding: string | undefined,
+  mostBytes: number = limits.inflatedBytes
+): Promise<Uint8Array> {
   const coding = encoding?.trim().toLowerCase() ?? 'identity'
   if (body.length === 0) return body
   if (otherPackings.test(coding))
     throw new TorrentError('ERR_TRACKER_RESPONSE', 'the answer has an encoding that was not asked for')
-  const bounds = { maxOutputLength: limits.inflatedBytes }
+  const bounds = { maxOutputLength: mostBytes }
   try {
     if (coding === 'gzip' || coding === 'x-gzip') return await unpackGzipped(body, bounds)
     // Half of the world sends `deflate` with the zlib header that belongs to it, half without.
@@ -61,9 +69,7 @@ export async function unpackBody(body: Buffer, encoding: string | undefined): Pr
       return await (header % 31 === 0 && (header & 0x0f00) === 0x0800 ? unpackZlib : unpackRaw)(body, bounds)
   } catch (cause) {
     const why =
-      systemCode(cause) === 'ERR_BUFFER_TOO_LARGE'
-        ? `inflates beyond ${limits.inflatedBytes} bytes`
-        : 'is broken'
+      systemCode(cause) === 'ERR_BUFFER_TOO_LARGE' ? `inflates beyond ${mostBytes} bytes` : 'is broken'
     throw new TorrentError('ERR_TRACKER_RESPONSE', `the ${coding} answer ${why}`, { cause })
   }
   return body

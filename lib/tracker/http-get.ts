@@ -1,13 +1,20 @@
-import { type Agent, type ClientRequest, type RequestOptions, request as requestHttp } from 'node:http'
+import {
+  type Agent,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type RequestOptions,
+  request as requestHttp
+} from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
 import { isLoopback } from '../util/address.ts'
 import { abortable } from '../util/concurrency.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import { type IpScope, ipScope } from '../util/ip-scope.ts'
+import { decodePercent } from '../util/redact.ts'
 import { systemTimers } from '../util/timers.ts'
 import { version } from '../util/version.ts'
-import { guardedLookup, reach, refusal } from './host-guard.ts'
+import { guardedLookup, type HostGuard, reach, refusal, trackerGuard } from './host-guard.ts'
 import { readBody, unpackBody } from './http-body.ts'
 import { lenientAgent } from './lenient-connection.ts'
 import { limits } from './limits.ts'
@@ -17,6 +24,13 @@ import { hostOfUrl, trackerName } from './tracker-url.ts'
 /** What {@link httpGet} heeds of the options of a tracker, and the caller's signal. */
 export interface HttpGetOptions extends Omit<TrackerOptions, 'udp' | 'udpSchedule'> {
   readonly signal?: AbortSignal | undefined
+  /** Says which addresses may be asked; by default as {@link trackerGuard} does of the URL. */
+  readonly guard?: HostGuard | undefined
+  /** What is wanted, for the `Accept` header; default anything. */
+  readonly accept?: string | undefined
+  /** Bytes of the body at most, as sent and unpacked; default those of a tracker's answer. */
+  readonly bodyBytes?: number | undefined
+  readonly inflatedBytes?: number | undefined
   /** Tells how far an address reaches, for tests. */
   readonly scopeOf?: ((address: string) => IpScope) | undefined
 }
@@ -28,7 +42,10 @@ export interface HttpAnswer {
   /** How near the server is that gave it. */
   readonly scope: IpScope
   readonly status: number
+  readonly headers: IncomingHttpHeaders
   readonly body: Uint8Array
+  /** Where it redirects to when that is no http URL, of which the caller may make something. */
+  readonly location: string | undefined
 }
 
 /** These redirect; any other 3xx status does if it names a place, as trackers send 300 and 304 for it. */
@@ -36,8 +53,8 @@ const redirectStatuses = new Set([301, 302, 303, 307, 308])
 
 /**
  * Fetches a small answer: body and inflated body, redirects and time are bounded, each request has a connection of its own.
- * A redirect may not lead to a host that is more local than the last one, and loopback is only asked for paths that look like
- * a tracker's: a stranger's torrent must not reach what listens on this machine.
+ * A redirect may not lead to a host that is more local than the last one, and the `guard` says which hosts may be asked at all. A
+ * redirect to what is no http URL is an answer with its `location`.
  * @throws TorrentError ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT, ERR_TRACKER_RESPONSE, or ERR_TRACKER_URL for a place that is
  * refused; the signal's reason.
  */
@@ -64,15 +81,19 @@ export async function httpGet(url: URL, options: HttpGetOptions = {}): Promise<H
 }
 
 async function follow(start: URL, options: HttpGetOptions, signal: AbortSignal): Promise<HttpAnswer> {
+  const { guard = trackerGuard(start) } = options
   const seen = new Set<string>()
   let url = start
   let leastReach = 0
   for (let hop = 0; hop <= limits.redirects; hop++) {
     seen.add(url.href)
-    const answer = await requestOnce(url, leastReach, options, signal)
+    const refuse = (scope: IpScope): TorrentError | undefined =>
+      refusal(url, scope, hop, { guard, leastReach })
+    const answer = await requestOnce(url, refuse, options, signal)
     if (answer.location === undefined) return answer
     leastReach = reach[answer.scope]
     const next = redirectTarget(url, answer.location)
+    if (next === undefined) return answer
     if (seen.has(next.href))
       throw new TorrentError('ERR_TRACKER_RESPONSE', `${trackerName(start)} redirects in a circle`)
     url = next
@@ -83,14 +104,10 @@ async function follow(start: URL, options: HttpGetOptions, signal: AbortSignal):
   )
 }
 
-function redirectTarget(from: URL, location: string): URL {
-  let url: URL | undefined
-  try {
-    url = new URL(location, from)
-  } catch {}
-  if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw new TorrentError('ERR_TRACKER_RESPONSE', `${trackerName(from)} redirects to what is no http URL`)
-  }
+/** Where a redirect leads; undefined when that is no http URL. */
+function redirectTarget(from: URL, location: string): URL | undefined {
+  const url = URL.canParse(location, from.href) ? new URL(location, from) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return undefined
   url.hash = ''
   // Credentials are for the server that they were given for; `new URL` drops those of `from` by itself.
   if (url.origin === from.origin && url.username === '') {
@@ -100,21 +117,17 @@ function redirectTarget(from: URL, location: string): URL {
   return url
 }
 
-interface Hop extends HttpAnswer {
-  readonly location: string | undefined
-}
-
 function requestOnce(
   url: URL,
-  leastReach: number,
+  refuse: (scope: IpScope) => TorrentError | undefined,
   options: HttpGetOptions,
   signal: AbortSignal
-): Promise<Hop> {
-  const { idleTimeoutMs = 15_000, scopeOf = ipScope } = options
+): Promise<HttpAnswer> {
+  const { idleTimeoutMs = 15_000, scopeOf = ipScope, accept = '*/*' } = options
   const name = trackerName(url)
   const host = hostOfUrl(url)
   const secure = url.protocol === 'https:'
-  const guard = (address: string): TorrentError | undefined => refusal(url, scopeOf(address), leastReach)
+  const guard = (address: string): TorrentError | undefined => refuse(scopeOf(address))
   const refused = isIP(host) !== 0 ? guard(host) : isLoopback(host) ? guard('127.0.0.1') : undefined
   if (refused !== undefined) return Promise.reject(refused)
   let ownAgent: Agent | undefined
@@ -139,7 +152,7 @@ function requestOnce(
     headers: {
       'User-Agent': `piecewise/${version}`,
       'Accept-Encoding': 'gzip, deflate',
-      Accept: '*/*',
+      Accept: accept,
       Connection: 'close'
     },
     ...(url.username === '' ? {} : { auth: `${decodePercent(url.username)}:${decodePercent(url.password)}` }),
@@ -183,20 +196,21 @@ function requestOnce(
           : isIP(host)
             ? scopeOf(host)
             : 'global'
-      const { location } = response.headers
+      const { headers } = response
+      const { location } = headers
       if (redirectStatuses.has(status) || (location !== undefined && status >= 300 && status < 400)) {
         if (location === undefined)
           fail(new TorrentError('ERR_TRACKER_RESPONSE', `${name} redirects to nowhere`))
-        else resolve({ scope, status, cut: undefined, body: new Uint8Array(0), location })
+        else resolve({ scope, status, headers, cut: undefined, body: new Uint8Array(0), location })
         request.destroy()
         return
       }
-      const unpacked = async (): Promise<Hop> => {
-        const packed = await readBody(request, response)
+      const unpacked = async (): Promise<HttpAnswer> => {
+        const packed = await readBody(request, response, options.bodyBytes)
         const cut = packed.cut === undefined ? undefined : explain(name, packed.cut)
         try {
-          const body = await unpackBody(packed.bytes, response.headers['content-encoding'])
-          return { scope, status, cut, body, location: undefined }
+          const body = await unpackBody(packed.bytes, headers['content-encoding'], options.inflatedBytes)
+          return { scope, status, headers, cut, body, location: undefined }
         } catch (error) {
           throw cut ?? error
         }
@@ -222,12 +236,4 @@ function explain(name: string, error: unknown): TorrentError {
   return new TorrentError('ERR_TRACKER_NETWORK', `${name}: ${code ?? asError(error).message}`, {
     cause: error
   })
-}
-
-function decodePercent(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }

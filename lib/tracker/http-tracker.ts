@@ -1,9 +1,11 @@
 import { TorrentError } from '../util/errors.ts'
 import type { IpScope } from '../util/ip-scope.ts'
-import { mayName } from './host-guard.ts'
+import { withoutSecrets } from '../util/redact.ts'
+import { mayName, trackerGuard } from './host-guard.ts'
 import { type HttpGetOptions, httpGet } from './http-get.ts'
 import { findFailure, parseHttpAnnounce, parseHttpScrape } from './http-reply.ts'
 import type { AnnounceParameters, ScrapeResult, TrackerReply } from './request.ts'
+import { ofTracker } from './tracker-error.ts'
 import { percentEncode, scrapeUrl, trackerName, withParameters } from './tracker-url.ts'
 
 /** Options of {@link httpAnnounce}. */
@@ -22,12 +24,18 @@ export async function httpAnnounce(
   parameters: AnnounceParameters,
   options: HttpAnnounceOptions = {}
 ): Promise<TrackerReply> {
-  return ask(url, withParameters(url, encodeParameters(parameters)), options, (body, scope) => {
-    const reply = parseHttpAnnounce(body, (what) => {
+  return ask(url, encodeParameters(parameters), options, (body, scope) => {
+    const { warning, ...reply } = parseHttpAnnounce(body, (what) => {
       const message = `only a part of the answer is used: ${what}`
-      options.onOddReply?.(about(url, new TorrentError('ERR_TRACKER_RESPONSE', message)))
+      options.onOddReply?.(
+        ofTracker(url, trackerName(url), new TorrentError('ERR_TRACKER_RESPONSE', message))
+      )
     })
-    return { ...reply, peers: reply.peers.filter(({ host }) => mayName(scope, host)) }
+    return {
+      ...reply,
+      warning: warning === undefined ? undefined : withoutSecrets(warning, url),
+      peers: reply.peers.filter(({ host }) => mayName(scope, host))
+    }
   })
 }
 
@@ -41,9 +49,7 @@ export async function httpScrape(
   options: HttpGetOptions = {}
 ): Promise<readonly (ScrapeResult | undefined)[]> {
   const hashes = infoHashes.map((infoHash) => `info_hash=${percentEncode(infoHash)}`).join('&')
-  return ask(url, withParameters(scrapeUrl(url), hashes), options, (body) =>
-    parseHttpScrape(body, infoHashes)
-  )
+  return ask(scrapeUrl(url), hashes, options, (body) => parseHttpScrape(body, infoHashes))
 }
 
 function encodeParameters(parameters: AnnounceParameters): string {
@@ -65,14 +71,21 @@ function encodeParameters(parameters: AnnounceParameters): string {
   return list.join('&')
 }
 
+/** `url` is the URL without our `parameters`. */
 async function ask<T>(
   url: URL,
-  full: URL,
+  parameters: string,
   options: HttpGetOptions,
   parse: (body: Uint8Array, scope: IpScope) => T
 ): Promise<T> {
-  const { scope, status, body, cut } = await httpGet(full, options)
+  const guard = trackerGuard(url, options.trust)
+  const { scope, status, body, cut, location } = await httpGet(withParameters(url, parameters), {
+    guard,
+    ...options
+  })
   try {
+    if (location !== undefined)
+      throw new TorrentError('ERR_TRACKER_RESPONSE', 'it redirects to what is no http URL')
     if (status === 200) return parse(body, scope)
     throw (
       findFailure(body) ??
@@ -82,13 +95,6 @@ async function ask<T>(
     if (!(error instanceof TorrentError)) throw error
     // Of an answer that broke off the rest is missing, and what is wrong is the connection.
     if (cut !== undefined && error.code === 'ERR_TRACKER_RESPONSE') throw cut
-    throw about(url, error)
+    throw ofTracker(url, trackerName(url), error)
   }
-}
-
-function about(url: URL, error: TorrentError): TorrentError {
-  return new TorrentError(error.code, `${trackerName(url)}: ${error.message}`, {
-    cause: error.cause,
-    details: { ...error.details, url: url.href }
-  })
 }

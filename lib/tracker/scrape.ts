@@ -11,7 +11,8 @@ export interface ScrapeOptions extends TrackerOptions {
 
 /**
  * Asks a tracker for the counts of torrents (BEP 15, BEP 48), 74 at a time; `url` is the announce URL. The results are in the
- * order of `infoHashes` (20 bytes each), and undefined for those that an HTTP tracker does not know; a UDP tracker tells 0.
+ * order of `infoHashes` (20 bytes each), and undefined for those that an HTTP tracker does not know; a UDP tracker tells 0. The URL may
+ * lead anywhere: for one that comes from a torrent or magnet link give `trust: 'remote'`.
  * @throws TorrentError ERR_TRACKER_URL at once for a bad URL, or one whose path has no scrape (rejected); ERR_TRACKER_FAILURE,
  * ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK or ERR_TRACKER_TIMEOUT; TypeError at once for an info hash of another length;
  * the signal's reason.
@@ -25,7 +26,7 @@ export function scrape(
   for (const infoHash of infoHashes) {
     if (infoHash.length !== 20) throw new TypeError(`An info hash has 20 bytes, not ${infoHash.length}`)
   }
-  return scrapeAll(tracker, infoHashes, options)
+  return scrapeAll(tracker, infoHashes, { ...options, trust: options.trust ?? 'program' })
 }
 
 async function scrapeAll(

@@ -1,4 +1,5 @@
 import { TorrentError } from '../util/errors.ts'
+import { redactUrl } from '../util/redact.ts'
 import { notify } from '../util/user-code.ts'
 import { Announcement, type AnnouncementOptions, type AnnounceRequest } from './announcement.ts'
 import { limits } from './limits.ts'
@@ -22,7 +23,8 @@ export interface TierOptions extends AnnouncementOptions {
  * Announces to the trackers of a torrent (BEP 12) until closed, and yields the peers that they name. Each tier is shuffled; a
  * tracker that works moves to the front of its tier, and the next one takes over when it fails. URLs that are malformed or
  * of another kind than http, https and udp are left out with one warning, and so are those beyond the first 100. Without any
- * tracker left the iteration ends at once.
+ * tracker left the iteration ends at once. The URLs are taken for those of a torrent, which reach this machine and local networks only where
+ * they look like a tracker's; `trust: 'program'` lets them lead anywhere.
  * @throws TypeError when the request is not valid.
  */
 export function announceTiers(
@@ -48,11 +50,13 @@ export function announceTiers(
   }
   const announcement = new Announcement(loopsOf(usable, mode), request, options)
   if (skipped.length > 0) {
-    const some = skipped.slice(0, 3).map((url) => quote(url).slice(0, 60))
+    const some = skipped.slice(0, 3).map((url) => quote(redactUrl(url)).slice(0, 60))
     const message = `${skipped.length} trackers are not supported and left out: ${some.join(', ')}`
     notify(
       onWarning,
-      new TorrentError('ERR_TRACKER_URL', message, { details: { urls: skipped.slice(0, limits.trackers) } })
+      new TorrentError('ERR_TRACKER_URL', message, {
+        details: { urls: skipped.slice(0, limits.trackers).map(redactUrl) }
+      })
     )
   }
   return announcement

@@ -1,5 +1,6 @@
 import type { Agent } from 'node:http'
 import type { Timers } from '../util/timers.ts'
+import type { Trust } from '../util/trust.ts'
 import type { AnnouncePace } from './announce-pace.ts'
 import type { UdpSchedule } from './request.ts'
 import type { HostLookup } from './resolve-host.ts'
@@ -23,6 +24,12 @@ export interface TrackerOptions {
   readonly ca?: string | readonly string[] | undefined
   /** The agent of HTTP connections, such as a proxy's; default is a connection of its own for each request. */
   readonly agent?: ((url: URL) => Agent) | undefined
+  /**
+   * `'remote'` for URLs that come from a torrent, a magnet link or a tracker: on this machine and in local networks they reach only what
+   * has a path that ends with `/announce` or `/scrape`, and no user, password, query or redirect. `'program'` for URLs that may lead
+   * anywhere. `announce` and `scrape` take theirs for the program's, `announceTiers` for a torrent's.
+   */
+  readonly trust?: Trust | undefined
   /** Resolves host names; default is the operating system's resolver. */
   readonly lookup?: HostLookup | undefined
   /** Spreads the announces of many torrents over time; goodbyes do not wait. */

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import { TorrentError } from '../util/errors.ts'
+import { redactUrl } from '../util/redact.ts'
 import { quote } from './quote.ts'
 
 // A URL from a stranger's torrent must not decide what we tell a server about ourselves.
@@ -17,7 +18,9 @@ export function isSupportedTracker(url: string): boolean {
  */
 export function parseTrackerUrl(text: string): URL {
   const refuse = (why: string): TorrentError =>
-    new TorrentError('ERR_TRACKER_URL', `Tracker URL '${quote(text)}' ${why}`, { details: { url: text } })
+    new TorrentError('ERR_TRACKER_URL', `Tracker URL '${quote(redactUrl(text))}' ${why}`, {
+      details: { url: redactUrl(text) }
+    })
   let url: URL
   try {
     url = new URL(text)
@@ -64,7 +67,7 @@ export function scrapeUrl(announceUrl: URL): URL {
       'ERR_TRACKER_URL',
       `${trackerName(announceUrl)} cannot be scraped: no 'announce' in its URL`,
       {
-        details: { url: announceUrl.href }
+        details: { url: redactUrl(announceUrl) }
       }
     )
   }

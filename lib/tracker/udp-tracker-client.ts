@@ -3,12 +3,14 @@ import type { DatagramPort } from '../util/datagram-port.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { ipScope } from '../util/ip-scope.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
+import type { Trust } from '../util/trust.ts'
 import { bindUdpPort } from '../util/udp-port.ts'
 import { eachFamily } from './each-family.ts'
-import { mayName } from './host-guard.ts'
+import { mayName, refusal, trackerGuard } from './host-guard.ts'
 import { limits } from './limits.ts'
 import type { AnnounceParameters, ScrapeResult, TrackerReply, UdpSchedule } from './request.ts'
 import { type HostLookup, resolveHost } from './resolve-host.ts'
+import { ofTracker } from './tracker-error.ts'
 import { hostOfUrl, trackerName } from './tracker-url.ts'
 import {
   encodeAnnounce,
@@ -39,6 +41,8 @@ export interface UdpRequestOptions {
   readonly schedule?: UdpSchedule | undefined
   /** The only address family to use; default both. */
   readonly family?: 4 | 6 | undefined
+  /** Whether the URL may lead anywhere (`'program'`, the default), or is the one of a torrent or magnet link (`'remote'`). */
+  readonly trust?: Trust | undefined
   /** Resolves host names; default is the operating system's resolver. */
   readonly lookup?: HostLookup | undefined
 }
@@ -135,7 +139,7 @@ export class UdpTrackerClient {
 
   async #each<T>(
     url: URL,
-    { signal, family, lookup }: UdpRequestOptions,
+    { signal, family, lookup, trust = 'program' }: UdpRequestOptions,
     graceMs: number,
     run: (family: 4 | 6, to: PeerAddress, signal: AbortSignal) => Promise<T>
   ): Promise<[T, ...T[]]> {
@@ -144,13 +148,18 @@ export class UdpTrackerClient {
     const families = ([4, 6] as const).filter(
       (one) => hosts[one] !== undefined && (family ?? one) === one && (this.#own || this.#ports.has(one))
     )
+    // The very addresses that are sent to, so that a name cannot change its mind in between.
+    const guard = trackerGuard(url, trust)
+    const refused = families.map((one) => refusal(url, ipScope(hosts[one] ?? ''), 0, { guard }))
+    const allowed = families.filter((_, at) => refused[at] === undefined)
+    if (families.length > 0 && allowed.length === 0) throw refused[0]
     if (families.length === 0) {
       throw new TorrentError(
         'ERR_TRACKER_NETWORK',
         `${trackerName(url)} has no address of a family that is in use`
       )
     }
-    return eachFamily(families, { signal, graceMs, timers: this.#timers }, (one, inner) =>
+    return eachFamily(allowed, { signal, graceMs, timers: this.#timers }, (one, inner) =>
       run(one, { host: hosts[one] ?? '', port: Number(url.port) }, inner)
     )
   }
@@ -208,10 +217,7 @@ export class UdpTrackerClient {
       throw new TorrentError('ERR_TRACKER_TIMEOUT', 'no answer in time')
     } catch (error) {
       if (!(error instanceof TorrentError)) throw error
-      throw new TorrentError(error.code, `${trackerName(url)} (${where}): ${error.message}`, {
-        cause: error.cause,
-        details: { ...error.details, url: url.href }
-      })
+      throw ofTracker(url, `${trackerName(url)} (${where})`, error)
     } finally {
       this.#transactions.end(connect)
       this.#transactions.end(request)

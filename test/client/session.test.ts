@@ -335,6 +335,7 @@ test('the bytes of a list: what is whole is read, whatever happened to the rest'
       folderMode: fc.constantFrom(undefined, 0o700),
       name: fc.option(fc.string(), { nil: undefined }),
       trackers: fc.array(fc.array(fc.string(), { maxLength: 2 }), { maxLength: 2 }),
+      trustedTrackers: fc.constantFrom(undefined, [], ['http://127.0.0.1/x?key=1']),
       peers: fc.array(fc.string(), { maxLength: 2 }),
       select: fc.constantFrom(undefined, 'all' as const, 'none' as const, [0, 3]),
       selectOnly: fc.constantFrom(undefined, [

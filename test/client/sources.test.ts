@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -113,6 +113,44 @@ test('a web server may answer with anything', async (t) => {
   for (const [where, [code, message]] of Object.entries(codes)) {
     await assert.rejects(client.add(`${web}${where}`), { code, message }, where)
   }
+})
+
+test('the peers of a magnet link are dialled here only by a client that is on loopback itself', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const { client: seed } = await bench.seeder(sample)
+  const hex = infoHashOf(sample).toString('hex')
+  const near = bench.client()
+  const sources: string[] = []
+  near.on('torrent', (torrent) => torrent.on('peer', ({ source }) => sources.push(source)))
+  await near.add(`magnet:?xt=urn:btih:${hex}&x.pe=${addressOf(seed)}`)
+  assert.deepEqual(sources, ['magnet'])
+
+  const dialled: string[] = []
+  const listen = async (name: string): Promise<number> => {
+    const server = createTcpServer((socket) => {
+      dialled.push(name)
+      socket.on('error', () => {})
+      socket.destroy()
+      server.emit('dialled')
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    bench.after(() => server.close())
+    if (name === 'peers') asked = once(server, 'dialled')
+    return (server.address() as AddressInfo).port
+  }
+  let asked: Promise<unknown> | undefined
+  const [ports, own] = [await listen('x.pe'), await listen('peers')]
+  const far = bench.client({ host: undefined })
+  const link = ['127.0.0.1', 'localhost', '0.0.0.0', '[::ffff:127.0.0.1]', '[::1]']
+    .map((host) => `&x.pe=${host}:${ports}`)
+    .join('')
+  far.add(`magnet:?xt=urn:btih:${hex}${link}`, { peers: [`127.0.0.1:${own}`] }).catch(() => {})
+  far.add(hex, { peers: [`127.0.0.1:${ports}`], trust: 'remote' }).catch(() => {})
+  await asked
+  await far.close()
+  assert.deepEqual(dialled, ['peers'])
 })
 
 test('a signal ends every wait of add', async (t) => {

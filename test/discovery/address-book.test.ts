@@ -49,7 +49,16 @@ test('the best source that named a peer counts', () => {
   it.add(at('8.0.0.1:1'), 'pex', 0)
   it.add(at('8.0.0.2:1'), 'dht', 0)
   it.add(at('8.0.0.1:1'), 'tracker', 0)
-  assert.deepEqual(it.counts(), { manual: 0, lsd: 0, tracker: 1, incoming: 0, resume: 0, dht: 1, pex: 0 })
+  assert.deepEqual(it.counts(), {
+    manual: 0,
+    lsd: 0,
+    tracker: 1,
+    incoming: 0,
+    magnet: 0,
+    resume: 0,
+    dht: 1,
+    pex: 0
+  })
   assert.deepEqual(it.next(0), { address: at('8.0.0.1:1'), source: 'tracker', failures: 0 })
 })
 

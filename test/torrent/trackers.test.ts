@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
 import type { Client } from '../../lib/client/client.ts'
+import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { formatCompact } from '../../lib/util/address.ts'
 import { addressOf, Bench, serve } from './bench.ts'
 
@@ -120,4 +121,62 @@ test('trackers of a torrent that closes at once are told nothing strange', async
   await torrent.close()
   torrent.addTrackers([tracker.url, 'http://127.0.0.1:1/'])
   assert.ok(tracker.heard.every(({ event }) => event === 'started' || event === 'stopped'))
+})
+
+test('a tracker that the torrent names reaches no other service here; one of the program does, also after a restart', async (t) => {
+  const bench = new Bench(t)
+  const heard: string[] = []
+  const web = await serve(bench, (request, response) => {
+    heard.push(request.url?.split('info_hash')[0] ?? '')
+    response.end(encode({ interval: 1800, peers: '' }))
+  })
+  const odd = `${web}/apply.cgi?action=reboot`
+  const sample = await bench.sample({ 'film.mkv': 50_000 }, { trackers: [odd, `${odd}&x`] })
+  const state = bench.folder()
+  const refusals = async (torrent: Torrent, count: number): Promise<void> => {
+    const failed = (): number => torrent.trackers.filter(({ status }) => status === 'failed').length
+    while (failed() < count) await once(torrent, 'warning')
+    for (const { error } of torrent.trackers) {
+      if (error !== undefined) assert.match(error.message, /^http:\/\/127\.0\.0\.1:\d+ is refused: /)
+    }
+  }
+  const first = bench.client({ state })
+  const torrent = await first.add(sample.bytes)
+  await refusals(torrent, 2)
+  const hash = torrent.infoHash
+  await first.add(`magnet:?xt=urn:btih:${hash}&tr=${encodeURIComponent(`${odd}&magnet`)}`)
+  await refusals(torrent, 3)
+  assert.deepEqual(heard, [])
+  await first.add(hash, { trackers: [`${odd}&remote`], trust: 'remote' })
+  await refusals(torrent, 4)
+  assert.deepEqual(heard, [])
+  torrent.addTrackers([`${odd}&added`])
+  await first.add(hash, { trackers: [odd, `${odd}&option`] })
+  while (heard.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  await first.close()
+
+  heard.length = 0
+  const second = bench.client({ state })
+  const [restored] = await second.restored()
+  assert.ok(restored !== undefined)
+  // The torrent names the first one too, but the program has vouched for it.
+  while (new Set(heard).size < 3) await new Promise((resolve) => setImmediate(resolve))
+  await refusals(restored, 3)
+  assert.deepEqual([...new Set(heard)].sort(), [
+    '/apply.cgi?action=reboot&',
+    '/apply.cgi?action=reboot&added&',
+    '/apply.cgi?action=reboot&option&'
+  ])
+})
+
+test('a tracker that seed is given may lead anywhere', async (t) => {
+  const bench = new Bench(t)
+  const web = await serve(bench, (_request, response) =>
+    response.end(encode({ interval: 1800, complete: 7, peers: '' }))
+  )
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const client = bench.client()
+  const torrent = await client.seed(sample.root, { trackers: [`${web}/tracker?pass=1`] })
+  while (torrent.trackers[0]?.status !== 'working') await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(torrent.trackers.length, 1)
 })

@@ -50,6 +50,8 @@ async function judge(url: string, reply: OddReply, options: HttpAnnounceOptions 
   let result: TrackerReply | unknown
   try {
     result = await httpAnnounce(new URL(url), parameters, {
+      // Redirects on loopback are for URLs of the program.
+      trust: 'program',
       ...options,
       timeoutMs: 5_000,
       onOddReply: (warning) => warnings.push(warning)

@@ -1,0 +1,38 @@
+import { canonicalHost, hostBytes, isAddress, isLoopback, type PeerAddress } from '../util/address.ts'
+import { scopeOf } from './address-scope.ts'
+import { type LocalInterface, localInterfaces, sharesNetwork } from './local-network.ts'
+
+/**
+ * The peers of a magnet link (`x.pe`) that may be dialled, since whoever makes the link chooses address, port and the info hash that is
+ * sent there. Public addresses may; loopback only by a client whose `host` is loopback; private and link-local ones only in a network that
+ * an interface of ours is in (that of `host`, if there is one); names never.
+ */
+export function usableMagnetPeers(
+  peers: readonly PeerAddress[],
+  host: string | undefined,
+  interfaces: () => readonly LocalInterface[] = () => [
+    ...localInterfaces(4, host),
+    ...localInterfaces(6, host)
+  ]
+): PeerAddress[] {
+  let here: readonly LocalInterface[] | undefined
+  return peers.filter((peer) => {
+    if (!isAddress(peer.host)) return false
+    const scope = scopeOf(peer.host)
+    if (scope === 'loopback') return host !== undefined && isLoopback(host)
+    if (scope !== 'private') return scope === 'public'
+    here ??= interfaces()
+    const zone = peer.host.split('%')[1]
+    if (zone === undefined) return !isLinkLocal6(peer.host) && sharesNetwork(peer.host, here)
+    return sharesNetwork(
+      peer.host,
+      here.filter(({ name, multicastName }) => name === zone || multicastName === `::%${zone}`)
+    )
+  })
+}
+
+/** Whether an address needs a zone to be reached: fe80::/10. */
+function isLinkLocal6(host: string): boolean {
+  const [a = 0, b = 0, ...more] = hostBytes(canonicalHost(host)) ?? []
+  return more.length === 14 && a === 0xfe && (b & 0xc0) === 0x80
+}

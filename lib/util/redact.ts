@@ -1,0 +1,79 @@
+/** What a masked part of a URL becomes. */
+const mask = '…'
+/** The path elements that a message may show; any other may be a passkey. */
+const harmless = /^(?:announce|scrape)(?:\.php)?$/i
+/** Shorter texts are no secret, and would be found by chance in any sentence; so would path elements such as `tracker`. */
+const shortestSecret = 4
+const word = /^[a-z]{1,7}$/
+
+/**
+ * A URL or magnet link as a message may show it: scheme, host and port. User, password, the values of the query and all path elements
+ * but `announce` and `scrape` are masked, since trackers and indexers put passkeys into each of them. A text that is no URL is cut
+ * behind its first element; of a magnet link the info hash stays.
+ */
+export function redactUrl(given: string | URL): string {
+  const text = String(given).trim()
+  if (/^(?:stream-)?magnet:/i.test(text)) return redactMagnet(text)
+  if (/^data:/i.test(text)) return `data:${mask}`
+  if (/^file:/i.test(text)) return text
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || url.host === '') return redactMalformed(text)
+  const path = redactPath(url.pathname)
+  return `${url.protocol}//${url.host}${path}${url.search === '' ? '' : `?${mask}`}`
+}
+
+/** A sentence with each URL and magnet link in it as {@link redactUrl} shows it. */
+export function redactText(text: string): string {
+  return text.replace(
+    /\b(?:(?:stream-)?magnet:\?|data:|[a-z][a-z\d+.-]*:\/\/)[^\s'"<>]*/gi,
+    (found) => `${redactUrl(found.replace(/[.,:;)]+$/, ''))}${/[.,:;)]+$/.exec(found)?.[0] ?? ''}`
+  )
+}
+
+/** A text that the server of a URL sent, or that speaks of it, with all that {@link redactUrl} masks in this URL masked. */
+export function withoutSecrets(text: string, url: URL): string {
+  return secretsOf(url).reduce((left, secret) => left.replaceAll(secret, mask), text)
+}
+
+function secretsOf(url: URL): readonly string[] {
+  const elements = url.pathname.split('/').filter((element) => !harmless.test(element) && !word.test(element))
+  const values = url.search
+    .slice(1)
+    .split(/[&;]/)
+    .map((pair) => pair.slice(pair.indexOf('=') + 1))
+  const raw = [url.username, url.password, ...elements, ...values]
+  const secrets = new Set([...raw, ...raw.map(decodePercent), ...url.searchParams.values()])
+  // The longest first: one may be a part of another.
+  return [...secrets].filter(({ length }) => length >= shortestSecret).sort((a, b) => b.length - a.length)
+}
+
+function redactPath(path: string): string {
+  if (path === '' || path === '/') return path
+  const shown = path
+    .slice(1)
+    .split('/')
+    .map((element) => (harmless.test(element) || element === '' ? element : mask))
+  return `/${shown.filter((element, at) => element !== mask || shown[at - 1] !== mask).join('/')}`
+}
+
+function redactMagnet(text: string): string {
+  const hash = /[?&]xt(?:\.\d+)?=(urn:bt[im]h:[\da-z]{32,68})/i.exec(text)?.[1]
+  return hash === undefined ? `magnet:?${mask}` : `magnet:?xt=${hash}${mask}`
+}
+
+/** What is in front of the last `@` may be a password, and what is behind the host a passkey. */
+function redactMalformed(text: string): string {
+  const scheme = /^[a-z][a-z\d+.-]*:\/\//i.exec(text)?.[0] ?? ''
+  const rest = text.slice(Math.max(scheme.length, text.lastIndexOf('@') + 1))
+  const host = /^[^/?#\\\s]*/.exec(rest)?.[0] ?? ''
+  return `${scheme}${host}${rest.length > host.length ? mask : ''}`
+}
+
+/** The text with its percent-encoding undone, or as it is when that makes no UTF-8. */
+export function decodePercent(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
