@@ -1,4 +1,4 @@
-import { toLatin1, toText } from '../util/bytes.ts'
+import { isBytes, toLatin1, toText } from '../util/bytes.ts'
 import { skipValue } from './skip-value.ts'
 
 /** A decoded value; byte strings are views into the decoded bytes, integers beyond 2^53 - 1 are bigint. */
@@ -63,13 +63,13 @@ export class BencodeDict {
   /** The bytes of a byte string, borrowed from the decoded bytes. */
   bytes(key: string): Uint8Array | undefined {
     const value = this.get(key)
-    return value instanceof Uint8Array ? value : undefined
+    return isBytes(value) ? value : undefined
   }
 
   /** The text of a byte string; undefined also when it is no UTF-8. */
   text(key: string): string | undefined {
     const value = this.get(key)
-    return value instanceof Uint8Array ? toText(value) : undefined
+    return isBytes(value) ? toText(value) : undefined
   }
 
   /** An integer; undefined also when it is beyond plus or minus 2^53 - 1. */

@@ -1,4 +1,5 @@
-import { toLatin1 } from '../util/bytes.ts'
+import { types } from 'node:util'
+import { isBytes, toLatin1 } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { BencodeDict } from './bencode-dict.ts'
 
@@ -40,7 +41,7 @@ class Encoder {
 
   add(value: unknown): void {
     if (typeof value === 'string') this.#string(value)
-    else if (value instanceof Uint8Array) this.#bytes(value)
+    else if (isBytes(value)) this.#bytes(value)
     else if (typeof value === 'number') {
       if (!Number.isSafeInteger(value)) throw this.#refusal(`the number ${value} is no safe integer`)
       this.#text += `i${value}e`
@@ -92,18 +93,18 @@ class Encoder {
     const entries = new Map<string, unknown>()
     const add = (key: unknown, entry: unknown): void => {
       if (entry === undefined) return
-      if (typeof key !== 'string' && !(key instanceof Uint8Array))
-        throw this.#refusal(`a key of type ${typeof key}`)
+      if (typeof key !== 'string' && !isBytes(key)) throw this.#refusal(`a key of type ${typeof key}`)
       const bytes = typeof key === 'string' ? byteString(key) : toLatin1(key)
       if (entries.has(bytes)) throw this.#refusal(`the key '${bytes}' comes twice`)
       entries.set(bytes, entry)
     }
-    if (value instanceof Map) {
+    if (types.isMap(value)) {
       for (const [key, entry] of value) add(key, entry)
       return entries
     }
     const prototype: unknown = Object.getPrototypeOf(value)
-    if (prototype !== Object.prototype && prototype !== null) {
+    // As `Object.prototype` itself is that of this realm only.
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
       throw this.#refusal(`an object of class ${value.constructor?.name ?? 'unknown'} cannot be bencoded`)
     }
     for (const [key, entry] of Object.entries(value)) add(key, entry)

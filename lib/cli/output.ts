@@ -1,4 +1,4 @@
-import { asError } from '../util/errors.ts'
+import { asError, isError, systemCode } from '../util/errors.ts'
 import { printable, printableJson } from './printable.ts'
 import { type Status, statusLine, statusText } from './status-line.ts'
 
@@ -156,14 +156,13 @@ export class Output {
 
   #trace(error: Error): void {
     this.#clear()
-    for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    for (let at: unknown = error; isError(at); at = at.cause) {
       for (const line of (at.stack ?? '').split('\n')) this.#options.stderr.write(`  ${printable(line)}\n`)
     }
   }
 }
 
 function codeOf(error: unknown): { code?: string } {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? { code: error.code }
-    : {}
+  const code = systemCode(error)
+  return code === undefined ? {} : { code }
 }

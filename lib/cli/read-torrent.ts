@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { type Magnet, type Metainfo, parseMagnet, parseTorrent } from '../metainfo.ts'
 import { fromBase32, fromHex } from '../util/bytes.ts'
-import { asError, systemCode, TorrentError } from '../util/errors.ts'
+import { asError, isError, systemCode, TorrentError } from '../util/errors.ts'
 
 /** The longest .torrent that is fetched. */
 const maxBytes = 64 << 20
@@ -51,7 +51,7 @@ async function fetchBytes(url: string): Promise<Uint8Array> {
     return Buffer.concat(chunks)
   } catch (thrown) {
     const cause = asError(thrown)
-    const reason = cause.cause instanceof Error ? cause.cause.message : cause.message
+    const reason = isError(cause.cause) ? cause.cause.message : cause.message
     throw new TorrentError('ERR_CLIENT_SOURCE', `${url} could not be fetched: ${reason}`, { cause })
   }
 }

@@ -5,7 +5,7 @@ import type { CreateOptions } from '../metainfo/create-torrent.ts'
 import { parseTorrent } from '../metainfo/parse-torrent.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
-import { TorrentError } from '../util/errors.ts'
+import { TorrentError, warnProcess } from '../util/errors.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { emitSafely } from '../util/user-code.ts'
 import { DefaultFolders } from './default-folders.ts'
@@ -305,7 +305,7 @@ export class Client extends EventEmitter<ClientEvents> {
 
   readonly #onTorrentError = (error: Error, torrent: Torrent): void => {
     if (this.listenerCount('error') > 0) emitSafely(this, 'error', [error, torrent])
-    else process.emitWarning(error)
+    else warnProcess(error)
   }
 
   #checkOpen(): void {

@@ -3,7 +3,7 @@ import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import { fromHex } from '../util/bytes.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
-import { asError, TorrentError } from '../util/errors.ts'
+import { asError, TorrentError, warnProcess } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { placeOf } from './restored-torrent.ts'
@@ -92,7 +92,7 @@ export class Restoration {
     void this.#events.listening
       .then(() => forEachLimit(torrents.length, opensAtOnce, (n) => this.#open(torrents[n], opened[n])))
       // The fault of a listener is all that may come here, and must not keep anybody waiting.
-      .catch((thrown) => process.emitWarning(asError(thrown)))
+      .catch((thrown) => warnProcess(asError(thrown)))
       .then(() => this.#opened.resolve())
   }
 

@@ -6,8 +6,9 @@ import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
 import { maxTorrentBytes } from '../metainfo/parse-info.ts'
 import { parseTorrentInTurns } from '../metainfo/parse-torrent.ts'
 import type { PeerAddress } from '../util/address.ts'
-import { fromBase32, fromHex } from '../util/bytes.ts'
-import { asError, systemCode, TorrentError } from '../util/errors.ts'
+import { fromBase32, fromHex, isBytes } from '../util/bytes.ts'
+import { asError, isError, systemCode, TorrentError } from '../util/errors.ts'
+import { show } from '../util/show.ts'
 import { version } from '../util/version.ts'
 
 /** What `client.add` takes: magnet URI, info hash (hex, base32, 20 bytes), .torrent (path, URL, bytes), or parsed. */
@@ -32,17 +33,22 @@ const fetchMs = 30_000
  * @throws TorrentError ERR_METAINFO_SOURCE, ERR_CLIENT_SOURCE, or what parsing throws.
  */
 export async function resolveSource(source: TorrentSource, signal?: AbortSignal): Promise<ResolvedSource> {
-  if (source instanceof Uint8Array) {
+  if (isBytes(source)) {
     return source.length === 20
       ? ofHash(source.slice())
       : ofTorrent(new Uint8Array(source), 'the bytes given')
   }
-  if (source instanceof URL) return resolveText(source.href, signal)
+  if (isUrl(source)) return resolveText(source.href, signal)
   if (typeof source === 'string') return resolveText(source.trim(), signal)
   if (typeof source === 'object' && source !== null && 'infoHashes' in source && 'info' in source) {
     return ofMetainfo(source)
   }
   throw notASource(source)
+}
+
+/** By what it has: a URL may be of another realm. */
+function isUrl(source: unknown): source is URL {
+  return typeof source === 'object' && source !== null && 'href' in source && typeof source.href === 'string'
 }
 
 async function resolveText(text: string, signal: AbortSignal | undefined): Promise<ResolvedSource> {
@@ -128,7 +134,7 @@ async function download(url: string, signal: AbortSignal | undefined): Promise<U
   } catch (thrown) {
     signal?.throwIfAborted()
     const cause = asError(thrown)
-    const reason = cause.cause instanceof Error ? cause.cause.message : cause.message
+    const reason = isError(cause.cause) ? cause.cause.message : cause.message
     throw new TorrentError('ERR_CLIENT_SOURCE', `${url} could not be fetched: ${reason}`, {
       cause,
       details: { url }
@@ -148,6 +154,6 @@ function unreadable(path: string, cause: unknown): TorrentError {
 }
 
 function notASource(source: unknown): TorrentError {
-  const message = `${JSON.stringify(source)?.slice(0, 60)} is no source: give a magnet link, an info hash, or a .torrent as path, URL or bytes`
+  const message = `${show(source)} is no source: give a magnet link, an info hash, or a .torrent as path, URL or bytes`
   return new TorrentError('ERR_METAINFO_SOURCE', message)
 }

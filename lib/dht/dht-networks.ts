@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { types } from 'node:util'
 import { formatAddress, isAddress, type PeerAddress } from '../util/address.ts'
 import { randomBytes } from '../util/bytes.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
@@ -9,7 +10,7 @@ import { bindUdpPort } from '../util/udp-port.ts'
 import { ask, notify } from '../util/user-code.ts'
 import { publicBootstrap, resolveNodes, systemDhtLookup } from './bootstrap.ts'
 import { DhtNode } from './dht-node.ts'
-import { checkPorts, type DhtOptions, type DhtState } from './dht-options.ts'
+import { checkPorts, type DhtOptions, type DhtState, isList } from './dht-options.ts'
 import { type NodeInfo, parseNodes } from './node-info.ts'
 import { bucketSize } from './routing-table.ts'
 
@@ -43,7 +44,7 @@ export class DhtNetworks {
     this.#options = options
     this.#timers = options.timers ?? systemTimers
     const { ports, state } = options
-    if (isList(ports) && !(state instanceof Promise)) this.#open(ports, state)
+    if (isList(ports) && !types.isPromise(state)) this.#open(ports, state)
     if (options.lazy !== true) this.wake()
     this.ready = this.#start()
     this.ready.catch(() => {})
@@ -238,10 +239,6 @@ export class DhtNetworks {
     this.#knockMs = Math.min(2 * this.#knockMs, knockMs.most)
     this.#bootstrap().catch(() => {})
   }
-}
-
-function isList(ports: DhtOptions['ports']): ports is readonly DatagramPort[] {
-  return Array.isArray(ports)
 }
 
 function closedError(): TorrentError {

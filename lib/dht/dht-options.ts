@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { BencodeInput } from '../bencode/encode.ts'
 import { type PeerAddress, parseAddress } from '../util/address.ts'
-import { fromHex } from '../util/bytes.ts'
+import { fromHex, isBytes } from '../util/bytes.ts'
 import type { DatagramPort } from '../util/datagram-port.ts'
 import { TorrentError } from '../util/errors.ts'
 import type { Timers } from '../util/timers.ts'
@@ -108,6 +108,11 @@ export function optionError(what: string, details: Readonly<Record<string, unkno
   return new TorrentError('ERR_DHT_OPTION', what, { details })
 }
 
+/** Whether the ports are open already, and not yet to come. */
+export function isList(ports: DhtOptions['ports']): ports is readonly DatagramPort[] {
+  return Array.isArray(ports)
+}
+
 /** @throws TorrentError ERR_DHT_OPTION, ERR_UTIL_ADDRESS. */
 export function checkOptions(options: DhtOptions): void {
   const { ports, host, port, bootstrap = [], id, readOnly } = options
@@ -119,7 +124,7 @@ export function checkOptions(options: DhtOptions): void {
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535))
     throw optionError(`port: ${port} is not 0 to 65535`, { port })
   if (ports !== undefined) {
-    if (!(ports instanceof Promise)) checkPorts(ports)
+    if (isList(ports)) checkPorts(ports)
     if (host !== undefined || port !== undefined)
       throw optionError('ports are open already: leave out host and port', { host, port })
   }
@@ -138,7 +143,7 @@ export function checkPorts(ports: readonly DatagramPort[]): void {
  */
 export function targetOf(name: string, given: Uint8Array | string): Uint8Array {
   const bytes = typeof given === 'string' ? fromHex(given) : given
-  if (!(bytes instanceof Uint8Array) || bytes.length !== idLength)
+  if (!isBytes(bytes) || bytes.length !== idLength)
     throw optionError(`${name}: ${String(given)} is not 20 bytes or 40 hexadecimal digits`, { [name]: given })
   return bytes
 }

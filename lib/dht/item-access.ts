@@ -1,6 +1,7 @@
 import type { BencodeValue } from '../bencode/bencode-dict.ts'
 import { decode } from '../bencode/decode.ts'
 import { encode } from '../bencode/encode.ts'
+import { isBytes } from '../util/bytes.ts'
 import type { DhtNetworks } from './dht-networks.ts'
 import { type DhtLookupOptions, type MutableName, type PutRequest, targetOf } from './dht-options.ts'
 import { type Item, immutableTarget, mutableTarget, privateKeyOf, publicKeyOf, signItem } from './item.ts'
@@ -45,7 +46,7 @@ export async function getItem(
   name: Uint8Array | string | MutableName,
   { signal }: DhtLookupOptions
 ): Promise<DhtItem | undefined> {
-  const mutable = typeof name === 'string' || name instanceof Uint8Array ? undefined : name
+  const mutable = typeof name === 'string' || isBytes(name) ? undefined : name
   const target = mutable === undefined ? targetOf('target', name as Uint8Array | string) : nameTarget(mutable)
   const finder = new ItemFinder(target, mutable?.salt ?? new Uint8Array())
   const stop = new AbortController()

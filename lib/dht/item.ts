@@ -1,4 +1,5 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+import { isBytes } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { limits } from './limits.ts'
 
@@ -69,7 +70,7 @@ export function verifyItem(encoded: Uint8Array, { publicKey, salt, seq, signatur
  * @throws TorrentError ERR_DHT_ITEM when it is no 32-byte seed and no Ed25519 key.
  */
 export function privateKeyOf(key: KeyObject | Uint8Array): KeyObject {
-  if (key instanceof Uint8Array) {
+  if (isBytes(key)) {
     if (key.length !== 32)
       throw new TorrentError('ERR_DHT_ITEM', `A private key has 32 bytes, not ${key.length}`)
     return createPrivateKey({ key: Buffer.concat([privatePrefix, key]), format: 'der', type: 'pkcs8' })

@@ -2,7 +2,7 @@ import { BencodeDict } from '../bencode/bencode-dict.ts'
 import { decodePrefix } from '../bencode/decode.ts'
 import { type BencodeInput, encode } from '../bencode/encode.ts'
 import { formatCompact, type PeerAddress, parseCompact } from '../util/address.ts'
-import { toText } from '../util/bytes.ts'
+import { isBytes, toText } from '../util/bytes.ts'
 import { limits } from './limits.ts'
 import { idLength } from './node-id.ts'
 
@@ -70,7 +70,7 @@ export function decodeKrpc(bytes: Uint8Array): KrpcMessage | undefined {
     case 'e': {
       const [code, text] = message.list('e') ?? []
       if (typeof code !== 'number') return undefined
-      const words = text instanceof Uint8Array ? (toText(text) ?? '') : ''
+      const words = isBytes(text) ? (toText(text) ?? '') : ''
       return { kind: 'error', transaction, code, message: words.slice(0, 200), ip: seenAs(message) }
     }
     default:

@@ -1,4 +1,5 @@
 import { type PeerAddress, parseCompact } from '../util/address.ts'
+import { isBytes } from '../util/bytes.ts'
 import { notify } from '../util/user-code.ts'
 import { limits } from './limits.ts'
 import { isPlausible, type LookupAnswer } from './lookup.ts'
@@ -7,7 +8,7 @@ import { addressKey, type NodeInfo } from './node-info.ts'
 /** The peers in an answer to get_peers. */
 export function* peersOf(values: LookupAnswer['values'], from: NodeInfo): Generator<PeerAddress> {
   for (const value of (values.list('values') ?? []).slice(0, limits.peersPerAnswer)) {
-    if (!(value instanceof Uint8Array) || (value.length !== 6 && value.length !== 18)) continue
+    if (!isBytes(value) || (value.length !== 6 && value.length !== 18)) continue
     const [peer] = parseCompact(value, value.length === 6 ? 4 : 6)
     if (peer !== undefined && isPlausible(peer, from)) yield peer
   }

@@ -1,6 +1,6 @@
 import { decodeDetailed } from '../bencode/decode.ts'
 import type { PeerAddress } from '../util/address.ts'
-import { toLatin1 } from '../util/bytes.ts'
+import { isBytes, toLatin1 } from '../util/bytes.ts'
 import { AnswerRoom } from './answer-room.ts'
 import type { Item } from './item.ts'
 import { itemTarget } from './item.ts'
@@ -139,7 +139,7 @@ export class Responder {
     least = 0
   ): { nodes?: Uint8Array | undefined; nodes6?: Uint8Array | undefined } {
     const list = (args.list('want') ?? []).slice(0, 4)
-    const wanted = list.map((one) => (one instanceof Uint8Array ? toLatin1(one) : ''))
+    const wanted = list.map((one) => (isBytes(one) ? toLatin1(one) : ''))
     const { family } = this.#host
     const of = (other: 4 | 6): Uint8Array | undefined => {
       if (!wanted.includes(`n${other}`) && !(wanted.length === 0 && other === family)) return undefined

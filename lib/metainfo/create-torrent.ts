@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { encode } from '../bencode/encode.ts'
 import type { HashJob } from '../hash/hash-job.ts'
 import { hashPieces } from '../hash/hash-pool.ts'
@@ -103,7 +104,7 @@ function checkOptions({ pieceLength, trackers = [], webSeeds = [], creationDate 
   }
   for (const url of trackers.flat()) checkUrl('trackers', url)
   for (const url of webSeeds) checkUrl('webSeeds', url)
-  if (creationDate instanceof Date && Number.isNaN(creationDate.getTime())) {
+  if (types.isDate(creationDate) && Number.isNaN(creationDate.getTime())) {
     throw refusal('the option creationDate is no valid date')
   }
 }

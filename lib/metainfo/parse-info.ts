@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { BencodeDict, type BencodeValue } from '../bencode/bencode-dict.ts'
 import { decodePrefixSteps, decodeSteps } from '../bencode/decode.ts'
-import { toHex, toLatin1 } from '../util/bytes.ts'
+import { isBytes, toHex, toLatin1 } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
 import { Layout } from './layout.ts'
@@ -210,7 +210,7 @@ function readPath(dict: BencodeDict, n: number, otherwise: string[] | undefined)
   if (raw.length > maxPathDepth) throw invalid(`the path of file ${n} has more than ${maxPathDepth} elements`)
   const elements: string[] = []
   for (const part of raw) {
-    if (!(part instanceof Uint8Array)) throw invalid(`the path of file ${n} must be a list of byte strings`)
+    if (!isBytes(part)) throw invalid(`the path of file ${n} must be a list of byte strings`)
     const element = safeElement(part)
     if (element !== undefined) elements.push(element)
   }

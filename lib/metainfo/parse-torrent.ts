@@ -1,7 +1,7 @@
 import { BencodeDict, type BencodeValue } from '../bencode/bencode-dict.ts'
 import { type BencodeInput, encode } from '../bencode/encode.ts'
 import { formatAddress } from '../util/address.ts'
-import { fromText, toText } from '../util/bytes.ts'
+import { fromText, isBytes, toText } from '../util/bytes.ts'
 import { runSteps, runStepsInTurns, type Steps } from '../util/turn-share.ts'
 import type { Metainfo } from './metainfo.ts'
 import { decodeTorrent, invalid, readInfo } from './parse-info.ts'
@@ -85,7 +85,7 @@ function texts(value: BencodeValue | undefined): string[] {
   const found = new Set<string>()
   for (const item of Array.isArray(value) ? value : [value]) {
     if (found.size >= maxListed) break
-    const text = item instanceof Uint8Array ? toText(item)?.trim() : undefined
+    const text = isBytes(item) ? toText(item)?.trim() : undefined
     if (text !== undefined && text !== '') found.add(text)
   }
   return [...found]
@@ -112,7 +112,7 @@ function readNodes(list: readonly BencodeValue[]): string[] {
     if (found.length >= maxListed) break
     if (!Array.isArray(item)) continue
     const [raw, port] = item
-    const host = raw instanceof Uint8Array ? toText(raw) : undefined
+    const host = isBytes(raw) ? toText(raw) : undefined
     if (host === undefined || !/^[^\s/[\]]+$/.test(host)) continue
     if (typeof port === 'number' && port >= 1 && port <= 65535) found.push(formatAddress({ host, port }))
   }

@@ -1,4 +1,4 @@
-import { Client, type Torrent, TorrentError, type TorrentFile } from '../index.ts'
+import { type Client, type Torrent, TorrentError, type TorrentFile } from '../index.ts'
 import { encodeElement, wellFormed } from './disposition.ts'
 
 /** What a server serves: the torrents of a client, or one torrent. */
@@ -10,7 +10,7 @@ export class Shelf {
 
   /** @throws TorrentError ERR_SERVER_OPTION for what is neither. */
   constructor(source: Client | Torrent) {
-    if (source instanceof Client) this.client = source
+    if (isClient(source)) this.client = source
     else if (isTorrent(source)) this.#torrent = source
     else throw new TorrentError('ERR_SERVER_OPTION', `${String(source)} is neither a Client nor a Torrent`)
   }
@@ -46,6 +46,17 @@ export class Shelf {
 export function urlPath(torrent: Torrent, file?: TorrentFile): string {
   const elements = file === undefined ? [''] : file.path.split('/').map(encodeElement)
   return `/${torrent.infoHash}/${elements.join('/')}`
+}
+
+// By what they have: test runners may load the library twice, and then there are two classes of each.
+function isClient(value: unknown): value is Client {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'torrents' in value &&
+    'add' in value &&
+    'restored' in value
+  )
 }
 
 function isTorrent(value: unknown): value is Torrent {

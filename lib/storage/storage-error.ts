@@ -1,4 +1,4 @@
-import { type ErrorCode, systemCode, TorrentError } from '../util/errors.ts'
+import { asError, type ErrorCode, isTorrentError, systemCode, TorrentError } from '../util/errors.ts'
 
 const sentences: Readonly<Record<string, readonly [ErrorCode, (path: string) => string]>> = (() => {
   const full = [
@@ -62,7 +62,7 @@ const sentences: Readonly<Record<string, readonly [ErrorCode, (path: string) => 
 
 /** What a system error about `path` means, as a TorrentError; one that is a TorrentError already is kept. */
 export function storageError(error: unknown, action: 'read' | 'write', path: string): TorrentError {
-  if (error instanceof TorrentError) return error
+  if (isTorrentError(error)) return error
   const code = systemCode(error)
   const known = code === undefined ? undefined : sentences[code]
   const details = { path, ...(code === undefined ? {} : { code }) }
@@ -71,7 +71,7 @@ export function storageError(error: unknown, action: 'read' | 'write', path: str
     const errorCode = known[0] === 'ERR_STORAGE_READ' && action === 'write' ? 'ERR_STORAGE_WRITE' : known[0]
     return new TorrentError(errorCode, known[1](path), { cause: error, details })
   }
-  const reason = error instanceof Error ? error.message : String(error)
+  const reason = asError(error).message
   return action === 'read'
     ? new TorrentError('ERR_STORAGE_READ', `${path} could not be read (${reason}): check the disk`, {
         cause: error,

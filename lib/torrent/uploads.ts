@@ -2,6 +2,7 @@ import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { Choker } from '../picker/choker.ts'
 import { Suggester } from '../picker/suggester.ts'
 import type { CachePage, ReadCache } from '../storage/read-cache.ts'
+import { isBytes } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
@@ -327,7 +328,7 @@ export class Uploads {
       const ahead = wire.requestAhead(readAhead)
       if (ahead !== undefined) this.#cache.prefetch(this.#layout.pieceOffset(ahead.piece) + ahead.offset)
       const bytes = this.#cache.get(this.#layout.pieceOffset(request.piece) + request.offset, request.length)
-      if (!(bytes instanceof Uint8Array)) {
+      if (!isBytes(bytes)) {
         serving.reading = true
         void this.#later(serving, request, bytes)
         return

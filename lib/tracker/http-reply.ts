@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { BencodeDict } from '../bencode/bencode-dict.ts'
 import { type Decoded, decodePrefix } from '../bencode/decode.ts'
 import { canonicalHost, hostOf, type PeerAddress, parseCompact } from '../util/address.ts'
-import { toLatin1 } from '../util/bytes.ts'
+import { isBytes, toLatin1 } from '../util/bytes.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { limits } from './limits.ts'
 import { quote } from './quote.ts'
@@ -115,7 +115,7 @@ function failureOf(reply: BencodeDict, reasonBytes: Uint8Array): TorrentError {
 function readPeers(reply: BencodeDict, key: string, family: 4 | 6, odd: string[]): PeerAddress[] {
   const value = reply.get(key)
   if (value === undefined) return []
-  if (value instanceof Uint8Array) {
+  if (isBytes(value)) {
     return parseCompact(value.subarray(0, limits.peersPerReply * (family === 4 ? 6 : 18)), family)
   }
   if (!Array.isArray(value)) {

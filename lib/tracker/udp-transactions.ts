@@ -1,5 +1,5 @@
 import { canonicalHost, type PeerAddress } from '../util/address.ts'
-import { randomBytes } from '../util/bytes.ts'
+import { isBytes, randomBytes } from '../util/bytes.ts'
 import type { DatagramPort } from '../util/datagram-port.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import type { Timers } from '../util/timers.ts'
@@ -89,7 +89,7 @@ export class UdpTransactions {
       signal?.addEventListener('abort', onAbort, { once: true })
       transaction.settle = (outcome) => {
         finish()
-        if (outcome instanceof Error) reject(outcome)
+        if (!isBytes(outcome)) reject(outcome)
         else resolve(outcome)
       }
       if (signal?.aborted) return onAbort()

@@ -1,3 +1,4 @@
+import { isBytes } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
 import type { Connection } from './transport.ts'
 
@@ -23,7 +24,7 @@ export interface WireLike {
 export function join(connection: Connection, wire: WireLike): void {
   let failure: Error | undefined
   wire.on('data', (data) => {
-    if (data instanceof Uint8Array && !connection.write([data])) wire.pause()
+    if (isBytes(data) && !connection.write([data])) wire.pause()
   })
   wire.on('receivable', () => connection.resume())
   wire.on('error', (error) => {

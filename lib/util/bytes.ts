@@ -1,10 +1,16 @@
 import { isUtf8 } from 'node:buffer'
 import { randomFillSync } from 'node:crypto'
+import { types } from 'node:util'
 
 const hexPattern = /^(?:[0-9a-f]{2})*$/i
 const base32Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const base32Pattern = /^[a-z2-7]*$/i
 const encoder = new TextEncoder()
+
+/** Whether a value is a Uint8Array, be it of another realm, as under test runners that use `node:vm`: `instanceof` says no to those. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return types.isUint8Array(value)
+}
 
 /** Lower-case hexadecimal. */
 export function toHex(bytes: Uint8Array): string {

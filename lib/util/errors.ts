@@ -1,3 +1,6 @@
+import { types } from 'node:util'
+import { show } from './show.ts'
+
 /**
  * Every code that a {@link TorrentError} can carry, with what it means. The name is `ERR_<FOLDER>_<WHAT>`, after the
  * folder of `lib/` that owns the fault.
@@ -84,12 +87,35 @@ export class TorrentError extends Error {
   }
 }
 
+/**
+ * Whether a value is an error, be it of another realm: under test runners that use `node:vm`, the errors of Node itself are none by
+ * `instanceof`. What such an error is, its `code` says.
+ */
+export function isError(value: unknown): value is Error {
+  return types.isNativeError(value) || value instanceof Error
+}
+
+/** Whether a value is a {@link TorrentError}, be it of another copy of the library. */
+export function isTorrentError(value: unknown): value is TorrentError {
+  return isError(value) && value.name === 'TorrentError' && (systemCode(value) ?? '') in errorCodes
+}
+
 /** The error itself, or what was thrown wrapped into one. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown))
+  return isError(thrown) ? thrown : new Error(typeof thrown === 'string' ? thrown : show(thrown))
 }
 
 /** The `code` of a Node system error, or undefined. */
 export function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  return isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+/** Makes an error a process warning: for what no listener hears. */
+export function warnProcess(error: Error): void {
+  try {
+    process.emitWarning(error)
+  } catch {
+    // Node takes errors of its own realm only.
+    process.emitWarning(error.message, { type: error.name, detail: error.stack ?? '' })
+  }
 }

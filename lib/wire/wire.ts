@@ -1,5 +1,6 @@
 import type BitField from 'bitfield'
 import { Duplex } from 'streamx'
+import { isBytes } from '../util/bytes.ts'
 import { debug } from '../util/debug.ts'
 import { asError, type ErrorCode, TorrentError } from '../util/errors.ts'
 import { callListeners, notify } from '../util/user-code.ts'
@@ -489,7 +490,7 @@ export class Wire extends Duplex<WireEvents> {
   }
 
   override _write(data: unknown, done: (error: Error | null) => void): void {
-    if (!(data instanceof Uint8Array)) {
+    if (!isBytes(data)) {
       done(argumentError('data', typeof data, 'a Uint8Array'))
     } else if (this.receive(data)) {
       done(null)

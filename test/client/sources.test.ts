@@ -57,7 +57,7 @@ test('a torrent is added by bytes, path, URL, parsed, info hash or magnet link',
 })
 
 const wrong: readonly [name: string, source: unknown, code: string, message: RegExp][] = [
-  ['nothing', '', 'ERR_METAINFO_SOURCE', /"" is no source/],
+  ['nothing', '', 'ERR_METAINFO_SOURCE', /'' is no source/],
   ['a number', 5, 'ERR_METAINFO_SOURCE', /5 is no source/],
   ['null', null, 'ERR_METAINFO_SOURCE', /null is no source/],
   ['undefined', undefined, 'ERR_METAINFO_SOURCE', /undefined is no source/],

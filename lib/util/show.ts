@@ -1,0 +1,19 @@
+import { inspect } from 'node:util'
+
+const mostLetters = 80
+
+/** Any value in one short line for a message; never throws, whatever the value makes of being looked at. */
+export function show(value: unknown): string {
+  try {
+    const text = inspect(value, {
+      depth: 0,
+      breakLength: Number.POSITIVE_INFINITY,
+      maxArrayLength: 3,
+      maxStringLength: mostLetters,
+      customInspect: false
+    }).replace(/\s+/g, ' ')
+    return text.length <= mostLetters ? text : `${text.slice(0, mostLetters - 1)}…`
+  } catch {
+    return `a value of type ${typeof value}`
+  }
+}
