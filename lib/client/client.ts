@@ -71,6 +71,8 @@ export class Client extends EventEmitter<ClientEvents> {
     const defaults = new DefaultFolders({ onWarning: this.#warn })
     if (options.state !== undefined && options.restore !== false) {
       this.#persistence = new Persistence(options.state, {
+        path: options.path,
+        key: this.#services.recordKey,
         lasting: () => this.#torrents.lasting,
         enter: (init) => this.#intake.enter(init),
         defaultFolder: ({ infoHash, path }) => defaults.find(infoHash, path),
@@ -201,8 +203,11 @@ export class Client extends EventEmitter<ClientEvents> {
     checkAddOptions(options)
     // Loaded when first needed, for most programs only download.
     const { makeOrFind, scanFiles } = await import('./make-torrent.ts')
-    const scan = await scanFiles(paths, options)
-    const metainfo = parseTorrent(await makeOrFind(scan, options, this.#options.state, this.#warn))
+    const { state } = this.#options
+    // Nobody wants to publish records, with peers and passkeys, or the key that signs them.
+    const apart = [state, this.#services.recordKey.folder].filter((folder) => folder !== undefined)
+    const scan = await scanFiles(paths, options, apart)
+    const metainfo = parseTorrent(await makeOrFind(scan, options, state, this.#warn))
     const { peers, paused, downloadLimit, uploadLimit, superSeeding, seedRatio, seedTime } = options
     return this.#intake.begin(
       {

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import type { RecordKey } from '../storage/record-key.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import type { Restoration, RestorationEvents } from './restoration.ts'
@@ -6,6 +7,10 @@ import type { Session } from './session.ts'
 
 /** What a {@link Persistence} asks and tells. */
 export interface PersistenceEvents extends RestorationEvents {
+  /** The client's folder for data. */
+  readonly path: string | undefined
+  /** What signs the list of torrents where torrents write near it. */
+  readonly key: RecordKey
   /** The torrents that a restart should bring back, in their order. */
   lasting(): readonly Torrent[]
 }
@@ -77,14 +82,16 @@ export class Persistence {
   }
 
   async #open(folder: string, events: PersistenceEvents): Promise<void> {
-    const [{ Session }, { Restoration }] = await Promise.all([
+    const [{ Session }, { SessionTrust }, { Restoration }] = await Promise.all([
       import('./session.ts'),
+      import('./session-trust.ts'),
       import('./restoration.ts')
     ])
     // Nothing was read yet, so there is nothing to keep.
     if (this.#closed) return
-    const { lasting: torrents, warning } = events
-    this.#session = new Session(folder, { torrents, warning })
+    const { lasting: torrents, warning, key } = events
+    const data = events.path === undefined ? undefined : path.resolve(events.path)
+    this.#session = new Session(folder, new SessionTrust({ folder, data, key }), { torrents, warning })
     this.#restoration = new Restoration(this.#session, folder, events)
     await this.#restoration.listed
   }

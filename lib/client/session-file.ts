@@ -1,11 +1,21 @@
 import { createHash } from 'node:crypto'
 import type { Range } from '../metainfo/layout.ts'
 import { asCount, asList, asString, JsonFields } from '../storage/json-fields.ts'
+import type { Signer } from '../storage/record-seal.ts'
+import { withMac, withoutMac } from '../storage/signed-json.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 
 const title = 'piecewise session 1'
 /** A longer file is not read; that of 100,000 torrents needs less. */
 export const maxSessionLength: number = 256 << 20
+
+/** What a line of a session file tells. */
+export interface SessionLine {
+  readonly memo: TorrentMemo
+  /** What is signed. */
+  readonly json: string
+  readonly mac: string | undefined
+}
 
 /** The torrents that a session file tells of, in their order, and how many of its lines tell nothing. */
 export interface SessionContent {
@@ -16,44 +26,63 @@ export interface SessionContent {
 
 /**
  * The bytes of a session file: a line with the format version, then one for each torrent: the beginning of its SHA-256, and
- * JSON. So a fault in one of them costs that torrent and no other.
+ * JSON, signed if `sign` does so. So a fault in one of them costs that torrent and no other. `kept` are lines that stay as they were.
  */
-export function encodeSession(memos: readonly TorrentMemo[]): Uint8Array {
+export function encodeSession(
+  memos: readonly TorrentMemo[],
+  sign?: Signer,
+  kept: readonly SessionLine[] = []
+): Uint8Array {
   const lines = memos.map((memo) => {
     const { seedRatio, seedTime, selectOnly } = memo
-    const body = JSON.stringify({
+    const json = JSON.stringify({
       ...memo,
       seedRatio: pack(seedRatio),
       seedTime: pack(seedTime),
       selectOnly: selectOnly?.map(({ start, end }) => [start, end])
     })
-    return `${digest(body)} ${body}\n`
+    return lineOf(json, sign?.(json))
   })
+  for (const { json, mac } of kept) lines.push(lineOf(json, mac))
   return Buffer.from(`${title}\n${lines.join('')}`)
 }
 
 /** What is whole in the bytes of a session file; never fails. */
 export function decodeSession(bytes: Uint8Array): SessionContent {
+  const { lines, damaged } = readSession(bytes)
+  return { memos: lines.map(({ memo }) => memo), damaged }
+}
+
+/** As {@link decodeSession}, with signatures. */
+export function readSession(bytes: Uint8Array): {
+  readonly lines: readonly SessionLine[]
+  readonly damaged: number
+} {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
   const lines = text.split('\n').filter((line) => line !== '')
   // Each line speaks for itself, so that damage to the first one costs nothing.
   const known = lines[0]?.startsWith('piecewise session ') === true
-  const memos = new Map<string, TorrentMemo>()
+  const read = new Map<string, SessionLine>()
   let damaged = known && lines[0] !== title ? 1 : 0
   for (const line of known ? lines.slice(1) : lines) {
-    const memo = decodeLine(line)
-    if (memo === undefined || memos.has(memo.infoHash)) damaged++
-    else memos.set(memo.infoHash, memo)
+    const decoded = decodeLine(line)
+    if (decoded === undefined || read.has(decoded.memo.infoHash)) damaged++
+    else read.set(decoded.memo.infoHash, decoded)
   }
-  return { memos: [...memos.values()], damaged }
+  return { lines: [...read.values()], damaged }
 }
 
-function decodeLine(line: string): TorrentMemo | undefined {
+function lineOf(json: string, mac: string | undefined): string {
+  const body = withMac(json, mac)
+  return `${digest(body)} ${body}\n`
+}
+
+function decodeLine(line: string): SessionLine | undefined {
   const space = line.indexOf(' ')
   const body = line.slice(space + 1)
   if (line.slice(0, Math.max(0, space)) !== digest(body)) return undefined
   try {
-    return readMemo(new JsonFields(JSON.parse(body)))
+    return { memo: readMemo(new JsonFields(JSON.parse(body))), ...withoutMac(body) }
   } catch {
     return undefined
   }

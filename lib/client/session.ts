@@ -7,7 +7,8 @@ import { asError, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { makeFolder } from '../util/make-folder.ts'
 import { FolderLock } from './folder-lock.ts'
-import { decodeSession, encodeSession, maxSessionLength } from './session-file.ts'
+import { encodeSession, maxSessionLength, readSession, type SessionLine } from './session-file.ts'
+import type { SessionTrust } from './session-trust.ts'
 
 /** What changes is saved after this time, together with all that changes meanwhile. */
 const saveAfterMs = 250
@@ -34,6 +35,9 @@ export class Session {
   readonly #events: SessionEvents
   /** Torrents of an earlier run that could not be brought back: a later run may have their disk again. */
   readonly #dormant = new Map<string, TorrentMemo>()
+  /** What the list says of torrents that are not brought back, because nobody vouches for it: never signed, and of no use to `add`. */
+  readonly #refused = new Map<string, SessionLine>()
+  readonly #trust: SessionTrust
   /** Torrents whose metadata is on disk. */
   readonly #kept = new WeakSet<Torrent>()
   #lock: FolderLock | undefined
@@ -45,8 +49,9 @@ export class Session {
   #moved = 0
   #closed = false
 
-  constructor(folder: string, events: SessionEvents) {
+  constructor(folder: string, trust: SessionTrust, events: SessionEvents) {
     this.#folder = folder
+    this.#trust = trust
     this.#events = events
   }
 
@@ -75,13 +80,24 @@ export class Session {
       await this.#giveUp()
       return []
     }
-    const { memos, damaged } = decodeSession(bytes ?? new Uint8Array())
+    const { lines, damaged } = readSession(bytes ?? new Uint8Array())
     if (damaged > 0 && bytes !== undefined) {
       this.#warn(
         `has a damaged list of torrents: ${damaged} of its lines cannot be used; it is kept as client.session.damaged`
       )
       await replaceFile(nodeFs, `${this.#path}.damaged`, bytes).catch(() => {})
     }
+    const { memos, refused, silenced, trusted } = await this.#trust.judge(lines)
+    for (const line of refused) this.#refused.set(line.memo.infoHash, line)
+    if (refused.length + silenced > 0) {
+      this.#warn(
+        'lies in the folder of data, and nothing vouches for its list of torrents: ' +
+          `${refused.length} are not brought back, because their data lies elsewhere, ` +
+          `and ${silenced} private ones have no trackers; add them again, or move the state folder`
+      )
+    }
+    // Signed from now on.
+    if (!trusted) this.touch()
     return memos
   }
 
@@ -104,7 +120,7 @@ export class Session {
   /** What was set aside of a torrent, if it was; the torrent is there again, or not wanted any more. */
   takeBack(infoHash: string): TorrentMemo | undefined {
     const memo = this.#dormant.get(infoHash)
-    if (this.#dormant.delete(infoHash)) this.touch()
+    if (this.#dormant.delete(infoHash) || this.#refused.delete(infoHash)) this.touch()
     return memo
   }
 
@@ -179,7 +195,9 @@ export class Session {
       await this.#keepMetadata(torrents)
       const here = new Set(memos.map(({ infoHash }) => infoHash))
       const dormant = [...this.#dormant.values()].filter(({ infoHash }) => !here.has(infoHash))
-      await replaceFile(nodeFs, this.#path, encodeSession([...memos, ...dormant]))
+      const refused = [...this.#refused.values()].filter(({ memo }) => !here.has(memo.infoHash))
+      const all = [...memos, ...dormant]
+      await replaceFile(nodeFs, this.#path, encodeSession(all, await this.#trust.signer(all), refused))
     } catch (cause) {
       this.#warn(`does not take the list of torrents: ${asError(cause).message}`, cause)
     }

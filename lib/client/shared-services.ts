@@ -115,8 +115,8 @@ export class SharedServices implements ClientServices {
   }
 
   seal(folder: string, data: string): RecordSeal {
-    const others = this.#path === undefined ? [] : [resolve(this.#path)]
-    return new RecordSeal(this.recordKey, { folder, data, others, kind: 'resume' })
+    const all = this.#path === undefined ? [data] : [data, resolve(this.#path)]
+    return new RecordSeal(this.recordKey, { folder, about: data, data: all, kind: 'resume' })
   }
 
   changed(): void {

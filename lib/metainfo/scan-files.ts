@@ -53,10 +53,14 @@ interface Found {
 
 /**
  * Finds the files for a torrent: folders are walked in the order of the names' bytes, symbolic links are followed except
- * back into a folder that they stand in, and what is no regular file is left out.
+ * back into a folder that they stand in, and what is no regular file is left out, as are the folders in `apart` wherever they are met.
  * @throws TorrentError ERR_METAINFO_CREATE when a path cannot be read, a name is no UTF-8, or there is nothing to share.
  */
-export async function scanFiles(paths: string | readonly string[], options: ScanOptions = {}): Promise<Scan> {
+export async function scanFiles(
+  paths: string | readonly string[],
+  options: ScanOptions = {},
+  apart: readonly string[] = []
+): Promise<Scan> {
   const given = [...new Set((typeof paths === 'string' ? [paths] : paths).map((one) => path.resolve(one)))]
   const [first] = given
   if (first === undefined) throw refusal('no path is given')
@@ -65,12 +69,14 @@ export async function scanFiles(paths: string | readonly string[], options: Scan
     throw refusal(`the option name '${name}' is no safe file name`)
   }
   const found: Found[] = []
+  // Like a folder that the walk stands in: it is not entered.
+  const closed = await Promise.all(apart.map((folder) => realpath(folder).catch(() => path.resolve(folder))))
   let singleFile = false
   for (const one of given) {
     const stats = await readable(one, () => stat(one))
     if (stats.isDirectory()) {
       const prefix = given.length > 1 ? [path.basename(one)] : []
-      await walk(one, prefix, prefix.length, options, [], found)
+      await walk(one, prefix, prefix.length, options, closed, found)
     } else if (stats.isFile()) {
       singleFile = given.length === 1
       found.push({ diskPath: one, elements: singleFile ? [] : [path.basename(one)], length: stats.size })

@@ -27,17 +27,44 @@ export async function fileIdOf(fs: StorageFs, path: string): Promise<FileId | un
   }
 }
 
-/**
- * Returns whether a folder is another one or lies in it. Devices and inodes are compared, as a file system may know a folder by many
- * names; where a folder does not exist yet, its text.
- */
-export async function liesIn(fs: StorageFs, folder: string, outer: string): Promise<boolean> {
-  const [inside, root] = await Promise.all([realPathOf(fs, folder), realPathOf(fs, outer)])
-  const id = await fileIdOf(fs, root)
-  for (let at = inside; ; at = dirname(at)) {
-    if (at === root || (id !== undefined && (await fileIdOf(fs, at)) === id)) return true
-    if (at === dirname(at)) return false
+/** A folder and those above it. */
+export class FoldersAbove {
+  readonly #fs: StorageFs
+  readonly #paths: ReadonlySet<string>
+  readonly #ids: ReadonlySet<FileId>
+
+  private constructor(fs: StorageFs, paths: ReadonlySet<string>, ids: ReadonlySet<FileId>) {
+    this.#fs = fs
+    this.#paths = paths
+    this.#ids = ids
   }
+
+  /** Those of a folder, which may be missing. */
+  static async of(fs: StorageFs, folder: string): Promise<FoldersAbove> {
+    const paths = new Set<string>()
+    const ids = new Set<FileId>()
+    for (let at = await realPathOf(fs, folder); !paths.has(at); at = dirname(at)) {
+      paths.add(at)
+      const id = await fileIdOf(fs, at)
+      if (id !== undefined) ids.add(id)
+    }
+    return new FoldersAbove(fs, paths, ids)
+  }
+
+  /**
+   * Returns whether a folder is one of them. Devices and inodes are compared, as a file system may know a folder by many names; where
+   * it does not exist, its text.
+   */
+  async has(folder: string): Promise<boolean> {
+    const id = await fileIdOf(this.#fs, folder)
+    if (id !== undefined) return this.#ids.has(id)
+    return this.#paths.has(await realPathOf(this.#fs, folder))
+  }
+}
+
+/** Returns whether a folder is another one or lies in it. */
+export async function liesIn(fs: StorageFs, folder: string, outer: string): Promise<boolean> {
+  return (await FoldersAbove.of(fs, folder)).has(outer)
 }
 
 function isAbsent(error: unknown): boolean {

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { systemCode } from '../util/errors.ts'
-import { liesIn, realPathOf } from './real-path.ts'
+import { FoldersAbove, realPathOf } from './real-path.ts'
 import type { RecordKey } from './record-key.ts'
 import { nodeFs, type StorageFs } from './storage-fs.ts'
 
@@ -17,10 +17,10 @@ export type RecordTrust = 'trusted' | 'sealed' | 'unproven'
 export interface SealPlace {
   /** Folder of the records. */
   readonly folder: string
-  /** Folder of the data that a record is bound to. */
-  readonly data: string
-  /** Further folders into which torrents write. */
-  readonly others: readonly string[]
+  /** Folder that a record is about: in no other one does its seal count. */
+  readonly about: string
+  /** Folders into which torrents write. */
+  readonly data: readonly string[]
   /** What kind of record it is, so that none passes for one of another kind. */
   readonly kind: string
 }
@@ -28,8 +28,11 @@ export interface SealPlace {
 /** Signs a text; undefined where signatures are not needed or there is no key. */
 export type Signer = (text: string) => string | undefined
 
+/** Says how far a text with this signature is believed. */
+export type Judge = (text: string, mac: string | undefined) => RecordTrust
+
 /**
- * Tells records that this user's programs wrote from others by HMAC-SHA-256 under the {@link RecordKey}. Kind and real data path are
+ * Tells records that this user's programs wrote from others by HMAC-SHA-256 under the {@link RecordKey}. Kind and the real path of what it is about are
  * part of what is signed, so that no record counts in another place.
  */
 export class RecordSeal {
@@ -48,8 +51,8 @@ export class RecordSeal {
     if (await this.#isOutside(this.#place.folder)) return () => undefined
     const key = await this.#key.findOrMake()
     if (key === undefined) return () => undefined
-    const data = await realPathOf(this.#fs, this.#place.data)
-    return (text) => this.#sign(key, data, text)
+    const about = await realPathOf(this.#fs, this.#place.about)
+    return (text) => this.#sign(key, about, text)
   }
 
   /** Returns how far a record of this place is believed; `mac` is what it is signed with. */
@@ -59,31 +62,31 @@ export class RecordSeal {
   }
 
   /** As {@link trust}, for many records of this place. */
-  async judge(): Promise<(text: string, mac: string | undefined) => RecordTrust> {
+  async judge(): Promise<Judge> {
     if (await this.#isOutside(this.#place.folder)) return () => 'trusted'
     const key = await this.#key.find()
     const { folder } = this.#key
     if (key === undefined || folder === undefined) return () => 'unproven'
     const trust = (await this.#isOutside(folder)) ? 'trusted' : 'sealed'
-    const data = await realPathOf(this.#fs, this.#place.data)
+    const about = await realPathOf(this.#fs, this.#place.about)
     return (text, mac) => {
       if (mac === undefined) return 'unproven'
-      const right = Buffer.from(this.#sign(key, data, text))
+      const right = Buffer.from(this.#sign(key, about, text))
       const given = Buffer.from(mac)
       return given.length === right.length && timingSafeEqual(given, right) ? trust : 'unproven'
     }
   }
 
-  #sign(key: Uint8Array, data: string, text: string): string {
-    const place = JSON.stringify([this.#place.kind, data])
+  #sign(key: Uint8Array, about: string, text: string): string {
+    const place = JSON.stringify([this.#place.kind, about])
     return createHmac('sha256', key).update(`${place}\n${text}`).digest('hex')
   }
 
   /** Whether a folder lies in no folder of data; also false when that cannot be found out. */
   async #isOutside(folder: string): Promise<boolean> {
-    const { data, others } = this.#place
     try {
-      for (const outer of [data, ...others]) if (await liesIn(this.#fs, folder, outer)) return false
+      const above = await FoldersAbove.of(this.#fs, folder)
+      for (const data of this.#place.data) if (await above.has(data)) return false
       return true
     } catch (error) {
       if (systemCode(error) === undefined) throw error

@@ -27,7 +27,7 @@ function sealOf(
   kind = 'resume',
   others: string[] = []
 ): RecordSeal {
-  return new RecordSeal(new RecordKey(key), { folder, data, others, kind })
+  return new RecordSeal(new RecordKey(key), { folder, about: data, data: [data, ...others], kind })
 }
 
 async function trustOf(seal: RecordSeal, text = '{"a":1}'): Promise<RecordTrust> {

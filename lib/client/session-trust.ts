@@ -1,0 +1,98 @@
+import { dirname } from 'node:path'
+import { liesIn, realPathOf } from '../storage/real-path.ts'
+import type { RecordKey } from '../storage/record-key.ts'
+import { RecordSeal, type RecordTrust, type Signer } from '../storage/record-seal.ts'
+import { nodeFs } from '../storage/storage-fs.ts'
+import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import type { SessionLine } from './session-file.ts'
+
+/** What a {@link SessionTrust} works with. */
+export interface SessionTrustOptions {
+  /** The state folder. */
+  readonly folder: string
+  /** The client's folder for data. */
+  readonly data: string | undefined
+  readonly key: RecordKey
+}
+
+/** What counts of a list of torrents. */
+export interface JudgedSession {
+  readonly memos: readonly TorrentMemo[]
+  /** Lines of torrents that are not to be brought back. */
+  readonly refused: readonly SessionLine[]
+  /** How many private torrents have lost their trackers. */
+  readonly silenced: number
+  /** Whether every line is trusted. */
+  readonly trusted: boolean
+}
+
+/**
+ * Decides what is believed of the list in a state folder. Where torrents write into a folder above it, lines count as they are only if
+ * they are signed; others must not have data written outside of the client's own folder, or have a private torrent announced anywhere.
+ */
+export class SessionTrust {
+  readonly #options: SessionTrustOptions
+
+  constructor(options: SessionTrustOptions) {
+    this.#options = options
+  }
+
+  /** Decides about the lines of an earlier run. */
+  async judge(lines: readonly SessionLine[]): Promise<JudgedSession> {
+    const judge = await this.#seal(lines.map(({ memo }) => memo.path)).judge()
+    const memos: TorrentMemo[] = []
+    const refused: SessionLine[] = []
+    let silenced = 0
+    let trusted = true
+    for (const line of lines) {
+      const { memo, json, mac } = line
+      const trust = judge(json, mac)
+      if (trust !== 'trusted') trusted = false
+      if (trust !== 'trusted' && !(await this.#isInside(memo))) refused.push(line)
+      else if (isSilenced(memo, trust)) {
+        silenced++
+        memos.push({ ...memo, trackers: [], peers: [] })
+      } else memos.push(memo)
+    }
+    return { memos, refused, silenced, trusted }
+  }
+
+  /** Returns what signs the lines of these torrents, if they have to be signed. */
+  async signer(memos: readonly TorrentMemo[]): Promise<Signer> {
+    const above = await this.#foldersAbove()
+    return this.#seal(memos.map(({ path }) => path).filter((path) => above.has(path))).signer()
+  }
+
+  #seal(paths: readonly string[]): RecordSeal {
+    const { folder, data, key } = this.#options
+    const all = new Set(data === undefined ? paths : [data, ...paths])
+    return new RecordSeal(key, { folder, about: folder, data: [...all], kind: 'session' })
+  }
+
+  /** Whether all that a torrent writes lies in the client's folder for data, or else in that of the state folder. */
+  async #isInside({ path, filePaths = [] }: TorrentMemo): Promise<boolean> {
+    const { folder, data = dirname(folder) } = this.#options
+    for (const one of [path, ...filePaths]) {
+      if (!(await liesIn(nodeFs, one, data).catch(() => false))) return false
+    }
+    return true
+  }
+
+  /** The folders above the state folder by text, so that not every torrent is looked at with each save. */
+  async #foldersAbove(): Promise<Set<string>> {
+    const { folder } = this.#options
+    const above = new Set<string>()
+    for (const one of [folder, await realPathOf(nodeFs, folder).catch(() => folder)]) {
+      for (let at = one; !above.has(at); at = dirname(at)) above.add(at)
+    }
+    return above
+  }
+}
+
+/**
+ * Whether a private torrent may not keep its trackers. With a key inside the data it keeps them, or it would lose them with every run; that
+ * key was made by this user, and no torrent can make a file that nobody else may read.
+ */
+function isSilenced(memo: TorrentMemo, trust: RecordTrust): boolean {
+  return trust === 'unproven' && memo.private && memo.trackers.length > 0
+}
