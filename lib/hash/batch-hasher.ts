@@ -1,5 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
 import { type HashBatch, type HashBatchResult, isMissing, type ReadFault, readFault } from './hash-job.ts'
+import { openSegmentSync } from './open-segment.ts'
 import { digestLength, hashOf, RunningHash } from './running-hash.ts'
 
 /** Large enough that system calls cost nothing beside the hashing, small enough to stay in the processor's cache. */
@@ -95,7 +96,7 @@ export class BatchHasher {
     const held = path === this.#bufferedPath && offset >= this.#bufferedStart && offset < this.#bufferedEnd
     if (!held) {
       this.#path = batch.paths[path] ?? ''
-      const descriptor = this.#open(batch.run, this.#path)
+      const descriptor = this.#open(batch, path)
       if (descriptor === undefined) return undefined
       const extent = Math.min(
         bufferBytes,
@@ -122,7 +123,8 @@ export class BatchHasher {
     return extent
   }
 
-  #open(run: number, path: string): number | undefined {
+  #open({ run, paths, folders }: HashBatch, index: number): number | undefined {
+    const path = paths[index] ?? ''
     const key = `${run} ${path}`
     const known = this.#files.get(key)
     if (known !== undefined) return known.descriptor
@@ -133,7 +135,7 @@ export class BatchHasher {
       closeSync(file.descriptor)
     }
     try {
-      const descriptor = openSync(path, 'r')
+      const descriptor = openSegmentSync(path, folders[index])
       this.#files.set(key, { run, descriptor })
       return descriptor
     } catch (error) {

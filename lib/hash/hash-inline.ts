@@ -1,6 +1,15 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import type { TorrentError } from '../util/errors.ts'
-import { type HashJob, isMissing, type OnHashed, readError, readFault, type Segment } from './hash-job.ts'
+import {
+  type HashJob,
+  isMissing,
+  type OnHashed,
+  readError,
+  readFault,
+  type Segment,
+  type SegmentFolder
+} from './hash-job.ts'
+import { openSegment } from './open-segment.ts'
 import { type HashAlgorithm, RunningHash } from './running-hash.ts'
 
 /** Hashed in well under a millisecond, so the event loop never waits. */
@@ -45,13 +54,13 @@ class Reader {
     signal: AbortSignal | undefined
   ): Promise<Uint8Array | undefined> {
     const hash = new RunningHash(algorithm)
-    for (const { path, fileOffset, length } of segments) {
+    for (const { path, fileOffset, length, folder } of segments) {
       for (let done = 0; done < length; ) {
         signal?.throwIfAborted()
         const wanted = Math.min(chunkBytes, length - done)
         let bytesRead = wanted
         if (path === undefined) this.#buffer.fill(0, 0, wanted)
-        else bytesRead = await this.#read(path, fileOffset + done, wanted)
+        else bytesRead = await this.#read(path, folder, fileOffset + done, wanted)
         if (bytesRead === 0) return undefined
         hash.update(this.#buffer.subarray(0, bytesRead))
         done += bytesRead
@@ -67,12 +76,17 @@ class Reader {
   }
 
   /** How many bytes were read into the buffer; 0 when there are none. */
-  async #read(path: string, position: number, length: number): Promise<number> {
+  async #read(
+    path: string,
+    folder: SegmentFolder | undefined,
+    position: number,
+    length: number
+  ): Promise<number> {
     if (path !== this.path || this.#handle === undefined) {
       await this.close()
       this.path = path
       try {
-        this.#handle = await open(path, 'r')
+        this.#handle = await openSegment(path, folder)
       } catch (error) {
         if (isMissing(error)) return 0
         throw error

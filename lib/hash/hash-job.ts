@@ -1,6 +1,14 @@
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import type { HashAlgorithm } from './running-hash.ts'
 
+/** A folder by which a file is known to be where it was found. */
+export interface SegmentFolder {
+  /** Absolute, without symbolic links, and above the file. */
+  readonly path: string
+  readonly dev: bigint
+  readonly ino: bigint
+}
+
 /** A byte range of a file, or that many zeros when there is no path (pad files, BEP 47). */
 export interface Segment {
   readonly path: string | undefined
@@ -8,6 +16,8 @@ export interface Segment {
   readonly fileOffset: number
   /** Bytes; may be 0. */
   readonly length: number
+  /** If given, the file is read only while this folder is there and nothing below it on the way is a symbolic link. */
+  readonly folder?: SegmentFolder | undefined
 }
 
 /** One piece to hash: its segments, one after the other. */
@@ -32,6 +42,8 @@ export interface HashBatch {
   /** Segments of each piece, in order. */
   readonly counts: readonly number[]
   readonly paths: readonly string[]
+  /** The folder of each path, as far as there is one. */
+  readonly folders: readonly (SegmentFolder | undefined)[]
   /** Three numbers for each segment: index into `paths` or -1 for zeros, offset in the file, length. */
   readonly segments: Float64Array
   /** Becomes nonzero when nobody wants the result any more. */

@@ -2,7 +2,14 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { TorrentError } from '../util/errors.ts'
 import { hashInline } from './hash-inline.ts'
-import { type HashBatch, type HashBatchResult, type HashJob, type OnHashed, readError } from './hash-job.ts'
+import {
+  type HashBatch,
+  type HashBatchResult,
+  type HashJob,
+  type OnHashed,
+  readError,
+  type SegmentFolder
+} from './hash-job.ts'
 import { digestLength, type HashAlgorithm } from './running-hash.ts'
 
 /** How to hash. */
@@ -173,6 +180,7 @@ export class HashPool {
     const indices: number[] = []
     const counts: number[] = []
     const paths = new Map<string, number>()
+    const folders: (SegmentFolder | undefined)[] = []
     const segments: number[] = []
     let bytes = 0
     try {
@@ -188,11 +196,12 @@ export class HashPool {
         }
         indices.push(value.index)
         counts.push(value.segments.length)
-        for (const { path, fileOffset, length } of value.segments) {
+        for (const { path, fileOffset, length, folder } of value.segments) {
           let at = path === undefined ? -1 : paths.get(path)
           if (at === undefined) {
             at = paths.size
             if (path !== undefined) paths.set(path, at)
+            folders.push(folder)
           }
           segments.push(at, fileOffset, length)
           bytes += length
@@ -210,6 +219,7 @@ export class HashPool {
       indices,
       counts,
       paths: [...paths.keys()],
+      folders,
       segments: Float64Array.from(segments),
       cancelled
     }

@@ -1,5 +1,6 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { HashPool } from '../hash/hash-pool.ts'
+import { movedCode } from '../hash/open-segment.ts'
 import { type HashAlgorithm, RunningHash } from '../hash/running-hash.ts'
 import type { Layout, Range } from '../metainfo/layout.ts'
 import { equalBytes } from '../util/bytes.ts'
@@ -189,11 +190,13 @@ export class Checker {
       await pool.hash(this.#jobs(given, doubtful), {
         algorithm: this.#algorithm,
         signal: this.#signal,
-        onResult: (piece, digest) => {
+        onResult: (piece, digest, fault) => {
           const ok = digest !== undefined && this.#isRight(piece, digest)
           const before = given.get(piece)
           given.delete(piece)
-          if (ok || (before !== undefined && sameSegments(before, this.#segments(piece))))
+          // The storage finds out where a file is now, and whether it may be read there.
+          const isMoved = fault?.details['code'] === movedCode
+          if (ok || (!isMoved && before !== undefined && sameSegments(before, this.#segments(piece))))
             this.#settle(piece, ok)
           else doubtful.push(piece)
         }

@@ -2,9 +2,10 @@ import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
+import { parentOf, type RealFolder, type RealFolders } from './real-folders.ts'
 import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
-import { fileStat, isMissing, type StorageFs } from './storage-fs.ts'
+import { fileStat, isMissing, type StorageFs, type StorageHandle } from './storage-fs.ts'
 
 /** Where a file of the torrent stands on disk, as far as that was found out. */
 export interface Place {
@@ -16,44 +17,55 @@ export interface Place {
   readonly stat?: FileStat
 }
 
-/** Where a folder stands or would stand. */
-interface Folder {
-  readonly path: string
-  readonly exists: boolean
+/** How {@link FilePaths} are set up. */
+export interface FilePathsOptions {
+  readonly fs: StorageFs
+  readonly layout: Layout
+  /** Folder below which the files lie. */
+  readonly root: string
+  /** With the same root, if the files lie below that. */
+  readonly folders: RealFolders
+  /** Paths that the user named one by one, instead of those below the root: of these all links are followed. */
+  readonly given?: readonly string[] | undefined
+}
+
+/** A file behind a link. */
+interface LinkedFile {
+  readonly target: string
+  /** Of the target. */
+  readonly folder: RealFolder
 }
 
 /**
- * The real paths of a torrent's files. Under the root folder no symbolic link may lead outside; the root itself may be
- * one, and so may paths that the user named one by one.
+ * The real paths of a torrent's files. Under the root only those symbolic links are followed that stood there when the torrent was added;
+ * the root itself may be one, and so may paths that the user named one by one.
  */
 export class FilePaths {
   readonly #fs: StorageFs
   readonly #root: string
+  readonly #folders: RealFolders
   readonly #layout: Layout
   /** Instead of those below the root. */
   readonly #given: readonly string[] | undefined
-  readonly #folderMode: number | undefined
-  /** Real paths of folders that exist, by the path asked for. */
-  readonly #folders = new LazyMap<string, Promise<string | undefined>>()
-  /** Those that were found. */
-  readonly #known = new LazyMap<string, string>()
-  /** While many files are looked for, folders that were found or not, so that each is looked for once. */
-  #lookedFor: Map<string, Promise<Folder>> | undefined
-  /** Of these, where those would stand that are missing. */
-  readonly #absent = new LazyMap<string, string>()
+  readonly #linked = new LazyMap<number, LinkedFile>()
 
-  /** The paths of `layout` below `root`, or those in `given`. An unsafe path throws ERR_STORAGE_PATH. */
-  constructor(fs: StorageFs, layout: Layout, root: string, given?: readonly string[], folderMode?: number) {
+  /** The paths of the layout below the root, or those given. An unsafe path throws ERR_STORAGE_PATH. */
+  constructor({ fs, layout, root, folders, given }: FilePathsOptions) {
     this.#fs = fs
     this.#root = resolve(root)
+    this.#folders = folders
     this.#layout = layout
-    this.#folderMode = folderMode
     if (given !== undefined && given.length !== layout.files.length) {
       const message = `files has ${given.length} paths, but the torrent has ${layout.files.length} files`
       throw new TorrentError('ERR_STORAGE_PATH', message, { details: { files: given.length } })
     }
     this.#given = given?.map((path) => resolve(path))
     if (given === undefined) for (const { path } of layout.files) checkElements(path)
+  }
+
+  /** Folder below which the files lie, absolute. */
+  get root(): string {
+    return this.#root
   }
 
   /** The file's path before symbolic links are followed. */
@@ -68,22 +80,15 @@ export class FilePaths {
   }
 
   /** Runs a task that looks for many files, in which a folder that is missing once counts as missing. */
-  async remembering<T>(task: () => Promise<T>): Promise<T> {
-    this.#lookedFor = new Map()
-    try {
-      return await task()
-    } finally {
-      this.#lookedFor = undefined
-      this.#absent.clear()
-    }
+  remembering<T>(task: () => Promise<T>): Promise<T> {
+    return this.#folders.remembering(task)
   }
 
   /** Where a file would stand whose folder was found to be missing before, by the task that {@link remembering} runs; else undefined. */
   missingPath(fileIndex: number): string | undefined {
-    if (this.#absent.size === 0) return undefined
     const nominal = this.nominal(fileIndex)
     const parent = parentOf(nominal)
-    const folder = this.#absent.get(parent)
+    const folder = this.#folders.absent(parent)
     return folder === undefined ? undefined : below(folder, nominal, parent)
   }
 
@@ -92,75 +97,116 @@ export class FilePaths {
     const nominal = this.nominal(fileIndex)
     const parent = parentOf(nominal)
     try {
-      const folder = await this.#findFolder(parent)
+      const folder = await this.#folders.place(parent)
       const path = below(folder.path, nominal, parent)
+      this.#linked.delete(fileIndex)
       if (!folder.exists) return { path, exists: false }
-      return await this.#realFile(path)
+      return await this.#realFile(fileIndex, path)
     } catch (error) {
       throw storageError(error, 'read', nominal)
     }
   }
 
+  /** The folder in which a file stands or would stand, if that was found or made before. */
+  folder(fileIndex: number): RealFolder | undefined {
+    return this.#linked.get(fileIndex)?.folder ?? this.#folders.known(parentOf(this.nominal(fileIndex)))
+  }
+
+  /** A folder that was found above the file; between the two no link is to be followed. */
+  folderAbove(fileIndex: number): RealFolder | undefined {
+    return this.#linked.get(fileIndex)?.folder ?? this.#folders.knownAbove(this.nominal(fileIndex))
+  }
+
   /** The real path of a file whose folder was found before; undefined when it was not. */
   knownPath(fileIndex: number): string | undefined {
     const nominal = this.nominal(fileIndex)
-    const folder = parentOf(nominal)
-    const known = this.#known.get(folder)
-    return known === undefined ? undefined : join(known, nominal.slice(folder.length))
+    const parent = parentOf(nominal)
+    const known = this.#folders.known(parent)
+    return known === undefined ? undefined : below(known.path, nominal, parent)
   }
 
   /**
    * Makes the folders above a file where they are missing, and returns the file's real path and the folders made, from
    * the outermost on.
    */
-  async makeFolder(fileIndex: number): Promise<{ path: string; made: string[] }> {
+  async makeFolder(fileIndex: number): Promise<{ path: string; made: readonly RealFolder[] }> {
     const nominal = this.nominal(fileIndex)
-    const folder = dirname(nominal)
+    const parent = parentOf(nominal)
     try {
-      const made: string[] = []
-      await this.#realFolder(folder)
-      if (this.#given === undefined) made.push(...(await this.#make(this.#root, this.#folderMode)))
-      made.push(...(await this.#make(folder)))
-      return { path: join((await this.#realFolder(folder)).path, nominal.slice(folder.length)), made }
+      const made = await this.#folders.make(parent)
+      return { path: this.knownPath(fileIndex) ?? nominal, made }
     } catch (error) {
       throw storageError(error, 'write', nominal)
     }
   }
 
+  /**
+   * Opens the file at the path that its place was, and makes sure that no link has been put in the way since.
+   * @throws TorrentError ERR_STORAGE_PATH when one has; what opening throws.
+   */
+  async open(fileIndex: number, path: string, flags: number, mode?: number): Promise<StorageHandle> {
+    const folder = this.folder(fileIndex)
+    if (folder === undefined) throw Object.assign(new Error('the folder is missing'), { code: 'ENOENT' })
+    const handle = await this.#folders.open(folder, path, flags, mode)
+    const linked = this.#linked.get(fileIndex)
+    // Of files that the user named it counts where they were.
+    if (linked === undefined || this.#given !== undefined) return handle
+    try {
+      if ((await this.#fs.realpath(this.nominal(fileIndex))) === linked.target) return handle
+    } catch (error) {
+      if (!isNowhere(error)) throw error
+    }
+    await handle.close()
+    throw blocked(this.nominal(fileIndex), `leads no more to ${linked.target}`)
+  }
+
+  /** Removes the file at the path that its place was; no fault when it is gone. What has taken its place stays. */
+  async unlink(fileIndex: number, path: string): Promise<void> {
+    const nominal = this.nominal(fileIndex)
+    try {
+      const folder = await this.#folders.current(this.folder(fileIndex)?.nominal ?? parentOf(nominal))
+      if (folder === undefined || !(await this.#fs.lstat(path, { bigint: true })).isFile()) return
+      await this.#fs.unlink(path)
+    } catch (error) {
+      if (!isNowhere(error)) throw storageError(error, 'write', path)
+    }
+  }
+
+  /** Removes a folder that {@link folderName} named, if it is empty; no fault when it is gone. A link stays, and what it leads to. */
+  async removeFolder(name: string): Promise<void> {
+    const nominal = resolve(this.#root, name)
+    const parent = dirname(nominal)
+    try {
+      const folder = await this.#folders.current(parent)
+      if (folder === undefined) return
+      const path = below(folder.path, nominal, parent)
+      if (!(await this.#fs.lstat(path, { bigint: true })).isDirectory()) return
+      if ((await this.#fs.readdir(path)).length === 0) await this.#fs.rmdir(path)
+    } catch (error) {
+      if (!isNowhere(error)) throw storageError(error, 'write', nominal)
+    }
+  }
+
   /** A folder that was made, as the torrent calls it: `a/b/`, or `./` for the root; undefined above the root. */
-  folderName(path: string): string | undefined {
-    const name = relative(this.#root, path)
+  folderName({ nominal }: RealFolder): string | undefined {
+    const name = relative(this.#root, nominal)
     if (name === '') return './'
     return this.#given !== undefined || !isBelow(name) ? undefined : `${name.split(sep).join('/')}/`
   }
 
-  /** The folder of a name that {@link folderName} gave. */
-  folderPath(name: string): string {
-    return resolve(this.#root, name)
-  }
-
-  async #make(folder: string, mode?: number): Promise<string[]> {
-    const first = await this.#fs.mkdir(folder, { recursive: true, ...(mode === undefined ? {} : { mode }) })
-    if (first === undefined) return []
-    const made: string[] = []
-    for (let path = folder; path.length >= first.length; path = dirname(path)) {
-      made.unshift(path)
-      if (path === dirname(path)) break
-    }
-    return made
-  }
-
-  /** The real path of a file in a real folder; symbolic links are followed as long as they stay inside. */
-  async #realFile(path: string): Promise<Place> {
+  /** The real path of a file in a real folder. */
+  async #realFile(fileIndex: number, path: string): Promise<Place> {
     try {
       const stats = await this.#fs.lstat(path, { bigint: true })
       if (stats.isFile()) return { path, exists: true, stat: fileStat(stats) }
       if (stats.isDirectory()) throw Object.assign(new Error('is a folder'), { code: 'EISDIR' })
       if (stats.isSymbolicLink()) {
-        const target = await this.#fs.realpath(path)
-        await this.#checkInside(target, path)
-        const behind = await this.#fs.stat(target, { bigint: true })
-        if (behind.isFile()) return { path: target, exists: true, stat: fileStat(behind) }
+        const { path: target, stats: behind } = await this.#follow(fileIndex, path)
+        const folder = behind.isFile() ? await this.#folders.find(dirname(target)) : undefined
+        if (folder !== undefined) {
+          this.#linked.set(fileIndex, { target, folder })
+          return { path: target, exists: true, stat: fileStat(behind) }
+        }
       }
     } catch (error) {
       if (isMissing(error)) return { path, exists: false }
@@ -169,64 +215,14 @@ export class FilePaths {
     throw blocked(path, 'is no regular file')
   }
 
-  #findFolder(folder: string): Promise<Folder> {
-    let found = this.#lookedFor?.get(folder)
-    if (found === undefined) {
-      found = this.#realFolder(folder)
-      const lookedFor = this.#lookedFor
-      if (lookedFor === undefined) return found
-      lookedFor.set(folder, found)
-      found.then(
-        ({ path, exists }) => {
-          if (!exists && this.#lookedFor === lookedFor) this.#absent.set(folder, path)
-        },
-        () => {}
-      )
+  /** Where a link leads that stands in the place of a file. */
+  async #follow(fileIndex: number, path: string): ReturnType<RealFolders['links']['follow']> {
+    if (this.#given === undefined) {
+      return this.#folders.links.follow(this.#layout.files[fileIndex]?.path ?? '', path)
     }
-    return found
+    const target = await this.#fs.realpath(path)
+    return { path: target, stats: await this.#fs.lstat(target, { bigint: true }) }
   }
-
-  async #realFolder(folder: string): Promise<Folder> {
-    let known = this.#folders.get(folder)
-    if (known === undefined) {
-      known = this.#lookUp(folder)
-      this.#folders.set(folder, known)
-    }
-    const path = await known.catch((error: unknown) => {
-      this.#folders.delete(folder)
-      throw error
-    })
-    if (path !== undefined) return { path, exists: true }
-    this.#folders.delete(folder)
-    const parent = dirname(folder)
-    if (parent === folder) return { path: folder, exists: false }
-    return { path: join((await this.#findFolder(parent)).path, folder.slice(parent.length)), exists: false }
-  }
-
-  async #lookUp(folder: string): Promise<string | undefined> {
-    try {
-      const path = await this.#fs.realpath(folder)
-      if (folder.length > this.#root.length) await this.#checkInside(path, folder)
-      this.#known.set(folder, path)
-      return path
-    } catch (error) {
-      if (isMissing(error)) return undefined
-      throw error
-    }
-  }
-
-  async #checkInside(path: string, nominal: string): Promise<void> {
-    if (this.#given !== undefined) return
-    const root = await this.#realFolder(this.#root)
-    const name = relative(root.path, path)
-    if (name !== '' && !isBelow(name)) throw blocked(nominal, `leads outside of ${this.#root}`)
-  }
-}
-
-/** The folder of an absolute path; `dirname` takes most of the time where there are very many files. */
-function parentOf(path: string): string {
-  const end = sep === '/' ? path.lastIndexOf(sep) : 0
-  return end > 0 ? path.slice(0, end) : dirname(path)
 }
 
 /** A path below `parent` as it is below `folder`, which stands for that. */

@@ -1,13 +1,15 @@
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
 import { TorrentError } from '../util/errors.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { ChunkCursor } from './chunk-cursor.ts'
 import { FilePaths } from './file-paths.ts'
 import { type FileState, FilesOnDisk } from './files-on-disk.ts'
+import { Links } from './links.ts'
 import { OperationGate } from './operation-gate.ts'
 import { PartsFile } from './parts-file.ts'
-import type { Storage, StorageSegment, StorageStats } from './storage.ts'
+import { isBelow, RealFolders } from './real-folders.ts'
+import type { Storage, StorageLink, StorageSegment, StorageStats } from './storage.ts'
 import type { StorageClaims } from './storage-claims.ts'
 import { storageClosed } from './storage-error.ts'
 import { nodeFs, type StorageFs, syncFolder, writeAll } from './storage-fs.ts'
@@ -28,6 +30,8 @@ export interface FileStorageOptions {
   readonly folderMode?: number
   /** What an earlier storage of this torrent reported as {@link FileStorage.created}. */
   readonly created?: readonly string[]
+  /** What an earlier storage of this torrent reported as {@link FileStorage.links}; without it all links that are there are new. */
+  readonly links?: readonly StorageLink[]
   /** Shared with the other storages of the process, so that no two write to one file. */
   readonly claims?: StorageClaims
   /** Instead of the real file system. */
@@ -52,6 +56,8 @@ export class FileStorage implements Storage {
   #opening: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #layout: Layout | undefined
+  #paths: FilePaths | undefined
+  #links: Links | undefined
   #files: FilesOnDisk | undefined
   #parts: PartsFile | undefined
   #syncing: Promise<unknown> = Promise.resolve()
@@ -77,6 +83,13 @@ export class FileStorage implements Storage {
    */
   get created(): string[] {
     return this.#files?.created ?? [...(this.#options.created ?? [])]
+  }
+
+  /** Symbolic links below `path` that stood there when the torrent was added and are followed. Belong into the resume record. */
+  get links(): StorageLink[] | undefined {
+    // What the user named one by one is followed wherever it leads.
+    if (this.#options.files !== undefined) return undefined
+    return this.#links?.accepted ?? [...(this.#options.links ?? [])]
   }
 
   /**
@@ -214,15 +227,15 @@ export class FileStorage implements Storage {
       segments.push({ path: undefined, fileOffset: start - file.offset, length: end - start })
       return
     }
+    const above = this.#paths?.folderAbove(fileIndex)
     for (let at = start; at < end; ) {
       const kept = parts.find(at)
       const upTo = Math.min(end, kept?.end ?? parts.nextStart(at))
       if (kept === undefined && state.blocked !== undefined) throw state.blocked
-      segments.push(
-        kept === undefined
-          ? { path: state.path, fileOffset: at - file.offset, length: upTo - at }
-          : { path: this.#options.partsPath, fileOffset: kept.position, length: upTo - at }
-      )
+      if (kept === undefined && above === undefined) throw missingFolder(state.path)
+      const length = upTo - at
+      if (kept !== undefined) segments.push({ ...parts.place, fileOffset: kept.position, length })
+      else segments.push({ path: state.path, fileOffset: at - file.offset, length, folder: above })
       at = upTo
     }
   }
@@ -242,16 +255,33 @@ export class FileStorage implements Storage {
 
   async #open(layout: Layout, wanted: readonly boolean[]): Promise<void> {
     const { path, files, partsPath, folderMode, readOnly = false, claims, created = [] } = this.#options
+    const fs = this.#fs
     await shareTurn()
-    const paths = new FilePaths(this.#fs, layout, path, files, folderMode)
-    const parts = new PartsFile(this.#fs, partsPath, layout.length, readOnly)
+    const root = resolve(path)
+    const links = new Links({ fs, recorded: this.#options.links })
+    const given = files !== undefined
+    const folders = new RealFolders({ fs, root: given ? undefined : root, links, rootMode: folderMode })
+    const paths = new FilePaths({ fs, layout, root, folders, given: files })
+    const beside = dirname(resolve(partsPath))
+    const partsFolders = !given && isBelow(beside, root) ? folders : new RealFolders({ fs, root: beside })
+    const parts = new PartsFile({
+      fs,
+      folders: partsFolders,
+      path: partsPath,
+      layoutLength: layout.length,
+      readOnly
+    })
     this.#layout = layout
     this.#parts = parts
+    this.#paths = paths
     await shareTurn()
-    this.#files = new FilesOnDisk({ fs: this.#fs, layout, paths, maxOpen: this.#maxOpen, created })
+    this.#files = new FilesOnDisk({ fs, layout, paths, maxOpen: this.#maxOpen, created })
     if (!readOnly) claims?.claim(this, [partsPath])
     await parts.open()
     await this.#files.probe()
+    this.#links = links
+    links.seal()
+    partsFolders.links.seal()
     await this.#want(wanted)
   }
 
@@ -376,6 +406,11 @@ export class FileStorage implements Storage {
       byteOffset += chunk.byteLength
     }
   }
+}
+
+function missingFolder(path: string): TorrentError {
+  const message = `The folder of ${path} is missing`
+  return new TorrentError('ERR_STORAGE_READ', message, { details: { path } })
 }
 
 function checkOffset(byteOffset: number): void {

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
-import { systemCode, type TorrentError } from '../util/errors.ts'
+import { systemCode, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { LazySet } from '../util/lazy-collections.ts'
 import { shareTurn } from '../util/turn-share.ts'
@@ -219,7 +219,7 @@ export class FilesOnDisk {
       }
     }
     const failure = this.#pool.takeFailure()
-    if (failure !== undefined) throw storageError(failure, 'write', this.#paths.folderPath('./'))
+    if (failure !== undefined) throw storageError(failure, 'write', this.#paths.root)
   }
 
   /** Size and time of a file, or undefined where there is none. */
@@ -227,7 +227,7 @@ export class FilesOnDisk {
     const state = this.#states[fileIndex]
     if (state === undefined || state.blocked !== undefined || this.#isPad(fileIndex)) return undefined
     try {
-      const stats = await this.#fs.stat(state.path, { bigint: true })
+      const stats = await this.#fs.lstat(state.path, { bigint: true })
       return stats.isFile() ? fileStat(stats) : undefined
     } catch (error) {
       if (isNowhere(error)) return undefined
@@ -260,12 +260,16 @@ export class FilesOnDisk {
   /** Removes what was made or written here, then the folders made here that are empty; the rest also after a failure. */
   async remove(): Promise<void> {
     const faults: unknown[] = []
-    for (const { created, path } of this.#states) {
-      if (created) await this.#unlink(path).catch((error: unknown) => faults.push(error))
-    }
-    const folders = [...this.#folders].map((name) => this.#paths.folderPath(name))
-    for (const folder of folders.sort((a, b) => b.length - a.length)) {
-      await this.#removeFolder(folder).catch((error: unknown) => faults.push(error))
+    const made = this.#states.flatMap(({ created }, fileIndex) => (created ? [fileIndex] : []))
+    await forEachLimit(made.length, parallel, async (n) => {
+      const fileIndex = made[n] ?? 0
+      const path = this.#states[fileIndex]?.path ?? ''
+      await this.#paths.unlink(fileIndex, path).catch((error: unknown) => faults.push(error))
+    })
+    // The deepest first.
+    const folders = [...this.#folders].sort((a, b) => depth(b) - depth(a))
+    for (const folder of folders) {
+      await this.#paths.removeFolder(folder).catch((error: unknown) => faults.push(error))
     }
     if (faults.length > 0) throw faults[0]
   }
@@ -287,35 +291,45 @@ export class FilesOnDisk {
   async #open(fileIndex: number, write: boolean): Promise<StorageHandle> {
     const state = this.#states[fileIndex]
     if (state === undefined) throw storageClosed()
-    if (!write) return this.#fs.open(state.path, openFlags.read)
-    const mode = this.#layout.files[fileIndex]?.executable === true ? 0o777 : 0o666
+    if (!write) return this.#openFound(fileIndex, state, openFlags.read)
     const known = state.missing ? this.#paths.knownPath(fileIndex) : undefined
     if (known !== undefined) {
-      const handle = await this.#create(state, known, mode).catch(() => undefined)
-      if (handle !== undefined) return handle
+      try {
+        return await this.#create(fileIndex, state, known)
+      } catch (error) {
+        // A link stands in the way; what else may be wrong shows again below.
+        if (error instanceof TorrentError) throw error
+      }
     }
     try {
-      return await this.#fs.open(state.path, openFlags.update)
+      return await this.#openFound(fileIndex, state, openFlags.update)
     } catch (error) {
       if (!isMissing(error)) throw error
     }
     const { path, made } = await this.#paths.makeFolder(fileIndex)
     for (const folder of made) {
-      this.#dirtyFolders.add(dirname(folder))
+      this.#dirtyFolders.add(dirname(folder.path))
       const name = this.#paths.folderName(folder)
       if (name !== undefined) this.#folders.add(name)
     }
     try {
-      return await this.#create(state, path, mode)
+      return await this.#create(fileIndex, state, path)
     } catch (error) {
       // Somebody else made it meanwhile.
       if (systemCode(error) !== 'EEXIST') throw error
-      return this.#fs.open(path, openFlags.update)
+      return this.#paths.open(fileIndex, path, openFlags.update)
     }
   }
 
-  async #create(state: FileState, path: string, mode: number): Promise<StorageHandle> {
-    const handle = await this.#fs.open(path, openFlags.create, mode)
+  async #openFound(fileIndex: number, state: FileState, flags: number): Promise<StorageHandle> {
+    // The folder may have appeared since it was looked for.
+    if (this.#paths.folder(fileIndex) === undefined) state.path = (await this.#paths.place(fileIndex)).path
+    return this.#paths.open(fileIndex, state.path, flags)
+  }
+
+  async #create(fileIndex: number, state: FileState, path: string): Promise<StorageHandle> {
+    const mode = this.#layout.files[fileIndex]?.executable === true ? 0o777 : 0o666
+    const handle = await this.#paths.open(fileIndex, path, openFlags.create, mode)
     state.path = path
     state.missing = false
     this.#dirtyFolders.add(dirname(path))
@@ -333,22 +347,11 @@ export class FilesOnDisk {
     }
     return created
   }
+}
 
-  async #unlink(path: string): Promise<void> {
-    try {
-      await this.#fs.unlink(path)
-    } catch (error) {
-      if (!isNowhere(error)) throw storageError(error, 'write', path)
-    }
-  }
-
-  async #removeFolder(path: string): Promise<void> {
-    try {
-      if ((await this.#fs.readdir(path)).length === 0) await this.#fs.rmdir(path)
-    } catch (error) {
-      if (!isNowhere(error)) throw storageError(error, 'write', path)
-    }
-  }
+/** How deep a folder is below the root, whose name is `./`. */
+function depth(name: string): number {
+  return name === './' ? 0 : name.split('/').length
 }
 
 function setMissing(state: FileState, path: string): void {

@@ -1,7 +1,8 @@
-import { dirname } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Range } from '../metainfo/layout.ts'
-import { TorrentError } from '../util/errors.ts'
-import type { FileStat } from './storage.ts'
+import { systemCode, TorrentError } from '../util/errors.ts'
+import type { RealFolder, RealFolders } from './real-folders.ts'
+import type { FileStat, StorageSegment } from './storage.ts'
 import { storageError } from './storage-error.ts'
 import {
   fileStat,
@@ -29,6 +30,17 @@ interface PartRecord {
   readonly position: number
 }
 
+/** What a {@link PartsFile} works with. */
+export interface PartsFileOptions {
+  readonly fs: StorageFs
+  readonly folders: RealFolders
+  /** Where the file is or will be. */
+  readonly path: string
+  /** Bytes of the torrent; a file made for another length counts as absent. */
+  readonly layoutLength: number
+  readonly readOnly: boolean
+}
+
 /**
  * The bytes of files that may not appear, in one file: a header, then records of
  * `magic u32 | live u32 | torrent offset u64 | length u32 | checksum u32 | bytes`, only ever appended, overwritten with
@@ -39,6 +51,7 @@ interface PartRecord {
 export class PartsFile {
   readonly path: string
   readonly #fs: StorageFs
+  readonly #folders: RealFolders
   readonly #layoutLength: number
   readonly #readOnly: boolean
   #handle: StorageHandle | undefined
@@ -52,10 +65,10 @@ export class PartsFile {
   /** Writes run one after the other, because each decides by the index what to append. */
   #tail: Promise<unknown> = Promise.resolve()
 
-  /** A parts file for a torrent of `layoutLength` bytes; one made for another length counts as absent. */
-  constructor(fs: StorageFs, path: string, layoutLength: number, readOnly: boolean) {
+  constructor({ fs, folders, path, layoutLength, readOnly }: PartsFileOptions) {
     this.#fs = fs
-    this.path = path
+    this.#folders = folders
+    this.path = resolve(path)
     this.#layoutLength = layoutLength
     this.#readOnly = readOnly
   }
@@ -63,6 +76,12 @@ export class PartsFile {
   /** Whether no byte is kept. */
   get isEmpty(): boolean {
     return this.#records.length === 0
+  }
+
+  /** Where others may read the file. */
+  get place(): Pick<StorageSegment, 'path' | 'folder'> {
+    const folder = this.#folder
+    return { path: folder === undefined ? this.path : this.#pathIn(folder), folder }
   }
 
   /** The torrent's byte ranges that are kept, in order; neighbours are joined. */
@@ -85,7 +104,10 @@ export class PartsFile {
   /** Reads the index of a file that exists. */
   async open(): Promise<void> {
     try {
-      this.#handle = await this.#fs.open(this.path, this.#readOnly ? openFlags.read : openFlags.update)
+      const folder = await this.#folders.find(dirname(this.path))
+      if (folder === undefined) return
+      const flags = this.#readOnly ? openFlags.read : openFlags.update
+      this.#handle = await this.#folders.open(folder, this.#pathIn(folder), flags)
     } catch (error) {
       if (isMissing(error)) return
       throw storageError(error, 'read', this.path)
@@ -207,8 +229,10 @@ export class PartsFile {
       const message = `${this.path} is no file of piecewise, which needs its place: move it away`
       throw new TorrentError('ERR_STORAGE_PATH', message, { details: { path: this.path } })
     }
-    await this.#fs.mkdir(dirname(this.path), { recursive: true })
-    const handle = await this.#fs.open(this.path, openFlags.replace, 0o600)
+    await this.#folders.make(dirname(this.path))
+    const folder = this.#folder
+    if (folder === undefined) throw Object.assign(new Error('its folder is gone'), { code: 'ENOENT' })
+    const handle = await this.#openNew(folder)
     try {
       const start = Buffer.alloc(headerLength)
       start.writeUInt32BE(magic, 0)
@@ -223,13 +247,41 @@ export class PartsFile {
     return handle
   }
 
+  get #folder(): RealFolder | undefined {
+    return this.#folders.known(dirname(this.path))
+  }
+
+  async #openNew(folder: RealFolder): Promise<StorageHandle> {
+    const path = this.#pathIn(folder)
+    try {
+      return await this.#folders.open(folder, path, openFlags.create, 0o600)
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error
+    }
+    // Emptied only once it is known to be the right one.
+    const handle = await this.#folders.open(folder, path, openFlags.update)
+    try {
+      await handle.truncate(0)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+    return handle
+  }
+
+  #pathIn(folder: RealFolder): string {
+    return join(folder.path, basename(this.path))
+  }
+
   async #unlink(): Promise<void> {
     const handle = this.#handle
     this.#handle = undefined
     this.#records = []
     this.#dirty = false
     await handle?.close()
-    await this.#fs.unlink(this.path).catch((error: unknown) => {
+    const folder = await this.#folders.current(dirname(this.path))
+    if (folder === undefined) return
+    await this.#fs.unlink(this.#pathIn(folder)).catch((error: unknown) => {
       if (!isMissing(error)) throw error
     })
   }

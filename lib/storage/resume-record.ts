@@ -4,7 +4,7 @@ import { TorrentError } from '../util/errors.ts'
 import { asCount, asList, asString, JsonFields } from './json-fields.ts'
 import type { RecordTrust, Signer } from './record-seal.ts'
 import { withMac, withoutMac } from './signed-json.ts'
-import type { FileStat } from './storage.ts'
+import type { FileStat, StorageLink } from './storage.ts'
 
 /** Everything that a torrent remembers between two runs. */
 export interface ResumeRecord {
@@ -35,6 +35,8 @@ export interface ResumeRecord {
   }
   /** What the storage reported as created. */
   readonly created: readonly string[]
+  /** Symbolic links that the storage accepted; undefined in records of 0.1.0, which accepted none that led elsewhere. */
+  readonly links?: readonly StorageLink[]
   /** `host:port`, the best first; at most {@link maxPeers} are kept. */
   readonly peers: readonly string[]
   /** Tracker URLs that were added to those of the torrent. */
@@ -111,12 +113,13 @@ export function openResume(bytes: Uint8Array): {
 }
 
 /**
- * Returns what counts of a record. One that is not trusted names no files to be deleted, and a private torrent gets neither trackers
- * nor peers from it (BEP 27).
+ * Returns what counts of a record. One that is not trusted names no files to be deleted and no links, and a private torrent gets neither
+ * trackers nor peers from it (BEP 27).
  */
 export function believed({ record, trust }: LoadedRecord, isPrivate: boolean): ResumeRecord {
   if (trust === 'trusted') return record
-  return { ...record, created: [], ...(isPrivate ? { trackers: [], peers: [] } : {}) }
+  const { links, ...rest } = record
+  return { ...rest, created: [], ...(isPrivate ? { trackers: [], peers: [] } : {}) }
 }
 
 function readRecord(fields: JsonFields): ResumeRecord {
@@ -137,6 +140,7 @@ function readRecord(fields: JsonFields): ResumeRecord {
     secondsActive: fields.count('secondsActive'),
     ...(selection === undefined ? {} : { selection: unpackSelection(new JsonFields(selection)) }),
     created: fields.strings('created'),
+    ...(fields.value('links') === undefined ? {} : { links: fields.list('links').map(unpackLink) }),
     peers: fields.strings('peers').slice(0, maxPeers),
     trackers: fields.strings('trackers').slice(0, maxTrackers),
     addedMs: fields.count('addedMs'),
@@ -156,6 +160,11 @@ function unpackStat(value: unknown): FileStat | undefined {
   const digits = asString(mtimeNs)
   if (!/^-?\d{1,30}$/.test(digits)) throw new TypeError('no time')
   return { size: asCount(size), mtimeNs: BigInt(digits) }
+}
+
+function unpackLink(value: unknown): StorageLink {
+  const fields = new JsonFields(value)
+  return { path: fields.string('path'), target: fields.string('target') }
 }
 
 function unpackPartial(value: unknown): [number, Uint8Array] {

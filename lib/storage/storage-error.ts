@@ -34,6 +34,10 @@ const sentences: Readonly<Record<string, readonly [ErrorCode, (path: string) => 
     'ERR_STORAGE_PATH',
     (path: string) => `A symbolic link stands in the way of ${path}: remove it or choose another folder`
   ] as const
+  const odd = [
+    'ERR_STORAGE_PATH',
+    (path: string) => `${path} is no regular file: move it away or choose another folder`
+  ] as const
   const long = [
     'ERR_STORAGE_PATH',
     (path: string) => `The path ${path} is too long for this system: choose a folder with a shorter path`
@@ -54,6 +58,8 @@ const sentences: Readonly<Record<string, readonly [ErrorCode, (path: string) => 
     EEXIST: notFolder,
     EISDIR: folder,
     ELOOP: link,
+    ENXIO: odd,
+    ESPIPE: odd,
     ENAMETOOLONG: long,
     EMFILE: handles,
     ENFILE: handles

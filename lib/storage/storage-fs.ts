@@ -1,8 +1,8 @@
 import type { BigIntStats } from 'node:fs'
-import { constants } from 'node:fs'
-import { lstat, open, readdir, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises'
+import { constants, lstat } from 'node:fs'
+import { open, readdir, readlink, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises'
 import { systemCode } from '../util/errors.ts'
-import { makeFolder } from '../util/make-folder.ts'
+import { makeFolder, makeOneFolder } from '../util/make-folder.ts'
 import type { FileStat } from './storage.ts'
 
 /** The part of a `node:fs` FileHandle that storage needs. */
@@ -26,10 +26,12 @@ export interface StorageHandle {
 /** The file system calls that storage makes, so that tests can make them fail. */
 export interface StorageFs {
   open(path: string, flags: number, mode?: number): Promise<StorageHandle>
-  mkdir(path: string, options: { recursive: true; mode?: number }): Promise<string | undefined>
+  /** With `recursive` returns the first folder made; without, throws EEXIST for what is there. */
+  mkdir(path: string, options: { recursive?: boolean; mode?: number }): Promise<string | undefined>
   lstat(path: string, options: { bigint: true }): Promise<BigIntStats>
   stat(path: string, options: { bigint: true }): Promise<BigIntStats>
   realpath(path: string): Promise<string>
+  readlink(path: string): Promise<string>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
   rmdir(path: string): Promise<void>
@@ -39,26 +41,65 @@ export interface StorageFs {
 /** The real file system. */
 export const nodeFs: StorageFs = {
   open,
-  mkdir: makeFolder,
-  lstat,
+  mkdir: async (path, options) =>
+    options.recursive === true ? makeFolder(path, options) : void (await makeOneFolder(path, options)),
+  // Each file that is opened costs one look at its folder, and by callback that takes half as long.
+  lstat: (path: string, options: { bigint: true }): Promise<BigIntStats> =>
+    new Promise((resolve, reject) => {
+      lstat(path, options, (error, stats) => {
+        if (error === null) resolve(stats)
+        else reject(error)
+      })
+    }),
   stat,
   realpath: (path: string): Promise<string> => realpath(path),
+  readlink: (path: string): Promise<string> => readlink(path),
   rename,
   unlink,
   rmdir: (path: string): Promise<void> => rmdir(path),
   readdir: (path: string): Promise<string[]> => readdir(path)
 }
 
-/** Windows has no such flag, and there `constants` lacks it. */
+/** Windows has no such flags, and there `constants` lacks them. */
 const noFollow = constants.O_NOFOLLOW ?? 0
+const noBlock = constants.O_NONBLOCK ?? 0
 
-/** Flags of open(2) that storage uses; none follows a symbolic link in the last element of a path. */
+/**
+ * Flags of open(2) that storage uses. None follows a symbolic link in the last element of a path, or waits for the other end of a FIFO
+ * that stands in the place of a file; reading and writing at a position fail there.
+ */
 export const openFlags: Readonly<Record<'read' | 'update' | 'create' | 'replace' | 'folder', number>> = {
-  read: constants.O_RDONLY | noFollow,
-  update: constants.O_RDWR | noFollow,
+  read: constants.O_RDONLY | noFollow | noBlock,
+  update: constants.O_RDWR | noFollow | noBlock,
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | noFollow,
-  replace: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | noFollow,
-  folder: constants.O_RDONLY
+  replace: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | noFollow | noBlock,
+  folder: constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)
+}
+
+/** Opens a file with {@link openFlags}; waits for a Samba client that has it under a lease, which fails with EAGAIN otherwise. */
+export async function openFile(
+  fs: StorageFs,
+  path: string,
+  flags: number,
+  mode?: number
+): Promise<StorageHandle> {
+  try {
+    const handle = await fs.open(path, flags, mode)
+    if (noFollow === 0) await refuseLink(fs, path, handle)
+    return handle
+  } catch (error) {
+    if (systemCode(error) !== 'EAGAIN' || (flags & noBlock) === 0) throw error
+    if (!(await fs.lstat(path, { bigint: true })).isFile()) throw error
+    return fs.open(path, flags & ~noBlock, mode)
+  }
+}
+
+/** Where opening follows links: closes what was opened through one. */
+async function refuseLink(fs: StorageFs, path: string, handle: StorageHandle): Promise<void> {
+  const stats = await fs.lstat(path, { bigint: true }).catch(() => undefined)
+  if (stats?.isSymbolicLink() === false) return
+  await handle.close()
+  throw Object.assign(new Error(`${path} is a symbolic link`), { code: 'ELOOP' })
 }
 
 /** Writes all buffers at `position`, however short the single writes are. */
@@ -114,7 +155,9 @@ export async function syncFolder(fs: StorageFs, path: string): Promise<void> {
   } catch (error) {
     // Windows opens no folders, and some network file systems cannot flush them.
     if (
-      !['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'EBADF', 'ENOTSUP', 'ENOENT'].includes(systemCode(error) ?? '')
+      !['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'EBADF', 'ENOTSUP', 'ENOENT', 'ENOTDIR'].includes(
+        systemCode(error) ?? ''
+      )
     ) {
       throw error
     }

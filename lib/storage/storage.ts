@@ -1,4 +1,13 @@
+import type { SegmentFolder } from '../hash/hash-job.ts'
 import type { Layout, Range } from '../metainfo/layout.ts'
+
+/** A symbolic link below the folder of a torrent that is followed. */
+export interface StorageLink {
+  /** What the torrent calls it, with `/`; `./` is the folder of the torrent itself. */
+  readonly path: string
+  /** Where it leads, without symbolic links. */
+  readonly target: string
+}
 
 /** A run of bytes that lies in one file, so that a hash worker can read it without this thread. */
 export interface StorageSegment {
@@ -8,6 +17,8 @@ export interface StorageSegment {
   readonly fileOffset: number
   /** Bytes. */
   readonly length: number
+  /** A folder above the file, which must be there, and below which no symbolic link is followed. */
+  readonly folder?: SegmentFolder | undefined
 }
 
 /** What tells whether a file was touched since a resume record was made. */
@@ -62,4 +73,6 @@ export interface Storage {
   inPlace?(fileIndex: number): boolean
   /** What `delete` would remove: to be kept in the resume record and given back to the next storage. */
   readonly created?: readonly string[]
+  /** Symbolic links that it follows: to be kept in the resume record and given back to the next storage. */
+  readonly links?: readonly StorageLink[] | undefined
 }

@@ -14,11 +14,13 @@ export interface DataFolder {
   readonly folderMode?: number | undefined
   /** Folder for the resume record; undefined keeps none. */
   readonly state: string | undefined
+  /** Nothing is believed of the last run, so that links count as new. */
+  readonly verify?: boolean | undefined
 }
 
 /** Files in that folder, of which the last run's `record` tells which are ours; `infoHash` is in hexadecimal. */
 export function storageIn(
-  { path, filePaths, folderMode, state }: DataFolder,
+  { path, filePaths, folderMode, state, verify }: DataFolder,
   infoHash: string,
   claims: StorageClaims,
   record: ResumeRecord | undefined
@@ -28,6 +30,10 @@ export function storageIn(
     partsPath: join(state ?? path, `${infoHash}.parts`),
     claims,
     ...(record === undefined ? {} : { created: record.created }),
+    // In another folder all links are new.
+    ...(record?.links === undefined || record.path !== path || verify === true
+      ? {}
+      : { links: record.links }),
     ...(filePaths === undefined ? {} : { files: filePaths }),
     ...(folderMode === undefined ? {} : { folderMode })
   })

@@ -63,12 +63,14 @@ export class Recorder {
 
   /** Whether a record would say nothing that the last one, or its absence, does not: so a thousand idle torrents close at once. */
   #isUntouched(partial: PartialPieces): boolean {
-    const { keeper, before, ledger, transfer, remember } = this.#options
+    const { keeper, before, storage, ledger, transfer, remember } = this.#options
     if (keeper.isTouched || before?.record.clean === false || partial.size > 0) return false
     // It has proven what nobody vouched for.
     if (before !== undefined && before.trust !== 'trusted') return false
     if (ledger.uncheckedCount > 0 || ledger.unprovenCount > 0) return false
     if (transfer.received > 0 || transfer.up.total > 0) return false
+    // The next run accepts no others than those that were there when the torrent was added.
+    if ((storage.links?.length ?? 0) !== (before?.record.links?.length ?? 0)) return false
     const { peers, trackers } = remember()
     return peers.length === 0 && trackers.length === (before?.record.trackers.length ?? 0)
   }
@@ -89,6 +91,7 @@ export class Recorder {
         [...partial].map(([piece, blocks]) => [piece, bitsOf(layout.blockCount(piece), blocks)])
       ),
       created: storage.created ?? [],
+      ...(storage.links === undefined ? {} : { links: storage.links }),
       infoHash,
       selection: { priorities: files.selection.files, ranges: files.selection.ranges },
       path,

@@ -30,6 +30,17 @@ export async function makeFolder(
   return first
 }
 
+/**
+ * Makes a folder in one that is there.
+ * @throws the system's error, EEXIST where anything has the name.
+ */
+export async function makeOneFolder(
+  path: string,
+  { mode = 0o777 }: { readonly mode?: number } = {}
+): Promise<void> {
+  await mkdir(path, { mode })
+}
+
 /** @throws the system's error, unless the path or a part of it is missing. */
 async function isFolder(path: string): Promise<boolean> {
   try {

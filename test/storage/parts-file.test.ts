@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { PartsFile } from '../../lib/storage/parts-file.ts'
+import { RealFolders } from '../../lib/storage/real-folders.ts'
 import { nodeFs } from '../../lib/storage/storage-fs.ts'
 import { fc } from '../support/fast-check.ts'
 import { pattern } from './contract.ts'
@@ -21,7 +22,13 @@ function partsTest(
     const all: PartsFile[] = []
     try {
       await body(path, async (length = torrentLength) => {
-        const parts = new PartsFile(nodeFs, path, length, false)
+        const parts = new PartsFile({
+          fs: nodeFs,
+          folders: new RealFolders({ fs: nodeFs, root: dirname(path) }),
+          path,
+          layoutLength: length,
+          readOnly: false
+        })
         all.push(parts)
         await parts.open()
         return parts

@@ -1,0 +1,90 @@
+import type { BigIntStats } from 'node:fs'
+import { closeSync, constants, lstatSync, openSync, statSync } from 'node:fs'
+import { type FileHandle, lstat, open, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { systemCode } from '../util/errors.ts'
+import type { SegmentFolder } from './hash-job.ts'
+
+/** Windows has no such flags, and there `constants` lacks them. */
+const noFollow = constants.O_NOFOLLOW ?? 0
+const noBlock = constants.O_NONBLOCK ?? 0
+
+/** The code of the error for a file that is not where it was found: links were put in the way, or the folder is another one. */
+export const movedCode = 'ESTALE'
+
+/** Opens a file for reading on a worker; see {@link openSegment}. */
+export function openSegmentSync(path: string, folder: SegmentFolder | undefined): number {
+  const flags = flagsOf(folder)
+  let descriptor: number
+  try {
+    descriptor = openSync(path, flags)
+  } catch (error) {
+    if (!isLeased(error) || !statSync(path).isFile()) throw error
+    descriptor = openSync(path, flags & ~noBlock)
+  }
+  try {
+    if (folder !== undefined) {
+      for (const at of looks(path, folder)) checkStep(at, lstatSync(at, { bigint: true }), path, folder)
+    }
+    return descriptor
+  } catch (error) {
+    closeSync(descriptor)
+    throw isGone(error) ? moved(path) : error
+  }
+}
+
+/**
+ * Opens a file for reading. With a `folder` it throws {@link movedCode} unless that is there and no symbolic link below it leads to the
+ * file; without one, links are followed. Never waits for the other end of a FIFO.
+ */
+export async function openSegment(path: string, folder: SegmentFolder | undefined): Promise<FileHandle> {
+  const flags = flagsOf(folder)
+  let handle: FileHandle
+  try {
+    handle = await open(path, flags)
+  } catch (error) {
+    if (!isLeased(error) || !(await stat(path)).isFile()) throw error
+    handle = await open(path, flags & ~noBlock)
+  }
+  try {
+    if (folder !== undefined) {
+      for (const at of looks(path, folder)) checkStep(at, await lstat(at, { bigint: true }), path, folder)
+    }
+    return handle
+  } catch (error) {
+    await handle.close()
+    throw isGone(error) ? moved(path) : error
+  }
+}
+
+function flagsOf(folder: SegmentFolder | undefined): number {
+  return constants.O_RDONLY | noBlock | (folder === undefined ? 0 : noFollow)
+}
+
+/** What is to be looked at after a file was opened: the folders from it up to the one that is known, and itself where opening follows links. */
+function looks(path: string, folder: SegmentFolder): string[] {
+  const paths = noFollow === 0 ? [path] : []
+  for (let at = dirname(path); ; at = dirname(at)) {
+    paths.push(at)
+    if (at === folder.path) return paths
+    if (at === dirname(at)) throw moved(path)
+  }
+}
+
+function checkStep(at: string, stats: BigIntStats, path: string, folder: SegmentFolder): void {
+  if (stats.isSymbolicLink() || (at !== path && !stats.isDirectory())) throw moved(path)
+  if (at === folder.path && (stats.dev !== folder.dev || stats.ino !== folder.ino)) throw moved(path)
+}
+
+/** A file on which another program has a lease (Samba) is there after a wait, and a FIFO never. */
+function isLeased(error: unknown): boolean {
+  return systemCode(error) === 'EAGAIN'
+}
+
+function isGone(error: unknown): boolean {
+  return systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR'
+}
+
+function moved(path: string): Error {
+  return Object.assign(new Error(`${path} is not where it was found`), { code: movedCode })
+}

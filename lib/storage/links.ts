@@ -1,0 +1,125 @@
+import type { BigIntStats } from 'node:fs'
+import { dirname, isAbsolute, join, parse, sep } from 'node:path'
+import { TorrentError } from '../util/errors.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
+import type { StorageLink } from './storage.ts'
+import { isMissing, type StorageFs } from './storage-fs.ts'
+
+/** As many links as Linux follows. */
+const mostLinks = 40
+
+/** How {@link Links} are set up. */
+export interface LinksOptions {
+  readonly fs: StorageFs
+  /** Those that an earlier storage of the torrent accepted: then no others are. */
+  readonly recorded?: readonly StorageLink[] | undefined
+  /** The user who may make links, by default that of the process; `false` (the default on Windows) is for systems without owners. */
+  readonly uid?: number | false
+}
+
+/**
+ * The symbolic links of a torrent's folder that are followed: those that stood there when the torrent was added and belong to this user
+ * or to root, and so does each link that they lead through. A record tells the links of the first run. Device and inode are compared
+ * within a run only: the device number of a disk changes with a reboot, and FAT, exFAT and FUSE number their files anew with each mount.
+ */
+export class Links {
+  readonly #fs: StorageFs
+  readonly #uid: number | false
+  readonly #accepted = new LazyMap<string, StorageLink>()
+  /** Whether links that are not accepted yet may become so. */
+  #accepting: boolean
+
+  constructor({ fs, recorded, uid = process.geteuid?.() ?? false }: LinksOptions) {
+    this.#fs = fs
+    this.#uid = uid
+    this.#accepting = recorded === undefined
+    for (const link of recorded ?? []) this.#accepted.set(link.path, link)
+  }
+
+  /** Those that were accepted in this run and before. */
+  get accepted(): StorageLink[] {
+    return [...this.#accepted.values()]
+  }
+
+  /** From now on no further links are accepted: all files were looked at. */
+  seal(): void {
+    this.#accepting = false
+  }
+
+  /**
+   * Where a link leads, and what is there. `name` is what the torrent calls it, `path` where it is: no link leads there.
+   * @throws TorrentError ERR_STORAGE_PATH for one that is not accepted or leads nowhere.
+   */
+  async follow(name: string, path: string): Promise<{ path: string; stats: BigIntStats }> {
+    let target: string
+    try {
+      target = await this.#fs.realpath(path)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      throw refused(path, 'it leads nowhere', 'bring back what it leads to or remove it')
+    }
+    await this.#checkOwners(dirname(path), [path.slice(dirname(path).length)], path)
+    const known = this.#accepted.get(name)
+    if (known === undefined && !this.#accepting) {
+      throw refused(path, 'it was not there when the torrent was added', again)
+    }
+    if (known !== undefined && known.target !== target) {
+      throw refused(
+        path,
+        `it leads to ${target} and led to ${known.target} when the torrent was added`,
+        again
+      )
+    }
+    const stats = await this.#fs.lstat(target, { bigint: true })
+    if (known === undefined) this.#accepted.set(name, { path: name, target })
+    return { path: target, stats }
+  }
+
+  /**
+   * Accepts where the folder of the torrent is, which the user chose together with all links that lead there. After a restart a link of
+   * another user is not followed that was not there at first.
+   */
+  async chosen(nominal: string, target: string): Promise<void> {
+    if (target === nominal) return
+    if (!this.#accepting && this.#accepted.get(rootName)?.target !== target) {
+      const { root } = parse(nominal)
+      await this.#checkOwners(root, nominal.slice(root.length).split(sep), nominal)
+    }
+    this.#accepted.set(rootName, { path: rootName, target })
+  }
+
+  /** Walks from a real folder along the elements of a path, and throws when a link on the way belongs to somebody else. */
+  async #checkOwners(folder: string, elements: readonly string[], path: string): Promise<void> {
+    if (this.#uid === false) return
+    let at = folder
+    const rest = [...elements]
+    for (let links = 0; rest.length > 0; ) {
+      const element = rest.shift() ?? ''
+      if (element === '..') at = dirname(at)
+      if (['', '.', '..'].includes(element)) continue
+      const next = join(at, element)
+      const stats = await this.#fs.lstat(next, { bigint: true })
+      if (!stats.isSymbolicLink()) {
+        at = next
+        continue
+      }
+      if (stats.uid !== 0n && stats.uid !== BigInt(this.#uid)) {
+        const which = next === path ? 'it' : `${next}, through which it leads,`
+        throw refused(path, `${which} belongs to another user`, 'remove it')
+      }
+      if (++links > mostLinks) throw Object.assign(new Error('too many links'), { code: 'ELOOP' })
+      const target = await this.#fs.readlink(next)
+      if (isAbsolute(target)) at = parse(target).root
+      rest.unshift(...target.split(sep))
+    }
+  }
+}
+
+/** What the folder of a torrent is called. */
+const rootName = './'
+const again = 'remove it or, if it is right, add the torrent with the option verify'
+
+function refused(path: string, why: string, remedy: string): TorrentError {
+  const message = `The symbolic link ${path} is not followed, because ${why}: ${remedy}`
+  return new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
+}

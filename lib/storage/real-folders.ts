@@ -1,0 +1,372 @@
+import type { BigIntStats } from 'node:fs'
+import { dirname, join, sep } from 'node:path'
+import { systemCode, TorrentError } from '../util/errors.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
+import { Links } from './links.ts'
+import { isMissing, openFile, openFlags, type StorageFs, type StorageHandle } from './storage-fs.ts'
+
+/** A folder that was found or made. */
+export interface RealFolder {
+  /** As it is asked for. */
+  readonly nominal: string
+  /** Without symbolic links. */
+  readonly path: string
+  readonly dev: bigint
+  readonly ino: bigint
+}
+
+/** Where a folder is, or would be if it were there. */
+export interface FolderPlace {
+  readonly path: string
+  readonly exists: boolean
+}
+
+/** The look at a folder that is under way, and the one that begins after it. */
+interface Checks {
+  readonly running: Promise<boolean>
+  next: Promise<boolean> | undefined
+}
+
+/** How {@link RealFolders} are set up. */
+export interface RealFoldersOptions {
+  readonly fs: StorageFs
+  /** The folder below which links are judged, absolute. Undefined when the user named each file. */
+  readonly root?: string | undefined
+  readonly links?: Links
+  /** Mode of the root when it is made, and of what is made above it. */
+  readonly rootMode?: number | undefined
+}
+
+/**
+ * Folders by the path asked for, each looked up once: with its real path, device and inode, by which it is known again after a file in it
+ * was opened. Below the root every element is looked at, so that no link is followed that {@link Links} do not accept. Files can be opened
+ * by path alone in Node, so a program that may write to the folder can still win a race against this.
+ */
+export class RealFolders {
+  readonly links: Links
+  readonly #fs: StorageFs
+  readonly #root: string | undefined
+  readonly #rootMode: number | undefined
+  /** The root or, if that was missing, what was there above it at first: below it every element is looked at. */
+  #base: Promise<string> | undefined
+  readonly #known = new LazyMap<string, RealFolder>()
+  readonly #looks = new LazyMap<string, Promise<RealFolder | undefined>>()
+  readonly #makes = new LazyMap<string, Promise<readonly RealFolder[]>>()
+  /** Looks under way. */
+  readonly #checks = new LazyMap<RealFolder, Checks>()
+  /** While many files are looked for, folders that were found or not, so that each is looked for once. */
+  #placed: Map<string, Promise<FolderPlace>> | undefined
+  /** Of these, where those would be that are missing. */
+  readonly #absent = new LazyMap<string, string>()
+
+  constructor({ fs, root, links = new Links({ fs }), rootMode }: RealFoldersOptions) {
+    this.#fs = fs
+    this.#root = root
+    this.links = links
+    this.#rootMode = rootMode
+  }
+
+  /** A folder that was found or made before. */
+  known(nominal: string): RealFolder | undefined {
+    return this.#known.get(nominal)
+  }
+
+  /** The nearest folder above a path that was found or made before. */
+  knownAbove(path: string): RealFolder | undefined {
+    for (let at = path; ; ) {
+      const above = parentOf(at)
+      const folder = this.#known.get(above)
+      if (folder !== undefined || above === at) return folder
+      at = above
+    }
+  }
+
+  /** Where a folder would be that was missing before, in the task that {@link remembering} runs; else undefined. */
+  absent(nominal: string): string | undefined {
+    return this.#absent.size === 0 ? undefined : this.#absent.get(nominal)
+  }
+
+  /** Runs a task that looks for many files, in which a folder that is missing once counts as missing. */
+  async remembering<T>(task: () => Promise<T>): Promise<T> {
+    this.#placed = new Map()
+    try {
+      return await task()
+    } finally {
+      this.#placed = undefined
+      this.#absent.clear()
+    }
+  }
+
+  /** The folder, undefined when it is missing; throws ERR_STORAGE_PATH when something else is in its place. */
+  async find(nominal: string): Promise<RealFolder | undefined> {
+    const known = this.#known.get(nominal)
+    if (known !== undefined) return known
+    let look = this.#looks.get(nominal)
+    if (look === undefined) {
+      look = this.#look(nominal, false).finally(() => this.#looks.delete(nominal))
+      this.#looks.set(nominal, look)
+    }
+    return look
+  }
+
+  /** The folder as it is now, undefined when it is gone; throws ERR_STORAGE_PATH when it is elsewhere now. */
+  async current(nominal: string): Promise<RealFolder | undefined> {
+    const folder = await this.find(nominal)
+    return folder === undefined || (await this.isSame(folder)) ? folder : this.#again(nominal)
+  }
+
+  /** Where a folder is or would be. */
+  place(nominal: string): Promise<FolderPlace> {
+    const placed = this.#placed
+    const before = placed?.get(nominal)
+    if (before !== undefined) return before
+    const place = this.#place(nominal)
+    if (placed === undefined) return place
+    placed.set(nominal, place)
+    place.then(
+      ({ path, exists }) => {
+        if (!exists && this.#placed === placed) this.#absent.set(nominal, path)
+      },
+      () => {}
+    )
+    return place
+  }
+
+  /** Makes a folder where it is missing, and those above it; returns those made, from the outermost on. */
+  make(nominal: string): Promise<readonly RealFolder[]> {
+    let making = this.#makes.get(nominal)
+    if (making === undefined) {
+      making = this.#make(nominal).finally(() => this.#makes.delete(nominal))
+      this.#makes.set(nominal, making)
+    }
+    return making
+  }
+
+  /**
+   * Whether a folder is still what is at its path, and its path still leads there: as it is found after this call. Calls share a look that
+   * has not begun, as many files of a folder are opened at the same time.
+   */
+  isSame(folder: RealFolder): Promise<boolean> {
+    const checks = this.#checks.get(folder)
+    if (checks !== undefined) {
+      const begin = (): Promise<boolean> => this.#begin(folder)
+      checks.next ??= checks.running.then(begin, begin)
+      return checks.next
+    }
+    return this.#begin(folder)
+  }
+
+  #begin(folder: RealFolder): Promise<boolean> {
+    const checks: Checks = { running: this.#isSame(folder), next: undefined }
+    this.#checks.set(folder, checks)
+    const forget = (): void => {
+      if (checks.next === undefined) this.#checks.delete(folder)
+    }
+    checks.running.then(forget, forget)
+    return checks.running
+  }
+
+  async #isSame(folder: RealFolder): Promise<boolean> {
+    try {
+      const stats = await this.#fs.lstat(folder.path, { bigint: true })
+      if (!isThat(stats, folder) || !stats.isDirectory()) return false
+      if (folder.nominal === folder.path) return true
+      return isThat(await this.#fs.stat(folder.nominal, { bigint: true }), folder)
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) return false
+      throw error
+    }
+  }
+
+  /**
+   * Opens a file in a folder, and makes sure that it was opened there.
+   * @throws TorrentError ERR_STORAGE_PATH when the folder is elsewhere now; what opening throws.
+   */
+  async open(folder: RealFolder, path: string, flags: number, mode?: number): Promise<StorageHandle> {
+    for (let at = folder, tries = 0; ; tries++) {
+      const handle = await openFile(this.#fs, path, flags, mode)
+      try {
+        if (await this.isSame(at)) return handle
+      } catch (error) {
+        await handle.close()
+        throw error
+      }
+      await this.#giveUp(handle, path, flags)
+      if (tries > 0) throw moved(at.nominal, 'is another folder each time')
+      const found = await this.#again(at.nominal)
+      if (found === undefined) throw gone()
+      at = found
+    }
+  }
+
+  /** Closes a file that was opened elsewhere, and removes it if it was made there. */
+  async #giveUp(handle: StorageHandle, path: string, flags: number): Promise<void> {
+    try {
+      if (flags !== openFlags.create) return
+      const made = await handle.stat({ bigint: true })
+      if (made.size === 0n && isThat(await this.#fs.lstat(path, { bigint: true }), made)) {
+        await this.#fs.unlink(path)
+      }
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async #place(nominal: string): Promise<FolderPlace> {
+    const folder = await this.find(nominal)
+    if (folder !== undefined) return { path: folder.path, exists: true }
+    const parent = dirname(nominal)
+    if (parent === nominal) return { path: nominal, exists: false }
+    return { path: join((await this.place(parent)).path, nominal.slice(parent.length)), exists: false }
+  }
+
+  async #make(nominal: string): Promise<readonly RealFolder[]> {
+    const known = this.#known.get(nominal)
+    if (known !== undefined && (await this.isSame(known))) return []
+    if ((await this.#again(nominal)) !== undefined) return []
+    const parentName = dirname(nominal)
+    if (parentName === nominal) throw gone()
+    const above = await this.make(parentName)
+    const parent = this.#known.get(parentName)
+    if (parent === undefined) throw gone()
+    const path = join(parent.path, nominal.slice(parentName.length))
+    const isOurs = await this.#mkdir(nominal, path).catch(async (error: unknown) => {
+      if (isMissing(error)) await this.#again(parentName)
+      throw error
+    })
+    const stats = await this.#fs.lstat(path, { bigint: true })
+    if (stats.isSymbolicLink()) throw moved(nominal, 'is a symbolic link that was put there just now')
+    if (!stats.isDirectory()) throw notFolder()
+    if (!(await this.isSame(parent))) {
+      if (isOurs) await this.#fs.rmdir(path).catch(() => {})
+      await this.#again(parentName)
+      throw moved(parentName, 'was replaced just now')
+    }
+    const folder = folderOf(nominal, path, stats)
+    this.#known.set(nominal, folder)
+    return isOurs ? [...above, folder] : above
+  }
+
+  /** Whether the folder was made here; it may have been there. */
+  async #mkdir(nominal: string, path: string): Promise<boolean> {
+    const isRoot = this.#root !== undefined && nominal.length <= this.#root.length
+    try {
+      await this.#fs.mkdir(path, isRoot && this.#rootMode !== undefined ? { mode: this.#rootMode } : {})
+      return true
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error
+      return false
+    }
+  }
+
+  /**
+   * Looks a folder up that may have changed, and those above it. Some file systems number their folders anew now and then, and a user may
+   * replace one: that is no fault as long as the path leads where it did, through no other links.
+   */
+  async #again(nominal: string): Promise<RealFolder | undefined> {
+    const known = this.#known.get(nominal)
+    const found = await this.#look(nominal, true)
+    // One that is gone may come back where it was, and nowhere else.
+    if (found !== undefined && known !== undefined && known.path !== found.path) {
+      this.#known.set(nominal, known)
+      throw moved(nominal, `leads to ${found.path} instead of ${known.path}`)
+    }
+    return found
+  }
+
+  async #look(nominal: string, again: boolean): Promise<RealFolder | undefined> {
+    const base = await this.#findBase()
+    const below = base !== undefined && nominal !== base && isBelow(nominal, base)
+    try {
+      const found = below ? await this.#lookBelow(nominal, again) : await this.#lookAnywhere(nominal)
+      if (found === undefined) return undefined
+      if (!found.stats.isDirectory()) throw notFolder()
+      const folder = folderOf(nominal, found.path, found.stats)
+      this.#known.set(nominal, folder)
+      return folder
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  }
+
+  async #lookBelow(
+    nominal: string,
+    again: boolean
+  ): Promise<{ path: string; stats: BigIntStats } | undefined> {
+    const parentName = parentOf(nominal)
+    const parent = await (again ? this.#again(parentName) : this.find(parentName))
+    if (parent === undefined) return undefined
+    const path = join(parent.path, nominal.slice(parentName.length))
+    const stats = await this.#fs.lstat(path, { bigint: true })
+    return stats.isSymbolicLink() ? this.links.follow(this.nameOf(nominal), path) : { path, stats }
+  }
+
+  /** Follows all links: the user named this path. */
+  async #lookAnywhere(nominal: string): Promise<{ path: string; stats: BigIntStats }> {
+    const path = await this.#fs.realpath(nominal)
+    if (nominal === this.#root) await this.links.chosen(nominal, path)
+    return { path, stats: await this.#fs.lstat(path, { bigint: true }) }
+  }
+
+  /** What the torrent calls a path below its root: with `/`. */
+  nameOf(nominal: string): string {
+    const root = this.#root ?? ''
+    return nominal.slice(root.endsWith(sep) ? root.length : root.length + 1).replaceAll(sep, '/')
+  }
+
+  #findBase(): Promise<string | undefined> | undefined {
+    if (this.#root === undefined) return undefined
+    this.#base ??= this.#nearest(this.#root).catch((error: unknown) => {
+      this.#base = undefined
+      throw error
+    })
+    return this.#base
+  }
+
+  async #nearest(folder: string): Promise<string> {
+    try {
+      await this.#fs.realpath(folder)
+      return folder
+    } catch (error) {
+      const parent = dirname(folder)
+      if (!isMissing(error) || parent === folder) throw error
+      return this.#nearest(parent)
+    }
+  }
+}
+
+/** The folder of an absolute path; `dirname` takes most of the time where there are very many files. */
+export function parentOf(path: string): string {
+  const end = sep === '/' ? path.lastIndexOf(sep) : 0
+  return end > 0 ? path.slice(0, end) : dirname(path)
+}
+
+/** Whether an absolute path is a folder, or below it. */
+export function isBelow(path: string, folder: string): boolean {
+  if (!path.startsWith(folder)) return false
+  return path.length === folder.length || folder.endsWith(sep) || path[folder.length] === sep
+}
+
+function folderOf(nominal: string, path: string, { dev, ino }: BigIntStats): RealFolder {
+  return { nominal, path, dev, ino }
+}
+
+function isThat(stats: { dev: bigint; ino: bigint }, { dev, ino }: { dev: bigint; ino: bigint }): boolean {
+  return stats.dev === dev && stats.ino === ino
+}
+
+function notFolder(): Error {
+  return Object.assign(new Error('is no folder'), { code: 'ENOTDIR' })
+}
+
+function gone(): Error {
+  return Object.assign(new Error('the folder is gone'), { code: 'ENOENT' })
+}
+
+function moved(path: string, why: string): TorrentError {
+  const message = `The folder ${path} ${why}: put it back or, if this is right, add the torrent with the option verify`
+  return new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
+}
