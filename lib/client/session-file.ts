@@ -124,6 +124,7 @@ function readMemo(fields: JsonFields): TorrentMemo {
     downloaded: fields.count('downloaded'),
     secondsActive: fields.count('secondsActive'),
     secondsSeeding: fields.count('secondsSeeding'),
+    completed: fields.value('completed') === true,
     addedMs: fields.count('addedMs')
   }
 }

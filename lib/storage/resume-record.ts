@@ -43,6 +43,8 @@ export interface ResumeRecord {
   readonly trackers: readonly string[]
   /** When the torrent was added, in milliseconds since 1970. */
   readonly addedMs: number
+  /** Whether every byte has been here once, of which trackers hear but once. */
+  readonly completed?: boolean
   /** Folder of the data. */
   readonly path?: string
   /** Whether the user had paused it. */
@@ -144,6 +146,7 @@ function readRecord(fields: JsonFields): ResumeRecord {
     peers: fields.strings('peers').slice(0, maxPeers),
     trackers: fields.strings('trackers').slice(0, maxTrackers),
     addedMs: fields.count('addedMs'),
+    ...(fields.value('completed') === true ? { completed: true } : {}),
     ...(typeof path === 'string' ? { path } : {}),
     ...(fields.value('paused') === true ? { paused: true } : {}),
     ...(fields.value('private') === true ? { private: true } : {})

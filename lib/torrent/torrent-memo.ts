@@ -48,6 +48,8 @@ export interface TorrentMemo {
   /** Seconds that it ran, and that it ran as a seed, over all runs. */
   readonly secondsActive: number
   readonly secondsSeeding: number
+  /** Whether every byte has been here once, of which trackers hear but once. */
+  readonly completed?: boolean
   /** When it was added, in milliseconds since 1970. */
   readonly addedMs: number
 }

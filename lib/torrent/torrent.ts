@@ -600,13 +600,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (content === undefined) return
     this.#onActivity()
     this.#participation.introduction.update()
+    this.#tellTrackers(content.ledger.complete)
     if (!this.#completion.update(content.done)) return
     if (!content.done) {
       this.#wantAgain()
       return
     }
     this.#host.changed(this)
-    if (content.ledger.complete && this.#transfer.received > 0) this.#sources.trackers.completed()
     this.#emit('done')
   }
 
@@ -616,6 +616,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (content === undefined) return
     this.#seed(content)
     this.#countTime()
+  }
+
+  /** Tells trackers when the last missing byte has come or was found. */
+  #tellTrackers(isComplete: boolean): void {
+    if (!isComplete) return
+    if (this.#transfer.complete()) this.#sources.trackers.completed()
+    else this.#sources.trackers.nothingLeft()
   }
 
   /** Serves peers in turn while nothing is to be fetched, and guides them unless they are shown few pieces anyway. */
@@ -659,6 +666,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#state.close()
     this.#completion.fail(closedError())
     this.#opening.fail(closedError())
+    // What is verified and not yet written will be, and is not counted as missing.
+    if (this.#opening.opened?.ledger.left === 0) this.#tellTrackers(true)
     const goodbyes = this.#participation.close()
     try {
       if (this.#opening.content !== undefined) await end(this.#opening.content)

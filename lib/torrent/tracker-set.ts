@@ -9,7 +9,7 @@ import type { TorrentHost } from './torrent-host.ts'
 /** Tracker URLs: one tier each, or tiers of several (BEP 12). */
 export type TrackerTiers = readonly (string | readonly string[])[]
 
-/** How long a tracker may take to hear of the end; who closes a client does not want to wait. */
+/** How long a tracker may take to hear of the end, and before of a download that has just been completed: closing a client is not to take long. */
 const goodbyeMs = 1200
 
 /** What a {@link TrackerSet} asks and tells. */
@@ -37,6 +37,8 @@ export class TrackerSet {
   /** Goodbyes that are still being said. */
   readonly #leaving = new LazySet<Promise<void>>()
   #active = true
+  /** The download was completed while no tracker was announced to. */
+  #owesCompleted = false
   /** Active again, once the goodbyes before are said: who comes back must not be taken for gone. */
   #returning = false
   #closing: Promise<void> | undefined
@@ -101,15 +103,23 @@ export class TrackerSet {
 
   #return(): void {
     this.#returning = false
-    if (this.#tiers.length > 0 && this.#closing === undefined) this.#announce(this.#tiers)
+    if (this.#tiers.length === 0 || this.#closing !== undefined) return
+    this.#announce(this.#tiers)
+    if (this.#owesCompleted) this.completed()
   }
 
-  /** The download is complete. */
+  /** The last missing byte was downloaded: trackers are told `completed`. */
   completed(): void {
+    this.#owesCompleted = !this.#active || this.#returning
     for (const announcement of this.#announcements) announcement.completed()
   }
 
-  /** Says goodbye to all; resolves in bounded time. Idempotent. */
+  /** Every byte was found: trackers that were told that bytes are missing hear at once that none is. */
+  nothingLeft(): void {
+    for (const announcement of this.#announcements) announcement.nothingLeft()
+  }
+
+  /** Says goodbye to all, after `completed` if a tracker is to hear that; resolves in bounded time. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= Promise.all([this.#leave(), ...this.#leaving]).then(() => {})
     return this.#closing

@@ -16,6 +16,8 @@ export interface TransferTotals {
   readonly secondsSeeding?: number | undefined
   /** When it was added, in milliseconds since 1970. */
   readonly addedMs: number
+  /** Whether every byte has been here once. */
+  readonly completed?: boolean
 }
 
 /** The payload that a torrent has moved: in this run, and in those before as far as they were remembered. */
@@ -32,14 +34,17 @@ export class Transfer {
   #state: 'idle' | 'active' | 'seeding' = 'active'
   #since: number = monotonicMs()
   #addedMs: number = Date.now()
+  #completed = false
 
   /** Goes on where earlier runs have ended; of several memories the one that knows of more counts. */
-  restore({ uploaded, downloaded, secondsActive, secondsSeeding = 0, addedMs }: TransferTotals): void {
+  restore(totals: TransferTotals): void {
+    const { uploaded, downloaded, secondsActive, secondsSeeding = 0, addedMs, completed = false } = totals
     this.#uploadedBefore = Math.max(this.#uploadedBefore, uploaded)
     this.#downloadedBefore = Math.max(this.#downloadedBefore, downloaded)
     this.#activeMs = Math.max(this.#activeMs, secondsActive * 1000)
     this.#seedingMs = Math.max(this.#seedingMs, secondsSeeding * 1000)
     this.#addedMs = Math.min(this.#addedMs, addedMs)
+    this.#completed ||= completed
   }
 
   /** Payload bytes sent, over all runs. */
@@ -68,6 +73,17 @@ export class Transfer {
     return { uploaded: this.up.total, downloaded: this.down.total, left: left ?? unknownLeft }
   }
 
+  /**
+   * Every byte is here. Returns whether trackers are to be told that the download is complete (BEP 3): once over all runs, and only if
+   * bytes were downloaded in this one. A tracker that cannot be reached in the run that completes a download does not hear of it,
+   * since the torrent is complete when the next run starts.
+   */
+  complete(): boolean {
+    const isNews = !this.#completed && this.down.total > 0
+    this.#completed = true
+    return isNews
+  }
+
   /** Milliseconds as a seed, over all runs. */
   get seedingMs(): number {
     return this.#seedingMs + (this.#state === 'seeding' ? monotonicMs() - this.#since : 0)
@@ -91,7 +107,8 @@ export class Transfer {
       downloaded: this.downloaded,
       secondsActive: (this.#activeMs + running) / 1000,
       secondsSeeding: this.seedingMs / 1000,
-      addedMs: this.#addedMs
+      addedMs: this.#addedMs,
+      completed: this.#completed
     }
   }
 }

@@ -1,3 +1,4 @@
+import { abortable } from '../util/concurrency.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import type { Timers } from '../util/timers.ts'
 import type { AnnounceEvent, TrackerReply } from './request.ts'
@@ -32,6 +33,8 @@ export interface AnnounceMediator {
   replied(tracker: TrackerState, reply: TrackerReply): void
   /** Hears of a failure. */
   failed(tracker: TrackerState, error: Error): void
+  /** Whether the tracker was last told that bytes are missing, and none is now. */
+  isOutdated(tracker: TrackerState): boolean
   readonly timing: AnnounceTiming
   readonly timers: Timers
   /** A number from 0 up to 1. */
@@ -50,6 +53,8 @@ export class AnnounceLoop {
   #failures = 0
   #completed = false
   #owesCompleted = false
+  /** Nothing is missing any more, and not every tracker may know. */
+  #owesLeft = false
   #earliest = 0
   #stopping: Promise<void> | undefined
 
@@ -72,21 +77,32 @@ export class AnnounceLoop {
     if (this.#cancelTimer !== undefined && this.#failures === 0) this.#plan(0)
   }
 
+  /** Nothing is missing, without a download: tells the tracker that works at once, unless it knows. */
+  nothingLeft(): void {
+    this.#owesLeft = true
+    if (this.#cancelTimer === undefined || this.#failures > 0) return
+    const works = (tracker: TrackerState): boolean => tracker.status === 'working'
+    if (this.#tiers.flat().some((one) => works(one) && this.#mediator.isOutdated(one))) this.#plan(0)
+  }
+
   /** Announces as soon as the tracker's shortest interval allows; nothing changes while a request is under way. */
   announceNow(): void {
     if (this.#cancelTimer !== undefined) this.#plan(this.#earliest - this.#mediator.timers.now())
   }
 
-  /** Ends the loop and tells `stopped` to each tracker that took a `started`; resolves in bounded time. Idempotent. */
+  /**
+   * Ends the loop and tells `stopped` to each tracker that took a `started`, after `completed` if that is still owed; resolves in
+   * bounded time. Idempotent.
+   */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
   }
 
   async #stop(): Promise<void> {
-    const { timers, timing } = this.#mediator
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
+    if (this.#owesCompleted) await this.#goodbye((signal) => this.#tellCompleted(signal))
     this.#round?.controller.abort()
     const owed: TrackerState[] = []
     for (const tracker of this.#tiers.flat()) {
@@ -96,19 +112,36 @@ export class AnnounceLoop {
       tracker.nextAnnounceAt = undefined
     }
     if (owed.length > 0) {
-      const controller = new AbortController()
-      const cancel = timers.after(timing.stopTimeoutMs, () => {
-        controller.abort(
-          new TorrentError('ERR_TRACKER_TIMEOUT', 'the tracker was too slow to hear of the end')
+      await this.#goodbye((signal) =>
+        Promise.allSettled(
+          owed.map((tracker) => this.#mediator.announce(tracker, 'stopped', signal, () => {}))
         )
-      })
-      const { signal } = controller
-      await Promise.allSettled(
-        owed.map((tracker) => this.#mediator.announce(tracker, 'stopped', signal, () => {}))
       )
-      cancel()
     }
     await this.#round?.done
+  }
+
+  /** Says something last, with a signal that is aborted when that takes too long. */
+  async #goodbye(say: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    const { timers, timing } = this.#mediator
+    const controller = new AbortController()
+    const cancel = timers.after(timing.stopTimeoutMs, () => {
+      controller.abort(new TorrentError('ERR_TRACKER_TIMEOUT', 'the tracker was too slow to hear of the end'))
+    })
+    try {
+      await say(controller.signal)
+    } finally {
+      cancel()
+    }
+  }
+
+  /** Tells `completed` to the tracker that works, unless what is under way does; never rejects. */
+  async #tellCompleted(signal: AbortSignal): Promise<void> {
+    await abortable(this.#round?.done ?? Promise.resolve(), signal).catch(() => {})
+    const tracker = this.#tiers.flat().find(({ accepted }) => accepted)
+    if (!this.#owesCompleted || tracker === undefined || signal.aborted) return
+    this.#owesCompleted = false
+    await this.#mediator.announce(tracker, 'completed', signal, () => {}).catch(() => {})
   }
 
   #plan(delayMs: number): void {
@@ -173,7 +206,9 @@ export class AnnounceLoop {
     const shortest = clamp(reply.minIntervalMs ?? minIntervalMs, minIntervalMs, maxIntervalMs)
     const interval = clamp(reply.intervalMs ?? timing.defaultIntervalMs, shortest, maxIntervalMs)
     this.#earliest = timers.now() + shortest
-    return this.#owesCompleted ? 0 : interval
+    const isOwed = this.#owesCompleted || (this.#owesLeft && this.#mediator.isOutdated(tracker))
+    this.#owesLeft = false
+    return isOwed ? 0 : interval
   }
 
   #backOff(retryInMs: number): number {

@@ -67,6 +67,9 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
   readonly #loops: readonly AnnounceLoop[]
   readonly #ownUdp: UdpTrackerClient | undefined
   #last: TrackerReply | undefined
+  /** Trackers that were last told that bytes are missing. */
+  readonly #toldMissing = new Set<TrackerState>()
+  #leaving = false
   #closing: Promise<void> | undefined
 
   /**
@@ -112,14 +115,22 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
     if (this.#closing === undefined) for (const loop of this.#loops) loop.completed()
   }
 
+  /**
+   * Announces at once to the trackers that work and were told that bytes are missing, when `counters` says now that none is: for data
+   * that was found, of which `completed` is not for (BEP 3).
+   */
+  nothingLeft(): void {
+    if (this.#closing === undefined) for (const loop of this.#loops) loop.nothingLeft()
+  }
+
   /** Announces again as soon as the shortest interval of each tracker allows. */
   announceNow(): void {
     if (this.#closing === undefined) for (const loop of this.#loops) loop.announceNow()
   }
 
   /**
-   * Ends the iteration and tells `stopped` to each tracker that knows of us; resolves in any case, after 2.5 seconds
-   * (`stopTimeoutMs`) at most. Idempotent.
+   * Ends the iteration and tells `stopped` to each tracker that knows of us, after `completed` if that was to be told; resolves in
+   * any case, after 2.5 seconds (`stopTimeoutMs`) for each of the two at most. Idempotent.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -141,6 +152,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
   async #close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
     this.#queue.end()
+    this.#leaving = true
     await Promise.allSettled(this.#loops.map((loop) => loop.stop()))
     await this.#ownUdp?.close()
   }
@@ -153,9 +165,9 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
       random,
       timing,
       announce: async (tracker, event, signal, heard) => {
-        const stopping = event === 'stopped'
+        const leaving = this.#leaving
         const { pace, trust } = options
-        if (!stopping) await pace?.turn(signal)
+        if (!leaving) await pace?.turn(signal)
         if (log.enabled) log('announce %s to %s', event ?? 'again', tracker.location.host)
         const say = (): Promise<TrackerReply> =>
           exchange(tracker.location, this.#parameters(tracker, event), {
@@ -164,21 +176,22 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
             timers,
             signal,
             udp: options.udp ?? this.#ownUdp,
-            udpSchedule: stopping ? stopSchedule : (options.udpSchedule ?? loopSchedule),
+            udpSchedule: leaving ? stopSchedule : (options.udpSchedule ?? loopSchedule),
             onReply: ({ peers, externalHost }) => {
               heard()
-              if (stopping) return
+              if (leaving) return
               if (externalHost !== undefined) notify(onExternalHost, externalHost, tracker)
               for (const peer of peers) this.#queue.push(peer)
             },
             onOddReply: (warning) => {
-              if (stopping || tracker.warnedOfOdd) return
+              if (leaving || tracker.warnedOfOdd) return
               tracker.warnedOfOdd = true
               notify(onWarning, warning)
             }
           })
-        return stopping && pace !== undefined ? pace.goodbye(signal, say) : say()
+        return leaving && pace !== undefined ? pace.goodbye(signal, say) : say()
       },
+      isOutdated: (tracker) => this.#toldMissing.has(tracker) && this.#isNothingLeft(),
       replied: (tracker, reply) => {
         this.#last = reply
         notify(onResponse, reply, tracker)
@@ -190,9 +203,26 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
     }
   }
 
+  #isNothingLeft(): boolean {
+    try {
+      return this.#counters().left === 0
+    } catch {
+      // The next announce asks them again and fails.
+      return false
+    }
+  }
+
+  #counters(): AnnounceCounters {
+    return this.#request.counters?.() ?? { uploaded: 0, downloaded: 0, left: unknownLeft }
+  }
+
   #parameters(tracker: TrackerState, event: AnnounceEvent): AnnounceParameters {
-    const { infoHash, peerId, port, counters, numwant = 200 } = this.#request
-    const { uploaded, downloaded, left } = counters?.() ?? { uploaded: 0, downloaded: 0, left: unknownLeft }
+    const { infoHash, peerId, port, numwant = 200 } = this.#request
+    const { uploaded, downloaded, left: missing } = this.#counters()
+    // What was complete may be checked again by now.
+    const left = event === 'completed' ? 0 : missing
+    if (left > 0) this.#toldMissing.add(tracker)
+    else this.#toldMissing.delete(tracker)
     return {
       infoHash,
       peerId,
@@ -201,7 +231,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
       downloaded: whole(downloaded),
       left: whole(left),
       key: this.#key,
-      numwant: event === 'stopped' ? 0 : numwant,
+      numwant: this.#leaving ? 0 : numwant,
       event,
       trackerId: tracker.last?.trackerId
     }

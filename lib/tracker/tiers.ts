@@ -1,4 +1,4 @@
-import { TorrentError } from '../util/errors.ts'
+import { type ErrorCode, TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
 import { notify } from '../util/user-code.ts'
 import { Announcement, type AnnouncementOptions, type AnnounceRequest } from './announcement.ts'
@@ -22,9 +22,9 @@ export interface TierOptions extends AnnouncementOptions {
 /**
  * Announces to the trackers of a torrent (BEP 12) until closed, and yields the peers that they name. Each tier is shuffled; a
  * tracker that works moves to the front of its tier, and the next one takes over when it fails. URLs that are malformed or
- * of another kind than http, https and udp are left out with one warning, and so are those beyond the first 100. Without any
- * tracker left the iteration ends at once. The URLs are taken for those of a torrent, which reach this machine and local networks only where
- * they look like a tracker's; `trust: 'program'` lets them lead anywhere.
+ * of another kind than http, https and udp are left out with one warning, and so are those beyond the first 100 others. Without
+ * any tracker left the iteration ends at once. The URLs are taken for those of a torrent, which reach this machine and local networks only
+ * where they look like a tracker's; `trust: 'program'` lets them lead anywhere.
  * @throws TypeError when the request is not valid.
  */
 export function announceTiers(
@@ -33,7 +33,9 @@ export function announceTiers(
   options: TierOptions = {}
 ): Announcement {
   const { mode = 'tiers', random = Math.random, onWarning } = options
-  const skipped: string[] = []
+  const unsupported: string[] = []
+  const beyond: string[] = []
+  let count = 0
   const known = new Set<string>()
   const usable: TrackerState[][] = []
   for (const [tier, urls] of tiers.entries()) {
@@ -42,23 +44,28 @@ export function announceTiers(
       const url = text.trim()
       if (known.has(url)) continue
       known.add(url)
-      const state = known.size <= limits.trackers ? stateOf(url, tier) : undefined
-      if (state === undefined) skipped.push(url)
-      else states.push(state)
+      const state = stateOf(url, tier)
+      if (state === undefined) unsupported.push(url)
+      else if (count === limits.trackers) beyond.push(url)
+      else {
+        states.push(state)
+        count++
+      }
     }
     if (states.length > 0) usable.push(shuffle(states, random))
   }
   const announcement = new Announcement(loopsOf(usable, mode), request, options)
-  if (skipped.length > 0) {
-    const some = skipped.slice(0, 3).map((url) => quote(redactUrl(url)).slice(0, 60))
-    const message = `${skipped.length} trackers are not supported and left out: ${some.join(', ')}`
+  const warn = (code: ErrorCode, why: string, urls: readonly string[]): void => {
+    if (urls.length === 0) return
+    const some = urls.slice(0, 3).map((url) => quote(redactUrl(url)).slice(0, 60))
+    const message = `${urls.length} trackers ${why} and left out: ${some.join(', ')}`
     notify(
       onWarning,
-      new TorrentError('ERR_TRACKER_URL', message, {
-        details: { urls: skipped.slice(0, limits.trackers).map(redactUrl) }
-      })
+      new TorrentError(code, message, { details: { urls: urls.slice(0, limits.trackers).map(redactUrl) } })
     )
   }
+  warn('ERR_TRACKER_URL', 'are not supported', unsupported)
+  warn('ERR_TRACKER_LIMIT', `are beyond the first ${limits.trackers}`, beyond)
   return announcement
 }
 

@@ -25,6 +25,7 @@ export const errorCodes = {
   ERR_TRANSPORT_DIAL: 'the peer could not be reached',
   ERR_TRANSPORT_LISTEN: 'no port could be listened on',
   ERR_TRANSPORT_TIMEOUT: 'the connection was silent for too long',
+  ERR_TRACKER_LIMIT: 'the torrent names more trackers than are announced to',
   ERR_TRACKER_URL: 'the tracker URL is malformed or of an unsupported kind',
   ERR_TRACKER_FAILURE: 'the tracker refused the request',
   ERR_TRACKER_RESPONSE: 'the tracker answered garbage',

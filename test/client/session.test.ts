@@ -357,7 +357,8 @@ test('the bytes of a list: what is whole is read, whatever happened to the rest'
       downloaded: fc.nat(),
       secondsActive: fc.nat(),
       secondsSeeding: fc.nat(),
-      addedMs: fc.nat()
+      addedMs: fc.nat(),
+      completed: fc.boolean()
     },
     { noNullPrototype: true }
   ) satisfies fc.Arbitrary<TorrentMemo>

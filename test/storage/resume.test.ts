@@ -38,10 +38,11 @@ const full: ResumeRecord = {
   trackers: ['udp://127.0.0.1:80'],
   addedMs: 1_700_000_000_000,
   path: '/somewhere/else',
+  completed: true,
   paused: true,
   private: true
 }
-const { parts: _, selection: __, path: ___, paused: ____, private: _____, ...least } = full
+const { parts: _, selection: __, path: ___, paused: ____, private: _____, completed: ______, ...least } = full
 const torn = { name: 'TorrentError', code: 'ERR_STORAGE_RESUME' }
 
 test('a record survives the way to bytes and back', () => {

@@ -6,6 +6,32 @@ import { TrackerSet } from '../../lib/torrent/tracker-set.ts'
 import type { Announcement } from '../../lib/tracker/announcement.ts'
 import { Bench, serve } from './bench.ts'
 
+test('a download that is completed while no tracker is asked is told once they are again', async (t) => {
+  const bench = new Bench(t)
+  const heard: (string | null)[] = []
+  const url = await serve(bench, (request, response) => {
+    heard.push(new URL(request.url ?? '', 'http://localhost').searchParams.get('event'))
+    response.end(encode({ interval: 900, peers: '' }))
+  })
+  const set = new TrackerSet({
+    infoHash: new Uint8Array(20),
+    host: { peerId: new Uint8Array(20), port: 1 } as unknown as TorrentHost,
+    counters: () => ({ uploaded: 0, downloaded: 5, left: 0 }),
+    onAnnouncement: () => {},
+    onWarning: assert.ifError
+  })
+  bench.after(() => set.close())
+  set.setActive(false)
+  set.add([`${url}/announce`])
+  set.completed()
+  set.setActive(true)
+  while (heard.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+  set.setActive(false)
+  set.setActive(true)
+  while (heard.length < 4) await new Promise((resolve) => setTimeout(resolve, 5))
+  assert.deepEqual(heard, ['started', 'completed', 'stopped', 'started'])
+})
+
 test('our address as a tracker sees it is known when the first of its peers is dialled', async (t) => {
   const bench = new Bench(t)
   const peers = Uint8Array.of(127, 0, 0, 1, 0, 80)

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { encode } from '../../lib/bencode/encode.ts'
 import type { Client } from '../../lib/client/client.ts'
+import type { ClientOptions } from '../../lib/client/options.ts'
+import { parseMagnet } from '../../lib/metainfo/magnet.ts'
+import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
+import type { AddOptions } from '../../lib/torrent/torrent-options.ts'
 import { formatCompact } from '../../lib/util/address.ts'
+import type { TorrentError } from '../../lib/util/errors.ts'
 import { addressOf, Bench, serve } from './bench.ts'
 
 /** What a client has told its tracker. */
@@ -110,6 +118,223 @@ test('dead trackers and those of other kinds are warnings, and hold nothing up',
   await client.close()
   assert.ok(warnings.some(({ message }) => /500/.test(message)))
   assert.ok(warnings.some(({ message }) => /wss/.test(message)))
+})
+
+/** What a client has told a tracker, as `event left`, in order. */
+function saidTo(tracker: Tracker, port?: number): string[] {
+  const heard = port === undefined ? tracker.heard : tracker.of({ port })
+  return heard.map(({ event, left }) => `${event || 'again'} ${left}`)
+}
+
+async function until(what: string, is: () => boolean): Promise<void> {
+  for (let n = 0; !is(); n++) {
+    assert.ok(n < 1000, what)
+    await delay(5)
+  }
+}
+
+const size = 65_536
+const pair = { 'pack/a.bin': size, 'pack/b.bin': size }
+
+/** How a program comes to have everything, and what trackers hear then. `act` begins with nothing here unless `here` says otherwise. */
+interface End {
+  readonly title: string
+  readonly options?: AddOptions
+  readonly client?: ClientOptions
+  /** Which files are on disk before, without a record. */
+  readonly here?: readonly string[]
+  act(torrent: Torrent, client: Client): unknown
+  readonly said: readonly string[]
+}
+
+const all = 2 * size
+const ends: readonly End[] = [
+  {
+    title: 'a check that finds everything is no download, and told at once',
+    here: ['a.bin', 'b.bin'],
+    act: (torrent) => torrent.whenDone(),
+    said: [`started ${all}`, 'again 0', 'stopped 0']
+  },
+  {
+    title: 'a check that finds all but a part, which is downloaded',
+    here: ['a.bin'],
+    act: (torrent) => torrent.whenDone(),
+    said: [`started ${all}`, 'completed 0', 'stopped 0']
+  },
+  {
+    title: 'close in the turn in which whenDone resolves',
+    act: async (torrent, client) => {
+      await torrent.whenDone()
+      await client.close()
+    },
+    said: [`started ${all}`, 'completed 0', 'stopped 0']
+  },
+  {
+    title: 'close in a listener of done',
+    act: (torrent, client) =>
+      new Promise<void>((resolve) => torrent.on('done', () => void client.close().then(resolve))),
+    said: [`started ${all}`, 'completed 0', 'stopped 0']
+  },
+  {
+    title: 'remove in the turn in which whenDone resolves',
+    act: async (torrent, client) => {
+      await torrent.whenDone()
+      await client.remove(torrent)
+    },
+    said: [`started ${all}`, 'completed 0', 'stopped 0']
+  },
+  {
+    title: 'close upon the last byte of a stream, which may not be written yet',
+    options: { select: 'none' },
+    act: async (torrent, client) => {
+      await Promise.all(torrent.files.map((file) => file.arrayBuffer()))
+      await client.close()
+    },
+    said: [`started ${all}`, 'completed 0', 'stopped 0']
+  },
+  {
+    title: 'streams that read what is not selected',
+    options: { select: [0] },
+    act: async (torrent) => {
+      await torrent.whenDone()
+      await torrent.files[1]?.arrayBuffer()
+    },
+    said: [`started ${all}`, 'completed 0', 'stopped 0']
+  },
+  {
+    title: 'a stream that reads one file of an idle torrent',
+    options: { select: 'none' },
+    act: (torrent) => torrent.files[1]?.arrayBuffer(),
+    said: [`started ${all}`, `stopped ${size}`]
+  },
+  {
+    title: 'a selection that is done is no end',
+    options: { select: [0] },
+    act: (torrent) => torrent.whenDone(),
+    said: [`started ${all}`, `stopped ${size}`]
+  },
+  {
+    title: 'one file after the other, and what is done then again',
+    options: { select: [0] },
+    act: async (torrent) => {
+      await torrent.whenDone()
+      torrent.select(1)
+      await torrent.whenDone()
+      torrent.deselect([0, 1])
+      torrent.select(0)
+      await torrent.whenDone()
+      torrent.pause()
+      torrent.resume()
+      await torrent.recheck()
+    },
+    said: [`started ${all}`, 'completed 0', 'stopped 0']
+  },
+  {
+    title: 'a goal that is reached by being done',
+    client: { seedTime: 0 },
+    act: async (torrent) => {
+      await torrent.whenDone()
+      await until('it to be finished', () => torrent.status === 'finished')
+    },
+    said: [`started ${all}`, 'completed 0', 'stopped 0']
+  },
+  {
+    title: 'a piece that is lost and fetched again is no second end',
+    act: async (torrent) => {
+      await torrent.whenDone()
+      writeFileSync(path.join(torrent.path, 'pack/a.bin'), new Uint8Array(size))
+      await torrent.recheck()
+      await torrent.whenDone()
+    },
+    said: [`started ${all}`, 'completed 0', 'stopped 0']
+  }
+]
+
+for (const { title, options = {}, client: more = {}, here = [], act, said } of ends) {
+  test(`what trackers hear of the end: ${title}`, async (t) => {
+    const bench = new Bench(t)
+    const sample = await bench.sample(pair)
+    const { client: seed } = await bench.seeder(sample)
+    const folder = bench.folder()
+    mkdirSync(path.join(folder, 'pack'))
+    for (const name of here)
+      copyFileSync(path.join(sample.folder, 'pack', name), path.join(folder, 'pack', name))
+    // What the tracker names is dialled once it has answered, so that the download does not end before it has.
+    const tracker = await Tracker.start(bench, here.length === 2 ? [] : [seed])
+    const client = bench.client({ path: folder, ...more })
+    const torrent = await client.add(sample.bytes, { trackers: [tracker.url], ...options })
+    await act(torrent, client)
+    const { length } = said
+    if (torrent.status !== 'closed')
+      await until('the tracker to hear it', () => tracker.heard.length >= length - 1)
+    await client.close()
+    assert.deepEqual(saidTo(tracker), said)
+  })
+}
+
+test('a completed download is told once over all runs', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample(pair)
+  const { client: seed } = await bench.seeder(sample)
+  const tracker = await Tracker.start(bench, [seed])
+  const options = { path: bench.folder(), state: bench.folder() }
+  const first = bench.client(options)
+  await (await first.add(sample.bytes, { trackers: [tracker.url] })).whenDone()
+  await first.close()
+  assert.deepEqual(saidTo(tracker), [`started ${all}`, 'completed 0', 'stopped 0'])
+  tracker.heard.length = 0
+  // Complete when started.
+  const second = bench.client(options)
+  const [seeding] = await second.restored()
+  await seeding?.whenDone()
+  await until('the tracker to hear it', () => tracker.heard.length > 0)
+  await second.close()
+  assert.deepEqual(saidTo(tracker), ['started 0', 'stopped 0'])
+  tracker.heard.length = 0
+  // A file was damaged in between: its pieces are fetched again.
+  writeFileSync(path.join(options.path, 'pack/a.bin'), new Uint8Array(size))
+  const third = bench.client(options)
+  const [repaired] = await third.restored()
+  await repaired?.whenDone()
+  await until('the tracker to hear it', () => tracker.heard.some(({ left }) => left === 0))
+  await third.close()
+  assert.ok((repaired?.received ?? 0) > 0)
+  assert.ok(!tracker.heard.some(({ event }) => event === 'completed'), saidTo(tracker).join())
+})
+
+test('a tracker that is silent when a client closes upon the end of a download is not waited for long', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample(pair)
+  const { client: seed } = await bench.seeder(sample)
+  let requests = 0
+  const url = await serve(bench, (_request, response) => {
+    if (++requests === 1) response.end(encode({ interval: 1800, peers: '' }))
+  })
+  const client = bench.client()
+  const torrent = await client.add(sample.bytes, { trackers: [`${url}/announce`] })
+  await until('the tracker to answer', () => torrent.trackers[0]?.status === 'working')
+  torrent.addPeer(addressOf(seed))
+  await torrent.whenDone()
+  const before = performance.now()
+  await client.close()
+  assert.ok(performance.now() - before < 5000)
+  assert.equal(requests, 3, 'started, completed, stopped')
+})
+
+test('trackers beyond the limit are kept and not announced to', async (t) => {
+  const bench = new Bench(t)
+  const urls = Array.from({ length: 150 }, (_, n) => `udp://127.0.0.1:1/${n}`)
+  const sample = await bench.sample({ 'film.mkv': 50_000 }, { trackers: urls })
+  const client = bench.client({ state: bench.folder() })
+  const warnings: unknown[] = []
+  client.on('torrent', (torrent) => torrent.on('warning', (warning) => warnings.push(warning)))
+  const torrent = await client.add(sample.bytes)
+  assert.equal(torrent.trackers.length, 100)
+  assert.equal((warnings[0] as TorrentError).code, 'ERR_TRACKER_LIMIT')
+  assert.deepEqual(parseMagnet(torrent.magnetURI).trackers, urls)
+  assert.deepEqual(parseTorrent(torrent.torrentFile ?? new Uint8Array()).announce.flat(), urls)
+  torrent.addTrackers(['udp://127.0.0.1:1/more'])
+  assert.equal(torrent.trackers.length, 101)
 })
 
 test('trackers of a torrent that closes at once are told nothing strange', async (t) => {

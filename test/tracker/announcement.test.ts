@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { type BencodeInput, encode } from '../../lib/bencode/encode.ts'
 import { announce } from '../../lib/tracker/announce.ts'
 import type { Announcement, AnnouncementOptions, AnnounceRequest } from '../../lib/tracker/announcement.ts'
@@ -67,6 +68,17 @@ async function run(
   })
   await announcement.close()
   assert.equal(timers.size, 0, 'no timer is left')
+}
+
+/** Announcements that an answer of their tracker changes. */
+const announcements: Announcement[] = []
+
+/** Waits for what real sockets do. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let n = 0; !condition(); n++) {
+    assert.ok(n < 1_000_000)
+    await setImmediate()
+  }
 }
 
 test('yields peers, and leaving the loop says stopped', async () => {
@@ -253,6 +265,159 @@ test('close resolves although the tracker does not hear of the end', async () =>
   timers.advance(2_500)
   await closed
   assert.equal(timers.size, 0)
+})
+
+const lastWords: readonly (readonly [
+  title: string,
+  /** What is told of the download and when: before which request is answered, 0 for once all are. */
+  before: number,
+  /** Requests that fail. */
+  failing: readonly number[],
+  heard: string
+])[] = [
+  ['after started', 0, [], 'started completed stopped'],
+  ['during started', 1, [], 'started completed stopped'],
+  ['during a started that fails', 1, [1], 'started'],
+  ['and is not heard', 0, [2], 'started completed stopped']
+]
+for (const [title, before, failing, heard] of lastWords) {
+  test(`close right after completed tells it before stopped: ${title}`, async () => {
+    const waiting: (() => void)[] = []
+    await using tracker = await httpTracker((_request, response) => {
+      const n = tracker.requests.length
+      const answer = (): void => {
+        if (failing.includes(n)) response.writeHead(500).end()
+        else response.end(encode({ interval: 900, peers: '' }))
+      }
+      if (n === before) waiting.push(answer)
+      else answer()
+    })
+    const announcement = announce(tracker.url, request, { onWarning: () => {} })
+    if (before === 0) await until(() => announcement.trackers[0]?.status === 'working')
+    else await until(() => waiting.length > 0)
+    announcement.completed()
+    const closed = announcement.close()
+    for (const answer of waiting) answer()
+    await closed
+    assert.equal(tracker.requests.map(({ query }) => query.get('event')).join(' '), heard)
+  })
+}
+
+test('a completed that is under way when the announcement closes is told once', async () => {
+  const waiting: (() => void)[] = []
+  await using tracker = await httpTracker((_request, response) => {
+    const answer = (): void => void response.end(encode({ interval: 900, peers: '' }))
+    if (tracker.requests.length === 2) waiting.push(answer)
+    else answer()
+  })
+  const announcement = announce(tracker.url, request)
+  await until(() => announcement.trackers[0]?.status === 'working')
+  announcement.completed()
+  await until(() => waiting.length > 0)
+  const closed = announcement.close()
+  waiting[0]?.()
+  await closed
+  assert.deepEqual(
+    tracker.requests.map(({ query }) => query.get('event')),
+    ['started', 'completed', 'stopped']
+  )
+})
+
+test('a tracker that is silent upon completed holds the end up for a bounded time', async () => {
+  await using tracker = await httpTracker((_request, response) => {
+    if (tracker.requests.length === 1) response.end(encode({ interval: 900, peers: '' }))
+  })
+  const timers = new VirtualTimers()
+  const announcement = announce(tracker.url, request, { timers, stopTimeoutMs: 1000 })
+  await timers.until(() => announcement.trackers[0]?.status === 'working')
+  announcement.completed()
+  let isClosed = false
+  const closed = announcement.close().then(() => {
+    isClosed = true
+  })
+  await timers.until(() => tracker.requests.length === 2)
+  timers.advance(1000)
+  await timers.until(() => tracker.requests.length === 3)
+  assert.equal(isClosed, false)
+  timers.advance(1000)
+  await closed
+  assert.deepEqual(
+    tracker.requests.map(({ query }) => query.get('event')),
+    ['started', 'completed', 'stopped']
+  )
+  assert.equal(timers.size, 0)
+})
+
+test('a UDP tracker hears completed before stopped too', async () => {
+  await using tracker = await udpTracker()
+  const announcement = announce(tracker.url, request)
+  await until(() => announcement.trackers[0]?.status === 'working')
+  announcement.completed()
+  await announcement.close()
+  const announces = tracker.requests.filter(({ action }) => action === 'announce')
+  // The event stands at byte 80 (BEP 15): 2 is started, 1 completed, 3 stopped.
+  assert.deepEqual(
+    announces.map(({ bytes }) => bytes.readUInt32BE(80)),
+    [2, 1, 3]
+  )
+})
+
+test('that nothing is left is told at once, and only to a tracker that believes otherwise', async () => {
+  let left = 5
+  await run(
+    () => ({ interval: 900, 'min interval': 900, peers: '' }),
+    async ({ tracker, announcement, timers, asleep, events }) => {
+      await asleep(1)
+      announcement.nothingLeft()
+      assert.equal(timers.nextMs, 900_000, 'something is left')
+      left = 0
+      announcement.nothingLeft()
+      timers.advance(0)
+      await asleep(2)
+      announcement.nothingLeft()
+      assert.equal(timers.nextMs, 900_000, 'it knows')
+      left = 5
+      timers.advance(900_000)
+      await asleep(3)
+      left = 0
+      announcement.nothingLeft()
+      timers.advance(0)
+      await asleep(4)
+      assert.equal(timers.nextMs, 900_000)
+      assert.deepEqual(events(), ['started', undefined, undefined, undefined])
+      assert.deepEqual(
+        tracker.requests.map(({ query }) => query.get('left')),
+        ['5', '0', '5', '0']
+      )
+    },
+    {},
+    { counters: () => ({ uploaded: 0, downloaded: 0, left }) }
+  )
+})
+
+test('that nothing is left follows a started that said otherwise', async () => {
+  let left = 5
+  await run(
+    (n) => {
+      if (n > 1) return { interval: 900, peers: '' }
+      left = 0
+      announcements[0]?.nothingLeft()
+      return { interval: 900, peers: '' }
+    },
+    async ({ tracker, announcement, timers, asleep }) => {
+      announcements.push(announcement)
+      await asleep(1)
+      timers.advance(0)
+      await asleep(2)
+      assert.equal(timers.nextMs, 900_000)
+      assert.deepEqual(
+        tracker.requests.map(({ query }) => query.get('left')),
+        ['5', '0']
+      )
+    },
+    {},
+    { counters: () => ({ uploaded: 0, downloaded: 0, left }) }
+  )
 })
 
 test('close during the first request stops it, and tells nothing', async () => {

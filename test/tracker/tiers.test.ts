@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
 import { announceTiers } from '../../lib/tracker/tiers.ts'
+import type { TorrentError } from '../../lib/util/errors.ts'
 import { type HttpTracker, httpTracker } from './http-server.ts'
 import { VirtualTimers } from './virtual-timers.ts'
 
@@ -113,7 +114,7 @@ test('a tier is shuffled by the random given', async () => {
   })
 })
 
-test('what cannot be used is left out with one warning', async () => {
+test('what cannot be used is left out with one warning, and with another what is too much', async () => {
   await trackers([true], async (list, [a = '']) => {
     const warnings: Error[] = []
     const odd = ['wss://x.example', 'http://', `${a}?port=1`, 'javascript:alert(1)\n']
@@ -122,12 +123,15 @@ test('what cannot be used is left out with one warning', async () => {
       onWarning: (error) => warnings.push(error),
       mode: 'strict'
     })
-    assert.equal(warnings.length, 1)
+    const [unsupported, beyond, ...more] = warnings
+    assert.deepEqual(more, [])
+    assert.match(unsupported?.message ?? '', /^4 trackers are not supported and left out: wss:\/\/x\.example/)
+    assert.equal((beyond as TorrentError).code, 'ERR_TRACKER_LIMIT')
     assert.match(
-      warnings[0]?.message ?? '',
-      /^109 trackers are not supported and left out: wss:\/\/x\.example/
+      beyond?.message ?? '',
+      /^101 trackers are beyond the first 100 and left out: udp:\/\/127\.0\.0\.1:100,/
     )
-    assert.equal(announcement.trackers.length, 96)
+    assert.equal(announcement.trackers.length, 100)
     for await (const _ of announcement) break
     await announcement.close()
     assert.deepEqual(heard(list), ['started stopped'])
