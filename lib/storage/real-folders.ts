@@ -33,7 +33,7 @@ export interface RealFoldersOptions {
   /** The folder below which links are judged, absolute. Undefined when the user named each file. */
   readonly root?: string | undefined
   readonly links?: Links
-  /** Mode of the root when it is made, and of what is made above it. */
+  /** Mode of the root when it is made. */
   readonly rootMode?: number | undefined
 }
 
@@ -251,9 +251,9 @@ export class RealFolders {
 
   /** Whether the folder was made here; it may have been there. */
   async #mkdir(nominal: string, path: string): Promise<boolean> {
-    const isRoot = this.#root !== undefined && nominal.length <= this.#root.length
+    const mode = nominal === this.#root ? this.#rootMode : undefined
     try {
-      await this.#fs.mkdir(path, isRoot && this.#rootMode !== undefined ? { mode: this.#rootMode } : {})
+      await this.#fs.mkdir(path, mode === undefined ? {} : { mode })
       return true
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw error

@@ -1,7 +1,9 @@
-import { join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
+import { recordFolder } from '../metainfo/record-folder.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { shareTurn } from '../util/turn-share.ts'
+import { RealFolders } from './real-folders.ts'
 import type { RecordSeal } from './record-seal.ts'
 import { readWhole, replaceFile, temporaryPath } from './replace-file.ts'
 import {
@@ -35,11 +37,16 @@ export class ResumeStore {
   readonly #onWarning: ((warning: Error) => void) | undefined
   readonly #seal: RecordSeal | undefined
   readonly #fs: StorageFs
+  /** Of records beside the data, where another program may put links. */
+  readonly #folders: RealFolders | undefined
   /** The last change of each file, because changes of one file must not overlap. */
   readonly #changes = new LazyMap<string, Promise<void>>()
 
   constructor({ folder, seal, onWarning, fs = nodeFs }: ResumeStoreOptions) {
-    this.#folder = folder
+    this.#folder = resolve(folder)
+    if (basename(this.#folder) === recordFolder) {
+      this.#folders = new RealFolders({ fs, root: this.#folder, rootMode: 0o700 })
+    }
     this.#seal = seal
     this.#onWarning = onWarning
     this.#fs = fs
@@ -68,6 +75,7 @@ export class ResumeStore {
     const path = this.#path(record.infoHash, 'resume')
     await this.#change(path, async () => {
       const sign = await this.#seal?.signer()
+      await this.#makeFolder()
       await replaceFile(this.#fs, path, encodeResume(record, sign))
     })
   }
@@ -80,7 +88,10 @@ export class ResumeStore {
   /** Keeps the bytes of a .torrent file beside the record. */
   async saveTorrent(infoHash: string, torrent: Uint8Array): Promise<void> {
     const path = this.#path(infoHash, 'torrent')
-    await this.#change(path, () => replaceFile(this.#fs, path, torrent))
+    await this.#change(path, async () => {
+      await this.#makeFolder()
+      await replaceFile(this.#fs, path, torrent)
+    })
   }
 
   /** Forgets a torrent; no fault when nothing was kept. */
@@ -88,6 +99,7 @@ export class ResumeStore {
     for (const kind of ['resume', 'torrent'] as const) {
       const path = this.#path(infoHash, kind)
       await this.#change(path, async () => {
+        if (this.#folders !== undefined && (await this.#folders.current(this.#folder)) === undefined) return
         for (const file of [path, temporaryPath(path)]) {
           await this.#fs.unlink(file).catch((error: unknown) => {
             if (!isMissing(error)) throw error
@@ -137,8 +149,15 @@ export class ResumeStore {
     }
   }
 
+  /** Makes the folder, or throws when links lead elsewhere now than when a record was looked for in it. */
+  async #makeFolder(): Promise<void> {
+    await this.#folders?.make(this.#folder)
+  }
+
   async #read(path: string): Promise<Uint8Array | undefined> {
     try {
+      await this.#folders?.find(this.#folder)
+      this.#folders?.links.seal()
       return await readWhole(this.#fs, path, maxRecordLength)
     } catch (error) {
       this.#warn(path, error)

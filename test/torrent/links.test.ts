@@ -133,6 +133,38 @@ test('a link that appears while a torrent runs stops its download with an error,
   assert.deepEqual(readdirSync(home), [])
 })
 
+test('records are not kept, replaced or removed through a link that was put there', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'pack/a.bin': 100_000 })
+  const { client: seeder } = await bench.seeder(sample)
+  for (const [swapped, removed] of [
+    ['', false],
+    ['', true],
+    ['.piecewise', false],
+    ['.piecewise', true]
+  ] as const) {
+    const [folder, home] = [bench.folder(), bench.folder()]
+    const root = path.join(folder, 'data')
+    const client = bench.client({ path: root })
+    const torrent = await client.add(sample.bytes, { peers: [addressOf(seeder)] })
+    await torrent.whenDone()
+    const record = path.join(root, '.piecewise', `${torrent.infoHash}.resume`)
+    await until(() => existsSync(record))
+    cpSync(path.join(root, swapped), home, { recursive: true })
+    rmSync(path.join(root, swapped), { recursive: true })
+    symlinkSync(home, path.join(root, swapped))
+    const before = readdirSync(home, { recursive: true })
+    const copy = path.join(home, path.relative(path.join(root, swapped), record))
+    const bytes = readFileSync(copy)
+    torrent.on('warning', () => {})
+    torrent.deselect([0])
+    if (removed) await client.remove(torrent, { deleteFiles: true }).catch(() => {})
+    await client.close()
+    assert.deepEqual(readdirSync(home, { recursive: true }), before)
+    assert.ok(readFileSync(copy).equals(bytes))
+  }
+})
+
 test('a seed whose folder is replaced by a link serves nothing from there', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 100_000 })
