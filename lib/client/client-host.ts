@@ -21,6 +21,7 @@ export interface ClientServices {
   readonly metadataMemory: MetadataMemory
   readonly connections: ConnectionBudget
   readonly claims: StorageClaims
+  readonly reserved: readonly string[]
   seal(folder: string, data: string): RecordSeal
   readonly hashPool: HashPool
   readonly udpTrackers: UdpTrackerClient
@@ -75,6 +76,10 @@ export class ClientHost implements TorrentHost {
 
   get claims(): StorageClaims {
     return this.#services.claims
+  }
+
+  get reserved(): readonly string[] {
+    return this.#services.reserved
   }
 
   seal(folder: string, data: string): RecordSeal {

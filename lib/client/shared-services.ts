@@ -45,6 +45,7 @@ export class SharedServices implements ClientServices {
   readonly claims: StorageClaims = new StorageClaims()
   readonly hashPool: HashPool = new HashPool()
   readonly recordKey: RecordKey = new RecordKey(userStateFolder())
+  readonly reserved: readonly string[]
   readonly udpTrackers: UdpTrackerClient = new UdpTrackerClient()
   readonly announcePace: AnnouncePace = new AnnouncePace()
   readonly own: OwnAddress
@@ -68,6 +69,7 @@ export class SharedServices implements ClientServices {
     const never = Number.POSITIVE_INFINITY
     this.#events = events
     this.#path = options.path
+    this.reserved = [state, this.recordKey.folder].flatMap((one) => (one === undefined ? [] : resolve(one)))
     this.download = new Throttle(options.downloadLimit ?? never)
     this.upload = new Throttle(options.uploadLimit ?? never)
     this.budget = new MemoryBudget(options.memoryLimit ?? defaultMemoryLimit)

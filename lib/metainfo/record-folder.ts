@@ -1,7 +1,7 @@
 /** Name of the folder beside the data in which resume records lie. */
 export const recordFolder = '.piecewise'
 
-/** What `plainest` leaves of a name that some file system takes for the folder: itself, or its short (8.3) names. */
+/** What {@link plainName} leaves of a name that some file system takes for the folder: itself, or its short (8.3) names. */
 const spelled = /^(?:\.piecewise|piecew~\d|piece~\d\d|piec~\d{3}|pi[0-9a-f]{4}~\d)$/
 /** A dot or tilde, also of another width, without which no name comes near; the rest is looked at more closely. */
 const suspect = /^[^\p{L}\p{N}]*[.\u2024\ufe52\uff0e]|[~\uff5e]/u
@@ -14,7 +14,7 @@ const ignorable = /[\p{M}\p{C}\p{Default_Ignorable_Code_Point}]/gu
  * by its short names (FAT, NTFS).
  */
 export function spellsRecordFolder(element: string): boolean {
-  return suspect.test(element) && spelled.test(plainest(element))
+  return suspect.test(element) && spelled.test(plainName(element))
 }
 
 /** Returns whether any element of a path, joined by `/`, spells the {@link recordFolder}. */
@@ -22,8 +22,8 @@ export function reachesRecordFolder(path: string): boolean {
   return suspectPath.test(path) && path.split('/').some(spellsRecordFolder)
 }
 
-/** The shortest text that some file system takes for the same name. */
-function plainest(element: string): string {
+/** Returns a text that is the same for all names which some file system takes for one, its short (8.3) names apart. */
+export function plainName(element: string): string {
   const text = element.normalize('NFKD').replace(ignorable, '')
   const [name = ''] = text.toUpperCase().toLowerCase().normalize('NFKD').replace(ignorable, '').split(':')
   return name.replace(/^ +|[. ]+$/g, '')

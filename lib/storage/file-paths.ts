@@ -3,9 +3,10 @@ import type { Layout } from '../metainfo/layout.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { parentOf, type RealFolder, type RealFolders } from './real-folders.ts'
+import type { ReservedFolders } from './reserved-folders.ts'
 import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
-import { fileStat, isMissing, type StorageFs, type StorageHandle } from './storage-fs.ts'
+import { fileStat, isMissing, openFlags, type StorageFs, type StorageHandle } from './storage-fs.ts'
 
 /** Where a file of the torrent stands on disk, as far as that was found out. */
 export interface Place {
@@ -25,6 +26,8 @@ export interface FilePathsOptions {
   readonly root: string
   /** With the same root, if the files lie below that. */
   readonly folders: RealFolders
+  /** Where no file may be. */
+  readonly reserved?: ReservedFolders | undefined
   /** Paths that the user named one by one, instead of those below the root: of these all links are followed. */
   readonly given?: readonly string[] | undefined
 }
@@ -44,16 +47,18 @@ export class FilePaths {
   readonly #fs: StorageFs
   readonly #root: string
   readonly #folders: RealFolders
+  readonly #reserved: ReservedFolders | undefined
   readonly #layout: Layout
   /** Instead of those below the root. */
   readonly #given: readonly string[] | undefined
   readonly #linked = new LazyMap<number, LinkedFile>()
 
   /** The paths of the layout below the root, or those given. An unsafe path throws ERR_STORAGE_PATH. */
-  constructor({ fs, layout, root, folders, given }: FilePathsOptions) {
+  constructor({ fs, layout, root, folders, reserved, given }: FilePathsOptions) {
     this.#fs = fs
     this.#root = resolve(root)
     this.#folders = folders
+    this.#reserved = reserved
     this.#layout = layout
     if (given !== undefined && given.length !== layout.files.length) {
       const message = `files has ${given.length} paths, but the torrent has ${layout.files.length} files`
@@ -89,7 +94,9 @@ export class FilePaths {
     const nominal = this.nominal(fileIndex)
     const parent = parentOf(nominal)
     const folder = this.#folders.absent(parent)
-    return folder === undefined ? undefined : below(folder, nominal, parent)
+    if (folder === undefined) return undefined
+    const path = below(folder, nominal, parent)
+    return this.#reserved?.isApart(path) === false ? undefined : path
   }
 
   /** Where a file stands or would stand; throws ERR_STORAGE_PATH when something else is in its way. */
@@ -100,8 +107,11 @@ export class FilePaths {
       const folder = await this.#folders.place(parent)
       const path = below(folder.path, nominal, parent)
       this.#linked.delete(fileIndex)
+      await this.#reserved?.check(path)
       if (!folder.exists) return { path, exists: false }
-      return await this.#realFile(fileIndex, path)
+      const place = await this.#realFile(fileIndex, path)
+      if (place.path !== path) await this.#reserved?.check(place.path)
+      return place
     } catch (error) {
       throw storageError(error, 'read', nominal)
     }
@@ -133,6 +143,8 @@ export class FilePaths {
     const nominal = this.nominal(fileIndex)
     const parent = parentOf(nominal)
     try {
+      const above = this.#folders.knownAbove(nominal)
+      if (above !== undefined) await this.#reserved?.checkFolder(above.path)
       const made = await this.#folders.make(parent)
       return { path: this.knownPath(fileIndex) ?? nominal, made }
     } catch (error) {
@@ -147,6 +159,7 @@ export class FilePaths {
   async open(fileIndex: number, path: string, flags: number, mode?: number): Promise<StorageHandle> {
     const folder = this.folder(fileIndex)
     if (folder === undefined) throw Object.assign(new Error('the folder is missing'), { code: 'ENOENT' })
+    if (flags !== openFlags.read) await this.#reserved?.checkFolder(folder.path)
     const handle = await this.#folders.open(folder, path, flags, mode)
     const linked = this.#linked.get(fileIndex)
     // Of files that the user named it counts where they were.

@@ -9,6 +9,7 @@ import { Links } from './links.ts'
 import { OperationGate } from './operation-gate.ts'
 import { PartsFile } from './parts-file.ts'
 import { isBelow, RealFolders } from './real-folders.ts'
+import { ReservedFolders } from './reserved-folders.ts'
 import type { Storage, StorageLink, StorageSegment, StorageStats } from './storage.ts'
 import type { StorageClaims } from './storage-claims.ts'
 import { storageClosed } from './storage-error.ts'
@@ -32,6 +33,8 @@ export interface FileStorageOptions {
   readonly created?: readonly string[]
   /** What an earlier storage of this torrent reported as {@link FileStorage.links}; without it all links that are there are new. */
   readonly links?: readonly StorageLink[]
+  /** Folders of other files than the torrent's, such as resume records: no file of the torrent may be there or be read there. */
+  readonly reserved?: readonly string[]
   /** Shared with the other storages of the process, so that no two write to one file. */
   readonly claims?: StorageClaims
   /** Instead of the real file system. */
@@ -261,7 +264,9 @@ export class FileStorage implements Storage {
     const links = new Links({ fs, recorded: this.#options.links })
     const given = files !== undefined
     const folders = new RealFolders({ fs, root: given ? undefined : root, links, rootMode: folderMode })
-    const paths = new FilePaths({ fs, layout, root, folders, given: files })
+    const apart = given ? [] : (this.#options.reserved ?? []).map((folder) => resolve(folder))
+    const reserved = apart.length > 0 ? new ReservedFolders(fs, apart, root) : undefined
+    const paths = new FilePaths({ fs, layout, root, folders, reserved, given: files })
     const beside = dirname(resolve(partsPath))
     const partsFolders = !given && isBelow(beside, root) ? folders : new RealFolders({ fs, root: beside })
     const parts = new PartsFile({

@@ -127,7 +127,7 @@ export class Content {
     })
     this.#storage =
       options.storage === undefined
-        ? storageIn(options, infoHash, host.claims, record)
+        ? storageIn(options, infoHash, host, record)
         : new UserStorage(options.storage)
     this.download = new Download(layout, this.#storage, host.budget, {
       peer: (id) => events.peers().get(id),

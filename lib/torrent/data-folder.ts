@@ -2,7 +2,7 @@ import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { FileStorage } from '../storage/file-storage.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
-import type { StorageClaims } from '../storage/storage-claims.ts'
+import type { TorrentHost } from './torrent-host.ts'
 
 /** Where the data of a torrent lies, and what is written beside it. */
 export interface DataFolder {
@@ -22,13 +22,14 @@ export interface DataFolder {
 export function storageIn(
   { path, filePaths, folderMode, state, verify }: DataFolder,
   infoHash: string,
-  claims: StorageClaims,
+  { claims, reserved }: Pick<TorrentHost, 'claims' | 'reserved'>,
   record: ResumeRecord | undefined
 ): FileStorage {
   return new FileStorage({
     path,
     partsPath: join(state ?? path, `${infoHash}.parts`),
     claims,
+    reserved: state === undefined ? reserved : [...reserved, state],
     ...(record === undefined ? {} : { created: record.created }),
     // In another folder all links are new.
     ...(record?.links === undefined || record.path !== path || verify === true

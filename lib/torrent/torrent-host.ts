@@ -41,6 +41,8 @@ export interface TorrentHost {
   readonly metadataMemory: MetadataMemory
   readonly connections: ConnectionBudget
   readonly claims: StorageClaims
+  /** Folders of state, into which no torrent may write. */
+  readonly reserved: readonly string[]
   /** What tells which resume records in `folder`, of a torrent whose data lies in `data`, are trusted. */
   seal(folder: string, data: string): RecordSeal
   readonly hashPool: HashPool

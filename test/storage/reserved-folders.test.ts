@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ReservedFolders } from '../../lib/storage/reserved-folders.ts'
+import { nodeFs, type StorageFs } from '../../lib/storage/storage-fs.ts'
+
+const refused = { name: 'TorrentError', code: 'ERR_STORAGE_PATH', message: /holds the state of piecewise/ }
+
+/** A test with an empty folder for data. */
+function foldersTest(title: string, body: (data: string) => Promise<void>): void {
+  test(title, async () => {
+    const base = realpathSync(mkdtempSync(join(tmpdir(), 'piecewise-reserved-')))
+    try {
+      mkdirSync(join(base, 'data'))
+      await body(join(base, 'data'))
+    } finally {
+      rmSync(base, { recursive: true, force: true })
+    }
+  })
+}
+
+/** A file system that sees no case, for what it is asked here. */
+const caseless: StorageFs = {
+  ...nodeFs,
+  stat: (path, options) => nodeFs.stat(path.toLowerCase(), options),
+  realpath: async (path) => {
+    await nodeFs.realpath(path.toLowerCase())
+    return path
+  }
+}
+
+const inside = ['state/client.session', 'state/sub/deeper/x', 'state']
+const outside = ['state2/x', 'x', 'sub/state/x', 'statex', 'a/b/c']
+
+foldersTest(
+  'no file may lie in a reserved folder or in its place, whether it exists or not',
+  async (data) => {
+    for (const exists of [false, true]) {
+      if (exists) mkdirSync(join(data, 'state'))
+      const folders = new ReservedFolders(nodeFs, [join(data, 'state')], data)
+      for (const path of inside)
+        await assert.rejects(async () => folders.check(join(data, path)), refused, path)
+      for (const path of outside) await folders.check(join(data, path))
+      // Known by now.
+      for (const path of outside) await folders.check(join(data, path))
+    }
+  }
+)
+
+foldersTest('a file may not stand where a folder above a reserved one has to be', async (data) => {
+  const deep = join(data, 'var/lib/state')
+  const folders = new ReservedFolders(nodeFs, [deep], data)
+  for (const path of ['var', 'var/lib', 'var/lib/state']) {
+    await assert.rejects(async () => folders.check(join(data, path)), refused, path)
+  }
+  await folders.check(join(data, 'var/lib/other'))
+  mkdirSync(deep, { recursive: true })
+  await folders.check(join(data, 'var/lib/other'))
+})
+
+foldersTest(
+  'names that a file system may take for one are told apart only if both are there',
+  async (data) => {
+    const state = join(data, 'state')
+    const folders = new ReservedFolders(nodeFs, [state], data)
+    for (const name of ['STATE', 'St\u0430te'.replace('\u0430', 'a\u200d'), 'state.', 'ſtate']) {
+      await assert.rejects(async () => folders.check(join(data, name, 'x')), refused, name)
+    }
+    mkdirSync(state)
+    // This one sees case, so that it is another folder.
+    const sure = new ReservedFolders(nodeFs, [state], data)
+    await sure.check(join(data, 'STATE', 'x'))
+    mkdirSync(join(data, 'State'))
+    await sure.check(join(data, 'State', 'x'))
+    const blind = new ReservedFolders(caseless, [state], data)
+    await assert.rejects(async () => blind.check(join(data, 'STATE', 'x')), refused)
+  }
+)
+
+foldersTest('before a write a folder is compared by device and inode', async (data) => {
+  const state = join(data, '../elsewhere/state')
+  mkdirSync(join(state, 'sub'), { recursive: true })
+  mkdirSync(join(data, 'a/b'), { recursive: true })
+  // Bound to another place, as a mount can be: no text shows it.
+  const bound: StorageFs = {
+    ...nodeFs,
+    stat: (path, options) => nodeFs.stat(path.replace(join(data, 'a/b'), state), options)
+  }
+  const folders = new ReservedFolders(bound, [state], data)
+  await folders.check(join(data, 'a/b/x'))
+  await folders.checkFolder(join(data, 'a'))
+  for (const folder of ['a/b', 'a/b/sub']) {
+    await assert.rejects(async () => folders.checkFolder(join(data, folder)), refused, folder)
+  }
+  await folders.checkFolder(data)
+  assert.equal(folders.checkFolder(data), undefined, 'known by now')
+})
+
+foldersTest('a link to a reserved folder is no way around', async (data) => {
+  mkdirSync(join(data, 'real'))
+  symlinkSync(join(data, 'real'), join(data, 'state'))
+  const folders = new ReservedFolders(nodeFs, [join(data, 'state')], data)
+  await assert.rejects(async () => folders.check(join(data, 'real/x')), refused)
+  await assert.rejects(async () => folders.checkFolder(join(data, 'real')), refused)
+})
+
+const own = [
+  'client.session',
+  'client.session.tmp',
+  'Client.Lock',
+  'dht.nodes',
+  'record.key',
+  `${'0f'.repeat(20)}.resume`,
+  `${'0F'.repeat(20)}.PARTS`,
+  `${'0f'.repeat(32)}.torrent`,
+  `${'0f'.repeat(20)}.seed`,
+  'CLIENT~1.SES',
+  '0F0F0F~1.RES'
+]
+
+foldersTest('data may lie in the state folder, where only our own files are kept apart', async (data) => {
+  for (const state of [data, join(data, '..')]) {
+    const folders = new ReservedFolders(nodeFs, [state], data)
+    for (const name of own) {
+      const check = async (): Promise<void> => folders.check(join(data, name))
+      if (state === data) await assert.rejects(check, refused, name)
+      else await check()
+      await folders.check(join(data, 'film', name))
+    }
+    for (const name of ['film.mkv', 'client.txt', `${'0f'.repeat(20)}.mkv`])
+      await folders.check(join(data, name))
+    writeFileSync(join(data, 'x'), '')
+    await folders.checkFolder(data)
+  }
+})
