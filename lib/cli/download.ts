@@ -14,7 +14,7 @@ import {
   jsonOption,
   readDownloadOptions
 } from './shared-options.ts'
-import { readAddOptions, readSource } from './source-argument.ts'
+import { addSource, readAddOptions, sourceArgument } from './source-argument.ts'
 import { usageError } from './usage-error.ts'
 import { readRatio } from './values.ts'
 
@@ -53,17 +53,21 @@ export const download: Command = {
       "'piecewise info' shows. In patterns * stands for anything within a name, ** for folders too, ? for one character."
   ],
   async run(line, output) {
-    const source = readSource(line)
+    const source = sourceArgument(line)
     if (line.rest.length > 0) throw usageError(`'${line.rest[0]}' is one argument too many`)
     const ratio = line.value('ratio', readRatio)
     if (ratio !== undefined && !line.has('seed')) throw usageError('--ratio needs --seed')
     const select = line.text('select')
-    const add = readAddOptions(line, source, select !== undefined)
+    const add = readAddOptions(line)
     return runSession(
       output,
       { client: readDownloadOptions(line), onInterrupted: interruptedSentence },
       async (session) => {
-        const torrent = await session.client.add(source, { ...add, signal: session.signal })
+        const torrent = await addSource(session, source, {
+          ...add,
+          host: line.text('host'),
+          selectLater: select !== undefined
+        })
         if (select !== undefined) selectFiles(torrent, select)
         await fetchAll(torrent, session, output)
         if (line.has('seed')) await keepSeeding(torrent, session, output, ratio)

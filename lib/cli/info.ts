@@ -1,12 +1,12 @@
+import { readSource } from '../index.ts'
 import { formatMagnet, type Magnet, type Metainfo } from '../metainfo.ts'
 import { formatAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import type { Command } from './command.ts'
 import { formatBytes, formatCount } from './format.ts'
 import { printable, printableJson } from './printable.ts'
-import { readTorrent } from './read-torrent.ts'
 import { commonOptions } from './shared-options.ts'
-import { readSource } from './source-argument.ts'
+import { sourceArgument } from './source-argument.ts'
 
 /** `piecewise info`. */
 export const info: Command = {
@@ -16,7 +16,7 @@ export const info: Command = {
   options: { json: { type: 'boolean', help: 'one JSON object on standard output' }, ...commonOptions },
   examples: ['info film.torrent', "info 'magnet:?xt=urn:btih:...' --json"],
   async run(line, output) {
-    const read = await readTorrent(readSource(line))
+    const read = await readSource(sourceArgument(line))
     const facts = 'info' in read ? torrentFacts(read) : magnetFacts(read)
     if (line.has('json')) output.raw(`${printableJson(facts)}\n`)
     else output.raw(`${[...lines(facts)].join('\n')}\n`)

@@ -1,6 +1,6 @@
-import type { AddOptions } from '../index.ts'
-import { parseMagnet } from '../metainfo.ts'
+import { type AddOptions, readSource, type Torrent } from '../index.ts'
 import type { CommandLine } from './command-line.ts'
+import type { Session } from './session.ts'
 import { usageError } from './usage-error.ts'
 import { readPeer, readTracker } from './values.ts'
 
@@ -8,7 +8,7 @@ import { readPeer, readTracker } from './values.ts'
  * The one source that a command line names.
  * @throws TorrentError ERR_CLI_USAGE when there is none, or more.
  */
-export function readSource(line: CommandLine): string {
+export function sourceArgument(line: CommandLine): string {
   const [source, another] = line.positionals
   if (source === undefined || source === '') {
     throw usageError('name a source: a magnet link, an info hash, or the path or URL of a .torrent file')
@@ -18,15 +18,32 @@ export function readSource(line: CommandLine): string {
 }
 
 /**
- * How the source is added. The files are selected once they are known, unless a magnet link has said which (BEP 53).
- * @throws TorrentError ERR_CLI_USAGE, or ERR_METAINFO_MAGNET for a magnet link that cannot be used.
+ * Which peers and trackers are asked besides those of the source.
+ * @throws TorrentError ERR_CLI_USAGE
  */
-export function readAddOptions(line: CommandLine, source: string, selectLater: boolean): AddOptions {
-  const magnetSelects = /^magnet:/i.test(source) && parseMagnet(source).selectOnly !== undefined
+export function readAddOptions(line: CommandLine): AddOptions {
   return {
     peers: line.values('peer', readPeer),
     trackers: line.values('tracker', readTracker),
-    verify: line.has('verify'),
-    select: selectLater ? 'none' : magnetSelects ? undefined : 'all'
+    verify: line.has('verify')
   }
+}
+
+/**
+ * Reads the source and adds it. The files are selected once they are known, unless a magnet link has said which (BEP 53).
+ * @throws TorrentError as `readSource` and `client.add` do; the signal's reason.
+ */
+export async function addSource(
+  { client, signal }: Session,
+  source: string,
+  {
+    host,
+    selectLater,
+    ...options
+  }: AddOptions & { readonly host: string | undefined; readonly selectLater: boolean }
+): Promise<Torrent> {
+  const read = await readSource(source, { signal, host })
+  const magnetSelects = !('info' in read) && read.selectOnly !== undefined
+  const select = selectLater ? 'none' : magnetSelects ? undefined : 'all'
+  return client.add(read, { ...options, select, signal })
 }

@@ -18,7 +18,7 @@ import {
   jsonOption,
   readDownloadOptions
 } from './shared-options.ts'
-import { readAddOptions, readSource } from './source-argument.ts'
+import { addSource, readAddOptions, sourceArgument } from './source-argument.ts'
 import { usageError } from './usage-error.ts'
 import { readPort } from './values.ts'
 
@@ -63,16 +63,16 @@ export const stream: Command = {
   ],
   dataOnStdout: (line) => line.has('stdout'),
   async run(line, output) {
-    const source = readSource(line)
+    const source = sourceArgument(line)
     const task = readTask(line)
-    const add = readAddOptions(line, source, true)
+    const add = readAddOptions(line)
     const options = {
       client: readDownloadOptions(line),
       onInterrupted: interruptedSentence,
       ...(task.stdout ? { codeWhenUnread: 0 } : {})
     }
     return runSession(output, options, async (session) => {
-      const torrent = await session.client.add(source, { ...add, signal: session.signal })
+      const torrent = await addSource(session, source, { ...add, host: line.text('host'), selectLater: true })
       const index = chooseFile(task.file, torrent.files)
       const file = torrent.files[index]
       if (file === undefined) throw usageError(`the torrent has no file ${index}`)

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { parseAddress } from '../util/address.ts'
+import { redactUrl } from '../util/redact.ts'
 import { usageError } from './usage-error.ts'
 
 const multipliers: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 }
@@ -68,7 +69,7 @@ export function readUrl(option: string, protocols: readonly string[], text: stri
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url !== undefined && protocols.includes(url.protocol)) return text
   const kinds = protocols.map((protocol) => `${protocol}//`).join(', ')
-  throw usageError(`--${option} '${text}' is no URL to use: it must begin with ${kinds}`)
+  throw usageError(`--${option} '${redactUrl(text)}' is no URL to use: it must begin with ${kinds}`)
 }
 
 /**

@@ -13,8 +13,9 @@ import { Greeter } from './greeter.ts'
 import { Intake } from './intake.ts'
 import { type ClientOptions, checkAddOptions, checkLimit, checkOptions } from './options.ts'
 import { Persistence } from './persistence.ts'
+import type { TorrentSource } from './read-source.ts'
 import { SharedServices } from './shared-services.ts'
-import { resolveSource, type TorrentSource } from './source.ts'
+import { resolveSource } from './source.ts'
 import { TorrentList } from './torrent-list.ts'
 import { TorrentQueue } from './torrent-queue.ts'
 
@@ -189,7 +190,8 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#checkOpen()
     options.signal?.throwIfAborted()
     checkAddOptions(options)
-    const resolved = await resolveSource(source, options.signal)
+    const { signal, trust } = options
+    const resolved = await resolveSource(source, { signal, trust, host: this.#options.host })
     return this.#intake.begin(resolved, options)
   }
 

@@ -3,6 +3,7 @@ import { encode } from '../bencode/encode.ts'
 import type { HashJob } from '../hash/hash-job.ts'
 import { hashPieces } from '../hash/hash-pool.ts'
 import { TorrentError } from '../util/errors.ts'
+import { redactUrl } from '../util/redact.ts'
 import { notify } from '../util/user-code.ts'
 import { version } from '../util/version.ts'
 import { blockLength, Layout } from './layout.ts'
@@ -110,7 +111,7 @@ function checkOptions({ pieceLength, trackers = [], webSeeds = [], creationDate 
 }
 
 function checkUrl(option: string, url: string): void {
-  if (!URL.canParse(url)) throw refusal(`the option ${option} holds '${url}', which is no URL`)
+  if (!URL.canParse(url)) throw refusal(`the option ${option} holds '${redactUrl(url)}', which is no URL`)
 }
 
 /** A power of two from 16 KiB to 16 MiB that divides the bytes into 1000 to 2000 pieces, as far as these bounds allow. */

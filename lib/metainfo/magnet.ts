@@ -1,6 +1,7 @@
 import { formatAddress, type PeerAddress, parseAddress } from '../util/address.ts'
 import { equalBytes, fromBase32, fromHex, toHex } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
+import { redactUrl } from '../util/redact.ts'
 import type { Range } from './layout.ts'
 import type { InfoHashes } from './metainfo.ts'
 
@@ -116,7 +117,8 @@ function wellFormed(text: string): string {
 }
 
 function refusal(reason: string, uri: string): TorrentError {
-  const short = uri.length > 100 ? `${uri.slice(0, 100)}…` : uri
+  const safe = redactUrl(uri)
+  const short = safe.length > 100 ? `${safe.slice(0, 100)}…` : safe
   return new TorrentError('ERR_METAINFO_MAGNET', `'${short}' is no magnet link to use: ${reason}`, {
     details: { uri: short }
   })

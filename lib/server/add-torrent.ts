@@ -1,13 +1,21 @@
 import type { IncomingMessage } from 'node:http'
-import type { AddOptions, Client, Torrent } from '../index.ts'
-import { parseMagnet } from '../metainfo.ts'
-import { fromBase32, fromHex, toHex } from '../util/bytes.ts'
-import { asError } from '../util/errors.ts'
+import {
+  type AddOptions,
+  type Client,
+  type Magnet,
+  type Metainfo,
+  readSource,
+  type Torrent
+} from '../index.ts'
+import { toHex } from '../util/bytes.ts'
+import { asError, isTorrentError } from '../util/errors.ts'
 import { HttpError, readBody } from './respond.ts'
+import type { CheckedOptions } from './server-options.ts'
 
 const mostTextBytes = 64 << 10
 /** How often it is looked whether a torrent that was just added stands in the list. */
 const lookEveryMs = 10
+const notALink = 'that is no magnet link, info hash, or http address of a .torrent file'
 /** Real .torrent files of a million pieces have 20 MB. */
 const mostTorrentBytes = 32 << 20
 
@@ -20,6 +28,7 @@ const mostTorrentBytes = 32 << 20
 export async function addTorrent(
   client: Client,
   request: IncomingMessage,
+  { privateSources }: CheckedOptions,
   onFailure: (error: Error) => void
 ): Promise<Torrent> {
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase()
@@ -27,7 +36,9 @@ export async function addTorrent(
     const text = (await readBody(request, mostTextBytes)).toString()
     const { source, options } =
       type === 'text/plain' ? { source: text.trim(), options: {} } : parseOrder(text)
-    return addText(client, source, options, onFailure)
+    if (!isUrl(source)) return addLink(client, source, options, onFailure)
+    // Whoever may use the page may not thereby use what else runs on this machine and in its network.
+    return refuse(client.add(source, { ...options, trust: privateSources ? 'program' : 'remote' }))
   }
   return refuse(client.add(new Uint8Array(await readBytes(request))))
 }
@@ -39,18 +50,19 @@ async function readBytes(request: IncomingMessage): Promise<Buffer> {
   return bytes
 }
 
-async function addText(
+/** Whether a text is an http address, maybe in quotes. */
+function isUrl(source: string): boolean {
+  return /^["'`<“«]?\s*https?:\/\//i.test(source)
+}
+
+async function addLink(
   client: Client,
   source: string,
   options: AddOptions,
   onFailure: (error: Error) => void
 ): Promise<Torrent> {
-  if (/^https?:\/\//i.test(source)) return refuse(client.add(source, options))
-  const infoHash = hashOf(source)
-  if (infoHash === undefined) {
-    throw new HttpError(400, 'that is no magnet link, info hash, or http address of a .torrent file')
-  }
-  const added = client.add(source, options)
+  const { link, infoHash } = await readLink(source)
+  const added = client.add(link, options)
   const known = client.get(infoHash)
   if (known !== undefined) {
     added.catch(() => {})
@@ -76,17 +88,17 @@ async function addText(
   }
 }
 
-function hashOf(source: string): string | undefined {
+/** The magnet link or info hash that a text is. @throws HttpError 400 */
+async function readLink(source: string): Promise<{ link: Metainfo | Magnet; infoHash: string }> {
   try {
-    if (/^magnet:/i.test(source)) {
-      const { v1 } = parseMagnet(source).infoHashes
-      return v1 === undefined ? undefined : toHex(v1)
-    }
+    const link = await readSource(source, { trust: 'remote' })
+    const { v1 } = link.infoHashes
+    if (v1 !== undefined) return { link, infoHash: toHex(v1) }
   } catch (thrown) {
-    throw new HttpError(400, asError(thrown).message)
+    const isNone = isTorrentError(thrown) && thrown.code === 'ERR_METAINFO_SOURCE'
+    throw new HttpError(400, isNone ? notALink : asError(thrown).message)
   }
-  const bytes = source.length === 40 ? fromHex(source) : source.length === 32 ? fromBase32(source) : undefined
-  return bytes === undefined ? undefined : toHex(bytes)
+  throw new HttpError(400, notALink)
 }
 
 function parseOrder(text: string): { source: string; options: AddOptions } {

@@ -3,7 +3,7 @@ import type { Client, Torrent } from '../index.ts'
 import { asError } from '../util/errors.ts'
 import { addTorrent, parseJson } from './add-torrent.ts'
 import type { EventStreams } from './event-streams.ts'
-import { checkIntent } from './guard.ts'
+import { checkIntent, mayChange } from './guard.ts'
 import { allowMethods, HttpError, readBody, respondJson } from './respond.ts'
 import type { CheckedOptions } from './server-options.ts'
 import type { Shelf } from './shelf.ts'
@@ -67,7 +67,9 @@ export class Api {
 
   async #add({ request, response, host }: ApiRequest): Promise<void> {
     checkIntent(request, host, this.#options)
-    const torrent = await addTorrent(this.#client(), request, (error) => this.#events.notice(error.message))
+    const torrent = await addTorrent(this.#client(), request, this.#options, (error) =>
+      this.#events.notice(error.message)
+    )
     respondJson(request, response, 201, summarise(torrent), { location: `/${torrent.infoHash}/` })
   }
 
@@ -82,7 +84,8 @@ export class Api {
     }
     respondJson(request, response, 200, {
       ...summarise(torrent),
-      magnetURI: torrent.magnetURI,
+      // Its trackers may have passkeys in them.
+      ...(mayChange(request, host, this.#options) ? { magnetURI: torrent.magnetURI } : {}),
       fileCount: torrent.files.length,
       files: listFiles(torrent)
     })

@@ -73,6 +73,20 @@ export function checkIntent(
     throw new HttpError(403, 'changes are not for other sites')
 }
 
+/** Whether {@link checkIntent} lets a request change something. */
+export function mayChange(
+  request: IncomingMessage,
+  host: string | undefined,
+  options: CheckedOptions
+): boolean {
+  try {
+    checkIntent(request, host, options)
+    return true
+  } catch {
+    return false
+  }
+}
+
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }

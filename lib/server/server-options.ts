@@ -13,6 +13,11 @@ export interface ServerOptions {
   readonly hosts?: readonly string[] | undefined
   /** Refuses everything that changes a torrent; false by default. */
   readonly readOnly?: boolean | undefined
+  /**
+   * Whether an http address that is added through the API may lead to this machine and into local networks, as that of an indexer beside
+   * the program does; false by default: only public hosts are asked.
+   */
+  readonly privateSources?: boolean | undefined
   /** Whether `/` and `/<infoHash>/` show a page; true by default. */
   readonly page?: boolean | undefined
 }
@@ -24,10 +29,11 @@ export interface CheckedOptions {
   /** In lower case, without a dot at the end. */
   readonly hosts: ReadonlySet<string>
   readonly readOnly: boolean
+  readonly privateSources: boolean
   readonly page: boolean
 }
 
-const known = new Set(['token', 'cors', 'hosts', 'readOnly', 'page'])
+const known = new Set(['token', 'cors', 'hosts', 'readOnly', 'privateSources', 'page'])
 
 /**
  * Refuses what makes no sense, and fills in the defaults.
@@ -39,7 +45,7 @@ export function checkServerOptions(options: ServerOptions): CheckedOptions {
     if (!known.has(name))
       throw new TorrentError('ERR_SERVER_OPTION', `there is no option ${name}`, { details: { option: name } })
   }
-  const { token, cors = false, hosts = [], readOnly = false, page = true } = options
+  const { token, cors = false, hosts = [], readOnly = false, privateSources = false, page = true } = options
   if (token !== undefined && (typeof token !== 'string' || token === '')) {
     throw new TorrentError('ERR_SERVER_OPTION', 'option token: must be a string that is not empty', {
       details: { option: 'token' }
@@ -52,9 +58,11 @@ export function checkServerOptions(options: ServerOptions): CheckedOptions {
     throw refusal('hosts', hosts, 'must be a list of host names or addresses without port')
   }
   if (typeof readOnly !== 'boolean') throw refusal('readOnly', readOnly, 'must be true or false')
+  if (typeof privateSources !== 'boolean')
+    throw refusal('privateSources', privateSources, 'must be true or false')
   if (typeof page !== 'boolean') throw refusal('page', page, 'must be true or false')
   const names = hosts.map((host) => host.toLowerCase().replace(/\.$/, ''))
-  return { token, cors, hosts: new Set(names), readOnly, page }
+  return { token, cors, hosts: new Set(names), readOnly, privateSources, page }
 }
 
 function isOrigin(value: unknown): boolean {

@@ -52,10 +52,11 @@ const otherPackings = /^(?:br|zstd|(?:x-)?compress|lzma|xz|bzip2|dcb|dcz)$/
  * @throws TorrentError ERR_TRACKER_RESPONSE when it is broken, inflates too far, or is packed otherwise.
  */
 export async function unpackBody(
-  body: Buffer,
+  given: Uint8Array,
   encoding: string | undefined,
   mostBytes: number = limits.inflatedBytes
 ): Promise<Uint8Array> {
+  const body = Buffer.from(given.buffer, given.byteOffset, given.byteLength)
   const coding = encoding?.trim().toLowerCase() ?? 'identity'
   if (body.length === 0) return body
   if (otherPackings.test(coding))

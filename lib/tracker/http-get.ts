@@ -143,7 +143,7 @@ function requestOnce(
     agent: ownAgent ?? lenientAgent(secure),
     // Node's parser is strict because two parties that share a connection may disagree about where a message ends, and a proxy may pass
     // on what it misread. Here each connection carries one request and its answer ends with it, nothing is passed on, header and body
-    // are bounded, and the only thing that is made of the body is bencode with limits of its own.
+    // are bounded, and the only thing that is made of the body is bencode with limits of its own, or a magnet link.
     insecureHTTPParser: true,
     maxHeaderSize: limits.headBytes,
     lookup: guardedLookup(guard, options),

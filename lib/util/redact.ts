@@ -18,7 +18,7 @@ export function redactUrl(given: string | URL): string {
   if (/^file:/i.test(text)) return text
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.host === '') return redactMalformed(text)
-  const path = redactPath(url.pathname)
+  const path = /^[^:]*:\/\/[^/]*$/.test(text) ? '' : redactPath(url.pathname)
   return `${url.protocol}//${url.host}${path}${url.search === '' ? '' : `?${mask}`}`
 }
 

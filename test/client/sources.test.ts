@@ -6,7 +6,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import type { TorrentSource } from '../../lib/client/source.ts'
+import type { TorrentSource } from '../../lib/client/read-source.ts'
 import { addressOf, assertSame, Bench, type Sample, serve } from '../torrent/bench.ts'
 import { encodeBase32 } from './base32.ts'
 
@@ -105,7 +105,7 @@ test('a web server may answer with anything', async (t) => {
   const client = bench.client()
   const codes: Record<string, [string, RegExp]> = {
     '/missing': ['ERR_CLIENT_SOURCE', /answered 404/],
-    '/page': ['ERR_BENCODE_SYNTAX', /page is no usable \.torrent/],
+    '/page': ['ERR_METAINFO_SOURCE', /is a web page/],
     '/cut': ['ERR_CLIENT_SOURCE', /could not be fetched/],
     '/loop': ['ERR_CLIENT_SOURCE', /could not be fetched/],
     '/endless': ['ERR_CLIENT_SOURCE', /longer than/]

@@ -150,7 +150,7 @@ const refused: [string, CreateOptions, RegExp][] = [
   ['a piece length too great', { pieceLength: 2 ** 30 }, /not 1073741824/],
   ['a fraction', { pieceLength: 0.5 }, /not 0\.5/],
   ['a tracker that is no URL', { trackers: ['http://a', ['nonsense']] }, /trackers holds 'nonsense'/],
-  ['a web seed that is no URL', { webSeeds: ['/x'] }, /webSeeds holds '\/x'/],
+  ['a web seed that is no URL', { webSeeds: ['/x'] }, /webSeeds holds '…'/],
   ['a date that is none', { creationDate: new Date(Number.NaN) }, /creationDate/]
 ]
 for (const [what, options, message] of refused) {

@@ -29,7 +29,7 @@ test('torrents are listed, with their files', async (t) => {
     list.torrents.map((one: { infoHash: string; status: string }) => [one.infoHash, one.status]),
     [[torrent.infoHash, 'seeding']]
   )
-  const one = JSON.parse((await ask(port, `/api/torrents/${torrent.infoHash}`)).text)
+  const one = JSON.parse((await ask(port, `/api/torrents/${torrent.infoHash}`, { headers: intent })).text)
   assert.deepEqual(
     one.files.map(({ path, url }: { path: string; url: string }) => [path, url]),
     torrent.files.map(({ path }) => [path, `/${torrent.infoHash}/${path.replace(' ', '%20')}`])
@@ -115,8 +115,10 @@ test('torrents are added as .torrent, magnet link and info hash, and removed', a
 test('a .torrent comes from an http address, but never from a path of this machine', async (t) => {
   const { torrent: source } = await seed(t, { 'a.mp4': bytesOf(50_000) })
   const client = clientOf(t)
-  const { port } = await serve(t, client)
+  const { port } = await serve(t, client, { privateSources: true })
+  const asked: string[] = []
   const shop = http.createServer((request, response) => {
+    asked.push(request.url ?? '')
     response.statusCode = request.url === '/a.torrent' ? 200 : 404
     response.end(request.url === '/a.torrent' ? source.torrentFile : '')
   })
@@ -124,23 +126,61 @@ test('a .torrent comes from an http address, but never from a path of this machi
   await once(shop.listen(0, '127.0.0.1'), 'listening')
   const address = shop.address()
   const base = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`
-  assert.equal(
-    (await post(port, '/api/torrents', JSON.stringify({ source: `${base}/b.torrent` }))).status,
-    400
-  )
-  assert.equal(
-    (await post(port, '/api/torrents', JSON.stringify({ source: `${base}/a.torrent` }))).status,
-    201
-  )
+  const add = (to: number, text: string): Promise<Reply> =>
+    post(to, '/api/torrents', JSON.stringify({ source: text }))
+  assert.equal((await add(port, `${base}/b.torrent`)).status, 400)
+  assert.equal((await add(port, `"${base}/a.torrent"`)).status, 201)
 
   const own = path.join(import.meta.dirname, 'api.test.js')
   assert.ok(existsSync(own))
-  for (const refused of [own, `file://${own}`, 'ftp://a/b', '', 'magnet:?xt=urn:btih:zz', 'magnet:?dn=x']) {
-    const reply = await post(port, '/api/torrents', JSON.stringify({ source: refused }))
-    assert.equal(reply.status, 400, refused)
+  for (const refused of [
+    own,
+    `"${own}"`,
+    `file://${own}`,
+    'ftp://a/b',
+    '',
+    'magnet:?xt=urn:btih:zz',
+    'magnet:?dn=x'
+  ]) {
+    assert.equal((await add(port, refused)).status, 400, refused)
   }
   assert.equal(client.torrents.length, 1)
+  assert.equal((await add(port, ` <magnet:?xt=urn:btih:${'ab'.repeat(20)}> `)).status, 201)
+
+  asked.length = 0
+  const guarded = await serve(t, client)
+  for (const url of [`${base}/a.torrent`, `<${base}/a.torrent>`, base.replace('127.0.0.1', 'localhost')]) {
+    const reply = await add(guarded.port, url)
+    assert.equal(reply.status, 400)
+    assert.match(reply.text, /refused: it leads to this machine or into a local network/)
+  }
+  assert.deepEqual(asked, [])
   shop.closeAllConnections()
+})
+
+test('only a request that may make changes is given the magnet link, whose trackers may have passkeys', async (t) => {
+  const { client, torrent } = await seed(t, { 'a.mp4': bytesOf(50_000) })
+  const open = await serve(t, client)
+  const locked = await serve(t, client, { token: 'abc' })
+  const fixed = await serve(t, client, { readOnly: true })
+  const linkOf = async (port: number, query: string, headers: Record<string, string>): Promise<unknown> => {
+    const reply = await ask(port, `/api/torrents/${torrent.infoHash}${query}`, { headers })
+    return reply.status === 200 ? JSON.parse(reply.text).magnetURI : reply.status
+  }
+  const own = { origin: `http://127.0.0.1:${open.port}` }
+  for (const [port, query, headers, expected] of [
+    [open.port, '', intent, torrent.magnetURI],
+    [open.port, '', own, torrent.magnetURI],
+    [open.port, '', {}, undefined],
+    [open.port, '', { origin: 'http://evil.example' }, undefined],
+    [open.port, '', { ...intent, 'sec-fetch-site': 'cross-site' }, undefined],
+    [fixed.port, '', intent, undefined],
+    [locked.port, '', intent, 401],
+    [locked.port, '?token=abc', intent, torrent.magnetURI],
+    [locked.port, '?token=abc', {}, undefined]
+  ] as const) {
+    assert.equal(await linkOf(port, query, headers), expected)
+  }
 })
 
 test('bodies are bounded and checked', async (t) => {

@@ -9,6 +9,8 @@ for (const [given, shown] of [
   ['https://tracker.example:8443/announce.php', 'https://tracker.example:8443/announce.php'],
   ['udp://tracker.example:80', 'udp://tracker.example:80'],
   ['http://tracker.example/', 'http://tracker.example/'],
+  ['http://tracker.example', 'http://tracker.example'],
+  ['http://tracker.example?key=0123abcd', 'http://tracker.example?…'],
   ['http://me:hunter2@tracker.example/announce', 'http://tracker.example/announce'],
   ['udp://me:hunter2@tracker.example:80/x', 'udp://tracker.example:80/…'],
   ['http://tracker.example/0123abcd/announce', 'http://tracker.example/…/announce'],
