@@ -2,13 +2,16 @@ import { readFileSync, realpathSync } from 'node:fs'
 import { open, readFile, rename, stat, unlink, utimes } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { threadId } from 'node:worker_threads'
+import { makeSyncedFolder, nodeFs } from '../storage/storage-fs.ts'
 import { randomBytes, toHex } from '../util/bytes.ts'
 import { systemCode } from '../util/errors.ts'
-import { makeFolder } from '../util/make-folder.ts'
 
 /** A lock of another machine, or one that says nothing, is believed while it was touched within this time. */
 const staleMs = 120_000
+/** A lock that is torn after this time was left so by a process that ended as it wrote it. */
+const tornMs = 100
 const touchEveryMs = 30_000
 /** The locks of this process, because another of its clients is no stranger whose life could be asked for. */
 const mine = new Set<string>()
@@ -33,7 +36,7 @@ export class FolderLock {
 
   /** Takes the lock `name` of a folder, which is made if it is missing; undefined while somebody else has it. */
   static async take(folder: string, name: string): Promise<FolderLock | undefined> {
-    await makeFolder(folder, { mode: 0o700 })
+    await makeSyncedFolder(nodeFs, folder, 0o700)
     const path = join(folder, name)
     const key = join(realpathSync(folder), name)
     if (mine.has(key)) return undefined
@@ -44,7 +47,11 @@ export class FolderLock {
         if (await create(path, text)) return new FolderLock(path, key, text)
         const theirs = await readFile(path, 'utf8').catch(() => undefined)
         if (theirs === undefined) continue
-        if (await isHeld(path, theirs)) break
+        if (isTorn(theirs)) {
+          await sleep(tornMs)
+          // Otherwise its process is writing it.
+          if ((await readFile(path, 'utf8').catch(() => undefined)) !== theirs) continue
+        } else if (await isHeld(path, theirs)) break
         await clear(path, theirs)
       }
     } catch (error) {
@@ -82,10 +89,14 @@ async function create(path: string, text: string): Promise<boolean> {
     const handle = await open(path, 'wx', 0o600)
     try {
       await handle.writeFile(text)
+    } catch (error) {
+      await unlink(path).catch(() => {})
+      throw error
     } finally {
       await handle.close()
     }
-    return true
+    // Another process may have taken it for torn meanwhile.
+    return (await readFile(path, 'utf8').catch(() => undefined)) === text
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false
     throw error
@@ -113,6 +124,16 @@ async function clear(path: string, text: string): Promise<void> {
     else await rename(aside, path)
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error
+  }
+}
+
+/** Whether a text is only the beginning of a lock. */
+function isTorn(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return false
+  } catch {
+    return true
   }
 }
 

@@ -4,7 +4,7 @@ import { TorrentError } from '../util/errors.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { ChunkCursor } from './chunk-cursor.ts'
 import { FilePaths } from './file-paths.ts'
-import { type FileState, FilesOnDisk } from './files-on-disk.ts'
+import { FilesOnDisk } from './files-on-disk.ts'
 import { Links } from './links.ts'
 import { OperationGate } from './operation-gate.ts'
 import { PartsFile } from './parts-file.ts'
@@ -13,7 +13,7 @@ import { ReservedFolders } from './reserved-folders.ts'
 import type { Storage, StorageLink, StorageSegment, StorageStats } from './storage.ts'
 import type { StorageClaims } from './storage-claims.ts'
 import { storageClosed } from './storage-error.ts'
-import { nodeFs, type StorageFs, syncFolder, writeAll } from './storage-fs.ts'
+import { nodeFs, type StorageFs, writeAll } from './storage-fs.ts'
 
 /** How a {@link FileStorage} is set up. */
 export interface FileStorageOptions {
@@ -327,7 +327,7 @@ export class FileStorage implements Storage {
       if (n % filesOfTurn === filesOfTurn - 1) await shareTurn()
       const state = files.states[fileIndex]
       if (state === undefined) continue
-      if (!readOnly && this.#mayAppear(fileIndex)) await this.#appear(fileIndex, state, files)
+      if (!readOnly && this.#mayAppear(fileIndex)) await this.#appear(fileIndex, files)
       state.wanted = true
     }
   }
@@ -338,7 +338,7 @@ export class FileStorage implements Storage {
   }
 
   /** Makes an empty file, and moves what is kept of a longer one to its place. */
-  async #appear(fileIndex: number, state: FileState, files: FilesOnDisk): Promise<void> {
+  async #appear(fileIndex: number, files: FilesOnDisk): Promise<void> {
     const file = this.#layout?.files[fileIndex]
     const parts = this.#parts
     if (file === undefined || parts === undefined) return
@@ -361,8 +361,7 @@ export class FileStorage implements Storage {
     }
     if (!moved) return
     // The copy must be safe before the original goes.
-    await files.update(fileIndex, (handle) => handle.datasync())
-    await syncFolder(this.#fs, dirname(state.path))
+    await files.flush()
     await parts.remove({ start: file.offset, end })
   }
 

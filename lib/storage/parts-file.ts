@@ -216,11 +216,21 @@ export class PartsFile {
       if (kept !== undefined) await writeAll(handle, [part], kept.position)
       else {
         const record = { start, end, position: this.#end }
-        await writeAll(handle, [header(record, live), part], record.position)
+        await this.#append(handle, record, part)
         this.#end += headerLength + part.byteLength
         this.#records.splice(this.#indexAfter(start), 0, record)
       }
       at = end - byteOffset
+    }
+  }
+
+  async #append(handle: StorageHandle, record: PartRecord, bytes: Uint8Array): Promise<void> {
+    try {
+      await writeAll(handle, [header(record, live), bytes], record.position)
+    } catch (error) {
+      // Bytes behind a shorter record that comes next could look like a header.
+      await handle.truncate(record.position).catch(() => {})
+      throw error
     }
   }
 
@@ -229,7 +239,7 @@ export class PartsFile {
       const message = `${this.path} is no file of piecewise, which needs its place: move it away`
       throw new TorrentError('ERR_STORAGE_PATH', message, { details: { path: this.path } })
     }
-    await this.#folders.make(dirname(this.path))
+    await this.#folders.makeSynced(dirname(this.path))
     const folder = this.#folder
     if (folder === undefined) throw Object.assign(new Error('its folder is gone'), { code: 'ENOENT' })
     const handle = await this.#openNew(folder)
@@ -281,9 +291,14 @@ export class PartsFile {
     await handle?.close()
     const folder = await this.#folders.current(dirname(this.path))
     if (folder === undefined) return
-    await this.#fs.unlink(this.#pathIn(folder)).catch((error: unknown) => {
+    try {
+      await this.#fs.unlink(this.#pathIn(folder))
+    } catch (error) {
       if (!isMissing(error)) throw error
-    })
+      return
+    }
+    // If a power cut brought it back, its bytes would hide those that have been written elsewhere since.
+    await syncFolder(this.#fs, folder.path)
   }
 
   async #load(handle: StorageHandle): Promise<void> {

@@ -3,7 +3,14 @@ import { dirname, join, sep } from 'node:path'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { Links } from './links.ts'
-import { isMissing, openFile, openFlags, type StorageFs, type StorageHandle } from './storage-fs.ts'
+import {
+  isMissing,
+  openFile,
+  openFlags,
+  type StorageFs,
+  type StorageHandle,
+  syncFolder
+} from './storage-fs.ts'
 
 /** A folder that was found or made. */
 export interface RealFolder {
@@ -140,6 +147,11 @@ export class RealFolders {
       this.#makes.set(nominal, making)
     }
     return making
+  }
+
+  /** Makes a folder, and makes the names of those made safe against a power cut. */
+  async makeSynced(nominal: string): Promise<void> {
+    for (const { path } of await this.make(nominal)) await syncFolder(this.#fs, dirname(path))
   }
 
   /**

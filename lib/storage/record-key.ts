@@ -4,7 +4,16 @@ import { join } from 'node:path'
 import { toHex } from '../util/bytes.ts'
 import { debug } from '../util/debug.ts'
 import { systemCode } from '../util/errors.ts'
-import { isMissing, nodeFs, openFlags, readAll, type StorageFs, syncFolder, writeAll } from './storage-fs.ts'
+import {
+  isMissing,
+  makeSyncedFolder,
+  nodeFs,
+  openFlags,
+  readAll,
+  type StorageFs,
+  syncFolder,
+  writeAll
+} from './storage-fs.ts'
 
 /** Name of the key's file in the user's state folder. */
 export const keyFileName = 'record.key'
@@ -59,7 +68,7 @@ export class RecordKey {
 
   async #make(folder: string): Promise<Uint8Array | undefined> {
     const fs = this.#fs
-    await fs.mkdir(folder, { recursive: true, mode: 0o700 })
+    await makeSyncedFolder(fs, folder, 0o700)
     const path = join(folder, keyFileName)
     // One that others can read or that is another user's is left alone.
     if (!(await this.#isPrivate(folder)) || !(await this.#isOurs(path))) return undefined

@@ -1,5 +1,13 @@
 import { dirname } from 'node:path'
-import { isMissing, openFlags, readAll, type StorageFs, syncFolder, writeAll } from './storage-fs.ts'
+import {
+  isMissing,
+  makeSyncedFolder,
+  openFlags,
+  readAll,
+  type StorageFs,
+  syncFolder,
+  writeAll
+} from './storage-fs.ts'
 
 interface Syncs {
   running: Promise<void>
@@ -19,7 +27,7 @@ export function temporaryPath(path: string): string {
  * safe against a power cut. Makes the folder, for its owner alone, if it is missing.
  */
 export async function replaceFile(fs: StorageFs, path: string, bytes: Uint8Array): Promise<void> {
-  await fs.mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  await makeSyncedFolder(fs, dirname(path), 0o700)
   await replaceUnlisted(fs, path, bytes)
   await syncTogether(fs, dirname(path))
 }

@@ -151,7 +151,7 @@ export class ResumeStore {
 
   /** Makes the folder, or throws when links lead elsewhere now than when a record was looked for in it. */
   async #makeFolder(): Promise<void> {
-    await this.#folders?.make(this.#folder)
+    await this.#folders?.makeSynced(this.#folder)
   }
 
   async #read(path: string): Promise<Uint8Array | undefined> {

@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { constants, lstat } from 'node:fs'
 import { open, readdir, readlink, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { systemCode } from '../util/errors.ts'
 import { makeFolder, makeOneFolder } from '../util/make-folder.ts'
 import type { FileStat } from './storage.ts'
@@ -45,9 +46,9 @@ export const nodeFs: StorageFs = {
     options.recursive === true ? makeFolder(path, options) : void (await makeOneFolder(path, options)),
   // Each file that is opened costs one look at its folder, and by callback that takes half as long.
   lstat: (path: string, options: { bigint: true }): Promise<BigIntStats> =>
-    new Promise((resolve, reject) => {
+    new Promise((found, reject) => {
       lstat(path, options, (error, stats) => {
-        if (error === null) resolve(stats)
+        if (error === null) found(stats)
         else reject(error)
       })
     }),
@@ -163,6 +164,16 @@ export async function syncFolder(fs: StorageFs, path: string): Promise<void> {
     }
   } finally {
     await handle?.close()
+  }
+}
+
+/** Makes a folder where it is missing, those above it too, and makes their names safe against a power cut. */
+export async function makeSyncedFolder(fs: StorageFs, path: string, mode?: number): Promise<void> {
+  const made = await fs.mkdir(path, mode === undefined ? { recursive: true } : { recursive: true, mode })
+  if (made === undefined) return
+  const first = resolve(made)
+  for (let folder = resolve(path); folder.length >= first.length; folder = dirname(folder)) {
+    await syncFolder(fs, dirname(folder))
   }
 }
 

@@ -197,14 +197,15 @@ const locks: [what: string, holder: unknown, held: boolean][] = [
   ],
   ['a process that runs', { pid: process.ppid, thread: 0, host: hostname(), started: '' }, true],
   ['another machine', { pid: 1, thread: 0, host: 'elsewhere', started: '' }, true],
-  ['nobody who tells', 'nonsense', true]
+  ['nobody who tells', 'nonsense', true],
+  ['a process that ended as it wrote it', undefined, false]
 ]
 for (const [what, holder, held] of locks) {
   test(`the lock of ${what} ${held ? 'counts' : 'does not count'}`, async (t) => {
     const bench = new Bench(t)
     const state = bench.folder()
     const file = path.join(state, 'client.lock')
-    writeFileSync(file, JSON.stringify(holder))
+    writeFileSync(file, holder === undefined ? '{"pid":1,' : JSON.stringify(holder))
     const client = bench.client({ state })
     const warnings = warningsOf(client)
     await client.restored()
