@@ -16,6 +16,7 @@ export type { TrackerOptions } from './tracker/tracker-options.ts'
 export type { TrackerPhase, TrackerState, TrackerStatus } from './tracker/tracker-state.ts'
 export {
   patientSchedule,
+  type UdpAnnounceOptions,
   type UdpRequestOptions,
   UdpTrackerClient,
   type UdpTrackerClientOptions

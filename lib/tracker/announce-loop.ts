@@ -1,6 +1,7 @@
-import { abortable } from '../util/concurrency.ts'
+import { abortable, deferred } from '../util/concurrency.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import type { Timers } from '../util/timers.ts'
+import { type Asked, firstAnswer } from './first-answer.ts'
 import type { AnnounceEvent, TrackerReply } from './request.ts'
 import type { TrackerState } from './tracker-state.ts'
 
@@ -18,16 +19,28 @@ export interface AnnounceTiming {
   readonly longestRetryMs: number
   /** How long `stopped` may take; default 2,500. */
   readonly stopTimeoutMs: number
+  /** Silence of a tracker after which the next one is asked as well; default 5,000. */
+  readonly silenceMs: number
+}
+
+/** How far an announce has come. */
+export interface AnnounceProgress {
+  /** It is its turn: the tracker's silence counts from now. */
+  begun(): void
+  /** The tracker may have got it. */
+  sent(): void
+  /** The tracker has answered; its peers and the rest are still to be passed on. */
+  heard(): void
 }
 
 /** What an announce loop asks of its owner; nothing here may throw. */
 export interface AnnounceMediator {
-  /** Announces to a tracker; `heard` is called once it has answered, before its peers are passed on and the rest is in. */
+  /** Announces to a tracker. */
   announce(
     tracker: TrackerState,
     event: AnnounceEvent,
     signal: AbortSignal,
-    heard: () => void
+    progress: AnnounceProgress
   ): Promise<TrackerReply>
   /** Hears of a good reply. */
   replied(tracker: TrackerState, reply: TrackerReply): void
@@ -41,15 +54,28 @@ export interface AnnounceMediator {
   random(): number
 }
 
+interface Answer {
+  readonly tracker: TrackerState
+  readonly reply: TrackerReply
+}
+
+const noProgress: AnnounceProgress = { begun() {}, sent() {}, heard() {} }
+
 /**
  * Announces again and again to the first tracker that works, of tiers in order (BEP 12): one that works moves to the front of
- * its tier. Each tracker first hears `started`; when all fail, the loop waits longer and longer.
+ * its tier. The next one is asked when one fails, and also when one is silent for some seconds; the silent one keeps its full time, and
+ * its peers are taken too. Each tracker first hears `started`; when all fail, the loop waits longer and longer.
  */
 export class AnnounceLoop {
   readonly #tiers: TrackerState[][]
   readonly #mediator: AnnounceMediator
   #cancelTimer: (() => void) | undefined
-  #round: { readonly controller: AbortController; readonly done: Promise<void> } | undefined
+  readonly #controller = new AbortController()
+  /** Trackers that are being asked; those of an earlier round may still be. */
+  readonly #asked = new Map<TrackerState, Asked<Answer>>()
+  /** Of these, those that may have heard `started` and say nothing. */
+  readonly #silent = new Set<TrackerState>()
+  #round: Promise<void> | undefined
   #failures = 0
   #completed = false
   #owesCompleted = false
@@ -91,8 +117,8 @@ export class AnnounceLoop {
   }
 
   /**
-   * Ends the loop and tells `stopped` to each tracker that took a `started`, after `completed` if that is still owed; resolves in
-   * bounded time. Idempotent.
+   * Ends the loop and tells `stopped` to each tracker that took a `started` or is silent upon one, after `completed` if that is still
+   * owed; resolves in bounded time. Idempotent.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
@@ -103,22 +129,22 @@ export class AnnounceLoop {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     if (this.#owesCompleted) await this.#goodbye((signal) => this.#tellCompleted(signal))
-    this.#round?.controller.abort()
     const owed: TrackerState[] = []
     for (const tracker of this.#tiers.flat()) {
-      if (tracker.accepted) owed.push(tracker)
+      if (tracker.accepted || this.#silent.has(tracker)) owed.push(tracker)
       tracker.accepted = false
       tracker.status = 'stopped'
       tracker.nextAnnounceAt = undefined
     }
+    this.#controller.abort()
     if (owed.length > 0) {
       await this.#goodbye((signal) =>
         Promise.allSettled(
-          owed.map((tracker) => this.#mediator.announce(tracker, 'stopped', signal, () => {}))
+          owed.map((tracker) => this.#mediator.announce(tracker, 'stopped', signal, noProgress))
         )
       )
     }
-    await this.#round?.done
+    await Promise.all([this.#round, ...[...this.#asked.values()].map(({ answer }) => answer)])
   }
 
   /** Says something last, with a signal that is aborted when that takes too long. */
@@ -137,11 +163,11 @@ export class AnnounceLoop {
 
   /** Tells `completed` to the tracker that works, unless what is under way does; never rejects. */
   async #tellCompleted(signal: AbortSignal): Promise<void> {
-    await abortable(this.#round?.done ?? Promise.resolve(), signal).catch(() => {})
+    await abortable(this.#round ?? Promise.resolve(), signal).catch(() => {})
     const tracker = this.#tiers.flat().find(({ accepted }) => accepted)
     if (!this.#owesCompleted || tracker === undefined || signal.aborted) return
     this.#owesCompleted = false
-    await this.#mediator.announce(tracker, 'completed', signal, () => {}).catch(() => {})
+    await this.#mediator.announce(tracker, 'completed', signal, noProgress).catch(() => {})
   }
 
   #plan(delayMs: number): void {
@@ -155,53 +181,85 @@ export class AnnounceLoop {
   #fire(): void {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
-    const controller = new AbortController()
-    const done = this.#run(controller.signal).then((delayMs) => {
+    this.#round = this.#run().then((delayMs) => {
       this.#round = undefined
       if (this.#stopping === undefined) this.#plan(delayMs)
     })
-    this.#round = { controller, done }
   }
 
   /** One walk over the trackers until one works; returns how long to wait then. */
-  async #run(signal: AbortSignal): Promise<number> {
-    let retryInMs = Number.POSITIVE_INFINITY
-    for (const tracker of this.#tiers.flat()) {
-      tracker.status = 'announcing'
-      tracker.nextAnnounceAt = undefined
-      const event = tracker.accepted ? (this.#owesCompleted ? 'completed' : undefined) : 'started'
-      try {
-        const reply = await this.#mediator.announce(tracker, event, signal, () => {
-          // From here on it is owed a `stopped`, also when the reader leaves at the first peer.
-          tracker.accepted = true
-        })
-        if (signal.aborted) return 0
-        return this.#succeed(tracker, event, reply)
-      } catch (thrown) {
-        if (signal.aborted) return 0
-        const error = asError(thrown)
-        tracker.status = 'failed'
-        tracker.error = error
-        retryInMs = Math.min(retryInMs, retryWish(error))
-        this.#mediator.failed(tracker, error)
-        if (signal.aborted) return 0
-      }
-    }
-    return this.#backOff(retryInMs)
+  async #run(): Promise<number> {
+    const now = this.#mediator.timers.now()
+    for (const tracker of this.#tiers.flat()) tracker.nextAnnounceAt = undefined
+    const due = this.#tiers.flat().filter(({ notBefore }) => notBefore <= now)
+    if (due.length === 0) return this.#soonestMs()
+    const answer = await firstAnswer(due, (tracker) => this.#ask(tracker), this.#controller.signal)
+    if (this.#controller.signal.aborted) return 0
+    return answer === undefined ? this.#backOff() : this.#succeed(answer)
   }
 
-  #succeed(tracker: TrackerState, event: AnnounceEvent, reply: TrackerReply): number {
+  #ask(tracker: TrackerState): Asked<Answer> {
+    const known = this.#asked.get(tracker)
+    if (known !== undefined) return known
+    const silence = deferred<void>()
+    const answer = this.#announce(tracker, silence.resolve).finally(() => this.#asked.delete(tracker))
+    const asked = { answer, silence: silence.promise }
+    this.#asked.set(tracker, asked)
+    return asked
+  }
+
+  async #announce(tracker: TrackerState, onSilence: () => void): Promise<Answer | undefined> {
+    const { timers, timing } = this.#mediator
+    const { signal } = this.#controller
+    tracker.status = 'announcing'
+    const event = tracker.accepted ? (this.#owesCompleted ? 'completed' : undefined) : 'started'
+    let isSent = false
+    let cancelSilence: (() => void) | undefined
+    const onQuiet = (): void => {
+      if (isSent) this.#silent.add(tracker)
+      onSilence()
+    }
+    try {
+      const reply = await this.#mediator.announce(tracker, event, signal, {
+        begun: () => {
+          cancelSilence = timers.after(timing.silenceMs, onQuiet)
+        },
+        sent: () => {
+          isSent = true
+        },
+        heard: () => {
+          // From here on it is owed a `stopped`, also when the reader leaves at the first peer.
+          tracker.accepted = true
+        }
+      })
+      if (signal.aborted) return undefined
+      tracker.status = 'working'
+      tracker.error = undefined
+      tracker.last = reply
+      tracker.notBefore = 0
+      if (event === 'completed') this.#owesCompleted = false
+      this.#mediator.replied(tracker, reply)
+      return { tracker, reply }
+    } catch (thrown) {
+      if (signal.aborted) return undefined
+      const error = asError(thrown)
+      tracker.status = 'failed'
+      tracker.error = error
+      tracker.notBefore = timers.now() + Math.min(retryWish(error), timing.maxIntervalMs)
+      this.#mediator.failed(tracker, error)
+      return undefined
+    } finally {
+      cancelSilence?.()
+      this.#silent.delete(tracker)
+    }
+  }
+
+  #succeed({ tracker, reply }: Answer): number {
     const { timing, timers } = this.#mediator
-    tracker.status = 'working'
-    tracker.error = undefined
-    tracker.last = reply
-    tracker.accepted = true
-    if (event === 'completed') this.#owesCompleted = false
     this.#failures = 0
     const tier = this.#tiers.find((one) => one.includes(tracker)) ?? []
     tier.splice(tier.indexOf(tracker), 1)
     tier.unshift(tracker)
-    this.#mediator.replied(tracker, reply)
     const { minIntervalMs, maxIntervalMs } = timing
     const shortest = clamp(reply.minIntervalMs ?? minIntervalMs, minIntervalMs, maxIntervalMs)
     const interval = clamp(reply.intervalMs ?? timing.defaultIntervalMs, shortest, maxIntervalMs)
@@ -211,15 +269,21 @@ export class AnnounceLoop {
     return isOwed ? 0 : interval
   }
 
-  #backOff(retryInMs: number): number {
+  #backOff(): number {
     const { timing, timers } = this.#mediator
-    const { firstRetryMs, longestRetryMs, maxIntervalMs } = timing
+    const { firstRetryMs, longestRetryMs } = timing
     // The random part keeps a swarm from coming back all at once to a tracker that has just recovered.
     const base = Math.min(firstRetryMs * 2 ** this.#failures, longestRetryMs / 1.5)
-    const delayMs = Math.max(base * (1 + this.#mediator.random() / 2), Math.min(retryInMs, maxIntervalMs))
+    const delayMs = Math.max(base * (1 + this.#mediator.random() / 2), this.#soonestMs())
     this.#failures = Math.min(this.#failures + 1, 30)
     this.#earliest = timers.now() + Math.min(firstRetryMs, delayMs)
     return delayMs
+  }
+
+  /** How long until the first tracker may be asked again, at least 0. */
+  #soonestMs(): number {
+    const soonest = Math.min(...this.#tiers.flat().map(({ notBefore }) => notBefore))
+    return Math.max(0, soonest - this.#mediator.timers.now())
   }
 }
 

@@ -164,10 +164,11 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
       timers,
       random,
       timing,
-      announce: async (tracker, event, signal, heard) => {
+      announce: async (tracker, event, signal, progress) => {
         const leaving = this.#leaving
         const { pace, trust } = options
         if (!leaving) await pace?.turn(signal)
+        progress.begun()
         if (log.enabled) log('announce %s to %s', event ?? 'again', tracker.location.host)
         const say = (): Promise<TrackerReply> =>
           exchange(tracker.location, this.#parameters(tracker, event), {
@@ -177,8 +178,9 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
             signal,
             udp: options.udp ?? this.#ownUdp,
             udpSchedule: leaving ? stopSchedule : (options.udpSchedule ?? loopSchedule),
+            onSent: () => progress.sent(),
             onReply: ({ peers, externalHost }) => {
-              heard()
+              progress.heard()
               if (leaving) return
               if (externalHost !== undefined) notify(onExternalHost, externalHost, tracker)
               for (const peer of peers) this.#queue.push(peer)
@@ -250,7 +252,8 @@ function timingOf(options: Partial<AnnounceTiming>): AnnounceTiming {
     defaultIntervalMs: span('defaultIntervalMs', 1_800_000),
     firstRetryMs: span('firstRetryMs', 15_000),
     longestRetryMs: span('longestRetryMs', 1_800_000),
-    stopTimeoutMs: span('stopTimeoutMs', 2_500)
+    stopTimeoutMs: span('stopTimeoutMs', 2_500),
+    silenceMs: span('silenceMs', 5_000)
   }
 }
 

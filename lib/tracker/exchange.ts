@@ -7,6 +7,8 @@ import { type UdpRequestOptions, UdpTrackerClient } from './udp-tracker-client.t
 /** What one exchange with a tracker needs besides the options that all share. */
 export interface ExchangeOptions extends TrackerOptions {
   readonly signal?: AbortSignal | undefined
+  /** Hears, maybe several times, that the tracker may have got the request. */
+  readonly onSent?: (() => void) | undefined
   /** Hears of each reply as it comes, before the exchange is over: a second address family may be slower. */
   readonly onReply?: ((reply: TrackerReply) => void) | undefined
   /** Hears that a part of an HTTP answer is of no use; the rest of it is used. */

@@ -31,6 +31,8 @@ export interface HttpGetOptions extends Omit<TrackerOptions, 'udp' | 'udpSchedul
   /** Bytes of the body at most, as sent and unpacked; default those of a tracker's answer. */
   readonly bodyBytes?: number | undefined
   readonly inflatedBytes?: number | undefined
+  /** Hears that a request, each one when there are redirects, was handed to a connection that stands. */
+  readonly onSent?: (() => void) | undefined
   /** Tells how far an address reaches, for tests. */
   readonly scopeOf?: ((address: string) => IpScope) | undefined
 }
@@ -174,6 +176,7 @@ function requestOnce(
       reject(explain(name, error))
       request.destroy()
     }
+    request.on('finish', () => options.onSent?.())
     request.on('error', (error) => {
       // Once the answer has begun, the reader of its body decides.
       if (!answered) fail(error)

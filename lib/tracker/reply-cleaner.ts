@@ -5,18 +5,19 @@ interface Head {
   readonly chunked: boolean
   /** Bytes of the body, if the head tells a plausible number. */
   readonly length: number | undefined
-  readonly encoding: string | undefined
-  readonly location: string | undefined
+  /** Name and value of the others that matter. */
+  readonly others: readonly (readonly [string, string])[]
 }
 
 // head -> body; head -> raw
 type State = 'head' | 'body' | 'raw'
 
+const passedOn = ['Content-Type', 'Content-Encoding', 'Location']
 const nothing = Buffer.alloc(0)
 
 /**
  * Rewrites the head of one HTTP/1 response so that Node's parser takes it: lines may end in LF alone, and only the status and the
- * four headers that matter remain. Trackers send headers that break RFC 9112 in dozens of ways, which every other client ignores.
+ * headers that matter remain. Trackers send headers that break RFC 9112 in dozens of ways, which every other client ignores.
  * Without chunks the body ends with the connection, or once as many bytes came as were announced: what came with the last of them
  * belongs to it. Anything else than HTTP/1 passes through as it is. The head is bounded; the body is for the reader to bound.
  */
@@ -98,8 +99,10 @@ function parseHead(text: string): Head | undefined {
     status,
     chunked: /\bchunked\b/i.test(all('transfer-encoding')),
     length: lengthOf(all('content-length')),
-    encoding: values.get('content-encoding')?.[0],
-    location: values.get('location')?.[0]
+    others: passedOn.flatMap((name) => {
+      const value = values.get(name.toLowerCase())?.[0]
+      return value === undefined ? [] : [[name, value] as const]
+    })
   }
 }
 
@@ -111,10 +114,9 @@ function lengthOf(text: string): number | undefined {
   return only === undefined || lengths.size > 1 ? undefined : Number(only)
 }
 
-function formatHead({ status, chunked, encoding, location }: Head): string {
+function formatHead({ status, chunked, others }: Head): string {
   const lines = [`HTTP/1.1 ${status} -`, 'Connection: close']
   if (chunked) lines.push('Transfer-Encoding: chunked')
-  if (encoding !== undefined) lines.push(`Content-Encoding: ${encoding}`)
-  if (location !== undefined) lines.push(`Location: ${location}`)
+  for (const [name, value] of others) lines.push(`${name}: ${value}`)
   return `${lines.join('\r\n')}\r\n\r\n`
 }

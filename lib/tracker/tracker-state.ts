@@ -33,6 +33,8 @@ export class TrackerState implements TrackerStatus {
   nextAnnounceAt: number | undefined
   /** Whether the tracker took a `started` and so is owed a `stopped`. */
   accepted = false
+  /** Not asked before this, in milliseconds on the loop's clock: it refused, and told when to come back. */
+  notBefore = 0
   /** Whether the owner was told that only a part of its answers is of use. */
   warnedOfOdd = false
 

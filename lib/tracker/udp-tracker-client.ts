@@ -47,6 +47,14 @@ export interface UdpRequestOptions {
   readonly lookup?: HostLookup | undefined
 }
 
+/** How an announce over UDP goes about it, and who hears of it. */
+export interface UdpAnnounceOptions extends UdpRequestOptions {
+  /** Hears of each family's reply. */
+  readonly onReply?: ((reply: TrackerReply) => void) | undefined
+  /** Hears of each datagram that is the announce itself: the tracker has answered a connect before. */
+  readonly onSent?: (() => void) | undefined
+}
+
 /** Talks to UDP trackers (BEP 15, BEP 41) over one socket of each address family, for any number of torrents at once. */
 export class UdpTrackerClient {
   readonly #timers: Timers
@@ -81,7 +89,7 @@ export class UdpTrackerClient {
   async announce(
     url: URL,
     parameters: AnnounceParameters,
-    options: UdpRequestOptions & { readonly onReply?: ((reply: TrackerReply) => void) | undefined } = {}
+    options: UdpAnnounceOptions = {}
   ): Promise<TrackerReply> {
     const path = `${url.pathname}${url.search}`
     const replies = await this.#each(url, options, limits.familyGraceMs, async (family, to, signal) => {
@@ -168,7 +176,7 @@ export class UdpTrackerClient {
     url: URL,
     family: 4 | 6,
     to: PeerAddress,
-    { signal, schedule = patientSchedule }: UdpRequestOptions,
+    { signal, schedule = patientSchedule, onSent }: UdpAnnounceOptions,
     encode: (connectionId: bigint, transactionId: number) => Uint8Array,
     parse: (message: Uint8Array) => T
   ): Promise<T> {
@@ -195,6 +203,7 @@ export class UdpTrackerClient {
           this.#remember(where, connectionId)
           fresh = true
         }
+        onSent?.()
         const answer = await this.#transactions.exchange(
           port,
           request,
