@@ -1,4 +1,5 @@
-export { Client, type ClientEvents, type SeedOptions } from './client/client.ts'
+export type { SeedOptions } from './client/add-options.ts'
+export { Client, type ClientEvents } from './client/client.ts'
 export type { ClientOptions } from './client/options.ts'
 export { type ReadSourceOptions, readSource, type TorrentSource } from './client/read-source.ts'
 export type { PeerSource } from './discovery/address-book.ts'

@@ -211,8 +211,10 @@ function undocumentedExports({ file, text }: Source): string[] {
         line
       )
     // Of an overloaded function the first signature speaks for all.
+    const before = lines[at - 1] ?? ''
     const overload =
-      match?.[1] !== undefined && lines[at - 1]?.startsWith(`export function ${match[1]}`) === true
+      match?.[1] !== undefined &&
+      (/^\): [^{]*$/.test(before) || new RegExp(`^export (?:async )?function ${match[1]}\\b`).test(before))
     if (match !== null && !overload && !isDocumented(lines, at))
       wrong.push(`${file}:${at + 1} ${match[1] ?? ''}`)
   })
@@ -255,7 +257,10 @@ function undocumentedMethods({ file, text }: Source): string[] {
     const match = /^ {2}(?:static\s+)?(?:async\s+)?(?:get\s+)?\*?([a-zA-Z]\w*)(?:<[^>]*>)?\(/.exec(line)
     const name = match?.[1]
     // An overload's second signature stands right under the first.
-    const overload = name !== undefined && new RegExp(`^ {2}${name}[<(]`).test(lines[at - 1] ?? '')
+    const before = lines[at - 1] ?? ''
+    const overload =
+      name !== undefined &&
+      (/^ {2}\): [^{]*$/.test(before) || new RegExp(`^ {2}(?:async )?${name}[<(]`).test(before))
     if (name === undefined || wellKnown.has(name) || inherited.has(name)) return
     if (!overload && !isDocumented(lines, at)) wrong.push(`${file}:${at + 1} ${name}`)
   })

@@ -1,4 +1,6 @@
+import { isBytes } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
+import { show } from '../util/show.ts'
 import type { Steps } from '../util/turn-share.ts'
 import { BencodeDict, type BencodeValue } from './bencode-dict.ts'
 
@@ -66,6 +68,7 @@ export function* decodeSteps(bytes: Uint8Array, limits?: Partial<DecodeLimits>):
 
 /** As {@link decodePrefix}, in parts of a few milliseconds. */
 export function* decodePrefixSteps(bytes: Uint8Array, limits?: Partial<DecodeLimits>): Steps<Decoded> {
+  checkBytes(bytes)
   const decoder = new Decoder(bytes, { ...defaultLimits, ...limits })
   let decoded = decoder.decode(tokensOfStep)
   while (decoded === undefined) {
@@ -77,10 +80,15 @@ export function* decodePrefixSteps(bytes: Uint8Array, limits?: Partial<DecodeLim
 
 /** As {@link decodeDetailed} for the value that `bytes` begin with; what follows it is left alone: BEP 9 puts data there, and trackers and peers a line end. */
 export function decodePrefix(bytes: Uint8Array, limits?: Partial<DecodeLimits>): Decoded {
+  checkBytes(bytes)
   const decoder = new Decoder(bytes, { ...defaultLimits, ...limits })
   let decoded = decoder.decode(Number.POSITIVE_INFINITY)
   while (decoded === undefined) decoded = decoder.decode(Number.POSITIVE_INFINITY)
   return decoded
+}
+
+function checkBytes(bytes: unknown): void {
+  if (!isBytes(bytes)) throw syntaxError(`${show(bytes)} is no Uint8Array`, 0)
 }
 
 function syntaxError(what: string, position: number): TorrentError {

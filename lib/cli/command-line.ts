@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { nearest } from './nearest.ts'
+import { nearest } from '../util/nearest.ts'
 import type { OptionSpec, Options } from './option-spec.ts'
 import { usageError } from './usage-error.ts'
 

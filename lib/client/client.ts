@@ -1,17 +1,20 @@
 import { EventEmitter } from 'node:events'
 import path from 'node:path'
 import type { DHT } from '../dht/dht.ts'
-import type { CreateOptions } from '../metainfo/create-torrent.ts'
 import { parseTorrent } from '../metainfo/parse-torrent.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
+import { isBytes } from '../util/bytes.ts'
 import { TorrentError, warnProcess } from '../util/errors.ts'
+import { checkNoMore, checkOptionNames, checkType } from '../util/options.ts'
+import { show } from '../util/show.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { emitSafely } from '../util/user-code.ts'
+import { checkAddOptions, checkSeedOptions, type SeedOptions } from './add-options.ts'
 import { DefaultFolders } from './default-folders.ts'
 import { Greeter } from './greeter.ts'
 import { Intake } from './intake.ts'
-import { type ClientOptions, checkAddOptions, checkLimit, checkOptions } from './options.ts'
+import { type ClientOptions, checkLimit, checkOptions, refusal } from './options.ts'
 import { Persistence } from './persistence.ts'
 import type { TorrentSource } from './read-source.ts'
 import { SharedServices } from './shared-services.ts'
@@ -28,11 +31,6 @@ export interface ClientEvents {
   /** An error of a torrent that has no listener of its own. Without a listener here it becomes a process warning. */
   error: [error: Error, torrent?: Torrent]
 }
-
-/** Options of `client.seed`: those of the torrent to make, and those of adding it that make sense for data that lies where it is. */
-export interface SeedOptions
-  extends CreateOptions,
-    Omit<AddOptions, 'trackers' | 'signal' | 'storage' | 'select' | 'path' | 'verify' | 'trust'> {}
 
 /** Torrents that share a port, a peer id and limits. */
 export class Client extends EventEmitter<ClientEvents> {
@@ -52,9 +50,10 @@ export class Client extends EventEmitter<ClientEvents> {
    * A client that listens at once.
    * @throws TorrentError ERR_CLIENT_OPTION or ERR_CLIENT_UNSUPPORTED naming the option that is refused.
    */
-  constructor(options: ClientOptions = {}) {
+  constructor(options?: ClientOptions)
+  constructor(options: ClientOptions = {}, ...more: unknown[]) {
     super()
-    checkOptions(options)
+    checkOptions(options, more)
     this.#options = options
     this.#queue = new TorrentQueue(options, () => this.torrents)
     this.#services = new SharedServices(options, {
@@ -129,7 +128,7 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   set downloadLimit(bytesPerSecond: number) {
-    checkLimit('downloadLimit', bytesPerSecond)
+    checkLimit('downloadLimit', bytesPerSecond ?? Number.NaN)
     this.#services.download.rate = bytesPerSecond
     this.#torrents.limitsChanged()
   }
@@ -140,7 +139,7 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   set uploadLimit(bytesPerSecond: number) {
-    checkLimit('uploadLimit', bytesPerSecond)
+    checkLimit('uploadLimit', bytesPerSecond ?? Number.NaN)
     this.#services.upload.rate = bytesPerSecond
     this.#torrents.limitsChanged()
   }
@@ -186,10 +185,11 @@ export class Client extends EventEmitter<ClientEvents> {
    * returned, with the peers and trackers given merged into it.
    * @throws TorrentError when the source or an option makes no sense, or the storage cannot be opened; the signal's reason.
    */
-  async add(source: TorrentSource, options: AddOptions = {}): Promise<Torrent> {
+  async add(source: TorrentSource, options?: AddOptions): Promise<Torrent>
+  async add(source: TorrentSource, options: AddOptions = {}, ...more: unknown[]): Promise<Torrent> {
     this.#checkOpen()
+    checkAddOptions(options, more)
     options.signal?.throwIfAborted()
-    checkAddOptions(options)
     const { signal, trust } = options
     const resolved = await resolveSource(source, { signal, trust, host: this.#options.host })
     return this.#intake.begin(resolved, options)
@@ -200,9 +200,14 @@ export class Client extends EventEmitter<ClientEvents> {
    * are as they were (path, size, time) when they were last seeded in the same way are not hashed again.
    * @throws TorrentError ERR_METAINFO_CREATE when there is nothing to share or a file cannot be read; the signal's reason.
    */
-  async seed(paths: string | readonly string[], options: SeedOptions = {}): Promise<Torrent> {
+  async seed(paths: string | readonly string[], options?: SeedOptions): Promise<Torrent>
+  async seed(
+    paths: string | readonly string[],
+    options: SeedOptions = {},
+    ...more: unknown[]
+  ): Promise<Torrent> {
     this.#checkOpen()
-    checkAddOptions(options)
+    checkSeedOptions(options, more)
     // Loaded when first needed, for most programs only download.
     const { makeOrFind, scanFiles } = await import('./make-torrent.ts')
     const { state } = this.#options
@@ -238,6 +243,8 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /** The torrent with this info hash (hexadecimal or 20 bytes), if it is here. */
   get(infoHash: string | Uint8Array): Torrent | undefined {
+    if (typeof infoHash !== 'string' && !isBytes(infoHash))
+      throw refusal('infoHash', `${show(infoHash)} must be hexadecimal text or bytes`)
     return this.#torrents.get(infoHash)
   }
 
@@ -245,10 +252,17 @@ export class Client extends EventEmitter<ClientEvents> {
    * Removes a torrent (itself or its info hash) and its resume record; with `deleteFiles` also the data that it wrote.
    * Nothing happens when it is not here.
    */
+  async remove(torrent: Torrent | string, options?: { readonly deleteFiles?: boolean }): Promise<void>
   async remove(
     torrent: Torrent | string,
-    { deleteFiles = false }: { readonly deleteFiles?: boolean } = {}
+    options: { readonly deleteFiles?: boolean } = {},
+    ...more: unknown[]
   ): Promise<void> {
+    checkOptionNames(options, ['deleteFiles'], refusal)
+    checkNoMore(more, refusal)
+    const { deleteFiles = false } = options
+    checkType('deleteFiles', deleteFiles, 'boolean', refusal)
+    checkTorrent(torrent)
     await this.#persistence?.listed
     const found = typeof torrent === 'string' ? this.get(torrent) : torrent
     if (typeof torrent === 'string' && found === undefined) this.#persistence?.takeBack(torrent.toLowerCase())
@@ -287,6 +301,9 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /** Moves a torrent to another place in the queue; 0 is the first, and what is beyond the last is the last. */
   move(torrent: Torrent, index: number): void {
+    checkTorrent(torrent)
+    if (typeof index !== 'number' || Number.isNaN(index))
+      throw refusal('index', `${show(index)} must be a number from 0 on`)
     if (this.#torrents.move(torrent, index)) this.#services.changed()
   }
 
@@ -336,4 +353,10 @@ export class Client extends EventEmitter<ClientEvents> {
     await this.#persistence?.close(lasting)
     await this.#services.close(unlistened)
   }
+}
+
+function checkTorrent(torrent: unknown): void {
+  const isTorrent = typeof torrent === 'object' && torrent !== null && 'infoHash' in torrent
+  if (!isTorrent && typeof torrent !== 'string')
+    throw refusal('torrent', `${show(torrent)} must be a torrent of this client, or its info hash`)
 }

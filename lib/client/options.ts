@@ -1,6 +1,7 @@
-import type { AddOptions } from '../torrent/torrent-options.ts'
-import { type PeerAddress, parseAddress } from '../util/address.ts'
+import { type PeerAddress, readAddress } from '../util/address.ts'
 import { asError, TorrentError } from '../util/errors.ts'
+import { checkNoMore, checkOptionNames, checkType, isAmount } from '../util/options.ts'
+import { show } from '../util/show.ts'
 
 /** How the DHT of a client begins. */
 export interface ClientDhtOptions {
@@ -76,37 +77,61 @@ export interface ClientOptions {
 
 const switches = ['lsd', 'pex'] as const
 const notBuilt = ['utp', 'natTraversal', 'encryption', 'proxy'] as const
-const known = new Set<string>([
-  'port',
-  'host',
-  'path',
-  'state',
-  'restore',
-  'maxActiveDownloads',
-  'maxActiveSeeds',
-  'seedRatio',
-  'seedTime',
-  'downloadLimit',
-  'uploadLimit',
-  'maxConnections',
-  'memoryLimit',
-  'dht',
-  ...switches,
-  ...notBuilt
-])
+// Records, so that an option without a place here is no valid program.
+const names: Record<keyof ClientOptions, true> = {
+  port: true,
+  host: true,
+  path: true,
+  state: true,
+  restore: true,
+  maxActiveDownloads: true,
+  maxActiveSeeds: true,
+  seedRatio: true,
+  seedTime: true,
+  downloadLimit: true,
+  uploadLimit: true,
+  maxConnections: true,
+  memoryLimit: true,
+  dht: true,
+  lsd: true,
+  pex: true,
+  utp: true,
+  natTraversal: true,
+  encryption: true,
+  proxy: true
+}
+const dhtNames: Record<keyof ClientDhtOptions, true> = { bootstrap: true, nodes: true, readOnly: true }
+
+/** The names of all options of a client. */
+export const clientOptionNames: readonly string[] = Object.keys(names)
 
 /**
  * Refuses what makes no sense at once.
  * @throws TorrentError ERR_CLIENT_OPTION naming the option and the value, ERR_CLIENT_UNSUPPORTED for what is not built.
  */
-export function checkOptions(options: ClientOptions): void {
-  for (const name of Object.keys(options)) {
-    if (!known.has(name)) throw refusal(name, 'there is no such option')
-  }
-  for (const name of switches) {
-    const value: unknown = options[name]
-    if (value !== undefined && typeof value !== 'boolean')
-      throw refusal(name, `${String(value)} must be true or false`)
+export function checkOptions(options: ClientOptions, more: readonly unknown[] = []): void {
+  checkOptionNames(options, clientOptionNames, refusal, {
+    'the options of add': [
+      'select',
+      'trackers',
+      'peers',
+      'storage',
+      'signal',
+      'verify',
+      'paused',
+      'superSeeding'
+    ]
+  })
+  checkNoMore(more, refusal)
+  for (const name of [...switches, 'restore'] as const) checkType(name, options[name], 'boolean', refusal)
+  for (const [name, what] of [
+    ['path', 'the path of a folder'],
+    ['state', 'the path of a folder'],
+    ['host', 'an IP address of this machine']
+  ] as const) {
+    const text: unknown = options[name]
+    if (text !== undefined && (typeof text !== 'string' || text === ''))
+      throw refusal(name, `${show(text)} must be ${what}`)
   }
   for (const name of notBuilt) {
     const value = options[name]
@@ -121,13 +146,13 @@ export function checkOptions(options: ClientOptions): void {
   }
   const { port, maxConnections, memoryLimit } = options
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535)) {
-    throw refusal('port', `${port} is no port: it must be a whole number from 0 to 65535`)
+    throw refusal('port', `${show(port)} is no port: it must be a whole number from 0 to 65535`)
   }
   if (maxConnections !== undefined && !(Number.isInteger(maxConnections) && maxConnections > 0)) {
-    throw refusal('maxConnections', `${maxConnections} must be a whole number from 1 on`)
+    throw refusal('maxConnections', `${show(maxConnections)} must be a whole number from 1 on`)
   }
-  if (memoryLimit !== undefined && !(memoryLimit > 0))
-    throw refusal('memoryLimit', `${memoryLimit} must be above 0`)
+  if (memoryLimit !== undefined && !(isAmount(memoryLimit) && memoryLimit > 0))
+    throw refusal('memoryLimit', `${show(memoryLimit)} must be a number above 0`)
   if (options.restore === true && options.state === undefined) {
     throw refusal('restore', 'true needs the option state: the folder to restore from')
   }
@@ -143,31 +168,8 @@ export function checkOptions(options: ClientOptions): void {
  * @throws TorrentError ERR_CLIENT_OPTION
  */
 export function checkLimit(name: string, bytesPerSecond: number | undefined): void {
-  if (bytesPerSecond === undefined || bytesPerSecond >= 0) return
-  throw refusal(name, `${bytesPerSecond} must be bytes per second from 0 on, or Infinity`)
-}
-
-/**
- * Refuses options of a torrent that make no sense at once.
- * @throws TorrentError ERR_CLIENT_OPTION
- */
-export function checkAddOptions(options: AddOptions): void {
-  const { select, seedRatio, seedTime } = options
-  checkSelect(select)
-  checkLimit('downloadLimit', options.downloadLimit)
-  checkLimit('uploadLimit', options.uploadLimit)
-  checkGoal('seedRatio', seedRatio)
-  checkGoal('seedTime', seedTime)
-}
-
-/**
- * Refuses a selection that names no files.
- * @throws TorrentError ERR_CLIENT_OPTION
- */
-function checkSelect(select: AddOptions['select']): void {
-  if (select === undefined || select === 'all' || select === 'none') return
-  if (Array.isArray(select) && select.every((index) => Number.isInteger(index) && index >= 0)) return
-  throw refusal('select', `${JSON.stringify(select)} must be 'all', 'none', or a list of indices of files`)
+  if (bytesPerSecond === undefined || isAmount(bytesPerSecond)) return
+  throw refusal(name, `${show(bytesPerSecond)} must be bytes per second from 0 on, or Infinity`)
 }
 
 /**
@@ -177,7 +179,7 @@ function checkSelect(select: AddOptions['select']): void {
 export function checkCount(name: string, count: number | undefined): void {
   if (count === undefined || count === Number.POSITIVE_INFINITY || (Number.isInteger(count) && count >= 0))
     return
-  throw refusal(name, `${count} must be a whole number from 0 on, or Infinity`)
+  throw refusal(name, `${show(count)} must be a whole number from 0 on, or Infinity`)
 }
 
 /**
@@ -185,31 +187,34 @@ export function checkCount(name: string, count: number | undefined): void {
  * @throws TorrentError ERR_CLIENT_OPTION
  */
 export function checkGoal(name: string, value: number | undefined): void {
-  if (value === undefined || value >= 0) return
-  throw refusal(name, `${value} must be a number from 0 on, or Infinity`)
+  if (value === undefined || isAmount(value)) return
+  throw refusal(name, `${show(value)} must be a number from 0 on, or Infinity`)
 }
 
 function checkDht(dht: ClientOptions['dht']): void {
   if (dht === undefined || typeof dht === 'boolean') return
   if (typeof dht !== 'object' || dht === null)
-    throw refusal('dht', `${String(dht)} must be true, false or an object with bootstrap, nodes or readOnly`)
-  for (const name of Object.keys(dht)) {
-    if (!['bootstrap', 'nodes', 'readOnly'].includes(name))
-      throw refusal(`dht.${name}`, 'there is no such option')
-  }
+    throw refusal('dht', `${show(dht)} must be true, false or an object with bootstrap, nodes or readOnly`)
+  const refuse = (option: string, reason: string): TorrentError => refusal(`dht.${option}`, reason)
+  checkOptionNames(dht, Object.keys(dhtNames), refuse)
   const { bootstrap = [], nodes = [], readOnly = 'auto' } = dht
   if (readOnly !== 'auto' && typeof readOnly !== 'boolean')
-    throw refusal('dht.readOnly', `${String(readOnly)} must be true, false or 'auto'`)
-  if (!Array.isArray(bootstrap))
-    throw refusal('dht.bootstrap', `${String(bootstrap)} must be a list of host:port`)
-  if (!Array.isArray(nodes)) throw refusal('dht.nodes', `${String(nodes)} must be a list of addresses`)
-  try {
-    for (const node of bootstrap) parseAddress(String(node))
-  } catch (cause) {
-    throw refusal('dht.bootstrap', asError(cause).message)
+    throw refuse('readOnly', `${show(readOnly)} must be true, false or 'auto'`)
+  if (!Array.isArray(bootstrap)) throw refuse('bootstrap', `${show(bootstrap)} must be a list of host:port`)
+  if (!Array.isArray(nodes)) throw refuse('nodes', `${show(nodes)} must be a list of addresses`)
+  for (const [option, list] of [
+    ['bootstrap', bootstrap],
+    ['nodes', nodes]
+  ] as const) {
+    try {
+      for (const node of list) readAddress(node)
+    } catch (cause) {
+      throw refuse(option, asError(cause).message)
+    }
   }
 }
 
-function refusal(option: string, reason: string): TorrentError {
+/** An option that is refused. */
+export function refusal(option: string, reason: string): TorrentError {
   return new TorrentError('ERR_CLIENT_OPTION', `option ${option}: ${reason}`, { details: { option } })
 }

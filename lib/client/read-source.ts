@@ -9,10 +9,12 @@ import { unpackBody } from '../tracker/http-body.ts'
 import { fromBase32, fromHex, isBytes } from '../util/bytes.ts'
 import { abortable } from '../util/concurrency.ts'
 import { asError, isTorrentError, systemCode, TorrentError } from '../util/errors.ts'
+import { checkOptionNames, checkSignal } from '../util/options.ts'
 import { redactText, redactUrl } from '../util/redact.ts'
 import { show } from '../util/show.ts'
 import type { Trust } from '../util/trust.ts'
 import { fetchSource } from './fetch-source.ts'
+import { refusal } from './options.ts'
 
 /**
  * What `client.add` takes: a magnet URI, an info hash (hex, base32, 20 bytes), a .torrent (path, URL, bytes in any form), or one of them
@@ -53,7 +55,9 @@ export async function readSource(
   source: TorrentSource,
   options: ReadSourceOptions = {}
 ): Promise<Metainfo | Magnet> {
+  checkOptionNames(options, ['signal', 'trust', 'host'], refusal)
   const { signal } = options
+  checkSignal(signal, refusal)
   signal?.throwIfAborted()
   if (typeof source === 'string') return readText(source, options)
   const bytes = await bytesOf(source, signal)

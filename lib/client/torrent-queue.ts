@@ -56,8 +56,10 @@ export class TorrentQueue {
    * @throws TorrentError ERR_CLIENT_OPTION when the value makes no sense.
    */
   setRule(name: keyof QueueRules, value: number): void {
-    if (name === 'seedRatio' || name === 'seedTime') checkGoal(name, value)
-    else checkCount(name, value)
+    // Unlike an option it cannot be left out.
+    const given = value ?? Number.NaN
+    if (name === 'seedRatio' || name === 'seedTime') checkGoal(name, given)
+    else checkCount(name, given)
     this.#rules[name] = value
     this.changed()
   }

@@ -1,6 +1,7 @@
 import type { PeerAddress } from '../util/address.ts'
 import { abortable } from '../util/concurrency.ts'
 import { TorrentError } from '../util/errors.ts'
+import { show } from '../util/show.ts'
 import { BloomFilter } from './bloom-filter.ts'
 import { DhtNetworks } from './dht-networks.ts'
 import {
@@ -76,7 +77,7 @@ export class DhtEngine {
   ): Promise<number> {
     const target = targetOf('infoHash', infoHash)
     if (!Number.isInteger(port) || port < 1 || port > 65535)
-      throw optionError(`port: ${port} is not 1 to 65535`, { port })
+      throw optionError(`port: ${show(port)} is not 1 to 65535`, { port })
     const peers = new PeerFilter(onPeer)
     const args = {
       info_hash: target,

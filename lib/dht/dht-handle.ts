@@ -4,6 +4,8 @@ import type { DatagramPort } from '../util/datagram-port.ts'
 import { TorrentError } from '../util/errors.ts'
 import type { DhtEngine } from './dht-engine.ts'
 import {
+  checkLookup,
+  checkNode,
   checkOptions,
   type DhtAnnounceOptions,
   type DhtLookupOptions,
@@ -77,7 +79,8 @@ export class DhtHandle {
    * Resolves once any node has answered us, be it later than `ready`: without one nothing can be found.
    * @throws TorrentError ERR_DHT_CLOSED; the signal's reason.
    */
-  connected(options: DhtLookupOptions = {}): Promise<void> {
+  async connected(options: DhtLookupOptions = {}): Promise<void> {
+    checkLookup(options)
     return this.#engine?.connected(options) ?? this.#connected(options)
   }
 
@@ -88,6 +91,7 @@ export class DhtHandle {
    */
   peers(infoHash: Uint8Array | string, options: DhtLookupOptions = {}): AsyncIterableIterator<PeerAddress> {
     const target = targetOf('infoHash', infoHash)
+    checkLookup(options)
     if (this.#closing !== undefined) throw closedError()
     return this.#engine?.peers(target, options) ?? this.#peers(target, options)
   }
@@ -102,6 +106,7 @@ export class DhtHandle {
     options: DhtAnnounceOptions = {}
   ): Promise<number> {
     const target = targetOf('infoHash', infoHash)
+    checkLookup(options, 'impliedPort', 'seed', 'onPeer')
     return (await this.#awake(options)).announce(target, port, options)
   }
 
@@ -114,6 +119,7 @@ export class DhtHandle {
     options: DhtLookupOptions = {}
   ): Promise<{ seeds: number; peers: number }> {
     const target = targetOf('infoHash', infoHash)
+    checkLookup(options)
     return (await this.#awake(options)).scrape(target, options)
   }
 
@@ -126,6 +132,7 @@ export class DhtHandle {
     name: Uint8Array | string | MutableName,
     options: DhtLookupOptions = {}
   ): Promise<DhtItem | undefined> {
+    checkLookup(options)
     return (await this.#awake(options)).get(name, options)
   }
 
@@ -135,11 +142,13 @@ export class DhtHandle {
    * @throws TorrentError ERR_DHT_ITEM when it cannot be put so, ERR_BENCODE_VALUE, ERR_DHT_CLOSED; the signal's reason.
    */
   async put(request: PutRequest, options: DhtLookupOptions = {}): Promise<PutResult> {
+    checkLookup(options)
     return (await this.#awake(options)).put(request, options)
   }
 
   /** Pings a node that was told by a peer (`port` message) or a torrent, so that the table takes it if it answers. */
   addNode(address: PeerAddress): void {
+    checkNode(address)
     if (this.#engine !== undefined) this.#engine.addNode(address)
     else
       void this.#load().then(

@@ -1,10 +1,12 @@
 import type { KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { BencodeInput } from '../bencode/encode.ts'
-import { type PeerAddress, parseAddress } from '../util/address.ts'
+import { type PeerAddress, parseAddress, readAddress } from '../util/address.ts'
 import { fromHex, isBytes } from '../util/bytes.ts'
 import type { DatagramPort } from '../util/datagram-port.ts'
 import { TorrentError } from '../util/errors.ts'
+import { checkOptionNames, checkSignal, checkType, isPromise } from '../util/options.ts'
+import { show } from '../util/show.ts'
 import type { Timers } from '../util/timers.ts'
 import type { DhtHostLookup } from './bootstrap.ts'
 import { idLength, type RandomBytes } from './node-id.ts'
@@ -103,6 +105,48 @@ export interface PutRequest {
   readonly cas?: number
 }
 
+// A record, so that an option without a place here is no valid program.
+const names: Record<keyof DhtOptions, true> = {
+  ports: true,
+  host: true,
+  port: true,
+  bootstrap: true,
+  nodes: true,
+  state: true,
+  readOnly: true,
+  lazy: true,
+  id: true,
+  onWarning: true,
+  timers: true,
+  random: true,
+  lookup: true
+}
+
+function refuse(option: string, reason: string): TorrentError {
+  return optionError(`${option}: ${reason}`, { option })
+}
+
+/**
+ * Refuses what may not come with a look-up; `names` are what may besides a signal.
+ * @throws TorrentError ERR_DHT_OPTION
+ */
+export function checkLookup(options: DhtLookupOptions, ...names: readonly string[]): void {
+  checkOptionNames(options, ['signal', ...names], refuse)
+  checkSignal(options.signal, refuse)
+}
+
+/** Refuses an address of a node that is none. @throws TorrentError ERR_DHT_OPTION */
+export function checkNode(address: unknown): void {
+  const isNode =
+    typeof address === 'object' &&
+    address !== null &&
+    'host' in address &&
+    'port' in address &&
+    typeof address.host === 'string' &&
+    typeof address.port === 'number'
+  if (!isNode) throw refuse('address', `${show(address)} is no object with host and port`)
+}
+
 /** A caller's mistake. */
 export function optionError(what: string, details: Readonly<Record<string, unknown>>): TorrentError {
   return new TorrentError('ERR_DHT_OPTION', what, { details })
@@ -115,16 +159,28 @@ export function isList(ports: DhtOptions['ports']): ports is readonly DatagramPo
 
 /** @throws TorrentError ERR_DHT_OPTION, ERR_UTIL_ADDRESS. */
 export function checkOptions(options: DhtOptions): void {
-  const { ports, host, port, bootstrap = [], id, readOnly } = options
+  checkOptionNames(options, Object.keys(names), refuse)
+  const { ports, host, port, bootstrap = [], nodes = [], id, readOnly, state } = options
+  if (!Array.isArray(bootstrap)) throw refuse('bootstrap', `${show(bootstrap)} is no list of host:port`)
+  if (!Array.isArray(nodes)) throw refuse('nodes', `${show(nodes)} is no list of addresses`)
   for (const node of bootstrap) parseAddress(node)
+  for (const node of nodes) readAddress(node)
+  for (const name of ['onWarning', 'lookup', 'random'] as const)
+    checkType(name, options[name], 'function', refuse)
+  checkType('lazy', options.lazy, 'boolean', refuse)
+  if (state !== undefined && (typeof state !== 'object' || state === null))
+    throw refuse('state', `${show(state)} is nothing that save() gave`)
   if (readOnly !== undefined && readOnly !== 'auto' && typeof readOnly !== 'boolean')
-    throw optionError(`readOnly: ${String(readOnly)} is not true, false or 'auto'`, { readOnly })
+    throw optionError(`readOnly: ${show(readOnly)} is not true, false or 'auto'`, { readOnly })
+  if (id !== undefined && !isBytes(id)) throw refuse('id', `${show(id)} is not 20 bytes`)
   if (id !== undefined && id.length !== idLength) throw optionError(`id: ${id.length} bytes, not 20`, { id })
-  if (host !== undefined && isIP(host) === 0) throw optionError(`host: '${host}' is no IP address`, { host })
+  if (host !== undefined && (typeof host !== 'string' || isIP(host) === 0))
+    throw optionError(`host: ${show(host)} is no IP address`, { host })
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535))
-    throw optionError(`port: ${port} is not 0 to 65535`, { port })
+    throw optionError(`port: ${show(port)} is not 0 to 65535`, { port })
   if (ports !== undefined) {
     if (isList(ports)) checkPorts(ports)
+    else if (!isPromise(ports)) throw refuse('ports', `${show(ports)} is no list of ports`)
     if (host !== undefined || port !== undefined)
       throw optionError('ports are open already: leave out host and port', { host, port })
   }
@@ -144,6 +200,6 @@ export function checkPorts(ports: readonly DatagramPort[]): void {
 export function targetOf(name: string, given: Uint8Array | string): Uint8Array {
   const bytes = typeof given === 'string' ? fromHex(given) : given
   if (!isBytes(bytes) || bytes.length !== idLength)
-    throw optionError(`${name}: ${String(given)} is not 20 bytes or 40 hexadecimal digits`, { [name]: given })
+    throw optionError(`${name}: ${show(given)} is not 20 bytes or 40 hexadecimal digits`, { [name]: given })
   return bytes
 }

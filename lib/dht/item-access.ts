@@ -9,7 +9,7 @@ import { ItemFinder } from './item-finder.ts'
 import type { KrpcValues } from './krpc.ts'
 import type { AnsweredNode, LookupAnswer } from './lookup.ts'
 import { addressKey } from './node-info.ts'
-import { checkPut, nameTarget } from './put-request.ts'
+import { checkPut, checkRequest, nameTarget } from './put-request.ts'
 import { walk, write } from './walk.ts'
 
 /** An item that was found and verified (BEP 44). */
@@ -82,6 +82,7 @@ export async function putItem(
   request: PutRequest,
   { signal }: DhtLookupOptions
 ): Promise<PutResult> {
+  checkRequest(request)
   const { privateKey, salt = new Uint8Array(), cas } = request
   const encoded = encode(request.value)
   const key = privateKey === undefined ? undefined : privateKeyOf(privateKey)

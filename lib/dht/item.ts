@@ -1,6 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import { isBytes } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
+import { show } from '../util/show.ts'
 import { limits } from './limits.ts'
 
 /** An item as it is kept and sent (BEP 44); immutable without a public key. */
@@ -28,12 +29,19 @@ const publicPrefix = Buffer.from('302a300506032b6570032100', 'hex')
 
 /** Where an immutable item lives: the SHA-1 of its bencoded value. */
 export function immutableTarget(encoded: Uint8Array): Uint8Array {
+  checkBytes('encoded', encoded)
   return new Uint8Array(createHash('sha1').update(encoded).digest())
 }
 
 /** Where a mutable item lives: the SHA-1 of public key and salt (BEP 44; BEP 46 finds torrents so). */
 export function mutableTarget(publicKey: Uint8Array, salt: Uint8Array = new Uint8Array()): Uint8Array {
+  checkBytes('publicKey', publicKey)
+  checkBytes('salt', salt)
   return new Uint8Array(createHash('sha1').update(publicKey).update(salt).digest())
+}
+
+function checkBytes(name: string, value: unknown): void {
+  if (!isBytes(value)) throw new TorrentError('ERR_DHT_OPTION', `${name}: ${show(value)} is not bytes`)
 }
 
 /** Where an item lives. */
@@ -75,6 +83,9 @@ export function privateKeyOf(key: KeyObject | Uint8Array): KeyObject {
       throw new TorrentError('ERR_DHT_ITEM', `A private key has 32 bytes, not ${key.length}`)
     return createPrivateKey({ key: Buffer.concat([privatePrefix, key]), format: 'der', type: 'pkcs8' })
   }
+  const given: unknown = key
+  if (typeof given !== 'object' || given === null)
+    throw new TorrentError('ERR_DHT_ITEM', `${show(given)} is no private key`)
   if (key.type !== 'private' || key.asymmetricKeyType !== 'ed25519') {
     throw new TorrentError('ERR_DHT_ITEM', 'A mutable item is signed with an Ed25519 private key')
   }

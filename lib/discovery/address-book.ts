@@ -59,8 +59,9 @@ export interface PeerPriorities {
 
 /** Milliseconds to wait after one, two, … failures in a row. */
 export const backOffMs: readonly number[] = [10_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000]
-/** The same for a peer that the user named: it is expected to be there, and may only be starting. */
+/** The same for a peer that the user or a magnet link named: it is expected to be there, and may only be starting. */
 export const manualBackOffMs: readonly number[] = [1000, 2000, 5000, ...backOffMs]
+const namedBy: ReadonlySet<PeerSource> = new Set(['manual', 'magnet'])
 /** Milliseconds to wait for a peer that gave us data. */
 const usefulWaitMs = 5000
 const uninterestingWaitMs = 600_000
@@ -365,7 +366,7 @@ export class AddressBook {
 
   #fail(entry: Entry, failures: number, now: number): void {
     entry.failures += failures
-    const waits = sourceOf(entry) === 'manual' ? manualBackOffMs : backOffMs
+    const waits = namedBy.has(sourceOf(entry)) ? manualBackOffMs : backOffMs
     entry.readyAt = now + (waits[Math.min(entry.failures, waits.length) - 1] ?? 0)
     if (entry.failures < mostFailures || wasUseful(entry) || neverGivenUp.has(sourceOf(entry))) return
     // It stays in the book, or it would be a new one for the next who names it.

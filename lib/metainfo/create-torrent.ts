@@ -3,12 +3,14 @@ import { encode } from '../bencode/encode.ts'
 import type { HashJob } from '../hash/hash-job.ts'
 import { hashPieces } from '../hash/hash-pool.ts'
 import { TorrentError } from '../util/errors.ts'
+import { checkNoMore, checkOptionNames, checkType } from '../util/options.ts'
 import { redactUrl } from '../util/redact.ts'
+import { show } from '../util/show.ts'
 import { notify } from '../util/user-code.ts'
 import { version } from '../util/version.ts'
 import { blockLength, Layout } from './layout.ts'
 import { maxPieceCount, maxPieceLength } from './parse-info.ts'
-import { type Scan, type ScanOptions, scanFiles } from './scan-files.ts'
+import { optionRefusal, type Scan, type ScanOptions, scanFiles } from './scan-files.ts'
 
 /** How to make a torrent. */
 export interface CreateOptions extends ScanOptions {
@@ -37,6 +39,22 @@ export interface CreateProgress {
   readonly totalBytes: number
 }
 
+// A record, so that an option without a place here is no valid program.
+const names: Record<keyof CreateOptions, true> = {
+  name: true,
+  ignore: true,
+  signal: true,
+  pieceLength: true,
+  trackers: true,
+  webSeeds: true,
+  private: true,
+  comment: true,
+  createdBy: true,
+  creationDate: true,
+  source: true,
+  onProgress: true
+}
+
 /**
  * Makes the .torrent of a file, a folder or several of both (BEP 3), hashing on all cores. The info hash depends on the
  * names and bytes of the files, the piece length, `private` and `source` alone.
@@ -44,8 +62,15 @@ export interface CreateProgress {
  */
 export async function createTorrent(
   paths: string | readonly string[],
-  options: CreateOptions = {}
+  options?: CreateOptions
+): Promise<Uint8Array>
+export async function createTorrent(
+  paths: string | readonly string[],
+  options: CreateOptions = {},
+  ...more: unknown[]
 ): Promise<Uint8Array> {
+  checkOptionNames(options, Object.keys(names), optionRefusal)
+  checkNoMore(more, optionRefusal)
   checkOptions(options)
   return createFromScan(await scanFiles(paths, options), options)
 }
@@ -94,24 +119,37 @@ function refusal(reason: string, details: Record<string, unknown> = {}, cause?: 
   return new TorrentError('ERR_METAINFO_CREATE', `Cannot make a torrent: ${reason}`, { details, cause })
 }
 
-function checkOptions({ pieceLength, trackers = [], webSeeds = [], creationDate }: CreateOptions): void {
+function checkOptions(options: CreateOptions): void {
+  const { pieceLength, trackers = [], webSeeds = [], createdBy, creationDate } = options
+  for (const option of ['comment', 'source'] as const)
+    checkType(option, options[option], 'string', optionRefusal)
+  checkType('onProgress', options.onProgress, 'function', optionRefusal)
+  checkType('private', options.private, 'boolean', optionRefusal)
+  if (createdBy !== false) checkType('createdBy', createdBy, 'string', optionRefusal)
   if (pieceLength !== undefined) {
     const power = Number.isSafeInteger(pieceLength) && Number.isInteger(Math.log2(pieceLength))
     if (!power || pieceLength < blockLength || pieceLength > maxPieceLength) {
       throw refusal(
-        `the option pieceLength must be a power of two from ${blockLength} to ${maxPieceLength}, not ${pieceLength}`
+        `the option pieceLength must be a power of two from ${blockLength} to ${maxPieceLength}, not ${show(pieceLength)}`
       )
     }
   }
-  for (const url of trackers.flat()) checkUrl('trackers', url)
-  for (const url of webSeeds) checkUrl('webSeeds', url)
-  if (types.isDate(creationDate) && Number.isNaN(creationDate.getTime())) {
-    throw refusal('the option creationDate is no valid date')
+  for (const [option, urls] of [
+    ['trackers', trackers],
+    ['webSeeds', webSeeds]
+  ] as const) {
+    if (!Array.isArray(urls)) throw optionRefusal(option, `${show(urls)} must be a list of URLs`)
+    for (const url of urls.flat()) checkUrl(option, url)
   }
+  if (creationDate === undefined || creationDate === false) return
+  if (!types.isDate(creationDate) || Number.isNaN(creationDate.getTime()))
+    throw refusal('the option creationDate is no valid date')
 }
 
-function checkUrl(option: string, url: string): void {
-  if (!URL.canParse(url)) throw refusal(`the option ${option} holds '${redactUrl(url)}', which is no URL`)
+function checkUrl(option: string, url: unknown): void {
+  if (typeof url === 'string' && URL.canParse(url)) return
+  const shown = typeof url === 'string' ? `'${redactUrl(url)}'` : show(url)
+  throw refusal(`the option ${option} holds ${shown}, which is no URL`)
 }
 
 /** A power of two from 16 KiB to 16 MiB that divides the bytes into 1000 to 2000 pieces, as far as these bounds allow. */

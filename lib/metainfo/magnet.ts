@@ -1,7 +1,8 @@
-import { formatAddress, type PeerAddress, parseAddress } from '../util/address.ts'
-import { equalBytes, fromBase32, fromHex, toHex } from '../util/bytes.ts'
+import { formatAddress, type PeerAddress, parseAddress, readAddress } from '../util/address.ts'
+import { equalBytes, fromBase32, fromHex, isBytes, toHex } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
+import { show } from '../util/show.ts'
 import type { Range } from './layout.ts'
 import type { InfoHashes } from './metainfo.ts'
 
@@ -39,6 +40,7 @@ const maxFileIndex = 2 ** 40
  * @throws TorrentError ERR_METAINFO_MAGNET when it is no magnet URI or names no info hash of version 1 or 2.
  */
 export function parseMagnet(uri: string): Magnet {
+  if (typeof uri !== 'string') throw refusal('it is no text', show(uri))
   if (!/^magnet:\?/i.test(uri)) throw refusal("it does not begin with 'magnet:?'", uri)
   if (uri.length > maxUriLength)
     throw refusal(`it has ${uri.length} characters, more than ${maxUriLength}`, uri)
@@ -89,8 +91,14 @@ export type MagnetInput = Pick<Magnet, 'infoHashes'> & Partial<Magnet>
  * @throws TorrentError ERR_METAINFO_MAGNET when there is no info hash, or one of a wrong length.
  */
 export function formatMagnet(magnet: MagnetInput): string {
+  const given: unknown = magnet
+  if (typeof given !== 'object' || given === null || typeof magnet.infoHashes !== 'object')
+    throw new TorrentError('ERR_METAINFO_MAGNET', `${show(given)} is no object with infoHashes`)
   const { infoHashes, name, trackers = [], peers = [], webSeeds = [], selectOnly, length } = magnet
-  const { v1, v2 } = infoHashes
+  for (const [field, list] of Object.entries({ trackers, peers, webSeeds }))
+    if (!Array.isArray(list))
+      throw new TorrentError('ERR_METAINFO_MAGNET', `${field}: ${show(list)} is no list`)
+  const { v1, v2 } = infoHashes ?? {}
   const parts: string[] = []
   if (v1 !== undefined) parts.push(`xt=urn:btih:${hexOf(v1, 20)}`)
   if (v2 !== undefined) parts.push(`xt=urn:btmh:1220${hexOf(v2, 32)}`)
@@ -101,7 +109,7 @@ export function formatMagnet(magnet: MagnetInput): string {
   if (length !== undefined) parts.push(`xl=${length}`)
   for (const url of trackers) add('tr', url)
   for (const url of webSeeds) add('ws', url)
-  for (const peer of peers) parts.push(`x.pe=${formatAddress(peer)}`)
+  for (const peer of peers) parts.push(`x.pe=${formatAddress(readAddress(peer))}`)
   if (selectOnly !== undefined && selectOnly.length > 0) {
     const ranges = selectOnly.map(({ start, end }) =>
       end - start === 1 ? `${start}` : `${start}-${end - 1}`
@@ -113,6 +121,7 @@ export function formatMagnet(magnet: MagnetInput): string {
 
 /** The text with U+FFFD for surrogates that stand alone, which encodeURIComponent refuses. */
 function wellFormed(text: string): string {
+  if (typeof text !== 'string') throw new TorrentError('ERR_METAINFO_MAGNET', `${show(text)} is no text`)
   return Buffer.from(text).toString()
 }
 
@@ -147,6 +156,7 @@ function hashV2(text: string): Uint8Array | undefined {
 }
 
 function hexOf(hash: Uint8Array, length: number): string {
+  if (!isBytes(hash)) throw new TorrentError('ERR_METAINFO_MAGNET', `${show(hash)} is no info hash`)
   if (hash.length === length) return toHex(hash)
   throw new TorrentError(
     'ERR_METAINFO_MAGNET',

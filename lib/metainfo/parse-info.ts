@@ -3,6 +3,7 @@ import { BencodeDict, type BencodeValue } from '../bencode/bencode-dict.ts'
 import { decodePrefixSteps, decodeSteps } from '../bencode/decode.ts'
 import { isBytes, toHex, toLatin1 } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
+import { show } from '../util/show.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
 import { Layout } from './layout.ts'
 import type { FileEntry, InfoHashes, Metainfo } from './metainfo.ts'
@@ -47,6 +48,7 @@ export function* decodeTorrent(bytes: Uint8Array): Steps<BencodeValue> {
 }
 
 function withinLimit(bytes: Uint8Array): Uint8Array {
+  if (!isBytes(bytes)) throw invalid(`${show(bytes)} must be a Uint8Array`)
   if (bytes.length <= maxTorrentBytes) return bytes
   throw invalid(`it has ${bytes.length} bytes, more than ${maxTorrentBytes}`, { length: bytes.length })
 }

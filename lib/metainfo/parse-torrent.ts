@@ -2,6 +2,7 @@ import { BencodeDict, type BencodeValue } from '../bencode/bencode-dict.ts'
 import { type BencodeInput, encode } from '../bencode/encode.ts'
 import { formatAddress } from '../util/address.ts'
 import { fromText, isBytes, toText } from '../util/bytes.ts'
+import { show } from '../util/show.ts'
 import { runSteps, runStepsInTurns, type Steps } from '../util/turn-share.ts'
 import type { Metainfo } from './metainfo.ts'
 import { decodeTorrent, invalid, readInfo } from './parse-info.ts'
@@ -49,6 +50,14 @@ function* parseSteps(bytes: Uint8Array): Steps<Metainfo> {
 
 /** The .torrent of a metainfo; its `info` bytes are kept as they are, so the info hash stays. */
 export function formatTorrent(metainfo: Metainfo): Uint8Array {
+  const given: unknown = metainfo
+  if (
+    typeof given !== 'object' ||
+    given === null ||
+    !isBytes(metainfo.info) ||
+    !Array.isArray(metainfo.announce)
+  )
+    throw invalid(`${show(given)} is no Metainfo`)
   const { announce, webSeeds, httpSeeds, nodes, comment, createdBy, creationDate } = metainfo
   const listed = (list: readonly string[]): BencodeInput | undefined => (list.length > 0 ? list : undefined)
   const single = announce.length === 1 && announce[0]?.length === 1

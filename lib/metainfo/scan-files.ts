@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { fromText } from '../util/bytes.ts'
+import { fromText, isBytes } from '../util/bytes.ts'
 import { asError, TorrentError } from '../util/errors.ts'
+import { checkSignal, checkType } from '../util/options.ts'
+import { show } from '../util/show.ts'
 import type { FileEntry } from './metainfo.ts'
 import { maxPathDepth } from './parse-info.ts'
 import { spellsRecordFolder } from './record-folder.ts'
@@ -61,7 +63,10 @@ export async function scanFiles(
   options: ScanOptions = {},
   apart: readonly string[] = []
 ): Promise<Scan> {
-  const given = [...new Set((typeof paths === 'string' ? [paths] : paths).map((one) => path.resolve(one)))]
+  checkType('name', options.name, 'string', optionRefusal)
+  checkType('ignore', options.ignore, 'function', optionRefusal)
+  checkSignal(options.signal, optionRefusal)
+  const given = [...new Set(checkPaths(paths).map((one) => path.resolve(one)))]
   const [first] = given
   if (first === undefined) throw refusal('no path is given')
   const name = options.name ?? defaultName(given, first)
@@ -88,6 +93,25 @@ export async function scanFiles(
   const root = path.dirname(given.length > 1 ? path.dirname(first) : first)
   const inPlace = files.every(({ diskPath, entry }) => path.join(root, ...entry.path.split('/')) === diskPath)
   return { name, singleFile, root: inPlace ? root : undefined, files }
+}
+
+/** An option that is refused. */
+export function optionRefusal(option: string, reason: string): TorrentError {
+  return refusal(`option ${option}: ${reason}`, { option })
+}
+
+function checkPaths(paths: unknown): readonly string[] {
+  const list: readonly unknown[] = Array.isArray(paths) ? paths : [paths]
+  return list.map((one) => {
+    if (typeof one === 'string' && one !== '') return one
+    const isData =
+      isBytes(one) || (typeof one === 'object' && one !== null && ('stream' in one || 'pipe' in one))
+    throw refusal(
+      isData
+        ? 'bytes and streams cannot be shared yet: write them to a file, and give its path'
+        : `${show(one)} is no path of a file or folder`
+    )
+  })
 }
 
 function refusal(reason: string, details: Record<string, unknown> = {}, cause?: unknown): TorrentError {

@@ -1,4 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
+import { show } from '../util/show.ts'
 
 /** Priority of what is selected without saying how urgently. */
 export const normalPriority = 4
@@ -6,7 +7,7 @@ export const normalPriority = 4
 /** Refuses with a RangeError a priority that selects nothing, or that there is not. */
 export function checkPriority(priority: number): void {
   if (Number.isInteger(priority) && priority >= 1 && priority <= 7) return
-  throw new RangeError(`priority is ${priority}; it must be a whole number from 1 to 7`)
+  throw new RangeError(`priority is ${show(priority)}; it must be a whole number from 1 to 7`)
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { Client, Torrent } from '../index.ts'
-import type { ServerOptions } from './server-options.ts'
+import { checkServerOptions, type ServerOptions } from './server-options.ts'
 import { TorrentServer } from './torrent-server.ts'
 
 /**
@@ -9,6 +9,11 @@ import { TorrentServer } from './torrent-server.ts'
  * file. `listen` without a host binds 127.0.0.1; `close()` ends everything under way, and neither client nor torrent.
  * @throws TorrentError ERR_SERVER_OPTION naming the option that is refused.
  */
-export function createServer(source: Client | Torrent, options: ServerOptions = {}): Server {
-  return new TorrentServer(source, options)
+export function createServer(source: Client | Torrent, options?: ServerOptions): Server
+export function createServer(
+  source: Client | Torrent,
+  options: ServerOptions = {},
+  ...more: unknown[]
+): Server {
+  return new TorrentServer(source, checkServerOptions(options, more))
 }

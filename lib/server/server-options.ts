@@ -1,4 +1,6 @@
 import { TorrentError } from '../util/errors.ts'
+import { checkNoMore, checkOptionNames } from '../util/options.ts'
+import { show } from '../util/show.ts'
 
 /** Options of `createServer`; all have defaults. */
 export interface ServerOptions {
@@ -33,18 +35,23 @@ export interface CheckedOptions {
   readonly page: boolean
 }
 
-const known = new Set(['token', 'cors', 'hosts', 'readOnly', 'privateSources', 'page'])
+// A record, so that an option without a place here is no valid program.
+const optionNames: Record<keyof ServerOptions, true> = {
+  token: true,
+  cors: true,
+  hosts: true,
+  readOnly: true,
+  privateSources: true,
+  page: true
+}
 
 /**
  * Refuses what makes no sense, and fills in the defaults.
  * @throws TorrentError ERR_SERVER_OPTION naming the option and the value.
  */
-export function checkServerOptions(options: ServerOptions): CheckedOptions {
-  if (typeof options !== 'object' || options === null) throw refusal('options', options, 'must be an object')
-  for (const name of Object.keys(options)) {
-    if (!known.has(name))
-      throw new TorrentError('ERR_SERVER_OPTION', `there is no option ${name}`, { details: { option: name } })
-  }
+export function checkServerOptions(options: ServerOptions, more: readonly unknown[] = []): CheckedOptions {
+  checkOptionNames(options, Object.keys(optionNames), optionRefusal)
+  checkNoMore(more, optionRefusal)
   const { token, cors = false, hosts = [], readOnly = false, privateSources = false, page = true } = options
   if (token !== undefined && (typeof token !== 'string' || token === '')) {
     throw new TorrentError('ERR_SERVER_OPTION', 'option token: must be a string that is not empty', {
@@ -75,13 +82,11 @@ function isHostName(value: string): boolean {
 }
 
 function refusal(option: string, value: unknown, reason: string): TorrentError {
-  let quoted: string | undefined
-  try {
-    quoted = JSON.stringify(value)
-  } catch {
-    // Quoted as well as can be.
-  }
-  return new TorrentError('ERR_SERVER_OPTION', `option ${option}: ${quoted ?? String(value)} ${reason}`, {
+  return new TorrentError('ERR_SERVER_OPTION', `option ${option}: ${show(value)} ${reason}`, {
     details: { option, value }
   })
+}
+
+function optionRefusal(option: string, reason: string): TorrentError {
+  return new TorrentError('ERR_SERVER_OPTION', `option ${option}: ${reason}`, { details: { option } })
 }

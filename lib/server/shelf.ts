@@ -1,4 +1,5 @@
 import { type Client, type Torrent, TorrentError, type TorrentFile } from '../index.ts'
+import { show } from '../util/show.ts'
 import { encodeElement, wellFormed } from './disposition.ts'
 
 /** What a server serves: the torrents of a client, or one torrent. */
@@ -12,7 +13,7 @@ export class Shelf {
   constructor(source: Client | Torrent) {
     if (isClient(source)) this.client = source
     else if (isTorrent(source)) this.#torrent = source
-    else throw new TorrentError('ERR_SERVER_OPTION', `${String(source)} is neither a Client nor a Torrent`)
+    else throw new TorrentError('ERR_SERVER_OPTION', `${show(source)} is neither a Client nor a Torrent`)
   }
 
   /** All torrents, in the order in which they were added. */

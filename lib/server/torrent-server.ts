@@ -10,7 +10,7 @@ import { loadPage } from './page.ts'
 import { playlist } from './playlist.ts'
 import { allowMethods, HttpError, respond, respondText } from './respond.ts'
 import { sendFile } from './send-file.ts'
-import { type CheckedOptions, checkServerOptions, type ServerOptions } from './server-options.ts'
+import type { CheckedOptions } from './server-options.ts'
 import { Shelf } from './shelf.ts'
 import { parseTarget, type Target } from './target.ts'
 import { Turns } from './turns.ts'
@@ -29,9 +29,9 @@ export class TorrentServer extends http.Server {
   readonly #links: string
 
   /** @throws TorrentError ERR_SERVER_OPTION naming what is refused. */
-  constructor(source: Client | Torrent, options: ServerOptions) {
+  constructor(source: Client | Torrent, options: CheckedOptions) {
     super()
-    this.#options = checkServerOptions(options)
+    this.#options = options
     this.#shelf = new Shelf(source)
     this.#events = new EventStreams(this.#shelf)
     this.#api = new Api(this.#shelf, this.#options, this.#events)

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
 import { TorrentError } from '../util/errors.ts'
+import { show } from '../util/show.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { ChunkCursor } from './chunk-cursor.ts'
 import { FilePaths } from './file-paths.ts'
@@ -66,9 +67,16 @@ export class FileStorage implements Storage {
   #syncing: Promise<unknown> = Promise.resolve()
 
   constructor(options: FileStorageOptions) {
+    const given: unknown = options
+    if (typeof given !== 'object' || given === null || Array.isArray(given))
+      throw optionError('options', given, 'must be an object with path and partsPath')
     const { maxOpenFiles = 32, fs = nodeFs } = options
+    for (const option of ['path', 'partsPath'] as const) {
+      const text: unknown = options[option]
+      if (typeof text !== 'string' || text === '') throw optionError(option, text, 'must be a path')
+    }
     if (!Number.isInteger(maxOpenFiles) || maxOpenFiles < 1) {
-      throw new RangeError(`maxOpenFiles must be a positive integer, not ${maxOpenFiles}`)
+      throw new RangeError(`maxOpenFiles must be a positive integer, not ${show(maxOpenFiles)}`)
     }
     this.#options = options
     this.#fs = fs
@@ -421,4 +429,10 @@ function checkOffset(byteOffset: number): void {
   if (!Number.isSafeInteger(byteOffset) || byteOffset < 0) {
     throw new RangeError(`byteOffset must be a non-negative integer, not ${byteOffset}`)
   }
+}
+
+function optionError(option: string, value: unknown, reason: string): TorrentError {
+  return new TorrentError('ERR_STORAGE_OPTION', `option ${option}: ${show(value)} ${reason}`, {
+    details: { option }
+  })
 }

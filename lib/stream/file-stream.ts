@@ -2,6 +2,8 @@ import { Readable } from 'node:stream'
 import type { Range } from '../metainfo/layout.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError, TorrentError } from '../util/errors.ts'
+import { checkOptionNames, checkSignal, checkType } from '../util/options.ts'
+import { show } from '../util/show.ts'
 import { callListeners } from '../util/user-code.ts'
 import type { ByteSource, StreamedFile, WindowRequest } from './byte-source.ts'
 import { indexTailBytes } from './index-tail.ts'
@@ -30,7 +32,26 @@ export interface FileStreamOptions {
    * stream is destroyed with ERR_STREAM_UNVERIFIED, and it ends only once all that it delivered is verified. False by default.
    */
   readonly unverified?: boolean | undefined
+  /** Delivers strings in this encoding and not bytes, as `setEncoding` does. */
+  readonly encoding?: BufferEncoding | null | undefined
+  /** Bytes that are read ahead of whoever reads, and the most of one chunk; by default nothing is, and a chunk has up to 256 KiB. */
+  readonly highWaterMark?: number | undefined
+  /** Whether `close` is emitted; true by default. */
+  readonly emitClose?: boolean | undefined
 }
+
+// A record, so that an option without a place here is no valid program.
+const optionNames: Record<keyof FileStreamOptions, true> = {
+  start: true,
+  end: true,
+  signal: true,
+  unverified: true,
+  encoding: true,
+  highWaterMark: true,
+  emitClose: true
+}
+/** Options of `fs.createReadStream` that mean nothing here. */
+const ignored: readonly string[] = ['flags', 'mode', 'autoClose']
 
 /**
  * A file of a torrent as a `node:stream` Readable that can seek. Bytes come as soon as their piece is verified; what lies
@@ -53,6 +74,7 @@ export class FileStream extends Readable {
   /** With an encoding: the offset of the first byte that was not delivered as part of a string. */
   #delivered: number
   readonly #signal: AbortSignal | undefined
+  readonly #chunkBytes: number = chunkBytes
   #abort = new AbortController()
   #wanted = false
   #reading = false
@@ -67,12 +89,14 @@ export class FileStream extends Readable {
    * @throws RangeError (`ERR_OUT_OF_RANGE`) when start or end is no whole number from 0 on, or start lies beyond end or the file.
    */
   constructor(file: StreamedFile, source: ByteSource, options: FileStreamOptions = {}) {
-    const { start = 0, end, signal } = options
+    checkOptions(options)
+    const { start = 0, end, signal, encoding, highWaterMark = 0, emitClose = true } = options
     checkOffset('start', start, file.length)
     if (end !== undefined) checkOffset('end', end, Number.MAX_SAFE_INTEGER)
     const last = Math.min(end ?? file.length - 1, file.length - 1)
     if (end !== undefined && start > end) throw outOfRange('start', start, `at most end (${end})`)
-    super({ highWaterMark: 0 })
+    super({ highWaterMark, emitClose, ...(encoding == null ? {} : { encoding }) })
+    if (highWaterMark > 0) this.#chunkBytes = Math.min(chunkBytes, highWaterMark)
     this.file = file
     this.#source = source
     this.#early = options.unverified === true
@@ -173,7 +197,7 @@ export class FileStream extends Readable {
     let chunk: Uint8Array | undefined
     let failure: Error | undefined
     try {
-      const length = Math.min(chunkBytes, this.#end - this.#position)
+      const length = Math.min(this.#chunkBytes, this.#end - this.#position)
       chunk = await this.#read(this.file.offset + this.#position, length, signal)
       if (chunk.byteLength === 0) throw new TorrentError('ERR_STORAGE_READ', `no bytes at ${this.#position}`)
     } catch (thrown) {
@@ -295,13 +319,29 @@ export class FileStream extends Readable {
   }
 }
 
+function checkOptions(options: FileStreamOptions): void {
+  checkOptionNames(options, [...Object.keys(optionNames), ...ignored], streamOptionRefusal)
+  const { signal, unverified, encoding, highWaterMark, emitClose } = options
+  checkSignal(signal, streamOptionRefusal)
+  checkType('unverified', unverified, 'boolean', streamOptionRefusal)
+  checkType('emitClose', emitClose, 'boolean', streamOptionRefusal)
+  if (highWaterMark !== undefined) checkOffset('highWaterMark', highWaterMark, Number.MAX_SAFE_INTEGER)
+  if (encoding != null && !Buffer.isEncoding(encoding))
+    throw streamOptionRefusal('encoding', `${show(encoding)} is none that Node knows`)
+}
+
+/** An option of a stream that is refused. */
+export function streamOptionRefusal(option: string, reason: string): TorrentError {
+  return new TorrentError('ERR_STREAM_OPTION', `option ${option}: ${reason}`, { details: { option } })
+}
+
 function checkOffset(name: string, value: number, most: number): void {
   if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, value, 'a whole number from 0 on')
   if (value > most) throw outOfRange(name, value, `at most ${most}`)
 }
 
 function outOfRange(name: string, value: unknown, range: string): RangeError {
-  return Object.assign(new RangeError(`${name} is ${String(value)}; it must be ${range}`), {
+  return Object.assign(new RangeError(`${name} is ${show(value)}; it must be ${range}`), {
     code: 'ERR_OUT_OF_RANGE'
   })
 }

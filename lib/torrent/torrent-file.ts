@@ -1,8 +1,9 @@
 import type { FileEntry } from '../metainfo/metainfo.ts'
 import { checkPriority, normalPriority } from '../picker/selection.ts'
 import type { ByteSource } from '../stream/byte-source.ts'
-import { FileStream, type FileStreamOptions } from '../stream/file-stream.ts'
+import { FileStream, type FileStreamOptions, streamOptionRefusal } from '../stream/file-stream.ts'
 import { toWebStream } from '../stream/web-stream.ts'
+import { checkNoMore, checkOptionNames } from '../util/options.ts'
 import { contentType } from './content-type.ts'
 
 /** What a {@link TorrentFile} asks of its torrent. */
@@ -92,14 +93,17 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
    * fetched before the first read; then what lies ahead of it comes first.
    * @throws RangeError when start or end is no whole number from 0 on, or start lies beyond end or the file.
    */
-  createReadStream(options: FileStreamOptions = {}): FileStream {
+  createReadStream(options?: FileStreamOptions): FileStream
+  createReadStream(options: FileStreamOptions = {}, ...more: unknown[]): FileStream {
+    checkNoMore(more, streamOptionRefusal)
     const stream = new FileStream(this, this.#host, options)
     this.#host.opened(stream, this.#index)
     return stream
   }
 
   /** The same as a web ReadableStream of bytes. */
-  stream(options: FileStreamOptions = {}): ReadableStream<Uint8Array> {
+  stream(options: Omit<FileStreamOptions, 'encoding' | 'emitClose'> = {}): ReadableStream<Uint8Array> {
+    checkOptionNames(options, ['start', 'end', 'signal', 'unverified', 'highWaterMark'], streamOptionRefusal)
     return toWebStream(this.createReadStream(options))
   }
 
@@ -110,6 +114,7 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
 
   /** The whole file in memory. */
   async arrayBuffer(options: { readonly signal?: AbortSignal } = {}): Promise<ArrayBuffer> {
+    checkOptionNames(options, ['signal'], streamOptionRefusal)
     const bytes = new Uint8Array(new ArrayBuffer(this.length))
     let at = 0
     for await (const chunk of this.createReadStream(options)) {

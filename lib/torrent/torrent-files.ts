@@ -5,6 +5,7 @@ import type { EarlyBytes, WindowRequest } from '../stream/byte-source.ts'
 import type { FileStream } from '../stream/file-stream.ts'
 import { TorrentError } from '../util/errors.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
+import { show } from '../util/show.ts'
 import type { Ledger } from './ledger.ts'
 import { type FileHost, TorrentFile } from './torrent-file.ts'
 import type { AddOptions, SelectItem, SelectTarget } from './torrent-options.ts'
@@ -121,7 +122,7 @@ export class TorrentFiles implements FileHost {
     const files: number[] = []
     const ranges: Range[] = []
     for (const item of items) {
-      if (typeof item === 'number' || 'path' in item) files.push(this.#indexOf(item))
+      if (typeof item === 'number' || isFile(item)) files.push(this.#indexOf(item))
       else ranges.push(this.#checkRange(item))
     }
     for (const index of files) this.selection.setFile(index, priority)
@@ -246,7 +247,7 @@ export class TorrentFiles implements FileHost {
     if (typeof file === 'number') {
       const found = this.#listed[file]
       if (found !== undefined) return found
-      const message = `select names file ${file}; the torrent has ${this.#listed.length} files, counted from 0`
+      const message = `select names file ${show(file)}; the torrent has ${this.#listed.length} files, counted from 0`
       throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { index: file } })
     }
     this.#byPath ??= new Map(this.#listed.map((index) => [this.layout.files[index]?.path ?? '', index]))
@@ -255,12 +256,25 @@ export class TorrentFiles implements FileHost {
     throw new TorrentError('ERR_TORRENT_SELECT', `'${file.path}' is no file of this torrent`)
   }
 
-  #checkRange({ start, end }: Range): Range {
+  #checkRange(range: unknown): Range {
+    if (typeof range !== 'object' || range === null || !('start' in range && 'end' in range)) {
+      const hint =
+        typeof range === 'string'
+          ? `; a file by its path is torrent.files.find(({ path }) => path === ${show(range)})`
+          : ''
+      const message = `${show(range)} cannot be selected: give a file of torrent.files, its index, or a byte range { start, end }${hint}`
+      throw new TorrentError('ERR_TORRENT_SELECT', message)
+    }
     const { length } = this.layout
+    const { start, end } = range as Range
     if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end <= length && start < end) {
       return { start, end }
     }
-    const message = `the range ${start} to ${end} is not within the ${length} bytes of the torrent`
+    const message = `the range ${show(start)} to ${show(end)} is not within the ${length} bytes of the torrent`
     throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { start, end } })
   }
+}
+
+function isFile(item: unknown): item is { readonly path: string } {
+  return typeof item === 'object' && item !== null && 'path' in item && typeof item.path === 'string'
 }

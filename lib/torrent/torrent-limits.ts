@@ -1,4 +1,6 @@
 import { TorrentError } from '../util/errors.ts'
+import { isAmount } from '../util/options.ts'
+import { show } from '../util/show.ts'
 import type { Content } from './content.ts'
 import type { RunState } from './run-state.ts'
 import type { TorrentHost } from './torrent-host.ts'
@@ -83,14 +85,16 @@ function uploadShare({ uploadLimit, serving }: TorrentHost): number {
 }
 
 function checkedLimit(name: string, bytesPerSecond: number): number {
-  if (bytesPerSecond >= 0) return bytesPerSecond
-  throw new RangeError(`${name} is ${bytesPerSecond}; it must be bytes per second from 0 on, or Infinity`)
+  if (isAmount(bytesPerSecond)) return bytesPerSecond
+  throw new RangeError(
+    `${name} is ${show(bytesPerSecond)}; it must be bytes per second from 0 on, or Infinity`
+  )
 }
 
 /** Refuses an end to seeding that is no number from 0 on. */
 function checkedGoal(name: string, value: number | undefined): number | undefined {
-  if (value === undefined || value >= 0) return value
-  throw new TorrentError('ERR_CLIENT_OPTION', `${name}: ${value} must be a number from 0 on`, {
+  if (value === undefined || isAmount(value)) return value
+  throw new TorrentError('ERR_CLIENT_OPTION', `${name}: ${show(value)} must be a number from 0 on`, {
     details: { option: name }
   })
 }

@@ -5,10 +5,12 @@ import type { Storage } from '../storage/storage.ts'
 import type { FileStream } from '../stream/file-stream.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
 import type { ThrottledConnection } from '../transport/throttled.ts'
-import type { PeerAddress } from '../util/address.ts'
+import { type PeerAddress, readAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
+import { checkOptionNames, checkSignal, checkType } from '../util/options.ts'
+import { show } from '../util/show.ts'
 import type { Trust } from '../util/trust.ts'
 import { emitSafely } from '../util/user-code.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -23,7 +25,7 @@ import type { PieceInfo } from './piece-map.ts'
 import { ResumeKeeper } from './resume-keeper.ts'
 import { RunState, type TorrentStatus } from './run-state.ts'
 import type { Swarm } from './swarm.ts'
-import { closedError, metadataError } from './torrent-errors.ts'
+import { argumentError, closedError, metadataError } from './torrent-errors.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { TorrentInit } from './torrent-init.ts'
@@ -31,7 +33,7 @@ import { TorrentLimits } from './torrent-limits.ts'
 import { mostMemoPeers, type TorrentMemo } from './torrent-memo.ts'
 import { TorrentMetadata } from './torrent-metadata.ts'
 import type { SelectTarget } from './torrent-options.ts'
-import type { TrackerTiers } from './tracker-set.ts'
+import { checkTrackers, type TrackerTiers } from './tracker-set.ts'
 import { Transfer } from './transfer.ts'
 
 /** The events of a {@link Torrent}. */
@@ -311,6 +313,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   set superSeeding(superSeeding: boolean) {
+    checkType('superSeeding', superSeeding ?? null, 'boolean', argumentError)
     this.#superSeeding = superSeeding
     const { content } = this.#opening
     if (content !== undefined) {
@@ -373,7 +376,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Tries a peer at once: `host:port` or an object. */
   addPeer(address: string | PeerAddress): void {
-    this.addPeers([address])
+    this.addPeers([readAddress(address)])
   }
 
   /** @internal */
@@ -386,6 +389,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
    * they reach this machine and local networks only as far as trackers of a torrent do.
    */
   addTrackers(trackers: TrackerTiers, trust: Trust = 'program'): void {
+    checkTrackers(trackers)
+    if (trust !== 'program' && trust !== 'remote')
+      throw argumentError('trust', `${show(trust)} must be 'program' or 'remote'`)
     if (this.#sources.addTrackers(trackers, trust)) this.#host.changed(this)
   }
 
@@ -393,7 +399,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
    * Resolves when everything selected is complete and in storage; while nothing is selected, waits for a selection or for every
    * byte. Rejects when the torrent fails or is closed before, or the signal is aborted.
    */
-  async whenDone({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async whenDone(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    checkOptionNames(options, ['signal'], argumentError)
+    const { signal } = options
+    checkSignal(signal, argumentError)
     signal?.throwIfAborted()
     if (this.done) return
     if (this.#state.error !== undefined) throw this.#state.error

@@ -2,10 +2,13 @@ import type { PeerAddress } from '../util/address.ts'
 import { AsyncQueue } from '../util/async-queue.ts'
 import { randomBytes } from '../util/bytes.ts'
 import { debug } from '../util/debug.ts'
+import { checkNoMore, checkOptionNames, checkType } from '../util/options.ts'
+import { show } from '../util/show.ts'
 import { systemTimers } from '../util/timers.ts'
 import type { Trust } from '../util/trust.ts'
 import { notify } from '../util/user-code.ts'
 import { AnnounceLoop, type AnnounceMediator, type AnnounceTiming } from './announce-loop.ts'
+import { checkId, checkSpan, checkTrackerOptions, optionError } from './check-options.ts'
 import { exchange } from './exchange.ts'
 import { limits } from './limits.ts'
 import type { AnnounceCounters, AnnounceEvent, AnnounceParameters, TrackerReply } from './request.ts'
@@ -52,6 +55,46 @@ export interface AnnouncementOptions extends Omit<TrackerOptions, 'trust'>, Part
   readonly random?: (() => number) | undefined
 }
 
+// Records, so that an option without a place here is no valid program.
+const ownNames: Record<Exclude<keyof AnnouncementOptions, keyof TrackerOptions>, true> = {
+  signal: true,
+  onResponse: true,
+  onExternalHost: true,
+  onWarning: true,
+  random: true,
+  minIntervalMs: true,
+  maxIntervalMs: true,
+  defaultIntervalMs: true,
+  firstRetryMs: true,
+  longestRetryMs: true,
+  silenceMs: true,
+  stopTimeoutMs: true
+}
+const requestNames: Record<keyof AnnounceRequest, true> = {
+  infoHash: true,
+  peerId: true,
+  port: true,
+  counters: true,
+  numwant: true,
+  key: true
+}
+
+/**
+ * Refuses what an announcement does not know or cannot use, and further arguments; `others` are options of the caller's own.
+ * @throws TorrentError ERR_TRACKER_OPTION
+ */
+export function checkAnnouncement(
+  request: unknown,
+  options: unknown,
+  more: readonly unknown[],
+  ...others: readonly string[]
+): void {
+  const ofRequest = Object.keys(requestNames)
+  checkOptionNames(request, ofRequest, optionError)
+  checkTrackerOptions(options, [...Object.keys(ownNames), ...others], ofRequest)
+  checkNoMore(more, optionError)
+}
+
 /**
  * Tells one or more trackers of us, from now until it is closed, and yields the peers that they name; a peer comes again
  * with each reply that names it. Its own timer drives it and not the reader: unread peers are kept up to 4096, then the oldest
@@ -74,7 +117,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
 
   /**
    * Starts at once, with one loop for each list of tiers; `announce` and `announceTiers` make these.
-   * @throws TypeError when the request or a span of time is not valid.
+   * @throws TorrentError ERR_TRACKER_OPTION when the request or a span of time is not valid.
    */
   constructor(
     loops: readonly (readonly (readonly TrackerState[])[])[],
@@ -243,7 +286,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
 function timingOf(options: Partial<AnnounceTiming>): AnnounceTiming {
   const span = (name: keyof AnnounceTiming, otherwise: number): number => {
     const value = options[name] ?? otherwise
-    if (!(value >= 0)) throw new TypeError(`${name} is a number of milliseconds, not ${value}`)
+    checkSpan(name, value)
     return value
   }
   return {
@@ -257,12 +300,14 @@ function timingOf(options: Partial<AnnounceTiming>): AnnounceTiming {
   }
 }
 
-function checkRequest({ infoHash, peerId, port, numwant = 0, key = 0 }: AnnounceRequest): void {
-  if (infoHash.length !== 20) throw new TypeError(`infoHash has 20 bytes, not ${infoHash.length}`)
-  if (peerId.length !== 20) throw new TypeError(`peerId has 20 bytes, not ${peerId.length}`)
+function checkRequest(request: AnnounceRequest): void {
+  const { infoHash, peerId, port, numwant = 0, key = 0, counters } = request
+  checkId('infoHash', infoHash)
+  checkId('peerId', peerId)
+  checkType('counters', counters, 'function', optionError)
   const within = (name: string, value: number, limit: number): void => {
     if (Number.isInteger(value) && value >= 0 && value <= limit) return
-    throw new TypeError(`${name} is an integer from 0 to ${limit}, not ${value}`)
+    throw optionError(name, `is an integer from 0 to ${limit}, not ${show(value)}`)
   }
   within('port', port, 65535)
   within('numwant', numwant, 2 ** 31 - 1)

@@ -1,3 +1,5 @@
+import { show } from '../util/show.ts'
+import { checkId, checkTrackerOptions, optionError } from './check-options.ts'
 import { exchangeScrape } from './exchange.ts'
 import { limits } from './limits.ts'
 import type { ScrapeResult } from './request.ts'
@@ -14,7 +16,7 @@ export interface ScrapeOptions extends TrackerOptions {
  * order of `infoHashes` (20 bytes each), and undefined for those that an HTTP tracker does not know; a UDP tracker tells 0. The URL may
  * lead anywhere: for one that comes from a torrent or magnet link give `trust: 'remote'`.
  * @throws TorrentError ERR_TRACKER_URL at once for a bad URL, or one whose path has no scrape (rejected); ERR_TRACKER_FAILURE,
- * ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK or ERR_TRACKER_TIMEOUT; TypeError at once for an info hash of another length;
+ * ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK or ERR_TRACKER_TIMEOUT; ERR_TRACKER_OPTION at once for an info hash of another length, and other mistakes;
  * the signal's reason.
  */
 export function scrape(
@@ -23,9 +25,9 @@ export function scrape(
   options: ScrapeOptions = {}
 ): Promise<(ScrapeResult | undefined)[]> {
   const tracker = parseTrackerUrl(url)
-  for (const infoHash of infoHashes) {
-    if (infoHash.length !== 20) throw new TypeError(`An info hash has 20 bytes, not ${infoHash.length}`)
-  }
+  checkTrackerOptions(options, ['signal'])
+  if (!Array.isArray(infoHashes)) throw optionError('infoHashes', `${show(infoHashes)} must be a list`)
+  for (const infoHash of infoHashes) checkId('infoHashes', infoHash)
   return scrapeAll(tracker, infoHashes, { ...options, trust: options.trust ?? 'program' })
 }
 

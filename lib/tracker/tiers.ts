@@ -1,7 +1,14 @@
 import { type ErrorCode, TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
+import { show } from '../util/show.ts'
 import { notify } from '../util/user-code.ts'
-import { Announcement, type AnnouncementOptions, type AnnounceRequest } from './announcement.ts'
+import {
+  Announcement,
+  type AnnouncementOptions,
+  type AnnounceRequest,
+  checkAnnouncement
+} from './announcement.ts'
+import { optionError } from './check-options.ts'
 import { limits } from './limits.ts'
 import { quote } from './quote.ts'
 import { TrackerState } from './tracker-state.ts'
@@ -25,13 +32,24 @@ export interface TierOptions extends AnnouncementOptions {
  * of another kind than http, https and udp are left out with one warning, and so are those beyond the first 100 others. Without
  * any tracker left the iteration ends at once. The URLs are taken for those of a torrent, which reach this machine and local networks only
  * where they look like a tracker's; `trust: 'program'` lets them lead anywhere.
- * @throws TypeError when the request is not valid.
+ * @throws TorrentError ERR_TRACKER_OPTION when the request or an option is not valid.
  */
 export function announceTiers(
   tiers: readonly (readonly string[])[],
   request: AnnounceRequest,
-  options: TierOptions = {}
+  options?: TierOptions
+): Announcement
+export function announceTiers(
+  tiers: readonly (readonly string[])[],
+  request: AnnounceRequest,
+  options: TierOptions = {},
+  ...more: unknown[]
 ): Announcement {
+  const isTier = (tier: unknown): boolean =>
+    Array.isArray(tier) && tier.every((url) => typeof url === 'string')
+  if (!Array.isArray(tiers) || !tiers.every(isTier))
+    throw optionError('tiers', `${show(tiers)} must be a list of lists of URLs`)
+  checkAnnouncement(request, options, more, 'mode')
   const { mode = 'tiers', random = Math.random, onWarning } = options
   const unsupported: string[] = []
   const beyond: string[] = []

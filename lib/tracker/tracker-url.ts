@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import { TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
+import { show } from '../util/show.ts'
 import { quote } from './quote.ts'
 
 // A URL from a stranger's torrent must not decide what we tell a server about ourselves.
@@ -17,6 +18,7 @@ export function isSupportedTracker(url: string): boolean {
  * @throws TorrentError ERR_TRACKER_URL when it is malformed, of another scheme, or has parameters that an announce sets.
  */
 export function parseTrackerUrl(text: string): URL {
+  if (typeof text !== 'string') throw new TorrentError('ERR_TRACKER_URL', `${show(text)} is no tracker URL`)
   const refuse = (why: string): TorrentError =>
     new TorrentError('ERR_TRACKER_URL', `Tracker URL '${quote(redactUrl(text))}' ${why}`, {
       details: { url: redactUrl(text) }

@@ -1,5 +1,6 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { TorrentError } from './errors.ts'
+import { show } from './show.ts'
 
 /** Where a peer listens. */
 export interface PeerAddress {
@@ -28,6 +29,21 @@ export function parseAddress(text: string): PeerAddress {
     })
   }
   return { host, port }
+}
+
+/**
+ * Reads an address as users give it: text as {@link parseAddress} takes it, or an object with host and port.
+ * @throws TorrentError ERR_UTIL_ADDRESS
+ */
+export function readAddress(value: unknown): PeerAddress {
+  if (typeof value === 'string') return parseAddress(value)
+  if (typeof value === 'object' && value !== null && 'host' in value && 'port' in value) {
+    const { host, port } = value
+    if (typeof host === 'string' && host !== '' && typeof port === 'number')
+      if (Number.isInteger(port) && port >= 1 && port <= 65535) return { host, port }
+  }
+  const message = `${show(value)} is no address: give 'host:port', or an object with host and port (1 to 65535)`
+  throw new TorrentError('ERR_UTIL_ADDRESS', message, { details: { value } })
 }
 
 /** An address in one spelling: IPv4 inside IPv6 becomes IPv4, IPv6 is compressed and in lower case. */

@@ -1,17 +1,19 @@
 import { inspect } from 'node:util'
+import { redactText } from './redact.ts'
 
 const mostLetters = 80
 
-/** Any value in one short line for a message; never throws, whatever the value makes of being looked at. */
+/** Any value in one short line for a message, without the secrets of URLs; never throws, whatever the value makes of being looked at. */
 export function show(value: unknown): string {
   try {
-    const text = inspect(value, {
+    const whole = inspect(value, {
       depth: 0,
       breakLength: Number.POSITIVE_INFINITY,
       maxArrayLength: 3,
       maxStringLength: mostLetters,
       customInspect: false
-    }).replace(/\s+/g, ' ')
+    })
+    const text = redactText(whole.replace(/\s+/g, ' '))
     return text.length <= mostLetters ? text : `${text.slice(0, mostLetters - 1)}…`
   } catch {
     return `a value of type ${typeof value}`

@@ -3,6 +3,8 @@ import { Duplex } from 'streamx'
 import { isBytes } from '../util/bytes.ts'
 import { debug } from '../util/debug.ts'
 import { asError, type ErrorCode, TorrentError } from '../util/errors.ts'
+import { checkOptionNames } from '../util/options.ts'
+import { show } from '../util/show.ts'
 import { callListeners, notify } from '../util/user-code.ts'
 import { WireDecoder } from './decoder.ts'
 import { MessageBatch, writeRequests } from './encoder.ts'
@@ -20,6 +22,17 @@ import { PeerState, type PeerStateMediator } from './peer-state.ts'
 import type { WireEvents, WireOptions } from './wire-events.ts'
 
 const log = debug('wire')
+// A record, so that an option without a place here is no valid program.
+const optionNames: Record<keyof WireOptions, true> = {
+  fast: true,
+  extended: true,
+  dht: true,
+  pieceCount: true,
+  pieceLength: true,
+  totalLength: true,
+  requestQueue: true,
+  limits: true
+}
 let lastId = 0
 
 /**
@@ -102,6 +115,7 @@ export class Wire extends Duplex<WireEvents> {
 
   /** A wire that waits for both handshakes. */
   constructor(options: WireOptions = {}) {
+    checkOptionNames(options, Object.keys(optionNames), (option, reason) => refused(option, reason))
     super({ highWaterMark: 1 })
     this.#limits = limitsOf(options)
     this.#own = { fast: options.fast ?? true, extended: options.extended ?? true, dht: options.dht ?? false }
@@ -250,6 +264,7 @@ export class Wire extends Duplex<WireEvents> {
    * hold back further chunks until `receivable`, because the peer does not read our replies.
    */
   receive(chunk: Uint8Array): boolean {
+    if (!isBytes(chunk)) throw argumentError('chunk', chunk, 'a Uint8Array')
     if (this.#closed) return true
     this.#received += chunk.length
     try {
@@ -277,8 +292,13 @@ export class Wire extends Duplex<WireEvents> {
    * name, for a wire whose torrent was not known when it was made.
    */
   handshake(infoHash: Uint8Array, peerId: Uint8Array, dht: boolean = this.#own.dht): void {
-    if (infoHash.length !== 20) throw argumentError('infoHash', infoHash.length, '20 bytes')
-    if (peerId.length !== 20) throw argumentError('peerId', peerId.length, '20 bytes')
+    for (const [name, bytes] of [
+      ['infoHash', infoHash],
+      ['peerId', peerId]
+    ] as const) {
+      if (!isBytes(bytes)) throw argumentError(name, bytes, '20 bytes')
+      if (bytes.length !== 20) throw argumentError(name, bytes.length, '20 bytes')
+    }
     if (this.#closed || this.#handshakeSent) return
     this.#handshakeSent = true
     this.#batch.handshake(infoHash, peerId, { ...this.#own, dht })
@@ -333,6 +353,7 @@ export class Wire extends Duplex<WireEvents> {
   /** Tells the peer that we got several pieces: at once, or, if that can wait, with what is sent next or at `flush`. */
   haveMany(pieces: Iterable<number>, canWait = false): void {
     if (!this.#maySend()) return
+    if (!isIterable(pieces)) throw argumentError('pieces', pieces, 'numbers of pieces')
     for (const piece of pieces) this.#batch.index(messageIds.have, wholeNumber('piece', piece, 0, 0xffffffff))
     if (!canWait) this.#schedule()
   }
@@ -344,6 +365,7 @@ export class Wire extends Duplex<WireEvents> {
 
   /** Tells the peer what we have, once and before any have: a bit for each piece, copied. */
   bitfield(bytes: Uint8Array): void {
+    if (!isBytes(bytes)) throw argumentError('bytes', bytes, 'a Uint8Array')
     if (!this.#maySend()) return
     this.#batch.payload(messageIds.bitfield, bytes)
     this.#schedule()
@@ -373,6 +395,8 @@ export class Wire extends Duplex<WireEvents> {
 
   /** Asks for several blocks: a flat list of piece, offset, length. */
   requests(list: ArrayLike<number>): void {
+    const given: unknown = list
+    if (typeof given !== 'object' || given === null) throw argumentError('list', list, 'a list of numbers')
     if (list.length % 3 !== 0) throw argumentError('list.length', list.length, 'a multiple of 3')
     if (!this.#maySend()) return
     writeRequests(this.#batch, list)
@@ -389,6 +413,7 @@ export class Wire extends Duplex<WireEvents> {
    * until it is sent (see `answerLeft`). False asks the caller to wait for `sendable` before it answers more.
    */
   piece(piece: number, offset: number, data: Uint8Array): boolean {
+    if (!isBytes(data)) throw argumentError('data', data, 'a Uint8Array')
     if (!this.#closed && this.#requests.answer(piece, offset, data)) this.#schedule()
     else notify(this.answerLeft, data, false)
     if (this.#closed) return true
@@ -454,6 +479,9 @@ export class Wire extends Duplex<WireEvents> {
 
   /** Attaches an extension (BEP 10); before `extendedHandshake`, which announces it. */
   use<T extends WireExtension>(extension: T): T {
+    const given: unknown = extension
+    if (typeof given !== 'object' || given === null || typeof extension.name !== 'string')
+      throw argumentError('extension', extension, 'an object with a name and onMessage')
     if (this.#extensions.some(({ name }) => name === extension.name)) {
       throw argumentError('extension', extension.name, 'used only once')
     }
@@ -464,6 +492,8 @@ export class Wire extends Duplex<WireEvents> {
 
   /** Sends our extended handshake (BEP 10); may be sent again. Nothing if the peer does not speak the protocol. */
   extendedHandshake(fields: ExtendedHandshakeFields = {}): void {
+    const given: unknown = fields
+    if (typeof given !== 'object' || given === null) throw argumentError('fields', fields, 'an object')
     if (!this.#maySend() || !this.#peer.extended) return
     const ids = new Map(
       this.#extensions.map(({ name, announced }, n) => [name, announced === false ? 0 : n + 1])
@@ -475,6 +505,7 @@ export class Wire extends Duplex<WireEvents> {
 
   /** Sends a payload (copied) to the peer's extension of that name (BEP 10); false when it does not know it. */
   extended(name: string, payload: Uint8Array): boolean {
+    if (!isBytes(payload)) throw argumentError('payload', payload, 'a Uint8Array')
     const id = this.#peer.remoteIds.get(name)
     if (id === undefined || id === 0 || !this.#maySend()) return false
     this.#batch.extended(id, payload)
@@ -649,7 +680,15 @@ function wholeNumber(option: string, value: number, min: number, max: number): n
 }
 
 function argumentError(option: string, value: unknown, expected: string): TorrentError {
-  return new TorrentError('ERR_WIRE_ARGUMENT', `${option} is ${String(value)} but must be ${expected}`, {
+  return new TorrentError('ERR_WIRE_ARGUMENT', `${option} is ${show(value)} but must be ${expected}`, {
     details: { option, value }
   })
+}
+
+function refused(option: string, reason: string): TorrentError {
+  return new TorrentError('ERR_WIRE_ARGUMENT', `option ${option}: ${reason}`, { details: { option } })
+}
+
+function isIterable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value
 }

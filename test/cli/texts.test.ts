@@ -3,12 +3,12 @@ import { test } from 'node:test'
 import { chooseFile, chooseFiles } from '../../lib/cli/file-choice.ts'
 import { formatBytes, formatDuration, formatPercent } from '../../lib/cli/format.ts'
 import { matchesGlob } from '../../lib/cli/glob.ts'
-import { nearest } from '../../lib/cli/nearest.ts'
 import { Output, type OutputStream } from '../../lib/cli/output.ts'
 import { splitCommand, withUrl } from '../../lib/cli/player.ts'
 import { printable, printableJson } from '../../lib/cli/printable.ts'
 import { type Status, statusLine, statusText } from '../../lib/cli/status-line.ts'
 import { readBytes } from '../../lib/cli/values.ts'
+import { nearest } from '../../lib/util/nearest.ts'
 import { stateFolder } from '../../lib/util/state-folder.ts'
 
 test('texts of strangers are one line without a terminal command in it', () => {

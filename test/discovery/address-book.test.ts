@@ -79,7 +79,8 @@ test('chance decides between equals', () => {
 
 for (const [source, waits] of [
   ['resume', backOffMs],
-  ['manual', manualBackOffMs]
+  ['manual', manualBackOffMs],
+  ['magnet', manualBackOffMs]
 ] as const) {
   test(`a ${source} peer that fails is tried again after waits that grow`, () => {
     const it = book()

@@ -161,14 +161,14 @@ test('options that make no sense are refused by name', (t) => {
     [{ token: '' }, /token/],
     [{ token: 5 }, /token/],
     [{ cors: true }, /cors: true/],
-    [{ cors: 'https://a.example/path' }, /cors: "https:\/\/a.example\/path"/],
+    [{ cors: 'https://a.example/path' }, /cors: .https:\/\/a.example\/…. must/],
     [{ cors: 'null' }, /cors/],
-    [{ hosts: 'a' }, /hosts: "a"/],
+    [{ hosts: 'a' }, /hosts: .a. must/],
     [{ hosts: ['a:80'] }, /hosts/],
     [{ hosts: [''] }, /hosts/],
     [{ readOnly: 1 }, /readOnly: 1/],
     [{ page: 'no' }, /page/],
-    [{ colour: 1 }, /no option colour/],
+    [{ colour: 1 }, /colour: there is no such option/],
     [null, /options/]
   ]
   for (const [options, message] of table) {

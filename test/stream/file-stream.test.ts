@@ -561,3 +561,64 @@ test('nothing listens on a stream but its users, and its end is told without an 
   assert.equal(stream.errored?.cause, 'mine')
   assert.deepEqual(getEventListeners(controller.signal, 'abort'), [])
 })
+
+test('an encoding makes strings, as setEncoding does, and positions stay those of bytes', async () => {
+  const source = new FakeSource(3000)
+  source.content = Buffer.from('äöü€'.repeat(1000))
+  const stream = open(source, { encoding: 'utf8' })
+  let text = ''
+  for await (const chunk of stream) {
+    assert.equal(typeof chunk, 'string')
+    text += chunk
+  }
+  const bytes = open(source)
+  assert.equal(text, (await bytesOf(bytes)).toString())
+  assert.equal(open(source, { encoding: null }).readableEncoding, null)
+  assert.equal(open(source, { encoding: 'hex' }).readableEncoding, 'hex')
+})
+
+test('highWaterMark reads that much ahead in chunks of at most that size, and nothing before the first read', async () => {
+  const source = new FakeSource(5000)
+  source.chunkBytes = 10_000
+  const stream = open(source, { highWaterMark: 2000 })
+  await turns()
+  assert.equal(source.reads, 0)
+  stream.once('readable', () => {})
+  await turns(20)
+  assert.ok(stream.readableLength >= 2000 && stream.readableLength < 4000, String(stream.readableLength))
+  assert.equal(stream.position, 0)
+  const chunk: Buffer = stream.read()
+  assert.equal(stream.position, chunk.length)
+  const chunks: Buffer[] = [chunk]
+  for await (const next of stream) chunks.push(next)
+  assert.deepEqual(Buffer.concat(chunks), source.bytes(0, 5000))
+  const small = open(source, { highWaterMark: 100 })
+  for await (const next of small) assert.ok(next.length <= 200)
+  const fetched = open(source, { highWaterMark: 2000 })
+  fetched.once('readable', () => {})
+  await turns(20)
+  fetched.seek(4000)
+  assert.deepEqual(await bytesOf(fetched), source.bytes(4000, 5000))
+})
+
+test('emitClose false emits no close, and the stream is destroyed all the same', async () => {
+  const source = new FakeSource(10)
+  const stream = open(source, { emitClose: false })
+  let closes = 0
+  stream.on('close', () => closes++)
+  let ends = 0
+  stream.onDestroyed = () => ends++
+  stream.resume()
+  await once(stream, 'end')
+  await turns()
+  assert.deepEqual([closes, ends, stream.destroyed], [0, 1, true])
+})
+
+test('options of fs.createReadStream that mean nothing here are ignored, others are refused', () => {
+  const source = new FakeSource(10)
+  open(source, { flags: 'r', mode: 0o666, autoClose: false } as FileStreamOptions).destroy()
+  for (const name of ['fd', 'fs', 'strat', 'flush'])
+    assert.throws(() => open(source, { [name]: 1 } as FileStreamOptions), code('ERR_STREAM_OPTION'))
+  assert.throws(() => open(source, { encoding: 'klingon' as BufferEncoding }), code('ERR_STREAM_OPTION'))
+  assert.throws(() => open(source, { highWaterMark: -1 }), code('ERR_OUT_OF_RANGE'))
+})

@@ -36,6 +36,6 @@ test('over HTTP the torrents that the tracker does not know are undefined', asyn
     { complete: 1, incomplete: 2, downloaded: 3 }
   ])
   await assert.rejects(scrape(tracker.url.replace('announce', 'x'), [hash(1)]), { code: 'ERR_TRACKER_URL' })
-  assert.throws(() => scrape(tracker.url, [new Uint8Array(32)]), TypeError)
+  assert.throws(() => scrape(tracker.url, [new Uint8Array(32)]), { code: 'ERR_TRACKER_OPTION' })
   assert.throws(() => scrape('ws://x', []), { code: 'ERR_TRACKER_URL' })
 })

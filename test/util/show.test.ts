@@ -12,6 +12,7 @@ test('any value is one short line', () => {
     [Object.create(null), '[Object: null prototype] {}']
   ] as const)
     assert.equal(show(value), text)
+  assert.equal(show(['http://user:pass@t.example/passkey123/announce']), "[ 'http://t.example/…/announce' ]")
   const hostile = {
     get a() {
       throw new Error('looked at')

@@ -1,0 +1,114 @@
+import type { CreateOptions } from '../metainfo/create-torrent.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { AddOptions } from '../torrent/torrent-options.ts'
+import { checkTrackers } from '../torrent/tracker-set.ts'
+import { readAddress } from '../util/address.ts'
+import { checkNoMore, checkOptionNames, checkSignal, checkType } from '../util/options.ts'
+import { show } from '../util/show.ts'
+import { checkGoal, checkLimit, clientOptionNames, refusal } from './options.ts'
+
+/** Options of `client.seed`: those of the torrent to make, and those of adding it that make sense for data that lies where it is. */
+export interface SeedOptions
+  extends CreateOptions,
+    Omit<AddOptions, 'trackers' | 'signal' | 'storage' | 'select' | 'path' | 'verify' | 'trust'> {}
+
+// Records, so that an option without a place here is no valid program.
+const addNames: Record<keyof AddOptions, true> = {
+  path: true,
+  select: true,
+  trackers: true,
+  peers: true,
+  trust: true,
+  storage: true,
+  signal: true,
+  verify: true,
+  paused: true,
+  seedRatio: true,
+  seedTime: true,
+  downloadLimit: true,
+  uploadLimit: true,
+  superSeeding: true
+}
+const seedNames: Record<keyof SeedOptions, true> = {
+  name: true,
+  ignore: true,
+  signal: true,
+  pieceLength: true,
+  trackers: true,
+  webSeeds: true,
+  private: true,
+  comment: true,
+  createdBy: true,
+  creationDate: true,
+  source: true,
+  onProgress: true,
+  peers: true,
+  paused: true,
+  seedRatio: true,
+  seedTime: true,
+  downloadLimit: true,
+  uploadLimit: true,
+  superSeeding: true
+}
+const storageMethods: readonly (keyof Storage)[] = ['open', 'read', 'write', 'sync', 'close', 'delete']
+
+/**
+ * Refuses options of `add` that make no sense at once, and further arguments.
+ * @throws TorrentError ERR_CLIENT_OPTION, ERR_UTIL_ADDRESS for a peer.
+ */
+export function checkAddOptions(options: AddOptions, more: readonly unknown[] = []): void {
+  checkOptionNames(options, Object.keys(addNames), refusal, {
+    'the options of the client': clientOptionNames,
+    'the options of createTorrent and seed': Object.keys(seedNames)
+  })
+  checkNoMore(more, refusal)
+  checkCommon(options)
+  const { path, select, trackers, storage, trust, verify } = options
+  if (path !== undefined && (typeof path !== 'string' || path === ''))
+    throw refusal('path', `${show(path)} must be the path of a folder`)
+  checkSelect(select)
+  if (trackers !== undefined) checkTrackers(trackers)
+  if (trust !== undefined && trust !== 'program' && trust !== 'remote')
+    throw refusal('trust', `${show(trust)} must be 'program' or 'remote'`)
+  checkType('verify', verify, 'boolean', refusal)
+  if (storage === undefined) return
+  if (typeof storage !== 'object' || storage === null)
+    throw refusal('storage', `${show(storage)} must be a Storage`)
+  const lacking = storageMethods.filter((name) => typeof storage[name] !== 'function')
+  if (lacking.length > 0) throw refusal('storage', `a Storage needs the methods ${lacking.join(', ')}`)
+}
+
+/**
+ * Refuses options of `seed` that make no sense at once, and further arguments; those of the torrent to make are looked at when it is made.
+ * @throws TorrentError ERR_CLIENT_OPTION
+ */
+export function checkSeedOptions(options: SeedOptions, more: readonly unknown[] = []): void {
+  if (typeof options === 'object' && options !== null && 'path' in options)
+    throw refusal('path', 'files are seeded from where they are')
+  checkOptionNames(options, Object.keys(seedNames), refusal, {
+    'the options of add': Object.keys(addNames),
+    'the options of the client': clientOptionNames
+  })
+  checkNoMore(more, refusal)
+  checkCommon(options)
+}
+
+function checkCommon(options: Pick<AddOptions, keyof AddOptions & keyof SeedOptions>): void {
+  const { peers, paused, superSeeding, seedRatio, seedTime, signal } = options
+  checkSignal(signal, refusal)
+  checkType('paused', paused, 'boolean', refusal)
+  checkType('superSeeding', superSeeding, 'boolean', refusal)
+  checkLimit('downloadLimit', options.downloadLimit)
+  checkLimit('uploadLimit', options.uploadLimit)
+  checkGoal('seedRatio', seedRatio)
+  checkGoal('seedTime', seedTime)
+  if (peers === undefined) return
+  if (!Array.isArray(peers)) throw refusal('peers', `${show(peers)} must be a list of host:port`)
+  for (const peer of peers) readAddress(peer)
+}
+
+function checkSelect(select: AddOptions['select']): void {
+  if (select === undefined || select === 'all' || select === 'none') return
+  if (Array.isArray(select) && select.every((index) => Number.isInteger(index) && index >= 0)) return
+  throw refusal('select', `${show(select)} must be 'all', 'none', or a list of indices of files`)
+}

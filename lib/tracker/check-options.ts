@@ -1,0 +1,55 @@
+import { isBytes } from '../util/bytes.ts'
+import { TorrentError } from '../util/errors.ts'
+import { checkOptionNames, checkSignal, checkType, isAmount } from '../util/options.ts'
+import { show } from '../util/show.ts'
+import type { TrackerOptions } from './tracker-options.ts'
+
+// A record, so that an option without a place here is no valid program.
+const trackerNames: Record<keyof TrackerOptions, true> = {
+  udp: true,
+  udpSchedule: true,
+  timeoutMs: true,
+  idleTimeoutMs: true,
+  family: true,
+  localAddress: true,
+  ca: true,
+  agent: true,
+  trust: true,
+  lookup: true,
+  pace: true,
+  timers: true
+}
+const callbacks = ['onResponse', 'onExternalHost', 'onWarning', 'random', 'agent', 'lookup']
+
+/** An option or argument that is refused. */
+export function optionError(option: string, reason: string): TorrentError {
+  return new TorrentError('ERR_TRACKER_OPTION', `${option}: ${reason}`, { details: { option } })
+}
+
+/**
+ * Refuses options that are neither those of {@link TrackerOptions} nor named, and values of another type.
+ * @throws TorrentError ERR_TRACKER_OPTION
+ */
+export function checkTrackerOptions(
+  options: unknown,
+  names: readonly string[],
+  ofRequest: readonly string[] = []
+): void {
+  checkOptionNames(options, [...Object.keys(trackerNames), ...names], optionError, {
+    'the request': ofRequest
+  })
+  const values: ReadonlyMap<string, unknown> = new Map(Object.entries(options ?? {}))
+  for (const name of callbacks) checkType(name, values.get(name), 'function', optionError)
+  checkSignal(values.get('signal'), optionError)
+}
+
+/** Refuses what is no number of milliseconds. @throws TorrentError ERR_TRACKER_OPTION */
+export function checkSpan(name: string, value: unknown): void {
+  if (!isAmount(value)) throw optionError(name, `is a number of milliseconds, not ${show(value)}`)
+}
+
+/** Refuses what is no info hash or peer id. @throws TorrentError ERR_TRACKER_OPTION */
+export function checkId(name: string, value: unknown): void {
+  if (!isBytes(value)) throw optionError(name, `${show(value)} must be 20 bytes`)
+  if (value.length !== 20) throw optionError(name, `has 20 bytes, not ${value.length}`)
+}

@@ -1,0 +1,123 @@
+import { types } from 'node:util'
+import { nearest } from './nearest.ts'
+import { show } from './show.ts'
+
+/** Makes the error for an option that is refused, for its owner's code. */
+export type Refuse = (option: string, reason: string) => Error
+
+/** What other libraries call it (webtorrent, create-torrent, torrent-stream, node:fs), and what it is here. */
+const elsewhere: Readonly<Record<string, string>> = {
+  addUID: 'path, a folder of its own for the torrent',
+  alwaysChokeSeeders: 'none: it is always so',
+  announce: 'trackers',
+  announceList: 'trackers',
+  bitfield: 'none: the resume record knows',
+  blocklist: 'none: there is none yet',
+  connections: 'maxConnections, an option of the client',
+  deselect: "select: 'none'",
+  destroyStoreOnDestroy: 'deleteFiles, an option of remove()',
+  dhtPort: 'port, an option of the client: the DHT has the same',
+  downloadDir: 'path',
+  info: 'source, which goes into the info',
+  maxConns: 'maxConnections, an option of the client',
+  maxWebConns: 'none: web seeds are not fetched from yet',
+  natPmp: 'natTraversal',
+  natUpnp: 'natTraversal',
+  nodeId: 'none: the DHT keeps its id in the state folder',
+  peerId: 'none: it is random',
+  rootDir: 'path',
+  savePath: 'path',
+  secure: 'encryption',
+  skipVerify: 'none: a resume record is believed, and verify: true hashes everything',
+  so: 'select',
+  store: 'storage',
+  storeCacheSlots: 'memoryLimit, an option of the client',
+  strategy: 'none: streams come in order, all else rarest first',
+  tmp: 'path',
+  torrentPort: 'port',
+  tracker: 'trackers, an option of add and seed',
+  uploads: 'uploadLimit',
+  urlList: 'webSeeds, an option of createTorrent and seed',
+  utPex: 'pex'
+}
+
+/** Where an option stands that is known but not here: by the name of the call. */
+export type OtherOwners = Readonly<Record<string, readonly string[]>>
+
+/**
+ * Refuses what is no object of options, and names that it does not know, with a hint at what was meant.
+ * @throws what `refuse` makes.
+ */
+export function checkOptionNames(
+  options: unknown,
+  known: readonly string[],
+  refuse: Refuse,
+  others: OtherOwners = {}
+): void {
+  if (typeof options === 'function') throw refuseCallback(refuse)
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw refuse('options', `${show(options)} must be an object`)
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw refuse(name, `there is no such option${hintAt(name, known, others)}`)
+  }
+}
+
+/** Refuses further arguments: callbacks, as other libraries take them. @throws what `refuse` makes. */
+export function checkNoMore(more: readonly unknown[], refuse: Refuse): void {
+  const [first] = more.filter((argument) => argument !== undefined)
+  if (typeof first === 'function') throw refuseCallback(refuse)
+  if (first !== undefined) throw refuse('arguments', `${show(first)} is one argument too many`)
+}
+
+/** Refuses what is no AbortSignal. @throws what `refuse` makes. */
+export function checkSignal(signal: unknown, refuse: Refuse): void {
+  if (signal === undefined) return
+  const isSignal =
+    typeof signal === 'object' &&
+    signal !== null &&
+    'aborted' in signal &&
+    'addEventListener' in signal &&
+    typeof signal.addEventListener === 'function'
+  if (!isSignal) throw refuse('signal', `${show(signal)} must be an AbortSignal`)
+}
+
+/** Refuses what is neither undefined nor of the type. @throws what `refuse` makes. */
+export function checkType(
+  option: string,
+  value: unknown,
+  type: 'string' | 'boolean' | 'function',
+  refuse: Refuse
+): void {
+  if (value === undefined || typeof value === type) return
+  const expected = { string: 'a string', boolean: 'true or false', function: 'a function' }[type]
+  throw refuse(option, `${show(value)} must be ${expected}`)
+}
+
+function refuseCallback(refuse: Refuse): Error {
+  return refuse('callback', 'callbacks are not taken: await what is returned, or listen for events')
+}
+
+function hintAt(name: string, known: readonly string[], others: OtherOwners): string {
+  const other = Object.hasOwn(elsewhere, name) ? elsewhere[name] : undefined
+  if (other?.startsWith('none: ') === true) return ` (${other.slice('none: '.length)})`
+  if (other !== undefined && other !== 'none') return `: use ${other}`
+  for (const [owner, names] of Object.entries(others)) {
+    if (names.includes(name)) return `: it is one of ${owner}`
+  }
+  const sameLetters = known.find((one) => one.toLowerCase() === name.toLowerCase())
+  const near = sameLetters ?? nearest(name, known)
+  return near === undefined ? '' : `: did you mean ${near}?`
+}
+
+/** Whether a value is a number from 0 on, or Infinity. */
+export function isAmount(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0
+}
+
+/** Whether a value is a promise, be it of another realm or none of the language's own. */
+export function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return (
+    types.isPromise(value) ||
+    (typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function')
+  )
+}

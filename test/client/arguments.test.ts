@@ -1,0 +1,485 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { decode, decodeDetailed, decodePrefix, encode } from '../../lib/bencode.ts'
+import { DHT, immutableTarget, mutableTarget } from '../../lib/dht.ts'
+import { Client, FileStorage, MemoryStorage, readSource, type Torrent } from '../../lib/index.ts'
+import {
+  createTorrent,
+  formatMagnet,
+  formatTorrent,
+  parseInfo,
+  parseMagnet,
+  parseTorrent
+} from '../../lib/metainfo.ts'
+import { createServer } from '../../lib/server.ts'
+import { announce, announceTiers, scrape } from '../../lib/tracker.ts'
+import { Wire } from '../../lib/wire.ts'
+import { Bench } from '../torrent/bench.ts'
+
+const bad: readonly unknown[] = [
+  undefined,
+  null,
+  42,
+  '',
+  'text',
+  {},
+  [],
+  Symbol('bad'),
+  Number.NaN,
+  -1,
+  true,
+  10n,
+  Object.create(null),
+  { nonsense: 1 },
+  [null],
+  () => {}
+]
+
+interface Call {
+  /** Calls with a bad value as one argument. */
+  readonly call: (value: never) => unknown
+  /** Values that make sense, or do no harm. */
+  readonly takes?: (value: unknown) => boolean
+}
+
+const nothing = (value: unknown): boolean => value === undefined
+const noOptions = (value: unknown): boolean =>
+  value === undefined ||
+  (typeof value === 'object' && value !== null && !Array.isArray(value) && !('nonsense' in value))
+const anyBut =
+  (...refused: readonly unknown[]) =>
+  (value: unknown): boolean =>
+    !refused.includes(value)
+
+/** What is thrown must be an error of ours, or the RangeError that the documentation names. */
+function assertOurs(error: unknown, what: string): void {
+  const { name, code } = error as { name?: string; code?: string }
+  const isOurs = name === 'TorrentError' || (name === 'RangeError' && code !== 'ERR_INVALID_ARG_TYPE')
+  assert.ok(isOurs, `${what}: ${(error as Error)?.stack ?? String(error)}`)
+}
+
+async function tryAll(what: string, { call, takes = () => false }: Call): Promise<void> {
+  for (const value of bad) {
+    const shown = `${what}(${typeof value === 'symbol' ? 'symbol' : typeof value === 'function' ? 'function' : typeof value === 'bigint' ? '10n' : JSON.stringify(value)})`
+    let error: unknown
+    try {
+      const result = call(value as never)
+      await result
+    } catch (thrown) {
+      error = thrown
+    }
+    if (error !== undefined) assertOurs(error, shown)
+    else if (!takes(value)) assert.fail(`${shown} was taken`)
+  }
+}
+
+const request = { infoHash: new Uint8Array(20), peerId: new Uint8Array(20), port: 1 }
+const url = 'http://127.0.0.1:1/announce'
+const hash = new Uint8Array(20)
+
+/** Closes what a call that was taken has begun. */
+async function ended(closable: { close(): unknown }): Promise<void> {
+  await closable.close()
+}
+
+const functions: Readonly<Record<string, Call>> = {
+  'new Client': { call: (value) => ended(new Client(value)), takes: noOptions },
+  decode: { call: (value) => decode(value) },
+  decodeDetailed: { call: (value) => decodeDetailed(value) },
+  decodePrefix: { call: (value) => decodePrefix(value) },
+  encode: { call: (value) => encode(value), takes: anyBut(undefined, null, true) },
+  parseTorrent: { call: (value) => parseTorrent(value) },
+  parseInfo: { call: (value) => parseInfo(value) },
+  parseMagnet: { call: (value) => parseMagnet(value) },
+  formatMagnet: { call: (value) => formatMagnet(value) },
+  'formatMagnet of odd fields': { call: (value) => formatMagnet({ infoHashes: { v1: value } }) },
+  formatTorrent: { call: (value) => formatTorrent(value) },
+  createTorrent: { call: (value) => createTorrent(value) },
+  'createTorrent with options': {
+    call: (value) => createTorrent('/dev/null/nowhere', value)
+  },
+  announce: { call: (value) => ended(announce(value, request)) },
+  'announce of a request': { call: (value) => ended(announce(url, value)) },
+  'announce with options': { call: (value) => ended(announce(url, request, value)), takes: noOptions },
+  announceTiers: {
+    call: (value) => ended(announceTiers(value, request)),
+    takes: (value) => Array.isArray(value) && value.length === 0
+  },
+  'announceTiers of a request': { call: (value) => ended(announceTiers([], value)) },
+  'announceTiers with options': {
+    call: (value) => ended(announceTiers([], request, value)),
+    takes: noOptions
+  },
+  scrape: { call: (value) => scrape(value, [hash]) },
+  'scrape of hashes': {
+    call: (value) => scrape(url, value),
+    takes: (value) => Array.isArray(value) && value.length === 0
+  },
+  'scrape with options': { call: (value) => scrape(url, [hash], value) },
+  immutableTarget: { call: (value) => immutableTarget(value) },
+  mutableTarget: { call: (value) => mutableTarget(value) },
+  'mutableTarget with salt': { call: (value) => mutableTarget(hash, value), takes: nothing },
+  'new FileStorage': { call: (value) => new FileStorage(value) },
+  readSource: { call: (value) => readSource(value) },
+  'readSource with options': { call: (value) => readSource('00'.repeat(20), value), takes: noOptions },
+  'new MemoryStorage': { call: () => new MemoryStorage(), takes: () => true },
+  'new Wire': { call: (value) => new Wire(value).destroy(), takes: noOptions }
+}
+for (const [what, call] of Object.entries(functions)) {
+  test(`${what} refuses what makes no sense with an error of its own`, { timeout: 30_000 }, () =>
+    tryAll(what, call)
+  )
+}
+
+test('options of every call refuse values of the wrong type', { timeout: 60_000 }, async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const client = bench.client()
+  const one = (option: string) => (value: unknown) => ({ [option]: value })
+  const isFlag = (value: unknown): boolean => value === undefined || typeof value === 'boolean'
+  const isAmount = (value: unknown): boolean => value === undefined || value === 42
+  const isText = (value: unknown): boolean =>
+    value === undefined || (typeof value === 'string' && value !== '')
+  const isEmptyList = (value: unknown): boolean =>
+    value === undefined || (Array.isArray(value) && value.length === 0)
+  const add = async (options: object): Promise<void> => {
+    await client.remove(await client.add(sample.bytes, { path: sample.folder, ...options }))
+  }
+  const ofAdd: Record<string, (value: unknown) => boolean> = {
+    path: isText,
+    select: isEmptyList,
+    trackers: isEmptyList,
+    peers: isEmptyList,
+    trust: nothing,
+    storage: nothing,
+    signal: nothing,
+    verify: isFlag,
+    paused: isFlag,
+    seedRatio: isAmount,
+    seedTime: isAmount,
+    downloadLimit: isAmount,
+    uploadLimit: isAmount,
+    superSeeding: isFlag
+  }
+  for (const [option, takes] of Object.entries(ofAdd)) {
+    // A relative folder would be made here.
+    const isRelative = (value: unknown): boolean => option === 'path' && value === 'text'
+    await tryAll(`add ${option}`, {
+      call: (value) => (isRelative(value) ? undefined : add(one(option)(value))),
+      takes
+    })
+  }
+  const ofClient: Record<string, (value: unknown) => boolean> = {
+    port: (value) => value === undefined || value === 42,
+    path: isText,
+    state: nothing,
+    restore: (value) => value === undefined || value === false,
+    maxConnections: isAmount,
+    memoryLimit: isAmount,
+    maxActiveDownloads: isAmount,
+    seedRatio: isAmount,
+    uploadLimit: isAmount,
+    lsd: isFlag,
+    pex: isFlag,
+    dht: (value) => isFlag(value) || noOptions(value),
+    utp: nothing
+  }
+  for (const [option, takes] of Object.entries(ofClient)) {
+    const isRelative = (value: unknown): boolean => option === 'state' && value === 'text'
+    await tryAll(`Client ${option}`, {
+      call: (value) =>
+        isRelative(value)
+          ? undefined
+          : ended(new Client({ host: '127.0.0.1', dht: false, lsd: false, ...one(option)(value) })),
+      takes: (value) => takes(value) || isRelative(value)
+    })
+  }
+  const ofCreate: Record<string, (value: unknown) => boolean> = {
+    name: (value) => value === undefined || value === 'text',
+    ignore: (value) => value === undefined || typeof value === 'function',
+    signal: nothing,
+    pieceLength: nothing,
+    trackers: isEmptyList,
+    webSeeds: isEmptyList,
+    private: isFlag,
+    comment: (value) => value === undefined || typeof value === 'string',
+    createdBy: (value) => value === undefined || typeof value === 'string',
+    creationDate: nothing,
+    source: (value) => value === undefined || typeof value === 'string',
+    onProgress: (value) => value === undefined || typeof value === 'function'
+  }
+  for (const [option, takes] of Object.entries(ofCreate)) {
+    await tryAll(`createTorrent ${option}`, {
+      call: (value) => createTorrent(sample.root, one(option)(value)),
+      takes
+    })
+    await tryAll(`seed ${option}`, {
+      call: async (value) => client.remove(await client.seed(sample.root, one(option)(value))),
+      takes
+    })
+  }
+  for (const [option, takes] of Object.entries({
+    start: (value: unknown) => value === undefined || value === 42,
+    end: (value: unknown) => value === undefined || value === 42,
+    signal: nothing,
+    unverified: isFlag,
+    encoding: (value: unknown) => value === undefined || value === null,
+    highWaterMark: (value: unknown) => value === undefined || value === 42,
+    emitClose: isFlag,
+    flags: () => true,
+    mode: () => true,
+    autoClose: () => true
+  })) {
+    const torrent = await client.add(sample.bytes, { path: sample.folder })
+    await tryAll(`createReadStream ${option}`, {
+      call: (value) => void torrent.files[0]?.createReadStream(one(option)(value)).destroy(),
+      takes
+    })
+  }
+})
+
+test('methods of client, torrent, file and stream refuse what makes no sense', {
+  timeout: 60_000
+}, async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const client = bench.client()
+  const torrent: Torrent = await client.add(sample.bytes, { path: sample.folder })
+  await torrent.whenDone()
+  const [file] = torrent.files
+  assert.ok(file !== undefined)
+  const isList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
+  const set = (target: object, name: string) => (value: unknown) => Reflect.set(target, name, value)
+  const amount = (value: unknown): boolean => value === 42
+  const calls: Readonly<Record<string, Call>> = {
+    'client.add': { call: (value) => client.add(value) },
+    'client.add of half a Metainfo': {
+      call: (value) => client.add({ infoHashes: value, info: value } as never)
+    },
+    'client.add with options': { call: (value) => client.add(sample.bytes, value), takes: noOptions },
+    'client.seed': { call: (value) => client.seed(value) },
+    'client.seed with options': { call: (value) => client.seed('/dev/null/nowhere', value) },
+    'client.get': { call: (value) => client.get(value), takes: (value) => typeof value === 'string' },
+    'client.remove': { call: (value) => client.remove(value), takes: (value) => typeof value === 'string' },
+    'client.remove with options': { call: (value) => client.remove('00', value), takes: noOptions },
+    'client.move': { call: (value) => client.move(value, 0), takes: (value) => typeof value === 'string' },
+    'client.move to': {
+      call: (value) => client.move(torrent, value),
+      takes: (value) => typeof value === 'number' && !Number.isNaN(value)
+    },
+    ...Object.fromEntries(
+      ['downloadLimit', 'uploadLimit', 'maxActiveDownloads', 'maxActiveSeeds', 'seedRatio', 'seedTime'].map(
+        (name) => [`client.${name} =`, { call: set(client, name), takes: amount }]
+      )
+    ),
+    'torrent.select': { call: (value) => torrent.select(value), takes: isList },
+    'torrent.select with priority': { call: (value) => torrent.select(0, value), takes: nothing },
+    'torrent.deselect': { call: (value) => torrent.deselect(value), takes: isList },
+    'torrent.addPeer': { call: (value) => torrent.addPeer(value) },
+    'torrent.addTrackers': { call: (value) => torrent.addTrackers(value), takes: isList },
+    'torrent.whenDone': { call: (value) => torrent.whenDone(value), takes: noOptions },
+    'torrent.whenDone with a signal': {
+      call: (value) => torrent.whenDone({ signal: value }),
+      takes: nothing
+    },
+    'torrent.downloadLimit =': { call: set(torrent, 'downloadLimit'), takes: amount },
+    'torrent.uploadLimit =': { call: set(torrent, 'uploadLimit'), takes: amount },
+    'torrent.seedRatio =': {
+      call: set(torrent, 'seedRatio'),
+      takes: (value) => amount(value) || nothing(value)
+    },
+    'torrent.seedTime =': {
+      call: set(torrent, 'seedTime'),
+      takes: (value) => amount(value) || nothing(value)
+    },
+    'torrent.superSeeding =': { call: set(torrent, 'superSeeding'), takes: (value) => value === true },
+    'file.select': { call: (value) => file.select(value), takes: nothing },
+    'file.createReadStream': {
+      call: (value) => void file.createReadStream(value).destroy(),
+      takes: noOptions
+    },
+    'file.stream': { call: (value) => file.stream(value).cancel(), takes: noOptions },
+    'file.arrayBuffer': { call: (value) => file.arrayBuffer(value), takes: noOptions },
+    'file.text': { call: (value) => file.text(value), takes: noOptions },
+    'stream.seek': {
+      call: (value) => {
+        const stream = file.createReadStream()
+        try {
+          stream.seek(value)
+        } finally {
+          stream.destroy()
+        }
+      },
+      takes: amount
+    },
+    createServer: { call: (value) => createServer(value) },
+    'createServer with options': { call: (value) => createServer(client, value), takes: noOptions }
+  }
+  for (const [what, call] of Object.entries(calls)) await tryAll(what, call)
+})
+
+test('methods of a DHT refuse what makes no sense', { timeout: 60_000 }, async () => {
+  const local = { host: '127.0.0.1', bootstrap: [] }
+  const names = {
+    port: (value: unknown) => value === undefined || value === 42,
+    bootstrap: (value: unknown) => value === undefined || (Array.isArray(value) && value.length === 0),
+    nodes: (value: unknown) => value === undefined || (Array.isArray(value) && value.length === 0),
+    state: (value: unknown) => value === undefined || typeof value === 'object',
+    readOnly: (value: unknown) => value === undefined || typeof value === 'boolean',
+    lazy: (value: unknown) => value === undefined || typeof value === 'boolean',
+    id: nothing,
+    onWarning: (value: unknown) => value === undefined || typeof value === 'function',
+    lookup: (value: unknown) => value === undefined || typeof value === 'function'
+  }
+  for (const [option, takes] of Object.entries(names)) {
+    await tryAll(`DHT ${option}`, { call: (value) => ended(new DHT({ ...local, [option]: value })), takes })
+  }
+  await tryAll('new DHT', {
+    call: (value) => {
+      // The public network is not to be entered.
+      if (!noOptions(value)) return ended(new DHT(value))
+    },
+    takes: noOptions
+  })
+  await using dht = new DHT(local)
+  await dht.ready
+  const calls: Readonly<Record<string, Call>> = {
+    'dht.connected': {
+      // Nobody answers it.
+      call: (value) => Promise.race([dht.connected(value), new Promise((resolve) => setTimeout(resolve, 5))]),
+      takes: noOptions
+    },
+    'dht.peers': { call: (value) => void dht.peers(value) },
+    'dht.peers with options': { call: (value) => void dht.peers(hash, value), takes: noOptions },
+    'dht.announce': { call: (value) => dht.announce(value, 1) },
+    'dht.announce of a port': { call: (value) => dht.announce(hash, value), takes: (value) => value === 42 },
+    'dht.announce with options': { call: (value) => dht.announce(hash, 1, value), takes: noOptions },
+    'dht.scrape': { call: (value) => dht.scrape(value) },
+    'dht.scrape with options': { call: (value) => dht.scrape(hash, value), takes: noOptions },
+    'dht.get': { call: (value) => dht.get(value) },
+    'dht.get with options': { call: (value) => dht.get(hash, value), takes: noOptions },
+    'dht.put': { call: (value) => dht.put(value) },
+    'dht.put of a key': { call: (value) => dht.put({ value: 1, privateKey: value }), takes: nothing },
+    'dht.put of a public key': { call: (value) => dht.put({ value: 1, publicKey: value }), takes: nothing },
+    'dht.put with options': { call: (value) => dht.put({ value: 1 }, value), takes: noOptions },
+    'dht.addNode': { call: (value) => dht.addNode(value) }
+  }
+  for (const [what, call] of Object.entries(calls)) await tryAll(what, call)
+})
+
+test('methods of a wire refuse what makes no sense', async () => {
+  const wire = new Wire({ pieceCount: 10 })
+  wire.handshake(hash, hash)
+  const index = (value: unknown): boolean => value === 42
+  const calls: Readonly<Record<string, Call>> = {
+    receive: { call: (value) => wire.receive(value) },
+    'handshake of a hash': { call: (value) => new Wire().handshake(value, hash) },
+    'handshake of an id': { call: (value) => new Wire().handshake(hash, value) },
+    setPieceCount: { call: (value) => new Wire().setPieceCount(value), takes: index },
+    have: { call: (value) => wire.have(value), takes: index },
+    haveMany: {
+      call: (value) => wire.haveMany(value),
+      takes: (value) => Array.isArray(value) && value.length === 0
+    },
+    bitfield: { call: (value) => wire.bitfield(value) },
+    request: { call: (value) => wire.request(value, 0, 1), takes: index },
+    requests: {
+      call: (value) => wire.requests(value),
+      takes: (value) => Array.isArray(value) && value.length === 0
+    },
+    cancel: { call: (value) => wire.cancel(0, value, 1), takes: index },
+    piece: { call: (value) => wire.piece(0, 0, value) },
+    port: { call: (value) => wire.port(value), takes: index },
+    use: { call: (value) => wire.use(value) },
+    extended: { call: (value) => wire.extended('ut_pex', value) },
+    extendedHandshake: { call: (value) => wire.extendedHandshake(value), takes: () => true }
+  }
+  for (const [what, call] of Object.entries(calls)) await tryAll(`wire.${what}`, call)
+  wire.destroy()
+})
+
+const hints: readonly (readonly [what: string, call: (client: Client) => unknown, hint: RegExp])[] = [
+  [
+    'announce',
+    (client) => client.add('00'.repeat(20), { announce: [url] } as never),
+    /announce: .* use trackers/
+  ],
+  ['store', (client) => client.add('00'.repeat(20), { store: class {} } as never), /store: .* use storage/],
+  ['a misspelt name', (client) => client.add('00'.repeat(20), { pth: '/x' } as never), /did you mean path\?/],
+  [
+    'another case',
+    (client) => client.add('00'.repeat(20), { superseeding: true } as never),
+    /did you mean superSeeding\?/
+  ],
+  [
+    'an option of the client',
+    (client) => client.add('00'.repeat(20), { maxConnections: 5 } as never),
+    /one of the options of the client/
+  ],
+  [
+    'a callback of add',
+    (client) => client.add('00'.repeat(20), (() => {}) as never),
+    /callbacks are not taken/
+  ],
+  [
+    'a callback of add behind options',
+    (client) => Reflect.apply(client.add, client, ['00'.repeat(20), {}, () => {}]),
+    /callbacks/
+  ],
+  ['a callback of seed', (client) => Reflect.apply(client.seed, client, ['/tmp', {}, () => {}]), /callbacks/],
+  ['a callback of remove', (client) => Reflect.apply(client.remove, client, ['00', () => {}]), /callbacks/],
+  ['path of seed', (client) => client.seed('/tmp', { path: '/x' } as never), /seeded from where they are/],
+  [
+    'announceList of seed',
+    (client) => client.seed('/tmp', { announceList: [[url]] } as never),
+    /use trackers/
+  ],
+  ['bytes to seed', (client) => client.seed(Buffer.from('data') as never), /bytes .* write them to a file/],
+  ['a blob to seed', (client) => client.seed(new Blob(['data']) as never), /bytes .* write them to a file/],
+  ['maxConns', () => new Client({ maxConns: 5 } as never), /use maxConnections/],
+  ['utPex', () => new Client({ utPex: true } as never), /use pex/],
+  ['trackers of the client', () => new Client({ trackers: [] } as never), /one of the options of add/],
+  [
+    'a callback of createTorrent',
+    () => Reflect.apply(createTorrent, undefined, ['/tmp', {}, () => {}]),
+    /callbacks/
+  ],
+  ['urlList of createTorrent', () => createTorrent('/tmp', { urlList: [] } as never), /use webSeeds/],
+  [
+    'a callback of createServer',
+    (client) => Reflect.apply(createServer, undefined, [client, {}, () => {}]),
+    /callbacks/
+  ],
+  ['port of createServer', (client) => createServer(client, { port: 1 } as never), /no such option/],
+  ['a callback of new DHT', () => Reflect.construct(DHT, [{}, () => {}]), /callbacks/],
+  [
+    'a callback of announce',
+    () => Reflect.apply(announce, undefined, [url, request, {}, () => {}]),
+    /callbacks/
+  ],
+  ['port of announce', () => announce(url, request, { port: 1 } as never), /one of the request/]
+]
+for (const [what, call, hint] of hints) {
+  test(`${what} is refused with a hint`, async (t) => {
+    const client = new Bench(t).client()
+    await assert.rejects(
+      async () => call(client),
+      (error: Error) => {
+        assert.equal(error.name, 'TorrentError')
+        assert.match(error.message, hint)
+        return true
+      }
+    )
+    assert.deepEqual(client.torrents, [])
+  })
+}
+
+test('a file is not selected by its path, and the error says how', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const torrent = await bench.client().add(sample.bytes, { path: sample.folder })
+  assert.throws(() => torrent.select('film.mkv' as never), {
+    code: 'ERR_TORRENT_SELECT',
+    message: /torrent\.files\.find\(\(\{ path \}\) => path === 'film\.mkv'\)/
+  })
+})
