@@ -176,6 +176,42 @@ test('folders are made by util/make-folder alone, as the one of Node may never r
   )
 })
 
+test('values of other realms are told by what they are, and not by instanceof', () => {
+  const wrong = sources.filter(
+    ({ file, text }) =>
+      file !== 'util/errors.ts' &&
+      /\binstanceof (?:\w*Error(?<!TorrentError|HttpError)|Uint8Array|ArrayBuffer|Map|Set|Date|Promise|URL|AbortSignal|Blob|Buffer)\b/.test(
+        text
+      )
+  )
+  assert.deepEqual(
+    wrong.map(({ file }) => file),
+    []
+  )
+})
+
+test('events of public emitters go through util/user-code, and their listeners are the program alone', () => {
+  // The first three override emit by it; the last is no public emitter.
+  const own = [
+    'util/user-code.ts',
+    'wire/wire.ts',
+    'server/torrent-server.ts',
+    'tracker/lenient-connection.ts'
+  ]
+  const emits = sources.filter(
+    ({ file, text }) => !own.includes(file) && /\b(?:this|torrent|client|stream)\.emit\(/.test(text)
+  )
+  const listens = sources.filter(
+    ({ folder, text }) =>
+      ['torrent', 'client', 'stream', 'server'].includes(folder) &&
+      /\b(?:torrent|client|stream)\.(?:on|once)\(/.test(text)
+  )
+  assert.deepEqual(
+    [...emits, ...listens].map(({ file }) => file),
+    []
+  )
+})
+
 test('files have kebab-case names, and no folder has an index', () => {
   const wrong = sources
     .map(({ file }) => file)
