@@ -1,3 +1,5 @@
+import type { Spelling } from './spelling.ts'
+
 /** The info hashes of a torrent: v1 is the SHA-1, v2 the SHA-256 of the raw `info` bytes (BEP 3, BEP 52). */
 export interface InfoHashes {
   /** 20 bytes. */
@@ -31,8 +33,10 @@ export interface Metainfo {
   readonly infoHashes: InfoHashes
   /** The raw bencoded `info` dictionary: what peers exchange (BEP 9) and what is hashed. */
   readonly info: Uint8Array
-  /** Safe name of the file or folder. */
+  /** Safe name of the file or folder; without a leading dot, unless an earlier version stored it so. */
   readonly name: string
+  /** How `name` and the paths of `files` are spelled, if other programs or earlier versions may have stored some under other names. */
+  readonly spelling?: Spelling
   /** Bytes of all files, pad files included. */
   readonly length: number
   /** Bytes of each piece but the last. */

@@ -7,7 +7,8 @@ import { show } from '../util/show.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
 import { Layout } from './layout.ts'
 import type { FileEntry, InfoHashes, Metainfo } from './metainfo.ts'
-import { padNamePrefix, safeElement, uniquePathSteps } from './safe-path.ts'
+import { padNamePrefix, uniquePathSteps } from './safe-path.ts'
+import { elementHasOthers, nameHasOthers, type Spelling, spellElement, spellName } from './spelling.ts'
 
 /** Most pieces of a torrent: bounds what a have message may name and what a bitfield may cost. */
 export const maxPieceCount: number = 2 ** 21
@@ -83,11 +84,8 @@ export function* readInfo(dict: BencodeDict, raw: Uint8Array): Steps<InfoFields>
     v1: digest('sha1', info),
     ...(hybrid && { v2: digest('sha256', info) })
   }
-  const name = readName(dict, infoHashes)
-  const listed = dict.get('files')
-  if (listed !== undefined && !Array.isArray(listed)) throw invalid("'files' must be a list")
   yield
-  const files = listed === undefined ? singleFile(dict, name) : yield* fileList(listed, name)
+  const { name, files, hasOthers } = yield* readNames(dict, infoHashes, '0.2')
   const { length, pieceCount } = new Layout(pieceLength, files)
   if (length === 0) throw invalid('its files hold no byte')
   if (pieceCount > maxPieceCount) throw invalid(`it has ${pieceCount} pieces, more than ${maxPieceCount}`)
@@ -101,11 +99,12 @@ export function* readInfo(dict: BencodeDict, raw: Uint8Array): Steps<InfoFields>
     infoHashes,
     info,
     name,
+    ...(hasOthers && { spelling: '0.2' }),
     length,
     pieceLength,
     pieces: info.subarray(at, at + hashed.length),
     files,
-    singleFile: listed === undefined,
+    singleFile: !dict.has('files'),
     private: readPrivate(dict)
   }
 }
@@ -130,11 +129,36 @@ function readPrivate(dict: BencodeDict): boolean {
   return typeof value === 'bigint' || (typeof value === 'number' && value !== 0)
 }
 
-function readName(dict: BencodeDict, { v1 }: InfoHashes): string {
+/** The name and the files of a torrent in one spelling. */
+export interface Names {
+  readonly name: string
+  readonly files: FileEntry[]
+  /** Whether another spelling may give other names. */
+  readonly hasOthers: boolean
+}
+
+/** Reads name and files of a decoded `info` dictionary. */
+export function* readNames(dict: BencodeDict, infoHashes: InfoHashes, spelling: Spelling): Steps<Names> {
+  const naming: Naming = { spelling, hasOthers: false }
+  const name = readName(dict, infoHashes, naming)
+  const listed = dict.get('files')
+  if (listed !== undefined && !Array.isArray(listed)) throw invalid("'files' must be a list")
+  const files = listed === undefined ? singleFile(dict, name) : yield* fileList(listed, name, naming)
+  return { name, files, hasOthers: naming.hasOthers }
+}
+
+/** How names are spelled, and whether one was met that another spelling changes. */
+interface Naming {
+  readonly spelling: Spelling
+  hasOthers: boolean
+}
+
+function readName(dict: BencodeDict, { v1 }: InfoHashes, naming: Naming): string {
   const raw = dict.bytes('name.utf-8') ?? dict.bytes('name')
   if (raw === undefined) throw invalid("'name' must be a byte string")
   if (raw.length === 0 && v1 !== undefined) return toHex(v1)
-  return safeElement(raw) ?? '_'
+  naming.hasOthers ||= nameHasOthers(raw)
+  return spellName(raw, naming.spelling) ?? '_'
 }
 
 function singleFile(dict: BencodeDict, name: string): FileEntry[] {
@@ -154,7 +178,7 @@ interface ListedFile {
   readonly listIndex: number
 }
 
-function* fileList(list: readonly BencodeValue[], folder: string): Steps<FileEntry[]> {
+function* fileList(list: readonly BencodeValue[], folder: string, naming: Naming): Steps<FileEntry[]> {
   if (list.length === 0) throw invalid("'files' is empty")
   const found: ListedFile[] = []
   for (let n = 0; n < list.length; n++) {
@@ -165,7 +189,7 @@ function* fileList(list: readonly BencodeValue[], folder: string): Steps<FileEnt
     // A symbolic link has no bytes of its own; it is left out, for what it points to is the torrent's word only.
     if (attributes.includes('l')) continue
     const length = readLength(item, n)
-    const elements = readPath(item, n, attributes.includes('p') ? ['.pad', `${length}`] : undefined)
+    const elements = readPath(item, n, naming, attributes.includes('p') ? ['.pad', `${length}`] : undefined)
     const pad = attributes.includes('p') || elements.at(-1)?.startsWith(padNamePrefix) === true
     found.push({ elements: [folder].concat(elements), yields: pad, length, attributes, listIndex: n })
   }
@@ -204,7 +228,7 @@ function flags(attributes: string): { executable: boolean; hidden: boolean } {
 }
 
 /** The elements of a file's path; those of `otherwise`, if given, for a file without one. */
-function readPath(dict: BencodeDict, n: number, otherwise: string[] | undefined): string[] {
+function readPath(dict: BencodeDict, n: number, naming: Naming, otherwise: string[] | undefined): string[] {
   const raw = dict.list('path.utf-8') ?? dict.list('path')
   if (otherwise !== undefined && (raw === undefined || raw.length === 0)) return otherwise
   if (raw === undefined || raw.length === 0)
@@ -213,7 +237,8 @@ function readPath(dict: BencodeDict, n: number, otherwise: string[] | undefined)
   const elements: string[] = []
   for (const part of raw) {
     if (!isBytes(part)) throw invalid(`the path of file ${n} must be a list of byte strings`)
-    const element = safeElement(part)
+    naming.hasOthers ||= elementHasOthers(part)
+    const element = spellElement(part, naming.spelling)
     if (element !== undefined) elements.push(element)
   }
   return elements.length === 0 ? ['_'] : elements

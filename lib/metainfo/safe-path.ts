@@ -4,21 +4,27 @@ import { spellsRecordFolder } from './record-folder.ts'
 
 /** How padding was named before BEP 47 gave it an attribute. */
 export const padNamePrefix: string = '_____padding_file_'
-/** Most bytes of an element in UTF-8: file systems take 255, and names may still grow by a suffix. */
-const maxElementBytes = 240
+/** Most bytes of an element in UTF-8: what file systems take. */
+export const maxElementBytes: number = 255
 const maxExtensionLength = 10
 
-/** What can hide the true end of a name or turn it around: bidirectional marks, zero-width and invisible signs. */
-const invisible = /[/\\\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g
+/**
+ * What separates folders, hides the true end of a name or turns it around: slashes, bidirectional marks, zero-width and invisible
+ * characters. The joiners U+200C and U+200D stay: Persian, Indic scripts and emoji are spelled with them.
+ */
+const removed = /[/\\\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g
+const joiners = /[\u200c\u200d]/g
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
 const unprintable = /[\u0000-\u001f\u007f-\u009f\ufffd]/g
 const windowsForbidden = /["*:<>?|]/g
+/** What Windows takes off the end of a name, or what would be left of it there. */
+const windowsEnd = /[. \u200c\u200d]+$/
 const windowsReserved = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?: *\..*)?$/i
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
  * One element of a path, fit for any file system of the platform: no separator, no control or direction character, at
- * most 240 bytes. On Windows also none of its forbidden characters, reserved names, or dots and spaces at the end.
+ * most 255 bytes. On Windows also none of its forbidden characters, reserved names, or dots and spaces at the end.
  * A name that spells the folder of our own records is changed. Returns undefined for `.` and `..`, `_` for nothing.
  */
 export function safeElement(
@@ -27,16 +33,36 @@ export function safeElement(
 ): string | undefined {
   // Most names are plain, and torrents may have very many.
   if (!windows && isPlain(raw)) return toLatin1(raw)
-  let text = decoder.decode(raw).replace(invisible, '').replace(unprintable, '_')
+  return safeText(decoder.decode(raw), windows)
+}
+
+/** {@link safeElement} of a text, or with fewer bytes. */
+export function safeText(
+  raw: string,
+  windows: boolean,
+  maxBytes: number = maxElementBytes
+): string | undefined {
+  let text = raw.replace(removed, '').replace(unprintable, '_')
+  // Where only dots and joiners are, the joiners would hide what the dots mean.
+  const bare = text.replace(joiners, '')
+  if (/^\.{0,2}$/.test(bare)) text = bare
   if (windows) text = text.replace(windowsForbidden, '_')
-  text = shortened(text)
+  text = shortened(text, maxBytes)
   if (/^\.{1,2}$/.test(text)) return undefined
   if (windows) {
-    text = text.replace(/[. ]+$/, '')
-    if (windowsReserved.test(text)) text = `_${text}`
+    text = text.replace(windowsEnd, '')
+    if (windowsReserved.test(text)) text = shortened(`_${text}`, maxElementBytes).replace(windowsEnd, '')
   }
   if (spellsRecordFolder(text)) text = `_${text.replace(/^[^\p{L}\p{N}]+/u, '')}`
   return text === '' ? '_' : text
+}
+
+/**
+ * The name of a torrent's file or folder: as {@link safeElement}, and with an underscore for a leading dot. Only this name meets what
+ * the user has in the folder, and there such a name is a setting of some program.
+ */
+export function safeName(raw: Uint8Array, windows?: boolean): string | undefined {
+  return safeElement(raw, windows)?.replace(/^[\u200c\u200d]*\./, '_')
 }
 
 /** Whether a name is short, of printable ASCII without separators and tildes, and does not begin with a dot or space. */
@@ -48,26 +74,31 @@ function isPlain(raw: Uint8Array): boolean {
   return true
 }
 
-function shortened(text: string): string {
-  if (Buffer.byteLength(text) <= maxElementBytes) return text
+/** The text if it has at most so many bytes of UTF-8, else its beginning with its extension, if that is short. */
+function shortened(text: string, maxBytes: number): string {
+  if (Buffer.byteLength(text) <= maxBytes) return text
   const dot = text.lastIndexOf('.')
   const extension = dot > 0 && text.length - dot <= maxExtensionLength + 1 ? text.slice(dot) : ''
-  const room = maxElementBytes - Buffer.byteLength(extension)
-  let bytes = 0
-  let stem = ''
-  for (const letter of text) {
-    bytes += Buffer.byteLength(letter)
-    if (bytes > room) break
-    stem += letter
-  }
-  return stem + extension
+  return beginning(text, maxBytes - Buffer.byteLength(extension)) + extension
 }
 
-/** A spelling that two names share if some file system takes them for one: without case and Unicode composition. */
+/** As many whole characters as fit, without a joiner that would join nothing any more. */
+function beginning(text: string, maxBytes: number): string {
+  let bytes = 0
+  let end = 0
+  for (const letter of text) {
+    bytes += Buffer.byteLength(letter)
+    if (bytes > maxBytes) break
+    end += letter.length
+  }
+  return text.slice(0, end).replace(/[\u200c\u200d]+$/, '')
+}
+
+/** A spelling that two names share if some file system takes them for one: without case, Unicode composition and joiners. */
 function folded(element: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is what it is about
   if (/^[\u0000-\u007f]*$/.test(element)) return element.toLowerCase()
-  return element.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
+  return element.replace(joiners, '').normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
 }
 
 /** A path as elements that are safe one by one; `yields` when another file of the same name goes first. */
@@ -91,7 +122,7 @@ const pathsOfStep = 1000
 
 /**
  * Joins the elements with `/`, and renames (`a.txt` to `a.1.txt`) each file whose path is that of an earlier file or of a
- * folder, without regard to case and Unicode composition. The same list always gives the same names.
+ * folder, without regard to case and Unicode composition; the name stays within 255 bytes. The same list always gives the same names.
  */
 export function uniquePaths(requests: readonly PathRequest[]): string[] {
   return runSteps(uniquePathSteps(requests))
@@ -151,17 +182,25 @@ function newFolder(): Folder {
 
 /** Takes the first name in a folder with a suffix that nobody asks for. */
 function freeName({ folders, asked, taken, suffixes }: Folder, key: string, name: string): string {
-  const dot = name.lastIndexOf('.')
-  const stem = dot > 0 ? name.slice(0, dot) : name
-  const extension = dot > 0 ? name.slice(dot) : ''
   let suffix = suffixes?.get(key) ?? 0
   let renamed: string
   let renamedKey: string
   do {
-    renamed = `${stem}.${++suffix}${extension}`
+    renamed = suffixed(name, `.${++suffix}`)
     renamedKey = folded(renamed)
   } while (asked.has(renamedKey) || taken?.has(renamedKey) === true || folders.has(renamedKey))
   suffixes?.set(key, suffix)
   taken?.add(renamedKey)
   return renamed
+}
+
+/** The name with a suffix before its extension; the stem gets shorter where both would be too long. */
+function suffixed(name: string, suffix: string): string {
+  const dot = name.lastIndexOf('.')
+  const stem = dot > 0 ? name.slice(0, dot) : name
+  const extension = dot > 0 ? name.slice(dot) : ''
+  const room = maxElementBytes - suffix.length - Buffer.byteLength(extension)
+  if (Buffer.byteLength(stem) <= room) return stem + suffix + extension
+  const short = beginning(stem, room)
+  return short === '' ? beginning(name, maxElementBytes - suffix.length) + suffix : short + suffix + extension
 }

@@ -8,7 +8,7 @@ import { show } from '../util/show.ts'
 import type { FileEntry } from './metainfo.ts'
 import { maxPathDepth } from './parse-info.ts'
 import { spellsRecordFolder } from './record-folder.ts'
-import { padNamePrefix, safeElement, uniquePaths } from './safe-path.ts'
+import { padNamePrefix, safeElement, safeName, uniquePaths } from './safe-path.ts'
 
 /** Which files a torrent is made of. */
 export interface ScanOptions {
@@ -195,7 +195,10 @@ function refuseDuplicates(found: readonly Found[]): void {
 function withEntries(found: readonly Found[], name: string): ScannedFile[] {
   const paths = uniquePaths(
     found.map(({ elements }) => ({
-      elements: [name, ...elements].map((element) => safeElement(fromText(element)) ?? '_'),
+      elements: [
+        safeName(fromText(name)) ?? '_',
+        ...elements.map((element) => safeElement(fromText(element)) ?? '_')
+      ],
       yields: false
     }))
   )

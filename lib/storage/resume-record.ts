@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Range } from '../metainfo/layout.ts'
+import { readSpelling, type Spelling } from '../metainfo/spelling.ts'
 import { TorrentError } from '../util/errors.ts'
 import { asCount, asList, asString, JsonFields } from './json-fields.ts'
 import type { RecordTrust, Signer } from './record-seal.ts'
@@ -33,6 +34,8 @@ export interface ResumeRecord {
     /** Byte ranges that are wanted besides, with their priority if it is not the usual one. */
     readonly ranges: readonly (Range & { readonly priority?: number })[]
   }
+  /** How the names of its files are spelled; undefined when they have but one spelling, or in records of version 0.1. */
+  readonly spelling?: Spelling
   /** What the storage reported as created. */
   readonly created: readonly string[]
   /** Symbolic links that the storage accepted; undefined in records of 0.1.0, which accepted none that led elsewhere. */
@@ -130,6 +133,7 @@ function readRecord(fields: JsonFields): ResumeRecord {
   const parts = unpackStat(fields.value('parts'))
   const selection = fields.value('selection')
   const path = fields.value('path')
+  const spelling = readSpelling(fields.value('spelling'))
   return {
     infoHash,
     clean: fields.value('clean') === true,
@@ -141,6 +145,7 @@ function readRecord(fields: JsonFields): ResumeRecord {
     downloaded: fields.count('downloaded'),
     secondsActive: fields.count('secondsActive'),
     ...(selection === undefined ? {} : { selection: unpackSelection(new JsonFields(selection)) }),
+    ...(spelling === undefined ? {} : { spelling }),
     created: fields.strings('created'),
     ...(fields.value('links') === undefined ? {} : { links: fields.list('links').map(unpackLink) }),
     peers: fields.strings('peers').slice(0, maxPeers),

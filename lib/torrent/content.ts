@@ -13,7 +13,7 @@ import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
 import { LazySet } from '../util/lazy-collections.ts'
 import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
-import { type DataFolder, removeEmptyFolders, storageIn } from './data-folder.ts'
+import { type DataFolder, isByName, removeEmptyFolders, storageIn } from './data-folder.ts'
 import { Download } from './download.ts'
 import { FileArrivals } from './file-arrivals.ts'
 import { Haves } from './haves.ts'
@@ -205,6 +205,8 @@ export class Content {
         infoHash,
         path: options.path,
         layout,
+        // Names count only where the files are called by them.
+        spelling: isByName(options) ? metainfo.spelling : undefined,
         storage: this.#storage,
         ledger,
         files,

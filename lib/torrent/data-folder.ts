@@ -18,17 +18,27 @@ export interface DataFolder {
   readonly verify?: boolean | undefined
 }
 
-/** Files in that folder, of which the last run's `record` tells which are ours; `infoHash` is in hexadecimal. */
+/** Whether the files lie in the folder by the names that the torrent gives them. */
+export function isByName({ filePaths, storage }: DataFolder & { readonly storage?: unknown }): boolean {
+  return filePaths === undefined && storage === undefined
+}
+
+/**
+ * Files in that folder, of which the last run's `record` tells which are ours; `infoHash` is in hexadecimal. With `readOnly` nothing
+ * is written or claimed.
+ */
 export function storageIn(
   { path, filePaths, folderMode, state, verify }: DataFolder,
   infoHash: string,
   { claims, reserved }: Pick<TorrentHost, 'claims' | 'reserved'>,
-  record: ResumeRecord | undefined
+  record: ResumeRecord | undefined,
+  readOnly: boolean = false
 ): FileStorage {
   return new FileStorage({
     path,
     partsPath: join(state ?? path, `${infoHash}.parts`),
     claims,
+    readOnly,
     reserved: state === undefined ? reserved : [...reserved, state],
     ...(record === undefined ? {} : { created: record.created }),
     // In another folder all links are new.

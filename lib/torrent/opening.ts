@@ -1,11 +1,14 @@
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import { believed, type LoadedRecord } from '../storage/resume-record.ts'
+import { toHex } from '../util/bytes.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { Content, type ContentEvents } from './content.ts'
+import { isByName, storageIn } from './data-folder.ts'
 import type { Participation } from './participation.ts'
 import type { ResumeKeeper } from './resume-keeper.ts'
 import type { RunState } from './run-state.ts'
+import { findNames } from './stored-names.ts'
 import { closedError } from './torrent-errors.ts'
 import type { Choice } from './torrent-files.ts'
 import type { TorrentHost } from './torrent-host.ts'
@@ -90,7 +93,10 @@ export class Opening {
       if (turn !== undefined) await turn
       if (state.closed) throw closedError()
       const before = loaded && { ...loaded, record: believed(loaded, metainfo.private) }
-      this.#content = this.#restore(metainfo, before)
+      const named = await this.#named(metainfo, before)
+      if (state.closed) throw closedError()
+      if (named !== metainfo) metadata.set(named)
+      this.#content = this.#restore(named, before)
       if (before !== undefined) participation.sources.recall(before.record)
       await this.#content.open()
       isFirstRun = before === undefined
@@ -107,6 +113,18 @@ export class Opening {
   /** It does not come to it. */
   fail(error: unknown): void {
     this.#ready.reject(error)
+  }
+
+  /** The metainfo with the names by which its files are on disk. */
+  async #named(metainfo: Metainfo, before: LoadedRecord | undefined): Promise<Metainfo> {
+    const { host, init } = this.#options
+    if (metainfo.spelling === undefined || !isByName(init)) return metainfo
+    const infoHash = toHex(metainfo.infoHashes.v1 ?? new Uint8Array(20))
+    return findNames(metainfo, {
+      path: init.path,
+      before,
+      storage: () => storageIn(init, infoHash, host, before?.record, true)
+    })
   }
 
   /** The content as the last run has left it. */

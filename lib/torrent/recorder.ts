@@ -1,4 +1,5 @@
 import type { Layout } from '../metainfo/layout.ts'
+import type { Spelling } from '../metainfo/spelling.ts'
 import type { LoadedRecord, ResumeRecord } from '../storage/resume-record.ts'
 import type { Storage } from '../storage/storage.ts'
 import { bitsOf } from '../util/bits.ts'
@@ -23,6 +24,8 @@ export interface RecorderOptions {
   /** Folder of the data. */
   readonly path: string
   readonly layout: Layout
+  /** How the names of the files are spelled, if there are other ways. */
+  readonly spelling: Spelling | undefined
   readonly storage: Storage
   readonly ledger: Ledger
   readonly files: TorrentFiles
@@ -77,7 +80,7 @@ export class Recorder {
 
   /** Syncs the storage and says what is in it: first the data, then the record that claims it. */
   async #make(clean: boolean, partial: PartialPieces): Promise<ResumeRecord> {
-    const { infoHash, path, layout, storage, ledger, files, transfer, remember } = this.#options
+    const { infoHash, path, layout, spelling, storage, ledger, files, transfer, remember } = this.#options
     const verified = ledger.bits((piece) => ledger.isStored(piece))
     await storage.sync()
     const stats = await storage.stats?.()
@@ -90,6 +93,7 @@ export class Recorder {
       partial: new Map(
         [...partial].map(([piece, blocks]) => [piece, bitsOf(layout.blockCount(piece), blocks)])
       ),
+      ...(spelling === undefined ? {} : { spelling }),
       created: storage.created ?? [],
       ...(storage.links === undefined ? {} : { links: storage.links }),
       infoHash,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { safeElement, uniquePaths } from '../../lib/metainfo/safe-path.ts'
+import { safeElement, safeName, uniquePaths } from '../../lib/metainfo/safe-path.ts'
 import { fromText } from '../../lib/util/bytes.ts'
 import { fc } from '../support/fast-check.ts'
 
@@ -21,6 +21,13 @@ const elements: [string, string | number[], string | undefined][] = [
   ['bytes that are no UTF-8', [0x61, 0xff, 0x62], 'a_b'],
   ['an overlong slash', [0xc0, 0xaf, 0x61], '__a'],
   ['dot-files', '.bashrc', '.bashrc'],
+  ['a family', '\u{1f468}\u200d\u{1f469}\u200d\u{1f467}.mkv', '\u{1f468}\u200d\u{1f469}\u200d\u{1f467}.mkv'],
+  ['Persian', 'می\u200cخواهم.mkv', 'می\u200cخواهم.mkv'],
+  ['Malayalam', 'അവന്\u200d.txt', 'അവന്\u200d.txt'],
+  ['other invisible characters', 'a\u200b\u2060\u2064\u061cb', 'ab'],
+  ['joiners alone', '\u200c\u200d', '_'],
+  ['a dot behind a joiner', '\u200c.', undefined],
+  ['two dots with a joiner between', '.\u200d.', undefined],
   ['spaces', ' a b ', ' a b ']
 ]
 for (const [what, raw, expected] of elements) {
@@ -50,23 +57,88 @@ for (const [raw, expected] of windowsElements) {
   })
 }
 
-test('long names are cut on a character border and keep a short extension', () => {
-  assert.equal(safeElement(fromText(`${'a'.repeat(300)}.mkv`)), `${'a'.repeat(236)}.mkv`)
-  assert.equal(safeElement(fromText('é'.repeat(200))), 'é'.repeat(120))
-  assert.equal(safeElement(fromText(`${'é'.repeat(200)}.a`)), `${'é'.repeat(119)}.a`)
-  assert.equal(safeElement(fromText(`a.${'b'.repeat(300)}`)), `a.${'b'.repeat(238)}`)
-  assert.equal(safeElement(fromText('😀'.repeat(61))), '😀'.repeat(60))
+const names: [string, string, string][] = [
+  ['a leading dot', '.bashrc', '_bashrc'],
+  ['three dots', '...', '_..'],
+  ['a dot behind a joiner', '\u200d.ssh', '_ssh'],
+  ['a dot behind what is removed', '/\u202e.ssh', '_ssh'],
+  ['no leading dot', 'a.b', 'a.b']
+]
+for (const [what, raw, expected] of names) {
+  test(`the name of a torrent with ${what}`, () => assert.equal(safeName(fromText(raw), false), expected))
+}
+
+test('names have up to 255 bytes, are cut on a character border and keep a short extension', () => {
+  const longest = `${'a'.repeat(251)}.mkv`
+  assert.equal(safeElement(fromText(longest)), longest)
+  assert.equal(safeElement(fromText(`${'a'.repeat(300)}.mkv`)), longest)
+  assert.equal(safeElement(fromText('é'.repeat(200))), 'é'.repeat(127))
+  assert.equal(safeElement(fromText(`${'é'.repeat(200)}.a`)), `${'é'.repeat(126)}.a`)
+  assert.equal(safeElement(fromText(`a.${'b'.repeat(300)}`)), `a.${'b'.repeat(253)}`)
+  assert.equal(safeElement(fromText('😀'.repeat(64))), '😀'.repeat(63))
+  const family = '\u{1f468}\u200d\u{1f469}'
+  assert.equal(safeElement(fromText(family.repeat(24))), `${family.repeat(23)}`)
+  assert.equal(safeElement(fromText(`ab${family.repeat(24)}`)), `ab${family.repeat(23)}`)
+  assert.equal(safeElement(fromText(`${'a'.repeat(250)}\u200d\u{1f469}`)), 'a'.repeat(250))
+  assert.equal(safeElement(fromText(`con.${'a'.repeat(300)}`), true), `_con.${'a'.repeat(250)}`)
 })
 
-test('any bytes give an element that stays in its folder', () => {
+/** What is most likely to be dangerous together. */
+const bits = fc.constantFrom(
+  ...[
+    '.',
+    '..',
+    '/',
+    '\\',
+    ' ',
+    '~',
+    'a',
+    'con',
+    'piecewise',
+    'é',
+    'e\u0301',
+    '映',
+    '😀',
+    '\u200b',
+    '\u200c',
+    '\u200d'
+  ],
+  ...[
+    '\u202e',
+    '\u2066',
+    '\ufeff',
+    '\0',
+    '\n',
+    '\ufffd',
+    ':',
+    '?',
+    'x'.repeat(120),
+    'ж'.repeat(60),
+    '.mkv',
+    '.1'
+  ]
+)
+const anyName = fc.oneof(
+  fc.uint8Array({ maxLength: 300 }),
+  fc.array(bits, { maxLength: 8 }).map((parts) => fromText(parts.join('')))
+)
+
+test('any bytes give an element that stays in its folder, fits, and is its own element', () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (raw, windows) => {
-      const element = safeElement(raw, windows)
-      if (element === undefined) return
-      assert.ok(element !== '' && element !== '.' && element !== '..')
-      assert.doesNotMatch(element, /[/\\\0]/)
-      assert.ok(Buffer.byteLength(element) <= 241)
-    })
+    fc.property(anyName, fc.boolean(), (raw, windows) => {
+      for (const safe of [safeElement, safeName]) {
+        const element = safe(raw, windows)
+        assert.equal(safe(raw, windows), element)
+        if (element === undefined) continue
+        assert.ok(element !== '' && element !== '.' && element !== '..')
+        assert.doesNotMatch(element, /[/\\\u200b\u202a-\u202e\u2066-\u2069\ufeff\p{Cc}]/u)
+        assert.ok(Buffer.byteLength(element) <= 255)
+        assert.equal(safe(fromText(element), windows), element)
+        if (safe === safeName) assert.doesNotMatch(element, /^[\u200c\u200d]*\./)
+        if (windows) assert.doesNotMatch(element, /["*:<>?|]|[. ]$/)
+      }
+    }),
+    { numRuns: 3000 }
   )
 })
 
@@ -96,6 +168,28 @@ for (const [what, paths, expected] of unique) {
   })
 }
 
+test('a suffix shortens the stem of a long name, and the extension stays', () => {
+  const long = `${'é'.repeat(125)}x.mkv`
+  assert.deepEqual(unique1(long, long), [long, `${'é'.repeat(124)}.1.mkv`])
+  const bare = 'n'.repeat(255)
+  assert.deepEqual(unique1(bare, bare), [bare, `${'n'.repeat(253)}.1`])
+  const onlyExtension = `a.${'b'.repeat(253)}`
+  assert.deepEqual(unique1(onlyExtension, onlyExtension), [onlyExtension, `a.${'b'.repeat(251)}.1`])
+  const joined = `${'a'.repeat(246)}\u200d\u{1f469}`
+  assert.equal(Buffer.byteLength(joined), 253)
+  assert.deepEqual(unique1(joined, joined), [joined, `${joined}.1`])
+  const cut = `${joined}bb`
+  assert.deepEqual(unique1(cut, cut), [cut, `${joined}.1`])
+})
+
+function unique1(...names: string[]): string[] {
+  return uniquePaths(names.map((name) => ({ elements: [name], yields: false })))
+}
+
+test('names that differ in joiners alone are told apart', () => {
+  assert.deepEqual(unique1('a\u200db', 'ab', 'a\u200cb'), ['a\u200db', 'ab.1', 'a\u200cb.2'])
+})
+
 test('padding yields its name to files', () => {
   const requests = [
     { elements: ['a'], yields: true },
@@ -112,12 +206,16 @@ test('100,000 files of one name are told apart in no time', () => {
 })
 
 test('paths are unique however they look, and the same each time', () => {
-  const part = fc.constantFrom('a', 'A', 'a.1', 'b', 'B', 'a.b', 'A.1.b')
+  const long = 'n'.repeat(250)
+  const part = fc.constantFrom('a', 'A', 'a.1', 'b', 'B', 'a.b', 'a\u200db', `${long}.mkv`, `${long}nnnnn`)
   const list = fc.array(fc.array(part, { minLength: 1, maxLength: 4 }), { maxLength: 30 })
   fc.assert(
     fc.property(list, (paths) => {
       const requests = paths.map((elements) => ({ elements, yields: false }))
-      const named = uniquePaths(requests).map((path) => path.toLowerCase())
+      const unique = uniquePaths(requests)
+      assert.deepEqual(uniquePaths(requests), unique)
+      for (const path of unique) for (const one of path.split('/')) assert.ok(Buffer.byteLength(one) <= 255)
+      const named = unique.map((path) => path.replace(/\u200d/g, '').toLowerCase())
       assert.equal(new Set(named).size, named.length)
       for (const path of named) assert.ok(!named.some((other) => other.startsWith(`${path}/`)), path)
     })

@@ -99,7 +99,7 @@ test('junk and our own records are left out, dot-files are not', async () => {
   const folder = path.join(tree(files), 'd')
   assert.deepEqual(await found(folder), ['d/.htaccess'])
   assert.equal((await found(folder, { ignore: () => false })).length, 4)
-  assert.deepEqual(await found(path.join(folder, '.DS_Store')), ['.DS_Store'])
+  assert.deepEqual(await found(path.join(folder, '.DS_Store')), ['_DS_Store'])
 })
 
 test('ignore sees paths relative to the folder and prunes folders', async () => {

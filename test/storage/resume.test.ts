@@ -33,6 +33,7 @@ const full: ResumeRecord = {
       { start: 0, end: 1, priority: 7 }
     ]
   },
+  spelling: '0.1',
   created: ['t/ä', 't/', './'],
   peers: ['127.0.0.1:6881', '[::1]:1'],
   trackers: ['udp://127.0.0.1:80'],
@@ -42,7 +43,16 @@ const full: ResumeRecord = {
   paused: true,
   private: true
 }
-const { parts: _, selection: __, path: ___, paused: ____, private: _____, completed: ______, ...least } = full
+const {
+  parts: _,
+  selection: __,
+  path: ___,
+  paused: ____,
+  private: _____,
+  completed: ______,
+  spelling: _______,
+  ...least
+} = full
 const torn = { name: 'TorrentError', code: 'ERR_STORAGE_RESUME' }
 
 test('a record survives the way to bytes and back', () => {
@@ -71,6 +81,8 @@ test('well-signed nonsense is refused and never crashes', () => {
   const [, body = ''] = Buffer.from(encodeResume(full)).toString().split('\n')
   const fields: Record<string, unknown> = JSON.parse(body)
   assert.deepEqual(decodeResume(sign(body)), full)
+  const later = decodeResume(sign(JSON.stringify({ ...fields, spelling: 'of a later version' })))
+  assert.equal(later.spelling, undefined)
   for (const [name, value] of [
     ['infoHash', '../../etc'],
     ['files', { length: 1 }],

@@ -11,6 +11,7 @@ import type { ClientOptions } from '../../lib/client/options.ts'
 import { createTorrent } from '../../lib/metainfo/create-torrent.ts'
 import type { Metainfo } from '../../lib/metainfo/metainfo.ts'
 import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
+import { scanFiles } from '../../lib/metainfo/scan-files.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
 
 /** Files on disk and the torrent made of them. */
@@ -75,14 +76,16 @@ export class Bench {
       writeFileSync(path.join(folder, name), randomFillSync(new Uint8Array(length)))
     }
     const [first = ''] = readdirSync(folder)
-    const root = path.join(folder, first)
+    return this.sampleOf(path.join(folder, first), options)
+  }
+
+  /** The torrent of a file or folder on disk. */
+  async sampleOf(root: string, options: SampleOptions = {}): Promise<Sample> {
     const bytes = await createTorrent(root, { pieceLength: 32768, creationDate: false, ...options })
-    const metainfo = parseTorrent(bytes)
+    const { files } = await scanFiles(root)
     // No Buffer, whose slices are views.
-    const data = new Uint8Array(
-      Buffer.concat(metainfo.files.map((file) => readFileSync(path.join(folder, file.path))))
-    )
-    return { root, folder, bytes, metainfo, data }
+    const data = new Uint8Array(Buffer.concat(files.map(({ diskPath }) => readFileSync(diskPath))))
+    return { root, folder: path.dirname(root), bytes, metainfo: parseTorrent(bytes), data }
   }
 
   /** A client that has the whole sample. */
