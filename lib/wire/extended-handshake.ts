@@ -2,7 +2,6 @@ import { BencodeDict } from '../bencode/bencode-dict.ts'
 import { decodePrefix } from '../bencode/decode.ts'
 import { encode } from '../bencode/encode.ts'
 import { hostBytes, hostOf } from '../util/address.ts'
-import { TorrentError } from '../util/errors.ts'
 
 /** A peer's extended handshake (BEP 10); what it left out or got wrong is undefined. */
 export interface ExtendedHandshake {
@@ -58,19 +57,20 @@ export function encodeExtendedHandshake(
 }
 
 /**
- * Reads an extended handshake; bytes behind the dictionary are ignored, and nothing of `payload` is kept.
- * @throws TorrentError ERR_WIRE_PROTOCOL when it is no bencoded dictionary.
+ * Reads an extended handshake; undefined when it is no bencoded dictionary. Bytes behind the dictionary are ignored, and nothing of
+ * `payload` is kept.
  */
-export function parseExtendedHandshake(payload: Uint8Array, extensionNames: number): ExtendedHandshake {
+export function parseExtendedHandshake(
+  payload: Uint8Array,
+  extensionNames: number
+): ExtendedHandshake | undefined {
   let dict: unknown
   try {
     dict = decodePrefix(payload, { depth: 10, tokens: 2000 }).value
-  } catch (cause) {
-    throw new TorrentError('ERR_WIRE_PROTOCOL', 'the extended handshake is malformed', { cause })
+  } catch {
+    return undefined
   }
-  if (!(dict instanceof BencodeDict)) {
-    throw new TorrentError('ERR_WIRE_PROTOCOL', 'the extended handshake is no dictionary')
-  }
+  if (!(dict instanceof BencodeDict)) return undefined
   const within = (key: string, min: number, max: number): number | undefined => {
     const value = dict.integer(key)
     return value !== undefined && value >= min && value <= max ? value : undefined

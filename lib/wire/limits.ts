@@ -2,7 +2,7 @@
 export interface WireLimits {
   /** Pieces a torrent may have; it bounds the bitfield and, before the count is known, the index of a have. */
   readonly pieceCount: number
-  /** The longest range that a peer may request, in bytes. */
+  /** The longest range that a peer gets when it requests it, in bytes; longer ones are rejected. */
   readonly requestLength: number
   /** The longest block that a peer may send, in bytes. */
   readonly blockLength: number
@@ -18,6 +18,10 @@ export interface WireLimits {
   readonly requestQueue: number
   /** Requests that a choked peer may send until the wire is closed. */
   readonly chokedRequests: number
+  /** Messages that make no sense, and are ignored or rejected, until the wire is closed. */
+  readonly oddMessages: number
+  /** Milliseconds after which one of these is forgiven. */
+  readonly oddMessageMs: number
   /** Allowed-fast grants that are listened to. */
   readonly allowedFast: number
   /** Outgoing control bytes above which `receive` asks the transport to pause. */
@@ -32,7 +36,7 @@ export interface WireLimits {
 export const defaultWireLimits: WireLimits = {
   // As many as any client accepts; a bitfield of 256 KiB.
   pieceCount: 0x200000,
-  // BEP 3: all implementations ask for 16 KiB and close connections that ask for more.
+  // BEP 3: all implementations ask for 16 KiB. Some close connections that ask for more; libtorrent rejects such requests, as we do.
   requestLength: 16 * 1024,
   // Nobody may answer with more than was asked for, and nothing here asks for more than 16 KiB.
   blockLength: 16 * 1024,
@@ -48,6 +52,11 @@ export const defaultWireLimits: WireLimits = {
   requestQueue: 2000,
   // A full queue may be on its way while our choke travels, and again after a short unchoke; then it is a flood.
   chokedRequests: 4000,
+  // A queue full of requests that are too long (250 in most clients) is rejected before the peer can learn from it, and libtorrent
+  // lets as many pass. Each costs a look at it and at most 17 bytes.
+  oddMessages: 300,
+  // A client with a harmless fault, such as a message a minute, stays for good; one that floods us is gone at once.
+  oddMessageMs: 10_000,
   // BEP 6 suggests 10; some send more.
   allowedFast: 128,
   // Replies to a peer that does not read them: more than any burst of haves, rejects or metadata.

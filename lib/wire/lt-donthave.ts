@@ -1,4 +1,3 @@
-import { TorrentError } from '../util/errors.ts'
 import type { WireExtension } from './extension.ts'
 import type { Wire } from './wire.ts'
 
@@ -8,10 +7,10 @@ import type { Wire } from './wire.ts'
  */
 export class DontHaveExtension implements WireExtension {
   readonly name = 'lt_donthave'
-  readonly #wire: Pick<Wire, 'extended' | 'peerLost'>
+  readonly #wire: Pick<Wire, 'extended' | 'peerLost' | 'oddMessage'>
 
   /** An extension for one wire, to be given to its `use`. */
-  constructor(wire: Pick<Wire, 'extended' | 'peerLost'>) {
+  constructor(wire: Pick<Wire, 'extended' | 'peerLost' | 'oddMessage'>) {
     this.#wire = wire
   }
 
@@ -23,9 +22,7 @@ export class DontHaveExtension implements WireExtension {
   }
 
   onMessage(payload: Uint8Array): void {
-    if (payload.length !== 4) {
-      throw new TorrentError('ERR_WIRE_PROTOCOL', `a lt_donthave message of ${payload.length} bytes`)
-    }
-    this.#wire.peerLost(new DataView(payload.buffer, payload.byteOffset, 4).getUint32(0))
+    if (payload.length !== 4) this.#wire.oddMessage(`a lt_donthave message of ${payload.length} bytes`)
+    else this.#wire.peerLost(new DataView(payload.buffer, payload.byteOffset, 4).getUint32(0))
   }
 }

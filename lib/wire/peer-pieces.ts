@@ -5,6 +5,12 @@ import { TorrentError } from '../util/errors.ts'
 /** Bitfields and their kin that one peer may send: one a minute for a day. */
 const bulkMessagesMax = 1440
 
+/** What {@link PeerPieces} tell. */
+export interface PeerPiecesMediator {
+  /** Something that makes no sense is ignored; may throw when there is too much of it. */
+  odd(what: string): void
+}
+
 /** Which pieces a peer has. Until the number of pieces is known, what it says is held and checked later. */
 export class PeerPieces {
   /** A bit for each piece, the first in the highest bit of the first byte; replaced when the count becomes known. */
@@ -12,14 +18,16 @@ export class PeerPieces {
   /** How many pieces the peer has, as far as is known. */
   total = 0
   readonly #countMax: number
+  readonly #mediator: PeerPiecesMediator
   #count: number | undefined
   #bulk: 'none yet' | 'bitfield' | 'have all' | 'have none' = 'none yet'
   #bulkMessages = 0
   #heldLength = -1
 
   /** Nothing yet, of `count` pieces, or of at most `countMax` while the count is unknown. */
-  constructor(count: number | undefined, countMax: number) {
+  constructor(count: number | undefined, countMax: number, mediator: PeerPiecesMediator) {
     this.#count = count
+    this.#mediator = mediator
     this.#countMax = countMax
     this.field = count === undefined ? new BitField(0, { grow: countMax }) : new BitField(count)
   }
@@ -35,8 +43,15 @@ export class PeerPieces {
     return this.#count > 0 && this.total === this.#count
   }
 
-  /** Adds a piece; false when the peer had it already. */
+  /**
+   * Adds a piece; false when the peer had it already.
+   * @throws TorrentError ERR_WIRE_PROTOCOL when there is no such piece.
+   */
   have(piece: number): boolean {
+    if (this.#count === undefined && piece >= this.#countMax) {
+      this.#mediator.odd(`piece ${piece} is beyond all torrents`)
+      return false
+    }
     if (piece >= (this.#count ?? this.#countMax)) throw protocolError(`piece ${piece} does not exist`)
     if (this.field.get(piece)) return false
     this.field.set(piece)
@@ -46,7 +61,11 @@ export class PeerPieces {
 
   /** Takes a piece away (BEP 54); false when the peer did not have it, or the count is unknown and nothing is sure. */
   lose(piece: number): boolean {
-    if (this.#count === undefined || piece >= this.#count || !this.field.get(piece)) return false
+    if (piece >= (this.#count ?? this.#countMax)) {
+      this.#mediator.odd(`piece ${piece} that the peer lost does not exist`)
+      return false
+    }
+    if (this.#count === undefined || !this.field.get(piece)) return false
     this.field.set(piece, false)
     this.total--
     return true
@@ -55,7 +74,8 @@ export class PeerPieces {
   /** Takes a bitfield (copied); single pieces that the peer named before stay. */
   bitfield(bytes: Uint8Array): void {
     this.#told('bitfield')
-    if (this.#count !== undefined) checkBitfield(bytes, this.#count)
+    if (this.#count !== undefined && bytes.length !== Math.ceil(this.#count / 8))
+      throw wrongBitfield(bytes.length, this.#count)
     this.#heldLength = bytes.length
     const buffer = this.field.buffer
     if (buffer.length > bytes.length && this.#count === undefined) {
@@ -64,6 +84,7 @@ export class PeerPieces {
     } else {
       const merged = new Uint8Array(bytes)
       for (let n = 0; n < buffer.length; n++) merged[n] = (merged[n] ?? 0) | (buffer[n] ?? 0)
+      if (this.#count !== undefined) this.#clearSpareBits(merged, this.#count)
       this.field.buffer = merged
     }
     this.total = countBits(this.field.buffer)
@@ -81,8 +102,9 @@ export class PeerPieces {
   }
 
   /**
-   * Sets the number of pieces and checks what was held; true when the peer has told of any piece.
-   * @throws TorrentError ERR_WIRE_PROTOCOL when it does not fit.
+   * Sets the number of pieces and checks what was held; true when the peer has told of any piece. Pieces beyond are ignored: the peer
+   * may have told of them before it knew the count itself.
+   * @throws TorrentError ERR_WIRE_PROTOCOL when the bitfield has another length.
    */
   setCount(count: number): boolean {
     if (this.#count !== undefined) return false
@@ -91,11 +113,10 @@ export class PeerPieces {
     this.field = new BitField(count)
     if (this.#heldLength >= 0 && this.#heldLength !== this.field.buffer.length)
       throw wrongBitfield(this.#heldLength, count)
-    for (let n = this.field.buffer.length; n < held.length; n++) {
-      if (held[n] !== 0) throw protocolError(`the peer has a piece that does not exist: there are ${count}`)
-    }
+    if (held.subarray(this.field.buffer.length).some((byte) => byte !== 0))
+      this.#mediator.odd(`the peer has a piece that does not exist: there are ${count}`)
     this.field.buffer.set(held.subarray(0, this.field.buffer.length))
-    checkSpareBits(this.field.buffer, count)
+    this.#clearSpareBits(this.field.buffer, count)
     if (this.#bulk === 'have all') this.#fill(count)
     else this.total = countBits(this.field.buffer)
     return this.total > 0 || this.#bulk !== 'none yet'
@@ -112,6 +133,15 @@ export class PeerPieces {
     if (this.#bulk !== 'have all') this.#bulk = kind
   }
 
+  #clearSpareBits(bytes: Uint8Array, count: number): void {
+    const last = bytes.length - 1
+    const spare = (1 << (bytes.length * 8 - count)) - 1
+    const byte = bytes[last] ?? 0
+    if ((byte & spare) === 0) return
+    bytes[last] = byte & ~spare
+    this.#mediator.odd('the spare bits of a bitfield are not zero')
+  }
+
   #fill(count: number): void {
     this.field.buffer = fullBitfield(count)
     this.total = count
@@ -124,18 +154,6 @@ export function fullBitfield(count: number): Uint8Array {
   const spare = bytes.length * 8 - count
   if (spare > 0) bytes[bytes.length - 1] = (0xff << spare) & 0xff
   return bytes
-}
-
-function checkBitfield(bytes: Uint8Array, count: number): void {
-  if (bytes.length !== Math.ceil(count / 8)) throw wrongBitfield(bytes.length, count)
-  checkSpareBits(bytes, count)
-}
-
-function checkSpareBits(bytes: Uint8Array, count: number): void {
-  const spare = bytes.length * 8 - count
-  if (spare > 0 && ((bytes[bytes.length - 1] ?? 0) & ((1 << spare) - 1)) !== 0) {
-    throw protocolError('a bitfield with spare bits that are not zero')
-  }
 }
 
 function wrongBitfield(length: number, count: number): TorrentError {

