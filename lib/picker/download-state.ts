@@ -153,15 +153,16 @@ export class DownloadState {
   /** Counts one piece less of a peer, which has lost it (BEP 54). */
   uncountOne(peer: PeerState, piece: number, pieceCount: number): void {
     if (peer.seed) {
+      // From now on it is counted by its bits, whatever it gains again: so this is done once.
+      this.#steps += pieceCount
       this.uncount(peer)
       peer.lose(piece, pieceCount)
       this.count(peer)
       return
     }
-    this.#interest.remove(peer)
     peer.lose(piece, pieceCount)
     this.order.decrement(piece)
-    this.#interest.add(peer)
+    this.#interest.lost(peer, piece)
   }
 
   /** Forgets a peer. */

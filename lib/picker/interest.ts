@@ -1,8 +1,13 @@
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
-import type { PeerState } from './peer-state.ts'
+import { nothingRecent as none, type PeerState } from './peer-state.ts'
 
 /** While so few pieces are wanted they are looked at one by one, not by a search through all. */
 const fewPieces = 64
+/**
+ * Pieces that a peer gained of late are looked at before a search through all, so many of them: a peer that loses and regains pieces
+ * without end causes a search only after as many messages. A power of two.
+ */
+const recentPieces = 64
 
 /**
  * Which pieces are wanted, and which peers have any of them. Each peer that is of interest stands for one piece that it has
@@ -14,6 +19,8 @@ export class Interest {
   count = 0
   /** How many pieces, or eights of them, were looked at to find one for a peer to stand for. */
   steps = 0
+  /** How often pieces came to be wanted: unchanged, a search that found nothing would find nothing again. */
+  #additions = 0
   readonly #tell: (peer: PeerState) => void
   /** Bit i (from the high end of each byte) says that piece i is wanted. */
   readonly #wanted: Uint8Array
@@ -32,6 +39,7 @@ export class Interest {
 
   /** Takes a peer with the bits that it has now. */
   add(peer: PeerState): void {
+    peer.barrenAt = -1
     if (peer.seed) {
       this.#seeds.add(peer)
       this.#set(peer, this.count > 0)
@@ -47,10 +55,31 @@ export class Interest {
 
   /** A peer that is no seed has one more piece. */
   gained(peer: PeerState, piece: number): void {
-    if (this.#idle.has(peer) && this.#isWanted(piece)) {
-      this.#idle.delete(peer)
-      this.#stand(peer, piece)
+    if (!this.#isWanted(piece)) return
+    const at = peer.gainedCount++ & (recentPieces - 1)
+    if (at === 0) {
+      peer.recent = peer.recent === none ? [] : peer.recent
+      // From here on pieces that no search has seen are forgotten.
+      peer.barrenAt = -1
     }
+    peer.recent[at] = piece
+    if (!this.#idle.delete(peer)) return
+    this.#stand(peer, piece)
+  }
+
+  /** A peer that is no seed has lost a piece, as its bits say already. */
+  lost(peer: PeerState, piece: number): void {
+    if (peer.standsFor !== piece) return
+    this.#leave(peer)
+    for (let back = 1; back <= peer.recent.length; back++) {
+      this.steps++
+      const recent = peer.recent[(peer.gainedCount - back) & (recentPieces - 1)] ?? -1
+      if (!this.#isWanted(recent) || !peer.has(recent)) continue
+      this.#stand(peer, recent)
+      return
+    }
+    if (peer.barrenAt === this.#additions) this.#setIdle(peer)
+    else this.#place(peer, piece >> 3)
   }
 
   /** Pieces are wanted that were not, and others no longer. */
@@ -73,7 +102,10 @@ export class Interest {
       this.#standing.delete(piece)
       for (const peer of peers) this.#place(peer)
     }
-    if (became.length > 0) for (const peer of [...this.#idle]) this.#place(peer)
+    if (became.length > 0) {
+      this.#additions++
+      for (const peer of [...this.#idle]) this.#place(peer)
+    }
     if (before > 0 !== this.count > 0) for (const peer of this.#seeds) this.#set(peer, this.count > 0)
   }
 
@@ -91,7 +123,7 @@ export class Interest {
   }
 
   /** Finds a piece for a peer to stand for. Peers begin at different places, so that few stand for the same piece. */
-  #place(peer: PeerState): void {
+  #place(peer: PeerState, first: number = (peer.id * 7919) % this.#wanted.length): void {
     const few = this.#few
     if (few !== undefined) {
       for (let step = 0; step < few.length; step++) {
@@ -108,11 +140,7 @@ export class Interest {
     const wanted = this.#wanted
     const { bits } = peer
     const length = wanted.length
-    for (
-      let step = 0, at = (peer.id * 7919) % length;
-      step < length;
-      step++, at = at + 1 < length ? at + 1 : 0
-    ) {
+    for (let step = 0, at = first; step < length; step++, at = at + 1 < length ? at + 1 : 0) {
       this.steps++
       const both = (wanted[at] ?? 0) & (bits[at] ?? 0)
       if (both === 0) continue
@@ -120,6 +148,7 @@ export class Interest {
       this.#stand(peer, at * 8 + Math.clz32(both) - 24)
       return
     }
+    peer.barrenAt = this.#additions
     this.#setIdle(peer)
   }
 

@@ -14,6 +14,9 @@ const maxAllowedFast = 256
 /** Stands for a set in which there has never been anything: most peers never need theirs. Nothing is ever added to it. */
 const nothing: Set<number> = new Set()
 
+/** Stands for the pieces gained of late of a peer that gained none. Nothing is ever added to it. */
+export const nothingRecent: number[] = []
+
 /** What the picker knows of one peer. What each block needs stands first, and so together: of thousands of peers it is in no cache. */
 export class PeerState {
   readonly id: number
@@ -55,6 +58,11 @@ export class PeerState {
   bits: Uint8Array
   /** A piece that we want and the peer has, for which alone it is looked at anew once it is there; -1 for none, or a seed. */
   standsFor = -1
+  /** Pieces that it gained of late and that were wanted then, and how many these were: the place of the next one follows from it. */
+  recent: number[] = nothingRecent
+  gainedCount = 0
+  /** At how many additions to what is wanted a search found nothing of it but what is `recent`; -1 for no such search. */
+  barrenAt = -1
   /** Whether it is one of the fastest of the swarm. */
   isFast = false
   /** How much had ever been added to the order of missing pieces when the peer had none of it; -1 before that. */
@@ -81,6 +89,11 @@ export class PeerState {
     for (let at = 0; at < whole; at++) if (this.bits[at] !== 0xff) return false
     const rest = (0xff00 >> (pieceCount & 7)) & 0xff
     return ((this.bits[whole] ?? 0) & rest) === rest
+  }
+
+  /** The peer, which is no seed, has one more piece. */
+  gain(piece: number): void {
+    this.bits[piece >> 3] = (this.bits[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
   }
 
   /** The peer has one of `pieceCount` pieces no longer. */

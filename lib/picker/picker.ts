@@ -5,6 +5,7 @@ import { Lateness } from './lateness.ts'
 import { blockState, type PartialPiece } from './partial-piece.ts'
 import { PeerState } from './peer-state.ts'
 import { maxDepth, shallowMs } from './pipelines.ts'
+import { setPieces } from './set-pieces.ts'
 import {
   forgetRequests,
   takeBackBackground,
@@ -267,16 +268,7 @@ export class Picker {
   bitfield(id: number, bits: Uint8Array | 'all' | 'none', now: number): void {
     const state = this.#state
     const peer = state.peers.get(id)
-    if (peer === undefined) return
-    state.uncount(peer)
-    peer.seed = bits === 'all'
-    peer.bits = noBits
-    if (typeof bits !== 'string') {
-      peer.bits = this.#zeroBits()
-      peer.bits.set(bits.subarray(0, peer.bits.length))
-      peer.seed = peer.hasAll(state.layout.pieceCount)
-    }
-    state.count(peer)
+    if (peer === undefined || !setPieces(state, peer, bits)) return
     peer.nothingNewAt = -1
     state.peersChanged = true
     state.feed(peer)
@@ -289,7 +281,7 @@ export class Picker {
     const peer = state.peers.get(id)
     if (peer === undefined || peer.has(piece)) return
     if (peer.bits === noBits) peer.bits = this.#zeroBits()
-    peer.bits[piece >> 3] = (peer.bits[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
+    peer.gain(piece)
     state.countOne(peer, piece)
     if (!state.wants(piece)) return
     // A piece that others bring already is nothing to look for.

@@ -1,3 +1,5 @@
+import { randomFillSync } from 'node:crypto'
+
 /** A block that the peer asked for. */
 export interface PeerRequest {
   readonly piece: number
@@ -20,6 +22,17 @@ const firstCapacity = 64
 const noBytes = new Uint8Array(0)
 const noNumbers = new Uint32Array(0)
 const noChains = new Int32Array(0)
+/** Unknown to peers, who could else ask for blocks that all stand in one chain. */
+const hashKey = randomFillSync(new Uint32Array(2))
+
+/** A hash of 32 bits; which requests collide depends on the two numbers of `key`. */
+export function requestHash(piece: number, offset: number, key: Uint32Array): number {
+  // Odd factors keep all bits of both numbers.
+  let mixed = Math.imul(piece, (key[0] ?? 0) | 1) + Math.imul(offset, (key[1] ?? 0) | 1)
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+  return (mixed ^ (mixed >>> 16)) >>> 0
+}
 
 /**
  * What a peer asked for and has not got, in the order in which it asked: every request either waits, or is answered and waits to be
@@ -158,8 +171,7 @@ export class PeerRequests {
   }
 
   #hash(piece: number, offset: number): number {
-    const mixed = Math.imul(piece, 0x9e3779b1) + Math.imul(offset, 0x85ebca6b)
-    return (mixed ^ (mixed >>> 15)) & (this.#capacity - 1)
+    return requestHash(piece, offset, hashKey) & (this.#capacity - 1)
   }
 
   #find(piece: number, offset: number): number {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PeerRequests } from '../../lib/wire/peer-requests.ts'
+import { PeerRequests, requestHash } from '../../lib/wire/peer-requests.ts'
 import { fc } from '../support/fast-check.ts'
 
 interface Model {
@@ -100,4 +100,31 @@ test('what is put off is passed over until it is put back', () => {
   assert.deepEqual(requests.putBack(), [{ piece: 0, offset: 0, length: 1 }])
   assert.deepEqual(requests.putBack(), [])
   assert.equal(requests.oldest?.piece, 0)
+})
+
+test('requests that collide under one key do not under others', () => {
+  const places = 4096
+  const longest = (requests: readonly (readonly [number, number])[], key: Uint32Array): number => {
+    const counts = new Uint32Array(places)
+    for (const [piece, offset] of requests) {
+      const place = requestHash(piece, offset, key) % places
+      counts[place] = (counts[place] ?? 0) + 1
+    }
+    return Math.max(...counts)
+  }
+  const chosen = Uint32Array.of(0x9e3779b1, 0x85ebca6b)
+  const colliding: [number, number][] = []
+  for (let piece = 0; colliding.length < 2000; piece++) {
+    for (let offset = 0; offset < 1 << 22; offset++) {
+      if (requestHash(piece, offset, chosen) % places === 77) colliding.push([piece, offset])
+      if (colliding.length === 2000) break
+    }
+  }
+  const plain = colliding.map((_, n): [number, number] => [n >> 8, (n & 255) * 16384])
+  assert.equal(longest(colliding, chosen), 2000)
+  for (let n = 1; n < 200; n++) {
+    const key = Uint32Array.of(Math.imul(n, 0x2545f491), Math.imul(n, 0x5851f42d))
+    assert.ok(longest(colliding, key) < 16)
+    assert.ok(longest(plain, key) < 16)
+  }
 })
