@@ -8,7 +8,7 @@ import { nodeFs, type StorageFs } from './storage-fs.ts'
  * How far a record is believed.
  *
  * - `trusted`: torrents cannot have written it. It lies outside their data, or is sealed with a key that does.
- * - `sealed`: it is sealed with a key that lies inside the data as well. It tells which files are ours, and is `unproven` otherwise.
+ * - `sealed`: it is sealed with a key that lies inside the data as well. It tells which files and links are ours, and is `unproven` otherwise.
  * - `unproven`: a torrent may have written it.
  */
 export type RecordTrust = 'trusted' | 'sealed' | 'unproven'

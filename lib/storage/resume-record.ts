@@ -118,13 +118,14 @@ export function openResume(bytes: Uint8Array): {
 }
 
 /**
- * Returns what counts of a record. One that is not trusted names no files to be deleted and no links, and a private torrent gets neither
- * trackers nor peers from it (BEP 27).
+ * Returns what counts of a record. One that is not trusted names no files to be deleted, and a private torrent gets neither trackers nor
+ * peers from it (BEP 27). Links count if it is signed at least: they keep those out that appeared since.
  */
 export function believed({ record, trust }: LoadedRecord, isPrivate: boolean): ResumeRecord {
   if (trust === 'trusted') return record
   const { links, ...rest } = record
-  return { ...rest, created: [], ...(isPrivate ? { trackers: [], peers: [] } : {}) }
+  const kept = trust === 'sealed' ? record : rest
+  return { ...kept, created: [], ...(isPrivate ? { trackers: [], peers: [] } : {}) }
 }
 
 function readRecord(fields: JsonFields): ResumeRecord {

@@ -1,0 +1,94 @@
+// A program with torrents whose names are hostile, which a test starts, kills and starts again.
+import { Client } from '../../lib/client/client.ts'
+import type { ClientOptions } from '../../lib/client/options.ts'
+import type { Torrent } from '../../lib/torrent/torrent.ts'
+
+/** What the program is told. */
+export interface VictimTask {
+  readonly options: ClientOptions
+  /** .torrent files in base64. */
+  readonly torrents: readonly string[]
+  /** Of torrents that nobody seeds. */
+  readonly unseeded: readonly number[]
+  /** Of torrents that are removed with their files at the end. */
+  readonly removed: readonly number[]
+  readonly peer: string
+  /** Whether it comes to an end by itself. */
+  readonly ends: boolean
+}
+
+/** What it tells of a torrent: bytes that are verified, or the code of what went wrong. */
+export interface VictimNote {
+  readonly index: number
+  readonly code?: string | undefined
+  readonly message?: string
+  readonly verified?: number
+  readonly received?: number
+  readonly status?: string
+  readonly removed?: true
+}
+
+const patienceMs = 30_000
+let client: Client
+
+async function run({ options, torrents, unseeded, removed, peer, ends }: VictimTask): Promise<void> {
+  client = new Client(options)
+  client.on('warning', () => {})
+  await client.restored()
+  const added = new Map<number, Torrent>()
+  const work = async (index: number): Promise<boolean> => {
+    const isSeeded = !unseeded.includes(index)
+    try {
+      const bytes = Buffer.from(torrents[index] ?? '', 'base64')
+      const torrent = await client.add(bytes, isSeeded ? { peers: [peer] } : {})
+      added.set(index, torrent)
+      torrent.on('error', () => {})
+      await (isSeeded ? finished(torrent) : torrent.recheck())
+      tell({ index, verified: torrent.downloaded, received: torrent.received, status: torrent.status })
+      return true
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string }
+      tell({ index, code: code ?? 'none', message })
+      return code !== 'ERR_STORAGE_IN_USE'
+    }
+  }
+  const remove = async (index: number): Promise<void> => {
+    const torrent = added.get(index)
+    if (torrent === undefined) return
+    added.delete(index)
+    await client.remove(torrent, { deleteFiles: true })
+    tell({ index, removed: true })
+  }
+  let rest = torrents.map((_, index) => index)
+  // Several want the same names: what gives way gets them in the next pass.
+  for (let pass = 0; pass < 3; pass++) {
+    const isSettled = new Map(
+      await Promise.all(rest.map(async (index) => [index, await work(index)] as const))
+    )
+    if (!ends) return
+    await Promise.all(removed.map(remove))
+    rest = rest.filter((index) => isSettled.get(index) === false)
+  }
+  await client.close()
+  process.disconnect()
+}
+
+async function finished(torrent: Torrent): Promise<void> {
+  const failed = new Promise<never>((_, reject) => {
+    torrent.once('error', reject)
+    setTimeout(() => reject(new Error(`${torrent.name} is ${torrent.status}`)), patienceMs).unref()
+  })
+  if (torrent.error !== undefined) throw torrent.error
+  await Promise.race([torrent.whenDone(), failed])
+}
+
+function tell(note: VictimNote): void {
+  process.send?.(note)
+}
+
+process.once('message', (task: VictimTask) => {
+  run(task).catch((error: unknown) => {
+    console.error(error)
+    process.exit(1)
+  })
+})
