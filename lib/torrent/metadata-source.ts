@@ -13,6 +13,8 @@ const repeatMs = 10_000
 const refusalMs = 30_000
 /** One that gave something is asked again for what it refused after this time, then twice that, and so on up to the other. */
 const retryMs = 1000
+/** A peer that claims so many other lengths lies: metadata has one, and each has all peers of that length asked anew. */
+const mostChanges = 3
 /** A peer that owes something and sent nothing for this long is not counted on. */
 const patienceMs = 1000
 
@@ -52,6 +54,9 @@ export class MetadataSource implements MetadataHandlers {
   /** Pieces that it refused: how long it was left alone for each the last time, and when it may be asked again. */
   readonly #refused = new LazyMap<number, { readonly restMs: number; readonly until: number }>()
   #length: number | undefined
+  /** Whether it has told that it knows the extension, and how often the length that it claims has changed. */
+  #isMet = false
+  #changes = 0
   /** How many requests it may have outstanding: one more with each answer, so that they double with each round trip. */
   #window = firstWindow
   #windowMost = mostWindow
@@ -121,9 +126,12 @@ export class MetadataSource implements MetadataHandlers {
 
   /** @internal */
   onReady(size: number | undefined): void {
+    if (this.lied || (size === this.#length && this.#isMet)) return
+    this.#isMet = true
     if (size !== this.#length) {
       this.settle()
       this.#isGiver = false
+      if (this.#length !== undefined) this.lied = ++this.#changes > mostChanges
     }
     this.#length = size
     this.#events.onReady(this)

@@ -22,6 +22,14 @@ export interface WireLimits {
   readonly oddMessages: number
   /** Milliseconds after which one of these is forgiven. */
   readonly oddMessageMs: number
+  /** Messages that list all pieces (bitfield, have all, have none) until the wire is closed. */
+  readonly bulkMessages: number
+  /** Milliseconds after which one of these is forgiven. */
+  readonly bulkMessageMs: number
+  /** Chokes until the wire is closed. */
+  readonly chokes: number
+  /** Milliseconds after which one of these is forgiven. */
+  readonly chokeMs: number
   /** Allowed-fast grants that are listened to. */
   readonly allowedFast: number
   /** Outgoing control bytes above which `receive` asks the transport to pause. */
@@ -57,6 +65,14 @@ export const defaultWireLimits: WireLimits = {
   oddMessages: 300,
   // A client with a harmless fault, such as a message a minute, stays for good; one that floods us is gone at once.
   oddMessageMs: 10_000,
+  // BEP 3 and 6 want one, but clients in use send a further bitfield instead of many haves. Each costs a look at all pieces.
+  bulkMessages: 8,
+  // Five a minute for good.
+  bulkMessageMs: 12_000,
+  // Clients choose anew every 10 to 30 seconds. Each choke ends our requests, and each unchoke has us send them again.
+  chokes: 500,
+  // A client that chokes for a moment whenever its own limit is reached stays for good.
+  chokeMs: 500,
   // BEP 6 suggests 10; some send more.
   allowedFast: 128,
   // Replies to a peer that does not read them: more than any burst of haves, rejects or metadata.

@@ -2,13 +2,12 @@ import BitField from 'bitfield'
 import { countBits } from '../util/bits.ts'
 import { TorrentError } from '../util/errors.ts'
 
-/** Bitfields and their kin that one peer may send: one a minute for a day. */
-const bulkMessagesMax = 1440
-
 /** What {@link PeerPieces} tell. */
 export interface PeerPiecesMediator {
   /** Something that makes no sense is ignored; may throw when there is too much of it. */
   odd(what: string): void
+  /** The peer lists all pieces; may throw when it does that too often. */
+  listed(): void
 }
 
 /** Which pieces a peer has. Until the number of pieces is known, what it says is held and checked later. */
@@ -21,7 +20,6 @@ export class PeerPieces {
   readonly #mediator: PeerPiecesMediator
   #count: number | undefined
   #bulk: 'none yet' | 'bitfield' | 'have all' | 'have none' = 'none yet'
-  #bulkMessages = 0
   #heldLength = -1
 
   /** Nothing yet, of `count` pieces, or of at most `countMax` while the count is unknown. */
@@ -93,7 +91,7 @@ export class PeerPieces {
   /** The peer has everything (BEP 6). */
   haveAll(): void {
     this.#told('have all')
-    if (this.#count !== undefined) this.#fill(this.#count)
+    if (this.#count !== undefined && this.total < this.#count) this.#fill(this.#count)
   }
 
   /** The peer has nothing yet (BEP 6). */
@@ -124,12 +122,10 @@ export class PeerPieces {
 
   /**
    * BEP 3 and 6 want one such message, right after the handshake, but clients in use send a further bitfield instead of many
-   * haves. It may only add pieces, and each costs us a look at all of them.
+   * haves. It may only add pieces.
    */
   #told(kind: 'bitfield' | 'have all' | 'have none'): void {
-    if (++this.#bulkMessages > bulkMessagesMax) {
-      throw new TorrentError('ERR_WIRE_LIMIT', `more than ${bulkMessagesMax} messages that list all pieces`)
-    }
+    this.#mediator.listed()
     if (this.#bulk !== 'have all') this.#bulk = kind
   }
 

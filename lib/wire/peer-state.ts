@@ -5,6 +5,7 @@ import type { WireLimits } from './limits.ts'
 import { type HandshakeFlags, messageIds, parseReserved } from './messages.ts'
 import { OddMessages } from './odd-messages.ts'
 import { PeerPieces } from './peer-pieces.ts'
+import { RepeatedMessages } from './repeated-messages.ts'
 import type { WireEvents } from './wire-events.ts'
 
 const noIds: ReadonlyMap<string, number> = new Map()
@@ -57,6 +58,8 @@ export class PeerState implements WireDecoderHandler {
   readonly #limits: WireLimits
   readonly #mediator: PeerStateMediator
   readonly #odd: OddMessages
+  readonly #bulk: RepeatedMessages
+  readonly #chokes: RepeatedMessages
   #allowedFast = 0
 
   /** A peer that has told nothing yet; `own` is what we speak. */
@@ -72,7 +75,21 @@ export class PeerState implements WireDecoderHandler {
     this.#mediator = mediator
     this.lengths = lengths
     this.#odd = new OddMessages(limits)
+    this.#bulk = new RepeatedMessages(
+      'messages that list all pieces',
+      limits.bulkMessages,
+      limits.bulkMessageMs
+    )
+    this.#chokes = new RepeatedMessages('chokes', limits.chokes, limits.chokeMs)
     this.pieces = new PeerPieces(pieceCount, limits.pieceCount, this)
+  }
+
+  /**
+   * Counts a message that lists all pieces.
+   * @throws TorrentError ERR_WIRE_LIMIT when there are too many.
+   */
+  listed(): void {
+    this.#bulk.add()
   }
 
   /**
@@ -109,6 +126,7 @@ export class PeerState implements WireDecoderHandler {
       case messageIds.unchoke: {
         const choking = id === messageIds.choke
         if (this.choking === choking) return
+        if (choking) this.#chokes.add()
         this.choking = choking
         this.#mediator.emit(choking ? 'choke' : 'unchoke')
         return

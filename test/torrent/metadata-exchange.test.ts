@@ -377,14 +377,14 @@ test('a length that nobody claims any more is forgotten, unless something of it 
   const first = bench.join(1)
   first.answer(metadata, [0])
   bench.exchange.removePeer(first.peer)
-  // One peer that claims a length after the other, and sends a piece of each.
-  const fickle = bench.join(2, 20 * length)
+  // Peers that claim one length after the other, and send pieces of each.
   for (let n = 1; n < 200; n++) {
+    const fickle = bench.join(1 + n, 20 * length)
     fickle.claim(20 * length + n)
     if (n < 100) for (let k = 0; k < 2; k++) fickle.lie()
-    fickle.asked.length = 0
+    bench.exchange.removePeer(fickle.peer)
   }
-  const next = bench.join(3)
+  const next = bench.join(300)
   assert.deepEqual(next.asked, [0, 1, 2, 3, 4])
   next.answer(metadata)
   assert.deepEqual(bench.got, [metadata])
@@ -536,4 +536,20 @@ test('peers are served once the metadata is here, and refused before', (t) => {
   let served = 1
   while (/^d8:msg_typei1e/.test(ask(0))) assert.ok(++served < 20, 'it has had enough')
   assert.ok(served >= 8)
+})
+
+test('a peer that claims ever other lengths is asked no more, and one that repeats a length not anew', (t) => {
+  const metadata = metadataOf(16)
+  const bench = exchangeOf(t, metadata)
+  const liar = bench.join(1, 20 * length)
+  for (let n = 0; n < 1000; n++) liar.claim(30 * length + n)
+  assert.ok(liar.asked.length <= 4 * 64, `${liar.asked.length} requests`)
+  liar.asked.length = 0
+  const repeater = bench.join(2)
+  assert.deepEqual(repeater.asked, [...Array(16).keys()])
+  for (let n = 0; n < 1000; n++) repeater.claim(metadata.length)
+  assert.equal(repeater.asked.length, 16)
+  repeater.answer(metadata)
+  assert.deepEqual(bench.got, [metadata])
+  assert.deepEqual(liar.asked, [])
 })

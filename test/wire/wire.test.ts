@@ -534,7 +534,28 @@ const hostile: [
   [
     'bitfields without end',
     (batch) => {
-      for (let n = 0; n < 1441; n++) batch.payload(5, new Uint8Array(2))
+      for (let n = 0; n < 9; n++) batch.payload(5, new Uint8Array(2))
+    },
+    'ERR_WIRE_LIMIT'
+  ],
+  [
+    'have-all, have-none and bitfields without end',
+    (batch) => {
+      for (let n = 0; n < 3; n++) {
+        batch.empty(14)
+        batch.empty(15)
+        batch.payload(5, new Uint8Array(2))
+      }
+    },
+    'ERR_WIRE_LIMIT'
+  ],
+  [
+    'chokes without end',
+    (batch) => {
+      for (let n = 0; n < 510; n++) {
+        batch.empty(1)
+        batch.empty(0)
+      }
     },
     'ERR_WIRE_LIMIT'
   ],

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { TorrentError } from '../../lib/util/errors.ts'
+import { defaultWireLimits } from '../../lib/wire/limits.ts'
+import { RepeatedMessages } from '../../lib/wire/repeated-messages.ts'
+
+const { bulkMessages, bulkMessageMs, chokes, chokeMs } = defaultWireLimits
+
+/** What of a kind comes at once and then every so many milliseconds, and how long that goes on. */
+const kinds: [
+  what: string,
+  most: number,
+  forgivenMs: number,
+  burst: number,
+  everyMs: number,
+  ends: boolean
+][] = [
+  ['bitfields, five a minute', bulkMessages, bulkMessageMs, 3, 12_000, false],
+  ['bitfields, one a second', bulkMessages, bulkMessageMs, 1, 1000, true],
+  ['bitfields at once', bulkMessages, bulkMessageMs, 9, 1, true],
+  ['chokes of a client that chooses every 10 s', chokes, chokeMs, 1, 10_000, false],
+  ['chokes of a client that reaches its own limit every second', chokes, chokeMs, 10, 1000, false],
+  ['chokes without pause', chokes, chokeMs, 1, 1, true]
+]
+for (const [what, most, forgivenMs, burst, everyMs, ends] of kinds) {
+  test(`${what} ${ends ? 'end' : 'do not end'} a connection`, () => {
+    const count = new RepeatedMessages('messages', most, forgivenMs)
+    const run = (): void => {
+      for (let n = 0; n < burst; n++) count.add(1e6)
+      for (let n = 1; n < 10_000; n++) count.add(1e6 + n * everyMs)
+    }
+    if (ends) assert.throws(run, (error) => error instanceof TorrentError && error.code === 'ERR_WIRE_LIMIT')
+    else run()
+  })
+}
