@@ -30,9 +30,24 @@ export function redactText(text: string): string {
   )
 }
 
-/** A text that the server of a URL sent, or that speaks of it, with all that {@link redactUrl} masks in this URL masked. */
+/**
+ * A text that the server of a URL sent, or that speaks of it, with all that {@link redactUrl} masks in this URL masked; also the beginning of
+ * it where the text was cut.
+ */
 export function withoutSecrets(text: string, url: URL): string {
-  return secretsOf(url).reduce((left, secret) => left.replaceAll(secret, mask), text)
+  return secretsOf(url).reduce((left, secret) => maskCut(left.replaceAll(secret, mask), secret), text)
+}
+
+/** Masks the beginning of a secret at the end of the text or of what is quoted in it. */
+function maskCut(text: string, secret: string): string {
+  let masked = text
+  for (let length = secret.length - 1; length >= shortestSecret; length--) {
+    if (!masked.includes(secret.slice(0, shortestSecret))) break
+    const start = secret.slice(0, length)
+    for (const end of ["'", '…']) masked = masked.replaceAll(start + end, mask + end)
+    if (masked.endsWith(start)) masked = masked.slice(0, -length) + mask
+  }
+  return masked
 }
 
 function secretsOf(url: URL): readonly string[] {

@@ -79,9 +79,10 @@ export function start(
 export async function runCommand(
   t: TestContext,
   folder: string,
-  args: readonly string[]
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {}
 ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-  const run = start(t, folder, args)
+  const run = start(t, folder, args, undefined, env)
   const code = await run.ended
   return { code, stdout: run.stdout, stderr: run.stderr }
 }

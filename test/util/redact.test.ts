@@ -50,4 +50,6 @@ test('what of its URL a server sends back is masked', () => {
     withoutSecrets('the tracker refused: user p%40ssw0rd p@ssw0rd 0123abcd k%2Fey1 k/ey1 announce 1', url),
     'the tracker refused: … … … … … … announce 1'
   )
+  assert.equal(withoutSecrets("it begins with 'p@ssw'; 0123abc", url), "it begins with '…'; …")
+  assert.equal(withoutSecrets("it begins with '012'", url), "it begins with '012'")
 })
