@@ -5,11 +5,15 @@ import type { DhtState } from '../dht/dht-options.ts'
 import { parseNodes } from '../dht/node-info.ts'
 import { DhtSource } from '../discovery/dht-source.ts'
 import { DhtTurns } from '../discovery/dht-turns.ts'
+import { usableAddresses } from '../discovery/remote-addresses.ts'
 import type { TorrentDht, TorrentDhtOptions } from '../torrent/torrent-host.ts'
-import { canonicalHost, isLoopback, type PeerAddress } from '../util/address.ts'
+import { resolveHost } from '../tracker/resolve-host.ts'
+import { canonicalHost, isAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import type { DatagramPort } from '../util/datagram-port.ts'
 import { asError } from '../util/errors.ts'
+import { ipScope } from '../util/ip-scope.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
+import type { Trust } from '../util/trust.ts'
 import { loadDhtState, saveDhtState } from './dht-state.ts'
 import type { ClientDhtOptions } from './options.ts'
 
@@ -77,11 +81,25 @@ export class DhtService implements TorrentDht {
     return this.dht.readOnly[family] ? undefined : this.dht.ports[family]
   }
 
-  addNode(address: PeerAddress): void {
+  addNode(address: PeerAddress, trust: Trust): void {
     // A torrent made elsewhere must not lead a client that is to stay on this machine into the world.
     if (this.#closing !== undefined || (this.#local && !isLoopback(address.host))) return
+    if (trust === 'remote' && !isAddress(address.host)) {
+      void this.#addNamed(address)
+      return
+    }
+    const { host } = this.#options
+    if (trust === 'remote' && usableAddresses([address], host).length === 0) return
     this.dht.addNode({ host: canonicalHost(address.host), port: address.port })
     this.#use()
+  }
+
+  /** A name of a torrent may mean any address, so it is resolved here, and leads to public ones alone. */
+  async #addNamed({ host, port }: PeerAddress): Promise<void> {
+    const found = await resolveHost(host).catch(() => ({}))
+    for (const address of Object.values(found)) {
+      if (ipScope(address) === 'global') this.addNode({ host: address, port }, 'remote')
+    }
   }
 
   peers(infoHash: Uint8Array, { isSeed, isHungry }: TorrentDhtOptions): AsyncIterable<PeerAddress> {

@@ -1,4 +1,4 @@
-import { canonicalHost, type PeerAddress } from '../util/address.ts'
+import { canonicalHost, isAddress, type PeerAddress } from '../util/address.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { type AddressScope, addressKey, hostKey, mayTell, scopeOf } from './address-scope.ts'
 import { Informants } from './informants.ts'
@@ -401,9 +401,10 @@ export class AddressBook {
 
 function isAcceptable({ host, port }: PeerAddress, source: PeerSource, told: AddressScope): boolean {
   if (!Number.isInteger(port) || port < 1 || port > 65535) return false
+  // A name may mean any address, `localhost` this machine.
+  if (!isAddress(host)) return source === 'manual' && host.length > 0 && host.length < 256
   const scope = scopeOf(host)
   if (scope === 'unusable') return false
-  if (scope === 'name') return source === 'manual' && host.length > 0 && host.length < 256
   // Addresses of trackers, neighbours and magnet links are scope-checked by their callers.
   return (source !== 'pex' && source !== 'dht') || mayTell(told, scope)
 }

@@ -51,7 +51,7 @@ export class DhtLink {
     if (!this.allowed) return
     for (const node of nodes.slice(0, mostNodes)) {
       try {
-        this.#options.dht?.addNode(parseAddress(node))
+        this.#options.dht?.addNode(parseAddress(node), 'remote')
       } catch {
         // What is no address leads nowhere.
       }
@@ -67,7 +67,7 @@ export class DhtLink {
     if (own !== undefined) wire.port(own)
     // Once: nobody lets us knock at a thousand doors.
     wire.once('port', (port) => {
-      if (this.allowed && port !== 0) dht.addNode({ host, port })
+      if (this.allowed && port !== 0) dht.addNode({ host, port }, 'program')
     })
   }
 }

@@ -1,6 +1,6 @@
 import { AddressBook, type PeerSource } from '../discovery/address-book.ts'
 import { Discovery } from '../discovery/discovery.ts'
-import { usableMagnetPeers } from '../discovery/magnet-peers.ts'
+import { usableAddresses } from '../discovery/remote-addresses.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { AnnounceCounters } from '../tracker/request.ts'
 import { formatAddress, type PeerAddress, parseAddress } from '../util/address.ts'
@@ -109,7 +109,7 @@ export class PeerSources {
   addPeers(addresses: readonly (string | PeerAddress)[], trust: Trust): void {
     const list = addresses.map((one) => (typeof one === 'string' ? parseAddress(one) : one))
     if (trust === 'program') this.#discovery.add('manual', list)
-    else this.#discovery.add('magnet', usableMagnetPeers(list, this.#options.host.localAddress))
+    else this.#discovery.add('magnet', usableAddresses(list, this.#options.host.localAddress))
   }
 
   /** Announces to further trackers, from the start on; whether any is new. Those that the program gives may lead anywhere. */

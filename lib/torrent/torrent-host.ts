@@ -10,6 +10,7 @@ import type { Throttle } from '../transport/throttle.ts'
 import type { Connection } from '../transport/transport.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
+import type { Trust } from '../util/trust.ts'
 import type { MetadataMemory } from './metadata-memory.ts'
 
 /** What the DHT is to know of a torrent; asked whenever it is needed. */
@@ -24,8 +25,8 @@ export interface TorrentDhtOptions {
 export interface TorrentDht {
   /** Our UDP port as a peer with this address reaches it; undefined while there is none. */
   port(remoteHost: string): number | undefined
-  /** Takes a node in, if it answers. */
-  addNode(address: PeerAddress): void
+  /** Takes a node in, if it answers. One that a torrent names is `'remote'`, and reaches this machine and local networks only as peers do. */
+  addNode(address: PeerAddress, trust: Trust): void
   /** Peers of a torrent, to which we are announced from time to time until the iterator is left. */
   peers(infoHash: Uint8Array, options: TorrentDhtOptions): AsyncIterable<PeerAddress>
 }

@@ -135,7 +135,8 @@ test('nothing that fails with a tracker shows what is secret in its URL', async 
     if (host.endsWith('.invalid')) throw new Error('no such host')
     return ['127.0.0.1']
   }
-  const options = { udpSchedule: { firstTimeoutMs: 10, retries: 0 }, onWarning: ear.error, lookup }
+  const common = { udpSchedule: { firstTimeoutMs: 10, retries: 0 }, lookup }
+  const options = { ...common, onWarning: ear.error }
   for (const trust of ['program', 'remote'] as const) {
     for (const one of urls) {
       const announcement = announce(one, request, {
@@ -152,7 +153,7 @@ test('nothing that fails with a tracker shows what is secret in its URL', async 
       })
       for await (const peer of announcement) ear.heard.push(inspect(peer))
       if (!/scrape|warning|odd/.test(one))
-        await ear.failure(scrape(one, [new Uint8Array(20)], { ...options, trust }))
+        await ear.failure(scrape(one, [new Uint8Array(20)], { ...common, trust }))
     }
   }
   for (const one of malformed) {

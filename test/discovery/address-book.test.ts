@@ -209,6 +209,8 @@ const refused: [address: PeerAddress, source: PeerSource, informant?: string][] 
   [{ host: 'ff02::1', port: 1 }, 'tracker'],
   [{ host: '255.255.255.255', port: 1 }, 'manual'],
   [{ host: 'peer.example', port: 1 }, 'tracker'],
+  [{ host: 'localhost', port: 1 }, 'tracker'],
+  [{ host: 'localhost', port: 1 }, 'pex', '127.0.0.1'],
   [{ host: '127.0.0.1', port: 1 }, 'dht'],
   [{ host: '127.0.0.1', port: 1 }, 'pex', '8.8.8.8'],
   [{ host: '127.0.0.1', port: 1 }, 'pex', '192.168.0.2'],
@@ -225,7 +227,6 @@ for (const [address, source, informant] of refused) {
 
 const accepted: [address: PeerAddress, source: PeerSource, informant?: string][] = [
   [{ host: 'peer.example', port: 1 }, 'manual'],
-  [{ host: 'localhost', port: 1 }, 'tracker'],
   [{ host: '127.0.0.1', port: 1 }, 'tracker'],
   [{ host: '127.0.0.1', port: 1 }, 'pex', '127.0.0.1'],
   [{ host: '10.0.0.1', port: 1 }, 'pex', '10.0.0.2'],

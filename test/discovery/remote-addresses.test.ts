@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { LocalInterface } from '../../lib/discovery/local-network.ts'
-import { usableMagnetPeers } from '../../lib/discovery/magnet-peers.ts'
+import { usableAddresses } from '../../lib/discovery/remote-addresses.ts'
 
 const lan: LocalInterface = {
   name: 'eth0',
@@ -60,7 +60,7 @@ for (const [peer, host, there, may] of [
   ['fd00::9', undefined, [{ ...lan6, address: 'fd00::1' }], true]
 ] as const) {
   test(`a magnet link ${may ? 'may' : 'may not'} have ${peer} dialled by a client on ${host ?? 'all addresses'} with ${there.map(({ address }) => address)}`, () => {
-    const peers = usableMagnetPeers([{ host: peer, port: 11211 }], host, () => there)
+    const peers = usableAddresses([{ host: peer, port: 11211 }], host, () => there)
     assert.equal(peers.length === 1, may)
   })
 }

@@ -3,11 +3,11 @@ import { scopeOf } from './address-scope.ts'
 import { type LocalInterface, localInterfaces, sharesNetwork } from './local-network.ts'
 
 /**
- * The peers of a magnet link (`x.pe`) that may be dialled, since whoever makes the link chooses address, port and the info hash that is
- * sent there. Public addresses may; loopback only by a client whose `host` is loopback; private and link-local ones only in a network that
- * an interface of ours is in (that of `host`, if there is one); names never.
+ * The addresses that may be used of those that a magnet link (`x.pe`) or torrent (`nodes`) names: whoever makes it chooses address, port and
+ * the info hash that is sent there. Public ones may; loopback only by a client whose `host` is loopback; private and link-local ones only
+ * in a network that an interface of ours is in (that of `host`, if there is one); names never.
  */
-export function usableMagnetPeers(
+export function usableAddresses(
   peers: readonly PeerAddress[],
   host: string | undefined,
   interfaces: () => readonly LocalInterface[] = () => [

@@ -1,0 +1,9 @@
+import { addressCells } from './addresses.ts'
+import { effectCells } from './effects.ts'
+import { checkTable } from './table.ts'
+import { urlCells } from './urls.ts'
+
+addressCells()
+urlCells()
+effectCells()
+checkTable()
