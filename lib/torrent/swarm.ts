@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { AddressBook, Candidate, Outcome, PeerSource } from '../discovery/address-book.ts'
-import { networkOf } from '../discovery/address-scope.ts'
+import { loadKey, networkOf } from '../discovery/address-scope.ts'
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Dialer } from '../discovery/dialer.ts'
 import { givesWay } from '../discovery/give-way.ts'
@@ -249,7 +249,7 @@ export class Swarm {
       this.dial()
       if (peer !== undefined) this.#gone(peer)
     })
-    join(connection, wire)
+    join(connection, wire, loadKey(connection.remote))
     wire.handshake(infoHash, peerId)
   }
 

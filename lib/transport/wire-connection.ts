@@ -1,11 +1,14 @@
 import { isBytes } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
+import { handlingBudget } from './handling-budget.ts'
 import type { Connection } from './transport.ts'
 
 /** What {@link join} needs of a wire. */
 export interface WireLike {
   /** Takes a borrowed chunk; false asks to wait for `receivable`. */
   receive(chunk: Uint8Array): boolean
+  /** Told how many milliseconds were spent on what came, blocks and uploads apart; returns after how many more may be handled. */
+  onHandled: ((ms: number) => number) | undefined
   /** Holds back `data` events. */
   pause(): unknown
   /** Lets `data` events come. */
@@ -19,10 +22,12 @@ export interface WireLike {
 
 /**
  * Starts a connection and lets a wire talk over it, with back-pressure both ways and without the cost of pipes. When
- * one closes, so does the other; an error is passed on.
+ * one closes, so does the other; an error is passed on. With `host`, which names the other end's host, the connection is read
+ * more slowly, and then closed, when the messages of that host keep us too busy.
  */
-export function join(connection: Connection, wire: WireLike): void {
+export function join(connection: Connection, wire: WireLike, host?: string): void {
   let failure: Error | undefined
+  if (host !== undefined) wire.onHandled = (ms) => handlingBudget.add(host, ms)
   wire.on('data', (data) => {
     if (isBytes(data) && !connection.write([data])) wire.pause()
   })

@@ -29,12 +29,29 @@ const headLengthMax = 17
 // Memory for a payload that comes in parts grows with what came and not with what was announced.
 const firstPayloadLength = 4096
 const keptPayloadLength = 32 * 1024
+/** Messages that cost more than others: a look at all pieces, a bencoded dictionary, a request that is taken back. */
+const workOf: ReadonlyMap<number, number> = new Map([
+  [messageIds.bitfield, 250],
+  [messageIds.haveAll, 250],
+  [messageIds.haveNone, 250],
+  [messageIds.extended, 10],
+  [messageIds.cancel, 8]
+])
 
 /**
  * Turns the bytes of a peer into messages: no I/O, any chunk boundary, no copy of what is whole within a chunk.
  * A decoder that threw is stopped and ignores what follows.
  */
 export class WireDecoder {
+  /**
+   * Work of the messages so far: 1 for each, more for those that cost more, and nothing for blocks that went into the memory that
+   * `onBlockStart` gave.
+   */
+  work = 0
+  /** From this much work on, `push` leaves the rest of its chunk. */
+  workMax: number = Number.POSITIVE_INFINITY
+  /** Bytes of blocks that are not part of the work. */
+  freeBytes = 0
   readonly #handler: WireDecoderHandler
   readonly #limits: WireLimits
   readonly #bitfieldLengthMax: number
@@ -77,13 +94,13 @@ export class WireDecoder {
   }
 
   /**
-   * Decodes a chunk, which is borrowed for the call.
+   * Decodes a chunk, which is borrowed for the call, from a byte on; returns how far it came: less than all of it at `workMax`.
    * @throws TorrentError ERR_WIRE_PROTOCOL or ERR_WIRE_LIMIT
    */
-  push(chunk: Uint8Array): void {
+  push(chunk: Uint8Array, start = 0): number {
     try {
-      let at = 0
-      while (at < chunk.length) {
+      let at = start
+      while (at < chunk.length && this.work < this.workMax) {
         switch (this.#state) {
           case 'head':
             at = this.#head(chunk, at)
@@ -105,9 +122,10 @@ export class WireDecoder {
             at = this.#handshake(chunk, at)
             break
           default:
-            return
+            return chunk.length
         }
       }
+      return at
     } catch (error) {
       this.stop()
       throw error
@@ -162,6 +180,7 @@ export class WireDecoder {
     if (available < 4) return this.#need(4)
     const length = uint32(bytes, at)
     if (length === 0) {
+      this.work++
       this.#handler.onKeepAlive()
       return 4
     }
@@ -175,6 +194,7 @@ export class WireDecoder {
       return this.#need(5)
     }
     const id = bytes[at + 4] ?? 0
+    if (id !== messageIds.piece) this.work += workOf.get(id) ?? 1
     switch (id) {
       case messageIds.piece:
         if (length > 9 + this.#limits.blockLength) throw tooLong(id, length)
@@ -252,6 +272,7 @@ export class WireDecoder {
     const target = this.#target
     if (target === undefined && this.#filled === 0 && available >= missing) {
       this.#next('head')
+      this.work++
       this.#handler.onBlock(this.#piece, this.#offset, chunk.subarray(at, at + missing), false)
       return at + missing
     }
@@ -263,8 +284,10 @@ export class WireDecoder {
       this.#target = undefined
       this.#next('head')
       if (target === undefined) {
+        this.work++
         this.#handler.onBlock(this.#piece, this.#offset, memory.subarray(0, this.#length), false)
       } else {
+        this.freeBytes += this.#length
         this.#handler.onBlock(this.#piece, this.#offset, target, true)
       }
     }

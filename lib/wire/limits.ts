@@ -30,6 +30,10 @@ export interface WireLimits {
   readonly chokes: number
   /** Milliseconds after which one of these is forgiven. */
   readonly chokeMs: number
+  /** Messages handled in one turn of the event loop; the rest of a chunk waits for the next. Requests that are taken do not count. */
+  readonly turnMessages: number
+  /** Milliseconds of handling in one turn, about. */
+  readonly turnMs: number
   /** Allowed-fast grants that are listened to. */
   readonly allowedFast: number
   /** Outgoing control bytes above which `receive` asks the transport to pause. */
@@ -73,6 +77,10 @@ export const defaultWireLimits: WireLimits = {
   chokes: 500,
   // A client that chokes for a moment whenever its own limit is reached stays for good.
   chokeMs: 500,
+  // More than any client sends at once but for haves of a whole torrent; others wait no longer than for a large chunk of blocks.
+  turnMessages: 2000,
+  // A timer or a reader is not late by more than that for one peer.
+  turnMs: 5,
   // BEP 6 suggests 10; some send more.
   allowedFast: 128,
   // Replies to a peer that does not read them: more than any burst of haves, rejects or metadata.

@@ -1,10 +1,12 @@
 import type BitField from 'bitfield'
 import { Duplex } from 'streamx'
 import { isBytes } from '../util/bytes.ts'
+import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
 import { asError, type ErrorCode, TorrentError } from '../util/errors.ts'
 import { checkOptionNames } from '../util/options.ts'
 import { show } from '../util/show.ts'
+import { currentTurn } from '../util/turn.ts'
 import { callListeners, notify } from '../util/user-code.ts'
 import { WireDecoder } from './decoder.ts'
 import { MessageBatch, writeRequests } from './encoder.ts'
@@ -33,6 +35,10 @@ const optionNames: Record<keyof WireOptions, true> = {
   requestQueue: true,
   limits: true
 }
+/** After so much work it is seen whether the turn is used up. */
+const workStep = 100
+/** Where work and blocks come together, a unit of work is taken to cost as much as this many bytes of blocks. */
+const bytesPerWork = 2048
 let lastId = 0
 
 /**
@@ -94,6 +100,12 @@ export class Wire extends Duplex<WireEvents> {
   blockTarget: ((piece: number, offset: number, length: number) => Uint8Array | undefined) | undefined
   /** Told when the data of an answer has been handed to the reader (`sent`), or will never be. */
   answerLeft: ((data: Uint8Array, sent: boolean) => void) | undefined
+  /**
+   * Told how many milliseconds were spent on what the peer sent, apart from blocks that were received into the memory of `blockTarget`
+   * and from requests that were taken. Returns after how many milliseconds more may be handled; `Infinity` closes the wire
+   * (ERR_WIRE_LIMIT).
+   */
+  onHandled: ((ms: number) => number) | undefined
   readonly #limits: WireLimits
   readonly #own: HandshakeFlags
   readonly #peer: PeerState
@@ -117,6 +129,12 @@ export class Wire extends Duplex<WireEvents> {
   #sendHeld = false
   #writeDone: (() => void) | undefined
   #isOfClient = false
+  /** What was handled in which turn, and what of the peer's bytes waits for the next. */
+  #turn = -1
+  #turnWork = 0
+  #turnMs = 0
+  #rest: Uint8Array | undefined
+  #restTimer: NodeJS.Timeout | undefined
   readonly #flush = (): void => {
     this.#flushing = false
     if (!this.#closed && this.#hungry) this.#pull()
@@ -267,20 +285,79 @@ export class Wire extends Duplex<WireEvents> {
 
   /**
    * Decodes a chunk, which is borrowed for the call, and emits what it holds; never throws. False asks the caller to
-   * hold back further chunks until `receivable`, because the peer does not read our replies.
+   * hold back further chunks until `receivable`, because the peer does not read our replies, or keeps us so busy that what it sends
+   * has to wait.
    */
   receive(chunk: Uint8Array): boolean {
     if (!isBytes(chunk)) throw argumentError('chunk', chunk, 'a Uint8Array')
     if (this.#closed) return true
     this.#received += chunk.length
+    if (this.#rest !== undefined) {
+      this.#rest = Buffer.concat([this.#rest, chunk])
+      return false
+    }
+    return this.#decode(chunk)
+  }
+
+  /** Decodes until the chunk ends or the turn is used up; whether the next chunk may come. */
+  #decode(chunk: Uint8Array): boolean {
+    const decoder = this.#decoder
+    const turn = currentTurn()
+    if (turn !== this.#turn) {
+      this.#turn = turn
+      this.#turnWork = this.#turnMs = 0
+    }
+    const { turnMessages, turnMs } = this.#limits
+    const startedAt = monotonicMs()
+    let at = 0
+    decoder.work = decoder.freeBytes = 0
     try {
-      this.#decoder.push(chunk)
+      for (;;) {
+        decoder.workMax = decoder.work + workStep
+        at = decoder.push(chunk, at)
+        if (at >= chunk.length) break
+        if (this.#turnWork + decoder.work >= turnMessages) break
+        if (this.#turnMs + monotonicMs() - startedAt >= turnMs) break
+      }
     } catch (error) {
       this.destroy(asError(error))
     }
-    if (this.#closed || this.#batch.length <= this.#limits.controlLength) return true
+    const { work, freeBytes } = decoder
+    let waitMs = 0
+    if (work > 0) {
+      const ms = monotonicMs() - startedAt
+      this.#turnWork += work
+      this.#turnMs += ms
+      waitMs = this.onHandled?.((ms * work * bytesPerWork) / (work * bytesPerWork + freeBytes)) ?? 0
+    }
+    if (this.#closed) return true
+    if (waitMs === Number.POSITIVE_INFINITY) {
+      this.#fail('ERR_WIRE_LIMIT', 'the messages of the peer keep us too busy')
+      return true
+    }
+    if (at < chunk.length || waitMs > 0) {
+      this.#rest = chunk.slice(at)
+      if (waitMs === 0) setImmediate(() => this.#goOn())
+      else this.#restTimer = setTimeout(() => this.#goOn(), waitMs).unref()
+      return false
+    }
+    if (this.#batch.length <= this.#limits.controlLength) return true
     this.#receiveHeld = true
     return false
+  }
+
+  /** Decodes what has waited for this turn. */
+  #goOn(): void {
+    const rest = this.#rest
+    this.#rest = undefined
+    if (rest !== undefined && !this.#closed && this.#decode(rest)) this.#offerChunk()
+  }
+
+  #offerChunk(): void {
+    const done = this.#writeDone
+    this.#writeDone = undefined
+    done?.()
+    if (!this.#closed) this.emit('receivable')
   }
 
   /**
@@ -575,6 +652,8 @@ export class Wire extends Duplex<WireEvents> {
     if (this.#closed) return
     this.#closed = true
     this.#decoder.stop()
+    this.#rest = undefined
+    clearTimeout(this.#restTimer)
     this.#batch.clear()
     this.#requests.removeAll()
     this.#writeDone?.()
@@ -648,10 +727,7 @@ export class Wire extends Duplex<WireEvents> {
     this.#offerRoom()
     if (this.#receiveHeld && !this.#closed) {
       this.#receiveHeld = false
-      const done = this.#writeDone
-      this.#writeDone = undefined
-      done?.()
-      this.emit('receivable')
+      this.#offerChunk()
     }
   }
 
@@ -683,6 +759,9 @@ export class Wire extends Duplex<WireEvents> {
       if (this.#peer.fast && this.#handshakeSent) this.#range(messageIds.reject, piece, offset, length)
       return
     }
+    // To answer it is an upload, and no work that the peer makes.
+    this.#decoder.work--
+    this.#decoder.freeBytes += length
     this.#requests.add(piece, offset, length)
     this.emit('request', piece, offset, length)
   }

@@ -130,7 +130,7 @@ const counted: readonly Row[] = [
 ]
 for (const [what, write] of counted) {
   test(`a peer that goes on with ${what} is disconnected`, async () => {
-    const peer = new Peer({ bulkMessages: 1000 })
+    const peer = new Peer({ bulkMessages: 1000, turnMessages: 1e6, turnMs: 1e6 })
     const { oddMessages } = defaultWireLimits
     for (let n = 0; n < oddMessages; n++) peer.tell(write)
     await turn()

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { TorrentError } from '../../lib/util/errors.ts'
+import { encode, type MessageBatch } from '../../lib/wire/encoder.ts'
+import { defaultWireLimits } from '../../lib/wire/limits.ts'
+import { messageIds } from '../../lib/wire/messages.ts'
+import { Wire } from '../../lib/wire.ts'
+
+const id = new Uint8Array(20).fill(1)
+const pieceCount = 10_000
+const pieceLength = 16_384
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+function wireOf(): Wire {
+  const wire = new Wire({
+    pieceCount,
+    pieceLength,
+    totalLength: pieceCount * pieceLength,
+    limits: { turnMs: 1e6, controlLength: 1e6, bulkMessages: 1e6, chokes: 1e6 }
+  })
+  wire.on('data', () => {})
+  wire.handshake(id, id)
+  wire.receive(encode((batch) => batch.handshake(id, id, { fast: true, extended: true, dht: false })))
+  wire.unchoke()
+  return wire
+}
+
+const { have, suggest, reject, cancel, interested, notInterested, choke, unchoke, haveNone } = messageIds
+/** A message of each kind that costs something, and which event tells of it. */
+const kinds: [what: string, event: string, write: (batch: MessageBatch, n: number) => void][] = [
+  ['keep-alives', 'keep-alive', (batch) => batch.keepAlive()],
+  ['haves', 'have', (batch, n) => batch.index(have, n)],
+  ['suggestions', 'suggest', (batch, n) => batch.index(suggest, n)],
+  ['rejects', 'reject', (batch, n) => batch.range(reject, n, 0, pieceLength)],
+  ['chokes', 'choke', (batch, n) => batch.empty(n & 1 ? choke : unchoke)],
+  ['interest', 'interested', (batch, n) => batch.empty(n & 1 ? notInterested : interested)],
+  ['have-nones', 'bitfield', (batch) => batch.empty(haveNone)],
+  ['bitfields', 'bitfield', (batch) => batch.payload(5, new Uint8Array(pieceCount / 8))],
+  ['extended handshakes', 'extended-handshake', (batch) => batch.extended(0, Buffer.from('de'))],
+  ['ports', 'port', (batch) => batch.port(1)],
+  [
+    'requests that are taken back',
+    'cancel',
+    (batch, n) => {
+      batch.range(messageIds.request, n, 0, pieceLength)
+      batch.range(cancel, n, 0, pieceLength)
+    }
+  ]
+]
+for (const [what, event, write] of kinds) {
+  test(`of ${what} without end a part is handled in each turn, and nothing is lost`, async () => {
+    const count = 9000
+    const wire = wireOf()
+    await turn()
+    let heard = 0
+    let isReceivable = false
+    let ms = 0
+    wire.on(event as 'keep-alive', () => heard++)
+    wire.on('receivable', () => {
+      isReceivable = true
+    })
+    wire.onHandled = (spent) => {
+      ms += spent
+      return 0
+    }
+    const chunk = encode((batch) => {
+      for (let n = 0; n < count; n++) write(batch, n)
+    })
+    const half = chunk.length >> 1
+    assert.equal(wire.receive(chunk.subarray(0, half)), false)
+    assert.equal(wire.receive(chunk.subarray(half)), false)
+    chunk.fill(0)
+    const expected = event === 'choke' || event === 'interested' ? count / 2 : count
+    for (let last = 0; !isReceivable; last = heard) {
+      assert.ok(heard - last <= defaultWireLimits.turnMessages + 100)
+      await turn()
+    }
+    assert.equal(wire.destroyed, false)
+    // The peer chokes at first.
+    assert.ok(heard >= expected - 1, `${heard}`)
+    assert.ok(ms > 0)
+  })
+}
+
+test('requested blocks and requests that are taken do not count', async () => {
+  const wire = wireOf()
+  await turn()
+  wire.onHandled = () => assert.fail('it counts')
+  const memory = new Uint8Array(pieceLength)
+  wire.blockTarget = () => memory
+  let blocks = 0
+  wire.on('piece', () => blocks++)
+  const block = new Uint8Array(8 + pieceLength)
+  const chunk = encode((batch) => {
+    for (let n = 0; n < 100; n++) batch.payload(messageIds.piece, block)
+    for (let n = 0; n < 1900; n++) batch.range(messageIds.request, n, 0, pieceLength)
+  })
+  assert.equal(wire.receive(chunk), true)
+  assert.deepEqual([blocks, wire.peerRequests], [100, 1900])
+})
+
+test('what a peer sends waits for as long as it is told to, and the wire closes when that is for ever', async (t) => {
+  // The wire's own timer keeps no program alive.
+  const alive = setInterval(() => {}, 1000)
+  t.after(() => clearInterval(alive))
+  const wire = wireOf()
+  await turn()
+  let heard = 0
+  wire.on('have', () => heard++)
+  let waitMs = 20
+  wire.onHandled = () => waitMs
+  const receivable = new Promise<void>((resolve) => wire.once('receivable', () => resolve()))
+  const startedAt = performance.now()
+  assert.equal(wire.receive(encode((batch) => batch.index(have, 1))), false)
+  assert.equal(wire.receive(encode((batch) => batch.index(have, 2))), false)
+  waitMs = 0
+  await receivable
+  assert.ok(performance.now() - startedAt >= 15)
+  assert.equal(heard, 2)
+  waitMs = Number.POSITIVE_INFINITY
+  const failure = new Promise<unknown>((resolve) => wire.once('error', resolve))
+  wire.receive(encode((batch) => batch.index(have, 3)))
+  const error = await failure
+  assert.ok(error instanceof TorrentError && error.code === 'ERR_WIRE_LIMIT')
+})
