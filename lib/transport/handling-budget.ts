@@ -8,6 +8,8 @@ const burstMs = 500
 const mostWaitMs = 10_000
 /** Nor is one that had to wait again and again for so long. */
 const mostBusyMs = 60_000
+/** More than that is not held against a host, so that it is heard again after 20 s of peace. */
+const mostMs = burstMs + 2 * mostWaitMs * part
 /** Hosts that are kept; each is forgotten when it has used less than its part. */
 const mostHosts = 4096
 
@@ -38,7 +40,7 @@ export class HandlingBudget {
       host = { usedMs: 0, at: now, busySince: now }
       this.#hosts.set(key, host)
     }
-    host.usedMs = Math.max(0, host.usedMs - (now - host.at) * part) + ms
+    host.usedMs = Math.min(mostMs, Math.max(0, host.usedMs - (now - host.at) * part) + ms)
     host.at = now
     if (host.usedMs < burstMs / 2) host.busySince = now
     if (host.usedMs <= burstMs) return 0

@@ -1,7 +1,10 @@
 import { isBytes } from '../util/bytes.ts'
-import { asError } from '../util/errors.ts'
+import { asError, TorrentError } from '../util/errors.ts'
 import { handlingBudget } from './handling-budget.ts'
 import type { Connection } from './transport.ts'
+
+/** Milliseconds that it costs to accept a connection and to close it, about. */
+const acceptedMs = 0.5
 
 /** What {@link join} needs of a wire. */
 export interface WireLike {
@@ -27,7 +30,15 @@ export interface WireLike {
  */
 export function join(connection: Connection, wire: WireLike, host?: string): void {
   let failure: Error | undefined
-  if (host !== undefined) wire.onHandled = (ms) => handlingBudget.add(host, ms)
+  if (host !== undefined) {
+    wire.onHandled = (ms) => handlingBudget.add(host, ms)
+    const isRefused = connection.incoming && handlingBudget.add(host, acceptedMs) === Number.POSITIVE_INFINITY
+    if (isRefused) {
+      wire.destroy(new TorrentError('ERR_WIRE_LIMIT', `the messages of ${host} keep us too busy`))
+      connection.close()
+      return
+    }
+  }
   wire.on('data', (data) => {
     if (isBytes(data) && !connection.write([data])) wire.pause()
   })

@@ -37,6 +37,10 @@ const optionNames: Record<keyof WireOptions, true> = {
 }
 /** After so much work it is seen whether the turn is used up. */
 const workStep = 100
+/** Blocks and uploads of so many bytes make a millisecond of work free: what a fast peer says is worth what it costs. */
+const bytesPerMs = 1_000_000
+/** So much is saved for later: what a peer sends while it is of no use counts. */
+const creditMax = 20 * bytesPerMs
 /** Where work and blocks come together, a unit of work is taken to cost as much as this many bytes of blocks. */
 const bytesPerWork = 2048
 let lastId = 0
@@ -133,6 +137,8 @@ export class Wire extends Duplex<WireEvents> {
   #turn = -1
   #turnWork = 0
   #turnMs = 0
+  /** Bytes that were of use and have not been set off against work. */
+  #credit = 0
   #rest: Uint8Array | undefined
   #restTimer: NodeJS.Timeout | undefined
   readonly #flush = (): void => {
@@ -324,11 +330,15 @@ export class Wire extends Duplex<WireEvents> {
     }
     const { work, freeBytes } = decoder
     let waitMs = 0
+    this.#credit = Math.max(0, Math.min(creditMax, this.#credit + freeBytes))
     if (work > 0) {
       const ms = monotonicMs() - startedAt
       this.#turnWork += work
       this.#turnMs += ms
-      waitMs = this.onHandled?.((ms * work * bytesPerWork) / (work * bytesPerWork + freeBytes)) ?? 0
+      const ownMs = (ms * work * bytesPerWork) / (work * bytesPerWork + Math.max(0, freeBytes))
+      const earnedMs = Math.min(ownMs, this.#credit / bytesPerMs)
+      this.#credit -= earnedMs * bytesPerMs
+      waitMs = this.onHandled?.(ownMs - earnedMs) ?? 0
     }
     if (this.#closed) return true
     if (waitMs === Number.POSITIVE_INFINITY) {
@@ -774,6 +784,7 @@ export class Wire extends Duplex<WireEvents> {
 
   #onCancel(piece: number, offset: number, length: number): void {
     if (!this.#requests.remove(piece, offset, length)) return
+    this.#decoder.freeBytes -= length
     if (this.#peer.fast) this.#range(messageIds.reject, piece, offset, length)
     this.emit('cancel', piece, offset, length)
     this.#offerRoom()

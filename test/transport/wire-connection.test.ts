@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { handlingBudget } from '../../lib/transport/handling-budget.ts'
 import { TcpTransport } from '../../lib/transport/tcp.ts'
 import { Throttle } from '../../lib/transport/throttle.ts'
 import { ThrottledConnection } from '../../lib/transport/throttled.ts'
@@ -181,4 +182,31 @@ test('a duplex over a connection passes errors and ends', async () => {
   failing[0]?.destroy(new Error('broken'))
   assert.match(String((await failed)[0]), /broken/)
   await transport.close()
+})
+
+test('a host that keeps us too busy is not heard when it dials again, and others are', () => {
+  const host = '198.51.100.7'
+  handlingBudget.add(host, 5000)
+  for (const [key, incoming, isRefused] of [
+    [host, true, true],
+    [host, false, false],
+    ['198.51.100.8', true, false]
+  ] as const) {
+    const calls: string[] = []
+    const connection: Connection = {
+      remote: { host: key, port: 1 },
+      incoming,
+      bytesQueued: 0,
+      start: () => void calls.push('start'),
+      close: () => void calls.push('close'),
+      pause: () => {},
+      resume: () => {},
+      write: () => true
+    }
+    const wire = new Wire()
+    join(connection, wire, key)
+    assert.deepEqual(calls, [isRefused ? 'close' : 'start'])
+    assert.equal(wire.destroying, isRefused)
+    wire.destroy()
+  }
 })

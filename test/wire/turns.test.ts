@@ -123,3 +123,39 @@ test('what a peer sends waits for as long as it is told to, and the wire closes 
   const error = await failure
   assert.ok(error instanceof TorrentError && error.code === 'ERR_WIRE_LIMIT')
 })
+
+const earning: [what: string, isFree: boolean, write: (batch: MessageBatch) => void][] = [
+  [
+    'a peer that sent requested blocks',
+    true,
+    (batch) => {
+      for (let n = 0; n < 200; n++) batch.payload(messageIds.piece, new Uint8Array(8 + pieceLength))
+    }
+  ],
+  [
+    'a peer that takes its requests back',
+    false,
+    (batch) => {
+      for (let n = 0; n < 200; n++) {
+        batch.range(messageIds.request, n, 0, pieceLength)
+        batch.range(cancel, n, 0, pieceLength)
+      }
+    }
+  ]
+]
+for (const [what, isFree, write] of earning) {
+  test(`what ${what} says then ${isFree ? 'is free' : 'counts'}`, async () => {
+    const wire = wireOf()
+    await turn()
+    const memory = new Uint8Array(pieceLength)
+    wire.blockTarget = () => memory
+    assert.equal(wire.receive(encode(write)), true)
+    let ms = 0
+    wire.onHandled = (spent) => {
+      ms += spent
+      return 0
+    }
+    wire.receive(encode((batch) => batch.index(have, 1)))
+    assert.equal(ms === 0, isFree)
+  })
+}
