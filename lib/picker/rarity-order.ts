@@ -78,8 +78,9 @@ export class RarityOrder {
     const containedLength = Math.ceil(pieceCount / 8)
     const memory = new ArrayBuffer(5 * pieceCount + containedLength)
     this.availability = new Uint32Array(memory, 0, pieceCount)
-    this.#priority = new Uint8Array(memory, 4 * pieceCount, pieceCount)
-    this.#contained = new Uint8Array(memory, 5 * pieceCount, containedLength)
+    // At a multiple of 4, so that it can be read in words.
+    this.#contained = new Uint8Array(memory, 4 * pieceCount, containedLength)
+    this.#priority = new Uint8Array(memory, 4 * pieceCount + containedLength, pieceCount)
   }
 
   /** How many pieces are contained. */
@@ -293,10 +294,18 @@ export class RarityOrder {
   #anyOf(fits: (piece: number) => boolean, bits: Uint8Array | undefined): number {
     const contained = this.#contained
     const { length } = contained
+    const words = wordsOf(contained)
+    const own = bits === undefined ? words : wordsOf(bits)
     let best = -1
     let found = 0
     let at = Math.floor(this.#random() * length)
     for (let step = 0; step < length && found < mostCandidates; step++, at = at + 1 < length ? at + 1 : 0) {
+      // A search finds little in most of a large torrent: 32 pieces are passed over at once.
+      while ((at & 3) === 0 && step + 4 < length && ((words[at >> 2] ?? -1) & (own[at >> 2] ?? -1)) === 0) {
+        step += 4
+        at += 4
+      }
+      if (at >= length) at = 0
       let both = (contained[at] ?? 0) & (bits === undefined ? 0xff : (bits[at] ?? 0))
       for (; both !== 0; found++) {
         const bit = Math.clz32(both) - 24
@@ -433,4 +442,9 @@ export class RarityOrder {
     }
     this.#lives.set(starts)
   }
+}
+
+/** The whole words of four bytes, none where they do not lie so in memory. */
+function wordsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array {
+  return byteOffset % 4 === 0 ? new Uint32Array(buffer, byteOffset, length >> 2) : none
 }

@@ -337,3 +337,23 @@ test('equals stand in groups of neighbours, the groups in random order', () => {
     Array.from({ length: 64 }, (_, piece) => piece)
   )
 })
+
+test('the only piece that a peer has is found wherever it lies, and however its bits lie in memory', () => {
+  for (const pieceCount of [4096, 4099, 4104, 5000]) {
+    let seed = 3
+    const random = (): number => (seed = (seed * 48271) % 0x7fffffff) / 0x7fffffff
+    const order = new RarityOrder(pieceCount, random)
+    for (let piece = 0; piece < pieceCount; piece++) order.add(piece, 4)
+    order.addPeer('all')
+    for (let piece = 0; piece < pieceCount; piece += piece < pieceCount - 70 ? 37 : 1) {
+      for (const offset of [0, 1]) {
+        const bits = new Uint8Array(offset + Math.ceil(pieceCount / 8)).subarray(offset)
+        bits[piece >> 3] = 0x80 >> (piece & 7)
+        assert.equal(
+          order.find((one) => one === piece, bits),
+          piece
+        )
+      }
+    }
+  }
+})
