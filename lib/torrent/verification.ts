@@ -19,6 +19,9 @@ export interface VerificationEvents {
   warning(error: Error): void
 }
 
+/** What hashes pieces in storage. */
+export type PieceChecker = Pick<Checker, 'check' | 'checkNow' | 'close'>
+
 /** Pieces that are marked without a pause. */
 export const piecesOfTurn: number = 5000
 
@@ -29,13 +32,13 @@ export function* partsOf(pieces: readonly number[]): Generator<readonly number[]
 
 /** Hashes what earlier runs left in storage: what nobody vouches for before it counts, the rest before it is used. */
 export class Verification {
-  readonly #checker: Checker
+  readonly #checker: PieceChecker
   readonly #ledger: Ledger
   readonly #events: VerificationEvents
   readonly #windows: WindowChecks
   #closed = false
 
-  constructor(checker: Checker, ledger: Ledger, events: VerificationEvents) {
+  constructor(checker: PieceChecker, ledger: Ledger, events: VerificationEvents) {
     this.#checker = checker
     this.#ledger = ledger
     this.#events = events
@@ -66,7 +69,10 @@ export class Verification {
 
   /** Proves stored pieces of an unclean run, behind all checks. */
   async prove(pieces: readonly number[]): Promise<void> {
-    await this.#run(pieces, -1, (piece, ok) => this.#proved(piece, ok))
+    await this.#run(pieces, -1, (piece, ok) => {
+      // Else a reader had it proven first, and the result may be of bytes that were replaced since.
+      if (this.#ledger.isUnproven(piece)) this.#proved(piece, ok)
+    })
   }
 
   /** A stream has opened, moved or closed its window: what is to be checked of what it begins with is checked before all others. */
@@ -77,7 +83,10 @@ export class Verification {
 
   /** Hashes a stored piece at once; false (and it is fetched anew) when it is not there. */
   async proveNow(piece: number): Promise<boolean> {
+    const wasUnproven = this.#ledger.isUnproven(piece)
     const ok = await this.#checker.checkNow(piece)
+    // The background was faster, and a piece that it found wrong may have been fetched anew.
+    if (wasUnproven && !this.#ledger.isUnproven(piece)) return this.#ledger.isStored(piece)
     this.#proved(piece, ok)
     return ok
   }
