@@ -58,7 +58,11 @@ export const downloadOptions: Options = {
   peer: { type: 'string', multiple: true, value: 'host:port', help: 'a peer to try at once; repeatable' },
   tracker: { type: 'string', multiple: true, value: 'url', help: 'one more tracker; repeatable' },
   ...stateOption,
-  verify: { type: 'boolean', help: 'hash all data that is there already' }
+  verify: { type: 'boolean', help: 'hash all data that is there already' },
+  overwrite: {
+    type: 'boolean',
+    help: 'write over files that are there and are not known to be of the torrent'
+  }
 }
 
 /** Option of the commands that can speak JSON. */

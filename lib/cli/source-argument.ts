@@ -25,7 +25,8 @@ export function readAddOptions(line: CommandLine): AddOptions {
   return {
     peers: line.values('peer', readPeer),
     trackers: line.values('tracker', readTracker),
-    verify: line.has('verify')
+    verify: line.has('verify'),
+    overwrite: line.has('overwrite')
   }
 }
 

@@ -10,7 +10,10 @@ import { checkGoal, checkLimit, clientOptionNames, refusal } from './options.ts'
 /** Options of `client.seed`: those of the torrent to make, and those of adding it that make sense for data that lies where it is. */
 export interface SeedOptions
   extends CreateOptions,
-    Omit<AddOptions, 'trackers' | 'signal' | 'storage' | 'select' | 'path' | 'verify' | 'trust'> {}
+    Omit<
+      AddOptions,
+      'trackers' | 'signal' | 'storage' | 'select' | 'path' | 'verify' | 'overwrite' | 'trust'
+    > {}
 
 // Records, so that an option without a place here is no valid program.
 const addNames: Record<keyof AddOptions, true> = {
@@ -22,6 +25,7 @@ const addNames: Record<keyof AddOptions, true> = {
   storage: true,
   signal: true,
   verify: true,
+  overwrite: true,
   paused: true,
   seedRatio: true,
   seedTime: true,
@@ -63,7 +67,7 @@ export function checkAddOptions(options: AddOptions, more: readonly unknown[] = 
   })
   checkNoMore(more, refusal)
   checkCommon(options)
-  const { path, select, trackers, storage, trust, verify } = options
+  const { path, select, trackers, storage, trust, verify, overwrite } = options
   if (path !== undefined && (typeof path !== 'string' || path === ''))
     throw refusal('path', `${show(path)} must be the path of a folder`)
   checkSelect(select)
@@ -71,6 +75,7 @@ export function checkAddOptions(options: AddOptions, more: readonly unknown[] = 
   if (trust !== undefined && trust !== 'program' && trust !== 'remote')
     throw refusal('trust', `${show(trust)} must be 'program' or 'remote'`)
   checkType('verify', verify, 'boolean', refusal)
+  checkType('overwrite', overwrite, 'boolean', refusal)
   if (storage === undefined) return
   if (typeof storage !== 'object' || storage === null)
     throw refusal('storage', `${show(storage)} must be a Storage`)

@@ -78,6 +78,7 @@ export class Intake {
       memo = persistence?.takeBack(infoHash)
     }
     if (known !== undefined) {
+      if (options.overwrite === true) known.allowOverwriting()
       known.addPeers(resolved.peers, 'remote')
       known.addPeers(options.peers ?? [], options.trust)
       known.addTrackers(resolved.trackers, 'remote')
@@ -114,6 +115,7 @@ export class Intake {
       ...options,
       ...(options.path === undefined ? placeOf(memo) : {}),
       ...seeding,
+      overwrite: options.overwrite ?? (options.path === undefined ? memo?.overwrite : undefined),
       infoHashes,
       name: resolved.name,
       announce: resolved.trackers,

@@ -168,6 +168,7 @@ function initOf(memo: TorrentMemo): Omit<TorrentInit, 'state'> {
     downloadLimit: memo.downloadLimit,
     uploadLimit: memo.uploadLimit,
     superSeeding: memo.superSeeding,
+    overwrite: memo.overwrite,
     path,
     ...placeOf(memo),
     memo

@@ -119,6 +119,7 @@ function readMemo(fields: JsonFields): TorrentMemo {
     downloadLimit: unpack(fields.value('downloadLimit')),
     uploadLimit: unpack(fields.value('uploadLimit')),
     superSeeding: fields.value('superSeeding') === true,
+    ...(fields.value('overwrite') === true ? { overwrite: true } : {}),
     private: fields.value('private') === true,
     uploaded: fields.count('uploaded'),
     downloaded: fields.count('downloaded'),

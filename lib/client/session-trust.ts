@@ -51,8 +51,8 @@ export class SessionTrust {
       if (trust !== 'trusted' && !(await this.#isInside(memo))) refused.push(line)
       else if (isSilenced(memo, trust)) {
         silenced++
-        memos.push({ ...memo, trackers: [], peers: [] })
-      } else memos.push(memo)
+        memos.push({ ...memo, trackers: [], peers: [], overwrite: false })
+      } else memos.push(trust === 'trusted' ? memo : { ...memo, overwrite: false })
     }
     return { memos, refused, silenced, trusted }
   }

@@ -237,8 +237,8 @@ function readPath(dict: BencodeDict, n: number, naming: Naming, otherwise: strin
   const elements: string[] = []
   for (const part of raw) {
     if (!isBytes(part)) throw invalid(`the path of file ${n} must be a list of byte strings`)
+    naming.hasOthers ||= elementHasOthers(part)
     const element = spellElement(part, naming.spelling)
-    naming.hasOthers ||= elementHasOthers(part, element)
     if (element !== undefined) elements.push(element)
   }
   return elements.length === 0 ? ['_'] : elements

@@ -13,10 +13,6 @@ const maxExtensionLength = 10
  * characters. The joiners U+200C and U+200D stay: Persian, Indic scripts and emoji are spelled with them.
  */
 const removed = /[/\\\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g
-/** What is removed or replaced, and joiners. */
-const special =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
-  /[/\\\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufffd]/
 const joiners = /[\u200c\u200d]/g
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
 const unprintable = /[\u0000-\u001f\u007f-\u009f\ufffd]/g
@@ -46,13 +42,10 @@ export function safeText(
   windows: boolean,
   maxBytes: number = maxElementBytes
 ): string | undefined {
-  let text = raw
-  if (special.test(raw)) {
-    text = raw.replace(removed, '').replace(unprintable, '_')
-    // Where only dots and joiners are, the joiners would hide what the dots mean.
-    const bare = text.replace(joiners, '')
-    if (/^\.{0,2}$/.test(bare)) text = bare
-  }
+  let text = raw.replace(removed, '').replace(unprintable, '_')
+  // Where only dots and joiners are, the joiners would hide what the dots mean.
+  const bare = text.replace(joiners, '')
+  if (/^\.{0,2}$/.test(bare)) text = bare
   if (windows) text = text.replace(windowsForbidden, '_')
   text = shortened(text, maxBytes)
   if (/^\.{1,2}$/.test(text)) return undefined

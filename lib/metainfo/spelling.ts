@@ -49,14 +49,9 @@ export function nameHasOthers(raw: Uint8Array): boolean {
   return spellName(raw, '0.1') !== name || spellName(raw, 'original') !== name
 }
 
-/**
- * Whether some spelling of an element may differ from the others, of which `safe` is ours: a quick look, for torrents may have very
- * many.
- */
-export function elementHasOthers(raw: Uint8Array, safe: string | undefined): boolean {
+/** Whether some spelling of an element may differ from the others: a quick look, for torrents may have very many. */
+export function elementHasOthers(raw: Uint8Array): boolean {
   if (raw.length > maxBytesBefore) return true
-  // Nothing but ASCII.
-  if (safe?.length === raw.length) return false
   for (let at = 0; at < raw.length; at++) {
     const byte = raw[at] ?? 0
     if (byte < 0xd8) continue

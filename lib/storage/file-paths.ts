@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
+import { reachesRecordFolder } from '../metainfo/record-folder.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { parentOf, type RealFolder, type RealFolders } from './real-folders.ts'
@@ -152,6 +153,16 @@ export class FilePaths {
     }
   }
 
+  /** Makes the folder below which the files lie, and those above it; returns those made. None is made for files named one by one. */
+  async makeRoot(): Promise<readonly RealFolder[]> {
+    if (this.#given !== undefined) return []
+    try {
+      return await this.#folders.make(this.#root)
+    } catch (error) {
+      throw storageError(error, 'write', this.#root)
+    }
+  }
+
   /**
    * Opens the file at the path that its place was, and makes sure that no link has been put in the way since.
    * @throws TorrentError ERR_STORAGE_PATH when one has; what opening throws.
@@ -258,7 +269,7 @@ const unsafe: RegExp =
 
 /** The parser makes paths safe; this is the last door before the disk. */
 function checkElements(path: string): void {
-  if (!unsafe.test(path)) return
+  if (!unsafe.test(path) && !reachesRecordFolder(path)) return
   const message = `The torrent's path ${JSON.stringify(path)} is not safe`
   throw new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
 }

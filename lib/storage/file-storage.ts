@@ -4,6 +4,7 @@ import { TorrentError } from '../util/errors.ts'
 import { show } from '../util/show.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { ChunkCursor } from './chunk-cursor.ts'
+import { FileOwnership } from './file-ownership.ts'
 import { FilePaths } from './file-paths.ts'
 import { FilesOnDisk } from './files-on-disk.ts'
 import { Links } from './links.ts'
@@ -36,6 +37,8 @@ export interface FileStorageOptions {
   readonly links?: readonly StorageLink[]
   /** Folders of other files than the torrent's, such as resume records: no file of the torrent may be there or be read there. */
   readonly reserved?: readonly string[]
+  /** @internal Saves a record that names the files in `owned`, before the first of them is written. */
+  readonly onOwning?: () => Promise<void>
   /** Shared with the other storages of the process, so that no two write to one file. */
   readonly claims?: StorageClaims
   /** Instead of the real file system. */
@@ -63,6 +66,7 @@ export class FileStorage implements Storage {
   #paths: FilePaths | undefined
   #links: Links | undefined
   #files: FilesOnDisk | undefined
+  #ownership: FileOwnership | undefined
   #parts: PartsFile | undefined
   #syncing: Promise<unknown> = Promise.resolve()
 
@@ -103,6 +107,11 @@ export class FileStorage implements Storage {
     return this.#links?.accepted ?? [...(this.#options.links ?? [])]
   }
 
+  /** @internal Which files are the torrent's own; undefined before `open`. */
+  get ownership(): FileOwnership | undefined {
+    return this.#ownership
+  }
+
   /**
    * Looks at every file, makes wanted empty ones, and moves kept bytes of wanted ones to their place. Something else in
    * the place of a wanted file rejects with ERR_STORAGE_PATH, a file of another torrent with ERR_STORAGE_IN_USE.
@@ -126,6 +135,10 @@ export class FileStorage implements Storage {
    */
   async select(wanted: readonly boolean[]): Promise<void> {
     await this.#gate.alone(() => this.#want(wanted))
+    if (this.#parts?.isEmpty !== false) return
+    // Not while others wait: a record is made of what storage says.
+    await this.#ownership?.own()
+    await this.#gate.alone(() => this.#moveKept())
   }
 
   async read(byteOffset: number, target: Uint8Array, signal?: AbortSignal): Promise<number> {
@@ -147,6 +160,13 @@ export class FileStorage implements Storage {
   async write(byteOffset: number, chunks: readonly Uint8Array[]): Promise<void> {
     const length = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0)
     checkOffset(byteOffset)
+    while (!(await this.#writeOwned(byteOffset, length, chunks))) {
+      await this.#ownership?.prepare(byteOffset, chunks)
+    }
+  }
+
+  /** Writes, unless a file of these bytes must not be written yet. */
+  #writeOwned(byteOffset: number, length: number, chunks: readonly Uint8Array[]): Promise<boolean> {
     return this.#gate.run(async () => {
       const layout = this.#require()
       const end = byteOffset + length
@@ -154,10 +174,12 @@ export class FileStorage implements Storage {
         throw new RangeError(`bytes ${byteOffset} to ${end} leave the torrent of ${layout.length} bytes`)
       }
       this.#refuseReadOnly()
+      if (this.#ownership?.mayWrite({ start: byteOffset, end }) === false) return false
       const source = new ChunkCursor(chunks)
       for (const span of layout.spans({ start: byteOffset, end })) {
         await this.#writeSpan(span.fileIndex, span.fileOffset, source.take(span.length))
       }
+      return true
     })
   }
 
@@ -289,6 +311,12 @@ export class FileStorage implements Storage {
     this.#paths = paths
     await shareTurn()
     this.#files = new FilesOnDisk({ fs, layout, paths, maxOpen: this.#maxOpen, created })
+    const onOwning = this.#options.onOwning
+    this.#ownership = new FileOwnership({
+      layout,
+      files: this.#files,
+      ...(onOwning === undefined ? {} : { onOwning })
+    })
     if (!readOnly) claims?.claim(this, [partsPath])
     await parts.open()
     await this.#files.probe()
@@ -296,6 +324,8 @@ export class FileStorage implements Storage {
     links.seal()
     partsFolders.links.seal()
     await this.#want(wanted)
+    // With a record they move once it names their files: with the next `select`.
+    if (onOwning === undefined) await this.#moveKept()
   }
 
   #require(): Layout {
@@ -335,25 +365,31 @@ export class FileStorage implements Storage {
       if (n % filesOfTurn === filesOfTurn - 1) await shareTurn()
       const state = files.states[fileIndex]
       if (state === undefined) continue
-      if (!readOnly && this.#mayAppear(fileIndex)) await this.#appear(fileIndex, files)
+      const isEmpty = this.#layout?.files[fileIndex]?.length === 0
+      if (!readOnly && isEmpty && (await files.stat(fileIndex)) === undefined) {
+        await files.update(fileIndex, async () => {})
+      }
       state.wanted = true
     }
   }
 
-  /** Whether anything is to be done when a file becomes wanted. */
-  #mayAppear(fileIndex: number): boolean {
-    return this.#layout?.files[fileIndex]?.length === 0 || this.#parts?.isEmpty === false
+  /** Moves what is kept of wanted files to its place. */
+  async #moveKept(): Promise<void> {
+    const files = this.#files
+    if (files === undefined || this.#options.readOnly === true) return
+    for (let fileIndex = 0; fileIndex < files.states.length; fileIndex++) {
+      if (this.#parts?.isEmpty !== false) return
+      if (fileIndex % filesOfTurn === filesOfTurn - 1) await shareTurn()
+      const state = files.states[fileIndex]
+      if (state?.wanted === true && this.#ownership?.isUndecided(fileIndex) !== true)
+        await this.#moveFile(fileIndex, files)
+    }
   }
 
-  /** Makes an empty file, and moves what is kept of a longer one to its place. */
-  async #appear(fileIndex: number, files: FilesOnDisk): Promise<void> {
+  async #moveFile(fileIndex: number, files: FilesOnDisk): Promise<void> {
     const file = this.#layout?.files[fileIndex]
     const parts = this.#parts
     if (file === undefined || parts === undefined) return
-    if (file.length === 0) {
-      if ((await files.stat(fileIndex)) === undefined) await files.update(fileIndex, async () => {})
-      return
-    }
     const end = file.offset + file.length
     let moved = false
     for (let at = parts.firstFrom(file.offset); at < end; at = parts.firstFrom(at)) {
@@ -363,6 +399,9 @@ export class FileStorage implements Storage {
       const count = await parts.read(kept.position, bytes)
       if (count === 0) break
       const fileOffset = at - file.offset
+      if (this.#ownership?.isProtected(fileIndex)) {
+        await this.#ownership.admit(fileIndex, fileOffset, bytes.subarray(0, count))
+      }
       await files.update(fileIndex, (handle) => writeAll(handle, [bytes.subarray(0, count)], fileOffset))
       at += count
       moved = true

@@ -6,6 +6,7 @@ import { LazySet } from '../util/lazy-collections.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { type FilePaths, isNowhere } from './file-paths.ts'
 import { FilePool } from './file-pool.ts'
+import type { RealFolder } from './real-folders.ts'
 import type { FileStat } from './storage.ts'
 import { storageClosed, storageError } from './storage-error.ts'
 import {
@@ -59,6 +60,8 @@ const filesOfPart = 256
  * last flush, and which were made here. Knows nothing of wishes beyond the flag that its owner sets.
  */
 export class FilesOnDisk {
+  /** Says why a file is not opened that has appeared, with content, in the place of a missing one; without it such a file is used. */
+  onTaken: ((fileIndex: number, path: string) => TorrentError) | undefined
   readonly #fs: StorageFs
   readonly #layout: Layout
   readonly #paths: FilePaths
@@ -174,6 +177,11 @@ export class FilesOnDisk {
       this.#dirtyFiles.add(fileIndex)
       this.forget(fileIndex)
     }
+  }
+
+  /** Makes the folder below which the files lie, if it is missing. */
+  async makeRoot(): Promise<void> {
+    this.#noteMade(await this.#paths.makeRoot())
   }
 
   /** The next stats look at the file again. */
@@ -302,22 +310,37 @@ export class FilesOnDisk {
       }
     }
     try {
-      return await this.#openFound(fileIndex, state, openFlags.update)
+      return await this.#checked(fileIndex, state, await this.#openFound(fileIndex, state, openFlags.update))
     } catch (error) {
       if (!isMissing(error)) throw error
     }
     const { path, made } = await this.#paths.makeFolder(fileIndex)
-    for (const folder of made) {
-      this.#dirtyFolders.add(dirname(folder.path))
-      const name = this.#paths.folderName(folder)
-      if (name !== undefined) this.#folders.add(name)
-    }
+    this.#noteMade(made)
     try {
       return await this.#create(fileIndex, state, path)
     } catch (error) {
       // Somebody else made it meanwhile.
       if (systemCode(error) !== 'EEXIST') throw error
-      return this.#paths.open(fileIndex, path, openFlags.update)
+      return this.#checked(fileIndex, state, await this.#paths.open(fileIndex, path, openFlags.update))
+    }
+  }
+
+  /** The handle of a file that was not made here; closed and refused if it has taken the place of a missing one. */
+  async #checked(fileIndex: number, state: FileState, handle: StorageHandle): Promise<StorageHandle> {
+    if (!state.missing || this.onTaken === undefined) return handle
+    const { size } = await handle.stat({ bigint: true })
+    if (size === 0n) return handle
+    await handle.close()
+    // Another write may have made the file anew meanwhile.
+    if (!state.missing) return this.#open(fileIndex, true)
+    throw this.onTaken(fileIndex, state.path)
+  }
+
+  #noteMade(made: readonly RealFolder[]): void {
+    for (const folder of made) {
+      this.#dirtyFolders.add(dirname(folder.path))
+      const name = this.#paths.folderName(folder)
+      if (name !== undefined) this.#folders.add(name)
     }
   }
 

@@ -36,6 +36,11 @@ export interface ResumeRecord {
   }
   /** How the names of its files are spelled; undefined when they have but one spelling, or in records of version 0.1. */
   readonly spelling?: Spelling
+  /**
+   * A bit for each file of the layout that is the torrent's; unless `clean`, also for those that were about to be made. Undefined in
+   * records of 0.1.0.
+   */
+  readonly owned?: Uint8Array
   /** What the storage reported as created. */
   readonly created: readonly string[]
   /** Symbolic links that the storage accepted; undefined in records of 0.1.0, which accepted none that led elsewhere. */
@@ -72,13 +77,14 @@ export interface LoadedRecord {
 
 /** The bytes of a record: a line with format version and SHA-256, then JSON with base64 for bitfields, signed if `sign` does so. */
 export function encodeResume(record: ResumeRecord, sign?: Signer): Uint8Array {
-  const { files, parts, verified, partial, peers, trackers, selection, ...rest } = record
+  const { files, parts, verified, partial, owned, peers, trackers, selection, ...rest } = record
   const json = JSON.stringify({
     ...rest,
     files: files.map(packStat),
     parts: packStat(parts),
     verified: toBase64(verified),
     partial: [...partial].map(([piece, blocks]) => [piece, toBase64(blocks)]),
+    ...(owned === undefined ? {} : { owned: toBase64(owned) }),
     peers: peers.slice(0, maxPeers),
     trackers: trackers.slice(0, maxTrackers),
     selection: selection && {
@@ -135,6 +141,7 @@ function readRecord(fields: JsonFields): ResumeRecord {
   const selection = fields.value('selection')
   const path = fields.value('path')
   const spelling = readSpelling(fields.value('spelling'))
+  const owned = fields.optionalString('owned')
   return {
     infoHash,
     clean: fields.value('clean') === true,
@@ -147,6 +154,7 @@ function readRecord(fields: JsonFields): ResumeRecord {
     secondsActive: fields.count('secondsActive'),
     ...(selection === undefined ? {} : { selection: unpackSelection(new JsonFields(selection)) }),
     ...(spelling === undefined ? {} : { spelling }),
+    ...(owned === undefined ? {} : { owned: fromBase64(owned) }),
     created: fields.strings('created'),
     ...(fields.value('links') === undefined ? {} : { links: fields.list('links').map(unpackLink) }),
     peers: fields.strings('peers').slice(0, maxPeers),

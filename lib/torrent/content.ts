@@ -1,6 +1,8 @@
 import { Layout, type Range } from '../metainfo/layout.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import { Checker } from '../storage/checker.ts'
+import type { FileStorage } from '../storage/file-storage.ts'
+import { foreignFiles } from '../storage/foreign-files.ts'
 import { ReadCache } from '../storage/read-cache.ts'
 import { pieceTrust, trustSteps } from '../storage/resume-check.ts'
 import type { LoadedRecord } from '../storage/resume-record.ts'
@@ -10,11 +12,13 @@ import type { WindowRequest } from '../stream/byte-source.ts'
 import { hasBit } from '../util/bits.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
+import { type Deferred, deferred } from '../util/concurrency.ts'
 import { asError } from '../util/errors.ts'
 import { LazySet } from '../util/lazy-collections.ts'
 import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
 import { type DataFolder, isByName, removeEmptyFolders, storageIn } from './data-folder.ts'
 import { Download } from './download.ts'
+import { ExistingFiles } from './existing-files.ts'
 import { FileArrivals } from './file-arrivals.ts'
 import { Haves } from './haves.ts'
 import { Ledger } from './ledger.ts'
@@ -79,6 +83,9 @@ export class Content {
   readonly #options: ContentOptions
   readonly #events: ContentEvents
   readonly #storage: Storage
+  /** The same, if the torrent has no storage of its own. */
+  readonly #fileStorage: FileStorage | undefined
+  #existing: ExistingFiles | undefined
   readonly #recorder: Recorder | undefined
   readonly #before: LoadedRecord | undefined
   readonly #reader: VerifiedReader
@@ -91,7 +98,11 @@ export class Content {
   #reselected: number[][] = []
   #applying = false
   #opened = false
+  /** Resolves after `open`, when everybody knows of it. */
+  readonly #begun: Deferred<void> = deferred()
   #closed = false
+  /** Whether kept bytes are about to be moved. */
+  #moving = false
   /** Whether `changed` is about to be told. */
   #changing = false
   /** Files of which it was said that data is gone that was here. */
@@ -125,10 +136,16 @@ export class Content {
       peers: () => events.peers(),
       superSeeding: options.superSeeding ?? false
     })
-    this.#storage =
-      options.storage === undefined
-        ? storageIn(options, infoHash, host, record)
-        : new UserStorage(options.storage)
+    if (options.storage === undefined) {
+      const onOwning = keeper === undefined ? undefined : async () => this.#recorder?.own()
+      this.#storage = this.#fileStorage = storageIn(
+        options,
+        infoHash,
+        host,
+        record,
+        onOwning === undefined ? {} : { onOwning }
+      )
+    } else this.#storage = new UserStorage(options.storage)
     this.download = new Download(layout, this.#storage, host.budget, {
       peer: (id) => events.peers().get(id),
       peers: () => events.peers().values(),
@@ -159,11 +176,17 @@ export class Content {
     this.#verification = new Verification(checker, this.ledger, {
       change: (run) => this.download.change(run),
       found: (piece) => {
+        this.#existing?.verified(piece)
         this.download.change((picker, now) => picker.had({ start: piece, end: piece + 1 }, now))
         this.#verified(piece)
         this.#stored(piece)
       },
-      proven: (piece) => this.haves.got(piece),
+      failed: (piece) => this.#existing?.failed(piece) === true,
+      isHeld: (piece) => this.#existing?.isHeld(piece) === true,
+      proven: (piece) => {
+        this.#existing?.verified(piece)
+        this.haves.got(piece)
+      },
       lost: (piece, wasProven) => {
         if (wasProven) void this.#tellVanished(piece)
         this.#lost(piece)
@@ -208,6 +231,7 @@ export class Content {
         // Names count only where the files are called by them.
         spelling: isByName(options) ? metainfo.spelling : undefined,
         storage: this.#storage,
+        owned: (planned) => this.#fileStorage?.ownership?.bits(planned),
         ledger,
         files,
         transfer,
@@ -309,12 +333,15 @@ export class Content {
     if (complete) await this.#found({ start: 0, end: pieceCount })
     else if (stats !== undefined) await this.#trust(stats, verify ? undefined : this.#before)
     else if (verify) await this.#check(this.#allPieces())
+    // Kept bytes of files that are wanted now.
+    if (!this.#closed && stats?.parts !== undefined) await this.#storage.select?.(this.files.wanted())
     // Now that it is known what is here, or else the picker would prepare for fetching all of it.
     if (!this.#closed) await this.#tellPriorities(selected)
     if (!this.#closed) await this.#arrivals.begin()
     if (this.#closed) return
     // From now on a record may say what is here.
     this.#opened = true
+    setImmediate(() => this.#begun.resolve())
     if (complete) this.#recorder?.touch()
   }
 
@@ -348,6 +375,12 @@ export class Content {
   recover(): void {
     this.#reader.recover()
     if (this.#selectFailed) this.#wantFiles()
+    this.#existing?.reconsider()
+  }
+
+  /** Files that were there before the torrent may be overwritten. */
+  allowOverwriting(): void {
+    this.#existing?.acceptAll()
   }
 
   /** Allows requests, or takes back all that are outstanding and sends none. */
@@ -364,7 +397,7 @@ export class Content {
   /** Saves what is there, with the blocks of incomplete pieces, and releases everything; idempotent. */
   async close(): Promise<void> {
     if (!this.#stop()) return
-    await this.#verification.close()
+    await Promise.all([this.#verification.close(), this.#existing?.close()])
     await this.download.assembly.idle()
     const partial = await this.download.assembly.save((error) => this.#events.warning(error))
     try {
@@ -379,7 +412,7 @@ export class Content {
   /** Closes and removes the resume record, and the data that this torrent wrote if asked to. */
   async remove(deleteFiles: boolean): Promise<void> {
     if (!this.#stop()) return
-    await this.#verification.close()
+    await Promise.all([this.#verification.close(), this.#existing?.close()])
     // Before it is open there is nothing that could be deleted, but there may be a moment later.
     const isOpen = deleteFiles && (await this.#opening) === true
     await this.download.assembly.close()
@@ -441,6 +474,7 @@ export class Content {
     const { pieces, partial } = await runStepsInTurns(
       trustSteps(this.layout, before?.record, stats, before?.trust)
     )
+    const held = this.#beginExisting(pieces, stats)
     const unproven: number[] = []
     const unknown: number[] = []
     for (let start = 0, end = 0; start < pieces.length; start = end) {
@@ -463,9 +497,51 @@ export class Content {
       this.download.assembly.stored(piece, blocks)
       this.download.change((picker) => picker.stored(piece, blocks))
     }
+    if (held.length > 0) await this.#verification.mark(held)
+    this.#existing?.start()
     if (unknown.length > 0) await this.#check(unknown)
     if (this.#closed) return
     if (unproven.length > 0) void this.#verification.prove(unproven)
+  }
+
+  /** Keeps files from being changed that were there before the torrent; returns missing pieces that must not be fetched yet. */
+  #beginExisting(pieces: Uint8Array, stats: StorageStats): number[] {
+    const ownership = this.#fileStorage?.ownership
+    if (ownership === undefined || this.#options.overwrite) return []
+    const { layout } = this
+    const files = foreignFiles(layout, this.#before, stats, this.#options.path)
+    this.#existing = new ExistingFiles(
+      {
+        layout,
+        ownership,
+        release: (released) => {
+          this.#verification.release(released)
+          this.#events.changed()
+        },
+        recheck: (again) => void this.#verification.check(again),
+        isKept: (fileIndex) => this.#storage.inPlace?.(fileIndex) === false,
+        decided: (fileIndex) => this.#moveKept(fileIndex),
+        refused: (error) => {
+          void this.#begun.promise.then(() => {
+            if (!this.#closed) this.#events.error(error)
+          })
+        }
+      },
+      files
+    )
+    return this.#existing.begin(pieces, stats)
+  }
+
+  /** A file may be written from now on: bytes of it that are kept move to it. */
+  #moveKept(fileIndex: number): void {
+    if (this.#moving || this.#storage.inPlace?.(fileIndex) !== false) return
+    this.#moving = true
+    void this.#begun.promise.then(() => {
+      this.#moving = false
+      if (this.#closed) return
+      this.#arrivals.reselected({ start: 0, end: this.layout.files.length })
+      this.#wantFiles()
+    })
   }
 
   /** The pieces `[start, end)` are there, as whoever calls this knows. */
@@ -579,6 +655,7 @@ export class Content {
     moved.then(
       () => {
         if (this.#closed) return
+        this.#existing?.reselected()
         this.#arrivals.moved()
         this.#events.changed()
       },

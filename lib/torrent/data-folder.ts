@@ -1,6 +1,6 @@
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { FileStorage } from '../storage/file-storage.ts'
+import { FileStorage, type FileStorageOptions } from '../storage/file-storage.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { TorrentHost } from './torrent-host.ts'
 
@@ -25,14 +25,14 @@ export function isByName({ filePaths, storage }: DataFolder & { readonly storage
 
 /**
  * Files in that folder, of which the last run's `record` tells which are ours; `infoHash` is in hexadecimal. With `readOnly` nothing
- * is written or claimed.
+ * is written or claimed; `onOwning` saves a record that names files which are about to be written.
  */
 export function storageIn(
   { path, filePaths, folderMode, state, verify }: DataFolder,
   infoHash: string,
   { claims, reserved }: Pick<TorrentHost, 'claims' | 'reserved'>,
   record: ResumeRecord | undefined,
-  readOnly: boolean = false
+  { readOnly = false, onOwning }: Pick<FileStorageOptions, 'readOnly' | 'onOwning'> = {}
 ): FileStorage {
   return new FileStorage({
     path,
@@ -40,7 +40,9 @@ export function storageIn(
     claims,
     readOnly,
     reserved: state === undefined ? reserved : [...reserved, state],
-    ...(record === undefined ? {} : { created: record.created }),
+    ...(onOwning === undefined ? {} : { onOwning }),
+    // In another folder files of these names are other files.
+    ...(record?.path !== path ? {} : { created: record.created }),
     // In another folder all links are new.
     ...(record?.links === undefined || record.path !== path || verify === true
       ? {}

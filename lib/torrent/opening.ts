@@ -29,6 +29,7 @@ export interface OpeningOptions {
   readonly keeper: ResumeKeeper | undefined
   readonly events: ContentEvents
   superSeeding(): boolean
+  overwrite(): boolean
   /** The last run was paused, so this one is. */
   onPaused(): void
   /** The storage is open; `isFirstRun` when there is no record of an earlier one. */
@@ -123,21 +124,21 @@ export class Opening {
     return findNames(metainfo, {
       path: init.path,
       before,
-      storage: () => storageIn(init, infoHash, host, before?.record, true)
+      storage: () => storageIn(init, infoHash, host, before?.record, { readOnly: true })
     })
   }
 
   /** The content as the last run has left it. */
   #restore(metainfo: Metainfo, before: LoadedRecord | undefined): Content {
     const record = before?.record
-    const { host, init, state, transfer, keeper, events, superSeeding, onPaused } = this.#options
+    const { host, init, state, transfer, keeper, events, superSeeding, overwrite, onPaused } = this.#options
     if (record !== undefined) transfer.restore(record)
     if (record?.paused === true && state.stayPaused()) onPaused()
     // What was asked for in an earlier run counts until its record says more.
     const isAsked = init.select !== undefined || init.selectOnly !== undefined
     const choice = isAsked || record?.selection !== undefined ? init : withinFiles(init.memo, metainfo)
     const { select, selectOnly } = choice
-    const options = { ...init, select, selectOnly, superSeeding: superSeeding() }
+    const options = { ...init, select, selectOnly, superSeeding: superSeeding(), overwrite: overwrite() }
     return new Content(host, metainfo, options, events, transfer, keeper, before)
   }
 }

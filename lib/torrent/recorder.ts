@@ -27,6 +27,8 @@ export interface RecorderOptions {
   /** How the names of the files are spelled, if there are other ways. */
   readonly spelling: Spelling | undefined
   readonly storage: Storage
+  /** A bit for each file of the layout that is the torrent's, or with `planned` may become so; undefined when storage does not tell. */
+  owned(planned: boolean): Uint8Array | undefined
   readonly ledger: Ledger
   readonly files: TorrentFiles
   readonly transfer: Transfer
@@ -46,6 +48,11 @@ export class Recorder {
   /** The record is saved soon. What is all there is not written any more, so that even a crash leaves it as it was. */
   touch(): void {
     this.#options.keeper.touch(this.#makeNow)
+  }
+
+  /** Saves a record at once that names the files which are about to be written. */
+  async own(): Promise<void> {
+    await this.#options.keeper.saveNow(this.#makeNow)
   }
 
   /**
@@ -84,9 +91,12 @@ export class Recorder {
     const verified = ledger.bits((piece) => ledger.isStored(piece))
     await storage.sync()
     const stats = await storage.stats?.()
+    // What was not hashed yet must be hashed by the next run as well.
+    const isClean = clean && ledger.unprovenCount === 0 && ledger.uncheckedCount === 0
+    const owned = this.#options.owned(!isClean)
     return {
-      // What was not hashed yet must be hashed by the next run as well.
-      clean: clean && ledger.unprovenCount === 0 && ledger.uncheckedCount === 0,
+      clean: isClean,
+      ...(owned === undefined ? {} : { owned }),
       files: stats?.files ?? layout.files.map(() => undefined),
       ...(stats?.parts === undefined ? {} : { parts: stats.parts.stat }),
       verified,

@@ -67,6 +67,18 @@ export class ResumeKeeper {
     if (this.#timer === undefined && this.#saving === undefined) this.#arm(saveEveryMs)
   }
 
+  /** Saves what `make` gives now, and resolves when it is safe against a power cut; a failure is a warning. */
+  async saveNow(make: () => Promise<ResumeRecord>): Promise<void> {
+    this.#make = make
+    // One that is under way does not know yet what has changed.
+    while (this.#saving !== undefined) await this.#saving
+    if (this.#closed) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#saving = this.#save()
+    await this.#saving
+  }
+
   /** Saves the last record of this run; rejects when that fails. */
   async finish(record: ResumeRecord): Promise<void> {
     await this.stop()

@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Layout } from '../metainfo/layout.ts'
 import type { FileEntry, Metainfo } from '../metainfo/metainfo.ts'
@@ -21,8 +21,6 @@ export interface StoredNamesOptions {
   storage(): Storage
 }
 
-/** Names that are looked for one by one: where there are more, the folder is read, which may hold very many others. */
-const mostLookedFor = 16
 /** Pieces that are hashed before a spelling is given up: of a file of another torrent none would ever be right. */
 const mostPieces = 16
 /** No further piece is hashed after so many bytes. */
@@ -79,30 +77,17 @@ async function someExist(
   files: readonly FileEntry[],
   usual: readonly FileEntry[]
 ): Promise<boolean> {
-  const names = new Map<string, string[]>()
-  for (const [index, { path, name, length, pad }] of files.entries()) {
+  let missing: string | undefined
+  for (const [index, { path, length, pad }] of files.entries()) {
     if (pad || length === 0 || usual[index]?.path === path) continue
-    const parent = path.slice(0, -name.length)
-    const list = names.get(parent)
-    if (list === undefined) names.set(parent, [name])
-    else list.push(name)
+    // Most lie in folders of which none is there.
+    if (missing !== undefined && path.startsWith(missing)) continue
+    missing = undefined
+    if (await exists(join(folder, path))) return true
+    for (let end = path.indexOf('/'); end >= 0 && missing === undefined; end = path.indexOf('/', end + 1)) {
+      if (!(await exists(join(folder, path.slice(0, end))))) missing = path.slice(0, end + 1)
+    }
   }
-  // Most are below a folder that is not there.
-  const top = files[0]?.path.match(/^[^/]*\//)?.[0] ?? ''
-  if (names.size === 0 || !(await exists(join(folder, top)))) return false
-  for (const [parent, list] of names) if (await holdsOne(join(folder, parent), list)) return true
-  return false
-}
-
-/** Whether a folder has one of the names. */
-async function holdsOne(folder: string, names: readonly string[]): Promise<boolean> {
-  if (names.length > mostLookedFor) {
-    const there = await readdir(folder).catch(() => [])
-    // Some file systems compose characters in another way than they were asked to.
-    const composed = new Set(there.map((name) => name.normalize()))
-    return names.some((name) => composed.has(name.normalize()))
-  }
-  for (const name of names) if (await exists(join(folder, name))) return true
   return false
 }
 

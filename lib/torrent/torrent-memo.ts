@@ -40,6 +40,8 @@ export interface TorrentMemo {
   readonly downloadLimit?: number | undefined
   readonly uploadLimit?: number | undefined
   readonly superSeeding: boolean
+  /** Whether files that were there before it may be overwritten. */
+  readonly overwrite?: boolean | undefined
   /** Whether it is known to be private (BEP 27): the metadata may be lost, and nobody but its trackers is to hear of it even so. */
   readonly private: boolean
   /** Bytes, over all runs. */

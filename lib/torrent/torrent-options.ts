@@ -28,6 +28,12 @@ export interface AddOptions {
   readonly signal?: AbortSignal | undefined
   /** `true` hashes all data that is found, whatever the resume record says. */
   readonly verify?: boolean | undefined
+  /**
+   * `true` writes over files that are there already. By default (`false`) a file is left alone that no resume record names and of which
+   * no piece is verified, unless it is empty or holds only zeros: then the torrent stops with ERR_STORAGE_EXISTS, and goes on by
+   * `resume()` once the file is moved away, or after `add` with `overwrite: true`.
+   */
+  readonly overwrite?: boolean | undefined
   /** Begins paused, or (false) not; without it a torrent that was paused when it was last closed stays so. */
   readonly paused?: boolean | undefined
   /** Uploaded bytes for each byte downloaded after which it stops as `finished`; by default the client's `seedRatio`. */

@@ -84,6 +84,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   readonly #transfer = new Transfer()
   readonly #completion = new Completion()
   #superSeeding: boolean
+  #overwrite: boolean
   #closing: Promise<void> | undefined
 
   /** @internal */
@@ -99,6 +100,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#state = new RunState(init.paused, init.memo)
     this.#limits = new TorrentLimits(init)
     this.#superSeeding = init.superSeeding ?? false
+    this.#overwrite = init.overwrite ?? false
     if (init.memo !== undefined) this.#transfer.restore(init.memo)
     if (init.state !== undefined) {
       const seal = host.seal(init.state, init.path)
@@ -136,6 +138,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       keeper: this.#keeper,
       events: this.#contentEvents(),
       superSeeding: () => this.#superSeeding,
+      overwrite: () => this.#overwrite,
       onPaused: () => this.#follow(),
       onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
     })
@@ -434,6 +437,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   // ---- for the client ----
 
+  /** @internal Files that were there before the torrent may be overwritten. */
+  allowOverwriting(): void {
+    this.#overwrite = true
+    this.#opening.content?.allowOverwriting()
+    this.#host.changed(this)
+  }
+
   /** @internal Whether the queue of the client has it wait: without peers and trackers, and without a say of the user. */
   hold(held: boolean): void {
     if (this.#state.hold(held)) this.#follow()
@@ -477,6 +487,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       trustedTrackers: this.#sources.trackers.trusted,
       peers: known ? [] : this.#sources.remember().peers.slice(0, mostMemoPeers),
       superSeeding: this.#superSeeding,
+      ...(this.#overwrite ? { overwrite: true } : {}),
       private: this.private,
       ...this.#state.remember(),
       ...this.#limits.remember(),

@@ -73,15 +73,9 @@ export class TrackerSet {
     return [...this.#trusted]
   }
 
-  /**
-   * The program has given these URLs, now or in an earlier run: they may lead anywhere, whoever else names them. Those that were refused
-   * before are asked soon.
-   */
+  /** The program has given these URLs, now or in an earlier run: they may lead anywhere, whoever else names them. */
   trust(urls: readonly string[]): void {
-    const before = this.#trusted.size
     for (const url of urls) this.#trusted.add(url.trim())
-    if (this.#trusted.size > before)
-      for (const announcement of this.#announcements) announcement.announceNow()
   }
 
   /** Announces to those trackers that are new, and returns their URLs. */

@@ -12,15 +12,16 @@ export interface VerificationEvents {
   change(run: (picker: Picker, now: number) => void): void
   /** A piece that was found in storage is right. */
   found(piece: number): void
+  /** A piece that was looked at is wrong; whether it must not be fetched yet. */
+  failed(piece: number): boolean
+  /** Whether a piece that is wrong must not be fetched yet. */
+  isHeld(piece: number): boolean
   /** A stored piece that nobody could be given before it was hashed is right. */
   proven(piece: number): void
   /** A stored piece is not there after all, and is fetched anew; `wasProven` if it was verified in this run or vouched for by its record. */
   lost(piece: number, wasProven: boolean): void
   warning(error: Error): void
 }
-
-/** What hashes pieces in storage. */
-export type PieceChecker = Pick<Checker, 'check' | 'checkNow' | 'close'>
 
 /** Pieces that are marked without a pause. */
 export const piecesOfTurn: number = 5000
@@ -32,18 +33,18 @@ export function* partsOf(pieces: readonly number[]): Generator<readonly number[]
 
 /** Hashes what earlier runs left in storage: what nobody vouches for before it counts, the rest before it is used. */
 export class Verification {
-  readonly #checker: PieceChecker
+  readonly #checker: Checker
   readonly #ledger: Ledger
   readonly #events: VerificationEvents
   readonly #windows: WindowChecks
   #closed = false
 
-  constructor(checker: PieceChecker, ledger: Ledger, events: VerificationEvents) {
+  constructor(checker: Checker, ledger: Ledger, events: VerificationEvents) {
     this.#checker = checker
     this.#ledger = ledger
     this.#events = events
     this.#windows = new WindowChecks({
-      isUnchecked: (piece) => ledger.isUnchecked(piece),
+      isUnchecked: (piece) => ledger.isUnchecked(piece) && !events.isHeld(piece),
       check: (piece) => this.#now(piece)
     })
   }
@@ -67,12 +68,19 @@ export class Verification {
     await this.#run(pieces, 0, (piece, ok) => this.#checked(piece, ok))
   }
 
+  /** Pieces that were held may be fetched, unless they are still to be looked at. */
+  release(pieces: readonly number[]): void {
+    if (this.#closed) return
+    for (const piece of pieces) {
+      if (!this.#ledger.isUnchecked(piece)) continue
+      this.#ledger.setUnchecked(piece, false)
+      this.#events.change((picker, now) => picker.lost(piece, now))
+    }
+  }
+
   /** Proves stored pieces of an unclean run, behind all checks. */
   async prove(pieces: readonly number[]): Promise<void> {
-    await this.#run(pieces, -1, (piece, ok) => {
-      // Else a reader had it proven first, and the result may be of bytes that were replaced since.
-      if (this.#ledger.isUnproven(piece)) this.#proved(piece, ok)
-    })
+    await this.#run(pieces, -1, (piece, ok) => this.#proved(piece, ok))
   }
 
   /** A stream has opened, moved or closed its window: what is to be checked of what it begins with is checked before all others. */
@@ -83,10 +91,7 @@ export class Verification {
 
   /** Hashes a stored piece at once; false (and it is fetched anew) when it is not there. */
   async proveNow(piece: number): Promise<boolean> {
-    const wasUnproven = this.#ledger.isUnproven(piece)
     const ok = await this.#checker.checkNow(piece)
-    // The background was faster, and a piece that it found wrong may have been fetched anew.
-    if (wasUnproven && !this.#ledger.isUnproven(piece)) return this.#ledger.isStored(piece)
     this.#proved(piece, ok)
     return ok
   }
@@ -119,6 +124,8 @@ export class Verification {
 
   #checked(piece: number, ok: boolean): void {
     if (!this.#ledger.isUnchecked(piece) || this.#closed) return
+    // One that is held stays unchecked, so that the next run looks at it again.
+    if (!ok && this.#events.failed(piece)) return
     this.#ledger.setUnchecked(piece, false)
     if (ok) this.#events.found(piece)
     else this.#events.change((picker, now) => picker.lost(piece, now))

@@ -7,6 +7,9 @@ import type { Trust } from '../util/trust.ts'
 import { findAddresses, type HostLookup, systemHostLookup } from './resolve-host.ts'
 import { trackerName } from './tracker-url.ts'
 
+/** A path that is encoded more often than this is none of a tracker. */
+const mostDecodings = 4
+
 /** How far each scope reaches, as a number to compare. */
 export const reach: Record<IpScope, number> = { loopback: 0, private: 1, global: 2 }
 
@@ -44,8 +47,9 @@ export function trackerGuard(url: URL, trust: Trust = 'remote'): HostGuard {
 /** UDP trackers (BEP 15) need no path. */
 function hasTrackerPath({ protocol, pathname }: URL): boolean {
   if (protocol === 'udp:' && (pathname === '' || pathname === '/')) return true
-  const path = decodePercent(pathname)
-  // No parameters (`;`), backslashes, or what is encoded twice: servers disagree on where such a path leads.
+  let path = pathname
+  for (let round = 0; round < mostDecodings; round++) path = decodePercent(path)
+  // No escapes, parameters (`;`) or backslashes: servers disagree on where such a path leads.
   if (!/^[\w/.~!$&'()*+,=:@-]*$/.test(path)) return false
   const elements = path.split('/')
   if (elements.length !== pathname.split('/').length || elements.some((one) => one === '.' || one === '..'))

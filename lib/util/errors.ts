@@ -42,6 +42,8 @@ export const errorCodes = {
   ERR_STORAGE_WRITE: 'data could not be written',
   ERR_STORAGE_FULL: 'the disk is full',
   ERR_STORAGE_ACCESS: 'the folder or file may not be written',
+  ERR_STORAGE_EXISTS:
+    "a file is there already that is not known to be the torrent's, and overwriting is not allowed",
   ERR_STORAGE_PATH: 'a path leads outside the torrent folder or is taken by something else',
   ERR_STORAGE_RESUME: 'a resume record is torn, foreign or of another version',
   ERR_STORAGE_CLOSED: 'the storage is closed',

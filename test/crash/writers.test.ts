@@ -2,7 +2,7 @@
 import '../support/crash-disk.ts'
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { rename, writeFile } from 'node:fs/promises'
+import { mkdir, open, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { loadDhtState, saveDhtState } from '../../lib/client/dht-state.ts'
@@ -11,6 +11,7 @@ import { SeedCache } from '../../lib/client/make-torrent.ts'
 import { Session } from '../../lib/client/session.ts'
 import { SessionTrust } from '../../lib/client/session-trust.ts'
 import { FileStorage } from '../../lib/storage/file-storage.ts'
+import { foreignFiles } from '../../lib/storage/foreign-files.ts'
 import { PartsFile } from '../../lib/storage/parts-file.ts'
 import { RealFolders } from '../../lib/storage/real-folders.ts'
 import { RecordKey } from '../../lib/storage/record-key.ts'
@@ -382,6 +383,70 @@ const files: Writer = {
   }
 }
 
+// ---- files that are told from those of the user ----
+
+const users = new Uint8Array(500).fill(9)
+
+/** The storage of a run: it keeps what no record names, and has a record name its own files before it writes to them. */
+async function ownedIn(
+  folder: string
+): Promise<{ storage: FileStorage; foreign: number[]; save(): Promise<void> }> {
+  const records = storeIn(folder)
+  const save = async (): Promise<void> => {
+    await storage.sync()
+    const { files } = await storage.stats()
+    const owned = storage.ownership?.bits(true) ?? new Uint8Array(1)
+    const { created } = storage
+    await records.save({ ...recordOf(0), clean: false, files, owned, created, path: '/data' })
+  }
+  const storage = new FileStorage({
+    path: join(folder, 'data'),
+    partsPath: join(folder, 'state/x.parts'),
+    onOwning: save
+  })
+  await storage.open(layout, [true, true, true])
+  const foreign = foreignFiles(layout, await records.load(hash), await storage.stats(), '/data')
+  storage.ownership?.protect(foreign)
+  return { storage, foreign, save }
+}
+
+const young: Writer = {
+  name: 'young download beside a file of the user',
+  async before(folder) {
+    await mkdir(join(folder, 'data/t'), { recursive: true })
+    await writeFile(join(folder, 'data/t/c'), users)
+    await syncFolder(nodeFs, join(folder, 'data/t'))
+    const handle = await open(join(folder, 'data/t/c'), 'r+')
+    await handle.sync()
+    await handle.close()
+  },
+  async run(folder, step) {
+    const { storage, save } = await ownedIn(folder)
+    for (const [start, end] of [
+      [0, 200],
+      [200, 1700],
+      [1700, 3000]
+    ] as const) {
+      await step(`${start}-${end}`, () => store(storage, start, end))
+    }
+    await step('kept', () =>
+      assert.rejects(storage.write(3000, [pattern(3000, 500)]), { code: 'ERR_STORAGE_EXISTS' })
+    )
+    await step('saved', save)
+    await storage.close()
+  },
+  async after(folder, { done }) {
+    const { storage, foreign } = await ownedIn(folder)
+    assert.deepEqual(Buffer.from(readFileSync(join(folder, 'data/t/c'))), Buffer.from(users))
+    assert.deepEqual(foreign, [2])
+    for (const fact of done.filter((one) => one.includes('-'))) {
+      const [start = 0, end = 0] = fact.split('-').map(Number)
+      assert.deepEqual(await readBytes(storage, start, end - start), pattern(start, end - start), fact)
+    }
+    await storage.close()
+  }
+}
+
 // ---- caches ----
 
 const dht: Writer = {
@@ -420,7 +485,19 @@ const seeds: Writer = {
   }
 }
 
-for (const writer of [...records, torrents, session, lock, key, partsFile, newPartsFile, files, dht, seeds])
+for (const writer of [
+  ...records,
+  torrents,
+  session,
+  lock,
+  key,
+  partsFile,
+  newPartsFile,
+  files,
+  young,
+  dht,
+  seeds
+])
   testWriter(writer)
 
 // ---- the harness itself ----

@@ -53,7 +53,7 @@ for (const [what, raw, ...expected] of elements) {
       spellings.map((spelling) => spellName(bytes, spelling, false)),
       expected
     )
-    if (new Set(expected).size > 1) assert.ok(elementHasOthers(bytes, expected[0]))
+    if (new Set(expected).size > 1) assert.ok(elementHasOthers(bytes))
   })
 }
 
@@ -89,7 +89,7 @@ test('each name that has another spelling is noticed', () => {
   fc.assert(
     fc.property(fc.oneof(raw, fc.uint8Array()), fc.boolean(), (bytes, windows) => {
       const all = spellings.map((spelling) => spellElement(bytes, spelling, windows))
-      if (new Set(all).size > 1) assert.ok(elementHasOthers(bytes, all[0]))
+      if (new Set(all).size > 1) assert.ok(elementHasOthers(bytes))
       const names = spellings.map((spelling) => spellName(bytes, spelling))
       assert.equal(nameHasOthers(bytes), new Set(names).size > 1)
       for (const element of [...all, ...names]) {

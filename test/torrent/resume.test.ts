@@ -3,10 +3,11 @@ import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { Client } from '../../lib/client/client.ts'
 import { FileStorage } from '../../lib/storage/file-storage.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
+import { decodeResume } from '../../lib/storage/resume-record.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
 import { addressOf, assertSame, Bench, type Sample, same } from './bench.ts'
 import { listenAs } from './evil-peer.ts'
@@ -236,8 +237,10 @@ async function uncleanCopy(
   const torrent = await client.add(sample.bytes, { select: [0], peers: [addressOf(seed)] })
   await torrent.whenDone()
   const record = path.join(state, `${torrent.infoHash}.resume`)
-  // It is written within about a second of a change.
-  while (!existsSync(record)) await new Promise((resolve) => setTimeout(resolve, 50))
+  // It is written before the first write and within about a second of a change.
+  const verified = (): number =>
+    decodeResume(readFileSync(record)).verified.reduce((sum, byte) => sum + byte, 0)
+  while (!existsSync(record) || verified() < 0xff + 0xff + 0xf0) await delay(50)
   const copy = bench.folder()
   cpSync(folder, copy, { recursive: true, preserveTimestamps: true })
   const stateCopy = bench.folder()
