@@ -139,6 +139,7 @@ function assertRecord(base: string, at: string): void {
   assert.ok(!bytes.includes('hostile torrent') || name.includes('.parts'), `${at} is a torrent's`)
   if (name.endsWith('.torrent'))
     assert.equal(Buffer.from(parseTorrent(bytes).infoHashes.v1 ?? []).toString('hex'), name.slice(0, 40), at)
+  if (name === 'client.session') assert.match(bytes.toString(), /^piecewise session 1\n/, at)
   if (name.endsWith('.resume')) assert.equal(openResume(bytes).record.infoHash, name.slice(0, 40), at)
 }
 
@@ -152,11 +153,11 @@ export function assertUnharmed(scene: Scene): void {
     assert.deepEqual(after.get(at), entry, `${at} is as the user left it`)
   }
   for (const [at, { kind }] of after) {
-    if (before.has(at)) continue
     if (isIn(at, place.own)) {
-      if (kind !== 'folder') assertRecord(base, at)
+      if (kind !== 'folder' && !at.endsWith('planted.txt')) assertRecord(base, at)
       continue
     }
+    if (before.has(at)) continue
     const isOwn = kind === 'folder' ? [...own.keys()].some((file) => file.startsWith(`${at}/`)) : own.has(at)
     assert.ok(isOwn || place.own.some((folder) => folder.startsWith(`${at}/`)), `${at} is no torrent's own`)
   }

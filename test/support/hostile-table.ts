@@ -186,18 +186,16 @@ const doubles: readonly HostileLayout[] = [
   { name: 'fine2', nameUtf8: '..', files: [{ path: ['x'], pathUtf8: ['.piecewise', 'planted.txt'] }] }
 ]
 
-/** Names of files and folders that the user has in the folder of the data, with other bytes. */
-const overwriting: readonly HostileLayout[] = [
+/** Names of files and folders that the user or another torrent has in the folder of the data, with other bytes. */
+const taken: readonly HostileLayout[] = [
   { name: 'notes.txt' },
   { name: 'photos', files: [{ path: ['cat.jpg'] }] },
+  { name: 'photos', files: [{ path: ['..', 'cat.jpg'] }] },
   { name: 'hard.txt' },
   { name: 'linked.txt' },
   { name: 'away', files: [{ path: ['old.txt'] }] },
   { name: 'honest.bin' },
-  { name: 'honest', files: [{ path: ['a.bin'] }, { path: ['new.bin'] }] }
-]
-
-const taken: readonly HostileLayout[] = [
+  { name: 'honest', files: [{ path: ['a.bin'] }, { path: ['new.bin'] }] },
   { name: 'notes.txt', files: [{ path: ['below'] }] },
   { name: 'photos' },
   { name: 'photos', files: [{ path: ['cat.jpg', 'x'] }] },
@@ -272,7 +270,6 @@ export function hostileLayouts(targets: Targets): HostileLayout[] {
     { name: 'HONEST', files: [{ path: ['a.bin'] }] },
     ...doubles,
     ...taken,
-    ...(process.env['HOSTILE_OVERWRITE'] ? overwriting : []),
     ...thieves(targets)
   ]
 }
