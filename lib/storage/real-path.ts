@@ -67,6 +67,9 @@ export async function liesIn(fs: StorageFs, folder: string, outer: string): Prom
   return (await FoldersAbove.of(fs, folder)).has(outer)
 }
 
+/** Below a folder that this user may not enter, such as the home of another one, nothing can be reached either. */
+const absentCodes: readonly (string | undefined)[] = ['ENOENT', 'ENOTDIR', 'EACCES']
+
 function isAbsent(error: unknown): boolean {
-  return systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR'
+  return absentCodes.includes(systemCode(error))
 }

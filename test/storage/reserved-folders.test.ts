@@ -135,3 +135,18 @@ foldersTest('data may lie in the state folder, where only our own files are kept
     await folders.checkFolder(data)
   }
 })
+
+foldersTest('a reserved folder in a home that may not be entered keeps no file out', async (data) => {
+  const home = '/home/of-another-user'
+  const isLocked = (path: string): boolean => path.startsWith(`${home}/`)
+  const denied = (): never => {
+    throw Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' })
+  }
+  const locked: StorageFs = {
+    ...nodeFs,
+    realpath: async (path) => (isLocked(path) ? denied() : path === home ? home : nodeFs.realpath(path)),
+    stat: async (path, options) => (isLocked(path) ? denied() : nodeFs.stat(path, options))
+  }
+  const folders = new ReservedFolders(locked, [`${home}/.local/state/piecewise`], data)
+  await folders.check(join(data, 'film.mkv'))
+})
