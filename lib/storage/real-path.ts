@@ -16,11 +16,11 @@ export async function realPathOf(fs: StorageFs, path: string): Promise<string> {
   }
 }
 
-/** Returns what tells a file or folder apart from all others, or undefined when there is none. */
+/** Returns what tells a file or folder apart from all others, or undefined when there is none or the file system does not number them. */
 export async function fileIdOf(fs: StorageFs, path: string): Promise<FileId | undefined> {
   try {
     const { dev, ino } = await fs.stat(path, { bigint: true })
-    return `${dev}:${ino}`
+    return ino === 0n ? undefined : `${dev}:${ino}`
   } catch (error) {
     if (isAbsent(error)) return undefined
     throw error

@@ -150,3 +150,15 @@ foldersTest('a reserved folder in a home that may not be entered keeps no file o
   const folders = new ReservedFolders(locked, [`${home}/.local/state/piecewise`], data)
   await folders.check(join(data, 'film.mkv'))
 })
+
+foldersTest('where files have no numbers, no folder is taken for a reserved one', async (data) => {
+  const fs: StorageFs = {
+    ...nodeFs,
+    stat: async (path, options) => Object.assign(await nodeFs.stat(path, options), { ino: 0n })
+  }
+  mkdirSync(join(data, 'state'))
+  const folders = new ReservedFolders(fs, [join(data, 'state')], data)
+  await folders.check(join(data, 'a/x'))
+  await folders.checkFolder(data)
+  await assert.rejects(async () => folders.check(join(data, 'state/x')), refused)
+})
