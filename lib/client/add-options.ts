@@ -15,23 +15,26 @@ export interface SeedOptions
       'trackers' | 'signal' | 'storage' | 'select' | 'path' | 'verify' | 'overwrite' | 'trust'
     > {}
 
-// Records, so that an option without a place here is no valid program.
-const addNames: Record<keyof AddOptions, true> = {
-  path: true,
-  select: true,
-  trackers: true,
+const sharedNames = {
   peers: true,
-  trust: true,
-  storage: true,
-  signal: true,
-  verify: true,
-  overwrite: true,
   paused: true,
   seedRatio: true,
   seedTime: true,
   downloadLimit: true,
   uploadLimit: true,
   superSeeding: true
+} as const
+// Records, so that an option missing here does not compile.
+const addNames: Record<keyof AddOptions, true> = {
+  path: true,
+  select: true,
+  trackers: true,
+  trust: true,
+  storage: true,
+  signal: true,
+  verify: true,
+  overwrite: true,
+  ...sharedNames
 }
 const seedNames: Record<keyof SeedOptions, true> = {
   name: true,
@@ -46,13 +49,7 @@ const seedNames: Record<keyof SeedOptions, true> = {
   creationDate: true,
   source: true,
   onProgress: true,
-  peers: true,
-  paused: true,
-  seedRatio: true,
-  seedTime: true,
-  downloadLimit: true,
-  uploadLimit: true,
-  superSeeding: true
+  ...sharedNames
 }
 const storageMethods: readonly (keyof Storage)[] = ['open', 'read', 'write', 'sync', 'close', 'delete']
 
