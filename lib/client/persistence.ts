@@ -9,7 +9,7 @@ import type { Session } from './session.ts'
 export interface PersistenceEvents extends RestorationEvents {
   /** The client's folder for data. */
   readonly path: string | undefined
-  /** What signs the list of torrents where torrents write near it. */
+  /** Signs the list of torrents when the state folder lies inside data. */
   readonly key: RecordKey
   /** The torrents that a restart should bring back, in their order. */
   lasting(): readonly Torrent[]

@@ -1,6 +1,6 @@
 /** What the queue rules look at in a torrent. */
 export interface QueueEntry {
-  /** What it would do if it ran; undefined for one that the rules do not concern: paused, finished, failed, idle, without files. */
+  /** Its activity while it runs; undefined while the queue's rules do not apply: paused, finished, failed, idle, or without metadata. */
   readonly kind: 'download' | 'seed' | undefined
   /** Whether it runs now. */
   readonly running: boolean

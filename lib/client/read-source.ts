@@ -17,7 +17,7 @@ import { fetchSource } from './fetch-source.ts'
 import { refusal } from './options.ts'
 
 /**
- * What `client.add` takes: a magnet URI, an info hash (hex, base32, 20 bytes), a .torrent (path, URL, bytes in any form), or one of them
+ * A source for `client.add`: a magnet URI, an info hash (hex, base32, 20 bytes), a .torrent (path, URL, bytes in any form), or one of them
  * parsed. Text may stand in quotes or angle brackets.
  */
 export type TorrentSource =
@@ -163,7 +163,7 @@ function firstLine(bytes: Uint8Array): string {
   return line.trim()
 }
 
-/** What a text is that sites send instead of a .torrent, in words; undefined for all else. */
+/** Names the kind of text (web page, JSON, …) that a site sent instead of a .torrent; undefined if it is not recognized. */
 function kindOf(start: string): string | undefined {
   if (/^<\?xml|^<(?:rss|feed|error)\b/i.test(start)) return 'an XML document'
   if (/^<(?:!|[a-z])/i.test(start)) return 'a web page (HTML)'
@@ -243,7 +243,7 @@ function notASource(source: unknown): TorrentError {
   )
 }
 
-/** What else programs hand over, and what to do with it. */
+/** Hints for values that are mistaken for a source. */
 function hintFor(source: unknown): string | undefined {
   if (!isObject(source)) return undefined
   if (typeof source['then'] === 'function') return 'await the promise first'

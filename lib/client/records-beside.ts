@@ -28,7 +28,7 @@ async function obstacle(folder: string): Promise<string | undefined> {
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
     return undefined
   } catch (error) {
-    // What is wrong with the folder of the data itself is told by the storage; nothing at all is wrong with a missing folder.
+    // The storage reports faults of the data folder itself, and a missing folder is no fault.
     return systemCode(error) === 'EACCES' && (await isThere(folder)) ? 'may not be written' : undefined
   }
 }

@@ -30,7 +30,7 @@ export function adjust(torrent: Torrent, options: AddOptions): void {
   if (superSeeding !== undefined) torrent.superSeeding = superSeeding
 }
 
-/** What of `add` cannot be had from a torrent that is here already: a warning, or undefined. */
+/** Returns a warning about options of `add` that do not apply to a torrent that is already added, or undefined. */
 export function unheededBy(torrent: Torrent, { path, storage }: AddOptions): TorrentError | undefined {
   const { name, infoHash } = torrent
   const options = [

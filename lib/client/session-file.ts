@@ -9,10 +9,10 @@ const title = 'piecewise session 1'
 /** A longer file is not read; that of 100,000 torrents needs less. */
 export const maxSessionLength: number = 256 << 20
 
-/** What a line of a session file tells. */
+/** One parsed line of a session file. */
 export interface SessionLine {
   readonly memo: TorrentMemo
-  /** What is signed. */
+  /** The signed text. */
   readonly json: string
   readonly mac: string | undefined
 }

@@ -6,7 +6,7 @@ import { nodeFs } from '../storage/storage-fs.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import type { SessionLine } from './session-file.ts'
 
-/** What a {@link SessionTrust} works with. */
+/** Options of {@link SessionTrust}. */
 export interface SessionTrustOptions {
   /** The state folder. */
   readonly folder: string
@@ -15,7 +15,7 @@ export interface SessionTrustOptions {
   readonly key: RecordKey
 }
 
-/** What counts of a list of torrents. */
+/** The trusted part of a list of torrents. */
 export interface JudgedSession {
   readonly memos: readonly TorrentMemo[]
   /** Lines of torrents that are not to be brought back. */

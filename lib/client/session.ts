@@ -35,7 +35,7 @@ export class Session {
   readonly #events: SessionEvents
   /** Torrents of an earlier run that could not be brought back: a later run may have their disk again. */
   readonly #dormant = new Map<string, TorrentMemo>()
-  /** What the list says of torrents that are not brought back, because nobody vouches for it: never signed, and of no use to `add`. */
+  /** Lines of torrents that are not restored because the list is not signed; they are kept, never signed, and not used by `add`. */
   readonly #refused = new Map<string, SessionLine>()
   readonly #trust: SessionTrust
   /** Torrents whose metadata is on disk. */

@@ -12,7 +12,7 @@ export interface ResolvedSource {
   readonly name?: string
   readonly trackers: readonly (readonly string[])[]
   readonly peers: readonly PeerAddress[]
-  /** What of the torrent's own list of files is selected (BEP 53): half-open ranges in ascending order. */
+  /** Selected files as half-open ranges of the torrent's own file list, in ascending order (BEP 53). */
   readonly selectOnly?: readonly Range[]
 }
 

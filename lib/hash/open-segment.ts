@@ -61,7 +61,7 @@ function flagsOf(folder: SegmentFolder | undefined): number {
   return constants.O_RDONLY | noBlock | (folder === undefined ? 0 : noFollow)
 }
 
-/** What is to be looked at after a file was opened: the folders from it up to the one that is known, and itself where opening follows links. */
+/** Returns the paths to check after an open: the folders up to the known one, and the file itself where opening follows links. */
 function looks(path: string, folder: SegmentFolder): string[] {
   const paths = noFollow === 0 ? [path] : []
   for (let at = dirname(path); ; at = dirname(at)) {

@@ -1,7 +1,7 @@
 /** Name of the folder beside the data in which resume records lie. */
 export const recordFolder = '.piecewise'
 
-/** What {@link plainName} leaves of a name that some file system takes for the folder: itself, or its short (8.3) names. */
+/** The record folder's name after {@link plainName}: itself, or its short (8.3) names. */
 const spelled = /^(?:\.piecewise|piecew~\d|piece~\d\d|piec~\d{3}|pi[0-9a-f]{4}~\d)$/
 /** A dot or tilde, also of another width, without which no name comes near; the rest is looked at more closely. */
 const suspect = /^[^\p{L}\p{N}]*[.\u2024\ufe52\uff0e]|[~\uff5e]/u

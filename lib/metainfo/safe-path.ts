@@ -9,7 +9,7 @@ export const maxElementBytes: number = 255
 const maxExtensionLength = 10
 
 /**
- * What separates folders, hides the true end of a name or turns it around: slashes, bidirectional marks, zero-width and invisible
+ * Characters that separate folders, hide the end of a name or reverse it: slashes, bidirectional marks, zero-width and invisible
  * characters. The joiners U+200C and U+200D stay: Persian, Indic scripts and emoji are spelled with them.
  */
 const removed = /[/\\\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g
@@ -17,7 +17,7 @@ const joiners = /[\u200c\u200d]/g
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
 const unprintable = /[\u0000-\u001f\u007f-\u009f\ufffd]/g
 const windowsForbidden = /["*:<>?|]/g
-/** What Windows takes off the end of a name, or what would be left of it there. */
+/** The end of a name that Windows strips (dots and spaces), with joiners, which would hide it. */
 const windowsEnd = /[. \u200c\u200d]+$/
 const windowsReserved = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?: *\..*)?$/i
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })

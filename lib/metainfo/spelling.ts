@@ -15,7 +15,7 @@ export function readSpelling(value: unknown): Spelling | undefined {
 /** Bytes to which version 0.1 cut names. */
 const maxBytesBefore = 240
 const joiners = /[\u200c\u200d]/g
-/** What is removed from names, but neither turns their direction around nor separates folders. */
+/** Characters that are removed from names although they neither reverse the text nor separate folders. */
 const invisible = /[\u061c\u200b\u200e\u200f\u2060-\u2064\ufeff]/g
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const onWindows = process.platform === 'win32'

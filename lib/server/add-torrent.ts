@@ -37,7 +37,7 @@ export async function addTorrent(
     const { source, options } =
       type === 'text/plain' ? { source: text.trim(), options: {} } : parseOrder(text)
     if (!isUrl(source)) return addLink(client, source, options, onFailure)
-    // Whoever may use the page may not thereby use what else runs on this machine and in its network.
+    // A visitor of the page must not reach other services on this machine or its network through it.
     return refuse(client.add(source, { ...options, trust: privateSources ? 'program' : 'remote' }))
   }
   return refuse(client.add(new Uint8Array(await readBytes(request))))

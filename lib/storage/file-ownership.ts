@@ -15,7 +15,7 @@ const undecided = 8
 /** Bytes of a file that are looked at in one go. */
 const sliceLength = 1 << 20
 
-/** What a {@link FileOwnership} works with. */
+/** Options of {@link FileOwnership}. */
 export interface FileOwnershipOptions {
   readonly layout: Layout
   readonly files: FilesOnDisk
@@ -77,7 +77,7 @@ export class FileOwnership {
 
   /** Whether a file is kept from being changed. */
   isProtected(fileIndex: number): boolean {
-    // What was made here meanwhile is the torrent's.
+    // A file created by this storage belongs to the torrent.
     return this.#has(fileIndex, foreign) && this.#options.files.states[fileIndex]?.created !== true
   }
 

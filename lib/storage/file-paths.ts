@@ -36,7 +36,7 @@ export interface FilePathsOptions {
 /** A file behind a link. */
 interface LinkedFile {
   readonly target: string
-  /** Of the target. */
+  /** Device and inode of the target. */
   readonly folder: RealFolder
 }
 
@@ -173,7 +173,7 @@ export class FilePaths {
     if (flags !== openFlags.read) await this.#reserved?.checkFolder(folder.path)
     const handle = await this.#folders.open(folder, path, flags, mode)
     const linked = this.#linked.get(fileIndex)
-    // Of files that the user named it counts where they were.
+    // For files that the user named, their earlier location counts.
     if (linked === undefined || this.#given !== undefined) return handle
     try {
       if ((await this.#fs.realpath(this.nominal(fileIndex))) === linked.target) return handle

@@ -33,7 +33,7 @@ export interface FileStorageOptions {
   readonly folderMode?: number
   /** What an earlier storage of this torrent reported as {@link FileStorage.created}. */
   readonly created?: readonly string[]
-  /** What an earlier storage of this torrent reported as {@link FileStorage.links}; without it all links that are there are new. */
+  /** Links that an earlier storage of this torrent reported as {@link FileStorage.links}; without it, all links found are new. */
   readonly links?: readonly StorageLink[]
   /** Folders of other files than the torrent's, such as resume records: no file of the torrent may be there or be read there. */
   readonly reserved?: readonly string[]
@@ -102,7 +102,7 @@ export class FileStorage implements Storage {
 
   /** Symbolic links below `path` that stood there when the torrent was added and are followed. Belong into the resume record. */
   get links(): StorageLink[] | undefined {
-    // What the user named one by one is followed wherever it leads.
+    // Paths that the user named one by one are followed wherever they lead.
     if (this.#options.files !== undefined) return undefined
     return this.#links?.accepted ?? [...(this.#options.links ?? [])]
   }

@@ -11,7 +11,7 @@ const mostLinks = 40
 /** How {@link Links} are set up. */
 export interface LinksOptions {
   readonly fs: StorageFs
-  /** Those that an earlier storage of the torrent accepted: then no others are. */
+  /** Links that an earlier storage of the torrent accepted; if given, all others are refused. */
   readonly recorded?: readonly StorageLink[] | undefined
   /** The user who may make links, by default that of the process; `false` (the default on Windows) is for systems without owners. */
   readonly uid?: number | false
@@ -36,7 +36,7 @@ export class Links {
     for (const link of recorded ?? []) this.#accepted.set(link.path, link)
   }
 
-  /** Those that were accepted in this run and before. */
+  /** Links accepted in this run and earlier ones. */
   get accepted(): StorageLink[] {
     return [...this.#accepted.values()]
   }
@@ -115,7 +115,7 @@ export class Links {
   }
 }
 
-/** What the folder of a torrent is called. */
+/** Name of the torrent's own folder in lists of links and created files. */
 const rootName = './'
 const again = 'remove it or, if it is right, add the torrent with the option verify'
 

@@ -30,7 +30,7 @@ interface PartRecord {
   readonly position: number
 }
 
-/** What a {@link PartsFile} works with. */
+/** Options of {@link PartsFile}. */
 export interface PartsFileOptions {
   readonly fs: StorageFs
   readonly folders: RealFolders

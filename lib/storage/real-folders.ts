@@ -63,7 +63,7 @@ export class RealFolders {
   readonly #checks = new LazyMap<RealFolder, Checks>()
   /** While many files are looked for, folders that were found or not, so that each is looked for once. */
   #placed: Map<string, Promise<FolderPlace>> | undefined
-  /** Of these, where those would be that are missing. */
+  /** Expected paths of the missing ones. */
   readonly #absent = new LazyMap<string, string>()
 
   constructor({ fs, root, links = new Links({ fs }), rootMode }: RealFoldersOptions) {
@@ -323,7 +323,7 @@ export class RealFolders {
     return { path, stats: await this.#fs.lstat(path, { bigint: true }) }
   }
 
-  /** What the torrent calls a path below its root: with `/`. */
+  /** Returns the path relative to the torrent's root, with `/`. */
   nameOf(nominal: string): string {
     const root = this.#root ?? ''
     return nominal.slice(root.endsWith(sep) ? root.length : root.length + 1).replaceAll(sep, '/')

@@ -39,7 +39,7 @@ export class FoldersAbove {
     this.#ids = ids
   }
 
-  /** Those of a folder, which may be missing. */
+  /** Returns a folder, which may be missing, and all folders above it. */
   static async of(fs: StorageFs, folder: string): Promise<FoldersAbove> {
     const paths = new Set<string>()
     const ids = new Set<FileId>()

@@ -21,7 +21,7 @@ export interface SealPlace {
   readonly about: string
   /** Folders into which torrents write. */
   readonly data: readonly string[]
-  /** What kind of record it is, so that none passes for one of another kind. */
+  /** The kind of record, so that one kind is never accepted as another. */
   readonly kind: string
 }
 

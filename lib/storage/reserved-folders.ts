@@ -102,7 +102,7 @@ export class ReservedFolders {
     if (parent !== folder && !this.#compared.has(parent)) await this.#compare(parent)
     const id = await fileIdOf(this.#fs, folder)
     for (const one of await this.#find()) {
-      // What is made later is another folder than one that exists.
+      // A folder made later cannot be one that exists now.
       one.id ??= await fileIdOf(this.#fs, one.path)
       if (!one.holdsData && id !== undefined && one.id === id) throw refusal(folder, one.path)
     }

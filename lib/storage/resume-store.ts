@@ -37,7 +37,7 @@ export class ResumeStore {
   readonly #onWarning: ((warning: Error) => void) | undefined
   readonly #seal: RecordSeal | undefined
   readonly #fs: StorageFs
-  /** Of records beside the data, where another program may put links. */
+  /** Set for records beside the data, where another program may put links. */
   readonly #folders: RealFolders | undefined
   /** The last change of each file, because changes of one file must not overlap. */
   readonly #changes = new LazyMap<string, Promise<void>>()

@@ -3,7 +3,7 @@ import type { Layout, Range } from '../metainfo/layout.ts'
 
 /** A symbolic link below the folder of a torrent that is followed. */
 export interface StorageLink {
-  /** What the torrent calls it, with `/`; `./` is the folder of the torrent itself. */
+  /** Path inside the torrent, with `/`; `./` is the torrent's own folder. */
   readonly path: string
   /** Where it leads, without symbolic links. */
   readonly target: string

@@ -42,13 +42,13 @@ const uploadCacheBytes = 24 << 20
 
 /** What is known of the data besides the metainfo. */
 export interface ContentOptions extends Omit<AddOptions, 'path'>, DataFolder {
-  /** What counts if `select` says nothing: half-open ranges of the torrent's own list of files (BEP 53). */
+  /** Selection used without `select`: half-open ranges of the torrent's own file list (BEP 53). */
   readonly selectOnly?: readonly Range[] | undefined
   /** The data was hashed just now and is all there. */
   readonly complete?: boolean | undefined
 }
 
-/** What a torrent does unless something stops it; see {@link TorrentStatus}. */
+/** Activity of a torrent that is not stopped; see {@link TorrentStatus}. */
 export type Activity = 'checking' | 'downloading' | 'seeding' | 'idle'
 
 /** What a {@link Content} tells and asks its torrent. */
@@ -270,7 +270,7 @@ export class Content {
     return this.ledger.complete || (!this.files.selection.isEmpty && this.ledger.selectedComplete)
   }
 
-  /** What it does unless something stops it. */
+  /** Its activity while it is not stopped. */
   get activity(): Activity {
     const { ledger, files, download } = this
     if (ledger.complete) return 'seeding'

@@ -3,7 +3,7 @@ import type { FileOwnership } from '../storage/file-ownership.ts'
 import { pieceTrust } from '../storage/resume-check.ts'
 import type { StorageStats } from '../storage/storage.ts'
 
-/** What {@link ExistingFiles} ask and tell. */
+/** Callbacks of {@link ExistingFiles}. */
 export interface ExistingFilesMediator {
   readonly layout: Layout
   readonly ownership: Pick<

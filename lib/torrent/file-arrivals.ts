@@ -7,7 +7,7 @@ import type { Ledger } from './ledger.ts'
 /** Files that are looked at without a pause. */
 const filesOfTurn = 5000
 
-/** What {@link FileArrivals} ask and tell. */
+/** Callbacks of {@link FileArrivals}. */
 export interface ArrivalsMediator {
   /** Whether a file of the layout is selected, even in part. */
   isSelected(fileIndex: number): boolean

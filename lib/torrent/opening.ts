@@ -143,7 +143,7 @@ export class Opening {
   }
 }
 
-/** What an earlier run was asked to select, as far as the torrent has such files: a run before the metadata came could not know. */
+/** Drops files that do not exist from an earlier run's selection, which may be older than the metadata. */
 function withinFiles(memo: TorrentMemo | undefined, { files }: Metainfo): Choice {
   if (memo === undefined || !Array.isArray(memo.select)) return memo ?? {}
   const count = files.filter(({ pad }) => !pad).length

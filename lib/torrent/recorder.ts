@@ -91,7 +91,7 @@ export class Recorder {
     const verified = ledger.bits((piece) => ledger.isStored(piece))
     await storage.sync()
     const stats = await storage.stats?.()
-    // What was not hashed yet must be hashed by the next run as well.
+    // The next run must hash pieces that were not hashed yet.
     const isClean = clean && ledger.unprovenCount === 0 && ledger.uncheckedCount === 0
     const owned = this.#options.owned(!isClean)
     return {

@@ -15,7 +15,7 @@ import { runStepsInTurns } from '../util/turn-share.ts'
 export interface StoredNamesOptions {
   /** Folder below which the files lie. */
   readonly path: string
-  /** What the last run has left. */
+  /** The record of the last run. */
   readonly before: LoadedRecord | undefined
   /** A storage that only reads what an earlier run or another program left in the folder; not open. */
   storage(): Storage
@@ -126,7 +126,7 @@ async function holdsPiece(
     }
     return false
   } catch {
-    // What cannot be read holds nothing; the storage of the torrent will say so.
+    // An unreadable file counts as empty; the torrent's storage reports the fault.
     return false
   } finally {
     await checker.close()

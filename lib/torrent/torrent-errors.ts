@@ -5,7 +5,7 @@ export function closedError(): TorrentError {
   return new TorrentError('ERR_TORRENT_CLOSED', 'the torrent was closed')
 }
 
-/** What calls end with whose arguments make no sense. */
+/** Returns the error for invalid arguments. */
 export function argumentError(option: string, reason: string): TorrentError {
   return new TorrentError('ERR_CLIENT_OPTION', `${option}: ${reason}`, { details: { option } })
 }

@@ -11,10 +11,10 @@ import { type FileHost, TorrentFile } from './torrent-file.ts'
 import type { AddOptions, SelectItem, SelectTarget } from './torrent-options.ts'
 import type { VerifiedReader } from './verified-reader.ts'
 
-/** What is selected at first. */
+/** The initial selection. */
 export interface Choice {
   readonly select?: AddOptions['select']
-  /** What counts without `select`: half-open ranges of the torrent's own list of files, in ascending order. */
+  /** Selection used without `select`: half-open ranges of the torrent's own file list, in ascending order. */
   readonly selectOnly?: readonly Range[] | undefined
 }
 

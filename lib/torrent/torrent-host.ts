@@ -44,7 +44,7 @@ export interface TorrentHost {
   readonly claims: StorageClaims
   /** Folders of state, into which no torrent may write. */
   readonly reserved: readonly string[]
-  /** What tells which resume records in `folder`, of a torrent whose data lies in `data`, are trusted. */
+  /** Returns the seal that decides which resume records in `folder` are trusted, for a torrent whose data lies in `data`. */
   seal(folder: string, data: string): RecordSeal
   readonly hashPool: HashPool
   readonly udpTrackers: UdpTrackerClient

@@ -23,7 +23,7 @@ export interface TorrentMemo {
   readonly selectOnly?: readonly Range[] | undefined
   /** All trackers, by tier. */
   readonly trackers: readonly (readonly string[])[]
-  /** Those that the program has given, which may lead anywhere; 0.1.0 did not say. */
+  /** Tracker URLs that the program gave, which may lead anywhere; missing in sessions of 0.1.0. */
   readonly trustedTrackers?: readonly string[] | undefined
   /** Some peers, `host:port`, while the metadata is not known; afterwards the resume record has them. */
   readonly peers: readonly string[]

@@ -56,7 +56,7 @@ export interface TorrentEvents {
   close: [torrent: Torrent]
 }
 
-/** What a {@link Torrent} tells its client. */
+/** Callbacks of a {@link Torrent} to its client. */
 export interface TorrentOwner {
   /** An error without a listener. */
   failed(error: Error, torrent: Torrent): void
@@ -630,7 +630,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#emit('done')
   }
 
-  /** What it does may have changed, by itself or by a stream. */
+  /** Its activity may have changed. */
   #onActivity(): void {
     const content = this.#opening.opened
     if (content === undefined) return
@@ -686,7 +686,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#state.close()
     this.#completion.fail(closedError())
     this.#opening.fail(closedError())
-    // What is verified and not yet written will be, and is not counted as missing.
+    // Verified pieces that are still being written do not count as missing.
     if (this.#opening.opened?.ledger.left === 0) this.#tellTrackers(true)
     const goodbyes = this.#participation.close()
     try {

@@ -68,7 +68,7 @@ export class TrackerSet {
     return this.#announcements.flatMap(({ trackers }) => trackers)
   }
 
-  /** Those that the program has given. */
+  /** Tracker URLs that the program gave. */
   get trusted(): readonly string[] {
     return [...this.#trusted]
   }

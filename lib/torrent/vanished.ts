@@ -6,7 +6,7 @@ import { TorrentError } from '../util/errors.ts'
 /** Files named in one message. */
 const mostNamed = 3
 
-/** What is gone from storage. */
+/** Pieces that are gone from storage. */
 export interface Vanished {
   /** Indices in the layout. */
   readonly files: readonly number[]

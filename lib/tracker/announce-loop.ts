@@ -73,7 +73,7 @@ export class AnnounceLoop {
   readonly #controller = new AbortController()
   /** Trackers that are being asked; those of an earlier round may still be. */
   readonly #asked = new Map<TrackerState, Asked<Answer>>()
-  /** Of these, those that may have heard `started` and say nothing. */
+  /** Trackers that may have received `started` and have not answered. */
   readonly #silent = new Set<TrackerState>()
   #round: Promise<void> | undefined
   #failures = 0

@@ -264,7 +264,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
   #parameters(tracker: TrackerState, event: AnnounceEvent): AnnounceParameters {
     const { infoHash, peerId, port, numwant = 200 } = this.#request
     const { uploaded, downloaded, left: missing } = this.#counters()
-    // What was complete may be checked again by now.
+    // A completed torrent may be in a recheck by now.
     const left = event === 'completed' ? 0 : missing
     if (left > 0) this.#toldMissing.add(tracker)
     else this.#toldMissing.delete(tracker)

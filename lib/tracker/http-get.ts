@@ -26,7 +26,7 @@ export interface HttpGetOptions extends Omit<TrackerOptions, 'udp' | 'udpSchedul
   readonly signal?: AbortSignal | undefined
   /** Says which addresses may be asked; by default as {@link trackerGuard} does of the URL. */
   readonly guard?: HostGuard | undefined
-  /** What is wanted, for the `Accept` header; default anything. */
+  /** Value of the `Accept` header; default any type. */
   readonly accept?: string | undefined
   /** Bytes of the body at most, as sent and unpacked; default those of a tracker's answer. */
   readonly bodyBytes?: number | undefined

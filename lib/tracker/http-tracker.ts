@@ -93,7 +93,7 @@ async function ask<T>(
     )
   } catch (error) {
     if (!(error instanceof TorrentError)) throw error
-    // Of an answer that broke off the rest is missing, and what is wrong is the connection.
+    // The rest of a broken-off response is missing, so the fault is the connection's.
     if (cut !== undefined && error.code === 'ERR_TRACKER_RESPONSE') throw cut
     throw ofTracker(url, trackerName(url), error)
   }

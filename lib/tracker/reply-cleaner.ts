@@ -58,7 +58,7 @@ export class ReplyCleaner {
     }
   }
 
-  /** What is held back of a head that will not be whole; everything passes through from now on. */
+  /** Returns the held-back part of an incomplete head; from then on all bytes pass through. */
   end(): Buffer {
     const held = this.#held
     this.#held = nothing

@@ -21,7 +21,7 @@ interface Host {
 }
 
 /**
- * What handling the messages of each host costs, over all its connections and those that have ended: a host may use 5 % of a core over
+ * The cost of handling each host's messages, over all its connections and ended ones: a host may use 5 % of a core over
  * 10 s, then it has to wait, and in the end it is not heard any more. Requested blocks and uploads are none of that.
  */
 export class HandlingBudget {

@@ -5,7 +5,7 @@ import { show } from './show.ts'
 /** Makes the error for an option that is refused, for its owner's code. */
 export type Refuse = (option: string, reason: string) => Error
 
-/** What other libraries call it (webtorrent, create-torrent, torrent-stream, node:fs), and what it is here. */
+/** Option names of other libraries (webtorrent, create-torrent, torrent-stream, node:fs) and their names here. */
 const elsewhere: Readonly<Record<string, string>> = {
   addUID: 'path, a folder of its own for the torrent',
   alwaysChokeSeeders: 'none: it is always so',

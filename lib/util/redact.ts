@@ -1,4 +1,4 @@
-/** What a masked part of a URL becomes. */
+/** Replacement for a masked part of a URL. */
 const mask = '…'
 /** The path elements that a message may show; any other may be a passkey. */
 const harmless = /^(?:announce|scrape)(?:\.php)?$/i
@@ -76,7 +76,7 @@ function redactMagnet(text: string): string {
   return hash === undefined ? `magnet:?${mask}` : `magnet:?xt=${hash}${mask}`
 }
 
-/** What is in front of the last `@` may be a password, and what is behind the host a passkey. */
+/** Masks text before the last `@`, which may be a password, and after the host, which may be a passkey. */
 function redactMalformed(text: string): string {
   const scheme = /^[a-z][a-z\d+.-]*:\/\//i.exec(text)?.[0] ?? ''
   const rest = text.slice(Math.max(scheme.length, text.lastIndexOf('@') + 1))

@@ -2,7 +2,7 @@ import { EventEmitter, errorMonitor } from 'node:events'
 
 type EventName = string | symbol | number
 
-/** What is asked of an emitter, be it of Node or of streamx. */
+/** The methods used of an emitter, of Node or streamx. */
 interface Listened {
   listenerCount(event: EventName): number
   rawListeners(event: EventName): readonly unknown[]

@@ -2,7 +2,7 @@ import BitField from 'bitfield'
 import { countBits } from '../util/bits.ts'
 import { TorrentError } from '../util/errors.ts'
 
-/** What {@link PeerPieces} tell. */
+/** Callbacks of {@link PeerPieces}. */
 export interface PeerPiecesMediator {
   /** Something that makes no sense is ignored; may throw when there is too much of it. */
   odd(what: string): void

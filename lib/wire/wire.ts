@@ -133,7 +133,7 @@ export class Wire extends Duplex<WireEvents> {
   #sendHeld = false
   #writeDone: (() => void) | undefined
   #isOfClient = false
-  /** What was handled in which turn, and what of the peer's bytes waits for the next. */
+  /** Work of the current turn of the event loop, and the peer's bytes that wait for the next one. */
   #turn = -1
   #turnWork = 0
   #turnMs = 0
