@@ -1,7 +1,7 @@
 import { Client } from '../lib/index.ts'
+import { TcpConnection } from '../lib/net/tcp-connection.ts'
 import { MemoryStorage } from '../lib/storage/memory-storage.ts'
 import type { Storage } from '../lib/storage/storage.ts'
-import { TcpConnection } from '../lib/transport/tcp-connection.ts'
 import { answerCalls } from './helper.ts'
 
 /** Clients that seed the same files. */

@@ -11,6 +11,6 @@ export type {
 } from './dht/dht-options.ts'
 export { immutableTarget, mutableTarget } from './dht/item.ts'
 export type { DhtItem, PutResult } from './dht/item-access.ts'
+export type { DatagramClaim, DatagramPort } from './net/datagram-port.ts'
 export type { PeerAddress } from './util/address.ts'
-export type { DatagramClaim, DatagramPort } from './util/datagram-port.ts'
 export type { Timers } from './util/timers.ts'

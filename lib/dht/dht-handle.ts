@@ -1,6 +1,6 @@
+import type { DatagramPort } from '../net/datagram-port.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { abortable } from '../util/concurrency.ts'
-import type { DatagramPort } from '../util/datagram-port.ts'
 import { TorrentError } from '../util/errors.ts'
 import type { DhtEngine } from './dht-engine.ts'
 import {

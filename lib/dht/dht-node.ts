@@ -1,6 +1,6 @@
+import type { DatagramPort } from '../net/datagram-port.ts'
 import { canonicalHost, isAddress, type PeerAddress } from '../util/address.ts'
 import { equalBytes } from '../util/bytes.ts'
-import type { DatagramPort } from '../util/datagram-port.ts'
 import { debug } from '../util/debug.ts'
 import { ipScope } from '../util/ip-scope.ts'
 import type { Timers } from '../util/timers.ts'

@@ -1,7 +1,7 @@
 import type { PeerSource } from '../discovery/address-book.ts'
 import { hostKey, networkOf } from '../discovery/address-scope.ts'
+import type { Connection } from '../net/connection.ts'
 import type { RequestQueue } from '../picker/request-queue.ts'
-import type { Connection } from '../transport/transport.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import { LazySet } from '../util/lazy-collections.ts'

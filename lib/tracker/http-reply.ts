@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { BencodeDict } from '../bencode/bencode-dict.ts'
 import { type Decoded, decodePrefix } from '../bencode/decode.ts'
+import { limits as httpLimits } from '../net/limits.ts'
 import { canonicalHost, hostOf, type PeerAddress, parseCompact } from '../util/address.ts'
 import { isBytes, toLatin1 } from '../util/bytes.ts'
 import { asError, TorrentError } from '../util/errors.ts'
@@ -79,7 +80,7 @@ function readDict(body: Uint8Array, odd: string[] = []): BencodeDict {
     decoded = decodePrefix(body, {
       depth: limits.bencodeDepth,
       tokens: limits.bencodeTokens,
-      bytes: limits.inflatedBytes
+      bytes: httpLimits.inflatedBytes
     })
   } catch (cause) {
     const start = body.length === 0 ? 'nothing' : `'${quote(body.subarray(0, 60))}'`

@@ -1,15 +1,20 @@
+import { type HttpGetOptions, httpGet } from '../net/http-get.ts'
+import { serverName } from '../net/url-host.ts'
 import { TorrentError } from '../util/errors.ts'
 import type { IpScope } from '../util/ip-scope.ts'
 import { withoutSecrets } from '../util/redact.ts'
-import { mayName, trackerGuard } from './host-guard.ts'
-import { type HttpGetOptions, httpGet } from './http-get.ts'
 import { findFailure, parseHttpAnnounce, parseHttpScrape } from './http-reply.ts'
 import type { AnnounceParameters, ScrapeResult, TrackerReply } from './request.ts'
 import { ofTracker } from './tracker-error.ts'
-import { percentEncode, scrapeUrl, trackerName, withParameters } from './tracker-url.ts'
+import { mayName, trackerGuard } from './tracker-guard.ts'
+import type { TrackerOptions } from './tracker-options.ts'
+import { percentEncode, scrapeUrl, withParameters } from './tracker-url.ts'
+
+/** Options of {@link httpScrape}. */
+export interface HttpScrapeOptions extends HttpGetOptions, Pick<TrackerOptions, 'trust'> {}
 
 /** Options of {@link httpAnnounce}. */
-export interface HttpAnnounceOptions extends HttpGetOptions {
+export interface HttpAnnounceOptions extends HttpScrapeOptions {
   /** Hears, before the announce resolves, that a part of the answer is of no use. */
   readonly onOddReply?: ((warning: TorrentError) => void) | undefined
 }
@@ -27,9 +32,7 @@ export async function httpAnnounce(
   return ask(url, encodeParameters(parameters), options, (body, scope) => {
     const { warning, ...reply } = parseHttpAnnounce(body, (what) => {
       const message = `only a part of the answer is used: ${what}`
-      options.onOddReply?.(
-        ofTracker(url, trackerName(url), new TorrentError('ERR_TRACKER_RESPONSE', message))
-      )
+      options.onOddReply?.(ofTracker(url, serverName(url), new TorrentError('ERR_TRACKER_RESPONSE', message)))
     })
     return {
       ...reply,
@@ -46,7 +49,7 @@ export async function httpAnnounce(
 export async function httpScrape(
   url: URL,
   infoHashes: readonly Uint8Array[],
-  options: HttpGetOptions = {}
+  options: HttpScrapeOptions = {}
 ): Promise<readonly (ScrapeResult | undefined)[]> {
   const hashes = infoHashes.map((infoHash) => `info_hash=${percentEncode(infoHash)}`).join('&')
   return ask(scrapeUrl(url), hashes, options, (body) => parseHttpScrape(body, infoHashes))
@@ -75,7 +78,7 @@ function encodeParameters(parameters: AnnounceParameters): string {
 async function ask<T>(
   url: URL,
   parameters: string,
-  options: HttpGetOptions,
+  options: HttpScrapeOptions,
   parse: (body: Uint8Array, scope: IpScope) => T
 ): Promise<T> {
   const guard = trackerGuard(url, options.trust)
@@ -95,6 +98,6 @@ async function ask<T>(
     if (!(error instanceof TorrentError)) throw error
     // The rest of a broken-off response is missing, so the fault is the connection's.
     if (cut !== undefined && error.code === 'ERR_TRACKER_RESPONSE') throw cut
-    throw ofTracker(url, trackerName(url), error)
+    throw ofTracker(url, serverName(url), error)
   }
 }

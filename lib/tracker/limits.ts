@@ -1,11 +1,5 @@
 /** Bounds on all that a tracker can push, and the spans of time of this folder, each with its reason. */
 export const limits = {
-  /** Bytes of the head of an HTTP answer: some have cookies of 20 kB. */
-  headBytes: 65_536,
-  /** Bytes of an HTTP body as sent: 1 MiB holds 170,000 peers, which nobody needs. */
-  bodyBytes: 1_048_576,
-  /** Bytes of an HTTP body after inflation: a gzip bomb grows a thousandfold. */
-  inflatedBytes: 2_097_152,
   /** Peers taken from one reply; what is beyond is dropped, because no client dials so many before the next one. */
   peersPerReply: 4096,
   /** Peers that wait unread; the oldest are dropped. */
@@ -16,8 +10,6 @@ export const limits = {
   trackerIdBytes: 256,
   /** Trackers of one torrent, since each may cost a socket and a name look-up; the first ones count. */
   trackers: 100,
-  /** Redirects in a row; browsers follow 20, a tracker needs 1 or 2. */
-  redirects: 5,
   /** Nested lists and dictionaries: a scrape reply has 3. */
   bencodeDepth: 16,
   /** Values of one reply; 4096 peers as dictionaries are 29,000. */
@@ -31,7 +23,5 @@ export const limits = {
   /** Connection ids kept; the oldest go first. */
   connectionIds: 1024,
   /** How long the second address family is waited for once the first has answered. */
-  familyGraceMs: 5_000,
-  /** How long a host name may take to resolve. */
-  resolveMs: 20_000
+  familyGraceMs: 5_000
 } as const

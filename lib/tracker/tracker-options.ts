@@ -1,9 +1,9 @@
 import type { Agent } from 'node:http'
+import type { HostLookup } from '../net/resolve-host.ts'
 import type { Timers } from '../util/timers.ts'
 import type { Trust } from '../util/trust.ts'
 import type { AnnouncePace } from './announce-pace.ts'
 import type { UdpSchedule } from './request.ts'
-import type { HostLookup } from './resolve-host.ts'
 import type { UdpTrackerClient } from './udp-tracker-client.ts'
 
 /** How trackers are reached. */

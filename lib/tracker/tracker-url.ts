@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { domainToASCII } from 'node:url'
+import { hostOfUrl, serverName } from '../net/url-host.ts'
 import { TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
 import { show } from '../util/show.ts'
@@ -41,23 +41,6 @@ export function parseTrackerUrl(text: string): URL {
   return url
 }
 
-/** The host of a URL as sockets take it: IPv6 without brackets, names in ASCII. */
-export function hostOfUrl(url: URL): string {
-  const { hostname } = url
-  if (hostname.startsWith('[')) return hostname.slice(1, -1)
-  if (url.protocol !== 'udp:') return hostname
-  try {
-    return domainToASCII(decodeURIComponent(hostname))
-  } catch {
-    return ''
-  }
-}
-
-/** The tracker in a few words for messages: scheme, host and port, but no path, which may hold a secret passkey. */
-export function trackerName(url: URL): string {
-  return `${url.protocol}//${url.host}`
-}
-
 /**
  * The scrape URL of an HTTP announce URL: `announce` at the start of the last path segment becomes `scrape` (BEP 48).
  * @throws TorrentError ERR_TRACKER_URL when the last segment starts otherwise: this tracker has no scrape.
@@ -67,7 +50,7 @@ export function scrapeUrl(announceUrl: URL): URL {
   if (match === null) {
     throw new TorrentError(
       'ERR_TRACKER_URL',
-      `${trackerName(announceUrl)} cannot be scraped: no 'announce' in its URL`,
+      `${serverName(announceUrl)} cannot be scraped: no 'announce' in its URL`,
       {
         details: { url: redactUrl(announceUrl) }
       }

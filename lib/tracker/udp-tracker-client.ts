@@ -1,17 +1,18 @@
+import type { DatagramPort } from '../net/datagram-port.ts'
+import { eachFamily } from '../net/each-family.ts'
+import { refusal } from '../net/host-guard.ts'
+import { type HostLookup, resolveHost } from '../net/resolve-host.ts'
+import { bindUdpPort } from '../net/udp-port.ts'
+import { hostOfUrl, serverName } from '../net/url-host.ts'
 import { formatAddress, type PeerAddress } from '../util/address.ts'
-import type { DatagramPort } from '../util/datagram-port.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { ipScope } from '../util/ip-scope.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 import type { Trust } from '../util/trust.ts'
-import { bindUdpPort } from '../util/udp-port.ts'
-import { eachFamily } from './each-family.ts'
-import { mayName, refusal, trackerGuard } from './host-guard.ts'
 import { limits } from './limits.ts'
 import type { AnnounceParameters, ScrapeResult, TrackerReply, UdpSchedule } from './request.ts'
-import { type HostLookup, resolveHost } from './resolve-host.ts'
 import { ofTracker } from './tracker-error.ts'
-import { hostOfUrl, trackerName } from './tracker-url.ts'
+import { mayName, trackerGuard } from './tracker-guard.ts'
 import {
   encodeAnnounce,
   encodeConnect,
@@ -164,7 +165,7 @@ export class UdpTrackerClient {
     if (families.length === 0) {
       throw new TorrentError(
         'ERR_TRACKER_NETWORK',
-        `${trackerName(url)} has no address of a family that is in use`
+        `${serverName(url)} has no address of a family that is in use`
       )
     }
     return eachFamily(allowed, { signal, graceMs, timers: this.#timers }, (one, inner) =>
@@ -226,7 +227,7 @@ export class UdpTrackerClient {
       throw new TorrentError('ERR_TRACKER_TIMEOUT', 'no answer in time')
     } catch (error) {
       if (!(error instanceof TorrentError)) throw error
-      throw ofTracker(url, `${trackerName(url)} (${where})`, error)
+      throw ofTracker(url, `${serverName(url)} (${where})`, error)
     } finally {
       this.#transactions.end(connect)
       this.#transactions.end(request)

@@ -1,6 +1,6 @@
+import type { DatagramPort } from '../net/datagram-port.ts'
 import { canonicalHost, type PeerAddress } from '../util/address.ts'
 import { isBytes, randomBytes } from '../util/bytes.ts'
-import type { DatagramPort } from '../util/datagram-port.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import type { Timers } from '../util/timers.ts'
 import { isUdpReply, transactionOf } from './udp-packets.ts'

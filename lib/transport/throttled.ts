@@ -1,6 +1,6 @@
+import type { Connection, ConnectionHandler } from '../net/connection.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { Throttle, ThrottleMember } from './throttle.ts'
-import type { Connection, ConnectionHandler } from './transport.ts'
 
 /** The limits of a connection; each may be shared with others. */
 export interface Throttles {

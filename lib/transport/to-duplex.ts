@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream'
-import type { Connection } from './transport.ts'
+import type { Connection } from '../net/connection.ts'
 
 /** A connection as a stream of `node:stream`; starts it. What is read is copied, because a connection only lends it. */
 export function toDuplex(connection: Connection): Duplex {

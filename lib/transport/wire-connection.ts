@@ -1,7 +1,7 @@
+import type { Connection } from '../net/connection.ts'
 import { isBytes } from '../util/bytes.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { handlingBudget } from './handling-budget.ts'
-import type { Connection } from './transport.ts'
 
 /** Milliseconds that it costs to accept a connection and to close it, about. */
 const acceptedMs = 0.5

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DhtService } from '../../lib/client/dht-service.ts'
 import { DHT } from '../../lib/dht.ts'
-import { bindUdpPort } from '../../lib/util/udp-port.ts'
+import { bindUdpPort } from '../../lib/net/udp-port.ts'
 
 test('our address is told as soon as enough nodes agree on it', async (t) => {
   const host = '127.0.0.1'

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import test from 'node:test'
 import { DHT, type DhtOptions, type PutRequest } from '../../lib/dht.ts'
+import { bindUdpPort } from '../../lib/net/udp-port.ts'
 import type { PeerAddress } from '../../lib/util/address.ts'
 import { randomBytes, toText } from '../../lib/util/bytes.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
-import { bindUdpPort } from '../../lib/util/udp-port.ts'
 
 const local = '127.0.0.1'
 

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
+import type { DatagramClaim, DatagramPort } from '../../lib/net/datagram-port.ts'
 import type { PeerAddress } from '../../lib/util/address.ts'
-import type { DatagramClaim, DatagramPort } from '../../lib/util/datagram-port.ts'
 import type { Timers } from '../../lib/util/timers.ts'
 
 /** A generator of random numbers that repeats itself. */

@@ -5,9 +5,9 @@ import { DhtNetworks } from '../../lib/dht/dht-networks.ts'
 import { secureId } from '../../lib/dht/node-id.ts'
 import { peersOf } from '../../lib/dht/peer-filter.ts'
 import { walk, write } from '../../lib/dht/walk.ts'
+import type { DatagramPort } from '../../lib/net/datagram-port.ts'
+import { bindUdpPort } from '../../lib/net/udp-port.ts'
 import { randomBytes } from '../../lib/util/bytes.ts'
-import type { DatagramPort } from '../../lib/util/datagram-port.ts'
-import { bindUdpPort } from '../../lib/util/udp-port.ts'
 import type { CrowdQuestion, CrowdTask, OurFound, Sought } from './peers/dht-crowd.ts'
 
 const { hosts, port } = JSON.parse(process.argv[2] ?? '') as CrowdTask

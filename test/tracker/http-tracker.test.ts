@@ -4,8 +4,7 @@ import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { encode } from '../../lib/bencode/encode.ts'
-import type { HttpGetOptions } from '../../lib/tracker/http-get.ts'
-import { httpAnnounce, httpScrape } from '../../lib/tracker/http-tracker.ts'
+import { type HttpAnnounceOptions, httpAnnounce, httpScrape } from '../../lib/tracker/http-tracker.ts'
 import type { AnnounceParameters, TrackerReply } from '../../lib/tracker/request.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { certificate } from './certificate.ts'
@@ -26,7 +25,7 @@ const onePeer = [{ host: '127.0.0.1', port: 6881 }]
 
 function ask(
   url: string,
-  options: HttpGetOptions = {},
+  options: HttpAnnounceOptions = {},
   more: Partial<AnnounceParameters> = {}
 ): Promise<TrackerReply> {
   return httpAnnounce(new URL(url), { ...parameters, ...more }, { trust: 'program', ...options })
@@ -322,7 +321,7 @@ test('an agent of the caller carries the request', async () => {
   const { Agent } = await import('node:http')
   const agent = new Agent()
   const asked: string[] = []
-  const options: HttpGetOptions = {
+  const options: HttpAnnounceOptions = {
     agent: (url) => {
       asked.push(url.host)
       return agent

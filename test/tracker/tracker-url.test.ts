@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  hostOfUrl,
-  isSupportedTracker,
-  parseTrackerUrl,
-  scrapeUrl,
-  trackerName
-} from '../../lib/tracker/tracker-url.ts'
+import { hostOfUrl } from '../../lib/net/url-host.ts'
+import { isSupportedTracker, parseTrackerUrl, scrapeUrl } from '../../lib/tracker/tracker-url.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 
 test('URLs of the known kinds are read', () => {
@@ -46,13 +41,6 @@ test('others are refused, and quoted', () => {
   }
   assert.equal(isSupportedTracker(' UDP://x:1'), true)
   assert.equal(isSupportedTracker('wss://x'), false)
-})
-
-test('a name for messages holds no passkey', () => {
-  assert.equal(
-    trackerName(new URL('http://me:pw@t.example:81/secret/announce?passkey=x')),
-    'http://t.example:81'
-  )
 })
 
 test('the scrape URL follows from the announce URL', () => {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { test } from 'node:test'
+import type { DatagramClaim, DatagramPort } from '../../lib/net/datagram-port.ts'
+import { bindUdpPort } from '../../lib/net/udp-port.ts'
 import type { AnnounceParameters } from '../../lib/tracker/request.ts'
 import { UdpTrackerClient } from '../../lib/tracker/udp-tracker-client.ts'
-import type { DatagramClaim, DatagramPort } from '../../lib/util/datagram-port.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
-import { bindUdpPort } from '../../lib/util/udp-port.ts'
 import {
   announceBody,
   connectionBody,

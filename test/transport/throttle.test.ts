@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Connection, ConnectionHandler } from '../../lib/net/connection.ts'
 import { Throttle } from '../../lib/transport/throttle.ts'
 import { ThrottledConnection } from '../../lib/transport/throttled.ts'
-import type { Connection, ConnectionHandler } from '../../lib/transport/transport.ts'
 import type { Timers } from '../../lib/util/timers.ts'
 import { EventLoop } from '../sim/event-loop.ts'
 

@@ -12,19 +12,35 @@ import { abortable } from '../util/concurrency.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import { type IpScope, ipScope } from '../util/ip-scope.ts'
 import { decodePercent } from '../util/redact.ts'
-import { systemTimers } from '../util/timers.ts'
+import { systemTimers, type Timers } from '../util/timers.ts'
 import { version } from '../util/version.ts'
-import { guardedLookup, type HostGuard, reach, refusal, trackerGuard } from './host-guard.ts'
+import { guardedLookup, type HostGuard, publicOnly, reach, refusal } from './host-guard.ts'
 import { readBody, unpackBody } from './http-body.ts'
 import { lenientAgent } from './lenient-connection.ts'
 import { limits } from './limits.ts'
-import type { TrackerOptions } from './tracker-options.ts'
-import { hostOfUrl, trackerName } from './tracker-url.ts'
+import type { HostLookup } from './resolve-host.ts'
+import { hostOfUrl, serverName } from './url-host.ts'
 
-/** What {@link httpGet} heeds of the options of a tracker, and the caller's signal. */
-export interface HttpGetOptions extends Omit<TrackerOptions, 'udp' | 'udpSchedule'> {
+/** Options of {@link httpGet}. */
+export interface HttpGetOptions {
   readonly signal?: AbortSignal | undefined
-  /** Says which addresses may be asked; by default as {@link trackerGuard} does of the URL. */
+  /** Longest time, redirects included; default 30,000. */
+  readonly timeoutMs?: number | undefined
+  /** Longest silence of the server; default 15,000. */
+  readonly idleTimeoutMs?: number | undefined
+  /** The only address family to use; default both. */
+  readonly family?: 4 | 6 | undefined
+  /** The local address that connections leave from. */
+  readonly localAddress?: string | undefined
+  /** Trusted certificates (PEM) instead of the built-in ones. */
+  readonly ca?: string | readonly string[] | undefined
+  /** The agent of a connection, such as a proxy's; default is a connection of its own for each request. */
+  readonly agent?: ((url: URL) => Agent) | undefined
+  /** Resolves host names; default is the operating system's resolver. */
+  readonly lookup?: HostLookup | undefined
+  /** The clock and timers, for tests. */
+  readonly timers?: Timers | undefined
+  /** Says which addresses may be asked; default public ones alone. */
   readonly guard?: HostGuard | undefined
   /** Value of the `Accept` header; default any type. */
   readonly accept?: string | undefined
@@ -68,7 +84,7 @@ export async function httpGet(url: URL, options: HttpGetOptions = {}): Promise<H
   signal?.addEventListener('abort', onAbort, { once: true })
   const cancel = timers.after(timeoutMs, () => {
     controller.abort(
-      new TorrentError('ERR_TRACKER_TIMEOUT', `${trackerName(url)}: no answer in ${timeoutMs} ms`)
+      new TorrentError('ERR_TRACKER_TIMEOUT', `${serverName(url)}: no answer in ${timeoutMs} ms`)
     )
   })
   try {
@@ -83,7 +99,7 @@ export async function httpGet(url: URL, options: HttpGetOptions = {}): Promise<H
 }
 
 async function follow(start: URL, options: HttpGetOptions, signal: AbortSignal): Promise<HttpAnswer> {
-  const { guard = trackerGuard(start) } = options
+  const { guard = publicOnly } = options
   const seen = new Set<string>()
   let url = start
   let leastReach = 0
@@ -97,12 +113,12 @@ async function follow(start: URL, options: HttpGetOptions, signal: AbortSignal):
     const next = redirectTarget(url, answer.location)
     if (next === undefined) return answer
     if (seen.has(next.href))
-      throw new TorrentError('ERR_TRACKER_RESPONSE', `${trackerName(start)} redirects in a circle`)
+      throw new TorrentError('ERR_TRACKER_RESPONSE', `${serverName(start)} redirects in a circle`)
     url = next
   }
   throw new TorrentError(
     'ERR_TRACKER_RESPONSE',
-    `${trackerName(start)} redirects more than ${limits.redirects} times`
+    `${serverName(start)} redirects more than ${limits.redirects} times`
   )
 }
 
@@ -126,7 +142,7 @@ function requestOnce(
   signal: AbortSignal
 ): Promise<HttpAnswer> {
   const { idleTimeoutMs = 15_000, scopeOf = ipScope, accept = '*/*' } = options
-  const name = trackerName(url)
+  const name = serverName(url)
   const host = hostOfUrl(url)
   const secure = url.protocol === 'https:'
   const guard = (address: string): TorrentError | undefined => refuse(scopeOf(address))

@@ -1,7 +1,7 @@
-import { TcpTransport } from '../transport/tcp.ts'
-import type { Connection, Listener, Transport } from '../transport/transport.ts'
-import type { DatagramPort } from '../util/datagram-port.ts'
 import { asError } from '../util/errors.ts'
+import type { Connection, Listener, Transport } from './connection.ts'
+import type { DatagramPort } from './datagram-port.ts'
+import { TcpTransport } from './tcp.ts'
 import { bindUdpPorts } from './udp-ports.ts'
 
 /** Where {@link ClientPorts} are opened. */

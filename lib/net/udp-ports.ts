@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
-import type { DatagramPort } from '../util/datagram-port.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
-import { bindUdpPort } from '../util/udp-port.ts'
+import type { DatagramPort } from './datagram-port.ts'
+import { bindUdpPort } from './udp-port.ts'
 
 /** Where {@link bindUdpPorts} binds. */
 export interface UdpPortsOptions {

@@ -1,8 +1,8 @@
 import { createSocket } from 'node:dgram'
 import { isIP } from 'node:net'
-import { formatAddress } from './address.ts'
+import { formatAddress } from '../util/address.ts'
+import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import type { DatagramClaim, DatagramPort } from './datagram-port.ts'
-import { asError, systemCode, TorrentError } from './errors.ts'
 
 /** Where and how {@link bindUdpPort} binds. */
 export interface UdpPortOptions {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { limits } from '../../lib/tracker/limits.ts'
-import { ReplyCleaner } from '../../lib/tracker/reply-cleaner.ts'
+import { limits } from '../../lib/net/limits.ts'
+import { ReplyCleaner } from '../../lib/net/reply-cleaner.ts'
 import { fc } from '../support/fast-check.ts'
-import { oddReplies } from './odd-replies.ts'
+import { oddReplies } from '../tracker/odd-replies.ts'
 
 function clean(chunks: readonly Buffer[]): { text: string; done: boolean; cut: boolean } {
   const cleaner = new ReplyCleaner()

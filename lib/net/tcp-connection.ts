@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { PeerAddress } from '../util/address.ts'
+import type { Connection, ConnectionHandler } from './connection.ts'
 import { readTurn, type TurnReader } from './read-turn.ts'
-import type { Connection, ConnectionHandler } from './transport.ts'
 
 // All sockets read into one buffer: the system fills it and the receiver is called before any other read can happen,
 // and a receiver only borrows what it is given.

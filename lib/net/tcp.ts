@@ -8,8 +8,8 @@ import {
 } from 'node:net'
 import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
+import type { Connection, DialOptions, Listener, ListenOptions, Transport } from './connection.ts'
 import { SocketReader, TcpConnection } from './tcp-connection.ts'
-import type { Connection, DialOptions, Listener, ListenOptions, Transport } from './transport.ts'
 
 const defaultTimeoutMs = 15_000
 // A port that is taken is taken by a program that may have its neighbours too; then any port will do.

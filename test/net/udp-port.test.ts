@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { test } from 'node:test'
+import { bindUdpPort } from '../../lib/net/udp-port.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
-import { bindUdpPort } from '../../lib/util/udp-port.ts'
 
 const localhost = { 4: '127.0.0.1', 6: '::1' } as const
 

@@ -1,4 +1,4 @@
-import type { PeerAddress } from './address.ts'
+import type { PeerAddress } from '../util/address.ts'
 
 /** What takes datagrams from a {@link DatagramPort}: the first claim whose `matches` says yes gets the message. */
 export interface DatagramClaim {
