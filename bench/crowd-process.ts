@@ -1,6 +1,6 @@
 // Many cheap peers in one process, which serve a pattern from memory: no choices, no files, no streams.
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { seededRandom } from './benchmark.ts'
 import { answerCalls } from './helper.ts'
 import { Pattern, type PatternTask } from './pattern.ts'
@@ -20,6 +20,8 @@ export interface CrowdTask extends PatternTask {
   /** In hexadecimal. */
   readonly infoHash: string
   readonly peers: readonly CrowdPeer[]
+  /** The address that they listen on; 127.0.0.1 if left out. */
+  readonly host?: string
 }
 
 const tickMs = 5
@@ -30,6 +32,9 @@ const mostRequests = 4096
 let sentBytes = 0
 let heldRequests = 0
 const links = new Set<Link>()
+const servers = new Map<string, Server>()
+const patterns = new Map<string, Pattern>()
+let started = 0
 
 /** One connection of one peer. */
 class Link {
@@ -55,6 +60,16 @@ class Link {
     socket.on('close', () => links.delete(this))
     socket.on('drain', () => this.pump())
     socket.on('data', (chunk) => this.#receive(chunk))
+  }
+
+  /** Whether a peer listens at the near end, or it was closed before that was known. */
+  isOf(host: string, port: number): boolean {
+    const { localAddress, localPort } = this.#socket
+    return localPort === undefined || (localAddress === host && localPort === port)
+  }
+
+  close(): void {
+    this.#socket.destroy()
   }
 
   refill(elapsedMs: number): void {
@@ -168,27 +183,44 @@ function bitfieldsOf(pieceCount: number, peers: readonly CrowdPeer[]): Buffer[] 
   return fields
 }
 
+function patternOf(task: CrowdTask): Pattern {
+  const pattern = patterns.get(task.infoHash) ?? new Pattern(task)
+  patterns.set(task.infoHash, pattern)
+  return pattern
+}
+
+let before = performance.now()
+setInterval(() => {
+  const now = performance.now()
+  for (const link of links) link.refill(now - before)
+  before = now
+}, tickMs)
+
 answerCalls({
-  /** Starts the peers and returns their ports. */
+  /** Starts peers and returns their ports; several calls may follow each other. */
   async start(task: CrowdTask): Promise<number[]> {
-    const pattern = new Pattern(task)
+    const { host = '127.0.0.1' } = task
+    const pattern = patternOf(task)
     const infoHash = Buffer.from(task.infoHash, 'hex')
     const fields = bitfieldsOf(pattern.pieceCount, task.peers)
     const ports: number[] = []
     for (const [n, peer] of task.peers.entries()) {
-      const hello = helloOf(infoHash, fields[n] ?? Buffer.alloc(0), n)
+      const hello = helloOf(infoHash, fields[n] ?? Buffer.alloc(0), started++)
       const server = createServer({ noDelay: true }, (socket) => new Link(socket, pattern, peer, hello))
-      server.listen(0, '127.0.0.1')
+      server.listen(0, host)
       await once(server, 'listening')
-      ports.push((server.address() as AddressInfo).port)
+      const { port } = server.address() as AddressInfo
+      servers.set(`${host}:${port}`, server)
+      ports.push(port)
     }
-    let before = performance.now()
-    setInterval(() => {
-      const now = performance.now()
-      for (const link of links) link.refill(now - before)
-      before = now
-    }, tickMs)
     return ports
+  },
+  /** Ends the peer that listens at `host:port`, and its connections. */
+  stop(address: string): void {
+    const [host = '', port] = address.split(':')
+    servers.get(address)?.close()
+    servers.delete(address)
+    for (const link of links) if (link.isOf(host, Number(port))) link.close()
   },
   /** Bytes of blocks handed to sockets so far. */
   sentBytes: (): number => sentBytes,

@@ -14,6 +14,14 @@ export interface PatternTask {
 }
 
 const sampleBytes = 16 << 20
+/** Pieces so large come from a sample that repeats within them. */
+const tiledBytes = 32 << 20
+/** Bytes after which it repeats: a prime number of blocks, so that blocks mixed up by a power of two are noticed. */
+const tileBytes = 1021 << 14
+/** How far the piece after a piece is ahead in the sample. */
+const tileStep = 339 << 14
+/** What is hashed or written at a time; no view of a block may be longer. */
+const mostViewed = 1 << 20
 
 /**
  * A torrent's bytes of which only some pieces are held, because the same few different pieces come again and again: so peers need
@@ -25,6 +33,8 @@ export class Pattern {
   readonly pieceCount: number
   readonly #sample: Buffer
   readonly #distinct: number
+  readonly #step: number
+  readonly #period: number
 
   constructor({ pieceLength, length, zeros = false }: PatternTask) {
     this.pieceLength = pieceLength
@@ -32,14 +42,19 @@ export class Pattern {
     this.pieceCount = Math.ceil(length / pieceLength)
     // An odd number, so that pieces mixed up by a power of two are noticed.
     this.#distinct = zeros ? 1 : Math.min(97, Math.max(3, Math.floor(sampleBytes / pieceLength) | 1))
-    const noughts = Buffer.alloc(this.#distinct * pieceLength)
+    const tiled = pieceLength >= tiledBytes
+    this.#step = tiled ? tileStep : pieceLength
+    this.#period = tiled ? tileBytes : this.#distinct * pieceLength
+    const noughts = Buffer.alloc(this.#period)
     const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 5), Buffer.alloc(16))
-    this.#sample = zeros ? noughts : cipher.update(noughts)
+    const sample = zeros ? noughts : cipher.update(noughts)
+    // Views that cross the end of a tile find its beginning there.
+    this.#sample = tiled ? Buffer.concat([sample, sample.subarray(0, mostViewed)]) : sample
   }
 
-  /** A view of a block. */
+  /** A view of a block of at most 1 MiB. */
   block(piece: number, offset: number, length: number): Buffer {
-    const at = (piece % this.#distinct) * this.pieceLength + offset
+    const at = ((piece % this.#distinct) * this.#step + offset) % this.#period
     return this.#sample.subarray(at, at + length)
   }
 
@@ -50,20 +65,14 @@ export class Pattern {
 
   /** The .torrent of a file, or of a folder with files of these lengths. */
   torrent(name: string, fileLengths?: readonly number[]): { bytes: Buffer; metainfo: Metainfo } {
-    const digests = Array.from({ length: this.#distinct }, (_, n) =>
-      createHash('sha1')
-        .update(this.block(n, 0, this.pieceLength))
-        .digest()
-    )
+    const distinct = Math.min(this.#distinct, this.pieceCount)
+    const digests = Array.from({ length: distinct }, (_, n) => this.#digest(n, this.pieceLength))
     const pieces = Buffer.alloc(20 * this.pieceCount)
     for (let piece = 0; piece < this.pieceCount; piece++) {
-      digests[piece % this.#distinct]?.copy(pieces, 20 * piece)
+      digests[piece % distinct]?.copy(pieces, 20 * piece)
     }
     const last = this.pieceCount - 1
-    createHash('sha1')
-      .update(this.block(last, 0, this.pieceSize(last)))
-      .digest()
-      .copy(pieces, 20 * last)
+    this.#digest(last, this.pieceSize(last)).copy(pieces, 20 * last)
     const files = fileLengths?.map((length, n) => ({ length, path: [`${n % 100}`, `${n}.bin`] }))
     const info = {
       ...(files === undefined ? { length: this.length } : { files }),
@@ -79,9 +88,21 @@ export class Pattern {
   write(file: string): void {
     const handle = openSync(file, 'w')
     for (let piece = 0; piece < this.pieceCount; piece++) {
-      writeSync(handle, this.block(piece, 0, this.pieceSize(piece)))
+      for (const view of this.#views(piece, this.pieceSize(piece))) writeSync(handle, view)
     }
     closeSync(handle)
+  }
+
+  /** Throws when a chunk that begins at an offset of the torrent is anything else. */
+  compare(byteOffset: number, chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      const piece = Math.floor((byteOffset + at) / this.pieceLength)
+      const offset = (byteOffset + at) % this.pieceLength
+      const count = Math.min(mostViewed, this.pieceSize(piece) - offset, chunk.length - at)
+      if (!this.block(piece, offset, count).equals(chunk.subarray(at, at + count)))
+        throw new Error(`bytes are wrong near ${byteOffset + at}`)
+      at += count
+    }
   }
 
   /** Throws when a file, or what of it lies below `length`, is anything else. */
@@ -89,21 +110,29 @@ export class Pattern {
     const { size } = statSync(file)
     if (size !== length) throw new Error(`${file} has ${size} bytes and not ${length}`)
     const handle = openSync(file, 'r')
-    const memory = Buffer.allocUnsafe(Math.min(this.pieceLength, 1 << 20))
+    const memory = Buffer.allocUnsafe(mostViewed)
     try {
       for (let at = 0; at < length; ) {
-        const piece = Math.floor(at / this.pieceLength)
-        const offset = at % this.pieceLength
-        const count = Math.min(memory.length, this.pieceSize(piece) - offset, length - at)
+        const count = Math.min(memory.length, length - at)
         readSync(handle, memory, 0, count, at)
-        if (!memory.subarray(0, count).equals(this.block(piece, offset, count))) {
-          throw new Error(`${file} is wrong near byte ${at}`)
-        }
+        this.compare(at, memory.subarray(0, count))
         at += count
       }
+    } catch (thrown) {
+      throw new Error(`${file}: ${thrown instanceof Error ? thrown.message : thrown}`)
     } finally {
       closeSync(handle)
     }
+  }
+
+  #digest(piece: number, size: number): Buffer {
+    const hash = createHash('sha1')
+    for (const view of this.#views(piece, size)) hash.update(view)
+    return hash.digest()
+  }
+
+  *#views(piece: number, size: number): Generator<Buffer> {
+    for (let at = 0; at < size; at += mostViewed) yield this.block(piece, at, Math.min(mostViewed, size - at))
   }
 }
 

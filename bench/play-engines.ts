@@ -35,7 +35,8 @@ interface Readable extends AsyncIterable<Uint8Array> {
   on?(event: 'error', listener: () => void): unknown
 }
 
-function streamOf(readable: Readable): OpenStream {
+/** A stream as something to play. */
+export function streamOf(readable: Readable): OpenStream {
   readable.on?.('error', () => {})
   const iterator = readable[Symbol.asyncIterator]()
   return {

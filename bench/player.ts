@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Comparer } from './sample.ts'
 
 const mebibyte = 1 << 20
 /** A player that holds so much reads no further. */
@@ -17,6 +16,11 @@ export interface PartReport {
   readonly readBytes: number
 }
 
+/** Takes note of chunks that differ from what they should be. */
+export interface ChunkComparer {
+  compare(byteOffset: number, chunk: Uint8Array): void
+}
+
 /** Chunks of a file from some offset on. */
 export interface Source {
   next(): Promise<IteratorResult<Uint8Array, unknown>>
@@ -28,7 +32,7 @@ export interface Source {
  */
 export class Player {
   readonly #bytesPerSecond: number
-  readonly #comparer: Comparer
+  readonly #comparer: ChunkComparer
   #offset = 0
   #got = 0
   #playedSeconds = 0
@@ -37,7 +41,7 @@ export class Player {
   #reading = 0
 
   /** A player of something with this bit rate. */
-  constructor(bytesPerSecond: number, comparer: Comparer) {
+  constructor(bytesPerSecond: number, comparer: ChunkComparer) {
     this.#bytesPerSecond = bytesPerSecond
     this.#comparer = comparer
   }
