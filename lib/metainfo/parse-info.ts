@@ -4,7 +4,7 @@ import { decodePrefixSteps, decodeSteps } from '../bencode/decode.ts'
 import { isBytes, toHex, toLatin1 } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { show } from '../util/show.ts'
-import { runSteps, type Steps } from '../util/turn-share.ts'
+import { runSteps, runStepsInTurns, type Steps } from '../util/turn-share.ts'
 import { Layout } from './layout.ts'
 import type { FileEntry, InfoHashes, Metainfo } from './metainfo.ts'
 import { padNamePrefix, uniquePathSteps } from './safe-path.ts'
@@ -30,8 +30,15 @@ export function parseInfo(infoBytes: Uint8Array): Metainfo {
   return runSteps(parseInfoSteps(infoBytes))
 }
 
-/** As {@link parseInfo}, in parts. */
-export function* parseInfoSteps(infoBytes: Uint8Array): Steps<Metainfo> {
+/**
+ * Parses as {@link parseInfo} does, and yields to the event loop when the torrent is large; `infoBytes` must not change meanwhile.
+ * Rejects with the signal's reason once it is aborted.
+ */
+export function parseInfoInTurns(infoBytes: Uint8Array, signal?: AbortSignal): Promise<Metainfo> {
+  return runStepsInTurns(parseInfoSteps(infoBytes), signal)
+}
+
+function* parseInfoSteps(infoBytes: Uint8Array): Steps<Metainfo> {
   // Exact, for every byte counts for the info hash.
   const value = yield* decodeSteps(withinLimit(infoBytes))
   if (!(value instanceof BencodeDict)) throw invalid('the info is no dictionary')

@@ -116,7 +116,7 @@ export class Participation {
   /** Leaves the swarm; resolves when trackers have heard it or took too long. Idempotent. */
   close(): Promise<void> {
     const goodbyes = this.sources.close()
-    this.#options.metadata.exchange.close()
+    this.#options.metadata.close()
     this.swarm.close()
     return goodbyes
   }

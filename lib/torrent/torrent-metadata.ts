@@ -1,6 +1,6 @@
 import { formatMagnet } from '../metainfo/magnet.ts'
 import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
-import { parseInfo } from '../metainfo/parse-info.ts'
+import { parseInfoInTurns } from '../metainfo/parse-info.ts'
 import { formatTorrent } from '../metainfo/parse-torrent.ts'
 import { toHex } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
@@ -27,12 +27,14 @@ export class TorrentMetadata {
   /** Between us and the peers. */
   readonly exchange: MetadataExchange
   readonly #options: TorrentMetadataOptions
+  /** Aborts the parsing of metadata that peers have sent, while there is any. */
+  #parsing: AbortController | undefined
   #metainfo: Metainfo | undefined
 
   /** Nothing is known yet. */
   constructor(options: TorrentMetadataOptions) {
     this.#options = options
-    this.exchange = new MetadataExchange(options.infoHash, options.memory, (info) => this.#onInfo(info))
+    this.exchange = new MetadataExchange(options.infoHash, options.memory, (info) => void this.#onInfo(info))
   }
 
   /** Whether the metadata is known. */
@@ -68,17 +70,27 @@ export class TorrentMetadata {
   /** The metadata is known, and is given to peers from now on. */
   set(metainfo: Metainfo): void {
     this.#metainfo = metainfo
+    this.#parsing?.abort()
     this.exchange.set(metainfo.info)
   }
 
-  #onInfo(info: Uint8Array): void {
+  /** Asks no peer any more, and gives up metadata that is being parsed; idempotent. */
+  close(): void {
+    this.#parsing?.abort()
+    this.exchange.close()
+  }
+
+  async #onInfo(info: Uint8Array): Promise<void> {
+    this.#parsing = new AbortController()
+    const { signal } = this.#parsing
     let metainfo: Metainfo
     try {
-      metainfo = parseInfo(info)
+      metainfo = await parseInfoInTurns(info, signal)
     } catch (thrown) {
-      this.#options.onFault(asError(thrown))
+      if (!signal.aborted) this.#options.onFault(asError(thrown))
       return
     }
-    this.#options.onMetainfo(metainfo)
+    // When it is aborted, the torrent is closed or its metadata has come from elsewhere.
+    if (!signal.aborted) this.#options.onMetainfo(metainfo)
   }
 }

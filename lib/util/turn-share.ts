@@ -48,11 +48,12 @@ export function runSteps<T>(steps: Steps<T>): T {
   }
 }
 
-/** Does the parts in as many turns of the event loop as it takes not to hold it. */
-export async function runStepsInTurns<T>(steps: Steps<T>): Promise<T> {
+/** Does the parts in as many turns of the event loop as it takes not to hold it; rejects with the signal's reason before the next part. */
+export async function runStepsInTurns<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
   for (;;) {
     const turn = shareTurn()
     if (turn !== undefined) await turn
+    signal?.throwIfAborted()
     const { done, value } = steps.next()
     if (done === true) return value
   }
