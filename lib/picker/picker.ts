@@ -1,4 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
+import type { CellCounts } from '../metainfo/piece-cells.ts'
 import { DownloadState, type PickerSink } from './download-state.ts'
 import { Filling } from './filling.ts'
 import { Lateness } from './lateness.ts'
@@ -53,10 +54,7 @@ export class Picker {
     return this.#state.missing
   }
 
-  /**
-   * How many pieces, buckets and peers decisions have looked at so far, apart from the bitfields that peers came with: on average a
-   * block takes as many in a large swarm as in a small one.
-   */
+  /** How many pieces, buckets and peers decisions have looked at, apart from the bitfields that peers came with. */
   get steps(): number {
     return this.#state.steps
   }
@@ -69,6 +67,11 @@ export class Picker {
   /** How many connected peers have a piece. */
   availability(piece: number): number {
     return this.#state.availability(piece)
+  }
+
+  /** How many pieces of each cell of a coarse map no connected peer has. */
+  get lacking(): CellCounts {
+    return this.#state.order.lacking
   }
 
   /** The state of a piece that is being fetched, block by block. */
@@ -280,7 +283,7 @@ export class Picker {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined || peer.has(piece)) return
-    if (peer.bits === noBits) peer.bits = this.#zeroBits()
+    if (peer.bits === noBits) peer.bits = new Uint8Array(Math.ceil(state.layout.pieceCount / 8))
     peer.gain(piece)
     state.countOne(peer, piece)
     if (!state.wants(piece)) return
@@ -446,10 +449,6 @@ export class Picker {
   }
 
   // ---- inside ----
-
-  #zeroBits(): Uint8Array {
-    return new Uint8Array(Math.ceil(this.#state.layout.pieceCount / 8))
-  }
 
   /** Ends what is known of a piece that is not had; the memory of a whole one is the business of whoever judges it. */
   #end(piece: number): void {

@@ -1,4 +1,6 @@
-import { countBits } from '../util/bits.ts'
+import { CellCounts } from '../metainfo/piece-cells.ts'
+import { countBits, wordsOf } from '../util/bits.ts'
+import { shuffledGroups } from './shuffled-groups.ts'
 
 /** So many of the best pieces are looked at one by one: where a search ends among them it has found the very best. */
 export const exactLooks = 256
@@ -66,6 +68,7 @@ export class RarityOrder {
   /** Peers whose bitfields are counted, and how many of them came or went since the last sort without being sorted for. */
   #peers = 0
   #lag = 0
+  #lacking: CellCounts | undefined
 
   /**
    * An empty order over `pieceCount` pieces that nobody has; `random` returns [0, 1). Equals stand in groups of `together`
@@ -86,6 +89,12 @@ export class RarityOrder {
   /** How many pieces are contained. */
   get size(): number {
     return this.#size
+  }
+
+  /** How many pieces of each cell of a coarse map no peer has; counted at the first call, and kept up from then on. */
+  get lacking(): CellCounts {
+    this.#lacking ??= new CellCounts(this.availability, -1, true)
+    return this.#lacking
   }
 
   /** Whether the piece is contained. */
@@ -225,6 +234,7 @@ export class RarityOrder {
     const { availability } = this
     if (bitfield === 'all') {
       this.#marked = true
+      this.#lacking = undefined
       for (let piece = 0; piece < availability.length; piece++) {
         availability[piece] = Math.max(0, (availability[piece] ?? 0) + step)
       }
@@ -246,12 +256,16 @@ export class RarityOrder {
     // What nobody had before, or nobody has from now on, is never left where it is.
     const edge = step > 0 ? 1 : 0
     const moves = !this.#marked
+    const looks = moves || this.#lacking !== undefined
     for (let piece = 0; piece < end; piece++) {
       const bit = ((bitfield[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1
       // Without a branch on the bit, which no processor could foresee.
-      const count = Math.max(0, (availability[piece] ?? 0) + step * bit)
+      const before = availability[piece] ?? 0
+      const count = Math.max(0, before + step * bit)
       availability[piece] = count
-      if (count === edge && moves && bit === 1) this.#refile(piece)
+      if (count !== edge || !looks || count === before) continue
+      this.#lacking?.add(piece, step > 0 ? -1 : 1)
+      if (moves) this.#refile(piece)
     }
   }
 
@@ -263,6 +277,7 @@ export class RarityOrder {
     const count = (this.availability[piece] ?? 0) + step
     if (count < 0) return
     this.availability[piece] = count
+    if (count === (step > 0 ? 1 : 0)) this.#lacking?.add(piece, step > 0 ? -1 : 1)
     if (this.#marked || !this.has(piece)) return
     // Where peers came or went unsorted, the bucket is that of another count: one step from there is as true as before.
     const bucket = this.#bucket[piece] ?? 0
@@ -376,28 +391,15 @@ export class RarityOrder {
     this.#marked = true
   }
 
-  #shuffle(pieceCount: number): void {
-    this.#order = new Uint32Array(pieceCount)
-    this.#position = new Uint32Array(pieceCount)
-    this.#bucket = new Uint32Array(pieceCount)
-    this.#shuffled = new Uint32Array(pieceCount)
-    const groups = new Uint32Array(Math.ceil(pieceCount / this.#together))
-    for (let group = 0; group < groups.length; group++) {
-      const other = Math.floor(this.#random() * (group + 1))
-      groups[group] = groups[other] ?? 0
-      groups[other] = group
-    }
-    let at = 0
-    for (const group of groups) {
-      const start = group * this.#together
-      // A sort fills its buckets from the end, so the first of a group stands last here.
-      for (let piece = Math.min(pieceCount, start + this.#together) - 1; piece >= start; piece--)
-        this.#shuffled[at++] = piece
-    }
-  }
-
   #sort(): void {
-    if (this.#shuffled === none) this.#shuffle(this.#priority.length)
+    if (this.#shuffled === none) {
+      const { length } = this.#priority
+      this.#order = new Uint32Array(length)
+      this.#position = new Uint32Array(length)
+      this.#bucket = new Uint32Array(length)
+      // The array is filled from the end, so the first of a group stands last here.
+      this.#shuffled = shuffledGroups(length, this.#together, this.#random)
+    }
     this.#marked = false
     this.#spent = 0
     this.#lag = 0
@@ -442,9 +444,4 @@ export class RarityOrder {
     }
     this.#lives.set(starts)
   }
-}
-
-/** The whole words of four bytes, none where they do not lie so in memory. */
-function wordsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array {
-  return byteOffset % 4 === 0 ? new Uint32Array(buffer, byteOffset, length >> 2) : none
 }

@@ -1,12 +1,10 @@
-import type { Client, PieceInfo, Torrent } from '../index.ts'
+import type { Client, PieceCell, Torrent } from '../index.ts'
 import { systemCode } from '../util/errors.ts'
 import { urlPath } from './shelf.ts'
 
 /** Files and peers that are shown; a page could not show more at once anyway. */
 export const mostFilesShown = 2000
 const mostPeersShown = 200
-/** Cells of the piece map. */
-const mostCells = 1024
 
 /** An error as JSON. */
 export interface TorrentFault {
@@ -111,7 +109,7 @@ export function detail(torrent: Torrent): TorrentDetail {
     private: torrent.private,
     fileProgress: files.map(({ progress }) => Math.floor(progress * 1000)),
     selected: files.map(({ selected }) => (selected ? '1' : '0')).join(''),
-    map: pieceMap(torrent.pieces, mostCells),
+    map: pieceMap(torrent.pieceCells),
     cursors: torrent.streams.map(({ file, position }) =>
       length === 0 ? 0 : (file.offset + position) / length
     ),
@@ -133,30 +131,16 @@ export function detail(torrent: Torrent): TorrentDetail {
 }
 
 /**
- * The pieces as a string of at most `cells` letters, each for as many neighbours: a digit for the verified part in ninths, the letter
+ * The pieces as a string of at most 1024 letters, each for as many neighbours: a digit for the verified part in ninths, the letter
  * `a` to `j` instead while some are on their way, `x` for some that are being hashed, and `-` when nothing is here and no peer has one of them.
  */
-export function pieceMap(pieces: readonly PieceInfo[], cells: number): string {
-  const count = Math.min(cells, pieces.length)
+export function pieceMap(cells: readonly PieceCell[]): string {
   let map = ''
-  for (let cell = 0; cell < count; cell++) {
-    const from = Math.floor((cell * pieces.length) / count)
-    const to = Math.floor(((cell + 1) * pieces.length) / count)
-    let verified = 0
-    let partial = false
-    let checking = false
-    let lost = false
-    for (let at = from; at < to; at++) {
-      const piece = pieces[at]
-      if (piece?.state === 'verified') verified++
-      else if (piece?.state === 'partial') partial = true
-      else if (piece?.state === 'checking') checking = true
-      else if (piece?.availability === 0) lost = true
-    }
-    const ninths = Math.floor((verified / (to - from)) * 9)
-    if (checking) map += 'x'
-    else if (partial) map += 'abcdefghij'[ninths] ?? 'a'
-    else map += lost && verified === 0 ? '-' : String(ninths)
+  for (const { start, end, verified, checking, partial, unavailable } of cells) {
+    const ninths = Math.floor((verified / (end - start)) * 9)
+    if (checking > 0) map += 'x'
+    else if (partial > 0) map += 'abcdefghij'[ninths] ?? 'a'
+    else map += unavailable > 0 && verified === 0 ? '-' : String(ninths)
   }
   return map
 }

@@ -23,7 +23,6 @@ import { FileArrivals } from './file-arrivals.ts'
 import { Haves } from './haves.ts'
 import { Ledger } from './ledger.ts'
 import type { Peer } from './peer.ts'
-import { type PieceInfo, pieceMap } from './piece-map.ts'
 import { type RecordExtras, Recorder } from './recorder.ts'
 import type { ResumeKeeper } from './resume-keeper.ts'
 import { closedError } from './torrent-errors.ts'
@@ -296,11 +295,6 @@ export class Content {
   get uploadOnly(): boolean {
     if (this.ledger.complete) return true
     return this.done && this.ledger.selectedLength > 0 && this.download.picker.missing === 0
-  }
-
-  /** State and availability of each piece. */
-  pieces(): PieceInfo[] {
-    return pieceMap(this.layout.pieceCount, this.ledger, this.download.picker)
   }
 
   // ---- life ----

@@ -1,4 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
+import { CellCounts } from '../metainfo/piece-cells.ts'
 import { setBit } from '../util/bits.ts'
 
 const verifiedFlag = 1
@@ -29,6 +30,8 @@ export class Ledger {
   #missing: number
   #uncheckedCount = 0
   #unprovenCount = 0
+  #verifiedCells: CellCounts | undefined
+  #uncheckedCells: CellCounts | undefined
 
   constructor(layout: Layout) {
     const { pieceCount } = layout
@@ -91,6 +94,18 @@ export class Ledger {
   /** Stored pieces still to be proven. */
   get unprovenCount(): number {
     return this.#unprovenCount
+  }
+
+  /** Verified pieces of each cell of a coarse map; counted at the first call, and kept up from then on. */
+  get verifiedCells(): CellCounts {
+    this.#verifiedCells ??= new CellCounts(this.#states, verifiedFlag)
+    return this.#verifiedCells
+  }
+
+  /** Pieces still to be checked of each cell, likewise. */
+  get uncheckedCells(): CellCounts {
+    this.#uncheckedCells ??= new CellCounts(this.#states, uncheckedFlag)
+    return this.#uncheckedCells
   }
 
   /** Verified bytes of a file of the layout. */
@@ -169,6 +184,7 @@ export class Ledger {
     const sign = verified ? 1 : -1
     const size = this.#layout.pieceSize(piece)
     this.#set(piece, verifiedFlag, verified)
+    this.#verifiedCells?.add(piece, sign)
     this.#verifiedLength += sign * size
     if (this.#isSelected(piece)) this.#selectedVerified += sign * size
     this.#countFiles(0, piece, piece + 1, sign)
@@ -198,6 +214,7 @@ export class Ledger {
         const size = this.#layout.bytesOf({ start: first, end: next })
         this.#verifiedLength += size
         if (isSelected) this.#selectedVerified += size
+        this.#verifiedCells?.addRange({ start: first, end: next }, 1)
         this.#countFiles(0, first, next, 1)
       }
       if ((state & storedFlag) === 0) {
@@ -205,7 +222,10 @@ export class Ledger {
         if (isSelected) this.#selectedMissing -= count
         this.#countFiles(this.#layout.files.length, first, next, 1)
       }
-      if ((state & uncheckedFlag) !== 0) this.#uncheckedCount -= count
+      if ((state & uncheckedFlag) !== 0) {
+        this.#uncheckedCount -= count
+        this.#uncheckedCells?.addRange({ start: first, end: next }, -1)
+      }
       states.fill((state | verifiedFlag | storedFlag) & ~uncheckedFlag, first, next)
     }
   }
@@ -222,6 +242,7 @@ export class Ledger {
     if (this.isUnchecked(piece) === unchecked) return
     this.#set(piece, uncheckedFlag, unchecked)
     this.#uncheckedCount += unchecked ? 1 : -1
+    this.#uncheckedCells?.add(piece, unchecked ? 1 : -1)
   }
 
   /** Adds the bytes of the pieces `[start, end)` to those of the files that they touch, or takes them off. */

@@ -10,7 +10,6 @@ import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
 import { checkOptionNames, checkSignal, checkType } from '../util/options.ts'
-import { show } from '../util/show.ts'
 import type { Trust } from '../util/trust.ts'
 import { emitSafely } from '../util/user-code.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -21,7 +20,7 @@ import { Opening } from './opening.ts'
 import { Participation } from './participation.ts'
 import type { Peer, PeerInfo } from './peer.ts'
 import type { PeerSources } from './peer-sources.ts'
-import type { PieceInfo } from './piece-map.ts'
+import { coarsePieceMap, type PieceCell, type PieceInfo, pieceMap } from './piece-map.ts'
 import { ResumeKeeper } from './resume-keeper.ts'
 import { RunState, type TorrentStatus } from './run-state.ts'
 import type { Swarm } from './swarm.ts'
@@ -296,7 +295,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** State and availability of each piece. */
   get pieces(): readonly PieceInfo[] {
-    return this.#opening.content?.pieces() ?? []
+    return pieceMap(this.#opening.content)
+  }
+
+  /** The same for at most 1024 cells of neighbouring pieces, from counts that are kept: for torrents of any size, and as often as wanted. */
+  get pieceCells(): readonly PieceCell[] {
+    return coarsePieceMap(this.#opening.content)
   }
 
   /** The open streams. */
@@ -392,9 +396,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
    * they reach this machine and local networks only as far as trackers of a torrent do.
    */
   addTrackers(trackers: TrackerTiers, trust: Trust = 'program'): void {
-    checkTrackers(trackers)
-    if (trust !== 'program' && trust !== 'remote')
-      throw argumentError('trust', `${show(trust)} must be 'program' or 'remote'`)
+    checkTrackers(trackers, trust)
     if (this.#sources.addTrackers(trackers, trust)) this.#host.changed(this)
   }
 
@@ -608,8 +610,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#participation.begin(content)
     this.#emit('metadata')
     // Empty files consist of no piece, and are complete as soon as they are there.
-    const empty = isFirstRun ? content.files.empty : []
-    for (const file of empty) this.#emit('file', file)
+    if (isFirstRun) for (const file of content.files.empty) this.#emit('file', file)
     this.#onChanged()
     this.#host.changed(this)
     this.#swarm.setDialling(!this.#state.stopped)
@@ -622,12 +623,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#participation.introduction.update()
     this.#tellTrackers(content.ledger.complete)
     if (!this.#completion.update(content.done)) return
-    if (!content.done) {
-      this.#wantAgain()
-      return
+    if (!content.done) this.#wantAgain()
+    else {
+      this.#host.changed(this)
+      this.#emit('done')
     }
-    this.#host.changed(this)
-    this.#emit('done')
   }
 
   /** Its activity may have changed. */

@@ -4,18 +4,21 @@ import type { AnnounceCounters } from '../tracker/request.ts'
 import { announceTiers } from '../tracker/tiers.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
 import { LazySet } from '../util/lazy-collections.ts'
+import { show } from '../util/show.ts'
 import { argumentError } from './torrent-errors.ts'
 import type { TorrentHost } from './torrent-host.ts'
 
 /** Tracker URLs: one tier each, or tiers of several (BEP 12). */
 export type TrackerTiers = readonly (string | readonly string[])[]
 
-/** @throws TorrentError ERR_CLIENT_OPTION for what is no list of URLs, or of lists of URLs. */
-export function checkTrackers(trackers: unknown): void {
+/** @throws TorrentError ERR_CLIENT_OPTION unless it is a list of URLs, or of lists of URLs, and a trust. */
+export function checkTrackers(trackers: unknown, trust: unknown = 'program'): void {
   const isText = (url: unknown): boolean => typeof url === 'string'
   const isTier = (tier: unknown): boolean => isText(tier) || (Array.isArray(tier) && tier.every(isText))
   if (!Array.isArray(trackers) || !trackers.every(isTier))
     throw argumentError('trackers', 'must be a list of URLs, or of lists of URLs')
+  if (trust !== 'program' && trust !== 'remote')
+    throw argumentError('trust', `${show(trust)} must be 'program' or 'remote'`)
 }
 
 /** How long a tracker may take to hear of the end, and before of a download that has just been completed: closing a client is not to take long. */

@@ -26,3 +26,10 @@ export function bitsOf(count: number, set: Iterable<number>): Uint8Array {
   for (const index of set) setBit(bits, index)
   return bits
 }
+
+const noWords = new Uint32Array(0)
+
+/** The whole words of four bytes, none where they do not lie so in memory. */
+export function wordsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array {
+  return byteOffset % 4 === 0 ? new Uint32Array(buffer, byteOffset, length >> 2) : noWords
+}

@@ -132,6 +132,8 @@ test('any sequence of changes leaves the pieces of the model, sorted', () => {
         }
         const check = (): void => {
           const list = listOf(order)
+          for (const [at, available] of counts.entries())
+            assert.equal(order.lacking.at(at), available === 0 ? 1 : 0)
           assert.equal(order.size, priorities.size)
           assert.deepEqual([...list].sort(), [...priorities.keys()].sort())
           const keys = list.map((at) => {

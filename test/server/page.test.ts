@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import type { PieceInfo, Torrent } from '../../lib/index.ts'
+import type { Torrent } from '../../lib/index.ts'
 import { contentDisposition, encodeElement, escapeHtml } from '../../lib/server/disposition.ts'
 import { playlist } from '../../lib/server/playlist.ts'
 import { pieceMap } from '../../lib/server/snapshot.ts'
@@ -106,14 +106,45 @@ test('dispositions, elements and HTML hold any text', () => {
   assert.equal(escapeHtml(`<a b="c" d='e'>&`), '&#60;a b=&#34;c&#34; d=&#39;e&#39;&#62;&#38;')
 })
 
-test('the piece map is short and says what there is', () => {
-  const pieces = (states: string): PieceInfo[] =>
-    [...states].map((letter) => ({
-      state: ({ v: 'verified', p: 'partial', c: 'checking' } as const)[letter] ?? 'missing',
-      availability: letter === 'm' ? 2 : 0
-    }))
-  assert.equal(pieceMap(pieces('vmp-c'), 100), '90a-x')
-  assert.equal(pieceMap(pieces('vvvmvpv-mm'), 5), '94e40')
-  assert.equal(pieceMap([], 100), '')
-  assert.equal(pieceMap(pieces('v'.repeat(5000)), 1024), '9'.repeat(1024))
+test('the piece map says in a letter for each cell what there is', () => {
+  const cells = (
+    counts: readonly [
+      size: number,
+      verified: number,
+      checking: number,
+      partial: number,
+      unavailable: number
+    ][]
+  ): string =>
+    pieceMap(
+      counts.map(([end, verified, checking, partial, unavailable]) => ({
+        start: 0,
+        end,
+        verified,
+        checking,
+        partial,
+        unavailable
+      }))
+    )
+  assert.equal(
+    cells([
+      [1, 1, 0, 0, 0],
+      [1, 0, 0, 0, 0],
+      [1, 0, 0, 1, 0],
+      [1, 0, 0, 0, 1],
+      [1, 0, 1, 0, 0]
+    ]),
+    '90a-x'
+  )
+  assert.equal(
+    cells([
+      [2, 2, 0, 0, 0],
+      [2, 1, 0, 0, 1],
+      [2, 1, 0, 1, 0],
+      [3, 2, 1, 0, 0],
+      [2000, 1999, 0, 0, 1]
+    ]),
+    '94ex8'
+  )
+  assert.equal(cells([]), '')
 })

@@ -33,6 +33,8 @@ function told(ledger: Ledger): unknown {
       ledger.isUnproven(piece),
       ledger.priority(piece)
     ]),
+    // With so few pieces each is a cell.
+    cells: pieces.map((piece) => [ledger.verifiedCells.at(piece), ledger.uncheckedCells.at(piece)]),
     files: lengths.map((_, file) => [ledger.fileBytes(file), ledger.isFileStored(file)])
   }
 }
@@ -53,6 +55,11 @@ test('many pieces that are found count as if each were verified and stored by it
         const end = Math.max(one, other) + 1
         const prepared = [ledgerOf(), ledgerOf()] as const
         for (const ledger of prepared) {
+          assert.equal(
+            ledger.verifiedCells.at(0) + ledger.uncheckedCells.at(0),
+            0,
+            'cells are counted from now on'
+          )
           ledger.setPriorities(0, priorities)
           for (const piece of unchecked) ledger.setUnchecked(piece, true)
           for (const piece of [...verified, ...stored]) ledger.setVerified(piece, true)
@@ -65,6 +72,16 @@ test('many pieces that are found count as if each were verified and stored by it
           single.setStored(piece, true)
         }
         assert.deepEqual(told(together), told(single))
+        for (let piece = 0; piece < pieceCount; piece++) {
+          assert.equal(together.verifiedCells.at(piece), together.isVerified(piece) ? 1 : 0)
+          assert.equal(together.uncheckedCells.at(piece), together.isUnchecked(piece) ? 1 : 0)
+        }
+        for (const piece of [...verified, ...stored]) single.setVerified(piece, false)
+        const again = Array.from({ length: pieceCount }, (_, piece) => single.verifiedCells.at(piece))
+        assert.deepEqual(
+          again,
+          again.map((_, piece) => (single.isVerified(piece) ? 1 : 0))
+        )
       }
     )
   )
