@@ -1,22 +1,22 @@
 import { canonicalHost, isAddress, type PeerAddress } from '../util/address.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { type AddressScope, addressKey, hostKey, mayTell, scopeOf } from './address-scope.ts'
+import { Bans } from './bans.ts'
+import {
+  type Entry,
+  inOrder,
+  isGivenUp,
+  type State,
+  sourceOf,
+  wasUseful,
+  worth,
+  worthOf
+} from './book-entry.ts'
+import { type DialPace, dialKeys } from './dial-pace.ts'
 import { Informants } from './informants.ts'
-
-/** How we learned of a peer. */
-export type PeerSource = 'manual' | 'lsd' | 'tracker' | 'incoming' | 'magnet' | 'resume' | 'dht' | 'pex'
-
-/** All sources, the most trustworthy first: in this order peers are dialled. */
-export const peerSources: readonly PeerSource[] = [
-  'manual',
-  'lsd',
-  'tracker',
-  'incoming',
-  'magnet',
-  'resume',
-  'dht',
-  'pex'
-]
+import { limits } from './limits.ts'
+import { type PeerSource, peerSources } from './peer-source.ts'
+import { UnprovenPorts } from './unproven-ports.ts'
 
 /** A peer to dial. */
 export interface Candidate {
@@ -67,44 +67,12 @@ const usefulWaitMs = 5000
 const uninterestingWaitMs = 600_000
 /** Milliseconds that a neighbour waits that announces itself again. */
 const announcedWaitMs = 5000
-/** A ban costs some 100 bytes; more bad hosts than this are an attack that bans cannot answer. */
-const mostBans = 4096
-/** The part of the book that one informant may fill; further ones are for others. */
-const informantShare = 1 / 5
 /** After so many failures in a row a peer that never gave us data is given up: not tried any more unless it is named again. */
 const mostFailures = 6
 /** Nor then, before this time is over: who cannot be reached may go on announcing itself. */
 const givenUpMs = 3_600_000
 /** Those that nobody may name again are not given up. */
 const neverGivenUp: ReadonlySet<PeerSource> = new Set(['manual', 'magnet', 'resume'])
-/** We have few addresses, but a peer may pretend to be us once for each connection. */
-const mostSelves = 64
-
-/**
- * - idle: may be dialled from `readyAt` on
- * - dialling: a dial is under way
- * - connected: there is a connection
- */
-type State = 'idle' | 'dialling' | 'connected'
-
-interface Entry {
-  readonly address: PeerAddress
-  readonly key: string
-  /** Index into {@link peerSources}. */
-  rank: number
-  state: State
-  failures: number
-  triedAt: number
-  readyAt: number
-  /** When it last gave us data. */
-  usefulAt: number
-  uninteresting: boolean
-  /** The host that told it and answers for it, until it is reached or given up. */
-  informant: string | undefined
-  /** As computed for a version of the priorities. */
-  priority: number
-  priorityVersion: number
-}
 
 /**
  * The peers that a torrent knows of, whom to dial next, and whom never. Pure: time and chance are arguments.
@@ -119,8 +87,8 @@ export class AddressBook {
   readonly #random: () => number
   readonly #limit: number
   readonly #entries = new LazyMap<string, Entry>()
-  readonly #bans = new LazySet<string>()
-  readonly #selves = new LazySet<string>()
+  readonly #ports = new UnprovenPorts<Entry>()
+  readonly #bans = new Bans()
   /** Sources of which nothing is kept any more. */
   readonly #forgotten = new LazySet<PeerSource>()
   readonly #informants: Informants
@@ -132,7 +100,7 @@ export class AddressBook {
   constructor({ random, limit = 1000, own }: AddressBookOptions) {
     this.#random = random
     this.#limit = limit
-    this.#informants = new Informants(limit * informantShare)
+    this.#informants = new Informants(limit * limits.informantShare)
     this.#own = own
   }
 
@@ -163,11 +131,13 @@ export class AddressBook {
     scope: AddressScope = informant === undefined ? 'public' : scopeOf(informant)
   ): boolean {
     const key = addressKey(address)
-    if (!isAcceptable(address, source, scope) || this.#selves.has(key) || this.isBanned(address)) return false
+    if (!isAcceptable(address, source, scope) || this.#bans.hasSelf(key) || this.isBanned(address))
+      return false
     const rank = peerSources.indexOf(source)
     const known = this.#entries.get(key)
     if (known !== undefined) {
       known.rank = Math.min(known.rank, rank)
+      if (source === 'manual') this.#ports.delete(known)
       if (known.state !== 'idle' || known.readyAt <= now) return false
       const waitedMs = now - known.triedAt
       if (source === 'manual') known.failures = 0
@@ -180,13 +150,19 @@ export class AddressBook {
     }
     const teller = informant && hostKey(informant)
     if (teller !== undefined && !this.#informants.listensTo(teller, now)) return false
-    if (this.#entries.size >= this.#limit && !this.#makeRoom(rank)) return false
+    const limitedHost =
+      source === 'manual' || scopeOf(address.host) === 'loopback' ? undefined : hostKey(address.host)
+    const crowd = this.#ports.crowd(limitedHost)
+    if (crowd.length > 0 && !this.#makeRoom(rank, crowd)) return false
+    if (this.#entries.size >= this.#limit && !this.#makeRoom(rank, this.#entries.values())) return false
     if (teller !== undefined) this.#informants.told(teller)
     const zoned = address.host.includes('%')
     const host = zoned ? address.host : canonicalHost(address.host)
-    this.#entries.set(key, {
+    const entry: Entry = {
       address: { host, port: address.port },
       key,
+      host: limitedHost,
+      dialKeys: 'unknown',
       rank,
       state: 'idle',
       failures: 0,
@@ -194,19 +170,22 @@ export class AddressBook {
       readyAt: now,
       usefulAt: Number.NEGATIVE_INFINITY,
       uninteresting: false,
+      proven: false,
       informant: teller,
       priority: 0,
       priorityVersion: -1
-    })
+    }
+    this.#entries.set(key, entry)
+    this.#ports.add(entry)
     this.#wakeAt = Math.min(this.wakeAt, now)
     return true
   }
 
   /**
    * The best peer to dial now: fewest failures, then best source, then longest not tried, then priority (BEP 40), then chance. It
-   * stays the best until `dialling` is told.
+   * stays the best until `dialling` is told. Addresses that `pace` holds back, unless the program named them, wait as long as it says.
    */
-  next(now: number): Candidate | undefined {
+  next(now: number, pace?: DialPace): Candidate | undefined {
     if (this.wakeAt > now) return undefined
     let best: Entry | undefined
     let equals = 0
@@ -214,10 +193,11 @@ export class AddressBook {
       if (entry.state !== 'idle' || entry.readyAt > now) continue
       const order =
         best === undefined ? -1 : inOrder(entry, best) || this.#priority(best) - this.#priority(entry)
+      if (order > 0 || (pace !== undefined && this.#holdBack(entry, pace, now))) continue
       if (order < 0) {
         best = entry
         equals = 1
-      } else if (order === 0 && this.#random() * ++equals < 1) best = entry
+      } else if (this.#random() * ++equals < 1) best = entry
     }
     if (best === undefined) return undefined
     return { address: best.address, source: sourceOf(best), failures: best.failures }
@@ -242,10 +222,10 @@ export class AddressBook {
 
   /** The dial has led to a connection. */
   connected(address: PeerAddress): void {
-    const entry = this.#change(address, 'connected')
-    if (entry?.informant === undefined) return
-    this.#informants.proved(entry.informant)
-    this.#release(entry)
+    const entry = this.#connect(address)
+    if (entry === undefined) return
+    entry.proven = true
+    this.#ports.delete(entry)
   }
 
   /**
@@ -255,7 +235,7 @@ export class AddressBook {
    */
   claim(address: PeerAddress): boolean {
     if (this.#entries.get(addressKey(address))?.state !== 'idle') return false
-    this.connected(address)
+    this.#connect(address)
     return true
   }
 
@@ -299,23 +279,22 @@ export class AddressBook {
    * share one host, the ban is for host and port. At most 4,096 bans are kept, the latest.
    */
   ban(address: PeerAddress): void {
-    const banned = banKey(address)
-    addBounded(this.#bans, banned, mostBans)
+    const isBanned = this.#bans.add(address)
     for (const entry of this.#entries.values()) {
-      if (banKey(entry.address) === banned) this.#delete(entry)
+      if (isBanned(entry.address)) this.#delete(entry)
     }
     this.#wakeAt = undefined
   }
 
   /** Whether the host is banned. */
   isBanned(address: PeerAddress): boolean {
-    return this.#bans.size > 0 && this.#bans.has(banKey(address))
+    return this.#bans.has(address)
   }
 
   /** The address is our own and is never taken in again. */
   self(address: PeerAddress): void {
     const key = addressKey(address)
-    addBounded(this.#selves, key, mostSelves)
+    this.#bans.addSelf(key)
     const entry = this.#entries.get(key)
     if (entry !== undefined) this.#delete(entry)
     this.#wakeAt = undefined
@@ -346,10 +325,10 @@ export class AddressBook {
       .map(({ address }) => ({ host: address.host, port: address.port }))
   }
 
-  /** Drops the worst idle entry if it is worse than a newcomer of this rank. */
-  #makeRoom(rank: number): boolean {
+  /** Drops the worst idle entry of some if it is worse than a newcomer of this rank. */
+  #makeRoom(rank: number, entries: Iterable<Entry>): boolean {
     let worst: Entry | undefined
-    for (const entry of this.#entries.values()) {
+    for (const entry of entries) {
       if (entry.state !== 'idle' || sourceOf(entry) === 'manual') continue
       if (worst === undefined || worth(entry) < worth(worst)) worst = entry
     }
@@ -361,6 +340,7 @@ export class AddressBook {
 
   #delete(entry: Entry): void {
     this.#entries.delete(entry.key)
+    this.#ports.delete(entry)
     this.#release(entry)
   }
 
@@ -378,6 +358,25 @@ export class AddressBook {
   #release(entry: Entry): void {
     if (entry.informant !== undefined) this.#informants.released(entry.informant)
     entry.informant = undefined
+  }
+
+  /** Whether an address must wait, which it then does. */
+  #holdBack(entry: Entry, pace: DialPace, now: number): boolean {
+    if (sourceOf(entry) === 'manual') return false
+    if (entry.dialKeys === 'unknown') entry.dialKeys = dialKeys(entry.address)
+    const readyAt = entry.dialKeys === undefined ? now : pace.readyAt(entry.dialKeys, now, entry.proven)
+    if (readyAt <= now) return false
+    entry.readyAt = readyAt
+    this.#wakeAt = undefined
+    return true
+  }
+
+  #connect(address: PeerAddress): Entry | undefined {
+    const entry = this.#change(address, 'connected')
+    if (entry?.informant === undefined) return entry
+    this.#informants.proved(entry.informant)
+    this.#release(entry)
+    return entry
   }
 
   #priority(entry: Entry): number {
@@ -407,44 +406,4 @@ function isAcceptable({ host, port }: PeerAddress, source: PeerSource, told: Add
   if (scope === 'unusable') return false
   // Addresses of trackers, neighbours and magnet links are scope-checked by their callers.
   return (source !== 'pex' && source !== 'dht') || mayTell(told, scope)
-}
-
-function isGivenUp({ readyAt }: Entry): boolean {
-  return readyAt === Number.POSITIVE_INFINITY
-}
-
-function wasUseful({ usefulAt }: Entry): boolean {
-  return usefulAt > Number.NEGATIVE_INFINITY
-}
-
-function inOrder(a: Entry, b: Entry): number {
-  if (a.failures !== b.failures) return a.failures - b.failures
-  if (a.rank !== b.rank) return a.rank - b.rank
-  return a.triedAt < b.triedAt ? -1 : a.triedAt > b.triedAt ? 1 : 0
-}
-
-function worth(entry: Entry): number {
-  return worthOf(entry.failures, entry.rank, wasUseful(entry))
-}
-
-/** What an entry is worth keeping for: it gave us data, it did not fail, its source is good. */
-function worthOf(failures: number, rank: number, useful: boolean): number {
-  return (useful ? 100 : 0) - Math.min(failures, 9) * 10 - rank
-}
-
-function sourceOf(entry: Entry): PeerSource {
-  return peerSources[entry.rank] ?? 'pex'
-}
-
-function banKey(address: PeerAddress): string {
-  return scopeOf(address.host) === 'loopback' ? addressKey(address) : hostKey(address.host)
-}
-
-function addBounded(set: LazySet<string>, value: string, limit: number): void {
-  set.add(value)
-  if (set.size <= limit) return
-  for (const oldest of set) {
-    set.delete(oldest)
-    return
-  }
 }

@@ -1,3 +1,5 @@
+import { DialPace } from './dial-pace.ts'
+
 /** The limits of a {@link ConnectionBudget}. */
 export interface ConnectionLimits {
   /** The most connections, those being dialled included; default 200. */
@@ -12,6 +14,8 @@ export interface ConnectionLimits {
 export class ConnectionBudget {
   /** The most connections, those being dialled included. */
   readonly maxConnections: number
+  /** Holds dials to one host or network back. */
+  readonly pace: DialPace = new DialPace()
   readonly #maxHalfOpen: number
   readonly #dialsPerSecond: number
   readonly #reserve: number

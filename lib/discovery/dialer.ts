@@ -3,6 +3,7 @@ import { LazyMap } from '../util/lazy-collections.ts'
 import type { AddressBook, Candidate, Outcome } from './address-book.ts'
 import { addressKey } from './address-scope.ts'
 import { ConnectionBudget, incomingReserve } from './connection-budget.ts'
+import { dialKeys } from './dial-pace.ts'
 
 /** What a {@link Dialer} is made of. */
 export interface DialerOptions {
@@ -53,8 +54,11 @@ export class Dialer {
   /** The peer to dial now, whose dial thereby counts as begun, or undefined: then see `wakeAt`. */
   nextDial(now: number): Candidate | undefined {
     if (!this.#mayDial() || this.#budget.dialAt(now) > now) return undefined
-    const candidate = this.#book.next(now)
+    const { pace } = this.#budget
+    const candidate = this.#book.next(now, pace)
     if (candidate === undefined) return undefined
+    const keys = candidate.source === 'manual' ? undefined : dialKeys(candidate.address)
+    if (keys !== undefined) pace.began(keys, now)
     this.#book.dialling(candidate.address, now)
     this.#budget.dial(now)
     this.#outgoing.set(addressKey(candidate.address), false)
@@ -79,6 +83,8 @@ export class Dialer {
     this.#halfOpen--
     this.#budget.dialled(true)
     this.#book.connected(address)
+    const keys = dialKeys(address)
+    if (keys !== undefined) this.#budget.pace.answered(keys)
   }
 
   /** The dial or the handshake failed. */

@@ -1,8 +1,9 @@
 import type { PeerAddress } from '../util/address.ts'
 import { AsyncQueue, type QueueReader } from '../util/async-queue.ts'
 import { asError, TorrentError } from '../util/errors.ts'
-import { type AddressBook, type PeerSource, peerSources } from './address-book.ts'
+import type { AddressBook } from './address-book.ts'
 import type { AddressScope } from './address-scope.ts'
+import { type PeerSource, peerSources } from './peer-source.ts'
 
 /** What a {@link Discovery} is made of. */
 export interface DiscoveryOptions {

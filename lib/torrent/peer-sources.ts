@@ -1,5 +1,6 @@
-import { AddressBook, type PeerSource } from '../discovery/address-book.ts'
+import { AddressBook } from '../discovery/address-book.ts'
 import { Discovery } from '../discovery/discovery.ts'
+import type { PeerSource } from '../discovery/peer-source.ts'
 import { usableAddresses } from '../discovery/remote-addresses.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { AnnounceCounters } from '../tracker/request.ts'

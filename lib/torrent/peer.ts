@@ -1,5 +1,5 @@
-import type { PeerSource } from '../discovery/address-book.ts'
 import { hostKey, networkOf } from '../discovery/address-scope.ts'
+import type { PeerSource } from '../discovery/peer-source.ts'
 import type { Connection } from '../net/connection.ts'
 import type { RequestQueue } from '../picker/request-queue.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'

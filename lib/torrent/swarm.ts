@@ -1,10 +1,11 @@
 import { setMaxListeners } from 'node:events'
-import type { AddressBook, Candidate, Outcome, PeerSource } from '../discovery/address-book.ts'
+import type { AddressBook, Candidate, Outcome } from '../discovery/address-book.ts'
 import { loadKey, networkOf } from '../discovery/address-scope.ts'
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Dialer } from '../discovery/dialer.ts'
 import { givesWay } from '../discovery/give-way.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
+import type { PeerSource } from '../discovery/peer-source.ts'
 import type { Connection } from '../net/connection.ts'
 import { join } from '../transport/wire-connection.ts'
 import { type PeerAddress, parseAddress } from '../util/address.ts'
@@ -188,8 +189,11 @@ export class Swarm {
 
   /** A dial is over, and its end says nothing of a peer that has dialled us meanwhile: that need not be dialled while it is here. */
   #keepConnected({ host, port }: PeerAddress): void {
-    for (const { listens, address } of this.peers.values())
-      if (listens && address.port === port && address.host === host) this.#options.book.connected(address)
+    for (const peer of this.peers.values()) {
+      const { listens, claims, address } = peer
+      if (!listens || claims || address.port !== port || address.host !== host) continue
+      peer.claims = this.#options.book.claim(address)
+    }
   }
 
   #dialling(): AbortController {

@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import {
-  AddressBook,
-  backOffMs,
-  manualBackOffMs,
-  type PeerSource,
-  peerSources
-} from '../../lib/discovery/address-book.ts'
+import { AddressBook, backOffMs, manualBackOffMs } from '../../lib/discovery/address-book.ts'
+import { type PeerSource, peerSources } from '../../lib/discovery/peer-source.ts'
 import { formatAddress, type PeerAddress, parseAddress } from '../../lib/util/address.ts'
 import { fc } from '../support/fast-check.ts'
 

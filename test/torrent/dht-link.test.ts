@@ -27,7 +27,7 @@ test('after any number of dead peers from the DHT the next one is dialled', () =
   const { found, dialer, link } = bench()
   let now = 0
   for (let n = 0; n < 100; n++) {
-    const dead = parseAddress(`9.0.0.${n}:1`)
+    const dead = parseAddress(`9.0.${n}.9:1`)
     found.push(dead)
     now += 1000
     assert.deepEqual(dialer.nextDial(now)?.address, dead)

@@ -7,8 +7,9 @@ import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
 import { run } from '../../lib/cli/run.ts'
-import { AddressBook, type PeerSource } from '../../lib/discovery/address-book.ts'
+import { AddressBook } from '../../lib/discovery/address-book.ts'
 import { Discovery } from '../../lib/discovery/discovery.ts'
+import type { PeerSource } from '../../lib/discovery/peer-source.ts'
 import { type Client, MemoryStorage, type Torrent } from '../../lib/index.ts'
 import { announce } from '../../lib/tracker.ts'
 import { runCommand, temporaryFolder } from '../cli/run-command.ts'
@@ -70,7 +71,7 @@ async function dialledBack(
 export function effectCells(): void {
   pathCells()
   actionCells()
-  for (const column of ['loopback', 'neighbour', 'private', 'public', 'name'] as const) {
+  for (const column of ['loopback', 'neighbour', 'private', 'public', 'name', 'ports'] as const) {
     cell('local user', column, async (t) => {
       const elsewhere = {
         ipv4: Uint8Array.of(192, 168, 7, 9),
