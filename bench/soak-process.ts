@@ -72,8 +72,8 @@ const beginWithin = 0.9
 const budgets = new Set<MemoryBudget>()
 let mostReserved = 0
 const { reserve } = MemoryBudget.prototype
-MemoryBudget.prototype.reserve = function (bytes, urgent): boolean {
-  const reserved = reserve.call(this, bytes, urgent)
+MemoryBudget.prototype.reserve = function (account, bytes, urgent): boolean {
+  const reserved = reserve.call(this, account, bytes, urgent)
   budgets.add(this)
   mostReserved = Math.max(mostReserved, this.used)
   return reserved

@@ -24,16 +24,18 @@ export interface PickerSink {
    * is not possible. Without it they are lost.
    */
   spill?(piece: number): boolean
+  /** Pieces may be given up for others now that could not be before. */
+  reclaimable?(): void
 }
 
 /** Neighbours of equal rarity are fetched one after the other up to so many bytes, because they are then written together. */
 const togetherBytes = 1 << 20
 /** So many groups of neighbours there are at least, so that those who download have different pieces to give. */
 const fewestGroups = 128
+/** Failed pieces whose senders are kept: more than readers wait for at a time, and a bound on what liars make us keep. */
+const mostAvoided = 64
 /** So many blocks may those have that stand for no piece for the moment. */
 const mostSpareBlocks = 4096
-/** Partial pieces that nobody wants any more are kept for a reader that comes back, up to this many bytes. */
-const keptBytes = 8 << 20
 
 /**
  * Which pieces are had, wanted and under way, and who is asked for what. It keeps the books; the strategies decide.
@@ -70,8 +72,6 @@ export class DownloadState {
   #steps = 0
   /** Whether memory ran short and no background piece is opened until some is given back. */
   outOfMemory = false
-  /** Whether memory is on its way back from a piece that is being spilled. */
-  #spilling = false
   /** Partial pieces that may have free blocks, oldest first. */
   readonly #open: PartialPiece[] = []
   /** What stood for pieces that were ended, for the next ones. */
@@ -229,7 +229,7 @@ export class DownloadState {
 
   /** Begins a piece; undefined when there is no memory for it. */
   open(piece: number, urgent: boolean): PartialPiece | undefined {
-    if (!this.sink.reserve(piece, urgent) && !(this.#makeRoom(urgent) && this.sink.reserve(piece, urgent))) {
+    if (!this.sink.reserve(piece, urgent)) {
       this.outOfMemory = true
       return undefined
     }
@@ -442,65 +442,30 @@ export class DownloadState {
     }
   }
 
-  /** Memory is back, or a piece may be spilled now that could not be before: background pieces are opened again. */
-  tryMemory(): void {
-    this.#spilling = false
-    if (!this.outOfMemory) return
+  /** Some piece may be set aside now that could not be before, for this torrent or for others. */
+  offerMemory(): void {
+    if (this.partials.size > 0) this.sink.reclaimable?.()
+    if (this.outOfMemory) this.regainMemory()
+  }
+
+  /** There may be memory again: background pieces are opened, those that were set aside among them. */
+  regainMemory(): void {
     this.outOfMemory = false
     this.unstarve()
   }
 
-  /** Sets pieces aside that nobody wants and nobody is asked for; the latest are kept up to some size if `keep` says so. */
-  dropUnwanted(keep: boolean): void {
-    let kept = keep ? keptBytes : 0
-    for (const partial of [...this.partials.values()].reverse()) {
-      if (!partial.idle || this.wants(partial.piece)) continue
-      kept -= this.layout.pieceLength
-      if (kept < 0) this.#setAside(partial)
-    }
-  }
-
-  /**
-   * Gives up the memory of one piece that nobody is asked for: one that nobody wants or has, or, for a reader, one that no
-   * reader needs. Without it such pieces would keep the memory for ever that others could use.
-   */
-  #makeRoom(urgent: boolean): boolean {
-    if (this.#spilling) return false
-    let found: PartialPiece | undefined
-    for (const partial of this.partials.values()) {
-      if (!partial.idle) continue
-      const { piece } = partial
-      if (!this.wants(piece) || !this.#isServed(piece)) {
-        found = partial
-        break
-      }
-      if (urgent && !this.windows.has(piece)) found ??= partial
-    }
-    if (found !== undefined) this.#setAside(found)
-    return found !== undefined
-  }
-
-  #isServed(piece: number): boolean {
-    for (const peer of this.peers.values()) if (peer.serves(piece)) return true
-    return false
-  }
-
-  #setAside(partial: PartialPiece): void {
-    const { piece } = partial
-    const blocks = partial.receivedBlocks()
-    this.close(piece)
-    if (blocks.length > 0 && this.sink.spill?.(piece)) {
-      this.#stored.set(piece, blocks)
-      this.#spilling = true
-    } else this.sink.abandon(piece)
-    this.file(piece)
+  /** Remembers the senders of a piece that failed. */
+  avoidSenders(piece: number): void {
+    const partial = this.partials.get(piece)
+    const [oldest] = this.avoided.keys()
+    if (this.avoided.size >= mostAvoided && oldest !== undefined) this.avoided.delete(oldest)
+    if (partial !== undefined) this.avoided.set(piece, partial.by.slice())
   }
 
   #reopen(partial: PartialPiece): void {
     if (!partial.listed) this.#list(partial)
-    // A piece that nobody is asked for may be set aside for another.
-    if (this.outOfMemory && partial.idle) this.tryMemory()
-    else this.unstarve()
+    if (partial.idle) this.offerMemory()
+    this.unstarve()
   }
 
   #list(partial: PartialPiece): void {

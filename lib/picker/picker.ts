@@ -1,5 +1,6 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import type { CellCounts } from '../metainfo/piece-cells.ts'
+import type { Surplus } from '../util/memory-budget.ts'
 import { DownloadState, type PickerSink } from './download-state.ts'
 import { Filling } from './filling.ts'
 import { Lateness } from './lateness.ts'
@@ -7,8 +8,10 @@ import { blockState, type PartialPiece } from './partial-piece.ts'
 import { PeerState } from './peer-state.ts'
 import { maxDepth, shallowMs } from './pipelines.ts'
 import { setPieces } from './set-pieces.ts'
+import { reclaim } from './setting-aside.ts'
 import {
   forgetRequests,
+  releaseOwed,
   takeBackBackground,
   takeBackPiece,
   takeBackUnwanted,
@@ -16,8 +19,6 @@ import {
 } from './taking-back.ts'
 import type { StreamWindow } from './windows.ts'
 
-/** Failed pieces whose senders are kept: more than readers wait for at a time, and a bound on what liars make us keep. */
-const mostAvoided = 64
 /** Rate that a new peer is believed to have, in bytes per millisecond. */
 const guessBytesPerMs = 300
 /** The pieces of a peer that has all or none. */
@@ -106,7 +107,7 @@ export class Picker {
     })
     for (const piece of missing) state.file(piece)
     if (priority === 0) takeBackUnwanted(state, false, now)
-    state.tryMemory()
+    state.offerMemory()
     state.unstarve()
     this.#filling.fillAll(now)
   }
@@ -146,11 +147,7 @@ export class Picker {
    * blocks that are `kept` of the bad copy.
    */
   failed(piece: number, kept: readonly number[], now: number): void {
-    const { avoided, partials } = this.#state
-    const partial = partials.get(piece)
-    const [oldest] = avoided.keys()
-    if (avoided.size >= mostAvoided && oldest !== undefined) avoided.delete(oldest)
-    if (partial !== undefined) avoided.set(piece, partial.by.slice())
+    this.#state.avoidSenders(piece)
     this.#miss(piece, kept, now)
   }
 
@@ -221,7 +218,7 @@ export class Picker {
     if (jumped && this.#filling.isHungry(now)) takeBackBackground(state, 0, now)
     else if (pressed && !this.#wasPressed) takeBackBackground(state, shallowMs, now)
     this.#wasPressed = pressed
-    state.tryMemory()
+    state.offerMemory()
     state.unstarve()
     this.#filling.fillAll(now, undefined, true)
   }
@@ -237,9 +234,14 @@ export class Picker {
     this.#filling.fillAll(now)
   }
 
-  /** Memory was given back: pieces may be opened again. */
+  /** Sets a piece aside that no peer is asked for; false when there is none. */
+  reclaim(surplus: Surplus): boolean {
+    return reclaim(this.#state, surplus)
+  }
+
+  /** Memory was given back: pieces may be opened again, also those that were set aside for other torrents. */
   memoryFreed(now: number): void {
-    this.#state.tryMemory()
+    this.#state.regainMemory()
     this.#filling.fillAll(now)
   }
 
@@ -254,16 +256,11 @@ export class Picker {
 
   /** The peer is gone; what it owes is asked of others. */
   removePeer(id: number, now: number): void {
-    const state = this.#state
-    const peer = state.peers.get(id)
+    const peer = this.#state.peers.get(id)
     if (peer === undefined) return
-    state.removePeer(peer)
+    this.#state.removePeer(peer)
     this.#filling.forget(peer)
-    const owed = peer.outstanding.list()
-    for (const { piece, block } of owed) state.release(id, piece, block)
-    state.releaseSole(peer)
-    state.tryMemory()
-    for (const piece of new Set(owed.map(({ piece }) => piece))) state.dropIfEmpty(piece)
+    releaseOwed(this.#state, peer)
     this.#filling.fillAll(now)
   }
 
@@ -330,7 +327,7 @@ export class Picker {
     // Others take over what it had to itself, and what it was asked for; else a choke changes nothing for them.
     const free = state.outOfMemory || peer.suspect || (forgetsRequests && peer.outstanding.length > 0)
     state.releaseSole(peer)
-    state.tryMemory()
+    state.offerMemory()
     if (forgetsRequests) forgetRequests(state, peer, now)
     if (free) this.#filling.fillAll(now)
   }

@@ -1,5 +1,6 @@
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
+import { dropUnwanted } from './setting-aside.ts'
 
 /** Takes back those requests of a peer for which `which` says yes, by piece and place in its queue. */
 export function takeBackWhere(
@@ -28,7 +29,7 @@ export function takeBackPiece(state: DownloadState, piece: number, now: number):
 /** Takes back what nobody wants; `keep` says that a reader may come back for some of it. */
 export function takeBackUnwanted(state: DownloadState, keep: boolean, now: number): void {
   for (const peer of state.peers.values()) takeBackWhere(state, peer, (piece) => !state.wants(piece), now)
-  state.dropUnwanted(keep)
+  dropUnwanted(state, keep)
 }
 
 /** Takes back background requests that would delay a stream by more than `slackMs`, unless they are on their way. */
@@ -56,4 +57,13 @@ export function forgetRequests(state: DownloadState, peer: PeerState, now: numbe
     pieces.add(piece)
   }
   for (const piece of pieces) state.dropIfEmpty(piece)
+}
+
+/** A peer has gone: others may be asked for what it owes. */
+export function releaseOwed(state: DownloadState, peer: PeerState): void {
+  const owed = peer.outstanding.list()
+  for (const { piece, block } of owed) state.release(peer.id, piece, block)
+  state.releaseSole(peer)
+  state.offerMemory()
+  for (const piece of new Set(owed.map(({ piece }) => piece))) state.dropIfEmpty(piece)
 }

@@ -2,11 +2,12 @@ import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { equalBytes } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
-import type { MemoryBudget } from '../util/memory-budget.ts'
+import type { MemoryAccount } from '../util/memory-budget.ts'
 import { NumberMap } from '../util/number-map.ts'
 import { blockDigests, blockDigestsInTurns } from './block-digests.ts'
 import { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
+import { WriteQueue } from './write-queue.ts'
 
 /** Bad copies kept for what is right in them, in bytes; one is kept of pieces that are larger. */
 const badBytes = 16 << 20
@@ -17,14 +18,6 @@ const badBytes = 16 << 20
 const mostQueuedBytes = 16 << 20
 /** Buffers kept for the next pieces while some are under way, in bytes: new memory costs more than all else that a piece costs. */
 const spareBytes = 24 << 20
-/** Pieces that stand one after the other are written together up to so many bytes; larger ones each by themselves. */
-const mostRunBytes = 1 << 20
-/**
- * Writes at a time. The system goes on with those that it has while the event loop is busy; but small pieces that wait a little can be
- * written together.
- */
-const fewestWrites = 4
-const mostWrites = 16
 
 /** The blocks of a piece up to this size are digested in one turn of the event loop, in bytes. */
 export const digestedAtOnce: number = 8 << 20
@@ -59,7 +52,7 @@ export interface AssemblyEvents {
 export class Assembly {
   readonly #layout: Layout
   readonly #storage: Storage
-  readonly #budget: MemoryBudget
+  readonly #account: MemoryAccount
   readonly #events: AssemblyEvents
   /** Buffers of pieces that are done with, for the next ones. */
   readonly #spare: PieceBuffer[] = []
@@ -70,11 +63,7 @@ export class Assembly {
   /** Pieces that memory is reserved for; the buffer is made with the first block. */
   readonly #begun = new NumberMap<PieceBuffer | undefined>()
   /** Whole, verified, and not yet in storage. */
-  readonly #verified = new NumberMap<PieceBuffer>()
-  /** Those of them that nobody has begun to write, longest first; also some that went along with a neighbour since. */
-  readonly #waiting: number[] = []
-  #writers = 0
-  readonly #mostWriters: number
+  readonly #verified: WriteQueue
   readonly #stored = new LazyMap<number, readonly number[]>()
   /** Blocks that are being read back. */
   readonly #returning = new LazyMap<number, readonly number[]>()
@@ -89,20 +78,19 @@ export class Assembly {
   readonly #work = new LazySet<Promise<void>>()
   #closed = false
 
-  constructor(layout: Layout, storage: Storage, budget: MemoryBudget, events: AssemblyEvents) {
+  constructor(layout: Layout, storage: Storage, account: MemoryAccount, events: AssemblyEvents) {
     this.#layout = layout
     this.#storage = storage
-    this.#budget = budget
+    this.#account = account
     this.#events = events
-    this.#stopReclaiming = budget.reclaimer(() => this.#dropBad())
+    this.#stopReclaiming = account.budget.reclaimer(() => this.#dropBad())
     this.#mostQueued = Math.max(2, Math.floor(mostQueuedBytes / layout.pieceLength))
-    const together = Math.floor((mostWrites * layout.pieceLength) / mostRunBytes)
-    this.#mostWriters = Math.max(fewestWrites, Math.min(mostWrites, together))
-    const spare = Math.min(spareBytes, budget.limit / 2)
+    this.#verified = new WriteQueue(layout, storage, (buffer, failure) => this.#written(buffer, failure))
+    const spare = Math.min(spareBytes, account.budget.limit / 2)
     this.#mostSpare = Math.max(1, Math.floor(spare / layout.pieceLength))
   }
 
-  /** Sets memory aside for a piece; false when the budget has none, or storage is behind: a release of the budget says when to ask again. */
+  /** Sets memory aside for a piece; false when there is none, or storage is behind: the holder of the account is told when to ask again. */
   reserve(piece: number, urgent: boolean): boolean {
     if (this.#closed || this.#begun.has(piece)) return !this.#closed
     if (this.#kept.delete(piece)) {
@@ -111,8 +99,11 @@ export class Assembly {
       this.#events.arrived(piece)
       return true
     }
-    if (!urgent && this.#verified.size >= this.#mostQueued) return false
-    if (!this.#budget.reserve(this.#layout.pieceLength, urgent)) return false
+    if (!urgent && this.#verified.size >= this.#mostQueued) {
+      this.#account.wait()
+      return false
+    }
+    if (!this.#account.reserve(this.#layout.pieceLength, urgent)) return false
     this.#begun.set(piece, undefined)
     const blocks = this.#stored.get(piece)
     if (blocks !== undefined) {
@@ -140,6 +131,7 @@ export class Assembly {
     this.#begun.delete(piece)
     const blocks = this.#blocksOf(buffer)
     this.#stored.set(piece, blocks)
+    this.#account.leave(this.#layout.pieceLength)
     const spill = this.#spillBlocks(buffer, this.#spills.get(piece)).finally(() => {
       if (this.#spills.get(piece) === spill) this.#spills.delete(piece)
     })
@@ -231,7 +223,7 @@ export class Assembly {
 
   /** Whether a verified piece is still being written. */
   holds(piece: number): boolean {
-    return this.#verified.has(piece)
+    return this.#verified.get(piece) !== undefined
   }
 
   /** Copies bytes of a verified piece that is not yet in storage; undefined when it is not held here. */
@@ -286,6 +278,7 @@ export class Assembly {
     this.#stopReclaiming()
     while (this.#dropBad());
     this.#rest()
+    this.#account.close()
   }
 
   #buffer(piece: number): PieceBuffer {
@@ -309,8 +302,8 @@ export class Assembly {
   #judge(buffer: PieceBuffer, digest: Uint8Array): void {
     if (equalBytes(digest, this.#events.expectedHash(buffer.piece))) {
       this.#dropBad(buffer.piece)
-      this.#verified.set(buffer.piece, buffer)
-      this.#store(buffer)
+      const writing = this.#verified.add(buffer)
+      if (writing !== undefined) this.#track(writing)
       const inspection = this.#events.verified(buffer.piece, buffer.bytes)
       if (inspection !== undefined) this.#track(this.#holding(buffer, inspection))
     } else if (buffer.size <= digestedAtOnce) this.#fail(buffer, blockDigests(buffer.bytes))
@@ -362,72 +355,14 @@ export class Assembly {
     return first
   }
 
-  #store(buffer: PieceBuffer): void {
-    buffer.waits = true
-    this.#waiting.push(buffer.piece)
-    if (this.#writers >= this.#mostWriters) return
-    this.#writers++
-    this.#track(this.#writeWaiting())
-  }
-
-  async #writeWaiting(): Promise<void> {
-    // When all that came with it is there, too.
-    await undefined
-    for (let run = this.#nextRun(); run !== undefined; run = this.#nextRun()) await this.#write(run)
-    this.#writers--
-  }
-
-  /** The piece that waits longest, with its neighbours as far as they wait, in order. */
-  #nextRun(): PieceBuffer[] | undefined {
-    let oldest: PieceBuffer | undefined
-    while (oldest === undefined) {
-      const piece = this.#waiting.shift()
-      if (piece === undefined) return undefined
-      oldest = this.#takeWaiting(piece)
-    }
-    const most = Math.max(1, Math.floor(mostRunBytes / this.#layout.pieceLength))
-    const run = [oldest]
-    for (let piece = oldest.piece - 1; run.length < most; piece--) {
-      const buffer = this.#takeWaiting(piece)
-      if (buffer === undefined) break
-      run.unshift(buffer)
-    }
-    for (let piece = oldest.piece + 1; run.length < most; piece++) {
-      const buffer = this.#takeWaiting(piece)
-      if (buffer === undefined) break
-      run.push(buffer)
-    }
-    return run
-  }
-
-  #takeWaiting(piece: number): PieceBuffer | undefined {
-    const buffer = this.#verified.get(piece)
-    if (buffer?.waits !== true) return undefined
-    buffer.waits = false
-    return buffer
-  }
-
-  async #write(run: readonly PieceBuffer[]): Promise<void> {
-    const first = run[0]?.piece ?? 0
-    let failure: Error | undefined
+  #written(buffer: PieceBuffer, failure: Error | undefined): void {
     try {
-      await this.#storage.write(
-        this.#layout.pieceOffset(first),
-        run.map(({ bytes }) => bytes)
-      )
+      if (failure === undefined) this.#events.written(buffer.piece)
+      else this.#events.error(failure, buffer.piece)
     } catch (thrown) {
-      failure = asError(thrown)
+      throwLater(thrown)
     }
-    for (const buffer of run) {
-      this.#verified.delete(buffer.piece)
-      try {
-        if (failure === undefined) this.#events.written(buffer.piece)
-        else this.#events.error(failure, buffer.piece)
-      } catch (thrown) {
-        throwLater(thrown)
-      }
-      this.#retire(buffer)
-    }
+    this.#retire(buffer)
   }
 
   /** Writes the blocks that are there, each run of them at once. */
@@ -458,7 +393,7 @@ export class Assembly {
     try {
       if (failure !== undefined) this.#events.error(failure, piece)
     } finally {
-      this.#free()
+      this.#free(true)
     }
   }
 
@@ -520,8 +455,8 @@ export class Assembly {
     this.#verified.clear()
   }
 
-  #free(): void {
-    this.#budget.release(this.#layout.pieceLength)
+  #free(left = false): void {
+    this.#account.release(this.#layout.pieceLength, left)
   }
 }
 

@@ -218,13 +218,13 @@ export class ReadCache {
     if (this.#pages.get(page.index) === page) this.#pages.delete(page.index)
     if (this.#byMemory?.delete(page.memory.buffer) !== true) return
     if (this.#spare === undefined && !this.#closed) this.#spare = page.memory
-    else this.#budget.release(pageBytes)
+    else this.#budget.releaseSpare(pageBytes)
   }
 
   #dropSpare(): boolean {
     if (this.#spare === undefined) return false
     this.#spare = undefined
-    this.#budget.release(pageBytes)
+    this.#budget.releaseSpare(pageBytes)
     return true
   }
 

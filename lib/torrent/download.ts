@@ -47,14 +47,15 @@ export class Download {
   readonly #recovery: Recovery
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
-  #stopWaiting: (() => void) | undefined
-  readonly #budget: MemoryBudget
 
   constructor(layout: Layout, storage: Storage, budget: MemoryBudget, events: DownloadEvents) {
     this.#layout = layout
     this.#events = events
-    this.#budget = budget
-    this.assembly = new Assembly(layout, storage, budget, {
+    const account = budget.open({
+      reclaim: (surplus) => this.picker.reclaim(surplus),
+      freed: () => this.#timerAt !== 0 && this.#change((now) => this.picker.memoryFreed(now))
+    })
+    this.assembly = new Assembly(layout, storage, account, {
       expectedHash: (piece) => events.expectedHash(piece),
       arrived: (piece) => events.arrived(piece),
       verified: (piece, bytes) => this.#verified(piece, bytes),
@@ -89,7 +90,8 @@ export class Download {
           if (interested) wire?.interested()
           else wire?.notInterested()
         },
-        reserve: (piece, urgent) => this.#reserve(piece, urgent),
+        reserve: (piece, urgent) => this.assembly.reserve(piece, urgent),
+        reclaimable: () => budget.wake(),
         abandon: (piece) => this.#abandon(piece),
         spill: (piece) => {
           this.#endWriters(piece)
@@ -165,7 +167,6 @@ export class Download {
   close(): void {
     clearTimeout(this.#timer)
     this.#timerAt = 0
-    this.#stopWaiting?.()
   }
 
   #change(run: (now: number) => void): void {
@@ -189,16 +190,6 @@ export class Download {
     const now = monotonicMs()
     if (this.picker.wakeAt <= now + 1) this.picker.wake(now)
     this.#arm(now)
-  }
-
-  #reserve(piece: number, urgent: boolean): boolean {
-    if (this.assembly.reserve(piece, urgent)) return true
-    this.#stopWaiting ??= this.#budget.onRelease(() => {
-      this.#stopWaiting = undefined
-      // Not within the release, whose caller is in the middle of its own change.
-      setImmediate(() => this.#timerAt !== 0 && this.#change((now) => this.picker.memoryFreed(now)))
-    })
-    return false
   }
 
   #abandon(piece: number): void {

@@ -114,7 +114,8 @@ export class FakeSwarm {
           assert.notEqual(link.interested, interested, 'interest is told once')
           link.interested = interested
         },
-        reserve: (piece) => this.#reserve(piece),
+        reserve: (piece, urgent) => this.#reserve(piece, urgent),
+        reclaimable: () => this.#freed(),
         abandon: (piece) => {
           if (!this.reserved.delete(piece)) return
           this.abandoned++
@@ -339,9 +340,10 @@ export class FakeSwarm {
     else this.loop.after(this.#options.hashMs, verdict)
   }
 
-  #reserve(piece: number): boolean {
+  #reserve(piece: number, urgent: boolean): boolean {
     assert.ok(!this.reserved.has(piece), 'memory is reserved once')
-    if (this.reserved.size + this.#spilling >= this.memoryPieces) {
+    while (this.reserved.size + this.#spilling >= this.memoryPieces) {
+      if (this.#spilling === 0 && this.picker.reclaim(urgent ? 'idle' : 'unserved')) continue
       this.#refused = true
       return false
     }

@@ -7,7 +7,7 @@ import { Assembly } from '../../lib/storage/assembly.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { Storage } from '../../lib/storage/storage.ts'
 import { type Deferred, deferred } from '../../lib/util/concurrency.ts'
-import { MemoryBudget } from '../../lib/util/memory-budget.ts'
+import { type MemoryAccount, MemoryBudget } from '../../lib/util/memory-budget.ts'
 
 const pieceLength = 4 * blockLength
 const length = 3 * pieceLength + blockLength + 100
@@ -33,6 +33,10 @@ class Faulty extends MemoryStorage {
   }
 }
 
+function accountOf(budget: MemoryBudget, freed: () => void = () => {}): MemoryAccount {
+  return budget.open({ reclaim: () => false, freed })
+}
+
 class Fixture {
   readonly layout: Layout
   readonly storage = new Faulty()
@@ -46,7 +50,7 @@ class Fixture {
   constructor(layout: Layout, limit: number) {
     this.layout = layout
     this.budget = new MemoryBudget(limit)
-    this.assembly = new Assembly(layout, this.storage satisfies Storage, this.budget, {
+    this.assembly = new Assembly(layout, this.storage satisfies Storage, accountOf(this.budget), {
       expectedHash: (piece) => sha1(this.bytes(piece)),
       arrived: (piece) => void this.arrived.push(piece),
       verified: (piece, bytes) => {
@@ -242,7 +246,8 @@ test('while storage is behind only readers begin further pieces, and the others 
   const budget = new MemoryBudget(64 << 20)
   const block = new Uint8Array(blockLength)
   const digest = sha1(new Uint8Array(pieceLength))
-  const assembly = new Assembly(layout, storage, budget, {
+  const told = deferred<void>()
+  const assembly = new Assembly(layout, storage, accountOf(budget, told.resolve), {
     expectedHash: () => digest,
     arrived: () => {},
     verified: () => {},
@@ -258,13 +263,8 @@ test('while storage is behind only readers begin further pieces, and the others 
   }
   assert.ok(budget.used <= 16 << 20, `${budget.used} bytes wait`)
   assert.equal(assembly.reserve(begun, true), true, 'a reader')
-  let told = false
-  budget.onRelease(() => {
-    told = true
-  })
   storage.gate.resolve()
-  await assembly.idle()
-  assert.ok(told)
+  await Promise.all([assembly.idle(), told.promise])
   assert.equal(assembly.reserve(begun + 1, false), true)
   await assembly.close()
   assert.equal(budget.used, 0)
@@ -485,7 +485,7 @@ test('large pieces are hashed in turns', async () => {
   await storage.open(layout)
   const budget = new MemoryBudget(large)
   const log: string[] = []
-  const assembly = new Assembly(layout, storage, budget, {
+  const assembly = new Assembly(layout, storage, accountOf(budget), {
     expectedHash: () => expected,
     arrived: () => {},
     verified: () => void log.push('verified'),

@@ -1,61 +1,173 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { MemoryBudget } from '../../lib/util/memory-budget.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type MemoryAccount, MemoryBudget, type Surplus } from '../../lib/util/memory-budget.ts'
+
+/** Holds pieces of 10 bytes in an account, some of which may be reclaimed. */
+class Holder {
+  readonly account: MemoryAccount
+  /** Pieces that may be reclaimed, by what they are. */
+  surplus: Surplus[] = []
+  freed = 0
+
+  constructor(budget: MemoryBudget) {
+    this.account = budget.open({
+      reclaim: (surplus) => {
+        const at = this.surplus.findIndex((each) => each === 'unserved' || each === surplus)
+        if (at < 0) return false
+        this.surplus.splice(at, 1)
+        this.account.release(10)
+        return true
+      },
+      freed: () => void this.freed++
+    })
+  }
+
+  /** Reserves as many pieces as it gets. */
+  take(count = Number.POSITIVE_INFINITY, urgent = false): number {
+    let taken = 0
+    while (taken < count && this.account.reserve(10, urgent)) taken++
+    return taken
+  }
+}
+
+function holders(count: number, limit: number, urgentReserve = 0): Holder[] {
+  const budget = new MemoryBudget(limit, urgentReserve)
+  return Array.from({ length: count }, () => new Holder(budget))
+}
 
 test('the last quarter is for urgent reservations', () => {
   const budget = new MemoryBudget(100)
-  assert.ok(budget.reserve(75))
-  assert.ok(!budget.reserve(1))
-  assert.ok(budget.reserve(25, true))
-  assert.ok(!budget.reserve(1, true))
+  const { account } = new Holder(budget)
+  assert.ok(account.reserve(75))
+  assert.ok(!account.reserve(1))
+  assert.ok(account.reserve(25, true))
+  assert.ok(!account.reserve(1, true))
   assert.equal(budget.used, 100)
 })
 
 test('the reserve may be chosen', () => {
-  const budget = new MemoryBudget(100, 0)
-  assert.ok(budget.reserve(99))
-  assert.ok(budget.reserve(1))
+  const { account } = new Holder(new MemoryBudget(100, 0))
+  assert.ok(account.reserve(99))
+  assert.ok(account.reserve(1))
 })
 
 test('what is greater than the budget passes alone', () => {
-  const budget = new MemoryBudget(100)
-  assert.ok(budget.reserve(500))
-  assert.ok(!budget.reserve(1, true))
-  budget.release(500)
-  assert.ok(budget.reserve(500, true))
+  const { account } = new Holder(new MemoryBudget(100))
+  assert.ok(account.reserve(500))
+  assert.ok(!account.reserve(1, true))
+  account.release(500)
+  assert.ok(account.reserve(500, true))
 })
 
 test('no limit', () => {
-  const budget = new MemoryBudget(Number.POSITIVE_INFINITY)
-  assert.ok(budget.reserve(1e15) && budget.reserve(1e15) && budget.reserve(1, true))
+  const { account } = new Holder(new MemoryBudget(Number.POSITIVE_INFINITY))
+  assert.ok(account.reserve(1e15) && account.reserve(1e15) && account.reserve(1, true))
 })
 
-test('all who wait hear of the next release once', () => {
-  const budget = new MemoryBudget(100)
-  const heard: string[] = []
-  budget.reserve(75)
-  budget.onRelease(() => heard.push('a'))
-  budget.onRelease(() => {
-    heard.push('b')
-    budget.onRelease(() => heard.push('again'))
-  })
-  const takeBack = budget.onRelease(() => heard.push('c'))
-  takeBack()
-  budget.release(10)
-  assert.deepEqual(heard, ['a', 'b'])
-  budget.release(10)
-  assert.deepEqual(heard, ['a', 'b', 'again'])
-  assert.equal(budget.used, 55)
+test('all that wait are told of the next release once, in a later turn', async () => {
+  const [a, b, c] = holders(3, 100) as [Holder, Holder, Holder]
+  a.take()
+  b.take()
+  c.account.wait()
+  assert.deepEqual([a.freed, b.freed, c.freed], [0, 0, 0])
+  a.account.release(10)
+  a.account.release(10)
+  assert.deepEqual([a.freed, b.freed, c.freed], [0, 0, 0])
+  await nextTurn()
+  assert.deepEqual([a.freed, b.freed, c.freed], [1, 1, 1])
+  a.account.release(10)
+  await nextTurn()
+  assert.deepEqual([a.freed, b.freed, c.freed], [1, 1, 1])
+})
+
+test('pieces that no peer has are given up for any other torrent', () => {
+  const [a, b] = holders(2, 100) as [Holder, Holder]
+  a.take()
+  a.surplus = ['idle', 'unserved', 'unserved']
+  assert.equal(b.take(2), 2)
+  assert.deepEqual(a.surplus, ['idle'])
+})
+
+test('a torrent below its fair share has idle pieces of those above theirs, and no more', () => {
+  const [a, b] = holders(2, 100) as [Holder, Holder]
+  a.take()
+  a.surplus = Array<Surplus>(10).fill('idle')
+  assert.equal(b.take(), 5)
+  assert.deepEqual([a.account.used, b.account.used], [50, 50])
+  assert.equal(a.take(), 0)
+})
+
+test('the torrent that is farthest above its fair share gives first', () => {
+  const [a, b, c] = holders(3, 100) as [Holder, Holder, Holder]
+  a.take(4)
+  b.take(6)
+  for (const holder of [a, b]) holder.surplus = Array<Surplus>(10).fill('idle')
+  assert.equal(c.take(2), 2)
+  assert.deepEqual([a.account.used, b.account.used], [40, 40])
+})
+
+test('while a torrent waits for its fair share no other goes above its own', async () => {
+  const [a, b] = holders(2, 100) as [Holder, Holder]
+  a.take()
+  assert.equal(b.take(), 0)
+  a.account.release(10)
+  assert.equal(a.take(), 0, 'also in the turn of the release')
+  await nextTurn()
+  assert.equal(b.freed, 1)
+  assert.equal(b.take(), 1)
+  b.account.release(10)
+  await nextTurn()
+  assert.equal(a.take(), 1, 'nobody waits any more')
+})
+
+test('a torrent above its fair share that waits holds up nobody', () => {
+  const [a, b, c] = holders(3, 100) as [Holder, Holder, Holder]
+  for (const { account } of [a, b, c]) account.reserve(24)
+  a.account.reserve(30)
+  assert.ok(b.account.reserve(24), 'what is left is used')
+})
+
+test('urgent reservations have idle pieces that no reader needs, whatever their fair share', () => {
+  const [a, b] = holders(2, 100) as [Holder, Holder]
+  b.take(5)
+  a.take(5)
+  a.surplus = ['idle', 'idle']
+  assert.equal(b.take(1), 0)
+  assert.equal(b.take(3, true), 2)
+})
+
+test('for bytes that are on their way back nothing more is reclaimed', () => {
+  const [a, b] = holders(2, 100) as [Holder, Holder]
+  a.take()
+  a.surplus = ['unserved', 'unserved']
+  a.account.leave(20)
+  assert.equal(b.take(), 0)
+  assert.equal(a.surplus.length, 2)
+  a.account.release(20, true)
+  assert.equal(b.take(2), 2)
+  assert.equal(a.surplus.length, 2)
+})
+
+test('an account that closes no longer counts', () => {
+  const [a, b, c] = holders(3, 90) as [Holder, Holder, Holder]
+  b.take(3)
+  a.take()
+  c.take()
+  c.account.close()
+  a.surplus = ['idle', 'idle', 'idle']
+  assert.equal(b.take(2), 1, 'a share is half now')
 })
 
 test('what can do without gives way, each in turn, and takes no more than half', () => {
   const budget = new MemoryBudget(100, 0)
+  const { account } = new Holder(budget)
   const held = [0, 0]
   const stops = [0, 1].map((index) =>
     budget.reclaimer(() => {
       if (held[index] === 0) return false
       held[index] = (held[index] ?? 0) - 10
-      budget.release(10)
+      budget.releaseSpare(10)
       return true
     })
   )
@@ -65,10 +177,10 @@ test('what can do without gives way, each in turn, and takes no more than half',
     held[index] = (held[index] ?? 0) + 10
   }
   assert.equal(budget.reserveSpare(10), false)
-  assert.ok(budget.reserve(70))
+  assert.ok(account.reserve(70))
   assert.deepEqual(held, [20, 10])
-  assert.ok(budget.reserve(30))
+  assert.ok(account.reserve(30))
   assert.deepEqual(held, [0, 0])
-  assert.equal(budget.reserve(1), false)
+  assert.equal(account.reserve(1), false)
   for (const stop of stops) stop()
 })

@@ -1,0 +1,118 @@
+import type { Layout } from '../metainfo/layout.ts'
+import { asError } from '../util/errors.ts'
+import { NumberMap } from '../util/number-map.ts'
+import type { PieceBuffer } from './piece-buffer.ts'
+import type { Storage } from './storage.ts'
+
+/** Pieces that stand one after the other are written together up to so many bytes; larger ones each by themselves. */
+const mostRunBytes = 1 << 20
+/**
+ * Writes at a time. The system goes on with those that it has while the event loop is busy; but small pieces that wait a little can be
+ * written together.
+ */
+const fewestWrites = 4
+const mostWrites = 16
+
+/** Verified pieces on their way to storage; those that stand one after the other are written together. */
+export class WriteQueue {
+  readonly #layout: Layout
+  readonly #storage: Storage
+  readonly #onWritten: (buffer: PieceBuffer, failure: Error | undefined) => void
+  readonly #buffers = new NumberMap<PieceBuffer>()
+  /** Pieces that nobody has begun to write, longest first; also some that went along with a neighbour since. */
+  readonly #waiting: number[] = []
+  #writers = 0
+  readonly #mostWriters: number
+
+  /** A queue that tells `onWritten` what came of each piece, which is not in it any more then. */
+  constructor(
+    layout: Layout,
+    storage: Storage,
+    onWritten: (buffer: PieceBuffer, failure: Error | undefined) => void
+  ) {
+    this.#layout = layout
+    this.#storage = storage
+    this.#onWritten = onWritten
+    const together = Math.floor((mostWrites * layout.pieceLength) / mostRunBytes)
+    this.#mostWriters = Math.max(fewestWrites, Math.min(mostWrites, together))
+  }
+
+  /** How many pieces are not in storage yet. */
+  get size(): number {
+    return this.#buffers.size
+  }
+
+  /** The memory of a piece that is not in storage yet. */
+  get(piece: number): PieceBuffer | undefined {
+    return this.#buffers.get(piece)
+  }
+
+  /** Takes a piece. The promise is for a new writer, which others may join. */
+  add(buffer: PieceBuffer): Promise<void> | undefined {
+    this.#buffers.set(buffer.piece, buffer)
+    buffer.waits = true
+    this.#waiting.push(buffer.piece)
+    if (this.#writers >= this.#mostWriters) return undefined
+    this.#writers++
+    return this.#writeWaiting()
+  }
+
+  /** Gives its own memory back; nothing is in it. */
+  clear(): void {
+    this.#buffers.clear()
+  }
+
+  async #writeWaiting(): Promise<void> {
+    // When all that came with it is there, too.
+    await undefined
+    for (let run = this.#nextRun(); run !== undefined; run = this.#nextRun()) await this.#write(run)
+    this.#writers--
+  }
+
+  /** The piece that waits longest, with its neighbours as far as they wait, in order. */
+  #nextRun(): PieceBuffer[] | undefined {
+    let oldest: PieceBuffer | undefined
+    while (oldest === undefined) {
+      const piece = this.#waiting.shift()
+      if (piece === undefined) return undefined
+      oldest = this.#takeWaiting(piece)
+    }
+    const most = Math.max(1, Math.floor(mostRunBytes / this.#layout.pieceLength))
+    const run = [oldest]
+    for (let piece = oldest.piece - 1; run.length < most; piece--) {
+      const buffer = this.#takeWaiting(piece)
+      if (buffer === undefined) break
+      run.unshift(buffer)
+    }
+    for (let piece = oldest.piece + 1; run.length < most; piece++) {
+      const buffer = this.#takeWaiting(piece)
+      if (buffer === undefined) break
+      run.push(buffer)
+    }
+    return run
+  }
+
+  #takeWaiting(piece: number): PieceBuffer | undefined {
+    const buffer = this.#buffers.get(piece)
+    if (buffer?.waits !== true) return undefined
+    buffer.waits = false
+    return buffer
+  }
+
+  async #write(run: readonly PieceBuffer[]): Promise<void> {
+    const first = run[0]?.piece ?? 0
+    let failure: Error | undefined
+    try {
+      await this.#storage.write(
+        this.#layout.pieceOffset(first),
+        run.map(({ bytes }) => bytes)
+      )
+    } catch (thrown) {
+      failure = asError(thrown)
+    }
+    for (const buffer of run) {
+      this.#buffers.delete(buffer.piece)
+      this.#onWritten(buffer, failure)
+    }
+  }
+}
