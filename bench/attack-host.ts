@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto'
+import type { AttackKind } from './attack-kinds.ts'
+import { AttackPeer } from './attack-peer.ts'
+
+/** Length of the pieces of a torrent that is attacked, in bytes. */
+export const attackPieceLength: number = 16_384
+/** How an attacker connects: from one address by one connection, by several, again and again, and the same from 127.0.0.1 itself. */
+export const ways = ['one', 'several', 'reconnect', 'loopback'] as const
+export type Way = (typeof ways)[number]
+/** Connections of an attacker that has several. */
+const several = 4
+
+/** The torrent that is attacked. */
+export interface AttackTarget {
+  readonly infoHash: Uint8Array
+  readonly pieces: number
+}
+
+const noise = randomBytes(attackPieceLength)
+const zeros = Buffer.alloc(attackPieceLength)
+
+/** One host that attacks by one way of connecting. */
+export class Attack {
+  bytes = 0
+  connections = 0
+  readonly #kind: AttackKind
+  readonly #target: AttackTarget
+  readonly #port: number
+  readonly #way: Way
+  #isOver = false
+
+  constructor(kind: AttackKind, target: AttackTarget, port: number, way: Way) {
+    this.#kind = kind
+    this.#target = target
+    this.#port = port
+    this.#way = way
+  }
+
+  /** Attacks for so long. */
+  async run(ms: number): Promise<void> {
+    const count = this.#way === 'one' ? 1 : several
+    const ends = Array.from({ length: count }, () => this.#keepOn())
+    await new Promise((resolve) => setTimeout(resolve, ms))
+    this.#isOver = true
+    await Promise.all(ends)
+  }
+
+  /** One connection after the other; where none comes again, until the first has ended. */
+  async #keepOn(): Promise<void> {
+    const comesAgain = this.#way === 'reconnect' || this.#way === 'loopback'
+    do {
+      await this.#connection(comesAgain || this.#kind.once === true)
+    } while (!this.#isOver && (comesAgain || this.#kind.once === true))
+  }
+
+  async #connection(isShort: boolean): Promise<void> {
+    const { fast = true, silent, answers } = this.#kind
+    const peer = new AttackPeer({
+      port: this.#port,
+      from: this.#way === 'loopback' ? '127.0.0.1' : '127.7.7.7',
+      infoHash: this.#target.infoHash,
+      fast,
+      silent,
+      answer:
+        answers === undefined
+          ? undefined
+          : (_, offset, length) => (answers === 'right' ? zeros : noise).subarray(offset, offset + length)
+    })
+    this.connections++
+    const over = setInterval(() => this.#isOver && peer.socket.destroy(), 20)
+    // A host that is not heard any more gets no answer either.
+    const isReady = silent === true || (await Promise.race([peer.ready, wait(1000).then(() => false)]))
+    if (isReady && !peer.isClosed) await this.#talk(peer, isShort)
+    if (peer.isClosed || !isReady) peer.socket.destroy()
+    else await peer.end(1000)
+    clearInterval(over)
+    this.bytes += peer.sent
+    if (!isReady) await wait(5)
+  }
+
+  async #talk(peer: AttackPeer, isShort: boolean): Promise<void> {
+    const { begin, repeat, rounds, tiny = false, answers } = this.#kind
+    const setting = { pieces: this.#target.pieces, pieceLength: attackPieceLength, ids: peer.ids }
+    await peer.send(Buffer.concat(begin?.(setting) ?? []))
+    // A victim that has blocks of this peer serves it, too.
+    if (answers === 'right') await wait(300)
+    for (let round = 0; !peer.isClosed && !this.#isOver; ) {
+      const parts: Uint8Array[] = []
+      for (const end = round + rounds; round < end; round++) parts.push(...repeat(setting, round))
+      const bytes = Buffer.concat(parts)
+      if (!tiny) await peer.send(bytes)
+      else
+        for (let at = 0; at < bytes.length && !peer.isClosed; at++) {
+          await peer.send(bytes.subarray(at, at + 1))
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      if (isShort) return
+      if (bytes.length <= 4) await wait(10)
+    }
+  }
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

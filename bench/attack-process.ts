@@ -1,0 +1,105 @@
+// The victim of an attack: a client of the library in a folder that is given, alone in its process, so that all CPU is its own.
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { PerformanceObserver } from 'node:perf_hooks'
+import { pathToFileURL } from 'node:url'
+import type { Client, Storage } from '../lib/index.ts'
+import { answerCalls } from './helper.ts'
+import { type TurnReport, TurnWatch } from './turn-watch.ts'
+
+/** What a victim is to be. */
+export interface VictimTask {
+  /** Folder of the compiled library: `<library>/lib/index.js`. */
+  readonly library: string
+  /** Path of a .torrent, or a magnet link. */
+  readonly source: string
+  /** Folder for its files. */
+  readonly folder: string
+}
+
+/** What an attack costs. */
+export interface VictimReport {
+  /** CPU of all threads, in milliseconds. */
+  readonly cpuMs: number
+  /** Garbage collection of this thread, in milliseconds. */
+  readonly gcMs: number
+  /** From the beginning to the end, in milliseconds. */
+  readonly wallMs: number
+  /** How much its memory has grown, in bytes: what is in RAM, and heap and buffers after a collection. */
+  readonly rssGrowth: number
+  readonly heapGrowth: number
+}
+
+/** Keeps nothing and reads zeros: the torrents of attacks have zeros alone. */
+class ZeroStorage implements Storage {
+  async open(): Promise<void> {}
+  async read(_byteOffset: number, target: Uint8Array): Promise<number> {
+    target.fill(0)
+    return target.length
+  }
+  async write(): Promise<void> {}
+  async sync(): Promise<void> {}
+  async close(): Promise<void> {}
+  async delete(): Promise<void> {}
+}
+
+let collectedMs = 0
+const observer = new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) collectedMs += duration
+})
+observer.observe({ entryTypes: ['gc'] })
+
+let watch: TurnWatch | undefined
+let began = { cpu: process.cpuUsage(), at: 0, gcMs: 0, rss: 0, heap: 0 }
+
+function heapBytes(): number {
+  globalThis.gc?.()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+answerCalls({
+  /** Starts the client and returns its port. */
+  async start({ library, source, folder }: VictimTask): Promise<number> {
+    const entry = pathToFileURL(path.join(path.resolve(library), 'lib/index.js')).href
+    const { Client: Victim } = (await import(entry)) as { Client: typeof Client }
+    const client = new Victim({
+      host: '127.0.0.1',
+      dht: false,
+      lsd: false,
+      path: folder,
+      state: path.join(folder, 'state')
+    })
+    client.on('warning', () => {})
+    const isMagnet = source.startsWith('magnet:')
+    const adding = client.add(isMagnet ? source : readFileSync(source), { storage: new ZeroStorage() })
+    adding.catch(() => {})
+    if (!isMagnet) await adding
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    return client.port
+  },
+  /** Begins to measure; with `turns` only the length of turns, as watching them keeps a core busy. */
+  async begin(turns: boolean): Promise<void> {
+    if (turns) {
+      watch = new TurnWatch(process.env.CULPRITS === '1')
+      await watch.begin()
+      return
+    }
+    const heap = heapBytes()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const { rss } = process.memoryUsage()
+    began = { cpu: process.cpuUsage(), at: performance.now(), gcMs: collectedMs, rss, heap }
+  },
+  async turns(): Promise<TurnReport | undefined> {
+    return await watch?.end()
+  },
+  async end(): Promise<VictimReport> {
+    const { user, system } = process.cpuUsage(began.cpu)
+    const wallMs = performance.now() - began.at
+    // What was collected last is told in a later turn.
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const gcMs = collectedMs - began.gcMs
+    const rssGrowth = process.memoryUsage().rss - began.rss
+    return { cpuMs: (user + system) / 1000, gcMs, wallMs, rssGrowth, heapGrowth: heapBytes() - began.heap }
+  }
+})

@@ -1,0 +1,145 @@
+// What each sequence of messages costs that a hostile peer can repeat for ever: a line of JSON for each case, then a table.
+//   npm run bench:attack [-- --kind have-none,suggest] [--pieces 1000,20000,2097152] [--from one,several,reconnect,loopback]
+//                        [--seconds 10] [--library dist]
+// Ends with 1 when a kind costs more than a host may. With --library it attacks another compiled copy of the library.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { toHex } from '../lib/util/bytes.ts'
+import { Attack, type AttackTarget, attackPieceLength as pieceLength, type Way, ways } from './attack-host.ts'
+import { type AttackKind, attackKinds } from './attack-kinds.ts'
+import type { VictimReport, VictimTask } from './attack-process.ts'
+import { Helper } from './helper.ts'
+import { infoHashOf, Pattern } from './pattern.ts'
+import { scratchFolder } from './scratch.ts'
+import type { TurnReport } from './turn-watch.ts'
+
+/** The part of a core that a host may use over ten seconds, in percent, and the same as milliseconds. */
+const mostPercent = 5
+const mostMs = 500
+/** CPU that an idle client takes, in percent. */
+const idlePercent = 0.5
+/** A turn may take so long. */
+const mostTurnMs = 20
+const turnSeconds = 2
+
+const { values: options } = parseArgs({
+  options: {
+    kind: { type: 'string' },
+    pieces: { type: 'string', default: '1000,20000,2097152' },
+    from: { type: 'string', default: ways.join(',') },
+    seconds: { type: 'string', default: '10' },
+    library: { type: 'string', default: fileURLToPath(new URL('..', import.meta.url)) }
+  }
+})
+const seconds = Number(options.seconds)
+const kinds = chosen(options.kind?.split(','), Object.keys(attackKinds))
+const chosenWays = chosen(options.from.split(','), ways) as Way[]
+const root = scratchFolder(undefined, 2 ** 28)
+
+interface Target extends AttackTarget {
+  readonly source: string
+}
+
+interface Row {
+  readonly kind: string
+  readonly pieces: number
+  readonly from: Way
+  readonly percent: number
+  readonly msPerMegabyte: number
+  readonly megabytes: number
+  readonly connections: number
+  readonly turnMs: number
+  readonly heapMegabytes: number
+  readonly rssMegabytes: number
+  readonly isWithin: boolean
+}
+
+const rows: Row[] = []
+for (const pieces of options.pieces.split(',').map(Number)) {
+  const target = targetOf(pieces)
+  const magnet = { ...target, source: `magnet:?xt=urn:btih:${toHex(target.infoHash)}` }
+  for (const name of kinds) {
+    const kind = attackKinds[name]
+    if (kind === undefined) continue
+    for (const from of chosenWays) {
+      // Kinds that end their connections themselves come again anyway.
+      if (kind.once === true && from === 'one') continue
+      rows.push(await measure(name, kind, kind.magnet === true ? magnet : target, from))
+      console.log(JSON.stringify({ benchmark: 'attack', ...rows.at(-1) }))
+    }
+  }
+}
+print(rows)
+process.exit(rows.every(({ isWithin }) => isWithin) ? 0 : 1)
+
+function chosen(given: readonly string[] | undefined, all: readonly string[]): readonly string[] {
+  const wrong = given?.find((name) => !all.includes(name))
+  if (wrong !== undefined) throw new Error(`There is no '${wrong}'. There are: ${all.join(', ')}`)
+  return given ?? all
+}
+
+function targetOf(pieces: number): Target {
+  const pattern = new Pattern({ pieceLength, length: pieces * pieceLength, zeros: true })
+  const { bytes, metainfo } = pattern.torrent('attacked.bin')
+  const source = path.join(root, `${pieces}.torrent`)
+  writeFileSync(source, bytes)
+  return { source, infoHash: infoHashOf(metainfo), pieces }
+}
+
+async function measure(name: string, kind: AttackKind, target: Target, from: Way): Promise<Row> {
+  const { report, attack } = await withVictim(target, async (victim, port) => {
+    await victim.call('begin', false)
+    const attack = new Attack(kind, target, port, from)
+    await attack.run(seconds * 1000)
+    return { report: await victim.call<VictimReport>('end'), attack }
+  })
+  const { ownMs } = await withVictim(target, async (victim, port) => {
+    await victim.call('begin', true)
+    await new Attack(kind, target, port, from).run(turnSeconds * 1000)
+    return await victim.call<TurnReport>('turns')
+  })
+  const megabytes = attack.bytes / 2 ** 20
+  const percent = (100 * report.cpuMs) / report.wallMs
+  const most = Math.max(mostPercent, (100 * mostMs) / report.wallMs) + idlePercent
+  return {
+    kind: name,
+    pieces: target.pieces,
+    from,
+    percent,
+    msPerMegabyte: (report.cpuMs - report.gcMs) / megabytes,
+    megabytes,
+    connections: attack.connections,
+    turnMs: ownMs,
+    heapMegabytes: report.heapGrowth / 2 ** 20,
+    rssMegabytes: report.rssGrowth / 2 ** 20,
+    isWithin: percent <= most && ownMs <= mostTurnMs
+  }
+}
+
+async function withVictim<T>(target: Target, run: (victim: Helper, port: number) => Promise<T>): Promise<T> {
+  const folder = path.join(root, `victim-${Date.now()}`)
+  mkdirSync(folder)
+  const victim = new Helper('attack-process', ['--expose-gc'])
+  try {
+    const task: VictimTask = { library: options.library, source: target.source, folder }
+    return await run(victim, await victim.call<number>('start', task))
+  } finally {
+    await victim.stop()
+  }
+}
+
+function print(all: readonly Row[]): void {
+  console.log(`\nNode ${process.version}, ${seconds} s each, attackers as fast as the victim reads\n`)
+  console.log(
+    '| messages | pieces | from | CPU, % | ms a MB | MB | connections | longest turn, ms | heap, MB | RSS, MB | |'
+  )
+  console.log('|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---|')
+  for (const row of all) {
+    const numbers = [row.percent, row.msPerMegabyte, row.megabytes].map((value) => value.toFixed(1))
+    const rest = [row.turnMs, row.heapMegabytes, row.rssMegabytes].map((value) => value.toFixed(1))
+    const cells = [row.kind, row.pieces, row.from, ...numbers, row.connections, ...rest]
+    console.log(`| ${cells.join(' | ')} | ${row.isWithin ? '' : '**too much**'} |`)
+  }
+}
