@@ -6,7 +6,8 @@ import { AttackPeer } from './attack-peer.ts'
 export const attackPieceLength: number = 16_384
 /** How an attacker connects: from one address by one connection, by several, again and again, and the same from 127.0.0.1 itself. */
 export const ways = ['one', 'several', 'reconnect', 'loopback'] as const
-export type Way = (typeof ways)[number]
+/** Also: by one connection, and another one when that was closed. */
+export type Way = (typeof ways)[number] | 'persistent'
 /** Connections of an attacker that has several. */
 const several = 4
 
@@ -27,9 +28,12 @@ export class Attack {
   readonly #target: AttackTarget
   readonly #port: number
   readonly #way: Way
+  readonly #host: string
   #isOver = false
 
-  constructor(kind: AttackKind, target: AttackTarget, port: number, way: Way) {
+  /** An attack on the client at a port, from `host` unless its way is `loopback`. */
+  constructor(kind: AttackKind, target: AttackTarget, port: number, way: Way, host = '127.7.7.7') {
+    this.#host = way === 'loopback' ? '127.0.0.1' : host
     this.#kind = kind
     this.#target = target
     this.#port = port
@@ -38,7 +42,7 @@ export class Attack {
 
   /** Attacks for so long. */
   async run(ms: number): Promise<void> {
-    const count = this.#way === 'one' ? 1 : several
+    const count = this.#way === 'one' || this.#way === 'persistent' ? 1 : several
     const ends = Array.from({ length: count }, () => this.#keepOn())
     await new Promise((resolve) => setTimeout(resolve, ms))
     this.#isOver = true
@@ -47,7 +51,7 @@ export class Attack {
 
   /** One connection after the other; where none comes again, until the first has ended. */
   async #keepOn(): Promise<void> {
-    const comesAgain = this.#way === 'reconnect' || this.#way === 'loopback'
+    const comesAgain = this.#way !== 'one' && this.#way !== 'several'
     do {
       await this.#connection(comesAgain || this.#kind.once === true)
     } while (!this.#isOver && (comesAgain || this.#kind.once === true))
@@ -57,7 +61,7 @@ export class Attack {
     const { fast = true, silent, answers } = this.#kind
     const peer = new AttackPeer({
       port: this.#port,
-      from: this.#way === 'loopback' ? '127.0.0.1' : '127.7.7.7',
+      from: this.#host,
       infoHash: this.#target.infoHash,
       fast,
       silent,
@@ -79,7 +83,7 @@ export class Attack {
   }
 
   async #talk(peer: AttackPeer, isShort: boolean): Promise<void> {
-    const { begin, repeat, rounds, tiny = false, answers } = this.#kind
+    const { begin, repeat, rounds, pauseMs = 0, tiny = false, answers, once = false } = this.#kind
     const setting = { pieces: this.#target.pieces, pieceLength: attackPieceLength, ids: peer.ids }
     await peer.send(Buffer.concat(begin?.(setting) ?? []))
     // A victim that has blocks of this peer serves it, too.
@@ -94,8 +98,8 @@ export class Attack {
           await peer.send(bytes.subarray(at, at + 1))
           await new Promise((resolve) => setImmediate(resolve))
         }
-      if (isShort) return
-      if (bytes.length <= 4) await wait(10)
+      if (once || (isShort && this.#way !== 'persistent')) return
+      if (bytes.length <= 4 || pauseMs > 0) await wait(pauseMs || 10)
     }
   }
 }

@@ -20,6 +20,8 @@ export interface AttackKind {
   readonly repeat: (setting: Setting, round: number) => readonly Uint8Array[]
   /** Rounds that are joined into one send. */
   readonly rounds: number
+  /** Pause after each send, in milliseconds. */
+  readonly pauseMs?: number
   /** Whether it speaks the fast extension (BEP 6); true by default. */
   readonly fast?: boolean
   /** Whether the victim knows nothing but the info hash. */

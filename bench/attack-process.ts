@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { PerformanceObserver } from 'node:perf_hooks'
 import { pathToFileURL } from 'node:url'
-import type { Client, Storage } from '../lib/index.ts'
+import type { Client } from '../lib/index.ts'
 import { answerCalls } from './helper.ts'
 import { type TurnReport, TurnWatch } from './turn-watch.ts'
+import { ZeroStorage } from './zero-storage.ts'
 
 /** What a victim is to be. */
 export interface VictimTask {
@@ -28,19 +29,6 @@ export interface VictimReport {
   /** How much its memory has grown, in bytes: what is in RAM, and heap and buffers after a collection. */
   readonly rssGrowth: number
   readonly heapGrowth: number
-}
-
-/** Keeps nothing and reads zeros: the torrents of attacks have zeros alone. */
-class ZeroStorage implements Storage {
-  async open(): Promise<void> {}
-  async read(_byteOffset: number, target: Uint8Array): Promise<number> {
-    target.fill(0)
-    return target.length
-  }
-  async write(): Promise<void> {}
-  async sync(): Promise<void> {}
-  async close(): Promise<void> {}
-  async delete(): Promise<void> {}
 }
 
 let collectedMs = 0

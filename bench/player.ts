@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const mebibyte = 1 << 20
-/** A player that holds so much reads no further. */
-const bufferSeconds = 10
+/** A player that holds so much reads no further, unless it is told otherwise. */
+const usualBufferSeconds = 10
 const patienceMs = 60_000
 
 /** What a viewer felt in one part of a film. */
@@ -33,6 +33,7 @@ export interface Source {
 export class Player {
   readonly #bytesPerSecond: number
   readonly #comparer: ChunkComparer
+  readonly #bufferSeconds: number
   #offset = 0
   #got = 0
   #playedSeconds = 0
@@ -41,9 +42,10 @@ export class Player {
   #reading = 0
 
   /** A player of something with this bit rate. */
-  constructor(bytesPerSecond: number, comparer: ChunkComparer) {
+  constructor(bytesPerSecond: number, comparer: ChunkComparer, bufferSeconds: number = usualBufferSeconds) {
     this.#bytesPerSecond = bytesPerSecond
     this.#comparer = comparer
+    this.#bufferSeconds = bufferSeconds
   }
 
   /** Begins to play at an offset; the click was at `beganMs`. A source that is played already is just read on. */
@@ -91,7 +93,7 @@ export class Player {
   async #read(source: Source, reading: number): Promise<void> {
     try {
       while (reading === this.#reading) {
-        if (this.#got / this.#bytesPerSecond > this.#playedSeconds + bufferSeconds) {
+        if (this.#got / this.#bytesPerSecond > this.#playedSeconds + this.#bufferSeconds) {
           await sleep(10)
           continue
         }

@@ -1,9 +1,10 @@
 // The client of the run with many torrents, its readers, and what they are watched by.
 import path from 'node:path'
-import { Client } from '../lib/index.ts'
-import { MemoryBudget } from '../lib/util/memory-budget.ts'
+import type { Client } from '../lib/index.ts'
+import type { MemoryBudget } from '../lib/util/memory-budget.ts'
 import { seededRandom } from './benchmark.ts'
 import { answerCalls } from './helper.ts'
+import { importFrom } from './other-library.ts'
 import { Pattern } from './pattern.ts'
 import { streamOf } from './play-engines.ts'
 import { Player } from './player.ts'
@@ -12,6 +13,8 @@ import { SoakedTorrent, type TorrentReport } from './soaked-torrent.ts'
 
 /** What the process is told first. */
 export interface SoakTask {
+  /** Folder of the compiled library. */
+  readonly library: string
   readonly folder: string
   readonly subjects: readonly SoakedSubject[]
   /** A torrent with a seed that gets no block for so long is noted. */
@@ -71,13 +74,6 @@ const beginWithin = 0.9
 
 const budgets = new Set<MemoryBudget>()
 let mostReserved = 0
-const { reserve } = MemoryBudget.prototype
-MemoryBudget.prototype.reserve = function (account, bytes, urgent): boolean {
-  const reserved = reserve.call(this, account, bytes, urgent)
-  budgets.add(this)
-  mostReserved = Math.max(mostReserved, this.used)
-  return reserved
-}
 
 const torrents: SoakedTorrent[] = []
 const readers: { name: string; waitsMs: number[] }[] = []
@@ -86,6 +82,17 @@ const atFirst = { external: 0, rss: 0 }
 const most = { external: 0, rss: 0 }
 
 process.on('unhandledRejection', (reason) => faults.push(`unhandled rejection: ${String(reason)}`))
+
+/** Takes note of what the budgets of this copy of the library reserve. */
+function noteReservations({ prototype }: typeof MemoryBudget): void {
+  const { reserve } = prototype
+  prototype.reserve = function (this: MemoryBudget, ...options): boolean {
+    const reserved = reserve.apply(this, options)
+    budgets.add(this)
+    mostReserved = Math.max(mostReserved, this.used)
+    return reserved
+  }
+}
 
 function watch(): void {
   for (const torrent of torrents) torrent.watch()
@@ -133,8 +140,11 @@ async function read(
 
 answerCalls({
   /** Adds all torrents and begins to read those that are read. */
-  async open({ folder, subjects, patienceMs }: SoakTask): Promise<void> {
-    const client = new Client({ host: '127.0.0.1', dht: false, lsd: false, pex: false, path: folder })
+  async open({ library, folder, subjects, patienceMs }: SoakTask): Promise<void> {
+    const { Client: Soaked } = await importFrom<{ Client: typeof Client }>(library, 'index.js')
+    const budget = await importFrom<{ MemoryBudget: typeof MemoryBudget }>(library, 'util/memory-budget.js')
+    noteReservations(budget.MemoryBudget)
+    const client = new Soaked({ host: '127.0.0.1', dht: false, lsd: false, pex: false, path: folder })
     client.on('warning', ({ message }) => faults.push(message))
     client.on('error', ({ message }) => faults.push(message))
     const patterns = subjects.map((subject) =>

@@ -1,7 +1,7 @@
 // Ten torrents with pieces of 16 KiB to 512 MiB in one client with its usual memory, seeds that come and go, and two readers; first each
 // reader in a client of its own.
 //   npm run soak -- --torrents                       ten minutes alone, ten together
-//   npm run soak -- --torrents --minutes 1 --seed 2  another schedule
+//   npm run soak -- --torrents --minutes 1 --seed 2  another schedule; also --library OTHER/dist, a compiled copy
 // Rules: a torrent that has a seed gets blocks, a reader waits as long as alone and at most a fifth longer, memory keeps its limit.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { toHex } from '../lib/util/bytes.ts'
 import type { CrowdTask } from './crowd-process.ts'
 import { Helper } from './helper.ts'
+import { ownLibrary } from './other-library.ts'
 import { infoHashOf, Pattern } from './pattern.ts'
 import { scratchFolder } from './scratch.ts'
 import { type Subject, staysOf, subjects } from './soak-plan.ts'
@@ -35,6 +36,7 @@ const { values: options } = parseArgs({
   options: {
     torrents: { type: 'boolean' },
     minutes: { type: 'string', default: '10' },
+    library: { type: 'string', default: ownLibrary },
     seed: { type: 'string', default: '1' },
     folder: { type: 'string', default: tmpdir() }
   }
@@ -98,7 +100,12 @@ async function run(prepared: readonly Prepared[]): Promise<SoakReport> {
   const crowd = new Helper('crowd-process')
   const target = new Helper('soak-process')
   try {
-    const task: SoakTask = { folder, subjects: prepared.map(({ subject }) => subject), patienceMs }
+    const task: SoakTask = {
+      library: options.library,
+      folder,
+      subjects: prepared.map(({ subject }) => subject),
+      patienceMs
+    }
     await target.call('open', task)
     const began = performance.now()
     const until = (ms: number): Promise<void> => sleep(Math.max(0, ms - (performance.now() - began)))

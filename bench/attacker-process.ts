@@ -1,0 +1,90 @@
+// Hostile peers in a process that is kept to a part of a core.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Attack } from './attack-host.ts'
+import { AttackPeer } from './attack-peer.ts'
+import { limitCpu } from './cpu-limit.ts'
+import { answerCalls } from './helper.ts'
+import { type Crowding, crowdings, hostileKindOf } from './hostile-kinds.ts'
+
+/** Some hosts attack at once, each in its way. */
+export interface AttackTask {
+  readonly port: number
+  readonly pieces: number
+  readonly pieceLength: number
+  /** In hexadecimal; the second is that of a magnet link. */
+  readonly infoHash: string
+  readonly magnetHash: string
+  /** Name of the kind and address of its host. */
+  readonly hosts: readonly (readonly [kind: string, from: string])[]
+  readonly ms: number
+}
+
+interface Done {
+  readonly connections: number
+  readonly bytes: number
+}
+
+/** What it came to. */
+export interface AttackReport extends Done {
+  /** The part of a core that it took. */
+  readonly cpu: number
+}
+
+/** After an attack, for what it has done in its last turn to be made up for. */
+const restMs = 100
+
+/** Opens connections that do nothing more, and keeps them until the other side closes them. */
+async function crowdIn(
+  { port, infoHash, ms }: AttackTask,
+  from: string,
+  { perMs, most, addresses, silent }: Crowding
+): Promise<Done> {
+  const network = from.slice(0, from.lastIndexOf('.'))
+  const peers = new Set<AttackPeer>()
+  let connections = 0
+  const began = performance.now()
+  for (let elapsed = 0; elapsed < ms; elapsed = performance.now() - began) {
+    while (connections < elapsed * perMs && peers.size < most && performance.now() - began < ms) {
+      const peer = new AttackPeer({
+        port,
+        from: `${network}.${1 + (connections % addresses)}`,
+        infoHash: Buffer.from(infoHash, 'hex'),
+        fast: true,
+        silent
+      })
+      connections++
+      peers.add(peer)
+      peer.closed.then(() => peers.delete(peer))
+    }
+    await sleep(5)
+  }
+  for (const { socket } of peers) socket.destroy()
+  return { connections, bytes: 0 }
+}
+
+async function attack(task: AttackTask, name: string, from: string): Promise<Done> {
+  const crowding = crowdings[name]
+  if (crowding !== undefined) return await crowdIn(task, from, crowding)
+  const kind = hostileKindOf(name)
+  const { pieces, infoHash, magnetHash, port } = task
+  const target = { pieces, infoHash: Buffer.from(kind.magnet === true ? magnetHash : infoHash, 'hex') }
+  const host = new Attack(kind, target, port, 'persistent', from)
+  await host.run(task.ms)
+  return host
+}
+
+let cpuShare = (): number => 0
+
+answerCalls({
+  /** From now on the process takes no more than this part of a core. */
+  limit(part: number): void {
+    cpuShare = limitCpu(part)
+  },
+  async attack(task: AttackTask): Promise<AttackReport> {
+    cpuShare()
+    const done = await Promise.all(task.hosts.map(([name, from]) => attack(task, name, from)))
+    await sleep(restMs)
+    const sum = (of: keyof Done): number => done.reduce((total, one) => total + one[of], 0)
+    return { connections: sum('connections'), bytes: sum('bytes'), cpu: cpuShare() }
+  }
+})

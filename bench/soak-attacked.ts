@@ -1,0 +1,196 @@
+// An honest download and a reader while hostile peers attack, from a process that is kept to a tenth of a core.
+//   npm run soak -- --attacked                                        all kinds one after another, then all at once
+//   npm run soak -- --attacked --kind have-none --kind all       some; 'all' is all at once
+//   npm run soak -- --attacked --library OTHER/dist                   another compiled copy of the library
+// Rules, for the medians of rounds that alternate with rounds without an attack: the download keeps nine tenths of its rate, the reader has
+// what it needs, and nine of ten honest peers that dial are answered. --pieces, --seconds of a round, --cpu of the attacker.
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { toHex } from '../lib/util/bytes.ts'
+import { AttackPeer } from './attack-peer.ts'
+import type { AttackedReport, AttackedTask } from './attacked-process.ts'
+import type { AttackReport, AttackTask } from './attacker-process.ts'
+import { median } from './benchmark.ts'
+import type { CrowdTask } from './crowd-process.ts'
+import { Helper } from './helper.ts'
+import { hostileKinds } from './hostile-kinds.ts'
+import { ownLibrary } from './other-library.ts'
+import { infoHashOf, Pattern } from './pattern.ts'
+import { scratchFolder } from './scratch.ts'
+
+/** What the honest seeds send in all, and what the reader takes: far from what the machine can do, so that only the attack counts. */
+const honestBytesPerSecond = 12e6
+const bitRate = 1e6
+const leastRate = 0.9
+const leastAnswered = 0.9
+/** Between a round with an attack and one without, so that nothing is left of it. */
+const restMs = 500
+const dialEveryMs = 250
+/** An honest peer that is not answered for so long is lost. */
+const dialPatienceMs = 3000
+const totalLength = 2 ** 35
+const everything = 'all'
+
+const { values: options } = parseArgs({
+  options: {
+    attacked: { type: 'boolean' },
+    kind: { type: 'string', multiple: true },
+    library: { type: 'string', default: ownLibrary },
+    pieces: { type: 'string', default: '2097152' },
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '4' },
+    cpu: { type: 'string', default: '0.1' },
+    folder: { type: 'string' }
+  }
+})
+const pieces = Number(options.pieces)
+const rounds = Number(options.rounds)
+const seconds = Number(options.seconds)
+const allKinds = [...hostileKinds, everything]
+const kinds = options.kind ?? allKinds
+const unknown = kinds.find((name) => !allKinds.includes(name))
+if (unknown !== undefined) throw new Error(`There is no '${unknown}'. There are: ${allKinds.join('; ')}`)
+
+interface Round {
+  readonly quiet: AttackedReport
+  readonly attacked: AttackedReport
+  readonly attack: AttackReport
+  /** Honest peers that dialled and that were answered, during the attack. */
+  readonly dialled: number
+  readonly answered: number
+}
+
+const root = scratchFolder(options.folder)
+const pieceLength = totalLength / pieces
+const pattern = new Pattern({ pieceLength, length: totalLength, zeros: true })
+const { bytes, metainfo } = pattern.torrent('attacked.bin')
+const torrent = path.join(root, 'attacked.torrent')
+writeFileSync(torrent, bytes)
+const infoHash = toHex(infoHashOf(metainfo))
+const magnetHash = toHex(randomBytes(20))
+
+const crowd = new Helper('crowd-process')
+const attacker = new Helper('attacker-process')
+const victim = new Helper('attacked-process')
+const honest = { bytesPerSecond: honestBytesPerSecond / 2, part: 1 }
+const seeds: CrowdTask = { pieceLength, length: totalLength, zeros: true, infoHash, peers: [honest, honest] }
+const ports = await crowd.call<number[]>('start', seeds)
+const port = await victim.call<number>('open', {
+  library: options.library,
+  torrent,
+  folder: root,
+  seeds: ports.map((each) => `127.0.0.1:${each}`),
+  bitRate,
+  magnetHash
+} satisfies AttackedTask)
+await attacker.call('limit', Number(options.cpu))
+// Until rates have settled and the code that all rounds run is compiled.
+await victim.call('watch', 5)
+await sleep(1000)
+
+let hosts = 0
+const results = new Map<string, Round[]>(kinds.map((name) => [name, []]))
+for (let round = 0; round < rounds; round++) {
+  for (const name of kinds) {
+    const result = await alternate(name)
+    results.get(name)?.push(result)
+    console.error(JSON.stringify({ name, ...result }))
+  }
+}
+const faults = await victim.call<string[]>('faults')
+for (const text of faults) console.log(`FAULT ${text}`)
+const broken = print()
+await Promise.all([crowd.stop(), attacker.stop(), victim.stop()])
+process.exit(broken + faults.length === 0 ? 0 : 1)
+
+/** Some seconds without an attack, and as many with one, by hosts that were never seen. */
+async function alternate(name: string): Promise<Round> {
+  const quiet = await victim.call<AttackedReport>('watch', seconds)
+  const names = name === everything ? hostileKinds : [name]
+  const task: AttackTask = {
+    port,
+    pieces,
+    pieceLength,
+    infoHash,
+    magnetHash,
+    hosts: names.map((each) => [each, freshHost()]),
+    ms: seconds * 1000
+  }
+  const over = new AbortController()
+  const [attack, attacked, { dialled, answered }] = await Promise.all([
+    attacker.call<AttackReport>('attack', task),
+    victim.call<AttackedReport>('watch', seconds).finally(() => over.abort()),
+    dialHonestly(over.signal)
+  ])
+  await sleep(restMs)
+  return { quiet, attacked, attack, dialled, answered }
+}
+
+/** An address of a network of its own on loopback. */
+function freshHost(): string {
+  const n = hosts++
+  return `127.${20 + (n >> 8)}.${n & 255}.1`
+}
+
+/** Honest peers dial one after the other, from one address each, until it is over. */
+async function dialHonestly(over: AbortSignal): Promise<{ dialled: number; answered: number }> {
+  const dials: Promise<boolean>[] = []
+  while (!over.aborted) {
+    const peer = new AttackPeer({
+      port,
+      from: freshHost(),
+      infoHash: Buffer.from(infoHash, 'hex'),
+      fast: true
+    })
+    dials.push(
+      Promise.race([peer.ready, sleep(dialPatienceMs, false, { ref: false })]).finally(() =>
+        peer.socket.destroy()
+      )
+    )
+    await sleep(dialEveryMs)
+  }
+  const all = await Promise.all(dials)
+  return { dialled: all.length, answered: all.filter((isAnswered) => isAnswered).length }
+}
+
+/** Prints the medians; returns how many rules were broken. */
+function print(): number {
+  console.log(`\nNode ${process.version}, ${pieces} pieces, medians of ${rounds} rounds of ${seconds} s\n`)
+  console.log(
+    '| hostile peer | rate kept | quiet, MB/s | reader stalled, s | loop held, ms | victim CPU, % | attacker CPU, % | connections | KB/s | dials answered | |'
+  )
+  console.log('|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|')
+  let broken = 0
+  for (const [name, list] of results) {
+    const middle = (of: (round: Round) => number): number => median(list.map(of))
+    const kept = middle(({ quiet, attacked }) => attacked.bytesPerSecond / quiet.bytesPerSecond)
+    const sum = (of: (round: Round) => number): number => list.reduce((total, one) => total + of(one), 0)
+    const stalled = sum(({ attacked }) => attacked.stallMs) / 1000
+    const quietlyStalled = sum(({ quiet }) => quiet.stallMs) / 1000
+    const answered = middle((round) => round.answered / round.dialled)
+    const wrong = [
+      kept < leastRate ? 'slower' : '',
+      stalled > quietlyStalled ? 'stalls' : '',
+      answered < leastAnswered ? 'shut out' : ''
+    ].filter((word) => word !== '')
+    broken += wrong.length
+    const cells = [
+      name,
+      kept.toFixed(2),
+      (middle(({ quiet }) => quiet.bytesPerSecond) / 1e6).toFixed(1),
+      stalled.toFixed(1),
+      middle(({ attacked }) => attacked.heldMs).toFixed(0),
+      (100 * middle(({ attacked }) => attacked.cpu)).toFixed(0),
+      (100 * middle(({ attack }) => attack.cpu)).toFixed(1),
+      middle(({ attack }) => attack.connections).toFixed(0),
+      (middle(({ attack }) => attack.bytes) / seconds / 1000).toFixed(0),
+      answered.toFixed(2),
+      wrong.length === 0 ? '' : `**${wrong.join(', ')}**`
+    ]
+    console.log(`| ${cells.join(' | ')} |`)
+  }
+  return broken
+}
