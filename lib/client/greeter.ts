@@ -8,7 +8,7 @@ import { Wire } from '../wire/wire.ts'
 
 /** How long a peer that dialled us may take for its handshake. */
 const handshakeMs = 10_000
-/** Incoming connections whose handshake has not come yet; more are a flood. */
+/** Incoming connections whose handshake waits for its turn in the download limit; more are a flood. */
 const mostStrangers = 64
 
 /** Waits for the handshakes of peers that dial us, and gives each peer to the torrent that it names. */

@@ -15,6 +15,7 @@ import { Throttle } from '../transport/throttle.ts'
 import { ThrottledConnection } from '../transport/throttled.ts'
 import { MemoryBudget } from '../util/memory-budget.ts'
 import { userStateFolder } from '../util/state-folder.ts'
+import { sniffHandshake } from '../wire/sniff-handshake.ts'
 import type { ClientServices } from './client-host.ts'
 import { DhtService } from './dht-service.ts'
 import type { ClientOptions } from './options.ts'
@@ -84,6 +85,7 @@ export class SharedServices implements ClientServices {
     this.#ports = new ClientPorts({
       port: options.port ?? 0,
       host,
+      sniff: sniffHandshake,
       onConnection: (connection) => events.connection(new ThrottledConnection(connection, throttles)),
       onWarning
     })

@@ -4,7 +4,7 @@ import { ipScope } from '../util/ip-scope.ts'
 import type { KrpcReply, KrpcValues } from './krpc.ts'
 import { limits } from './limits.ts'
 import { compareDistance, isSecureId } from './node-id.ts'
-import { hostKey, type NodeInfo, networkKey, parseNodes } from './node-info.ts'
+import { hostKey, type NodeInfo, networkOf, parseNodes } from './node-info.ts'
 import { bucketSize } from './routing-table.ts'
 
 /** What a look-up asks of its node. */
@@ -195,7 +195,7 @@ class Candidates {
       if (known.state !== 'new' || known.secure || !secure) return
       this.#list.splice(this.#list.indexOf(known), 1)
     } else {
-      const network = networkKey(host)
+      const network = networkOf(host)
       if (network !== undefined) {
         const count = this.#networks.get(network) ?? 0
         if (count >= limits.candidatesPerNetwork) return

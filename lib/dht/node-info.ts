@@ -1,5 +1,6 @@
 import { formatCompact, hostBytes, type PeerAddress, parseCompact } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
+import { networkKey } from '../util/ip-network.ts'
 import { ipScope } from '../util/ip-scope.ts'
 import { idLength } from './node-id.ts'
 
@@ -54,9 +55,7 @@ export function partyKey(address: PeerAddress): string {
   return toHex(bytes.subarray(0, 8))
 }
 
-/** One name for the network that an address belongs to, /24 or /48; undefined for local ones, which are not limited. */
-export function networkKey(host: string): string | undefined {
-  if (ipScope(host) !== 'global') return undefined
-  const bytes = hostBytes(host)
-  return bytes === undefined ? undefined : toHex(bytes.subarray(0, bytes.length === 4 ? 3 : 6))
+/** One name for the network that an address belongs to; undefined for local ones, which are not limited. */
+export function networkOf(host: string): string | undefined {
+  return ipScope(host) === 'global' ? networkKey(host) : undefined
 }

@@ -7,7 +7,7 @@ import {
   type RandomBytes,
   randomIdNear
 } from './node-id.ts'
-import { addressKey, hostKey, type NodeInfo, networkKey } from './node-info.ts'
+import { addressKey, hostKey, type NodeInfo, networkOf } from './node-info.ts'
 
 /** Nodes in a bucket, and nodes in an answer (BEP 5). */
 export const bucketSize = 8
@@ -241,9 +241,9 @@ export class RoutingTable {
       at = this.#indexOf(node.id)
       bucket = this.#bucket(at)
     }
-    const network = networkKey(node.host)
+    const network = networkOf(node.host)
     if (network !== undefined) {
-      const same = bucket.nodes.filter(({ host }) => networkKey(host) === network)
+      const same = bucket.nodes.filter(({ host }) => networkOf(host) === network)
       if (same.length >= limits.nodesPerNetwork) {
         const bad = same.find(({ failures }) => failures >= failuresOfBad)
         if (bad === undefined) return undefined

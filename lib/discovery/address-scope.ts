@@ -45,18 +45,6 @@ export function hostKey(host: string): string {
 }
 
 /**
- * One name for the network of a host, that of its holder or near to it: /24 in IPv4 and /48 in IPv6, also in local networks. Undefined
- * for this machine and for host names.
- */
-export function networkKey(host: string): string | undefined {
-  const bytes = hostBytes(canonicalHost(host))
-  if (bytes === undefined || scopeOf(host) === 'loopback') return undefined
-  // One prefix holds all of IPv4 (NAT64).
-  const isNat64 = bytes.length === 16 && bytes[0] === 0 && bytes[1] === 0x64
-  return hostOf(bytes.fill(0, bytes.length === 4 ? 3 : isNat64 ? 15 : 6))
-}
-
-/**
  * The {@link hostKey} of a connection for what its messages cost. Programs on this machine, and all that a proxy here forwards, have
  * one host: there the port counts too.
  */

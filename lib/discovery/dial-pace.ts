@@ -1,6 +1,7 @@
 import type { PeerAddress } from '../util/address.ts'
+import { networkKey } from '../util/ip-network.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
-import { addressKey, hostKey, networkKey } from './address-scope.ts'
+import { addressKey, hostKey, scopeOf } from './address-scope.ts'
 import { limits } from './limits.ts'
 
 /** The names under which dials to an address are counted. */
@@ -23,7 +24,7 @@ interface Host extends Bucket {
 
 /** Returns the keys of an address; undefined for host names and for this machine, where many peers share one host. */
 export function dialKeys(address: PeerAddress): DialKeys | undefined {
-  const network = networkKey(address.host)
+  const network = scopeOf(address.host) === 'loopback' ? undefined : networkKey(address.host)
   if (network === undefined) return undefined
   return { address: addressKey(address), host: hostKey(address.host), network }
 }

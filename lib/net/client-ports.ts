@@ -1,5 +1,5 @@
 import { asError } from '../util/errors.ts'
-import type { Connection, Listener, Transport } from './connection.ts'
+import type { Connection, Listener, Sniff, Transport } from './connection.ts'
 import type { DatagramPort } from './datagram-port.ts'
 import { TcpTransport } from './tcp.ts'
 import { bindUdpPorts } from './udp-ports.ts'
@@ -10,6 +10,8 @@ export interface ClientPortsOptions {
   readonly port: number
   /** Local IP address; all by default. */
   readonly host: string | undefined
+  /** Judges the first bytes of incoming connections. */
+  readonly sniff: Sniff
   /** A peer has dialled us. */
   onConnection(connection: Connection): void
   /** Hears that a port could not be had, or is not the one wanted. */
@@ -68,11 +70,12 @@ export class ClientPorts {
   }
 
   async #listen(): Promise<void> {
-    const { port, host, onConnection, onWarning } = this.#options
+    const { port, host, sniff, onConnection, onWarning } = this.#options
     try {
       this.#listener = await this.#tcp.listen({
         port,
         ...(host === undefined ? {} : { host }),
+        sniff,
         onConnection,
         onWarning
       })

@@ -44,12 +44,17 @@ export interface DialOptions {
   readonly localAddress?: string | undefined
 }
 
+/** Judges the first bytes of an incoming connection: whether they suffice, more must come, or it is to be closed. */
+export type Sniff = (head: Uint8Array) => 'take' | 'wait' | 'refuse'
+
 /** Options of {@link Transport.listen}. */
 export interface ListenOptions {
   /** The local address; all of both families by default. */
   readonly host?: string | undefined
   /** The port, 0 for any. When it is taken, the next free one is used and `onWarning` told. */
   readonly port: number
+  /** Judges connections before they are taken; without it they are taken at once. */
+  readonly sniff?: Sniff | undefined
   /** Takes an incoming connection; it must `start` or `close` it. */
   onConnection(connection: Connection): void
   /** Told of what does not stop the listener. */

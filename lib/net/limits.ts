@@ -1,4 +1,4 @@
-/** Bounds on all that a server can push at our HTTP requests and look-ups, each with its reason. */
+/** Bounds on all that a server can push at our HTTP requests and look-ups, and others at our ports, each with its reason. */
 export const limits = {
   /** Bytes of the head of an HTTP answer: some have cookies of 20 kB. */
   headBytes: 65_536,
@@ -9,5 +9,16 @@ export const limits = {
   /** Redirects in a row; browsers follow 20, a tracker needs 1 or 2. */
   redirects: 5,
   /** How long a host name may take to resolve. */
-  resolveMs: 20_000
+  resolveMs: 20_000,
+  /**
+   * Accepted connections that have not said enough yet: with 1,700 silent ones a second, each stays for 300 ms, the round trip of a far
+   * peer. With the connections in use and open files they stay below the 1024 that some systems grant a process.
+   */
+  incomingSockets: 512,
+  /** Of these, from one network (/24, in IPv6 /48) while others want them. */
+  incomingPerNetwork: 64,
+  /** How long a connection may take to say enough, in milliseconds. */
+  incomingMs: 10_000,
+  /** Pieces in which its first bytes may come: peers send them at once, and each costs as much as a connection. */
+  incomingReads: 8
 } as const

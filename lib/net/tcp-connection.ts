@@ -35,6 +35,8 @@ export class TcpConnection implements Connection, TurnReader {
   receiveLength: number = Number.POSITIVE_INFINITY
   readonly #socket: Socket
   readonly #ownMemory: boolean
+  /** Read before the connection was made, and not delivered yet. */
+  #head: Uint8Array | undefined
   #handler: ConnectionHandler | undefined
   #error: Error | undefined
   #closing = false
@@ -45,11 +47,21 @@ export class TcpConnection implements Connection, TurnReader {
   #corked = false
   #undrained = false
 
-  /** A connected socket that does not read yet; `reader` when its memory is shared, else it reads by `data` events. */
-  constructor(socket: Socket, remote: PeerAddress, incoming: boolean, reader?: SocketReader) {
+  /**
+   * A connected socket that does not read yet; `reader` when its memory is shared, else it reads by `data` events. `head` was read of
+   * it already, and is delivered first.
+   */
+  constructor(
+    socket: Socket,
+    remote: PeerAddress,
+    incoming: boolean,
+    reader?: SocketReader,
+    head?: Uint8Array
+  ) {
     this.remote = remote
     this.incoming = incoming
     this.#socket = socket
+    this.#head = head
     this.#ownMemory = reader === undefined
     if (reader !== undefined) reader.connection = this
     socket.on('error', (error) => {
@@ -84,7 +96,9 @@ export class TcpConnection implements Connection, TurnReader {
         if (!this.receive(chunk)) this.#socket.pause()
       })
     }
-    this.#socket.resume()
+    const head = this.#head
+    this.#head = undefined
+    if (head === undefined || this.receive(head)) this.#socket.resume()
   }
 
   pause(): void {

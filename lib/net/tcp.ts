@@ -9,6 +9,7 @@ import {
 import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import type { Connection, DialOptions, Listener, ListenOptions, Transport } from './connection.ts'
+import { IncomingSockets } from './incoming-sockets.ts'
 import { SocketReader, TcpConnection } from './tcp-connection.ts'
 
 const defaultTimeoutMs = 15_000
@@ -83,9 +84,14 @@ export class TcpTransport implements Transport {
   }
 
   async #listenOn(options: ListenOptions, port: number): Promise<Listener> {
-    const server = createServer({ noDelay: true, pauseOnConnect: true }, (accepted) =>
-      this.#accept(accepted, options)
-    )
+    const { sniff } = options
+    const incoming =
+      sniff && new IncomingSockets(sniff, (accepted, head) => this.#accept(accepted, options, head))
+    const server = createServer({ noDelay: true, pauseOnConnect: true }, (accepted) => {
+      accepted.on('error', () => {})
+      if (incoming === undefined) this.#accept(accepted, options)
+      else incoming.add(accepted, accepted.remoteAddress ?? '')
+    })
     const host = await bind(server, options.host, port)
     // A failed accept, when there are no more file descriptors for instance, does not stop the listener.
     server.on('error', (error) => options.onWarning?.(error))
@@ -96,6 +102,7 @@ export class TcpTransport implements Transport {
       host,
       close: () => {
         this.#listeners.delete(listener)
+        incoming?.close()
         closed ??= new Promise((resolve) => server.close(() => resolve()))
         return closed
       }
@@ -105,9 +112,9 @@ export class TcpTransport implements Transport {
     return listener
   }
 
-  #accept(accepted: Socket, { onConnection, onWarning }: ListenOptions): void {
+  /** Hands a connection on; `head` was read of it already. */
+  #accept(accepted: Socket, { onConnection, onWarning }: ListenOptions, head?: Uint8Array): void {
     const { remoteAddress: host, remotePort: port } = accepted
-    accepted.on('error', () => {})
     if (this.#closed || host === undefined || port === undefined) {
       accepted.destroy()
       return
@@ -116,7 +123,8 @@ export class TcpTransport implements Transport {
     const socket = withSharedMemory(accepted, reader)
     this.#track(socket)
     const remote = { host: canonicalHost(host), port }
-    const connection = new TcpConnection(socket, remote, true, socket === accepted ? undefined : reader)
+    const shared = socket === accepted ? undefined : reader
+    const connection = new TcpConnection(socket, remote, true, shared, head)
     try {
       onConnection(connection)
     } catch (error) {

@@ -1,0 +1,126 @@
+import type { Socket } from 'node:net'
+import { networkKey } from '../util/ip-network.ts'
+import type { Sniff } from './connection.ts'
+import { limits } from './limits.ts'
+
+interface Waiting {
+  readonly socket: Socket
+  readonly network: string
+  readonly since: number
+  head: Uint8Array
+  reads: number
+}
+
+/**
+ * Accepted sockets whose first bytes have not come yet. Each costs a third of a connection in use, so that honest peers are heard
+ * while others only connect. Too many of them lose the oldest of the newcomer's network if it has more than its share, else the oldest
+ * of all, as peers that dial send their first bytes within a round trip.
+ */
+export class IncomingSockets {
+  readonly #sniff: Sniff
+  readonly #onHead: (socket: Socket, head: Uint8Array) => void
+  readonly #waitMs: number
+  /** The oldest first. */
+  readonly #waiting = new Set<Waiting>()
+  readonly #networks = new Map<string, Set<Waiting>>()
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  /** `onHead` gets each socket that `sniff` takes, paused, and what was read of it. */
+  constructor(
+    sniff: Sniff,
+    onHead: (socket: Socket, head: Uint8Array) => void,
+    waitMs: number = limits.incomingMs
+  ) {
+    this.#sniff = sniff
+    this.#onHead = onHead
+    this.#waitMs = waitMs
+  }
+
+  /** How many sockets wait. */
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  /** Takes a paused socket. */
+  add(socket: Socket, host: string): void {
+    if (this.#closed) {
+      socket.destroy()
+      return
+    }
+    const network = networkKey(host) ?? host
+    if (this.#waiting.size >= limits.incomingSockets) this.#drop(this.#oldest(network))
+    const waiting: Waiting = { socket, network, since: performance.now(), head: new Uint8Array(), reads: 0 }
+    this.#waiting.add(waiting)
+    const sockets = this.#networks.get(network)
+    if (sockets === undefined) this.#networks.set(network, new Set([waiting]))
+    else sockets.add(waiting)
+    socket.on('close', () => this.#forget(waiting))
+    socket.on('data', (chunk: Uint8Array) => this.#read(waiting, chunk))
+    socket.resume()
+    if (this.#timer === undefined) this.#watch()
+  }
+
+  /** Closes all sockets that wait, and those that come; idempotent. */
+  close(): void {
+    this.#closed = true
+    for (const waiting of this.#waiting) this.#drop(waiting)
+    clearTimeout(this.#timer)
+  }
+
+  #oldest(network: string): Waiting | undefined {
+    const own = this.#networks.get(network)
+    for (const waiting of own !== undefined && own.size >= limits.incomingPerNetwork ? own : this.#waiting)
+      return waiting
+    return undefined
+  }
+
+  #read(waiting: Waiting, chunk: Uint8Array): void {
+    const head = waiting.head.length === 0 ? chunk : Buffer.concat([waiting.head, chunk])
+    waiting.head = head
+    const verdict = this.#sniff(head)
+    if (verdict === 'wait' && ++waiting.reads < limits.incomingReads) return
+    if (verdict !== 'take') {
+      this.#drop(waiting)
+      return
+    }
+    const { socket } = waiting
+    this.#forget(waiting)
+    socket.pause()
+    socket.removeAllListeners('data')
+    socket.removeAllListeners('close')
+    // Not within the socket's own callback, which goes on with it.
+    process.nextTick(() => {
+      if (this.#closed || socket.destroyed) socket.destroy()
+      else this.#onHead(socket, head)
+    })
+  }
+
+  #drop(waiting: Waiting | undefined): void {
+    if (waiting === undefined) return
+    this.#forget(waiting)
+    waiting.socket.destroy()
+  }
+
+  #forget(waiting: Waiting): void {
+    if (!this.#waiting.delete(waiting)) return
+    const sockets = this.#networks.get(waiting.network)
+    sockets?.delete(waiting)
+    if (sockets?.size === 0) this.#networks.delete(waiting.network)
+  }
+
+  /** Closes what has waited too long, and comes back for the next. */
+  #watch(): void {
+    this.#timer = undefined
+    const now = performance.now()
+    for (const waiting of this.#waiting) {
+      const leftMs = waiting.since + this.#waitMs - now
+      if (leftMs > 0) {
+        this.#timer = setTimeout(() => this.#watch(), leftMs)
+        this.#timer.unref()
+        return
+      }
+      this.#drop(waiting)
+    }
+  }
+}
