@@ -66,5 +66,6 @@ const types: Readonly<Record<string, string>> = {
 /** The MIME type of a file by its name; `application/octet-stream` when it tells nothing. */
 export function contentType(name: string): string {
   const dot = name.lastIndexOf('.')
-  return (dot > 0 ? types[name.slice(dot).toLowerCase()] : undefined) ?? 'application/octet-stream'
+  const extension = dot > 0 ? name.slice(dot) : ''
+  return types[extension] ?? types[extension.toLowerCase()] ?? 'application/octet-stream'
 }

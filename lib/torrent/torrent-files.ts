@@ -42,6 +42,8 @@ export class TorrentFiles implements FileHost {
   readonly #streams = new LazyMap<FileStream, number>()
   /** By index in the layout; made when they are first asked for, as most torrents of many never are. */
   readonly #at = new LazyMap<number, TorrentFile>()
+  /** The same once all of them were asked for, undefined for pad files: a map of so many would cost more than they do. */
+  #all: readonly (TorrentFile | undefined)[] = []
   #list: readonly TorrentFile[] | undefined
   /** Index in the layout of each file of the list. */
   #indices: readonly number[] | undefined
@@ -95,15 +97,25 @@ export class TorrentFiles implements FileHost {
   at(fileIndex: number): TorrentFile | undefined {
     const entry = this.layout.files[fileIndex]
     if (entry === undefined || entry.pad) return undefined
-    let file = this.#at.get(fileIndex)
+    let file = this.#all[fileIndex] ?? this.#at.get(fileIndex)
     if (file === undefined) this.#at.set(fileIndex, (file = new TorrentFile(entry, fileIndex, this)))
     return file
   }
 
   /** All of them without pad files. */
   get list(): readonly TorrentFile[] {
-    this.#list ??= this.#listed.flatMap((index) => this.at(index) ?? [])
-    return this.#list
+    if (this.#list !== undefined) return this.#list
+    const all: (TorrentFile | undefined)[] = []
+    const list: TorrentFile[] = []
+    for (const [index, entry] of this.layout.files.entries()) {
+      const file = entry.pad ? undefined : (this.#at.get(index) ?? new TorrentFile(entry, index, this))
+      all.push(file)
+      if (file !== undefined) list.push(file)
+    }
+    this.#at.clear()
+    this.#all = all
+    this.#list = list
+    return list
   }
 
   /** Those that have no byte and are selected. */
@@ -238,8 +250,11 @@ export class TorrentFiles implements FileHost {
   }
 
   get #listed(): readonly number[] {
-    this.#indices ??= this.layout.files.flatMap(({ pad }, index) => (pad ? [] : [index]))
-    return this.#indices
+    if (this.#indices !== undefined) return this.#indices
+    const indices: number[] = []
+    for (const [index, { pad }] of this.layout.files.entries()) if (!pad) indices.push(index)
+    this.#indices = indices
+    return indices
   }
 
   /** The index in the layout of a file, given as such or by its place in the list. */
