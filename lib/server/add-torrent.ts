@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import {
   type AddOptions,
   type Client,
@@ -9,15 +8,14 @@ import {
 } from '../index.ts'
 import { toHex } from '../util/bytes.ts'
 import { asError, isTorrentError } from '../util/errors.ts'
-import { HttpError, readBody } from './respond.ts'
+import type { Admission } from './admission.ts'
+import type { ApiRequest } from './api-request.ts'
+import { HttpError } from './respond.ts'
 import type { CheckedOptions } from './server-options.ts'
 
-const mostTextBytes = 64 << 10
 /** How often it is looked whether a torrent that was just added stands in the list. */
 const lookEveryMs = 10
 const notALink = 'that is no magnet link, info hash, or http address of a .torrent file'
-/** Real .torrent files of a million pieces have 20 MB. */
-const mostTorrentBytes = 32 << 20
 
 /**
  * Adds the torrent of a request's body: `application/json` `{ source, paused?, select? }`, `text/plain` with the source, or the bytes of a
@@ -27,27 +25,24 @@ const mostTorrentBytes = 32 << 20
  */
 export async function addTorrent(
   client: Client,
-  request: IncomingMessage,
+  { request, response }: ApiRequest,
   { privateSources }: CheckedOptions,
+  { limits, bodies }: Admission,
   onFailure: (error: Error) => void
 ): Promise<Torrent> {
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase()
   if (type === 'application/json' || type === 'text/plain') {
-    const text = (await readBody(request, mostTextBytes)).toString()
+    const text = (await bodies.read(request, response, limits.linkBytes)).toString()
     const { source, options } =
       type === 'text/plain' ? { source: text.trim(), options: {} } : parseOrder(text)
     if (!isUrl(source)) return addLink(client, source, options, onFailure)
     // A visitor of the page must not reach other services on this machine or its network through it.
     return refuse(client.add(source, { ...options, trust: privateSources ? 'program' : 'remote' }))
   }
-  return refuse(client.add(new Uint8Array(await readBytes(request))))
-}
-
-async function readBytes(request: IncomingMessage): Promise<Buffer> {
-  const bytes = await readBody(request, mostTorrentBytes)
+  const bytes = await bodies.read(request, response, limits.torrentBytes)
   // 20 bytes would count as a bare info hash.
   if (bytes[0] !== 0x64) throw new HttpError(400, 'the body is no .torrent file')
-  return bytes
+  return refuse(client.add(bytes))
 }
 
 /** Whether a text is an http address, maybe in quotes. */

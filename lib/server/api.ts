@@ -1,38 +1,27 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Client, Torrent } from '../index.ts'
 import { asError } from '../util/errors.ts'
 import { addTorrent, parseJson } from './add-torrent.ts'
+import type { Admission } from './admission.ts'
+import type { ApiRequest } from './api-request.ts'
 import type { EventStreams } from './event-streams.ts'
 import { checkIntent, mayChange } from './guard.ts'
-import { allowMethods, HttpError, readBody, respondJson } from './respond.ts'
+import { allowMethods, HttpError, jsonHeaders, respondInParts, respondJson } from './respond.ts'
 import type { CheckedOptions } from './server-options.ts'
 import type { Shelf } from './shelf.ts'
 import { dhtNodes, listFiles, summarise } from './snapshot.ts'
-
-/** A list of all indices of many files. */
-const mostOrderBytes = 1 << 20
-
-/** A request as the router hands it on. */
-export interface ApiRequest {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  /** Decoded elements of the path behind `/api/`. */
-  readonly elements: readonly string[]
-  readonly query: URLSearchParams
-  /** The `Host` of the request. */
-  readonly host: string | undefined
-}
 
 /** What the page asks for: lists, events, and changes. */
 export class Api {
   readonly #shelf: Shelf
   readonly #options: CheckedOptions
   readonly #events: EventStreams
+  readonly #admission: Admission
 
-  constructor(shelf: Shelf, options: CheckedOptions, events: EventStreams) {
+  constructor(shelf: Shelf, options: CheckedOptions, events: EventStreams, admission: Admission) {
     this.#shelf = shelf
     this.#options = options
     this.#events = events
+    this.#admission = admission
   }
 
   /** Answers. @throws HttpError */
@@ -45,10 +34,11 @@ export class Api {
       return
     }
     if (what !== 'torrents' || more.length > 0) throw new HttpError(404, 'there is no such thing in the API')
+    this.#admission.admitRequest(request, response)
     if (infoHash === undefined || infoHash === '') {
       allowMethods(request, this.#shelf.client === undefined ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'POST'])
       if (request.method === 'POST') await this.#add(asked)
-      else this.#list(asked)
+      else await this.#list(asked)
       return
     }
     const torrent = this.#shelf.get(infoHash)
@@ -57,17 +47,24 @@ export class Api {
     else await this.#change(asked, torrent, action)
   }
 
-  #list({ request, response }: ApiRequest): void {
-    const canAdd = this.#shelf.client !== undefined && !this.#options.readOnly
-    const torrents = this.#shelf.torrents.map(summarise)
+  async #list({ request, response }: ApiRequest): Promise<void> {
+    const { client, torrents } = this.#shelf
     const { readOnly } = this.#options
-    const nodes = dhtNodes(this.#shelf.client)
-    respondJson(request, response, 200, { readOnly, canAdd, dhtNodes: nodes, torrents })
+    const canAdd = client !== undefined && !readOnly
+    const nodes = JSON.stringify(dhtNodes(client))
+    const parts = function* (): Generator<string, void, void> {
+      yield `{"readOnly":${readOnly},"canAdd":${canAdd},"dhtNodes":${nodes},"torrents":[`
+      for (const [at, torrent] of torrents.entries())
+        yield (at === 0 ? '' : ',') + JSON.stringify(summarise(torrent))
+      yield ']}'
+    }
+    await respondInParts(request, response, parts(), jsonHeaders)
   }
 
-  async #add({ request, response, host }: ApiRequest): Promise<void> {
+  async #add(asked: ApiRequest): Promise<void> {
+    const { request, response, host } = asked
     checkIntent(request, host, this.#options)
-    const torrent = await addTorrent(this.#client(), request, this.#options, (error) =>
+    const torrent = await addTorrent(this.#client(), asked, this.#options, this.#admission, (error) =>
       this.#events.notice(error.message)
     )
     respondJson(request, response, 201, summarise(torrent), { location: `/${torrent.infoHash}/` })
@@ -98,7 +95,11 @@ export class Api {
     checkIntent(request, host, this.#options)
     if (action === 'pause') torrent.pause()
     else if (action === 'resume') torrent.resume()
-    else select(torrent, parseJson((await readBody(request, mostOrderBytes)).toString()))
+    else {
+      const { bodies, limits } = this.#admission
+      const body = await bodies.read(request, response, limits.selectionBytes)
+      select(torrent, parseJson(body.toString()))
+    }
     respondJson(request, response, 200, summarise(torrent))
   }
 

@@ -1,23 +1,45 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { HttpError } from './respond.ts'
+import type { Admission } from './admission.ts'
 import type { Shelf } from './shelf.ts'
-import { detail, dhtNodes, summarise } from './snapshot.ts'
+import { detail, dhtNodes } from './snapshot.ts'
+import { Summaries } from './summaries.ts'
 
-const everyMs = 1000
-/** Pages that watch at once; each costs a snapshot a second. */
-const mostWatchers = 32
+interface Watcher {
+  readonly response: ServerResponse
+  /** The torrent that it looks at. */
+  readonly infoHash: string | undefined
+  /** Whether it knows the summaries of the time before, so that what has changed is enough. */
+  isUpToDate: boolean
+}
+
+/** One look at the torrents, for all watchers. */
+interface News {
+  /** Events for a watcher that knows nothing yet. */
+  all(): Buffer
+  /** Events for one that knows the news before. */
+  readonly changed: Buffer
+  /** The event of each torrent that is looked at, made when the first watcher wants it. */
+  readonly details: Map<string, Buffer>
+}
 
 /**
- * Server-sent events for the page: `torrents` with all summaries and `dht` with its size about once a second, `detail` with the torrent that a watcher looks at, and
- * `notice` with a sentence for people. Whoever reads too slowly misses some.
+ * Server-sent events for the page: `torrents` with all summaries at first and when the list has changed, else `changed` with those that
+ * have; `dht` with its size; `detail` with the torrent that a watcher looks at, all about once a second, and `notice` with a sentence for
+ * people. A client that reads too slowly misses some.
  */
 export class EventStreams {
   readonly #shelf: Shelf
-  readonly #watchers = new Map<ServerResponse, string | undefined>()
+  readonly #admission: Admission
+  readonly #summaries: Summaries
+  readonly #watchers = new Set<Watcher>()
+  #news: Promise<News> | undefined
+  #isLooking = false
   #timer: NodeJS.Timeout | undefined
 
-  constructor(shelf: Shelf) {
+  constructor(shelf: Shelf, admission: Admission) {
     this.#shelf = shelf
+    this.#admission = admission
+    this.#summaries = new Summaries(shelf)
   }
 
   /**
@@ -29,68 +51,92 @@ export class EventStreams {
     response: ServerResponse,
     infoHash: string | undefined
   ): Promise<void> {
-    if (this.#watchers.size >= mostWatchers) {
-      throw new HttpError(503, `${mostWatchers} pages watch already`, { 'retry-after': '10' })
-    }
+    const isHead = request.method === 'HEAD'
+    if (!isHead) this.#admission.admitWatcher(request, response)
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
       'x-accel-buffering': 'no'
     })
-    if (request.method === 'HEAD') {
+    if (isHead) {
       response.end()
       return
     }
     const over = new Promise<void>((resolve) => response.once('close', resolve))
-    this.#watchers.set(response, infoHash)
-    this.#timer ??= setInterval(() => this.#tick(), everyMs)
+    const watcher = { response, infoHash, isUpToDate: false }
+    this.#timer ??= setInterval(() => void this.#tick(), this.#admission.limits.newsMs)
     response.write('retry: 2000\n\n')
-    this.#tell([[response, infoHash]])
-    await over
-    this.#watchers.delete(response)
+    // A watcher that comes between two looks is told what the others were.
+    this.#news ??= this.#look()
+    this.#tell(watcher, await this.#news)
+    if (!response.destroyed) {
+      this.#watchers.add(watcher)
+      await over
+      this.#watchers.delete(watcher)
+    }
     if (this.#watchers.size === 0) this.#stop()
   }
 
   /** Tells all watchers a sentence. */
   notice(text: string): void {
-    const event = format('notice', text)
-    for (const response of this.#watchers.keys()) if (!response.writableNeedDrain) response.write(event)
+    const event = format('notice', JSON.stringify(text))
+    for (const { response } of this.#watchers) if (!response.writableNeedDrain) response.write(event)
   }
 
   /** Ends all streams. */
   close(): void {
     this.#stop()
-    for (const response of this.#watchers.keys()) response.destroy()
+    for (const { response } of this.#watchers) response.destroy()
     this.#watchers.clear()
   }
 
-  #tick(): void {
-    this.#tell(this.#watchers)
+  async #tick(): Promise<void> {
+    if (this.#isLooking) return
+    this.#news = this.#look()
+    const news = await this.#news
+    for (const watcher of this.#watchers) this.#tell(watcher, news)
   }
 
-  #tell(watchers: Iterable<[ServerResponse, string | undefined]>): void {
-    const summaries = format('torrents', this.#shelf.torrents.map(summarise))
+  async #look(): Promise<News> {
+    this.#isLooking = true
+    const { all, changed } = await this.#summaries.look()
+    this.#isLooking = false
+    // The last watcher went away meanwhile.
+    if (this.#timer === undefined) this.#news = undefined
     const nodes = dhtNodes(this.#shelf.client)
-    const network = nodes === null ? '' : format('dht', { nodes })
-    const details = new Map<string, string>()
-    for (const [response, infoHash] of watchers) {
-      if (response.writableNeedDrain) continue
-      response.write(summaries + network)
-      const torrent = infoHash === undefined ? undefined : this.#shelf.get(infoHash)
-      if (torrent === undefined) continue
-      let event = details.get(torrent.infoHash)
-      if (event === undefined) details.set(torrent.infoHash, (event = format('detail', detail(torrent))))
-      response.write(event)
+    const network = nodes === null ? '' : format('dht', JSON.stringify({ nodes }))
+    let whole: Buffer | undefined
+    const makeAll = (): Buffer => (whole ??= Buffer.from(format('torrents', all()) + network))
+    return {
+      all: makeAll,
+      changed: changed === undefined ? makeAll() : Buffer.from(format('changed', changed) + network),
+      details: new Map()
     }
+  }
+
+  #tell(watcher: Watcher, { all, changed, details }: News): void {
+    const { response, infoHash, isUpToDate } = watcher
+    watcher.isUpToDate = !response.writableNeedDrain
+    if (!watcher.isUpToDate) return
+    response.write(isUpToDate ? changed : all())
+    const torrent = infoHash === undefined ? undefined : this.#shelf.get(infoHash)
+    if (torrent === undefined) return
+    let event = details.get(torrent.infoHash)
+    if (event === undefined) {
+      event = Buffer.from(format('detail', JSON.stringify(detail(torrent))))
+      details.set(torrent.infoHash, event)
+    }
+    response.write(event)
   }
 
   #stop(): void {
     clearInterval(this.#timer)
     this.#timer = undefined
+    if (!this.#isLooking) this.#news = undefined
   }
 }
 
 /** One event; JSON has no line breaks of its own. */
-function format(name: string, data: unknown): string {
-  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+function format(name: string, json: string): string {
+  return `event: ${name}\ndata: ${json}\n\n`
 }

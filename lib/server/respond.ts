@@ -1,4 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import { shareTurn } from '../util/turn-share.ts'
+
+/** Characters that are written at a time. */
+const sliceLength = 64 << 10
 
 /** What a request comes to that is not served: a status and a sentence for people. */
 export class HttpError extends Error {
@@ -36,6 +40,9 @@ export function respondText(
   respond(request, response, status, `${text}\n`, { 'content-type': 'text/plain; charset=utf-8', ...headers })
 }
 
+/** The headers of JSON. */
+export const jsonHeaders: OutgoingHttpHeaders = { 'content-type': 'application/json; charset=utf-8' }
+
 /** Answers with JSON. */
 export function respondJson(
   request: IncomingMessage,
@@ -45,32 +52,48 @@ export function respondJson(
   headers: OutgoingHttpHeaders = {}
 ): void {
   respond(request, response, status, JSON.stringify(value), {
-    'content-type': 'application/json; charset=utf-8',
+    ...jsonHeaders,
     ...headers
   })
 }
 
 /**
- * The body of a request.
- * @throws HttpError 413 when it is longer than `maxBytes`, 400 when it breaks off.
+ * Answers with text that is made part by part, in slices of 64 KB that yield to the event loop. It is made only as fast as the client
+ * takes it, and no further once the client has gone away. Text that fits in one slice has a length.
  */
-export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const tooLong = new HttpError(413, `the body may have ${maxBytes} bytes at most`, { connection: 'close' })
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLong
-  const chunks: Buffer[] = []
-  let length = 0
-  return new Promise((resolve, reject) => {
-    request.on('data', (chunk: Buffer) => {
-      length += chunk.length
-      if (length > maxBytes) {
-        request.removeAllListeners('data')
-        request.resume()
-        reject(tooLong)
-      } else chunks.push(chunk)
-    })
-    request.once('end', () => resolve(Buffer.concat(chunks)))
-    request.once('error', (cause) => reject(new HttpError(400, cause.message)))
-    request.once('close', () => reject(new HttpError(400, 'the body broke off')))
+export async function respondInParts(
+  request: IncomingMessage,
+  response: ServerResponse,
+  parts: Iterable<string>,
+  headers: OutgoingHttpHeaders
+): Promise<void> {
+  let text = ''
+  for (const part of parts) {
+    text += part
+    if (text.length < sliceLength) continue
+    if (!response.headersSent) response.writeHead(200, { 'cache-control': 'no-store', ...headers })
+    if (request.method === 'HEAD') break
+    if (!response.write(text)) await drained(response)
+    const turn = shareTurn()
+    if (turn !== undefined) await turn
+    if (response.destroyed) return
+    text = ''
+  }
+  if (response.headersSent) response.end(text)
+  else respond(request, response, 200, text, headers)
+}
+
+/** Resolves when a response that is full takes more, or is closed. */
+export function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed || !response.writableNeedDrain) return Promise.resolve()
+  return new Promise((resolve) => {
+    const end = (): void => {
+      response.off('drain', end)
+      response.off('close', end)
+      resolve()
+    }
+    response.on('drain', end)
+    response.on('close', end)
   })
 }
 

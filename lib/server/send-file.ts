@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import { pipeline } from 'node:stream/promises'
 import type { Torrent, TorrentFile } from '../index.ts'
 import { checkConditions, rangeApplies } from './conditions.ts'
 import { contentDisposition } from './disposition.ts'
 import { type ByteRange, parseRanges } from './ranges.ts'
+import type { Reader, Readers } from './readers.ts'
 import { HttpError } from './respond.ts'
 
 /** What DLNA renderers need to hear before they seek: by byte ranges, content not converted, streaming transfer. */
@@ -32,7 +32,8 @@ export interface FileTarget {
 export async function sendFile(
   request: IncomingMessage,
   response: ServerResponse,
-  target: FileTarget
+  target: FileTarget,
+  readers: Readers
 ): Promise<void> {
   const { torrent, file, index } = target
   // Whoever asks so takes the beginning for what it asked; with a range it has said where in bytes.
@@ -63,26 +64,23 @@ export async function sendFile(
     })
   }
   if (ranges !== 'whole' && ranges.length > 1) {
-    await sendParts(response, file, ranges, headers)
+    await sendParts(readers.open(request, response), response, file, ranges, headers)
     return
   }
   const range = (ranges === 'whole' ? undefined : ranges[0]) ?? { start: 0, end: file.length }
   headers['content-type'] = file.type
   headers['content-length'] = range.end - range.start
+  const isEmpty = request.method === 'HEAD' || range.end === range.start
+  const reader = isEmpty ? undefined : readers.open(request, response)
   if (ranges === 'whole') response.writeHead(200, headers)
   else response.writeHead(206, { ...headers, 'content-range': contentRange(range, file.length) })
-  if (request.method === 'HEAD' || range.end === range.start) {
-    response.end()
-    return
-  }
   // The player may wait long for the first byte; it should not wait for the length too.
-  response.flushHeaders()
-  await pipeline(file.createReadStream({ start: range.start, end: range.end - 1 }), response).catch(() =>
-    response.destroy()
-  )
+  if (reader !== undefined) response.flushHeaders()
+  await finish(response, async () => reader?.send(file, range))
 }
 
 async function sendParts(
+  reader: Reader,
   response: ServerResponse,
   file: TorrentFile,
   ranges: readonly ByteRange[],
@@ -103,16 +101,23 @@ async function sendParts(
     'content-length': payload + framing
   })
   response.flushHeaders()
-  const gone = new AbortController()
-  response.once('close', () => gone.abort())
-  const parts = async function* (): AsyncGenerator<Uint8Array> {
-    for (const [at, { start, end }] of ranges.entries()) {
-      yield heads[at] ?? tail
-      yield* file.createReadStream({ start, end: end - 1, signal: gone.signal })
+  await finish(response, async () => {
+    for (const [at, range] of ranges.entries()) {
+      await reader.write(heads[at] ?? tail)
+      await reader.send(file, range)
     }
-    yield tail
+    await reader.write(tail)
+  })
+}
+
+/** Ends a response after its body; one that breaks off is closed. */
+async function finish(response: ServerResponse, body: () => Promise<void>): Promise<void> {
+  try {
+    await body()
+    response.end()
+  } catch {
+    response.destroy()
   }
-  await pipeline(parts, response).catch(() => response.destroy())
 }
 
 function contentRange({ start, end }: ByteRange, length: number): string {

@@ -1,6 +1,7 @@
 import { TorrentError } from '../util/errors.ts'
 import { checkNoMore, checkOptionNames } from '../util/options.ts'
 import { show } from '../util/show.ts'
+import { serverLimits } from './limits.ts'
 
 /** Options of `createServer`; all have defaults. */
 export interface ServerOptions {
@@ -22,6 +23,13 @@ export interface ServerOptions {
   readonly privateSources?: boolean | undefined
   /** Whether `/` and `/<infoHash>/` show a page; true by default. */
   readonly page?: boolean | undefined
+  /** Connections that may be open; 512 by default. Further ones close an idle connection, or are answered with 503. */
+  readonly maxConnections?: number | undefined
+  /**
+   * Files that may be sent at the same time; 128 by default. A further one ends a stream of which the client has taken nothing for a
+   * minute, or is answered with 503.
+   */
+  readonly maxStreams?: number | undefined
 }
 
 /** {@link ServerOptions} with all defaults filled in. */
@@ -33,6 +41,8 @@ export interface CheckedOptions {
   readonly readOnly: boolean
   readonly privateSources: boolean
   readonly page: boolean
+  readonly maxConnections: number
+  readonly maxStreams: number
 }
 
 // A record, so that an option without a place here is no valid program.
@@ -42,7 +52,9 @@ const optionNames: Record<keyof ServerOptions, true> = {
   hosts: true,
   readOnly: true,
   privateSources: true,
-  page: true
+  page: true,
+  maxConnections: true,
+  maxStreams: true
 }
 
 /**
@@ -53,6 +65,7 @@ export function checkServerOptions(options: ServerOptions, more: readonly unknow
   checkOptionNames(options, Object.keys(optionNames), optionRefusal)
   checkNoMore(more, optionRefusal)
   const { token, cors = false, hosts = [], readOnly = false, privateSources = false, page = true } = options
+  const { maxConnections = serverLimits.connections, maxStreams = serverLimits.streams } = options
   if (token !== undefined && (typeof token !== 'string' || token === '')) {
     throw new TorrentError('ERR_SERVER_OPTION', 'option token: must be a string that is not empty', {
       details: { option: 'token' }
@@ -68,8 +81,20 @@ export function checkServerOptions(options: ServerOptions, more: readonly unknow
   if (typeof privateSources !== 'boolean')
     throw refusal('privateSources', privateSources, 'must be true or false')
   if (typeof page !== 'boolean') throw refusal('page', page, 'must be true or false')
+  checkCount('maxConnections', maxConnections)
+  checkCount('maxStreams', maxStreams)
   const names = hosts.map((host) => host.toLowerCase().replace(/\.$/, ''))
-  return { token, cors, hosts: new Set(names), readOnly, privateSources, page }
+  return { token, cors, hosts: new Set(names), readOnly, privateSources, page, maxConnections, maxStreams }
+}
+
+function checkCount(option: string, value: unknown): void {
+  if (
+    typeof value === 'number' &&
+    value >= 1 &&
+    (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)
+  )
+    return
+  throw refusal(option, value, 'must be a whole number from 1 on, or Infinity')
 }
 
 function isOrigin(value: unknown): boolean {

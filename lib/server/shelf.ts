@@ -1,13 +1,17 @@
 import { type Client, type Torrent, TorrentError, type TorrentFile } from '../index.ts'
 import { show } from '../util/show.ts'
+import { runStepsInTurns, type Steps } from '../util/turn-share.ts'
 import { encodeElement, wellFormed } from './disposition.ts'
+
+/** Files that are looked at without a pause. */
+export const filesOfStep = 256
 
 /** What a server serves: the torrents of a client, or one torrent. */
 export class Shelf {
   /** The client, when torrents can be added and removed. */
   readonly client: Client | undefined
   readonly #torrent: Torrent | undefined
-  readonly #paths = new WeakMap<readonly TorrentFile[], Map<string, number>>()
+  readonly #paths = new WeakMap<readonly TorrentFile[], Promise<Map<string, number>>>()
 
   /** @throws TorrentError ERR_SERVER_OPTION for what is neither. */
   constructor(source: Client | Torrent) {
@@ -33,14 +37,20 @@ export class Shelf {
   }
 
   /** The index of the file with this path, its elements joined by `/`. */
-  indexOf(torrent: Torrent, path: string): number | undefined {
-    let paths = this.#paths.get(torrent.files)
-    if (paths === undefined) {
-      paths = new Map(torrent.files.map((file, index) => [wellFormed(file.path), index]))
-      this.#paths.set(torrent.files, paths)
-    }
-    return paths.get(path)
+  async indexOf({ files }: Torrent, path: string): Promise<number | undefined> {
+    let paths = this.#paths.get(files)
+    if (paths === undefined) this.#paths.set(files, (paths = runStepsInTurns(pathSteps(files))))
+    return (await paths).get(path)
   }
+}
+
+function* pathSteps(files: readonly TorrentFile[]): Steps<Map<string, number>> {
+  const paths = new Map<string, number>()
+  for (const [index, file] of files.entries()) {
+    if (index % filesOfStep === 0) yield
+    paths.set(wellFormed(file.path), index)
+  }
+  return paths
 }
 
 /** The path of a torrent's file on the server, or of the torrent. */

@@ -1,23 +1,30 @@
 import http, { type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { Client, Torrent } from '../index.ts'
 import { debug } from '../util/debug.ts'
 import { asError } from '../util/errors.ts'
 import { callListeners } from '../util/user-code.ts'
+import { Admission } from './admission.ts'
 import { Api } from './api.ts'
 import { EventStreams } from './event-streams.ts'
 import { checkHost, checkToken } from './guard.ts'
+import { type ServerLimits, serverLimits } from './limits.ts'
 import { loadPage } from './page.ts'
-import { playlist } from './playlist.ts'
-import { allowMethods, HttpError, respond, respondText } from './respond.ts'
+import { playlist, playlistFiles } from './playlist.ts'
+import { allowMethods, HttpError, respond, respondInParts, respondText } from './respond.ts'
 import { sendFile } from './send-file.ts'
 import type { CheckedOptions } from './server-options.ts'
 import { Shelf } from './shelf.ts'
 import { parseTarget, type Target } from './target.ts'
-import { Turns } from './turns.ts'
+import { hasBody, Turns } from './turns.ts'
 
 const log = debug('server')
 const loopback = '127.0.0.1'
 const readMethods = ['GET', 'HEAD']
+/** How often it is looked for requests that take too long, at least. */
+const lookEveryMs = 2000
+/** The longest body that is received although the request is refused, so that the connection can go on. */
+const mostUnreadBytes = 64 << 10
 
 /** An `http.Server` over the files of torrents. Without a host it listens on loopback alone; `close()` also ends what is under way. */
 export class TorrentServer extends http.Server {
@@ -25,16 +32,26 @@ export class TorrentServer extends http.Server {
   readonly #options: CheckedOptions
   readonly #events: EventStreams
   readonly #api: Api
-  readonly #turns = new Turns()
+  readonly #admission: Admission
+  readonly #turns: Turns
   readonly #links: string
 
   /** @throws TorrentError ERR_SERVER_OPTION naming what is refused. */
-  constructor(source: Client | Torrent, options: CheckedOptions) {
-    super()
+  constructor(source: Client | Torrent, options: CheckedOptions, given: ServerLimits = serverLimits) {
+    const limits = { ...given, connections: options.maxConnections, streams: options.maxStreams }
+    super({
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      connectionsCheckingInterval: Math.min(lookEveryMs, limits.headersMs / 4),
+      keepAlive: true
+    })
     this.#options = options
     this.#shelf = new Shelf(source)
-    this.#events = new EventStreams(this.#shelf)
-    this.#api = new Api(this.#shelf, this.#options, this.#events)
+    this.#admission = new Admission(limits)
+    this.#turns = new Turns(limits, (socket, isBusy) => this.#admission.connections.setBusy(socket, isBusy))
+    this.#events = new EventStreams(this.#shelf, this.#admission)
+    this.#api = new Api(this.#shelf, this.#options, this.#events, this.#admission)
     this.#links = this.#options.token === undefined ? '' : `?token=${encodeURIComponent(this.#options.token)}`
     this.on('request', (request, response) => {
       this.#turns.take(request, response, () => void this.#answer(request, response))
@@ -45,6 +62,10 @@ export class TorrentServer extends http.Server {
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     // A server that cannot listen ends the program unless someone hears of it, as in `node:http`.
     if (event === 'error' && this.listenerCount('error') === 0) return super.emit(event, ...args)
+    const [socket] = args
+    // Before anything is made for it or read of it.
+    if (event === 'connection' && socket instanceof Socket && !this.#admission.connections.admit(socket))
+      return true
     return callListeners(this, event, args)
   }
 
@@ -77,6 +98,7 @@ export class TorrentServer extends http.Server {
   override close(callback?: (error?: Error) => void): this {
     this.#events.close()
     super.close(callback)
+    this.#admission.connections.close()
     this.closeAllConnections()
     return this
   }
@@ -85,6 +107,8 @@ export class TorrentServer extends http.Server {
     for (const [name, value] of Object.entries(this.#commonHeaders()))
       if (value !== undefined) response.setHeader(name, value)
     try {
+      if (readMethods.includes(request.method ?? '') && hasBody(request))
+        throw new HttpError(400, `a ${request.method} has no body here`)
       const target = parseTarget(request)
       checkHost(target.host, this, this.#options)
       if (request.method === 'OPTIONS' && this.#options.cors !== false) {
@@ -111,7 +135,7 @@ export class TorrentServer extends http.Server {
     }
     const list = /^([\da-f]{40})\.m3u8?$/i.exec(first)?.[1]
     if (list !== undefined && rest.length === 0) {
-      this.#sendPlaylist(request, response, this.#torrent(list), host)
+      await this.#sendPlaylist(request, response, this.#torrent(list), host)
       return
     }
     if (this.#shelf.only !== undefined && /^\d{1,9}$/.test(first) && rest.length === 0) {
@@ -127,7 +151,7 @@ export class TorrentServer extends http.Server {
       throw new HttpError(503, 'the files are not known yet', { 'retry-after': '2' })
     // An element with a slash inside can be no name.
     const path = rest.some((element) => element.includes('/')) ? '' : rest.join('/')
-    await this.#sendFile(request, response, torrent, this.#shelf.indexOf(torrent, path), query)
+    await this.#sendFile(request, response, torrent, await this.#shelf.indexOf(torrent, path), query)
   }
 
   async #sendFile(
@@ -148,21 +172,24 @@ export class TorrentServer extends http.Server {
         torrent.status === 'error' ? 'the torrent has failed' : 'the torrent is closed'
       )
     }
-    await sendFile(request, response, { torrent, file, index, download: query.has('download') })
+    const target = { torrent, file, index, download: query.has('download') }
+    await sendFile(request, response, target, this.#admission.readers)
   }
 
-  #sendPlaylist(
+  async #sendPlaylist(
     request: IncomingMessage,
     response: ServerResponse,
     torrent: Torrent,
     host: string | undefined
-  ): void {
+  ): Promise<void> {
     this.#share(response)
     allowMethods(request, this.#readable())
+    this.#admission.admitRequest(request, response)
     const { localAddress = loopback, localPort = 80 } = request.socket
     const own = localAddress.includes(':') ? `[${localAddress}]` : localAddress
-    const text = playlist(torrent, `http://${host ?? `${own}:${localPort}`}`, this.#links)
-    respond(request, response, 200, text, {
+    const base = `http://${host ?? `${own}:${localPort}`}`
+    const files = await playlistFiles(torrent)
+    await respondInParts(request, response, playlist(torrent, files, base, this.#links), {
       'content-type': 'audio/x-mpegurl; charset=utf-8',
       'content-disposition': `inline; filename="${torrent.infoHash}.m3u"`
     })
@@ -171,6 +198,7 @@ export class TorrentServer extends http.Server {
   #sendPage(request: IncomingMessage, response: ServerResponse, torrent: Torrent | undefined): void {
     if (!this.#options.page) throw new HttpError(404, 'there is no page here')
     allowMethods(request, readMethods)
+    this.#admission.admitRequest(request, response)
     const { html, headers } = loadPage()
     respond(request, response, 200, html(this.#shelf.torrents, torrent, this.#links), headers)
   }
@@ -227,7 +255,10 @@ export class TorrentServer extends http.Server {
       return
     }
     const status = error instanceof HttpError ? error.status : 500
-    const headers = error instanceof HttpError ? error.headers : {}
+    const headers = error instanceof HttpError ? { ...error.headers } : {}
+    // The rest of a long body is nothing to read to its end.
+    const bodyBytes = Number(request.headers['content-length'] ?? 0)
+    if (hasBody(request) && !(bodyBytes > 0 && bodyBytes <= mostUnreadBytes)) headers['connection'] = 'close'
     respondText(
       request,
       response,

@@ -45,13 +45,14 @@ export function coarsePieceMap(content: Content | undefined): PieceCell[] {
     const cell = cellOf(piece, pieceCount)
     partial[cell] = (partial[cell] ?? 0) + 1
   }
-  return Array.from(partial, (count, cell) => ({
-    ...cellPieces(cell, pieceCount),
-    verified: verifiedCells.at(cell),
-    checking: uncheckedCells.at(cell),
-    partial: count,
-    unavailable: lacking.at(cell)
-  }))
+  const cells: PieceCell[] = []
+  for (let cell = 0; cell < partial.length; cell++) {
+    const { start, end } = cellPieces(cell, pieceCount)
+    const verified = verifiedCells.at(cell)
+    const checking = uncheckedCells.at(cell)
+    cells.push({ start, end, verified, checking, partial: partial[cell] ?? 0, unavailable: lacking.at(cell) })
+  }
+  return cells
 }
 
 function partsOf({ layout, ledger, download }: Content): {

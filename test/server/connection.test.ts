@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type EventEmitter, once } from 'node:events'
+import type { Socket } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { Client } from '../../lib/index.ts'
@@ -48,6 +49,28 @@ test('a pipelined request opens no stream before its turn, and too many end the 
   socket.write(request.repeat(200))
   await once(socket, 'close')
   await until(() => torrent.streams.length === 0)
+})
+
+test('a pipelined request with a body, or one more than all connections may have waiting, ends its connection', async (t) => {
+  const { client, torrent } = await lonely(t, { 'a.bin': film })
+  const { port } = await serve(t, client, {}, { waiting: 3 })
+  const request = `GET /${torrent.infoHash}/set/a.bin HTTP/1.1\r\nHost: localhost\r\n\r\n`
+  const body = 'POST /api/torrents HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello'
+  const begin = async (more: string): Promise<Socket> => {
+    const socket = await connect(t, port)
+    socket.resume().write(request)
+    await once(socket, 'data')
+    socket.write(more)
+    return socket
+  }
+  await once(await begin(body), 'close')
+  const first = await begin(request.repeat(2))
+  await once(await begin(request.repeat(2)), 'close')
+  first.destroy()
+  await until(() => torrent.streams.length === 0)
+  const last = await begin(request.repeat(3))
+  assert.equal((await ask(port, '/api/torrents')).status, 200)
+  assert.ok(!last.closed)
 })
 
 test('a client that goes away releases its stream at once', async (t) => {

@@ -168,6 +168,10 @@ test('options that make no sense are refused by name', (t) => {
     [{ hosts: [''] }, /hosts/],
     [{ readOnly: 1 }, /readOnly: 1/],
     [{ page: 'no' }, /page/],
+    [{ maxConnections: 0 }, /maxConnections: 0 must/],
+    [{ maxConnections: '5' }, /maxConnections/],
+    [{ maxStreams: 1.5 }, /maxStreams: 1.5 must/],
+    [{ maxStreams: Number.NaN }, /maxStreams/],
     [{ colour: 1 }, /colour: there is no such option/],
     [null, /options/]
   ]

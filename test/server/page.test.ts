@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import type { Torrent } from '../../lib/index.ts'
 import { contentDisposition, encodeElement, escapeHtml } from '../../lib/server/disposition.ts'
-import { playlist } from '../../lib/server/playlist.ts'
+import { playlist, playlistFiles } from '../../lib/server/playlist.ts'
 import { pieceMap } from '../../lib/server/snapshot.ts'
 import { ask, clientOf, seed, serve } from './support.ts'
 
@@ -47,13 +47,13 @@ test('a file of any name is found under the address of page, playlist and API, a
   )
 })
 
-test('names cannot write lines of a playlist', () => {
+test('names cannot write lines of a playlist', async () => {
   const files = [
     { name: 'a\n#EXTM3U\r\nhttp://evil.example/\u2028.mp4', path: 'x/a\nb\ud800.mp4', type: 'video/mp4' }
   ]
   const torrent = { infoHash: '0'.repeat(40), files } as unknown as Torrent
   assert.equal(
-    playlist(torrent, 'http://localhost', ''),
+    [...playlist(torrent, await playlistFiles(torrent), 'http://localhost', '')].join(''),
     `#EXTM3U\n#EXTINF:-1,a #EXTM3U http://evil.example/ .mp4\nhttp://localhost/${'0'.repeat(40)}/x/a%0Ab%EF%BF%BD.mp4\n`
   )
 })

@@ -7,6 +7,9 @@ import os from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { Client, type Torrent } from '../../lib/index.ts'
+import { type ServerLimits, serverLimits } from '../../lib/server/limits.ts'
+import { checkServerOptions } from '../../lib/server/server-options.ts'
+import { TorrentServer } from '../../lib/server/torrent-server.ts'
 import { createServer, type ServerOptions } from '../../lib/server.ts'
 
 /** Bytes that look random and are the same for the same length. */
@@ -65,9 +68,14 @@ export async function lonely(
 export async function serve(
   t: TestContext,
   source: Client | Torrent,
-  options?: ServerOptions
+  options: ServerOptions = {},
+  limits?: Partial<ServerLimits>
 ): Promise<{ server: Server; port: number }> {
-  const server = createServer(source, options).listen(0)
+  const server =
+    limits === undefined
+      ? createServer(source, options)
+      : new TorrentServer(source, checkServerOptions(options), { ...serverLimits, ...limits })
+  server.listen(0)
   t.after(() => server.close())
   await once(server, 'listening')
   return { server, port: portOf(server) }
@@ -112,6 +120,16 @@ export async function connect(t: TestContext, port: number): Promise<Socket> {
   t.after(() => socket.destroy())
   await once(socket, 'connect')
   return socket
+}
+
+/** All that a connection sends until it is closed. */
+export async function readAll(socket: Socket): Promise<string> {
+  let text = ''
+  socket.setEncoding('latin1').on('data', (chunk) => {
+    text += chunk
+  })
+  if (!socket.closed) await once(socket, 'close')
+  return text
 }
 
 /** Waits until what `isTrue` asks holds; looks again as the event loop turns. */

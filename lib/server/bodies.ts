@@ -1,0 +1,100 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { HttpError } from './respond.ts'
+import { tooMany } from './slots.ts'
+
+/** Memory of a body grows by so many bytes, at first and later. */
+const firstBytes = 4096
+const blockBytes = 64 << 10
+
+/** Receives the bodies of requests, which together take only so much memory until they are answered. */
+export class Bodies {
+  readonly #mostBytes: number
+  #bytes = 0
+
+  constructor(mostBytes: number) {
+    this.#mostBytes = mostBytes
+  }
+
+  /** Bytes of memory that bodies have. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /**
+   * The body of a request.
+   * @throws HttpError 413 when it is longer than `maxBytes`, 400 when it breaks off, 503 when all bodies together take too much.
+   */
+  async read(request: IncomingMessage, response: ServerResponse, maxBytes: number): Promise<Buffer> {
+    const tooLong = new HttpError(413, `the body may have ${maxBytes} bytes at most`, { connection: 'close' })
+    if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLong
+    const body = new Body()
+    let reserved = 0
+    const giveBack = (): void => {
+      this.#bytes -= reserved
+      reserved = 0
+    }
+    response.once('close', giveBack)
+    await new Promise<void>((resolve, reject) => {
+      const refuse = (fault: HttpError): void => {
+        request.off('data', onData).resume()
+        giveBack()
+        reject(fault)
+      }
+      const onData = (chunk: Buffer): void => {
+        const more = body.missing(chunk.length)
+        if (body.length + chunk.length > maxBytes) refuse(tooLong)
+        else if (this.#bytes + more > this.#mostBytes)
+          refuse(tooMany('bytes are being received', { connection: 'close' }))
+        else {
+          this.#bytes += more
+          reserved += more
+          body.add(chunk)
+        }
+      }
+      request.on('data', onData)
+      request.once('end', resolve)
+      request.once('error', (cause) => reject(new HttpError(400, cause.message)))
+      request.once('close', () => reject(new HttpError(400, 'the body broke off')))
+    })
+    return body.join()
+  }
+}
+
+/** One body, in blocks of its own: of chunks of a byte each there may be millions. */
+class Body {
+  length = 0
+  readonly #blocks: Buffer[] = []
+  /** Bytes of the last block that are free. */
+  #free = 0
+
+  /** How much more memory so many bytes need. */
+  missing(bytes: number): number {
+    return bytes <= this.#free ? 0 : this.#blockFor(bytes - this.#free)
+  }
+
+  add(chunk: Buffer): void {
+    const fits = Math.min(this.#free, chunk.length)
+    this.#append(chunk.subarray(0, fits))
+    if (fits === chunk.length) return
+    const block = Buffer.allocUnsafeSlow(this.#blockFor(chunk.length - fits))
+    this.#blocks.push(block)
+    this.#free = block.length
+    this.#append(chunk.subarray(fits))
+  }
+
+  /** All bytes in one piece; the blocks are let go of. */
+  join(): Buffer {
+    return Buffer.concat(this.#blocks.splice(0), this.length)
+  }
+
+  #blockFor(bytes: number): number {
+    return Math.max(bytes, this.#blocks.length === 0 ? firstBytes : blockBytes)
+  }
+
+  #append(bytes: Buffer): void {
+    const block = this.#blocks.at(-1)
+    if (block !== undefined) bytes.copy(block, block.length - this.#free)
+    this.#free -= bytes.length
+    this.length += bytes.length
+  }
+}

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
+import test from 'node:test'
+import { bytesOf, clientOf, connect, seed, serve, until } from './support.ts'
+
+interface Event {
+  readonly name: string
+  readonly data: unknown
+}
+
+/** The events that a page has heard so far. */
+function listen(socket: Socket): Event[] {
+  const events: Event[] = []
+  let text = ''
+  socket.on('data', (chunk) => {
+    text += chunk
+    for (const [whole, name = '', json = ''] of text.matchAll(/event: (\w+)\ndata: (.*)\n\n/g)) {
+      events.push({ name, data: JSON.parse(json) })
+      text = text.slice(text.indexOf(whole) + whole.length)
+    }
+  })
+  socket.write('GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  return events
+}
+
+function names(data: unknown): string[] {
+  assert.ok(Array.isArray(data))
+  return data.map(({ name }) => String(name))
+}
+
+test('pages hear all torrents at first and when some come or go, and else what has changed', async (t) => {
+  const { client, torrent } = await seed(t, { 'a.mp4': bytesOf(50_000) })
+  const { port } = await serve(t, client, {}, { newsMs: 20 })
+  const other = await seed(t, { 'b.mp4': bytesOf(50_000) })
+  const first = listen(await connect(t, port))
+  await until(() => first.length > 2)
+  assert.deepEqual(
+    first.slice(0, 2).map(({ name }) => name),
+    ['torrents', 'changed']
+  )
+  assert.deepEqual(names(first[0]?.data), ['set'])
+  const second = listen(await connect(t, port))
+  await until(() => second.length > 1)
+  assert.equal(second[0]?.name, 'torrents', 'a page that comes later knows nothing yet')
+
+  torrent.pause()
+  const heard = (events: readonly Event[]): boolean =>
+    events.some(({ name, data }) => name === 'changed' && JSON.stringify(data).includes('"status":"paused"'))
+  await until(() => heard(first) && heard(second))
+  const { length } = first
+  await until(() => first.length > length + 2)
+  assert.deepEqual(first.at(-1), { name: 'changed', data: [] })
+
+  await client.add(other.torrent.torrentFile ?? '', { paused: true })
+  const lists = (events: readonly Event[]): Event[] => events.filter(({ name }) => name === 'torrents')
+  await until(() => lists(first).length > 1 && lists(second).length > 1)
+  assert.equal(names(lists(first)[1]?.data).length, 2)
+  await client.remove(torrent)
+  await until(() => lists(first).length > 2)
+  assert.equal(names(lists(first)[2]?.data).length, 1)
+})
+
+test('a page that reads nothing for long is closed, others go on', async (t) => {
+  const client = clientOf(t)
+  const magnet = (n: number): string =>
+    `magnet:?xt=urn:btih:${n.toString(16).padStart(40, '0')}&dn=${'x'.repeat(200)}`
+  // A list of 100 KB, so that the memory of the connection is soon full.
+  for (let n = 0; n < 250; n++) client.add(magnet(n), { paused: true }).catch(() => {})
+  await until(() => client.torrents.length === 250)
+  const { port, server } = await serve(t, client, {}, { newsMs: 2, stalledMs: 300 })
+  const accepted: Socket[] = []
+  server.on('connection', (socket) => accepted.push(socket))
+  const silent = await connect(t, port)
+  silent.pause()
+  silent.write('GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await until(() => accepted.length === 1)
+  const reading = listen(await connect(t, port))
+  // Each change of the list tells all of it again.
+  let n = 250
+  const timer = setInterval(() => client.add(magnet(n++), { paused: true }).catch(() => {}), 2)
+  await until(() => accepted[0]?.destroyed === true)
+  clearInterval(timer)
+  const { length } = reading
+  await until(() => reading.length > length)
+  assert.equal(accepted[1]?.destroyed, false)
+})

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import type { Client, Torrent } from '../../lib/index.ts'
+import { ask, bytesOf, connect, lonely, seed, serve, until } from './support.ts'
+
+// More than the memory of a connection takes in.
+const film = bytesOf(16_000_000)
+
+/** Asks for a file, and reads none of it. */
+async function askSilently(t: TestContext, port: number, { infoHash }: Torrent): Promise<Socket> {
+  const socket = await connect(t, port)
+  socket.pause()
+  socket.write(`GET /${infoHash}/set/a.bin HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
+  return socket
+}
+
+/** Adds a torrent that nobody has to a client. */
+async function addLonely(t: TestContext, client: Client): Promise<Torrent> {
+  const { torrent } = await lonely(t, { 'a.bin': bytesOf(40_000) })
+  return client.add(torrent.torrentFile ?? '')
+}
+
+test('a stream whose client takes nothing makes room for another one, the one that is so for longest first', async (t) => {
+  const { client, torrent } = await seed(t, { 'a.bin': film })
+  const { port } = await serve(t, client, { maxStreams: 2 }, { yieldMs: 0 })
+  const first = await askSilently(t, port, torrent)
+  await until(() => torrent.streams.length === 1)
+  const second = await askSilently(t, port, torrent)
+  await until(() => torrent.streams.length === 2)
+  const [before] = torrent.streams
+  let reply = await ask(port, `/${torrent.infoHash}/set/a.bin`, { headers: { range: 'bytes=5-9' } })
+  // Until its buffers are full a client takes what it is sent.
+  while (reply.status === 503)
+    reply = await ask(port, `/${torrent.infoHash}/set/a.bin`, { headers: { range: 'bytes=5-9' } })
+  assert.ok(reply.body.equals(film.subarray(5, 10)))
+  const closed = once(first.resume(), 'close')
+  await closed
+  assert.ok(before?.destroyed)
+  assert.ok(!second.closed)
+})
+
+test('while all streams are read, the next one is answered with 503', async (t) => {
+  const { client, torrent } = await lonely(t, { 'a.bin': bytesOf(40_000) })
+  const { port } = await serve(t, client, { maxStreams: 2 }, { yieldMs: 0 })
+  const url = `/${torrent.infoHash}/set/a.bin`
+  const sockets = [await askSilently(t, port, torrent), await askSilently(t, port, torrent)]
+  await until(() => torrent.streams.length === 2)
+  for (const headers of [{}, { range: 'bytes=0-9' }, { range: 'bytes=0-9,5000-5009' }]) {
+    const { status, headers: said } = await ask(port, url, { headers })
+    assert.equal(status, 503, 'a client that waits for the torrent is not silent')
+    assert.match(String(said['retry-after']), /^\d+$/)
+  }
+  assert.equal((await ask(port, url, { method: 'HEAD' })).status, 200)
+  assert.equal((await ask(port, '/api/torrents')).status, 200)
+  assert.equal(torrent.streams.length, 2)
+  sockets[0]?.destroy()
+  await until(() => torrent.streams.length === 1)
+  const next = await askSilently(t, port, torrent)
+  assert.match(String((await once(next.resume(), 'data'))[0]), /^HTTP\/1\.1 200 /)
+})
+
+test('a stream whose client takes nothing for long lets go of its window, and goes on where it was', async (t) => {
+  const { client, torrent } = await seed(t, { 'a.bin': film })
+  const { port } = await serve(t, client, {}, { parkMs: 20 })
+  const waiting = await addLonely(t, client)
+  const patient = await askSilently(t, port, waiting)
+  await until(() => waiting.streams.length === 1)
+  const socket = await askSilently(t, port, torrent)
+  await until(() => torrent.streams.length === 1)
+  await until(() => torrent.streams.length === 0)
+  assert.ok(!socket.closed)
+  assert.equal(waiting.streams.length, 1, 'a client that waits for the torrent keeps its window')
+  const chunks: Buffer[] = []
+  for await (const chunk of socket) chunks.push(chunk)
+  const whole = Buffer.concat(chunks)
+  assert.ok(whole.subarray(whole.indexOf('\r\n\r\n') + 4).equals(film))
+  await until(() => torrent.streams.length === 0)
+  patient.destroy()
+  await until(() => waiting.streams.length === 0)
+})
+
+test('a client that goes away after its stream was parked leaves nothing', async (t) => {
+  const { client, torrent } = await seed(t, { 'a.bin': film })
+  const { port } = await serve(t, client, { maxStreams: 1 }, { parkMs: 20 })
+  const socket = await askSilently(t, port, torrent)
+  await until(() => torrent.streams.length === 1)
+  await until(() => torrent.streams.length === 0)
+  socket.resetAndDestroy()
+  let status = 503
+  while (status === 503)
+    status = (await ask(port, `/${torrent.infoHash}/set/a.bin`, { headers: { range: 'bytes=1-2' } })).status
+  assert.equal(status, 206)
+  await until(() => torrent.streams.length === 0)
+})
