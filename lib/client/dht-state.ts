@@ -26,14 +26,7 @@ export async function loadDhtState(
   try {
     const bytes = await readFile(path)
     if (bytes.length > mostBytes) throw new Error(`it has ${bytes.length} bytes`)
-    const dict = decode(bytes)
-    if (!(dict instanceof BencodeDict)) throw new Error('it is no dictionary')
-    const state: Record<string, Uint8Array> = {}
-    for (const name of ['id', 'id6', 'nodes', 'nodes6'] as const) {
-      const value = dict.bytes(name)
-      if (value !== undefined) state[name] = value.slice()
-    }
-    return state
+    return parseDhtState(bytes)
   } catch (error) {
     if (!isMissing(error)) {
       const message = `${path} is ignored: ${asError(error).message}`
@@ -41,6 +34,18 @@ export async function loadDhtState(
     }
     return undefined
   }
+}
+
+/** Reads a saved state. @throws TorrentError when it is none. */
+export function parseDhtState(bytes: Uint8Array): DhtState {
+  const dict = decode(bytes)
+  if (!(dict instanceof BencodeDict)) throw new TorrentError('ERR_STORAGE_RESUME', 'it is no dictionary')
+  const state: Record<string, Uint8Array> = {}
+  for (const name of ['id', 'id6', 'nodes', 'nodes6'] as const) {
+    const value = dict.bytes(name)
+    if (value !== undefined) state[name] = value.slice()
+  }
+  return state
 }
 
 /** Replaces the state in one step; other processes may do so at the same time. */

@@ -72,7 +72,8 @@ export class FolderLock {
   }
 }
 
-interface Holder {
+/** The process that holds a lock. */
+export interface Holder {
   readonly pid: number
   readonly thread: number
   readonly host: string
@@ -104,7 +105,7 @@ async function create(path: string, text: string): Promise<boolean> {
 }
 
 async function isHeld(path: string, text: string): Promise<boolean> {
-  const holder = parse(text)
+  const holder = parseHolder(text)
   const us = ourselves()
   if (holder === undefined || holder.host !== us.host) {
     const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: 0 }))
@@ -137,7 +138,8 @@ function isTorn(text: string): boolean {
   }
 }
 
-function parse(text: string): Holder | undefined {
+/** Reads who holds a lock; undefined when the text does not tell. */
+export function parseHolder(text: string): Holder | undefined {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null) return undefined

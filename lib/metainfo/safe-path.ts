@@ -19,7 +19,7 @@ const unprintable = /[\u0000-\u001f\u007f-\u009f\ufffd]/g
 const windowsForbidden = /["*:<>?|]/g
 /** The end of a name that Windows strips (dots and spaces), with joiners, which would hide it. */
 const windowsEnd = /[. \u200c\u200d]+$/
-const windowsReserved = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?: *\..*)?$/i
+const windowsReserved = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?: *\..*)?$/is
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**

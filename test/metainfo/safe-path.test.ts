@@ -43,6 +43,8 @@ const windowsElements: [string, string | undefined][] = [
   ['COM¹.log', '_COM¹.log'],
   ['LPT9.tar.gz', '_LPT9.tar.gz'],
   ['nul .txt', '_nul .txt'],
+  ['nul.a\u2028b', '_nul.a\u2028b'],
+  ['com1.\u2029', '_com1.\u2029'],
   ['console', 'console'],
   ['a:b', 'a_b'],
   ['what?*<>|"', 'what______'],

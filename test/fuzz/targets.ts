@@ -1,0 +1,43 @@
+import type { Target } from './target.ts'
+import { address, trackerUrl } from './targets/address.ts'
+import { bencode } from './targets/bencode.ts'
+import { command } from './targets/command.ts'
+import { extended, pex } from './targets/extended.ts'
+import { httpBody } from './targets/http-body.ts'
+import { httpReply } from './targets/http-reply.ts'
+import { krpc } from './targets/krpc.ts'
+import { lsd } from './targets/lsd.ts'
+import { magnet } from './targets/magnet.ts'
+import { safePath } from './targets/path.ts'
+import { resume, session, stateFolder } from './targets/saved-state.ts'
+import { ranges, request } from './targets/server.ts'
+import { source } from './targets/source.ts'
+import { info, torrent } from './targets/torrent.ts'
+import { udpTracker } from './targets/udp-tracker.ts'
+import { wire } from './targets/wire.ts'
+
+/** Everything that the fuzzer drives. */
+export const targets: readonly Target[] = [
+  bencode,
+  torrent,
+  info,
+  magnet,
+  safePath,
+  source,
+  wire,
+  extended,
+  pex,
+  httpReply,
+  httpBody,
+  udpTracker,
+  trackerUrl,
+  krpc,
+  lsd,
+  address,
+  resume,
+  session,
+  stateFolder,
+  ranges,
+  request,
+  command
+]

@@ -1,0 +1,21 @@
+/** What a run is asked to do. */
+export interface WorkerTask {
+  readonly name: string
+  readonly seed: number
+  readonly seconds: number
+  readonly executions: number
+  readonly resume: boolean
+  /** Holds the length of the input that runs, and the input. */
+  readonly shared: SharedArrayBuffer
+}
+
+/** What a run reports. */
+export interface WorkerReport {
+  readonly executions: number
+  readonly seconds: number
+  readonly outcomes: number
+  readonly finding?: { readonly message: string; readonly file: string }
+}
+
+/** Where the input stands in the shared memory. */
+export const inputOffset = 8
