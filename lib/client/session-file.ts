@@ -4,10 +4,14 @@ import { asCount, asList, asString, JsonFields } from '../storage/json-fields.ts
 import type { Signer } from '../storage/record-seal.ts'
 import { withMac, withoutMac } from '../storage/signed-json.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import { runSteps, type Steps } from '../util/turn-share.ts'
 
 const title = 'piecewise session 1'
 /** A longer file is not read; that of 100,000 torrents needs less. */
 export const maxSessionLength: number = 256 << 20
+
+/** Lines that are read without a pause; each costs some 50 microseconds. */
+const linesOfStep = 50
 
 /** One parsed line of a session file. */
 export interface SessionLine {
@@ -49,27 +53,44 @@ export function encodeSession(
 
 /** What is whole in the bytes of a session file; never fails. */
 export function decodeSession(bytes: Uint8Array): SessionContent {
-  const { lines, damaged } = readSession(bytes)
+  const { lines, damaged } = runSteps(readSessionSteps(bytes))
   return { memos: lines.map(({ memo }) => memo), damaged }
 }
 
-/** As {@link decodeSession}, with signatures. */
-export function readSession(bytes: Uint8Array): {
+/** The parsed lines of a session file, and how many of its lines tell nothing. */
+export interface SessionLines {
   readonly lines: readonly SessionLine[]
   readonly damaged: number
-} {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
-  const lines = text.split('\n').filter((line) => line !== '')
-  // Each line speaks for itself, so that damage to the first one costs nothing.
-  const known = lines[0]?.startsWith('piecewise session ') === true
+}
+
+/** As {@link decodeSession}, with signatures, in parts of a few milliseconds. */
+export function* readSessionSteps(bytes: Uint8Array): Steps<SessionLines> {
   const read = new Map<string, SessionLine>()
-  let damaged = known && lines[0] !== title ? 1 : 0
-  for (const line of known ? lines.slice(1) : lines) {
+  let damaged = 0
+  let count = 0
+  for (const line of linesOf(bytes)) {
+    if (count++ % linesOfStep === linesOfStep - 1) yield
+    // Each line speaks for itself, so that damage to the first one costs nothing.
+    if (count === 1 && line.startsWith('piecewise session ')) {
+      if (line !== title) damaged++
+      continue
+    }
     const decoded = decodeLine(line)
     if (decoded === undefined || read.has(decoded.memo.infoHash)) damaged++
     else read.set(decoded.memo.infoHash, decoded)
   }
   return { lines: [...read.values()], damaged }
+}
+
+/** The lines that are not empty. */
+function* linesOf(bytes: Uint8Array): Generator<string> {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = 0; at < buffer.length; ) {
+    const newline = buffer.indexOf(0x0a, at)
+    const end = newline < 0 ? buffer.length : newline
+    if (end > at) yield buffer.toString('utf8', at, end)
+    at = end + 1
+  }
 }
 
 function lineOf(json: string, mac: string | undefined): string {

@@ -6,8 +6,9 @@ import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { makeFolder } from '../util/make-folder.ts'
+import { runStepsInTurns } from '../util/turn-share.ts'
 import { FolderLock } from './folder-lock.ts'
-import { encodeSession, maxSessionLength, readSession, type SessionLine } from './session-file.ts'
+import { encodeSession, maxSessionLength, readSessionSteps, type SessionLine } from './session-file.ts'
 import type { SessionTrust } from './session-trust.ts'
 
 /** What changes is saved after this time, together with all that changes meanwhile. */
@@ -80,7 +81,7 @@ export class Session {
       await this.#giveUp()
       return []
     }
-    const { lines, damaged } = readSession(bytes ?? new Uint8Array())
+    const { lines, damaged } = await runStepsInTurns(readSessionSteps(bytes ?? new Uint8Array()))
     if (damaged > 0 && bytes !== undefined) {
       this.#warn(
         `has a damaged list of torrents: ${damaged} of its lines cannot be used; it is kept as client.session.damaged`

@@ -141,6 +141,15 @@ test('formatMagnet writes what parseMagnet reads', () => {
   assert.equal(parseMagnet(formatMagnet({ infoHashes: { v1 }, name: '\ud800' })).name, '\ufffd')
 })
 
+test('parameters of a magnet link beyond the first 4000 are passed over', () => {
+  const others = (count: number): string => '&a=b'.repeat(count)
+  assert.equal(parseMagnet(`${link}${others(3998)}&dn=last`).name, 'last')
+  assert.equal(parseMagnet(`${link}${others(3999)}&dn=last`).name, undefined)
+  assert.throws(() => parseMagnet(`magnet:?c=d${others(3999)}&xt=urn:btih:${hex}`), {
+    code: 'ERR_METAINFO_MAGNET'
+  })
+})
+
 test('formatMagnet refuses hashes that are none', () => {
   for (const infoHashes of [{}, { v1: v2 }, { v2: v1 }] satisfies MagnetInput['infoHashes'][]) {
     assert.throws(() => formatMagnet({ infoHashes }), { code: 'ERR_METAINFO_MAGNET' })
