@@ -10,6 +10,8 @@ export const ways = ['one', 'several', 'reconnect', 'loopback'] as const
 export type Way = (typeof ways)[number] | 'persistent'
 /** Connections of an attacker that has several. */
 const several = 4
+/** A connection is opened at most this often by each of these: all together 1,700 a second. */
+const everyMs = 2.35
 
 /** The torrent that is attacked. */
 export interface AttackTarget {
@@ -53,7 +55,9 @@ export class Attack {
   async #keepOn(): Promise<void> {
     const comesAgain = this.#way !== 'one' && this.#way !== 'several'
     do {
+      const next = performance.now() + everyMs
       await this.#connection(comesAgain || this.#kind.once === true)
+      await wait(next - performance.now())
     } while (!this.#isOver && (comesAgain || this.#kind.once === true))
   }
 
@@ -79,7 +83,6 @@ export class Attack {
     else await peer.end(1000)
     clearInterval(over)
     this.bytes += peer.sent
-    if (!isReady) await wait(5)
   }
 
   async #talk(peer: AttackPeer, isShort: boolean): Promise<void> {

@@ -41,7 +41,7 @@ const { port, suggest, haveAll, haveNone, reject, allowedFast } = messageIds
 const block = 16_384
 
 /** A bitfield of all pieces but the fourth, so that its peer is no seed. */
-function nearlyAll({ pieces }: Setting): Buffer {
+export function nearlyAll({ pieces }: Pick<Setting, 'pieces'>): Buffer {
   const bits = fullBitfield(pieces)
   bits[0] = (bits[0] ?? 0) & ~0x10
   return message(bitfield, bits)

@@ -66,17 +66,17 @@ answerCalls({
     await new Promise((resolve) => setTimeout(resolve, 300))
     return client.port
   },
-  /** Begins to measure; with `turns` only the length of turns, as watching them keeps a core busy. */
-  async begin(turns: boolean): Promise<void> {
-    if (turns) {
-      watch = new TurnWatch(process.env.CULPRITS === '1')
-      await watch.begin()
-      return
-    }
+  /** Begins to measure. */
+  async begin(): Promise<void> {
     const heap = heapBytes()
     await new Promise((resolve) => setTimeout(resolve, 100))
     const { rss } = process.memoryUsage()
     began = { cpu: process.cpuUsage(), at: performance.now(), gcMs: collectedMs, rss, heap }
+  },
+  /** Begins to measure the length of turns, which keeps a core busy. */
+  async watch(culprits: boolean): Promise<void> {
+    watch = new TurnWatch(culprits)
+    await watch.begin()
   },
   async turns(): Promise<TurnReport | undefined> {
     return await watch?.end()

@@ -1,4 +1,4 @@
-import { loadKey } from '../discovery/address-scope.ts'
+import { hostKey } from '../discovery/address-scope.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { ThrottledConnection } from '../transport/throttled.ts'
 import { join } from '../transport/wire-connection.ts'
@@ -63,7 +63,7 @@ export class Greeter {
       if (pieceCount !== undefined) wire.setPieceCount(pieceCount, pieceLength, totalLength)
       torrent.accept(connection, wire, peerId)
     })
-    join(connection, wire, loadKey(connection.remote))
+    join(connection, wire, hostKey(connection.remote.host))
   }
 
   /** Sends everybody away who has not said a name, and all who come from now on; idempotent. */

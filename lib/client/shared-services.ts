@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { hostKey } from '../discovery/address-scope.ts'
 import { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Lsd } from '../discovery/lsd.ts'
 import { OwnAddress } from '../discovery/own-address.ts'
@@ -11,6 +12,7 @@ import { StorageClaims } from '../storage/storage-claims.ts'
 import { MetadataMemory } from '../torrent/metadata-memory.ts'
 import { AnnouncePace } from '../tracker/announce-pace.ts'
 import { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
+import { refusesConnection } from '../transport/handling-account.ts'
 import { Throttle } from '../transport/throttle.ts'
 import { ThrottledConnection } from '../transport/throttled.ts'
 import { MemoryBudget } from '../util/memory-budget.ts'
@@ -86,6 +88,7 @@ export class SharedServices implements ClientServices {
       port: options.port ?? 0,
       host,
       sniff: sniffHandshake,
+      refuses: (remote) => refusesConnection(hostKey(remote)),
       onConnection: (connection) => events.connection(new ThrottledConnection(connection, throttles)),
       onWarning
     })

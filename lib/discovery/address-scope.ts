@@ -44,15 +44,6 @@ export function hostKey(host: string): string {
   return hostOf(bytes.fill(0, 8))
 }
 
-/**
- * The {@link hostKey} of a connection for what its messages cost. Programs on this machine, and all that a proxy here forwards, have
- * one host: there the port counts too.
- */
-export function loadKey({ host, port }: PeerAddress): string {
-  const key = hostKey(host)
-  return key === '127.0.0.1' || key === '::1' ? formatAddress({ host: key, port }) : key
-}
-
 /** The {@link hostKey} of a public address; undefined for neighbours and ourselves, of whom many may share an address. */
 export function networkOf(host: string): string | undefined {
   return scopeOf(host) === 'public' ? hostKey(host) : undefined

@@ -12,6 +12,8 @@ export interface ClientPortsOptions {
   readonly host: string | undefined
   /** Judges the first bytes of incoming connections. */
   readonly sniff: Sniff
+  /** Whether a connection of a host is closed as soon as it is accepted; asked for each. */
+  refuses(host: string): boolean
   /** A peer has dialled us. */
   onConnection(connection: Connection): void
   /** Hears that a port could not be had, or is not the one wanted. */
@@ -70,12 +72,13 @@ export class ClientPorts {
   }
 
   async #listen(): Promise<void> {
-    const { port, host, sniff, onConnection, onWarning } = this.#options
+    const { port, host, sniff, refuses, onConnection, onWarning } = this.#options
     try {
       this.#listener = await this.#tcp.listen({
         port,
         ...(host === undefined ? {} : { host }),
         sniff,
+        refuses,
         onConnection,
         onWarning
       })

@@ -55,6 +55,8 @@ export interface ListenOptions {
   readonly port: number
   /** Judges connections before they are taken; without it they are taken at once. */
   readonly sniff?: Sniff | undefined
+  /** Whether a connection of a host is closed as soon as it is accepted, before anything is made for it; asked for each. */
+  refuses?(host: string): boolean
   /** Takes an incoming connection; it must `start` or `close` it. */
   onConnection(connection: Connection): void
   /** Told of what does not stop the listener. */

@@ -10,6 +10,7 @@ import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import type { Connection, DialOptions, Listener, ListenOptions, Transport } from './connection.ts'
 import { IncomingSockets } from './incoming-sockets.ts'
+import { refuseHosts } from './refuse-hosts.ts'
 import { SocketReader, TcpConnection } from './tcp-connection.ts'
 
 const defaultTimeoutMs = 15_000
@@ -93,6 +94,8 @@ export class TcpTransport implements Transport {
       else incoming.add(accepted, accepted.remoteAddress ?? '')
     })
     const host = await bind(server, options.host, port)
+    const refuses = options.refuses?.bind(options)
+    if (refuses !== undefined) refuseHosts(server, refuses)
     // A failed accept, when there are no more file descriptors for instance, does not stop the listener.
     server.on('error', (error) => options.onWarning?.(error))
     const address = server.address()

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { AddressBook, Candidate, Outcome } from '../discovery/address-book.ts'
-import { loadKey, networkOf } from '../discovery/address-scope.ts'
+import { hostKey, networkOf } from '../discovery/address-scope.ts'
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Dialer } from '../discovery/dialer.ts'
 import { givesWay } from '../discovery/give-way.ts'
@@ -253,7 +253,7 @@ export class Swarm {
       this.dial()
       if (peer !== undefined) this.#gone(peer)
     })
-    join(connection, wire, loadKey(connection.remote))
+    join(connection, wire, hostKey(connection.remote.host))
     wire.handshake(infoHash, peerId)
   }
 

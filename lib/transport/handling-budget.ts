@@ -1,17 +1,9 @@
 import { monotonicMs } from '../util/clock.ts'
+import { limits } from './limits.ts'
 
-/** The part of a core that one host may use. */
-const part = 0.05
-/** Milliseconds that it may use at once: what that part is in 10 s. */
-const burstMs = 500
-/** A host that would have to wait for so long, with all its connections, is not read any more. */
-const mostWaitMs = 10_000
-/** Nor is one that had to wait again and again for so long. */
-const mostBusyMs = 60_000
+const { handlingPart: part, handlingBurstMs: burstMs, handlingWaitMs: mostWaitMs } = limits
 /** More than that is not held against a host, so that it is heard again after 20 s of peace. */
 const mostMs = burstMs + 2 * mostWaitMs * part
-/** Hosts that are kept; each is forgotten when it has used less than its part. */
-const mostHosts = 4096
 
 interface Host {
   usedMs: number
@@ -21,8 +13,8 @@ interface Host {
 }
 
 /**
- * The cost of handling each host's messages, over all its connections and ended ones: a host may use 5 % of a core over
- * 10 s, then it has to wait, and in the end it is not heard any more. Requested blocks and uploads are none of that.
+ * The cost of handling each host's messages, over all its connections and ended ones: over any 10 s a host may use 5 % of a core, then
+ * it has to wait, and in the end it is not heard any more. Requested blocks and uploads are none of that.
  */
 export class HandlingBudget {
   readonly #hosts = new Map<string, Host>()
@@ -36,25 +28,44 @@ export class HandlingBudget {
   add(key: string, ms: number, now: number = monotonicMs()): number {
     let host = this.#hosts.get(key)
     if (host === undefined) {
-      if (this.#hosts.size >= mostHosts) this.#forget(now)
+      if (this.#hosts.size >= limits.handlingHosts) this.#forget(now)
       host = { usedMs: 0, at: now, busySince: now }
       this.#hosts.set(key, host)
     }
-    host.usedMs = Math.min(mostMs, Math.max(0, host.usedMs - (now - host.at) * part) + ms)
+    host.usedMs = Math.min(mostMs, used(host, now) + ms)
     host.at = now
     if (host.usedMs < burstMs / 2) host.busySince = now
     if (host.usedMs <= burstMs) return 0
     const waitMs = (host.usedMs - burstMs) / part
-    return waitMs > mostWaitMs || now - host.busySince > mostBusyMs ? Number.POSITIVE_INFINITY : waitMs
+    const isOver = waitMs > mostWaitMs || now - host.busySince > limits.handlingBusyMs
+    return isOver ? Number.POSITIVE_INFINITY : waitMs
+  }
+
+  /** Whether a new connection of a host is refused: the host would have to wait. Counts the refusal. */
+  refuses(key: string, now: number = monotonicMs()): boolean {
+    const host = this.#hosts.get(key)
+    if (host === undefined || used(host, now) <= burstMs) return false
+    this.add(key, limits.refusedMs, now)
+    return true
+  }
+
+  /** Counts what one host has used for another from now on. */
+  move(from: string, to: string, now: number = monotonicMs()): void {
+    const host = this.#hosts.get(from)
+    if (host === undefined) return
+    this.#hosts.delete(from)
+    this.add(to, used(host, now), now)
   }
 
   #forget(now: number): void {
-    for (const [key, host] of this.#hosts) {
-      if (host.usedMs <= (now - host.at) * part) this.#hosts.delete(key)
-    }
+    for (const [key, host] of this.#hosts) if (used(host, now) === 0) this.#hosts.delete(key)
     const [first] = this.#hosts.keys()
-    if (this.#hosts.size >= mostHosts && first !== undefined) this.#hosts.delete(first)
+    if (this.#hosts.size >= limits.handlingHosts && first !== undefined) this.#hosts.delete(first)
   }
+}
+
+function used({ usedMs, at }: Host, now: number): number {
+  return Math.max(0, usedMs - (now - at) * part)
 }
 
 /** The budget of this process. */

@@ -1,10 +1,7 @@
 import type { Connection } from '../net/connection.ts'
 import { isBytes } from '../util/bytes.ts'
 import { asError, TorrentError } from '../util/errors.ts'
-import { handlingBudget } from './handling-budget.ts'
-
-/** Milliseconds that it costs to accept a connection and to close it, about. */
-const acceptedMs = 0.5
+import { HandlingAccount } from './handling-account.ts'
 
 /** What {@link join} needs of a wire. */
 export interface WireLike {
@@ -30,14 +27,10 @@ export interface WireLike {
  */
 export function join(connection: Connection, wire: WireLike, host?: string): void {
   let failure: Error | undefined
-  if (host !== undefined) {
-    wire.onHandled = (ms) => handlingBudget.add(host, ms)
-    const isRefused = connection.incoming && handlingBudget.add(host, acceptedMs) === Number.POSITIVE_INFINITY
-    if (isRefused) {
-      wire.destroy(new TorrentError('ERR_WIRE_LIMIT', `the messages of ${host} keep us too busy`))
-      connection.close()
-      return
-    }
+  if (host !== undefined && !isHeard(connection, wire, host)) {
+    wire.destroy(new TorrentError('ERR_WIRE_LIMIT', `the messages of ${host} keep us too busy`))
+    connection.close()
+    return
   }
   wire.on('data', (data) => {
     if (isBytes(data) && !connection.write([data])) wire.pause()
@@ -52,4 +45,14 @@ export function join(connection: Connection, wire: WireLike, host?: string): voi
     onDrain: () => wire.resume(),
     onClose: (error) => wire.destroy(error)
   })
+}
+
+/** Counts what the messages of a host cost; whether it may connect. */
+function isHeard(connection: Connection, wire: WireLike, host: string): boolean {
+  const account = new HandlingAccount(host, connection.remote)
+  if (account.isRefused) return false
+  if (connection.incoming) account.incoming()
+  wire.onHandled = (ms) => account.addTime(ms)
+  wire.on('close', () => account.end())
+  return true
 }

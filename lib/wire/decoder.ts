@@ -150,6 +150,7 @@ export class WireDecoder {
       const bytes = this.#scratch
       this.#scratch = new Uint8Array(headLengthMax)
       this.#scratchLength = 0
+      this.work++
       this.#next('head')
       this.#handler.onHandshake(bytes.subarray(20, 28), bytes.subarray(28, 48), bytes.subarray(48))
     }
@@ -280,6 +281,7 @@ export class WireDecoder {
     const length = Math.min(available, missing)
     memory.set(chunk.subarray(at, at + length), this.#filled)
     this.#filled += length
+    if (target !== undefined) this.freeBytes += length
     if (length === missing) {
       this.#target = undefined
       this.#next('head')
@@ -287,7 +289,6 @@ export class WireDecoder {
         this.work++
         this.#handler.onBlock(this.#piece, this.#offset, memory.subarray(0, this.#length), false)
       } else {
-        this.freeBytes += this.#length
         this.#handler.onBlock(this.#piece, this.#offset, target, true)
       }
     }

@@ -6,7 +6,6 @@ import { debug } from '../util/debug.ts'
 import { asError, type ErrorCode, TorrentError } from '../util/errors.ts'
 import { checkOptionNames } from '../util/options.ts'
 import { show } from '../util/show.ts'
-import { currentTurn } from '../util/turn.ts'
 import { callListeners, notify } from '../util/user-code.ts'
 import { WireDecoder } from './decoder.ts'
 import { MessageBatch, writeRequests } from './encoder.ts'
@@ -16,6 +15,7 @@ import {
   encodeExtendedHandshake
 } from './extended-handshake.ts'
 import type { WireExtension } from './extension.ts'
+import { Handling } from './handling.ts'
 import { defaultWireLimits, type WireLimits } from './limits.ts'
 import { type HandshakeFlags, messageIds } from './messages.ts'
 import { fullBitfield } from './peer-pieces.ts'
@@ -37,12 +37,6 @@ const optionNames: Record<keyof WireOptions, true> = {
 }
 /** After so much work it is seen whether the turn is used up. */
 const workStep = 100
-/** Blocks and uploads of so many bytes make a millisecond of work free: what a fast peer says is worth what it costs. */
-const bytesPerMs = 1_000_000
-/** So much is saved for later: what a peer sends while it is of no use counts. */
-const creditMax = 20 * bytesPerMs
-/** Where work and blocks come together, a unit of work is taken to cost as much as this many bytes of blocks. */
-const bytesPerWork = 2048
 let lastId = 0
 
 /**
@@ -105,8 +99,8 @@ export class Wire extends Duplex<WireEvents> {
   /** Told when the data of an answer has been handed to the reader (`sent`), or will never be. */
   answerLeft: ((data: Uint8Array, sent: boolean) => void) | undefined
   /**
-   * Told how many milliseconds were spent on what the peer sent, apart from blocks that were received into the memory of `blockTarget`
-   * and from requests that were taken. Returns after how many milliseconds more may be handled; `Infinity` closes the wire
+   * Told how many milliseconds were spent on what the peer sent and on its end, apart from blocks that were received into the memory
+   * of `blockTarget` and from requests that were taken. Returns after how many milliseconds more may be handled; `Infinity` closes the wire
    * (ERR_WIRE_LIMIT).
    */
   onHandled: ((ms: number) => number) | undefined
@@ -133,12 +127,8 @@ export class Wire extends Duplex<WireEvents> {
   #sendHeld = false
   #writeDone: (() => void) | undefined
   #isOfClient = false
-  /** Work of the current turn of the event loop, and the peer's bytes that wait for the next one. */
-  #turn = -1
-  #turnWork = 0
-  #turnMs = 0
-  /** Bytes that were of use and have not been set off against work. */
-  #credit = 0
+  readonly #handling: Handling
+  /** The peer's bytes that wait for the next turn of the event loop. */
   #rest: Uint8Array | undefined
   #restTimer: NodeJS.Timeout | undefined
   readonly #flush = (): void => {
@@ -158,6 +148,7 @@ export class Wire extends Duplex<WireEvents> {
     const lengths = { pieceLength, totalLength }
     this.#peer = new PeerState(this.#own, this.#limits, mediator, options.pieceCount, lengths)
     this.#decoder = new WireDecoder(this.#peer, this.#limits)
+    this.#handling = new Handling(this.#limits)
     this.#requests.onTakenBack = (data) => notify(this.answerLeft, data, false)
   }
 
@@ -308,38 +299,21 @@ export class Wire extends Duplex<WireEvents> {
   /** Decodes until the chunk ends or the turn is used up; whether the next chunk may come. */
   #decode(chunk: Uint8Array): boolean {
     const decoder = this.#decoder
-    const turn = currentTurn()
-    if (turn !== this.#turn) {
-      this.#turn = turn
-      this.#turnWork = this.#turnMs = 0
-    }
-    const { turnMessages, turnMs } = this.#limits
-    const startedAt = monotonicMs()
+    const handling = this.#handling
     let at = 0
     decoder.work = decoder.freeBytes = 0
+    handling.begin()
     try {
       for (;;) {
         decoder.workMax = decoder.work + workStep
         at = decoder.push(chunk, at)
-        if (at >= chunk.length) break
-        if (this.#turnWork + decoder.work >= turnMessages) break
-        if (this.#turnMs + monotonicMs() - startedAt >= turnMs) break
+        if (at >= chunk.length || handling.isTurnOver(decoder.work)) break
       }
     } catch (error) {
       this.destroy(asError(error))
     }
-    const { work, freeBytes } = decoder
-    let waitMs = 0
-    this.#credit = Math.max(0, Math.min(creditMax, this.#credit + freeBytes))
-    if (work > 0) {
-      const ms = monotonicMs() - startedAt
-      this.#turnWork += work
-      this.#turnMs += ms
-      const ownMs = (ms * work * bytesPerWork) / (work * bytesPerWork + Math.max(0, freeBytes))
-      const earnedMs = Math.min(ownMs, this.#credit / bytesPerMs)
-      this.#credit -= earnedMs * bytesPerMs
-      waitMs = this.onHandled?.(ownMs - earnedMs) ?? 0
-    }
+    const ms = handling.end(at, decoder.work, decoder.freeBytes)
+    const waitMs = ms > 0 ? (this.onHandled?.(ms) ?? 0) : 0
     if (this.#closed) return true
     if (waitMs === Number.POSITIVE_INFINITY) {
       this.#fail('ERR_WIRE_LIMIT', 'the messages of the peer keep us too busy')
@@ -622,6 +596,7 @@ export class Wire extends Duplex<WireEvents> {
   /** @internal An exception of a listener must not reach the decoder; a peer's fault must not end the program when no one listens. */
   override emit<E extends keyof WireEvents>(event: E, ...values: WireEvents[E]): boolean {
     if (event === 'error' && log.enabled) log('%d closed: %s', this.id, asError(values[0]).message)
+    if (event === 'close') return this.#emitClose()
     if (!this.#isOfClient) return callListeners(this, event, values)
     return (event !== 'error' || this.listenerCount('error') > 0) && super.emit(event, ...values)
   }
@@ -670,6 +645,15 @@ export class Wire extends Duplex<WireEvents> {
     this.#writeDone = undefined
     this.blockTarget = undefined
     for (const extension of this.#extensions) extension.onClose?.()
+  }
+
+  /** To forget a peer costs, too: one that comes and goes for ever would else have that for nothing. */
+  #emitClose(): boolean {
+    const startedAt = monotonicMs()
+    const { onHandled } = this
+    const isHeard = this.#isOfClient ? super.emit('close') : callListeners(this, 'close', [])
+    onHandled?.(monotonicMs() - startedAt)
+    return isHeard
   }
 
   #checkPieceCount(count: number): void {

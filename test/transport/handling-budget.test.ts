@@ -4,10 +4,10 @@ import { HandlingBudget } from '../../lib/transport/handling-budget.ts'
 
 /** Milliseconds of handling that a host causes at a time, and how often; what part of a core it gets, and whether it is closed. */
 const hosts: [what: string, ms: number, everyMs: number, part: number, closed: boolean][] = [
-  ['a host that uses 4 % of a core', 0.4, 10, 0.04, false],
-  ['a host that comes in bursts within its part', 400, 10_000, 0.04, false],
-  ['a host that uses half a core', 5, 10, 0.06, true],
-  ['a host that uses a whole core in small steps', 0.1, 0.1, 0.06, true]
+  ['a host that uses 2 % of a core', 0.2, 10, 0.02, false],
+  ['a host that comes in bursts within its part', 200, 10_000, 0.02, false],
+  ['a host that uses half a core', 5, 10, 0.03, true],
+  ['a host that uses a whole core in small steps', 0.1, 0.1, 0.03, true]
 ]
 for (const [what, ms, everyMs, part, closed] of hosts) {
   test(`${what} ${closed ? 'is read more slowly and then closed' : 'is read as it comes'}`, () => {
@@ -25,17 +25,60 @@ for (const [what, ms, everyMs, part, closed] of hosts) {
     }
     assert.equal(isClosed, closed)
     assert.equal(waited > 0, closed)
-    assert.ok(used - 500 <= part * now, `${used} ms in ${now} ms`)
+    assert.ok(used - 250 <= part * now, `${used} ms in ${now} ms`)
   })
 }
+
+test('no ten seconds take more than 5 % of a core, whatever the host does', () => {
+  const budget = new HandlingBudget()
+  const costs: { at: number; ms: number }[] = []
+  for (let now = 0; now < 60_000; ) {
+    // Silent for a while now and then, so that it may use most at once.
+    if (now % 20_000 < 8000) now += 8000 - (now % 20_000)
+    const waitMs = budget.add('a', 1, now)
+    if (waitMs === Number.POSITIVE_INFINITY) break
+    costs.push({ at: now, ms: 1 })
+    now += 0.5 + waitMs
+  }
+  assert.ok(costs.length > 500)
+  for (const { at: start } of costs) {
+    const used = costs.reduce((sum, { at, ms }) => sum + (at >= start && at < start + 10_000 ? ms : 0), 0)
+    assert.ok(used <= 501, `${used} ms from ${start} on`)
+  }
+})
 
 test('connections that come one after the other share what their host may use, and other hosts lose nothing', () => {
   const budget = new HandlingBudget()
   let open = 0
   for (let n = 0; n < 1000; n++) if (budget.add('a', 5, n) !== Number.POSITIVE_INFINITY) open++
-  assert.ok(open * 5 <= 500 + 500 + 50 + 5, `${open} connections`)
+  assert.ok(open * 5 <= 250 + 250 + 25 + 5, `${open} connections`)
   assert.equal(budget.add('b', 5, 1000), 0)
   assert.equal(budget.add('a', 5, 1e6), 0)
+})
+
+test('a host that would have to wait may not connect anew, and refusals count as well', () => {
+  const budget = new HandlingBudget()
+  budget.add('a', 200, 0)
+  assert.equal(budget.refuses('a', 0), false)
+  budget.add('a', 100, 0)
+  assert.equal(budget.refuses('a', 0), true)
+  assert.equal(budget.refuses('b', 0), false)
+  // What it used is forgotten after two seconds of peace, but not while it goes on.
+  let refused = 0
+  for (let now = 0; now < 10_000; now += 0.5) if (budget.refuses('a', now)) refused++
+  assert.equal(refused, 20_000)
+  assert.equal(budget.refuses('a', 40_000), false)
+})
+
+test('what one key has used is moved to another', () => {
+  const budget = new HandlingBudget()
+  budget.add('a:1', 200, 0)
+  budget.add('a:2', 200, 0)
+  budget.move('a:1', 'a', 0)
+  assert.equal(budget.refuses('a', 0), false)
+  budget.move('a:2', 'a', 0)
+  assert.equal(budget.refuses('a', 0), true)
+  assert.equal(budget.size, 1)
 })
 
 test('hosts without end take no memory without end', () => {

@@ -184,29 +184,70 @@ test('a duplex over a connection passes errors and ends', async () => {
   await transport.close()
 })
 
-test('a host that keeps us too busy is not heard when it dials again, and others are', () => {
-  const host = '198.51.100.7'
-  handlingBudget.add(host, 5000)
-  for (const [key, incoming, isRefused] of [
-    [host, true, true],
-    [host, false, false],
-    ['198.51.100.8', true, false]
-  ] as const) {
-    const calls: string[] = []
-    const connection: Connection = {
-      remote: { host: key, port: 1 },
-      incoming,
-      bytesQueued: 0,
-      start: () => void calls.push('start'),
-      close: () => void calls.push('close'),
-      pause: () => {},
-      resume: () => {},
-      write: () => true
-    }
-    const wire = new Wire()
-    join(connection, wire, key)
-    assert.deepEqual(calls, [isRefused ? 'close' : 'start'])
-    assert.equal(wire.destroying, isRefused)
-    wire.destroy()
+function quietConnection(host: string, port: number, calls: string[]): Connection {
+  return {
+    remote: { host, port },
+    incoming: true,
+    bytesQueued: 0,
+    start: () => void calls.push('start'),
+    close: () => void calls.push('close'),
+    pause: () => {},
+    resume: () => {},
+    write: () => true
   }
+}
+
+for (const incoming of [true, false]) {
+  test(`a host that keeps us too busy is not heard when ${incoming ? 'it dials again' : 'we dial it'}, and others are`, () => {
+    const busy = `198.51.100.${Number(incoming)}`
+    handlingBudget.add(busy, 5000)
+    for (const host of [busy, '198.51.100.8']) {
+      const calls: string[] = []
+      const wire = new Wire()
+      join({ ...quietConnection(host, 1, calls), incoming }, wire, host)
+      assert.deepEqual(calls, [host === busy ? 'close' : 'start'])
+      assert.equal(wire.destroying, host === busy)
+      wire.destroy()
+    }
+  })
+}
+
+for (const host of ['127.0.0.1', '::1']) {
+  test(`connections from ${host} do not pay for each other while they live, and those that follow do`, async () => {
+    const wires = Array.from({ length: 3 }, () => new Wire())
+    const joined = (wire: Wire, port: number): boolean => {
+      const calls: string[] = []
+      join(quietConnection(host, port, calls), wire, host)
+      return calls.includes('start')
+    }
+    const [busy = new Wire(), calm = new Wire(), next = new Wire()] = wires
+    assert.ok(joined(busy, 1) && joined(calm, 2))
+    assert.equal(busy.onHandled?.(100_000), Number.POSITIVE_INFINITY)
+    assert.equal(calm.onHandled?.(1), 0)
+    const closed = closing(busy)
+    busy.destroy()
+    await closed
+    assert.equal(calm.onHandled?.(1), 0)
+    assert.ok(!joined(next, 3))
+    calm.destroy()
+  })
+}
+
+test('what it takes to forget a peer counts as well', async () => {
+  const wire = new Wire()
+  join(quietConnection('198.51.100.9', 1, []), wire, '198.51.100.9')
+  const { onHandled } = wire
+  const told: number[] = []
+  wire.onHandled = (ms) => {
+    told.push(ms)
+    return onHandled?.(ms) ?? 0
+  }
+  wire.on('close', () => {
+    const until = performance.now() + 20
+    while (performance.now() < until);
+  })
+  wire.destroy()
+  await closing(wire)
+  await new Promise(setImmediate)
+  assert.ok(told.length === 1 && (told[0] ?? 0) >= 20, `${told}`)
 })
