@@ -126,9 +126,13 @@ function findNew(state: DownloadState, peer: PeerState): number {
     if (fits(piece) && order.priority(piece) >= order.priority(order.find(any, undefined))) return piece
   }
   if (peer.choked) return mostNeeded(state, peer.allowedFast, fits)
-  if (peer.nothingNewAt === order.added) return -1
-  const found = order.find((piece) => peer.serves(piece), peer.seed ? undefined : peer.bits)
-  if (found < 0) peer.nothingNewAt = order.added
+  const later = order.additions.since(peer.nothingNewAt)
+  // Where there was nothing for it, only pieces that it gained or that were put in since can be.
+  const found =
+    later === undefined
+      ? order.find((piece) => peer.serves(piece), peer.seed ? undefined : peer.bits)
+      : mostNeeded(state, [...later, ...peer.gained], fits)
+  if (found < 0) peer.foundNothing(order.additions.count)
   return found
 }
 

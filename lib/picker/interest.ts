@@ -56,6 +56,11 @@ export class Interest {
   /** A peer that is no seed has one more piece. */
   gained(peer: PeerState, piece: number): void {
     if (!this.#isWanted(piece)) return
+    // A piece that is lost and gained again and again does not make others forgotten.
+    if (peer.recent.includes(piece)) {
+      if (this.#idle.delete(peer)) this.#stand(peer, piece)
+      return
+    }
     const at = peer.gainedCount++ & (recentPieces - 1)
     if (at === 0) {
       peer.recent = peer.recent === none ? [] : peer.recent

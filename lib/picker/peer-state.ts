@@ -8,6 +8,8 @@ const maxRefused = 64
 /** After a refusal the peer is asked for the same piece again after this long, twice that after the next, and so on. */
 const minRetryMs = 250
 const maxRetryMs = 60_000
+/** Pieces that a peer gained are looked at one by one instead of a search through all, so many of them. */
+const mostGained = 32
 /** Pieces that a choking peer may offer; BEP 6 speaks of ten. */
 const maxAllowedFast = 256
 
@@ -67,6 +69,8 @@ export class PeerState {
   isFast = false
   /** How much had ever been added to the order of missing pieces when the peer had none of it; -1 before that. */
   nothingNewAt = -1
+  /** Pieces that it gained since then, at most so many as are worth looking at one by one. */
+  gained: number[] = nothingRecent
   #allowedFast: Set<number> = nothing
   retryAt: number = Number.POSITIVE_INFINITY
   /** Pieces that it suggests (BEP 6). */
@@ -105,6 +109,20 @@ export class PeerState {
       if (spare > 0) this.bits[this.bits.length - 1] = (0xff << spare) & 0xff
     }
     this.bits[piece >> 3] = (this.bits[piece >> 3] ?? 0) & ~(0x80 >> (piece & 7))
+  }
+
+  /** A search found nothing, after `additions` to the order of missing pieces. */
+  foundNothing(additions: number): void {
+    this.nothingNewAt = additions
+    if (this.gained.length > 0) this.gained = nothingRecent
+  }
+
+  /** A search may find this piece, which the peer has gained. */
+  mayFind(piece: number): void {
+    if (this.nothingNewAt < 0) return
+    if (this.gained.length >= mostGained) this.nothingNewAt = -1
+    else if (this.gained === nothingRecent) this.gained = [piece]
+    else if (!this.gained.includes(piece)) this.gained.push(piece)
   }
 
   /** Whether the peer would send blocks of a piece if it were asked now. */

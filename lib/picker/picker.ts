@@ -286,7 +286,7 @@ export class Picker {
     if (!state.wants(piece)) return
     // A piece that others bring already is nothing to look for.
     if (state.order.has(piece)) {
-      peer.nothingNewAt = -1
+      peer.mayFind(piece)
       state.feed(peer)
     } else if ((state.partials.get(piece)?.free ?? 0) > 0) state.feed(peer)
     this.#filling.fill(peer, now)

@@ -1,5 +1,7 @@
 import { CellCounts } from '../metainfo/piece-cells.ts'
-import { countBits, wordsOf } from '../util/bits.ts'
+import { countBits } from '../util/bits.ts'
+import { Additions } from './additions.ts'
+import { commonBits } from './common-bits.ts'
 import { shuffledGroups } from './shuffled-groups.ts'
 
 /** So many of the best pieces are looked at one by one: where a search ends among them it has found the very best. */
@@ -34,8 +36,8 @@ const nowhere = 0xffff_ffff
 export class RarityOrder {
   /** How many peers have each piece, also of pieces that are not contained. To be read, not written. */
   readonly availability: Uint32Array
-  /** How many pieces were ever put in: unchanged, a search that found nothing would find nothing again. */
-  added = 0
+  /** Pieces that were put in. */
+  readonly additions: Additions = new Additions()
   /** How many pieces and buckets searches, moves and sorts have looked at. */
   steps = 0
   readonly #random: () => number
@@ -68,6 +70,8 @@ export class RarityOrder {
   /** Peers whose bitfields are counted, and how many of them came or went since the last sort without being sorted for. */
   #peers = 0
   #lag = 0
+  /** Whether anything was searched for since a peer last came or went. */
+  #searched = false
   #lacking: CellCounts | undefined
 
   /**
@@ -131,6 +135,7 @@ export class RarityOrder {
    * the bytes of `bits`, however large the torrent is.
    */
   find(fits: (piece: number) => boolean, bits: Uint8Array | undefined): number {
+    this.#searched = true
     if (this.#marked) this.#sort()
     const order = this.#order
     let looks = 0
@@ -155,7 +160,7 @@ export class RarityOrder {
       break
     }
     this.steps += looks
-    return all ? -1 : this.#anyOf(fits, bits)
+    return all ? -1 : this.#anyOf(fits, bits ?? this.#contained)
   }
 
   /** Puts a piece in with a priority of 1 to 7, or changes the priority when it is there; 0 removes it. */
@@ -169,7 +174,7 @@ export class RarityOrder {
     this.#priority[piece] = Math.min(7, priority)
     this.#contained[piece >> 3] = (this.#contained[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
     this.#size++
-    this.added++
+    this.additions.add(piece)
     if (this.#marked) return
     let bucket = this.#bucket[piece] ?? nowhere
     if (bucket === nowhere) {
@@ -231,15 +236,23 @@ export class RarityOrder {
   }
 
   #countMany(bitfield: Uint8Array | 'all', step: 1 | -1): void {
+    if (bitfield === 'all') this.#countAll(step)
+    else this.#countBits(bitfield, step)
+    // Peers that come and go cause the sort, so it belongs to what they cost, and not to the next search.
+    if (this.#marked && this.#searched) this.#sort()
+    this.#searched = false
+  }
+
+  #countAll(step: 1 | -1): void {
     const { availability } = this
-    if (bitfield === 'all') {
-      this.#marked = true
-      this.#lacking = undefined
-      for (let piece = 0; piece < availability.length; piece++) {
-        availability[piece] = Math.max(0, (availability[piece] ?? 0) + step)
-      }
-      return
-    }
+    this.#marked = true
+    this.#lacking = undefined
+    for (let piece = 0; piece < availability.length; piece++)
+      availability[piece] = Math.max(0, (availability[piece] ?? 0) + step)
+  }
+
+  #countBits(bitfield: Uint8Array, step: 1 | -1): void {
+    const { availability } = this
     this.#peers = Math.max(0, this.#peers + step)
     // A sort looks at every contained piece once, a single move costs a few times as much.
     const many = countBits(bitfield) * 4 > this.#size
@@ -306,31 +319,13 @@ export class RarityOrder {
   }
 
   /** The best of the first pieces that fit, from some place of the torrent on. */
-  #anyOf(fits: (piece: number) => boolean, bits: Uint8Array | undefined): number {
-    const contained = this.#contained
-    const { length } = contained
-    const words = wordsOf(contained)
-    const own = bits === undefined ? words : wordsOf(bits)
+  #anyOf(fits: (piece: number) => boolean, bits: Uint8Array): number {
+    const from = Math.floor(this.#random() * this.#contained.length)
     let best = -1
-    let found = 0
-    let at = Math.floor(this.#random() * length)
-    for (let step = 0; step < length && found < mostCandidates; step++, at = at + 1 < length ? at + 1 : 0) {
-      // A search finds little in most of a large torrent: 32 pieces are passed over at once.
-      while ((at & 3) === 0 && step + 4 < length && ((words[at >> 2] ?? -1) & (own[at >> 2] ?? -1)) === 0) {
-        step += 4
-        at += 4
-      }
-      if (at >= length) at = 0
-      let both = (contained[at] ?? 0) & (bits === undefined ? 0xff : (bits[at] ?? 0))
-      for (; both !== 0; found++) {
-        const bit = Math.clz32(both) - 24
-        both &= ~(0x80 >> bit)
-        this.steps++
-        const piece = at * 8 + bit
-        if (!fits(piece)) continue
-        if (best < 0 || (this.#position[piece] ?? 0) < (this.#position[best] ?? 0)) best = piece
-      }
-    }
+    this.steps += commonBits(this.#contained, bits, from, mostCandidates, (piece) => {
+      if (fits(piece) && (best < 0 || (this.#position[piece] ?? 0) < (this.#position[best] ?? 0)))
+        best = piece
+    })
     return best
   }
 

@@ -30,6 +30,10 @@ export interface WireLimits {
   readonly chokes: number
   /** Milliseconds after which one of these is forgiven. */
   readonly chokeMs: number
+  /** Extended handshakes until the wire is closed. */
+  readonly extendedHandshakes: number
+  /** Milliseconds after which one of these is forgiven. */
+  readonly extendedHandshakeMs: number
   /** Messages handled in one turn of the event loop; the rest of a chunk waits for the next. Requests that are taken do not count. */
   readonly turnMessages: number
   /** Milliseconds of handling in one turn, about. */
@@ -77,6 +81,11 @@ export const defaultWireLimits: WireLimits = {
   chokes: 500,
   // A client that chokes for a moment whenever its own limit is reached stays for good.
   chokeMs: 500,
+  // One comes with the connection, and another whenever the peer's port, metadata or upload-only state changes (BEP 10). Each is parsed,
+  // and told to all extensions.
+  extendedHandshakes: 64,
+  // A client that sends one whenever a download begins or ends stays for good.
+  extendedHandshakeMs: 1000,
   // More than any client sends at once but for haves of a whole torrent; others wait no longer than for a large chunk of blocks.
   turnMessages: 2000,
   // A timer or a reader is not late by more than that for one peer.

@@ -60,6 +60,7 @@ export class PeerState implements WireDecoderHandler {
   readonly #odd: OddMessages
   readonly #bulk: RepeatedMessages
   readonly #chokes: RepeatedMessages
+  readonly #handshakes: RepeatedMessages
   #allowedFast = 0
 
   /** A peer that has told nothing yet; `own` is what we speak. */
@@ -81,6 +82,8 @@ export class PeerState implements WireDecoderHandler {
       limits.bulkMessageMs
     )
     this.#chokes = new RepeatedMessages('chokes', limits.chokes, limits.chokeMs)
+    const { extendedHandshakes, extendedHandshakeMs } = limits
+    this.#handshakes = new RepeatedMessages('extended handshakes', extendedHandshakes, extendedHandshakeMs)
     this.pieces = new PeerPieces(pieceCount, limits.pieceCount, this)
   }
 
@@ -208,6 +211,7 @@ export class PeerState implements WireDecoderHandler {
       this.odd('an extended handshake is no bencoded dictionary')
       return
     }
+    this.#handshakes.add()
     this.remote = remote
     this.maxRequests = remote.maxRequests ?? this.maxRequests
     // A later handshake names only what changes.

@@ -92,6 +92,71 @@ for (const [what, setup, step, part] of repeated) {
   })
 }
 
+for (const [what, pieces] of [
+  ['its only piece', [100]],
+  ['one of a few', [100, 600_000, 900_000]],
+  ['one of nearly all', undefined]
+] as const) {
+  for (const choked of [true, false]) {
+    test(`a ${choked ? 'choking' : 'serving'} peer that loses and gains ${what} costs a few looks beside others`, () => {
+      const picker = pickerOf(manyPieces)
+      picker.select(
+        Array.from({ length: manyPieces }, (_, piece) => piece),
+        4,
+        0
+      )
+      for (const id of [2, 1]) picker.addPeer(id, 10)
+      picker.bitfield(2, bitsBut(manyPieces, 7), 0)
+      if (pieces === undefined) picker.bitfield(1, bitsBut(manyPieces, 3), 0)
+      else for (const piece of pieces) picker.have(1, piece, 0)
+      if (!choked) picker.unchoked(1, 0)
+      const flap = (): void => {
+        picker.dontHave(1, 100, 0)
+        picker.have(1, 100, 0)
+      }
+      for (let n = 0; n < 100; n++) flap()
+      const before = picker.steps
+      for (let n = 0; n < messages; n++) flap()
+      const looks = (picker.steps - before) / messages
+      assert.ok(looks <= 32, `${looks} looks for each pair`)
+    })
+  }
+}
+
+test('a search for a peer that had nothing finds what it gained and what others gave up', () => {
+  const requests: [peer: number, piece: number][] = []
+  const layout = new Layout(blockLength, [
+    { path: ['a'], length: 4096 * blockLength, offset: 0, pad: false, attributes: '' } as never
+  ])
+  const sink = {
+    request: (peer: number, piece: number) => requests.push([peer, piece]),
+    cancel() {},
+    interest() {},
+    reserve: () => true,
+    abandon() {}
+  }
+  const picker = new Picker(layout, sink, () => 0.5)
+  picker.select(
+    Array.from({ length: 4096 }, (_, piece) => piece),
+    4,
+    0
+  )
+  for (const id of [1, 2, 3]) {
+    picker.addPeer(id, 10)
+    picker.unchoked(id, 0)
+  }
+  picker.bitfield(3, bitsBut(4096, 7), 0)
+  const askedOf = (peer: number): number[] => requests.flatMap(([of, piece]) => (of === peer ? [piece] : []))
+  picker.have(1, 5, 0)
+  // More than are looked at one by one, in one call each.
+  for (let piece = 1000; piece < 1200; piece++) picker.have(2, piece, 0)
+  assert.ok(askedOf(1).includes(5) && askedOf(2).length > 0)
+  const of = askedOf(2)[0] ?? -1
+  picker.removePeer(2, 0)
+  picker.have(1, of, 0)
+  assert.ok(askedOf(1).includes(of))
+})
+
 test('what peers have is counted right whatever they say, in whatever order', () => {
   let seed = 7
   const random = (): number => (seed = (seed * 48271) % 0x7fffffff) / 0x7fffffff

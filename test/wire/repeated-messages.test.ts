@@ -4,7 +4,8 @@ import { TorrentError } from '../../lib/util/errors.ts'
 import { defaultWireLimits } from '../../lib/wire/limits.ts'
 import { RepeatedMessages } from '../../lib/wire/repeated-messages.ts'
 
-const { bulkMessages, bulkMessageMs, chokes, chokeMs } = defaultWireLimits
+const { bulkMessages, bulkMessageMs, chokes, chokeMs, extendedHandshakes, extendedHandshakeMs } =
+  defaultWireLimits
 
 /** What of a kind comes at once and then every so many milliseconds, and how long that goes on. */
 const kinds: [
@@ -20,7 +21,9 @@ const kinds: [
   ['bitfields at once', bulkMessages, bulkMessageMs, 9, 1, true],
   ['chokes of a client that chooses every 10 s', chokes, chokeMs, 1, 10_000, false],
   ['chokes of a client that reaches its own limit every second', chokes, chokeMs, 10, 1000, false],
-  ['chokes without pause', chokes, chokeMs, 1, 1, true]
+  ['chokes without pause', chokes, chokeMs, 1, 1, true],
+  ['extended handshakes, one a second', extendedHandshakes, extendedHandshakeMs, 1, 1000, false],
+  ['extended handshakes without pause', extendedHandshakes, extendedHandshakeMs, 1, 1, true]
 ]
 for (const [what, most, forgivenMs, burst, everyMs, ends] of kinds) {
   test(`${what} ${ends ? 'end' : 'do not end'} a connection`, () => {

@@ -16,7 +16,7 @@ function wireOf(): Wire {
     pieceCount,
     pieceLength,
     totalLength: pieceCount * pieceLength,
-    limits: { turnMs: 1e6, controlLength: 1e6, bulkMessages: 1e6, chokes: 1e6 }
+    limits: { turnMs: 1e6, controlLength: 1e6, bulkMessages: 1e6, chokes: 1e6, extendedHandshakes: 1e6 }
   })
   wire.on('data', () => {})
   wire.handshake(id, id)

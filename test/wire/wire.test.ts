@@ -559,6 +559,13 @@ const hostile: [
     },
     'ERR_WIRE_LIMIT'
   ],
+  [
+    'extended handshakes without end',
+    (batch) => {
+      for (let n = 0; n < 70; n++) batch.extended(0, Buffer.from('de'))
+    },
+    'ERR_WIRE_LIMIT'
+  ],
   ['have all without fast', (batch) => batch.empty(14), 'ERR_WIRE_PROTOCOL', { fast: false }],
   ['a reject without fast', (batch) => batch.range(16, 0, 0, 1), 'ERR_WIRE_PROTOCOL', { fast: false }],
   ['a suggestion without fast', (batch) => batch.index(13, 0), 'ERR_WIRE_PROTOCOL', { fast: false }],
