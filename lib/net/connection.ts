@@ -1,6 +1,6 @@
 import type { PeerAddress } from '../util/address.ts'
 
-/** A connection to a peer that moves bytes and knows nothing of their meaning. */
+/** A connection to a peer or server that moves bytes and knows nothing of their meaning. */
 export interface Connection {
   /** The other end; the port of an incoming connection is not the one on which that peer listens. */
   readonly remote: PeerAddress
@@ -10,7 +10,7 @@ export interface Connection {
   readonly bytesQueued: number
   /** At most so many bytes come with one `onReceive`; may be changed at any time. Undefined where it cannot be chosen. */
   receiveLength?: number
-  /** Begins to deliver; once. Nothing is read before. */
+  /** Begins to deliver; once. Nothing is delivered before. */
   start(handler: ConnectionHandler): void
   /** Stops reading until `resume`, so that the other end is held back in time. */
   pause(): void
@@ -27,7 +27,7 @@ export interface Connection {
 
 /** What a {@link Connection} calls. After `close` there is `onClose`, exactly once, and nothing else. */
 export interface ConnectionHandler {
-  /** Bytes came, borrowed for the call. False pauses the connection until its `resume` is called. */
+  /** Bytes came, in memory that all connections share and that is lent for the call. False pauses the connection until its `resume` is called. */
   onReceive(chunk: Uint8Array): boolean
   /** After `write` returned false: it may go on. */
   onDrain(): void
@@ -35,13 +35,23 @@ export interface ConnectionHandler {
   onClose(error?: Error): void
 }
 
+/** How a connection is encrypted with TLS. */
+export interface TlsOptions {
+  /** The name that the certificate must be valid for; default the host that is dialled. */
+  readonly serverName?: string | undefined
+  /** Trusted certificates (PEM) instead of the built-in ones. */
+  readonly ca?: string | readonly string[] | undefined
+}
+
 /** Options of {@link Transport.dial}. */
 export interface DialOptions {
   readonly signal?: AbortSignal | undefined
-  /** How long connecting may take; 15 s by default. */
+  /** How long connecting may take, TLS included; 15 s by default. */
   readonly timeoutMs?: number | undefined
-  /** The local IP address to dial from. */
+  /** The local IP address to dial from; default that of the transport. */
   readonly localAddress?: string | undefined
+  /** Speaks TLS; default plain TCP. */
+  readonly tls?: TlsOptions | undefined
 }
 
 /** Judges the first bytes of an incoming connection: whether they suffice, more must come, or it is to be closed. */
@@ -51,7 +61,7 @@ export type Sniff = (head: Uint8Array) => 'take' | 'wait' | 'refuse'
 export interface ListenOptions {
   /** The local address; all of both families by default. */
   readonly host?: string | undefined
-  /** The port, 0 for any. When it is taken, the next free one is used and `onWarning` told. */
+  /** The port, 0 for any. */
   readonly port: number
   /** Judges connections before they are taken; without it they are taken at once. */
   readonly sniff?: Sniff | undefined

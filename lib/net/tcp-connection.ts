@@ -15,7 +15,7 @@ export interface ReadOption {
   callback: (length: number, memory: Uint8Array) => boolean
 }
 
-/** Reads on behalf of a connection that is made once its socket is there. */
+/** The reader that a socket is made with, on behalf of the connection that is made of the socket. */
 export class SocketReader {
   connection: TcpConnection | undefined
   /** The option for the constructor of a socket. */
@@ -28,15 +28,13 @@ export class SocketReader {
   }
 }
 
-/** A TCP socket as a {@link Connection}. */
+/** A TCP socket as a {@link Connection}; one of TLS as well, if the connection is made before the socket is connected. */
 export class TcpConnection implements Connection, TurnReader {
   readonly remote: PeerAddress
   readonly incoming: boolean
   receiveLength: number = Number.POSITIVE_INFINITY
   readonly #socket: Socket
   readonly #ownMemory: boolean
-  /** Read before the connection was made, and not delivered yet. */
-  #head: Uint8Array | undefined
   #handler: ConnectionHandler | undefined
   #error: Error | undefined
   #closing = false
@@ -46,9 +44,12 @@ export class TcpConnection implements Connection, TurnReader {
   #finished = false
   #corked = false
   #undrained = false
+  /** Chunks that came before the start, or while none was wanted: TLS hands out all that it has deciphered. */
+  #held: Uint8Array[] = []
+  #ended = false
 
   /**
-   * A connected socket that does not read yet; `reader` when its memory is shared, else it reads by `data` events. `head` was read of
+   * A socket that does not read yet; `reader` when its memory is shared, else it reads by `data` events. `head` was read of
    * it already, and is delivered first.
    */
   constructor(
@@ -61,13 +62,16 @@ export class TcpConnection implements Connection, TurnReader {
     this.remote = remote
     this.incoming = incoming
     this.#socket = socket
-    this.#head = head
+    if (head !== undefined) this.#held.push(head)
     this.#ownMemory = reader === undefined
     if (reader !== undefined) reader.connection = this
     socket.on('error', (error) => {
       this.#error ??= error
     })
-    socket.on('end', () => this.close())
+    socket.on('end', () => {
+      this.#ended = true
+      if (this.#held.length === 0) this.close()
+    })
     socket.on('drain', () => {
       if (!this.#undrained || this.#closing) return
       this.#undrained = false
@@ -96,9 +100,7 @@ export class TcpConnection implements Connection, TurnReader {
         if (!this.receive(chunk)) this.#socket.pause()
       })
     }
-    const head = this.#head
-    this.#head = undefined
-    if (head === undefined || this.receive(head)) this.#socket.resume()
+    this.#read()
   }
 
   pause(): void {
@@ -108,12 +110,12 @@ export class TcpConnection implements Connection, TurnReader {
 
   resume(): void {
     this.#paused = false
-    if (!this.#closing && this.#handler !== undefined && !this.#waits) this.#socket.resume()
+    if (this.#handler !== undefined && !this.#waits) this.#read()
   }
 
   goOn(): void {
     this.#waits = false
-    if (!this.#paused && !this.#closing) this.#socket.resume()
+    if (!this.#paused) this.#read()
   }
 
   write(buffers: readonly Uint8Array[]): boolean {
@@ -140,13 +142,26 @@ export class TcpConnection implements Connection, TurnReader {
 
   /** Takes what the socket has read; false when the handler wants to wait. */
   receive(chunk: Uint8Array): boolean {
-    if (this.#closing || this.#handler === undefined) return false
-    if (!this.#handler.onReceive(chunk)) this.#paused = true
+    if (this.#closing) return false
+    if (this.#handler === undefined || this.#paused || this.#waits) this.#held.push(new Uint8Array(chunk))
+    else if (!this.#handler.onReceive(chunk)) this.#paused = true
     else if (readTurn.take(chunk.length, this)) return true
     else this.#waits = true
     // Also when the callback of a socket returns false: only then does its `resume` start reading again.
     if (!this.#closing) this.#socket.pause()
     return false
+  }
+
+  /** Delivers what is held, and reads on. */
+  #read(): void {
+    while (!this.#closing && !this.#paused) {
+      const chunk = this.#held.shift()
+      if (chunk === undefined) break
+      if (this.#handler?.onReceive(chunk) !== true) this.#paused = true
+    }
+    if (this.#closing || this.#paused) return
+    if (this.#ended) this.close()
+    else this.#socket.resume()
   }
 
   static #uncork(this: void, connection: TcpConnection): void {

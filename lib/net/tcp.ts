@@ -1,15 +1,9 @@
-import {
-  connect,
-  createServer,
-  type NetConnectOpts,
-  type Server,
-  Socket,
-  type SocketConstructorOpts
-} from 'node:net'
+import { createServer, type Server, Socket, type SocketConstructorOpts } from 'node:net'
 import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import type { Connection, DialOptions, Listener, ListenOptions, Transport } from './connection.ts'
 import { IncomingSockets } from './incoming-sockets.ts'
+import { connected, dialError, openSocket } from './open-socket.ts'
 import { refuseHosts } from './refuse-hosts.ts'
 import { SocketReader, TcpConnection } from './tcp-connection.ts'
 
@@ -24,7 +18,7 @@ export class TcpTransport implements Transport {
   #closed = false
 
   async dial(address: PeerAddress, options: DialOptions = {}): Promise<Connection> {
-    const { signal, timeoutMs = defaultTimeoutMs, localAddress } = options
+    const { signal, timeoutMs = defaultTimeoutMs, localAddress, tls } = options
     if (!(timeoutMs > 0)) throw new RangeError(`timeoutMs is ${timeoutMs} but must be above 0`)
     signal?.throwIfAborted()
     if (this.#closed) throw dialError(address, 'the transport is closed')
@@ -32,18 +26,16 @@ export class TcpTransport implements Transport {
       throw dialError(address, 'the port must be from 1 to 65535')
     }
     const reader = new SocketReader()
-    const settings: NetConnectOpts = { host: address.host, port: address.port, noDelay: true }
-    if (localAddress !== undefined) settings.localAddress = localAddress
     let socket: Socket
     try {
-      socket = connect({ ...settings, ...readOptions(reader) })
+      socket = openSocket(address, { localAddress, tls, reader })
     } catch (cause) {
       throw dialError(address, 'the address cannot be dialled', cause)
     }
     this.#track(socket)
-    socket.pause()
-    await connected(socket, address, timeoutMs, signal)
-    return new TcpConnection(socket, address, false, reader)
+    const connection = new TcpConnection(socket, address, false, reader)
+    await connected(socket, address, { timeoutMs, signal, isSecure: tls !== undefined })
+    return connection
   }
 
   async listen(options: ListenOptions): Promise<Listener> {
@@ -144,11 +136,6 @@ export class TcpTransport implements Transport {
   }
 }
 
-function readOptions(reader: SocketReader): Pick<NetConnectOpts, 'onread'> {
-  // The declared types know a fixed buffer only; Node has taken a function since `onread` exists.
-  return { onread: reader.option as unknown as NonNullable<NetConnectOpts['onread']> }
-}
-
 /**
  * Node gives `onread` to dialled sockets only. An accepted one gets it by moving its handle to a new socket, which
  * makes a download over it half as fast again; where that is not possible the accepted socket is returned.
@@ -157,48 +144,12 @@ function withSharedMemory(accepted: Socket, reader: SocketReader): Socket {
   const holder: { _handle?: unknown } = accepted as unknown as { _handle?: unknown }
   const handle = holder._handle
   if (typeof handle !== 'object' || handle === null || !('readStop' in handle)) return accepted
-  const options = { handle, pauseOnCreate: true, ...readOptions(reader) }
+  const options = { handle, pauseOnCreate: true, onread: reader.option }
   const socket = new Socket(options as unknown as SocketConstructorOpts)
   holder._handle = null
   // What is left of it would keep the server from closing.
   accepted.destroy()
   return socket
-}
-
-function connected(
-  socket: Socket,
-  address: PeerAddress,
-  timeoutMs: number,
-  signal: AbortSignal | undefined
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (error?: unknown): void => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-      socket.off('connect', onConnect)
-      socket.off('error', onError)
-      socket.off('close', onClose)
-      if (error === undefined) {
-        resolve()
-      } else {
-        socket.destroy()
-        reject(error)
-      }
-    }
-    const onConnect = (): void => settle()
-    const onError = (cause: Error): void => settle(dialError(address, cause.message, cause))
-    const onClose = (): void => settle(dialError(address, 'the transport was closed'))
-    const onAbort = (): void =>
-      settle(signal?.reason ?? new TorrentError('ERR_UTIL_ABORTED', 'dialling was aborted'))
-    const timer = setTimeout(() => {
-      const message = `${formatAddress(address)} did not answer within ${timeoutMs} ms`
-      settle(new TorrentError('ERR_TRANSPORT_TIMEOUT', message, { details: { address, timeoutMs } }))
-    }, timeoutMs)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    socket.on('connect', onConnect)
-    socket.on('error', onError)
-    socket.on('close', onClose)
-  })
 }
 
 /** Binds the server and returns the host; without one, to both families, or to IPv4 where there is no IPv6. */
@@ -232,15 +183,4 @@ function bindTo(server: Server, host: string, port: number): Promise<void> {
     server.once('error', onError)
     server.listen({ host, port, ipv6Only: false })
   })
-}
-
-function dialError(address: PeerAddress, message: string, cause?: unknown): TorrentError {
-  return new TorrentError(
-    'ERR_TRANSPORT_DIAL',
-    `${formatAddress(address)} could not be reached: ${message}`,
-    {
-      cause,
-      details: { address }
-    }
-  )
 }
