@@ -1,4 +1,3 @@
-import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { TorrentError } from './errors.ts'
 import { show } from './show.ts'
 
@@ -8,6 +7,38 @@ export interface PeerAddress {
   readonly host: string
   /** TCP and UDP port, 1 to 65535. */
   readonly port: number
+}
+
+/** The family of an IP address, which for IPv6 may have a zone (`%eth0`), or 0 for anything else; as `isIP` of `node:net`. */
+export function isIP(host: string): 0 | 4 | 6 {
+  if (host.includes(':')) return isIPv6(host) ? 6 : 0
+  return isIPv4(host) ? 4 : 0
+}
+
+function isIPv4(host: string): boolean {
+  return /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/.test(host)
+}
+
+function isIPv6(host: string): boolean {
+  const zoneAt = host.indexOf('%')
+  if (zoneAt >= 0 && !/^[0-9a-z.:-]+$/i.test(host.slice(zoneAt + 1))) return false
+  let text = zoneAt < 0 ? host : host.slice(0, zoneAt)
+  const lastAt = text.lastIndexOf(':') + 1
+  if (text.includes('.')) {
+    // An IPv4 address at the end stands for the last two groups.
+    if (lastAt === 0 || !isIPv4(text.slice(lastAt))) return false
+    text = `${text.slice(0, lastAt)}0:0`
+  }
+  const halves = text.split('::')
+  if (halves.length > 2) return false
+  let count = 0
+  for (const half of halves) {
+    if (half === '') continue
+    const groups = half.split(':')
+    if (!groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return false
+    count += groups.length
+  }
+  return halves.length === 2 ? count <= 7 : count === 8
 }
 
 /** `host:port`, with brackets around IPv6. */

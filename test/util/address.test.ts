@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import net from 'node:net'
 import test from 'node:test'
 import * as address from '../../lib/util/address.ts'
 import { fc } from '../support/fast-check.ts'
@@ -96,4 +97,68 @@ test('loopback in every spelling', () => {
   }
   for (const host of ['128.0.0.1', '::2', '127.example', 'localhost.example'])
     assert.ok(!address.isLoopback(host), host)
+})
+
+/** Texts that look like addresses: every count of groups, with `::` at every place, IPv4 at the end, zones and single faults. */
+function nearAddresses(): Set<string> {
+  const four = [
+    '1.2.3.4',
+    '0.0.0.0',
+    '255.255.255.255',
+    '256.1.1.1',
+    '01.2.3.4',
+    '1.2.3',
+    '1.2.3.4.5',
+    '1..3.4'
+  ]
+  const texts = new Set([
+    '',
+    ':',
+    '::',
+    ':::',
+    '.',
+    '%',
+    '::%',
+    '1',
+    'localhost',
+    ' 1.2.3.4',
+    '1.2.3.4\n',
+    ...four
+  ])
+  for (let octet = 0; octet <= 300; octet++)
+    for (const at of [`${octet}.0.0.9`, `9.0.0.${octet}`]) texts.add(at)
+  for (const group of ['0', 'a', 'F00', '12ab', 'g', '12345', ''])
+    for (let count = 1; count <= 9; count++) {
+      const groups = Array<string>(count).fill('1')
+      for (let odd = 0; odd < count; odd++) {
+        const some = groups.map((one, at) => (at === odd ? group : one))
+        texts.add(some.join(':'))
+        for (let gap = 0; gap <= count; gap++)
+          texts.add(`${some.slice(0, gap).join(':')}::${some.slice(gap).join(':')}`)
+      }
+    }
+  for (const text of [...texts].filter((text) => text.includes(':')))
+    for (const tail of four) for (const joint of [':', '::', '']) texts.add(`${text}${joint}${tail}`)
+  const plain = [...texts].filter((_, at) => at % 7 === 0)
+  for (const text of plain)
+    for (const zone of ['%', '%eth0', '%1', '%a b', '%a%b', '%-.:']) texts.add(`${text}${zone}`)
+  return texts
+}
+
+test('isIP says what that of node:net says', () => {
+  const texts = nearAddresses()
+  const valid = { 4: 0, 6: 0 }
+  for (const text of texts) {
+    const expected = net.isIP(text)
+    if (expected === 4 || expected === 6) valid[expected]++
+    assert.equal(address.isIP(text), expected, JSON.stringify(text))
+  }
+  assert.ok(texts.size > 5000 && valid[4] > 500 && valid[6] > 500, JSON.stringify([texts.size, valid]))
+  const letter = fc.constantFrom(...'0129afAFg:.%')
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ unit: letter, maxLength: 45 }), fc.ipV4(), fc.ipV6()), (text) => {
+      assert.equal(address.isIP(text), net.isIP(text))
+    }),
+    { numRuns: 3000 }
+  )
 })
