@@ -158,11 +158,32 @@ test('importing the library loads nothing that most programs do not need at once
   load('index.ts')
   assert.ok(loaded.has('client/client.ts'))
   const needless =
-    /^(?:server|cli)\/|^dht\/(?:dht-(?:engine|networks|node)|responder)|^client\/(?:session|restoration|folder-lock|make-torrent)|^discovery\/multicast|create-torrent/
+    /^(?:server|cli)\/|^dht\/(?:dht-(?:engine|networks|node)|responder)|^client\/(?:session|restoration|folder-lock|make-torrent)|^net\/multicast|create-torrent/
   assert.deepEqual(
     [...loaded].filter((file) => needless.test(file)),
     []
   )
+})
+
+test('net/ is the only way out, and server/ and cli/ may listen', () => {
+  const network = /^node:(?:net|dgram|dns|http|https|http2|tls)(?:\/|$)/
+  const wrong = sources
+    .filter(({ folder }) => folder !== 'net')
+    .flatMap(({ file, folder, text }) => {
+      const values = [
+        // Type-only imports load nothing.
+        ...text.matchAll(/^(?:import|export)\b(?! type\b)[^'"`;]*?\bfrom\s*'([^']+)'/gm),
+        ...text.matchAll(/(?:^import\s*|\bimport\(\s*|\brequire\(\s*|\bgetBuiltinModule\(\s*)'([^']+)'/gm)
+      ].map((match) => match[1] ?? '')
+      const names = outside.includes(folder) ? [] : values.filter((name) => network.test(name))
+      const calls = [
+        ...text.matchAll(
+          /(?<![\w.#])(?:fetch\(|new (?:WebSocket|EventSource)\(|(?:https?|net|tls)\.(?:request|get|connect|createConnection)\()/g
+        )
+      ].map(String)
+      return [...names, ...calls].map((name) => `${file} uses ${name}`)
+    })
+  assert.deepEqual(wrong, [])
 })
 
 test('folders are made by util/make-folder alone, as the one of Node may never return', () => {

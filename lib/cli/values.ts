@@ -1,5 +1,4 @@
-import { isIP } from 'node:net'
-import { parseAddress } from '../util/address.ts'
+import { isIP, parseAddress } from '../util/address.ts'
 import { redactUrl } from '../util/redact.ts'
 import { usageError } from './usage-error.ts'
 

@@ -2,7 +2,8 @@ import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import type { Lsd } from '../discovery/lsd.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
-import type { Connection, Transport } from '../net/connection.ts'
+import type { Connection } from '../net/connection.ts'
+import type { Network } from '../net/network.ts'
 import type { RecordSeal } from '../storage/record-seal.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
 import type { MetadataMemory } from '../torrent/metadata-memory.ts'
@@ -30,7 +31,7 @@ export interface ClientServices {
   readonly pex: boolean
   readonly lsd: Lsd | undefined
   readonly dht: TorrentDht | undefined
-  readonly transport: Transport
+  readonly network: Network
   /** The client's own limits. */
   readonly download: Throttle
   readonly upload: Throttle
@@ -126,6 +127,10 @@ export class ClientHost implements TorrentHost {
     return this.#services.serving()
   }
 
+  get network(): Network {
+    return this.#services.network
+  }
+
   get localAddress(): string | undefined {
     return this.#services.localAddress
   }
@@ -139,7 +144,6 @@ export class ClientHost implements TorrentHost {
   }
 
   async dial(address: PeerAddress, signal: AbortSignal): Promise<Connection> {
-    const { transport, localAddress } = this.#services
-    return new ThrottledConnection(await transport.dial(address, { signal, localAddress }), this.throttles)
+    return new ThrottledConnection(await this.network.tcp.dial(address, { signal }), this.throttles)
   }
 }

@@ -191,7 +191,7 @@ export class Client extends EventEmitter<ClientEvents> {
     checkAddOptions(options, more)
     options.signal?.throwIfAborted()
     const { signal, trust } = options
-    const resolved = await resolveSource(source, { signal, trust, host: this.#options.host })
+    const resolved = await resolveSource(this.#services.network, source, { signal, trust })
     return this.#intake.begin(resolved, options)
   }
 

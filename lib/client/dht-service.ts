@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { DHT } from '../dht/dht.ts'
 import { DhtHandle } from '../dht/dht-handle.ts'
 import type { DhtState } from '../dht/dht-options.ts'
@@ -7,9 +6,9 @@ import { DhtSource } from '../discovery/dht-source.ts'
 import { DhtTurns } from '../discovery/dht-turns.ts'
 import { usableAddresses } from '../discovery/remote-addresses.ts'
 import type { DatagramPort } from '../net/datagram-port.ts'
-import { resolveHost } from '../net/resolve-host.ts'
+import { type HostLookup, resolveHost } from '../net/resolve-host.ts'
 import type { TorrentDht, TorrentDhtOptions } from '../torrent/torrent-host.ts'
-import { canonicalHost, isAddress, isLoopback, type PeerAddress } from '../util/address.ts'
+import { canonicalHost, isAddress, isIP, isLoopback, type PeerAddress } from '../util/address.ts'
 import { asError } from '../util/errors.ts'
 import { ipScope } from '../util/ip-scope.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
@@ -31,6 +30,8 @@ export interface DhtServiceOptions extends ClientDhtOptions {
   tcpPort(): number
   /** Nodes agree on what our address is, or on another one than before. */
   readonly onAddress: (host: string) => void
+  /** Resolves host names. */
+  readonly lookup: HostLookup
   readonly onWarning: (warning: Error) => void
   /** Default the system's. */
   readonly timers?: Timers | undefined
@@ -55,7 +56,7 @@ export class DhtService implements TorrentDht {
 
   /** Starts at once. */
   constructor(options: DhtServiceOptions) {
-    const { host, stateFolder, ports, bootstrap, nodes = [], readOnly = 'auto', onWarning } = options
+    const { host, stateFolder, ports, bootstrap, nodes = [], readOnly = 'auto', lookup, onWarning } = options
     this.#options = options
     this.#timers = options.timers ?? systemTimers
     this.#turns = new DhtTurns({ timers: this.#timers })
@@ -67,6 +68,7 @@ export class DhtService implements TorrentDht {
       readOnly,
       // A client of private torrents alone gives no sign of itself.
       lazy: true,
+      lookup,
       onWarning,
       timers: this.#timers,
       ...(bootstrap !== undefined ? { bootstrap } : this.#local ? { bootstrap: [] } : {}),
@@ -96,7 +98,7 @@ export class DhtService implements TorrentDht {
 
   /** A name of a torrent may mean any address, so it is resolved here, and leads to public ones alone. */
   async #addNamed({ host, port }: PeerAddress): Promise<void> {
-    const found = await resolveHost(host).catch(() => ({}))
+    const found = await resolveHost(host, { lookup: this.#options.lookup }).catch(() => ({}))
     for (const address of Object.values(found)) {
       if (ipScope(address) === 'global') this.addNode({ host: address, port }, 'remote')
     }

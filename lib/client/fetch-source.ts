@@ -1,8 +1,7 @@
-import { STATUS_CODES } from 'node:http'
-import { isIP } from 'node:net'
 import { maxTorrentBytes } from '../metainfo/parse-info.ts'
 import { anywhere, publicOnly } from '../net/host-guard.ts'
-import { type HttpAnswer, httpGet } from '../net/http-get.ts'
+import type { HttpAnswer } from '../net/http-request.ts'
+import type { Network } from '../net/network.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
 import type { Trust } from '../util/trust.ts'
@@ -15,8 +14,6 @@ export interface FetchSourceOptions {
   readonly signal?: AbortSignal | undefined
   /** `'remote'` lets the address lead to public hosts alone. */
   readonly trust?: Trust | undefined
-  /** The local address to leave from. */
-  readonly host?: string | undefined
 }
 
 /**
@@ -25,8 +22,9 @@ export interface FetchSourceOptions {
  * @throws TorrentError ERR_CLIENT_SOURCE; the signal's reason.
  */
 export async function fetchSource(
+  { http }: Pick<Network, 'http'>,
   text: string,
-  { signal, trust = 'program', host }: FetchSourceOptions
+  { signal, trust = 'program' }: FetchSourceOptions
 ): Promise<Uint8Array | string> {
   const shown = redactUrl(text)
   const fail = (reason: string, cause?: unknown): TorrentError =>
@@ -37,24 +35,22 @@ export async function fetchSource(
   if (!URL.canParse(text)) throw fail('the address is malformed')
   const url = new URL(text)
   url.hash = ''
-  const family = bindFamily(host)
   let answer: HttpAnswer
   try {
-    answer = await httpGet(url, {
+    answer = await http.get(url, {
       signal,
       guard: trust === 'program' ? anywhere : publicOnly,
       accept: 'application/x-bittorrent, */*;q=0.5',
       bodyBytes: maxTorrentBytes,
       inflatedBytes: maxTorrentBytes,
-      timeoutMs: fetchMs,
-      ...(family === undefined ? {} : { localAddress: host, family })
+      timeoutMs: fetchMs
     })
   } catch (thrown) {
     signal?.throwIfAborted()
     const cause = asError(thrown)
     throw fail(withoutName(cause.message, url), cause)
   }
-  const { location, status, cut, body } = answer
+  const { location, status, statusText, cut, body } = answer
   if (location !== undefined) {
     if (/^magnet:/i.test(location)) return location
     throw fail('it redirects to what is neither an http address nor a magnet link')
@@ -64,20 +60,13 @@ export async function fetchSource(
       status === 401 || status === 403
         ? ': it may want a user name and password, as in https://user:password@host/'
         : ''
-    throw fail(`the server answered ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd() + login)
+    throw fail(`the server answered ${status} ${statusText}`.trimEnd() + login)
   }
   if (cut !== undefined) throw fail(withoutName(cut.message, url), cut)
   return body
 }
 
-/** The family of a local address that is bound; undefined for none, and for those that stand for all. */
-function bindFamily(host: string | undefined): 4 | 6 | undefined {
-  if (host === undefined || /^(?:0\.0\.0\.0|[0:]*)$/.test(host)) return undefined
-  const family = isIP(host)
-  return family === 4 || family === 6 ? family : undefined
-}
-
-/** A message of `httpGet` without the name of the server in front. */
+/** A message of the HTTP client without the name of the server in front. */
 function withoutName(message: string, { protocol, host }: URL): string {
   const name = `${protocol}//${host}`
   if (message.startsWith(`${name}: `)) return message.slice(name.length + 2)

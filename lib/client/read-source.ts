@@ -6,6 +6,7 @@ import type { Metainfo } from '../metainfo/metainfo.ts'
 import { maxTorrentBytes } from '../metainfo/parse-info.ts'
 import { parseTorrentInTurns } from '../metainfo/parse-torrent.ts'
 import { unpackBody } from '../net/http-body.ts'
+import { Network } from '../net/network.ts'
 import { fromBase32, fromHex, isBytes } from '../util/bytes.ts'
 import { abortable } from '../util/concurrency.ts'
 import { asError, isTorrentError, systemCode, TorrentError } from '../util/errors.ts'
@@ -40,6 +41,9 @@ export interface ReadSourceOptions {
   readonly host?: string | undefined
 }
 
+/** How a source is read over a given network. */
+export type SourceReading = Omit<ReadSourceOptions, 'host'>
+
 /** Longer texts are cut in messages. */
 const mostLetters = 100
 const wanted =
@@ -56,23 +60,38 @@ export async function readSource(
   options: ReadSourceOptions = {}
 ): Promise<Metainfo | Magnet> {
   checkOptionNames(options, ['signal', 'trust', 'host'], refusal)
-  const { signal } = options
+  const { signal, host } = options
   checkSignal(signal, refusal)
   signal?.throwIfAborted()
-  if (typeof source === 'string') return readText(source, options)
+  const network = new Network({ host })
+  try {
+    return await readSourceOver(network, source, options)
+  } finally {
+    await network.close()
+  }
+}
+
+/** Reads a source as {@link readSource} does, over a network that stays open. */
+export async function readSourceOver(
+  network: Network,
+  source: TorrentSource,
+  options: SourceReading
+): Promise<Metainfo | Magnet> {
+  const { signal } = options
+  if (typeof source === 'string') return readText(network, source, options)
   const bytes = await bytesOf(source, signal)
   if (bytes !== undefined) return bytes.length === 20 ? ofHash(bytes) : readBytes(bytes, 'the bytes given')
-  if (isUrl(source)) return readText(source.href, options)
+  if (isUrl(source)) return readText(network, source.href, options)
   if (isMetainfo(source) || isMagnet(source)) return source
   throw notASource(source)
 }
 
-async function readText(given: string, options: ReadSourceOptions): Promise<Metainfo | Magnet> {
+async function readText(network: Network, given: string, options: SourceReading): Promise<Metainfo | Magnet> {
   const text = given.trim()
   const inner = unquoted(text)
   return (
-    (await readLink(text, options)) ??
-    (inner === undefined ? undefined : await readLink(inner, options)) ??
+    (await readLink(network, text, options)) ??
+    (inner === undefined ? undefined : await readLink(network, inner, options)) ??
     readPath(text, inner, options)
   )
 }
@@ -87,10 +106,14 @@ function unquoted(text: string): string | undefined {
 }
 
 /** Reads what is no path; undefined for anything else. */
-async function readLink(text: string, options: ReadSourceOptions): Promise<Metainfo | Magnet | undefined> {
+async function readLink(
+  network: Network,
+  text: string,
+  options: SourceReading
+): Promise<Metainfo | Magnet | undefined> {
   if (/^magnet:/i.test(text)) return parseMagnet(text)
   if (/^https?:\/\//i.test(text)) {
-    const fetched = await fetchSource(text, options)
+    const fetched = await fetchSource(network, text, options)
     return typeof fetched === 'string' ? parseMagnet(fetched) : readBytes(fetched, redactUrl(text))
   }
   const hash = text.length === 40 ? fromHex(text) : text.length === 32 ? fromBase32(text) : undefined
@@ -100,7 +123,7 @@ async function readLink(text: string, options: ReadSourceOptions): Promise<Metai
 async function readPath(
   text: string,
   inner: string | undefined,
-  { signal, trust }: ReadSourceOptions
+  { signal, trust }: SourceReading
 ): Promise<Metainfo | Magnet> {
   if (text === '') throw notASource(text)
   if (trust === 'remote') {

@@ -4,8 +4,7 @@ import { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Lsd } from '../discovery/lsd.ts'
 import { OwnAddress } from '../discovery/own-address.ts'
 import { HashPool } from '../hash/hash-pool.ts'
-import { ClientPorts } from '../net/client-ports.ts'
-import type { Transport } from '../net/connection.ts'
+import { Network } from '../net/network.ts'
 import { RecordKey } from '../storage/record-key.ts'
 import { RecordSeal } from '../storage/record-seal.ts'
 import { StorageClaims } from '../storage/storage-claims.ts'
@@ -49,19 +48,19 @@ export class SharedServices implements ClientServices {
   readonly hashPool: HashPool = new HashPool()
   readonly recordKey: RecordKey = new RecordKey(userStateFolder())
   readonly reserved: readonly string[]
-  readonly udpTrackers: UdpTrackerClient = new UdpTrackerClient()
+  /** The only way out, and in. */
+  readonly network: Network
+  readonly udpTrackers: UdpTrackerClient
   readonly announcePace: AnnouncePace = new AnnouncePace()
   readonly own: OwnAddress
   readonly pex: boolean
   readonly lsd: Lsd | undefined
   readonly dht: DhtService | undefined
-  readonly transport: Transport
   readonly download: Throttle
   readonly upload: Throttle
   readonly localAddress: string | undefined
   /** Resolves when the ports are open, or could not be opened, of which `warning` tells; never rejects. */
   readonly listening: Promise<void>
-  readonly #ports: ClientPorts
   /** The client's folder for data. */
   readonly #path: string | undefined
   readonly #events: SharedServicesEvents
@@ -82,39 +81,35 @@ export class SharedServices implements ClientServices {
     const port = (): number => this.port()
     const onWarning = (warning: Error): void => events.warning(warning)
     this.own = new OwnAddress(port)
-    this.lsd = lsd ? new Lsd({ port, host, onWarning }) : undefined
+    const network = new Network({ host, onWarning })
+    this.network = network
+    this.lsd = lsd
+      ? new Lsd({ port, onWarning, open: (multicast) => network.multicast(multicast) })
+      : undefined
+    this.udpTrackers = new UdpTrackerClient({ network })
     const throttles = { download: this.download, upload: this.upload }
-    this.#ports = new ClientPorts({
+    const ports = network.listen({
       port: options.port ?? 0,
-      host,
       sniff: sniffHandshake,
       refuses: (remote) => refusesConnection(hostKey(remote)),
-      onConnection: (connection) => events.connection(new ThrottledConnection(connection, throttles)),
-      onWarning
-    })
-    this.transport = this.#ports.transport
-    if (dht === false) {
-      this.listening = this.#ports.listening
-      return
-    }
-    const ports = this.#ports.bindUdp().then((bound) => {
-      if (bound.length > 0) this.udpTrackers.share(bound)
-      return bound
+      onConnection: (connection) => events.connection(new ThrottledConnection(connection, throttles))
     })
     this.listening = ports.then(() => {})
+    if (dht === false) return
     this.dht = new DhtService({
       ...(dht === true ? {} : dht),
       ports,
       host,
       stateFolder: state,
       tcpPort: port,
+      lookup: network.lookup,
       onAddress: (seen) => this.own.told('dht', seen, 'dht'),
       onWarning
     })
   }
 
   port(): number {
-    return this.#ports.port
+    return this.network.port
   }
 
   serving(): number {
@@ -136,17 +131,16 @@ export class SharedServices implements ClientServices {
 
   /** Takes no further connections; resolves when those that were taken have ended as well. */
   unlisten(): Promise<void> {
-    return this.#ports.unlisten()
+    return this.network.unlisten()
   }
 
   /** Ends everything, once `unlisten` was called and no torrent is left. */
   async close(unlistened: Promise<void>): Promise<void> {
-    await this.#ports.closeTcp()
-    await unlistened
     await this.lsd?.close()
     await this.dht?.close()
     await this.udpTrackers.close()
-    await this.#ports.closeUdp()
+    await this.network.close()
+    await unlistened
     await this.hashPool.close()
   }
 }

@@ -1,9 +1,10 @@
 import type { Range } from '../metainfo/layout.ts'
 import type { Magnet } from '../metainfo/magnet.ts'
 import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
+import type { Network } from '../net/network.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { TorrentError } from '../util/errors.ts'
-import { type ReadSourceOptions, readSource, type TorrentSource } from './read-source.ts'
+import { readSourceOver, type SourceReading, type TorrentSource } from './read-source.ts'
 
 /** A source as far as it tells. */
 export interface ResolvedSource {
@@ -21,10 +22,11 @@ export interface ResolvedSource {
  * @throws TorrentError ERR_METAINFO_SOURCE, ERR_CLIENT_SOURCE, or what parsing throws; the signal's reason.
  */
 export async function resolveSource(
+  network: Network,
   source: TorrentSource,
-  options: ReadSourceOptions = {}
+  options: SourceReading = {}
 ): Promise<ResolvedSource> {
-  const read = await readSource(source, options)
+  const read = await readSourceOver(network, source, options)
   return 'info' in read ? ofMetainfo(read) : ofMagnet(read)
 }
 

@@ -1,4 +1,4 @@
-import { lookup as systemLookup } from 'node:dns/promises'
+import { findAddresses } from '../net/resolve-host.ts'
 import { isAddress, type PeerAddress, parseAddress } from '../util/address.ts'
 import { TorrentError } from '../util/errors.ts'
 
@@ -12,12 +12,6 @@ export const publicBootstrap: readonly string[] = [
   'dht.libtorrent.org:25401',
   'router.utorrent.com:6881'
 ]
-
-/** The operating system's resolver. */
-export const systemDhtLookup: DhtHostLookup = async (host) => {
-  const found = await systemLookup(host, { all: true, verbatim: true })
-  return found.map(({ address }) => address)
-}
 
 /**
  * Numeric addresses of nodes written as `host:port`; when there are some and none can be found, `onWarning` hears it once. Never
@@ -34,7 +28,7 @@ export async function resolveNodes(
       const { host, port } = parseAddress(node)
       if (isAddress(host)) return [{ host, port }]
       try {
-        return (await lookup(host)).filter(isAddress).map((one) => ({ host: one, port }))
+        return (await findAddresses(host, lookup)).filter(isAddress).map((one) => ({ host: one, port }))
       } catch (cause) {
         faults.push(cause)
         return []

@@ -1,14 +1,13 @@
-import { isIP } from 'node:net'
 import { types } from 'node:util'
 import type { DatagramPort } from '../net/datagram-port.ts'
-import { bindUdpPort } from '../net/udp-port.ts'
-import { formatAddress, isAddress, type PeerAddress } from '../util/address.ts'
+import { Network } from '../net/network.ts'
+import { formatAddress, isAddress, isIP, type PeerAddress } from '../util/address.ts'
 import { randomBytes } from '../util/bytes.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
-import { asError, TorrentError } from '../util/errors.ts'
+import { TorrentError } from '../util/errors.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 import { ask, notify } from '../util/user-code.ts'
-import { publicBootstrap, resolveNodes, systemDhtLookup } from './bootstrap.ts'
+import { publicBootstrap, resolveNodes } from './bootstrap.ts'
 import { DhtNode } from './dht-node.ts'
 import { checkPorts, type DhtOptions, type DhtState, isList } from './dht-options.ts'
 import { type NodeInfo, parseNodes } from './node-info.ts'
@@ -30,8 +29,8 @@ export class DhtNetworks {
   readonly #opened: Deferred<void> = deferred()
   #nodes: DhtNode[] = []
   #ports: readonly DatagramPort[] = []
-  /** Those that we bound ourselves. */
-  readonly #bound: DatagramPort[] = []
+  /** Binds ports, unless they are given, and resolves names. */
+  readonly #network: Network
   #cancelTick: (() => void) | undefined
   #bootstrapping = false
   #warned = false
@@ -43,7 +42,9 @@ export class DhtNetworks {
   constructor(options: DhtOptions) {
     this.#options = options
     this.#timers = options.timers ?? systemTimers
-    const { ports, state } = options
+    const { ports, state, host, lookup } = options
+    const onWarning = (error: Error): void => notify(options.onWarning, error)
+    this.#network = new Network({ host, lookup, onWarning })
     if (isList(ports) && !types.isPromise(state)) this.#open(ports, state)
     if (options.lazy !== true) this.wake()
     this.ready = this.#start()
@@ -100,8 +101,7 @@ export class DhtNetworks {
   /** Pings a node, so that it enters its table if it answers. */
   async addNode({ host, port }: PeerAddress): Promise<void> {
     this.wake()
-    const { lookup = systemDhtLookup } = this.#options
-    const hosts = isAddress(host) ? [host] : await ask(() => lookup(host))
+    const hosts = isAddress(host) ? [host] : await ask(() => this.#network.lookup(host))
     await this.#opened.promise
     for (const one of hosts) this.node(isIP(one) === 6 ? 6 : 4)?.addNode({ host: one, port })
   }
@@ -124,13 +124,13 @@ export class DhtNetworks {
     for (const node of this.#nodes) node.close()
     await this.ready.catch(() => {})
     for (const node of this.#nodes) node.close()
-    await Promise.all(this.#bound.map((port) => port.close()))
+    await this.#network.close()
   }
 
   async #start(): Promise<void> {
-    const { ports, state } = this.#options
+    const { ports, state, port = 0 } = this.#options
     if (this.#nodes.length === 0) {
-      const [open, restored] = await Promise.all([ports ?? this.#bind(), state])
+      const [open, restored] = await Promise.all([ports ?? this.#network.bindUdp(port), state])
       this.refuseIfClosed()
       checkPorts(open)
       this.#open(open, restored)
@@ -139,23 +139,6 @@ export class DhtNetworks {
     await Promise.race([this.#woken.promise, this.#closing.promise])
     this.#scheduleTick()
     await Promise.race([this.#bootstrap(), this.#closing.promise])
-  }
-
-  async #bind(): Promise<readonly DatagramPort[]> {
-    const { host, port = 0 } = this.#options
-    const onWarning = (error: Error): void => notify(this.#options.onWarning, error)
-    const bind = (family: 4 | 6, at: number): Promise<DatagramPort> =>
-      bindUdpPort({ family, port: at, onWarning, ...(host === undefined ? {} : { host }) })
-    this.#bound.push(await bind(host !== undefined && isIP(host) === 6 ? 6 : 4, port))
-    if (host === undefined) {
-      try {
-        this.#bound.push(await bind(6, this.#bound[0]?.port ?? port))
-      } catch (error) {
-        // Many machines have no IPv6.
-        onWarning(asError(error))
-      }
-    }
-    return this.#bound
   }
 
   #open(ports: readonly DatagramPort[], state: DhtState | undefined): void {
@@ -199,13 +182,17 @@ export class DhtNetworks {
       await Promise.all(this.#nodes.filter(({ table }) => table.size > 0).map((node) => fill(node, [])))
       const outside = this.#nodes.filter((node) => !isIn(node))
       if (outside.length === 0 || this.closed) return
-      const { bootstrap = publicBootstrap, nodes = [], lookup = systemDhtLookup } = this.#options
+      const { bootstrap = publicBootstrap, nodes = [] } = this.#options
       const warn = (error: TorrentError): void => {
         // Whoever is offline need not hear it each time that we knock.
         if (!this.#warned) notify(this.#options.onWarning, error)
         this.#warned = true
       }
-      const seeds = await resolveNodes([...bootstrap, ...nodes.map(formatAddress)], lookup, warn)
+      const seeds = await resolveNodes(
+        [...bootstrap, ...nodes.map(formatAddress)],
+        this.#network.lookup,
+        warn
+      )
       await Promise.all(
         outside.map(async (node) => {
           const own = seeds.filter(({ host }) => isIP(host) === node.family)

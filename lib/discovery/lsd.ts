@@ -1,3 +1,4 @@
+import type { MulticastOptions, MulticastPort } from '../net/multicast-port.ts'
 import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.ts'
 import { AsyncQueue } from '../util/async-queue.ts'
 import { randomBytes, toHex } from '../util/bytes.ts'
@@ -6,7 +7,7 @@ import { asError, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 import { formatLsd, lsdCapacity, parseLsd } from './lsd-message.ts'
-import type { MulticastOptions, MulticastPort } from './multicast-port.ts'
+import { isNeighbour } from './neighbour.ts'
 
 const log = debug('lsd')
 const groups = { 4: '239.192.152.143', 6: 'ff15::efc0:988f' } as const
@@ -29,14 +30,12 @@ export type LsdPort = Pick<MulticastPort, 'send' | 'refresh' | 'close'>
 export interface LsdOptions {
   /** The port on which peers reach us; while it is 0 nothing is announced. */
   readonly port: () => number
-  /** The local address of the only interface to use; by default all but loopback. */
-  readonly host?: string | undefined
   /** The group cannot be used in one family; in the other it may. */
   readonly onWarning?: ((error: TorrentError) => void) | undefined
   /** Time, the system's by default. */
   readonly timers?: Timers | undefined
   /** Opens the socket of one family; undefined where that family has no use. */
-  readonly open?: ((options: MulticastOptions) => Promise<LsdPort | undefined>) | undefined
+  open(options: MulticastOptions): Promise<LsdPort | undefined>
 }
 
 interface Announced {
@@ -108,13 +107,13 @@ export class Lsd {
   }
 
   async #openFamily(family: 4 | 6): Promise<void> {
-    const { host, onWarning, open = openMulticast } = this.#options
+    const { onWarning, open } = this.#options
     try {
       const port = await open({
         family,
         group: groups[family],
         port: groupPort,
-        host,
+        accepts: isNeighbour,
         onMessage: (message, from) => this.#hear(message, from)
       })
       if (port !== undefined) this.#ports.set(family, port)
@@ -203,10 +202,4 @@ export class Lsd {
     torrent.heardCount++
     return true
   }
-}
-
-/** Loaded when first needed, for many programs look nowhere near. */
-async function openMulticast(options: MulticastOptions): Promise<LsdPort | undefined> {
-  const { MulticastPort } = await import('./multicast-port.ts')
-  return MulticastPort.open(options)
 }

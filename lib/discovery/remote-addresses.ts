@@ -1,6 +1,6 @@
+import { type LocalInterface, localInterfaces, sharesNetwork } from '../net/local-interfaces.ts'
 import { canonicalHost, hostBytes, isAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { scopeOf } from './address-scope.ts'
-import { type LocalInterface, localInterfaces, sharesNetwork } from './local-network.ts'
 
 /**
  * The addresses that may be used of those that a magnet link (`x.pe`) or torrent (`nodes`) names: whoever makes it chooses address, port and

@@ -1,40 +1,6 @@
-import { connect, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net'
-import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import type { Socket } from 'node:net'
 import { formatAddress, type PeerAddress } from '../util/address.ts'
 import { TorrentError } from '../util/errors.ts'
-import type { TlsOptions } from './connection.ts'
-import type { SocketReader } from './tcp-connection.ts'
-
-/** How {@link openSocket} connects. */
-export interface SocketOptions {
-  readonly localAddress?: string | undefined
-  readonly lookup?: LookupFunction | undefined
-  readonly tls?: TlsOptions | undefined
-  /** Takes what the socket reads. Node takes a reader only while it makes a socket, and reading without one costs a third of the rate. */
-  readonly reader: SocketReader
-}
-
-/** Begins to connect; the socket is paused unless it speaks TLS, whose handshake must be read. May throw for an address that is none. */
-export function openSocket({ host, port }: PeerAddress, options: SocketOptions): Socket {
-  const { localAddress, lookup, tls, reader } = options
-  const settings: NetConnectOpts = {
-    host,
-    port,
-    noDelay: true,
-    ...(localAddress === undefined ? {} : { localAddress }),
-    ...(lookup === undefined ? {} : { lookup }),
-    // The declared types know a fixed buffer only; Node has taken a function since `onread` exists.
-    onread: reader.option as unknown as NonNullable<NetConnectOpts['onread']>
-  }
-  if (tls === undefined) return connect(settings).pause()
-  const { serverName, ca } = tls
-  const secured: ConnectionOptions = {
-    ...(settings as ConnectionOptions),
-    ...(serverName === undefined ? {} : { servername: serverName }),
-    ...(ca === undefined ? {} : { ca: typeof ca === 'string' ? ca : [...ca] })
-  }
-  return connectTls(secured)
-}
 
 /** How long {@link connected} waits. */
 export interface ConnectedOptions {

@@ -1,8 +1,9 @@
-import { isIP, type LookupFunction } from 'node:net'
+import type { LookupFunction } from 'node:net'
+import { isIP } from '../util/address.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import type { IpScope } from '../util/ip-scope.ts'
 import { redactUrl } from '../util/redact.ts'
-import { findAddresses, type HostLookup, systemHostLookup } from './resolve-host.ts'
+import { findAddresses, type HostLookup } from './resolve-host.ts'
 import { serverName } from './url-host.ts'
 
 /** How far each scope reaches, as a number to compare. */
@@ -37,27 +38,32 @@ export function refusal(
   })
 }
 
+/** The addresses that {@link socketLookup} may give. */
+export interface SocketLookupOptions {
+  /** The only address family. */
+  readonly family?: 4 | 6 | undefined
+  /** Returns why an address may not be connected to, or undefined when it may. */
+  refuse?(address: string): Error | undefined
+}
+
 /**
- * A `lookup` for sockets that leaves out what `guard` refuses. The check is made on the very address that is connected to,
+ * Makes a `lookup` for sockets that leaves out what may not be connected to. The check is made on the very address that is connected to,
  * so that a name cannot change its mind in between.
  */
-export function guardedLookup(
-  guard: (address: string) => TorrentError | undefined,
-  {
-    lookup = systemHostLookup,
-    family
-  }: { readonly lookup?: HostLookup | undefined; readonly family?: 4 | 6 | undefined } = {}
+export function socketLookup(
+  lookup: HostLookup,
+  { family, refuse = () => undefined }: SocketLookupOptions = {}
 ): LookupFunction {
   return (host, { all }, callback) => {
     const found = (list: readonly string[]): void => {
       const wanted = list.filter(
         (address) => isIP(address) !== 0 && (family ?? isIP(address)) === isIP(address)
       )
-      const allowed = wanted.filter((address) => guard(address) === undefined)
+      const allowed = wanted.filter((address) => refuse(address) === undefined)
       const [first] = allowed
       const [blocked] = wanted
       if (first === undefined) {
-        const reason = blocked === undefined ? undefined : guard(blocked)
+        const reason = blocked === undefined ? undefined : refuse(blocked)
         callback(reason ?? Object.assign(new Error(`'${host}' has no address`), { code: 'ENOTFOUND' }), '')
       } else if (all === true) {
         const entries = allowed.map((address) => ({ address, family: isIP(address) }))

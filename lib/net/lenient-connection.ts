@@ -1,6 +1,6 @@
 import { type ClientRequestArgs, Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent, type RequestOptions as HttpsOptions } from 'node:https'
-import { Socket } from 'node:net'
+import { Agent as HttpsAgent } from 'node:https'
+import type { NetConnectOpts, Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { ReplyCleaner } from './reply-cleaner.ts'
 
@@ -79,23 +79,13 @@ class LenientConnection extends Duplex {
   }
 }
 
-class LenientHttpAgent extends HttpAgent {
-  override createConnection(options: ClientRequestArgs): Duplex | null | undefined {
-    return lenient(super.createConnection(options))
-  }
-}
+/** Begins to connect a socket. */
+export type OpenSocket = (settings: NetConnectOpts) => Socket
 
-class LenientHttpsAgent extends HttpsAgent {
-  override createConnection(options: HttpsOptions): Duplex | null | undefined {
-    return lenient(super.createConnection(options))
-  }
-}
-
-function lenient(connection: Duplex | null | undefined): Duplex | null | undefined {
-  return connection instanceof Socket ? new LenientConnection(connection) : connection
-}
-
-/** An agent for one request, on a connection of its own. */
-export function lenientAgent(secure: boolean): HttpAgent {
-  return secure ? new LenientHttpsAgent() : new LenientHttpAgent()
+/** Returns an agent for one request, on a connection of its own that `open` gives; it knows the default port and the host's name for TLS. */
+export function lenientAgent(isSecure: boolean, open: OpenSocket): HttpAgent {
+  const agent = isSecure ? new HttpsAgent() : new HttpAgent()
+  agent.createConnection = (options: ClientRequestArgs) =>
+    new LenientConnection(open(options as NetConnectOpts))
+  return agent
 }

@@ -1,7 +1,5 @@
-import { isIPv4 } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { canonicalHost, hostBytes } from '../util/address.ts'
-import { scopeOf } from './address-scope.ts'
+import { canonicalHost, hostBytes, isIP, isLoopback } from '../util/address.ts'
 
 /** An interface of this machine in one family. */
 export interface LocalInterface {
@@ -15,10 +13,7 @@ export interface LocalInterface {
   readonly multicastName: string
 }
 
-/**
- * The interfaces on which the local network is asked for peers: all but loopback and such as have nobody else on them, or the one
- * with the address `host`.
- */
+/** The interfaces that reach a local network: all but loopback and those that are alone in theirs, or the one with the address `host`. */
 export function localInterfaces(family: 4 | 6, host?: string): LocalInterface[] {
   const wanted = host === undefined || isAny(host, family) ? undefined : canonicalHost(host)
   const found: LocalInterface[] = []
@@ -36,13 +31,6 @@ export function localInterfaces(family: 4 | 6, host?: string): LocalInterface[] 
     }
   }
   return found
-}
-
-/** Whether an address is one of a neighbour: private, or in the network of one of the interfaces; of loopback alone, loopback. */
-export function isNeighbour(host: string, interfaces: readonly LocalInterface[]): boolean {
-  const scope = scopeOf(host)
-  if (interfaces.every(({ internal }) => internal)) return scope === 'loopback'
-  return scope === 'private' || (scope === 'public' && sharesNetwork(host, interfaces))
 }
 
 /** Whether an address lies in the network of one of the interfaces. */
@@ -67,7 +55,5 @@ function isAny(host: string, family: 4 | 6): boolean {
 
 /** Loopback has many addresses, of which only one is named. */
 function isOneOf(wanted: string, address: string, internal: boolean): boolean {
-  return (
-    wanted === address || (internal && isIPv4(wanted) && isIPv4(address) && scopeOf(wanted) === 'loopback')
-  )
+  return wanted === address || (internal && isIP(wanted) === 4 && isIP(address) === 4 && isLoopback(wanted))
 }

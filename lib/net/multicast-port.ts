@@ -2,9 +2,9 @@ import { createSocket, type Socket } from 'node:dgram'
 import type { PeerAddress } from '../util/address.ts'
 import { debug } from '../util/debug.ts'
 import { asError } from '../util/errors.ts'
-import { isNeighbour, type LocalInterface, localInterfaces } from './local-network.ts'
+import { type LocalInterface, localInterfaces } from './local-interfaces.ts'
 
-const log = debug('lsd')
+const log = debug('net')
 /** More datagrams in a second than this are not looked at. */
 const mostPerSecond = 200
 
@@ -17,7 +17,9 @@ export interface MulticastOptions {
   readonly port: number
   /** The local address of the only interface to use; by default all but loopback. */
   readonly host?: string | undefined
-  /** A datagram of a neighbour came; the memory is the receiver's. */
+  /** Says whether a sender is heard, by the interfaces in use. */
+  accepts(host: string, interfaces: readonly LocalInterface[]): boolean
+  /** A datagram of an accepted sender came; the memory is the receiver's. */
   onMessage(message: Uint8Array, from: PeerAddress): void
 }
 
@@ -125,7 +127,7 @@ export class MulticastPort {
       this.#second = second
       this.#heard = 0
     }
-    if (++this.#heard > mostPerSecond || !isNeighbour(from.host, this.#interfaces)) return
+    if (++this.#heard > mostPerSecond || !this.#options.accepts(from.host, this.#interfaces)) return
     this.#options.onMessage(message, from)
   }
 }

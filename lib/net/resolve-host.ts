@@ -1,6 +1,5 @@
 import { lookup as systemLookup } from 'node:dns/promises'
-import { isIP } from 'node:net'
-import { canonicalHost } from '../util/address.ts'
+import { canonicalHost, isIP } from '../util/address.ts'
 import { abortable } from '../util/concurrency.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'

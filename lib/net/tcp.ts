@@ -1,72 +1,104 @@
-import { createServer, type Server, Socket, type SocketConstructorOpts } from 'node:net'
+import {
+  connect,
+  createServer,
+  type LookupFunction,
+  type NetConnectOpts,
+  type Server,
+  Socket,
+  type SocketConstructorOpts
+} from 'node:net'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
-import type { Connection, DialOptions, Listener, ListenOptions, Transport } from './connection.ts'
+import { connected, dialError } from './connected.ts'
+import type { Connection, DialOptions, Listener, ListenOptions, TlsOptions, Transport } from './connection.ts'
 import { IncomingSockets } from './incoming-sockets.ts'
-import { connected, dialError, openSocket } from './open-socket.ts'
 import { refuseHosts } from './refuse-hosts.ts'
 import { SocketReader, TcpConnection } from './tcp-connection.ts'
 
 const defaultTimeoutMs = 15_000
-// A port that is taken is taken by a program that may have its neighbours too; then any port will do.
-const portAttempts = 10
 
-/** TCP over `node:net`. */
+/** Options of {@link TcpTransport}. */
+export interface TcpTransportOptions {
+  /** The local IP address that connections leave from; default any. */
+  readonly localAddress?: string | undefined
+  /** Resolves host names for sockets; default the system's resolver. */
+  readonly lookup?: LookupFunction | undefined
+}
+
+/** TCP and TLS over `node:net` and `node:tls`. */
 export class TcpTransport implements Transport {
+  readonly #options: TcpTransportOptions
   readonly #sockets = new Set<Socket>()
   readonly #listeners = new Set<Listener>()
   #closed = false
 
+  constructor(options: TcpTransportOptions = {}) {
+    this.#options = options
+  }
+
   async dial(address: PeerAddress, options: DialOptions = {}): Promise<Connection> {
-    const { signal, timeoutMs = defaultTimeoutMs, localAddress, tls } = options
+    const { signal, timeoutMs = defaultTimeoutMs, tls } = options
     if (!(timeoutMs > 0)) throw new RangeError(`timeoutMs is ${timeoutMs} but must be above 0`)
     signal?.throwIfAborted()
     if (this.#closed) throw dialError(address, 'the transport is closed')
     if (!(Number.isInteger(address.port) && address.port >= 1 && address.port <= 65535)) {
       throw dialError(address, 'the port must be from 1 to 65535')
     }
+    const { localAddress = this.#options.localAddress } = options
+    const { lookup } = this.#options
+    // Node takes a reader only while it makes a socket, and reading without one costs a third of the rate.
     const reader = new SocketReader()
+    const settings: NetConnectOpts = {
+      host: address.host,
+      port: address.port,
+      noDelay: true,
+      ...(localAddress === undefined ? {} : { localAddress }),
+      ...(lookup === undefined ? {} : { lookup }),
+      ...(tls === undefined ? {} : tlsSettings(tls)),
+      // The declared types know a fixed buffer only; Node has taken a function since `onread` exists.
+      onread: reader.option as unknown as NonNullable<NetConnectOpts['onread']>
+    }
+    const isSecure = tls !== undefined
     let socket: Socket
     try {
-      socket = openSocket(address, { localAddress, tls, reader })
+      socket = this.open(settings, { isSecure })
     } catch (cause) {
       throw dialError(address, 'the address cannot be dialled', cause)
     }
-    this.#track(socket)
+    // The handshake of TLS has to be read.
+    if (!isSecure) socket.pause()
     const connection = new TcpConnection(socket, address, false, reader)
-    await connected(socket, address, { timeoutMs, signal, isSecure: tls !== undefined })
+    await connected(socket, address, { timeoutMs, signal, isSecure })
     return connection
   }
 
+  /**
+   * Begins to connect a socket, for a protocol that wants one and no connection; the transport closes it when it is closed. May throw for
+   * settings that Node does not take.
+   */
+  open(settings: NetConnectOpts, { isSecure }: { readonly isSecure: boolean }): Socket {
+    if (this.#closed) throw new TorrentError('ERR_TRANSPORT_DIAL', 'the transport is closed')
+    const socket = isSecure ? connectTls(settings as ConnectionOptions) : connect(settings)
+    this.#track(socket)
+    return socket
+  }
+
   async listen(options: ListenOptions): Promise<Listener> {
-    const { port, onWarning } = options
+    const { port } = options
     if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
       throw new RangeError(`port is ${port} but must be from 0 to 65535`)
     }
-    const attempts =
-      port === 0 ? [0] : [...Array(portAttempts).keys()].map((n) => port + n).filter((n) => n <= 65535)
-    if (port !== 0) attempts.push(0)
-    let cause: unknown
-    for (const attempt of attempts) {
-      if (this.#closed) break
-      try {
-        const listener = await this.#listenOn(options, attempt)
-        if (port !== 0 && listener.port !== port) {
-          onWarning?.(
-            new TorrentError('ERR_TRANSPORT_LISTEN', `port ${port} is taken; listening on ${listener.port}`, {
-              cause,
-              details: { port, used: listener.port }
-            })
-          )
-        }
-        return listener
-      } catch (error) {
-        cause = error
-        if (!['EADDRINUSE', 'EACCES'].includes(systemCode(error) ?? '')) break
-      }
+    try {
+      if (this.#closed) throw new Error('the transport is closed')
+      return await this.#listenOn(options)
+    } catch (cause) {
+      const where = formatAddress({ host: options.host ?? '::', port })
+      throw new TorrentError('ERR_TRANSPORT_LISTEN', `cannot listen on ${where}`, {
+        cause,
+        details: { port }
+      })
     }
-    const where = formatAddress({ host: options.host ?? '::', port })
-    throw new TorrentError('ERR_TRANSPORT_LISTEN', `cannot listen on ${where}`, { cause, details: { port } })
   }
 
   async close(): Promise<void> {
@@ -76,8 +108,8 @@ export class TcpTransport implements Transport {
     await Promise.all([...closed, ...[...this.#listeners].map((listener) => listener.close())])
   }
 
-  async #listenOn(options: ListenOptions, port: number): Promise<Listener> {
-    const { sniff } = options
+  async #listenOn(options: ListenOptions): Promise<Listener> {
+    const { port, sniff } = options
     const incoming =
       sniff && new IncomingSockets(sniff, (accepted, head) => this.#accept(accepted, options, head))
     const server = createServer({ noDelay: true, pauseOnConnect: true }, (accepted) => {
@@ -133,6 +165,13 @@ export class TcpTransport implements Transport {
     this.#sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => this.#sockets.delete(socket))
+  }
+}
+
+function tlsSettings({ serverName, ca }: TlsOptions): Pick<ConnectionOptions, 'servername' | 'ca'> {
+  return {
+    ...(serverName === undefined ? {} : { servername: serverName }),
+    ...(ca === undefined ? {} : { ca: typeof ca === 'string' ? ca : [...ca] })
   }
 }
 

@@ -1,6 +1,5 @@
 import { createSocket } from 'node:dgram'
-import { isIP } from 'node:net'
-import { formatAddress } from '../util/address.ts'
+import { formatAddress, isIP } from '../util/address.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import type { DatagramClaim, DatagramPort } from './datagram-port.ts'
 

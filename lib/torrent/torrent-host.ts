@@ -3,6 +3,7 @@ import type { Lsd } from '../discovery/lsd.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
 import type { Connection } from '../net/connection.ts'
+import type { Network } from '../net/network.ts'
 import type { RecordSeal } from '../storage/record-seal.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
 import type { AnnouncePace } from '../tracker/announce-pace.ts'
@@ -47,6 +48,8 @@ export interface TorrentHost {
   /** Returns the seal that decides which resume records in `folder` are trusted, for a torrent whose data lies in `data`. */
   seal(folder: string, data: string): RecordSeal
   readonly hashPool: HashPool
+  /** The way to trackers. */
+  readonly network: Network
   readonly udpTrackers: UdpTrackerClient
   readonly announcePace: AnnouncePace
   /** Our address as others see it. */
@@ -64,7 +67,7 @@ export interface TorrentHost {
   readonly uploadLimit: number
   /** How many torrents of the client have somebody to serve, and share that limit. */
   readonly serving: number
-  /** Our numeric address, when only one is listened on: trackers are reached from it. */
+  /** Our numeric address, when only one is listened on. */
   readonly localAddress: string | undefined
   /** Something has changed that outlives this run, or that decides which torrents run. */
   changed(torrent: { readonly infoHash: string }): void

@@ -28,10 +28,7 @@ const goodbyeMs = 1200
 export interface TrackerSetOptions {
   /** 20 bytes. */
   readonly infoHash: Uint8Array
-  readonly host: Pick<
-    TorrentHost,
-    'peerId' | 'port' | 'udpTrackers' | 'announcePace' | 'localAddress' | 'own'
-  >
+  readonly host: Pick<TorrentHost, 'peerId' | 'port' | 'network' | 'udpTrackers' | 'announcePace' | 'own'>
   /** What was moved and what is missing; asked for each announce. */
   counters(): AnnounceCounters
   /** An announcement has begun: a source of peers. */
@@ -151,7 +148,7 @@ export class TrackerSet {
       {
         udp: host.udpTrackers,
         trust: (url) => (this.#trusted.has(url) ? 'program' : 'remote'),
-        localAddress: host.localAddress,
+        network: host.network,
         pace: host.announcePace,
         stopTimeoutMs: goodbyeMs,
         onExternalHost: (seen, { url }) => host.own.told(hostOfUrl(new URL(url)), seen, 'tracker'),

@@ -1,3 +1,4 @@
+import { Network } from '../net/network.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { AsyncQueue } from '../util/async-queue.ts'
 import { randomBytes } from '../util/bytes.ts'
@@ -108,7 +109,9 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
   readonly #queue: AsyncQueue<PeerAddress>
   readonly #trackers: readonly TrackerState[]
   readonly #loops: readonly AnnounceLoop[]
+  /** Undefined for the ones that were given. */
   readonly #ownUdp: UdpTrackerClient | undefined
+  readonly #ownNetwork: Network | undefined
   #last: TrackerReply | undefined
   /** Trackers that were last told that bytes are missing. */
   readonly #toldMissing = new Set<TrackerState>()
@@ -131,10 +134,12 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
     this.#key = request.key ?? new DataView(randomBytes(4).buffer).getUint32(0)
     this.#queue = new AsyncQueue(limits.unreadPeers, this)
     this.#trackers = loops.flat(2).slice()
+    const network = options.network ?? new Network({ lookup: options.lookup })
+    if (options.network === undefined) this.#ownNetwork = network
     if (options.udp === undefined && this.#trackers.some(({ location }) => location.protocol === 'udp:')) {
-      this.#ownUdp = new UdpTrackerClient({ timers: options.timers })
+      this.#ownUdp = new UdpTrackerClient({ timers: options.timers, network })
     }
-    const mediator = this.#mediator(timing)
+    const mediator = this.#mediator(timing, network)
     this.#loops = loops.map((tiers) => new AnnounceLoop(tiers, mediator))
     if (options.signal?.aborted || loops.length === 0) void this.close()
     else {
@@ -198,9 +203,10 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
     this.#leaving = true
     await Promise.allSettled(this.#loops.map((loop) => loop.stop()))
     await this.#ownUdp?.close()
+    await this.#ownNetwork?.close()
   }
 
-  #mediator(timing: AnnounceTiming): AnnounceMediator {
+  #mediator(timing: AnnounceTiming, network: Network): AnnounceMediator {
     const { timers = systemTimers, random = Math.random, ...rest } = this.#options
     const { onResponse, onExternalHost, onWarning, ...options } = rest
     return {
@@ -216,6 +222,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
         const say = (): Promise<TrackerReply> =>
           exchange(tracker.location, this.#parameters(tracker, event), {
             ...options,
+            network,
             trust: typeof trust === 'function' ? trust(tracker.url) : trust,
             timers,
             signal,

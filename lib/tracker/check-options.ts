@@ -17,7 +17,8 @@ const trackerNames: Record<keyof TrackerOptions, true> = {
   trust: true,
   lookup: true,
   pace: true,
-  timers: true
+  timers: true,
+  network: true
 }
 const callbacks = ['onResponse', 'onExternalHost', 'onWarning', 'random', 'agent', 'lookup']
 

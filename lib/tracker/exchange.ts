@@ -1,3 +1,4 @@
+import type { Network } from '../net/network.ts'
 import { httpAnnounce, httpScrape } from './http-tracker.ts'
 import { limits } from './limits.ts'
 import type { AnnounceParameters, ScrapeResult, TrackerReply } from './request.ts'
@@ -5,7 +6,8 @@ import type { TrackerOptions } from './tracker-options.ts'
 import { type UdpRequestOptions, UdpTrackerClient } from './udp-tracker-client.ts'
 
 /** What one exchange with a tracker needs besides the options that all share. */
-export interface ExchangeOptions extends TrackerOptions {
+export interface ExchangeOptions extends Omit<TrackerOptions, 'network'> {
+  readonly network: Network
   readonly signal?: AbortSignal | undefined
   /** Hears, maybe several times, that the tracker may have got the request. */
   readonly onSent?: (() => void) | undefined
@@ -23,10 +25,10 @@ export interface ExchangeOptions extends TrackerOptions {
 export async function exchange(
   url: URL,
   parameters: AnnounceParameters,
-  options: ExchangeOptions = {}
+  options: ExchangeOptions
 ): Promise<TrackerReply> {
   if (url.protocol !== 'udp:') {
-    const reply = await httpAnnounce(url, parameters, options)
+    const reply = await httpAnnounce(options.network.http, url, parameters, options)
     options.onReply?.(reply)
     return reply
   }
@@ -37,9 +39,9 @@ export async function exchange(
 export async function exchangeScrape(
   url: URL,
   infoHashes: readonly Uint8Array[],
-  options: ExchangeOptions = {}
+  options: ExchangeOptions
 ): Promise<readonly (ScrapeResult | undefined)[]> {
-  if (url.protocol !== 'udp:') return httpScrape(url, infoHashes, options)
+  if (url.protocol !== 'udp:') return httpScrape(options.network.http, url, infoHashes, options)
   return withUdp(options, (client) =>
     client.scrape(url, infoHashes.slice(0, limits.scrapeHashes), {
       ...options,
@@ -56,8 +58,9 @@ async function withUdp<T>(
   options: ExchangeOptions,
   run: (client: UdpTrackerClient) => Promise<T>
 ): Promise<T> {
-  if (options.udp !== undefined) return run(options.udp)
-  const client = new UdpTrackerClient({ timers: options.timers })
+  const { udp, timers, network } = options
+  if (udp !== undefined) return run(udp)
+  const client = new UdpTrackerClient({ timers, network })
   try {
     return await run(client)
   } finally {

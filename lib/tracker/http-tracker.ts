@@ -1,4 +1,4 @@
-import { type HttpGetOptions, httpGet } from '../net/http-get.ts'
+import type { HttpClient, HttpGetOptions } from '../net/http-client.ts'
 import { serverName } from '../net/url-host.ts'
 import { TorrentError } from '../util/errors.ts'
 import type { IpScope } from '../util/ip-scope.ts'
@@ -25,11 +25,12 @@ export interface HttpAnnounceOptions extends HttpScrapeOptions {
  * ERR_TRACKER_URL; the signal's reason.
  */
 export async function httpAnnounce(
+  http: HttpClient,
   url: URL,
   parameters: AnnounceParameters,
   options: HttpAnnounceOptions = {}
 ): Promise<TrackerReply> {
-  return ask(url, encodeParameters(parameters), options, (body, scope) => {
+  return ask(http, url, encodeParameters(parameters), options, (body, scope) => {
     const { warning, ...reply } = parseHttpAnnounce(body, (what) => {
       const message = `only a part of the answer is used: ${what}`
       options.onOddReply?.(ofTracker(url, serverName(url), new TorrentError('ERR_TRACKER_RESPONSE', message)))
@@ -47,12 +48,13 @@ export async function httpAnnounce(
  * @throws TorrentError as {@link httpAnnounce} does; ERR_TRACKER_URL too when the URL has no scrape.
  */
 export async function httpScrape(
+  http: HttpClient,
   url: URL,
   infoHashes: readonly Uint8Array[],
   options: HttpScrapeOptions = {}
 ): Promise<readonly (ScrapeResult | undefined)[]> {
   const hashes = infoHashes.map((infoHash) => `info_hash=${percentEncode(infoHash)}`).join('&')
-  return ask(scrapeUrl(url), hashes, options, (body) => parseHttpScrape(body, infoHashes))
+  return ask(http, scrapeUrl(url), hashes, options, (body) => parseHttpScrape(body, infoHashes))
 }
 
 function encodeParameters(parameters: AnnounceParameters): string {
@@ -76,13 +78,14 @@ function encodeParameters(parameters: AnnounceParameters): string {
 
 /** `url` is the URL without our `parameters`. */
 async function ask<T>(
+  http: HttpClient,
   url: URL,
   parameters: string,
   options: HttpScrapeOptions,
   parse: (body: Uint8Array, scope: IpScope) => T
 ): Promise<T> {
   const guard = trackerGuard(url, options.trust)
-  const { scope, status, body, cut, location } = await httpGet(withParameters(url, parameters), {
+  const { scope, status, body, cut, location } = await http.get(withParameters(url, parameters), {
     guard,
     ...options
   })

@@ -1,3 +1,4 @@
+import { Network } from '../net/network.ts'
 import { show } from '../util/show.ts'
 import { checkId, checkTrackerOptions, optionError } from './check-options.ts'
 import { exchangeScrape } from './exchange.ts'
@@ -36,9 +37,15 @@ async function scrapeAll(
   infoHashes: readonly Uint8Array[],
   options: ScrapeOptions
 ): Promise<(ScrapeResult | undefined)[]> {
+  const network = options.network ?? new Network({ lookup: options.lookup })
   const results: (ScrapeResult | undefined)[] = []
-  for (let at = 0; at < infoHashes.length; at += limits.scrapeHashes) {
-    results.push(...(await exchangeScrape(url, infoHashes.slice(at, at + limits.scrapeHashes), options)))
+  try {
+    for (let at = 0; at < infoHashes.length; at += limits.scrapeHashes) {
+      const some = infoHashes.slice(at, at + limits.scrapeHashes)
+      results.push(...(await exchangeScrape(url, some, { ...options, network })))
+    }
+  } finally {
+    if (options.network === undefined) await network.close()
   }
   return results
 }

@@ -1,4 +1,5 @@
 import type { Agent } from 'node:http'
+import type { Network } from '../net/network.ts'
 import type { HostLookup } from '../net/resolve-host.ts'
 import type { Timers } from '../util/timers.ts'
 import type { Trust } from '../util/trust.ts'
@@ -36,4 +37,6 @@ export interface TrackerOptions {
   readonly pace?: AnnouncePace | undefined
   /** Time itself, for tests. */
   readonly timers?: Timers | undefined
+  /** @internal The network of a client, which stays open; default is one that is closed afterwards. */
+  readonly network?: Network | undefined
 }

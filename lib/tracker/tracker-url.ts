@@ -1,5 +1,5 @@
-import { isIP } from 'node:net'
 import { hostOfUrl, serverName } from '../net/url-host.ts'
+import { isIP } from '../util/address.ts'
 import { TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
 import { show } from '../util/show.ts'

@@ -1,8 +1,8 @@
 import type { DatagramPort } from '../net/datagram-port.ts'
 import { eachFamily } from '../net/each-family.ts'
 import { refusal } from '../net/host-guard.ts'
+import { Network } from '../net/network.ts'
 import { type HostLookup, resolveHost } from '../net/resolve-host.ts'
-import { bindUdpPort } from '../net/udp-port.ts'
 import { hostOfUrl, serverName } from '../net/url-host.ts'
 import { formatAddress, type PeerAddress } from '../util/address.ts'
 import { asError, TorrentError } from '../util/errors.ts'
@@ -32,6 +32,8 @@ export interface UdpTrackerClientOptions {
   readonly ports?: readonly DatagramPort[]
   /** Time itself, for tests. */
   readonly timers?: Timers | undefined
+  /** @internal Where ports are bound when first needed; stays open. Default is a network of its own. */
+  readonly network?: Network | undefined
 }
 
 /** How one UDP request goes about it. */
@@ -59,14 +61,20 @@ export interface UdpAnnounceOptions extends UdpRequestOptions {
 /** Talks to UDP trackers (BEP 15, BEP 41) over one socket of each address family, for any number of torrents at once. */
 export class UdpTrackerClient {
   readonly #timers: Timers
-  #own = true
-  readonly #ports = new Map<4 | 6, Promise<DatagramPort>>()
+  readonly #network: Network
+  readonly #ownsNetwork: boolean
+  /** Whether `#ports` are all that may be used. */
+  #isShared = false
+  readonly #ports = new Map<4 | 6, DatagramPort>()
   readonly #transactions: UdpTransactions
   readonly #connections = new Map<string, { readonly id: bigint; readonly until: number }>()
   #closing: Promise<void> | undefined
 
   /** A client; nothing is bound or sent before the first request. */
-  constructor({ ports, timers = systemTimers }: UdpTrackerClientOptions = {}) {
+  constructor({ ports, timers }?: UdpTrackerClientOptions)
+  constructor({ ports, timers = systemTimers, network }: UdpTrackerClientOptions = {}) {
+    this.#network = network ?? new Network()
+    this.#ownsNetwork = network === undefined
     this.#timers = timers
     this.#transactions = new UdpTransactions(timers)
     if (ports !== undefined) this.share(ports)
@@ -74,11 +82,8 @@ export class UdpTrackerClient {
 
   /** From now on uses these ports, at most one of a family, and no others; before the first request. They stay open. */
   share(ports: readonly DatagramPort[]): void {
-    this.#own = false
-    for (const port of ports) {
-      this.#transactions.listen(port)
-      this.#ports.set(port.family, Promise.resolve(port))
-    }
+    this.#isShared = true
+    for (const port of ports) this.#use(port)
   }
 
   /**
@@ -142,20 +147,27 @@ export class UdpTrackerClient {
   async #close(): Promise<void> {
     this.#transactions.close()
     this.#connections.clear()
-    if (!this.#own) return
-    await Promise.allSettled([...this.#ports.values()].map(async (port) => (await port).close()))
+    if (this.#ownsNetwork) await this.#network.close()
+  }
+
+  #use(port: DatagramPort): void {
+    if (this.#ports.has(port.family)) return
+    this.#transactions.listen(port)
+    this.#ports.set(port.family, port)
   }
 
   async #each<T>(
     url: URL,
-    { signal, family, lookup, trust = 'program' }: UdpRequestOptions,
+    { signal, family, lookup = this.#network.lookup, trust = 'program' }: UdpRequestOptions,
     graceMs: number,
     run: (family: 4 | 6, to: PeerAddress, signal: AbortSignal) => Promise<T>
   ): Promise<[T, ...T[]]> {
     if (this.#closing !== undefined) throw udpClosedError()
     const hosts = await resolveHost(hostOfUrl(url), { signal, lookup, timers: this.#timers })
+    const isUsable = (one: 4 | 6): boolean =>
+      this.#isShared ? this.#ports.has(one) : this.#network.families.includes(one)
     const families = ([4, 6] as const).filter(
-      (one) => hosts[one] !== undefined && (family ?? one) === one && (this.#own || this.#ports.has(one))
+      (one) => hosts[one] !== undefined && (family ?? one) === one && isUsable(one)
     )
     // The very addresses that are sent to, so that a name cannot change its mind in between.
     const guard = trackerGuard(url, trust)
@@ -248,20 +260,17 @@ export class UdpTrackerClient {
   }
 
   async #port(family: 4 | 6): Promise<DatagramPort> {
-    if (this.#closing !== undefined) throw udpClosedError()
-    let port = this.#ports.get(family)
-    if (port === undefined) {
-      port = bindUdpPort({ family }).then((bound) => {
-        this.#transactions.listen(bound)
-        return bound
-      })
-      this.#ports.set(family, port)
-    }
+    const known = this.#ports.get(family)
+    if (known !== undefined) return known
+    let port: DatagramPort
     try {
-      return await port
+      port = await this.#network.udpPort(family)
     } catch (cause) {
-      this.#ports.delete(family)
+      if (this.#closing !== undefined) throw udpClosedError()
       throw new TorrentError('ERR_TRACKER_NETWORK', `no socket: ${asError(cause).message}`, { cause })
     }
+    if (this.#closing !== undefined) throw udpClosedError()
+    this.#use(port)
+    return port
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DhtService } from '../../lib/client/dht-service.ts'
 import { DHT } from '../../lib/dht.ts'
+import { systemHostLookup } from '../../lib/net/resolve-host.ts'
 import { bindUdpPort } from '../../lib/net/udp-port.ts'
 
 test('our address is told as soon as enough nodes agree on it', async (t) => {
@@ -16,6 +17,7 @@ test('our address is told as soon as enough nodes agree on it', async (t) => {
       ports: Promise.resolve([port]),
       host,
       stateFolder: undefined,
+      lookup: systemHostLookup,
       bootstrap: nodes.map((node) => `${host}:${node.ports[4]}`),
       tcpPort: () => 0,
       onAddress: resolve,

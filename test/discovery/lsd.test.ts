@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { createSocket } from 'node:dgram'
 import test, { type TestContext } from 'node:test'
-import { isNeighbour, type LocalInterface, localInterfaces } from '../../lib/discovery/local-network.ts'
 import { Lsd, type LsdOptions } from '../../lib/discovery/lsd.ts'
 import { formatLsd, lsdCapacity, parseLsd } from '../../lib/discovery/lsd-message.ts'
-import { type MulticastOptions, MulticastPort } from '../../lib/discovery/multicast-port.ts'
+import { isNeighbour } from '../../lib/discovery/neighbour.ts'
+import type { LocalInterface } from '../../lib/net/local-interfaces.ts'
+import { type MulticastOptions, MulticastPort } from '../../lib/net/multicast-port.ts'
 import { formatAddress, type PeerAddress } from '../../lib/util/address.ts'
-import { fromHex, randomBytes, toHex } from '../../lib/util/bytes.ts'
+import { fromHex, randomBytes } from '../../lib/util/bytes.ts'
 import type { TorrentError } from '../../lib/util/errors.ts'
 import { fc } from '../support/fast-check.ts'
 import { VirtualTimers } from '../tracker/virtual-timers.ts'
@@ -100,17 +100,6 @@ for (const [host, there, yes] of [
     assert.equal(isNeighbour(host, there), yes)
   })
 }
-
-test('of interfaces those are used that the host says', () => {
-  assert.ok(localInterfaces(4, '127.0.0.1').every(({ internal }) => internal))
-  assert.equal(localInterfaces(4, '127.0.0.1').length > 0, true)
-  assert.deepEqual(localInterfaces(6, '127.0.0.1'), [])
-  assert.deepEqual(localInterfaces(4, '203.0.113.99'), [])
-  for (const family of [4, 6] as const) {
-    assert.ok(localInterfaces(family).every(({ internal }) => !internal))
-    assert.deepEqual(localInterfaces(family), localInterfaces(family, '::'))
-  }
-})
 
 /** A service in virtual time whose packets are kept, and by which any packet can be heard. */
 class Bench {
@@ -271,48 +260,12 @@ test('a socket that cannot be had is a warning, and the other family goes on', a
 
 test('clients on loopback hear each other, and not themselves', async (t) => {
   const infoHash = randomBytes(20)
-  const services = [1111, 2222].map((port) => new Lsd({ port: () => port, host: '127.0.0.1' }))
+  const services = [1111, 2222].map(
+    (port) =>
+      new Lsd({ port: () => port, open: (options) => MulticastPort.open({ ...options, host: '127.0.0.1' }) })
+  )
   t.after(() => Promise.all(services.map((service) => service.close())))
   const [one, two] = services.map((service) => service.peers(infoHash))
   assert.deepEqual((await one?.next())?.value, { host: '127.0.0.1', port: 2222 })
   assert.deepEqual((await two?.next())?.value, { host: '127.0.0.1', port: 1111 })
-})
-
-test('a port hears its group, and is told when another program keeps it', async (t) => {
-  const heard: string[] = []
-  let arrived = (): void => {}
-  const options: MulticastOptions = {
-    family: 4,
-    group: '239.192.152.143',
-    port: 6771,
-    host: '127.0.0.1',
-    onMessage: (message, from) => {
-      heard.push(`${from.host} ${Buffer.from(message)}`)
-      if (heard.length === 2) arrived()
-    }
-  }
-  const port = await MulticastPort.open(options)
-  t.after(() => port?.close())
-  // The socket alone keeps no process alive.
-  const alive = setInterval(() => {}, 1000)
-  t.after(() => clearInterval(alive))
-  const both = new Promise<void>((resolve) => {
-    arrived = resolve
-  })
-  const unique = toHex(randomBytes(8))
-  port?.send(Buffer.from(`${unique}1`))
-  port?.send(Buffer.from(`${unique}2`))
-  await both
-  assert.deepEqual(
-    heard.filter((line) => line.includes(unique)),
-    [`127.0.0.1 ${unique}1`, `127.0.0.1 ${unique}2`]
-  )
-  assert.equal(await MulticastPort.open({ ...options, host: '203.0.113.99' }), undefined)
-  const selfish = createSocket('udp4')
-  t.after(() => selfish.close())
-  await new Promise<void>((resolve) => selfish.bind(0, '127.0.0.1', resolve))
-  await assert.rejects(MulticastPort.open({ ...options, group: '127.0.0.1', port: selfish.address().port }))
-  await port?.close()
-  port?.send(Buffer.from('late'))
-  port?.refresh()
 })

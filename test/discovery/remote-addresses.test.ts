@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { LocalInterface } from '../../lib/discovery/local-network.ts'
 import { usableAddresses } from '../../lib/discovery/remote-addresses.ts'
+import type { LocalInterface } from '../../lib/net/local-interfaces.ts'
 
 const lan: LocalInterface = {
   name: 'eth0',

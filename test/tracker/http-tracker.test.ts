@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { encode } from '../../lib/bencode/encode.ts'
+import { Network } from '../../lib/net/network.ts'
 import { type HttpAnnounceOptions, httpAnnounce, httpScrape } from '../../lib/tracker/http-tracker.ts'
 import type { AnnounceParameters, TrackerReply } from '../../lib/tracker/request.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
@@ -28,7 +29,12 @@ function ask(
   options: HttpAnnounceOptions = {},
   more: Partial<AnnounceParameters> = {}
 ): Promise<TrackerReply> {
-  return httpAnnounce(new URL(url), { ...parameters, ...more }, { trust: 'program', ...options })
+  return httpAnnounce(
+    new Network().http,
+    new URL(url),
+    { ...parameters, ...more },
+    { trust: 'program', ...options }
+  )
 }
 
 const code =
@@ -337,10 +343,18 @@ test('scrapes by the scrape URL', async () => {
   const unknown = new Uint8Array(20)
   const files = new Map([[known, { complete: 4, incomplete: -2, downloaded: 9 }]])
   await using tracker = await httpTracker(replyWith({ files }))
-  const results = await httpScrape(new URL(`${tracker.url}.php?k=v`), [known, unknown], { trust: 'program' })
+  const results = await httpScrape(new Network().http, new URL(`${tracker.url}.php?k=v`), [known, unknown], {
+    trust: 'program'
+  })
   assert.deepEqual(results, [{ complete: 4, incomplete: 0, downloaded: 9 }, undefined])
   assert.match(tracker.requests[0]?.url ?? '', /^\/scrape\.php\?k=v&info_hash=%00%0D.*&info_hash=(%00){20}$/)
-  await assert.rejects(httpScrape(new URL('http://x.example/a'), [known]), code('ERR_TRACKER_URL', /scraped/))
+  await assert.rejects(
+    httpScrape(new Network().http, new URL('http://x.example/a'), [known]),
+    code('ERR_TRACKER_URL', /scraped/)
+  )
   await using empty = await httpTracker(replyWith({ interval: 1 }))
-  await assert.rejects(httpScrape(new URL(empty.url), [known]), code('ERR_TRACKER_RESPONSE', /no files/))
+  await assert.rejects(
+    httpScrape(new Network().http, new URL(empty.url), [known]),
+    code('ERR_TRACKER_RESPONSE', /no files/)
+  )
 })

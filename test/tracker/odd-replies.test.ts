@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Agent } from 'node:http'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
+import { Network } from '../../lib/net/network.ts'
 import { announce } from '../../lib/tracker/announce.ts'
 import { type HttpAnnounceOptions, httpAnnounce } from '../../lib/tracker/http-tracker.ts'
 import type { AnnounceParameters, TrackerReply } from '../../lib/tracker/request.ts'
@@ -49,7 +50,7 @@ async function judge(url: string, reply: OddReply, options: HttpAnnounceOptions 
   const warnings: TorrentError[] = []
   let result: TrackerReply | unknown
   try {
-    result = await httpAnnounce(new URL(url), parameters, {
+    result = await httpAnnounce(new Network().http, new URL(url), parameters, {
       // Redirects on loopback are for URLs of the program.
       trust: 'program',
       ...options,
@@ -124,7 +125,7 @@ test('a server that keeps its connections open is not waited for, and its connec
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/announce`)
-  const reply = await httpAnnounce(url, parameters, { timeoutMs: 5_000 })
+  const reply = await httpAnnounce(new Network().http, url, parameters, { timeoutMs: 5_000 })
   assert.equal(reply.peers.length, 1)
   await gone
   await new Promise((resolve) => server.close(resolve))
@@ -146,7 +147,9 @@ test('a whole answer counts although its connection then falls silent, a part of
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/announce`)
-    const result = await httpAnnounce(url, parameters, { idleTimeoutMs: 30 }).catch((error: unknown) => error)
+    const result = await httpAnnounce(new Network().http, url, parameters, { idleTimeoutMs: 30 }).catch(
+      (error: unknown) => error
+    )
     assert.equal(result instanceof TorrentError ? result.code : undefined, expected)
     await new Promise((resolve) => server.close(resolve))
   }

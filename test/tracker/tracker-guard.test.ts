@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
+import { Network } from '../../lib/net/network.ts'
 import { httpAnnounce, httpScrape } from '../../lib/tracker/http-tracker.ts'
 import type { AnnounceParameters } from '../../lib/tracker/request.ts'
 import { announceTiers } from '../../lib/tracker/tiers.ts'
@@ -117,14 +118,22 @@ for (const [url, may] of [
 const lookup = async (): Promise<readonly string[]> => ['127.0.0.1']
 
 for (const [what, ask, reached] of [
-  ['a torrent', (url: URL) => httpAnnounce(url, parameters, { lookup }), false],
+  ['a torrent', (url: URL) => httpAnnounce(new Network().http, url, parameters, { lookup }), false],
   [
     'a private address',
-    (url: URL) => httpAnnounce(url, parameters, { lookup, scopeOf: () => 'private' }),
+    (url: URL) => httpAnnounce(new Network().http, url, parameters, { lookup, scopeOf: () => 'private' }),
     false
   ],
-  ['a torrent that is scraped', (url: URL) => httpScrape(url, [parameters.infoHash], { lookup }), false],
-  ['the program', (url: URL) => httpAnnounce(url, parameters, { lookup, trust: 'program' as Trust }), true]
+  [
+    'a torrent that is scraped',
+    (url: URL) => httpScrape(new Network().http, url, [parameters.infoHash], { lookup }),
+    false
+  ],
+  [
+    'the program',
+    (url: URL) => httpAnnounce(new Network().http, url, parameters, { lookup, trust: 'program' as Trust }),
+    true
+  ]
 ] as const) {
   test(`the URL of ${what} ${reached ? 'leads anywhere' : 'reaches no service of this machine, by whatever name'}`, async () => {
     await using service = await httpTracker((_request, response) => response.end(body))
@@ -151,12 +160,12 @@ test('a redirect leads a torrent neither to this machine nor into a local networ
   await using outer = await httpTracker(
     (_request, response) => void response.writeHead(302, { Location: inner.url }).end()
   )
-  await assert.rejects(httpAnnounce(new URL(outer.url), parameters), refused)
+  await assert.rejects(httpAnnounce(new Network().http, new URL(outer.url), parameters), refused)
   const scopeOf = (): 'private' => 'private'
-  await assert.rejects(httpAnnounce(new URL(outer.url), parameters, { scopeOf }), refused)
+  await assert.rejects(httpAnnounce(new Network().http, new URL(outer.url), parameters, { scopeOf }), refused)
   assert.equal(inner.requests.length, 0)
-  await httpAnnounce(new URL(outer.url), parameters, { trust: 'program' })
-  await httpAnnounce(new URL(outer.url), parameters, { scopeOf: () => 'global' })
+  await httpAnnounce(new Network().http, new URL(outer.url), parameters, { trust: 'program' })
+  await httpAnnounce(new Network().http, new URL(outer.url), parameters, { scopeOf: () => 'global' })
   assert.equal(inner.requests.length, 2)
 })
 

@@ -9,11 +9,14 @@ import { DhtService } from '../../lib/client/dht-service.ts'
 import { resolveSource } from '../../lib/client/source.ts'
 import { isPlausible } from '../../lib/dht/lookup.ts'
 import { AddressBook } from '../../lib/discovery/address-book.ts'
-import { isNeighbour, localInterfaces } from '../../lib/discovery/local-network.ts'
+import { isNeighbour } from '../../lib/discovery/neighbour.ts'
 import type { PeerSource } from '../../lib/discovery/peer-source.ts'
 import { usableAddresses } from '../../lib/discovery/remote-addresses.ts'
 import { parseMagnet } from '../../lib/metainfo.ts'
 import type { DatagramPort } from '../../lib/net/datagram-port.ts'
+import { localInterfaces } from '../../lib/net/local-interfaces.ts'
+import { Network } from '../../lib/net/network.ts'
+import { systemHostLookup } from '../../lib/net/resolve-host.ts'
 import { httpAnnounce } from '../../lib/tracker/http-tracker.ts'
 import { formatAddress, type PeerAddress, parseAddress } from '../../lib/util/address.ts'
 import type { IpScope } from '../../lib/util/ip-scope.ts'
@@ -96,6 +99,7 @@ async function pinged(host: string | undefined, list: readonly string[]): Promis
     ports: Promise.resolve(ports),
     host,
     stateFolder: undefined,
+    lookup: systemHostLookup,
     bootstrap: [],
     tcpPort: () => 0,
     onAddress: () => {},
@@ -118,7 +122,9 @@ async function takenOfTracker(scope: IpScope, list: readonly string[]): Promise<
   await using tracker = await httpTracker((_request, response) =>
     response.end(encode({ interval: 900, peers }))
   )
-  const reply = await httpAnnounce(new URL(tracker.url), odd.parameters, { scopeOf: () => scope })
+  const reply = await httpAnnounce(new Network().http, new URL(tracker.url), odd.parameters, {
+    scopeOf: () => scope
+  })
   return taken(
     'tracker',
     reply.peers.map(({ host }) => host)
@@ -170,7 +176,10 @@ export function addressCells(): void {
       const info = { length: 1, name: 'a', 'piece length': 16384, pieces: new Uint8Array(20) }
       const peers = asPeers(list).map((peer) => ({ ip: peer.host, port: peer.port }))
       const nodes = list.map((host) => [host, port])
-      const resolved = await resolveSource(encode({ info, nodes, peers, 'x.pe': magnetOf(list) }))
+      const resolved = await resolveSource(
+        new Network(),
+        encode({ info, nodes, peers, 'x.pe': magnetOf(list) })
+      )
       assert.deepEqual(resolved.peers, [])
       const far = await pinged(undefined, list)
       assert.deepEqual(far.sort(), column === 'neighbour' || column === 'public' ? [...list].sort() : [])

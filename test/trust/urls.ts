@@ -9,7 +9,7 @@ import { addSource, readAddOptions } from '../../lib/cli/source-argument.ts'
 import { AddressBook } from '../../lib/discovery/address-book.ts'
 import { readSource, type Torrent } from '../../lib/index.ts'
 import { anywhere, publicOnly } from '../../lib/net/host-guard.ts'
-import { httpGet } from '../../lib/net/http-get.ts'
+import { Network } from '../../lib/net/network.ts'
 import { httpAnnounce } from '../../lib/tracker/http-tracker.ts'
 import type { IpScope } from '../../lib/util/ip-scope.ts'
 import { ask, serve as serveTorrents } from '../server/support.ts'
@@ -102,7 +102,9 @@ export function urlCells(): void {
     assert.deepEqual(await outcome(torrent), { refused: 0, working: 1 })
     assert.deepEqual(asked, [odd.path])
     const announced = (from: IpScope, to: IpScope): Promise<boolean> =>
-      redirected(from, to, (url, scopeOf) => httpAnnounce(url, odd.parameters, { trust: 'program', scopeOf }))
+      redirected(from, to, (url, scopeOf) =>
+        httpAnnounce(new Network().http, url, odd.parameters, { trust: 'program', scopeOf })
+      )
     assert.deepEqual(
       [
         await announced('global', 'private'),
@@ -117,7 +119,7 @@ export function urlCells(): void {
     await readSource(`${web}/a.torrent`)
     assert.deepEqual(asked, ['/a.torrent'])
     const fetched = (from: IpScope, to: IpScope): Promise<boolean> =>
-      redirected(from, to, (url, scopeOf) => httpGet(url, { guard: anywhere, scopeOf }))
+      redirected(from, to, (url, scopeOf) => new Network().http.get(url, { guard: anywhere, scopeOf }))
     assert.deepEqual(
       [
         await fetched('global', 'private'),
@@ -161,7 +163,7 @@ export function urlCells(): void {
     assert.equal(await add(true), 201)
     assert.deepEqual(asked, ['/a.torrent'])
     const fetched = (from: IpScope, to: IpScope): Promise<boolean> =>
-      redirected(from, to, (url, scopeOf) => httpGet(url, { guard: publicOnly, scopeOf }))
+      redirected(from, to, (url, scopeOf) => new Network().http.get(url, { guard: publicOnly, scopeOf }))
     assert.deepEqual([await fetched('global', 'loopback'), await fetched('global', 'global')], [false, true])
   })
   for (const column of ['tracker URL', 'source URL'] as const) {
@@ -215,7 +217,9 @@ export function urlCells(): void {
   })
   cell('tracker', 'tracker URL', async () => {
     const announced = (from: IpScope, to: IpScope): Promise<boolean> =>
-      redirected(from, to, (url, scopeOf) => httpAnnounce(url, odd.parameters, { scopeOf }))
+      redirected(from, to, (url, scopeOf) =>
+        httpAnnounce(new Network().http, url, odd.parameters, { scopeOf })
+      )
     for (const from of ['global', 'private', 'loopback'] as const) {
       for (const to of ['global', 'private', 'loopback'] as const)
         assert.equal(await announced(from, to), to === 'global', `${from} to ${to}`)

@@ -1,0 +1,176 @@
+import { asError, TorrentError } from '../util/errors.ts'
+import type { Connection, Listener, Sniff } from './connection.ts'
+import type { DatagramPort } from './datagram-port.ts'
+import { socketLookup } from './host-guard.ts'
+import { HttpClient } from './http-client.ts'
+import type { MulticastOptions, MulticastPort } from './multicast-port.ts'
+import { bindPortPair } from './port-pair.ts'
+import { type HostLookup, systemHostLookup } from './resolve-host.ts'
+import { TcpTransport } from './tcp.ts'
+import { bindUdp, bindUdpPorts, familiesOf } from './udp-ports.ts'
+
+/** Options of {@link Network}. */
+export interface NetworkOptions {
+  /** Local IP address that connections leave from and that ports are bound to; default all of both families. */
+  readonly host?: string | undefined
+  /** Resolves host names; default the operating system's resolver. */
+  readonly lookup?: HostLookup | undefined
+  /** Called with faults that are survived, such as those of a socket that stays open. */
+  readonly onWarning?: ((warning: Error) => void) | undefined
+}
+
+/** Where a {@link Network} listens. */
+export interface NetworkListenOptions {
+  /** The port wanted; 0 for any. */
+  readonly port: number
+  /** Judges connections before they are taken; without it they are taken at once. */
+  readonly sniff?: Sniff | undefined
+  /** Whether a connection of a host is closed as soon as it is accepted; asked for each. */
+  refuses?(host: string): boolean
+  /** Takes an incoming connection; it must `start` or `close` it. */
+  onConnection(connection: Connection): void
+}
+
+/**
+ * The one way out of a client, and the one way in: TCP and TLS, HTTP, the UDP port that the DHT and UDP trackers share, multicast, and host
+ * names. It opens nothing before it is asked, and closes all that it has opened.
+ */
+export class Network {
+  /** The address families in use. */
+  readonly families: readonly (4 | 6)[]
+  /** Resolves host names. */
+  readonly lookup: HostLookup
+  /** Dials. */
+  readonly tcp: TcpTransport
+  /** Fetches over HTTP and HTTPS. */
+  readonly http: HttpClient
+  readonly #host: string | undefined
+  readonly #onWarning: (warning: Error) => void
+  readonly #udp = new Map<4 | 6, Promise<DatagramPort>>()
+  readonly #multicast = new Set<MulticastPort>()
+  /** Settles when the ports that are being bound are in `#udp`; never rejects. */
+  #binding: Promise<unknown> = Promise.resolve()
+  #listener: Listener | undefined
+  #closing: Promise<void> | undefined
+
+  constructor({ host, lookup = systemHostLookup, onWarning = () => {} }: NetworkOptions = {}) {
+    this.families = familiesOf(host)
+    this.lookup = lookup
+    this.#host = host
+    this.#onWarning = onWarning
+    const [family, other] = this.families
+    // A socket of IPv4 cannot leave from `::`.
+    const only = other === undefined ? { localAddress: host, family } : { localAddress: undefined }
+    this.tcp = new TcpTransport({ localAddress: only.localAddress, lookup: socketLookup(lookup, only) })
+    this.http = new HttpClient({ tcp: this.tcp, lookup, ...only })
+  }
+
+  /** The port that is listened on; 0 until it is, or when that has failed. */
+  get port(): number {
+    return this.#listener?.port ?? 0
+  }
+
+  /**
+   * Listens for TCP and binds UDP on one number, the one wanted or a free one near it. Resolves to the UDP ports; never rejects: without
+   * a port for TCP peers do not reach us, but we reach them.
+   */
+  listen(options: NetworkListenOptions): Promise<readonly DatagramPort[]> {
+    const bound = this.#listen(options)
+    this.#binding = bound
+    return bound
+  }
+
+  /**
+   * Binds one UDP port number, 0 for any, in each family.
+   * @throws TorrentError ERR_TRANSPORT_LISTEN when the first family cannot be bound; the second one is a warning.
+   */
+  bindUdp(port: number): Promise<readonly DatagramPort[]> {
+    const bound = this.#bindUdp(port)
+    this.#binding = bound.catch(() => {})
+    return bound
+  }
+
+  /**
+   * The UDP port of a family, which all protocols share: the one that is bound or being bound, else any free one.
+   * @throws TorrentError ERR_TRANSPORT_LISTEN
+   */
+  async udpPort(family: 4 | 6): Promise<DatagramPort> {
+    await this.#binding
+    const known = this.#udp.get(family)
+    if (known !== undefined) return known
+    this.#refuseIfClosed()
+    const port = bindUdp(family, { host: this.#host, port: 0, onWarning: this.#onWarning })
+    this.#udp.set(family, port)
+    port.catch(() => this.#udp.delete(family))
+    return port
+  }
+
+  /**
+   * Opens a socket for a multicast group on the interfaces of the network's host; undefined where a family has none. Loads the code for it
+   * at the first call.
+   */
+  async multicast(options: Omit<MulticastOptions, 'host'>): Promise<MulticastPort | undefined> {
+    const { MulticastPort } = await import('./multicast-port.ts')
+    this.#refuseIfClosed()
+    const port = await MulticastPort.open({ ...options, host: this.#host })
+    if (port !== undefined) this.#multicast.add(port)
+    if (this.#closing !== undefined) await port?.close()
+    return port
+  }
+
+  /** Takes no further connections; resolves when those that were taken have ended as well. */
+  async unlisten(): Promise<void> {
+    await this.#listener?.close()
+  }
+
+  /** Ends all connections and closes all ports; idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.tcp.close()
+    await this.#binding
+    await Promise.allSettled([
+      ...[...this.#udp.values()].map(async (port) => (await port).close()),
+      ...[...this.#multicast].map((port) => port.close())
+    ])
+  }
+
+  async #listen(options: NetworkListenOptions): Promise<readonly DatagramPort[]> {
+    const [host, onWarning] = [this.#host, this.#onWarning]
+    try {
+      const { listener, udp } = await bindPortPair(this.tcp, { ...options, host, onWarning })
+      this.#listener = listener
+      this.#keep(udp)
+      return udp
+    } catch (error) {
+      if (this.#closing !== undefined) return []
+      onWarning(asError(error))
+      const { ports } = await bindUdpPorts({ host, port: 0, onWarning })
+      this.#keep(ports)
+      return ports
+    }
+  }
+
+  async #bindUdp(port: number): Promise<readonly DatagramPort[]> {
+    const onWarning = this.#onWarning
+    const { ports, faults } = await bindUdpPorts({ host: this.#host, port, onWarning })
+    this.#keep(ports)
+    const [fault] = faults
+    if (fault === undefined) return ports
+    // Many machines have no IPv6.
+    if (ports[0]?.family !== this.families[0]) throw fault
+    onWarning(asError(fault))
+    return ports
+  }
+
+  #keep(ports: readonly DatagramPort[]): void {
+    for (const port of ports) this.#udp.set(port.family, Promise.resolve(port))
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closing !== undefined) throw new TorrentError('ERR_TRANSPORT_LISTEN', 'the network is closed')
+  }
+}
