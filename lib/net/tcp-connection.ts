@@ -45,7 +45,8 @@ export class TcpConnection implements Connection, TurnReader {
   #corked = false
   #undrained = false
   /** Chunks that came before the start, or while none was wanted: TLS hands out all that it has deciphered. */
-  #held: Uint8Array[] = []
+  #held: Uint8Array[] | undefined
+  #delivers = false
   #ended = false
 
   /**
@@ -62,7 +63,7 @@ export class TcpConnection implements Connection, TurnReader {
     this.remote = remote
     this.incoming = incoming
     this.#socket = socket
-    if (head !== undefined) this.#held.push(head)
+    if (head !== undefined) this.#held = [head]
     this.#ownMemory = reader === undefined
     if (reader !== undefined) reader.connection = this
     socket.on('error', (error) => {
@@ -70,7 +71,7 @@ export class TcpConnection implements Connection, TurnReader {
     })
     socket.on('end', () => {
       this.#ended = true
-      if (this.#held.length === 0) this.close()
+      if (this.#held === undefined) this.close()
     })
     socket.on('drain', () => {
       if (!this.#undrained || this.#closing) return
@@ -78,6 +79,8 @@ export class TcpConnection implements Connection, TurnReader {
       this.#handler?.onDrain()
     })
     socket.on('close', () => {
+      this.#ended = true
+      if (this.#hasMore()) return
       this.#closing = true
       this.#finish()
     })
@@ -90,7 +93,7 @@ export class TcpConnection implements Connection, TurnReader {
   start(handler: ConnectionHandler): void {
     if (this.#handler !== undefined) throw new Error('the connection was started already')
     this.#handler = handler
-    if (this.#socket.destroyed) {
+    if (this.#socket.destroyed && !this.#hasMore()) {
       this.#closing = true
       if (this.#socket.closed) queueMicrotask(() => this.#finish())
       return
@@ -137,13 +140,14 @@ export class TcpConnection implements Connection, TurnReader {
     if (this.#closing) return
     this.#closing = true
     this.#error ??= error
-    this.#socket.destroy()
+    if (this.#socket.closed) queueMicrotask(() => this.#finish())
+    else this.#socket.destroy()
   }
 
   /** Takes what the socket has read; false when the handler wants to wait. */
   receive(chunk: Uint8Array): boolean {
     if (this.#closing) return false
-    if (this.#handler === undefined || this.#paused || this.#waits) this.#held.push(new Uint8Array(chunk))
+    if (this.#handler === undefined || this.#paused || this.#waits) this.#hold(new Uint8Array(chunk))
     else if (!this.#handler.onReceive(chunk)) this.#paused = true
     else if (readTurn.take(chunk.length, this)) return true
     else this.#waits = true
@@ -152,16 +156,30 @@ export class TcpConnection implements Connection, TurnReader {
     return false
   }
 
+  /** Whether chunks are still to be delivered, though the other end has closed. */
+  #hasMore(): boolean {
+    return this.#held !== undefined && !this.#closing && this.#error === undefined
+  }
+
   /** Delivers what is held, and reads on. */
   #read(): void {
-    while (!this.#closing && !this.#paused) {
-      const chunk = this.#held.shift()
-      if (chunk === undefined) break
-      if (this.#handler?.onReceive(chunk) !== true) this.#paused = true
+    // A handler may call `resume` while it is given a chunk.
+    if (this.#delivers) return
+    this.#delivers = true
+    while (this.#held !== undefined && !this.#closing && !this.#paused) {
+      const [chunk, ...rest] = this.#held
+      this.#held = rest.length === 0 ? undefined : rest
+      if (chunk !== undefined && this.#handler?.onReceive(chunk) !== true) this.#paused = true
     }
+    this.#delivers = false
     if (this.#closing || this.#paused) return
     if (this.#ended) this.close()
     else this.#socket.resume()
+  }
+
+  #hold(chunk: Uint8Array): void {
+    if (this.#held === undefined) this.#held = [chunk]
+    else this.#held.push(chunk)
   }
 
   static #uncork(this: void, connection: TcpConnection): void {

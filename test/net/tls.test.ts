@@ -65,17 +65,23 @@ test('over TLS bytes arrive whole both ways, with pauses on the way, and the end
   assert.ok(Buffer.concat(received).equals(sent))
 })
 
-test('over TLS all that comes before the start is delivered after it', async (t) => {
-  const port = await tlsServer(t, (socket) => void socket.write('early'))
-  const connection = await transportOf(t).dial({ host: '127.0.0.1', port }, { tls })
-  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
-  const first = deferred<string>()
-  connection.start({
-    onReceive: (chunk) => first.resolve(Buffer.from(chunk).toString()) === undefined,
-    onDrain: () => {},
-    onClose: () => {}
+test('over TLS all that comes before the start is delivered after it, though the server has gone', async (t) => {
+  const gone = deferred<void>()
+  const port = await tlsServer(t, (socket) => {
+    socket.end('early', () => gone.resolve())
   })
-  assert.equal(await first.promise, 'early')
+  const connection = await transportOf(t).dial({ host: '127.0.0.1', port }, { tls })
+  await gone.promise
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+  const calls: string[] = []
+  const closed = deferred<Error | undefined>()
+  connection.start({
+    onReceive: (chunk) => calls.push(Buffer.from(chunk).toString()) > 0,
+    onDrain: () => {},
+    onClose: (error) => closed.resolve(error)
+  })
+  assert.equal(await closed.promise, undefined)
+  assert.deepEqual(calls, ['early'])
 })
 
 test('over TLS chunks are read into shared memory, within receiveLength', async (t) => {

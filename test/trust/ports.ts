@@ -8,6 +8,7 @@ import { AddressBook } from '../../lib/discovery/address-book.ts'
 import type { PeerSource } from '../../lib/discovery/peer-source.ts'
 import { usableAddresses } from '../../lib/discovery/remote-addresses.ts'
 import { parseMagnet } from '../../lib/metainfo.ts'
+import { Network } from '../../lib/net/network.ts'
 import { type PeerAddress, parseAddress } from '../../lib/util/address.ts'
 import { addFromPage } from './page.ts'
 import { hash } from './support.ts'
@@ -58,7 +59,7 @@ export function portCells(): void {
   cell('torrent', 'ports', async () => {
     const info = { length: 1, name: 'a', 'piece length': 16384, pieces: new Uint8Array(20) }
     const peers = portsOf('9.9.9.9').map(({ host, port }) => ({ ip: host, port }))
-    assert.deepEqual((await resolveSource(encode({ info, peers }))).peers, [])
+    assert.deepEqual((await resolveSource(new Network(), encode({ info, peers }))).peers, [])
   })
   for (const source of ['tracker', 'dht', 'pex', 'lsd'] as const) {
     cell(source, 'ports', () => {
