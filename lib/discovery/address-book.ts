@@ -220,10 +220,10 @@ export class AddressBook {
     if (entry !== undefined) entry.triedAt = now
   }
 
-  /** The dial has led to a connection. */
-  connected(address: PeerAddress): void {
+  /** The dial has led to a connection, which proves the address if we use it. */
+  connected(address: PeerAddress, isProof = true): void {
     const entry = this.#connect(address)
-    if (entry === undefined) return
+    if (entry === undefined || !isProof) return
     entry.proven = true
     this.#ports.delete(entry)
   }

@@ -1,4 +1,5 @@
 import { canonicalHost, formatAddress, hostBytes, hostOf, type PeerAddress } from '../util/address.ts'
+import { networkKey } from '../util/ip-network.ts'
 import { ipScope } from '../util/ip-scope.ts'
 
 /**
@@ -38,15 +39,19 @@ export function addressKey({ host, port }: PeerAddress): string {
 export function hostKey(host: string): string {
   const canonical = canonicalHost(host).toLowerCase()
   const bytes = hostBytes(canonical)
-  // Outside of 2000::/3 all of IPv4 stands behind one prefix (NAT64).
-  if (bytes?.length !== 16 || ((bytes[0] ?? 0) & 0xe0) !== 0x20 || scopeOf(canonical) !== 'public')
-    return canonical
+  if (bytes === undefined || !isGlobal6(bytes) || scopeOf(canonical) !== 'public') return canonical
   return hostOf(bytes.fill(0, 8))
 }
 
-/** The {@link hostKey} of a public address; undefined for neighbours and ourselves, of whom many may share an address. */
-export function networkOf(host: string): string | undefined {
-  return scopeOf(host) === 'public' ? hostKey(host) : undefined
+/**
+ * The holder of a public address: the host, in IPv6 the /48 that one site has. Undefined for local networks and this machine, of
+ * whom many may share an address.
+ */
+export function holderOf(host: string): string | undefined {
+  if (scopeOf(host) !== 'public') return undefined
+  const key = hostKey(host)
+  const bytes = hostBytes(key)
+  return bytes !== undefined && isGlobal6(bytes) ? networkKey(key) : key
 }
 
 /** This machine's own network, multicast, broadcast and what is reserved for ever. */
@@ -54,4 +59,9 @@ function isNowhere(bytes: Uint8Array): boolean {
   const [a = 0] = bytes
   if (bytes.length === 4) return a === 0 || a >= 224
   return a === 0xff || bytes.every((byte) => byte === 0)
+}
+
+/** Whether these are an IPv6 address that has a holder of its own: outside of 2000::/3 all of IPv4 stands behind one prefix (NAT64). */
+function isGlobal6(bytes: Uint8Array): boolean {
+  return bytes.length === 16 && ((bytes[0] ?? 0) & 0xe0) === 0x20
 }

@@ -1,4 +1,6 @@
 import { DialPace } from './dial-pace.ts'
+import { limits } from './limits.ts'
+import { NetworkSeats, type Seat } from './network-seats.ts'
 
 /** The limits of a {@link ConnectionBudget}. */
 export interface ConnectionLimits {
@@ -16,6 +18,7 @@ export class ConnectionBudget {
   readonly maxConnections: number
   /** Holds dials to one host or network back. */
   readonly pace: DialPace = new DialPace()
+  readonly #seats: NetworkSeats
   readonly #maxHalfOpen: number
   readonly #dialsPerSecond: number
   readonly #reserve: number
@@ -24,10 +27,13 @@ export class ConnectionBudget {
   #halfOpen = 0
   #tokens: number
   #at = Number.NEGATIVE_INFINITY
+  /** Until then no dial finds room. */
+  #crowdedUntil = Number.NEGATIVE_INFINITY
 
   /** A budget of which nothing is used. */
   constructor({ maxConnections = 200, maxHalfOpen = 100, dialsPerSecond = 30 }: ConnectionLimits = {}) {
     this.maxConnections = maxConnections
+    this.#seats = new NetworkSeats(maxConnections)
     this.#maxHalfOpen = maxHalfOpen
     this.#dialsPerSecond = dialsPerSecond
     this.#reserve = incomingReserve(maxConnections)
@@ -44,12 +50,15 @@ export class ConnectionBudget {
     return this.#halfOpen
   }
 
-  /** Whether there is room for another dial, apart from their rate; the last places are kept for incoming peers. */
+  /** Whether there is room for another dial, apart from their rate, or some network may have to make it. */
   get mayDial(): boolean {
-    return (
-      this.#halfOpen < this.#maxHalfOpen &&
-      this.#connections + this.#halfOpen < this.maxConnections - this.#reserve
-    )
+    if (this.hasRoom) return this.#halfOpen < this.#maxHalfOpen
+    return this.#seats.isCrowded && this.#halfOpen < Math.min(limits.crowdedDials, this.#maxHalfOpen)
+  }
+
+  /** Whether a place for a dial is free; the last ones are kept for incoming peers. */
+  get hasRoom(): boolean {
+    return this.#connections + this.#halfOpen < this.maxConnections - this.#reserve
   }
 
   /** Whether there is room for an incoming connection. */
@@ -61,7 +70,38 @@ export class ConnectionBudget {
   dialAt(now: number): number {
     if (this.#dialsPerSecond <= 0) return Number.POSITIVE_INFINITY
     this.#refill(now)
-    return this.#tokens >= 1 ? now : now + ((1 - this.#tokens) * 1000) / this.#dialsPerSecond
+    const at = this.#tokens >= 1 ? now : now + ((1 - this.#tokens) * 1000) / this.#dialsPerSecond
+    return this.hasRoom ? at : Math.max(at, this.#crowdedUntil)
+  }
+
+  /** Has a network with more than its share give places to a dial of a host; false when it needs them all, and dials have to wait. */
+  makeRoomToDial(host: string, now: number): boolean {
+    while (!this.hasRoom) {
+      if (this.makeRoom(host, now)) continue
+      this.#crowdedUntil = now + limits.crowdedMs
+      return false
+    }
+    return true
+  }
+
+  /** Has a network with more than its share give a place to a host of another network, if there is one. */
+  makeRoom(host: string, now: number): boolean {
+    const seat = this.#seats.givesWay(host, now)
+    seat?.giveWay()
+    return seat !== undefined
+  }
+
+  /** Whether the network of a host has its share of the connections. */
+  hasShare(host: string): boolean {
+    return this.#seats.count(host) >= this.#seats.share
+  }
+
+  /** Names the connection with a host, which counts already, for the case that its network has more than its share; the function returned takes it back. */
+  seat(host: string, seat: Seat): () => void {
+    const { isCrowded } = this.#seats
+    const leave = this.#seats.add(host, seat)
+    if (!isCrowded && this.#seats.isCrowded) this.#tell()
+    return leave
   }
 
   /** Counts a dial that begins. */

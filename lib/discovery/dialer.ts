@@ -57,6 +57,7 @@ export class Dialer {
     const { pace } = this.#budget
     const candidate = this.#book.next(now, pace)
     if (candidate === undefined) return undefined
+    if (!this.#budget.makeRoomToDial(candidate.address.host, now)) return undefined
     const keys = candidate.source === 'manual' ? undefined : dialKeys(candidate.address)
     if (keys !== undefined) pace.began(keys, now)
     this.#book.dialling(candidate.address, now)
@@ -75,15 +76,15 @@ export class Dialer {
     return Math.max(now, this.#book.wakeAt, this.#budget.dialAt(now))
   }
 
-  /** The dialled peer has answered our handshake. */
-  connected(address: PeerAddress): void {
+  /** The dialled peer has answered our handshake; without `isWelcome` it does not stay, and its answer proves nothing. */
+  connected(address: PeerAddress, isWelcome = true): void {
     const key = addressKey(address)
     if (this.#outgoing.get(key) !== false) return
     this.#outgoing.set(key, true)
     this.#halfOpen--
     this.#budget.dialled(true)
-    this.#book.connected(address)
-    const keys = dialKeys(address)
+    this.#book.connected(address, isWelcome)
+    const keys = isWelcome ? dialKeys(address) : undefined
     if (keys !== undefined) this.#budget.pace.answered(keys)
   }
 
@@ -141,7 +142,9 @@ export class Dialer {
       !this.#closed &&
       this.#budget.mayDial &&
       this.#halfOpen < this.#maxHalfOpen &&
-      this.#outgoing.size + this.#incoming < this.#maxConnections - this.#reserve
+      // With the limit of the budget its room is that of this torrent.
+      (this.#maxConnections >= this.#budget.maxConnections ||
+        this.#outgoing.size + this.#incoming < this.#maxConnections - this.#reserve)
     )
   }
 }

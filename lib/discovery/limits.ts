@@ -20,6 +20,19 @@ export const limits = {
   dialledHosts: 16_384,
   /** The same for networks, which are forgiven within a minute. */
   dialledNetworks: 4096,
+  /**
+   * Connections of a torrent with one public host, in IPv6 with one /48, which has one holder: several peers may be behind one router,
+   * but none is to take all places.
+   */
+  peersPerHost: 16,
+  /** Connections of all torrents with one network (/24, in IPv6 /48) that others cannot claim; a quarter of few places. */
+  networkShare: 16,
+  /** Bytes per second that keep a peer of a network with more than its share: 200 of them are of more use than others would be. */
+  neededRate: 16_384,
+  /** Dials under way for which connections of such a network are closed: more would empty it for addresses that never answer. */
+  crowdedDials: 10,
+  /** How long to wait with a dial, in milliseconds, when all connections of networks with more than their share are needed. */
+  crowdedMs: 5000,
   /** A ban costs some 100 bytes; more bad hosts than this are an attack that bans cannot answer. */
   bans: 4096,
   /** We have few addresses, but a peer may pretend to be us once for each connection. */

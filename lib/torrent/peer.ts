@@ -1,4 +1,4 @@
-import { hostKey, networkOf } from '../discovery/address-scope.ts'
+import { holderOf, hostKey } from '../discovery/address-scope.ts'
 import type { PeerSource } from '../discovery/peer-source.ts'
 import type { Connection } from '../net/connection.ts'
 import type { RequestQueue } from '../picker/request-queue.ts'
@@ -61,8 +61,8 @@ export class Peer {
   readonly connectedAt: number
   /** What bans name: the host, in IPv6 by its /64. On loopback many peers share one, so there the port counts too. */
   readonly banKey: string
-  /** The network of its owner; undefined for neighbours. */
-  readonly network: string | undefined
+  /** The holder of its address; undefined in local networks. */
+  readonly holder: string | undefined
   readonly down: Meter = new Meter()
   readonly up: Meter = new Meter()
   /** Bytes received up to the last look, and when they last changed; for the silence time-out. */
@@ -81,6 +81,8 @@ export class Peer {
   unneeded = false
   /** Gives its place back at once, before its wire has closed. */
   leave: (() => void) | undefined
+  /** Ends its claim to a place that its network may have to give up. */
+  leaveSeat: (() => void) | undefined
   /** By which each side tells what it has lost (BEP 54). */
   readonly haveExtension: DontHaveExtension
   readonly #uploadOnly: UploadOnlyExtension
@@ -110,7 +112,7 @@ export class Peer {
     this.peerId = toHex(wire.peerId ?? new Uint8Array())
     const { remote } = connection
     this.banKey = isLoopback(remote.host) ? formatAddress(remote) : hostKey(remote.host)
-    this.network = networkOf(remote.host)
+    this.holder = holderOf(remote.host)
     this.connectedAt = this.heardAt = this.spokeAt = now
   }
 

@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events'
 import type { AddressBook, Candidate, Outcome } from '../discovery/address-book.ts'
-import { hostKey, networkOf } from '../discovery/address-scope.ts'
+import { holderOf, hostKey } from '../discovery/address-scope.ts'
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Dialer } from '../discovery/dialer.ts'
-import { givesWay } from '../discovery/give-way.ts'
+import { limits } from '../discovery/limits.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { PeerSource } from '../discovery/peer-source.ts'
 import type { Connection } from '../net/connection.ts'
@@ -16,6 +16,7 @@ import { TorrentError } from '../util/errors.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { Wire } from '../wire/wire.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
+import { peerToEvict, seatOf } from './eviction.ts'
 import { Peer } from './peer.ts'
 
 const log = debug('swarm')
@@ -23,8 +24,6 @@ const log = debug('swarm')
 const handshakeMs = 10_000
 /** A dial that is answered within this time after the same peer's own dial came in has crossed it. */
 const crossedMs = 10_000
-/** Peers of one network: several may be behind one router, but nobody is to take all places. */
-const mostPerNetwork = 16
 /** A peer that is silent for this long is gone (BEP 3 asks for a keep-alive every two minutes). */
 const silenceMs = 130_000
 const keepAliveMs = 100_000
@@ -223,15 +222,15 @@ export class Swarm {
         book.self(address)
         wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'that was ourselves'))
       } else {
-        this.dialer.connected(address)
-        if (!this.#options.allows(source)) {
+        const isAllowed = this.#options.allows(source)
+        const isWelcome = isAllowed && this.#mayJoin(handshake.peerId, connection)
+        this.dialer.connected(address, isWelcome)
+        if (!isWelcome) {
           outcome = 'uninteresting'
-          wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the torrent is private'))
-        } else if (!this.#mayJoin(handshake.peerId, connection)) {
-          outcome = 'uninteresting'
-          wire.destroy(
-            new TorrentError('ERR_WIRE_CLOSED', 'the peer, or too many of its network, are connected already')
-          )
+          const reason = isAllowed
+            ? 'the peer, or too many of its network, are connected already'
+            : 'the torrent is private'
+          wire.destroy(new TorrentError('ERR_WIRE_CLOSED', reason))
         } else {
           this.#replaceTwin(handshake.peerId)
           peer = this.#add(wire, connection, address, source, monotonicMs() - sentAt)
@@ -266,23 +265,25 @@ export class Swarm {
   ): Peer {
     const peer = new Peer(++this.#lastId, wire, connection, address, source, monotonicMs())
     this.peers.set(peer.id, peer)
+    const seat = seatOf(peer, () => this.#sendAway(peer))
+    peer.leaveSeat = this.#options.budget.seat(connection.remote.host, seat)
     this.#tick()
     this.#options.onPeer(peer, latencyMs)
     return peer
   }
 
   /**
-   * Whether a peer is not connected yet, and not one of too many of its network. When two have dialled each other at the same time,
+   * Whether a peer is not connected yet, and not one of too many of one holder. When two have dialled each other at the same time,
    * both must keep the same connection: one that we dialled and that was answered stays, for then the peer has taken it, and else
    * the one that the higher id has dialled. So nothing is thrown away that both sides have begun to use. Only then, and for the same
    * host, does a newcomer replace a peer: ids are no secret.
    */
   #mayJoin(peerId: Uint8Array, connection: Connection): boolean {
     const id = toHex(peerId)
-    const network = networkOf(connection.remote.host)
-    let places = mostPerNetwork
+    const holder = holderOf(connection.remote.host)
+    let places: number = limits.peersPerHost
     for (const peer of this.peers.values()) {
-      if (network !== undefined && peer.network === network && --places === 0) return false
+      if (holder !== undefined && peer.holder === holder && --places === 0) return false
       if (peer.peerId !== id) continue
       const crossed =
         peer.connection.incoming &&
@@ -304,28 +305,30 @@ export class Swarm {
     }
   }
 
-  /** Sends away whoever counts less than a newcomer (BEP 40), if there is one; the place is free at once. */
+  /**
+   * Sends away a peer of a network with more than its share, else one that counts less than a newcomer (BEP 40), if there is one; the
+   * place is free at once.
+   */
   #makeRoom(newcomer: PeerAddress): boolean {
-    const { book, own } = this.#options
+    const { book, budget } = this.#options
     if (book.isBanned(newcomer)) return false
     const now = monotonicMs()
-    const seated = [...this.peers.values()].map((peer) => ({
-      peer,
-      priority: own.priority(peer.address),
-      connectedAt: peer.connectedAt,
-      isNeeded: peer.source === 'manual' || peer.down.rate(now) > 0 || peer.up.rate(now) > 0
-    }))
-    const loser = givesWay(seated, own.priority(newcomer), now)?.peer
-    if (loser === undefined) return false
-    loser.unneeded = true
-    loser.wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'another peer takes its place'))
-    this.#gone(loser)
-    loser.leave?.()
-    return true
+    if (budget.makeRoom(newcomer.host, now)) return true
+    const loser = peerToEvict(this.peers.values(), newcomer, this.#options, now)
+    if (loser !== undefined) this.#sendAway(loser)
+    return loser !== undefined
+  }
+
+  #sendAway(peer: Peer): void {
+    peer.unneeded = true
+    peer.wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'another peer takes its place'))
+    this.#gone(peer)
+    peer.leave?.()
   }
 
   #gone(peer: Peer): void {
     if (!this.peers.delete(peer.id)) return
+    peer.leaveSeat?.()
     if (peer.claims) this.#options.book.disconnected(peer.address, monotonicMs(), outcomeOf(peer))
     this.#options.onGone(peer)
   }

@@ -3,9 +3,9 @@ import test from 'node:test'
 import {
   type AddressScope,
   addressKey,
+  holderOf,
   hostKey,
   mayTell,
-  networkOf,
   scopeOf
 } from '../../lib/discovery/address-scope.ts'
 
@@ -74,12 +74,12 @@ test('all spellings of an address have one key', () => {
   assert.equal(addressKey({ host: 'Peer.Example', port: 5 }), 'peer.example:5')
 })
 
-for (const [host, key, network] of [
+for (const [host, key, holder] of [
   ['9.9.9.9', '9.9.9.9', '9.9.9.9'],
   ['::ffff:9.9.9.9', '9.9.9.9', '9.9.9.9'],
-  ['2001:DB8:1:2:3:4:5:6', '2001:db8:1:2::', '2001:db8:1:2::'],
-  ['2001:db8:1:2::', '2001:db8:1:2::', '2001:db8:1:2::'],
-  ['2001:db8:1:3::1', '2001:db8:1:3::', '2001:db8:1:3::'],
+  ['2001:DB8:1:2:3:4:5:6', '2001:db8:1:2::', '2001:db8:1::'],
+  ['2001:db8:1:2::', '2001:db8:1:2::', '2001:db8:1::'],
+  ['2001:db8:1:3::1', '2001:db8:1:3::', '2001:db8:1::'],
   ['64:ff9b::909:909', '64:ff9b::909:909', '64:ff9b::909:909'],
   ['fe80::1', 'fe80::1', undefined],
   ['fd00::1:2', 'fd00::1:2', undefined],
@@ -87,8 +87,8 @@ for (const [host, key, network] of [
   ['192.168.0.1', '192.168.0.1', undefined],
   ['Peer.Example', 'peer.example', undefined]
 ] as const) {
-  test(`the host of ${host} is known as ${key}`, () => {
+  test(`the host of ${host} is known as ${key}, its holder as ${holder}`, () => {
     assert.equal(hostKey(host), key)
-    assert.equal(networkOf(host), network)
+    assert.equal(holderOf(host), holder)
   })
 }

@@ -1,0 +1,73 @@
+import { once } from 'node:events'
+import type { TestContext } from 'node:test'
+import { AddressBook } from '../../lib/discovery/address-book.ts'
+import { ConnectionBudget } from '../../lib/discovery/connection-budget.ts'
+import type { Connection } from '../../lib/net/connection.ts'
+import type { Peer } from '../../lib/torrent/peer.ts'
+import { Swarm, type SwarmOptions } from '../../lib/torrent/swarm.ts'
+import { Wire } from '../../lib/wire/wire.ts'
+
+let lastId = 0
+
+/** The connections of a torrent at which peers of any address arrive, without a network. */
+export class Arrivals {
+  readonly swarm: Swarm
+  readonly book: AddressBook
+  /** Hosts that are not connected any more, the first first. */
+  readonly gone: string[] = []
+  readonly #t: TestContext
+  readonly #infoHash = new Uint8Array(20).fill(1)
+
+  constructor(t: TestContext, options: Partial<SwarmOptions> = {}) {
+    this.#t = t
+    this.book = new AddressBook({ random: Math.random })
+    this.swarm = new Swarm({
+      infoHash: this.#infoHash,
+      peerId: new Uint8Array(20),
+      book: this.book,
+      budget: new ConnectionBudget(),
+      own: { priority: () => 0 },
+      dial: () => Promise.reject(new Error('nobody is dialled')),
+      allows: () => true,
+      wireOptions: () => ({}),
+      onPeer: () => {},
+      onGone: (peer) => this.gone.push(peer.connection.remote.host),
+      onTick: () => {},
+      ...options
+    })
+    t.after(() => this.swarm.close())
+  }
+
+  /** Peers that are connected. */
+  get here(): Peer[] {
+    return [...this.swarm.peers.values()].filter(({ wire }) => !wire.destroying)
+  }
+
+  /** A peer dials us; whether it is let in. It says something more than its handshake unless it `isMute`. */
+  async arrive(
+    host: string,
+    { id = ++lastId, isMute = false }: { id?: number; isMute?: boolean } = {}
+  ): Promise<boolean> {
+    const [near, far] = [new Wire(), new Wire()]
+    near.pipe(far).pipe(near)
+    this.#t.after(() => far.destroy())
+    const peerId = new Uint8Array(20)
+    new DataView(peerId.buffer).setUint32(16, id)
+    far.handshake(this.#infoHash, peerId)
+    await once(near, 'handshake')
+    if (!isMute) {
+      const said = once(near, 'interested')
+      far.interested()
+      await said
+    }
+    this.swarm.accept({ remote: { host, port: 1 }, incoming: true } as unknown as Connection, near, peerId)
+    return !near.destroying
+  }
+
+  /** How many of these hosts are let in, one after the other. */
+  async arriveAll(hosts: readonly string[]): Promise<number> {
+    let count = 0
+    for (const host of hosts) if (await this.arrive(host)) count++
+    return count
+  }
+}
