@@ -45,7 +45,7 @@ class Swarm {
       request: (peer: number, piece: number, block: number): void => this.#request(peer, piece, block),
       cancel: (): void => {},
       interest: (): void => {},
-      reserve: (): boolean => true,
+      reserve: (): number => Number.POSITIVE_INFINITY,
       abandon: (): void => {}
     }
     this.#picker = new Picker(layout, sink, random)

@@ -23,6 +23,8 @@ import type { ClientOptions } from './options.ts'
 import { makePeerId } from './peer-id.ts'
 
 const defaultMemoryLimit = 48 << 20
+/** Less would not hold the few blocks that a reader and a background piece need at a time. */
+const leastMemoryLimit = 1 << 20
 
 /** What {@link SharedServices} ask and tell. */
 export interface SharedServicesEvents {
@@ -74,7 +76,7 @@ export class SharedServices implements ClientServices {
     this.reserved = [state, this.recordKey.folder].flatMap((one) => (one === undefined ? [] : resolve(one)))
     this.download = new Throttle(options.downloadLimit ?? never)
     this.upload = new Throttle(options.uploadLimit ?? never)
-    this.budget = new MemoryBudget(options.memoryLimit ?? defaultMemoryLimit)
+    this.budget = new MemoryBudget(Math.max(leastMemoryLimit, options.memoryLimit ?? defaultMemoryLimit))
     this.connections = new ConnectionBudget(maxConnections === undefined ? {} : { maxConnections })
     this.localAddress = host
     this.pex = pex

@@ -92,9 +92,11 @@ function mayFetch(state: DownloadState, peer: PeerState, partial: PartialPiece):
   const { piece, soleOwner } = partial
   if (state.priority[piece] === 0 || (state.windows.size > 0 && state.windows.has(piece))) return false
   // What must be looked up at the peer comes last: its memory is the one that is not at hand in a large swarm.
-  if (soleOwner >= 0) return soleOwner === peer.id && peer.serves(piece)
+  if (soleOwner >= 0 && soleOwner !== peer.id) return false
+  if (!peer.serves(piece)) return false
   // A suspect fetches alone, unless what others have begun would stay as it is.
-  return peer.serves(piece) && (!peer.suspect || !state.hasTrusted(piece))
+  if (soleOwner < 0 && peer.suspect && state.hasTrusted(piece)) return false
+  return state.mayAsk(partial, false)
 }
 
 /** If the peer is a seed: the missing piece that comes first, if only seeds have it; else -1. */

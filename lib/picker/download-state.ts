@@ -15,8 +15,17 @@ export interface PickerSink {
   cancel(peer: number, piece: number, block: number): void
   /** Tell a peer whether it has something that we want. */
   interest(peer: number, interested: boolean): void
-  /** Set memory aside for a piece before its first request; false when there is none now. */
-  reserve(piece: number, urgent: boolean): boolean
+  /**
+   * Set memory aside for a piece before its first request. Returns how many blocks may be asked for: `Infinity` where all of it is held
+   * in memory, fewer where it is streamed to storage, 0 when there is no memory now.
+   */
+  reserve(piece: number, urgent: boolean): number
+  /** Set memory aside for more blocks of a streamed piece; returns how many may be asked for, 0 for none now. */
+  extend?(piece: number, urgent: boolean): number
+  /** So many blocks of a streamed piece will not be asked for now; their memory may go. */
+  giveBack?(piece: number, blocks: number): void
+  /** Have a piece that is held in memory streamed instead; false when that is not possible. */
+  stream?(piece: number): boolean
   /** The piece is no longer being fetched; its memory may go. */
   abandon(piece: number): void
   /**
@@ -229,7 +238,8 @@ export class DownloadState {
 
   /** Begins a piece; undefined when there is no memory for it. */
   open(piece: number, urgent: boolean): PartialPiece | undefined {
-    if (!this.sink.reserve(piece, urgent)) {
+    const blocks = this.sink.reserve(piece, urgent)
+    if (blocks === 0) {
       this.outOfMemory = true
       return undefined
     }
@@ -237,10 +247,21 @@ export class DownloadState {
     partial.begin(piece, this.layout.blockCount(piece))
     for (const block of this.#stored.get(piece) ?? []) partial.receive(block, -2)
     this.#stored.delete(piece)
+    partial.allow(blocks)
     this.partials.set(piece, partial)
     this.order.remove(piece)
     if (partial.free > 0) this.#list(partial)
     return partial
+  }
+
+  /** Whether one more block of a partial piece may be asked for as far as memory goes. */
+  mayAsk(partial: PartialPiece, urgent: boolean): boolean {
+    if (partial.allowance > 0) return true
+    if (this.outOfMemory && !urgent) return false
+    const more = this.sink.extend?.(partial.piece, urgent) ?? 0
+    partial.allowance += more
+    if (more === 0) this.outOfMemory = true
+    return partial.allowance > 0
   }
 
   /** Remembers that blocks of a missing piece are in storage. */
@@ -464,8 +485,17 @@ export class DownloadState {
 
   #reopen(partial: PartialPiece): void {
     if (!partial.listed) this.#list(partial)
-    if (partial.idle) this.offerMemory()
+    if (partial.idle) this.rest(partial)
     this.unstarve()
+  }
+
+  /** No peer is asked for anything of a piece: what it has of memory may go to others. */
+  rest(partial: PartialPiece): void {
+    if (partial.streamed && partial.allowance > 0) {
+      this.sink.giveBack?.(partial.piece, partial.allowance)
+      partial.allowance = 0
+    }
+    this.offerMemory()
   }
 
   #list(partial: PartialPiece): void {

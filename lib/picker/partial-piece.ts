@@ -1,6 +1,9 @@
 /** A block of a partial piece is in exactly one of these states. */
 export const blockState = { free: 0, requested: 1, received: 2 } as const
 
+/** The allowance of a piece that memory is reserved for as a whole. */
+const unlimited = 2 ** 30 - 1
+
 /**
  * A piece of which something was asked for or has come; block by block who is to send it or has sent it. Small pieces are under way by the
  * thousand, so its lists are plain (typed ones take 200 bytes besides their contents), and it stands for another piece afterwards.
@@ -15,6 +18,8 @@ export class PartialPiece {
   free = 0
   /** Blocks that came. */
   received = 0
+  /** Free blocks that memory is reserved for; negative where peers have sent blocks that they were asked for no more. */
+  allowance: number = unlimited
   /** The only peer that may be asked, or -1: a suspect fetches alone. */
   soleOwner = -1
   /** Whether it stands in the list of pieces that may have free blocks. */
@@ -33,9 +38,25 @@ export class PartialPiece {
     }
     this.free = blockCount
     this.received = 0
+    this.allowance = unlimited
     this.soleOwner = -1
     this.listed = false
     this.#searchFrom = 0
+  }
+
+  /** Says for how many free blocks memory is reserved; `Infinity` for all. */
+  allow(blocks: number): void {
+    this.allowance = Math.min(unlimited, blocks)
+  }
+
+  /** Whether its blocks go to storage as they come, and memory is reserved for some of them only. */
+  get streamed(): boolean {
+    return this.allowance < unlimited / 2
+  }
+
+  /** Blocks that peers are asked for. */
+  get asked(): number {
+    return this.blockCount - this.free - this.received
   }
 
   /** The piece. */
@@ -84,6 +105,7 @@ export class PartialPiece {
     if (this.states[block] === blockState.free) {
       this.states[block] = blockState.requested
       this.free--
+      this.allowance--
     }
     this.by[block] = peer
   }
@@ -94,13 +116,17 @@ export class PartialPiece {
     this.states[block] = blockState.free
     this.by[block] = -1
     this.free++
+    this.allowance++
     if (block < this.#searchFrom) this.#searchFrom = block
   }
 
   /** Marks a block as delivered by `peer`. */
   receive(block: number, peer: number): void {
     if (block < 0 || block >= this.blockCount || this.states[block] === blockState.received) return
-    if (this.states[block] === blockState.free) this.free--
+    if (this.states[block] === blockState.free) {
+      this.free--
+      this.allowance--
+    }
     this.states[block] = blockState.received
     this.by[block] = peer
     this.received++

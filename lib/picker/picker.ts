@@ -1,14 +1,13 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import type { CellCounts } from '../metainfo/piece-cells.ts'
-import type { Surplus } from '../util/memory-budget.ts'
 import { DownloadState, type PickerSink } from './download-state.ts'
 import { Filling } from './filling.ts'
 import { Lateness } from './lateness.ts'
 import { blockState, type PartialPiece } from './partial-piece.ts'
 import { PeerState } from './peer-state.ts'
+import { PieceMemory } from './piece-memory.ts'
 import { maxDepth, shallowMs } from './pipelines.ts'
 import { setPieces } from './set-pieces.ts'
-import { reclaim } from './setting-aside.ts'
 import {
   forgetRequests,
   releaseOwed,
@@ -32,6 +31,7 @@ export type BlockVerdict = 'wanted' | 'duplicate' | 'unrequested'
  * through the sink, and `wakeAt` says when `wake` must be called if nothing else happens. No timers, no I/O.
  */
 export class Picker {
+  readonly memory: PieceMemory
   readonly #state: DownloadState
   readonly #filling: Filling
   readonly #lateness: Lateness
@@ -43,6 +43,7 @@ export class Picker {
     this.#state = new DownloadState(layout, sink, random)
     this.#filling = new Filling(this.#state)
     this.#lateness = new Lateness(this.#state)
+    this.memory = new PieceMemory(this.#state, (now) => this.#filling.fillAll(now))
   }
 
   /** When `wake` wants to be called, on the clock of `now`; Infinity for not at all. */
@@ -231,17 +232,6 @@ export class Picker {
       if (active) this.#state.feed(peer)
       else takeBackWhere(this.#state, peer, () => true, now)
     }
-    this.#filling.fillAll(now)
-  }
-
-  /** Sets a piece aside that no peer is asked for; false when there is none. */
-  reclaim(surplus: Surplus): boolean {
-    return reclaim(this.#state, surplus)
-  }
-
-  /** Memory was given back: pieces may be opened again, also those that were set aside for other torrents. */
-  memoryFreed(now: number): void {
-    this.#state.regainMemory()
     this.#filling.fillAll(now)
   }
 

@@ -1,6 +1,6 @@
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
-import { dropUnwanted } from './setting-aside.ts'
+import { dropUnwanted } from './piece-memory.ts'
 
 /** Takes back those requests of a peer for which `which` says yes, by piece and place in its queue. */
 export function takeBackWhere(

@@ -181,6 +181,7 @@ function assign(
           block = partial.nextFree(block)
           if (block < 0) break
         }
+        if (!state.mayAsk(partial, true)) break
         state.request(best.peer, partial, block, now)
         best.room--
         room--

@@ -1,80 +1,54 @@
-import { blockLength, type Layout } from '../metainfo/layout.ts'
+import type { Layout } from '../metainfo/layout.ts'
 import { equalBytes } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import type { MemoryAccount } from '../util/memory-budget.ts'
 import { NumberMap } from '../util/number-map.ts'
-import { blockDigests, blockDigestsInTurns } from './block-digests.ts'
-import { PieceBuffer } from './piece-buffer.ts'
+import type { AssemblyEvents } from './assembly-events.ts'
+import { BadCopies } from './bad-copies.ts'
+import { type BlockDigests, digestsOf } from './block-digests.ts'
+import { writeBlocks } from './block-runs.ts'
+import { BufferPool } from './buffer-pool.ts'
+import type { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
+import { StoredBlocks } from './stored-blocks.ts'
+import { StreamedPiece } from './streamed-piece.ts'
+import { Streaming } from './streaming.ts'
 import { WriteQueue } from './write-queue.ts'
 
-/** Bad copies kept for what is right in them, in bytes; one is kept of pieces that are larger. */
-const badBytes = 16 << 20
 /**
  * With so many bytes of whole pieces on their way to storage no more pieces are begun but for readers: a network that is faster than the
  * disk would only fill memory.
  */
 const mostQueuedBytes = 16 << 20
-/** Buffers kept for the next pieces while some are under way, in bytes: new memory costs more than all else that a piece costs. */
-const spareBytes = 24 << 20
-
-/** The blocks of a piece up to this size are digested in one turn of the event loop, in bytes. */
-export const digestedAtOnce: number = 8 << 20
-
-/** What an {@link Assembly} tells and asks. */
-export interface AssemblyEvents {
-  /** The SHA-1 that a piece should have. */
-  expectedHash(piece: number): Uint8Array
-  /** A block of a piece that is not whole is there: of a peer, from storage, or of a bad copy. */
-  arrived(piece: number): void
-  /**
-   * The piece is whole and right; it is read from memory until it is written. `bytes` are borrowed for the call, or until the
-   * promise that it returns is settled.
-   */
-  verified(piece: number, bytes: Uint8Array): Promise<void> | undefined
-  /** The piece is whole and wrong; `digestOf` gives the SHA-1 of each of its blocks, within the call. */
-  failed(piece: number, digestOf: (block: number) => Uint8Array): void
-  /** The piece is in storage. */
-  written(piece: number): void
-  /** What was to be kept of a bad copy is not there any more. */
-  unkept(piece: number): void
-  /** Blocks that were stored earlier could not be read back: nothing of the piece is there. */
-  lost(piece: number): void
-  /** Storage failed; the piece is not there. */
-  error(error: Error, piece: number): void
-}
+/** Pieces up to this size are held in memory whatever the torrent's fair share: streaming them would take as much. */
+const smallPiece = 256 << 10
 
 /**
  * Pieces between the network and storage: blocks come in, whole pieces are verified, written, and forgotten. Memory is
- * reserved in a budget when a piece is begun and given back once it is written or abandoned.
+ * reserved in a budget when a piece is begun and given back once it is written or abandoned. A piece that is larger than the torrent's fair
+ * share of memory is streamed: its blocks go to storage as they come.
  */
 export class Assembly {
   readonly #layout: Layout
   readonly #storage: Storage
   readonly #account: MemoryAccount
   readonly #events: AssemblyEvents
-  /** Buffers of pieces that are done with, for the next ones. */
-  readonly #spare: PieceBuffer[] = []
-  readonly #mostSpare: number
+  readonly #pool: BufferPool
+  readonly #streaming: Streaming
   /** Pieces. */
   readonly #mostQueued: number
   readonly #stopReclaiming: () => void
-  /** Pieces that memory is reserved for; the buffer is made with the first block. */
-  readonly #begun = new NumberMap<PieceBuffer | undefined>()
+  /** Pieces that memory is reserved for; the buffer of a whole one is made with the first block, if none was spare. */
+  readonly #begun = new NumberMap<PieceBuffer | StreamedPiece | undefined>()
   /** Whole, verified, and not yet in storage. */
   readonly #verified: WriteQueue
-  readonly #stored = new LazyMap<number, readonly number[]>()
-  /** Blocks that are being read back. */
-  readonly #returning = new LazyMap<number, readonly number[]>()
-  /** Writes of pieces that were spilled: what is read back must have been written. */
-  readonly #spills = new LazyMap<number, Promise<void>>()
+  readonly #stored: StoredBlocks
+  /** Pieces in memory that are to be streamed, with the blocks that are written for that. */
+  readonly #converting = new LazyMap<number, Set<number>>()
   /** Buffers that are being written by `save` or looked at, and so are not used again. */
   readonly #saving = new LazySet<PieceBuffer>()
-  /** Bad copies of pieces that are fetched again; each holds on to the memory that was reserved for it. */
-  readonly #bad = new LazyMap<number, PieceBuffer>()
-  /** Bad copies that the piece goes on from when it is begun again, less some blocks. */
-  readonly #kept = new LazySet<number>()
+  readonly #bad: BadCopies
   readonly #work = new LazySet<Promise<void>>()
   #closed = false
 
@@ -83,42 +57,70 @@ export class Assembly {
     this.#storage = storage
     this.#account = account
     this.#events = events
-    this.#stopReclaiming = account.budget.reclaimer(() => this.#dropBad())
+    this.#stored = new StoredBlocks(layout, storage)
+    this.#pool = new BufferPool(layout.pieceLength, account)
+    this.#bad = new BadCopies(layout.pieceLength, (buffer, wasKept) => {
+      if (wasKept && !this.#closed) events.unkept(buffer.piece)
+      this.#retire(buffer)
+    })
+    this.#stopReclaiming = account.budget.reclaimer(() => this.#bad.drop())
     this.#mostQueued = Math.max(2, Math.floor(mostQueuedBytes / layout.pieceLength))
     this.#verified = new WriteQueue(layout, storage, (buffer, failure) => this.#written(buffer, failure))
-    const spare = Math.min(spareBytes, account.budget.limit / 2)
-    this.#mostSpare = Math.max(1, Math.floor(spare / layout.pieceLength))
+    this.#streaming = new Streaming(layout, storage, account, events, (streamed, error) =>
+      this.#streamFailed(streamed, error)
+    )
   }
 
-  /** Sets memory aside for a piece; false when there is none, or storage is behind: the holder of the account is told when to ask again. */
-  reserve(piece: number, urgent: boolean): boolean {
-    if (this.#closed || this.#begun.has(piece)) return !this.#closed
-    if (this.#kept.delete(piece)) {
-      this.#begun.set(piece, this.#bad.get(piece))
-      this.#bad.delete(piece)
+  /**
+   * Sets memory aside for a piece and returns how many blocks of it may be asked for: `Infinity` when all of it is held in memory. 0 when
+   * there is none, or storage is behind: the holder of the account is told when to ask again.
+   */
+  reserve(piece: number, urgent: boolean): number {
+    if (this.#closed || this.#begun.has(piece)) return this.#closed ? 0 : Number.POSITIVE_INFINITY
+    const kept = this.#bad.take(piece)
+    if (kept !== undefined) {
+      this.#begun.set(piece, kept)
       this.#events.arrived(piece)
-      return true
+      return Number.POSITIVE_INFINITY
     }
     if (!urgent && this.#verified.size >= this.#mostQueued) {
       this.#account.wait()
-      return false
+      return 0
     }
-    if (!this.#account.reserve(this.#layout.pieceLength, urgent)) return false
-    this.#begun.set(piece, undefined)
-    const blocks = this.#stored.get(piece)
-    if (blocks !== undefined) {
-      this.#stored.delete(piece)
-      this.#track(this.#readBack(piece, blocks))
+    const { pieceLength } = this.#layout
+    const isSmall = pieceLength <= Math.max(smallPiece, this.#account.fairShare(urgent))
+    if (isSmall && !this.#streaming.isBound(piece)) {
+      const buffer = this.#pool.reserve(urgent)
+      if (buffer !== false) {
+        this.#hold(piece, buffer)
+        return Number.POSITIVE_INFINITY
+      }
+      // A torrent that has nothing at all, and a reader, need not wait for so much.
+      if (pieceLength <= smallPiece || (this.#account.used > 0 && !urgent)) return 0
     }
-    return true
+    return this.#stream(piece, urgent)
+  }
+
+  /** Sets memory aside for more blocks of a streamed piece under way, and returns how many may be asked for; 0 for none. */
+  extend(piece: number, urgent: boolean): number {
+    const begun = this.#begun.get(piece)
+    return begun instanceof StreamedPiece && !this.#closed ? this.#streaming.extend(begun, urgent) : 0
+  }
+
+  /** So many blocks of a streamed piece will not be asked for now. */
+  giveBack(piece: number, blocks: number): void {
+    const begun = this.#begun.get(piece)
+    if (begun instanceof StreamedPiece) this.#streaming.giveBack(begun, blocks)
   }
 
   /** Forgets a piece that was begun. */
   abandon(piece: number): void {
     if (!this.#begun.has(piece)) return
-    // Somebody may still be writing into the buffer, so it is not used again.
+    const begun = this.#begun.get(piece)
     this.#begun.delete(piece)
-    this.#free()
+    if (begun instanceof StreamedPiece) this.#endStreamed(begun)
+    // Somebody may still be writing into the buffer, so it is not used again.
+    else this.#pool.release()
   }
 
   /**
@@ -126,17 +128,37 @@ export class Assembly {
    * again. False, and nothing happens, when nothing of it is there. Blocks that are being written by a sender are lost.
    */
   spill(piece: number): boolean {
-    const buffer = this.#begun.get(piece)
-    if (buffer === undefined || this.#closed || buffer.present().length === 0) return false
+    const begun = this.#begun.get(piece)
+    if (begun === undefined || this.#closed || begun.present().length === 0) return false
     this.#begun.delete(piece)
-    const blocks = this.#blocksOf(buffer)
-    this.#stored.set(piece, blocks)
-    this.#account.leave(this.#layout.pieceLength)
-    const spill = this.#spillBlocks(buffer, this.#spills.get(piece)).finally(() => {
-      if (this.#spills.get(piece) === spill) this.#spills.delete(piece)
-    })
-    this.#spills.set(piece, spill)
-    this.#track(spill)
+    if (begun instanceof StreamedPiece) {
+      this.#stored.set(piece, begun.present())
+      this.#endStreamed(begun, true)
+    } else {
+      this.#account.leave(this.#layout.pieceLength)
+      this.#track(this.#stored.spill(begun).then((failure) => this.#spilled(piece, failure)))
+    }
+    return true
+  }
+
+  /**
+   * Begins to stream a piece that is held in memory, so that others have the memory; false when that gains nothing. The event `streamed`
+   * comes once the blocks that are there were written.
+   */
+  stream(piece: number): boolean {
+    const begun = this.#begun.get(piece)
+    const { pieceLength } = this.#layout
+    if (pieceLength <= smallPiece || this.#closed || this.#stored.isReturning(piece)) return false
+    if (!this.#begun.has(piece) || begun instanceof StreamedPiece || this.#converting.has(piece)) return false
+    this.#converting.set(piece, new Set(begun?.present()))
+    // Half of it is what may be expected at least.
+    this.#account.leave(pieceLength / 2)
+    this.#track(
+      this.#convert(piece, begun).finally(() => {
+        this.#converting.delete(piece)
+        this.#account.leave(-pieceLength / 2)
+      })
+    )
     return true
   }
 
@@ -147,7 +169,7 @@ export class Assembly {
 
   /** Where a sender may write a block; undefined if another writes there now, or the piece is not begun. */
   claim(piece: number, block: number): Uint8Array | undefined {
-    return this.#begun.has(piece) ? this.#buffer(piece).claim(block) : undefined
+    return this.#begun.has(piece) ? this.#piece(piece).claim(block) : undefined
   }
 
   /** Whether a sender writes a block now. */
@@ -163,16 +185,23 @@ export class Assembly {
   /** A block is whole: `data` is copied, or undefined when it was written into the claimed memory. */
   fill(piece: number, block: number, data?: Uint8Array): void {
     if (!this.#begun.has(piece)) return
-    const buffer = this.#buffer(piece)
-    buffer.fill(block, data)
-    if (buffer.complete) this.#complete(buffer)
+    const begun = this.#piece(piece)
+    if (!(begun instanceof StreamedPiece)) begun.fill(block, data)
+    else if (!this.#streaming.fill(begun, block, data)) {
+      this.#events.dropped(piece, block)
+      return
+    }
+    if (begun.complete) this.#complete(begun)
     else this.#events.arrived(piece)
   }
 
   /** Forgets the bytes of blocks of an incomplete piece, and returns those that were there. */
   discard(piece: number, blocks: readonly number[]): readonly number[] {
-    const buffer = this.#begun.get(piece)
-    return buffer === undefined ? [] : blocks.filter((block) => buffer.discard(block))
+    const begun = this.#begun.get(piece)
+    if (begun === undefined) return []
+    const converting = this.#converting.get(piece)
+    for (const block of blocks) converting?.delete(block)
+    return blocks.filter((block) => begun.discard(block))
   }
 
   /**
@@ -180,12 +209,10 @@ export class Assembly {
    * not kept.
    */
   keep(piece: number, blocks: readonly number[]): readonly number[] {
-    const bad = this.#bad.get(piece)
-    if (bad === undefined) return []
-    const kept = new Set(blocks)
-    for (const block of bad.present()) if (!kept.has(block)) bad.discard(block)
-    this.#kept.add(piece)
-    return blocks
+    if (this.#bad.get(piece) !== undefined) return this.#bad.keep(piece, blocks)
+    const kept = this.#streaming.keep(piece, blocks)
+    if (kept.length > 0) this.#stored.set(piece, kept)
+    return kept
   }
 
   /**
@@ -193,13 +220,17 @@ export class Assembly {
    * `accept` is called before each.
    */
   salvage(piece: number, blocks: readonly number[], accept: (block: number) => void): void {
+    if (!this.#begun.has(piece)) return
     const bad = this.#bad.get(piece)
-    if (bad === undefined || !this.#begun.has(piece)) return
-    const buffer = this.#buffer(piece)
-    for (const block of blocks) {
+    const begun = this.#piece(piece)
+    if (begun instanceof StreamedPiece) {
+      this.#streaming.salvage(begun, blocks, accept)
+      if (begun.complete && this.#begun.get(piece) === begun) this.#complete(begun)
+    }
+    for (const block of bad === undefined ? [] : blocks) {
       // The last of them may have made the piece whole, and ended it.
-      if (this.#begun.get(piece) !== buffer) return
-      if (!bad.has(block) || buffer.claim(block) === undefined) continue
+      if (this.#begun.get(piece) !== begun) return
+      if (bad?.has(block) !== true || begun.has(block) || begun.isClaimed(block)) continue
       accept(block)
       this.fill(piece, block, bad.view(block))
     }
@@ -207,18 +238,11 @@ export class Assembly {
 
   /**
    * Copies the blocks of a piece under way that are there from an offset on, without a gap and unverified; undefined when the
-   * first byte is not there.
+   * first byte is not there, or not any more.
    */
-  peek(byteOffset: number, length: number): Uint8Array | undefined {
+  peek(byteOffset: number, length: number): Uint8Array | Promise<Uint8Array | undefined> | undefined {
     const piece = this.#layout.pieceAt(byteOffset)
-    const buffer = this.#begun.get(piece)
-    const from = byteOffset - this.#layout.pieceOffset(piece)
-    let end = from
-    while (end < from + length && buffer?.has(Math.floor(end / blockLength)) === true) {
-      end = Math.min(buffer.size, (Math.floor(end / blockLength) + 1) * blockLength)
-    }
-    if (buffer === undefined || end === from) return undefined
-    return new Uint8Array(buffer.bytes.subarray(from, Math.min(end, from + length)))
+    return this.#begun.get(piece)?.peek(byteOffset - this.#layout.pieceOffset(piece), length)
   }
 
   /** Whether a verified piece is still being written. */
@@ -246,20 +270,25 @@ export class Assembly {
    */
   async save(onFailure: (error: Error) => void = rethrow): Promise<Map<number, readonly number[]>> {
     let failed = false
-    const saved = new Map(this.#stored)
-    for (const [piece, buffer] of [...this.#begun]) {
-      if (buffer === undefined || this.#begun.get(piece) !== buffer) continue
-      const blocks = this.#blocksOf(buffer)
+    const saved = this.#stored.all()
+    for (const [piece, begun] of [...this.#begun]) {
+      if (begun === undefined || this.#begun.get(piece) !== begun) continue
+      const blocks = this.#stored.with(piece, begun.present())
       if (blocks.length === 0) continue
-      this.#saving.add(buffer)
+      if (begun instanceof StreamedPiece) {
+        await begun.written()
+        if (!begun.ended) saved.set(piece, blocks)
+        continue
+      }
+      this.#saving.add(begun)
       try {
-        await this.#writeBlocks(buffer)
+        await writeBlocks(this.#layout, this.#storage, begun)
         saved.set(piece, blocks)
       } catch (thrown) {
         if (!failed) onFailure(asError(thrown))
         failed = true
       } finally {
-        this.#saving.delete(buffer)
+        this.#saving.delete(begun)
       }
     }
     return saved
@@ -275,50 +304,117 @@ export class Assembly {
     this.#closed = true
     await this.idle()
     for (const piece of [...this.#begun.keys()]) this.abandon(piece)
+    await this.idle()
     this.#stopReclaiming()
-    while (this.#dropBad());
+    while (this.#bad.drop());
     this.#rest()
+    this.#pool.close()
     this.#account.close()
   }
 
-  #buffer(piece: number): PieceBuffer {
-    let buffer = this.#begun.get(piece)
-    if (buffer === undefined) {
-      const size = this.#layout.pieceSize(piece)
-      buffer = this.#spare.pop() ?? new PieceBuffer(Buffer.allocUnsafeSlow(this.#layout.pieceLength))
-      buffer.begin(piece, size)
-      this.#begun.set(piece, buffer)
-    }
-    return buffer
+  /** Holds a piece in memory from now on; blocks of it that are in storage are read back. */
+  #hold(piece: number, buffer: PieceBuffer | undefined): void {
+    buffer?.begin(piece, this.#layout.pieceSize(piece))
+    this.#begun.set(piece, buffer)
+    const blocks = this.#stored.take(piece)
+    if (blocks !== undefined) this.#track(this.#readBack(piece, blocks))
   }
 
-  #complete(buffer: PieceBuffer): void {
-    this.#begun.delete(buffer.piece)
-    const ready = buffer.readyDigest()
-    if (ready === undefined) this.#track(buffer.digest().then((digest) => this.#judge(buffer, digest)))
-    else this.#judge(buffer, ready)
+  #stream(piece: number, urgent: boolean): number {
+    const blocks = this.#stored.get(piece) ?? []
+    const streamed = this.#streaming.begin(piece, blocks, urgent, this.#stored.spilling(piece))
+    if (streamed === undefined) return 0
+    this.#stored.take(piece)
+    this.#begun.set(piece, streamed)
+    if (blocks.length > 0) this.#events.arrived(piece)
+    // It is hashed once the picker knows of it.
+    if (streamed.complete)
+      queueMicrotask(() => this.#begun.get(piece) === streamed && this.#complete(streamed))
+    return streamed.reserved
+  }
+
+  /** A piece that is begun; its buffer is made if need be. */
+  #piece(piece: number): PieceBuffer | StreamedPiece {
+    let begun = this.#begun.get(piece)
+    if (begun === undefined) {
+      begun = this.#pool.make()
+      begun.begin(piece, this.#layout.pieceSize(piece))
+      this.#begun.set(piece, begun)
+    }
+    return begun
+  }
+
+  #complete(begun: PieceBuffer | StreamedPiece): void {
+    this.#begun.delete(begun.piece)
+    if (begun instanceof StreamedPiece) {
+      this.#track(this.#streaming.judge(begun, () => this.#bad.drop(begun.piece)))
+      return
+    }
+    const ready = begun.readyDigest()
+    if (ready === undefined) this.#track(begun.digest().then((digest) => this.#judge(begun, digest)))
+    else this.#judge(begun, ready)
   }
 
   #judge(buffer: PieceBuffer, digest: Uint8Array): void {
     if (equalBytes(digest, this.#events.expectedHash(buffer.piece))) {
-      this.#dropBad(buffer.piece)
+      this.#bad.drop(buffer.piece)
       const writing = this.#verified.add(buffer)
       if (writing !== undefined) this.#track(writing)
-      const inspection = this.#events.verified(buffer.piece, buffer.bytes)
+      const inspection = this.#events.verified(buffer.piece, () => digestsOf(buffer.bytes))
       if (inspection !== undefined) this.#track(this.#holding(buffer, inspection))
-    } else if (buffer.size <= digestedAtOnce) this.#fail(buffer, blockDigests(buffer.bytes))
-    else this.#track(this.#failInTurns(buffer))
+      return
+    }
+    const digests = digestsOf(buffer.bytes)
+    if (digests instanceof Promise) this.#track(digests.then((digestOf) => this.#fail(buffer, digestOf)))
+    else this.#fail(buffer, digests)
   }
 
-  #fail(buffer: PieceBuffer, digestOf: (block: number) => Uint8Array): void {
-    this.#keepBad(buffer)
+  #fail(buffer: PieceBuffer, digestOf: BlockDigests): void {
+    if (this.#closed) {
+      this.#retire(buffer)
+      return
+    }
+    this.#bad.add(buffer)
     this.#events.failed(buffer.piece, digestOf)
   }
 
-  async #failInTurns(buffer: PieceBuffer): Promise<void> {
-    const digestOf = await blockDigestsInTurns(buffer.bytes)
-    if (this.#closed) this.#retire(buffer)
-    else this.#fail(buffer, digestOf)
+  #streamFailed(streamed: StreamedPiece, error: Error): void {
+    const { piece } = streamed
+    if (this.#begun.get(piece) === streamed) this.#begun.delete(piece)
+    this.#stored.take(piece)
+    this.#endStreamed(streamed)
+    this.#events.error(error, piece)
+  }
+
+  #endStreamed(streamed: StreamedPiece, keep = false): void {
+    const end = this.#streaming.end(streamed, keep)
+    if (end !== undefined) this.#track(end)
+  }
+
+  /** Writes what is there of a piece in memory, after which it is streamed. */
+  async #convert(piece: number, buffer: PieceBuffer | undefined): Promise<void> {
+    if (buffer !== undefined) {
+      this.#saving.add(buffer)
+      try {
+        await writeBlocks(this.#layout, this.#storage, buffer)
+      } catch (thrown) {
+        if (this.#begun.get(piece) !== buffer) return
+        this.abandon(piece)
+        this.#events.error(asError(thrown), piece)
+        return
+      } finally {
+        this.#saving.delete(buffer)
+      }
+    }
+    const written = this.#converting.get(piece) ?? new Set()
+    // It may have come together meanwhile, or was given up.
+    if (this.#closed || !this.#begun.has(piece) || this.#begun.get(piece) !== buffer) return
+    const rest = buffer?.present().filter((block) => !written.has(block)) ?? []
+    const streamed = this.#streaming.adopt(piece, [...written], rest.length + this.#events.asked(piece))
+    if (streamed === undefined) return
+    this.#events.streamed(piece)
+    this.#begun.set(piece, streamed)
+    for (const block of rest) streamed.fill(block, buffer?.view(block))
   }
 
   /** The memory of a piece is not used again before that is over. */
@@ -331,30 +427,6 @@ export class Assembly {
     }
   }
 
-  #keepBad(buffer: PieceBuffer): void {
-    this.#dropBad(buffer.piece)
-    const most = Math.max(1, Math.floor(badBytes / this.#layout.pieceLength))
-    if (this.#bad.size >= most) this.#dropBad()
-    this.#bad.set(buffer.piece, buffer)
-  }
-
-  /** Gives up the bad copy of a piece, by default of the one that failed first; false when there is none. */
-  #dropBad(piece: number | undefined = this.#oldestBad()): boolean {
-    const buffer = piece === undefined ? undefined : this.#bad.get(piece)
-    if (piece === undefined || buffer === undefined) return false
-    this.#bad.delete(piece)
-    if (this.#kept.delete(piece) && !this.#closed) this.#events.unkept(piece)
-    this.#retire(buffer)
-    return true
-  }
-
-  /** Those that a piece goes on from are given up last. */
-  #oldestBad(): number | undefined {
-    for (const piece of this.#bad.keys()) if (!this.#kept.has(piece)) return piece
-    const [first] = this.#kept
-    return first
-  }
-
   #written(buffer: PieceBuffer, failure: Error | undefined): void {
     try {
       if (failure === undefined) this.#events.written(buffer.piece)
@@ -365,75 +437,23 @@ export class Assembly {
     this.#retire(buffer)
   }
 
-  /** Writes the blocks that are there, each run of them at once. */
-  async #writeBlocks(buffer: PieceBuffer): Promise<void> {
-    const { piece, bytes, size } = buffer
-    const blocks = buffer.present()
-    for (let at = 0; at < blocks.length; ) {
-      const first = blocks[at] ?? 0
-      let count = 1
-      while (blocks[at + count] === first + count) count++
-      const from = first * blockLength
-      const run = bytes.subarray(from, Math.min(size, from + count * blockLength))
-      await this.#storage.write(this.#layout.pieceOffset(piece) + from, [run])
-      at += count
-    }
-  }
-
-  async #spillBlocks(buffer: PieceBuffer, before: Promise<void> | undefined): Promise<void> {
-    const { piece } = buffer
-    await before
-    let failure: Error | undefined
-    try {
-      await this.#writeBlocks(buffer)
-    } catch (thrown) {
-      failure = asError(thrown)
-      this.#stored.delete(piece)
-    }
-    try {
-      if (failure !== undefined) this.#events.error(failure, piece)
-    } finally {
-      this.#free(true)
-    }
-  }
-
-  /** The blocks of a piece that are there or in storage. */
-  #blocksOf(buffer: PieceBuffer): readonly number[] {
-    const returning = this.#returning.get(buffer.piece) ?? []
-    return [...new Set([...buffer.present(), ...returning])].sort((a, b) => a - b)
+  #spilled(piece: number, failure: Error | undefined): void {
+    this.#account.leave(-this.#layout.pieceLength)
+    this.#pool.release()
+    if (failure !== undefined) this.#events.error(failure, piece)
   }
 
   async #readBack(piece: number, blocks: readonly number[]): Promise<void> {
-    const buffer = this.#buffer(piece)
-    this.#returning.set(piece, blocks)
-    // Claimed at once, so that no sender writes there.
-    const targets = blocks.map((block) => ({ block, target: buffer.claim(block) }))
-    try {
-      await this.#spills.get(piece)
-      await this.#readBlocks(buffer, targets)
-    } finally {
-      if (this.#returning.get(piece) === blocks) this.#returning.delete(piece)
-    }
-  }
-
-  async #readBlocks(
-    buffer: PieceBuffer,
-    targets: readonly { readonly block: number; readonly target: Uint8Array | undefined }[]
-  ): Promise<void> {
-    const { piece } = buffer
-    for (const { block, target } of targets) {
-      if (this.#begun.get(piece) !== buffer) return
-      if (target === undefined) continue
-      const at = this.#layout.pieceOffset(piece) + block * blockLength
-      const got = await this.#storage.read(at, target).catch(() => 0)
-      if (this.#begun.get(piece) !== buffer) return
-      if (got < target.length) {
-        this.abandon(piece)
-        this.#events.lost(piece)
-        return
-      }
-      this.fill(piece, block)
-    }
+    const buffer = this.#piece(piece)
+    if (buffer instanceof StreamedPiece) return
+    const isThere = await this.#stored.readBack(buffer, blocks, (block) => {
+      if (this.#begun.get(piece) !== buffer) return false
+      if (block !== undefined) this.fill(piece, block)
+      return true
+    })
+    if (isThere) return
+    this.abandon(piece)
+    this.#events.lost(piece)
   }
 
   #track(work: Promise<void>): void {
@@ -443,20 +463,15 @@ export class Assembly {
 
   /** A piece is done with. */
   #retire(buffer: PieceBuffer): void {
-    if (!this.#saving.has(buffer) && this.#spare.length < this.#mostSpare) this.#spare.push(buffer)
+    this.#pool.release(this.#saving.has(buffer) ? undefined : buffer)
     if (this.#begun.size === 0 && this.#verified.size === 0) this.#rest()
-    this.#free()
   }
 
   /** With nothing under way no memory is held. */
   #rest(): void {
-    this.#spare.length = 0
+    this.#pool.clear()
     this.#begun.clear()
     this.#verified.clear()
-  }
-
-  #free(left = false): void {
-    this.#account.release(this.#layout.pieceLength, left)
   }
 }
 

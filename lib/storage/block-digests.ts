@@ -4,24 +4,33 @@ import { shareTurn } from '../util/turn-share.ts'
 
 /** Blocks that are digested without a pause. */
 const blocksOfTurn = 64
+/** The blocks of a piece up to this size are digested in one turn of the event loop, in bytes. */
+const digestedAtOnce = 8 << 20
 
-/** The SHA-1 of each block of a piece, when it is asked for. */
-export function blockDigests(bytes: Uint8Array): (block: number) => Uint8Array {
-  return (block) => digest(bytes, block)
+/** The SHA-1 of each block of a piece; undefined for bytes that are not there. */
+export type BlockDigests = (block: number) => Uint8Array | undefined
+
+/** The SHA-1 of each block of a piece: when it is asked for, or of a large piece all of them before, yielding to the event loop. */
+export function digestsOf(bytes: Uint8Array): BlockDigests | Promise<BlockDigests> {
+  return bytes.length <= digestedAtOnce ? blockDigests(bytes) : blockDigestsInTurns(bytes)
 }
 
-/** The same, all of them made before, in as many turns of the event loop as that takes. */
-export async function blockDigestsInTurns(bytes: Uint8Array): Promise<(block: number) => Uint8Array> {
-  const digests: Uint8Array[] = []
+/** The SHA-1 of each block of some bytes, when it is asked for. */
+export function blockDigests(bytes: Uint8Array): BlockDigests {
+  return (block) => {
+    const part = bytes.subarray(block * blockLength, (block + 1) * blockLength)
+    return part.length === 0 ? undefined : hashOf('sha1', part)
+  }
+}
+
+async function blockDigestsInTurns(bytes: Uint8Array): Promise<BlockDigests> {
+  const digestOf = blockDigests(bytes)
+  const digests: (Uint8Array | undefined)[] = []
   const count = Math.ceil(bytes.length / blockLength)
   while (digests.length < count) {
     await shareTurn()
     const end = Math.min(count, digests.length + blocksOfTurn)
-    while (digests.length < end) digests.push(digest(bytes, digests.length))
+    while (digests.length < end) digests.push(digestOf(digests.length))
   }
-  return (block) => digests[block] ?? digest(bytes, block)
-}
-
-function digest(bytes: Uint8Array, block: number): Uint8Array {
-  return hashOf('sha1', bytes.subarray(block * blockLength, (block + 1) * blockLength))
+  return (block) => digests[block]
 }

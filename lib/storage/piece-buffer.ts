@@ -111,6 +111,15 @@ export class PieceBuffer {
     return list
   }
 
+  /** Copies what is there from an offset on, without a gap; undefined when the first byte is not there. */
+  peek(from: number, length: number): Uint8Array | undefined {
+    let end = from
+    while (end < from + length && this.has(Math.floor(end / blockLength))) {
+      end = Math.min(this.size, (Math.floor(end / blockLength) + 1) * blockLength)
+    }
+    return end === from ? undefined : new Uint8Array(this.#bytes.subarray(from, Math.min(end, from + length)))
+  }
+
   /** Makes a block present: copies `data`, or takes what the holder of the claim has written. */
   fill(block: number, data?: Uint8Array): void {
     const state = this.#blocks[block]

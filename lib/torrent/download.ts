@@ -3,8 +3,8 @@ import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { Picker } from '../picker/picker.ts'
 import { Recovery } from '../picker/recovery.ts'
 import type { StreamWindow } from '../picker/windows.ts'
-import { Assembly, digestedAtOnce } from '../storage/assembly.ts'
-import { blockDigests, blockDigestsInTurns } from '../storage/block-digests.ts'
+import { Assembly } from '../storage/assembly.ts'
+import type { BlockDigests } from '../storage/block-digests.ts'
 import type { Storage } from '../storage/storage.ts'
 import { monotonicMs } from '../util/clock.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
@@ -38,6 +38,8 @@ export interface DownloadEvents {
   error(error: Error): void
 }
 
+const unknown: BlockDigests = () => undefined
+
 /** Connects the picker, the peers' wires and the assembly of pieces: everything between a bitfield and a verified piece. */
 export class Download {
   readonly picker: Picker
@@ -52,19 +54,26 @@ export class Download {
     this.#layout = layout
     this.#events = events
     const account = budget.open({
-      reclaim: (surplus) => this.picker.reclaim(surplus),
-      freed: () => this.#timerAt !== 0 && this.#change((now) => this.picker.memoryFreed(now))
+      reclaim: (surplus) => this.picker.memory.reclaim(surplus),
+      freed: () => this.#timerAt !== 0 && this.#change((now) => this.picker.memory.freed(now))
     })
     this.assembly = new Assembly(layout, storage, account, {
       expectedHash: (piece) => events.expectedHash(piece),
       arrived: (piece) => events.arrived(piece),
-      verified: (piece, bytes) => this.#verified(piece, bytes),
+      verified: (piece, digests) => this.#verified(piece, digests),
       failed: (piece, digestOf) => this.#failed(piece, digestOf),
       written: (piece) => events.written(piece),
       lost: (piece) => {
         this.#endWriters(piece)
         events.failed(piece)
         this.#change((now) => this.picker.lost(piece, now))
+      },
+      spared: (piece, blocks) => this.#change((now) => this.picker.memory.spared(piece, blocks, now)),
+      dropped: (piece, block) => this.picker.memory.dropped(piece, block),
+      asked: (piece) => this.picker.partial(piece)?.asked ?? 0,
+      streamed: (piece) => {
+        this.#endWriters(piece)
+        this.picker.memory.streamed(piece)
       },
       unkept: (piece) => this.picker.unstored(piece),
       error: (error, piece) => {
@@ -91,6 +100,9 @@ export class Download {
           else wire?.notInterested()
         },
         reserve: (piece, urgent) => this.assembly.reserve(piece, urgent),
+        extend: (piece, urgent) => this.assembly.extend(piece, urgent),
+        giveBack: (piece, blocks) => this.assembly.giveBack(piece, blocks),
+        stream: (piece) => this.assembly.stream(piece),
         reclaimable: () => budget.wake(),
         abandon: (piece) => this.#abandon(piece),
         spill: (piece) => {
@@ -259,22 +271,24 @@ export class Download {
     }
   }
 
-  #verified(piece: number, bytes: Uint8Array): Promise<void> | undefined {
-    const isLong = bytes.length > digestedAtOnce && this.#recovery.isContested(piece)
+  #verified(piece: number, digests: () => BlockDigests | Promise<BlockDigests>): Promise<void> | undefined {
+    // Nearly always there is nothing to find out, and no digest is needed.
+    const digestOf = this.#recovery.isContested(piece) ? digests() : unknown
+    const isLong = digestOf instanceof Promise
     this.#change((now) => {
       this.picker.had({ start: piece, end: piece + 1 }, now)
-      if (!isLong) this.#recovery.passed(piece, blockDigests(bytes), now)
+      if (!isLong) this.#recovery.passed(piece, digestOf, now)
     })
     this.#events.verified(piece)
-    return isLong ? this.#passed(piece, bytes) : undefined
+    return isLong ? this.#passed(piece, digestOf) : undefined
   }
 
-  async #passed(piece: number, bytes: Uint8Array): Promise<void> {
-    const digestOf = await blockDigestsInTurns(bytes)
+  async #passed(piece: number, digests: Promise<BlockDigests>): Promise<void> {
+    const digestOf = await digests
     this.#change((now) => this.#recovery.passed(piece, digestOf, now))
   }
 
-  #failed(piece: number, digestOf: (block: number) => Uint8Array): void {
+  #failed(piece: number, digestOf: BlockDigests): void {
     this.#change((now) => {
       this.#recovery.failed(piece, this.#layout.blockCount(piece), digestOf, now)
     })

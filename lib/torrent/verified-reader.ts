@@ -114,9 +114,11 @@ export class VerifiedReader {
       if (this.#questions.has(piece)) {
         return { bytes: await this.read(byteOffset, maxLength, signal), unverified: undefined }
       }
-      const bytes = this.#assembly.peek(byteOffset, maxLength)
-      if (bytes !== undefined) return { bytes, unverified: piece }
-      await this.#wait(piece, signal, this.#early)
+      const peeked = this.#assembly.peek(byteOffset, maxLength)
+      const bytes = peeked instanceof Promise ? await abortable(peeked, signal) : peeked
+      if (bytes !== undefined && bytes.length > 0) return { bytes, unverified: piece }
+      // After a read that no longer counts the piece is looked at again.
+      if (peeked === undefined || bytes !== undefined) await this.#wait(piece, signal, this.#early)
     }
   }
 

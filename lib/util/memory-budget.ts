@@ -1,8 +1,8 @@
 /**
  * Memory that a holder is asked to give up, in the order of its cost: pieces that nobody wants or no peer has; then all that no peer is
- * asked for and no reader needs.
+ * asked for and no reader needs; then those that are under way, which go on with less.
  */
-export type Surplus = 'unserved' | 'idle'
+export type Surplus = 'unserved' | 'idle' | 'under way'
 
 /** The owner of a {@link MemoryAccount}, as the budget sees it. */
 export interface MemoryHolder {
@@ -55,7 +55,7 @@ export class MemoryBudget {
 
   /**
    * Reserves `bytes` for an account; an urgent reservation may use the reserve. False when there is not enough, or when others wait for
-   * their fair share, which this account has: then its holder's `freed` is called once. While nothing is reserved, anything fits.
+   * their fair share, which this account has: then its holder's `freed` is called once.
    */
   reserve(account: MemoryAccount, bytes: number, urgent: boolean): boolean {
     const ceiling = urgent ? this.limit : this.limit - this.#urgentReserve
@@ -69,9 +69,9 @@ export class MemoryBudget {
     return true
   }
 
-  /** Reserves `bytes` for something that can do without, such as a cache: only of the first half of the budget. */
-  reserveSpare(bytes: number): boolean {
-    if (this.#used + bytes > this.limit / 2) return false
+  /** Reserves `bytes` for something that can do without, such as a cache: only of the first half of the budget, or another part. */
+  reserveSpare(bytes: number, part: number = 1 / 2): boolean {
+    if (this.#used + bytes > this.limit * part) return false
     this.#used += bytes
     return true
   }
@@ -82,16 +82,26 @@ export class MemoryBudget {
     this.wake()
   }
 
-  /** Gives `bytes` of an account back; `left` says that `leave` announced them. */
-  release(account: MemoryAccount, bytes: number, left: boolean): void {
+  /** Takes spare bytes out in order to reserve them otherwise at once, or (negative) puts them back when that was refused. */
+  exchangeSpare(bytes: number): void {
+    this.#used -= bytes
+  }
+
+  /** Gives `bytes` of an account back. */
+  release(account: MemoryAccount, bytes: number): void {
     this.#set(account, account.used - bytes, account.wish)
-    if (left) this.#leaving -= bytes
     this.releaseSpare(bytes)
   }
 
-  /** Announces that `bytes` of an account are released soon: until then nothing else is reclaimed in their place. */
+  /** Announces that `bytes` will be released soon, until when nothing else is reclaimed in their place; or (negative) that they were. */
   leave(bytes: number): void {
     this.#leaving += bytes
+  }
+
+  /** Bytes that an account may have while all that want some have as much; an urgent reservation is measured by the whole budget. */
+  fairShare(account: MemoryAccount, urgent = false): number {
+    const ceiling = urgent ? this.limit : this.limit - this.#urgentReserve
+    return ceiling / (account.wants ? this.#wanting : this.#wanting + 1)
   }
 
   /**
@@ -103,7 +113,7 @@ export class MemoryBudget {
     return () => this.#reclaimers.delete(callback)
   }
 
-  /** Has the holder of an account told of the next release. */
+  /** Tells the holder of an account of the next release. */
   wait(account: MemoryAccount): void {
     this.#waiting.add(account)
   }
@@ -124,11 +134,6 @@ export class MemoryBudget {
     })
   }
 
-  /** Bytes of each account that holds or wants memory. */
-  get #share(): number {
-    return (this.limit - this.#urgentReserve) / Math.max(1, this.#wanting)
-  }
-
   #set(account: MemoryAccount, used: number, wish: number): void {
     if (account.wants) this.#wanting--
     account.used = used
@@ -138,7 +143,7 @@ export class MemoryBudget {
 
   /** Whether an account stays within its fair share, or has nothing yet. */
   #isEntitled(account: MemoryAccount, bytes: number): boolean {
-    return account.used === 0 || account.used + bytes <= this.#share
+    return account.used === 0 || account.used + bytes <= this.fairShare(account)
   }
 
   /** Whether others wait for what is theirs. */
@@ -149,35 +154,36 @@ export class MemoryBudget {
   }
 
   #obtain(account: MemoryAccount, bytes: number, ceiling: number, urgent: boolean): boolean {
+    if (bytes > ceiling) return false
     this.#set(account, account.used, bytes)
     const entitled = this.#isEntitled(account, bytes)
     if (!entitled && !urgent && this.#owes(account)) return false
-    while (this.#used > 0 && this.#used + bytes > ceiling) {
+    while (this.#used + bytes > ceiling) {
       if (this.#reclaimSpare()) continue
       // It comes with a release.
       if (this.#used - this.#leaving + bytes <= ceiling) return false
-      const found =
-        this.#reclaimFrom(this.#accounts, 'unserved', account) ||
-        (urgent && this.#reclaimFrom(this.#accounts, 'idle', account)) ||
-        (entitled && this.#reclaimFrom(this.#above(account), 'idle', account))
-      if (!found) return false
+      if (!this.#reclaim(account, urgent, entitled)) return false
     }
     return true
   }
 
-  /** Reclaims memory for an account, of those first that hold most. */
-  #reclaimFrom(accounts: Iterable<MemoryAccount>, surplus: Surplus, account: MemoryAccount): boolean {
-    const holding = [...accounts].filter(({ used }) => used > 0).sort((a, b) => b.used - a.used)
-    const found = holding.find(({ holder }) => holder.reclaim(surplus))
+  #reclaim(account: MemoryAccount, urgent: boolean, entitled: boolean): boolean {
+    const accounts = [...this.#accounts].filter(({ used }) => used > 0).sort((a, b) => b.used - a.used)
+    const above = accounts.filter((other) => other !== account && other.used > this.fairShare(other))
+    return (
+      this.#reclaimFrom(accounts, 'unserved', account) ||
+      (urgent && this.#reclaimFrom(accounts, 'idle', account)) ||
+      (entitled && this.#reclaimFrom(above, 'idle', account)) ||
+      (entitled && this.#reclaimFrom(above, 'under way', account))
+    )
+  }
+
+  /** Reclaims memory for an account from the first of others that has such. */
+  #reclaimFrom(accounts: readonly MemoryAccount[], surplus: Surplus, account: MemoryAccount): boolean {
+    const found = accounts.find(({ holder }) => holder.reclaim(surplus))
     // It wants back what was taken from it.
     if (found !== undefined && found !== account) this.wait(found)
     return found !== undefined
-  }
-
-  /** Other accounts that hold more than their fair share. */
-  *#above(account: MemoryAccount): Iterable<MemoryAccount> {
-    const share = this.#share
-    for (const other of this.#accounts) if (other !== account && other.used > share) yield other
   }
 
   #reclaimSpare(): boolean {
@@ -215,19 +221,24 @@ export class MemoryAccount {
     return this.budget.reserve(this, bytes, urgent)
   }
 
-  /** Has the holder told of the next release. */
+  /** Tells the holder of the next release. */
   wait(): void {
     this.budget.wait(this)
   }
 
-  /** Gives `bytes` back; `left` says that `leave` announced them. */
-  release(bytes: number, left = false): void {
-    this.budget.release(this, bytes, left)
+  /** Gives `bytes` back. */
+  release(bytes: number): void {
+    this.budget.release(this, bytes)
   }
 
-  /** Announces that `bytes` are released as soon as they are written. */
+  /** Announces that `bytes` will be released soon, or (negative) that they were. */
   leave(bytes: number): void {
     this.budget.leave(bytes)
+  }
+
+  /** Bytes that it may have while all that want some have as much. */
+  fairShare(urgent: boolean): number {
+    return this.budget.fairShare(this, urgent)
   }
 
   /** Ends the account, once all is released. */

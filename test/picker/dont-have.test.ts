@@ -24,7 +24,7 @@ function bench(pieceCount: number): Bench {
       request: (peer, piece) => requests.push([peer, piece]),
       cancel: (peer, piece) => cancels.push([peer, piece]),
       interest: (peer, interested) => interests.push([peer, interested]),
-      reserve: () => true,
+      reserve: () => Number.POSITIVE_INFINITY,
       abandon: () => {}
     },
     () => 0.5

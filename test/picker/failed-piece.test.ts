@@ -29,7 +29,7 @@ class Reader {
       },
       cancel: () => {},
       interest: () => {},
-      reserve: () => true,
+      reserve: () => Number.POSITIVE_INFINITY,
       abandon: () => {}
     }
     this.picker = new Picker(layout, sink, () => 0.5)

@@ -114,7 +114,7 @@ export class FakeSwarm {
           assert.notEqual(link.interested, interested, 'interest is told once')
           link.interested = interested
         },
-        reserve: (piece, urgent) => this.#reserve(piece, urgent),
+        reserve: (piece, urgent) => (this.#reserve(piece, urgent) ? Number.POSITIVE_INFINITY : 0),
         reclaimable: () => this.#freed(),
         abandon: (piece) => {
           if (!this.reserved.delete(piece)) return
@@ -343,7 +343,7 @@ export class FakeSwarm {
   #reserve(piece: number, urgent: boolean): boolean {
     assert.ok(!this.reserved.has(piece), 'memory is reserved once')
     while (this.reserved.size + this.#spilling >= this.memoryPieces) {
-      if (this.#spilling === 0 && this.picker.reclaim(urgent ? 'idle' : 'unserved')) continue
+      if (this.#spilling === 0 && this.picker.memory.reclaim(urgent ? 'idle' : 'unserved')) continue
       this.#refused = true
       return false
     }
@@ -373,7 +373,7 @@ export class FakeSwarm {
   #freed(): void {
     if (!this.#refused) return
     this.#refused = false
-    this.loop.after(0, () => this.change((now) => this.picker.memoryFreed(now)))
+    this.loop.after(0, () => this.change((now) => this.picker.memory.freed(now)))
   }
 
   #arm(): void {

@@ -9,7 +9,13 @@ function pickerOf(pieceCount: number, random: () => number = () => 0.5): Picker 
   const layout = new Layout(blockLength, [
     { path: ['a'], length, offset: 0, pad: false, attributes: '' } as never
   ])
-  const sink = { request() {}, cancel() {}, interest() {}, reserve: () => true, abandon() {} }
+  const sink = {
+    request() {},
+    cancel() {},
+    interest() {},
+    reserve: () => Number.POSITIVE_INFINITY,
+    abandon() {}
+  }
   return new Picker(layout, sink, random)
 }
 

@@ -91,7 +91,7 @@ export class Node {
         interest: (to, interested) => {
           this.#to(to, (node) => node.choker.interested(this.id, interested, loop.now))
         },
-        reserve: () => true,
+        reserve: () => Number.POSITIVE_INFINITY,
         abandon: () => {}
       },
       random

@@ -117,7 +117,7 @@ export class SimSwarm {
         interest: (id, interested) => {
           if (interested) this.#effects.push({ what: 'interest', id, piece: 0, block: 0 })
         },
-        reserve: () => true,
+        reserve: () => Number.POSITIVE_INFINITY,
         abandon: (piece) => this.#copies.delete(piece)
       },
       random

@@ -4,12 +4,15 @@ import test from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Assembly } from '../../lib/storage/assembly.ts'
+import type { BlockDigests } from '../../lib/storage/block-digests.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { Storage } from '../../lib/storage/storage.ts'
 import { type Deferred, deferred } from '../../lib/util/concurrency.ts'
 import { type MemoryAccount, MemoryBudget } from '../../lib/util/memory-budget.ts'
 
 const pieceLength = 4 * blockLength
+/** How many blocks may be asked for of a piece that is held in memory. */
+const all = Number.POSITIVE_INFINITY
 const length = 3 * pieceLength + blockLength + 100
 const data = Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 9)) & 0xff)
 
@@ -37,6 +40,9 @@ function accountOf(budget: MemoryBudget, freed: () => void = () => {}): MemoryAc
   return budget.open({ reclaim: () => false, freed })
 }
 
+/** Events of streamed pieces, which pieces that are held in memory do not need. */
+const noStreaming = { spared: () => {}, dropped: () => assert.fail(), asked: () => 0, streamed: () => {} }
+
 class Fixture {
   readonly layout: Layout
   readonly storage = new Faulty()
@@ -45,7 +51,7 @@ class Fixture {
   readonly log: string[] = []
   /** Of each block that came. */
   readonly arrived: number[] = []
-  onVerified: (piece: number, bytes: Uint8Array) => void = () => {}
+  onVerified: (piece: number, digests: () => BlockDigests | Promise<BlockDigests>) => void = () => {}
 
   constructor(layout: Layout, limit: number) {
     this.layout = layout
@@ -53,13 +59,16 @@ class Fixture {
     this.assembly = new Assembly(layout, this.storage satisfies Storage, accountOf(this.budget), {
       expectedHash: (piece) => sha1(this.bytes(piece)),
       arrived: (piece) => void this.arrived.push(piece),
-      verified: (piece, bytes) => {
+      verified: (piece, digests) => {
         this.log.push(`verified ${piece}`)
-        assert.deepEqual(new Uint8Array(bytes), this.bytes(piece))
-        this.onVerified(piece, bytes)
+        const bytes = this.assembly.read(this.layout.pieceOffset(piece), pieceLength)
+        if (bytes !== undefined) assert.deepEqual(new Uint8Array(bytes), this.bytes(piece))
+        this.onVerified(piece, digests)
+        return undefined
       },
       failed: (piece) => this.log.push(`failed ${piece}`),
       written: (piece) => this.log.push(`written ${piece}`),
+      ...noStreaming,
       unkept: (piece) => this.log.push(`unkept ${piece}`),
       lost: (piece) => this.log.push(`lost ${piece}`),
       error: (error, piece) => this.log.push(`error ${piece} ${error.message}`)
@@ -106,8 +115,8 @@ test('blocks in any order become a piece in storage, and memory is given back', 
     [1, [3, 2, 1, 0]],
     [3, [1, 0]]
   ] as const) {
-    assert.equal(assembly.reserve(piece, false), true)
-    assert.equal(assembly.reserve(piece, true), true)
+    assert.equal(assembly.reserve(piece, false), all)
+    assert.equal(assembly.reserve(piece, true), all)
     assert.equal(budget.used, pieceLength)
     fixture.fill(piece, order)
     assert.equal(assembly.holds(piece), true)
@@ -181,7 +190,7 @@ test('the next copy of a bad piece begins with what was right', async () => {
   failPiece(fixture)
   assert.deepEqual(fixture.assembly.keep(2, [0, 1, 2]), [0, 1, 2])
   const before = fixture.arrived.length
-  assert.equal(fixture.assembly.reserve(2, true), true)
+  assert.equal(fixture.assembly.reserve(2, true), all)
   assert.deepEqual(fixture.arrived.slice(before), [2], 'who waits for blocks looks again')
   fixture.fill(2, [3])
   await fixture.assembly.idle()
@@ -217,7 +226,7 @@ test('the memory of bad copies goes to those that need it, and what was kept is 
   const fixture = await Fixture.open(pieceLength)
   failPiece(fixture)
   fixture.assembly.keep(2, [0, 1, 2])
-  assert.equal(fixture.assembly.reserve(1, true), true)
+  assert.equal(fixture.assembly.reserve(1, true), all)
   assert.deepEqual(fixture.log, ['failed 2', 'unkept 2'])
   assert.deepEqual(fixture.assembly.keep(2, [0]), [], 'there is no copy any more')
   await fixture.assembly.close()
@@ -250,22 +259,23 @@ test('while storage is behind only readers begin further pieces, and the others 
   const assembly = new Assembly(layout, storage, accountOf(budget, told.resolve), {
     expectedHash: () => digest,
     arrived: () => {},
-    verified: () => {},
+    verified: () => undefined,
     failed: () => assert.fail(),
     written: () => {},
+    ...noStreaming,
     unkept: () => {},
     lost: () => {},
     error: (error) => assert.fail(error)
   })
   let begun = 0
-  for (; assembly.reserve(begun, false); begun++) {
+  for (; assembly.reserve(begun, false) > 0; begun++) {
     for (let at = 0; at < 4; at++) assembly.fill(begun, at, block)
   }
   assert.ok(budget.used <= 16 << 20, `${budget.used} bytes wait`)
-  assert.equal(assembly.reserve(begun, true), true, 'a reader')
+  assert.equal(assembly.reserve(begun, true), all, 'a reader')
   storage.gate.resolve()
   await Promise.all([assembly.idle(), told.promise])
-  assert.equal(assembly.reserve(begun + 1, false), true)
+  assert.equal(assembly.reserve(begun + 1, false), all)
   await assembly.close()
   assert.equal(budget.used, 0)
 })
@@ -284,14 +294,14 @@ test('a full disk is told with the piece, and memory is given back', async () =>
 test('the budget refuses, and a piece that is abandoned makes room', async () => {
   const fixture = await Fixture.open(2 * pieceLength)
   const { assembly } = fixture
-  assert.equal(assembly.reserve(0, true), true)
-  assert.equal(assembly.reserve(1, false), false)
-  assert.equal(assembly.reserve(1, true), true)
-  assert.equal(assembly.reserve(2, true), false)
+  assert.equal(assembly.reserve(0, true), all)
+  assert.equal(assembly.reserve(1, false), 0)
+  assert.equal(assembly.reserve(1, true), all)
+  assert.equal(assembly.reserve(2, true), 0)
   assembly.abandon(0)
   assembly.abandon(0)
   assert.equal(fixture.budget.used, pieceLength)
-  assert.equal(assembly.reserve(2, true), true)
+  assert.equal(assembly.reserve(2, true), all)
   await assembly.close()
   assert.equal(fixture.budget.used, 0)
 })
@@ -466,7 +476,7 @@ test('close lets what is under way finish, takes nothing more, and gives all mem
   storage.gate = deferred()
   fixture.fill(1, [0, 1, 2, 3])
   const closing = assembly.close()
-  assert.equal(assembly.reserve(3, true), false)
+  assert.equal(assembly.reserve(3, true), 0)
   assert.equal(assembly.spill(0), false)
   storage.gate.resolve()
   await closing
@@ -483,7 +493,7 @@ test('large pieces are hashed in turns', async () => {
   const expected = sha1(content)
   const storage = new MemoryStorage()
   await storage.open(layout)
-  const budget = new MemoryBudget(large)
+  const budget = new MemoryBudget(2 * large)
   const log: string[] = []
   const assembly = new Assembly(layout, storage, accountOf(budget), {
     expectedHash: () => expected,
@@ -491,6 +501,7 @@ test('large pieces are hashed in turns', async () => {
     verified: () => void log.push('verified'),
     failed: () => log.push('failed'),
     written: () => log.push('written'),
+    ...noStreaming,
     unkept: () => {},
     lost: () => {},
     error: () => {}

@@ -1,9 +1,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
+import type { AddOptions } from '../../lib/torrent/torrent-options.ts'
+import { MemoryBudget } from '../../lib/util/memory-budget.ts'
 import { addressOf, assertSame, Bench } from './bench.ts'
 import { type EvilPeer, listenAs } from './evil-peer.ts'
 
 const mebibyte = 1 << 20
+
+/** Pieces are larger than this, and are streamed to storage. */
+const memoryLimit = mebibyte
+
+/** The most that was reserved of any budget, over its limit. */
+let mostUsed = 0
+const { reserve } = MemoryBudget.prototype
+MemoryBudget.prototype.reserve = function (account, bytes, urgent): boolean {
+  const reserved = reserve.call(this, account, bytes, urgent)
+  mostUsed = Math.max(mostUsed, this.used / this.limit)
+  return reserved
+}
+
+test.afterEach(() => assert.ok(mostUsed <= 1, `${mostUsed} of the limit was reserved`))
 
 /** What a seed does when it has sent one block of a piece. */
 const ends: Readonly<Record<string, (peer: EvilPeer) => void>> = {
@@ -29,7 +47,7 @@ for (const [end, stop] of Object.entries(ends)) {
     // All that pieces without readers may have is one piece of the large torrent.
     const client = bench.client({ memoryLimit: Math.ceil((4 / 3) * mebibyte) })
     const waiting = await client.add(large.bytes, { peers: [short.address] })
-    while (sent === 0) await new Promise((resolve) => setImmediate(resolve))
+    while (sent === 0) await turn()
     const torrent = await client.add(small.bytes, { peers: [addressOf(seeder)] })
     await torrent.whenDone()
     assertSame(torrent, small)
@@ -47,3 +65,121 @@ for (const [end, stop] of Object.entries(ends)) {
     assert.equal(asked.size, 127)
   })
 }
+
+const places: Readonly<Record<string, () => AddOptions>> = {
+  files: () => ({}),
+  "a program's own storage": () => ({ storage: new MemoryStorage() }),
+  'files of which some are not selected': () => ({ select: [1] })
+}
+
+for (const [place, options] of Object.entries(places)) {
+  for (const unverified of [false, true]) {
+    const kind = unverified ? 'unverified bytes' : 'verified bytes'
+    test(`a torrent with pieces larger than all memory is fetched and read (${place}, ${kind})`, async (t) => {
+      const bench = new Bench(t)
+      const files = { 'pack/a.bin': 700_000, 'pack/b.bin': 3_000_000, 'pack/c.bin': 900_000 }
+      const sample = await bench.sample(files, { pieceLength: mebibyte })
+      const { client: seeder } = await bench.seeder(sample)
+      const torrent = await bench
+        .client({ memoryLimit })
+        .add(sample.bytes, { ...options(), peers: [addressOf(seeder)] })
+      const file = torrent.files[1]
+      assert.ok(file !== undefined)
+      const read: Uint8Array[] = []
+      for await (const chunk of file.createReadStream({ unverified })) read.push(chunk as Uint8Array)
+      assert.ok(Buffer.concat(read).equals(sample.data.subarray(700_000, 3_700_000)))
+      await torrent.whenDone()
+      torrent.select([0, 1, 2])
+      await torrent.whenDone()
+      for (const [index, each] of torrent.files.entries()) {
+        const bytes = Buffer.from(await each.arrayBuffer())
+        const { offset, length } = sample.metainfo.files[index] ?? { offset: 0, length: 0 }
+        assert.ok(bytes.equals(sample.data.subarray(offset, offset + length)), each.path)
+      }
+    })
+  }
+}
+
+test('blocks of a piece larger than all memory are fetched once over a restart', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 2 * mebibyte }, { pieceLength: 2 * mebibyte })
+  const asked: number[] = []
+  const seed = await listenAs(bench, sample, {
+    answer: (peer, piece, offset, length) => {
+      if (asked.length === 50) return
+      asked.push(offset)
+      peer.wire.piece(piece, offset, peer.block(piece, offset, length))
+    }
+  })
+  const options = { memoryLimit, path: bench.folder(), state: bench.folder() }
+  const first = bench.client(options)
+  const one = await first.add(sample.bytes, { peers: [seed.address] })
+  while (one.received < 50 * 16_384) await turn()
+  await first.close()
+  const rest: number[] = []
+  const honest = await listenAs(bench, sample, {
+    answer: (peer, piece, offset, length) => {
+      rest.push(offset)
+      peer.wire.piece(piece, offset, peer.block(piece, offset, length))
+    }
+  })
+  const [two] = await bench.client(options).restored()
+  assert.ok(two !== undefined)
+  two.addPeers([honest.address])
+  await two.whenDone()
+  assertSame(two, sample)
+  assert.equal(new Set([...asked, ...rest]).size, 128)
+  assert.equal(rest.length, 78)
+})
+
+test('a peer that sends bad blocks of a piece larger than all memory is banned, and the others fetched once', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 4 * mebibyte }, { pieceLength: 2 * mebibyte })
+  const { client: seeder } = await bench.seeder(sample)
+  const liar = await listenAs(bench, sample, {
+    answer: (peer, piece, offset, length) => {
+      const bytes = peer.block(piece, offset, length)
+      bytes[0] = (bytes[0] ?? 0) ^ 1
+      peer.wire.piece(piece, offset, bytes)
+    }
+  })
+  const client = bench.client({ memoryLimit })
+  const torrent = await client.add(sample.bytes, { peers: [liar.address, addressOf(seeder)] })
+  await torrent.whenDone()
+  await client.close()
+  assertSame(torrent, sample)
+})
+
+test('a piece that no reader waits for makes room for others while its seed sends nothing', async (t) => {
+  const bench = new Bench(t)
+  const large = await bench.sample({ 'large.bin': mebibyte }, { pieceLength: mebibyte })
+  const small = await bench.sample({ 'small.bin': 400_000 })
+  const { client: seeder } = await bench.seeder(small)
+  const held: (() => void)[] = []
+  const slow = await listenAs(bench, large, {
+    answer: (peer, piece, offset, length) => {
+      const answer = () => peer.wire.piece(piece, offset, peer.block(piece, offset, length))
+      if (offset < 10 * 16_384) answer()
+      else held.push(answer)
+    }
+  })
+  // All that pieces without readers may have is one piece of the large torrent.
+  const client = bench.client({ memoryLimit: Math.ceil((4 / 3) * mebibyte) })
+  const waiting = await client.add(large.bytes, { peers: [slow.address] })
+  while (held.length === 0) await turn()
+  const torrent = await client.add(small.bytes, { peers: [addressOf(seeder)] })
+  await torrent.whenDone()
+  assertSame(torrent, small)
+  const done = waiting.whenDone()
+  let isDone = false
+  void done.then(() => {
+    isDone = true
+  })
+  while (!isDone) {
+    for (const answer of held.splice(0)) answer()
+    await turn()
+  }
+  assertSame(waiting, large)
+  // No block was asked for twice.
+  assert.equal(waiting.received, mebibyte)
+})

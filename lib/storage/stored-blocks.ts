@@ -1,0 +1,113 @@
+import type { Layout } from '../metainfo/layout.ts'
+import { blockLength } from '../metainfo/layout.ts'
+import { asError } from '../util/errors.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
+import { writeBlocks } from './block-runs.ts'
+import type { PieceBuffer } from './piece-buffer.ts'
+import type { Storage } from './storage.ts'
+
+/** Blocks of incomplete pieces that are in storage, unverified: from an earlier run, or spilled so that others have their memory. */
+export class StoredBlocks {
+  readonly #layout: Layout
+  readonly #storage: Storage
+  readonly #blocks = new LazyMap<number, readonly number[]>()
+  /** Blocks that are being read back. */
+  readonly #returning = new LazyMap<number, readonly number[]>()
+  /** Writes of pieces that were spilled: what is read back must have been written. */
+  readonly #spills = new LazyMap<number, Promise<unknown>>()
+
+  constructor(layout: Layout, storage: Storage) {
+    this.#layout = layout
+    this.#storage = storage
+  }
+
+  /** All pieces with blocks that are not being fetched. */
+  all(): Map<number, readonly number[]> {
+    return new Map(this.#blocks)
+  }
+
+  /** The blocks of a piece that is not being fetched. */
+  get(piece: number): readonly number[] | undefined {
+    return this.#blocks.get(piece)
+  }
+
+  /** Says which blocks of a piece are in storage. */
+  set(piece: number, blocks: readonly number[]): void {
+    this.#blocks.set(piece, blocks)
+  }
+
+  /** The same as `get`, for a piece that is fetched from now on. */
+  take(piece: number): readonly number[] | undefined {
+    const blocks = this.#blocks.get(piece)
+    this.#blocks.delete(piece)
+    return blocks
+  }
+
+  /** Whether blocks of a piece are being read back. */
+  isReturning(piece: number): boolean {
+    return this.#returning.has(piece)
+  }
+
+  /** Resolves when the blocks of a piece that is being spilled are in storage. */
+  spilling(piece: number): Promise<unknown> | undefined {
+    return this.#spills.get(piece)
+  }
+
+  /** These blocks of a piece, and those that are being read back, in order. */
+  with(piece: number, present: readonly number[]): readonly number[] {
+    const returning = this.#returning.get(piece) ?? []
+    return [...new Set([...present, ...returning])].sort((a, b) => a - b)
+  }
+
+  /** Writes the blocks of a piece that are there; resolves with the fault if storage has failed. */
+  async spill(buffer: PieceBuffer): Promise<Error | undefined> {
+    const { piece } = buffer
+    this.set(piece, this.with(piece, buffer.present()))
+    const spill = this.#write(buffer, this.#spills.get(piece))
+    this.#spills.set(piece, spill)
+    const failure = await spill
+    if (this.#spills.get(piece) === spill) this.#spills.delete(piece)
+    if (failure !== undefined) this.#blocks.delete(piece)
+    return failure
+  }
+
+  /**
+   * Reads blocks of a piece back into its memory and tells `filled` of each; while that returns false the piece is not wanted any more,
+   * and it is also asked without a block. Resolves with false when storage has lost them.
+   */
+  async readBack(
+    buffer: PieceBuffer,
+    blocks: readonly number[],
+    filled: (block?: number) => boolean
+  ): Promise<boolean> {
+    const { piece } = buffer
+    this.#returning.set(piece, blocks)
+    // Claimed at once, so that no sender writes there.
+    const targets = blocks.map((block) => ({ block, target: buffer.claim(block) }))
+    try {
+      await this.#spills.get(piece)
+      for (const { block, target } of targets) {
+        if (!filled()) return true
+        if (target === undefined) continue
+        const at = this.#layout.pieceOffset(piece) + block * blockLength
+        const got = await this.#storage.read(at, target).catch(() => 0)
+        if (!filled()) return true
+        if (got < target.length) return false
+        filled(block)
+      }
+      return true
+    } finally {
+      if (this.#returning.get(piece) === blocks) this.#returning.delete(piece)
+    }
+  }
+
+  async #write(buffer: PieceBuffer, before: Promise<unknown> | undefined): Promise<Error | undefined> {
+    await before
+    try {
+      await writeBlocks(this.#layout, this.#storage, buffer)
+      return undefined
+    } catch (thrown) {
+      return asError(thrown)
+    }
+  }
+}
