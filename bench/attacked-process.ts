@@ -36,8 +36,8 @@ export interface AttackedReport {
   readonly heapBytes: number
 }
 
-/** Seconds of the film that the reader has in store. */
-const bufferSeconds = 1
+/** Seconds of the film that the reader has in store; at its bit rate more than the MiB that a player waits for first. */
+const bufferSeconds = 1.5
 /** Where it begins, as a part of the length. */
 const readFrom = 0.4
 
@@ -72,7 +72,8 @@ answerCalls({
     torrent = added
     player = new Player(bitRate, { compare: requireZeros }, bufferSeconds)
     player.jump(start, performance.now(), streamOf(file.createReadStream({ start })))
-    await player.play(0)
+    const { firstMebibyteMs } = await player.play(0)
+    if (firstMebibyteMs === null) throw new Error('the reader got nothing')
     return client.port
   },
   /** Goes on for some seconds. */

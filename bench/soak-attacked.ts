@@ -3,7 +3,8 @@
 //   npm run soak -- --attacked --kind have-none --kind all       some; 'all' is all at once
 //   npm run soak -- --attacked --library OTHER/dist                   another compiled copy of the library
 // Rules, for the medians of rounds that alternate with rounds without an attack: the download keeps nine tenths of its rate, the reader has
-// what it needs, and nine of ten honest peers that dial are answered. --pieces, --seconds of a round, --cpu of the attacker.
+// what it needs, and nine of ten honest peers that dial are answered. --pieces, --seconds of a round, --cpu of the attacker,
+// --rate of both honest seeds together in MB/s.
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -21,8 +22,7 @@ import { ownLibrary } from './other-library.ts'
 import { infoHashOf, Pattern } from './pattern.ts'
 import { scratchFolder } from './scratch.ts'
 
-/** What the honest seeds send in all, and what the reader takes: far from what the machine can do, so that only the attack counts. */
-const honestBytesPerSecond = 12e6
+/** What the reader takes, in bytes per second. */
 const bitRate = 1e6
 const leastRate = 0.9
 const leastAnswered = 0.9
@@ -40,6 +40,8 @@ const { values: options } = parseArgs({
     kind: { type: 'string', multiple: true },
     library: { type: 'string', default: ownLibrary },
     pieces: { type: 'string', default: '2097152' },
+    // Far from what the machine can do, so that only the attack counts.
+    rate: { type: 'string', default: '12' },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '4' },
     cpu: { type: 'string', default: '0.1' },
@@ -75,7 +77,7 @@ const magnetHash = toHex(randomBytes(20))
 const crowd = new Helper('crowd-process')
 const attacker = new Helper('attacker-process')
 const victim = new Helper('attacked-process')
-const honest = { bytesPerSecond: honestBytesPerSecond / 2, part: 1 }
+const honest = { bytesPerSecond: (Number(options.rate) * 1e6) / 2, part: 1 }
 const seeds: CrowdTask = { pieceLength, length: totalLength, zeros: true, infoHash, peers: [honest, honest] }
 const ports = await crowd.call<number[]>('start', seeds)
 const port = await victim.call<number>('open', {
@@ -160,9 +162,9 @@ async function dialHonestly(over: AbortSignal): Promise<{ dialled: number; answe
 function print(): number {
   console.log(`\nNode ${process.version}, ${pieces} pieces, medians of ${rounds} rounds of ${seconds} s\n`)
   console.log(
-    '| hostile peer | rate kept | quiet, MB/s | reader stalled, s | loop held, ms | victim CPU, % | attacker CPU, % | connections | KB/s | dials answered | |'
+    '| hostile peer | rate kept | quiet, MB/s | reader stalled, s | loop held, ms | victim CPU, % | the same quiet | attacker CPU, % | connections | KB/s | dials answered | |'
   )
-  console.log('|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|')
+  console.log('|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|')
   let broken = 0
   for (const [name, list] of results) {
     const middle = (of: (round: Round) => number): number => median(list.map(of))
@@ -184,6 +186,7 @@ function print(): number {
       stalled.toFixed(1),
       middle(({ attacked }) => attacked.heldMs).toFixed(0),
       (100 * middle(({ attacked }) => attacked.cpu)).toFixed(0),
+      (100 * middle(({ quiet }) => quiet.cpu)).toFixed(0),
       (100 * middle(({ attack }) => attack.cpu)).toFixed(1),
       middle(({ attack }) => attack.connections).toFixed(0),
       (middle(({ attack }) => attack.bytes) / seconds / 1000).toFixed(0),

@@ -2,7 +2,7 @@
 // reader in a client of its own.
 //   npm run soak -- --torrents                       ten minutes alone, ten together
 //   npm run soak -- --torrents --minutes 1 --seed 2  another schedule; also --library OTHER/dist, a compiled copy
-// Rules: a torrent that has a seed gets blocks, a reader waits as long as alone and at most a fifth longer, memory keeps its limit.
+// The rules are in soak-rules.ts.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -15,23 +15,14 @@ import { ownLibrary } from './other-library.ts'
 import { infoHashOf, Pattern } from './pattern.ts'
 import { scratchFolder } from './scratch.ts'
 import { type Subject, staysOf, subjects } from './soak-plan.ts'
-import type { MemoryReport, ReaderReport, SoakedSubject, SoakReport, SoakTask } from './soak-process.ts'
-import type { TorrentReport } from './soaked-torrent.ts'
+import type { SoakedSubject, SoakReport, SoakTask } from './soak-process.ts'
+import { judge } from './soak-rules.ts'
 
-const mebibyte = 1 << 20
 /**
  * A torrent may wait for memory until another one has fetched its share: a tenth of 48 MiB at 1 MB/s takes 5 s. Twice that, because this
  * machine may have other work.
  */
 const patienceMs = 10_000
-/** How much longer than alone a reader may wait, and for each part what opening a file differs by from run to run. */
-const waitFactor = 1.2
-const waitSlackMs = 250
-/** What else of a client is outside the heap, and what the collector leaves for later. */
-const externalSlack = 24 * mebibyte
-/** The heap and compiled code on top of that. */
-const rssSlack = 96 * mebibyte
-
 const { values: options } = parseArgs({
   options: {
     torrents: { type: 'boolean' },
@@ -44,7 +35,6 @@ const { values: options } = parseArgs({
 const minutes = positive('minutes')
 const seed = positive('seed')
 const root = scratchFolder(options.folder)
-const faults: string[] = []
 
 interface Prepared {
   readonly subject: SoakedSubject
@@ -62,25 +52,11 @@ const alone = await Promise.all(read.map((one) => run([one])))
 console.log(`${minutes} min together: ${all.length} torrents`)
 const together = await run(all)
 
-printTorrents(together.torrents)
-const aloneReaders = alone.flatMap(({ readers }) => readers)
-for (const [n, reader] of together.readers.entries()) checkReader(reader, aloneReaders[n]?.waitsMs ?? [])
-checkMemory(together.memory)
-for (const { name, starved } of together.torrents) {
-  for (const { atMs, forMs, peers } of starved)
-    fault(
-      `${name}: no block for ${inSeconds(forMs)} s from ${inSeconds(atMs)} s on, though a seed was there; ${peers} connections`
-    )
-}
-for (const report of [...alone, together]) for (const text of report.faults) fault(text)
+const faults = judge(alone, together, subjects)
 console.log(`CPU of the client ${together.cpuSeconds.toFixed(1)} s`)
+for (const text of faults) console.log(`FAULT ${text}`)
 console.log(faults.length === 0 ? 'clean' : `${faults.length} faults`)
 process.exit(faults.length === 0 ? 0 : 1)
-
-function fault(text: string): void {
-  faults.push(text)
-  console.log(`FAULT ${text}`)
-}
 
 function prepare(subject: Subject, number: number): Prepared {
   const { bytes, metainfo } = new Pattern(subject).torrent(`${number}.bin`)
@@ -142,47 +118,6 @@ async function comeAndGo(
       await crowd.call('stop', address)
     })
   )
-}
-
-function printTorrents(reports: readonly TorrentReport[]): void {
-  console.log(
-    '\n| pieces | received, MiB | verified, MiB | ended | with a seed, s | longest without a block, s |\n|---|---:|---:|---:|---:|---:|'
-  )
-  for (const { name, received, verified, completed, seededMs, longestMs } of reports) {
-    const cells = [received / mebibyte, verified / mebibyte, completed].map((value) => value.toFixed(0))
-    console.log(`| ${[name, ...cells, inSeconds(seededMs), inSeconds(longestMs)].join(' | ')} |`)
-  }
-}
-
-function checkReader({ name, waitsMs }: ReaderReport, aloneMs: readonly number[]): void {
-  // A part may have been cut short by the end.
-  if (waitsMs.length < aloneMs.length - 1)
-    fault(`the reader of ${name} came to part ${waitsMs.length}, and alone to ${aloneMs.length}`)
-  const parts = Math.min(waitsMs.length, aloneMs.length)
-  const sum = (list: readonly number[]): number => list.slice(0, parts).reduce((total, ms) => total + ms, 0)
-  const [own, here] = [sum(aloneMs), sum(waitsMs)]
-  const longest = (list: readonly number[]): string => inSeconds(Math.max(0, ...list.slice(0, parts)))
-  console.log(
-    `reader of ${name}: waited ${inSeconds(here)} s in ${parts} parts, longest ${longest(waitsMs)} s; alone ${inSeconds(own)} s, longest ${longest(aloneMs)} s`
-  )
-  if (here > own * waitFactor + parts * waitSlackMs)
-    fault(`the reader of ${name} waited ${inSeconds(here)} s, and alone ${inSeconds(own)} s`)
-}
-
-function checkMemory({ limit, mostReserved, external, mostExternal, rss, mostRss }: MemoryReport): void {
-  const mib = (bytes: number): string => (bytes / mebibyte).toFixed(1)
-  console.log(
-    `memory: limit ${mib(limit)} MiB, reserved at most ${mib(mostReserved)}; external ${mib(external)} to ${mib(mostExternal)}, rss ${mib(rss)} to ${mib(mostRss)} MiB`
-  )
-  if (mostReserved > limit)
-    fault(`${mib(mostReserved)} MiB were reserved, and the limit is ${mib(limit)} MiB`)
-  if (mostExternal > external + limit + externalSlack)
-    fault(`memory outside the heap grew by ${mib(mostExternal - external)} MiB`)
-  if (mostRss > rss + limit + rssSlack) fault(`resident memory grew by ${mib(mostRss - rss)} MiB`)
-}
-
-function inSeconds(ms: number): string {
-  return (ms / 1000).toFixed(1)
 }
 
 function positive(name: 'minutes' | 'seed'): number {
