@@ -365,7 +365,7 @@ export class Assembly {
       return
     }
     const digests = digestsOf(buffer.bytes)
-    if (digests instanceof Promise) this.#track(digests.then((digestOf) => this.#fail(buffer, digestOf)))
+    if ('then' in digests) this.#track(digests.then((digestOf) => this.#fail(buffer, digestOf)))
     else this.#fail(buffer, digests)
   }
 

@@ -274,7 +274,7 @@ export class Download {
   #verified(piece: number, digests: () => BlockDigests | Promise<BlockDigests>): Promise<void> | undefined {
     // Nearly always there is nothing to find out, and no digest is needed.
     const digestOf = this.#recovery.isContested(piece) ? digests() : unknown
-    const isLong = digestOf instanceof Promise
+    const isLong = 'then' in digestOf
     this.#change((now) => {
       this.picker.had({ start: piece, end: piece + 1 }, now)
       if (!isLong) this.#recovery.passed(piece, digestOf, now)

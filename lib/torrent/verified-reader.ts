@@ -115,7 +115,7 @@ export class VerifiedReader {
         return { bytes: await this.read(byteOffset, maxLength, signal), unverified: undefined }
       }
       const peeked = this.#assembly.peek(byteOffset, maxLength)
-      const bytes = peeked instanceof Promise ? await abortable(peeked, signal) : peeked
+      const bytes = peeked !== undefined && 'then' in peeked ? await abortable(peeked, signal) : peeked
       if (bytes !== undefined && bytes.length > 0) return { bytes, unverified: piece }
       // After a read that no longer counts the piece is looked at again.
       if (peeked === undefined || bytes !== undefined) await this.#wait(piece, signal, this.#early)

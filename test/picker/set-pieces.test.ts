@@ -138,7 +138,7 @@ test('a search for a peer that had nothing finds what it gained and what others 
     request: (peer: number, piece: number) => requests.push([peer, piece]),
     cancel() {},
     interest() {},
-    reserve: () => true,
+    reserve: () => Number.POSITIVE_INFINITY,
     abandon() {}
   }
   const picker = new Picker(layout, sink, () => 0.5)
