@@ -7,7 +7,7 @@ import { streamOf } from './play-engines.ts'
 import { Player } from './player.ts'
 import { ZeroStorage } from './zero-storage.ts'
 
-/** What the process is told. */
+/** Options of the process. */
 export interface AttackedTask {
   /** Folder of the compiled library. */
   readonly library: string
@@ -16,29 +16,29 @@ export interface AttackedTask {
   readonly folder: string
   /** `host:port` of each honest seed. */
   readonly seeds: readonly string[]
-  /** What the reader takes, in bytes per second. */
+  /** Bytes per second that the reader consumes. */
   readonly bitRate: number
-  /** In hexadecimal; of a torrent of which nothing else is known. */
+  /** In hexadecimal, of a torrent without metadata. */
   readonly magnetHash: string
 }
 
-/** What happened in some seconds. */
+/** Result of one round. */
 export interface AttackedReport {
   /** Verified bytes a second. */
   readonly bytesPerSecond: number
   readonly stalls: number
   readonly stallMs: number
-  /** How long the event loop was held at most, but for the time in which the machine ran others where that is known. */
+  /** Longest hold of the event loop, without the time in which the system ran other processes where that is known. */
   readonly heldMs: number
-  /** The part of a core that all threads of the process took. */
+  /** CPU of the process as a part of a core. */
   readonly cpu: number
   readonly connections: number
   readonly heapBytes: number
 }
 
-/** Seconds of the film that the reader has in store; at its bit rate more than the MiB that a player waits for first. */
+/** Buffer of the reader; must hold more than the 1 MiB that a player waits for first. */
 const bufferSeconds = 1.5
-/** Where it begins, as a part of the length. */
+/** Start of the reader, as a part of the length. */
 const readFrom = 0.4
 
 let torrent: Torrent | undefined
@@ -52,7 +52,7 @@ function requireZeros(byteOffset: number, chunk: Uint8Array): void {
 }
 
 answerCalls({
-  /** Downloads and plays; returns the port when the reader has its first MiB. */
+  /** Starts the download and the reader; returns the port once the reader has its first MiB. */
   async open({
     library,
     torrent: source,
@@ -76,7 +76,7 @@ answerCalls({
     if (firstMebibyteMs === null) throw new Error('the reader got nothing')
     return client.port
   },
-  /** Goes on for some seconds. */
+  /** Measures for some seconds. */
   async watch(seconds: number): Promise<AttackedReport> {
     if (torrent === undefined || player === undefined) throw new Error('nothing is open')
     const delay = new LoopDelay()

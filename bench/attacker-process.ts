@@ -6,12 +6,12 @@ import { limitCpu } from './cpu-limit.ts'
 import { answerCalls } from './helper.ts'
 import { type Crowding, crowdings, hostileKindOf } from './hostile-kinds.ts'
 
-/** Some hosts attack at once, each in its way. */
+/** Hosts that attack at the same time. */
 export interface AttackTask {
   readonly port: number
   readonly pieces: number
   readonly pieceLength: number
-  /** In hexadecimal; the second is that of a magnet link. */
+  /** In hexadecimal; `magnetHash` is of a torrent without metadata. */
   readonly infoHash: string
   readonly magnetHash: string
   /** Name of the kind and address of its host. */
@@ -24,16 +24,16 @@ interface Done {
   readonly bytes: number
 }
 
-/** What it came to. */
+/** Result of an attack. */
 export interface AttackReport extends Done {
-  /** The part of a core that it took. */
+  /** CPU of the process as a part of a core. */
   readonly cpu: number
 }
 
-/** After an attack, for what it has done in its last turn to be made up for. */
+/** Pause before CPU is read, in which the limit makes up for the last turn. */
 const restMs = 100
 
-/** Opens connections that do nothing more, and keeps them until the other side closes them. */
+/** Opens idle connections and keeps them until the other side closes them. */
 async function crowdIn(
   { port, infoHash, ms }: AttackTask,
   from: string,
@@ -76,7 +76,7 @@ async function attack(task: AttackTask, name: string, from: string): Promise<Don
 let cpuShare = (): number => 0
 
 answerCalls({
-  /** From now on the process takes no more than this part of a core. */
+  /** Limits the process to this part of a core. */
   limit(part: number): void {
     cpuShare = limitCpu(part)
   },

@@ -1,10 +1,10 @@
 const lookEveryMs = 2
-/** Time that was not used may be used later up to so much, so that bursts are possible. */
+/** Unused time that is saved for bursts. */
 const mostSavedMs = 20
 
 /**
- * Keeps this process to a part of one core from now on, whatever runs in it: when all threads together have used more, the event loop
- * stands still until the part is kept again. The function returned gives the part that was used since it was last called.
+ * Limits this process to a part of one core: when its threads together have used more, the event loop is blocked until the average is
+ * below the limit again. The function returned gives the part that was used since its last call.
  */
 export function limitCpu(part: number): () => number {
   const cell = new Int32Array(new SharedArrayBuffer(4))

@@ -20,7 +20,7 @@ export interface CrowdTask extends PatternTask {
   /** In hexadecimal. */
   readonly infoHash: string
   readonly peers: readonly CrowdPeer[]
-  /** The address that they listen on; 127.0.0.1 if left out. */
+  /** Address that they listen on; 127.0.0.1 by default. */
   readonly host?: string
 }
 
@@ -62,7 +62,7 @@ class Link {
     socket.on('data', (chunk) => this.#receive(chunk))
   }
 
-  /** Whether a peer listens at the near end, or it was closed before that was known. */
+  /** Whether the near end is this address, or unknown because the connection is closed. */
   isOf(host: string, port: number): boolean {
     const { localAddress, localPort } = this.#socket
     return localPort === undefined || (localAddress === host && localPort === port)

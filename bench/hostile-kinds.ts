@@ -1,9 +1,9 @@
 import { type AttackKind, attackKinds } from './attack-kinds.ts'
 
-/** Connections that harm by their number. */
+/** Idle connections that harm by their number. */
 export interface Crowding {
   readonly perMs: number
-  /** Open at a time. */
+  /** Bound on open connections. */
   readonly most: number
   /** How many addresses of one /24 they come from. */
   readonly addresses: number
@@ -11,14 +11,14 @@ export interface Crowding {
   readonly silent: boolean
 }
 
-/** Kinds of them by name. */
+/** Kinds of idle connections, by name. */
 export const crowdings: Readonly<Record<string, Crowding>> = {
-  // As many open as the descriptors of the attacker allow.
+  // The bound keeps the attacker below its limit of descriptors.
   '1,700 silent connections a second': { perMs: 1.7, most: 8000, addresses: 1, silent: true },
   '250 idle peers of one network': { perMs: 0.5, most: 250, addresses: 250, silent: false }
 }
 
-/** Rates at which a kind was seen to stop a client; other kinds send as much as they can. */
+/** Kinds at rates that stopped clients before; all other kinds send as fast as they can. */
 const paced: Readonly<Record<string, AttackKind>> = {
   'have-none, 7 KB a second': pace('have-none', 1400, 1000),
   'have-none, 52 KB a second': pace('have-none', 1040, 100)
@@ -29,14 +29,14 @@ export const hostileKinds: readonly string[] = [attackKinds, paced, crowdings].f
   Object.keys(kinds)
 )
 
-/** What a kind sends. */
+/** Returns the messages of a kind. */
 export function hostileKindOf(name: string): AttackKind {
   const kind = attackKinds[name] ?? paced[name]
   if (kind === undefined) throw new Error(`there is no '${name}'`)
   return kind
 }
 
-/** The same kind with so many rounds in each send, and a pause after it. */
+/** Returns a kind with this many rounds in each send, and a pause after it. */
 function pace(name: string, rounds: number, pauseMs: number): AttackKind {
   const kind = attackKinds[name]
   if (kind === undefined) throw new Error(`there is no '${name}'`)

@@ -14,13 +14,13 @@ export interface PatternTask {
 }
 
 const sampleBytes = 16 << 20
-/** Pieces so large come from a sample that repeats within them. */
+/** Pieces of at least this length come from a sample that repeats within them. */
 const tiledBytes = 32 << 20
-/** Bytes after which it repeats: a prime number of blocks, so that blocks mixed up by a power of two are noticed. */
+/** Length of that sample: a prime number of blocks, so that blocks mixed up by a power of two are noticed. */
 const tileBytes = 1021 << 14
-/** How far the piece after a piece is ahead in the sample. */
+/** Distance of consecutive pieces in that sample. */
 const tileStep = 339 << 14
-/** What is hashed or written at a time; no view of a block may be longer. */
+/** Bytes that are hashed or written at a time; also the longest view of a block. */
 const mostViewed = 1 << 20
 
 /**
@@ -48,7 +48,7 @@ export class Pattern {
     const noughts = Buffer.alloc(this.#period)
     const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 5), Buffer.alloc(16))
     const sample = zeros ? noughts : cipher.update(noughts)
-    // Views that cross the end of a tile find its beginning there.
+    // The start of the sample follows its end, for views that cross the end.
     this.#sample = tiled ? Buffer.concat([sample, sample.subarray(0, mostViewed)]) : sample
   }
 

@@ -35,7 +35,7 @@ interface Readable extends AsyncIterable<Uint8Array> {
   on?(event: 'error', listener: () => void): unknown
 }
 
-/** A stream as something to play. */
+/** Wraps a stream for a player. */
 export function streamOf(readable: Readable): OpenStream {
   readable.on?.('error', () => {})
   const iterator = readable[Symbol.asyncIterator]()

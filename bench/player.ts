@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const mebibyte = 1 << 20
-/** A player that holds so much reads no further, unless it is told otherwise. */
+/** Default buffer of a player. */
 const usualBufferSeconds = 10
 const patienceMs = 60_000
 
@@ -16,7 +16,7 @@ export interface PartReport {
   readonly readBytes: number
 }
 
-/** Takes note of chunks that differ from what they should be. */
+/** Reports chunks that differ from the original. */
 export interface ChunkComparer {
   compare(byteOffset: number, chunk: Uint8Array): void
 }

@@ -22,14 +22,14 @@ import { ownLibrary } from './other-library.ts'
 import { infoHashOf, Pattern } from './pattern.ts'
 import { scratchFolder } from './scratch.ts'
 
-/** What the reader takes, in bytes per second. */
+/** Bytes per second that the reader consumes. */
 const bitRate = 1e6
 const leastRate = 0.9
 const leastAnswered = 0.9
-/** Between a round with an attack and one without, so that nothing is left of it. */
+/** Pause after an attack, so that the next round starts without its backlog. */
 const restMs = 500
 const dialEveryMs = 250
-/** An honest peer that is not answered for so long is lost. */
+/** An honest peer that waits longer for the handshake counts as shut out. */
 const dialPatienceMs = 3000
 const totalLength = 2 ** 35
 const everything = 'all'
@@ -40,7 +40,7 @@ const { values: options } = parseArgs({
     kind: { type: 'string', multiple: true },
     library: { type: 'string', default: ownLibrary },
     pieces: { type: 'string', default: '2097152' },
-    // Far from what the machine can do, so that only the attack counts.
+    // Low enough for any machine, so that only the attack can slow the download.
     rate: { type: 'string', default: '12' },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '4' },
@@ -60,7 +60,7 @@ interface Round {
   readonly quiet: AttackedReport
   readonly attacked: AttackedReport
   readonly attack: AttackReport
-  /** Honest peers that dialled and that were answered, during the attack. */
+  /** Honest peers that dialled during the attack, and how many of them were answered. */
   readonly dialled: number
   readonly answered: number
 }
@@ -89,7 +89,7 @@ const port = await victim.call<number>('open', {
   magnetHash
 } satisfies AttackedTask)
 await attacker.call('limit', Number(options.cpu))
-// Until rates have settled and the code that all rounds run is compiled.
+// Warm-up: rates settle, and hot code is compiled.
 await victim.call('watch', 5)
 await sleep(1000)
 
@@ -108,7 +108,7 @@ const broken = print()
 await Promise.all([crowd.stop(), attacker.stop(), victim.stop()])
 process.exit(broken + faults.length === 0 ? 0 : 1)
 
-/** Some seconds without an attack, and as many with one, by hosts that were never seen. */
+/** Measures without an attack, then with one from hosts that the client has not seen before. */
 async function alternate(name: string): Promise<Round> {
   const quiet = await victim.call<AttackedReport>('watch', seconds)
   const names = name === everything ? hostileKinds : [name]
@@ -131,13 +131,13 @@ async function alternate(name: string): Promise<Round> {
   return { quiet, attacked, attack, dialled, answered }
 }
 
-/** An address of a network of its own on loopback. */
+/** Returns a loopback address in a /24 that was not used before. */
 function freshHost(): string {
   const n = hosts++
   return `127.${20 + (n >> 8)}.${n & 255}.1`
 }
 
-/** Honest peers dial one after the other, from one address each, until it is over. */
+/** Dials as honest peers, each from an address of its own, until `over` is aborted. */
 async function dialHonestly(over: AbortSignal): Promise<{ dialled: number; answered: number }> {
   const dials: Promise<boolean>[] = []
   while (!over.aborted) {

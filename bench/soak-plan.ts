@@ -1,17 +1,17 @@
 import { seededRandom } from './benchmark.ts'
 
-/** One torrent of the run, and what its seeds give. */
+/** One torrent of the run. */
 export interface Subject {
   readonly name: string
   readonly pieceLength: number
   readonly length: number
-  /** What each of its seeds sends. */
+  /** Upload rate of each of its seeds. */
   readonly bytesPerSecond: number
-  /** What its reader takes, where it has one. */
+  /** Bytes per second that its reader consumes; undefined without a reader. */
   readonly bitRate?: number
 }
 
-/** The time in which a seed can be reached, in milliseconds from the start of the run. */
+/** The time in which one seed can be dialled, in milliseconds from the start of the run. */
 export interface Stay {
   readonly fromMs: number
   readonly untilMs: number
@@ -20,18 +20,18 @@ export interface Stay {
 const kibibyte = 1024
 const mebibyte = 1024 * kibibyte
 
-/** Seeds stay and are away for times between these. */
+/** Shortest and longest time that a seed stays, and that a torrent has none. */
 const stayMs = [20_000, 40_000] as const
 const awayMs = [4000, 12_000] as const
-/** The next seed of a torrent with a reader is there for so long before the one before it goes. */
+/** Overlap of two seeds of a torrent with a reader. */
 const handoverMs = 3000
 
-/** 22 MB/s while all have their seeds, which leaves most of two cores idle. */
+/** All seeds together send 22 MB/s, which leaves most of two cores idle. */
 export const subjects: readonly Subject[] = [
   { name: '16 KiB', pieceLength: 16 * kibibyte, length: 128 * mebibyte, bytesPerSecond: 1.5e6 },
   { name: '64 KiB', pieceLength: 64 * kibibyte, length: 128 * mebibyte, bytesPerSecond: 1.5e6 },
   { name: '256 KiB', pieceLength: 256 * kibibyte, length: 128 * mebibyte, bytesPerSecond: 1.5e6 },
-  // Longer than what comes in an episode, so that readers find next to nothing that is there already.
+  // The films of readers are so long that hardly anything is verified before a reader wants it.
   { name: '1 MiB', pieceLength: mebibyte, length: 4096 * mebibyte, bytesPerSecond: 4e6, bitRate: 1e6 },
   { name: '4 MiB', pieceLength: 4 * mebibyte, length: 128 * mebibyte, bytesPerSecond: 1.5e6 },
   { name: '16 MiB', pieceLength: 16 * mebibyte, length: 4096 * mebibyte, bytesPerSecond: 4e6, bitRate: 1e6 },
@@ -41,7 +41,7 @@ export const subjects: readonly Subject[] = [
   { name: '512 MiB', pieceLength: 512 * mebibyte, length: 1024 * mebibyte, bytesPerSecond: 3e6 }
 ]
 
-/** When the seeds of a torrent are there; the same for the same number. Seeds of a torrent with a reader leave no gap. */
+/** Returns the stays of a torrent's seeds, the same for the same `seed`. Torrents with a reader always have a seed. */
 export function staysOf({ bitRate }: Subject, seed: number, minutes: number): Stay[] {
   const random = seededRandom(seed)
   const between = ([least, most]: readonly [number, number]): number => least + random() * (most - least)

@@ -1,4 +1,4 @@
-// The client of the run with many torrents, its readers, and what they are watched by.
+// The client of the run with many torrents, and its readers.
 import path from 'node:path'
 import type { Client } from '../lib/index.ts'
 import type { MemoryBudget } from '../lib/util/memory-budget.ts'
@@ -11,13 +11,13 @@ import { Player } from './player.ts'
 import type { Subject } from './soak-plan.ts'
 import { SoakedTorrent, type TorrentReport } from './soaked-torrent.ts'
 
-/** What the process is told first. */
+/** Options of the process. */
 export interface SoakTask {
   /** Folder of the compiled library. */
   readonly library: string
   readonly folder: string
   readonly subjects: readonly SoakedSubject[]
-  /** A torrent with a seed that gets no block for so long is noted. */
+  /** A torrent that has a seed and receives no block for longer than this is reported. */
   readonly patienceMs: number
 }
 
@@ -25,7 +25,7 @@ export interface SoakTask {
 export interface SoakedSubject extends Subject {
   /** Path of the .torrent. */
   readonly torrent: string
-  /** Decides where its reader begins. */
+  /** Seed of the random offsets of its reader. */
   readonly seed: number
 }
 
@@ -37,10 +37,10 @@ export interface SeedEvent {
   readonly address: string
 }
 
-/** Bytes; what grew is compared with what there was before the first torrent. */
+/** Memory of the process in bytes, before the first torrent and at most. */
 export interface MemoryReport {
   readonly limit: number
-  /** Most that was reserved at a time. */
+  /** Peak of the reserved bytes. */
   readonly mostReserved: number
   readonly external: number
   readonly mostExternal: number
@@ -48,13 +48,13 @@ export interface MemoryReport {
   readonly mostRss: number
 }
 
-/** How long a reader waited in each of its parts: for the first MiB, and later when nothing was there in time. */
+/** How long a reader waited in each of its parts: for the first MiB, and later in stalls. */
 export interface ReaderReport {
   readonly name: string
   readonly waitsMs: readonly number[]
 }
 
-/** What became of the run. */
+/** Result of the run. */
 export interface SoakReport {
   readonly torrents: readonly TorrentReport[]
   readonly readers: readonly ReaderReport[]
@@ -64,12 +64,12 @@ export interface SoakReport {
 }
 
 const watchEveryMs = 100
-/** A reader opens a fresh torrent, plays for so long from its first MiB on, jumps, plays, and once more. */
+/** A reader plays each part for so long; after so many parts it begins again with a fresh download. */
 const partSeconds = 15
 const partsOfEpisode = 3
-/** What a reader that gets nothing for a minute is said to have waited. */
+/** Counted for a part whose first MiB never came. */
 const forgottenMs = 60_000
-/** Readers begin in this part of the file, so that none meets its end. */
+/** Parts begin within this fraction of the file, so that none reaches its end. */
 const beginWithin = 0.9
 
 const budgets = new Set<MemoryBudget>()
@@ -83,7 +83,7 @@ const most = { external: 0, rss: 0 }
 
 process.on('unhandledRejection', (reason) => faults.push(`unhandled rejection: ${String(reason)}`))
 
-/** Takes note of what the budgets of this copy of the library reserve. */
+/** Records the peak of reservations in the memory budgets of a copy of the library. */
 function noteReservations({ prototype }: typeof MemoryBudget): void {
   const { reserve } = prototype
   prototype.reserve = function (this: MemoryBudget, ...options): boolean {
@@ -102,7 +102,7 @@ function watch(): void {
   most.rss = Math.max(most.rss, rss)
 }
 
-/** Plays from places that are the same in every run, each time the torrent is fetched anew. */
+/** Plays from offsets that are the same in every run, until the process ends. */
 async function read(
   torrent: SoakedTorrent,
   { name, seed, bitRate = 0, length }: SoakedSubject,
@@ -139,7 +139,7 @@ async function read(
 }
 
 answerCalls({
-  /** Adds all torrents and begins to read those that are read. */
+  /** Adds all torrents and starts their readers. */
   async open({ library, folder, subjects, patienceMs }: SoakTask): Promise<void> {
     const { Client: Soaked } = await importFrom<{ Client: typeof Client }>(library, 'index.js')
     const budget = await importFrom<{ MemoryBudget: typeof MemoryBudget }>(library, 'util/memory-budget.js')

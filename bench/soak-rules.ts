@@ -5,10 +5,10 @@ import type { TorrentReport } from './soaked-torrent.ts'
 const mebibyte = 1 << 20
 /** How much longer than alone a reader may wait. */
 const waitFactor = 1.2
-/** What opening a file differs by from run to run, in milliseconds: the mean over all parts, and a single one. */
+/** Noise of the time to the first MiB, in milliseconds: as a mean over all parts, and of a single part. */
 const meanSlackMs = 100
 const partSlackMs = 250
-/** What else of a client is outside the heap, and what the collector leaves for later. */
+/** Other buffers of a client, and garbage that is not collected yet. */
 const externalSlack = 24 * mebibyte
 /** The heap and compiled code on top of that. */
 const rssSlack = 96 * mebibyte
@@ -18,7 +18,7 @@ const partialBytes = 16 * mebibyte
 /** Blocks that come twice, in the end game or when a seed goes. */
 const repeatedPart = 0.05
 
-/** Prints what was measured of readers alone and of all together, and returns what breaks a rule. */
+/** Prints the results of readers alone and of all torrents together, and returns a sentence for each broken rule. */
 export function judge(
   alone: readonly SoakReport[],
   together: SoakReport,
@@ -50,7 +50,7 @@ function printTorrents(reports: readonly TorrentReport[]): void {
   }
 }
 
-/** A torrent that has a seed gets blocks, and what comes is of use. */
+/** A torrent that has a seed receives blocks, and does not fetch the same bytes again and again. */
 function judgeTorrent(
   { name, received, verified, starved }: TorrentReport,
   subject: Subject | undefined
@@ -59,12 +59,12 @@ function judgeTorrent(
     ({ atMs, forMs, peers }) =>
       `${name}: no block for ${inSeconds(forMs)} s from ${inSeconds(atMs)} s on, though a seed was there; ${peers} connections`
   )
-  // Torrents with readers are given up with what is under way.
+  // The downloads of readers are removed with their partial pieces.
   if (subject === undefined || subject.bitRate !== undefined) return faults
   const partial = Math.min(subject.length, partialPieces * subject.pieceLength + partialBytes)
   if (received * (1 - repeatedPart) > verified + partial)
     faults.push(
-      `${name}: of ${inMebibytes(received)} MiB that came only ${inMebibytes(verified)} MiB were verified`
+      `${name}: of ${inMebibytes(received)} MiB received only ${inMebibytes(verified)} MiB were verified`
     )
   return faults
 }

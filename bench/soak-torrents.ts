@@ -19,7 +19,7 @@ import type { SoakedSubject, SoakReport, SoakTask } from './soak-process.ts'
 import { judge } from './soak-rules.ts'
 
 /**
- * A torrent may wait for memory until another one has fetched its share: a tenth of 48 MiB at 1 MB/s takes 5 s. Twice that, because this
+ * A torrent may wait for memory until another one has fetched its share: a tenth of 48 MiB at 1 MB/s takes 5 s. Twice that, because the
  * machine may have other work.
  */
 const patienceMs = 10_000
@@ -107,7 +107,7 @@ async function comeAndGo(
   await Promise.all(
     staysOf(subject, subject.seed, minutes).map(async ({ fromMs, untilMs }, n) => {
       await until(fromMs)
-      // A host for each, because to come back is not to be dialled for the second time.
+      // Each seed has a new address, so that no back-off of an earlier dial delays it.
       const host = `127.${number}.${n >> 7}.${(n & 127) + 1}`
       const task: CrowdTask = { pieceLength, length, infoHash, peers, host }
       const [port] = await crowd.call<number[]>('start', task)

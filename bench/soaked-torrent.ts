@@ -1,32 +1,32 @@
 import type { Client, Torrent } from '../lib/index.ts'
 
-/** One torrent of the client as the run saw it. */
+/** Result for one torrent of the client. */
 export interface TorrentReport {
   readonly name: string
-  /** Payload that came. */
+  /** Payload bytes received. */
   readonly received: number
   /** Bytes of pieces that were verified. */
   readonly verified: number
-  /** How often it was downloaded to its end. */
+  /** Completed downloads. */
   readonly completed: number
-  /** Time in which it had a seed and something to fetch. */
+  /** Time in which it had a seed and was not complete. */
   readonly seededMs: number
-  /** The longest part of that in which no block came. */
+  /** Longest part of that time without a block. */
   readonly longestMs: number
-  /** Each time that this was longer than it may be. */
+  /** Times without a block that were too long. */
   readonly starved: readonly Starved[]
 }
 
 /** A time in which a torrent with a seed got no block. */
 export interface Starved {
-  /** When it began, from the start of the run. */
+  /** Milliseconds from the start of the run. */
   readonly atMs: number
   forMs: number
   /** Connections at its end. */
   peers: number
 }
 
-/** A torrent that is downloaded again and again, while its seeds come and go, and the times in which it got nothing. */
+/** A torrent that is downloaded again and again while its seeds come and go; measures how long no block came. */
 export class SoakedTorrent {
   readonly #client: Client
   readonly #name: string
@@ -48,7 +48,7 @@ export class SoakedTorrent {
   #seededMs = 0
   #longestMs = 0
 
-  /** A torrent of a .torrent file that is given up when it gets nothing for so long. */
+  /** A download of the .torrent at `source`; a time without a block above `patienceMs` is reported. */
   constructor(client: Client, name: string, source: string, folder: string, patienceMs: number) {
     this.#client = client
     this.#name = name
@@ -58,7 +58,7 @@ export class SoakedTorrent {
     this.#began = performance.now()
   }
 
-  /** Begins to download, or does so once more without what is there. */
+  /** Removes the download with its files, if there is one, and adds the torrent again. */
   renew(): Promise<Torrent> {
     const renewed = this.#renewing.then(async () => {
       const old = this.#torrent
@@ -79,20 +79,20 @@ export class SoakedTorrent {
     return renewed
   }
 
-  /** A seed has come. */
+  /** Adds a seed that can be dialled now. */
   come(address: string): void {
     if (this.#seeds.size === 0) this.#sinceMs = performance.now()
     this.#seeds.add(address)
     this.#torrent?.addPeer(address)
   }
 
-  /** A seed is about to go. */
+  /** Removes a seed, before it is stopped. */
   go(address: string): void {
     this.#look(performance.now())
     this.#seeds.delete(address)
   }
 
-  /** Looks whether blocks have come; to be called many times a second. */
+  /** Checks whether blocks have come; the caller does so many times a second. */
   watch(): void {
     const now = performance.now()
     this.#look(now)
@@ -102,7 +102,7 @@ export class SoakedTorrent {
     void this.renew()
   }
 
-  /** What has happened so far. */
+  /** Returns the result so far. */
   report(): TorrentReport {
     return {
       name: this.#name,
