@@ -87,7 +87,6 @@ export class DownloadState {
   readonly #spare: PartialPiece[] = []
   /** Who else is asked for a block, where more than one peer is. */
   readonly #shared = new LazyMap<number, number[]>()
-  readonly #urgentOnly = new LazySet<number>()
   /** Blocks of pieces that are in storage, unverified, from before; they are read back when the piece is begun. */
   readonly #stored = new LazyMap<number, readonly number[]>()
 
@@ -116,7 +115,7 @@ export class DownloadState {
   /** Whether a piece is not there and somebody wants it. */
   wants(piece: number): boolean {
     if (this.had[piece] === 1 || this.unchecked[piece] === 1) return false
-    return (this.priority[piece] ?? 0) > 0 || this.#urgentOnly.has(piece)
+    return (this.priority[piece] ?? 0) > 0 || this.windows.has(piece)
   }
 
   /** Missing pieces that are wanted. */
@@ -219,12 +218,6 @@ export class DownloadState {
     if (order.size > 0) for (let piece = start; piece < end; piece++) order.remove(piece)
     if (windows.size > 0) for (let piece = start; piece < end; piece++) windows.changed(piece)
     if (ceased !== undefined) this.#interest.change([], ceased)
-  }
-
-  /** Names the pieces that are wanted by windows alone. */
-  setUrgentOnly(pieces: Iterable<number>): void {
-    this.#urgentOnly.clear()
-    for (const piece of pieces) if (this.priority[piece] === 0) this.#urgentOnly.add(piece)
   }
 
   /** Puts a missing piece where the background search finds it, or takes it out: windows see to their own. */

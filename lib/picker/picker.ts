@@ -104,7 +104,6 @@ export class Picker {
     if (missing.length === 0 && state.windows.size === 0) return
     state.changeWants(missing, () => {
       for (const piece of missing) state.priority[piece] = priority
-      state.setUrgentOnly(state.windows.members)
     })
     for (const piece of missing) state.file(piece)
     if (priority === 0) takeBackUnwanted(state, false, now)
@@ -200,14 +199,8 @@ export class Picker {
   /** Opens, moves or (with undefined) closes the window of a stream; `jumped` cancels what stands in its way. */
   window(id: number, window: StreamWindow | undefined, jumped: boolean, now: number): void {
     const state = this.#state
-    const pieces = new Set(state.windows.members)
-    if (window !== undefined) {
-      for (let piece = window.pieces.start; piece < window.pieces.end; piece++) pieces.add(piece)
-    }
-    state.changeWants(pieces, () => {
-      state.windows.set(id, window, now)
-      state.setUrgentOnly(state.windows.members)
-    })
+    const pieces = state.windows.moved(id, window)
+    state.changeWants(pieces, () => state.windows.set(id, window, now))
     let left = false
     for (const piece of pieces) {
       state.file(piece)

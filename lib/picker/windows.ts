@@ -2,6 +2,11 @@ import type { Range } from '../metainfo/layout.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 
 const minBytesPerMs = 0.01
+/**
+ * The most pieces of all windows that are put in order; each window has its part of them. A few readers have all of theirs in it, and
+ * many with long windows of small pieces cost no more.
+ */
+const mostUrgent = 4096
 /** While deadlines depend on the time they are computed anew this often. */
 const staleMs = 200
 
@@ -28,8 +33,7 @@ export interface UrgentPiece {
   readonly deadline: number
 }
 
-/** Stands for the pieces of no window; nothing is ever added to it. */
-const nothing: Set<number> = new Set()
+const none: Range = { start: 0, end: 0 }
 
 /** The windows of all open streams, merged into one list of pieces by deadline. */
 export class Windows {
@@ -38,7 +42,8 @@ export class Windows {
   #urgent: UrgentPiece[] = []
   /** When `#urgent` is to be made anew. */
   #staleAt = Number.POSITIVE_INFINITY
-  #members: Set<number> = nothing
+  /** In how many windows each piece is. */
+  readonly #members = new LazyMap<number, number>()
 
   constructor(pieceLength: number) {
     this.#pieceLength = pieceLength
@@ -51,23 +56,29 @@ export class Windows {
 
   /** Opens, moves or (with undefined) closes a window. */
   set(id: number, window: StreamWindow | undefined, now: number): void {
+    const before = this.#windows.get(id)?.pieces ?? none
     if (window === undefined) this.#windows.delete(id)
     else this.#windows.set(id, { ...window, at: now })
     this.#staleAt = Number.NEGATIVE_INFINITY
-    this.#members = new Set()
-    for (const { pieces } of this.#windows.values()) {
-      for (let piece = pieces.start; piece < pieces.end; piece++) this.#members.add(piece)
+    const after = window?.pieces ?? none
+    for (const piece of without(before, after)) {
+      const count = (this.#members.get(piece) ?? 0) - 1
+      if (count > 0) this.#members.set(piece, count)
+      else this.#members.delete(piece)
     }
+    for (const piece of without(after, before)) this.#members.set(piece, (this.#members.get(piece) ?? 0) + 1)
+  }
+
+  /** The pieces that would enter or leave a window if it were set to this one. */
+  moved(id: number, window: StreamWindow | undefined): number[] {
+    const before = this.#windows.get(id)?.pieces ?? none
+    const after = window?.pieces ?? none
+    return [...without(before, after), ...without(after, before)]
   }
 
   /** Whether a piece is in some window. */
   has(piece: number): boolean {
     return this.#members.has(piece)
-  }
-
-  /** All pieces of all windows. */
-  get members(): ReadonlySet<number> {
-    return this.#members
   }
 
   /** A piece is verified or lost again: the list is made anew at the next look. */
@@ -80,13 +91,15 @@ export class Windows {
     if (now < this.#staleAt) return this.#urgent
     const deadlines = new Map<number, number>()
     let moving = false
+    const most = Math.ceil(mostUrgent / this.#windows.size)
     for (const window of this.#windows.values()) {
       const { pieces } = window
       const pieceMs = this.#pieceMs(window)
       const first = this.#firstDeadline(window, now)
       moving ||= !window.waiting
-      for (let piece = pieces.start; piece < pieces.end; piece++) {
+      for (let piece = pieces.start, count = 0; piece < pieces.end && count < most; piece++) {
         if (!missing(piece)) continue
+        count++
         const deadline = first + (piece - pieces.start) * pieceMs
         const known = deadlines.get(piece)
         if (known === undefined || deadline < known) deadlines.set(piece, deadline)
@@ -115,4 +128,12 @@ export class Windows {
     const overdueMs = waiting ? 0 : Math.max(0, now - at - this.#pieceMs(window))
     return at + 2 * overdueMs + delayMs
   }
+}
+
+/** The numbers of a range that are not in another one. */
+function without(range: Range, other: Range): number[] {
+  const numbers: number[] = []
+  for (let number = range.start; number < Math.min(range.end, other.start); number++) numbers.push(number)
+  for (let number = Math.max(range.start, other.end); number < range.end; number++) numbers.push(number)
+  return numbers
 }

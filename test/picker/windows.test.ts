@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Windows } from '../../lib/picker/windows.ts'
+import { fc } from '../support/fast-check.ts'
 
 const window = (start: number, end: number, bytesPerMs = 100) => ({
   pieces: { start, end },
@@ -23,9 +24,55 @@ test('pieces of all windows stand in the order in which they are needed', () => 
     ]
   )
   assert.equal(windows.size, 2)
-  assert.deepEqual([...windows.members].sort(), [0, 1, 2, 3, 4])
   windows.set(2, undefined, 600)
   assert.equal(windows.has(4), false)
+  assert.equal(windows.has(2), true)
+})
+
+test('a piece is in the windows as long as it is in one of them, and only what moves is looked at', () => {
+  const range = fc.tuple(fc.nat(30), fc.nat(12)).map(([start, length]) => ({ start, end: start + length }))
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(3), fc.option(range)), { maxLength: 60 }), (changes) => {
+      const windows = new Windows(100)
+      const model = new Map<number, { start: number; end: number }>()
+      const members = (): number[] =>
+        Array.from({ length: 45 }, (_, piece) => piece).filter((piece) =>
+          [...model.values()].some(({ start, end }) => start <= piece && piece < end)
+        )
+      for (const [id, pieces] of changes) {
+        const next = pieces === null ? undefined : window(pieces.start, pieces.end)
+        const inside = (piece: number): boolean => {
+          const { start, end } = model.get(id) ?? { start: 0, end: 0 }
+          return start <= piece && piece < end
+        }
+        const before = Array.from({ length: 45 }, (_, piece) => inside(piece))
+        const moved = windows.moved(id, next)
+        windows.set(id, next, 0)
+        if (pieces === null) model.delete(id)
+        else model.set(id, pieces)
+        assert.deepEqual(
+          moved.toSorted((a, b) => a - b),
+          before.flatMap((was, piece) => (was === inside(piece) ? [] : [piece]))
+        )
+        const all = Array.from({ length: 45 }, (_, piece) => piece)
+        assert.deepEqual(
+          all.filter((piece) => windows.has(piece)),
+          members()
+        )
+      }
+    })
+  )
+})
+
+test('many long windows have only their first pieces put in order', () => {
+  const windows = new Windows(100)
+  windows.set(0, window(0, 3000), 0)
+  assert.equal(windows.urgent(() => true, 0).length, 3000)
+  for (let id = 1; id < 128; id++) windows.set(id, window(id * 10_000, id * 10_000 + 3000), 0)
+  const urgent = windows.urgent((piece) => piece % 10_000 >= 100, 0)
+  assert.equal(urgent.length, 4096)
+  const firsts = urgent.filter(({ piece }) => piece % 10_000 === 100)
+  assert.equal(firsts.length, 128, 'the first missing piece of each')
 })
 
 test('a piece that is there goes when that is told', () => {
