@@ -9,6 +9,7 @@ import { Api } from './api.ts'
 import { EventStreams } from './event-streams.ts'
 import { checkHost, checkToken } from './guard.ts'
 import { type ServerLimits, serverLimits } from './limits.ts'
+import { listenOptions, loopback } from './listen-options.ts'
 import { loadPage } from './page.ts'
 import { playlist, playlistFiles } from './playlist.ts'
 import { allowMethods, HttpError, respond, respondInParts, respondText } from './respond.ts'
@@ -19,7 +20,6 @@ import { parseTarget, type Target } from './target.ts'
 import { hasBody, Turns } from './turns.ts'
 
 const log = debug('server')
-const loopback = '127.0.0.1'
 const readMethods = ['GET', 'HEAD']
 /** How often it is looked for requests that take too long, at least. */
 const lookEveryMs = 2000
@@ -71,27 +71,9 @@ export class TorrentServer extends http.Server {
 
   /** As in `node:http`, but without a host it is 127.0.0.1. */
   override listen(...args: unknown[]): this {
-    const [first, second, third] = args
     const last = args.at(-1)
     const listener = typeof last === 'function' ? () => Reflect.apply(last, this, []) : undefined
-    if (typeof first === 'object' && first !== null) {
-      const isElsewhere = ['path', 'fd', '_handle', 'handle'].some(
-        (name) => Reflect.get(first, name) !== undefined
-      )
-      const host = Reflect.get(first, 'host') || loopback
-      return super.listen(isElsewhere ? first : { ...first, host }, listener)
-    }
-    if (typeof first === 'string' && !/^\d+$/.test(first)) return super.listen({ path: first }, listener)
-    const port = typeof first === 'function' || first === null ? undefined : Number(first ?? 0)
-    const backlog = [second, third].find((value) => typeof value === 'number')
-    return super.listen(
-      {
-        port: port ?? 0,
-        host: typeof second === 'string' && second !== '' ? second : loopback,
-        ...(typeof backlog === 'number' ? { backlog } : {})
-      },
-      listener
-    )
+    return super.listen(listenOptions(args), listener)
   }
 
   /** Stops listening and ends all connections, streams and events. */
