@@ -16,7 +16,7 @@ const refusal = [
 
 interface Connection {
   readonly host: string | undefined
-  /** Takes it off the count. */
+  /** Gives its slot back. */
   readonly leave: () => void
 }
 
@@ -58,7 +58,7 @@ export class Connections {
     if (!isBusy && this.#open.has(socket)) this.#idle.add(socket)
   }
 
-  /** Ends those that are being refused. */
+  /** Closes the connections that are being refused. */
   close(): void {
     for (const socket of this.#refused) socket.destroy()
   }
@@ -69,7 +69,7 @@ export class Connections {
     this.#idle.delete(socket)
   }
 
-  /** Closes an idle connection: of the host if it is that which has too many. */
+  /** Closes the connection that is idle for longest; one of this host when the host has too many. */
   #makeRoom(host: string | undefined): boolean {
     const isHostFull = this.#slots.isHostFull(host)
     for (const socket of this.#idle) {

@@ -48,7 +48,7 @@ export const serverLimits: ServerLimits = {
   connections: 512,
   // A browser has six for each server, a player up to ten, and a few households share an address.
   connectionsOfHost: 64,
-  // Each is a socket for a second.
+  // Each is kept for a second.
   refusals: 64,
   // Each may hold a chunk of 256 KiB: 32 MB. The rest of the connections is for pages and lists.
   streams: 128,
@@ -56,7 +56,7 @@ export const serverLimits: ServerLimits = {
   // A page costs a snapshot of what it shows each second, of about a millisecond.
   watchers: 32,
   watchersOfHost: 8,
-  // As often as people look.
+  // Speeds and progress need not be newer.
   newsMs: 1000,
   // They take milliseconds, unless a client is slow; then a list keeps up to 64 KB.
   requests: 128,
@@ -78,7 +78,7 @@ export const serverLimits: ServerLimits = {
   selectionBytes: 1 << 20,
   // Two of the largest .torrent files, or many of the usual ones.
   bodyBytes: 64 << 20,
-  // Networks that drop packets for longer have dropped the connection.
+  // A network that is down for longer loses the connection as well.
   stalledMs: 60_000,
   // A player that reads nothing for so long has filled its buffer or is paused; it opens a new stream when it goes on.
   yieldMs: 60_000,

@@ -45,7 +45,7 @@ export class Readers {
     return reader
   }
 
-  /** Ends the reader whose client has taken nothing for longest; of the host, if it is that which has too many. */
+  /** Ends the reader that is stalled for longest; one of this host when the host has too many. */
   #makeRoom(host: string | undefined): boolean {
     const isHostFull = this.#slots.isHostFull(host)
     let longest: Reader | undefined
@@ -73,7 +73,7 @@ export class Reader {
   readonly host: string | undefined
   /** Called once, when the response is closed. */
   onEnd: (() => void) | undefined
-  /** Since when the client takes nothing, on the monotonic clock; `Infinity` while it does not hold us up. */
+  /** When the client stopped taking bytes, on the monotonic clock; `Infinity` while it takes them. */
   stalledAt: number = Number.POSITIVE_INFINITY
   readonly #response: ServerResponse
   #stream: FileStream | undefined
