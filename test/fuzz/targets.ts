@@ -5,6 +5,7 @@ import { command } from './targets/command.ts'
 import { extended, pex } from './targets/extended.ts'
 import { httpBody } from './targets/http-body.ts'
 import { httpReply } from './targets/http-reply.ts'
+import { httpServer } from './targets/http-server.ts'
 import { krpc } from './targets/krpc.ts'
 import { lsd } from './targets/lsd.ts'
 import { magnet } from './targets/magnet.ts'
@@ -39,5 +40,6 @@ export const targets: readonly Target[] = [
   stateFolder,
   ranges,
   request,
+  httpServer,
   command
 ]
