@@ -13,7 +13,11 @@ interface Head {
 type State = 'head' | 'body' | 'raw'
 
 const passedOn = ['Content-Type', 'Content-Encoding', 'Location']
+const framing = ['Transfer-Encoding', 'Content-Length']
 const nothing = Buffer.alloc(0)
+const newline = 0x0a
+/** White space of Latin-1, as `trimStart` knows it. */
+const whitespace = new Set([0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x20, 0xa0])
 
 /**
  * Rewrites the head of one HTTP/1 response so that Node's parser takes it: lines may end in LF alone, and only the status and the
@@ -25,6 +29,8 @@ export class ReplyCleaner {
   #state: State = 'head'
   #held: Buffer = nothing
   #headLength = 0
+  /** Where in the held bytes no line ends before. */
+  #searched = 0
   #left = Number.POSITIVE_INFINITY
 
   /** Whether the body is as long as announced: nothing that follows belongs to this response. */
@@ -42,20 +48,40 @@ export class ReplyCleaner {
     if (this.#state !== 'head') return this.#body(chunk)
     this.#held = Buffer.concat([this.#held, chunk])
     for (;;) {
-      const text = this.#held.toString('latin1').trimStart()
-      const padding = this.#held.length - text.length
-      if (!text.startsWith('HTTP/'.slice(0, text.length))) return this.end()
-      const end = /\n\r?\n/.exec(text)
-      if (end === null) return this.#headLength + this.#held.length > limits.headBytes ? this.end() : nothing
-      const length = padding + end.index + end[0].length
-      const head = parseHead(text.slice(0, end.index))
+      const start = this.#startOfHead()
+      if (start === undefined) return this.end()
+      const end = this.#endOfHead()
+      const length = end ?? this.#held.length
+      // Longer heads are not even taken apart.
+      if (this.#headLength + length > limits.headBytes) return this.end()
+      if (end === undefined) return nothing
+      const head = parseHead(this.#held.toString('latin1', start, end))
+      if (head === undefined) return this.end()
       this.#headLength += length
-      if (head === undefined || this.#headLength > limits.headBytes) return this.end()
       this.#held = this.#held.subarray(length)
+      this.#searched = 0
       // Interim answers, such as 100 and 103, precede the one that counts.
-      if (head.status < 200) continue
-      return this.#start(head)
+      if (head.status >= 200) return this.#start(head)
     }
+  }
+
+  /** The offset of the first byte that is no white space; undefined when a head cannot begin there. */
+  #startOfHead(): number | undefined {
+    let at = 0
+    while (at < this.#held.length && whitespace.has(this.#held[at] ?? 0)) at++
+    return 'HTTP/'.startsWith(this.#held.toString('latin1', at, at + 5)) ? at : undefined
+  }
+
+  /** The offset behind the empty line that ends a head; undefined when it has not come yet. */
+  #endOfHead(): number | undefined {
+    const held = this.#held
+    for (let at = held.indexOf(newline, this.#searched); at >= 0; at = held.indexOf(newline, at + 1)) {
+      if (held[at + 1] === newline) return at + 2
+      if (held[at + 1] === 0x0d && held[at + 2] === newline) return at + 3
+    }
+    // The rest of an empty line may come with the next chunk.
+    this.#searched = Math.max(0, held.length - 2)
+    return undefined
   }
 
   /** Returns the held-back part of an incomplete head; from then on all bytes pass through. */
@@ -86,13 +112,14 @@ function parseHead(text: string): Head | undefined {
   const status = Number(/^HTTP\/\d+(?:\.\d+)?[ \t]+(\d{3})(?!\d)/.exec(first)?.[1])
   // Nothing here asks for an upgrade (101).
   if (!(status >= 100) || status === 101) return undefined
-  const values = new Map<string, string[]>()
+  const values = new Map<string, string[]>([...framing, ...passedOn].map((name) => [name.toLowerCase(), []]))
   for (const line of lines) {
     const colon = line.indexOf(':')
-    const name = line.slice(0, Math.max(0, colon)).trim().toLowerCase()
+    const list = values.get(line.slice(0, Math.max(0, colon)).trim().toLowerCase())
+    if (list === undefined) continue
     // Control characters must not end a line of the head that is made of these.
     const value = [...line.slice(colon + 1)].filter((letter) => letter >= ' ' && letter !== '\x7f').join('')
-    values.set(name, [...(values.get(name) ?? []), value.trim()])
+    list.push(value.trim())
   }
   const all = (name: string): string => (values.get(name) ?? []).join(',')
   return {

@@ -25,6 +25,18 @@ test('only the status and the headers that matter reach the parser', () => {
   assert.equal(done, true)
 })
 
+test('a head may consist of very many lines and interim answers, up to its limit', () => {
+  const lines = 'a\n'.repeat(30_000)
+  assert.equal(
+    ofText(`HTTP/1.1 200 OK\n${lines}\nbody`).text,
+    'HTTP/1.1 200 -\r\nConnection: close\r\n\r\nbody'
+  )
+  const interim = 'HTTP/1.1 100 Continue\n\n'.repeat(2_800)
+  assert.equal(ofText(`${interim}HTTP/1.1 204 -\n\n`).text, 'HTTP/1.1 204 -\r\nConnection: close\r\n\r\n')
+  const tooLong = `HTTP/1.1 200 OK\n${'a\n'.repeat(limits.headBytes / 2)}\nbody`
+  assert.equal(ofText(tooLong).text, tooLong)
+})
+
 const lengths: [header: string, done: boolean, cut: boolean][] = [
   ['Content-Length: 4', true, false],
   ['Content-Length: "4"', true, false],

@@ -14,6 +14,9 @@ export const httpBody: Target = {
   grammar: 'bytes',
   corpus: ['http-body'],
   seeds: () => [
+    // Lines and interim answers of which there may be very many.
+    `HTTP/1.1 200 OK\n${'a\n'.repeat(30_000)}\n`,
+    `${'HTTP/1.1 100 Continue\n\n'.repeat(2_800)}HTTP/1.1 200 OK\n\n`,
     ...[gzipSync(body), deflateSync(body), deflateRawSync(body), gzipSync(new Uint8Array(1 << 20))],
     Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n'), gzipSync(body)])
   ],
