@@ -3,6 +3,8 @@ import { networkKey } from '../util/ip-network.ts'
 import type { Sniff } from './connection.ts'
 import { limits } from './limits.ts'
 
+const nothing = new Uint8Array()
+
 interface Waiting {
   readonly socket: Socket
   readonly network: string
@@ -50,7 +52,7 @@ export class IncomingSockets {
     }
     const network = networkKey(host) ?? host
     if (this.#waiting.size >= limits.incomingSockets) this.#drop(this.#oldest(network))
-    const waiting: Waiting = { socket, network, since: performance.now(), head: new Uint8Array(), reads: 0 }
+    const waiting: Waiting = { socket, network, since: performance.now(), head: nothing, reads: 0 }
     this.#waiting.add(waiting)
     const sockets = this.#networks.get(network)
     if (sockets === undefined) this.#networks.set(network, new Set([waiting]))
