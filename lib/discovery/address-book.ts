@@ -131,7 +131,8 @@ export class AddressBook {
     scope: AddressScope = informant === undefined ? 'public' : scopeOf(informant)
   ): boolean {
     const key = addressKey(address)
-    if (!isAcceptable(address, source, scope) || this.#bans.hasSelf(key) || this.isBanned(address))
+    const reach = scopeOf(address.host)
+    if (!isAcceptable(address, reach, source, scope) || this.#bans.hasSelf(key) || this.isBanned(address))
       return false
     const rank = peerSources.indexOf(source)
     const known = this.#entries.get(key)
@@ -150,8 +151,7 @@ export class AddressBook {
     }
     const teller = informant && hostKey(informant)
     if (teller !== undefined && !this.#informants.listensTo(teller, now)) return false
-    const limitedHost =
-      source === 'manual' || scopeOf(address.host) === 'loopback' ? undefined : hostKey(address.host)
+    const limitedHost = source === 'manual' || reach === 'loopback' ? undefined : hostKey(address.host)
     const crowd = this.#ports.crowd(limitedHost)
     if (crowd.length > 0 && !this.#makeRoom(rank, crowd)) return false
     if (this.#entries.size >= this.#limit && !this.#makeRoom(rank, this.#entries.values())) return false
@@ -398,12 +398,16 @@ export class AddressBook {
   }
 }
 
-function isAcceptable({ host, port }: PeerAddress, source: PeerSource, told: AddressScope): boolean {
+function isAcceptable(
+  { host, port }: PeerAddress,
+  reach: AddressScope,
+  source: PeerSource,
+  told: AddressScope
+): boolean {
   if (!Number.isInteger(port) || port < 1 || port > 65535) return false
   // A name may mean any address, `localhost` this machine.
   if (!isAddress(host)) return source === 'manual' && host.length > 0 && host.length < 256
-  const scope = scopeOf(host)
-  if (scope === 'unusable') return false
+  if (reach === 'unusable') return false
   // Addresses of trackers, neighbours and magnet links are scope-checked by their callers.
-  return (source !== 'pex' && source !== 'dht') || mayTell(told, scope)
+  return (source !== 'pex' && source !== 'dht') || mayTell(told, reach)
 }

@@ -38,7 +38,7 @@ export function addressKey({ host, port }: PeerAddress): string {
  */
 export function hostKey(host: string): string {
   const canonical = canonicalHost(host).toLowerCase()
-  const bytes = hostBytes(canonical)
+  const bytes = canonical.includes(':') ? hostBytes(canonical) : undefined
   if (bytes === undefined || !isGlobal6(bytes) || scopeOf(canonical) !== 'public') return canonical
   return hostOf(bytes.fill(0, 8))
 }
