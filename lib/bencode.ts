@@ -1,10 +1,4 @@
 export { BencodeDict, type BencodeValue } from './bencode/bencode-dict.ts'
-export {
-  type Decoded,
-  type DecodeLimits,
-  decode,
-  decodeDetailed,
-  decodePrefix,
-  type Irregularity
-} from './bencode/decode.ts'
+export { type Decoded, decode, decodeDetailed, decodePrefix } from './bencode/decode.ts'
 export { type BencodeInput, encode } from './bencode/encode.ts'
+export type { DecodeLimits, Irregularity } from './bencode/scanner.ts'

@@ -1,4 +1,4 @@
-import { maxTorrentBytes } from '../metainfo/parse-info.ts'
+import { maxTorrentBytes } from '../metainfo/limits.ts'
 import { anywhere, publicOnly } from '../net/host-guard.ts'
 import type { HttpAnswer } from '../net/http-request.ts'
 import type { Network } from '../net/network.ts'

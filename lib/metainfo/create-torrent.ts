@@ -9,7 +9,7 @@ import { show } from '../util/show.ts'
 import { notify } from '../util/user-code.ts'
 import { version } from '../util/version.ts'
 import { blockLength, Layout } from './layout.ts'
-import { maxPieceCount, maxPieceLength } from './parse-info.ts'
+import { maxPieceCount, maxPieceLength } from './limits.ts'
 import { optionRefusal, type Scan, type ScanOptions, scanFiles } from './scan-files.ts'
 
 /** How to make a torrent. */

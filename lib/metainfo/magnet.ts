@@ -4,6 +4,7 @@ import { TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
 import { show } from '../util/show.ts'
 import type { Range } from './layout.ts'
+import { maxFileIndex, maxListed, maxParameters, maxRanges, maxUriLength } from './limits.ts'
 import type { InfoHashes } from './metainfo.ts'
 
 /** What a magnet link says (BEP 9, BEP 53). */
@@ -26,15 +27,6 @@ export interface Magnet {
   /** `xl`: bytes of all files. */
   readonly length?: number
 }
-
-const maxUriLength = 2 ** 20
-const maxListed = 1000
-/** Parameters that are read: a full list of each kind, and as many of other kinds. The length would allow for 300,000, which take 300 ms. */
-const maxParameters = 4000
-/** Ranges of `so` that are read. A torrent of 20,000 files, every other one selected, has as many. */
-const maxRanges = 10_000
-/** Greater indices count as this one; no torrent has as many files. */
-const maxFileIndex = 2 ** 40
 
 /**
  * Reads a magnet URI. Unknown parameters and values that make no sense are passed over, for links are passed on by hand and

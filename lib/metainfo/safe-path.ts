@@ -1,11 +1,9 @@
 import { toLatin1 } from '../util/bytes.ts'
-import { runSteps, type Steps } from '../util/turn-share.ts'
+import { maxElementBytes, maxReadElementBytes } from './limits.ts'
 import { spellsRecordFolder } from './record-folder.ts'
 
 /** How padding was named before BEP 47 gave it an attribute. */
 export const padNamePrefix: string = '_____padding_file_'
-/** Most bytes of an element in UTF-8: what file systems take. */
-export const maxElementBytes: number = 255
 const maxExtensionLength = 10
 
 /**
@@ -33,7 +31,14 @@ export function safeElement(
 ): string | undefined {
   // Most names are plain, and torrents may have very many.
   if (!windows && isPlain(raw)) return toLatin1(raw)
-  return safeText(decoder.decode(raw), windows)
+  return safeText(elementText(raw), windows)
+}
+
+/** Returns the text of an element's bytes; of a very long one the middle is left out, which no spelling keeps. */
+export function elementText(raw: Uint8Array): string {
+  if (raw.length <= maxReadElementBytes) return decoder.decode(raw)
+  const half = maxReadElementBytes / 2
+  return decoder.decode(raw.subarray(0, half)) + decoder.decode(raw.subarray(-half))
 }
 
 /** {@link safeElement} of a text, or with fewer bytes. */
@@ -82,6 +87,17 @@ function shortened(text: string, maxBytes: number): string {
   return beginning(text, maxBytes - Buffer.byteLength(extension)) + extension
 }
 
+/** Returns the name with a suffix before its extension; the stem gets shorter where both would be too long. */
+export function suffixed(name: string, suffix: string): string {
+  const dot = name.lastIndexOf('.')
+  const stem = dot > 0 ? name.slice(0, dot) : name
+  const extension = dot > 0 ? name.slice(dot) : ''
+  const room = maxElementBytes - suffix.length - Buffer.byteLength(extension)
+  if (Buffer.byteLength(stem) <= room) return stem + suffix + extension
+  const short = beginning(stem, room)
+  return short === '' ? beginning(name, maxElementBytes - suffix.length) + suffix : short + suffix + extension
+}
+
 /** As many whole characters as fit, without a joiner that would join nothing any more. */
 function beginning(text: string, maxBytes: number): string {
   let bytes = 0
@@ -94,113 +110,9 @@ function beginning(text: string, maxBytes: number): string {
   return text.slice(0, end).replace(/[\u200c\u200d]+$/, '')
 }
 
-/** A spelling that two names share if some file system takes them for one: without case, Unicode composition and joiners. */
-function folded(element: string): string {
+/** Returns a spelling that two names share if some file system takes them for one: without case, Unicode composition and joiners. */
+export function folded(element: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is what it is about
   if (/^[\u0000-\u007f]*$/.test(element)) return element.toLowerCase()
   return element.replace(joiners, '').normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
-}
-
-/** A path as elements that are safe one by one; `yields` when another file of the same name goes first. */
-export interface PathRequest {
-  readonly elements: readonly string[]
-  readonly yields: boolean
-}
-
-/** A folder of the torrent, with names as {@link folded}. */
-interface Folder {
-  readonly folders: Map<string, Folder>
-  /** What files in it are called. */
-  readonly asked: Set<string>
-  /** Names that are settled, and the last suffix of those that had to be changed; made when the first is. */
-  taken: Set<string> | undefined
-  suffixes: Map<string, number> | undefined
-}
-
-/** Paths that are looked at without a pause. */
-const pathsOfStep = 1000
-
-/**
- * Joins the elements with `/`, and renames (`a.txt` to `a.1.txt`) each file whose path is that of an earlier file or of a
- * folder, without regard to case and Unicode composition; the name stays within 255 bytes. The same list always gives the same names.
- */
-export function uniquePaths(requests: readonly PathRequest[]): string[] {
-  return runSteps(uniquePathSteps(requests))
-}
-
-/** As {@link uniquePaths}, in parts. */
-export function* uniquePathSteps(requests: readonly PathRequest[]): Steps<string[]> {
-  const root = newFolder()
-  const parents: Folder[] = []
-  const keys: string[] = []
-  let before: readonly string[] = []
-  let parent = root
-  let count = 0
-  for (const { elements } of requests) {
-    if (++count % pathsOfStep === 0) yield
-    // Neighbours often share their folder.
-    const depth = elements.length - 1
-    let same = before.length === elements.length
-    for (let n = 0; same && n < depth; n++) same = before[n] === elements[n]
-    before = elements
-    if (!same) parent = root
-    for (let n = 0; !same && n < depth; n++) {
-      const key = folded(elements[n] ?? '')
-      let folder = parent.folders.get(key)
-      if (folder === undefined) parent.folders.set(key, (folder = newFolder()))
-      parent = folder
-    }
-    const key = folded(elements.at(-1) ?? '')
-    parents.push(parent)
-    keys.push(key)
-    parent.asked.add(key)
-  }
-  const paths: string[] = []
-  for (const yielding of [false, true]) {
-    for (let at = 0; at < requests.length; at++) {
-      if (at % pathsOfStep === pathsOfStep - 1) yield
-      const request = requests[at]
-      const folder = parents[at]
-      if (request === undefined || folder === undefined || request.yields !== yielding) continue
-      const { elements } = request
-      const key = keys[at] ?? ''
-      folder.taken ??= new Set()
-      folder.suffixes ??= new Map()
-      const isFree = !folder.taken.has(key) && !folder.folders.has(key)
-      if (isFree) folder.taken.add(key)
-      paths[at] = isFree
-        ? elements.join('/')
-        : [...elements.slice(0, -1), freeName(folder, key, elements.at(-1) ?? '_')].join('/')
-    }
-  }
-  return paths
-}
-
-function newFolder(): Folder {
-  return { folders: new Map(), asked: new Set(), taken: undefined, suffixes: undefined }
-}
-
-/** Takes the first name in a folder with a suffix that nobody asks for. */
-function freeName({ folders, asked, taken, suffixes }: Folder, key: string, name: string): string {
-  let suffix = suffixes?.get(key) ?? 0
-  let renamed: string
-  let renamedKey: string
-  do {
-    renamed = suffixed(name, `.${++suffix}`)
-    renamedKey = folded(renamed)
-  } while (asked.has(renamedKey) || taken?.has(renamedKey) === true || folders.has(renamedKey))
-  suffixes?.set(key, suffix)
-  taken?.add(renamedKey)
-  return renamed
-}
-
-/** The name with a suffix before its extension; the stem gets shorter where both would be too long. */
-function suffixed(name: string, suffix: string): string {
-  const dot = name.lastIndexOf('.')
-  const stem = dot > 0 ? name.slice(0, dot) : name
-  const extension = dot > 0 ? name.slice(dot) : ''
-  const room = maxElementBytes - suffix.length - Buffer.byteLength(extension)
-  if (Buffer.byteLength(stem) <= room) return stem + suffix + extension
-  const short = beginning(stem, room)
-  return short === '' ? beginning(name, maxElementBytes - suffix.length) + suffix : short + suffix + extension
 }

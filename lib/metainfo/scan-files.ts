@@ -5,10 +5,11 @@ import { fromText, isBytes } from '../util/bytes.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { checkSignal, checkType } from '../util/options.ts'
 import { show } from '../util/show.ts'
+import { maxPathDepth } from './limits.ts'
 import type { FileEntry } from './metainfo.ts'
-import { maxPathDepth } from './parse-info.ts'
 import { spellsRecordFolder } from './record-folder.ts'
-import { padNamePrefix, safeElement, safeName, uniquePaths } from './safe-path.ts'
+import { padNamePrefix, safeElement, safeName } from './safe-path.ts'
+import { uniquePaths } from './unique-paths.ts'
 
 /** Which files a torrent is made of. */
 export interface ScanOptions {

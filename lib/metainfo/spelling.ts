@@ -1,4 +1,5 @@
-import { maxElementBytes, safeElement, safeName, safeText } from './safe-path.ts'
+import { maxElementBytes } from './limits.ts'
+import { elementText, safeElement, safeName, safeText } from './safe-path.ts'
 
 /**
  * How the names of a torrent's files are spelled on disk. `0.2`: as this version makes them safe. `0.1`: as version 0.1 did, and much
@@ -17,7 +18,6 @@ const maxBytesBefore = 240
 const joiners = /[\u200c\u200d]/g
 /** Characters that are removed from names although they neither reverse the text nor separate folders. */
 const invisible = /[\u061c\u200b\u200e\u200f\u2060-\u2064\ufeff]/g
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const onWindows = process.platform === 'win32'
 
 /** An element of a path below the torrent's name; undefined for `.` and `..`. */
@@ -67,12 +67,12 @@ export function elementHasOthers(raw: Uint8Array): boolean {
 }
 
 function elementBefore(raw: Uint8Array, windows: boolean): string | undefined {
-  return safeText(decoder.decode(raw).replace(joiners, ''), windows, maxBytesBefore)
+  return safeText(elementText(raw).replace(joiners, ''), windows, maxBytesBefore)
 }
 
 /** The name as it is in the torrent, or the safe one if that differs for a reason of safety, or no file can have the other. */
 function original(raw: Uint8Array, safe: string | undefined, windows: boolean): string | undefined {
-  const text = decoder.decode(raw)
+  const text = elementText(raw)
   const visible = text.replace(invisible, '')
   return Buffer.byteLength(text) <= maxElementBytes && safeText(visible, windows) === visible ? text : safe
 }

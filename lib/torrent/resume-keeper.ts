@@ -43,7 +43,8 @@ export class ResumeKeeper {
   async loadMetainfo(): Promise<Metainfo | undefined> {
     const bytes = await this.#store.loadTorrent(this.#infoHash)
     try {
-      const metainfo = bytes === undefined ? undefined : await parseTorrentInTurns(bytes)
+      // It stays readable if an earlier version has taken it, whatever the limits are now.
+      const metainfo = bytes === undefined ? undefined : await parseTorrentInTurns(bytes, { unlimited: true })
       const v1 = metainfo?.infoHashes.v1
       return v1 !== undefined && toHex(v1) === this.#infoHash ? metainfo : undefined
     } catch {

@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto'
 import test from 'node:test'
 import { type BencodeInput, encode } from '../../lib/bencode/encode.ts'
 import { layoutOf } from '../../lib/metainfo/layout.ts'
+import { maxHostBytes, maxPathElements, maxReadElementBytes, maxUrlBytes } from '../../lib/metainfo/limits.ts'
 import { parseInfo } from '../../lib/metainfo/parse-info.ts'
-import { formatTorrent, parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
+import { formatTorrent, parseTorrent, parseTorrentInTurns } from '../../lib/metainfo/parse-torrent.ts'
 import { fromText, toHex } from '../../lib/util/bytes.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { fc } from '../support/fast-check.ts'
+import { torrentOfFiles } from '../support/large-torrents.ts'
 
 type Fields = Record<string, BencodeInput | undefined>
 
@@ -354,4 +356,53 @@ test('a torrent with a byte changed is read or refused, never a crash', () => {
     }),
     { numRuns: 3000 }
   )
+})
+
+/** Files whose paths have so many elements together, at most 100 each. */
+function pathsOf(elements: number): Uint8Array {
+  const path = `l${'1:a'.repeat(100)}e`
+  const files = `d6:lengthi1e4:path${path}e`.repeat(Math.floor(elements / 100))
+  const rest = elements % 100 === 0 ? '' : `d6:lengthi1e4:pathl${'1:a'.repeat(elements % 100)}ee`
+  return torrentOfFiles(Buffer.from(files + rest))
+}
+
+test('paths have at most 2,000,000 elements together, unless an earlier version has taken the torrent', async () => {
+  const refused = {
+    code: 'ERR_METAINFO_INVALID',
+    message: /paths of its files have more than 2000000 elements/
+  }
+  const bytes = pathsOf(maxPathElements + 1)
+  assert.throws(() => parseTorrent(bytes), refused)
+  await assert.rejects(parseTorrentInTurns(bytes), refused)
+  assert.equal((await parseTorrentInTurns(bytes, { unlimited: true })).files.length, 20_001)
+  assert.equal(parseTorrent(pathsOf(maxPathElements)).files.length, 20_000)
+})
+
+test('URLs and hosts that are too long are passed over', () => {
+  const [host, url] = ['h'.repeat(maxHostBytes), `http://${'u'.repeat(maxUrlBytes - 7)}`]
+  const metainfo = parseTorrent(
+    torrent(single, {
+      announce: `${url}u`,
+      'url-list': [url, `${url}u`],
+      nodes: [
+        [host, 1],
+        [`${host}h`, 1]
+      ]
+    })
+  )
+  assert.deepEqual(metainfo.webSeeds, [url])
+  assert.deepEqual(metainfo.nodes, [`${host}:1`])
+  assert.deepEqual(metainfo.announce, [])
+})
+
+test('a long name keeps its beginning and its extension, however long it is', () => {
+  for (const length of [256, maxReadElementBytes, maxReadElementBytes + 1, 100_000]) {
+    const [file] = parseTorrent(torrent({ ...single, name: `${'n'.repeat(length)}.mkv` })).files
+    assert.equal(file?.path, `${'n'.repeat(251)}.mkv`)
+  }
+})
+
+test('a comment of several parts is read whole', () => {
+  const comment = 'ž映'.repeat(200_000)
+  assert.equal(parseTorrent(torrent(single, { comment })).comment, comment)
 })

@@ -1,16 +1,13 @@
 import { BencodeDict, type BencodeValue } from '../../../lib/bencode/bencode-dict.ts'
-import {
-  decode,
-  decodeDetailed,
-  decodePrefix,
-  decodePrefixSteps,
-  decodeSteps
-} from '../../../lib/bencode/decode.ts'
+import { decode, decodeDetailed, decodePrefix } from '../../../lib/bencode/decode.ts'
 import { encode } from '../../../lib/bencode/encode.ts'
+import { type Outline, outlinePrefixSteps, outlineSteps } from '../../../lib/bencode/outline.ts'
 import { skipValue } from '../../../lib/bencode/skip-value.ts'
 import type { Check, Target } from '../target.ts'
 
-/** The decoder: whole, in slices, and with bytes behind the value; what it yields encodes to the same value. */
+const wanted = { info: { a: {}, info: {} }, a: {}, id: {} }
+
+/** The decoder and outlines, with bytes behind the value and without; what the decoder yields encodes to the same value. */
 export const bencode: Target = {
   name: 'bencode',
   grammar: 'bencode',
@@ -22,13 +19,9 @@ export const bencode: Target = {
     const { value, end, irregularities } = check.turn(() => decodePrefix(input, limits))
     check.that(end > 0 && end <= input.length, 'the end of a value is outside the input')
     check.equal(skipValue(input, 0), end, 'skipValue() finds another end than the decoder')
-    check.equal(
-      check.steps(decodePrefixSteps(input, limits)).value,
-      value,
-      'sliced decoding gives another value'
-    )
     const whole = input.subarray(0, end)
-    check.equal(check.steps(decodeSteps(whole, limits)), value, 'decodeSteps() gives another value')
+    checkOutline(check.steps(outlinePrefixSteps(input, wanted, limits)), value, check)
+    checkOutline(check.steps(outlineSteps(whole, wanted, limits)), value, check)
     const encoded = check.turn(() => encode(value))
     check.equal(decode(encoded), plain(value), 'decode(encode(x)) is not x')
     check.that(decodeDetailed(encoded).irregularities.length === 0, 'encode() is not canonical')
@@ -41,6 +34,24 @@ export const bencode: Target = {
 /** Equal for equal values, whatever their bytes were. */
 function plain(value: BencodeValue): BencodeValue {
   return decodeDetailed(encode(value)).value
+}
+
+/** The outline ends where the value does and finds the same values of wanted keys. */
+function checkOutline(outline: Outline, value: BencodeValue, check: Check): void {
+  const isDict = value instanceof BencodeDict
+  check.equal(outline.isDict, isDict, 'the outline has another type')
+  if (!isDict) {
+    check.equal(outline.scalar, Array.isArray(value) ? undefined : value, 'the outline has another scalar')
+    return
+  }
+  check.equal(outline.raw.length, value.raw.length, 'the outline ends elsewhere')
+  for (const key of Object.keys(wanted)) {
+    check.equal(outline.get(key)?.raw, value.span(key), `the outline finds another value of ${key}`)
+    check.equal(outline.integer(key), value.integer(key), `the outline finds another integer of ${key}`)
+  }
+  const [found, info] = [outline.get('info'), value.dict('info')]
+  for (const key of ['a', 'info'])
+    check.equal(found?.get(key)?.raw, info?.span(key), `the outline finds another value of ${key} in info`)
 }
 
 function checkDicts(value: BencodeValue, check: Check): void {

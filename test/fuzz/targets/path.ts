@@ -1,7 +1,8 @@
 import path from 'node:path'
 import { reachesRecordFolder, spellsRecordFolder } from '../../../lib/metainfo/record-folder.ts'
-import { safeElement, safeName, uniquePathSteps } from '../../../lib/metainfo/safe-path.ts'
+import { safeElement, safeName } from '../../../lib/metainfo/safe-path.ts'
 import { elementHasOthers, nameHasOthers, spellElement, spellName } from '../../../lib/metainfo/spelling.ts'
+import { uniquePathSteps } from '../../../lib/metainfo/unique-paths.ts'
 import type { Check, Target } from '../target.ts'
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for

@@ -1,8 +1,13 @@
 import { decodeDetailed } from '../../../lib/bencode/decode.ts'
 import { encode } from '../../../lib/bencode/encode.ts'
 import type { Metainfo } from '../../../lib/metainfo/metainfo.ts'
-import { decodeTorrent, parseInfo, parseInfoInTurns } from '../../../lib/metainfo/parse-info.ts'
-import { formatTorrent, parseTorrent, parseTorrentInTurns } from '../../../lib/metainfo/parse-torrent.ts'
+import { parseInfo, parseInfoInTurns } from '../../../lib/metainfo/parse-info.ts'
+import {
+  formatTorrent,
+  parseTorrent,
+  parseTorrentInTurns,
+  parseTorrentSteps
+} from '../../../lib/metainfo/parse-torrent.ts'
 import { respellSteps } from '../../../lib/metainfo/respell.ts'
 import { readTree, writeTree } from '../bencode-tree.ts'
 import type { Check, Target } from '../target.ts'
@@ -58,7 +63,7 @@ export const torrent: Target = {
   maxBytes: 2 << 20,
   async run(input, check) {
     const fixed = withPieces(input)
-    check.steps(decodeTorrent(fixed))
+    check.steps(parseTorrentSteps(fixed))
     const metainfo = await check.turns(() => parseTorrentInTurns(fixed))
     checkMetainfo(metainfo, check)
     check.equal(parseTorrent(fixed), metainfo, 'parsing in turns gives another torrent')

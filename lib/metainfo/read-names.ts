@@ -1,0 +1,52 @@
+import type { KeyTree, Outline } from '../bencode/outline.ts'
+import { toHex } from '../util/bytes.ts'
+import type { Steps } from '../util/turn-share.ts'
+import { badLength, type Naming, readFileList, readFlags } from './file-list.ts'
+import { invalid } from './invalid.ts'
+import { maxAttributeBytes } from './limits.ts'
+import type { FileEntry, InfoHashes } from './metainfo.ts'
+import { nameHasOthers, type Spelling, spellName } from './spelling.ts'
+
+/** The keys of an `info` dictionary that tell of names and files. */
+export const nameKeys: KeyTree = { name: {}, 'name.utf-8': {}, files: {}, length: {}, attr: {} }
+
+/** The name and the files of a torrent in one spelling. */
+export interface Names {
+  readonly name: string
+  readonly files: FileEntry[]
+  /** Whether another spelling may give other names. */
+  readonly hasOthers: boolean
+}
+
+/** How names are read. */
+export interface NamesOptions {
+  readonly spelling: Spelling
+  /** Whether paths may have any number of elements, as in earlier versions. */
+  readonly unlimited: boolean
+}
+
+/** Reads name and files of an `info` dictionary of which {@link nameKeys} were found. */
+export function* readNames(info: Outline, infoHashes: InfoHashes, options: NamesOptions): Steps<Names> {
+  const naming: Naming = { ...options, hasOthers: false }
+  const name = readName(info, infoHashes, naming)
+  const list = info.get('files')
+  if (list !== undefined && !list.isList) throw invalid("'files' must be a list")
+  const files = list === undefined ? singleFile(info, name) : yield* readFileList(list, name, naming)
+  return { name, files, hasOthers: naming.hasOthers }
+}
+
+function readName(info: Outline, { v1 }: InfoHashes, naming: Naming): string {
+  const raw = info.string('name.utf-8') ?? info.string('name')
+  if (raw === undefined) throw invalid("'name' must be a byte string")
+  if (raw.length === 0 && v1 !== undefined) return toHex(v1)
+  naming.hasOthers ||= nameHasOthers(raw)
+  return spellName(raw, naming.spelling) ?? '_'
+}
+
+function singleFile(info: Outline, name: string): FileEntry[] {
+  const length = info.get('length')?.scalar
+  if (typeof length !== 'number' || length < 0)
+    throw badLength('the file', length, info.get('length') !== undefined)
+  const attributes = info.string('attr')?.subarray(0, maxAttributeBytes)
+  return [{ path: name, name, length, offset: 0, pad: false, ...readFlags(attributes) }]
+}

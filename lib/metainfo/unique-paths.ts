@@ -1,0 +1,117 @@
+import { runSteps, type Steps } from '../util/turn-share.ts'
+import { NameTable } from './name-table.ts'
+import { folded, suffixed } from './safe-path.ts'
+
+/** A path as elements that are safe one by one; `yields` when another file of the same name goes first. */
+export interface PathRequest {
+  readonly elements: readonly string[]
+  readonly yields: boolean
+}
+
+/** Names that are looked at without a pause. */
+const looksOfStep = 2000
+/** Number of the folder in which all others are. */
+const root = 0
+
+/**
+ * Paths that are made unique without regard to case and Unicode composition. A file whose path is that of an earlier file or of a folder
+ * is renamed (`a.txt` to `a.1.txt`); the name stays within 255 bytes. The same list always gives the same names. All names are kept as
+ * {@link folded} gives them.
+ */
+export class UniquePaths {
+  /** Begins each path. */
+  readonly #prefix: string
+  /** Folders by the folder above; entry n is folder n + 1. */
+  readonly #folders = new NameTable()
+  /** Files that were asked for, then those that got another name. */
+  readonly #files = new NameTable()
+  /** For each path that was added twice its entry in {@link #files}, and 1 more if it yields. */
+  readonly #added: number[] = []
+  /** The last suffix for the name of each entry that was asked for more than once. */
+  readonly #suffixes = new Map<number, number>()
+  #before: readonly string[] = []
+  /** The folders on the way to the file before. */
+  readonly #way: number[] = [root]
+  /** The path of the file before, without its name. */
+  #path: string
+
+  /** No path; `prefix` begins each. */
+  constructor(prefix: string) {
+    this.#prefix = prefix
+    this.#path = prefix
+  }
+
+  /** Adds a path and returns its elements joined with `/`. */
+  add({ elements, yields }: PathRequest): string {
+    const depth = elements.length - 1
+    const depthBefore = this.#before.length - 1
+    let same = 0
+    // Files next to each other often share their folder.
+    while (same < depth && same < depthBefore && elements[same] === this.#before[same]) same++
+    if (same < depth || depth !== depthBefore) {
+      for (let n = same; n < depth; n++) {
+        this.#way[n + 1] = this.#folders.add(this.#way[n] ?? root, folded(elements[n] ?? '')) + 1
+      }
+      this.#path = depth === 0 ? this.#prefix : `${this.#prefix}${elements.slice(0, -1).join('/')}/`
+    }
+    this.#before = elements
+    const name = elements.at(-1) ?? ''
+    const entry = this.#files.add(this.#way[depth] ?? root, folded(name))
+    this.#added.push(2 * entry + Number(yields))
+    return this.#path + name
+  }
+
+  /** Decides about all paths in order, and calls `rename` for each whose file has to take another name than the one that `nameOf` gives. */
+  *settleSteps(nameOf: (path: number) => string, rename: (path: number, name: string) => void): Steps<void> {
+    const taken = new Uint8Array(this.#files.size)
+    let looks = 0
+    for (const yielding of [0, 1]) {
+      for (let path = 0; path < this.#added.length; path++) {
+        if (++looks % looksOfStep === 0) yield
+        const added = this.#added[path] ?? 0
+        if ((added & 1) !== yielding) continue
+        const entry = added >> 1
+        if (taken[entry] === 0 && !this.#folders.has(this.#files.folder(entry), this.#files.name(entry)))
+          taken[entry] = 1
+        else rename(path, yield* this.#freeNameSteps(nameOf(path), entry))
+      }
+    }
+  }
+
+  /** Takes the first name in the folder of an entry with a suffix that no file or folder has. */
+  *#freeNameSteps(name: string, entry: number): Steps<string> {
+    const folder = this.#files.folder(entry)
+    let suffix = this.#suffixes.get(entry) ?? 0
+    let renamed: string
+    let key: string
+    do {
+      if (++suffix % looksOfStep === 0) yield
+      renamed = suffixed(name, `.${suffix}`)
+      key = folded(renamed)
+    } while (this.#files.has(folder, key) || this.#folders.has(folder, key))
+    this.#suffixes.set(entry, suffix)
+    this.#files.add(folder, key)
+    return renamed
+  }
+}
+
+/** Joins the elements of each path with `/` and makes the paths unique; see {@link UniquePaths}. */
+export function uniquePaths(requests: readonly PathRequest[]): string[] {
+  return runSteps(uniquePathSteps(requests))
+}
+
+/** As {@link uniquePaths}, in parts. */
+export function* uniquePathSteps(requests: readonly PathRequest[]): Steps<string[]> {
+  const unique = new UniquePaths('')
+  const paths: string[] = []
+  for (const request of requests) {
+    if (paths.length % looksOfStep === looksOfStep - 1) yield
+    paths.push(unique.add(request))
+  }
+  const rename = (path: number, name: string): void => {
+    const { elements = [] } = requests[path] ?? {}
+    paths[path] = [...elements.slice(0, -1), name].join('/')
+  }
+  yield* unique.settleSteps((path) => requests[path]?.elements.at(-1) ?? '_', rename)
+  return paths
+}
