@@ -3,11 +3,15 @@ import type { Layout } from '../metainfo/layout.ts'
 import { reachesRecordFolder } from '../metainfo/record-folder.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
+import type { Steps } from '../util/turn-share.ts'
 import { parentOf, type RealFolder, type RealFolders } from './real-folders.ts'
 import type { ReservedFolders } from './reserved-folders.ts'
 import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
 import { fileStat, isMissing, openFlags, type StorageFs, type StorageHandle } from './storage-fs.ts'
+
+/** Paths that are checked without a pause. */
+const pathsOfStep = 1000
 
 /** Where a file of the torrent stands on disk, as far as that was found out. */
 export interface Place {
@@ -54,7 +58,7 @@ export class FilePaths {
   readonly #given: readonly string[] | undefined
   readonly #linked = new LazyMap<number, LinkedFile>()
 
-  /** The paths of the layout below the root, or those given. An unsafe path throws ERR_STORAGE_PATH. */
+  /** The paths of the layout below the root, which {@link checkPathSteps} has passed, or those given. */
   constructor({ fs, layout, root, folders, reserved, given }: FilePathsOptions) {
     this.#fs = fs
     this.#root = resolve(root)
@@ -66,7 +70,6 @@ export class FilePaths {
       throw new TorrentError('ERR_STORAGE_PATH', message, { details: { files: given.length } })
     }
     this.#given = given?.map((path) => resolve(path))
-    if (given === undefined) for (const { path } of layout.files) checkElements(path)
   }
 
   /** Folder below which the files lie, absolute. */
@@ -267,11 +270,17 @@ function blocked(path: string, why: string): TorrentError {
 const unsafe: RegExp =
   sep === '/' ? /^\.{0,2}(?:\/|$)|\/\.{0,2}(?:\/|$)|\0/ : /^\.{0,2}(?:\/|$)|\/\.{0,2}(?:\/|$)|\0|\\/
 
-/** The parser makes paths safe; this is the last door before the disk. */
-function checkElements(path: string): void {
-  if (!unsafe.test(path) && !reachesRecordFolder(path)) return
-  const message = `The torrent's path ${JSON.stringify(path)} is not safe`
-  throw new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
+/**
+ * Checks the paths of a layout. The parser makes paths safe; this is the last door before the disk.
+ * @throws TorrentError ERR_STORAGE_PATH for one that is unsafe.
+ */
+export function* checkPathSteps({ files }: Layout): Steps<void> {
+  for (const [index, { path }] of files.entries()) {
+    if (index % pathsOfStep === pathsOfStep - 1) yield
+    if (!unsafe.test(path) && !reachesRecordFolder(path)) continue
+    const message = `The torrent's path ${JSON.stringify(path)} is not safe`
+    throw new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
+  }
 }
 
 /** Whether a system error says that there is nothing to read at a path. */

@@ -2,10 +2,10 @@ import { dirname, resolve } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
 import { TorrentError } from '../util/errors.ts'
 import { show } from '../util/show.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
 import { ChunkCursor } from './chunk-cursor.ts'
 import { FileOwnership } from './file-ownership.ts'
-import { FilePaths } from './file-paths.ts'
+import { checkPathSteps, FilePaths } from './file-paths.ts'
 import { FilesOnDisk } from './files-on-disk.ts'
 import { Links } from './links.ts'
 import { OperationGate } from './operation-gate.ts'
@@ -296,6 +296,7 @@ export class FileStorage implements Storage {
     const folders = new RealFolders({ fs, root: given ? undefined : root, links, rootMode: folderMode })
     const apart = given ? [] : (this.#options.reserved ?? []).map((folder) => resolve(folder))
     const reserved = apart.length > 0 ? new ReservedFolders(fs, apart, root) : undefined
+    if (!given) await runStepsInTurns(checkPathSteps(layout))
     const paths = new FilePaths({ fs, layout, root, folders, reserved, given: files })
     const beside = dirname(resolve(partsPath))
     const partsFolders = !given && isBelow(beside, root) ? folders : new RealFolders({ fs, root: beside })
@@ -309,8 +310,9 @@ export class FileStorage implements Storage {
     this.#layout = layout
     this.#parts = parts
     this.#paths = paths
-    await shareTurn()
-    this.#files = new FilesOnDisk({ fs, layout, paths, maxOpen: this.#maxOpen, created })
+    const onDisk = new FilesOnDisk({ fs, layout, paths, maxOpen: this.#maxOpen, created })
+    await onDisk.begin()
+    this.#files = onDisk
     const onOwning = this.#options.onOwning
     this.#ownership = new FileOwnership({
       layout,

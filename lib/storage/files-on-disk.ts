@@ -3,7 +3,7 @@ import type { Layout } from '../metainfo/layout.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { LazySet } from '../util/lazy-collections.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { runStepsInTurns, type Steps, shareTurn } from '../util/turn-share.ts'
 import { type FilePaths, isNowhere } from './file-paths.ts'
 import { FilePool } from './file-pool.ts'
 import type { RealFolder } from './real-folders.ts'
@@ -54,6 +54,8 @@ export interface FilesOnDiskOptions {
 const parallel = 16
 /** Files that are looked for without a pause. */
 const filesOfPart = 256
+/** Files and folders that are looked at without a pause. */
+const looksOfStep = 2000
 
 /**
  * The real files of a torrent: which are there, reading and writing them by index, which of them were written since the
@@ -66,7 +68,8 @@ export class FilesOnDisk {
   readonly #layout: Layout
   readonly #paths: FilePaths
   readonly #pool: FilePool<StorageHandle>
-  readonly #states: readonly FileState[]
+  readonly #states: FileState[] = []
+  readonly #created: ReadonlySet<string>
   readonly #dirtyFiles = new LazySet<number>()
   readonly #dirtyFolders = new LazySet<string>()
   /** Folders that were made here, as `a/b/` below the root. */
@@ -77,16 +80,8 @@ export class FilesOnDisk {
     this.#layout = layout
     this.#paths = paths
     this.#pool = new FilePool((fileIndex, write) => this.#open(fileIndex, write), { maxOpen })
-    const known = this.#knownFolders(layout, created)
-    this.#states = layout.files.map(({ path }, fileIndex) => ({
-      wanted: false,
-      path: paths.nominal(fileIndex),
-      blocked: undefined,
-      missing: false,
-      created: known.has(path),
-      found: undefined,
-      forgotten: 0
-    }))
+    this.#created = new Set(created)
+    if (this.#created.has('./')) this.#folders.add('./')
   }
 
   /** What is known of each file of the layout; pad files are never looked at. */
@@ -103,6 +98,11 @@ export class FilesOnDisk {
   get created(): string[] {
     const files = this.#layout.files.filter((_, index) => this.#states[index]?.created === true)
     return [...files.map(({ path }) => path), ...this.#folders]
+  }
+
+  /** Makes the states of all files; to be called once, before anything else. */
+  async begin(): Promise<void> {
+    await runStepsInTurns(this.#beginSteps())
   }
 
   /** Finds out where each file stands. */
@@ -359,16 +359,31 @@ export class FilesOnDisk {
     return handle
   }
 
-  /** The `created` option, as far as it names what belongs to this torrent; folders are kept, files returned. */
-  #knownFolders(layout: Layout, names: readonly string[]): Set<string> {
-    const created = new Set(names)
-    if (created.has('./')) this.#folders.add('./')
-    for (const { path } of layout.files) {
+  /** Makes the states, with what the `created` option says of files and folders of this torrent. */
+  *#beginSteps(): Steps<void> {
+    const hasFolders = [...this.#created].some((name) => name.endsWith('/') && name !== './')
+    let looks = 0
+    for (const [fileIndex, { path }] of this.#layout.files.entries()) {
+      if (++looks >= looksOfStep) {
+        yield
+        looks = 0
+      }
+      this.#states.push({
+        wanted: false,
+        path: this.#paths.nominal(fileIndex),
+        blocked: undefined,
+        missing: false,
+        created: this.#created.has(path),
+        found: undefined,
+        forgotten: 0
+      })
+      if (!hasFolders) continue
       for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
-        if (created.has(path.slice(0, at + 1))) this.#folders.add(path.slice(0, at + 1))
+        const folder = path.slice(0, at + 1)
+        if (this.#created.has(folder)) this.#folders.add(folder)
+        looks++
       }
     }
-    return created
   }
 }
 

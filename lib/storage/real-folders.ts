@@ -88,9 +88,16 @@ export class RealFolders {
     }
   }
 
-  /** Where a folder would be that was missing before, in the task that {@link remembering} runs; else undefined. */
+  /** Where a folder would be that, or one above it, was missing before, in the task that {@link remembering} runs; else undefined. */
   absent(nominal: string): string | undefined {
-    return this.#absent.size === 0 ? undefined : this.#absent.get(nominal)
+    if (this.#absent.size === 0) return undefined
+    const found = this.#absent.get(nominal)
+    if (found !== undefined) return found
+    for (const above of this.#below(nominal)) {
+      const path = this.#absent.get(above)
+      if (path !== undefined) return join(path, nominal.slice(above.length))
+    }
+    return undefined
   }
 
   /** Runs a task that looks for many files, in which a folder that is missing once counts as missing. */
@@ -123,7 +130,18 @@ export class RealFolders {
   }
 
   /** Where a folder is or would be. */
-  place(nominal: string): Promise<FolderPlace> {
+  async place(nominal: string): Promise<FolderPlace> {
+    if (this.#placed === undefined) return this.#place(nominal)
+    // From the outermost on, so that below a missing folder none is looked for and remembered.
+    for (const above of this.#below(nominal)) {
+      const { path, exists } = await this.#placeOnce(above)
+      if (!exists) return { path: join(path, nominal.slice(above.length)), exists }
+    }
+    return this.#placeOnce(nominal)
+  }
+
+  /** Where a folder is or would be, looked for once while many files are. */
+  #placeOnce(nominal: string): Promise<FolderPlace> {
     const placed = this.#placed
     const before = placed?.get(nominal)
     if (before !== undefined) return before
@@ -137,6 +155,14 @@ export class RealFolders {
       () => {}
     )
     return place
+  }
+
+  /** The folders below the root that are above a path, from the outermost on; none if it is not below the root. */
+  *#below(nominal: string): Generator<string> {
+    const root = this.#root
+    if (root === undefined || nominal === root || !isBelow(nominal, root)) return
+    for (let end = nominal.indexOf(sep, root.length + 1); end >= 0; end = nominal.indexOf(sep, end + 1))
+      yield nominal.slice(0, end)
   }
 
   /** Makes a folder where it is missing, and those above it; returns those made, from the outermost on. */

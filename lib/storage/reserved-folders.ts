@@ -29,8 +29,10 @@ export class ReservedFolders {
   readonly #nominal: readonly string[]
   readonly #root: string
   #reserved: Promise<readonly Reserved[]> | undefined
-  /** Folders that are far from all of them. */
+  /** Folders in which no file can be reserved; files below them may be. */
   readonly #apart = new Set<string>()
+  /** Folders that are neither above nor below any of them, so that nothing below these is. */
+  readonly #far = new Set<string>()
   /** Folders of which device and inode were compared with those of all reserved ones. */
   readonly #compared = new Set<string>()
 
@@ -46,12 +48,15 @@ export class ReservedFolders {
    * @throws TorrentError ERR_STORAGE_PATH when it is reserved.
    */
   check(path: string): Promise<void> | undefined {
-    return this.#apart.has(parentOf(path)) ? undefined : this.#check(path)
+    return this.isApart(path) ? undefined : this.#check(path)
   }
 
   /** Whether no file in the folder of this one can be reserved, as far as is known. */
   isApart(path: string): boolean {
-    return this.#apart.has(parentOf(path))
+    if (this.#apart.has(parentOf(path))) return true
+    if (this.#far.size === 0) return false
+    for (const above of foldersAbove(path)) if (this.#far.has(above)) return true
+    return false
   }
 
   /**
@@ -64,6 +69,12 @@ export class ReservedFolders {
 
   async #check(path: string): Promise<void> {
     const reserved = await this.#find()
+    for (const above of foldersAbove(path)) {
+      const elements = elementsOf(above)
+      if (reserved.some((one) => isAbove(elements, one) || isInside(elements, one))) continue
+      this.#far.add(above)
+      return
+    }
     const folder = parentOf(path)
     const elements = elementsOf(folder)
     if (reserved.every((one) => !isNear(elements, one))) this.#apart.add(folder)
@@ -138,11 +149,25 @@ function elementsOf(path: string): readonly string[] {
   return path.split(sep).flatMap((element) => (element === '' ? [] : [plainName(element)]))
 }
 
+/** The folders above a path, from the outermost on. */
+function* foldersAbove(path: string): Generator<string> {
+  for (let end = path.indexOf(sep, 1); end >= 0; end = path.indexOf(sep, end + 1)) yield path.slice(0, end)
+}
+
 /** Whether files in a folder have to be looked at one by one. */
 function isNear(elements: readonly string[], reserved: Reserved): boolean {
-  const isAbove = startsWith(reserved.elements, elements)
-  const isInside = startsWith(elements, reserved.elements)
-  return reserved.holdsData ? isAbove && isInside : isAbove || isInside
+  const [above, inside] = [isAbove(elements, reserved), isInside(elements, reserved)]
+  return reserved.holdsData ? above && inside : above || inside
+}
+
+/** Whether a folder is a reserved one, or above it. */
+function isAbove(elements: readonly string[], reserved: Reserved): boolean {
+  return startsWith(reserved.elements, elements)
+}
+
+/** Whether a folder is a reserved one, or in it. */
+function isInside(elements: readonly string[], reserved: Reserved): boolean {
+  return startsWith(elements, reserved.elements)
 }
 
 function startsWith(elements: readonly string[], start: readonly string[]): boolean {
