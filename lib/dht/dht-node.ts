@@ -95,6 +95,7 @@ export class DhtNode {
       wanted === family ? this.#table.closest(target) : this.#others(target)
     this.#responder = new Responder({ family, peers, items, tokens, closest })
     this.#release = port.claim({
+      firstBytes: [0x64],
       matches: (message) => message[0] === 0x64,
       receive: (message, from) => this.#receive(message, from)
     })

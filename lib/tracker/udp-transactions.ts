@@ -30,6 +30,8 @@ export class UdpTransactions {
   /** Takes the answers that come to this port until `close`. */
   listen(port: DatagramPort): void {
     const release = port.claim({
+      // Each answer begins with an action below 256, in 4 bytes.
+      firstBytes: [0],
       matches: (message) => isUdpReply(message) && this.#open.has(transactionOf(message)),
       receive: (message, from) => {
         const transaction = this.#open.get(transactionOf(message))

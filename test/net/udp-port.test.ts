@@ -89,3 +89,90 @@ test('an address that cannot be bound is refused', async () => {
   await assert.rejects(bindUdpPort({ family: 6, host: '127.0.0.1' }), refused)
   await taken.close()
 })
+
+test('a claim is told once of the end of each turn in which it took datagrams', async () => {
+  const port = await bindUdpPort({ family: 4, host: '127.0.0.1' })
+  const self = { host: '127.0.0.1', port: port.port }
+  const calls: string[] = []
+  let took = deferred<void>()
+  let ended = deferred<void>()
+  port.claim({
+    firstBytes: [1],
+    matches: () => true,
+    receive: () => {
+      calls.push('took')
+      took.resolve()
+    },
+    onTurnEnd: () => {
+      calls.push('end')
+      ended.resolve()
+    }
+  })
+  port.claim({
+    firstBytes: [2],
+    matches: () => true,
+    receive: () => {},
+    onTurnEnd: () => calls.push('never')
+  })
+  for (let round = 0; round < 2; round++) {
+    took = deferred()
+    ended = deferred()
+    for (let n = 0; n < 5; n++) port.send(Uint8Array.of(1, n), self)
+    await took.promise
+    await ended.promise
+  }
+  // However the datagrams fall into turns, each turn has some, and ends once.
+  assert.match(calls.join(' '), /^(?:(?:took )+end ?)+$/)
+  await port.close()
+})
+
+test('a fault at the end of a turn is a warning, and a claim that was released is told of none', async () => {
+  const warned = deferred<Error>()
+  const port = await bindUdpPort({ family: 4, host: '127.0.0.1', onWarning: warned.resolve })
+  const self = { host: '127.0.0.1', port: port.port }
+  const release = port.claim({
+    firstBytes: [1],
+    matches: () => true,
+    receive: () => release(),
+    onTurnEnd: () => assert.fail('it was released')
+  })
+  port.claim({
+    firstBytes: [2],
+    matches: () => true,
+    receive: () => {},
+    onTurnEnd: () => {
+      throw new Error('broken end')
+    }
+  })
+  port.send(Uint8Array.of(1), self)
+  port.send(Uint8Array.of(2), self)
+  assert.match((await warned.promise).message, /broken end/)
+  await port.close()
+})
+
+test('nothing is queued where the system takes it at once, and after close', async () => {
+  const port = await bindUdpPort({ family: 4, host: '127.0.0.1' })
+  assert.equal(port.bytesQueued, 0)
+  const sent = new Promise<void>((resolve) => {
+    port.claim({ matches: () => true, receive: () => resolve() })
+  })
+  port.send(new Uint8Array(1000), { host: '127.0.0.1', port: port.port })
+  assert.ok((port.bytesQueued ?? -1) <= 1000)
+  await sent
+  assert.equal(port.bytesQueued, 0)
+  await port.close()
+  assert.equal(port.bytesQueued, 0)
+})
+
+test('a datagram to a host that is no address is lost without a warning', async () => {
+  const warnings: Error[] = []
+  const port = await bindUdpPort({ family: 4, host: '127.0.0.1', onWarning: (error) => warnings.push(error) })
+  const seen = deferred<void>()
+  port.claim({ matches: () => true, receive: () => seen.resolve() })
+  port.send(Uint8Array.of(1), { host: 'peer.example', port: 1 })
+  port.send(Uint8Array.of(1), { host: '::1', port: 1 })
+  port.send(Uint8Array.of(1), { host: '127.0.0.1', port: port.port })
+  await seen.promise
+  assert.deepEqual(warnings, [])
+  await port.close()
+})
