@@ -31,6 +31,8 @@ export interface AttackPeerOptions {
   readonly fast: boolean
   /** Whether it says nothing at all, not even its handshake. */
   readonly silent?: boolean | undefined
+  /** How often it answers a request, in milliseconds; 0, the default, at once. */
+  readonly answerEveryMs?: number | undefined
   /** The block that it answers a request with; undefined leaves the request. */
   readonly answer?: ((piece: number, offset: number, length: number) => Buffer | undefined) | undefined
 }
@@ -46,12 +48,16 @@ export class AttackPeer {
   readonly ids: Record<string, number> = {}
   isClosed = false
   readonly #answer: AttackPeerOptions['answer']
+  readonly #answerEveryMs: number
+  #answerAt = 0
   #waiting: Buffer = Buffer.alloc(0)
   #isMet = false
   #meet: () => void = () => {}
 
-  constructor({ port, from, infoHash, fast, silent = false, answer }: AttackPeerOptions) {
+  constructor(options: AttackPeerOptions) {
+    const { port, from, infoHash, fast, silent = false, answer, answerEveryMs = 0 } = options
     this.#answer = answer
+    this.#answerEveryMs = answerEveryMs
     this.socket = connect({ host: '127.0.0.1', port, localAddress: from, noDelay: true })
     this.socket.on('error', () => {})
     this.closed = new Promise((resolve) => {
@@ -109,11 +115,21 @@ export class AttackPeer {
     this.#waiting = rest
   }
 
+  #reply(bytes: Uint8Array): void {
+    if (this.#answerEveryMs === 0) {
+      this.socket.write(bytes)
+      return
+    }
+    const now = performance.now()
+    this.#answerAt = Math.max(now, this.#answerAt) + this.#answerEveryMs
+    setTimeout(() => this.isClosed || this.socket.write(bytes), this.#answerAt - now)
+  }
+
   #onMessage(bytes: Buffer): void {
     if (bytes[0] === messageIds.request && this.#answer !== undefined) {
       const [piece, offset, length] = [bytes.readUInt32BE(1), bytes.readUInt32BE(5), bytes.readUInt32BE(9)]
       const block = this.#answer(piece, offset, Math.min(length, blockLength))
-      if (block !== undefined) this.socket.write(message(messageIds.piece, uint32(piece, offset), block))
+      if (block !== undefined) this.#reply(message(messageIds.piece, uint32(piece, offset), block))
     }
     if (bytes[0] !== messageIds.extended || bytes[1] !== 0) return
     const names = /\d+:(lt_donthave|upload_only|ut_pex|ut_metadata)i(\d+)e/g

@@ -38,7 +38,14 @@ const observer = new PerformanceObserver((list) => {
 observer.observe({ entryTypes: ['gc'] })
 
 let watch: TurnWatch | undefined
-let began = { cpu: process.cpuUsage(), at: 0, gcMs: 0, rss: 0, heap: 0 }
+let began = {
+  cpu: process.cpuUsage(),
+  loop: performance.eventLoopUtilization(),
+  at: 0,
+  gcMs: 0,
+  rss: 0,
+  heap: 0
+}
 
 function heapBytes(): number {
   globalThis.gc?.()
@@ -71,7 +78,8 @@ answerCalls({
     const heap = heapBytes()
     await new Promise((resolve) => setTimeout(resolve, 100))
     const { rss } = process.memoryUsage()
-    began = { cpu: process.cpuUsage(), at: performance.now(), gcMs: collectedMs, rss, heap }
+    const loop = performance.eventLoopUtilization()
+    began = { cpu: process.cpuUsage(), loop, at: performance.now(), gcMs: collectedMs, rss, heap }
   },
   /** Begins to measure the length of turns, which keeps a core busy. */
   async watch(culprits: boolean): Promise<void> {
@@ -83,11 +91,14 @@ answerCalls({
   },
   async end(): Promise<VictimReport> {
     const { user, system } = process.cpuUsage(began.cpu)
+    const cpuMs = (user + system) / 1000
     const wallMs = performance.now() - began.at
     // What was collected last is told in a later turn.
     await new Promise((resolve) => setTimeout(resolve, 50))
-    const gcMs = collectedMs - began.gcMs
+    // The time of a collection is not all CPU where other programs run as well.
+    const active = performance.eventLoopUtilization(began.loop).active
+    const gcMs = (collectedMs - began.gcMs) * Math.min(1, cpuMs / active)
     const rssGrowth = process.memoryUsage().rss - began.rss
-    return { cpuMs: (user + system) / 1000, gcMs, wallMs, rssGrowth, heapGrowth: heapBytes() - began.heap }
+    return { cpuMs, gcMs, wallMs, rssGrowth, heapGrowth: heapBytes() - began.heap }
   }
 })

@@ -8,9 +8,10 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { toHex } from '../lib/util/bytes.ts'
+import { messageIds } from '../lib/wire/messages.ts'
 import { Attack, type AttackTarget, attackPieceLength as pieceLength, type Way, ways } from './attack-host.ts'
 import { type AttackKind, attackKinds, nearlyAll } from './attack-kinds.ts'
-import { AttackPeer } from './attack-peer.ts'
+import { AttackPeer, message } from './attack-peer.ts'
 import type { VictimReport, VictimTask } from './attack-process.ts'
 import { Helper } from './helper.ts'
 import { infoHashOf, Pattern } from './pattern.ts'
@@ -25,9 +26,11 @@ const idlePercent = 0.5
 /** A turn may take so long. */
 const mostTurnMs = 20
 const turnSeconds = 2
-/** Another host attacks before anything is measured, so that it is not the compiler that is measured. */
-const warmUpHost = '127.8.8.8'
+/** Hosts that attack one after the other: the first before anything is measured, so that it is not the compiler that is measured. */
+const hosts = { warmUp: '127.8.8.8', measured: '127.7.7.7', watched: '127.6.6.6' } as const
 const warmUpMs = 1500
+/** The calm peer sends a block this often. */
+const blockEveryMs = 50
 
 const { values: options } = parseArgs({
   options: {
@@ -42,6 +45,7 @@ const { values: options } = parseArgs({
 const seconds = Number(options.seconds)
 const kinds = chosen(options.kind?.split(';'), Object.keys(attackKinds))
 const chosenWays = chosen(options.from.split(','), ways) as Way[]
+const zeros = Buffer.alloc(pieceLength)
 const root = scratchFolder(undefined, 2 ** 28)
 
 interface Target extends AttackTarget {
@@ -98,19 +102,17 @@ function targetOf(pieces: number): Target {
 }
 
 async function measure(name: string, kind: AttackKind, target: Target, from: Way): Promise<Row> {
-  const { report, attack } = await withVictim(target, async (victim, port) => {
-    await new Attack(kind, target, port, 'reconnect', warmUpHost).run(warmUpMs)
+  const { report, attack, turns } = await withVictim(target, async (victim, port) => {
+    await new Attack(kind, target, port, 'reconnect', hosts.warmUp).run(warmUpMs)
     await victim.call('begin')
-    const attack = new Attack(kind, target, port, from)
+    const attack = new Attack(kind, target, port, from, hosts.measured)
     await attack.run(seconds * 1000)
-    return { report: await victim.call<VictimReport>('end'), attack }
-  })
-  const { ownMs, gcMs, culprits } = await withVictim(target, async (victim, port) => {
-    await new Attack(kind, target, port, 'reconnect', warmUpHost).run(warmUpMs)
+    const report = await victim.call<VictimReport>('end')
     await victim.call('watch', options.culprits)
-    await new Attack(kind, target, port, from).run(turnSeconds * 1000)
-    return await victim.call<TurnReport>('turns')
+    await new Attack(kind, target, port, from, hosts.watched).run(turnSeconds * 1000)
+    return { report, attack, turns: await victim.call<TurnReport>('turns') }
   })
+  const { ownMs, gcMs, culprits } = turns
   const turnMs = Math.max(0, ownMs - gcMs)
   const megabytes = attack.bytes / 2 ** 20
   const percent = (100 * report.cpuMs) / report.wallMs
@@ -147,10 +149,17 @@ async function withVictim<T>(target: Target, run: (victim: Helper, port: number)
   }
 }
 
-/** A calm peer that has nearly everything: where it is the only one, searches for pieces would find something at once. */
+/** A calm peer that has nearly everything and sends a block now and then, so that pieces are searched for, and not found at once. */
 async function accompany({ pieces, infoHash }: Target, port: number): Promise<void> {
-  const peer = new AttackPeer({ port, from: '127.9.9.9', infoHash, fast: true })
-  if (await peer.ready) await peer.send(nearlyAll({ pieces }))
+  const peer = new AttackPeer({
+    port,
+    from: '127.9.9.9',
+    infoHash,
+    fast: true,
+    answer: (_, offset, length) => zeros.subarray(offset, offset + length),
+    answerEveryMs: blockEveryMs
+  })
+  if (await peer.ready) await peer.send(Buffer.concat([nearlyAll({ pieces }), message(messageIds.unchoke)]))
   await new Promise((resolve) => setTimeout(resolve, 300))
 }
 
