@@ -51,7 +51,7 @@ export class HandlingAccount {
 
   /** Counts milliseconds that something took, as far as this program had a processor. Returns the same. */
   addTime(ms: number): number {
-    return this.add(ms * limits.handlingOverhead * cpuShare.value())
+    return this.add(cpuShare.of(ms) * limits.handlingOverhead)
   }
 
   /** The connection has ended. */

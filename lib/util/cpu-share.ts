@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { monotonicMs } from './clock.ts'
 
-/** The share is measured anew at most this often. */
+/** The share is measured anew at most this often, and after whatever took long. */
 const everyMs = 250
+const longMs = 2
 /** A shorter run says little: one pause by the machine would count for much. */
 const leastBusyMs = 50
 /** A thread that only waited for a disk is not taken for one that gets no processor at all. */
@@ -16,40 +18,62 @@ export interface ThreadUse {
 }
 
 /**
- * Estimates which part of the time that something takes is time on a processor: 1 on an idle machine, less where other programs take
+ * Estimates how much of the time that something takes is time on a processor: all on an idle machine, less where other programs take
  * turns with this one. Two readings of the CPU clock for each short piece of work would cost more than the work, so the share is taken
- * over all that the thread did of late.
+ * over all that the thread did of late; what takes long is at most what the thread had since the last reading.
  */
 export class CpuShare {
   readonly #read: () => ThreadUse
   #value = 1
   #at = Number.NEGATIVE_INFINITY
-  #use: ThreadUse | undefined
+  #seen: ThreadUse
+  /** The beginning of what the next share is taken over. */
+  #begun: ThreadUse
 
   /** A share of 1 until enough was done. */
   constructor(read: () => ThreadUse) {
     this.#read = read
+    this.#seen = this.#begun = read()
   }
 
-  /** The share, above 0 and at most 1. */
-  value(now: number = monotonicMs()): number {
-    if (now - this.#at < everyMs) return this.#value
+  /** How many milliseconds on a processor something took that has just ended and took `ms` in all. */
+  of(ms: number, now: number = monotonicMs()): number {
+    if (ms < longMs && now - this.#at < everyMs) return ms * this.#value
     this.#at = now
     const use = this.#read()
-    const before = (this.#use ??= use)
-    const busyMs = use.busyMs - before.busyMs
-    if (busyMs < leastBusyMs) return this.#value
-    this.#value = Math.min(1, Math.max(leastShare, (use.cpuMs - before.cpuMs) / busyMs))
-    this.#use = use
-    return this.#value
+    const sinceMs = use.cpuMs - this.#seen.cpuMs
+    const busyMs = use.busyMs - this.#begun.busyMs
+    this.#seen = use
+    if (busyMs >= leastBusyMs) {
+      this.#value = Math.min(1, Math.max(leastShare, (use.cpuMs - this.#begun.cpuMs) / busyMs))
+      this.#begun = use
+    }
+    return Math.min(ms * this.#value, sinceMs)
   }
 }
 
-/** Reads the clocks of this thread. Older versions of Node know the CPU time of all threads together, which makes the share too large. */
+/**
+ * Reads the clocks of this thread. Where neither Node nor the system tells its CPU time, that of all threads together makes the share
+ * too large.
+ */
 function readThread(): ThreadUse {
+  const linux = readLinux()
+  if (linux !== undefined) return linux
   const { threadCpuUsage }: { threadCpuUsage?: () => NodeJS.CpuUsage } & NodeJS.Process = process
   const { user, system } = threadCpuUsage?.call(process) ?? process.cpuUsage()
   return { busyMs: performance.eventLoopUtilization().active, cpuMs: (user + system) / 1000 }
+}
+
+/** Time on a processor and time in which the thread waited for one, as Linux counts them. */
+function readLinux(): ThreadUse | undefined {
+  if (process.platform !== 'linux') return undefined
+  try {
+    const [ran = 0, waited = 0] = readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ').map(Number)
+    return ran > 0 ? { busyMs: (ran + waited) / 1e6, cpuMs: ran / 1e6 } : undefined
+  } catch {
+    // Not every system mounts it.
+    return undefined
+  }
 }
 
 /** The share of this thread. */

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CpuShare } from '../../lib/util/cpu-share.ts'
+import { CpuShare, cpuShare } from '../../lib/util/cpu-share.ts'
 
-/** A thread that is busy all the time and gets a processor for a part of it. */
-function shareOf(part: number, busy = 1): CpuShare & { at(ms: number): number } {
+/** A thread that is busy all the time and gets a processor for a part of it; `after` has some time pass and tells how much of `ms` counts. */
+function threadOf(part: number): { after(passedMs: number, ms: number): number } {
   let now = 0
-  const share = new CpuShare(() => ({ busyMs: now * busy, cpuMs: now * busy * part }))
-  return Object.assign(share, {
-    at(ms: number): number {
-      now = ms
-      return share.value(ms)
+  const share = new CpuShare(() => ({ busyMs: now, cpuMs: now * part }))
+  return {
+    after(passedMs, ms) {
+      now += passedMs
+      return share.of(ms, now)
     }
-  })
+  }
 }
 
 for (const [what, part, expected] of [
@@ -20,23 +20,47 @@ for (const [what, part, expected] of [
   ['a machine whose other threads work for this one', 1.7, 1],
   ['a thread that waits for a disk', 0, 0.02]
 ] as const) {
-  test(`on ${what} a share of ${expected} counts`, () => {
-    const share = shareOf(part)
-    assert.equal(share.at(0), 1)
-    assert.ok(Math.abs(share.at(1000) - expected) < 1e-9)
-    // Not measured anew for each message.
-    assert.equal(share.at(1001), share.at(1000))
+  test(`on ${what} ${expected} of short times count`, () => {
+    const thread = threadOf(part)
+    thread.after(300, 1)
+    thread.after(300, 1)
+    assert.ok(Math.abs(thread.after(1, 1) - expected) < 1e-9)
+    assert.ok(Math.abs(thread.after(1, 0.1) - expected / 10) < 1e-9)
   })
 }
+
+test('what takes long is no more than the thread had since the last reading', () => {
+  let use = { busyMs: 1000, cpuMs: 1000 }
+  const share = new CpuShare(() => use)
+  share.of(1, 0)
+  // The share is still 1, and then the machine gives the thread 3 ms of 200.
+  use = { busyMs: 1200, cpuMs: 1003 }
+  assert.ok(share.of(200, 200) <= 3)
+  use = { busyMs: 1210, cpuMs: 1013 }
+  assert.ok(share.of(10, 210) <= 10)
+})
 
 test('the share follows the machine, and a thread that does little says nothing about it', () => {
   let use = { busyMs: 0, cpuMs: 0 }
   const share = new CpuShare(() => use)
-  share.value(0)
+  share.of(1, 0)
   use = { busyMs: 100, cpuMs: 20 }
-  assert.equal(share.value(1000), 0.2)
+  share.of(1, 1000)
+  assert.equal(share.of(1, 1001), 0.2)
   use = { busyMs: 110, cpuMs: 30 }
-  assert.equal(share.value(2000), 0.2)
+  share.of(1, 2000)
+  assert.equal(share.of(1, 2001), 0.2)
   use = { busyMs: 200, cpuMs: 120 }
-  assert.equal(share.value(3000), 1)
+  share.of(1, 3000)
+  assert.equal(share.of(1, 3001), 1)
+})
+
+test('on this machine a long calculation counts as what it takes or less, and more than nothing', () => {
+  cpuShare.of(5)
+  const startedAt = performance.now()
+  let sum = 0
+  while (performance.now() - startedAt < 60) for (let n = 0; n < 1e4; n++) sum += n
+  const ms = performance.now() - startedAt
+  const counted = cpuShare.of(ms)
+  assert.ok(sum > 0 && counted > 0 && counted <= ms, `${counted} of ${ms} ms`)
 })
