@@ -35,13 +35,13 @@ export class PieceMemory {
   }
 
   /**
-   * Gives up memory of one piece. One that no peer is asked for is set aside: one that nobody wants or no peer has or, if `surplus` is
-   * `idle`, one that no reader needs. One that is `under way` is streamed. False when there is none. Without it such pieces would keep
+   * Gives up memory of one piece. A piece that no peer is asked for is set aside: one that nobody wants or no peer has or, if `surplus` is
+   * `idle`, one that no reader needs. A piece that is `under way` goes on with less. False when there is none. Without it such pieces would keep
    * memory for ever that others could use.
    */
   reclaim(surplus: Surplus): boolean {
     const state = this.#state
-    if (surplus === 'under way') return this.#streamOne()
+    if (surplus === 'under way') return this.#lessen()
     let found: PartialPiece | undefined
     for (const partial of state.partials.values()) {
       if (!partial.idle) continue
@@ -63,14 +63,17 @@ export class PieceMemory {
     if (partial === undefined) return
     const wasShort = partial.allowance <= 0
     partial.allowance += blocks
+    if (wasShort && partial.free > 0) {
+      state.regainMemory()
+      this.#fillAll(now)
+    }
+    // It may have come together meanwhile.
+    if (state.partials.get(piece) !== partial) return
     if (partial.idle) state.rest(partial)
     else if (partial.allowance > mostAhead) {
       state.sink.giveBack?.(piece, partial.allowance - mostAhead)
       partial.allowance = mostAhead
     }
-    if (!wasShort || partial.free === 0) return
-    state.regainMemory()
-    this.#fillAll(now)
   }
 
   /** There was no memory for a block that came: it is to be fetched again. */
@@ -86,9 +89,18 @@ export class PieceMemory {
     this.#state.partials.get(piece)?.allow(0)
   }
 
-  /** Streams the piece that most is there of, one that no reader needs if there is one. */
-  #streamOne(): boolean {
+  /**
+   * Gives back memory of streamed pieces that is not used at the moment, or else streams the piece that most is there of: one that no reader
+   * needs if there is one.
+   */
+  #lessen(): boolean {
     const { partials, windows, sink } = this.#state
+    for (const partial of partials.values()) {
+      if (!partial.streamed || partial.allowance <= 0) continue
+      sink.giveBack?.(partial.piece, partial.allowance)
+      partial.allowance = 0
+      return true
+    }
     const whole = [...partials.values()].filter(({ streamed }) => !streamed)
     whole.sort(
       (a, b) => Number(windows.has(a.piece)) - Number(windows.has(b.piece)) || b.received - a.received

@@ -1,7 +1,7 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { equalBytes } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
-import { LazyMap, LazySet } from '../util/lazy-collections.ts'
+import { LazySet } from '../util/lazy-collections.ts'
 import type { MemoryAccount } from '../util/memory-budget.ts'
 import { NumberMap } from '../util/number-map.ts'
 import type { AssemblyEvents } from './assembly-events.ts'
@@ -9,6 +9,7 @@ import { BadCopies } from './bad-copies.ts'
 import { type BlockDigests, digestsOf } from './block-digests.ts'
 import { writeBlocks } from './block-runs.ts'
 import { BufferPool } from './buffer-pool.ts'
+import { Conversions } from './conversions.ts'
 import type { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
 import { StoredBlocks } from './stored-blocks.ts'
@@ -44,8 +45,7 @@ export class Assembly {
   /** Whole, verified, and not yet in storage. */
   readonly #verified: WriteQueue
   readonly #stored: StoredBlocks
-  /** Pieces in memory that are to be streamed, with the blocks that are written for that. */
-  readonly #converting = new LazyMap<number, Set<number>>()
+  readonly #conversions: Conversions
   /** Buffers that are being written by `save` or looked at, and so are not used again. */
   readonly #saving = new LazySet<PieceBuffer>()
   readonly #bad: BadCopies
@@ -58,6 +58,7 @@ export class Assembly {
     this.#account = account
     this.#events = events
     this.#stored = new StoredBlocks(layout, storage)
+    this.#conversions = new Conversions(layout, storage)
     this.#pool = new BufferPool(layout.pieceLength, account)
     this.#bad = new BadCopies(layout.pieceLength, (buffer, wasKept) => {
       if (wasKept && !this.#closed) events.unkept(buffer.piece)
@@ -83,7 +84,7 @@ export class Assembly {
       this.#events.arrived(piece)
       return Number.POSITIVE_INFINITY
     }
-    if (!urgent && this.#verified.size >= this.#mostQueued) {
+    if (this.#conversions.has(piece) || (!urgent && this.#verified.size >= this.#mostQueued)) {
       this.#account.wait()
       return 0
     }
@@ -149,16 +150,22 @@ export class Assembly {
     const begun = this.#begun.get(piece)
     const { pieceLength } = this.#layout
     if (pieceLength <= smallPiece || this.#closed || this.#stored.isReturning(piece)) return false
-    if (!this.#begun.has(piece) || begun instanceof StreamedPiece || this.#converting.has(piece)) return false
-    this.#converting.set(piece, new Set(begun?.present()))
+    if (!this.#begun.has(piece) || begun instanceof StreamedPiece || this.#conversions.has(piece))
+      return false
     // Half of it is what may be expected at least.
     this.#account.leave(pieceLength / 2)
-    this.#track(
-      this.#convert(piece, begun).finally(() => {
-        this.#converting.delete(piece)
-        this.#account.leave(-pieceLength / 2)
-      })
-    )
+    if (begun !== undefined) this.#saving.add(begun)
+    const conversion = this.#conversions.run(piece, begun, (written, failure) => {
+      this.#account.leave(-pieceLength / 2)
+      if (begun !== undefined) this.#saving.delete(begun)
+      // It may have come together meanwhile, or was given up: then it may be begun anew.
+      if (!this.#begun.has(piece) || this.#begun.get(piece) !== begun) this.#account.budget.wake()
+      else if (failure !== undefined) {
+        this.abandon(piece)
+        this.#events.error(failure, piece)
+      } else if (!this.#closed) this.#convert(piece, begun, written)
+    })
+    this.#track(conversion)
     return true
   }
 
@@ -199,8 +206,7 @@ export class Assembly {
   discard(piece: number, blocks: readonly number[]): readonly number[] {
     const begun = this.#begun.get(piece)
     if (begun === undefined) return []
-    const converting = this.#converting.get(piece)
-    for (const block of blocks) converting?.delete(block)
+    this.#conversions.discard(piece, blocks)
     return blocks.filter((block) => begun.discard(block))
   }
 
@@ -350,9 +356,16 @@ export class Assembly {
       this.#track(this.#streaming.judge(begun, () => this.#bad.drop(begun.piece)))
       return
     }
-    const ready = begun.readyDigest()
-    if (ready === undefined) this.#track(begun.digest().then((digest) => this.#judge(begun, digest)))
-    else this.#judge(begun, ready)
+    const { piece } = begun
+    const ready = this.#conversions.has(piece) ? undefined : begun.readyDigest()
+    if (ready !== undefined) this.#judge(begun, ready)
+    // Nothing of it may be written after all of it is.
+    else
+      this.#track(
+        Promise.all([begun.digest(), this.#conversions.done(piece)]).then(([digest]) =>
+          this.#judge(begun, digest)
+        )
+      )
   }
 
   #judge(buffer: PieceBuffer, digest: Uint8Array): void {
@@ -391,26 +404,11 @@ export class Assembly {
     if (end !== undefined) this.#track(end)
   }
 
-  /** Writes what is there of a piece in memory, after which it is streamed. */
-  async #convert(piece: number, buffer: PieceBuffer | undefined): Promise<void> {
-    if (buffer !== undefined) {
-      this.#saving.add(buffer)
-      try {
-        await writeBlocks(this.#layout, this.#storage, buffer)
-      } catch (thrown) {
-        if (this.#begun.get(piece) !== buffer) return
-        this.abandon(piece)
-        this.#events.error(asError(thrown), piece)
-        return
-      } finally {
-        this.#saving.delete(buffer)
-      }
-    }
-    const written = this.#converting.get(piece) ?? new Set()
-    // It may have come together meanwhile, or was given up.
-    if (this.#closed || !this.#begun.has(piece) || this.#begun.get(piece) !== buffer) return
-    const rest = buffer?.present().filter((block) => !written.has(block)) ?? []
-    const streamed = this.#streaming.adopt(piece, [...written], rest.length + this.#events.asked(piece))
+  /** Streams a piece from now on; the blocks that came since those that were written are kept until they are. */
+  #convert(piece: number, buffer: PieceBuffer | undefined, written: readonly number[]): void {
+    const isWritten = new Set(written)
+    const rest = buffer?.present().filter((block) => !isWritten.has(block)) ?? []
+    const streamed = this.#streaming.adopt(piece, written, rest.length + this.#events.asked(piece))
     if (streamed === undefined) return
     this.#events.streamed(piece)
     this.#begun.set(piece, streamed)

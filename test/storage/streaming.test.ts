@@ -44,12 +44,13 @@ class Fixture {
   /** How many blocks of a piece may be asked for. */
   readonly allowed = new Map<number, number>()
   readonly dropped: number[] = []
+  freed = 0
   /** How many of a piece peers are asked for when it is streamed. */
   asked = 0
 
   private constructor(limit: number) {
     this.budget = new MemoryBudget(limit)
-    this.account = this.budget.open({ reclaim: () => false, freed: () => {} })
+    this.account = this.budget.open({ reclaim: () => false, freed: () => void this.freed++ })
     this.assembly = new Assembly(this.layout, this.storage, this.account, {
       expectedHash: (piece) => sha1(this.bytes(piece)),
       arrived: () => {},
@@ -261,15 +262,18 @@ test('a piece that is abandoned and begun again while its blocks are being writt
     fixture.budget.open({ reclaim: () => false, freed: () => {} })
   )
   for (const other of others) other.reserve(1)
-  storage.gate = deferred()
+  const gate = deferred<void>()
+  storage.gate = gate
   fixture.begin(0)
   await fixture.fill(0, [0, 1], [0, 1])
   await nextTurn()
+  storage.gate = undefined
   assembly.abandon(0)
   for (const other of others) other.release(1)
   fixture.begin(0)
   await fixture.fill(0, every.slice(0, 8))
-  storage.gate.resolve()
+  await nextTurn()
+  gate.resolve()
   await fixture.fill(0, every.slice(8))
   await assembly.idle()
   assert.deepEqual(fixture.log, ['verified 0', 'written 0'])
@@ -389,5 +393,28 @@ test('a piece of which most is asked for stays in memory', async () => {
   await fixture.assembly.idle()
   assert.deepEqual(fixture.log, [])
   assert.equal(fixture.budget.used, pieceLength)
+  await fixture.close()
+})
+
+test('a piece that is given up while it is to be streamed is begun again once nothing of it is written', async () => {
+  const fixture = await Fixture.open(4 * pieceLength)
+  const { assembly, storage } = fixture
+  fixture.begin(0)
+  await fixture.fill(0, [0], [0])
+  storage.gate = deferred()
+  assert.equal(assembly.stream(0), true)
+  assembly.abandon(0)
+  assert.equal(assembly.reserve(0, false), 0)
+  await nextTurn()
+  await nextTurn()
+  const { freed } = fixture
+  assert.equal(assembly.reserve(0, false), 0)
+  storage.gate.resolve()
+  while (fixture.freed === freed) await nextTurn()
+  fixture.begin(0)
+  await fixture.fill(0, every)
+  await assembly.idle()
+  assert.deepEqual(fixture.log, ['verified 0', 'written 0'])
+  assert.deepEqual(await fixture.inStorage(0), fixture.bytes(0))
   await fixture.close()
 })

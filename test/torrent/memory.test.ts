@@ -183,3 +183,42 @@ test('a piece that no reader waits for makes room for others while its seed send
   // No block was asked for twice.
   assert.equal(waiting.received, mebibyte)
 })
+
+test('ten torrents with small and large pieces, whose seeds come and go, are fetched and two of them read', async (t) => {
+  const bench = new Bench(t)
+  const lengths = [16, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
+  const client = bench.client({ memoryLimit: 2 * mebibyte })
+  const torrents = await Promise.all(
+    lengths.map(async (kibibytes, index) => {
+      const length = Math.max(600_000, kibibytes * 1024 + 100_000)
+      const sample = await bench.sample({ [`${index}.bin`]: length }, { pieceLength: kibibytes * 1024 })
+      const torrent = await client.add(sample.bytes)
+      // A seed sends some blocks and leaves; the next one comes when it has gone. Every third one is silent for the last of its blocks.
+      let seeds = 0
+      const come = async (): Promise<void> => {
+        const isSilent = ++seeds % 3 === 0
+        let left = 10 + 7 * index
+        const seed = await listenAs(bench, sample, {
+          answer: (peer, piece, offset, size) => {
+            if (left-- > (isSilent ? 3 : 0)) peer.wire.piece(piece, offset, peer.block(piece, offset, size))
+            if (left !== 0) return
+            setImmediate(() => peer.socket.destroy())
+            void come()
+          }
+        })
+        torrent.addPeers([seed.address])
+      }
+      await come()
+      return { torrent, sample }
+    })
+  )
+  const reads = [4, 8].map(async (index) => {
+    const { torrent, sample } = torrents[index] ?? assert.fail()
+    const chunks: Uint8Array[] = []
+    for await (const chunk of torrent.files[0]?.createReadStream() ?? []) chunks.push(chunk as Uint8Array)
+    assert.ok(Buffer.concat(chunks).equals(sample.data))
+  })
+  await Promise.all([...reads, ...torrents.map(({ torrent }) => torrent.whenDone())])
+  await client.close()
+  for (const { torrent, sample } of torrents) assertSame(torrent, sample)
+})

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
+import { Picker } from '../../lib/picker/picker.ts'
+
+const blocksPerPiece = 8
+
+/** A picker with two pieces, of which so many blocks at a time may be asked for, and one seed. */
+class Scene {
+  readonly requests: string[] = []
+  readonly log: string[] = []
+  /** What is granted of memory next. */
+  grant: number
+  readonly picker: Picker
+
+  constructor(grant: number, select = [0]) {
+    this.grant = grant
+    const pieceLength = blocksPerPiece * blockLength
+    const layout = new Layout(pieceLength, [{ length: 2 * pieceLength, offset: 0 } as never])
+    this.picker = new Picker(
+      layout,
+      {
+        request: (_, piece, block) => void this.requests.push(`${piece}:${block}`),
+        cancel: () => {},
+        interest: () => {},
+        reserve: () => this.grant,
+        extend: (piece) => {
+          if (this.grant > 0) this.log.push(`extend ${piece}`)
+          return this.grant
+        },
+        giveBack: (piece, blocks) => void this.log.push(`back ${piece} ${blocks}`),
+        stream: (piece) => {
+          this.log.push(`stream ${piece}`)
+          return true
+        },
+        abandon: (piece) => void this.log.push(`abandon ${piece}`),
+        spill: (piece) => {
+          this.log.push(`spill ${piece}`)
+          return true
+        },
+        reclaimable: () => {}
+      },
+      () => 0
+    )
+    this.picker.select(select, 1, 0)
+    this.join(1, 0)
+  }
+
+  join(id: number, now: number): void {
+    this.picker.addPeer(id, 10)
+    this.picker.bitfield(id, 'all', now)
+    this.picker.unchoked(id, now)
+  }
+
+  /** The oldest request is answered. */
+  answer(now: number): void {
+    const [piece = 0, block = 0] = (this.requests.shift() ?? '').split(':').map(Number)
+    assert.equal(this.picker.received(1, piece, block, now), 'wanted')
+    this.picker.refill(1, now)
+  }
+}
+
+test('of a streamed piece no more is asked for than there is memory for', () => {
+  const scene = new Scene(3)
+  scene.grant = 0
+  const asked = scene.requests.length
+  assert.ok(asked > 0 && asked <= 3 * blocksPerPiece)
+  for (let now = 1; scene.requests.length > 0; now++) scene.answer(now)
+  const { received = 0 } = scene.picker.partial(0) ?? {}
+  assert.equal(received % 3, 0)
+  assert.ok(received < blocksPerPiece)
+  scene.picker.memory.spared(0, 2, 100)
+  assert.equal(scene.requests.length, 2)
+})
+
+test('a piece that no peer is asked for gives back what it may still ask for', () => {
+  const scene = new Scene(blocksPerPiece)
+  scene.answer(1)
+  scene.picker.memory.spared(0, 1, 2)
+  scene.log.length = 0
+  scene.picker.removePeer(1, 3)
+  assert.deepEqual(scene.log, [`back 0 ${blocksPerPiece}`])
+  scene.requests.length = 0
+  scene.log.length = 0
+  scene.join(2, 4)
+  assert.ok(scene.requests.length > 0)
+  assert.ok(scene.log.includes('extend 0'))
+})
+
+test('a block that there was no memory for is asked for again', () => {
+  const scene = new Scene(blocksPerPiece)
+  const [first = ''] = scene.requests
+  scene.answer(1)
+  scene.picker.memory.dropped(0, Number(first.slice(2)))
+  scene.picker.refill(1, 2)
+  while (scene.requests.length > 0 && !scene.requests.includes(first)) scene.answer(3)
+  assert.ok(scene.requests.includes(first))
+})
+
+test('a piece whose last block there was no memory for is not whole', () => {
+  const scene = new Scene(blocksPerPiece)
+  for (let now = 1; scene.picker.partial(0)?.complete !== true; now++) scene.answer(now)
+  scene.picker.memory.dropped(0, 5)
+  assert.equal(scene.picker.partial(0)?.complete, false)
+})
+
+test('of what is under way, memory that is not used is given back first, and then a piece in memory is streamed', () => {
+  const scene = new Scene(blocksPerPiece)
+  scene.answer(1)
+  scene.picker.memory.spared(0, 4, 2)
+  scene.log.length = 0
+  assert.equal(scene.picker.memory.reclaim('under way'), true)
+  assert.match(scene.log.join(), /^back 0 \d+$/)
+  assert.equal(scene.picker.memory.reclaim('under way'), false)
+  const other = new Scene(Number.POSITIVE_INFINITY)
+  assert.equal(other.picker.memory.reclaim('under way'), true)
+  assert.deepEqual(other.log, ['stream 0'])
+  other.picker.memory.streamed(0)
+  other.requests.length = 0
+  other.grant = 0
+  other.picker.refill(1, 3)
+  assert.deepEqual(other.requests, [])
+})
+
+test('a piece that is set aside is spilled where something came of it, and abandoned where nothing did', () => {
+  for (const came of [true, false]) {
+    const scene = new Scene(Number.POSITIVE_INFINITY)
+    if (came) scene.answer(1)
+    scene.picker.removePeer(1, 2)
+    const found = scene.picker.memory.reclaim('unserved')
+    assert.equal(found, came)
+    assert.deepEqual(scene.log, [came ? 'spill 0' : 'abandon 0'])
+  }
+})
