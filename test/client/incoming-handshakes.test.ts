@@ -42,6 +42,7 @@ for (const [kind, attack] of [
       const handshake = handshakeOf(sample.metainfo.infoHashes.v1 ?? assert.fail())
       socket.write(handshake.subarray(0, 30))
       socket.write(handshake.subarray(30))
+      assert.ok(!socket.destroyed, 'closed before its handshake')
       const closed = once(socket, 'close').then(() => assert.fail('closed without an answer'))
       const [answer] = await Promise.race([once(socket, 'data'), closed])
       assert.equal(answer.subarray(1, 20).toString('latin1'), 'BitTorrent protocol')
