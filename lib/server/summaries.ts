@@ -1,10 +1,25 @@
 import type { Torrent } from '../index.ts'
 import { runStepsInTurns, type Steps } from '../util/turn-share.ts'
 import type { Shelf } from './shelf.ts'
-import { summarise } from './snapshot.ts'
+import { summarise, type TorrentSummary } from './snapshot.ts'
 
 /** Torrents that are looked at without a pause. */
 const torrentsOfStep = 32
+
+// A record, so that a member without a place here is no valid program.
+const compared: Record<Exclude<keyof TorrentSummary, 'error'>, true> = {
+  infoHash: true,
+  name: true,
+  status: true,
+  length: true,
+  progress: true,
+  downloadSpeed: true,
+  uploadSpeed: true,
+  uploaded: true,
+  peers: true,
+  timeRemaining: true
+}
+const names = Object.keys(compared) as (keyof typeof compared)[]
 
 /** The summaries of all torrents at one time. */
 export interface SummaryList {
@@ -17,7 +32,7 @@ export interface SummaryList {
 /** Looks at all torrents now and then, for all that watch, and finds out what has changed. */
 export class Summaries {
   readonly #shelf: Shelf
-  #lines = new Map<Torrent, string>()
+  #summaries = new Map<Torrent, TorrentSummary>()
 
   constructor(shelf: Shelf) {
     this.#shelf = shelf
@@ -29,23 +44,28 @@ export class Summaries {
   }
 
   *#steps(): Steps<SummaryList> {
-    const before = this.#lines
+    const before = this.#summaries
     const order = before.keys()
-    const lines = new Map<Torrent, string>()
-    const changed: string[] = []
+    const now = new Map<Torrent, TorrentSummary>()
+    const changed: TorrentSummary[] = []
     let isSame = true
     for (const torrent of this.#shelf.torrents) {
-      if (lines.size % torrentsOfStep === 0) yield
-      const line = JSON.stringify(summarise(torrent))
-      lines.set(torrent, line)
+      if (now.size % torrentsOfStep === 0) yield
+      const summary = summarise(torrent)
+      now.set(torrent, summary)
       isSame &&= order.next().value === torrent
-      if (line !== before.get(torrent)) changed.push(line)
+      const old = before.get(torrent)
+      if (old === undefined || !isEqual(old, summary)) changed.push(summary)
     }
     isSame &&= order.next().done === true
-    this.#lines = lines
+    this.#summaries = now
     return {
-      all: () => `[${[...lines.values()].join()}]`,
-      changed: isSame ? `[${changed.join()}]` : undefined
+      all: () => JSON.stringify([...now.values()]),
+      changed: isSame ? JSON.stringify(changed) : undefined
     }
   }
+}
+
+function isEqual(one: TorrentSummary, other: TorrentSummary): boolean {
+  return names.every((name) => one[name] === other[name]) && one.error?.message === other.error?.message
 }
