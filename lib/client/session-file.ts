@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Range } from '../metainfo/layout.ts'
-import { asCount, asList, asString, JsonFields } from '../storage/json-fields.ts'
+import { asCount, asList, asString, JsonFields, parseRecordJson } from '../storage/json-fields.ts'
 import type { Signer } from '../storage/record-seal.ts'
 import { withMac, withoutMac } from '../storage/signed-json.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
@@ -103,7 +103,7 @@ function decodeLine(line: string): SessionLine | undefined {
   const body = line.slice(space + 1)
   if (line.slice(0, Math.max(0, space)) !== digest(body)) return undefined
   try {
-    return { memo: readMemo(new JsonFields(JSON.parse(body))), ...withoutMac(body) }
+    return { memo: readMemo(new JsonFields(parseRecordJson(body))), ...withoutMac(body) }
   } catch {
     return undefined
   }

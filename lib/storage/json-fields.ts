@@ -1,3 +1,38 @@
+/** Records nest four deep. */
+const mostDepth = 16
+/** More than the files and pieces of any torrent; each array or object takes about 50 bytes and 100 ns. */
+const mostContainers = 3_000_000
+
+const quote = 0x22
+const backslash = 0x5c
+const bracket = 0x5b
+const bracketEnd = 0x5d
+const brace = 0x7b
+const braceEnd = 0x7d
+
+/**
+ * Parses the JSON of a record. One that nests deeper than records do, or holds more arrays and objects, would take seconds and
+ * hundreds of megabytes: it is refused before.
+ * @throws SyntaxError, or TypeError for such.
+ */
+export function parseRecordJson(text: string): unknown {
+  let depth = 0
+  let containers = 0
+  let isString = false
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === quote) isString = !isString
+    else if (isString) {
+      if (code === backslash) at++
+    } else if (code === bracket || code === brace) {
+      containers++
+      if (++depth > mostDepth) throw new TypeError(`nested deeper than ${mostDepth}`)
+      if (containers > mostContainers) throw new TypeError(`more than ${mostContainers} lists and objects`)
+    } else if (code === bracketEnd || code === braceEnd) depth--
+  }
+  return JSON.parse(text)
+}
+
 /** An object of unknown shape whose fields are asked for by type; another type throws a TypeError. */
 export class JsonFields {
   readonly #values: Map<string, unknown>

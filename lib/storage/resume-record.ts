@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Range } from '../metainfo/layout.ts'
 import { readSpelling, type Spelling } from '../metainfo/spelling.ts'
 import { TorrentError } from '../util/errors.ts'
-import { asCount, asList, asString, JsonFields } from './json-fields.ts'
+import { asCount, asList, asString, JsonFields, parseRecordJson } from './json-fields.ts'
 import type { RecordTrust, Signer } from './record-seal.ts'
 import { withMac, withoutMac } from './signed-json.ts'
 import type { FileStat, StorageLink } from './storage.ts'
@@ -117,7 +117,7 @@ export function openResume(bytes: Uint8Array): {
   if (!head.startsWith(`${title} `)) throw unreadable('it does not begin as one of this version')
   if (head.slice(title.length + 1) !== digest(body)) throw unreadable('its checksum is wrong')
   try {
-    return { record: readRecord(new JsonFields(JSON.parse(body))), ...withoutMac(body) }
+    return { record: readRecord(new JsonFields(parseRecordJson(body))), ...withoutMac(body) }
   } catch (cause) {
     throw unreadable('a field is malformed', cause)
   }

@@ -74,6 +74,12 @@ test('a record that is torn or changed at any byte is refused', () => {
   assert.throws(() => decodeResume(new Uint8Array((64 << 20) + 1)), torn)
 })
 
+test('a record that nests very deep is refused', () => {
+  const body = `{"files":${'['.repeat(500_000)}${']'.repeat(500_000)}}`
+  const sum = createHash('sha256').update(body).digest('hex')
+  assert.throws(() => decodeResume(Buffer.from(`piecewise resume 1 ${sum}\n${body}`)), torn)
+})
+
 test('well-signed nonsense is refused and never crashes', () => {
   const sign = (body: string): Uint8Array => {
     return Buffer.from(`piecewise resume 1 ${createHash('sha256').update(body).digest('hex')}\n${body}`)

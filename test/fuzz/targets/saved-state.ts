@@ -4,6 +4,7 @@ import { parseDhtState } from '../../../lib/client/dht-state.ts'
 import { parseHolder } from '../../../lib/client/folder-lock.ts'
 import { decodeSession, encodeSession, readSessionSteps } from '../../../lib/client/session-file.ts'
 import { parseNodes } from '../../../lib/dht/node-info.ts'
+import { parseRecordJson } from '../../../lib/storage/json-fields.ts'
 import {
   believed,
   decodeResume,
@@ -48,13 +49,18 @@ export const resume: Target = {
     ],
     ...['completed', 'paused', 'private', 'mac', infoHash, '__proto__', 'AAAA', '0.1', 'original']
   ],
-  maxBytes: 256 << 10,
+  maxBytes: 1 << 20,
   run(input, check) {
     // Half of the inputs have a head of their own, which mostly has another checksum.
     if (input[0] !== 0x7b) return check.turn(() => decodeResume(input))
     const sum = createHash('sha256').update(Buffer.from(input).toString()).digest('hex')
     const bytes = Buffer.concat([Buffer.from(`piecewise resume 1 ${sum}\n`), input])
     const { record } = check.turn(() => openResume(bytes))
+    check.equal(
+      parseRecordJson(Buffer.from(input).toString()),
+      JSON.parse(Buffer.from(input).toString()),
+      'JSON is read otherwise'
+    )
     check.that(record.peers.length <= maxPeers && record.trackers.length <= 1000, 'a list is not bounded')
     check.equal(decodeResume(encodeResume(record)), record, 'decode(encode(x)) is not x')
     const signed = openResume(encodeResume(record, () => 'ab'.repeat(32)))
@@ -110,7 +116,7 @@ export const session: Target = {
     ],
     ...['all', 'none', infoHash, '__proto__', 'Infinity']
   ],
-  maxBytes: 256 << 10,
+  maxBytes: 1 << 20,
   run(input, check) {
     const lines = Buffer.from(input).toString().split('\n')
     const summed = lines.map((line) => (line.startsWith('{') ? `${sumOf(line)} ${line}` : line)).join('\n')

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { parseRecordJson } from '../../lib/storage/json-fields.ts'
+import { fc } from '../support/fast-check.ts'
+
+test('the JSON of records is read as JSON.parse does', () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 8 }), (value) => {
+      const text = JSON.stringify(value)
+      assert.deepEqual(parseRecordJson(text), JSON.parse(text))
+    })
+  )
+  for (const text of ['', '{', '[1,]', '"', '"\\', ']]]', '{"a":1}x']) {
+    assert.throws(() => parseRecordJson(text), SyntaxError, text)
+  }
+})
+
+test('JSON that nests deeper than records, or holds more lists, is refused', () => {
+  const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth)
+  assert.doesNotThrow(() => parseRecordJson(nested(16)))
+  assert.throws(() => parseRecordJson(nested(17)), TypeError)
+  assert.throws(() => parseRecordJson('{"a":'.repeat(1_000_000)), TypeError)
+  assert.throws(() => parseRecordJson(`[${'[],'.repeat(3_000_000)}1]`), TypeError)
+})
+
+test('brackets within texts are no nesting', () => {
+  const value = { path: `${'['.repeat(100)}"\\${'{'.repeat(100)}` }
+  assert.deepEqual(parseRecordJson(JSON.stringify(value)), value)
+})
