@@ -162,3 +162,31 @@ foldersTest('where files have no numbers, no folder is taken for a reserved one'
   await folders.checkFolder(data)
   await assert.rejects(async () => folders.check(join(data, 'state/x')), refused)
 })
+
+foldersTest('a path is judged the same whatever was checked before', async (data) => {
+  const names = ['a', 'A', 'state']
+  const paths = names.flatMap((one) => [
+    one,
+    ...names.flatMap((two) => [`${one}/${two}`, ...names.map((three) => `${one}/${two}/${three}`)])
+  ])
+  // The last one holds the data.
+  const reserved = [join(data, 'state'), join(data, 'a/state'), join(data, '..')]
+  const judge = async (folders: ReservedFolders, path: string): Promise<string> => {
+    try {
+      await folders.check(join(data, path))
+      return 'taken'
+    } catch {
+      return 'refused'
+    }
+  }
+  for (const order of [paths, paths.toReversed()]) {
+    const used = new ReservedFolders(nodeFs, reserved, data)
+    for (const path of order) {
+      const expected = await judge(new ReservedFolders(nodeFs, reserved, data), path)
+      assert.equal(await judge(used, path), expected, path)
+      const lower = path.toLowerCase()
+      const isInside = ['state', 'a/state'].some((one) => `${lower}/`.startsWith(`${one}/`))
+      assert.equal(expected, isInside || lower === 'a' ? 'refused' : 'taken', path)
+    }
+  }
+})

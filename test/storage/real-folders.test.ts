@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { FileStorage } from '../../lib/storage/file-storage.ts'
+import { RealFolders } from '../../lib/storage/real-folders.ts'
+import { nodeFs, type StorageFs } from '../../lib/storage/storage-fs.ts'
+import { layoutOf } from './contract.ts'
+
+function emptyFolder(t: TestContext): string {
+  const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'piecewise-folders-')))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** A file system that counts the looks at paths. */
+function counting(): { readonly fs: StorageFs; looks: number } {
+  const counts = {
+    looks: 0,
+    fs: {
+      ...nodeFs,
+      lstat: (...args: Parameters<StorageFs['lstat']>) => {
+        counts.looks++
+        return nodeFs.lstat(...args)
+      },
+      realpath: (...args: Parameters<StorageFs['realpath']>) => {
+        counts.looks++
+        return nodeFs.realpath(...args)
+      }
+    }
+  }
+  return counts
+}
+
+const deep = Array.from({ length: 40 }, (_, n) => `f${n}`).join('/')
+
+test('of deep folders that are missing only the outermost is looked for', async (t) => {
+  const root = emptyFolder(t)
+  const counts = counting()
+  const files = Array.from({ length: 20 }, (_, n): [string, number] => [`all/${n}/${deep}/file`, 1])
+  const storage = new FileStorage({ path: root, partsPath: path.join(root, 'x.parts'), fs: counts.fs })
+  await storage.open(
+    layoutOf(16_384, files),
+    files.map(() => false)
+  )
+  assert.ok(counts.looks < files.length, `${counts.looks} looks`)
+  await storage.select(files.map((_, n) => n === 19))
+  await storage.write(19, [Uint8Array.of(7)])
+  await storage.close()
+  assert.ok(existsSync(path.join(root, 'all/19', deep, 'file')))
+})
+
+test('folders are placed below the nearest one that is there, and each is looked for once', async (t) => {
+  const root = emptyFolder(t)
+  mkdirSync(path.join(root, 'a/b'), { recursive: true })
+  const counts = counting()
+  const folders = new RealFolders({ fs: counts.fs, root })
+  const missing = path.join(root, 'a/b/c/d/e')
+  const place = { path: missing, exists: false }
+  assert.deepEqual(await folders.place(missing), place)
+  await folders.remembering(async () => {
+    assert.equal(folders.absent(missing), undefined)
+    assert.deepEqual(await folders.place(missing), place)
+    assert.deepEqual(await folders.place(path.join(root, 'a/b')), {
+      path: path.join(root, 'a/b'),
+      exists: true
+    })
+    const { looks } = counts
+    assert.equal(folders.absent(missing), missing)
+    assert.equal(folders.absent(path.join(root, 'a/b/c')), path.join(root, 'a/b/c'))
+    assert.equal(folders.absent(path.join(root, 'a/b')), undefined)
+    assert.deepEqual(await folders.place(path.join(root, 'a/b/c/x')), {
+      path: path.join(root, 'a/b/c/x'),
+      exists: false
+    })
+    assert.equal(counts.looks, looks)
+  })
+  // What was missing may be there by now.
+  assert.equal(folders.absent(missing), undefined)
+  mkdirSync(missing, { recursive: true })
+  assert.deepEqual(await folders.place(missing), { path: missing, exists: true })
+})
