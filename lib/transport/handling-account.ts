@@ -34,9 +34,9 @@ export class HandlingAccount {
     this.#key = isShared(host) ? formatAddress({ host, port: remote.port }) : host
   }
 
-  /** Whether the host has used too much for a new connection. */
-  get isRefused(): boolean {
-    return handlingBudget.refuses(this.#host)
+  /** How long a new connection of the host is to wait, in milliseconds; `Infinity` when it is closed. */
+  get waitMs(): number {
+    return handlingBudget.waitOf(this.#host)
   }
 
   /** Counts that the peer has dialled us and sent its handshake. */

@@ -35,16 +35,23 @@ export class HandlingBudget {
     host.usedMs = Math.min(mostMs, used(host, now) + ms)
     host.at = now
     if (host.usedMs < burstMs / 2) host.busySince = now
-    if (host.usedMs <= burstMs) return 0
-    const waitMs = (host.usedMs - burstMs) / part
+    return this.waitOf(key, now)
+  }
+
+  /** How long connections of a host are to wait, in milliseconds; `Infinity` when they are closed. */
+  waitOf(key: string, now: number = monotonicMs()): number {
+    const host = this.#hosts.get(key)
+    if (host === undefined) return 0
+    const usedMs = used(host, now)
+    if (usedMs <= burstMs) return 0
+    const waitMs = (usedMs - burstMs) / part
     const isOver = waitMs > mostWaitMs || now - host.busySince > limits.handlingBusyMs
     return isOver ? Number.POSITIVE_INFINITY : waitMs
   }
 
-  /** Whether a new connection of a host is refused: the host would have to wait. Counts the refusal. */
+  /** Whether a new connection of a host is closed as soon as it is accepted; counts the refusal. */
   refuses(key: string, now: number = monotonicMs()): boolean {
-    const host = this.#hosts.get(key)
-    if (host === undefined || used(host, now) <= burstMs) return false
+    if (this.waitOf(key, now) !== Number.POSITIVE_INFINITY) return false
     this.add(key, limits.refusedMs, now)
     return true
   }

@@ -27,7 +27,8 @@ export interface WireLike {
  */
 export function join(connection: Connection, wire: WireLike, host?: string): void {
   let failure: Error | undefined
-  if (host !== undefined && !isHeard(connection, wire, host)) {
+  const waitMs = host === undefined ? 0 : open(connection, wire, host)
+  if (waitMs === Number.POSITIVE_INFINITY) {
     wire.destroy(new TorrentError('ERR_WIRE_LIMIT', `the messages of ${host} keep us too busy`))
     connection.close()
     return
@@ -40,19 +41,27 @@ export function join(connection: Connection, wire: WireLike, host?: string): voi
     failure = asError(error)
   })
   wire.on('close', () => connection.close(failure))
-  connection.start({
-    onReceive: (chunk) => wire.receive(chunk),
-    onDrain: () => wire.resume(),
-    onClose: (error) => wire.destroy(error)
-  })
+  const start = (): void =>
+    connection.start({
+      onReceive: (chunk) => wire.receive(chunk),
+      onDrain: () => wire.resume(),
+      onClose: (error) => wire.destroy(error)
+    })
+  if (waitMs === 0) {
+    start()
+    return
+  }
+  const timer = setTimeout(start, waitMs)
+  wire.on('close', () => clearTimeout(timer))
 }
 
-/** Counts what the messages of a host cost; whether it may connect. */
-function isHeard(connection: Connection, wire: WireLike, host: string): boolean {
+/** Counts what the messages of a host cost. Returns how long it is to wait until it is heard. */
+function open(connection: Connection, wire: WireLike, host: string): number {
   const account = new HandlingAccount(host, connection.remote)
-  if (account.isRefused) return false
+  const { waitMs } = account
+  if (waitMs === Number.POSITIVE_INFINITY) return waitMs
   if (connection.incoming) account.incoming()
   wire.onHandled = (ms) => account.addTime(ms)
   wire.on('close', () => account.end())
-  return true
+  return waitMs
 }

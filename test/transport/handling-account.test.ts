@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HandlingAccount } from '../../lib/transport/handling-account.ts'
+import { HandlingAccount, refusesConnection } from '../../lib/transport/handling-account.ts'
 
 /** Two connections of a host: whether the one pays for the other while both live, and whether a third is refused once the first has ended. */
 for (const [host, isShared] of [
@@ -14,10 +14,11 @@ for (const [host, isShared] of [
     const [busy, calm] = [1, 2].map((port) => new HandlingAccount(host, { host, port }))
     assert.equal(busy?.add(10_000), Number.POSITIVE_INFINITY)
     assert.equal(calm?.add(1) === 0, !isShared)
-    assert.equal(calm?.isRefused, isShared)
+    assert.equal(calm?.waitMs === 0, !isShared)
     busy?.end()
     assert.equal(calm?.add(1) === 0, !isShared)
-    assert.equal(new HandlingAccount(host, { host, port: 3 }).isRefused, true)
+    assert.equal(new HandlingAccount(host, { host, port: 3 }).waitMs, Number.POSITIVE_INFINITY)
+    assert.equal(refusesConnection(host), true)
     // What comes late of the ended one counts for the host, once.
     busy?.end()
     assert.equal(busy?.add(1), Number.POSITIVE_INFINITY)

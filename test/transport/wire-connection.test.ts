@@ -235,6 +235,19 @@ for (const host of ['127.0.0.1', '::1']) {
   })
 }
 
+test('a host that has used a little too much is heard a little later', async () => {
+  const host = '198.51.100.10'
+  handlingBudget.add(host, 250)
+  const started = deferred<number>()
+  const wire = new Wire()
+  const joinedAt = performance.now()
+  // 0.7 ms more make it wait for 28.
+  handlingBudget.add(host, 0.7)
+  join({ ...quietConnection(host, 1, []), start: () => started.resolve(performance.now()) }, wire, host)
+  assert.ok((await started.promise) - joinedAt > 5)
+  wire.destroy()
+})
+
 test('what it takes to forget a peer counts as well', async () => {
   const wire = new Wire()
   join(quietConnection('198.51.100.9', 1, []), wire, '198.51.100.9')
