@@ -4,7 +4,7 @@ import { messageIds } from '../lib/wire/messages.ts'
 import { fullBitfield } from '../lib/wire/peer-pieces.ts'
 import { extended, message, uint32 } from './attack-peer.ts'
 
-/** What the messages of a kind are made from. */
+/** The torrent that the messages of a kind are made for. */
 export interface Setting {
   readonly pieces: number
   readonly pieceLength: number

@@ -8,7 +8,7 @@ import { answerCalls } from './helper.ts'
 import { type TurnReport, TurnWatch } from './turn-watch.ts'
 import { ZeroStorage } from './zero-storage.ts'
 
-/** What a victim is to be. */
+/** The attacked client and its torrent. */
 export interface VictimTask {
   /** Folder of the compiled library: `<library>/lib/index.js`. */
   readonly library: string
@@ -18,7 +18,7 @@ export interface VictimTask {
   readonly folder: string
 }
 
-/** What an attack costs. */
+/** The cost of an attack. */
 export interface VictimReport {
   /** CPU of all threads, in milliseconds. */
   readonly cpuMs: number
@@ -93,7 +93,7 @@ answerCalls({
     const { user, system } = process.cpuUsage(began.cpu)
     const cpuMs = (user + system) / 1000
     const wallMs = performance.now() - began.at
-    // What was collected last is told in a later turn.
+    // The observer hears of the last collection in a later turn.
     await new Promise((resolve) => setTimeout(resolve, 50))
     // The time of a collection is not all CPU where other programs run as well.
     const active = performance.eventLoopUtilization(began.loop).active

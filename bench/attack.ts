@@ -1,4 +1,4 @@
-// What each sequence of messages costs that a hostile peer can repeat for ever: a line of JSON for each case, then a table.
+// Measures the cost of each sequence of messages that a hostile peer can repeat for ever: a line of JSON for each case, then a table.
 //   npm run bench:attack [-- --kind 'have-none;suggest'] [--pieces 1000,20000,2097152] [--from one,several,reconnect,loopback]
 //                        [--seconds 10] [--culprits] [--library dist]
 // With --culprits it names what ran in the longest turn. Ends with 1 when a kind costs more than a host may. With --library it attacks
@@ -57,7 +57,7 @@ interface Row {
   readonly pieces: number
   readonly from: Way
   readonly percent: number
-  /** What of that this thread took to collect garbage. */
+  /** The part of it that this thread took to collect garbage. */
   readonly gcPercent: number
   readonly msPerMegabyte: number
   readonly megabytes: number

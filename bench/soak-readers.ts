@@ -18,7 +18,7 @@ const length = 48 * mebibyte
 const peerRates = [1.5, 1, 0.75, 0.5, 0.125].map((rate) => rate * mebibyte)
 /** A peer stays for this long, and is away for a part of it. */
 const stayMs = [2000, 9000] as const
-/** What the readers take, in bytes per second; the last two as fast as they get it. */
+/** Bytes per second that each reader takes; the last two read as fast as they can. */
 const readerRates = [0.2, 0.5, 1, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY].map(
   (rate) => rate * mebibyte
 )
@@ -171,7 +171,7 @@ function checkGrowth(): void {
   const warm = samples.filter(({ atMs }) => atMs > Math.min(60_000, (minutes * 60_000) / 5))
   const third = Math.floor(warm.length / 3)
   if (third < 3) return
-  // What a collector may leave lying about is no growth.
+  // Garbage that is not collected yet is no growth.
   const slack = { rss: 48 * mebibyte, heap: 6 * mebibyte, external: 24 * mebibyte, handles: 40 }
   for (const name of ['rss', 'heap', 'external', 'handles'] as const) {
     const first = median(warm.slice(0, third).map((sample) => sample[name]))

@@ -12,7 +12,7 @@ export interface DecodeLimits {
   readonly bytes: number
 }
 
-/** What was accepted although BEP 3 forbids it. */
+/** An oddity that was accepted although BEP 3 forbids it. */
 export interface Irregularity {
   readonly kind: 'unsorted-key' | 'duplicate-key' | 'leading-zero' | 'negative-zero'
   /** Offset in the input. */
@@ -21,7 +21,7 @@ export interface Irregularity {
 
 const defaultLimits: DecodeLimits = { depth: 100, tokens: 3_000_000, bytes: 2 ** 29 - 1 }
 const maxIrregularities = 100
-/** Nobody needs more, and BigInt() takes quadratic time for many. */
+/** Digits of an integer; BigInt() takes quadratic time for more. */
 const maxIntegerDigits = 64
 const maxLengthDigits = 20
 /** So many digits always fit a safe integer. */

@@ -138,7 +138,7 @@ function isTorn(text: string): boolean {
   }
 }
 
-/** Reads who holds a lock; undefined when the text does not tell. */
+/** Reads the holder of a lock; undefined when the text does not tell. */
 export function parseHolder(text: string): Holder | undefined {
   try {
     const value: unknown = JSON.parse(text)

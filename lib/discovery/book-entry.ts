@@ -57,7 +57,7 @@ export function worth(entry: Entry): number {
   return worthOf(entry.failures, entry.rank, wasUseful(entry))
 }
 
-/** What an entry is worth keeping for: it gave us data, it did not fail, its source is good. */
+/** The worth of an entry: it gave us data, it did not fail, its source is good. */
 export function worthOf(failures: number, rank: number, useful: boolean): number {
   return (useful ? 100 : 0) - Math.min(failures, 9) * 10 - rank
 }

@@ -74,7 +74,7 @@ export class ConnectionBudget {
     return this.hasRoom ? at : Math.max(at, this.#crowdedUntil)
   }
 
-  /** Has a network with more than its share give places to a dial of a host; false when it needs them all, and dials have to wait. */
+  /** Evicts from networks above their share until a host can be dialled; false when they need all their connections, and dials have to wait. */
   makeRoomToDial(host: string, now: number): boolean {
     while (!this.hasRoom) {
       if (this.makeRoom(host, now)) continue
@@ -84,7 +84,7 @@ export class ConnectionBudget {
     return true
   }
 
-  /** Has a network with more than its share give a place to a host of another network, if there is one. */
+  /** Evicts a connection of a network above its share for a host of another network; false when there is none. */
   makeRoom(host: string, now: number): boolean {
     const seat = this.#seats.givesWay(host, now)
     seat?.giveWay()

@@ -12,7 +12,7 @@ export interface Seat {
 }
 
 /**
- * The connections of a client by network (/24, in IPv6 /48), local ones included. A network may fill places that nobody else wants;
+ * The connections of a client by network (/24, in IPv6 /48), local ones included. A network may fill places that no other wants;
  * beyond its share it gives them to peers of networks with fewer. This machine and host names are no network.
  */
 export class NetworkSeats {

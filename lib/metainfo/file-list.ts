@@ -71,13 +71,13 @@ export function* readFileList(list: Outline, folder: string, naming: Naming): St
       files[file] = { ...entry, path, name }
     }
   )
-  // What grows keeps room for more.
+  // A list that grew has spare capacity; a copy has none.
   return files.slice()
 }
 
 /** A file of the list, without its place in the torrent. */
 interface ListedFile {
-  /** Of its path below the torrent's name, at least one. */
+  /** Elements of its path below the torrent's name, at least one. */
   readonly elements: readonly string[]
   readonly length: number
   /** A view. */

@@ -15,7 +15,7 @@ export const maxPathDepth: number = 100
 export const maxPathElements: number = 2_000_000
 /** Most bytes of an element in UTF-8: what file systems take. */
 export const maxElementBytes: number = 255
-/** Of a longer element only so many first and last bytes are read; 255 of them are kept, and what decodes many takes long. */
+/** First and last bytes that are read of a longer element; 255 of them are kept, and decoding many takes long. */
 export const maxReadElementBytes: number = 8192
 /** Bytes of a file's `attr` that are read; BEP 47 knows four letters. */
 export const maxAttributeBytes = 64

@@ -2,7 +2,7 @@
 export const limits = {
   /** Bytes of the head of an HTTP answer: some have cookies of 20 kB. */
   headBytes: 65_536,
-  /** Bytes of an HTTP body as sent: 1 MiB of a tracker's answer holds 170,000 peers, which nobody needs. */
+  /** Bytes of an HTTP body as sent: 1 MiB of a tracker's answer holds 170,000 peers, more than any torrent needs. */
   bodyBytes: 1_048_576,
   /** Bytes of an HTTP body after inflation: a gzip bomb grows a thousandfold. */
   inflatedBytes: 2_097_152,
@@ -15,7 +15,7 @@ export const limits = {
    * peer. With the connections in use and open files they stay below the 1024 that some systems grant a process.
    */
   incomingSockets: 512,
-  /** Of these, from one network (/24, in IPv6 /48) while others want them. */
+  /** Incoming sockets of one network (/24, in IPv6 /48) while others want them. */
   incomingPerNetwork: 64,
   /** How long a connection may take to say enough, in milliseconds. */
   incomingMs: 10_000,

@@ -1,7 +1,7 @@
 import type { Server } from 'node:net'
 import { canonicalHost } from '../util/address.ts'
 
-/** What Node calls when the system has accepted a connection; `this` is the handle of the server. */
+/** The callback of Node for a connection that the system has accepted; `this` is the handle of the server. */
 type OnConnection = (this: unknown, status: number, accepted: unknown) => void
 
 interface AcceptedHandle {
@@ -10,7 +10,7 @@ interface AcceptedHandle {
 }
 
 /**
- * Has a server that listens close the connections of some hosts before Node makes a socket for each, which takes ten times as long. Does
+ * Makes a listening server close the connections of some hosts before Node makes a socket for each, which takes ten times as long. Does
  * nothing where Node keeps its handle elsewhere.
  */
 export function refuseHosts(server: Server, refuses: (host: string) => boolean): void {

@@ -2,12 +2,12 @@ import type { Surplus } from '../util/memory-budget.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PartialPiece } from './partial-piece.ts'
 
-/** Partial pieces that nobody wants any more are kept for a reader that comes back, up to this many bytes. */
+/** Unwanted partial pieces are kept for a reader that comes back, up to this many bytes. */
 const keptBytes = 8 << 20
 /** Blocks of a streamed piece that memory is reserved for ahead of their requests; more is given back. */
 const mostAhead = 128
 
-/** Sets pieces aside that nobody wants and no peer is asked for; the latest are kept up to some size if `keep` says so. */
+/** Sets unwanted pieces aside that no peer is asked for; the latest are kept up to some size if `keep` says so. */
 export function dropUnwanted(state: DownloadState, keep: boolean): void {
   let kept = keep ? keptBytes : 0
   for (const partial of [...state.partials.values()].reverse()) {
@@ -35,7 +35,7 @@ export class PieceMemory {
   }
 
   /**
-   * Gives up memory of one piece. A piece that no peer is asked for is set aside: one that nobody wants or no peer has or, if `surplus` is
+   * Gives up memory of one piece. A piece that no peer is asked for is set aside: one that is unwanted or that no peer has or, if `surplus` is
    * `idle`, one that no reader needs. A piece that is `under way` goes on with less. False when there is none. Without it such pieces would keep
    * memory for ever that others could use.
    */

@@ -27,6 +27,6 @@ export interface AssemblyEvents {
   dropped(piece: number, block: number): void
   /** How many blocks of a piece under way peers are asked for. */
   asked(piece: number): number
-  /** A piece that was held in memory is streamed from now on: nobody may write into that memory, and nothing more is asked for before `spared`. */
+  /** A piece that was held in memory is streamed from now on: that memory must not be written any more, and nothing more is asked for before `spared`. */
   streamed(piece: number): void
 }

@@ -120,7 +120,7 @@ export class Assembly {
     const begun = this.#begun.get(piece)
     this.#begun.delete(piece)
     if (begun instanceof StreamedPiece) this.#endStreamed(begun)
-    // Somebody may still be writing into the buffer, so it is not used again.
+    // A sender may still be writing into the buffer, so it is not used again.
     else this.#pool.release()
   }
 

@@ -31,7 +31,7 @@ export interface StreamedPieceEvents {
 export class StreamedPiece {
   readonly piece: number
   readonly size: number
-  /** Blocks that memory is reserved for; who reserves it sets this. */
+  /** Blocks that memory is reserved for, set by the owner of the reservation. */
   reserved = 0
   readonly #storage: Storage
   readonly #events: StreamedPieceEvents

@@ -19,7 +19,7 @@ export class WriteQueue {
   readonly #storage: Storage
   readonly #onWritten: (buffer: PieceBuffer, failure: Error | undefined) => void
   readonly #buffers = new NumberMap<PieceBuffer>()
-  /** Pieces that nobody has begun to write, longest first; also some that went along with a neighbour since. */
+  /** Pieces that wait to be written, longest first; also some that were written with an adjacent one since. */
   readonly #waiting: number[] = []
   #writers = 0
   readonly #mostWriters: number

@@ -8,7 +8,7 @@ import { networkKey } from '../util/ip-network.ts'
 import { handshakeLength } from '../wire/messages.ts'
 import type { Peer } from './peer.ts'
 
-/** What decides between peers of which one has to leave. */
+/** Facts that decide which peer is evicted. */
 export interface EvictionOptions {
   readonly budget: Pick<ConnectionBudget, 'hasShare'>
   readonly own: Pick<OwnAddress, 'priority'>

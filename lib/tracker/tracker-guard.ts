@@ -40,9 +40,9 @@ function hasTrackerPath({ protocol, pathname }: URL): boolean {
 }
 
 /**
- * Whether a tracker may name this peer, as near as the address from which it answered: who makes a torrent chooses its tracker, and
- * must not make us knock at our own services through it, nor at machines behind our router. A name may mean any address, and is for
- * whoever resolves it.
+ * Whether a tracker may name this peer, as near as the address from which it answered: the author of a torrent chooses its tracker, and
+ * must not make us knock at our own services through it, nor at machines behind our router. A name may mean any address, and is checked
+ * where it is resolved.
  */
 export function mayName(tracker: IpScope, peer: string): boolean {
   if (isLoopback(peer)) return tracker === 'loopback'

@@ -19,7 +19,7 @@ export function refusesConnection(host: string): boolean {
 }
 
 /**
- * What the messages of one connection cost. Connections of a host have one account. Only programs on this machine, and all that a
+ * The cost of the messages of one connection. Connections of a host share one account. Only programs on this machine, and all that a
  * proxy or tunnel here forwards, come from the same loopback address: there each connection has an account of its own while it lives,
  * and what it has used is the host's once it has ended. So honest peers behind a proxy do not pay for others, and none escapes by
  * connecting anew.

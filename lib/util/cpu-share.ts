@@ -9,7 +9,7 @@ const leastBusyMs = 50
 /** A thread that only waited for a disk is not taken for one that gets no processor at all. */
 const leastShare = 0.02
 
-/** What a thread has used so far, in milliseconds. */
+/** Time that a thread has used so far, in milliseconds. */
 export interface ThreadUse {
   /** Time in which it had something to do. */
   readonly busyMs: number

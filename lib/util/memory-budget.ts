@@ -1,5 +1,5 @@
 /**
- * Memory that a holder is asked to give up, in the order of its cost: pieces that nobody wants or no peer has; then all that no peer is
+ * Memory that a holder is asked to give up, in the order of its cost: pieces that are unwanted or that no peer has; then all that no peer is
  * asked for and no reader needs; then those that are under way, which go on with less.
  */
 export type Surplus = 'unserved' | 'idle' | 'under way'

@@ -15,7 +15,7 @@ function outline(text: string): Outline {
   return runSteps(outlineSteps(fromText(text), wanted))
 }
 
-/** What a task returns, or the code and place of its error. */
+/** The result of a task, or the code and place of its error. */
 function outcome<T>(task: () => T): T | { readonly code: string; readonly message: string } {
   try {
     return task()

@@ -15,7 +15,7 @@ const repeats = 3
 const heldFactor = 200
 const heldSpare = 4 << 20
 
-/** What a run of a target came to. */
+/** The outcome of a run of a target. */
 export interface Outcome {
   /** Equal for outcomes of the same kind. */
   readonly shape: string

@@ -3,7 +3,7 @@ import { Finding } from './finding.ts'
 import { smallerBencode } from './mutate-bencode.ts'
 import type { Target } from './target.ts'
 
-/** What is minimised. */
+/** A finding to minimise. */
 export interface MinimiseOptions {
   readonly target: Target
   readonly finding: Finding

@@ -12,7 +12,7 @@ import { mutateBytes } from './mutate-bytes.ts'
 import { mutateText, oddNumber } from './mutate-text.ts'
 import type { Random } from './random.ts'
 
-/** What a mutation of a node may draw from. */
+/** The material of a mutation of a node. */
 interface Sources {
   readonly random: Random
   readonly words: readonly string[]

@@ -4,7 +4,7 @@ import path from 'node:path'
 import type { Finding } from './finding.ts'
 import type { Target } from './target.ts'
 
-/** What was done for a target in all runs. */
+/** The sum of all runs of a target. */
 export interface Counts {
   readonly executions: number
   /** Seconds of running, without the reports. */

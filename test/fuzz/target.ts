@@ -1,9 +1,9 @@
 import type { Random } from './random.ts'
 
-/** What inputs look like, which decides how they are mutated. */
+/** The form of inputs, which decides how they are mutated. */
 export type Grammar = 'bytes' | 'bencode' | 'text' | 'json'
 
-/** What a target asserts about its input. */
+/** Assertions of a target about its input. */
 export interface Check {
   /** Random numbers that repeat with the input. */
   readonly random: Random

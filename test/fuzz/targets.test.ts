@@ -5,7 +5,7 @@ import test from 'node:test'
 import { root } from './store.ts'
 import { targets } from './targets.ts'
 
-/** What is exported as a function that parses, decodes or unpacks. */
+/** Exported functions that parse, decode or unpack. */
 const parser = /^export (?:async )?function\*? ((?:parse|decode|unpack)\w*)/gm
 
 function sourcesIn(folder: string): string[] {

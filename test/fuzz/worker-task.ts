@@ -1,4 +1,4 @@
-/** What a run is asked to do. */
+/** The task of a run. */
 export interface WorkerTask {
   readonly name: string
   readonly seed: number
@@ -9,7 +9,7 @@ export interface WorkerTask {
   readonly shared: SharedArrayBuffer
 }
 
-/** What a run reports. */
+/** The report of a run. */
 export interface WorkerReport {
   readonly executions: number
   readonly seconds: number

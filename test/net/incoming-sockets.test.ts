@@ -30,7 +30,7 @@ class FakeSocket extends EventEmitter {
   }
 }
 
-/** What takes sockets that have said three letters in lower case. */
+/** A server that takes sockets once they have sent three letters in lower case. */
 function bench(waitMs?: number): {
   taken: string[]
   incoming: IncomingSockets

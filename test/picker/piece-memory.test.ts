@@ -9,7 +9,7 @@ const blocksPerPiece = 8
 class Scene {
   readonly requests: string[] = []
   readonly log: string[] = []
-  /** What is granted of memory next. */
+  /** Memory that is granted next. */
   grant: number
   readonly picker: Picker
 

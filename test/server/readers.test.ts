@@ -16,7 +16,7 @@ async function askSilently(t: TestContext, port: number, { infoHash }: Torrent):
   return socket
 }
 
-/** Adds a torrent that nobody has to a client. */
+/** Adds a torrent that no peer has to a client. */
 async function addLonely(t: TestContext, client: Client): Promise<Torrent> {
   const { torrent } = await lonely(t, { 'a.bin': bytesOf(40_000) })
   return client.add(torrent.torrentFile ?? '')

@@ -109,7 +109,7 @@ test('memory that others need is given back, but not what somebody holds', async
   assert.ok(held)
   assert.equal(budget.used, page)
   cache.release(held, 1)
-  assert.ok(account.reserve(8 * page), 'a page that nobody holds is given back too')
+  assert.ok(account.reserve(8 * page), 'a page without a holder is given back too')
 })
 
 test('pages that nobody asks for go after a while', async () => {

@@ -76,7 +76,7 @@ test('folders are placed below the nearest one that is there, and each is looked
     })
     assert.equal(counts.looks, looks)
   })
-  // What was missing may be there by now.
+  // A folder that was missing may be there by now.
   assert.equal(folders.absent(missing), undefined)
   mkdirSync(missing, { recursive: true })
   assert.deepEqual(await folders.place(missing), { path: missing, exists: true })

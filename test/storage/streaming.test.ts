@@ -308,7 +308,7 @@ test('what cannot be read back is lost', async () => {
   await fixture.close()
 })
 
-test('blocks that nobody is asked for any more are taken while there is memory', async () => {
+test('blocks that are not requested any more are taken while there is memory', async () => {
   const fixture = await Fixture.open(4 * 65_536)
   const { assembly, storage } = fixture
   storage.gate = deferred()

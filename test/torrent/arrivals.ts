@@ -27,7 +27,7 @@ export class Arrivals {
       book: this.book,
       budget: new ConnectionBudget(),
       own: { priority: () => 0 },
-      dial: () => Promise.reject(new Error('nobody is dialled')),
+      dial: () => Promise.reject(new Error('no peer is dialled')),
       allows: () => true,
       wireOptions: () => ({}),
       onPeer: () => {},

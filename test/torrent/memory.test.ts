@@ -23,7 +23,7 @@ MemoryBudget.prototype.reserve = function (account, bytes, urgent): boolean {
 
 test.afterEach(() => assert.ok(mostUsed <= 1, `${mostUsed} of the limit was reserved`))
 
-/** What a seed does when it has sent one block of a piece. */
+/** The next step of a seed that has sent one block of a piece. */
 const ends: Readonly<Record<string, (peer: EvilPeer) => void>> = {
   leaves: ({ socket }) => socket.destroy(),
   chokes: ({ wire }) => wire.choke()

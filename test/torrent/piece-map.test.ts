@@ -4,7 +4,7 @@ import test from 'node:test'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { addressOf, Bench } from './bench.ts'
 
-/** What the cells of a torrent should say, by a look at each piece. */
+/** The cells of a torrent, counted by a look at each piece. */
 function cellsOf({ pieces, pieceCells }: Torrent): unknown {
   return pieceCells.map(({ start, end }) => {
     const of = pieces.slice(start, end)

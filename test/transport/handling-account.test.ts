@@ -19,7 +19,7 @@ for (const [host, isShared] of [
     assert.equal(calm?.add(1) === 0, !isShared)
     assert.equal(new HandlingAccount(host, { host, port: 3 }).waitMs, Number.POSITIVE_INFINITY)
     assert.equal(refusesConnection(host), true)
-    // What comes late of the ended one counts for the host, once.
+    // Late work for the ended connection counts for the host, once.
     busy?.end()
     assert.equal(busy?.add(1), Number.POSITIVE_INFINITY)
     calm?.end()

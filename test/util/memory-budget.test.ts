@@ -117,10 +117,10 @@ test('while a torrent waits for its fair share no other goes above its own', asy
   assert.equal(b.take(), 1)
   b.account.release(10)
   await nextTurn()
-  assert.equal(a.take(), 1, 'nobody waits any more')
+  assert.equal(a.take(), 1, 'no account waits any more')
 })
 
-test('a torrent above its fair share that waits holds up nobody', () => {
+test('a torrent above its fair share that waits holds up no other', () => {
   const [a, b, c] = holders(3, 100) as [Holder, Holder, Holder]
   for (const { account } of [a, b, c]) account.reserve(24)
   a.account.reserve(30)

@@ -22,7 +22,7 @@ const files = ['movie.mkv', 'Extras/\u00e9 1.srt', 'empty'].map((path, n) => {
   }
 })
 
-/** What the server asks of a torrent, without anything behind it. */
+/** A torrent as far as the server asks for it, without anything behind it. */
 const torrent = {
   infoHash: hash,
   name: 'A film',

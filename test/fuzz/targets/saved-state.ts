@@ -128,7 +128,7 @@ export const session: Target = {
   }
 }
 
-/** What the DHT and the lock of a state folder leave there. */
+/** The files that the DHT and the lock of a state folder leave there. */
 export const stateFolder: Target = {
   name: 'state-folder',
   grammar: 'bencode',
