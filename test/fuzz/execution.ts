@@ -14,6 +14,11 @@ const repeats = 3
 /** Heap that a result may hold beyond this multiple of its input. */
 const heldFactor = 200
 const heldSpare = 4 << 20
+/** Results that are weighed in any case, and the part of the time that may go into weighing others. */
+const surelyWeighed = 10
+const weighedPart = 0.1
+
+const weighings = new WeakMap<Target, { count: number; ms: number; readonly since: number }>()
 
 /** The outcome of a run of a target. */
 export interface Outcome {
@@ -134,8 +139,19 @@ export async function execute(target: Target, input: Uint8Array): Promise<Outcom
   if (outcome.longestMs > turnMs) await confirmTurn(target, input)
   const most = heldFactor * input.length + heldSpare
   // A result never holds more than was allocated, unless a collection came between.
-  if (allocatedBytes() - before > most) await confirmHeld(target, input, most)
+  if (allocatedBytes() - before > most) await weigh(target, input, most)
   return outcome
+}
+
+/** Confirms that a result is large, unless that has taken too much of the time: a collection takes milliseconds. */
+async function weigh(target: Target, input: Uint8Array, most: number): Promise<void> {
+  const from = performance.now()
+  const weighed = weighings.get(target) ?? { count: 0, ms: 0, since: from }
+  weighings.set(target, weighed)
+  if (weighed.count >= surelyWeighed && weighed.ms > weighedPart * (from - weighed.since)) return
+  await confirmHeld(target, input, most)
+  weighed.count++
+  weighed.ms += performance.now() - from
 }
 
 /** Bytes of the heap and outside of it, garbage included. */

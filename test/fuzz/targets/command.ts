@@ -51,7 +51,7 @@ export const command: Target = {
     '\x9b',
     '1.5G'
   ],
-  maxBytes: 8192,
+  maxBytes: 2048,
   run(input, check) {
     const text = Buffer.from(input).toString()
     const args = text.split('\n')

@@ -131,7 +131,11 @@ export const pex: Target = {
       check.that(flags >= 0 && flags <= 255, 'flags are out of bounds')
     }
     const settled = parsePex(encodePex(message))
-    check.equal(parsePex(encodePex(settled)), settled, 'decode(encode(x)) is not x')
+    if (
+      added.every(({ address }) => address.host.includes(':')) ||
+      !added.some(({ address }) => address.host.includes(':'))
+    )
+      check.equal(settled.added, added, 'decode(encode(x)) is not x')
     check.equal(
       settled.added.length + settled.dropped.length,
       added.length + dropped.length,
