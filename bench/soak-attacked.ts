@@ -1,6 +1,8 @@
 // An honest download and a reader while hostile peers attack, from a process that is kept to a tenth of a core.
 //   npm run soak -- --attacked                                        all kinds one after another, then all at once
 //   npm run soak -- --attacked --kind have-none --kind all       some; 'all' is all at once
+//   unshare -rn sh -c 'ip link set lo up; ip route add local 10.0.0.0/8 dev lo; npm run soak -- --attacked --network 10'
+//                                                                   peers from 10.0.0.0/8, which are of other networks than this machine
 //   npm run soak -- --attacked --library OTHER/dist                   another compiled copy of the library
 // Rules, for the medians of rounds that alternate with rounds without an attack: the download keeps nine tenths of its rate, the reader has
 // what it needs, and nine of ten honest peers that dial are answered. --pieces, --seconds of a round, --cpu of the attacker,
@@ -17,7 +19,7 @@ import type { AttackReport, AttackTask } from './attacker-process.ts'
 import { median } from './benchmark.ts'
 import type { CrowdTask } from './crowd-process.ts'
 import { Helper } from './helper.ts'
-import { hostileKinds } from './hostile-kinds.ts'
+import { crowdings, hostileKinds } from './hostile-kinds.ts'
 import { ownLibrary } from './other-library.ts'
 import { infoHashOf, Pattern } from './pattern.ts'
 import { scratchFolder } from './scratch.ts'
@@ -38,6 +40,7 @@ const { values: options } = parseArgs({
   options: {
     attacked: { type: 'boolean' },
     kind: { type: 'string', multiple: true },
+    network: { type: 'string', default: '127' },
     library: { type: 'string', default: ownLibrary },
     pieces: { type: 'string', default: '2097152' },
     // Low enough for any machine, so that only the attack can slow the download.
@@ -51,7 +54,11 @@ const { values: options } = parseArgs({
 const pieces = Number(options.pieces)
 const rounds = Number(options.rounds)
 const seconds = Number(options.seconds)
-const allKinds = [...hostileKinds, everything]
+// Addresses of this machine are no network that could take too many connections.
+const possible = hostileKinds.filter(
+  (name) => options.network !== '127' || (crowdings[name]?.addresses ?? 1) === 1
+)
+const allKinds = [...possible, everything]
 const kinds = options.kind ?? allKinds
 const unknown = kinds.find((name) => !allKinds.includes(name))
 if (unknown !== undefined) throw new Error(`There is no '${unknown}'. There are: ${allKinds.join('; ')}`)
@@ -111,7 +118,7 @@ process.exit(broken + faults.length === 0 ? 0 : 1)
 /** Measures without an attack, then with one from hosts that the client has not seen before. */
 async function alternate(name: string): Promise<Round> {
   const quiet = await victim.call<AttackedReport>('watch', seconds)
-  const names = name === everything ? hostileKinds : [name]
+  const names = name === everything ? possible : [name]
   const task: AttackTask = {
     port,
     pieces,
@@ -131,10 +138,10 @@ async function alternate(name: string): Promise<Round> {
   return { quiet, attacked, attack, dialled, answered }
 }
 
-/** Returns a loopback address in a /24 that was not used before. */
+/** Returns an address of this machine in a /24 that was not used before. */
 function freshHost(): string {
   const n = hosts++
-  return `127.${20 + (n >> 8)}.${n & 255}.1`
+  return `${options.network}.${20 + (n >> 8)}.${n & 255}.1`
 }
 
 /** Dials as honest peers, each from an address of its own, until `over` is aborted. */
