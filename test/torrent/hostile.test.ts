@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { addressOf, assertSame, Bench } from './bench.ts'
 import { dial, EvilPeer, listenAs } from './evil-peer.ts'
 
@@ -225,16 +226,22 @@ test('a block that is half written when another peer brings it stays whole', asy
     const torrent = await client.add(sample.bytes, { peers: [evil.address] })
     while (begun === undefined) await new Promise((resolve) => setImmediate(resolve))
     let brought = 0
+    // Nothing else may be sent between the two parts.
+    let answered = Promise.resolve()
     const honest = await listenAs(bench, sample, {
       answer: (peer, piece, offset, length) => {
-        if (offset !== at) {
-          peer.wire.piece(piece, offset, peer.block(piece, offset, length))
-          return
-        }
-        // The block in question comes in two parts too, around the end of the other one.
-        brought++
-        peer.raw(piece, offset, peer.block(piece, offset, length), 0, 5000)
-        setTimeout(() => peer.raw(piece, offset, peer.block(piece, offset, length), 5000), 20)
+        answered = answered.then(async () => {
+          const block = peer.block(piece, offset, length)
+          if (offset !== at) {
+            peer.wire.piece(piece, offset, block)
+            return
+          }
+          // The block in question comes in two parts too, around the end of the other one.
+          brought++
+          peer.raw(piece, offset, block, 0, 5000)
+          await pause(20)
+          peer.raw(piece, offset, block, 5000)
+        })
       }
     })
     torrent.addPeer(honest.address)
@@ -275,7 +282,7 @@ test('what was half written for a piece that is given up does not count when it 
   const torrent = await client.add(sample.bytes, { peers: [slow.address] })
   while (half === undefined) await new Promise((resolve) => setImmediate(resolve))
   // The half is read before the two messages that follow are answered.
-  await new Promise((resolve) => setTimeout(resolve, 10))
+  await pause(10)
   torrent.deselect(0)
   torrent.select(0)
   await torrent.whenDone()
@@ -380,12 +387,12 @@ test('a peer that has dialled us is not dialled again because our own dial cross
   const onWire = (peer: EvilPeer): void => peer.wire.extendedHandshake({ port })
   new EvilPeer(dial(bench, client.port), sample, { ...behaviour, onWire })
   await until('its dial', () => torrent.peers.length === 1)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await pause(50)
   held[0]?.destroy()
   // A peer that is not connected would be dialled at once when it is named by hand.
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await pause(50)
   torrent.addPeer(host.address)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await pause(50)
   assert.equal(held.length, 1)
 })
 
