@@ -21,8 +21,10 @@ import type { TurnReport } from './turn-watch.ts'
 /** The part of a core that a host may use over ten seconds, in percent, and the same as milliseconds. */
 const mostPercent = 5
 const mostMs = 500
-/** CPU that an idle client takes, in percent. */
-const idlePercent = 0.5
+/** What the measurement is off by, in percent of a core. */
+const slackPercent = 0.5
+/** How long the victim is measured in calm. */
+const calmMs = 3000
 /** A turn may take so long. */
 const mostTurnMs = 20
 const turnSeconds = 2
@@ -56,8 +58,11 @@ interface Row {
   readonly kind: string
   readonly pieces: number
   readonly from: Way
+  /** CPU that the attack takes, besides what the victim takes in calm. */
   readonly percent: number
-  /** The part of it that this thread took to collect garbage. */
+  /** What it takes in calm. */
+  readonly calmPercent: number
+  /** The part of both that this thread took to collect garbage. */
   readonly gcPercent: number
   readonly msPerMegabyte: number
   readonly megabytes: number
@@ -102,27 +107,30 @@ function targetOf(pieces: number): Target {
 }
 
 async function measure(name: string, kind: AttackKind, target: Target, from: Way): Promise<Row> {
-  const { report, attack, turns } = await withVictim(target, async (victim, port) => {
+  const { calm, report, attack, turns } = await withVictim(target, async (victim, port) => {
     await new Attack(kind, target, port, 'reconnect', hosts.warmUp).run(warmUpMs)
+    const calm = await calmReport(victim)
     await victim.call('begin')
     const attack = new Attack(kind, target, port, from, hosts.measured)
     await attack.run(seconds * 1000)
     const report = await victim.call<VictimReport>('end')
     await victim.call('watch', options.culprits)
     await new Attack(kind, target, port, from, hosts.watched).run(turnSeconds * 1000)
-    return { report, attack, turns: await victim.call<TurnReport>('turns') }
+    return { calm, report, attack, turns: await victim.call<TurnReport>('turns') }
   })
   const { ownMs, gcMs, culprits } = turns
   const turnMs = Math.max(0, ownMs - gcMs)
   const megabytes = attack.bytes / 2 ** 20
-  const percent = (100 * report.cpuMs) / report.wallMs
+  const calmPercent = (100 * calm.cpuMs) / calm.wallMs
+  const percent = Math.max(0, (100 * report.cpuMs) / report.wallMs - calmPercent)
   const gcPercent = (100 * report.gcMs) / report.wallMs
-  const most = Math.max(mostPercent, (100 * mostMs) / report.wallMs) + idlePercent
+  const most = Math.max(mostPercent, (100 * mostMs) / report.wallMs) + slackPercent
   return {
     kind: name,
     pieces: target.pieces,
     from,
     percent,
+    calmPercent,
     gcPercent,
     msPerMegabyte: (report.cpuMs - report.gcMs) / megabytes,
     megabytes,
@@ -147,6 +155,14 @@ async function withVictim<T>(target: Target, run: (victim: Helper, port: number)
   } finally {
     await victim.stop()
   }
+}
+
+/** What the victim takes with the calm peer alone. */
+async function calmReport(victim: Helper): Promise<VictimReport> {
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  await victim.call('begin')
+  await new Promise((resolve) => setTimeout(resolve, calmMs))
+  return await victim.call<VictimReport>('end')
 }
 
 /** A calm peer that has nearly everything and sends a block now and then, so that pieces are searched for, and not found at once. */

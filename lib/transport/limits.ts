@@ -10,8 +10,8 @@ export const limits = {
   handlingBusyMs: 60_000,
   /** Hosts that are counted at a time; each is forgotten once it has used less than its part. */
   handlingHosts: 4096,
-  /** So much more than the time of its own a message costs, for the system's part and for garbage; measured, 1.15 to 1.3. */
-  handlingOverhead: 1.25,
+  /** So much more than the time of its own a message costs, for the system's part and for garbage; measured, 1.2 to 1.5. */
+  handlingOverhead: 1.5,
   /** Milliseconds that it costs to accept a connection, to wait for its first bytes and to close it, about. */
   acceptedMs: 0.2,
   /** Milliseconds that it costs besides to answer a peer's handshake, about; what its messages cost is measured. */

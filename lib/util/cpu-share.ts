@@ -53,23 +53,24 @@ export class CpuShare {
 }
 
 /**
- * Reads the clocks of this thread. Where neither Node nor the system tells its CPU time, that of all threads together makes the share
- * too large.
+ * Reads the clocks of this thread. Time in which it was woken and not yet run is no part of what anything took, and so not of `busyMs`.
+ * Where neither Node nor the system tells its CPU time, that of all threads together makes the share too large.
  */
 function readThread(): ThreadUse {
-  const linux = readLinux()
-  if (linux !== undefined) return linux
+  const busyMs = performance.eventLoopUtilization().active
+  const ranMs = readLinux()
+  if (ranMs !== undefined) return { busyMs, cpuMs: ranMs }
   const { threadCpuUsage }: { threadCpuUsage?: () => NodeJS.CpuUsage } & NodeJS.Process = process
   const { user, system } = threadCpuUsage?.call(process) ?? process.cpuUsage()
-  return { busyMs: performance.eventLoopUtilization().active, cpuMs: (user + system) / 1000 }
+  return { busyMs, cpuMs: (user + system) / 1000 }
 }
 
-/** Time on a processor and time in which the thread waited for one, as Linux counts them. */
-function readLinux(): ThreadUse | undefined {
+/** Milliseconds that this thread was on a processor, as Linux counts them. */
+function readLinux(): number | undefined {
   if (process.platform !== 'linux') return undefined
   try {
-    const [ran = 0, waited = 0] = readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ').map(Number)
-    return ran > 0 ? { busyMs: (ran + waited) / 1e6, cpuMs: ran / 1e6 } : undefined
+    const ranNs = Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0])
+    return ranNs > 0 ? ranNs / 1e6 : undefined
   } catch {
     // Not every system mounts it.
     return undefined
