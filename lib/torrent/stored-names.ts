@@ -9,7 +9,7 @@ import { pieceTrust, trustSteps } from '../storage/resume-check.ts'
 import type { LoadedRecord, ResumeRecord } from '../storage/resume-record.ts'
 import type { Storage, StorageStats } from '../storage/storage.ts'
 import { hasBit } from '../util/bits.ts'
-import { runStepsInTurns } from '../util/turn-share.ts'
+import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
 
 /** Where the data may lie, and what is known of it. */
 export interface StoredNamesOptions {
@@ -25,6 +25,8 @@ export interface StoredNamesOptions {
 const mostPieces = 16
 /** No further piece is hashed after so many bytes. */
 const mostBytes = 64 << 20
+/** Files that are compared without a pause. */
+const filesOfTurn = 1000
 
 /**
  * Returns the torrent with its names spelled as an earlier run has stored them, or another program. Names that a trusted record knows
@@ -39,7 +41,7 @@ export async function findNames(metainfo: Metainfo, options: StoredNamesOptions)
   if (record?.spelling === '0.2') return metainfo
   if (isTrusted && record?.spelling !== undefined) return spelled(record.spelling)
   const earlier = await spelled('0.1')
-  const isStored = isTrusted && record !== undefined && storesOther(record, earlier, metainfo)
+  const isStored = isTrusted && record !== undefined && (await storesOther(record, earlier, metainfo))
   if (isStored && (await someExist(options.path, earlier.files, metainfo.files))) return earlier
   // The name of a setting is no name to find data by.
   const others = [...(earlier.name.startsWith('.') ? [] : [earlier]), await spelled('original')]
@@ -48,27 +50,35 @@ export async function findNames(metainfo: Metainfo, options: StoredNamesOptions)
     if (await someExist(options.path, other.files, metainfo.files)) present.push(other)
   }
   if (present.length > 0) {
-    const differing = metainfo.files.map(({ path }, index) =>
-      present.some(({ files }) => files[index]?.path !== path)
-    )
-    if (await holdsPiece(metainfo, differing, options)) return metainfo
+    if (await holdsPiece(metainfo, await differing(metainfo, present), options)) return metainfo
     for (const other of present) {
-      const renamed = other.files.map(({ path }, index) => metainfo.files[index]?.path !== path)
-      if (await holdsPiece(other, renamed, options)) return other
+      if (await holdsPiece(other, await differing(other, [metainfo]), options)) return other
     }
   }
   // Where neither is, the disk may be away.
   return isStored && !(await someExist(options.path, metainfo.files, earlier.files)) ? earlier : metainfo
 }
 
+/** For each file whether one of the others calls it otherwise. */
+async function differing({ files }: Metainfo, others: readonly Metainfo[]): Promise<boolean[]> {
+  const differ: boolean[] = []
+  for (const [index, { path }] of files.entries()) {
+    if (index % filesOfTurn === filesOfTurn - 1) await shareTurn()
+    differ.push(others.some((other) => other.files[index]?.path !== path))
+  }
+  return differ
+}
+
 /** Whether a record of version 0.1 tells of a file that is called otherwise now. */
-function storesOther(record: ResumeRecord, earlier: Metainfo, now: Metainfo): boolean {
+async function storesOther(record: ResumeRecord, earlier: Metainfo, now: Metainfo): Promise<boolean> {
   const created = new Set(record.created)
   const fits = record.files.length === now.files.length
-  return earlier.files.some(
-    ({ path }, index) =>
-      now.files[index]?.path !== path && (created.has(path) || (fits && record.files[index] !== undefined))
-  )
+  for (const [index, { path }] of earlier.files.entries()) {
+    if (index % filesOfTurn === filesOfTurn - 1) await shareTurn()
+    if (now.files[index]?.path === path) continue
+    if (created.has(path) || (fits && record.files[index] !== undefined)) return true
+  }
+  return false
 }
 
 /** Whether one of the files is there that are called otherwise than in `usual`. */
@@ -79,6 +89,7 @@ async function someExist(
 ): Promise<boolean> {
   let missing: string | undefined
   for (const [index, { path, length, pad }] of files.entries()) {
+    if (index % filesOfTurn === filesOfTurn - 1) await shareTurn()
     if (pad || length === 0 || usual[index]?.path === path) continue
     // Most lie in folders of which none is there.
     if (missing !== undefined && path.startsWith(missing)) continue
