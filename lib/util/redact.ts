@@ -5,6 +5,8 @@ const harmless = /^(?:announce|scrape)(?:\.php)?$/i
 /** Shorter texts are no secret, and would be found by chance in any sentence; so would path elements such as `tracker`. */
 const shortestSecret = 4
 const word = /^[a-z]{1,7}$/
+/** What a sentence puts behind a URL. */
+const punctuation = new Set('.,:;)')
 
 /**
  * A URL or magnet link as a message may show it: scheme, host and port. User, password, the values of the query and all path elements
@@ -24,10 +26,12 @@ export function redactUrl(given: string | URL): string {
 
 /** A sentence with each URL and magnet link in it as {@link redactUrl} shows it. */
 export function redactText(text: string): string {
-  return text.replace(
-    /\b(?:(?:stream-)?magnet:\?|data:|[a-z][a-z\d+.-]*:\/\/)[^\s'"<>]*/gi,
-    (found) => `${redactUrl(found.replace(/[.,:;)]+$/, ''))}${/[.,:;)]+$/.exec(found)?.[0] ?? ''}`
-  )
+  // Bounded schemes: without, a text of letters and dots would be searched to its end from each of them.
+  return text.replace(/\b(?:(?:stream-)?magnet:\?|data:|[a-z][a-z\d+.-]{0,30}:\/\/)[^\s'"<>]*/gi, (found) => {
+    let end = found.length
+    while (punctuation.has(found[end - 1] ?? '')) end--
+    return `${redactUrl(found.slice(0, end))}${found.slice(end)}`
+  })
 }
 
 /**

@@ -53,3 +53,11 @@ test('what of its URL a server sends back is masked', () => {
   assert.equal(withoutSecrets("it begins with 'p@ssw'; 0123abc", url), "it begins with '…'; …")
   assert.equal(withoutSecrets("it begins with '012'", url), "it begins with '012'")
 })
+
+test('texts that look like the beginning of very long URLs stay as they are', () => {
+  const letters = 'a.'.repeat(32_000)
+  assert.equal(redactText(letters), letters)
+  assert.equal(redactText(`${letters}b://t.example/secret`), `${letters}b://t.example/…`)
+  const marks = '.:;'.repeat(20_000)
+  assert.equal(redactText(`see http://t.example/secret${marks}`), `see http://t.example/…${marks}`)
+})

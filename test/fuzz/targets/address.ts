@@ -68,6 +68,7 @@ export const trackerUrl: Target = {
   name: 'tracker-url',
   grammar: 'text',
   corpus: ['tracker-url'],
+  seeds: () => ['a.'.repeat(32_000), `http://a${'.:;'.repeat(20_000)}x`],
   words: [
     ...[
       'http://',
