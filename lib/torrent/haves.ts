@@ -72,11 +72,8 @@ export class Haves {
       wire.haveNone()
       this.#hideFrom(peer)
     } else if (ledger.complete && ledger.unprovenCount === 0) wire.haveAll()
-    else {
-      const bits = ledger.storesNothing ? undefined : ledger.bits((piece) => ledger.serves(piece))
-      if (bits === undefined || bits.every((byte) => byte === 0)) wire.haveNone()
-      else wire.bitfield(bits)
-    }
+    else if (ledger.servesNothing) wire.haveNone()
+    else wire.bitfield(ledger.servedBits())
   }
 
   /** Tells a peer that was told that we have nothing what has become known since. */

@@ -1,6 +1,6 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import { CellCounts } from '../metainfo/piece-cells.ts'
-import { setBit } from '../util/bits.ts'
+import { clearBit, setBit } from '../util/bits.ts'
 
 const verifiedFlag = 1
 const storedFlag = 2
@@ -32,6 +32,8 @@ export class Ledger {
   #unprovenCount = 0
   #verifiedCells: CellCounts | undefined
   #uncheckedCells: CellCounts | undefined
+  /** A bit for each piece that may be given to peers; counted at the first call, and kept up from then on. */
+  #servedBits: Uint8Array | undefined
 
   constructor(layout: Layout) {
     const { pieceCount } = layout
@@ -144,13 +146,20 @@ export class Ledger {
     return ((this.#states[piece] ?? 0) & (storedFlag | unprovenFlag)) === storedFlag
   }
 
-  /** A bit for each piece for which `which` says yes (BEP 3). */
-  bits(which: (piece: number) => boolean): Uint8Array {
-    const bits = new Uint8Array(Math.ceil(this.#layout.pieceCount / 8))
-    for (let piece = 0; piece < this.#layout.pieceCount; piece++) {
-      if (which(piece)) setBit(bits, piece)
-    }
-    return bits
+  /** Whether no piece may be given to peers. */
+  get servesNothing(): boolean {
+    return this.#layout.pieceCount - this.#missing === this.#unprovenCount
+  }
+
+  /** A bit for each piece that may be given to peers (BEP 3); the caller's own. */
+  servedBits(): Uint8Array {
+    this.#servedBits ??= this.#bits(storedFlag | unprovenFlag)
+    return this.#servedBits.slice()
+  }
+
+  /** A bit for each piece that storage has; the caller's own. */
+  storedBits(): Uint8Array {
+    return this.#bits(storedFlag)
   }
 
   /** Sets the selection priority of neighbouring pieces and returns those of them whose priority changed. */
@@ -227,6 +236,8 @@ export class Ledger {
         this.#uncheckedCells?.addRange({ start: first, end: next }, -1)
       }
       states.fill((state | verifiedFlag | storedFlag) & ~uncheckedFlag, first, next)
+      if (this.#servedBits !== undefined && this.serves(first))
+        for (let piece = first; piece < next; piece++) setBit(this.#servedBits, piece)
     }
   }
 
@@ -271,5 +282,17 @@ export class Ledger {
   #set(piece: number, flag: number, on: boolean): void {
     const state = this.#states[piece] ?? 0
     this.#states[piece] = on ? state | flag : state & ~flag
+    if (this.#servedBits === undefined) return
+    if (this.serves(piece)) setBit(this.#servedBits, piece)
+    else clearBit(this.#servedBits, piece)
+  }
+
+  /** A bit for each piece that is stored and has no other flag of the mask. */
+  #bits(mask: number): Uint8Array {
+    const states = this.#states
+    const bits = new Uint8Array(Math.ceil(states.length / 8))
+    for (let piece = 0; piece < states.length; piece++)
+      if (((states[piece] ?? 0) & mask) === storedFlag) setBit(bits, piece)
+    return bits
   }
 }

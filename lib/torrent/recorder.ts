@@ -88,7 +88,7 @@ export class Recorder {
   /** Syncs the storage and says what is in it: first the data, then the record that claims it. */
   async #make(clean: boolean, partial: PartialPieces): Promise<ResumeRecord> {
     const { infoHash, path, layout, spelling, storage, ledger, files, transfer, remember } = this.#options
-    const verified = ledger.bits((piece) => ledger.isStored(piece))
+    const verified = ledger.storedBits()
     await storage.sync()
     const stats = await storage.stats?.()
     // The next run must hash pieces that were not hashed yet.

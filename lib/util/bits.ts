@@ -8,6 +8,11 @@ export function setBit(bits: Uint8Array, index: number): void {
   bits[index >> 3] = (bits[index >> 3] ?? 0) | (0x80 >> (index & 7))
 }
 
+/** Clears a bit. */
+export function clearBit(bits: Uint8Array, index: number): void {
+  bits[index >> 3] = (bits[index >> 3] ?? 0) & ~(0x80 >> (index & 7))
+}
+
 /** How many bits are set. */
 export function countBits(bits: Uint8Array): number {
   let total = 0

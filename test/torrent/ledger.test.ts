@@ -3,6 +3,7 @@ import test from 'node:test'
 import { Layout } from '../../lib/metainfo/layout.ts'
 import type { FileEntry } from '../../lib/metainfo/metainfo.ts'
 import { Ledger } from '../../lib/torrent/ledger.ts'
+import { hasBit } from '../../lib/util/bits.ts'
 import { fc } from '../support/fast-check.ts'
 
 const pieceCount = 20
@@ -20,6 +21,17 @@ function ledgerOf(): Ledger {
   return new Ledger(new Layout(pieceLength, files))
 }
 
+/** The pieces that may be given to peers. */
+function assertServed(ledger: Ledger, pieces: readonly number[]): readonly number[] {
+  const served = pieces.filter((piece) => ledger.isStored(piece) && !ledger.isUnproven(piece))
+  assert.deepEqual(
+    pieces.filter((piece) => hasBit(ledger.servedBits(), piece)),
+    served
+  )
+  assert.equal(ledger.servesNothing, served.length === 0)
+  return served
+}
+
 /** All that a ledger tells. */
 function told(ledger: Ledger): unknown {
   const pieces = Array.from({ length: pieceCount }, (_, piece) => piece)
@@ -33,6 +45,8 @@ function told(ledger: Ledger): unknown {
       ledger.isUnproven(piece),
       ledger.priority(piece)
     ]),
+    // Bits that are kept up say the same as the states.
+    served: assertServed(ledger, pieces),
     // With so few pieces each is a cell.
     cells: pieces.map((piece) => [ledger.verifiedCells.at(piece), ledger.uncheckedCells.at(piece)]),
     files: lengths.map((_, file) => [ledger.fileBytes(file), ledger.isFileStored(file)])
@@ -60,6 +74,7 @@ test('many pieces that are found count as if each were verified and stored by it
             0,
             'cells are counted from now on'
           )
+          assert.ok(ledger.servesNothing && ledger.servedBits().every((byte) => byte === 0))
           ledger.setPriorities(0, priorities)
           for (const piece of unchecked) ledger.setUnchecked(piece, true)
           for (const piece of [...verified, ...stored]) ledger.setVerified(piece, true)
@@ -76,7 +91,12 @@ test('many pieces that are found count as if each were verified and stored by it
           assert.equal(together.verifiedCells.at(piece), together.isVerified(piece) ? 1 : 0)
           assert.equal(together.uncheckedCells.at(piece), together.isUnchecked(piece) ? 1 : 0)
         }
+        for (const piece of verified) if (single.isStored(piece)) single.setUnproven(piece, true)
+        told(single)
+        for (const piece of verified) single.setUnproven(piece, false)
+        told(single)
         for (const piece of [...verified, ...stored]) single.setVerified(piece, false)
+        told(single)
         const again = Array.from({ length: pieceCount }, (_, piece) => single.verifiedCells.at(piece))
         assert.deepEqual(
           again,
