@@ -27,6 +27,12 @@ test('texts of strangers are one line without a terminal command in it', () => {
   }
 })
 
+test('spaces stay as many as they are, and white space around newlines becomes one', () => {
+  const spaces = ' '.repeat(64_000)
+  assert.equal(printable(`a${spaces}b`), `a${spaces}b`)
+  assert.equal(printable(`a${spaces}\r\n${spaces}\n b`), 'a b')
+})
+
 test('JSON hides no terminal command, and is read back as it was', () => {
   const value = { name: 'a\x1b[2J\x9b31m\u202e\x7f\n"ü"' }
   const text = printableJson(value)

@@ -36,6 +36,7 @@ export const command: Target = {
   name: 'command',
   grammar: 'text',
   corpus: ['command'],
+  seeds: () => [`${' '.repeat(64_000)}x`],
   words: [
     ...Object.keys(options).map((name) => `--${name}`),
     '--',
