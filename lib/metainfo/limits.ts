@@ -19,7 +19,7 @@ export const maxElementBytes: number = 255
 export const maxReadElementBytes: number = 8192
 /** Bytes of a file's `attr` that are read; BEP 47 knows four letters. */
 export const maxAttributeBytes = 64
-/** Most URLs or nodes of one kind; a torrent or link with more is no torrent but a weapon. */
+/** Most URLs or nodes of one kind: each is stored, and costs connections and look-ups. */
 export const maxListed: number = 1000
 /** Longer URLs are passed over: no tracker or server takes them, and lists of them are stored and sent on. */
 export const maxUrlBytes: number = 2 ** 16

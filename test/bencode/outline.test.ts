@@ -83,7 +83,7 @@ for (const text of texts) {
   })
 }
 
-test('whatever is decoded has an outline, and nothing else', () => {
+test('bytes have an outline if and only if they can be decoded', () => {
   const key = fc.constantFrom('a', 'b', 'c', 'info', 'list', '__proto__', 'constructor')
   const { value: tree } = fc.letrec((tie) => ({
     value: fc.oneof(

@@ -35,7 +35,7 @@ function counting(): { readonly fs: StorageFs; looks: number } {
 
 const deep = Array.from({ length: 40 }, (_, n) => `f${n}`).join('/')
 
-test('of deep folders that are missing only the outermost is looked for', async (t) => {
+test('only the outermost of deep missing folders is looked for', async (t) => {
   const root = emptyFolder(t)
   const counts = counting()
   const files = Array.from({ length: 20 }, (_, n): [string, number] => [`all/${n}/${deep}/file`, 1])
