@@ -5,7 +5,7 @@ const harmless = /^(?:announce|scrape)(?:\.php)?$/i
 /** Shorter texts are no secret, and would be found by chance in any sentence; so would path elements such as `tracker`. */
 const shortestSecret = 4
 const word = /^[a-z]{1,7}$/
-/** What a sentence puts behind a URL. */
+/** Punctuation that follows a URL in a sentence. */
 const punctuation = new Set('.,:;)')
 
 /**
