@@ -21,7 +21,7 @@ import type { TurnReport } from './turn-watch.ts'
 /** The part of a core that a host may use over ten seconds, in percent, and the same as milliseconds. */
 const mostPercent = 5
 const mostMs = 500
-/** What the measurement is off by, in percent of a core. */
+/** The error of the measurement, in percent of a core. */
 const slackPercent = 0.5
 /** How long the victim is measured in calm. */
 const calmMs = 3000
@@ -60,7 +60,7 @@ interface Row {
   readonly from: Way
   /** CPU that the attack takes, besides what the victim takes in calm. */
   readonly percent: number
-  /** What it takes in calm. */
+  /** Its CPU in calm. */
   readonly calmPercent: number
   /** The part of both that this thread took to collect garbage. */
   readonly gcPercent: number
@@ -157,7 +157,7 @@ async function withVictim<T>(target: Target, run: (victim: Helper, port: number)
   }
 }
 
-/** What the victim takes with the calm peer alone. */
+/** The CPU of the victim with the calm peer alone. */
 async function calmReport(victim: Helper): Promise<VictimReport> {
   await new Promise((resolve) => setTimeout(resolve, 500))
   await victim.call('begin')
