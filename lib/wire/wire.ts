@@ -293,11 +293,11 @@ export class Wire extends Duplex<WireEvents> {
       this.#rest = Buffer.concat([this.#rest, chunk])
       return false
     }
-    return this.#decode(chunk)
+    return this.#decode(chunk, false)
   }
 
-  /** Decodes until the chunk ends or the turn is used up; whether the next chunk may come. */
-  #decode(chunk: Uint8Array): boolean {
+  /** Decodes until the chunk ends or the turn is used up; whether the next chunk may come. A chunk that is not `owned` is borrowed. */
+  #decode(chunk: Uint8Array, owned: boolean): boolean {
     const decoder = this.#decoder
     const handling = this.#handling
     let at = 0
@@ -320,7 +320,7 @@ export class Wire extends Duplex<WireEvents> {
       return true
     }
     if (at < chunk.length || waitMs > 0) {
-      this.#rest = chunk.slice(at)
+      this.#rest = owned ? chunk.subarray(at) : new Uint8Array(chunk.subarray(at))
       if (waitMs === 0) setImmediate(() => this.#goOn())
       else this.#restTimer = setTimeout(() => this.#goOn(), waitMs).unref()
       return false
@@ -334,7 +334,7 @@ export class Wire extends Duplex<WireEvents> {
   #goOn(): void {
     const rest = this.#rest
     this.#rest = undefined
-    if (rest !== undefined && !this.#closed && this.#decode(rest)) this.#offerChunk()
+    if (rest !== undefined && !this.#closed && this.#decode(rest, true)) this.#offerChunk()
   }
 
   #offerChunk(): void {
