@@ -46,7 +46,7 @@ test('the turn of a peer is over after its messages, and the next one is another
   handling.end(1500, 1500, 0)
   handling.begin()
   assert.equal(handling.isTurnOver(500), true)
-  await new Promise((resolve) => setTimeout(resolve, 5))
+  await new Promise((resolve) => setImmediate(resolve))
   handling.begin()
   assert.equal(handling.isTurnOver(500), false)
 })
