@@ -111,13 +111,19 @@ export class PeerPieces {
     this.field = new BitField(count)
     if (this.#heldLength >= 0 && this.#heldLength !== this.field.buffer.length)
       throw wrongBitfield(this.#heldLength, count)
-    if (held.subarray(this.field.buffer.length).some((byte) => byte !== 0))
-      this.#mediator.odd(`the peer has a piece that does not exist: there are ${count}`)
-    this.field.buffer.set(held.subarray(0, this.field.buffer.length))
-    this.#clearSpareBits(this.field.buffer, count)
+    if (held.length > 0) this.#takeOver(held, count)
     if (this.#bulk === 'have all') this.#fill(count)
-    else this.total = countBits(this.field.buffer)
     return this.total > 0 || this.#bulk !== 'none yet'
+  }
+
+  /** Takes what was held of pieces that exist. */
+  #takeOver(held: Uint8Array, count: number): void {
+    const { buffer } = this.field
+    if (held.subarray(buffer.length).some((byte) => byte !== 0))
+      this.#mediator.odd(`the peer has a piece that does not exist: there are ${count}`)
+    buffer.set(held.subarray(0, buffer.length))
+    this.#clearSpareBits(buffer, count)
+    this.total = countBits(buffer)
   }
 
   /**
