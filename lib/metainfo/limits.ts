@@ -4,7 +4,7 @@
 export const maxTorrentBytes: number = 64 * 2 ** 20
 /** Most pieces of a torrent: bounds what a have message may name and what a bitfield may cost. */
 export const maxPieceCount: number = 2 ** 21
-/** Most bytes of a piece, for a piece is held in memory until it is verified. */
+/** Most bytes of a piece: nothing of it counts before all of it has come, and no torrent in use has larger ones. */
 export const maxPieceLength: number = 2 ** 29
 /** Most elements of a file's path below the torrent's name; systems take no path that is much deeper. */
 export const maxPathDepth: number = 100
