@@ -23,7 +23,10 @@ interface Member {
 async function join(host: string, bootstrap: readonly string[]): Promise<Member> {
   const bound = await bindUdpPort({ family: 4, host, port })
   const counting: DatagramPort = {
-    ...bound,
+    family: bound.family,
+    port: bound.port,
+    claim: (claim) => bound.claim(claim),
+    close: () => bound.close(),
     send(message, to, onError) {
       const text = Buffer.from(message.buffer, message.byteOffset, message.byteLength).toString('latin1')
       const kind = text.endsWith('1:y1:qe')
