@@ -31,7 +31,7 @@ export class Greeter {
       return
     }
     if (this.#strangers.size >= mostStrangers) {
-      // An honest peer says who it is within a round trip, so whoever waits longest is the least likely to be one.
+      // An honest peer sends its handshake within a round trip, so the connection that waits longest is the least likely to be one.
       const [oldest] = this.#strangers
       oldest?.destroy(new TorrentError('ERR_TRANSPORT_TIMEOUT', 'no handshake came, and others wait'))
     }

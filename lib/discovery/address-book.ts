@@ -77,10 +77,9 @@ const neverGivenUp: ReadonlySet<PeerSource> = new Set(['manual', 'magnet', 'resu
 /**
  * The peers that a torrent knows of, whom to dial next, and whom never. Pure: time and chance are arguments.
  *
- * Addresses come from strangers. Those that no peer can have are refused, and so are private and loopback addresses
- * from PEX and DHT unless whoever told them is as near itself. One informant fills a fifth of the book at most, and is not
- * listened to for a while when nobody answers where it said; many strangers together, such as the nodes of the DHT, are no
- * informant. One entry for each address; when the book is full, a worse entry must give way or the newcomer is refused, and
+ * Addresses come from the network and are not trusted. Those that no peer can have are refused, and so are private and loopback
+ * addresses from PEX and DHT unless their source is as near itself. One informant fills a fifth of the book at most, and is ignored
+ * for a while when its addresses do not answer; many sources together, such as the nodes of the DHT, are no informant. One entry for each address; when the book is full, a worse entry must give way or the newcomer is refused, and
  * those that were given up go first.
  */
 export class AddressBook {
@@ -117,8 +116,8 @@ export class AddressBook {
   }
 
   /**
-   * Takes an address in; for PEX and DHT, `informant` is the host that told it and answers for all that it tells, and `scope` how
-   * near whoever told it is: by default as near as the informant, and a stranger without one. A manual address is always ready
+   * Takes an address in; for PEX and DHT, `informant` is the host that told it and answers for all that it tells, and `scope` the
+   * scope of its source: by default that of the informant, or public without one. A manual address is always ready
    * at once, whatever happened before; so is, after 5 seconds, a neighbour that announces itself again, and an hour after it
    * was given up a peer that anybody names again.
    * @returns whether there is something new to dial; false for what is known, refused or banned.

@@ -23,7 +23,7 @@ export interface DiscoveryOptions {
 export interface SourceOptions {
   /** The host that tells the addresses and answers for all of them, for PEX; see `AddressBook.add`. */
   readonly informant?: string
-  /** How near whoever tells them is, for PEX and DHT; by default as near as the informant, and a stranger without one. */
+  /** The scope of their source, for PEX and DHT; default that of the informant, or public without one. */
   readonly scope?: AddressScope
 }
 

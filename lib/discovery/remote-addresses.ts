@@ -3,8 +3,8 @@ import { canonicalHost, hostBytes, isAddress, isLoopback, type PeerAddress } fro
 import { scopeOf } from './address-scope.ts'
 
 /**
- * The addresses that may be used of those that a magnet link (`x.pe`) or torrent (`nodes`) names: whoever makes it chooses address, port and
- * the info hash that is sent there. Public ones may; loopback only by a client whose `host` is loopback; private and link-local ones only
+ * Filters the addresses that a magnet link (`x.pe`) or torrent (`nodes`) names: its author chooses address, port and the info hash
+ * that is sent there. Public ones may be used; loopback only by a client whose `host` is loopback; private and link-local ones only
  * in a network that an interface of ours is in (that of `host`, if there is one); names never.
  */
 export function usableAddresses(

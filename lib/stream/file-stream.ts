@@ -34,7 +34,7 @@ export interface FileStreamOptions {
   readonly unverified?: boolean | undefined
   /** Delivers strings in this encoding and not bytes, as `setEncoding` does. */
   readonly encoding?: BufferEncoding | null | undefined
-  /** Bytes that are read ahead of whoever reads, and the most of one chunk; by default nothing is, and a chunk has up to 256 KiB. */
+  /** Bytes that are read ahead of the consumer, and the most of one chunk; by default none are, and a chunk has up to 256 KiB. */
   readonly highWaterMark?: number | undefined
   /** Whether `close` is emitted; true by default. */
   readonly emitClose?: boolean | undefined
