@@ -49,13 +49,14 @@ async function work(task: WorkerTask): Promise<void> {
   const first = fuzzer.executions
   let windowAt = performance.now()
   while (seconds < task.seconds && fuzzer.executions - first < task.executions) {
-    const from = performance.now()
+    const before = process.cpuUsage()
     const broken: [Uint8Array, Finding][] = []
     for (let n = 0; n < batch && fuzzer.executions - first < task.executions; n++) {
       const result = await fuzzer.next()
       if (result !== undefined) broken.push(result)
     }
-    seconds += (performance.now() - from) / 1000
+    const { user, system } = process.cpuUsage(before)
+    seconds += (user + system) / 1e6
     for (const [input, finding] of broken) await found(input, finding)
     if (performance.now() - windowAt < windowMs) continue
     windowAt = performance.now()
