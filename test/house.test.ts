@@ -8,8 +8,9 @@ const rows: readonly (readonly string[])[] = [
   ['util'],
   ['bencode', 'hash', 'net'],
   ['metainfo', 'wire', 'transport', 'tracker', 'dht'],
+  ['pieces'],
   ['picker', 'storage', 'discovery'],
-  ['stream'],
+  ['stream', 'swarm'],
   ['torrent'],
   ['client'],
   ['server'],
@@ -279,14 +280,20 @@ test('every exported symbol has a docstring', () => {
 /** Methods whose contract is that of the interface or base class which they fulfil. */
 const wellKnown = new Set(['constructor', 'next', 'return', 'throw', 'toString', 'toJSON'])
 
-/** The members of each interface, which classes that implement it need not explain again. */
+/** The members of each interface and of those that it extends, which classes that implement it need not explain again. */
 function interfaceMembers(): Map<string, Set<string>> {
   const members = new Map<string, Set<string>>()
+  const bases = new Map<string, string>()
+  const declaration = /^export interface (\w+)(?: extends (\w+))?[^{]*\{\n([\s\S]*?)^\}/gm
   for (const { text } of sources) {
-    for (const [, name = '', body = ''] of text.matchAll(/^export interface (\w+)[^{]*\{\n([\s\S]*?)^\}/gm)) {
+    for (const [, name = '', base, body = ''] of text.matchAll(declaration)) {
       const names = [...body.matchAll(/^ {2}(?:readonly )?(\w+)/gm)].map((match) => match[1] ?? '')
       members.set(name, new Set([...(members.get(name) ?? []), ...names]))
+      if (base !== undefined) bases.set(name, base)
     }
+  }
+  for (const [name, base] of bases) {
+    for (const member of members.get(base) ?? []) members.get(name)?.add(member)
   }
   return members
 }

@@ -1,7 +1,7 @@
 import type { CreateOptions } from '../metainfo/create-torrent.ts'
 import type { Storage } from '../storage/storage.ts'
+import { checkTrackers } from '../swarm/tracker-set.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
-import { checkTrackers } from '../torrent/tracker-set.ts'
 import { readAddress } from '../util/address.ts'
 import { checkNoMore, checkOptionNames, checkSignal, checkType } from '../util/options.ts'
 import { show } from '../util/show.ts'

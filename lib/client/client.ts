@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import path from 'node:path'
 import type { DHT } from '../dht/dht.ts'
 import { parseTorrent } from '../metainfo/parse-torrent.ts'
+import { Acceptor } from '../swarm/acceptor.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
 import { isBytes } from '../util/bytes.ts'
@@ -12,7 +13,6 @@ import { shareTurn } from '../util/turn-share.ts'
 import { emitSafely } from '../util/user-code.ts'
 import { checkAddOptions, checkSeedOptions, type SeedOptions } from './add-options.ts'
 import { DefaultFolders } from './default-folders.ts'
-import { Greeter } from './greeter.ts'
 import { Intake } from './intake.ts'
 import { type ClientOptions, checkLimit, checkOptions, refusal } from './options.ts'
 import { Persistence } from './persistence.ts'
@@ -37,7 +37,7 @@ export class Client extends EventEmitter<ClientEvents> {
   readonly #options: ClientOptions
   readonly #torrents = new TorrentList()
   readonly #services: SharedServices
-  readonly #greeter: Greeter
+  readonly #acceptor: Acceptor
   readonly #queue: TorrentQueue
   /** Undefined without a state folder. */
   readonly #persistence: Persistence | undefined
@@ -57,7 +57,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#options = options
     this.#queue = new TorrentQueue(options, () => this.torrents)
     this.#services = new SharedServices(options, {
-      connection: (connection) => this.#greeter.greet(connection),
+      connection: (connection) => this.#acceptor.accept(connection),
       warning: this.#warn,
       serving: () => this.#torrents.serving,
       changed: () => {
@@ -66,7 +66,7 @@ export class Client extends EventEmitter<ClientEvents> {
       },
       decide: () => this.#queue.decide()
     })
-    this.#greeter = new Greeter(this.#services.peerId, (infoHash) => this.#torrents.get(infoHash))
+    this.#acceptor = new Acceptor(this.#services.peerId, (infoHash) => this.#torrents.get(infoHash))
     const { listening } = this.#services
     const defaults = new DefaultFolders({ onWarning: this.#warn })
     if (options.state !== undefined && options.restore !== false) {
@@ -342,7 +342,7 @@ export class Client extends EventEmitter<ClientEvents> {
     const { lasting } = this.#torrents
     await this.#persistence?.stop()
     const unlistened = this.#services.unlisten()
-    this.#greeter.close()
+    this.#acceptor.close()
     await Promise.all(
       this.torrents.map(async (torrent) => {
         const turn = shareTurn()

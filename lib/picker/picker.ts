@@ -1,9 +1,10 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import type { CellCounts } from '../metainfo/piece-cells.ts'
+import type { ByteWindow } from '../pieces/byte-window.ts'
+import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
 import { DownloadState, type PickerSink } from './download-state.ts'
 import { Filling } from './filling.ts'
 import { Lateness } from './lateness.ts'
-import { blockState, type PartialPiece } from './partial-piece.ts'
 import { PeerState } from './peer-state.ts'
 import { PieceMemory } from './piece-memory.ts'
 import { maxDepth, shallowMs } from './pipelines.ts'
@@ -16,7 +17,6 @@ import {
   takeBackUnwanted,
   takeBackWhere
 } from './taking-back.ts'
-import type { StreamWindow } from './windows.ts'
 
 /** Rate that a new peer is believed to have, in bytes per millisecond. */
 const guessBytesPerMs = 300
@@ -197,7 +197,7 @@ export class Picker {
   }
 
   /** Opens, moves or (with undefined) closes the window of a stream; `jumped` cancels what stands in its way. */
-  window(id: number, window: StreamWindow | undefined, jumped: boolean, now: number): void {
+  window(id: number, window: ByteWindow | undefined, jumped: boolean, now: number): void {
     const state = this.#state
     const pieces = state.windows.moved(id, window)
     state.changeWants(pieces, () => state.windows.set(id, window, now))

@@ -1,6 +1,6 @@
+import type { PartialPiece } from '../pieces/partial-piece.ts'
 import type { Surplus } from '../util/memory-budget.ts'
 import type { DownloadState } from './download-state.ts'
-import type { PartialPiece } from './partial-piece.ts'
 
 /** Unwanted partial pieces are kept for a reader that comes back, up to this many bytes. */
 const keptBytes = 8 << 20

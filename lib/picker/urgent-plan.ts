@@ -1,5 +1,5 @@
+import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
 import type { DownloadState } from './download-state.ts'
-import { blockState, type PartialPiece } from './partial-piece.ts'
 import type { PeerState } from './peer-state.ts'
 import type { UrgentPiece } from './windows.ts'
 

@@ -1,4 +1,5 @@
 import type { Range } from '../metainfo/layout.ts'
+import type { ByteWindow } from '../pieces/byte-window.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 
 const minBytesPerMs = 0.01
@@ -10,21 +11,7 @@ const mostUrgent = 4096
 /** While deadlines depend on the time they are computed anew this often. */
 const staleMs = 200
 
-/** What one open stream wants next. */
-export interface StreamWindow {
-  /** The pieces `[start, end)` from the cursor on. */
-  readonly pieces: Range
-  /** How fast the reader consumes, for deadlines. */
-  readonly bytesPerMs: number
-  /** Whether the reader waits for the first piece now. One that does not may have stopped reading, and then others come first. */
-  readonly waiting: boolean
-  /** The window that the same reader has at its cursor: this one's first piece is needed `delayMs` after that one's. */
-  readonly behind?: number
-  /** The reader comes to the first piece this much later than at once; 0 by default. */
-  readonly delayMs?: number
-}
-
-type PlacedWindow = StreamWindow & { readonly at: number }
+type PlacedWindow = ByteWindow & { readonly at: number }
 
 /** A piece that a stream needs, and when. */
 export interface UrgentPiece {
@@ -55,7 +42,7 @@ export class Windows {
   }
 
   /** Opens, moves or (with undefined) closes a window. */
-  set(id: number, window: StreamWindow | undefined, now: number): void {
+  set(id: number, window: ByteWindow | undefined, now: number): void {
     const before = this.#windows.get(id)?.pieces ?? none
     if (window === undefined) this.#windows.delete(id)
     else this.#windows.set(id, { ...window, at: now })
@@ -70,7 +57,7 @@ export class Windows {
   }
 
   /** The pieces that would enter or leave a window if it were set to this one. */
-  moved(id: number, window: StreamWindow | undefined): number[] {
+  moved(id: number, window: ByteWindow | undefined): number[] {
     const before = this.#windows.get(id)?.pieces ?? none
     const after = window?.pieces ?? none
     return [...without(before, after), ...without(after, before)]

@@ -1,24 +1,6 @@
-import type { Layout, Range } from '../metainfo/layout.ts'
-
-/** The window of a stream as it asks for it. */
-export interface WindowRequest {
-  /** The pieces `[start, end)` from the cursor on. */
-  readonly pieces: Range
-  /** How fast the reader consumes. */
-  readonly bytesPerMs: number
-  /** Whether the reader waits for the first piece now. */
-  readonly waiting: boolean
-  /** The window at the reader's cursor, for another one of the same reader: that comes first, and this one follows it. */
-  readonly behind?: number
-  /** The reader comes to the first piece this much later than at once; 0 by default. */
-  readonly delayMs?: number
-}
-
-/** Bytes that came, and the piece that they belong to if that is not verified. */
-export interface EarlyBytes {
-  readonly bytes: Uint8Array
-  readonly unverified: number | undefined
-}
+import type { Layout } from '../metainfo/layout.ts'
+import type { ByteWindow } from '../pieces/byte-window.ts'
+import type { EarlyBytes } from '../storage/verified-reader.ts'
 
 /** Where streams get their bytes: the few questions that they ask of a torrent. */
 export interface ByteSource {
@@ -26,7 +8,7 @@ export interface ByteSource {
   /** A number that no other stream of this source has. */
   nextStreamId(): number
   /** Opens, moves or (with undefined) closes the window of a stream; `jumped` says that it went elsewhere. */
-  setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void
+  setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void
   /** Whether all bytes at this offset's piece are verified, so that a read does not wait for the swarm. */
   isReady(byteOffset: number): boolean
   /**

@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream'
 import type { Range } from '../metainfo/layout.ts'
+import type { ByteWindow } from '../pieces/byte-window.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { checkOptionNames, checkSignal, checkType } from '../util/options.ts'
 import { show } from '../util/show.ts'
 import { callListeners } from '../util/user-code.ts'
-import type { ByteSource, StreamedFile, WindowRequest } from './byte-source.ts'
+import type { ByteSource, StreamedFile } from './byte-source.ts'
 import { indexTailBytes } from './index-tail.ts'
 import { Lookahead } from './lookahead.ts'
 
@@ -81,7 +82,7 @@ export class FileStream extends Readable {
   #discarding = false
   #finished = false
   /** The window at the cursor, if it is open, and it in words. */
-  #cursor: WindowRequest | undefined
+  #cursor: ByteWindow | undefined
   #window = ''
 
   /**

@@ -1,14 +1,22 @@
 import { Layout, type Range } from '../metainfo/layout.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
+import type { ByteWindow } from '../pieces/byte-window.ts'
+import { Ledger } from '../pieces/ledger.ts'
 import { Checker } from '../storage/checker.ts'
 import type { FileStorage } from '../storage/file-storage.ts'
 import { foreignFiles } from '../storage/foreign-files.ts'
 import { ReadCache } from '../storage/read-cache.ts'
+import { type RecordExtras, Recorder } from '../storage/recorder.ts'
 import { pieceTrust, trustSteps } from '../storage/resume-check.ts'
+import type { ResumeKeeper } from '../storage/resume-keeper.ts'
 import type { LoadedRecord } from '../storage/resume-record.ts'
 import type { Storage, StorageStats } from '../storage/storage.ts'
 import { UserStorage } from '../storage/user-storage.ts'
-import type { WindowRequest } from '../stream/byte-source.ts'
+import { partsOf, piecesOfTurn, Verification } from '../storage/verification.ts'
+import { VerifiedReader } from '../storage/verified-reader.ts'
+import { Haves } from '../swarm/haves.ts'
+import type { Peer } from '../swarm/peer.ts'
+import { Uploads } from '../swarm/uploads.ts'
 import { hasBit } from '../util/bits.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
@@ -20,21 +28,13 @@ import { type DataFolder, isByName, removeEmptyFolders, storageIn } from './data
 import { Download } from './download.ts'
 import { ExistingFiles } from './existing-files.ts'
 import { FileArrivals } from './file-arrivals.ts'
-import { Haves } from './haves.ts'
-import { Ledger } from './ledger.ts'
-import type { Peer } from './peer.ts'
-import { type RecordExtras, Recorder } from './recorder.ts'
-import type { ResumeKeeper } from './resume-keeper.ts'
 import { closedError } from './torrent-errors.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import { TorrentFiles } from './torrent-files.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { AddOptions } from './torrent-options.ts'
 import type { Transfer } from './transfer.ts'
-import { Uploads } from './uploads.ts'
 import { findVanished } from './vanished.ts'
-import { partsOf, piecesOfTurn, Verification } from './verification.ts'
-import { VerifiedReader } from './verified-reader.ts'
 
 /** What pages read ahead for uploads may take, in bytes. */
 const uploadCacheBytes = 24 << 20
@@ -173,7 +173,8 @@ export class Content {
       pool: host.hashPool
     })
     this.#verification = new Verification(checker, this.ledger, {
-      change: (run) => this.download.change(run),
+      unchecked: (pieces) => this.download.change((picker, now) => picker.unchecked(pieces, now)),
+      missing: (piece) => this.download.change((picker, now) => picker.lost(piece, now)),
       found: (piece) => {
         this.#existing?.verified(piece)
         this.download.change((picker, now) => picker.had({ start: piece, end: piece + 1 }, now))
@@ -220,7 +221,8 @@ export class Content {
       streamsChanged: () => events.streamsChanged()
     })
     if (keeper !== undefined) {
-      const { ledger, files } = this
+      const { ledger } = this
+      const { selection } = this.files
       this.#recorder = new Recorder({
         keeper,
         before,
@@ -232,7 +234,7 @@ export class Content {
         storage: this.#storage,
         owned: (planned) => this.#fileStorage?.ownership?.bits(planned),
         ledger,
-        files,
+        selection,
         transfer,
         remember: () => events.remember()
       })
@@ -267,6 +269,11 @@ export class Content {
   get done(): boolean {
     if (!this.#arrivals.isSettled) return false
     return this.ledger.complete || (!this.files.selection.isEmpty && this.ledger.selectedComplete)
+  }
+
+  /** Whether every piece is stored. */
+  get complete(): boolean {
+    return this.ledger.complete
   }
 
   /** Its activity while it is not stopped. */
@@ -447,7 +454,7 @@ export class Content {
   // ---- inside ----
 
   /** Windows go to the picker; what one begins with is checked first. */
-  #setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void {
+  #setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void {
     const { uploadOnly } = this
     this.download.setWindow(streamId, window, jumped)
     if (window !== undefined) this.#events.reading()

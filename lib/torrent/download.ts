@@ -2,13 +2,13 @@ import { hashOf } from '../hash/running-hash.ts'
 import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { Picker } from '../picker/picker.ts'
 import { Recovery } from '../picker/recovery.ts'
-import type { StreamWindow } from '../picker/windows.ts'
+import type { ByteWindow } from '../pieces/byte-window.ts'
 import { Assembly } from '../storage/assembly.ts'
 import type { BlockDigests } from '../storage/block-digests.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { Peer } from '../swarm/peer.ts'
 import { monotonicMs } from '../util/clock.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
-import type { Peer } from './peer.ts'
 
 /** What a {@link Download} tells its torrent. */
 export interface DownloadEvents {
@@ -164,7 +164,7 @@ export class Download {
   }
 
   /** Opens, moves or closes the window of a stream. */
-  setWindow(streamId: number, window: StreamWindow | undefined, jumped: boolean): void {
+  setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void {
     this.#change((now) => this.picker.window(streamId, window, jumped, now))
   }
 

@@ -1,8 +1,8 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
+import type { Ledger } from '../pieces/ledger.ts'
 import type { Storage } from '../storage/storage.ts'
 import { LazySet } from '../util/lazy-collections.ts'
 import { shareTurn } from '../util/turn-share.ts'
-import type { Ledger } from './ledger.ts'
 
 /** Files that are looked at without a pause. */
 const filesOfTurn = 5000

@@ -1,12 +1,12 @@
 import type { Metainfo } from '../metainfo/metainfo.ts'
+import type { ResumeKeeper } from '../storage/resume-keeper.ts'
 import { believed, type LoadedRecord } from '../storage/resume-record.ts'
+import type { Swarm } from '../swarm/swarm.ts'
 import { toHex } from '../util/bytes.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { Content, type ContentEvents } from './content.ts'
 import { isByName, storageIn } from './data-folder.ts'
-import type { Participation } from './participation.ts'
-import type { ResumeKeeper } from './resume-keeper.ts'
 import type { RunState } from './run-state.ts'
 import { findNames } from './stored-names.ts'
 import { closedError } from './torrent-errors.ts'
@@ -23,7 +23,7 @@ export interface OpeningOptions {
   readonly init: TorrentInit
   readonly state: RunState
   readonly metadata: TorrentMetadata
-  readonly participation: Participation
+  readonly swarm: Swarm
   readonly transfer: Transfer
   /** Undefined when nothing is kept. */
   readonly keeper: ResumeKeeper | undefined
@@ -63,30 +63,30 @@ export class Opening {
 
   /** Begins with the metadata that was given, or else that an earlier run has fetched, if there is any. */
   async start(given: Metainfo | undefined): Promise<void> {
-    const { keeper, metadata, participation } = this.#options
+    const { keeper, metadata, swarm } = this.#options
     const metainfo = given ?? (await keeper?.loadMetainfo())
     if (metadata.known) return
     if (metainfo !== undefined) await this.open(metainfo)
     // The metadata is lost, but perhaps not what it said.
-    else if ((await keeper?.load())?.record.private === true) participation.makePrivate()
+    else if ((await keeper?.load())?.record.private === true) swarm.makePrivate()
   }
 
   /** Peers have sent the metadata. */
   fetched(metainfo: Metainfo): void {
-    const { metadata, participation, keeper } = this.#options
+    const { metadata, swarm, keeper } = this.#options
     this.open(metainfo).catch(() => {})
-    const bytes = metadata.torrentFile(participation.sources.trackers.tiers)
+    const bytes = metadata.torrentFile(swarm.sources.trackers.tiers)
     if (bytes !== undefined) void keeper?.keepTorrent(bytes)
   }
 
   /** The metadata is known: opens the storage. Rejects, as `ready` does, when that fails. */
   async open(metainfo: Metainfo): Promise<void> {
-    const { state, metadata, participation, keeper, onOpen } = this.#options
+    const { state, metadata, swarm, keeper, onOpen } = this.#options
     metadata.set(metainfo)
-    if (metainfo.private) participation.makePrivate()
-    participation.sources.addNodes(metainfo.nodes)
+    if (metainfo.private) swarm.makePrivate()
+    swarm.sources.addNodes(metainfo.nodes)
     // Only for its files would it look for peers even so.
-    if (state.waits) participation.swarm.setDialling(false)
+    if (state.waits) swarm.manager.setDialling(false)
     let isFirstRun: boolean
     try {
       const loaded = await keeper?.load()
@@ -98,7 +98,7 @@ export class Opening {
       if (state.closed) throw closedError()
       if (named !== metainfo) metadata.set(named)
       this.#content = this.#restore(named, before)
-      if (before !== undefined) participation.sources.recall(before.record)
+      if (before !== undefined) swarm.sources.recall(before.record)
       await this.#content.open()
       isFirstRun = before === undefined
     } catch (thrown) {

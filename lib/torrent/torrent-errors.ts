@@ -5,11 +5,6 @@ export function closedError(): TorrentError {
   return new TorrentError('ERR_TORRENT_CLOSED', 'the torrent was closed')
 }
 
-/** Returns the error for invalid arguments. */
-export function argumentError(option: string, reason: string): TorrentError {
-  return new TorrentError('ERR_CLIENT_OPTION', `${option}: ${reason}`, { details: { option } })
-}
-
 /** What calls end with that need the files. */
 export function metadataError(): TorrentError {
   return new TorrentError('ERR_TORRENT_METADATA', 'the files are not known yet: wait for the metadata')

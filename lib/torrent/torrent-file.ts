@@ -1,5 +1,5 @@
 import type { FileEntry } from '../metainfo/metainfo.ts'
-import { checkPriority, normalPriority } from '../picker/selection.ts'
+import { checkPriority, normalPriority } from '../pieces/selection.ts'
 import type { ByteSource } from '../stream/byte-source.ts'
 import { FileStream, type FileStreamOptions, streamOptionRefusal } from '../stream/file-stream.ts'
 import { toWebStream } from '../stream/web-stream.ts'

@@ -1,15 +1,15 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
-import { normalPriority, Selection } from '../picker/selection.ts'
+import type { ByteWindow } from '../pieces/byte-window.ts'
+import type { Ledger } from '../pieces/ledger.ts'
+import { normalPriority, Selection } from '../pieces/selection.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
-import type { EarlyBytes, WindowRequest } from '../stream/byte-source.ts'
+import type { EarlyBytes, VerifiedReader } from '../storage/verified-reader.ts'
 import type { FileStream } from '../stream/file-stream.ts'
 import { TorrentError } from '../util/errors.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { show } from '../util/show.ts'
-import type { Ledger } from './ledger.ts'
 import { type FileHost, TorrentFile } from './torrent-file.ts'
 import type { AddOptions, SelectItem, SelectTarget } from './torrent-options.ts'
-import type { VerifiedReader } from './verified-reader.ts'
 
 /** The initial selection. */
 export interface Choice {
@@ -25,7 +25,7 @@ export interface FilesMediator {
   /** Whether every byte of a file of the layout is verified and stored in its own file. */
   isDone(fileIndex: number): boolean
   /** Opens, moves or closes the window of a stream. */
-  setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void
+  setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void
   /** The selection of these files of the layout has changed, and perhaps that of these pieces. */
   selected(pieces: Range, files: Range): void
   /** Another file has its place on disk from now on. */
@@ -209,7 +209,7 @@ export class TorrentFiles implements FileHost {
   }
 
   /** Opens, moves or closes the window of a stream. */
-  setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void {
+  setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void {
     if (this.#closed === undefined) this.#mediator.setWindow(streamId, window, jumped)
   }
 

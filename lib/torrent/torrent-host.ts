@@ -1,78 +1,30 @@
-import type { ConnectionBudget } from '../discovery/connection-budget.ts'
-import type { Lsd } from '../discovery/lsd.ts'
-import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
-import type { Connection } from '../net/connection.ts'
-import type { Network } from '../net/network.ts'
 import type { RecordSeal } from '../storage/record-seal.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
-import type { AnnouncePace } from '../tracker/announce-pace.ts'
-import type { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
+import type { MetadataMemory } from '../swarm/metadata-memory.ts'
+import type { SwarmHost } from '../swarm/swarm-host.ts'
 import type { Throttle } from '../transport/throttle.ts'
-import type { PeerAddress } from '../util/address.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
-import type { Trust } from '../util/trust.ts'
-import type { MetadataMemory } from './metadata-memory.ts'
-
-/** What the DHT is to know of a torrent; asked whenever it is needed. */
-export interface TorrentDhtOptions {
-  /** Whether we have all of it. */
-  isSeed(): boolean
-  /** Whether more peers are wanted soon. */
-  isHungry(): boolean
-}
-
-/** What a torrent asks of the DHT of its client. */
-export interface TorrentDht {
-  /** Our UDP port as a peer with this address reaches it; undefined while there is none. */
-  port(remoteHost: string): number | undefined
-  /** Takes a node in, if it answers. One that a torrent names is `'remote'`, and reaches this machine and local networks only as peers do. */
-  addNode(address: PeerAddress, trust: Trust): void
-  /** Peers of a torrent, to which we are announced from time to time until the iterator is left. */
-  peers(infoHash: Uint8Array, options: TorrentDhtOptions): AsyncIterable<PeerAddress>
-}
 
 /** What torrents share and get from their client. */
-export interface TorrentHost {
-  /** 20 bytes. */
-  readonly peerId: Uint8Array
-  /** The port on which peers reach us. */
-  readonly port: number
+export interface TorrentHost extends SwarmHost {
   readonly budget: MemoryBudget
   /** For metadata that is not whole yet. */
   readonly metadataMemory: MetadataMemory
-  readonly connections: ConnectionBudget
   readonly claims: StorageClaims
   /** Folders of state, into which no torrent may write. */
   readonly reserved: readonly string[]
   /** Returns the seal that decides which resume records in `folder` are trusted, for a torrent whose data lies in `data`. */
   seal(folder: string, data: string): RecordSeal
   readonly hashPool: HashPool
-  /** The way to trackers. */
-  readonly network: Network
-  readonly udpTrackers: UdpTrackerClient
-  readonly announcePace: AnnouncePace
-  /** Our address as others see it. */
-  readonly own: OwnAddress
-  /** Whether peers are told of each other (BEP 11). */
-  readonly pex: boolean
-  /** Finds peers in the local network (BEP 14); undefined when that is off. */
-  readonly lsd: Lsd | undefined
-  /** Finds peers in the DHT (BEP 5); undefined when that is off. */
-  readonly dht: TorrentDht | undefined
   /** Limits of this torrent alone, inside those of the client; all its connections wait their turn in them. */
   readonly throttles: { readonly download: Throttle; readonly upload: Throttle }
-  /** The client's limits in bytes per second, `Infinity` for none; the torrent hears by `limitsChanged` when they change. */
+  /** The client's limit in bytes per second, `Infinity` for none; the torrent hears by `limitsChanged` when a limit changes. */
   readonly downloadLimit: number
-  readonly uploadLimit: number
   /** How many torrents of the client have somebody to serve, and share that limit. */
   readonly serving: number
-  /** Our numeric address, when only one is listened on. */
-  readonly localAddress: string | undefined
   /** Something has changed that outlives this run, or that decides which torrents run. */
   changed(torrent: { readonly infoHash: string }): void
   /** Has it decided at once which torrents run. */
   decide(): void
-  /** Connects to a peer. */
-  dial(address: PeerAddress, signal: AbortSignal): Promise<Connection>
 }

@@ -2,10 +2,10 @@ import { formatMagnet } from '../metainfo/magnet.ts'
 import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
 import { parseInfoInTurns } from '../metainfo/parse-info.ts'
 import { formatTorrent } from '../metainfo/parse-torrent.ts'
+import { MetadataExchange } from '../swarm/metadata-exchange.ts'
+import type { MetadataMemory } from '../swarm/metadata-memory.ts'
 import { toHex } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
-import { MetadataExchange } from './metadata-exchange.ts'
-import type { MetadataMemory } from './metadata-memory.ts'
 
 /** What a {@link TorrentMetadata} begins with, and whom it tells. */
 export interface TorrentMetadataOptions {

@@ -1,15 +1,22 @@
 import { EventEmitter } from 'node:events'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import { checkPriority, normalPriority } from '../picker/selection.ts'
+import { coarsePieceMap, type PieceCell, type PieceInfo, pieceMap } from '../pieces/piece-map.ts'
+import { checkPriority, normalPriority } from '../pieces/selection.ts'
+import { ResumeKeeper } from '../storage/resume-keeper.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { FileStream } from '../stream/file-stream.ts'
+import type { Peer, PeerInfo } from '../swarm/peer.ts'
+import type { PeerManager } from '../swarm/peer-manager.ts'
+import type { PeerSources } from '../swarm/peer-sources.ts'
+import { Swarm } from '../swarm/swarm.ts'
+import { checkTrackers, type TrackerTiers } from '../swarm/tracker-set.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
 import type { ThrottledConnection } from '../transport/throttled.ts'
 import { type PeerAddress, readAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
-import { checkOptionNames, checkSignal, checkType } from '../util/options.ts'
+import { argumentError, checkOptionNames, checkSignal, checkType } from '../util/options.ts'
 import type { Trust } from '../util/trust.ts'
 import { emitSafely } from '../util/user-code.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -17,14 +24,8 @@ import type { WireOptions } from '../wire/wire-events.ts'
 import { Completion } from './completion.ts'
 import type { Activity, Content, ContentEvents } from './content.ts'
 import { Opening } from './opening.ts'
-import { Participation } from './participation.ts'
-import type { Peer, PeerInfo } from './peer.ts'
-import type { PeerSources } from './peer-sources.ts'
-import { coarsePieceMap, type PieceCell, type PieceInfo, pieceMap } from './piece-map.ts'
-import { ResumeKeeper } from './resume-keeper.ts'
 import { RunState, type TorrentStatus } from './run-state.ts'
-import type { Swarm } from './swarm.ts'
-import { argumentError, closedError, metadataError } from './torrent-errors.ts'
+import { closedError, metadataError } from './torrent-errors.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { TorrentInit } from './torrent-init.ts'
@@ -32,7 +33,6 @@ import { TorrentLimits } from './torrent-limits.ts'
 import { mostMemoPeers, type TorrentMemo } from './torrent-memo.ts'
 import { TorrentMetadata } from './torrent-metadata.ts'
 import type { SelectTarget } from './torrent-options.ts'
-import { checkTrackers, type TrackerTiers } from './tracker-set.ts'
 import { Transfer } from './transfer.ts'
 
 /** The events of a {@link Torrent}. */
@@ -75,9 +75,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   readonly #state: RunState
   readonly #limits: TorrentLimits
   readonly #metadata: TorrentMetadata
-  readonly #participation: Participation
-  readonly #sources: PeerSources
   readonly #swarm: Swarm
+  readonly #sources: PeerSources
+  readonly #manager: PeerManager
   readonly #opening: Opening
   readonly #keeper: ResumeKeeper | undefined
   readonly #transfer = new Transfer()
@@ -113,7 +113,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       onMetainfo: (metainfo) => this.#opening.fetched(metainfo),
       onFault: (error) => this.#opening.fail(error)
     })
-    this.#participation = new Participation({
+    this.#swarm = new Swarm({
       infoHash,
       host,
       state: this.#state,
@@ -125,14 +125,14 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       wantAgain: () => this.#wantAgain(),
       onWarning
     })
-    this.#sources = this.#participation.sources
-    this.#swarm = this.#participation.swarm
+    this.#sources = this.#swarm.sources
+    this.#manager = this.#swarm.manager
     this.#opening = new Opening({
       host,
       init,
       state: this.#state,
       metadata: this.#metadata,
-      participation: this.#participation,
+      swarm: this.#swarm,
       transfer: this.#transfer,
       keeper: this.#keeper,
       events: this.#contentEvents(),
@@ -142,7 +142,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
     })
     // Before anybody is asked or met: the metadata that would say so may be lost.
-    if (init.memo?.private === true) this.#participation.makePrivate()
+    if (init.memo?.private === true) this.#swarm.makePrivate()
     this.limitsChanged()
     this.#sources.trackers.trust(init.memo?.trustedTrackers ?? [])
     this.addPeers(init.peers ?? [], init.trust)
@@ -270,7 +270,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /** The connected peers, as snapshots. */
   get peers(): readonly PeerInfo[] {
     const now = monotonicMs()
-    return [...this.#swarm.peers.values()].map((peer) => this.#info(peer, now))
+    return [...this.#manager.peers.values()].map((peer) => this.#info(peer, now))
   }
 
   /** How each tracker fares. */
@@ -327,7 +327,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       content.haves.superSeeding = superSeeding
       this.#seed(content)
     }
-    this.#participation.introduction.update()
+    this.#swarm.handshakes.update()
     this.#host.changed(this)
   }
 
@@ -524,12 +524,12 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       return
     }
     connection.moveTo(this.#host.throttles)
-    this.#swarm.accept(connection, wire, peerId)
+    this.#manager.accept(connection, wire, peerId)
   }
 
   /** @internal Options for the wires of this torrent. */
   wireOptions(): WireOptions {
-    return this.#participation.wireOptions()
+    return this.#swarm.wireOptions()
   }
 
   /** @internal What may be moved has changed: by a limit, a pause or an error. */
@@ -572,7 +572,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   #follow(): void {
     if (this.#state.running) this.#opening.content?.recover()
     this.limitsChanged()
-    this.#participation.update()
+    this.#swarm.update()
     this.#countTime()
     this.#host.changed(this)
   }
@@ -589,11 +589,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   #contentEvents(): ContentEvents {
     return {
-      peers: () => this.#swarm.peers,
+      peers: () => this.#manager.peers,
       verified: (piece) => this.#emit('verified', piece),
       fileDone: (file) => this.#emit('file', file),
       changed: () => this.#onChanged(),
-      ban: (host) => this.#swarm.ban(host),
+      ban: (host) => this.#manager.ban(host),
       warning: (warning) => this.#warn(warning),
       error: (error) => this.#fail(error),
       reading: () => this.#onReading(),
@@ -604,23 +604,23 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   #onOpen(content: Content, isFirstRun: boolean): void {
     // Who has given us the metadata need not be let go of and dialled again, if we may go on.
-    if (this.#state.away && this.#swarm.peers.size > 0) this.#host.decide()
+    if (this.#state.away && this.#manager.peers.size > 0) this.#host.decide()
     if (this.#state.stopped) this.#follow()
     else this.limitsChanged()
-    this.#participation.begin(content)
+    this.#swarm.begin(content)
     this.#emit('metadata')
     // Empty files consist of no piece, and are complete as soon as they are there.
     if (isFirstRun) for (const file of content.files.empty) this.#emit('file', file)
     this.#onChanged()
     this.#host.changed(this)
-    this.#swarm.setDialling(!this.#state.stopped)
+    this.#manager.setDialling(!this.#state.stopped)
   }
 
   #onChanged(): void {
     const content = this.#opening.opened
     if (content === undefined) return
     this.#onActivity()
-    this.#participation.introduction.update()
+    this.#swarm.handshakes.update()
     this.#tellTrackers(content.ledger.complete)
     if (!this.#completion.update(content.done)) return
     if (!content.done) this.#wantAgain()
@@ -653,7 +653,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /** Peers that had nothing for us may have something now. */
   #wantAgain(): void {
     if (this.#state.unfinish()) this.#follow()
-    this.#participation.redial()
+    this.#swarm.redial()
   }
 
   /** Somebody reads: what is missing must come, whatever the queue or the goal said. */
@@ -688,7 +688,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#opening.fail(closedError())
     // Verified pieces that are still being written do not count as missing.
     if (this.#opening.opened?.ledger.left === 0) this.#tellTrackers(true)
-    const goodbyes = this.#participation.close()
+    const goodbyes = this.#swarm.close()
     try {
       if (this.#opening.content !== undefined) await end(this.#opening.content)
       else if (removing) await this.#keeper?.remove()

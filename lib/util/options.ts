@@ -1,9 +1,15 @@
 import { types } from 'node:util'
+import { TorrentError } from './errors.ts'
 import { nearest } from './nearest.ts'
 import { show } from './show.ts'
 
 /** Makes the error for an option that is refused, for its owner's code. */
 export type Refuse = (option: string, reason: string) => Error
+
+/** Returns the error for an invalid argument of a torrent's method. */
+export function argumentError(option: string, reason: string): TorrentError {
+  return new TorrentError('ERR_CLIENT_OPTION', `${option}: ${reason}`, { details: { option } })
+}
 
 /** Option names of other libraries (webtorrent, create-torrent, torrent-stream, node:fs) and their names here. */
 const elsewhere: Readonly<Record<string, string>> = {

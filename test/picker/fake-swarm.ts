@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
-import type { StreamWindow } from '../../lib/picker/windows.ts'
+import type { ByteWindow } from '../../lib/pieces/byte-window.ts'
 import { EventLoop, seededRandom } from '../sim/event-loop.ts'
 import { SimPeer, type SimPeerOptions } from '../sim/sim-peer.ts'
 
@@ -83,7 +83,7 @@ export class FakeSwarm {
   readonly #options: FakeSwarmOptions
   readonly #priority: Uint8Array
   readonly #unchecked = new Set<number>()
-  readonly #windows = new Map<number, StreamWindow>()
+  readonly #windows = new Map<number, ByteWindow>()
   /** For each piece the blocks that came; true for a wrong one. */
   readonly #blocks = new Map<number, Map<number, boolean>>()
   readonly #stored = new Map<number, readonly number[]>()

@@ -1,4 +1,4 @@
-import type { StreamWindow } from '../../lib/picker/windows.ts'
+import type { ByteWindow } from '../../lib/pieces/byte-window.ts'
 import { Lookahead } from '../../lib/stream/lookahead.ts'
 import type { ReaderPlan, SimSwarm } from './swarm.ts'
 
@@ -35,7 +35,7 @@ export class SimReader {
   readonly #id: number
   readonly #lookahead = new Lookahead()
   #position = 0
-  #cursor: StreamWindow | undefined
+  #cursor: ByteWindow | undefined
   #window = ''
   #paused = false
   #waitingFor = -1
@@ -133,7 +133,7 @@ export class SimReader {
     this.#set(this.#id, this.#cursor, false)
   }
 
-  #set(id: number, window: StreamWindow | undefined, jumped: boolean): void {
+  #set(id: number, window: ByteWindow | undefined, jumped: boolean): void {
     this.#swarm.change((now) => this.#swarm.picker.window(id, window, jumped, now))
   }
 

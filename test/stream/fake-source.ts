@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Layout } from '../../lib/metainfo/layout.ts'
-import type { ByteSource, EarlyBytes, StreamedFile, WindowRequest } from '../../lib/stream/byte-source.ts'
+import type { ByteWindow } from '../../lib/pieces/byte-window.ts'
+import type { EarlyBytes } from '../../lib/storage/verified-reader.ts'
+import type { ByteSource, StreamedFile } from '../../lib/stream/byte-source.ts'
 import { abortable, type Deferred, deferred } from '../../lib/util/concurrency.ts'
 
 /** The byte of the torrent at an offset. */
@@ -23,14 +25,14 @@ export class FakeSource implements ByteSource {
   reads = 0
   /** Reads that are under way. */
   pending = 0
-  readonly windows: (WindowRequest | undefined)[] = []
+  readonly windows: (ByteWindow | undefined)[] = []
   readonly jumps: boolean[] = []
   readonly offset: number
   name = 'a'
   readonly verdicts: Map<number, boolean> = new Map()
   readonly listeners: Map<number, Set<(right: boolean) => void>> = new Map()
   /** The window of each stream id as it stands. */
-  readonly byId: Map<number, WindowRequest> = new Map()
+  readonly byId: Map<number, ByteWindow> = new Map()
   #ids = 0
 
   constructor(length: number, offset = 100, pieceLength = 4096) {
@@ -57,7 +59,7 @@ export class FakeSource implements ByteSource {
     return ++this.#ids
   }
 
-  setWindow(streamId: number, window: WindowRequest | undefined, jumped: boolean): void {
+  setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void {
     if (window !== undefined) assert.ok(window.pieces.end > window.pieces.start, 'a window holds pieces')
     if (window === undefined) this.byId.delete(streamId)
     else this.byId.set(streamId, window)

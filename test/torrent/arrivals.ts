@@ -3,25 +3,25 @@ import type { TestContext } from 'node:test'
 import { AddressBook } from '../../lib/discovery/address-book.ts'
 import { ConnectionBudget } from '../../lib/discovery/connection-budget.ts'
 import type { Connection } from '../../lib/net/connection.ts'
-import type { Peer } from '../../lib/torrent/peer.ts'
-import { Swarm, type SwarmOptions } from '../../lib/torrent/swarm.ts'
+import type { Peer } from '../../lib/swarm/peer.ts'
+import { PeerManager, type PeerManagerOptions } from '../../lib/swarm/peer-manager.ts'
 import { Wire } from '../../lib/wire/wire.ts'
 
 let lastId = 0
 
 /** The connections of a torrent at which peers of any address arrive, without a network. */
 export class Arrivals {
-  readonly swarm: Swarm
+  readonly manager: PeerManager
   readonly book: AddressBook
   /** Hosts that are not connected any more, the first first. */
   readonly gone: string[] = []
   readonly #t: TestContext
   readonly #infoHash = new Uint8Array(20).fill(1)
 
-  constructor(t: TestContext, options: Partial<SwarmOptions> = {}) {
+  constructor(t: TestContext, options: Partial<PeerManagerOptions> = {}) {
     this.#t = t
     this.book = new AddressBook({ random: Math.random })
-    this.swarm = new Swarm({
+    this.manager = new PeerManager({
       infoHash: this.#infoHash,
       peerId: new Uint8Array(20),
       book: this.book,
@@ -35,12 +35,12 @@ export class Arrivals {
       onTick: () => {},
       ...options
     })
-    t.after(() => this.swarm.close())
+    t.after(() => this.manager.close())
   }
 
   /** Peers that are connected. */
   get here(): Peer[] {
-    return [...this.swarm.peers.values()].filter(({ wire }) => !wire.destroying)
+    return [...this.manager.peers.values()].filter(({ wire }) => !wire.destroying)
   }
 
   /** A peer dials us; whether it is let in. It says something more than its handshake unless it `isMute`. */
@@ -60,7 +60,7 @@ export class Arrivals {
       far.interested()
       await said
     }
-    this.swarm.accept({ remote: { host, port: 1 }, incoming: true } as unknown as Connection, near, peerId)
+    this.manager.accept({ remote: { host, port: 1 }, incoming: true } as unknown as Connection, near, peerId)
     return !near.destroying
   }
 

@@ -45,7 +45,7 @@ test('a newcomer with a higher priority takes the place of an idle peer', async 
     budget: new ConnectionBudget({ maxConnections: 2 }),
     own: { priority: ({ host }) => priorities[host] ?? 0 }
   })
-  const { swarm, gone } = arrivals
+  const { manager, gone } = arrivals
   assert.ok(await arrivals.arrive('9.0.0.1', { id: 1001 }))
   assert.ok(await arrivals.arrive('9.0.0.2'))
   assert.equal(await arrivals.arrive('9.0.0.3'), false, 'they have only just come')
@@ -55,10 +55,10 @@ test('a newcomer with a higher priority takes the place of an idle peer', async 
   assert.deepEqual(gone, [])
   assert.equal(await arrivals.arrive('9.0.0.3'), true)
   assert.deepEqual(gone, ['9.0.0.2'])
-  assert.equal(swarm.dialer.connections, 2)
+  assert.equal(manager.dialer.connections, 2)
   assert.equal(await arrivals.arrive('9.0.0.5'), true)
   assert.deepEqual(gone, ['9.0.0.2', '9.0.0.1'])
-  assert.equal(swarm.dialer.connections, 2)
+  assert.equal(manager.dialer.connections, 2)
 })
 
 test('one holder does not take all places, and a host is banned as a whole', async (t) => {
@@ -68,7 +68,7 @@ test('one holder does not take all places, and a host is banned as a whole', asy
   assert.equal(await arrivals.arriveAll(twenty.map((n) => `2001:db8:0:${n >> 2}::${n + 1}`)), 16)
   assert.equal(await arrivals.arriveAll(['9.0.0.2', '2001:db8:5:2::1']), 2)
   assert.equal(await arrivals.arriveAll(twenty.map(() => '192.168.1.7')), 20)
-  arrivals.swarm.ban('2001:db8:0:1::')
+  arrivals.manager.ban('2001:db8:0:1::')
   assert.equal(arrivals.here.length, 16 + 12 + 2 + 20, 'a ban is for all of a /64')
   assert.equal(await arrivals.arrive('2001:db8:0:1::99'), false)
   assert.equal(await arrivals.arrive('2001:db8:0:2::99'), true)

@@ -1,0 +1,158 @@
+import type { Layout } from '../metainfo/layout.ts'
+import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
+import { TorrentError } from '../util/errors.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
+import type { Assembly } from './assembly.ts'
+import type { Storage } from './storage.ts'
+
+/** Bytes that came, and the piece that they belong to if that is not verified. */
+export interface EarlyBytes {
+  readonly bytes: Uint8Array
+  readonly unverified: number | undefined
+}
+
+/** What a {@link VerifiedReader} asks of its torrent. */
+export interface ReaderQuestions {
+  /** Whether the piece is had. */
+  has(piece: number): boolean
+  /** Whether a piece that is had is proven, or resolves (false: it was lost) once it was hashed. */
+  prove(piece: number): true | Promise<boolean>
+  /** A piece that was had could not be read: resolves (false: it is fetched anew) once it was looked at. */
+  missing(piece: number): Promise<boolean>
+}
+
+/** Serves verified bytes to streams: from memory while a piece is being written, else from storage; waits for what is missing. */
+export class VerifiedReader {
+  readonly #layout: Layout
+  readonly #storage: Storage
+  readonly #assembly: Assembly
+  readonly #questions: ReaderQuestions
+  readonly #waiting = new LazyMap<number, Deferred<void>>()
+  /** Readers that take blocks before their piece is verified. */
+  readonly #early = new LazyMap<number, Deferred<void>>()
+  readonly #verdicts = new LazyMap<number, Set<(right: boolean) => void>>()
+  #failure: Error | undefined
+
+  constructor(layout: Layout, storage: Storage, assembly: Assembly, questions: ReaderQuestions) {
+    this.#layout = layout
+    this.#storage = storage
+    this.#assembly = assembly
+    this.#questions = questions
+  }
+
+  /** A piece is verified: whoever waits for it goes on. */
+  verified(piece: number): void {
+    this.#waiting.get(piece)?.resolve()
+    this.#waiting.delete(piece)
+    this.arrived(piece)
+    this.#judge(piece, true)
+  }
+
+  /** A block of a piece is there. */
+  arrived(piece: number): void {
+    if (this.#early.size === 0) return
+    this.#early.get(piece)?.resolve()
+    this.#early.delete(piece)
+  }
+
+  /** A piece came together and was wrong. */
+  failed(piece: number): void {
+    this.#judge(piece, false)
+  }
+
+  /** See `ByteSource.onVerdict`. */
+  onVerdict(piece: number, listener: (right: boolean) => void): () => void {
+    const listeners = this.#verdicts.get(piece) ?? new Set()
+    this.#verdicts.set(piece, listeners.add(listener))
+    return () => {
+      if (listeners.delete(listener) && listeners.size === 0) this.#verdicts.delete(piece)
+    }
+  }
+
+  /** All open and later reads reject with `error`, until `recover`. */
+  fail(error: Error): void {
+    this.#failure = error
+    for (const waiting of [...this.#waiting.values(), ...this.#early.values()]) waiting.reject(error)
+    this.#waiting.clear()
+    this.#early.clear()
+  }
+
+  /** Reads are served again. */
+  recover(): void {
+    this.#failure = undefined
+  }
+
+  /** Verified bytes from `byteOffset` on, at least one and at most `maxLength`; see `ByteSource.readVerified`. */
+  async read(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<Uint8Array> {
+    for (;;) {
+      signal.throwIfAborted()
+      if (this.#failure !== undefined) throw this.#failure
+      const piece = this.#layout.pieceAt(byteOffset)
+      if (!this.#questions.has(piece)) {
+        await this.#wait(piece, signal)
+        continue
+      }
+      const proof = this.#questions.prove(piece)
+      if (proof !== true && !(await abortable(proof, signal))) continue
+      const inPiece = this.#layout.pieceOffset(piece) + this.#layout.pieceSize(piece) - byteOffset
+      const length = Math.min(maxLength, this.#runLength(piece, inPiece, maxLength))
+      const held = this.#assembly.read(byteOffset, Math.min(inPiece, length))
+      if (held !== undefined) return held
+      const bytes = Buffer.allocUnsafeSlow(length)
+      const got = await abortable(this.#storage.read(byteOffset, bytes, signal), signal)
+      if (got > 0) return got === length ? bytes : bytes.subarray(0, got)
+      if (await abortable(this.#questions.missing(piece), signal)) {
+        throw new TorrentError(
+          'ERR_STORAGE_READ',
+          `piece ${piece} is no longer in storage: recheck the torrent`
+        )
+      }
+    }
+  }
+
+  /** Whole blocks as they come; see `ByteSource.readEarly`. */
+  async readEarly(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<EarlyBytes> {
+    for (;;) {
+      signal.throwIfAborted()
+      if (this.#failure !== undefined) throw this.#failure
+      const piece = this.#layout.pieceAt(byteOffset)
+      if (this.#questions.has(piece)) {
+        return { bytes: await this.read(byteOffset, maxLength, signal), unverified: undefined }
+      }
+      const peeked = this.#assembly.peek(byteOffset, maxLength)
+      const bytes = peeked !== undefined && 'then' in peeked ? await abortable(peeked, signal) : peeked
+      if (bytes !== undefined && bytes.length > 0) return { bytes, unverified: piece }
+      // After a read that no longer counts the piece is looked at again.
+      if (peeked === undefined || bytes !== undefined) await this.#wait(piece, signal, this.#early)
+    }
+  }
+
+  #judge(piece: number, right: boolean): void {
+    const listeners = this.#verdicts.get(piece)
+    if (listeners === undefined) return
+    this.#verdicts.delete(piece)
+    for (const listener of listeners) listener(right)
+  }
+
+  /** Bytes from an offset on that are had and proven without a break and held by storage, as far as `maxLength`. */
+  #runLength(piece: number, inPiece: number, maxLength: number): number {
+    let length = inPiece
+    for (let next = piece + 1; length < maxLength && next < this.#layout.pieceCount; next++) {
+      if (!this.#questions.has(next) || this.#assembly.holds(next)) break
+      const proof = this.#questions.prove(next)
+      if (proof !== true) {
+        // It will be read next, and whether it can be is told then.
+        proof.catch(() => {})
+        break
+      }
+      length += this.#layout.pieceSize(next)
+    }
+    return length
+  }
+
+  async #wait(piece: number, signal: AbortSignal, waiters = this.#waiting): Promise<void> {
+    let waiting = waiters.get(piece)
+    if (waiting === undefined) waiters.set(piece, (waiting = deferred()))
+    await abortable(waiting.promise, signal)
+  }
+}

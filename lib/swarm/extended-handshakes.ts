@@ -1,0 +1,74 @@
+import { version } from '../util/version.ts'
+import type { Peer } from './peer.ts'
+import type { PeerManager } from './peer-manager.ts'
+import type { SwarmHost } from './swarm-host.ts'
+import type { SwarmContent } from './torrent-parts.ts'
+
+/** What an {@link ExtendedHandshakes} asks and tells. */
+export interface ExtendedHandshakesOptions {
+  readonly host: SwarmHost
+  readonly manager: PeerManager
+  /** Bytes of the metadata; undefined while it is unknown. */
+  metadataLength(): number | undefined
+  /** Undefined until its storage is open. */
+  content(): SwarmContent | undefined
+  /** Peers that had nothing for us may have something now. */
+  wantAgain(): void
+}
+
+/**
+ * What peers are told of us besides our pieces: who we are (BEP 10), and whether we will download anything (BEP 21). Two that only
+ * upload have nothing to say to each other, and part.
+ */
+export class ExtendedHandshakes {
+  readonly #options: ExtendedHandshakesOptions
+  #wasUploadOnly = false
+
+  constructor(options: ExtendedHandshakesOptions) {
+    this.#options = options
+  }
+
+  /** Sends our extended handshake: again when the metadata has become known. */
+  send(peer: Peer): void {
+    const { host, metadataLength } = this.#options
+    peer.toldUploadOnly = this.#saysUploadOnly
+    peer.wire.extendedHandshake({
+      version: `piecewise/${version}`,
+      port: host.port,
+      yourIp: peer.connection.remote.host,
+      metadataSize: metadataLength(),
+      uploadOnly: peer.toldUploadOnly
+    })
+  }
+
+  /** Hears whether the peer will download anything. */
+  listen(peer: Peer): void {
+    const { wire } = peer
+    peer.onUploadOnly = () => {
+      this.#options.content()?.uploads.setUploadOnly(peer)
+      if (this.#isUploadOnly && peer.uploadOnly) this.#options.manager.disconnect((other) => other === peer)
+    }
+    wire.on('bitfield', () => peer.onUploadOnly?.())
+    wire.on('have', () => wire.peerSeeding && peer.onUploadOnly?.())
+  }
+
+  /** Lets peers know when we begin or cease to download, and lets go of those that then are of no use to each other. */
+  update(): void {
+    const { manager, wantAgain } = this.#options
+    const isUploadOnly = this.#isUploadOnly
+    for (const peer of manager.peers.values()) peer.tellUploadOnly(this.#saysUploadOnly)
+    if (isUploadOnly === this.#wasUploadOnly) return
+    this.#wasUploadOnly = isUploadOnly
+    if (isUploadOnly) manager.disconnect((peer) => peer.uploadOnly)
+    else wantAgain()
+  }
+
+  get #isUploadOnly(): boolean {
+    return this.#options.content()?.uploadOnly === true
+  }
+
+  /** What peers are told of it: a seed that pretends to have nothing must not be taken for one that is of no use. */
+  get #saysUploadOnly(): boolean {
+    return this.#isUploadOnly && this.#options.content()?.haves.hides === false
+  }
+}

@@ -1,0 +1,177 @@
+import { monotonicMs } from '../util/clock.ts'
+import type { WireOptions } from '../wire/wire-events.ts'
+import { ExtendedHandshakes } from './extended-handshakes.ts'
+import type { Peer } from './peer.ts'
+import { PeerManager } from './peer-manager.ts'
+import { PeerSources, type PeerSourcesOptions } from './peer-sources.ts'
+import type { SwarmContent, SwarmMetadata } from './torrent-parts.ts'
+
+/** With fewer peers the DHT is asked again soon. */
+const fewPeers = 10
+
+/** Whether more is to be fetched, as far as is known. */
+function isFetching(content: SwarmContent | undefined): boolean {
+  return content?.activity !== 'seeding' && content?.activity !== 'idle'
+}
+
+/** What a {@link Swarm} asks and tells. */
+export interface SwarmOptions
+  extends Pick<PeerSourcesOptions, 'infoHash' | 'host' | 'state' | 'counters' | 'onWarning'> {
+  readonly metadata: SwarmMetadata
+  /** Undefined until its storage is open. */
+  content(): SwarmContent | undefined
+  /** A peer has connected. */
+  onPeer(peer: Peer): void
+  /** The choker decides next whom to serve: what it may give is to be told anew, as other torrents may serve too by now. */
+  onChokeRound(): void
+  /** Peers that had nothing for us may have something now. */
+  wantAgain(): void
+}
+
+/** A torrent's part in its swarm: who names peers, who is connected, and what is done when one comes or goes. */
+export class Swarm {
+  readonly sources: PeerSources
+  readonly manager: PeerManager
+  readonly handshakes: ExtendedHandshakes
+  readonly #options: SwarmOptions
+
+  constructor(options: SwarmOptions) {
+    const { infoHash, host, state, metadata, counters, content, wantAgain, onWarning } = options
+    this.#options = options
+    this.sources = new PeerSources({
+      infoHash,
+      host,
+      state,
+      isSeed: () => content()?.complete === true,
+      isHungry: () => isFetching(content()) && this.manager.peers.size < fewPeers,
+      counters,
+      onPeers: () => this.manager.dial(),
+      onWarning
+    })
+    this.manager = new PeerManager({
+      infoHash,
+      peerId: host.peerId,
+      book: this.sources.book,
+      budget: host.connections,
+      own: host.own,
+      dial: (address, signal) => host.dial(address, signal),
+      allows: (source) => this.sources.allows(source),
+      wireOptions: () => this.wireOptions(),
+      onPeer: (peer, latencyMs) => this.#onPeer(peer, latencyMs),
+      onGone: (peer) => this.#onGone(peer),
+      onTick: (now) => this.#onTick(now)
+    })
+    this.handshakes = new ExtendedHandshakes({
+      host,
+      manager: this.manager,
+      metadataLength: () => metadata.exchange.length,
+      content,
+      wantAgain
+    })
+  }
+
+  /** Options for the wires, as far as they are known. */
+  wireOptions(): WireOptions {
+    const layout = this.#options.content()?.layout
+    const dht = this.sources.allowsDht
+    if (layout === undefined) return { dht }
+    return { pieceCount: layout.pieceCount, pieceLength: layout.pieceLength, totalLength: layout.length, dht }
+  }
+
+  /** Comes, stays or goes, as the state of the torrent says now. */
+  update(): void {
+    const { metadata, state } = this.#options
+    const { stopped, away, waits } = state
+    if (away) this.manager.disconnect(() => true)
+    // Whom we left to wait our turn is wanted again.
+    else if (!stopped) this.sources.book.revive(monotonicMs())
+    this.manager.setDialling(!(stopped || (waits && metadata.known)))
+    this.sources.update()
+  }
+
+  /** The metadata, or what an earlier run knew of it, says that the torrent is private (BEP 27). */
+  makePrivate(): void {
+    this.sources.makePrivate()
+    // Who came from elsewhere before that was known is no member of the tracker's swarm.
+    this.manager.disconnect(({ source }) => !this.sources.allows(source))
+  }
+
+  /** The storage is open: peers were told that we have nothing, and not how long the metadata is. */
+  begin(content: SwarmContent): void {
+    for (const peer of this.manager.peers.values()) {
+      this.#tellLayout(peer, content)
+      content.haves.catchUp(peer)
+      this.handshakes.send(peer)
+      content.addPeer(peer)
+    }
+  }
+
+  /** Dials also whom we let go because neither side needed the other. */
+  redial(): void {
+    this.sources.book.revive(monotonicMs())
+    this.manager.dial()
+  }
+
+  /** Leaves the swarm; resolves when trackers have heard it or took too long. Idempotent. */
+  close(): Promise<void> {
+    const goodbyes = this.sources.close()
+    this.#options.metadata.close()
+    this.manager.close()
+    return goodbyes
+  }
+
+  /** Lets the wire check what the peer says; no change when it knew. */
+  #tellLayout({ wire }: Peer, { layout }: SwarmContent): void {
+    wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
+  }
+
+  #onPeer(peer: Peer, latencyMs: number | undefined): void {
+    const { host, state, metadata, content, onPeer } = this.#options
+    const { wire, connection } = peer
+    if (latencyMs !== undefined) peer.latencyMs = latencyMs
+    const opened = content()
+    if (opened === undefined) {
+      wire.haveNone()
+      wire.on('allowed-fast', (piece) => void (content() ?? peer.granted.add(piece)))
+    } else {
+      // The storage may have opened during the handshake.
+      this.#tellLayout(peer, opened)
+      opened.haves.greet(peer)
+    }
+    metadata.exchange.addPeer(peer)
+    this.sources.meet(peer)
+    this.handshakes.send(peer)
+    opened?.addPeer(peer)
+    wire.on('extended-handshake', ({ port, yourIp }) => {
+      if (yourIp !== undefined) host.own.told(connection.remote.host, yourIp)
+      if (port === undefined) return
+      this.manager.listens(peer, port)
+      this.sources.listens(peer)
+    })
+    this.handshakes.listen(peer)
+    onPeer(peer)
+    if (state.away) this.manager.disconnect((other) => other === peer)
+  }
+
+  #onGone(peer: Peer): void {
+    const { state, metadata, content } = this.#options
+    metadata.exchange.removePeer(peer)
+    content()?.removePeer(peer)
+    this.sources.part(peer)
+    const isWanted = !state.stopped && !state.closed && content()?.done !== true
+    // It was left before our turn came, and has gone only now.
+    if (peer.unneeded && isWanted) this.redial()
+  }
+
+  #onTick(now: number): void {
+    const { metadata, content, host, onChokeRound } = this.#options
+    metadata.exchange.wake()
+    this.sources.tick(now)
+    const opened = content()
+    if (opened === undefined) return
+    if (host.uploadLimit !== Number.POSITIVE_INFINITY && opened.uploads.isDue(now)) onChokeRound()
+    opened.tick(now)
+    // Streams may want what is not selected.
+    this.handshakes.update()
+  }
+}

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { PexExtension, type PexMessage, pexFlags } from '../../lib/wire/ut-pex.ts'
+import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
+import { type EvilPeer, listenAs } from '../torrent/evil-peer.ts'
+
+test('a magnet link is complete though the seed is known to a third peer only', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 300_000 })
+  const { client: seed, torrent: source } = await bench.seeder(sample, { pex: true })
+  // The middle knows the seed, has nothing, and wants nothing.
+  const middle = bench.client({ pex: true })
+  const between = await middle.add(sample.bytes, { select: 'none', peers: [addressOf(seed)] })
+  while (between.peers.length === 0) await once(between, 'peer')
+  const client = bench.client({ pex: true })
+  const torrent = await client.add(source.magnetURI, { peers: [addressOf(middle)] })
+  await torrent.whenDone()
+  assertSame(torrent, sample)
+  assert.deepEqual(torrent.peers.find(({ address }) => address === addressOf(seed))?.source ?? 'pex', 'pex')
+})
+
+test('who waits already is told of a seed that comes later', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const { client: seed, torrent: source } = await bench.seeder(sample, { pex: true })
+  const middle = bench.client({ pex: true })
+  const between = await middle.add(sample.bytes, { select: 'none' })
+  const client = bench.client({ pex: true })
+  const torrent = await client.add(source.magnetURI, { peers: [addressOf(middle)] })
+  between.addPeer(addressOf(seed))
+  await torrent.whenDone()
+})
+
+for (const side of ['middle', 'leecher'] as const) {
+  test(`nothing is exchanged when the ${side} does not want to`, async (t) => {
+    const bench = new Bench(t)
+    const sample = await bench.sample({ 'film.mkv': 50_000 })
+    const { client: seed } = await bench.seeder(sample, { pex: true })
+    const middle = bench.client({ pex: side !== 'middle' })
+    const between = await middle.add(sample.bytes, { select: 'none', peers: [addressOf(seed)] })
+    while (between.peers.length === 0) await once(between, 'peer')
+    const client = bench.client({ pex: side !== 'leecher' })
+    const torrent = await client.add(sample.bytes, { peers: [addressOf(middle)] })
+    while (torrent.peers.length === 0) await once(torrent, 'peer')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    assert.deepEqual(
+      torrent.peers.map(({ source }) => source),
+      ['manual']
+    )
+  })
+}
+
+/** Attaches the extension to a wire on its way, and keeps what it hears. */
+function withPex(heard: PexMessage[] = []): {
+  heard: PexMessage[]
+  extensions: PexExtension[]
+  onWire: (peer: EvilPeer) => void
+} {
+  const extensions: PexExtension[] = []
+  return {
+    heard,
+    extensions,
+    onWire: ({ wire }) => {
+      extensions.push(wire.use(new PexExtension(wire, { onPeers: (message) => void heard.push(message) })))
+      // Again, now that the extension is there.
+      wire.extendedHandshake({ metadataSize: undefined })
+    }
+  }
+}
+
+test('private torrents do not announce the extension, also when that is learnt late', async (t) => {
+  for (const late of [false, true]) {
+    const bench = new Bench(t)
+    const sample = await bench.sample({ 'film.mkv': 50_000 }, { private: true })
+    const announced: (number | undefined)[] = []
+    const peer = await listenAs(bench, sample, {
+      mute: true,
+      onWire: ({ wire }) =>
+        wire.on('extended-handshake', ({ extensions }) => announced.push(extensions.get('ut_pex')))
+    })
+    const source = late ? Buffer.from(sample.metainfo.infoHashes.v1 ?? []).toString('hex') : sample.bytes
+    await bench.client({ pex: true }).add(source, { peers: [peer.address] })
+    while (announced.length < (late ? 2 : 1)) await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(announced.at(-1) ?? 0, 0)
+    if (!late) assert.equal(announced[0], undefined)
+    else assert.notEqual(announced[0] ?? 0, 0)
+  }
+})
+
+test('a peer is told of others with their flags', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const listener = withPex()
+  const one = await listenAs(bench, sample, { mute: true, onWire: listener.onWire })
+  const two = await listenAs(bench, sample)
+  const client = bench.client({ pex: true })
+  const torrent = await client.add(sample.bytes, { select: 'none', peers: [two.address] })
+  while (torrent.peers.length < 1 || torrent.peers[0]?.progress !== 1) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  torrent.addPeer(one.address)
+  while (listener.heard.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  const [host = '', port = ''] = two.address.split(':')
+  assert.deepEqual(listener.heard[0]?.added, [
+    { address: { host, port: Number(port) }, flags: pexFlags.uploadOnly | pexFlags.reachable }
+  ])
+  assert.deepEqual(listener.heard[0]?.dropped, [])
+})
+
+test('a peer that floods us with peers is left', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const listener = withPex()
+  const flood = await listenAs(bench, sample, { mute: true, onWire: listener.onWire })
+  const client = bench.client({ pex: true })
+  const torrent = await client.add(sample.bytes, { select: 'none', peers: [flood.address] })
+  while (listener.extensions[0]?.supported !== true) await new Promise((resolve) => setImmediate(resolve))
+  const [extension] = listener.extensions
+  const added = [{ address: { host: '127.0.0.1', port: 1 }, flags: 0 }]
+  for (let n = 0; n < 5; n++) extension?.send({ added, dropped: [] })
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.equal(torrent.peers.length, 1)
+  for (let n = 0; n < 20; n++) extension?.send({ added, dropped: [] })
+  while (torrent.peers.length > 0) await new Promise((resolve) => setImmediate(resolve))
+})

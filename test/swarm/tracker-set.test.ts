@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encode } from '../../lib/bencode/encode.ts'
+import { TrackerSet } from '../../lib/swarm/tracker-set.ts'
+import type { TorrentHost } from '../../lib/torrent/torrent-host.ts'
+import type { Announcement } from '../../lib/tracker/announcement.ts'
+import { Bench, serve } from '../torrent/bench.ts'
+
+test('a download that is completed while no tracker is asked is told once they are again', async (t) => {
+  const bench = new Bench(t)
+  const heard: (string | null)[] = []
+  const url = await serve(bench, (request, response) => {
+    heard.push(new URL(request.url ?? '', 'http://localhost').searchParams.get('event'))
+    response.end(encode({ interval: 900, peers: '' }))
+  })
+  const set = new TrackerSet({
+    infoHash: new Uint8Array(20),
+    host: { peerId: new Uint8Array(20), port: 1 } as unknown as TorrentHost,
+    counters: () => ({ uploaded: 0, downloaded: 5, left: 0 }),
+    onAnnouncement: () => {},
+    onWarning: assert.ifError
+  })
+  bench.after(() => set.close())
+  set.setActive(false)
+  set.add([`${url}/announce`])
+  set.completed()
+  set.setActive(true)
+  const hears = async (count: number): Promise<void> => {
+    for (let n = 0; heard.length < count; n++) {
+      assert.ok(n < 1000, heard.join())
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  }
+  await hears(2)
+  set.setActive(false)
+  set.setActive(true)
+  await hears(4)
+  assert.deepEqual(heard, ['started', 'completed', 'stopped', 'started'])
+})
+
+test('our address as a tracker sees it is known when the first of its peers is dialled', async (t) => {
+  const bench = new Bench(t)
+  const peers = Uint8Array.of(127, 0, 0, 1, 0, 80)
+  const url = await serve(bench, (_request, response) => {
+    response.end(encode({ interval: 900, peers, 'external ip': '5.6.7.8' }))
+  })
+  const told: unknown[] = []
+  const own = { told: (...what: unknown[]) => told.push(what) }
+  let announcement: Announcement | undefined
+  const set = new TrackerSet({
+    infoHash: new Uint8Array(20),
+    host: { peerId: new Uint8Array(20), port: 1, own } as unknown as TorrentHost,
+    counters: () => ({ uploaded: 0, downloaded: 0, left: 1 }),
+    onAnnouncement: (one) => {
+      announcement = one
+    },
+    onWarning: assert.ifError
+  })
+  bench.after(() => set.close())
+  set.add([`${url}/announce`])
+  for await (const peer of announcement ?? []) {
+    assert.deepEqual(peer, { host: '127.0.0.1', port: 80 })
+    break
+  }
+  assert.deepEqual(told, [['127.0.0.1', '5.6.7.8', 'tracker']])
+})
