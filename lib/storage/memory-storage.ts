@@ -1,4 +1,5 @@
 import type { Layout } from '../metainfo/layout.ts'
+import { checkOffset, writtenRange } from './byte-range.ts'
 import type { Storage } from './storage.ts'
 import { storageClosed } from './storage-error.ts'
 
@@ -49,10 +50,7 @@ export class MemoryStorage implements Storage {
   async write(byteOffset: number, chunks: readonly Uint8Array[]): Promise<void> {
     checkOffset(byteOffset)
     const { length } = this.#require()
-    const end = byteOffset + chunks.reduce((sum, { byteLength }) => sum + byteLength, 0)
-    if (end > length)
-      throw new RangeError(`bytes ${byteOffset} to ${end} leave the torrent of ${length} bytes`)
-    let at = byteOffset
+    let at = writtenRange(byteOffset, chunks, length).start
     for (const chunk of chunks) {
       for (let done = 0; done < chunk.byteLength; ) {
         const start = at % pageLength
@@ -110,10 +108,4 @@ export class MemoryStorage implements Storage {
 function zeros(target: Uint8Array): number {
   target.fill(0)
   return target.byteLength
-}
-
-function checkOffset(byteOffset: number): void {
-  if (!Number.isSafeInteger(byteOffset) || byteOffset < 0) {
-    throw new RangeError(`byteOffset must be a non-negative integer, not ${byteOffset}`)
-  }
 }

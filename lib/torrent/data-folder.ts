@@ -1,6 +1,7 @@
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { FileStorage, type FileStorageOptions } from '../storage/file-storage.ts'
+import { FileStorage } from '../storage/file-storage.ts'
+import type { FileStorageOptions } from '../storage/file-storage-options.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { TorrentHost } from './torrent-host.ts'
 
