@@ -46,6 +46,8 @@ export type SourceReading = Omit<ReadSourceOptions, 'host'>
 
 /** Longer texts are cut in messages. */
 const mostLetters = 100
+/** Letters of a text that a message is made of: redacting megabytes takes a long turn. */
+const mostRead = 4096
 const wanted =
   'a source is a magnet link, an info hash, or a .torrent as http, https or file URL, as path or as bytes'
 
@@ -277,8 +279,10 @@ function hintFor(source: unknown): string | undefined {
   return undefined
 }
 
-/** A text as a message may show it. */
+/** The beginning of a text as a message may show it. */
 function short(text: string): string {
-  const shown = redactText(text).replace(/\s+/g, ' ')
+  // A word that is cut off may be an address whose secrets are not recognized.
+  const start = text.length <= mostRead ? text : text.slice(0, mostRead).replace(/\s\S*$/, '')
+  const shown = redactText(start).replace(/\s+/g, ' ')
   return shown.length <= mostLetters ? shown : `${shown.slice(0, mostLetters - 1)}…`
 }

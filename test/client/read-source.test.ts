@@ -275,6 +275,18 @@ test('what is no source is a TorrentError with a hint, whatever it is', async ()
   }
 })
 
+test('a message shows the beginning of a long text, and no address that is cut off', async () => {
+  for (const at of [4040, 4062, 4070, 4080]) {
+    const text = `${' x'.padEnd(at)}https://name:0123abcd@example.org/0123abcd ${'y '.repeat(10_000)}`
+    await assert.rejects(readSource(text, { trust: 'remote' }), (error) => {
+      assert.ok(error instanceof TorrentError)
+      assert.match(error.message, /^'x .{0,100}' is no magnet link/)
+      assert.doesNotMatch(error.message, /0123|name:/)
+      return true
+    })
+  }
+})
+
 test('a file that is too long for a torrent is not read', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'piecewise-source-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
