@@ -84,7 +84,8 @@ export function asString(value: unknown): string {
 export function asCount(value: unknown): number {
   if (typeof value !== 'number' || !(value >= 0) || value > Number.MAX_SAFE_INTEGER)
     throw new TypeError('no count')
-  return value
+  // JSON knows -0, which is written as 0.
+  return value + 0
 }
 
 /** The value if it is a list. */

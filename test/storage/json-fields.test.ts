@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { parseRecordJson } from '../../lib/storage/json-fields.ts'
+import { JsonFields, parseRecordJson } from '../../lib/storage/json-fields.ts'
 import { fc } from '../support/fast-check.ts'
 
 test('the JSON of records is read as JSON.parse does', () => {
@@ -26,4 +26,18 @@ test('JSON that nests deeper than records, or holds more lists, is refused', () 
 test('brackets within texts are no nesting', () => {
   const value = { path: `${'['.repeat(100)}"\\${'{'.repeat(100)}` }
   assert.deepEqual(parseRecordJson(JSON.stringify(value)), value)
+})
+
+test('a count is a number from 0 on, and -0 is 0', () => {
+  const fields = (json: string): JsonFields => new JsonFields(JSON.parse(`{"count":${json}}`))
+  for (const [json, count] of [
+    ['0', 0],
+    ['-0', 0],
+    ['-0.0', 0],
+    ['7.5', 7.5]
+  ] as const)
+    assert.ok(Object.is(fields(json).count('count'), count), json)
+  for (const json of ['-1', '1e300', '"1"', 'null', '[]']) {
+    assert.throws(() => fields(json).count('count'), TypeError, json)
+  }
 })
