@@ -4,7 +4,9 @@ import { reachesRecordFolder } from '../metainfo/record-folder.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import type { Steps } from '../util/turn-share.ts'
-import { parentOf, type RealFolder, type RealFolders } from './real-folders.ts'
+import { FolderPlaces } from './folder-places.ts'
+import { parentOf, type RealFolder } from './real-folder.ts'
+import type { RealFolders } from './real-folders.ts'
 import type { ReservedFolders } from './reserved-folders.ts'
 import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
@@ -52,6 +54,7 @@ export class FilePaths {
   readonly #fs: StorageFs
   readonly #root: string
   readonly #folders: RealFolders
+  readonly #places: FolderPlaces
   readonly #reserved: ReservedFolders | undefined
   readonly #layout: Layout
   /** Instead of those below the root. */
@@ -63,6 +66,7 @@ export class FilePaths {
     this.#fs = fs
     this.#root = resolve(root)
     this.#folders = folders
+    this.#places = new FolderPlaces(folders)
     this.#reserved = reserved
     this.#layout = layout
     if (given !== undefined && given.length !== layout.files.length) {
@@ -90,14 +94,14 @@ export class FilePaths {
 
   /** Runs a task that looks for many files, in which a folder that is missing once counts as missing. */
   remembering<T>(task: () => Promise<T>): Promise<T> {
-    return this.#folders.remembering(task)
+    return this.#places.remembering(task)
   }
 
   /** Where a file would stand whose folder was found to be missing before, by the task that {@link remembering} runs; else undefined. */
   missingPath(fileIndex: number): string | undefined {
     const nominal = this.nominal(fileIndex)
     const parent = parentOf(nominal)
-    const folder = this.#folders.absent(parent)
+    const folder = this.#places.absent(parent)
     if (folder === undefined) return undefined
     const path = below(folder, nominal, parent)
     return this.#reserved?.isApart(path) === false ? undefined : path
@@ -108,7 +112,7 @@ export class FilePaths {
     const nominal = this.nominal(fileIndex)
     const parent = parentOf(nominal)
     try {
-      const folder = await this.#folders.place(parent)
+      const folder = await this.#places.place(parent)
       const path = below(folder.path, nominal, parent)
       this.#linked.delete(fileIndex)
       await this.#reserved?.check(path)

@@ -6,7 +6,7 @@ import { LazySet } from '../util/lazy-collections.ts'
 import { runStepsInTurns, type Steps, shareTurn } from '../util/turn-share.ts'
 import { type FilePaths, isNowhere } from './file-paths.ts'
 import { FilePool } from './file-pool.ts'
-import type { RealFolder } from './real-folders.ts'
+import type { RealFolder } from './real-folder.ts'
 import type { FileStat } from './storage.ts'
 import { storageClosed, storageError } from './storage-error.ts'
 import {

@@ -1,7 +1,8 @@
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Range } from '../metainfo/layout.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
-import type { RealFolder, RealFolders } from './real-folders.ts'
+import type { RealFolder } from './real-folder.ts'
+import type { RealFolders } from './real-folders.ts'
 import type { FileStat, StorageSegment } from './storage.ts'
 import { storageError } from './storage-error.ts'
 import {

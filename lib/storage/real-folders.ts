@@ -2,7 +2,9 @@ import type { BigIntStats } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
+import { FolderChecks } from './folder-checks.ts'
 import { Links } from './links.ts'
+import { isBelow, isSameInode, parentOf, type RealFolder } from './real-folder.ts'
 import {
   isMissing,
   openFile,
@@ -11,28 +13,6 @@ import {
   type StorageHandle,
   syncFolder
 } from './storage-fs.ts'
-
-/** A folder that was found or made. */
-export interface RealFolder {
-  /** As it is asked for. */
-  readonly nominal: string
-  /** Without symbolic links. */
-  readonly path: string
-  readonly dev: bigint
-  readonly ino: bigint
-}
-
-/** Where a folder is, or would be if it were there. */
-export interface FolderPlace {
-  readonly path: string
-  readonly exists: boolean
-}
-
-/** The look at a folder that is under way, and the one that begins after it. */
-interface Checks {
-  readonly running: Promise<boolean>
-  next: Promise<boolean> | undefined
-}
 
 /** How {@link RealFolders} are set up. */
 export interface RealFoldersOptions {
@@ -51,24 +31,21 @@ export interface RealFoldersOptions {
  */
 export class RealFolders {
   readonly links: Links
+  /** The folder below which links are judged. */
+  readonly root: string | undefined
   readonly #fs: StorageFs
-  readonly #root: string | undefined
   readonly #rootMode: number | undefined
   /** The root or, if that was missing, what was there above it at first: below it every element is looked at. */
   #base: Promise<string> | undefined
   readonly #known = new LazyMap<string, RealFolder>()
   readonly #looks = new LazyMap<string, Promise<RealFolder | undefined>>()
   readonly #makes = new LazyMap<string, Promise<readonly RealFolder[]>>()
-  /** Looks under way. */
-  readonly #checks = new LazyMap<RealFolder, Checks>()
-  /** While many files are looked for, folders that were found or not, so that each is looked for once. */
-  #placed: Map<string, Promise<FolderPlace>> | undefined
-  /** Expected paths of the missing ones. */
-  readonly #absent = new LazyMap<string, string>()
+  readonly #checks: FolderChecks
 
   constructor({ fs, root, links = new Links({ fs }), rootMode }: RealFoldersOptions) {
     this.#fs = fs
-    this.#root = root
+    this.#checks = new FolderChecks(fs)
+    this.root = root
     this.links = links
     this.#rootMode = rootMode
   }
@@ -88,29 +65,6 @@ export class RealFolders {
     }
   }
 
-  /** Where a folder would be that, or one above it, was missing before, in the task that {@link remembering} runs; else undefined. */
-  absent(nominal: string): string | undefined {
-    if (this.#absent.size === 0) return undefined
-    const found = this.#absent.get(nominal)
-    if (found !== undefined) return found
-    for (const above of this.#below(nominal)) {
-      const path = this.#absent.get(above)
-      if (path !== undefined) return join(path, nominal.slice(above.length))
-    }
-    return undefined
-  }
-
-  /** Runs a task that looks for many files, in which a folder that is missing once counts as missing. */
-  async remembering<T>(task: () => Promise<T>): Promise<T> {
-    this.#placed = new Map()
-    try {
-      return await task()
-    } finally {
-      this.#placed = undefined
-      this.#absent.clear()
-    }
-  }
-
   /** The folder, undefined when it is missing; throws ERR_STORAGE_PATH when something else is in its place. */
   async find(nominal: string): Promise<RealFolder | undefined> {
     const known = this.#known.get(nominal)
@@ -126,43 +80,7 @@ export class RealFolders {
   /** The folder as it is now, undefined when it is gone; throws ERR_STORAGE_PATH when it is elsewhere now. */
   async current(nominal: string): Promise<RealFolder | undefined> {
     const folder = await this.find(nominal)
-    return folder === undefined || (await this.isSame(folder)) ? folder : this.#again(nominal)
-  }
-
-  /** Where a folder is or would be. */
-  async place(nominal: string): Promise<FolderPlace> {
-    if (this.#placed === undefined) return this.#place(nominal)
-    // From the outermost on, so that below a missing folder none is looked for and remembered.
-    for (const above of this.#below(nominal)) {
-      const { path, exists } = await this.#placeOnce(above)
-      if (!exists) return { path: join(path, nominal.slice(above.length)), exists }
-    }
-    return this.#placeOnce(nominal)
-  }
-
-  /** Where a folder is or would be, looked for once while many files are. */
-  #placeOnce(nominal: string): Promise<FolderPlace> {
-    const placed = this.#placed
-    const before = placed?.get(nominal)
-    if (before !== undefined) return before
-    const place = this.#place(nominal)
-    if (placed === undefined) return place
-    placed.set(nominal, place)
-    place.then(
-      ({ path, exists }) => {
-        if (!exists && this.#placed === placed) this.#absent.set(nominal, path)
-      },
-      () => {}
-    )
-    return place
-  }
-
-  /** The folders below the root that are above a path, from the outermost on; none if it is not below the root. */
-  *#below(nominal: string): Generator<string> {
-    const root = this.#root
-    if (root === undefined || nominal === root || !isBelow(nominal, root)) return
-    for (let end = nominal.indexOf(sep, root.length + 1); end >= 0; end = nominal.indexOf(sep, end + 1))
-      yield nominal.slice(0, end)
+    return folder === undefined || (await this.#checks.isSame(folder)) ? folder : this.#again(nominal)
   }
 
   /** Makes a folder where it is missing, and those above it; returns those made, from the outermost on. */
@@ -181,42 +99,6 @@ export class RealFolders {
   }
 
   /**
-   * Whether a folder is still what is at its path, and its path still leads there: as it is found after this call. Calls share a look that
-   * has not begun, as many files of a folder are opened at the same time.
-   */
-  isSame(folder: RealFolder): Promise<boolean> {
-    const checks = this.#checks.get(folder)
-    if (checks !== undefined) {
-      const begin = (): Promise<boolean> => this.#begin(folder)
-      checks.next ??= checks.running.then(begin, begin)
-      return checks.next
-    }
-    return this.#begin(folder)
-  }
-
-  #begin(folder: RealFolder): Promise<boolean> {
-    const checks: Checks = { running: this.#isSame(folder), next: undefined }
-    this.#checks.set(folder, checks)
-    const forget = (): void => {
-      if (checks.next === undefined) this.#checks.delete(folder)
-    }
-    checks.running.then(forget, forget)
-    return checks.running
-  }
-
-  async #isSame(folder: RealFolder): Promise<boolean> {
-    try {
-      const stats = await this.#fs.lstat(folder.path, { bigint: true })
-      if (!isThat(stats, folder) || !stats.isDirectory()) return false
-      if (folder.nominal === folder.path) return true
-      return isThat(await this.#fs.stat(folder.nominal, { bigint: true }), folder)
-    } catch (error) {
-      if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) return false
-      throw error
-    }
-  }
-
-  /**
    * Opens a file in a folder, and makes sure that it was opened there.
    * @throws TorrentError ERR_STORAGE_PATH when the folder is elsewhere now; what opening throws.
    */
@@ -224,7 +106,7 @@ export class RealFolders {
     for (let at = folder, tries = 0; ; tries++) {
       const handle = await openFile(this.#fs, path, flags, mode)
       try {
-        if (await this.isSame(at)) return handle
+        if (await this.#checks.isSame(at)) return handle
       } catch (error) {
         await handle.close()
         throw error
@@ -242,7 +124,7 @@ export class RealFolders {
     try {
       if (flags !== openFlags.create) return
       const made = await handle.stat({ bigint: true })
-      if (made.size === 0n && isThat(await this.#fs.lstat(path, { bigint: true }), made)) {
+      if (made.size === 0n && isSameInode(await this.#fs.lstat(path, { bigint: true }), made)) {
         await this.#fs.unlink(path)
       }
     } catch (error) {
@@ -252,17 +134,9 @@ export class RealFolders {
     }
   }
 
-  async #place(nominal: string): Promise<FolderPlace> {
-    const folder = await this.find(nominal)
-    if (folder !== undefined) return { path: folder.path, exists: true }
-    const parent = dirname(nominal)
-    if (parent === nominal) return { path: nominal, exists: false }
-    return { path: join((await this.place(parent)).path, nominal.slice(parent.length)), exists: false }
-  }
-
   async #make(nominal: string): Promise<readonly RealFolder[]> {
     const known = this.#known.get(nominal)
-    if (known !== undefined && (await this.isSame(known))) return []
+    if (known !== undefined && (await this.#checks.isSame(known))) return []
     if ((await this.#again(nominal)) !== undefined) return []
     const parentName = dirname(nominal)
     if (parentName === nominal) throw gone()
@@ -277,7 +151,7 @@ export class RealFolders {
     const stats = await this.#fs.lstat(path, { bigint: true })
     if (stats.isSymbolicLink()) throw moved(nominal, 'is a symbolic link that was put there just now')
     if (!stats.isDirectory()) throw notFolder()
-    if (!(await this.isSame(parent))) {
+    if (!(await this.#checks.isSame(parent))) {
       if (isOurs) await this.#fs.rmdir(path).catch(() => {})
       await this.#again(parentName)
       throw moved(parentName, 'was replaced just now')
@@ -289,7 +163,7 @@ export class RealFolders {
 
   /** Whether the folder was made here; it may have been there. */
   async #mkdir(nominal: string, path: string): Promise<boolean> {
-    const mode = nominal === this.#root ? this.#rootMode : undefined
+    const mode = nominal === this.root ? this.#rootMode : undefined
     try {
       await this.#fs.mkdir(path, mode === undefined ? {} : { mode })
       return true
@@ -339,25 +213,25 @@ export class RealFolders {
     if (parent === undefined) return undefined
     const path = join(parent.path, nominal.slice(parentName.length))
     const stats = await this.#fs.lstat(path, { bigint: true })
-    return stats.isSymbolicLink() ? this.links.follow(this.nameOf(nominal), path) : { path, stats }
+    return stats.isSymbolicLink() ? this.links.follow(this.#nameOf(nominal), path) : { path, stats }
   }
 
   /** Follows all links: the user named this path. */
   async #lookAnywhere(nominal: string): Promise<{ path: string; stats: BigIntStats }> {
     const path = await this.#fs.realpath(nominal)
-    if (nominal === this.#root) await this.links.chosen(nominal, path)
+    if (nominal === this.root) await this.links.chosen(nominal, path)
     return { path, stats: await this.#fs.lstat(path, { bigint: true }) }
   }
 
   /** Returns the path relative to the torrent's root, with `/`. */
-  nameOf(nominal: string): string {
-    const root = this.#root ?? ''
+  #nameOf(nominal: string): string {
+    const root = this.root ?? ''
     return nominal.slice(root.endsWith(sep) ? root.length : root.length + 1).replaceAll(sep, '/')
   }
 
   #findBase(): Promise<string | undefined> | undefined {
-    if (this.#root === undefined) return undefined
-    this.#base ??= this.#nearest(this.#root).catch((error: unknown) => {
+    if (this.root === undefined) return undefined
+    this.#base ??= this.#nearest(this.root).catch((error: unknown) => {
       this.#base = undefined
       throw error
     })
@@ -376,24 +250,8 @@ export class RealFolders {
   }
 }
 
-/** The folder of an absolute path; `dirname` takes most of the time where there are very many files. */
-export function parentOf(path: string): string {
-  const end = sep === '/' ? path.lastIndexOf(sep) : 0
-  return end > 0 ? path.slice(0, end) : dirname(path)
-}
-
-/** Whether an absolute path is a folder, or below it. */
-export function isBelow(path: string, folder: string): boolean {
-  if (!path.startsWith(folder)) return false
-  return path.length === folder.length || folder.endsWith(sep) || path[folder.length] === sep
-}
-
 function folderOf(nominal: string, path: string, { dev, ino }: BigIntStats): RealFolder {
   return { nominal, path, dev, ino }
-}
-
-function isThat(stats: { dev: bigint; ino: bigint }, { dev, ino }: { dev: bigint; ino: bigint }): boolean {
-  return stats.dev === dev && stats.ino === ino
 }
 
 function notFolder(): Error {

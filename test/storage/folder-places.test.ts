@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FileStorage } from '../../lib/storage/file-storage.ts'
+import { FolderPlaces } from '../../lib/storage/folder-places.ts'
 import { RealFolders } from '../../lib/storage/real-folders.ts'
 import { nodeFs, type StorageFs } from '../../lib/storage/storage-fs.ts'
 import { layoutOf } from './contract.ts'
@@ -55,29 +56,29 @@ test('folders are placed below the nearest one that is there, and each is looked
   const root = emptyFolder(t)
   mkdirSync(path.join(root, 'a/b'), { recursive: true })
   const counts = counting()
-  const folders = new RealFolders({ fs: counts.fs, root })
+  const places = new FolderPlaces(new RealFolders({ fs: counts.fs, root }))
   const missing = path.join(root, 'a/b/c/d/e')
   const place = { path: missing, exists: false }
-  assert.deepEqual(await folders.place(missing), place)
-  await folders.remembering(async () => {
-    assert.equal(folders.absent(missing), undefined)
-    assert.deepEqual(await folders.place(missing), place)
-    assert.deepEqual(await folders.place(path.join(root, 'a/b')), {
+  assert.deepEqual(await places.place(missing), place)
+  await places.remembering(async () => {
+    assert.equal(places.absent(missing), undefined)
+    assert.deepEqual(await places.place(missing), place)
+    assert.deepEqual(await places.place(path.join(root, 'a/b')), {
       path: path.join(root, 'a/b'),
       exists: true
     })
     const { looks } = counts
-    assert.equal(folders.absent(missing), missing)
-    assert.equal(folders.absent(path.join(root, 'a/b/c')), path.join(root, 'a/b/c'))
-    assert.equal(folders.absent(path.join(root, 'a/b')), undefined)
-    assert.deepEqual(await folders.place(path.join(root, 'a/b/c/x')), {
+    assert.equal(places.absent(missing), missing)
+    assert.equal(places.absent(path.join(root, 'a/b/c')), path.join(root, 'a/b/c'))
+    assert.equal(places.absent(path.join(root, 'a/b')), undefined)
+    assert.deepEqual(await places.place(path.join(root, 'a/b/c/x')), {
       path: path.join(root, 'a/b/c/x'),
       exists: false
     })
     assert.equal(counts.looks, looks)
   })
   // A folder that was missing may be there by now.
-  assert.equal(folders.absent(missing), undefined)
+  assert.equal(places.absent(missing), undefined)
   mkdirSync(missing, { recursive: true })
-  assert.deepEqual(await folders.place(missing), { path: missing, exists: true })
+  assert.deepEqual(await places.place(missing), { path: missing, exists: true })
 })
