@@ -88,7 +88,7 @@ export class FileBytes {
   /** Whether all that is stored of a file is in the file itself; whether an empty file is there. */
   inPlace(fileIndex: number): boolean {
     const file = this.#layout.files[fileIndex]
-    const state = this.#files.states[fileIndex]
+    const state = this.#files.states.all[fileIndex]
     if (file === undefined || state === undefined) return false
     if (file.length === 0) return (state.created || !state.missing) && state.blocked === undefined
     return this.#parts.firstFrom(file.offset) >= file.offset + file.length
@@ -96,7 +96,7 @@ export class FileBytes {
 
   /** Moves bytes of wanted files from the parts file to their place; those of files whose owner is undecided stay. */
   async moveKept(): Promise<void> {
-    const { states } = this.#files
+    const states = this.#files.states.all
     for (let fileIndex = 0; fileIndex < states.length; fileIndex++) {
       if (this.#parts.isEmpty) return
       if (fileIndex % filesOfStep === filesOfStep - 1) await shareTurn()
@@ -133,10 +133,10 @@ export class FileBytes {
   /** Adds where the bytes `[start, end)` of the torrent are, which all belong to one file. */
   #addSegments(segments: StorageSegment[], fileIndex: number, start: number, end: number): void {
     const file = this.#layout.files[fileIndex]
-    const state = this.#files.states[fileIndex]
+    const state = this.#files.states.all[fileIndex]
     if (file === undefined || state === undefined) return
     // The caller is about to read what is there now.
-    this.#files.forget(fileIndex)
+    this.#files.states.forget(fileIndex)
     if (file.pad) {
       segments.push({ path: undefined, fileOffset: start - file.offset, length: end - start })
       return
@@ -183,7 +183,7 @@ export class FileBytes {
 
   async #writeSpan(fileIndex: number, fileOffset: number, chunks: readonly Uint8Array[]): Promise<void> {
     const file = this.#layout.files[fileIndex]
-    const state = this.#files.states[fileIndex]
+    const state = this.#files.states.all[fileIndex]
     if (file === undefined || state === undefined || file.pad) return
     const parts = this.#parts
     const start = file.offset + fileOffset

@@ -42,7 +42,7 @@ export class FileOwnership {
   /** A bit for each file of the layout that is the torrent's; with `planned` also for those that may be made from now on. */
   bits(planned: boolean): Uint8Array {
     const bits = new Uint8Array(Math.ceil(this.#flags.length / 8))
-    for (const [index, { created, found }] of this.#options.files.states.entries()) {
+    for (const [index, { created, found }] of this.#options.files.states.all.entries()) {
       const isThere = found !== null && found !== undefined
       const isOurs = created || (isThere && !this.#has(index, foreign))
       if (isOurs || (planned && this.#has(index, owned | named))) setBit(bits, index)
@@ -78,7 +78,7 @@ export class FileOwnership {
   /** Whether a file is kept from being changed. */
   isProtected(fileIndex: number): boolean {
     // A file created by this storage belongs to the torrent.
-    return this.#has(fileIndex, foreign) && this.#options.files.states[fileIndex]?.created !== true
+    return this.#has(fileIndex, foreign) && this.#options.files.states.all[fileIndex]?.created !== true
   }
 
   /** Whether it is still to be found out whose a file is. */
@@ -88,7 +88,7 @@ export class FileOwnership {
 
   /** Whether bytes of a file go to the file itself. */
   isWritten(fileIndex: number): boolean {
-    const state = this.#options.files.states[fileIndex]
+    const state = this.#options.files.states.all[fileIndex]
     return (
       state !== undefined &&
       (state.wanted || state.created) &&
@@ -148,8 +148,8 @@ export class FileOwnership {
   /** Looks again whether a file is missing, empty or all zeros, as other programs leave what they have made room for. */
   async isBlank(fileIndex: number): Promise<boolean> {
     const { files } = this.#options
-    await files.probeFile(fileIndex)
-    const state = files.states[fileIndex]
+    await files.states.probeFile(fileIndex)
+    const state = files.states.all[fileIndex]
     if (state === undefined || state.blocked !== undefined) return false
     if (state.missing) return true
     const slice = Buffer.allocUnsafe(sliceLength)
@@ -164,7 +164,7 @@ export class FileOwnership {
 
   /** The error that says that a file is kept. */
   refusal(fileIndex: number): TorrentError {
-    return existsError(this.#options.files.states[fileIndex]?.path ?? '')
+    return existsError(this.#options.files.states.all[fileIndex]?.path ?? '')
   }
 
   async #own(): Promise<void> {

@@ -6,6 +6,7 @@ import { checkOffset, writtenRange } from './byte-range.ts'
 import { FileBytes } from './file-bytes.ts'
 import { FileOwnership } from './file-ownership.ts'
 import { checkPathSteps, FilePaths } from './file-paths.ts'
+import { FileStates } from './file-states.ts'
 import { checkOptions, type FileStorageOptions } from './file-storage-options.ts'
 import { FilesOnDisk } from './files-on-disk.ts'
 import { Links } from './links.ts'
@@ -181,7 +182,7 @@ export class FileStorage implements Storage {
   async stats(): Promise<StorageStats> {
     return this.#gate.run(async () => {
       const { files, parts } = this.#require()
-      const stats = await files.stats()
+      const stats = await files.states.stats()
       const stat = parts.isEmpty ? undefined : await parts.stat()
       return { files: stats, parts: stat === undefined ? undefined : { stat, ranges: parts.ranges } }
     })
@@ -203,7 +204,10 @@ export class FileStorage implements Storage {
     const partsFolders = !isGiven && isBelow(beside, root) ? folders : new RealFolders({ fs, root: beside })
     const layoutLength = layout.length
     const parts = new PartsFile({ fs, folders: partsFolders, path: partsPath, layoutLength, readOnly })
-    const files = new FilesOnDisk({ fs, layout, paths, maxOpen, created })
+    const states = new FileStates({ fs, layout, paths })
+    const made = new Set(created)
+    await states.begin(made)
+    const files = new FilesOnDisk({ fs, layout, paths, states, maxOpen, created: made })
     await files.begin()
     const ownership = new FileOwnership({
       layout,
@@ -214,7 +218,7 @@ export class FileStorage implements Storage {
     this.#opened = { layout, files, parts, ownership, bytes }
     if (!readOnly) this.#options.claims?.claim(this, [partsPath])
     await parts.open()
-    await files.probe()
+    await states.probe()
     this.#links = links
     links.seal()
     partsFolders.links.seal()
@@ -239,19 +243,20 @@ export class FileStorage implements Storage {
     const { readOnly = false, claims } = this.#options
     if (this.#opened === undefined) return
     const { layout, files } = this.#opened
+    const states = files.states.all
     const added: number[] = []
     const mine: string[] = []
-    for (let fileIndex = 0; fileIndex < files.states.length; fileIndex++) {
+    for (let fileIndex = 0; fileIndex < states.length; fileIndex++) {
       if (fileIndex % filesOfStep === filesOfStep - 1) await shareTurn()
-      const state = files.states[fileIndex]
+      const state = states[fileIndex]
       if (state === undefined || layout.files[fileIndex]?.pad !== false) continue
       if (wanted[fileIndex] !== true) state.wanted = false
       else if (!state.wanted) added.push(fileIndex)
       if (state.created) mine.push(state.path)
     }
     for (const fileIndex of added) {
-      const state = files.states[fileIndex]
-      if (state?.blocked !== undefined) await files.probeFile(fileIndex)
+      const state = states[fileIndex]
+      if (state?.blocked !== undefined) await files.states.probeFile(fileIndex)
       if (state?.blocked !== undefined) throw state.blocked
       if (state?.created === false) mine.push(state.path)
     }
@@ -259,10 +264,10 @@ export class FileStorage implements Storage {
     for (let n = 0; n < added.length; n++) {
       const fileIndex = added[n] ?? 0
       if (n % filesOfStep === filesOfStep - 1) await shareTurn()
-      const state = files.states[fileIndex]
+      const state = states[fileIndex]
       if (state === undefined) continue
       const isEmpty = layout.files[fileIndex]?.length === 0
-      if (!readOnly && isEmpty && (await files.stat(fileIndex)) === undefined) {
+      if (!readOnly && isEmpty && (await files.states.stat(fileIndex)) === undefined) {
         await files.update(fileIndex, async () => {})
       }
       state.wanted = true

@@ -3,14 +3,13 @@ import type { Layout } from '../metainfo/layout.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { LazySet } from '../util/lazy-collections.ts'
-import { runStepsInTurns, type Steps, shareTurn } from '../util/turn-share.ts'
+import { runStepsInTurns, type Steps } from '../util/turn-share.ts'
 import { type FilePaths, isNowhere } from './file-paths.ts'
 import { FilePool } from './file-pool.ts'
+import type { FileState, FileStates } from './file-states.ts'
 import type { RealFolder } from './real-folder.ts'
-import type { FileStat } from './storage.ts'
 import { storageClosed, storageError } from './storage-error.ts'
 import {
-  fileStat,
   isMissing,
   openFlags,
   readAll,
@@ -19,74 +18,50 @@ import {
   syncFolder
 } from './storage-fs.ts'
 
-/** What is known of one file. */
-export interface FileState {
-  /** Whether it may appear. */
-  wanted: boolean
-  /** Real path, as it is or will be. */
-  path: string
-  /** Why the file cannot be, when something else is in its place. */
-  blocked: TorrentError | undefined
-  /** Whether there was none when it was looked for. */
-  missing: boolean
-  /** Whether this storage made the file or wrote to it. */
-  created: boolean
-  /**
-   * What was found when it was last looked at, null where there was none. It is looked at again only after we wrote to it, so
-   * that a record tells how we left a file, and what others did to it afterwards is noticed.
-   */
-  found: FileStat | null | undefined
-  /** Counts when it was forgotten. */
-  forgotten: number
-}
-
 /** What {@link FilesOnDisk} works with. */
 export interface FilesOnDiskOptions {
   readonly fs: StorageFs
   readonly layout: Layout
   readonly paths: FilePaths
+  readonly states: FileStates
   /** Most files that are open at a time. */
   readonly maxOpen: number
   /** What an earlier storage of this torrent reported as created; what does not belong to the torrent is ignored. */
-  readonly created: readonly string[]
+  readonly created: ReadonlySet<string>
 }
 
+/** Files that are flushed or removed at a time. */
 const parallel = 16
-/** Files that are looked for without a pause. */
-const filesOfPart = 256
 /** Files and folders that are looked at without a pause. */
 const looksOfStep = 2000
 
 /**
- * The real files of a torrent: which are there, reading and writing them by index, which of them were written since the
- * last flush, and which were made here. Knows nothing of wishes beyond the flag that its owner sets.
+ * Reads, writes, flushes and removes the real files of a torrent by index, and notes in {@link FileStates} which of them it made. Knows
+ * which files await a flush, and which folders were made here.
  */
 export class FilesOnDisk {
   /** Says why a file is not opened that has appeared, with content, in the place of a missing one; without it such a file is used. */
   onTaken: ((fileIndex: number, path: string) => TorrentError) | undefined
+  /** What is known of each file. */
+  readonly states: FileStates
   readonly #fs: StorageFs
   readonly #layout: Layout
   readonly #paths: FilePaths
   readonly #pool: FilePool<StorageHandle>
-  readonly #states: FileState[] = []
   readonly #created: ReadonlySet<string>
   readonly #dirtyFiles = new LazySet<number>()
   readonly #dirtyFolders = new LazySet<string>()
   /** Folders that were made here, as `a/b/` below the root. */
   readonly #folders = new LazySet<string>()
 
-  constructor({ fs, layout, paths, maxOpen, created }: FilesOnDiskOptions) {
+  constructor({ fs, layout, paths, states, maxOpen, created }: FilesOnDiskOptions) {
     this.#fs = fs
+    this.states = states
     this.#layout = layout
     this.#paths = paths
     this.#pool = new FilePool((fileIndex, write) => this.#open(fileIndex, write), { maxOpen })
-    this.#created = new Set(created)
+    this.#created = created
     if (this.#created.has('./')) this.#folders.add('./')
-  }
-
-  /** What is known of each file of the layout; pad files are never looked at. */
-  get states(): readonly FileState[] {
-    return this.#states
   }
 
   /** Handles that are open. */
@@ -96,59 +71,19 @@ export class FilesOnDisk {
 
   /** Files that were made or written here, and folders that were made here (`a/b/`, the root is `./`). */
   get created(): string[] {
-    const files = this.#layout.files.filter((_, index) => this.#states[index]?.created === true)
+    const files = this.#layout.files.filter((_, index) => this.states.all[index]?.created === true)
     return [...files.map(({ path }) => path), ...this.#folders]
   }
 
-  /** Makes the states of all files; to be called once, before anything else. */
+  /** Finds the folders of this torrent that the `created` option names; to be called once, before anything else. */
   async begin(): Promise<void> {
-    await runStepsInTurns(this.#beginSteps())
-  }
-
-  /** Finds out where each file stands. */
-  async probe(): Promise<void> {
-    await this.#paths.remembering(async () => {
-      for (let start = 0; start < this.#states.length; start += filesOfPart) {
-        const turn = shareTurn()
-        if (turn !== undefined) await turn
-        await this.#probePart(start, Math.min(this.#states.length, start + filesOfPart))
-      }
-    })
-  }
-
-  async #probePart(start: number, end: number): Promise<void> {
-    const unknown: number[] = []
-    for (let index = start; index < end; index++) {
-      if (!this.#isPad(index) && !this.#isKnownMissing(index)) unknown.push(index)
-    }
-    await forEachLimit(unknown.length, parallel, (n) => {
-      const index = unknown[n] ?? 0
-      // A neighbour may have shown that their folder is not there.
-      return this.#isKnownMissing(index) ? undefined : this.probeFile(index)
-    })
-  }
-
-  /** Finds out where a file stands; what is in its way is kept in its state. */
-  async probeFile(fileIndex: number): Promise<void> {
-    const state = this.#states[fileIndex]
-    if (state === undefined) return
-    state.blocked = undefined
-    try {
-      state.found = undefined
-      const place = await this.#paths.place(fileIndex)
-      if (place.exists) {
-        state.found = place.stat
-        state.path = place.path
-        state.missing = false
-      } else setMissing(state, place.path)
-    } catch (error) {
-      state.blocked = storageError(error, 'read', state.path)
-    }
+    const hasFolders = [...this.#created].some((name) => name.endsWith('/') && name !== './')
+    if (hasFolders) await runStepsInTurns(this.#folderSteps())
   }
 
   /** Fills `target` from a file; returns how many bytes there were, 0 for a missing file. */
   async read(fileIndex: number, fileOffset: number, target: Uint8Array): Promise<number> {
-    const state = this.#states[fileIndex]
+    const state = this.states.all[fileIndex]
     if (state === undefined || state.blocked !== undefined) return 0
     try {
       return await this.#pool.use(fileIndex, false, (handle) => readAll(handle, target, fileOffset))
@@ -160,11 +95,11 @@ export class FilesOnDisk {
 
   /** Runs a task with a file open for writing, which is made where it is missing. */
   async update(fileIndex: number, task: (handle: StorageHandle) => Promise<void>): Promise<void> {
-    const state = this.#states[fileIndex]
+    const state = this.states.all[fileIndex]
     if (state === undefined) return
     if (state.blocked !== undefined) throw state.blocked
     // Now and again at the end, because the file changes in between.
-    this.forget(fileIndex)
+    this.states.forget(fileIndex)
     try {
       await this.#pool.use(fileIndex, true, (handle) => {
         state.created = true
@@ -175,21 +110,13 @@ export class FilesOnDisk {
     } finally {
       // Only now: a flush that runs meanwhile takes the file off the list.
       this.#dirtyFiles.add(fileIndex)
-      this.forget(fileIndex)
+      this.states.forget(fileIndex)
     }
   }
 
   /** Makes the folder below which the files lie, if it is missing. */
   async makeRoot(): Promise<void> {
     this.#noteMade(await this.#paths.makeRoot())
-  }
-
-  /** The next stats look at the file again. */
-  forget(fileIndex: number): void {
-    const state = this.#states[fileIndex]
-    if (state === undefined) return
-    state.found = undefined
-    state.forgotten++
   }
 
   /** Flushes what was written since the last call, and the folders in which files appeared. */
@@ -200,11 +127,11 @@ export class FilesOnDisk {
     this.#dirtyFolders.clear()
     const flushFile = async (index: number): Promise<void> => {
       const fileIndex = files[index]
-      const state = fileIndex === undefined ? undefined : this.#states[fileIndex]
+      const state = fileIndex === undefined ? undefined : this.states.all[fileIndex]
       if (fileIndex === undefined || state === undefined) return
       try {
         // One that was removed by others must not appear again.
-        if ((await this.stat(fileIndex)) === undefined) return
+        if ((await this.states.stat(fileIndex)) === undefined) return
         await this.#pool.use(fileIndex, true, (handle) => handle.datasync())
       } catch (error) {
         throw storageError(error, 'write', state.path)
@@ -230,36 +157,6 @@ export class FilesOnDisk {
     if (failure !== undefined) throw storageError(failure, 'write', this.#paths.root)
   }
 
-  /** Size and time of a file, or undefined where there is none. */
-  async stat(fileIndex: number): Promise<FileStat | undefined> {
-    const state = this.#states[fileIndex]
-    if (state === undefined || state.blocked !== undefined || this.#isPad(fileIndex)) return undefined
-    try {
-      const stats = await this.#fs.lstat(state.path, { bigint: true })
-      return stats.isFile() ? fileStat(stats) : undefined
-    } catch (error) {
-      if (isNowhere(error)) return undefined
-      throw storageError(error, 'read', state.path)
-    }
-  }
-
-  /** Sizes and times of all files of the layout, as they were when each was last written here, checked, or first looked at. */
-  async stats(): Promise<(FileStat | undefined)[]> {
-    const stats = this.#states.map(({ found }) => found ?? undefined)
-    const unknown = this.#states.flatMap(({ found }, index) =>
-      found === undefined && !this.#isPad(index) ? [index] : []
-    )
-    await forEachLimit(unknown.length, parallel, async (n) => {
-      const index = unknown[n] ?? 0
-      const state = this.#states[index]
-      const before = state?.forgotten
-      const stat = await this.stat(index)
-      stats[index] = stat
-      if (state !== undefined && state.forgotten === before) state.found = stat ?? null
-    })
-    return stats
-  }
-
   /** Closes all handles; idempotent. */
   async close(): Promise<void> {
     await this.#pool.close()
@@ -268,10 +165,10 @@ export class FilesOnDisk {
   /** Removes what was made or written here, then the folders made here that are empty; the rest also after a failure. */
   async remove(): Promise<void> {
     const faults: unknown[] = []
-    const made = this.#states.flatMap(({ created }, fileIndex) => (created ? [fileIndex] : []))
+    const made = this.states.all.flatMap(({ created }, fileIndex) => (created ? [fileIndex] : []))
     await forEachLimit(made.length, parallel, async (n) => {
       const fileIndex = made[n] ?? 0
-      const path = this.#states[fileIndex]?.path ?? ''
+      const path = this.states.all[fileIndex]?.path ?? ''
       await this.#paths.unlink(fileIndex, path).catch((error: unknown) => faults.push(error))
     })
     // The deepest first.
@@ -282,22 +179,8 @@ export class FilesOnDisk {
     if (faults.length > 0) throw faults[0]
   }
 
-  /** Whether a file cannot be there because its folder was not; then its state says so. */
-  #isKnownMissing(fileIndex: number): boolean {
-    const state = this.#states[fileIndex]
-    const path = this.#paths.missingPath(fileIndex)
-    if (state === undefined || path === undefined) return false
-    state.blocked = undefined
-    setMissing(state, path)
-    return true
-  }
-
-  #isPad(fileIndex: number): boolean {
-    return this.#layout.files[fileIndex]?.pad !== false
-  }
-
   async #open(fileIndex: number, write: boolean): Promise<StorageHandle> {
-    const state = this.#states[fileIndex]
+    const state = this.states.all[fileIndex]
     if (state === undefined) throw storageClosed()
     if (!write) return this.#openFound(fileIndex, state, openFlags.read)
     const known = state.missing ? this.#paths.knownPath(fileIndex) : undefined
@@ -319,7 +202,7 @@ export class FilesOnDisk {
     try {
       return await this.#create(fileIndex, state, path)
     } catch (error) {
-      // Somebody else made it meanwhile.
+      // Another program made it meanwhile.
       if (systemCode(error) !== 'EEXIST') throw error
       return this.#checked(fileIndex, state, await this.#paths.open(fileIndex, path, openFlags.update))
     }
@@ -359,25 +242,13 @@ export class FilesOnDisk {
     return handle
   }
 
-  /** Makes the states, with what the `created` option says of files and folders of this torrent. */
-  *#beginSteps(): Steps<void> {
-    const hasFolders = [...this.#created].some((name) => name.endsWith('/') && name !== './')
+  *#folderSteps(): Steps<void> {
     let looks = 0
-    for (const [fileIndex, { path }] of this.#layout.files.entries()) {
+    for (const { path } of this.#layout.files) {
       if (++looks >= looksOfStep) {
         yield
         looks = 0
       }
-      this.#states.push({
-        wanted: false,
-        path: this.#paths.nominal(fileIndex),
-        blocked: undefined,
-        missing: false,
-        created: this.#created.has(path),
-        found: undefined,
-        forgotten: 0
-      })
-      if (!hasFolders) continue
       for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
         const folder = path.slice(0, at + 1)
         if (this.#created.has(folder)) this.#folders.add(folder)
@@ -390,12 +261,4 @@ export class FilesOnDisk {
 /** How deep a folder is below the root, whose name is `./`. */
 function depth(name: string): number {
   return name === './' ? 0 : name.split('/').length
-}
-
-function setMissing(state: FileState, path: string): void {
-  state.found = null
-  state.path = path
-  state.missing = true
-  // Somebody removed it, so a new one would not be the one that was made here.
-  state.created = false
 }
