@@ -186,6 +186,21 @@ test('net/ is the only way out, and server/ and cli/ may listen', () => {
   assert.deepEqual(wrong, [])
 })
 
+test('info hashes are parsed, printed and made up by metainfo/ alone', () => {
+  const wrong = sources
+    .filter(({ folder }) => folder !== 'metainfo')
+    .flatMap(({ file, text }) =>
+      [...text.matchAll(/\?\? new Uint8Array\(20\)|\{40\}|\btoHex\((?:\w+\.)*infoHash\w*\)/g)].map(
+        ([found]) => `${file} has ${found}`
+      )
+    )
+  // The keys of the DHT's store are targets of any kind, and dht/ stands beside metainfo/.
+  assert.deepEqual(
+    wrong.filter((one) => !one.startsWith('dht/')),
+    []
+  )
+})
+
 test('folders are made by util/make-folder alone, as the one of Node may never return', () => {
   const wrong = sources.filter(
     ({ file, text }) =>

@@ -43,7 +43,7 @@ export const create: Command = {
       )
       output.say(`Torrent: ${out}`)
       output.result(magnet)
-      const infoHash = toHex(infoHashes.v1 ?? new Uint8Array())
+      const infoHash = infoHashes.v1 && toHex(infoHashes.v1)
       output.event('done', { path: out, name, infoHash, length, pieceLength, files: files.length, magnet })
       return 0
     } catch (thrown) {

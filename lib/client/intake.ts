@@ -1,10 +1,10 @@
 import path from 'node:path'
+import { hashKey } from '../metainfo/info-hashes.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
-import { toHex } from '../util/bytes.ts'
 import { abortable } from '../util/concurrency.ts'
 import { ClientHost, type ClientServices } from './client-host.ts'
 import { type DefaultFolders, privateMode } from './default-folders.ts'
@@ -59,7 +59,7 @@ export class Intake {
     await Promise.all([listening, persistence?.listed])
     checkOpen()
     const { infoHashes, metainfo } = resolved
-    const infoHash = toHex(infoHashes.v1 ?? new Uint8Array(20))
+    const infoHash = hashKey(infoHashes)
     let known = list.get(infoHash)
     for (let end = this.#endOf(known); end !== undefined; end = this.#endOf(known)) {
       // Its files and its record are its own until it has ended.

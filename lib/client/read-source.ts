@@ -1,13 +1,14 @@
 import { readFile, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
+import { hashesOfBytes, type InfoHashes, isInfoHashes, parseV1 } from '../metainfo/info-hashes.ts'
 import { maxTorrentBytes } from '../metainfo/limits.ts'
 import { type Magnet, parseMagnet } from '../metainfo/magnet.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import { parseTorrentInTurns } from '../metainfo/parse-torrent.ts'
 import { unpackBody } from '../net/http-body.ts'
 import { Network } from '../net/network.ts'
-import { fromBase32, fromHex, isBytes } from '../util/bytes.ts'
+import { isBytes } from '../util/bytes.ts'
 import { abortable } from '../util/concurrency.ts'
 import { asError, isTorrentError, systemCode, TorrentError } from '../util/errors.ts'
 import { checkOptionNames, checkSignal } from '../util/options.ts'
@@ -82,7 +83,10 @@ export async function readSourceOver(
   const { signal } = options
   if (typeof source === 'string') return readText(network, source, options)
   const bytes = await bytesOf(source, signal)
-  if (bytes !== undefined) return bytes.length === 20 ? ofHash(bytes) : readBytes(bytes, 'the bytes given')
+  if (bytes !== undefined) {
+    const infoHashes = hashesOfBytes(bytes)
+    return infoHashes === undefined ? readBytes(bytes, 'the bytes given') : ofHashes(infoHashes)
+  }
   if (isUrl(source)) return readText(network, source.href, options)
   if (isMetainfo(source) || isMagnet(source)) return source
   throw notASource(source)
@@ -118,8 +122,8 @@ async function readLink(
     const fetched = await fetchSource(network, text, options)
     return typeof fetched === 'string' ? parseMagnet(fetched) : readBytes(fetched, redactUrl(text))
   }
-  const hash = text.length === 40 ? fromHex(text) : text.length === 32 ? fromBase32(text) : undefined
-  return hash && ofHash(hash)
+  const v1 = parseV1(text)
+  return v1 && ofHashes({ v1 })
 }
 
 async function readPath(
@@ -209,8 +213,8 @@ async function bytesOf(source: unknown, signal: AbortSignal | undefined): Promis
   return new Uint8Array(await abortable(source.arrayBuffer(), signal))
 }
 
-function ofHash(v1: Uint8Array): Magnet {
-  return { infoHashes: { v1 }, trackers: [], peers: [], webSeeds: [] }
+function ofHashes(infoHashes: InfoHashes): Magnet {
+  return { infoHashes, trackers: [], peers: [], webSeeds: [] }
 }
 
 // By what they have, as each may come from another realm or another copy of the library.
@@ -223,22 +227,15 @@ function isBlob(source: unknown): source is Blob {
 }
 
 function isMetainfo(source: unknown): source is Metainfo {
-  if (!isObject(source) || !hasHashes(source['infoHashes'])) return false
+  if (!isObject(source) || !isInfoHashes(source['infoHashes'])) return false
   const { info, pieces, files, announce, nodes, name } = source
   const lists = [files, announce, nodes].every(Array.isArray)
   return lists && [info, pieces].every(isBytes) && typeof name === 'string'
 }
 
 function isMagnet(source: unknown): source is Magnet {
-  if (!isObject(source) || 'info' in source || !hasHashes(source['infoHashes'])) return false
+  if (!isObject(source) || 'info' in source || !isInfoHashes(source['infoHashes'])) return false
   return Array.isArray(source['trackers']) && Array.isArray(source['peers'])
-}
-
-function hasHashes(hashes: unknown): boolean {
-  if (!isObject(hashes)) return false
-  const { v1, v2 } = hashes
-  if (v1 === undefined) return isBytes(v2) && v2.length === 32
-  return isBytes(v1) && v1.length === 20
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

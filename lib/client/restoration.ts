@@ -1,7 +1,7 @@
+import { hashesOfKey } from '../metainfo/info-hashes.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
-import { fromHex } from '../util/bytes.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { asError, TorrentError, warnProcess } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
@@ -155,10 +155,8 @@ function isClosed({ status }: Torrent): boolean {
 
 function initOf(memo: TorrentMemo): Omit<TorrentInit, 'state'> {
   const { infoHash, infoHashV2, name, path } = memo
-  const v1 = fromHex(infoHash) ?? new Uint8Array(20)
-  const v2 = infoHashV2 === undefined ? undefined : fromHex(infoHashV2)
   return {
-    infoHashes: v2 === undefined ? { v1 } : { v1, v2 },
+    infoHashes: hashesOfKey(infoHash, infoHashV2),
     name,
     announce: memo.trackers,
     peers: memo.peers,

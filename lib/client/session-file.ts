@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { hashesOfKey } from '../metainfo/info-hashes.ts'
 import type { Range } from '../metainfo/layout.ts'
 import { asCount, asList, asString, JsonFields, parseRecordJson } from '../storage/json-fields.ts'
 import type { Signer } from '../storage/record-seal.ts'
@@ -112,8 +113,8 @@ function decodeLine(line: string): SessionLine | undefined {
 function readMemo(fields: JsonFields): TorrentMemo {
   const infoHash = fields.string('infoHash')
   const infoHashV2 = fields.optionalString('infoHashV2')
-  if (!/^[0-9a-f]{40}$/.test(infoHash)) throw new TypeError('infoHash')
-  if (infoHashV2 !== undefined && !/^[0-9a-f]{64}$/.test(infoHashV2)) throw new TypeError('infoHashV2')
+  // Throws when one of them is no hash.
+  hashesOfKey(infoHash, infoHashV2)
   const filePaths = fields.value('filePaths')
   const folderMode = fields.value('folderMode')
   const select = fields.value('select')

@@ -1,6 +1,7 @@
+import type { InfoHashes } from '../metainfo/info-hashes.ts'
 import type { Range } from '../metainfo/layout.ts'
 import type { Magnet } from '../metainfo/magnet.ts'
-import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
+import type { Metainfo } from '../metainfo/metainfo.ts'
 import type { Network } from '../net/network.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { TorrentError } from '../util/errors.ts'
@@ -19,7 +20,8 @@ export interface ResolvedSource {
 
 /**
  * Finds out what a source is, and reads it.
- * @throws TorrentError ERR_METAINFO_SOURCE, ERR_CLIENT_SOURCE, or what parsing throws; the signal's reason.
+ * @throws TorrentError ERR_METAINFO_SOURCE, ERR_CLIENT_SOURCE, ERR_METAINFO_UNSUPPORTED for a torrent without v1 hash, or what parsing
+ * throws; the signal's reason.
  */
 export async function resolveSource(
   network: Network,
@@ -27,16 +29,17 @@ export async function resolveSource(
   options: SourceReading = {}
 ): Promise<ResolvedSource> {
   const read = await readSourceOver(network, source, options)
+  if (read.infoHashes.v1 === undefined) {
+    const what = 'info' in read ? 'the metainfo is of' : 'the magnet link names'
+    throw new TorrentError(
+      'ERR_METAINFO_UNSUPPORTED',
+      `${what} a torrent of version 2 alone, which is not supported yet`
+    )
+  }
   return 'info' in read ? ofMetainfo(read) : ofMagnet(read)
 }
 
 function ofMagnet(magnet: Magnet): ResolvedSource {
-  if (magnet.infoHashes.v1 === undefined) {
-    throw new TorrentError(
-      'ERR_METAINFO_UNSUPPORTED',
-      'the magnet link names a torrent of version 2 alone, which is not supported yet'
-    )
-  }
   const { selectOnly } = magnet
   return {
     infoHashes: magnet.infoHashes,

@@ -1,5 +1,5 @@
+import { keyOfHash } from '../metainfo/info-hashes.ts'
 import type { Torrent } from '../torrent/torrent.ts'
-import { toHex } from '../util/bytes.ts'
 
 /** The torrents of a client, in the order of its queue. */
 export class TorrentList {
@@ -24,9 +24,9 @@ export class TorrentList {
     return count
   }
 
-  /** The torrent with this info hash (hexadecimal or 20 bytes). */
+  /** The torrent with this info hash in hexadecimal or bytes. */
   get(infoHash: string | Uint8Array): Torrent | undefined {
-    return this.#torrents.get(typeof infoHash === 'string' ? infoHash.toLowerCase() : toHex(infoHash))
+    return this.#torrents.get(keyOfHash(infoHash))
   }
 
   /** Whether it is this very torrent that is here. */

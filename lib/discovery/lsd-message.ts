@@ -1,3 +1,4 @@
+import { isHashKey, keyLength } from '../metainfo/info-hashes.ts'
 import { toLatin1 } from '../util/bytes.ts'
 
 /** What one peer announces to its local network (BEP 14). */
@@ -21,7 +22,7 @@ const longestCookie = 128
 /** How many info hashes fit in one announce to `host` with this cookie. */
 export function lsdCapacity(host: string, port: number, cookie: string): number {
   const empty = formatLsd(host, { port, infoHashes: [], cookie }).length
-  return Math.floor((longestSent - empty) / 'Infohash: \r\n'.concat('0'.repeat(40)).length)
+  return Math.floor((longestSent - empty) / ('Infohash: \r\n'.length + keyLength))
 }
 
 /** The bytes of an announce to the multicast group `host`, such as `239.192.152.143:6771`. */
@@ -51,8 +52,10 @@ export function parseLsd(bytes: Uint8Array): LsdMessage | undefined {
     const value = line.slice(colon + 1).trim()
     if (name === 'port' && /^\d{1,5}$/.test(value)) port = Number(value)
     else if (name === 'cookie') cookie = value.slice(0, longestCookie)
-    else if (name === 'infohash' && /^[0-9a-f]{40}$/i.test(value) && infoHashes.size < mostInfoHashes)
-      infoHashes.add(value.toLowerCase())
+    else if (name === 'infohash' && infoHashes.size < mostInfoHashes) {
+      const key = value.toLowerCase()
+      if (isHashKey(key)) infoHashes.add(key)
+    }
   }
   if (port === undefined || port < 1 || port > 65535 || infoHashes.size === 0) return undefined
   return { port, infoHashes: [...infoHashes], cookie }

@@ -1,3 +1,4 @@
+import { keyOfHash } from '../metainfo/info-hashes.ts'
 import type { MulticastOptions, MulticastPort } from '../net/multicast-port.ts'
 import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.ts'
 import { AsyncQueue } from '../util/async-queue.ts'
@@ -73,7 +74,7 @@ export class Lsd {
    * the local network that announce it; a peer may come again. Leaving the loop, or `return()`, ends that.
    */
   peers(infoHash: Uint8Array): AsyncIterableIterator<PeerAddress> {
-    const key = toHex(infoHash)
+    const key = keyOfHash(infoHash)
     const queue: AsyncQueue<PeerAddress> = new AsyncQueue(mostHeard, { close: () => this.#leave(key, queue) })
     if (this.#closing !== undefined) {
       queue.end()

@@ -1,11 +1,11 @@
 import { formatAddress, type PeerAddress, parseAddress, readAddress } from '../util/address.ts'
-import { equalBytes, fromBase32, fromHex, isBytes, toHex } from '../util/bytes.ts'
+import { equalBytes, isBytes, toHex } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
 import { show } from '../util/show.ts'
+import { type InfoHashes, parseV1, parseV2 } from './info-hashes.ts'
 import type { Range } from './layout.ts'
 import { maxFileIndex, maxListed, maxParameters, maxRanges, maxUriLength } from './limits.ts'
-import type { InfoHashes } from './metainfo.ts'
 
 /** What a magnet link says (BEP 9, BEP 53). */
 export interface Magnet {
@@ -132,22 +132,12 @@ function withTopic(known: InfoHashes, topic: string, uri: string): InfoHashes {
   const [, kind, text = ''] = /^urn:(bt[im]h):(.*)$/is.exec(topic) ?? []
   if (kind === undefined) return known
   const version = kind.toLowerCase() === 'btih' ? 'v1' : 'v2'
-  const hash = version === 'v1' ? hashV1(text) : hashV2(text)
+  const hash = version === 'v1' ? parseV1(text) : parseV2(text)
   if (hash === undefined) throw refusal(`'${topic.slice(0, 100)}' is no info hash`, uri)
   const before = known[version]
   if (before !== undefined && !equalBytes(before, hash))
     throw refusal('it names two different info hashes', uri)
   return { ...known, [version]: hash }
-}
-
-function hashV1(text: string): Uint8Array | undefined {
-  if (text.length === 40) return fromHex(text)
-  return text.length === 32 ? fromBase32(text) : undefined
-}
-
-/** A multihash: SHA2-256 is function 0x12 with 0x20 bytes. */
-function hashV2(text: string): Uint8Array | undefined {
-  return text.length === 68 && text.startsWith('1220') ? fromHex(text.slice(4)) : undefined
 }
 
 function hexOf(hash: Uint8Array, length: number): string {

@@ -1,12 +1,5 @@
+import type { InfoHashes } from './info-hashes.ts'
 import type { Spelling } from './spelling.ts'
-
-/** The info hashes of a torrent: v1 is the SHA-1, v2 the SHA-256 of the raw `info` bytes (BEP 3, BEP 52). */
-export interface InfoHashes {
-  /** 20 bytes. */
-  readonly v1?: Uint8Array
-  /** 32 bytes. */
-  readonly v2?: Uint8Array
-}
 
 /** One file as the torrent describes it; a pad file (BEP 47) never reaches the disk and is not shown to callers. */
 export interface FileEntry {

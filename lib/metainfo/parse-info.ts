@@ -4,10 +4,11 @@ import { isBytes } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { show } from '../util/show.ts'
 import { runSteps, runStepsInTurns, type Steps } from '../util/turn-share.ts'
+import type { InfoHashes } from './info-hashes.ts'
 import { invalid, shown } from './invalid.ts'
 import { Layout } from './layout.ts'
 import { maxPieceCount, maxPieceLength, maxTorrentBytes } from './limits.ts'
-import type { InfoHashes, Metainfo } from './metainfo.ts'
+import type { Metainfo } from './metainfo.ts'
 import { nameKeys, readNames } from './read-names.ts'
 
 /** Bytes that are copied and hashed without a pause. */

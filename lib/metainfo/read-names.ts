@@ -1,10 +1,10 @@
 import type { KeyTree, Outline } from '../bencode/outline.ts'
-import { toHex } from '../util/bytes.ts'
 import type { Steps } from '../util/turn-share.ts'
 import { badLength, type Naming, readFileList, readFlags } from './file-list.ts'
+import { hashKey, type InfoHashes } from './info-hashes.ts'
 import { invalid } from './invalid.ts'
 import { maxAttributeBytes } from './limits.ts'
-import type { FileEntry, InfoHashes } from './metainfo.ts'
+import type { FileEntry } from './metainfo.ts'
 import { nameHasOthers, type Spelling, spellName } from './spelling.ts'
 
 /** The keys of an `info` dictionary that tell of names and files. */
@@ -35,10 +35,10 @@ export function* readNames(info: Outline, infoHashes: InfoHashes, options: Names
   return { name, files, hasOthers: naming.hasOthers }
 }
 
-function readName(info: Outline, { v1 }: InfoHashes, naming: Naming): string {
+function readName(info: Outline, infoHashes: InfoHashes, naming: Naming): string {
   const raw = info.string('name.utf-8') ?? info.string('name')
   if (raw === undefined) throw invalid("'name' must be a byte string")
-  if (raw.length === 0 && v1 !== undefined) return toHex(v1)
+  if (raw.length === 0) return hashKey(infoHashes)
   naming.hasOthers ||= nameHasOthers(raw)
   return spellName(raw, naming.spelling) ?? '_'
 }

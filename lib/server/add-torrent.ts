@@ -6,7 +6,6 @@ import {
   readSource,
   type Torrent
 } from '../index.ts'
-import { toHex } from '../util/bytes.ts'
 import { asError, isTorrentError } from '../util/errors.ts'
 import type { Admission } from './admission.ts'
 import type { ApiRequest } from './api-request.ts'
@@ -56,9 +55,9 @@ async function addLink(
   options: AddOptions,
   onFailure: (error: Error) => void
 ): Promise<Torrent> {
-  const { link, infoHash } = await readLink(source)
+  const { link, v1 } = await readLink(source)
   const added = client.add(link, options)
-  const known = client.get(infoHash)
+  const known = client.get(v1)
   if (known !== undefined) {
     added.catch(() => {})
     return known
@@ -67,7 +66,7 @@ async function addLink(
   let timer: NodeJS.Timeout | undefined
   const seen = new Promise<Torrent>((resolve) => {
     timer = setInterval(() => {
-      const torrent = client.get(infoHash)
+      const torrent = client.get(v1)
       if (torrent !== undefined) resolve(torrent)
     }, lookEveryMs)
   })
@@ -84,11 +83,11 @@ async function addLink(
 }
 
 /** The magnet link or info hash that a text is. @throws HttpError 400 */
-async function readLink(source: string): Promise<{ link: Metainfo | Magnet; infoHash: string }> {
+async function readLink(source: string): Promise<{ link: Metainfo | Magnet; v1: Uint8Array }> {
   try {
     const link = await readSource(source, { trust: 'remote' })
     const { v1 } = link.infoHashes
-    if (v1 !== undefined) return { link, infoHash: toHex(v1) }
+    if (v1 !== undefined) return { link, v1 }
   } catch (thrown) {
     const isNone = isTorrentError(thrown) && thrown.code === 'ERR_METAINFO_SOURCE'
     throw new HttpError(400, isNone ? notALink : asError(thrown).message)

@@ -115,7 +115,7 @@ export class TorrentServer extends http.Server {
       this.#sendPage(request, response, undefined)
       return
     }
-    const list = /^([\da-f]{40})\.m3u8?$/i.exec(first)?.[1]
+    const list = /^([\da-f]+)\.m3u8?$/i.exec(first)?.[1]
     if (list !== undefined && rest.length === 0) {
       await this.#sendPlaylist(request, response, this.#torrent(list), host)
       return
@@ -186,7 +186,7 @@ export class TorrentServer extends http.Server {
   }
 
   #torrent(infoHash: string): Torrent {
-    const torrent = /^[\da-f]{40}$/i.test(infoHash) ? this.#shelf.get(infoHash) : undefined
+    const torrent = this.#shelf.get(infoHash)
     if (torrent === undefined) throw new HttpError(404, 'there is no such torrent here')
     return torrent
   }

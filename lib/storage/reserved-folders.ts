@@ -1,12 +1,14 @@
 import { basename, dirname, sep } from 'node:path'
+import { isHexHash } from '../metainfo/info-hashes.ts'
 import { plainName } from '../metainfo/record-folder.ts'
 import { TorrentError } from '../util/errors.ts'
 import { type FileId, FoldersAbove, fileIdOf, realPathOf } from './real-path.ts'
 import type { StorageFs } from './storage-fs.ts'
 
-/** Files that a state folder holds, as {@link plainName} has them; with what is added to their names while they are written. */
-const ownFile =
-  /^(?:client\.(?:session|lock)|dht\.nodes|record\.key|[0-9a-f]{40}(?:[0-9a-f]{24})?\.(?:resume|torrent|parts|seed))/
+/** Files of a state folder as {@link plainName} spells them; suffixes are added to their names while they are written. */
+const clientFile = /^(?:client\.(?:session|lock)|dht\.nodes|record\.key)/
+/** The same for files of one torrent, behind its info hash. */
+const torrentFile = /^(?:resume|torrent|parts|seed)/
 /** A short (8.3) name, which may be that of any of them. */
 const shortName = /^[^.]{1,8}~\d+(?:\.[^.]{0,3})?$/
 
@@ -88,7 +90,7 @@ export class ReservedFolders {
     const elements = elementsOf(path)
     if (reserved.holdsData) {
       const name = plainName(basename(path))
-      const isOwn = ownFile.test(name) || shortName.test(name)
+      const isOwn = clientFile.test(name) || isTorrentFile(name) || shortName.test(name)
       return (
         isOwn && elements.length === reserved.elements.length + 1 && startsWith(elements, reserved.elements)
       )
@@ -138,6 +140,12 @@ export class ReservedFolders {
     }
     return reserved
   }
+}
+
+/** Whether the name is an info hash and a suffix of ours. */
+function isTorrentFile(name: string): boolean {
+  const [infoHash = '', suffix = ''] = name.split('.', 2)
+  return torrentFile.test(suffix) && isHexHash(infoHash)
 }
 
 function parentOf(path: string): string {

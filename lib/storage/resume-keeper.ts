@@ -1,6 +1,6 @@
+import { hashKey } from '../metainfo/info-hashes.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import { parseTorrentInTurns } from '../metainfo/parse-torrent.ts'
-import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
 import type { RecordSeal } from './record-seal.ts'
@@ -45,8 +45,7 @@ export class ResumeKeeper {
     try {
       // It stays readable if an earlier version has taken it, whatever the limits are now.
       const metainfo = bytes === undefined ? undefined : await parseTorrentInTurns(bytes, { unlimited: true })
-      const v1 = metainfo?.infoHashes.v1
-      return v1 !== undefined && toHex(v1) === this.#infoHash ? metainfo : undefined
+      return metainfo && hashKey(metainfo.infoHashes) === this.#infoHash ? metainfo : undefined
     } catch {
       return undefined
     }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isHexHash } from '../metainfo/info-hashes.ts'
 import type { Range } from '../metainfo/layout.ts'
 import { readSpelling, type Spelling } from '../metainfo/spelling.ts'
 import { TorrentError } from '../util/errors.ts'
@@ -136,7 +137,7 @@ export function believed({ record, trust }: LoadedRecord, isPrivate: boolean): R
 
 function readRecord(fields: JsonFields): ResumeRecord {
   const infoHash = fields.string('infoHash')
-  if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(infoHash)) throw new TypeError('infoHash')
+  if (!isHexHash(infoHash)) throw new TypeError('infoHash')
   const parts = unpackStat(fields.value('parts'))
   const selection = fields.value('selection')
   const path = fields.value('path')

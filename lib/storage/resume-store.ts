@@ -1,4 +1,5 @@
 import { basename, join, resolve } from 'node:path'
+import { isHexHash } from '../metainfo/info-hashes.ts'
 import { recordFolder } from '../metainfo/record-folder.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
@@ -113,7 +114,10 @@ export class ResumeStore {
   async list(): Promise<string[]> {
     try {
       const names = await this.#fs.readdir(this.#folder)
-      return names.flatMap((name) => /^([0-9a-f]{40}|[0-9a-f]{64})\.resume$/.exec(name)?.[1] ?? [])
+      return names.flatMap((name) => {
+        const infoHash = name.endsWith('.resume') ? name.slice(0, -'.resume'.length) : ''
+        return isHexHash(infoHash) ? infoHash : []
+      })
     } catch (error) {
       if (isMissing(error)) return []
       throw storageError(error, 'read', this.#folder)
@@ -126,7 +130,7 @@ export class ResumeStore {
   }
 
   #path(infoHash: string, kind: 'resume' | 'torrent'): string {
-    if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(infoHash)) {
+    if (!isHexHash(infoHash)) {
       const message = `infoHash must be 40 or 64 lower-case hexadecimal digits, not ${JSON.stringify(infoHash)}`
       throw new TorrentError('ERR_STORAGE_RESUME', message, { details: { infoHash } })
     }

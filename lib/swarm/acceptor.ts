@@ -1,6 +1,6 @@
 import { hostKey } from '../discovery/address-scope.ts'
 import type { ThrottledConnection } from '../transport/throttled.ts'
-import { equalBytes, toHex } from '../util/bytes.ts'
+import { equalBytes } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { Wire } from '../wire/wire.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
@@ -22,12 +22,12 @@ export interface DialledTorrent {
 /** Waits for the handshakes of peers that dial us, and gives each peer to the torrent that it names. */
 export class Acceptor {
   readonly #peerId: Uint8Array
-  readonly #find: (infoHash: string) => DialledTorrent | undefined
+  readonly #find: (infoHash: Uint8Array) => DialledTorrent | undefined
   readonly #strangers = new Set<Wire>()
   #closed = false
 
-  /** `find` gives the torrent of an info hash in hexadecimal. */
-  constructor(peerId: Uint8Array, find: (infoHash: string) => DialledTorrent | undefined) {
+  /** `find` gives the torrent that the 20 bytes of a handshake name. */
+  constructor(peerId: Uint8Array, find: (infoHash: Uint8Array) => DialledTorrent | undefined) {
     this.#peerId = peerId
     this.#find = find
   }
@@ -62,7 +62,7 @@ export class Acceptor {
       }
       wire.off('close', settle)
       settle()
-      const torrent = this.#find(toHex(infoHash))
+      const torrent = this.#find(infoHash)
       if (torrent === undefined) {
         wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer asks for a torrent that is not here'))
         return

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { equalBytes } from '../util/bytes.ts'
+import { type InfoHashes, isInfoOf } from '../metainfo/info-hashes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { metadataPieceLength } from '../wire/limits.ts'
@@ -25,7 +24,7 @@ const mostServings = 4
  * of it, one more whenever those before had their time, and without taking anything from them: who is slow may still be right.
  */
 export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
-  readonly #infoHash: Uint8Array
+  readonly #infoHashes: InfoHashes
   readonly #onMetadata: (info: Uint8Array) => void
   #info: Uint8Array | undefined
   readonly #sources = new LazyMap<number, MetadataSource>()
@@ -42,8 +41,8 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
    * An exchange for the 20-byte info hash; `onMetadata` is called once with the bytes that have that hash. What is not whole yet is kept
    * in `memory`, which others share.
    */
-  constructor(infoHash: Uint8Array, memory: MetadataMemory, onMetadata: (info: Uint8Array) => void) {
-    this.#infoHash = infoHash
+  constructor(infoHashes: InfoHashes, memory: MetadataMemory, onMetadata: (info: Uint8Array) => void) {
+    this.#infoHashes = infoHashes
     this.#memory = memory
     this.#onMetadata = onMetadata
   }
@@ -231,7 +230,7 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
   #finish(attempt: MetadataAttempt): void {
     const { length, senders } = attempt
     const info = attempt.join()
-    if (equalBytes(createHash('sha1').update(info).digest(), this.#infoHash)) {
+    if (isInfoOf(this.#infoHashes, info)) {
       this.set(info)
       this.#onMetadata(info)
       return

@@ -6,6 +6,7 @@ import { Dialer } from '../discovery/dialer.ts'
 import { limits } from '../discovery/limits.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { PeerSource } from '../discovery/peer-source.ts'
+import { type InfoHashes, isNamedBy, wireHash } from '../metainfo/info-hashes.ts'
 import type { Connection } from '../net/connection.ts'
 import { type PeerAddress, parseAddress } from '../util/address.ts'
 import { equalBytes, toHex } from '../util/bytes.ts'
@@ -32,7 +33,7 @@ const tickMs = 1000
 /** What a {@link PeerManager} needs from its torrent. */
 export interface PeerManagerOptions {
   /** 20 bytes. */
-  readonly infoHash: Uint8Array
+  readonly infoHashes: InfoHashes
   readonly peerId: Uint8Array
   readonly book: AddressBook
   readonly budget: ConnectionBudget
@@ -115,7 +116,7 @@ export class PeerManager {
       return
     }
     this.#replaceTwin(peerId)
-    wire.handshake(this.#options.infoHash, this.#options.peerId, this.#options.wireOptions().dht)
+    wire.handshake(wireHash(this.#options.infoHashes), this.#options.peerId, this.#options.wireOptions().dht)
     const peer = this.#add(wire, connection, connection.remote, 'incoming', undefined)
     peer.leave = release
     wire.on('close', () => {
@@ -206,7 +207,7 @@ export class PeerManager {
 
   /** Sends our handshake over a connection that we dialled and waits for the answer. */
   #greet(connection: Connection, address: PeerAddress, source: PeerSource): void {
-    const { infoHash, peerId, book } = this.#options
+    const { infoHashes, peerId, book } = this.#options
     const wire = Wire.ofClient(this.#options.wireOptions())
     const sentAt = monotonicMs()
     const pending: Pending = { wire, deadline: sentAt + handshakeMs }
@@ -216,7 +217,7 @@ export class PeerManager {
     let outcome: Outcome | undefined
     wire.on('handshake', (handshake) => {
       this.#pending.delete(pending)
-      if (!equalBytes(handshake.infoHash, infoHash)) {
+      if (!isNamedBy(infoHashes, handshake.infoHash)) {
         wire.destroy(new TorrentError('ERR_WIRE_PROTOCOL', 'the peer answered for another torrent'))
       } else if (equalBytes(handshake.peerId, peerId)) {
         book.self(address)
@@ -253,7 +254,7 @@ export class PeerManager {
       if (peer !== undefined) this.#gone(peer)
     })
     join(connection, wire, hostKey(connection.remote.host))
-    wire.handshake(infoHash, peerId)
+    wire.handshake(wireHash(infoHashes), peerId)
   }
 
   #add(

@@ -1,3 +1,4 @@
+import { type InfoHashes, wireHash } from '../metainfo/info-hashes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
 import { ExtendedHandshakes } from './extended-handshakes.ts'
@@ -15,8 +16,8 @@ function isFetching(content: SwarmContent | undefined): boolean {
 }
 
 /** What a {@link Swarm} asks and tells. */
-export interface SwarmOptions
-  extends Pick<PeerSourcesOptions, 'infoHash' | 'host' | 'state' | 'counters' | 'onWarning'> {
+export interface SwarmOptions extends Pick<PeerSourcesOptions, 'host' | 'state' | 'counters' | 'onWarning'> {
+  readonly infoHashes: InfoHashes
   readonly metadata: SwarmMetadata
   /** Undefined until its storage is open. */
   content(): SwarmContent | undefined
@@ -36,10 +37,10 @@ export class Swarm {
   readonly #options: SwarmOptions
 
   constructor(options: SwarmOptions) {
-    const { infoHash, host, state, metadata, counters, content, wantAgain, onWarning } = options
+    const { infoHashes, host, state, metadata, counters, content, wantAgain, onWarning } = options
     this.#options = options
     this.sources = new PeerSources({
-      infoHash,
+      infoHash: wireHash(infoHashes),
       host,
       state,
       isSeed: () => content()?.complete === true,
@@ -49,7 +50,7 @@ export class Swarm {
       onWarning
     })
     this.manager = new PeerManager({
-      infoHash,
+      infoHashes,
       peerId: host.peerId,
       book: this.sources.book,
       budget: host.connections,

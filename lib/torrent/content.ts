@@ -1,3 +1,4 @@
+import { hashKey, type InfoHashes, wireHash } from '../metainfo/info-hashes.ts'
 import { Layout, type Range } from '../metainfo/layout.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
@@ -18,7 +19,6 @@ import { Haves } from '../swarm/haves.ts'
 import type { Peer } from '../swarm/peer.ts'
 import { Uploads } from '../swarm/uploads.ts'
 import { hasBit } from '../util/bits.ts'
-import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { asError } from '../util/errors.ts'
@@ -41,6 +41,8 @@ const uploadCacheBytes = 24 << 20
 
 /** What is known of the data besides the metainfo. */
 export interface ContentOptions extends Omit<AddOptions, 'path'>, DataFolder {
+  /** The identity of the torrent for its life, whatever the metadata adds. */
+  readonly infoHashes: InfoHashes
   /** Selection used without `select`: half-open ranges of the torrent's own file list (BEP 53). */
   readonly selectOnly?: readonly Range[] | undefined
   /** The data was hashed just now and is all there. */
@@ -124,8 +126,7 @@ export class Content {
     this.#options = options
     this.#events = events
     this.#before = before
-    const v1 = metainfo.infoHashes.v1 ?? new Uint8Array(20)
-    const infoHash = toHex(v1)
+    const infoHash = hashKey(options.infoHashes)
     const layout = new Layout(metainfo.pieceLength, metainfo.files)
     this.layout = layout
     this.ledger = new Ledger(layout)
@@ -246,7 +247,7 @@ export class Content {
       uploadCacheBytes,
       host.budget
     )
-    this.uploads = new Uploads(v1, layout, this.#cache, host.uploadLimit, {
+    this.uploads = new Uploads(wireHash(options.infoHashes), layout, this.#cache, host.uploadLimit, {
       // A super-seed has nothing as far as peers know.
       grants: () => !this.haves.hides,
       peer: (id) => events.peers().get(id),

@@ -1,8 +1,8 @@
+import { hashKey } from '../metainfo/info-hashes.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import type { ResumeKeeper } from '../storage/resume-keeper.ts'
 import { believed, type LoadedRecord } from '../storage/resume-record.ts'
 import type { Swarm } from '../swarm/swarm.ts'
-import { toHex } from '../util/bytes.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { Content, type ContentEvents } from './content.ts'
@@ -120,7 +120,7 @@ export class Opening {
   async #named(metainfo: Metainfo, before: LoadedRecord | undefined): Promise<Metainfo> {
     const { host, init } = this.#options
     if (metainfo.spelling === undefined || !isByName(init)) return metainfo
-    const infoHash = toHex(metainfo.infoHashes.v1 ?? new Uint8Array(20))
+    const infoHash = hashKey(init.infoHashes)
     return findNames(metainfo, {
       path: init.path,
       before,

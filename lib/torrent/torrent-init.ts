@@ -1,11 +1,9 @@
-import type { InfoHashes } from '../metainfo/metainfo.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { ContentOptions } from './content.ts'
 import type { TorrentMemo } from './torrent-memo.ts'
 
 /** What a {@link Torrent} begins with. */
 export interface TorrentInit extends ContentOptions {
-  readonly infoHashes: InfoHashes
   /** A name until the metadata is known. */
   readonly name: string | undefined
   readonly announce: readonly (readonly string[])[]

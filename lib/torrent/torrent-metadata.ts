@@ -1,17 +1,15 @@
+import { hashKey, hexV2, type InfoHashes } from '../metainfo/info-hashes.ts'
 import { formatMagnet } from '../metainfo/magnet.ts'
-import type { InfoHashes, Metainfo } from '../metainfo/metainfo.ts'
+import type { Metainfo } from '../metainfo/metainfo.ts'
 import { parseInfoInTurns } from '../metainfo/parse-info.ts'
 import { formatTorrent } from '../metainfo/parse-torrent.ts'
 import { MetadataExchange } from '../swarm/metadata-exchange.ts'
 import type { MetadataMemory } from '../swarm/metadata-memory.ts'
-import { toHex } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
 
 /** What a {@link TorrentMetadata} begins with, and whom it tells. */
 export interface TorrentMetadataOptions {
   readonly infoHashes: InfoHashes
-  /** 20 bytes. */
-  readonly infoHash: Uint8Array
   /** For what is collected; all torrents share it. */
   readonly memory: MetadataMemory
   /** A name until a better one is known. */
@@ -34,7 +32,11 @@ export class TorrentMetadata {
   /** Nothing is known yet. */
   constructor(options: TorrentMetadataOptions) {
     this.#options = options
-    this.exchange = new MetadataExchange(options.infoHash, options.memory, (info) => void this.#onInfo(info))
+    this.exchange = new MetadataExchange(
+      options.infoHashes,
+      options.memory,
+      (info) => void this.#onInfo(info)
+    )
   }
 
   /** Whether the metadata is known. */
@@ -44,13 +46,12 @@ export class TorrentMetadata {
 
   /** The name of the file or folder, else what a magnet link said, else the info hash. */
   get name(): string {
-    return this.#metainfo?.name ?? this.#options.name ?? toHex(this.#options.infoHash)
+    return this.#metainfo?.name ?? this.#options.name ?? hashKey(this.#options.infoHashes)
   }
 
   /** In hexadecimal, for a hybrid torrent (BEP 52). */
   get infoHashV2(): string | undefined {
-    const v2 = this.#metainfo?.infoHashes.v2 ?? this.#options.infoHashes.v2
-    return v2 === undefined ? undefined : toHex(v2)
+    return hexV2(this.#metainfo?.infoHashes ?? {}) ?? hexV2(this.#options.infoHashes)
   }
 
   /** A magnet link with these trackers. */

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { hashKey } from '../metainfo/info-hashes.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import { coarsePieceMap, type PieceCell, type PieceInfo, pieceMap } from '../pieces/piece-map.ts'
 import { checkPriority, normalPriority } from '../pieces/selection.ts'
@@ -13,7 +14,6 @@ import { checkTrackers, type TrackerTiers } from '../swarm/tracker-set.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
 import type { ThrottledConnection } from '../transport/throttled.ts'
 import { type PeerAddress, readAddress } from '../util/address.ts'
-import { toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
 import { argumentError, checkOptionNames, checkSignal, checkType } from '../util/options.ts'
@@ -89,9 +89,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /** @internal */
   constructor(host: TorrentHost, init: TorrentInit, owner: TorrentOwner) {
     super()
-    const infoHash = init.infoHashes.v1 ?? new Uint8Array(20)
     const onWarning = (warning: Error): void => this.#emit('warning', warning)
-    this.infoHash = toHex(infoHash)
+    this.infoHash = hashKey(init.infoHashes)
     this.path = init.path
     this.#host = host
     this.#init = init
@@ -107,14 +106,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     }
     this.#metadata = new TorrentMetadata({
       infoHashes: init.infoHashes,
-      infoHash,
       memory: host.metadataMemory,
       name: init.name,
       onMetainfo: (metainfo) => this.#opening.fetched(metainfo),
       onFault: (error) => this.#opening.fail(error)
     })
     this.#swarm = new Swarm({
-      infoHash,
+      infoHashes: init.infoHashes,
       host,
       state: this.#state,
       metadata: this.#metadata,

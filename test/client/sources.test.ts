@@ -10,6 +10,7 @@ import type { TorrentSource } from '../../lib/client/read-source.ts'
 import { addressOf, assertSame, Bench, type Sample, serve } from '../torrent/bench.ts'
 import { encodeBase32 } from './base32.ts'
 
+const pieces = new Uint8Array(20)
 const infoHashOf = (sample: Sample): Buffer => Buffer.from(sample.metainfo.infoHashes.v1 ?? [])
 
 test('a torrent is added by bytes, path, URL, parsed, info hash or magnet link', async (t) => {
@@ -72,6 +73,20 @@ const wrong: readonly [name: string, source: unknown, code: string, message: Reg
   ['garbage', new Uint8Array(100), 'ERR_BENCODE_SYNTAX', /the bytes given/],
   ['a magnet link without a hash', 'magnet:?dn=x', 'ERR_METAINFO_MAGNET', /./],
   ['a v2 magnet link', `magnet:?xt=urn:btmh:1220${'ab'.repeat(32)}`, 'ERR_METAINFO_UNSUPPORTED', /version 2/],
+  [
+    'a metainfo with a v2 hash alone',
+    {
+      infoHashes: { v2: new Uint8Array(32) },
+      name: 'x',
+      info: pieces,
+      pieces,
+      files: [],
+      announce: [],
+      nodes: []
+    },
+    'ERR_METAINFO_UNSUPPORTED',
+    /version 2/
+  ],
   ['an unreachable server', 'http://127.0.0.1:1/x.torrent', 'ERR_CLIENT_SOURCE', /could not be fetched/]
 ]
 

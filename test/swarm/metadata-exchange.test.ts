@@ -86,7 +86,7 @@ function exchangeOf(
     memory,
     got: [] as Uint8Array[],
     exchange: new MetadataExchange(
-      new Uint8Array(createHash('sha1').update(metadata).digest()),
+      { v1: new Uint8Array(createHash('sha1').update(metadata).digest()) },
       memory,
       (info) => bench.got.push(info)
     ),

@@ -22,7 +22,7 @@ export class Arrivals {
     this.#t = t
     this.book = new AddressBook({ random: Math.random })
     this.manager = new PeerManager({
-      infoHash: this.#infoHash,
+      infoHashes: { v1: this.#infoHash },
       peerId: new Uint8Array(20),
       book: this.book,
       budget: new ConnectionBudget(),
