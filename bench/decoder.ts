@@ -29,7 +29,7 @@ function handler(): WireDecoderHandler {
     onKeepAlive: () => {},
     onEmpty: () => {},
     onIndex: () => {},
-    onRange: () => {},
+    onRange: () => 0,
     onBitfield: () => {},
     onBlockStart: (_, offset, length) => memory.subarray(offset, offset + length),
     onBlock: () => {},

@@ -1,6 +1,7 @@
 // What the emitted .d.ts files say to a program that imports the package: a sorted list of lines `<name>  <signature>`, one for each
 // declaration that the entries reach and for each of its members. TypeScript 7 has no compiler API, so this reads the text of
-// declarations that tsc has written, and nothing else: no comments, no namespaces, no default exports.
+// declarations that tsc has written, and nothing else: no comments, no namespaces, no default exports. The members of an
+// abstract class that a program cannot name count as members of the class that extends it.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
@@ -23,9 +24,17 @@ export function apiReport(root) {
     const known = reached.get(target)
     if (known !== undefined && (known.isValue || !isValue)) return target
     reached.set(target, { isValue })
-    const text = membersOf(target, isValue).join(' ')
-    for (const [word] of text.matchAll(/[A-Za-z_$][\w$]*/g)) reach(target.file, word, false)
+    reachWords(target, isValue)
     return target
+  }
+  /** The names in a declaration, and in the abstract class that it extends, which itself counts only where another place names it. */
+  const reachWords = (target, isValue) => {
+    const base = abstractBaseOf(moduleOf, target)
+    if (base !== undefined) reachWords(base, false)
+    const [head, ...members] = membersOf(target, isValue)
+    const text = [base === undefined ? head : withoutBase(head), ...members].join(' ')
+    for (const [word] of text.matchAll(/[A-Za-z_$][\w$]*/g))
+      if (word !== target.name) reach(target.file, word, false)
   }
   const lines = new Set()
   for (const [entry, target] of Object.entries(exports)) {
@@ -46,10 +55,17 @@ export function apiReport(root) {
       more.length === 0 || first === target
         ? target.name
         : `${target.name}@${path.basename(target.file, '.d.ts')}`
-    lines.add(`${name}  ${target.head}`)
-    for (const member of membersOf(target, isValue)) {
-      if (member !== target.head) lines.add(`${name}.${memberName(member)}  ${member}`)
+    let [head, ...members] = membersOf(target, isValue)
+    for (let one = target; ; ) {
+      one = abstractBaseOf(moduleOf, one)
+      if (one === undefined || reached.has(one)) break
+      const known = new Set(members.map(memberName))
+      const [baseHead, ...inherited] = membersOf(one, false)
+      members.push(...inherited.filter((member) => !known.has(memberName(member))))
+      head = withoutBase(head) + (/ extends .*/.exec(baseHead)?.[0] ?? '')
     }
+    lines.add(`${name}  ${head}`)
+    for (const member of members) lines.add(`${name}.${memberName(member)}  ${member}`)
   }
   return [...lines].sort()
 }
@@ -172,6 +188,19 @@ function resolve(moduleOf, file, name) {
   }
   const again = exported.find((one) => one.exported === name && one.local !== name)
   return again === undefined ? undefined : resolve(moduleOf, file, again.local)
+}
+
+const extension = /^((?:abstract )?class [\w$]+) extends ([\w$]+)/
+
+/** The abstract class of this package that a class extends. */
+function abstractBaseOf(moduleOf, { file, head }) {
+  const name = extension.exec(head)?.[2]
+  const base = name === undefined ? undefined : resolve(moduleOf, file, name)
+  return base?.head.startsWith('abstract ') === true ? base : undefined
+}
+
+function withoutBase(head) {
+  return head.replace(extension, '$1')
 }
 
 function headOf(kind, text) {

@@ -10,8 +10,11 @@ export interface WireDecoderHandler {
   onEmpty(id: number): void
   /** Have, suggest, allowed fast. */
   onIndex(id: number, piece: number): void
-  /** Request, cancel, reject. */
-  onRange(id: number, piece: number, offset: number, length: number): void
+  /**
+   * Request, cancel, reject. Returns the length of a request that is taken, since its answer is an upload and no work that the peer makes;
+   * the negative length of one that is taken back; else 0.
+   */
+  onRange(id: number, piece: number, offset: number, length: number): number
   onBitfield(bytes: Uint8Array): void
   /** The header of a piece message came: may give memory of exactly `length` bytes for its block. */
   onBlockStart(piece: number, offset: number, length: number): Uint8Array | undefined
@@ -142,7 +145,7 @@ export class WireDecoder {
     this.#scratch.set(chunk.subarray(at, at + length), this.#scratchLength)
     const from = this.#scratchLength
     this.#scratchLength += length
-    // Whoever speaks another protocol is told so by the first byte that differs.
+    // The first byte that differs ends the connection of another protocol.
     for (let n = from; n < this.#scratchLength && n < protocolHeader.length; n++) {
       if (this.#scratch[n] !== protocolHeader[n]) throw protocolError('the peer does not speak BitTorrent')
     }
@@ -208,7 +211,9 @@ export class WireDecoder {
       case messageIds.reject:
         if (length !== 13) throw wrongLength(id, length)
         if (available < 17) return this.#need(17)
-        this.#handler.onRange(id, uint32(bytes, at + 5), uint32(bytes, at + 9), uint32(bytes, at + 13))
+        this.#countUpload(
+          this.#handler.onRange(id, uint32(bytes, at + 5), uint32(bytes, at + 9), uint32(bytes, at + 13))
+        )
         return 17
       case messageIds.have:
       case messageIds.suggest:
@@ -245,6 +250,11 @@ export class WireDecoder {
         this.#startPayload(id, length - 1, 'skip')
         return 5
     }
+  }
+
+  #countUpload(length: number): void {
+    if (length > 0) this.work--
+    this.freeBytes += length
   }
 
   #need(length: number): 0 {

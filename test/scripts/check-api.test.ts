@@ -111,6 +111,33 @@ test('comments, private members, internal ones and what no entry reaches do not 
   assert.equal(status, 0, text)
 })
 
+test('members that move to an abstract class no program can name stay what they were', (t) => {
+  const one = new Package(t)
+  const base = `
+import { type Options } from './inner/options.ts';
+export declare abstract class Base extends Map<string, { a: 1 }> {
+    #private;
+    constructor(size: Unseen);
+    run(what: '{' | ";", options?: Options): void;
+}
+interface Unseen {
+    readonly y: number;
+}
+`
+  const moved = entry
+    .replace('Thing extends Map<string, { a: 1 }>', 'Thing extends Base')
+    .replace(/ +run\(.*\n/, '')
+    .replace('import', "import { Base } from './base.ts';\nimport")
+  one.write('dist/lib/base.d.ts', base)
+  one.declare({ index: moved })
+  const { status, text } = one.check()
+  assert.equal(status, 0, text)
+  one.write('dist/lib/base.d.ts', base.replace('options?: Options): void', 'options?: Options): boolean'))
+  assert.match(one.check().text, /^ {2}\+ Thing\.run {2}run\(what.*boolean$/m)
+  one.declare({ index: `${moved}\nexport { Base } from './base.ts';\n` })
+  assert.match(one.check().text, /^ {2}\+ Thing {2}class Thing extends Base$/m)
+})
+
 /** Changes, what must be named then, and points of a changelog that do and do not name it. */
 const changes = [
   {

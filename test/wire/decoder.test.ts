@@ -21,7 +21,10 @@ function recorder(): { seen: string[]; handler: WireDecoderHandler } {
     onKeepAlive: () => seen.push('keep-alive'),
     onEmpty: (id) => seen.push(`empty ${id}`),
     onIndex: (id, piece) => seen.push(`index ${id} ${piece}`),
-    onRange: (id, ...numbers) => seen.push(`range ${id} ${numbers}`),
+    onRange: (id, ...numbers) => {
+      seen.push(`range ${id} ${numbers}`)
+      return 0
+    },
     onBitfield: (bytes) => seen.push(`bitfield ${hex(bytes)}`),
     onBlockStart: (piece, _offset, length) => (piece % 2 === 0 ? new Uint8Array(length) : undefined),
     onBlock: (piece, offset, data, owned) => seen.push(`block ${piece} ${offset} ${hex(data)} ${owned}`),

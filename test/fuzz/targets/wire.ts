@@ -3,6 +3,8 @@ import { WireDecoder } from '../../../lib/wire/decoder.ts'
 import { defaultWireLimits } from '../../../lib/wire/limits.ts'
 import { DontHaveExtension } from '../../../lib/wire/lt-donthave.ts'
 import { formatReserved, parseReserved, protocolHeader } from '../../../lib/wire/messages.ts'
+import { OwnState } from '../../../lib/wire/own-state.ts'
+import { PeerMessages } from '../../../lib/wire/peer-messages.ts'
 import { PeerState } from '../../../lib/wire/peer-state.ts'
 import { UploadOnlyExtension } from '../../../lib/wire/upload-only.ts'
 import { MetadataExtension } from '../../../lib/wire/ut-metadata.ts'
@@ -69,21 +71,37 @@ function eventsOf(chunks: readonly Uint8Array[], givesMemory: boolean): string[]
   const events: string[] = []
   const tell = (name: string, ...values: unknown[]): number =>
     events.push(`${name} ${values.map(textOf).join(' ')}`)
-  const mediator = {
+  const faults = {
+    odd: (what: string) => void tell('odd', what),
+    listed: () => {},
+    choked: () => {},
+    introduced: () => {}
+  }
+  const requests = {
+    request(...values: number[]): number {
+      tell('request', ...values)
+      return 0
+    },
+    oddRequest: (...values: number[]) => void tell('odd-request', ...values),
+    cancel(...values: number[]): number {
+      tell('cancel', ...values)
+      return 0
+    }
+  }
+  const extensions = {
+    onHandshake: () => {},
+    onMessage: (id: number, payload: Uint8Array) => void tell('extended', id, payload)
+  }
+  const receiver = {
     emit: <E extends keyof WireEvents>(name: E, ...values: WireEvents[E]) =>
       void tell(String(name), ...(name === 'piece' ? values.slice(0, 3) : values)),
     blockTarget: (_piece: number, _offset: number, length: number) =>
-      givesMemory ? new Uint8Array(length) : undefined,
-    onRequest: (...values: number[]) => void tell('request', ...values),
-    onOddRequest: (...values: number[]) => void tell('odd-request', ...values),
-    onOdd: (what: string) => void tell('odd', what),
-    onCancel: (...values: number[]) => void tell('cancel', ...values),
-    onExtended: (id: number, payload: Uint8Array) => void tell('extended', id, payload),
-    onExtendedHandshake: () => {}
+      givesMemory ? new Uint8Array(length) : undefined
   }
-  const own = { fast: true, extended: true, dht: true }
-  const peer = new PeerState(own, defaultWireLimits, mediator, pieceCount, lengths)
-  const decoder = new WireDecoder(peer, defaultWireLimits)
+  const own = new OwnState({ fast: true, extended: true, dht: true }, defaultWireLimits)
+  const peer = new PeerState(defaultWireLimits, faults, pieceCount, lengths)
+  const messages = new PeerMessages(own, peer, faults, requests, extensions, receiver)
+  const decoder = new WireDecoder(messages, defaultWireLimits)
   try {
     for (const chunk of chunks) {
       const end = decoder.push(chunk)

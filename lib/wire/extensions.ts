@@ -1,0 +1,42 @@
+import type { ExtendedHandshake } from './extended-handshake.ts'
+import type { WireExtension } from './extension.ts'
+import type { ExtendedReceiver } from './peer-messages.ts'
+import { argumentError } from './wire-arguments.ts'
+
+/** The extensions that are attached to a wire (BEP 10). The id that we announce for each is its place, from 1 on. */
+export class Extensions implements ExtendedReceiver {
+  readonly #list: WireExtension[] = []
+
+  /** Adds one; names are unique. */
+  add(extension: WireExtension): void {
+    const given: unknown = extension
+    if (typeof given !== 'object' || given === null || typeof extension.name !== 'string')
+      throw argumentError('extension', extension, 'an object with a name and onMessage')
+    if (this.#list.some(({ name }) => name === extension.name))
+      throw argumentError('extension', extension.name, 'used only once')
+    this.#list.push(extension)
+  }
+
+  /** The ids of our extended handshake, by name; 0 switches an extension off. */
+  ids(): Map<string, number> {
+    return new Map(this.#list.map(({ name, announced }, n) => [name, announced === false ? 0 : n + 1]))
+  }
+
+  /** The name of the extension with this id of ours. */
+  nameOf(id: number): string | undefined {
+    return this.#list[id - 1]?.name
+  }
+
+  onHandshake(remote: ExtendedHandshake): void {
+    for (const extension of this.#list) extension.onHandshake?.(remote)
+  }
+
+  onMessage(id: number, payload: Uint8Array): void {
+    this.#list[id - 1]?.onMessage(payload)
+  }
+
+  /** Tells all that the wire has closed. */
+  close(): void {
+    for (const extension of this.#list) extension.onClose?.()
+  }
+}

@@ -1,0 +1,130 @@
+import { asError, TorrentError } from '../util/errors.ts'
+import { WireDecoder, type WireDecoderHandler } from './decoder.ts'
+import { Handling } from './handling.ts'
+import type { Outbox } from './outbox.ts'
+import type { OwnState } from './own-state.ts'
+import { checkBytes } from './wire-arguments.ts'
+import type { WireEvents } from './wire-events.ts'
+
+/** After so much work the inbox looks whether the peer has used up its turn. */
+const workStep = 100
+
+/** What an {@link Inbox} asks of the wire. */
+export interface InboxMediator {
+  emit<E extends keyof WireEvents>(name: E, ...values: WireEvents[E]): unknown
+  destroy(error: Error): void
+  readonly onHandled: ((ms: number) => number) | undefined
+}
+
+/** Decodes the bytes of a peer, no more of them in one turn of the event loop than the limits allow; the rest waits. */
+export class Inbox {
+  /** Bytes received, of everything. */
+  received = 0
+  readonly #own: OwnState
+  readonly #decoder: WireDecoder
+  readonly #handling: Handling
+  readonly #outbox: Outbox
+  readonly #wire: InboxMediator
+  /** The peer's bytes that wait for the next turn of the event loop. */
+  #rest: Uint8Array | undefined
+  #restTimer: NodeJS.Timeout | undefined
+  /** Whether the next chunk waits for the outbox to shrink. */
+  #held = false
+  #whenReceivable: (() => void) | undefined
+
+  /** An inbox that begins with the handshake of the peer. */
+  constructor(own: OwnState, messages: WireDecoderHandler, outbox: Outbox, wire: InboxMediator) {
+    this.#own = own
+    this.#decoder = new WireDecoder(messages, own.limits)
+    this.#handling = new Handling(own.limits)
+    this.#outbox = outbox
+    this.#wire = wire
+  }
+
+  /** Decodes a chunk, which is borrowed for the call; false asks to hold back the next one until `receivable`. */
+  receive(chunk: Uint8Array): boolean {
+    checkBytes('chunk', chunk)
+    if (this.#own.closed) return true
+    this.received += chunk.length
+    if (this.#rest === undefined) return this.#decode(chunk, false)
+    this.#rest = Buffer.concat([this.#rest, chunk])
+    return false
+  }
+
+  /** Calls back once, before `receivable` or when the wire closes. */
+  whenReceivable(callback: () => void): void {
+    this.#whenReceivable = callback
+  }
+
+  /** The outbox has given messages to the reader. */
+  outboxDrained(): void {
+    if (!this.#held || this.#own.closed) return
+    this.#held = false
+    this.#offer()
+  }
+
+  /** Takes back the memory of the block that is under way. */
+  detachBlock(): void {
+    this.#decoder.detach()
+  }
+
+  /** Forgets what waits, and ignores the rest. */
+  close(): void {
+    this.#decoder.stop()
+    this.#rest = undefined
+    clearTimeout(this.#restTimer)
+    this.#callBack()
+  }
+
+  /** Decodes until the chunk ends or the turn is used up; whether the next chunk may come. A chunk that is not `owned` is borrowed. */
+  #decode(chunk: Uint8Array, owned: boolean): boolean {
+    const decoder = this.#decoder
+    const handling = this.#handling
+    let at = 0
+    decoder.work = decoder.freeBytes = 0
+    handling.begin()
+    try {
+      for (;;) {
+        decoder.workMax = decoder.work + workStep
+        at = decoder.push(chunk, at)
+        if (at >= chunk.length || handling.isTurnOver(decoder.work)) break
+      }
+    } catch (error) {
+      this.#wire.destroy(asError(error))
+    }
+    const ms = handling.end(at, decoder.work, decoder.freeBytes)
+    const waitMs = ms > 0 ? (this.#wire.onHandled?.(ms) ?? 0) : 0
+    if (this.#own.closed) return true
+    if (waitMs === Number.POSITIVE_INFINITY) {
+      this.#wire.destroy(new TorrentError('ERR_WIRE_LIMIT', 'the messages of the peer keep us too busy'))
+      return true
+    }
+    if (at < chunk.length || waitMs > 0) {
+      this.#rest = owned ? chunk.subarray(at) : new Uint8Array(chunk.subarray(at))
+      if (waitMs === 0) setImmediate(() => this.#goOn())
+      else this.#restTimer = setTimeout(() => this.#goOn(), waitMs).unref()
+      return false
+    }
+    if (this.#outbox.length <= this.#own.limits.controlLength) return true
+    this.#held = true
+    return false
+  }
+
+  /** Decodes what has waited for this turn. */
+  #goOn(): void {
+    const rest = this.#rest
+    this.#rest = undefined
+    if (rest !== undefined && !this.#own.closed && this.#decode(rest, true)) this.#offer()
+  }
+
+  #offer(): void {
+    this.#callBack()
+    if (!this.#own.closed) this.#wire.emit('receivable')
+  }
+
+  #callBack(): void {
+    const callback = this.#whenReceivable
+    this.#whenReceivable = undefined
+    callback?.()
+  }
+}

@@ -1,0 +1,158 @@
+import { TorrentError } from '../util/errors.ts'
+import { notify } from '../util/user-code.ts'
+import { messageIds } from './messages.ts'
+import type { Outbox } from './outbox.ts'
+import type { OwnState } from './own-state.ts'
+import type { RequestReceiver } from './peer-messages.ts'
+import { type PeerAnswer, type PeerRequest, PeerRequests } from './peer-requests.ts'
+import type { PeerState } from './peer-state.ts'
+import { checkBytes } from './wire-arguments.ts'
+import type { WireEvents } from './wire-events.ts'
+
+/** What an {@link UploadQueue} asks of the wire. */
+export interface UploadMediator {
+  emit<E extends keyof WireEvents>(name: E, ...values: WireEvents[E]): unknown
+  destroy(error: Error): void
+  readonly answerLeft: ((data: Uint8Array, sent: boolean) => void) | undefined
+}
+
+/** The requests of a peer: which of them are taken, which are rejected, and the answers that wait for the reader. */
+export class UploadQueue implements RequestReceiver {
+  readonly #own: OwnState
+  readonly #peer: PeerState
+  readonly #outbox: Outbox
+  readonly #wire: UploadMediator
+  readonly #requests = new PeerRequests()
+  #chokedRequests = 0
+  /** Whether an answerer waits for `sendable`. */
+  #sendHeld = false
+
+  /** An empty queue. */
+  constructor(own: OwnState, peer: PeerState, outbox: Outbox, wire: UploadMediator) {
+    this.#own = own
+    this.#peer = peer
+    this.#outbox = outbox
+    this.#wire = wire
+    this.#requests.onTakenBack = (data) => notify(wire.answerLeft, data, false)
+  }
+
+  /** How many requests wait, answered or not. */
+  get size(): number {
+    return this.#requests.size
+  }
+
+  /** Bytes of the answers that wait. */
+  get answerLength(): number {
+    return this.#requests.answerLength
+  }
+
+  /** The oldest request that is not answered; undefined when there is none. */
+  get oldest(): PeerRequest | undefined {
+    return this.#requests.oldest
+  }
+
+  /** See `Wire.requestAhead`. */
+  ahead(count: number): PeerRequest | undefined {
+    return this.#requests.ahead(count)
+  }
+
+  request(piece: number, offset: number, length: number): number {
+    const { limits, choking, granted } = this.#own
+    const choked = choking && granted?.has(piece) !== true
+    if (choked && ++this.#chokedRequests > limits.chokedRequests) {
+      const message = 'the peer goes on asking although it is choked'
+      this.#wire.destroy(new TorrentError('ERR_WIRE_LIMIT', message))
+      return 0
+    }
+    if (this.#requests.has(piece, offset)) return 0
+    if (choked || this.#peer.pieces.count === undefined || this.#requests.size >= limits.requestQueue) {
+      this.#outbox.reject(piece, offset, length)
+      return 0
+    }
+    this.#requests.add(piece, offset, length)
+    this.#wire.emit('request', piece, offset, length)
+    return length
+  }
+
+  oddRequest(piece: number, offset: number, length: number): void {
+    this.#outbox.reject(piece, offset, length)
+  }
+
+  cancel(piece: number, offset: number, length: number): number {
+    if (!this.#requests.remove(piece, offset, length)) return 0
+    this.#outbox.reject(piece, offset, length)
+    this.#wire.emit('cancel', piece, offset, length)
+    this.offerRoom()
+    return -length
+  }
+
+  /** Chokes the peer, or lets it request. A choke refuses what is not on its way, save for pieces that are granted. */
+  choke(choking: boolean): void {
+    if (!this.#outbox.choke(choking)) return
+    this.#chokedRequests = 0
+    if (!choking) return
+    const granted = this.#peer.fast ? this.#own.granted : undefined
+    this.refuse(({ piece }) => granted?.has(piece) !== true)
+  }
+
+  /** Lets the peer request a piece even while it is choked (BEP 6). */
+  grant(piece: number): void {
+    if (!this.#outbox.maySend() || !this.#peer.fast) return
+    this.#own.granted ??= new Set()
+    this.#own.granted.add(piece)
+    this.#outbox.index(messageIds.allowedFast, piece)
+  }
+
+  /** Answers a request; false asks to wait for `sendable`. */
+  answer(piece: number, offset: number, data: Uint8Array): boolean {
+    checkBytes('data', data)
+    const { closed, limits } = this.#own
+    if (!closed && this.#requests.answer(piece, offset, data)) this.#outbox.schedule()
+    else notify(this.#wire.answerLeft, data, false)
+    if (this.#own.closed || this.#requests.answerLength < limits.answerLength) return true
+    this.#sendHeld = true
+    return false
+  }
+
+  /** Refuses one request; ignored when there is none. */
+  reject(piece: number, offset: number, length: number): void {
+    if (!this.#requests.remove(piece, offset, length)) return
+    this.#outbox.reject(piece, offset, length)
+    this.offerRoom()
+  }
+
+  /** Refuses those requests, not on their way yet, for which `which` says yes. */
+  refuse(which: (request: PeerRequest, isAnswered: boolean) => boolean): void {
+    for (const { piece, offset, length } of this.#requests.removeAll(which))
+      this.#outbox.reject(piece, offset, length)
+    this.offerRoom()
+  }
+
+  /** See `Wire.putOff`. */
+  putOff(piece: number, offset: number): void {
+    this.#requests.putOff(piece, offset)
+  }
+
+  /** See `Wire.putBack`. */
+  putBack(): PeerRequest[] {
+    return this.#requests.putBack()
+  }
+
+  /** Takes out the answer to the oldest request that is answered. */
+  next(): PeerAnswer | undefined {
+    return this.#requests.next()
+  }
+
+  /** Tells the answerer when it may go on. */
+  offerRoom(): void {
+    const { closed, limits } = this.#own
+    if (!this.#sendHeld || closed || this.#requests.answerLength > limits.answerLength / 2) return
+    this.#sendHeld = false
+    this.#wire.emit('sendable')
+  }
+
+  /** Forgets all requests. */
+  clear(): void {
+    this.#requests.removeAll()
+  }
+}
