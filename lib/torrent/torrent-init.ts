@@ -1,5 +1,5 @@
 import type { PeerAddress } from '../util/address.ts'
-import type { ContentOptions } from './content.ts'
+import type { ContentOptions } from './content-options.ts'
 import type { TorrentMemo } from './torrent-memo.ts'
 
 /** What a {@link Torrent} begins with. */

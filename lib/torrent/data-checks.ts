@@ -1,0 +1,313 @@
+import type { Layout, Range } from '../metainfo/layout.ts'
+import type { Ledger } from '../pieces/ledger.ts'
+import { Checker } from '../storage/checker.ts'
+import type { FileStorage } from '../storage/file-storage.ts'
+import { foreignFiles } from '../storage/foreign-files.ts'
+import { pieceTrust, trustSteps } from '../storage/resume-check.ts'
+import type { LoadedRecord } from '../storage/resume-record.ts'
+import type { Storage, StorageStats } from '../storage/storage.ts'
+import { partsOf, piecesOfTurn, Verification } from '../storage/verification.ts'
+import type { Haves } from '../swarm/haves.ts'
+import { hasBit } from '../util/bits.ts'
+import { type Deferred, deferred } from '../util/concurrency.ts'
+import { LazySet } from '../util/lazy-collections.ts'
+import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
+import type { ContentOptions } from './content-options.ts'
+import type { Download } from './download.ts'
+import { ExistingFiles } from './existing-files.ts'
+import type { FileArrivals } from './file-arrivals.ts'
+import { closedError } from './torrent-errors.ts'
+import type { TorrentHost } from './torrent-host.ts'
+import { findVanished } from './vanished.ts'
+import type { WantedPieces } from './wanted-pieces.ts'
+
+/** The parts that {@link DataChecks} work with. */
+export interface DataChecksOptions extends Pick<TorrentHost, 'hashPool'> {
+  readonly layout: Layout
+  readonly ledger: Ledger
+  readonly storage: Storage
+  /** The same, if the torrent has no storage of its own. */
+  readonly fileStorage: FileStorage | undefined
+  readonly download: Download
+  readonly haves: Haves
+  readonly arrivals: FileArrivals
+  readonly wanted: WantedPieces
+  readonly content: ContentOptions
+  /** The record of the last run. */
+  readonly before: LoadedRecord | undefined
+  /** Returns the SHA-1 that a piece should have. */
+  expectedHash(piece: number): Uint8Array
+  /** A piece that was found in storage is right. */
+  found(piece: number): void
+  /** A verified piece is not there after all. */
+  lost(piece: number): void
+  /** The selected pieces may have become complete, or incomplete. */
+  changed(): void
+  warning(error: Error): void
+  /** A file of another origin is in the way: nothing more is fetched until `reconsider`. */
+  error(error: Error): void
+}
+
+/** Finds out which pieces are in storage: by the resume record, by hashing, and again when the user or a failed read asks for it. */
+export class DataChecks {
+  readonly #options: DataChecksOptions
+  readonly #verification: Verification
+  #existing: ExistingFiles | undefined
+  /** Resolves when the storage has opened, or with false when that has failed. */
+  #opening: Promise<boolean> | undefined
+  /** Resolves after `open`, when its caller has told others. */
+  readonly #begun: Deferred<void> = deferred()
+  #opened = false
+  #closed = false
+  /** Whether bytes that are kept outside their files are about to be moved. */
+  #moving = false
+  /** Files whose loss of data was reported already. */
+  readonly #vanished = new LazySet<number>()
+
+  constructor(options: DataChecksOptions) {
+    const { hashPool, layout, ledger, storage, download, haves } = options
+    this.#options = options
+    const checker = new Checker({
+      storage,
+      layout,
+      expected: (piece) => options.expectedHash(piece),
+      pool: hashPool
+    })
+    this.#verification = new Verification(checker, ledger, {
+      unchecked: (pieces) => download.change((picker, now) => picker.unchecked(pieces, now)),
+      missing: (piece) => download.change((picker, now) => picker.lost(piece, now)),
+      found: (piece) => {
+        this.#existing?.verified(piece)
+        download.change((picker, now) => picker.had({ start: piece, end: piece + 1 }, now))
+        options.found(piece)
+      },
+      failed: (piece) => this.#existing?.failed(piece) === true,
+      isHeld: (piece) => this.#existing?.isHeld(piece) === true,
+      proven: (piece) => {
+        this.#existing?.verified(piece)
+        haves.got(piece)
+      },
+      lost: (piece, wasProven) => {
+        if (wasProven) void this.#tellVanished(piece)
+        options.lost(piece)
+        download.change((picker, now) => picker.lost(piece, now))
+        options.changed()
+      },
+      warning: (error) => options.warning(error)
+    })
+  }
+
+  /** Checks of stored pieces that readers and uploads wait for. */
+  get verification(): Verification {
+    return this.#verification
+  }
+
+  /** Whether a resume record may say what is in storage. */
+  get opened(): boolean {
+    return this.#opened
+  }
+
+  /** Resolves with whether the storage has opened; undefined before `open`. */
+  get opening(): Promise<boolean> | undefined {
+    return this.#opening
+  }
+
+  /**
+   * Opens the storage and finds out what is there: at once by the resume record, else by a check in the background.
+   * Rejects when the storage cannot be opened.
+   */
+  async open(): Promise<void> {
+    const { layout, storage, arrivals, wanted, content, before } = this.#options
+    const opening = storage.open(layout, wanted.files())
+    this.#opening = opening.then(
+      () => true,
+      () => false
+    )
+    await opening
+    const stats = await storage.stats?.()
+    await shareTurn()
+    if (this.#closed) return
+    const selected = await wanted.begin()
+    if (this.#closed) return
+    const { complete, verify } = content
+    if (complete) await this.#found({ start: 0, end: layout.pieceCount })
+    else if (stats !== undefined) await this.#trust(stats, verify ? undefined : before)
+    else if (verify) await this.#check(this.#allPieces())
+    // Moves kept bytes of files that are wanted now.
+    if (!this.#closed && stats?.parts !== undefined) await storage.select?.(wanted.files())
+    // Follows the checks, or else the picker would prepare for fetching all of it.
+    if (!this.#closed) await wanted.tellPriorities(selected)
+    if (!this.#closed) await arrivals.begin()
+    if (this.#closed) return
+    this.#opened = true
+    wanted.opened()
+    setImmediate(() => this.#begun.resolve())
+  }
+
+  /** Hashes everything that is in storage again, and fetches what is missing or wrong. */
+  async recheck(): Promise<void> {
+    const { ledger, download, haves, arrivals, changed } = this.#options
+    const pieces = this.#allPieces()
+    // Pieces that have come whole are still taken, but no more blocks, so that this ends also under full load.
+    for (const part of partsOf(pieces.filter((piece) => !download.picker.has(piece)))) {
+      await shareTurn()
+      if (this.#closed) throw closedError()
+      const missing = part.filter((piece) => !download.picker.has(piece))
+      download.change((picker, now) => picker.unchecked(missing, now))
+    }
+    await download.assembly.idle()
+    if (this.#closed) throw closedError()
+    const served = pieces.filter((piece) => ledger.serves(piece))
+    for (const piece of pieces) {
+      ledger.setVerified(piece, false)
+      arrivals.lost(piece)
+    }
+    await this.#verification.mark(pieces)
+    if (this.#closed) throw closedError()
+    await this.#verification.check(pieces)
+    if (this.#closed) throw closedError()
+    for (const piece of served) if (!ledger.serves(piece)) haves.lost(piece)
+    this.#vanished.clear()
+    changed()
+  }
+
+  /** Looks again at files of another origin that were in the way. */
+  reconsider(): void {
+    this.#existing?.reconsider()
+  }
+
+  /** Other files are wanted now, and storage knows it. */
+  reselected(): void {
+    this.#existing?.reselected()
+  }
+
+  /** Files that were there before the torrent may be overwritten. */
+  allowOverwriting(): void {
+    this.#existing?.acceptAll()
+  }
+
+  /** Starts nothing more; idempotent. */
+  stop(): void {
+    this.#closed = true
+  }
+
+  /** Ends all checks; resolves when none is under way. */
+  async close(): Promise<void> {
+    this.stop()
+    await Promise.all([this.#verification.close(), this.#existing?.close()])
+  }
+
+  #allPieces(): number[] {
+    return Array.from({ length: this.#options.layout.pieceCount }, (_, piece) => piece)
+  }
+
+  /** Believes what the record and the rules allow of the data on disk, and checks the rest. */
+  async #trust(stats: StorageStats, before: LoadedRecord | undefined): Promise<void> {
+    const { layout, ledger, download } = this.#options
+    const { pieces, partial } = await runStepsInTurns(
+      trustSteps(layout, before?.record, stats, before?.trust)
+    )
+    const held = this.#beginExisting(pieces, stats)
+    const unproven: number[] = []
+    const unknown: number[] = []
+    for (let start = 0, end = 0; start < pieces.length; start = end) {
+      const state = pieces[start]
+      while (end < pieces.length && pieces[end] === state) end++
+      if (state === pieceTrust.unknown) for (let piece = start; piece < end; piece++) unknown.push(piece)
+      if (state !== pieceTrust.have && state !== pieceTrust.unproven) continue
+      await this.#found({ start, end })
+      if (this.#closed) return
+      if (state === pieceTrust.have) continue
+      for (let piece = start; piece < end; piece++) {
+        ledger.setUnproven(piece, true)
+        unproven.push(piece)
+      }
+    }
+    for (const [piece, map] of partial) {
+      const blocks = Array.from({ length: layout.blockCount(piece) }, (_, block) => block).filter((block) =>
+        hasBit(map, block)
+      )
+      download.assembly.stored(piece, blocks)
+      download.change((picker) => picker.stored(piece, blocks))
+    }
+    if (held.length > 0) await this.#verification.mark(held)
+    this.#existing?.start()
+    if (unknown.length > 0) await this.#check(unknown)
+    if (this.#closed) return
+    if (unproven.length > 0) void this.#verification.prove(unproven)
+  }
+
+  /** Keeps files from being changed that were there before the torrent; returns missing pieces that must not be fetched yet. */
+  #beginExisting(pieces: Uint8Array, stats: StorageStats): number[] {
+    const { layout, storage, fileStorage, content, before } = this.#options
+    const ownership = fileStorage?.ownership
+    if (ownership === undefined || content.overwrite) return []
+    const files = foreignFiles(layout, before, stats, content.path)
+    this.#existing = new ExistingFiles(
+      {
+        layout,
+        ownership,
+        release: (released) => {
+          this.#verification.release(released)
+          this.#options.changed()
+        },
+        recheck: (again) => void this.#verification.check(again),
+        isKept: (fileIndex) => storage.inPlace?.(fileIndex) === false,
+        decided: (fileIndex) => this.#moveKept(fileIndex),
+        refused: (error) => {
+          void this.#begun.promise.then(() => {
+            if (!this.#closed) this.#options.error(error)
+          })
+        }
+      },
+      files
+    )
+    return this.#existing.begin(pieces, stats)
+  }
+
+  /** A file may be written from now on: bytes of it that are kept move to it. */
+  #moveKept(fileIndex: number): void {
+    const { layout, storage, arrivals, wanted } = this.#options
+    if (this.#moving || storage.inPlace?.(fileIndex) !== false) return
+    this.#moving = true
+    void this.#begun.promise.then(() => {
+      this.#moving = false
+      if (this.#closed) return
+      arrivals.reselected({ start: 0, end: layout.files.length })
+      wanted.tellFiles()
+    })
+  }
+
+  /** The pieces `[start, end)` are there, as the caller knows. */
+  async #found({ start, end }: Range): Promise<void> {
+    const { ledger, download } = this.#options
+    for (let first = start; first < end; first += piecesOfTurn) {
+      const turn = shareTurn()
+      if (turn !== undefined) await turn
+      if (this.#closed) return
+      const part = { start: first, end: Math.min(end, first + piecesOfTurn) }
+      download.change((picker, now) => picker.had(part, now))
+      ledger.setFound(part)
+    }
+  }
+
+  /** Checks pieces that may be there in the background; resolves as soon as none of them is fetched. */
+  async #check(pieces: readonly number[]): Promise<void> {
+    await this.#verification.mark(pieces)
+    if (!this.#closed) void this.#verification.check(pieces).then(() => this.#options.changed())
+  }
+
+  /** Reports lost data once for each file until the next recheck, as only what is read is found missing. */
+  async #tellVanished(piece: number): Promise<void> {
+    const { layout, storage, warning } = this.#options
+    const { start, end } = layout.filesOf(piece)
+    const touched = Array.from({ length: end - start }, (_, n) => start + n)
+    const fresh = touched.filter((fileIndex) => !this.#vanished.has(fileIndex))
+    if (fresh.length === 0) return
+    // Until it is known which of them it is, other pieces of theirs are not looked at.
+    for (const fileIndex of fresh) this.#vanished.add(fileIndex)
+    const { files, warning: error } = await findVanished(layout, storage, piece)
+    for (const fileIndex of fresh) if (!files.includes(fileIndex)) this.#vanished.delete(fileIndex)
+    if (!this.#closed && files.some((fileIndex) => fresh.includes(fileIndex))) warning(error)
+  }
+}

@@ -1,0 +1,136 @@
+import type { Layout, Range } from '../metainfo/layout.ts'
+import type { Ledger } from '../pieces/ledger.ts'
+import type { Storage } from '../storage/storage.ts'
+import { partsOf, piecesOfTurn } from '../storage/verification.ts'
+import { asError } from '../util/errors.ts'
+import { shareTurn } from '../util/turn-share.ts'
+import type { Download } from './download.ts'
+import type { TorrentFiles } from './torrent-files.ts'
+
+/** The parts that {@link WantedPieces} work with. */
+export interface WantedPiecesOptions {
+  readonly layout: Layout
+  readonly ledger: Ledger
+  readonly files: TorrentFiles
+  readonly download: Download
+  readonly storage: Storage
+  /** Storage has made and moved the files that are wanted now. */
+  moved(): void
+  /** The selected pieces may have become complete, or incomplete. */
+  changed(): void
+  /** Storage failed: nothing more is fetched until `recover`. */
+  error(error: Error): void
+}
+
+/** Applies a selection: its priorities count at once, and picker and storage hear once of all that is changed in one go. */
+export class WantedPieces {
+  readonly #options: WantedPiecesOptions
+  /** Pieces whose new priority the picker does not know yet. */
+  #reselected: number[][] = []
+  #applying = false
+  #opened = false
+  #closed = false
+  /** Storage does not know yet which files are wanted. */
+  #failed = false
+
+  constructor(options: WantedPiecesOptions) {
+    this.#options = options
+  }
+
+  /** For each file of the layout whether it has its place on disk. */
+  files(): boolean[] {
+    return this.#options.files.wanted()
+  }
+
+  /** Sets the priorities of all pieces, and returns the pieces of which `tellPriorities` is to tell the picker. */
+  async begin(): Promise<readonly number[]> {
+    const { layout, ledger, files } = this.#options
+    const { pieceCount } = layout
+    const selected: number[] = []
+    for (let start = 0; start < pieceCount; start += piecesOfTurn) {
+      const turn = shareTurn()
+      if (turn !== undefined) await turn
+      const range = { start, end: Math.min(pieceCount, start + piecesOfTurn) }
+      for (const piece of ledger.setPriorities(start, files.selection.pieces(range))) selected.push(piece)
+      if (this.#closed) break
+    }
+    return selected
+  }
+
+  /** The storage is open and hears of wanted files from now on. */
+  opened(): void {
+    this.#opened = true
+  }
+
+  /** The selection of these pieces has changed. */
+  select(pieces: Range): void {
+    const { ledger, files } = this.#options
+    this.#reselected.push(ledger.setPriorities(pieces.start, files.selection.pieces(pieces)))
+    if (this.#applying) return
+    this.#applying = true
+    queueMicrotask(() => void this.#apply())
+  }
+
+  /** Tells the picker the priorities that pieces have now. */
+  async tellPriorities(pieces: readonly number[]): Promise<void> {
+    const { ledger, download } = this.#options
+    for (const part of partsOf(pieces)) {
+      const turn = shareTurn()
+      if (turn !== undefined) await turn
+      if (this.#closed) return
+      const byPriority = new Map<number, number[]>()
+      for (const piece of part) {
+        const priority = ledger.priority(piece)
+        const list = byPriority.get(priority)
+        if (list === undefined) byPriority.set(priority, [piece])
+        else list.push(piece)
+      }
+      // The highest first, so that what is deselected is given up only when nothing else changes.
+      for (const [priority, list] of [...byPriority].sort(([a], [b]) => b - a)) {
+        download.change((picker, now) => picker.select(list, priority, now))
+      }
+    }
+  }
+
+  /** Tells storage which files are wanted now. */
+  tellFiles(): void {
+    if (!this.#opened) return
+    const { storage, moved, changed, error } = this.#options
+    this.#failed = false
+    const selected = storage.select?.(this.files()) ?? Promise.resolve()
+    selected.then(
+      () => {
+        if (this.#closed) return
+        moved()
+        changed()
+      },
+      (thrown) => {
+        this.#failed = true
+        if (!this.#closed) error(asError(thrown))
+      }
+    )
+  }
+
+  /** Tells storage again, if it has failed. */
+  recover(): void {
+    if (this.#failed) this.tellFiles()
+  }
+
+  /** Tells nothing more; idempotent. */
+  close(): void {
+    this.#closed = true
+  }
+
+  async #apply(): Promise<void> {
+    while (this.#reselected.length > 0) {
+      const lists = this.#reselected
+      this.#reselected = []
+      const [first = []] = lists
+      await this.tellPriorities(lists.length === 1 ? first : [...new Set(lists.flat())])
+      if (this.#closed) return
+    }
+    this.#applying = false
+    this.tellFiles()
+    this.#options.changed()
+  }
+}
