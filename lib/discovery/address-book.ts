@@ -1,11 +1,12 @@
 import { canonicalHost, isAddress, type PeerAddress } from '../util/address.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { type AddressScope, addressKey, hostKey, mayTell, scopeOf } from './address-scope.ts'
+import { backOff, nameAgain, type Outcome, waitAfter } from './back-off.ts'
 import { Bans } from './bans.ts'
 import {
   type Entry,
   inOrder,
-  isGivenUp,
+  newEntry,
   type State,
   sourceOf,
   wasUseful,
@@ -28,17 +29,6 @@ export interface Candidate {
   readonly failures: number
 }
 
-/**
- * How a connection ended.
- *
- * - `useful`: it gave us data; soon tried again
- * - `uninteresting`: neither side needs the other, or it is connected twice; tried again after a long wait, or
- *   `revive`
- * - `useless`: nothing came of it; counts as a failure
- * - `fault`: it broke the protocol; counts as two failures
- */
-export type Outcome = 'useful' | 'uninteresting' | 'useless' | 'fault'
-
 /** What an {@link AddressBook} is made of. */
 export interface AddressBookOptions {
   /** Returns [0, 1); decides between equals. */
@@ -57,30 +47,13 @@ export interface PeerPriorities {
   priority(address: PeerAddress): number
 }
 
-/** Milliseconds to wait after one, two, … failures in a row. */
-export const backOffMs: readonly number[] = [10_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000]
-/** The same for a peer that the user or a magnet link named: it is expected to be there, and may only be starting. */
-export const manualBackOffMs: readonly number[] = [1000, 2000, 5000, ...backOffMs]
-const namedBy: ReadonlySet<PeerSource> = new Set(['manual', 'magnet'])
-/** Milliseconds to wait for a peer that gave us data. */
-const usefulWaitMs = 5000
-const uninterestingWaitMs = 600_000
-/** Milliseconds that a neighbour waits that announces itself again. */
-const announcedWaitMs = 5000
-/** After so many failures in a row a peer that never gave us data is given up: not tried any more unless it is named again. */
-const mostFailures = 6
-/** Nor then, before this time is over: who cannot be reached may go on announcing itself. */
-const givenUpMs = 3_600_000
-/** Those that nobody may name again are not given up. */
-const neverGivenUp: ReadonlySet<PeerSource> = new Set(['manual', 'magnet', 'resume'])
-
 /**
- * The peers that a torrent knows of, whom to dial next, and whom never. Pure: time and chance are arguments.
+ * The addresses that a torrent knows of, which to dial next, and which never. Pure: time and chance are arguments.
  *
  * Addresses come from the network and are not trusted. Those that no peer can have are refused, and so are private and loopback
  * addresses from PEX and DHT unless their source is as near itself. One informant fills a fifth of the book at most, and is ignored
- * for a while when its addresses do not answer; many sources together, such as the nodes of the DHT, are no informant. One entry for each address; when the book is full, a worse entry must give way or the newcomer is refused, and
- * those that were given up go first.
+ * for a while when its addresses do not answer; many sources together, such as the nodes of the DHT, are no informant. There is one entry
+ * for each address. When the book is full, a worse entry is evicted or the newcomer is refused; entries that were given up go first.
  */
 export class AddressBook {
   readonly #random: () => number
@@ -138,13 +111,7 @@ export class AddressBook {
     if (known !== undefined) {
       known.rank = Math.min(known.rank, rank)
       if (source === 'manual') this.#ports.delete(known)
-      if (known.state !== 'idle' || known.readyAt <= now) return false
-      const waitedMs = now - known.triedAt
-      if (source === 'manual') known.failures = 0
-      // Neighbours speak for themselves, so it is there and looks for somebody.
-      else if (source === 'lsd' ? waitedMs < announcedWaitMs : !isGivenUp(known) || waitedMs < givenUpMs)
-        return false
-      known.readyAt = now
+      if (known.state !== 'idle' || known.readyAt <= now || !nameAgain(known, source, now)) return false
       this.#wakeAt = undefined
       return true
     }
@@ -157,23 +124,14 @@ export class AddressBook {
     if (teller !== undefined) this.#informants.told(teller)
     const zoned = address.host.includes('%')
     const host = zoned ? address.host : canonicalHost(address.host)
-    const entry: Entry = {
+    const entry = newEntry({
       address: { host, port: address.port },
       key,
       host: limitedHost,
-      dialKeys: 'unknown',
       rank,
-      state: 'idle',
-      failures: 0,
-      triedAt: Number.NEGATIVE_INFINITY,
       readyAt: now,
-      usefulAt: Number.NEGATIVE_INFINITY,
-      uninteresting: false,
-      proven: false,
-      informant: teller,
-      priority: 0,
-      priorityVersion: -1
-    }
+      informant: teller
+    })
     this.#entries.set(key, entry)
     this.#ports.add(entry)
     this.#wakeAt = Math.min(this.wakeAt, now)
@@ -202,7 +160,7 @@ export class AddressBook {
     return { address: best.address, source: sourceOf(best), failures: best.failures }
   }
 
-  /** When `next` has somebody at the earliest (ms, may lie in the past), or `Infinity`. */
+  /** When `next` has an address at the earliest (ms, may lie in the past), or `Infinity`. */
   get wakeAt(): number {
     if (this.#wakeAt === undefined) {
       this.#wakeAt = Number.POSITIVE_INFINITY
@@ -247,22 +205,14 @@ export class AddressBook {
     if (entry === undefined) return
     // Each address is one lie, however often it is tried.
     if (entry.informant !== undefined && entry.failures === 0) this.#informants.lied(entry.informant, now)
-    this.#fail(entry, 1, now)
+    if (backOff(entry, 1, now)) this.#release(entry)
   }
 
   /** The connection ended. */
   disconnected(address: PeerAddress, now: number, outcome: Outcome): void {
     const entry = this.#change(address, 'idle')
     if (entry === undefined) return
-    entry.triedAt = now
-    if (outcome === 'useful') {
-      entry.failures = 0
-      entry.usefulAt = now
-      entry.readyAt = now + usefulWaitMs
-    } else if (outcome === 'uninteresting') {
-      entry.uninteresting = true
-      entry.readyAt = now + uninterestingWaitMs
-    } else this.#fail(entry, outcome === 'fault' ? 2 : 1, now)
+    if (waitAfter(entry, outcome, now)) this.#release(entry)
   }
 
   /** Makes uninteresting peers ready: something is wanted again. */
@@ -343,17 +293,7 @@ export class AddressBook {
     this.#release(entry)
   }
 
-  #fail(entry: Entry, failures: number, now: number): void {
-    entry.failures += failures
-    const waits = namedBy.has(sourceOf(entry)) ? manualBackOffMs : backOffMs
-    entry.readyAt = now + (waits[Math.min(entry.failures, waits.length) - 1] ?? 0)
-    if (entry.failures < mostFailures || wasUseful(entry) || neverGivenUp.has(sourceOf(entry))) return
-    // It stays in the book, or it would be a new one for the next who names it.
-    entry.readyAt = Number.POSITIVE_INFINITY
-    this.#release(entry)
-  }
-
-  /** Nobody answers for the entry any more. */
+  /** Counts the entry no longer among those of its informant. */
   #release(entry: Entry): void {
     if (entry.informant !== undefined) this.#informants.released(entry.informant)
     entry.informant = undefined

@@ -35,6 +35,24 @@ export interface Entry {
   priorityVersion: number
 }
 
+/** Returns the entry of an address that was named for the first time. */
+export function newEntry(
+  known: Pick<Entry, 'address' | 'key' | 'host' | 'rank' | 'readyAt' | 'informant'>
+): Entry {
+  return {
+    ...known,
+    dialKeys: 'unknown',
+    state: 'idle',
+    failures: 0,
+    triedAt: Number.NEGATIVE_INFINITY,
+    usefulAt: Number.NEGATIVE_INFINITY,
+    uninteresting: false,
+    proven: false,
+    priority: 0,
+    priorityVersion: -1
+  }
+}
+
 /** Whether it is not dialled any more, until it is named again. */
 export function isGivenUp({ readyAt }: Entry): boolean {
   return readyAt === Number.POSITIVE_INFINITY

@@ -1,7 +1,8 @@
 import type { PeerAddress } from '../util/address.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
-import type { AddressBook, Candidate, Outcome } from './address-book.ts'
+import type { AddressBook, Candidate } from './address-book.ts'
 import { addressKey } from './address-scope.ts'
+import type { Outcome } from './back-off.ts'
 import { ConnectionBudget, incomingReserve } from './connection-budget.ts'
 import { dialKeys } from './dial-pace.ts'
 

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
-import type { AddressBook, Candidate, Outcome } from '../discovery/address-book.ts'
+import type { AddressBook, Candidate } from '../discovery/address-book.ts'
 import { holderOf, hostKey } from '../discovery/address-scope.ts'
+import type { Outcome } from '../discovery/back-off.ts'
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { Dialer } from '../discovery/dialer.ts'
 import { limits } from '../discovery/limits.ts'
