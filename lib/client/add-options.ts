@@ -5,6 +5,7 @@ import type { AddOptions } from '../torrent/torrent-options.ts'
 import { readAddress } from '../util/address.ts'
 import { checkNoMore, checkOptionNames, checkSignal, checkType } from '../util/options.ts'
 import { show } from '../util/show.ts'
+import { checkTrust } from '../util/trust.ts'
 import { checkGoal, checkLimit, clientOptionNames, refusal } from './options.ts'
 
 /** Options of `client.seed`: those of the torrent to make, and those of adding it that make sense for data that lies where it is. */
@@ -69,8 +70,7 @@ export function checkAddOptions(options: AddOptions, more: readonly unknown[] = 
     throw refusal('path', `${show(path)} must be the path of a folder`)
   checkSelect(select)
   if (trackers !== undefined) checkTrackers(trackers)
-  if (trust !== undefined && trust !== 'program' && trust !== 'remote')
-    throw refusal('trust', `${show(trust)} must be 'program' or 'remote'`)
+  checkTrust(trust, refusal)
   checkType('verify', verify, 'boolean', refusal)
   checkType('overwrite', overwrite, 'boolean', refusal)
   if (storage === undefined) return

@@ -11,10 +11,10 @@ import { Network } from '../net/network.ts'
 import { isBytes } from '../util/bytes.ts'
 import { abortable } from '../util/concurrency.ts'
 import { asError, isTorrentError, systemCode, TorrentError } from '../util/errors.ts'
-import { checkOptionNames, checkSignal } from '../util/options.ts'
+import { checkOptionNames, checkSignal, checkType } from '../util/options.ts'
 import { redactText, redactUrl } from '../util/redact.ts'
 import { show } from '../util/show.ts'
-import type { Trust } from '../util/trust.ts'
+import { checkTrust, type Trust } from '../util/trust.ts'
 import { fetchSource } from './fetch-source.ts'
 import { refusal } from './options.ts'
 
@@ -63,8 +63,10 @@ export async function readSource(
   options: ReadSourceOptions = {}
 ): Promise<Metainfo | Magnet> {
   checkOptionNames(options, ['signal', 'trust', 'host'], refusal)
-  const { signal, host } = options
+  const { signal, trust, host } = options
   checkSignal(signal, refusal)
+  checkTrust(trust, refusal)
+  checkType('host', host, 'string', refusal)
   signal?.throwIfAborted()
   const network = new Network({ host })
   try {
@@ -226,7 +228,8 @@ function isBlob(source: unknown): source is Blob {
   return isObject(source) && typeof source['arrayBuffer'] === 'function' && typeof source['size'] === 'number'
 }
 
-function isMetainfo(source: unknown): source is Metainfo {
+/** Whether a value is what `parseTorrent` returns, be it of another realm or another copy of the library. */
+export function isMetainfo(source: unknown): source is Metainfo {
   if (!isObject(source) || !isInfoHashes(source['infoHashes'])) return false
   const { info, pieces, files, announce, nodes, name } = source
   const lists = [files, announce, nodes].every(Array.isArray)

@@ -5,20 +5,19 @@ import { announceTiers } from '../tracker/tiers.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
 import { LazySet } from '../util/lazy-collections.ts'
 import { argumentError } from '../util/options.ts'
-import { show } from '../util/show.ts'
+import { checkTrust } from '../util/trust.ts'
 import type { SwarmHost } from './swarm-host.ts'
 
 /** Tracker URLs: one tier each, or tiers of several (BEP 12). */
 export type TrackerTiers = readonly (string | readonly string[])[]
 
 /** @throws TorrentError ERR_CLIENT_OPTION unless it is a list of URLs, or of lists of URLs, and a trust. */
-export function checkTrackers(trackers: unknown, trust: unknown = 'program'): void {
+export function checkTrackers(trackers: unknown, trust?: unknown): void {
   const isText = (url: unknown): boolean => typeof url === 'string'
   const isTier = (tier: unknown): boolean => isText(tier) || (Array.isArray(tier) && tier.every(isText))
   if (!Array.isArray(trackers) || !trackers.every(isTier))
     throw argumentError('trackers', 'must be a list of URLs, or of lists of URLs')
-  if (trust !== 'program' && trust !== 'remote')
-    throw argumentError('trust', `${show(trust)} must be 'program' or 'remote'`)
+  checkTrust(trust, argumentError)
 }
 
 /** How long a tracker may take to hear of the end, and before of a download that has just been completed: closing a client is not to take long. */

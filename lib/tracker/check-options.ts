@@ -2,6 +2,7 @@ import { isBytes } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { checkOptionNames, checkSignal, checkType, isAmount } from '../util/options.ts'
 import { show } from '../util/show.ts'
+import { checkTrust } from '../util/trust.ts'
 import type { TrackerOptions } from './tracker-options.ts'
 
 // A record, so that an option without a place here is no valid program.
@@ -42,6 +43,9 @@ export function checkTrackerOptions(
   const values: ReadonlyMap<string, unknown> = new Map(Object.entries(options ?? {}))
   for (const name of callbacks) checkType(name, values.get(name), 'function', optionError)
   checkSignal(values.get('signal'), optionError)
+  // Announcements may take a function for it.
+  const trust = values.get('trust')
+  if (typeof trust !== 'function') checkTrust(trust, optionError)
 }
 
 /** Refuses what is no number of milliseconds. @throws TorrentError ERR_TRACKER_OPTION */
