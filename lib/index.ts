@@ -2,6 +2,13 @@ export type { SeedOptions } from './client/add-options.ts'
 export { Client, type ClientEvents } from './client/client.ts'
 export type { ClientOptions } from './client/options.ts'
 export { type ReadSourceOptions, readSource, type TorrentSource } from './client/read-source.ts'
+export {
+  type VerifiedFile,
+  type VerifyFilesOptions,
+  type VerifyProgress,
+  type VerifyResult,
+  verifyFiles
+} from './client/verify-files.ts'
 export type { PeerSource } from './discovery/peer-source.ts'
 export type { InfoHashes } from './metainfo/info-hashes.ts'
 export type { Range } from './metainfo/layout.ts'

@@ -51,9 +51,11 @@ export class Client extends EventEmitter<ClientEvents> {
    * @throws TorrentError ERR_CLIENT_OPTION or ERR_CLIENT_UNSUPPORTED naming the option that is refused.
    */
   constructor(options?: ClientOptions)
-  constructor(options: ClientOptions = {}, ...more: unknown[]) {
+  constructor(given: ClientOptions = {}, ...more: unknown[]) {
     super()
-    checkOptions(options, more)
+    checkOptions(given, more)
+    // The program may change its working directory later.
+    const options = given.state === undefined ? given : { ...given, state: path.resolve(given.state) }
     this.#options = options
     this.#queue = new TorrentQueue(options, () => this.torrents)
     this.#services = new SharedServices(options, {
@@ -115,6 +117,11 @@ export class Client extends EventEmitter<ClientEvents> {
   /** The TCP port that peers reach us on; 0 until it is listened on. */
   get port(): number {
     return this.#services.port()
+  }
+
+  /** Absolute path of the state folder; undefined without the option `state`. */
+  get statePath(): string | undefined {
+    return this.#options.state
   }
 
   /** The DHT node of all torrents, for how many nodes it knows and for look-ups of one's own; undefined when it is switched off. */

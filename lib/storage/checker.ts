@@ -7,7 +7,7 @@ import { equalBytes } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { debug } from '../util/debug.ts'
-import { TorrentError } from '../util/errors.ts'
+import { asError, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { NumberMap } from '../util/number-map.ts'
 import { TokenBucket } from '../util/token-bucket.ts'
@@ -33,8 +33,8 @@ export interface CheckerOptions {
 export interface CheckOptions {
   /** Ends this check; its promise rejects with the reason. */
   readonly signal?: AbortSignal
-  /** Told of each piece once, in any order. */
-  readonly onResult?: (piece: number, ok: boolean) => void
+  /** Told of each piece once, in any order; `error` is there when its bytes exist and could not be read. */
+  readonly onResult?: (piece: number, ok: boolean, error?: Error) => void
   /** Pieces of a check with more priority go first. Default 0. */
   readonly priority?: number
 }
@@ -56,7 +56,7 @@ interface Run {
   /** By piece: `queued`, `inFlight`, `done`, or 0 for pieces of others. */
   readonly state: Uint8Array
   readonly priority: number
-  readonly onResult: ((piece: number, ok: boolean) => void) | undefined
+  readonly onResult: ((piece: number, ok: boolean, error?: Error) => void) | undefined
   readonly result: Deferred<CheckSummary>
   /** Index into `pieces` of the next one to look at. */
   next: number
@@ -197,7 +197,7 @@ export class Checker {
           // The storage finds out where a file is now, and whether it may be read there.
           const isMoved = fault?.details['code'] === movedCode
           if (ok || (!isMoved && before !== undefined && sameSegments(before, this.#segments(piece))))
-            this.#settle(piece, ok)
+            this.#settle(piece, ok, fault)
           else doubtful.push(piece)
         }
       })
@@ -273,15 +273,17 @@ export class Checker {
   /** Reads and hashes a piece on this thread, and tells the checks that wait for it. */
   async #checkHere(piece: number): Promise<boolean> {
     let ok = false
+    let fault: Error | undefined
     try {
       const digest = await this.#hash(piece)
       ok = digest !== undefined && this.#isRight(piece, digest)
     } catch (error) {
       // A storage that is closed says nothing about its pieces.
       if (this.#closed || isClosed(error)) throw error
+      fault = asError(error)
       log('piece %d cannot be read: %s', piece, error)
     }
-    this.#settle(piece, ok)
+    this.#settle(piece, ok, fault)
     return ok
   }
 
@@ -309,7 +311,7 @@ export class Checker {
     return expected !== undefined && equalBytes(digest, expected)
   }
 
-  #settle(piece: number, ok: boolean): void {
+  #settle(piece: number, ok: boolean, error?: Error): void {
     for (const run of this.#runs) {
       const state = run.state[piece]
       if (state !== queued && state !== inFlight) continue
@@ -317,9 +319,9 @@ export class Checker {
       if (ok) run.good++
       else run.bad++
       try {
-        run.onResult?.(piece, ok)
-      } catch (error) {
-        run.result.reject(error)
+        run.onResult?.(piece, ok, error)
+      } catch (thrown) {
+        run.result.reject(thrown)
         this.#remove(run)
         continue
       }

@@ -76,6 +76,11 @@ export class FileStorage implements Storage {
     return this.#opened?.ownership
   }
 
+  /** @internal Why nothing of a file of the layout can be read, as when a folder is in its place; undefined for one that is missing. */
+  obstacle(fileIndex: number): TorrentError | undefined {
+    return this.#opened?.files.states.all[fileIndex]?.blocked
+  }
+
   /**
    * Looks at every file, makes wanted empty ones, and moves kept bytes of wanted ones to their place. Something else in
    * the place of a wanted file rejects with ERR_STORAGE_PATH, a file of another torrent with ERR_STORAGE_IN_USE.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decode, decodeDetailed, decodePrefix, encode } from '../../lib/bencode.ts'
 import { DHT, immutableTarget, mutableTarget } from '../../lib/dht.ts'
-import { Client, FileStorage, MemoryStorage, readSource, type Torrent } from '../../lib/index.ts'
+import { Client, FileStorage, MemoryStorage, readSource, type Torrent, verifyFiles } from '../../lib/index.ts'
 import {
   createTorrent,
   formatMagnet,
@@ -194,6 +194,24 @@ test('options of every call refuse values of the wrong type', { timeout: 60_000 
       takes: (value) => takes(value) || isRelative(value)
     })
   }
+  const isFunction = (value: unknown): boolean => value === undefined || typeof value === 'function'
+  const ofCalls: Record<string, [(options: never) => unknown, Record<string, (value: unknown) => boolean>]> =
+    {
+      readSource: [
+        (options) => readSource(sample.bytes, options),
+        { signal: nothing, trust: nothing, host: (value) => value === undefined || typeof value === 'string' }
+      ],
+      verifyFiles: [
+        (options) => verifyFiles(sample.metainfo, sample.folder, options),
+        { signal: nothing, onProgress: isFunction }
+      ],
+      announce: [(options) => ended(announce(url, request, options)), { trust: isFunction }],
+      announceTiers: [(options) => ended(announceTiers([], request, options)), { trust: isFunction }]
+    }
+  for (const [what, [call, options]] of Object.entries(ofCalls)) {
+    for (const [option, takes] of Object.entries(options))
+      await tryAll(`${what} ${option}`, { call: (value) => call(one(option)(value) as never), takes })
+  }
   const ofCreate: Record<string, (value: unknown) => boolean> = {
     name: (value) => value === undefined || value === 'text',
     ignore: (value) => value === undefined || typeof value === 'function',
@@ -206,7 +224,7 @@ test('options of every call refuse values of the wrong type', { timeout: 60_000 
     createdBy: (value) => value === undefined || typeof value === 'string',
     creationDate: nothing,
     source: (value) => value === undefined || typeof value === 'string',
-    onProgress: (value) => value === undefined || typeof value === 'function'
+    onProgress: isFunction
   }
   for (const [option, takes] of Object.entries(ofCreate)) {
     await tryAll(`createTorrent ${option}`, {
@@ -257,6 +275,19 @@ test('methods of client, torrent, file and stream refuse what makes no sense', {
       call: (value) => client.add({ infoHashes: value, info: value } as never)
     },
     'client.add with options': { call: (value) => client.add(sample.bytes, value), takes: noOptions },
+    'torrent.addTrackers with trust': {
+      call: (value) => torrent.addTrackers([], value),
+      takes: nothing
+    },
+    verifyFiles: { call: (value) => verifyFiles(value, sample.folder) },
+    'verifyFiles of a folder': {
+      call: (value) => verifyFiles(sample.metainfo, value),
+      takes: (value) => value === 'text'
+    },
+    'verifyFiles with options': {
+      call: (value) => verifyFiles(sample.metainfo, sample.folder, value),
+      takes: noOptions
+    },
     'client.seed': { call: (value) => client.seed(value) },
     'client.seed with options': { call: (value) => client.seed('/dev/null/nowhere', value) },
     'client.get': { call: (value) => client.get(value), takes: (value) => typeof value === 'string' },

@@ -9,6 +9,7 @@ import { Checker, type CheckerOptions } from '../../lib/storage/checker.ts'
 import { FileStorage } from '../../lib/storage/file-storage.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { Storage } from '../../lib/storage/storage.ts'
+import { TorrentError } from '../../lib/util/errors.ts'
 import { layoutOf, pattern } from './contract.ts'
 
 const pieceLength = 65536
@@ -263,3 +264,28 @@ checkTest('memory', 'what is not there is bad, and mistakes are named', async ({
   assert.throws(() => make({ bytesPerSecond: 0 }), /bytesPerSecond .* not 0/)
   assert.deepEqual(await make({ expected: () => undefined }).check([0]), { good: 0, bad: 1 })
 })
+
+for (const kind of ['files', 'memory'] as const) {
+  checkTest(kind, 'a piece that cannot be read is bad, and says why', async ({ storage, make }) => {
+    const fault = new TorrentError('ERR_STORAGE_READ', 'the disk is broken')
+    // With its segments unknown, a piece is read through the storage, in the background of files too.
+    const broken: Partial<Storage> = {
+      read: async (at, target) => {
+        if (Math.floor(at / pieceLength) === 3) throw fault
+        return storage.read(at, target)
+      },
+      segments: () => {
+        throw fault
+      }
+    }
+    const faults: [number, Error | undefined][] = []
+    const checker = make({ storage: Object.setPrototypeOf(broken, storage) })
+    const summary = await checker.check([2, 3], {
+      onResult: (piece, ok, error) => {
+        if (!ok) faults.push([piece, error])
+      }
+    })
+    assert.deepEqual(summary, { good: 1, bad: 1 })
+    assert.deepEqual(faults, [[3, fault]])
+  })
+}

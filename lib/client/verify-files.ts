@@ -1,0 +1,171 @@
+import { join } from 'node:path'
+import { HashPool } from '../hash/hash-pool.ts'
+import { hashKey } from '../metainfo/info-hashes.ts'
+import { type Layout, layoutOf } from '../metainfo/layout.ts'
+import type { Metainfo } from '../metainfo/metainfo.ts'
+import { recordFolder } from '../metainfo/record-folder.ts'
+import { Checker } from '../storage/checker.ts'
+import { FileStorage } from '../storage/file-storage.ts'
+import { findNames } from '../torrent/stored-names.ts'
+import { isTorrentError, TorrentError } from '../util/errors.ts'
+import { checkNoMore, checkOptionNames, checkSignal, checkType } from '../util/options.ts'
+import { show } from '../util/show.ts'
+import { notify } from '../util/user-code.ts'
+import { refusal } from './options.ts'
+import { isMetainfo } from './read-source.ts'
+
+/** Options of {@link verifyFiles}. */
+export interface VerifyFilesOptions {
+  /** Ends the check; the promise rejects with its reason. */
+  readonly signal?: AbortSignal | undefined
+  /** Called after each piece. */
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
+}
+
+/** How far {@link verifyFiles} is, in bytes of pieces. */
+export interface VerifyProgress {
+  /** Bytes that were looked at, right or wrong. */
+  readonly checkedBytes: number
+  /** Bytes of pieces that are right. */
+  readonly verifiedBytes: number
+  readonly totalBytes: number
+}
+
+/** What {@link verifyFiles} found. */
+export interface VerifyResult {
+  /** Whether every file is complete. */
+  readonly complete: boolean
+  /** Whether each piece is right. */
+  readonly pieces: readonly boolean[]
+  /** All files in the order of the torrent, without pad files, as `torrent.files` has them. */
+  readonly files: readonly VerifiedFile[]
+  /** Faults of files that are there and cannot be read, one for each path and at most 100: their pieces count as wrong. */
+  readonly errors: readonly TorrentError[]
+}
+
+/** One file in a {@link VerifyResult}. */
+export interface VerifiedFile {
+  /** Path below the folder, with `/` between elements: the name under which the file was looked for. */
+  readonly path: string
+  /** Bytes. */
+  readonly length: number
+  /** Bytes in pieces that are right. */
+  readonly verifiedBytes: number
+  /** Whether every byte is right and in the file itself. An empty file is complete once it exists. */
+  readonly complete: boolean
+}
+
+/** More errors than that tell a user nothing new, and a torrent may have millions of files. */
+const maxErrors = 100
+
+/**
+ * Compares files on disk with a torrent, without a client and without resume records: hashes every piece on all cores, and writes nothing.
+ * `path` is the folder below which the torrent's paths lie, as in `client.add`; data that a client stored there under other names is found
+ * as `client.add` finds it. Bytes of unwanted files that a client keeps in the folder count for pieces, not for their file.
+ * @throws TorrentError ERR_CLIENT_OPTION, ERR_METAINFO_UNSUPPORTED for a torrent without SHA-1 pieces, ERR_STORAGE_PATH when something else
+ * than a folder is in the place of one; the signal's reason.
+ */
+export async function verifyFiles(
+  metainfo: Metainfo,
+  path: string,
+  options?: VerifyFilesOptions
+): Promise<VerifyResult>
+export async function verifyFiles(
+  metainfo: Metainfo,
+  path: string,
+  options: VerifyFilesOptions = {},
+  ...more: unknown[]
+): Promise<VerifyResult> {
+  checkArguments(metainfo, path, options, more)
+  const { signal, onProgress } = options
+  signal?.throwIfAborted()
+  const storage = (): FileStorage => readOnlyStorage(metainfo, path)
+  const named = await findNames(metainfo, { path, before: undefined, storage })
+  const files = storage()
+  const pool = new HashPool()
+  const layout = layoutOf(named)
+  const checker = new Checker({
+    storage: files,
+    layout,
+    expected: (piece) => named.pieces.subarray(20 * piece, 20 * piece + 20),
+    pool
+  })
+  const pieces = Array<boolean>(layout.pieceCount).fill(false)
+  const errors = new Map<unknown, TorrentError>()
+  let [checkedBytes, verifiedBytes] = [0, 0]
+  try {
+    await files.open(
+      layout,
+      layout.files.map(() => false)
+    )
+    const everything = { start: 0, end: layout.pieceCount }
+    await checker.check(everything, {
+      ...(signal === undefined ? {} : { signal }),
+      onResult: (piece, ok, error) => {
+        pieces[piece] = ok
+        checkedBytes += layout.pieceSize(piece)
+        if (ok) verifiedBytes += layout.pieceSize(piece)
+        else if (isTorrentError(error) && errors.size < maxErrors) errors.set(error.details['path'], error)
+        notify(onProgress, { checkedBytes, verifiedBytes, totalBytes: layout.length })
+      }
+    })
+    for (let index = 0; index < layout.files.length && errors.size < maxErrors; index++) {
+      const obstacle = files.obstacle(index)
+      if (obstacle !== undefined) errors.set(obstacle.details['path'], obstacle)
+    }
+    return resultOf(layout, pieces, [...errors.values()], (index) => files.inPlace(index))
+  } finally {
+    await checker.close()
+    await files.close()
+    await pool.close()
+  }
+}
+
+function checkArguments(
+  metainfo: unknown,
+  path: unknown,
+  options: VerifyFilesOptions,
+  more: readonly unknown[]
+): void {
+  if (!isMetainfo(metainfo)) {
+    const wanted = 'must be what parseTorrent, or readSource of a .torrent, returns'
+    throw refusal('metainfo', `${show(metainfo)} ${wanted}`)
+  }
+  if (typeof path !== 'string' || path === '')
+    throw refusal('path', `${show(path)} must be the path of a folder`)
+  checkOptionNames(options, ['signal', 'onProgress'], refusal)
+  checkNoMore(more, refusal)
+  checkSignal(options.signal, refusal)
+  checkType('onProgress', options.onProgress, 'function', refusal)
+}
+
+/** The files of a torrent below a folder, with the parts file that a client without a `state` folder keeps there. */
+function readOnlyStorage({ infoHashes }: Metainfo, path: string): FileStorage {
+  if (infoHashes.v1 === undefined) {
+    const message = 'only torrents with SHA-1 pieces can be verified, and this one has none'
+    throw new TorrentError('ERR_METAINFO_UNSUPPORTED', message)
+  }
+  const partsPath = join(path, recordFolder, `${hashKey(infoHashes)}.parts`)
+  return new FileStorage({ path, partsPath, readOnly: true })
+}
+
+function resultOf(
+  layout: Layout,
+  pieces: readonly boolean[],
+  errors: readonly TorrentError[],
+  isInPlace: (fileIndex: number) => boolean
+): VerifyResult {
+  const files: VerifiedFile[] = []
+  for (const [index, { path, length, offset, pad }] of layout.files.entries()) {
+    if (pad) continue
+    let verifiedBytes = 0
+    const { start, end } = layout.filePieces(index)
+    for (let piece = start; piece < end; piece++) {
+      if (pieces[piece] !== true) continue
+      const range = layout.pieceRange(piece)
+      verifiedBytes += Math.min(range.end, offset + length) - Math.max(range.start, offset)
+    }
+    files.push({ path, length, verifiedBytes, complete: verifiedBytes === length && isInPlace(index) })
+  }
+  return { complete: files.every(({ complete }) => complete), pieces, files, errors }
+}
