@@ -7,6 +7,7 @@ import type { Network } from '../net/network.ts'
 import type { RecordSeal } from '../storage/record-seal.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
 import type { MetadataMemory } from '../swarm/metadata-memory.ts'
+import type { ServingTorrents } from '../swarm/serving-torrents.ts'
 import type { TorrentDht } from '../swarm/swarm-host.ts'
 import type { TorrentHost } from '../torrent/torrent-host.ts'
 import type { AnnouncePace } from '../tracker/announce-pace.ts'
@@ -33,12 +34,13 @@ export interface ClientServices {
   readonly lsd: Lsd | undefined
   readonly dht: TorrentDht | undefined
   readonly network: Network
+  /** The torrents that share the upload limit. */
+  readonly serving: ServingTorrents
   /** The client's own limits. */
   readonly download: Throttle
   readonly upload: Throttle
   readonly localAddress: string | undefined
   port(): number
-  serving(): number
   changed(): void
   decide(): void
 }
@@ -124,8 +126,8 @@ export class ClientHost implements TorrentHost {
     return this.#services.upload.rate
   }
 
-  get serving(): number {
-    return this.#services.serving()
+  get serving(): ServingTorrents {
+    return this.#services.serving
   }
 
   get network(): Network {

@@ -61,7 +61,6 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#services = new SharedServices(options, {
       connection: (connection) => this.#acceptor.accept(connection),
       warning: this.#warn,
-      serving: () => this.#torrents.serving,
       changed: () => {
         this.#queue.changed()
         this.#persistence?.touch()

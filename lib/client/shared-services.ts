@@ -9,6 +9,7 @@ import { RecordKey } from '../storage/record-key.ts'
 import { RecordSeal } from '../storage/record-seal.ts'
 import { StorageClaims } from '../storage/storage-claims.ts'
 import { MetadataMemory } from '../swarm/metadata-memory.ts'
+import { ServingTorrents } from '../swarm/serving-torrents.ts'
 import { AnnouncePace } from '../tracker/announce-pace.ts'
 import { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import { refusesConnection } from '../transport/handling-account.ts'
@@ -32,8 +33,6 @@ export interface SharedServicesEvents {
   connection(connection: ThrottledConnection): void
   /** Something failed that the client survives. */
   warning(warning: Error): void
-  /** How many torrents have somebody to serve. */
-  serving(): number
   /** A torrent has changed. */
   changed(): void
   /** Which torrents run is to be decided at once. */
@@ -54,6 +53,7 @@ export class SharedServices implements ClientServices {
   readonly network: Network
   readonly udpTrackers: UdpTrackerClient
   readonly announcePace: AnnouncePace = new AnnouncePace()
+  readonly serving: ServingTorrents = new ServingTorrents()
   readonly own: OwnAddress
   readonly pex: boolean
   readonly lsd: Lsd | undefined
@@ -112,10 +112,6 @@ export class SharedServices implements ClientServices {
 
   port(): number {
     return this.network.port
-  }
-
-  serving(): number {
-    return this.#events.serving()
   }
 
   seal(folder: string, data: string): RecordSeal {

@@ -17,13 +17,6 @@ export class TorrentList {
     return this.all.filter((torrent) => !this.#fleeting.has(torrent))
   }
 
-  /** How many torrents have somebody to serve. */
-  get serving(): number {
-    let count = 0
-    for (const { serves } of this.#torrents.values()) if (serves) count++
-    return count
-  }
-
   /** The torrent with this info hash in hexadecimal or bytes. */
   get(infoHash: string | Uint8Array): Torrent | undefined {
     return this.#torrents.get(keyOfHash(infoHash))

@@ -69,6 +69,8 @@ export class Choker {
   readonly #quotaBytes: number
   readonly #optimisticBytes: number
   readonly #peers = new LazyMap<number, Peer>()
+  /** How many of them are interested. */
+  #interestedCount = 0
   #limit: number
   /** How many peers the upload suffices for. */
   #roomFor: number
@@ -119,8 +121,7 @@ export class Choker {
 
   /** Whether any peer is interested. */
   get wanted(): boolean {
-    for (const { interested } of this.#peers.values()) if (interested) return true
-    return false
+    return this.#interestedCount > 0
   }
 
   /** Whether the peer is served now. */
@@ -152,7 +153,10 @@ export class Choker {
 
   /** A peer is gone; its place is given away at once, and the sink hears nothing more of it. */
   removePeer(id: number, now: number): void {
-    if (!this.#peers.delete(id)) return
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return
+    this.#peers.delete(id)
+    if (peer.interested) this.#interestedCount--
     if (this.#peers.size === 0) this.#wakeAt = Number.POSITIVE_INFINITY
     this.#limitSlots()
     this.#fill(now)
@@ -177,14 +181,13 @@ export class Choker {
   #limitSlots(): void {
     this.#slots = this.#fixedSlots ?? this.#roomFor
     if (this.#fixedSlots !== undefined || this.#seeding) return
-    let interested = 0
-    for (const peer of this.#peers.values()) if (peer.interested) interested++
-    this.#slots = Math.min(this.#slots, Math.max(leastScarce, Math.ceil(interested / 2)))
+    this.#slots = Math.min(this.#slots, Math.max(leastScarce, Math.ceil(this.#interestedCount / 2)))
   }
 
   #interested(peer: Peer, interested: boolean, now: number): void {
     if (peer.interested === interested) return
     peer.interested = interested
+    this.#interestedCount += interested ? 1 : -1
     this.#limitSlots()
     if (!interested) {
       if (peer.standing !== 'choked') peer.standing = 'idle'

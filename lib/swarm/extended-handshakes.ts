@@ -1,3 +1,4 @@
+import { LazySet } from '../util/lazy-collections.ts'
 import { version } from '../util/version.ts'
 import type { Peer } from './peer.ts'
 import type { PeerManager } from './peer-manager.ts'
@@ -22,6 +23,8 @@ export interface ExtendedHandshakesOptions {
  */
 export class ExtendedHandshakes {
   readonly #options: ExtendedHandshakesOptions
+  /** Peers that were told last that we will download nothing. */
+  readonly #told = new LazySet<Peer>()
   #wasUploadOnly = false
 
   constructor(options: ExtendedHandshakesOptions) {
@@ -31,36 +34,55 @@ export class ExtendedHandshakes {
   /** Sends our extended handshake: again when the metadata has become known. */
   send(peer: Peer): void {
     const { host, metadataLength } = this.#options
-    peer.toldUploadOnly = this.#saysUploadOnly
+    const uploadOnly = this.#saysUploadOnly
+    this.#noteTold(peer, uploadOnly)
     peer.wire.extendedHandshake({
       version: `piecewise/${version}`,
       port: host.port,
       yourIp: peer.connection.remote.host,
       metadataSize: metadataLength(),
-      uploadOnly: peer.toldUploadOnly
+      uploadOnly
     })
   }
 
   /** Hears whether the peer will download anything. */
   listen(peer: Peer): void {
     const { wire } = peer
-    peer.onUploadOnly = () => {
-      this.#options.content()?.uploads.setUploadOnly(peer)
-      if (this.#isUploadOnly && peer.uploadOnly) this.#options.manager.disconnect((other) => other === peer)
-    }
-    wire.on('bitfield', () => peer.onUploadOnly?.())
-    wire.on('have', () => wire.peerSeeding && peer.onUploadOnly?.())
+    wire.on('bitfield', () => this.heard(peer))
+    wire.on('have', () => wire.peerSeeding && this.heard(peer))
+  }
+
+  /** The peer may have said whether it will download anything. */
+  heard(peer: Peer): void {
+    this.#options.content()?.uploads.setUploadOnly(peer)
+    if (this.#isUploadOnly && peer.uploadOnly) this.#options.manager.disconnect((other) => other === peer)
+  }
+
+  /** The peer has gone. */
+  removePeer(peer: Peer): void {
+    this.#told.delete(peer)
   }
 
   /** Lets peers know when we begin or cease to download, and lets go of those that then are of no use to each other. */
   update(): void {
     const { manager, wantAgain } = this.#options
     const isUploadOnly = this.#isUploadOnly
-    for (const peer of manager.peers.values()) peer.tellUploadOnly(this.#saysUploadOnly)
+    for (const peer of manager.peers.values()) this.#tell(peer, this.#saysUploadOnly)
     if (isUploadOnly === this.#wasUploadOnly) return
     this.#wasUploadOnly = isUploadOnly
     if (isUploadOnly) manager.disconnect((peer) => peer.uploadOnly)
     else wantAgain()
+  }
+
+  #tell(peer: Peer, uploadOnly: boolean): void {
+    if (uploadOnly === this.#told.has(peer)) return
+    this.#noteTold(peer, uploadOnly)
+    peer.tellUploadOnly(uploadOnly)
+  }
+
+  #noteTold(peer: Peer, uploadOnly: boolean): void {
+    if (uploadOnly) this.#told.add(peer)
+    else this.#told.delete(peer)
   }
 
   get #isUploadOnly(): boolean {

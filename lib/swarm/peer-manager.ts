@@ -45,8 +45,10 @@ export interface PeerManagerOptions {
   allows(source: PeerSource): boolean
   /** Options of the wires, as far as they are known now. */
   wireOptions(): WireOptions
-  /** A peer's handshake is done and ours is sent; nothing else was said. `latencyMs` is the round trip, if it was seen. */
-  onPeer(peer: Peer, latencyMs: number | undefined): void
+  /** A peer's handshake is done and ours is sent; nothing else was said. */
+  onPeer(peer: Peer): void
+  /** The peer will not download any more (BEP 21), or will after all. */
+  onUploadOnly(peer: Peer): void
   /** The peer has gone. */
   onGone(peer: Peer): void
   /** Once a second while there are peers. */
@@ -265,12 +267,14 @@ export class PeerManager {
     source: PeerSource,
     latencyMs: number | undefined
   ): Peer {
-    const peer = new Peer(++this.#lastId, wire, connection, address, source, monotonicMs())
+    const { onUploadOnly } = this.#options
+    const now = monotonicMs()
+    const peer = new Peer(++this.#lastId, wire, connection, address, source, latencyMs, now, onUploadOnly)
     this.peers.set(peer.id, peer)
     const seat = seatOf(peer, () => this.#sendAway(peer))
     peer.leaveSeat = this.#options.budget.seat(connection.remote.host, seat)
     this.#tick()
-    this.#options.onPeer(peer, latencyMs)
+    this.#options.onPeer(peer)
     return peer
   }
 
@@ -366,7 +370,7 @@ export class PeerManager {
 /** What came of a connection that has ended. */
 function outcomeOf(peer: Peer | undefined): Outcome {
   if (peer === undefined || peer.unneeded) return 'uninteresting'
-  if (peer.useful) return 'useful'
+  if (peer.down.total > 0) return 'useful'
   // Who is not complete and has left may come to need us again, as one that had come for the metadata alone.
   return peer.wire.amInterested || !peer.wire.peerSeeding ? 'useless' : 'uninteresting'
 }

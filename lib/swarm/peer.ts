@@ -4,12 +4,14 @@ import type { Connection } from '../net/connection.ts'
 import type { RequestQueue } from '../picker/request-queue.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
-import { LazySet } from '../util/lazy-collections.ts'
 import { Meter } from '../util/meter.ts'
 import { clientName } from '../wire/client-name.ts'
 import { DontHaveExtension } from '../wire/lt-donthave.ts'
 import { UploadOnlyExtension } from '../wire/upload-only.ts'
 import type { Wire } from '../wire/wire.ts'
+
+/** Round trip that is assumed of a peer until the picker has measured its own. */
+const guessedLatencyMs = 100
 
 /** One connected peer as callers see it; a snapshot of this moment. */
 export interface PeerInfo {
@@ -71,12 +73,8 @@ export class Peer {
   /** When something was last sent, as seen by the same look. */
   sentBefore = 0
   spokeAt: number
-  /** What of the blocks that its wire sent is counted already. */
-  sentSeen = 0
-  /** Round trip, as far as it is known. */
-  latencyMs = 100
-  /** Whether it gave us a good block. */
-  useful = false
+  /** Round trip in milliseconds; a guess for a peer that has dialled us. */
+  readonly latencyMs: number
   /** Neither side needs the other any more. */
   unneeded = false
   /** Gives its place back at once, before its wire has closed. */
@@ -86,10 +84,6 @@ export class Peer {
   /** By which each side tells what it has lost (BEP 54). */
   readonly haveExtension: DontHaveExtension
   readonly #uploadOnly: UploadOnlyExtension
-  /** What it was told last of whether we download. */
-  toldUploadOnly = false
-  /** Pieces that it has granted (BEP 6) before it was known which there are. */
-  readonly granted: LazySet<number> = new LazySet()
   /** The block that it is writing into a piece's memory; -1 for none. */
   receivingPiece = -1
   receivingBlock = -1
@@ -100,15 +94,18 @@ export class Peer {
     connection: Connection,
     address: PeerAddress,
     source: PeerSource,
-    now: number
+    latencyMs: number | undefined,
+    now: number,
+    onUploadOnly: (peer: Peer) => void
   ) {
     this.id = id
     this.wire = wire
     this.connection = connection
     this.address = address
     this.source = source
+    this.latencyMs = latencyMs ?? guessedLatencyMs
     this.haveExtension = wire.use(new DontHaveExtension(wire))
-    this.#uploadOnly = wire.use(new UploadOnlyExtension(wire, () => this.onUploadOnly?.()))
+    this.#uploadOnly = wire.use(new UploadOnlyExtension(wire, () => onUploadOnly(this)))
     this.peerId = toHex(wire.peerId ?? new Uint8Array())
     const { remote } = connection
     this.banKey = isLoopback(remote.host) ? formatAddress(remote) : hostKey(remote.host)
@@ -116,18 +113,13 @@ export class Peer {
     this.connectedAt = this.heardAt = this.spokeAt = now
   }
 
-  /** Called when `uploadOnly` has changed, or the peer has become a seed. */
-  onUploadOnly: (() => void) | undefined
-
   /** Whether it will not download any more: it said so (BEP 21), or has everything. */
   get uploadOnly(): boolean {
     return this.#uploadOnly.uploadOnly || this.wire.peerSeeding
   }
 
-  /** Tells it whether we will download any more, after it was told something else in a handshake. */
+  /** Tells the peer whether we will download any more (BEP 21). */
   tellUploadOnly(uploadOnly: boolean): void {
-    if (uploadOnly === this.toldUploadOnly) return
-    this.toldUploadOnly = uploadOnly
     this.#uploadOnly.send(uploadOnly)
   }
 

@@ -1,5 +1,6 @@
 import { type InfoHashes, wireHash } from '../metainfo/info-hashes.ts'
 import { monotonicMs } from '../util/clock.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
 import { ExtendedHandshakes } from './extended-handshakes.ts'
 import type { Peer } from './peer.ts'
@@ -35,6 +36,8 @@ export class Swarm {
   readonly manager: PeerManager
   readonly handshakes: ExtendedHandshakes
   readonly #options: SwarmOptions
+  /** Pieces that peers have granted (BEP 6) before it was known which there are. */
+  readonly #granted = new LazyMap<Peer, Set<number>>()
 
   constructor(options: SwarmOptions) {
     const { infoHashes, host, state, metadata, counters, content, wantAgain, onWarning } = options
@@ -58,7 +61,8 @@ export class Swarm {
       dial: (address, signal) => host.dial(address, signal),
       allows: (source) => this.sources.allows(source),
       wireOptions: () => this.wireOptions(),
-      onPeer: (peer, latencyMs) => this.#onPeer(peer, latencyMs),
+      onPeer: (peer) => this.#onPeer(peer),
+      onUploadOnly: (peer) => this.handshakes.heard(peer),
       onGone: (peer) => this.#onGone(peer),
       onTick: (now) => this.#onTick(now)
     })
@@ -103,8 +107,9 @@ export class Swarm {
       this.#tellLayout(peer, content)
       content.haves.catchUp(peer)
       this.handshakes.send(peer)
-      content.addPeer(peer)
+      content.addPeer(peer, this.#granted.get(peer) ?? [])
     }
+    this.#granted.clear()
   }
 
   /** Dials also whom we let go because neither side needed the other. */
@@ -126,14 +131,15 @@ export class Swarm {
     wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
   }
 
-  #onPeer(peer: Peer, latencyMs: number | undefined): void {
+  #onPeer(peer: Peer): void {
     const { host, state, metadata, content, onPeer } = this.#options
     const { wire, connection } = peer
-    if (latencyMs !== undefined) peer.latencyMs = latencyMs
     const opened = content()
     if (opened === undefined) {
       wire.haveNone()
-      wire.on('allowed-fast', (piece) => void (content() ?? peer.granted.add(piece)))
+      wire.on('allowed-fast', (piece) => {
+        if (content() === undefined) this.#grant(peer, piece)
+      })
     } else {
       // The storage may have opened during the handshake.
       this.#tellLayout(peer, opened)
@@ -142,7 +148,7 @@ export class Swarm {
     metadata.exchange.addPeer(peer)
     this.sources.meet(peer)
     this.handshakes.send(peer)
-    opened?.addPeer(peer)
+    opened?.addPeer(peer, [])
     wire.on('extended-handshake', ({ port, yourIp }) => {
       if (yourIp !== undefined) host.own.told(connection.remote.host, yourIp)
       if (port === undefined) return
@@ -154,9 +160,17 @@ export class Swarm {
     if (state.away) this.manager.disconnect((other) => other === peer)
   }
 
+  #grant(peer: Peer, piece: number): void {
+    const granted = this.#granted.get(peer)
+    if (granted === undefined) this.#granted.set(peer, new Set([piece]))
+    else granted.add(piece)
+  }
+
   #onGone(peer: Peer): void {
     const { state, metadata, content } = this.#options
     metadata.exchange.removePeer(peer)
+    this.#granted.delete(peer)
+    this.handshakes.removePeer(peer)
     content()?.removePeer(peer)
     this.sources.part(peer)
     const isWanted = !state.stopped && !state.closed && content()?.done !== true

@@ -36,8 +36,8 @@ export interface SwarmContent {
   readonly uploadOnly: boolean
   readonly haves: Haves
   readonly uploads: Uploads
-  /** Takes a peer after the handshakes. */
-  addPeer(peer: Peer): void
+  /** Takes a peer after the handshakes; `granted` are pieces that it has granted (BEP 6) already. */
+  addPeer(peer: Peer, granted: Iterable<number>): void
   removePeer(peer: Peer): void
   /** To be called once a second while there are peers; `now` in milliseconds. */
   tick(now: number): void

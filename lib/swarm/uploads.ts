@@ -9,6 +9,7 @@ import { LazyMap } from '../util/lazy-collections.ts'
 import { allowedFastSet } from '../wire/allowed-fast.ts'
 import type { PeerRequest } from '../wire/peer-requests.ts'
 import type { Peer } from './peer.ts'
+import type { ServingTorrents } from './serving-torrents.ts'
 
 /** Whoever asks for something counts as a reader for so long. */
 const readerSeconds = 10
@@ -41,6 +42,8 @@ interface Serving {
   turns: number
   /** What the connection may not have sent yet, oldest first. */
   readonly leaving: Leaving[]
+  /** Bytes of blocks that its wire has sent and that are counted. */
+  counted: number
   /** What its wire had sent a second ago. */
   sentBefore: number
   /** Seconds for which it still counts as a reader; 0 when it does not. */
@@ -72,6 +75,9 @@ export class Uploads {
   readonly #layout: Layout
   readonly #cache: ReadCache
   readonly #events: UploadEvents
+  readonly #servingTorrents: ServingTorrents
+  /** Whether this torrent counts among those. */
+  #serves = false
   readonly #serving = new LazyMap<number, Serving>()
   /** How many of them read. */
   #readers = 0
@@ -80,17 +86,19 @@ export class Uploads {
   /** Made when it is needed: most torrents have few peers or are in many hands. */
   #suggester: Suggester | undefined
 
-  /** `infoHash` has 20 bytes, `uploadLimit` is in bytes per second. */
+  /** `infoHash` has 20 bytes, `uploadLimit` is in bytes per second; `servingTorrents` hears when peers begin or cease to want something. */
   constructor(
     infoHash: Uint8Array,
     layout: Layout,
     cache: ReadCache,
     uploadLimit: number,
+    servingTorrents: ServingTorrents,
     events: UploadEvents
   ) {
     this.#infoHash = infoHash
     this.#layout = layout
     this.#cache = cache
+    this.#servingTorrents = servingTorrents
     this.#events = events
     this.#limit = uploadLimit
     this.choker = new Choker({
@@ -126,6 +134,7 @@ export class Uploads {
       refusals: 0,
       turns: 0,
       leaving: [],
+      counted: 0,
       sentBefore: 0,
       reads: 0,
       reading: false,
@@ -165,6 +174,16 @@ export class Uploads {
     this.choker.uploadOnly(id, uploadOnly, now)
     if (wire.peerInterested) this.#wanted(serving)
     else this.choker.interested(id, false, now)
+    this.#countServing()
+  }
+
+  /** Counts this torrent in or out of those that serve. */
+  #countServing(): void {
+    const { wanted } = this.choker
+    if (wanted === this.#serves) return
+    this.#serves = wanted
+    if (wanted) this.#servingTorrents.begin()
+    else this.#servingTorrents.cease()
   }
 
   /** The peer wants something: if it must wait for a place, it may fetch a few pieces meanwhile (BEP 6), once. */
@@ -194,14 +213,16 @@ export class Uploads {
 
   /** The peer has gone. */
   removePeer(peer: Peer): void {
-    this.#count(peer)
-    // Its connection is closed in this turn of the event loop, and then the system reads nothing of it any more.
     const serving = this.#serving.get(peer.id)
-    for (const { page, blocks } of serving?.leaving.splice(0) ?? []) this.#cache.release(page, blocks)
-    if (serving !== undefined) this.#reads(serving, 0)
+    if (serving === undefined) return
+    this.#count(serving)
+    // Its connection is closed in this turn of the event loop, and then the system reads nothing of it any more.
+    for (const { page, blocks } of serving.leaving.splice(0)) this.#cache.release(page, blocks)
+    this.#reads(serving, 0)
     this.#serving.delete(peer.id)
     this.#suggester?.removePeer(peer.id)
     this.choker.removePeer(peer.id, monotonicMs())
+    this.#countServing()
   }
 
   /** Counts the payload that has left since the last call. */
@@ -209,7 +230,7 @@ export class Uploads {
     this.#cache.tick()
     for (const serving of this.#serving.values()) {
       const { peer, leaving } = serving
-      this.#count(peer)
+      this.#count(serving)
       const { sent } = peer.wire
       if (serving.reads > 0) this.#reads(serving, serving.reads - 1)
       // A second ago everything was handed over, and the connection has sent all that it was given.
@@ -310,11 +331,12 @@ export class Uploads {
     for (const { peer } of this.#serving.values()) peer.wire.rejectAll()
   }
 
-  #count(peer: Peer): void {
+  #count(serving: Serving): void {
+    const { peer } = serving
     const sent = peer.wire.blockBytesSent
-    if (sent === peer.sentSeen) return
-    const bytes = sent - peer.sentSeen
-    peer.sentSeen = sent
+    if (sent === serving.counted) return
+    const bytes = sent - serving.counted
+    serving.counted = sent
     this.#events.sent(peer, bytes)
     this.choker.sent(peer.id, bytes, monotonicMs())
   }

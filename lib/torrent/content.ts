@@ -219,20 +219,27 @@ export class Content {
       uploadCacheBytes,
       host.budget
     )
-    this.uploads = new Uploads(wireHash(options.infoHashes), layout, this.#cache, host.uploadLimit, {
-      // A super-seed has nothing as far as peers know.
-      grants: () => !this.haves.hides,
-      peer: (id) => events.peers().get(id),
-      serves: (piece) => this.ledger.serves(piece),
-      sent: (peer, bytes) => {
-        const now = monotonicMs()
-        peer.up.add(bytes, now)
-        transfer.up.add(bytes, now)
-      },
-      unreadable: (piece) => {
-        this.#checks.verification.proveNow(piece).catch(() => {})
+    this.uploads = new Uploads(
+      wireHash(options.infoHashes),
+      layout,
+      this.#cache,
+      host.uploadLimit,
+      host.serving,
+      {
+        // A super-seed has nothing as far as peers know.
+        grants: () => !this.haves.hides,
+        peer: (id) => events.peers().get(id),
+        serves: (piece) => this.ledger.serves(piece),
+        sent: (peer, bytes) => {
+          const now = monotonicMs()
+          peer.up.add(bytes, now)
+          transfer.up.add(bytes, now)
+        },
+        unreadable: (piece) => {
+          this.#checks.verification.proveNow(piece).catch(() => {})
+        }
       }
-    })
+    )
   }
 
   /**
@@ -349,8 +356,8 @@ export class Content {
   // ---- peers ----
 
   /** Takes a peer after the handshakes. */
-  addPeer(peer: Peer): void {
-    this.download.addPeer(peer, peer.latencyMs)
+  addPeer(peer: Peer, granted: Iterable<number>): void {
+    this.download.addPeer(peer, granted)
     this.uploads.addPeer(peer)
   }
 

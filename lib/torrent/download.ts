@@ -129,11 +129,11 @@ export class Download {
     })
   }
 
-  /** Takes a peer whose handshake is done; its wire knows the number of pieces. */
-  addPeer(peer: Peer, latencyMs: number): void {
+  /** Takes a peer whose handshake is done; its wire knows the number of pieces. `granted` are pieces that it has granted already. */
+  addPeer(peer: Peer, granted: Iterable<number>): void {
     const { wire, id } = peer
     const { picker } = this
-    picker.addPeer(id, latencyMs)
+    picker.addPeer(id, peer.latencyMs)
     picker.setMaxRequests(id, wire.peerMaxRequests)
     wire.blockTarget = (piece, offset, length) => this.#target(peer, piece, offset, length)
     wire.on('piece', (piece, offset, data, owned) => this.#piece(peer, piece, offset, data, owned))
@@ -149,10 +149,9 @@ export class Download {
       this.#change((now) => picker.rejected(id, piece, Math.floor(offset / blockLength), now))
     })
     if (wire.peerPieceTotal > 0) this.#bitfield(peer)
-    for (const piece of peer.granted) {
+    for (const piece of granted) {
       if (piece < this.#layout.pieceCount) this.#change((now) => picker.allowedFast(id, piece, now))
     }
-    peer.granted.clear()
     if (!wire.peerChoking) this.#change((now) => picker.unchoked(id, now))
     this.#change((now) => this.#recovery.joined(id, peer.banKey, now))
   }
@@ -242,7 +241,6 @@ export class Download {
       const inPlace = owned && peer.receivingPiece === piece && peer.receivingBlock === block
       if (inPlace) peer.receivingPiece = -1
       else if (this.assembly.isClaimed(piece, block)) this.#endWriters(piece, block)
-      peer.useful = true
       this.#recovery.contributed(piece, block, peer.banKey)
       this.#events.received(peer, data.length)
       this.assembly.fill(piece, block, inPlace ? undefined : data)

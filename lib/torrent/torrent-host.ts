@@ -2,6 +2,7 @@ import type { HashPool } from '../hash/hash-pool.ts'
 import type { RecordSeal } from '../storage/record-seal.ts'
 import type { StorageClaims } from '../storage/storage-claims.ts'
 import type { MetadataMemory } from '../swarm/metadata-memory.ts'
+import type { ServingTorrents } from '../swarm/serving-torrents.ts'
 import type { SwarmHost } from '../swarm/swarm-host.ts'
 import type { Throttle } from '../transport/throttle.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
@@ -21,8 +22,8 @@ export interface TorrentHost extends SwarmHost {
   readonly throttles: { readonly download: Throttle; readonly upload: Throttle }
   /** The client's limit in bytes per second, `Infinity` for none; the torrent hears by `limitsChanged` when a limit changes. */
   readonly downloadLimit: number
-  /** How many torrents of the client have somebody to serve, and share that limit. */
-  readonly serving: number
+  /** The torrents of the client that share its upload limit. */
+  readonly serving: ServingTorrents
   /** Something has changed that outlives this run, or that decides which torrents run. */
   changed(torrent: { readonly infoHash: string }): void
   /** Has it decided at once which torrents run. */

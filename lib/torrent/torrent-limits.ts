@@ -81,7 +81,7 @@ export class TorrentLimits {
 
 /** A torrent's part of the client's limit; it decides how many peers are served at a time. */
 function uploadShare({ uploadLimit, serving }: TorrentHost): number {
-  return uploadLimit === Number.POSITIVE_INFINITY ? uploadLimit : uploadLimit / Math.max(1, serving)
+  return uploadLimit === Number.POSITIVE_INFINITY ? uploadLimit : uploadLimit / Math.max(1, serving.count)
 }
 
 function checkedLimit(name: string, bytesPerSecond: number): number {

@@ -31,6 +31,7 @@ export class Arrivals {
       allows: () => true,
       wireOptions: () => ({}),
       onPeer: () => {},
+      onUploadOnly: () => {},
       onGone: (peer) => this.gone.push(peer.connection.remote.host),
       onTick: () => {},
       ...options
