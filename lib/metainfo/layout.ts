@@ -1,7 +1,7 @@
+import { blockLength } from '../util/block-length.ts'
 import type { FileEntry, Metainfo } from './metainfo.ts'
 
-/** Bytes of a block: what one request asks for (BEP 3). */
-export const blockLength: number = 16384
+export { blockLength }
 
 /** A part of a file that a byte range of the torrent covers. */
 export interface FileSpan {

@@ -1,6 +1,7 @@
 import { TorrentError } from '../util/errors.ts'
 import type { WireLimits } from './limits.ts'
-import { handshakeLength, messageIds, protocolHeader } from './messages.ts'
+import { handshakeLength, messageIds, protocolHeader, uint32 } from './messages.ts'
+import { protocolError } from './protocol-error.ts'
 
 /** What a {@link WireDecoder} calls. Byte arrays are borrowed for the call, unless a block is `owned`. */
 export interface WireDecoderHandler {
@@ -347,20 +348,6 @@ export class WireDecoder {
     if (this.#id === messageIds.bitfield) this.#handler.onBitfield(payload)
     else this.#handler.onExtended(payload[0] ?? 0, payload.subarray(1))
   }
-}
-
-function uint32(bytes: Uint8Array, at: number): number {
-  return (
-    (((bytes[at] ?? 0) << 24) |
-      ((bytes[at + 1] ?? 0) << 16) |
-      ((bytes[at + 2] ?? 0) << 8) |
-      (bytes[at + 3] ?? 0)) >>>
-    0
-  )
-}
-
-function protocolError(message: string, details: Record<string, unknown> = {}): TorrentError {
-  return new TorrentError('ERR_WIRE_PROTOCOL', message, { details })
 }
 
 function wrongLength(id: number, length: number): TorrentError {

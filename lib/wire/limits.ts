@@ -1,3 +1,5 @@
+import { blockLength } from '../util/block-length.ts'
+
 /** The bounds on all that a peer can push through a {@link Wire}; counts, or bytes where the name says so. */
 export interface WireLimits {
   /** Pieces a torrent may have; it bounds the bitfield and, before the count is known, the index of a have. */
@@ -53,9 +55,9 @@ export const defaultWireLimits: WireLimits = {
   // As many as any client accepts; a bitfield of 256 KiB.
   pieceCount: 0x200000,
   // BEP 3: all implementations ask for 16 KiB. Some close connections that ask for more; libtorrent rejects such requests, as we do.
-  requestLength: 16 * 1024,
-  // Nobody may answer with more than was asked for, and nothing here asks for more than 16 KiB.
-  blockLength: 16 * 1024,
+  requestLength: blockLength,
+  // No answer is longer than its request, and nothing here asks for more.
+  blockLength,
   // A metadata piece (BEP 9) has 16 KiB and a header; a peer exchange (BEP 11) of 200 peers has 6 KiB.
   extendedLength: 128 * 1024,
   // Real ones have less than 1 KiB.

@@ -1,4 +1,5 @@
 import type { WireExtension } from './extension.ts'
+import { uint32 } from './messages.ts'
 import type { Wire } from './wire.ts'
 
 /**
@@ -23,6 +24,6 @@ export class DontHaveExtension implements WireExtension {
 
   onMessage(payload: Uint8Array): void {
     if (payload.length !== 4) this.#wire.oddMessage(`a lt_donthave message of ${payload.length} bytes`)
-    else this.#wire.peerLost(new DataView(payload.buffer, payload.byteOffset, 4).getUint32(0))
+    else this.#wire.peerLost(uint32(payload, 0))
   }
 }

@@ -48,3 +48,14 @@ export function parseReserved(reserved: Uint8Array): HandshakeFlags {
   const last = reserved[7] ?? 0
   return { fast: (last & 0x04) !== 0, extended: (fifth & 0x10) !== 0, dht: (last & 0x01) !== 0 }
 }
+
+/** The number in 4 bytes, the highest byte first, as all numbers of the protocol. */
+export function uint32(bytes: Uint8Array, at: number): number {
+  return (
+    (((bytes[at] ?? 0) << 24) |
+      ((bytes[at + 1] ?? 0) << 16) |
+      ((bytes[at + 2] ?? 0) << 8) |
+      (bytes[at + 3] ?? 0)) >>>
+    0
+  )
+}

@@ -1,42 +1,50 @@
+import { TorrentError } from '../util/errors.ts'
 import type { WireLimits } from './limits.ts'
-import { OddMessages } from './odd-messages.ts'
 import type { FaultCounter } from './peer-messages.ts'
 import type { PeerPiecesMediator } from './peer-pieces.ts'
+import { protocolError } from './protocol-error.ts'
 import { RepeatedMessages } from './repeated-messages.ts'
 import { log } from './trace.ts'
 
 /** Counts what a peer may do now and then, but not all the time. */
 export class PeerFaults implements FaultCounter, PeerPiecesMediator {
   readonly #id: number
-  readonly #odd: OddMessages
+  readonly #limits: WireLimits
+  readonly #odd: RepeatedMessages
   readonly #bulk: RepeatedMessages
   readonly #chokes: RepeatedMessages
   readonly #handshakes: RepeatedMessages
 
   /** No faults yet; `id` names the wire in logs. */
   constructor(limits: WireLimits, id: number) {
-    const { bulkMessages, bulkMessageMs, chokes, chokeMs, extendedHandshakes, extendedHandshakeMs } = limits
     this.#id = id
-    this.#odd = new OddMessages(limits)
-    this.#bulk = new RepeatedMessages('messages that list all pieces', bulkMessages, bulkMessageMs)
-    this.#chokes = new RepeatedMessages('chokes', chokes, chokeMs)
-    this.#handshakes = new RepeatedMessages('extended handshakes', extendedHandshakes, extendedHandshakeMs)
+    this.#limits = limits
+    this.#odd = new RepeatedMessages(limits.oddMessages, limits.oddMessageMs)
+    this.#bulk = new RepeatedMessages(limits.bulkMessages, limits.bulkMessageMs)
+    this.#chokes = new RepeatedMessages(limits.chokes, limits.chokeMs)
+    this.#handshakes = new RepeatedMessages(limits.extendedHandshakes, limits.extendedHandshakeMs)
   }
 
   odd(what: string): void {
     if (log.enabled) log('%d ignored: %s', this.#id, what)
-    this.#odd.add(what)
+    if (this.#odd.add()) return
+    const { oddMessages } = this.#limits
+    throw protocolError(`more than ${oddMessages} messages make no sense, the last: ${what}`)
   }
 
   listed(): void {
-    this.#bulk.add()
+    if (!this.#bulk.add()) throw tooMany(this.#limits.bulkMessages, 'messages that list all pieces')
   }
 
   choked(): void {
-    this.#chokes.add()
+    if (!this.#chokes.add()) throw tooMany(this.#limits.chokes, 'chokes')
   }
 
   introduced(): void {
-    this.#handshakes.add()
+    if (!this.#handshakes.add()) throw tooMany(this.#limits.extendedHandshakes, 'extended handshakes')
   }
+}
+
+function tooMany(most: number, what: string): TorrentError {
+  return new TorrentError('ERR_WIRE_LIMIT', `more than ${most} ${what}`)
 }

@@ -5,6 +5,7 @@ import { messageIds, parseReserved } from './messages.ts'
 import type { OwnState } from './own-state.ts'
 import type { PeerPiecesMediator } from './peer-pieces.ts'
 import type { PeerState } from './peer-state.ts'
+import { protocolError } from './protocol-error.ts'
 import type { WireEvents } from './wire-events.ts'
 
 /** What {@link PeerMessages} asks of the wire. */
@@ -126,7 +127,7 @@ export class PeerMessages implements WireDecoderHandler {
       return
     }
     this.#needFast('suggest or allowed fast')
-    if (!this.#peer.hasPiece(piece))
+    if (!this.#peer.pieces.exists(piece))
       this.#faults.odd(`piece ${piece} of a suggestion or grant does not exist`)
     else if (id === messageIds.suggest) this.#wire.emit('suggest', piece)
     else if (++this.#allowedFast <= this.#own.limits.allowedFast) this.#wire.emit('allowed-fast', piece)
@@ -195,8 +196,4 @@ export class PeerMessages implements WireDecoderHandler {
   #needFast(what: string): void {
     if (!this.#peer.fast) throw protocolError(`the peer sent ${what} without the fast extension`)
   }
-}
-
-function protocolError(message: string): TorrentError {
-  return new TorrentError('ERR_WIRE_PROTOCOL', message)
 }

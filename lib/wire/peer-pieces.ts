@@ -1,6 +1,6 @@
 import BitField from 'bitfield'
 import { countBits } from '../util/bits.ts'
-import { TorrentError } from '../util/errors.ts'
+import { protocolError } from './protocol-error.ts'
 
 /** Callbacks of {@link PeerPieces}. */
 export interface PeerPiecesMediator {
@@ -35,6 +35,11 @@ export class PeerPieces {
     return this.#count
   }
 
+  /** Whether there is such a piece, as far as is known. */
+  exists(piece: number): boolean {
+    return piece < (this.#count ?? this.#countMax)
+  }
+
   /** Whether the peer has every piece. */
   get seeding(): boolean {
     if (this.#count === undefined) return this.#bulk === 'have all'
@@ -50,7 +55,7 @@ export class PeerPieces {
       this.#mediator.odd(`piece ${piece} is beyond all torrents`)
       return false
     }
-    if (piece >= (this.#count ?? this.#countMax)) throw protocolError(`piece ${piece} does not exist`)
+    if (!this.exists(piece)) throw protocolError(`piece ${piece} does not exist`)
     if (this.field.get(piece)) return false
     this.field.set(piece)
     this.total++
@@ -59,7 +64,7 @@ export class PeerPieces {
 
   /** Takes a piece away (BEP 54); false when the peer did not have it, or the count is unknown and nothing is sure. */
   lose(piece: number): boolean {
-    if (piece >= (this.#count ?? this.#countMax)) {
+    if (!this.exists(piece)) {
       this.#mediator.odd(`piece ${piece} that the peer lost does not exist`)
       return false
     }
@@ -158,10 +163,6 @@ export function fullBitfield(count: number): Uint8Array {
   return bytes
 }
 
-function wrongBitfield(length: number, count: number): TorrentError {
+function wrongBitfield(length: number, count: number): Error {
   return protocolError(`a bitfield of ${length} bytes for ${count} pieces`)
-}
-
-function protocolError(message: string): TorrentError {
-  return new TorrentError('ERR_WIRE_PROTOCOL', message)
 }

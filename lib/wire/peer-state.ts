@@ -1,5 +1,4 @@
 import type { ExtendedHandshake } from './extended-handshake.ts'
-import type { WireLimits } from './limits.ts'
 import { PeerPieces, type PeerPiecesMediator } from './peer-pieces.ts'
 
 const noIds: ReadonlyMap<string, number> = new Map()
@@ -30,18 +29,16 @@ export class PeerState {
   remote: ExtendedHandshake | undefined
   /** The message ids of the peer's extensions, from all its extended handshakes. */
   remoteIds: ReadonlyMap<string, number> = noIds
-  readonly #pieceCountMax: number
   #lengths: TorrentLengths
 
   /** A peer that has told nothing yet. */
   constructor(
-    limits: WireLimits,
+    pieceCountMax: number,
     faults: PeerPiecesMediator,
     pieceCount: number | undefined,
     lengths: TorrentLengths
   ) {
-    this.#pieceCountMax = limits.pieceCount
-    this.pieces = new PeerPieces(pieceCount, limits.pieceCount, faults)
+    this.pieces = new PeerPieces(pieceCount, pieceCountMax, faults)
     this.#lengths = lengths
   }
 
@@ -54,15 +51,10 @@ export class PeerState {
     }
   }
 
-  /** Whether the torrent can have such a piece, as far as is known. */
-  hasPiece(piece: number): boolean {
-    return piece < (this.pieces.count ?? this.#pieceCountMax)
-  }
-
   /** Whether the torrent can have such a block, as far as is known. */
   hasBlock(piece: number, offset: number, length: number): boolean {
     // No torrent has longer pieces than 2^30 bytes, and keys of blocks rely on it.
-    if (!this.hasPiece(piece) || offset >= 0x40000000) return false
+    if (!this.pieces.exists(piece) || offset >= 0x40000000) return false
     const { pieceLength, totalLength } = this.#lengths
     if (pieceLength === undefined) return true
     if (offset + length > pieceLength) return false

@@ -58,7 +58,7 @@ export class Wire extends WireState {
     const id = nextWireId()
     const own = new OwnState({ fast, extended, dht }, limits)
     const faults = new PeerFaults(limits, id)
-    const peer = new PeerState(limits, faults, pieceCount, { pieceLength, totalLength })
+    const peer = new PeerState(limits.pieceCount, faults, pieceCount, { pieceLength, totalLength })
     super(id, own, peer)
     this.#own = own
     this.#peer = peer

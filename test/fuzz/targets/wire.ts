@@ -99,7 +99,7 @@ function eventsOf(chunks: readonly Uint8Array[], givesMemory: boolean): string[]
       givesMemory ? new Uint8Array(length) : undefined
   }
   const own = new OwnState({ fast: true, extended: true, dht: true }, defaultWireLimits)
-  const peer = new PeerState(defaultWireLimits, faults, pieceCount, lengths)
+  const peer = new PeerState(defaultWireLimits.pieceCount, faults, pieceCount, lengths)
   const messages = new PeerMessages(own, peer, faults, requests, extensions, receiver)
   const decoder = new WireDecoder(messages, defaultWireLimits)
   try {
