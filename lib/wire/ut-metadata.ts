@@ -75,10 +75,7 @@ export class MetadataExtension implements WireExtension {
   }
 
   onMessage(payload: Uint8Array): void {
-    const { dict, end } = parse(payload)
-    const type = dict.integer('msg_type')
-    const piece = dict.integer('piece')
-    if (type === undefined || piece === undefined || piece < 0) throw malformed('a type or piece is missing')
+    const { dict, end, type, piece } = parse(payload)
     if (type === types.request) {
       if (this.#handlers.onRequest === undefined || piece >= pieceCountMax) this.reject(piece)
       else this.#handlers.onRequest(piece)
@@ -101,7 +98,25 @@ export class MetadataExtension implements WireExtension {
   }
 }
 
-function parse(payload: Uint8Array): { dict: BencodeDict; end: number } {
+/**
+ * A message as text, such as `data 3`, without its bytes.
+ * @throws TorrentError ERR_WIRE_PROTOCOL when it is malformed.
+ */
+export function describeMetadata(payload: Uint8Array): string {
+  const { type, piece } = parse(payload)
+  const [name] = Object.entries(types).find(([, id]) => id === type) ?? [`type ${type}`]
+  return `${name} ${piece}`
+}
+
+function parse(payload: Uint8Array): { dict: BencodeDict; end: number; type: number; piece: number } {
+  const { dict, end } = parseHead(payload)
+  const type = dict.integer('msg_type')
+  const piece = dict.integer('piece')
+  if (type === undefined || piece === undefined || piece < 0) throw malformed('a type or piece is missing')
+  return { dict, end, type, piece }
+}
+
+function parseHead(payload: Uint8Array): { dict: BencodeDict; end: number } {
   try {
     const { value, end } = decodePrefix(payload, { depth: 4, tokens: 100 })
     if (value instanceof BencodeDict) return { dict: value, end }

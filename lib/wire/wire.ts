@@ -14,7 +14,7 @@ import { PeerFaults } from './peer-faults.ts'
 import { PeerMessages } from './peer-messages.ts'
 import type { PeerRequest } from './peer-requests.ts'
 import { PeerState } from './peer-state.ts'
-import { log } from './trace.ts'
+import { log, Trace } from './trace.ts'
 import { UploadQueue } from './upload-queue.ts'
 import { argumentError, checkBytes, limitsOf, wholeNumber } from './wire-arguments.ts'
 import type { WireEvents, WireOptions } from './wire-events.ts'
@@ -63,10 +63,11 @@ export class Wire extends WireState {
     this.#own = own
     this.#peer = peer
     this.#faults = faults
-    this.#outbox = new Outbox(own, peer, new MessageBatch(), this, () => this.#pull())
+    const trace = log.enabled ? new Trace(id, peer, this.#extensions) : undefined
+    this.#outbox = new Outbox(own, peer, trace?.batch() ?? new MessageBatch(), this, () => this.#pull())
     this.#uploads = new UploadQueue(own, peer, this.#outbox, this)
     const messages = new PeerMessages(own, peer, faults, this.#uploads, this.#extensions, this)
-    this.#inbox = new Inbox(own, messages, this.#outbox, this)
+    this.#inbox = new Inbox(own, trace?.messages(messages) ?? messages, this.#outbox, this)
   }
 
   /** @internal A wire whose listeners are piecewise's own: what one throws is a fault that closes the wire, as in `receive`. */
