@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { encode } from '../lib/bencode/encode.ts'
 import { parseTorrent } from '../lib/metainfo/parse-torrent.ts'
 import { encode as encodeMessages } from '../lib/wire/encoder.ts'
 import { messageIds } from '../lib/wire/messages.ts'
+import { until } from '../test/support/until.ts'
 import type { Benchmark, Measurement } from './benchmark.ts'
 import { Helper } from './helper.ts'
 
@@ -58,11 +58,11 @@ export const memory: Benchmark = {
       const infoHash = parseTorrent(first).infoHashes.v1 ?? new Uint8Array(20)
       await measure('idle peer', counts.peers, async () => {
         for (let n = 0; n < counts.peers; n++) sockets.push(await idlePeer(port, infoHash))
-        const end = performance.now() + 5000
-        while ((await helper.call<number>('peers')) < counts.peers) {
-          if (performance.now() > end) throw new Error('not all peers were accepted')
-          await sleep(20)
-        }
+        await until('all peers to be accepted', () => helper.call<number>('peers'), {
+          is: counts.peers,
+          everyMs: 20,
+          timeoutMs: 5000
+        })
       })
       await measure('open stream', counts.streams, () => helper.call('open', counts.streams))
     } finally {

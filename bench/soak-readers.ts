@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Client, type Torrent, type TorrentFile } from '../lib/index.ts'
+import { until } from '../test/support/until.ts'
 
 const mebibyte = 1 << 20
 const host = '127.0.0.1'
@@ -217,8 +218,8 @@ async function soak(folder: string): Promise<void> {
       await rest(3000)
       over.abort()
       await Promise.all(readers)
-      while (torrent.streams.length > 0) await sleep(5)
       const old = torrent
+      await until('all streams to close', () => old.streams.length, { is: 0, everyMs: 5 })
       torrent = undefined
       await client.remove(old, { deleteFiles: true })
       await client.close()

@@ -4,6 +4,7 @@ import { encode } from '../lib/bencode/encode.ts'
 import { Client } from '../lib/index.ts'
 import { createServer } from '../lib/server.ts'
 import type { Torrent } from '../lib/torrent/torrent.ts'
+import { until } from '../test/support/until.ts'
 import { answerCalls } from './helper.ts'
 import { type TurnReport, TurnWatch } from './turn-watch.ts'
 
@@ -124,7 +125,12 @@ answerCalls({
     const client = clientOf(task)
     await steps.run('a piece fails', async () => {
       const torrent: Torrent = await client.add(bytes, { peers: task.peers ?? [] })
-      while (torrent.received < 1.2 * torrent.pieceLength) await new Promise((done) => setTimeout(done, 5))
+      const enough = 1.2 * torrent.pieceLength
+      await until('the piece to be fetched again', () => torrent.received, {
+        is: (received) => received >= enough,
+        everyMs: 5,
+        timeoutMs: 600_000
+      })
     })
     await client.close()
     return steps.reports

@@ -11,6 +11,7 @@ import { DHT } from '../../lib/dht.ts'
 import { systemHostLookup } from '../../lib/net/resolve-host.ts'
 import { bindUdpPort } from '../../lib/net/udp-port.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
 
 const local = '127.0.0.1'
@@ -25,10 +26,6 @@ async function startRouter(
   return { router, options: { dht: { bootstrap: [`${local}:${router.ports[4]}`] } } }
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5))
-}
-
 async function count(client: Client | DHT, infoHash: string): Promise<number> {
   const dht = client instanceof DHT ? client : client.dht
   let found = 0
@@ -41,7 +38,7 @@ test('a magnet link and the DHT are enough', async (t) => {
   const { options } = await startRouter(bench)
   const sample = await bench.sample({ 'film.mkv': 300_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample, options)
-  await until(() => (seed.dht?.size[4] ?? 0) > 0)
+  await until('a node', () => seed.dht?.size[4] ?? 0)
   assert.equal(seed.dht?.ports[4], seed.port)
   const client = bench.client(options)
   const torrent = await client.add(`magnet:?xt=urn:btih:${source.infoHash}`)
@@ -89,8 +86,8 @@ test('a private torrent is neither announced nor looked up, and its peers hear n
   await found.whenDone()
   const open = await bench.sample({ 'other.mkv': 100_000 })
   const { torrent: other } = await bench.seeder(open, options)
-  await until(() => other.status === 'seeding')
-  while ((await count(router, other.infoHash)) === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+  await until('the other torrent to seed', () => other.status, { is: 'seeding' })
+  await until('the announce of the other torrent', async () => await count(router, other.infoHash))
 })
 
 test('pause leaves the DHT and resume comes back; a client without it has none', async (t) => {
@@ -104,8 +101,7 @@ test('pause leaves the DHT and resume comes back; a client without it has none',
   await client.dht?.connected()
   assert.equal(await count(router, torrent.infoHash), 0)
   copy.resume()
-  while ((await count(router, torrent.infoHash)) === 0)
-    await new Promise((resolve) => setTimeout(resolve, 10))
+  await until('the announce', async () => await count(router, torrent.infoHash))
   copy.pause()
   copy.resume()
   copy.pause()
@@ -147,7 +143,7 @@ test('nodes are kept as soon as there are some, for a run may end at any time', 
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const client = bench.client({ ...options, state })
   await client.add(sample.bytes)
-  await until(() => t.signal.aborted || existsSync(dhtStatePath(state)))
+  await until('the file of nodes', () => existsSync(dhtStatePath(state)))
   assert.deepEqual((await loadDhtState(state, assert.fail))?.nodes?.slice(0, 20), router.save().id)
 })
 
@@ -183,8 +179,8 @@ test('a thousand torrents take turns', { timeout: 60_000 }, async (t) => {
   const hashes = Array.from({ length: 1000 }, (_, n) => (n + 1).toString(16).padStart(40, '0'))
   const controller = new AbortController()
   const added = hashes.map((hash) => client.add(hash, { signal: controller.signal }).catch(() => {}))
-  await until(() => client.torrents.length === 1000)
-  while ((await count(router, hashes[0] ?? '')) === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  await until('all torrents to be added', () => client.torrents.length, { is: 1000 })
+  await until('the announce of the first torrent', async () => await count(router, hashes[0] ?? ''))
   // The last in the row is not looked for before the others.
   assert.equal(await count(router, hashes[999] ?? ''), 0)
   controller.abort(new Error('enough'))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'
+import { until } from '../support/until.ts'
 import { addressOf, Bench } from '../torrent/bench.ts'
 import { dial, EvilPeer } from '../torrent/evil-peer.ts'
 
@@ -98,12 +99,14 @@ test('a low upload limit serves few at a time, and a place that becomes free is 
     })
     return peer
   })
-  while (served.length < 2) await once(unchoked, 'one')
-  while (torrent.peers.filter(({ peerInterested }) => peerInterested).length < 3) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  await until('two uploads', () => served.length, { is: (value) => value >= 2 })
+  await until(
+    'three interested peers',
+    () => torrent.peers.filter(({ peerInterested }) => peerInterested).length,
+    { is: (value) => value >= 3 }
+  )
   assert.equal(torrent.peers.filter(({ amChoking }) => !amChoking).length, 2)
   served[0]?.socket.destroy()
-  while (served.length < 3) await once(unchoked, 'one')
+  await until('a third upload', () => served.length, { is: (value) => value >= 3 })
   assert.deepEqual(new Set(served), new Set(peers))
 })

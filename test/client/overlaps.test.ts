@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { decodeSession, type SessionContent } from '../../lib/client/session-file.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench } from '../torrent/bench.ts'
 import { listenAs } from '../torrent/evil-peer.ts'
 import { FaultyStorage } from '../torrent/faulty-storage.ts'
@@ -22,7 +23,7 @@ for (const why of ['is paused', 'waits in the queue'] as const) {
     const host = await listenAs(bench, sample, { answer: () => {} })
     const first = bench.client({ state })
     const torrent = await first.add(sample.bytes, { peers: [host.address] })
-    while (torrent.peers.length === 0) await once(torrent, 'peer')
+    await until('the first connection', () => torrent.peers.length)
     if (why === 'is paused') torrent.pause()
     await first.close()
     assert.equal(host.sockets.length, 1)
@@ -34,7 +35,7 @@ for (const why of ['is paused', 'waits in the queue'] as const) {
     // It does as soon as it runs.
     if (why === 'is paused') again?.resume()
     else second.maxActiveDownloads = 1
-    while (host.sockets.length < 2) await delay(5)
+    await until('the second dial', () => host.sockets.length, { is: (value) => value >= 2 })
   })
 }
 

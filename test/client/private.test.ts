@@ -9,6 +9,7 @@ import { DHT } from '../../lib/dht.ts'
 import { bindUdpPort } from '../../lib/net/udp-port.ts'
 import { toHex } from '../../lib/util/bytes.ts'
 import type { ExtendedHandshake } from '../../lib/wire/extended-handshake.ts'
+import { until } from '../support/until.ts'
 import { Bench, type Sample } from '../torrent/bench.ts'
 import { dial, EvilPeer } from '../torrent/evil-peer.ts'
 
@@ -82,7 +83,7 @@ for (const [what, lose, isRestored] of accidents) {
       client.add(openHash, { path: open.folder }).catch(() => {})
     }
     come(second)
-    while (second.get(openHash)?.done !== true) await new Promise((resolve) => setTimeout(resolve, 5))
+    await until('the open torrent to be complete', () => second.get(openHash)?.done, { is: true })
     const torrent = second.get(infoHash)
     assert.equal(torrent?.status, 'metadata')
     assert.equal(torrent.private, true)
@@ -90,7 +91,7 @@ for (const [what, lose, isRestored] of accidents) {
     neighbour.add(infoHash).catch(() => {})
     await (await neighbour.add(openHash)).whenDone()
     // It goes before the other in the DHT, and their announces to the local network are one.
-    while (!hears(openHash)) await new Promise((resolve) => setTimeout(resolve, 5))
+    await until('a lookup of the open torrent', () => hears(openHash))
     assert.ok(!hears(infoHash), 'the DHT hears nothing of it')
     assert.deepEqual(torrent.peers, [], 'nor does the local network')
     assert.deepEqual(await greeting(bench, second, open), { dht: true, pex: true })
@@ -104,7 +105,7 @@ for (const [what, lose, isRestored] of accidents) {
     lose(state, infoHash)
     const third = bench.client({ state })
     come(third)
-    while (third.get(infoHash)?.private !== true) await new Promise((resolve) => setTimeout(resolve, 5))
+    await until('the torrent to be private', () => third.get(infoHash)?.private, { is: true })
     assert.equal(third.get(infoHash)?.status, 'metadata')
   })
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { planQueue, type QueueEntry } from '../../lib/client/queue.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench } from '../torrent/bench.ts'
 
 /** `d` downloads and `s` seeds, in capitals when they run, with `!` when idle for long and `~` when tried; `-` is neither, `r` is read. */
@@ -64,11 +65,7 @@ const statuses = (torrents: readonly Torrent[]) => torrents.map(({ status }) => 
 
 /** Resolves when the torrents have these statuses. */
 async function become(torrents: readonly Torrent[], expected: string): Promise<void> {
-  const end = performance.now() + 5000
-  while (statuses(torrents) !== expected) {
-    if (performance.now() > end) assert.equal(statuses(torrents), expected)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
+  await until(`torrents to be ${expected}`, () => statuses(torrents), { is: expected })
 }
 
 test('torrents wait for their turn, in the order that the user gives', async (t) => {

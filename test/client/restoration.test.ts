@@ -5,6 +5,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { maxPathElements } from '../../lib/metainfo/limits.ts'
 import { torrentOfFiles } from '../support/large-torrents.ts'
+import { until } from '../support/until.ts'
 import { Bench } from '../torrent/bench.ts'
 
 test('a torrent that an earlier version has stored is restored beyond the limits of new ones', async (t) => {
@@ -17,7 +18,7 @@ test('a torrent that an earlier version has stored is restored beyond the limits
   const first = bench.client({ state })
   const added = first.add(infoHash, { select: 'none', paused: true })
   added.catch(() => {})
-  while (first.torrents.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until('the torrent to be added', () => first.torrents.length)
   await first.close()
   writeFileSync(path.join(state, `${infoHash}.torrent`), bytes)
   const second = bench.client({ state })

@@ -14,6 +14,7 @@ import { createTorrent, parseMagnet } from '../../lib/metainfo.ts'
 import { createServer } from '../../lib/server.ts'
 import { announce, announceTiers, scrape, UdpTrackerClient } from '../../lib/tracker.ts'
 import { runCommand, temporaryFolder } from '../cli/run-command.ts'
+import { until } from '../support/until.ts'
 import { Bench, serve } from '../torrent/bench.ts'
 import { politely, udpTracker } from '../tracker/udp-server.ts'
 
@@ -216,7 +217,7 @@ test('neither a torrent nor a client nor a page nor a log shows the trackers of 
   const torrent = await client.add(bytes, { trackers: [url(web, 'missing')] })
   torrent.on('warning', ear.error)
   const failed = (one: Torrent): boolean => one.trackers.every(({ error }) => error !== undefined)
-  while (!failed(torrent)) await once(torrent, 'warning')
+  await until('the failure of the tracker', () => failed(torrent))
   // What keeps them: the program needs them.
   assert.match(torrent.trackers[0]?.url ?? '', secret)
   assert.match(torrent.magnetURI, secret)

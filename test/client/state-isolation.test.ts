@@ -7,6 +7,7 @@ import { encode } from '../../lib/bencode/encode.ts'
 import type { Client } from '../../lib/client/client.ts'
 import { hashOf } from '../../lib/hash/running-hash.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench } from '../torrent/bench.ts'
 
 /** A .torrent of files with these paths, and a client that seeds it. */
@@ -53,8 +54,7 @@ async function withState(
   const client = bench.client({ path: data, state })
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   await client.add(sample.bytes, { paused: true })
-  while (!readdirSync(state).includes('client.session'))
-    await new Promise((resolve) => setTimeout(resolve, 20))
+  await until('the session file', () => readdirSync(state).includes('client.session'))
   return { bench, data, state, client }
 }
 

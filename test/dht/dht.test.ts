@@ -6,6 +6,7 @@ import { bindUdpPort } from '../../lib/net/udp-port.ts'
 import type { PeerAddress } from '../../lib/util/address.ts'
 import { randomBytes, toText } from '../../lib/util/bytes.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { until } from '../support/until.ts'
 
 const local = '127.0.0.1'
 
@@ -24,7 +25,9 @@ async function network(count: number, options: DhtOptions = {}): Promise<DHT[]> 
     await next.ready
   }
   // It pings those who ask it, which outlasts their being ready.
-  while (first.size[4] < Math.min(3, count - 1)) await new Promise((resolve) => setImmediate(resolve))
+  await until('the first node to know others', () => first.size[4], {
+    is: (value) => value >= Math.min(3, count - 1)
+  })
   return nodes
 }
 
@@ -248,7 +251,7 @@ test('nodes are added by hand, and a bootstrap name that is none is a warning', 
     b.addNode({ host: local, port: a.ports[4] ?? 0 })
     b.addNode({ host: local, port: 0 })
     b.addNode({ host: 'nowhere.invalid', port: 1 })
-    while (b.size[4] === 0) await new Promise((resolve) => setImmediate(resolve))
+    await until('a node', () => b.size[4])
     assert.equal(await b.announce(randomBytes(20), 1), 1)
   } finally {
     await closeAll([a, b])

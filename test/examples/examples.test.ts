@@ -12,6 +12,7 @@ import { announce, scrape, type TrackerReply } from '../../lib/tracker.ts'
 import { type Run, start, temporaryFolder } from '../cli/run-command.ts'
 import { bytesOf, seedFiles } from '../cli/seeder.ts'
 import { testStorage } from '../storage/contract.ts'
+import { until } from '../support/until.ts'
 
 const folderOfExamples = fileURLToPath(new URL('../../examples', import.meta.url))
 const film = bytesOf(1_000_000, 11)
@@ -122,7 +123,7 @@ test('for await over a tracker', async (t) => {
   const torrent = await seeder.seed(path.join(folder, 'one.bin'), { trackers: [tracker.announceUrl] })
   // The seeder's own announce may come later than ours: it is asked until it is there.
   const infoHash = Buffer.from(torrent.infoHash, 'hex')
-  await until(() => torrent.trackers.some(({ last }) => last !== undefined))
+  await until('the announce of the seed', () => torrent.trackers.some(({ last }) => last !== undefined))
   const run = example(t, folder, 'list-peers', [tracker.announceUrl, torrent.infoHash, '1'])
   assert.equal(await run.ended, 0, run.stderr)
   assert.equal(run.stdout, `127.0.0.1:${seeder.port}\n`)
@@ -134,10 +135,6 @@ test('for await over a tracker', async (t) => {
   assert.deepEqual([(reply.complete ?? 0) + (reply.incomplete ?? 0), reply.peers.length], [2, 1])
   await assert.rejects(scrape(tracker.announceUrl, [infoHash]))
 })
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5))
-}
 
 test('a tracker refuses what is no announce', async (t) => {
   const tracker = await startTracker()

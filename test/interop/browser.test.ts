@@ -7,12 +7,12 @@ import path from 'node:path'
 import test from 'node:test'
 import { makeWav } from '../../examples/wav.ts'
 import { type Torrent, TorrentError } from '../../lib/index.ts'
+import { until } from '../support/until.ts'
 import { FaultyStorage } from '../torrent/faulty-storage.ts'
 import { holds, type Look, openPage, type Page, screenshot } from './support/chromium.ts'
 import { writeRandomFile } from './support/data.ts'
 import { needs } from './support/need.ts'
 import { hurry, makeFilm, PartlyThere, portOf, untilUnread } from './support/partly-there.ts'
-import { until } from './support/process.ts'
 
 const mebibyte = 1 << 20
 const hostile = `<img src=x onerror=alert(1)>"'&amp; <b>bold<b> #%.mp4`

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 import test from 'node:test'
+import { until } from '../support/until.ts'
 import { crowdPort, type DhtCrowd, type Sought, startCrowd, startLibtorrentCrowd } from './peers/dht-crowd.ts'
 import { freePort } from './peers/real-peer.ts'
 import { transmission } from './peers/transmission.ts'
@@ -11,7 +12,7 @@ import { infoHashOf, temporaryFolder, writeRandomFile } from './support/data.ts'
 import { mktorrent } from './support/make-torrent.ts'
 import { openPlaces } from './support/namespaces.ts'
 import { needs } from './support/need.ts'
-import { type Running, until } from './support/process.ts'
+import type { Running } from './support/process.ts'
 
 const ourCount = 200
 const libtorrentCount = 5

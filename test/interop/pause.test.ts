@@ -6,12 +6,12 @@ import test from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, type Torrent } from '../../lib/index.ts'
 import { createTorrent } from '../../lib/metainfo.ts'
+import { until } from '../support/until.ts'
 import { libtorrent } from './peers/libtorrent.ts'
 import { freePort } from './peers/real-peer.ts'
 import { temporaryFolder, writeRandomFile } from './support/data.ts'
-
 import { needs } from './support/need.ts'
-import { loopback, until } from './support/process.ts'
+import { loopback } from './support/process.ts'
 
 /** Pauses and resumes: payload stops within a second, the peer stays, and goes on at once. */
 async function pauses(torrent: Torrent, moved: () => number): Promise<void> {

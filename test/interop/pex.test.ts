@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import test, { after, before, type TestContext } from 'node:test'
+import { until } from '../support/until.ts'
 import { realPeers } from './peers/all.ts'
 import { piecewise, startClient } from './peers/piecewise.ts'
 import { firstByteWords, freePort, type LeechTask, type SeedTask } from './peers/real-peer.ts'
@@ -10,7 +11,7 @@ import { assertSameTree, infoHashOf, temporaryFolder, writeRandomFile } from './
 import { openLan } from './support/lan.ts'
 import { mktorrent } from './support/make-torrent.ts'
 import { needs } from './support/need.ts'
-import { type Running, until, within } from './support/process.ts'
+import { type Running, within } from './support/process.ts'
 
 const finding = { pex: true }
 const { folder, remove } = temporaryFolder('pex')

@@ -8,10 +8,11 @@ import net, { type Socket } from 'node:net'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import test from 'node:test'
+import { until } from '../support/until.ts'
 import { writeRandomFile } from './support/data.ts'
 import { needs } from './support/need.ts'
 import { hurry, makeFilm, PartlyThere, untilUnread } from './support/partly-there.ts'
-import { start, until, within } from './support/process.ts'
+import { start, within } from './support/process.ts'
 
 const mebibyte = 1 << 20
 const mpeg4 = ['-c:v', 'mpeg4', '-b:v', '3M', '-g', '25', '-c:a', 'aac']

@@ -5,6 +5,7 @@ import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { createTorrent } from '../../lib/metainfo.ts'
 import { encodeBase32 } from '../client/base32.ts'
+import { until } from '../support/until.ts'
 import { startDht } from './peers/dht-nodes.ts'
 import { startTracker } from './peers/opentracker.ts'
 import { type ClientTask, startClient } from './peers/piecewise.ts'
@@ -20,7 +21,7 @@ import {
 import { assertSameTree, infoHashOf, temporaryFolder, withNode, writeRandomFile } from './support/data.ts'
 import { openLan } from './support/lan.ts'
 import { needs } from './support/need.ts'
-import { attempt, type Place, type Running, run, start, until } from './support/process.ts'
+import { attempt, type Place, type Running, run, start } from './support/process.ts'
 
 /** Packets by what they give away; each is a kind that a public torrent sends and a private one must not. */
 const traces: Readonly<Record<string, (packet: Packet) => boolean>> = {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { until } from '../support/until.ts'
 import { libtorrent, type SendingPeer } from './peers/libtorrent.ts'
 import { startClient } from './peers/piecewise.ts'
 import { freePort } from './peers/real-peer.ts'
@@ -10,7 +11,7 @@ import { commandPath, withoutNetwork } from './support/command.ts'
 import { assertSameTree, temporaryFolder, writeRandomFile } from './support/data.ts'
 import { libtorrentMaker } from './support/make-torrent.ts'
 import { needs } from './support/need.ts'
-import { loopback, type Running, start, until, within } from './support/process.ts'
+import { loopback, type Running, start, within } from './support/process.ts'
 
 const mebibyte = 1 << 20
 const length = 48 * mebibyte + 12_345

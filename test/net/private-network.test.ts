@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DHT } from '../../lib/dht/dht.ts'
 import { announce, scrape } from '../../lib/tracker.ts'
+import { until } from '../support/until.ts'
 import { httpTracker, replyWith } from '../tracker/http-server.ts'
 import { politely, udpTracker } from '../tracker/udp-server.ts'
 
@@ -43,11 +44,9 @@ const uses: Readonly<Record<string, () => Promise<unknown>>> = {
 }
 
 for (const [name, use] of Object.entries(uses)) {
-  test(`${name} on its own closes all that it has opened`, { timeout: 30_000 }, async (t) => {
+  test(`${name} on its own closes all that it has opened`, { timeout: 30_000 }, async () => {
     await use()
     // Handles are gone some turns of the event loop after they were closed.
-    while (openSockets().length > 0 && !t.signal.aborted)
-      await new Promise((resolve) => setTimeout(resolve, 2))
-    assert.deepEqual(openSockets(), [])
+    await until('all sockets to close', openSockets, { is: (open) => open.length === 0 })
   })
 }

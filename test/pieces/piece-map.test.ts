@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import test from 'node:test'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench } from '../torrent/bench.ts'
 
 /** The cells of a torrent, counted by a look at each piece. */
@@ -43,10 +44,7 @@ test('the cells of the coarse map say what the pieces do, from the metadata on t
   await checked
   assert.deepEqual(torrent.pieceCells, cellsOf(torrent))
   await seed.close()
-  await new Promise<void>((resolve) => {
-    const look = (): unknown => (torrent.peers.length === 0 ? resolve() : setTimeout(look, 2))
-    look()
-  })
+  await until('the seed to go', () => torrent.peers.length, { is: 0 })
   assert.deepEqual(torrent.pieceCells, cellsOf(torrent))
 })
 

@@ -5,8 +5,9 @@ import http from 'node:http'
 import path from 'node:path'
 import { test } from 'node:test'
 import { TorrentError } from '../../lib/index.ts'
+import { until } from '../support/until.ts'
 import { FaultyStorage } from '../torrent/faulty-storage.ts'
-import { ask, bytesOf, clientOf, connect, lonely, type Reply, seed, serve, until } from './support.ts'
+import { ask, bytesOf, clientOf, connect, lonely, type Reply, seed, serve } from './support.ts'
 
 const intent = { 'x-piecewise': '1' }
 
@@ -63,7 +64,7 @@ test('the API tells an idle torrent from a seed, and why a torrent has stopped',
   assert.equal((await summary())['status'], 'idle')
   torrent.select(0)
   torrent.addPeer(`127.0.0.1:${seeder.port}`)
-  await until(() => torrent.status === 'error')
+  await until('the torrent to fail', () => torrent.status, { is: 'error' })
   assert.deepEqual((await summary())['error'], { code: 'ERR_STORAGE_FULL', message })
   const list = JSON.parse((await ask(port, '/api/torrents')).text)
   assert.equal(list.torrents[0].error.message, message)
@@ -268,7 +269,7 @@ test('events tell of torrents and of the one looked at, about once a second', as
   socket.on('data', (chunk) => {
     text += chunk
   })
-  await until(() => text.split('event: detail').length > 2)
+  await until('two details', () => text.split('event: detail').length, { is: (value) => value > 2 })
   assert.match(text, /^HTTP\/1\.1 200 .*text\/event-stream/s)
   const detail = JSON.parse(/event: detail\ndata: (.*)\n\n/.exec(text)?.[1] ?? '')
   assert.equal(detail.map, '----')

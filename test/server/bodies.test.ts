@@ -4,7 +4,8 @@ import http from 'node:http'
 import test, { type TestContext } from 'node:test'
 import { Bodies } from '../../lib/server/bodies.ts'
 import { HttpError } from '../../lib/server/respond.ts'
-import { ask, bytesOf, clientOf, connect, portOf, readAll, serve, until } from './support.ts'
+import { until } from '../support/until.ts'
+import { ask, bytesOf, clientOf, connect, portOf, readAll, serve } from './support.ts'
 
 /** A server that answers with the body of each request, of which it takes up to 200,000 bytes. */
 async function echo(t: TestContext, bodies: Bodies): Promise<number> {
@@ -43,11 +44,11 @@ test('a body of chunks of any size comes whole, and its memory is given back wit
     const chunks: Buffer[] = []
     for await (const chunk of response) chunks.push(chunk)
     assert.ok(Buffer.concat(chunks).equals(whole), `${length} bytes in chunks of ${size}`)
-    await until(() => bodies.bytes === 0)
+    await until('the memory of bodies to be returned', () => bodies.bytes, { is: 0 })
   }
   for (const headers of [{ 'content-length': 200_001 }, { 'transfer-encoding': 'chunked' }])
     assert.equal((await ask(port, '/', { method: 'POST', headers, body: bytesOf(200_001) })).status, 413)
-  await until(() => bodies.bytes === 0)
+  await until('the memory of bodies to be returned', () => bodies.bytes, { is: 0 })
 })
 
 test('bodies that are never finished take only so much memory, and the next one is answered with 503', async (t) => {

@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import { Client } from '../../lib/index.ts'
 import { createServer } from '../../lib/server.ts'
 import { collectUncaught } from '../support/uncaught.ts'
-import { ask, bytesOf, clientOf, connect, folderOf, lonely, portOf, seed, serve, until } from './support.ts'
+import { until } from '../support/until.ts'
+import { ask, bytesOf, clientOf, connect, folderOf, lonely, portOf, seed, serve } from './support.ts'
 
 const film = bytesOf(9_000_000)
 
@@ -44,11 +45,11 @@ test('a pipelined request opens no stream before its turn, and too many end the 
   const socket = await connect(t, port)
   socket.write(request.repeat(20))
   await once(socket, 'data')
-  await until(() => torrent.streams.length > 0)
+  await until('a stream', () => torrent.streams.length)
   assert.equal(torrent.streams.length, 1)
   socket.write(request.repeat(200))
   await once(socket, 'close')
-  await until(() => torrent.streams.length === 0)
+  await until('the stream to close', () => torrent.streams.length, { is: 0 })
 })
 
 test('a pipelined request with a body, or one more than all connections may have waiting, ends its connection', async (t) => {
@@ -67,7 +68,7 @@ test('a pipelined request with a body, or one more than all connections may have
   const first = await begin(request.repeat(2))
   await once(await begin(request.repeat(2)), 'close')
   first.destroy()
-  await until(() => torrent.streams.length === 0)
+  await until('the stream to close', () => torrent.streams.length, { is: 0 })
   const last = await begin(request.repeat(3))
   assert.equal((await ask(port, '/api/torrents')).status, 200)
   assert.ok(!last.closed)
@@ -83,9 +84,9 @@ test('a client that goes away releases its stream at once', async (t) => {
         `GET /${torrent.infoHash}/set/a.bin HTTP/1.1\r\nHost: localhost\r\nRange: ${range}\r\n\r\n`
       )
       await once(socket, 'data')
-      await until(() => torrent.streams.length === 1)
+      await until('a stream', () => torrent.streams.length, { is: 1 })
       socket[leave]()
-      await until(() => torrent.streams.length === 0)
+      await until('the stream to close', () => torrent.streams.length, { is: 0 })
     }
   }
 })
@@ -96,7 +97,7 @@ test('a client that does not read holds the stream back, and going away frees it
   const socket = await connect(t, port)
   socket.pause()
   socket.write(`GET /${torrent.infoHash}/set/a.bin HTTP/1.1\r\nHost: localhost\r\n\r\n`)
-  await until(() => torrent.streams.length === 1)
+  await until('a stream', () => torrent.streams.length, { is: 1 })
   const [stream] = torrent.streams
   let before = -1
   while (before !== stream?.position) {
@@ -105,7 +106,7 @@ test('a client that does not read holds the stream back, and going away frees it
   }
   assert.ok(before < film.length, `${before} bytes were read for nobody`)
   socket.resetAndDestroy()
-  await until(() => torrent.streams.length === 0)
+  await until('the stream to close', () => torrent.streams.length, { is: 0 })
 })
 
 test('a client sees that a file broke off when the torrent is closed under it', async (t) => {
@@ -124,7 +125,7 @@ test('a client sees that a file broke off when the torrent is closed under it', 
   socket.on('data', (chunk) => {
     received += chunk.length
   })
-  await until(() => received >= 16384)
+  await until('the first block', () => received, { is: (value) => value >= 16384 })
   const closed = once(socket, 'close')
   await client.remove(torrent)
   await closed
@@ -160,11 +161,11 @@ test('close ends streams, events and idle connections', async (t) => {
   sockets[0]?.write(`GET /${torrent.infoHash}/set/a.bin HTTP/1.1\r\nHost: localhost\r\n\r\n`)
   sockets[1]?.write('GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await Promise.all(sockets.slice(0, 2).map((socket) => once(socket, 'data')))
-  await until(() => torrent.streams.length === 1)
+  await until('a stream', () => torrent.streams.length, { is: 1 })
   const closed = sockets.map((socket) => once(socket, 'close'))
   server.close()
   await Promise.all([once(server, 'close'), ...closed])
-  await until(() => torrent.streams.length === 0)
+  await until('the stream to close', () => torrent.streams.length, { is: 0 })
   assert.notEqual(torrent.status, 'closed')
 })
 
@@ -239,7 +240,7 @@ test('a server that cannot listen says so as in node:http', async (t) => {
   const { port } = await serve(t, client)
   const uncaught = collectUncaught(t)
   const server = createServer(client).listen(port)
-  await until(() => uncaught.length > 0)
+  await until('the exception', () => uncaught.length)
   assert.match(String(uncaught), /EADDRINUSE/)
   server.close()
 })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import test from 'node:test'
-import { bytesOf, clientOf, connect, seed, serve, until } from './support.ts'
+import { until } from '../support/until.ts'
+import { bytesOf, clientOf, connect, seed, serve } from './support.ts'
 
 interface Event {
   readonly name: string
@@ -33,30 +34,35 @@ test('pages hear all torrents at first and when some come or go, and else what h
   const { port } = await serve(t, client, {}, { newsMs: 20 })
   const other = await seed(t, { 'b.mp4': bytesOf(50_000) })
   const first = listen(await connect(t, port))
-  await until(() => first.length > 2)
+  await until('three events of the first page', () => first.length, { is: (value) => value > 2 })
   assert.deepEqual(
     first.slice(0, 2).map(({ name }) => name),
     ['torrents', 'changed']
   )
   assert.deepEqual(names(first[0]?.data), ['set'])
   const second = listen(await connect(t, port))
-  await until(() => second.length > 1)
+  await until('two events of the second page', () => second.length, { is: (value) => value > 1 })
   assert.equal(second[0]?.name, 'torrents', 'a page that comes later knows nothing yet')
 
   torrent.pause()
   const heard = (events: readonly Event[]): boolean =>
     events.some(({ name, data }) => name === 'changed' && JSON.stringify(data).includes('"status":"paused"'))
-  await until(() => heard(first) && heard(second))
+  await until('both pages to hear of the pause', () => heard(first) && heard(second))
   const { length } = first
-  await until(() => first.length > length + 2)
+  await until('three further events', () => first.length, { is: (value) => value > length + 2 })
   assert.deepEqual(first.at(-1), { name: 'changed', data: [] })
 
   await client.add(other.torrent.torrentFile ?? '', { paused: true })
   const lists = (events: readonly Event[]): Event[] => events.filter(({ name }) => name === 'torrents')
-  await until(() => lists(first).length > 1 && lists(second).length > 1)
+  await until(
+    'both pages to hear of the new torrent',
+    () => lists(first).length > 1 && lists(second).length > 1
+  )
   assert.equal(names(lists(first)[1]?.data).length, 2)
   await client.remove(torrent)
-  await until(() => lists(first).length > 2)
+  await until('the first page to hear of the removal', () => lists(first).length, {
+    is: (value) => value > 2
+  })
   assert.equal(names(lists(first)[2]?.data).length, 1)
 })
 
@@ -66,21 +72,21 @@ test('a page that reads nothing for long is closed, others go on', async (t) => 
     `magnet:?xt=urn:btih:${n.toString(16).padStart(40, '0')}&dn=${'x'.repeat(200)}`
   // A list of 100 KB, so that the memory of the connection is soon full.
   for (let n = 0; n < 250; n++) client.add(magnet(n), { paused: true }).catch(() => {})
-  await until(() => client.torrents.length === 250)
+  await until('all torrents to be added', () => client.torrents.length, { is: 250 })
   const { port, server } = await serve(t, client, {}, { newsMs: 2, stalledMs: 300 })
   const accepted: Socket[] = []
   server.on('connection', (socket) => accepted.push(socket))
   const silent = await connect(t, port)
   silent.pause()
   silent.write('GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n')
-  await until(() => accepted.length === 1)
+  await until('the first connection', () => accepted.length, { is: 1 })
   const reading = listen(await connect(t, port))
   // Each change of the list tells all of it again.
   let n = 250
   const timer = setInterval(() => client.add(magnet(n++), { paused: true }).catch(() => {}), 2)
-  await until(() => accepted[0]?.destroyed === true)
+  await until('the first connection to be closed', () => accepted[0]?.destroyed, { is: true })
   clearInterval(timer)
   const { length } = reading
-  await until(() => reading.length > length)
+  await until('one further event', () => reading.length, { is: (value) => value > length })
   assert.equal(accepted[1]?.destroyed, false)
 })

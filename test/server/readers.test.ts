@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Client, Torrent } from '../../lib/index.ts'
-import { ask, bytesOf, connect, lonely, seed, serve, until } from './support.ts'
+import { until } from '../support/until.ts'
+import { ask, bytesOf, connect, lonely, seed, serve } from './support.ts'
 
 // More than the memory of a connection takes in.
 const film = bytesOf(16_000_000)
@@ -26,9 +27,9 @@ test('a stream whose client takes nothing makes room for another one, the one th
   const { client, torrent } = await seed(t, { 'a.bin': film })
   const { port } = await serve(t, client, { maxStreams: 2 }, { yieldMs: 0 })
   const first = await askSilently(t, port, torrent)
-  await until(() => torrent.streams.length === 1)
+  await until('one stream', () => torrent.streams.length, { is: 1 })
   const second = await askSilently(t, port, torrent)
-  await until(() => torrent.streams.length === 2)
+  await until('two streams', () => torrent.streams.length, { is: 2 })
   const [before] = torrent.streams
   let reply = await ask(port, `/${torrent.infoHash}/set/a.bin`, { headers: { range: 'bytes=5-9' } })
   // Until its buffers are full a client takes what it is sent.
@@ -46,7 +47,7 @@ test('while all streams are read, the next one is answered with 503', async (t) 
   const { port } = await serve(t, client, { maxStreams: 2 }, { yieldMs: 0 })
   const url = `/${torrent.infoHash}/set/a.bin`
   const sockets = [await askSilently(t, port, torrent), await askSilently(t, port, torrent)]
-  await until(() => torrent.streams.length === 2)
+  await until('two streams', () => torrent.streams.length, { is: 2 })
   for (const headers of [{}, { range: 'bytes=0-9' }, { range: 'bytes=0-9,5000-5009' }]) {
     const { status, headers: said } = await ask(port, url, { headers })
     assert.equal(status, 503, 'a client that waits for the torrent is not silent')
@@ -56,7 +57,7 @@ test('while all streams are read, the next one is answered with 503', async (t) 
   assert.equal((await ask(port, '/api/torrents')).status, 200)
   assert.equal(torrent.streams.length, 2)
   sockets[0]?.destroy()
-  await until(() => torrent.streams.length === 1)
+  await until('one stream', () => torrent.streams.length, { is: 1 })
   const next = await askSilently(t, port, torrent)
   assert.match(String((await once(next.resume(), 'data'))[0]), /^HTTP\/1\.1 200 /)
 })
@@ -66,31 +67,31 @@ test('a stream whose client takes nothing for long lets go of its window, and go
   const { port } = await serve(t, client, {}, { parkMs: 20 })
   const waiting = await addLonely(t, client)
   const patient = await askSilently(t, port, waiting)
-  await until(() => waiting.streams.length === 1)
+  await until('a stream of the waiting torrent', () => waiting.streams.length, { is: 1 })
   const socket = await askSilently(t, port, torrent)
-  await until(() => torrent.streams.length === 1)
-  await until(() => torrent.streams.length === 0)
+  await until('one stream', () => torrent.streams.length, { is: 1 })
+  await until('all streams to close', () => torrent.streams.length, { is: 0 })
   assert.ok(!socket.closed)
   assert.equal(waiting.streams.length, 1, 'a client that waits for the torrent keeps its window')
   const chunks: Buffer[] = []
   for await (const chunk of socket) chunks.push(chunk)
   const whole = Buffer.concat(chunks)
   assert.ok(whole.subarray(whole.indexOf('\r\n\r\n') + 4).equals(film))
-  await until(() => torrent.streams.length === 0)
+  await until('all streams to close', () => torrent.streams.length, { is: 0 })
   patient.destroy()
-  await until(() => waiting.streams.length === 0)
+  await until('the streams of the waiting torrent to close', () => waiting.streams.length, { is: 0 })
 })
 
 test('a client that goes away after its stream was parked leaves nothing', async (t) => {
   const { client, torrent } = await seed(t, { 'a.bin': film })
   const { port } = await serve(t, client, { maxStreams: 1 }, { parkMs: 20 })
   const socket = await askSilently(t, port, torrent)
-  await until(() => torrent.streams.length === 1)
-  await until(() => torrent.streams.length === 0)
+  await until('one stream', () => torrent.streams.length, { is: 1 })
+  await until('all streams to close', () => torrent.streams.length, { is: 0 })
   socket.resetAndDestroy()
   let status = 503
   while (status === 503)
     status = (await ask(port, `/${torrent.infoHash}/set/a.bin`, { headers: { range: 'bytes=1-2' } })).status
   assert.equal(status, 206)
-  await until(() => torrent.streams.length === 0)
+  await until('all streams to close', () => torrent.streams.length, { is: 0 })
 })

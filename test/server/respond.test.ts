@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import http from 'node:http'
 import test, { type TestContext } from 'node:test'
 import { respondInParts } from '../../lib/server/respond.ts'
-import { ask, connect, portOf, until } from './support.ts'
+import { until } from '../support/until.ts'
+import { ask, connect, portOf } from './support.ts'
 
 interface Endless {
   readonly port: number
@@ -45,7 +46,7 @@ test('a long list is made as fast as its client takes it, others are answered me
     received += chunk.length
   })
   socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
-  await until(() => received > 5_000_000)
+  await until('five megabytes of the list', () => received, { is: (value) => value > 5_000_000 })
   assert.equal((await ask(port, '/short')).text, 'aé')
   socket.pause()
   let before = -1
@@ -55,7 +56,7 @@ test('a long list is made as fast as its client takes it, others are answered me
   }
   assert.ok(!isOver())
   socket.destroy()
-  await until(isOver)
+  await until('the list to end', isOver)
 })
 
 test('a short list has a length, and HEAD makes no more of a list than one slice', async (t) => {

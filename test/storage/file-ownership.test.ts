@@ -7,6 +7,7 @@ import { FileStorage } from '../../lib/storage/file-storage.ts'
 import { nodeFs, openFlags, type StorageFs } from '../../lib/storage/storage-fs.ts'
 import { hasBit } from '../../lib/util/bits.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
+import { until } from '../support/until.ts'
 import { layoutOf, pattern } from './contract.ts'
 
 const layout = layoutOf(16384, [
@@ -61,7 +62,7 @@ ownershipTest(
     })
     await storage.open(layout, [true, true, false])
     const writes = [storage.write(0, [pattern(0, 30_000)]), storage.write(30_000, [pattern(30_000, 30_000)])]
-    while (saved.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    await until('the first save', () => saved.length)
     assert.deepEqual(saved, [[true, true, false]])
     assert.deepEqual(opened, [])
     gate.resolve()

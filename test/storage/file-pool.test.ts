@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { FilePool } from '../../lib/storage/file-pool.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
+import { until } from '../support/until.ts'
 
 class Handle {
   static log: string[] = []
@@ -98,7 +99,7 @@ test('an idle handle is closed after a while', async () => {
   const pool = newPool(3, 1)
   await pool.use(1, false, nothing)
   await pool.use(2, false, nothing)
-  while (pool.openCount > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  await until('all files to close', () => pool.openCount, { is: 0 })
   assert.deepEqual(Handle.log.slice(2).sort(), ['close 1r', 'close 2r'])
   await pool.use(1, false, nothing)
   await pool.close()

@@ -8,6 +8,7 @@ import type { BlockDigests } from '../../lib/storage/block-digests.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import { type Deferred, deferred } from '../../lib/util/concurrency.ts'
 import { type MemoryAccount, MemoryBudget } from '../../lib/util/memory-budget.ts'
+import { until } from '../support/until.ts'
 
 const blocks = 64
 const pieceLength = blocks * blockLength
@@ -410,7 +411,7 @@ test('a piece that is given up while it is to be streamed is begun again once no
   const { freed } = fixture
   assert.equal(assembly.reserve(0, false), 0)
   storage.gate.resolve()
-  while (fixture.freed === freed) await nextTurn()
+  await until('memory to be returned', () => fixture.freed !== freed)
   fixture.begin(0)
   await fixture.fill(0, every)
   await assembly.idle()

@@ -4,6 +4,7 @@ import test from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FileStream } from '../../lib/stream/file-stream.ts'
 import { indexTailBytes } from '../../lib/stream/index-tail.ts'
+import { until } from '../support/until.ts'
 import { FakeSource } from './fake-source.ts'
 
 async function turns(count = 5): Promise<void> {
@@ -19,7 +20,7 @@ test('unverified bytes are delivered at once, and the end waits until they are k
   stream.on('end', () => {
     ended = true
   })
-  while (Buffer.concat(chunks).length < 5000) await nextTurn()
+  await until('5,000 bytes', () => Buffer.concat(chunks).length, { is: (value) => value >= 5000 })
   await turns()
   assert.equal(ended, false)
   source.judge(0, true)
@@ -36,7 +37,7 @@ test('a piece that turns out wrong destroys a stream that has delivered some of 
   const stream = new FileStream(source.file, source, { unverified: true })
   const failed = once(stream, 'error')
   stream.resume()
-  while (!source.listeners.has(1)) await nextTurn()
+  await until('a reader of piece 1', () => source.listeners.has(1))
   source.judge(0, true)
   source.judge(1, false)
   const [error] = await failed
@@ -52,12 +53,12 @@ test('what was delivered unverified is completed also after the cursor has gone 
   await once(stream, 'readable')
   while (stream.read() !== null);
   stream.seek(30_000)
-  while (stream.readableLength === 0) await turns(1)
+  await until('bytes to read', () => stream.readableLength)
   assert.deepEqual(opened(), [0, 7, 7], 'the cursor, and both pieces of which something was delivered')
   source.judge(0, true)
   assert.deepEqual(opened(), [7, 7])
   stream.removeAllListeners('readable').resume()
-  while (stream.position < 40_000) await turns(1)
+  await until('position 40,000', () => stream.position, { is: (value) => value >= 40_000 })
   for (const piece of [7, 8, 9]) source.judge(piece, true)
   await once(stream, 'close')
   assert.equal(source.byId.size, 0)

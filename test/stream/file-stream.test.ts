@@ -8,6 +8,7 @@ import { FileStream, type FileStreamOptions } from '../../lib/stream/file-stream
 import { toWebStream } from '../../lib/stream/web-stream.ts'
 import { seededRandom } from '../sim/event-loop.ts'
 import { collectUncaught } from '../support/uncaught.ts'
+import { until } from '../support/until.ts'
 import { FakeSource } from './fake-source.ts'
 
 const open = (source: FakeSource, options?: FileStreamOptions): FileStream =>
@@ -498,7 +499,7 @@ test('a stream waits until what it waits for is delivered, and not while nobody 
   source.ready = false
   const stream = open(source)
   stream.once('readable', () => {})
-  while (stream.readableLength === 0) await turns(1)
+  await until('bytes to read', () => stream.readableLength)
   assert.deepEqual(
     source.windows.map((window) => window?.waiting),
     [true, false]

@@ -5,6 +5,7 @@ import { ClientHost } from '../../lib/client/client-host.ts'
 import { SharedServices } from '../../lib/client/shared-services.ts'
 import { type MetadataHolder, MetadataMemory } from '../../lib/swarm/metadata-memory.ts'
 import { Torrent } from '../../lib/torrent/torrent.ts'
+import { until } from '../support/until.ts'
 import { Bench } from '../torrent/bench.ts'
 import { listenAs } from '../torrent/evil-peer.ts'
 
@@ -99,7 +100,7 @@ test('torrents of a client share the memory, and give it back when they close', 
     torrent.ready().catch(() => {})
     torrents.push(torrent)
     await torrent.start(undefined)
-    while (memory.used < n * 16384) await new Promise((resolve) => setImmediate(resolve))
+    await until('the parts of the metadata', () => memory.used, { is: (value) => value >= n * 16384 })
   }
   assert.equal(memory.limit, 48 << 20)
   assert.equal(memory.used, 2 * 16384)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import { PexExtension, type PexMessage, pexFlags } from '../../lib/wire/ut-pex.ts'
+import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
 import { type EvilPeer, listenAs } from '../torrent/evil-peer.ts'
 
@@ -12,7 +12,7 @@ test('a magnet link is complete though the seed is known to a third peer only', 
   // The middle knows the seed, has nothing, and wants nothing.
   const middle = bench.client({ pex: true })
   const between = await middle.add(sample.bytes, { select: 'none', peers: [addressOf(seed)] })
-  while (between.peers.length === 0) await once(between, 'peer')
+  await until('the seed to be connected', () => between.peers.length)
   const client = bench.client({ pex: true })
   const torrent = await client.add(source.magnetURI, { peers: [addressOf(middle)] })
   await torrent.whenDone()
@@ -39,10 +39,10 @@ for (const side of ['middle', 'leecher'] as const) {
     const { client: seed } = await bench.seeder(sample, { pex: true })
     const middle = bench.client({ pex: side !== 'middle' })
     const between = await middle.add(sample.bytes, { select: 'none', peers: [addressOf(seed)] })
-    while (between.peers.length === 0) await once(between, 'peer')
+    await until('the seed to be connected', () => between.peers.length)
     const client = bench.client({ pex: side !== 'leecher' })
     const torrent = await client.add(sample.bytes, { peers: [addressOf(middle)] })
-    while (torrent.peers.length === 0) await once(torrent, 'peer')
+    await until('the first connection', () => torrent.peers.length)
     await new Promise((resolve) => setTimeout(resolve, 50))
     assert.deepEqual(
       torrent.peers.map(({ source }) => source),
@@ -81,7 +81,7 @@ test('private torrents do not announce the extension, also when that is learnt l
     })
     const source = late ? Buffer.from(sample.metainfo.infoHashes.v1 ?? []).toString('hex') : sample.bytes
     await bench.client({ pex: true }).add(source, { peers: [peer.address] })
-    while (announced.length < (late ? 2 : 1)) await new Promise((resolve) => setImmediate(resolve))
+    await until('the extended handshakes', () => announced.length, { is: (value) => value >= (late ? 2 : 1) })
     assert.equal(announced.at(-1) ?? 0, 0)
     if (!late) assert.equal(announced[0], undefined)
     else assert.notEqual(announced[0] ?? 0, 0)
@@ -96,11 +96,9 @@ test('a peer is told of others with their flags', async (t) => {
   const two = await listenAs(bench, sample)
   const client = bench.client({ pex: true })
   const torrent = await client.add(sample.bytes, { select: 'none', peers: [two.address] })
-  while (torrent.peers.length < 1 || torrent.peers[0]?.progress !== 1) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  await until('the seed', () => torrent.peers[0]?.progress, { is: 1 })
   torrent.addPeer(one.address)
-  while (listener.heard.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until('a message', () => listener.heard.length)
   const [host = '', port = ''] = two.address.split(':')
   assert.deepEqual(listener.heard[0]?.added, [
     { address: { host, port: Number(port) }, flags: pexFlags.uploadOnly | pexFlags.reachable }
@@ -115,12 +113,12 @@ test('a peer that floods us with peers is left', async (t) => {
   const flood = await listenAs(bench, sample, { mute: true, onWire: listener.onWire })
   const client = bench.client({ pex: true })
   const torrent = await client.add(sample.bytes, { select: 'none', peers: [flood.address] })
-  while (listener.extensions[0]?.supported !== true) await new Promise((resolve) => setImmediate(resolve))
+  await until('the extended handshake', () => listener.extensions[0]?.supported, { is: true })
   const [extension] = listener.extensions
   const added = [{ address: { host: '127.0.0.1', port: 1 }, flags: 0 }]
   for (let n = 0; n < 5; n++) extension?.send({ added, dropped: [] })
   await new Promise((resolve) => setTimeout(resolve, 20))
   assert.equal(torrent.peers.length, 1)
   for (let n = 0; n < 20; n++) extension?.send({ added, dropped: [] })
-  while (torrent.peers.length > 0) await new Promise((resolve) => setImmediate(resolve))
+  await until('the flood to be closed', () => torrent.peers.length, { is: 0 })
 })

@@ -4,6 +4,7 @@ import { encode } from '../../lib/bencode/encode.ts'
 import { TrackerSet } from '../../lib/swarm/tracker-set.ts'
 import type { TorrentHost } from '../../lib/torrent/torrent-host.ts'
 import type { Announcement } from '../../lib/tracker/announcement.ts'
+import { until } from '../support/until.ts'
 import { Bench, serve } from '../torrent/bench.ts'
 
 test('a download that is completed while no tracker is asked is told once they are again', async (t) => {
@@ -25,16 +26,10 @@ test('a download that is completed while no tracker is asked is told once they a
   set.add([`${url}/announce`])
   set.completed()
   set.setActive(true)
-  const hears = async (count: number): Promise<void> => {
-    for (let n = 0; heard.length < count; n++) {
-      assert.ok(n < 1000, heard.join())
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-  }
-  await hears(2)
+  await until('two announces', () => heard.length, { is: 2 })
   set.setActive(false)
   set.setActive(true)
-  await hears(4)
+  await until('four announces', () => heard.length, { is: 4 })
   assert.deepEqual(heard, ['started', 'completed', 'stopped', 'started'])
 })
 

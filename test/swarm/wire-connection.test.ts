@@ -11,6 +11,7 @@ import { toDuplex } from '../../lib/transport/to-duplex.ts'
 import { formatAddress } from '../../lib/util/address.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
 import { Wire } from '../../lib/wire.ts'
+import { until } from '../support/until.ts'
 
 const infoHash = new Uint8Array(20).fill(1)
 const pieceLength = 256 * 1024
@@ -152,7 +153,7 @@ test('a peer that never reads costs a bounded amount', async () => {
   dialled.start({ onReceive: () => false, onDrain: () => {}, onClose: () => {} })
   dialled.pause()
   dialled.write(bytes)
-  while (answered < 100) await new Promise(setImmediate)
+  await until('100 answers', () => answered, { is: (value) => value >= 100 })
   for (let n = 0; n < 50; n++) await new Promise(setImmediate)
   assert.ok(wire.peerRequests <= 500, `${wire.peerRequests}`)
   assert.ok(accepted.bytesQueued < 1_000_000, `${accepted.bytesQueued}`)

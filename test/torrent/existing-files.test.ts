@@ -16,6 +16,7 @@ import { type TestContext, test } from 'node:test'
 import type { Client } from '../../lib/client/client.ts'
 import { decodeResume } from '../../lib/storage/resume-record.ts'
 import { hasBit } from '../../lib/util/bits.ts'
+import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench, bytesOf, type Sample } from './bench.ts'
 
 const refused = { code: 'ERR_STORAGE_EXISTS' }
@@ -222,8 +223,8 @@ test('the record names the files that may be written before the first of them is
   const client = bench.client({ path: folder, downloadLimit: 400_000 })
   const torrent = await client.add(sample.bytes, { peers: [addressOf(seed)] })
   assert.deepEqual(readdirSync(folder), [], 'nothing was written yet')
-  while (!existsSync(path.join(folder, 'pack')) || readdirSync(path.join(folder, 'pack')).length === 0)
-    await new Promise((resolve) => setImmediate(resolve))
+  const pack = path.join(folder, 'pack')
+  await until('the first file', () => existsSync(pack) && readdirSync(pack).length)
   const { clean, owned = new Uint8Array(0) } = decodeResume(readFileSync(record))
   assert.equal(clean, false)
   assert.ok(sample.metainfo.files.every((_, index) => hasBit(owned, index)))
@@ -238,7 +239,7 @@ test('what a crash leaves of a young download is gone on with, although no piece
   const options = { path: folder, state, restore: false }
   const first = bench.client({ ...options, downloadLimit: 100_000 })
   const torrent = await first.add(sample.bytes, { peers: [addressOf(seed)] })
-  while (!existsSync(at('film.mkv'))) await new Promise((resolve) => setImmediate(resolve))
+  await until('the file', () => existsSync(at('film.mkv')))
   const record = path.join(state, `${torrent.infoHash}.resume`)
   const crashed = readFileSync(record)
   await first.close()

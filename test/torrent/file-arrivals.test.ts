@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { FileStorage } from '../../lib/storage/file-storage.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench, bytesOf, type Sample } from './bench.ts'
 
 /** Pieces of 32 KiB: `small` lies within the piece that ends `a`, and `b` shares it. */
@@ -27,13 +27,6 @@ function doneOf(torrent: Torrent, sample: Sample): string[] {
     assert.ok(bytes.equals(bytesOf(sample, name)), `${name} is done but not there`)
   }
   return done.map(({ name }) => name)
-}
-
-async function until(what: string, is: () => boolean): Promise<void> {
-  for (let n = 0; !is(); n++) {
-    assert.ok(n < 1000, what)
-    await delay(5)
-  }
 }
 
 const rows: readonly (readonly [
@@ -71,7 +64,7 @@ const rows: readonly (readonly [
       torrent.select([a])
       await torrent.whenDone()
       await torrent.files[small]?.arrayBuffer()
-      await until('it to be there', () => torrent.files[small]?.done === true)
+      await until('it to be there', () => torrent.files[small]?.done, { is: true })
     },
     'a.bin a.small',
     'a.bin a.small'

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench } from './bench.ts'
 import { dial, EvilPeer, listenAs } from './evil-peer.ts'
 
@@ -15,21 +16,13 @@ function spoilt(bytes: Uint8Array): Uint8Array {
 
 /** Waits for the first connection. */
 async function first(sockets: readonly Socket[]): Promise<void> {
-  while (sockets.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until('the first connection', () => sockets.length)
 }
 
 /** Waits until the last connection is closed. */
 async function closed(sockets: readonly Socket[]): Promise<void> {
   const socket = sockets.at(-1)
   if (socket !== undefined && !socket.closed) await once(socket, 'close')
-}
-
-async function until(what: string, is: () => boolean): Promise<void> {
-  const end = Date.now() + 20_000
-  while (!is()) {
-    assert.ok(Date.now() < end, `waited in vain for ${what}`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
 }
 
 test('a peer that sends bad blocks is banned, and never comes back', async (t) => {
@@ -105,7 +98,7 @@ test('a peer that never answers holds nothing up', async (t) => {
   let asked = 0
   const silent = await listenAs(bench, sample, { answer: () => void asked++ })
   const torrent = await bench.client().add(sample.bytes, { peers: [silent.address] })
-  while (asked === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until('a request', () => asked)
   const { client: seed } = await bench.seeder(sample)
   torrent.addPeer(addressOf(seed))
   const read = torrent.files[0]?.arrayBuffer()
@@ -130,7 +123,7 @@ test('blocks that nobody asked for change nothing', async (t) => {
   })
   const client = bench.client()
   const torrent = await client.add(sample.bytes, { peers: [evil.address] })
-  while (torrent.received < 12 * 16384) await new Promise((resolve) => setImmediate(resolve))
+  await until('twelve blocks', () => torrent.received, { is: (value) => value >= 12 * 16384 })
   assert.equal(torrent.downloaded, 0)
   torrent.addPeer(addressOf(seed))
   await torrent.whenDone()
@@ -224,7 +217,7 @@ test('a block that is half written when another peer brings it stays whole', asy
     })
     const client = bench.client()
     const torrent = await client.add(sample.bytes, { peers: [evil.address] })
-    while (begun === undefined) await new Promise((resolve) => setImmediate(resolve))
+    const peer = await until('the first request', () => begun)
     let brought = 0
     // Nothing else may be sent between the two parts.
     let answered = Promise.resolve()
@@ -247,7 +240,6 @@ test('a block that is half written when another peer brings it stays whole', asy
     torrent.addPeer(honest.address)
     await torrent.whenDone()
     assert.equal(brought, 1)
-    const peer = begun
     if (ending === 'rest') peer.raw(0, at, new Uint8Array(16384), 8000)
     else peer.socket.destroy()
     await client.close()
@@ -280,7 +272,7 @@ test('what was half written for a piece that is given up does not count when it 
   })
   const client = bench.client()
   const torrent = await client.add(sample.bytes, { peers: [slow.address] })
-  while (half === undefined) await new Promise((resolve) => setImmediate(resolve))
+  await until('half of the block', () => half)
   // The half is read before the two messages that follow are answered.
   await pause(10)
   torrent.deselect(0)
@@ -314,7 +306,7 @@ test('one peer has one connection', async (t) => {
   const client = bench.client()
   const torrent = await client.add(sample.bytes, { peers: [one.address] })
   const connected = (): string[] => torrent.peers.map(({ address }) => address)
-  while (connected().length === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until('the first connection', () => connected().length)
   torrent.addPeer(two.address)
   await first(two.sockets)
   await closed(two.sockets)
@@ -353,14 +345,14 @@ test('of two dials that crossed, one that was answered stays, else that of the h
     new EvilPeer(socket, sample, behaviour)
     if (answers === 'before') await until('the dial of the other to be refused', () => socket.closed)
     else {
-      await until('the dial of the other', () => connected() === 1)
+      await until('the dial of the other', () => connected(), { is: 1 })
       const [late] = held
       assert.ok(late !== undefined)
       new EvilPeer(late, sample, behaviour)
       const loser = id === 0 ? socket : late
       await until('the other to be dropped', () => loser.closed)
     }
-    await until('one connection', () => connected() === 1)
+    await until('one connection', () => connected(), { is: 1 })
     const isIncoming = answers === 'after' && id === 255
     assert.deepEqual(
       torrent.peers.map(({ incoming }) => incoming),
@@ -382,11 +374,11 @@ test('a peer that has dialled us is not dialled again because our own dial cross
   })
   const client = bench.client()
   const torrent = await client.add(sample.bytes, { peers: [host.address] })
-  await until('our dial', () => held.length === 1)
+  await until('our dial', () => held.length, { is: 1 })
   const port = Number(host.address.split(':')[1])
   const onWire = (peer: EvilPeer): void => peer.wire.extendedHandshake({ port })
   new EvilPeer(dial(bench, client.port), sample, { ...behaviour, onWire })
-  await until('its dial', () => torrent.peers.length === 1)
+  await until('its dial', () => torrent.peers.length, { is: 1 })
   await pause(50)
   held[0]?.destroy()
   // A peer that is not connected would be dialled at once when it is named by hand.

@@ -14,15 +14,10 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { decodeResume, encodeResume } from '../../lib/storage/resume-record.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench } from './bench.ts'
-
-/** Waits until something is so; the test's own time-out ends it otherwise. */
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await delay(5)
-}
 
 test('a torrent whose folder is a link on another disk downloads, resumes at once, and is refused when it leads elsewhere', async (t) => {
   const bench = new Bench(t)
@@ -149,7 +144,7 @@ test('records are not kept, replaced or removed through a link that was put ther
     const torrent = await client.add(sample.bytes, { peers: [addressOf(seeder)] })
     await torrent.whenDone()
     const record = path.join(root, '.piecewise', `${torrent.infoHash}.resume`)
-    await until(() => existsSync(record))
+    await until('the resume record', () => existsSync(record))
     cpSync(path.join(root, swapped), home, { recursive: true })
     rmSync(path.join(root, swapped), { recursive: true })
     symlinkSync(home, path.join(root, swapped))
@@ -178,7 +173,7 @@ test('a seed whose folder is replaced by a link serves nothing from there', asyn
   symlinkSync(path.join(home, 'pack'), path.join(folder, 'pack'))
   torrent.on('error', () => {})
   const leech = await bench.client().add(sample.bytes, { peers: [addressOf(client)] })
-  await until(() => torrent.downloaded === 0)
+  await until('the lost piece to be noticed', () => torrent.downloaded, { is: 0 })
   assert.equal(leech.downloaded, 0)
   await client.remove(torrent, { deleteFiles: true }).catch(() => {})
   assert.deepEqual(readdirSync(path.join(home, 'pack')), ['a.bin'])

@@ -5,6 +5,7 @@ import type { Client, ClientEvents } from '../../lib/client/client.ts'
 import type { Torrent, TorrentEvents } from '../../lib/torrent/torrent.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { collectUncaught } from '../support/uncaught.ts'
+import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench, type Sample, same } from './bench.ts'
 import { FaultyStorage } from './faulty-storage.ts'
 
@@ -22,11 +23,6 @@ async function meeting(t: TestContext): Promise<Meeting> {
   const sample = await bench.sample({ 'a/film.mkv': 300_000, 'a/empty.txt': 0 })
   const { client, torrent } = await bench.seeder(sample)
   return { bench, sample, magnet: torrent.magnetURI, peers: [addressOf(client)] }
-}
-
-/** Until it was thrown and caught: events that come with the end of a download may be behind it. */
-async function until(done: () => boolean): Promise<void> {
-  while (!done()) await nextTurn()
 }
 
 async function downloads(torrent: Torrent, sample: Sample): Promise<void> {
@@ -65,12 +61,12 @@ for (const [event, provoke] of Object.entries(ofTorrent)) {
     const torrent = await client.add(magnet, { peers, storage })
     provoke(torrent)
     if (event === 'error') {
-      await until(() => after > 0)
+      await until('the second listener', () => after)
       storage.writeFault = undefined
       torrent.resume()
     }
     await downloads(torrent, sample)
-    if (event !== 'close') await until(() => after > 0)
+    if (event !== 'close') await until('the second listener', () => after)
     await client.close()
     assert.equal(torrent.status, 'closed')
     await nextTurn()
@@ -89,7 +85,7 @@ const ofClient: Record<
   error: async (client, { sample, peers }, storage) => {
     storage.writeFault = full
     const torrent = await client.add(sample.bytes, { storage, peers })
-    await until(() => torrent.status === 'error')
+    await until('the torrent to fail', () => torrent.status, { is: 'error' })
     storage.writeFault = undefined
     torrent.resume()
     return torrent
@@ -166,7 +162,7 @@ test('a listener may close, remove and add while it is called', async (t) => {
   })
   const added = await client.add(magnet, { peers })
   assert.equal(added, first)
-  await until(() => client.torrents.length === 0)
+  await until('the torrent to be removed', () => client.torrents.length, { is: 0 })
   client.once('torrent', (torrent) => void torrent.close())
   await assert.rejects(client.add(sample.bytes), { code: 'ERR_TORRENT_CLOSED' })
   await downloads(await client.add(sample.bytes, { peers }), sample)

@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { AddOptions } from '../../lib/torrent/torrent-options.ts'
 import { MemoryBudget } from '../../lib/util/memory-budget.ts'
+import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench } from './bench.ts'
 import { type EvilPeer, listenAs } from './evil-peer.ts'
 
@@ -47,7 +48,7 @@ for (const [end, stop] of Object.entries(ends)) {
     // All that pieces without readers may have is one piece of the large torrent.
     const client = bench.client({ memoryLimit: Math.ceil((4 / 3) * mebibyte) })
     const waiting = await client.add(large.bytes, { peers: [short.address] })
-    while (sent === 0) await turn()
+    await until('the first block', () => sent)
     const torrent = await client.add(small.bytes, { peers: [addressOf(seeder)] })
     await torrent.whenDone()
     assertSame(torrent, small)
@@ -114,7 +115,7 @@ test('blocks of a piece larger than all memory are fetched once over a restart',
   const options = { memoryLimit, path: bench.folder(), state: bench.folder() }
   const first = bench.client(options)
   const one = await first.add(sample.bytes, { peers: [seed.address] })
-  while (one.received < 50 * 16_384) await turn()
+  await until('fifty blocks', () => one.received, { is: (value) => value >= 50 * 16_384 })
   await first.close()
   const rest: number[] = []
   const honest = await listenAs(bench, sample, {
@@ -166,7 +167,7 @@ test('a piece that no reader waits for makes room for others while its seed send
   // All that pieces without readers may have is one piece of the large torrent.
   const client = bench.client({ memoryLimit: Math.ceil((4 / 3) * mebibyte) })
   const waiting = await client.add(large.bytes, { peers: [slow.address] })
-  while (held.length === 0) await turn()
+  await until('a held write', () => held.length)
   const torrent = await client.add(small.bytes, { peers: [addressOf(seeder)] })
   await torrent.whenDone()
   assertSame(torrent, small)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { until } from '../support/until.ts'
 import { addressOf, Bench, type Sample } from './bench.ts'
 import { type Behaviour, listenAs } from './evil-peer.ts'
 
@@ -73,7 +74,7 @@ for (const [name, behaviour] of Object.entries(liars)) {
     const { client: seed } = await bench.seeder(sample)
     const client = bench.client()
     const added = client.add(hashOf(sample), { peers: [liar.address] })
-    while (liar.sockets.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    await until('the connection to the liar', () => liar.sockets.length)
     const [torrent] = client.torrents
     if (torrent?.peers.length === 0 && !liar.sockets[0]?.closed) await once(torrent, 'peer')
     torrent?.addPeer(addressOf(seed))
@@ -97,7 +98,7 @@ test('many lengths at once do not keep the right one out', async (t) => {
   const added = client.add(hashOf(sample), { peers: liars.map(({ address }) => address) })
   await once(client, 'torrent')
   const [torrent] = client.torrents
-  while ((torrent?.peers.length ?? 0) < 5) await new Promise((resolve) => setImmediate(resolve))
+  await until('five peers', () => torrent?.peers.length ?? 0, { is: (value) => value >= 5 })
   const { client: seed } = await bench.seeder(sample)
   torrent?.addPeer(addressOf(seed))
   await once(torrent ?? client, 'peer' as never)

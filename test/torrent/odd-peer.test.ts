@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { encode, type MessageBatch } from '../../lib/wire/encoder.ts'
 import { messageIds } from '../../lib/wire/messages.ts'
+import { until } from '../support/until.ts'
 import { assertSame, Bench } from './bench.ts'
 import { type EvilPeer, listenAs } from './evil-peer.ts'
 
@@ -51,6 +52,6 @@ test('a peer that says nothing but nonsense is disconnected', async (t) => {
     answer: () => {}
   })
   await bench.client().add(sample.bytes, { peers: [odd.address] })
-  while (odd.sockets[0] === undefined) await new Promise((resolve) => setImmediate(resolve))
-  if (!odd.sockets[0].closed) await once(odd.sockets[0], 'close')
+  const socket = await until('the connection', () => odd.sockets[0])
+  if (!socket.closed) await once(socket, 'close')
 })

@@ -10,16 +10,10 @@ import { FileStorage } from '../../lib/storage/file-storage.ts'
 import { parseAddress } from '../../lib/util/address.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
 import { PexExtension } from '../../lib/wire/ut-pex.ts'
+import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench, serve } from './bench.ts'
 import { dial, EvilPeer, listenAs } from './evil-peer.ts'
 import { FaultyStorage } from './faulty-storage.ts'
-
-async function until(what: string, is: () => boolean): Promise<void> {
-  for (let n = 0; !is(); n++) {
-    assert.ok(n < 2000, what)
-    await delay(5)
-  }
-}
 
 test('a peer cannot give away the place of a connection by naming its port as its own', async (t) => {
   const bench = new Bench(t)
@@ -28,19 +22,19 @@ test('a peer cannot give away the place of a connection by naming its port as it
   const other = await listenAs(bench, sample, { answer: () => {} })
   const client = bench.client()
   const torrent = await client.add(sample.bytes, { peers: [host.address] })
-  await until('it is connected', () => torrent.peers.length === 1)
+  await until('it is connected', () => torrent.peers.length, { is: 1 })
   const { port } = parseAddress(host.address)
   for (let n = 0; n < 3; n++) {
     const socket = dial(bench, client.port)
     new EvilPeer(socket, sample, { mute: true, onWire: ({ wire }) => wire.extendedHandshake({ port }) })
-    await until('the second one is here', () => torrent.peers.length === 2)
+    await until('the second one is here', () => torrent.peers.length, { is: 2 })
     await delay(20)
     socket.destroy()
-    await until('the second one has gone', () => torrent.peers.length === 1)
+    await until('the second one has gone', () => torrent.peers.length, { is: 1 })
     torrent.addPeer(host.address)
   }
   torrent.addPeer(other.address)
-  await until('another one is dialled', () => torrent.peers.length === 2)
+  await until('another one is dialled', () => torrent.peers.length, { is: 2 })
   assert.equal(host.sockets.length, 1, 'who is connected is not dialled again')
 })
 
@@ -131,7 +125,7 @@ test('what peers ask for during a recheck they get afterwards', async (t) => {
     return read(...args)
   }
   const checked = torrent.recheck()
-  await until('nothing is sure', () => torrent.progress === 0)
+  await until('nothing is sure', () => torrent.progress, { is: 0 })
   let refused = 0
   wire.on('reject', (piece, offset, length) => {
     refused++
@@ -183,13 +177,13 @@ test('trackers that were added in an earlier run hear at once what is here', asy
   const torrent = await first.add(sample.bytes, { path: folder, peers: [addressOf(seed)] })
   await torrent.whenDone()
   torrent.addTrackers([`${url}/announce`])
-  await until('it is announced', () => announces.length > 0)
+  await until('it is announced', () => announces.length)
   await first.close()
   for (const how of ['restored', 'added'] as const) {
     announces.length = 0
     const next = bench.client(how === 'restored' ? { state } : { state, restore: false })
     if (how === 'added') await next.add(sample.bytes, { path: folder })
-    await until('it is announced again', () => announces.length > 0)
+    await until('it is announced again', () => announces.length)
     assert.equal(announces[0]?.get('left'), '0', how)
     await next.close()
   }
@@ -233,7 +227,7 @@ test('a super-seed shows few pieces also to a peer that came before its storage 
   const second = bench.client({ state, restore: false })
   const adding = second.add(sample.bytes, { storage, superSeeding: true, peers: [host.address] })
   const [entered] = second.torrents.length > 0 ? second.torrents : await once(second, 'torrent')
-  while (entered.peers.length === 0) await once(entered, 'peer')
+  await until('the first connection', () => entered.peers.length)
   opening.resolve()
   const torrent = await adding
   assert.equal(torrent.status, 'seeding')
@@ -330,15 +324,15 @@ test('a tracker hears that we are back after it has heard that we left', async (
   })
   const client = bench.client({ maxActiveDownloads: 1 })
   const torrent = await client.add(sample.bytes, { trackers: [`${url}/announce`] })
-  await until('it is announced', () => torrent.trackers[0]?.status === 'working')
+  await until('it is announced', () => torrent.trackers[0]?.status, { is: 'working' })
   client.maxActiveDownloads = 0
   await until('it leaves', () => goodbye !== undefined)
   assert.equal(torrent.status, 'queued')
   client.maxActiveDownloads = 1
-  await until('it is back', () => torrent.status === 'downloading')
+  await until('it is back', () => torrent.status, { is: 'downloading' })
   await delay(50)
   assert.deepEqual(heard, ['started', 'stopped'])
   goodbye?.()
-  await until('the tracker hears of it', () => heard.length > 2)
+  await until('the tracker hears of it', () => heard.length, { is: (value) => value > 2 })
   assert.equal(heard[2], 'started')
 })

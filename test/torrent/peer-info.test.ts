@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { until } from '../support/until.ts'
 import { Bench } from './bench.ts'
 import { type EvilPeer, listenAs } from './evil-peer.ts'
 
@@ -17,22 +18,22 @@ test('a peer tells which piece it sends, or is asked for first', async (t) => {
   })
   const torrent = await bench.client().add(sample.bytes, { select: 'none' })
   torrent.addPeer(host.address)
-  while (torrent.peers[0]?.progress !== 1) await turn()
+  await until('the seed', () => torrent.peers[0]?.progress, { is: 1 })
   assert.equal(torrent.peers[0]?.piece, undefined, 'it is asked for nothing')
 
   torrent.select({ start: 2 * 32768, end: 3 * 32768 })
-  while (asked.length < 2) await turn()
+  await until('two requests', () => asked.length, { is: (value) => value >= 2 })
   torrent.select(0)
-  while (asked.length < 6) await turn()
+  await until('six requests', () => asked.length, { is: (value) => value >= 6 })
   assert.deepEqual([torrent.peers[0]?.requests, torrent.peers[0]?.piece], [asked.length, 2])
 
   const last = asked.at(-1)
   assert.ok(last !== undefined && last.piece !== 2 && peer !== undefined)
   const block = peer.block(last.piece, last.offset, 16384)
   peer.raw(last.piece, last.offset, block, 0, 1000)
-  while (torrent.peers[0]?.piece !== last.piece) await turn()
+  await until('the last piece to be downloaded', () => torrent.peers[0]?.piece, { is: last.piece })
   peer.raw(last.piece, last.offset, block, 1000)
-  while (torrent.peers[0]?.piece !== 2) await turn()
+  await until('piece 2 to be downloaded', () => torrent.peers[0]?.piece, { is: 2 })
 
   asked.pop()
   while (!torrent.done) {

@@ -23,6 +23,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import zlib from 'node:zlib'
 import type { FileStream } from '../../lib/stream/file-stream.ts'
 import type { TorrentFile } from '../../lib/torrent/torrent-file.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench, serve } from './bench.ts'
 
 interface Place {
@@ -290,7 +291,7 @@ for (const { name, put } of places) {
     const got = out instanceof ArrayBuffer ? new Uint8Array(out) : out
     assert.equal(Buffer.compare(got, sample.data), 0, `${got.length} bytes came out`)
     // A stream leaves with its close event, which may come a little after its last byte.
-    while (torrent.streams.length > 0) await turn()
+    await until('all streams to close', () => torrent.streams.length, { is: 0 })
   })
 }
 
@@ -387,9 +388,9 @@ for (const { name, leave } of leavings) {
     const [file] = torrent.files
     assert.ok(file !== undefined)
     await leave(file.createReadStream(), file)
-    while (torrent.streams.length > 0) await turn()
+    await until('all streams to close', () => torrent.streams.length, { is: 0 })
     // Nothing reads and nothing is selected, so nothing more is asked for.
-    while (torrent.peers.some(({ requests }) => requests > 0)) await turn()
+    await until('all requests to end', () => !torrent.peers.some(({ requests }) => requests > 0))
     assert.ok(torrent.downloaded < sample.data.length, 'all of it was fetched')
   })
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
+import { until } from '../support/until.ts'
 import { Bench } from './bench.ts'
 
 async function listen(t: TestContext, server: Server, port = 0): Promise<number> {
@@ -47,7 +48,7 @@ test('a peer that closes before its handshake is dialled again soon', async (t) 
     void listen(t, server).then(resolve)
   })
   await bench.client().add(sample.bytes, { storage: new MemoryStorage(), peers: [`127.0.0.1:${port}`] })
-  while (dials.length < 3) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until('three dials', () => dials.length, { is: (value) => value >= 3 })
   const [first = 0, second = 0, third = 0] = dials
   assert.ok(second - first < soonMs)
   assert.ok(third - second < soonMs)

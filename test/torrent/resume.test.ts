@@ -3,12 +3,13 @@ import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Client } from '../../lib/client/client.ts'
 import { FileStorage } from '../../lib/storage/file-storage.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import { decodeResume } from '../../lib/storage/resume-record.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
+import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench, type Sample, same } from './bench.ts'
 import { listenAs } from './evil-peer.ts'
 
@@ -106,7 +107,7 @@ test('seeks over data that is being checked leave nothing to be checked behind t
   const stream = torrent.files[0]?.createReadStream({ start: 10 * 32768 })
   assert.ok(stream !== undefined)
   stream.resume()
-  while (storage.pieces.length < 3) await turn()
+  await until('three pieces to be read', () => storage.pieces.length, { is: (value) => value >= 3 })
   for (let piece = 20; piece <= 90; piece += 5) {
     stream.seek(piece * 32768)
     await turn()
@@ -117,7 +118,7 @@ test('seeks over data that is being checked leave nothing to be checked behind t
     'one of the background, and the first two of the reader'
   )
   opened.resolve()
-  while (storage.pieces.length < 8) await turn()
+  await until('eight pieces to be read', () => storage.pieces.length, { is: (value) => value >= 8 })
   assert.ok(storage.pieces.slice(3, 6).includes(90), `${storage.pieces.slice(0, 10)}`)
   assert.equal(storage.pieces.slice(0, 8).filter((piece) => piece >= 20 && piece < 90).length, 0)
   stream.destroy()
@@ -156,7 +157,7 @@ test('a restart in order reads nothing, and fetches no block twice', async (t) =
     }
   })
   one.addPeer(tired.address)
-  while (one.received < blocks * 16384) await new Promise((resolve) => setImmediate(resolve))
+  await until('the blocks', () => one.received, { is: (value) => value >= blocks * 16384 })
   await first.close()
   assert.ok(one.received > one.downloaded, 'some pieces are incomplete')
   const storage = storageIn(folder)
@@ -196,7 +197,7 @@ test('a reader of unverified bytes has those that the last run left of a piece',
     }
   })
   one.addPeer(tired.address)
-  while (one.received < part) await turn()
+  await until('the first part', () => one.received, { is: (value) => value >= part })
   await first.close()
   const two = await bench.client({ path: folder }).add(sample.bytes)
   const stream = two.files[0]?.createReadStream({ unverified: true })
@@ -204,7 +205,9 @@ test('a reader of unverified bytes has those that the last run left of a piece',
   const chunks: Uint8Array[] = []
   stream.on('data', (chunk) => chunks.push(chunk))
   two.addPeer((await listenAs(bench, sample, { answer: () => {} })).address)
-  while (chunks.reduce((sum, { length }) => sum + length, 0) < part) await once(stream, 'data')
+  await until('the first part to be read', () => chunks.reduce((sum, { length }) => sum + length, 0), {
+    is: (value) => value >= part
+  })
   assert.ok(Buffer.concat(chunks).equals(sample.data.subarray(0, part)))
   assert.equal(two.received, 0)
   stream.destroy()
@@ -240,7 +243,7 @@ async function uncleanCopy(
   // It is written before the first write and within about a second of a change.
   const verified = (): number =>
     decodeResume(readFileSync(record)).verified.reduce((sum, byte) => sum + byte, 0)
-  while (!existsSync(record) || verified() < 0xff + 0xff + 0xf0) await delay(50)
+  await until('the record of all pieces', () => existsSync(record) && verified(), { is: 0xff + 0xff + 0xf0 })
   const copy = bench.folder()
   cpSync(folder, copy, { recursive: true, preserveTimestamps: true })
   const stateCopy = bench.folder()

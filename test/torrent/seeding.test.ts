@@ -9,16 +9,10 @@ import { layoutOf } from '../../lib/metainfo/layout.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
 import { DontHaveExtension } from '../../lib/wire/lt-donthave.ts'
 import { UploadOnlyExtension } from '../../lib/wire/upload-only.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench } from './bench.ts'
 import { type Behaviour, dial, EvilPeer, listenAs } from './evil-peer.ts'
 import { FaultyStorage } from './faulty-storage.ts'
-
-async function until(what: string, is: () => boolean): Promise<void> {
-  for (let n = 0; !is(); n++) {
-    assert.ok(n < 2000, what)
-    await delay(5)
-  }
-}
 
 /** A peer that speaks of upload-only and of lost pieces, with what it heard. */
 function talker(more: Behaviour = {}): {
@@ -59,7 +53,7 @@ test('a partial seed says that it only uploads, lets go of seeds, and takes them
   assert.equal(torrent.status, 'seeding')
   torrent.select(1)
   await torrent.whenDone()
-  await until('it to change twice', () => uploadOnly.join() === 'true,false,true')
+  await until('it to change twice', () => uploadOnly.join(), { is: 'true,false,true' })
 })
 
 test('a peer that only uploads gets no place and is no company for a seed', async (t) => {
@@ -86,7 +80,7 @@ test('pieces that a peer has lost are not asked of it, and those that we have lo
   const torrent = await bench.client().add(sample.bytes, { peers: [host.address] })
   await until('the seed to be seen', () => torrent.pieces.every(({ availability }) => availability === 1))
   extensions[0]?.have.dontHave(3)
-  await until('the loss to be seen', () => torrent.pieces[3]?.availability === 0)
+  await until('the loss to be seen', () => torrent.pieces[3]?.availability, { is: 0 })
   assert.equal(torrent.pieces.filter(({ availability }) => availability === 1).length, torrent.pieceCount - 1)
   const { client: seed, torrent: source } = await bench.seeder(sample)
   torrent.addPeer(addressOf(seed))
@@ -98,7 +92,7 @@ test('pieces that a peer has lost are not asked of it, and those that we have lo
   await until('all pieces to be told of', () => peer.wire.peerSeeding)
   truncateSync(path.join(sample.folder, 'film.mkv'), 100_000)
   await source.recheck()
-  await until('the loss to be told', () => lost.length > 0)
+  await until('the loss to be told', () => lost.length)
   assert.deepEqual(lost.sort(), [3, 4, 5, 6])
   assert.equal(peer.wire.peerPieceTotal, 3)
 })
@@ -148,7 +142,7 @@ test('a seed that is made a super-seed shows newcomers few pieces, and suggests 
   torrent.superSeeding = false
   await until('everything to be shown', () => newcomers.every(({ wire }) => wire.peerSeeding))
   newcomers[0]?.wire.request(0, 0, 16384)
-  await until('a suggestion', () => suggested.length > 0)
+  await until('a suggestion', () => suggested.length)
 })
 
 test('two clients get everything from a super-seed', async (t) => {
@@ -172,7 +166,7 @@ test('pause stops payload and keeps peers; resume goes on at once', async (t) =>
     const paused = side === 'seed' ? source : torrent
     paused.pause()
     assert.equal(paused.status, 'paused')
-    await until('requests to be taken back', () => torrent.peers[0]?.requests === 0)
+    await until('requests to be taken back', () => torrent.peers[0]?.requests, { is: 0 })
     await delay(300)
     const { received } = torrent
     await delay(300)
@@ -212,7 +206,7 @@ test('what choked peers may fetch is not served while a torrent is paused', asyn
     })
   }
   // There are two places for three: the last may fetch a few pieces all the same.
-  await until('pieces to be granted', () => granted.length > 0)
+  await until('pieces to be granted', () => granted.length)
   const [peer] = waiting
   const [piece = 0] = granted
   // The last piece is short.
@@ -222,7 +216,7 @@ test('what choked peers may fetch is not served while a torrent is paused', asyn
   await once(peer.wire, 'piece')
   torrent.pause()
   peer.wire.request(piece, 0, length)
-  await until('it to be refused', () => rejected === 1)
+  await until('it to be refused', () => rejected, { is: 1 })
 })
 
 test('a torrent has limits of its own, changed at any time', async (t) => {
@@ -235,11 +229,11 @@ test('a torrent has limits of its own, changed at any time', async (t) => {
   const torrent = await client.add(sample.bytes, { peers: [addressOf(seed)], downloadLimit: 0 })
   assert.equal(torrent.downloadLimit, 0)
   assert.equal(torrent.uploadLimit, Number.POSITIVE_INFINITY)
-  await until('the peer', () => torrent.peers[0]?.peerChoking === false)
+  await until('the peer', () => torrent.peers[0]?.peerChoking, { is: false })
   assert.equal(torrent.received, 0)
   source.uploadLimit = 0
   torrent.downloadLimit = 10_000_000
-  await until('the seed to choke', () => torrent.peers[0]?.peerChoking === true)
+  await until('the seed to choke', () => torrent.peers[0]?.peerChoking, { is: true })
   assert.throws(() => {
     torrent.uploadLimit = -5
   }, /uploadLimit is -5/)

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { FileStream } from '../../lib/stream/file-stream.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench } from './bench.ts'
 
 const seeks = 1000
@@ -109,7 +110,7 @@ test('a thousand seeks leave nothing behind, and the last goes where it should',
   assert.ok(after.timers <= before.timers + 2, `${before.timers} timers have become ${after.timers}`)
   assert.ok(torrent.downloaded < length, 'much was still missing in the end')
   stream.destroy()
-  while (torrent.streams.length > 0 || outstanding() > 0) await turn()
+  await until('all streams and requests to end', () => torrent.streams.length + outstanding(), { is: 0 })
   assert.deepEqual(getEventListeners(abort.signal, 'abort').length, 0)
   assert.deepEqual(warnings, [])
   t.diagnostic(`a seek took ${first.toFixed(1)} ms at first, ${latest.toFixed(1)} ms in the end`)

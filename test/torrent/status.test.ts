@@ -8,6 +8,7 @@ import type { FileStream } from '../../lib/stream/file-stream.ts'
 import type { TorrentStatus } from '../../lib/torrent/run-state.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
 import type { AddOptions } from '../../lib/torrent/torrent-options.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench, type Sample, same } from './bench.ts'
 
 /** Three files of two pieces each, and an empty one. */
@@ -20,13 +21,6 @@ function folderWith(bench: Bench, sample: Sample, names: readonly string[]): str
   for (const name of names)
     copyFileSync(path.join(sample.folder, 'pack', name), path.join(folder, 'pack', name))
   return folder
-}
-
-async function until(what: string, is: () => boolean): Promise<void> {
-  for (let n = 0; !is(); n++) {
-    assert.ok(n < 1000, what)
-    await delay(5)
-  }
 }
 
 /** What a program that only asks once is told by `whenDone`. */
@@ -118,13 +112,13 @@ test('an idle torrent downloads while a stream needs it, and what is selected th
   assert.equal(torrent.status, 'downloading')
   stream.resume()
   await once(stream, 'end')
-  await until('the file to be stored', () => heard.length > 0)
+  await until('the file to be stored', () => heard.length)
   assert.equal(torrent.status, 'idle', 'all that was read is here')
   assert.equal(torrent.progress, 0)
   const other = torrent.files[1]?.createReadStream() as FileStream
   assert.equal(torrent.status, 'downloading')
   other.destroy()
-  await until('the stream to be gone', () => torrent.streams.length === 0)
+  await until('the stream to be gone', () => torrent.streams.length, { is: 0 })
   assert.equal(torrent.status, 'idle')
   assert.equal(await isResolved(done), false)
   torrent.select(1)
@@ -134,7 +128,7 @@ test('an idle torrent downloads while a stream needs it, and what is selected th
   assert.deepEqual(heard, ['a.bin', 'b.bin', 'done'])
   // Deselected, it is no seed any more; what is here of a new selection is done at once, and told.
   torrent.deselect([0, 1])
-  await until('it to be idle', () => torrent.status === 'idle')
+  await until('it to be idle', () => torrent.status, { is: 'idle' })
   assert.equal(torrent.done, false)
   const again = torrent.whenDone()
   assert.equal(await isResolved(again), false)
@@ -222,7 +216,7 @@ test('time counts as that of a seed only while everything selected is here and n
   const sample = await bench.sample(files)
   const folder = folderWith(bench, sample, ['b.bin'])
   const torrent = await bench.client({ path: folder }).add(sample.bytes, { select: 'none' })
-  await until('the check to end', () => torrent.status === 'idle')
+  await until('the check to end', () => torrent.status, { is: 'idle' })
   const counts = async (): Promise<boolean> => {
     const before = torrent.seedingTime
     await delay(5)
@@ -236,10 +230,10 @@ test('time counts as that of a seed only while everything selected is here and n
   assert.equal(torrent.status, 'downloading')
   assert.equal(await counts(), false, 'a stream reads what is missing')
   stream?.destroy()
-  await until('the stream to be gone', () => torrent.streams.length === 0)
+  await until('the stream to be gone', () => torrent.streams.length, { is: 0 })
   assert.equal(await counts(), true)
   torrent.select(2)
-  await until('the selection to be heard of', () => torrent.status === 'downloading')
+  await until('the selection to be heard of', () => torrent.status, { is: 'downloading' })
   await delay(0)
   assert.equal(await counts(), false, 'something is selected again')
 })
@@ -251,7 +245,7 @@ test('an idle torrent keeps its seeds, does not say that it only uploads, and se
   const folder = folderWith(bench, sample, ['b.bin'])
   const client = bench.client({ path: folder })
   const torrent = await client.add(sample.bytes, { select: 'none', peers: [addressOf(seed)] })
-  await until('the seed to be met', () => torrent.peers.length === 1)
+  await until('the seed to be met', () => torrent.peers.length, { is: 1 })
   const leecher = await bench.client().add(sample.bytes, { select: [1], peers: [addressOf(client)] })
   await leecher.whenDone()
   assert.equal(torrent.uploaded, 65_536)

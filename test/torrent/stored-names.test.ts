@@ -13,6 +13,7 @@ import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { decodeResume, encodeResume } from '../../lib/storage/resume-record.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench, type Sample } from './bench.ts'
 
 /** Files below a folder, without those of the program. */
@@ -181,7 +182,7 @@ test('the names of a run are those of the next one, without another look at the 
   const state = bench.folder()
   const first = bench.client({ state, restore: false })
   const torrent = await first.add(sample.bytes, { path: folder })
-  while (torrent.downloaded < 90_000) await new Promise((resolve) => setTimeout(resolve, 10))
+  await until('90,000 verified bytes', () => torrent.downloaded, { is: (value) => value >= 90_000 })
   torrent.pause()
   await first.close()
   // Nothing that could be found is left.
@@ -212,7 +213,7 @@ test('a record of 0.1 in the state folder has its names go on, also with a leadi
   const first = bench.client({ state, restore: false })
   const torrent = await first.add(sample.bytes, { path: folder })
   assert.equal(torrent.name, '_hidden')
-  while (torrent.downloaded < 90_000) await new Promise((resolve) => setTimeout(resolve, 10))
+  await until('90,000 verified bytes', () => torrent.downloaded, { is: (value) => value >= 90_000 })
   torrent.pause()
   await first.close()
   renameSync(path.join(folder, '_hidden'), path.join(folder, '.hidden'))

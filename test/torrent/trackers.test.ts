@@ -3,7 +3,6 @@ import { EventEmitter, once } from 'node:events'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { encode } from '../../lib/bencode/encode.ts'
 import type { Client } from '../../lib/client/client.ts'
 import type { ClientOptions } from '../../lib/client/options.ts'
@@ -13,6 +12,7 @@ import type { Torrent } from '../../lib/torrent/torrent.ts'
 import type { AddOptions } from '../../lib/torrent/torrent-options.ts'
 import { formatCompact } from '../../lib/util/address.ts'
 import type { TorrentError } from '../../lib/util/errors.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench, serve } from './bench.ts'
 
 /** What a client has told its tracker. */
@@ -70,7 +70,7 @@ test('a tracker hears of the start, the end and the goodbye, with what was moved
   const seedPort = seed.port
   torrent.on('peer', ({ source: from }) => assert.equal(from, 'tracker'))
   await torrent.whenDone()
-  while (tracker.of({ port }).length < 2) await once(tracker, 'announce')
+  await until('the second announce', () => tracker.of({ port }).length, { is: (value) => value >= 2 })
   assert.equal(torrent.trackers[0]?.url, tracker.url)
   await Promise.all([client.close(), seed.close()])
   const told = tracker.of({ port })
@@ -113,8 +113,11 @@ test('dead trackers and those of other kinds are warnings, and hold nothing up',
     peers: [addressOf(seed)]
   })
   await torrent.whenDone()
-  while (torrent.trackers.filter(({ status }) => status === 'failed').length < 2)
-    await once(torrent, 'warning')
+  await until(
+    'two failed trackers',
+    () => torrent.trackers.filter(({ status }) => status === 'failed').length,
+    { is: (value) => value >= 2 }
+  )
   await client.close()
   assert.ok(warnings.some(({ message }) => /500/.test(message)))
   assert.ok(warnings.some(({ message }) => /wss/.test(message)))
@@ -124,13 +127,6 @@ test('dead trackers and those of other kinds are warnings, and hold nothing up',
 function saidTo(tracker: Tracker, port?: number): string[] {
   const heard = port === undefined ? tracker.heard : tracker.of({ port })
   return heard.map(({ event, left }) => `${event || 'again'} ${left}`)
-}
-
-async function until(what: string, is: () => boolean): Promise<void> {
-  for (let n = 0; !is(); n++) {
-    assert.ok(n < 1000, what)
-    await delay(5)
-  }
 }
 
 const size = 65_536
@@ -234,7 +230,7 @@ const ends: readonly End[] = [
     client: { seedTime: 0 },
     act: async (torrent) => {
       await torrent.whenDone()
-      await until('it to be finished', () => torrent.status === 'finished')
+      await until('it to be finished', () => torrent.status, { is: 'finished' })
     },
     said: [`started ${all}`, 'completed 0', 'stopped 0']
   },
@@ -266,7 +262,9 @@ for (const { title, options = {}, client: more = {}, here = [], act, said } of e
     await act(torrent, client)
     const { length } = said
     if (torrent.status !== 'closed')
-      await until('the tracker to hear it', () => tracker.heard.length >= length - 1)
+      await until('the tracker to hear it', () => tracker.heard.length, {
+        is: (value) => value >= length - 1
+      })
     await client.close()
     assert.deepEqual(saidTo(tracker), said)
   })
@@ -287,7 +285,7 @@ test('a completed download is told once over all runs', async (t) => {
   const second = bench.client(options)
   const [seeding] = await second.restored()
   await seeding?.whenDone()
-  await until('the tracker to hear it', () => tracker.heard.length > 0)
+  await until('the tracker to hear it', () => tracker.heard.length)
   await second.close()
   assert.deepEqual(saidTo(tracker), ['started 0', 'stopped 0'])
   tracker.heard.length = 0
@@ -312,7 +310,7 @@ test('a tracker that is silent when a client closes upon the end of a download i
   })
   const client = bench.client()
   const torrent = await client.add(sample.bytes, { trackers: [`${url}/announce`] })
-  await until('the tracker to answer', () => torrent.trackers[0]?.status === 'working')
+  await until('the tracker to answer', () => torrent.trackers[0]?.status, { is: 'working' })
   torrent.addPeer(addressOf(seed))
   await torrent.whenDone()
   const before = performance.now()
@@ -360,7 +358,7 @@ test('a tracker that the torrent names reaches no other service here; one of the
   const state = bench.folder()
   const refusals = async (torrent: Torrent, count: number): Promise<void> => {
     const failed = (): number => torrent.trackers.filter(({ status }) => status === 'failed').length
-    while (failed() < count) await once(torrent, 'warning')
+    await until('the failures', () => failed(), { is: (value) => value >= count })
     for (const { error } of torrent.trackers) {
       if (error !== undefined) assert.match(error.message, /^http:\/\/127\.0\.0\.1:\d+ is refused: /)
     }
@@ -377,7 +375,7 @@ test('a tracker that the torrent names reaches no other service here; one of the
   assert.deepEqual(heard, [])
   torrent.addTrackers([`${odd}&added`])
   await first.add(hash, { trackers: [odd, `${odd}&option`] })
-  while (heard.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  await until('two announces', () => heard.length, { is: (value) => value >= 2 })
   await first.close()
 
   heard.length = 0
@@ -385,7 +383,7 @@ test('a tracker that the torrent names reaches no other service here; one of the
   const [restored] = await second.restored()
   assert.ok(restored !== undefined)
   // The torrent names the first one too, but the program has vouched for it.
-  while (new Set(heard).size < 3) await new Promise((resolve) => setImmediate(resolve))
+  await until('announces of three kinds', () => new Set(heard).size, { is: (value) => value >= 3 })
   await refusals(restored, 3)
   assert.deepEqual([...new Set(heard)].sort(), [
     '/apply.cgi?action=reboot&',
@@ -402,6 +400,6 @@ test('a tracker that seed is given may lead anywhere', async (t) => {
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const client = bench.client()
   const torrent = await client.seed(sample.root, { trackers: [`${web}/tracker?pass=1`] })
-  while (torrent.trackers[0]?.status !== 'working') await new Promise((resolve) => setImmediate(resolve))
+  await until('the tracker to answer', () => torrent.trackers[0]?.status, { is: 'working' })
   assert.equal(torrent.trackers.length, 1)
 })

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { collectUncaught } from '../support/uncaught.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench, same } from './bench.ts'
 
 /** A storage in memory, one method of which may be replaced by the user's while it is used. */
@@ -101,7 +102,7 @@ for (const [what, answer] of Object.entries<Fault>({
     })
     const other = await bench.client().add(sample.bytes, { peers: [addressOf(client)] })
     // The peer asks, too, and pieces that cannot be read are fetched anew.
-    while (torrent.downloaded === torrent.length) await nextTurn()
+    await until('the lost piece to be noticed', () => torrent.downloaded !== torrent.length)
     storage.repair('read')
     await Promise.all([torrent.whenDone(), other.whenDone()])
     assert.ok(same(await torrent.files[0]?.arrayBuffer(), sample.data))
@@ -120,7 +121,7 @@ test('a storage that never opens keeps neither add with a signal nor close waiti
   storage.replace('open', () => new Promise(() => {}))
   const controller = new AbortController()
   const added = client.add(sample.bytes, { storage, signal: controller.signal })
-  while (client.torrents.length === 0) await nextTurn()
+  await until('the torrent to be added', () => client.torrents.length)
   controller.abort()
   await assert.rejects(added)
   await client.close()

@@ -6,6 +6,7 @@ import { encode } from '../../lib/bencode/encode.ts'
 import { AnnouncePace } from '../../lib/tracker/announce-pace.ts'
 import type { Announcement } from '../../lib/tracker/announcement.ts'
 import { announceTiers, type TierOptions } from '../../lib/tracker/tiers.ts'
+import { until } from '../support/until.ts'
 import { type HttpTracker, httpTracker } from './http-server.ts'
 import { connectionBody, udpTracker } from './udp-server.ts'
 import { VirtualTimers } from './virtual-timers.ts'
@@ -60,13 +61,13 @@ for (const mode of modes) {
       mode === 'one tier'
         ? start([[first.url, second.url]], timers)
         : start([[first.url], [second.url]], timers, { mode: 'strict' })
-    await timers.until(() => first.requests.length === 1)
+    await until('the first request to the first tracker', () => first.requests.length, { is: 1 })
     timers.advance(4_999)
     assert.equal(second.requests.length, 0)
     timers.advance(1)
-    await timers.until(() => second.requests.length === 1)
+    await until('the first request to the second tracker', () => second.requests.length, { is: 1 })
     second.answer(2)
-    await timers.until(() => hosts.length === 1)
+    await until('the first host', () => hosts.length, { is: 1 })
     assert.deepEqual(
       announcement.trackers.map(({ status }) => status),
       ['announcing', 'working']
@@ -82,17 +83,19 @@ test('a tracker that answers late gives its peers, and the one that answered fir
   await using second = await slowTracker()
   const timers = new VirtualTimers()
   const { announcement, hosts, warnings } = start([[first.url, second.url]], timers)
-  await timers.until(() => first.requests.length === 1)
+  await until('the first request to the first tracker', () => first.requests.length, { is: 1 })
   timers.advance(5_000)
-  await timers.until(() => second.requests.length === 1)
+  await until('the first request to the second tracker', () => second.requests.length, { is: 1 })
   second.answer(2)
-  await timers.until(() => hosts.length === 1)
+  await until('the first host', () => hosts.length, { is: 1 })
   timers.advance(9_000)
   first.answer(1)
-  await timers.until(() => announcement.trackers.every(({ status }) => status === 'working'))
+  await until('both trackers to work', () =>
+    announcement.trackers.every(({ status }) => status === 'working')
+  )
   assert.deepEqual(hosts, ['10.0.0.2', '10.0.0.1'])
   timers.advance(60_000)
-  await timers.until(() => second.requests.length === 2)
+  await until('the second request to the second tracker', () => second.requests.length, { is: 2 })
   assert.equal(heard(second), 'started again')
   await announcement.close()
   assert.equal(heard(first), 'started stopped')
@@ -108,22 +111,22 @@ test('a silent tracker keeps its full time, then fails, and is not asked twice m
     minIntervalMs: 1_000,
     maxIntervalMs: 20_000
   })
-  await timers.until(() => first.requests.length === 1)
+  await until('the first request to the first tracker', () => first.requests.length, { is: 1 })
   timers.advance(5_000)
-  await timers.until(() => second.requests.length === 1)
+  await until('the first request to the second tracker', () => second.requests.length, { is: 1 })
   second.answer(2)
-  await timers.until(() => hosts.length === 1)
+  await until('the first host', () => hosts.length, { is: 1 })
   for (let n = 2; n <= 4; n++) {
     timers.advance(20_000)
-    await timers.until(() => second.requests.length === n)
+    await until('the next request to the second tracker', () => second.requests.length, { is: n })
     second.answer(2)
-    await timers.until(() => hosts.length === n)
+    await until('the next host', () => hosts.length, { is: n })
   }
   assert.equal(heard(first), 'started')
   timers.advance(25_000)
-  await timers.until(() => warnings.length === 1)
+  await until('the first warning', () => warnings.length, { is: 1 })
   assert.match(warnings[0]?.message ?? '', /no answer in 90000 ms/)
-  await timers.until(() => second.requests.length === 5)
+  await until('the fifth request to the second tracker', () => second.requests.length, { is: 5 })
   // What failed is not owed a `stopped`.
   await announcement.close()
   assert.equal(heard(first), 'started')
@@ -134,11 +137,11 @@ test('a UDP tracker that never answers is passed over after 5 s, and the end doe
   await using good = await slowTracker()
   const timers = new VirtualTimers()
   const { announcement, hosts } = start([[silent.url, good.url]], timers)
-  await timers.until(() => silent.requests.length === 1)
+  await until('the first request to the silent tracker', () => silent.requests.length, { is: 1 })
   timers.advance(5_000)
-  await timers.until(() => good.requests.length === 1)
+  await until('the first request to the good tracker', () => good.requests.length, { is: 1 })
   good.answer(2)
-  await timers.until(() => hosts.length === 1)
+  await until('the first host', () => hosts.length, { is: 1 })
   await announcement.close()
   assert.equal(heard(good), 'started stopped')
   assert.equal(timers.size, 0)
@@ -153,13 +156,13 @@ test('a UDP tracker that falls silent upon started hears stopped', async () => {
   await using good = await slowTracker()
   const timers = new VirtualTimers()
   const { announcement, hosts } = start([[silent.url, good.url]], timers)
-  await timers.until(() => events.length === 1)
+  await until('the first event', () => events.length, { is: 1 })
   timers.advance(5_000)
-  await timers.until(() => good.requests.length === 1)
+  await until('the first request to the good tracker', () => good.requests.length, { is: 1 })
   good.answer(2)
-  await timers.until(() => hosts.length === 1)
+  await until('the first host', () => hosts.length, { is: 1 })
   const closed = announcement.close()
-  await timers.until(() => events.includes(3))
+  await until('the completed event', () => events.includes(3))
   timers.advance(2_500)
   await closed
 })
@@ -172,11 +175,11 @@ test('the end does not wait for a server that was never reached', async () => {
   const { announcement, hosts } = start([['http://127.0.0.1:1/announce', good.url]], timers, {
     agent: (url) => (url.port === '1' ? stuck : new Agent())
   })
-  await timers.until(() => timers.size > 0)
+  await until('a timer', () => timers.size > 0)
   timers.advance(5_000)
-  await timers.until(() => good.requests.length === 1)
+  await until('the first request to the good tracker', () => good.requests.length, { is: 1 })
   good.answer(2)
-  await timers.until(() => hosts.length === 1)
+  await until('the first host', () => hosts.length, { is: 1 })
   await announcement.close()
   assert.equal(timers.size, 0)
 })
@@ -190,7 +193,7 @@ test('waiting for one’s turn is no silence', async () => {
   const { announcement } = start([[first.url, second.url]], timers, { pace })
   timers.advance(9_999)
   timers.advance(1)
-  await timers.until(() => first.requests.length === 1)
+  await until('the first request to the first tracker', () => first.requests.length, { is: 1 })
   assert.equal(second.requests.length, 0)
   await announcement.close()
 })
@@ -202,8 +205,11 @@ test('a tracker that refuses is asked again when it said, the others of its tier
   await using down = await httpTracker((_request, response) => void response.writeHead(500).end())
   const timers = new VirtualTimers()
   const { announcement } = start([[busy.url, down.url]], timers)
-  const asleep = (n: number): Promise<void> =>
-    timers.until(() => down.requests.length === n && announcement.trackers.some((one) => one.nextAnnounceAt))
+  const asleep = (n: number): Promise<unknown> =>
+    until(
+      'a later announce to be planned',
+      () => down.requests.length === n && announcement.trackers.some((one) => one.nextAnnounceAt)
+    )
   await asleep(1)
   const waits: number[] = []
   for (let n = 2; busy.requests.length === 1; n++) {

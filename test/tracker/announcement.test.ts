@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { type BencodeInput, encode } from '../../lib/bencode/encode.ts'
 import { announce } from '../../lib/tracker/announce.ts'
 import type { Announcement, AnnouncementOptions, AnnounceRequest } from '../../lib/tracker/announcement.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { collectUncaught } from '../support/uncaught.ts'
+import { until } from '../support/until.ts'
 import { type HttpTracker, httpTracker, replyWith } from './http-server.ts'
 import { announceBody, politely, udpTracker } from './udp-server.ts'
 import { VirtualTimers } from './virtual-timers.ts'
@@ -24,7 +24,7 @@ interface Run {
   readonly warnings: Error[]
   readonly replies: number
   /** Waits until the loop sleeps after `n` requests. */
-  asleep(n: number): Promise<void>
+  asleep(n: number): Promise<unknown>
   /** The events that the tracker heard. */
   events(): (string | undefined)[]
 }
@@ -63,7 +63,11 @@ async function run(
     get replies() {
       return replies
     },
-    asleep: (n) => timers.until(() => tracker.requests.length >= n && state?.nextAnnounceAt !== undefined),
+    asleep: (n) =>
+      until(
+        'a later announce to be planned',
+        () => tracker.requests.length >= n && state?.nextAnnounceAt !== undefined
+      ),
     events: () => tracker.requests.map(({ query }) => query.get('event'))
   })
   await announcement.close()
@@ -72,14 +76,6 @@ async function run(
 
 /** Announcements that an answer of their tracker changes. */
 const announcements: Announcement[] = []
-
-/** Waits for what real sockets do. */
-async function until(condition: () => boolean): Promise<void> {
-  for (let n = 0; !condition(); n++) {
-    assert.ok(n < 1_000_000)
-    await setImmediate()
-  }
-}
 
 test('yields peers, and leaving the loop says stopped', async () => {
   await using tracker = await httpTracker(replyWith({ interval: 1800, peers }))
@@ -197,7 +193,7 @@ test('completed before the first answer follows started', async () => {
     (n) => (n === 2 ? 500 : { interval: 1800, peers: '' }),
     async ({ timers, announcement, asleep, events }) => {
       announcement.completed()
-      await timers.until(() => announcement.last !== undefined)
+      await until('the answer', () => announcement.last !== undefined)
       await asleep(1)
       assert.equal(timers.nextMs, 0)
       timers.advance(0)
@@ -259,9 +255,9 @@ test('close resolves although the tracker does not hear of the end', async () =>
     if (tracker.requests.length === 1) response.end(encode({ interval: 60, peers: '' }))
   })
   const announcement = announce(tracker.url, request, { timers })
-  await timers.until(() => announcement.last !== undefined && timers.size === 1)
+  await until('the answer and a timer', () => announcement.last !== undefined && timers.size === 1)
   const closed = announcement.close()
-  await timers.until(() => tracker.requests.length === 2)
+  await until('the second request', () => tracker.requests.length, { is: 2 })
   timers.advance(2_500)
   await closed
   assert.equal(timers.size, 0)
@@ -293,8 +289,9 @@ for (const [title, before, failing, heard] of lastWords) {
       else answer()
     })
     const announcement = announce(tracker.url, request, { onWarning: () => {} })
-    if (before === 0) await until(() => announcement.trackers[0]?.status === 'working')
-    else await until(() => waiting.length > 0)
+    if (before === 0)
+      await until('the tracker to answer', () => announcement.trackers[0]?.status, { is: 'working' })
+    else await until('an announce', () => waiting.length)
     announcement.completed()
     const closed = announcement.close()
     for (const answer of waiting) answer()
@@ -311,9 +308,9 @@ test('a completed that is under way when the announcement closes is told once', 
     else answer()
   })
   const announcement = announce(tracker.url, request)
-  await until(() => announcement.trackers[0]?.status === 'working')
+  await until('the tracker to answer', () => announcement.trackers[0]?.status, { is: 'working' })
   announcement.completed()
-  await until(() => waiting.length > 0)
+  await until('an announce', () => waiting.length)
   const closed = announcement.close()
   waiting[0]?.()
   await closed
@@ -329,15 +326,15 @@ test('a tracker that is silent upon completed holds the end up for a bounded tim
   })
   const timers = new VirtualTimers()
   const announcement = announce(tracker.url, request, { timers, stopTimeoutMs: 1000 })
-  await timers.until(() => announcement.trackers[0]?.status === 'working')
+  await until('the tracker to work', () => announcement.trackers[0]?.status === 'working')
   announcement.completed()
   let isClosed = false
   const closed = announcement.close().then(() => {
     isClosed = true
   })
-  await timers.until(() => tracker.requests.length === 2)
+  await until('the second request', () => tracker.requests.length, { is: 2 })
   timers.advance(1000)
-  await timers.until(() => tracker.requests.length === 3)
+  await until('the third request', () => tracker.requests.length, { is: 3 })
   assert.equal(isClosed, false)
   timers.advance(1000)
   await closed
@@ -351,7 +348,7 @@ test('a tracker that is silent upon completed holds the end up for a bounded tim
 test('a UDP tracker hears completed before stopped too', async () => {
   await using tracker = await udpTracker()
   const announcement = announce(tracker.url, request)
-  await until(() => announcement.trackers[0]?.status === 'working')
+  await until('the tracker to answer', () => announcement.trackers[0]?.status, { is: 'working' })
   announcement.completed()
   await announcement.close()
   const announces = tracker.requests.filter(({ action }) => action === 'announce')
@@ -424,7 +421,7 @@ test('close during the first request stops it, and tells nothing', async () => {
   await using tracker = await httpTracker(() => {})
   const timers = new VirtualTimers()
   const announcement = announce(tracker.url, request, { timers })
-  await timers.until(() => tracker.requests.length === 1)
+  await until('the first request', () => tracker.requests.length, { is: 1 })
   await announcement.close()
   for await (const _ of announcement) assert.fail()
   assert.equal(tracker.requests.length, 1)
@@ -501,7 +498,7 @@ test('listeners and counters that throw do not end the loop', async (t) => {
     },
     { onWarning: (error) => heard.push(error.message) }
   )
-  await new VirtualTimers().until(() => heard.length > 0)
+  await until('the warning', () => heard.length)
   await broken.close()
   assert.deepEqual(heard, ['no counters'])
 })

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
 import { announceTiers } from '../../lib/tracker/tiers.ts'
 import type { TorrentError } from '../../lib/util/errors.ts'
+import { until } from '../support/until.ts'
 import { type HttpTracker, httpTracker } from './http-server.ts'
 import { VirtualTimers } from './virtual-timers.ts'
 
@@ -49,8 +50,9 @@ test('the first working tracker of each tier is used, moves to the front, and th
       { timers, random }
     )
     const status = (): string[] => announcement.trackers.map(({ status }) => status)
-    const asleep = (): Promise<void> =>
-      timers.until(
+    const asleep = (): Promise<unknown> =>
+      until(
+        'both tiers to plan a later announce',
         () => timers.size === 2 && announcement.trackers.filter((one) => one.nextAnnounceAt).length === 2
       )
     await asleep()
@@ -58,7 +60,7 @@ test('the first working tracker of each tier is used, moves to the front, and th
     works[1] = works[2] = false
     works[0] = true
     timers.advance(60_000)
-    await timers.until(() => list[3]?.requests.length === 1 && list[0]?.requests.length === 2)
+    await until('the second round', () => list[3]?.requests.length === 1 && list[0]?.requests.length === 2)
     await asleep()
     assert.deepEqual(status(), ['working', 'failed', 'failed', 'working'])
     assert.deepEqual(
@@ -67,7 +69,7 @@ test('the first working tracker of each tier is used, moves to the front, and th
     )
     announcement.completed()
     timers.advance(0)
-    await timers.until(() => list[3]?.requests.length === 2 && list[0]?.requests.length === 3)
+    await until('the third round', () => list[3]?.requests.length === 2 && list[0]?.requests.length === 3)
     await asleep()
     await announcement.close()
     assert.deepEqual(heard(list), [

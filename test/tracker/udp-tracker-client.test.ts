@@ -6,6 +6,7 @@ import { bindUdpPort } from '../../lib/net/udp-port.ts'
 import type { AnnounceParameters } from '../../lib/tracker/request.ts'
 import { UdpTrackerClient } from '../../lib/tracker/udp-tracker-client.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { until } from '../support/until.ts'
 import {
   announceBody,
   connectionBody,
@@ -229,7 +230,7 @@ test('a family that is a black hole costs five seconds at most', async () => {
       heard = true
     }
   })
-  await timers.until(() => heard && timers.size === 2)
+  await until('the request and two timers', () => heard && timers.size === 2)
   timers.advance(5_000)
   assert.equal((await replied).peers.length, 1)
   assert.equal(timers.size, 0)

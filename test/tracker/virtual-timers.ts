@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Timers } from '../../lib/util/timers.ts'
 
 /** Time that passes only when told to. */
@@ -39,10 +38,5 @@ export class VirtualTimers implements Timers {
       due.callback()
     }
     this.#now = end
-  }
-
-  /** Waits until a condition holds, for what real sockets do in between. */
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await setImmediate()
   }
 }

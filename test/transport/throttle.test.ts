@@ -6,6 +6,7 @@ import { Throttle } from '../../lib/transport/throttle.ts'
 import { ThrottledConnection } from '../../lib/transport/throttled.ts'
 import type { Timers } from '../../lib/util/timers.ts'
 import { EventLoop } from '../sim/event-loop.ts'
+import { until } from '../support/until.ts'
 
 /** One end of a connection in memory: `feed` is what the network brings, `out` what was written. */
 class MemoryConnection implements Connection {
@@ -183,7 +184,7 @@ test('a limit of 0 lets go of what waits, and a new one takes effect at once', a
     assert.ok(torrent.download.stopped && torrent.download.passes)
     assert.equal(inner.outLength, 40_034)
     assert.equal(counter.drains, 1)
-    while (counter.received < 300_000) await new Promise(setImmediate)
+    await until('300,000 bytes', () => counter.received, { is: (value) => value >= 300_000 })
     stopped.download.rate = 1000
     assert.ok(!torrent.download.stopped && !torrent.download.passes)
     inner.feed(100_000)
@@ -191,7 +192,7 @@ test('a limit of 0 lets go of what waits, and a new one takes effect at once', a
     stopped.download.rate = Number.POSITIVE_INFINITY
     stopped.upload.rate = Number.POSITIVE_INFINITY
     client.download.rate = Number.POSITIVE_INFINITY
-    while (counter.received < 400_000) await new Promise(setImmediate)
+    await until('400,000 bytes', () => counter.received, { is: (value) => value >= 400_000 })
     assert.equal(inner.receiveLength, Number.POSITIVE_INFINITY, 'reads are as long as ever')
     client.download.rate = 1000
     client.upload.rate = 1000
@@ -318,15 +319,15 @@ test('a handler that pauses gets nothing until it resumes', async () => {
     const connection = new ThrottledConnection(inner, { download: new Throttle(rate) })
     connection.start(counter)
     inner.feed(500_000)
-    while (counter.chunks < 1) await delay(1)
+    await until('the first chunk', () => counter.chunks, { is: (value) => value >= 1 })
     await delay(5)
     assert.equal(counter.chunks, 1)
     connection.resume()
-    while (counter.chunks < 2) await delay(1)
+    await until('the second chunk', () => counter.chunks, { is: (value) => value >= 2 })
     counter.answer = true
     connection.pause()
     connection.resume()
-    while (counter.received < 500_000) await delay(1)
+    await until('all bytes', () => counter.received, { is: (value) => value >= 500_000 })
     connection.close()
   }
 })
@@ -338,14 +339,14 @@ test('a full connection holds the upload back until it drains', async () => {
   connection.start(counter)
   inner.full = true
   assert.equal(connection.write([new Uint8Array(100_000), new Uint8Array(100_000).fill(1)]), false)
-  while (inner.outLength === 0) await delay(1)
+  await until('the first write', () => inner.outLength)
   const before = inner.outLength
   await delay(20)
   assert.equal(inner.outLength, before)
   assert.equal(connection.write([new Uint8Array(1).fill(2)]), false)
   inner.full = false
   inner.handler?.onDrain()
-  while (counter.drains === 0) await delay(1)
+  await until('the drain', () => counter.drains)
   const out = Buffer.concat(inner.out)
   assert.equal(out.length, 200_001)
   assert.ok(out.equals(Buffer.concat([Buffer.alloc(100_000), Buffer.alloc(100_000, 1), Buffer.alloc(1, 2)])))

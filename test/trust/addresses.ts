@@ -20,6 +20,7 @@ import { systemHostLookup } from '../../lib/net/resolve-host.ts'
 import { httpAnnounce } from '../../lib/tracker/http-tracker.ts'
 import { formatAddress, type PeerAddress, parseAddress } from '../../lib/util/address.ts'
 import type { IpScope } from '../../lib/util/ip-scope.ts'
+import { until } from '../support/until.ts'
 import { httpTracker } from '../tracker/http-server.ts'
 import { addFromPage } from './page.ts'
 import { hash, odd } from './support.ts'
@@ -110,7 +111,7 @@ async function pinged(host: string | undefined, list: readonly string[]): Promis
     for (const node of list) dht.addNode({ host: node, port }, 'remote')
     dht.addNode({ host: control, port }, 'program')
   })
-  while (!sent.has(control)) await new Promise((resolve) => setTimeout(resolve, 2))
+  await until('the datagram to the control address', () => sent.has(control))
   await dht.close()
   sent.delete(control)
   return [...sent]

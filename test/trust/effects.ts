@@ -14,6 +14,7 @@ import { type Client, MemoryStorage, type Torrent } from '../../lib/index.ts'
 import { announce } from '../../lib/tracker.ts'
 import { runCommand, temporaryFolder } from '../cli/run-command.ts'
 import { ask, serve as serveTorrents } from '../server/support.ts'
+import { until } from '../support/until.ts'
 import { addressOf, Bench, serve } from '../torrent/bench.ts'
 import { hash } from './support.ts'
 import { cell } from './table.ts'
@@ -41,7 +42,7 @@ async function dialledBack(
   const bench = new Bench(t)
   const client = bench.client()
   const torrent = await begin(client, hash)
-  while (client.port === 0) await new Promise((resolve) => setTimeout(resolve, 2))
+  await until('the port', () => client.port)
   const own = net.createServer((socket) => socket.destroy())
   await once(own.listen(0, '127.0.0.1'), 'listening')
   t.after(() => own.close())
@@ -61,7 +62,7 @@ async function dialledBack(
   ]
   socket.write(Buffer.concat([...hello, length, extended]))
   const address = `127.0.0.1:${port}`
-  while (!torrent.memo().peers.includes(address)) await new Promise((resolve) => setTimeout(resolve, 2))
+  await until('the address of the peer', () => torrent.memo().peers.includes(address))
   const known = torrent.memo().peers
   socket.destroy()
   return { back: known.includes(address), known }
@@ -91,7 +92,7 @@ export function effectCells(): void {
       const web = await serve(bench, (_request, response) => response.end(String(++asked)))
       const client = bench.client()
       await begin(client, hash)
-      while (client.port === 0) await new Promise((resolve) => setTimeout(resolve, 2))
+      await until('the port', () => client.port)
       const socket = net.connect(client.port, '127.0.0.1')
       socket.on('error', () => {})
       socket.resume()
@@ -350,8 +351,8 @@ function actionCells(): void {
         port: 1
       })
       const [tracker] = announcement.trackers
-      while (tracker?.nextAnnounceAt === undefined) await new Promise((resolve) => setTimeout(resolve, 2))
-      const waitMs = tracker.nextAnnounceAt - Date.now()
+      const nextAnnounceAt = await until('the answer of the tracker', () => tracker?.nextAnnounceAt)
+      const waitMs = nextAnnounceAt - Date.now()
       assert.ok(waitMs > least - 5_000 && waitMs <= most, `${interval} s: ${waitMs} ms`)
       await announcement.close()
     }

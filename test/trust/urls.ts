@@ -13,6 +13,7 @@ import { Network } from '../../lib/net/network.ts'
 import { httpAnnounce } from '../../lib/tracker/http-tracker.ts'
 import type { IpScope } from '../../lib/util/ip-scope.ts'
 import { ask, serve as serveTorrents } from '../server/support.ts'
+import { until } from '../support/until.ts'
 import { Bench, serve } from '../torrent/bench.ts'
 import { httpTracker } from '../tracker/http-server.ts'
 import { hash, odd } from './support.ts'
@@ -37,15 +38,11 @@ async function service(t: TestContext): Promise<{
   return { bench, web, torrent, asked }
 }
 
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 2))
-}
-
 /** Resolves when each tracker has answered or was refused; returns how often each. */
 async function outcome(torrent: Torrent): Promise<{ refused: number; working: number }> {
   const over = (): boolean =>
     torrent.trackers.length > 0 && torrent.trackers.every(({ status }) => /^(?:failed|working)$/.test(status))
-  await until(over)
+  await until('all trackers to answer or be refused', over)
   for (const { error } of torrent.trackers) if (error !== undefined) assert.match(error.message, /is refused/)
   const count = (status: string): number => torrent.trackers.filter((one) => one.status === status).length
   return { refused: count('failed'), working: count('working') }

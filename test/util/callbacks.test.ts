@@ -10,6 +10,7 @@ import { createTorrent } from '../../lib/metainfo.ts'
 import { announce, announceTiers, scrape, type TrackerOptions } from '../../lib/tracker.ts'
 import { debug } from '../../lib/util/debug.ts'
 import { collectUncaught } from '../support/uncaught.ts'
+import { until } from '../support/until.ts'
 import { httpTracker, replyWith } from '../tracker/http-server.ts'
 
 const request = { infoHash: new Uint8Array(20), peerId: new Uint8Array(20), port: 1 }
@@ -17,10 +18,6 @@ const local = '127.0.0.1'
 
 function careless(): never {
   throw new Error('careless')
-}
-
-async function until(done: () => boolean): Promise<void> {
-  while (!done()) await nextTurn()
 }
 
 /** Callbacks that are only told something: each goes through with its work, and the exception is uncaught. */
@@ -41,7 +38,7 @@ const told: Readonly<Record<string, (t: TestContext, uncaught: readonly unknown[
   },
   'onWarning of announce': async (_t, uncaught) => {
     const announcement = announce('http://127.0.0.1:1/announce', request, { onWarning: careless })
-    await until(() => uncaught.length > 0)
+    await until('the exception', () => uncaught.length)
     assert.equal(announcement.trackers[0]?.status, 'failed')
     await announcement.close()
   },
@@ -112,7 +109,7 @@ for (const [what, [url, options]] of Object.entries(asked)) {
     const uncaught = collectUncaught(t)
     const warnings: Error[] = []
     const announcement = announce(url, request, { ...options, onWarning: (error) => warnings.push(error) })
-    await until(() => warnings.length > 0)
+    await until('a warning', () => warnings.length)
     await announcement.close()
     assert.equal((warnings[0] as { code?: string }).code, 'ERR_TRACKER_NETWORK')
     const scraped = scrape(url, [request.infoHash], options)

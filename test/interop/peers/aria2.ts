@@ -1,5 +1,6 @@
 import path from 'node:path'
-import { type Running, start, until } from '../support/process.ts'
+import { until } from '../../support/until.ts'
+import { type Running, start } from '../support/process.ts'
 import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 
 function command(

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { type Place, type Running, start, until } from '../support/process.ts'
+import { until } from '../../support/until.ts'
+import { type Place, type Running, start } from '../support/process.ts'
 
 /** What the child program is told; see `run-dht.ts`. */
 export interface DhtTask {

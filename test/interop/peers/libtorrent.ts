@@ -1,5 +1,6 @@
+import { until } from '../../support/until.ts'
 import { systemPython } from '../support/need.ts'
-import { type Running, start, until } from '../support/process.ts'
+import { type Running, start } from '../support/process.ts'
 import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 
 // TCP alone: both ends of libtorrent prefer uTP, which is no help on a cable without loss.

@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { until } from '../../support/until.ts'
 import { request } from '../support/http.ts'
-import { type Place, type Running, start, until, which } from '../support/process.ts'
+import { type Place, type Running, start, which } from '../support/process.ts'
 import { freePort } from './real-peer.ts'
 
 /** A tracker under way. */

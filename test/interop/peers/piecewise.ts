@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { type Place, type Running, start, until, within } from '../support/process.ts'
+import { until } from '../../support/until.ts'
+import { type Place, type Running, start, within } from '../support/process.ts'
 import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 
 /** What the child program is told; see `run-client.ts`. */
@@ -50,7 +51,7 @@ export interface ClientReport {
 export interface ClientProcess extends Running {
   /** What it reported last, if it did. */
   report(): ClientReport | undefined
-  readonly done: Promise<void>
+  readonly done: Promise<unknown>
 }
 
 const program = fileURLToPath(new URL('../run-client.js', import.meta.url))
@@ -69,12 +70,12 @@ export function startClient(
       if (line.startsWith('{"event":')) report = JSON.parse(line) as ClientReport
     }
   })
-  let done: Promise<void> | undefined
+  let done: Promise<unknown> | undefined
   return {
     ...running,
     report: () => report,
     // made when asked for, so that a process that is to be killed leaves no rejection behind
-    get done(): Promise<void> {
+    get done(): Promise<unknown> {
       done ??= until(`${name} to finish`, () => report?.event === 'done', {
         timeoutMs,
         everyMs: 50,

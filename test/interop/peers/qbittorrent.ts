@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { until } from '../../support/until.ts'
 import { writeTorrentOfNode } from '../support/data.ts'
 import { request } from '../support/http.ts'
-import { type Place, type Running, start, until } from '../support/process.ts'
+import { type Place, type Running, start } from '../support/process.ts'
 import { freePort, type Leeching, type LeechTask, type RealPeer, type SeedTask } from './real-peer.ts'
 
 interface Daemon {

@@ -44,7 +44,7 @@ export interface LeechTask {
 /** A program that downloads. */
 export interface Leeching extends Running {
   /** Resolves when it says that everything is there. */
-  readonly done: Promise<void>
+  readonly done: Promise<unknown>
   /** Milliseconds until the first byte of a stream came, from those that stream. */
   firstByteMs?(): number | undefined
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { until } from '../../support/until.ts'
 import { request } from '../support/http.ts'
-import { type Running, start, until } from '../support/process.ts'
+import { type Running, start } from '../support/process.ts'
 import { freePort, type Leeching, type LeechTask, type RealPeer, type SeedTask } from './real-peer.ts'
 
 interface Daemon {

@@ -1,6 +1,7 @@
 // Everything that a network namespace sends, as seen below it.
+import { until } from '../../support/until.ts'
 import { systemPython } from './need.ts'
-import { type Place, type Running, start, until } from './process.ts'
+import { type Place, type Running, start } from './process.ts'
 
 /** A packet that left, on any interface, loopback included. */
 export interface Packet {

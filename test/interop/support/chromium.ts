@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import path from 'node:path'
+import { until } from '../../support/until.ts'
 import type { PartlyThere } from './partly-there.ts'
-import { until, which } from './process.ts'
+import { which } from './process.ts'
 
 /** A part of the page, looked up anew each time it is used; actions wait until it is there and can be used. */
 export interface Locator {

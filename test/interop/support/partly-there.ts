@@ -7,8 +7,9 @@ import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { Client, type ClientOptions, type Torrent } from '../../../lib/index.ts'
 import { createServer, type ServerOptions } from '../../../lib/server.ts'
+import { until } from '../../support/until.ts'
 import { temporaryFolder } from './data.ts'
-import { run, until } from './process.ts'
+import { run } from './process.ts'
 
 /** What a test of players needs; everything is closed after the test, the last first. */
 export class PartlyThere {

@@ -129,32 +129,9 @@ export function attempt(command: readonly string[], place: Place = loopback, inp
 }
 
 /** How long to wait, and whose logs explain a failure. */
-export interface WaitOptions {
+interface WaitOptions {
   readonly timeoutMs?: number
-  readonly everyMs?: number
   readonly programs?: readonly Running[]
-}
-
-/** Resolves when `check` is true; rejects with the programs' logs when it is not in time, or when one of them ended. */
-export async function until(
-  what: string,
-  check: () => boolean | Promise<boolean>,
-  { timeoutMs = 30_000, everyMs = 100, programs = [] }: WaitOptions = {}
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs
-  let ended: string | undefined
-  for (const program of programs) {
-    program.exited.then((code) => {
-      ended = `${program.name} ended with ${code}`
-    })
-  }
-  while (!(await check())) {
-    if (ended !== undefined) throw new Error(`waited for ${what}, but ${ended}\n${logs(programs)}`)
-    if (performance.now() > deadline) {
-      throw new Error(`waited ${timeoutMs / 1000} s in vain for ${what}\n${logs(programs)}`)
-    }
-    await new Promise((resolve) => setTimeout(resolve, everyMs))
-  }
 }
 
 /** Awaits a promise for a limited time; on failure the programs' logs are part of the message. */
