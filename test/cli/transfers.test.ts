@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { Client } from '../../lib/index.ts'
@@ -112,9 +113,15 @@ test('Ctrl+C in the middle keeps what is there, and nothing is fetched twice', a
 test('a second Ctrl+C quits at once, also when a tracker does not answer', async (t) => {
   const folder = temporaryFolder(t)
   let announces = 0
-  // The first announce is answered, so that the tracker is owed a goodbye; that one is left without an answer.
+  const peer = createTcpServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
+  await once(peer, 'listening')
+  t.after(() => peer.close())
+  const { port } = peer.address() as AddressInfo
+  // The first announce is answered with a peer, so that the tracker is owed a goodbye; that one is left without an answer.
   const tracker = createServer((_, response) => {
-    if (announces++ === 0) response.end('d8:intervali900e5:peers0:e')
+    const peers = Buffer.from([127, 0, 0, 1, port >> 8, port & 255])
+    if (announces++ === 0)
+      response.end(Buffer.concat([Buffer.from('d8:intervali900e5:peers6:'), peers, Buffer.from('e')]))
   }).listen(0, '127.0.0.1')
   await once(tracker, 'listening')
   t.after(() => {
@@ -129,9 +136,7 @@ test('a second Ctrl+C quits at once, also when a tracker does not answer', async
     ...local
   ])
   const goodbye = once(tracker, 'request').then(() => once(tracker, 'request'))
-  await once(tracker, 'request')
-  // The answer takes a moment to get there.
-  await new Promise((resolve) => setTimeout(resolve, 200))
+  await once(peer, 'connection')
   run.child.kill('SIGINT')
   await run.find(/Stopping/)
   await goodbye

@@ -14,6 +14,7 @@ import {
 import { createServer } from '../../lib/server.ts'
 import { announce, announceTiers, scrape } from '../../lib/tracker.ts'
 import { Wire } from '../../lib/wire.ts'
+import { turns } from '../support/turns.ts'
 import { Bench } from '../torrent/bench.ts'
 
 const bad: readonly unknown[] = [
@@ -377,7 +378,7 @@ test('methods of a DHT refuse what makes no sense', { timeout: 60_000 }, async (
   const calls: Readonly<Record<string, Call>> = {
     'dht.connected': {
       // Nobody answers it.
-      call: (value) => Promise.race([dht.connected(value), new Promise((resolve) => setTimeout(resolve, 5))]),
+      call: (value) => Promise.race([dht.connected(value), turns()]),
       takes: noOptions
     },
     'dht.peers': { call: (value) => void dht.peers(value) },

@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn } from 'node:timers/promises'
 import { decodeSession, type SessionContent } from '../../lib/client/session-file.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
+import { turns } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench } from '../torrent/bench.ts'
 import { listenAs } from '../torrent/evil-peer.ts'
@@ -30,7 +31,7 @@ for (const why of ['is paused', 'waits in the queue'] as const) {
     const second = bench.client({ state, ...(why === 'is paused' ? {} : { maxActiveDownloads: 0 }) })
     const [again] = await second.restored()
     assert.equal(again?.status, why === 'is paused' ? 'paused' : 'queued')
-    await delay(50)
+    await turns()
     assert.equal(host.sockets.length, 1)
     // It does as soon as it runs.
     if (why === 'is paused') again?.resume()

@@ -156,8 +156,8 @@ test('seeding ends after a time, which a torrent may have of its own', async (t)
   const other = await client.seed((await bench.sample({ b: 100_000 })).root, { seedTime: Infinity })
   await become([torrent, other], 'finished seeding')
   assert.ok(torrent.seedingTime >= 50)
-  const before = torrent.seedingTime
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  const [before, beforeOther] = [torrent.seedingTime, other.seedingTime]
+  await until('time to pass', () => other.seedingTime, { is: (time) => time > beforeOther + 1 })
   assert.equal(torrent.seedingTime, before)
   other.seedRatio = 0
   await become([torrent, other], 'finished finished')

@@ -74,7 +74,9 @@ for (const [what, at, name, paths] of layouts) {
     const before = tree(data)
     const reason = what.includes('above') ? { code: 'ERR_STORAGE_PATH' } : refused
     await assert.rejects(client.add(bytes, { peers: [addressOf(seed)] }), reason)
-    assert.deepEqual([...tree(data).keys()].sort(), [...before.keys()].sort())
+    // The client may have saved the metadata while the torrent was opening.
+    const own = path.join(at, `${seed.torrents[0]?.infoHash}.torrent`)
+    assert.deepEqual([...tree(data).keys()].filter((file) => file !== own).sort(), [...before.keys()].sort())
     await client.close()
     const session = readFileSync(path.join(data, at, 'client.session'), 'utf8')
     assert.match(session, /^piecewise session 1\n[^\n]*"mac":"[0-9a-f]{64}"\}\n$/)

@@ -6,6 +6,7 @@ import { Discovery } from '../../lib/discovery/discovery.ts'
 import { type PeerAddress, parseAddress } from '../../lib/util/address.ts'
 import { AsyncQueue } from '../../lib/util/async-queue.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { until } from '../support/until.ts'
 
 interface Bench {
   readonly book: AddressBook
@@ -154,7 +155,7 @@ test('a source that never waits does not hold up the program', async () => {
       for (let n = 0; ; n++) yield { host: `8.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`, port: 1 }
     })()
   )
-  await new Promise((resolve) => setTimeout(resolve, 5))
+  await until('addresses', () => it.book.size)
   it.discovery.close()
   assert.ok(it.book.size <= 1000)
   assert.equal(it.discovery.size, 0)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PexExtension, type PexMessage, pexFlags } from '../../lib/wire/ut-pex.ts'
+import { turns } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
 import { type EvilPeer, listenAs } from '../torrent/evil-peer.ts'
@@ -42,8 +43,16 @@ for (const side of ['middle', 'leecher'] as const) {
     await until('the seed to be connected', () => between.peers.length)
     const client = bench.client({ pex: side !== 'leecher' })
     const torrent = await client.add(sample.bytes, { peers: [addressOf(middle)] })
-    await until('the first connection', () => torrent.peers.length)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    // Each side tells of its peers in answer to the extended handshake of the other.
+    await until('the extended handshake of the middle', () => torrent.peers[0]?.client)
+    await until(
+      'that of the leecher',
+      () => between.peers.every(({ client: name }) => name) && between.peers.length,
+      {
+        is: 2
+      }
+    )
+    await turns()
     assert.deepEqual(
       torrent.peers.map(({ source }) => source),
       ['manual']
@@ -117,8 +126,8 @@ test('a peer that floods us with peers is left', async (t) => {
   const [extension] = listener.extensions
   const added = [{ address: { host: '127.0.0.1', port: 1 }, flags: 0 }]
   for (let n = 0; n < 5; n++) extension?.send({ added, dropped: [] })
-  await new Promise((resolve) => setTimeout(resolve, 20))
-  assert.equal(torrent.peers.length, 1)
+  flood.peers[0]?.wire.interested()
+  await until('the message after these', () => torrent.peers[0]?.peerInterested)
   for (let n = 0; n < 20; n++) extension?.send({ added, dropped: [] })
   await until('the flood to be closed', () => torrent.peers.length, { is: 0 })
 })

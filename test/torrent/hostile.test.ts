@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
+import { turns } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench } from './bench.ts'
 import { dial, EvilPeer, listenAs } from './evil-peer.ts'
@@ -75,7 +75,7 @@ test('a liar that leaves before it is found out is not dialled again', async (t)
   const evil = await listenAs(bench, sample, {
     answer: (peer, piece, offset, length) => {
       if (++answered <= 3) peer.wire.piece(piece, offset, spoilt(peer.block(piece, offset, length)))
-      else setTimeout(() => peer.socket.destroy(), 20)
+      else void turns().then(() => peer.socket.destroy())
     }
   })
   const torrent = await bench.client().add(sample.bytes, { peers: [evil.address] })
@@ -232,7 +232,7 @@ test('a block that is half written when another peer brings it stays whole', asy
           // The block in question comes in two parts too, around the end of the other one.
           brought++
           peer.raw(piece, offset, block, 0, 5000)
-          await pause(20)
+          await turns()
           peer.raw(piece, offset, block, 5000)
         })
       }
@@ -274,7 +274,7 @@ test('what was half written for a piece that is given up does not count when it 
   const torrent = await client.add(sample.bytes, { peers: [slow.address] })
   await until('half of the block', () => half)
   // The half is read before the two messages that follow are answered.
-  await pause(10)
+  await turns()
   torrent.deselect(0)
   torrent.select(0)
   await torrent.whenDone()
@@ -376,15 +376,19 @@ test('a peer that has dialled us is not dialled again because our own dial cross
   const torrent = await client.add(sample.bytes, { peers: [host.address] })
   await until('our dial', () => held.length, { is: 1 })
   const port = Number(host.address.split(':')[1])
-  const onWire = (peer: EvilPeer): void => peer.wire.extendedHandshake({ port })
+  const onWire = ({ wire }: EvilPeer): void => {
+    wire.extendedHandshake({ port })
+    wire.interested()
+  }
   new EvilPeer(dial(bench, client.port), sample, { ...behaviour, onWire })
-  await until('its dial', () => torrent.peers.length, { is: 1 })
-  await pause(50)
+  await until('the message after its port', () => torrent.peers[0]?.peerInterested)
   held[0]?.destroy()
+  await turns()
   // A peer that is not connected would be dialled at once when it is named by hand.
-  await pause(50)
-  torrent.addPeer(host.address)
-  await pause(50)
+  const other = await listenAs(bench, sample, { answer: () => {} })
+  torrent.addPeers([host.address, other.address])
+  await until('the dial of the other', () => other.sockets.length)
+  await turns()
   assert.equal(held.length, 1)
 })
 

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { deferred } from '../../lib/util/concurrency.ts'
+import { turns } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench, type Sample } from './bench.ts'
 import { type Behaviour, listenAs } from './evil-peer.ts'
@@ -38,7 +40,8 @@ test('the files are learnt from peers, also from one that had to learn them itse
   await Promise.all([one.whenDone(), two.whenDone()])
 })
 
-const liars: Record<string, (sample: Sample) => Behaviour> = {
+/** Liars; `late` resolves when an honest seed is connected. */
+const liars: Record<string, (sample: Sample, late: Promise<void>) => Behaviour> = {
   'has another length': () => ({ metadata: randomBytes(1000) }),
   'has other bytes': ({ metainfo }) => ({ metadata: randomBytes(metainfo.info.length) }),
   'has one wrong piece': ({ metainfo: { info } }) => {
@@ -46,11 +49,11 @@ const liars: Record<string, (sample: Sample) => Behaviour> = {
     metadata[20_000] = (metadata[20_000] ?? 0) ^ 1
     return { metadata }
   },
-  'is slow and has one wrong piece': ({ metainfo: { info } }) => ({
+  'is slow and has one wrong piece': ({ metainfo: { info } }, late) => ({
     answerMetadata: (extension, piece) => {
       const bytes = new Uint8Array(info.subarray(piece * 16384, (piece + 1) * 16384))
       if (piece === 1) bytes[0] = (bytes[0] ?? 0) ^ 1
-      setTimeout(() => extension.data(piece, info.length, bytes), 200)
+      void late.then(() => extension.data(piece, info.length, bytes))
     }
   }),
   'claims 4 GB': () => ({ metadataSize: 2 ** 32 }),
@@ -70,14 +73,18 @@ for (const [name, behaviour] of Object.entries(liars)) {
   test(`the files are learnt beside a peer that ${name}`, async (t) => {
     const bench = new Bench(t)
     const sample = await wordy(bench)
-    const liar = await listenAs(bench, sample, { ...behaviour(sample), mute: true })
-    const { client: seed } = await bench.seeder(sample)
+    const late = deferred<void>()
+    const liar = await listenAs(bench, sample, { ...behaviour(sample, late.promise), mute: true })
+    const { client: seed, torrent: source } = await bench.seeder(sample)
     const client = bench.client()
     const added = client.add(hashOf(sample), { peers: [liar.address] })
     await until('the connection to the liar', () => liar.sockets.length)
     const [torrent] = client.torrents
     if (torrent?.peers.length === 0 && !liar.sockets[0]?.closed) await once(torrent, 'peer')
     torrent?.addPeer(addressOf(seed))
+    await until('the leecher at the seed', () => source.peers.length)
+    await turns()
+    late.resolve()
     assert.equal((await added).files.length, 151)
   })
 }

@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { copyFileSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FileStream } from '../../lib/stream/file-stream.ts'
 import type { TorrentStatus } from '../../lib/torrent/run-state.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
 import type { AddOptions } from '../../lib/torrent/torrent-options.ts'
+import { turns } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench, type Sample, same } from './bench.ts'
 
@@ -26,7 +26,7 @@ function folderWith(bench: Bench, sample: Sample, names: readonly string[]): str
 /** What a program that only asks once is told by `whenDone`. */
 async function isResolved(promise: Promise<unknown>): Promise<boolean> {
   const pending = {}
-  return (await Promise.race([promise, delay(20, pending)])) !== pending
+  return (await Promise.race([promise, turns().then(() => pending)])) !== pending
 }
 
 const everything = ['a.bin', 'b.bin', 'c.bin', 'd.bin']
@@ -217,10 +217,14 @@ test('time counts as that of a seed only while everything selected is here and n
   const folder = folderWith(bench, sample, ['b.bin'])
   const torrent = await bench.client({ path: folder }).add(sample.bytes, { select: 'none' })
   await until('the check to end', () => torrent.status, { is: 'idle' })
+  let aheadMs = 0
+  const now = performance.now.bind(performance)
+  t.mock.method(performance, 'now', () => now() + aheadMs)
   const counts = async (): Promise<boolean> => {
+    await turns()
     const before = torrent.seedingTime
-    await delay(5)
-    return torrent.seedingTime > before
+    aheadMs += 1000
+    return torrent.seedingTime > before + 500
   }
   assert.equal(await counts(), false, 'idle')
   torrent.select(1)
@@ -234,7 +238,6 @@ test('time counts as that of a seed only while everything selected is here and n
   assert.equal(await counts(), true)
   torrent.select(2)
   await until('the selection to be heard of', () => torrent.status, { is: 'downloading' })
-  await delay(0)
   assert.equal(await counts(), false, 'something is selected again')
 })
 

@@ -285,7 +285,7 @@ test('a completed download is told once over all runs', async (t) => {
   const second = bench.client(options)
   const [seeding] = await second.restored()
   await seeding?.whenDone()
-  await until('the tracker to hear it', () => tracker.heard.length)
+  await until('the tracker to answer', () => seeding?.trackers[0]?.status, { is: 'working' })
   await second.close()
   assert.deepEqual(saidTo(tracker), ['started 0', 'stopped 0'])
   tracker.heard.length = 0

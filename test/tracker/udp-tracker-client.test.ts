@@ -6,6 +6,7 @@ import { bindUdpPort } from '../../lib/net/udp-port.ts'
 import type { AnnounceParameters } from '../../lib/tracker/request.ts'
 import { UdpTrackerClient } from '../../lib/tracker/udp-tracker-client.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { turns } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 import {
   announceBody,
@@ -135,7 +136,7 @@ test('answers with another transaction id, or from elsewhere, do not count', asy
       request.reply(0, connectionBody(1n), { transactionId: request.transactionId ^ 1 })
       request.reply(0, connectionBody(2n), { from: stranger })
       request.reply(3, Buffer.from('spoofed'), { from: stranger })
-      setTimeout(() => request.reply(0, connectionBody(3n)), 20)
+      void turns().then(() => request.reply(0, connectionBody(3n)))
     } else politely(request)
   })
   const client = new UdpTrackerClient()
@@ -202,13 +203,16 @@ test('IPv6 trackers answer with IPv6 peers', async () => {
 test('both families of a host are told, and their peers merged', async () => {
   const six = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 80]
   await using v4 = await udpTracker()
+  const heard: number[] = []
   const answer = (request: UdpRequest): void => {
     if (request.action === 'connect') politely(request)
-    else setTimeout(() => request.reply(1, announceBody(60, 0, 1, six)), 5)
+    else
+      void until('the other family', () => heard.length).then(() =>
+        request.reply(1, announceBody(60, 0, 1, six))
+      )
   }
   await using v6 = await udpTracker(answer, '::1', v4.port)
   const client = new UdpTrackerClient()
-  const heard: number[] = []
   const reply = await client.announce(new URL(`udp://tracker.example:${v6.port}`), parameters, {
     lookup: async () => ['::1', '127.0.0.1'],
     onReply: ({ peers }) => heard.push(peers.length)
