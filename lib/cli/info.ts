@@ -1,4 +1,4 @@
-import { readSource } from '../index.ts'
+import { Layout, readSource } from '../index.ts'
 import { formatMagnet, type Magnet, type Metainfo } from '../metainfo.ts'
 import { formatAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
@@ -45,11 +45,11 @@ interface Facts {
 }
 
 function torrentFacts(metainfo: Metainfo): Facts {
-  const { infoHashes, name, length, pieceLength, pieces, announce, webSeeds, httpSeeds, nodes } = metainfo
+  const { infoHashes, name, pieceLength, pieces, announce, webSeeds, httpSeeds, nodes } = metainfo
   return {
     ...hashes(metainfo),
     name,
-    length,
+    length: new Layout(pieceLength, metainfo.files).dataLength,
     pieceLength,
     pieceCount: pieces.length / 20,
     private: metainfo.private,

@@ -1,5 +1,6 @@
 import { blockLength } from '../util/block-length.ts'
 import type { FileEntry, Metainfo } from './metainfo.ts'
+import { type Padding, paddingOf } from './padding.ts'
 
 export { blockLength }
 
@@ -19,16 +20,22 @@ export interface Range {
   readonly end: number
 }
 
-/** How the one byte string of a torrent is divided into pieces, blocks and files; the only owner of that arithmetic. */
+/**
+ * The division of a torrent's one byte string into pieces, blocks and files; the only owner of that arithmetic. Lengths, offsets and ranges
+ * count pad files (BEP 47), as piece hashes do; `dataLength` and `dataSize` do not, and blocks end where the padding at the end of a piece
+ * begins, because it is never requested.
+ */
 export class Layout {
-  /** Bytes of all files. */
+  /** Bytes of all files, pad files included. */
   readonly length: number
   /** Bytes of each piece but the last. */
   readonly pieceLength: number
   readonly pieceCount: number
   readonly files: readonly FileEntry[]
-  /** Blocks of each piece but the last. */
+  /** Blocks of each piece but the last, padding included. */
   readonly blocksPerPiece: number
+  /** Counted when it is first asked for; null when there is none. */
+  #padding: Padding | null | undefined
 
   /** The layout of `files`, which stand one after the other from offset 0. */
   constructor(pieceLength: number, files: readonly FileEntry[]) {
@@ -38,6 +45,24 @@ export class Layout {
     this.length = last === undefined ? 0 : last.offset + last.length
     this.pieceCount = Math.ceil(this.length / pieceLength)
     this.blocksPerPiece = Math.ceil(pieceLength / blockLength)
+  }
+
+  /** Bytes of all files without pad files (BEP 47). */
+  get dataLength(): number {
+    return this.length - (this.#paddingOfFiles()?.length ?? 0)
+  }
+
+  /** Bytes of a piece that are no padding. */
+  dataSize(piece: number): number {
+    return this.pieceSize(piece) - (this.#paddingOfFiles()?.size(piece) ?? 0)
+  }
+
+  /** Bytes of the pieces `[start, end)` that are no padding. */
+  dataBytesOf({ start, end }: Range): number {
+    const padding = this.#paddingOfFiles()
+    let bytes = this.bytesOf({ start, end })
+    if (padding !== undefined) for (let piece = start; piece < end; piece++) bytes -= padding.size(piece)
+    return bytes
   }
 
   /** First byte of a piece. */
@@ -66,14 +91,26 @@ export class Layout {
     return Math.floor(byteOffset / this.pieceLength)
   }
 
-  /** Blocks of a piece. */
+  /** Bytes of a piece that are requested: without the padding at its end, unless it is nothing but padding. */
+  requestSize(piece: number): number {
+    const size = this.pieceSize(piece)
+    const tail = this.#paddingOfFiles()?.tail(piece) ?? 0
+    return tail === size ? size : size - tail
+  }
+
+  /** Blocks of a piece that are requested. */
   blockCount(piece: number): number {
+    return Math.ceil(this.requestSize(piece) / blockLength)
+  }
+
+  /** Blocks of a piece, padding included: what block maps of resume records have a bit for. */
+  blocksWithPadding(piece: number): number {
     return Math.ceil(this.pieceSize(piece) / blockLength)
   }
 
-  /** Bytes of a block; a piece's last may be shorter. */
+  /** Bytes of a block that are requested; a piece's last may be shorter. */
   blockSize(piece: number, block: number): number {
-    return Math.min(blockLength, this.pieceSize(piece) - block * blockLength)
+    return Math.min(blockLength, this.requestSize(piece) - block * blockLength)
   }
 
   /** The pieces that touch the bytes `[start, end)`. */
@@ -123,6 +160,12 @@ export class Layout {
     }
     // Empty files share their offset with the file that follows, so the last one found holds the byte.
     return Math.max(0, low - 1)
+  }
+
+  #paddingOfFiles(): Padding | undefined {
+    if (this.#padding === undefined)
+      this.#padding = paddingOf(this.pieceLength, this.pieceCount, this.files) ?? null
+    return this.#padding ?? undefined
   }
 }
 

@@ -43,14 +43,14 @@ export class Ledger {
     this.#missing = pieceCount
   }
 
-  /** Verified bytes of everything. */
+  /** Verified bytes of everything, without padding, as in all lengths here. */
   get verifiedLength(): number {
     return this.#verifiedLength
   }
 
   /** Bytes of everything that are missing. */
   get left(): number {
-    return this.#layout.length - this.#verifiedLength
+    return this.#layout.dataLength - this.#verifiedLength
   }
 
   /** Bytes of the pieces that are selected. */
@@ -174,7 +174,7 @@ export class Ledger {
       this.#states[piece] = ((this.#states[piece] ?? 0) & flags) | (priority << priorityShift)
       if (priority > 0 === before > 0) continue
       const sign = priority > 0 ? 1 : -1
-      const size = sign * this.#layout.pieceSize(piece)
+      const size = sign * this.#layout.dataSize(piece)
       this.#selectedLength += size
       if (this.#is(piece, verifiedFlag)) this.#selectedVerified += size
       if (!this.#is(piece, storedFlag)) this.#selectedMissing += sign
@@ -191,7 +191,7 @@ export class Ledger {
   setVerified(piece: number, verified: boolean): void {
     if (this.#is(piece, verifiedFlag) === verified) return
     const sign = verified ? 1 : -1
-    const size = this.#layout.pieceSize(piece)
+    const size = this.#layout.dataSize(piece)
     this.#set(piece, verifiedFlag, verified)
     this.#verifiedCells?.add(piece, sign)
     this.#verifiedLength += sign * size
@@ -220,7 +220,7 @@ export class Ledger {
       const count = next - first
       const isSelected = state >> priorityShift > 0
       if ((state & verifiedFlag) === 0) {
-        const size = this.#layout.bytesOf({ start: first, end: next })
+        const size = this.#layout.dataBytesOf({ start: first, end: next })
         this.#verifiedLength += size
         if (isSelected) this.#selectedVerified += size
         this.#verifiedCells?.addRange({ start: first, end: next }, 1)

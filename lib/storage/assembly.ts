@@ -320,7 +320,7 @@ export class Assembly {
 
   /** Holds a piece in memory from now on; blocks of it that are in storage are read back. */
   #hold(piece: number, buffer: PieceBuffer | undefined): void {
-    buffer?.begin(piece, this.#layout.pieceSize(piece))
+    buffer?.begin(piece, this.#layout.pieceSize(piece), this.#layout.requestSize(piece))
     this.#begun.set(piece, buffer)
     const blocks = this.#stored.take(piece)
     if (blocks !== undefined) this.#track(this.#readBack(piece, blocks))
@@ -344,7 +344,7 @@ export class Assembly {
     let begun = this.#begun.get(piece)
     if (begun === undefined) {
       begun = this.#pool.make()
-      begun.begin(piece, this.#layout.pieceSize(piece))
+      begun.begin(piece, this.#layout.pieceSize(piece), this.#layout.requestSize(piece))
       this.#begun.set(piece, begun)
     }
     return begun
@@ -373,11 +373,11 @@ export class Assembly {
       this.#bad.drop(buffer.piece)
       const writing = this.#verified.add(buffer)
       if (writing !== undefined) this.#track(writing)
-      const inspection = this.#events.verified(buffer.piece, () => digestsOf(buffer.bytes))
+      const inspection = this.#events.verified(buffer.piece, () => digestsOf(buffer.requested))
       if (inspection !== undefined) this.#track(this.#holding(buffer, inspection))
       return
     }
-    const digests = digestsOf(buffer.bytes)
+    const digests = digestsOf(buffer.requested)
     if ('then' in digests) this.#track(digests.then((digestOf) => this.#fail(buffer, digestOf)))
     else this.#fail(buffer, digests)
   }

@@ -24,6 +24,8 @@ export class PieceBuffer {
   readonly #memory: Uint8Array
   #piece = -1
   #bytes: Uint8Array
+  /** Bytes that blocks come for; zeros of padding follow (BEP 47). */
+  #requested = 0
   /** What each block is; a plain list, because of small pieces there are very many. */
   #blocks: number[] = []
   #missing = 0
@@ -42,8 +44,8 @@ export class PieceBuffer {
     this.#bytes = memory
   }
 
-  /** Holds a piece of `size` bytes from now on, of which nothing is there. */
-  begin(piece: number, size: number): void {
+  /** Holds a piece of `size` bytes from now on, of which nothing is there but padding from byte `requested` on. */
+  begin(piece: number, size: number, requested: number = size): void {
     const blockCount = Math.ceil(size / blockLength)
     this.waits = false
     this.#piece = piece
@@ -51,6 +53,8 @@ export class PieceBuffer {
     if (this.#blocks.length === blockCount) this.#blocks.fill(absent)
     else this.#blocks = new Array(blockCount).fill(absent)
     this.#missing = blockCount
+    this.#requested = requested
+    if (requested < size) this.#pad()
     this.#allowance = 0
     this.#forgetHash()
   }
@@ -65,7 +69,12 @@ export class PieceBuffer {
     return this.#bytes
   }
 
-  /** How many they are. */
+  /** The bytes that blocks come for, without the padding at the end. */
+  get requested(): Uint8Array {
+    return this.#requested === this.size ? this.#bytes : this.#bytes.subarray(0, this.#requested)
+  }
+
+  /** How many bytes the piece has. */
   get size(): number {
     return this.#bytes.length
   }
@@ -77,8 +86,8 @@ export class PieceBuffer {
 
   /** The memory of a block, whether it is there or not. */
   view(block: number): Uint8Array {
-    if (this.#blocks.length === 1) return this.#bytes
-    return this.#bytes.subarray(block * blockLength, (block + 1) * blockLength)
+    if (this.#blocks.length === 1) return this.requested
+    return this.#bytes.subarray(block * blockLength, Math.min(this.#requested, (block + 1) * blockLength))
   }
 
   /** The memory of an absent block to write into, which is then the caller's alone; undefined if it is not to be had. */
@@ -103,11 +112,11 @@ export class PieceBuffer {
     return this.#blocks[block] === present
   }
 
-  /** The blocks that are there. */
+  /** The blocks that are there, without those that are padding. */
   present(): number[] {
     const list: number[] = []
-    for (let block = 0; block < this.#blocks.length; block++)
-      if (this.#blocks[block] === present) list.push(block)
+    const count = Math.ceil(this.#requested / blockLength)
+    for (let block = 0; block < count; block++) if (this.#blocks[block] === present) list.push(block)
     return list
   }
 
@@ -158,6 +167,14 @@ export class PieceBuffer {
   readyDigest(): Uint8Array | undefined {
     if (this.#hashedBlocks < this.#blocks.length) return undefined
     return this.#finish()
+  }
+
+  /** Fills in the padding, which never comes. */
+  #pad(): void {
+    const first = Math.ceil(this.#requested / blockLength)
+    this.#bytes.fill(0, this.#requested)
+    this.#blocks.fill(present, first)
+    this.#missing = first
   }
 
   #forgetHash(): void {

@@ -107,7 +107,7 @@ export class Recorder {
       ...(stats?.parts === undefined ? {} : { parts: stats.parts.stat }),
       verified,
       partial: new Map(
-        [...partial].map(([piece, blocks]) => [piece, bitsOf(layout.blockCount(piece), blocks)])
+        [...partial].map(([piece, blocks]) => [piece, bitsOf(layout.blocksWithPadding(piece), blocks)])
       ),
       ...(spelling === undefined ? {} : { spelling }),
       created: storage.created ?? [],

@@ -139,7 +139,7 @@ function partialPieces(
   const kept = new Map<number, Uint8Array>()
   for (const [piece, blocks] of record.partial) {
     if (piece >= layout.pieceCount || pieces[piece] !== pieceTrust.missing) continue
-    if (blocks.byteLength !== Math.ceil(layout.blockCount(piece) / 8)) continue
+    if (blocks.byteLength !== Math.ceil(layout.blocksWithPadding(piece) / 8)) continue
     const start = layout.pieceOffset(piece)
     const spans = [...layout.spans({ start, end: start + layout.pieceSize(piece) })]
     const touched = spans.some(

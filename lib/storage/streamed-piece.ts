@@ -9,6 +9,8 @@ import type { Storage } from './storage.ts'
 const mostRun = 64
 /** Bytes that are read back at a time to be hashed. */
 export const sliceBytes: number = 8 * blockLength
+/** Zeros of padding, which are written and hashed so many at a time. */
+const zeros = new Uint8Array(sliceBytes)
 
 /** A block is in exactly one of these states; a kept one is in memory or being written, and then stored. */
 const absent = 0
@@ -30,7 +32,10 @@ export interface StreamedPieceEvents {
  */
 export class StreamedPiece {
   readonly piece: number
+  /** Bytes that blocks come for. */
   readonly size: number
+  /** Bytes of padding behind them (BEP 47). */
+  readonly #padding: number
   /** Blocks that memory is reserved for, set by the owner of the reservation. */
   reserved = 0
   readonly #storage: Storage
@@ -66,7 +71,8 @@ export class StreamedPiece {
     events: StreamedPieceEvents
   ) {
     this.piece = piece
-    this.size = layout.pieceSize(piece)
+    this.size = layout.requestSize(piece)
+    this.#padding = layout.pieceSize(piece) - this.size
     this.#storage = storage
     this.#events = events
     this.#byteOffset = layout.pieceOffset(piece)
@@ -187,6 +193,7 @@ export class StreamedPiece {
       this.#follow()
       await this.#hasher
     }
+    if (this.#padding > 0 && !this.#ended && !this.#lost) await this.#pad()
     return this.#ended || this.#lost ? undefined : this.#hash.digest()
   }
 
@@ -246,6 +253,22 @@ export class StreamedPiece {
       this.#events.freed(count)
     }
     this.#writer = undefined
+  }
+
+  /** Writes and hashes the padding of the complete piece, which never comes. */
+  async #pad(): Promise<void> {
+    const start = this.#byteOffset + this.size
+    for (let at = 0; at < this.#padding && !this.#ended; at += zeros.length) {
+      const part = zeros.subarray(0, this.#padding - at)
+      this.#hash.update(part)
+      try {
+        await this.#storage.write(start + at, [part])
+      } catch (thrown) {
+        if (this.#ended) return
+        this.#ended = true
+        this.#events.failed(asError(thrown))
+      }
+    }
   }
 
   /** The block that waits longest and those that follow or stand before it, as far as they wait, are being written. */

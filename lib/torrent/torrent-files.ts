@@ -280,13 +280,15 @@ export class TorrentFiles implements FileHost {
       const message = `${show(range)} cannot be selected: give a file of torrent.files, its index, or a byte range { start, end }${hint}`
       throw new TorrentError('ERR_TORRENT_SELECT', message)
     }
-    const { length } = this.layout
-    const { start, end } = range as Range
+    const { length, dataLength } = this.layout
+    const { start, end: given } = range as Range
+    // `torrent.length` counts no padding, and means the end of the last file.
+    const end = given === dataLength ? length : given
     if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end <= length && start < end) {
       return { start, end }
     }
-    const message = `the range ${show(start)} to ${show(end)} is not within the ${length} bytes of the torrent`
-    throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { start, end } })
+    const message = `the range ${show(start)} to ${show(given)} is not within the ${length} bytes of the torrent`
+    throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { start, end: given } })
   }
 }
 

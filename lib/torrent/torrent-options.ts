@@ -51,7 +51,10 @@ export interface AddOptions {
 /** What `select` and `deselect` take: files, their indices, byte ranges `[start, end)` of the torrent, or lists of these. */
 export type SelectTarget = SelectItem | readonly SelectItem[]
 
-/** A file, its index in `torrent.files`, or a byte range `[start, end)` of the torrent. */
+/**
+ * A file, its index in `torrent.files`, or a byte range `[start, end)` of the torrent. Offsets count pad files (BEP 47), as `file.offset`
+ * does; an `end` of `torrent.length`, which does not count them, is the end of the last file.
+ */
 export type SelectItem =
   | number
   | Range

@@ -174,9 +174,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return this.#opening.opened?.files.list ?? []
   }
 
-  /** Bytes of all files; 0 while the metadata is unknown. */
+  /** Bytes of all files, without pad files; 0 while the metadata is unknown. */
   get length(): number {
-    return this.#opening.content?.layout.length ?? 0
+    return this.#opening.content?.layout.dataLength ?? 0
   }
 
   /** Bytes of each piece but the last. */

@@ -53,6 +53,29 @@ function told(ledger: Ledger): unknown {
   }
 }
 
+test('padding counts nowhere', () => {
+  // Half of the first piece, a piece inside, and the end of the last.
+  const list = [50, -50, 100, -100, 30, -70]
+  let offset = 0
+  const files = list.map((given) => {
+    const file = { path: `${offset}`, length: Math.abs(given), offset, pad: given < 0 } as FileEntry
+    offset += file.length
+    return file
+  })
+  const ledger = new Ledger(new Layout(pieceLength, files))
+  assert.equal(ledger.left, 180)
+  ledger.setPriorities(0, Uint8Array.of(4, 4, 0, 4))
+  assert.equal(ledger.selectedLength, 180)
+  ledger.setVerified(0, true)
+  assert.deepEqual([ledger.verifiedLength, ledger.left, ledger.selectedLeft], [50, 130, 130])
+  ledger.setFound({ start: 1, end: 4 })
+  assert.deepEqual([ledger.verifiedLength, ledger.left, ledger.selectedProgress], [180, 0, 1])
+  ledger.setVerified(3, false)
+  assert.deepEqual([ledger.verifiedLength, ledger.left, ledger.selectedVerified], [150, 30, 150])
+  ledger.setPriorities(3, Uint8Array.of(0))
+  assert.deepEqual([ledger.selectedLength, ledger.selectedProgress], [150, 1])
+})
+
 const piece = fc.nat({ max: pieceCount - 1 })
 
 test('many pieces that are found count as if each were verified and stored by itself', () => {

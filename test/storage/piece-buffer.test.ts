@@ -58,3 +58,38 @@ test('the last block is as short as the piece', () => {
   assert.equal(buffer.claim(2), undefined)
   assert.equal(buffer.readyDigest(), undefined)
 })
+
+test('padding is there from the start: as zeros, in no block, and in the digest', async () => {
+  const requested = fc.integer({ min: 1, max: 9 * blockLength })
+  await fc.assert(
+    fc.asyncProperty(requested, fc.integer({ min: 0, max: 3 * blockLength }), async (length, padding) => {
+      const size = length + padding
+      const bytes = new Uint8Array(size)
+      for (let index = 0; index < length; index++) bytes[index] = (index * 7 + 1) & 0xff
+      const memory = new Uint8Array(12 * blockLength)
+      const buffer = new PieceBuffer(memory)
+      for (const own of [length, size, length]) {
+        // What another piece has left.
+        memory.fill(0xff)
+        buffer.begin(4, size, own)
+        const count = Math.ceil(own / blockLength)
+        for (let block = count - 1; block >= 0; block--) {
+          assert.equal(buffer.complete, false)
+          assert.equal(buffer.view(block).length, Math.min(blockLength, own - block * blockLength))
+          const target = buffer.claim(block)
+          const start = block * blockLength
+          target?.set(bytes.subarray(start, start + target.length))
+          buffer.fill(block)
+        }
+        assert.equal(buffer.complete, true)
+        assert.equal(buffer.present().length, count)
+        assert.equal(buffer.claim(count), undefined)
+        assert.equal(buffer.requested.length, own)
+        assert.ok(Buffer.from(bytes).equals(buffer.bytes))
+        const digest = buffer.readyDigest() ?? (await buffer.digest())
+        assert.deepEqual(digest, new Uint8Array(createHash('sha1').update(bytes).digest()))
+      }
+    }),
+    { numRuns: 50 }
+  )
+})

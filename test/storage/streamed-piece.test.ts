@@ -229,3 +229,65 @@ test('a piece that ends writes nothing more', async () => {
   await piece.settled()
   assert.deepEqual(storage.writes, [1])
 })
+
+test('padding is stored and hashed without having come', async () => {
+  const padding = 20 * blockLength + 77
+  const files = [
+    { path: ['a'], length, offset: 0, pad: false },
+    { path: ['pad'], length: padding, offset: length, pad: true }
+  ]
+  const layout = new Layout(length + padding, files as never)
+  const storage = new Gated()
+  // It takes padding for bytes like any other.
+  await storage.open(new Layout(length + padding, [{ ...files[0], length: length + padding }] as never))
+  const piece = new StreamedPiece(layout, storage, 0, [], undefined, {
+    freed: () => {},
+    failed: () => assert.fail()
+  })
+  piece.reserved = count
+  for (let block = 0; block < count; block++) {
+    assert.equal(piece.complete, false)
+    piece.fill(block, blockOf(block))
+  }
+  assert.equal(piece.complete, true)
+  assert.equal(piece.claim(count), undefined)
+  const bytes = Buffer.concat([data, new Uint8Array(padding)])
+  assert.deepEqual(await piece.digest(), new Uint8Array(createHash('sha1').update(bytes).digest()))
+  const stored = new Uint8Array(bytes.length)
+  assert.equal(await storage.read(0, stored), bytes.length)
+  assert.ok(bytes.equals(stored))
+  // Peers sent the last block without padding.
+  const digestOf = await piece.digests()
+  assert.deepEqual(
+    digestOf(count - 1),
+    new Uint8Array(
+      createHash('sha1')
+        .update(blockOf(count - 1))
+        .digest()
+    )
+  )
+  assert.equal(digestOf(count), undefined)
+  piece.end()
+})
+
+test('storage that fails to write padding fails the piece', async () => {
+  const storage = new Gated()
+  const files = [
+    { path: ['a'], length, offset: 0, pad: false },
+    { path: ['pad'], length: 5, offset: length, pad: true }
+  ]
+  let failures = 0
+  const layout = new Layout(length + 5, files as never)
+  await storage.open(layout)
+  const piece = new StreamedPiece(layout, storage, 0, [], undefined, {
+    freed: () => {},
+    failed: () => void failures++
+  })
+  piece.reserved = count
+  for (let block = 0; block < count; block++) piece.fill(block, blockOf(block))
+  await piece.written()
+  storage.failWrites = true
+  assert.equal(await piece.digest(), undefined)
+  assert.equal(failures, 1)
+  assert.equal(piece.ended, true)
+})

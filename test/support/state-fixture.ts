@@ -12,6 +12,7 @@ import {
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { gunzipSync } from 'node:zlib'
+import { layoutOf } from '../../lib/metainfo/layout.ts'
 import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import type { Bench, Sample } from '../torrent/bench.ts'
 
@@ -29,7 +30,7 @@ export interface FixtureTorrent {
   readonly pieces: readonly number[]
   /** `[piece, block]` of incomplete pieces that the record has. */
   readonly blocks: readonly (readonly [number, number])[]
-  /** Bytes of `pieces`. */
+  /** Bytes of `pieces`, without padding. */
   readonly verifiedLength: number
   /** Bytes of `pieces` and `blocks`: what the released version does not fetch again. */
   readonly keptLength: number
@@ -164,20 +165,15 @@ function contentOf(name: string, length: number): Buffer {
 
 function torrentOf(folder: string, { source, ...entry }: Case['torrents'][number]): FixtureTorrent {
   const bytes = new Uint8Array(readFileSync(path.join(folder, source)))
-  const { pieceLength, length } = parseTorrent(bytes)
-  const sum = (starts: readonly number[], size: number): number =>
-    starts.reduce((total, start) => total + Math.min(size, length - start), 0)
-  const verifiedLength = sum(
-    entry.pieces.map((piece) => piece * pieceLength),
-    pieceLength
-  )
-  const blocks = entry.blocks.map(([piece, block]) => piece * pieceLength + block * 16384)
+  const layout = layoutOf(parseTorrent(bytes))
+  const verifiedLength = entry.pieces.reduce((sum, piece) => sum + layout.dataSize(piece), 0)
+  const blocksLength = entry.blocks.reduce((sum, [piece, block]) => sum + layout.blockSize(piece, block), 0)
   return {
     ...entry,
     bytes,
     path: path.join(folder, entry.path),
     verifiedLength,
-    keptLength: verifiedLength + sum(blocks, 16384)
+    keptLength: verifiedLength + blocksLength
   }
 }
 

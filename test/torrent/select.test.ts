@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
-import { createHash, randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { encode } from '../../lib/bencode/encode.ts'
 import { formatMagnet } from '../../lib/metainfo/magnet.ts'
 import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
-import { addressOf, assertSame, Bench, bytesOf, same } from './bench.ts'
+import { addressOf, assertSame, Bench, bytesOf, type Sample, same } from './bench.ts'
+import { paddedSample } from './padded.ts'
 
 /** Three files of which none ends at a border of pieces, and one in a folder of its own. */
 const files = { 'pack/a.bin': 100_000, 'pack/b/b.bin': 50_000, 'pack/c.bin': 100_000 }
@@ -177,27 +176,9 @@ test('magnet links may name the files they mean', async (t) => {
   await torrent.whenDone()
 })
 
-/** A torrent with two pad files and a symbolic link, and its data. */
-function padded(): { torrent: Uint8Array; data: Uint8Array } {
-  const data = new Uint8Array(2 * 16384 + 300)
-  randomFillSync(data.subarray(0, 100))
-  randomFillSync(data.subarray(16384, 16384 + 200))
-  randomFillSync(data.subarray(2 * 16384))
-  const list = [
-    { length: 100, path: ['a'] },
-    { attr: 'p', length: 16284, path: ['.pad', '16284'] },
-    { length: 200, path: ['b'] },
-    { attr: 'p', length: 16184 },
-    { attr: 'l', length: 0, path: ['l'], 'symlink path': ['a'] },
-    { length: 300, path: ['c'] }
-  ]
-  const pieces = [0, 1, 2].map((n) =>
-    createHash('sha1')
-      .update(data.subarray(n * 16384, (n + 1) * 16384))
-      .digest()
-  )
-  const info = { files: list, name: 'padded', 'piece length': 16384, pieces: Buffer.concat(pieces) }
-  return { torrent: encode({ info }), data }
+/** A torrent with two pad files and a symbolic link. */
+function padded(): Sample {
+  return paddedSample([['a', 100], 16284, ['b', 200], 16184, 'l', ['c', 300]], 16384)
 }
 
 const links: [string, string[]][] = [
@@ -214,7 +195,7 @@ const links: [string, string[]][] = [
 ]
 test('indices of magnet links count all of the torrent, and those beyond it nothing (BEP 53)', async (t) => {
   const bench = new Bench(t)
-  const { torrent: bytes, data } = padded()
+  const { bytes, data } = padded()
   const storage = new MemoryStorage()
   const seed = bench.client()
   const source = await seed.add(bytes, { storage, select: 'none' })
@@ -231,7 +212,7 @@ test('indices of magnet links count all of the torrent, and those beyond it noth
 
 test('what a magnet link selects is kept as ranges until the files are known', async (t) => {
   const bench = new Bench(t)
-  const { torrent: bytes } = padded()
+  const { bytes } = padded()
   const state = bench.folder()
   const { infoHashes } = parseTorrent(bytes)
   const first = bench.client({ state })

@@ -1,0 +1,34 @@
+import { createHash, randomFillSync } from 'node:crypto'
+import { encode } from '../../lib/bencode/encode.ts'
+import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
+import type { Sample } from './bench.ts'
+
+/** A file with its name and length, a pad file of a length, or a symbolic link by its name. */
+export type PaddedEntry = readonly [name: string, length: number] | number | string
+
+/** A torrent with pad files (BEP 47), of which nothing is on disk. */
+export function paddedSample(list: readonly PaddedEntry[], pieceLength: number): Sample {
+  const parts: Uint8Array[] = []
+  const files = list.map((entry) => {
+    if (typeof entry === 'string') return { attr: 'l', length: 0, path: [entry], 'symlink path': ['a'] }
+    if (typeof entry === 'number') {
+      parts.push(new Uint8Array(entry))
+      return { attr: 'p', length: entry, path: ['.pad', `${entry}`] }
+    }
+    const [name, length] = entry
+    parts.push(randomFillSync(new Uint8Array(length)))
+    return { length, path: [name] }
+  })
+  // No Buffer, whose slices are views.
+  const data = new Uint8Array(Buffer.concat(parts))
+  const pieces: Uint8Array[] = []
+  for (let at = 0; at < data.length; at += pieceLength)
+    pieces.push(
+      createHash('sha1')
+        .update(data.subarray(at, at + pieceLength))
+        .digest()
+    )
+  const info = { files, name: 'padded', 'piece length': pieceLength, pieces: Buffer.concat(pieces) }
+  const bytes = encode({ info })
+  return { root: '', folder: '', bytes, data, metainfo: parseTorrent(bytes) }
+}
