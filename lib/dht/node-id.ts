@@ -17,15 +17,6 @@ export function compareDistance(target: Uint8Array, a: Uint8Array, b: Uint8Array
   return 0
 }
 
-/** How many leading bits two ids share, 0 to 160. */
-export function commonPrefixBits(a: Uint8Array, b: Uint8Array): number {
-  for (let n = 0; n < idLength; n++) {
-    const difference = (a[n] ?? 0) ^ (b[n] ?? 0)
-    if (difference !== 0) return n * 8 + Math.clz32(difference) - 24
-  }
-  return idLength * 8
-}
-
 /** A random id that shares exactly `bits` leading bits (0 to 159) with `id`. */
 export function randomIdNear(id: Uint8Array, bits: number, random: RandomBytes): Uint8Array {
   const near = random(idLength)

@@ -1,12 +1,6 @@
+import { commonPrefixBits } from '../util/bits.ts'
 import { limits } from './limits.ts'
-import {
-  commonPrefixBits,
-  compareDistance,
-  idLength,
-  isSecureId,
-  type RandomBytes,
-  randomIdNear
-} from './node-id.ts'
+import { compareDistance, idLength, isSecureId, type RandomBytes, randomIdNear } from './node-id.ts'
 import { addressKey, hostKey, type NodeInfo, networkOf } from './node-info.ts'
 
 /** Nodes in a bucket, and nodes in an answer (BEP 5). */

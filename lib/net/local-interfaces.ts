@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { canonicalHost, hostBytes, isIP, isLoopback } from '../util/address.ts'
+import { commonPrefixBits } from '../util/bits.ts'
 
 /** An interface of this machine in one family. */
 export interface LocalInterface {
@@ -42,11 +43,7 @@ function shares(host: string, { address, prefixLength }: LocalInterface): boolea
   const left = hostBytes(canonicalHost(host))
   const right = hostBytes(address)
   if (left === undefined || left.length !== right?.length) return false
-  for (let bit = 0; bit < prefixLength; bit += 8) {
-    const rest = Math.min(8, prefixLength - bit)
-    if (((left[bit >> 3] ?? 0) ^ (right[bit >> 3] ?? 0)) >> (8 - rest) !== 0) return false
-  }
-  return true
+  return commonPrefixBits(left, right) >= prefixLength
 }
 
 function isAny(host: string, family: 4 | 6): boolean {

@@ -1,5 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
-import { setBit } from '../util/bits.ts'
+import { bitsOf, setBit } from '../util/bits.ts'
 import { TorrentError } from '../util/errors.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import type { FilesOnDisk } from './files-on-disk.ts'
@@ -41,7 +41,7 @@ export class FileOwnership {
 
   /** A bit for each file of the layout that is the torrent's; with `planned` also for those that may be made from now on. */
   bits(planned: boolean): Uint8Array {
-    const bits = new Uint8Array(Math.ceil(this.#flags.length / 8))
+    const bits = bitsOf(this.#flags.length)
     for (const [index, { created, found }] of this.#options.files.states.all.entries()) {
       const isThere = found !== null && found !== undefined
       const isOurs = created || (isThere && !this.#has(index, foreign))

@@ -1,5 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
-import { hasBit } from '../util/bits.ts'
+import { bitsLength, bitsOf, hasBit } from '../util/bits.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
 import type { RecordTrust } from './record-seal.ts'
 import type { ResumeRecord } from './resume-record.ts'
@@ -73,7 +73,7 @@ export function* trustSteps(
   const trusted = recordTrust === 'trusted'
   const recorded = clean && trusted ? have : unproven
   const unrecorded = clean ? missing : unknown
-  const { verified } = known ?? { verified: new Uint8Array(Math.ceil(layout.pieceCount / 8)) }
+  const { verified } = known ?? { verified: bitsOf(layout.pieceCount) }
   for (let piece = 0; piece < pieces.length; piece++) {
     if (piece % piecesOfStep === piecesOfStep - 1) yield
     if (sources.absent[piece] === 1) continue
@@ -139,7 +139,7 @@ function partialPieces(
   const kept = new Map<number, Uint8Array>()
   for (const [piece, blocks] of record.partial) {
     if (piece >= layout.pieceCount || pieces[piece] !== pieceTrust.missing) continue
-    if (blocks.byteLength !== Math.ceil(layout.blocksWithPadding(piece) / 8)) continue
+    if (blocks.byteLength !== bitsLength(layout.blocksWithPadding(piece))) continue
     const start = layout.pieceOffset(piece)
     const spans = [...layout.spans({ start, end: start + layout.pieceSize(piece) })]
     const touched = spans.some(
@@ -151,7 +151,7 @@ function partialPieces(
 }
 
 function fits(layout: Layout, { files, verified }: ResumeRecord): boolean {
-  return files.length === layout.files.length && verified.byteLength === Math.ceil(layout.pieceCount / 8)
+  return files.length === layout.files.length && verified.byteLength === bitsLength(layout.pieceCount)
 }
 
 function isSame(before: FileStat | undefined, now: FileStat | undefined): boolean {

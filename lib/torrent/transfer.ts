@@ -1,9 +1,6 @@
-import type { AnnounceCounters } from '../tracker/request.ts'
+import { type AnnounceCounters, unknownLeft } from '../tracker/request.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { Meter } from '../util/meter.ts'
-
-/** What is said to be missing while the length is unknown: more than nothing, so that trackers name seeds too. */
-const unknownLeft = 16_384
 
 /** What was moved, and for how long, over all runs. */
 export interface TransferTotals {

@@ -12,7 +12,13 @@ import { AnnounceLoop, type AnnounceMediator, type AnnounceTiming } from './anno
 import { checkId, checkSpan, checkTrackerOptions, optionError } from './check-options.ts'
 import { exchange } from './exchange.ts'
 import { limits } from './limits.ts'
-import type { AnnounceCounters, AnnounceEvent, AnnounceParameters, TrackerReply } from './request.ts'
+import {
+  type AnnounceCounters,
+  type AnnounceEvent,
+  type AnnounceParameters,
+  type TrackerReply,
+  unknownLeft
+} from './request.ts'
 import type { TrackerOptions } from './tracker-options.ts'
 import type { TrackerState, TrackerStatus } from './tracker-state.ts'
 import { UdpTrackerClient } from './udp-tracker-client.ts'
@@ -21,8 +27,6 @@ const log = debug('tracker')
 /** 35 seconds in all: a loop comes back anyway, and has other trackers to try. */
 const loopSchedule = { firstTimeoutMs: 5_000, retries: 2 }
 const stopSchedule = { firstTimeoutMs: 800, retries: 1 }
-/** What `left` says while nobody knows: more than nothing, so that a tracker sends seeds too. */
-const unknownLeft = 16_384
 
 /** What is announced; `port` and `counters` are read anew for each announce. */
 export interface AnnounceRequest {

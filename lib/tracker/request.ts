@@ -10,6 +10,9 @@ export interface AnnounceCounters {
   readonly left: number
 }
 
+/** What `left` says while the length is unknown: more than nothing, so that trackers name seeds too. */
+export const unknownLeft = 16_384
+
 /** One announce, complete. */
 export interface AnnounceParameters extends AnnounceCounters {
   /** 20 bytes. */

@@ -25,11 +25,25 @@ export function countBits(bits: Uint8Array): number {
   return total
 }
 
+/** Bytes that hold so many bits. */
+export function bitsLength(count: number): number {
+  return Math.ceil(count / 8)
+}
+
 /** A bitfield of `count` bits in which the given ones are set. */
-export function bitsOf(count: number, set: Iterable<number>): Uint8Array {
-  const bits = new Uint8Array(Math.ceil(count / 8))
+export function bitsOf(count: number, set: Iterable<number> = []): Uint8Array {
+  const bits = new Uint8Array(bitsLength(count))
   for (const index of set) setBit(bits, index)
   return bits
+}
+
+/** How many leading bits two byte strings of the same length share. */
+export function commonPrefixBits(a: Uint8Array, b: Uint8Array): number {
+  for (let at = 0; at < a.length; at++) {
+    const difference = (a[at] ?? 0) ^ (b[at] ?? 0)
+    if (difference !== 0) return at * 8 + Math.clz32(difference) - 24
+  }
+  return a.length * 8
 }
 
 const noWords = new Uint32Array(0)

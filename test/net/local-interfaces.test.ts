@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { localInterfaces } from '../../lib/net/local-interfaces.ts'
+import { localInterfaces, sharesNetwork } from '../../lib/net/local-interfaces.ts'
 
 test('of interfaces those are used that the host says', () => {
   assert.ok(localInterfaces(4, '127.0.0.1').every(({ internal }) => internal))
@@ -11,4 +11,19 @@ test('of interfaces those are used that the host says', () => {
     assert.ok(localInterfaces(family).every(({ internal }) => !internal))
     assert.deepEqual(localInterfaces(family), localInterfaces(family, '::'))
   }
+})
+
+test('an address is in the network of an interface whose prefix it shares, to the bit', () => {
+  const one = { name: 'eth0', internal: false, multicastName: 'eth0' }
+  const four = [{ ...one, address: '10.1.64.1', prefixLength: 18 }]
+  assert.equal(sharesNetwork('10.1.127.255', four), true)
+  assert.equal(sharesNetwork('::ffff:10.1.64.2', four), true)
+  assert.equal(sharesNetwork('10.1.128.1', four), false)
+  assert.equal(sharesNetwork('10.0.64.1', four), false)
+  assert.equal(sharesNetwork('fd00::1', four), false)
+  assert.equal(sharesNetwork('name.example', four), false)
+  const six = [{ ...one, address: 'fd00:0:0:8000::1', prefixLength: 49 }]
+  assert.equal(sharesNetwork('fd00:0:0:ffff::2', six), true)
+  assert.equal(sharesNetwork('fd00:0:0:7fff::1', six), false)
+  assert.equal(sharesNetwork('10.1.64.1', []), false)
 })

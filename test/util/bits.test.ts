@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { bitsOf, countBits, hasBit, setBit } from '../../lib/util/bits.ts'
+import { bitsOf, commonPrefixBits, countBits, hasBit, setBit } from '../../lib/util/bits.ts'
 import { fc } from '../support/fast-check.ts'
 
 test('bit 0 is the highest of the first byte', () => {
@@ -11,6 +11,16 @@ test('bit 0 is the highest of the first byte', () => {
   assert.equal(hasBit(bits, 9), true)
   assert.equal(hasBit(bits, 8), false)
   assert.equal(hasBit(bits, 99), false)
+})
+
+test('a common prefix ends at the first bit that differs', () => {
+  const own = Uint8Array.of(0xff, 0x00, 0xab)
+  assert.equal(commonPrefixBits(own, own), 24)
+  for (let bit = 0; bit < 24; bit++) {
+    const other = own.slice()
+    other[bit >> 3] = (own[bit >> 3] ?? 0) ^ (0x80 >> (bit & 7))
+    assert.equal(commonPrefixBits(own, other), bit)
+  }
 })
 
 test('what was set is there and is counted, and nothing else', () => {
