@@ -1,5 +1,6 @@
 import { blockLength } from '../lib/metainfo/layout.ts'
 import { Picker } from '../lib/picker/picker.ts'
+import { PieceTable } from '../lib/pieces/piece-table.ts'
 import { type Benchmark, type Measurement, seededRandom } from './benchmark.ts'
 import { layoutOfLengths } from './layout-of-lengths.ts'
 
@@ -48,8 +49,9 @@ class Swarm {
       reserve: (): number => Number.POSITIVE_INFINITY,
       abandon: (): void => {}
     }
-    this.#picker = new Picker(layout, sink, random)
-    this.#picker.select(Array(pieceCount).keys(), 4, 0)
+    const table = new PieceTable(layout)
+    this.#picker = new Picker(table, sink, random)
+    this.#picker.reselected(table.setPriorities(0, new Uint8Array(pieceCount).fill(4)), 0)
     for (let peer = 0; peer < peerCount; peer++) {
       this.#picker.addPeer(peer, 50)
       this.#picker.bitfield(peer, peer % 3 === 0 ? 'all' : someOf(pieceCount, random), 0)
@@ -77,7 +79,7 @@ class Swarm {
   #whole(piece: number): void {
     this.#picker.had({ start: piece, end: piece + 1 }, this.#now)
     if (!this.#streams || piece !== this.#cursor) return
-    while (this.#cursor < this.#pieceCount && this.#picker.has(this.#cursor)) this.#cursor++
+    while (this.#cursor < this.#pieceCount && this.#picker.table.isVerified(this.#cursor)) this.#cursor++
     this.#moveWindow(false)
   }
 

@@ -3,8 +3,8 @@ import { type Benchmark, type Measurement, perSecond, seededRandom } from './ben
 
 function measure(pieceCount: number): number {
   const random = seededRandom(3)
-  const order = new RarityOrder(pieceCount, random)
-  for (let piece = 0; piece < pieceCount; piece++) order.add(piece, 4)
+  const order = new RarityOrder({ pieceCount, priority: () => 4 }, random)
+  for (let piece = 0; piece < pieceCount; piece++) order.add(piece)
   for (let piece = 0; piece < pieceCount; piece++) {
     for (let count = Math.floor(random() * 40); count > 0; count--) order.increment(piece)
   }

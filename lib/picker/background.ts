@@ -90,7 +90,7 @@ function suitsEndGame(state: DownloadState, peer: PeerState, piece: number, bloc
 
 function mayFetch(state: DownloadState, peer: PeerState, partial: PartialPiece): boolean {
   const { piece, soleOwner } = partial
-  if (state.priority[piece] === 0 || (state.windows.size > 0 && state.windows.has(piece))) return false
+  if (state.table.priority(piece) === 0 || (state.windows.size > 0 && state.windows.has(piece))) return false
   // What must be looked up at the peer comes last: its memory is the one that is not at hand in a large swarm.
   if (soleOwner >= 0 && soleOwner !== peer.id) return false
   if (!peer.serves(piece)) return false
@@ -107,8 +107,8 @@ function scarceOf({ order, outOfMemory }: DownloadState, peer: PeerState): numbe
 }
 
 /** Whether a piece is in the hands of others than seeds, and no more urgent than one that only seeds have. */
-function isCommon({ order, priority }: DownloadState, { piece }: PartialPiece, scarce: number): boolean {
-  return (order.availability[piece] ?? 0) > 1 && (priority[piece] ?? 0) <= order.priority(scarce)
+function isCommon({ order, table }: DownloadState, { piece }: PartialPiece, scarce: number): boolean {
+  return (order.availability[piece] ?? 0) > 1 && table.priority(piece) <= table.priority(scarce)
 }
 
 function any(): boolean {
@@ -121,11 +121,11 @@ function take(peer: PeerState, partial: PartialPiece): Pick {
 }
 
 function findNew(state: DownloadState, peer: PeerState): number {
-  const { order } = state
+  const { order, table } = state
   const fits = (piece: number): boolean => order.has(piece) && peer.serves(piece)
   for (let piece = peer.suggested.shift(); piece !== undefined; piece = peer.suggested.shift()) {
     // What is wanted more comes first whatever a peer would like.
-    if (fits(piece) && order.priority(piece) >= order.priority(order.find(any, undefined))) return piece
+    if (fits(piece) && table.priority(piece) >= table.priority(order.find(any, undefined))) return piece
   }
   if (peer.choked) return mostNeeded(state, peer.allowedFast, fits)
   const later = order.additions.since(peer.nothingNewAt)
@@ -140,14 +140,14 @@ function findNew(state: DownloadState, peer: PeerState): number {
 
 /** Of some pieces the one with the highest priority, and of those the rarest; -1 when none fits. */
 function mostNeeded(
-  { order }: DownloadState,
+  { order, table }: DownloadState,
   pieces: Iterable<number>,
   fits: (piece: number) => boolean
 ): number {
   let best = -1
   for (const piece of pieces) {
     if (!fits(piece)) continue
-    const more = order.priority(piece) - order.priority(best)
+    const more = table.priority(piece) - table.priority(best)
     if (best >= 0 && (more < 0 || (more === 0 && rarity(order, piece) >= rarity(order, best)))) continue
     best = piece
   }

@@ -1,5 +1,6 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { blockState, PartialPiece } from '../pieces/partial-piece.ts'
+import type { PieceTable } from '../pieces/piece-table.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { NumberMap } from '../util/number-map.ts'
 import { Interest } from './interest.ts'
@@ -47,24 +48,19 @@ const mostAvoided = 64
 const mostSpareBlocks = 4096
 
 /**
- * Which pieces are had, wanted and under way, and who is asked for what. It keeps the books; the strategies decide.
+ * Which pieces are wanted and under way, and who is asked for what. It keeps the books; the strategies decide.
  *
- * A piece is in exactly one of: had; unchecked; partial (in `partials`); missing. A missing piece stands in `order` if its
- * selection priority is above 0 and no window holds it. A block of a partial piece is free, requested or received.
+ * A missing piece is partial (in `partials`), or it stands in `order` if its selection priority is above 0 and no window holds
+ * it. A block of a partial piece is free, requested or received.
  */
 export class DownloadState {
   readonly layout: Layout
+  readonly table: PieceTable
   readonly sink: PickerSink
   readonly order: RarityOrder
   readonly windows: Windows
   readonly peers: LazyMap<number, PeerState> = new LazyMap()
   readonly partials: NumberMap<PartialPiece> = new NumberMap()
-  /** 1 for each piece that is there. */
-  readonly had: Uint8Array
-  /** Selection priority of each piece, 0 for not selected. */
-  readonly priority: Uint8Array
-  /** 1 for each piece that may be in storage and is to be checked before it is fetched. */
-  readonly unchecked: Uint8Array
   /** Peers that have every piece; `order` counts all of them as one, which does not change its order. */
   #seeds = 0
   /** Peers that are asked for something, in the order in which they were last asked while idle; also some that are no longer. */
@@ -90,11 +86,13 @@ export class DownloadState {
   /** Blocks of pieces that are in storage, unverified, from before; they are read back when the piece is begun. */
   readonly #stored = new LazyMap<number, readonly number[]>()
 
-  constructor(layout: Layout, sink: PickerSink, random: () => number) {
+  constructor(table: PieceTable, sink: PickerSink, random: () => number) {
+    const { layout } = table
     this.layout = layout
+    this.table = table
     this.sink = sink
     this.order = new RarityOrder(
-      layout.pieceCount,
+      table,
       random,
       Math.max(1, Math.floor(Math.min(togetherBytes / layout.pieceLength, layout.pieceCount / fewestGroups)))
     )
@@ -104,18 +102,12 @@ export class DownloadState {
       this.peersChanged = true
       sink.interest(peer.id, peer.interested)
     })
-    // In one piece of memory, as each takes some besides.
-    const { pieceCount } = layout
-    const memory = new ArrayBuffer(3 * pieceCount)
-    this.had = new Uint8Array(memory, 0, pieceCount)
-    this.priority = new Uint8Array(memory, pieceCount, pieceCount)
-    this.unchecked = new Uint8Array(memory, 2 * pieceCount, pieceCount)
   }
 
   /** Whether a piece is not there and somebody wants it. */
   wants(piece: number): boolean {
-    if (this.had[piece] === 1 || this.unchecked[piece] === 1) return false
-    return (this.priority[piece] ?? 0) > 0 || this.windows.has(piece)
+    if (!this.table.isMissing(piece)) return false
+    return this.table.priority(piece) > 0 || this.windows.has(piece)
   }
 
   /** Missing pieces that are wanted. */
@@ -185,36 +177,30 @@ export class DownloadState {
     peer.interested = false
   }
 
-  /** Runs a change after which each piece of `pieces` may be wanted or no longer, and keeps all counts right. */
-  changeWants(pieces: Iterable<number>, change: () => void): void {
-    const list: readonly number[] = Array.isArray(pieces) ? pieces : [...pieces]
-    const before = new Uint8Array(list.length)
-    for (let n = 0; n < list.length; n++) before[n] = this.wants(list[n] ?? 0) ? 1 : 0
-    change()
+  /** Each of some pieces may be wanted since a change, or no longer: brings interest and the order of missing pieces up to date. */
+  rewant(pieces: readonly number[]): void {
     const became: number[] = []
     const ceased: number[] = []
-    for (let n = 0; n < list.length; n++) {
-      const piece = list[n] ?? 0
+    for (const piece of pieces) {
       const is = this.wants(piece)
-      if (is !== (before[n] === 1)) (is ? became : ceased).push(piece)
+      if (is !== this.#interest.isWanted(piece)) (is ? became : ceased).push(piece)
     }
     this.#interest.change(became, ceased)
     if (became.length > 0) this.unstarve()
+    for (const piece of pieces) this.file(piece)
   }
 
-  /** The pieces `[start, end)` are there. */
-  gain(start: number, end: number): void {
+  /** The pieces `[start, end)` are there, as the table says. */
+  gained(start: number, end: number): void {
     const { order, windows } = this
     let ceased: number[] | undefined
     if (this.missing > 0) {
       for (let piece = start; piece < end; piece++) {
-        if (!this.wants(piece)) continue
+        if (!this.#interest.isWanted(piece)) continue
         if (ceased === undefined) ceased = [piece]
         else ceased.push(piece)
       }
     }
-    this.had.fill(1, start, end)
-    this.unchecked.fill(0, start, end)
     if (order.size > 0) for (let piece = start; piece < end; piece++) order.remove(piece)
     if (windows.size > 0) for (let piece = start; piece < end; piece++) windows.changed(piece)
     if (ceased !== undefined) this.#interest.change([], ceased)
@@ -222,10 +208,9 @@ export class DownloadState {
 
   /** Puts a missing piece where the background search finds it, or takes it out: windows see to their own. */
   file(piece: number): void {
-    const missing = this.had[piece] === 0 && this.unchecked[piece] === 0
-    const wanted = missing && !this.partials.has(piece) && !this.windows.has(piece)
-    const priority = wanted ? (this.priority[piece] ?? 0) : 0
-    if (priority > 0) this.order.add(piece, priority)
+    const { table } = this
+    const waits = table.isMissing(piece) && !this.partials.has(piece) && !this.windows.has(piece)
+    if (waits && table.priority(piece) > 0) this.order.add(piece)
     else this.order.remove(piece)
   }
 
@@ -259,7 +244,7 @@ export class DownloadState {
 
   /** Remembers that blocks of a missing piece are in storage. */
   store(piece: number, blocks: readonly number[]): void {
-    if (this.had[piece] === 0 && !this.partials.has(piece)) this.#stored.set(piece, blocks)
+    if (!this.table.isVerified(piece) && !this.partials.has(piece)) this.#stored.set(piece, blocks)
   }
 
   /** What was said to be in storage of a piece is of no use any more. */

@@ -90,8 +90,8 @@ export class Filling {
   }
 
   #urgent(now: number): ReturnType<DownloadState['windows']['urgent']> {
-    const { windows, had, unchecked } = this.#state
-    return windows.urgent((piece) => had[piece] === 0 && unchecked[piece] === 0, now)
+    const { windows, table } = this.#state
+    return windows.urgent((piece) => table.isMissing(piece), now)
   }
 
   #room(peer: PeerState, hungry: boolean): number {

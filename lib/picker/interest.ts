@@ -55,7 +55,7 @@ export class Interest {
 
   /** A peer that is no seed has one more piece. */
   gained(peer: PeerState, piece: number): void {
-    if (!this.#isWanted(piece)) return
+    if (!this.isWanted(piece)) return
     // A piece that is lost and gained again and again does not make others forgotten.
     if (peer.recent.includes(piece)) {
       if (this.#idle.delete(peer)) this.#stand(peer, piece)
@@ -79,7 +79,7 @@ export class Interest {
     for (let back = 1; back <= peer.recent.length; back++) {
       this.steps++
       const recent = peer.recent[(peer.gainedCount - back) & (recentPieces - 1)] ?? -1
-      if (!this.#isWanted(recent) || !peer.has(recent)) continue
+      if (!this.isWanted(recent) || !peer.has(recent)) continue
       this.#stand(peer, recent)
       return
     }
@@ -93,11 +93,11 @@ export class Interest {
     const wanted = this.#wanted
     // A piece that is named twice counts once.
     for (const piece of became) {
-      if (!this.#isWanted(piece)) this.count++
+      if (!this.isWanted(piece)) this.count++
       wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
     }
     for (const piece of ceased) {
-      if (this.#isWanted(piece)) this.count--
+      if (this.isWanted(piece)) this.count--
       wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) & ~(0x80 >> (piece & 7))
     }
     this.#countFew(became, ceased)
@@ -118,12 +118,13 @@ export class Interest {
     if (this.count > fewPieces) this.#few = undefined
     else if (this.#few === undefined) {
       const few: number[] = []
-      for (let piece = 0; piece < this.#wanted.length * 8; piece++) if (this.#isWanted(piece)) few.push(piece)
+      for (let piece = 0; piece < this.#wanted.length * 8; piece++) if (this.isWanted(piece)) few.push(piece)
       this.#few = few
     } else this.#few = [...this.#few.filter((piece) => !ceased.includes(piece)), ...became]
   }
 
-  #isWanted(piece: number): boolean {
+  /** Whether a piece was said to be wanted. */
+  isWanted(piece: number): boolean {
     return ((this.#wanted[piece >> 3] ?? 0) & (0x80 >> (piece & 7))) !== 0
   }
 

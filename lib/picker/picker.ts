@@ -1,7 +1,8 @@
-import type { Layout, Range } from '../metainfo/layout.ts'
+import type { Range } from '../metainfo/layout.ts'
 import type { CellCounts } from '../metainfo/piece-cells.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
 import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
+import type { PieceTable } from '../pieces/piece-table.ts'
 import { DownloadState, type PickerSink } from './download-state.ts'
 import { Filling } from './filling.ts'
 import { Lateness } from './lateness.ts'
@@ -31,6 +32,7 @@ export type BlockVerdict = 'wanted' | 'duplicate' | 'unrequested'
  * through the sink, and `wakeAt` says when `wake` must be called if nothing else happens. No timers, no I/O.
  */
 export class Picker {
+  readonly table: PieceTable
   readonly memory: PieceMemory
   readonly #state: DownloadState
   readonly #filling: Filling
@@ -38,9 +40,10 @@ export class Picker {
   /** Whether a stream would soon have waited when a window last changed. */
   #wasPressed = false
 
-  /** A picker for the layout in which no piece is had or wanted; `random` returns [0, 1). */
-  constructor(layout: Layout, sink: PickerSink, random: () => number) {
-    this.#state = new DownloadState(layout, sink, random)
+  /** A picker for a table in which every piece is missing and none is selected; `random` returns [0, 1). */
+  constructor(table: PieceTable, sink: PickerSink, random: () => number) {
+    this.table = table
+    this.#state = new DownloadState(table, sink, random)
     this.#filling = new Filling(this.#state)
     this.#lateness = new Lateness(this.#state)
     this.memory = new PieceMemory(this.#state, (now) => this.#filling.fillAll(now))
@@ -59,11 +62,6 @@ export class Picker {
   /** How many pieces, buckets and peers decisions have looked at, apart from the bitfields that peers came with. */
   get steps(): number {
     return this.#state.steps
-  }
-
-  /** Whether a piece is there. */
-  has(piece: number): boolean {
-    return this.#state.had[piece] === 1
   }
 
   /** How many connected peers have a piece. */
@@ -93,31 +91,27 @@ export class Picker {
 
   // ---- pieces ----
 
-  /** Sets the selection priority (0 none, 1 to 7) of pieces. */
-  select(pieces: Iterable<number>, priority: number, now: number): void {
+  /** The priorities of these pieces have changed in the table. */
+  reselected(pieces: readonly number[], now: number): void {
     const state = this.#state
-    const missing: number[] = []
-    for (const piece of pieces) {
-      if (state.had[piece] === 1) state.priority[piece] = priority
-      else missing.push(piece)
-    }
+    const { table } = state
+    const missing = pieces.filter((piece) => !table.isVerified(piece))
     if (missing.length === 0 && state.windows.size === 0) return
-    state.changeWants(missing, () => {
-      for (const piece of missing) state.priority[piece] = priority
-    })
-    for (const piece of missing) state.file(piece)
-    if (priority === 0) takeBackUnwanted(state, false, now)
+    state.rewant(missing)
+    if (pieces.some((piece) => table.priority(piece) === 0)) takeBackUnwanted(state, false, now)
     state.offerMemory()
     state.unstarve()
     this.#filling.fillAll(now)
   }
 
-  /** The pieces `[start, end)` are there: found on disk or verified. */
-  had({ start, end }: Range, now: number): void {
+  /** The pieces `[start, end)` are right, and `stored` says whether they were found in storage. */
+  had({ start, end }: Range, now: number, stored = false): void {
     const state = this.#state
     if (state.partials.size > 0)
       for (let piece = start; piece < end; piece++) takeBackPiece(state, piece, now)
-    state.gain(start, end)
+    if (stored) state.table.setFound({ start, end })
+    else state.table.setVerified({ start, end })
+    state.gained(start, end)
     for (let piece = start; piece < end; piece++) {
       state.avoided.delete(piece)
       this.#end(piece)
@@ -127,18 +121,13 @@ export class Picker {
   /** Pieces may be in storage: they are not fetched until `had` or `lost` says what came of the check. */
   unchecked(pieces: readonly number[], now: number): void {
     const state = this.#state
-    for (const piece of pieces) takeBackPiece(state, piece, now)
-    state.changeWants(pieces, () => {
-      for (const piece of pieces) {
-        state.had[piece] = 0
-        state.unchecked[piece] = 1
-      }
-    })
     for (const piece of pieces) {
+      takeBackPiece(state, piece, now)
       this.#end(piece)
-      state.file(piece)
+      state.table.setUnchecked(piece)
       state.windows.changed(piece)
     }
+    state.rewant(pieces)
     this.#filling.fillAll(now)
   }
 
@@ -181,12 +170,9 @@ export class Picker {
     takeBackPiece(state, piece, now)
     this.#end(piece)
     if (kept.length > 0) state.store(piece, kept)
-    state.changeWants([piece], () => {
-      state.had[piece] = 0
-      state.unchecked[piece] = 0
-    })
-    state.file(piece)
+    state.table.setMissing(piece)
     state.windows.changed(piece)
+    state.rewant([piece])
     state.unstarve()
     this.#filling.fillAll(now)
   }
@@ -200,12 +186,9 @@ export class Picker {
   window(id: number, window: ByteWindow | undefined, jumped: boolean, now: number): void {
     const state = this.#state
     const pieces = state.windows.moved(id, window)
-    state.changeWants(pieces, () => state.windows.set(id, window, now))
-    let left = false
-    for (const piece of pieces) {
-      state.file(piece)
-      left ||= state.partials.has(piece) && !state.wants(piece)
-    }
+    state.windows.set(id, window, now)
+    state.rewant(pieces)
+    const left = pieces.some((piece) => state.partials.has(piece) && !state.wants(piece))
     if (left) takeBackUnwanted(state, true, now)
     // Also when a reader has run through what was there: pipelines that nobody waited for are deep.
     const pressed = this.#filling.isPressed(now)

@@ -1,5 +1,5 @@
 import { CellCounts } from '../metainfo/piece-cells.ts'
-import { countBits } from '../util/bits.ts'
+import { clearBit, countBits, setBit } from '../util/bits.ts'
 import { Additions } from './additions.ts'
 import { commonBits } from './common-bits.ts'
 import { shuffledGroups } from './shuffled-groups.ts'
@@ -16,6 +16,13 @@ const mostCandidates = 64
 const lagPart = 1 / 16
 
 const none = new Uint32Array(0)
+
+/** The selection priorities of pieces, as the table of pieces has them. */
+export interface Priorities {
+  readonly pieceCount: number
+  /** The priority of a piece, 1 to 7, or 0 when it is not selected. */
+  priority(piece: number): number
+}
 
 /** A piece that lies in no bucket. */
 const nowhere = 0xffff_ffff
@@ -42,7 +49,7 @@ export class RarityOrder {
   steps = 0
   readonly #random: () => number
   readonly #together: number
-  readonly #priority: Uint8Array
+  readonly #priorities: Priorities
   // These are made for the first look: a torrent without peers needs none of them.
   #order: Uint32Array = none
   #position: Uint32Array = none
@@ -75,19 +82,20 @@ export class RarityOrder {
   #lacking: CellCounts | undefined
 
   /**
-   * An empty order over `pieceCount` pieces that nobody has; `random` returns [0, 1). Equals stand in groups of `together`
+   * An empty order over pieces that nobody has; `random` returns [0, 1). Equals stand in groups of `together`
    * neighbours, in random order: small pieces that come one after the other can be written together.
    */
-  constructor(pieceCount: number, random: () => number, together = 1) {
+  constructor(priorities: Priorities, random: () => number, together = 1) {
+    const { pieceCount } = priorities
+    this.#priorities = priorities
     this.#together = together
     this.#random = random
     // In one piece of memory, as each takes some besides.
     const containedLength = Math.ceil(pieceCount / 8)
-    const memory = new ArrayBuffer(5 * pieceCount + containedLength)
+    const memory = new ArrayBuffer(4 * pieceCount + containedLength)
     this.availability = new Uint32Array(memory, 0, pieceCount)
     // At a multiple of 4, so that it can be read in words.
     this.#contained = new Uint8Array(memory, 4 * pieceCount, containedLength)
-    this.#priority = new Uint8Array(memory, 4 * pieceCount + containedLength, pieceCount)
   }
 
   /** How many pieces are contained. */
@@ -103,12 +111,7 @@ export class RarityOrder {
 
   /** Whether the piece is contained. */
   has(piece: number): boolean {
-    return (this.#priority[piece] ?? 0) > 0
-  }
-
-  /** The priority of a piece, 1 to 7, or 0 when it is not contained. */
-  priority(piece: number): number {
-    return this.#priority[piece] ?? 0
+    return (((this.#contained[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1) === 1
   }
 
   /** All pieces that are contained, best first; for display and tests, as it looks at all. */
@@ -163,16 +166,15 @@ export class RarityOrder {
     return all ? -1 : this.#anyOf(fits, bits ?? this.#contained)
   }
 
-  /** Puts a piece in with a priority of 1 to 7, or changes the priority when it is there; 0 removes it. */
-  add(piece: number, priority: number): void {
-    if (priority <= 0 || this.has(piece)) {
-      this.setPriority(piece, priority)
+  /** Puts a piece in, or moves it to where its priority belongs when it is there. */
+  add(piece: number): void {
+    if (piece >= this.availability.length) return
+    this.#use(this.#priorities.priority(piece))
+    if (this.has(piece)) {
+      if (!this.#marked) this.#reclass(piece)
       return
     }
-    if (piece >= this.#priority.length) return
-    this.#use(priority)
-    this.#priority[piece] = Math.min(7, priority)
-    this.#contained[piece >> 3] = (this.#contained[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
+    setBit(this.#contained, piece)
     this.#size++
     this.additions.add(piece)
     if (this.#marked) return
@@ -194,8 +196,7 @@ export class RarityOrder {
   /** Takes a piece out; its availability is still counted. */
   remove(piece: number): void {
     if (!this.has(piece)) return
-    this.#priority[piece] = 0
-    this.#contained[piece >> 3] = (this.#contained[piece >> 3] ?? 0) & ~(0x80 >> (piece & 7))
+    clearBit(this.#contained, piece)
     this.#size--
     if (this.#marked) return
     const bucket = this.#bucket[piece] ?? 0
@@ -204,15 +205,6 @@ export class RarityOrder {
     this.#lives[bucket] = first + 1
     // Buckets of nothing but what was taken out would be passed over again and again.
     if (this.#placed > 2 * this.#size + exactLooks) this.#marked = true
-  }
-
-  /** Changes the priority of a contained piece; 0 removes it. Nothing happens when the piece is not contained. */
-  setPriority(piece: number, priority: number): void {
-    if (priority <= 0) this.remove(piece)
-    if (!this.has(piece) || this.#priority[piece] === priority) return
-    this.#use(priority)
-    this.#priority[piece] = Math.min(7, priority)
-    if (!this.#marked) this.#moveTo(piece, this.#bucketOf(piece))
   }
 
   /** Counts one more peer that has the piece. */
@@ -301,8 +293,15 @@ export class RarityOrder {
   }
 
   #bucketOf(piece: number): number {
-    const first = (this.#classOf[this.#priority[piece] ?? 0] ?? 0) * this.#width
+    const first = (this.#classOf[classPriority(this.#priorities.priority(piece))] ?? 0) * this.#width
     return first + Math.min(this.availability[piece] ?? 0, this.#width - 1)
+  }
+
+  /** Moves a contained piece to the bucket of its priority if it lies among those of another one. */
+  #reclass(piece: number): void {
+    const to = this.#bucketOf(piece)
+    const from = this.#bucket[piece] ?? 0
+    if (Math.floor(to / this.#width) !== Math.floor(from / this.#width)) this.#moveTo(piece, to)
   }
 
   /** The first bucket from a position on that contains a piece, or -1. */
@@ -380,7 +379,7 @@ export class RarityOrder {
   }
 
   #use(priority: number): void {
-    const bit = 1 << Math.min(7, priority)
+    const bit = 1 << classPriority(priority)
     if ((this.#used & bit) !== 0) return
     this.#used |= bit
     this.#marked = true
@@ -388,7 +387,7 @@ export class RarityOrder {
 
   #sort(): void {
     if (this.#shuffled === none) {
-      const { length } = this.#priority
+      const { length } = this.availability
       this.#order = new Uint32Array(length)
       this.#position = new Uint32Array(length)
       this.#bucket = new Uint32Array(length)
@@ -400,13 +399,15 @@ export class RarityOrder {
     this.#lag = 0
     this.#firstBucket = 0
     this.steps += this.availability.length + this.#buckets
-    let classes = 0
-    for (let priority = 7; priority > 0; priority--) {
-      if ((this.#used & (1 << priority)) !== 0) this.#classOf[priority] = classes++
-    }
     let most = 0
     for (let piece = 0; piece < this.availability.length; piece++) {
       most = Math.max(most, this.availability[piece] ?? 0)
+      // A priority may have changed of which the order was not told yet.
+      if (this.has(piece)) this.#used |= 1 << classPriority(this.#priorities.priority(piece))
+    }
+    let classes = 0
+    for (let priority = 7; priority > 0; priority--) {
+      if ((this.#used & (1 << priority)) !== 0) this.#classOf[priority] = classes++
     }
     // Half as much again, so that a growing swarm does not sort for each new peer.
     if (most >= this.#width || most * 4 < this.#width) this.#width = Math.max(8, most + (most >> 1) + 2)
@@ -416,9 +417,8 @@ export class RarityOrder {
       this.#lives = new Uint32Array(this.#buckets + 1)
     } else this.#starts.fill(0)
     const starts = this.#starts
-    const priorities = this.#priority
-    for (let piece = 0; piece < priorities.length; piece++) {
-      if (priorities[piece] === 0) {
+    for (let piece = 0; piece < this.availability.length; piece++) {
+      if (!this.has(piece)) {
         this.#bucket[piece] = nowhere
         continue
       }
@@ -439,4 +439,9 @@ export class RarityOrder {
     }
     this.#lives.set(starts)
   }
+}
+
+/** The priority by which a contained piece is filed: one that was deselected just now, and is about to be taken out, comes last. */
+function classPriority(priority: number): number {
+  return Math.max(1, priority)
 }

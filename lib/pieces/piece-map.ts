@@ -1,7 +1,7 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { type CellCounts, cellCount, cellOf, cellPieces } from '../metainfo/piece-cells.ts'
-import type { Ledger } from './ledger.ts'
 import type { PartialPiece } from './partial-piece.ts'
+import type { PieceTable } from './piece-table.ts'
 
 /** State of one piece for a map. */
 export interface PieceInfo {
@@ -26,13 +26,12 @@ export interface PieceCell {
 /** The parts of a torrent that a map is drawn from. */
 export interface MappedPieces {
   readonly layout: Pick<Layout, 'pieceCount'>
-  readonly ledger: Ledger
+  readonly table: PieceTable
   readonly download: { readonly picker: FetchedPieces }
 }
 
 /** The pieces that are being fetched, and those that peers have. */
 interface FetchedPieces {
-  has(piece: number): boolean
   availability(piece: number): number
   partial(piece: number): PartialPiece | undefined
   partials(): Iterable<PartialPiece>
@@ -43,21 +42,21 @@ interface FetchedPieces {
 /** State and availability of each piece. */
 export function pieceMap(torrent: MappedPieces | undefined): PieceInfo[] {
   if (torrent === undefined) return []
-  const { layout, ledger } = torrent
+  const { layout, table } = torrent
   const { picker } = torrent.download
   return Array.from({ length: layout.pieceCount }, (_, piece) => ({
-    state: stateOf(piece, ledger, picker),
+    state: stateOf(piece, table, picker),
     availability: picker.availability(piece)
   }))
 }
 
-/** The pieces in at most 1024 cells, from counts that ledger and picker keep: no look at each of them. */
+/** The pieces in at most 1024 cells, from counts that table and picker keep: no look at each of them. */
 export function coarsePieceMap(torrent: MappedPieces | undefined): PieceCell[] {
   if (torrent === undefined) return []
   const { pieceCount } = torrent.layout
-  const { ledger } = torrent
+  const { table } = torrent
   const { picker } = torrent.download
-  const { verifiedCells, uncheckedCells } = ledger
+  const { verifiedCells, uncheckedCells } = table.counts
   const { lacking } = picker
   const partial = new Uint32Array(cellCount(pieceCount))
   // As many as memory has room for.
@@ -75,8 +74,8 @@ export function coarsePieceMap(torrent: MappedPieces | undefined): PieceCell[] {
   return cells
 }
 
-function stateOf(piece: number, ledger: Ledger, picker: FetchedPieces): PieceInfo['state'] {
-  if (picker.has(piece)) return 'verified'
-  if (ledger.isUnchecked(piece)) return 'checking'
+function stateOf(piece: number, table: PieceTable, picker: FetchedPieces): PieceInfo['state'] {
+  if (table.isVerified(piece)) return 'verified'
+  if (table.isUnchecked(piece)) return 'checking'
   return picker.partial(piece) === undefined ? 'missing' : 'partial'
 }

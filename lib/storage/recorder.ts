@@ -1,6 +1,6 @@
 import type { Layout } from '../metainfo/layout.ts'
 import type { Spelling } from '../metainfo/spelling.ts'
-import type { Ledger } from '../pieces/ledger.ts'
+import type { PieceTable } from '../pieces/piece-table.ts'
 import type { Selection } from '../pieces/selection.ts'
 import { bitsOf } from '../util/bits.ts'
 import type { ResumeKeeper } from './resume-keeper.ts'
@@ -35,7 +35,7 @@ export interface RecorderOptions {
   readonly storage: Storage
   /** A bit for each file of the layout that is the torrent's, or with `planned` may become so; undefined when storage does not tell. */
   owned(planned: boolean): Uint8Array | undefined
-  readonly ledger: Ledger
+  readonly table: PieceTable
   readonly selection: Selection
   readonly transfer: RecordedTransfer
   remember(): RecordExtras
@@ -48,7 +48,7 @@ export class Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options
-    this.#makeNow = () => this.#make(options.ledger.complete, new Map())
+    this.#makeNow = () => this.#make(options.table.counts.complete, new Map())
   }
 
   /** The record is saved soon. What is all there is not written any more, so that even a crash leaves it as it was. */
@@ -79,11 +79,11 @@ export class Recorder {
 
   /** Whether a record would say nothing that the last one, or its absence, does not: so a thousand idle torrents close at once. */
   #isUntouched(partial: PartialPieces): boolean {
-    const { keeper, before, storage, ledger, transfer, remember } = this.#options
+    const { keeper, before, storage, table, transfer, remember } = this.#options
     if (keeper.isTouched || before?.record.clean === false || partial.size > 0) return false
     // It has proven what nobody vouched for.
     if (before !== undefined && before.trust !== 'trusted') return false
-    if (ledger.uncheckedCount > 0 || ledger.unprovenCount > 0) return false
+    if (table.counts.uncheckedCount > 0 || table.counts.unprovenCount > 0) return false
     if (transfer.moved > 0) return false
     // The next run accepts no others than those that were there when the torrent was added.
     if ((storage.links?.length ?? 0) !== (before?.record.links?.length ?? 0)) return false
@@ -93,12 +93,12 @@ export class Recorder {
 
   /** Syncs the storage and says what is in it: first the data, then the record that claims it. */
   async #make(clean: boolean, partial: PartialPieces): Promise<ResumeRecord> {
-    const { infoHash, path, layout, spelling, storage, ledger, selection, transfer, remember } = this.#options
-    const verified = ledger.storedBits()
+    const { infoHash, path, layout, spelling, storage, table, selection, transfer, remember } = this.#options
+    const verified = table.storedBits()
     await storage.sync()
     const stats = await storage.stats?.()
     // The next run must hash pieces that were not hashed yet.
-    const isClean = clean && ledger.unprovenCount === 0 && ledger.uncheckedCount === 0
+    const isClean = clean && table.counts.unprovenCount === 0 && table.counts.uncheckedCount === 0
     const owned = this.#options.owned(!isClean)
     return {
       clean: isClean,

@@ -1,5 +1,5 @@
 import type { ByteWindow } from '../pieces/byte-window.ts'
-import type { Ledger } from '../pieces/ledger.ts'
+import type { PieceTable } from '../pieces/piece-table.ts'
 import { asError } from '../util/errors.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import type { Checker } from './checker.ts'
@@ -7,11 +7,11 @@ import { WindowChecks } from './window-checks.ts'
 
 /** What a {@link Verification} tells. */
 export interface VerificationEvents {
-  /** Pieces may be in storage: they are not fetched before they were checked. */
+  /** Pieces may be in storage, and are unchecked from now on. */
   unchecked(pieces: readonly number[]): void
-  /** A piece that may have been in storage is not, and may be fetched. */
+  /** A piece that may have been in storage is not: it is missing from now on. */
   missing(piece: number): void
-  /** A piece that was found in storage is right. */
+  /** An unchecked piece is in storage and right: it is stored from now on. */
   found(piece: number): void
   /** A piece that was looked at is wrong; whether it must not be fetched yet. */
   failed(piece: number): boolean
@@ -19,7 +19,7 @@ export interface VerificationEvents {
   isHeld(piece: number): boolean
   /** A stored piece that nobody could be given before it was hashed is right. */
   proven(piece: number): void
-  /** A stored piece is not there after all, and is fetched anew; `wasProven` if it was verified in this run or vouched for by its record. */
+  /** A stored piece is not there after all, and is missing from now on; `wasProven` if it was verified in this run or vouched for by its record. */
   lost(piece: number, wasProven: boolean): void
   warning(error: Error): void
 }
@@ -35,32 +35,28 @@ export function* partsOf(pieces: readonly number[]): Generator<readonly number[]
 /** Hashes what earlier runs left in storage: what nobody vouches for before it counts, the rest before it is used. */
 export class Verification {
   readonly #checker: Checker
-  readonly #ledger: Ledger
+  readonly #table: PieceTable
   readonly #events: VerificationEvents
   readonly #windows: WindowChecks
   #closed = false
 
-  constructor(checker: Checker, ledger: Ledger, events: VerificationEvents) {
+  constructor(checker: Checker, table: PieceTable, events: VerificationEvents) {
     this.#checker = checker
-    this.#ledger = ledger
+    this.#table = table
     this.#events = events
     this.#windows = new WindowChecks({
-      isUnchecked: (piece) => ledger.isUnchecked(piece) && !events.isHeld(piece),
+      isUnchecked: (piece) => table.isUnchecked(piece) && !events.isHeld(piece),
       check: (piece) => this.#now(piece)
     })
   }
 
   /** Pieces may be there: they are not fetched before they were checked, which those that streams wait for are at once. */
   async mark(pieces: readonly number[]): Promise<void> {
-    // All at once: a record that is made meanwhile must know of all of them.
-    for (const piece of pieces) this.#ledger.setUnchecked(piece, true)
-    this.#hurry()
     for (const part of partsOf(pieces)) {
       await shareTurn()
       if (this.#closed) return
-      // A reader may have had some of them checked before.
-      const rest = part.filter((piece) => this.#ledger.isUnchecked(piece))
-      this.#events.unchecked(rest)
+      this.#events.unchecked(part)
+      this.#hurry()
     }
   }
 
@@ -72,11 +68,7 @@ export class Verification {
   /** Pieces that were held may be fetched, unless they are still to be looked at. */
   release(pieces: readonly number[]): void {
     if (this.#closed) return
-    for (const piece of pieces) {
-      if (!this.#ledger.isUnchecked(piece)) continue
-      this.#ledger.setUnchecked(piece, false)
-      this.#events.missing(piece)
-    }
+    for (const piece of pieces) if (this.#table.isUnchecked(piece)) this.#events.missing(piece)
   }
 
   /** Proves stored pieces of an unclean run, behind all checks. */
@@ -104,7 +96,7 @@ export class Verification {
   }
 
   #hurry(): void {
-    if (this.#ledger.uncheckedCount > 0) this.#windows.begin()
+    if (this.#table.counts.uncheckedCount > 0) this.#windows.begin()
   }
 
   async #now(piece: number): Promise<void> {
@@ -124,18 +116,17 @@ export class Verification {
   }
 
   #checked(piece: number, ok: boolean): void {
-    if (!this.#ledger.isUnchecked(piece) || this.#closed) return
+    if (!this.#table.isUnchecked(piece) || this.#closed) return
     // One that is held stays unchecked, so that the next run looks at it again.
     if (!ok && this.#events.failed(piece)) return
-    this.#ledger.setUnchecked(piece, false)
     if (ok) this.#events.found(piece)
     else this.#events.missing(piece)
   }
 
   #proved(piece: number, ok: boolean): void {
-    if (this.#closed || !this.#ledger.isStored(piece)) return
-    const wasUnproven = this.#ledger.isUnproven(piece)
-    this.#ledger.setUnproven(piece, false)
+    if (this.#closed || !this.#table.isStored(piece)) return
+    const wasUnproven = this.#table.isUnproven(piece)
+    this.#table.setProven(piece)
     if (!ok) this.#events.lost(piece, !wasUnproven)
     else if (wasUnproven) this.#events.proven(piece)
   }

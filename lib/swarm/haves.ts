@@ -1,5 +1,5 @@
 import { SuperSeeder } from '../picker/super-seeder.ts'
-import type { Ledger } from '../pieces/ledger.ts'
+import type { PieceTable } from '../pieces/piece-table.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import type { Peer } from './peer.ts'
@@ -13,7 +13,7 @@ const mostWaitMs = 200
 /** What {@link Haves} are made of. */
 export interface HavesOptions {
   readonly pieceCount: number
-  readonly ledger: Ledger
+  readonly table: PieceTable
   peers(): ReadonlyMap<number, Peer>
   /** Whether peers see few pieces at a time once everything is here (BEP 16). */
   readonly superSeeding: boolean
@@ -47,11 +47,11 @@ export class Haves {
   set superSeeding(superSeeding: boolean) {
     this.#superSeeding = superSeeding
     if (superSeeding) return
-    const { ledger, peers } = this.#options
+    const { table, peers } = this.#options
     for (const [id, pieces] of this.#superSeeder?.end() ?? []) {
       peers()
         .get(id)
-        ?.wire.haveMany(pieces.filter((piece) => ledger.serves(piece)))
+        ?.wire.haveMany(pieces.filter((piece) => table.serves(piece)))
     }
     for (const id of this.#newcomers) peers().get(id)?.wire.haveMany(this.#served())
     this.#superSeeder = undefined
@@ -60,20 +60,20 @@ export class Haves {
 
   /** Whether a newcomer would be shown few pieces at a time. */
   get hides(): boolean {
-    const { ledger } = this.#options
-    return this.#superSeeding && ledger.complete && ledger.unprovenCount === 0
+    const { table } = this.#options
+    return this.#superSeeding && table.counts.complete && table.counts.unprovenCount === 0
   }
 
   /** Tells a new peer what we have; its wire has said nothing yet. */
   greet(peer: Peer): void {
     const { wire } = peer
-    const { ledger } = this.#options
+    const { table } = this.#options
     if (this.hides) {
       wire.haveNone()
       this.#hideFrom(peer)
-    } else if (ledger.complete && ledger.unprovenCount === 0) wire.haveAll()
-    else if (ledger.servesNothing) wire.haveNone()
-    else wire.bitfield(ledger.servedBits())
+    } else if (table.counts.complete && table.counts.unprovenCount === 0) wire.haveAll()
+    else if (table.counts.servesNothing) wire.haveNone()
+    else wire.bitfield(table.servedBits())
   }
 
   /** Tells a peer that was told that we have nothing what has become known since. */
@@ -185,10 +185,10 @@ export class Haves {
   }
 
   #served(): number[] {
-    const { ledger, pieceCount } = this.#options
+    const { table, pieceCount } = this.#options
     const served: number[] = []
-    if (ledger.storesNothing) return served
-    for (let piece = 0; piece < pieceCount; piece++) if (ledger.serves(piece)) served.push(piece)
+    if (table.counts.storesNothing) return served
+    for (let piece = 0; piece < pieceCount; piece++) if (table.serves(piece)) served.push(piece)
     return served
   }
 }

@@ -2,7 +2,7 @@ import { hashKey, wireHash } from '../metainfo/info-hashes.ts'
 import { Layout } from '../metainfo/layout.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
-import { Ledger } from '../pieces/ledger.ts'
+import { PieceTable } from '../pieces/piece-table.ts'
 import type { FileStorage } from '../storage/file-storage.ts'
 import { ReadCache } from '../storage/read-cache.ts'
 import { type RecordExtras, Recorder } from '../storage/recorder.ts'
@@ -57,7 +57,7 @@ export interface ContentEvents {
 /** The data of a torrent whose metadata is known: its parts, and how they are joined. */
 export class Content {
   readonly layout: Layout
-  readonly ledger: Ledger
+  readonly table: PieceTable
   readonly files: TorrentFiles
   readonly download: Download
   readonly uploads: Uploads
@@ -95,10 +95,10 @@ export class Content {
     const infoHash = hashKey(options.infoHashes)
     const layout = new Layout(metainfo.pieceLength, metainfo.files)
     this.layout = layout
-    this.ledger = new Ledger(layout)
+    this.table = new PieceTable(layout)
     this.haves = new Haves({
       pieceCount: layout.pieceCount,
-      ledger: this.ledger,
+      table: this.table,
       peers: () => events.peers(),
       superSeeding: options.superSeeding ?? false
     })
@@ -112,7 +112,7 @@ export class Content {
         onOwning === undefined ? {} : { onOwning }
       )
     } else this.#storage = new UserStorage(options.storage)
-    this.download = new Download(layout, this.#storage, host.budget, {
+    this.download = new Download(this.table, this.#storage, host.budget, {
       peer: (id) => events.peers().get(id),
       peers: () => events.peers().values(),
       expectedHash: (piece) => this.#expected(piece),
@@ -134,11 +134,11 @@ export class Content {
       error: (error) => events.error(error)
     })
     this.#reader = new VerifiedReader(layout, this.#storage, this.download.assembly, {
-      has: (piece) => this.download.picker.has(piece),
-      prove: (piece) => (this.ledger.isUnproven(piece) ? this.#checks.verification.proveNow(piece) : true),
+      has: (piece) => this.table.isVerified(piece),
+      prove: (piece) => (this.table.isUnproven(piece) ? this.#checks.verification.proveNow(piece) : true),
       missing: (piece) => this.#checks.verification.proveNow(piece)
     })
-    this.#arrivals = new FileArrivals(layout, this.ledger, this.#storage, {
+    this.#arrivals = new FileArrivals(layout, this.table, this.#storage, {
       isSelected: (fileIndex) => this.files.isSelected(fileIndex),
       arrived: (fileIndex) => {
         const file = this.files.at(fileIndex)
@@ -146,7 +146,7 @@ export class Content {
       }
     })
     this.files = new TorrentFiles(layout, options, record?.selection, {
-      ledger: this.ledger,
+      table: this.table,
       reader: this.#reader,
       isDone: (fileIndex) => this.#arrivals.isHere(fileIndex),
       setWindow: (streamId, window, jumped) => this.#setWindow(streamId, window, jumped),
@@ -160,7 +160,7 @@ export class Content {
     })
     this.#wanted = new WantedPieces({
       layout,
-      ledger: this.ledger,
+      table: this.table,
       files: this.files,
       download: this.download,
       storage: this.#storage,
@@ -173,7 +173,7 @@ export class Content {
     })
     this.#checks = new DataChecks({
       layout,
-      ledger: this.ledger,
+      table: this.table,
       storage: this.#storage,
       fileStorage: this.#fileStorage,
       download: this.download,
@@ -194,7 +194,7 @@ export class Content {
       error: (error) => events.error(error)
     })
     if (keeper !== undefined) {
-      const { ledger } = this
+      const { table } = this
       const { selection } = this.files
       this.#recorder = new Recorder({
         keeper,
@@ -206,7 +206,7 @@ export class Content {
         spelling: isByName(options) ? metainfo.spelling : undefined,
         storage: this.#storage,
         owned: (planned) => this.#fileStorage?.ownership?.bits(planned),
-        ledger,
+        table,
         selection,
         transfer,
         remember: () => events.remember()
@@ -215,7 +215,7 @@ export class Content {
     this.#cache = new ReadCache(
       layout,
       this.#storage,
-      (piece) => this.ledger.serves(piece),
+      (piece) => this.table.serves(piece),
       uploadCacheBytes,
       host.budget
     )
@@ -229,7 +229,7 @@ export class Content {
         // A super-seed has nothing as far as peers know.
         grants: () => !this.haves.hides,
         peer: (id) => events.peers().get(id),
-        serves: (piece) => this.ledger.serves(piece),
+        serves: (piece) => this.table.serves(piece),
         sent: (peer, bytes) => {
           const now = monotonicMs()
           peer.up.add(bytes, now)
@@ -248,19 +248,19 @@ export class Content {
    */
   get done(): boolean {
     if (!this.#arrivals.isSettled) return false
-    return this.ledger.complete || (!this.files.selection.isEmpty && this.ledger.selectedComplete)
+    return this.table.counts.complete || (!this.files.selection.isEmpty && this.table.counts.selectedComplete)
   }
 
   /** Whether every piece is stored. */
   get complete(): boolean {
-    return this.ledger.complete
+    return this.table.counts.complete
   }
 
   /** Its activity while it is not stopped. */
   get activity(): Activity {
-    const { ledger, files, download } = this
-    if (ledger.complete) return 'seeding'
-    if (ledger.uncheckedCount > 0 && download.picker.missing === 0) return 'checking'
+    const { table, files, download } = this
+    if (table.counts.complete) return 'seeding'
+    if (table.counts.uncheckedCount > 0 && download.picker.missing === 0) return 'checking'
     if (files.isReading) return 'downloading'
     if (this.done) return 'seeding'
     return files.selection.isEmpty ? 'idle' : 'downloading'
@@ -268,20 +268,20 @@ export class Content {
 
   /** Verified part of what is selected, 0 to 1; 0 while nothing is selected, unless every byte is here. */
   get progress(): number {
-    if (this.ledger.complete) return 1
-    return this.files.selection.isEmpty ? 0 : this.ledger.selectedProgress
+    if (this.table.counts.complete) return 1
+    return this.files.selection.isEmpty ? 0 : this.table.counts.selectedProgress
   }
 
   /** Missing bytes of what is selected; `Infinity` while nothing is selected, unless every byte is here. */
   get selectedLeft(): number {
-    if (this.ledger.complete) return 0
-    return this.files.selection.isEmpty ? Number.POSITIVE_INFINITY : this.ledger.selectedLeft
+    if (this.table.counts.complete) return 0
+    return this.files.selection.isEmpty ? Number.POSITIVE_INFINITY : this.table.counts.selectedLeft
   }
 
   /** Whether we will download nothing more unless something else is selected or read (BEP 21). */
   get uploadOnly(): boolean {
-    if (this.ledger.complete) return true
-    return this.done && this.ledger.selectedLength > 0 && this.download.picker.missing === 0
+    if (this.table.counts.complete) return true
+    return this.done && this.table.counts.selectedLength > 0 && this.download.picker.missing === 0
   }
 
   // ---- life ----
@@ -392,13 +392,12 @@ export class Content {
   }
 
   #verified(piece: number): void {
-    this.ledger.setVerified(piece, true)
     this.#reader.verified(piece)
     this.#events.verified(piece)
   }
 
   #stored(piece: number): void {
-    this.ledger.setStored(piece, true)
+    this.table.setStored(piece)
     this.haves.got(piece)
     this.#arrivals.stored(piece)
     this.#recorder?.touch()
@@ -415,12 +414,10 @@ export class Content {
     })
   }
 
-  /** A piece that was had is not there after all. */
+  /** A piece is not there after all, and is about to be missing. */
   #lost(piece: number): void {
-    const served = this.ledger.serves(piece)
-    this.ledger.setVerified(piece, false)
     this.#arrivals.lost(piece)
-    if (served) this.haves.lost(piece)
+    if (this.table.serves(piece)) this.haves.lost(piece)
   }
 
   /** Ends what is under way; false if that was done before. */

@@ -1,5 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
-import type { Ledger } from '../pieces/ledger.ts'
+import type { PieceTable } from '../pieces/piece-table.ts'
 import { Checker } from '../storage/checker.ts'
 import type { FileStorage } from '../storage/file-storage.ts'
 import { foreignFiles } from '../storage/foreign-files.ts'
@@ -24,7 +24,7 @@ import type { WantedPieces } from './wanted-pieces.ts'
 /** The parts that {@link DataChecks} work with. */
 export interface DataChecksOptions extends Pick<TorrentHost, 'hashPool'> {
   readonly layout: Layout
-  readonly ledger: Ledger
+  readonly table: PieceTable
   readonly storage: Storage
   /** The same, if the torrent has no storage of its own. */
   readonly fileStorage: FileStorage | undefined
@@ -65,7 +65,7 @@ export class DataChecks {
   readonly #vanished = new LazySet<number>()
 
   constructor(options: DataChecksOptions) {
-    const { hashPool, layout, ledger, storage, download, haves } = options
+    const { hashPool, layout, table, storage, download, haves, arrivals } = options
     this.#options = options
     const checker = new Checker({
       storage,
@@ -73,12 +73,15 @@ export class DataChecks {
       expected: (piece) => options.expectedHash(piece),
       pool: hashPool
     })
-    this.#verification = new Verification(checker, ledger, {
-      unchecked: (pieces) => download.change((picker, now) => picker.unchecked(pieces, now)),
+    this.#verification = new Verification(checker, table, {
+      unchecked: (pieces) => {
+        download.change((picker, now) => picker.unchecked(pieces, now))
+        for (const piece of pieces) arrivals.lost(piece)
+      },
       missing: (piece) => download.change((picker, now) => picker.lost(piece, now)),
       found: (piece) => {
+        download.change((picker, now) => picker.had({ start: piece, end: piece + 1 }, now, true))
         this.#existing?.verified(piece)
-        download.change((picker, now) => picker.had({ start: piece, end: piece + 1 }, now))
         options.found(piece)
       },
       failed: (piece) => this.#existing?.failed(piece) === true,
@@ -146,27 +149,23 @@ export class DataChecks {
 
   /** Hashes everything that is in storage again, and fetches what is missing or wrong. */
   async recheck(): Promise<void> {
-    const { ledger, download, haves, arrivals, changed } = this.#options
+    const { table, download, haves, changed } = this.#options
     const pieces = this.#allPieces()
     // Pieces that have come whole are still taken, but no more blocks, so that this ends also under full load.
-    for (const part of partsOf(pieces.filter((piece) => !download.picker.has(piece)))) {
+    for (const part of partsOf(pieces.filter((piece) => !table.isVerified(piece)))) {
       await shareTurn()
       if (this.#closed) throw closedError()
-      const missing = part.filter((piece) => !download.picker.has(piece))
+      const missing = part.filter((piece) => !table.isVerified(piece))
       download.change((picker, now) => picker.unchecked(missing, now))
     }
     await download.assembly.idle()
     if (this.#closed) throw closedError()
-    const served = pieces.filter((piece) => ledger.serves(piece))
-    for (const piece of pieces) {
-      ledger.setVerified(piece, false)
-      arrivals.lost(piece)
-    }
+    const served = pieces.filter((piece) => table.serves(piece))
     await this.#verification.mark(pieces)
     if (this.#closed) throw closedError()
     await this.#verification.check(pieces)
     if (this.#closed) throw closedError()
-    for (const piece of served) if (!ledger.serves(piece)) haves.lost(piece)
+    for (const piece of served) if (!table.serves(piece)) haves.lost(piece)
     this.#vanished.clear()
     changed()
   }
@@ -203,7 +202,7 @@ export class DataChecks {
 
   /** Believes what the record and the rules allow of the data on disk, and checks the rest. */
   async #trust(stats: StorageStats, before: LoadedRecord | undefined): Promise<void> {
-    const { layout, ledger, download } = this.#options
+    const { layout, table, download } = this.#options
     const { pieces, partial } = await runStepsInTurns(
       trustSteps(layout, before?.record, stats, before?.trust)
     )
@@ -219,7 +218,7 @@ export class DataChecks {
       if (this.#closed) return
       if (state === pieceTrust.have) continue
       for (let piece = start; piece < end; piece++) {
-        ledger.setUnproven(piece, true)
+        table.setUnproven(piece)
         unproven.push(piece)
       }
     }
@@ -280,14 +279,13 @@ export class DataChecks {
 
   /** The pieces `[start, end)` are there, as the caller knows. */
   async #found({ start, end }: Range): Promise<void> {
-    const { ledger, download } = this.#options
+    const { download } = this.#options
     for (let first = start; first < end; first += piecesOfTurn) {
       const turn = shareTurn()
       if (turn !== undefined) await turn
       if (this.#closed) return
       const part = { start: first, end: Math.min(end, first + piecesOfTurn) }
-      download.change((picker, now) => picker.had(part, now))
-      ledger.setFound(part)
+      download.change((picker, now) => picker.had(part, now, true))
     }
   }
 

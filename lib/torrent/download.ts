@@ -3,6 +3,7 @@ import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { Picker } from '../picker/picker.ts'
 import { Recovery } from '../picker/recovery.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
+import type { PieceTable } from '../pieces/piece-table.ts'
 import { Assembly } from '../storage/assembly.ts'
 import type { BlockDigests } from '../storage/block-digests.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -50,7 +51,8 @@ export class Download {
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
-  constructor(layout: Layout, storage: Storage, budget: MemoryBudget, events: DownloadEvents) {
+  constructor(table: PieceTable, storage: Storage, budget: MemoryBudget, events: DownloadEvents) {
+    const { layout } = table
     this.#layout = layout
     this.#events = events
     const account = budget.open({
@@ -77,13 +79,13 @@ export class Download {
       },
       unkept: (piece) => this.picker.unstored(piece),
       error: (error, piece) => {
-        this.#change((now) => this.picker.lost(piece, now))
         events.lost(piece)
+        this.#change((now) => this.picker.lost(piece, now))
         events.error(error)
       }
     })
     this.picker = new Picker(
-      layout,
+      table,
       {
         request: (id, piece, block) => {
           const length = layout.blockSize(piece, block)

@@ -1,5 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
-import type { Ledger } from '../pieces/ledger.ts'
+import type { PieceTable } from '../pieces/piece-table.ts'
 import type { Storage } from '../storage/storage.ts'
 import { LazySet } from '../util/lazy-collections.ts'
 import { shareTurn } from '../util/turn-share.ts'
@@ -21,7 +21,7 @@ export interface ArrivalsMediator {
  */
 export class FileArrivals {
   readonly #layout: Layout
-  readonly #ledger: Ledger
+  readonly #table: PieceTable
   readonly #storage: Pick<Storage, 'inPlace'>
   readonly #mediator: ArrivalsMediator
   /** 1 for each file of the layout that was told of, or was there from the start. */
@@ -29,9 +29,14 @@ export class FileArrivals {
   /** Files that were selected while bytes of them were kept elsewhere, until these have moved. */
   readonly #moving = new LazySet<number>()
 
-  constructor(layout: Layout, ledger: Ledger, storage: Pick<Storage, 'inPlace'>, mediator: ArrivalsMediator) {
+  constructor(
+    layout: Layout,
+    table: PieceTable,
+    storage: Pick<Storage, 'inPlace'>,
+    mediator: ArrivalsMediator
+  ) {
     this.#layout = layout
-    this.#ledger = ledger
+    this.#table = table
     this.#storage = storage
     this.#mediator = mediator
     this.#told = new Uint8Array(layout.files.length)
@@ -39,7 +44,7 @@ export class FileArrivals {
 
   /** Whether every byte of a file of the layout is verified and stored in its own file. */
   isHere(fileIndex: number): boolean {
-    return this.#ledger.isFileStored(fileIndex) && this.#isInPlace(fileIndex)
+    return this.#table.counts.isFileStored(fileIndex) && this.#isInPlace(fileIndex)
   }
 
   /** Whether no selected file waits for bytes that are kept elsewhere. */

@@ -1,6 +1,6 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
-import type { Ledger } from '../pieces/ledger.ts'
+import type { PieceTable } from '../pieces/piece-table.ts'
 import { normalPriority, Selection } from '../pieces/selection.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { EarlyBytes, VerifiedReader } from '../storage/verified-reader.ts'
@@ -20,7 +20,7 @@ export interface Choice {
 
 /** What {@link TorrentFiles} ask and tell. */
 export interface FilesMediator {
-  readonly ledger: Ledger
+  readonly table: PieceTable
   readonly reader: VerifiedReader
   /** Whether every byte of a file of the layout is verified and stored in its own file. */
   isDone(fileIndex: number): boolean
@@ -170,7 +170,7 @@ export class TorrentFiles implements FileHost {
   // ---- FileHost ----
 
   verifiedBytes(fileIndex: number): number {
-    return this.#mediator.ledger.fileBytes(fileIndex)
+    return this.#mediator.table.counts.fileBytes(fileIndex)
   }
 
   isDone(fileIndex: number): boolean {
@@ -215,7 +215,7 @@ export class TorrentFiles implements FileHost {
 
   /** Whether the piece at this offset is verified. */
   isReady(byteOffset: number): boolean {
-    return this.#mediator.ledger.isVerified(this.layout.pieceAt(byteOffset))
+    return this.#mediator.table.isVerified(this.layout.pieceAt(byteOffset))
   }
 
   /** Verified bytes, as soon as they are there. */

@@ -117,7 +117,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
       state: this.#state,
       metadata: this.#metadata,
       content: () => this.#opening.opened,
-      counters: () => this.#counted.counters(this.#opening.content?.ledger.left),
+      counters: () => this.#counted.counters(this.#opening.content?.table.counts.left),
       onPeer: (peer) => this.#emit('peer', this.#info(peer, monotonicMs())),
       onChokeRound: () => this.limitsChanged(),
       wantAgain: () => this.#wantAgain(),
@@ -203,7 +203,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Verified bytes, selected or not. */
   get downloaded(): number {
-    return this.#opening.content?.ledger.verifiedLength ?? 0
+    return this.#opening.content?.table.counts.verifiedLength ?? 0
   }
 
   /** Payload bytes sent, over all runs that the resume record knows. */
@@ -619,7 +619,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (content === undefined) return
     this.#onActivity()
     this.#swarm.handshakes.update()
-    this.#tellTrackers(content.ledger.complete)
+    this.#tellTrackers(content.table.counts.complete)
     if (!this.#completion.update(content.done)) return
     if (!content.done) this.#wantAgain()
     else {
@@ -644,8 +644,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   /** Serves peers in turn while nothing is to be fetched, and guides them unless they are shown few pieces anyway. */
-  #seed({ uploads, activity, ledger, haves }: Content): void {
-    uploads.setSeeding(activity === 'seeding' || activity === 'idle', ledger.complete && !haves.superSeeding)
+  #seed({ uploads, activity, table, haves }: Content): void {
+    uploads.setSeeding(
+      activity === 'seeding' || activity === 'idle',
+      table.counts.complete && !haves.superSeeding
+    )
   }
 
   /** Peers that had nothing for us may have something now. */
@@ -656,7 +659,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /** Somebody reads: what is missing must come, whatever the queue or the goal said. */
   #onReading(): void {
-    if (!this.#state.away || this.#opening.content?.ledger.complete === true) return
+    if (!this.#state.away || this.#opening.content?.table.counts.complete === true) return
     this.#state.unfinish()
     this.#follow()
   }
@@ -685,7 +688,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#completion.fail(closedError())
     this.#opening.fail(closedError())
     // Verified pieces that are still being written do not count as missing.
-    if (this.#opening.opened?.ledger.left === 0) this.#tellTrackers(true)
+    if (this.#opening.opened?.table.counts.left === 0) this.#tellTrackers(true)
     const goodbyes = this.#swarm.close()
     try {
       if (this.#opening.content !== undefined) await end(this.#opening.content)

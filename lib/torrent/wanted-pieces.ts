@@ -1,5 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
-import type { Ledger } from '../pieces/ledger.ts'
+import type { PieceTable } from '../pieces/piece-table.ts'
 import type { Storage } from '../storage/storage.ts'
 import { partsOf, piecesOfTurn } from '../storage/verification.ts'
 import { asError } from '../util/errors.ts'
@@ -10,7 +10,7 @@ import type { TorrentFiles } from './torrent-files.ts'
 /** The parts that {@link WantedPieces} work with. */
 export interface WantedPiecesOptions {
   readonly layout: Layout
-  readonly ledger: Ledger
+  readonly table: PieceTable
   readonly files: TorrentFiles
   readonly download: Download
   readonly storage: Storage
@@ -44,14 +44,14 @@ export class WantedPieces {
 
   /** Sets the priorities of all pieces, and returns the pieces of which `tellPriorities` is to tell the picker. */
   async begin(): Promise<readonly number[]> {
-    const { layout, ledger, files } = this.#options
+    const { layout, table, files } = this.#options
     const { pieceCount } = layout
     const selected: number[] = []
     for (let start = 0; start < pieceCount; start += piecesOfTurn) {
       const turn = shareTurn()
       if (turn !== undefined) await turn
       const range = { start, end: Math.min(pieceCount, start + piecesOfTurn) }
-      for (const piece of ledger.setPriorities(start, files.selection.pieces(range))) selected.push(piece)
+      for (const piece of table.setPriorities(start, files.selection.pieces(range))) selected.push(piece)
       if (this.#closed) break
     }
     return selected
@@ -64,31 +64,21 @@ export class WantedPieces {
 
   /** The selection of these pieces has changed. */
   select(pieces: Range): void {
-    const { ledger, files } = this.#options
-    this.#reselected.push(ledger.setPriorities(pieces.start, files.selection.pieces(pieces)))
+    const { table, files } = this.#options
+    this.#reselected.push(table.setPriorities(pieces.start, files.selection.pieces(pieces)))
     if (this.#applying) return
     this.#applying = true
     queueMicrotask(() => void this.#apply())
   }
 
-  /** Tells the picker the priorities that pieces have now. */
+  /** Tells the picker of pieces that have other priorities now. */
   async tellPriorities(pieces: readonly number[]): Promise<void> {
-    const { ledger, download } = this.#options
+    const { download } = this.#options
     for (const part of partsOf(pieces)) {
       const turn = shareTurn()
       if (turn !== undefined) await turn
       if (this.#closed) return
-      const byPriority = new Map<number, number[]>()
-      for (const piece of part) {
-        const priority = ledger.priority(piece)
-        const list = byPriority.get(priority)
-        if (list === undefined) byPriority.set(priority, [piece])
-        else list.push(piece)
-      }
-      // The highest first, so that what is deselected is given up only when nothing else changes.
-      for (const [priority, list] of [...byPriority].sort(([a], [b]) => b - a)) {
-        download.change((picker, now) => picker.select(list, priority, now))
-      }
+      download.change((picker, now) => picker.reselected(part, now))
     }
   }
 

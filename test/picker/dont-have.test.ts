@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
+import { PieceTable } from '../../lib/pieces/piece-table.ts'
+import { selectPieces } from './select-pieces.ts'
 
 interface Bench {
   readonly picker: Picker
@@ -19,7 +21,7 @@ function bench(pieceCount: number): Bench {
   const cancels: [number, number][] = []
   const interests: [number, boolean][] = []
   const picker = new Picker(
-    layout,
+    new PieceTable(layout),
     {
       request: (peer, piece) => requests.push([peer, piece]),
       cancel: (peer, piece) => cancels.push([peer, piece]),
@@ -34,7 +36,7 @@ function bench(pieceCount: number): Bench {
 
 test('what a peer was asked for of a piece that it has lost is asked of others', () => {
   const { picker, requests, cancels, interests } = bench(2)
-  picker.select([0], 4, 0)
+  selectPieces(picker, [0], 4, 0)
   for (const id of [1, 2]) {
     picker.addPeer(id, 10)
     picker.bitfield(id, 'all', 0)
@@ -61,8 +63,8 @@ test('what a peer was asked for of a piece that it has lost is asked of others',
 
 test('of the pieces that a choking peer allows, those that are needed most come first; suggestions yield to priorities', () => {
   const { picker, requests } = bench(8)
-  picker.select([0, 1, 2, 3, 4], 2, 0)
-  picker.select([5, 6], 6, 0)
+  selectPieces(picker, [0, 1, 2, 3, 4], 2, 0)
+  selectPieces(picker, [5, 6], 6, 0)
   picker.addPeer(1, 10)
   picker.addPeer(2, 10)
   picker.bitfield(2, Uint8Array.of(0b0000_0100), 0)
@@ -74,8 +76,8 @@ test('of the pieces that a choking peer allows, those that are needed most come 
   assert.equal(first(), 6, 'of two that are wanted most the rarer')
 
   const other = bench(8)
-  other.picker.select([0, 1, 2], 2, 0)
-  other.picker.select([5], 6, 0)
+  selectPieces(other.picker, [0, 1, 2], 2, 0)
+  selectPieces(other.picker, [5], 6, 0)
   other.picker.addPeer(1, 10)
   other.picker.bitfield(1, 'all', 0)
   other.picker.suggested(1, 1)
@@ -85,7 +87,7 @@ test('of the pieces that a choking peer allows, those that are needed most come 
 
 test('seeds are asked for what only seeds have before partial pieces that others have as well', () => {
   const { picker, requests } = bench(4)
-  picker.select([0, 1, 2, 3], 4, 0)
+  selectPieces(picker, [0, 1, 2, 3], 4, 0)
   picker.addPeer(1, 10)
   picker.bitfield(1, Uint8Array.of(0b1000_0000), 0)
   picker.unchoked(1, 0)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
+import { PieceTable } from '../../lib/pieces/piece-table.ts'
 
 const blocks = 8
 const layout = new Layout(blocks * blockLength, [
@@ -32,7 +33,7 @@ class Reader {
       reserve: () => Number.POSITIVE_INFINITY,
       abandon: () => {}
     }
-    this.picker = new Picker(layout, sink, () => 0.5)
+    this.picker = new Picker(new PieceTable(layout), sink, () => 0.5)
     for (const peer of peers) {
       this.picker.addPeer(peer, 20)
       this.picker.unchoked(peer, 0)

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
 import type { ByteWindow } from '../../lib/pieces/byte-window.ts'
+import { PieceTable } from '../../lib/pieces/piece-table.ts'
 import { EventLoop, seededRandom } from '../sim/event-loop.ts'
 import { SimPeer, type SimPeerOptions } from '../sim/sim-peer.ts'
+import { selectPieces } from './select-pieces.ts'
 
 /** How a {@link FakeSwarm} is set up. */
 export interface FakeSwarmOptions {
@@ -105,7 +107,7 @@ export class FakeSwarm {
     ])
     this.#priority = new Uint8Array(pieceCount)
     this.picker = new Picker(
-      this.layout,
+      new PieceTable(this.layout),
       {
         request: (id, piece, block) => this.#request(id, piece, block),
         cancel: (id, piece, block) => this.#cancel(id, piece, block),
@@ -202,7 +204,7 @@ export class FakeSwarm {
   select(pieces: Iterable<number>, priority: number): void {
     const list = [...pieces]
     for (const piece of list) this.#priority[piece] = priority
-    this.change((now) => this.picker.select(list, priority, now))
+    this.change((now) => selectPieces(this.picker, list, priority, now))
   }
 
   selectAll(priority = 4): void {
@@ -392,7 +394,7 @@ export class FakeSwarm {
   }
 
   #isWanted(piece: number): boolean {
-    if (this.picker.has(piece) || this.#unchecked.has(piece)) return false
+    if (this.picker.table.isVerified(piece) || this.#unchecked.has(piece)) return false
     if ((this.#priority[piece] ?? 0) > 0) return true
     return [...this.#windows.values()].some(({ pieces }) => piece >= pieces.start && piece < pieces.end)
   }

@@ -93,19 +93,24 @@ test('a window: the cursor piece comes first and over several peers', () => {
   const before = swarm.completed.length
   // Nobody was asked for anything of it.
   const cursor = upTo(56).findIndex(
-    (piece) => !swarm.picker.has(piece) && swarm.picker.partial(piece) === undefined
+    (piece) => !swarm.picker.table.isVerified(piece) && swarm.picker.partial(piece) === undefined
   )
   assert.ok(cursor >= 0)
   swarm.window(1, cursor, 8, true)
   const at = swarm.now
-  assert.ok(swarm.loop.run(() => swarm.picker.has(cursor), at + 5000))
+  assert.ok(swarm.loop.run(() => swarm.picker.table.isVerified(cursor), at + 5000))
   assert.ok(swarm.now - at < 1500, `${swarm.now - at} ms`)
   assert.ok(swarm.askedFor(cursor).size >= 3)
   const since = swarm.completed.slice(before)
   // What each of the four had begun may end before.
   assert.ok(since.indexOf(cursor) <= 4, String(since))
   swarm.window(1, cursor + 1, 7)
-  assert.ok(swarm.loop.run(() => upTo(7, cursor + 1).every((piece) => swarm.picker.has(piece)), at + 20_000))
+  assert.ok(
+    swarm.loop.run(
+      () => upTo(7, cursor + 1).every((piece) => swarm.picker.table.isVerified(piece)),
+      at + 20_000
+    )
+  )
   swarm.window(1, 0, 0)
   swarm.finish()
   assert.ok(swarm.waste <= 0.05, String(swarm.waste))
@@ -130,7 +135,7 @@ test('a silent peer does not stall a window', () => {
   swarm.add({ silent: true, latencyMs: 5 })
   swarm.add({ bytesPerMs: 500, latencyMs: 50 })
   swarm.window(1, 0, 64, true)
-  assert.ok(swarm.loop.run(() => swarm.picker.has(0), 5000))
+  assert.ok(swarm.loop.run(() => swarm.picker.table.isVerified(0), 5000))
   assert.ok(swarm.now < 2500, `${swarm.now} ms`)
   swarm.finish(60_000)
 })
@@ -211,7 +216,7 @@ test('a film plays and seeks while some peers are silent, and the download goes 
       const at = swarm.now
       for (let cursor = from; cursor < to; cursor++) {
         const asked = swarm.now
-        assert.ok(swarm.loop.run(() => swarm.picker.has(cursor), asked + 20_000))
+        assert.ok(swarm.loop.run(() => swarm.picker.table.isVerified(cursor), asked + 20_000))
         if (cursor > from) stalledMs += swarm.now - asked
         else assert.ok(swarm.now - at < 1500, `starts after ${swarm.now - at} ms`)
         swarm.window(1, cursor + 1, 32, false, bytesPerMs)
@@ -235,7 +240,7 @@ test('a seek takes back what stands in its way', () => {
   const at = swarm.now
   const next = swarm.requests.filter((request) => request.at >= at)
   assert.ok(next.length > 0 && next.every(({ piece }) => piece >= 80 && piece < 90))
-  assert.ok(swarm.loop.run(() => swarm.picker.has(80), at + 6000))
+  assert.ok(swarm.loop.run(() => swarm.picker.table.isVerified(80), at + 6000))
   assert.ok(swarm.completed.filter((piece) => piece < 20).length <= 1)
 })
 
@@ -245,7 +250,9 @@ test('a seek in a selected torrent delays background requests, which go on after
   swarm.loop.advance(4000)
   const at = swarm.now
   swarm.window(1, 60, 4, true)
-  assert.ok(swarm.loop.run(() => [60, 61, 62, 63].every((piece) => swarm.picker.has(piece)), at + 6000))
+  assert.ok(
+    swarm.loop.run(() => [60, 61, 62, 63].every((piece) => swarm.picker.table.isVerified(piece)), at + 6000)
+  )
   swarm.window(1, 0, 0)
   swarm.finish()
 })
@@ -406,7 +413,7 @@ for (const spills of [false, true]) {
     swarm.loop.advance(800)
     swarm.remove(ids[0] ?? 0)
     swarm.window(1, 15, 1, true)
-    assert.ok(swarm.loop.run(() => swarm.picker.has(15), 30_000))
+    assert.ok(swarm.loop.run(() => swarm.picker.table.isVerified(15), 30_000))
   })
 }
 
@@ -435,7 +442,7 @@ test('what is deselected is taken back and its memory given up', () => {
   assert.equal(swarm.links.get(1)?.interested, false)
   swarm.select([5, 6], 1)
   swarm.finish()
-  assert.ok([5, 6].every((piece) => swarm.picker.has(piece)))
+  assert.ok([5, 6].every((piece) => swarm.picker.table.isVerified(piece)))
 })
 
 test('select and deselect at any time', () => {
@@ -522,7 +529,7 @@ test('the window of a stream is not left to a suspect where others serve it', ()
   swarm.window(1, 0, 4, true)
   swarm.loop.advance(300)
   swarm.add({ bytesPerMs: 500 })
-  assert.ok(swarm.loop.run(() => swarm.picker.has(0), 8000))
+  assert.ok(swarm.loop.run(() => swarm.picker.table.isVerified(0), 8000))
   assert.ok(swarm.now < 3000, `${swarm.now}`)
 })
 
@@ -783,7 +790,7 @@ test('everything wanted comes, whatever peers do, when one of them is honest', (
           else if (what === 'close') swarm.window(who % 3, 0, 0)
           else if (what === 'select') swarm.select([piece, (piece + 1) % 24], 1 + (who % 7))
           else if (what === 'deselect') swarm.select([piece, (piece + 1) % 24], 0)
-          else if (what === 'lose') swarm.picker.has(piece) && swarm.lost(piece)
+          else if (what === 'lose') swarm.picker.table.isVerified(piece) && swarm.lost(piece)
           else if (what === 'memory') swarm.setMemory(who % 5)
           else if (id === undefined || link === undefined) continue
           else if (what === 'choke') link.peer.choke()

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
+import { PieceTable } from '../../lib/pieces/piece-table.ts'
+import { selectPieces } from './select-pieces.ts'
 
 const blocksPerPiece = 8
 
@@ -18,7 +20,7 @@ class Scene {
     const pieceLength = blocksPerPiece * blockLength
     const layout = new Layout(pieceLength, [{ length: 2 * pieceLength, offset: 0 } as never])
     this.picker = new Picker(
-      layout,
+      new PieceTable(layout),
       {
         request: (_, piece, block) => void this.requests.push(`${piece}:${block}`),
         cancel: () => {},
@@ -42,7 +44,7 @@ class Scene {
       },
       () => 0
     )
-    this.picker.select(select, 1, 0)
+    selectPieces(this.picker, select, 1, 0)
     this.join(1, 0)
   }
 

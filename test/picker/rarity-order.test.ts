@@ -13,6 +13,29 @@ function seeded(seed: number): () => number {
   }
 }
 
+/** An order with the priorities of its own test. */
+class Order extends RarityOrder {
+  readonly #priorities: Uint8Array
+
+  constructor(pieceCount: number, random: () => number, together?: number) {
+    const priorities = new Uint8Array(pieceCount)
+    super({ pieceCount, priority: (piece) => priorities[piece] ?? 0 }, random, together)
+    this.#priorities = priorities
+  }
+
+  /** Puts a piece in, moves it or (with 0) takes it out. */
+  put(piece: number, priority: number): void {
+    this.#priorities[piece] = priority
+    if (priority > 0) this.add(piece)
+    else this.remove(piece)
+  }
+
+  /** Changes the priority of a piece of which the order is not told yet. */
+  select(piece: number, priority: number): void {
+    this.#priorities[piece] = priority
+  }
+}
+
 function listOf(order: RarityOrder): number[] {
   return order.list()
 }
@@ -29,8 +52,8 @@ function bytesOf(pieceCount: number, pieces: readonly number[]): Uint8Array {
 }
 
 test('rarer pieces of a higher priority come first, and what nobody has comes last', () => {
-  const order = new RarityOrder(6, seeded(1))
-  for (let piece = 0; piece < 5; piece++) order.add(piece, piece === 4 ? 7 : 4)
+  const order = new Order(6, seeded(1))
+  for (let piece = 0; piece < 5; piece++) order.put(piece, piece === 4 ? 7 : 4)
   order.addPeer(bytesOf(6, [0, 1, 2, 4]))
   order.addPeer(bytesOf(6, [0, 2]))
   order.addPeer(bytesOf(6, [0]))
@@ -38,19 +61,17 @@ test('rarer pieces of a higher priority come first, and what nobody has comes la
   order.increment(3)
   order.remove(1)
   assert.deepEqual(listOf(order), [4, 3, 2, 0])
-  order.setPriority(0, 5)
-  order.setPriority(1, 5)
-  order.setPriority(4, 0)
+  order.put(0, 5)
+  order.put(4, 0)
   assert.deepEqual(listOf(order), [0, 3, 2])
   assert.equal(order.has(4), false)
-  assert.equal(order.priority(0), 5)
   assert.equal(order.availability[1], 1, 'counted although it is not contained')
 })
 
 test('an availability never falls below zero, and pieces that do not exist are ignored', () => {
-  const order = new RarityOrder(3, seeded(2))
-  order.add(0, 1)
-  order.add(9, 1)
+  const order = new Order(3, seeded(2))
+  order.put(0, 1)
+  order.put(9, 1)
   order.decrement(0)
   order.decrement(9)
   order.increment(9)
@@ -61,13 +82,13 @@ test('an availability never falls below zero, and pieces that do not exist are i
 })
 
 test('a piece that became common while it was not contained finds its place', () => {
-  const order = new RarityOrder(3, seeded(3))
-  order.add(0, 4)
-  order.add(1, 4)
+  const order = new Order(3, seeded(3))
+  order.put(0, 4)
+  order.put(1, 4)
   order.increment(0)
   bestOf(order)
   for (let n = 0; n < 100; n++) order.increment(2)
-  order.add(2, 4)
+  order.put(2, 4)
   assert.deepEqual(listOf(order), [0, 2, 1])
   for (let n = 0; n < 100; n++) order.decrement(2)
   assert.equal(bestOf(order), 0)
@@ -76,8 +97,8 @@ test('a piece that became common while it was not contained finds its place', ()
 test('equals stand in an order that the random source decides', () => {
   const first = new Set<number>()
   for (let seed = 1; seed < 60; seed++) {
-    const order = new RarityOrder(4, seeded(seed * 7919))
-    for (let piece = 0; piece < 4; piece++) order.add(piece, 4)
+    const order = new Order(4, seeded(seed * 7919))
+    for (let piece = 0; piece < 4; piece++) order.put(piece, 4)
     order.addPeer('all')
     first.add(bestOf(order))
   }
@@ -86,8 +107,8 @@ test('equals stand in an order that the random source decides', () => {
 
 test('a single move too ends at a random place of its bucket', () => {
   const places = new Set<number>()
-  const order = new RarityOrder(8, seeded(5))
-  for (let piece = 0; piece < 8; piece++) order.add(piece, 4)
+  const order = new Order(8, seeded(5))
+  for (let piece = 0; piece < 8; piece++) order.put(piece, 4)
   order.addPeer('all')
   for (let round = 0; round < 100; round++) {
     bestOf(order)
@@ -117,7 +138,7 @@ test('any sequence of changes leaves the pieces of the model, sorted', () => {
       fc.array(change, { maxLength: 150, size: 'max' }),
       fc.integer({ min: 1 }),
       (changes, seed) => {
-        const order = new RarityOrder(pieceCount, seeded(seed))
+        const order = new Order(pieceCount, seeded(seed))
         const counts = new Array<number>(pieceCount).fill(0)
         const priorities = new Map<number, number>()
         const count = (at: number, step: number): void => {
@@ -130,7 +151,15 @@ test('any sequence of changes leaves the pieces of the model, sorted', () => {
           peers = Math.max(0, peers + step)
           lag = Math.max(lag, Math.floor(peers / 16))
         }
+        // Priorities of which the order was not told yet.
+        const selected = new Map<number, number>()
         const check = (): void => {
+          for (const [at, priority] of selected) {
+            order.put(at, priority)
+            if (priority === 0) priorities.delete(at)
+            else priorities.set(at, priority)
+          }
+          selected.clear()
           const list = listOf(order)
           for (const [at, available] of counts.entries())
             assert.equal(order.lacking.at(at), available === 0 ? 1 : 0)
@@ -146,15 +175,18 @@ test('any sequence of changes leaves the pieces of the model, sorted', () => {
         }
         for (const step of changes) {
           if (step.kind === 'add') {
-            order.add(step.piece, step.priority)
+            order.put(step.piece, step.priority)
+            selected.delete(step.piece)
             if (step.priority === 0) priorities.delete(step.piece)
             else priorities.set(step.piece, step.priority)
           } else if (step.kind === 'priority') {
-            order.setPriority(step.piece, step.priority)
-            if (step.priority === 0) priorities.delete(step.piece)
-            else if (priorities.has(step.piece)) priorities.set(step.piece, step.priority)
+            if (!priorities.has(step.piece)) continue
+            // The order is told later, as after a selection; anything may happen meanwhile.
+            order.select(step.piece, step.priority)
+            selected.set(step.piece, step.priority)
           } else if (step.kind === 'remove') {
             order.remove(step.piece)
+            selected.delete(step.piece)
             priorities.delete(step.piece)
           } else if (step.kind === 'increment' || step.kind === 'decrement') {
             order[step.kind](step.piece)
@@ -183,9 +215,9 @@ test('any sequence of changes leaves the pieces of the model, sorted', () => {
 })
 
 /** An order of `pieceCount` pieces of which `share` says which part of 40 peers has each, and the bitfields of those. */
-function ordered(pieceCount: number, random: () => number, share: (piece: number) => number): RarityOrder {
-  const order = new RarityOrder(pieceCount, random)
-  for (let piece = 0; piece < pieceCount; piece++) order.add(piece, 4)
+function ordered(pieceCount: number, random: () => number, share: (piece: number) => number): Order {
+  const order = new Order(pieceCount, random)
+  for (let piece = 0; piece < pieceCount; piece++) order.put(piece, 4)
   for (let peer = 0; peer < 40; peer++) {
     const pieces = Array.from({ length: pieceCount }, (_, piece) => piece)
     order.addPeer(
@@ -263,8 +295,8 @@ test('a peer that joins a large swarm is sorted for later, but a piece that nobo
 })
 
 test('pieces of a large swarm are taken and given back in few steps', () => {
-  const order = new RarityOrder(1000, seeded(10))
-  for (let piece = 0; piece < 1000; piece++) order.add(piece, 4)
+  const order = new Order(1000, seeded(10))
+  for (let piece = 0; piece < 1000; piece++) order.put(piece, 4)
   // As many buckets as peers.
   for (let piece = 0; piece < 1000; piece++) {
     for (let peer = 0; peer < 1 + 5 * piece; peer += 1) order.increment(piece)
@@ -274,7 +306,7 @@ test('pieces of a large swarm are taken and given back in few steps', () => {
   for (let round = 0; round < 100; round++) {
     const piece = bestOf(order)
     order.remove(piece)
-    if (round % 2 === 0) order.add(piece, 4)
+    if (round % 2 === 0) order.put(piece, 4)
     order.increment(500 + round)
   }
   assert.ok(order.steps - steps < 1000, `${order.steps - steps} steps`)
@@ -283,9 +315,9 @@ test('pieces of a large swarm are taken and given back in few steps', () => {
 
 test('where a peer has nothing rare the search does not look at all that is', () => {
   const pieceCount = 100_000
-  const order = new RarityOrder(pieceCount, seeded(12))
+  const order = new Order(pieceCount, seeded(12))
   for (let piece = 0; piece < pieceCount; piece++) {
-    order.add(piece, 4)
+    order.put(piece, 4)
     order.increment(piece)
   }
   const common = Array.from({ length: 1000 }, (_, index) => 90_000 + 7 * index)
@@ -307,8 +339,8 @@ test('where a peer has nothing rare the search does not look at all that is', ()
 test('a large swarm of a large torrent is cheap', () => {
   const pieceCount = 100_000
   const random = seeded(11)
-  const order = new RarityOrder(pieceCount, random)
-  for (let piece = 0; piece < pieceCount; piece++) order.add(piece, 4)
+  const order = new Order(pieceCount, random)
+  for (let piece = 0; piece < pieceCount; piece++) order.put(piece, 4)
   const bitfields = Array.from({ length: 8 }, () =>
     Uint8Array.from({ length: pieceCount / 8 }, () => Math.floor(random() * 256))
   )
@@ -322,8 +354,8 @@ test('a large swarm of a large torrent is cheap', () => {
 })
 
 test('equals stand in groups of neighbours, the groups in random order', () => {
-  const order = new RarityOrder(64, seeded(3), 8)
-  for (let piece = 0; piece < 64; piece++) order.add(piece, 4)
+  const order = new Order(64, seeded(3), 8)
+  for (let piece = 0; piece < 64; piece++) order.put(piece, 4)
   order.addPeer('all')
   const list = order.list()
   const groups = Array.from({ length: 8 }, (_, at) => list.slice(at * 8, at * 8 + 8))
@@ -345,8 +377,8 @@ test('the only piece that a peer has is found wherever it lies, and however its 
   for (const pieceCount of [4096, 4099, 4104, 5000]) {
     let seed = 3
     const random = (): number => (seed = (seed * 48271) % 0x7fffffff) / 0x7fffffff
-    const order = new RarityOrder(pieceCount, random)
-    for (let piece = 0; piece < pieceCount; piece++) order.add(piece, 4)
+    const order = new Order(pieceCount, random)
+    for (let piece = 0; piece < pieceCount; piece++) order.put(piece, 4)
     order.addPeer('all')
     for (let piece = 0; piece < pieceCount; piece += piece < pieceCount - 70 ? 37 : 1) {
       for (const offset of [0, 1]) {

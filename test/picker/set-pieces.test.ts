@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
+import { PieceTable } from '../../lib/pieces/piece-table.ts'
 import { hasBit } from '../../lib/util/bits.ts'
+import { selectPieces } from './select-pieces.ts'
 
 function pickerOf(pieceCount: number, random: () => number = () => 0.5): Picker {
   const length = pieceCount * blockLength
@@ -16,7 +18,7 @@ function pickerOf(pieceCount: number, random: () => number = () => 0.5): Picker 
     reserve: () => Number.POSITIVE_INFINITY,
     abandon() {}
   }
-  return new Picker(layout, sink, random)
+  return new Picker(new PieceTable(layout), sink, random)
 }
 
 function bitsBut(pieceCount: number, ...missing: number[]): Uint8Array {
@@ -82,7 +84,8 @@ const repeated: [what: string, setup: Step, step: Step, part: number][] = [
 for (const [what, setup, step, part] of repeated) {
   test(`a peer that repeats itself costs no count of all pieces: ${what}`, () => {
     const picker = pickerOf(manyPieces)
-    picker.select(
+    selectPieces(
+      picker,
       Array.from({ length: manyPieces }, (_, piece) => piece),
       4,
       0
@@ -106,7 +109,8 @@ for (const [what, pieces] of [
   for (const choked of [true, false]) {
     test(`a ${choked ? 'choking' : 'serving'} peer that loses and gains ${what} costs a few looks beside others`, () => {
       const picker = pickerOf(manyPieces)
-      picker.select(
+      selectPieces(
+        picker,
         Array.from({ length: manyPieces }, (_, piece) => piece),
         4,
         0
@@ -141,8 +145,9 @@ test('a search for a peer that had nothing finds what it gained and what others 
     reserve: () => Number.POSITIVE_INFINITY,
     abandon() {}
   }
-  const picker = new Picker(layout, sink, () => 0.5)
-  picker.select(
+  const picker = new Picker(new PieceTable(layout), sink, () => 0.5)
+  selectPieces(
+    picker,
     Array.from({ length: 4096 }, (_, piece) => piece),
     4,
     0
@@ -171,7 +176,7 @@ test('what peers have is counted right whatever they say, in whatever order', ()
   for (let round = 0; round < 20; round++) {
     const picker = pickerOf(count, random)
     const wanted = new Set(Array.from({ length: count }, (_, piece) => piece))
-    picker.select(wanted, 4, 0)
+    selectPieces(picker, wanted, 4, 0)
     const truth = new Map<number, Set<number>>()
     const all = (): Set<number> => new Set(Array.from({ length: count }, (_, piece) => piece))
     for (let n = 0; n < 400; n++) {
@@ -207,7 +212,7 @@ test('what peers have is counted right whatever they say, in whatever order', ()
           const priority = upTo(2) * 4
           if (priority > 0) wanted.add(piece)
           else wanted.delete(piece)
-          picker.select([piece], priority, 0)
+          selectPieces(picker, [piece], priority, 0)
           break
         }
         case 5:

@@ -2,7 +2,9 @@ import { Layout } from '../../lib/metainfo/layout.ts'
 import { Choker } from '../../lib/picker/choker.ts'
 import { Picker } from '../../lib/picker/picker.ts'
 import { Suggester } from '../../lib/picker/suggester.ts'
+import { PieceTable } from '../../lib/pieces/piece-table.ts'
 import { Meter } from '../../lib/util/meter.ts'
+import { selectPieces } from '../picker/select-pieces.ts'
 import { EventLoop, seededRandom } from './event-loop.ts'
 
 /** One client of a {@link LeechSwarm}. */
@@ -84,7 +86,7 @@ export class Node {
     this.plan = plan
     const { loop, layout } = swarm
     this.picker = new Picker(
-      layout,
+      new PieceTable(layout),
       {
         request: (to, piece, block) => this.#to(to, (node) => node.#asked(this.id, piece, block)),
         cancel: (to, piece, block) => this.#to(to, (node) => node.#cancelled(this.id, piece, block)),
@@ -125,11 +127,11 @@ export class Node {
     })
     this.#suggester = new Suggester({
       pieceCount: layout.pieceCount,
-      has: (of, piece) => swarm.nodes[of]?.picker.has(piece) === true,
+      has: (of, piece) => swarm.nodes[of]?.picker.table.isVerified(piece) === true,
       random
     })
     const all = [...Array(layout.pieceCount).keys()]
-    this.picker.select(all, 4, 0)
+    selectPieces(this.picker, all, 4, 0)
     if (plan.seeds === true) {
       this.picker.had({ start: 0, end: layout.pieceCount }, 0)
       this.doneAt = 0

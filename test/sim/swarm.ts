@@ -1,6 +1,8 @@
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
 import { Recovery } from '../../lib/picker/recovery.ts'
+import { PieceTable } from '../../lib/pieces/piece-table.ts'
+import { selectPieces } from '../picker/select-pieces.ts'
 import { EventLoop, seededRandom } from './event-loop.ts'
 import { SimPeer, type SimPeerOptions } from './sim-peer.ts'
 import { SimReader } from './sim-reader.ts'
@@ -110,7 +112,7 @@ export class SimSwarm {
     this.#missing = pieceCount
     this.verifiedAt = new Float64Array(pieceCount).fill(Number.POSITIVE_INFINITY)
     this.picker = new Picker(
-      this.layout,
+      new PieceTable(this.layout),
       {
         request: (id, piece, block) => this.#effects.push({ what: 'request', id, piece, block }),
         cancel: (id, piece, block) => this.#effects.push({ what: 'cancel', id, piece, block }),
@@ -153,7 +155,7 @@ export class SimSwarm {
         if (this.picker.partial(piece)?.complete === true) this.#whole(piece)
       }
     })
-    this.change((now) => this.picker.select(Array(pieceCount).keys(), 4, now))
+    this.change((now) => selectPieces(this.picker, Array(pieceCount).keys(), 4, now))
     for (const [index, plan] of scenario.peers.entries()) {
       const dialled = plan.joinsAtMs ?? 0
       const joinsAt = dialled + 2 * plan.latencyMs
