@@ -450,7 +450,7 @@ test('the window follows the reader and says when it waits', async () => {
     starts,
     [...starts].sort((a, b) => a - b)
   )
-  assert.ok(windows.every(({ pieces }) => pieces.end <= source.layout.pieceCount))
+  assert.ok(windows.length > 1 && windows.every(({ pieces }) => pieces.end <= source.layout.pieceCount))
   assert.deepEqual(source.jumps.slice(0, -1), [true, ...Array(windows.length - 1).fill(false)])
 })
 

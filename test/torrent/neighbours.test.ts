@@ -10,10 +10,14 @@ test('clients find each other in the local network, with nothing but the info ha
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 200_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample, nearby)
-  const torrent = await bench.client(nearby).add(source.infoHash)
-  const [first] = torrent.peers
-  if (first?.incoming === false) assert.deepEqual([first.source, first.address], ['lsd', addressOf(seed)])
+  const client = bench.client(nearby)
+  const met: (readonly [address: string, source: string])[] = []
+  client.on('torrent', (added) => added.on('peer', ({ address, source: from }) => met.push([address, from])))
+  const torrent = await client.add(source.infoHash)
   await torrent.whenDone()
+  assert.ok(met.length > 0)
+  for (const [address, from] of met)
+    if (from !== 'incoming') assert.deepEqual([address, from], [addressOf(seed), 'lsd'])
   assertSame(torrent, sample)
 })
 
