@@ -14,6 +14,7 @@ import {
   worthOf
 } from './book-entry.ts'
 import { type DialPace, dialKeys } from './dial-pace.ts'
+import { type HintedAddress, type Hints, hintsOf, knownOf } from './hints.ts'
 import { Informants } from './informants.ts'
 import { limits } from './limits.ts'
 import { type PeerSource, peerSources } from './peer-source.ts'
@@ -27,6 +28,8 @@ export interface Candidate {
   readonly source: PeerSource
   /** Failures in a row so far. */
   readonly failures: number
+  /** What other peers say of it. */
+  readonly hints: Hints
 }
 
 /** What an {@link AddressBook} is made of. */
@@ -92,11 +95,11 @@ export class AddressBook {
    * Takes an address in; for PEX and DHT, `informant` is the host that told it and answers for all that it tells, and `scope` the
    * scope of its source: by default that of the informant, or public without one. A manual address is always ready
    * at once, whatever happened before; so is, after 5 seconds, a neighbour that announces itself again, and an hour after it
-   * was given up a peer that anybody names again.
+   * was given up a peer that anybody names again. Flags of a known address join those that it has, if its informant is listened to.
    * @returns whether there is something new to dial; false for what is known, refused or banned.
    */
   add(
-    address: PeerAddress,
+    address: HintedAddress,
     source: PeerSource,
     now: number,
     informant?: string,
@@ -108,15 +111,17 @@ export class AddressBook {
       return false
     const rank = peerSources.indexOf(source)
     const known = this.#entries.get(key)
+    const teller = informant && hostKey(informant)
+    const isHeard = teller === undefined || this.#informants.listensTo(teller, now)
     if (known !== undefined) {
       known.rank = Math.min(known.rank, rank)
+      if (isHeard) known.hints |= knownOf(address)
       if (source === 'manual') this.#ports.delete(known)
       if (known.state !== 'idle' || known.readyAt <= now || !nameAgain(known, source, now)) return false
       this.#wakeAt = undefined
       return true
     }
-    const teller = informant && hostKey(informant)
-    if (teller !== undefined && !this.#informants.listensTo(teller, now)) return false
+    if (!isHeard) return false
     const limitedHost = source === 'manual' || reach === 'loopback' ? undefined : hostKey(address.host)
     const crowd = this.#ports.crowd(limitedHost)
     if (crowd.length > 0 && !this.#makeRoom(rank, crowd)) return false
@@ -130,7 +135,8 @@ export class AddressBook {
       host: limitedHost,
       rank,
       readyAt: now,
-      informant: teller
+      informant: teller,
+      hints: knownOf(address)
     })
     this.#entries.set(key, entry)
     this.#ports.add(entry)
@@ -157,7 +163,12 @@ export class AddressBook {
       } else if (this.#random() * ++equals < 1) best = entry
     }
     if (best === undefined) return undefined
-    return { address: best.address, source: sourceOf(best), failures: best.failures }
+    return {
+      address: best.address,
+      source: sourceOf(best),
+      failures: best.failures,
+      hints: hintsOf(best.hints)
+    }
   }
 
   /** When `next` has an address at the earliest (ms, may lie in the past), or `Infinity`. */

@@ -30,6 +30,8 @@ export interface Entry {
   proven: boolean
   /** The host that told it and answers for it, until it is reached or given up. */
   informant: string | undefined
+  /** What peers say of it, as `pexFlags`: all that any of them said. */
+  hints: number
   /** As computed for a version of the priorities. */
   priority: number
   priorityVersion: number
@@ -37,7 +39,7 @@ export interface Entry {
 
 /** Returns the entry of an address that was named for the first time. */
 export function newEntry(
-  known: Pick<Entry, 'address' | 'key' | 'host' | 'rank' | 'readyAt' | 'informant'>
+  known: Pick<Entry, 'address' | 'key' | 'host' | 'rank' | 'readyAt' | 'informant' | 'hints'>
 ): Entry {
   return {
     ...known,

@@ -3,6 +3,7 @@ import { AsyncQueue, type QueueReader } from '../util/async-queue.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import type { AddressBook } from './address-book.ts'
 import type { AddressScope } from './address-scope.ts'
+import type { HintedAddress } from './hints.ts'
 import { type PeerSource, peerSources } from './peer-source.ts'
 
 /** What a {@link Discovery} is made of. */
@@ -138,7 +139,7 @@ export class Discovery {
    * Enters addresses that came at once, as from a PEX message.
    * @throws TorrentError ERR_DISCOVERY_PRIVATE as `attach` does.
    */
-  add(source: PeerSource, addresses: Iterable<PeerAddress>, options: SourceOptions = {}): void {
+  add(source: PeerSource, addresses: Iterable<HintedAddress>, options: SourceOptions = {}): void {
     this.#check(source)
     if (this.#closed) return
     for (const address of addresses) this.#enter(source, address, options)
@@ -177,7 +178,7 @@ export class Discovery {
     this.#attached.delete(attached)
   }
 
-  #enter(source: PeerSource, address: PeerAddress, { informant, scope }: SourceOptions): void {
+  #enter(source: PeerSource, address: HintedAddress, { informant, scope }: SourceOptions): void {
     if (!this.#book.add(address, source, this.#now(), informant, scope) || this.#told) return
     this.#told = true
     queueMicrotask(() => {

@@ -104,7 +104,7 @@ export class PeerExchange implements ContactEvents {
     if (log.enabled) log('%s tells of %d peers, taken %d', informant, message.added.length, peers.length)
     this.#discovery.add(
       'pex',
-      peers.map(({ address }) => address),
+      peers.map(({ address, flags }) => ({ ...address, flags })),
       { informant }
     )
   }

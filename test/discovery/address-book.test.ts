@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { AddressBook } from '../../lib/discovery/address-book.ts'
+import { hintsOf } from '../../lib/discovery/hints.ts'
 import { type PeerSource, peerSources } from '../../lib/discovery/peer-source.ts'
 import { formatAddress, type PeerAddress, parseAddress } from '../../lib/util/address.ts'
+import { pexFlags } from '../../lib/wire/ut-pex.ts'
 import { fc } from '../support/fast-check.ts'
 
 const at = parseAddress
@@ -54,7 +56,12 @@ test('the best source that named a peer counts', () => {
     dht: 1,
     pex: 0
   })
-  assert.deepEqual(it.next(0), { address: at('8.0.0.1:1'), source: 'tracker', failures: 0 })
+  assert.deepEqual(it.next(0), {
+    address: at('8.0.0.1:1'),
+    source: 'tracker',
+    failures: 0,
+    hints: hintsOf(0)
+  })
 })
 
 test('chance decides between equals', () => {
@@ -335,4 +342,60 @@ test('whatever happens, wakeAt tells exactly when next has somebody', () => {
       }
     })
   )
+})
+
+/** The hints of an address that is dialled next. */
+function hintsAt(it: AddressBook, now = 0): string[] {
+  const { hints } = it.next(now) ?? {}
+  return Object.entries(hints ?? {}).flatMap(([name, is]) => (is ? [name] : []))
+}
+
+for (const [name, flag] of Object.entries(pexFlags)) {
+  test(`the flag ${name} of PEX is a hint of the candidate, and goes into nothing else`, () => {
+    const it = book()
+    it.add({ ...at('8.0.0.1:1'), flags: flag }, 'pex', 0, '8.0.0.9')
+    assert.deepEqual(hintsAt(it), [name])
+    assert.deepEqual(it.next(0)?.address, at('8.0.0.1:1'))
+    assert.deepEqual(it.serialise(), [at('8.0.0.1:1')])
+  })
+}
+
+test('hints of all that name an address are joined, whatever its state, and outlast its connections', () => {
+  const it = book()
+  const { utp, encryption, reachable, uploadOnly } = pexFlags
+  it.add({ ...at('8.0.0.1:1'), flags: utp }, 'pex', 0, '8.0.0.8')
+  it.add({ ...at('[::ffff:8.0.0.1]:1'), flags: encryption }, 'pex', 0, '8.0.0.9')
+  it.add(at('8.0.0.1:1'), 'tracker', 0)
+  assert.deepEqual(hintsAt(it), ['encryption', 'utp'])
+  it.dialling(at('8.0.0.1:1'), 0)
+  it.add({ ...at('8.0.0.1:1'), flags: reachable }, 'pex', 0, '8.0.0.9')
+  it.connected(at('8.0.0.1:1'))
+  it.add({ ...at('8.0.0.1:1'), flags: uploadOnly | utp }, 'pex', 0, '8.0.0.9')
+  it.disconnected(at('8.0.0.1:1'), 0, 'useful')
+  assert.deepEqual(hintsAt(it, 10_000), ['encryption', 'uploadOnly', 'utp', 'reachable'])
+})
+
+test('hints change neither the order of dials nor what is dialled', () => {
+  const it = book()
+  it.add({ ...at('8.0.0.1:1'), flags: 0 }, 'tracker', 0)
+  it.add({ ...at('8.0.0.2:1'), flags: 0xff }, 'pex', 0, '8.0.0.9')
+  assert.equal(it.add({ ...at('8.0.0.1:1'), flags: 0xff }, 'pex', 0, '8.0.0.9'), false)
+  assert.deepEqual(dialAll(it, 0), ['8.0.0.1:1', '8.0.0.2:1'])
+})
+
+test('flags that no BEP knows are not kept, nor are those of addresses that are refused or of informants that lie', () => {
+  const it = book()
+  it.add({ ...at('8.0.0.1:1'), flags: 0xffffffe0 }, 'pex', 0, '8.0.0.9')
+  assert.deepEqual(hintsAt(it), [])
+  assert.equal(it.add({ ...at('127.0.0.1:1'), flags: 0xff }, 'pex', 0, '8.0.0.9'), false)
+  assert.equal(it.size, 1)
+  const liar = '8.0.9.9'
+  for (let n = 0; n < 40; n++) {
+    const address = at(`8.1.0.${n}:1`)
+    it.add(address, 'pex', 0, liar)
+    it.dialling(address, 0)
+    it.failed(address, 0)
+  }
+  it.add({ ...at('8.0.0.1:1'), flags: pexFlags.utp }, 'pex', 0, liar)
+  assert.deepEqual(hintsAt(it), [])
 })

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
+import { AddressBook } from '../../lib/discovery/address-book.ts'
+import { Discovery } from '../../lib/discovery/discovery.ts'
+import type { Peer } from '../../lib/swarm/peer.ts'
+import { PeerExchange } from '../../lib/swarm/peer-exchange.ts'
 import { PexExtension, type PexMessage, pexFlags } from '../../lib/wire/ut-pex.ts'
+import { Wire } from '../../lib/wire/wire.ts'
 import { turns } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
@@ -136,4 +142,34 @@ test('a peer that floods us with peers is left', async (t) => {
   await until('the message after these', () => torrent.peers[0]?.peerInterested)
   for (let n = 0; n < 20; n++) extension?.send({ added, dropped: [] })
   await until('the flood to be closed', () => torrent.peers.length, { is: 0 })
+})
+
+test('what peers say of an address that they name is joined in the hints of its candidate', async (t) => {
+  const book = new AddressBook({ random: () => 0 })
+  const discovery = new Discovery({ book, now: () => 0, onPeers: () => {}, onWarning: () => {} })
+  const exchange = new PeerExchange(discovery, () => false)
+  for (const [id, flags] of [
+    [1, pexFlags.utp],
+    [2, pexFlags.reachable | 0x80]
+  ] as const) {
+    const [ours, theirs] = [new Wire(), new Wire()]
+    t.after(() => ours.destroy())
+    ours.pipe(theirs).pipe(ours)
+    const met = Promise.all([once(ours, 'handshake'), once(theirs, 'handshake')])
+    for (const wire of [ours, theirs]) wire.handshake(new Uint8Array(20), new Uint8Array(20).fill(id))
+    await met
+    const connection = { remote: { host: `8.0.0.${id}`, port: 6881 }, incoming: true }
+    exchange.addPeer({ id, wire: ours, connection, listens: false } as Peer)
+    const extension = theirs.use(new PexExtension(theirs))
+    for (const wire of [ours, theirs]) wire.extendedHandshake({})
+    await until('the extension', () => extension.supported)
+    extension.send({ added: [{ address: { host: '8.0.1.1', port: 1 }, flags }], dropped: [] })
+    await until('the hint', () => book.next(0)?.hints[id === 1 ? 'utp' : 'reachable'])
+  }
+  assert.deepEqual(book.next(0), {
+    address: { host: '8.0.1.1', port: 1 },
+    source: 'pex',
+    failures: 0,
+    hints: { encryption: false, uploadOnly: false, utp: true, holepunch: false, reachable: true }
+  })
 })
