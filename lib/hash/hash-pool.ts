@@ -299,6 +299,8 @@ export class HashPool {
     for (const run of [...this.#runs]) {
       run.outstanding = 0
       this.#fail(run, error)
+      // One that had failed before waited for threads that answer no more.
+      this.#finishIfDone(run)
     }
     this.#endThreads()
   }

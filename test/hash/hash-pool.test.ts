@@ -255,6 +255,24 @@ test('close rejects what is under way, and can be called again', async () => {
   await assert.rejects(pool.hash([], { onResult: () => {} }), { code: 'ERR_HASH_WORKER' })
 })
 
+for (const end of ['answer', 'close'] as const) {
+  test(`a call that was aborted rejects with the reason of the abort when its threads ${end}`, async () => {
+    const pool = new HashPool(1)
+    const abort = new AbortController()
+    const work = pool.hash(piecesOf(big, size, 2 ** 18), {
+      signal: abort.signal,
+      onResult: () => {
+        abort.abort(new Error('enough'))
+        // Another batch is under way by then.
+        if (end === 'close') queueMicrotask(() => void pool.close())
+      }
+    })
+    await assert.rejects(work, /enough/)
+    await pool.close()
+    assert.equal(pool.threads, 0)
+  })
+}
+
 test('the event loop goes on meanwhile', async () => {
   let turns = 0
   const timer = setInterval(() => turns++, 1)

@@ -121,6 +121,10 @@ test('lists are bounded', () => {
   ).join('')
   const { trackers, webSeeds, peers } = parseMagnet(link + many)
   assert.deepEqual([trackers.length, webSeeds.length, peers.length], [1000, 1000, 1000])
+  // No two of these files are neighbours.
+  const files = (from: number): string => Array.from({ length: 9000 }, (_, n) => from + 2 * n).join()
+  const { selectOnly } = parseMagnet(`${link}&so=${files(0)}&so=${files(18_000)}`)
+  assert.equal(selectOnly?.length, 10_000)
 })
 
 test('formatMagnet writes what parseMagnet reads', () => {

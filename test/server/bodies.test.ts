@@ -51,6 +51,14 @@ test('a body of chunks of any size comes whole, and its memory is given back wit
   await until('the memory of bodies to be returned', () => bodies.bytes, { is: 0 })
 })
 
+test('a body that is announced as too long is refused before any of it comes', async (t) => {
+  const bodies = new Bodies(300_000)
+  const socket = await connect(t, await echo(t, bodies))
+  socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200001\r\n\r\n')
+  const [answer] = await once(socket, 'data')
+  assert.match(String(answer), /^HTTP\/1\.1 413 /)
+})
+
 test('bodies that are never finished take only so much memory, and the next one is answered with 503', async (t) => {
   const client = clientOf(t)
   const { port } = await serve(t, client, {}, { bodyBytes: 200_000 })

@@ -388,6 +388,7 @@ test('an abort destroys the stream: before, during, after', async () => {
   const later = new AbortController()
   const whole = open(source, { signal: later.signal })
   assert.equal((await bytesOf(whole)).length, 9000)
+  assert.deepEqual(getEventListeners(later.signal, 'abort'), [])
   later.abort()
 })
 
