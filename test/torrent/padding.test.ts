@@ -8,6 +8,7 @@ import { blockLength, type Layout, layoutOf } from '../../lib/metainfo/layout.ts
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import { TorrentFiles } from '../../lib/torrent/torrent-files.ts'
 import type { SelectItem } from '../../lib/torrent/torrent-options.ts'
+import { until } from '../support/until.ts'
 import { Bench, type Sample, serve } from './bench.ts'
 import { dial, EvilPeer, listenAs } from './evil-peer.ts'
 import { paddedSample } from './padded.ts'
@@ -125,6 +126,24 @@ for (const { name, pieceLength, memoryLimit, isPlain } of ways) {
   })
 }
 
+test('a piece of nothing but padding is here from the start', async (t) => {
+  const bench = new Bench(t)
+  const own = 2 * blockLength
+  const sample = paddedSample([['a', own], 2 * own, ['b', 5]], own)
+  const requested = new Set<number>()
+  const seed = await listenAs(bench, sample, {
+    answer: (peer, piece, offset, size) => {
+      requested.add(piece)
+      peer.wire.piece(piece, offset, peer.block(piece, offset, size))
+    }
+  })
+  const torrent = await bench.client().add(sample.bytes, { peers: [seed.address] })
+  await torrent.whenDone()
+  await until('all pieces to be here', () => torrent.pieces.every(({ state }) => state === 'verified'))
+  assert.deepEqual([...requested].sort(), [0, 3])
+  assert.deepEqual([torrent.downloaded, torrent.received, torrent.progress], [own + 5, own + 5, 1])
+})
+
 const pieceLength = 4 * blockLength
 const length = dataOf(pieceLength)
 
@@ -182,7 +201,7 @@ test('the blocks of a padded piece survive a restart', async (t) => {
   })
   const first = bench.client({ state, path: data })
   const begun = await first.add(sample.bytes, { select: [0], peers: [seed.address] })
-  while (begun.received < 2 * blockLength) await new Promise(setImmediate)
+  await until('two blocks to come', () => begun.received >= 2 * blockLength)
   await first.close()
   const before = [...answered]
   most = Number.POSITIVE_INFINITY

@@ -15,11 +15,12 @@ import os, sys, libtorrent as lt
 data, out, size, kind = sys.argv[1:]
 files = lt.file_storage()
 lt.add_files(files, data)
-maker = lt.create_torrent(files, int(size), lt.create_torrent.v1_only if kind == 'v1' else 0)
+flags = {'v1': lt.create_torrent.v1_only, 'v1-padded': lt.create_torrent.v1_only | lt.create_torrent.canonical_files, 'hybrid': 0}
+maker = lt.create_torrent(files, int(size), flags[kind])
 lt.set_piece_hashes(maker, os.path.dirname(data))
 torrent = maker.generate()
 # its own date and name are no part of what is tested, and "info" is to be the last key
-open(out, 'wb').write(lt.bencode({b'info': torrent[b'info']} if kind == 'v1' else torrent))
+open(out, 'wb').write(lt.bencode({b'info': torrent[b'info']} if kind != 'hybrid' else torrent))
 `
 
 /** mktorrent. */
@@ -38,6 +39,15 @@ export const libtorrentMaker: Maker = {
   make: (data, torrentPath, pieceExponent) => {
     run([systemPython, '-c', script, data, torrentPath, `${2 ** pieceExponent}`, 'v1'])
   }
+}
+
+/** A torrent with pad files (BEP 47): of version 1, or of both versions. */
+export type PaddedKind = 'v1' | 'hybrid'
+
+/** Makes a torrent in which libtorrent pads each file to the end of a piece of `2 ** pieceExponent` bytes. */
+export function makePadded(data: string, torrentPath: string, pieceExponent: number, kind: PaddedKind): void {
+  const own = kind === 'v1' ? 'v1-padded' : kind
+  run([systemPython, '-c', script, data, torrentPath, `${2 ** pieceExponent}`, own])
 }
 
 /** transmission-create. */

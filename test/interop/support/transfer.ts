@@ -23,6 +23,8 @@ export interface Transfer {
   readonly tracker: 'http' | 'udp'
   /** The leecher gets a magnet link that names the tracker and nothing else, not the .torrent. */
   readonly magnet?: boolean
+  /** What the leecher writes, if not the data that the seeder has. */
+  readonly expected?: string
   readonly timeoutMs?: number
 }
 
@@ -83,5 +85,6 @@ export async function transfer(t: TestContext, dataset: Dataset, plan: Transfer)
   const seconds = (from: number, to: number) => ((to - from) / 1000).toFixed(1)
   const times = `seeding after ${seconds(started, seeding)} s, complete ${seconds(seeding, performance.now())} s later`
   t.diagnostic(times + firstByteWords(download.firstByteMs?.()))
-  assertSameTree(path.join(outFolder, path.basename(dataset.path)), dataset.path, leecher.createsEmptyFiles)
+  const expected = plan.expected ?? dataset.path
+  assertSameTree(path.join(outFolder, path.basename(dataset.path)), expected, leecher.createsEmptyFiles)
 }
