@@ -69,7 +69,7 @@ export class SoakedTorrent {
         await this.#client.remove(old, { deleteFiles: true })
       }
       const torrent = await this.#client.add(this.#source, { path: this.#folder })
-      torrent.addPeers([...this.#seeds])
+      for (const seed of this.#seeds) torrent.addPeer(seed)
       this.#lastReceived = 0
       this.#sinceMs = performance.now()
       this.#torrent = torrent

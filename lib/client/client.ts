@@ -5,6 +5,7 @@ import { parseTorrent } from '../metainfo/parse-torrent.ts'
 import { Acceptor } from '../swarm/acceptor.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
+import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { isBytes } from '../util/bytes.ts'
 import { TorrentError, warnProcess } from '../util/errors.ts'
 import { checkNoMore, checkOptionNames, checkType } from '../util/options.ts'
@@ -43,7 +44,7 @@ export class Client extends EventEmitter<ClientEvents> {
   readonly #persistence: Persistence | undefined
   readonly #intake: Intake
   /** What is being removed. */
-  readonly #leaving = new Map<Torrent, Promise<void>>()
+  readonly #leaving = new Map<TorrentSession, Promise<void>>()
   #closing: Promise<void> | undefined
 
   /**
@@ -57,7 +58,7 @@ export class Client extends EventEmitter<ClientEvents> {
     // The program may change its working directory later.
     const options = given.state === undefined ? given : { ...given, state: path.resolve(given.state) }
     this.#options = options
-    this.#queue = new TorrentQueue(options, () => this.torrents)
+    this.#queue = new TorrentQueue(options, () => this.#torrents.all)
     this.#services = new SharedServices(options, {
       connection: (connection) => this.#acceptor.accept(connection),
       warning: this.#warn,
@@ -90,9 +91,9 @@ export class Client extends EventEmitter<ClientEvents> {
       listening,
       folders: options,
       defaults,
-      leaving: (torrent) => this.#leaving.get(torrent),
+      leaving: (session) => this.#leaving.get(session),
       checkOpen: () => this.#checkOpen(),
-      onEntered: (torrent) => this.#onEntered(torrent),
+      onEntered: (session) => this.#onEntered(session),
       onError: this.#onTorrentError,
       onWarning: this.#warn
     })
@@ -100,7 +101,7 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /** All torrents in the order of the queue, those whose files are not known yet included. */
   get torrents(): readonly Torrent[] {
-    return this.#torrents.all
+    return this.#torrents.torrents
   }
 
   /** Payload bytes per second of all torrents. */
@@ -251,7 +252,8 @@ export class Client extends EventEmitter<ClientEvents> {
   get(infoHash: string | Uint8Array): Torrent | undefined {
     if (typeof infoHash !== 'string' && !isBytes(infoHash))
       throw refusal('infoHash', `${show(infoHash)} must be hexadecimal text or bytes`)
-    return this.#torrents.get(infoHash)
+    const session = this.#torrents.get(infoHash)
+    return session && this.#torrents.torrentOf(session)
   }
 
   /**
@@ -270,9 +272,10 @@ export class Client extends EventEmitter<ClientEvents> {
     checkType('deleteFiles', deleteFiles, 'boolean', refusal)
     checkTorrent(torrent)
     await this.#persistence?.listed
-    const found = typeof torrent === 'string' ? this.get(torrent) : torrent
+    const found =
+      typeof torrent === 'string' ? this.#torrents.get(torrent) : this.#torrents.sessionOf(torrent)
     if (typeof torrent === 'string' && found === undefined) this.#persistence?.takeBack(torrent.toLowerCase())
-    if (found === undefined || !this.#torrents.has(found)) return
+    if (found === undefined) return
     const removed = this.#remove(found, deleteFiles)
     this.#leaving.set(
       found,
@@ -288,7 +291,7 @@ export class Client extends EventEmitter<ClientEvents> {
     }
   }
 
-  async #remove(found: Torrent, deleteFiles: boolean): Promise<void> {
+  async #remove(found: TorrentSession, deleteFiles: boolean): Promise<void> {
     // Taken from the list before anything is deleted, or a crash between the two would have it fetched anew.
     this.#torrents.forget(found)
     await this.#persistence?.flush()
@@ -302,7 +305,8 @@ export class Client extends EventEmitter<ClientEvents> {
    * client uses the folder (see `warning`), there are none. Those that cannot be opened give a `warning` and stay for the next run.
    */
   async restored(): Promise<readonly Torrent[]> {
-    return (await this.#persistence?.restored()) ?? []
+    const sessions = (await this.#persistence?.restored()) ?? []
+    return sessions.map((session) => this.#torrents.torrentOf(session))
   }
 
   /** Moves a torrent to another place in the queue; 0 is the first, and what is beyond the last is the last. */
@@ -310,7 +314,10 @@ export class Client extends EventEmitter<ClientEvents> {
     checkTorrent(torrent)
     if (typeof index !== 'number' || Number.isNaN(index))
       throw refusal('index', `${show(index)} must be a number from 0 on`)
-    if (this.#torrents.move(torrent, index)) this.#services.changed()
+    const session = this.#torrents.sessionOf(torrent)
+    if (session === undefined) return
+    this.#torrents.move(session, index)
+    this.#services.changed()
   }
 
   /** Saves and closes all torrents and everything else; idempotent. */
@@ -323,9 +330,9 @@ export class Client extends EventEmitter<ClientEvents> {
     await this.close()
   }
 
-  #onEntered(torrent: Torrent): void {
-    this.#queue.admit(torrent)
-    emitSafely(this, 'torrent', [torrent])
+  #onEntered(session: TorrentSession): void {
+    this.#queue.admit(session)
+    emitSafely(this, 'torrent', [this.#torrents.torrentOf(session)])
     this.#services.changed()
   }
 
@@ -350,7 +357,7 @@ export class Client extends EventEmitter<ClientEvents> {
     const unlistened = this.#services.unlisten()
     this.#acceptor.close()
     await Promise.all(
-      this.torrents.map(async (torrent) => {
+      this.#torrents.all.map(async (torrent) => {
         const turn = shareTurn()
         if (turn !== undefined) await turn
         await torrent.close()

@@ -1,10 +1,11 @@
 import path from 'node:path'
 import { hashKey } from '../metainfo/info-hashes.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import { Torrent } from '../torrent/torrent.ts'
+import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
+import { TorrentSession } from '../torrent/torrent-session.ts'
 import { abortable } from '../util/concurrency.ts'
 import { ClientHost, type ClientServices } from './client-host.ts'
 import { type DefaultFolders, privateMode } from './default-folders.ts'
@@ -28,11 +29,11 @@ export interface IntakeOptions {
   /** Where data lies when nobody has chosen a folder. */
   readonly defaults: DefaultFolders
   /** While a torrent is being removed, what resolves when it is gone; never rejects. */
-  leaving(torrent: Torrent): Promise<void> | undefined
+  leaving(session: TorrentSession): Promise<void> | undefined
   /** Throws once the client is closed. */
   checkOpen(): void
   /** A torrent is in the list now; it has not begun. */
-  onEntered(torrent: Torrent): void
+  onEntered(session: TorrentSession): void
   readonly onError: (error: Error, torrent: Torrent) => void
   readonly onWarning: (warning: Error) => void
 }
@@ -44,7 +45,7 @@ export type SeedingInit = Pick<TorrentInit, 'complete' | 'filePaths'>
 export class Intake {
   readonly #options: IntakeOptions
   /** How many callers wait for the files of a torrent, whoever begins it included. */
-  readonly #waiting = new Map<Torrent, number>()
+  readonly #waiting = new Map<TorrentSession, number>()
 
   constructor(options: IntakeOptions) {
     this.#options = options
@@ -71,7 +72,7 @@ export class Intake {
     const claimed = known !== undefined && persistence?.claims(known) === true
     if (known !== undefined && claimed && reopens(known, options)) {
       // The next run has it also when this comes to nothing.
-      persistence?.setAside(known.memo())
+      persistence?.setAside(known.save())
       await abortable(known.close(), options.signal)
       checkOpen()
       known = list.get(infoHash)
@@ -79,16 +80,14 @@ export class Intake {
     }
     if (known !== undefined) {
       if (options.overwrite === true) known.allowOverwriting()
-      known.addPeers(resolved.peers, 'remote')
-      known.addPeers(options.peers ?? [], options.trust)
-      known.addTrackers(resolved.trackers, 'remote')
-      known.addTrackers(options.trackers ?? [], options.trust)
+      merge(known, resolved, options)
       if (metainfo !== undefined) await known.learn(metainfo)
       await this.ready(known, options.signal)
-      if (claimed) adjust(known, options)
+      const torrent = list.torrentOf(known)
+      if (claimed) adjust(torrent, options)
       const unheeded = unheededBy(known, options)
       if (unheeded !== undefined) onWarning(unheeded)
-      return known
+      return torrent
     }
     const isDefault =
       options.path === undefined &&
@@ -111,7 +110,7 @@ export class Intake {
       if (memo !== undefined) persistence?.setAside(memo)
       return this.begin(resolved, options, seeding)
     }
-    const torrent = this.enter({
+    const session = this.enter({
       ...options,
       ...(options.path === undefined ? placeOf(memo) : {}),
       ...seeding,
@@ -126,22 +125,22 @@ export class Intake {
       memo,
       state
     })
-    const started = this.#start(torrent, metainfo, memo)
+    const started = this.#start(session, metainfo, memo)
     try {
       await abortable(started, options.signal)
     } catch (thrown) {
       // A storage may take forever to open; others may still wait for it.
-      if (this.#waiting.get(torrent) === 1) await torrent.close()
+      if (this.#waiting.get(session) === 1) await session.close()
       throw thrown
     } finally {
-      this.begun(torrent)
+      this.begun(session)
     }
-    await this.ready(torrent, options.signal)
-    return torrent
+    await this.ready(session, options.signal)
+    return list.torrentOf(session)
   }
 
   async #start(
-    torrent: Torrent,
+    torrent: TorrentSession,
     metainfo: Metainfo | undefined,
     memo: TorrentMemo | undefined
   ): Promise<void> {
@@ -157,30 +156,33 @@ export class Intake {
   }
 
   /** Makes a torrent and enters it in the list; `begun` is to be told when it has begun. */
-  enter(init: TorrentInit): Torrent {
+  enter(init: TorrentInit): TorrentSession {
     const { list, services, onEntered, onError } = this.#options
-    const torrent = new Torrent(new ClientHost(services), init, { failed: onError, closed: this.#onClose })
-    list.add(torrent)
-    if (init.storage !== undefined) list.forget(torrent)
-    this.#waiting.set(torrent, 1)
-    onEntered(torrent)
-    return torrent
+    const session = new TorrentSession(new ClientHost(services), init, {
+      failed: (error) => onError(error, list.torrentOf(session)),
+      closed: () => this.#onClose(session)
+    })
+    list.add(session)
+    if (init.storage !== undefined) list.forget(session)
+    this.#waiting.set(session, 1)
+    onEntered(session)
+    return session
   }
 
   /** Whoever has entered a torrent has begun it, and waits no more or by `ready`. */
-  begun(torrent: Torrent): void {
+  begun(torrent: TorrentSession): void {
     const waiting = (this.#waiting.get(torrent) ?? 1) - 1
     if (waiting > 0) this.#waiting.set(torrent, waiting)
     else this.#waiting.delete(torrent)
   }
 
   /** Waits for the files; a torrent whose files nobody waits for any more goes. */
-  async ready(torrent: Torrent, signal: AbortSignal | undefined): Promise<void> {
+  async ready(torrent: TorrentSession, signal: AbortSignal | undefined): Promise<void> {
     this.#waiting.set(torrent, (this.#waiting.get(torrent) ?? 0) + 1)
     try {
       await torrent.ready(signal)
     } catch (thrown) {
-      if (this.#waiting.get(torrent) === 1 && torrent.files.length === 0) await torrent.close()
+      if (this.#waiting.get(torrent) === 1 && torrent.data.opened === undefined) await torrent.close()
       throw thrown
     } finally {
       this.begun(torrent)
@@ -194,14 +196,22 @@ export class Intake {
   }
 
   /** Resolves when a torrent that is about to go has gone; undefined for one that stays. */
-  #endOf(torrent: Torrent | undefined): Promise<void> | undefined {
+  #endOf(torrent: TorrentSession | undefined): Promise<void> | undefined {
     if (torrent === undefined) return undefined
     return this.#options.leaving(torrent) ?? (torrent.status === 'closed' ? torrent.close() : undefined)
   }
 
-  readonly #onClose = (torrent: Torrent): void => {
+  #onClose(session: TorrentSession): void {
     const { list, services } = this.#options
-    this.#waiting.delete(torrent)
-    if (list.delete(torrent)) services.changed()
+    this.#waiting.delete(session)
+    if (list.delete(session)) services.changed()
   }
+}
+
+/** Gives peers and trackers to a torrent that is here already. */
+function merge(session: TorrentSession, resolved: ResolvedSource, options: AddOptions): void {
+  session.addPeers(resolved.peers, 'remote')
+  session.addPeers(options.peers ?? [], options.trust)
+  session.addTrackers(resolved.trackers, 'remote')
+  session.addTrackers(options.trackers ?? [], options.trust)
 }

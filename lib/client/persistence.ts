@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { RecordKey } from '../storage/record-key.ts'
-import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import type { TorrentSession } from '../torrent/torrent-session.ts'
 import type { Restoration, RestorationEvents } from './restoration.ts'
 import type { Session } from './session.ts'
 
@@ -12,7 +12,7 @@ export interface PersistenceEvents extends RestorationEvents {
   /** Signs the list of torrents when the state folder lies inside data. */
   readonly key: RecordKey
   /** The torrents that a restart should bring back, in their order. */
-  lasting(): readonly Torrent[]
+  lasting(): readonly TorrentSession[]
 }
 
 /**
@@ -34,13 +34,13 @@ export class Persistence {
   }
 
   /** See `Restoration.torrents`. */
-  async restored(): Promise<readonly Torrent[]> {
+  async restored(): Promise<readonly TorrentSession[]> {
     await this.listed
     return (await this.#restoration?.torrents()) ?? []
   }
 
   /** See `Restoration.claims`. */
-  claims(torrent: Torrent): boolean {
+  claims(torrent: TorrentSession): boolean {
     return this.#restoration?.claims(torrent) === true
   }
 
@@ -77,7 +77,7 @@ export class Persistence {
   }
 
   /** See `Session.close`. */
-  async close(lasting: readonly Torrent[]): Promise<void> {
+  async close(lasting: readonly TorrentSession[]): Promise<void> {
     await this.#session?.close(lasting)
   }
 

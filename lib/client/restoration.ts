@@ -1,7 +1,7 @@
 import { hashesOfKey } from '../metainfo/info-hashes.ts'
-import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { asError, TorrentError, warnProcess } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
@@ -15,13 +15,13 @@ const opensAtOnce = 16
 /** What a {@link Restoration} asks and tells. */
 export interface RestorationEvents {
   /** Makes a torrent and enters it in the list. */
-  enter(init: TorrentInit): Torrent
+  enter(init: TorrentInit): TorrentSession
   /** Where data lies now for which nobody chose a folder; rejects when there is no private folder for it. */
   defaultFolder(memo: TorrentMemo): Promise<string>
   /** A torrent that was entered has begun. */
-  begun(torrent: Torrent): void
+  begun(torrent: TorrentSession): void
   /** Waits for the files of a torrent. */
-  ready(torrent: Torrent): Promise<void>
+  ready(torrent: TorrentSession): Promise<void>
   /** Resolves when torrents may begin. */
   readonly listening: Promise<void>
   warning(error: Error): void
@@ -36,7 +36,7 @@ export class Restoration {
   readonly #events: RestorationEvents
   readonly #opened: Deferred<void> = deferred()
   /** Torrents that were brought back, and not added since. */
-  readonly #unclaimed = new Set<Torrent>()
+  readonly #unclaimed = new Set<TorrentSession>()
   #closed = false
 
   /** Begins at once; `state` is the folder of the resume records. */
@@ -48,13 +48,13 @@ export class Restoration {
   }
 
   /** Resolves when each torrent is open, has failed, or waits for its metadata; with those that are here and were not added since. */
-  async torrents(): Promise<readonly Torrent[]> {
+  async torrents(): Promise<readonly TorrentSession[]> {
     await this.#opened.promise
     return [...this.#unclaimed].filter((torrent) => !isClosed(torrent))
   }
 
   /** Somebody adds a torrent that is here: whether that is the first time since it was brought back. */
-  claims(torrent: Torrent): boolean {
+  claims(torrent: TorrentSession): boolean {
     return this.#unclaimed.delete(torrent)
   }
 
@@ -70,7 +70,7 @@ export class Restoration {
       for (const memo of memos) this.#session.setAside(memo)
       return
     }
-    const torrents: Torrent[] = []
+    const torrents: TorrentSession[] = []
     const opened: TorrentMemo[] = []
     for (const memo of memos) {
       const turn = shareTurn()
@@ -97,13 +97,13 @@ export class Restoration {
   }
 
   /** Begins a torrent; one that cannot begin stays for the next run. Never rejects. */
-  async #open(torrent: Torrent | undefined, memo: TorrentMemo | undefined): Promise<void> {
+  async #open(torrent: TorrentSession | undefined, memo: TorrentMemo | undefined): Promise<void> {
     if (torrent === undefined || memo === undefined || isClosed(torrent) || this.#closed) return
     try {
       await torrent.start(undefined)
       // Of one that was added meanwhile the metadata may have come by that.
-      if (torrent.pieceCount > 0 && this.#unclaimed.has(torrent)) this.#session.isKept(torrent)
-      if (torrent.pieceCount === 0) void this.#await(torrent, memo)
+      if (torrent.data.content !== undefined && this.#unclaimed.has(torrent)) this.#session.isKept(torrent)
+      if (torrent.data.content === undefined) void this.#await(torrent, memo)
     } catch (thrown) {
       if (this.#closed || isClosed(torrent)) return
       this.#setAside(torrent, memo, thrown)
@@ -114,7 +114,7 @@ export class Restoration {
   }
 
   /** Waits for the files of a torrent, so that another who gives up does not end it. Never rejects. */
-  async #await(torrent: Torrent, memo: TorrentMemo): Promise<void> {
+  async #await(torrent: TorrentSession, memo: TorrentMemo): Promise<void> {
     try {
       await this.#events.ready(torrent)
     } catch (thrown) {
@@ -135,9 +135,9 @@ export class Restoration {
     }
   }
 
-  #setAside(torrent: Torrent, memo: TorrentMemo, thrown: unknown): void {
+  #setAside(torrent: TorrentSession, memo: TorrentMemo, thrown: unknown): void {
     this.#session.setAside(memo)
-    this.#warn(torrent.name, memo, thrown)
+    this.#warn(torrent.metadata.name, memo, thrown)
   }
 
   #warn(name: string, memo: TorrentMemo, thrown: unknown): void {
@@ -149,7 +149,7 @@ export class Restoration {
   }
 }
 
-function isClosed({ status }: Torrent): boolean {
+function isClosed({ status }: TorrentSession): boolean {
   return status === 'closed'
 }
 

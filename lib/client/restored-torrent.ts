@@ -3,10 +3,11 @@ import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
+import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { TorrentError } from '../util/errors.ts'
 
 /** Whether `add` wants another storage or folder than an earlier run had, or all data hashed: then it is opened anew. */
-export function reopens(torrent: Torrent, { path, storage, verify }: AddOptions): boolean {
+export function reopens(torrent: TorrentSession, { path, storage, verify }: AddOptions): boolean {
   if (storage !== undefined || verify === true) return true
   return path !== undefined && resolve(path) !== torrent.path
 }
@@ -31,15 +32,15 @@ export function adjust(torrent: Torrent, options: AddOptions): void {
 }
 
 /** Returns a warning about options of `add` that do not apply to a torrent that is already added, or undefined. */
-export function unheededBy(torrent: Torrent, { path, storage }: AddOptions): TorrentError | undefined {
-  const { name, infoHash } = torrent
+export function unheededBy(torrent: TorrentSession, { path, storage }: AddOptions): TorrentError | undefined {
+  const { infoHash, metadata } = torrent
   const options = [
     ...(path !== undefined && resolve(path) !== torrent.path ? ['path'] : []),
     ...(storage !== undefined && storage !== torrent.storage ? ['storage'] : [])
   ]
   if (options.length === 0) return undefined
   const message =
-    `option ${options.join(' and ')}: '${name}' is here already with its data in ${torrent.path}, and stays there: ` +
+    `option ${options.join(' and ')}: '${metadata.name}' is here already with its data in ${torrent.path}, and stays there: ` +
     'remove it first to have it elsewhere'
   return new TorrentError('ERR_CLIENT_OPTION', message, {
     details: { options, infoHash, path: torrent.path }

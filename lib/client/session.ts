@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { readWhole, replaceFile, replaceUnlisted } from '../storage/replace-file.ts'
 import { nodeFs } from '../storage/storage-fs.ts'
-import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { makeFolder } from '../util/make-folder.ts'
@@ -23,7 +23,7 @@ const writesAtOnce = 8
 /** What a {@link Session} asks and tells. */
 export interface SessionEvents {
   /** The torrents that a restart should bring back, in their order. */
-  torrents(): readonly Torrent[]
+  torrents(): readonly TorrentSession[]
   warning(error: Error): void
 }
 
@@ -40,7 +40,7 @@ export class Session {
   readonly #refused = new Map<string, SessionLine>()
   readonly #trust: SessionTrust
   /** Torrents whose metadata is on disk. */
-  readonly #kept = new WeakSet<Torrent>()
+  readonly #kept = new WeakSet<TorrentSession>()
   #lock: FolderLock | undefined
   #timer: NodeJS.Timeout | undefined
   #counters: NodeJS.Timeout | undefined
@@ -108,7 +108,7 @@ export class Session {
   }
 
   /** The metadata of this torrent came from the folder. */
-  isKept(torrent: Torrent): void {
+  isKept(torrent: TorrentSession): void {
     this.#kept.add(torrent)
   }
 
@@ -161,7 +161,7 @@ export class Session {
   }
 
   /** Saves these torrents, which may be closed by now, and leaves the folder; idempotent. */
-  async close(torrents: readonly Torrent[]): Promise<void> {
+  async close(torrents: readonly TorrentSession[]): Promise<void> {
     await this.stop()
     if (this.#lock === undefined) return
     await this.#save(torrents)
@@ -181,18 +181,18 @@ export class Session {
 
   /** Counters alone are worth a save only now and then. */
   #look(): void {
-    const moved = this.#events.torrents().reduce((sum, torrent) => sum + torrent.moved, 0)
+    const moved = this.#events.torrents().reduce((sum, torrent) => sum + torrent.transfer.moved, 0)
     if (moved === this.#moved) return
     this.#moved = moved
     this.touch()
   }
 
-  async #save(torrents: readonly Torrent[]): Promise<void> {
+  async #save(torrents: readonly TorrentSession[]): Promise<void> {
     this.#dirty = false
     this.#savedAt = performance.now()
     try {
       // Before the metadata is kept: what comes meanwhile is not in the folder, and until then must be found as it was.
-      const memos = torrents.map((torrent) => torrent.memo())
+      const memos = torrents.map((torrent) => torrent.save())
       await this.#keepMetadata(torrents)
       const here = new Set(memos.map(({ infoHash }) => infoHash))
       const dormant = [...this.#dormant.values()].filter(({ infoHash }) => !here.has(infoHash))
@@ -206,7 +206,7 @@ export class Session {
     if (this.#dirty) this.touch()
   }
 
-  async #keepMetadata(torrents: readonly Torrent[]): Promise<void> {
+  async #keepMetadata(torrents: readonly TorrentSession[]): Promise<void> {
     // Those too whose resume record is still being read, or a crash would leave a torrent without the metadata that was given.
     const missing = torrents.filter((torrent) => !this.#kept.has(torrent))
     if (missing.length === 0) return

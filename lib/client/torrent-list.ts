@@ -1,59 +1,78 @@
 import { keyOfHash } from '../metainfo/info-hashes.ts'
-import type { Torrent } from '../torrent/torrent.ts'
+import { Torrent } from '../torrent/torrent.ts'
+import type { TorrentSession } from '../torrent/torrent-session.ts'
 
-/** The torrents of a client, in the order of its queue. */
+/** The torrents of a client, in the order of its queue: the sessions, and what the user has of each. */
 export class TorrentList {
-  readonly #torrents = new Map<string, Torrent>()
-  /** Those that a restart does not bring back. */
-  readonly #fleeting = new WeakSet<Torrent>()
+  readonly #sessions = new Map<string, TorrentSession>()
+  readonly #torrents = new WeakMap<TorrentSession, Torrent>()
+  readonly #known = new WeakMap<Torrent, TorrentSession>()
+  /** Sessions that a restart does not bring back. */
+  readonly #fleeting = new WeakSet<TorrentSession>()
 
   /** All of them; a list of its own. */
-  get all(): Torrent[] {
-    return [...this.#torrents.values()]
+  get all(): TorrentSession[] {
+    return [...this.#sessions.values()]
+  }
+
+  /** The same as the user has them. */
+  get torrents(): Torrent[] {
+    return this.all.map((session) => this.torrentOf(session))
   }
 
   /** What a restart brings back. */
-  get lasting(): Torrent[] {
-    return this.all.filter((torrent) => !this.#fleeting.has(torrent))
+  get lasting(): TorrentSession[] {
+    return this.all.filter((session) => !this.#fleeting.has(session))
   }
 
   /** The torrent with this info hash in hexadecimal or bytes. */
-  get(infoHash: string | Uint8Array): Torrent | undefined {
-    return this.#torrents.get(keyOfHash(infoHash))
+  get(infoHash: string | Uint8Array): TorrentSession | undefined {
+    return this.#sessions.get(keyOfHash(infoHash))
   }
 
-  /** Whether it is this very torrent that is here. */
-  has(torrent: Torrent): boolean {
-    return this.#torrents.get(torrent.infoHash) === torrent
+  /** The session of a torrent that is here. */
+  sessionOf(torrent: Torrent): TorrentSession | undefined {
+    const session = this.#known.get(torrent)
+    return session !== undefined && this.#sessions.get(session.infoHash) === session ? session : undefined
+  }
+
+  /** The torrent that the user has for a session, always the same one. */
+  torrentOf(session: TorrentSession): Torrent {
+    let torrent = this.#torrents.get(session)
+    if (torrent === undefined) {
+      torrent = new Torrent(session)
+      this.#torrents.set(session, torrent)
+      this.#known.set(torrent, session)
+    }
+    return torrent
   }
 
   /** Enters a torrent as the last. */
-  add(torrent: Torrent): void {
-    this.#torrents.set(torrent.infoHash, torrent)
+  add(session: TorrentSession): void {
+    this.#sessions.set(session.infoHash, session)
   }
 
   /** Takes a torrent away; false when it is not here. */
-  delete(torrent: Torrent): boolean {
-    return this.has(torrent) && this.#torrents.delete(torrent.infoHash)
+  delete(session: TorrentSession): boolean {
+    const { infoHash } = session
+    return this.#sessions.get(infoHash) === session && this.#sessions.delete(infoHash)
   }
 
   /** A restart is not to bring it back: its storage is the caller's, or it is being removed. */
-  forget(torrent: Torrent): void {
-    this.#fleeting.add(torrent)
+  forget(session: TorrentSession): void {
+    this.#fleeting.add(session)
   }
 
-  /** Moves a torrent to another place, 0 the first; false when it is not here. */
-  move(torrent: Torrent, index: number): boolean {
-    if (!this.has(torrent)) return false
-    const order = this.all.filter((other) => other !== torrent)
-    order.splice(Math.max(0, Math.trunc(index)), 0, torrent)
-    this.#torrents.clear()
-    for (const one of order) this.add(one)
-    return true
+  /** Moves a torrent that is here to another place, 0 the first. */
+  move(session: TorrentSession, index: number): void {
+    const order = this.all.filter((other) => other !== session)
+    order.splice(Math.max(0, Math.trunc(index)), 0, session)
+    this.#sessions.clear()
+    for (const one of order) this.#sessions.set(one.infoHash, one)
   }
 
   /** Has all torrents follow new limits of the client. */
   limitsChanged(): void {
-    for (const torrent of this.#torrents.values()) torrent.limitsChanged()
+    for (const session of this.#sessions.values()) session.limitsChanged()
   }
 }

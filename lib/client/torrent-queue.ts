@@ -1,4 +1,4 @@
-import type { Torrent } from '../torrent/torrent.ts'
+import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { type ClientOptions, checkCount, checkGoal } from './options.ts'
 import { countsAsSeed, isIdle, planQueue, type QueueEntry } from './queue.ts'
@@ -29,8 +29,8 @@ interface Run {
 /** Has torrents wait and go on as the queue rules say, and ends those that have seeded enough; one timer for all. */
 export class TorrentQueue {
   readonly #rules: QueueRules
-  readonly #torrents: () => readonly Torrent[]
-  readonly #runs = new WeakMap<Torrent, Run>()
+  readonly #torrents: () => readonly TorrentSession[]
+  readonly #runs = new WeakMap<TorrentSession, Run>()
   #timer: NodeJS.Timeout | undefined
   #planned = false
   #lookedAt = Number.NEGATIVE_INFINITY
@@ -39,7 +39,7 @@ export class TorrentQueue {
   #closed = false
 
   /** `torrents` gives all of them in the order of the queue; a rule that is left out is no limit. */
-  constructor(rules: Pick<ClientOptions, keyof QueueRules>, torrents: () => readonly Torrent[]) {
+  constructor(rules: Pick<ClientOptions, keyof QueueRules>, torrents: () => readonly TorrentSession[]) {
     const never = Number.POSITIVE_INFINITY
     const { maxActiveDownloads = never, maxActiveSeeds = never, seedRatio = never, seedTime = never } = rules
     this.#rules = { maxActiveDownloads, maxActiveSeeds, seedRatio, seedTime }
@@ -78,7 +78,7 @@ export class TorrentQueue {
   }
 
   /** Whether a torrent that is added now would have to wait; it is held before it tells a tracker of itself. */
-  admit(torrent: Torrent): void {
+  admit(torrent: TorrentSession): void {
     const { maxActiveDownloads, maxActiveSeeds } = this.#rules
     // What it is is known when its files are; `changed` then lets it go on if there is a place.
     if (Number.isFinite(maxActiveDownloads) || Number.isFinite(maxActiveSeeds)) torrent.hold(true)
@@ -109,22 +109,22 @@ export class TorrentQueue {
   }
 
   /** Ends what has reached its goal; false when nothing can. */
-  #endSeeds(torrents: readonly Torrent[]): boolean {
+  #endSeeds(torrents: readonly TorrentSession[]): boolean {
     let any = false
     for (const torrent of torrents) {
-      const ratio = torrent.seedRatio ?? this.#rules.seedRatio
-      const time = torrent.seedTime ?? this.#rules.seedTime
+      const ratio = torrent.limits.seedRatio ?? this.#rules.seedRatio
+      const time = torrent.limits.seedTime ?? this.#rules.seedTime
       if (ratio === Number.POSITIVE_INFINITY && time === Number.POSITIVE_INFINITY) continue
       if (!torrent.hasGoal) continue
       any = true
       if (torrent.status !== 'seeding') continue
-      if (torrent.ratio >= ratio || torrent.seedingTime >= time) torrent.finish()
+      if (torrent.ratio >= ratio || torrent.transfer.seedingMs >= time) torrent.finish()
     }
     return any
   }
 
   /** Has torrents wait or go on; false when there is no limit. */
-  #apply(torrents: readonly Torrent[]): boolean {
+  #apply(torrents: readonly TorrentSession[]): boolean {
     const { maxActiveDownloads, maxActiveSeeds } = this.#rules
     if (maxActiveDownloads === Number.POSITIVE_INFINITY && maxActiveSeeds === Number.POSITIVE_INFINITY) {
       for (const torrent of torrents) torrent.hold(false)
@@ -149,9 +149,9 @@ export class TorrentQueue {
     return true
   }
 
-  #entry(torrent: Torrent, now: number): QueueEntry {
+  #entry(torrent: TorrentSession, now: number): QueueEntry {
     const run = this.#run(torrent, now)
-    const { moved } = torrent
+    const { moved } = torrent.transfer
     if (moved !== run.moved) {
       run.moved = moved
       run.movedAt = now
@@ -164,11 +164,11 @@ export class TorrentQueue {
       running: run.running,
       idleMs: run.running ? now - run.movedAt : 0,
       triedAt: run.triedAt,
-      wanted: torrent.streams.length > 0
+      wanted: torrent.data.content?.files.hasStreams === true
     }
   }
 
-  #run(torrent: Torrent, now: number): Run {
+  #run(torrent: TorrentSession, now: number): Run {
     let run = this.#runs.get(torrent)
     if (run === undefined) {
       run = { moved: 0, movedAt: now, running: false, triedAt: undefined, servedAt: Number.NEGATIVE_INFINITY }
@@ -179,7 +179,7 @@ export class TorrentQueue {
 }
 
 /** What the rules make of a torrent; undefined for one that they do not concern. */
-function kindOf(torrent: Torrent, run: Run, now: number): QueueEntry['kind'] {
+function kindOf(torrent: TorrentSession, run: Run, now: number): QueueEntry['kind'] {
   const { status, activity } = torrent
   if (status !== 'queued' && status !== activity) return undefined
   if (activity === 'seeding') return 'seed'

@@ -9,6 +9,7 @@ import { Content, type ContentEvents } from './content.ts'
 import { isByName, storageIn } from './data-folder.ts'
 import type { RunState } from './run-state.ts'
 import { findNames } from './stored-names.ts'
+import type { TorrentData } from './torrent-data.ts'
 import { closedError } from './torrent-errors.ts'
 import type { Choice } from './torrent-files.ts'
 import type { TorrentHost } from './torrent-host.ts'
@@ -22,6 +23,8 @@ export interface OpeningOptions {
   readonly host: TorrentHost
   readonly init: TorrentInit
   readonly state: RunState
+  /** Gets the content. */
+  readonly data: TorrentData
   readonly metadata: TorrentMetadata
   readonly swarm: Swarm
   readonly transfer: Transfer
@@ -40,20 +43,13 @@ export interface OpeningOptions {
 export class Opening {
   readonly #options: OpeningOptions
   readonly #ready: Deferred<void> = deferred()
-  #content: Content | undefined
 
   constructor(options: OpeningOptions) {
     this.#options = options
-  }
-
-  /** There from when the metadata is known. */
-  get content(): Content | undefined {
-    return this.#content
-  }
-
-  /** The same, once its storage is open. */
-  get opened(): Content | undefined {
-    return this.#options.state.filesKnown ? this.#content : undefined
+    options.metadata.listen({
+      fetched: (metainfo) => this.#fetched(metainfo),
+      failed: (error) => this.fail(error)
+    })
   }
 
   /** Resolves when the files are known and the storage is open. */
@@ -71,22 +67,15 @@ export class Opening {
     else if ((await keeper?.load())?.record.private === true) swarm.makePrivate()
   }
 
-  /** Peers have sent the metadata. */
-  fetched(metainfo: Metainfo): void {
-    const { metadata, swarm, keeper } = this.#options
-    this.open(metainfo).catch(() => {})
-    const bytes = metadata.torrentFile(swarm.sources.trackers.tiers)
-    if (bytes !== undefined) void keeper?.keepTorrent(bytes)
-  }
-
   /** The metadata is known: opens the storage. Rejects, as `ready` does, when that fails. */
   async open(metainfo: Metainfo): Promise<void> {
-    const { state, metadata, swarm, keeper, onOpen } = this.#options
+    const { state, data, metadata, swarm, keeper, onOpen } = this.#options
     metadata.set(metainfo)
     if (metainfo.private) swarm.makePrivate()
     swarm.sources.addNodes(metainfo.nodes)
     // Only for its files would it look for peers even so.
     if (state.waits) swarm.manager.setDialling(false)
+    let content: Content
     let isFirstRun: boolean
     try {
       const loaded = await keeper?.load()
@@ -97,9 +86,10 @@ export class Opening {
       const named = await this.#named(metainfo, before)
       if (state.closed) throw closedError()
       if (named !== metainfo) metadata.set(named)
-      this.#content = this.#restore(named, before)
+      content = this.#restore(named, before)
+      data.content = content
       if (before !== undefined) swarm.sources.recall(before.record)
-      await this.#content.open()
+      await content.open()
       isFirstRun = before === undefined
     } catch (thrown) {
       this.fail(thrown)
@@ -108,12 +98,19 @@ export class Opening {
     if (state.closed) return
     state.open()
     this.#ready.resolve()
-    onOpen(this.#content, isFirstRun)
+    onOpen(content, isFirstRun)
   }
 
   /** It does not come to it. */
   fail(error: unknown): void {
     this.#ready.reject(error)
+  }
+
+  #fetched(metainfo: Metainfo): void {
+    const { metadata, swarm, keeper } = this.#options
+    this.open(metainfo).catch(() => {})
+    const bytes = metadata.torrentFile(swarm.sources.trackers.tiers)
+    if (bytes !== undefined) void keeper?.keepTorrent(bytes)
   }
 
   /** The metainfo with the names by which its files are on disk. */

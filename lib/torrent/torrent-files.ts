@@ -85,6 +85,11 @@ export class TorrentFiles implements FileHost {
     return this.#streams.keys()
   }
 
+  /** Whether a stream is open. */
+  get hasStreams(): boolean {
+    return this.#streams.size > 0
+  }
+
   /** Whether a stream is open on a file of which bytes are missing. */
   get isReading(): boolean {
     for (const fileIndex of this.#streams.values()) {

@@ -25,7 +25,7 @@ export interface TorrentHost extends SwarmHost {
   /** The torrents of the client that share its upload limit. */
   readonly serving: ServingTorrents
   /** Something has changed that outlives this run, or that decides which torrents run. */
-  changed(torrent: { readonly infoHash: string }): void
+  changed(): void
   /** Has it decided at once which torrents run. */
   decide(): void
 }

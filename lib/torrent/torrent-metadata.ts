@@ -7,17 +7,21 @@ import { MetadataExchange } from '../swarm/metadata-exchange.ts'
 import type { MetadataMemory } from '../swarm/metadata-memory.ts'
 import { asError } from '../util/errors.ts'
 
-/** What a {@link TorrentMetadata} begins with, and whom it tells. */
+/** Listener of a {@link TorrentMetadata}. */
+export interface MetadataListener {
+  /** Peers have sent the metadata. */
+  fetched(metainfo: Metainfo): void
+  /** Peers have sent what has the info hash, but is no torrent. */
+  failed(error: Error): void
+}
+
+/** What a {@link TorrentMetadata} begins with. */
 export interface TorrentMetadataOptions {
   readonly infoHashes: InfoHashes
   /** For what is collected; all torrents share it. */
   readonly memory: MetadataMemory
   /** A name until a better one is known. */
   readonly name: string | undefined
-  /** Peers have sent the metadata. */
-  onMetainfo(metainfo: Metainfo): void
-  /** Peers have sent what has the info hash, but is no torrent. */
-  onFault(error: Error): void
 }
 
 /** What a torrent is, apart from its data: little more than its info hash, until its metadata is given or comes from peers. */
@@ -28,6 +32,7 @@ export class TorrentMetadata {
   /** Aborts the parsing of metadata that peers have sent, while there is any. */
   #parsing: AbortController | undefined
   #metainfo: Metainfo | undefined
+  #listener: MetadataListener | undefined
 
   /** Nothing is known yet. */
   constructor(options: TorrentMetadataOptions) {
@@ -37,6 +42,11 @@ export class TorrentMetadata {
       options.memory,
       (info) => void this.#onInfo(info)
     )
+  }
+
+  /** Has `listener` hear of what peers send. */
+  listen(listener: MetadataListener): void {
+    this.#listener = listener
   }
 
   /** Whether the metadata is known. */
@@ -88,10 +98,10 @@ export class TorrentMetadata {
     try {
       metainfo = await parseInfoInTurns(info, signal)
     } catch (thrown) {
-      if (!signal.aborted) this.#options.onFault(asError(thrown))
+      if (!signal.aborted) this.#listener?.failed(asError(thrown))
       return
     }
     // When it is aborted, the torrent is closed or its metadata has come from elsewhere.
-    if (!signal.aborted) this.#options.onMetainfo(metainfo)
+    if (!signal.aborted) this.#listener?.fetched(metainfo)
   }
 }

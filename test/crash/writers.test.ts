@@ -18,8 +18,8 @@ import { RecordKey } from '../../lib/storage/record-key.ts'
 import type { ResumeRecord } from '../../lib/storage/resume-record.ts'
 import { ResumeStore } from '../../lib/storage/resume-store.ts'
 import { nodeFs, syncFolder } from '../../lib/storage/storage-fs.ts'
-import type { Torrent } from '../../lib/torrent/torrent.ts'
 import type { TorrentMemo } from '../../lib/torrent/torrent-memo.ts'
+import type { TorrentSession } from '../../lib/torrent/torrent-session.ts'
 import { layoutOf, pattern, readBytes } from '../storage/contract.ts'
 import { type Progress, stopEverywhere, testWriter, type Writer } from '../support/crash-harness.ts'
 
@@ -115,20 +115,28 @@ function memoOf(name: string): TorrentMemo {
 }
 
 /** What a session asks of a torrent. */
-function torrentOf(memo: TorrentMemo): Torrent {
+function torrentOf(memo: TorrentMemo): TorrentSession {
   const { infoHash } = memo
-  return { infoHash, torrentFile: Buffer.from(infoHash.repeat(100)), memo: () => memo } as unknown as Torrent
+  return {
+    infoHash,
+    torrentFile: Buffer.from(infoHash.repeat(100)),
+    save: () => memo
+  } as unknown as TorrentSession
 }
 
 /** A list of torrents as a fact: `a b`. */
-function listed(fact: string): Torrent[] {
+function listed(fact: string): TorrentSession[] {
   return fact
     .split(' ')
     .filter((name) => name !== '')
     .map((name) => torrentOf(memoOf(name)))
 }
 
-function sessionIn(folder: string, torrents: () => Torrent[], warning: (error: Error) => void): Session {
+function sessionIn(
+  folder: string,
+  torrents: () => TorrentSession[],
+  warning: (error: Error) => void
+): Session {
   const state = join(folder, 'state')
   const trust = new SessionTrust({ folder: state, data: undefined, key: new RecordKey(undefined) })
   return new Session(state, trust, { torrents, warning })

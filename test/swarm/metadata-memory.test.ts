@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { ClientHost } from '../../lib/client/client-host.ts'
 import { SharedServices } from '../../lib/client/shared-services.ts'
 import { type MetadataHolder, MetadataMemory } from '../../lib/swarm/metadata-memory.ts'
-import { Torrent } from '../../lib/torrent/torrent.ts'
+import { TorrentSession } from '../../lib/torrent/torrent-session.ts'
 import { until } from '../support/until.ts'
 import { Bench } from '../torrent/bench.ts'
 import { listenAs } from '../torrent/evil-peer.ts'
@@ -74,7 +74,7 @@ test('torrents of a client share the memory, and give it back when they close', 
   bench.after(() => services.close(services.unlisten()))
   await services.listening
   const memory = services.metadataMemory
-  const torrents: Torrent[] = []
+  const torrents: TorrentSession[] = []
   for (let n = 1; n <= 2; n++) {
     const infoHash = new Uint8Array(randomBytes(20))
     const liar = await listenAs(bench, sample, {
@@ -93,7 +93,7 @@ test('torrents of a client share the memory, and give it back when they close', 
       path: bench.folder(),
       peers: [liar.address]
     }
-    const torrent = new Torrent(new ClientHost(services), init, {
+    const torrent = new TorrentSession(new ClientHost(services), init, {
       failed: assert.ifError,
       closed: () => {}
     })

@@ -390,7 +390,7 @@ test('a peer that has dialled us is not dialled again because our own dial cross
   await turns()
   // A peer that is not connected would be dialled at once when it is named by hand.
   const other = await listenAs(bench, sample, { answer: () => {} })
-  torrent.addPeers([host.address, other.address])
+  for (const { address } of [host, other]) torrent.addPeer(address)
   await until('the dial of the other', () => other.sockets.length)
   await turns()
   assert.equal(held.length, 1)

@@ -60,7 +60,7 @@ for (const [end, stop] of Object.entries(ends)) {
         peer.wire.piece(piece, offset, peer.block(piece, offset, length))
       }
     })
-    waiting.addPeers([honest.address])
+    waiting.addPeer(honest.address)
     await waiting.whenDone()
     assertSame(waiting, large)
     assert.equal(asked.size, 127)
@@ -126,7 +126,7 @@ test('blocks of a piece larger than all memory are fetched once over a restart',
   })
   const [two] = await bench.client(options).restored()
   assert.ok(two !== undefined)
-  two.addPeers([honest.address])
+  two.addPeer(honest.address)
   await two.whenDone()
   assertSame(two, sample)
   assert.equal(new Set([...asked, ...rest]).size, 128)
@@ -207,7 +207,7 @@ test('ten torrents with small and large pieces, whose seeds come and go, are fet
             void come()
           }
         })
-        torrent.addPeers([seed.address])
+        torrent.addPeer(seed.address)
       }
       await come()
       return { torrent, sample }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
 import { run } from '../../lib/cli/run.ts'
+import { decodeSession } from '../../lib/client/session-file.ts'
 import { AddressBook } from '../../lib/discovery/address-book.ts'
 import { Discovery } from '../../lib/discovery/discovery.ts'
 import type { PeerSource } from '../../lib/discovery/peer-source.ts'
@@ -40,7 +41,8 @@ async function dialledBack(
   more: object
 ): Promise<{ back: boolean; known: readonly string[] }> {
   const bench = new Bench(t)
-  const client = bench.client()
+  const state = bench.folder()
+  const client = bench.client({ state })
   const torrent = await begin(client, hash)
   await until('the port', () => client.port)
   const own = net.createServer((socket) => socket.destroy())
@@ -51,7 +53,7 @@ async function dialledBack(
   socket.on('error', () => {})
   const reserved = Buffer.alloc(8)
   reserved[5] = 0x10
-  const extended = Buffer.concat([Buffer.from([20, 0]), encode({ m: {}, p: port, ...more })])
+  const extended = Buffer.concat([Buffer.from([20, 0]), encode({ m: {}, p: port, v: 'caller', ...more })])
   const length = Buffer.alloc(4)
   length.writeUInt32BE(extended.length)
   const hello = [
@@ -62,8 +64,14 @@ async function dialledBack(
   ]
   socket.write(Buffer.concat([...hello, length, extended]))
   const address = `127.0.0.1:${port}`
-  await until('the address of the peer', () => torrent.memo().peers.includes(address))
-  const known = torrent.memo().peers
+  await until('its extended handshake', () => torrent.peers[0]?.client === 'caller')
+  // Any change has the list saved, which names the peers of a torrent whose metadata is unknown.
+  torrent.seedRatio = 2
+  const known = await until('the address of the peer', () => {
+    const file = path.join(state, 'client.session')
+    const [saved] = existsSync(file) ? decodeSession(readFileSync(file)).memos : []
+    return saved?.seedRatio === 2 ? saved.peers : undefined
+  })
   socket.destroy()
   return { back: known.includes(address), known }
 }

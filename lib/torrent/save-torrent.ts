@@ -1,0 +1,50 @@
+import type { Swarm } from '../swarm/swarm.ts'
+import type { RunState } from './run-state.ts'
+import type { TorrentInit } from './torrent-init.ts'
+import type { TorrentLimits } from './torrent-limits.ts'
+import { mostMemoPeers, type TorrentMemo } from './torrent-memo.ts'
+import type { TorrentMetadata } from './torrent-metadata.ts'
+import type { Transfer } from './transfer.ts'
+
+/** The parts of a torrent that outlive a run. */
+export interface SavedParts {
+  readonly infoHash: string
+  readonly init: TorrentInit
+  readonly metadata: TorrentMetadata
+  readonly swarm: Swarm
+  readonly state: RunState
+  readonly limits: TorrentLimits
+  readonly transfer: Transfer
+  readonly trackers: readonly (readonly string[])[]
+  readonly superSeeding: boolean
+  readonly overwrite: boolean
+}
+
+/** Returns what a restart needs to know of a torrent. */
+export function saveTorrent(parts: SavedParts): TorrentMemo {
+  const { infoHash, init, metadata, swarm, state, limits, transfer, trackers, superSeeding, overwrite } =
+    parts
+  const { name, path, folderMode, filePaths, select, selectOnly, memo } = init
+  const { known, infoHashV2 } = metadata
+  const { sources } = swarm
+  return {
+    infoHash,
+    infoHashV2,
+    name: known ? undefined : name,
+    ...(select === undefined && selectOnly === undefined
+      ? { select: memo?.select, selectOnly: memo?.selectOnly }
+      : { select, selectOnly }),
+    path,
+    folderMode,
+    filePaths,
+    trackers,
+    trustedTrackers: sources.trackers.trusted,
+    peers: known ? [] : sources.remember().peers.slice(0, mostMemoPeers),
+    superSeeding,
+    ...(overwrite ? { overwrite: true } : {}),
+    private: sources.private,
+    ...state.remember(),
+    ...limits.remember(),
+    ...transfer.remember()
+  }
+}

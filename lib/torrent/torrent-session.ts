@@ -1,0 +1,434 @@
+import { hashKey } from '../metainfo/info-hashes.ts'
+import type { Metainfo } from '../metainfo/metainfo.ts'
+import { ResumeKeeper } from '../storage/resume-keeper.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Peer, PeerInfo } from '../swarm/peer.ts'
+import { Swarm } from '../swarm/swarm.ts'
+import { checkTrackers, type TrackerTiers } from '../swarm/tracker-set.ts'
+import type { ThrottledConnection } from '../transport/throttled.ts'
+import type { PeerAddress } from '../util/address.ts'
+import { monotonicMs } from '../util/clock.ts'
+import { asError } from '../util/errors.ts'
+import type { Trust } from '../util/trust.ts'
+import type { Wire } from '../wire/wire.ts'
+import type { WireOptions } from '../wire/wire-events.ts'
+import { Completion } from './completion.ts'
+import type { Activity, Content, ContentEvents } from './content.ts'
+import { Opening } from './opening.ts'
+import { RunState, type TorrentStatus } from './run-state.ts'
+import { saveTorrent } from './save-torrent.ts'
+import type { SessionEvents, SessionListener, TorrentOwner } from './session-events.ts'
+import { TorrentData } from './torrent-data.ts'
+import { closedError, metadataError } from './torrent-errors.ts'
+import type { TorrentHost } from './torrent-host.ts'
+import type { TorrentInit } from './torrent-init.ts'
+import { TorrentLimits } from './torrent-limits.ts'
+import type { TorrentMemo } from './torrent-memo.ts'
+import { TorrentMetadata } from './torrent-metadata.ts'
+import { Transfer } from './transfer.ts'
+
+/** A torrent inside its client: owns its state, joins its parts, and does what client and user ask. */
+export class TorrentSession {
+  /** The v1 info hash in hexadecimal. */
+  readonly infoHash: string
+  /** Folder for the data. */
+  readonly path: string
+  readonly state: RunState
+  readonly data: TorrentData
+  readonly metadata: TorrentMetadata
+  readonly swarm: Swarm
+  readonly limits: TorrentLimits
+  readonly completion: Completion = new Completion()
+  readonly #transfer = new Transfer()
+  readonly #host: TorrentHost
+  readonly #init: TorrentInit
+  readonly #owner: TorrentOwner
+  readonly #opening: Opening
+  readonly #keeper: ResumeKeeper | undefined
+  #listener: SessionListener | undefined
+  #superSeeding: boolean
+  #overwrite: boolean
+  #closing: Promise<void> | undefined
+
+  constructor(host: TorrentHost, init: TorrentInit, owner: TorrentOwner) {
+    const onWarning = (warning: Error): void => void this.#emit('warning', warning)
+    this.infoHash = hashKey(init.infoHashes)
+    this.path = init.path
+    this.#host = host
+    this.#init = init
+    this.#owner = owner
+    this.state = new RunState(init.paused, init.memo)
+    this.data = new TorrentData(this.state)
+    this.limits = new TorrentLimits(init)
+    this.#superSeeding = init.superSeeding ?? false
+    this.#overwrite = init.overwrite ?? false
+    if (init.memo !== undefined) this.#transfer.restore(init.memo)
+    if (init.state !== undefined) {
+      const seal = host.seal(init.state, init.path)
+      this.#keeper = new ResumeKeeper(init.state, this.infoHash, seal, onWarning)
+    }
+    this.metadata = new TorrentMetadata({
+      infoHashes: init.infoHashes,
+      memory: host.metadataMemory,
+      name: init.name
+    })
+    this.swarm = new Swarm({
+      infoHashes: init.infoHashes,
+      host,
+      state: this.state,
+      metadata: this.metadata,
+      content: () => this.data.opened,
+      counters: () => this.transfer.counters(this.data.content?.table.counts.left),
+      onPeer: (peer) => void this.#emit('peer', this.peerInfo(peer, monotonicMs())),
+      onChokeRound: () => this.limitsChanged(),
+      wantAgain: () => this.#wantAgain(),
+      onWarning
+    })
+    this.#opening = new Opening({
+      host,
+      init,
+      state: this.state,
+      data: this.data,
+      metadata: this.metadata,
+      swarm: this.swarm,
+      transfer: this.#transfer,
+      keeper: this.#keeper,
+      events: this.#contentEvents(),
+      superSeeding: () => this.#superSeeding,
+      overwrite: () => this.#overwrite,
+      onPaused: () => this.follow(),
+      onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
+    })
+    // Before the first question to anybody: the metadata that would say so may be lost.
+    if (init.memo?.private === true) this.swarm.makePrivate()
+    this.limitsChanged()
+    this.swarm.sources.trackers.trust(init.memo?.trustedTrackers ?? [])
+    this.addPeers(init.peers ?? [], init.trust)
+    this.addPeers(init.magnetPeers ?? [], 'remote')
+  }
+
+  /** Has `listener` emit events to the user from now on. */
+  listen(listener: SessionListener): void {
+    this.#listener = listener
+  }
+
+  // ---- what it is and how far it is ----
+
+  /** The trackers by tier, also before any of them is asked. */
+  get trackerTiers(): readonly (readonly string[])[] {
+    const { sources } = this.swarm
+    return sources.started ? sources.trackers.tiers : this.#init.announce
+  }
+
+  /** The bytes of a .torrent file; undefined while the metadata is unknown. */
+  get torrentFile(): Uint8Array | undefined {
+    return this.metadata.torrentFile(this.trackerTiers)
+  }
+
+  /** What the torrent is doing. */
+  get status(): TorrentStatus {
+    return this.state.status(this.data.content)
+  }
+
+  /** Activity while nothing stops it; undefined until the files are known. */
+  get activity(): Activity | undefined {
+    return this.data.opened?.activity
+  }
+
+  /** Payload of this run and of earlier ones, with all uploads up to this moment. */
+  get transfer(): Transfer {
+    this.data.content?.uploads.count()
+    return this.#transfer
+  }
+
+  /** Uploaded bytes for each byte downloaded. */
+  get ratio(): number {
+    return this.transfer.ratio(this.data.content?.layout.dataLength ?? 0)
+  }
+
+  /** Whether `seedRatio` and `seedTime` end it: not once the user has resumed it beyond them. */
+  get hasGoal(): boolean {
+    return !this.state.goalWaived
+  }
+
+  /** Whether a peer wants something of us. */
+  get serves(): boolean {
+    return this.data.content?.uploads.choker.wanted === true
+  }
+
+  /** The storage that the caller brought. */
+  get storage(): Storage | undefined {
+    return this.#init.storage
+  }
+
+  /** The data, for a caller that needs it. Throws while the metadata is unknown, and once the torrent is closed. */
+  get opened(): Content {
+    if (this.state.closed) throw closedError()
+    const { opened } = this.data
+    if (opened === undefined) throw metadataError()
+    return opened
+  }
+
+  /** A snapshot of a peer. */
+  peerInfo(peer: Peer, now: number): PeerInfo {
+    const { content } = this.data
+    const outstanding = content?.download.picker.peer(peer.id)?.outstanding
+    return peer.info(now, outstanding, content?.layout.pieceCount ?? 0)
+  }
+
+  /** Returns what a restart needs to know. */
+  save(): TorrentMemo {
+    return saveTorrent({
+      infoHash: this.infoHash,
+      init: this.#init,
+      metadata: this.metadata,
+      swarm: this.swarm,
+      state: this.state,
+      limits: this.limits,
+      transfer: this.#transfer,
+      trackers: this.trackerTiers,
+      superSeeding: this.#superSeeding,
+      overwrite: this.#overwrite
+    })
+  }
+
+  // ---- what the client does with it ----
+
+  /** Begins to look for peers, and with the metadata if that is known. */
+  async start(metainfo: Metainfo | undefined): Promise<void> {
+    await this.#opening.start(metainfo)
+    // Afterwards, so that trackers hear at once how much is left.
+    this.swarm.sources.start(this.#init.announce)
+    this.addTrackers(this.#init.trackers ?? [], this.#init.trust)
+  }
+
+  /** Takes metadata from another source: peers are not asked for it any more, and it may name ways into the DHT that theirs does not. */
+  async learn(metainfo: Metainfo): Promise<void> {
+    if (this.state.closed) return
+    if (this.metadata.known) this.swarm.sources.addNodes(metainfo.nodes)
+    else await this.#opening.open(metainfo)
+  }
+
+  /** Resolves when the files are known and the storage is open. */
+  async ready(signal?: AbortSignal): Promise<void> {
+    await this.#opening.ready(signal)
+  }
+
+  /** Has it wait in the queue, without peers and trackers, or go on. */
+  hold(held: boolean): void {
+    if (this.state.hold(held)) this.follow()
+  }
+
+  /** Ends it as a seed that has reached its goal. */
+  finish(): void {
+    if (this.state.finish()) this.follow()
+  }
+
+  /** Takes a peer that dialled us. */
+  accept(connection: ThrottledConnection, wire: Wire, peerId: Uint8Array): void {
+    if (this.state.closed || this.state.stopped) {
+      wire.destroy()
+      return
+    }
+    connection.moveTo(this.#host.throttles)
+    this.swarm.manager.accept(connection, wire, peerId)
+  }
+
+  /** Returns the options for its wires, as far as they are known. */
+  wireOptions(): WireOptions {
+    return this.swarm.wireOptions()
+  }
+
+  /** Moves what limits, pauses and errors allow from now on. */
+  limitsChanged(): void {
+    this.limits.apply(this.state, this.#host, this.data.content)
+  }
+
+  /** Lets files be overwritten that were there before the torrent. */
+  allowOverwriting(): void {
+    this.#overwrite = true
+    this.data.content?.allowOverwriting()
+    this.changed()
+  }
+
+  /** Stops announcing, saves what is there, and closes everything; idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close(false, (content) => content.close())
+    return this.#closing
+  }
+
+  /** Closes, and removes the resume record and perhaps the data. */
+  remove(deleteFiles: boolean): Promise<void> {
+    this.#closing ??= this.#close(true, (content) => content.remove(deleteFiles))
+    return this.#closing
+  }
+
+  // ---- what the user does with it ----
+
+  /** Tries peers at once. */
+  addPeers(addresses: readonly (string | PeerAddress)[], trust: Trust = 'program'): void {
+    this.swarm.sources.addPeers(addresses, trust)
+  }
+
+  /** Announces to further trackers. */
+  addTrackers(trackers: TrackerTiers, trust: Trust = 'program'): void {
+    checkTrackers(trackers, trust)
+    if (this.swarm.sources.addTrackers(trackers, trust)) this.changed()
+  }
+
+  /** Whether peers that come are shown few pieces at a time once everything is here (BEP 16). */
+  get superSeeding(): boolean {
+    return this.#superSeeding
+  }
+
+  set superSeeding(superSeeding: boolean) {
+    this.#superSeeding = superSeeding
+    const { content } = this.data
+    if (content !== undefined) {
+      content.haves.superSeeding = superSeeding
+      this.#seed(content)
+    }
+    this.swarm.handshakes.update()
+    this.changed()
+  }
+
+  /** Runs or stands still, as the state says now. */
+  follow(): void {
+    if (this.state.running) this.data.content?.recover()
+    this.limitsChanged()
+    this.swarm.update()
+    this.#countTime()
+    this.changed()
+  }
+
+  /** Tells the client of a change that outlives this run, or that decides which torrents run. */
+  changed(): void {
+    this.#host.changed()
+  }
+
+  // ---- what happens to it ----
+
+  #emit<E extends keyof SessionEvents>(event: E, ...args: SessionEvents[E]): boolean {
+    return this.#listener?.(event, ...args) === true
+  }
+
+  #contentEvents(): ContentEvents {
+    const { manager, sources } = this.swarm
+    return {
+      peers: () => manager.peers,
+      verified: (piece) => void this.#emit('verified', piece),
+      fileDone: (file) => void this.#emit('file', file),
+      changed: () => this.#onChanged(),
+      ban: (host) => manager.ban(host),
+      warning: (warning) => this.#warn(warning),
+      error: (error) => this.#fail(error),
+      reading: () => this.#onReading(),
+      streamsChanged: () => this.#onActivity(),
+      remember: () => ({ ...sources.remember(), paused: this.state.paused })
+    }
+  }
+
+  #onOpen(content: Content, isFirstRun: boolean): void {
+    const { manager } = this.swarm
+    // Decides now, so that peers that sent the metadata are not dropped and redialled.
+    if (this.state.away && manager.peers.size > 0) this.#host.decide()
+    if (this.state.stopped) this.follow()
+    else this.limitsChanged()
+    this.swarm.begin(content)
+    this.#emit('metadata')
+    // Empty files consist of no piece, and are complete as soon as they are there.
+    if (isFirstRun) for (const file of content.files.empty) this.#emit('file', file)
+    this.#onChanged()
+    this.changed()
+    manager.setDialling(!this.state.stopped)
+  }
+
+  #onChanged(): void {
+    const content = this.data.opened
+    if (content === undefined) return
+    this.#onActivity()
+    this.swarm.handshakes.update()
+    this.#tellTrackers(content.table.counts.complete)
+    if (!this.completion.update(content.done)) return
+    if (!content.done) this.#wantAgain()
+    else {
+      this.changed()
+      this.#emit('done')
+    }
+  }
+
+  /** Follows a change of its activity. */
+  #onActivity(): void {
+    const content = this.data.opened
+    if (content === undefined) return
+    this.#seed(content)
+    this.#countTime()
+  }
+
+  /** Has the time count for what the torrent does now. */
+  #countTime(): void {
+    if (!this.state.running) this.#transfer.enter('idle')
+    else this.#transfer.enter(this.activity === 'seeding' ? 'seeding' : 'active')
+  }
+
+  /** Tells trackers when the last missing byte has come or was found. */
+  #tellTrackers(isComplete: boolean): void {
+    if (!isComplete) return
+    const { trackers } = this.swarm.sources
+    if (this.#transfer.complete()) trackers.completed()
+    else trackers.nothingLeft()
+  }
+
+  /** Serves peers in turn while nothing is to be fetched, and guides them unless they are shown few pieces anyway. */
+  #seed({ uploads, activity, table, haves }: Content): void {
+    uploads.setSeeding(
+      activity === 'seeding' || activity === 'idle',
+      table.counts.complete && !haves.superSeeding
+    )
+  }
+
+  /** Peers that had nothing for us may have something now. */
+  #wantAgain(): void {
+    if (this.state.unfinish()) this.follow()
+    this.swarm.redial()
+  }
+
+  /** Fetches what a reader lacks, whatever the queue or the goal said. */
+  #onReading(): void {
+    if (!this.state.away || this.data.content?.table.counts.complete === true) return
+    this.state.unfinish()
+    this.follow()
+  }
+
+  #warn(warning: Error): void {
+    // The fault that stopped the torrent is met again when it is saved.
+    if (this.state.error?.message !== warning.message) this.#emit('warning', warning)
+  }
+
+  #fail(error: Error): void {
+    if (!this.state.fail(error)) return
+    this.data.content?.suspend(error)
+    this.#countTime()
+    this.completion.fail(error)
+    if (!this.#emit('error', error)) this.#owner.failed(error)
+  }
+
+  async #close(removing: boolean, end: (content: Content) => Promise<void>): Promise<void> {
+    this.state.close()
+    this.completion.fail(closedError())
+    this.#opening.fail(closedError())
+    // Verified pieces that are still being written do not count as missing.
+    if (this.data.opened?.table.counts.left === 0) this.#tellTrackers(true)
+    const goodbyes = this.swarm.close()
+    try {
+      if (this.data.content !== undefined) await end(this.data.content)
+      else if (removing) await this.#keeper?.remove()
+      else await this.#keeper?.stop()
+    } catch (thrown) {
+      this.#emit('warning', asError(thrown))
+    }
+    await goodbyes
+    this.#owner.closed()
+    this.#emit('close')
+  }
+}
