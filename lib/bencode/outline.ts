@@ -1,4 +1,4 @@
-import { isBytes, toText } from '../util/bytes.ts'
+import { isBytes } from '../util/bytes.ts'
 import type { Steps } from '../util/turn-share.ts'
 import { Cursor } from './cursor.ts'
 import { type DecodeLimits, Scanner, syntaxError } from './scanner.ts'
@@ -62,12 +62,6 @@ export class Outline {
   string(key: string): Uint8Array | undefined {
     const value = this.get(key)?.scalar
     return isBytes(value) ? value : undefined
-  }
-
-  /** The text of a string; undefined also when it is no UTF-8. */
-  text(key: string): string | undefined {
-    const value = this.string(key)
-    return value && toText(value)
   }
 
   /** An integer; undefined also when it is beyond plus or minus 2^53 - 1. */

@@ -35,7 +35,7 @@ export function syntaxError(what: string, position: number): TorrentError {
 }
 
 /** The error for bencode beyond the limits. */
-export function limitError(what: string, position: number): TorrentError {
+function limitError(what: string, position: number): TorrentError {
   return new TorrentError('ERR_BENCODE_LIMIT', `Bencode beyond limits at byte ${position}: ${what}`, {
     details: { position }
   })

@@ -102,11 +102,6 @@ export class Session {
     return memos
   }
 
-  /** Whether the folder is ours. */
-  get isOpen(): boolean {
-    return this.#lock !== undefined
-  }
-
   /** The metadata of this torrent came from the folder. */
   isKept(torrent: TorrentSession): void {
     this.#kept.add(torrent)

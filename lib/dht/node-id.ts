@@ -1,4 +1,5 @@
 import { hostBytes } from '../util/address.ts'
+import { crc32c } from '../util/crc32c.ts'
 import { ipScope } from '../util/ip-scope.ts'
 
 /** Bytes of a node id, of an info hash and of a target. */
@@ -27,19 +28,6 @@ export function randomIdNear(id: Uint8Array, bits: number, random: RandomBytes):
   const own = id[at] ?? 0
   near[at] = (own & kept) | (~own & flipped) | ((near[at] ?? 0) & (flipped - 1))
   return near
-}
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0x82f63b78 : value >>> 1
-  return value
-})
-
-/** CRC-32C (Castagnoli). */
-export function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff
-  for (const byte of bytes) crc = (crc >>> 8) ^ (crcTable[(crc ^ byte) & 0xff] ?? 0)
-  return (crc ^ 0xffffffff) >>> 0
 }
 
 const mask4 = [0x03, 0x0f, 0x3f, 0xff]

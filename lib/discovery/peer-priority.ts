@@ -1,17 +1,5 @@
 import { canonicalHost, hostBytes, type PeerAddress } from '../util/address.ts'
-
-const table = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0x82f63b78 : value >>> 1
-  return value
-})
-
-/** The CRC-32C (Castagnoli) of some bytes, unsigned. */
-export function crc32c(bytes: Uint8Array): number {
-  let value = 0xffffffff
-  for (const byte of bytes) value = (table[(value ^ byte) & 0xff] ?? 0) ^ (value >>> 8)
-  return ~value >>> 0
-}
+import { crc32c } from '../util/crc32c.ts'
 
 /**
  * The canonical priority of a connection between two peers (BEP 40), from 0 to 2^32 - 1: both sides compute the same, and where a

@@ -1,7 +1,6 @@
 import {
   type Agent,
   type ClientRequest,
-  type IncomingHttpHeaders,
   type IncomingMessage,
   type RequestOptions,
   request as requestHttp,
@@ -51,7 +50,6 @@ export interface HttpAnswer {
   readonly status: number
   /** The words of the standard for the status; empty for a status that it does not have. */
   readonly statusText: string
-  readonly headers: IncomingHttpHeaders
   readonly body: Uint8Array
   /** Where it redirects to; undefined for any other answer. */
   readonly location: string | undefined
@@ -101,7 +99,7 @@ export function httpRequest(url: URL, options: HttpRequestOptions): Promise<Http
       answered = true
       const { statusCode: status = 0, headers } = response
       const scope = scopeOfServer(url, response, options, ownAgent)
-      const head = { scope, status, statusText: STATUS_CODES[status] ?? '', headers }
+      const head = { scope, status, statusText: STATUS_CODES[status] ?? '' }
       const { location } = headers
       if (redirectStatuses.has(status) || (location !== undefined && status >= 300 && status < 400)) {
         if (location === undefined)

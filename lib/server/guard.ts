@@ -5,7 +5,7 @@ import { HttpError } from './respond.ts'
 import type { CheckedOptions } from './server-options.ts'
 
 /** The header by which a program says that no foreign page sends its request: browsers let none set it. */
-export const intentHeader = 'x-piecewise'
+const intentHeader = 'x-piecewise'
 
 /**
  * Refuses a request that is addressed to a name which is not ours: a foreign page can let its own name point here, and would then be

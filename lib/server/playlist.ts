@@ -37,7 +37,7 @@ function* playableSteps(files: readonly TorrentFile[]): Steps<readonly TorrentFi
 }
 
 /** Whether a player can do something with the file. */
-export function isPlayable({ type }: TorrentFile): boolean {
+function isPlayable({ type }: TorrentFile): boolean {
   return /^(?:video|audio)\/(?!x-mpegurl)/.test(type)
 }
 

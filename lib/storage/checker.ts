@@ -94,17 +94,6 @@ export class Checker {
     this.#bucket = new TokenBucket(bytesPerSecond, monotonicMs())
   }
 
-  /** Pieces of all checks under way: how many, and how many of them are done. */
-  get progress(): { done: number; total: number } {
-    let total = 0
-    let finished = 0
-    for (const { pieces, good, bad } of this.#runs) {
-      total += pieces.length
-      finished += good + bad
-    }
-    return { done: finished, total }
-  }
-
   /** Checks pieces in the order given, as far as more important checks and `checkNow` leave room. */
   async check(pieces: Range | readonly number[], options: CheckOptions = {}): Promise<CheckSummary> {
     const { signal, onResult, priority = 0 } = options

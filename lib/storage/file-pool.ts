@@ -82,12 +82,6 @@ export class FilePool<H extends Closable> {
     return failure
   }
 
-  /** Forgets a file's handle, for example because the file is about to be removed. */
-  async drop(key: number): Promise<void> {
-    const entry = this.#entries.get(key)
-    if (entry !== undefined) await this.#retire(entry)
-  }
-
   /** Closes every handle as soon as its users are done; idempotent. */
   async close(): Promise<void> {
     this.#closed = true

@@ -110,20 +110,6 @@ export class ResumeStore {
     }
   }
 
-  /** The info hashes of all records, in hexadecimal. */
-  async list(): Promise<string[]> {
-    try {
-      const names = await this.#fs.readdir(this.#folder)
-      return names.flatMap((name) => {
-        const infoHash = name.endsWith('.resume') ? name.slice(0, -'.resume'.length) : ''
-        return isHexHash(infoHash) ? infoHash : []
-      })
-    } catch (error) {
-      if (isMissing(error)) return []
-      throw storageError(error, 'read', this.#folder)
-    }
-  }
-
   /** Resolves when no change is under way. */
   async close(): Promise<void> {
     await Promise.all([...this.#changes.values()])

@@ -6,7 +6,7 @@ import { quote } from './quote.ts'
 import type { AnnounceEvent, AnnounceParameters, ScrapeResult, TrackerReply } from './request.ts'
 
 /** The actions of BEP 15. */
-export const udpAction = { connect: 0, announce: 1, scrape: 2, error: 3 } as const
+const udpAction = { connect: 0, announce: 1, scrape: 2, error: 3 } as const
 
 const protocolId = 0x41727101980n
 const eventNumbers: Record<NonNullable<AnnounceEvent>, number> = { completed: 1, started: 2, stopped: 3 }

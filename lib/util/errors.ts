@@ -53,7 +53,6 @@ export const errorCodes = {
   ERR_STREAM_OPTION: 'an option of a stream is not valid',
   ERR_STREAM_UNVERIFIED: 'bytes that a stream delivered unverified, as it was asked to, were wrong',
   ERR_STREAM_ENDED: 'the stream has ended or was destroyed',
-  ERR_STREAM_RANGE: 'start, end or offset is outside the file',
   ERR_TORRENT_CLOSED: 'the torrent was closed',
   ERR_TORRENT_METADATA: 'the metadata is not known yet',
   ERR_TORRENT_SELECT: 'the selection names a file or range that does not exist',

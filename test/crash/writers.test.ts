@@ -89,7 +89,6 @@ const torrents: Writer = {
     const bytes = (await storeIn(folder).loadTorrent(hash)) ?? new Uint8Array()
     assert.ok(possible(progress, '3000').includes(String(bytes.length)), `${bytes.length} bytes`)
     assert.deepEqual(Buffer.from(bytes), Buffer.from(pattern(0, bytes.length)))
-    if (progress.done.includes('0')) assert.deepEqual(await storeIn(folder).list(), [])
   }
 }
 

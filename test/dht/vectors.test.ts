@@ -12,10 +12,11 @@ import {
   verifyItem
 } from '../../lib/dht/item.ts'
 import { decodeKrpc, encodeError, encodeQuery, encodeResponse, type KrpcValues } from '../../lib/dht/krpc.ts'
-import { crc32c, isSecureId, secureId } from '../../lib/dht/node-id.ts'
+import { isSecureId, secureId } from '../../lib/dht/node-id.ts'
 import { formatNodes, parseNodes } from '../../lib/dht/node-info.ts'
 import { hostOf } from '../../lib/util/address.ts'
 import { fromHex, fromText, randomBytes, toHex } from '../../lib/util/bytes.ts'
+import { crc32c } from '../../lib/util/crc32c.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 
 function hex(text: string): Uint8Array {

@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { crc32c, peerPriority } from '../../lib/discovery/peer-priority.ts'
+import { peerPriority } from '../../lib/discovery/peer-priority.ts'
 import { parseAddress } from '../../lib/util/address.ts'
 import { fc } from '../support/fast-check.ts'
-
-test('the check value of CRC-32C', () => {
-  assert.equal(crc32c(Buffer.from('123456789')), 0xe3069283)
-  assert.equal(crc32c(new Uint8Array(0)), 0)
-})
 
 // The first two are those of BEP 40.
 const vectors: readonly [string, string, number][] = [

@@ -1,5 +1,6 @@
-import { compareDistance, crc32c, secureId } from '../../lib/dht/node-id.ts'
+import { compareDistance, secureId } from '../../lib/dht/node-id.ts'
 import type { NodeInfo } from '../../lib/dht/node-info.ts'
+import { crc32c } from '../../lib/util/crc32c.ts'
 
 /** How often a bucket draws a node before it stays short. */
 const mostTries = 200

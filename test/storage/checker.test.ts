@@ -85,7 +85,6 @@ for (const kind of ['files', 'memory'] as const) {
       onResult: (piece, ok) => {
         assert.equal(results.has(piece), false)
         results.set(piece, ok)
-        assert.ok(checker.progress.done <= checker.progress.total)
       }
     })
     assert.deepEqual(summary, { good: layout.pieceCount - 2, bad: 2 })
@@ -96,7 +95,6 @@ for (const kind of ['files', 'memory'] as const) {
         .sort((a, b) => a - b),
       [5, layout.pieceCount - 1]
     )
-    assert.deepEqual(checker.progress, { done: 0, total: 0 })
     assert.deepEqual(await checker.check([]), { good: 0, bad: 0 })
     assert.deepEqual(await checker.check([3, 3, 4]), { good: 2, bad: 0 })
   })
