@@ -1,6 +1,9 @@
+import { debug } from '../util/debug.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
 import { takeBackWhere } from './taking-back.ts'
+
+const log = debug('late')
 
 /** A peer that owes a block for this long past its estimate, at least, is snubbed. */
 const minSnubMs = 4000
@@ -43,6 +46,14 @@ export class Lateness {
       const overdue = peer.link.overdueMs(now)
       const isRescued = peer.rescued >= maxRescued
       if (overdue < (isRescued ? Math.max(rescuedSnubMs, peer.link.latencyMs) : patience)) continue
+      if (log.enabled)
+        log(
+          'peer %d is %d ms late with %o: %s',
+          peer.id,
+          Math.round(overdue),
+          peer.outstanding.at(0),
+          peer.owing ? 'still snubbed' : 'snubbed'
+        )
       if (!peer.owing) this.#snub(peer, now)
       else if (overdue >= Math.min(maxSnubMs, patience * 2 ** (peer.strikes + 1))) {
         // It may have lost the request. The next one is given up later, so that a silent peer costs ever less.

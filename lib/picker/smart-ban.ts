@@ -1,6 +1,9 @@
 import { equalBytes } from '../util/bytes.ts'
+import { debug } from '../util/debug.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { NumberMap } from '../util/number-map.ts'
+
+const log = debug('ban')
 
 /** Digest of a block of the piece at hand (any hash of a few bytes that a peer cannot forge), or undefined if unknown. */
 export type BlockDigest = (block: number) => Uint8Array | undefined
@@ -113,6 +116,8 @@ export class SmartBan {
   compare(piece: number, block: number, host: string, digest: Uint8Array): string | undefined {
     const failure = this.#failed.get(piece)
     if (failure === undefined || this.#record(piece, failure, block, host, digest)) return undefined
+    if (log.enabled)
+      log('%s is guilty: it sent block %d of piece %d twice, with different bytes', host, block, piece)
     this.#convict([host])
     return host
   }
@@ -127,6 +132,7 @@ export class SmartBan {
     this.#end(piece)
     const [only] = hosts
     if (only !== undefined && hosts.length === 1 && known(senders) === blockCount) {
+      if (log.enabled) log('%s is guilty: it sent all of piece %d, and the hash is wrong', only, piece)
       this.#convict([only])
       return [only]
     }
@@ -143,8 +149,12 @@ export class SmartBan {
     senders.forEach((host, block) => {
       const digest = host === undefined ? undefined : digestOf(block)
       if (host === undefined || digest === undefined) return
-      if (!this.#record(piece, failure, block, host, digest)) guilty.add(host)
+      if (this.#record(piece, failure, block, host, digest)) return
+      if (log.enabled)
+        log('%s is guilty: it sent block %d of piece %d twice, with different bytes', host, block, piece)
+      guilty.add(host)
     })
+    if (log.enabled) log('piece %d is wrong: one of %s sent bad blocks', piece, hosts.join(', '))
     for (const host of hosts) this.#suspect(host, piece)
     this.#convict(guilty)
     return [...guilty]
@@ -167,7 +177,17 @@ export class SmartBan {
     for (const [block, versions] of this.#failed.get(piece)?.versions ?? []) {
       const digest = digestOf(block)
       if (digest === undefined) continue
-      for (const version of versions) if (!equalBytes(version.digest, digest)) guilty.add(version.host)
+      for (const version of versions) {
+        if (equalBytes(version.digest, digest)) continue
+        if (log.enabled)
+          log(
+            '%s is guilty: its block %d of piece %d differs from the one that is right',
+            version.host,
+            block,
+            piece
+          )
+        guilty.add(version.host)
+      }
     }
     this.#drop(piece)
     this.#convict(guilty)

@@ -1,7 +1,10 @@
 import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
+import { debug } from '../util/debug.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
 import type { UrgentPiece } from './windows.ts'
+
+const log = debug('late')
 
 /** How far one plan looks, in blocks; enough to fill every pipeline while windows are hungry. */
 const maxBlocks = 1024
@@ -278,12 +281,34 @@ function rescue(
   if (begunBy > now && spare !== undefined && bestMs * 1.2 + 30 < ownerEta - now) {
     state.takeBack(owner, index, now)
     ask(state, partial, block, best, now)
+    if (log.enabled) logRescue('cancelled at', owner, partial, block, best, now)
     return
   }
   if (!late && (spare === undefined || spare.blocks < 1)) return
   if ((late ? bestMs * 1.5 + 30 : bestMs * 2 + 100) >= ownerEta - now) return
   if (!late && spare !== undefined) spare.blocks--
   ask(state, partial, block, best, now)
+  if (log.enabled) logRescue(late ? 'late at' : 'slow at', owner, partial, block, best, now)
+}
+
+function logRescue(
+  why: string,
+  owner: PeerState,
+  partial: PartialPiece,
+  block: number,
+  best: Runner,
+  now: number
+): void {
+  const overdue = Math.round(owner.link.overdueMs(now))
+  log(
+    'piece %d block %d is %s peer %d (%d ms overdue): asked of peer %d',
+    partial.piece,
+    block,
+    why,
+    owner.id,
+    overdue,
+    best.peer.id
+  )
 }
 
 function ask(state: DownloadState, partial: PartialPiece, block: number, runner: Runner, now: number): void {

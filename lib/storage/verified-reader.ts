@@ -1,9 +1,13 @@
 import type { Layout } from '../metainfo/layout.ts'
+import { monotonicMs } from '../util/clock.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
+import { debug } from '../util/debug.ts'
 import { TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import type { Assembly } from './assembly.ts'
 import type { Storage } from './storage.ts'
+
+const log = debug('stream')
 
 /** Bytes that came, and the piece that they belong to if that is not verified. */
 export interface EarlyBytes {
@@ -153,6 +157,8 @@ export class VerifiedReader {
   async #wait(piece: number, signal: AbortSignal, waiters = this.#waiting): Promise<void> {
     let waiting = waiters.get(piece)
     if (waiting === undefined) waiters.set(piece, (waiting = deferred()))
+    const startedAt = log.enabled ? monotonicMs() : 0
     await abortable(waiting.promise, signal)
+    if (log.enabled) log('a reader waited %d ms for piece %d', Math.round(monotonicMs() - startedAt), piece)
   }
 }

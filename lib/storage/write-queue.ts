@@ -1,8 +1,12 @@
 import type { Layout } from '../metainfo/layout.ts'
+import { monotonicMs } from '../util/clock.ts'
+import { debug } from '../util/debug.ts'
 import { asError } from '../util/errors.ts'
 import { NumberMap } from '../util/number-map.ts'
 import type { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
+
+const log = debug('storage')
 
 /** Pieces that stand one after the other are written together up to so many bytes; larger ones each by themselves. */
 const mostRunBytes = 1 << 20
@@ -101,6 +105,7 @@ export class WriteQueue {
 
   async #write(run: readonly PieceBuffer[]): Promise<void> {
     const first = run[0]?.piece ?? 0
+    const startedAt = log.enabled ? monotonicMs() : 0
     let failure: Error | undefined
     try {
       await this.#storage.write(
@@ -109,6 +114,18 @@ export class WriteQueue {
       )
     } catch (thrown) {
       failure = asError(thrown)
+    }
+    if (log.enabled) {
+      const tookMs = Math.round(monotonicMs() - startedAt)
+      const end = failure === undefined ? 'written' : `not written (${failure.message})`
+      log(
+        'pieces %d to %d: %s after %d ms, %d wait',
+        first,
+        first + run.length - 1,
+        end,
+        tookMs,
+        this.#waiting.length
+      )
     }
     for (const buffer of run) {
       this.#buffers.delete(buffer.piece)

@@ -9,11 +9,11 @@ import type { OwnAddress } from '../discovery/own-address.ts'
 import type { PeerSource } from '../discovery/peer-source.ts'
 import { type InfoHashes, isNamedBy, wireHash } from '../metainfo/info-hashes.ts'
 import type { Connection } from '../net/connection.ts'
-import { type PeerAddress, parseAddress } from '../util/address.ts'
+import { formatAddress, type PeerAddress, parseAddress } from '../util/address.ts'
 import { equalBytes, toHex } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
-import { TorrentError } from '../util/errors.ts'
+import { asError, TorrentError } from '../util/errors.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { Wire } from '../wire/wire.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
@@ -21,7 +21,9 @@ import { peerToEvict, seatOf } from './eviction.ts'
 import { Peer } from './peer.ts'
 import { join } from './wire-connection.ts'
 
-const log = debug('swarm')
+const log = debug('dial')
+const banLog = debug('ban')
+const evictLog = debug('evict')
 /** How long a connected peer may take for its handshake. */
 const handshakeMs = 10_000
 /** A dial that is answered within this time after the same peer's own dial came in has crossed it. */
@@ -140,6 +142,7 @@ export class PeerManager {
 
   /** Closes the connections of a peer that sent bad data, and never takes it again, also if it has left meanwhile. */
   ban(banKey: string): void {
+    if (banLog.enabled) banLog('%s is banned, and its connections are closed', banKey)
     this.#options.book.ban(addressOf(banKey))
     for (const peer of this.peers.values()) {
       if (peer.banKey !== banKey) continue
@@ -170,12 +173,13 @@ export class PeerManager {
   }
 
   async #connect({ address, source }: Candidate): Promise<void> {
+    if (log.enabled) log('dial %s, named by %s', formatAddress(address), source)
     const { signal } = this.#dialling()
     let connection: Connection
     try {
       connection = await this.#options.dial(address, signal)
     } catch (error) {
-      if (log.enabled) log('dial %s:%d failed: %o', address.host, address.port, error)
+      if (log.enabled) log('dial %s failed: %s', formatAddress(address), asError(error).message)
       this.dialer.failed(address, monotonicMs())
       this.#keepConnected(address)
       this.dial()
@@ -271,11 +275,28 @@ export class PeerManager {
     const now = monotonicMs()
     const peer = new Peer(++this.#lastId, wire, connection, address, source, latencyMs, now, onUploadOnly)
     this.peers.set(peer.id, peer)
+    if (log.enabled) this.#logEnds(peer)
     const seat = seatOf(peer, () => this.#sendAway(peer))
     peer.leaveSeat = this.#options.budget.seat(connection.remote.host, seat)
     this.#tick()
     this.#options.onPeer(peer)
     return peer
+  }
+
+  #logEnds({ id, wire, address, source, connectedAt }: Peer): void {
+    log(
+      'peer %d is %s, %s',
+      id,
+      formatAddress(address),
+      source === 'incoming' ? 'which dialled us' : `named by ${source}`
+    )
+    let reason = 'it closed the connection'
+    wire.once('error', (error) => {
+      reason = error.message
+    })
+    wire.once('close', () =>
+      log('peer %d left after %d ms: %s', id, Math.round(monotonicMs() - connectedAt), reason)
+    )
   }
 
   /**
@@ -326,6 +347,7 @@ export class PeerManager {
   }
 
   #sendAway(peer: Peer): void {
+    if (evictLog.enabled) evictLog('peer %d is evicted: another peer takes its place', peer.id)
     peer.unneeded = true
     peer.wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'another peer takes its place'))
     this.#gone(peer)

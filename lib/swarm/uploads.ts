@@ -4,6 +4,7 @@ import { Suggester } from '../picker/suggester.ts'
 import type { CachePage, ReadCache } from '../storage/read-cache.ts'
 import { isBytes } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
+import { debug } from '../util/debug.ts'
 import { asError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { allowedFastSet } from '../wire/allowed-fast.ts'
@@ -11,6 +12,8 @@ import type { PeerRequest } from '../wire/peer-requests.ts'
 import type { Peer } from './peer.ts'
 import type { ServingTorrents } from './serving-torrents.ts'
 
+const log = debug('choke')
+const storageLog = debug('storage')
 /** Whoever asks for something counts as a reader for so long. */
 const readerSeconds = 10
 /** What a wire and its stream may hold between a block that was handed over and what the connection counts, at most. */
@@ -103,8 +106,12 @@ export class Uploads {
     this.#limit = uploadLimit
     this.choker = new Choker({
       sink: {
-        choke: (id) => events.peer(id)?.wire.choke(),
+        choke: (id) => {
+          if (log.enabled) log('peer %d: we choke it', id)
+          events.peer(id)?.wire.choke()
+        },
         unchoke: (id) => {
+          if (log.enabled) log('peer %d: we unchoke it', id)
           this.#suggest(id, (suggester) => suggester.unchoked(id))
           events.peer(id)?.wire.unchoke()
         }
@@ -386,8 +393,16 @@ export class Uploads {
     reading: Promise<Uint8Array>
   ): Promise<void> {
     const { peer } = serving
+    const startedAt = storageLog.enabled ? monotonicMs() : 0
     try {
       if (!peer.wire.piece(piece, offset, await reading)) serving.full = true
+      if (storageLog.enabled)
+        storageLog(
+          'peer %d waited %d ms for a read of piece %d',
+          peer.id,
+          Math.round(monotonicMs() - startedAt),
+          piece
+        )
     } catch (thrown) {
       peer.wire.rejectPiece(piece)
       this.#events.unreadable(piece, asError(thrown))

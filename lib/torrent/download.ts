@@ -9,7 +9,10 @@ import type { BlockDigests } from '../storage/block-digests.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Peer } from '../swarm/peer.ts'
 import { monotonicMs } from '../util/clock.ts'
+import { debug } from '../util/debug.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
+
+const log = debug('choke')
 
 /** What a {@link Download} tells its torrent. */
 export interface DownloadEvents {
@@ -150,6 +153,9 @@ export class Download {
     wire.on('reject', (piece, offset) => {
       this.#change((now) => picker.rejected(id, piece, Math.floor(offset / blockLength), now))
     })
+    if (log.enabled)
+      for (const event of ['choke', 'unchoke'] as const)
+        wire.on(event, () => log('peer %d: it %ss us', id, event))
     if (wire.peerPieceTotal > 0) this.#bitfield(peer)
     for (const piece of granted) {
       if (piece < this.#layout.pieceCount) this.#change((now) => picker.allowedFast(id, piece, now))

@@ -250,6 +250,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
       isOutdated: (tracker) => this.#toldMissing.has(tracker) && this.#isNothingLeft(),
       replied: (tracker, reply) => {
         this.#last = reply
+        if (log.enabled) logReply(tracker, reply)
         notify(onResponse, reply, tracker)
       },
       failed: (tracker, error) => {
@@ -292,6 +293,12 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
       trackerId: tracker.last?.trackerId
     }
   }
+}
+
+function logReply({ location }: TrackerState, reply: TrackerReply): void {
+  const { peers, complete = 'no count of', incomplete = 'no count of', intervalMs = 0 } = reply
+  const swarm = `${complete} seeds, ${incomplete} downloads`
+  log('%s answers: %d peers, %s, asks for %d s', location.host, peers.length, swarm, intervalMs / 1000)
 }
 
 function timingOf(options: Partial<AnnounceTiming>): AnnounceTiming {

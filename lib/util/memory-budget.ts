@@ -1,3 +1,8 @@
+import { monotonicMs } from './clock.ts'
+import { debug } from './debug.ts'
+
+const log = debug('memory')
+
 /**
  * Memory that a holder is asked to give up, in the order of its cost: pieces that are unwanted or that no peer has; then all that no peer is
  * asked for and no reader needs; then those that are under way, which go on with less.
@@ -62,8 +67,10 @@ export class MemoryBudget {
     const fits = this.#waiting.size === 0 && this.#used + bytes <= ceiling
     if (!fits && !this.#obtain(account, bytes, ceiling, urgent)) {
       this.#waiting.add(account)
+      if (log.enabled) this.#logWait(account, bytes)
       return false
     }
+    if (account.waitsSince !== undefined) this.#logEnd(account, bytes)
     this.#used += bytes
     this.#set(account, account.used + bytes, 0)
     return true
@@ -141,6 +148,24 @@ export class MemoryBudget {
     if (account.wants) this.#wanting++
   }
 
+  #logWait(account: MemoryAccount, bytes: number): void {
+    if (account.waitsSince !== undefined) return
+    account.waitsSince = monotonicMs()
+    log(
+      'a torrent with %d bytes waits for %d more: %d of %d are used',
+      account.used,
+      bytes,
+      this.#used,
+      this.limit
+    )
+  }
+
+  #logEnd(account: MemoryAccount, bytes: number): void {
+    const waitedMs = Math.round(monotonicMs() - (account.waitsSince ?? 0))
+    account.waitsSince = undefined
+    log('a torrent with %d bytes got %d more after %d ms', account.used, bytes, waitedMs)
+  }
+
   /** Whether an account stays within its fair share, or has nothing yet. */
   #isEntitled(account: MemoryAccount, bytes: number): boolean {
     return account.used === 0 || account.used + bytes <= this.fairShare(account)
@@ -206,6 +231,8 @@ export class MemoryAccount {
   used = 0
   /** Bytes that were refused, until there may be some. */
   wish = 0
+  /** When it was refused memory first of what it waits for; known only while that is logged. */
+  waitsSince: number | undefined
   /** Whether it holds memory or waits for some. */
   get wants(): boolean {
     return this.used > 0 || this.wish > 0
