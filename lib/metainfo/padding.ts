@@ -11,22 +11,18 @@ export class Padding {
 
   constructor(pieceLength: number, pieceCount: number, files: readonly FileEntry[]) {
     const tails = new Uint32Array(pieceCount)
-    const last = files.at(-1)
-    const end = last === undefined ? 0 : last.offset + last.length
     let length = 0
     for (const file of files) {
       if (file.length === 0) continue
       const fileEnd = file.offset + file.length
       const first = Math.floor(file.offset / pieceLength)
-      const lastPiece = Math.floor((fileEnd - 1) / pieceLength)
       if (!file.pad) {
         this.#follow(tails, first)
-        this.#follow(tails, lastPiece)
         continue
       }
       length += file.length
-      for (let piece = first; piece <= lastPiece; piece++) {
-        const pieceEnd = Math.min(end, (piece + 1) * pieceLength)
+      for (let piece = first; piece * pieceLength < fileEnd; piece++) {
+        const pieceEnd = (piece + 1) * pieceLength
         const size = Math.min(fileEnd, pieceEnd) - Math.max(file.offset, piece * pieceLength)
         tails[piece] = (tails[piece] ?? 0) + size
       }

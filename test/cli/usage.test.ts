@@ -8,6 +8,7 @@ import { run as runHere } from '../../lib/cli/run.ts'
 import { clientOptions, readClientOptions } from '../../lib/cli/shared-options.ts'
 import { version } from '../../lib/util/version.ts'
 import { encodeBase32 } from '../client/base32.ts'
+import { paddedSample } from '../torrent/padded.ts'
 import { runCommand, temporaryFolder } from './run-command.ts'
 
 const magnet = `magnet:?xt=urn:btih:${'ab'.repeat(20)}`
@@ -141,6 +142,13 @@ test('info shows what a magnet link says', async () => {
   ]) {
     assert.match((await words(['info', text])).stdout, /^Info hash +(?:ab){20}$/m, text)
   }
+})
+
+test('info counts no padding', async (t) => {
+  const file = path.join(temporaryFolder(t), 'padded.torrent')
+  writeFileSync(file, paddedSample([['a', 100], 16284, ['b', 5]], 16384).bytes)
+  assert.equal(JSON.parse((await words(['info', file, '--json'])).stdout).length, 105)
+  assert.match((await words(['info', file])).stdout, /^Size .*\(105 bytes\)$/m)
 })
 
 test('create makes what info shows', async (t) => {

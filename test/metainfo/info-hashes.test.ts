@@ -105,6 +105,7 @@ const written: [string, (text: string) => Uint8Array | undefined, string, Uint8A
   ['a v2 hash', parseV1, hex2, undefined],
   ['a multihash', parseV2, `1220${hex2}`, v2],
   ['a multihash of SHA-1', parseV2, `1114${hex1}`, undefined],
+  ['a multihash of another function', parseV2, `1320${hex2}`, undefined],
   ['a multihash that is cut', parseV2, `1220${hex2.slice(2)}`, undefined],
   ['a v2 hash without function and length', parseV2, hex2, undefined],
   ['no hexadecimal multihash', parseV2, `1220${'g'.repeat(64)}`, undefined]

@@ -515,3 +515,32 @@ test('large pieces are hashed in turns', async () => {
   assert.deepEqual(log, ['verified', 'written'])
   assert.equal(budget.used, 0)
 })
+
+test('the last block of a wrong padded piece is judged by the bytes that peers send', async () => {
+  const own = blockLength + 100
+  const files = [
+    { path: ['a'], length: own, offset: 0, pad: false },
+    { path: ['pad'], length: pieceLength - own, offset: own, pad: true }
+  ]
+  const layout = new Layout(pieceLength, files as never)
+  const storage = new MemoryStorage()
+  await storage.open(layout)
+  let digestOf: BlockDigests | undefined
+  const assembly = new Assembly(layout, storage, accountOf(new MemoryBudget(4 * pieceLength)), {
+    expectedHash: () => sha1(new Uint8Array()),
+    arrived: () => {},
+    verified: () => assert.fail(),
+    failed: (_piece, digests) => (digestOf = digests),
+    written: () => assert.fail(),
+    ...noStreaming,
+    unkept: () => {},
+    lost: () => {},
+    error: () => {}
+  })
+  assembly.reserve(0, false)
+  assembly.fill(0, 0, data.subarray(0, blockLength))
+  assembly.fill(0, 1, data.subarray(blockLength, own))
+  assert.deepEqual(new Uint8Array(digestOf?.(1) ?? []), new Uint8Array(sha1(data.subarray(blockLength, own))))
+  assert.equal(digestOf?.(2), undefined)
+  await assembly.close()
+})
