@@ -116,8 +116,6 @@ export class SmartBan {
   compare(piece: number, block: number, host: string, digest: Uint8Array): string | undefined {
     const failure = this.#failed.get(piece)
     if (failure === undefined || this.#record(piece, failure, block, host, digest)) return undefined
-    if (log.enabled)
-      log('%s is guilty: it sent block %d of piece %d twice, with different bytes', host, block, piece)
     this.#convict([host])
     return host
   }
@@ -149,10 +147,7 @@ export class SmartBan {
     senders.forEach((host, block) => {
       const digest = host === undefined ? undefined : digestOf(block)
       if (host === undefined || digest === undefined) return
-      if (this.#record(piece, failure, block, host, digest)) return
-      if (log.enabled)
-        log('%s is guilty: it sent block %d of piece %d twice, with different bytes', host, block, piece)
-      guilty.add(host)
+      if (!this.#record(piece, failure, block, host, digest)) guilty.add(host)
     })
     if (log.enabled) log('piece %d is wrong: one of %s sent bad blocks', piece, hosts.join(', '))
     for (const host of hosts) this.#suspect(host, piece)
@@ -227,7 +222,12 @@ export class SmartBan {
   #record(piece: number, failure: Failure, block: number, host: string, digest: Uint8Array): boolean {
     const versions = failure.versions.get(block) ?? []
     const earlier = versions.find((version) => version.host === host)
-    if (earlier !== undefined) return equalBytes(earlier.digest, digest)
+    if (earlier !== undefined) {
+      const isSame = equalBytes(earlier.digest, digest)
+      if (!isSame && log.enabled)
+        log('%s is guilty: it sent block %d of piece %d twice, with different bytes', host, block, piece)
+      return isSame
+    }
     if (versions.length >= mostVersionsOfBlock || !this.#room(piece)) return true
     if (versions.length === 0) failure.versions.set(block, versions)
     const [first] = versions

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createSocket } from 'node:dgram'
+import { createSocket, Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { bindUdpPort } from '../../lib/net/udp-port.ts'
@@ -45,4 +45,33 @@ test('a client whose host is :: reaches peers and trackers over IPv4', async (t)
   assertSame(torrent, sample)
   await client.close()
   assert.ok(seen.length > 0 && seen.every((host) => host === '127.0.0.1'))
+})
+
+for (const dht of [{ bootstrap: [] }, false]) {
+  test(`a port that is taken for UDP alone gives way with the DHT ${dht === false ? 'off' : 'on'}, with a warning`, async (t) => {
+    const bench = new Bench(t)
+    const taken = await bindUdpPort({ family: 4, host: '127.0.0.1' })
+    bench.after(() => taken.close())
+    const client = bench.client({ dht, port: taken.port })
+    const [warning] = await once(client, 'warning')
+    assert.equal(warning.code, 'ERR_TRANSPORT_LISTEN')
+    assert.deepEqual(warning.details, { port: taken.port, used: client.port })
+    await assert.rejects(bindUdpPort({ family: 4, host: '127.0.0.1', port: client.port }))
+  })
+}
+
+test('without UDP peers are reached, and reach us, over TCP', async (t) => {
+  t.mock.method(Socket.prototype, 'bind', function (this: Socket) {
+    process.nextTick(() => this.emit('error', Object.assign(new Error('bind EPERM'), { code: 'EPERM' })))
+    return this
+  })
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const seed = bench.client({ dht: { bootstrap: [] } })
+  const warned = once(seed, 'warning')
+  await seed.seed(sample.root, { pieceLength: sample.metainfo.pieceLength, creationDate: false })
+  assert.equal((await warned)[0].code, 'ERR_TRANSPORT_LISTEN')
+  const torrent = await bench.client().add(sample.bytes, { peers: [addressOf(seed)] })
+  await torrent.whenDone()
+  assertSame(torrent, sample)
 })

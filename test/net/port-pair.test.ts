@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { Socket } from 'node:dgram'
 import { networkInterfaces } from 'node:os'
 import { type TestContext, test } from 'node:test'
 import { bindPortPair, type PortPair } from '../../lib/net/port-pair.ts'
@@ -95,4 +96,20 @@ test('an address that is not of this machine is refused, whatever the number', a
     code: 'ERR_TRANSPORT_LISTEN',
     message: /192\.0\.2\.1:6881/
   })
+})
+
+test('where UDP cannot be had at all, TCP listens on the number wanted, with one warning', async (t) => {
+  const port = await freeNumber(t, '127.0.0.1')
+  const refused = Object.assign(new Error('bind EPERM'), { code: 'EPERM' })
+  t.mock.method(Socket.prototype, 'bind', function (this: Socket) {
+    process.nextTick(() => this.emit('error', refused))
+    return this
+  })
+  const pair = await bound(t, '127.0.0.1', port)
+  assert.equal(pair.listener.port, port)
+  assert.deepEqual(pair.udp, [])
+  const [warning, another] = pair.warnings
+  assert.ok(warning instanceof TorrentError && another === undefined)
+  assert.equal(warning.code, 'ERR_TRANSPORT_LISTEN')
+  assert.equal(warning.cause, refused)
 })
