@@ -1,4 +1,5 @@
-export { type CreateOptions, type CreateProgress, createTorrent } from './metainfo/create-torrent.ts'
+export type { CreateOptions, CreateProgress } from './metainfo/create-options.ts'
+export { createTorrent } from './metainfo/create-torrent.ts'
 export type { InfoHashes } from './metainfo/info-hashes.ts'
 export type { Range } from './metainfo/layout.ts'
 export { formatMagnet, type Magnet, type MagnetInput, parseMagnet } from './metainfo/magnet.ts'

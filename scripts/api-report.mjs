@@ -1,7 +1,8 @@
 // What the emitted .d.ts files say to a program that imports the package: a sorted list of lines `<name>  <signature>`, one for each
 // declaration that the entries reach and for each of its members. TypeScript 7 has no compiler API, so this reads the text of
 // declarations that tsc has written, and nothing else: no comments, no namespaces, no default exports. The members of an
-// abstract class that a program cannot name count as members of the class that extends it.
+// abstract class that a program cannot name count as members of the class that extends it, and so do those of an interface that is
+// marked @internal.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
@@ -159,16 +160,17 @@ function parseModule(file) {
       throw new Error(`${file}: scripts/api-report.mjs does not know '${statement.slice(0, 60)}'`)
     }
     const head =
-      /^(export\s+)?(?:declare\s+)?(abstract\s+class|class|interface|function|type|const|let)\s+([\w$]+)/.exec(
+      /^(?:@internal\s+)?(export\s+)?(?:declare\s+)?(abstract\s+class|class|interface|function|type|const|let)\s+([\w$]+)/.exec(
         statement
       )
     if (head === null) continue
     const [, isExported, kind = '', name = ''] = head
-    const text = statement.replace(/^export\s+/, '').replace(/^declare\s+/, '')
+    const isInternal = statement.startsWith(internalMark)
+    const text = statement.replace(/^(?:@internal\s+)?(?:export\s+)?(?:declare\s+)?/, '')
     const before = declared.get(name)
     // Overloads of a function are declarations of one name.
     if (before !== undefined) before.texts.push(text)
-    else declared.set(name, { file, name, kind, texts: [text], head: headOf(kind, text) })
+    else declared.set(name, { file, name, kind, texts: [text], head: headOf(kind, text), isInternal })
     if (isExported !== undefined && before === undefined) {
       exported.push({ exported: name, local: name, isType: kind === 'interface' || kind === 'type' })
     }
@@ -190,13 +192,13 @@ function resolve(moduleOf, file, name) {
   return again === undefined ? undefined : resolve(moduleOf, file, again.local)
 }
 
-const extension = /^((?:abstract )?class [\w$]+) extends ([\w$]+)/
+const extension = /^((?:abstract )?class [\w$]+|interface [\w$]+) extends ([\w$]+)/
 
-/** The abstract class of this package that a class extends. */
+/** The abstract class, or the interface marked @internal, of this package that a declaration extends. */
 function abstractBaseOf(moduleOf, { file, head }) {
   const name = extension.exec(head)?.[2]
   const base = name === undefined ? undefined : resolve(moduleOf, file, name)
-  return base?.head.startsWith('abstract ') === true ? base : undefined
+  return base?.head.startsWith('abstract ') === true || base?.isInternal === true ? base : undefined
 }
 
 function withoutBase(head) {
@@ -303,6 +305,7 @@ function split(text, separator) {
 function statementsOf(text) {
   return split(text, ';').flatMap(function separate(part) {
     const statement = part.trim().replace(/^@internal\s*/, '')
+    const mark = statement === part.trim() ? '' : internalMark
     if (!/^(?:export\s+)?(?:declare\s+)?(?:abstract\s+)?(?:class|interface)\b/.test(statement)) {
       return statement === '' ? [] : [statement]
     }
@@ -313,6 +316,6 @@ function statementsOf(text) {
       if (piece === '{') depth++
       if (piece === '}' && --depth === 0) break
     }
-    return [statement.slice(0, at), ...separate(statement.slice(at))]
+    return [mark + statement.slice(0, at), ...separate(statement.slice(at))]
   })
 }

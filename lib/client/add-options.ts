@@ -1,4 +1,4 @@
-import type { CreateOptions } from '../metainfo/create-torrent.ts'
+import { type CreateOptions, createOptionNames } from '../metainfo/create-options.ts'
 import type { Storage } from '../storage/storage.ts'
 import { checkTrackers } from '../swarm/tracker-set.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
@@ -37,21 +37,7 @@ const addNames: Record<keyof AddOptions, true> = {
   overwrite: true,
   ...sharedNames
 }
-const seedNames: Record<keyof SeedOptions, true> = {
-  name: true,
-  ignore: true,
-  signal: true,
-  pieceLength: true,
-  trackers: true,
-  webSeeds: true,
-  private: true,
-  comment: true,
-  createdBy: true,
-  creationDate: true,
-  source: true,
-  onProgress: true,
-  ...sharedNames
-}
+const seedNames: Record<keyof SeedOptions, true> = { ...createOptionNames, ...sharedNames }
 const storageMethods: readonly (keyof Storage)[] = ['open', 'read', 'write', 'sync', 'close', 'delete']
 
 /**

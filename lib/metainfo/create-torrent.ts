@@ -8,52 +8,10 @@ import { redactUrl } from '../util/redact.ts'
 import { show } from '../util/show.ts'
 import { notify } from '../util/user-code.ts'
 import { version } from '../util/version.ts'
+import { type CreateOptions, createOptionNames } from './create-options.ts'
 import { blockLength, Layout } from './layout.ts'
 import { maxPieceCount, maxPieceLength } from './limits.ts'
-import { optionRefusal, type Scan, type ScanOptions, scanFiles } from './scan-files.ts'
-
-/** How to make a torrent. */
-export interface CreateOptions extends ScanOptions {
-  /** Bytes of a piece, a power of two from 16 KiB to 512 MiB; by default 16 KiB to 16 MiB, for 1000 to 2000 pieces. */
-  readonly pieceLength?: number
-  /** Tracker URLs, each a tier of its own, or lists of URLs that are tiers (BEP 12). */
-  readonly trackers?: readonly (string | readonly string[])[]
-  /** Web seed URLs (BEP 19). */
-  readonly webSeeds?: readonly string[]
-  /** Peers only from the trackers (BEP 27); false by default. */
-  readonly private?: boolean
-  readonly comment?: string
-  /** `piecewise/<version>` by default; `false` leaves it out. */
-  readonly createdBy?: string | false
-  /** Now by default; `false` leaves it out, so that the same files always give the same bytes. */
-  readonly creationDate?: Date | false
-  /** Goes into `info`, so that the same files on another tracker are another torrent. */
-  readonly source?: string
-  /** Told after each piece. */
-  readonly onProgress?: (progress: CreateProgress) => void
-}
-
-/** How far the hashing is. */
-export interface CreateProgress {
-  readonly hashedBytes: number
-  readonly totalBytes: number
-}
-
-// A record, so that an option without a place here is no valid program.
-const names: Record<keyof CreateOptions, true> = {
-  name: true,
-  ignore: true,
-  signal: true,
-  pieceLength: true,
-  trackers: true,
-  webSeeds: true,
-  private: true,
-  comment: true,
-  createdBy: true,
-  creationDate: true,
-  source: true,
-  onProgress: true
-}
+import { optionRefusal, type Scan, scanFiles } from './scan-files.ts'
 
 /**
  * Makes the .torrent of a file, a folder or several of both (BEP 3), hashing on all cores. The info hash depends on the
@@ -69,7 +27,7 @@ export async function createTorrent(
   options: CreateOptions = {},
   ...more: unknown[]
 ): Promise<Uint8Array> {
-  checkOptionNames(options, Object.keys(names), optionRefusal)
+  checkOptionNames(options, Object.keys(createOptionNames), optionRefusal)
   checkNoMore(more, optionRefusal)
   checkOptions(options)
   return createFromScan(await scanFiles(paths, options), options)

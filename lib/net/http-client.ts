@@ -1,10 +1,10 @@
-import type { Agent } from 'node:http'
 import { isIP, isLoopback } from '../util/address.ts'
 import { abortable } from '../util/concurrency.ts'
 import { TorrentError } from '../util/errors.ts'
 import { type IpScope, ipScope } from '../util/ip-scope.ts'
-import { systemTimers, type Timers } from '../util/timers.ts'
+import { systemTimers } from '../util/timers.ts'
 import { type HostGuard, publicOnly, reach, refusal } from './host-guard.ts'
+import type { HttpOptions } from './http-options.ts'
 import { type HttpAnswer, httpRequest } from './http-request.ts'
 import { limits } from './limits.ts'
 import type { HostLookup } from './resolve-host.ts'
@@ -12,24 +12,8 @@ import type { TcpTransport } from './tcp.ts'
 import { hostOfUrl, serverName } from './url-host.ts'
 
 /** Options of {@link HttpClient.get}. */
-export interface HttpGetOptions {
+export interface HttpGetOptions extends HttpOptions {
   readonly signal?: AbortSignal | undefined
-  /** Longest time, redirects included; default 30,000. */
-  readonly timeoutMs?: number | undefined
-  /** Longest silence of the server; default 15,000. */
-  readonly idleTimeoutMs?: number | undefined
-  /** The only address family to use; default that of the client's local address, or both. */
-  readonly family?: 4 | 6 | undefined
-  /** The local address that connections leave from; default that of the client. */
-  readonly localAddress?: string | undefined
-  /** Trusted certificates (PEM) instead of the built-in ones. */
-  readonly ca?: string | readonly string[] | undefined
-  /** The agent of a connection, such as a proxy's; default is a connection of its own for each request. */
-  readonly agent?: ((url: URL) => Agent) | undefined
-  /** Resolves host names; default the resolver of the client. */
-  readonly lookup?: HostLookup | undefined
-  /** The clock and timers, for tests. */
-  readonly timers?: Timers | undefined
   /** Returns why an address may not be asked; default lets public ones alone be asked. */
   readonly guard?: HostGuard | undefined
   /** Value of the `Accept` header; default any type. */

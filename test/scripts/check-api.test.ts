@@ -138,6 +138,25 @@ interface Unseen {
   assert.match(one.check().text, /^ {2}\+ Thing {2}class Thing extends Base$/m)
 })
 
+test('members that move to an interface marked @internal stay what they were', (t) => {
+  const one = new Package(t)
+  const before = `${entry}\nexport interface Ways {\n    readonly ms?: number;\n    readonly port?: number;\n}\n`
+  one.declare({ index: before })
+  one.check('--write')
+  const shared =
+    '/** @internal What ways share. */\nexport interface Shared {\n    readonly ms?: number;\n}\n'
+  one.write('dist/lib/shared.d.ts', shared)
+  const moved = before
+    .replace('interface Ways {\n    readonly ms?: number;', 'interface Ways extends Shared {')
+    .replace('import', "import { Shared } from './shared.ts';\nimport")
+  one.declare({ index: moved })
+  assert.doesNotMatch(one.check().text, /current\.txt is not what/)
+  one.write('dist/lib/shared.d.ts', shared.replace('ms?: number', 'ms?: string'))
+  assert.match(one.check().text, /^ {2}\+ Ways\.ms {2}readonly ms\?: string$/m)
+  one.write('dist/lib/shared.d.ts', shared.replace('@internal ', ''))
+  assert.match(one.check().text, /^ {2}\+ Ways {2}interface Ways extends Shared$/m)
+})
+
 /** Changes, what must be named then, and points of a changelog that do and do not name it. */
 const changes = [
   {

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { encode } from '../../lib/bencode/encode.ts'
 import type { Metainfo } from '../../lib/metainfo/metainfo.ts'
 import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { type HostileFile, type HostileLayout, hostileLayouts, type Targets } from './hostile-table.ts'
+import { pieceHashes } from './piece-hashes.ts'
 
 /** A torrent that aims at what is not its own. */
 export interface HostileTorrent {
@@ -40,19 +40,12 @@ export function hostileTorrents(targets: Targets, secrets: ReadonlyMap<string, s
       // Padding is zeros, which nobody is asked for.
       if (isPad(file)) data.fill(0, start, offset)
     }
-    const pieces: Uint8Array[] = []
-    for (let at = 0; at < data.length; at += pieceLength)
-      pieces.push(
-        createHash('sha1')
-          .update(data.subarray(at, at + pieceLength))
-          .digest()
-      )
     const bytes = encode({
       info: {
         name: layout.name,
         'name.utf-8': layout.nameUtf8,
         'piece length': pieceLength,
-        pieces: Buffer.concat(pieces),
+        pieces: pieceHashes(data, pieceLength),
         // Sets apart those that differ in nothing else.
         source: `${index}`,
         length: layout.files === undefined ? length : undefined,

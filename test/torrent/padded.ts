@@ -1,6 +1,7 @@
-import { createHash, randomFillSync } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import { encode } from '../../lib/bencode/encode.ts'
 import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
+import { pieceHashes } from '../support/piece-hashes.ts'
 import type { Sample } from './bench.ts'
 
 /** A file with its name and length, a pad file of a length, or a symbolic link by its name. */
@@ -21,14 +22,7 @@ export function paddedSample(list: readonly PaddedEntry[], pieceLength: number):
   })
   // No Buffer, whose slices are views.
   const data = new Uint8Array(Buffer.concat(parts))
-  const pieces: Uint8Array[] = []
-  for (let at = 0; at < data.length; at += pieceLength)
-    pieces.push(
-      createHash('sha1')
-        .update(data.subarray(at, at + pieceLength))
-        .digest()
-    )
-  const info = { files, name: 'padded', 'piece length': pieceLength, pieces: Buffer.concat(pieces) }
+  const info = { files, name: 'padded', 'piece length': pieceLength, pieces: pieceHashes(data, pieceLength) }
   const bytes = encode({ info })
   return { root: '', folder: '', bytes, data, metainfo: parseTorrent(bytes) }
 }

@@ -3,25 +3,15 @@ import test from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
 import { Network } from '../../lib/net/network.ts'
 import { httpAnnounce, httpScrape } from '../../lib/tracker/http-tracker.ts'
-import type { AnnounceParameters } from '../../lib/tracker/request.ts'
 import { announceTiers } from '../../lib/tracker/tiers.ts'
 import { mayName, trackerGuard } from '../../lib/tracker/tracker-guard.ts'
 import { UdpTrackerClient } from '../../lib/tracker/udp-tracker-client.ts'
 import { announce, scrape } from '../../lib/tracker.ts'
 import type { Trust } from '../../lib/util/trust.ts'
+import { regularAnnounce as parameters } from '../support/announce-parameters.ts'
 import { httpTracker } from './http-server.ts'
 import { udpTracker } from './udp-server.ts'
 
-const parameters: AnnounceParameters = {
-  infoHash: new Uint8Array(20),
-  peerId: new Uint8Array(20),
-  port: 6881,
-  uploaded: 0,
-  downloaded: 0,
-  left: 1,
-  key: 1,
-  numwant: 1
-}
 const body = encode({ interval: 900, peers: '' })
 const refused = { code: 'ERR_TRACKER_URL', message: /is refused/ }
 

@@ -11,6 +11,7 @@ import {
   transactionOf
 } from '../../lib/tracker/udp-packets.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
+import { regularAnnounce } from '../support/announce-parameters.ts'
 import { fc } from '../support/fast-check.ts'
 import { announceBody, words } from './udp-server.ts'
 
@@ -59,22 +60,12 @@ test('only so many peers are taken', () => {
 })
 
 test('a long path is split into options of 255 bytes', () => {
-  const parameters = {
-    infoHash: new Uint8Array(20),
-    peerId: new Uint8Array(20),
-    port: 1,
-    uploaded: 0,
-    downloaded: 0,
-    left: 0,
-    key: 1,
-    numwant: 1
-  }
   const path = `/${'x'.repeat(300)}`
-  const options = encodeAnnounce(1n, 1, parameters, path).subarray(98)
+  const options = encodeAnnounce(1n, 1, regularAnnounce, path).subarray(98)
   assert.deepEqual([options[0], options[1], options[257], options[258]], [2, 255, 2, 46])
   assert.equal(Buffer.concat([options.subarray(2, 257), options.subarray(259)]).toString(), path)
-  assert.equal(encodeAnnounce(1n, 1, parameters, '/').length, 98)
-  assert.equal(encodeAnnounce(1n, 1, parameters).length, 98)
+  assert.equal(encodeAnnounce(1n, 1, regularAnnounce, '/').length, 98)
+  assert.equal(encodeAnnounce(1n, 1, regularAnnounce).length, 98)
 })
 
 function hex(text: string): Uint8Array {
@@ -112,17 +103,8 @@ test('BEP 15: requests, byte for byte', () => {
 
 test('BEP 15: event numbers', () => {
   const numbers = (['completed', 'started', 'stopped', undefined] as const).map((event) => {
-    const parameters = {
-      infoHash: new Uint8Array(20),
-      peerId: new Uint8Array(20),
-      port: 1,
-      uploaded: 0,
-      downloaded: 0,
-      left: 0,
-      key: 1,
-      numwant: 1
-    }
-    return encodeAnnounce(1n, 1, event === undefined ? parameters : { ...parameters, event })[83]
+    const parameters = event === undefined ? regularAnnounce : { ...regularAnnounce, event }
+    return encodeAnnounce(1n, 1, parameters)[83]
   })
   assert.deepEqual(numbers, [1, 2, 3, 0])
 })

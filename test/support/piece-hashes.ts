@@ -1,0 +1,13 @@
+import { createHash } from 'node:crypto'
+
+/** The SHA-1 of each piece of some bytes. */
+export function pieceHashes(data: Uint8Array, pieceLength: number): Buffer {
+  const hashes: Buffer[] = []
+  for (let at = 0; at < data.length; at += pieceLength)
+    hashes.push(
+      createHash('sha1')
+        .update(data.subarray(at, at + pieceLength))
+        .digest()
+    )
+  return Buffer.concat(hashes)
+}
