@@ -26,6 +26,7 @@ export interface WireDecoderHandler {
 }
 
 // handshake -> head -> (block | payload | skip) -> head -> ...; any -> stopped
+// Each step sets the state before it calls the handler, which may stop the decoder.
 type State = 'handshake' | 'head' | 'block' | 'payload' | 'skip' | 'stopped'
 
 // A message starts with 4 bytes of length, the id and at most three numbers; that much is its head.
@@ -119,7 +120,7 @@ export class WireDecoder {
             const length = Math.min(this.#length - this.#filled, chunk.length - at)
             this.#filled += length
             at += length
-            if (this.#filled === this.#length) this.#next('head')
+            if (this.#filled === this.#length) this.#state = 'head'
             break
           }
           case 'handshake':
@@ -136,11 +137,6 @@ export class WireDecoder {
     }
   }
 
-  // A handler may have stopped the decoder, which must stay so.
-  #next(state: State): void {
-    if (this.#state !== 'stopped') this.#state = state
-  }
-
   #handshake(chunk: Uint8Array, at: number): number {
     const length = Math.min(handshakeLength - this.#scratchLength, chunk.length - at)
     this.#scratch.set(chunk.subarray(at, at + length), this.#scratchLength)
@@ -155,7 +151,7 @@ export class WireDecoder {
       this.#scratch = new Uint8Array(headLengthMax)
       this.#scratchLength = 0
       this.work++
-      this.#next('head')
+      this.#state = 'head'
       this.#handler.onHandshake(bytes.subarray(20, 28), bytes.subarray(28, 48), bytes.subarray(48))
     }
     return at + length
@@ -268,7 +264,7 @@ export class WireDecoder {
     this.#offset = offset
     this.#length = length
     this.#filled = 0
-    this.#next('block')
+    this.#state = 'block'
     this.#target = this.#handler.onBlockStart(piece, offset, length)
     if (this.#target !== undefined && this.#target.length !== length) {
       throw new TorrentError(
@@ -283,7 +279,7 @@ export class WireDecoder {
     const available = chunk.length - at
     const target = this.#target
     if (target === undefined && this.#filled === 0 && available >= missing) {
-      this.#next('head')
+      this.#state = 'head'
       this.work++
       this.#handler.onBlock(this.#piece, this.#offset, chunk.subarray(at, at + missing), false)
       return at + missing
@@ -295,7 +291,7 @@ export class WireDecoder {
     if (target !== undefined) this.freeBytes += length
     if (length === missing) {
       this.#target = undefined
-      this.#next('head')
+      this.#state = 'head'
       if (target === undefined) {
         this.work++
         this.#handler.onBlock(this.#piece, this.#offset, memory.subarray(0, this.#length), false)
@@ -310,7 +306,7 @@ export class WireDecoder {
     this.#id = id
     this.#length = length
     this.#filled = 0
-    if (length > 0) this.#next(state)
+    if (length > 0) this.#state = state
     else if (state === 'payload') this.#deliver(new Uint8Array(0))
   }
 
@@ -318,7 +314,7 @@ export class WireDecoder {
     const missing = this.#length - this.#filled
     const available = chunk.length - at
     if (this.#filled === 0 && available >= missing) {
-      this.#next('head')
+      this.#state = 'head'
       this.#deliver(chunk.subarray(at, at + missing))
       return at + missing
     }
@@ -328,7 +324,7 @@ export class WireDecoder {
     this.#filled += length
     if (length === missing) {
       if (memory.length > keptPayloadLength) this.#payloadMemory = undefined
-      this.#next('head')
+      this.#state = 'head'
       this.#deliver(memory.subarray(0, this.#length))
     }
     return at + length

@@ -58,7 +58,7 @@ export class Inbox {
 
   /** The outbox has given messages to the reader. */
   outboxDrained(): void {
-    if (!this.#held || this.#own.closed) return
+    if (!this.#held) return
     this.#held = false
     this.#offer()
   }
@@ -114,7 +114,7 @@ export class Inbox {
   #goOn(): void {
     const rest = this.#rest
     this.#rest = undefined
-    if (rest !== undefined && !this.#own.closed && this.#decode(rest, true)) this.#offer()
+    if (rest !== undefined && this.#decode(rest, true)) this.#offer()
   }
 
   #offer(): void {

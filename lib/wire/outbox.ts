@@ -38,7 +38,7 @@ export class Outbox {
     this.#wire = wire
     this.#flush = () => {
       this.#flushing = false
-      if (!own.closed && this.hungry) flush()
+      if (this.hungry) flush()
     }
   }
 

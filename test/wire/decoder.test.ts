@@ -267,3 +267,60 @@ test('a batch of requests is one buffer, and taken bytes are never written again
   })
   assert.deepEqual(Array.from(kept ?? []), [0, 0, 0, 1, 1])
 })
+
+test('a block whose memory is taken back while it comes is whole in other memory', () => {
+  const memory = new Uint8Array(40)
+  const { seen, handler } = recorder()
+  const decoder = new WireDecoder({ ...handler, onBlockStart: () => memory }, defaultWireLimits)
+  decoder.push(handshake)
+  decoder.detach()
+  const data = Uint8Array.from({ length: 40 }, (_, n) => n + 1)
+  const bytes = encode((batch) => pieceMessage(batch, 2, 0, data))
+  decoder.push(bytes.subarray(0, 30))
+  decoder.detach()
+  memory.fill(0xee)
+  decoder.push(bytes.subarray(30))
+  assert.deepEqual(seen.slice(1), [`block 2 0 ${Buffer.from(data).toString('hex')} false`])
+  assert.ok(memory.every((byte) => byte === 0xee))
+})
+
+test('the memory of a long payload is let go of, and that of a short one used again', () => {
+  const memories: ArrayBufferLike[] = []
+  const { handler } = recorder()
+  const onExtended = (_id: number, payload: Uint8Array): void => void memories.push(payload.buffer)
+  const decoder = new WireDecoder({ ...handler, onExtended }, defaultWireLimits)
+  decoder.push(handshake)
+  for (const length of [1000, 1000, 100_000, 1000]) {
+    const bytes = encode((batch) => batch.extended(1, new Uint8Array(length)))
+    decoder.push(bytes.subarray(0, 500))
+    decoder.push(bytes.subarray(500))
+  }
+  const [first, second, long, last] = memories
+  assert.equal(first, second)
+  assert.notEqual(long, last)
+})
+
+const works: [what: string, write: (batch: MessageBatch) => void, work: number, freeBytes: number][] = [
+  ['a keep-alive', (batch) => batch.keepAlive(), 1, 0],
+  ['a have', (batch) => batch.index(messageIds.have, 1), 1, 0],
+  ['a bitfield', (batch) => batch.payload(messageIds.bitfield, new Uint8Array(1)), 250, 0],
+  ['have all', (batch) => batch.empty(messageIds.haveAll), 250, 0],
+  ['have none', (batch) => batch.empty(messageIds.haveNone), 250, 0],
+  ['an extended message', (batch) => batch.extended(1, new Uint8Array(1)), 10, 0],
+  ['a request that is taken', (batch) => batch.range(messageIds.request, 0, 0, 16384), 0, 16384],
+  ['a request that is not taken', (batch) => batch.range(messageIds.request, 0, 0, 4), 1, 0],
+  ['a request that is taken back', (batch) => batch.range(messageIds.cancel, 0, 0, 16384), 8, -16384],
+  ['a block into memory that was given', (batch) => pieceMessage(batch, 2, 0, new Uint8Array(9)), 0, 9],
+  ['a block into other memory', (batch) => pieceMessage(batch, 3, 0, new Uint8Array(9)), 1, 0]
+]
+for (const [what, write, work, freeBytes] of works) {
+  test(`${what} counts as ${work} of work and ${freeBytes} free bytes`, () => {
+    const onRange = (id: number, _piece: number, _offset: number, length: number): number =>
+      length < 16384 ? 0 : id === messageIds.cancel ? -length : length
+    const decoder = new WireDecoder({ ...recorder().handler, onRange }, defaultWireLimits)
+    decoder.push(handshake)
+    decoder.work = 0
+    decoder.push(encode(write))
+    assert.deepEqual([decoder.work, decoder.freeBytes], [work, freeBytes])
+  })
+}

@@ -50,3 +50,45 @@ test('the turn of a peer is over after its messages, and the next one is another
   handling.begin()
   assert.equal(handling.isTurnOver(500), false)
 })
+
+test('bytes of requests that are taken back leave no debt', () => {
+  const handling = new Handling(defaultWireLimits)
+  handling.begin()
+  handling.end(0, 0, -1e9)
+  const ms = handling.end(1, 0, 0)
+  assert.ok(ms > 0 && ms < 0.1, `${ms} ms`)
+})
+
+/** What counts of a chunk whose messages took some milliseconds by the clock. */
+const shares: [what: string, tookMs: number, work: number, freeBytes: number, least: number, most: number][] =
+  [
+    ['messages alone', 100, 10, 0, 100, 100.1],
+    ['messages among blocks', 100, 10, 204_800, 8, 10],
+    ['requests that are taken back', 100, 1, -204_800, 100, 100.1]
+  ]
+for (const [what, tookMs, work, freeBytes, least, most] of shares) {
+  test(`${tookMs} ms of ${what} count as ${least} to ${most} ms`, (t) => {
+    let now = 1e6
+    t.mock.method(performance, 'now', () => now)
+    const handling = new Handling(defaultWireLimits)
+    handling.begin()
+    now += tookMs
+    const ms = handling.end(17, work, freeBytes)
+    assert.ok(ms >= least && ms <= most, `${ms} ms`)
+  })
+}
+
+test('the turn of a peer is over after its milliseconds', (t) => {
+  let now = 1e6
+  t.mock.method(performance, 'now', () => now)
+  const handling = new Handling({ ...defaultWireLimits, turnMs: 5 })
+  handling.begin()
+  now += 3
+  assert.equal(handling.isTurnOver(1), false)
+  handling.end(17, 1, 0)
+  handling.begin()
+  now += 1
+  assert.equal(handling.isTurnOver(1), false)
+  now += 1
+  assert.equal(handling.isTurnOver(1), true)
+})

@@ -68,6 +68,7 @@ for (const [what, event, write] of kinds) {
     })
     const half = chunk.length >> 1
     assert.equal(wire.receive(chunk.subarray(0, half)), false)
+    chunk.fill(0, 0, half)
     assert.equal(wire.receive(chunk.subarray(half)), false)
     chunk.fill(0)
     const expected = event === 'choke' || event === 'interested' ? count / 2 : count
@@ -111,7 +112,10 @@ test('what a peer sends waits for as long as it is told to, and the wire closes 
   wire.onHandled = () => waitMs
   const receivable = new Promise<void>((resolve) => wire.once('receivable', () => resolve()))
   const startedAt = performance.now()
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
   assert.equal(wire.receive(encode((batch) => batch.index(have, 1))), false)
+  assert.equal(timers(), before, 'the timer keeps the program alive')
   assert.equal(wire.receive(encode((batch) => batch.index(have, 2))), false)
   waitMs = 0
   await receivable

@@ -119,6 +119,55 @@ test('a node duplex piped through a wire is a working peer, and both end togethe
   assert.deepEqual(a.peerId, new Uint8Array(20).fill(3))
 })
 
+test('a wire that closes asks no one to wait, and what comes later does not count', async () => {
+  const peer = new Peer({ pieceCount: 10 })
+  const bytes = encode((batch) => {
+    batch.index(messageIds.have, 10)
+    batch.index(messageIds.have, 1)
+  })
+  assert.equal(peer.wire.received, 68)
+  assert.equal(peer.wire.receive(bytes), true)
+  assert.equal(peer.wire.destroying, true)
+  assert.equal(peer.wire.receive(bytes), true)
+  assert.equal(peer.wire.received, 68 + bytes.length)
+})
+
+test('a wire that closes while its bytes wait handles nothing more, and is not receivable', async () => {
+  const limits = { controlLength: 10, turnMessages: 10 }
+  for (const waits of ['for the next turn', 'for the peer to read'] as const) {
+    const peer = new Peer({ pieceCount: 1000, limits }, { read: false })
+    const isForTurn = waits === 'for the next turn'
+    const asked = peer.tell((batch) => {
+      for (let n = 0; n < (isForTurn ? 500 : 5); n++) batch.range(messageIds.request, 1, n, 4)
+    })
+    assert.equal(asked, false)
+    if (isForTurn) peer.wire.destroy()
+    else peer.wire.on('data', () => peer.wire.destroy())
+    peer.wire.once('close', () => peer.seen.push('closed'))
+    for (let n = 0; n < 5; n++) await turn()
+    assert.equal(peer.wire.destroyed, true, waits)
+    assert.ok(!peer.seen.slice(peer.seen.indexOf('close')).includes('receivable'), waits)
+  }
+})
+
+test('nothing goes before our handshake, which goes once', async () => {
+  const peer = new Peer({ pieceCount: 10 }, { greet: false })
+  peer.tell((batch) => {
+    batch.handshake(infoHash, peerId, { fast: true, extended: true, dht: false })
+    batch.range(messageIds.request, 1, 0, 4)
+    batch.range(messageIds.request, 99, 0, 4)
+    batch.range(messageIds.cancel, 1, 0, 4)
+  })
+  peer.wire.flush()
+  assert.equal(peer.wire.bytesQueued, 0)
+  peer.wire.handshake(infoHash, peerId)
+  peer.wire.handshake(infoHash, peerId)
+  assert.equal(peer.wire.bytesQueued, 68)
+  peer.wire.unchoke()
+  assert.deepEqual(await peer.told(), ['1'])
+  peer.wire.destroy()
+})
+
 test('what is said in one turn leaves as one buffer', async () => {
   const wire = new Wire({ pieceCount: 100 })
   const chunks: unknown[] = []
@@ -272,9 +321,37 @@ for (const [what, count, write, total] of held) {
     const isTold = total > 0 || before > 0
     assert.equal(peer.seen.filter((name) => name === 'bitfield').length - before, isTold ? 1 : 0)
     peer.wire.setPieceCount(count)
+    await turn()
     assert.equal(peer.error, undefined)
   })
 }
+
+test('a piece that is lost before the count of pieces is known counts as had', () => {
+  const peer = new Peer()
+  peer.tell((batch) => batch.index(messageIds.have, 3))
+  peer.wire.peerLost(3)
+  peer.wire.setPieceCount(10)
+  assert.equal(peer.wire.peerPieceTotal, 1)
+  peer.wire.peerLost(3)
+  assert.equal(peer.wire.peerPieceTotal, 0)
+})
+
+test('grants of a peer are heard up to the limit', () => {
+  const peer = new Peer({ pieceCount: 1000, limits: { allowedFast: 3 } })
+  peer.tell((batch) => {
+    for (let piece = 0; piece < 9; piece++) batch.index(messageIds.allowedFast, piece)
+  })
+  assert.deepEqual(peer.seen, ['allowed-fast 0', 'allowed-fast 1', 'allowed-fast 2'])
+})
+
+test('a repeated have-all copies no bits', () => {
+  const peer = new Peer({ pieceCount: 10 })
+  peer.tell((batch) => batch.empty(messageIds.haveAll))
+  const { buffer } = peer.wire.peerPieces
+  peer.tell((batch) => batch.empty(messageIds.haveAll))
+  assert.equal(peer.wire.peerPieces.buffer, buffer)
+  assert.equal(peer.wire.peerSeeding, true)
+})
 
 test('requests wait for answers, are told once, and answers go out in the order of the requests', async () => {
   const peer = new Peer({ pieceCount: 10 })
@@ -515,11 +592,13 @@ test('extended handshakes and messages', async () => {
 })
 
 test('without the extension protocol extended messages are neither sent nor read', async () => {
-  const peer = new Peer({ pieceCount: 10 }, { extended: false })
-  peer.wire.extendedHandshake()
-  peer.tell((batch) => batch.extended(0, Buffer.from('garbage')))
-  assert.deepEqual(await peer.told(), [])
-  assert.equal(peer.error, undefined)
+  for (const peer of [new Peer({}, { extended: false }), new Peer({ extended: false })]) {
+    peer.wire.extendedHandshake()
+    peer.tell((batch) => batch.extended(0, Buffer.from('d1:pi5ee')))
+    assert.deepEqual(await peer.told(), [])
+    assert.equal(peer.wire.peerExtended, false)
+    assert.equal(peer.wire.peerHandshake, undefined)
+  }
 })
 
 const hostile: [
@@ -684,6 +763,7 @@ const mistakes: [what: string, call: (wire: Wire) => unknown][] = [
   ['a long peer id', (wire) => wire.handshake(infoHash, new Uint8Array(21))],
   ['a list that is not of triples', (wire) => wire.requests([1, 2])],
   ['a piece that is no number', (wire) => wire.have(Number.NaN)],
+  ['a piece that is no whole number', (wire) => wire.have(1.5)],
   ['a negative offset', (wire) => wire.request(1, -1, 1)],
   ['a length of 0', (wire) => wire.request(1, 0, 0)],
   ['a port out of range', (wire) => wire.port(65536)],
@@ -693,6 +773,7 @@ for (const [what, call] of mistakes) {
   test(`${what} is refused at once`, () => {
     const { wire } = new Peer()
     assert.throws(() => call(wire), { code: 'ERR_WIRE_ARGUMENT' })
+    assert.equal(wire.destroyed, false)
   })
 }
 
@@ -714,8 +795,13 @@ test('nothing may be sent before the handshake, and nothing happens after the en
   wire.handshake(infoHash, peerId)
   wire.extendedHandshake()
   assert.equal(wire.piece(1, 0, new Uint8Array(1)), true)
+  assert.equal(wire.bytesQueued, 0)
   await turn()
   assert.deepEqual(await peer.told(), [])
   assert.deepEqual(peer.seen, ['close'])
   assert.equal(peer.error, undefined)
+  const ended = new Wire()
+  ended.destroy()
+  ended.handshake(infoHash, peerId)
+  assert.equal(ended.bytesQueued, 0)
 })
