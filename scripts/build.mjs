@@ -1,5 +1,6 @@
 // Compiles lib, test, examples and bench into dist/ (or the folder given), and joins what is published in its folder package/:
-// some 200 small modules take three times as long to import as the few files that they make together.
+// some 200 small modules take three times as long to import as the few files that they make together. Types that no entry leads to are
+// dropped: they would be half of the files that are installed.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -17,7 +18,10 @@ for (const file of readdirSync(path.join(root, 'lib'), { recursive: true })) {
 const command = path.join(out, 'lib/cli/main.js')
 if (existsSync(command)) chmodSync(command, 0o755)
 process.exitCode = status ?? 1
-if (status === 0) await join()
+if (status === 0) {
+  await join()
+  dropHiddenTypes()
+}
 
 /** Everything in one folder, where the code finds its page and its worker beside itself. */
 async function join() {
@@ -42,4 +46,21 @@ async function join() {
   await bundle.close()
   cpSync(path.join(lib, 'server/page.html'), path.join(dir, 'page.html'))
   chmodSync(path.join(dir, 'cli.js'), 0o755)
+}
+
+/** Deletes the .d.ts files of lib/ that no entry of the package leads to. */
+function dropHiddenTypes() {
+  const lib = path.join(out, 'lib')
+  const { exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+  const reached = new Set()
+  const visit = (file) => {
+    if (reached.has(file)) return
+    reached.add(file)
+    for (const [, from] of readFileSync(file, 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)\.[jt]s'/g))
+      visit(path.resolve(path.dirname(file), `${from}.d.ts`))
+  }
+  for (const { types } of Object.values(exports))
+    if (types !== undefined) visit(path.join(lib, path.basename(types)))
+  for (const file of readdirSync(lib, { recursive: true }))
+    if (file.endsWith('.d.ts') && !reached.has(path.join(lib, file))) rmSync(path.join(lib, file))
 }
