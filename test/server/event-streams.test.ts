@@ -90,3 +90,27 @@ test('a page that reads nothing for long is closed, others go on', async (t) => 
   await until('one further event', () => reading.length, { is: (value) => value > length })
   assert.equal(accepted[1]?.destroyed, false)
 })
+
+test('what a page does not read is not kept for it', async (t) => {
+  const client = clientOf(t)
+  const magnet = (n: number): string =>
+    `magnet:?xt=urn:btih:${n.toString(16).padStart(40, '0')}&dn=${'x'.repeat(200)}`
+  for (let n = 0; n < 250; n++) client.add(magnet(n), { paused: true }).catch(() => {})
+  await until('all torrents to be added', () => client.torrents.length, { is: 250 })
+  const { port, server } = await serve(t, client, {}, { newsMs: 2 })
+  const accepted: Socket[] = []
+  server.on('connection', (socket) => accepted.push(socket))
+  const silent = await connect(t, port)
+  silent.pause()
+  silent.write('GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await until('the first connection', () => accepted.length, { is: 1 })
+  const reading = listen(await connect(t, port))
+  const lists = (): number => reading.filter(({ name }) => name === 'torrents').length
+  // Each change of the list tells all of it again, 100 KB at a time.
+  for (let n = 250; (accepted[0]?.writableLength ?? 0) === 0 || lists() < 60; n++) {
+    const count = lists()
+    client.add(magnet(n), { paused: true }).catch(() => {})
+    await until('the list', lists, { is: (value) => value > count })
+  }
+  assert.ok((accepted[0]?.writableLength ?? 0) < 1_000_000, `${accepted[0]?.writableLength} bytes`)
+})
