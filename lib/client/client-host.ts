@@ -1,4 +1,5 @@
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
+import type { DialVariant } from '../discovery/dial-variant.ts'
 import type { Lsd } from '../discovery/lsd.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
@@ -13,7 +14,6 @@ import type { TorrentHost } from '../torrent/torrent-host.ts'
 import type { AnnouncePace } from '../tracker/announce-pace.ts'
 import type { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import { Throttle } from '../transport/throttle.ts'
-import { ThrottledConnection } from '../transport/throttled.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
 
@@ -146,7 +146,7 @@ export class ClientHost implements TorrentHost {
     this.#services.decide()
   }
 
-  async dial(address: PeerAddress, signal: AbortSignal): Promise<Connection> {
-    return new ThrottledConnection(await this.network.tcp.dial(address, { signal }), this.throttles)
+  dial(address: PeerAddress, _variant: DialVariant, signal: AbortSignal): Promise<Connection> {
+    return this.network.tcp.dial(address, { signal })
   }
 }

@@ -2,7 +2,6 @@ import { EventEmitter } from 'node:events'
 import path from 'node:path'
 import type { DHT } from '../dht/dht.ts'
 import { parseTorrent } from '../metainfo/parse-torrent.ts'
-import { Acceptor } from '../swarm/acceptor.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
@@ -38,7 +37,6 @@ export class Client extends EventEmitter<ClientEvents> {
   readonly #options: ClientOptions
   readonly #torrents = new TorrentList()
   readonly #services: SharedServices
-  readonly #acceptor: Acceptor
   readonly #queue: TorrentQueue
   /** Undefined without a state folder. */
   readonly #persistence: Persistence | undefined
@@ -60,7 +58,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#options = options
     this.#queue = new TorrentQueue(options, () => this.#torrents.all)
     this.#services = new SharedServices(options, {
-      connection: (connection) => this.#acceptor.accept(connection),
+      find: (infoHash) => this.#torrents.get(infoHash)?.swarm,
       warning: this.#warn,
       changed: () => {
         this.#queue.changed()
@@ -68,7 +66,6 @@ export class Client extends EventEmitter<ClientEvents> {
       },
       decide: () => this.#queue.decide()
     })
-    this.#acceptor = new Acceptor(this.#services.peerId, (infoHash) => this.#torrents.get(infoHash))
     const { listening } = this.#services
     const defaults = new DefaultFolders({ onWarning: this.#warn })
     if (options.state !== undefined && options.restore !== false) {
@@ -355,7 +352,7 @@ export class Client extends EventEmitter<ClientEvents> {
     const { lasting } = this.#torrents
     await this.#persistence?.stop()
     const unlistened = this.#services.unlisten()
-    this.#acceptor.close()
+    this.#services.acceptor.close()
     await Promise.all(
       this.#torrents.all.map(async (torrent) => {
         const turn = shareTurn()

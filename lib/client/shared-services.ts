@@ -8,13 +8,13 @@ import { Network } from '../net/network.ts'
 import { RecordKey } from '../storage/record-key.ts'
 import { RecordSeal } from '../storage/record-seal.ts'
 import { StorageClaims } from '../storage/storage-claims.ts'
+import { Acceptor, type DialledTorrent } from '../swarm/acceptor.ts'
 import { MetadataMemory } from '../swarm/metadata-memory.ts'
 import { ServingTorrents } from '../swarm/serving-torrents.ts'
 import { AnnouncePace } from '../tracker/announce-pace.ts'
 import { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import { refusesConnection } from '../transport/handling-account.ts'
 import { Throttle } from '../transport/throttle.ts'
-import { ThrottledConnection } from '../transport/throttled.ts'
 import { MemoryBudget } from '../util/memory-budget.ts'
 import { userStateFolder } from '../util/state-folder.ts'
 import { sniffHandshake } from '../wire/sniff-handshake.ts'
@@ -29,8 +29,8 @@ const leastMemoryLimit = 1 << 20
 
 /** What {@link SharedServices} ask and tell. */
 export interface SharedServicesEvents {
-  /** A peer has dialled us. */
-  connection(connection: ThrottledConnection): void
+  /** Returns the torrent that the 20 bytes of a handshake name. */
+  find(infoHash: Uint8Array): DialledTorrent | undefined
   /** Something failed that the client survives. */
   warning(warning: Error): void
   /** A torrent has changed. */
@@ -51,6 +51,8 @@ export class SharedServices implements ClientServices {
   readonly reserved: readonly string[]
   /** The only way out, and in. */
   readonly network: Network
+  /** The way in for peers. */
+  readonly acceptor: Acceptor
   readonly udpTrackers: UdpTrackerClient
   readonly announcePace: AnnouncePace = new AnnouncePace()
   readonly serving: ServingTorrents = new ServingTorrents()
@@ -89,12 +91,16 @@ export class SharedServices implements ClientServices {
       ? new Lsd({ port, onWarning, open: (multicast) => network.multicast(multicast) })
       : undefined
     this.udpTrackers = new UdpTrackerClient({ network })
-    const throttles = { download: this.download, upload: this.upload }
+    this.acceptor = new Acceptor({
+      peerId: this.peerId,
+      throttles: { download: this.download, upload: this.upload },
+      find: (infoHash) => events.find(infoHash)
+    })
     const ports = network.listen({
       port: options.port ?? 0,
       sniff: sniffHandshake,
       refuses: (remote) => refusesConnection(hostKey(remote)),
-      onConnection: (connection) => events.connection(new ThrottledConnection(connection, throttles))
+      onConnection: (connection) => this.acceptor.accept(connection)
     })
     this.listening = ports.then(() => {})
     if (dht === false) return

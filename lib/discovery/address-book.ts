@@ -14,6 +14,7 @@ import {
   worthOf
 } from './book-entry.ts'
 import { type DialPace, dialKeys } from './dial-pace.ts'
+import { type DialVariant, variantsOf } from './dial-variant.ts'
 import { type HintedAddress, type Hints, hintsOf, knownOf } from './hints.ts'
 import { Informants } from './informants.ts'
 import { limits } from './limits.ts'
@@ -30,6 +31,8 @@ export interface Candidate {
   readonly failures: number
   /** What other peers say of it. */
   readonly hints: Hints
+  /** How to dial it: one variant after the other. */
+  readonly variants: readonly DialVariant[]
 }
 
 /** What an {@link AddressBook} is made of. */
@@ -38,6 +41,8 @@ export interface AddressBookOptions {
   readonly random: () => number
   /** The most addresses kept, default 1,000. */
   readonly limit?: number
+  /** How addresses may be dialled, the first choice first; default plain TCP. */
+  readonly variants?: readonly DialVariant[]
   /** Tells which of several equal peers comes first (BEP 40); without it chance does. */
   readonly own?: PeerPriorities
 }
@@ -68,15 +73,17 @@ export class AddressBook {
   readonly #forgotten = new LazySet<PeerSource>()
   readonly #informants: Informants
   readonly #own: PeerPriorities | undefined
+  readonly #variants: readonly DialVariant[] | undefined
   /** The earliest time at which an idle entry is ready, or undefined when it must be looked up. */
   #wakeAt: number | undefined
 
   /** An empty book. */
-  constructor({ random, limit = 1000, own }: AddressBookOptions) {
+  constructor({ random, limit = 1000, own, variants }: AddressBookOptions) {
     this.#random = random
     this.#limit = limit
     this.#informants = new Informants(limit * limits.informantShare)
     this.#own = own
+    this.#variants = variants
   }
 
   /** How many addresses the book holds, those of connected peers included. */
@@ -163,12 +170,9 @@ export class AddressBook {
       } else if (this.#random() * ++equals < 1) best = entry
     }
     if (best === undefined) return undefined
-    return {
-      address: best.address,
-      source: sourceOf(best),
-      failures: best.failures,
-      hints: hintsOf(best.hints)
-    }
+    const { address, failures, hints, worked } = best
+    const variants = variantsOf(worked, this.#variants)
+    return { address, source: sourceOf(best), failures, hints: hintsOf(hints), variants }
   }
 
   /** When `next` has an address at the earliest (ms, may lie in the past), or `Infinity`. */
@@ -188,10 +192,12 @@ export class AddressBook {
     if (entry !== undefined) entry.triedAt = now
   }
 
-  /** The dial has led to a connection, which proves the address if we use it. */
-  connected(address: PeerAddress, isProof = true): void {
+  /** The dial has led to a connection by this variant, which proves the address if we use it. */
+  connected(address: PeerAddress, isProof = true, variant?: DialVariant): void {
     const entry = this.#connect(address)
-    if (entry === undefined || !isProof) return
+    if (entry === undefined) return
+    if (variant !== undefined) entry.worked = variant
+    if (!isProof) return
     entry.proven = true
     this.#ports.delete(entry)
   }

@@ -1,5 +1,6 @@
 import type { PeerAddress } from '../util/address.ts'
 import type { DialKeys } from './dial-pace.ts'
+import type { DialVariant } from './dial-variant.ts'
 import { type PeerSource, peerSources } from './peer-source.ts'
 
 /**
@@ -26,6 +27,8 @@ export interface Entry {
   /** When it last gave us data. */
   usefulAt: number
   uninteresting: boolean
+  /** The variant by which it was reached the last time. */
+  worked: DialVariant | undefined
   /** Whether a dial to it was answered. */
   proven: boolean
   /** The host that told it and answers for it, until it is reached or given up. */
@@ -49,6 +52,7 @@ export function newEntry(
     triedAt: Number.NEGATIVE_INFINITY,
     usefulAt: Number.NEGATIVE_INFINITY,
     uninteresting: false,
+    worked: undefined,
     proven: false,
     priority: 0,
     priorityVersion: -1

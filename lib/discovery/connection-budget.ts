@@ -106,9 +106,14 @@ export class ConnectionBudget {
 
   /** Counts a dial that begins. */
   dial(now: number): void {
+    this.redial(now)
+    this.#halfOpen++
+  }
+
+  /** Counts a further attempt of a dial under way against the rate. */
+  redial(now: number): void {
     this.#refill(now)
     this.#tokens--
-    this.#halfOpen++
   }
 
   /** Counts a dial that ended, with a connection or without. */

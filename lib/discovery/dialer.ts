@@ -5,6 +5,7 @@ import { addressKey } from './address-scope.ts'
 import type { Outcome } from './back-off.ts'
 import { ConnectionBudget, incomingReserve } from './connection-budget.ts'
 import { dialKeys } from './dial-pace.ts'
+import type { DialVariant } from './dial-variant.ts'
 
 /** What a {@link Dialer} is made of. */
 export interface DialerOptions {
@@ -77,14 +78,22 @@ export class Dialer {
     return Math.max(now, this.#book.wakeAt, this.#budget.dialAt(now))
   }
 
+  /** The dial goes on with another variant, which counts against the rate of dials like the first one. */
+  retried({ address, source }: Candidate, now: number): void {
+    if (this.#outgoing.get(addressKey(address)) !== false) return
+    const keys = source === 'manual' ? undefined : dialKeys(address)
+    if (keys !== undefined) this.#budget.pace.began(keys, now)
+    this.#budget.redial(now)
+  }
+
   /** The dialled peer has answered our handshake; without `isWelcome` it does not stay, and its answer proves nothing. */
-  connected(address: PeerAddress, isWelcome = true): void {
+  connected(address: PeerAddress, isWelcome = true, variant?: DialVariant): void {
     const key = addressKey(address)
     if (this.#outgoing.get(key) !== false) return
     this.#outgoing.set(key, true)
     this.#halfOpen--
     this.#budget.dialled(true)
-    this.#book.connected(address, isWelcome)
+    this.#book.connected(address, isWelcome, variant)
     const keys = isWelcome ? dialKeys(address) : undefined
     if (keys !== undefined) this.#budget.pace.answered(keys)
   }

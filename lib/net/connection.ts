@@ -10,8 +10,11 @@ export interface Connection {
   readonly bytesQueued: number
   /** At most so many bytes come with one `onReceive`; may be changed at any time. Undefined where it cannot be chosen. */
   receiveLength?: number
-  /** Begins to deliver; once. Nothing is delivered before. */
-  start(handler: ConnectionHandler): void
+  /**
+   * Begins to deliver; nothing is delivered before. Called again, it gives the connection to another handler, to which `head` comes
+   * first: bytes that the handler before has read and hands on.
+   */
+  start(handler: ConnectionHandler, head?: Uint8Array): void
   /** Stops reading until `resume`, so that the other end is held back in time. */
   pause(): void
   /** Goes on reading. */
@@ -25,7 +28,7 @@ export interface Connection {
   close(error?: Error): void
 }
 
-/** What a {@link Connection} calls. After `close` there is `onClose`, exactly once, and nothing else. */
+/** What a {@link Connection} calls. After `close` there is `onClose`, exactly once for the handler that it has then, and nothing else. */
 export interface ConnectionHandler {
   /** Bytes came, in memory that all connections share and that is lent for the call. False pauses the connection until its `resume` is called. */
   onReceive(chunk: Uint8Array): boolean

@@ -90,20 +90,25 @@ export class TcpConnection implements Connection, TurnReader {
     return this.#socket.writableLength
   }
 
-  start(handler: ConnectionHandler): void {
-    if (this.#handler !== undefined) throw new Error('the connection was started already')
+  start(handler: ConnectionHandler, head?: Uint8Array): void {
+    const isFirst = this.#handler === undefined
     this.#handler = handler
+    // Each handler hears of the end.
+    this.#finished = false
+    if (head !== undefined) this.#held = [head, ...(this.#held ?? [])]
     if (this.#socket.destroyed && !this.#hasMore()) {
       this.#closing = true
       if (this.#socket.closed) queueMicrotask(() => this.#finish())
       return
     }
-    if (this.#ownMemory) {
+    if (isFirst && this.#ownMemory) {
       this.#socket.on('data', (chunk: Uint8Array) => {
         if (!this.receive(chunk)) this.#socket.pause()
       })
     }
     this.#read()
+    // The socket may be in the middle of a read of which the last handler wanted more.
+    if (this.#paused && !isFirst && !this.#closing) this.#socket.pause()
   }
 
   pause(): void {

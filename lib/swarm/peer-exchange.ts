@@ -54,19 +54,19 @@ export class PeerExchange implements ContactEvents {
   addPeer(peer: Peer): void {
     if (this.#stopped) return
     this.#contacts.set(peer, new Contact(peer, this))
-    this.listens(peer)
+    if (!peer.connection.incoming) this.listens(peer)
   }
 
-  /** It is known where the peer listens. */
+  /** The peer listens at its `address`. */
   listens(peer: Peer): void {
-    if (this.#stopped || (peer.connection.incoming && !peer.listens)) return
+    if (this.#stopped) return
     this.#policy.contact(peer.id, peer.address, () => flagsOf(peer))
   }
 
-  /** The peer has gone. */
-  removePeer(peer: Peer): void {
+  /** The peer has gone; without fault of either side if it `isUnneeded`. */
+  removePeer(peer: Peer, isUnneeded: boolean): void {
     this.#contacts.delete(peer)
-    this.#policy.leave(peer.id, peer.unneeded)
+    this.#policy.leave(peer.id, isUnneeded)
   }
 
   /** To be called about once a second while there are peers. */

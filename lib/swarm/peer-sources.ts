@@ -144,14 +144,14 @@ export class PeerSources {
     this.#exchange?.addPeer(peer)
   }
 
-  /** It is known where the peer listens. */
+  /** The peer listens at its `address`. */
   listens(peer: Peer): void {
     this.#exchange?.listens(peer)
   }
 
-  /** The peer has gone. */
-  part(peer: Peer): void {
-    this.#exchange?.removePeer(peer)
+  /** The peer has gone; without fault of either side if it `isUnneeded`. */
+  part(peer: Peer, isUnneeded: boolean): void {
+    this.#exchange?.removePeer(peer, isUnneeded)
   }
 
   /** To be called about once a second while there are peers. */

@@ -9,6 +9,7 @@ import { clientName } from '../wire/client-name.ts'
 import { DontHaveExtension } from '../wire/lt-donthave.ts'
 import { UploadOnlyExtension } from '../wire/upload-only.ts'
 import type { Wire } from '../wire/wire.ts'
+import type { PeerConnection } from './pending-handshakes.ts'
 
 /** Round trip that is assumed of a peer until the picker has measured its own. */
 const guessedLatencyMs = 100
@@ -54,10 +55,6 @@ export class Peer {
   readonly connection: Connection
   /** Where it listens as far as we know, else where it comes from. */
   address: PeerAddress
-  /** It has dialled us, and `address` is where it listens. */
-  listens = false
-  /** That address counts as connected by this connection and no other. */
-  claims = false
   readonly source: PeerSource
   readonly peerId: string
   readonly connectedAt: number
@@ -67,20 +64,8 @@ export class Peer {
   readonly holder: string | undefined
   readonly down: Meter = new Meter()
   readonly up: Meter = new Meter()
-  /** Bytes received up to the last look, and when they last changed; for the silence time-out. */
-  receivedBefore = 0
-  heardAt: number
-  /** When something was last sent, as seen by the same look. */
-  sentBefore = 0
-  spokeAt: number
   /** Round trip in milliseconds; a guess for a peer that has dialled us. */
   readonly latencyMs: number
-  /** Neither side needs the other any more. */
-  unneeded = false
-  /** Gives its place back at once, before its wire has closed. */
-  leave: (() => void) | undefined
-  /** Ends its claim to a place that its network may have to give up. */
-  leaveSeat: (() => void) | undefined
   /** By which each side tells what it has lost (BEP 54). */
   readonly haveExtension: DontHaveExtension
   readonly #uploadOnly: UploadOnlyExtension
@@ -90,11 +75,9 @@ export class Peer {
 
   constructor(
     id: number,
-    wire: Wire,
-    connection: Connection,
+    { wire, connection, peerId, latencyMs }: PeerConnection,
     address: PeerAddress,
     source: PeerSource,
-    latencyMs: number | undefined,
     now: number,
     onUploadOnly: (peer: Peer) => void
   ) {
@@ -106,11 +89,11 @@ export class Peer {
     this.latencyMs = latencyMs ?? guessedLatencyMs
     this.haveExtension = wire.use(new DontHaveExtension(wire))
     this.#uploadOnly = wire.use(new UploadOnlyExtension(wire, () => onUploadOnly(this)))
-    this.peerId = toHex(wire.peerId ?? new Uint8Array())
+    this.peerId = toHex(peerId)
     const { remote } = connection
     this.banKey = isLoopback(remote.host) ? formatAddress(remote) : hostKey(remote.host)
     this.holder = holderOf(remote.host)
-    this.connectedAt = this.heardAt = this.spokeAt = now
+    this.connectedAt = now
   }
 
   /** Whether it will not download any more: it said so (BEP 21), or has everything. */

@@ -1,10 +1,12 @@
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
+import type { DialVariant } from '../discovery/dial-variant.ts'
 import type { Lsd } from '../discovery/lsd.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { Connection } from '../net/connection.ts'
 import type { Network } from '../net/network.ts'
 import type { AnnouncePace } from '../tracker/announce-pace.ts'
 import type { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
+import type { Throttle } from '../transport/throttle.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { Trust } from '../util/trust.ts'
 
@@ -49,6 +51,8 @@ export interface SwarmHost {
   readonly uploadLimit: number
   /** Our numeric address, when only one is listened on. */
   readonly localAddress: string | undefined
+  /** Limits of this torrent alone, inside those of the client; all its connections wait their turn in them. */
+  readonly throttles: { readonly download: Throttle; readonly upload: Throttle }
   /** Connects to a peer. */
-  dial(address: PeerAddress, signal: AbortSignal): Promise<Connection>
+  dial(address: PeerAddress, variant: DialVariant, signal: AbortSignal): Promise<Connection>
 }

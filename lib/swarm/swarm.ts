@@ -6,6 +6,7 @@ import { ExtendedHandshakes } from './extended-handshakes.ts'
 import type { Peer } from './peer.ts'
 import { PeerManager } from './peer-manager.ts'
 import { PeerSources, type PeerSourcesOptions } from './peer-sources.ts'
+import type { PeerConnection } from './pending-handshakes.ts'
 import type { SwarmContent, SwarmMetadata } from './torrent-parts.ts'
 
 /** With fewer peers the DHT is asked again soon. */
@@ -58,12 +59,13 @@ export class Swarm {
       book: this.sources.book,
       budget: host.connections,
       own: host.own,
-      dial: (address, signal) => host.dial(address, signal),
+      throttles: host.throttles,
+      dial: (address, variant, signal) => host.dial(address, variant, signal),
       allows: (source) => this.sources.allows(source),
-      wireOptions: () => this.wireOptions(),
+      wireOptions: () => this.#wireOptions(),
       onPeer: (peer) => this.#onPeer(peer),
       onUploadOnly: (peer) => this.handshakes.heard(peer),
-      onGone: (peer) => this.#onGone(peer),
+      onGone: (peer, isUnneeded) => this.#onGone(peer, isUnneeded),
       onTick: (now) => this.#onTick(now)
     })
     this.handshakes = new ExtendedHandshakes({
@@ -76,11 +78,22 @@ export class Swarm {
   }
 
   /** Options for the wires, as far as they are known. */
-  wireOptions(): WireOptions {
+  #wireOptions(): WireOptions {
     const layout = this.#options.content()?.layout
     const dht = this.sources.allowsDht
     if (layout === undefined) return { dht }
     return { pieceCount: layout.pieceCount, pieceLength: layout.pieceLength, totalLength: layout.length, dht }
+  }
+
+  /** Takes a peer that has dialled us. */
+  accept(peer: PeerConnection): void {
+    const { host, state } = this.#options
+    if (state.closed || state.stopped) {
+      peer.wire.destroy()
+      return
+    }
+    peer.connection.moveTo(host.throttles)
+    this.manager.accept(peer)
   }
 
   /** Comes, stays or goes, as the state of the torrent says now. */
@@ -166,16 +179,16 @@ export class Swarm {
     else granted.add(piece)
   }
 
-  #onGone(peer: Peer): void {
+  #onGone(peer: Peer, isUnneeded: boolean): void {
     const { state, metadata, content } = this.#options
     metadata.exchange.removePeer(peer)
     this.#granted.delete(peer)
     this.handshakes.removePeer(peer)
     content()?.removePeer(peer)
-    this.sources.part(peer)
+    this.sources.part(peer, isUnneeded)
     const isWanted = !state.stopped && !state.closed && content()?.done !== true
     // It was left before our turn came, and has gone only now.
-    if (peer.unneeded && isWanted) this.redial()
+    if (isUnneeded && isWanted) this.redial()
   }
 
   #onTick(now: number): void {

@@ -23,9 +23,13 @@ export interface WireLike {
 /**
  * Starts a connection and lets a wire talk over it, with back-pressure both ways and without the cost of pipes. When
  * one closes, so does the other; an error is passed on. With `host`, which names the other end's host, the connection is read
- * more slowly, and then closed, when the messages of that host keep us too busy.
+ * more slowly, and then closed, when the messages of that host keep us too busy. `head` was read of the connection already.
  */
-export function join(connection: Connection, wire: WireLike, host?: string): void {
+export function join(
+  connection: Connection,
+  wire: WireLike,
+  { host, head }: { readonly host?: string; readonly head?: Uint8Array | undefined } = {}
+): void {
   let failure: Error | undefined
   const waitMs = host === undefined ? 0 : open(connection, wire, host)
   if (waitMs === Number.POSITIVE_INFINITY) {
@@ -41,18 +45,19 @@ export function join(connection: Connection, wire: WireLike, host?: string): voi
     failure = asError(error)
   })
   wire.on('close', () => connection.close(failure))
-  const start = (): void =>
-    connection.start({
+  if (waitMs > 0) {
+    connection.pause()
+    const timer = setTimeout(() => connection.resume(), waitMs)
+    wire.on('close', () => clearTimeout(timer))
+  }
+  connection.start(
+    {
       onReceive: (chunk) => wire.receive(chunk),
       onDrain: () => wire.resume(),
       onClose: (error) => wire.destroy(error)
-    })
-  if (waitMs === 0) {
-    start()
-    return
-  }
-  const timer = setTimeout(start, waitMs)
-  wire.on('close', () => clearTimeout(timer))
+    },
+    head
+  )
 }
 
 /** Counts what the messages of a host cost. Returns how long it is to wait until it is heard. */

@@ -4,7 +4,6 @@ import type { StorageClaims } from '../storage/storage-claims.ts'
 import type { MetadataMemory } from '../swarm/metadata-memory.ts'
 import type { ServingTorrents } from '../swarm/serving-torrents.ts'
 import type { SwarmHost } from '../swarm/swarm-host.ts'
-import type { Throttle } from '../transport/throttle.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
 
 /** What torrents share and get from their client. */
@@ -18,8 +17,6 @@ export interface TorrentHost extends SwarmHost {
   /** Returns the seal that decides which resume records in `folder` are trusted, for a torrent whose data lies in `data`. */
   seal(folder: string, data: string): RecordSeal
   readonly hashPool: HashPool
-  /** Limits of this torrent alone, inside those of the client; all its connections wait their turn in them. */
-  readonly throttles: { readonly download: Throttle; readonly upload: Throttle }
   /** The client's limit in bytes per second, `Infinity` for none; the torrent hears by `limitsChanged` when a limit changes. */
   readonly downloadLimit: number
   /** The torrents of the client that share its upload limit. */

@@ -5,13 +5,10 @@ import type { Storage } from '../storage/storage.ts'
 import type { Peer, PeerInfo } from '../swarm/peer.ts'
 import { Swarm } from '../swarm/swarm.ts'
 import { checkTrackers, type TrackerTiers } from '../swarm/tracker-set.ts'
-import type { ThrottledConnection } from '../transport/throttled.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
 import type { Trust } from '../util/trust.ts'
-import type { Wire } from '../wire/wire.ts'
-import type { WireOptions } from '../wire/wire-events.ts'
 import { Completion } from './completion.ts'
 import type { Activity, Content, ContentEvents } from './content.ts'
 import { Opening } from './opening.ts'
@@ -222,21 +219,6 @@ export class TorrentSession {
   /** Ends it as a seed that has reached its goal. */
   finish(): void {
     if (this.state.finish()) this.follow()
-  }
-
-  /** Takes a peer that dialled us. */
-  accept(connection: ThrottledConnection, wire: Wire, peerId: Uint8Array): void {
-    if (this.state.closed || this.state.stopped) {
-      wire.destroy()
-      return
-    }
-    connection.moveTo(this.#host.throttles)
-    this.swarm.manager.accept(connection, wire, peerId)
-  }
-
-  /** Returns the options for its wires, as far as they are known. */
-  wireOptions(): WireOptions {
-    return this.swarm.wireOptions()
   }
 
   /** Moves what limits, pauses and errors allow from now on. */

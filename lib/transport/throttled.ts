@@ -65,10 +65,10 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
     return this.#outgoingLength + this.#inner.bytesQueued
   }
 
-  start(handler: ConnectionHandler): void {
+  start(handler: ConnectionHandler, head?: Uint8Array): void {
     this.#handler = handler
     this.#adaptReceiveLength()
-    this.#inner.start(this)
+    this.#inner.start(this, head)
   }
 
   pause(): void {

@@ -60,7 +60,8 @@ test('the best source that named a peer counts', () => {
     address: at('8.0.0.1:1'),
     source: 'tracker',
     failures: 0,
-    hints: hintsOf(0)
+    hints: hintsOf(0),
+    variants: [{ transport: 'tcp', encryption: 'plain' }]
   })
 })
 

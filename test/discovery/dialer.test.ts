@@ -51,6 +51,20 @@ test('dials keep to their rate', () => {
   assert.equal(dialAll(dialer, 100_000).length, 10, 'no more than a second is saved up')
 })
 
+test('a further variant of a dial under way takes from the rate, but no place', () => {
+  const budget = new ConnectionBudget({ dialsPerSecond: 10 })
+  const dialer = dialerOf(100, { budget, maxHalfOpen: 100 })
+  const candidate = dialer.nextDial(1000)
+  assert.ok(candidate)
+  for (let n = 0; n < 5; n++) dialer.retried(candidate, 1000)
+  assert.equal(dialer.halfOpen, 1)
+  assert.equal(budget.halfOpen, 1)
+  assert.equal(dialAll(dialer, 1000).length, 4)
+  dialer.failed(candidate.address, 1000)
+  dialer.retried(candidate, 1100)
+  assert.equal(dialAll(dialer, 1100).length, 1, 'a dial that is over has no further variants')
+})
+
 test('a rate of 0 dials nobody', () => {
   const dialer = dialerOf(1, { budget: new ConnectionBudget({ dialsPerSecond: 0 }) })
   assert.equal(dialer.nextDial(0), undefined)

@@ -174,6 +174,62 @@ test('when one side closes, both are told once, and nothing comes after close', 
   assert.deepEqual(calls.sort(), ['accepted undefined', 'dialled enough', 'received'])
 })
 
+for (const direction of ['dialled to accepted', 'accepted to dialled'] as const) {
+  for (const [what, headLength] of [
+    ['its first byte', 1],
+    ['what it has read', 30_000],
+    ['nothing', 0]
+  ] as const) {
+    for (const wants of ['all', 'a pause']) {
+      test(`a handler hands on ${what} to one that wants ${wants}, ${direction}, and no byte is lost`, async () => {
+        const transport = new TcpTransport()
+        const [dialled, accepted] = await pair(transport)
+        const [from, to] = direction === 'dialled to accepted' ? [dialled, accepted] : [accepted, dialled]
+        const sent = pattern(600_000)
+        const received: Buffer[] = []
+        let length = 0
+        const whole = deferred<void>()
+        const take = (chunk: Uint8Array): void => {
+          received.push(Buffer.from(chunk))
+          length += chunk.length
+          if (length === sent.length) whole.resolve()
+        }
+        const next = handlerOf({
+          onReceive: (chunk) => {
+            take(chunk)
+            if (wants === 'all') return true
+            setImmediate(() => to.resume())
+            return false
+          }
+        })
+        let head = Buffer.alloc(0)
+        let isOver = false
+        to.start(
+          handlerOf({
+            onReceive: (chunk) => {
+              assert.equal(isOver, false, 'the first handler hears nothing more')
+              head = Buffer.concat([head, chunk])
+              if (head.length < headLength) return true
+              isOver = true
+              if (headLength > 0) to.start(next, head)
+              else {
+                take(chunk)
+                to.start(next)
+              }
+              return true
+            }
+          })
+        )
+        from.start(handlerOf({}))
+        from.write([sent])
+        await whole.promise
+        assert.ok(Buffer.concat(received).equals(sent))
+        await transport.close()
+      })
+    }
+  }
+}
+
 test('a connection that died before its start tells so', async () => {
   const transport = new TcpTransport()
   const [dialled, accepted] = await pair(transport)
@@ -184,7 +240,9 @@ test('a connection that died before its start tells so', async () => {
   const again = deferred<void>()
   accepted.start(handlerOf({ onClose: () => again.resolve() }))
   await again.promise
-  assert.throws(() => dialled.start(handlerOf({})), /started already/)
+  const further = deferred<void>()
+  dialled.start(handlerOf({ onClose: () => further.resolve() }))
+  await further.promise
   await transport.close()
 })
 

@@ -159,7 +159,7 @@ test('what peers say of an address that they name is joined in the hints of its 
     for (const wire of [ours, theirs]) wire.handshake(new Uint8Array(20), new Uint8Array(20).fill(id))
     await met
     const connection = { remote: { host: `8.0.0.${id}`, port: 6881 }, incoming: true }
-    exchange.addPeer({ id, wire: ours, connection, listens: false } as Peer)
+    exchange.addPeer({ id, wire: ours, connection } as unknown as Peer)
     const extension = theirs.use(new PexExtension(theirs))
     for (const wire of [ours, theirs]) wire.extendedHandshake({})
     await until('the extension', () => extension.supported)
@@ -170,6 +170,7 @@ test('what peers say of an address that they name is joined in the hints of its 
     address: { host: '8.0.1.1', port: 1 },
     source: 'pex',
     failures: 0,
-    hints: { encryption: false, uploadOnly: false, utp: true, holepunch: false, reachable: true }
+    hints: { encryption: false, uploadOnly: false, utp: true, holepunch: false, reachable: true },
+    variants: [{ transport: 'tcp', encryption: 'plain' }]
   })
 })

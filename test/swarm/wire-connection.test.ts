@@ -206,7 +206,7 @@ for (const incoming of [true, false]) {
     for (const host of [busy, '198.51.100.8']) {
       const calls: string[] = []
       const wire = new Wire()
-      join({ ...quietConnection(host, 1, calls), incoming }, wire, host)
+      join({ ...quietConnection(host, 1, calls), incoming }, wire, { host })
       assert.deepEqual(calls, [host === busy ? 'close' : 'start'])
       assert.equal(wire.destroying, host === busy)
       wire.destroy()
@@ -219,7 +219,7 @@ for (const host of ['127.0.0.1', '::1']) {
     const wires = Array.from({ length: 3 }, () => new Wire())
     const joined = (wire: Wire, port: number): boolean => {
       const calls: string[] = []
-      join(quietConnection(host, port, calls), wire, host)
+      join(quietConnection(host, port, calls), wire, { host })
       return calls.includes('start')
     }
     const [busy = new Wire(), calm = new Wire(), next = new Wire()] = wires
@@ -239,19 +239,19 @@ for (const host of ['127.0.0.1', '::1']) {
 test('a host that has used a little too much is heard a little later', async () => {
   const host = '198.51.100.10'
   handlingBudget.add(host, 250)
-  const started = deferred<number>()
+  const resumed = deferred<number>()
   const wire = new Wire()
   const joinedAt = performance.now()
   // 2.5 ms more make it wait for 100.
   handlingBudget.add(host, 2.5)
-  join({ ...quietConnection(host, 1, []), start: () => started.resolve(performance.now()) }, wire, host)
-  assert.ok((await started.promise) - joinedAt > 5)
+  join({ ...quietConnection(host, 1, []), resume: () => resumed.resolve(performance.now()) }, wire, { host })
+  assert.ok((await resumed.promise) - joinedAt > 5)
   wire.destroy()
 })
 
 test('what it takes to forget a peer counts as well', async () => {
   const wire = new Wire()
-  join(quietConnection('198.51.100.9', 1, []), wire, '198.51.100.9')
+  join(quietConnection('198.51.100.9', 1, []), wire, { host: '198.51.100.9' })
   const { onHandled } = wire
   const told: number[] = []
   wire.onHandled = (ms) => {

@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import type { TestContext } from 'node:test'
 import { AddressBook } from '../../lib/discovery/address-book.ts'
 import { ConnectionBudget } from '../../lib/discovery/connection-budget.ts'
-import type { Connection } from '../../lib/net/connection.ts'
 import type { Peer } from '../../lib/swarm/peer.ts'
 import { PeerManager, type PeerManagerOptions } from '../../lib/swarm/peer-manager.ts'
+import type { ThrottledConnection } from '../../lib/transport/throttled.ts'
 import { Wire } from '../../lib/wire/wire.ts'
 
 let lastId = 0
@@ -20,13 +20,14 @@ export class Arrivals {
 
   constructor(t: TestContext, options: Partial<PeerManagerOptions> = {}) {
     this.#t = t
-    this.book = new AddressBook({ random: Math.random })
+    this.book = options.book ?? new AddressBook({ random: Math.random })
     this.manager = new PeerManager({
       infoHashes: { v1: this.#infoHash },
       peerId: new Uint8Array(20),
       book: this.book,
       budget: new ConnectionBudget(),
       own: { priority: () => 0 },
+      throttles: {},
       dial: () => Promise.reject(new Error('no peer is dialled')),
       allows: () => true,
       wireOptions: () => ({}),
@@ -61,7 +62,8 @@ export class Arrivals {
       far.interested()
       await said
     }
-    this.manager.accept({ remote: { host, port: 1 }, incoming: true } as unknown as Connection, near, peerId)
+    const connection = { remote: { host, port: 1 }, incoming: true } as unknown as ThrottledConnection
+    this.manager.accept({ connection, wire: near, peerId, infoHash: this.#infoHash, latencyMs: undefined })
     return !near.destroying
   }
 

@@ -1,0 +1,153 @@
+import { setMaxListeners } from 'node:events'
+import type { Candidate } from '../discovery/address-book.ts'
+import type { DialVariant } from '../discovery/dial-variant.ts'
+import { type InfoHashes, isNamedBy, wireHash } from '../metainfo/info-hashes.ts'
+import type { Connection } from '../net/connection.ts'
+import { ThrottledConnection, type Throttles } from '../transport/throttled.ts'
+import { formatAddress, type PeerAddress } from '../util/address.ts'
+import { debug } from '../util/debug.ts'
+import { asError, TorrentError } from '../util/errors.ts'
+import { Wire } from '../wire/wire.ts'
+import type { WireOptions } from '../wire/wire-events.ts'
+import { type PeerConnection, PendingHandshakes } from './pending-handshakes.ts'
+
+const log = debug('dial')
+
+/** What a {@link Connector} is made of. */
+export interface ConnectorOptions {
+  readonly infoHashes: InfoHashes
+  /** Our own; 20 bytes. */
+  readonly peerId: Uint8Array
+  /** The limits of all connections. */
+  readonly throttles: Throttles
+  /** Connects to an address. */
+  dial(address: PeerAddress, variant: DialVariant, signal: AbortSignal): Promise<Connection>
+  /** How long a handshake may take, default 10 s. */
+  readonly timeoutMs?: number | undefined
+}
+
+/** What a {@link Connector} asks and tells. For each candidate it tells one of `onConnected`, `onSelf` and `onFailed`. */
+export interface ConnectorEvents {
+  /** Options of the wires, as far as they are known now. */
+  wireOptions(): WireOptions
+  /** Whether the candidate may still be connected. */
+  isWanted(candidate: Candidate): boolean
+  /** The next variant is about to be dialled, as the one before has failed. */
+  onRetry(candidate: Candidate): void
+  /** The handshake is here; listeners for what follows it must be set before this returns. */
+  onConnected(candidate: Candidate, variant: DialVariant, peer: PeerConnection): void
+  /** The candidate is this client. */
+  onSelf(candidate: Candidate): void
+  /** No variant has led to a handshake. */
+  onFailed(candidate: Candidate): void
+}
+
+/**
+ * The way out: dials candidates, each by one variant after the other, and waits for the handshake. The next variant follows when an
+ * address cannot be reached over a transport, by the first one with another transport; and when a peer ends the connection before it
+ * has said anything, as programs do that demand or refuse encryption. A peer that is silent, or has begun to answer, has no use for it.
+ */
+export class Connector {
+  readonly #options: ConnectorOptions
+  readonly #events: ConnectorEvents
+  readonly #pending: PendingHandshakes
+  /** Made for the first dial: most torrents of many have nobody to dial. */
+  #abort: AbortController | undefined
+  #closed = false
+
+  constructor(options: ConnectorOptions, events: ConnectorEvents) {
+    this.#options = options
+    this.#events = events
+    this.#pending = new PendingHandshakes(options)
+  }
+
+  /** Connects to a candidate by the variants that it names. */
+  connect(candidate: Candidate): void {
+    const { address, source, variants } = candidate
+    if (log.enabled) log('dial %s, named by %s', formatAddress(address), source)
+    this.#next(candidate, variants)
+  }
+
+  /** Ends all dials and handshakes, and begins no more; idempotent. */
+  close(): void {
+    this.#closed = true
+    this.#abort?.abort(new TorrentError('ERR_TORRENT_CLOSED', 'the torrent is closed'))
+    this.#pending.close()
+  }
+
+  #next(candidate: Candidate, [variant, ...others]: readonly DialVariant[]): void {
+    if (variant === undefined || this.#closed) this.#events.onFailed(candidate)
+    else void this.#dial(candidate, variant, others)
+  }
+
+  #retry(candidate: Candidate, variants: readonly DialVariant[]): void {
+    if (variants.length > 0 && !this.#closed) this.#events.onRetry(candidate)
+    this.#next(candidate, variants)
+  }
+
+  async #dial(candidate: Candidate, variant: DialVariant, others: readonly DialVariant[]): Promise<void> {
+    const { address } = candidate
+    let connection: Connection
+    try {
+      connection = await this.#options.dial(address, variant, this.#signal)
+    } catch (error) {
+      if (log.enabled) log('dial %s failed: %s', formatAddress(address), asError(error).message)
+      this.#retry(
+        candidate,
+        others.filter(({ transport }) => transport !== variant.transport)
+      )
+      return
+    }
+    if (this.#closed || !this.#events.isWanted(candidate)) {
+      connection.close()
+      this.#events.onFailed(candidate)
+    } else this.#greet(connection, candidate, variant, others)
+  }
+
+  /** Sends our handshake and waits for the answer. */
+  #greet(
+    connection: Connection,
+    candidate: Candidate,
+    variant: DialVariant,
+    others: readonly DialVariant[]
+  ): void {
+    const { infoHashes, peerId, throttles } = this.#options
+    const wire = Wire.ofClient(this.#events.wireOptions())
+    /** Whether we have ended it, for a reason of ours. */
+    let isOurs = false
+    const onError = (error: Error): void => {
+      isOurs = error instanceof TorrentError
+    }
+    wire.on('error', onError)
+    let isSelf = false
+    this.#pending.begin(connection).listen(new ThrottledConnection(connection, throttles), wire, {
+      onHandshake: (peer) => {
+        wire.off('error', onError)
+        if (isNamedBy(infoHashes, peer.infoHash)) this.#events.onConnected(candidate, variant, peer)
+        else {
+          wire.once('close', () => this.#events.onFailed(candidate))
+          wire.destroy(new TorrentError('ERR_WIRE_PROTOCOL', 'the peer answered for another torrent'))
+        }
+      },
+      onSelf: () => {
+        isSelf = true
+        wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer is this client'))
+      },
+      onEnd: () => {
+        if (isSelf) this.#events.onSelf(candidate)
+        else if (isOurs || wire.received > 0) this.#events.onFailed(candidate)
+        else this.#retry(candidate, others)
+      }
+    })
+    wire.handshake(wireHash(infoHashes), peerId)
+  }
+
+  get #signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      // Each dial under way listens to it.
+      setMaxListeners(0, this.#abort.signal)
+    }
+    return this.#abort.signal
+  }
+}

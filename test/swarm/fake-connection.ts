@@ -1,0 +1,89 @@
+import type { Connection, ConnectionHandler } from '../../lib/net/connection.ts'
+import { formatReserved, protocolHeader } from '../../lib/wire/messages.ts'
+
+/** A connection without a network: `feed` is what the other end sends, `sent` what was written. What it lends is overwritten after each call. */
+export class FakeConnection implements Connection {
+  readonly remote: { readonly host: string; readonly port: number }
+  readonly incoming: boolean
+  readonly bytesQueued = 0
+  /** Whether it was started. */
+  started = false
+  /** What it was closed with; undefined while it is open. */
+  closed: { readonly error: Error | undefined } | undefined
+  readonly #written: Uint8Array[] = []
+  readonly #arrived: Uint8Array[] = []
+  #handler: ConnectionHandler | undefined
+  #paused = false
+  #delivers = false
+
+  constructor(incoming: boolean, host = '198.51.100.1') {
+    this.incoming = incoming
+    this.remote = { host, port: 6881 }
+  }
+
+  /** All that was written. */
+  get sent(): Buffer {
+    return Buffer.concat(this.#written)
+  }
+
+  start(handler: ConnectionHandler, head?: Uint8Array): void {
+    this.started = true
+    this.#handler = handler
+    if (head !== undefined) this.#arrived.unshift(new Uint8Array(head))
+    this.#deliver()
+  }
+
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#deliver()
+  }
+
+  write(buffers: readonly Uint8Array[]): boolean {
+    for (const buffer of buffers) this.#written.push(buffer.slice())
+    return true
+  }
+
+  close(error?: Error): void {
+    if (this.closed !== undefined) return
+    this.closed = { error }
+    queueMicrotask(() => this.#handler?.onClose(error))
+  }
+
+  /** The other end sends bytes. */
+  feed(bytes: Uint8Array): void {
+    this.#arrived.push(new Uint8Array(bytes))
+    this.#deliver()
+  }
+
+  #deliver(): void {
+    if (this.#delivers) return
+    this.#delivers = true
+    while (this.#handler !== undefined && !this.#paused && this.closed === undefined) {
+      const chunk = this.#arrived.shift()
+      if (chunk === undefined) break
+      if (!this.#handler.onReceive(chunk)) this.#paused = true
+      chunk.fill(0xff)
+    }
+    this.#delivers = false
+  }
+}
+
+/** A handshake (BEP 3) of 20 and 20 bytes. */
+export function handshakeOf(infoHash: Uint8Array, peerId: Uint8Array): Buffer {
+  const reserved = formatReserved({ fast: true, extended: true, dht: false })
+  return Buffer.concat([protocolHeader, reserved, infoHash, peerId])
+}
+
+/** 20 equal bytes. */
+export function twenty(value: number): Uint8Array {
+  return new Uint8Array(20).fill(value)
+}
+
+/** Resolves when all promises that are settled have had their say. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
