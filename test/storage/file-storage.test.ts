@@ -623,3 +623,14 @@ diskTest(
     assert.deepEqual([bytes.length, bytes[99], bytes[150]], [500, 5, 5])
   }
 )
+
+diskTest('a file that others removed does not appear again with a sync', async ({ make, root }) => {
+  const storage = make({ maxOpenFiles: 1 })
+  await storage.open(three, [true, true, true])
+  await storage.write(0, [pattern(0, 20000)])
+  // Its handle gives way to that of the next file.
+  await storage.write(20000, [pattern(20000, 20000)])
+  rmSync(join(root, 't/a'))
+  await storage.sync()
+  assert.deepEqual(readdirSync(join(root, 't')), ['b'])
+})

@@ -586,3 +586,12 @@ test('files that the user named one by one are read behind links, and not after 
   assert.equal(await check(storage), false)
   await assert.rejects(readBytes(storage, 0, 10), refused)
 })
+
+test('a link in the place of a file does not lead into a reserved folder', async (t) => {
+  const site = new Site(t)
+  mkdirSync(site.in('t'), { recursive: true })
+  writeFileSync(site.outside('x.resume'), 'record')
+  symlinkSync(site.outside('x.resume'), site.in('t/a'))
+  await assert.rejects(site.open({ reserved: [site.out] }), { ...refused, message: /holds the state/ })
+  assert.equal(readFileSync(site.outside('x.resume'), 'utf8'), 'record')
+})

@@ -168,3 +168,68 @@ partsTest(
     assert.deepEqual(await bytesOf(torn, 7, 10), [...pattern(7, 3)])
   }
 )
+
+/** Where the headers of a parts file begin that keeps these ranges, written in this order. */
+async function writeRecords(
+  parts: PartsFile,
+  ranges: readonly (readonly [number, number])[]
+): Promise<number[]> {
+  const headers: number[] = []
+  for (const [start, end] of ranges) {
+    await parts.write(start, pattern(start, end - start))
+    headers.push((parts.find(start)?.position ?? 0) - 24)
+  }
+  await parts.close()
+  return headers
+}
+
+partsTest('a header that was damaged ends the index', async (path, open) => {
+  const [, second = 0] = await writeRecords(await open(), [
+    [0, 10],
+    [50, 60]
+  ])
+  const whole = readFileSync(path)
+  // All but whether the record is live, and the offset beyond 4 GiB, which the checksum does not cover.
+  for (const at of [0, 1, 2, 3, 8, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]) {
+    const damaged = Uint8Array.from(whole)
+    damaged[second + at] = (damaged[second + at] ?? 0) ^ 1
+    writeFileSync(path, damaged)
+    const parts = await open()
+    assert.deepEqual(parts.ranges, [{ start: 0, end: 10 }], `byte ${at}`)
+    await parts.close()
+  }
+})
+
+partsTest('records beyond the torrent do not count', async (path, open) => {
+  const [, second = 0] = await writeRecords(await open(2000), [
+    [0, 10],
+    [1500, 1600]
+  ])
+  const bytes = readFileSync(path)
+  // The length in the header of the file, not of the record.
+  bytes.writeUIntBE(1550, 10, 6)
+  writeFileSync(path, bytes)
+  const parts = await open(1550)
+  assert.deepEqual(parts.ranges, [{ start: 0, end: 10 }])
+  assert.equal(readFileSync(path).length, second, 'and are cut off')
+})
+
+partsTest('of records that overlap the first counts', async (path, open) => {
+  const [first = 0, second = 0] = await writeRecords(await open(), [
+    [0, 10],
+    [100, 110]
+  ])
+  const bytes = readFileSync(path)
+  // A copy of the first record behind the second, as no run writes it.
+  const copy = Buffer.from(bytes.subarray(first, second))
+  copy.fill(0xff, 24)
+  writeFileSync(path, Buffer.concat([bytes, copy]))
+  const parts = await open()
+  assert.deepEqual(parts.ranges, [
+    { start: 0, end: 10 },
+    { start: 100, end: 110 }
+  ])
+  assert.deepEqual(await bytesOf(parts, 0, 10), [...pattern(0, 10)])
+  await parts.remove({ start: 0, end: 10 })
+  assert.deepEqual(parts.ranges, [{ start: 100, end: 110 }])
+})
