@@ -1,5 +1,6 @@
 import { blockLength } from '../lib/metainfo/layout.ts'
 import { Picker } from '../lib/picker/picker.ts'
+import type { BlockSink } from '../lib/pieces/block-sink.ts'
 import { PieceTable } from '../lib/pieces/piece-table.ts'
 import { type Benchmark, type Measurement, seededRandom } from './benchmark.ts'
 import { layoutOfLengths } from './layout-of-lengths.ts'
@@ -42,18 +43,22 @@ class Swarm {
     this.#blockMs = blockLength / peerBytesPerMs / peerCount
     this.#streams = streams
     this.#left = new Uint8Array(pieceCount).fill(blocksPerPiece)
-    const sink = {
-      request: (peer: number, piece: number, block: number): void => this.#request(peer, piece, block),
-      cancel: (): void => {},
-      interest: (): void => {},
-      reserve: (): number => Number.POSITIVE_INFINITY,
-      abandon: (): void => {}
+    const sink: BlockSink = {
+      reserve: () => Number.POSITIVE_INFINITY,
+      extend: () => 0,
+      giveBack: () => {},
+      stream: () => false,
+      abandon: () => {},
+      spill: () => false,
+      reclaimable: () => {}
     }
     const table = new PieceTable(layout)
     this.#picker = new Picker(table, sink, random)
     this.#picker.reselected(table.setPriorities(0, new Uint8Array(pieceCount).fill(4)), 0)
     for (let peer = 0; peer < peerCount; peer++) {
-      this.#picker.addPeer(peer, 50)
+      const request = (piece: number, block: number): void => this.#request(peer, piece, block)
+      const source = { id: peer, banKey: '', request, cancel: () => {}, interest: () => {}, detach: () => {} }
+      this.#picker.addPeer(source, 50)
       this.#picker.bitfield(peer, peer % 3 === 0 ? 'all' : someOf(pieceCount, random), 0)
     }
     if (streams) this.#moveWindow(true)

@@ -1,42 +1,13 @@
 import type { Layout } from '../metainfo/layout.ts'
-import { blockState, PartialPiece } from '../pieces/partial-piece.ts'
+import type { BlockSink } from '../pieces/block-sink.ts'
+import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
+import type { PieceBlocks } from '../pieces/piece-blocks.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
-import { NumberMap } from '../util/number-map.ts'
 import { Interest } from './interest.ts'
 import type { PeerState } from './peer-state.ts'
 import { RarityOrder } from './rarity-order.ts'
 import { Windows } from './windows.ts'
-
-/** Where the picker's decisions go. */
-export interface PickerSink {
-  /** Ask a peer for a block. */
-  request(peer: number, piece: number, block: number): void
-  /** Take a request back. */
-  cancel(peer: number, piece: number, block: number): void
-  /** Tell a peer whether it has something that we want. */
-  interest(peer: number, interested: boolean): void
-  /**
-   * Set memory aside for a piece before its first request. Returns how many blocks may be asked for: `Infinity` where all of it is held
-   * in memory, fewer where it is streamed to storage, 0 when there is no memory now.
-   */
-  reserve(piece: number, urgent: boolean): number
-  /** Set memory aside for more blocks of a streamed piece; returns how many may be asked for, 0 for none now. */
-  extend?(piece: number, urgent: boolean): number
-  /** So many blocks of a streamed piece will not be asked for now; their memory may go. */
-  giveBack?(piece: number, blocks: number): void
-  /** Have a piece that is held in memory streamed instead; false when that is not possible. */
-  stream?(piece: number): boolean
-  /** The piece is no longer being fetched; its memory may go. */
-  abandon(piece: number): void
-  /**
-   * The same, but the blocks that came are kept in storage and read back when the piece is reserved again; false when that
-   * is not possible. Without it they are lost.
-   */
-  spill?(piece: number): boolean
-  /** Pieces may be given up for others now that could not be before. */
-  reclaimable?(): void
-}
 
 /** Neighbours of equal rarity are fetched one after the other up to so many bytes, because they are then written together. */
 const togetherBytes = 1 << 20
@@ -44,23 +15,20 @@ const togetherBytes = 1 << 20
 const fewestGroups = 128
 /** Failed pieces whose senders are kept: more than readers wait for at a time, and a bound on what liars make us keep. */
 const mostAvoided = 64
-/** So many blocks may those have that stand for no piece for the moment. */
-const mostSpareBlocks = 4096
 
 /**
  * Which pieces are wanted and under way, and who is asked for what. It keeps the books; the strategies decide.
  *
- * A missing piece is partial (in `partials`), or it stands in `order` if its selection priority is above 0 and no window holds
- * it. A block of a partial piece is free, requested or received.
+ * A missing piece is partial, or it stands in `order` if its selection priority is above 0 and no window holds it.
  */
 export class DownloadState {
   readonly layout: Layout
   readonly table: PieceTable
-  readonly sink: PickerSink
+  readonly sink: BlockSink
   readonly order: RarityOrder
   readonly windows: Windows
   readonly peers: LazyMap<number, PeerState> = new LazyMap()
-  readonly partials: NumberMap<PartialPiece> = new NumberMap()
+  readonly partials: PieceBlocks
   /** Peers that have every piece; `order` counts all of them as one, which does not change its order. */
   #seeds = 0
   /** Peers that are asked for something, in the order in which they were last asked while idle; also some that are no longer. */
@@ -79,17 +47,14 @@ export class DownloadState {
   outOfMemory = false
   /** Partial pieces that may have free blocks, oldest first. */
   readonly #open: PartialPiece[] = []
-  /** What stood for pieces that were ended, for the next ones. */
-  readonly #spare: PartialPiece[] = []
   /** Who else is asked for a block, where more than one peer is. */
   readonly #shared = new LazyMap<number, number[]>()
-  /** Blocks of pieces that are in storage, unverified, from before; they are read back when the piece is begun. */
-  readonly #stored = new LazyMap<number, readonly number[]>()
 
-  constructor(table: PieceTable, sink: PickerSink, random: () => number) {
+  constructor(table: PieceTable, sink: BlockSink, random: () => number) {
     const { layout } = table
     this.layout = layout
     this.table = table
+    this.partials = table.blocks
     this.sink = sink
     this.order = new RarityOrder(
       table,
@@ -100,7 +65,7 @@ export class DownloadState {
     this.#interest = new Interest(layout.pieceCount, (peer) => {
       if (peer.interested) this.feed(peer)
       this.peersChanged = true
-      sink.interest(peer.id, peer.interested)
+      peer.source.interest(peer.interested)
     })
   }
 
@@ -216,17 +181,14 @@ export class DownloadState {
 
   /** Begins a piece; undefined when there is no memory for it. */
   open(piece: number, urgent: boolean): PartialPiece | undefined {
+    if (!this.table.isMissing(piece)) return undefined
     const blocks = this.sink.reserve(piece, urgent)
     if (blocks === 0) {
       this.outOfMemory = true
       return undefined
     }
-    const partial = this.#spare.pop() ?? new PartialPiece()
-    partial.begin(piece, this.layout.blockCount(piece))
-    for (const block of this.#stored.get(piece) ?? []) partial.receive(block, -2)
-    this.#stored.delete(piece)
+    const partial = this.partials.begin(piece)
     partial.allow(blocks)
-    this.partials.set(piece, partial)
     this.order.remove(piece)
     if (partial.free > 0) this.#list(partial)
     return partial
@@ -236,33 +198,19 @@ export class DownloadState {
   mayAsk(partial: PartialPiece, urgent: boolean): boolean {
     if (partial.allowance > 0) return true
     if (this.outOfMemory && !urgent) return false
-    const more = this.sink.extend?.(partial.piece, urgent) ?? 0
+    const more = this.sink.extend(partial.piece, urgent)
     partial.allowance += more
     if (more === 0) this.outOfMemory = true
     return partial.allowance > 0
-  }
-
-  /** Remembers that blocks of a missing piece are in storage. */
-  store(piece: number, blocks: readonly number[]): void {
-    if (!this.table.isVerified(piece) && !this.partials.has(piece)) this.#stored.set(piece, blocks)
-  }
-
-  /** What was said to be in storage of a piece is of no use any more. */
-  forgetStored(piece: number): void {
-    this.#stored.delete(piece)
   }
 
   /** Ends a piece: it was verified, failed, or nothing of it is under way. */
   close(piece: number): void {
     const partial = this.partials.get(piece)
     if (partial === undefined) return
-    this.partials.delete(piece)
     if (partial.listed) this.#open.splice(this.#open.indexOf(partial), 1)
     partial.listed = false
-    if (this.partials.size === 0) {
-      this.partials.clear()
-      this.#spare.length = 0
-    } else if (this.#spare.length * this.layout.blocksPerPiece < mostSpareBlocks) this.#spare.push(partial)
+    this.partials.end(piece)
   }
 
   /** The oldest partial piece with a free block for which `suits` says yes. */
@@ -306,7 +254,7 @@ export class DownloadState {
     partial.request(block, peer.id)
     if (peer.outstanding.length === 0) this.busy.add(peer)
     peer.push(piece, block, this.layout.blockSize(piece, block), now)
-    this.sink.request(peer.id, piece, block)
+    peer.source.request(piece, block)
   }
 
   /** How many peers are asked for a block. */
@@ -347,7 +295,7 @@ export class DownloadState {
     peer.remember(this.key(request.piece, request.block))
     this.ready.add(peer)
     this.release(peer.id, request.piece, request.block)
-    this.sink.cancel(peer.id, request.piece, request.block)
+    peer.source.cancel(request.piece, request.block)
   }
 
   /** A block has come from a peer: all others who were asked are told not to send it. */
@@ -364,7 +312,7 @@ export class DownloadState {
       loser.rescued++
       loser.remember(key)
       this.ready.add(loser)
-      this.sink.cancel(id, partial.piece, block)
+      loser.source.cancel(partial.piece, block)
     }
   }
 
@@ -443,7 +391,7 @@ export class DownloadState {
 
   /** Some piece may be set aside now that could not be before, for this torrent or for others. */
   offerMemory(): void {
-    if (this.partials.size > 0) this.sink.reclaimable?.()
+    if (this.partials.size > 0) this.sink.reclaimable()
     if (this.outOfMemory) this.regainMemory()
   }
 
@@ -470,7 +418,7 @@ export class DownloadState {
   /** No peer is asked for anything of a piece: what it has of memory may go to others. */
   rest(partial: PartialPiece): void {
     if (partial.streamed && partial.allowance > 0) {
-      this.sink.giveBack?.(partial.piece, partial.allowance)
+      this.sink.giveBack(partial.piece, partial.allowance)
       partial.allowance = 0
     }
     this.offerMemory()

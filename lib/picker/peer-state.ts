@@ -1,3 +1,4 @@
+import type { BlockSource } from '../pieces/block-source.ts'
 import { LinkEstimate } from './link-estimate.ts'
 import { RequestQueue } from './request-queue.ts'
 
@@ -21,6 +22,7 @@ export const nothingRecent: number[] = []
 
 /** What the picker knows of one peer. What each block needs stands first, and so together: of thousands of peers it is in no cache. */
 export class PeerState {
+  readonly source: BlockSource
   readonly id: number
   /** Whether the peer has every piece. */
   seed = false
@@ -76,8 +78,9 @@ export class PeerState {
   /** Pieces that it suggests (BEP 6). */
   readonly suggested: number[] = []
 
-  constructor(id: number, bits: Uint8Array, latencyMs: number, bytesPerMs: number) {
-    this.id = id
+  constructor(source: BlockSource, bits: Uint8Array, latencyMs: number, bytesPerMs: number) {
+    this.source = source
+    this.id = source.id
     this.bits = bits
     this.link = new LinkEstimate(latencyMs, bytesPerMs)
   }

@@ -1,9 +1,11 @@
 import type { Range } from '../metainfo/layout.ts'
 import type { CellCounts } from '../metainfo/piece-cells.ts'
+import type { BlockSink } from '../pieces/block-sink.ts'
+import type { BlockSource } from '../pieces/block-source.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
-import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
+import { blockState } from '../pieces/partial-piece.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
-import { DownloadState, type PickerSink } from './download-state.ts'
+import { DownloadState } from './download-state.ts'
 import { Filling } from './filling.ts'
 import { Lateness } from './lateness.ts'
 import { PeerState } from './peer-state.ts'
@@ -41,7 +43,7 @@ export class Picker {
   #wasPressed = false
 
   /** A picker for a table in which every piece is missing and none is selected; `random` returns [0, 1). */
-  constructor(table: PieceTable, sink: PickerSink, random: () => number) {
+  constructor(table: PieceTable, sink: BlockSink, random: () => number) {
     this.table = table
     this.#state = new DownloadState(table, sink, random)
     this.#filling = new Filling(this.#state)
@@ -74,14 +76,9 @@ export class Picker {
     return this.#state.order.lacking
   }
 
-  /** The state of a piece that is being fetched, block by block. */
-  partial(piece: number): PartialPiece | undefined {
-    return this.#state.partials.get(piece)
-  }
-
-  /** All pieces that are being fetched. */
-  partials(): Iterable<PartialPiece> {
-    return this.#state.partials.values()
+  /** All peers. */
+  *sources(): Iterable<BlockSource> {
+    for (const { source } of this.#state.peers.values()) yield source
   }
 
   /** The estimates for a peer, for display. */
@@ -109,13 +106,13 @@ export class Picker {
     const state = this.#state
     if (state.partials.size > 0)
       for (let piece = start; piece < end; piece++) takeBackPiece(state, piece, now)
-    if (stored) state.table.setFound({ start, end })
-    else state.table.setVerified({ start, end })
-    state.gained(start, end)
     for (let piece = start; piece < end; piece++) {
       state.avoided.delete(piece)
       this.#end(piece)
     }
+    if (stored) state.table.setFound({ start, end })
+    else state.table.setVerified({ start, end })
+    state.gained(start, end)
   }
 
   /** Pieces may be in storage: they are not fetched until `had` or `lost` says what came of the check. */
@@ -145,11 +142,6 @@ export class Picker {
     this.#miss(piece, [], now)
   }
 
-  /** What `stored` or `failed` said to be there of a piece that was not begun since is not there any more. */
-  unstored(piece: number): void {
-    this.#state.forgetStored(piece)
-  }
-
   /** Blocks that came of a piece that is not whole are not to be believed, and are fetched again. */
   discard(piece: number, blocks: Iterable<number>, now: number): void {
     const state = this.#state
@@ -169,17 +161,12 @@ export class Picker {
     const state = this.#state
     takeBackPiece(state, piece, now)
     this.#end(piece)
-    if (kept.length > 0) state.store(piece, kept)
     state.table.setMissing(piece)
+    if (kept.length > 0) state.partials.store(piece, kept)
     state.windows.changed(piece)
     state.rewant([piece])
     state.unstarve()
     this.#filling.fillAll(now)
-  }
-
-  /** Blocks of a missing piece are in storage, unverified: they are not fetched again, but read when the piece is begun. */
-  stored(piece: number, blocks: readonly number[]): void {
-    this.#state.store(piece, blocks)
   }
 
   /** Opens, moves or (with undefined) closes the window of a stream; `jumped` cancels what stands in its way. */
@@ -213,10 +200,10 @@ export class Picker {
 
   // ---- peers ----
 
-  /** A peer without pieces; `latencyMs` is the round trip as far as it is known. Ids are never used again. */
-  addPeer(id: number, latencyMs: number): void {
-    const peer = new PeerState(id, noBits, latencyMs, guessBytesPerMs)
-    this.#state.peers.set(id, peer)
+  /** A peer without pieces; `latencyMs` is the round trip as far as it is known. */
+  addPeer(source: BlockSource, latencyMs: number): void {
+    const peer = new PeerState(source, noBits, latencyMs, guessBytesPerMs)
+    this.#state.peers.set(peer.id, peer)
     this.#state.count(peer)
   }
 
@@ -275,12 +262,6 @@ export class Picker {
   setMaxRequests(id: number, count: number): void {
     const peer = this.#state.peers.get(id)
     if (peer !== undefined && count > 0) peer.maxRequests = Math.max(1, Math.floor(count))
-  }
-
-  /** A better measure of the round trip to the peer. */
-  setLatency(id: number, latencyMs: number): void {
-    const peer = this.#state.peers.get(id)
-    if (peer !== undefined && peer.link.samples === 0) peer.link.latencyMs = latencyMs
   }
 
   /** The peer chokes us; without the fast extension that ends all requests, with it each is answered by itself. */
@@ -413,12 +394,12 @@ export class Picker {
 
   // ---- inside ----
 
-  /** Ends what is known of a piece that is not had; the memory of a whole one is the business of whoever judges it. */
+  /** Ends a partial piece; the memory of a whole one is the business of whoever judges it. */
   #end(piece: number): void {
-    this.#state.forgetStored(piece)
     const partial = this.#state.partials.get(piece)
     if (partial === undefined) return
+    const { complete } = partial
     this.#state.close(piece)
-    if (!partial.complete) this.#state.sink.abandon(piece)
+    if (!complete) this.#state.sink.abandon(piece)
   }
 }

@@ -71,7 +71,7 @@ export class PieceMemory {
     if (state.partials.get(piece) !== partial) return
     if (partial.idle) state.rest(partial)
     else if (partial.allowance > mostAhead) {
-      state.sink.giveBack?.(piece, partial.allowance - mostAhead)
+      state.sink.giveBack(piece, partial.allowance - mostAhead)
       partial.allowance = mostAhead
     }
   }
@@ -97,7 +97,7 @@ export class PieceMemory {
     const { partials, windows, sink } = this.#state
     for (const partial of partials.values()) {
       if (!partial.streamed || partial.allowance <= 0) continue
-      sink.giveBack?.(partial.piece, partial.allowance)
+      sink.giveBack(partial.piece, partial.allowance)
       partial.allowance = 0
       return true
     }
@@ -105,7 +105,7 @@ export class PieceMemory {
     whole.sort(
       (a, b) => Number(windows.has(a.piece)) - Number(windows.has(b.piece)) || b.received - a.received
     )
-    return whole.some(({ piece }) => sink.stream?.(piece) === true)
+    return whole.some(({ piece }) => sink.stream(piece))
   }
 }
 
@@ -118,7 +118,7 @@ function setAside(state: DownloadState, partial: PartialPiece): void {
   const { piece } = partial
   const blocks = partial.receivedBlocks()
   state.close(piece)
-  if (blocks.length > 0 && state.sink.spill?.(piece)) state.store(piece, blocks)
+  if (blocks.length > 0 && state.sink.spill(piece)) state.partials.store(piece, blocks)
   else state.sink.abandon(piece)
   state.file(piece)
 }

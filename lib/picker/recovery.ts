@@ -3,12 +3,8 @@ import { type BlockDigest, SmartBan } from './smart-ban.ts'
 
 const nobody: ReadonlySet<string> = new Set()
 
-/** What a {@link Recovery} asks of those who hold the peers and the bytes. */
-export interface RecoverySink {
-  /** All connected peers, with the name of the host that each is judged by. */
-  peers(): Iterable<{ readonly id: number; readonly banKey: string }>
-  /** The host sent bad data: nothing more is taken from it. */
-  ban(host: string): void
+/** The bytes that a {@link Recovery} disposes of. */
+export interface PieceCopies {
   /** Forgets the bytes of blocks of a piece that is not whole yet, and returns those that were there. */
   discard(piece: number, blocks: readonly number[]): readonly number[]
   /**
@@ -27,16 +23,19 @@ export interface RecoverySink {
  */
 export class Recovery {
   readonly #picker: Picker
-  readonly #sink: RecoverySink
+  readonly #copies: PieceCopies
+  readonly #ban: (host: string) => void
   readonly #smartBan = new SmartBan()
   /** Whether some connected peer is under suspicion. */
   #suspicion = false
   /** The hosts of connected peers that nothing is believed of. */
   #discredited: ReadonlySet<string> = nobody
 
-  constructor(picker: Picker, sink: RecoverySink) {
+  /** Calls `ban` for a host that sent bad data, from which nothing more is to be taken. */
+  constructor(picker: Picker, copies: PieceCopies, ban: (host: string) => void) {
     this.#picker = picker
-    this.#sink = sink
+    this.#copies = copies
+    this.#ban = ban
   }
 
   /** A peer has come. */
@@ -79,7 +78,7 @@ export class Recovery {
   failed(piece: number, blockCount: number, digestOf: BlockDigest, now: number): void {
     const guilty = this.#smartBan.failed(piece, blockCount, digestOf)
     const believable = this.#smartBan.believable(piece)
-    const kept = believable.size === 0 ? [] : this.#sink.keep(piece, [...believable.keys()])
+    const kept = believable.size === 0 ? [] : this.#copies.keep(piece, [...believable.keys()])
     for (const block of kept) this.#smartBan.contributed(piece, block, believable.get(block) ?? '')
     this.#review(guilty, now)
     this.#picker.failed(piece, kept, now)
@@ -90,7 +89,7 @@ export class Recovery {
     const smartBan = this.#smartBan
     this.#suspicion = false
     const discredited = new Set<string>(guilty)
-    for (const { id, banKey } of this.#sink.peers()) {
+    for (const { id, banKey } of this.#picker.sources()) {
       const suspect = smartBan.isSuspect(banKey)
       const isDiscredited = smartBan.isDiscredited(banKey)
       this.#picker.suspect(id, suspect, isDiscredited, now)
@@ -101,13 +100,13 @@ export class Recovery {
     this.#discredited = discredited
     for (const host of exposed) this.#expose(host, now)
     if (exposed.length > 0) for (const piece of [...smartBan.contested]) this.#salvage(piece, now)
-    for (const host of guilty) this.#sink.ban(host)
+    for (const host of guilty) this.#ban(host)
   }
 
   /** Drops all that a host sent of pieces that are not whole. */
   #expose(host: string, now: number): void {
     for (const [piece, sent] of this.#smartBan.sentBy(host)) {
-      const blocks = this.#sink.discard(piece, sent)
+      const blocks = this.#copies.discard(piece, sent)
       this.#smartBan.discarded(piece, blocks)
       this.#picker.discard(piece, blocks, now)
     }
@@ -116,9 +115,9 @@ export class Recovery {
   /** Takes over what is believable of the last bad copy of a piece. */
   #salvage(piece: number, now: number): void {
     const believable = this.#smartBan.believable(piece)
-    const partial = this.#picker.partial(piece)
+    const partial = this.#picker.table.blocks.get(piece)
     if (believable.size === 0 || partial === undefined || partial.complete) return
-    this.#sink.salvage(piece, [...believable.keys()], (block) => {
+    this.#copies.salvage(piece, [...believable.keys()], (block) => {
       this.#smartBan.contributed(piece, block, believable.get(block) ?? '')
       this.#picker.salvaged(piece, block, now)
     })

@@ -1,6 +1,5 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { type CellCounts, cellCount, cellOf, cellPieces } from '../metainfo/piece-cells.ts'
-import type { PartialPiece } from './partial-piece.ts'
 import type { PieceTable } from './piece-table.ts'
 
 /** State of one piece for a map. */
@@ -30,11 +29,9 @@ export interface MappedPieces {
   readonly download: { readonly picker: FetchedPieces }
 }
 
-/** The pieces that are being fetched, and those that peers have. */
+/** The pieces that peers have. */
 interface FetchedPieces {
   availability(piece: number): number
-  partial(piece: number): PartialPiece | undefined
-  partials(): Iterable<PartialPiece>
   /** How many pieces of each cell no connected peer has. */
   readonly lacking: CellCounts
 }
@@ -45,7 +42,7 @@ export function pieceMap(torrent: MappedPieces | undefined): PieceInfo[] {
   const { layout, table } = torrent
   const { picker } = torrent.download
   return Array.from({ length: layout.pieceCount }, (_, piece) => ({
-    state: stateOf(piece, table, picker),
+    state: stateOf(piece, table),
     availability: picker.availability(piece)
   }))
 }
@@ -60,7 +57,7 @@ export function coarsePieceMap(torrent: MappedPieces | undefined): PieceCell[] {
   const { lacking } = picker
   const partial = new Uint32Array(cellCount(pieceCount))
   // As many as memory has room for.
-  for (const { piece } of picker.partials()) {
+  for (const { piece } of table.blocks.values()) {
     const cell = cellOf(piece, pieceCount)
     partial[cell] = (partial[cell] ?? 0) + 1
   }
@@ -74,8 +71,8 @@ export function coarsePieceMap(torrent: MappedPieces | undefined): PieceCell[] {
   return cells
 }
 
-function stateOf(piece: number, table: PieceTable, picker: FetchedPieces): PieceInfo['state'] {
+function stateOf(piece: number, table: PieceTable): PieceInfo['state'] {
   if (table.isVerified(piece)) return 'verified'
   if (table.isUnchecked(piece)) return 'checking'
-  return picker.partial(piece) === undefined ? 'missing' : 'partial'
+  return table.blocks.has(piece) ? 'partial' : 'missing'
 }

@@ -1,17 +1,18 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import { clearBit, setBit } from '../util/bits.ts'
+import { PieceBlocks } from './piece-blocks.ts'
 import { PieceCounts, pieceFlags, priorityShift } from './piece-counts.ts'
 
 const { verified, stored, unproven, unchecked } = pieceFlags
 const flags = verified | stored | unproven | unchecked
 
 /**
- * The one table of what there is of a torrent, piece by piece, with the selection priority of each. All others read it and keep no copy;
- * {@link PieceCounts} follows from its transitions.
+ * The one table of what there is of a torrent, piece by piece, with the selection priority of each, and block by block of pieces that are not
+ * verified ({@link PieceBlocks}). All others read it and keep no copy; {@link PieceCounts} follows from its transitions.
  *
  * A piece is in exactly one of these states:
  *
- * * missing: nothing of it counts;
+ * * missing: nothing of it counts; it is partial while it is begun, and `blocks` knows what is there of it;
  * * unchecked: it may be in storage, and is hashed before it counts or is fetched;
  * * verified: it is right, and on its way to storage;
  * * stored: it is right, and storage has it;
@@ -27,6 +28,8 @@ const flags = verified | stored | unproven | unchecked
  * * `setUnchecked`: any becomes unchecked;
  * * `setMissing`: any becomes missing.
  *
+ * A piece that becomes verified, stored or missing has no stored blocks any more, and `blocks.end` ends a partial one before.
+ *
  * What changes which pieces are to be fetched (`setVerified`, `setFound`, `setUnchecked`, `setMissing`) is called by the picker alone, together
  * with what it does about it; others tell the picker. The rest, and the priorities, concern the state alone and are called by their owners:
  * the picker follows new priorities when it is told of them.
@@ -34,6 +37,7 @@ const flags = verified | stored | unproven | unchecked
 export class PieceTable {
   readonly layout: Layout
   readonly counts: PieceCounts
+  readonly blocks: PieceBlocks
   /** For each piece its flags, and above them its selection priority. */
   readonly #states: Uint8Array
   /** A bit for each piece that may be given to peers; counted at the first call, and kept up from then on. */
@@ -44,6 +48,7 @@ export class PieceTable {
     this.layout = layout
     this.#states = new Uint8Array(layout.pieceCount)
     this.counts = new PieceCounts(layout, this.#states)
+    this.blocks = new PieceBlocks(layout)
   }
 
   /** How many pieces there are. */
@@ -147,12 +152,14 @@ export class PieceTable {
   /** A piece is not there. */
   setMissing(piece: number): void {
     const state = this.#states[piece] ?? 0
+    this.blocks.forget(piece)
     if ((state & flags) !== 0) this.#move(piece, piece + 1, state & ~flags)
   }
 
   /** Pieces of a range come to be right, or right and stored; in few steps where neighbours have the same state. */
   #gain({ start, end }: Range, gained: number): void {
     const states = this.#states
+    for (let piece = start; piece < end; piece++) this.blocks.forget(piece)
     for (let first = start, next = start; first < end; first = next) {
       const state = states[first] ?? 0
       while (next < end && states[next] === state) next++

@@ -2,8 +2,6 @@ import type { BlockDigests } from './block-digests.ts'
 
 /** Events and questions of an Assembly. */
 export interface AssemblyEvents {
-  /** The SHA-1 that a piece should have. */
-  expectedHash(piece: number): Uint8Array
   /** A block of a piece that is not whole is there: of a peer, from storage, or of a bad copy. */
   arrived(piece: number): void
   /**
@@ -15,8 +13,10 @@ export interface AssemblyEvents {
   failed(piece: number, digestOf: BlockDigests): void
   /** The piece is in storage. */
   written(piece: number): void
-  /** The blocks that were to be kept of a bad copy are not there any more. */
-  unkept(piece: number): void
+  /** A piece is given up with what came of it. */
+  abandoned(piece: number): void
+  /** Blocks that came of a piece are not there any more: bytes of them that were read unverified do not count. */
+  discarded(piece: number): void
   /** Blocks that were stored earlier could not be read back: nothing of the piece is there. */
   lost(piece: number): void
   /** Storage failed; the piece is not there. */
@@ -25,8 +25,6 @@ export interface AssemblyEvents {
   spared(piece: number, blocks: number): void
   /** There is no memory for a block that came: it is to be asked for again. */
   dropped(piece: number, block: number): void
-  /** How many blocks of a piece under way peers are asked for. */
-  asked(piece: number): number
-  /** A piece that was held in memory is streamed from now on: that memory must not be written any more, and nothing more is asked for before `spared`. */
+  /** A piece that was held in memory is streamed from now on: nothing more is asked for before `spared`. */
   streamed(piece: number): void
 }

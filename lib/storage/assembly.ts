@@ -1,4 +1,7 @@
 import type { Layout } from '../metainfo/layout.ts'
+import type { BlockSink } from '../pieces/block-sink.ts'
+import type { PieceProofs } from '../pieces/piece-proofs.ts'
+import type { PieceTable } from '../pieces/piece-table.ts'
 import { equalBytes } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
 import { LazySet } from '../util/lazy-collections.ts'
@@ -8,11 +11,12 @@ import type { AssemblyEvents } from './assembly-events.ts'
 import { BadCopies } from './bad-copies.ts'
 import { type BlockDigests, digestsOf } from './block-digests.ts'
 import { writeBlocks } from './block-runs.ts'
+import { BlockWriters } from './block-writers.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { Conversions } from './conversions.ts'
 import type { PieceBuffer } from './piece-buffer.ts'
+import { SpilledPieces } from './spilled-pieces.ts'
 import type { Storage } from './storage.ts'
-import { StoredBlocks } from './stored-blocks.ts'
 import { StreamedPiece } from './streamed-piece.ts'
 import { Streaming } from './streaming.ts'
 import { WriteQueue } from './write-queue.ts'
@@ -30,7 +34,11 @@ const smallPiece = 256 << 10
  * reserved in a budget when a piece is begun and given back once it is written or abandoned. A piece that is larger than the torrent's fair
  * share of memory is streamed: its blocks go to storage as they come.
  */
-export class Assembly {
+export class Assembly implements BlockSink {
+  /** The sources that write into pieces. */
+  readonly writers: BlockWriters
+  readonly #table: PieceTable
+  readonly #proofs: PieceProofs
   readonly #layout: Layout
   readonly #storage: Storage
   readonly #account: MemoryAccount
@@ -44,7 +52,7 @@ export class Assembly {
   readonly #begun = new NumberMap<PieceBuffer | StreamedPiece | undefined>()
   /** Whole, verified, and not yet in storage. */
   readonly #verified: WriteQueue
-  readonly #stored: StoredBlocks
+  readonly #spilled: SpilledPieces
   readonly #conversions: Conversions
   /** Buffers that are being written by `save` or looked at, and so are not used again. */
   readonly #saving = new LazySet<PieceBuffer>()
@@ -52,22 +60,32 @@ export class Assembly {
   readonly #work = new LazySet<Promise<void>>()
   #closed = false
 
-  constructor(layout: Layout, storage: Storage, account: MemoryAccount, events: AssemblyEvents) {
+  constructor(
+    table: PieceTable,
+    storage: Storage,
+    account: MemoryAccount,
+    proofs: PieceProofs,
+    events: AssemblyEvents
+  ) {
+    const { layout } = table
+    this.#table = table
+    this.#proofs = proofs
     this.#layout = layout
+    this.writers = new BlockWriters((piece, block) => this.unclaim(piece, block))
     this.#storage = storage
     this.#account = account
     this.#events = events
-    this.#stored = new StoredBlocks(layout, storage)
+    this.#spilled = new SpilledPieces(layout, storage)
     this.#conversions = new Conversions(layout, storage)
     this.#pool = new BufferPool(layout.pieceLength, account)
     this.#bad = new BadCopies(layout.pieceLength, (buffer, wasKept) => {
-      if (wasKept && !this.#closed) events.unkept(buffer.piece)
+      if (wasKept) table.blocks.forget(buffer.piece)
       this.#retire(buffer)
     })
     this.#stopReclaiming = account.budget.reclaimer(() => this.#bad.drop())
     this.#mostQueued = Math.max(2, Math.floor(mostQueuedBytes / layout.pieceLength))
     this.#verified = new WriteQueue(layout, storage, (buffer, failure) => this.#written(buffer, failure))
-    this.#streaming = new Streaming(layout, storage, account, events, (streamed, error) =>
+    this.#streaming = new Streaming(layout, storage, account, proofs, events, (streamed, error) =>
       this.#streamFailed(streamed, error)
     )
   }
@@ -116,6 +134,12 @@ export class Assembly {
 
   /** Forgets a piece that was begun. */
   abandon(piece: number): void {
+    this.#forget(piece)
+    this.#events.abandoned(piece)
+  }
+
+  #forget(piece: number): void {
+    this.writers.detach(piece)
     if (!this.#begun.has(piece)) return
     const begun = this.#begun.get(piece)
     this.#begun.delete(piece)
@@ -129,15 +153,14 @@ export class Assembly {
    * again. False, and nothing happens, when nothing of it is there. Blocks that are being written by a sender are lost.
    */
   spill(piece: number): boolean {
+    this.writers.detach(piece)
     const begun = this.#begun.get(piece)
     if (begun === undefined || this.#closed || begun.present().length === 0) return false
     this.#begun.delete(piece)
-    if (begun instanceof StreamedPiece) {
-      this.#stored.set(piece, begun.present())
-      this.#endStreamed(begun, true)
-    } else {
+    if (begun instanceof StreamedPiece) this.#endStreamed(begun, true)
+    else {
       this.#account.leave(this.#layout.pieceLength)
-      this.#track(this.#stored.spill(begun).then((failure) => this.#spilled(piece, failure)))
+      this.#track(this.#spilled.spill(begun).then((failure) => this.#hasSpilled(piece, failure)))
     }
     return true
   }
@@ -149,7 +172,7 @@ export class Assembly {
   stream(piece: number): boolean {
     const begun = this.#begun.get(piece)
     const { pieceLength } = this.#layout
-    if (pieceLength <= smallPiece || this.#closed || this.#stored.isReturning(piece)) return false
+    if (pieceLength <= smallPiece || this.#closed || this.#spilled.isReturning(piece)) return false
     if (!this.#begun.has(piece) || begun instanceof StreamedPiece || this.#conversions.has(piece))
       return false
     // Half of it is what may be expected at least.
@@ -161,17 +184,12 @@ export class Assembly {
       // It may have come together meanwhile, or was given up: then it may be begun anew.
       if (!this.#begun.has(piece) || this.#begun.get(piece) !== begun) this.#account.budget.wake()
       else if (failure !== undefined) {
-        this.abandon(piece)
+        this.#forget(piece)
         this.#events.error(failure, piece)
       } else if (!this.#closed) this.#convert(piece, begun, written)
     })
     this.#track(conversion)
     return true
-  }
-
-  /** Blocks of a piece that stand in storage, unverified, from before. */
-  stored(piece: number, blocks: readonly number[]): void {
-    this.#stored.set(piece, blocks)
   }
 
   /** Where a sender may write a block; undefined if another writes there now, or the piece is not begun. */
@@ -207,7 +225,9 @@ export class Assembly {
     const begun = this.#begun.get(piece)
     if (begun === undefined) return []
     this.#conversions.discard(piece, blocks)
-    return blocks.filter((block) => begun.discard(block))
+    const discarded = blocks.filter((block) => begun.discard(block))
+    if (discarded.length > 0) this.#events.discarded(piece)
+    return discarded
   }
 
   /**
@@ -216,9 +236,7 @@ export class Assembly {
    */
   keep(piece: number, blocks: readonly number[]): readonly number[] {
     if (this.#bad.get(piece) !== undefined) return this.#bad.keep(piece, blocks)
-    const kept = this.#streaming.keep(piece, blocks)
-    if (kept.length > 0) this.#stored.set(piece, kept)
-    return kept
+    return this.#streaming.keep(piece, blocks)
   }
 
   /**
@@ -226,6 +244,7 @@ export class Assembly {
    * `accept` is called before each.
    */
   salvage(piece: number, blocks: readonly number[], accept: (block: number) => void): void {
+    this.writers.detach(piece)
     if (!this.#begun.has(piece)) return
     const bad = this.#bad.get(piece)
     const begun = this.#piece(piece)
@@ -276,10 +295,12 @@ export class Assembly {
    */
   async save(onFailure: (error: Error) => void = rethrow): Promise<Map<number, readonly number[]>> {
     let failed = false
-    const saved = this.#stored.all()
+    const saved = this.#table.blocks.allStored()
+    // Blocks of bad copies are in memory.
+    for (const piece of saved.keys()) if (this.#bad.isKept(piece)) saved.delete(piece)
     for (const [piece, begun] of [...this.#begun]) {
       if (begun === undefined || this.#begun.get(piece) !== begun) continue
-      const blocks = this.#stored.with(piece, begun.present())
+      const blocks = this.#spilled.with(piece, begun.present())
       if (blocks.length === 0) continue
       if (begun instanceof StreamedPiece) {
         await begun.written()
@@ -305,11 +326,16 @@ export class Assembly {
     while (this.#work.size > 0) await Promise.all(this.#work)
   }
 
+  /** Pieces may be given up for others now that could not be before. */
+  reclaimable(): void {
+    this.#account.budget.wake()
+  }
+
   /** Gives all memory back and takes nothing more; what is being written is finished. */
   async close(): Promise<void> {
     this.#closed = true
     await this.idle()
-    for (const piece of [...this.#begun.keys()]) this.abandon(piece)
+    for (const piece of [...this.#begun.keys()]) this.#forget(piece)
     await this.idle()
     this.#stopReclaiming()
     while (this.#bad.drop());
@@ -322,15 +348,14 @@ export class Assembly {
   #hold(piece: number, buffer: PieceBuffer | undefined): void {
     buffer?.begin(piece, this.#layout.pieceSize(piece), this.#layout.requestSize(piece))
     this.#begun.set(piece, buffer)
-    const blocks = this.#stored.take(piece)
-    if (blocks !== undefined) this.#track(this.#readBack(piece, blocks))
+    const blocks = this.#table.blocks.stored(piece)
+    if (blocks.length > 0) this.#track(this.#readBack(piece, blocks))
   }
 
   #stream(piece: number, urgent: boolean): number {
-    const blocks = this.#stored.get(piece) ?? []
-    const streamed = this.#streaming.begin(piece, blocks, urgent, this.#stored.spilling(piece))
+    const blocks = this.#table.blocks.stored(piece)
+    const streamed = this.#streaming.begin(piece, blocks, urgent, this.#spilled.spilling(piece))
     if (streamed === undefined) return 0
-    this.#stored.take(piece)
     this.#begun.set(piece, streamed)
     if (blocks.length > 0) this.#events.arrived(piece)
     // It is hashed once the picker knows of it.
@@ -353,7 +378,12 @@ export class Assembly {
   #complete(begun: PieceBuffer | StreamedPiece): void {
     this.#begun.delete(begun.piece)
     if (begun instanceof StreamedPiece) {
-      this.#track(this.#streaming.judge(begun, () => this.#bad.drop(begun.piece)))
+      this.#track(
+        this.#streaming.judge(begun, {
+          right: () => this.#bad.drop(begun.piece),
+          stored: () => this.#stored(begun.piece)
+        })
+      )
       return
     }
     const { piece } = begun
@@ -369,7 +399,7 @@ export class Assembly {
   }
 
   #judge(buffer: PieceBuffer, digest: Uint8Array): void {
-    if (equalBytes(digest, this.#events.expectedHash(buffer.piece))) {
+    if (equalBytes(digest, this.#proofs.sha1(buffer.piece))) {
       this.#bad.drop(buffer.piece)
       const writing = this.#verified.add(buffer)
       if (writing !== undefined) this.#track(writing)
@@ -394,7 +424,6 @@ export class Assembly {
   #streamFailed(streamed: StreamedPiece, error: Error): void {
     const { piece } = streamed
     if (this.#begun.get(piece) === streamed) this.#begun.delete(piece)
-    this.#stored.take(piece)
     this.#endStreamed(streamed)
     this.#events.error(error, piece)
   }
@@ -408,8 +437,13 @@ export class Assembly {
   #convert(piece: number, buffer: PieceBuffer | undefined, written: readonly number[]): void {
     const isWritten = new Set(written)
     const rest = buffer?.present().filter((block) => !isWritten.has(block)) ?? []
-    const streamed = this.#streaming.adopt(piece, written, rest.length + this.#events.asked(piece))
+    const streamed = this.#streaming.adopt(
+      piece,
+      written,
+      rest.length + (this.#table.blocks.get(piece)?.asked ?? 0)
+    )
     if (streamed === undefined) return
+    this.writers.detach(piece)
     this.#events.streamed(piece)
     this.#begun.set(piece, streamed)
     for (const block of rest) streamed.fill(block, buffer?.view(block))
@@ -427,7 +461,7 @@ export class Assembly {
 
   #written(buffer: PieceBuffer, failure: Error | undefined): void {
     try {
-      if (failure === undefined) this.#events.written(buffer.piece)
+      if (failure === undefined) this.#stored(buffer.piece)
       else this.#events.error(failure, buffer.piece)
     } catch (thrown) {
       throwLater(thrown)
@@ -435,7 +469,13 @@ export class Assembly {
     this.#retire(buffer)
   }
 
-  #spilled(piece: number, failure: Error | undefined): void {
+  /** Storage has a verified piece. */
+  #stored(piece: number): void {
+    this.#table.setStored(piece)
+    this.#events.written(piece)
+  }
+
+  #hasSpilled(piece: number, failure: Error | undefined): void {
     this.#account.leave(-this.#layout.pieceLength)
     this.#pool.release()
     if (failure !== undefined) this.#events.error(failure, piece)
@@ -444,13 +484,13 @@ export class Assembly {
   async #readBack(piece: number, blocks: readonly number[]): Promise<void> {
     const buffer = this.#piece(piece)
     if (buffer instanceof StreamedPiece) return
-    const isThere = await this.#stored.readBack(buffer, blocks, (block) => {
+    const isThere = await this.#spilled.readBack(buffer, blocks, (block) => {
       if (this.#begun.get(piece) !== buffer) return false
       if (block !== undefined) this.fill(piece, block)
       return true
     })
     if (isThere) return
-    this.abandon(piece)
+    this.#forget(piece)
     this.#events.lost(piece)
   }
 

@@ -40,6 +40,11 @@ export class BadCopies {
     return blocks
   }
 
+  /** Whether the next copy of a piece begins with blocks of its bad one. */
+  isKept(piece: number): boolean {
+    return this.#kept.has(piece)
+  }
+
   /** Takes a copy out that the piece goes on from. */
   take(piece: number): PieceBuffer | undefined {
     if (!this.#kept.delete(piece)) return undefined

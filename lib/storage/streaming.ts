@@ -1,4 +1,5 @@
 import { blockLength, type Layout } from '../metainfo/layout.ts'
+import type { PieceProofs } from '../pieces/piece-proofs.ts'
 import { equalBytes } from '../util/bytes.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import type { MemoryAccount } from '../util/memory-budget.ts'
@@ -21,6 +22,7 @@ export class Streaming {
   readonly #layout: Layout
   readonly #storage: Storage
   readonly #account: MemoryAccount
+  readonly #proofs: PieceProofs
   readonly #events: AssemblyEvents
   readonly #onFailure: (streamed: StreamedPiece, error: Error) => void
   /** Pieces whose blocks may be asked for. */
@@ -35,12 +37,14 @@ export class Streaming {
     layout: Layout,
     storage: Storage,
     account: MemoryAccount,
+    proofs: PieceProofs,
     events: AssemblyEvents,
     onFailure: (streamed: StreamedPiece, error: Error) => void
   ) {
     this.#layout = layout
     this.#storage = storage
     this.#account = account
+    this.#proofs = proofs
     this.#events = events
     this.#onFailure = onFailure
   }
@@ -123,19 +127,19 @@ export class Streaming {
     }
   }
 
-  /** Reads a complete piece back, tells what came of it, and ends it; `onRight` is called before it is said to be right. */
-  async judge(streamed: StreamedPiece, onRight: () => void): Promise<void> {
+  /** Reads a complete piece back, tells what came of it, and ends it; `right` is called before it is said to be right, `stored` after. */
+  async judge(streamed: StreamedPiece, on: { right(): void; stored(): void }): Promise<void> {
     const { piece } = streamed
     const digest = await streamed.digest()
     // Its end was told.
     if (streamed.ended) return
     try {
       if (digest === undefined) this.#events.lost(piece)
-      else if (equalBytes(digest, this.#events.expectedHash(piece))) {
-        onRight()
+      else if (equalBytes(digest, this.#proofs.sha1(piece))) {
+        on.right()
         this.#leftovers.delete(piece)
         const inspection = this.#events.verified(piece, () => streamed.digests())
-        this.#events.written(piece)
+        on.stored()
         await inspection
       } else {
         const digests = await streamed.digests()

@@ -1,7 +1,6 @@
 import { holderOf, hostKey } from '../discovery/address-scope.ts'
 import type { PeerSource } from '../discovery/peer-source.ts'
 import type { Connection } from '../net/connection.ts'
-import type { RequestQueue } from '../picker/request-queue.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import { Meter } from '../util/meter.ts'
@@ -48,6 +47,9 @@ export interface PeerInfo {
   readonly piece: number | undefined
 }
 
+/** What a peer is asked for, see {@link PeerInfo}. */
+export type PeerLoad = Pick<PeerInfo, 'requests' | 'piece'>
+
 /** A connected peer: its wire, its connection, and what is counted of it. */
 export class Peer {
   readonly id: number
@@ -69,9 +71,6 @@ export class Peer {
   /** By which each side tells what it has lost (BEP 54). */
   readonly haveExtension: DontHaveExtension
   readonly #uploadOnly: UploadOnlyExtension
-  /** The block that it is writing into a piece's memory; -1 for none. */
-  receivingPiece = -1
-  receivingBlock = -1
 
   constructor(
     id: number,
@@ -106,8 +105,8 @@ export class Peer {
     this.#uploadOnly.send(uploadOnly)
   }
 
-  /** A snapshot for callers; `outstanding` is what it is asked for. */
-  info(now: number, outstanding: RequestQueue | undefined, pieceCount: number): PeerInfo {
+  /** A snapshot for callers; `load` is undefined where nothing is known of the data yet. */
+  info(now: number, load: PeerLoad | undefined, pieceCount: number): PeerInfo {
     const { wire } = this
     return {
       address: formatAddress(this.connection.remote),
@@ -125,8 +124,8 @@ export class Peer {
       peerInterested: wire.peerInterested,
       amInterested: wire.amInterested,
       uploadOnly: this.uploadOnly,
-      requests: outstanding?.length ?? 0,
-      piece: this.receivingPiece >= 0 ? this.receivingPiece : outstanding?.at(0)?.piece
+      requests: load?.requests ?? 0,
+      piece: load?.piece
     }
   }
 }

@@ -62,7 +62,6 @@ export class Content {
   readonly download: Download
   readonly uploads: Uploads
   readonly haves: Haves
-  readonly #metainfo: Metainfo
   readonly #options: ContentOptions
   readonly #events: ContentEvents
   readonly #storage: Storage
@@ -89,7 +88,6 @@ export class Content {
     before: LoadedRecord | undefined
   ) {
     const record = before?.record
-    this.#metainfo = metainfo
     this.#options = options
     this.#events = events
     const infoHash = hashKey(options.infoHashes)
@@ -112,10 +110,8 @@ export class Content {
         onOwning === undefined ? {} : { onOwning }
       )
     } else this.#storage = new UserStorage(options.storage)
-    this.download = new Download(this.table, this.#storage, host.budget, {
-      peer: (id) => events.peers().get(id),
-      peers: () => events.peers().values(),
-      expectedHash: (piece) => this.#expected(piece),
+    const proofs = { sha1: (piece: number) => metainfo.pieces.subarray(20 * piece, 20 * piece + 20) }
+    this.download = new Download(this.table, this.#storage, host.budget, proofs, {
       arrived: (piece) => this.#reader.arrived(piece),
       failed: (piece) => this.#reader.failed(piece),
       received: (peer, bytes) => {
@@ -183,7 +179,7 @@ export class Content {
       hashPool: host.hashPool,
       content: options,
       before,
-      expectedHash: (piece) => this.#expected(piece),
+      proofs,
       found: (piece) => {
         this.#verified(piece)
         this.#stored(piece)
@@ -387,17 +383,12 @@ export class Content {
     this.#checks.verification.setWindow(streamId, window)
   }
 
-  #expected(piece: number): Uint8Array {
-    return this.#metainfo.pieces.subarray(20 * piece, 20 * piece + 20)
-  }
-
   #verified(piece: number): void {
     this.#reader.verified(piece)
     this.#events.verified(piece)
   }
 
   #stored(piece: number): void {
-    this.table.setStored(piece)
     this.haves.got(piece)
     this.#arrivals.stored(piece)
     this.#recorder?.touch()

@@ -1,4 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
+import type { PieceProofs } from '../pieces/piece-proofs.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import { Checker } from '../storage/checker.ts'
 import type { FileStorage } from '../storage/file-storage.ts'
@@ -35,8 +36,7 @@ export interface DataChecksOptions extends Pick<TorrentHost, 'hashPool'> {
   readonly content: ContentOptions
   /** The record of the last run. */
   readonly before: LoadedRecord | undefined
-  /** Returns the SHA-1 that a piece should have. */
-  expectedHash(piece: number): Uint8Array
+  readonly proofs: PieceProofs
   /** A piece that was found in storage is right. */
   found(piece: number): void
   /** A verified piece is not there after all. */
@@ -70,7 +70,7 @@ export class DataChecks {
     const checker = new Checker({
       storage,
       layout,
-      expected: (piece) => options.expectedHash(piece),
+      expected: (piece) => options.proofs.sha1(piece),
       pool: hashPool
     })
     this.#verification = new Verification(checker, table, {
@@ -202,7 +202,7 @@ export class DataChecks {
 
   /** Believes what the record and the rules allow of the data on disk, and checks the rest. */
   async #trust(stats: StorageStats, before: LoadedRecord | undefined): Promise<void> {
-    const { layout, table, download } = this.#options
+    const { layout, table } = this.#options
     const { pieces, partial } = await runStepsInTurns(
       trustSteps(layout, before?.record, stats, before?.trust)
     )
@@ -226,8 +226,7 @@ export class DataChecks {
       const blocks = Array.from({ length: layout.blockCount(piece) }, (_, block) => block).filter((block) =>
         hasBit(map, block)
       )
-      download.assembly.stored(piece, blocks)
-      download.change((picker) => picker.stored(piece, blocks))
+      table.blocks.store(piece, blocks)
     }
     if (held.length > 0) await this.#verification.mark(held)
     this.#existing?.start()

@@ -3,25 +3,23 @@ import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { Picker } from '../picker/picker.ts'
 import { Recovery } from '../picker/recovery.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
+import type { PieceProofs } from '../pieces/piece-proofs.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import { Assembly } from '../storage/assembly.ts'
 import type { BlockDigests } from '../storage/block-digests.ts'
+import type { BlockWriter } from '../storage/block-writers.ts'
 import type { Storage } from '../storage/storage.ts'
-import type { Peer } from '../swarm/peer.ts'
+import type { Peer, PeerLoad } from '../swarm/peer.ts'
+import { WireSource } from '../swarm/wire-source.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
 
 const log = debug('choke')
 
 /** What a {@link Download} tells its torrent. */
 export interface DownloadEvents {
-  /** A connected peer by its number. */
-  peer(id: number): Peer | undefined
-  /** All connected peers. */
-  peers(): Iterable<Peer>
-  /** The SHA-1 that a piece should have. */
-  expectedHash(piece: number): Uint8Array
   /** Bytes of a block that is of use. */
   received(peer: Peer, bytes: number): void
   /** A block of a piece is in its memory. */
@@ -51,10 +49,18 @@ export class Download {
   readonly #layout: Layout
   readonly #events: DownloadEvents
   readonly #recovery: Recovery
+  /** For each peer the block that it is sending into the memory of its piece. */
+  readonly #writers = new LazyMap<number, BlockWriter>()
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
-  constructor(table: PieceTable, storage: Storage, budget: MemoryBudget, events: DownloadEvents) {
+  constructor(
+    table: PieceTable,
+    storage: Storage,
+    budget: MemoryBudget,
+    proofs: PieceProofs,
+    events: DownloadEvents
+  ) {
     const { layout } = table
     this.#layout = layout
     this.#events = events
@@ -62,86 +68,44 @@ export class Download {
       reclaim: (surplus) => this.picker.memory.reclaim(surplus),
       freed: () => this.#timerAt !== 0 && this.#change((now) => this.picker.memory.freed(now))
     })
-    this.assembly = new Assembly(layout, storage, account, {
-      expectedHash: (piece) => events.expectedHash(piece),
+    this.assembly = new Assembly(table, storage, account, proofs, {
       arrived: (piece) => events.arrived(piece),
       verified: (piece, digests) => this.#verified(piece, digests),
       failed: (piece, digestOf) => this.#failed(piece, digestOf),
       written: (piece) => events.written(piece),
+      abandoned: (piece) => {
+        events.failed(piece)
+        this.#recovery.forget(piece)
+      },
+      discarded: (piece) => events.failed(piece),
       lost: (piece) => {
-        this.#endWriters(piece)
         events.failed(piece)
         this.#change((now) => this.picker.lost(piece, now))
       },
       spared: (piece, blocks) => this.#change((now) => this.picker.memory.spared(piece, blocks, now)),
       dropped: (piece, block) => this.picker.memory.dropped(piece, block),
-      asked: (piece) => this.picker.partial(piece)?.asked ?? 0,
-      streamed: (piece) => {
-        this.#endWriters(piece)
-        this.picker.memory.streamed(piece)
-      },
-      unkept: (piece) => this.picker.unstored(piece),
+      streamed: (piece) => this.picker.memory.streamed(piece),
       error: (error, piece) => {
         events.lost(piece)
         this.#change((now) => this.picker.lost(piece, now))
         events.error(error)
       }
     })
-    this.picker = new Picker(
-      table,
-      {
-        request: (id, piece, block) => {
-          const length = layout.blockSize(piece, block)
-          events.peer(id)?.wire.request(piece, block * blockLength, length)
-        },
-        cancel: (id, piece, block) => {
-          const peer = events.peer(id)
-          if (peer === undefined || peer.wire.destroyed) return
-          peer.wire.cancel(piece, block * blockLength, layout.blockSize(piece, block))
-        },
-        interest: (id, interested) => {
-          const wire = events.peer(id)?.wire
-          if (interested) wire?.interested()
-          else wire?.notInterested()
-        },
-        reserve: (piece, urgent) => this.assembly.reserve(piece, urgent),
-        extend: (piece, urgent) => this.assembly.extend(piece, urgent),
-        giveBack: (piece, blocks) => this.assembly.giveBack(piece, blocks),
-        stream: (piece) => this.assembly.stream(piece),
-        reclaimable: () => budget.wake(),
-        abandon: (piece) => this.#abandon(piece),
-        spill: (piece) => {
-          this.#endWriters(piece)
-          return this.assembly.spill(piece)
-        }
-      },
-      Math.random
-    )
-    this.#recovery = new Recovery(this.picker, {
-      peers: () => events.peers(),
-      ban: (host) => events.ban(host),
-      discard: (piece, blocks) => {
-        const discarded = this.assembly.discard(piece, blocks)
-        // Whoever reads unverified bytes may have read them.
-        if (discarded.length > 0) events.failed(piece)
-        return discarded
-      },
-      keep: (piece, blocks) => this.assembly.keep(piece, blocks),
-      salvage: (piece, blocks, accept) => {
-        this.#endWriters(piece)
-        this.assembly.salvage(piece, blocks, accept)
-      }
-    })
+    this.picker = new Picker(table, this.assembly, Math.random)
+    this.#recovery = new Recovery(this.picker, this.assembly, (host) => events.ban(host))
   }
 
   /** Takes a peer whose handshake is done; its wire knows the number of pieces. `granted` are pieces that it has granted already. */
   addPeer(peer: Peer, granted: Iterable<number>): void {
     const { wire, id } = peer
     const { picker } = this
-    picker.addPeer(id, peer.latencyMs)
+    const source = new WireSource(peer, this.#layout)
+    const writer = this.assembly.writers.open(source)
+    this.#writers.set(id, writer)
+    picker.addPeer(source, peer.latencyMs)
     picker.setMaxRequests(id, wire.peerMaxRequests)
-    wire.blockTarget = (piece, offset, length) => this.#target(peer, piece, offset, length)
-    wire.on('piece', (piece, offset, data, owned) => this.#piece(peer, piece, offset, data, owned))
+    wire.blockTarget = (piece, offset, length) => this.#target(writer, piece, offset, length)
+    wire.on('piece', (piece, offset, data, owned) => this.#piece(peer, writer, piece, offset, data, owned))
     wire.on('choke', () => this.#change((now) => picker.choked(id, !wire.peerFast, now)))
     wire.on('unchoke', () => this.#change((now) => picker.unchoked(id, now)))
     wire.on('have', (piece) => this.#change((now) => picker.have(id, piece, now)))
@@ -166,8 +130,20 @@ export class Download {
 
   /** The peer has gone. */
   removePeer(peer: Peer): void {
-    this.#endBlock(peer)
+    const writer = this.#writers.get(peer.id)
+    if (writer !== undefined) this.assembly.writers.close(writer)
+    this.#writers.delete(peer.id)
     this.#change((now) => this.picker.removePeer(peer.id, now))
+  }
+
+  /** What a peer is asked for; the piece that it sends a block of, else the one of its oldest request. */
+  load(id: number): PeerLoad {
+    const outstanding = this.picker.peer(id)?.outstanding
+    const receiving = this.#writers.get(id)?.piece ?? -1
+    return {
+      requests: outstanding?.length ?? 0,
+      piece: receiving >= 0 ? receiving : outstanding?.at(0)?.piece
+    }
   }
 
   /** Opens, moves or closes the window of a stream. */
@@ -211,33 +187,33 @@ export class Download {
     this.#arm(now)
   }
 
-  #abandon(piece: number): void {
-    this.#endWriters(piece)
-    this.assembly.abandon(piece)
-    // Blocks that were read early are gone unverified, and others may come in their place.
-    this.#events.failed(piece)
-    this.#recovery.forget(piece)
-  }
-
   #bitfield(peer: Peer): void {
     const { wire } = peer
     const bits = wire.peerSeeding ? 'all' : wire.peerPieces.buffer
     this.#change((now) => this.picker.bitfield(peer.id, bits, now))
   }
 
-  #target(peer: Peer, piece: number, offset: number, length: number): Uint8Array | undefined {
-    this.#endBlock(peer)
+  #target(writer: BlockWriter, piece: number, offset: number, length: number): Uint8Array | undefined {
+    this.assembly.writers.end(writer)
     const block = offset / blockLength
     if (!Number.isInteger(block) || length !== this.#layout.blockSize(piece, block)) return undefined
-    if (!this.picker.expects(peer.id, piece, block)) return undefined
+    if (!this.picker.expects(writer.source.id, piece, block)) return undefined
     const target = this.assembly.claim(piece, block)
     if (target === undefined) return undefined
-    peer.receivingPiece = piece
-    peer.receivingBlock = block
+    writer.piece = piece
+    writer.block = block
     return target
   }
 
-  #piece(peer: Peer, piece: number, offset: number, data: Uint8Array, owned: boolean): void {
+  #piece(
+    peer: Peer,
+    writer: BlockWriter,
+    piece: number,
+    offset: number,
+    data: Uint8Array,
+    owned: boolean
+  ): void {
+    const { writers } = this.assembly
     const block = offset / blockLength
     if (!Number.isInteger(block) || data.length !== this.#layout.blockSize(piece, block)) {
       this.#events.wasted(data.length)
@@ -246,35 +222,19 @@ export class Download {
     const now = monotonicMs()
     const verdict = this.picker.received(peer.id, piece, block, now)
     if (verdict === 'wanted') {
-      const inPlace = owned && peer.receivingPiece === piece && peer.receivingBlock === block
-      if (inPlace) peer.receivingPiece = -1
-      else if (this.assembly.isClaimed(piece, block)) this.#endWriters(piece, block)
+      const inPlace = owned && writer.piece === piece && writer.block === block
+      if (inPlace) writer.piece = -1
+      else if (this.assembly.isClaimed(piece, block)) writers.detach(piece, block)
       this.#recovery.contributed(piece, block, peer.banKey)
       this.#events.received(peer, data.length)
       this.assembly.fill(piece, block, inPlace ? undefined : data)
       this.#recovery.arrived(piece, block, peer.banKey, () => hashOf('sha1', data), now)
     } else {
-      if (owned) this.#endBlock(peer)
+      if (owned) writers.end(writer)
       this.#events.wasted(data.length)
     }
     this.picker.refill(peer.id, now)
     this.#arm(now)
-  }
-
-  /** The peer no longer writes into a piece's memory. */
-  #endBlock(peer: Peer): void {
-    if (peer.receivingPiece < 0) return
-    this.assembly.unclaim(peer.receivingPiece, peer.receivingBlock)
-    peer.receivingPiece = -1
-  }
-
-  /** The memory of a piece, or of one block, goes: whoever writes into it gets memory of its own. */
-  #endWriters(piece: number, block?: number): void {
-    for (const peer of this.#events.peers()) {
-      if (peer.receivingPiece !== piece || (block !== undefined && peer.receivingBlock !== block)) continue
-      peer.wire.detachBlock()
-      this.#endBlock(peer)
-    }
   }
 
   #verified(piece: number, digests: () => BlockDigests | Promise<BlockDigests>): Promise<void> | undefined {

@@ -169,8 +169,7 @@ export class TorrentSession {
   /** A snapshot of a peer. */
   peerInfo(peer: Peer, now: number): PeerInfo {
     const { content } = this.data
-    const outstanding = content?.download.picker.peer(peer.id)?.outstanding
-    return peer.info(now, outstanding, content?.layout.pieceCount ?? 0)
+    return peer.info(now, content?.download.load(peer.id), content?.layout.pieceCount ?? 0)
   }
 
   /** Returns what a restart needs to know. */

@@ -3,10 +3,13 @@ import { test } from 'node:test'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
 import { PieceTable } from '../../lib/pieces/piece-table.ts'
+import { sinkOf, sourceOf } from './picker-parts.ts'
 import { selectPieces } from './select-pieces.ts'
 
 interface Bench {
   readonly picker: Picker
+  /** Adds a peer. */
+  join(id: number): void
   readonly requests: [peer: number, piece: number][]
   readonly cancels: [peer: number, piece: number][]
   readonly interests: [peer: number, interested: boolean][]
@@ -20,25 +23,21 @@ function bench(pieceCount: number): Bench {
   const requests: [number, number][] = []
   const cancels: [number, number][] = []
   const interests: [number, boolean][] = []
-  const picker = new Picker(
-    new PieceTable(layout),
-    {
-      request: (peer, piece) => requests.push([peer, piece]),
-      cancel: (peer, piece) => cancels.push([peer, piece]),
-      interest: (peer, interested) => interests.push([peer, interested]),
-      reserve: () => Number.POSITIVE_INFINITY,
-      abandon: () => {}
-    },
-    () => 0.5
-  )
-  return { picker, requests, cancels, interests }
+  const picker = new Picker(new PieceTable(layout), sinkOf(), () => 0.5)
+  const decisions = {
+    request: (peer: number, piece: number) => requests.push([peer, piece]),
+    cancel: (peer: number, piece: number) => cancels.push([peer, piece]),
+    interest: (peer: number, interested: boolean) => interests.push([peer, interested])
+  }
+  const join = (id: number): void => picker.addPeer(sourceOf(id, decisions), 10)
+  return { picker, join, requests, cancels, interests }
 }
 
 test('what a peer was asked for of a piece that it has lost is asked of others', () => {
-  const { picker, requests, cancels, interests } = bench(2)
+  const { picker, join, requests, cancels, interests } = bench(2)
   selectPieces(picker, [0], 4, 0)
   for (const id of [1, 2]) {
-    picker.addPeer(id, 10)
+    join(id)
     picker.bitfield(id, 'all', 0)
   }
   picker.unchoked(1, 0)
@@ -62,11 +61,11 @@ test('what a peer was asked for of a piece that it has lost is asked of others',
 })
 
 test('of the pieces that a choking peer allows, those that are needed most come first; suggestions yield to priorities', () => {
-  const { picker, requests } = bench(8)
+  const { picker, join, requests } = bench(8)
   selectPieces(picker, [0, 1, 2, 3, 4], 2, 0)
   selectPieces(picker, [5, 6], 6, 0)
-  picker.addPeer(1, 10)
-  picker.addPeer(2, 10)
+  join(1)
+  join(2)
   picker.bitfield(2, Uint8Array.of(0b0000_0100), 0)
   picker.bitfield(1, Uint8Array.of(0xff), 0)
   const first = (): number | undefined => requests[0]?.[1]
@@ -78,7 +77,7 @@ test('of the pieces that a choking peer allows, those that are needed most come 
   const other = bench(8)
   selectPieces(other.picker, [0, 1, 2], 2, 0)
   selectPieces(other.picker, [5], 6, 0)
-  other.picker.addPeer(1, 10)
+  other.join(1)
   other.picker.bitfield(1, 'all', 0)
   other.picker.suggested(1, 1)
   other.picker.unchoked(1, 0)
@@ -86,14 +85,14 @@ test('of the pieces that a choking peer allows, those that are needed most come 
 })
 
 test('seeds are asked for what only seeds have before partial pieces that others have as well', () => {
-  const { picker, requests } = bench(4)
+  const { picker, join, requests } = bench(4)
   selectPieces(picker, [0, 1, 2, 3], 4, 0)
-  picker.addPeer(1, 10)
+  join(1)
   picker.bitfield(1, Uint8Array.of(0b1000_0000), 0)
   picker.unchoked(1, 0)
   // The peer has begun the piece, and leaves it to others.
   picker.choked(1, true, 10)
-  picker.addPeer(2, 10)
+  join(2)
   picker.bitfield(2, 'all', 20)
   const before = requests.length
   picker.unchoked(2, 20)

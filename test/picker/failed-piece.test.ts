@@ -3,6 +3,7 @@ import test from 'node:test'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
 import { PieceTable } from '../../lib/pieces/piece-table.ts'
+import { sinkOf, sourceOf } from './picker-parts.ts'
 
 const blocks = 8
 const layout = new Layout(blocks * blockLength, [
@@ -24,18 +25,12 @@ class Reader {
   #now = 0
 
   constructor(peers = [1, 2, 3]) {
-    const sink = {
-      request: (peer: number, piece: number, block: number) => {
-        if (piece === 0) this.asked.set(block, peer)
-      },
-      cancel: () => {},
-      interest: () => {},
-      reserve: () => Number.POSITIVE_INFINITY,
-      abandon: () => {}
+    const request = (peer: number, piece: number, block: number): void => {
+      if (piece === 0) this.asked.set(block, peer)
     }
-    this.picker = new Picker(new PieceTable(layout), sink, () => 0.5)
+    this.picker = new Picker(new PieceTable(layout), sinkOf(), () => 0.5)
     for (const peer of peers) {
-      this.picker.addPeer(peer, 20)
+      this.picker.addPeer(sourceOf(peer, { request }), 20)
       this.picker.unchoked(peer, 0)
     }
     this.picker.window(1, { pieces: { start: 0, end: 1 }, bytesPerMs: 1000, waiting: true }, true, 0)

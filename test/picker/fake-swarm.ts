@@ -5,6 +5,7 @@ import type { ByteWindow } from '../../lib/pieces/byte-window.ts'
 import { PieceTable } from '../../lib/pieces/piece-table.ts'
 import { EventLoop, seededRandom } from '../sim/event-loop.ts'
 import { SimPeer, type SimPeerOptions } from '../sim/sim-peer.ts'
+import { sinkOf, sourceOf } from './picker-parts.ts'
 import { selectPieces } from './select-pieces.ts'
 
 /** How a {@link FakeSwarm} is set up. */
@@ -108,14 +109,7 @@ export class FakeSwarm {
     this.#priority = new Uint8Array(pieceCount)
     this.picker = new Picker(
       new PieceTable(this.layout),
-      {
-        request: (id, piece, block) => this.#request(id, piece, block),
-        cancel: (id, piece, block) => this.#cancel(id, piece, block),
-        interest: (id, interested) => {
-          const link = this.#link(id)
-          assert.notEqual(link.interested, interested, 'interest is told once')
-          link.interested = interested
-        },
+      sinkOf({
         reserve: (piece, urgent) => (this.#reserve(piece, urgent) ? Number.POSITIVE_INFINITY : 0),
         reclaimable: () => this.#freed(),
         abandon: (piece) => {
@@ -125,7 +119,7 @@ export class FakeSwarm {
           this.#freed()
         },
         ...(options.spills === true ? { spill: (piece: number) => this.#spill(piece) } : {})
-      },
+      }),
       this.random
     )
   }
@@ -177,7 +171,16 @@ export class FakeSwarm {
       interested: false,
       suspect: false
     })
-    this.picker.addPeer(id, all.latencyMs)
+    const decisions = {
+      request: (_: number, piece: number, block: number) => this.#request(id, piece, block),
+      cancel: (_: number, piece: number, block: number) => this.#cancel(id, piece, block),
+      interest: (_: number, interested: boolean) => {
+        const link = this.#link(id)
+        assert.notEqual(link.interested, interested, 'interest is told once')
+        link.interested = interested
+      }
+    }
+    this.picker.addPeer(sourceOf(id, decisions), all.latencyMs)
     this.picker.setMaxRequests(id, all.maxRequests)
     this.change((now) => this.picker.bitfield(id, this.#bits(all.pieces), now))
     for (const piece of all.allowedFast) peer.allow(piece)
@@ -240,7 +243,7 @@ export class FakeSwarm {
 
   stored(piece: number, blocks: readonly number[]): void {
     this.#stored.set(piece, blocks)
-    this.picker.stored(piece, blocks)
+    this.picker.table.blocks.store(piece, blocks)
   }
 
   /** Gives memory back or takes it. */
@@ -407,7 +410,7 @@ export class FakeSwarm {
   }
 
   #describe(): string {
-    const partials = [...this.picker.partials()].map(
+    const partials = [...this.picker.table.blocks.values()].map(
       ({ piece, free, received, soleOwner }) => `${piece}: ${free} free, ${received} there, sole ${soleOwner}`
     )
     const peers = [...this.links].map(([id, { outstanding, choking }]) => {

@@ -3,9 +3,10 @@ import test from 'node:test'
 import { Interest } from '../../lib/picker/interest.ts'
 import { PeerState } from '../../lib/picker/peer-state.ts'
 import { seededRandom } from '../sim/event-loop.ts'
+import { sourceOf } from './picker-parts.ts'
 
 function peerOf(id: number, pieceCount: number, pieces: readonly number[] | 'all'): PeerState {
-  const peer = new PeerState(id, new Uint8Array(Math.ceil(pieceCount / 8)), 50, 300)
+  const peer = new PeerState(sourceOf(id), new Uint8Array(Math.ceil(pieceCount / 8)), 50, 300)
   if (pieces === 'all') peer.seed = true
   else
     for (const piece of pieces) peer.bits[piece >> 3] = (peer.bits[piece >> 3] ?? 0) | (0x80 >> (piece & 7))

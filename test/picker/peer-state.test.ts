@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { PeerState } from '../../lib/picker/peer-state.ts'
+import { sourceOf } from './picker-parts.ts'
 
-const peerOf = (): PeerState => new PeerState(1, new Uint8Array([0b1010_0000]), 100, 16.384)
+const peerOf = (): PeerState => new PeerState(sourceOf(1), new Uint8Array([0b1010_0000]), 100, 16.384)
 const ask = (peer: PeerState, block: number): void => peer.push(0, block, 16_384, 0)
 
 test('outstanding blocks are expected one after the other', () => {
@@ -71,7 +72,7 @@ test('remembers a bounded number of cancelled blocks', () => {
 
 test('all pieces are all, whatever the spare bits', () => {
   const bits = new Uint8Array([0xff, 0xe0])
-  const peer = new PeerState(1, bits, 100, 300)
+  const peer = new PeerState(sourceOf(1), bits, 100, 300)
   assert.deepEqual([peer.hasAll(8), peer.hasAll(11), peer.hasAll(12)], [true, true, false])
   bits[0] = 0xfe
   assert.equal(peer.hasAll(11), false)

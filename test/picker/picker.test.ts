@@ -93,7 +93,7 @@ test('a window: the cursor piece comes first and over several peers', () => {
   const before = swarm.completed.length
   // Nobody was asked for anything of it.
   const cursor = upTo(56).findIndex(
-    (piece) => !swarm.picker.table.isVerified(piece) && swarm.picker.partial(piece) === undefined
+    (piece) => !swarm.picker.table.isVerified(piece) && swarm.picker.table.blocks.get(piece) === undefined
   )
   assert.ok(cursor >= 0)
   swarm.window(1, cursor, 8, true)
@@ -646,7 +646,6 @@ test('calls about peers that are gone, and blocks that nobody asked for, do noth
   picker.bitfield(9, 'all', 0)
   picker.have(9, 1, 0)
   picker.setMaxRequests(9, 4)
-  picker.setLatency(9, 4)
   picker.choked(9, true, 0)
   picker.unchoked(9, 0)
   picker.allowedFast(9, 1, 0)
@@ -658,8 +657,6 @@ test('calls about peers that are gone, and blocks that nobody asked for, do noth
   assert.equal(picker.received(9, 1, 1, 0), 'unrequested')
   const id = swarm.add({ choking: true })
   picker.setMaxRequests(id, Number.NaN)
-  picker.setLatency(id, 5)
-  assert.equal(picker.peer(id)?.link.latencyMs, 5)
   assert.equal(picker.received(id, 1, 1, 0), 'unrequested')
   assert.equal(picker.expects(id, 1, 1), false)
   picker.rejected(id, 1, 1, 0)
@@ -671,7 +668,7 @@ test('a block that comes after it was taken back is still of use', () => {
   const swarm = swarmOf({ pieceCount: 8 })
   const id = swarm.add({ bytesPerMs: 50, ignoresCancels: true })
   swarm.loop.advance(900)
-  const [partial] = swarm.picker.partials()
+  const [partial] = swarm.picker.table.blocks.values()
   const piece = partial?.piece ?? 0
   assert.ok(swarm.useful > 0)
   const { block } = swarm.requests.at(-1) ?? { block: 0 }

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
 import { PieceTable } from '../../lib/pieces/piece-table.ts'
+import { sinkOf, sourceOf } from './picker-parts.ts'
 import { selectPieces } from './select-pieces.ts'
 
 const blocksPerPiece = 8
@@ -21,10 +22,7 @@ class Scene {
     const layout = new Layout(pieceLength, [{ length: 2 * pieceLength, offset: 0 } as never])
     this.picker = new Picker(
       new PieceTable(layout),
-      {
-        request: (_, piece, block) => void this.requests.push(`${piece}:${block}`),
-        cancel: () => {},
-        interest: () => {},
+      sinkOf({
         reserve: () => this.grant,
         extend: (piece) => {
           if (this.grant > 0) this.log.push(`extend ${piece}`)
@@ -39,9 +37,8 @@ class Scene {
         spill: (piece) => {
           this.log.push(`spill ${piece}`)
           return true
-        },
-        reclaimable: () => {}
-      },
+        }
+      }),
       () => 0
     )
     selectPieces(this.picker, select, 1, 0)
@@ -49,7 +46,9 @@ class Scene {
   }
 
   join(id: number, now: number): void {
-    this.picker.addPeer(id, 10)
+    const request = (_: number, piece: number, block: number): unknown =>
+      this.requests.push(`${piece}:${block}`)
+    this.picker.addPeer(sourceOf(id, { request }), 10)
     this.picker.bitfield(id, 'all', now)
     this.picker.unchoked(id, now)
   }
@@ -68,7 +67,7 @@ test('of a streamed piece no more is asked for than there is memory for', () => 
   const asked = scene.requests.length
   assert.ok(asked > 0 && asked <= 3 * blocksPerPiece)
   for (let now = 1; scene.requests.length > 0; now++) scene.answer(now)
-  const { received = 0 } = scene.picker.partial(0) ?? {}
+  const { received = 0 } = scene.picker.table.blocks.get(0) ?? {}
   assert.equal(received % 3, 0)
   assert.ok(received < blocksPerPiece)
   scene.picker.memory.spared(0, 2, 100)
@@ -101,9 +100,9 @@ test('a block that there was no memory for is asked for again', () => {
 
 test('a piece whose last block there was no memory for is not whole', () => {
   const scene = new Scene(blocksPerPiece)
-  for (let now = 1; scene.picker.partial(0)?.complete !== true; now++) scene.answer(now)
+  for (let now = 1; scene.picker.table.blocks.get(0)?.complete !== true; now++) scene.answer(now)
   scene.picker.memory.dropped(0, 5)
-  assert.equal(scene.picker.partial(0)?.complete, false)
+  assert.equal(scene.picker.table.blocks.get(0)?.complete, false)
 })
 
 test('of what is under way, memory that is not used is given back first, and then a piece in memory is streamed', () => {

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { PeerState } from '../../lib/picker/peer-state.ts'
 import { deepMs, maxDepth, Pipelines, shallowMs } from '../../lib/picker/pipelines.ts'
+import { sourceOf } from './picker-parts.ts'
 
 /** A peer that has shown 1,000 bytes per millisecond and a delay of 40 ms, and takes any number of requests. */
 function provenPeer(): PeerState {
-  const peer = new PeerState(1, new Uint8Array(1), 40, 1000)
+  const peer = new PeerState(sourceOf(1), new Uint8Array(1), 40, 1000)
   peer.link.arrived(16384, 0, 40 + 16.384, false)
   peer.depth = maxDepth
   peer.maxRequests = maxDepth
@@ -14,7 +15,7 @@ function provenPeer(): PeerState {
 
 test('newcomers share the first blocks', () => {
   const pipelines = new Pipelines()
-  const peer = new PeerState(1, new Uint8Array(1), 40, 1000)
+  const peer = new PeerState(sourceOf(1), new Uint8Array(1), 40, 1000)
   const alone = pipelines.room(peer, 1, true)
   assert.ok(alone > pipelines.room(peer, 8, true))
   assert.ok(pipelines.room(peer, 1000, true) > 0)

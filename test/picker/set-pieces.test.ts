@@ -4,6 +4,7 @@ import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
 import { PieceTable } from '../../lib/pieces/piece-table.ts'
 import { hasBit } from '../../lib/util/bits.ts'
+import { sinkOf, sourceOf } from './picker-parts.ts'
 import { selectPieces } from './select-pieces.ts'
 
 function pickerOf(pieceCount: number, random: () => number = () => 0.5): Picker {
@@ -11,14 +12,7 @@ function pickerOf(pieceCount: number, random: () => number = () => 0.5): Picker 
   const layout = new Layout(blockLength, [
     { path: ['a'], length, offset: 0, pad: false, attributes: '' } as never
   ])
-  const sink = {
-    request() {},
-    cancel() {},
-    interest() {},
-    reserve: () => Number.POSITIVE_INFINITY,
-    abandon() {}
-  }
-  return new Picker(new PieceTable(layout), sink, random)
+  return new Picker(new PieceTable(layout), sinkOf(), random)
 }
 
 function bitsBut(pieceCount: number, ...missing: number[]): Uint8Array {
@@ -90,7 +84,7 @@ for (const [what, setup, step, part] of repeated) {
       4,
       0
     )
-    picker.addPeer(1, 10)
+    picker.addPeer(sourceOf(1), 10)
     setup(picker, 0)
     step(picker, 0)
     step(picker, 1)
@@ -115,7 +109,7 @@ for (const [what, pieces] of [
         4,
         0
       )
-      for (const id of [2, 1]) picker.addPeer(id, 10)
+      for (const id of [2, 1]) picker.addPeer(sourceOf(id), 10)
       picker.bitfield(2, bitsBut(manyPieces, 7), 0)
       if (pieces === undefined) picker.bitfield(1, bitsBut(manyPieces, 3), 0)
       else for (const piece of pieces) picker.have(1, piece, 0)
@@ -138,14 +132,8 @@ test('a search for a peer that had nothing finds what it gained and what others 
   const layout = new Layout(blockLength, [
     { path: ['a'], length: 4096 * blockLength, offset: 0, pad: false, attributes: '' } as never
   ])
-  const sink = {
-    request: (peer: number, piece: number) => requests.push([peer, piece]),
-    cancel() {},
-    interest() {},
-    reserve: () => Number.POSITIVE_INFINITY,
-    abandon() {}
-  }
-  const picker = new Picker(new PieceTable(layout), sink, () => 0.5)
+  const request = (peer: number, piece: number): unknown => requests.push([peer, piece])
+  const picker = new Picker(new PieceTable(layout), sinkOf(), () => 0.5)
   selectPieces(
     picker,
     Array.from({ length: 4096 }, (_, piece) => piece),
@@ -153,7 +141,7 @@ test('a search for a peer that had nothing finds what it gained and what others 
     0
   )
   for (const id of [1, 2, 3]) {
-    picker.addPeer(id, 10)
+    picker.addPeer(sourceOf(id, { request }), 10)
     picker.unchoked(id, 0)
   }
   picker.bitfield(3, bitsBut(4096, 7), 0)
@@ -184,7 +172,7 @@ test('what peers have is counted right whatever they say, in whatever order', ()
       let has = truth.get(id)
       if (has === undefined) {
         truth.set(id, (has = new Set()))
-        picker.addPeer(id, 10)
+        picker.addPeer(sourceOf(id), 10)
       }
       const piece = upTo(count)
       switch (upTo(9)) {

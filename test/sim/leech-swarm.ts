@@ -4,6 +4,7 @@ import { Picker } from '../../lib/picker/picker.ts'
 import { Suggester } from '../../lib/picker/suggester.ts'
 import { PieceTable } from '../../lib/pieces/piece-table.ts'
 import { Meter } from '../../lib/util/meter.ts'
+import { sinkOf, sourceOf } from '../picker/picker-parts.ts'
 import { selectPieces } from '../picker/select-pieces.ts'
 import { EventLoop, seededRandom } from './event-loop.ts'
 
@@ -85,19 +86,7 @@ export class Node {
     this.id = id
     this.plan = plan
     const { loop, layout } = swarm
-    this.picker = new Picker(
-      new PieceTable(layout),
-      {
-        request: (to, piece, block) => this.#to(to, (node) => node.#asked(this.id, piece, block)),
-        cancel: (to, piece, block) => this.#to(to, (node) => node.#cancelled(this.id, piece, block)),
-        interest: (to, interested) => {
-          this.#to(to, (node) => node.choker.interested(this.id, interested, loop.now))
-        },
-        reserve: () => Number.POSITIVE_INFINITY,
-        abandon: () => {}
-      },
-      random
-    )
+    this.picker = new Picker(new PieceTable(layout), sinkOf(), random)
     this.choker = new Choker({
       sink: {
         choke: (to) => {
@@ -151,7 +140,15 @@ export class Node {
       this.queues.set(id, [])
       this.#meters.set(id, { down: new Meter(), up: new Meter() })
       this.choker.addPeer(id, 0)
-      this.picker.addPeer(id, this.#swarm.options.latencyMs)
+      const decisions = {
+        request: (to: number, piece: number, block: number) =>
+          this.#to(to, (node) => node.#asked(this.id, piece, block)),
+        cancel: (to: number, piece: number, block: number) =>
+          this.#to(to, (node) => node.#cancelled(this.id, piece, block)),
+        interest: (to: number, interested: boolean) =>
+          this.#to(to, (node) => node.choker.interested(this.id, interested, this.#swarm.loop.now))
+      }
+      this.picker.addPeer(sourceOf(id, decisions), this.#swarm.options.latencyMs)
       if (plan.seeds === true)
         this.#swarm.loop.after(this.#swarm.options.latencyMs, () => {
           this.#change((picker, now) => picker.bitfield(id, 'all', now))
@@ -241,7 +238,7 @@ export class Node {
       if (picker.received(from, piece, block, now) === 'wanted') {
         this.received += bytes
         this.#meters.get(from)?.down.add(bytes, now)
-        if (picker.partial(piece)?.complete === true) {
+        if (picker.table.blocks.get(piece)?.complete === true) {
           picker.had({ start: piece, end: piece + 1 }, now)
           for (const { id } of this.#swarm.nodes) {
             if (id !== this.id) this.#to(id, (node) => node.#has(this.id, piece))

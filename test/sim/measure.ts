@@ -36,7 +36,7 @@ export function measure(scenario: Scenario): Result {
   const snapshot = (key: string): void => {
     const missing = new Uint16Array(scenario.pieceCount)
     for (let piece = 0; piece < missing.length; piece++) {
-      const received = swarm.picker.partial(piece)?.received ?? 0
+      const received = swarm.picker.table.blocks.get(piece)?.received ?? 0
       missing[piece] = swarm.has(piece) ? 0 : blocksPerPiece - received
     }
     snapshots.set(key, { missing, rest: swarm.rest })

@@ -1,7 +1,8 @@
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import { Picker } from '../../lib/picker/picker.ts'
-import { Recovery } from '../../lib/picker/recovery.ts'
+import { type PieceCopies, Recovery } from '../../lib/picker/recovery.ts'
 import { PieceTable } from '../../lib/pieces/piece-table.ts'
+import { sinkOf, sourceOf } from '../picker/picker-parts.ts'
 import { selectPieces } from '../picker/select-pieces.ts'
 import { EventLoop, seededRandom } from './event-loop.ts'
 import { SimPeer, type SimPeerOptions } from './sim-peer.ts'
@@ -113,24 +114,11 @@ export class SimSwarm {
     this.verifiedAt = new Float64Array(pieceCount).fill(Number.POSITIVE_INFINITY)
     this.picker = new Picker(
       new PieceTable(this.layout),
-      {
-        request: (id, piece, block) => this.#effects.push({ what: 'request', id, piece, block }),
-        cancel: (id, piece, block) => this.#effects.push({ what: 'cancel', id, piece, block }),
-        interest: (id, interested) => {
-          if (interested) this.#effects.push({ what: 'interest', id, piece: 0, block: 0 })
-        },
-        reserve: () => Number.POSITIVE_INFINITY,
-        abandon: (piece) => this.#copies.delete(piece)
-      },
+      sinkOf({ abandon: (piece) => this.#copies.delete(piece) }),
       random
     )
     this.#lies = scenario.peers.some(({ corrupts = 0 }) => corrupts > 0)
-    this.#recovery = new Recovery(this.picker, {
-      peers: () => [...this.#peers.keys()].map((id) => ({ id, banKey: String(id) })),
-      ban: (host) => {
-        this.bannedIds.add(Number(host))
-        this.#leave(Number(host))
-      },
+    const copies: PieceCopies = {
       discard: (piece, blocks) => {
         const copy = this.#copies.get(piece)
         const there = blocks.filter((block) => copy?.delete(block))
@@ -152,8 +140,12 @@ export class SimSwarm {
           copy.set(block, this.#bad.get(piece)?.get(block) ?? 0)
           this.usefulBytes += this.layout.blockSize(piece, block)
         }
-        if (this.picker.partial(piece)?.complete === true) this.#whole(piece)
+        if (this.picker.table.blocks.get(piece)?.complete === true) this.#whole(piece)
       }
+    }
+    this.#recovery = new Recovery(this.picker, copies, (host) => {
+      this.bannedIds.add(Number(host))
+      this.#leave(Number(host))
     })
     this.change((now) => selectPieces(this.picker, Array(pieceCount).keys(), 4, now))
     for (const [index, plan] of scenario.peers.entries()) {
@@ -252,7 +244,16 @@ export class SimSwarm {
       random
     )
     this.#peers.set(id, peer)
-    picker.addPeer(id, plan.latencyMs)
+    const decisions = {
+      request: (_: number, piece: number, block: number) =>
+        this.#effects.push({ what: 'request', id, piece, block }),
+      cancel: (_: number, piece: number, block: number) =>
+        this.#effects.push({ what: 'cancel', id, piece, block }),
+      interest: (_: number, interested: boolean) => {
+        if (interested) this.#effects.push({ what: 'interest', id, piece: 0, block: 0 })
+      }
+    }
+    picker.addPeer(sourceOf(id, decisions), plan.latencyMs)
     picker.setMaxRequests(id, options.maxRequests)
     for (const { piece, atMs } of plan.gains ?? []) this.loop.at(atMs, () => peer.gain(piece))
     this.change((now) => picker.bitfield(id, bitsOf(options.pieces, this.layout.pieceCount), now))
@@ -281,7 +282,7 @@ export class SimSwarm {
       if (picker.received(id, piece, block, now) === 'wanted') {
         this.usefulBytes += bytes
         this.blocks++
-        const whole = picker.partial(piece)?.complete === true
+        const whole = picker.table.blocks.get(piece)?.complete === true
         if (this.#lies)
           this.#arrived(id, piece, block, corrupt ? (this.scenario.peers[id - 1]?.version ?? id) : 0, now)
         if (whole) this.#whole(piece)

@@ -3,12 +3,13 @@ import { createHash } from 'node:crypto'
 import test from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
-import { Assembly } from '../../lib/storage/assembly.ts'
+import { PieceTable } from '../../lib/pieces/piece-table.ts'
 import type { BlockDigests } from '../../lib/storage/block-digests.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { Storage } from '../../lib/storage/storage.ts'
 import { type Deferred, deferred } from '../../lib/util/concurrency.ts'
 import { type MemoryAccount, MemoryBudget } from '../../lib/util/memory-budget.ts'
+import { PickedAssembly } from './picked-assembly.ts'
 
 const pieceLength = 4 * blockLength
 /** How many blocks may be asked for of a piece that is held in memory. */
@@ -41,13 +42,14 @@ function accountOf(budget: MemoryBudget, freed: () => void = () => {}): MemoryAc
 }
 
 /** Events of streamed pieces, which pieces that are held in memory do not need. */
-const noStreaming = { spared: () => {}, dropped: () => assert.fail(), asked: () => 0, streamed: () => {} }
+const noStreaming = { spared: () => {}, dropped: () => assert.fail(), streamed: () => {} }
 
 class Fixture {
   readonly layout: Layout
   readonly storage = new Faulty()
   readonly budget: MemoryBudget
-  readonly assembly: Assembly
+  readonly table: PieceTable
+  readonly assembly: PickedAssembly
   readonly log: string[] = []
   /** Of each block that came. */
   readonly arrived: number[] = []
@@ -56,8 +58,10 @@ class Fixture {
   constructor(layout: Layout, limit: number) {
     this.layout = layout
     this.budget = new MemoryBudget(limit)
-    this.assembly = new Assembly(layout, this.storage satisfies Storage, accountOf(this.budget), {
-      expectedHash: (piece) => sha1(this.bytes(piece)),
+    this.table = new PieceTable(layout)
+    const proofs = { sha1: (piece: number) => sha1(this.bytes(piece)) }
+    const account = accountOf(this.budget)
+    this.assembly = new PickedAssembly(this.table, this.storage satisfies Storage, account, proofs, {
       arrived: (piece) => void this.arrived.push(piece),
       verified: (piece, digests) => {
         this.log.push(`verified ${piece}`)
@@ -69,7 +73,8 @@ class Fixture {
       failed: (piece) => this.log.push(`failed ${piece}`),
       written: (piece) => this.log.push(`written ${piece}`),
       ...noStreaming,
-      unkept: (piece) => this.log.push(`unkept ${piece}`),
+      abandoned: () => {},
+      discarded: (piece) => this.log.push(`discarded ${piece}`),
       lost: (piece) => this.log.push(`lost ${piece}`),
       error: (error, piece) => this.log.push(`error ${piece} ${error.message}`)
     })
@@ -226,8 +231,11 @@ test('the memory of bad copies goes to those that need it, and what was kept is 
   const fixture = await Fixture.open(pieceLength)
   failPiece(fixture)
   fixture.assembly.keep(2, [0, 1, 2])
+  assert.deepEqual(fixture.table.blocks.stored(2), [0, 1, 2])
+  assert.deepEqual([...(await fixture.assembly.save())], [], 'they are in memory alone')
   assert.equal(fixture.assembly.reserve(1, true), all)
-  assert.deepEqual(fixture.log, ['failed 2', 'unkept 2'])
+  assert.deepEqual(fixture.log, ['failed 2'])
+  assert.deepEqual(fixture.table.blocks.stored(2), [])
   assert.deepEqual(fixture.assembly.keep(2, [0]), [], 'there is no copy any more')
   await fixture.assembly.close()
   assert.equal(fixture.budget.used, 0)
@@ -256,17 +264,24 @@ test('while storage is behind only readers begin further pieces, and the others 
   const block = new Uint8Array(blockLength)
   const digest = sha1(new Uint8Array(pieceLength))
   const told = deferred<void>()
-  const assembly = new Assembly(layout, storage, accountOf(budget, told.resolve), {
-    expectedHash: () => digest,
-    arrived: () => {},
-    verified: () => undefined,
-    failed: () => assert.fail(),
-    written: () => {},
-    ...noStreaming,
-    unkept: () => {},
-    lost: () => {},
-    error: (error) => assert.fail(error)
-  })
+  const proofs = { sha1: () => digest }
+  const assembly = new PickedAssembly(
+    new PieceTable(layout),
+    storage,
+    accountOf(budget, told.resolve),
+    proofs,
+    {
+      arrived: () => {},
+      verified: () => undefined,
+      failed: () => assert.fail(),
+      written: () => {},
+      ...noStreaming,
+      abandoned: () => {},
+      discarded: () => {},
+      lost: () => {},
+      error: (error) => assert.fail(error)
+    }
+  )
   let begun = 0
   for (; assembly.reserve(begun, false) > 0; begun++) {
     for (let at = 0; at < 4; at++) assembly.fill(begun, at, block)
@@ -348,7 +363,7 @@ test('stored blocks are read back and verified', async () => {
   await storage.write(fixture.layout.pieceOffset(1), [
     data.subarray(pieceLength, pieceLength + 2 * blockLength)
   ])
-  assembly.stored(1, [0, 1])
+  fixture.table.blocks.store(1, [0, 1])
   assert.deepEqual([...(await assembly.save())], [[1, [0, 1]]])
   assembly.reserve(1, false)
   fixture.fill(1, [2, 3])
@@ -363,7 +378,7 @@ for (const fault of ['unreadable', 'missing']) {
   test(`stored blocks that are ${fault} are lost`, async () => {
     const fixture = await Fixture.open()
     fixture.storage.failReads = fault === 'unreadable'
-    fixture.assembly.stored(0, [0, 1])
+    fixture.table.blocks.store(0, [0, 1])
     fixture.assembly.reserve(0, false)
     await fixture.assembly.idle()
     assert.deepEqual(fixture.log, ['lost 0'])
@@ -376,7 +391,7 @@ test('a piece that is abandoned while it is read back is left alone', async () =
   const { assembly, storage } = fixture
   await storage.write(0, [data.subarray(0, pieceLength)])
   storage.gate = deferred()
-  assembly.stored(0, [0, 1, 2])
+  fixture.table.blocks.store(0, [0, 1, 2])
   assembly.reserve(0, false)
   assembly.abandon(0)
   storage.gate.resolve()
@@ -495,14 +510,15 @@ test('large pieces are hashed in turns', async () => {
   await storage.open(layout)
   const budget = new MemoryBudget(2 * large)
   const log: string[] = []
-  const assembly = new Assembly(layout, storage, accountOf(budget), {
-    expectedHash: () => expected,
+  const proofs = { sha1: () => expected }
+  const assembly = new PickedAssembly(new PieceTable(layout), storage, accountOf(budget), proofs, {
     arrived: () => {},
     verified: () => void log.push('verified'),
     failed: () => log.push('failed'),
     written: () => log.push('written'),
     ...noStreaming,
-    unkept: () => {},
+    abandoned: () => {},
+    discarded: () => {},
     lost: () => {},
     error: () => {}
   })
@@ -526,14 +542,16 @@ test('the last block of a wrong padded piece is judged by the bytes that peers s
   const storage = new MemoryStorage()
   await storage.open(layout)
   let digestOf: BlockDigests | undefined
-  const assembly = new Assembly(layout, storage, accountOf(new MemoryBudget(4 * pieceLength)), {
-    expectedHash: () => sha1(new Uint8Array()),
+  const proofs = { sha1: () => sha1(new Uint8Array()) }
+  const account = accountOf(new MemoryBudget(4 * pieceLength))
+  const assembly = new PickedAssembly(new PieceTable(layout), storage, account, proofs, {
     arrived: () => {},
     verified: () => assert.fail(),
     failed: (_piece, digests) => (digestOf = digests),
     written: () => assert.fail(),
     ...noStreaming,
-    unkept: () => {},
+    abandoned: () => {},
+    discarded: () => {},
     lost: () => {},
     error: () => {}
   })

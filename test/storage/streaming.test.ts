@@ -3,12 +3,13 @@ import { createHash } from 'node:crypto'
 import test from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
-import { Assembly } from '../../lib/storage/assembly.ts'
+import { PieceTable } from '../../lib/pieces/piece-table.ts'
 import type { BlockDigests } from '../../lib/storage/block-digests.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import { type Deferred, deferred } from '../../lib/util/concurrency.ts'
 import { type MemoryAccount, MemoryBudget } from '../../lib/util/memory-budget.ts'
 import { until } from '../support/until.ts'
+import { PickedAssembly } from './picked-assembly.ts'
 
 const blocks = 64
 const pieceLength = blocks * blockLength
@@ -39,21 +40,20 @@ class Fixture {
   readonly storage = new Faulty()
   readonly budget: MemoryBudget
   readonly account: MemoryAccount
-  readonly assembly: Assembly
+  readonly table = new PieceTable(this.layout)
+  readonly assembly: PickedAssembly
   readonly log: string[] = []
   digestOf: BlockDigests = () => undefined
   /** How many blocks of a piece may be asked for. */
   readonly allowed = new Map<number, number>()
   readonly dropped: number[] = []
   freed = 0
-  /** How many of a piece peers are asked for when it is streamed. */
-  asked = 0
 
   private constructor(limit: number) {
     this.budget = new MemoryBudget(limit)
     this.account = this.budget.open({ reclaim: () => false, freed: () => void this.freed++ })
-    this.assembly = new Assembly(this.layout, this.storage, this.account, {
-      expectedHash: (piece) => sha1(this.bytes(piece)),
+    const proofs = { sha1: (piece: number) => sha1(this.bytes(piece)) }
+    this.assembly = new PickedAssembly(this.table, this.storage, this.account, proofs, {
       arrived: () => {},
       verified: (piece, digests) => {
         this.log.push(`verified ${piece}`)
@@ -66,7 +66,8 @@ class Fixture {
         this.digestOf = digestOf
       },
       written: (piece) => this.log.push(`written ${piece}`),
-      unkept: (piece) => this.log.push(`unkept ${piece}`),
+      abandoned: () => {},
+      discarded: () => {},
       lost: (piece) => this.log.push(`lost ${piece}`),
       error: (error, piece) => this.log.push(`error ${piece} ${error.message}`),
       spared: (piece, count) => this.allowed.set(piece, (this.allowed.get(piece) ?? 0) + count),
@@ -74,7 +75,6 @@ class Fixture {
         this.dropped.push(block)
         this.allowed.set(piece, (this.allowed.get(piece) ?? 0) + 1)
       },
-      asked: () => this.asked,
       streamed: (piece) => {
         this.log.push(`streamed ${piece}`)
         this.allowed.set(piece, 0)
@@ -103,6 +103,11 @@ class Fixture {
     assert.ok(allowed > 0)
     this.allowed.set(piece, allowed)
     this.#check()
+  }
+
+  /** A peer is asked for blocks. */
+  ask(piece: number, list: readonly number[]): void {
+    for (const block of list) this.table.blocks.get(piece)?.request(block, 1)
   }
 
   /** Blocks come as a picker asks for them; some of them may be other bytes than they should. */
@@ -202,7 +207,7 @@ test('what was right of a bad copy is taken over while the next one comes in', a
 test('blocks of an earlier run are not read before the piece is hashed', async () => {
   const fixture = await Fixture.open()
   await fixture.storage.write(0, [data.subarray(0, 30 * blockLength)])
-  fixture.assembly.stored(0, every.slice(0, 30))
+  fixture.table.blocks.store(0, every.slice(0, 30))
   fixture.begin(0)
   assert.deepEqual(await fixture.assembly.peek(5, 10), data.slice(5, 15))
   await fixture.fill(0, every.slice(30))
@@ -215,7 +220,7 @@ for (const right of [true, false]) {
   test(`a piece that is all in storage from an earlier run is ${right ? 'verified' : 'lost'}`, async () => {
     const fixture = await Fixture.open()
     if (right) await fixture.storage.write(0, [fixture.bytes(0)])
-    fixture.assembly.stored(0, every)
+    fixture.table.blocks.store(0, every)
     fixture.begin(0)
     await nextTurn()
     await fixture.assembly.idle()
@@ -350,7 +355,7 @@ test('a piece in memory goes on in storage with what came of it, also while it i
   await fixture.fill(0, [20], [20])
   assert.equal(budget.used, pieceLength)
   storage.gate = deferred()
-  fixture.asked = 3
+  fixture.ask(0, [40, 41, 42])
   assert.equal(assembly.stream(0), true)
   assert.equal(assembly.stream(0), false)
   await fixture.fill(0, [30, 31])
@@ -389,7 +394,7 @@ test('a piece that comes together while it is to be streamed is none that is', a
 test('a piece of which most is asked for stays in memory', async () => {
   const fixture = await Fixture.open(4 * pieceLength)
   fixture.begin(0)
-  fixture.asked = blocks - 4
+  fixture.ask(0, every.slice(1, blocks - 3))
   fixture.assembly.stream(0)
   await fixture.assembly.idle()
   assert.deepEqual(fixture.log, [])

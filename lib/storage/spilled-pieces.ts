@@ -6,11 +6,10 @@ import { writeBlocks } from './block-runs.ts'
 import type { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
 
-/** Blocks of incomplete pieces that are in storage, unverified: from an earlier run, or spilled so that others have their memory. */
-export class StoredBlocks {
+/** Moves blocks of incomplete pieces to storage, so that others have their memory, and back; the table of pieces says which are there. */
+export class SpilledPieces {
   readonly #layout: Layout
   readonly #storage: Storage
-  readonly #blocks = new LazyMap<number, readonly number[]>()
   /** Blocks that are being read back. */
   readonly #returning = new LazyMap<number, readonly number[]>()
   /** Writes of pieces that were spilled: what is read back must have been written. */
@@ -19,28 +18,6 @@ export class StoredBlocks {
   constructor(layout: Layout, storage: Storage) {
     this.#layout = layout
     this.#storage = storage
-  }
-
-  /** All pieces with blocks that are not being fetched. */
-  all(): Map<number, readonly number[]> {
-    return new Map(this.#blocks)
-  }
-
-  /** The blocks of a piece that is not being fetched. */
-  get(piece: number): readonly number[] | undefined {
-    return this.#blocks.get(piece)
-  }
-
-  /** Says which blocks of a piece are in storage. */
-  set(piece: number, blocks: readonly number[]): void {
-    this.#blocks.set(piece, blocks)
-  }
-
-  /** The same as `get`, for a piece that is fetched from now on. */
-  take(piece: number): readonly number[] | undefined {
-    const blocks = this.#blocks.get(piece)
-    this.#blocks.delete(piece)
-    return blocks
   }
 
   /** Whether blocks of a piece are being read back. */
@@ -62,12 +39,10 @@ export class StoredBlocks {
   /** Writes the blocks of a piece that are there; resolves with the fault if storage has failed. */
   async spill(buffer: PieceBuffer): Promise<Error | undefined> {
     const { piece } = buffer
-    this.set(piece, this.with(piece, buffer.present()))
     const spill = this.#write(buffer, this.#spills.get(piece))
     this.#spills.set(piece, spill)
     const failure = await spill
     if (this.#spills.get(piece) === spill) this.#spills.delete(piece)
-    if (failure !== undefined) this.#blocks.delete(piece)
     return failure
   }
 

@@ -1,0 +1,41 @@
+import { blockLength, type Layout } from '../metainfo/layout.ts'
+import type { BlockSource } from '../pieces/block-source.ts'
+import type { Wire } from '../wire/wire.ts'
+import type { Peer } from './peer.ts'
+
+/** The wire of a peer as a source of blocks. */
+export class WireSource implements BlockSource {
+  readonly id: number
+  readonly banKey: string
+  readonly #wire: Wire
+  readonly #layout: Layout
+
+  constructor({ id, banKey, wire }: Peer, layout: Layout) {
+    this.id = id
+    this.banKey = banKey
+    this.#wire = wire
+    this.#layout = layout
+  }
+
+  /** Asks for a block. */
+  request(piece: number, block: number): void {
+    this.#wire.request(piece, block * blockLength, this.#layout.blockSize(piece, block))
+  }
+
+  /** Cancels a request. */
+  cancel(piece: number, block: number): void {
+    if (this.#wire.destroyed) return
+    this.#wire.cancel(piece, block * blockLength, this.#layout.blockSize(piece, block))
+  }
+
+  /** Tells the peer whether it has something that we want. */
+  interest(interested: boolean): void {
+    if (interested) this.#wire.interested()
+    else this.#wire.notInterested()
+  }
+
+  /** The rest of the block that the peer is sending goes to memory of its own. */
+  detach(): void {
+    this.#wire.detachBlock()
+  }
+}
