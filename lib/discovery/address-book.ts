@@ -16,9 +16,9 @@ import {
 import { type DialPace, dialKeys } from './dial-pace.ts'
 import { type DialVariant, variantsOf } from './dial-variant.ts'
 import { type HintedAddress, type Hints, hintsOf, knownOf } from './hints.ts'
-import { Informants } from './informants.ts'
 import { limits } from './limits.ts'
 import { type PeerSource, peerSources } from './peer-source.ts'
+import { SourceReputation } from './source-reputation.ts'
 import { UnprovenPorts } from './unproven-ports.ts'
 
 /** A peer to dial. */
@@ -29,13 +29,13 @@ export interface Candidate {
   readonly source: PeerSource
   /** Failures in a row so far. */
   readonly failures: number
-  /** What other peers say of it. */
+  /** Claims of other peers about it. */
   readonly hints: Hints
   /** How to dial it: one variant after the other. */
   readonly variants: readonly DialVariant[]
 }
 
-/** What an {@link AddressBook} is made of. */
+/** Options of an {@link AddressBook}. */
 export interface AddressBookOptions {
   /** Returns [0, 1); decides between equals. */
   readonly random: () => number
@@ -59,8 +59,8 @@ export interface PeerPriorities {
  * The addresses that a torrent knows of, which to dial next, and which never. Pure: time and chance are arguments.
  *
  * Addresses come from the network and are not trusted. Those that no peer can have are refused, and so are private and loopback
- * addresses from PEX and DHT unless their source is as near itself. One informant fills a fifth of the book at most, and is ignored
- * for a while when its addresses do not answer; many sources together, such as the nodes of the DHT, are no informant. There is one entry
+ * addresses from PEX and DHT unless their source is as near itself. One host that tells addresses fills a fifth of the book at most, and is ignored
+ * for a while when they do not answer; the nodes of the DHT do not count as one. There is one entry
  * for each address. When the book is full, a worse entry is evicted or the newcomer is refused; entries that were given up go first.
  */
 export class AddressBook {
@@ -71,7 +71,7 @@ export class AddressBook {
   readonly #bans = new Bans()
   /** Sources of which nothing is kept any more. */
   readonly #forgotten = new LazySet<PeerSource>()
-  readonly #informants: Informants
+  readonly #reputation: SourceReputation
   readonly #own: PeerPriorities | undefined
   readonly #variants: readonly DialVariant[] | undefined
   /** The earliest time at which an idle entry is ready, or undefined when it must be looked up. */
@@ -81,7 +81,7 @@ export class AddressBook {
   constructor({ random, limit = 1000, own, variants }: AddressBookOptions) {
     this.#random = random
     this.#limit = limit
-    this.#informants = new Informants(limit * limits.informantShare)
+    this.#reputation = new SourceReputation(limit * limits.sourceShare)
     this.#own = own
     this.#variants = variants
   }
@@ -99,18 +99,18 @@ export class AddressBook {
   }
 
   /**
-   * Takes an address in; for PEX and DHT, `informant` is the host that told it and answers for all that it tells, and `scope` the
-   * scope of its source: by default that of the informant, or public without one. A manual address is always ready
-   * at once, whatever happened before; so is, after 5 seconds, a neighbour that announces itself again, and an hour after it
-   * was given up a peer that anybody names again. Flags of a known address join those that it has, if its informant is listened to.
+   * Takes an address in; for PEX and DHT, `toldBy` is the host that told it and answers for all that it tells, and `scope` the
+   * scope of its source: by default that of this host, or public without one. A manual address is always ready
+   * at once, whatever happened before; so is, after 5 seconds, a peer of the local network that announces itself again, and an hour after it
+   * was given up a peer that is named again. Flags of a known address join those that it has, if its source is not ignored.
    * @returns whether there is something new to dial; false for what is known, refused or banned.
    */
   add(
     address: HintedAddress,
     source: PeerSource,
     now: number,
-    informant?: string,
-    scope: AddressScope = informant === undefined ? 'public' : scopeOf(informant)
+    toldBy?: string,
+    scope: AddressScope = toldBy === undefined ? 'public' : scopeOf(toldBy)
   ): boolean {
     const key = addressKey(address)
     const reach = scopeOf(address.host)
@@ -118,8 +118,8 @@ export class AddressBook {
       return false
     const rank = peerSources.indexOf(source)
     const known = this.#entries.get(key)
-    const teller = informant && hostKey(informant)
-    const isHeard = teller === undefined || this.#informants.listensTo(teller, now)
+    const teller = toldBy && hostKey(toldBy)
+    const isHeard = teller === undefined || this.#reputation.listensTo(teller, now)
     if (known !== undefined) {
       known.rank = Math.min(known.rank, rank)
       if (isHeard) known.hints |= knownOf(address)
@@ -133,7 +133,7 @@ export class AddressBook {
     const crowd = this.#ports.crowd(limitedHost)
     if (crowd.length > 0 && !this.#makeRoom(rank, crowd)) return false
     if (this.#entries.size >= this.#limit && !this.#makeRoom(rank, this.#entries.values())) return false
-    if (teller !== undefined) this.#informants.told(teller)
+    if (teller !== undefined) this.#reputation.told(teller)
     const zoned = address.host.includes('%')
     const host = zoned ? address.host : canonicalHost(address.host)
     const entry = newEntry({
@@ -142,7 +142,7 @@ export class AddressBook {
       host: limitedHost,
       rank,
       readyAt: now,
-      informant: teller,
+      toldBy: teller,
       hints: knownOf(address)
     })
     this.#entries.set(key, entry)
@@ -221,7 +221,7 @@ export class AddressBook {
     const entry = this.#change(address, 'idle')
     if (entry === undefined) return
     // Each address is one lie, however often it is tried.
-    if (entry.informant !== undefined && entry.failures === 0) this.#informants.lied(entry.informant, now)
+    if (entry.toldBy !== undefined && entry.failures === 0) this.#reputation.failed(entry.toldBy, now)
     if (backOff(entry, 1, now)) this.#release(entry)
   }
 
@@ -310,10 +310,10 @@ export class AddressBook {
     this.#release(entry)
   }
 
-  /** Counts the entry no longer among those of its informant. */
+  /** Counts the entry no longer among those of the host that told it. */
   #release(entry: Entry): void {
-    if (entry.informant !== undefined) this.#informants.released(entry.informant)
-    entry.informant = undefined
+    if (entry.toldBy !== undefined) this.#reputation.released(entry.toldBy)
+    entry.toldBy = undefined
   }
 
   /** Whether an address must wait, which it then does. */
@@ -329,8 +329,8 @@ export class AddressBook {
 
   #connect(address: PeerAddress): Entry | undefined {
     const entry = this.#change(address, 'connected')
-    if (entry?.informant === undefined) return entry
-    this.#informants.proved(entry.informant)
+    if (entry?.toldBy === undefined) return entry
+    this.#reputation.reached(entry.toldBy)
     this.#release(entry)
     return entry
   }
@@ -364,6 +364,6 @@ function isAcceptable(
   // A name may mean any address, `localhost` this machine.
   if (!isAddress(host)) return source === 'manual' && host.length > 0 && host.length < 256
   if (reach === 'unusable') return false
-  // Addresses of trackers, neighbours and magnet links are scope-checked by their callers.
+  // Addresses of trackers, LSD and magnet links are scope-checked by their callers.
   return (source !== 'pex' && source !== 'dht') || mayTell(told, reach)
 }

@@ -21,9 +21,9 @@ export function scopeOf(host: string): AddressScope {
  * Whether an address may be believed that someone else told us: it must not reach less far than who told it, or a
  * stranger could make us knock at machines behind our router or at our own services.
  */
-export function mayTell(informant: AddressScope, told: AddressScope): boolean {
-  if (told === 'loopback') return informant === 'loopback'
-  if (told === 'private') return informant === 'loopback' || informant === 'private'
+export function mayTell(toldBy: AddressScope, told: AddressScope): boolean {
+  if (told === 'loopback') return toldBy === 'loopback'
+  if (told === 'private') return toldBy === 'loopback' || toldBy === 'private'
   return told === 'public'
 }
 

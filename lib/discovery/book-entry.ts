@@ -32,7 +32,7 @@ export interface Entry {
   /** Whether a dial to it was answered. */
   proven: boolean
   /** The host that told it and answers for it, until it is reached or given up. */
-  informant: string | undefined
+  toldBy: string | undefined
   /** What peers say of it, as `pexFlags`: all that any of them said. */
   hints: number
   /** As computed for a version of the priorities. */
@@ -42,7 +42,7 @@ export interface Entry {
 
 /** Returns the entry of an address that was named for the first time. */
 export function newEntry(
-  known: Pick<Entry, 'address' | 'key' | 'host' | 'rank' | 'readyAt' | 'informant' | 'hints'>
+  known: Pick<Entry, 'address' | 'key' | 'host' | 'rank' | 'readyAt' | 'toldBy' | 'hints'>
 ): Entry {
   return {
     ...known,

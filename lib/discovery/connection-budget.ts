@@ -50,7 +50,7 @@ export class ConnectionBudget {
     return this.#halfOpen
   }
 
-  /** Whether there is room for another dial, apart from their rate, or some network may have to make it. */
+  /** Whether there is room for another dial, apart from their rate, or a connection of a network above its share can be evicted. */
   get mayDial(): boolean {
     if (this.hasRoom) return this.#halfOpen < this.#maxHalfOpen
     return this.#seats.isCrowded && this.#halfOpen < Math.min(limits.crowdedDials, this.#maxHalfOpen)
@@ -86,8 +86,8 @@ export class ConnectionBudget {
 
   /** Evicts a connection of a network above its share for a host of another network; false when there is none. */
   makeRoom(host: string, now: number): boolean {
-    const seat = this.#seats.givesWay(host, now)
-    seat?.giveWay()
+    const seat = this.#seats.toEvict(host, now)
+    seat?.evict()
     return seat !== undefined
   }
 

@@ -4,7 +4,7 @@ export interface DialVariant {
   readonly encryption: 'plain'
 }
 
-/** All that there is, the one to try first first. */
+/** All variants, the first choice first. */
 const all: readonly DialVariant[] = [{ transport: 'tcp', encryption: 'plain' }]
 
 /** Returns the variants by which an address is dialled one after the other: first the one that `worked` the last time, if it still may. */

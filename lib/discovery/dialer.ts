@@ -7,9 +7,9 @@ import { ConnectionBudget, incomingReserve } from './connection-budget.ts'
 import { dialKeys } from './dial-pace.ts'
 import type { DialVariant } from './dial-variant.ts'
 
-/** What a {@link Dialer} is made of. */
+/** Options of a {@link Dialer}. */
 export interface DialerOptions {
-  /** Whom to dial. */
+  /** The addresses to dial. */
   readonly book: AddressBook
   /** Limits shared with other torrents; a budget of its own by default. */
   readonly budget?: ConnectionBudget
@@ -20,7 +20,7 @@ export interface DialerOptions {
 }
 
 /**
- * Decides when a torrent dials whom, and whether it lets a peer in. It dials nothing itself: every candidate that
+ * Decides when a torrent dials which candidate, and whether it accepts a peer. It dials nothing itself: every candidate that
  * `nextDial` gives must end in `failed`, or in `connected` and later `disconnected`. Pure.
  */
 export class Dialer {
@@ -29,7 +29,7 @@ export class Dialer {
   readonly #maxConnections: number
   readonly #maxHalfOpen: number
   readonly #reserve: number
-  /** What we dialled: whether the connection stands. */
+  /** Addresses that we dialled, and whether the connection stands. */
   readonly #outgoing = new LazyMap<string, boolean>()
   #halfOpen = 0
   #incoming = 0
@@ -70,7 +70,7 @@ export class Dialer {
   }
 
   /**
-   * When `nextDial` may have somebody (ms): `now` or later. `Infinity` while there is no address or no room; room
+   * When `nextDial` may have a candidate (ms): `now` or later. `Infinity` while there is no address or no room; room
    * comes with this torrent's own changes or with the budget's `onRelease`.
    */
   wakeAt(now: number): number {
@@ -118,7 +118,7 @@ export class Dialer {
   }
 
   /**
-   * Lets an incoming peer in and counts it, or says no: banned, or no room. The function returned counts its end,
+   * Accepts an incoming peer and counts it; undefined when it is banned or there is no room. The function returned counts its end,
    * once. Whether the peer is connected already is for the caller to see.
    */
   accept(from: PeerAddress): (() => void) | undefined {

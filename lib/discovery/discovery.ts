@@ -23,8 +23,8 @@ export interface DiscoveryOptions {
 /** What one attached source may say about itself. */
 export interface SourceOptions {
   /** The host that tells the addresses and answers for all of them, for PEX; see `AddressBook.add`. */
-  readonly informant?: string
-  /** The scope of their source, for PEX and DHT; default that of the informant, or public without one. */
+  readonly toldBy?: string
+  /** The scope of their source, for PEX and DHT; default that of this host, or public without one. */
   readonly scope?: AddressScope
 }
 
@@ -178,8 +178,8 @@ export class Discovery {
     this.#attached.delete(attached)
   }
 
-  #enter(source: PeerSource, address: HintedAddress, { informant, scope }: SourceOptions): void {
-    if (!this.#book.add(address, source, this.#now(), informant, scope) || this.#told) return
+  #enter(source: PeerSource, address: HintedAddress, { toldBy, scope }: SourceOptions): void {
+    if (!this.#book.add(address, source, this.#now(), toldBy, scope) || this.#told) return
     this.#told = true
     queueMicrotask(() => {
       this.#told = false

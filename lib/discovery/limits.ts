@@ -37,6 +37,6 @@ export const limits = {
   bans: 4096,
   /** We have few addresses, but a peer may pretend to be us once for each connection. */
   selves: 64,
-  /** The part of an address book that the addresses of one informant may fill, so that no single source decides which peers are dialled. */
-  informantShare: 0.2
+  /** The part of an address book that the addresses of one host may fill that tells them by PEX, so that none decides which peers are dialled. */
+  sourceShare: 0.2
 } as const

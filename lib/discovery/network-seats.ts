@@ -8,15 +8,15 @@ export interface Seat {
   /** Whether it stays although its network has more than its share. */
   isNeeded(now: number): boolean
   /** Closes it; its place is free at once. */
-  giveWay(): void
+  evict(): void
 }
 
 /**
  * The connections of a client by network (/24, in IPv6 /48), local ones included. A network may fill places that no other wants;
- * beyond its share it gives them to peers of networks with fewer. This machine and host names are no network.
+ * beyond its share its connections are evicted for peers of networks with fewer. This machine and host names are no network.
  */
 export class NetworkSeats {
-  /** The connections of one network that are never asked to give way. */
+  /** Connections of one network that are never evicted for other networks. */
   readonly share: number
   /** The oldest of each network first. */
   readonly #networks = new LazyMap<string, Set<Seat>>()
@@ -54,10 +54,10 @@ export class NetworkSeats {
   }
 
   /**
-   * The connection that gives way to one with a host: the oldest that is not needed of the network with most connections, if it has
+   * Returns the connection that is evicted for one with a host: the oldest that is not needed of the network with most connections, if it has
    * more than its share, and still as many as the host's own one afterwards.
    */
-  givesWay(host: string, now: number): Seat | undefined {
+  toEvict(host: string, now: number): Seat | undefined {
     if (!this.isCrowded) return undefined
     let most = Math.max(this.share, this.count(host) + 1)
     let found: Seat | undefined

@@ -150,13 +150,13 @@ export class PexPolicy {
     const most = partner.heardAny ? heardLater : heardFirst
     partner.heardAny = true
     const hosts = new Set<string>()
-    const informant = scopeOf(partner.host)
+    const toldBy = scopeOf(partner.host)
     const peers: PexPeer[] = []
     for (const peer of added) {
       if (peers.length === most) break
       if (isComplete && (peer.flags & pexFlags.uploadOnly) !== 0) continue
       const scope = scopeOf(peer.address.host)
-      if (!mayTell(informant, scope)) continue
+      if (!mayTell(toldBy, scope)) continue
       // Many ports of one host are an attack on that host, and many addresses cost it nothing, unless it is this machine.
       const host = hostKey(peer.address.host)
       if (scope !== 'loopback' && hosts.has(host)) continue

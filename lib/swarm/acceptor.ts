@@ -13,7 +13,7 @@ export interface DialledTorrent {
   accept(peer: PeerConnection): void
 }
 
-/** What an {@link Acceptor} is made of. */
+/** Options of an {@link Acceptor}. */
 export interface AcceptorOptions {
   /** Our own; 20 bytes. */
   readonly peerId: Uint8Array

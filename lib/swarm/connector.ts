@@ -13,7 +13,7 @@ import { type PeerConnection, PendingHandshakes } from './pending-handshakes.ts'
 
 const log = debug('dial')
 
-/** What a {@link Connector} is made of. */
+/** Options of a {@link Connector}. */
 export interface ConnectorOptions {
   readonly infoHashes: InfoHashes
   /** Our own; 20 bytes. */
@@ -26,7 +26,7 @@ export interface ConnectorOptions {
   readonly timeoutMs?: number | undefined
 }
 
-/** What a {@link Connector} asks and tells. For each candidate it tells one of `onConnected`, `onSelf` and `onFailed`. */
+/** Callbacks of a {@link Connector}. Each candidate ends in one of `onConnected`, `onSelf` and `onFailed`. */
 export interface ConnectorEvents {
   /** Options of the wires, as far as they are known now. */
   wireOptions(): WireOptions
@@ -45,13 +45,13 @@ export interface ConnectorEvents {
 /**
  * The way out: dials candidates, each by one variant after the other, and waits for the handshake. The next variant follows when an
  * address cannot be reached over a transport, by the first one with another transport; and when a peer ends the connection before it
- * has said anything, as programs do that demand or refuse encryption. A peer that is silent, or has begun to answer, has no use for it.
+ * has said anything, as programs do that demand or refuse encryption. A peer that is silent or has begun to answer is not dialled again.
  */
 export class Connector {
   readonly #options: ConnectorOptions
   readonly #events: ConnectorEvents
   readonly #pending: PendingHandshakes
-  /** Made for the first dial: most torrents of many have nobody to dial. */
+  /** Made for the first dial: most torrents of many have no candidate. */
   #abort: AbortController | undefined
   #closed = false
 
@@ -101,11 +101,11 @@ export class Connector {
     if (this.#closed || !this.#events.isWanted(candidate)) {
       connection.close()
       this.#events.onFailed(candidate)
-    } else this.#greet(connection, candidate, variant, others)
+    } else this.#shakeHands(connection, candidate, variant, others)
   }
 
   /** Sends our handshake and waits for the answer. */
-  #greet(
+  #shakeHands(
     connection: Connection,
     candidate: Candidate,
     variant: DialVariant,

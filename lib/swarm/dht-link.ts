@@ -6,7 +6,7 @@ import type { TorrentDht, TorrentDhtOptions } from './swarm-host.ts'
 /** Nodes taken from one .torrent: more are no help. */
 const mostNodes = 32
 
-/** What a {@link DhtLink} is made of. */
+/** Options of a {@link DhtLink}. */
 export interface DhtLinkOptions extends TorrentDhtOptions {
   /** Undefined when the client has none. */
   readonly dht: TorrentDht | undefined
@@ -15,7 +15,7 @@ export interface DhtLinkOptions extends TorrentDhtOptions {
   readonly infoHash: Uint8Array
 }
 
-/** What one torrent has to do with the DHT of its client, and a private torrent (BEP 27) never has. */
+/** The use that one torrent makes of the DHT of its client; a private torrent (BEP 27) makes none. */
 export class DhtLink {
   readonly #options: DhtLinkOptions
   #detach: (() => void) | undefined
@@ -53,7 +53,7 @@ export class DhtLink {
       try {
         this.#options.dht?.addNode(parseAddress(node), 'remote')
       } catch {
-        // What is no address leads nowhere.
+        // A node that is no address is left out.
       }
     }
   }

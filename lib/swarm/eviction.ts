@@ -1,5 +1,5 @@
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
-import { givesWay } from '../discovery/give-way.ts'
+import { toEvict } from '../discovery/eviction.ts'
 import { limits } from '../discovery/limits.ts'
 import type { Seat } from '../discovery/network-seats.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
@@ -36,14 +36,14 @@ export function peerToEvict(
       isNeeded: peer.source === 'manual' || rateOf(peer, now) > 0
     })
   }
-  return givesWay(seated, own.priority(newcomer), now)?.peer
+  return toEvict(seated, own.priority(newcomer), now)?.peer
 }
 
 /** A peer as a connection that may have to make room for other networks. */
-export function seatOf(peer: Peer, giveWay: () => void): Seat {
+export function seatOf(peer: Peer, evict: () => void): Seat {
   return {
     isNeeded: (now) => peer.source === 'manual' || rateOf(peer, now) >= limits.neededRate,
-    giveWay
+    evict
   }
 }
 

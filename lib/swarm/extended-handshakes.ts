@@ -5,7 +5,7 @@ import type { PeerManager } from './peer-manager.ts'
 import type { SwarmHost } from './swarm-host.ts'
 import type { SwarmContent } from './torrent-parts.ts'
 
-/** What an {@link ExtendedHandshakes} asks and tells. */
+/** Options and callbacks of {@link ExtendedHandshakes}. */
 export interface ExtendedHandshakesOptions {
   readonly host: SwarmHost
   readonly manager: PeerManager
@@ -18,8 +18,8 @@ export interface ExtendedHandshakesOptions {
 }
 
 /**
- * What peers are told of us besides our pieces: who we are (BEP 10), and whether we will download anything (BEP 21). Two that only
- * upload have nothing to say to each other, and part.
+ * Our extended handshakes (BEP 10), which name the client, and messages that say whether we will download anything (BEP 21). Two
+ * peers that only upload are of no use to each other and disconnect.
  */
 export class ExtendedHandshakes {
   readonly #options: ExtendedHandshakesOptions
@@ -63,7 +63,7 @@ export class ExtendedHandshakes {
     this.#told.delete(peer)
   }
 
-  /** Lets peers know when we begin or cease to download, and lets go of those that then are of no use to each other. */
+  /** Tells peers when we begin or cease to download, and disconnects peers that only upload when we do too. */
   update(): void {
     const { manager, wantAgain } = this.#options
     const isUploadOnly = this.#isUploadOnly
@@ -89,7 +89,7 @@ export class ExtendedHandshakes {
     return this.#options.content()?.uploadOnly === true
   }
 
-  /** What peers are told of it: a seed that pretends to have nothing must not be taken for one that is of no use. */
+  /** The same as peers are told: a super-seed shows no pieces, and must not be taken for a peer that is of no use. */
   get #saysUploadOnly(): boolean {
     return this.#isUploadOnly && this.#options.content()?.haves.hides === false
   }

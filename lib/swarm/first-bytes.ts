@@ -1,10 +1,10 @@
 import type { Connection, ConnectionHandler, Sniff } from '../net/connection.ts'
 
-/** What {@link readFirstBytes} tells. */
+/** Callbacks of {@link readFirstBytes}. */
 export interface FirstBytesEvents {
   /** The bytes suffice. The connection must be started anew with them, or closed, before this returns. */
   onTake(head: Uint8Array): void
-  /** The bytes are none that are wanted. The connection must be closed before this returns. */
+  /** The bytes begin no handshake. The connection must be closed before this returns. */
   onRefuse(): void
   /** The connection has ended before that. */
   onEnd(): void

@@ -10,7 +10,7 @@ const gatherMs = 50
 const fewPeers = 20
 const mostWaitMs = 200
 
-/** What {@link Haves} are made of. */
+/** Options of {@link Haves}. */
 export interface HavesOptions {
   readonly pieceCount: number
   readonly table: PieceTable
@@ -19,14 +19,14 @@ export interface HavesOptions {
   readonly superSeeding: boolean
 }
 
-/** What peers are told of our pieces: all of them, those that come and go, or, super-seeding, a few at a time. */
+/** Tells peers of our pieces: of all of them, of pieces that come and go, or, super-seeding, of a few at a time. */
 export class Haves {
   readonly #options: HavesOptions
   #superSeeding: boolean
   #superSeeder: SuperSeeder | undefined
   /** Peers that were told that we have nothing, and are shown pieces once it is known what they have. */
   readonly #newcomers = new LazySet<number>()
-  /** Pieces that nobody was told of yet. */
+  /** Pieces that no peer was told of yet. */
   #news: number[] = []
   #timer: NodeJS.Timeout | undefined
   /** Sends the news that went out with no request. */
@@ -65,7 +65,7 @@ export class Haves {
   }
 
   /** Tells a new peer what we have; its wire has said nothing yet. */
-  greet(peer: Peer): void {
+  begin(peer: Peer): void {
     const { wire } = peer
     const { table } = this.#options
     if (this.hides) {
@@ -84,7 +84,7 @@ export class Haves {
 
   /** Tells peers that a piece is here: at once together with others, and those that have it within a second. */
   got(piece: number): void {
-    // Who comes later is told of it in the beginning.
+    // A peer that comes later is told of it in the beginning.
     if (this.#options.peers().size === 0) return
     this.#news.push(piece)
     if (this.#timer !== undefined) return
@@ -109,12 +109,12 @@ export class Haves {
   /** To be called once a second. */
   tick(now: number): void {
     this.#tellOwed()
-    // Who has nothing need not say so.
+    // A peer that has nothing need not say so.
     for (const id of this.#newcomers) this.#begin(id)
     this.#superSeeder?.tick(now)
   }
 
-  /** Tells nobody anything more. */
+  /** Sends no more news. */
   close(): void {
     clearTimeout(this.#timer)
     clearTimeout(this.#flushing)

@@ -6,7 +6,7 @@ const silenceMs = 130_000
 /** How long we are silent at most. */
 const keepAliveMs = 100_000
 
-/** What the peer manager keeps of one connected peer. */
+/** One connected peer as the peer manager sees it. */
 export class Member {
   readonly peer: Peer
   /** Gives its place back at once, before its wire has closed; idempotent. */
@@ -42,7 +42,7 @@ export class Member {
     return now - this.#spokeAt > keepAliveMs ? 'keep alive' : undefined
   }
 
-  /** What came of the connection, which has ended. */
+  /** How the connection ended. */
   get outcome(): Outcome {
     if (this.unneeded) return 'uninteresting'
     if (this.peer.down.total > 0) return 'useful'

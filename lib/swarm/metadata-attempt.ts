@@ -3,9 +3,9 @@ import type { MetadataSource, WantedPieces } from './metadata-source.ts'
 
 /** A piece that does not come within this time is asked of another peer too. */
 const patienceMs = 1000
-/** Time that no attempt is measured by: what comes in the first moment says little of what will come. */
+/** The age that an attempt counts at least: the rate of its first moment says little of its later rate. */
 const leastAgeMs = 1000
-/** What was let go of rests this long, then twice that, and so on: it would only be let go of again. */
+/** An attempt that was dropped rests this long, then twice that, and so on: it would only be dropped again. */
 const firstRestMs = 2000
 const mostRestMs = 60_000
 
@@ -49,17 +49,17 @@ export class MetadataAttempt implements WantedPieces {
     return this.#pieces[piece] !== undefined
   }
 
-  /** Whether somebody else is about to send a piece. */
+  /** Whether another peer is about to send a piece. */
   isUnderWay(piece: number, now: number): boolean {
     return this.#isShared && now - (this.#askedAt.get(piece) ?? Number.NEGATIVE_INFINITY) < patienceMs
   }
 
-  /** Somebody was asked for a piece. */
+  /** A peer was asked for a piece. */
   asked(piece: number, now: number): void {
     this.#askedAt.set(piece, now)
   }
 
-  /** Who was asked for a piece will not send it. */
+  /** The peer that was asked for a piece will not send it. */
   unasked(piece: number): void {
     this.#askedAt.delete(piece)
   }
@@ -81,12 +81,12 @@ export class MetadataAttempt implements WantedPieces {
     return (age * this.#missing) / (this.pieceCount - this.#missing)
   }
 
-  /** Whether it was let go of not long ago. */
+  /** Whether it was dropped not long ago. */
   isResting(now: number): boolean {
     return now < this.#begunAt
   }
 
-  /** Lets go of all pieces, and begins anew later. */
+  /** Drops all pieces, and begins anew later. */
   drop(now: number): void {
     this.#pieces.fill(undefined)
     this.#askedAt.clear()

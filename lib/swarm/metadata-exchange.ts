@@ -7,39 +7,39 @@ import type { MetadataHolder, MetadataMemory } from './metadata-memory.ts'
 import { MetadataSource, type MetadataSourceEvents } from './metadata-source.ts'
 import type { Peer } from './peer.ts'
 
-/** Requests outstanding at all peers: 4 MiB, so that a crowd of liars gets no more than a share of a slow link. */
+/** Requests outstanding at all peers: 4 MiB, so that a crowd of wrong claims gets no more than a share of a slow link. */
 const mostOutstanding = 256
-/** Attempts that are kept for a length that nobody claims now. */
+/** Attempts that are kept for a length that no peer claims now. */
 const mostOrphans = 4
 /** One peer alone has this time for all of it, and as much again for each MiB; then the next is asked as well. */
 const aloneMs = 5000
 const aloneMsPerMiB = 2000
-/** How often a peer gets each piece, on average: it is a gift, given also to those who may not request blocks. */
+/** How often a peer gets each piece, on average: choked peers get it too. */
 const mostServings = 4
 
 /**
  * The `info` dictionary between peers (BEP 9): collects it from several at once while it is unknown, serves it once it
- * is known. Every length that peers claim is collected by itself and none waits for another, so that a liar costs
+ * is known. Every length that peers claim is collected by itself and none waits for another, so that a wrong claim costs
  * bandwidth and nothing else. When pieces of several peers did not fit together, each peer of that length is asked for all
- * of it, one more whenever those before had their time, and without taking anything from them: who is slow may still be right.
+ * of it, one more whenever those before had their time, and without taking anything from them: a slow peer may still be right.
  */
 export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
   readonly #infoHashes: InfoHashes
   readonly #onMetadata: (info: Uint8Array) => void
   #info: Uint8Array | undefined
   readonly #sources = new LazyMap<number, MetadataSource>()
-  /** What all peers that claim a length collect together. */
+  /** The attempt of all peers that claim a length. */
   readonly #shared = new LazyMap<number, MetadataAttempt>()
   /** Lengths of which one of several peers has sent wrong pieces. */
   readonly #distrusted = new LazySet<number>()
-  /** What comes from one peer alone, of such a length. */
+  /** The attempt of one peer alone, with such a length. */
   readonly #single = new LazyMap<MetadataSource, MetadataAttempt>()
   readonly #memory: MetadataMemory
   #isOver = false
 
   /**
-   * An exchange for the 20-byte info hash; `onMetadata` is called once with the bytes that have that hash. What is not whole yet is kept
-   * in `memory`, which others share.
+   * An exchange for the 20-byte info hash; `onMetadata` is called once with the bytes that have that hash. Metadata that is not whole yet is kept
+   * in `memory`, which other torrents share.
    */
   constructor(infoHashes: InfoHashes, memory: MetadataMemory, onMetadata: (info: Uint8Array) => void) {
     this.#infoHashes = infoHashes
@@ -53,7 +53,7 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     this.close()
   }
 
-  /** Asks nobody any more, and holds no memory that others need. */
+  /** Asks no peer any more, and holds no memory that others need. */
   close(): void {
     this.#isOver = true
     for (const attempt of this.#attempts()) this.#release(attempt)
@@ -110,7 +110,7 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     const attempt = this.#attempt(source, now)
     if (attempt === undefined || attempt.isResting(now)) return
     const { all, same } = this.#lively(attempt.length, now)
-    // Of metadata that all collect together, each peer of that length gets its part.
+    // Each peer of that length is asked for its part of metadata that all collect together.
     const part = this.#single.has(source)
       ? attempt.pieceCount
       : Math.ceil(attempt.missing / Math.max(same, 1))
@@ -176,7 +176,7 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     return count
   }
 
-  /** Forgets lengths that nobody claims now, but for some of which there is something: it is of use again when somebody does. */
+  /** Forgets lengths that no peer claims now, but for a few of which pieces are here: they are of use again when a peer does. */
   #prune(): void {
     for (const length of this.#distrusted) if (this.#claims(length) === 0) this.#distrusted.delete(length)
     const orphans = [...this.#shared.values()]
@@ -189,7 +189,7 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     })
   }
 
-  /** What was to come from this peer alone will not. */
+  /** Ends the attempt of this peer alone. */
   #forget(source: MetadataSource): void {
     const attempt = this.#single.get(source)
     if (attempt === undefined) return
@@ -211,7 +211,7 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     return Math.max(...this.#attempts().map((attempt) => this.#waste(attempt, now)))
   }
 
-  /** @internal Lets go of that attempt. */
+  /** @internal Drops that attempt. */
   spare(): void {
     const now = monotonicMs()
     const most = this.waste()
@@ -226,7 +226,7 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     return attempt.timeLeft(now) / this.#claims(attempt.length)
   }
 
-  /** All pieces are here: they are right, or somebody lied. */
+  /** All pieces are here: they have the hash, or a peer has sent wrong ones. */
   #finish(attempt: MetadataAttempt): void {
     const { length, senders } = attempt
     const info = attempt.join()
@@ -235,13 +235,13 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
       this.#onMetadata(info)
       return
     }
-    // With one sender it is known who; several are asked one after the other.
+    // A single sender is to blame; several are asked one after the other.
     const [first, ...others] = senders
     this.#release(attempt)
     this.#shared.delete(length)
     if (others.length > 0) this.#distrusted.add(length)
     else if (first !== undefined) {
-      first.lied = true
+      first.isDistrusted = true
       this.#single.delete(first)
     }
     this.wake()

@@ -1,20 +1,20 @@
 import { metadataLengthMax } from '../wire/limits.ts'
 
-/** The longest metadata, and half of that for what leads nowhere. */
+/** The longest metadata, and half of that for attempts that come to nothing. */
 const defaultLimit = 1.5 * metadataLengthMax
 
 /** A torrent whose metadata is collected. */
 export interface MetadataHolder {
-  /** What {@link spare} would let go: milliseconds until it is whole, divided by how many claim it; the longer, the less it is worth. */
+  /** Milliseconds until the attempt is whole that {@link spare} would drop, divided by how many claim it; the longer, the less it is worth. */
   waste(): number
-  /** Lets go of the least that it can do without, and gives its bytes back; called only while it holds some. */
+  /** Drops the attempt that is worth least, and gives its bytes back; called only while it holds some. */
   spare(): void
 }
 
 /**
- * The bound on metadata that is not whole yet, of all torrents of a client together and besides the budget for pieces: nobody knows
- * whether it will ever be of use. No torrent loses any while it holds less than its equal part, whatever liars send to the others; of
- * those with more, who will be done last lets go first.
+ * The bound on metadata that is not whole yet, of all torrents of a client together and besides the budget for pieces: it may never
+ * be of use. No torrent loses any while it holds less than its equal part, whatever peers send to the others; among torrents with more,
+ * the one that will be done last drops an attempt first.
  */
 export class MetadataMemory {
   readonly limit: number
@@ -31,7 +31,7 @@ export class MetadataMemory {
     return this.#used
   }
 
-  /** Holds `bytes` more, for which others let go, or the holder itself. */
+  /** Holds `bytes` more, for which others drop attempts, or the holder itself. */
   take(holder: MetadataHolder, bytes: number): void {
     this.#add(holder, bytes)
     while (this.#used > this.limit) {
@@ -53,7 +53,7 @@ export class MetadataMemory {
     else this.#held.delete(holder)
   }
 
-  /** Of those that hold more than an equal part, as somebody must, the one whose is worth least. */
+  /** The holder whose attempt is worth least, among those above their equal part; there is at least one. */
   #worst(): MetadataHolder | undefined {
     const part = this.limit / this.#held.size
     let worst: MetadataHolder | undefined

@@ -13,12 +13,12 @@ const repeatMs = 10_000
 const refusalMs = 30_000
 /** One that gave something is asked again for what it refused after this time, then twice that, and so on up to the other. */
 const retryMs = 1000
-/** A peer that claims so many other lengths lies: metadata has one, and each has all peers of that length asked anew. */
+/** A peer that claims so many other lengths is not asked any more: metadata has one, and each has all peers of that length asked anew. */
 const mostChanges = 3
 /** A peer that owes something and sent nothing for this long is not counted on. */
 const patienceMs = 1000
 
-/** What a {@link MetadataSource} passes on, as one object for all peers. */
+/** Callbacks of {@link MetadataSource}s, as one object for all peers. */
 export interface MetadataSourceEvents {
   /** The peer may have what we want. */
   onReady(source: MetadataSource): void
@@ -35,21 +35,21 @@ export interface WantedPieces {
   readonly pieceCount: number
   /** Whether a piece is here. */
   has(piece: number): boolean
-  /** Whether somebody else is about to send a piece. */
+  /** Whether another peer is about to send a piece. */
   isUnderWay(piece: number, now: number): boolean
-  /** Somebody was asked for a piece. */
+  /** A peer was asked for a piece. */
   asked(piece: number, now: number): void
 }
 
-/** What one peer has to do with the metadata: what it claims, owes and was given. */
+/** One peer of the metadata exchange: the length that it claims, requests to it, and pieces that it was given. */
 export class MetadataSource implements MetadataHandlers {
   readonly extension: MetadataExtension
   /** Pieces that were given to it. */
   served = 0
   /** It has sent wrong metadata, and is not asked any more. */
-  lied = false
+  isDistrusted = false
   readonly #events: MetadataSourceEvents
-  /** What it was asked for and did not answer; of the length that it claims. */
+  /** Pieces that it was asked for and did not answer; of the length that it claims. */
   readonly #outstanding = new LazySet<number>()
   /** Pieces that it refused: how long it was left alone for each the last time, and when it may be asked again. */
   readonly #refused = new LazyMap<number, { readonly restMs: number; readonly until: number }>()
@@ -76,7 +76,7 @@ export class MetadataSource implements MetadataHandlers {
 
   /** The length of the metadata as it claims; undefined for one that cannot be asked. */
   get claim(): number | undefined {
-    return this.lied || this.#length === 0 || !this.extension.supported ? undefined : this.#length
+    return this.isDistrusted || this.#length === 0 || !this.extension.supported ? undefined : this.#length
   }
 
   /** Pieces that it was asked for and did not answer. */
@@ -94,7 +94,7 @@ export class MetadataSource implements MetadataHandlers {
     return this.isWilling(now) && (this.#outstanding.size === 0 || this.#quiet(now) < patienceMs)
   }
 
-  /** Asks for pieces that are missing, until `most` are outstanding; of an attempt that it shares only those that nobody is about to send. */
+  /** Asks for pieces that are missing, until `most` are outstanding; of an attempt that it shares only pieces that no other peer is about to send. */
   ask(attempt: WantedPieces, most: number, now: number): void {
     if (!this.isWilling(now)) return
     this.#shrinkIfQuiet(now)
@@ -126,12 +126,12 @@ export class MetadataSource implements MetadataHandlers {
 
   /** @internal */
   onReady(size: number | undefined): void {
-    if (this.lied || (size === this.#length && this.#isMet)) return
+    if (this.isDistrusted || (size === this.#length && this.#isMet)) return
     this.#isMet = true
     if (size !== this.#length) {
       this.settle()
       this.#isGiver = false
-      if (this.#length !== undefined) this.lied = ++this.#changes > mostChanges
+      if (this.#length !== undefined) this.isDistrusted = ++this.#changes > mostChanges
     }
     this.#length = size
     this.#events.onReady(this)
@@ -160,7 +160,7 @@ export class MetadataSource implements MetadataHandlers {
     const restMs = Math.min(2 * (this.#refused.get(piece)?.restMs ?? retryMs / 2), refusalMs)
     this.#refused.set(piece, { restMs, until: now + restMs })
     if (!this.#isGiver) this.#waitUntil = now + refusalMs
-    // A full queue refuses all that is too much for it: what is left is what it holds.
+    // A peer refuses all requests beyond its queue, so the others fill it.
     this.#windowMost = Math.min(this.#windowMost, Math.max(this.#outstanding.size, this.#windowMost >> 1, 1))
     this.#window = Math.min(this.#window, this.#windowMost)
     this.#events.onReject(this, piece)

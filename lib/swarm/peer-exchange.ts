@@ -9,7 +9,7 @@ import type { Peer } from './peer.ts'
 
 const log = debug('pex')
 
-/** What a {@link Contact} passes on. */
+/** Callbacks of a {@link Contact}. */
 interface ContactEvents {
   onReady(contact: Contact): void
   onPeers(contact: Contact, message: PexMessage): void
@@ -86,7 +86,7 @@ export class PeerExchange implements ContactEvents {
     const now = monotonicMs()
     const { peer } = contact
     this.#policy.join(peer.id, peer.connection.remote.host, now)
-    // What the peer says of itself in the same message must be known before.
+    // The rest of the same message, in which the peer describes itself, must be known before.
     queueMicrotask(() => this.#tell(contact, now))
   }
 
@@ -98,14 +98,14 @@ export class PeerExchange implements ContactEvents {
 
   /** @internal The peer tells of its peers. */
   onPeers({ peer }: Contact, message: PexMessage): void {
-    const informant = peer.connection.remote.host
+    const toldBy = peer.connection.remote.host
     const peers = this.#policy.hear(peer.id, message, monotonicMs(), this.#isComplete())
     if (peers === 'flood') throw new TorrentError('ERR_WIRE_LIMIT', 'the peer floods us with peers')
-    if (log.enabled) log('%s tells of %d peers, taken %d', informant, message.added.length, peers.length)
+    if (log.enabled) log('%s tells of %d peers, taken %d', toldBy, message.added.length, peers.length)
     this.#discovery.add(
       'pex',
       peers.map(({ address, flags }) => ({ ...address, flags })),
-      { informant }
+      { toldBy }
     )
   }
 }

@@ -29,7 +29,7 @@ const evictLog = debug('evict')
 const crossedMs = 10_000
 const tickMs = 1000
 
-/** What a {@link PeerManager} needs from its torrent. */
+/** Options and callbacks of a {@link PeerManager}. */
 export interface PeerManagerOptions extends ConnectorOptions {
   readonly book: AddressBook
   readonly budget: ConnectionBudget
@@ -55,7 +55,7 @@ export class PeerManager {
   readonly dialer: Dialer
   readonly #options: PeerManagerOptions
   readonly #connector: Connector
-  /** What is kept of each of the peers, by the same numbers. */
+  /** The records of the peers, by the same numbers. */
   readonly #members = new LazyMap<number, Member>()
   #closed = false
   #lastId = 0

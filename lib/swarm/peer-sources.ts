@@ -14,22 +14,22 @@ import type { SwarmHost, TorrentDhtOptions } from './swarm-host.ts'
 import type { SwarmState } from './torrent-parts.ts'
 import { TrackerSet, type TrackerTiers } from './tracker-set.ts'
 
-/** What {@link PeerSources} ask and tell. */
+/** Options and callbacks of {@link PeerSources}. */
 export interface PeerSourcesOptions extends TorrentDhtOptions {
   /** 20 bytes. */
   readonly infoHash: Uint8Array
   readonly host: SwarmHost
   readonly state: SwarmState
-  /** What trackers are told of this run. */
+  /** The counts of this run that trackers are told. */
   counters(): AnnounceCounters
-  /** There is somebody new to dial. */
+  /** There is a new candidate. */
   onPeers(): void
   onWarning(warning: Error): void
 }
 
 /**
- * Whoever names peers of one torrent: trackers, the DHT, the local network (BEP 14), other peers (BEP 11), the user and the last run.
- * Those that tell others of us are asked only while the torrent takes part; a private one (BEP 27) has but some of them.
+ * The sources of peers of one torrent: trackers, the DHT, the local network (BEP 14), other peers (BEP 11), the user and the last run.
+ * Sources that tell others of us are asked only while the torrent runs; a private torrent (BEP 27) has only some of them.
  */
 export class PeerSources {
   /** Where the addresses go. */
@@ -37,16 +37,16 @@ export class PeerSources {
   readonly trackers: TrackerSet
   /** Trackers that the torrent itself does not name. */
   readonly #addedTrackers: string[] = []
-  /** Those of them that are announced to from the start on. */
+  /** Added trackers that are announced to from the start on. */
   #early: TrackerTiers = []
   readonly #options: PeerSourcesOptions
   readonly #discovery: Discovery
   readonly #dht: DhtLink
   readonly #exchange: PeerExchange | undefined
-  #leaveNeighbours: (() => void) | undefined
+  #stopLsd: (() => void) | undefined
   #started = false
 
-  /** Asks nobody before `start`. */
+  /** Asks no source before `start`. */
   constructor(options: PeerSourcesOptions) {
     const { infoHash, host, isSeed, isHungry, counters, onPeers, onWarning } = options
     this.#options = options
@@ -95,25 +95,25 @@ export class PeerSources {
   update(): void {
     const { away, stopped, filesKnown, closed } = this.#options.state
     this.trackers.setActive(!away)
-    // Who lets nobody in must not be found; but without the files also a torrent that is paused looks for them.
+    // A torrent that accepts no peers must not be found; but without the files also a paused one looks for them.
     if (stopped && filesKnown) {
-      this.#leaveNeighbours?.()
-      this.#leaveNeighbours = undefined
+      this.#stopLsd?.()
+      this.#stopLsd = undefined
       this.#dht.stop()
     } else if (this.#started && !closed) {
-      this.#askNeighbours()
+      this.#startLsd()
       this.#dht.start()
     }
   }
 
-  /** Takes peers, `host:port` or objects, that the program has named, or a magnet link or whoever else is not trusted. */
+  /** Takes peers, `host:port` or objects, that the program has named, or a source that is not trusted, such as a magnet link. */
   addPeers(addresses: readonly (string | PeerAddress)[], trust: Trust): void {
     const list = addresses.map((one) => (typeof one === 'string' ? parseAddress(one) : one))
     if (trust === 'program') this.#discovery.add('manual', list)
     else this.#discovery.add('magnet', usableAddresses(list, this.#options.host.localAddress))
   }
 
-  /** Announces to further trackers, from the start on; whether any is new. Those that the program gives may lead anywhere. */
+  /** Announces to further trackers, from the start on; returns whether any is new. URLs that the program gives may lead anywhere. */
   addTrackers(trackers: TrackerTiers, trust: Trust): boolean {
     if (trust === 'program') this.trackers.trust(trackers.flat())
     if (!this.#started) {
@@ -132,7 +132,7 @@ export class PeerSources {
     this.#dht.addNodes(nodes)
   }
 
-  /** The metadata, or what an earlier run knew of it, says that the torrent is private: who else names peers is left, and forgotten with them. */
+  /** The metadata, or what an earlier run knew of it, says that the torrent is private: ends all other sources and forgets their peers. */
   makePrivate(): void {
     this.#discovery.makePrivate()
     this.#exchange?.stop()
@@ -159,13 +159,13 @@ export class PeerSources {
     this.#exchange?.tick(now)
   }
 
-  /** What the resume record says of them: known peers as text, the best first, the trackers that were added, and who is left out. */
+  /** Returns their part of the resume record: known peers as text, the best first, trackers that were added, and whether the torrent is private. */
   remember(): Pick<ResumeRecord, 'peers' | 'trackers' | 'private'> {
     const peers = this.book.serialise().map(formatAddress)
     return { peers, trackers: this.#addedTrackers, private: this.private }
   }
 
-  /** Takes what `remember` has said to an earlier run. */
+  /** Takes what `remember` has returned in an earlier run. */
   recall({ peers, trackers }: Pick<ResumeRecord, 'peers' | 'trackers'>): void {
     this.#discovery.add('resume', peers.flatMap(readAddress))
     this.addTrackers(trackers, 'remote')
@@ -178,10 +178,10 @@ export class PeerSources {
     return goodbyes
   }
 
-  #askNeighbours(): void {
+  #startLsd(): void {
     const { host, infoHash } = this.#options
-    if (host.lsd === undefined || this.#leaveNeighbours !== undefined || !this.allows('lsd')) return
-    this.#leaveNeighbours = this.#discovery.attach('lsd', host.lsd.peers(infoHash))
+    if (host.lsd === undefined || this.#stopLsd !== undefined || !this.allows('lsd')) return
+    this.#stopLsd = this.#discovery.attach('lsd', host.lsd.peers(infoHash))
   }
 }
 

@@ -23,7 +23,7 @@ export interface PeerInfo {
   readonly peerId: string
   /** Whether the peer has dialled us. */
   readonly incoming: boolean
-  /** Who named the peer, or `incoming` when it has dialled us. */
+  /** The source that named the peer, or `incoming` when it has dialled us. */
   readonly source: PeerSource
   /** Part of the torrent that it has, 0 to 1. */
   readonly progress: number
@@ -60,7 +60,7 @@ export class Peer {
   readonly source: PeerSource
   readonly peerId: string
   readonly connectedAt: number
-  /** What bans name: the host, in IPv6 by its /64. On loopback many peers share one, so there the port counts too. */
+  /** The name by which it is banned: the host, in IPv6 by its /64. On loopback many peers share one, so there the port counts too. */
   readonly banKey: string
   /** The holder of its address; undefined in local networks. */
   readonly holder: string | undefined

@@ -21,7 +21,7 @@ export interface PeerConnection {
   readonly latencyMs: number | undefined
 }
 
-/** What comes of a handshake that is waited for. */
+/** Callbacks of a handshake that is waited for. */
 export interface HandshakeEvents {
   /** The handshake is here; listeners for what follows it must be set before this returns. */
   onHandshake(peer: PeerConnection): void
@@ -31,7 +31,7 @@ export interface HandshakeEvents {
   onEnd(): void
 }
 
-/** What {@link PendingHandshakes} are made of. */
+/** Options of {@link PendingHandshakes}. */
 export interface PendingHandshakesOptions {
   /** Our own; 20 bytes. */
   readonly peerId: Uint8Array

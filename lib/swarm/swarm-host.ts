@@ -10,7 +10,7 @@ import type { Throttle } from '../transport/throttle.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { Trust } from '../util/trust.ts'
 
-/** What the DHT is to know of a torrent; asked whenever it is needed. */
+/** Facts of a torrent that decide how the DHT is asked; read whenever they are needed. */
 export interface TorrentDhtOptions {
   /** Whether we have all of it. */
   isSeed(): boolean
@@ -18,7 +18,7 @@ export interface TorrentDhtOptions {
   isHungry(): boolean
 }
 
-/** What a torrent asks of the DHT of its client. */
+/** The DHT of a client as a torrent uses it. */
 export interface TorrentDht {
   /** Our UDP port as a peer with this address reaches it; undefined while there is none. */
   port(remoteHost: string): number | undefined
@@ -28,7 +28,7 @@ export interface TorrentDht {
   peers(infoHash: Uint8Array, options: TorrentDhtOptions): AsyncIterable<PeerAddress>
 }
 
-/** What swarms share and get from their client. */
+/** The parts of a client that its swarms share. */
 export interface SwarmHost {
   /** 20 bytes. */
   readonly peerId: Uint8Array

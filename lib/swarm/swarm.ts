@@ -17,7 +17,7 @@ function isFetching(content: SwarmContent | undefined): boolean {
   return content?.activity !== 'seeding' && content?.activity !== 'idle'
 }
 
-/** What a {@link Swarm} asks and tells. */
+/** Options and callbacks of a {@link Swarm}. */
 export interface SwarmOptions extends Pick<PeerSourcesOptions, 'host' | 'state' | 'counters' | 'onWarning'> {
   readonly infoHashes: InfoHashes
   readonly metadata: SwarmMetadata
@@ -25,13 +25,13 @@ export interface SwarmOptions extends Pick<PeerSourcesOptions, 'host' | 'state' 
   content(): SwarmContent | undefined
   /** A peer has connected. */
   onPeer(peer: Peer): void
-  /** The choker decides next whom to serve: what it may give is to be told anew, as other torrents may serve too by now. */
+  /** A round of the choker comes next: its upload limit is to be set anew, as other torrents may serve by now. */
   onChokeRound(): void
   /** Peers that had nothing for us may have something now. */
   wantAgain(): void
 }
 
-/** A torrent's part in its swarm: who names peers, who is connected, and what is done when one comes or goes. */
+/** All peers of a torrent: joins their sources, the peer manager and the extended handshakes, and tells all parts of peers that come and go. */
 export class Swarm {
   readonly sources: PeerSources
   readonly manager: PeerManager
@@ -96,12 +96,12 @@ export class Swarm {
     this.manager.accept(peer)
   }
 
-  /** Comes, stays or goes, as the state of the torrent says now. */
+  /** Follows the state of the torrent: dials, keeps or leaves its peers and their sources. */
   update(): void {
     const { metadata, state } = this.#options
     const { stopped, away, waits } = state
     if (away) this.manager.disconnect(() => true)
-    // Whom we left to wait our turn is wanted again.
+    // Peers that were disconnected while the torrent had to wait are wanted again.
     else if (!stopped) this.sources.book.revive(monotonicMs())
     this.manager.setDialling(!(stopped || (waits && metadata.known)))
     this.sources.update()
@@ -110,7 +110,7 @@ export class Swarm {
   /** The metadata, or what an earlier run knew of it, says that the torrent is private (BEP 27). */
   makePrivate(): void {
     this.sources.makePrivate()
-    // Who came from elsewhere before that was known is no member of the tracker's swarm.
+    // Peers that other sources had named before that was known are no members of the tracker's swarm.
     this.manager.disconnect(({ source }) => !this.sources.allows(source))
   }
 
@@ -125,7 +125,7 @@ export class Swarm {
     this.#granted.clear()
   }
 
-  /** Dials also whom we let go because neither side needed the other. */
+  /** Dials also peers that were disconnected because neither side needed the other. */
   redial(): void {
     this.sources.book.revive(monotonicMs())
     this.manager.dial()
@@ -156,7 +156,7 @@ export class Swarm {
     } else {
       // The storage may have opened during the handshake.
       this.#tellLayout(peer, opened)
-      opened.haves.greet(peer)
+      opened.haves.begin(peer)
     }
     metadata.exchange.addPeer(peer)
     this.sources.meet(peer)
@@ -187,7 +187,7 @@ export class Swarm {
     content()?.removePeer(peer)
     this.sources.part(peer, isUnneeded)
     const isWanted = !state.stopped && !state.closed && content()?.done !== true
-    // It was left before our turn came, and has gone only now.
+    // It was disconnected while the torrent had to wait, and has gone only now.
     if (isUnneeded && isWanted) this.redial()
   }
 

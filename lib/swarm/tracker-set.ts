@@ -23,12 +23,12 @@ export function checkTrackers(trackers: unknown, trust?: unknown): void {
 /** How long a tracker may take to hear of the end, and before of a download that has just been completed: closing a client is not to take long. */
 const goodbyeMs = 1200
 
-/** What a {@link TrackerSet} asks and tells. */
+/** Options and callbacks of a {@link TrackerSet}. */
 export interface TrackerSetOptions {
   /** 20 bytes. */
   readonly infoHash: Uint8Array
   readonly host: Pick<SwarmHost, 'peerId' | 'port' | 'network' | 'udpTrackers' | 'announcePace' | 'own'>
-  /** What was moved and what is missing; asked for each announce. */
+  /** Bytes moved and missing; asked for each announce. */
   counters(): AnnounceCounters
   /** An announcement has begun: a source of peers. */
   onAnnouncement(announcement: Announcement): void
@@ -47,7 +47,7 @@ export class TrackerSet {
   #active = true
   /** The download was completed while no tracker was announced to. */
   #owesCompleted = false
-  /** Active again, once the goodbyes before are said: who comes back must not be taken for gone. */
+  /** Active again, once the goodbyes before are said: a torrent that comes back must not be taken for gone. */
   #returning = false
   #closing: Promise<void> | undefined
 
@@ -72,7 +72,7 @@ export class TrackerSet {
     return [...this.#trusted]
   }
 
-  /** The program has given these URLs, now or in an earlier run: they may lead anywhere, whoever else names them. */
+  /** The program has given these URLs, now or in an earlier run: they may lead anywhere, whatever other source names them. */
   trust(urls: readonly string[]): void {
     for (const url of urls) this.#trusted.add(url.trim())
   }

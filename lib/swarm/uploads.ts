@@ -14,24 +14,24 @@ import type { ServingTorrents } from './serving-torrents.ts'
 
 const log = debug('choke')
 const storageLog = debug('storage')
-/** Whoever asks for something counts as a reader for so long. */
+/** Seconds for which a peer counts as a reader after a request. */
 const readerSeconds = 10
-/** What a wire and its stream may hold between a block that was handed over and what the connection counts, at most. */
+/** The most bytes that a wire and its stream hold between a block that was handed over and the count of the connection. */
 const handedOver = 256 << 10
-/** What the optimistic place gives a peer at least, in bytes, and two pieces. */
+/** Minimum bytes per optimistic slot; at least two pieces. */
 const leastOptimistic = 512 << 10
 /** Pieces that a new peer may fetch before it has anything to give (BEP 6). */
 const allowedFastCount = 10
 /** Requests of a peer that are refused at once in each second; further ones wait for its end, for some ask again at once. */
 const promptRefusals = 64
-/** Changes of what a peer wants that are followed at once in each second: each may have all places given anew. */
-const promptTurns = 32
+/** Changes of interest that are followed at once in each second: each may have all slots given anew. */
+const promptChanges = 32
 
 /** Blocks of one page that were handed to a connection one after the other. */
 interface Leaving {
   readonly page: CachePage
   blocks: number
-  /** What the wire has sent when they are out. */
+  /** Bytes that the wire has sent when they are out. */
   end: number
 }
 
@@ -41,13 +41,13 @@ interface Serving {
   granted: boolean
   /** How many of its requests were refused in this second. */
   refusals: number
-  /** How often it has changed in this second whether it wants anything. */
-  turns: number
-  /** What the connection may not have sent yet, oldest first. */
+  /** How often its interest has changed in this second. */
+  changes: number
+  /** Blocks that the connection may not have sent yet, oldest first. */
   readonly leaving: Leaving[]
   /** Bytes of blocks that its wire has sent and that are counted. */
   counted: number
-  /** What its wire had sent a second ago. */
+  /** Bytes that its wire had sent a second ago. */
   sentBefore: number
   /** Seconds for which it still counts as a reader; 0 when it does not. */
   reads: number
@@ -57,7 +57,7 @@ interface Serving {
   full: boolean
 }
 
-/** What {@link Uploads} asks and tells. */
+/** Callbacks of {@link Uploads}. */
 export interface UploadEvents {
   /** A connected peer by its number. */
   peer(id: number): Peer | undefined
@@ -71,7 +71,7 @@ export interface UploadEvents {
   unreadable(piece: number, error: Error): void
 }
 
-/** Answers the requests of peers: who may ask is the choker's decision, blocks come from the read cache in order. */
+/** Answers the requests of peers. The choker decides which peers may ask; blocks come from the read cache in order. */
 export class Uploads {
   readonly choker: Choker
   readonly #infoHash: Uint8Array
@@ -139,7 +139,7 @@ export class Uploads {
       peer,
       granted: false,
       refusals: 0,
-      turns: 0,
+      changes: 0,
       leaving: [],
       counted: 0,
       sentBefore: 0,
@@ -150,8 +150,8 @@ export class Uploads {
     this.#serving.set(id, serving)
     wire.answerLeft = (data, sent) => this.#left(serving, data, sent)
     this.choker.addPeer(id, monotonicMs())
-    wire.on('interested', () => this.#turned(serving))
-    wire.on('not-interested', () => this.#turned(serving))
+    wire.on('interested', () => this.#changed(serving))
+    wire.on('not-interested', () => this.#changed(serving))
     wire.on('request', (piece, offset, length) => {
       if (!this.#mayServe(piece)) {
         if (serving.refusals++ < promptRefusals) wire.reject(piece, offset, length)
@@ -170,9 +170,9 @@ export class Uploads {
     if (peer.uploadOnly || wire.peerInterested) this.#follow(serving)
   }
 
-  /** It has changed whether the peer wants anything. */
-  #turned(serving: Serving): void {
-    if (serving.turns++ < promptTurns) this.#follow(serving)
+  /** The interest of the peer has changed. */
+  #changed(serving: Serving): void {
+    if (serving.changes++ < promptChanges) this.#follow(serving)
   }
 
   #follow(serving: Serving): void {
@@ -193,11 +193,11 @@ export class Uploads {
     else this.#servingTorrents.cease()
   }
 
-  /** The peer wants something: if it must wait for a place, it may fetch a few pieces meanwhile (BEP 6), once. */
+  /** The peer is interested: if it must wait for a slot, it may fetch a few pieces meanwhile (BEP 6), once. */
   #wanted(serving: Serving): void {
     const { id, wire, connection } = serving.peer
     this.choker.interested(id, true, monotonicMs())
-    // Peers of one network have one set: what all of them may fetch at once is best not offered to those who get a place.
+    // Peers of one network have one set: pieces that all of them may fetch at once are best not offered to peers with a slot.
     if (this.choker.isUnchoked(id) || serving.granted || !wire.peerFast || !this.#events.grants()) return
     const { pieceCount } = this.#layout
     for (const piece of allowedFastSet(
@@ -212,10 +212,10 @@ export class Uploads {
     }
   }
 
-  /** Whether a peer will download anything may have changed (BEP 21): one that will not gets no place. */
+  /** A peer may have said whether it will download anything (BEP 21): one that will not gets no slot. */
   setUploadOnly(peer: Peer): void {
     const serving = this.#serving.get(peer.id)
-    if (serving !== undefined) this.#turned(serving)
+    if (serving !== undefined) this.#changed(serving)
   }
 
   /** The peer has gone. */
@@ -256,17 +256,17 @@ export class Uploads {
     this.#cache.setReaders(this.#readers)
   }
 
-  /** To be called once a second: follows peers that change too often, and answers what was asked for too early if it is here by now. */
+  /** To be called once a second: follows peers that change too often, and answers requests that came too early if the piece is here by now. */
   reconsider(): void {
     for (const serving of this.#serving.values()) {
-      if (serving.turns > promptTurns) this.#follow(serving)
+      if (serving.changes > promptChanges) this.#follow(serving)
       const { wire } = serving.peer
       if (serving.refusals > promptRefusals) {
         for (const { piece, offset, length } of wire.putBack())
           if (!this.#mayServe(piece)) wire.reject(piece, offset, length)
         this.#pump(serving)
       }
-      serving.refusals = serving.turns = 0
+      serving.refusals = serving.changes = 0
     }
   }
 
@@ -279,14 +279,14 @@ export class Uploads {
     return now >= this.choker.wakeAt
   }
 
-  /** To be called once a second: tells the choker who snubs us, and lets it decide when it is time. */
+  /** To be called once a second: tells the choker which peers snub us, and lets it decide when it is time. */
   tick(now: number, snubs: (id: number) => boolean): void {
     if (!this.isDue(now)) return
     for (const id of this.#serving.keys()) this.choker.snubbed(id, snubs(id))
     this.choker.round(now)
   }
 
-  /** Everything selected is here: from now on peers take turns; with `guides` each is told what nobody else fetches. */
+  /** Everything selected is here: from now on each peer is served for a while; with `guides` pieces are suggested that no other peer fetches. */
   setSeeding(seeding: boolean, guides: boolean): void {
     this.choker.seeding = seeding
     this.#guides = guides
@@ -294,7 +294,7 @@ export class Uploads {
 
   #suggest(id: number, next: (suggester: Suggester) => number): void {
     const peer = this.#events.peer(id)
-    // Where nobody else is, it does not matter who has what.
+    // With so few peers it does not matter which of them has which piece.
     if (!this.#guides || peer?.wire.peerFast !== true || this.#serving.size < 3) return
     if (this.#suggester === undefined) {
       this.#suggester = new Suggester({
@@ -326,15 +326,15 @@ export class Uploads {
     return pieces
   }
 
-  /** Changes the upload limit that decides how many peers are served; with 0 nobody gets anything from now on. */
+  /** Changes the upload limit that decides how many peers are served; with 0 no peer gets anything from now on. */
   setLimit(bytesPerSecond: number): void {
-    const turned = (bytesPerSecond === 0) !== (this.#limit === 0)
+    const isSwitched = (bytesPerSecond === 0) !== (this.#limit === 0)
     this.#limit = bytesPerSecond
     this.choker.uploadLimit = bytesPerSecond
-    // Whether anybody is served at all must not wait for the next round.
-    if (turned) this.choker.round(monotonicMs())
+    // The change from or to 0 must not wait for the next round.
+    if (isSwitched) this.choker.round(monotonicMs())
     if (bytesPerSecond > 0) return
-    // What choked peers may fetch is not served either.
+    // Pieces that choked peers may fetch are not served either.
     for (const { peer } of this.#serving.values()) peer.wire.rejectAll()
   }
 
@@ -366,7 +366,7 @@ export class Uploads {
     }
   }
 
-  /** A block is on its way, or will not go: its memory is free once nobody reads it. */
+  /** A block is on its way, or will not go: its memory is free once the system has read it. */
   #left({ peer, leaving }: Serving, data: Uint8Array, sent: boolean): void {
     const page = this.#cache.pageOf(data)
     if (page === undefined) return

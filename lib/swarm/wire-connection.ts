@@ -3,7 +3,7 @@ import { HandlingAccount } from '../transport/handling-account.ts'
 import { isBytes } from '../util/bytes.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 
-/** What {@link join} needs of a wire. */
+/** The part of a wire that {@link join} uses. */
 export interface WireLike {
   /** Takes a borrowed chunk; false asks to wait for `receivable`. */
   receive(chunk: Uint8Array): boolean

@@ -89,7 +89,7 @@ test('those with fewer failures come first, then those not tried for longest', (
   assert.deepEqual(dialAll(it, 1e6), ['8.0.0.3:1', '8.0.0.2:1', '8.0.0.1:1'])
 })
 
-const refused: [address: PeerAddress, source: PeerSource, informant?: string][] = [
+const refused: [address: PeerAddress, source: PeerSource, toldBy?: string][] = [
   [{ host: '8.0.0.1', port: 0 }, 'manual'],
   [{ host: '8.0.0.1', port: 65536 }, 'manual'],
   [{ host: '8.0.0.1', port: 1.5 }, 'manual'],
@@ -109,15 +109,15 @@ const refused: [address: PeerAddress, source: PeerSource, informant?: string][] 
   [{ host: '::ffff:10.0.0.1', port: 1 }, 'pex', '8.8.8.8']
 ]
 
-for (const [address, source, informant] of refused) {
-  test(`${formatAddress(address)} from ${source}${informant === undefined ? '' : ` of ${informant}`} is refused`, () => {
+for (const [address, source, toldBy] of refused) {
+  test(`${formatAddress(address)} from ${source}${toldBy === undefined ? '' : ` of ${toldBy}`} is refused`, () => {
     const it = book()
-    assert.equal(it.add(address, source, 0, informant), false)
+    assert.equal(it.add(address, source, 0, toldBy), false)
     assert.equal(it.size, 0)
   })
 }
 
-const accepted: [address: PeerAddress, source: PeerSource, informant?: string][] = [
+const accepted: [address: PeerAddress, source: PeerSource, toldBy?: string][] = [
   [{ host: 'peer.example', port: 1 }, 'manual'],
   [{ host: '127.0.0.1', port: 1 }, 'tracker'],
   [{ host: '127.0.0.1', port: 1 }, 'pex', '127.0.0.1'],
@@ -126,10 +126,10 @@ const accepted: [address: PeerAddress, source: PeerSource, informant?: string][]
   [{ host: 'fe80::1%eth0', port: 1 }, 'lsd']
 ]
 
-for (const [address, source, informant] of accepted) {
+for (const [address, source, toldBy] of accepted) {
   test(`${formatAddress(address)} from ${source} is taken as it is`, () => {
     const it = book()
-    assert.equal(it.add(address, source, 0, informant), true)
+    assert.equal(it.add(address, source, 0, toldBy), true)
     assert.deepEqual(it.next(0)?.address, address)
   })
 }
@@ -187,9 +187,9 @@ test('a full book gives way to better addresses only', () => {
   assert.equal(it.add(at('8.0.0.7:1'), 'lsd', 0), false, 'what is in use or manual stays')
 })
 
-test('one informant fills a fifth of the book, and a place that proves true is its own again', () => {
+test('one host that tells addresses fills a fifth of the book, and a place that proves true is its own again', () => {
   const it = book(50)
-  const tell = (n: number, informant: string): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', 0, informant)
+  const tell = (n: number, toldBy: string): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', 0, toldBy)
   for (let n = 1; n <= 10; n++) assert.ok(tell(n, '8.0.0.1'))
   assert.equal(tell(11, '8.0.0.1'), false)
   assert.equal(tell(11, '8.0.0.2'), true)
@@ -201,7 +201,7 @@ test('one informant fills a fifth of the book, and a place that proves true is i
   assert.equal(it.add(at('9.0.0.99:1'), 'dht', 0), true, 'nobody in particular told it')
 })
 
-test('a host that speaks from many addresses of its /64 is one informant', () => {
+test('a host that speaks from many addresses of its /64 counts as one', () => {
   const it = book(50)
   const tell = (n: number): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', 0, `2001:db8:1:2::${n.toString(16)}`)
   for (let n = 1; n <= 10; n++) assert.ok(tell(n))
@@ -209,7 +209,7 @@ test('a host that speaks from many addresses of its /64 is one informant', () =>
   assert.equal(it.add(at('9.0.0.11:1'), 'pex', 0, '2001:db8:1:3::1'), true)
 })
 
-test('an informant at whose addresses nobody answers is not listened to any more', () => {
+test('a host whose addresses do not answer is ignored', () => {
   const it = book()
   const tell = (n: number): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', 0, '8.0.0.1')
   for (let n = 1; n <= 29; n++) {
@@ -228,7 +228,7 @@ test('an informant at whose addresses nobody answers is not listened to any more
   assert.equal(tell(62), true, 'what is remembered is bounded')
 })
 
-test('an informant is forgiven with time', () => {
+test('a host whose addresses did not answer is forgiven with time', () => {
   const it = book()
   const tell = (n: number, now: number): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', now, '8.0.0.1')
   for (let n = 1; n <= 60; n++) {
@@ -242,7 +242,7 @@ test('an informant is forgiven with time', () => {
   assert.equal(tell(62, 600_000), true)
 })
 
-test('many strangers are no informant: no number of dead addresses shuts the others out', () => {
+test('addresses that no host answers for shut no others out, however many are dead', () => {
   const it = book(100)
   const tell = (n: number): boolean =>
     it.add(at(`9.0.${n >> 8}.${n & 255}:1`), 'dht', 0, undefined, 'loopback')
@@ -384,7 +384,7 @@ test('hints change neither the order of dials nor what is dialled', () => {
   assert.deepEqual(dialAll(it, 0), ['8.0.0.1:1', '8.0.0.2:1'])
 })
 
-test('flags that no BEP knows are not kept, nor are those of addresses that are refused or of informants that lie', () => {
+test('flags that no BEP knows are not kept, nor are those of addresses that are refused or of hosts that are ignored', () => {
   const it = book()
   it.add({ ...at('8.0.0.1:1'), flags: 0xffffffe0 }, 'pex', 0, '8.0.0.9')
   assert.deepEqual(hintsAt(it), [])

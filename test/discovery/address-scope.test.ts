@@ -59,8 +59,7 @@ for (const [host, scope] of scopes) {
 
 test('an address may be told only by who is as near', () => {
   const told: AddressScope[] = ['loopback', 'private', 'public', 'unusable', 'name']
-  const allowed = (informant: AddressScope): AddressScope[] =>
-    told.filter((scope) => mayTell(informant, scope))
+  const allowed = (toldBy: AddressScope): AddressScope[] => told.filter((scope) => mayTell(toldBy, scope))
   assert.deepEqual(allowed('loopback'), ['loopback', 'private', 'public'])
   assert.deepEqual(allowed('private'), ['private', 'public'])
   assert.deepEqual(allowed('public'), ['public'])

@@ -121,7 +121,7 @@ test('an uninteresting peer waits long, unless something is wanted again', () =>
   assert.equal(it.next(1)?.address.host, '8.0.0.1')
 })
 
-test('an informant has its share of the book back when what it told is given up', () => {
+test('a host has its share of the book back when the addresses that it told are given up', () => {
   const it = book(50)
   const tell = (n: number, now: number): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', now, '8.0.0.1')
   for (let n = 1; n <= 10; n++) assert.ok(tell(n, 0))

@@ -55,7 +55,7 @@ test('what the sources tell comes into the book, and is told once a turn', async
   await once(it.events, 'peers')
   assert.equal(it.book.counts().tracker, 1)
   it.discovery.add('pex', [parseAddress('8.0.0.3:1')])
-  it.discovery.add('pex', [parseAddress('10.0.0.1:1')], { informant: '10.0.0.2' })
+  it.discovery.add('pex', [parseAddress('10.0.0.1:1')], { toldBy: '10.0.0.2' })
   await once(it.events, 'peers')
   assert.equal(it.told, 3)
   it.discovery.close()

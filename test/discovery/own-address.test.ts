@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { AddressBook } from '../../lib/discovery/address-book.ts'
-import { givesWay } from '../../lib/discovery/give-way.ts'
+import { toEvict } from '../../lib/discovery/eviction.ts'
 import { OwnAddress } from '../../lib/discovery/own-address.ts'
 import { peerPriority } from '../../lib/discovery/peer-priority.ts'
 import { parseAddress } from '../../lib/util/address.ts'
@@ -99,8 +99,8 @@ test('among equals the peer with the higher priority is dialled first, anew when
 test('the idle peer with the lowest priority gives way, but not to a lower one, nor at once', () => {
   const seat = (priority: number, isNeeded = false, connectedAt = 0) => ({ priority, isNeeded, connectedAt })
   const low = seat(10)
-  assert.equal(givesWay([seat(30), low, seat(20), seat(1, true), seat(2, false, 80_000)], 15, 100_000), low)
-  assert.equal(givesWay([seat(30), low], 10, 100_000), undefined)
-  assert.equal(givesWay([low], 15, 29_999), undefined)
-  assert.equal(givesWay([], 15, 100_000), undefined)
+  assert.equal(toEvict([seat(30), low, seat(20), seat(1, true), seat(2, false, 80_000)], 15, 100_000), low)
+  assert.equal(toEvict([seat(30), low], 10, 100_000), undefined)
+  assert.equal(toEvict([low], 15, 29_999), undefined)
+  assert.equal(toEvict([], 15, 100_000), undefined)
 })

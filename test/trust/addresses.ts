@@ -59,10 +59,10 @@ function withInterface<T>(run: () => T): T {
 function taken(
   source: PeerSource,
   offered: readonly string[],
-  { informant, scope }: { informant?: string; scope?: 'loopback' } = {}
+  { toldBy, scope }: { toldBy?: string; scope?: 'loopback' } = {}
 ): string[] {
   const book = new AddressBook({ random: () => 0 })
-  return offered.filter((host) => book.add({ host, port }, source, 0, informant, scope))
+  return offered.filter((host) => book.add({ host, port }, source, 0, toldBy, scope))
 }
 
 /** Which of the hosts that a magnet link names a client on `host` takes. */
@@ -215,13 +215,13 @@ export function addressCells(): void {
       }
     })
     cell('pex', column, () => {
-      for (const [informant, reach] of [
+      for (const [toldBy, reach] of [
         ['9.9.9.9', ['public']],
         ['10.0.0.1', ['public', 'neighbour', 'private']],
         ['127.0.0.1', ['public', 'neighbour', 'private', 'loopback']]
       ] as const) {
-        const got = taken('pex', list, { informant })
-        assert.deepEqual(got, (reach as readonly string[]).includes(column) ? spelt(list) : [], informant)
+        const got = taken('pex', list, { toldBy })
+        assert.deepEqual(got, (reach as readonly string[]).includes(column) ? spelt(list) : [], toldBy)
       }
     })
     cell('lsd', column, () => {
