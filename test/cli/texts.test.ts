@@ -250,3 +250,16 @@ test('quiet keeps results, warnings and errors; after an error no warning follow
   assert.equal(stdout.text, 'result\n')
   assert.equal(stderr.text, 'piecewise: warning: first\npiecewise: two lines\n')
 })
+
+test('nothing is said to a reader of standard output who has left', () => {
+  const [stdout, stderr] = [terminal(), terminal()]
+  const unread = new AbortController()
+  const output = new Output({ stdout, stderr, unread: unread.signal })
+  output.say('one')
+  unread.abort()
+  output.say('two')
+  output.raw('three\n')
+  output.warn('four')
+  assert.equal(stdout.text, 'one\n')
+  assert.match(stderr.text, /four/)
+})

@@ -87,6 +87,7 @@ test('what is wrong is said in one sentence, with code 2', async () => {
     ['seed a --piece-length 1000', /--piece-length '1000' must be a power of two/],
     ['create a', /--out/],
     ['create a --out a', /is what is shared/],
+    ['seed a --out a', /is what is shared/],
     ['create a --out b --web-seed udp://x', /--web-seed/],
     ['info', /name a source/]
   ]

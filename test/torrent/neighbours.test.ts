@@ -65,6 +65,22 @@ test('a newcomer with a higher priority takes the place of an idle peer', async 
   assert.equal(manager.dialer.connections, 2)
 })
 
+test('nobody is sent away for a banned host', async (t) => {
+  let now = 0
+  t.mock.method(performance, 'now', () => now)
+  const arrivals = new Arrivals(t, {
+    budget: new ConnectionBudget({ maxConnections: 1 }),
+    own: { priority: ({ host }) => (host === '9.0.0.1' ? 1 : 9) }
+  })
+  arrivals.manager.ban('9.0.0.2')
+  assert.ok(await arrivals.arrive('9.0.0.1'))
+  now = 40_000
+  assert.equal(await arrivals.arrive('9.0.0.2'), false)
+  assert.deepEqual(arrivals.gone, [])
+  assert.equal(await arrivals.arrive('9.0.0.3'), true)
+  assert.deepEqual(arrivals.gone, ['9.0.0.1'])
+})
+
 test('one holder does not take all places, and a host is banned as a whole', async (t) => {
   const arrivals = new Arrivals(t)
   const twenty = Array.from({ length: 20 }, (_, n) => n)
