@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import { type BencodeInput, encode } from '../../lib/bencode.ts'
 import { type ExtendedHandshake, parseExtendedHandshake } from '../../lib/wire/extended-handshake.ts'
 
@@ -39,13 +40,13 @@ const beyond: [key: string, value: BencodeInput][] = [
 ]
 
 for (const [key, value, said] of within) {
-  test(`${key} is read from a value within its range: ${JSON.stringify(said).slice(0, 40)}`, () => {
+  test(`${key} is read from ${inspect(value, { maxArrayLength: 0, maxStringLength: 9 })}`, () => {
     assert.deepEqual(fieldsOf({ [key]: value }), said)
   })
 }
 
 for (const [key, value] of beyond) {
-  test(`${key} is left out with the value ${JSON.stringify(value)}`, () => {
+  test(`${key} is left out when it is ${inspect(value, { maxArrayLength: 0 })}`, () => {
     assert.deepEqual(fieldsOf({ [key]: value }), {})
   })
 }

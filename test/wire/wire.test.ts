@@ -132,22 +132,44 @@ test('a wire that closes asks no one to wait, and what comes later does not coun
   assert.equal(peer.wire.received, 68 + bytes.length)
 })
 
-test('a wire that closes while its bytes wait handles nothing more, and is not receivable', async () => {
-  const limits = { controlLength: 10, turnMessages: 10 }
-  for (const waits of ['for the next turn', 'for the peer to read'] as const) {
-    const peer = new Peer({ pieceCount: 1000, limits }, { read: false })
-    const isForTurn = waits === 'for the next turn'
-    const asked = peer.tell((batch) => {
-      for (let n = 0; n < (isForTurn ? 500 : 5); n++) batch.range(messageIds.request, 1, n, 4)
-    })
-    assert.equal(asked, false)
-    if (isForTurn) peer.wire.destroy()
-    else peer.wire.on('data', () => peer.wire.destroy())
-    peer.wire.once('close', () => peer.seen.push('closed'))
-    for (let n = 0; n < 5; n++) await turn()
-    assert.equal(peer.wire.destroyed, true, waits)
-    assert.ok(!peer.seen.slice(peer.seen.indexOf('close')).includes('receivable'), waits)
-  }
+test('a wire that closes while its bytes wait handles nothing more', async () => {
+  const peer = new Peer({ pieceCount: 1000, limits: { turnMessages: 10 } })
+  const asked = peer.tell((batch) => {
+    for (let n = 0; n < 500; n++) batch.index(messageIds.have, n)
+  })
+  assert.equal(asked, false)
+  peer.wire.destroy()
+  peer.seen.length = 0
+  for (let n = 0; n < 5; n++) await turn()
+  assert.deepEqual(peer.seen, ['close'])
+})
+
+test('a wire that closes while the peer reads is not receivable', async () => {
+  const peer = new Peer({ pieceCount: 10, limits: { controlLength: 10 } }, { read: false })
+  peer.wire.unchoke()
+  const asked = peer.tell((batch) => {
+    batch.range(messageIds.request, 1, 0, 4)
+    batch.range(messageIds.request, 2, 0, 0)
+  })
+  assert.equal(asked, false)
+  peer.wire.piece(1, 0, new Uint8Array(4))
+  peer.seen.length = 0
+  peer.wire.answerLeft = () => peer.wire.destroy()
+  peer.wire.on('data', () => {})
+  for (let n = 0; n < 5; n++) await turn()
+  assert.deepEqual(peer.seen, ['close'])
+})
+
+test('a wire that closes because of its rejects keeps none of them', async () => {
+  const peer = new Peer({ pieceCount: 10, limits: { controlLengthMax: 500 } }, { read: false })
+  peer.wire.unchoke()
+  peer.tell((batch) => {
+    for (let n = 0; n < 100; n++) batch.range(messageIds.request, 1, n, 4)
+  })
+  peer.wire.choke()
+  await turn()
+  assert.equal((peer.error as TorrentError | undefined)?.code, 'ERR_WIRE_LIMIT')
+  assert.equal(peer.wire.bytesQueued, 0)
 })
 
 test('nothing goes before our handshake, which goes once', async () => {
@@ -292,6 +314,7 @@ const held: [what: string, count: number, write: (batch: MessageBatch) => void, 
     ['haves and a bitfield', 10, (batch) => [batch.index(4, 9), batch.payload(5, Uint8Array.of(0x80, 0))], 2],
     ['have all', 10, (batch) => batch.empty(14), 10],
     ['have none', 10, (batch) => batch.empty(15), 0],
+    ['have all and have none', 10, (batch) => [batch.empty(14), batch.empty(15)], 10],
     ['a short bitfield', 10, (batch) => batch.payload(5, Uint8Array.of(0xff)), undefined],
     ['a long bitfield', 8, (batch) => batch.payload(5, Uint8Array.of(0xff, 0)), undefined],
     ['spare bits', 10, (batch) => batch.payload(5, Uint8Array.of(0xff, 0x20)), 8],
@@ -320,11 +343,27 @@ for (const [what, count, write, total] of held) {
     assert.equal(peer.wire.peerSeeding, total === count)
     const isTold = total > 0 || before > 0
     assert.equal(peer.seen.filter((name) => name === 'bitfield').length - before, isTold ? 1 : 0)
+    peer.seen.length = 0
     peer.wire.setPieceCount(count)
     await turn()
+    assert.deepEqual(peer.seen, [])
     assert.equal(peer.error, undefined)
   })
 }
+
+test('pieces beyond a count that is learned later are odd, and requests before it are rejected', async () => {
+  const peer = new Peer({ limits: { oddMessages: 0 } })
+  peer.wire.unchoke()
+  peer.tell((batch) => {
+    batch.range(messageIds.request, 1, 0, 4)
+    batch.index(messageIds.have, 16)
+  })
+  assert.deepEqual(peer.seen, ['have 16'])
+  assert.deepEqual(await peer.told(), ['1', '16 1 0 4'])
+  peer.wire.setPieceCount(10)
+  await turn()
+  assert.equal((peer.error as TorrentError | undefined)?.code, 'ERR_WIRE_PROTOCOL')
+})
 
 test('a piece that is lost before the count of pieces is known counts as had', () => {
   const peer = new Peer()
@@ -334,6 +373,44 @@ test('a piece that is lost before the count of pieces is known counts as had', (
   assert.equal(peer.wire.peerPieceTotal, 1)
   peer.wire.peerLost(3)
   assert.equal(peer.wire.peerPieceTotal, 0)
+})
+
+const bounds: [what: string, options: WireOptions, count: number | undefined][] = [
+  ['a wire that knows pieces alone', { pieceCount: 10 }, undefined],
+  ['a wire that learns the count later', { pieceLength: 100, totalLength: 950 }, 10],
+  ['a wire that knows all lengths', { pieceCount: 10, pieceLength: 100, totalLength: 950 }, undefined]
+]
+for (const [what, options, count] of bounds) {
+  test(`${what} takes requests within its bounds`, async () => {
+    const peer = new Peer(options)
+    if (count !== undefined) peer.wire.setPieceCount(count)
+    peer.wire.unchoke()
+    peer.seen.length = 0
+    const lengths = options.pieceLength !== undefined
+    const within = lengths ? ['0 90 10', '9 0 50'] : ['0 90 10', '9 0 50', '1 1073741823 4', '9 90 20']
+    const beyond = lengths
+      ? ['0 90 11', '9 0 51', '10 0 1', '8 1073741824 4']
+      : ['10 0 1', '4294967295 0 1', '1 1073741824 4']
+    peer.tell((batch) => {
+      for (const request of [...within, ...beyond]) {
+        const [piece = 0, offset = 0, length = 0] = request.split(' ').map(Number)
+        batch.range(messageIds.request, piece, offset, length)
+      }
+    })
+    assert.deepEqual(
+      peer.seen,
+      within.map((request) => `request ${request}`)
+    )
+    assert.deepEqual(await peer.told(), ['1', ...beyond.map((request) => `16 ${request}`)])
+  })
+}
+
+test('the names of extensions add up over handshakes, as far as the limit lets them', () => {
+  const peer = new Peer({ pieceCount: 10, limits: { extensionNames: 2 } })
+  for (const names of ['1:ai1e1:bi2e', '1:ci3e1:di4e', '1:ei5e'])
+    peer.tell((batch) => batch.extended(0, Buffer.from(`d1:md${names}ee`)))
+  const knows = ['a', 'b', 'c', 'd', 'e'].filter((name) => peer.wire.extended(name, new Uint8Array(0)))
+  assert.deepEqual(knows, ['a', 'b', 'c', 'd'])
 })
 
 test('grants of a peer are heard up to the limit', () => {
@@ -586,6 +663,7 @@ test('extended handshakes and messages', async () => {
   assert.deepEqual(await peer.told(), ['20 \x09\x01\x02'])
   peer.tell((batch) => batch.extended(0, Buffer.from('d1:md6:x_testi0eee')))
   assert.equal(wire.extended('x_test', Uint8Array.of(1)), false)
+  assert.equal(wire.peerMaxRequests, 99)
   wire.destroy()
   wire.destroy()
   assert.deepEqual(got, ['m c,0,x_test,9', 'message 4,5', 'm x_test,0', 'close'])
