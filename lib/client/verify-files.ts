@@ -22,7 +22,7 @@ export interface VerifyFilesOptions {
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
 }
 
-/** How far {@link verifyFiles} is, in bytes of pieces. */
+/** How far {@link verifyFiles} is, in bytes of pieces without padding. */
 export interface VerifyProgress {
   /** Bytes that were looked at, right or wrong. */
   readonly checkedBytes: number
@@ -103,10 +103,11 @@ export async function verifyFiles(
       ...(signal === undefined ? {} : { signal }),
       onResult: (piece, ok, error) => {
         pieces[piece] = ok
-        checkedBytes += layout.pieceSize(piece)
-        if (ok) verifiedBytes += layout.pieceSize(piece)
+        const bytes = layout.dataSize(piece)
+        checkedBytes += bytes
+        if (ok) verifiedBytes += bytes
         else if (isTorrentError(error) && errors.size < maxErrors) errors.set(error.details['path'], error)
-        notify(onProgress, { checkedBytes, verifiedBytes, totalBytes: layout.length })
+        notify(onProgress, { checkedBytes, verifiedBytes, totalBytes: layout.dataLength })
       }
     })
     for (let index = 0; index < layout.files.length && errors.size < maxErrors; index++) {

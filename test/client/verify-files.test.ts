@@ -12,10 +12,11 @@ import {
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
-import { readSource, verifyFiles } from '../../lib/index.ts'
+import { readSource, type VerifyProgress, verifyFiles } from '../../lib/index.ts'
 import type { Metainfo } from '../../lib/metainfo/metainfo.ts'
 import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { addressOf, Bench, type Sample } from '../torrent/bench.ts'
+import { paddedSample } from '../torrent/padded.ts'
 
 const pieceLength = 32768
 
@@ -210,4 +211,28 @@ test('a magnet link and a torrent without SHA-1 pieces are refused', async (t) =
   const { v1: _, ...hashes } = sample.metainfo.infoHashes
   const unsupported = { ...sample.metainfo, infoHashes: { ...hashes, v2: new Uint8Array(32) } }
   await assert.rejects(verifyFiles(unsupported, sample.folder), { code: 'ERR_METAINFO_UNSUPPORTED' })
+})
+
+test('padding is neither looked for nor counted', async (t) => {
+  const folder = new Bench(t).folder()
+  const sample = paddedSample([['a', 100], pieceLength - 100, ['b', pieceLength]], pieceLength)
+  mkdirSync(path.join(folder, 'padded'))
+  writeFileSync(path.join(folder, 'padded/a'), sample.data.subarray(0, 100))
+  writeFileSync(path.join(folder, 'padded/b'), sample.data.subarray(pieceLength))
+  let last: VerifyProgress | undefined
+  const result = await verifyFiles(sample.metainfo, folder, {
+    onProgress: (progress) => {
+      last = progress
+    }
+  })
+  const totalBytes = 100 + pieceLength
+  assert.deepEqual(last, { checkedBytes: totalBytes, verifiedBytes: totalBytes, totalBytes })
+  assert.deepEqual(
+    result.files.map(({ path, verifiedBytes }) => [path, verifiedBytes]),
+    [
+      ['padded/a', 100],
+      ['padded/b', pieceLength]
+    ]
+  )
+  assert.deepEqual([result.complete, result.pieces], [true, [true, true]])
 })
