@@ -14,7 +14,7 @@ const mostWaitMs = 200
 export interface HavesOptions {
   readonly pieceCount: number
   readonly table: PieceTable
-  peers(): ReadonlyMap<number, Peer>
+  readonly peers: ReadonlyMap<number, Peer>
   /** Whether peers see few pieces at a time once everything is here (BEP 16). */
   readonly superSeeding: boolean
 }
@@ -49,11 +49,9 @@ export class Haves {
     if (superSeeding) return
     const { table, peers } = this.#options
     for (const [id, pieces] of this.#superSeeder?.end() ?? []) {
-      peers()
-        .get(id)
-        ?.wire.haveMany(pieces.filter((piece) => table.serves(piece)))
+      peers.get(id)?.wire.haveMany(pieces.filter((piece) => table.serves(piece)))
     }
-    for (const id of this.#newcomers) peers().get(id)?.wire.haveMany(this.#served())
+    for (const id of this.#newcomers) peers.get(id)?.wire.haveMany(this.#served())
     this.#superSeeder = undefined
     this.#newcomers.clear()
   }
@@ -85,7 +83,7 @@ export class Haves {
   /** Tells peers that a piece is here: at once together with others, and those that have it within a second. */
   got(piece: number): void {
     // A peer that comes later is told of it in the beginning.
-    if (this.#options.peers().size === 0) return
+    if (this.#options.peers.size === 0) return
     this.#news.push(piece)
     if (this.#timer !== undefined) return
     this.#timer = setTimeout(() => this.#tell(), gatherMs)
@@ -96,7 +94,7 @@ export class Haves {
   lost(piece: number): void {
     this.#tell()
     this.#tellOwed()
-    for (const { haveExtension } of this.#options.peers().values()) haveExtension.dontHave(piece)
+    for (const { haveExtension } of this.#options.peers.values()) haveExtension.dontHave(piece)
   }
 
   /** The peer has gone. */
@@ -126,7 +124,7 @@ export class Haves {
     this.#timer = undefined
     const news = this.#news
     this.#news = []
-    const peers = this.#options.peers()
+    const peers = this.#options.peers
     const canWait = peers.size > fewPeers
     if (canWait && this.#flushing === undefined) {
       this.#flushing = setTimeout(() => this.#flush(), mostWaitMs)
@@ -150,12 +148,12 @@ export class Haves {
 
   #flush(): void {
     this.#flushing = undefined
-    for (const { wire } of this.#options.peers().values()) wire.flush()
+    for (const { wire } of this.#options.peers.values()) wire.flush()
   }
 
   #tellOwed(): void {
     for (const [id, lists] of this.#owed) {
-      const wire = this.#options.peers().get(id)?.wire
+      const wire = this.#options.peers.get(id)?.wire
       for (const pieces of lists) wire?.haveMany(pieces)
     }
     this.#owed.clear()
@@ -169,7 +167,7 @@ export class Haves {
   }
 
   #begin(id: number): void {
-    const peer = this.#options.peers().get(id)
+    const peer = this.#options.peers.get(id)
     if (peer === undefined) return
     const now = monotonicMs()
     if (!this.#newcomers.delete(id)) {
@@ -178,7 +176,7 @@ export class Haves {
     }
     this.#superSeeder ??= new SuperSeeder({
       pieceCount: this.#options.pieceCount,
-      offer: (to, piece) => this.#options.peers().get(to)?.wire.have(piece),
+      offer: (to, piece) => this.#options.peers.get(to)?.wire.have(piece),
       random: Math.random
     })
     this.#superSeeder.addPeer(id, peer.wire.peerPieces.buffer, now)

@@ -59,8 +59,8 @@ interface Serving {
 
 /** Callbacks of {@link Uploads}. */
 export interface UploadEvents {
-  /** A connected peer by its number. */
-  peer(id: number): Peer | undefined
+  /** The connected peers by their numbers. */
+  readonly peers: ReadonlyMap<number, Peer>
   /** Whether a piece may be served. */
   serves(piece: number): boolean
   /** Whether choked peers may fetch a few pieces. */
@@ -108,17 +108,17 @@ export class Uploads {
       sink: {
         choke: (id) => {
           if (log.enabled) log('peer %d: we choke it', id)
-          events.peer(id)?.wire.choke()
+          events.peers.get(id)?.wire.choke()
         },
         unchoke: (id) => {
           if (log.enabled) log('peer %d: we unchoke it', id)
           this.#suggest(id, (suggester) => suggester.unchoked(id))
-          events.peer(id)?.wire.unchoke()
+          events.peers.get(id)?.wire.unchoke()
         }
       },
       rates: (id) => {
         const now = monotonicMs()
-        const peer = events.peer(id)
+        const peer = events.peers.get(id)
         return {
           downloadBytesPerSecond: peer?.down.rate(now) ?? 0,
           uploadBytesPerSecond: peer?.up.rate(now) ?? 0,
@@ -293,7 +293,7 @@ export class Uploads {
   }
 
   #suggest(id: number, next: (suggester: Suggester) => number): void {
-    const peer = this.#events.peer(id)
+    const peer = this.#events.peers.get(id)
     // With so few peers it does not matter which of them has which piece.
     if (!this.#guides || peer?.wire.peerFast !== true || this.#serving.size < 3) return
     if (this.#suggester === undefined) {

@@ -13,6 +13,7 @@ import { UserStorage } from '../storage/user-storage.ts'
 import { VerifiedReader } from '../storage/verified-reader.ts'
 import { Haves } from '../swarm/haves.ts'
 import type { Peer } from '../swarm/peer.ts'
+import type { PeerManager } from '../swarm/peer-manager.ts'
 import { Uploads } from '../swarm/uploads.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
@@ -36,14 +37,12 @@ export type Activity = 'checking' | 'downloading' | 'seeding' | 'idle'
 
 /** What a {@link Content} tells and asks its torrent. */
 export interface ContentEvents {
-  peers(): ReadonlyMap<number, Peer>
   /** A piece is verified. */
   verified(piece: number): void
   /** Every byte of a file is stored in its own file. */
   fileDone(file: TorrentFile): void
   /** What is selected may have become complete, or incomplete. */
   changed(): void
-  ban(host: string): void
   warning(error: Error): void
   /** Storage failed: nothing more is fetched until `recover`. */
   error(error: Error): void
@@ -77,9 +76,10 @@ export class Content {
   /** Whether `changed` is about to be told. */
   #changing = false
 
-  /** The content of a torrent as `before` says that the last run left it; `keeper` takes the records of this run. */
+  /** The content of a torrent as `before` says that the last run left it; `keeper` takes the records of this run, and `manager` has its peers. */
   constructor(
     host: TorrentHost,
+    manager: Pick<PeerManager, 'peers' | 'ban'>,
     metainfo: Metainfo,
     options: ContentOptions,
     events: ContentEvents,
@@ -97,7 +97,7 @@ export class Content {
     this.haves = new Haves({
       pieceCount: layout.pieceCount,
       table: this.table,
-      peers: () => events.peers(),
+      peers: manager.peers,
       superSeeding: options.superSeeding ?? false
     })
     if (options.storage === undefined) {
@@ -111,7 +111,7 @@ export class Content {
       )
     } else this.#storage = new UserStorage(options.storage)
     const proofs = { sha1: (piece: number) => metainfo.pieces.subarray(20 * piece, 20 * piece + 20) }
-    this.download = new Download(this.table, this.#storage, host.budget, proofs, {
+    this.download = new Download(this.table, this.#storage, host.budget, proofs, manager, {
       arrived: (piece) => this.#reader.arrived(piece),
       failed: (piece) => this.#reader.failed(piece),
       received: (peer, bytes) => {
@@ -126,7 +126,6 @@ export class Content {
       verified: (piece) => this.#verified(piece),
       written: (piece) => this.#stored(piece),
       lost: (piece) => this.#lost(piece),
-      ban: (banned) => events.ban(banned),
       error: (error) => events.error(error)
     })
     this.#reader = new VerifiedReader(layout, this.#storage, this.download.assembly, {
@@ -224,7 +223,7 @@ export class Content {
       {
         // A super-seed has nothing as far as peers know.
         grants: () => !this.haves.hides,
-        peer: (id) => events.peers().get(id),
+        peers: manager.peers,
         serves: (piece) => this.table.serves(piece),
         sent: (peer, bytes) => {
           const now = monotonicMs()

@@ -10,6 +10,7 @@ import type { BlockDigests } from '../storage/block-digests.ts'
 import type { BlockWriter } from '../storage/block-writers.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Peer, PeerLoad } from '../swarm/peer.ts'
+import type { PeerManager } from '../swarm/peer-manager.ts'
 import { WireSource } from '../swarm/wire-source.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
@@ -34,8 +35,6 @@ export interface DownloadEvents {
   written(piece: number): void
   /** A piece that was had is not there after all. */
   lost(piece: number): void
-  /** A host sent bad data. */
-  ban(host: string): void
   /** Storage failed. */
   error(error: Error): void
 }
@@ -59,6 +58,7 @@ export class Download {
     storage: Storage,
     budget: MemoryBudget,
     proofs: PieceProofs,
+    manager: Pick<PeerManager, 'ban'>,
     events: DownloadEvents
   ) {
     const { layout } = table
@@ -92,7 +92,7 @@ export class Download {
       }
     })
     this.picker = new Picker(table, this.assembly, Math.random)
-    this.#recovery = new Recovery(this.picker, this.assembly, (host) => events.ban(host))
+    this.#recovery = new Recovery(this.picker, this.assembly, (banKey) => manager.ban(banKey))
   }
 
   /** Takes a peer whose handshake is done; its wire knows the number of pieces. `granted` are pieces that it has granted already. */

@@ -128,7 +128,8 @@ export class Opening {
   /** The content as the last run has left it. */
   #restore(metainfo: Metainfo, before: LoadedRecord | undefined): Content {
     const record = before?.record
-    const { host, init, state, transfer, keeper, events, superSeeding, overwrite, onPaused } = this.#options
+    const { host, init, state, swarm, transfer, keeper, events, superSeeding, overwrite, onPaused } =
+      this.#options
     if (record !== undefined) transfer.restore(record)
     if (record?.paused === true && state.stayPaused()) onPaused()
     // What was asked for in an earlier run counts until its record says more.
@@ -136,7 +137,7 @@ export class Opening {
     const choice = isAsked || record?.selection !== undefined ? init : withinFiles(init.memo, metainfo)
     const { select, selectOnly } = choice
     const options = { ...init, select, selectOnly, superSeeding: superSeeding(), overwrite: overwrite() }
-    return new Content(host, metainfo, options, events, transfer, keeper, before)
+    return new Content(host, swarm.manager, metainfo, options, events, transfer, keeper, before)
   }
 }
 

@@ -294,13 +294,11 @@ export class TorrentSession {
   }
 
   #contentEvents(): ContentEvents {
-    const { manager, sources } = this.swarm
+    const { sources } = this.swarm
     return {
-      peers: () => manager.peers,
       verified: (piece) => void this.#emit('verified', piece),
       fileDone: (file) => void this.#emit('file', file),
       changed: () => this.#onChanged(),
-      ban: (host) => manager.ban(host),
       warning: (warning) => this.#warn(warning),
       error: (error) => this.#fail(error),
       reading: () => this.#onReading(),

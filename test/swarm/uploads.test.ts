@@ -31,7 +31,7 @@ function uploadsTo(peers: readonly Peer[], serving = new ServingTorrents()): Upl
   const cache = { setReaders: () => {} } as unknown as ReadCache
   const layout = new Layout(32768, [])
   return new Uploads(new Uint8Array(20), layout, cache, Number.POSITIVE_INFINITY, serving, {
-    peer: (id) => peers.find((peer) => peer.id === id),
+    peers: new Map(peers.map((peer) => [peer.id, peer])),
     serves: () => true,
     grants: () => false,
     sent: () => {},
