@@ -1,7 +1,7 @@
 import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { Choker } from '../picker/choker.ts'
 import { Suggester } from '../picker/suggester.ts'
-import type { CachePage, ReadCache } from '../storage/read-cache.ts'
+import type { ReadCache } from '../storage/read-cache.ts'
 import { isBytes } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
@@ -9,6 +9,7 @@ import { asError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { allowedFastSet } from '../wire/allowed-fast.ts'
 import type { PeerRequest } from '../wire/peer-requests.ts'
+import { DepartingBlocks } from './departing-blocks.ts'
 import type { Peer } from './peer.ts'
 import type { ServingTorrents } from './serving-torrents.ts'
 
@@ -16,8 +17,6 @@ const log = debug('choke')
 const storageLog = debug('storage')
 /** Seconds for which a peer counts as a reader after a request. */
 const readerSeconds = 10
-/** The most bytes that a wire and its stream hold between a block that was handed over and the count of the connection. */
-const handedOver = 256 << 10
 /** Minimum bytes per optimistic slot; at least two pieces. */
 const leastOptimistic = 512 << 10
 /** Pieces that a new peer may fetch before it has anything to give (BEP 6). */
@@ -27,14 +26,6 @@ const promptRefusals = 64
 /** Changes of interest that are followed at once in each second: each may have all slots given anew. */
 const promptChanges = 32
 
-/** Blocks of one page that were handed to a connection one after the other. */
-interface Leaving {
-  readonly page: CachePage
-  blocks: number
-  /** Bytes that the wire has sent when they are out. */
-  end: number
-}
-
 interface Serving {
   readonly peer: Peer
   /** Whether it was told of pieces that it may request while it is choked. */
@@ -43,12 +34,10 @@ interface Serving {
   refusals: number
   /** How often its interest has changed in this second. */
   changes: number
-  /** Blocks that the connection may not have sent yet, oldest first. */
-  readonly leaving: Leaving[]
+  /** Blocks that the connection may not have sent yet. */
+  readonly departing: DepartingBlocks
   /** Bytes of blocks that its wire has sent and that are counted. */
   counted: number
-  /** Bytes that its wire had sent a second ago. */
-  sentBefore: number
   /** Seconds for which it still counts as a reader; 0 when it does not. */
   reads: number
   /** Whether the oldest request waits for storage. */
@@ -140,9 +129,8 @@ export class Uploads {
       granted: false,
       refusals: 0,
       changes: 0,
-      leaving: [],
+      departing: new DepartingBlocks(this.#cache),
       counted: 0,
-      sentBefore: 0,
       reads: 0,
       reading: false,
       full: false
@@ -224,7 +212,7 @@ export class Uploads {
     if (serving === undefined) return
     this.#count(serving)
     // Its connection is closed in this turn of the event loop, and then the system reads nothing of it any more.
-    for (const { page, blocks } of serving.leaving.splice(0)) this.#cache.release(page, blocks)
+    serving.departing.releaseAll()
     this.#reads(serving, 0)
     this.#serving.delete(peer.id)
     this.#suggester?.removePeer(peer.id)
@@ -236,14 +224,10 @@ export class Uploads {
   count(): void {
     this.#cache.tick()
     for (const serving of this.#serving.values()) {
-      const { peer, leaving } = serving
+      const { wire, connection } = serving.peer
       this.#count(serving)
-      const { sent } = peer.wire
       if (serving.reads > 0) this.#reads(serving, serving.reads - 1)
-      // A second ago everything was handed over, and the connection has sent all that it was given.
-      if (sent === serving.sentBefore && peer.connection.bytesQueued === 0)
-        for (const { page, blocks } of leaving.splice(0)) this.#cache.release(page, blocks)
-      serving.sentBefore = sent
+      serving.departing.look(wire.sent, connection.bytesQueued)
     }
   }
 
@@ -367,24 +351,11 @@ export class Uploads {
   }
 
   /** A block is on its way, or will not go: its memory is free once the system has read it. */
-  #left({ peer, leaving }: Serving, data: Uint8Array, sent: boolean): void {
+  #left({ peer, departing }: Serving, data: Uint8Array, sent: boolean): void {
     const page = this.#cache.pageOf(data)
     if (page === undefined) return
-    if (!sent) {
-      this.#cache.release(page, 1)
-      return
-    }
-    const { wire, connection } = peer
-    const last = leaving.at(-1)
-    if (last?.page === page) {
-      last.blocks++
-      last.end = wire.sent
-    } else leaving.push({ page, blocks: 1, end: wire.sent })
-    const out = wire.sent - connection.bytesQueued - handedOver
-    for (let first = leaving[0]; first !== undefined && first.end <= out; first = leaving[0]) {
-      leaving.shift()
-      this.#cache.release(first.page, first.blocks)
-    }
+    if (sent) departing.add(page, peer.wire.sent, peer.connection.bytesQueued)
+    else this.#cache.release(page, 1)
   }
 
   async #later(
