@@ -11,8 +11,6 @@ export interface ExtendedHandshakesOptions {
   readonly manager: PeerManager
   /** Bytes of the metadata; undefined while it is unknown. */
   metadataLength(): number | undefined
-  /** Undefined until its storage is open. */
-  content(): SwarmContent | undefined
   /** Peers that had nothing for us may have something now. */
   wantAgain(): void
 }
@@ -25,10 +23,17 @@ export class ExtendedHandshakes {
   readonly #options: ExtendedHandshakesOptions
   /** Peers that were told last that we will download nothing. */
   readonly #told = new LazySet<Peer>()
+  /** Undefined until its storage is open. */
+  #content: SwarmContent | undefined
   #wasUploadOnly = false
 
   constructor(options: ExtendedHandshakesOptions) {
     this.#options = options
+  }
+
+  /** The storage is open. */
+  begin(content: SwarmContent): void {
+    this.#content = content
   }
 
   /** Sends our extended handshake: again when the metadata has become known. */
@@ -54,7 +59,7 @@ export class ExtendedHandshakes {
 
   /** The peer may have said whether it will download anything. */
   heard(peer: Peer): void {
-    this.#options.content()?.uploads.setUploadOnly(peer)
+    this.#content?.uploads.setUploadOnly(peer)
     if (this.#isUploadOnly && peer.uploadOnly) this.#options.manager.disconnect((other) => other === peer)
   }
 
@@ -86,11 +91,11 @@ export class ExtendedHandshakes {
   }
 
   get #isUploadOnly(): boolean {
-    return this.#options.content()?.uploadOnly === true
+    return this.#content?.uploadOnly === true
   }
 
   /** The same as peers are told: a super-seed shows no pieces, and must not be taken for a peer that is of no use. */
   get #saysUploadOnly(): boolean {
-    return this.#isUploadOnly && this.#options.content()?.haves.hides === false
+    return this.#isUploadOnly && this.#content?.haves.hides === false
   }
 }

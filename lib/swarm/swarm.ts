@@ -21,8 +21,6 @@ function isFetching(content: SwarmContent | undefined): boolean {
 export interface SwarmOptions extends Pick<PeerSourcesOptions, 'host' | 'state' | 'counters' | 'onWarning'> {
   readonly infoHashes: InfoHashes
   readonly metadata: SwarmMetadata
-  /** Undefined until its storage is open. */
-  content(): SwarmContent | undefined
   /** A peer has connected. */
   onPeer(peer: Peer): void
   /** A round of the choker comes next: its upload limit is to be set anew, as other torrents may serve by now. */
@@ -37,18 +35,20 @@ export class Swarm {
   readonly manager: PeerManager
   readonly handshakes: ExtendedHandshakes
   readonly #options: SwarmOptions
+  /** Undefined until its storage is open. */
+  #content: SwarmContent | undefined
   /** Pieces that peers have granted (BEP 6) before it was known which there are. */
   readonly #granted = new LazyMap<Peer, Set<number>>()
 
   constructor(options: SwarmOptions) {
-    const { infoHashes, host, state, metadata, counters, content, wantAgain, onWarning } = options
+    const { infoHashes, host, state, metadata, counters, wantAgain, onWarning } = options
     this.#options = options
     this.sources = new PeerSources({
       infoHash: wireHash(infoHashes),
       host,
       state,
-      isSeed: () => content()?.complete === true,
-      isHungry: () => isFetching(content()) && this.manager.peers.size < fewPeers,
+      isSeed: () => this.#content?.complete === true,
+      isHungry: () => isFetching(this.#content) && this.manager.peers.size < fewPeers,
       counters,
       onPeers: () => this.manager.dial(),
       onWarning
@@ -72,14 +72,13 @@ export class Swarm {
       host,
       manager: this.manager,
       metadataLength: () => metadata.exchange.length,
-      content,
       wantAgain
     })
   }
 
   /** Options for the wires, as far as they are known. */
   #wireOptions(): WireOptions {
-    const layout = this.#options.content()?.layout
+    const layout = this.#content?.layout
     const dht = this.sources.allowsDht
     if (layout === undefined) return { dht }
     return { pieceCount: layout.pieceCount, pieceLength: layout.pieceLength, totalLength: layout.length, dht }
@@ -116,6 +115,8 @@ export class Swarm {
 
   /** The storage is open: peers were told that we have nothing, and not how long the metadata is. */
   begin(content: SwarmContent): void {
+    this.#content = content
+    this.handshakes.begin(content)
     for (const peer of this.manager.peers.values()) {
       this.#tellLayout(peer, content)
       content.haves.catchUp(peer)
@@ -145,23 +146,23 @@ export class Swarm {
   }
 
   #onPeer(peer: Peer): void {
-    const { host, state, metadata, content, onPeer } = this.#options
+    const { host, state, metadata, onPeer } = this.#options
     const { wire, connection } = peer
-    const opened = content()
-    if (opened === undefined) {
+    const content = this.#content
+    if (content === undefined) {
       wire.haveNone()
       wire.on('allowed-fast', (piece) => {
-        if (content() === undefined) this.#grant(peer, piece)
+        if (this.#content === undefined) this.#grant(peer, piece)
       })
     } else {
       // The storage may have opened during the handshake.
-      this.#tellLayout(peer, opened)
-      opened.haves.begin(peer)
+      this.#tellLayout(peer, content)
+      content.haves.begin(peer)
     }
     metadata.exchange.addPeer(peer)
     this.sources.meet(peer)
     this.handshakes.send(peer)
-    opened?.addPeer(peer, [])
+    content?.addPeer(peer, [])
     wire.on('extended-handshake', ({ port, yourIp }) => {
       if (yourIp !== undefined) host.own.told(connection.remote.host, yourIp)
       if (port === undefined) return
@@ -180,25 +181,25 @@ export class Swarm {
   }
 
   #onGone(peer: Peer, isUnneeded: boolean): void {
-    const { state, metadata, content } = this.#options
+    const { state, metadata } = this.#options
     metadata.exchange.removePeer(peer)
     this.#granted.delete(peer)
     this.handshakes.removePeer(peer)
-    content()?.removePeer(peer)
+    this.#content?.removePeer(peer)
     this.sources.part(peer, isUnneeded)
-    const isWanted = !state.stopped && !state.closed && content()?.done !== true
+    const isWanted = !state.stopped && !state.closed && this.#content?.done !== true
     // It was disconnected while the torrent had to wait, and has gone only now.
     if (isUnneeded && isWanted) this.redial()
   }
 
   #onTick(now: number): void {
-    const { metadata, content, host, onChokeRound } = this.#options
+    const { metadata, host, onChokeRound } = this.#options
     metadata.exchange.wake()
     this.sources.tick(now)
-    const opened = content()
-    if (opened === undefined) return
-    if (host.uploadLimit !== Number.POSITIVE_INFINITY && opened.uploads.isDue(now)) onChokeRound()
-    opened.tick(now)
+    const content = this.#content
+    if (content === undefined) return
+    if (host.uploadLimit !== Number.POSITIVE_INFINITY && content.uploads.isDue(now)) onChokeRound()
+    content.tick(now)
     // Streams may want what is not selected.
     this.handshakes.update()
   }

@@ -74,7 +74,6 @@ export class TorrentSession {
       host,
       state: this.state,
       metadata: this.metadata,
-      content: () => this.data.opened,
       counters: () => this.transfer.counters(this.data.content?.table.counts.left),
       onPeer: (peer) => void this.#emit('peer', this.peerInfo(peer, monotonicMs())),
       onChokeRound: () => this.limitsChanged(),
