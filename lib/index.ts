@@ -9,6 +9,7 @@ export {
   type VerifyResult,
   verifyFiles
 } from './client/verify-files.ts'
+export type { CandidateInspection, WaitingCandidate } from './discovery/candidate-inspection.ts'
 export type { PeerSource } from './discovery/peer-source.ts'
 export type { InfoHashes } from './metainfo/info-hashes.ts'
 export type { Range } from './metainfo/layout.ts'
@@ -25,6 +26,16 @@ export type { PeerInfo } from './swarm/peer.ts'
 export type { TorrentStatus } from './torrent/run-state.ts'
 export type { Torrent, TorrentEvents } from './torrent/torrent.ts'
 export type { TorrentFile } from './torrent/torrent-file.ts'
+export type {
+  MemoryInspection,
+  MetadataInspection,
+  PeerInspection,
+  PieceInspection,
+  StorageInspection,
+  StreamInspection,
+  TorrentInspection,
+  TrackerInspection
+} from './torrent/torrent-inspection.ts'
 export type { AddOptions, SelectItem, SelectTarget } from './torrent/torrent-options.ts'
 export type { PeerAddress } from './util/address.ts'
 export { type ErrorCode, errorCodes, TorrentError } from './util/errors.ts'

@@ -13,6 +13,7 @@ import {
   worth,
   worthOf
 } from './book-entry.ts'
+import { type CandidateInspection, inspectEntries } from './candidate-inspection.ts'
 import { type DialPace, dialKeys } from './dial-pace.ts'
 import { type DialVariant, variantsOf } from './dial-variant.ts'
 import { type HintedAddress, type Hints, hintsOf, knownOf } from './hints.ts'
@@ -89,6 +90,11 @@ export class AddressBook {
   /** How many addresses the book holds, those of connected peers included. */
   get size(): number {
     return this.#entries.size
+  }
+
+  /** Returns how many addresses are connected, dialled and waiting, and which are dialled next and when. */
+  inspect(now: number): CandidateInspection {
+    return inspectEntries(this.#entries.values(), this.#bans.size, now)
   }
 
   /** How many addresses the book holds from each source. */

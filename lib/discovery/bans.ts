@@ -15,6 +15,11 @@ export class Bans {
     return (other) => banKey(other) === banned
   }
 
+  /** How many hosts are banned. */
+  get size(): number {
+    return this.#hosts.size
+  }
+
   /** Whether the host is banned. */
   has(address: PeerAddress): boolean {
     return this.#hosts.size > 0 && this.#hosts.has(banKey(address))

@@ -20,6 +20,7 @@ import {
   takeBackUnwanted,
   takeBackWhere
 } from './taking-back.ts'
+import type { Windows } from './windows.ts'
 
 /** Rate that a new peer is believed to have, in bytes per millisecond. */
 const guessBytesPerMs = 300
@@ -79,6 +80,11 @@ export class Picker {
   /** All peers. */
   *sources(): Iterable<BlockSource> {
     for (const { source } of this.#state.peers.values()) yield source
+  }
+
+  /** The windows of open streams, for display. */
+  get windows(): Pick<Windows, 'get' | 'deadline'> {
+    return this.#state.windows
   }
 
   /** The estimates for a peer, for display. */

@@ -41,6 +41,18 @@ export class Windows {
     return this.#windows.size
   }
 
+  /** A window; undefined for one that is not open. */
+  get(id: number): ByteWindow | undefined {
+    return this.#windows.get(id)
+  }
+
+  /** When the reader of a window needs a piece of it, on the clock of `now`; `Infinity` for a window that is not open. */
+  deadline(id: number, piece: number, now: number): number {
+    const window = this.#windows.get(id)
+    if (window === undefined) return Number.POSITIVE_INFINITY
+    return this.#firstDeadline(window, now) + (piece - window.pieces.start) * this.#pieceMs(window)
+  }
+
   /** Opens, moves or (with undefined) closes a window. */
   set(id: number, window: ByteWindow | undefined, now: number): void {
     const before = this.#windows.get(id)?.pieces ?? none

@@ -1,5 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
-import { CellCounts } from '../metainfo/piece-cells.ts'
+import { CellCounts, cellCount } from '../metainfo/piece-cells.ts'
 
 /** Bits of the state of a piece in a {@link PieceTable}. */
 export const pieceFlags = { verified: 1, stored: 2, unproven: 4, unchecked: 8 } as const
@@ -80,6 +80,19 @@ export class PieceCounts {
   /** Whether no piece may be given to peers. */
   get servesNothing(): boolean {
     return this.#layout.pieceCount - this.#missing === this.#unprovenCount
+  }
+
+  /** Verified pieces, stored or not. */
+  get verifiedCount(): number {
+    const { verifiedCells } = this
+    let count = 0
+    for (let cell = cellCount(this.#states.length) - 1; cell >= 0; cell--) count += verifiedCells.at(cell)
+    return count
+  }
+
+  /** Pieces in storage. */
+  get storedCount(): number {
+    return this.#layout.pieceCount - this.#missing
   }
 
   /** Pieces still to be checked. */

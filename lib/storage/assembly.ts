@@ -90,6 +90,16 @@ export class Assembly implements BlockSink {
     )
   }
 
+  /** Verified pieces that wait to be written. */
+  get queuedWrites(): number {
+    return this.#verified.size
+  }
+
+  /** Whether so many wait that no more pieces are begun but for readers. */
+  get isBehind(): boolean {
+    return this.#verified.size >= this.#mostQueued
+  }
+
   /**
    * Sets memory aside for a piece and returns how many blocks of it may be asked for: `Infinity` when all of it is held in memory. 0 when
    * there is none, or storage is behind: the holder of the account is told when to ask again.
@@ -102,7 +112,7 @@ export class Assembly implements BlockSink {
       this.#events.arrived(piece)
       return Number.POSITIVE_INFINITY
     }
-    if (this.#conversions.has(piece) || (!urgent && this.#verified.size >= this.#mostQueued)) {
+    if (this.#conversions.has(piece) || (!urgent && this.isBehind)) {
       this.#account.wait()
       return 0
     }

@@ -31,6 +31,12 @@ export class DhtLink {
     return dht !== undefined && discovery.allows('dht')
   }
 
+  /** Whether the DHT is asked; `off` where it must not be. */
+  get state(): 'off' | 'idle' | 'asking' {
+    if (!this.allowed) return 'off'
+    return this.#detach === undefined ? 'idle' : 'asking'
+  }
+
   /** Looks for peers and announces us, now and from time to time, until `stop`; nothing when it does so already. */
   start(): void {
     const { dht, discovery, infoHash, isSeed, isHungry } = this.#options

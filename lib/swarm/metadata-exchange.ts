@@ -67,6 +67,13 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     return this.#info?.length
   }
 
+  /** Connected peers that offer the metadata. */
+  get sourceCount(): number {
+    let count = 0
+    for (const { claim } of this.#sources.values()) if (claim !== undefined) count++
+    return count
+  }
+
   /** Takes a peer; before our extended handshake is sent. */
   addPeer(peer: Peer): void {
     this.#sources.set(peer.id, new MetadataSource(peer, this))

@@ -78,6 +78,11 @@ export class PeerSources {
     return this.#dht.allowed
   }
 
+  /** Whether the DHT is asked for peers. */
+  get dhtState(): 'off' | 'idle' | 'asking' {
+    return this.#dht.state
+  }
+
   /** Whether a source of this kind may be used. */
   allows(source: PeerSource): boolean {
     return this.#discovery.allows(source)

@@ -15,7 +15,7 @@ import { WireSource } from '../swarm/wire-source.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
-import type { MemoryBudget } from '../util/memory-budget.ts'
+import type { MemoryAccount, MemoryBudget } from '../util/memory-budget.ts'
 
 const log = debug('choke')
 
@@ -45,6 +45,8 @@ const unknown: BlockDigests = () => undefined
 export class Download {
   readonly picker: Picker
   readonly assembly: Assembly
+  /** The torrent's part of the memory for pieces. */
+  readonly account: MemoryAccount
   readonly #layout: Layout
   readonly #events: DownloadEvents
   readonly #recovery: Recovery
@@ -64,11 +66,11 @@ export class Download {
     const { layout } = table
     this.#layout = layout
     this.#events = events
-    const account = budget.open({
+    this.account = budget.open({
       reclaim: (surplus) => this.picker.memory.reclaim(surplus),
       freed: () => this.#timerAt !== 0 && this.#change((now) => this.picker.memory.freed(now))
     })
-    this.assembly = new Assembly(table, storage, account, proofs, {
+    this.assembly = new Assembly(table, storage, this.account, proofs, {
       arrived: (piece) => events.arrived(piece),
       verified: (piece, digests) => this.#verified(piece, digests),
       failed: (piece, digestOf) => this.#failed(piece, digestOf),

@@ -34,12 +34,19 @@ export interface FilesMediator {
   streamsChanged(): void
 }
 
+/** What is known of an open stream. */
+export interface OpenStream {
+  /** Index in the layout of the file that it reads. */
+  readonly fileIndex: number
+  /** The number of its window at the cursor. */
+  readonly streamId: number
+}
+
 /** The files of a torrent, what of them is selected, and the streams that read them. */
 export class TorrentFiles implements FileHost {
   readonly layout: Layout
   readonly selection: Selection
-  /** The open streams, and the index in the layout of the file that each reads. */
-  readonly #streams = new LazyMap<FileStream, number>()
+  readonly #streams = new LazyMap<FileStream, OpenStream>()
   /** By index in the layout; made when they are first asked for, as most torrents of many never are. */
   readonly #at = new LazyMap<number, TorrentFile>()
   /** The same once all of them were asked for, undefined for pad files: a map of so many would cost more than they do. */
@@ -85,6 +92,11 @@ export class TorrentFiles implements FileHost {
     return this.#streams.keys()
   }
 
+  /** The open streams, with what is known of each. */
+  get openStreams(): Iterable<[FileStream, OpenStream]> {
+    return this.#streams
+  }
+
   /** Whether a stream is open. */
   get hasStreams(): boolean {
     return this.#streams.size > 0
@@ -92,7 +104,7 @@ export class TorrentFiles implements FileHost {
 
   /** Whether a stream is open on a file of which bytes are missing. */
   get isReading(): boolean {
-    for (const fileIndex of this.#streams.values()) {
+    for (const { fileIndex } of this.#streams.values()) {
       if (this.verifiedBytes(fileIndex) !== this.layout.files[fileIndex]?.length) return true
     }
     return false
@@ -194,7 +206,8 @@ export class TorrentFiles implements FileHost {
   opened(stream: FileStream, fileIndex: number): void {
     // By a signal that was aborted already.
     if (stream.destroyed) return
-    this.#streams.set(stream, fileIndex)
+    // A stream takes its number when it is made, so it is the last one.
+    this.#streams.set(stream, { fileIndex, streamId: this.#lastStreamId })
     stream.onDestroyed = () => this.#ended(stream)
     if (this.#closed !== undefined) {
       stream.destroy(this.#closed)

@@ -30,6 +30,7 @@ export class TorrentSession {
   readonly infoHash: string
   /** Folder for the data. */
   readonly path: string
+  readonly host: TorrentHost
   readonly state: RunState
   readonly data: TorrentData
   readonly metadata: TorrentMetadata
@@ -37,7 +38,6 @@ export class TorrentSession {
   readonly limits: TorrentLimits
   readonly completion: Completion = new Completion()
   readonly #transfer = new Transfer()
-  readonly #host: TorrentHost
   readonly #init: TorrentInit
   readonly #owner: TorrentOwner
   readonly #opening: Opening
@@ -51,7 +51,7 @@ export class TorrentSession {
     const onWarning = (warning: Error): void => void this.#emit('warning', warning)
     this.infoHash = hashKey(init.infoHashes)
     this.path = init.path
-    this.#host = host
+    this.host = host
     this.#init = init
     this.#owner = owner
     this.state = new RunState(init.paused, init.memo)
@@ -221,7 +221,7 @@ export class TorrentSession {
 
   /** Moves what limits, pauses and errors allow from now on. */
   limitsChanged(): void {
-    this.limits.apply(this.state, this.#host, this.data.content)
+    this.limits.apply(this.state, this.host, this.data.content)
   }
 
   /** Lets files be overwritten that were there before the torrent. */
@@ -283,7 +283,7 @@ export class TorrentSession {
 
   /** Tells the client of a change that outlives this run, or that decides which torrents run. */
   changed(): void {
-    this.#host.changed()
+    this.host.changed()
   }
 
   // ---- what happens to it ----
@@ -309,7 +309,7 @@ export class TorrentSession {
   #onOpen(content: Content, isFirstRun: boolean): void {
     const { manager } = this.swarm
     // Decides now, so that peers that sent the metadata are not dropped and redialled.
-    if (this.state.away && manager.peers.size > 0) this.#host.decide()
+    if (this.state.away && manager.peers.size > 0) this.host.decide()
     if (this.state.stopped) this.follow()
     else this.limitsChanged()
     this.swarm.begin(content)

@@ -10,10 +10,12 @@ import { monotonicMs } from '../util/clock.ts'
 import { argumentError, checkOptionNames, checkSignal, checkType } from '../util/options.ts'
 import type { Trust } from '../util/trust.ts'
 import { emitSafely } from '../util/user-code.ts'
+import { inspectTorrent } from './inspect-torrent.ts'
 import type { TorrentStatus } from './run-state.ts'
 import type { SessionEvents } from './session-events.ts'
 import { closedError } from './torrent-errors.ts'
 import type { TorrentFile } from './torrent-file.ts'
+import type { TorrentInspection } from './torrent-inspection.ts'
 import type { SelectTarget } from './torrent-options.ts'
 import type { TorrentSession } from './torrent-session.ts'
 
@@ -211,6 +213,14 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /** The open streams. */
   get streams(): readonly FileStream[] {
     return [...(this.#session.data.content?.files.streams ?? [])]
+  }
+
+  /**
+   * A picture of what the torrent does now, and why nothing is requested if so: plain data for logs and for people who ask why it is
+   * slow. See {@link TorrentInspection}.
+   */
+  inspect(): TorrentInspection {
+    return inspectTorrent(this.#session, monotonicMs())
   }
 
   // ---- what one can do ----

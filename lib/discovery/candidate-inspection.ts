@@ -1,0 +1,76 @@
+import { formatAddress } from '../util/address.ts'
+import { type Entry, inOrder, isGivenUp, sourceOf, wasUseful } from './book-entry.ts'
+import type { PeerSource } from './peer-source.ts'
+
+/** An address that is not dialled now. */
+export interface WaitingCandidate {
+  /** `host:port`. */
+  readonly address: string
+  /** The best source that named it. */
+  readonly source: PeerSource
+  /** Failures in a row. */
+  readonly failures: number
+  /**
+   * - `ready`: dialled as soon as there is room
+   * - `paced`: dials of its network are spread over time
+   * - `failed`: its last dials or connections failed
+   * - `recent`: its last connection ended a moment ago
+   * - `uninteresting`: neither side needed the other
+   * - `given up`: dialled when it is named again
+   */
+  readonly why: 'ready' | 'paced' | 'failed' | 'recent' | 'uninteresting' | 'given up'
+  /** Milliseconds until it may be dialled; `null` for one that was given up. */
+  readonly inMs: number | null
+}
+
+/** Known addresses of the peers of a torrent. */
+export interface CandidateInspection {
+  /** All of them, those of connected peers included. */
+  readonly known: number
+  readonly connected: number
+  readonly dialling: number
+  /** Addresses that are dialled later, or not any more. */
+  readonly waiting: number
+  /** Hosts that sent bad data. */
+  readonly banned: number
+  /** Up to 50 of the waiting addresses, the next to be dialled first. */
+  readonly next: readonly WaitingCandidate[]
+}
+
+/** Waiting addresses that are listed one by one. */
+const mostListed = 50
+
+/** Counts the entries of an address book by state, and lists those that are dialled next. */
+export function inspectEntries(entries: Iterable<Entry>, banned: number, now: number): CandidateInspection {
+  const states = { idle: 0, dialling: 0, connected: 0 }
+  const idle: Entry[] = []
+  for (const entry of entries) {
+    states[entry.state]++
+    if (entry.state === 'idle') idle.push(entry)
+  }
+  // Differences of given-up entries would be NaN.
+  idle.sort((a, b) => (a.readyAt === b.readyAt ? inOrder(a, b) : a.readyAt < b.readyAt ? -1 : 1))
+  return {
+    known: states.idle + states.dialling + states.connected,
+    connected: states.connected,
+    dialling: states.dialling,
+    waiting: states.idle,
+    banned,
+    next: idle.slice(0, mostListed).map((entry) => waitingCandidate(entry, now))
+  }
+}
+
+/** Returns why an idle entry is not dialled, and until when. */
+function waitingCandidate(entry: Entry, now: number): WaitingCandidate {
+  const { address, failures, readyAt } = entry
+  const inMs = isGivenUp(entry) ? null : Math.max(0, Math.round(readyAt - now))
+  return { address: formatAddress(address), source: sourceOf(entry), failures, why: whyOf(entry, now), inMs }
+}
+
+function whyOf(entry: Entry, now: number): WaitingCandidate['why'] {
+  if (isGivenUp(entry)) return 'given up'
+  if (entry.readyAt <= now) return 'ready'
+  if (entry.uninteresting) return 'uninteresting'
+  if (entry.failures > 0) return 'failed'
+  return wasUseful(entry) ? 'recent' : 'paced'
+}
