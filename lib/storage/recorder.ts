@@ -3,7 +3,7 @@ import type { Spelling } from '../metainfo/spelling.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import type { Selection } from '../pieces/selection.ts'
 import { bitsOf } from '../util/bits.ts'
-import type { ResumeKeeper } from './resume-keeper.ts'
+import type { ResumeFile } from './resume-file.ts'
 import type { LoadedRecord, ResumeRecord } from './resume-record.ts'
 import type { Storage } from './storage.ts'
 
@@ -22,7 +22,7 @@ export interface RecordedTransfer {
 
 /** What a {@link Recorder} looks at. */
 export interface RecorderOptions {
-  readonly keeper: ResumeKeeper
+  readonly resumeFile: ResumeFile
   /** The record of the last run. */
   readonly before: LoadedRecord | undefined
   /** The v1 info hash in hexadecimal. */
@@ -53,12 +53,12 @@ export class Recorder {
 
   /** The record is saved soon. What is all there is not written any more, so that even a crash leaves it as it was. */
   touch(): void {
-    this.#options.keeper.touch(this.#makeNow)
+    this.#options.resumeFile.touch(this.#makeNow)
   }
 
   /** Saves a record at once that names the files which are about to be written. */
   async own(): Promise<void> {
-    await this.#options.keeper.saveNow(this.#makeNow)
+    await this.#options.resumeFile.saveNow(this.#makeNow)
   }
 
   /**
@@ -66,21 +66,21 @@ export class Recorder {
    * the record of the last run stays. Rejects when saving fails.
    */
   async close(partial: PartialPieces | undefined): Promise<void> {
-    const { keeper } = this.#options
-    await keeper.stop()
+    const { resumeFile } = this.#options
+    await resumeFile.stop()
     if (partial === undefined || this.#isUntouched(partial)) return
-    await keeper.finish(await this.#make(true, partial))
+    await resumeFile.finish(await this.#make(true, partial))
   }
 
   /** Forgets the torrent. */
   async remove(): Promise<void> {
-    await this.#options.keeper.remove()
+    await this.#options.resumeFile.remove()
   }
 
   /** Whether a record would say nothing that the last one, or its absence, does not: so a thousand idle torrents close at once. */
   #isUntouched(partial: PartialPieces): boolean {
-    const { keeper, before, storage, table, transfer, remember } = this.#options
-    if (keeper.isTouched || before?.record.clean === false || partial.size > 0) return false
+    const { resumeFile, before, storage, table, transfer, remember } = this.#options
+    if (resumeFile.isTouched || before?.record.clean === false || partial.size > 0) return false
     // It has proven what nobody vouched for.
     if (before !== undefined && before.trust !== 'trusted') return false
     if (table.counts.uncheckedCount > 0 || table.counts.unprovenCount > 0) return false

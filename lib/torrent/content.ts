@@ -6,7 +6,7 @@ import { PieceTable } from '../pieces/piece-table.ts'
 import type { FileStorage } from '../storage/file-storage.ts'
 import { ReadCache } from '../storage/read-cache.ts'
 import { type RecordExtras, Recorder } from '../storage/recorder.ts'
-import type { ResumeKeeper } from '../storage/resume-keeper.ts'
+import type { ResumeFile } from '../storage/resume-file.ts'
 import type { LoadedRecord } from '../storage/resume-record.ts'
 import type { Storage } from '../storage/storage.ts'
 import { UserStorage } from '../storage/user-storage.ts'
@@ -76,7 +76,7 @@ export class Content {
   /** Whether `changed` is about to be told. */
   #changing = false
 
-  /** The content of a torrent as `before` says that the last run left it; `keeper` takes the records of this run, and `manager` has its peers. */
+  /** The content of a torrent as `before` says that the last run left it; `resumeFile` takes the records of this run, and `manager` has its peers. */
   constructor(
     host: TorrentHost,
     manager: Pick<PeerManager, 'peers' | 'ban'>,
@@ -84,7 +84,7 @@ export class Content {
     options: ContentOptions,
     events: ContentEvents,
     transfer: Transfer,
-    keeper: ResumeKeeper | undefined,
+    resumeFile: ResumeFile | undefined,
     before: LoadedRecord | undefined
   ) {
     const record = before?.record
@@ -101,7 +101,7 @@ export class Content {
       superSeeding: options.superSeeding ?? false
     })
     if (options.storage === undefined) {
-      const onOwning = keeper === undefined ? undefined : async () => this.#recorder?.own()
+      const onOwning = resumeFile === undefined ? undefined : async () => this.#recorder?.own()
       this.#storage = this.#fileStorage = storageIn(
         options,
         infoHash,
@@ -188,11 +188,11 @@ export class Content {
       warning: (error) => events.warning(error),
       error: (error) => events.error(error)
     })
-    if (keeper !== undefined) {
+    if (resumeFile !== undefined) {
       const { table } = this
       const { selection } = this.files
       this.#recorder = new Recorder({
-        keeper,
+        resumeFile,
         before,
         infoHash,
         path: options.path,

@@ -1,6 +1,6 @@
 import { hashKey } from '../metainfo/info-hashes.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import type { ResumeKeeper } from '../storage/resume-keeper.ts'
+import type { ResumeFile } from '../storage/resume-file.ts'
 import { believed, type LoadedRecord } from '../storage/resume-record.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
@@ -29,7 +29,7 @@ export interface OpeningOptions {
   readonly swarm: Swarm
   readonly transfer: Transfer
   /** Undefined when nothing is kept. */
-  readonly keeper: ResumeKeeper | undefined
+  readonly resumeFile: ResumeFile | undefined
   readonly events: ContentEvents
   superSeeding(): boolean
   overwrite(): boolean
@@ -59,17 +59,17 @@ export class Opening {
 
   /** Begins with the metadata that was given, or else that an earlier run has fetched, if there is any. */
   async start(given: Metainfo | undefined): Promise<void> {
-    const { keeper, metadata, swarm } = this.#options
-    const metainfo = given ?? (await keeper?.loadMetainfo())
+    const { resumeFile, metadata, swarm } = this.#options
+    const metainfo = given ?? (await resumeFile?.loadMetainfo())
     if (metadata.known) return
     if (metainfo !== undefined) await this.open(metainfo)
     // The metadata is lost, but perhaps not what it said.
-    else if ((await keeper?.load())?.record.private === true) swarm.makePrivate()
+    else if ((await resumeFile?.load())?.record.private === true) swarm.makePrivate()
   }
 
   /** The metadata is known: opens the storage. Rejects, as `ready` does, when that fails. */
   async open(metainfo: Metainfo): Promise<void> {
-    const { state, data, metadata, swarm, keeper, onOpen } = this.#options
+    const { state, data, metadata, swarm, resumeFile, onOpen } = this.#options
     metadata.set(metainfo)
     if (metainfo.private) swarm.makePrivate()
     swarm.sources.addNodes(metainfo.nodes)
@@ -78,7 +78,7 @@ export class Opening {
     let content: Content
     let isFirstRun: boolean
     try {
-      const loaded = await keeper?.load()
+      const loaded = await resumeFile?.load()
       const turn = shareTurn()
       if (turn !== undefined) await turn
       if (state.closed) throw closedError()
@@ -107,10 +107,10 @@ export class Opening {
   }
 
   #fetched(metainfo: Metainfo): void {
-    const { metadata, swarm, keeper } = this.#options
+    const { metadata, swarm, resumeFile } = this.#options
     this.open(metainfo).catch(() => {})
     const bytes = metadata.torrentFile(swarm.sources.trackers.tiers)
-    if (bytes !== undefined) void keeper?.keepTorrent(bytes)
+    if (bytes !== undefined) void resumeFile?.keepTorrent(bytes)
   }
 
   /** The metainfo with the names by which its files are on disk. */
@@ -128,7 +128,7 @@ export class Opening {
   /** The content as the last run has left it. */
   #restore(metainfo: Metainfo, before: LoadedRecord | undefined): Content {
     const record = before?.record
-    const { host, init, state, swarm, transfer, keeper, events, superSeeding, overwrite, onPaused } =
+    const { host, init, state, swarm, transfer, resumeFile, events, superSeeding, overwrite, onPaused } =
       this.#options
     if (record !== undefined) transfer.restore(record)
     if (record?.paused === true && state.stayPaused()) onPaused()
@@ -137,7 +137,7 @@ export class Opening {
     const choice = isAsked || record?.selection !== undefined ? init : withinFiles(init.memo, metainfo)
     const { select, selectOnly } = choice
     const options = { ...init, select, selectOnly, superSeeding: superSeeding(), overwrite: overwrite() }
-    return new Content(host, swarm.manager, metainfo, options, events, transfer, keeper, before)
+    return new Content(host, swarm.manager, metainfo, options, events, transfer, resumeFile, before)
   }
 }
 

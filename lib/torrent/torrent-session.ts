@@ -1,6 +1,6 @@
 import { hashKey } from '../metainfo/info-hashes.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import { ResumeKeeper } from '../storage/resume-keeper.ts'
+import { ResumeFile } from '../storage/resume-file.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Peer, PeerInfo } from '../swarm/peer.ts'
 import { Swarm } from '../swarm/swarm.ts'
@@ -41,7 +41,7 @@ export class TorrentSession {
   readonly #init: TorrentInit
   readonly #owner: TorrentOwner
   readonly #opening: Opening
-  readonly #keeper: ResumeKeeper | undefined
+  readonly #resumeFile: ResumeFile | undefined
   #listener: SessionListener | undefined
   #superSeeding: boolean
   #overwrite: boolean
@@ -62,7 +62,7 @@ export class TorrentSession {
     if (init.memo !== undefined) this.#transfer.restore(init.memo)
     if (init.state !== undefined) {
       const seal = host.seal(init.state, init.path)
-      this.#keeper = new ResumeKeeper(init.state, this.infoHash, seal, onWarning)
+      this.#resumeFile = new ResumeFile(init.state, this.infoHash, seal, onWarning)
     }
     this.metadata = new TorrentMetadata({
       infoHashes: init.infoHashes,
@@ -88,7 +88,7 @@ export class TorrentSession {
       metadata: this.metadata,
       swarm: this.swarm,
       transfer: this.#transfer,
-      keeper: this.#keeper,
+      resumeFile: this.#resumeFile,
       events: this.#contentEvents(),
       superSeeding: () => this.#superSeeding,
       overwrite: () => this.#overwrite,
@@ -400,8 +400,8 @@ export class TorrentSession {
     const goodbyes = this.swarm.close()
     try {
       if (this.data.content !== undefined) await end(this.data.content)
-      else if (removing) await this.#keeper?.remove()
-      else await this.#keeper?.stop()
+      else if (removing) await this.#resumeFile?.remove()
+      else await this.#resumeFile?.stop()
     } catch (thrown) {
       this.#emit('warning', asError(thrown))
     }

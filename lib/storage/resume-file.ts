@@ -11,7 +11,7 @@ import { ResumeStore } from './resume-store.ts'
 const saveEveryMs = 1000
 
 /** Loads the resume record of one torrent and saves it soon after each change, never two at a time. */
-export class ResumeKeeper {
+export class ResumeFile {
   readonly #store: ResumeStore
   readonly #infoHash: string
   readonly #onWarning: (warning: Error) => void
