@@ -5,9 +5,9 @@ import type { ByteWindow } from '../pieces/byte-window.ts'
 import { PieceTable } from '../pieces/piece-table.ts'
 import type { FileStorage } from '../storage/file-storage.ts'
 import { ReadCache } from '../storage/read-cache.ts'
-import { type RecordExtras, Recorder } from '../storage/recorder.ts'
 import type { ResumeFile } from '../storage/resume-file.ts'
 import type { LoadedRecord } from '../storage/resume-record.ts'
+import { type RecordExtras, ResumeWriter } from '../storage/resume-writer.ts'
 import type { Storage } from '../storage/storage.ts'
 import { UserStorage } from '../storage/user-storage.ts'
 import { VerifiedReader } from '../storage/verified-reader.ts'
@@ -66,7 +66,7 @@ export class Content {
   readonly #storage: Storage
   /** The same, if the torrent has no storage of its own. */
   readonly #fileStorage: FileStorage | undefined
-  readonly #recorder: Recorder | undefined
+  readonly #resume: ResumeWriter | undefined
   readonly #reader: VerifiedReader
   readonly #checks: DataChecks
   readonly #wanted: WantedPieces
@@ -101,7 +101,7 @@ export class Content {
       superSeeding: options.superSeeding ?? false
     })
     if (options.storage === undefined) {
-      const onOwning = resumeFile === undefined ? undefined : async () => this.#recorder?.own()
+      const onOwning = resumeFile === undefined ? undefined : async () => this.#resume?.own()
       this.#storage = this.#fileStorage = storageIn(
         options,
         infoHash,
@@ -148,7 +148,7 @@ export class Content {
       selected: (pieces, files) => {
         this.#wanted.select(pieces)
         this.#arrivals.reselected(files)
-        this.#recorder?.touch()
+        this.#resume?.touch()
       },
       wanted: () => this.#wanted.tellFiles(),
       streamsChanged: () => events.streamsChanged()
@@ -191,7 +191,7 @@ export class Content {
     if (resumeFile !== undefined) {
       const { table } = this
       const { selection } = this.files
-      this.#recorder = new Recorder({
+      this.#resume = new ResumeWriter({
         resumeFile,
         before,
         infoHash,
@@ -284,7 +284,7 @@ export class Content {
   /** Opens the storage and finds out what is there. Rejects when the storage cannot be opened. */
   async open(): Promise<void> {
     await this.#checks.open()
-    if (this.#options.complete && !this.#closed) this.#recorder?.touch()
+    if (this.#options.complete && !this.#closed) this.#resume?.touch()
   }
 
   /** Hashes everything that is in storage again, and fetches what is missing or wrong. */
@@ -322,7 +322,7 @@ export class Content {
     await this.download.assembly.idle()
     const partial = await this.download.assembly.save((error) => this.#events.warning(error))
     try {
-      await this.#recorder?.close(this.#checks.opened ? partial : undefined)
+      await this.#resume?.close(this.#checks.opened ? partial : undefined)
     } catch (thrown) {
       this.#events.warning(asError(thrown))
     }
@@ -338,7 +338,7 @@ export class Content {
     const isOpen = deleteFiles && (await this.#checks.opening) === true
     await this.download.assembly.close()
     try {
-      await this.#recorder?.remove()
+      await this.#resume?.remove()
     } catch (thrown) {
       this.#events.warning(asError(thrown))
     }
@@ -390,7 +390,7 @@ export class Content {
   #stored(piece: number): void {
     this.haves.got(piece)
     this.#arrivals.stored(piece)
-    this.#recorder?.touch()
+    this.#resume?.touch()
     this.#tellChanged()
   }
 

@@ -20,8 +20,8 @@ export interface RecordedTransfer {
   remember(): Pick<ResumeRecord, 'uploaded' | 'downloaded' | 'secondsActive' | 'addedMs' | 'completed'>
 }
 
-/** What a {@link Recorder} looks at. */
-export interface RecorderOptions {
+/** What a {@link ResumeWriter} looks at. */
+export interface ResumeWriterOptions {
   readonly resumeFile: ResumeFile
   /** The record of the last run. */
   readonly before: LoadedRecord | undefined
@@ -42,11 +42,11 @@ export interface RecorderOptions {
 }
 
 /** Writes down what is there of a torrent for the next run. */
-export class Recorder {
-  readonly #options: RecorderOptions
+export class ResumeWriter {
+  readonly #options: ResumeWriterOptions
   readonly #makeNow: () => Promise<ResumeRecord>
 
-  constructor(options: RecorderOptions) {
+  constructor(options: ResumeWriterOptions) {
     this.#options = options
     this.#makeNow = () => this.#make(options.table.counts.complete, new Map())
   }
