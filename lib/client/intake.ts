@@ -1,9 +1,9 @@
 import path from 'node:path'
 import { hashKey } from '../metainfo/info-hashes.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
+import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
-import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
 import { TorrentSession } from '../torrent/torrent-session.ts'
 import { abortable } from '../util/concurrency.ts'
@@ -68,7 +68,7 @@ export class Intake {
       checkOpen()
       known = list.get(infoHash)
     }
-    let memo = persistence?.takeBack(infoHash)
+    let saved = persistence?.takeBack(infoHash)
     const claimed = known !== undefined && persistence?.claims(known) === true
     if (known !== undefined && claimed && reopens(known, options)) {
       // The next run has it also when this comes to nothing.
@@ -76,7 +76,7 @@ export class Intake {
       await abortable(known.close(), options.signal)
       checkOpen()
       known = list.get(infoHash)
-      memo = persistence?.takeBack(infoHash)
+      saved = persistence?.takeBack(infoHash)
     }
     if (known !== undefined) {
       if (options.overwrite === true) known.allowOverwriting()
@@ -91,13 +91,13 @@ export class Intake {
     }
     const isDefault =
       options.path === undefined &&
-      (memo === undefined ? folders.path === undefined : memo.folderMode !== undefined)
-    const chosen = isDefault ? undefined : (options.path ?? memo?.path ?? folders.path)
+      (saved === undefined ? folders.path === undefined : saved.folderMode !== undefined)
+    const chosen = isDefault ? undefined : (options.path ?? saved?.path ?? folders.path)
     const folder =
       chosen === undefined
         ? await this.#defaultFolder(
             infoHash,
-            memo,
+            saved,
             options.storage !== undefined || seeding.complete === true
           )
         : path.resolve(chosen)
@@ -107,14 +107,14 @@ export class Intake {
     checkOpen()
     if (list.get(infoHash) !== undefined) {
       // Somebody else has added it meanwhile.
-      if (memo !== undefined) persistence?.setAside(memo)
+      if (saved !== undefined) persistence?.setAside(saved)
       return this.begin(resolved, options, seeding)
     }
     const session = this.enter({
       ...options,
-      ...(options.path === undefined ? placeOf(memo) : {}),
+      ...(options.path === undefined ? placeOf(saved) : {}),
       ...seeding,
-      overwrite: options.overwrite ?? (options.path === undefined ? memo?.overwrite : undefined),
+      overwrite: options.overwrite ?? (options.path === undefined ? saved?.overwrite : undefined),
       infoHashes,
       name: resolved.name,
       announce: resolved.trackers,
@@ -122,10 +122,10 @@ export class Intake {
       selectOnly: resolved.selectOnly,
       path: folder,
       ...(isDefault ? { folderMode: privateMode } : {}),
-      memo,
+      saved,
       state
     })
-    const started = this.#start(session, metainfo, memo)
+    const started = this.#start(session, metainfo, saved)
     try {
       await abortable(started, options.signal)
     } catch (thrown) {
@@ -142,7 +142,7 @@ export class Intake {
   async #start(
     torrent: TorrentSession,
     metainfo: Metainfo | undefined,
-    memo: TorrentMemo | undefined
+    saved: SavedTorrent | undefined
   ): Promise<void> {
     try {
       await torrent.start(metainfo)
@@ -150,7 +150,7 @@ export class Intake {
       // Who has closed it knows what is to become of it.
       const isFault = torrent.status !== 'closed'
       await torrent.close()
-      if (memo !== undefined && isFault) this.#options.persistence?.setAside(memo)
+      if (saved !== undefined && isFault) this.#options.persistence?.setAside(saved)
       throw thrown
     }
   }
@@ -190,9 +190,13 @@ export class Intake {
   }
 
   /** The folder of a torrent for which nobody chose one; with data that lie elsewhere only its name. */
-  async #defaultFolder(infoHash: string, memo: TorrentMemo | undefined, elsewhere: boolean): Promise<string> {
+  async #defaultFolder(
+    infoHash: string,
+    saved: SavedTorrent | undefined,
+    elsewhere: boolean
+  ): Promise<string> {
     const { defaults } = this.#options
-    return elsewhere ? defaults.name(infoHash) : defaults.find(infoHash, memo?.path)
+    return elsewhere ? defaults.name(infoHash) : defaults.find(infoHash, saved?.path)
   }
 
   /** Resolves when a torrent that is about to go has gone; undefined for one that stays. */

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import type { RecordKey } from '../storage/record-key.ts'
-import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
 import type { Restoration, RestorationEvents } from './restoration.ts'
 import type { Session } from './session.ts'
@@ -45,12 +45,12 @@ export class Persistence {
   }
 
   /** See `Session.setAside`. */
-  setAside(memo: TorrentMemo): void {
-    this.#session?.setAside(memo)
+  setAside(saved: SavedTorrent): void {
+    this.#session?.setAside(saved)
   }
 
   /** See `Session.takeBack`. */
-  takeBack(infoHash: string): TorrentMemo | undefined {
+  takeBack(infoHash: string): SavedTorrent | undefined {
     return this.#session?.takeBack(infoHash)
   }
 

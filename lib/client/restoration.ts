@@ -1,6 +1,6 @@
 import { hashesOfKey } from '../metainfo/info-hashes.ts'
+import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
-import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { asError, TorrentError, warnProcess } from '../util/errors.ts'
@@ -17,7 +17,7 @@ export interface RestorationEvents {
   /** Makes a torrent and enters it in the list. */
   enter(init: TorrentInit): TorrentSession
   /** Where data lies now for which nobody chose a folder; rejects when there is no private folder for it. */
-  defaultFolder(memo: TorrentMemo): Promise<string>
+  defaultFolder(saved: SavedTorrent): Promise<string>
   /** A torrent that was entered has begun. */
   begun(torrent: TorrentSession): void
   /** Waits for the files of a torrent. */
@@ -65,28 +65,28 @@ export class Restoration {
   }
 
   async #run(): Promise<void> {
-    const memos = await this.#session.open()
+    const savedTorrents = await this.#session.open()
     if (this.#closed) {
-      for (const memo of memos) this.#session.setAside(memo)
+      for (const saved of savedTorrents) this.#session.setAside(saved)
       return
     }
     const torrents: TorrentSession[] = []
-    const opened: TorrentMemo[] = []
-    for (const memo of memos) {
+    const opened: SavedTorrent[] = []
+    for (const saved of savedTorrents) {
       const turn = shareTurn()
       if (turn !== undefined) await turn
       if (this.#closed) {
-        this.#session.setAside(memo)
+        this.#session.setAside(saved)
         continue
       }
-      const path = await this.#pathOf(memo)
+      const path = await this.#pathOf(saved)
       if (path === undefined || this.#closed) {
-        this.#session.setAside(memo)
+        this.#session.setAside(saved)
         continue
       }
-      const torrent = this.#events.enter({ ...initOf(memo), path, state: this.#state })
+      const torrent = this.#events.enter({ ...initOf(saved), path, state: this.#state })
       torrents.push(torrent)
-      opened.push(memo)
+      opened.push(saved)
       this.#unclaimed.add(torrent)
     }
     void this.#events.listening
@@ -97,16 +97,16 @@ export class Restoration {
   }
 
   /** Begins a torrent; one that cannot begin stays for the next run. Never rejects. */
-  async #open(torrent: TorrentSession | undefined, memo: TorrentMemo | undefined): Promise<void> {
-    if (torrent === undefined || memo === undefined || isClosed(torrent) || this.#closed) return
+  async #open(torrent: TorrentSession | undefined, saved: SavedTorrent | undefined): Promise<void> {
+    if (torrent === undefined || saved === undefined || isClosed(torrent) || this.#closed) return
     try {
       await torrent.start(undefined)
       // Of one that was added meanwhile the metadata may have come by that.
       if (torrent.data.content !== undefined && this.#unclaimed.has(torrent)) this.#session.isKept(torrent)
-      if (torrent.data.content === undefined) void this.#await(torrent, memo)
+      if (torrent.data.content === undefined) void this.#await(torrent, saved)
     } catch (thrown) {
       if (this.#closed || isClosed(torrent)) return
-      this.#setAside(torrent, memo, thrown)
+      this.#setAside(torrent, saved, thrown)
       await torrent.close()
     } finally {
       this.#events.begun(torrent)
@@ -114,37 +114,37 @@ export class Restoration {
   }
 
   /** Waits for the files of a torrent, so that another who gives up does not end it. Never rejects. */
-  async #await(torrent: TorrentSession, memo: TorrentMemo): Promise<void> {
+  async #await(torrent: TorrentSession, saved: SavedTorrent): Promise<void> {
     try {
       await this.#events.ready(torrent)
     } catch (thrown) {
       // Whoever closes it wants it gone.
       if (this.#closed || (thrown instanceof TorrentError && thrown.code === 'ERR_TORRENT_CLOSED')) return
-      this.#setAside(torrent, memo, thrown)
+      this.#setAside(torrent, saved, thrown)
     }
   }
 
   /** The folder of the data; undefined, with a warning, when there is none. A folder in a place where others may write is looked at again. */
-  async #pathOf(memo: TorrentMemo): Promise<string | undefined> {
-    if (memo.folderMode === undefined) return memo.path
+  async #pathOf(saved: SavedTorrent): Promise<string | undefined> {
+    if (saved.folderMode === undefined) return saved.path
     try {
-      return await this.#events.defaultFolder(memo)
+      return await this.#events.defaultFolder(saved)
     } catch (thrown) {
-      this.#warn(memo.name ?? memo.infoHash, memo, thrown)
+      this.#warn(saved.name ?? saved.infoHash, saved, thrown)
       return undefined
     }
   }
 
-  #setAside(torrent: TorrentSession, memo: TorrentMemo, thrown: unknown): void {
-    this.#session.setAside(memo)
-    this.#warn(torrent.metadata.name, memo, thrown)
+  #setAside(torrent: TorrentSession, saved: SavedTorrent, thrown: unknown): void {
+    this.#session.setAside(saved)
+    this.#warn(torrent.metadata.name, saved, thrown)
   }
 
-  #warn(name: string, memo: TorrentMemo, thrown: unknown): void {
+  #warn(name: string, saved: SavedTorrent, thrown: unknown): void {
     const cause = asError(thrown)
     const message = `${name} cannot be brought back for now: ${cause.message}`
     this.#events.warning(
-      new TorrentError('ERR_CLIENT_STATE', message, { cause, details: { infoHash: memo.infoHash } })
+      new TorrentError('ERR_CLIENT_STATE', message, { cause, details: { infoHash: saved.infoHash } })
     )
   }
 }
@@ -153,22 +153,22 @@ function isClosed({ status }: TorrentSession): boolean {
   return status === 'closed'
 }
 
-function initOf(memo: TorrentMemo): Omit<TorrentInit, 'state'> {
-  const { infoHash, infoHashV2, name, path } = memo
+function initOf(saved: SavedTorrent): Omit<TorrentInit, 'state'> {
+  const { infoHash, infoHashV2, name, path } = saved
   return {
     infoHashes: hashesOfKey(infoHash, infoHashV2),
     name,
-    announce: memo.trackers,
-    peers: memo.peers,
-    paused: memo.paused,
-    seedRatio: memo.seedRatio,
-    seedTime: memo.seedTime,
-    downloadLimit: memo.downloadLimit,
-    uploadLimit: memo.uploadLimit,
-    superSeeding: memo.superSeeding,
-    overwrite: memo.overwrite,
+    announce: saved.trackers,
+    peers: saved.peers,
+    paused: saved.paused,
+    seedRatio: saved.seedRatio,
+    seedTime: saved.seedTime,
+    downloadLimit: saved.downloadLimit,
+    uploadLimit: saved.uploadLimit,
+    superSeeding: saved.superSeeding,
+    overwrite: saved.overwrite,
     path,
-    ...placeOf(memo),
-    memo
+    ...placeOf(saved),
+    saved
   }
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
+import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
-import type { TorrentMemo } from '../torrent/torrent-memo.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { TorrentError } from '../util/errors.ts'
@@ -48,6 +48,6 @@ export function unheededBy(torrent: TorrentSession, { path, storage }: AddOption
 }
 
 /** Where an earlier run had the data, apart from the folder. */
-export function placeOf(memo: TorrentMemo | undefined): Pick<TorrentInit, 'filePaths' | 'folderMode'> {
-  return memo === undefined ? {} : { filePaths: memo.filePaths, folderMode: memo.folderMode }
+export function placeOf(saved: SavedTorrent | undefined): Pick<TorrentInit, 'filePaths' | 'folderMode'> {
+  return saved === undefined ? {} : { filePaths: saved.filePaths, folderMode: saved.folderMode }
 }

@@ -4,7 +4,7 @@ import type { Range } from '../metainfo/layout.ts'
 import { asCount, asList, asString, JsonFields, parseRecordJson } from '../storage/json-fields.ts'
 import type { Signer } from '../storage/record-seal.ts'
 import { withMac, withoutMac } from '../storage/signed-json.ts'
-import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
 
 const title = 'piecewise session 1'
@@ -16,7 +16,7 @@ const linesOfStep = 50
 
 /** One parsed line of a session file. */
 export interface SessionLine {
-  readonly memo: TorrentMemo
+  readonly saved: SavedTorrent
   /** The signed text. */
   readonly json: string
   readonly mac: string | undefined
@@ -24,7 +24,7 @@ export interface SessionLine {
 
 /** The torrents that a session file tells of, in their order, and how many of its lines tell nothing. */
 export interface SessionContent {
-  readonly memos: readonly TorrentMemo[]
+  readonly savedTorrents: readonly SavedTorrent[]
   /** Lines that are torn, changed or of another version. */
   readonly damaged: number
 }
@@ -34,14 +34,14 @@ export interface SessionContent {
  * JSON, signed if `sign` does so. So a fault in one of them costs that torrent and no other. `kept` are lines that stay as they were.
  */
 export function encodeSession(
-  memos: readonly TorrentMemo[],
+  savedTorrents: readonly SavedTorrent[],
   sign?: Signer,
   kept: readonly SessionLine[] = []
 ): Uint8Array {
-  const lines = memos.map((memo) => {
-    const { seedRatio, seedTime, selectOnly } = memo
+  const lines = savedTorrents.map((saved) => {
+    const { seedRatio, seedTime, selectOnly } = saved
     const json = JSON.stringify({
-      ...memo,
+      ...saved,
       seedRatio: pack(seedRatio),
       seedTime: pack(seedTime),
       selectOnly: selectOnly?.map(({ start, end }) => [start, end])
@@ -55,7 +55,7 @@ export function encodeSession(
 /** What is whole in the bytes of a session file; never fails. */
 export function decodeSession(bytes: Uint8Array): SessionContent {
   const { lines, damaged } = runSteps(readSessionSteps(bytes))
-  return { memos: lines.map(({ memo }) => memo), damaged }
+  return { savedTorrents: lines.map(({ saved }) => saved), damaged }
 }
 
 /** The parsed lines of a session file, and how many of its lines tell nothing. */
@@ -77,8 +77,8 @@ export function* readSessionSteps(bytes: Uint8Array): Steps<SessionLines> {
       continue
     }
     const decoded = decodeLine(line)
-    if (decoded === undefined || read.has(decoded.memo.infoHash)) damaged++
-    else read.set(decoded.memo.infoHash, decoded)
+    if (decoded === undefined || read.has(decoded.saved.infoHash)) damaged++
+    else read.set(decoded.saved.infoHash, decoded)
   }
   return { lines: [...read.values()], damaged }
 }
@@ -104,13 +104,13 @@ function decodeLine(line: string): SessionLine | undefined {
   const body = line.slice(space + 1)
   if (line.slice(0, Math.max(0, space)) !== digest(body)) return undefined
   try {
-    return { memo: readMemo(new JsonFields(parseRecordJson(body))), ...withoutMac(body) }
+    return { saved: readSaved(new JsonFields(parseRecordJson(body))), ...withoutMac(body) }
   } catch {
     return undefined
   }
 }
 
-function readMemo(fields: JsonFields): TorrentMemo {
+function readSaved(fields: JsonFields): SavedTorrent {
   const infoHash = fields.string('infoHash')
   const infoHashV2 = fields.optionalString('infoHashV2')
   // Throws when one of them is no hash.

@@ -3,7 +3,7 @@ import { liesIn, realPathOf } from '../storage/real-path.ts'
 import type { RecordKey } from '../storage/record-key.ts'
 import { RecordSeal, type RecordTrust, type Signer } from '../storage/record-seal.ts'
 import { nodeFs } from '../storage/storage-fs.ts'
-import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { SessionLine } from './session-file.ts'
 
 /** Options of {@link SessionTrust}. */
@@ -17,7 +17,7 @@ export interface SessionTrustOptions {
 
 /** The trusted part of a list of torrents. */
 export interface JudgedSession {
-  readonly memos: readonly TorrentMemo[]
+  readonly savedTorrents: readonly SavedTorrent[]
   /** Lines of torrents that are not to be brought back. */
   readonly refused: readonly SessionLine[]
   /** How many private torrents have lost their trackers. */
@@ -39,28 +39,28 @@ export class SessionTrust {
 
   /** Decides about the lines of an earlier run. */
   async judge(lines: readonly SessionLine[]): Promise<JudgedSession> {
-    const judge = await this.#seal(lines.map(({ memo }) => memo.path)).judge()
-    const memos: TorrentMemo[] = []
+    const judge = await this.#seal(lines.map(({ saved }) => saved.path)).judge()
+    const savedTorrents: SavedTorrent[] = []
     const refused: SessionLine[] = []
     let silenced = 0
     let trusted = true
     for (const line of lines) {
-      const { memo, json, mac } = line
+      const { saved, json, mac } = line
       const trust = judge(json, mac)
       if (trust !== 'trusted') trusted = false
-      if (trust !== 'trusted' && !(await this.#isInside(memo))) refused.push(line)
-      else if (isSilenced(memo, trust)) {
+      if (trust !== 'trusted' && !(await this.#isInside(saved))) refused.push(line)
+      else if (isSilenced(saved, trust)) {
         silenced++
-        memos.push({ ...memo, trackers: [], peers: [], overwrite: false })
-      } else memos.push(trust === 'trusted' ? memo : { ...memo, overwrite: false })
+        savedTorrents.push({ ...saved, trackers: [], peers: [], overwrite: false })
+      } else savedTorrents.push(trust === 'trusted' ? saved : { ...saved, overwrite: false })
     }
-    return { memos, refused, silenced, trusted }
+    return { savedTorrents, refused, silenced, trusted }
   }
 
   /** Returns what signs the lines of these torrents, if they have to be signed. */
-  async signer(memos: readonly TorrentMemo[]): Promise<Signer> {
+  async signer(savedTorrents: readonly SavedTorrent[]): Promise<Signer> {
     const above = await this.#foldersAbove()
-    return this.#seal(memos.map(({ path }) => path).filter((path) => above.has(path))).signer()
+    return this.#seal(savedTorrents.map(({ path }) => path).filter((path) => above.has(path))).signer()
   }
 
   #seal(paths: readonly string[]): RecordSeal {
@@ -70,7 +70,7 @@ export class SessionTrust {
   }
 
   /** Whether all that a torrent writes lies in the client's folder for data, or else in that of the state folder. */
-  async #isInside({ path, filePaths = [] }: TorrentMemo): Promise<boolean> {
+  async #isInside({ path, filePaths = [] }: SavedTorrent): Promise<boolean> {
     const { folder, data = dirname(folder) } = this.#options
     for (const one of [path, ...filePaths]) {
       if (!(await liesIn(nodeFs, one, data).catch(() => false))) return false
@@ -93,6 +93,6 @@ export class SessionTrust {
  * Whether a private torrent may not keep its trackers. With a key inside the data it keeps them, or it would lose them with every run; that
  * key was made by this user, and no torrent can make a file that nobody else may read.
  */
-function isSilenced(memo: TorrentMemo, trust: RecordTrust): boolean {
-  return trust === 'unproven' && memo.private && memo.trackers.length > 0
+function isSilenced(saved: SavedTorrent, trust: RecordTrust): boolean {
+  return trust === 'unproven' && saved.private && saved.trackers.length > 0
 }

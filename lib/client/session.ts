@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { readWhole, replaceFile, replaceUnlisted } from '../storage/replace-file.ts'
 import { nodeFs } from '../storage/storage-fs.ts'
-import type { TorrentMemo } from '../torrent/torrent-memo.ts'
+import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
@@ -35,7 +35,7 @@ export class Session {
   readonly #folder: string
   readonly #events: SessionEvents
   /** Torrents of an earlier run that could not be brought back: a later run may have their disk again. */
-  readonly #dormant = new Map<string, TorrentMemo>()
+  readonly #dormant = new Map<string, SavedTorrent>()
   /** Lines of torrents that are not restored because the list is not signed; they are kept, never signed, and not used by `add`. */
   readonly #refused = new Map<string, SessionLine>()
   readonly #trust: SessionTrust
@@ -57,7 +57,7 @@ export class Session {
   }
 
   /** Takes the folder and returns what an earlier run has left in it; never rejects. */
-  async open(): Promise<readonly TorrentMemo[]> {
+  async open(): Promise<readonly SavedTorrent[]> {
     try {
       this.#lock = await FolderLock.take(this.#folder, 'client.lock')
     } catch (cause) {
@@ -88,8 +88,8 @@ export class Session {
       )
       await replaceFile(nodeFs, `${this.#path}.damaged`, bytes).catch(() => {})
     }
-    const { memos, refused, silenced, trusted } = await this.#trust.judge(lines)
-    for (const line of refused) this.#refused.set(line.memo.infoHash, line)
+    const { savedTorrents, refused, silenced, trusted } = await this.#trust.judge(lines)
+    for (const line of refused) this.#refused.set(line.saved.infoHash, line)
     if (refused.length + silenced > 0) {
       this.#warn(
         'lies in the folder of data, and nothing vouches for its list of torrents: ' +
@@ -99,7 +99,7 @@ export class Session {
     }
     // Signed from now on.
     if (!trusted) this.touch()
-    return memos
+    return savedTorrents
   }
 
   /** The metadata of this torrent came from the folder. */
@@ -108,16 +108,16 @@ export class Session {
   }
 
   /** Keeps a torrent in the list that could not be brought back. */
-  setAside(memo: TorrentMemo): void {
-    this.#dormant.set(memo.infoHash, memo)
+  setAside(saved: SavedTorrent): void {
+    this.#dormant.set(saved.infoHash, saved)
     this.touch()
   }
 
   /** What was set aside of a torrent, if it was; the torrent is there again, or not wanted any more. */
-  takeBack(infoHash: string): TorrentMemo | undefined {
-    const memo = this.#dormant.get(infoHash)
+  takeBack(infoHash: string): SavedTorrent | undefined {
+    const saved = this.#dormant.get(infoHash)
     if (this.#dormant.delete(infoHash) || this.#refused.delete(infoHash)) this.touch()
-    return memo
+    return saved
   }
 
   /** Something has changed: the list is saved soon. */
@@ -187,12 +187,12 @@ export class Session {
     this.#savedAt = performance.now()
     try {
       // Before the metadata is kept: what comes meanwhile is not in the folder, and until then must be found as it was.
-      const memos = torrents.map((torrent) => torrent.save())
+      const savedTorrents = torrents.map((torrent) => torrent.save())
       await this.#keepMetadata(torrents)
-      const here = new Set(memos.map(({ infoHash }) => infoHash))
+      const here = new Set(savedTorrents.map(({ infoHash }) => infoHash))
       const dormant = [...this.#dormant.values()].filter(({ infoHash }) => !here.has(infoHash))
-      const refused = [...this.#refused.values()].filter(({ memo }) => !here.has(memo.infoHash))
-      const all = [...memos, ...dormant]
+      const refused = [...this.#refused.values()].filter(({ saved }) => !here.has(saved.infoHash))
+      const all = [...savedTorrents, ...dormant]
       await replaceFile(nodeFs, this.#path, encodeSession(all, await this.#trust.signer(all), refused))
     } catch (cause) {
       this.#warn(`does not take the list of torrents: ${asError(cause).message}`, cause)

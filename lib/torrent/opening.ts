@@ -8,13 +8,13 @@ import { shareTurn } from '../util/turn-share.ts'
 import { Content, type ContentEvents } from './content.ts'
 import { isByName, storageIn } from './data-folder.ts'
 import type { RunState } from './run-state.ts'
+import type { SavedTorrent } from './saved-torrent.ts'
 import { findNames } from './stored-names.ts'
 import type { TorrentData } from './torrent-data.ts'
 import { closedError } from './torrent-errors.ts'
 import type { Choice } from './torrent-files.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { TorrentInit } from './torrent-init.ts'
-import type { TorrentMemo } from './torrent-memo.ts'
 import type { TorrentMetadata } from './torrent-metadata.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -134,7 +134,7 @@ export class Opening {
     if (record?.paused === true && state.stayPaused()) onPaused()
     // What was asked for in an earlier run counts until its record says more.
     const isAsked = init.select !== undefined || init.selectOnly !== undefined
-    const choice = isAsked || record?.selection !== undefined ? init : withinFiles(init.memo, metainfo)
+    const choice = isAsked || record?.selection !== undefined ? init : withinFiles(init.saved, metainfo)
     const { select, selectOnly } = choice
     const options = { ...init, select, selectOnly, superSeeding: superSeeding(), overwrite: overwrite() }
     return new Content(host, swarm.manager, metainfo, options, events, transfer, resumeFile, before)
@@ -142,8 +142,8 @@ export class Opening {
 }
 
 /** Drops files that do not exist from an earlier run's selection, which may be older than the metadata. */
-function withinFiles(memo: TorrentMemo | undefined, { files }: Metainfo): Choice {
-  if (memo === undefined || !Array.isArray(memo.select)) return memo ?? {}
+function withinFiles(saved: SavedTorrent | undefined, { files }: Metainfo): Choice {
+  if (saved === undefined || !Array.isArray(saved.select)) return saved ?? {}
   const count = files.filter(({ pad }) => !pad).length
-  return { select: memo.select.filter((index) => index < count) }
+  return { select: saved.select.filter((index) => index < count) }
 }

@@ -1,5 +1,5 @@
 import type { Content } from './content.ts'
-import type { TorrentMemo } from './torrent-memo.ts'
+import type { SavedTorrent } from './saved-torrent.ts'
 
 /**
  * - `metadata`: the files are not known yet
@@ -45,12 +45,12 @@ export class RunState {
   #error: Error | undefined
   #closed = false
 
-  /** `paused` is what the user says now, `memo` what an earlier run has left. */
-  constructor(paused: boolean | undefined, memo: TorrentMemo | undefined) {
+  /** `paused` is what the user says now, `saved` what an earlier run has left. */
+  constructor(paused: boolean | undefined, saved: SavedTorrent | undefined) {
     this.#paused = paused ?? false
     this.#decided = paused !== undefined
-    this.#finished = memo?.finished ?? false
-    this.#goalWaived = memo?.goalWaived ?? false
+    this.#finished = saved?.finished ?? false
+    this.#goalWaived = saved?.goalWaived ?? false
   }
 
   /** What the torrent is doing; `content` is what it has, as soon as its metadata is known. */
@@ -166,7 +166,7 @@ export class RunState {
   }
 
   /** What a restart needs to know. */
-  remember(): Pick<TorrentMemo, 'paused' | 'finished' | 'goalWaived'> {
+  remember(): Pick<SavedTorrent, 'paused' | 'finished' | 'goalWaived'> {
     return { paused: this.#paused, finished: this.#finished, goalWaived: this.#goalWaived }
   }
 

@@ -1,8 +1,8 @@
 import type { Swarm } from '../swarm/swarm.ts'
 import type { RunState } from './run-state.ts'
+import { mostSavedPeers, type SavedTorrent } from './saved-torrent.ts'
 import type { TorrentInit } from './torrent-init.ts'
 import type { TorrentLimits } from './torrent-limits.ts'
-import { mostMemoPeers, type TorrentMemo } from './torrent-memo.ts'
 import type { TorrentMetadata } from './torrent-metadata.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -21,10 +21,10 @@ export interface SavedParts {
 }
 
 /** Returns what a restart needs to know of a torrent. */
-export function saveTorrent(parts: SavedParts): TorrentMemo {
+export function saveTorrent(parts: SavedParts): SavedTorrent {
   const { infoHash, init, metadata, swarm, state, limits, transfer, trackers, superSeeding, overwrite } =
     parts
-  const { name, path, folderMode, filePaths, select, selectOnly, memo } = init
+  const { name, path, folderMode, filePaths, select, selectOnly, saved } = init
   const { known, infoHashV2 } = metadata
   const { sources } = swarm
   return {
@@ -32,14 +32,14 @@ export function saveTorrent(parts: SavedParts): TorrentMemo {
     infoHashV2,
     name: known ? undefined : name,
     ...(select === undefined && selectOnly === undefined
-      ? { select: memo?.select, selectOnly: memo?.selectOnly }
+      ? { select: saved?.select, selectOnly: saved?.selectOnly }
       : { select, selectOnly }),
     path,
     folderMode,
     filePaths,
     trackers,
     trustedTrackers: sources.trackers.trusted,
-    peers: known ? [] : sources.remember().peers.slice(0, mostMemoPeers),
+    peers: known ? [] : sources.remember().peers.slice(0, mostSavedPeers),
     superSeeding,
     ...(overwrite ? { overwrite: true } : {}),
     private: sources.private,

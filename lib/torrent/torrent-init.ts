@@ -1,6 +1,6 @@
 import type { PeerAddress } from '../util/address.ts'
 import type { ContentOptions } from './content-options.ts'
-import type { TorrentMemo } from './torrent-memo.ts'
+import type { SavedTorrent } from './saved-torrent.ts'
 
 /** What a {@link Torrent} begins with. */
 export interface TorrentInit extends ContentOptions {
@@ -12,5 +12,5 @@ export interface TorrentInit extends ContentOptions {
   /** Where a default `path` lies is decided by the client; this is what it decided. */
   readonly path: string
   /** What an earlier run has left, when the torrent is brought back and not added. */
-  readonly memo?: TorrentMemo | undefined
+  readonly saved?: SavedTorrent | undefined
 }

@@ -3,8 +3,8 @@ import { isAmount } from '../util/options.ts'
 import { show } from '../util/show.ts'
 import type { Content } from './content.ts'
 import type { RunState } from './run-state.ts'
+import type { SavedTorrent } from './saved-torrent.ts'
 import type { TorrentHost } from './torrent-host.ts'
-import type { TorrentMemo } from './torrent-memo.ts'
 import type { AddOptions } from './torrent-options.ts'
 
 /** How fast one torrent may be, and when it has seeded enough. */
@@ -69,7 +69,7 @@ export class TorrentLimits {
   }
 
   /** What a restart needs to know. */
-  remember(): Pick<TorrentMemo, 'downloadLimit' | 'uploadLimit' | 'seedRatio' | 'seedTime'> {
+  remember(): Pick<SavedTorrent, 'downloadLimit' | 'uploadLimit' | 'seedRatio' | 'seedTime'> {
     return {
       downloadLimit: finite(this.#download),
       uploadLimit: finite(this.#upload),

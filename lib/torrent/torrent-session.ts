@@ -14,13 +14,13 @@ import type { Activity, Content, ContentEvents } from './content.ts'
 import { Opening } from './opening.ts'
 import { RunState, type TorrentStatus } from './run-state.ts'
 import { saveTorrent } from './save-torrent.ts'
+import type { SavedTorrent } from './saved-torrent.ts'
 import type { SessionEvents, SessionListener, TorrentOwner } from './session-events.ts'
 import { TorrentData } from './torrent-data.ts'
 import { closedError, metadataError } from './torrent-errors.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { TorrentInit } from './torrent-init.ts'
 import { TorrentLimits } from './torrent-limits.ts'
-import type { TorrentMemo } from './torrent-memo.ts'
 import { TorrentMetadata } from './torrent-metadata.ts'
 import { Transfer } from './transfer.ts'
 
@@ -54,12 +54,12 @@ export class TorrentSession {
     this.host = host
     this.#init = init
     this.#owner = owner
-    this.state = new RunState(init.paused, init.memo)
+    this.state = new RunState(init.paused, init.saved)
     this.data = new TorrentData(this.state)
     this.limits = new TorrentLimits(init)
     this.#superSeeding = init.superSeeding ?? false
     this.#overwrite = init.overwrite ?? false
-    if (init.memo !== undefined) this.#transfer.restore(init.memo)
+    if (init.saved !== undefined) this.#transfer.restore(init.saved)
     if (init.state !== undefined) {
       const seal = host.seal(init.state, init.path)
       this.#resumeFile = new ResumeFile(init.state, this.infoHash, seal, onWarning)
@@ -96,9 +96,9 @@ export class TorrentSession {
       onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
     })
     // Before the first question to anybody: the metadata that would say so may be lost.
-    if (init.memo?.private === true) this.swarm.makePrivate()
+    if (init.saved?.private === true) this.swarm.makePrivate()
     this.limitsChanged()
-    this.swarm.sources.trackers.trust(init.memo?.trustedTrackers ?? [])
+    this.swarm.sources.trackers.trust(init.saved?.trustedTrackers ?? [])
     this.addPeers(init.peers ?? [], init.trust)
     this.addPeers(init.magnetPeers ?? [], 'remote')
   }
@@ -172,7 +172,7 @@ export class TorrentSession {
   }
 
   /** Returns what a restart needs to know. */
-  save(): TorrentMemo {
+  save(): SavedTorrent {
     return saveTorrent({
       infoHash: this.infoHash,
       init: this.#init,

@@ -55,8 +55,8 @@ test('closing while a torrent of the last run is added anew keeps it once', asyn
     for (let turned = 0; turned < turns; turned++) await turn()
     await client.close()
     await adding.catch(() => {})
-    const { memos, damaged } = sessionOf(state)
-    assert.deepEqual([memos.length, damaged], [1, 0], `after ${turns} turns`)
+    const { savedTorrents, damaged } = sessionOf(state)
+    assert.deepEqual([savedTorrents.length, damaged], [1, 0], `after ${turns} turns`)
   }
 })
 
@@ -102,7 +102,7 @@ test('what is added while it is being removed is added anew', async (t) => {
     assert.equal(again.status, 'downloading')
     assert.deepEqual(client.torrents, [again])
     await client.close()
-    if (options.state !== undefined) assert.equal(sessionOf(options.state).memos.length, 1)
+    if (options.state !== undefined) assert.equal(sessionOf(options.state).savedTorrents.length, 1)
   }
 })
 
@@ -121,8 +121,8 @@ test('what is removed while the client closes stays away', async (t) => {
     for (let turned = 0; turned < turns; turned++) await turn()
     await client.close()
     await removed
-    const { memos, damaged } = sessionOf(state)
-    assert.deepEqual([memos.map(({ infoHash }) => infoHash), damaged], [[kept.infoHash], 0])
+    const { savedTorrents, damaged } = sessionOf(state)
+    assert.deepEqual([savedTorrents.map(({ infoHash }) => infoHash), damaged], [[kept.infoHash], 0])
     assert.deepEqual(warnings, [])
   }
 })

@@ -19,9 +19,9 @@ test('a client that is closed at once, whatever it is at, loses nothing of the l
     for (let turn = 0; turn < turns; turn++) await setImmediate()
     await client.close()
     assert.deepEqual(await client.restored(), [])
-    const { memos } = decodeSession(readFileSync(path.join(state, 'client.session')))
+    const { savedTorrents } = decodeSession(readFileSync(path.join(state, 'client.session')))
     assert.deepEqual(
-      memos.map((memo) => memo.infoHash),
+      savedTorrents.map((saved) => saved.infoHash),
       [infoHash],
       `after ${turns} turns`
     )

@@ -6,25 +6,25 @@ import { decodeSession, encodeSession, readSessionSteps } from '../../lib/client
 import { root } from '../fuzz/store.ts'
 
 test('a session file of many torrents is read in slices', () => {
-  const saved = readFileSync(path.join(root, 'test/fixtures/state-0.1.0/paused/state/client.session'))
-  const [memo] = decodeSession(saved).memos
-  assert.ok(memo !== undefined)
-  const memos = Array.from({ length: 1000 }, (_, n) => ({
-    ...memo,
+  const file = readFileSync(path.join(root, 'test/fixtures/state-0.1.0/paused/state/client.session'))
+  const [saved] = decodeSession(file).savedTorrents
+  assert.ok(saved !== undefined)
+  const savedTorrents = Array.from({ length: 1000 }, (_, n) => ({
+    ...saved,
     infoHash: n.toString(16).padStart(40, '0')
   }))
-  const bytes = encodeSession(memos)
+  const bytes = encodeSession(savedTorrents)
   const steps = readSessionSteps(bytes)
   let slices = 1
   let step = steps.next()
   for (; step.done !== true; step = steps.next()) slices++
   assert.ok(slices >= 10, `${slices} slices`)
   assert.equal(step.value.lines.length, 1000)
-  assert.deepEqual(decodeSession(bytes), { memos, damaged: 0 })
+  assert.deepEqual(decodeSession(bytes), { savedTorrents, damaged: 0 })
 })
 
 test('empty lines of a session file, and a missing newline at its end, are no damage', () => {
-  const saved = readFileSync(path.join(root, 'test/fixtures/state-0.1.0/paused/state/client.session'))
-  const text = saved.toString().trimEnd().replaceAll('\n', '\n\n')
-  assert.deepEqual(decodeSession(Buffer.from(`\n${text}`)), decodeSession(saved))
+  const file = readFileSync(path.join(root, 'test/fixtures/state-0.1.0/paused/state/client.session'))
+  const text = file.toString().trimEnd().replaceAll('\n', '\n\n')
+  assert.deepEqual(decodeSession(Buffer.from(`\n${text}`)), decodeSession(file))
 })

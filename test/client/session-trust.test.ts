@@ -9,20 +9,23 @@ import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { Bench, type Sample } from '../torrent/bench.ts'
 
 /** A line of a list of torrents as 0.1.0 wrote it, which signed nothing. */
-function lineOf(memo: Record<string, unknown>): string {
-  const body = JSON.stringify(memo)
+function lineOf(saved: Record<string, unknown>): string {
+  const body = JSON.stringify(saved)
   return `${createHash('sha256').update(body).digest('hex').slice(0, 16)} ${body}\n`
 }
 
 /** The fields of the only line of the list in a state folder, without its signature. */
-function memoIn(state: string): Record<string, unknown> {
+function savedIn(state: string): Record<string, unknown> {
   const [, line = ''] = readFileSync(path.join(state, 'client.session'), 'utf8').split('\n')
-  const { mac, ...memo } = JSON.parse(line.slice(line.indexOf(' ') + 1)) as Record<string, unknown>
-  return memo
+  const { mac, ...saved } = JSON.parse(line.slice(line.indexOf(' ') + 1)) as Record<string, unknown>
+  return saved
 }
 
-function write(state: string, ...memos: Record<string, unknown>[]): void {
-  writeFileSync(path.join(state, 'client.session'), `piecewise session 1\n${memos.map(lineOf).join('')}`)
+function write(state: string, ...savedTorrents: Record<string, unknown>[]): void {
+  writeFileSync(
+    path.join(state, 'client.session'),
+    `piecewise session 1\n${savedTorrents.map(lineOf).join('')}`
+  )
 }
 
 interface Left {
@@ -80,8 +83,8 @@ test('a line that nobody vouches for brings no torrent back whose data lies else
   ] as const) {
     const { bench, sample, data, state, client: open } = await left(t, false)
     const outside = bench.folder()
-    const memo = { ...memoIn(state), ...change(outside, data) }
-    write(state, memo)
+    const saved = { ...savedIn(state), ...change(outside, data) }
+    write(state, saved)
     const { client, warnings } = open()
     assert.equal(await restored(client), undefined, what)
     assert.equal(
@@ -90,7 +93,7 @@ test('a line that nobody vouches for brings no torrent back whose data lies else
       warnings.join()
     )
     await client.close()
-    assert.deepEqual(memoIn(state), memo, 'the line stays, unsigned')
+    assert.deepEqual(savedIn(state), saved, 'the line stays, unsigned')
     const again = open()
     assert.equal(await restored(again.client), undefined, 'nor later')
     const added = await again.client.add(sample.bytes, { paused: true })
@@ -106,7 +109,7 @@ test('a line that nobody vouches for brings no torrent back whose data lies else
 test('a line that nobody vouches for names no trackers of a private torrent', async (t) => {
   for (const isPrivate of [true, false]) {
     const { state, client: open } = await left(t, isPrivate)
-    write(state, memoIn(state))
+    write(state, savedIn(state))
     // Which is signed, and vouches for the tracker that was added.
     for (const name of readdirSync(state)) if (name.endsWith('.resume')) rmSync(path.join(state, name))
     const { client, warnings } = open()

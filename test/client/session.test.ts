@@ -10,8 +10,8 @@ import type { Client } from '../../lib/client/client.ts'
 import { decodeSession, encodeSession } from '../../lib/client/session-file.ts'
 import { formatTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
+import type { SavedTorrent } from '../../lib/torrent/saved-torrent.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
-import type { TorrentMemo } from '../../lib/torrent/torrent-memo.ts'
 import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
 
 const tracker = 'http://127.0.0.1:9/announce'
@@ -329,7 +329,7 @@ test('a torrent is kept with its metadata before its record was read', async (t)
 })
 
 test('the bytes of a list: what is whole is read, whatever happened to the rest', () => {
-  const memo = fc.record(
+  const saved = fc.record(
     {
       infoHash: fc.stringMatching(/^[0-9a-f]{40}$/),
       path: fc.string(),
@@ -362,22 +362,26 @@ test('the bytes of a list: what is whole is read, whatever happened to the rest'
       completed: fc.boolean()
     },
     { noNullPrototype: true }
-  ) satisfies fc.Arbitrary<TorrentMemo>
-  const memos = fc.uniqueArray(memo, { selector: ({ infoHash }) => infoHash, minLength: 1, maxLength: 5 })
+  ) satisfies fc.Arbitrary<SavedTorrent>
+  const savedTorrents = fc.uniqueArray(saved, {
+    selector: ({ infoHash }) => infoHash,
+    minLength: 1,
+    maxLength: 5
+  })
   fc.assert(
-    fc.property(memos, fc.nat(), fc.integer({ min: 1, max: 255 }), (list, at, flip) => {
+    fc.property(savedTorrents, fc.nat(), fc.integer({ min: 1, max: 255 }), (list, at, flip) => {
       const bytes = encodeSession(list)
-      assert.deepEqual(decodeSession(bytes), { memos: list, damaged: 0 })
+      assert.deepEqual(decodeSession(bytes), { savedTorrents: list, damaged: 0 })
       const spoilt = Uint8Array.from(bytes)
       const index = at % spoilt.length
       spoilt[index] = (spoilt[index] ?? 0) ^ flip
-      assert.ok(decodeSession(spoilt).memos.length >= list.length - 2)
+      assert.ok(decodeSession(spoilt).savedTorrents.length >= list.length - 2)
       const torn = decodeSession(bytes.subarray(0, index))
-      assert.deepEqual(torn.memos, list.slice(0, torn.memos.length))
+      assert.deepEqual(torn.savedTorrents, list.slice(0, torn.savedTorrents.length))
     }),
     { numRuns: 200 }
   )
-  fc.assert(fc.property(fc.uint8Array(), (bytes) => decodeSession(bytes).memos.length === 0))
+  fc.assert(fc.property(fc.uint8Array(), (bytes) => decodeSession(bytes).savedTorrents.length === 0))
 })
 
 test('a list is replaced in one step: what a crash leaves beside it does not count', async (t) => {

@@ -18,7 +18,7 @@ import { RecordKey } from '../../lib/storage/record-key.ts'
 import type { ResumeRecord } from '../../lib/storage/resume-record.ts'
 import { ResumeStore } from '../../lib/storage/resume-store.ts'
 import { nodeFs, syncFolder } from '../../lib/storage/storage-fs.ts'
-import type { TorrentMemo } from '../../lib/torrent/torrent-memo.ts'
+import type { SavedTorrent } from '../../lib/torrent/saved-torrent.ts'
 import type { TorrentSession } from '../../lib/torrent/torrent-session.ts'
 import { layoutOf, pattern, readBytes } from '../storage/contract.ts'
 import { type Progress, stopEverywhere, testWriter, type Writer } from '../support/crash-harness.ts'
@@ -94,7 +94,7 @@ const torrents: Writer = {
 
 // ---- session file ----
 
-function memoOf(name: string): TorrentMemo {
+function savedOf(name: string): SavedTorrent {
   return {
     infoHash: Buffer.from(name.padEnd(20)).toString('hex'),
     path: '/nowhere',
@@ -114,12 +114,12 @@ function memoOf(name: string): TorrentMemo {
 }
 
 /** What a session asks of a torrent. */
-function torrentOf(memo: TorrentMemo): TorrentSession {
-  const { infoHash } = memo
+function torrentOf(saved: SavedTorrent): TorrentSession {
+  const { infoHash } = saved
   return {
     infoHash,
     torrentFile: Buffer.from(infoHash.repeat(100)),
-    save: () => memo
+    save: () => saved
   } as unknown as TorrentSession
 }
 
@@ -128,7 +128,7 @@ function listed(fact: string): TorrentSession[] {
   return fact
     .split(' ')
     .filter((name) => name !== '')
-    .map((name) => torrentOf(memoOf(name)))
+    .map((name) => torrentOf(savedOf(name)))
 }
 
 function sessionIn(
@@ -172,14 +172,16 @@ const session: Writer = {
   },
   async after(folder, progress) {
     const one = sessionIn(folder, () => [], assert.fail)
-    const memos = await one.open()
-    const names = memos.map(({ infoHash }) => Buffer.from(infoHash, 'hex').toString().trim()).join(' ')
+    const savedTorrents = await one.open()
+    const names = savedTorrents
+      .map(({ infoHash }) => Buffer.from(infoHash, 'hex').toString().trim())
+      .join(' ')
     // Metadata that it needs is there.
-    for (const { infoHash } of memos) {
+    for (const { infoHash } of savedTorrents) {
       const bytes = readFileSync(join(folder, 'state', `${infoHash}.torrent`))
       assert.equal(bytes.toString(), infoHash.repeat(100))
     }
-    await one.close(memos.map(torrentOf))
+    await one.close(savedTorrents.map(torrentOf))
     assert.ok(possible(progress, 'a').includes(names), `'${names}' after ${JSON.stringify(progress)}`)
   }
 }

@@ -69,7 +69,7 @@ async function dialledBack(
   torrent.seedRatio = 2
   const known = await until('the address of the peer', () => {
     const file = path.join(state, 'client.session')
-    const [saved] = existsSync(file) ? decodeSession(readFileSync(file)).memos : []
+    const [saved] = existsSync(file) ? decodeSession(readFileSync(file)).savedTorrents : []
     return saved?.seedRatio === 2 ? saved.peers : undefined
   })
   socket.destroy()

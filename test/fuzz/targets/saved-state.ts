@@ -122,9 +122,9 @@ export const session: Target = {
     const summed = lines.map((line) => (line.startsWith('{') ? `${sumOf(line)} ${line}` : line)).join('\n')
     const { lines: read, damaged } = check.steps(readSessionSteps(Buffer.from(summed)))
     check.that(read.length + damaged <= lines.length, 'there are more lines than in the file')
-    const memos = read.map(({ memo }) => memo)
-    checkRoundTrip(memos, check)
-    return [memos, damaged]
+    const savedTorrents = read.map(({ saved }) => saved)
+    checkRoundTrip(savedTorrents, check)
+    return [savedTorrents, damaged]
   }
 }
 
@@ -147,11 +147,11 @@ export const stateFolder: Target = {
   }
 }
 
-function checkRoundTrip(memos: Parameters<typeof encodeSession>[0], check: Check): void {
-  const again = decodeSession(encodeSession(memos))
-  check.equal(again, { memos, damaged: 0 }, 'decode(encode(x)) is not x')
-  const hashes = new Set(memos.map((memo) => memo.infoHash))
-  check.equal(hashes.size, memos.length, 'a torrent is there twice')
+function checkRoundTrip(savedTorrents: Parameters<typeof encodeSession>[0], check: Check): void {
+  const again = decodeSession(encodeSession(savedTorrents))
+  check.equal(again, { savedTorrents, damaged: 0 }, 'decode(encode(x)) is not x')
+  const hashes = new Set(savedTorrents.map((saved) => saved.infoHash))
+  check.equal(hashes.size, savedTorrents.length, 'a torrent is there twice')
 }
 
 function sumOf(line: string): string {

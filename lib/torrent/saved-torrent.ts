@@ -1,10 +1,10 @@
 import type { Range } from '../metainfo/layout.ts'
 
 /** Peers that outlive a run in which the metadata did not come. */
-export const mostMemoPeers = 50
+export const mostSavedPeers = 50
 
 /** What a restart needs to know of a torrent, apart from its metadata and its resume record. */
-export interface TorrentMemo {
+export interface SavedTorrent {
   /** The v1 info hash, 40 hexadecimal digits. */
   readonly infoHash: string
   /** The v2 info hash, 64 hexadecimal digits. */
