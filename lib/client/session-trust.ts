@@ -4,7 +4,7 @@ import type { RecordKey } from '../storage/record-key.ts'
 import { RecordSeal, type RecordTrust, type Signer } from '../storage/record-seal.ts'
 import { nodeFs } from '../storage/storage-fs.ts'
 import type { SavedTorrent } from '../torrent/saved-torrent.ts'
-import type { SessionLine } from './session-file.ts'
+import type { SavedLine } from './saved-torrents.ts'
 
 /** Options of {@link SessionTrust}. */
 export interface SessionTrustOptions {
@@ -19,7 +19,7 @@ export interface SessionTrustOptions {
 export interface JudgedSession {
   readonly savedTorrents: readonly SavedTorrent[]
   /** Lines of torrents that are not to be brought back. */
-  readonly refused: readonly SessionLine[]
+  readonly refused: readonly SavedLine[]
   /** How many private torrents have lost their trackers. */
   readonly silenced: number
   /** Whether every line is trusted. */
@@ -38,10 +38,10 @@ export class SessionTrust {
   }
 
   /** Decides about the lines of an earlier run. */
-  async judge(lines: readonly SessionLine[]): Promise<JudgedSession> {
+  async judge(lines: readonly SavedLine[]): Promise<JudgedSession> {
     const judge = await this.#seal(lines.map(({ saved }) => saved.path)).judge()
     const savedTorrents: SavedTorrent[] = []
-    const refused: SessionLine[] = []
+    const refused: SavedLine[] = []
     let silenced = 0
     let trusted = true
     for (const line of lines) {

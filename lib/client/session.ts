@@ -8,7 +8,7 @@ import { forEachLimit } from '../util/for-each-limit.ts'
 import { makeFolder } from '../util/make-folder.ts'
 import { runStepsInTurns } from '../util/turn-share.ts'
 import { FolderLock } from './folder-lock.ts'
-import { encodeSession, maxSessionLength, readSessionSteps, type SessionLine } from './session-file.ts'
+import { encodeSavedTorrents, maxSavedLength, readSavedSteps, type SavedLine } from './saved-torrents.ts'
 import type { SessionTrust } from './session-trust.ts'
 
 /** What changes is saved after this time, together with all that changes meanwhile. */
@@ -37,7 +37,7 @@ export class Session {
   /** Torrents of an earlier run that could not be brought back: a later run may have their disk again. */
   readonly #dormant = new Map<string, SavedTorrent>()
   /** Lines of torrents that are not restored because the list is not signed; they are kept, never signed, and not used by `add`. */
-  readonly #refused = new Map<string, SessionLine>()
+  readonly #refused = new Map<string, SavedLine>()
   readonly #trust: SessionTrust
   /** Torrents whose metadata is on disk. */
   readonly #kept = new WeakSet<TorrentSession>()
@@ -74,14 +74,14 @@ export class Session {
     this.#counters.unref()
     let bytes: Uint8Array | undefined
     try {
-      bytes = await readWhole(nodeFs, this.#path, maxSessionLength)
+      bytes = await readWhole(nodeFs, this.#path, maxSavedLength)
     } catch (cause) {
       // What cannot be read must not be overwritten either.
       this.#warn(`has a list of torrents that cannot be read: ${asError(cause).message}`, cause)
       await this.#giveUp()
       return []
     }
-    const { lines, damaged } = await runStepsInTurns(readSessionSteps(bytes ?? new Uint8Array()))
+    const { lines, damaged } = await runStepsInTurns(readSavedSteps(bytes ?? new Uint8Array()))
     if (damaged > 0 && bytes !== undefined) {
       this.#warn(
         `has a damaged list of torrents: ${damaged} of its lines cannot be used; it is kept as client.session.damaged`
@@ -193,7 +193,7 @@ export class Session {
       const dormant = [...this.#dormant.values()].filter(({ infoHash }) => !here.has(infoHash))
       const refused = [...this.#refused.values()].filter(({ saved }) => !here.has(saved.infoHash))
       const all = [...savedTorrents, ...dormant]
-      await replaceFile(nodeFs, this.#path, encodeSession(all, await this.#trust.signer(all), refused))
+      await replaceFile(nodeFs, this.#path, encodeSavedTorrents(all, await this.#trust.signer(all), refused))
     } catch (cause) {
       this.#warn(`does not take the list of torrents: ${asError(cause).message}`, cause)
     }

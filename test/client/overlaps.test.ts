@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { decodeSession, type SessionContent } from '../../lib/client/session-file.ts'
+import { decodeSavedTorrents, type SavedTorrents } from '../../lib/client/saved-torrents.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
 import { turns } from '../support/turns.ts'
 import { until } from '../support/until.ts'
@@ -12,8 +12,8 @@ import { addressOf, Bench } from '../torrent/bench.ts'
 import { listenAs } from '../torrent/evil-peer.ts'
 import { FaultyStorage } from '../torrent/faulty-storage.ts'
 
-function sessionOf(state: string): SessionContent {
-  return decodeSession(readFileSync(path.join(state, 'client.session')))
+function sessionOf(state: string): SavedTorrents {
+  return decodeSavedTorrents(readFileSync(path.join(state, 'client.session')))
 }
 
 for (const why of ['is paused', 'waits in the queue'] as const) {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { decodeSession } from '../../lib/client/session-file.ts'
+import { decodeSavedTorrents } from '../../lib/client/saved-torrents.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { Bench } from '../torrent/bench.ts'
 
@@ -19,7 +19,7 @@ test('a client that is closed at once, whatever it is at, loses nothing of the l
     for (let turn = 0; turn < turns; turn++) await setImmediate()
     await client.close()
     assert.deepEqual(await client.restored(), [])
-    const { savedTorrents } = decodeSession(readFileSync(path.join(state, 'client.session')))
+    const { savedTorrents } = decodeSavedTorrents(readFileSync(path.join(state, 'client.session')))
     assert.deepEqual(
       savedTorrents.map((saved) => saved.infoHash),
       [infoHash],

@@ -7,7 +7,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Client } from '../../lib/client/client.ts'
-import { decodeSession, encodeSession } from '../../lib/client/session-file.ts'
+import { decodeSavedTorrents, encodeSavedTorrents } from '../../lib/client/saved-torrents.ts'
 import { formatTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { SavedTorrent } from '../../lib/torrent/saved-torrent.ts'
@@ -370,18 +370,18 @@ test('the bytes of a list: what is whole is read, whatever happened to the rest'
   })
   fc.assert(
     fc.property(savedTorrents, fc.nat(), fc.integer({ min: 1, max: 255 }), (list, at, flip) => {
-      const bytes = encodeSession(list)
-      assert.deepEqual(decodeSession(bytes), { savedTorrents: list, damaged: 0 })
+      const bytes = encodeSavedTorrents(list)
+      assert.deepEqual(decodeSavedTorrents(bytes), { savedTorrents: list, damaged: 0 })
       const spoilt = Uint8Array.from(bytes)
       const index = at % spoilt.length
       spoilt[index] = (spoilt[index] ?? 0) ^ flip
-      assert.ok(decodeSession(spoilt).savedTorrents.length >= list.length - 2)
-      const torn = decodeSession(bytes.subarray(0, index))
+      assert.ok(decodeSavedTorrents(spoilt).savedTorrents.length >= list.length - 2)
+      const torn = decodeSavedTorrents(bytes.subarray(0, index))
       assert.deepEqual(torn.savedTorrents, list.slice(0, torn.savedTorrents.length))
     }),
     { numRuns: 200 }
   )
-  fc.assert(fc.property(fc.uint8Array(), (bytes) => decodeSession(bytes).savedTorrents.length === 0))
+  fc.assert(fc.property(fc.uint8Array(), (bytes) => decodeSavedTorrents(bytes).savedTorrents.length === 0))
 })
 
 test('a list is replaced in one step: what a crash leaves beside it does not count', async (t) => {

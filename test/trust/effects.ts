@@ -7,7 +7,7 @@ import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
 import { run } from '../../lib/cli/run.ts'
-import { decodeSession } from '../../lib/client/session-file.ts'
+import { decodeSavedTorrents } from '../../lib/client/saved-torrents.ts'
 import { AddressBook } from '../../lib/discovery/address-book.ts'
 import { Discovery } from '../../lib/discovery/discovery.ts'
 import type { PeerSource } from '../../lib/discovery/peer-source.ts'
@@ -69,7 +69,7 @@ async function dialledBack(
   torrent.seedRatio = 2
   const known = await until('the address of the peer', () => {
     const file = path.join(state, 'client.session')
-    const [saved] = existsSync(file) ? decodeSession(readFileSync(file)).savedTorrents : []
+    const [saved] = existsSync(file) ? decodeSavedTorrents(readFileSync(file)).savedTorrents : []
     return saved?.seedRatio === 2 ? saved.peers : undefined
   })
   socket.destroy()

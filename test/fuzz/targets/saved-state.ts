@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { encode } from '../../../lib/bencode/encode.ts'
 import { parseDhtState } from '../../../lib/client/dht-state.ts'
 import { parseHolder } from '../../../lib/client/folder-lock.ts'
-import { decodeSession, encodeSession, readSessionSteps } from '../../../lib/client/session-file.ts'
+import { decodeSavedTorrents, encodeSavedTorrents, readSavedSteps } from '../../../lib/client/saved-torrents.ts'
 import { parseNodes } from '../../../lib/dht/node-info.ts'
 import { parseRecordJson } from '../../../lib/storage/json-fields.ts'
 import {
@@ -120,7 +120,7 @@ export const session: Target = {
   run(input, check) {
     const lines = Buffer.from(input).toString().split('\n')
     const summed = lines.map((line) => (line.startsWith('{') ? `${sumOf(line)} ${line}` : line)).join('\n')
-    const { lines: read, damaged } = check.steps(readSessionSteps(Buffer.from(summed)))
+    const { lines: read, damaged } = check.steps(readSavedSteps(Buffer.from(summed)))
     check.that(read.length + damaged <= lines.length, 'there are more lines than in the file')
     const savedTorrents = read.map(({ saved }) => saved)
     checkRoundTrip(savedTorrents, check)
@@ -147,8 +147,8 @@ export const stateFolder: Target = {
   }
 }
 
-function checkRoundTrip(savedTorrents: Parameters<typeof encodeSession>[0], check: Check): void {
-  const again = decodeSession(encodeSession(savedTorrents))
+function checkRoundTrip(savedTorrents: Parameters<typeof encodeSavedTorrents>[0], check: Check): void {
+  const again = decodeSavedTorrents(encodeSavedTorrents(savedTorrents))
   check.equal(again, { savedTorrents, damaged: 0 }, 'decode(encode(x)) is not x')
   const hashes = new Set(savedTorrents.map((saved) => saved.infoHash))
   check.equal(hashes.size, savedTorrents.length, 'a torrent is there twice')

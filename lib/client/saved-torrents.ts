@@ -9,13 +9,13 @@ import { runSteps, type Steps } from '../util/turn-share.ts'
 
 const title = 'piecewise session 1'
 /** A longer file is not read; that of 100,000 torrents needs less. */
-export const maxSessionLength: number = 256 << 20
+export const maxSavedLength: number = 256 << 20
 
 /** Lines that are read without a pause; each costs some 50 microseconds. */
 const linesOfStep = 50
 
 /** One parsed line of a session file. */
-export interface SessionLine {
+export interface SavedLine {
   readonly saved: SavedTorrent
   /** The signed text. */
   readonly json: string
@@ -23,7 +23,7 @@ export interface SessionLine {
 }
 
 /** The torrents that a session file tells of, in their order, and how many of its lines tell nothing. */
-export interface SessionContent {
+export interface SavedTorrents {
   readonly savedTorrents: readonly SavedTorrent[]
   /** Lines that are torn, changed or of another version. */
   readonly damaged: number
@@ -33,10 +33,10 @@ export interface SessionContent {
  * The bytes of a session file: a line with the format version, then one for each torrent: the beginning of its SHA-256, and
  * JSON, signed if `sign` does so. So a fault in one of them costs that torrent and no other. `kept` are lines that stay as they were.
  */
-export function encodeSession(
+export function encodeSavedTorrents(
   savedTorrents: readonly SavedTorrent[],
   sign?: Signer,
-  kept: readonly SessionLine[] = []
+  kept: readonly SavedLine[] = []
 ): Uint8Array {
   const lines = savedTorrents.map((saved) => {
     const { seedRatio, seedTime, selectOnly } = saved
@@ -53,20 +53,20 @@ export function encodeSession(
 }
 
 /** What is whole in the bytes of a session file; never fails. */
-export function decodeSession(bytes: Uint8Array): SessionContent {
-  const { lines, damaged } = runSteps(readSessionSteps(bytes))
+export function decodeSavedTorrents(bytes: Uint8Array): SavedTorrents {
+  const { lines, damaged } = runSteps(readSavedSteps(bytes))
   return { savedTorrents: lines.map(({ saved }) => saved), damaged }
 }
 
 /** The parsed lines of a session file, and how many of its lines tell nothing. */
-export interface SessionLines {
-  readonly lines: readonly SessionLine[]
+export interface SavedLines {
+  readonly lines: readonly SavedLine[]
   readonly damaged: number
 }
 
-/** As {@link decodeSession}, with signatures, in parts of a few milliseconds. */
-export function* readSessionSteps(bytes: Uint8Array): Steps<SessionLines> {
-  const read = new Map<string, SessionLine>()
+/** As {@link decodeSavedTorrents}, with signatures, in parts of a few milliseconds. */
+export function* readSavedSteps(bytes: Uint8Array): Steps<SavedLines> {
+  const read = new Map<string, SavedLine>()
   let damaged = 0
   let count = 0
   for (const line of linesOf(bytes)) {
@@ -99,7 +99,7 @@ function lineOf(json: string, mac: string | undefined): string {
   return `${digest(body)} ${body}\n`
 }
 
-function decodeLine(line: string): SessionLine | undefined {
+function decodeLine(line: string): SavedLine | undefined {
   const space = line.indexOf(' ')
   const body = line.slice(space + 1)
   if (line.slice(0, Math.max(0, space)) !== digest(body)) return undefined

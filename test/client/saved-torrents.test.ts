@@ -2,29 +2,29 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import test from 'node:test'
-import { decodeSession, encodeSession, readSessionSteps } from '../../lib/client/session-file.ts'
+import { decodeSavedTorrents, encodeSavedTorrents, readSavedSteps } from '../../lib/client/saved-torrents.ts'
 import { root } from '../fuzz/store.ts'
 
 test('a session file of many torrents is read in slices', () => {
   const file = readFileSync(path.join(root, 'test/fixtures/state-0.1.0/paused/state/client.session'))
-  const [saved] = decodeSession(file).savedTorrents
+  const [saved] = decodeSavedTorrents(file).savedTorrents
   assert.ok(saved !== undefined)
   const savedTorrents = Array.from({ length: 1000 }, (_, n) => ({
     ...saved,
     infoHash: n.toString(16).padStart(40, '0')
   }))
-  const bytes = encodeSession(savedTorrents)
-  const steps = readSessionSteps(bytes)
+  const bytes = encodeSavedTorrents(savedTorrents)
+  const steps = readSavedSteps(bytes)
   let slices = 1
   let step = steps.next()
   for (; step.done !== true; step = steps.next()) slices++
   assert.ok(slices >= 10, `${slices} slices`)
   assert.equal(step.value.lines.length, 1000)
-  assert.deepEqual(decodeSession(bytes), { savedTorrents, damaged: 0 })
+  assert.deepEqual(decodeSavedTorrents(bytes), { savedTorrents, damaged: 0 })
 })
 
 test('empty lines of a session file, and a missing newline at its end, are no damage', () => {
   const file = readFileSync(path.join(root, 'test/fixtures/state-0.1.0/paused/state/client.session'))
   const text = file.toString().trimEnd().replaceAll('\n', '\n\n')
-  assert.deepEqual(decodeSession(Buffer.from(`\n${text}`)), decodeSession(file))
+  assert.deepEqual(decodeSavedTorrents(Buffer.from(`\n${text}`)), decodeSavedTorrents(file))
 })
