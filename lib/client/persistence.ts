@@ -82,16 +82,16 @@ export class Persistence {
   }
 
   async #open(folder: string, events: PersistenceEvents): Promise<void> {
-    const [{ Session }, { SessionTrust }, { Restoration }] = await Promise.all([
+    const [{ Session }, { SavedTorrentsTrust }, { Restoration }] = await Promise.all([
       import('./session.ts'),
-      import('./session-trust.ts'),
+      import('./saved-torrents-trust.ts'),
       import('./restoration.ts')
     ])
     // Nothing was read yet, so there is nothing to keep.
     if (this.#closed) return
     const { lasting: torrents, warning, key } = events
     const data = events.path === undefined ? undefined : path.resolve(events.path)
-    this.#session = new Session(folder, new SessionTrust({ folder, data, key }), { torrents, warning })
+    this.#session = new Session(folder, new SavedTorrentsTrust({ folder, data, key }), { torrents, warning })
     this.#restoration = new Restoration(this.#session, folder, events)
     await this.#restoration.listed
   }

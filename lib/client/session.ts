@@ -9,7 +9,7 @@ import { makeFolder } from '../util/make-folder.ts'
 import { runStepsInTurns } from '../util/turn-share.ts'
 import { FolderLock } from './folder-lock.ts'
 import { encodeSavedTorrents, maxSavedLength, readSavedSteps, type SavedLine } from './saved-torrents.ts'
-import type { SessionTrust } from './session-trust.ts'
+import type { SavedTorrentsTrust } from './saved-torrents-trust.ts'
 
 /** What changes is saved after this time, together with all that changes meanwhile. */
 const saveAfterMs = 250
@@ -38,7 +38,7 @@ export class Session {
   readonly #dormant = new Map<string, SavedTorrent>()
   /** Lines of torrents that are not restored because the list is not signed; they are kept, never signed, and not used by `add`. */
   readonly #refused = new Map<string, SavedLine>()
-  readonly #trust: SessionTrust
+  readonly #trust: SavedTorrentsTrust
   /** Torrents whose metadata is on disk. */
   readonly #kept = new WeakSet<TorrentSession>()
   #lock: FolderLock | undefined
@@ -50,7 +50,7 @@ export class Session {
   #moved = 0
   #closed = false
 
-  constructor(folder: string, trust: SessionTrust, events: SessionEvents) {
+  constructor(folder: string, trust: SavedTorrentsTrust, events: SessionEvents) {
     this.#folder = folder
     this.#trust = trust
     this.#events = events

@@ -8,8 +8,8 @@ import { test } from 'node:test'
 import { loadDhtState, saveDhtState } from '../../lib/client/dht-state.ts'
 import { FolderLock } from '../../lib/client/folder-lock.ts'
 import { SeedCache } from '../../lib/client/make-torrent.ts'
+import { SavedTorrentsTrust } from '../../lib/client/saved-torrents-trust.ts'
 import { Session } from '../../lib/client/session.ts'
-import { SessionTrust } from '../../lib/client/session-trust.ts'
 import { FileStorage } from '../../lib/storage/file-storage.ts'
 import { foreignFiles } from '../../lib/storage/foreign-files.ts'
 import { PartsFile } from '../../lib/storage/parts-file.ts'
@@ -137,7 +137,7 @@ function sessionIn(
   warning: (error: Error) => void
 ): Session {
   const state = join(folder, 'state')
-  const trust = new SessionTrust({ folder: state, data: undefined, key: new RecordKey(undefined) })
+  const trust = new SavedTorrentsTrust({ folder: state, data: undefined, key: new RecordKey(undefined) })
   return new Session(state, trust, { torrents, warning })
 }
 

@@ -6,8 +6,8 @@ import { nodeFs } from '../storage/storage-fs.ts'
 import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { SavedLine } from './saved-torrents.ts'
 
-/** Options of {@link SessionTrust}. */
-export interface SessionTrustOptions {
+/** Options of {@link SavedTorrentsTrust}. */
+export interface SavedTorrentsTrustOptions {
   /** The state folder. */
   readonly folder: string
   /** The client's folder for data. */
@@ -16,7 +16,7 @@ export interface SessionTrustOptions {
 }
 
 /** The trusted part of a list of torrents. */
-export interface JudgedSession {
+export interface JudgedTorrents {
   readonly savedTorrents: readonly SavedTorrent[]
   /** Lines of torrents that are not to be brought back. */
   readonly refused: readonly SavedLine[]
@@ -30,15 +30,15 @@ export interface JudgedSession {
  * Decides what is believed of the list in a state folder. Where torrents write into a folder above it, lines count as they are only if
  * they are signed; others must not have data written outside of the client's own folder, or have a private torrent announced anywhere.
  */
-export class SessionTrust {
-  readonly #options: SessionTrustOptions
+export class SavedTorrentsTrust {
+  readonly #options: SavedTorrentsTrustOptions
 
-  constructor(options: SessionTrustOptions) {
+  constructor(options: SavedTorrentsTrustOptions) {
     this.#options = options
   }
 
   /** Decides about the lines of an earlier run. */
-  async judge(lines: readonly SavedLine[]): Promise<JudgedSession> {
+  async judge(lines: readonly SavedLine[]): Promise<JudgedTorrents> {
     const judge = await this.#seal(lines.map(({ saved }) => saved.path)).judge()
     const savedTorrents: SavedTorrent[] = []
     const refused: SavedLine[] = []
