@@ -3,7 +3,7 @@ import type { RecordKey } from '../storage/record-key.ts'
 import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
 import type { Restoration, RestorationEvents } from './restoration.ts'
-import type { Session } from './session.ts'
+import type { SavedList } from './saved-list.ts'
 
 /** What a {@link Persistence} asks and tells. */
 export interface PersistenceEvents extends RestorationEvents {
@@ -22,7 +22,7 @@ export interface PersistenceEvents extends RestorationEvents {
 export class Persistence {
   /** Resolves when the torrents of the last run are in the list. */
   readonly listed: Promise<void>
-  #session: Session | undefined
+  #list: SavedList | undefined
   #restoration: Restoration | undefined
   #closed = false
 
@@ -44,24 +44,24 @@ export class Persistence {
     return this.#restoration?.claims(torrent) === true
   }
 
-  /** See `Session.setAside`. */
+  /** See `SavedList.setAside`. */
   setAside(saved: SavedTorrent): void {
-    this.#session?.setAside(saved)
+    this.#list?.setAside(saved)
   }
 
-  /** See `Session.takeBack`. */
+  /** See `SavedList.takeBack`. */
   takeBack(infoHash: string): SavedTorrent | undefined {
-    return this.#session?.takeBack(infoHash)
+    return this.#list?.takeBack(infoHash)
   }
 
-  /** See `Session.touch`. */
+  /** See `SavedList.touch`. */
   touch(): void {
-    this.#session?.touch()
+    this.#list?.touch()
   }
 
-  /** See `Session.flush`. */
+  /** See `SavedList.flush`. */
   async flush(): Promise<void> {
-    await this.#session?.flush()
+    await this.#list?.flush()
   }
 
   /** Brings no more back; resolves when nothing more is entered in the list. Idempotent. */
@@ -71,19 +71,19 @@ export class Persistence {
     await this.listed
   }
 
-  /** See `Session.stop`. */
+  /** See `SavedList.stop`. */
   async stop(): Promise<void> {
-    await this.#session?.stop()
+    await this.#list?.stop()
   }
 
-  /** See `Session.close`. */
+  /** See `SavedList.close`. */
   async close(lasting: readonly TorrentSession[]): Promise<void> {
-    await this.#session?.close(lasting)
+    await this.#list?.close(lasting)
   }
 
   async #open(folder: string, events: PersistenceEvents): Promise<void> {
-    const [{ Session }, { SavedTorrentsTrust }, { Restoration }] = await Promise.all([
-      import('./session.ts'),
+    const [{ SavedList }, { SavedTorrentsTrust }, { Restoration }] = await Promise.all([
+      import('./saved-list.ts'),
       import('./saved-torrents-trust.ts'),
       import('./restoration.ts')
     ])
@@ -91,8 +91,8 @@ export class Persistence {
     if (this.#closed) return
     const { lasting: torrents, warning, key } = events
     const data = events.path === undefined ? undefined : path.resolve(events.path)
-    this.#session = new Session(folder, new SavedTorrentsTrust({ folder, data, key }), { torrents, warning })
-    this.#restoration = new Restoration(this.#session, folder, events)
+    this.#list = new SavedList(folder, new SavedTorrentsTrust({ folder, data, key }), { torrents, warning })
+    this.#restoration = new Restoration(this.#list, folder, events)
     await this.#restoration.listed
   }
 }

@@ -7,7 +7,7 @@ import { asError, TorrentError, warnProcess } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { placeOf } from './restored-torrent.ts'
-import type { Session } from './session.ts'
+import type { SavedList } from './saved-list.ts'
 
 /** Torrents of the last run that are opened at the same time. */
 const opensAtOnce = 16
@@ -31,7 +31,7 @@ export interface RestorationEvents {
 export class Restoration {
   /** Resolves when the torrents are in the list. */
   readonly listed: Promise<void>
-  readonly #session: Session
+  readonly #list: SavedList
   readonly #state: string
   readonly #events: RestorationEvents
   readonly #opened: Deferred<void> = deferred()
@@ -40,8 +40,8 @@ export class Restoration {
   #closed = false
 
   /** Begins at once; `state` is the folder of the resume records. */
-  constructor(session: Session, state: string, events: RestorationEvents) {
-    this.#session = session
+  constructor(session: SavedList, state: string, events: RestorationEvents) {
+    this.#list = session
     this.#state = state
     this.#events = events
     this.listed = this.#run()
@@ -65,9 +65,9 @@ export class Restoration {
   }
 
   async #run(): Promise<void> {
-    const savedTorrents = await this.#session.open()
+    const savedTorrents = await this.#list.open()
     if (this.#closed) {
-      for (const saved of savedTorrents) this.#session.setAside(saved)
+      for (const saved of savedTorrents) this.#list.setAside(saved)
       return
     }
     const torrents: TorrentSession[] = []
@@ -76,12 +76,12 @@ export class Restoration {
       const turn = shareTurn()
       if (turn !== undefined) await turn
       if (this.#closed) {
-        this.#session.setAside(saved)
+        this.#list.setAside(saved)
         continue
       }
       const path = await this.#pathOf(saved)
       if (path === undefined || this.#closed) {
-        this.#session.setAside(saved)
+        this.#list.setAside(saved)
         continue
       }
       const torrent = this.#events.enter({ ...initOf(saved), path, state: this.#state })
@@ -102,7 +102,7 @@ export class Restoration {
     try {
       await torrent.start(undefined)
       // Of one that was added meanwhile the metadata may have come by that.
-      if (torrent.data.content !== undefined && this.#unclaimed.has(torrent)) this.#session.isKept(torrent)
+      if (torrent.data.content !== undefined && this.#unclaimed.has(torrent)) this.#list.isKept(torrent)
       if (torrent.data.content === undefined) void this.#await(torrent, saved)
     } catch (thrown) {
       if (this.#closed || isClosed(torrent)) return
@@ -136,7 +136,7 @@ export class Restoration {
   }
 
   #setAside(torrent: TorrentSession, saved: SavedTorrent, thrown: unknown): void {
-    this.#session.setAside(saved)
+    this.#list.setAside(saved)
     this.#warn(torrent.metadata.name, saved, thrown)
   }
 

@@ -8,8 +8,8 @@ import { test } from 'node:test'
 import { loadDhtState, saveDhtState } from '../../lib/client/dht-state.ts'
 import { FolderLock } from '../../lib/client/folder-lock.ts'
 import { SeedCache } from '../../lib/client/make-torrent.ts'
+import { SavedList } from '../../lib/client/saved-list.ts'
 import { SavedTorrentsTrust } from '../../lib/client/saved-torrents-trust.ts'
-import { Session } from '../../lib/client/session.ts'
 import { FileStorage } from '../../lib/storage/file-storage.ts'
 import { foreignFiles } from '../../lib/storage/foreign-files.ts'
 import { PartsFile } from '../../lib/storage/parts-file.ts'
@@ -135,10 +135,10 @@ function sessionIn(
   folder: string,
   torrents: () => TorrentSession[],
   warning: (error: Error) => void
-): Session {
+): SavedList {
   const state = join(folder, 'state')
   const trust = new SavedTorrentsTrust({ folder: state, data: undefined, key: new RecordKey(undefined) })
-  return new Session(state, trust, { torrents, warning })
+  return new SavedList(state, trust, { torrents, warning })
 }
 
 const session: Writer = {

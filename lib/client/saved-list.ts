@@ -20,8 +20,8 @@ const countersEveryMs = 60_000
 /** Metadata that is written at the same time. */
 const writesAtOnce = 8
 
-/** What a {@link Session} asks and tells. */
-export interface SessionEvents {
+/** What a {@link SavedList} asks and tells. */
+export interface SavedListEvents {
   /** The torrents that a restart should bring back, in their order. */
   torrents(): readonly TorrentSession[]
   warning(error: Error): void
@@ -31,9 +31,9 @@ export interface SessionEvents {
  * The torrents of a client in its state folder: `client.session` lists them, `<info hash>.torrent` holds the metadata of each,
  * and their resume records say the rest. The list is replaced in one step, after the metadata that it needs.
  */
-export class Session {
+export class SavedList {
   readonly #folder: string
-  readonly #events: SessionEvents
+  readonly #events: SavedListEvents
   /** Torrents of an earlier run that could not be brought back: a later run may have their disk again. */
   readonly #dormant = new Map<string, SavedTorrent>()
   /** Lines of torrents that are not restored because the list is not signed; they are kept, never signed, and not used by `add`. */
@@ -50,7 +50,7 @@ export class Session {
   #moved = 0
   #closed = false
 
-  constructor(folder: string, trust: SavedTorrentsTrust, events: SessionEvents) {
+  constructor(folder: string, trust: SavedTorrentsTrust, events: SavedListEvents) {
     this.#folder = folder
     this.#trust = trust
     this.#events = events
