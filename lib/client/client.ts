@@ -15,10 +15,10 @@ import { checkAddOptions, checkSeedOptions, type SeedOptions } from './add-optio
 import { DefaultFolders } from './default-folders.ts'
 import { Intake } from './intake.ts'
 import { type ClientOptions, checkLimit, checkOptions, refusal } from './options.ts'
-import { Persistence } from './persistence.ts'
 import type { TorrentSource } from './read-source.ts'
 import { SharedServices } from './shared-services.ts'
 import { resolveSource } from './source.ts'
+import { StateFolder } from './state-folder.ts'
 import { TorrentList } from './torrent-list.ts'
 import { TorrentQueue } from './torrent-queue.ts'
 
@@ -39,7 +39,7 @@ export class Client extends EventEmitter<ClientEvents> {
   readonly #services: SharedServices
   readonly #queue: TorrentQueue
   /** Undefined without a state folder. */
-  readonly #persistence: Persistence | undefined
+  readonly #stateFolder: StateFolder | undefined
   readonly #intake: Intake
   /** What is being removed. */
   readonly #leaving = new Map<TorrentSession, Promise<void>>()
@@ -62,14 +62,14 @@ export class Client extends EventEmitter<ClientEvents> {
       warning: this.#warn,
       changed: () => {
         this.#queue.changed()
-        this.#persistence?.touch()
+        this.#stateFolder?.touch()
       },
       decide: () => this.#queue.decide()
     })
     const { listening } = this.#services
     const defaults = new DefaultFolders({ onWarning: this.#warn })
     if (options.state !== undefined && options.restore !== false) {
-      this.#persistence = new Persistence(options.state, {
+      this.#stateFolder = new StateFolder(options.state, {
         path: options.path,
         key: this.#services.recordKey,
         lasting: () => this.#torrents.lasting,
@@ -84,7 +84,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#intake = new Intake({
       list: this.#torrents,
       services: this.#services,
-      persistence: this.#persistence,
+      stateFolder: this.#stateFolder,
       listening,
       folders: options,
       defaults,
@@ -268,10 +268,10 @@ export class Client extends EventEmitter<ClientEvents> {
     const { deleteFiles = false } = options
     checkType('deleteFiles', deleteFiles, 'boolean', refusal)
     checkTorrent(torrent)
-    await this.#persistence?.listed
+    await this.#stateFolder?.listed
     const found =
       typeof torrent === 'string' ? this.#torrents.get(torrent) : this.#torrents.sessionOf(torrent)
-    if (typeof torrent === 'string' && found === undefined) this.#persistence?.takeBack(torrent.toLowerCase())
+    if (typeof torrent === 'string' && found === undefined) this.#stateFolder?.takeBack(torrent.toLowerCase())
     if (found === undefined) return
     const removed = this.#remove(found, deleteFiles)
     this.#leaving.set(
@@ -291,7 +291,7 @@ export class Client extends EventEmitter<ClientEvents> {
   async #remove(found: TorrentSession, deleteFiles: boolean): Promise<void> {
     // Taken from the list before anything is deleted, or a crash between the two would have it fetched anew.
     this.#torrents.forget(found)
-    await this.#persistence?.flush()
+    await this.#stateFolder?.flush()
     await found.remove(deleteFiles)
     this.#torrents.delete(found)
   }
@@ -302,7 +302,7 @@ export class Client extends EventEmitter<ClientEvents> {
    * client uses the folder (see `warning`), there are none. Those that cannot be opened give a `warning` and stay for the next run.
    */
   async restored(): Promise<readonly Torrent[]> {
-    const sessions = (await this.#persistence?.restored()) ?? []
+    const sessions = (await this.#stateFolder?.restored()) ?? []
     return sessions.map((session) => this.#torrents.torrentOf(session))
   }
 
@@ -348,9 +348,9 @@ export class Client extends EventEmitter<ClientEvents> {
 
   async #close(): Promise<void> {
     this.#queue.close()
-    await Promise.all([this.#services.listening, this.#persistence?.endRestoring()])
+    await Promise.all([this.#services.listening, this.#stateFolder?.endRestoring()])
     const { lasting } = this.#torrents
-    await this.#persistence?.stop()
+    await this.#stateFolder?.stop()
     const unlistened = this.#services.unlisten()
     this.#services.acceptor.close()
     await Promise.all(
@@ -360,7 +360,7 @@ export class Client extends EventEmitter<ClientEvents> {
         await torrent.close()
       })
     )
-    await this.#persistence?.close(lasting)
+    await this.#stateFolder?.close(lasting)
     await this.#services.close(unlistened)
   }
 }

@@ -10,10 +10,10 @@ import { abortable } from '../util/concurrency.ts'
 import { ClientHost, type ClientServices } from './client-host.ts'
 import { type DefaultFolders, privateMode } from './default-folders.ts'
 import type { ClientOptions } from './options.ts'
-import type { Persistence } from './persistence.ts'
 import { recordsBeside } from './records-beside.ts'
 import { adjust, placeOf, reopens, unheededBy } from './restored-torrent.ts'
 import type { ResolvedSource } from './source.ts'
+import type { StateFolder } from './state-folder.ts'
 import type { TorrentList } from './torrent-list.ts'
 
 /** What an {@link Intake} works with. */
@@ -21,7 +21,7 @@ export interface IntakeOptions {
   readonly list: TorrentList
   readonly services: ClientServices
   /** Undefined when the client remembers nothing. */
-  readonly persistence: Persistence | undefined
+  readonly stateFolder: StateFolder | undefined
   /** Resolves when torrents may begin. */
   readonly listening: Promise<void>
   /** Where the client's options have data and records lie. */
@@ -56,8 +56,8 @@ export class Intake {
    * @throws TorrentError when the client is closed meanwhile or the storage cannot be opened; the signal's reason.
    */
   async begin(resolved: ResolvedSource, options: AddOptions, seeding: SeedingInit = {}): Promise<Torrent> {
-    const { list, persistence, listening, folders, checkOpen, onWarning } = this.#options
-    await Promise.all([listening, persistence?.listed])
+    const { list, stateFolder, listening, folders, checkOpen, onWarning } = this.#options
+    await Promise.all([listening, stateFolder?.listed])
     checkOpen()
     const { infoHashes, metainfo } = resolved
     const infoHash = hashKey(infoHashes)
@@ -68,15 +68,15 @@ export class Intake {
       checkOpen()
       known = list.get(infoHash)
     }
-    let saved = persistence?.takeBack(infoHash)
-    const claimed = known !== undefined && persistence?.claims(known) === true
+    let saved = stateFolder?.takeBack(infoHash)
+    const claimed = known !== undefined && stateFolder?.claims(known) === true
     if (known !== undefined && claimed && reopens(known, options)) {
       // The next run has it also when this comes to nothing.
-      persistence?.setAside(known.save())
+      stateFolder?.setAside(known.save())
       await abortable(known.close(), options.signal)
       checkOpen()
       known = list.get(infoHash)
-      saved = persistence?.takeBack(infoHash)
+      saved = stateFolder?.takeBack(infoHash)
     }
     if (known !== undefined) {
       if (options.overwrite === true) known.allowOverwriting()
@@ -107,7 +107,7 @@ export class Intake {
     checkOpen()
     if (list.get(infoHash) !== undefined) {
       // Somebody else has added it meanwhile.
-      if (saved !== undefined) persistence?.setAside(saved)
+      if (saved !== undefined) stateFolder?.setAside(saved)
       return this.begin(resolved, options, seeding)
     }
     const session = this.enter({
@@ -150,7 +150,7 @@ export class Intake {
       // Who has closed it knows what is to become of it.
       const isFault = torrent.status !== 'closed'
       await torrent.close()
-      if (saved !== undefined && isFault) this.#options.persistence?.setAside(saved)
+      if (saved !== undefined && isFault) this.#options.stateFolder?.setAside(saved)
       throw thrown
     }
   }

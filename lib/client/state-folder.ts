@@ -5,8 +5,8 @@ import type { TorrentSession } from '../torrent/torrent-session.ts'
 import type { Restoration, RestorationEvents } from './restoration.ts'
 import type { SavedList } from './saved-list.ts'
 
-/** What a {@link Persistence} asks and tells. */
-export interface PersistenceEvents extends RestorationEvents {
+/** What a {@link StateFolder} asks and tells. */
+export interface StateFolderEvents extends RestorationEvents {
   /** The client's folder for data. */
   readonly path: string | undefined
   /** Signs the list of torrents when the state folder lies inside data. */
@@ -19,7 +19,7 @@ export interface PersistenceEvents extends RestorationEvents {
  * What a client remembers from run to run. It is loaded when it is made, for most programs name no state folder; whoever acts on
  * the list of torrents waits for `listed` first.
  */
-export class Persistence {
+export class StateFolder {
   /** Resolves when the torrents of the last run are in the list. */
   readonly listed: Promise<void>
   #list: SavedList | undefined
@@ -27,7 +27,7 @@ export class Persistence {
   #closed = false
 
   /** Begins at once; `folder` is the state folder. */
-  constructor(folder: string, events: PersistenceEvents) {
+  constructor(folder: string, events: StateFolderEvents) {
     this.listed = this.#open(path.resolve(folder), events)
     // Who waits for it hears of that.
     this.listed.catch(() => {})
@@ -81,7 +81,7 @@ export class Persistence {
     await this.#list?.close(lasting)
   }
 
-  async #open(folder: string, events: PersistenceEvents): Promise<void> {
+  async #open(folder: string, events: StateFolderEvents): Promise<void> {
     const [{ SavedList }, { SavedTorrentsTrust }, { Restoration }] = await Promise.all([
       import('./saved-list.ts'),
       import('./saved-torrents-trust.ts'),
