@@ -16,10 +16,10 @@ import { DefaultFolders } from './default-folders.ts'
 import { Intake } from './intake.ts'
 import { type ClientOptions, checkLimit, checkOptions, refusal } from './options.ts'
 import type { TorrentSource } from './read-source.ts'
+import { Registry } from './registry.ts'
 import { SharedServices } from './shared-services.ts'
 import { resolveSource } from './source.ts'
 import { StateFolder } from './state-folder.ts'
-import { TorrentList } from './torrent-list.ts'
 import { TorrentQueue } from './torrent-queue.ts'
 
 /** The events of a {@link Client}. */
@@ -35,7 +35,7 @@ export interface ClientEvents {
 /** Torrents that share a port, a peer id and limits. */
 export class Client extends EventEmitter<ClientEvents> {
   readonly #options: ClientOptions
-  readonly #torrents = new TorrentList()
+  readonly #registry = new Registry()
   readonly #services: SharedServices
   readonly #queue: TorrentQueue
   /** Undefined without a state folder. */
@@ -56,9 +56,9 @@ export class Client extends EventEmitter<ClientEvents> {
     // The program may change its working directory later.
     const options = given.state === undefined ? given : { ...given, state: path.resolve(given.state) }
     this.#options = options
-    this.#queue = new TorrentQueue(options, () => this.#torrents.all)
+    this.#queue = new TorrentQueue(options, () => this.#registry.all)
     this.#services = new SharedServices(options, {
-      find: (infoHash) => this.#torrents.get(infoHash)?.swarm,
+      find: (infoHash) => this.#registry.get(infoHash)?.swarm,
       warning: this.#warn,
       changed: () => {
         this.#queue.changed()
@@ -72,7 +72,7 @@ export class Client extends EventEmitter<ClientEvents> {
       this.#stateFolder = new StateFolder(options.state, {
         path: options.path,
         key: this.#services.recordKey,
-        lasting: () => this.#torrents.lasting,
+        lasting: () => this.#registry.lasting,
         enter: (init) => this.#intake.enter(init),
         defaultFolder: ({ infoHash, path }) => defaults.find(infoHash, path),
         begun: (torrent) => this.#intake.begun(torrent),
@@ -82,7 +82,7 @@ export class Client extends EventEmitter<ClientEvents> {
       })
     }
     this.#intake = new Intake({
-      list: this.#torrents,
+      registry: this.#registry,
       services: this.#services,
       stateFolder: this.#stateFolder,
       listening,
@@ -98,7 +98,7 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /** All torrents in the order of the queue, those whose files are not known yet included. */
   get torrents(): readonly Torrent[] {
-    return this.#torrents.torrents
+    return this.#registry.torrents
   }
 
   /** Payload bytes per second of all torrents. */
@@ -134,7 +134,7 @@ export class Client extends EventEmitter<ClientEvents> {
   set downloadLimit(bytesPerSecond: number) {
     checkLimit('downloadLimit', bytesPerSecond ?? Number.NaN)
     this.#services.download.rate = bytesPerSecond
-    this.#torrents.limitsChanged()
+    this.#registry.limitsChanged()
   }
 
   /** Bytes per second that all torrents may send; may be changed at any time. */
@@ -145,7 +145,7 @@ export class Client extends EventEmitter<ClientEvents> {
   set uploadLimit(bytesPerSecond: number) {
     checkLimit('uploadLimit', bytesPerSecond ?? Number.NaN)
     this.#services.upload.rate = bytesPerSecond
-    this.#torrents.limitsChanged()
+    this.#registry.limitsChanged()
   }
 
   /** Torrents that download at the same time; may be changed at any time. */
@@ -249,8 +249,8 @@ export class Client extends EventEmitter<ClientEvents> {
   get(infoHash: string | Uint8Array): Torrent | undefined {
     if (typeof infoHash !== 'string' && !isBytes(infoHash))
       throw refusal('infoHash', `${show(infoHash)} must be hexadecimal text or bytes`)
-    const session = this.#torrents.get(infoHash)
-    return session && this.#torrents.torrentOf(session)
+    const session = this.#registry.get(infoHash)
+    return session && this.#registry.torrentOf(session)
   }
 
   /**
@@ -270,7 +270,7 @@ export class Client extends EventEmitter<ClientEvents> {
     checkTorrent(torrent)
     await this.#stateFolder?.listed
     const found =
-      typeof torrent === 'string' ? this.#torrents.get(torrent) : this.#torrents.sessionOf(torrent)
+      typeof torrent === 'string' ? this.#registry.get(torrent) : this.#registry.sessionOf(torrent)
     if (typeof torrent === 'string' && found === undefined) this.#stateFolder?.takeBack(torrent.toLowerCase())
     if (found === undefined) return
     const removed = this.#remove(found, deleteFiles)
@@ -290,10 +290,10 @@ export class Client extends EventEmitter<ClientEvents> {
 
   async #remove(found: TorrentSession, deleteFiles: boolean): Promise<void> {
     // Taken from the list before anything is deleted, or a crash between the two would have it fetched anew.
-    this.#torrents.forget(found)
+    this.#registry.forget(found)
     await this.#stateFolder?.flush()
     await found.remove(deleteFiles)
-    this.#torrents.delete(found)
+    this.#registry.delete(found)
   }
 
   /**
@@ -303,7 +303,7 @@ export class Client extends EventEmitter<ClientEvents> {
    */
   async restored(): Promise<readonly Torrent[]> {
     const sessions = (await this.#stateFolder?.restored()) ?? []
-    return sessions.map((session) => this.#torrents.torrentOf(session))
+    return sessions.map((session) => this.#registry.torrentOf(session))
   }
 
   /** Moves a torrent to another place in the queue; 0 is the first, and what is beyond the last is the last. */
@@ -311,9 +311,9 @@ export class Client extends EventEmitter<ClientEvents> {
     checkTorrent(torrent)
     if (typeof index !== 'number' || Number.isNaN(index))
       throw refusal('index', `${show(index)} must be a number from 0 on`)
-    const session = this.#torrents.sessionOf(torrent)
+    const session = this.#registry.sessionOf(torrent)
     if (session === undefined) return
-    this.#torrents.move(session, index)
+    this.#registry.move(session, index)
     this.#services.changed()
   }
 
@@ -329,7 +329,7 @@ export class Client extends EventEmitter<ClientEvents> {
 
   #onEntered(session: TorrentSession): void {
     this.#queue.admit(session)
-    emitSafely(this, 'torrent', [this.#torrents.torrentOf(session)])
+    emitSafely(this, 'torrent', [this.#registry.torrentOf(session)])
     this.#services.changed()
   }
 
@@ -349,12 +349,12 @@ export class Client extends EventEmitter<ClientEvents> {
   async #close(): Promise<void> {
     this.#queue.close()
     await Promise.all([this.#services.listening, this.#stateFolder?.endRestoring()])
-    const { lasting } = this.#torrents
+    const { lasting } = this.#registry
     await this.#stateFolder?.stop()
     const unlistened = this.#services.unlisten()
     this.#services.acceptor.close()
     await Promise.all(
-      this.#torrents.all.map(async (torrent) => {
+      this.#registry.all.map(async (torrent) => {
         const turn = shareTurn()
         if (turn !== undefined) await turn
         await torrent.close()

@@ -11,14 +11,14 @@ import { ClientHost, type ClientServices } from './client-host.ts'
 import { type DefaultFolders, privateMode } from './default-folders.ts'
 import type { ClientOptions } from './options.ts'
 import { recordsBeside } from './records-beside.ts'
+import type { Registry } from './registry.ts'
 import { adjust, placeOf, reopens, unheededBy } from './restored-torrent.ts'
 import type { ResolvedSource } from './source.ts'
 import type { StateFolder } from './state-folder.ts'
-import type { TorrentList } from './torrent-list.ts'
 
 /** What an {@link Intake} works with. */
 export interface IntakeOptions {
-  readonly list: TorrentList
+  readonly registry: Registry
   readonly services: ClientServices
   /** Undefined when the client remembers nothing. */
   readonly stateFolder: StateFolder | undefined
@@ -41,7 +41,7 @@ export interface IntakeOptions {
 /** What `seed` knows of a torrent beyond the options of `add`. */
 export type SeedingInit = Pick<TorrentInit, 'complete' | 'filePaths'>
 
-/** Takes torrents into a client's list: new ones, ones that are here already, and ones that an earlier run has left. */
+/** Takes torrents into a client's registry: new ones, ones that are here already, and ones that an earlier run has left. */
 export class Intake {
   readonly #options: IntakeOptions
   /** How many callers wait for the files of a torrent, whoever begins it included. */
@@ -56,17 +56,17 @@ export class Intake {
    * @throws TorrentError when the client is closed meanwhile or the storage cannot be opened; the signal's reason.
    */
   async begin(resolved: ResolvedSource, options: AddOptions, seeding: SeedingInit = {}): Promise<Torrent> {
-    const { list, stateFolder, listening, folders, checkOpen, onWarning } = this.#options
+    const { registry, stateFolder, listening, folders, checkOpen, onWarning } = this.#options
     await Promise.all([listening, stateFolder?.listed])
     checkOpen()
     const { infoHashes, metainfo } = resolved
     const infoHash = hashKey(infoHashes)
-    let known = list.get(infoHash)
+    let known = registry.get(infoHash)
     for (let end = this.#endOf(known); end !== undefined; end = this.#endOf(known)) {
       // Its files and its record are its own until it has ended.
       await abortable(end, options.signal)
       checkOpen()
-      known = list.get(infoHash)
+      known = registry.get(infoHash)
     }
     let saved = stateFolder?.takeBack(infoHash)
     const claimed = known !== undefined && stateFolder?.claims(known) === true
@@ -75,7 +75,7 @@ export class Intake {
       stateFolder?.setAside(known.save())
       await abortable(known.close(), options.signal)
       checkOpen()
-      known = list.get(infoHash)
+      known = registry.get(infoHash)
       saved = stateFolder?.takeBack(infoHash)
     }
     if (known !== undefined) {
@@ -83,7 +83,7 @@ export class Intake {
       merge(known, resolved, options)
       if (metainfo !== undefined) await known.learn(metainfo)
       await this.ready(known, options.signal)
-      const torrent = list.torrentOf(known)
+      const torrent = registry.torrentOf(known)
       if (claimed) adjust(torrent, options)
       const unheeded = unheededBy(known, options)
       if (unheeded !== undefined) onWarning(unheeded)
@@ -105,7 +105,7 @@ export class Intake {
     const recordless = options.storage !== undefined || seeding.complete === true
     const state = folders.state ?? (recordless ? undefined : await recordsBeside(folder, onWarning))
     checkOpen()
-    if (list.get(infoHash) !== undefined) {
+    if (registry.get(infoHash) !== undefined) {
       // Somebody else has added it meanwhile.
       if (saved !== undefined) stateFolder?.setAside(saved)
       return this.begin(resolved, options, seeding)
@@ -136,7 +136,7 @@ export class Intake {
       this.begun(session)
     }
     await this.ready(session, options.signal)
-    return list.torrentOf(session)
+    return registry.torrentOf(session)
   }
 
   async #start(
@@ -157,13 +157,13 @@ export class Intake {
 
   /** Makes a torrent and enters it in the list; `begun` is to be told when it has begun. */
   enter(init: TorrentInit): TorrentSession {
-    const { list, services, onEntered, onError } = this.#options
+    const { registry, services, onEntered, onError } = this.#options
     const session = new TorrentSession(new ClientHost(services), init, {
-      failed: (error) => onError(error, list.torrentOf(session)),
+      failed: (error) => onError(error, registry.torrentOf(session)),
       closed: () => this.#onClose(session)
     })
-    list.add(session)
-    if (init.storage !== undefined) list.forget(session)
+    registry.add(session)
+    if (init.storage !== undefined) registry.forget(session)
     this.#waiting.set(session, 1)
     onEntered(session)
     return session
@@ -206,9 +206,9 @@ export class Intake {
   }
 
   #onClose(session: TorrentSession): void {
-    const { list, services } = this.#options
+    const { registry, services } = this.#options
     this.#waiting.delete(session)
-    if (list.delete(session)) services.changed()
+    if (registry.delete(session)) services.changed()
   }
 }
 

@@ -3,7 +3,7 @@ import { Torrent } from '../torrent/torrent.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
 
 /** The torrents of a client, in the order of its queue: the sessions, and what the user has of each. */
-export class TorrentList {
+export class Registry {
   readonly #sessions = new Map<string, TorrentSession>()
   readonly #torrents = new WeakMap<TorrentSession, Torrent>()
   readonly #known = new WeakMap<Torrent, TorrentSession>()
