@@ -13,13 +13,13 @@ import { shareTurn } from '../util/turn-share.ts'
 import { emitSafely } from '../util/user-code.ts'
 import { checkAddOptions, checkSeedOptions, type SeedOptions } from './add-options.ts'
 import { DefaultFolders } from './default-folders.ts'
-import { Intake } from './intake.ts'
 import { type ClientOptions, checkLimit, checkOptions, refusal } from './options.ts'
 import type { TorrentSource } from './read-source.ts'
 import { Registry } from './registry.ts'
 import { SharedServices } from './shared-services.ts'
 import { resolveSource } from './source.ts'
 import { StateFolder } from './state-folder.ts'
+import { TorrentAdder } from './torrent-adder.ts'
 import { TorrentQueue } from './torrent-queue.ts'
 
 /** The events of a {@link Client}. */
@@ -40,7 +40,7 @@ export class Client extends EventEmitter<ClientEvents> {
   readonly #queue: TorrentQueue
   /** Undefined without a state folder. */
   readonly #stateFolder: StateFolder | undefined
-  readonly #intake: Intake
+  readonly #adder: TorrentAdder
   /** What is being removed. */
   readonly #leaving = new Map<TorrentSession, Promise<void>>()
   #closing: Promise<void> | undefined
@@ -73,15 +73,15 @@ export class Client extends EventEmitter<ClientEvents> {
         path: options.path,
         key: this.#services.recordKey,
         lasting: () => this.#registry.lasting,
-        enter: (init) => this.#intake.enter(init),
+        enter: (init) => this.#adder.enter(init),
         defaultFolder: ({ infoHash, path }) => defaults.find(infoHash, path),
-        begun: (torrent) => this.#intake.begun(torrent),
-        ready: (torrent) => this.#intake.ready(torrent, undefined),
+        begun: (torrent) => this.#adder.begun(torrent),
+        ready: (torrent) => this.#adder.ready(torrent, undefined),
         listening,
         warning: this.#warn
       })
     }
-    this.#intake = new Intake({
+    this.#adder = new TorrentAdder({
       registry: this.#registry,
       services: this.#services,
       stateFolder: this.#stateFolder,
@@ -196,7 +196,7 @@ export class Client extends EventEmitter<ClientEvents> {
     options.signal?.throwIfAborted()
     const { signal, trust } = options
     const resolved = await resolveSource(this.#services.network, source, { signal, trust })
-    return this.#intake.begin(resolved, options)
+    return this.#adder.begin(resolved, options)
   }
 
   /**
@@ -220,7 +220,7 @@ export class Client extends EventEmitter<ClientEvents> {
     const scan = await scanFiles(paths, options, apart)
     const metainfo = parseTorrent(await makeOrFind(scan, options, state, this.#warn))
     const { peers, paused, downloadLimit, uploadLimit, superSeeding, seedRatio, seedTime } = options
-    return this.#intake.begin(
+    return this.#adder.begin(
       {
         infoHashes: metainfo.infoHashes,
         metainfo,

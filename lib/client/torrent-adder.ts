@@ -16,8 +16,8 @@ import { adjust, placeOf, reopens, unheededBy } from './restored-torrent.ts'
 import type { ResolvedSource } from './source.ts'
 import type { StateFolder } from './state-folder.ts'
 
-/** What an {@link Intake} works with. */
-export interface IntakeOptions {
+/** The parts that a {@link TorrentAdder} works with. */
+export interface TorrentAdderOptions {
   readonly registry: Registry
   readonly services: ClientServices
   /** Undefined when the client remembers nothing. */
@@ -32,7 +32,7 @@ export interface IntakeOptions {
   leaving(session: TorrentSession): Promise<void> | undefined
   /** Throws once the client is closed. */
   checkOpen(): void
-  /** A torrent is in the list now; it has not begun. */
+  /** A torrent is in the registry now; it has not begun. */
   onEntered(session: TorrentSession): void
   readonly onError: (error: Error, torrent: Torrent) => void
   readonly onWarning: (warning: Error) => void
@@ -42,12 +42,12 @@ export interface IntakeOptions {
 export type SeedingInit = Pick<TorrentInit, 'complete' | 'filePaths'>
 
 /** Takes torrents into a client's registry: new ones, ones that are here already, and ones that an earlier run has left. */
-export class Intake {
-  readonly #options: IntakeOptions
+export class TorrentAdder {
+  readonly #options: TorrentAdderOptions
   /** How many callers wait for the files of a torrent, whoever begins it included. */
   readonly #waiting = new Map<TorrentSession, number>()
 
-  constructor(options: IntakeOptions) {
+  constructor(options: TorrentAdderOptions) {
     this.#options = options
   }
 
@@ -155,7 +155,7 @@ export class Intake {
     }
   }
 
-  /** Makes a torrent and enters it in the list; `begun` is to be told when it has begun. */
+  /** Makes a torrent and enters it in the registry; `begun` is to be told when it has begun. */
   enter(init: TorrentInit): TorrentSession {
     const { registry, services, onEntered, onError } = this.#options
     const session = new TorrentSession(new ClientHost(services), init, {
