@@ -7,7 +7,7 @@ import type { FileStorage } from '../storage/file-storage.ts'
 import { ReadCache } from '../storage/read-cache.ts'
 import type { ResumeFile } from '../storage/resume-file.ts'
 import type { LoadedRecord } from '../storage/resume-record.ts'
-import { type RecordExtras, ResumeWriter } from '../storage/resume-writer.ts'
+import { ResumeWriter } from '../storage/resume-writer.ts'
 import type { Storage } from '../storage/storage.ts'
 import { UserStorage } from '../storage/user-storage.ts'
 import { VerifiedReader } from '../storage/verified-reader.ts'
@@ -17,13 +17,13 @@ import type { PeerManager } from '../swarm/peer-manager.ts'
 import { Uploads } from '../swarm/uploads.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
+import type { ContentEvents } from './content-events.ts'
 import type { ContentOptions } from './content-options.ts'
 import { DataChecks } from './data-checks.ts'
 import { isByName, removeEmptyFolders, storageIn } from './data-folder.ts'
 import { Download } from './download.ts'
 import { FileArrivals } from './file-arrivals.ts'
 import { closedError } from './torrent-errors.ts'
-import type { TorrentFile } from './torrent-file.ts'
 import { TorrentFiles } from './torrent-files.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { Transfer } from './transfer.ts'
@@ -35,24 +35,6 @@ const uploadCacheBytes = 24 << 20
 /** Activity of a torrent that is not stopped; see {@link TorrentStatus}. */
 export type Activity = 'checking' | 'downloading' | 'seeding' | 'idle'
 
-/** What a {@link Content} tells and asks its torrent. */
-export interface ContentEvents {
-  /** A piece is verified. */
-  verified(piece: number): void
-  /** Every byte of a file is stored in its own file. */
-  fileDone(file: TorrentFile): void
-  /** What is selected may have become complete, or incomplete. */
-  changed(): void
-  warning(error: Error): void
-  /** Storage failed: nothing more is fetched until `recover`. */
-  error(error: Error): void
-  /** A stream has opened a window or moved it. */
-  reading(): void
-  /** A stream was opened or closed. */
-  streamsChanged(): void
-  remember(): RecordExtras
-}
-
 /** The data of a torrent whose metadata is known: its parts, and how they are joined. */
 export class Content {
   readonly layout: Layout
@@ -61,6 +43,7 @@ export class Content {
   readonly download: Download
   readonly uploads: Uploads
   readonly haves: Haves
+  readonly checks: DataChecks
   readonly #options: ContentOptions
   readonly #events: ContentEvents
   readonly #storage: Storage
@@ -68,7 +51,6 @@ export class Content {
   readonly #fileStorage: FileStorage | undefined
   readonly #resume: ResumeWriter | undefined
   readonly #reader: VerifiedReader
-  readonly #checks: DataChecks
   readonly #wanted: WantedPieces
   readonly #cache: ReadCache
   readonly #arrivals: FileArrivals
@@ -79,10 +61,10 @@ export class Content {
   /** The content of a torrent as `before` says that the last run left it; `resumeFile` takes the records of this run, and `manager` has its peers. */
   constructor(
     host: TorrentHost,
-    manager: Pick<PeerManager, 'peers' | 'ban'>,
     metainfo: Metainfo,
     options: ContentOptions,
     events: ContentEvents,
+    manager: Pick<PeerManager, 'peers' | 'ban'>,
     transfer: Transfer,
     resumeFile: ResumeFile | undefined,
     before: LoadedRecord | undefined
@@ -130,8 +112,8 @@ export class Content {
     })
     this.#reader = new VerifiedReader(layout, this.#storage, this.download.assembly, {
       has: (piece) => this.table.isVerified(piece),
-      prove: (piece) => (this.table.isUnproven(piece) ? this.#checks.verification.proveNow(piece) : true),
-      missing: (piece) => this.#checks.verification.proveNow(piece)
+      prove: (piece) => (this.table.isUnproven(piece) ? this.checks.verification.proveNow(piece) : true),
+      missing: (piece) => this.checks.verification.proveNow(piece)
     })
     this.#arrivals = new FileArrivals(layout, this.table, this.#storage, {
       isSelected: (fileIndex) => this.files.isSelected(fileIndex),
@@ -160,13 +142,12 @@ export class Content {
       download: this.download,
       storage: this.#storage,
       moved: () => {
-        this.#checks.reselected()
+        this.checks.reselected()
         this.#arrivals.moved()
       },
-      changed: () => events.changed(),
-      error: (error) => events.error(error)
+      events
     })
-    this.#checks = new DataChecks({
+    this.checks = new DataChecks({
       layout,
       table: this.table,
       storage: this.#storage,
@@ -184,9 +165,7 @@ export class Content {
         this.#stored(piece)
       },
       lost: (piece) => this.#lost(piece),
-      changed: () => events.changed(),
-      warning: (error) => events.warning(error),
-      error: (error) => events.error(error)
+      events
     })
     if (resumeFile !== undefined) {
       const { table } = this
@@ -231,7 +210,7 @@ export class Content {
           transfer.up.add(bytes, now)
         },
         unreadable: (piece) => {
-          this.#checks.verification.proveNow(piece).catch(() => {})
+          this.checks.verification.proveNow(piece).catch(() => {})
         }
       }
     )
@@ -283,25 +262,15 @@ export class Content {
 
   /** Opens the storage and finds out what is there. Rejects when the storage cannot be opened. */
   async open(): Promise<void> {
-    await this.#checks.open()
+    await this.checks.open()
     if (this.#options.complete && !this.#closed) this.#resume?.touch()
-  }
-
-  /** Hashes everything that is in storage again, and fetches what is missing or wrong. */
-  async recheck(): Promise<void> {
-    await this.#checks.recheck()
   }
 
   /** Reads go on after `suspend` with an error; whether anything is fetched says `setFetching`. */
   recover(): void {
     this.#reader.recover()
     this.#wanted.recover()
-    this.#checks.reconsider()
-  }
-
-  /** Files that were there before the torrent may be overwritten. */
-  allowOverwriting(): void {
-    this.#checks.allowOverwriting()
+    this.checks.reconsider()
   }
 
   /** Allows requests, or takes back all that are outstanding and sends none. */
@@ -318,11 +287,11 @@ export class Content {
   /** Saves what is there, with the blocks of incomplete pieces, and releases everything; idempotent. */
   async close(): Promise<void> {
     if (!this.#stop()) return
-    await this.#checks.close()
+    await this.checks.close()
     await this.download.assembly.idle()
     const partial = await this.download.assembly.save((error) => this.#events.warning(error))
     try {
-      await this.#resume?.close(this.#checks.opened ? partial : undefined)
+      await this.#resume?.close(this.checks.opened ? partial : undefined)
     } catch (thrown) {
       this.#events.warning(asError(thrown))
     }
@@ -333,9 +302,9 @@ export class Content {
   /** Closes and removes the resume record, and the data that this torrent wrote if asked to. */
   async remove(deleteFiles: boolean): Promise<void> {
     if (!this.#stop()) return
-    await this.#checks.close()
+    await this.checks.close()
     // Before it is open there is nothing that could be deleted, but there may be a moment later.
-    const isOpen = deleteFiles && (await this.#checks.opening) === true
+    const isOpen = deleteFiles && (await this.checks.opening) === true
     await this.download.assembly.close()
     try {
       await this.#resume?.remove()
@@ -379,7 +348,7 @@ export class Content {
     this.download.setWindow(streamId, window, jumped)
     if (window !== undefined) this.#events.reading()
     if (uploadOnly !== this.uploadOnly) this.#events.changed()
-    this.#checks.verification.setWindow(streamId, window)
+    this.checks.verification.setWindow(streamId, window)
   }
 
   #verified(piece: number): void {
@@ -414,7 +383,7 @@ export class Content {
   #stop(): boolean {
     if (this.#closed) return false
     this.#closed = true
-    this.#checks.stop()
+    this.checks.stop()
     this.#wanted.close()
     this.suspend(closedError())
     this.files.close(closedError())

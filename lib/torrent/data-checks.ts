@@ -13,6 +13,7 @@ import { hasBit } from '../util/bits.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { LazySet } from '../util/lazy-collections.ts'
 import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
+import type { ContentEvents } from './content-events.ts'
 import type { ContentOptions } from './content-options.ts'
 import type { Download } from './download.ts'
 import { ExistingFiles } from './existing-files.ts'
@@ -41,11 +42,7 @@ export interface DataChecksOptions extends Pick<TorrentHost, 'hashPool'> {
   found(piece: number): void
   /** A verified piece is not there after all. */
   lost(piece: number): void
-  /** The selected pieces may have become complete, or incomplete. */
-  changed(): void
-  warning(error: Error): void
-  /** A file of another origin is in the way: nothing more is fetched until `reconsider`. */
-  error(error: Error): void
+  readonly events: Pick<ContentEvents, 'changed' | 'warning' | 'error'>
 }
 
 /** Finds out which pieces are in storage: by the resume record, by hashing, and again when the user or a failed read asks for it. */
@@ -94,9 +91,9 @@ export class DataChecks {
         if (wasProven) void this.#tellVanished(piece)
         options.lost(piece)
         download.change((picker, now) => picker.lost(piece, now))
-        options.changed()
+        options.events.changed()
       },
-      warning: (error) => options.warning(error)
+      warning: (error) => options.events.warning(error)
     })
   }
 
@@ -149,7 +146,7 @@ export class DataChecks {
 
   /** Hashes everything that is in storage again, and fetches what is missing or wrong. */
   async recheck(): Promise<void> {
-    const { table, download, haves, changed } = this.#options
+    const { table, download, haves, events } = this.#options
     const pieces = this.#allPieces()
     // Pieces that have come whole are still taken, but no more blocks, so that this ends also under full load.
     for (const part of partsOf(pieces.filter((piece) => !table.isVerified(piece)))) {
@@ -167,7 +164,7 @@ export class DataChecks {
     if (this.#closed) throw closedError()
     for (const piece of served) if (!table.serves(piece)) haves.lost(piece)
     this.#vanished.clear()
-    changed()
+    events.changed()
   }
 
   /** Looks again at files of another origin that were in the way. */
@@ -247,14 +244,14 @@ export class DataChecks {
         ownership,
         release: (released) => {
           this.#verification.release(released)
-          this.#options.changed()
+          this.#options.events.changed()
         },
         recheck: (again) => void this.#verification.check(again),
         isKept: (fileIndex) => storage.inPlace?.(fileIndex) === false,
         decided: (fileIndex) => this.#moveKept(fileIndex),
         refused: (error) => {
           void this.#begun.promise.then(() => {
-            if (!this.#closed) this.#options.error(error)
+            if (!this.#closed) this.#options.events.error(error)
           })
         }
       },
@@ -291,20 +288,20 @@ export class DataChecks {
   /** Checks pieces that may be there in the background; resolves as soon as none of them is fetched. */
   async #check(pieces: readonly number[]): Promise<void> {
     await this.#verification.mark(pieces)
-    if (!this.#closed) void this.#verification.check(pieces).then(() => this.#options.changed())
+    if (!this.#closed) void this.#verification.check(pieces).then(() => this.#options.events.changed())
   }
 
   /** Reports lost data once for each file until the next recheck, as only what is read is found missing. */
   async #tellVanished(piece: number): Promise<void> {
-    const { layout, storage, warning } = this.#options
+    const { layout, storage, events } = this.#options
     const { start, end } = layout.filesOf(piece)
     const touched = Array.from({ length: end - start }, (_, n) => start + n)
     const fresh = touched.filter((fileIndex) => !this.#vanished.has(fileIndex))
     if (fresh.length === 0) return
     // Until it is known which of them it is, other pieces of theirs are not looked at.
     for (const fileIndex of fresh) this.#vanished.add(fileIndex)
-    const { files, warning: error } = await findVanished(layout, storage, piece)
+    const { files, warning } = await findVanished(layout, storage, piece)
     for (const fileIndex of fresh) if (!files.includes(fileIndex)) this.#vanished.delete(fileIndex)
-    if (!this.#closed && files.some((fileIndex) => fresh.includes(fileIndex))) warning(error)
+    if (!this.#closed && files.some((fileIndex) => fresh.includes(fileIndex))) events.warning(warning)
   }
 }

@@ -5,7 +5,8 @@ import { believed, type LoadedRecord } from '../storage/resume-record.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { shareTurn } from '../util/turn-share.ts'
-import { Content, type ContentEvents } from './content.ts'
+import { Content } from './content.ts'
+import type { ContentEvents } from './content-events.ts'
 import { isByName, storageIn } from './data-folder.ts'
 import type { RunState } from './run-state.ts'
 import type { SavedTorrent } from './saved-torrent.ts'
@@ -137,7 +138,7 @@ export class Opening {
     const choice = isAsked || record?.selection !== undefined ? init : withinFiles(init.saved, metainfo)
     const { select, selectOnly } = choice
     const options = { ...init, select, selectOnly, superSeeding: superSeeding(), overwrite: overwrite() }
-    return new Content(host, swarm.manager, metainfo, options, events, transfer, resumeFile, before)
+    return new Content(host, metainfo, options, events, swarm.manager, transfer, resumeFile, before)
   }
 }
 

@@ -10,11 +10,13 @@ import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
 import type { Trust } from '../util/trust.ts'
 import { Completion } from './completion.ts'
-import type { Activity, Content, ContentEvents } from './content.ts'
+import type { Activity, Content } from './content.ts'
+import type { ContentEvents } from './content-events.ts'
 import { Opening } from './opening.ts'
 import { RunState, type TorrentStatus } from './run-state.ts'
 import { saveTorrent } from './save-torrent.ts'
 import type { SavedTorrent } from './saved-torrent.ts'
+import { Seeding } from './seeding.ts'
 import type { SessionEvents, SessionListener, TorrentOwner } from './session-events.ts'
 import { TorrentData } from './torrent-data.ts'
 import { closedError, metadataError } from './torrent-errors.ts'
@@ -43,7 +45,7 @@ export class TorrentSession {
   readonly #opening: Opening
   readonly #resumeFile: ResumeFile | undefined
   #listener: SessionListener | undefined
-  #superSeeding: boolean
+  readonly seeding: Seeding
   #overwrite: boolean
   #closing: Promise<void> | undefined
 
@@ -57,7 +59,6 @@ export class TorrentSession {
     this.state = new RunState(init.paused, init.saved)
     this.data = new TorrentData(this.state)
     this.limits = new TorrentLimits(init)
-    this.#superSeeding = init.superSeeding ?? false
     this.#overwrite = init.overwrite ?? false
     if (init.saved !== undefined) this.#transfer.restore(init.saved)
     if (init.state !== undefined) {
@@ -80,6 +81,13 @@ export class TorrentSession {
       wantAgain: () => this.#wantAgain(),
       onWarning
     })
+    this.seeding = new Seeding({
+      state: this.state,
+      data: this.data,
+      swarm: this.swarm,
+      transfer: this.#transfer,
+      superSeeding: init.superSeeding ?? false
+    })
     this.#opening = new Opening({
       host,
       init,
@@ -90,7 +98,7 @@ export class TorrentSession {
       transfer: this.#transfer,
       resumeFile: this.#resumeFile,
       events: this.#contentEvents(),
-      superSeeding: () => this.#superSeeding,
+      superSeeding: () => this.seeding.superSeeding,
       overwrite: () => this.#overwrite,
       onPaused: () => this.follow(),
       onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
@@ -182,7 +190,7 @@ export class TorrentSession {
       limits: this.limits,
       transfer: this.#transfer,
       trackers: this.trackerTiers,
-      superSeeding: this.#superSeeding,
+      superSeeding: this.seeding.superSeeding,
       overwrite: this.#overwrite
     })
   }
@@ -227,7 +235,7 @@ export class TorrentSession {
   /** Lets files be overwritten that were there before the torrent. */
   allowOverwriting(): void {
     this.#overwrite = true
-    this.data.content?.allowOverwriting()
+    this.data.content?.checks.allowOverwriting()
     this.changed()
   }
 
@@ -256,28 +264,12 @@ export class TorrentSession {
     if (this.swarm.sources.addTrackers(trackers, trust)) this.changed()
   }
 
-  /** Whether peers that come are shown few pieces at a time once everything is here (BEP 16). */
-  get superSeeding(): boolean {
-    return this.#superSeeding
-  }
-
-  set superSeeding(superSeeding: boolean) {
-    this.#superSeeding = superSeeding
-    const { content } = this.data
-    if (content !== undefined) {
-      content.haves.superSeeding = superSeeding
-      this.#seed(content)
-    }
-    this.swarm.handshakes.update()
-    this.changed()
-  }
-
   /** Runs or stands still, as the state says now. */
   follow(): void {
     if (this.state.running) this.data.content?.recover()
     this.limitsChanged()
     this.swarm.update()
-    this.#countTime()
+    this.seeding.countTime()
     this.changed()
   }
 
@@ -301,7 +293,7 @@ export class TorrentSession {
       warning: (warning) => this.#warn(warning),
       error: (error) => this.#fail(error),
       reading: () => this.#onReading(),
-      streamsChanged: () => this.#onActivity(),
+      streamsChanged: () => this.seeding.update(),
       remember: () => ({ ...sources.remember(), paused: this.state.paused })
     }
   }
@@ -324,45 +316,15 @@ export class TorrentSession {
   #onChanged(): void {
     const content = this.data.opened
     if (content === undefined) return
-    this.#onActivity()
+    this.seeding.update()
     this.swarm.handshakes.update()
-    this.#tellTrackers(content.table.counts.complete)
+    if (content.complete) this.seeding.tellComplete()
     if (!this.completion.update(content.done)) return
     if (!content.done) this.#wantAgain()
     else {
       this.changed()
       this.#emit('done')
     }
-  }
-
-  /** Follows a change of its activity. */
-  #onActivity(): void {
-    const content = this.data.opened
-    if (content === undefined) return
-    this.#seed(content)
-    this.#countTime()
-  }
-
-  /** Has the time count for what the torrent does now. */
-  #countTime(): void {
-    if (!this.state.running) this.#transfer.enter('idle')
-    else this.#transfer.enter(this.activity === 'seeding' ? 'seeding' : 'active')
-  }
-
-  /** Tells trackers when the last missing byte has come or was found. */
-  #tellTrackers(isComplete: boolean): void {
-    if (!isComplete) return
-    const { trackers } = this.swarm.sources
-    if (this.#transfer.complete()) trackers.completed()
-    else trackers.nothingLeft()
-  }
-
-  /** Serves peers in turn while nothing is to be fetched, and guides them unless they are shown few pieces anyway. */
-  #seed({ uploads, activity, table, haves }: Content): void {
-    uploads.setSeeding(
-      activity === 'seeding' || activity === 'idle',
-      table.counts.complete && !haves.superSeeding
-    )
   }
 
   /** Peers that had nothing for us may have something now. */
@@ -386,7 +348,7 @@ export class TorrentSession {
   #fail(error: Error): void {
     if (!this.state.fail(error)) return
     this.data.content?.suspend(error)
-    this.#countTime()
+    this.seeding.countTime()
     this.completion.fail(error)
     if (!this.#emit('error', error)) this.#owner.failed(error)
   }
@@ -396,7 +358,7 @@ export class TorrentSession {
     this.completion.fail(closedError())
     this.#opening.fail(closedError())
     // Verified pieces that are still being written do not count as missing.
-    if (this.data.opened?.table.counts.left === 0) this.#tellTrackers(true)
+    if (this.data.opened?.table.counts.left === 0) this.seeding.tellComplete()
     const goodbyes = this.swarm.close()
     try {
       if (this.data.content !== undefined) await end(this.data.content)

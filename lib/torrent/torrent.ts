@@ -231,12 +231,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
    * that they were not shown; switched on, it is for peers that come from then on, as what a connected peer knows cannot be taken back.
    */
   get superSeeding(): boolean {
-    return this.#session.superSeeding
+    return this.#session.seeding.superSeeding
   }
 
   set superSeeding(superSeeding: boolean) {
     checkType('superSeeding', superSeeding ?? null, 'boolean', argumentError)
-    this.#session.superSeeding = superSeeding
+    this.#session.seeding.superSeeding = superSeeding
+    this.#session.changed()
   }
 
   /**
@@ -322,7 +323,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
    * is closed before, of which nobody need take notice.
    */
   recheck(): Promise<void> {
-    const checked = (async () => this.#session.opened.recheck())()
+    const checked = (async () => this.#session.opened.checks.recheck())()
     checked.catch(() => {})
     return checked
   }

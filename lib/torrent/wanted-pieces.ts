@@ -4,6 +4,7 @@ import type { Storage } from '../storage/storage.ts'
 import { partsOf, piecesOfTurn } from '../storage/verification.ts'
 import { asError } from '../util/errors.ts'
 import { shareTurn } from '../util/turn-share.ts'
+import type { ContentEvents } from './content-events.ts'
 import type { Download } from './download.ts'
 import type { TorrentFiles } from './torrent-files.ts'
 
@@ -16,10 +17,7 @@ export interface WantedPiecesOptions {
   readonly storage: Storage
   /** Storage has made and moved the files that are wanted now. */
   moved(): void
-  /** The selected pieces may have become complete, or incomplete. */
-  changed(): void
-  /** Storage failed: nothing more is fetched until `recover`. */
-  error(error: Error): void
+  readonly events: Pick<ContentEvents, 'changed' | 'error'>
 }
 
 /** Applies a selection: its priorities count at once, and picker and storage hear once of all that is changed in one go. */
@@ -85,18 +83,18 @@ export class WantedPieces {
   /** Tells storage which files are wanted now. */
   tellFiles(): void {
     if (!this.#opened) return
-    const { storage, moved, changed, error } = this.#options
+    const { storage, moved, events } = this.#options
     this.#failed = false
     const selected = storage.select?.(this.files()) ?? Promise.resolve()
     selected.then(
       () => {
         if (this.#closed) return
         moved()
-        changed()
+        events.changed()
       },
       (thrown) => {
         this.#failed = true
-        if (!this.#closed) error(asError(thrown))
+        if (!this.#closed) events.error(asError(thrown))
       }
     )
   }
@@ -121,6 +119,6 @@ export class WantedPieces {
     }
     this.#applying = false
     this.tellFiles()
-    this.#options.changed()
+    this.#options.events.changed()
   }
 }
