@@ -35,14 +35,12 @@ export interface ClientEvents {
 /** Torrents that share a port, a peer id and limits. */
 export class Client extends EventEmitter<ClientEvents> {
   readonly #options: ClientOptions
-  readonly #registry = new Registry()
+  readonly #registry: Registry
   readonly #services: SharedServices
   readonly #queue: TorrentQueue
   /** Undefined without a state folder. */
   readonly #stateFolder: StateFolder | undefined
   readonly #adder: TorrentAdder
-  /** What is being removed. */
-  readonly #leaving = new Map<TorrentSession, Promise<void>>()
   #closing: Promise<void> | undefined
 
   /**
@@ -56,43 +54,41 @@ export class Client extends EventEmitter<ClientEvents> {
     // The program may change its working directory later.
     const options = given.state === undefined ? given : { ...given, state: path.resolve(given.state) }
     this.#options = options
-    this.#queue = new TorrentQueue(options, () => this.#registry.all)
-    this.#services = new SharedServices(options, {
-      find: (infoHash) => this.#registry.get(infoHash)?.swarm,
-      warning: this.#warn,
-      changed: () => {
-        this.#queue.changed()
-        this.#stateFolder?.touch()
-      },
-      decide: () => this.#queue.decide()
+    this.#services = new SharedServices(options, this.#warn)
+    this.#registry = new Registry({
+      services: this.#services,
+      onEntered: (session) => this.#onEntered(session),
+      onError: this.#onTorrentError
     })
+    this.#queue = new TorrentQueue(options, this.#registry)
     const { listening } = this.#services
     const defaults = new DefaultFolders({ onWarning: this.#warn })
     if (options.state !== undefined && options.restore !== false) {
       this.#stateFolder = new StateFolder(options.state, {
         path: options.path,
         key: this.#services.recordKey,
-        lasting: () => this.#registry.lasting,
-        enter: (init) => this.#adder.enter(init),
-        defaultFolder: ({ infoHash, path }) => defaults.find(infoHash, path),
-        begun: (torrent) => this.#adder.begun(torrent),
-        ready: (torrent) => this.#adder.ready(torrent, undefined),
+        registry: this.#registry,
+        defaults,
         listening,
         warning: this.#warn
       })
     }
     this.#adder = new TorrentAdder({
       registry: this.#registry,
-      services: this.#services,
       stateFolder: this.#stateFolder,
       listening,
       folders: options,
       defaults,
-      leaving: (session) => this.#leaving.get(session),
       checkOpen: () => this.#checkOpen(),
-      onEntered: (session) => this.#onEntered(session),
-      onError: this.#onTorrentError,
       onWarning: this.#warn
+    })
+    this.#services.listen({
+      find: (infoHash) => this.#registry.get(infoHash)?.swarm,
+      changed: () => {
+        this.#queue.changed()
+        this.#stateFolder?.touch()
+      },
+      decide: () => this.#queue.decide()
     })
   }
 
@@ -273,27 +269,7 @@ export class Client extends EventEmitter<ClientEvents> {
       typeof torrent === 'string' ? this.#registry.get(torrent) : this.#registry.sessionOf(torrent)
     if (typeof torrent === 'string' && found === undefined) this.#stateFolder?.takeBack(torrent.toLowerCase())
     if (found === undefined) return
-    const removed = this.#remove(found, deleteFiles)
-    this.#leaving.set(
-      found,
-      removed.then(
-        () => {},
-        () => {}
-      )
-    )
-    try {
-      await removed
-    } finally {
-      this.#leaving.delete(found)
-    }
-  }
-
-  async #remove(found: TorrentSession, deleteFiles: boolean): Promise<void> {
-    // Taken from the list before anything is deleted, or a crash between the two would have it fetched anew.
-    this.#registry.forget(found)
-    await this.#stateFolder?.flush()
-    await found.remove(deleteFiles)
-    this.#registry.delete(found)
+    await this.#registry.remove(found, deleteFiles, async () => this.#stateFolder?.flush())
   }
 
   /**

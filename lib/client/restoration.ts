@@ -6,22 +6,20 @@ import { type Deferred, deferred } from '../util/concurrency.ts'
 import { asError, TorrentError, warnProcess } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { shareTurn } from '../util/turn-share.ts'
+import type { DefaultFolders } from './default-folders.ts'
+import type { Registry } from './registry.ts'
 import { placeOf } from './restored-torrent.ts'
 import type { SavedList } from './saved-list.ts'
 
 /** Torrents of the last run that are opened at the same time. */
 const opensAtOnce = 16
 
-/** What a {@link Restoration} asks and tells. */
+/** The parts that a {@link Restoration} works with. */
 export interface RestorationEvents {
-  /** Makes a torrent and enters it in the list. */
-  enter(init: TorrentInit): TorrentSession
-  /** Where data lies now for which nobody chose a folder; rejects when there is no private folder for it. */
-  defaultFolder(saved: SavedTorrent): Promise<string>
-  /** A torrent that was entered has begun. */
-  begun(torrent: TorrentSession): void
-  /** Waits for the files of a torrent. */
-  ready(torrent: TorrentSession): Promise<void>
+  /** Gets the torrents. */
+  readonly registry: Registry
+  /** Finds the folder of data for which nobody chose one. */
+  readonly defaults: DefaultFolders
   /** Resolves when torrents may begin. */
   readonly listening: Promise<void>
   warning(error: Error): void
@@ -84,7 +82,7 @@ export class Restoration {
         this.#list.setAside(saved)
         continue
       }
-      const torrent = this.#events.enter({ ...initOf(saved), path, state: this.#state })
+      const torrent = this.#events.registry.enter({ ...initOf(saved), path, state: this.#state })
       torrents.push(torrent)
       opened.push(saved)
       this.#unclaimed.add(torrent)
@@ -109,14 +107,14 @@ export class Restoration {
       this.#setAside(torrent, saved, thrown)
       await torrent.close()
     } finally {
-      this.#events.begun(torrent)
+      this.#events.registry.begun(torrent)
     }
   }
 
   /** Waits for the files of a torrent, so that another who gives up does not end it. Never rejects. */
   async #await(torrent: TorrentSession, saved: SavedTorrent): Promise<void> {
     try {
-      await this.#events.ready(torrent)
+      await this.#events.registry.ready(torrent)
     } catch (thrown) {
       // Whoever closes it wants it gone.
       if (this.#closed || (thrown instanceof TorrentError && thrown.code === 'ERR_TORRENT_CLOSED')) return
@@ -128,7 +126,7 @@ export class Restoration {
   async #pathOf(saved: SavedTorrent): Promise<string | undefined> {
     if (saved.folderMode === undefined) return saved.path
     try {
-      return await this.#events.defaultFolder(saved)
+      return await this.#events.defaults.find(saved.infoHash, saved.path)
     } catch (thrown) {
       this.#warn(saved.name ?? saved.infoHash, saved, thrown)
       return undefined

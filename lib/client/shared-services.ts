@@ -27,12 +27,10 @@ const defaultMemoryLimit = 48 << 20
 /** Less would not hold the few blocks that a reader and a background piece need at a time. */
 const leastMemoryLimit = 1 << 20
 
-/** What {@link SharedServices} ask and tell. */
+/** Listeners of {@link SharedServices}. */
 export interface SharedServicesEvents {
   /** Returns the torrent that the 20 bytes of a handshake name. */
   find(infoHash: Uint8Array): DialledTorrent | undefined
-  /** Something failed that the client survives. */
-  warning(warning: Error): void
   /** A torrent has changed. */
   changed(): void
   /** Which torrents run is to be decided at once. */
@@ -67,13 +65,12 @@ export class SharedServices implements ClientServices {
   readonly listening: Promise<void>
   /** The client's folder for data. */
   readonly #path: string | undefined
-  readonly #events: SharedServicesEvents
+  #events: SharedServicesEvents | undefined
 
-  /** Listens at once. The options were checked. */
-  constructor(options: ClientOptions, events: SharedServicesEvents) {
+  /** Opens the ports at once. The options were checked; `onWarning` hears of what the client survives. */
+  constructor(options: ClientOptions, onWarning: (warning: Error) => void) {
     const { host, maxConnections, state, pex = true, lsd = true, dht = true } = options
     const never = Number.POSITIVE_INFINITY
-    this.#events = events
     this.#path = options.path
     this.reserved = [state, this.recordKey.folder].flatMap((one) => (one === undefined ? [] : resolve(one)))
     this.download = new Throttle(options.downloadLimit ?? never)
@@ -83,7 +80,6 @@ export class SharedServices implements ClientServices {
     this.localAddress = host
     this.pex = pex
     const port = (): number => this.port()
-    const onWarning = (warning: Error): void => events.warning(warning)
     this.own = new OwnAddress(port)
     const network = new Network({ host, onWarning })
     this.network = network
@@ -94,7 +90,7 @@ export class SharedServices implements ClientServices {
     this.acceptor = new Acceptor({
       peerId: this.peerId,
       throttles: { download: this.download, upload: this.upload },
-      find: (infoHash) => events.find(infoHash)
+      find: (infoHash) => this.#events?.find(infoHash)
     })
     const ports = network.listen({
       port: options.port ?? 0,
@@ -116,6 +112,11 @@ export class SharedServices implements ClientServices {
     })
   }
 
+  /** Has `events` hear of peers that dial us and of torrents that change. */
+  listen(events: SharedServicesEvents): void {
+    this.#events = events
+  }
+
   port(): number {
     return this.network.port
   }
@@ -126,11 +127,11 @@ export class SharedServices implements ClientServices {
   }
 
   changed(): void {
-    this.#events.changed()
+    this.#events?.changed()
   }
 
   decide(): void {
-    this.#events.decide()
+    this.#events?.decide()
   }
 
   /** Takes no further connections; resolves when those that were taken have ended as well. */

@@ -11,8 +11,6 @@ export interface StateFolderEvents extends RestorationEvents {
   readonly path: string | undefined
   /** Signs the list of torrents when the state folder lies inside data. */
   readonly key: RecordKey
-  /** The torrents that a restart should bring back, in their order. */
-  lasting(): readonly TorrentSession[]
 }
 
 /**
@@ -89,7 +87,8 @@ export class StateFolder {
     ])
     // Nothing was read yet, so there is nothing to keep.
     if (this.#closed) return
-    const { lasting: torrents, warning, key } = events
+    const { registry, warning, key } = events
+    const torrents = (): readonly TorrentSession[] => registry.lasting
     const data = events.path === undefined ? undefined : path.resolve(events.path)
     this.#list = new SavedList(folder, new SavedTorrentsTrust({ folder, data, key }), { torrents, warning })
     this.#restoration = new Restoration(this.#list, folder, events)

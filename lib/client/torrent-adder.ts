@@ -5,9 +5,8 @@ import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
-import { TorrentSession } from '../torrent/torrent-session.ts'
+import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { abortable } from '../util/concurrency.ts'
-import { ClientHost, type ClientServices } from './client-host.ts'
 import { type DefaultFolders, privateMode } from './default-folders.ts'
 import type { ClientOptions } from './options.ts'
 import { recordsBeside } from './records-beside.ts'
@@ -19,7 +18,6 @@ import type { StateFolder } from './state-folder.ts'
 /** The parts that a {@link TorrentAdder} works with. */
 export interface TorrentAdderOptions {
   readonly registry: Registry
-  readonly services: ClientServices
   /** Undefined when the client remembers nothing. */
   readonly stateFolder: StateFolder | undefined
   /** Resolves when torrents may begin. */
@@ -28,13 +26,8 @@ export interface TorrentAdderOptions {
   readonly folders: Pick<ClientOptions, 'path' | 'state'>
   /** Where data lies when nobody has chosen a folder. */
   readonly defaults: DefaultFolders
-  /** While a torrent is being removed, what resolves when it is gone; never rejects. */
-  leaving(session: TorrentSession): Promise<void> | undefined
   /** Throws once the client is closed. */
   checkOpen(): void
-  /** A torrent is in the registry now; it has not begun. */
-  onEntered(session: TorrentSession): void
-  readonly onError: (error: Error, torrent: Torrent) => void
   readonly onWarning: (warning: Error) => void
 }
 
@@ -44,8 +37,6 @@ export type SeedingInit = Pick<TorrentInit, 'complete' | 'filePaths'>
 /** Takes torrents into a client's registry: new ones, ones that are here already, and ones that an earlier run has left. */
 export class TorrentAdder {
   readonly #options: TorrentAdderOptions
-  /** How many callers wait for the files of a torrent, whoever begins it included. */
-  readonly #waiting = new Map<TorrentSession, number>()
 
   constructor(options: TorrentAdderOptions) {
     this.#options = options
@@ -62,7 +53,7 @@ export class TorrentAdder {
     const { infoHashes, metainfo } = resolved
     const infoHash = hashKey(infoHashes)
     let known = registry.get(infoHash)
-    for (let end = this.#endOf(known); end !== undefined; end = this.#endOf(known)) {
+    for (let end = registry.endOf(known); end !== undefined; end = registry.endOf(known)) {
       // Its files and its record are its own until it has ended.
       await abortable(end, options.signal)
       checkOpen()
@@ -82,7 +73,7 @@ export class TorrentAdder {
       if (options.overwrite === true) known.allowOverwriting()
       merge(known, resolved, options)
       if (metainfo !== undefined) await known.learn(metainfo)
-      await this.ready(known, options.signal)
+      await registry.ready(known, options.signal)
       const torrent = registry.torrentOf(known)
       if (claimed) adjust(torrent, options)
       const unheeded = unheededBy(known, options)
@@ -110,7 +101,7 @@ export class TorrentAdder {
       if (saved !== undefined) stateFolder?.setAside(saved)
       return this.begin(resolved, options, seeding)
     }
-    const session = this.enter({
+    const session = registry.enter({
       ...options,
       ...(options.path === undefined ? placeOf(saved) : {}),
       ...seeding,
@@ -130,12 +121,12 @@ export class TorrentAdder {
       await abortable(started, options.signal)
     } catch (thrown) {
       // A storage may take forever to open; others may still wait for it.
-      if (this.#waiting.get(session) === 1) await session.close()
+      if (registry.isLastWaiting(session)) await session.close()
       throw thrown
     } finally {
-      this.begun(session)
+      registry.begun(session)
     }
-    await this.ready(session, options.signal)
+    await registry.ready(session, options.signal)
     return registry.torrentOf(session)
   }
 
@@ -155,40 +146,6 @@ export class TorrentAdder {
     }
   }
 
-  /** Makes a torrent and enters it in the registry; `begun` is to be told when it has begun. */
-  enter(init: TorrentInit): TorrentSession {
-    const { registry, services, onEntered, onError } = this.#options
-    const session = new TorrentSession(new ClientHost(services), init, {
-      failed: (error) => onError(error, registry.torrentOf(session)),
-      closed: () => this.#onClose(session)
-    })
-    registry.add(session)
-    if (init.storage !== undefined) registry.forget(session)
-    this.#waiting.set(session, 1)
-    onEntered(session)
-    return session
-  }
-
-  /** Whoever has entered a torrent has begun it, and waits no more or by `ready`. */
-  begun(torrent: TorrentSession): void {
-    const waiting = (this.#waiting.get(torrent) ?? 1) - 1
-    if (waiting > 0) this.#waiting.set(torrent, waiting)
-    else this.#waiting.delete(torrent)
-  }
-
-  /** Waits for the files; a torrent whose files nobody waits for any more goes. */
-  async ready(torrent: TorrentSession, signal: AbortSignal | undefined): Promise<void> {
-    this.#waiting.set(torrent, (this.#waiting.get(torrent) ?? 0) + 1)
-    try {
-      await torrent.ready(signal)
-    } catch (thrown) {
-      if (this.#waiting.get(torrent) === 1 && torrent.data.opened === undefined) await torrent.close()
-      throw thrown
-    } finally {
-      this.begun(torrent)
-    }
-  }
-
   /** The folder of a torrent for which nobody chose one; with data that lie elsewhere only its name. */
   async #defaultFolder(
     infoHash: string,
@@ -197,18 +154,6 @@ export class TorrentAdder {
   ): Promise<string> {
     const { defaults } = this.#options
     return elsewhere ? defaults.name(infoHash) : defaults.find(infoHash, saved?.path)
-  }
-
-  /** Resolves when a torrent that is about to go has gone; undefined for one that stays. */
-  #endOf(torrent: TorrentSession | undefined): Promise<void> | undefined {
-    if (torrent === undefined) return undefined
-    return this.#options.leaving(torrent) ?? (torrent.status === 'closed' ? torrent.close() : undefined)
-  }
-
-  #onClose(session: TorrentSession): void {
-    const { registry, services } = this.#options
-    this.#waiting.delete(session)
-    if (registry.delete(session)) services.changed()
   }
 }
 

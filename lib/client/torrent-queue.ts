@@ -2,6 +2,7 @@ import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { type ClientOptions, checkCount, checkGoal } from './options.ts'
 import { countsAsSeed, isIdle, planQueue, type QueueEntry } from './queue.ts'
+import type { Registry } from './registry.ts'
 
 /** Limits and goals that hold for all torrents of a client; `Infinity` is none. */
 export interface QueueRules {
@@ -29,7 +30,7 @@ interface Run {
 /** Has torrents wait and go on as the queue rules say, and ends those that have seeded enough; one timer for all. */
 export class TorrentQueue {
   readonly #rules: QueueRules
-  readonly #torrents: () => readonly TorrentSession[]
+  readonly #registry: Registry
   readonly #runs = new WeakMap<TorrentSession, Run>()
   #timer: NodeJS.Timeout | undefined
   #planned = false
@@ -38,12 +39,12 @@ export class TorrentQueue {
   #rest: NodeJS.Timeout | undefined
   #closed = false
 
-  /** `torrents` gives all of them in the order of the queue; a rule that is left out is no limit. */
-  constructor(rules: Pick<ClientOptions, keyof QueueRules>, torrents: () => readonly TorrentSession[]) {
+  /** A rule that is left out is no limit. */
+  constructor(rules: Pick<ClientOptions, keyof QueueRules>, registry: Registry) {
     const never = Number.POSITIVE_INFINITY
     const { maxActiveDownloads = never, maxActiveSeeds = never, seedRatio = never, seedTime = never } = rules
     this.#rules = { maxActiveDownloads, maxActiveSeeds, seedRatio, seedTime }
-    this.#torrents = torrents
+    this.#registry = registry
   }
 
   /** What holds now. */
@@ -95,8 +96,8 @@ export class TorrentQueue {
   decide(): void {
     if (this.#closed) return
     this.#lookedAt = monotonicMs()
-    this.#restMs = Math.min(restMs.most, this.#torrents().length * restMs.each)
-    const torrents = this.#torrents()
+    const torrents = this.#registry.all
+    this.#restMs = Math.min(restMs.most, torrents.length * restMs.each)
     const goals = this.#endSeeds(torrents)
     const limits = this.#apply(torrents)
     if (!(goals || limits)) {

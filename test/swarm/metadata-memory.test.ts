@@ -69,8 +69,7 @@ test('of those with more than an equal part the one with the most waste lets go'
 test('torrents of a client share the memory, and give it back when they close', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 1000 })
-  const events = { find: () => undefined, warning() {}, changed() {}, decide() {} }
-  const services = new SharedServices({ host: '127.0.0.1', dht: false, lsd: false }, events)
+  const services = new SharedServices({ host: '127.0.0.1', dht: false, lsd: false }, assert.fail)
   bench.after(() => services.close(services.unlisten()))
   await services.listening
   const memory = services.metadataMemory
