@@ -17,7 +17,7 @@ import { Throttle } from '../transport/throttle.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
 
-/** What a client has for all its torrents. */
+/** Services of a client for all its torrents. */
 export interface ClientServices {
   readonly peerId: Uint8Array
   readonly budget: MemoryBudget
@@ -45,7 +45,7 @@ export interface ClientServices {
   decide(): void
 }
 
-/** What one torrent gets from its client: what all share, and limits of its own inside the client's. */
+/** The services of a client for one torrent, with limits of its own inside the client's. */
 export class ClientHost implements TorrentHost {
   readonly throttles: { readonly download: Throttle; readonly upload: Throttle }
   readonly #services: ClientServices

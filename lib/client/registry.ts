@@ -129,7 +129,7 @@ export class Registry {
     for (const one of order) this.#sessions.set(one.infoHash, one)
   }
 
-  /** Has all torrents follow new limits of the client. */
+  /** Applies new limits of the client to all torrents. */
   limitsChanged(): void {
     for (const session of this.#sessions.values()) session.limitsChanged()
   }

@@ -18,7 +18,7 @@ const opensAtOnce = 16
 export interface RestorationEvents {
   /** Gets the torrents. */
   readonly registry: Registry
-  /** Finds the folder of data for which nobody chose one. */
+  /** Finds the folder of data for which none was chosen. */
   readonly defaults: DefaultFolders
   /** Resolves when torrents may begin. */
   readonly listening: Promise<void>
@@ -51,7 +51,7 @@ export class Restoration {
     return [...this.#unclaimed].filter((torrent) => !isClosed(torrent))
   }
 
-  /** Somebody adds a torrent that is here: whether that is the first time since it was brought back. */
+  /** A torrent that is here is added: whether that is the first time since it was brought back. */
   claims(torrent: TorrentSession): boolean {
     return this.#unclaimed.delete(torrent)
   }
@@ -99,7 +99,7 @@ export class Restoration {
     if (torrent === undefined || saved === undefined || isClosed(torrent) || this.#closed) return
     try {
       await torrent.start(undefined)
-      // Of one that was added meanwhile the metadata may have come by that.
+      // The metadata of a torrent that was added meanwhile may have come by that.
       if (torrent.data.content !== undefined && this.#unclaimed.has(torrent)) this.#list.isKept(torrent)
       if (torrent.data.content === undefined) void this.#await(torrent, saved)
     } catch (thrown) {
@@ -116,7 +116,7 @@ export class Restoration {
     try {
       await this.#events.registry.ready(torrent)
     } catch (thrown) {
-      // Whoever closes it wants it gone.
+      // A torrent that was closed is wanted no more.
       if (this.#closed || (thrown instanceof TorrentError && thrown.code === 'ERR_TORRENT_CLOSED')) return
       this.#setAside(torrent, saved, thrown)
     }

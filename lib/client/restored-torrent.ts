@@ -12,7 +12,7 @@ export function reopens(torrent: TorrentSession, { path, storage, verify }: AddO
   return path !== undefined && resolve(path) !== torrent.path
 }
 
-/** What `add` says of a torrent that an earlier run has left, where it says anything. */
+/** Applies the options of `add` to a torrent that an earlier run has left. */
 export function adjust(torrent: Torrent, options: AddOptions): void {
   const { select, paused, seedRatio, seedTime, downloadLimit, uploadLimit, superSeeding } = options
   if (select !== undefined) {

@@ -11,7 +11,7 @@ import { FolderLock } from './folder-lock.ts'
 import { encodeSavedTorrents, maxSavedLength, readSavedSteps, type SavedLine } from './saved-torrents.ts'
 import type { SavedTorrentsTrust } from './saved-torrents-trust.ts'
 
-/** What changes is saved after this time, together with all that changes meanwhile. */
+/** A change is saved after this time, together with all other changes until then. */
 const saveAfterMs = 250
 /** A save begins at most this often. */
 const saveEveryMs = 1000
@@ -20,7 +20,7 @@ const countersEveryMs = 60_000
 /** Metadata that is written at the same time. */
 const writesAtOnce = 8
 
-/** What a {@link SavedList} asks and tells. */
+/** Questions and events of a {@link SavedList}. */
 export interface SavedListEvents {
   /** The torrents that a restart should bring back, in their order. */
   torrents(): readonly TorrentSession[]
@@ -76,7 +76,7 @@ export class SavedList {
     try {
       bytes = await readWhole(nodeFs, this.#path, maxSavedLength)
     } catch (cause) {
-      // What cannot be read must not be overwritten either.
+      // A list that cannot be read must not be overwritten either.
       this.#warn(`has a list of torrents that cannot be read: ${asError(cause).message}`, cause)
       await this.#giveUp()
       return []
@@ -113,7 +113,7 @@ export class SavedList {
     this.touch()
   }
 
-  /** What was set aside of a torrent, if it was; the torrent is there again, or not wanted any more. */
+  /** The saved torrent that was set aside, if there is one; the torrent is there again, or not wanted any more. */
   takeBack(infoHash: string): SavedTorrent | undefined {
     const saved = this.#dormant.get(infoHash)
     if (this.#dormant.delete(infoHash) || this.#refused.delete(infoHash)) this.touch()
@@ -139,7 +139,7 @@ export class SavedList {
     clearTimeout(this.#timer)
     this.#timer = undefined
     while (this.#saving !== undefined) await this.#saving
-    // What was saved meanwhile may have asked for more, and whoever closes saves by himself.
+    // The save under way may have asked for another one, and `close` saves by itself.
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#closed) return
@@ -202,7 +202,7 @@ export class SavedList {
   }
 
   async #keepMetadata(torrents: readonly TorrentSession[]): Promise<void> {
-    // Those too whose resume record is still being read, or a crash would leave a torrent without the metadata that was given.
+    // Torrents whose resume record is still being read count too, or a crash would leave a torrent without the metadata that was given.
     const missing = torrents.filter((torrent) => !this.#kept.has(torrent))
     if (missing.length === 0) return
     await makeFolder(this.#folder, { mode: 0o700 })

@@ -52,7 +52,7 @@ export function encodeSavedTorrents(
   return Buffer.from(`${title}\n${lines.join('')}`)
 }
 
-/** What is whole in the bytes of a session file; never fails. */
+/** The lines that are whole in the bytes of a session file; never fails. */
 export function decodeSavedTorrents(bytes: Uint8Array): SavedTorrents {
   const { lines, damaged } = runSteps(readSavedSteps(bytes))
   return { savedTorrents: lines.map(({ saved }) => saved), damaged }

@@ -37,7 +37,7 @@ export interface SharedServicesEvents {
   decide(): void
 }
 
-/** What all torrents of a client have in common: ports, limits, budgets, and ways to find peers. */
+/** Services that all torrents of a client share: ports, limits, budgets, and ways to find peers. */
 export class SharedServices implements ClientServices {
   readonly peerId: Uint8Array = makePeerId()
   readonly budget: MemoryBudget
@@ -112,7 +112,7 @@ export class SharedServices implements ClientServices {
     })
   }
 
-  /** Has `events` hear of peers that dial us and of torrents that change. */
+  /** Sets the listener that hears of peers that dial us and of torrents that change. */
   listen(events: SharedServicesEvents): void {
     this.#events = events
   }

@@ -5,7 +5,7 @@ import type { TorrentSession } from '../torrent/torrent-session.ts'
 import type { Restoration, RestorationEvents } from './restoration.ts'
 import type { SavedList } from './saved-list.ts'
 
-/** What a {@link StateFolder} asks and tells. */
+/** The parts that a {@link StateFolder} works with. */
 export interface StateFolderEvents extends RestorationEvents {
   /** The client's folder for data. */
   readonly path: string | undefined
@@ -14,7 +14,7 @@ export interface StateFolderEvents extends RestorationEvents {
 }
 
 /**
- * What a client remembers from run to run. It is loaded when it is made, for most programs name no state folder; whoever acts on
+ * Memory of a client from run to run. Its modules are loaded when it is made, for most programs name no state folder; callers that act on
  * the list of torrents waits for `listed` first.
  */
 export class StateFolder {
@@ -27,7 +27,7 @@ export class StateFolder {
   /** Begins at once; `folder` is the state folder. */
   constructor(folder: string, events: StateFolderEvents) {
     this.listed = this.#open(path.resolve(folder), events)
-    // Who waits for it hears of that.
+    // Callers that wait for it hear of that.
     this.listed.catch(() => {})
   }
 

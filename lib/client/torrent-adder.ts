@@ -24,14 +24,14 @@ export interface TorrentAdderOptions {
   readonly listening: Promise<void>
   /** Where the client's options have data and records lie. */
   readonly folders: Pick<ClientOptions, 'path' | 'state'>
-  /** Where data lies when nobody has chosen a folder. */
+  /** Folders of data for which none was chosen. */
   readonly defaults: DefaultFolders
   /** Throws once the client is closed. */
   checkOpen(): void
   readonly onWarning: (warning: Error) => void
 }
 
-/** What `seed` knows of a torrent beyond the options of `add`. */
+/** Facts that `seed` knows of a torrent beyond the options of `add`. */
 export type SeedingInit = Pick<TorrentInit, 'complete' | 'filePaths'>
 
 /** Takes torrents into a client's registry: new ones, ones that are here already, and ones that an earlier run has left. */
@@ -97,7 +97,7 @@ export class TorrentAdder {
     const state = folders.state ?? (recordless ? undefined : await recordsBeside(folder, onWarning))
     checkOpen()
     if (registry.get(infoHash) !== undefined) {
-      // Somebody else has added it meanwhile.
+      // Another caller has added it meanwhile.
       if (saved !== undefined) stateFolder?.setAside(saved)
       return this.begin(resolved, options, seeding)
     }
@@ -138,7 +138,7 @@ export class TorrentAdder {
     try {
       await torrent.start(metainfo)
     } catch (thrown) {
-      // Who has closed it knows what is to become of it.
+      // The caller that closed it decides what becomes of it.
       const isFault = torrent.status !== 'closed'
       await torrent.close()
       if (saved !== undefined && isFault) this.#options.stateFolder?.setAside(saved)
@@ -146,7 +146,7 @@ export class TorrentAdder {
     }
   }
 
-  /** The folder of a torrent for which nobody chose one; with data that lie elsewhere only its name. */
+  /** The folder of a torrent for which none was chosen; with data that lie elsewhere only its name. */
   async #defaultFolder(
     infoHash: string,
     saved: SavedTorrent | undefined,

@@ -27,7 +27,7 @@ interface Run {
   servedAt: number
 }
 
-/** Has torrents wait and go on as the queue rules say, and ends those that have seeded enough; one timer for all. */
+/** Holds torrents and lets them go on as the queue rules say, and ends those that have seeded enough; one timer for all. */
 export class TorrentQueue {
   readonly #rules: QueueRules
   readonly #registry: Registry
@@ -47,7 +47,7 @@ export class TorrentQueue {
     this.#registry = registry
   }
 
-  /** What holds now. */
+  /** The rules that hold now. */
   get rules(): Readonly<QueueRules> {
     return this.#rules
   }
@@ -81,7 +81,7 @@ export class TorrentQueue {
   /** Whether a torrent that is added now would have to wait; it is held before it tells a tracker of itself. */
   admit(torrent: TorrentSession): void {
     const { maxActiveDownloads, maxActiveSeeds } = this.#rules
-    // What it is is known when its files are; `changed` then lets it go on if there is a place.
+    // Its kind is known when its files are; `changed` then lets it go on if there is a place.
     if (Number.isFinite(maxActiveDownloads) || Number.isFinite(maxActiveSeeds)) torrent.hold(true)
   }
 
@@ -124,7 +124,7 @@ export class TorrentQueue {
     return any
   }
 
-  /** Has torrents wait or go on; false when there is no limit. */
+  /** Holds torrents or lets them go on; false when there is no limit. */
   #apply(torrents: readonly TorrentSession[]): boolean {
     const { maxActiveDownloads, maxActiveSeeds } = this.#rules
     if (maxActiveDownloads === Number.POSITIVE_INFINITY && maxActiveSeeds === Number.POSITIVE_INFINITY) {
@@ -179,7 +179,7 @@ export class TorrentQueue {
   }
 }
 
-/** What the rules make of a torrent; undefined for one that they do not concern. */
+/** The kind of a torrent by the rules; undefined for one that they do not concern. */
 function kindOf(torrent: TorrentSession, run: Run, now: number): QueueEntry['kind'] {
   const { status, activity } = torrent
   if (status !== 'queued' && status !== activity) return undefined

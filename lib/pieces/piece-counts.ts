@@ -1,5 +1,5 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
-import { CellCounts, cellCount } from '../metainfo/piece-cells.ts'
+import { CellCounts } from '../metainfo/piece-cells.ts'
 
 /** Bits of the state of a piece in a {@link PieceTable}. */
 export const pieceFlags = { verified: 1, stored: 2, unproven: 4, unchecked: 8 } as const
@@ -15,6 +15,7 @@ export class PieceCounts {
   /** Verified bytes of each file, then stored bytes of each. */
   readonly #fileBytes: Float64Array
   #verifiedLength = 0
+  #verifiedCount = 0
   #selectedLength = 0
   #selectedVerified = 0
   #selectedMissing = 0
@@ -84,10 +85,7 @@ export class PieceCounts {
 
   /** Verified pieces, stored or not. */
   get verifiedCount(): number {
-    const { verifiedCells } = this
-    let count = 0
-    for (let cell = cellCount(this.#states.length) - 1; cell >= 0; cell--) count += verifiedCells.at(cell)
-    return count
+    return this.#verifiedCount
   }
 
   /** Pieces in storage. */
@@ -141,6 +139,7 @@ export class PieceCounts {
     this.#selectedVerified += (is * bit(after, verified) - was * bit(before, verified)) * size
     this.#selectedMissing += (is * (1 - bit(after, stored)) - was * (1 - bit(before, stored))) * count
     this.#verifiedLength += verifies * size
+    this.#verifiedCount += verifies * count
     this.#missing -= stores * count
     this.#unprovenCount += step(before, after, unproven) * count
     this.#uncheckedCount += checks * count

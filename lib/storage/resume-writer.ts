@@ -7,7 +7,7 @@ import type { ResumeFile } from './resume-file.ts'
 import type { LoadedRecord, ResumeRecord } from './resume-record.ts'
 import type { Storage } from './storage.ts'
 
-/** What a resume record says of the torrent apart from its data. */
+/** Facts of a resume record apart from the data. */
 export type RecordExtras = Pick<ResumeRecord, 'peers' | 'trackers' | 'paused' | 'private'>
 
 /** For incomplete pieces the blocks that are stored. */
@@ -20,7 +20,7 @@ export interface RecordedTransfer {
   remember(): Pick<ResumeRecord, 'uploaded' | 'downloaded' | 'secondsActive' | 'addedMs' | 'completed'>
 }
 
-/** What a {@link ResumeWriter} looks at. */
+/** The parts that a {@link ResumeWriter} looks at. */
 export interface ResumeWriterOptions {
   readonly resumeFile: ResumeFile
   /** The record of the last run. */
@@ -51,7 +51,7 @@ export class ResumeWriter {
     this.#makeNow = () => this.#make(options.table.counts.complete, new Map())
   }
 
-  /** The record is saved soon. What is all there is not written any more, so that even a crash leaves it as it was. */
+  /** The record is saved soon. A complete torrent is not written any more, so that even a crash leaves it as it was. */
   touch(): void {
     this.#options.resumeFile.touch(this.#makeNow)
   }
@@ -62,7 +62,7 @@ export class ResumeWriter {
   }
 
   /**
-   * Saves the last record of this run. Without `partial` there is nothing to say, because nobody has looked at what is there, and
+   * Saves the last record of this run. Without `partial` there is nothing to say, because the data was not looked at, and
    * the record of the last run stays. Rejects when saving fails.
    */
   async close(partial: PartialPieces | undefined): Promise<void> {
@@ -81,7 +81,7 @@ export class ResumeWriter {
   #isUntouched(partial: PartialPieces): boolean {
     const { resumeFile, before, storage, table, transfer, remember } = this.#options
     if (resumeFile.isTouched || before?.record.clean === false || partial.size > 0) return false
-    // It has proven what nobody vouched for.
+    // This run has proven pieces that the record left unproven.
     if (before !== undefined && before.trust !== 'trusted') return false
     if (table.counts.uncheckedCount > 0 || table.counts.unprovenCount > 0) return false
     if (transfer.moved > 0) return false

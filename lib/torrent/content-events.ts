@@ -1,13 +1,13 @@
 import type { RecordExtras } from '../storage/resume-writer.ts'
 import type { TorrentFile } from './torrent-file.ts'
 
-/** What the data of a torrent tells and asks its session; the parts of the data call it themselves. */
+/** Events and questions of the data of a torrent to its session; the parts of the data call it themselves. */
 export interface ContentEvents {
   /** A piece is verified. */
   verified(piece: number): void
   /** Every byte of a file is stored in its own file. */
   fileDone(file: TorrentFile): void
-  /** What is selected may have become complete, or incomplete. */
+  /** The selected pieces may have become complete, or incomplete. */
   changed(): void
   warning(error: Error): void
   /** Storage failed: nothing more is fetched until `recover`. */

@@ -3,7 +3,7 @@ import type { Range } from '../metainfo/layout.ts'
 import type { DataFolder } from './data-folder.ts'
 import type { AddOptions } from './torrent-options.ts'
 
-/** What is known of the data of a torrent besides the metainfo. */
+/** Choices about the data of a torrent, and where it lies. */
 export interface ContentOptions extends Omit<AddOptions, 'path'>, DataFolder {
   /** The identity of the torrent for its life, whatever the metadata adds. */
   readonly infoHashes: InfoHashes

@@ -29,7 +29,7 @@ import type { TorrentHost } from './torrent-host.ts'
 import type { Transfer } from './transfer.ts'
 import { WantedPieces } from './wanted-pieces.ts'
 
-/** What pages read ahead for uploads may take, in bytes. */
+/** Memory for pages that are read ahead for uploads, in bytes. */
 const uploadCacheBytes = 24 << 20
 
 /** Activity of a torrent that is not stopped; see {@link TorrentStatus}. */

@@ -19,7 +19,7 @@ import type { MemoryAccount, MemoryBudget } from '../util/memory-budget.ts'
 
 const log = debug('choke')
 
-/** What a {@link Download} tells its torrent. */
+/** Events of a {@link Download}. */
 export interface DownloadEvents {
   /** Bytes of a block that is of use. */
   received(peer: Peer, bytes: number): void

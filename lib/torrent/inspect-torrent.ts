@@ -109,11 +109,8 @@ function whyStatus({ status, metadata, state, data }: TorrentSession, metadataSo
 }
 
 function inspectPieces({ layout, table, download }: Content): PieceInspection {
-  const { counts } = table
+  const { blocks, counts } = table
   const { pieceCount } = layout
-  let partial = 0
-  // As many as memory has room for.
-  for (const _ of download.picker.partials()) partial++
   const { verifiedCount, storedCount, uncheckedCount, unprovenCount } = counts
   return {
     missing: pieceCount - verifiedCount - uncheckedCount,
@@ -121,7 +118,7 @@ function inspectPieces({ layout, table, download }: Content): PieceInspection {
     verified: verifiedCount - storedCount,
     stored: storedCount - unprovenCount,
     unproven: unprovenCount,
-    partial,
+    partial: blocks.size,
     wanted: download.picker.missing
   }
 }

@@ -19,7 +19,7 @@ import type { TorrentInit } from './torrent-init.ts'
 import type { TorrentMetadata } from './torrent-metadata.ts'
 import type { Transfer } from './transfer.ts'
 
-/** What an {@link Opening} asks and tells. */
+/** The parts that an {@link Opening} works with. */
 export interface OpeningOptions {
   readonly host: TorrentHost
   readonly init: TorrentInit
@@ -133,7 +133,7 @@ export class Opening {
       this.#options
     if (record !== undefined) transfer.restore(record)
     if (record?.paused === true && state.stayPaused()) onPaused()
-    // What was asked for in an earlier run counts until its record says more.
+    // The choice of an earlier run counts until its record says more.
     const isAsked = init.select !== undefined || init.selectOnly !== undefined
     const choice = isAsked || record?.selection !== undefined ? init : withinFiles(init.saved, metainfo)
     const { select, selectOnly } = choice

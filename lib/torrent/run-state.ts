@@ -30,7 +30,7 @@ export type TorrentStatus =
   | 'closed'
 
 /**
- * Who has stopped a torrent, if anybody: the user, the queue of the client, the goal that it has reached, or a fault. Several may
+ * The reasons for which a torrent is stopped: the user, the queue of the client, the goal that it has reached, or a fault. Several may
  * hold at a time, and `status` names the weightiest: what is paused and has its turn in the queue is still paused.
  * Methods that change something return whether they did; after `close` none does.
  */
@@ -53,7 +53,7 @@ export class RunState {
     this.#goalWaived = saved?.goalWaived ?? false
   }
 
-  /** What the torrent is doing; `content` is what it has, as soon as its metadata is known. */
+  /** State of the torrent; `content` is its data, as soon as its metadata is known. */
   status(content: Content | undefined): TorrentStatus {
     if (this.#closed) return 'closed'
     if (this.#error !== undefined) return 'error'
@@ -64,7 +64,7 @@ export class RunState {
     return content.activity
   }
 
-  /** Whether nobody and nothing has stopped it. */
+  /** Whether nothing has stopped it. */
   get running(): boolean {
     return !this.stopped && this.#error === undefined
   }
@@ -165,7 +165,7 @@ export class RunState {
     return true
   }
 
-  /** What a restart needs to know. */
+  /** The facts that a restart needs. */
   remember(): Pick<SavedTorrent, 'paused' | 'finished' | 'goalWaived'> {
     return { paused: this.#paused, finished: this.#finished, goalWaived: this.#goalWaived }
   }

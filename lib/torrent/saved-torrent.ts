@@ -3,7 +3,7 @@ import type { Range } from '../metainfo/layout.ts'
 /** Peers that outlive a run in which the metadata did not come. */
 export const mostSavedPeers = 50
 
-/** What a restart needs to know of a torrent, apart from its metadata and its resume record. */
+/** The facts about a torrent that a restart needs, apart from its metadata and its resume record. */
 export interface SavedTorrent {
   /** The v1 info hash, 40 hexadecimal digits. */
   readonly infoHash: string
@@ -17,7 +17,7 @@ export interface SavedTorrent {
   readonly folderMode?: number | undefined
   /** Absolute path of each file, when they lie elsewhere. */
   readonly filePaths?: readonly string[] | undefined
-  /** What was to be selected; once there is a resume record, that has it. */
+  /** The selection that was asked for; once there is a resume record, that has it. */
   readonly select?: 'all' | 'none' | readonly number[] | undefined
   /** The same as half-open ranges of the torrent's own list of files (BEP 53), if `select` says nothing. */
   readonly selectOnly?: readonly Range[] | undefined

@@ -12,7 +12,7 @@ export interface SeedingOptions {
   readonly superSeeding: boolean
 }
 
-/** What follows from how complete a torrent is: how peers are served, which time counts as seeding, and what trackers hear. */
+/** Follows how complete a torrent is: how peers are served, which time counts as seeding, and what trackers hear. */
 export class Seeding {
   readonly #options: SeedingOptions
   #superSeeding: boolean
@@ -44,7 +44,7 @@ export class Seeding {
     this.countTime()
   }
 
-  /** Has the time count for what the torrent does now. */
+  /** Counts the time from now on for the present activity. */
   countTime(): void {
     const { state, data, transfer } = this.#options
     if (!state.running) transfer.enter('idle')

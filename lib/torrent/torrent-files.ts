@@ -18,7 +18,7 @@ export interface Choice {
   readonly selectOnly?: readonly Range[] | undefined
 }
 
-/** What {@link TorrentFiles} ask and tell. */
+/** Questions and events of {@link TorrentFiles}. */
 export interface FilesMediator {
   readonly table: PieceTable
   readonly reader: VerifiedReader
@@ -34,7 +34,7 @@ export interface FilesMediator {
   streamsChanged(): void
 }
 
-/** What is known of an open stream. */
+/** The file and the window of an open stream. */
 export interface OpenStream {
   /** Index in the layout of the file that it reads. */
   readonly fileIndex: number
@@ -135,7 +135,7 @@ export class TorrentFiles implements FileHost {
     return list
   }
 
-  /** Those that have no byte and are selected. */
+  /** Empty files that are selected. */
   get empty(): readonly TorrentFile[] {
     return this.layout.files.flatMap(({ length }, index) =>
       length === 0 && this.selection.file(index) > 0 ? (this.at(index) ?? []) : []
@@ -214,7 +214,7 @@ export class TorrentFiles implements FileHost {
       return
     }
     this.#mediator.streamsChanged()
-    // What is read of a file that is not selected has its place on disk too.
+    // Bytes that are read of a file that is not selected have their place on disk too.
     if (this.#read.has(fileIndex)) return
     const isNew = !this.isSelected(fileIndex)
     this.#read.add(fileIndex)

@@ -6,7 +6,7 @@ import type { ServingTorrents } from '../swarm/serving-torrents.ts'
 import type { SwarmHost } from '../swarm/swarm-host.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
 
-/** What torrents share and get from their client. */
+/** Services that torrents share and get from their client. */
 export interface TorrentHost extends SwarmHost {
   readonly budget: MemoryBudget
   /** For metadata that is not whole yet. */
@@ -23,6 +23,6 @@ export interface TorrentHost extends SwarmHost {
   readonly serving: ServingTorrents
   /** Something has changed that outlives this run, or that decides which torrents run. */
   changed(): void
-  /** Has it decided at once which torrents run. */
+  /** Decides at once which torrents run. */
   decide(): void
 }

@@ -2,7 +2,7 @@ import type { PeerAddress } from '../util/address.ts'
 import type { ContentOptions } from './content-options.ts'
 import type { SavedTorrent } from './saved-torrent.ts'
 
-/** What a {@link Torrent} begins with. */
+/** The beginning of a torrent session. */
 export interface TorrentInit extends ContentOptions {
   /** A name until the metadata is known. */
   readonly name: string | undefined
@@ -11,6 +11,6 @@ export interface TorrentInit extends ContentOptions {
   readonly magnetPeers?: readonly PeerAddress[] | undefined
   /** Where a default `path` lies is decided by the client; this is what it decided. */
   readonly path: string
-  /** What an earlier run has left, when the torrent is brought back and not added. */
+  /** The saved torrent of an earlier run, when the torrent is brought back and not added. */
   readonly saved?: SavedTorrent | undefined
 }

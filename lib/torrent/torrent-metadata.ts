@@ -15,7 +15,7 @@ export interface MetadataListener {
   failed(error: Error): void
 }
 
-/** What a {@link TorrentMetadata} begins with. */
+/** The first facts of a {@link TorrentMetadata}. */
 export interface TorrentMetadataOptions {
   readonly infoHashes: InfoHashes
   /** For what is collected; all torrents share it. */
@@ -24,7 +24,7 @@ export interface TorrentMetadataOptions {
   readonly name: string | undefined
 }
 
-/** What a torrent is, apart from its data: little more than its info hash, until its metadata is given or comes from peers. */
+/** The identity of a torrent, apart from its data: little more than its info hash, until its metadata is given or comes from peers. */
 export class TorrentMetadata {
   /** Between us and the peers. */
   readonly exchange: MetadataExchange
@@ -44,7 +44,7 @@ export class TorrentMetadata {
     )
   }
 
-  /** Has `listener` hear of what peers send. */
+  /** Sets the listener that hears of metadata from peers. */
   listen(listener: MetadataListener): void {
     this.#listener = listener
   }

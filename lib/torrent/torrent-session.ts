@@ -111,7 +111,7 @@ export class TorrentSession {
     this.addPeers(init.magnetPeers ?? [], 'remote')
   }
 
-  /** Has `listener` emit events to the user from now on. */
+  /** Sets the listener that emits events to the user from now on. */
   listen(listener: SessionListener): void {
     this.#listener = listener
   }
@@ -129,7 +129,7 @@ export class TorrentSession {
     return this.metadata.torrentFile(this.trackerTiers)
   }
 
-  /** What the torrent is doing. */
+  /** State of the torrent. */
   get status(): TorrentStatus {
     return this.state.status(this.data.content)
   }
@@ -217,7 +217,7 @@ export class TorrentSession {
     await this.#opening.ready(signal)
   }
 
-  /** Has it wait in the queue, without peers and trackers, or go on. */
+  /** Holds it in the queue, without peers and trackers, or lets it go on. */
   hold(held: boolean): void {
     if (this.state.hold(held)) this.follow()
   }

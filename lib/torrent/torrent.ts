@@ -185,7 +185,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return this.#session.swarm.sources.trackers.statuses
   }
 
-  /** What the torrent is doing; see {@link TorrentStatus}. */
+  /** State of the torrent; see {@link TorrentStatus}. */
   get status(): TorrentStatus {
     return this.#session.status
   }
@@ -242,7 +242,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /**
    * Bytes per second that this torrent may receive, besides the client's limit; `Infinity` is none, 0 stops. May be changed
-   * at any time. What peers send counts, messages included, without the headers of TCP and IP.
+   * at any time. All bytes from peers count, messages included, without the headers of TCP and IP.
    * @throws RangeError when it is no number from 0 on.
    */
   get downloadLimit(): number {
@@ -320,7 +320,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /**
    * Hashes all data again; what is wrong or missing is fetched anew. Resolves when everything was looked at; rejects when the torrent
-   * is closed before, of which nobody need take notice.
+   * is closed before, which the caller may ignore.
    */
   recheck(): Promise<void> {
     const checked = (async () => this.#session.opened.checks.recheck())()

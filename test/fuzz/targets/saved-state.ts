@@ -2,7 +2,11 @@ import { createHash } from 'node:crypto'
 import { encode } from '../../../lib/bencode/encode.ts'
 import { parseDhtState } from '../../../lib/client/dht-state.ts'
 import { parseHolder } from '../../../lib/client/folder-lock.ts'
-import { decodeSavedTorrents, encodeSavedTorrents, readSavedSteps } from '../../../lib/client/saved-torrents.ts'
+import {
+  decodeSavedTorrents,
+  encodeSavedTorrents,
+  readSavedSteps
+} from '../../../lib/client/saved-torrents.ts'
 import { parseNodes } from '../../../lib/dht/node-info.ts'
 import { parseRecordJson } from '../../../lib/storage/json-fields.ts'
 import {
