@@ -91,7 +91,7 @@ export class UploadQueue implements RequestReceiver {
     if (!this.#outbox.choke(choking)) return
     this.#chokedRequests = 0
     if (!choking) return
-    const granted = this.#peer.fast ? this.#own.granted : undefined
+    const { granted } = this.#own
     this.refuse(({ piece }) => granted?.has(piece) !== true)
   }
 
@@ -106,10 +106,9 @@ export class UploadQueue implements RequestReceiver {
   /** Answers a request; false asks to wait for `sendable`. */
   answer(piece: number, offset: number, data: Uint8Array): boolean {
     checkBytes('data', data)
-    const { closed, limits } = this.#own
-    if (!closed && this.#requests.answer(piece, offset, data)) this.#outbox.schedule()
+    if (this.#requests.answer(piece, offset, data)) this.#outbox.schedule()
     else notify(this.#wire.answerLeft, data, false)
-    if (this.#own.closed || this.#requests.answerLength < limits.answerLength) return true
+    if (this.#requests.answerLength < this.#own.limits.answerLength) return true
     this.#sendHeld = true
     return false
   }

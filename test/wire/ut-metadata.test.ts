@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TorrentError } from '../../lib/util/errors.ts'
-import { MetadataExtension, type MetadataHandlers, Wire } from '../../lib/wire.ts'
+import { type ExtendedHandshake, MetadataExtension, type MetadataHandlers, Wire } from '../../lib/wire.ts'
 import { fc } from '../support/fast-check.ts'
 
 const infoHash = new Uint8Array(20).fill(1)
+const nothing: ExtendedHandshake = {
+  version: undefined,
+  port: undefined,
+  maxRequests: undefined,
+  yourIp: undefined,
+  ipv4: undefined,
+  ipv6: undefined,
+  metadataSize: undefined,
+  uploadOnly: undefined,
+  extensions: new Map()
+}
 
 async function pair(
   left: MetadataHandlers,
@@ -76,11 +87,24 @@ test('without a handler requests are rejected, and so are those beyond all metad
   ])
 })
 
+test('a size above 32 MiB counts as none, and a later handshake names only what changes', () => {
+  const extension = new MetadataExtension({ extended: () => true })
+  const handshake = (extensions: [string, number][], metadataSize?: number): void =>
+    extension.onHandshake({ ...nothing, metadataSize, extensions: new Map(extensions) })
+  handshake([['ut_metadata', 3]], 2 ** 25 + 1)
+  assert.deepEqual([extension.supported, extension.size], [true, undefined])
+  handshake([], 2 ** 25)
+  assert.deepEqual([extension.supported, extension.size], [true, 2 ** 25])
+  handshake([['ut_metadata', 0]])
+  assert.deepEqual([extension.supported, extension.size], [false, 2 ** 25])
+})
+
 const hostile: [what: string, payload: string, code: string][] = [
   ['nothing', '', 'ERR_WIRE_PROTOCOL'],
   ['no bencode', 'x', 'ERR_WIRE_PROTOCOL'],
   ['a list', 'le', 'ERR_WIRE_PROTOCOL'],
-  ['deep nesting', `${'l'.repeat(50)}`, 'ERR_WIRE_PROTOCOL'],
+  ['deep nesting', `d8:msg_typei2e5:piecei0e1:x${'l'.repeat(50)}${'e'.repeat(50)}e`, 'ERR_WIRE_PROTOCOL'],
+  ['many values', `d8:msg_typei2e5:piecei0e1:xl${'i1e'.repeat(200)}ee`, 'ERR_WIRE_PROTOCOL'],
   ['no type', 'd5:piecei0ee', 'ERR_WIRE_PROTOCOL'],
   ['no piece', 'd8:msg_typei0ee', 'ERR_WIRE_PROTOCOL'],
   ['a negative piece', 'd8:msg_typei0e5:piecei-1ee', 'ERR_WIRE_PROTOCOL'],

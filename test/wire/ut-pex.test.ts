@@ -54,6 +54,7 @@ test('what is missing, ragged or of another type is skipped, and flags stay with
 for (const [what, payload] of Object.entries({
   'no bencode': Buffer.from('x'),
   'a list': Buffer.from('le'),
+  'too many values': Buffer.from(`d1:al${'i1e'.repeat(300)}ee`),
   'too deep a value': Buffer.from('d1:alllllleeeeeee'),
   'more peers than anybody has': encode({ added: Buffer.alloc(6 * 1001, 1) }),
   'more lost peers than anybody had': encode({ dropped6: Buffer.alloc(18 * 1001, 1) })

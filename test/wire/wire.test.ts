@@ -172,6 +172,89 @@ test('a wire that closes because of its rejects keeps none of them', async () =>
   assert.equal(peer.wire.bytesQueued, 0)
 })
 
+/** A wire with a limit of 8 bytes of answers, of which one waits that fills it. */
+function heldPeer(): { peer: Peer; left: boolean[] } {
+  const peer = new Peer({ pieceCount: 10, limits: { answerLength: 8 } }, { read: false })
+  const left: boolean[] = []
+  peer.wire.answerLeft = (_data, sent) => left.push(sent)
+  peer.wire.unchoke()
+  peer.tell((batch) => batch.range(messageIds.request, 1, 0, 8))
+  assert.equal(peer.wire.piece(1, 0, new Uint8Array(8)), false)
+  peer.seen.length = 0
+  return { peer, left }
+}
+
+test('an answer that is taken back makes room, and its data is told to have left unsent', () => {
+  const { peer, left } = heldPeer()
+  peer.tell((batch) => batch.range(messageIds.cancel, 1, 0, 8))
+  assert.deepEqual(peer.seen, ['cancel 1 0 8', 'sendable'])
+  assert.deepEqual(left, [false])
+})
+
+test('an answer that is sent, and one that was never asked for, leave', async () => {
+  const { peer, left } = heldPeer()
+  assert.equal(peer.wire.piece(5, 0, new Uint8Array(8)), false)
+  peer.wire.on('data', () => {})
+  for (let n = 0; n < 5; n++) await turn()
+  assert.deepEqual(left, [false, true])
+  assert.deepEqual(peer.seen, ['sendable'])
+})
+
+test('a wire that closes lets go of answers and memory, and is not sendable', async () => {
+  const { peer, left } = heldPeer()
+  peer.wire.blockTarget = () => undefined
+  const handled: number[] = []
+  peer.wire.onHandled = (ms) => handled.push(ms)
+  peer.tell((batch) => batch.index(messageIds.have, 3))
+  handled.length = 0
+  peer.wire.destroy()
+  assert.deepEqual(left, [false])
+  assert.equal(peer.wire.blockTarget, undefined)
+  peer.seen.length = 0
+  for (let n = 0; n < 5; n++) await turn()
+  assert.deepEqual(peer.seen, ['close'])
+  assert.equal(handled.length, 1, 'the end is counted, too')
+  const other = heldPeer()
+  other.peer.wire.answerLeft = () => other.peer.wire.destroy()
+  other.peer.wire.on('data', () => {})
+  for (let n = 0; n < 5; n++) await turn()
+  assert.deepEqual(other.peer.seen, ['close'])
+})
+
+test('a count of pieces that comes after the end tells nothing', async () => {
+  const peer = new Peer()
+  peer.tell((batch) => batch.index(messageIds.have, 3))
+  peer.wire.destroy()
+  await turn()
+  peer.seen.length = 0
+  peer.wire.setPieceCount(10)
+  assert.deepEqual(peer.seen, [])
+})
+
+test('requests of a choked peer are counted anew after an unchoke', async () => {
+  const peer = new Peer({ pieceCount: 10, limits: { chokedRequests: 3 } })
+  const ask = (count: number): boolean =>
+    peer.tell((batch) => {
+      for (let n = 0; n < count; n++) batch.range(messageIds.request, 1, n, 4)
+    })
+  ask(3)
+  peer.wire.unchoke()
+  peer.wire.choke()
+  ask(3)
+  assert.equal(peer.wire.destroying, false)
+  ask(1)
+  await turn()
+  assert.equal((peer.error as TorrentError | undefined)?.code, 'ERR_WIRE_LIMIT')
+})
+
+test('an extension that is attached late hears the handshake that came before', () => {
+  const peer = new Peer({ pieceCount: 10 })
+  peer.tell((batch) => batch.extended(0, Buffer.from('d1:pi5ee')))
+  const ports: (number | undefined)[] = []
+  peer.wire.use({ name: 'x', onHandshake: (remote) => ports.push(remote.port), onMessage: () => {} })
+  assert.deepEqual(ports, [5])
+})
+
 test('nothing goes before our handshake, which goes once', async () => {
   const peer = new Peer({ pieceCount: 10 }, { greet: false })
   peer.tell((batch) => {
@@ -539,10 +622,15 @@ test('answers are held back while the peer does not read, and go on when it does
   answer()
   assert.ok(answered >= 31 && answered <= 33, `${answered}`)
   assert.ok(wire.bytesQueued >= 512 * 1024)
-  wire.on('sendable', answer)
+  const whenSendable: number[] = []
+  wire.on('sendable', () => {
+    whenSendable.push(wire.bytesQueued)
+    answer()
+  })
   wire.resume()
   assert.equal((await peer.told()).length, 60)
   assert.equal(wire.bytesQueued, 0)
+  assert.ok(whenSendable.length > 0 && whenSendable.every((bytes) => bytes <= 256 * 1024), `${whenSendable}`)
 })
 
 test('a peer that asks without reading is held back, and closed when it goes on', async () => {
@@ -845,7 +933,8 @@ const mistakes: [what: string, call: (wire: Wire) => unknown][] = [
   ['a negative offset', (wire) => wire.request(1, -1, 1)],
   ['a length of 0', (wire) => wire.request(1, 0, 0)],
   ['a port out of range', (wire) => wire.port(65536)],
-  ['too many pieces', (wire) => wire.setPieceCount(0x200001)]
+  ['too many pieces', (wire) => wire.setPieceCount(0x200001)],
+  ['too many pieces of a new wire', () => new Wire({ pieceCount: 0x200001 })]
 ]
 for (const [what, call] of mistakes) {
   test(`${what} is refused at once`, () => {
