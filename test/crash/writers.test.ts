@@ -119,6 +119,7 @@ function torrentOf(saved: SavedTorrent): TorrentSession {
   return {
     infoHash,
     torrentFile: Buffer.from(infoHash.repeat(100)),
+    transfer: { moved: 0 },
     save: () => saved
   } as unknown as TorrentSession
 }
