@@ -35,6 +35,8 @@ export class PeerSources {
   /** Where the addresses go. */
   readonly book: AddressBook
   readonly trackers: TrackerSet
+  /** Undefined when peers are not told of each other. */
+  readonly exchange: PeerExchange | undefined
   /** Trackers that the torrent itself does not name. */
   readonly #addedTrackers: string[] = []
   /** Added trackers that are announced to from the start on. */
@@ -42,7 +44,6 @@ export class PeerSources {
   readonly #options: PeerSourcesOptions
   readonly #discovery: Discovery
   readonly #dht: DhtLink
-  readonly #exchange: PeerExchange | undefined
   #stopLsd: (() => void) | undefined
   #started = false
 
@@ -60,7 +61,7 @@ export class PeerSources {
       onAnnouncement: (announcement) => this.#discovery.attach('tracker', announcement),
       onWarning
     })
-    if (host.pex) this.#exchange = new PeerExchange(this.#discovery, isSeed)
+    if (host.pex) this.exchange = new PeerExchange(this.#discovery, isSeed)
   }
 
   /** Whether `start` was called. */
@@ -140,28 +141,13 @@ export class PeerSources {
   /** The metadata, or what an earlier run knew of it, says that the torrent is private: ends all other sources and forgets their peers. */
   makePrivate(): void {
     this.#discovery.makePrivate()
-    this.#exchange?.stop()
+    this.exchange?.stop()
   }
 
   /** A peer has connected; before our extended handshake is sent. */
   meet(peer: Peer): void {
     this.#dht.meet(peer)
-    this.#exchange?.addPeer(peer)
-  }
-
-  /** The peer listens at its `address`. */
-  listens(peer: Peer): void {
-    this.#exchange?.listens(peer)
-  }
-
-  /** The peer has gone; without fault of either side if it `isUnneeded`. */
-  part(peer: Peer, isUnneeded: boolean): void {
-    this.#exchange?.removePeer(peer, isUnneeded)
-  }
-
-  /** To be called about once a second while there are peers. */
-  tick(now: number): void {
-    this.#exchange?.tick(now)
+    this.exchange?.addPeer(peer)
   }
 
   /** Returns their part of the resume record: known peers as text, the best first, trackers that were added, and whether the torrent is private. */

@@ -167,7 +167,7 @@ export class Swarm {
       if (yourIp !== undefined) host.own.told(connection.remote.host, yourIp)
       if (port === undefined) return
       this.manager.listens(peer, port)
-      this.sources.listens(peer)
+      this.sources.exchange?.listens(peer)
     })
     this.handshakes.listen(peer)
     onPeer(peer)
@@ -186,7 +186,7 @@ export class Swarm {
     this.#granted.delete(peer)
     this.handshakes.removePeer(peer)
     this.#content?.removePeer(peer)
-    this.sources.part(peer, isUnneeded)
+    this.sources.exchange?.removePeer(peer, isUnneeded)
     const isWanted = !state.stopped && !state.closed && this.#content?.done !== true
     // It was disconnected while the torrent had to wait, and has gone only now.
     if (isUnneeded && isWanted) this.redial()
@@ -195,7 +195,7 @@ export class Swarm {
   #onTick(now: number): void {
     const { metadata, host, onChokeRound } = this.#options
     metadata.exchange.wake()
-    this.sources.tick(now)
+    this.sources.exchange?.tick(now)
     const content = this.#content
     if (content === undefined) return
     if (host.uploadLimit !== Number.POSITIVE_INFINITY && content.uploads.isDue(now)) onChokeRound()

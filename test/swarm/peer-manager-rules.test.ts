@@ -122,6 +122,15 @@ test('a host that was banned is disconnected, neither dialled nor accepted again
   assert.equal(book.isBanned({ host, port: 1 }), true)
 })
 
+test('a host that was banned after it has left is not accepted again', async (t) => {
+  const { arrivals } = swarmOf(t)
+  assert.equal(await arrivals.arrive(host, { id: 1 }), true)
+  arrivals.here[0]?.wire.destroy()
+  await settled()
+  arrivals.manager.ban(host)
+  assert.equal(await arrivals.arrive(host, { id: 2 }), false)
+})
+
 for (const [what, silentMs, keepsAlive, isHere] of [
   ['a minute', 60_000, 0, true],
   ['101 seconds', 101_000, 1, true],
