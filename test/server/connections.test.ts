@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import test from 'node:test'
+import { until } from '../support/until.ts'
 import { ask, clientOf, connect, readAll, serve } from './support.ts'
 
 const get = 'GET /api/torrents HTTP/1.1\r\nHost: localhost\r\n\r\n'
@@ -47,12 +48,12 @@ test('while all connections are busy, further ones are answered with 503 or clos
     /^HTTP\/1\.1 503 .*\r\nretry-after: \d+\r\n.*\r\ntoo many connections are open\n$/s
   )
   watchers[0]?.destroy()
-  let status = 503
-  while (status !== 200)
-    status = await ask(port, '/api/torrents').then(
+  const answer = (): Promise<number> =>
+    ask(port, '/api/torrents').then(
       (reply) => reply.status,
       () => 503
     )
+  await until('an answer', answer, { is: 200 })
   const last = once(server, 'close')
   const refused = await connect(t, port)
   refused.resume()

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Client, Torrent } from '../../lib/index.ts'
 import { until } from '../support/until.ts'
-import { ask, bytesOf, connect, lonely, seed, serve } from './support.ts'
+import { ask, bytesOf, connect, lonely, type Reply, seed, serve } from './support.ts'
 
 // More than the memory of a connection takes in.
 const film = bytesOf(16_000_000)
@@ -31,10 +31,10 @@ test('a stream whose client takes nothing makes room for another one, the one th
   const second = await askSilently(t, port, torrent)
   await until('two streams', () => torrent.streams.length, { is: 2 })
   const [before] = torrent.streams
-  let reply = await ask(port, `/${torrent.infoHash}/set/a.bin`, { headers: { range: 'bytes=5-9' } })
+  const answer = (): Promise<Reply> =>
+    ask(port, `/${torrent.infoHash}/set/a.bin`, { headers: { range: 'bytes=5-9' } })
   // Until its buffers are full a client takes what it is sent.
-  while (reply.status === 503)
-    reply = await ask(port, `/${torrent.infoHash}/set/a.bin`, { headers: { range: 'bytes=5-9' } })
+  const reply = await until('an answer', answer, { is: ({ status }) => status !== 503 })
   assert.ok(reply.body.equals(film.subarray(5, 10)))
   const closed = once(first.resume(), 'close')
   await closed
@@ -89,9 +89,8 @@ test('a client that goes away after its stream was parked leaves nothing', async
   await until('one stream', () => torrent.streams.length, { is: 1 })
   await until('all streams to close', () => torrent.streams.length, { is: 0 })
   socket.resetAndDestroy()
-  let status = 503
-  while (status === 503)
-    status = (await ask(port, `/${torrent.infoHash}/set/a.bin`, { headers: { range: 'bytes=1-2' } })).status
-  assert.equal(status, 206)
+  const status = async (): Promise<number> =>
+    (await ask(port, `/${torrent.infoHash}/set/a.bin`, { headers: { range: 'bytes=1-2' } })).status
+  assert.equal(await until('an answer', status, { is: (value) => value !== 503 }), 206)
   await until('all streams to close', () => torrent.streams.length, { is: 0 })
 })

@@ -131,8 +131,3 @@ export async function readAll(socket: Socket): Promise<string> {
   if (!socket.closed) await once(socket, 'close')
   return text
 }
-
-/** Waits until what `isTrue` asks holds; looks again as the event loop turns. */
-export async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 2))
-}
