@@ -12,7 +12,7 @@ test('a peer completes the piece that it has begun before it begins another', ()
   assert.equal(pieces.filter((piece, n) => n > 0 && piece !== pieces[n - 1]).length, 7)
 })
 
-test('what another peer has begun is completed before a new piece is begun', () => {
+test('a piece that another peer has begun is completed before a new one is begun', () => {
   const swarm = swarmOf({ pieceCount: 32 })
   const slow = swarm.add({ bytesPerMs: 5, maxRequests: 2 })
   swarm.loop.advance(100)

@@ -18,14 +18,14 @@ test('the last blocks of a slow peer are asked of a faster one, and taken back w
   assert.ok(back.length >= twice.length - 1, `${back.length} of ${twice.length}`)
 })
 
-test('nobody is asked for what its peer will bring about as soon', () => {
+test('a block that its peer delivers about as soon is not requested twice', () => {
   const swarm = swarmOf({ pieceCount: 32 })
   for (const _ of upTo(4)) swarm.add({ bytesPerMs: 300 })
   swarm.finish()
   assert.ok(swarm.requests.length <= 32 * 16 + 8, `${swarm.requests.length} requests`)
 })
 
-test('a block is asked of two peers at most', () => {
+test('a block is requested from two peers at most', () => {
   const swarm = swarmOf({ pieceCount: 2 })
   swarm.add({ bytesPerMs: 1 })
   swarm.loop.advance(50)

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { FakeSwarm } from './fake-swarm.ts'
 import { sentTo, swarmOf, upTo } from './scenes.ts'
 
-test('what a reader needs is asked for before the background, and both fill the queue of a peer', () => {
+test('pieces of a reader are requested before the background, and both fill the queue of a peer', () => {
   const swarm = swarmOf({ pieceCount: 32 })
   const id = swarm.add({ choking: true })
   swarm.window(1, 20, 2, true)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { swarmOf } from './scenes.ts'
 
-test('of a peer that owes a block for some seconds all but its oldest request is taken back', () => {
+test('a peer that owes a block for some seconds keeps its oldest request alone', () => {
   const swarm = swarmOf({ pieceCount: 64 })
   const id = swarm.add({ bytesPerMs: 500 })
   swarm.loop.advance(1000)
@@ -43,7 +43,7 @@ test('a silent peer costs ever fewer requests', () => {
   assert.ok(late < 2 * first, `ten minutes cost little more than the first: ${counts}`)
 })
 
-test('what a silent peer owes is brought by others', () => {
+test('other peers send the blocks that a silent peer owes', () => {
   const swarm = swarmOf({ pieceCount: 16 })
   const id = swarm.add({ bytesPerMs: 500 })
   swarm.add({ bytesPerMs: 300 })
@@ -53,7 +53,7 @@ test('what a silent peer owes is brought by others', () => {
   assert.ok(swarm.waste < 0.05, `${swarm.waste}`)
 })
 
-test('a peer in whose place others bring blocks again and again is snubbed sooner', () => {
+test('a peer is snubbed sooner when others send its blocks again and again', () => {
   const swarm = swarmOf({ pieceCount: 400 })
   const id = swarm.add({ bytesPerMs: 2000, latencyMs: 10 })
   swarm.add({ bytesPerMs: 300, latencyMs: 40 })

@@ -14,7 +14,7 @@ function trained(peers: readonly { bytesPerMs: number; latencyMs: number }[], bl
   return { swarm, ids }
 }
 
-test('each block goes to the peer that brings it first', () => {
+test('each block is requested from the peer that delivers it first', () => {
   const peers = [
     { bytesPerMs: 1000, latencyMs: 10 },
     { bytesPerMs: 50, latencyMs: 300 }

@@ -91,7 +91,7 @@ test('a page that reads nothing for long is closed, others go on', async (t) => 
   assert.equal(accepted[1]?.destroyed, false)
 })
 
-test('what a page does not read is not kept for it', async (t) => {
+test('events are not kept for a page that does not read', async (t) => {
   const client = clientOf(t)
   const magnet = (n: number): string =>
     `magnet:?xt=urn:btih:${n.toString(16).padStart(40, '0')}&dn=${'x'.repeat(200)}`

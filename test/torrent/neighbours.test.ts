@@ -65,7 +65,7 @@ test('a newcomer with a higher priority takes the place of an idle peer', async 
   assert.equal(manager.dialer.connections, 2)
 })
 
-test('nobody is sent away for a banned host', async (t) => {
+test('no peer is evicted for a banned host', async (t) => {
   let now = 0
   t.mock.method(performance, 'now', () => now)
   const arrivals = new Arrivals(t, {

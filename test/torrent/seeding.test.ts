@@ -166,7 +166,7 @@ test('pause stops payload and keeps peers; resume goes on at once', async (t) =>
     paused.pause()
     assert.equal(paused.status, 'paused')
     await until('requests to be taken back', () => torrent.peers[0]?.requests, { is: 0 })
-    // What was under way shares the limit of the seed with another torrent, and is out before that one is complete.
+    // Blocks under way share the limit of the seed with another torrent, and are out before that one is complete.
     const other = async (): Promise<void> => {
       const filler = await bench.sample({ 'filler.mkv': 200_000 })
       const { torrentFile = '' } = await seed.seed(filler.root)

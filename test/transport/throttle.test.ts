@@ -23,7 +23,7 @@ class MemoryConnection implements Connection {
   handler: ConnectionHandler | undefined
   readonly #later: (callback: () => void) => void
 
-  /** What the system does after the call happens in a later turn of `loop`, of Node's own if left out. */
+  /** Calls back in a later turn of `loop`, or of Node's event loop if left out. */
   constructor(loop?: EventLoop) {
     this.#later = loop === undefined ? setImmediate : (callback) => loop.after(0, callback)
   }
