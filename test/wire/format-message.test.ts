@@ -12,6 +12,7 @@ import {
 } from '../../lib/wire/format-message.ts'
 import { formatReserved, type messageIds } from '../../lib/wire/messages.ts'
 import { encodePex } from '../../lib/wire/ut-pex.ts'
+import { fc } from '../support/fast-check.ts'
 
 /** Each message that has an id and no extension, by the name of its id. */
 const messages: Readonly<Record<Exclude<keyof typeof messageIds, 'extended'>, [line: string, text: string]>> =
@@ -90,6 +91,15 @@ const extended: readonly [name: string, payload: Uint8Array, text: string][] = [
   ['constructor', Uint8Array.of(1), 'constructor 1 bytes'],
   ['a\x1b[2J b', Uint8Array.of(1), 'a??2J?b 1 bytes']
 ]
+test('any payload is one line', () => {
+  const name = fc.constantFrom('ut_metadata', 'ut_pex', 'lt_donthave', 'upload_only', 'x')
+  const property = fc.property(name, fc.uint8Array({ maxLength: 100 }), (extension, payload) => {
+    for (const line of [formatExtended(extension, payload), formatExtendedHandshake(payload)])
+      assert.match(line, /^[ -~]+$/)
+  })
+  fc.assert(property, { numRuns: 200 })
+})
+
 for (const [name, payload, text] of extended) {
   test(`the line of ${text}`, () => assert.equal(formatExtended(name, payload), text))
 }

@@ -97,6 +97,8 @@ test('a size above 32 MiB counts as none, and a later handshake names only what 
   assert.deepEqual([extension.supported, extension.size], [true, 2 ** 25])
   handshake([['ut_metadata', 0]])
   assert.deepEqual([extension.supported, extension.size], [false, 2 ** 25])
+  handshake([])
+  assert.equal(extension.supported, false)
 })
 
 const hostile: [what: string, payload: string, code: string][] = [
