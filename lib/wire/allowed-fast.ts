@@ -17,7 +17,7 @@ export function allowedFastSet(
   if (address?.length !== 4) return []
   const wanted = Math.min(size, pieceCount)
   const pieces = new Set<number>()
-  // The last byte is left out, so that the neighbours of a peer get no other set.
+  // The last byte is left out, so that all addresses of a /24 get one set.
   let digest = createHash('sha1')
     .update(Uint8Array.of(...address.subarray(0, 3), 0))
     .update(infoHash)

@@ -3,7 +3,7 @@ import type { WireLimits } from './limits.ts'
 import { handshakeLength, messageIds, protocolHeader, uint32 } from './messages.ts'
 import { protocolError } from './protocol-error.ts'
 
-/** What a {@link WireDecoder} calls. Byte arrays are borrowed for the call, unless a block is `owned`. */
+/** The calls of a {@link WireDecoder}. Byte arrays are borrowed for the call, unless a block is `owned`. */
 export interface WireDecoderHandler {
   onHandshake(reserved: Uint8Array, infoHash: Uint8Array, peerId: Uint8Array): void
   onKeepAlive(): void

@@ -79,7 +79,7 @@ export class MessageBatch {
     this.#slab[at + 1] = port & 0xff
   }
 
-  /** What precedes a block of `length` bytes in a piece message. */
+  /** The header of a block of `length` bytes in a piece message. */
   pieceHeader(piece: number, offset: number, length: number): void {
     const at = this.#reserve(13)
     this.#uint32(at, 9 + length)

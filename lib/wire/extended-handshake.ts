@@ -24,7 +24,7 @@ export interface ExtendedHandshake {
   readonly extensions: ReadonlyMap<string, number>
 }
 
-/** What our own extended handshake says; everything is optional. */
+/** The fields of our own extended handshake; everything is optional. */
 export interface ExtendedHandshakeFields {
   readonly version?: string | undefined
   readonly port?: number | undefined

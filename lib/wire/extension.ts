@@ -14,7 +14,7 @@ export interface WireExtension {
   onClose?(): void
 }
 
-/** What an extension needs of the wire. */
+/** The part of a wire that an extension uses. */
 export interface ExtensionSender {
   /** Sends a payload (copied) to the extension of that name; false when the peer does not know it. */
   extended(name: string, payload: Uint8Array): boolean

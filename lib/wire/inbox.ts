@@ -9,7 +9,7 @@ import type { WireEvents } from './wire-events.ts'
 /** After so much work the inbox looks whether the peer has used up its turn. */
 const workStep = 100
 
-/** What an {@link Inbox} asks of the wire. */
+/** The part of a wire that an {@link Inbox} uses. */
 export interface InboxMediator {
   emit<E extends keyof WireEvents>(name: E, ...values: WireEvents[E]): unknown
   destroy(error: Error): void

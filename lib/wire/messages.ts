@@ -24,7 +24,7 @@ export const protocolHeader: Uint8Array = Uint8Array.of(19, ...Buffer.from('BitT
 /** Length of a handshake: header, 8 reserved bytes, info hash, peer id. */
 export const handshakeLength = 68
 
-/** What the reserved bytes of a handshake can announce. */
+/** The protocols that the reserved bytes of a handshake announce. */
 export interface HandshakeFlags {
   /** The fast extension (BEP 6). */
   readonly fast: boolean

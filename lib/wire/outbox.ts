@@ -7,7 +7,7 @@ import type { PeerAnswer } from './peer-requests.ts'
 import type { PeerState } from './peer-state.ts'
 import { argumentError, check20Bytes, checkBytes, uint32Max, wholeNumber } from './wire-arguments.ts'
 
-/** What can be closed by a fault. */
+/** A stream that a fault closes. */
 interface Destroyable {
   destroy(error: Error): void
 }
@@ -200,7 +200,7 @@ export class Outbox {
     this.#batch.clear()
   }
 
-  /** Has the messages of this turn of the event loop handed over together. */
+  /** Hands over the messages of this turn of the event loop together. */
   schedule(): void {
     const { length } = this.#batch
     if (length > this.#own.limits.controlLengthMax) {

@@ -8,7 +8,7 @@ import type { PeerState } from './peer-state.ts'
 import { protocolError } from './protocol-error.ts'
 import type { WireEvents } from './wire-events.ts'
 
-/** What {@link PeerMessages} asks of the wire. */
+/** The part of a wire that {@link PeerMessages} uses. */
 export interface MessageReceiver {
   emit<E extends keyof WireEvents>(name: E, ...values: WireEvents[E]): unknown
   readonly blockTarget:

@@ -35,7 +35,7 @@ export function requestHash(piece: number, offset: number, key: Uint32Array): nu
 }
 
 /**
- * What a peer asked for and has not got, in the order in which it asked: every request either waits, or is answered and waits to be
+ * The blocks that a peer asked for and has not got, in the order in which it asked: every request either waits, or is answered and waits to be
  * sent. Each step costs the same however many there are; nothing is allocated for a request, as a fast peer has hundreds of them.
  */
 export class PeerRequests {
@@ -106,7 +106,7 @@ export class PeerRequests {
     if (place >= 0 && this.#states[place] === waiting) this.#states[place] = putOff
   }
 
-  /** Those that were put off wait again; returns them in their order. */
+  /** Lets the requests that were put off wait again; returns them in their order. */
   putBack(): PeerRequest[] {
     const back: PeerRequest[] = []
     for (let serial = this.#head; serial < this.#tail; serial++) {

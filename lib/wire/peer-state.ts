@@ -9,7 +9,7 @@ export interface TorrentLengths {
   readonly totalLength?: number | undefined
 }
 
-/** What a peer has told of itself; `PeerMessages` writes it. */
+/** The facts that a peer has told of itself; `PeerMessages` writes it. */
 export class PeerState {
   readonly pieces: PeerPieces
   /** 20 bytes. */

@@ -9,7 +9,7 @@ import type { PeerState } from './peer-state.ts'
 import { checkBytes } from './wire-arguments.ts'
 import type { WireEvents } from './wire-events.ts'
 
-/** What an {@link UploadQueue} asks of the wire. */
+/** The part of a wire that an {@link UploadQueue} uses. */
 export interface UploadMediator {
   emit<E extends keyof WireEvents>(name: E, ...values: WireEvents[E]): unknown
   destroy(error: Error): void

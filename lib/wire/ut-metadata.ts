@@ -9,7 +9,7 @@ import { metadataLengthMax, metadataPieceLength } from './limits.ts'
 const types = { request: 0, data: 1, reject: 2 } as const
 const pieceCountMax = metadataLengthMax / metadataPieceLength
 
-/** What a {@link MetadataExtension} tells; all is optional. */
+/** Callbacks of a {@link MetadataExtension}; all are optional. */
 export interface MetadataHandlers {
   /** The peer knows the extension; `size` is the length of the metadata in bytes, if the peer has it. */
   onReady?(size: number | undefined): void

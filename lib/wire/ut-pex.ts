@@ -7,7 +7,7 @@ import type { ExtendedHandshake } from './extended-handshake.ts'
 import type { ExtensionSender, WireExtension } from './extension.ts'
 import { pexPeersMax } from './limits.ts'
 
-/** What a {@link PexPeer} is said to be (BEP 11), to be combined with `|`. */
+/** Properties of a {@link PexPeer} (BEP 11), to be combined with `|`. */
 export const pexFlags = {
   /** It prefers encrypted connections. */
   encryption: 0x01,
@@ -17,7 +17,7 @@ export const pexFlags = {
   utp: 0x04,
   /** It helps others through routers (BEP 55). */
   holepunch: 0x08,
-  /** Whoever tells of it has dialled it, so that it can be reached. */
+  /** The teller has dialled it, so that it can be reached. */
   reachable: 0x10
 } as const
 
@@ -28,13 +28,13 @@ export interface PexPeer {
   readonly flags: number
 }
 
-/** What has changed among the peers of a peer since its last message (BEP 11). */
+/** Changes among the peers of a peer since its last message (BEP 11). */
 export interface PexMessage {
   readonly added: readonly PexPeer[]
   readonly dropped: readonly PeerAddress[]
 }
 
-/** What a {@link PexExtension} tells; all is optional. */
+/** Callbacks of a {@link PexExtension}; all are optional. */
 export interface PexHandlers {
   /** The peer knows the extension. */
   onReady?(): void

@@ -2,7 +2,7 @@ import type { DuplexEvents } from 'streamx'
 import type { ExtendedHandshake } from './extended-handshake.ts'
 import type { WireLimits } from './limits.ts'
 
-/** What a peer's handshake says (BEP 3), the byte arrays for the receiver to keep. */
+/** The contents of a peer's handshake (BEP 3), the byte arrays for the receiver to keep. */
 export interface Handshake {
   /** 20 bytes. */
   readonly infoHash: Uint8Array

@@ -59,7 +59,7 @@ test('bytes of requests that are taken back leave no debt', () => {
   assert.ok(ms > 0 && ms < 0.1, `${ms} ms`)
 })
 
-/** What counts of a chunk whose messages took some milliseconds by the clock. */
+/** The milliseconds that count of a chunk whose messages took some by the clock. */
 const shares: [what: string, tookMs: number, work: number, freeBytes: number, least: number, most: number][] =
   [
     ['messages alone', 100, 10, 0, 100, 100.1],

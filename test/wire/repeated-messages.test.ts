@@ -6,7 +6,7 @@ import { RepeatedMessages } from '../../lib/wire/repeated-messages.ts'
 const { bulkMessages, bulkMessageMs, chokes, chokeMs, extendedHandshakes, extendedHandshakeMs } =
   defaultWireLimits
 
-/** What of a kind comes at once and then every so many milliseconds, and how long that goes on. */
+/** How many of a kind come at once, and how many milliseconds lie between those that follow. */
 const kinds: [
   what: string,
   most: number,

@@ -23,7 +23,7 @@ test('a piece that is gone is taken from what the peer has (BEP 54)', async () =
   here.use(new DontHaveExtension(here))
   here.on('dont-have', (piece) => heard.push(piece))
   const extension = there.use(new DontHaveExtension(there))
-  assert.equal(extension.dontHave(3), false, 'nobody has announced it')
+  assert.equal(extension.dontHave(3), false, 'no peer has announced it')
   here.extendedHandshake()
   there.extendedHandshake()
   there.haveAll()
