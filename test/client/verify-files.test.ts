@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {
+  appendFileSync,
   cpSync,
   mkdirSync,
   readdirSync,
@@ -180,7 +181,11 @@ test('bytes of an unwanted file that a client has kept count for the pieces and 
   const torrent = await client.add(sample.bytes, { path: folder, select: [0], peers: [addressOf(seed)] })
   await torrent.whenDone()
   await client.close()
+  // A torn tail, as a crash leaves it, which a client cuts off.
+  appendFileSync(path.join(folder, '.piecewise', `${torrent.infoHash}.parts`), 'torn')
+  const before = picture(folder)
   const { pieces, files, complete } = await verifyFiles(sample.metainfo, folder)
+  assert.deepEqual(picture(folder), before)
   assert.deepEqual(pieces, [true, true, true, true, true, false, false])
   assert.deepEqual(
     files.map((file) => file.complete),
