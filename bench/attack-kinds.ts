@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { encode } from '../lib/bencode/encode.ts'
+import { allBits } from '../lib/util/bits.ts'
 import { messageIds } from '../lib/wire/messages.ts'
-import { fullBitfield } from '../lib/wire/peer-pieces.ts'
 import { extended, message, uint32 } from './attack-peer.ts'
 
 /** The torrent that the messages of a kind are made for. */
@@ -42,7 +42,7 @@ const block = 16_384
 
 /** A bitfield of all pieces but the fourth, so that its peer is no seed. */
 export function nearlyAll({ pieces }: Pick<Setting, 'pieces'>): Buffer {
-  const bits = fullBitfield(pieces)
+  const bits = allBits(pieces)
   bits[0] = (bits[0] ?? 0) & ~0x10
   return message(bitfield, bits)
 }

@@ -1,4 +1,5 @@
 import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
+import { blockLength } from '../util/block-length.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
 
@@ -53,7 +54,7 @@ function beginNew(state: DownloadState, peer: PeerState): Pick | undefined {
  */
 export function pickEndGame(state: DownloadState, peer: PeerState, now: number): Pick | undefined {
   if (peer.suspect) return undefined
-  const ownMs = peer.etaOfNext(16384, now) - now
+  const ownMs = peer.etaOfNext(blockLength, now) - now
   // With memory short that is the rule and not the end, so only what is very late is worth asking twice.
   let latest = now + (state.outOfMemory ? 1000 + 4 * ownMs : 50 + 2 * ownMs)
   let found: Pick | undefined

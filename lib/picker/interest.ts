@@ -1,3 +1,4 @@
+import { bitsOf, clearBit, hasBit, setBit } from '../util/bits.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { nothingRecent as none, type PeerState } from './peer-state.ts'
 
@@ -33,7 +34,7 @@ export class Interest {
 
   /** Nothing is wanted; `tell` hears of each peer whose `interested` has changed. */
   constructor(pieceCount: number, tell: (peer: PeerState) => void) {
-    this.#wanted = new Uint8Array(Math.ceil(pieceCount / 8))
+    this.#wanted = bitsOf(pieceCount)
     this.#tell = tell
   }
 
@@ -94,11 +95,11 @@ export class Interest {
     // A piece that is named twice counts once.
     for (const piece of became) {
       if (!this.isWanted(piece)) this.count++
-      wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
+      setBit(wanted, piece)
     }
     for (const piece of ceased) {
       if (this.isWanted(piece)) this.count--
-      wanted[piece >> 3] = (wanted[piece >> 3] ?? 0) & ~(0x80 >> (piece & 7))
+      clearBit(wanted, piece)
     }
     this.#countFew(became, ceased)
     for (const piece of ceased) {
@@ -125,7 +126,7 @@ export class Interest {
 
   /** Whether a piece was said to be wanted. */
   isWanted(piece: number): boolean {
-    return ((this.#wanted[piece >> 3] ?? 0) & (0x80 >> (piece & 7))) !== 0
+    return hasBit(this.#wanted, piece)
   }
 
   /** Finds a piece for a peer to stand for. Peers begin at different places, so that few stand for the same piece. */

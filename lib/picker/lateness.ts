@@ -1,3 +1,4 @@
+import { blockLength } from '../util/block-length.ts'
 import { debug } from '../util/debug.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
@@ -41,7 +42,7 @@ export class Lateness {
         state.busy.delete(peer)
         continue
       }
-      const typical = 4 * (peer.link.latencyMs + 16384 / peer.link.bytesPerMs)
+      const typical = 4 * (peer.link.latencyMs + blockLength / peer.link.bytesPerMs)
       const patience = Math.min(maxSnubMs, Math.max(minSnubMs, typical))
       const overdue = peer.link.overdueMs(now)
       const isRescued = peer.rescued >= maxRescued

@@ -1,3 +1,5 @@
+import { blockLength } from '../util/block-length.ts'
+
 /** Milliseconds of busy time that an estimate remembers; older evidence fades. */
 const memoryMs = 1500
 /** No link is taken for faster than this, in bytes per millisecond: a burst from a socket buffer is no proof. */
@@ -24,8 +26,8 @@ export class LinkEstimate {
   /** An estimate that begins with a guess: round trip in milliseconds and bytes per millisecond. */
   constructor(latencyMs: number, bytesPerMs: number) {
     this.latencyMs = latencyMs
-    this.#bytes = 16384
-    this.#busyMs = 16384 / bytesPerMs
+    this.#bytes = blockLength
+    this.#busyMs = blockLength / bytesPerMs
   }
 
   /** Bytes per millisecond. */

@@ -1,3 +1,4 @@
+import { blockLength } from '../util/block-length.ts'
 import type { PeerState } from './peer-state.ts'
 
 /** Requests that one peer may have outstanding, whatever it allows: 8 MiB, a second of half a gigabit. */
@@ -31,7 +32,7 @@ export class Pipelines {
       return Math.min(Math.max(minFirst, share), depth, maxRequests) - outstanding.length
     }
     const lasts = link.latencyMs + (hungry ? shallowMs + link.latencyMs / 4 : this.#deepMs)
-    const target = Math.max(2, Math.ceil((link.bytesPerMs * lasts) / 16384) + 1)
+    const target = Math.max(2, Math.ceil((link.bytesPerMs * lasts) / blockLength) + 1)
     return Math.min(target, depth, maxRequests, maxDepth) - outstanding.length
   }
 
@@ -46,7 +47,7 @@ export class Pipelines {
   /** Whether a peer that would send something has so little to do that it would soon stand still. */
   isDry({ link, outstanding, interested, snubbed, servesAny }: PeerState): boolean {
     if (!interested || snubbed || !servesAny) return false
-    return outstanding.length * 16384 < link.bytesPerMs * (link.latencyMs + shallowMs)
+    return outstanding.length * blockLength < link.bytesPerMs * (link.latencyMs + shallowMs)
   }
 
   /** Deep pipelines of some must not take the memory that others need to keep busy: to be told whether some do not get it. */

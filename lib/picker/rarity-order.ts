@@ -1,5 +1,5 @@
 import { CellCounts } from '../metainfo/piece-cells.ts'
-import { clearBit, countBits, setBit } from '../util/bits.ts'
+import { bitsLength, clearBit, countBits, hasBit, setBit } from '../util/bits.ts'
 import { Additions } from './additions.ts'
 import { commonBits } from './common-bits.ts'
 import { shuffledGroups } from './shuffled-groups.ts'
@@ -91,7 +91,7 @@ export class RarityOrder {
     this.#together = together
     this.#random = random
     // In one piece of memory, as each takes some besides.
-    const containedLength = Math.ceil(pieceCount / 8)
+    const containedLength = bitsLength(pieceCount)
     const memory = new ArrayBuffer(4 * pieceCount + containedLength)
     this.availability = new Uint32Array(memory, 0, pieceCount)
     // At a multiple of 4, so that it can be read in words.
@@ -111,7 +111,7 @@ export class RarityOrder {
 
   /** Whether the piece is contained. */
   has(piece: number): boolean {
-    return (((this.#contained[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1) === 1
+    return hasBit(this.#contained, piece)
   }
 
   /** All pieces that are contained, best first; for display and tests, as it looks at all. */

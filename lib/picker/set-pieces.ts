@@ -1,4 +1,4 @@
-import { countBits } from '../util/bits.ts'
+import { allBits, bitsOf, countBits, hasBit } from '../util/bits.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
 
@@ -16,8 +16,8 @@ export function setPieces(
 ): boolean {
   const { pieceCount } = state.layout
   if (peer.seed ? given === 'all' : given === 'none' && peer.bits.length === 0) return false
-  const bits = bitsOf(given, pieceCount)
-  const before = peer.seed ? bitsOf('all', pieceCount) : peer.bits
+  const bits = spelledOut(given, pieceCount)
+  const before = peer.seed ? allBits(pieceCount) : peer.bits
   const changes = new Uint8Array(bits.length)
   for (let at = 0; at < bits.length; at++) changes[at] = (bits[at] ?? 0) ^ (before[at] ?? 0)
   state.looked(bits.length / 8)
@@ -37,7 +37,7 @@ export function setPieces(
       const bit = Math.clz32(left) - 24
       left &= ~(0x80 >> bit)
       const piece = at * 8 + bit
-      if (((bits[at] ?? 0) & (0x80 >> bit)) === 0) state.uncountOne(peer, piece, pieceCount)
+      if (!hasBit(bits, piece)) state.uncountOne(peer, piece, pieceCount)
       else {
         peer.gain(piece)
         state.countOne(peer, piece)
@@ -47,13 +47,9 @@ export function setPieces(
   return true
 }
 
-function bitsOf(given: Uint8Array | 'all' | 'none', pieceCount: number): Uint8Array {
-  const bits = new Uint8Array(Math.ceil(pieceCount / 8))
-  if (typeof given !== 'string') bits.set(given.subarray(0, bits.length))
-  else if (given === 'all') {
-    bits.fill(0xff)
-    const spare = bits.length * 8 - pieceCount
-    if (spare > 0) bits[bits.length - 1] = (0xff << spare) & 0xff
-  }
+function spelledOut(given: Uint8Array | 'all' | 'none', pieceCount: number): Uint8Array {
+  if (given === 'all') return allBits(pieceCount)
+  const bits = bitsOf(pieceCount)
+  if (given !== 'none') bits.set(given.subarray(0, bits.length))
   return bits
 }

@@ -1,4 +1,4 @@
-import { hasBit, setBit } from '../util/bits.ts'
+import { bitsOf, hasBit, setBit } from '../util/bits.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 
 /** Pieces that a peer knows of and has not got yet: one on its way, and the next so that its pipeline never runs dry. */
@@ -58,7 +58,7 @@ export class SuperSeeder {
   /** A peer that was told that we have nothing; `bits` says what it has (BEP 3) and is copied. */
   addPeer(id: number, bits: Uint8Array, now: number): void {
     if (this.#peers.has(id)) return
-    const own = new Uint8Array(Math.ceil(this.#pieceCount / 8))
+    const own = bitsOf(this.#pieceCount)
     const peer: Peer = { id, bits: own, open: new Set(), kept: new Set(), movedAt: now }
     this.#peers.set(id, peer)
     for (let piece = 0; piece < this.#pieceCount; piece++)

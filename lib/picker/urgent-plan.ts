@@ -1,4 +1,5 @@
 import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
+import { blockLength } from '../util/block-length.ts'
 import { debug } from '../util/debug.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
@@ -92,8 +93,14 @@ export class UrgentPlan {
 
   #add(peer: PeerState, room: number, now: number): number {
     if (!peer.interested || !peer.servesAny) return 0
-    const eta = peer.etaOfNext(16384, now)
-    this.#runners.push({ peer, eta, blockMs: 16384 / peer.link.bytesPerMs, room, rescues: maxRescuesEach })
+    const eta = peer.etaOfNext(blockLength, now)
+    this.#runners.push({
+      peer,
+      eta,
+      blockMs: blockLength / peer.link.bytesPerMs,
+      room,
+      rescues: maxRescuesEach
+    })
     return room
   }
 

@@ -46,6 +46,14 @@ export function commonPrefixBits(a: Uint8Array, b: Uint8Array): number {
   return a.length * 8
 }
 
+/** A bitfield of `count` bits, all of which are set; spare bits are not. */
+export function allBits(count: number): Uint8Array {
+  const bits = new Uint8Array(bitsLength(count)).fill(0xff)
+  const spare = bits.length * 8 - count
+  if (spare > 0) bits[bits.length - 1] = (0xff << spare) & 0xff
+  return bits
+}
+
 const noWords = new Uint32Array(0)
 
 /** The whole words of four bytes, none where they do not lie so in memory. */

@@ -1,3 +1,4 @@
+import { bitsLength } from '../util/bits.ts'
 import { TorrentError } from '../util/errors.ts'
 import type { WireLimits } from './limits.ts'
 import { handshakeLength, messageIds, protocolHeader, uint32 } from './messages.ts'
@@ -79,7 +80,7 @@ export class WireDecoder {
   constructor(handler: WireDecoderHandler, limits: WireLimits) {
     this.#handler = handler
     this.#limits = limits
-    this.#bitfieldLengthMax = Math.ceil(limits.pieceCount / 8)
+    this.#bitfieldLengthMax = bitsLength(limits.pieceCount)
   }
 
   /** Ignores everything from now on, the rest of the current chunk included. */

@@ -1,8 +1,8 @@
+import { allBits } from '../util/bits.ts'
 import { TorrentError } from '../util/errors.ts'
 import { type MessageBatch, writeRequests } from './encoder.ts'
 import { messageIds } from './messages.ts'
 import type { OwnState } from './own-state.ts'
-import { fullBitfield } from './peer-pieces.ts'
 import type { PeerAnswer } from './peer-requests.ts'
 import type { PeerState } from './peer-state.ts'
 import { argumentError, check20Bytes, checkBytes, uint32Max, wholeNumber } from './wire-arguments.ts'
@@ -133,7 +133,7 @@ export class Outbox {
     if (!this.maySend()) return
     const { fast, pieces } = this.#peer
     if (fast) this.empty(messageIds.haveAll)
-    else if (pieces.count !== undefined) this.bitfield(fullBitfield(pieces.count))
+    else if (pieces.count !== undefined) this.bitfield(allBits(pieces.count))
     else throw argumentError('pieceCount', undefined, 'known for a bitfield of all pieces')
   }
 

@@ -1,5 +1,5 @@
 import BitField from 'bitfield'
-import { countBits } from '../util/bits.ts'
+import { allBits, bitsLength, countBits } from '../util/bits.ts'
 import { protocolError } from './protocol-error.ts'
 
 /** Callbacks of {@link PeerPieces}. */
@@ -77,7 +77,7 @@ export class PeerPieces {
   /** Takes a bitfield (copied); single pieces that the peer named before stay. */
   bitfield(bytes: Uint8Array): void {
     this.#told('bitfield')
-    if (this.#count !== undefined && bytes.length !== Math.ceil(this.#count / 8))
+    if (this.#count !== undefined && bytes.length !== bitsLength(this.#count))
       throw wrongBitfield(bytes.length, this.#count)
     this.#heldLength = bytes.length
     const buffer = this.field.buffer
@@ -150,17 +150,9 @@ export class PeerPieces {
   }
 
   #fill(count: number): void {
-    this.field.buffer = fullBitfield(count)
+    this.field.buffer = allBits(count)
     this.total = count
   }
-}
-
-/** A bitfield message of `count` pieces that are all there, the spare bits zero. */
-export function fullBitfield(count: number): Uint8Array {
-  const bytes = new Uint8Array(Math.ceil(count / 8)).fill(0xff)
-  const spare = bytes.length * 8 - count
-  if (spare > 0) bytes[bytes.length - 1] = (0xff << spare) & 0xff
-  return bytes
 }
 
 function wrongBitfield(length: number, count: number): Error {

@@ -29,6 +29,14 @@ test('our address is what most peers say, and one alone says nothing', () => {
   assert.equal(own.host(6), '2a03::99')
 })
 
+test('the last 64 peers alone are counted', () => {
+  const own = new OwnAddress(() => 6881)
+  for (let n = 1; n <= 64; n++) own.told(`9.9.${n}.1`, '5.5.5.5')
+  assert.equal(own.host(4), '5.5.5.5')
+  for (let n = 1; n <= 64; n++) own.told(`8.8.${n}.1`, '6.6.6.6')
+  assert.equal(own.host(4), '6.6.6.6')
+})
+
 test('a tracker has the voice of two peers, the DHT of five', () => {
   const own = new OwnAddress(() => 1)
   own.told('tracker.example', '5.5.5.5', 'tracker')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { bitsOf, commonPrefixBits, countBits, hasBit, setBit } from '../../lib/util/bits.ts'
+import { allBits, bitsOf, commonPrefixBits, countBits, hasBit, setBit } from '../../lib/util/bits.ts'
 import { fc } from '../support/fast-check.ts'
 
 test('bit 0 is the highest of the first byte', () => {
@@ -11,6 +11,13 @@ test('bit 0 is the highest of the first byte', () => {
   assert.equal(hasBit(bits, 9), true)
   assert.equal(hasBit(bits, 8), false)
   assert.equal(hasBit(bits, 99), false)
+})
+
+test('a field of all bits has no spare ones', () => {
+  for (const count of [0, 1, 7, 8, 9, 17]) {
+    const all = Array.from({ length: count }, (_, index) => index)
+    assert.deepEqual(allBits(count), bitsOf(count, all))
+  }
 })
 
 test('a common prefix ends at the first bit that differs', () => {
