@@ -2,15 +2,10 @@ import type { Layout } from '../metainfo/layout.ts'
 import type { BlockSink } from '../pieces/block-sink.ts'
 import type { PieceProofs } from '../pieces/piece-proofs.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
-import { equalBytes } from '../util/bytes.ts'
 import { asError } from '../util/errors.ts'
-import { LazySet } from '../util/lazy-collections.ts'
 import type { MemoryAccount } from '../util/memory-budget.ts'
 import { NumberMap } from '../util/number-map.ts'
 import type { AssemblyEvents } from './assembly-events.ts'
-import { BadCopies } from './bad-copies.ts'
-import { type BlockDigests, digestsOf } from './block-digests.ts'
-import { writeBlocks } from './block-runs.ts'
 import { BlockWriters } from './block-writers.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { Conversions } from './conversions.ts'
@@ -19,13 +14,9 @@ import { SpilledPieces } from './spilled-pieces.ts'
 import type { Storage } from './storage.ts'
 import { StreamedPiece } from './streamed-piece.ts'
 import { Streaming } from './streaming.ts'
-import { WriteQueue } from './write-queue.ts'
+import { WholePieces } from './whole-pieces.ts'
+import { WorkTracker } from './work-tracker.ts'
 
-/**
- * With so many bytes of whole pieces on their way to storage no more pieces are begun but for readers: a network that is faster than the
- * disk would only fill memory.
- */
-const mostQueuedBytes = 16 << 20
 /** Pieces up to this size are held in memory whatever the torrent's fair share: streaming them would take as much. */
 const smallPiece = 256 << 10
 
@@ -37,27 +28,20 @@ const smallPiece = 256 << 10
 export class Assembly implements BlockSink {
   /** The sources that write into pieces. */
   readonly writers: BlockWriters
+  /** Pieces that came together, until they are in storage. */
+  readonly whole: WholePieces
   readonly #table: PieceTable
-  readonly #proofs: PieceProofs
   readonly #layout: Layout
-  readonly #storage: Storage
   readonly #account: MemoryAccount
   readonly #events: AssemblyEvents
   readonly #pool: BufferPool
   readonly #streaming: Streaming
-  /** Pieces. */
-  readonly #mostQueued: number
   readonly #stopReclaiming: () => void
   /** Pieces that memory is reserved for; the buffer of a whole one is made with the first block, if none was spare. */
   readonly #begun = new NumberMap<PieceBuffer | StreamedPiece | undefined>()
-  /** Whole, verified, and not yet in storage. */
-  readonly #verified: WriteQueue
   readonly #spilled: SpilledPieces
   readonly #conversions: Conversions
-  /** Buffers that are being written by `save` or looked at, and so are not used again. */
-  readonly #saving = new LazySet<PieceBuffer>()
-  readonly #bad: BadCopies
-  readonly #work = new LazySet<Promise<void>>()
+  readonly #work = new WorkTracker()
   #closed = false
 
   constructor(
@@ -69,35 +53,20 @@ export class Assembly implements BlockSink {
   ) {
     const { layout } = table
     this.#table = table
-    this.#proofs = proofs
     this.#layout = layout
     this.writers = new BlockWriters((piece, block) => this.unclaim(piece, block))
-    this.#storage = storage
     this.#account = account
     this.#events = events
     this.#spilled = new SpilledPieces(layout, storage)
     this.#conversions = new Conversions(layout, storage)
     this.#pool = new BufferPool(layout.pieceLength, account)
-    this.#bad = new BadCopies(layout.pieceLength, (buffer, wasKept) => {
-      if (wasKept) table.blocks.forget(buffer.piece)
-      this.#retire(buffer)
+    this.whole = new WholePieces(table, storage, this.#pool, this.#work, proofs, events, () => {
+      if (this.#begun.size === 0 && this.whole.size === 0) this.#rest()
     })
-    this.#stopReclaiming = account.budget.reclaimer(() => this.#bad.drop())
-    this.#mostQueued = Math.max(2, Math.floor(mostQueuedBytes / layout.pieceLength))
-    this.#verified = new WriteQueue(layout, storage, (buffer, failure) => this.#written(buffer, failure))
+    this.#stopReclaiming = account.budget.reclaimer(() => this.whole.bad.drop())
     this.#streaming = new Streaming(layout, storage, account, proofs, events, (streamed, error) =>
       this.#streamFailed(streamed, error)
     )
-  }
-
-  /** Verified pieces that wait to be written. */
-  get queuedWrites(): number {
-    return this.#verified.size
-  }
-
-  /** Whether so many wait that no more pieces are begun but for readers. */
-  get isBehind(): boolean {
-    return this.#verified.size >= this.#mostQueued
   }
 
   /**
@@ -106,13 +75,13 @@ export class Assembly implements BlockSink {
    */
   reserve(piece: number, urgent: boolean): number {
     if (this.#closed || this.#begun.has(piece)) return this.#closed ? 0 : Number.POSITIVE_INFINITY
-    const kept = this.#bad.take(piece)
+    const kept = this.whole.bad.take(piece)
     if (kept !== undefined) {
       this.#begun.set(piece, kept)
       this.#events.arrived(piece)
       return Number.POSITIVE_INFINITY
     }
-    if (this.#conversions.has(piece) || (!urgent && this.isBehind)) {
+    if (this.#conversions.has(piece) || (!urgent && this.whole.areBehind)) {
       this.#account.wait()
       return 0
     }
@@ -170,7 +139,7 @@ export class Assembly implements BlockSink {
     if (begun instanceof StreamedPiece) this.#endStreamed(begun, true)
     else {
       this.#account.leave(this.#layout.pieceLength)
-      this.#track(this.#spilled.spill(begun).then((failure) => this.#hasSpilled(piece, failure)))
+      this.#work.track(this.#spilled.spill(begun).then((failure) => this.#hasSpilled(piece, failure)))
     }
     return true
   }
@@ -187,10 +156,8 @@ export class Assembly implements BlockSink {
       return false
     // Half of it is what may be expected at least.
     this.#account.leave(pieceLength / 2)
-    if (begun !== undefined) this.#saving.add(begun)
     const conversion = this.#conversions.run(piece, begun, (written, failure) => {
       this.#account.leave(-pieceLength / 2)
-      if (begun !== undefined) this.#saving.delete(begun)
       // It may have come together meanwhile, or was given up: then it may be begun anew.
       if (!this.#begun.has(piece) || this.#begun.get(piece) !== begun) this.#account.budget.wake()
       else if (failure !== undefined) {
@@ -198,7 +165,7 @@ export class Assembly implements BlockSink {
         this.#events.error(failure, piece)
       } else if (!this.#closed) this.#convert(piece, begun, written)
     })
-    this.#track(conversion)
+    this.#work.track(begun === undefined ? conversion : this.#pool.pinned(begun, conversion))
     return true
   }
 
@@ -245,7 +212,7 @@ export class Assembly implements BlockSink {
    * not kept.
    */
   keep(piece: number, blocks: readonly number[]): readonly number[] {
-    if (this.#bad.get(piece) !== undefined) return this.#bad.keep(piece, blocks)
+    if (this.whole.bad.get(piece) !== undefined) return this.whole.bad.keep(piece, blocks)
     return this.#streaming.keep(piece, blocks)
   }
 
@@ -256,7 +223,7 @@ export class Assembly implements BlockSink {
   salvage(piece: number, blocks: readonly number[], accept: (block: number) => void): void {
     this.writers.detach(piece)
     if (!this.#begun.has(piece)) return
-    const bad = this.#bad.get(piece)
+    const bad = this.whole.bad.get(piece)
     const begun = this.#piece(piece)
     if (begun instanceof StreamedPiece) {
       this.#streaming.salvage(begun, blocks, accept)
@@ -280,52 +247,24 @@ export class Assembly implements BlockSink {
     return this.#begun.get(piece)?.peek(byteOffset - this.#layout.pieceOffset(piece), length)
   }
 
-  /** Whether a verified piece is still being written. */
-  holds(piece: number): boolean {
-    return this.#verified.get(piece) !== undefined
-  }
-
-  /** Copies bytes of a verified piece that is not yet in storage; undefined when it is not held here. */
-  read(byteOffset: number, length: number): Uint8Array | undefined {
-    const piece = this.#layout.pieceAt(byteOffset)
-    const buffer = this.#verified.get(piece)
-    if (buffer === undefined) return undefined
-    const from = byteOffset - this.#layout.pieceOffset(piece)
-    const bytes = buffer.bytes.subarray(from, from + length)
-    // Memory of its own, and no part of the small buffers that Node shares out: the reader may give it away.
-    const copy = Buffer.allocUnsafeSlow(bytes.length)
-    copy.set(bytes)
-    return copy
-  }
-
   /**
    * Writes the blocks of incomplete pieces to storage, for a later run, and returns which they are. Pieces that were
    * never begun again since an earlier run are among them. The first fault of storage goes to
    * `onFailure`, which by default throws it.
    */
-  async save(onFailure: (error: Error) => void = rethrow): Promise<Map<number, readonly number[]>> {
+  async save(onFailure: (error: Error) => void = fail): Promise<Map<number, readonly number[]>> {
     let failed = false
     const saved = this.#table.blocks.allStored()
     // Blocks of bad copies are in memory.
-    for (const piece of saved.keys()) if (this.#bad.isKept(piece)) saved.delete(piece)
+    for (const piece of saved.keys()) if (this.whole.bad.isKept(piece)) saved.delete(piece)
     for (const [piece, begun] of [...this.#begun]) {
       if (begun === undefined || this.#begun.get(piece) !== begun) continue
-      const blocks = this.#spilled.with(piece, begun.present())
-      if (blocks.length === 0) continue
-      if (begun instanceof StreamedPiece) {
-        await begun.written()
-        if (!begun.ended) saved.set(piece, blocks)
-        continue
-      }
-      this.#saving.add(begun)
       try {
-        await writeBlocks(this.#layout, this.#storage, begun)
-        saved.set(piece, blocks)
+        const blocks = await this.#spilled.save(begun, this.#pool)
+        if (blocks.length > 0) saved.set(piece, blocks)
       } catch (thrown) {
         if (!failed) onFailure(asError(thrown))
         failed = true
-      } finally {
-        this.#saving.delete(begun)
       }
     }
     return saved
@@ -333,7 +272,7 @@ export class Assembly implements BlockSink {
 
   /** Resolves when no piece is being verified or written. */
   async idle(): Promise<void> {
-    while (this.#work.size > 0) await Promise.all(this.#work)
+    await this.#work.idle()
   }
 
   /** Pieces may be given up for others now that could not be before. */
@@ -344,11 +283,12 @@ export class Assembly implements BlockSink {
   /** Gives all memory back and takes nothing more; what is being written is finished. */
   async close(): Promise<void> {
     this.#closed = true
+    this.whole.close()
     await this.idle()
     for (const piece of [...this.#begun.keys()]) this.#forget(piece)
     await this.idle()
     this.#stopReclaiming()
-    while (this.#bad.drop());
+    while (this.whole.bad.drop());
     this.#rest()
     this.#pool.close()
     this.#account.close()
@@ -359,7 +299,7 @@ export class Assembly implements BlockSink {
     buffer?.begin(piece, this.#layout.pieceSize(piece), this.#layout.requestSize(piece))
     this.#begun.set(piece, buffer)
     const blocks = this.#table.blocks.stored(piece)
-    if (blocks.length > 0) this.#track(this.#readBack(piece, blocks))
+    if (blocks.length > 0) this.#work.track(this.#readBack(piece, blocks))
   }
 
   #stream(piece: number, urgent: boolean): number {
@@ -388,47 +328,16 @@ export class Assembly implements BlockSink {
   #complete(begun: PieceBuffer | StreamedPiece): void {
     this.#begun.delete(begun.piece)
     if (begun instanceof StreamedPiece) {
-      this.#track(
+      this.#work.track(
         this.#streaming.judge(begun, {
-          right: () => this.#bad.drop(begun.piece),
-          stored: () => this.#stored(begun.piece)
+          right: () => this.whole.bad.drop(begun.piece),
+          stored: () => this.whole.stored(begun.piece)
         })
       )
       return
     }
-    const { piece } = begun
-    const ready = this.#conversions.has(piece) ? undefined : begun.readyDigest()
-    if (ready !== undefined) this.#judge(begun, ready)
     // Nothing of it may be written after all of it is.
-    else
-      this.#track(
-        Promise.all([begun.digest(), this.#conversions.done(piece)]).then(([digest]) =>
-          this.#judge(begun, digest)
-        )
-      )
-  }
-
-  #judge(buffer: PieceBuffer, digest: Uint8Array): void {
-    if (equalBytes(digest, this.#proofs.sha1(buffer.piece))) {
-      this.#bad.drop(buffer.piece)
-      const writing = this.#verified.add(buffer)
-      if (writing !== undefined) this.#track(writing)
-      const inspection = this.#events.verified(buffer.piece, () => digestsOf(buffer.requested))
-      if (inspection !== undefined) this.#track(this.#holding(buffer, inspection))
-      return
-    }
-    const digests = digestsOf(buffer.requested)
-    if ('then' in digests) this.#track(digests.then((digestOf) => this.#fail(buffer, digestOf)))
-    else this.#fail(buffer, digests)
-  }
-
-  #fail(buffer: PieceBuffer, digestOf: BlockDigests): void {
-    if (this.#closed) {
-      this.#retire(buffer)
-      return
-    }
-    this.#bad.add(buffer)
-    this.#events.failed(buffer.piece, digestOf)
+    this.whole.add(begun, this.#conversions.done(begun.piece))
   }
 
   #streamFailed(streamed: StreamedPiece, error: Error): void {
@@ -440,7 +349,7 @@ export class Assembly implements BlockSink {
 
   #endStreamed(streamed: StreamedPiece, keep = false): void {
     const end = this.#streaming.end(streamed, keep)
-    if (end !== undefined) this.#track(end)
+    if (end !== undefined) this.#work.track(end)
   }
 
   /** Streams a piece from now on; the blocks that came since those that were written are kept until they are. */
@@ -457,32 +366,6 @@ export class Assembly implements BlockSink {
     this.#events.streamed(piece)
     this.#begun.set(piece, streamed)
     for (const block of rest) streamed.fill(block, buffer?.view(block))
-  }
-
-  /** The memory of a piece is not used again before that is over. */
-  async #holding(buffer: PieceBuffer, work: Promise<void>): Promise<void> {
-    this.#saving.add(buffer)
-    try {
-      await work
-    } finally {
-      this.#saving.delete(buffer)
-    }
-  }
-
-  #written(buffer: PieceBuffer, failure: Error | undefined): void {
-    try {
-      if (failure === undefined) this.#stored(buffer.piece)
-      else this.#events.error(failure, buffer.piece)
-    } catch (thrown) {
-      throwLater(thrown)
-    }
-    this.#retire(buffer)
-  }
-
-  /** Storage has a verified piece. */
-  #stored(piece: number): void {
-    this.#table.setStored(piece)
-    this.#events.written(piece)
   }
 
   #hasSpilled(piece: number, failure: Error | undefined): void {
@@ -504,32 +387,14 @@ export class Assembly implements BlockSink {
     this.#events.lost(piece)
   }
 
-  #track(work: Promise<void>): void {
-    const tracked = work.catch(throwLater).finally(() => this.#work.delete(tracked))
-    this.#work.add(tracked)
-  }
-
-  /** A piece is done with. */
-  #retire(buffer: PieceBuffer): void {
-    this.#pool.release(this.#saving.has(buffer) ? undefined : buffer)
-    if (this.#begun.size === 0 && this.#verified.size === 0) this.#rest()
-  }
-
   /** With nothing under way no memory is held. */
   #rest(): void {
     this.#pool.clear()
     this.#begun.clear()
-    this.#verified.clear()
+    this.whole.clear()
   }
 }
 
-/** What a listener throws is a fault of the program and shows as one; it must not keep others from closing. */
-function throwLater(thrown: unknown): void {
-  process.nextTick(() => {
-    throw thrown
-  })
-}
-
-function rethrow(error: Error): never {
+function fail(error: Error): never {
   throw error
 }

@@ -1,3 +1,4 @@
+import { LazySet } from '../util/lazy-collections.ts'
 import type { MemoryAccount } from '../util/memory-budget.ts'
 import { PieceBuffer } from './piece-buffer.ts'
 
@@ -12,6 +13,8 @@ export class BufferPool {
   readonly #account: MemoryAccount
   readonly #most: number
   readonly #spare: PieceBuffer[] = []
+  /** Buffers that are read beside the life of their piece, and so are not used again when it is over. */
+  readonly #pinned = new LazySet<PieceBuffer>()
   readonly #stopReclaiming: () => void
 
   /** A pool of buffers for pieces of at most `pieceLength` bytes. */
@@ -45,8 +48,18 @@ export class BufferPool {
   /** Ends the reservation of a piece. Its buffer is kept for another one if it is given and there is room for it. */
   release(buffer?: PieceBuffer): void {
     this.#account.release(this.#pieceLength)
-    if (buffer === undefined || this.#spare.length >= this.#most) return
+    if (buffer === undefined || this.#pinned.has(buffer) || this.#spare.length >= this.#most) return
     if (this.#account.budget.reserveSpare(this.#pieceLength, sparePart)) this.#spare.push(buffer)
+  }
+
+  /** Keeps a buffer from being used again until work with it is over, and passes on what came of that. */
+  async pinned<T>(buffer: PieceBuffer, work: Promise<T>): Promise<T> {
+    this.#pinned.add(buffer)
+    try {
+      return await work
+    } finally {
+      this.#pinned.delete(buffer)
+    }
   }
 
   /** Gives all spare memory back. */

@@ -3,8 +3,10 @@ import { blockLength } from '../metainfo/layout.ts'
 import { asError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { writeBlocks } from './block-runs.ts'
+import type { BufferPool } from './buffer-pool.ts'
 import type { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
+import { StreamedPiece } from './streamed-piece.ts'
 
 /** Moves blocks of incomplete pieces to storage, so that others have their memory, and back; the table of pieces says which are there. */
 export class SpilledPieces {
@@ -30,10 +32,17 @@ export class SpilledPieces {
     return this.#spills.get(piece)
   }
 
-  /** These blocks of a piece, and those that are being read back, in order. */
-  with(piece: number, present: readonly number[]): readonly number[] {
-    const returning = this.#returning.get(piece) ?? []
-    return [...new Set([...present, ...returning])].sort((a, b) => a - b)
+  /** Writes the blocks of a piece under way, whose memory is of a pool; resolves with those that are in storage then. */
+  async save(begun: PieceBuffer | StreamedPiece, pool: BufferPool): Promise<readonly number[]> {
+    const returning = this.#returning.get(begun.piece) ?? []
+    const blocks = [...new Set([...begun.present(), ...returning])].sort((a, b) => a - b)
+    if (blocks.length === 0) return blocks
+    if (!(begun instanceof StreamedPiece)) {
+      await pool.pinned(begun, writeBlocks(this.#layout, this.#storage, begun))
+      return blocks
+    }
+    await begun.written()
+    return begun.ended ? [] : blocks
   }
 
   /** Writes the blocks of a piece that are there; resolves with the fault if storage has failed. */

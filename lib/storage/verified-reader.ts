@@ -100,7 +100,7 @@ export class VerifiedReader {
       if (proof !== true && !(await abortable(proof, signal))) continue
       const inPiece = this.#layout.pieceOffset(piece) + this.#layout.pieceSize(piece) - byteOffset
       const length = Math.min(maxLength, this.#runLength(piece, inPiece, maxLength))
-      const held = this.#assembly.read(byteOffset, Math.min(inPiece, length))
+      const held = this.#assembly.whole.read(byteOffset, Math.min(inPiece, length))
       if (held !== undefined) return held
       const bytes = Buffer.allocUnsafeSlow(length)
       const got = await abortable(this.#storage.read(byteOffset, bytes, signal), signal)
@@ -142,7 +142,7 @@ export class VerifiedReader {
   #runLength(piece: number, inPiece: number, maxLength: number): number {
     let length = inPiece
     for (let next = piece + 1; length < maxLength && next < this.#layout.pieceCount; next++) {
-      if (!this.#questions.has(next) || this.#assembly.holds(next)) break
+      if (!this.#questions.has(next) || this.#assembly.whole.holds(next)) break
       const proof = this.#questions.prove(next)
       if (proof !== true) {
         // It will be read next, and whether it can be is told then.

@@ -38,7 +38,7 @@ export function inspectTorrent(session: TorrentSession, now: number): TorrentIns
   const candidates = sources.book.inspect(now)
   const metadataSources = metadata.exchange.sourceCount
   const why = whyStatus(session, metadataSources)
-  const queuedWrites = assembly?.queuedWrites ?? 0
+  const queuedWrites = assembly?.whole.size ?? 0
   const isWaiting = (account?.wish ?? 0) > 0
   return {
     name: metadata.name,
@@ -56,7 +56,7 @@ export function inspectTorrent(session: TorrentSession, now: number): TorrentIns
       peers,
       candidates: candidates.waiting + candidates.dialling,
       isMemoryShort: isWaiting,
-      isStorageBehind: assembly?.isBehind === true,
+      isStorageBehind: assembly?.whole.areBehind === true,
       queuedWrites
     }),
     requests,

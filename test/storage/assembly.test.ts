@@ -65,7 +65,7 @@ class Fixture {
       arrived: (piece) => void this.arrived.push(piece),
       verified: (piece, digests) => {
         this.log.push(`verified ${piece}`)
-        const bytes = this.assembly.read(this.layout.pieceOffset(piece), pieceLength)
+        const bytes = this.assembly.whole.read(this.layout.pieceOffset(piece), pieceLength)
         if (bytes !== undefined) assert.deepEqual(new Uint8Array(bytes), this.bytes(piece))
         this.onVerified(piece, digests)
         return undefined
@@ -124,12 +124,12 @@ test('blocks in any order become a piece in storage, and memory is given back', 
     assert.equal(assembly.reserve(piece, true), all)
     assert.equal(budget.used, pieceLength)
     fixture.fill(piece, order)
-    assert.equal(assembly.holds(piece), true)
+    assert.equal(assembly.whole.holds(piece), true)
     const offset = fixture.layout.pieceOffset(piece) + 5
-    assert.deepEqual(assembly.read(offset, 10), Buffer.from(data.subarray(offset, offset + 10)))
+    assert.deepEqual(assembly.whole.read(offset, 10), Buffer.from(data.subarray(offset, offset + 10)))
     await assembly.idle()
-    assert.equal(assembly.holds(piece), false)
-    assert.equal(assembly.read(offset, 10), undefined)
+    assert.equal(assembly.whole.holds(piece), false)
+    assert.equal(assembly.whole.read(offset, 10), undefined)
     assert.equal(budget.used, 0)
     assert.deepEqual(await fixture.inStorage(piece), fixture.bytes(piece))
   }
@@ -159,7 +159,7 @@ test('what a reader gets is no memory of the pool', async () => {
   const fixture = await Fixture.open()
   fixture.assembly.reserve(0, false)
   fixture.fill(0, [0, 1, 2, 3])
-  const read = fixture.assembly.read(7, 100)
+  const read = fixture.assembly.whole.read(7, 100)
   assert.equal(read?.buffer.byteLength, 100)
   await fixture.assembly.idle()
   fixture.assembly.reserve(1, false)
@@ -302,7 +302,7 @@ test('a full disk is told with the piece, and memory is given back', async () =>
   fixture.fill(0, [0, 1, 2, 3])
   await fixture.assembly.idle()
   assert.deepEqual(fixture.log, ['verified 0', 'error 0 disk full'])
-  assert.equal(fixture.assembly.holds(0), false)
+  assert.equal(fixture.assembly.whole.holds(0), false)
   assert.equal(fixture.budget.used, 0)
 })
 
