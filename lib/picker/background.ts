@@ -2,11 +2,15 @@ import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
 import { blockLength } from '../util/block-length.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
+import { backgroundStages, type Candidate, compareRequests, isDeferred, type Stage } from './request-order.ts'
 
 /** How many requests of each other peer the end game looks at. */
 const endGameLook = 16
 /** How many other peers it looks at; those that were asked for something longest ago are looked at first. */
 const endGameOwners = 64
+
+/** Stands for a piece that was not looked for yet. */
+const unknown = -2
 
 /** A block to ask for. */
 export interface Pick {
@@ -14,32 +18,41 @@ export interface Pick {
   readonly block: number
 }
 
-/**
- * The next block for a peer that no window needs it for: more of its current piece, then a partial piece, then the
- * rarest piece that it has. Undefined when there is none.
- */
+/** The next block for a peer that no window needs it for, in the order of `request-order.ts`; undefined when there is none. */
 export function pickBackground(state: DownloadState, peer: PeerState): Pick | undefined {
   state.looked(1)
-  const current = state.partials.get(peer.currentPiece)
-  if (current !== undefined && current.free > 0 && mayFetch(state, peer, current)) return take(peer, current)
-  // What only seeds have is the work of seeds: it must come out once before anybody can pass it on.
-  const scarce = scarceOf(state, peer)
-  const open = state.findOpen(
-    (partial) => mayFetch(state, peer, partial) && (scarce < 0 || !isCommon(state, partial, scarce))
+  // A piece that only seeds have is looked for once, and only where the peer has no current piece.
+  let scarce = unknown
+  for (const stage of backgroundStages) {
+    if (stage !== 'current' && scarce === unknown) scarce = scarceOf(state, peer)
+    const pick = pickOf(stage, state, peer, scarce)
+    if (pick !== undefined) return pick
+  }
+  return undefined
+}
+
+function pickOf(stage: Stage, state: DownloadState, peer: PeerState, scarce: number): Pick | undefined {
+  if (stage === 'current') {
+    const current = state.partials.get(peer.currentPiece)
+    return current !== undefined && current.free > 0 && mayFetch(state, peer, current)
+      ? take(peer, current)
+      : undefined
+  }
+  if (stage === 'fresh') return state.outOfMemory ? undefined : beginNew(state, peer)
+  // Where nothing is scarce, no piece is deferred.
+  if (stage === 'deferred' && scarce < 0) return undefined
+  const all = scarce < 0 || stage === 'deferred'
+  const open = state.open.find(
+    (partial) => mayFetch(state, peer, partial) && (all || !givesWay(state, partial, scarce))
   )
-  if (open !== undefined) return take(peer, open)
-  const begun = state.outOfMemory ? undefined : beginNew(state, peer)
-  if (begun !== undefined || scarce < 0) return begun
-  // There was no memory for it.
-  const common = state.findOpen((partial) => mayFetch(state, peer, partial))
-  return common === undefined ? undefined : take(peer, common)
+  return open === undefined ? undefined : take(peer, open)
 }
 
 function beginNew(state: DownloadState, peer: PeerState): Pick | undefined {
   for (;;) {
     const piece = findNew(state, peer)
     if (piece < 0) return undefined
-    const partial = state.open(piece, false)
+    const partial = state.begin(piece, false)
     if (partial === undefined) return undefined
     // Where all of a piece is in storage, there is nothing to ask for: it is only read back.
     if (partial.free === 0) continue
@@ -56,10 +69,13 @@ export function pickEndGame(state: DownloadState, peer: PeerState, now: number):
   if (peer.suspect) return undefined
   const ownMs = peer.etaOfNext(blockLength, now) - now
   // With memory short that is the rule and not the end, so only what is very late is worth asking twice.
-  let latest = now + (state.outOfMemory ? 1000 + 4 * ownMs : 50 + 2 * ownMs)
+  let latest: Candidate = {
+    stage: 'late',
+    eta: now + (state.outOfMemory ? 1000 + 4 * ownMs : 50 + 2 * ownMs)
+  }
   let found: Pick | undefined
   let owners = 0
-  for (const owner of state.busy) {
+  for (const owner of state.readiness.busy) {
     if (owner === peer || owner.outstanding.length === 0) continue
     if (++owners > endGameOwners) break
     state.looked(1)
@@ -70,12 +86,13 @@ export function pickEndGame(state: DownloadState, peer: PeerState, now: number):
       index--, looked++
     ) {
       const eta = owner.owing ? Number.POSITIVE_INFINITY : owner.etaOf(index, now)
-      if (eta <= latest) break
+      const late: Candidate = { stage: 'late', eta }
+      if (compareRequests(late, latest) >= 0) break
       const request = owner.outstanding.at(index)
       if (request === undefined || !suitsEndGame(state, peer, request.piece, request.block)) continue
       const partial = state.partials.get(request.piece)
       if (partial === undefined) continue
-      latest = eta
+      latest = late
       found = { partial, block: request.block }
       break
     }
@@ -107,9 +124,8 @@ function scarceOf({ order, outOfMemory }: DownloadState, peer: PeerState): numbe
   return first >= 0 && peer.serves(first) && (order.availability[first] ?? 0) <= 1 ? first : -1
 }
 
-/** Whether a piece is in the hands of others than seeds, and no more urgent than one that only seeds have. */
-function isCommon({ order, table }: DownloadState, { piece }: PartialPiece, scarce: number): boolean {
-  return (order.availability[piece] ?? 0) > 1 && table.priority(piece) <= table.priority(scarce)
+function givesWay({ order, table }: DownloadState, { piece }: PartialPiece, scarce: number): boolean {
+  return isDeferred(order.availability[piece] ?? 0, table.priority(piece), table.priority(scarce))
 }
 
 function any(): boolean {
@@ -122,11 +138,12 @@ function take(peer: PeerState, partial: PartialPiece): Pick {
 }
 
 function findNew(state: DownloadState, peer: PeerState): number {
-  const { order, table } = state
+  const { order } = state
   const fits = (piece: number): boolean => order.has(piece) && peer.serves(piece)
   for (let piece = peer.suggested.shift(); piece !== undefined; piece = peer.suggested.shift()) {
-    // What is wanted more comes first whatever a peer would like.
-    if (fits(piece) && table.priority(piece) >= table.priority(order.find(any, undefined))) return piece
+    if (!fits(piece)) continue
+    const best = order.find(any, undefined)
+    if (compareRequests(freshOf(state, piece, true), freshOf(state, best)) < 0) return piece
   }
   if (peer.choked) return mostNeeded(state, peer.allowedFast, fits)
   const later = order.additions.since(peer.nothingNewAt)
@@ -139,22 +156,25 @@ function findNew(state: DownloadState, peer: PeerState): number {
   return found
 }
 
-/** Of some pieces the one with the highest priority, and of those the rarest; -1 when none fits. */
+/** The first of some pieces that fit; -1 when none does. */
 function mostNeeded(
-  { order, table }: DownloadState,
+  state: DownloadState,
   pieces: Iterable<number>,
   fits: (piece: number) => boolean
 ): number {
   let best = -1
   for (const piece of pieces) {
     if (!fits(piece)) continue
-    const more = table.priority(piece) - table.priority(best)
-    if (best >= 0 && (more < 0 || (more === 0 && rarity(order, piece) >= rarity(order, best)))) continue
-    best = piece
+    if (best < 0 || compareRequests(freshOf(state, piece), freshOf(state, best)) < 0) best = piece
   }
   return best
 }
 
-function rarity({ availability }: DownloadState['order'], piece: number): number {
-  return availability[piece] ?? 0
+function freshOf({ order, table }: DownloadState, piece: number, suggested = false): Candidate {
+  return {
+    stage: 'fresh',
+    priority: table.priority(piece),
+    suggested,
+    availability: order.availability[piece] ?? 0
+  }
 }

@@ -3,10 +3,12 @@ import type { BlockSink } from '../pieces/block-sink.ts'
 import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
 import type { PieceBlocks } from '../pieces/piece-blocks.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
-import { LazyMap, LazySet } from '../util/lazy-collections.ts'
+import { LazyMap } from '../util/lazy-collections.ts'
 import { Interest } from './interest.ts'
+import { OpenPieces } from './open-pieces.ts'
 import type { PeerState } from './peer-state.ts'
 import { RarityOrder } from './rarity-order.ts'
+import { Readiness } from './readiness.ts'
 import { Windows } from './windows.ts'
 
 /** Neighbours of equal rarity are fetched one after the other up to so many bytes, because they are then written together. */
@@ -31,22 +33,14 @@ export class DownloadState {
   readonly partials: PieceBlocks
   /** Peers that have every piece; `order` counts all of them as one, which does not change its order. */
   #seeds = 0
-  /** Peers that are asked for something, in the order in which they were last asked while idle; also some that are no longer. */
-  readonly busy: LazySet<PeerState> = new LazySet()
-  /** Peers that may take more in the background, though no block of theirs has come: they lost requests, or there is new work. */
-  readonly ready: LazySet<PeerState> = new LazySet()
-  /** Peers for which the last search found nothing. */
-  readonly starved: LazySet<PeerState> = new LazySet<PeerState>()
-  /** Whether a peer has come, gone, choked or unchoked since the swarm's fastest were last looked for. */
-  peersChanged = true
+  readonly readiness: Readiness = new Readiness()
   readonly #interest: Interest
   /** Of pieces that failed, who sent each block: the next time another should, which shows whose version differs. */
   readonly avoided: LazyMap<number, readonly number[]> = new LazyMap()
   #steps = 0
   /** Whether memory ran short and no background piece is opened until some is given back. */
   outOfMemory = false
-  /** Partial pieces that may have free blocks, oldest first. */
-  readonly #open: PartialPiece[] = []
+  readonly open: OpenPieces = new OpenPieces()
   /** Who else is asked for a block, where more than one peer is. */
   readonly #shared = new LazyMap<number, number[]>()
 
@@ -63,8 +57,8 @@ export class DownloadState {
     )
     this.windows = new Windows(layout.pieceLength)
     this.#interest = new Interest(layout.pieceCount, (peer) => {
-      if (peer.interested) this.feed(peer)
-      this.peersChanged = true
+      if (peer.interested) this.readiness.feed(peer)
+      this.readiness.peersChanged = true
       peer.source.interest(peer.interested)
     })
   }
@@ -82,7 +76,7 @@ export class DownloadState {
 
   /** How many pieces, buckets and peers decisions have looked at so far. */
   get steps(): number {
-    return this.#steps + this.order.steps + this.#interest.steps
+    return this.#steps + this.open.steps + this.order.steps + this.#interest.steps
   }
 
   /** Counts looks at pieces or peers. */
@@ -133,10 +127,7 @@ export class DownloadState {
   /** Forgets a peer. */
   removePeer(peer: PeerState): void {
     this.peers.delete(peer.id)
-    this.busy.delete(peer)
-    this.ready.delete(peer)
-    this.starved.delete(peer)
-    this.peersChanged = true
+    this.readiness.removePeer(peer)
     this.uncount(peer)
     // Whoever still holds it for a moment does not ask it for anything.
     peer.interested = false
@@ -151,7 +142,7 @@ export class DownloadState {
       if (is !== this.#interest.isWanted(piece)) (is ? became : ceased).push(piece)
     }
     this.#interest.change(became, ceased)
-    if (became.length > 0) this.unstarve()
+    if (became.length > 0) this.readiness.unstarve()
     for (const piece of pieces) this.file(piece)
   }
 
@@ -180,7 +171,7 @@ export class DownloadState {
   }
 
   /** Begins a piece; undefined when there is no memory for it. */
-  open(piece: number, urgent: boolean): PartialPiece | undefined {
+  begin(piece: number, urgent: boolean): PartialPiece | undefined {
     if (!this.table.isMissing(piece)) return undefined
     const blocks = this.sink.reserve(piece, urgent)
     if (blocks === 0) {
@@ -190,7 +181,7 @@ export class DownloadState {
     const partial = this.partials.begin(piece)
     partial.allow(blocks)
     this.order.remove(piece)
-    if (partial.free > 0) this.#list(partial)
+    if (partial.free > 0) this.open.add(partial)
     return partial
   }
 
@@ -208,33 +199,8 @@ export class DownloadState {
   close(piece: number): void {
     const partial = this.partials.get(piece)
     if (partial === undefined) return
-    if (partial.listed) this.#open.splice(this.#open.indexOf(partial), 1)
-    partial.listed = false
+    this.open.delete(partial)
     this.partials.end(piece)
-  }
-
-  /** The oldest partial piece with a free block for which `suits` says yes. */
-  findOpen(suits: (partial: PartialPiece) => boolean): PartialPiece | undefined {
-    const open = this.#open
-    let found: PartialPiece | undefined
-    let kept = 0
-    let at = 0
-    while (found === undefined && at < open.length) {
-      const partial = open[at++]
-      if (partial === undefined) break
-      // Each full one is met once and leaves the list.
-      if (partial.free === 0) partial.listed = false
-      else {
-        open[kept++] = partial
-        if (suits(partial)) found = partial
-      }
-    }
-    this.#steps += at
-    if (kept < at) {
-      open.copyWithin(kept, at)
-      open.length -= at - kept
-    }
-    return found
   }
 
   /** Asks a peer for a block of a partial piece; a block that another is asked for already becomes shared. */
@@ -252,7 +218,7 @@ export class DownloadState {
       else others.push(peer.id)
     }
     partial.request(block, peer.id)
-    if (peer.outstanding.length === 0) this.busy.add(peer)
+    if (peer.outstanding.length === 0) this.readiness.busy.add(peer)
     peer.push(piece, block, this.layout.blockSize(piece, block), now)
     peer.source.request(piece, block)
   }
@@ -288,12 +254,12 @@ export class DownloadState {
   }
 
   /** Takes a request back from a peer. */
-  takeBack(peer: PeerState, index: number, now: number): void {
+  cancel(peer: PeerState, index: number, now: number): void {
     const request = peer.outstanding.at(index)
     if (request === undefined) return
     peer.take(index, false, now)
     peer.remember(this.key(request.piece, request.block))
-    this.ready.add(peer)
+    this.readiness.ready.add(peer)
     this.release(peer.id, request.piece, request.block)
     peer.source.cancel(request.piece, request.block)
   }
@@ -311,7 +277,7 @@ export class DownloadState {
       loser.take(at, false, now)
       loser.rescued++
       loser.remember(key)
-      this.ready.add(loser)
+      this.readiness.ready.add(loser)
       loser.source.cancel(partial.piece, block)
     }
   }
@@ -322,7 +288,7 @@ export class DownloadState {
     for (const id of [...(this.#shared.get(this.key(piece, block)) ?? [partial.by[block] ?? -1])]) {
       const peer = this.peers.get(id)
       const at = peer?.indexOf(piece, block) ?? -1
-      if (peer !== undefined && at >= 0) this.takeBack(peer, at, now)
+      if (peer !== undefined && at >= 0) this.cancel(peer, at, now)
     }
     partial.receive(block, -2)
   }
@@ -341,28 +307,6 @@ export class DownloadState {
     this.close(piece)
     this.file(piece)
     this.sink.abandon(piece)
-  }
-
-  /** There may be something for a peer again. */
-  feed(peer: PeerState): void {
-    peer.starved = false
-    this.starved.delete(peer)
-    this.ready.add(peer)
-  }
-
-  /** The search for a peer has found nothing: it is not repeated until something changes. */
-  starve(peer: PeerState): void {
-    peer.starved = true
-    this.starved.add(peer)
-  }
-
-  /** All partial pieces get a new look from every peer. */
-  unstarve(): void {
-    for (const peer of this.starved) {
-      peer.starved = false
-      this.ready.add(peer)
-    }
-    this.starved.clear()
   }
 
   /** A number for a block of the torrent. */
@@ -398,7 +342,7 @@ export class DownloadState {
   /** There may be memory again: background pieces are opened, those that were set aside among them. */
   regainMemory(): void {
     this.outOfMemory = false
-    this.unstarve()
+    this.readiness.unstarve()
   }
 
   /** Remembers the senders of a piece that failed. */
@@ -410,9 +354,9 @@ export class DownloadState {
   }
 
   #reopen(partial: PartialPiece): void {
-    if (!partial.listed) this.#list(partial)
+    this.open.add(partial)
     if (partial.idle) this.rest(partial)
-    this.unstarve()
+    this.readiness.unstarve()
   }
 
   /** No peer is asked for anything of a piece: what it has of memory may go to others. */
@@ -422,10 +366,5 @@ export class DownloadState {
       partial.allowance = 0
     }
     this.offerMemory()
-  }
-
-  #list(partial: PartialPiece): void {
-    partial.listed = true
-    this.#open.push(partial)
   }
 }

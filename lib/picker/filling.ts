@@ -73,10 +73,10 @@ export class Filling {
   fillIdle(now: number): void {
     const state = this.#state
     let looks = maxIdleLooks
-    for (const peer of state.starved) {
+    for (const peer of state.readiness.starved) {
       state.looked(1)
       if (peer.outstanding.length >= 4 || peer.choked) continue
-      state.ready.add(peer)
+      state.readiness.ready.add(peer)
       if (--looks === 0) break
     }
     this.fillAll(now, undefined, true)
@@ -103,8 +103,8 @@ export class Filling {
     peer.retry()
     this.#refusing.delete(peer)
     peer.nothingNewAt = -1
-    this.#state.peersChanged = true
-    this.#state.feed(peer)
+    this.#state.readiness.peersChanged = true
+    this.#state.readiness.feed(peer)
   }
 
   /** Gives a peer that has room its next requests. */
@@ -115,8 +115,8 @@ export class Filling {
     const room = this.#room(peer, hungry)
     const tops = this.#pipelines.isWorthwhile(room, peer, hungry)
     if (tops && state.windows.size === 0) this.#fillBackground(peer, room, now)
-    else if (tops) state.ready.add(peer)
-    if (state.ready.size > 0) this.#fillReady(peer, hungry, false, now)
+    else if (tops) state.readiness.ready.add(peer)
+    if (state.readiness.ready.size > 0) this.#fillReady(peer, hungry, false, now)
     this.#pipelines.adapt(state.outOfMemory && this.#pipelines.isDry(peer), now)
     this.#setWake(hungry, now)
   }
@@ -130,7 +130,7 @@ export class Filling {
     }
     const hungry = this.isHungry(now)
     const leading = first === undefined ? undefined : state.peers.get(first)
-    if (leading !== undefined) state.ready.add(leading)
+    if (leading !== undefined) state.readiness.ready.add(leading)
     this.#fillReady(leading, hungry, everyone, now)
     this.#setWake(hungry, now)
   }
@@ -140,9 +140,9 @@ export class Filling {
     if (state.windows.size > 0) {
       this.#plan.run(state, this.#urgent(now), (peer) => this.#room(peer, hungry), everyone, now)
     }
-    if (first !== undefined && state.ready.delete(first)) this.#topUp(first, hungry, now)
-    for (const peer of state.ready) this.#topUp(peer, hungry, now)
-    state.ready.clear()
+    if (first !== undefined && state.readiness.ready.delete(first)) this.#topUp(first, hungry, now)
+    for (const peer of state.readiness.ready) this.#topUp(peer, hungry, now)
+    state.readiness.ready.clear()
   }
 
   #topUp(peer: PeerState, hungry: boolean, now: number): void {
@@ -157,7 +157,7 @@ export class Filling {
     let room = mostBlocks
     for (; room > 0 && !peer.starved; room--) {
       const pick = pickBackground(state, peer)
-      if (pick === undefined) state.starve(peer)
+      if (pick === undefined) state.readiness.starve(peer)
       else state.request(peer, pick.partial, pick.block, now)
     }
     if (!peer.starved || peer.snubbed) return
@@ -169,7 +169,7 @@ export class Filling {
   }
 
   #setWake(hungry: boolean, now: number): void {
-    const { busy, starved } = this.#state
+    const { busy, starved } = this.#state.readiness
     const tickMs = hungry ? hungryTickMs : starved.size > 0 ? endGameTickMs : calmTickMs
     // While blocks come the time that was set stands, or it would never be reached.
     if (this.#wakeAt > now && this.#wakeAt <= now + tickMs) return

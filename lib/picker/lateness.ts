@@ -1,8 +1,8 @@
 import { blockLength } from '../util/block-length.ts'
 import { debug } from '../util/debug.ts'
+import { cancelWhere } from './cancels.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
-import { takeBackWhere } from './taking-back.ts'
 
 const log = debug('late')
 
@@ -29,17 +29,17 @@ export class Lateness {
 
   /** Whether it is time to look. */
   isDue(now: number): boolean {
-    return now >= this.#lookedAt + Math.min(maxLookMs, this.#state.busy.size / looksPerMs)
+    return now >= this.#lookedAt + Math.min(maxLookMs, this.#state.readiness.busy.size / looksPerMs)
   }
 
   /** Snubs peers that owe a block for too long, and gives up what they owe for longer still. */
   look(now: number): void {
     const state = this.#state
     this.#lookedAt = now
-    state.looked(state.busy.size)
-    for (const peer of state.busy) {
+    state.looked(state.readiness.busy.size)
+    for (const peer of state.readiness.busy) {
       if (peer.outstanding.length === 0) {
-        state.busy.delete(peer)
+        state.readiness.busy.delete(peer)
         continue
       }
       const typical = 4 * (peer.link.latencyMs + blockLength / peer.link.bytesPerMs)
@@ -59,7 +59,7 @@ export class Lateness {
       else if (overdue >= Math.min(maxSnubMs, patience * 2 ** (peer.strikes + 1))) {
         // It may have lost the request. The next one is given up later, so that a silent peer costs ever less.
         peer.strikes = Math.min(peer.strikes + 1, 8)
-        takeBackWhere(state, peer, () => true, now)
+        cancelWhere(state, peer, () => true, now)
       }
     }
   }
@@ -70,7 +70,7 @@ export class Lateness {
     peer.snubbed = true
     peer.owing = true
     peer.depth = 1
-    takeBackWhere(state, peer, (_, index) => index > 0, now)
+    cancelWhere(state, peer, (_, index) => index > 0, now)
     const head = peer.outstanding.at(0)
     if (head !== undefined) state.release(peer.id, head.piece, head.block)
     state.releaseSole(peer)

@@ -5,21 +5,15 @@ import type { BlockSource } from '../pieces/block-source.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
 import { blockState } from '../pieces/partial-piece.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
+import { cancelBackground, cancelWhere, forgetRequests, releaseOwed } from './cancels.ts'
 import { DownloadState } from './download-state.ts'
 import { Filling } from './filling.ts'
 import { Lateness } from './lateness.ts'
 import { PeerState } from './peer-state.ts'
+import { PieceChanges } from './piece-changes.ts'
 import { PieceMemory } from './piece-memory.ts'
 import { maxDepth, shallowMs } from './pipelines.ts'
 import { setPieces } from './set-pieces.ts'
-import {
-  forgetRequests,
-  releaseOwed,
-  takeBackBackground,
-  takeBackPiece,
-  takeBackUnwanted,
-  takeBackWhere
-} from './taking-back.ts'
 import type { Windows } from './windows.ts'
 
 /** Rate that a new peer is believed to have, in bytes per millisecond. */
@@ -38,6 +32,7 @@ export class Picker {
   readonly table: PieceTable
   readonly memory: PieceMemory
   readonly #state: DownloadState
+  readonly #changes: PieceChanges
   readonly #filling: Filling
   readonly #lateness: Lateness
   /** Whether a stream would soon have waited when a window last changed. */
@@ -47,6 +42,7 @@ export class Picker {
   constructor(table: PieceTable, sink: BlockSink, random: () => number) {
     this.table = table
     this.#state = new DownloadState(table, sink, random)
+    this.#changes = new PieceChanges(this.#state)
     this.#filling = new Filling(this.#state)
     this.#lateness = new Lateness(this.#state)
     this.memory = new PieceMemory(this.#state, (now) => this.#filling.fillAll(now))
@@ -96,41 +92,17 @@ export class Picker {
 
   /** The priorities of these pieces have changed in the table. */
   reselected(pieces: readonly number[], now: number): void {
-    const state = this.#state
-    const { table } = state
-    const missing = pieces.filter((piece) => !table.isVerified(piece))
-    if (missing.length === 0 && state.windows.size === 0) return
-    state.rewant(missing)
-    if (pieces.some((piece) => table.priority(piece) === 0)) takeBackUnwanted(state, false, now)
-    state.offerMemory()
-    state.unstarve()
-    this.#filling.fillAll(now)
+    if (this.#changes.reselected(pieces, now)) this.#filling.fillAll(now)
   }
 
-  /** The pieces `[start, end)` are right, and `stored` says whether they were found in storage. */
-  had({ start, end }: Range, now: number, stored = false): void {
-    const state = this.#state
-    if (state.partials.size > 0)
-      for (let piece = start; piece < end; piece++) takeBackPiece(state, piece, now)
-    for (let piece = start; piece < end; piece++) {
-      state.avoided.delete(piece)
-      this.#end(piece)
-    }
-    if (stored) state.table.setFound({ start, end })
-    else state.table.setVerified({ start, end })
-    state.gained(start, end)
+  /** The pieces of a range are right, and `stored` says whether they were found in storage. */
+  had(pieces: Range, now: number, stored = false): void {
+    this.#changes.had(pieces, stored, now)
   }
 
   /** Pieces may be in storage: they are not fetched until `had` or `lost` says what came of the check. */
   unchecked(pieces: readonly number[], now: number): void {
-    const state = this.#state
-    for (const piece of pieces) {
-      takeBackPiece(state, piece, now)
-      this.#end(piece)
-      state.table.setUnchecked(piece)
-      state.windows.changed(piece)
-    }
-    state.rewant(pieces)
+    this.#changes.unchecked(pieces, now)
     this.#filling.fillAll(now)
   }
 
@@ -140,12 +112,14 @@ export class Picker {
    */
   failed(piece: number, kept: readonly number[], now: number): void {
     this.#state.avoidSenders(piece)
-    this.#miss(piece, kept, now)
+    this.#changes.missing(piece, kept, now)
+    this.#filling.fillAll(now)
   }
 
   /** A piece is not there after all; it is fetched anew. */
   lost(piece: number, now: number): void {
-    this.#miss(piece, [], now)
+    this.#changes.missing(piece, [], now)
+    this.#filling.fillAll(now)
   }
 
   /** Blocks that came of a piece that is not whole are not to be believed, and are fetched again. */
@@ -163,33 +137,17 @@ export class Picker {
     if (partial !== undefined) this.#state.salvage(partial, block, now)
   }
 
-  #miss(piece: number, kept: readonly number[], now: number): void {
-    const state = this.#state
-    takeBackPiece(state, piece, now)
-    this.#end(piece)
-    state.table.setMissing(piece)
-    if (kept.length > 0) state.partials.store(piece, kept)
-    state.windows.changed(piece)
-    state.rewant([piece])
-    state.unstarve()
-    this.#filling.fillAll(now)
-  }
-
   /** Opens, moves or (with undefined) closes the window of a stream; `jumped` cancels what stands in its way. */
   window(id: number, window: ByteWindow | undefined, jumped: boolean, now: number): void {
     const state = this.#state
-    const pieces = state.windows.moved(id, window)
-    state.windows.set(id, window, now)
-    state.rewant(pieces)
-    const left = pieces.some((piece) => state.partials.has(piece) && !state.wants(piece))
-    if (left) takeBackUnwanted(state, true, now)
+    this.#changes.moved(id, window, now)
     // Also when a reader has run through what was there: pipelines that nobody waited for are deep.
     const pressed = this.#filling.isPressed(now)
-    if (jumped && this.#filling.isHungry(now)) takeBackBackground(state, 0, now)
-    else if (pressed && !this.#wasPressed) takeBackBackground(state, shallowMs, now)
+    if (jumped && this.#filling.isHungry(now)) cancelBackground(state, 0, now)
+    else if (pressed && !this.#wasPressed) cancelBackground(state, shallowMs, now)
     this.#wasPressed = pressed
     state.offerMemory()
-    state.unstarve()
+    state.readiness.unstarve()
     this.#filling.fillAll(now, undefined, true)
   }
 
@@ -198,8 +156,8 @@ export class Picker {
     if (active === this.#filling.active) return
     this.#filling.active = active
     for (const peer of this.#state.peers.values()) {
-      if (active) this.#state.feed(peer)
-      else takeBackWhere(this.#state, peer, () => true, now)
+      if (active) this.#state.readiness.feed(peer)
+      else cancelWhere(this.#state, peer, () => true, now)
     }
     this.#filling.fillAll(now)
   }
@@ -229,8 +187,8 @@ export class Picker {
     const peer = state.peers.get(id)
     if (peer === undefined || !setPieces(state, peer, bits)) return
     peer.nothingNewAt = -1
-    state.peersChanged = true
-    state.feed(peer)
+    state.readiness.peersChanged = true
+    state.readiness.feed(peer)
     this.#filling.fill(peer, now)
   }
 
@@ -246,8 +204,8 @@ export class Picker {
     // A piece that others bring already is nothing to look for.
     if (state.order.has(piece)) {
       peer.mayFind(piece)
-      state.feed(peer)
-    } else if ((state.partials.get(piece)?.free ?? 0) > 0) state.feed(peer)
+      state.readiness.feed(peer)
+    } else if ((state.partials.get(piece)?.free ?? 0) > 0) state.readiness.feed(peer)
     this.#filling.fill(peer, now)
   }
 
@@ -256,11 +214,11 @@ export class Picker {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined || !peer.has(piece)) return
-    takeBackWhere(state, peer, (asked) => asked === piece, now)
+    cancelWhere(state, peer, (asked) => asked === piece, now)
     const partial = state.partials.get(piece)
     if (partial?.soleOwner === id) state.releaseSole(peer)
     state.uncountOne(peer, piece, state.layout.pieceCount)
-    state.peersChanged = true
+    state.readiness.peersChanged = true
     this.#filling.fillAll(now)
   }
 
@@ -275,7 +233,7 @@ export class Picker {
     const peer = this.#state.peers.get(id)
     if (peer === undefined || peer.choked) return
     peer.choked = true
-    this.#state.peersChanged = true
+    this.#state.readiness.peersChanged = true
     const state = this.#state
     // Others take over what it had to itself, and what it was asked for; else a choke changes nothing for them.
     const free = state.outOfMemory || peer.suspect || (forgetsRequests && peer.outstanding.length > 0)
@@ -299,8 +257,8 @@ export class Picker {
     const peer = this.#state.peers.get(id)
     if (peer === undefined) return
     peer.allow(piece)
-    this.#state.peersChanged = true
-    this.#state.feed(peer)
+    this.#state.readiness.peersChanged = true
+    this.#state.readiness.feed(peer)
     this.#filling.fill(peer, now)
   }
 
@@ -321,8 +279,8 @@ export class Picker {
     if (!suspect) state.releaseSole(peer)
     peer.suspect = suspect
     peer.discredited = discredited
-    state.unstarve()
-    if (discredited) takeBackWhere(state, peer, (piece) => state.hasTrusted(piece), now)
+    state.readiness.unstarve()
+    if (discredited) cancelWhere(state, peer, (piece) => state.hasTrusted(piece), now)
   }
 
   // ---- blocks ----
@@ -396,16 +354,5 @@ export class Picker {
     this.#filling.wake(now)
     if (this.#lateness.isDue(now)) this.#lateness.look(now)
     this.#filling.fillIdle(now)
-  }
-
-  // ---- inside ----
-
-  /** Ends a partial piece; the memory of a whole one is the business of whoever judges it. */
-  #end(piece: number): void {
-    const partial = this.#state.partials.get(piece)
-    if (partial === undefined) return
-    const { complete } = partial
-    this.#state.close(piece)
-    if (!complete) this.#state.sink.abandon(piece)
   }
 }

@@ -72,11 +72,11 @@ export class UrgentPlan {
     this.#runners.length = 0
     let room = 0
     for (const peer of fastest) {
-      const free = everyone || state.ready.has(peer) ? Math.max(0, roomOf(peer)) : 0
+      const free = everyone || state.readiness.ready.has(peer) ? Math.max(0, roomOf(peer)) : 0
       room += this.#add(peer, free, now)
     }
     let waiting = maxWaiting
-    for (const peer of state.ready) {
+    for (const peer of state.readiness.ready) {
       if (peer.isFast) continue
       room += this.#add(peer, Math.max(0, roomOf(peer)), now)
       if (--waiting === 0) break
@@ -106,9 +106,9 @@ export class UrgentPlan {
 
   #findFastest(state: DownloadState, now: number): readonly PeerState[] {
     const few = state.peers.size <= maxFastest
-    const stale = state.peersChanged && (few || this.#fastest.length < maxFastest)
+    const stale = state.readiness.peersChanged && (few || this.#fastest.length < maxFastest)
     if (!stale && now < this.#fastestAt + fastestMs) return this.#fastest
-    state.peersChanged = false
+    state.readiness.peersChanged = false
     this.#fastestAt = now
     state.looked(state.peers.size)
     const best = fastestOf(state.peers.values(), maxFastest)
@@ -180,7 +180,7 @@ function assign(
       if (best === undefined) break
       if (best.room > 0) {
         if (partial === undefined) {
-          partial = state.open(piece, true)
+          partial = state.begin(piece, true)
           // Pieces further on that have their memory go on, and give it back.
           if (partial === undefined) break
           if (best.peer.discredited) {
@@ -286,7 +286,7 @@ function rescue(
   // What the owner has not begun to send can still be taken from it, which costs nothing.
   const begunBy = ownerEta - request.bytes / link.bytesPerMs - link.latencyMs
   if (begunBy > now && spare !== undefined && bestMs * 1.2 + 30 < ownerEta - now) {
-    state.takeBack(owner, index, now)
+    state.cancel(owner, index, now)
     ask(state, partial, block, best, now)
     if (log.enabled) logRescue('cancelled at', owner, partial, block, best, now)
     return

@@ -1,6 +1,7 @@
 import type { Range } from '../metainfo/layout.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
+import { compareRequests } from './request-order.ts'
 
 const minBytesPerMs = 0.01
 /**
@@ -15,6 +16,7 @@ type PlacedWindow = ByteWindow & { readonly at: number }
 
 /** A piece that a stream needs, and when. */
 export interface UrgentPiece {
+  readonly stage: 'urgent'
   readonly piece: number
   /** When the reader gets there at its pace; since when it has waited, for the piece that is waited for. */
   readonly deadline: number
@@ -105,8 +107,8 @@ export class Windows {
       }
     }
     this.#staleAt = moving && deadlines.size > 0 ? now + staleMs : Number.POSITIVE_INFINITY
-    this.#urgent = [...deadlines].map(([piece, deadline]) => ({ piece, deadline }))
-    this.#urgent.sort((a, b) => a.deadline - b.deadline || a.piece - b.piece)
+    this.#urgent = [...deadlines].map(([piece, deadline]) => ({ stage: 'urgent', piece, deadline }))
+    this.#urgent.sort(compareRequests)
     return this.#urgent
   }
 

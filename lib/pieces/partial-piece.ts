@@ -18,7 +18,7 @@ export class PartialPiece {
   free = 0
   /** Blocks that came. */
   received = 0
-  /** Free blocks that memory is reserved for; negative where peers have sent blocks that they were asked for no more. */
+  /** Free blocks that memory is reserved for, counted for streamed pieces alone; negative where peers have sent blocks that they were asked for no more. */
   allowance: number = unlimited
   /** The only peer that may be asked, or -1: a suspect fetches alone. */
   soleOwner = -1
@@ -105,7 +105,7 @@ export class PartialPiece {
     if (this.states[block] === blockState.free) {
       this.states[block] = blockState.requested
       this.free--
-      this.allowance--
+      if (this.streamed) this.allowance--
     }
     this.by[block] = peer
   }
@@ -116,7 +116,7 @@ export class PartialPiece {
     this.states[block] = blockState.free
     this.by[block] = -1
     this.free++
-    this.allowance++
+    if (this.streamed) this.allowance++
     if (block < this.#searchFrom) this.#searchFrom = block
   }
 
@@ -125,7 +125,7 @@ export class PartialPiece {
     if (block < 0 || block >= this.blockCount || this.states[block] === blockState.received) return
     if (this.states[block] === blockState.free) {
       this.free--
-      this.allowance--
+      if (this.streamed) this.allowance--
     }
     this.states[block] = blockState.received
     this.by[block] = peer

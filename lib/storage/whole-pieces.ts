@@ -117,11 +117,11 @@ export class WholePieces {
       this.bad.drop(piece)
       const writing = this.#verified.add(buffer)
       if (writing !== undefined) this.#work.track(writing)
-      const inspection = this.#events.verified(piece, () => digestsOf(buffer.bytes))
+      const inspection = this.#events.verified(piece, () => digestsOf(buffer.requested))
       if (inspection !== undefined) this.#work.track(this.#pool.pinned(buffer, inspection))
       return
     }
-    const digests = digestsOf(buffer.bytes)
+    const digests = digestsOf(buffer.requested)
     if ('then' in digests) this.#work.track(digests.then((digestOf) => this.#fail(buffer, digestOf)))
     else this.#fail(buffer, digests)
   }

@@ -3,7 +3,7 @@ import type { PeerState } from './peer-state.ts'
 import { dropUnwanted } from './piece-memory.ts'
 
 /** Takes back those requests of a peer for which `which` says yes, by piece and place in its queue. */
-export function takeBackWhere(
+export function cancelWhere(
   state: DownloadState,
   peer: PeerState,
   which: (piece: number, index: number) => boolean,
@@ -13,37 +13,32 @@ export function takeBackWhere(
   for (let index = peer.outstanding.length - 1; index >= 0; index--) {
     const piece = peer.outstanding.pieceAt(index)
     if (!which(piece, index)) continue
-    state.takeBack(peer, index, now)
+    state.cancel(peer, index, now)
     pieces.add(piece)
   }
   for (const piece of pieces) state.dropIfEmpty(piece)
 }
 
 /** Takes back what anybody was asked for of a piece. */
-export function takeBackPiece(state: DownloadState, piece: number, now: number): void {
+export function cancelPiece(state: DownloadState, piece: number, now: number): void {
   const partial = state.partials.get(piece)
   if (partial === undefined || partial.free + partial.received === partial.blockCount) return
-  for (const peer of state.busy) takeBackWhere(state, peer, (asked) => asked === piece, now)
+  for (const peer of state.readiness.busy) cancelWhere(state, peer, (asked) => asked === piece, now)
 }
 
 /** Takes back what nobody wants; `keep` says that a reader may come back for some of it. */
-export function takeBackUnwanted(state: DownloadState, keep: boolean, now: number): void {
-  for (const peer of state.peers.values()) takeBackWhere(state, peer, (piece) => !state.wants(piece), now)
+export function cancelUnwanted(state: DownloadState, keep: boolean, now: number): void {
+  for (const peer of state.peers.values()) cancelWhere(state, peer, (piece) => !state.wants(piece), now)
   dropUnwanted(state, keep)
 }
 
 /** Takes back background requests that would delay a stream by more than `slackMs`, unless they are on their way. */
-export function takeBackBackground(state: DownloadState, slackMs: number, now: number): void {
+export function cancelBackground(state: DownloadState, slackMs: number, now: number): void {
   const { windows } = state
   for (const peer of state.peers.values()) {
     const { latencyMs } = peer.link
     const onItsWay = now + latencyMs + (slackMs > 0 ? slackMs + latencyMs / 4 : 0)
-    takeBackWhere(
-      state,
-      peer,
-      (piece, index) => !windows.has(piece) && peer.etaOf(index, now) > onItsWay,
-      now
-    )
+    cancelWhere(state, peer, (piece, index) => !windows.has(piece) && peer.etaOf(index, now) > onItsWay, now)
   }
 }
 
