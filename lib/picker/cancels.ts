@@ -2,7 +2,7 @@ import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
 import { dropUnwanted } from './piece-memory.ts'
 
-/** Takes back those requests of a peer for which `which` says yes, by piece and place in its queue. */
+/** Cancels those requests of a peer for which `which` says yes, by piece and place in its queue. */
 export function cancelWhere(
   state: DownloadState,
   peer: PeerState,
@@ -19,20 +19,20 @@ export function cancelWhere(
   for (const piece of pieces) state.dropIfEmpty(piece)
 }
 
-/** Takes back what anybody was asked for of a piece. */
+/** Cancels all requests for blocks of a piece. */
 export function cancelPiece(state: DownloadState, piece: number, now: number): void {
   const partial = state.partials.get(piece)
   if (partial === undefined || partial.free + partial.received === partial.blockCount) return
   for (const peer of state.readiness.busy) cancelWhere(state, peer, (asked) => asked === piece, now)
 }
 
-/** Takes back what nobody wants; `keep` says that a reader may come back for some of it. */
+/** Cancels requests for pieces that are not wanted; `keep` says that a reader may come back for some of them. */
 export function cancelUnwanted(state: DownloadState, keep: boolean, now: number): void {
   for (const peer of state.peers.values()) cancelWhere(state, peer, (piece) => !state.wants(piece), now)
   dropUnwanted(state, keep)
 }
 
-/** Takes back background requests that would delay a stream by more than `slackMs`, unless they are on their way. */
+/** Cancels background requests that would delay a stream by more than `slackMs`, unless they are on their way. */
 export function cancelBackground(state: DownloadState, slackMs: number, now: number): void {
   const { windows } = state
   for (const peer of state.peers.values()) {

@@ -2,7 +2,7 @@ import type { BlockSource } from '../pieces/block-source.ts'
 import { LinkEstimate } from './link-estimate.ts'
 import { RequestQueue } from './request-queue.ts'
 
-/** Remembered requests that were taken back but may still be answered. */
+/** Cancelled requests that are remembered, as they may still be answered. */
 const maxCancelled = 1024
 /** A peer that refuses this many pieces is not asked at all until it is tried again. */
 const maxRefused = 64
@@ -53,7 +53,7 @@ export class PeerState {
   #retryMs = minRetryMs
   /** Pieces that it has refused while not choking us; it is not asked for them before `retryAt`. */
   #refused: Set<number> = nothing
-  /** Keys of blocks that were taken back and may come all the same. */
+  /** Keys of blocks whose requests were cancelled; they may come all the same. */
   #cancelled: Set<number> = nothing
   /** Asked for and still to come, oldest first. */
   readonly outstanding: RequestQueue = new RequestQueue()
@@ -180,19 +180,19 @@ export class PeerState {
     this.#retryMs = minRetryMs
   }
 
-  /** Remembers that a request was taken back. */
+  /** Remembers that a request was cancelled. */
   remember(key: number): void {
     if (this.#cancelled === nothing) this.#cancelled = new Set()
     if (this.#cancelled.size >= maxCancelled) this.#cancelled.clear()
     this.#cancelled.add(key)
   }
 
-  /** Whether a request was taken back and not answered since. */
+  /** Whether a request was cancelled and not answered since. */
   wasCancelled(key: number): boolean {
     return this.#cancelled.has(key)
   }
 
-  /** A request that was taken back is answered; false if there was none. */
+  /** A cancelled request is answered; false if there was none. */
   answered(key: number): boolean {
     return this.#cancelled.delete(key)
   }

@@ -151,7 +151,7 @@ export class Picker {
     this.#filling.fillAll(now, undefined, true)
   }
 
-  /** Stops (taking back what is outstanding) or allows requests. */
+  /** Stops requests, and cancels those that are outstanding, or allows them. */
   setActive(active: boolean, now: number): void {
     if (active === this.#filling.active) return
     this.#filling.active = active
@@ -270,7 +270,7 @@ export class Picker {
 
   /**
    * From now on the peer may only fetch whole pieces alone (`suspect`), or is trusted again. Pieces that readers wait for come
-   * from suspects too, but not from one that is `discredited`: what that is asked for is taken back.
+   * from suspects too, but not from one that is `discredited`: its requests are cancelled.
    */
   suspect(id: number, suspect: boolean, discredited: boolean, now: number): void {
     const state = this.#state
@@ -313,7 +313,7 @@ export class Picker {
     const partial = state.partials.get(piece)
     if (index < 0 && !late) return 'unrequested'
     if (partial === undefined || partial.states[block] === blockState.received) return 'duplicate'
-    // What was taken back from a peer for bad data is not wanted from it.
+    // A block whose request was cancelled for bad data is not wanted from the same peer.
     if (late && peer.discredited) return 'duplicate'
     state.receive(id, partial, block, now)
     this.#filling.earn()

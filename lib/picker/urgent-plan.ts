@@ -246,7 +246,7 @@ function rescuer(runners: readonly Runner[], piece: number, block: number, key: 
     const { peer } = runner
     // What the plan has asked of it meanwhile counts as well.
     if (peer.outstanding.length >= peer.maxRequests) continue
-    // Nor one from which it was taken back.
+    // Nor a peer whose request for it was cancelled.
     if (
       peer.link.samples > 0 &&
       !peer.discredited &&

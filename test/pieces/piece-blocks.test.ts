@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
+import { blockState } from '../../lib/pieces/partial-piece.ts'
+import { PieceTable } from '../../lib/pieces/piece-table.ts'
+
+function tableOf(): PieceTable {
+  const length = 4 * 3 * blockLength
+  return new PieceTable(
+    new Layout(3 * blockLength, [{ path: ['a'], length, offset: 0, pad: false } as never])
+  )
+}
+
+test('stored blocks count as received once the piece is begun, and are taken once', () => {
+  const { blocks } = tableOf()
+  blocks.store(1, [0, 2])
+  assert.deepEqual([...blocks.allStored()], [[1, [0, 2]]])
+  const partial = blocks.begin(1)
+  assert.deepEqual(partial.receivedBlocks(), [0, 2])
+  assert.equal(partial.nextFree(), 1)
+  assert.deepEqual(blocks.stored(1), [])
+  assert.equal(blocks.begin(1), partial, 'it is begun once')
+  blocks.store(1, [1])
+  assert.deepEqual(blocks.stored(1), [], 'of a partial piece nothing is stored')
+  blocks.end(1)
+  assert.equal(blocks.has(1), false)
+  assert.deepEqual(blocks.begin(1).receivedBlocks(), [], 'what came is forgotten with its end')
+})
+
+test('an object that stood for another piece begins anew', () => {
+  const { blocks } = tableOf()
+  blocks.begin(0)
+  const before = blocks.begin(1)
+  before.request(0, 7)
+  before.receive(1, 7)
+  blocks.end(1)
+  const after = blocks.begin(2)
+  assert.deepEqual([after.piece, after.free, after.received], [2, 3, 0])
+  assert.ok(after.states.every((state) => state === blockState.free))
+  assert.deepEqual(
+    [...blocks.values()].map(({ piece }) => piece),
+    [0, 2]
+  )
+})
+
+test('a piece that is verified, found or missing has no stored blocks; one that is unchecked keeps them', () => {
+  const table = tableOf()
+  for (const piece of [0, 1, 2, 3]) table.blocks.store(piece, [0])
+  table.setVerified({ start: 0, end: 1 })
+  table.setFound({ start: 1, end: 2 })
+  table.setMissing(2)
+  table.setUnchecked(3)
+  assert.deepEqual([...table.blocks.allStored()], [[3, [0]]])
+  table.setMissing(3)
+  assert.equal(table.blocks.allStored().size, 0)
+})
