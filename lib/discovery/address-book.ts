@@ -16,7 +16,7 @@ import {
 import { type CandidateInspection, inspectEntries } from './candidate-inspection.ts'
 import { type DialPace, dialKeys } from './dial-pace.ts'
 import { type DialVariant, variantsOf } from './dial-variant.ts'
-import { type HintedAddress, type Hints, hintsOf, knownOf } from './hints.ts'
+import { type HintedAddress, type Hints, hintsOf } from './hints.ts'
 import { limits } from './limits.ts'
 import { type PeerSource, peerSources } from './peer-source.ts'
 import { SourceReputation } from './source-reputation.ts'
@@ -128,7 +128,7 @@ export class AddressBook {
     const isHeard = teller === undefined || this.#reputation.listensTo(teller, now)
     if (known !== undefined) {
       known.rank = Math.min(known.rank, rank)
-      if (isHeard) known.hints |= knownOf(address)
+      if (isHeard) known.hints |= address.flags ?? 0
       if (source === 'manual') this.#ports.delete(known)
       if (known.state !== 'idle' || known.readyAt <= now || !nameAgain(known, source, now)) return false
       this.#wakeAt = undefined
@@ -149,7 +149,7 @@ export class AddressBook {
       rank,
       readyAt: now,
       toldBy: teller,
-      hints: knownOf(address)
+      hints: address.flags ?? 0
     })
     this.#entries.set(key, entry)
     this.#ports.add(entry)

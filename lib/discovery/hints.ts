@@ -13,14 +13,7 @@ export interface HintedAddress extends PeerAddress {
   readonly flags?: number | undefined
 }
 
-const knownFlags = Object.values(pexFlags).reduce((all, flag) => all | flag, 0)
-
-/** Returns what an entry keeps of flags that a peer sent: the known ones, so that an entry costs the same whatever is said of it. */
-export function knownOf({ flags = 0 }: HintedAddress): number {
-  return flags & knownFlags
-}
-
-/** Returns the hints that flags stand for. */
+/** Returns the hints that flags stand for; other bits stand for none. */
 export function hintsOf(flags: number): Hints {
   return {
     encryption: (flags & pexFlags.encryption) !== 0,

@@ -384,7 +384,7 @@ test('hints change neither the order of dials nor what is dialled', () => {
   assert.deepEqual(dialAll(it, 0), ['8.0.0.1:1', '8.0.0.2:1'])
 })
 
-test('flags that no BEP knows are not kept, nor are those of addresses that are refused or of hosts that are ignored', () => {
+test('bits without a meaning are no hints, and flags of refused addresses and of sources that lie are not kept', () => {
   const it = book()
   it.add({ ...at('8.0.0.1:1'), flags: 0xffffffe0 }, 'pex', 0, '8.0.0.9')
   assert.deepEqual(hintsAt(it), [])
