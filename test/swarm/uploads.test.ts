@@ -27,12 +27,12 @@ function peerOf(id: number) {
 }
 
 /** Uploads of a torrent of one piece to these peers. */
-function uploadsTo(peers: readonly Peer[], serving = new ServingTorrents()): Uploads {
+function uploadsTo(peers: readonly Peer[], serving = new ServingTorrents(), serves = true): Uploads {
   const cache = { setReaders: () => {} } as unknown as ReadCache
   const layout = new Layout(32768, [])
   return new Uploads(new Uint8Array(20), layout, cache, Number.POSITIVE_INFINITY, serving, {
     peers: new Map(peers.map((peer) => [peer.id, peer])),
-    serves: () => true,
+    serves: () => serves,
     grants: () => false,
     sent: () => {},
     unreadable: () => {}
@@ -94,4 +94,21 @@ test('a torrent counts as serving while a peer that downloads wants something of
     run()
     assert.equal(serving.count, count, what)
   }
+})
+
+test('requests for what is not served are rejected at once up to a bound, and the rest a second later', () => {
+  const { peer, wire } = peerOf(1)
+  const [rejected, waiting]: number[][] = [[], []]
+  Object.assign(wire, {
+    oldestRequest: undefined,
+    reject: (piece: number) => rejected?.push(piece),
+    putOff: (piece: number) => waiting?.push(piece),
+    putBack: () => waiting?.splice(0).map((piece) => ({ piece, offset: 0, length: 16384 })) ?? []
+  })
+  const uploads = uploadsTo([peer], undefined, false)
+  uploads.addPeer(peer)
+  for (let piece = 0; piece < 500; piece++) wire.emit('request', piece, 0, 16384)
+  assert.deepEqual([rejected?.length, waiting?.length], [64, 436])
+  uploads.reconsider()
+  assert.deepEqual(rejected, [...Array(500).keys()])
 })
