@@ -83,6 +83,23 @@ test('BEP 51: samples of info hashes, how many there are, for how long they stay
   node.close()
 })
 
+test('BEP 5: only a peer that asked before, with the token it got, is kept', async () => {
+  const { node, ask } = start()
+  const infoHash = randomBytes(20)
+  const announce = (token: Uint8Array): Promise<KrpcReply> =>
+    ask('announce_peer', { info_hash: infoHash, port: 7000, token })
+  const token = valuesOf(await ask('get_peers', { info_hash: infoHash })).bytes('token') ?? randomBytes(8)
+  const other = valuesOf(await ask('get_peers', { info_hash: randomBytes(20) })).bytes('token')
+  for (const wrong of [randomBytes(token.length), new Uint8Array(0), other ?? token]) {
+    const refused = await announce(wrong)
+    assert.equal(refused.kind === 'error' && refused.code, 203)
+  }
+  assert.equal(node.peers.size, 0)
+  assert.equal((await announce(token)).kind, 'response')
+  assert.equal(node.peers.size, 1)
+  node.close()
+})
+
 test('BEP 33: who seeds is told of no seeds on demand', async () => {
   const { node, ask } = start()
   const infoHash = randomBytes(20)
