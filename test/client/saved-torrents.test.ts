@@ -33,7 +33,11 @@ test('a line in which a byte has changed is damaged, and costs no other line', (
   const file = readFileSync(path.join(root, 'test/fixtures/state-0.1.0/paused/state/client.session'))
   const [saved] = decodeSavedTorrents(file).savedTorrents
   assert.ok(saved !== undefined)
-  const savedTorrents = ['1', '2', '3'].map((digit) => ({ ...saved, name: 'film', infoHash: digit.repeat(40) }))
+  const savedTorrents = ['1', '2', '3'].map((digit) => ({
+    ...saved,
+    name: 'film',
+    infoHash: digit.repeat(40)
+  }))
   // The first line is the title.
   const lines = Buffer.from(encodeSavedTorrents(savedTorrents)).toString().split('\n')
   const changed = lines.map((line, n) => (n === 2 ? line.replace('"film"', '"filn"') : line)).join('\n')
