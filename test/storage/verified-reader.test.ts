@@ -28,7 +28,10 @@ async function readerOf(questions: Partial<ReaderQuestions> = {}): Promise<{
     return inner(byteOffset, ...rest)
   }
   const proofs = new Map<number, Deferred<boolean>>()
-  const assembly = { read: () => undefined, peek: () => undefined, holds: () => false } as unknown as Assembly
+  const assembly = {
+    whole: { read: () => undefined, holds: () => false },
+    peek: () => undefined
+  } as unknown as Assembly
   const reader = new VerifiedReader(layout, storage, assembly, {
     has: () => true,
     prove: (piece) => {
