@@ -1,4 +1,5 @@
 import { usableAddresses } from '../../../lib/discovery/remote-addresses.ts'
+import { parseV1, parseV2 } from '../../../lib/metainfo/info-hashes.ts'
 import { formatMagnet, parseMagnet } from '../../../lib/metainfo/magnet.ts'
 import { isAddress } from '../../../lib/util/address.ts'
 import { redactUrl } from '../../../lib/util/redact.ts'
@@ -38,6 +39,8 @@ export const magnet: Target = {
   maxBytes: 1 << 20,
   run(input, check) {
     const text = Buffer.from(input).toString()
+    check.that((check.turn(() => parseV1(text))?.length ?? 20) === 20, 'a v1 hash has another length')
+    check.that((check.turn(() => parseV2(text))?.length ?? 32) === 32, 'a v2 hash has another length')
     const magnet = check.turn(() => parseMagnet(text))
     const { trackers, webSeeds, peers, selectOnly = [], infoHashes } = magnet
     check.that(Math.max(trackers.length, webSeeds.length, peers.length) <= 1000, 'a list is not bounded')
