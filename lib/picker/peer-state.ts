@@ -1,4 +1,6 @@
 import type { BlockSource } from '../pieces/block-source.ts'
+import { allBits, clearBit, hasBit, setBit } from '../util/bits.ts'
+import { blockLength } from '../util/block-length.ts'
 import { LinkEstimate } from './link-estimate.ts'
 import { RequestQueue } from './request-queue.ts'
 
@@ -87,7 +89,7 @@ export class PeerState {
 
   /** Whether the peer has a piece. */
   has(piece: number): boolean {
-    return this.seed || (((this.bits[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1) === 1
+    return this.seed || hasBit(this.bits, piece)
   }
 
   /** Whether its bits say that it has all of so many pieces. */
@@ -100,18 +102,16 @@ export class PeerState {
 
   /** The peer, which is no seed, has one more piece. */
   gain(piece: number): void {
-    this.bits[piece >> 3] = (this.bits[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
+    setBit(this.bits, piece)
   }
 
   /** The peer has one of `pieceCount` pieces no longer. */
   lose(piece: number, pieceCount: number): void {
     if (this.seed) {
       this.seed = false
-      this.bits = new Uint8Array(Math.ceil(pieceCount / 8)).fill(0xff)
-      const spare = this.bits.length * 8 - pieceCount
-      if (spare > 0) this.bits[this.bits.length - 1] = (0xff << spare) & 0xff
+      this.bits = allBits(pieceCount)
     }
-    this.bits[piece >> 3] = (this.bits[piece >> 3] ?? 0) & ~(0x80 >> (piece & 7))
+    clearBit(this.bits, piece)
   }
 
   /** A search found nothing, after `additions` to the order of missing pieces. */
@@ -213,7 +213,7 @@ export class PeerState {
 
   /** When the outstanding block at `index` should be here. */
   etaOf(index: number, now: number): number {
-    return this.link.headAt(now) + (index * 16384) / this.link.bytesPerMs
+    return this.link.headAt(now) + (index * blockLength) / this.link.bytesPerMs
   }
 
   /** Adds a request; the caller sends it. */

@@ -5,6 +5,7 @@ import type { BlockSource } from '../pieces/block-source.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
 import { blockState } from '../pieces/partial-piece.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
+import { bitsOf } from '../util/bits.ts'
 import { cancelBackground, cancelWhere, forgetRequests, releaseOwed } from './cancels.ts'
 import { DownloadState } from './download-state.ts'
 import { Filling } from './filling.ts'
@@ -197,7 +198,7 @@ export class Picker {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined || peer.has(piece)) return
-    if (peer.bits === noBits) peer.bits = new Uint8Array(Math.ceil(state.layout.pieceCount / 8))
+    if (peer.bits === noBits) peer.bits = bitsOf(state.layout.pieceCount)
     peer.gain(piece)
     state.countOne(peer, piece)
     if (!state.wants(piece)) return
