@@ -254,6 +254,14 @@ test('files have kebab-case names, and no folder has an index', () => {
   assert.deepEqual(wrong, [])
 })
 
+test('no file of lib/ has more than 400 lines', () => {
+  const long = sources.filter(({ text }) => text.split('\n').length > 401)
+  assert.deepEqual(
+    long.map(({ file }) => file),
+    []
+  )
+})
+
 test('there is no default export', () => {
   const wrong = sources.filter(({ text }) => /^export\s+default\b|\bas\s+default\b/m.test(text))
   assert.deepEqual(

@@ -31,7 +31,7 @@ export interface VerifyProgress {
   readonly totalBytes: number
 }
 
-/** What {@link verifyFiles} found. */
+/** Result of {@link verifyFiles}. */
 export interface VerifyResult {
   /** Whether every file is complete. */
   readonly complete: boolean

@@ -33,7 +33,7 @@ export interface Entry {
   proven: boolean
   /** The host that told it and answers for it, until it is reached or given up. */
   toldBy: string | undefined
-  /** What peers say of it, as `pexFlags`: all that any of them said. */
+  /** Flags that peers gave it, as `pexFlags`, joined. */
   hints: number
   /** As computed for a version of the priorities. */
   priority: number

@@ -2,7 +2,7 @@ import type { PeerAddress } from '../util/address.ts'
 import { pexFlags } from '../wire/ut-pex.ts'
 
 /**
- * What peers say of a candidate (BEP 11), each true if any of them said so: it prefers encryption, only uploads (a seed), speaks uTP,
+ * Hints of peers about a candidate (BEP 11), each true if any of them gave it: it prefers encryption, only uploads (a seed), speaks uTP,
  * helps with hole punching, was reached by the peer that tells. Nothing of it is proven.
  */
 export type Hints = Readonly<Record<keyof typeof pexFlags, boolean>>

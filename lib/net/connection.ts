@@ -28,7 +28,7 @@ export interface Connection {
   close(error?: Error): void
 }
 
-/** What a {@link Connection} calls. After `close` there is `onClose`, exactly once for the handler that it has then, and nothing else. */
+/** The callbacks of a {@link Connection}. After `close` there is `onClose`, exactly once for the handler that it has then, and nothing else. */
 export interface ConnectionHandler {
   /** Bytes came, in memory that all connections share and that is lent for the call. False pauses the connection until its `resume` is called. */
   onReceive(chunk: Uint8Array): boolean

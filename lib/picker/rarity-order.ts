@@ -29,9 +29,9 @@ export interface Priorities {
  *
  * The pieces lie in buckets of equal priority and availability, in which a change of one piece is O(1), whatever the number of pieces and peers.
  * After a change of many pieces the buckets are only marked, and sorted by counting at the next look; a peer that joins a large swarm
- * with many pieces moves only those that nobody had before, and the buckets are sorted once a sixteenth of the peers came or went.
+ * with many pieces moves only those that no peer had before, and the buckets are sorted once a sixteenth of the peers came or went.
  *
- * Which bucket comes first is said in `request-order.ts`; the first bucket of each priority holds what nobody has.
+ * `request-order.ts` decides which bucket comes first; the first bucket of each priority holds pieces that no peer has.
  */
 export class RarityOrder {
   /** How many peers have each piece, also of pieces that are not contained. To be read, not written. */
@@ -60,7 +60,7 @@ export class RarityOrder {
   #lacking: CellCounts | undefined
 
   /**
-   * An empty order over pieces that nobody has; `random` returns [0, 1). Equals stand in groups of `together`
+   * An empty order over pieces that no peer has; `random` returns [0, 1). Equals stand in groups of `together`
    * neighbours, in random order: small pieces that come one after the other can be written together.
    */
   constructor(priorities: Priorities, random: () => number, together = 1) {

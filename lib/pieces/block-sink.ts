@@ -9,7 +9,7 @@ export interface BlockSink {
   extend(piece: number, urgent: boolean): number
   /** So many blocks of a streamed piece will not be asked for now; their memory may go. */
   giveBack(piece: number, blocks: number): void
-  /** Has a piece that is held in memory streamed instead; false when that is not possible. */
+  /** Streams a piece that is held in memory from now on; false when that is not possible. */
   stream(piece: number): boolean
   /** The piece is no longer being fetched; its memory may go. */
   abandon(piece: number): void

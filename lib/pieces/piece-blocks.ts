@@ -7,7 +7,7 @@ import { PartialPiece } from './partial-piece.ts'
 const mostSpareBlocks = 4096
 
 /**
- * The blocks of pieces that are not verified. A piece that is begun is partial: each of its blocks is free, requested or received. Of one that is
+ * The blocks of pieces that are not verified. A piece that is begun is partial: each of its blocks is free, requested or received. Of a piece that is
  * not begun it may be known that blocks are stored: they are there unverified, in storage or in a bad copy, and count as received
  * once the piece is begun.
  *

@@ -30,7 +30,7 @@ const flags = verified | stored | unproven | unchecked
  *
  * A piece that becomes verified, stored or missing has no stored blocks any more, and `blocks.end` ends a partial one before.
  *
- * What changes which pieces are to be fetched (`setVerified`, `setFound`, `setUnchecked`, `setMissing`) is called by the picker alone, together
+ * Transitions that change which pieces are to be fetched (`setVerified`, `setFound`, `setUnchecked`, `setMissing`) are called by the picker alone, together
  * with what it does about it; others tell the picker. The rest, and the priorities, concern the state alone and are called by their owners:
  * the picker follows new priorities when it is told of them.
  */

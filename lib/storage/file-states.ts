@@ -7,7 +7,7 @@ import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
 import { fileStat, type StorageFs } from './storage-fs.ts'
 
-/** What is known of one file. */
+/** State of one file. */
 export interface FileState {
   /** Whether it may appear. */
   wanted: boolean
@@ -20,7 +20,7 @@ export interface FileState {
   /** Whether this storage made the file or wrote to it. */
   created: boolean
   /**
-   * What was found when it was last looked at, null where there was none. It is looked at again only after we wrote to it, so
+   * Result of the last look at it, null where there was none. It is looked at again only after we wrote to it, so
    * that a record tells how we left a file, and what others did to it afterwards is noticed.
    */
   found: FileStat | null | undefined
@@ -42,7 +42,7 @@ const filesOfPart = 256
 /** States that are made without a pause. */
 const statesOfStep = 2000
 
-/** What is known of the files of a torrent without opening them. Only the owner sets `wanted`. */
+/** States of the files of a torrent, known without opening them. Only the owner sets `wanted`. */
 export class FileStates {
   readonly #fs: StorageFs
   readonly #layout: Layout

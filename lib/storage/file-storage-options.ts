@@ -18,7 +18,7 @@ export interface FileStorageOptions {
   readonly readOnly?: boolean
   /** Mode of the root folder when it is made, before the umask. Default 0o777. */
   readonly folderMode?: number
-  /** What an earlier storage of this torrent reported as its `created`. */
+  /** Paths that an earlier storage of this torrent reported as its `created`. */
   readonly created?: readonly string[]
   /** Links that an earlier storage of this torrent reported as its `links`; without it, all links found are new. */
   readonly links?: readonly StorageLink[]

@@ -42,7 +42,7 @@ const looksOfStep = 2000
 export class FilesOnDisk {
   /** Says why a file is not opened that has appeared, with content, in the place of a missing one; without it such a file is used. */
   onTaken: ((fileIndex: number, path: string) => TorrentError) | undefined
-  /** What is known of each file. */
+  /** The state of each file. */
   readonly states: FileStates
   readonly #fs: StorageFs
   readonly #layout: Layout

@@ -47,7 +47,7 @@ export interface PeerInfo {
   readonly piece: number | undefined
 }
 
-/** What a peer is asked for, see {@link PeerInfo}. */
+/** The requests to a peer, see {@link PeerInfo}. */
 export type PeerLoad = Pick<PeerInfo, 'requests' | 'piece'>
 
 /** A connected peer: its wire, its connection, and what is counted of it. */

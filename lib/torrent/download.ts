@@ -138,7 +138,7 @@ export class Download {
     this.#change((now) => this.picker.removePeer(peer.id, now))
   }
 
-  /** What a peer is asked for; the piece that it sends a block of, else the one of its oldest request. */
+  /** Requests to a peer; the piece that it sends a block of, else the one of its oldest request. */
   load(id: number): PeerLoad {
     const outstanding = this.picker.peer(id)?.outstanding
     const receiving = this.#writers.get(id)?.piece ?? -1

@@ -10,7 +10,7 @@ export interface AnnounceCounters {
   readonly left: number
 }
 
-/** What `left` says while the length is unknown: more than nothing, so that trackers name seeds too. */
+/** The value of `left` while the length is unknown: more than nothing, so that trackers name seeds too. */
 export const unknownLeft = 16_384
 
 /** One announce, complete. */

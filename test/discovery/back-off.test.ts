@@ -58,7 +58,7 @@ test('a peer that never answers is given up until it is named again, an hour lat
   const failedAt = failOften(it, peer, 0)
   assert.equal(it.wakeAt, Number.POSITIVE_INFINITY)
   assert.equal(it.add(peer, 'tracker', failedAt + 3_599_999), false)
-  assert.equal(it.next(failedAt + 7_200_000), undefined, 'nobody has named it since')
+  assert.equal(it.next(failedAt + 7_200_000), undefined, 'no source has named it since')
   assert.equal(it.add(peer, 'dht', failedAt + 7_200_000), true)
   assert.equal(it.next(failedAt + 7_200_000)?.failures, 6, 'but it comes last')
   it.dialling(peer, failedAt + 7_200_000)

@@ -69,7 +69,7 @@ test('padding is there from the start: as zeros, in no block, and in the digest'
       const memory = new Uint8Array(12 * blockLength)
       const buffer = new PieceBuffer(memory)
       for (const own of [length, size, length]) {
-        // What another piece has left.
+        // Blocks of the piece before.
         memory.fill(0xff)
         buffer.begin(4, size, own)
         const count = Math.ceil(own / blockLength)

@@ -13,7 +13,7 @@ const bench = new Bench({ after: (end: () => unknown) => void ends.push(end) } a
 const sample = await bench.sample({ 'film.mkv': 600_000 })
 const { client: seed } = await bench.seeder(sample)
 
-// A tracker that knows nobody.
+// A tracker without peers.
 const tracker = createServer((_, response) =>
   response.end('d8:completei1e10:incompletei2e8:intervali900e5:peers0:e')
 )

@@ -1,14 +1,14 @@
 import type { Connection, ConnectionHandler } from '../../lib/net/connection.ts'
 import { formatReserved, protocolHeader } from '../../lib/wire/messages.ts'
 
-/** A connection without a network: `feed` is what the other end sends, `sent` what was written. What it lends is overwritten after each call. */
+/** A connection without a network: `feed` is what the other end sends, `sent` what was written. The memory that it lends is overwritten after each call. */
 export class FakeConnection implements Connection {
   readonly remote: { readonly host: string; readonly port: number }
   readonly incoming: boolean
   readonly bytesQueued = 0
   /** Whether it was started. */
   started = false
-  /** What it was closed with; undefined while it is open. */
+  /** The error that closed it; undefined while it is open. */
   closed: { readonly error: Error | undefined } | undefined
   readonly #written: Uint8Array[] = []
   readonly #arrived: Uint8Array[] = []

@@ -23,7 +23,7 @@ export interface Transfer {
   readonly tracker: 'http' | 'udp'
   /** The leecher gets a magnet link that names the tracker and nothing else, not the .torrent. */
   readonly magnet?: boolean
-  /** What the leecher writes, if not the data that the seeder has. */
+  /** Data that the leecher writes, if not the seeder's. */
   readonly expected?: string
   readonly timeoutMs?: number
 }
