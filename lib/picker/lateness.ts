@@ -47,17 +47,12 @@ export class Lateness {
       const overdue = peer.link.overdueMs(now)
       const isRescued = peer.rescued >= maxRescued
       if (overdue < (isRescued ? Math.max(rescuedSnubMs, peer.link.latencyMs) : patience)) continue
-      if (log.enabled)
-        log(
-          'peer %d is %d ms late with %o: %s',
-          peer.id,
-          Math.round(overdue),
-          peer.outstanding.at(0),
-          peer.owing ? 'still snubbed' : 'snubbed'
-        )
-      if (!peer.owing) this.#snub(peer, now)
-      else if (overdue >= Math.min(maxSnubMs, patience * 2 ** (peer.strikes + 1))) {
+      if (!peer.owing) {
+        if (log.enabled) logLate(peer, overdue, 'is snubbed')
+        this.#snub(peer, now)
+      } else if (overdue >= Math.min(maxSnubMs, patience * 2 ** (peer.strikes + 1))) {
         // It may have lost the request. The next one is given up later, so that a silent peer costs ever less.
+        if (log.enabled) logLate(peer, overdue, 'has its requests cancelled')
         peer.strikes = Math.min(peer.strikes + 1, 8)
         cancelWhere(state, peer, () => true, now)
       }
@@ -75,4 +70,9 @@ export class Lateness {
     if (head !== undefined) state.release(peer.id, head.piece, head.block)
     state.releaseSole(peer)
   }
+}
+
+function logLate({ id, outstanding }: PeerState, overdueMs: number, end: string): void {
+  const { piece = -1, block = -1 } = outstanding.at(0) ?? {}
+  log('peer %d %s: piece %d block %d is %d ms overdue', id, end, piece, block, Math.round(overdueMs))
 }

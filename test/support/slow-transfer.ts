@@ -11,7 +11,8 @@ import { until } from './until.ts'
 const ends: (() => unknown)[] = []
 const bench = new Bench({ after: (end: () => unknown) => void ends.push(end) } as unknown as TestContext)
 const sample = await bench.sample({ 'film.mkv': 600_000 })
-const { client: seed } = await bench.seeder(sample)
+// So slow that the reader waits for it and looks for late requests meanwhile.
+const { client: seed } = await bench.seeder(sample, { uploadLimit: 300_000 })
 
 // A tracker without peers.
 const tracker = createServer((_, response) =>
