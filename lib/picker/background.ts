@@ -2,7 +2,14 @@ import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
 import { blockLength } from '../util/block-length.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
-import { backgroundStages, type Candidate, compareRequests, isDeferred, type Stage } from './request-order.ts'
+import {
+  backgroundStages,
+  type Candidate,
+  compareLate,
+  compareRequests,
+  isDeferred,
+  type Stage
+} from './request-order.ts'
 
 /** How many requests of each other peer the end game looks at. */
 const endGameLook = 16
@@ -69,10 +76,7 @@ export function pickEndGame(state: DownloadState, peer: PeerState, now: number):
   if (peer.suspect) return undefined
   const ownMs = peer.etaOfNext(blockLength, now) - now
   // With memory short that is the rule and not the end, so only what is very late is worth asking twice.
-  let latest: Candidate = {
-    stage: 'late',
-    eta: now + (state.outOfMemory ? 1000 + 4 * ownMs : 50 + 2 * ownMs)
-  }
+  let latest = now + (state.outOfMemory ? 1000 + 4 * ownMs : 50 + 2 * ownMs)
   let found: Pick | undefined
   let owners = 0
   for (const owner of state.readiness.busy) {
@@ -86,13 +90,12 @@ export function pickEndGame(state: DownloadState, peer: PeerState, now: number):
       index--, looked++
     ) {
       const eta = owner.owing ? Number.POSITIVE_INFINITY : owner.etaOf(index, now)
-      const late: Candidate = { stage: 'late', eta }
-      if (compareRequests(late, latest) >= 0) break
+      if (compareLate(eta, latest) >= 0) break
       const request = owner.outstanding.at(index)
       if (request === undefined || !suitsEndGame(state, peer, request.piece, request.block)) continue
       const partial = state.partials.get(request.piece)
       if (partial === undefined) continue
-      latest = late
+      latest = eta
       found = { partial, block: request.block }
       break
     }

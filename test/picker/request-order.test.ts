@@ -105,3 +105,10 @@ test('the order of missing pieces, which works on buckets, is the order of reque
   )
   assert.equal(bucketOf(2, 0, 4), 8)
 })
+
+test('two blocks of peers that deliver nothing are equals, and come before all that is expected', () => {
+  const never = late(Number.POSITIVE_INFINITY)
+  assert.equal(compareRequests(never, late(Number.POSITIVE_INFINITY)), 0)
+  assert.ok(compareRequests(never, late(1e9)) < 0)
+  assert.ok(compareRequests(late(1e9), never) > 0)
+})
