@@ -93,7 +93,7 @@ export class DefaultFolders {
     return folder
   }
 
-  /** Whether a path is a folder of this user on which nobody else has any of the permissions in `access`. */
+  /** Whether a path is a folder of this user on which no other user has the permissions in `access`. */
   async #isOurs(folder: string, access: number): Promise<boolean> {
     const stats: Stats | undefined = await lstat(folder).catch(() => undefined)
     if (stats?.isDirectory() !== true) return false

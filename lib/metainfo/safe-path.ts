@@ -12,7 +12,7 @@ const maxExtensionLength = 10
  */
 const removed = /[/\\\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g
 const joiners = /[\u200c\u200d]/g
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters
 const unprintable = /[\u0000-\u001f\u007f-\u009f\ufffd]/g
 const windowsForbidden = /["*:<>?|]/g
 /** The end of a name that Windows strips (dots and spaces), with joiners, which would hide it. */
@@ -112,7 +112,7 @@ function beginning(text: string, maxBytes: number): string {
 
 /** Returns a spelling that two names share if some file system takes them for one: without case, Unicode composition and joiners. */
 export function folded(element: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is what it is about
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern covers all of ASCII
   if (/^[\u0000-\u007f]*$/.test(element)) return element.toLowerCase()
   return element.replace(joiners, '').normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
 }

@@ -25,8 +25,8 @@ const flags = verified | stored | unproven | unchecked
  * * `setFound`: missing, unchecked or verified becomes stored;
  * * `setUnproven`: stored becomes unproven;
  * * `setProven`: unproven becomes stored;
- * * `setUnchecked`: any becomes unchecked;
- * * `setMissing`: any becomes missing.
+ * * `setUnchecked`: each of them becomes unchecked;
+ * * `setMissing`: each of them becomes missing.
  *
  * A piece that becomes verified, stored or missing has no stored blocks any more, and `blocks.end` ends a partial one before.
  *

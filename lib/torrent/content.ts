@@ -273,7 +273,7 @@ export class Content {
     this.checks.reconsider()
   }
 
-  /** Allows requests, or takes back all that are outstanding and sends none. */
+  /** Allows requests, or cancels all that are outstanding and sends none. */
   setFetching(fetching: boolean): void {
     this.download.change((picker, now) => picker.setActive(fetching, now))
   }

@@ -98,9 +98,9 @@ function whyStatus({ status, metadata, state, data }: TorrentSession, metadataSo
     case 'queued':
       return 'The torrent waits in the queue: maxActiveDownloads or maxActiveSeeds others run.'
     case 'finished':
-      return 'The torrent has reached its seedRatio or seedTime; resume() has it go on.'
+      return 'The torrent has reached its seedRatio or seedTime; resume() continues it.'
     case 'paused':
-      return 'The torrent is paused; resume() has it go on.'
+      return 'The torrent is paused; resume() continues it.'
     case 'error':
       return `The torrent has failed (${state.error?.message ?? ''}); resume() tries again.`
     case 'closed':

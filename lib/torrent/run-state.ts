@@ -8,7 +8,7 @@ import type { SavedTorrent } from './saved-torrent.ts'
  * - `seeding`: every byte is here, or everything selected is and no open stream lacks anything
  * - `idle`: nothing is selected, not every byte is here, and no open stream lacks anything; peers stay connected
  * - `queued`: it waits until fewer others run (`maxActiveDownloads`, `maxActiveSeeds`); it has no peers meanwhile
- * - `finished`: it has seeded as much as it should (`seedRatio`, `seedTime`); `resume()` has it go on without such an end
+ * - `finished`: it has seeded as much as it should (`seedRatio`, `seedTime`); `resume()` continues it without such an end
  * - `paused`: by `pause()`
  * - `error`: storage failed; `resume()` tries again
  * - `closed`: for good
@@ -121,7 +121,7 @@ export class RunState {
     return !this.#decided && this.pause()
   }
 
-  /** The user has it go on, whatever has stopped it but the queue. */
+  /** The user resumes it, whatever has stopped it but the queue. */
   resume(): boolean {
     if (this.#closed) return false
     this.#paused = false

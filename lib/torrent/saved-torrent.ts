@@ -36,7 +36,7 @@ export interface SavedTorrent {
   /** Its own goals; the client's count where there is none. */
   readonly seedRatio?: number | undefined
   readonly seedTime?: number | undefined
-  /** Its own limits in bytes per second, where it has any. */
+  /** Limits of this torrent alone in bytes per second; undefined for none. */
   readonly downloadLimit?: number | undefined
   readonly uploadLimit?: number | undefined
   readonly superSeeding: boolean

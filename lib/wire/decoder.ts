@@ -14,7 +14,7 @@ export interface WireDecoderHandler {
   onIndex(id: number, piece: number): void
   /**
    * Request, cancel, reject. Returns the length of a request that is taken, since its answer is an upload and no work that the peer makes;
-   * the negative length of one that is taken back; else 0.
+   * the negative length of a request that is cancelled; else 0.
    */
   onRange(id: number, piece: number, offset: number, length: number): number
   onBitfield(bytes: Uint8Array): void
@@ -35,7 +35,7 @@ const headLengthMax = 17
 // Memory for a payload that comes in parts grows with what came and not with what was announced.
 const firstPayloadLength = 4096
 const keptPayloadLength = 32 * 1024
-/** Messages that cost more than others: a look at all pieces, a bencoded dictionary, a request that is taken back. */
+/** Messages that cost more than others: a look at all pieces, a bencoded dictionary, a request that is cancelled. */
 const workOf: ReadonlyMap<number, number> = new Map([
   [messageIds.bitfield, 250],
   [messageIds.haveAll, 250],

@@ -22,7 +22,7 @@ export interface RequestReceiver {
   request(piece: number, offset: number, length: number): number
   /** Any other request, which is counted already. */
   oddRequest(piece: number, offset: number, length: number): void
-  /** The peer takes back a request. Returns its length, negative, if it was queued, else 0. */
+  /** The peer cancels a request. Returns its length, negative, if it was queued, else 0. */
   cancel(piece: number, offset: number, length: number): number
 }
 

@@ -41,7 +41,7 @@ export function requestHash(piece: number, offset: number, key: Uint32Array): nu
 export class PeerRequests {
   /** Bytes of the answers that wait. */
   answerLength = 0
-  /** Told of the data of each answer that is taken back. */
+  /** Told of the data of each answer whose request is cancelled. */
   onTakenBack: ((data: Uint8Array) => void) | undefined
   #size = 0
   /** Requests have serial numbers; that of the oldest place in use, and of the next. A number's place is its lowest bits. */

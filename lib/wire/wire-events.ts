@@ -33,7 +33,7 @@ export interface WireEvents extends DuplexEvents {
   bitfield: []
   /** The peer asks for a block, within the limits and while it may: answer with `piece` or `reject`. */
   request: [piece: number, offset: number, length: number]
-  /** The peer takes back a request that was not on its way yet; nothing more is to be done. */
+  /** The peer cancels a request that was not answered yet; nothing more is to be done. */
   cancel: [piece: number, offset: number, length: number]
   /** A block. Borrowed for the call, unless `owned`: then it is the memory that `blockTarget` gave. */
   piece: [piece: number, offset: number, data: Uint8Array, owned: boolean]

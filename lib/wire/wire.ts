@@ -233,7 +233,7 @@ export class Wire extends WireState {
   }
 
   /**
-   * Answers a request of the peer; ignored if it was taken back meanwhile. Answers that wait go out in the order of their requests.
+   * Answers a request of the peer; ignored if the peer has cancelled it meanwhile. Answers that wait go out in the order of their requests.
    * `data` is not copied and must stay as it is until it is sent (see `answerLeft`). False asks the caller to wait for `sendable` before it answers more.
    */
   piece(piece: number, offset: number, data: Uint8Array): boolean {
