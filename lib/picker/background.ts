@@ -124,11 +124,11 @@ function mayFetch(state: DownloadState, peer: PeerState, partial: PartialPiece):
 function scarceOf({ order, outOfMemory }: DownloadState, peer: PeerState): number {
   if (!peer.seed || peer.choked || outOfMemory) return -1
   const first = order.find(any, undefined)
-  return first >= 0 && peer.serves(first) && (order.availability[first] ?? 0) <= 1 ? first : -1
+  return first >= 0 && peer.serves(first) && order.leechers[first] === 0 ? first : -1
 }
 
 function givesWay({ order, table }: DownloadState, { piece }: PartialPiece, scarce: number): boolean {
-  return isDeferred(order.availability[piece] ?? 0, table.priority(piece), table.priority(scarce))
+  return isDeferred(order.leechers[piece] ?? 0, table.priority(piece), table.priority(scarce))
 }
 
 function any(): boolean {
@@ -178,6 +178,6 @@ function freshOf({ order, table }: DownloadState, piece: number, suggested = fal
     stage: 'fresh',
     priority: table.priority(piece),
     suggested,
-    availability: order.availability[piece] ?? 0
+    availability: order.availability(piece)
   }
 }

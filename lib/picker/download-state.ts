@@ -31,8 +31,6 @@ export class DownloadState {
   readonly windows: Windows
   readonly peers: LazyMap<number, PeerState> = new LazyMap()
   readonly partials: PieceBlocks
-  /** Peers that have every piece; `order` counts all of them as one, which does not change its order. */
-  #seeds = 0
   readonly readiness: Readiness = new Readiness()
   readonly #interest: Interest
   /** Of pieces that failed, who sent each block: the next time another should, which shows whose version differs. */
@@ -84,23 +82,16 @@ export class DownloadState {
     this.#steps += count
   }
 
-  /** How many connected peers have a piece. */
-  availability(piece: number): number {
-    return (this.order.availability[piece] ?? 0) + Math.max(0, this.#seeds - 1)
-  }
-
   /** Counts what a peer has, once its bits are known. */
   count(peer: PeerState): void {
-    if (!peer.seed) this.order.addPeer(peer.bits)
-    else if (this.#seeds++ === 0) this.order.addPeer('all')
+    this.order.addPeer(peer.seed ? 'all' : peer.bits)
     this.#interest.add(peer)
   }
 
   /** Takes back what `count` counted. */
   uncount(peer: PeerState): void {
     this.#interest.remove(peer)
-    if (!peer.seed) this.order.removePeer(peer.bits)
-    else if (--this.#seeds === 0) this.order.removePeer('all')
+    this.order.removePeer(peer.seed ? 'all' : peer.bits)
   }
 
   /** Counts one more piece of a peer that is no seed. */

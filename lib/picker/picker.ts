@@ -66,11 +66,11 @@ export class Picker {
 
   /** How many connected peers have a piece. */
   availability(piece: number): number {
-    return this.#state.availability(piece)
+    return this.#state.order.availability(piece)
   }
 
   /** How many pieces of each cell of a coarse map no connected peer has. */
-  get lacking(): CellCounts {
+  get lacking(): Pick<CellCounts, 'at'> {
     return this.#state.order.lacking
   }
 

@@ -16,6 +16,9 @@ const mostCandidates = 64
 /** Joins and leaves of peers that are not sorted for at once, as a part of the peers. */
 const lagPart = 1 / 16
 
+/** The pieces that no peer has where there is a seed. */
+const nothingLacking: Pick<CellCounts, 'at'> = { at: () => 0 }
+
 /** The selection priorities of pieces, as the table of pieces has them. */
 export interface Priorities {
   readonly pieceCount: number
@@ -31,11 +34,13 @@ export interface Priorities {
  * After a change of many pieces the buckets are only marked, and sorted by counting at the next look; a peer that joins a large swarm
  * with many pieces moves only those that no peer had before, and the buckets are sorted once a sixteenth of the peers came or went.
  *
- * `request-order.ts` decides which bucket comes first; the first bucket of each priority holds pieces that no peer has.
+ * `request-order.ts` decides which bucket comes first; the first bucket of each priority holds the pieces that no peer but seeds has.
  */
 export class RarityOrder {
-  /** How many peers have each piece, also of pieces that are not contained. To be read, not written. */
-  readonly availability: Uint32Array
+  /** How many peers that are not seeds have each piece, also of pieces that are not contained. Read only. */
+  readonly leechers: Uint32Array
+  /** Peers that have all pieces. They change the place of one bucket of each priority, so that none is sorted for. */
+  #seeds = 0
   /** Pieces that were put in. */
   readonly additions: Additions = new Additions()
   /** How many pieces and buckets searches and sorts have looked at. */
@@ -71,7 +76,7 @@ export class RarityOrder {
     // In one piece of memory, as each takes some besides.
     const containedLength = bitsLength(pieceCount)
     const memory = new ArrayBuffer(4 * pieceCount + containedLength)
-    this.availability = new Uint32Array(memory, 0, pieceCount)
+    this.leechers = new Uint32Array(memory, 0, pieceCount)
     // At a multiple of 4, so that it can be read in words.
     this.#contained = new Uint8Array(memory, 4 * pieceCount, containedLength)
   }
@@ -87,9 +92,15 @@ export class RarityOrder {
   }
 
   /** How many pieces of each cell of a coarse map no peer has; counted at the first call, and kept up from then on. */
-  get lacking(): CellCounts {
-    this.#lacking ??= new CellCounts(this.availability, -1, true)
+  get lacking(): Pick<CellCounts, 'at'> {
+    if (this.#seeds > 0) return nothingLacking
+    this.#lacking ??= new CellCounts(this.leechers, -1, true)
     return this.#lacking
+  }
+
+  /** How many peers have a piece. */
+  availability(piece: number): number {
+    return (this.leechers[piece] ?? 0) + this.#seeds
   }
 
   /** Whether the piece is contained. */
@@ -106,8 +117,9 @@ export class RarityOrder {
         list.push(this.#buckets.at(at))
     }
     for (let first = 0; first < this.#buckets.count; first += this.#width) {
+      if (this.#seeds > 0) push(first)
       for (let bucket = first + 1; bucket < first + this.#width; bucket++) push(bucket)
-      push(first)
+      if (this.#seeds === 0) push(first)
     }
     return list
   }
@@ -128,7 +140,7 @@ export class RarityOrder {
     let looks = 0
     let all = true
     for (let bucket = buckets.first(); bucket >= 0; bucket = buckets.after(bucket)) {
-      if (bucket % this.#width === 0) continue
+      if (this.#seeds === 0 && bucket % this.#width === 0) continue
       const start = buckets.start(bucket)
       const end = buckets.end(bucket)
       const count = Math.min(end - start, Math.max(sampleLooks, exactLooks - looks))
@@ -150,7 +162,7 @@ export class RarityOrder {
 
   /** Puts a piece in, or moves it to where its priority belongs when it is there. */
   add(piece: number): void {
-    if (piece >= this.availability.length) return
+    if (piece >= this.leechers.length) return
     this.#use(this.#priorities.priority(piece))
     if (this.has(piece)) {
       if (!this.#marked) this.#reclass(piece)
@@ -174,14 +186,14 @@ export class RarityOrder {
     if (this.#buckets.placed > 2 * this.#size + exactLooks) this.#marked = true
   }
 
-  /** Counts one more peer that has the piece. */
+  /** Counts one more peer that has the piece and is not a seed. */
   increment(piece: number): void {
-    if (piece < this.availability.length) this.#step(piece, 1)
+    if (piece < this.leechers.length) this.#step(piece, 1)
   }
 
-  /** Counts one peer less that has the piece; never below 0. */
+  /** Counts one peer less that has the piece and is not a seed; never below 0. */
   decrement(piece: number): void {
-    if ((this.availability[piece] ?? 0) > 0) this.#step(piece, -1)
+    if ((this.leechers[piece] ?? 0) > 0) this.#step(piece, -1)
   }
 
   /** Counts a peer's whole bitfield (high bit first, spare bits ignored, BEP 3), or a peer that has all. */
@@ -195,28 +207,23 @@ export class RarityOrder {
   }
 
   #countMany(bitfield: Uint8Array | 'all', step: 1 | -1): void {
-    if (bitfield === 'all') this.#countAll(step)
-    else this.#countBits(bitfield, step)
+    if (bitfield === 'all') {
+      this.#seeds = Math.max(0, this.#seeds + step)
+      return
+    }
+    this.#countBits(bitfield, step)
     // Peers that come and go cause the sort, so it belongs to what they cost, and not to the next search.
     if (this.#marked && this.#searched) this.#sort()
     this.#searched = false
   }
 
-  #countAll(step: 1 | -1): void {
-    const { availability } = this
-    this.#marked = true
-    this.#lacking = undefined
-    for (let piece = 0; piece < availability.length; piece++)
-      availability[piece] = Math.max(0, (availability[piece] ?? 0) + step)
-  }
-
   #countBits(bitfield: Uint8Array, step: 1 | -1): void {
-    const { availability } = this
+    const { leechers } = this
     this.#peers = Math.max(0, this.#peers + step)
     // A sort looks at every contained piece once, a single move costs a few times as much.
     const many = countBits(bitfield) * 4 > this.#size
     if (many && !this.#marked && ++this.#lag > this.#peers * lagPart) this.#marked = true
-    const end = Math.min(availability.length, bitfield.length * 8)
+    const end = Math.min(leechers.length, bitfield.length * 8)
     if (!this.#marked && !many) {
       for (let piece = 0; piece < end; piece++) {
         const bits = bitfield[piece >> 3] ?? 0
@@ -232,9 +239,9 @@ export class RarityOrder {
     for (let piece = 0; piece < end; piece++) {
       const bit = ((bitfield[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1
       // Without a branch on the bit, which no processor could foresee.
-      const before = availability[piece] ?? 0
+      const before = leechers[piece] ?? 0
       const count = Math.max(0, before + step * bit)
-      availability[piece] = count
+      leechers[piece] = count
       if (count !== edge || !looks || count === before) continue
       this.#lacking?.add(piece, step > 0 ? -1 : 1)
       if (moves) this.#refile(piece)
@@ -246,9 +253,9 @@ export class RarityOrder {
   }
 
   #step(piece: number, step: 1 | -1): void {
-    const count = (this.availability[piece] ?? 0) + step
+    const count = (this.leechers[piece] ?? 0) + step
     if (count < 0) return
-    this.availability[piece] = count
+    this.leechers[piece] = count
     if (count === (step > 0 ? 1 : 0)) this.#lacking?.add(piece, step > 0 ? -1 : 1)
     if (this.#marked || !this.has(piece)) return
     // Where peers came or went unsorted, the bucket is that of another count: one step from there is as true as before.
@@ -261,7 +268,7 @@ export class RarityOrder {
 
   #bucketOf(piece: number): number {
     const priorityClass = this.#classOf[classPriority(this.#priorities.priority(piece))] ?? 0
-    return bucketOf(priorityClass, this.availability[piece] ?? 0, this.#width)
+    return bucketOf(priorityClass, this.leechers[piece] ?? 0, this.#width)
   }
 
   /** Moves a contained piece to the bucket of its priority if it lies among those of another one. */
@@ -297,10 +304,10 @@ export class RarityOrder {
   #sort(): void {
     this.#marked = false
     this.#lag = 0
-    this.#ownSteps += this.availability.length + this.#buckets.count
+    this.#ownSteps += this.leechers.length + this.#buckets.count
     let most = 0
-    for (let piece = 0; piece < this.availability.length; piece++) {
-      most = Math.max(most, this.availability[piece] ?? 0)
+    for (let piece = 0; piece < this.leechers.length; piece++) {
+      most = Math.max(most, this.leechers[piece] ?? 0)
       // A priority may have changed of which the order was not told yet.
       if (this.has(piece)) this.#used |= 1 << classPriority(this.#priorities.priority(piece))
     }

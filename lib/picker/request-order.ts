@@ -77,14 +77,14 @@ function compareRarity(a: number, b: number): number {
  * Whether a partial piece gives way to a missing one that only seeds have: others have it as well, and it is wanted no more. A missing
  * piece must come out once before any other peer can pass it on.
  */
-export function isDeferred(availability: number, priority: number, scarcePriority: number): boolean {
-  return availability > 1 && priority <= scarcePriority
+export function isDeferred(leechers: number, priority: number, scarcePriority: number): boolean {
+  return leechers > 0 && priority <= scarcePriority
 }
 
 /**
  * The bucket of a missing piece in an order of buckets: `width` for each priority that is used, the highest first (`priorityClass` 0). In
- * each of these groups the first bucket is that of pieces that no peer has, which come last; the others are in order.
+ * each of these groups they are in order, but without a seed the pieces of the first bucket, which no peer has, come last.
  */
-export function bucketOf(priorityClass: number, availability: number, width: number): number {
-  return priorityClass * width + Math.min(availability, width - 1)
+export function bucketOf(priorityClass: number, leechers: number, width: number): number {
+  return priorityClass * width + Math.min(leechers, width - 1)
 }

@@ -33,7 +33,7 @@ export interface MappedPieces {
 interface FetchedPieces {
   availability(piece: number): number
   /** How many pieces of each cell no connected peer has. */
-  readonly lacking: CellCounts
+  readonly lacking: Pick<CellCounts, 'at'>
 }
 
 /** State and availability of each piece. */

@@ -65,7 +65,7 @@ test('rarer pieces of a higher priority come first, and what nobody has comes la
   order.put(4, 0)
   assert.deepEqual(listOf(order), [0, 3, 2])
   assert.equal(order.has(4), false)
-  assert.equal(order.availability[1], 1, 'counted although it is not contained')
+  assert.equal(order.availability(1), 1, 'counted although it is not contained')
 })
 
 test('an availability never falls below zero, and pieces that do not exist are ignored', () => {
@@ -77,7 +77,8 @@ test('an availability never falls below zero, and pieces that do not exist are i
   order.increment(9)
   order.removePeer('all')
   order.addPeer(Uint8Array.of(0xff, 0xff))
-  assert.deepEqual([...order.availability], [1, 1, 1])
+  assert.deepEqual([...order.leechers], [1, 1, 1])
+  assert.equal(order.availability(9), 0)
   assert.deepEqual(listOf(order), [0])
 })
 
@@ -130,7 +131,8 @@ test('any sequence of changes leaves the pieces of the model, sorted', () => {
     fc.record({ kind: fc.constant('decrement' as const), piece }),
     fc.record({ kind: fc.constant('join' as const), pieces: fc.uniqueArray(piece) }),
     fc.record({ kind: fc.constant('leave' as const), pieces: fc.uniqueArray(piece, { maxLength: 3 }) }),
-    fc.record({ kind: fc.constant('all' as const) }),
+    fc.record({ kind: fc.constant('seed' as const) }),
+    fc.record({ kind: fc.constant('seed leaves' as const) }),
     fc.record({ kind: fc.constant('look' as const) })
   )
   fc.assert(
@@ -140,6 +142,7 @@ test('any sequence of changes leaves the pieces of the model, sorted', () => {
       (changes, seed) => {
         const order = new Order(pieceCount, seeded(seed))
         const counts = new Array<number>(pieceCount).fill(0)
+        let seeds = 0
         const priorities = new Map<number, number>()
         const count = (at: number, step: number): void => {
           counts[at] = Math.max(0, (counts[at] ?? 0) + step)
@@ -161,12 +164,14 @@ test('any sequence of changes leaves the pieces of the model, sorted', () => {
           }
           selected.clear()
           const list = listOf(order)
-          for (const [at, available] of counts.entries())
-            assert.equal(order.lacking.at(at), available === 0 ? 1 : 0)
+          for (const [at, leechers] of counts.entries()) {
+            assert.equal(order.availability(at), leechers + seeds)
+            assert.equal(order.lacking.at(at), leechers + seeds === 0 ? 1 : 0)
+          }
           assert.equal(order.size, priorities.size)
           assert.deepEqual([...list].sort(), [...priorities.keys()].sort())
           const keys = list.map((at) => {
-            const available = counts[at] ?? 0
+            const available = (counts[at] ?? 0) + seeds
             return (7 - (priorities.get(at) ?? 0)) * 1e6 + (available === 0 ? 1e5 : available)
           })
           keys.forEach((key, index) => {
@@ -199,15 +204,18 @@ test('any sequence of changes leaves the pieces of the model, sorted', () => {
             order.removePeer(bytesOf(pieceCount, step.pieces))
             for (const at of step.pieces) count(at, -1)
             joined(-1)
-          } else if (step.kind === 'all') {
+          } else if (step.kind === 'seed') {
             order.addPeer('all')
-            for (let at = 0; at < pieceCount; at++) count(at, 1)
+            seeds++
+          } else if (step.kind === 'seed leaves') {
+            order.removePeer('all')
+            seeds = Math.max(0, seeds - 1)
           } else {
             check()
           }
         }
         check()
-        assert.deepEqual([...order.availability], counts)
+        assert.deepEqual([...order.leechers], counts)
       }
     ),
     { numRuns: 300 }
@@ -258,7 +266,7 @@ test('what a search finds is the rarest that fits, or has hardly anything rarer 
       assert.equal(found < 0, first === undefined, 'what is there is found')
       if (first === undefined) return
       assert.ok(own.has(found) && order.has(found))
-      const of = (piece: number): number => order.availability[piece] ?? 0
+      const of = (piece: number): number => order.availability(piece)
       const known = list.filter((piece) => of(piece) > 0)
       if (known.indexOf(first) < exactLooks) {
         assert.equal(found, first)
@@ -287,11 +295,27 @@ test('a peer that joins a large swarm is sorted for later, but a piece that nobo
   assert.notEqual(bestOf(order), 7)
   // The first is sorted for at once, as there was a search; the others together, once they are enough.
   for (let peer = 0; peer < 4; peer++) order.addPeer(bytesOf(pieceCount, half.slice(8)))
-  const counts = order.list().map((piece) => order.availability[piece] ?? 0)
+  const counts = order.list().map((piece) => order.availability(piece))
   assert.deepEqual(
     counts.slice(0, -1),
     counts.slice(0, -1).sort((a, b) => a - b)
   )
+})
+
+test('a seed that comes and goes costs no look at the pieces, and what only seeds have comes first', () => {
+  const pieceCount = 1000
+  const order = new Order(pieceCount, seeded(4))
+  for (let piece = 0; piece < pieceCount; piece++) order.put(piece, 4)
+  order.addPeer(bytesOf(pieceCount, [5, 6, 7]))
+  assert.ok([5, 6, 7].includes(bestOf(order)))
+  const { steps } = order
+  for (let round = 0; round < 100; round++) {
+    order.addPeer('all')
+    assert.ok(![5, 6, 7].includes(bestOf(order)), 'nobody but the seed has it')
+    order.removePeer('all')
+    assert.ok([5, 6, 7].includes(bestOf(order)), 'nobody has the others')
+  }
+  assert.ok(order.steps - steps < 1000, `${order.steps - steps} looks`)
 })
 
 test('pieces of a large swarm are taken and given back in few steps', () => {

@@ -56,10 +56,10 @@ test('each entry has a row, and a peer is looked at for the groups in their orde
 })
 
 test('a partial piece gives way to a scarce one if others have it and it is wanted no more', () => {
-  assert.equal(isDeferred(2, 4, 4), true)
-  assert.equal(isDeferred(2, 3, 4), true)
-  assert.equal(isDeferred(2, 5, 4), false, 'it is wanted more')
-  assert.equal(isDeferred(1, 4, 4), false, 'only seeds have it as well')
+  assert.equal(isDeferred(1, 4, 4), true)
+  assert.equal(isDeferred(1, 3, 4), true)
+  assert.equal(isDeferred(1, 5, 4), false, 'it is wanted more')
+  assert.equal(isDeferred(0, 4, 4), false, 'only seeds have it as well')
 })
 
 const candidate = fc.record({
@@ -85,14 +85,15 @@ test('the order of requests has no circle', () => {
 test('the order of missing pieces, which works on buckets, is the order of requests', () => {
   const piece = fc.record({ priority: fc.integer({ min: 1, max: 7 }), availability: fc.nat({ max: 12 }) })
   fc.assert(
-    fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
+    fc.property(fc.array(piece, { maxLength: 40 }), fc.boolean(), (pieces, hasSeed) => {
       const priority = (at: number): number => pieces[at]?.priority ?? 0
       const order = new RarityOrder({ pieceCount: pieces.length, priority }, () => 0.5)
       for (const [at, { availability }] of pieces.entries()) {
         order.add(at)
         for (let peer = 0; peer < availability; peer++) order.increment(at)
       }
-      const list = order.list().map((at) => fresh(priority(at), order.availability[at] ?? 0))
+      if (hasSeed) order.addPeer('all')
+      const list = order.list().map((at) => fresh(priority(at), order.availability(at)))
       assert.equal(list.length, pieces.length)
       for (const [at, next] of list.slice(1).entries())
         assert.ok(compareRequests(list[at] ?? next, next) <= 0)
@@ -100,7 +101,7 @@ test('the order of missing pieces, which works on buckets, is the order of reque
   )
   // Numbers of one priority, of which more peers than there are buckets share the last.
   assert.deepEqual(
-    [1, 2, 3, 9].map((availability) => bucketOf(2, availability, 4)),
+    [1, 2, 3, 9].map((leechers) => bucketOf(2, leechers, 4)),
     [9, 10, 11, 11]
   )
   assert.equal(bucketOf(2, 0, 4), 8)
