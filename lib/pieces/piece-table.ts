@@ -42,6 +42,7 @@ export class PieceTable {
   readonly #states: Uint8Array
   /** A bit for each piece that may be given to peers; counted at the first call, and kept up from then on. */
   #servedBits: Uint8Array | undefined
+  readonly #listeners: ((piece: number) => void)[] = []
 
   /** A table in which every piece is missing and none is selected. */
   constructor(layout: Layout) {
@@ -49,6 +50,19 @@ export class PieceTable {
     this.#states = new Uint8Array(layout.pieceCount)
     this.counts = new PieceCounts(layout, this.#states)
     this.blocks = new PieceBlocks(layout)
+  }
+
+  /** Calls `listener` with each piece that is found to be right from now on, in the order of such calls. */
+  onVerified(listener: (piece: number) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /**
+   * Tells the listeners that a piece was found to be right. Called once picker and checks have followed: a listener may select or close, and
+   * must find everything in its new state.
+   */
+  tellVerified(piece: number): void {
+    for (const listener of this.#listeners) listener(piece)
   }
 
   /** How many pieces there are. */

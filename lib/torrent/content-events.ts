@@ -3,8 +3,6 @@ import type { TorrentFile } from './torrent-file.ts'
 
 /** Events and questions of the data of a torrent to its session; the parts of the data call it themselves. */
 export interface ContentEvents {
-  /** A piece is verified. */
-  verified(piece: number): void
   /** Every byte of a file is stored in its own file. */
   fileDone(file: TorrentFile): void
   /** The selected pieces may have become complete, or incomplete. */

@@ -105,7 +105,6 @@ export class Content {
       wasted: (bytes) => {
         transfer.received += bytes
       },
-      verified: (piece) => this.#verified(piece),
       written: (piece) => this.#stored(piece),
       lost: (piece) => this.#lost(piece),
       error: (error) => events.error(error)
@@ -115,6 +114,7 @@ export class Content {
       prove: (piece) => (this.table.isUnproven(piece) ? this.checks.verification.proveNow(piece) : true),
       missing: (piece) => this.checks.verification.proveNow(piece)
     })
+    this.table.onVerified((piece) => this.#reader.verified(piece))
     this.#arrivals = new FileArrivals(layout, this.table, this.#storage, {
       isSelected: (fileIndex) => this.files.isSelected(fileIndex),
       arrived: (fileIndex) => {
@@ -160,10 +160,7 @@ export class Content {
       content: options,
       before,
       proofs,
-      found: (piece) => {
-        this.#verified(piece)
-        this.#stored(piece)
-      },
+      found: (piece) => this.#stored(piece),
       lost: (piece) => this.#lost(piece),
       events
     })
@@ -349,11 +346,6 @@ export class Content {
     if (window !== undefined) this.#events.reading()
     if (uploadOnly !== this.uploadOnly) this.#events.changed()
     this.checks.verification.setWindow(streamId, window)
-  }
-
-  #verified(piece: number): void {
-    this.#reader.verified(piece)
-    this.#events.verified(piece)
   }
 
   #stored(piece: number): void {

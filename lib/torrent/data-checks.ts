@@ -38,7 +38,7 @@ export interface DataChecksOptions extends Pick<TorrentHost, 'hashPool'> {
   /** The record of the last run. */
   readonly before: LoadedRecord | undefined
   readonly proofs: PieceProofs
-  /** A piece that was found in storage is right. */
+  /** A check found that storage has a piece. */
   found(piece: number): void
   /** A verified piece is not there after all. */
   lost(piece: number): void
@@ -79,6 +79,7 @@ export class DataChecks {
       found: (piece) => {
         download.change((picker, now) => picker.had({ start: piece, end: piece + 1 }, now, true))
         this.#existing?.verified(piece)
+        table.tellVerified(piece)
         options.found(piece)
       },
       failed: (piece) => this.#existing?.failed(piece) === true,

@@ -29,8 +29,6 @@ export interface DownloadEvents {
   failed(piece: number): void
   /** Bytes that came for nothing. */
   wasted(bytes: number): void
-  /** A piece is verified and can be read. */
-  verified(piece: number): void
   /** A piece is in storage. */
   written(piece: number): void
   /** A piece that was had is not there after all. */
@@ -247,7 +245,7 @@ export class Download {
       this.picker.had({ start: piece, end: piece + 1 }, now)
       if (!isLong) this.#recovery.passed(piece, digestOf, now)
     })
-    this.#events.verified(piece)
+    this.picker.table.tellVerified(piece)
     return isLong ? this.#passed(piece, digestOf) : undefined
   }
 

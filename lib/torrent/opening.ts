@@ -36,6 +36,8 @@ export interface OpeningOptions {
   overwrite(): boolean
   /** The last run was paused, so this one is. */
   onPaused(): void
+  /** A piece was found to be right. */
+  onVerified(piece: number): void
   /** The storage is open; `isFirstRun` when there is no record of an earlier one. */
   onOpen(content: Content, isFirstRun: boolean): void
 }
@@ -70,7 +72,7 @@ export class Opening {
 
   /** The metadata is known: opens the storage. Rejects, as `ready` does, when that fails. */
   async open(metainfo: Metainfo): Promise<void> {
-    const { state, data, metadata, swarm, resumeFile, onOpen } = this.#options
+    const { state, data, metadata, swarm, resumeFile, onOpen, onVerified } = this.#options
     metadata.set(metainfo)
     if (metainfo.private) swarm.makePrivate()
     swarm.sources.addNodes(metainfo.nodes)
@@ -89,6 +91,7 @@ export class Opening {
       if (named !== metainfo) metadata.set(named)
       content = this.#restore(named, before)
       data.content = content
+      content.table.onVerified(onVerified)
       if (before !== undefined) swarm.sources.recall(before.record)
       await content.open()
       isFirstRun = before === undefined

@@ -101,6 +101,7 @@ export class TorrentSession {
       superSeeding: () => this.seeding.superSeeding,
       overwrite: () => this.#overwrite,
       onPaused: () => this.follow(),
+      onVerified: (piece) => void this.#emit('verified', piece),
       onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
     })
     // Before the first question to anybody: the metadata that would say so may be lost.
@@ -287,7 +288,6 @@ export class TorrentSession {
   #contentEvents(): ContentEvents {
     const { sources } = this.swarm
     return {
-      verified: (piece) => void this.#emit('verified', piece),
       fileDone: (file) => void this.#emit('file', file),
       changed: () => this.#onChanged(),
       warning: (warning) => this.#warn(warning),
