@@ -1,5 +1,6 @@
 import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
 import { blockLength } from '../util/block-length.ts'
+import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
 import {
@@ -22,7 +23,7 @@ const unknown = -2
 /** A block to ask for. */
 export interface Pick {
   readonly partial: PartialPiece
-  readonly block: number
+  readonly block: BlockIndex
 }
 
 /** The next block for a peer that no window needs it for, in the order of `request-order.ts`; undefined when there is none. */
@@ -103,7 +104,7 @@ export function pickEndGame(state: DownloadState, peer: PeerState, now: number):
   return found
 }
 
-function suitsEndGame(state: DownloadState, peer: PeerState, piece: number, block: number): boolean {
+function suitsEndGame(state: DownloadState, peer: PeerState, piece: PieceIndex, block: BlockIndex): boolean {
   const partial = state.partials.get(piece)
   if (partial?.states[block] !== blockState.requested || partial.soleOwner >= 0) return false
   return peer.serves(piece) && !state.isShared(piece, block) && peer.indexOf(piece, block) < 0
@@ -142,7 +143,7 @@ function take(peer: PeerState, partial: PartialPiece): Pick {
 
 function findNew(state: DownloadState, peer: PeerState): number {
   const { order } = state
-  const fits = (piece: number): boolean => order.has(piece) && peer.serves(piece)
+  const fits = (piece: PieceIndex): boolean => order.has(piece) && peer.serves(piece)
   for (let piece = peer.suggested.shift(); piece !== undefined; piece = peer.suggested.shift()) {
     if (!fits(piece)) continue
     const best = order.find(any, undefined)
@@ -163,7 +164,7 @@ function findNew(state: DownloadState, peer: PeerState): number {
 function mostNeeded(
   state: DownloadState,
   pieces: Iterable<number>,
-  fits: (piece: number) => boolean
+  fits: (piece: PieceIndex) => boolean
 ): number {
   let best = -1
   for (const piece of pieces) {
@@ -173,7 +174,7 @@ function mostNeeded(
   return best
 }
 
-function freshOf({ order, table }: DownloadState, piece: number, suggested = false): Candidate {
+function freshOf({ order, table }: DownloadState, piece: PieceIndex, suggested = false): Candidate {
   return {
     stage: 'fresh',
     priority: table.priority(piece),

@@ -1,3 +1,4 @@
+import type { PieceIndex } from '../util/indices.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
 import { dropUnwanted } from './piece-memory.ts'
@@ -6,7 +7,7 @@ import { dropUnwanted } from './piece-memory.ts'
 export function cancelWhere(
   state: DownloadState,
   peer: PeerState,
-  which: (piece: number, index: number) => boolean,
+  which: (piece: PieceIndex, index: number) => boolean,
   now: number
 ): void {
   const pieces = new Set<number>()
@@ -20,7 +21,7 @@ export function cancelWhere(
 }
 
 /** Cancels all requests for blocks of a piece. */
-export function cancelPiece(state: DownloadState, piece: number, now: number): void {
+export function cancelPiece(state: DownloadState, piece: PieceIndex, now: number): void {
   const partial = state.partials.get(piece)
   if (partial === undefined || partial.free + partial.received === partial.blockCount) return
   for (const peer of state.readiness.busy) cancelWhere(state, peer, (asked) => asked === piece, now)

@@ -1,3 +1,4 @@
+import type { PeerNumber } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { byGiving, type Peer, type Standing } from './choke-order.ts'
 import { byTurns } from './seed-turns.ts'
@@ -6,9 +7,9 @@ import { uploadSlots } from './upload-slots.ts'
 /** What a {@link Choker} does to peers. */
 export interface ChokerSink {
   /** Stops serving the peer. */
-  choke(id: number): void
+  choke(id: PeerNumber): void
   /** Begins to serve the peer. */
-  unchoke(id: number): void
+  unchoke(id: PeerNumber): void
 }
 
 /** How fast a peer has been in the last seconds. */
@@ -27,7 +28,7 @@ export interface ChokerOptions {
   /** Takes the decisions. */
   readonly sink: ChokerSink
   /** Tells a peer's rates; asked in rounds and when a place is given away. */
-  readonly rates: (id: number) => PeerRates
+  readonly rates: (id: PeerNumber) => PeerRates
   /** Returns [0, 1). */
   readonly random: () => number
   /** A fixed number of places; without it the upload rate decides, see {@link uploadSlots}. */
@@ -63,7 +64,7 @@ const takerChance = 1 / 3
  */
 export class Choker {
   readonly #sink: ChokerSink
-  readonly #rates: (id: number) => PeerRates
+  readonly #rates: (id: PeerNumber) => PeerRates
   readonly #random: () => number
   readonly #fixedSlots: number | undefined
   readonly #quotaBytes: number
@@ -125,12 +126,12 @@ export class Choker {
   }
 
   /** Whether the peer is served now. */
-  isUnchoked(id: number): boolean {
+  isUnchoked(id: PeerNumber): boolean {
     return (this.#peers.get(id)?.standing ?? 'choked') !== 'choked'
   }
 
   /** A peer connected; it is choked and not interested, as every connection begins. */
-  addPeer(id: number, now: number): void {
+  addPeer(id: PeerNumber, now: number): void {
     if (this.#peers.has(id)) return
     if (this.#peers.size === 0) this.#wakeAt = now + roundMs
     this.#peers.set(id, {
@@ -152,7 +153,7 @@ export class Choker {
   }
 
   /** A peer is gone; its place is given away at once, and the sink hears nothing more of it. */
-  removePeer(id: number, now: number): void {
+  removePeer(id: PeerNumber, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
     this.#peers.delete(id)
@@ -163,7 +164,7 @@ export class Choker {
   }
 
   /** A peer said that it is interested, or no longer. */
-  interested(id: number, interested: boolean, now: number): void {
+  interested(id: PeerNumber, interested: boolean, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
     peer.asked = interested
@@ -171,7 +172,7 @@ export class Choker {
   }
 
   /** A peer will not download any more (BEP 21), or will after all: one that will not gets no place whatever it says. */
-  uploadOnly(id: number, uploadOnly: boolean, now: number): void {
+  uploadOnly(id: PeerNumber, uploadOnly: boolean, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
     peer.uploadOnly = uploadOnly
@@ -202,7 +203,7 @@ export class Choker {
   }
 
   /** A peer keeps us waiting for blocks, or no longer; counts from the next round on. */
-  snubbed(id: number, snubbed: boolean): void {
+  snubbed(id: PeerNumber, snubbed: boolean): void {
     const peer = this.#peers.get(id)
     if (peer !== undefined) peer.snubbed = snubbed
   }
@@ -211,7 +212,7 @@ export class Choker {
    * Payload was sent to a peer. One that only takes loses its place to those who give, and keeps the chance of the optimistic one;
    * that ends too when it has taken enough to have something to give.
    */
-  sent(id: number, bytes: number, now: number): void {
+  sent(id: PeerNumber, bytes: number, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
     peer.sent += bytes

@@ -3,6 +3,7 @@ import type { BlockSink } from '../pieces/block-sink.ts'
 import { blockState, type PartialPiece } from '../pieces/partial-piece.ts'
 import type { PieceBlocks } from '../pieces/piece-blocks.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
+import type { BlockIndex, PeerNumber, PieceIndex } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { Interest } from './interest.ts'
 import { OpenPieces } from './open-pieces.ts'
@@ -62,7 +63,7 @@ export class DownloadState {
   }
 
   /** Whether a piece is not there and somebody wants it. */
-  wants(piece: number): boolean {
+  wants(piece: PieceIndex): boolean {
     if (!this.table.isMissing(piece)) return false
     return this.table.priority(piece) > 0 || this.windows.has(piece)
   }
@@ -95,13 +96,13 @@ export class DownloadState {
   }
 
   /** Counts one more piece of a peer that is no seed. */
-  countOne(peer: PeerState, piece: number): void {
+  countOne(peer: PeerState, piece: PieceIndex): void {
     this.order.increment(piece)
     this.#interest.gained(peer, piece)
   }
 
   /** Counts one piece less of a peer, which has lost it (BEP 54). */
-  uncountOne(peer: PeerState, piece: number, pieceCount: number): void {
+  uncountOne(peer: PeerState, piece: PieceIndex, pieceCount: number): void {
     if (peer.seed) {
       // From now on it is counted by its bits, whatever it gains again: so this is done once.
       this.#steps += pieceCount
@@ -154,7 +155,7 @@ export class DownloadState {
   }
 
   /** Puts a missing piece where the background search finds it, or takes it out: windows see to their own. */
-  file(piece: number): void {
+  file(piece: PieceIndex): void {
     const { table } = this
     const waits = table.isMissing(piece) && !this.partials.has(piece) && !this.windows.has(piece)
     if (waits && table.priority(piece) > 0) this.order.add(piece)
@@ -162,7 +163,7 @@ export class DownloadState {
   }
 
   /** Begins a piece; undefined when there is no memory for it. */
-  begin(piece: number, urgent: boolean): PartialPiece | undefined {
+  begin(piece: PieceIndex, urgent: boolean): PartialPiece | undefined {
     if (!this.table.isMissing(piece)) return undefined
     const blocks = this.sink.reserve(piece, urgent)
     if (blocks === 0) {
@@ -187,7 +188,7 @@ export class DownloadState {
   }
 
   /** Ends a piece: it was verified, failed, or nothing of it is under way. */
-  close(piece: number): void {
+  close(piece: PieceIndex): void {
     const partial = this.partials.get(piece)
     if (partial === undefined) return
     this.open.delete(partial)
@@ -195,7 +196,7 @@ export class DownloadState {
   }
 
   /** Asks a peer for a block of a partial piece; a block that another is asked for already becomes shared. */
-  request(peer: PeerState, partial: PartialPiece, block: number, now: number): void {
+  request(peer: PeerState, partial: PartialPiece, block: BlockIndex, now: number): void {
     const { piece } = partial
     // A snubbed peer that delivers again may still owe the block: then it is on its way, and not asked for twice.
     if (peer.owing && partial.states[block] === blockState.free && peer.indexOf(piece, block) >= 0) {
@@ -215,18 +216,18 @@ export class DownloadState {
   }
 
   /** How many peers are asked for a block. */
-  requesters(partial: PartialPiece, block: number): number {
+  requesters(partial: PartialPiece, block: BlockIndex): number {
     if (partial.states[block] !== blockState.requested) return 0
     return this.#shared.get(this.key(partial.piece, block))?.length ?? 1
   }
 
   /** Whether more than one peer is asked for a block. */
-  isShared(piece: number, block: number): boolean {
+  isShared(piece: PieceIndex, block: BlockIndex): boolean {
     return this.#shared.has(this.key(piece, block))
   }
 
   /** The peer's request for a block has ended without it; the block is free again if no one else is asked. */
-  release(peer: number, piece: number, block: number): void {
+  release(peer: PeerNumber, piece: PieceIndex, block: BlockIndex): void {
     const partial = this.partials.get(piece)
     if (partial === undefined || partial.states[block] !== blockState.requested) return
     const key = this.key(piece, block)
@@ -256,7 +257,7 @@ export class DownloadState {
   }
 
   /** A block has come from a peer: all others who were asked are told not to send it. */
-  receive(peer: number, partial: PartialPiece, block: number, now: number): void {
+  receive(peer: PeerNumber, partial: PartialPiece, block: BlockIndex, now: number): void {
     const key = this.key(partial.piece, block)
     const asked = this.#shared.get(key) ?? [partial.by[block] ?? -1]
     this.#shared.delete(key)
@@ -274,7 +275,7 @@ export class DownloadState {
   }
 
   /** A block of a partial piece is there though nobody has sent it now: whoever is asked for it need not send it. */
-  salvage(partial: PartialPiece, block: number, now: number): void {
+  salvage(partial: PartialPiece, block: BlockIndex, now: number): void {
     const { piece } = partial
     for (const id of [...(this.#shared.get(this.key(piece, block)) ?? [partial.by[block] ?? -1])]) {
       const peer = this.peers.get(id)
@@ -292,7 +293,7 @@ export class DownloadState {
   }
 
   /** Ends a partial piece of which nothing has come and nothing is asked for. */
-  dropIfEmpty(piece: number): void {
+  dropIfEmpty(piece: PieceIndex): void {
     const partial = this.partials.get(piece)
     if (partial === undefined || partial.free !== partial.blockCount) return
     this.close(piece)
@@ -301,12 +302,12 @@ export class DownloadState {
   }
 
   /** A number for a block of the torrent. */
-  key(piece: number, block: number): number {
+  key(piece: PieceIndex, block: BlockIndex): number {
     return piece * this.layout.blocksPerPiece + block
   }
 
   /** Whether a peer that is under no suspicion and delivers would send blocks of a piece. */
-  hasTrusted(piece: number): boolean {
+  hasTrusted(piece: PieceIndex): boolean {
     for (const peer of this.peers.values()) {
       if (!peer.suspect && !peer.snubbed && peer.serves(piece)) return true
     }
@@ -337,7 +338,7 @@ export class DownloadState {
   }
 
   /** Remembers the senders of a piece that failed. */
-  avoidSenders(piece: number): void {
+  avoidSenders(piece: PieceIndex): void {
     const partial = this.partials.get(piece)
     const [oldest] = this.avoided.keys()
     if (this.avoided.size >= mostAvoided && oldest !== undefined) this.avoided.delete(oldest)

@@ -1,6 +1,7 @@
 import type { BlockSource } from '../pieces/block-source.ts'
 import { allBits, clearBit, hasBit, setBit } from '../util/bits.ts'
 import { blockLength } from '../util/block-length.ts'
+import type { BlockIndex, PeerNumber, PieceIndex } from '../util/indices.ts'
 import { LinkEstimate } from './link-estimate.ts'
 import { RequestQueue } from './request-queue.ts'
 
@@ -25,7 +26,7 @@ export const nothingRecent: number[] = []
 /** What the picker knows of one peer. What each block needs stands first, and so together: of thousands of peers it is in no cache. */
 export class PeerState {
   readonly source: BlockSource
-  readonly id: number
+  readonly id: PeerNumber
   /** Whether the peer has every piece. */
   seed = false
   /** Whether the peer chokes us. */
@@ -88,7 +89,7 @@ export class PeerState {
   }
 
   /** Whether the peer has a piece. */
-  has(piece: number): boolean {
+  has(piece: PieceIndex): boolean {
     return this.seed || hasBit(this.bits, piece)
   }
 
@@ -101,12 +102,12 @@ export class PeerState {
   }
 
   /** The peer, which is no seed, has one more piece. */
-  gain(piece: number): void {
+  gain(piece: PieceIndex): void {
     setBit(this.bits, piece)
   }
 
   /** The peer has one of `pieceCount` pieces no longer. */
-  lose(piece: number, pieceCount: number): void {
+  lose(piece: PieceIndex, pieceCount: number): void {
     if (this.seed) {
       this.seed = false
       this.bits = allBits(pieceCount)
@@ -121,7 +122,7 @@ export class PeerState {
   }
 
   /** A search may find this piece, which the peer has gained. */
-  mayFind(piece: number): void {
+  mayFind(piece: PieceIndex): void {
     if (this.nothingNewAt < 0) return
     if (this.gained.length >= mostGained) this.nothingNewAt = -1
     else if (this.gained === nothingRecent) this.gained = [piece]
@@ -129,7 +130,7 @@ export class PeerState {
   }
 
   /** Whether the peer would send blocks of a piece if it were asked now. */
-  serves(piece: number): boolean {
+  serves(piece: PieceIndex): boolean {
     if (!this.has(piece)) return false
     if (this.choked) return this.#allowedFast.has(piece)
     return this.#refused.size === 0 || (this.#refused.size < maxRefused && !this.#refused.has(piece))
@@ -141,13 +142,13 @@ export class PeerState {
   }
 
   /** The peer offers a piece while it chokes us (BEP 6). */
-  allow(piece: number): void {
+  allow(piece: PieceIndex): void {
     if (this.#allowedFast === nothing) this.#allowedFast = new Set()
     if (this.#allowedFast.size < maxAllowedFast) this.#allowedFast.add(piece)
   }
 
   /** The peer no longer offers a piece while it chokes us. */
-  disallow(piece: number): void {
+  disallow(piece: PieceIndex): void {
     this.#allowedFast.delete(piece)
   }
 
@@ -157,7 +158,7 @@ export class PeerState {
   }
 
   /** The peer refuses a piece that it has and should send. */
-  refuse(piece: number, now: number): void {
+  refuse(piece: PieceIndex, now: number): void {
     if (this.#refused === nothing) this.#refused = new Set()
     if (this.#refused.size === 0) {
       this.retryAt = now + this.#retryMs
@@ -198,7 +199,7 @@ export class PeerState {
   }
 
   /** Where in `outstanding` a block stands, or -1. */
-  indexOf(piece: number, block: number): number {
+  indexOf(piece: PieceIndex, block: BlockIndex): number {
     return this.outstanding.indexOf(piece, block)
   }
 
@@ -217,7 +218,7 @@ export class PeerState {
   }
 
   /** Adds a request; the caller sends it. */
-  push(piece: number, block: number, bytes: number, now: number): void {
+  push(piece: PieceIndex, block: BlockIndex, bytes: number, now: number): void {
     if (this.outstanding.length === 0) {
       this.owing = false
       this.link.expectHead(bytes, now, now)

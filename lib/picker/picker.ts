@@ -6,6 +6,7 @@ import type { ByteWindow } from '../pieces/byte-window.ts'
 import { blockState } from '../pieces/partial-piece.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import { bitsOf } from '../util/bits.ts'
+import type { BlockIndex, PeerNumber, PieceIndex } from '../util/indices.ts'
 import { cancelBackground, cancelWhere, forgetRequests, releaseOwed } from './cancels.ts'
 import { DownloadState } from './download-state.ts'
 import { Filling } from './filling.ts'
@@ -65,7 +66,7 @@ export class Picker {
   }
 
   /** How many connected peers have a piece. */
-  availability(piece: number): number {
+  availability(piece: PieceIndex): number {
     return this.#state.order.availability(piece)
   }
 
@@ -85,7 +86,7 @@ export class Picker {
   }
 
   /** The estimates for a peer, for display. */
-  peer(id: number): Readonly<PeerState> | undefined {
+  peer(id: PeerNumber): Readonly<PeerState> | undefined {
     return this.#state.peers.get(id)
   }
 
@@ -111,20 +112,20 @@ export class Picker {
    * A piece came together and is bad: it is fetched anew, for readers each block from another peer than before, but for the
    * blocks that are `kept` of the bad copy.
    */
-  failed(piece: number, kept: readonly number[], now: number): void {
+  failed(piece: PieceIndex, kept: readonly number[], now: number): void {
     this.#state.avoidSenders(piece)
     this.#changes.missing(piece, kept, now)
     this.#filling.fillAll(now)
   }
 
   /** A piece is not there after all; it is fetched anew. */
-  lost(piece: number, now: number): void {
+  lost(piece: PieceIndex, now: number): void {
     this.#changes.missing(piece, [], now)
     this.#filling.fillAll(now)
   }
 
   /** Blocks that came of a piece that is not whole are not to be believed, and are fetched again. */
-  discard(piece: number, blocks: Iterable<number>, now: number): void {
+  discard(piece: PieceIndex, blocks: Iterable<number>, now: number): void {
     const state = this.#state
     const partial = state.partials.get(piece)
     if (partial === undefined || partial.complete) return
@@ -133,7 +134,7 @@ export class Picker {
   }
 
   /** A block is there that no peer had to send now: whoever is asked for it is told not to. */
-  salvaged(piece: number, block: number, now: number): void {
+  salvaged(piece: PieceIndex, block: BlockIndex, now: number): void {
     const partial = this.#state.partials.get(piece)
     if (partial !== undefined) this.#state.salvage(partial, block, now)
   }
@@ -173,7 +174,7 @@ export class Picker {
   }
 
   /** The peer is gone; what it owes is asked of others. */
-  removePeer(id: number, now: number): void {
+  removePeer(id: PeerNumber, now: number): void {
     const peer = this.#state.peers.get(id)
     if (peer === undefined) return
     this.#state.removePeer(peer)
@@ -183,7 +184,7 @@ export class Picker {
   }
 
   /** All pieces of the peer: a bitfield (spare bits zero), or `'all'` or `'none'`. The bytes are copied. */
-  bitfield(id: number, bits: Uint8Array | 'all' | 'none', now: number): void {
+  bitfield(id: PeerNumber, bits: Uint8Array | 'all' | 'none', now: number): void {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined || !setPieces(state, peer, bits)) return
@@ -194,7 +195,7 @@ export class Picker {
   }
 
   /** The peer has one more piece. */
-  have(id: number, piece: number, now: number): void {
+  have(id: PeerNumber, piece: PieceIndex, now: number): void {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined || peer.has(piece)) return
@@ -211,7 +212,7 @@ export class Picker {
   }
 
   /** The peer has a piece no longer (BEP 54): what it was asked for of it is asked of others. */
-  dontHave(id: number, piece: number, now: number): void {
+  dontHave(id: PeerNumber, piece: PieceIndex, now: number): void {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined || !peer.has(piece)) return
@@ -224,13 +225,13 @@ export class Picker {
   }
 
   /** How many requests the peer queues (BEP 10 `reqq`). */
-  setMaxRequests(id: number, count: number): void {
+  setMaxRequests(id: PeerNumber, count: number): void {
     const peer = this.#state.peers.get(id)
     if (peer !== undefined && count > 0) peer.maxRequests = Math.max(1, Math.floor(count))
   }
 
   /** The peer chokes us; without the fast extension that ends all requests, with it each is answered by itself. */
-  choked(id: number, forgetsRequests: boolean, now: number): void {
+  choked(id: PeerNumber, forgetsRequests: boolean, now: number): void {
     const peer = this.#state.peers.get(id)
     if (peer === undefined || peer.choked) return
     peer.choked = true
@@ -245,7 +246,7 @@ export class Picker {
   }
 
   /** The peer lets us download. */
-  unchoked(id: number, now: number): void {
+  unchoked(id: PeerNumber, now: number): void {
     const peer = this.#state.peers.get(id)
     if (peer === undefined || !peer.choked) return
     peer.choked = false
@@ -254,7 +255,7 @@ export class Picker {
   }
 
   /** The peer serves this piece also while it chokes us (BEP 6). */
-  allowedFast(id: number, piece: number, now: number): void {
+  allowedFast(id: PeerNumber, piece: PieceIndex, now: number): void {
     const peer = this.#state.peers.get(id)
     if (peer === undefined) return
     peer.allow(piece)
@@ -264,7 +265,7 @@ export class Picker {
   }
 
   /** The peer would like us to ask for this piece (BEP 6). */
-  suggested(id: number, piece: number): void {
+  suggested(id: PeerNumber, piece: PieceIndex): void {
     const peer = this.#state.peers.get(id)
     if (peer !== undefined && peer.suggested.length < 16) peer.suggested.push(piece)
   }
@@ -273,7 +274,7 @@ export class Picker {
    * From now on the peer may only fetch whole pieces alone (`suspect`), or is trusted again. Pieces that readers wait for come
    * from suspects too, but not from one that is `discredited`: its requests are cancelled.
    */
-  suspect(id: number, suspect: boolean, discredited: boolean, now: number): void {
+  suspect(id: PeerNumber, suspect: boolean, discredited: boolean, now: number): void {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined || (peer.suspect === suspect && peer.discredited === discredited)) return
@@ -287,7 +288,7 @@ export class Picker {
   // ---- blocks ----
 
   /** Whether the bytes of a block that a peer begins to send are of use. */
-  expects(id: number, piece: number, block: number): boolean {
+  expects(id: PeerNumber, piece: PieceIndex, block: BlockIndex): boolean {
     const state = this.#state.partials.get(piece)?.states[block]
     if (state === undefined || state === blockState.received) return false
     const peer = this.#state.peers.get(id)
@@ -297,7 +298,7 @@ export class Picker {
   }
 
   /** A block has come whole; says whether it is of use. The caller then calls `refill`. */
-  received(id: number, piece: number, block: number, now: number): BlockVerdict {
+  received(id: PeerNumber, piece: PieceIndex, block: BlockIndex, now: number): BlockVerdict {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined) return 'unrequested'
@@ -322,13 +323,13 @@ export class Picker {
   }
 
   /** Gives the peer its next requests; called once after the blocks of one read. */
-  refill(id: number, now: number): void {
+  refill(id: PeerNumber, now: number): void {
     const peer = this.#state.peers.get(id)
     if (peer !== undefined) this.#filling.fill(peer, now)
   }
 
   /** The peer will not send a block that it was asked for (BEP 6). */
-  rejected(id: number, piece: number, block: number, now: number): void {
+  rejected(id: PeerNumber, piece: PieceIndex, block: BlockIndex, now: number): void {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined) return

@@ -1,4 +1,5 @@
 import type { PartialPiece } from '../pieces/partial-piece.ts'
+import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 import type { Surplus } from '../util/memory-budget.ts'
 import type { DownloadState } from './download-state.ts'
 
@@ -57,7 +58,7 @@ export class PieceMemory {
   }
 
   /** So many more blocks of a streamed piece may be asked for. */
-  spared(piece: number, blocks: number, now: number): void {
+  spared(piece: PieceIndex, blocks: number, now: number): void {
     const state = this.#state
     const partial = state.partials.get(piece)
     if (partial === undefined) return
@@ -77,7 +78,7 @@ export class PieceMemory {
   }
 
   /** There was no memory for a block that came: it is to be fetched again. */
-  dropped(piece: number, block: number): void {
+  dropped(piece: PieceIndex, block: BlockIndex): void {
     const partial = this.#state.partials.get(piece)
     if (partial === undefined) return
     this.#state.discard(partial, [block])
@@ -85,7 +86,7 @@ export class PieceMemory {
   }
 
   /** A piece that was held in memory is streamed from now on: nothing more is asked for before `spared`. */
-  streamed(piece: number): void {
+  streamed(piece: PieceIndex): void {
     this.#state.partials.get(piece)?.allow(0)
   }
 
@@ -109,7 +110,7 @@ export class PieceMemory {
   }
 }
 
-function isServed(state: DownloadState, piece: number): boolean {
+function isServed(state: DownloadState, piece: PieceIndex): boolean {
   for (const peer of state.peers.values()) if (peer.serves(piece)) return true
   return false
 }

@@ -1,3 +1,4 @@
+import type { BlockIndex, PeerNumber, PieceIndex } from '../util/indices.ts'
 import type { Picker } from './picker.ts'
 import { type BlockDigest, SmartBan } from './smart-ban.ts'
 
@@ -6,14 +7,14 @@ const nobody: ReadonlySet<string> = new Set()
 /** The bytes that a {@link Recovery} disposes of. */
 export interface PieceCopies {
   /** Forgets the bytes of blocks of a piece that is not whole yet, and returns those that were there. */
-  discard(piece: number, blocks: readonly number[]): readonly number[]
+  discard(piece: PieceIndex, blocks: readonly number[]): readonly number[]
   /**
    * Makes the next copy of a piece that has just failed begin with these blocks of the bad one. Returns them, or nothing if
    * there is no memory of it.
    */
-  keep(piece: number, blocks: readonly number[]): readonly number[]
+  keep(piece: PieceIndex, blocks: readonly number[]): readonly number[]
   /** Copies these blocks of the last bad copy of a piece into the one under way where they are missing, and calls `accept` before each. */
-  salvage(piece: number, blocks: readonly number[], accept: (block: number) => void): void
+  salvage(piece: PieceIndex, blocks: readonly number[], accept: (block: BlockIndex) => void): void
 }
 
 /**
@@ -39,18 +40,18 @@ export class Recovery {
   }
 
   /** A peer has come. */
-  joined(id: number, host: string, now: number): void {
+  joined(id: PeerNumber, host: string, now: number): void {
     if (this.#smartBan.isSuspect(host))
       this.#picker.suspect(id, true, this.#smartBan.isDiscredited(host), now)
   }
 
   /** A block of use is about to be counted. */
-  contributed(piece: number, block: number, host: string): void {
+  contributed(piece: PieceIndex, block: BlockIndex, host: string): void {
     this.#smartBan.contributed(piece, block, host)
   }
 
   /** The block that was counted is in memory; its digest is asked for only where it matters. */
-  arrived(piece: number, block: number, host: string, digest: () => Uint8Array, now: number): void {
+  arrived(piece: PieceIndex, block: BlockIndex, host: string, digest: () => Uint8Array, now: number): void {
     if (!this.#smartBan.isContested(piece)) return
     const { changes } = this.#smartBan
     const guilty = this.#smartBan.compare(piece, block, host, digest())
@@ -59,23 +60,23 @@ export class Recovery {
   }
 
   /** Whether a piece has failed and not passed since. */
-  isContested(piece: number): boolean {
+  isContested(piece: PieceIndex): boolean {
     return this.#smartBan.isContested(piece)
   }
 
   /** The blocks of a piece are given up without a verdict. */
-  forget(piece: number): void {
+  forget(piece: PieceIndex): void {
     this.#smartBan.forget(piece)
   }
 
   /** A piece is right. */
-  passed(piece: number, digestOf: BlockDigest, now: number): void {
+  passed(piece: PieceIndex, digestOf: BlockDigest, now: number): void {
     const guilty = this.#smartBan.passed(piece, digestOf)
     if (this.#suspicion || guilty.length > 0) this.#review(guilty, now)
   }
 
   /** A piece of `blockCount` blocks is whole and wrong; it is fetched again. */
-  failed(piece: number, blockCount: number, digestOf: BlockDigest, now: number): void {
+  failed(piece: PieceIndex, blockCount: number, digestOf: BlockDigest, now: number): void {
     const guilty = this.#smartBan.failed(piece, blockCount, digestOf)
     const believable = this.#smartBan.believable(piece)
     const kept = believable.size === 0 ? [] : this.#copies.keep(piece, [...believable.keys()])
@@ -113,7 +114,7 @@ export class Recovery {
   }
 
   /** Takes over what is believable of the last bad copy of a piece. */
-  #salvage(piece: number, now: number): void {
+  #salvage(piece: PieceIndex, now: number): void {
     const believable = this.#smartBan.believable(piece)
     const partial = this.#picker.table.blocks.get(piece)
     if (believable.size === 0 || partial === undefined || partial.complete) return

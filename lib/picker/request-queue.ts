@@ -1,7 +1,9 @@
+import type { BlockIndex, PieceIndex } from '../util/indices.ts'
+
 /** A block that was asked of a peer and has neither come nor been refused. */
 export interface Outstanding {
-  readonly piece: number
-  readonly block: number
+  readonly piece: PieceIndex
+  readonly block: BlockIndex
   readonly bytes: number
   /** Milliseconds, the clock of `now`. */
   readonly sentAt: number
@@ -26,7 +28,7 @@ export class RequestQueue {
   #ring: number[] = new Array(8 * stride).fill(0)
 
   /** Adds a request, which is the last to be answered. */
-  push(piece: number, block: number, bytes: number, sentAt: number): void {
+  push(piece: PieceIndex, block: BlockIndex, bytes: number, sentAt: number): void {
     if (this.length === this.#capacity) this.#grow()
     const at = this.#at(this.length++)
     this.#ring[at] = piece * blockSpan + block
@@ -59,7 +61,7 @@ export class RequestQueue {
   }
 
   /** Where a block stands, or -1. */
-  indexOf(piece: number, block: number): number {
+  indexOf(piece: PieceIndex, block: BlockIndex): number {
     const place = piece * blockSpan + block
     for (let index = 0; index < this.length; index++) if (this.#ring[this.#at(index)] === place) return index
     return -1

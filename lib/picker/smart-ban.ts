@@ -1,12 +1,13 @@
 import { equalBytes } from '../util/bytes.ts'
 import { debug } from '../util/debug.ts'
+import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { NumberMap } from '../util/number-map.ts'
 
 const log = debug('ban')
 
 /** Digest of a block of the piece at hand (any hash of a few bytes that a peer cannot forge), or undefined if unknown. */
-export type BlockDigest = (block: number) => Uint8Array | undefined
+export type BlockDigest = (block: BlockIndex) => Uint8Array | undefined
 
 /** The most digests kept in all: some 150 bytes each, so about 3 MB, and enough for 64 failed pieces of 4 MiB. */
 const mostVersions = 16_384
@@ -58,7 +59,7 @@ export class SmartBan {
   #changes = 0
 
   /** A block of a piece was taken from a host; a later sender replaces an earlier one, as its bytes do. */
-  contributed(piece: number, block: number, host: string): void {
+  contributed(piece: PieceIndex, block: BlockIndex, host: string): void {
     let senders = this.#open.get(piece)
     if (senders === undefined) {
       // Where a piece has one block the list needs room for no more.
@@ -70,12 +71,12 @@ export class SmartBan {
   }
 
   /** The blocks of a piece are given up without a verdict. */
-  forget(piece: number): void {
+  forget(piece: PieceIndex): void {
     this.#end(piece)
   }
 
   /** The hosts that sent the blocks of a piece, without repetition. */
-  contributors(piece: number): string[] {
+  contributors(piece: PieceIndex): string[] {
     const senders = this.#open.get(piece) ?? []
     return [...new Set(senders.filter((host) => host !== undefined))]
   }
@@ -92,13 +93,13 @@ export class SmartBan {
   }
 
   /** Blocks of a piece that is not whole were thrown away. */
-  discarded(piece: number, blocks: Iterable<number>): void {
+  discarded(piece: PieceIndex, blocks: Iterable<number>): void {
     const senders = this.#open.get(piece)
     if (senders !== undefined) for (const block of blocks) senders[block] = undefined
   }
 
   /** Whether a piece failed and has not passed since: then each of its blocks is to be told to `compare`. */
-  isContested(piece: number): boolean {
+  isContested(piece: PieceIndex): boolean {
     return this.#failed.has(piece)
   }
 
@@ -113,7 +114,7 @@ export class SmartBan {
   }
 
   /** A block of a contested piece came: returns its sender if that has sent something else before and so is to be banned. */
-  compare(piece: number, block: number, host: string, digest: Uint8Array): string | undefined {
+  compare(piece: PieceIndex, block: BlockIndex, host: string, digest: Uint8Array): string | undefined {
     const failure = this.#failed.get(piece)
     if (failure === undefined || this.#record(piece, failure, block, host, digest)) return undefined
     this.#convict([host])
@@ -124,7 +125,7 @@ export class SmartBan {
    * A piece of `blockCount` blocks came together and its hash was wrong: returns the hosts to ban, and suspects the
    * others. Blocks of unknown origin (read back after a restart) are allowed; then nobody is the single contributor.
    */
-  failed(piece: number, blockCount: number, digestOf: BlockDigest): string[] {
+  failed(piece: PieceIndex, blockCount: number, digestOf: BlockDigest): string[] {
     const senders = this.#open.get(piece) ?? []
     const hosts = this.contributors(piece)
     this.#end(piece)
@@ -159,7 +160,7 @@ export class SmartBan {
    * A piece came together and its hash was right: returns the hosts whose earlier blocks differ, which are to be
    * banned. The others are no longer suspected for it, and a host that sent all of it is cleared altogether.
    */
-  passed(piece: number, digestOf: BlockDigest): string[] {
+  passed(piece: PieceIndex, digestOf: BlockDigest): string[] {
     // Nobody is under suspicion nearly always, and then there is nothing to find out.
     if (this.#failed.size === 0 && this.#suspects.size === 0) {
       this.#end(piece)
@@ -201,7 +202,7 @@ export class SmartBan {
    * The blocks of the copy of a piece that failed last which no discredited host sent, with their senders; none unless one
    * was among its senders, because then any block may be the wrong one.
    */
-  believable(piece: number): Map<number, string> {
+  believable(piece: PieceIndex): Map<number, string> {
     const blocks = new Map<number, string>()
     const { senders = [] } = this.#failed.get(piece) ?? {}
     const bad = new Set<string>()
@@ -219,7 +220,7 @@ export class SmartBan {
   }
 
   /** Keeps a version of a block; false when the host has sent another before. */
-  #record(piece: number, failure: Failure, block: number, host: string, digest: Uint8Array): boolean {
+  #record(piece: PieceIndex, failure: Failure, block: BlockIndex, host: string, digest: Uint8Array): boolean {
     const versions = failure.versions.get(block) ?? []
     const earlier = versions.find((version) => version.host === host)
     if (earlier !== undefined) {
@@ -248,12 +249,12 @@ export class SmartBan {
   }
 
   /** What a piece came together from is known no longer. */
-  #end(piece: number): void {
+  #end(piece: PieceIndex): void {
     this.#open.delete(piece)
     if (this.#open.size === 0) this.#open.clear()
   }
 
-  #suspect(host: string, piece: number): void {
+  #suspect(host: string, piece: PieceIndex): void {
     let pieces = this.#suspects.get(host)
     if (pieces === undefined) {
       pieces = new Set()
@@ -274,7 +275,7 @@ export class SmartBan {
   }
 
   /** Makes room for one more digest by dropping the oldest failed pieces but this one. */
-  #room(piece: number): boolean {
+  #room(piece: PieceIndex): boolean {
     for (const oldest of this.#failed.keys()) {
       if (this.#versions < mostVersions || oldest === piece) break
       this.#drop(oldest)
@@ -283,7 +284,7 @@ export class SmartBan {
   }
 
   /** Drops a failed piece; without its digests no verdict can come, so nobody stays suspected for it. */
-  #drop(piece: number): void {
+  #drop(piece: PieceIndex): void {
     const failure = this.#failed.get(piece)
     if (failure === undefined) return
     for (const versions of failure.versions.values()) this.#versions -= versions.length

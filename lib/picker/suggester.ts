@@ -1,3 +1,4 @@
+import type { PeerNumber, PieceIndex } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 
 /** Suggestions that a peer has not followed yet. */
@@ -7,7 +8,7 @@ const mostOpen = 2
 export interface SuggesterOptions {
   readonly pieceCount: number
   /** Whether a connected peer has a piece. */
-  readonly has: (id: number, piece: number) => boolean
+  readonly has: (id: PeerNumber, piece: PieceIndex) => boolean
   /** Returns [0, 1). */
   readonly random: () => number
 }
@@ -18,7 +19,7 @@ export interface SuggesterOptions {
  * from the seed several times. Once each is out it falls silent. Pure: calls return the piece to suggest, or -1.
  */
 export class Suggester {
-  readonly #has: (id: number, piece: number) => boolean
+  readonly #has: (id: PeerNumber, piece: PieceIndex) => boolean
   /** For each peer the pieces that it was told of and has not asked for yet. */
   readonly #open = new LazyMap<number, Set<number>>()
   /** For each piece on its way that nobody has yet the peer that asked for it first. */
@@ -43,7 +44,7 @@ export class Suggester {
   }
 
   /** A peer has these pieces. */
-  haves(id: number, pieces: Iterable<number>): void {
+  haves(id: PeerNumber, pieces: Iterable<number>): void {
     const open = this.#open.get(id)
     for (const piece of pieces) {
       open?.delete(piece)
@@ -53,7 +54,7 @@ export class Suggester {
   }
 
   /** A peer is gone; what it was told of, and what it asked for but never said to have, is suggested to others. */
-  removePeer(id: number): void {
+  removePeer(id: PeerNumber): void {
     const lost = this.#open.get(id) ?? new Set()
     this.#open.delete(id)
     for (const [piece, to] of this.#leaving) if (to === id) lost.add(piece)
@@ -65,19 +66,19 @@ export class Suggester {
   }
 
   /** A peer is served from now on. */
-  unchoked(id: number): number {
+  unchoked(id: PeerNumber): number {
     return this.#suggest(id)
   }
 
   /** A peer asks for a block of a piece. */
-  requested(id: number, piece: number): number {
+  requested(id: PeerNumber, piece: PieceIndex): number {
     const wasOpen = this.#open.get(id)?.delete(piece) === true
     if (wasOpen || this.#spread[piece] !== 1) this.#leaving.set(piece, id)
     this.#spread[piece] = 1
     return this.#suggest(id)
   }
 
-  #suggest(id: number): number {
+  #suggest(id: PeerNumber): number {
     const order = this.#order
     const spread = this.#spread
     while (this.#next < order.length && spread[order[this.#next] ?? 0] === 1) this.#next++

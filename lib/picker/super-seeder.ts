@@ -1,4 +1,5 @@
 import { bitsOf, hasBit, setBit } from '../util/bits.ts'
+import type { PeerNumber, PieceIndex } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 
 /** Pieces that a peer knows of and has not got yet: one on its way, and the next so that its pipeline never runs dry. */
@@ -12,13 +13,13 @@ const patienceMs = 20_000
 export interface SuperSeederOptions {
   readonly pieceCount: number
   /** Tells a peer that we have a piece. */
-  readonly offer: (id: number, piece: number) => void
+  readonly offer: (id: PeerNumber, piece: PieceIndex) => void
   /** Returns [0, 1). */
   readonly random: () => number
 }
 
 interface Peer {
-  readonly id: number
+  readonly id: PeerNumber
   readonly bits: Uint8Array
   /** Offered and not there yet. */
   readonly open: Set<number>
@@ -35,7 +36,7 @@ interface Peer {
  */
 export class SuperSeeder {
   readonly #pieceCount: number
-  readonly #offer: (id: number, piece: number) => void
+  readonly #offer: (id: PeerNumber, piece: PieceIndex) => void
   readonly #random: () => number
   readonly #peers = new LazyMap<number, Peer>()
   /** How many peers have each piece, and how many were offered it and have not got it. */
@@ -51,12 +52,12 @@ export class SuperSeeder {
   }
 
   /** Whether the peer is shown pieces one by one; others were told of all at once. */
-  includes(id: number): boolean {
+  includes(id: PeerNumber): boolean {
     return this.#peers.has(id)
   }
 
   /** A peer that was told that we have nothing; `bits` says what it has (BEP 3) and is copied. */
-  addPeer(id: number, bits: Uint8Array, now: number): void {
+  addPeer(id: PeerNumber, bits: Uint8Array, now: number): void {
     if (this.#peers.has(id)) return
     const own = bitsOf(this.#pieceCount)
     const peer: Peer = { id, bits: own, open: new Set(), kept: new Set(), movedAt: now }
@@ -69,7 +70,7 @@ export class SuperSeeder {
   }
 
   /** A peer is gone; what it was shown and did not get is shown to others. */
-  removePeer(id: number, now: number): void {
+  removePeer(id: PeerNumber, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
     this.#peers.delete(id)
@@ -80,7 +81,7 @@ export class SuperSeeder {
   }
 
   /** A peer has got a piece. */
-  have(id: number, piece: number, now: number): void {
+  have(id: PeerNumber, piece: PieceIndex, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined || piece >= this.#pieceCount || hasBit(peer.bits, piece)) return
     this.#got(peer, piece, now)
@@ -88,7 +89,7 @@ export class SuperSeeder {
   }
 
   /** A peer has told anew of all that it has. */
-  bitfield(id: number, bits: Uint8Array, now: number): void {
+  bitfield(id: PeerNumber, bits: Uint8Array, now: number): void {
     for (let piece = 0; piece < this.#pieceCount; piece++) if (hasBit(bits, piece)) this.have(id, piece, now)
   }
 
@@ -118,7 +119,7 @@ export class SuperSeeder {
     return rest
   }
 
-  #got(peer: Peer, piece: number, now: number): void {
+  #got(peer: Peer, piece: PieceIndex, now: number): void {
     setBit(peer.bits, piece)
     this.#add(this.#copies, piece, 1)
     if (peer.open.delete(piece)) {
@@ -164,7 +165,7 @@ export class SuperSeeder {
     return best
   }
 
-  #add(counts: Uint32Array, piece: number, step: 1 | -1): void {
+  #add(counts: Uint32Array, piece: PieceIndex, step: 1 | -1): void {
     counts[piece] = Math.max(0, (counts[piece] ?? 0) + step)
   }
 }

@@ -1,3 +1,5 @@
+import type { BlockIndex, PeerNumber, PieceIndex } from '../util/indices.ts'
+
 /** A block of a partial piece is in exactly one of these states. */
 export const blockState = { free: 0, requested: 1, received: 2 } as const
 
@@ -27,7 +29,7 @@ export class PartialPiece {
   #searchFrom = 0
 
   /** Stands for a piece of which nobody was asked for anything. */
-  begin(piece: number, blockCount: number): void {
+  begin(piece: PieceIndex, blockCount: number): void {
     this.#piece = piece
     if (this.states.length === blockCount) {
       this.states.fill(blockState.free)
@@ -101,7 +103,7 @@ export class PartialPiece {
   }
 
   /** Marks a free or requested block as asked of `peer`. */
-  request(block: number, peer: number): void {
+  request(block: BlockIndex, peer: PeerNumber): void {
     if (this.states[block] === blockState.free) {
       this.states[block] = blockState.requested
       this.free--
@@ -111,7 +113,7 @@ export class PartialPiece {
   }
 
   /** Marks a requested block as free again. */
-  release(block: number): void {
+  release(block: BlockIndex): void {
     if (this.states[block] !== blockState.requested) return
     this.states[block] = blockState.free
     this.by[block] = -1
@@ -121,7 +123,7 @@ export class PartialPiece {
   }
 
   /** Marks a block as delivered by `peer`. */
-  receive(block: number, peer: number): void {
+  receive(block: BlockIndex, peer: PeerNumber): void {
     if (block < 0 || block >= this.blockCount || this.states[block] === blockState.received) return
     if (this.states[block] === blockState.free) {
       this.free--
@@ -133,7 +135,7 @@ export class PartialPiece {
   }
 
   /** Marks a block that came as free again: its bytes are not to be believed. */
-  discard(block: number): void {
+  discard(block: BlockIndex): void {
     if (this.states[block] !== blockState.received) return
     this.states[block] = blockState.free
     this.by[block] = -1

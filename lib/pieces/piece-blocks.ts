@@ -1,4 +1,5 @@
 import type { Layout } from '../metainfo/layout.ts'
+import type { PieceIndex } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { NumberMap } from '../util/number-map.ts'
 import { PartialPiece } from './partial-piece.ts'
@@ -30,12 +31,12 @@ export class PieceBlocks {
   }
 
   /** The blocks of a partial piece. */
-  get(piece: number): PartialPiece | undefined {
+  get(piece: PieceIndex): PartialPiece | undefined {
     return this.#partials.get(piece)
   }
 
   /** Whether a piece is partial. */
-  has(piece: number): boolean {
+  has(piece: PieceIndex): boolean {
     return this.#partials.has(piece)
   }
 
@@ -45,7 +46,7 @@ export class PieceBlocks {
   }
 
   /** Makes a piece partial, if it is not yet; its stored blocks count as received. */
-  begin(piece: number): PartialPiece {
+  begin(piece: PieceIndex): PartialPiece {
     const known = this.#partials.get(piece)
     if (known !== undefined) return known
     const partial = this.#spare.pop() ?? new PartialPiece()
@@ -57,7 +58,7 @@ export class PieceBlocks {
   }
 
   /** A piece is partial no longer; the blocks that came of it are forgotten. */
-  end(piece: number): void {
+  end(piece: PieceIndex): void {
     const partial = this.#partials.get(piece)
     if (partial === undefined) return
     this.#partials.delete(piece)
@@ -68,7 +69,7 @@ export class PieceBlocks {
   }
 
   /** The stored blocks of a piece that is not begun. */
-  stored(piece: number): readonly number[] {
+  stored(piece: PieceIndex): readonly number[] {
     return this.#stored.get(piece) ?? []
   }
 
@@ -78,12 +79,12 @@ export class PieceBlocks {
   }
 
   /** Blocks of a piece that is not begun are there; of a partial piece this is not taken. */
-  store(piece: number, blocks: readonly number[]): void {
+  store(piece: PieceIndex, blocks: readonly number[]): void {
     if (!this.has(piece)) this.#stored.set(piece, blocks)
   }
 
   /** The stored blocks of a piece are not there any more, or of no use. */
-  forget(piece: number): void {
+  forget(piece: PieceIndex): void {
     this.#stored.delete(piece)
   }
 }

@@ -3,6 +3,7 @@ import type { BlockSink } from '../pieces/block-sink.ts'
 import type { PieceProofs } from '../pieces/piece-proofs.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import { asError } from '../util/errors.ts'
+import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 import type { MemoryAccount } from '../util/memory-budget.ts'
 import { NumberMap } from '../util/number-map.ts'
 import type { AssemblyEvents } from './assembly-events.ts'
@@ -73,7 +74,7 @@ export class Assembly implements BlockSink {
    * Sets memory aside for a piece and returns how many blocks of it may be asked for: `Infinity` when all of it is held in memory. 0 when
    * there is none, or storage is behind: the holder of the account is told when to ask again.
    */
-  reserve(piece: number, urgent: boolean): number {
+  reserve(piece: PieceIndex, urgent: boolean): number {
     if (this.#closed || this.#begun.has(piece)) return this.#closed ? 0 : Number.POSITIVE_INFINITY
     const kept = this.whole.bad.take(piece)
     if (kept !== undefined) {
@@ -100,24 +101,24 @@ export class Assembly implements BlockSink {
   }
 
   /** Sets memory aside for more blocks of a streamed piece under way, and returns how many may be asked for; 0 for none. */
-  extend(piece: number, urgent: boolean): number {
+  extend(piece: PieceIndex, urgent: boolean): number {
     const begun = this.#begun.get(piece)
     return begun instanceof StreamedPiece && !this.#closed ? this.#streaming.extend(begun, urgent) : 0
   }
 
   /** So many blocks of a streamed piece will not be asked for now. */
-  giveBack(piece: number, blocks: number): void {
+  giveBack(piece: PieceIndex, blocks: number): void {
     const begun = this.#begun.get(piece)
     if (begun instanceof StreamedPiece) this.#streaming.giveBack(begun, blocks)
   }
 
   /** Forgets a piece that was begun. */
-  abandon(piece: number): void {
+  abandon(piece: PieceIndex): void {
     this.#forget(piece)
     this.#events.abandoned(piece)
   }
 
-  #forget(piece: number): void {
+  #forget(piece: PieceIndex): void {
     this.writers.detach(piece)
     if (!this.#begun.has(piece)) return
     const begun = this.#begun.get(piece)
@@ -131,7 +132,7 @@ export class Assembly implements BlockSink {
    * Gives the memory of an incomplete piece back once its blocks are in storage; they are read back when the piece is reserved
    * again. False, and nothing happens, when nothing of it is there. Blocks that are being written by a sender are lost.
    */
-  spill(piece: number): boolean {
+  spill(piece: PieceIndex): boolean {
     this.writers.detach(piece)
     const begun = this.#begun.get(piece)
     if (begun === undefined || this.#closed || begun.present().length === 0) return false
@@ -148,7 +149,7 @@ export class Assembly implements BlockSink {
    * Begins to stream a piece that is held in memory, so that others have the memory; false when that gains nothing. The event `streamed`
    * comes once the blocks that are there were written.
    */
-  stream(piece: number): boolean {
+  stream(piece: PieceIndex): boolean {
     const begun = this.#begun.get(piece)
     const { pieceLength } = this.#layout
     if (pieceLength <= smallPiece || this.#closed || this.#spilled.isReturning(piece)) return false
@@ -170,22 +171,22 @@ export class Assembly implements BlockSink {
   }
 
   /** Where a sender may write a block; undefined if another writes there now, or the piece is not begun. */
-  claim(piece: number, block: number): Uint8Array | undefined {
+  claim(piece: PieceIndex, block: BlockIndex): Uint8Array | undefined {
     return this.#begun.has(piece) ? this.#piece(piece).claim(block) : undefined
   }
 
   /** Whether a sender writes a block now. */
-  isClaimed(piece: number, block: number): boolean {
+  isClaimed(piece: PieceIndex, block: BlockIndex): boolean {
     return this.#begun.get(piece)?.isClaimed(block) === true
   }
 
   /** The sender of a claimed block is gone. */
-  unclaim(piece: number, block: number): void {
+  unclaim(piece: PieceIndex, block: BlockIndex): void {
     this.#begun.get(piece)?.unclaim(block)
   }
 
   /** A block is whole: `data` is copied, or undefined when it was written into the claimed memory. */
-  fill(piece: number, block: number, data?: Uint8Array): void {
+  fill(piece: PieceIndex, block: BlockIndex, data?: Uint8Array): void {
     if (!this.#begun.has(piece)) return
     const begun = this.#piece(piece)
     if (!(begun instanceof StreamedPiece)) begun.fill(block, data)
@@ -198,7 +199,7 @@ export class Assembly implements BlockSink {
   }
 
   /** Forgets the bytes of blocks of an incomplete piece, and returns those that were there. */
-  discard(piece: number, blocks: readonly number[]): readonly number[] {
+  discard(piece: PieceIndex, blocks: readonly number[]): readonly number[] {
     const begun = this.#begun.get(piece)
     if (begun === undefined) return []
     this.#conversions.discard(piece, blocks)
@@ -211,7 +212,7 @@ export class Assembly implements BlockSink {
    * The next copy of a piece that has just failed begins with these blocks of the bad one. Returns them, or nothing if the bad one was
    * not kept.
    */
-  keep(piece: number, blocks: readonly number[]): readonly number[] {
+  keep(piece: PieceIndex, blocks: readonly number[]): readonly number[] {
     if (this.whole.bad.get(piece) !== undefined) return this.whole.bad.keep(piece, blocks)
     return this.#streaming.keep(piece, blocks)
   }
@@ -220,7 +221,7 @@ export class Assembly implements BlockSink {
    * Copies these blocks of the last bad copy of a piece into the one under way, where they are neither there nor being written;
    * `accept` is called before each.
    */
-  salvage(piece: number, blocks: readonly number[], accept: (block: number) => void): void {
+  salvage(piece: PieceIndex, blocks: readonly number[], accept: (block: BlockIndex) => void): void {
     this.writers.detach(piece)
     if (!this.#begun.has(piece)) return
     const bad = this.whole.bad.get(piece)
@@ -295,14 +296,14 @@ export class Assembly implements BlockSink {
   }
 
   /** Holds a piece in memory from now on; blocks of it that are in storage are read back. */
-  #hold(piece: number, buffer: PieceBuffer | undefined): void {
+  #hold(piece: PieceIndex, buffer: PieceBuffer | undefined): void {
     buffer?.begin(piece, this.#layout.pieceSize(piece), this.#layout.requestSize(piece))
     this.#begun.set(piece, buffer)
     const blocks = this.#table.blocks.stored(piece)
     if (blocks.length > 0) this.#work.track(this.#readBack(piece, blocks))
   }
 
-  #stream(piece: number, urgent: boolean): number {
+  #stream(piece: PieceIndex, urgent: boolean): number {
     const blocks = this.#table.blocks.stored(piece)
     const streamed = this.#streaming.begin(piece, blocks, urgent, this.#spilled.spilling(piece))
     if (streamed === undefined) return 0
@@ -315,7 +316,7 @@ export class Assembly implements BlockSink {
   }
 
   /** A piece that is begun; its buffer is made if need be. */
-  #piece(piece: number): PieceBuffer | StreamedPiece {
+  #piece(piece: PieceIndex): PieceBuffer | StreamedPiece {
     let begun = this.#begun.get(piece)
     if (begun === undefined) {
       begun = this.#pool.make()
@@ -353,14 +354,11 @@ export class Assembly implements BlockSink {
   }
 
   /** Streams a piece from now on; the blocks that came since those that were written are kept until they are. */
-  #convert(piece: number, buffer: PieceBuffer | undefined, written: readonly number[]): void {
+  #convert(piece: PieceIndex, buffer: PieceBuffer | undefined, written: readonly number[]): void {
     const isWritten = new Set(written)
     const rest = buffer?.present().filter((block) => !isWritten.has(block)) ?? []
-    const streamed = this.#streaming.adopt(
-      piece,
-      written,
-      rest.length + (this.#table.blocks.get(piece)?.asked ?? 0)
-    )
+    const asked = this.#table.blocks.get(piece)?.asked ?? 0
+    const streamed = this.#streaming.adopt(piece, written, rest.length + asked)
     if (streamed === undefined) return
     this.writers.detach(piece)
     this.#events.streamed(piece)
@@ -368,13 +366,13 @@ export class Assembly implements BlockSink {
     for (const block of rest) streamed.fill(block, buffer?.view(block))
   }
 
-  #hasSpilled(piece: number, failure: Error | undefined): void {
+  #hasSpilled(piece: PieceIndex, failure: Error | undefined): void {
     this.#account.leave(-this.#layout.pieceLength)
     this.#pool.release()
     if (failure !== undefined) this.#events.error(failure, piece)
   }
 
-  async #readBack(piece: number, blocks: readonly number[]): Promise<void> {
+  async #readBack(piece: PieceIndex, blocks: readonly number[]): Promise<void> {
     const buffer = this.#piece(piece)
     if (buffer instanceof StreamedPiece) return
     const isThere = await this.#spilled.readBack(buffer, blocks, (block) => {

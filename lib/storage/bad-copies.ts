@@ -1,3 +1,4 @@
+import type { PieceIndex } from '../util/indices.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import type { PieceBuffer } from './piece-buffer.ts'
 
@@ -19,7 +20,7 @@ export class BadCopies {
   }
 
   /** The bad copy of a piece. */
-  get(piece: number): PieceBuffer | undefined {
+  get(piece: PieceIndex): PieceBuffer | undefined {
     return this.#buffers.get(piece)
   }
 
@@ -31,7 +32,7 @@ export class BadCopies {
   }
 
   /** The next copy of a piece begins with these blocks of the bad one. Returns them, or nothing if there is none. */
-  keep(piece: number, blocks: readonly number[]): readonly number[] {
+  keep(piece: PieceIndex, blocks: readonly number[]): readonly number[] {
     const bad = this.#buffers.get(piece)
     if (bad === undefined) return []
     const kept = new Set(blocks)
@@ -41,12 +42,12 @@ export class BadCopies {
   }
 
   /** Whether the next copy of a piece begins with blocks of its bad one. */
-  isKept(piece: number): boolean {
+  isKept(piece: PieceIndex): boolean {
     return this.#kept.has(piece)
   }
 
   /** Takes a copy out that the piece goes on from. */
-  take(piece: number): PieceBuffer | undefined {
+  take(piece: PieceIndex): PieceBuffer | undefined {
     if (!this.#kept.delete(piece)) return undefined
     const buffer = this.#buffers.get(piece)
     this.#buffers.delete(piece)
@@ -54,7 +55,7 @@ export class BadCopies {
   }
 
   /** Gives up the bad copy of a piece, by default of the one that failed first; false when there is none. */
-  drop(piece: number | undefined = this.#oldest()): boolean {
+  drop(piece: PieceIndex | undefined = this.#oldest()): boolean {
     const buffer = piece === undefined ? undefined : this.#buffers.get(piece)
     if (piece === undefined || buffer === undefined) return false
     this.#buffers.delete(piece)

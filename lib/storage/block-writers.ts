@@ -1,20 +1,21 @@
 import type { BlockSource } from '../pieces/block-source.ts'
+import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 import { LazySet } from '../util/lazy-collections.ts'
 
 /** A source and the block that it writes into the memory of its piece, -1 for none. */
 export interface BlockWriter {
   readonly source: BlockSource
-  piece: number
-  block: number
+  piece: PieceIndex
+  block: BlockIndex
 }
 
 /** The sources that write blocks into the memory of pieces; each writes one block at a time, and no block has two writers. */
 export class BlockWriters {
   readonly #writers = new LazySet<BlockWriter>()
-  readonly #unclaim: (piece: number, block: number) => void
+  readonly #unclaim: (piece: PieceIndex, block: BlockIndex) => void
 
   /** Calls `unclaim` for a block that a writer has claimed and will not write whole. */
-  constructor(unclaim: (piece: number, block: number) => void) {
+  constructor(unclaim: (piece: PieceIndex, block: BlockIndex) => void) {
     this.#unclaim = unclaim
   }
 
@@ -39,7 +40,7 @@ export class BlockWriters {
   }
 
   /** The memory of a piece, or of one block, is needed otherwise: its writers get memory of their own. */
-  detach(piece: number, block?: number): void {
+  detach(piece: PieceIndex, block?: number): void {
     for (const writer of this.#writers) {
       if (writer.piece !== piece || (block !== undefined && writer.block !== block)) continue
       writer.source.detach()

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { hashOf, RunningHash } from '../hash/running-hash.ts'
 import { blockLength } from '../metainfo/layout.ts'
+import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 
 /** Hashing yields to the event loop after this many bytes. */
 const bytesPerTurn = 4 << 20
@@ -45,7 +46,7 @@ export class PieceBuffer {
   }
 
   /** Holds a piece of `size` bytes from now on, of which nothing is there but padding from byte `requested` on. */
-  begin(piece: number, size: number, requested: number = size): void {
+  begin(piece: PieceIndex, size: number, requested: number = size): void {
     const blockCount = Math.ceil(size / blockLength)
     this.waits = false
     this.#piece = piece
@@ -85,30 +86,30 @@ export class PieceBuffer {
   }
 
   /** The memory of a block, whether it is there or not. */
-  view(block: number): Uint8Array {
+  view(block: BlockIndex): Uint8Array {
     if (this.#blocks.length === 1) return this.requested
     return this.#bytes.subarray(block * blockLength, Math.min(this.#requested, (block + 1) * blockLength))
   }
 
   /** The memory of an absent block to write into, which is then the caller's alone; undefined if it is not to be had. */
-  claim(block: number): Uint8Array | undefined {
+  claim(block: BlockIndex): Uint8Array | undefined {
     if (this.#blocks[block] !== absent) return undefined
     this.#blocks[block] = claimed
     return this.view(block)
   }
 
   /** Gives up a claim without having written the block whole. */
-  unclaim(block: number): void {
+  unclaim(block: BlockIndex): void {
     if (this.#blocks[block] === claimed) this.#blocks[block] = absent
   }
 
   /** Whether a sender writes a block now. */
-  isClaimed(block: number): boolean {
+  isClaimed(block: BlockIndex): boolean {
     return this.#blocks[block] === claimed
   }
 
   /** Whether a block is there. */
-  has(block: number): boolean {
+  has(block: BlockIndex): boolean {
     return this.#blocks[block] === present
   }
 
@@ -130,7 +131,7 @@ export class PieceBuffer {
   }
 
   /** Makes a block present: copies `data`, or takes what the holder of the claim has written. */
-  fill(block: number, data?: Uint8Array): void {
+  fill(block: BlockIndex, data?: Uint8Array): void {
     const state = this.#blocks[block]
     if (state === undefined || state === present) return
     if (data !== undefined) this.view(block).set(data)
@@ -146,7 +147,7 @@ export class PieceBuffer {
   }
 
   /** Makes a present block of an incomplete or wrong piece absent again; false when it was not present. */
-  discard(block: number): boolean {
+  discard(block: BlockIndex): boolean {
     if (this.#blocks[block] !== present) return false
     this.#blocks[block] = absent
     this.#missing++

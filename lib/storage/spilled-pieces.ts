@@ -1,6 +1,7 @@
 import type { Layout } from '../metainfo/layout.ts'
 import { blockLength } from '../metainfo/layout.ts'
 import { asError } from '../util/errors.ts'
+import type { PieceIndex } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { writeBlocks } from './block-runs.ts'
 import type { BufferPool } from './buffer-pool.ts'
@@ -23,12 +24,12 @@ export class SpilledPieces {
   }
 
   /** Whether blocks of a piece are being read back. */
-  isReturning(piece: number): boolean {
+  isReturning(piece: PieceIndex): boolean {
     return this.#returning.has(piece)
   }
 
   /** Resolves when the blocks of a piece that is being spilled are in storage. */
-  spilling(piece: number): Promise<unknown> | undefined {
+  spilling(piece: PieceIndex): Promise<unknown> | undefined {
     return this.#spills.get(piece)
   }
 

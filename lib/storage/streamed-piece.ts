@@ -1,6 +1,7 @@
 import { RunningHash } from '../hash/running-hash.ts'
 import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { asError } from '../util/errors.ts'
+import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 import { shareTurn } from '../util/turn-share.ts'
 import { type BlockDigests, blockDigests } from './block-digests.ts'
 import type { Storage } from './storage.ts'
@@ -31,7 +32,7 @@ export interface StreamedPieceEvents {
  * Memory is held by blocks that are not written yet, and by the slice that is hashed.
  */
 export class StreamedPiece {
-  readonly piece: number
+  readonly piece: PieceIndex
   /** Bytes that blocks come for. */
   readonly size: number
   /** Bytes of padding behind them (BEP 47). */
@@ -65,7 +66,7 @@ export class StreamedPiece {
   constructor(
     layout: Layout,
     storage: Storage,
-    piece: number,
+    piece: PieceIndex,
     present: readonly number[],
     ready: Promise<unknown> | undefined,
     events: StreamedPieceEvents
@@ -98,12 +99,12 @@ export class StreamedPiece {
   }
 
   /** Whether a block is there, in memory or in storage. */
-  has(block: number): boolean {
+  has(block: BlockIndex): boolean {
     return (this.#states[block] ?? absent) >= kept
   }
 
   /** Whether a sender writes a block now. */
-  isClaimed(block: number): boolean {
+  isClaimed(block: BlockIndex): boolean {
     return this.#states[block] === claimed
   }
 
@@ -115,7 +116,7 @@ export class StreamedPiece {
   }
 
   /** Memory for an absent block to write into, which is then the caller's alone; undefined if there is none. */
-  claim(block: number): Uint8Array | undefined {
+  claim(block: BlockIndex): Uint8Array | undefined {
     if (this.#states[block] !== absent) return undefined
     if (this.#claimed.size + this.unwritten >= this.reserved) return undefined
     const memory = Buffer.allocUnsafeSlow(Math.min(blockLength, this.size - block * blockLength))
@@ -125,14 +126,14 @@ export class StreamedPiece {
   }
 
   /** Gives up a claim without having written the block whole. */
-  unclaim(block: number): void {
+  unclaim(block: BlockIndex): void {
     if (this.#states[block] !== claimed) return
     this.#claimed.delete(block)
     this.#states[block] = absent
   }
 
   /** Keeps a block until it is written: copies `data`, or takes what the holder of the claim has written. */
-  fill(block: number, data?: Uint8Array): void {
+  fill(block: BlockIndex, data?: Uint8Array): void {
     if (this.#ended || this.#states[block] === undefined || this.has(block)) return
     const memory = data === undefined ? this.#claimed.get(block) : copyOf(data)
     if (memory === undefined) return
@@ -144,7 +145,7 @@ export class StreamedPiece {
   }
 
   /** Says that an absent block is in storage. */
-  recover(block: number): void {
+  recover(block: BlockIndex): void {
     if (this.#states[block] !== absent) return
     this.#states[block] = stored
     this.#missing--
@@ -152,7 +153,7 @@ export class StreamedPiece {
   }
 
   /** Makes a block that is there absent again; false when it was not there. */
-  discard(block: number): boolean {
+  discard(block: BlockIndex): boolean {
     if (!this.has(block)) return false
     this.#states[block] = absent
     this.#missing++

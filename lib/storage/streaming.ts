@@ -1,6 +1,7 @@
 import { blockLength, type Layout } from '../metainfo/layout.ts'
 import type { PieceProofs } from '../pieces/piece-proofs.ts'
 import { equalBytes } from '../util/bytes.ts'
+import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import type { MemoryAccount } from '../util/memory-budget.ts'
 import type { AssemblyEvents } from './assembly-events.ts'
@@ -50,13 +51,13 @@ export class Streaming {
   }
 
   /** Whether a piece must be streamed because something of it is in storage or on its way there. */
-  isBound(piece: number): boolean {
+  isBound(piece: PieceIndex): boolean {
     return this.#leftovers.has(piece) || this.#ends.has(piece)
   }
 
   /** Begins a piece of which blocks are in storage, or will be when `ready` is resolved; undefined when there is no memory. */
   begin(
-    piece: number,
+    piece: PieceIndex,
     present: readonly number[],
     urgent: boolean,
     ready: Promise<unknown> | undefined
@@ -70,7 +71,7 @@ export class Streaming {
    * Begins a piece that was held in memory, with memory for so many blocks, and releases the rest of what it held. Undefined, and nothing
    * happens, when there is no rest.
    */
-  adopt(piece: number, present: readonly number[], blocks: number): StreamedPiece | undefined {
+  adopt(piece: PieceIndex, present: readonly number[], blocks: number): StreamedPiece | undefined {
     const rest = this.#layout.pieceLength - sliceBytes - blocks * blockLength
     if (rest <= 0) return undefined
     this.#account.release(rest)
@@ -93,7 +94,7 @@ export class Streaming {
   }
 
   /** Takes a block; false when there is no memory for it, as for one that was asked for no more. */
-  fill(streamed: StreamedPiece, block: number, data: Uint8Array | undefined): boolean {
+  fill(streamed: StreamedPiece, block: BlockIndex, data: Uint8Array | undefined): boolean {
     if (streamed.unwritten >= streamed.reserved && !streamed.isClaimed(block)) {
       const more = this.extend(streamed, true, 1)
       if (more === 0) return false
@@ -107,13 +108,13 @@ export class Streaming {
   }
 
   /** Names right blocks of a piece that has failed in storage: returns those that are still there. */
-  keep(piece: number, blocks: readonly number[]): readonly number[] {
+  keep(piece: PieceIndex, blocks: readonly number[]): readonly number[] {
     const left = this.#leftovers.get(piece)
     return left === undefined ? [] : blocks.filter((block) => left.has(block))
   }
 
   /** Says of the last bad copy in storage that some blocks are right, where they are absent; `accept` is called before each. */
-  salvage(streamed: StreamedPiece, blocks: readonly number[], accept: (block: number) => void): void {
+  salvage(streamed: StreamedPiece, blocks: readonly number[], accept: (block: BlockIndex) => void): void {
     const left = this.#leftovers.get(streamed.piece)
     for (const block of blocks) {
       if (left?.has(block) !== true || streamed.has(block) || streamed.isClaimed(block)) continue
@@ -190,7 +191,7 @@ export class Streaming {
   }
 
   #add(
-    piece: number,
+    piece: PieceIndex,
     present: readonly number[],
     blocks: number,
     ready: Promise<unknown> | undefined

@@ -2,6 +2,7 @@ import type { Layout } from '../metainfo/layout.ts'
 import type { PieceProofs } from '../pieces/piece-proofs.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import { equalBytes } from '../util/bytes.ts'
+import type { PieceIndex } from '../util/indices.ts'
 import type { AssemblyEvents } from './assembly-events.ts'
 import { BadCopies } from './bad-copies.ts'
 import { type BlockDigests, digestsOf } from './block-digests.ts'
@@ -78,7 +79,7 @@ export class WholePieces {
   }
 
   /** Whether a verified piece is still being written. */
-  holds(piece: number): boolean {
+  holds(piece: PieceIndex): boolean {
     return this.#verified.get(piece) !== undefined
   }
 
@@ -96,7 +97,7 @@ export class WholePieces {
   }
 
   /** Storage has a verified piece. */
-  stored(piece: number): void {
+  stored(piece: PieceIndex): void {
     this.#table.setStored(piece)
     this.#events.written(piece)
   }

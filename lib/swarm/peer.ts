@@ -3,6 +3,7 @@ import type { PeerSource } from '../discovery/peer-source.ts'
 import type { Connection } from '../net/connection.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
+import type { PeerNumber } from '../util/indices.ts'
 import { Meter } from '../util/meter.ts'
 import { clientName } from '../wire/client-name.ts'
 import { DontHaveExtension } from '../wire/lt-donthave.ts'
@@ -52,7 +53,7 @@ export type PeerLoad = Pick<PeerInfo, 'requests' | 'piece'>
 
 /** A connected peer: its wire, its connection, and what is counted of it. */
 export class Peer {
-  readonly id: number
+  readonly id: PeerNumber
   readonly wire: Wire
   readonly connection: Connection
   /** Where it listens as far as we know, else where it comes from. */
@@ -73,7 +74,7 @@ export class Peer {
   readonly #uploadOnly: UploadOnlyExtension
 
   constructor(
-    id: number,
+    id: PeerNumber,
     { wire, connection, peerId, latencyMs }: PeerConnection,
     address: PeerAddress,
     source: PeerSource,

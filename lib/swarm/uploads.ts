@@ -6,6 +6,7 @@ import { isBytes } from '../util/bytes.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
 import { asError } from '../util/errors.ts'
+import type { PeerNumber, PieceIndex } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { allowedFastSet } from '../wire/allowed-fast.ts'
 import type { PeerRequest } from '../wire/peer-requests.ts'
@@ -51,13 +52,13 @@ export interface UploadEvents {
   /** The connected peers by their numbers. */
   readonly peers: ReadonlyMap<number, Peer>
   /** Whether a piece may be served. */
-  serves(piece: number): boolean
+  serves(piece: PieceIndex): boolean
   /** Whether choked peers may fetch a few pieces. */
   grants(): boolean
   /** Payload bytes went out. */
   sent(peer: Peer, bytes: number): void
   /** Storage failed to give a block that is had. */
-  unreadable(piece: number, error: Error): void
+  unreadable(piece: PieceIndex, error: Error): void
 }
 
 /** Answers the requests of peers. The choker decides which peers may ask; blocks come from the read cache in order. */
@@ -254,7 +255,7 @@ export class Uploads {
     }
   }
 
-  #mayServe(piece: number): boolean {
+  #mayServe(piece: PieceIndex): boolean {
     return this.#limit > 0 && this.#events.serves(piece)
   }
 
@@ -264,7 +265,7 @@ export class Uploads {
   }
 
   /** To be called once a second: tells the choker which peers snub us, and lets it decide when it is time. */
-  tick(now: number, snubs: (id: number) => boolean): void {
+  tick(now: number, snubs: (id: PeerNumber) => boolean): void {
     if (!this.isDue(now)) return
     for (const id of this.#serving.keys()) this.choker.snubbed(id, snubs(id))
     this.choker.round(now)
@@ -276,7 +277,7 @@ export class Uploads {
     this.#guides = guides
   }
 
-  #suggest(id: number, next: (suggester: Suggester) => number): void {
+  #suggest(id: PeerNumber, next: (suggester: Suggester) => number): void {
     const peer = this.#events.peers.get(id)
     // With so few peers it does not matter which of them has which piece.
     if (!this.#guides || peer?.wire.peerFast !== true || this.#serving.size < 3) return

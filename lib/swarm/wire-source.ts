@@ -1,11 +1,12 @@
 import { blockLength, type Layout } from '../metainfo/layout.ts'
 import type { BlockSource } from '../pieces/block-source.ts'
+import type { BlockIndex, PeerNumber, PieceIndex } from '../util/indices.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { Peer } from './peer.ts'
 
 /** The wire of a peer as a source of blocks. */
 export class WireSource implements BlockSource {
-  readonly id: number
+  readonly id: PeerNumber
   readonly banKey: string
   readonly #wire: Wire
   readonly #layout: Layout
@@ -18,12 +19,12 @@ export class WireSource implements BlockSource {
   }
 
   /** Asks for a block. */
-  request(piece: number, block: number): void {
+  request(piece: PieceIndex, block: BlockIndex): void {
     this.#wire.request(piece, block * blockLength, this.#layout.blockSize(piece, block))
   }
 
   /** Cancels a request. */
-  cancel(piece: number, block: number): void {
+  cancel(piece: PieceIndex, block: BlockIndex): void {
     if (this.#wire.destroyed) return
     this.#wire.cancel(piece, block * blockLength, this.#layout.blockSize(piece, block))
   }

@@ -14,6 +14,7 @@ import type { PeerManager } from '../swarm/peer-manager.ts'
 import { WireSource } from '../swarm/wire-source.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
+import type { PeerNumber, PieceIndex } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import type { MemoryAccount, MemoryBudget } from '../util/memory-budget.ts'
 
@@ -24,15 +25,15 @@ export interface DownloadEvents {
   /** Bytes of a block that is of use. */
   received(peer: Peer, bytes: number): void
   /** A block of a piece is in its memory. */
-  arrived(piece: number): void
+  arrived(piece: PieceIndex): void
   /** A piece came together and is wrong, or is given up with what came of it. */
-  failed(piece: number): void
+  failed(piece: PieceIndex): void
   /** Bytes that came for nothing. */
   wasted(bytes: number): void
   /** A piece is in storage. */
-  written(piece: number): void
+  written(piece: PieceIndex): void
   /** A piece that was had is not there after all. */
-  lost(piece: number): void
+  lost(piece: PieceIndex): void
   /** Storage failed. */
   error(error: Error): void
 }
@@ -137,7 +138,7 @@ export class Download {
   }
 
   /** Requests to a peer; the piece that it sends a block of, else the one of its oldest request. */
-  load(id: number): PeerLoad {
+  load(id: PeerNumber): PeerLoad {
     const outstanding = this.picker.peer(id)?.outstanding
     const receiving = this.#writers.get(id)?.piece ?? -1
     return {
@@ -193,7 +194,7 @@ export class Download {
     this.#change((now) => this.picker.bitfield(peer.id, bits, now))
   }
 
-  #target(writer: BlockWriter, piece: number, offset: number, length: number): Uint8Array | undefined {
+  #target(writer: BlockWriter, piece: PieceIndex, offset: number, length: number): Uint8Array | undefined {
     this.assembly.writers.end(writer)
     const block = offset / blockLength
     if (!Number.isInteger(block) || length !== this.#layout.blockSize(piece, block)) return undefined
@@ -208,7 +209,7 @@ export class Download {
   #piece(
     peer: Peer,
     writer: BlockWriter,
-    piece: number,
+    piece: PieceIndex,
     offset: number,
     data: Uint8Array,
     owned: boolean
@@ -237,7 +238,10 @@ export class Download {
     this.#arm(now)
   }
 
-  #verified(piece: number, digests: () => BlockDigests | Promise<BlockDigests>): Promise<void> | undefined {
+  #verified(
+    piece: PieceIndex,
+    digests: () => BlockDigests | Promise<BlockDigests>
+  ): Promise<void> | undefined {
     // Nearly always there is nothing to find out, and no digest is needed.
     const digestOf = this.#recovery.isContested(piece) ? digests() : unknown
     const isLong = 'then' in digestOf
@@ -249,12 +253,12 @@ export class Download {
     return isLong ? this.#passed(piece, digestOf) : undefined
   }
 
-  async #passed(piece: number, digests: Promise<BlockDigests>): Promise<void> {
+  async #passed(piece: PieceIndex, digests: Promise<BlockDigests>): Promise<void> {
     const digestOf = await digests
     this.#change((now) => this.#recovery.passed(piece, digestOf, now))
   }
 
-  #failed(piece: number, digestOf: BlockDigests): void {
+  #failed(piece: PieceIndex, digestOf: BlockDigests): void {
     this.#change((now) => {
       this.#recovery.failed(piece, this.#layout.blockCount(piece), digestOf, now)
     })
