@@ -103,6 +103,8 @@ export class Attack {
         }
       if (once || (isShort && this.#way !== 'persistent')) return
       if (bytes.length <= 4 || pauseMs > 0) await wait(pauseMs || 10)
+      // Where the system takes all that is sent at once, timers would never have their turn.
+      else await new Promise((resolve) => setImmediate(resolve))
     }
   }
 }

@@ -10,10 +10,10 @@ export const limits = {
   handlingBusyMs: 60_000,
   /** Hosts that are counted at a time; each is forgotten once it has used less than its part. */
   handlingHosts: 4096,
-  /** So much more than the time of its own a message costs, for the system's part and for garbage; measured, 1.2 to 1.8. */
-  handlingOverhead: 1.8,
+  /** So much more than the time of its own a message costs, for the system's part and for garbage; measured, 1.2 to 2. */
+  handlingOverhead: 2,
   /** Milliseconds that it costs to accept a connection, to wait for its first bytes and to close it, about. */
-  acceptedMs: 0.25,
+  acceptedMs: 0.3,
   /** Milliseconds that it costs besides to answer a peer's handshake, about; what its messages cost is measured. */
   greetedMs: 0.7,
   /** Milliseconds that it costs to accept a connection that is closed at once, about. */
