@@ -1,5 +1,5 @@
 export type { SeedOptions } from './client/add-options.ts'
-export { Client, type ClientEvents } from './client/client.ts'
+export { Client, type ClientEvents, type ClientSnapshot } from './client/client.ts'
 export type { ClientOptions } from './client/options.ts'
 export { type ReadSourceOptions, readSource, type TorrentSource } from './client/read-source.ts'
 export {
@@ -21,11 +21,13 @@ export { FileStorage } from './storage/file-storage.ts'
 export type { FileStorageOptions } from './storage/file-storage-options.ts'
 export { MemoryStorage } from './storage/memory-storage.ts'
 export type { Storage } from './storage/storage.ts'
+export type { StreamedFile } from './stream/byte-source.ts'
 export { FileStream, type FileStreamOptions } from './stream/file-stream.ts'
 export type { PeerInfo } from './swarm/peer.ts'
 export type { TorrentStatus } from './torrent/run-state.ts'
+export type { TorrentSnapshot } from './torrent/snapshots.ts'
 export type { Torrent, TorrentEvents } from './torrent/torrent.ts'
-export type { TorrentFile } from './torrent/torrent-file.ts'
+export type { TorrentFile, TorrentFileSnapshot } from './torrent/torrent-file.ts'
 export type {
   MemoryInspection,
   MetadataInspection,
@@ -37,6 +39,7 @@ export type {
   TrackerInspection
 } from './torrent/torrent-inspection.ts'
 export type { AddOptions, SelectItem, SelectTarget } from './torrent/torrent-options.ts'
+export type { TrackerStatus } from './tracker/tracker-state.ts'
 export type { PeerAddress } from './util/address.ts'
 export { type ErrorCode, errorCodes, TorrentError } from './util/errors.ts'
 export type { Trust } from './util/trust.ts'

@@ -2,11 +2,13 @@ import { EventEmitter } from 'node:events'
 import path from 'node:path'
 import type { DHT } from '../dht/dht.ts'
 import { parseTorrent } from '../metainfo/parse-torrent.ts'
+import type { TorrentSnapshot } from '../torrent/snapshots.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { isBytes } from '../util/bytes.ts'
 import { TorrentError, warnProcess } from '../util/errors.ts'
+import { inspectAs } from '../util/inspect-as.ts'
 import { checkNoMore, checkOptionNames, checkType } from '../util/options.ts'
 import { show } from '../util/show.ts'
 import { shareTurn } from '../util/turn-share.ts'
@@ -30,6 +32,12 @@ export interface ClientEvents {
   warning: [warning: Error]
   /** An error of a torrent that has no listener of its own. Without a listener here it becomes a process warning. */
   error: [error: Error, torrent?: Torrent]
+}
+
+/** A client as plain data, as `JSON.stringify` writes it; each member means what it means in the client. */
+export interface ClientSnapshot
+  extends Pick<Client, 'port' | 'statePath' | 'downloadSpeed' | 'uploadSpeed' | 'progress'> {
+  readonly torrents: readonly TorrentSnapshot[]
 }
 
 /** Torrents that share a port, a peer id and limits. */
@@ -105,6 +113,14 @@ export class Client extends EventEmitter<ClientEvents> {
   /** Payload bytes per second of all torrents. */
   get uploadSpeed(): number {
     return this.torrents.reduce((sum, { uploadSpeed }) => sum + uploadSpeed, 0)
+  }
+
+  /** Verified part of what is selected of all torrents together, 0 to 1; 0 while nothing is selected. */
+  get progress(): number {
+    const counts = this.#registry.all.flatMap(({ data }) => data.opened?.table.counts ?? [])
+    const length = counts.reduce((sum, { selectedLength }) => sum + selectedLength, 0)
+    const left = counts.reduce((sum, { selectedLeft }) => sum + selectedLeft, 0)
+    return length === 0 ? 0 : (length - left) / length
   }
 
   /** The TCP port that peers reach us on; 0 until it is listened on. */
@@ -293,6 +309,13 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#services.changed()
   }
 
+  /** The client with its torrents as plain data, for `JSON.stringify`, logs and pages. */
+  toJSON(): ClientSnapshot {
+    const { port, statePath, downloadSpeed, uploadSpeed, progress } = this
+    const torrents = this.torrents.map((torrent) => torrent.toJSON())
+    return { port, statePath, downloadSpeed, uploadSpeed, progress, torrents }
+  }
+
   /** Saves and closes all torrents and everything else; idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -340,6 +363,8 @@ export class Client extends EventEmitter<ClientEvents> {
     await this.#services.close(unlistened)
   }
 }
+
+inspectAs(Client, (client) => ({ ...client.toJSON(), torrents: client.torrents.length }))
 
 function checkTorrent(torrent: unknown): void {
   const isTorrent = typeof torrent === 'object' && torrent !== null && 'infoHash' in torrent

@@ -14,6 +14,8 @@ export interface ResolvedSource {
   readonly name?: string
   readonly trackers: readonly (readonly string[])[]
   readonly peers: readonly PeerAddress[]
+  /** Web seeds that a magnet link names. */
+  readonly webSeeds?: readonly string[]
   /** Selected files as half-open ranges of the torrent's own file list, in ascending order (BEP 53). */
   readonly selectOnly?: readonly Range[]
 }
@@ -46,6 +48,7 @@ function ofMagnet(magnet: Magnet): ResolvedSource {
     ...(magnet.name === undefined ? {} : { name: magnet.name }),
     trackers: magnet.trackers.map((url) => [url]),
     peers: magnet.peers,
+    webSeeds: magnet.webSeeds,
     ...(selectOnly === undefined ? {} : { selectOnly })
   }
 }

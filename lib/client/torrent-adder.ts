@@ -110,6 +110,7 @@ export class TorrentAdder {
       name: resolved.name,
       announce: resolved.trackers,
       magnetPeers: resolved.peers,
+      webSeeds: resolved.webSeeds,
       selectOnly: resolved.selectOnly,
       path: folder,
       ...(isDefault ? { folderMode: privateMode } : {}),

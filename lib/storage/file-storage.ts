@@ -76,6 +76,11 @@ export class FileStorage implements Storage {
     return this.#opened?.ownership
   }
 
+  /** @internal Absolute path of a file of the layout, be it there or not; undefined before `open`. */
+  pathOf(fileIndex: number): string | undefined {
+    return this.#opened?.files.states.all[fileIndex]?.path
+  }
+
   /** @internal Why nothing of a file of the layout can be read, as when a folder is in its place; undefined for one that is missing. */
   obstacle(fileIndex: number): TorrentError | undefined {
     return this.#opened?.files.states.all[fileIndex]?.blocked

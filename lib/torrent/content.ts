@@ -126,6 +126,7 @@ export class Content {
       table: this.table,
       reader: this.#reader,
       isDone: (fileIndex) => this.#arrivals.isHere(fileIndex),
+      diskPath: (fileIndex) => this.#fileStorage?.pathOf(fileIndex),
       setWindow: (streamId, window, jumped) => this.#setWindow(streamId, window, jumped),
       selected: (pieces, files) => {
         this.#wanted.select(pieces)

@@ -161,6 +161,7 @@ export class DataChecks {
     const served = pieces.filter((piece) => table.serves(piece))
     await this.#verification.mark(pieces)
     if (this.#closed) throw closedError()
+    events.changed()
     await this.#verification.check(pieces)
     if (this.#closed) throw closedError()
     for (const piece of served) if (!table.serves(piece)) haves.lost(piece)

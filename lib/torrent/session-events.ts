@@ -1,9 +1,11 @@
 import type { PeerInfo } from '../swarm/peer.ts'
+import type { TorrentStatus } from './run-state.ts'
 import type { TorrentFile } from './torrent-file.ts'
 
 /** The events of a {@link TorrentSession} for the listeners of the user. */
 export interface SessionEvents {
   metadata: []
+  status: [status: TorrentStatus]
   verified: [piece: number]
   file: [file: TorrentFile]
   peer: [peer: PeerInfo]

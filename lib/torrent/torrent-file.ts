@@ -3,6 +3,7 @@ import { checkPriority, normalPriority } from '../pieces/selection.ts'
 import type { ByteSource } from '../stream/byte-source.ts'
 import { FileStream, type FileStreamOptions, streamOptionRefusal } from '../stream/file-stream.ts'
 import { toWebStream } from '../stream/web-stream.ts'
+import { inspectAs } from '../util/inspect-as.ts'
 import { checkNoMore, checkOptionNames } from '../util/options.ts'
 import { contentType } from './content-type.ts'
 
@@ -12,12 +13,32 @@ export interface FileHost extends ByteSource {
   verifiedBytes(fileIndex: number): number
   /** Whether every byte of a file of the layout is verified and stored in its own file. */
   isDone(fileIndex: number): boolean
+  /** Absolute path of a file of the layout; undefined unless it is in a file of its own. */
+  diskPath(fileIndex: number): string | undefined
   /** Selection priority of a file of the layout, 0 for not selected. */
   priorityOf(fileIndex: number): number
   /** Sets the priority of a file of the layout. */
   setPriority(fileIndex: number, priority: number): void
   /** A stream was opened. */
   opened(stream: FileStream, fileIndex: number): void
+}
+
+/** A file of a torrent as plain data, as `JSON.stringify` writes it. */
+export interface TorrentFileSnapshot {
+  readonly name: string
+  readonly path: string
+  /** Bytes. */
+  readonly length: number
+  /** First byte in the torrent. */
+  readonly offset: number
+  readonly type: string
+  /** Verified bytes. */
+  readonly downloaded: number
+  readonly progress: number
+  readonly done: boolean
+  /** 0 (not selected) to 7. */
+  readonly priority: number
+  readonly diskPath: string | undefined
 }
 
 /** One file of a torrent: read it while it downloads, or choose whether it does. */
@@ -64,6 +85,14 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
     return this.#host.isDone(this.#index)
   }
 
+  /**
+   * Absolute path of the file on disk once it is `done`, for programs that want a whole file; undefined before, and where a `storage` of
+   * your own keeps the data.
+   */
+  get diskPath(): string | undefined {
+    return this.done ? this.#host.diskPath(this.#index) : undefined
+  }
+
   /** Whether the file is downloaded as a whole, not only where streams read it. */
   get selected(): boolean {
     return this.priority > 0
@@ -107,6 +136,12 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
     return toWebStream(this.createReadStream(options))
   }
 
+  /** The file as plain data. */
+  toJSON(): TorrentFileSnapshot {
+    const { name, path, length, offset, type, downloaded, progress, done, priority, diskPath } = this
+    return { name, path, length, offset, type, downloaded, progress, done, priority, diskPath }
+  }
+
   /** The bytes of the file in order. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     yield* this.createReadStream()
@@ -129,3 +164,5 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
     return new TextDecoder().decode(await this.arrayBuffer(options))
   }
 }
+
+inspectAs(TorrentFile, (file) => file.toJSON())

@@ -24,6 +24,8 @@ export interface FilesMediator {
   readonly reader: VerifiedReader
   /** Whether every byte of a file of the layout is verified and stored in its own file. */
   isDone(fileIndex: number): boolean
+  /** Absolute path of a file of the layout; undefined unless it is in a file of its own. */
+  diskPath(fileIndex: number): string | undefined
   /** Opens, moves or closes the window of a stream. */
   setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void
   /** The selection of these files of the layout has changed, and perhaps that of these pieces. */
@@ -192,6 +194,10 @@ export class TorrentFiles implements FileHost {
 
   isDone(fileIndex: number): boolean {
     return this.#mediator.isDone(fileIndex)
+  }
+
+  diskPath(fileIndex: number): string | undefined {
+    return this.#mediator.diskPath(fileIndex)
   }
 
   priorityOf(fileIndex: number): number {

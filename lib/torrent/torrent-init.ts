@@ -7,6 +7,8 @@ export interface TorrentInit extends ContentOptions {
   /** A name until the metadata is known. */
   readonly name: string | undefined
   readonly announce: readonly (readonly string[])[]
+  /** Web seeds that a magnet link names (BEP 19). */
+  readonly webSeeds?: readonly string[] | undefined
   /** Peers that a magnet link names. */
   readonly magnetPeers?: readonly PeerAddress[] | undefined
   /** Where a default `path` lies is decided by the client; this is what it decided. */

@@ -22,6 +22,8 @@ export interface TorrentMetadataOptions {
   readonly memory: MetadataMemory
   /** A name until a better one is known. */
   readonly name: string | undefined
+  /** Web seeds that a magnet link names (BEP 19). */
+  readonly webSeeds: readonly string[]
 }
 
 /** The identity of a torrent, apart from its data: little more than its info hash, until its metadata is given or comes from peers. */
@@ -59,6 +61,26 @@ export class TorrentMetadata {
     return this.#metainfo?.name ?? this.#options.name ?? hashKey(this.#options.infoHashes)
   }
 
+  /** The comment of its maker; undefined where there is none, or while the metadata is unknown. */
+  get comment(): string | undefined {
+    return this.#metainfo?.comment
+  }
+
+  /** The program that made it. */
+  get createdBy(): string | undefined {
+    return this.#metainfo?.createdBy
+  }
+
+  /** When it was made. */
+  get creationDate(): Date | undefined {
+    return this.#metainfo?.creationDate
+  }
+
+  /** URLs of web seeds (BEP 19), of the metadata and of a magnet link. */
+  get webSeeds(): readonly string[] {
+    return [...new Set([...(this.#metainfo?.webSeeds ?? []), ...this.#options.webSeeds])]
+  }
+
   /** In hexadecimal, for a hybrid torrent (BEP 52). */
   get infoHashV2(): string | undefined {
     return hexV2(this.#metainfo?.infoHashes ?? {}) ?? hexV2(this.#options.infoHashes)
@@ -69,7 +91,8 @@ export class TorrentMetadata {
     return formatMagnet({
       infoHashes: this.#options.infoHashes,
       name: this.name,
-      trackers: trackers.flat()
+      trackers: trackers.flat(),
+      webSeeds: this.webSeeds
     })
   }
 

@@ -47,6 +47,8 @@ export class TorrentSession {
   #listener: SessionListener | undefined
   readonly seeding: Seeding
   #overwrite: boolean
+  /** The status that the user has heard of. */
+  #told: TorrentStatus
   #closing: Promise<void> | undefined
 
   constructor(host: TorrentHost, init: TorrentInit, owner: TorrentOwner) {
@@ -58,6 +60,7 @@ export class TorrentSession {
     this.#owner = owner
     this.state = new RunState(init.paused, init.saved)
     this.data = new TorrentData(this.state)
+    this.#told = this.status
     this.limits = new TorrentLimits(init)
     this.#overwrite = init.overwrite ?? false
     if (init.saved !== undefined) this.#transfer.restore(init.saved)
@@ -68,7 +71,8 @@ export class TorrentSession {
     this.metadata = new TorrentMetadata({
       infoHashes: init.infoHashes,
       memory: host.metadataMemory,
-      name: init.name
+      name: init.name,
+      webSeeds: init.webSeeds ?? []
     })
     this.swarm = new Swarm({
       infoHashes: init.infoHashes,
@@ -272,6 +276,7 @@ export class TorrentSession {
     this.swarm.update()
     this.seeding.countTime()
     this.changed()
+    this.#tellStatus()
   }
 
   /** Tells the client of a change that outlives this run, or that decides which torrents run. */
@@ -293,7 +298,10 @@ export class TorrentSession {
       warning: (warning) => this.#warn(warning),
       error: (error) => this.#fail(error),
       reading: () => this.#onReading(),
-      streamsChanged: () => this.seeding.update(),
+      streamsChanged: () => {
+        this.seeding.update()
+        this.#tellStatus()
+      },
       remember: () => ({ ...sources.remember(), paused: this.state.paused })
     }
   }
@@ -313,9 +321,18 @@ export class TorrentSession {
     manager.setDialling(!this.state.stopped)
   }
 
+  /** Tells the user of a status that is new. */
+  #tellStatus(): void {
+    const { status } = this
+    if (status === this.#told) return
+    this.#told = status
+    this.#emit('status', status)
+  }
+
   #onChanged(): void {
     const content = this.data.opened
     if (content === undefined) return
+    this.#tellStatus()
     this.seeding.update()
     this.swarm.handshakes.update()
     if (content.complete) this.seeding.tellComplete()
@@ -350,6 +367,7 @@ export class TorrentSession {
     this.data.content?.suspend(error)
     this.seeding.countTime()
     this.completion.fail(error)
+    this.#tellStatus()
     if (!this.#emit('error', error)) this.#owner.failed(error)
   }
 
@@ -368,6 +386,7 @@ export class TorrentSession {
       this.#emit('warning', asError(thrown))
     }
     await goodbyes
+    this.#tellStatus()
     this.#owner.closed()
     this.#emit('close')
   }

@@ -7,12 +7,14 @@ import type { TrackerTiers } from '../swarm/tracker-set.ts'
 import type { TrackerStatus } from '../tracker/tracker-state.ts'
 import { type PeerAddress, readAddress } from '../util/address.ts'
 import { monotonicMs } from '../util/clock.ts'
+import { inspectAs } from '../util/inspect-as.ts'
 import { argumentError, checkOptionNames, checkSignal, checkType } from '../util/options.ts'
 import type { Trust } from '../util/trust.ts'
 import { emitSafely } from '../util/user-code.ts'
 import { inspectTorrent } from './inspect-torrent.ts'
 import type { TorrentStatus } from './run-state.ts'
 import type { SessionEvents } from './session-events.ts'
+import { snapshotOf, type TorrentSnapshot } from './snapshots.ts'
 import { closedError } from './torrent-errors.ts'
 import type { TorrentFile } from './torrent-file.ts'
 import type { TorrentInspection } from './torrent-inspection.ts'
@@ -23,6 +25,8 @@ import type { TorrentSession } from './torrent-session.ts'
 export interface TorrentEvents {
   /** The files are known. */
   metadata: []
+  /** `status` has changed; it may have changed again since. */
+  status: [status: TorrentStatus]
   /** A piece is verified and can be read. */
   verified: [piece: number]
   /** A file is complete and in storage. */
@@ -68,7 +72,27 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return this.#session.metadata.infoHashV2
   }
 
-  /** A magnet link to this torrent, with its trackers. */
+  /** The comment in the .torrent; undefined where there is none, or while the metadata is unknown. Peers do not pass it on. */
+  get comment(): string | undefined {
+    return this.#session.metadata.comment
+  }
+
+  /** The program that made the .torrent, as it says; otherwise as {@link comment}. */
+  get createdBy(): string | undefined {
+    return this.#session.metadata.createdBy
+  }
+
+  /** When the .torrent was made, as it says; otherwise as {@link comment}. */
+  get creationDate(): Date | undefined {
+    return this.#session.metadata.creationDate
+  }
+
+  /** URLs of web seeds (BEP 19) that the .torrent or magnet link names. Nothing is fetched from them yet. */
+  get webSeeds(): readonly string[] {
+    return this.#session.metadata.webSeeds
+  }
+
+  /** A magnet link to this torrent, with its trackers and web seeds. */
   get magnetURI(): string {
     return this.#session.metadata.magnetURI(this.#session.trackerTiers)
   }
@@ -190,6 +214,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return this.#session.status
   }
 
+  /** Whether `pause()` was called last, and not `resume()`, whatever else the torrent waits for. */
+  get paused(): boolean {
+    return this.#session.state.paused
+  }
+
   /** The fault that stopped the torrent, while `status` is `error`; undefined again after `resume()`. */
   get error(): Error | undefined {
     return this.#session.state.error
@@ -221,6 +250,11 @@ export class Torrent extends EventEmitter<TorrentEvents> {
    */
   inspect(): TorrentInspection {
     return inspectTorrent(this.#session, monotonicMs())
+  }
+
+  /** The torrent with its files as plain data, for `JSON.stringify`, logs and pages. */
+  toJSON(): TorrentSnapshot {
+    return snapshotOf(this, this.#session.swarm.manager.peers.size)
   }
 
   // ---- what one can do ----
@@ -339,3 +373,6 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return emitSafely(this, event, event === 'close' ? [this] : args)
   }
 }
+
+// A torrent may have 400,000 files.
+inspectAs(Torrent, (torrent) => ({ ...torrent.toJSON(), files: torrent.files.length }))

@@ -33,6 +33,7 @@ async function downloads(torrent: Torrent, sample: Sample): Promise<void> {
 /** One for each event of a torrent; the record names them all. */
 const ofTorrent: Record<keyof TorrentEvents, (torrent: Torrent) => void> = {
   metadata: () => {},
+  status: () => {},
   verified: () => {},
   file: () => {},
   peer: () => {},
