@@ -2,6 +2,7 @@ export type { SeedOptions } from './client/add-options.ts'
 export { Client, type ClientEvents, type ClientSnapshot } from './client/client.ts'
 export type { ClientOptions } from './client/options.ts'
 export { type ReadSourceOptions, readSource, type TorrentSource } from './client/read-source.ts'
+export type { SeedData } from './client/seed-data.ts'
 export {
   type VerifiedFile,
   type VerifyFilesOptions,

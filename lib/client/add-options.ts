@@ -14,7 +14,10 @@ export interface SeedOptions
     Omit<
       AddOptions,
       'trackers' | 'signal' | 'storage' | 'select' | 'path' | 'verify' | 'overwrite' | 'trust'
-    > {}
+    > {
+  /** Folder of the file that bytes and streams are written to; files are seeded from where they are. */
+  readonly path?: string
+}
 
 const sharedNames = {
   peers: true,
@@ -37,7 +40,7 @@ const addNames: Record<keyof AddOptions, true> = {
   overwrite: true,
   ...sharedNames
 }
-const seedNames: Record<keyof SeedOptions, true> = { ...createOptionNames, ...sharedNames }
+const seedNames: Record<keyof SeedOptions, true> = { path: true, ...createOptionNames, ...sharedNames }
 const storageMethods: readonly (keyof Storage)[] = ['open', 'read', 'write', 'sync', 'close', 'delete']
 
 /**
@@ -52,8 +55,7 @@ export function checkAddOptions(options: AddOptions, more: readonly unknown[] = 
   checkNoMore(more, refusal)
   checkCommon(options)
   const { path, select, trackers, storage, trust, verify, overwrite } = options
-  if (path !== undefined && (typeof path !== 'string' || path === ''))
-    throw refusal('path', `${show(path)} must be the path of a folder`)
+  checkPath(path)
   checkSelect(select)
   if (trackers !== undefined) checkTrackers(trackers)
   checkTrust(trust, refusal)
@@ -70,15 +72,22 @@ export function checkAddOptions(options: AddOptions, more: readonly unknown[] = 
  * Refuses options of `seed` that make no sense at once, and further arguments; those of the torrent to make are looked at when it is made.
  * @throws TorrentError ERR_CLIENT_OPTION
  */
-export function checkSeedOptions(options: SeedOptions, more: readonly unknown[] = []): void {
-  if (typeof options === 'object' && options !== null && 'path' in options)
+export function checkSeedOptions(source: unknown, options: SeedOptions, more: readonly unknown[] = []): void {
+  const isPaths = typeof source === 'string' || Array.isArray(source)
+  if (isPaths && typeof options === 'object' && options !== null && 'path' in options)
     throw refusal('path', 'files are seeded from where they are')
   checkOptionNames(options, Object.keys(seedNames), refusal, {
     'the options of add': Object.keys(addNames),
     'the options of the client': clientOptionNames
   })
   checkNoMore(more, refusal)
+  checkPath(options.path)
   checkCommon(options)
+}
+
+function checkPath(path: unknown): void {
+  if (path !== undefined && (typeof path !== 'string' || path === ''))
+    throw refusal('path', `${show(path)} must be the path of a folder`)
 }
 
 function checkCommon(options: Pick<AddOptions, keyof AddOptions & keyof SeedOptions>): void {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import path from 'node:path'
 import type { DHT } from '../dht/dht.ts'
@@ -6,7 +7,7 @@ import type { TorrentSnapshot } from '../torrent/snapshots.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
-import { isBytes } from '../util/bytes.ts'
+import { isBytes, toHex } from '../util/bytes.ts'
 import { TorrentError, warnProcess } from '../util/errors.ts'
 import { inspectAs } from '../util/inspect-as.ts'
 import { checkNoMore, checkOptionNames, checkType } from '../util/options.ts'
@@ -18,6 +19,7 @@ import { DefaultFolders } from './default-folders.ts'
 import { type ClientOptions, checkLimit, checkOptions, refusal } from './options.ts'
 import type { TorrentSource } from './read-source.ts'
 import { Registry } from './registry.ts'
+import type { SeedData } from './seed-data.ts'
 import { SharedServices } from './shared-services.ts'
 import { resolveSource } from './source.ts'
 import { StateFolder } from './state-folder.ts'
@@ -49,6 +51,7 @@ export class Client extends EventEmitter<ClientEvents> {
   /** Undefined without a state folder. */
   readonly #stateFolder: StateFolder | undefined
   readonly #adder: TorrentAdder
+  readonly #defaults: DefaultFolders
   #closing: Promise<void> | undefined
 
   /**
@@ -71,6 +74,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#queue = new TorrentQueue(options, this.#registry)
     const { listening } = this.#services
     const defaults = new DefaultFolders({ onWarning: this.#warn })
+    this.#defaults = defaults
     if (options.state !== undefined && options.restore !== false) {
       this.#stateFolder = new StateFolder(options.state, {
         path: options.path,
@@ -213,24 +217,29 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /**
    * Makes a torrent of files and folders, hashing on all cores, and seeds it from where they are. With a `state` folder, files that
-   * are as they were (path, size, time) when they were last seeded in the same way are not hashed again.
+   * are as they were (path, size, time) when they were last seeded in the same way are not hashed again. Bytes and streams are first
+   * written to the file `name` in the folder `path`, by default the client's, or else a new private one.
    * @throws TorrentError ERR_METAINFO_CREATE when there is nothing to share or a file cannot be read; the signal's reason.
    */
-  async seed(paths: string | readonly string[], options?: SeedOptions): Promise<Torrent>
+  async seed(source: string | readonly string[] | SeedData, options?: SeedOptions): Promise<Torrent>
   async seed(
-    paths: string | readonly string[],
+    source: string | readonly string[] | SeedData,
     options: SeedOptions = {},
     ...more: unknown[]
   ): Promise<Torrent> {
     this.#checkOpen()
-    checkSeedOptions(options, more)
+    checkSeedOptions(source, options, more)
     // Loaded when first needed, for most programs only download.
-    const { makeOrFind, scanFiles } = await import('./make-torrent.ts')
+    const { makeTorrent } = await import('./make-torrent.ts')
     const { state } = this.#options
-    // Nobody wants to publish records, with peers and passkeys, or the key that signs them.
-    const apart = [state, this.#services.recordKey.folder].filter((folder) => folder !== undefined)
-    const scan = await scanFiles(paths, options, apart)
-    const metainfo = parseTorrent(await makeOrFind(scan, options, state, this.#warn))
+    const made = await makeTorrent(source, options, {
+      state,
+      // Nobody wants to publish records, with peers and passkeys, or the key that signs them.
+      apart: [state, this.#services.recordKey.folder].filter((folder) => folder !== undefined),
+      folder: async () => this.#options.path ?? (await this.#defaults.find(toHex(randomBytes(20)))),
+      onWarning: this.#warn
+    })
+    const metainfo = parseTorrent(made.bytes)
     const { peers, paused, downloadLimit, uploadLimit, superSeeding, seedRatio, seedTime } = options
     return this.#adder.begin(
       {
@@ -250,10 +259,10 @@ export class Client extends EventEmitter<ClientEvents> {
         superSeeding,
         seedRatio,
         seedTime,
-        path: scan.root ?? path.dirname(scan.files[0]?.diskPath ?? '.')
+        path: made.path
       },
       // Where they are and not by the paths of the torrent, which are made safe for every system.
-      { complete: true, filePaths: scan.files.map(({ diskPath }) => diskPath) }
+      { complete: true, filePaths: made.filePaths }
     )
   }
 

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
 import { readdir, stat, unlink } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { CreateOptions } from '../metainfo/create-options.ts'
 import { createFromScan } from '../metainfo/create-torrent.ts'
 import { maxTorrentBytes } from '../metainfo/limits.ts'
-import type { Scan } from '../metainfo/scan-files.ts'
+import { type Scan, scanFiles } from '../metainfo/scan-files.ts'
 import { readWhole, replaceFile } from '../storage/replace-file.ts'
 import { nodeFs } from '../storage/storage-fs.ts'
 import { asError } from '../util/errors.ts'
-
-export { scanFiles } from '../metainfo/scan-files.ts'
+import type { SeedOptions } from './add-options.ts'
+import { isSeedData, type SeedData, writeSeedData } from './seed-data.ts'
 
 const title = 'piecewise seed 1'
 /** What more files and folders were seeded than this is hashed again, the longest ago first. */
@@ -88,12 +88,50 @@ export class SeedCache {
   }
 }
 
+/** What a client knows of where data lies. */
+export interface SeedPlaces {
+  /** The state folder, which remembers what was made. */
+  readonly state: string | undefined
+  /** Folders that are never shared. */
+  readonly apart: readonly string[]
+  /** The folder for bytes and streams. */
+  folder(): Promise<string>
+  onWarning(error: Error): void
+}
+
+/** A torrent of files that are there. */
+export interface MadeTorrent {
+  /** The .torrent. */
+  readonly bytes: Uint8Array
+  /** The folder that its paths are relative to. */
+  readonly path: string
+  /** Where each file is. */
+  readonly filePaths: readonly string[]
+}
+
+/**
+ * Makes a torrent of files and folders, or of data that is written to a file first.
+ * @throws TorrentError ERR_METAINFO_CREATE; the signal's reason.
+ */
+export async function makeTorrent(
+  source: string | readonly string[] | SeedData,
+  options: SeedOptions,
+  places: SeedPlaces
+): Promise<MadeTorrent> {
+  const { name, signal } = options
+  const folder = async (): Promise<string> => resolve(options.path ?? (await places.folder()))
+  const paths = isSeedData(source) ? await writeSeedData(source, { name, folder, signal }) : source
+  const scan = await scanFiles(paths, options, places.apart)
+  const bytes = await makeOrFind(scan, options, places)
+  const filePaths = scan.files.map(({ diskPath }) => diskPath)
+  return { bytes, path: scan.root ?? dirname(filePaths[0] ?? '.'), filePaths }
+}
+
 /** The .torrent of files: as it was made before if there is a state folder that knows, else made now. */
-export async function makeOrFind(
+async function makeOrFind(
   scan: Scan,
   options: CreateOptions,
-  state: string | undefined,
-  onWarning: (error: Error) => void
+  { state, onWarning }: SeedPlaces
 ): Promise<Uint8Array> {
   if (state === undefined) return createFromScan(scan, options)
   const cache = new SeedCache(resolve(state))

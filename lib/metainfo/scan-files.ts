@@ -109,7 +109,7 @@ function checkPaths(paths: unknown): readonly string[] {
       isBytes(one) || (typeof one === 'object' && one !== null && ('stream' in one || 'pipe' in one))
     throw refusal(
       isData
-        ? 'bytes and streams cannot be shared yet: write them to a file, and give its path'
+        ? 'bytes and streams are no path; client.seed takes them'
         : `${show(one)} is no path of a file or folder`
     )
   })

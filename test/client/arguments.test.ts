@@ -466,8 +466,16 @@ const hints: readonly (readonly [what: string, call: (client: Client) => unknown
     (client) => client.seed('/tmp', { announceList: [[url]] } as never),
     /use trackers/
   ],
-  ['bytes to seed', (client) => client.seed(Buffer.from('data') as never), /bytes .* write them to a file/],
-  ['a blob to seed', (client) => client.seed(new Blob(['data']) as never), /bytes .* write them to a file/],
+  [
+    'bytes to seed without a name',
+    (client) => client.seed(Buffer.from('data')),
+    /option name: bytes .* need a name/
+  ],
+  [
+    'a blob to seed without a name',
+    (client) => client.seed(new Blob(['data'])),
+    /option name: .* need a name/
+  ],
   ['maxConns', () => new Client({ maxConns: 5 } as never), /use maxConnections/],
   ['utPex', () => new Client({ utPex: true } as never), /use pex/],
   ['trackers of the client', () => new Client({ trackers: [] } as never), /one of the options of add/],
