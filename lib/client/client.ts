@@ -212,6 +212,7 @@ export class Client extends EventEmitter<ClientEvents> {
     options.signal?.throwIfAborted()
     const { signal, trust } = options
     const resolved = await resolveSource(this.#services.network, source, { signal, trust })
+    if (resolved.ignored !== undefined) this.#warn(resolved.ignored)
     return this.#adder.begin(resolved, options)
   }
 

@@ -5,6 +5,7 @@ import type { Metainfo } from '../metainfo/metainfo.ts'
 import type { Network } from '../net/network.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { TorrentError } from '../util/errors.ts'
+import { redactUrl } from '../util/redact.ts'
 import { readSourceOver, type SourceReading, type TorrentSource } from './read-source.ts'
 
 /** A source as far as it tells. */
@@ -18,6 +19,8 @@ export interface ResolvedSource {
   readonly webSeeds?: readonly string[]
   /** Selected files as half-open ranges of the torrent's own file list, in ascending order (BEP 53). */
   readonly selectOnly?: readonly Range[]
+  /** Parts of the source that are not used, which the user should know. */
+  readonly ignored?: TorrentError
 }
 
 /**
@@ -42,15 +45,25 @@ export async function resolveSource(
 }
 
 function ofMagnet(magnet: Magnet): ResolvedSource {
-  const { selectOnly } = magnet
+  const { selectOnly, exactSources } = magnet
   return {
     infoHashes: magnet.infoHashes,
     ...(magnet.name === undefined ? {} : { name: magnet.name }),
     trackers: magnet.trackers.map((url) => [url]),
     peers: magnet.peers,
     webSeeds: magnet.webSeeds,
-    ...(selectOnly === undefined ? {} : { selectOnly })
+    ...(selectOnly === undefined ? {} : { selectOnly }),
+    ...(exactSources === undefined ? {} : { ignored: ignoredSources(exactSources) })
   }
+}
+
+function ignoredSources(urls: readonly string[]): TorrentError {
+  const shown = urls.map(redactUrl)
+  return new TorrentError(
+    'ERR_METAINFO_UNSUPPORTED',
+    `the magnet link names ${shown[0]} as a source of the .torrent (xs), which is not used: the metadata comes from peers`,
+    { details: { urls: shown } }
+  )
 }
 
 function ofMetainfo(metainfo: Metainfo): ResolvedSource {

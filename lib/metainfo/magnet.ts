@@ -19,6 +19,8 @@ export interface Magnet {
   readonly peers: readonly PeerAddress[]
   /** `ws`: web seed URLs (BEP 19). */
   readonly webSeeds: readonly string[]
+  /** `xs`: URLs of the .torrent itself; undefined for none. */
+  readonly exactSources?: readonly string[]
   /**
    * `so`: half-open ranges of indices in the torrent's list of files, pad files included, in ascending order (BEP 53); undefined
    * selects all. Indices may lie beyond the list.
@@ -42,6 +44,7 @@ export function parseMagnet(uri: string): Magnet {
   const parameters = new URLSearchParams(query.split('&', maxParameters).join('&'))
   const trackers = new Set<string>()
   const webSeeds = new Set<string>()
+  const exactSources = new Set<string>()
   const peers = new Map<string, PeerAddress>()
   let infoHashes: InfoHashes = {}
   let name: string | undefined
@@ -54,6 +57,7 @@ export function parseMagnet(uri: string): Magnet {
     else if (key === 'dn') name ??= value
     else if (key === 'tr' && trackers.size < maxListed) trackers.add(value.trim())
     else if (key === 'ws' && webSeeds.size < maxListed) webSeeds.add(value.trim())
+    else if (key === 'xs' && exactSources.size < maxListed) exactSources.add(value.trim())
     else if (key === 'x.pe' && peers.size < maxListed) {
       const peer = peerOf(value)
       if (peer !== undefined) peers.set(formatAddress(peer), peer)
@@ -73,6 +77,7 @@ export function parseMagnet(uri: string): Magnet {
     trackers: [...trackers],
     peers: [...peers.values()],
     webSeeds: [...webSeeds],
+    ...(exactSources.size > 0 && { exactSources: [...exactSources] }),
     ...(selectOnly.length > 0 && { selectOnly }),
     ...(length !== undefined && { length })
   }
@@ -89,8 +94,9 @@ export function formatMagnet(magnet: MagnetInput): string {
   const given: unknown = magnet
   if (typeof given !== 'object' || given === null || typeof magnet.infoHashes !== 'object')
     throw new TorrentError('ERR_METAINFO_MAGNET', `${show(given)} is no object with infoHashes`)
-  const { infoHashes, name, trackers = [], peers = [], webSeeds = [], selectOnly, length } = magnet
-  for (const [field, list] of Object.entries({ trackers, peers, webSeeds }))
+  const { infoHashes, name, trackers = [], peers = [], webSeeds = [], exactSources = [] } = magnet
+  const { selectOnly, length } = magnet
+  for (const [field, list] of Object.entries({ trackers, peers, webSeeds, exactSources }))
     if (!Array.isArray(list))
       throw new TorrentError('ERR_METAINFO_MAGNET', `${field}: ${show(list)} is no list`)
   const { v1, v2 } = infoHashes ?? {}
@@ -104,6 +110,7 @@ export function formatMagnet(magnet: MagnetInput): string {
   if (length !== undefined) parts.push(`xl=${length}`)
   for (const url of trackers) add('tr', url)
   for (const url of webSeeds) add('ws', url)
+  for (const url of exactSources) add('xs', url)
   for (const peer of peers) parts.push(`x.pe=${formatAddress(readAddress(peer))}`)
   if (selectOnly !== undefined && selectOnly.length > 0) {
     const ranges = selectOnly.map(({ start, end }) =>

@@ -90,6 +90,17 @@ const wrong: readonly [name: string, source: unknown, code: string, message: Reg
   ['an unreachable server', 'http://127.0.0.1:1/x.torrent', 'ERR_CLIENT_SOURCE', /could not be fetched/]
 ]
 
+test('another source of the .torrent that a magnet link names gives one warning', async (t) => {
+  const client = new Bench(t).client()
+  const warned = once(client, 'warning')
+  const magnet = `magnet:?xt=urn:btih:${'1'.repeat(40)}&xs=http%3A%2F%2Fa%2Fsecret.torrent&xs=http%3A%2F%2Fb%2F`
+  client.add(magnet).catch(() => {})
+  const [warning] = await warned
+  assert.equal(warning.code, 'ERR_METAINFO_UNSUPPORTED')
+  assert.match(warning.message, /http:\/\/a\/.* \(xs\), which is not used/)
+  assert.equal(warning.details.urls.length, 2)
+})
+
 test('a source that makes no sense is refused, and says why', async (t) => {
   const client = new Bench(t).client()
   for (const [name, source, code, message] of wrong) {

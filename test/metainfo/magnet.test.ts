@@ -16,7 +16,7 @@ test('the least that works', () => {
 test('all parameters', () => {
   const magnet = parseMagnet(
     `${link}&dn=My+file%20%C5%BE&xl=1234&tr=http%3A%2F%2Fa%2Fannounce&tr.1=udp://b:1&tr.2=udp://b:1` +
-      '&ws=https%3A%2F%2Fw%2F&x.pe=1.2.3.4:6881&x.pe=[2001:db8::1]:1&x.pe=host:5&x.pe=bad&so=0,2,4-6&x.unknown=1&as='
+      '&ws=https%3A%2F%2Fw%2F&xs=http%3A%2F%2Fa%2Ft.torrent&x.pe=1.2.3.4:6881&x.pe=[2001:db8::1]:1&x.pe=host:5&x.pe=bad&so=0,2,4-6&x.unknown=1&as='
   )
   assert.deepEqual(magnet, {
     infoHashes: { v1 },
@@ -24,6 +24,7 @@ test('all parameters', () => {
     length: 1234,
     trackers: ['http://a/announce', 'udp://b:1'],
     webSeeds: ['https://w/'],
+    exactSources: ['http://a/t.torrent'],
     peers: [
       { host: '1.2.3.4', port: 6881 },
       { host: '2001:db8::1', port: 1 },
@@ -120,7 +121,11 @@ test('lists are bounded', () => {
     (_, n) => `&tr=udp://t:${n}&ws=http://w/${n}&x.pe=h:${n + 1}`
   ).join('')
   const { trackers, webSeeds, peers } = parseMagnet(link + many)
-  assert.deepEqual([trackers.length, webSeeds.length, peers.length], [1000, 1000, 1000])
+  const { exactSources } = parseMagnet(link + many.replaceAll('&tr=', '&xs='))
+  assert.deepEqual(
+    [trackers, webSeeds, peers, exactSources].map((list) => list?.length),
+    [1000, 1000, 1000, 1000]
+  )
   // No two of these files are neighbours.
   const files = (from: number): string => Array.from({ length: 9000 }, (_, n) => from + 2 * n).join()
   const { selectOnly } = parseMagnet(`${link}&so=${files(0)}&so=${files(18_000)}`)
@@ -134,6 +139,7 @@ test('formatMagnet writes what parseMagnet reads', () => {
     trackers: ['http://t/announce?key=1&x=2', 'udp://[::1]:5'],
     peers: [{ host: '::1', port: 80 }],
     webSeeds: ['http://w/a b'],
+    exactSources: ['http://a/t.torrent'],
     selectOnly: [
       { start: 0, end: 1 },
       { start: 3, end: 9 }
