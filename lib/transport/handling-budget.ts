@@ -13,7 +13,7 @@ interface Host {
 }
 
 /**
- * The cost of handling each host's messages, over all its connections and ended ones: over any 10 s a host may use 5 % of a core, then
+ * The cost of handling each host's messages, over all its connections and ended ones: over any 10 s a host may use 4 % of a core that is measured, then
  * it has to wait, and in the end it is not heard any more. Requested blocks and uploads are none of that.
  */
 export class HandlingBudget {

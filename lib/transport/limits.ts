@@ -1,9 +1,12 @@
 /** Bounds on the CPU that the messages of one host cost, blocks that we requested and uploads apart, each with its reason. */
 export const limits = {
-  /** The part of a core that a host may use for good: with the burst below at most 5 % over any 10 s. Busy peers use less than 1 %. */
-  handlingPart: 0.025,
+  /**
+   * The part of a core that a host may use for good: with the burst below 4 % over any 10 s. It may use 5, but not all that it costs can
+   * be measured, and a busy machine needs more time for the same. Busy peers use less than 1 %.
+   */
+  handlingPart: 0.02,
   /** Milliseconds that a host may use at once: the bitfield of the largest torrent takes about 10. */
-  handlingBurstMs: 250,
+  handlingBurstMs: 200,
   /** Milliseconds that a host may have to wait before its connections are closed. */
   handlingWaitMs: 10_000,
   /** Milliseconds for which a host may use more than half of its burst before its connections are closed. */

@@ -25,11 +25,11 @@ for (const [what, ms, everyMs, part, closed] of hosts) {
     }
     assert.equal(isClosed, closed)
     assert.equal(waited > 0, closed)
-    assert.ok(used - 250 <= part * now, `${used} ms in ${now} ms`)
+    assert.ok(used - 200 <= part * now, `${used} ms in ${now} ms`)
   })
 }
 
-test('no ten seconds take more than 5 % of a core, whatever the host does', () => {
+test('no ten seconds take more than 4 % of a core as far as it is measured, whatever the host does', () => {
   const budget = new HandlingBudget()
   const costs: { at: number; ms: number }[] = []
   for (let now = 0; now < 60_000; ) {
@@ -43,7 +43,7 @@ test('no ten seconds take more than 5 % of a core, whatever the host does', () =
   assert.ok(costs.length > 500)
   for (const { at: start } of costs) {
     const used = costs.reduce((sum, { at, ms }) => sum + (at >= start && at < start + 10_000 ? ms : 0), 0)
-    assert.ok(used <= 501, `${used} ms from ${start} on`)
+    assert.ok(used <= 401, `${used} ms from ${start} on`)
   }
 })
 
@@ -51,18 +51,18 @@ test('connections that come one after the other share what their host may use, a
   const budget = new HandlingBudget()
   let open = 0
   for (let n = 0; n < 1000; n++) if (budget.add('a', 5, n) !== Number.POSITIVE_INFINITY) open++
-  assert.ok(open * 5 <= 250 + 250 + 25 + 5, `${open} connections`)
+  assert.ok(open * 5 <= 200 + 200 + 20 + 5, `${open} connections`)
   assert.equal(budget.add('b', 5, 1000), 0)
   assert.equal(budget.add('a', 5, 1e6), 0)
 })
 
 test('a host that used too much may not connect anew, and refusals count as well', () => {
   const budget = new HandlingBudget()
-  budget.add('a', 400, 0)
+  budget.add('a', 320, 0)
   assert.equal(budget.refuses('a', 0), false)
   assert.equal(budget.waitOf('a', 0), 6000)
   assert.equal(budget.waitOf('b', 0), 0)
-  budget.add('a', 101, 0)
+  budget.add('a', 81, 0)
   assert.equal(budget.refuses('a', 0), true)
   assert.equal(budget.refuses('b', 0), false)
   // It would be heard again after a moment of peace, but not while it goes on.
@@ -75,7 +75,7 @@ test('a host that used too much may not connect anew, and refusals count as well
 test('what one key has used is moved to another', () => {
   const budget = new HandlingBudget()
   budget.add('a:1', 200, 0)
-  budget.add('a:2', 200, 0)
+  budget.add('a:2', 120, 0)
   budget.move('a:1', 'a', 0)
   assert.equal(budget.waitOf('a', 0), 0)
   budget.move('a:2', 'a', 0)
