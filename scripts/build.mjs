@@ -23,7 +23,7 @@ if (status === 0) {
   dropHiddenTypes()
 }
 
-/** Everything in one folder, where the code finds its page and its worker beside itself. */
+/** Everything in one folder, where the code finds its worker beside itself. */
 async function join() {
   const lib = path.join(out, 'lib')
   const { exports, dependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
@@ -32,7 +32,8 @@ async function join() {
     const name = entry === '.' ? 'index' : entry.slice('./'.length)
     if (!name.endsWith('.json')) input[name] = path.join(lib, `${name}.js`)
   }
-  const bundle = await rollup({ input, external: [/^node:/, ...Object.keys(dependencies)] })
+  const external = [/^node:/, ...Object.keys(dependencies)]
+  const bundle = await rollup({ input, external, plugins: [pageInside(path.join(lib, 'server'))] })
   const dir = path.join(out, 'package')
   await bundle.write({
     dir,
@@ -44,8 +45,21 @@ async function join() {
     hoistTransitiveImports: false
   })
   await bundle.close()
-  cpSync(path.join(lib, 'server/page.html'), path.join(dir, 'page.html'))
   chmodSync(path.join(dir, 'cli.js'), 0o755)
+}
+
+/** Makes the page a part of the code that reads it, so that programs that bundle the package have it. */
+function pageInside(folder) {
+  const reading = "readFileSync(new URL('./page.html', import.meta.url), 'utf8')"
+  return {
+    name: 'page-inside',
+    transform(code, id) {
+      if (id !== path.join(folder, 'page.js')) return null
+      if (!code.includes(reading)) this.error('page.ts reads its page in another way than the build expects')
+      const page = readFileSync(path.join(folder, 'page.html'), 'utf8')
+      return { code: code.replace(reading, () => JSON.stringify(page)), map: null }
+    }
+  }
 }
 
 /** Deletes the .d.ts files of lib/ that no entry of the package leads to. */

@@ -54,10 +54,14 @@ interface Thread {
 
 /**
  * Hashes pieces of files on several threads, which read the files themselves: only digests cross. Threads start when there
- * is enough to do, are shared by all calls in turn, and end with the last call, so an idle pool holds nothing.
+ * is enough to do, are shared by all calls in turn, and end with the last call, so an idle pool holds nothing. Where none can be started, as in
+ * a bundle without the file of the worker or without the permission, this thread hashes.
  */
 export class HashPool {
   readonly #limit: number
+  readonly #startWorker: () => Worker
+  /** Whether a thread could be started; undefined before the first is needed. */
+  #canStart: Promise<boolean> | undefined
   readonly #threads = new Set<Thread>()
   readonly #ending = new Set<Promise<unknown>>()
   #runs: Run[] = []
@@ -65,8 +69,9 @@ export class HashPool {
   #closed = false
 
   /** A pool of at most `threads` threads, by default one for each core. */
-  constructor(threads: number = availableParallelism()) {
+  constructor(threads: number = availableParallelism(), start: () => Worker = startWorker) {
     this.#limit = Math.max(1, Math.floor(threads))
+    this.#startWorker = start
   }
 
   /** How many threads run now. */
@@ -91,8 +96,14 @@ export class HashPool {
       first.push(value)
       for (const { length } of value.segments) bytes += length
     }
+    const all = resumed(first, iterator)
+    this.#canStart ??= this.#tryThread()
+    if (!(await this.#canStart)) {
+      if (this.#closed) throw closedError()
+      return hashInline(all, algorithm, onResult, signal)
+    }
     try {
-      await this.#run(resumed(first, iterator), algorithm, onResult, signal)
+      await this.#run(all, algorithm, onResult, signal)
     } finally {
       if (this.#runs.length === 0) this.#endThreads()
       if (this.#threads.size === 0) await Promise.all(this.#ending)
@@ -225,15 +236,27 @@ export class HashPool {
     }
   }
 
-  #startThread(): Thread {
-    const worker = new Worker(new URL('./hash-worker.js', import.meta.url), {
-      name: 'piecewise-hash',
-      // The flags of the process may be none that a worker takes.
-      execArgv: []
+  /** Starts the first thread; false if it ends before it is ready. */
+  #tryThread(): Promise<boolean> {
+    return new Promise((resolve) => {
+      try {
+        const { worker } = this.#startThread()
+        worker.once('message', () => resolve(true))
+        worker.once('exit', () => resolve(false))
+      } catch {
+        resolve(false)
+      }
     })
+  }
+
+  #startThread(): Thread {
+    const worker = this.#startWorker()
     const thread: Thread = { worker, batches: [] }
     this.#threads.add(thread)
-    worker.on('message', (result: HashBatchResult) => this.#receive(thread, result))
+    // The first message says that it is ready.
+    worker.once('message', () => {
+      worker.on('message', (result: HashBatchResult) => this.#receive(thread, result))
+    })
     worker.on('error', (cause) => this.#lose(thread, cause))
     worker.on('exit', () => this.#lose(thread, undefined))
     return thread
@@ -313,6 +336,14 @@ export class HashPool {
     }
     this.#threads.clear()
   }
+}
+
+function startWorker(): Worker {
+  return new Worker(new URL('./hash-worker.js', import.meta.url), {
+    name: 'piecewise-hash',
+    // The flags of the process may be none that a worker takes.
+    execArgv: []
+  })
 }
 
 function* resumed(first: readonly HashJob[], rest: Iterator<HashJob>): Generator<HashJob> {

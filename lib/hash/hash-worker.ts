@@ -4,6 +4,7 @@ import { BatchHasher } from './batch-hasher.ts'
 import type { HashRequest } from './hash-job.ts'
 
 const hasher = new BatchHasher()
+parentPort?.postMessage('ready')
 
 parentPort?.on('message', (request: HashRequest) => {
   if ('finished' in request) {

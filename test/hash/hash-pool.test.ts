@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { after, before } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import type { HashJob, Segment } from '../../lib/hash/hash-job.ts'
 import { HashPool, hashPieces } from '../../lib/hash/hash-pool.ts'
 import { equalBytes } from '../../lib/util/bytes.ts'
@@ -226,6 +227,44 @@ for (const [what, length] of [
     await assert.rejects(hashPieces([], { signal: abort.signal, onResult: () => {} }), reason)
   })
 }
+
+const broken: Record<string, () => Worker> = {
+  'the worker is not beside the code': () => new Worker(path.join(home, 'missing.js')),
+  'the code has no place': () => new Worker(new URL('./hash-worker.js', undefined)),
+  'the worker ends at once': () => new Worker('process.exit(3)', { eval: true })
+}
+for (const [what, start] of Object.entries(broken)) {
+  test(`this thread hashes where no other can be started: ${what}`, async () => {
+    const pool = new HashPool(2, start)
+    for (const round of [1, 2]) {
+      const digests: Uint8Array[] = []
+      await pool.hash(piecesOf(big, size, 2 ** 20), {
+        onResult: (index, digest) => {
+          assert.equal(index, digests.length)
+          digests.push(digest ?? new Uint8Array())
+        }
+      })
+      assert.equal(digests.length, 25, `round ${round}`)
+      assert.deepEqual(digests[24], digestOf(content.subarray(24 * 2 ** 20)))
+      assert.equal(pool.threads, 0)
+    }
+    const stop = new AbortController()
+    const aborted = pool.hash(piecesOf(big, size, 2 ** 20), {
+      signal: stop.signal,
+      onResult: () => stop.abort()
+    })
+    await assert.rejects(aborted, { name: 'AbortError' })
+    await pool.close()
+  })
+}
+
+test('close while the first thread starts rejects', async () => {
+  const pool = new HashPool(2)
+  const hashing = pool.hash(piecesOf(big, size, 2 ** 20), { onResult: () => {} })
+  const rejected = assert.rejects(hashing, { code: 'ERR_HASH_WORKER' })
+  await pool.close()
+  await rejected
+})
 
 test('what jobs or onResult throw rejects the call', async () => {
   const reason = new Error('mine')
