@@ -1,6 +1,7 @@
 import { blockLength } from '../lib/metainfo/layout.ts'
 import { Picker } from '../lib/picker/picker.ts'
 import type { BlockSink } from '../lib/pieces/block-sink.ts'
+import type { BlockSource } from '../lib/pieces/block-source.ts'
 import { PieceTable } from '../lib/pieces/piece-table.ts'
 import { type Benchmark, type Measurement, seededRandom } from './benchmark.ts'
 import { layoutOfLengths } from './layout-of-lengths.ts'
@@ -18,6 +19,28 @@ interface Setting {
   readonly peerCount: number
   /** Whether a stream reads in order before everything else, as fast as it can be fed. */
   readonly streams: boolean
+}
+
+/** A peer whose requests go to its swarm. */
+class Source implements BlockSource {
+  readonly id: number
+  readonly banKey = ''
+  readonly #swarm: Swarm
+
+  constructor(swarm: Swarm, id: number) {
+    this.#swarm = swarm
+    this.id = id
+  }
+
+  request(piece: number, block: number): void {
+    this.#swarm.request(this.id, piece, block)
+  }
+
+  cancel(): void {}
+
+  interest(): void {}
+
+  detach(): void {}
 }
 
 /** A picker among peers that answer each request in turn, in virtual time. */
@@ -56,9 +79,7 @@ class Swarm {
     this.#picker = new Picker(table, sink, random)
     this.#picker.reselected(table.setPriorities(0, new Uint8Array(pieceCount).fill(4)), 0)
     for (let peer = 0; peer < peerCount; peer++) {
-      const request = (piece: number, block: number): void => this.#request(peer, piece, block)
-      const source = { id: peer, banKey: '', request, cancel: () => {}, interest: () => {}, detach: () => {} }
-      this.#picker.addPeer(source, 50)
+      this.#picker.addPeer(new Source(this, peer), 50)
       this.#picker.bitfield(peer, peer % 3 === 0 ? 'all' : someOf(pieceCount, random), 0)
     }
     if (streams) this.#moveWindow(true)
@@ -94,7 +115,8 @@ class Swarm {
     this.#picker.window(1, window, jumped, this.#now)
   }
 
-  #request(peer: number, piece: number, block: number): void {
+  /** The picker asks a peer for a block. */
+  request(peer: number, piece: number, block: number): void {
     this.decisions++
     this.#ring[this.#head] = peer
     this.#ring[this.#head + 1] = piece
