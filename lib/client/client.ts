@@ -98,7 +98,7 @@ export class Client extends EventEmitter<ClientEvents> {
       find: (infoHash) => this.#registry.get(infoHash)?.swarm,
       changed: () => {
         this.#queue.changed()
-        this.#stateFolder?.touch()
+        this.#stateFolder?.list?.touch()
       },
       decide: () => this.#queue.decide()
     })
@@ -293,9 +293,10 @@ export class Client extends EventEmitter<ClientEvents> {
     await this.#stateFolder?.listed
     const found =
       typeof torrent === 'string' ? this.#registry.get(torrent) : this.#registry.sessionOf(torrent)
-    if (typeof torrent === 'string' && found === undefined) this.#stateFolder?.takeBack(torrent.toLowerCase())
+    if (typeof torrent === 'string' && found === undefined)
+      this.#stateFolder?.list?.takeBack(torrent.toLowerCase())
     if (found === undefined) return
-    await this.#registry.remove(found, deleteFiles, async () => this.#stateFolder?.flush())
+    await this.#registry.remove(found, deleteFiles, async () => this.#stateFolder?.list?.flush())
   }
 
   /**
@@ -359,7 +360,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#queue.close()
     await Promise.all([this.#services.listening, this.#stateFolder?.endRestoring()])
     const { lasting } = this.#registry
-    await this.#stateFolder?.stop()
+    await this.#stateFolder?.list?.stop()
     const unlistened = this.#services.unlisten()
     this.#services.acceptor.close()
     await Promise.all(
@@ -369,7 +370,7 @@ export class Client extends EventEmitter<ClientEvents> {
         await torrent.close()
       })
     )
-    await this.#stateFolder?.close(lasting)
+    await this.#stateFolder?.list?.close(lasting)
     await this.#services.close(unlistened)
   }
 }

@@ -1,6 +1,5 @@
 import path from 'node:path'
 import type { RecordKey } from '../storage/record-key.ts'
-import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
 import type { Restoration, RestorationEvents } from './restoration.ts'
 import type { SavedList } from './saved-list.ts'
@@ -15,7 +14,7 @@ export interface StateFolderEvents extends RestorationEvents {
 
 /**
  * Memory of a client from run to run. Its modules are loaded when it is made, for most programs name no state folder; callers that act on
- * the list of torrents waits for `listed` first.
+ * the list of torrents wait for `listed` first.
  */
 export class StateFolder {
   /** Resolves when the torrents of the last run are in the list. */
@@ -31,35 +30,20 @@ export class StateFolder {
     this.listed.catch(() => {})
   }
 
-  /** See `Restoration.torrents`. */
+  /** The torrents that the last run has left, as soon as they are there; see `Restoration.torrents`. */
   async restored(): Promise<readonly TorrentSession[]> {
     await this.listed
     return (await this.#restoration?.torrents()) ?? []
   }
 
-  /** See `Restoration.claims`. */
-  claims(torrent: TorrentSession): boolean {
-    return this.#restoration?.claims(torrent) === true
+  /** Brings back the torrents of the last run; undefined until its module is loaded. */
+  get restoration(): Restoration | undefined {
+    return this.#restoration
   }
 
-  /** See `SavedList.setAside`. */
-  setAside(saved: SavedTorrent): void {
-    this.#list?.setAside(saved)
-  }
-
-  /** See `SavedList.takeBack`. */
-  takeBack(infoHash: string): SavedTorrent | undefined {
-    return this.#list?.takeBack(infoHash)
-  }
-
-  /** See `SavedList.touch`. */
-  touch(): void {
-    this.#list?.touch()
-  }
-
-  /** See `SavedList.flush`. */
-  async flush(): Promise<void> {
-    await this.#list?.flush()
+  /** The list of torrents for the next run; undefined until its module is loaded. */
+  get list(): SavedList | undefined {
+    return this.#list
   }
 
   /** Brings no more back; resolves when nothing more is entered in the list. Idempotent. */
@@ -67,16 +51,6 @@ export class StateFolder {
     this.#closed = true
     this.#restoration?.close()
     await this.listed
-  }
-
-  /** See `SavedList.stop`. */
-  async stop(): Promise<void> {
-    await this.#list?.stop()
-  }
-
-  /** See `SavedList.close`. */
-  async close(lasting: readonly TorrentSession[]): Promise<void> {
-    await this.#list?.close(lasting)
   }
 
   async #open(folder: string, events: StateFolderEvents): Promise<void> {

@@ -59,15 +59,15 @@ export class TorrentAdder {
       checkOpen()
       known = registry.get(infoHash)
     }
-    let saved = stateFolder?.takeBack(infoHash)
-    const claimed = known !== undefined && stateFolder?.claims(known) === true
+    let saved = stateFolder?.list?.takeBack(infoHash)
+    const claimed = known !== undefined && stateFolder?.restoration?.claims(known) === true
     if (known !== undefined && claimed && reopens(known, options)) {
       // The next run has it also when this comes to nothing.
-      stateFolder?.setAside(known.save())
+      stateFolder?.list?.setAside(known.save())
       await abortable(known.close(), options.signal)
       checkOpen()
       known = registry.get(infoHash)
-      saved = stateFolder?.takeBack(infoHash)
+      saved = stateFolder?.list?.takeBack(infoHash)
     }
     if (known !== undefined) {
       if (options.overwrite === true) known.allowOverwriting()
@@ -98,7 +98,7 @@ export class TorrentAdder {
     checkOpen()
     if (registry.get(infoHash) !== undefined) {
       // Another caller has added it meanwhile.
-      if (saved !== undefined) stateFolder?.setAside(saved)
+      if (saved !== undefined) stateFolder?.list?.setAside(saved)
       return this.begin(resolved, options, seeding)
     }
     const session = registry.enter({
@@ -142,7 +142,7 @@ export class TorrentAdder {
       // The caller that closed it decides what becomes of it.
       const isFault = torrent.status !== 'closed'
       await torrent.close()
-      if (saved !== undefined && isFault) this.#options.stateFolder?.setAside(saved)
+      if (saved !== undefined && isFault) this.#options.stateFolder?.list?.setAside(saved)
       throw thrown
     }
   }
