@@ -14,7 +14,7 @@ const faults = []
 let count = 0
 fs.rmSync(folder, { recursive: true, force: true })
 fs.mkdirSync(folder, { recursive: true })
-for (const file of ['README.md', ...docs.filter((name) => name.endsWith('.md'))]) {
+for (const file of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...docs.filter((name) => name.endsWith('.md'))]) {
   const text = fs.readFileSync(path.join(root, file), 'utf8')
   for (const [, code] of text.matchAll(/^```ts\n([\s\S]*?)^```/gm)) {
     fs.writeFileSync(path.join(folder, `snippet-${++count}.ts`), `${code}\nexport {}\n`)
@@ -29,13 +29,13 @@ for (const file of ['README.md', ...docs.filter((name) => name.endsWith('.md'))]
   }
 }
 const errors = fs.readFileSync(path.join(root, 'lib/util/errors.ts'), 'utf8')
-const readme = fs.readFileSync(path.join(root, 'README.md'), 'utf8')
+const table = fs.readFileSync(path.join(root, 'docs/errors.md'), 'utf8')
 for (const [, code] of errors.matchAll(/^ {2}(ERR_[A-Z_]+):/gm)) {
-  if (!readme.includes(code)) faults.push(`README.md does not list the error code ${code}`)
+  if (!table.includes(code)) faults.push(`docs/errors.md does not list the error code ${code}`)
 }
-for (const [code] of readme.matchAll(/\bERR_[A-Z_]+\b/g)) {
+for (const [code] of table.matchAll(/\bERR_[A-Z_]+\b/g)) {
   if (code !== 'ERR_OUT_OF_RANGE' && !errors.includes(`  ${code}:`))
-    faults.push(`README.md lists ${code}, which is not in the table`)
+    faults.push(`docs/errors.md lists ${code}, which does not exist`)
 }
 const config = {
   extends: '../tsconfig.json',

@@ -8,7 +8,7 @@ const mostPeersShown = 200
 
 /** An error as JSON. */
 export interface TorrentFault {
-  /** See the README's table; null for an error of another kind. */
+  /** A code of `errorCodes`; null for an error of another kind. */
   readonly code: string | null
   readonly message: string
 }
