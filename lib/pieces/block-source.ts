@@ -1,17 +1,17 @@
 import type { BlockIndex, PeerNumber, PieceIndex } from '../util/indices.ts'
 
-/** A peer, as far as it sends blocks. */
+/** A peer as the picker sees it. */
 export interface BlockSource {
-  /** Number that is never used again. */
+  /** Number that is never reused. */
   readonly id: PeerNumber
-  /** The host that bad blocks are blamed on. */
+  /** Host that is banned for bad blocks. */
   readonly banKey: string
-  /** Asks for a block. */
+  /** Requests a block. */
   request(piece: PieceIndex, block: BlockIndex): void
   /** Cancels a request. */
   cancel(piece: PieceIndex, block: BlockIndex): void
-  /** Tells the source whether it has something that we want. */
+  /** Tells the peer whether we are interested. */
   interest(interested: boolean): void
-  /** The memory that the source writes a block into is needed otherwise: the rest of the block goes to memory of its own. */
+  /** Stops writing the current block into shared memory: the rest of it goes to memory of its own. */
   detach(): void
 }

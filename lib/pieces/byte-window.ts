@@ -1,15 +1,15 @@
 import type { Range } from '../metainfo/layout.ts'
 
-/** The window of a stream: the pieces that its reader wants next. */
+/** The readahead window of a stream: the pieces that its reader needs next. */
 export interface ByteWindow {
   /** The pieces `[start, end)` from the cursor on. */
   readonly pieces: Range
-  /** How fast the reader consumes, for deadlines. */
+  /** Rate at which the reader consumes, for deadlines. */
   readonly bytesPerMs: number
-  /** Whether the reader waits for the first piece now. One that does not may have stopped reading, and then others come first. */
+  /** Whether the reader waits for the first piece now. A reader that does not wait may be paused, so waiting readers come first. */
   readonly waiting: boolean
-  /** The window at the same reader's cursor: this one's first piece is needed `delayMs` after that one's. */
+  /** Number of the window at the same reader's cursor; this window's first piece is needed `delayMs` after that one's. */
   readonly behind?: number
-  /** The reader comes to the first piece this much later than at once; 0 by default. */
+  /** Milliseconds until the reader needs the first piece; 0 by default. */
   readonly delayMs?: number
 }

@@ -1,34 +1,34 @@
 import type { BlockIndex, PeerNumber, PieceIndex } from '../util/indices.ts'
 
-/** A block of a partial piece is in exactly one of these states. */
+/** States of a block of a partial piece; it is in exactly one of them. */
 export const blockState = { free: 0, requested: 1, received: 2 } as const
 
 /** The allowance of a piece that memory is reserved for as a whole. */
 const unlimited = 2 ** 30 - 1
 
 /**
- * A piece of which something was asked for or has come; block by block who is to send it or has sent it. Small pieces are under way by the
- * thousand, so its lists are plain (typed ones take 200 bytes besides their contents), and it stands for another piece afterwards.
+ * The blocks of a partial piece: their states, and the peers that were asked for them or sent them. A download has thousands of small partial
+ * pieces, so objects are reused, and lists are plain arrays: a typed array takes 200 bytes more.
  */
 export class PartialPiece {
   #piece = -1
   /** A {@link blockState} for each block. */
   states: number[] = []
-  /** For each block the peer that was asked last, or that delivered it; -1 for none, -2 for data found in storage. */
+  /** For each block the peer that was asked last or has sent it; -1 for none, -2 for a block found in storage. */
   by: number[] = []
-  /** Blocks that nobody is asked for. */
+  /** Number of blocks that are neither requested nor received. */
   free = 0
-  /** Blocks that came. */
+  /** Number of blocks received. */
   received = 0
-  /** Free blocks that memory is reserved for, counted for streamed pieces alone; negative where peers have sent blocks that they were asked for no more. */
+  /** Free blocks with reserved memory, counted only for streamed pieces; negative after peers sent blocks whose requests were cancelled. */
   allowance: number = unlimited
-  /** The only peer that may be asked, or -1: a suspect fetches alone. */
+  /** The only peer that may be asked, or -1. Suspects download pieces alone. */
   soleOwner = -1
-  /** Whether it stands in the list of pieces that may have free blocks. */
+  /** Whether it is in the list of pieces that may have free blocks. */
   listed = false
   #searchFrom = 0
 
-  /** Stands for a piece of which nobody was asked for anything. */
+  /** Resets the object for another piece, with all blocks free. */
   begin(piece: PieceIndex, blockCount: number): void {
     this.#piece = piece
     if (this.states.length === blockCount) {
@@ -46,42 +46,42 @@ export class PartialPiece {
     this.#searchFrom = 0
   }
 
-  /** Says for how many free blocks memory is reserved; `Infinity` for all. */
+  /** Sets the number of free blocks with reserved memory; `Infinity` for all. */
   allow(blocks: number): void {
     this.allowance = Math.min(unlimited, blocks)
   }
 
-  /** Whether its blocks go to storage as they come, and memory is reserved for some of them only. */
+  /** Whether its blocks go to storage as they arrive, and memory is reserved for some of them only. */
   get streamed(): boolean {
     return this.allowance < unlimited / 2
   }
 
-  /** Blocks that peers are asked for. */
+  /** Number of requested blocks. */
   get asked(): number {
     return this.blockCount - this.free - this.received
   }
 
-  /** The piece. */
+  /** Index of the piece. */
   get piece(): number {
     return this.#piece
   }
 
-  /** How many blocks it has. */
+  /** Number of its blocks. */
   get blockCount(): number {
     return this.states.length
   }
 
-  /** Whether nobody is asked for anything of it, though something is missing. */
+  /** Whether blocks are missing and none is requested. */
   get idle(): boolean {
     return this.free > 0 && this.free + this.received === this.blockCount
   }
 
-  /** Whether every block came. */
+  /** Whether every block is received. */
   get complete(): boolean {
     return this.received === this.blockCount
   }
 
-  /** The first free block from `from` on, or -1. */
+  /** Returns the first free block from `from` on, or -1. */
   nextFree(from = 0): number {
     if (this.free === 0) return -1
     for (let block = Math.max(from, this.#searchFrom); block < this.blockCount; block++) {
@@ -93,7 +93,7 @@ export class PartialPiece {
     return -1
   }
 
-  /** The blocks that came. */
+  /** Returns the received blocks. */
   receivedBlocks(): number[] {
     const list: number[] = []
     for (let block = 0; block < this.blockCount; block++) {
@@ -102,7 +102,7 @@ export class PartialPiece {
     return list
   }
 
-  /** Marks a free or requested block as asked of `peer`. */
+  /** Marks a free or requested block as requested from `peer`. */
   request(block: BlockIndex, peer: PeerNumber): void {
     if (this.states[block] === blockState.free) {
       this.states[block] = blockState.requested
@@ -122,7 +122,7 @@ export class PartialPiece {
     if (block < this.#searchFrom) this.#searchFrom = block
   }
 
-  /** Marks a block as delivered by `peer`. */
+  /** Marks a block as received from `peer`. */
   receive(block: BlockIndex, peer: PeerNumber): void {
     if (block < 0 || block >= this.blockCount || this.states[block] === blockState.received) return
     if (this.states[block] === blockState.free) {
@@ -134,7 +134,7 @@ export class PartialPiece {
     this.received++
   }
 
-  /** Marks a block that came as free again: its bytes are not to be believed. */
+  /** Marks a received block as free again, because its bytes are in doubt. */
   discard(block: BlockIndex): void {
     if (this.states[block] !== blockState.received) return
     this.states[block] = blockState.free

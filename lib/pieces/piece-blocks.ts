@@ -4,33 +4,32 @@ import { LazyMap } from '../util/lazy-collections.ts'
 import { NumberMap } from '../util/number-map.ts'
 import { PartialPiece } from './partial-piece.ts'
 
-/** So many blocks may those have that stand for no piece for the moment. */
+/** Bound on the blocks of unused objects that are kept for reuse. */
 const mostSpareBlocks = 4096
 
 /**
- * The blocks of pieces that are not verified. A piece that is begun is partial: each of its blocks is free, requested or received. Of a piece that is
- * not begun it may be known that blocks are stored: they are there unverified, in storage or in a bad copy, and count as received
- * once the piece is begun.
+ * The blocks of pieces that are not verified. Each block of a partial piece is free, requested or received. A piece that is not partial can have
+ * stored blocks, which are unverified, in storage or in a bad copy, and count as received once the piece becomes partial.
  *
- * Transitions: `begin` makes a missing piece partial, `end` ends that, `store` and `forget` say which blocks of a piece that is not begun are there.
+ * Transitions: `begin` makes a missing piece partial, `end` ends that; `store` and `forget` set and clear the stored blocks of a piece.
  */
 export class PieceBlocks {
   readonly #layout: Layout
   readonly #partials = new NumberMap<PartialPiece>()
   readonly #stored = new LazyMap<number, readonly number[]>()
-  /** Objects of pieces that were ended, for the next ones. */
+  /** Objects of ended pieces, for reuse. */
   readonly #spare: PartialPiece[] = []
 
   constructor(layout: Layout) {
     this.#layout = layout
   }
 
-  /** How many pieces are partial. */
+  /** Number of partial pieces. */
   get size(): number {
     return this.#partials.size
   }
 
-  /** The blocks of a partial piece. */
+  /** Returns the blocks of a partial piece; undefined when it is not partial. */
   get(piece: PieceIndex): PartialPiece | undefined {
     return this.#partials.get(piece)
   }
@@ -40,12 +39,12 @@ export class PieceBlocks {
     return this.#partials.has(piece)
   }
 
-  /** All partial pieces, oldest first; none may be begun while they are gone through. */
+  /** Iterates over all partial pieces, oldest first. No piece may begin meanwhile. */
   values(): Iterable<PartialPiece> {
     return this.#partials.values()
   }
 
-  /** Makes a piece partial, if it is not yet; its stored blocks count as received. */
+  /** Makes a piece partial unless it is; its stored blocks become received. */
   begin(piece: PieceIndex): PartialPiece {
     const known = this.#partials.get(piece)
     if (known !== undefined) return known
@@ -57,7 +56,7 @@ export class PieceBlocks {
     return partial
   }
 
-  /** A piece is partial no longer; the blocks that came of it are forgotten. */
+  /** Ends a partial piece and forgets its blocks. */
   end(piece: PieceIndex): void {
     const partial = this.#partials.get(piece)
     if (partial === undefined) return
@@ -68,22 +67,22 @@ export class PieceBlocks {
     } else if (this.#spare.length * this.#layout.blocksPerPiece < mostSpareBlocks) this.#spare.push(partial)
   }
 
-  /** The stored blocks of a piece that is not begun. */
+  /** Returns the stored blocks of a piece that is not partial. */
   stored(piece: PieceIndex): readonly number[] {
     return this.#stored.get(piece) ?? []
   }
 
-  /** All pieces that have stored blocks, with these. */
+  /** Returns the stored blocks of all pieces that have some. */
   allStored(): Map<number, readonly number[]> {
     return new Map(this.#stored)
   }
 
-  /** Blocks of a piece that is not begun are there; of a partial piece this is not taken. */
+  /** Sets the stored blocks of a piece; does nothing for a partial one. */
   store(piece: PieceIndex, blocks: readonly number[]): void {
     if (!this.has(piece)) this.#stored.set(piece, blocks)
   }
 
-  /** The stored blocks of a piece are not there any more, or of no use. */
+  /** Forgets the stored blocks of a piece. */
   forget(piece: PieceIndex): void {
     this.#stored.delete(piece)
   }

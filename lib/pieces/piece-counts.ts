@@ -3,12 +3,12 @@ import { CellCounts } from '../metainfo/piece-cells.ts'
 
 /** Bits of the state of a piece in a {@link PieceTable}. */
 export const pieceFlags = { verified: 1, stored: 2, unproven: 4, unchecked: 8 } as const
-/** The selection priority, 0 to 7, stands above the flags. */
+/** Position of the selection priority, 0 to 7, above the flags. */
 export const priorityShift = 4
 
 const { verified, stored, unproven, unchecked } = pieceFlags
 
-/** Counters of the states of pieces: for everything, for the selection, for files, and for a coarse map. The table feeds them with its transitions. */
+/** Counts pieces and bytes by state: of the torrent, the selection, each file, and each cell of a coarse map. Updated by {@link PieceTable}. */
 export class PieceCounts {
   readonly #layout: Layout
   readonly #states: Uint8Array
@@ -25,7 +25,7 @@ export class PieceCounts {
   #verifiedCells: CellCounts | undefined
   #uncheckedCells: CellCounts | undefined
 
-  /** Counters of a table in which every piece is missing; `states` are those of the table. */
+  /** Counts a table in which every piece is missing; `states` is the table's own array. */
   constructor(layout: Layout, states: Uint8Array) {
     this.#layout = layout
     this.#states = states
@@ -33,42 +33,42 @@ export class PieceCounts {
     this.#missing = layout.pieceCount
   }
 
-  /** Verified bytes of everything, without padding, as in all lengths here. */
+  /** Verified bytes. All lengths here exclude padding. */
   get verifiedLength(): number {
     return this.#verifiedLength
   }
 
-  /** Bytes of everything that are missing. */
+  /** Bytes that are not verified. */
   get left(): number {
     return this.#layout.dataLength - this.#verifiedLength
   }
 
-  /** Bytes of the pieces that are selected. */
+  /** Bytes of the selected pieces. */
   get selectedLength(): number {
     return this.#selectedLength
   }
 
-  /** Verified bytes of them. */
+  /** Verified bytes of the selected pieces. */
   get selectedVerified(): number {
     return this.#selectedVerified
   }
 
-  /** Bytes of them that are missing. */
+  /** Bytes of the selected pieces that are not verified. */
   get selectedLeft(): number {
     return this.#selectedLength - this.#selectedVerified
   }
 
-  /** Verified part of them, 0 to 1. */
+  /** Verified part of the selected pieces, 0 to 1; 1 when none is selected. */
   get selectedProgress(): number {
     return this.#selectedLength === 0 ? 1 : this.#selectedVerified / this.#selectedLength
   }
 
-  /** Whether everything selected is stored. */
+  /** Whether every selected piece is stored, and none is unchecked. */
   get selectedComplete(): boolean {
     return this.#selectedMissing === 0 && this.#uncheckedCount === 0
   }
 
-  /** Whether everything is stored. */
+  /** Whether every piece is stored. */
   get complete(): boolean {
     return this.#missing === 0
   }
@@ -78,44 +78,44 @@ export class PieceCounts {
     return this.#missing === this.#layout.pieceCount
   }
 
-  /** Whether no piece may be given to peers. */
+  /** Whether there is no piece that peers may request. */
   get servesNothing(): boolean {
     return this.#layout.pieceCount - this.#missing === this.#unprovenCount
   }
 
-  /** Verified pieces, stored or not. */
+  /** Number of verified pieces, stored or not. */
   get verifiedCount(): number {
     return this.#verifiedCount
   }
 
-  /** Pieces in storage. */
+  /** Number of stored pieces. */
   get storedCount(): number {
     return this.#layout.pieceCount - this.#missing
   }
 
-  /** Pieces still to be checked. */
+  /** Number of unchecked pieces. */
   get uncheckedCount(): number {
     return this.#uncheckedCount
   }
 
-  /** Stored pieces still to be proven. */
+  /** Number of unproven pieces. */
   get unprovenCount(): number {
     return this.#unprovenCount
   }
 
-  /** Verified pieces of each cell of a coarse map; counted at the first call, and kept up from then on. */
+  /** Verified pieces of each cell of a coarse map; counted at the first call, and kept up to date from then on. */
   get verifiedCells(): CellCounts {
     this.#verifiedCells ??= new CellCounts(this.#states, verified)
     return this.#verifiedCells
   }
 
-  /** Pieces still to be checked of each cell, likewise. */
+  /** Unchecked pieces of each cell, likewise. */
   get uncheckedCells(): CellCounts {
     this.#uncheckedCells ??= new CellCounts(this.#states, unchecked)
     return this.#uncheckedCells
   }
 
-  /** Verified bytes of a file of the layout. */
+  /** Returns the verified bytes of a file of the layout. */
   fileBytes(fileIndex: number): number {
     return fileIndex < this.#layout.files.length ? (this.#fileBytes[fileIndex] ?? 0) : 0
   }
@@ -126,7 +126,7 @@ export class PieceCounts {
     return this.#fileBytes[files.length + fileIndex] === files[fileIndex]?.length
   }
 
-  /** The pieces of a range, which had the state `before`, have the state `after`. */
+  /** Counts a transition of the pieces of a range from one state to another. */
   moved(pieces: Range, before: number, after: number): void {
     const size = this.#layout.dataBytesOf(pieces)
     const count = pieces.end - pieces.start
@@ -151,7 +151,7 @@ export class PieceCounts {
     if (checks !== 0) this.#uncheckedCells?.addRange(pieces, checks)
   }
 
-  /** Adds the bytes of pieces to those of the files that they touch, or takes them off. */
+  /** Adds the bytes of pieces to the files that they overlap, or subtracts them. */
   #countFiles(first: number, pieces: Range, sign: 1 | -1): void {
     const bytes = this.#fileBytes
     const { files } = this.#layout
@@ -171,7 +171,7 @@ function bit(state: number, flag: number): 0 | 1 {
   return (state & flag) === 0 ? 0 : 1
 }
 
-/** 1 where a flag is set, -1 where it is cleared, 0 where it stays. */
+/** Returns 1 when a flag becomes set, -1 when it becomes clear, else 0. */
 function step(before: number, after: number, flag: number): 1 | 0 | -1 {
   return (bit(after, flag) - bit(before, flag)) as 1 | 0 | -1
 }

@@ -2,23 +2,23 @@ import type { Layout } from '../metainfo/layout.ts'
 import { type CellCounts, cellCount, cellOf, cellPieces } from '../metainfo/piece-cells.ts'
 import type { PieceTable } from './piece-table.ts'
 
-/** State of one piece for a map. */
+/** State of one piece, for display. */
 export interface PieceInfo {
   readonly state: 'missing' | 'checking' | 'partial' | 'verified'
   /** Connected peers that have it. */
   readonly availability: number
 }
 
-/** Neighbouring pieces `[start, end)` of a coarse map, and how many of them are in which state; the rest is missing. */
+/** Consecutive pieces `[start, end)` of a coarse map, with the number in each state; the rest is missing. */
 export interface PieceCell {
   readonly start: number
   readonly end: number
   readonly verified: number
-  /** To be hashed before they count. */
+  /** Existing data that is still to be hashed. */
   readonly checking: number
-  /** Blocks of them have come or are asked for. */
+  /** Pieces with requested or received blocks. */
   readonly partial: number
-  /** Pieces, in whatever state, that no connected peer has. */
+  /** Pieces, in any state, that no connected peer has. */
   readonly unavailable: number
 }
 
@@ -32,11 +32,11 @@ export interface MappedPieces {
 /** The pieces that peers have. */
 interface FetchedPieces {
   availability(piece: number): number
-  /** How many pieces of each cell no connected peer has. */
+  /** Number of pieces of each cell that no connected peer has. */
   readonly lacking: Pick<CellCounts, 'at'>
 }
 
-/** State and availability of each piece. */
+/** Returns the state and availability of each piece. */
 export function pieceMap(torrent: MappedPieces | undefined): PieceInfo[] {
   if (torrent === undefined) return []
   const { layout, table } = torrent
@@ -47,7 +47,7 @@ export function pieceMap(torrent: MappedPieces | undefined): PieceInfo[] {
   }))
 }
 
-/** The pieces in at most 1024 cells, from counts that table and picker keep: no look at each of them. */
+/** Returns the pieces in at most 1024 cells, from counters of table and picker, without visiting each piece. */
 export function coarsePieceMap(torrent: MappedPieces | undefined): PieceCell[] {
   if (torrent === undefined) return []
   const { pieceCount } = torrent.layout
@@ -56,7 +56,7 @@ export function coarsePieceMap(torrent: MappedPieces | undefined): PieceCell[] {
   const { verifiedCells, uncheckedCells } = table.counts
   const { lacking } = picker
   const partial = new Uint32Array(cellCount(pieceCount))
-  // As many as memory has room for.
+  // Memory bounds their number.
   for (const { piece } of table.blocks.values()) {
     const cell = cellOf(piece, pieceCount)
     partial[cell] = (partial[cell] ?? 0) + 1

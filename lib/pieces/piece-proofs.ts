@@ -1,5 +1,5 @@
-/** The digests that prove pieces. */
+/** Expected digests of pieces. */
 export interface PieceProofs {
-  /** The SHA-1 that a piece should have. */
+  /** Returns the expected SHA-1 of a piece, 20 bytes. */
   sha1(piece: number): Uint8Array
 }

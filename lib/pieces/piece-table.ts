@@ -7,40 +7,39 @@ const { verified, stored, unproven, unchecked } = pieceFlags
 const flags = verified | stored | unproven | unchecked
 
 /**
- * The one table of what there is of a torrent, piece by piece, with the selection priority of each, and block by block of pieces that are not
- * verified ({@link PieceBlocks}). All others read it and keep no copy; {@link PieceCounts} follows from its transitions.
+ * State and selection priority of every piece of a torrent, and the blocks of pieces that are not verified ({@link PieceBlocks}). Other parts
+ * read it and keep no copy; {@link PieceCounts} is updated by its transitions.
  *
  * A piece is in exactly one of these states:
  *
- * * missing: nothing of it counts; it is partial while it is begun, and `blocks` knows what is there of it;
- * * unchecked: it may be in storage, and is hashed before it counts or is fetched;
- * * verified: it is right, and on its way to storage;
- * * stored: it is right, and storage has it;
- * * unproven: storage has it, but only an unclean earlier run says that it is right, so it is hashed before it is used.
+ * * missing: to be downloaded; partial while `blocks` has an entry for it;
+ * * unchecked: may be in storage, and is hashed before it counts or is downloaded;
+ * * verified: its hash is right, and it is being written to storage;
+ * * stored: its hash is right, and storage has it;
+ * * unproven: storage has it, but only an untrusted resume record says that it is right, so it is hashed before use.
  *
- * Transitions, by the method that is called; one that is not listed leaves the piece as it is:
+ * Transitions by method; any other call leaves the piece as it is:
  *
  * * `setVerified`: missing or unchecked becomes verified;
  * * `setStored`: verified becomes stored;
  * * `setFound`: missing, unchecked or verified becomes stored;
  * * `setUnproven`: stored becomes unproven;
  * * `setProven`: unproven becomes stored;
- * * `setUnchecked`: each of them becomes unchecked;
- * * `setMissing`: each of them becomes missing.
+ * * `setUnchecked`: any state becomes unchecked;
+ * * `setMissing`: any state becomes missing.
  *
- * A piece that becomes verified, stored or missing has no stored blocks any more, and `blocks.end` ends a partial one before.
+ * A piece that becomes verified, stored or missing loses its stored blocks; `blocks.end` has to end a partial piece before.
  *
- * Transitions that change which pieces are to be fetched (`setVerified`, `setFound`, `setUnchecked`, `setMissing`) are called by the picker alone, together
- * with what it does about it; others tell the picker. The rest, and the priorities, concern the state alone and are called by their owners:
- * the picker follows new priorities when it is told of them.
+ * Only the picker calls the transitions that change which pieces are downloaded (`setVerified`, `setFound`, `setUnchecked`, `setMissing`), so that
+ * it can update its own structures; other parts call the picker. Every other transition is called by the part that owns the reason.
  */
 export class PieceTable {
   readonly layout: Layout
   readonly counts: PieceCounts
   readonly blocks: PieceBlocks
-  /** For each piece its flags, and above them its selection priority. */
+  /** For each piece its flags in the low bits, and its selection priority above them. */
   readonly #states: Uint8Array
-  /** A bit for each piece that may be given to peers; counted at the first call, and kept up from then on. */
+  /** A bit for each piece that peers may request; made at the first call, and kept up to date from then on. */
   #servedBits: Uint8Array | undefined
   readonly #listeners: ((piece: number) => void)[] = []
 
@@ -52,25 +51,25 @@ export class PieceTable {
     this.blocks = new PieceBlocks(layout)
   }
 
-  /** Calls `listener` with each piece that is found to be right from now on, in the order of such calls. */
+  /** Calls `listener` with each piece whose hash is found right from now on. */
   onVerified(listener: (piece: number) => void): void {
     this.#listeners.push(listener)
   }
 
   /**
-   * Tells the listeners that a piece was found to be right. Called once picker and checks have followed: a listener may select or close, and
-   * must find everything in its new state.
+   * Calls the listeners with a piece whose hash was found right. Picker and checks have to be up to date before, as a listener may call
+   * anything.
    */
   tellVerified(piece: number): void {
     for (const listener of this.#listeners) listener(piece)
   }
 
-  /** How many pieces there are. */
+  /** Number of pieces. */
   get pieceCount(): number {
     return this.#states.length
   }
 
-  /** Whether a piece is right, be it stored by now or not. */
+  /** Whether the hash of a piece is right, stored or not. */
   isVerified(piece: number): boolean {
     return this.#is(piece, verified)
   }
@@ -90,33 +89,33 @@ export class PieceTable {
     return this.#is(piece, unproven)
   }
 
-  /** Whether a piece is missing, so that it may be fetched. */
+  /** Whether a piece is missing, so that it may be downloaded. */
   isMissing(piece: number): boolean {
     return !this.#is(piece, verified | unchecked)
   }
 
-  /** Whether a piece may be given to peers. */
+  /** Whether peers may request a piece. */
   serves(piece: number): boolean {
     return isServed(this.#states[piece] ?? 0)
   }
 
-  /** The selection priority of a piece, 0 for not selected. */
+  /** Returns the selection priority of a piece, 0 to 7; 0 is not selected. */
   priority(piece: number): number {
     return (this.#states[piece] ?? 0) >> priorityShift
   }
 
-  /** A bit for each piece that may be given to peers (BEP 3); the caller's own. */
+  /** Returns a new bitfield of the pieces that peers may request (BEP 3). */
   servedBits(): Uint8Array {
     this.#servedBits ??= this.#bits(stored | unproven)
     return this.#servedBits.slice()
   }
 
-  /** A bit for each piece that storage has; the caller's own. */
+  /** Returns a new bitfield of the stored pieces. */
   storedBits(): Uint8Array {
     return this.#bits(stored)
   }
 
-  /** Sets the selection priority of neighbouring pieces and returns those of them whose priority changed. */
+  /** Sets the selection priorities of consecutive pieces from `first` on, and returns the pieces whose priority changed. */
   setPriorities(first: number, priorities: Uint8Array): number[] {
     const changed: number[] = []
     for (let n = 0; n < priorities.length; n++) {
@@ -129,48 +128,48 @@ export class PieceTable {
     return changed
   }
 
-  /** The pieces of a range are right. */
+  /** Marks the pieces of a range as verified. */
   setVerified(pieces: Range): void {
     this.#gain(pieces, verified)
   }
 
-  /** Storage has the pieces of a range, and they are right. */
+  /** Marks the pieces of a range as stored, as a check or a resume record found them. */
   setFound(pieces: Range): void {
     this.#gain(pieces, verified | stored)
   }
 
-  /** Storage has a verified piece. */
+  /** Marks a verified piece as stored. */
   setStored(piece: number): void {
     const state = this.#states[piece] ?? 0
     if ((state & (verified | stored)) === verified) this.#move(piece, piece + 1, state | stored)
   }
 
-  /** A stored piece is to be hashed before it is used. */
+  /** Marks a stored piece as unproven. */
   setUnproven(piece: number): void {
     const state = this.#states[piece] ?? 0
     if ((state & (stored | unproven)) === stored) this.#move(piece, piece + 1, state | unproven)
   }
 
-  /** A stored piece was hashed. */
+  /** Marks an unproven piece as stored. */
   setProven(piece: number): void {
     const state = this.#states[piece] ?? 0
     if ((state & unproven) !== 0) this.#move(piece, piece + 1, state & ~unproven)
   }
 
-  /** A piece may be in storage, and is to be hashed. */
+  /** Marks a piece as unchecked. */
   setUnchecked(piece: number): void {
     const state = this.#states[piece] ?? 0
     if ((state & unchecked) === 0) this.#move(piece, piece + 1, (state & ~flags) | unchecked)
   }
 
-  /** A piece is not there. */
+  /** Marks a piece as missing. */
   setMissing(piece: number): void {
     const state = this.#states[piece] ?? 0
     this.blocks.forget(piece)
     if ((state & flags) !== 0) this.#move(piece, piece + 1, state & ~flags)
   }
 
-  /** Pieces of a range come to be right, or right and stored; in few steps where neighbours have the same state. */
+  /** Adds flags to the pieces of a range, one step per run of equal states. */
   #gain({ start, end }: Range, gained: number): void {
     const states = this.#states
     for (let piece = start; piece < end; piece++) this.blocks.forget(piece)
@@ -182,7 +181,7 @@ export class PieceTable {
     }
   }
 
-  /** The pieces `[start, end)`, which have the same state, get another one. */
+  /** Changes the state of the pieces `[start, end)`, which all have the same. */
   #move(start: number, end: number, after: number): void {
     const before = this.#states[start] ?? 0
     this.counts.moved({ start, end }, before, after)
@@ -200,7 +199,7 @@ export class PieceTable {
     return ((this.#states[piece] ?? 0) & flag) !== 0
   }
 
-  /** A bit for each piece that is stored and has no other flag of the mask. */
+  /** Returns a bitfield of the pieces that are stored and have no other flag of the mask. */
   #bits(mask: number): Uint8Array {
     const states = this.#states
     const bits = new Uint8Array(Math.ceil(states.length / 8))

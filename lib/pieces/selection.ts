@@ -1,27 +1,27 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import { show } from '../util/show.ts'
 
-/** Priority of what is selected without saying how urgently. */
+/** Default selection priority. */
 export const normalPriority = 4
 
-/** Refuses with a RangeError a priority that selects nothing, or that there is not. */
+/** @throws RangeError unless the priority is a whole number from 1 to 7. */
 export function checkPriority(priority: number): void {
   if (Number.isInteger(priority) && priority >= 1 && priority <= 7) return
   throw new RangeError(`priority is ${show(priority)}; it must be a whole number from 1 to 7`)
 }
 
 /**
- * What is wanted of a torrent: a priority for each file, 0 to 7, and byte ranges besides. A piece has the highest priority
- * of what touches it.
+ * The selection of a torrent: a priority for each file, 0 to 7, and byte ranges with priorities of their own. A piece has the highest priority
+ * among the files and ranges that it overlaps.
  */
 export class Selection {
   readonly #layout: Layout
   readonly #files: Uint8Array
   #ranges: { readonly range: Range; readonly priority: number }[] = []
-  /** Files with a priority above 0, without pad files. */
+  /** Number of files with a priority above 0, without pad files. */
   #selectedFiles: number
 
-  /** A selection in which every file has the priority given. */
+  /** Creates a selection in which every file has this priority. */
   constructor(layout: Layout, priority: number) {
     this.#layout = layout
     this.#files = new Uint8Array(layout.files.length).fill(priority)
@@ -38,12 +38,12 @@ export class Selection {
     return [...this.#files]
   }
 
-  /** The byte ranges that are wanted besides files. */
+  /** The byte ranges that are selected in addition to files. */
   get ranges(): readonly (Range & { readonly priority: number })[] {
     return this.#ranges.map(({ range, priority }) => ({ ...range, priority }))
   }
 
-  /** The priority of a file, 0 for not selected. */
+  /** Returns the priority of a file, 0 for not selected. */
   file(index: number): number {
     return this.#files[index] ?? 0
   }
@@ -58,7 +58,7 @@ export class Selection {
     }
   }
 
-  /** Wants the bytes `[start, end)` of the torrent besides files, or (0) no longer; other ranges inside it go with it. */
+  /** Selects the bytes `[start, end)` of the torrent, or deselects them with 0; replaces other ranges inside it. */
   setRange(range: Range, priority: number): void {
     const rest = this.#ranges.flatMap((known) => {
       const before = { start: known.range.start, end: Math.min(known.range.end, range.start) }
@@ -70,7 +70,7 @@ export class Selection {
     this.#ranges = priority > 0 ? [...rest, { range, priority }] : rest
   }
 
-  /** The priority of each piece of a range, by default of all. */
+  /** Returns the priority of each piece of a range, by default of all. */
   pieces(range: Range = { start: 0, end: this.#layout.pieceCount }): Uint8Array {
     const { start, end } = range
     const pieces = new Uint8Array(Math.max(0, end - start))
