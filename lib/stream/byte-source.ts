@@ -2,27 +2,27 @@ import type { Layout } from '../metainfo/layout.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
 import type { EarlyBytes } from '../storage/verified-reader.ts'
 
-/** Where streams get their bytes: the few questions that they ask of a torrent. */
+/** What streams ask of a torrent. */
 export interface ByteSource {
   readonly layout: Layout
-  /** A number that no other stream of this source has. */
+  /** Returns a number that no other window of this source has. */
   nextStreamId(): number
-  /** Opens, moves or (with undefined) closes the window of a stream; `jumped` says that it went elsewhere. */
+  /** Opens, moves or (with undefined) closes the window of a stream; `jumped` after a seek. */
   setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void
-  /** Whether all bytes at this offset's piece are verified, so that a read does not wait for the swarm. */
+  /** Whether the piece at this offset is verified, so that a read does not wait for the swarm. */
   isReady(byteOffset: number): boolean
   /**
-   * Verified bytes from an offset in the torrent on: at least one, at most `maxLength`, in memory that is the caller's. Waits until
-   * they are there; rejects when they never will be, or on abort.
+   * Resolves with verified bytes from an offset of the torrent on, at least one and at most `maxLength`, in memory that the caller owns. Rejects
+   * when the torrent stops, and on abort.
    */
   readVerified(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<Uint8Array>
-  /** The same, without waiting for the piece to be verified: whole blocks as they come. */
+  /** The same, with blocks as they arrive, before their piece is verified. */
   readEarly(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<EarlyBytes>
-  /** Calls back once when a piece is verified (true) or its bytes turn out to be wrong (false); the function returned calls it off. */
+  /** Calls `listener` once, with whether the hash of a piece is right; returns a function that removes the listener. */
   onVerdict(piece: number, listener: (right: boolean) => void): () => void
 }
 
-/** What a stream needs to know of its file. */
+/** The file of a stream. */
 export interface StreamedFile {
   readonly name: string
   readonly path: string

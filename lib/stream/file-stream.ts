@@ -10,17 +10,17 @@ import type { ByteSource, StreamedFile } from './byte-source.ts'
 import { indexTailBytes } from './index-tail.ts'
 import { Lookahead } from './lookahead.ts'
 
-/** The most bytes of one chunk. */
+/** Maximum bytes of a chunk. */
 const chunkBytes = 256 << 10
 
-/** Only a stream that begins this near to the beginning is taken for a player that has yet to find the file's index. */
+/** A stream that begins below this offset is taken for a player that has yet to find the index of the container. */
 const tailUpTo = 1 << 20
-/** The index is needed after what is played in this time. */
+/** Time after which a player is assumed to need the index. */
 const tailDelayMs = 2000
-/** What was delivered unverified is completed behind what is read in this time, wherever the cursor has gone. */
+/** Time after which the rest of a piece is needed whose bytes were delivered unverified, wherever the cursor is. */
 const proofDelayMs = 1000
 
-/** Which part of a file a stream reads. */
+/** Options of {@link FileStream}. */
 export interface FileStreamOptions {
   /** First byte, 0 by default. */
   readonly start?: number | undefined
@@ -29,19 +29,19 @@ export interface FileStreamOptions {
   /** Destroys the stream when aborted. */
   readonly signal?: AbortSignal | undefined
   /**
-   * Delivers blocks as they come, before their piece is verified: earlier by up to a piece. If the piece then fails, the
-   * stream is destroyed with ERR_STREAM_UNVERIFIED, and it ends only once all that it delivered is verified. False by default.
+   * Delivers blocks as they arrive, before their piece is verified; false by default. If the piece is wrong, the stream is destroyed with
+   * ERR_STREAM_UNVERIFIED. It ends only after all delivered bytes are verified.
    */
   readonly unverified?: boolean | undefined
-  /** Delivers strings in this encoding and not bytes, as `setEncoding` does. */
+  /** Delivers strings in this encoding instead of bytes, like `setEncoding`. */
   readonly encoding?: BufferEncoding | null | undefined
-  /** Bytes that are read ahead of the consumer, and the most of one chunk; by default none are, and a chunk has up to 256 KiB. */
+  /** Bytes buffered ahead of the consumer, and the maximum of a chunk; 0 by default, with chunks of up to 256 KiB. */
   readonly highWaterMark?: number | undefined
   /** Whether `close` is emitted; true by default. */
   readonly emitClose?: boolean | undefined
 }
 
-// A record, so that an option without a place here is no valid program.
+// A record, so that a missing option does not compile.
 const optionNames: Record<keyof FileStreamOptions, true> = {
   start: true,
   end: true,
@@ -51,12 +51,12 @@ const optionNames: Record<keyof FileStreamOptions, true> = {
   highWaterMark: true,
   emitClose: true
 }
-/** Options of `fs.createReadStream` that mean nothing here. */
+/** Options of `fs.createReadStream` that are ignored. */
 const ignored: readonly string[] = ['flags', 'mode', 'autoClose']
 
 /**
- * A file of a torrent as a `node:stream` Readable that can seek. Bytes come as soon as their piece is verified; what lies
- * ahead of the cursor is fetched first. It ends with the last byte of its range, or with an error, or by `destroy`.
+ * A file of a torrent as a `node:stream` Readable that can seek. It delivers bytes once their piece is verified, and requests those ahead of
+ * the cursor first. It ends after the last byte of its range, with an error, or by `destroy`.
  */
 export class FileStream extends Readable {
   /** The file that is read. */
@@ -66,13 +66,13 @@ export class FileStream extends Readable {
   readonly #end: number
   readonly #lookahead = new Lookahead()
   readonly #early: boolean
-  /** Pieces of which unverified bytes were delivered, each with what calls the wait for its verdict off. */
+  /** Pieces with unverified bytes delivered, each with the function that stops waiting for its verdict. */
   readonly #unproven = new Map<number, () => void>()
-  /** The window over the file's index, if that stands at its end; 0 when there is none. */
+  /** Number of the window over an index at the end of the file; 0 for none. */
   #tailId = 0
-  /** Where the next read begins. */
+  /** Offset of the next read. */
   #position: number
-  /** With an encoding: the offset of the first byte that was not delivered as part of a string. */
+  /** With an encoding, the offset of the first byte that was not delivered in a string. */
   #delivered: number
   readonly #signal: AbortSignal | undefined
   readonly #chunkBytes: number = chunkBytes
@@ -81,13 +81,13 @@ export class FileStream extends Readable {
   #reading = false
   #discarding = false
   #finished = false
-  /** The window at the cursor, if it is open, and it in words. */
+  /** The window at the cursor, if it is open, and the same as text, for comparison. */
   #cursor: ByteWindow | undefined
   #window = ''
 
   /**
-   * Opens a stream; nothing is fetched before the first read.
-   * @throws RangeError (`ERR_OUT_OF_RANGE`) when start or end is no whole number from 0 on, or start lies beyond end or the file.
+   * Creates a stream, which requests nothing before the first read.
+   * @throws RangeError (`ERR_OUT_OF_RANGE`) unless start and end are whole numbers from 0 on, with start at most end and the file's length.
    */
   constructor(file: StreamedFile, source: ByteSource, options: FileStreamOptions = {}) {
     checkOptions(options)
@@ -105,21 +105,20 @@ export class FileStream extends Readable {
     this.#position = this.#delivered = start
     this.#end = last + 1
     this.#signal = signal
-    // Not by the base class: it would destroy a stream that is not made yet when the signal is aborted already.
+    // The base class would destroy a stream that is not fully constructed when the signal is aborted already.
     if (signal?.aborted === true) this.#onAbort()
     else signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  /** Offset in the file of the next byte that will be delivered. With an encoding that is exact where the text is valid. */
+  /** Offset in the file of the next byte to be delivered. With an encoding it is exact if the text is valid. */
   get position(): number {
     if (this.readableEncoding === null) return this.#position - this.readableLength
     return Math.min(this.#delivered, this.#position)
   }
 
   /**
-   * Goes on at another offset of the file; bytes of the old place that were not yet delivered are dropped. The offset where the range ends, ends
-   * the stream.
-   * @throws RangeError when the offset is negative, no whole number, or beyond the end of the range.
+   * Continues at another offset of the file, and drops buffered bytes of the old one. At the end of the range the stream ends.
+   * @throws RangeError unless the offset is a whole number from 0 to the end of the range.
    * @throws TorrentError ERR_STREAM_ENDED when the stream has ended or was destroyed.
    */
   seek(offset: number): void {
@@ -135,16 +134,16 @@ export class FileStream extends Readable {
     if (offset === this.#end) this.#closeWindow()
     else if (this.#window !== '') this.#moveWindow(true)
     if (this.#wanted) this.#next()
-    // Whoever has been told that there is something to read is told again: of the new place.
+    // Readers that saw 'readable' for the dropped bytes get another one.
     else if (dropped) process.nextTick(() => this.read(0))
   }
 
-  /** @internal Called once the stream is destroyed, which is also how one ends that was read to its end. */
+  /** @internal Called once when the stream is destroyed, which also happens after its end. */
   onDestroyed: (() => void) | undefined
 
-  /** @internal Listeners are guests, and an error on a stream that no one listens to must not end the program. */
+  /** @internal Keeps exceptions of listeners out of the stream, and an `error` without a listener from ending the program. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
-    // Whatever is delivered, in whatever way, is announced as data.
+    // All ways of reading emit 'data'.
     if (event === 'data') {
       if (this.#discarding) return false
       const [chunk] = args
@@ -174,14 +173,14 @@ export class FileStream extends Readable {
 
   readonly #onAbort = (): void => {
     const error = new Error('The operation was aborted', { cause: this.#signal?.reason })
-    // As Node's own streams are destroyed by a signal.
+    // The same error as Node's own streams.
     this.destroy(Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' }))
   }
 
   #next(): void {
     if (this.#reading || this.#finished) return
     if (this.#position >= this.#end) {
-      // What was delivered must be right before the end says so.
+      // The end confirms all delivered bytes, so it waits until they are verified.
       if (this.#unproven.size > 0) return
       this.#finished = true
       this.#closeWindow()
@@ -207,19 +206,19 @@ export class FileStream extends Readable {
     this.#reading = false
     if (this.#finished) return
     if (signal.aborted) {
-      // The cursor went elsewhere meanwhile.
+      // A seek happened meanwhile.
       if (this.#wanted) this.#next()
     } else if (chunk === undefined || failure !== undefined) this.destroy(failure)
     else {
       const now = monotonicMs()
       this.#wanted = false
       this.#rest()
-      // Bytes that are no text count otherwise as a string than in the file: begin afresh with each chunk.
+      // Invalid text has another length as a string than in the file, so each chunk counts from its own offset.
       if (this.readableLength === 0 && this.#position - this.#delivered > 4) this.#delivered = this.#position
       this.#position += chunk.byteLength
       this.#lookahead.consumed(chunk.byteLength, now - asked, now)
       this.push(chunk)
-      // A chunk that ends within its first character gives no string, and nobody would ask for more.
+      // A chunk that ends within its first character gives no string, and so no further read.
       if (this.readableEncoding !== null && chunk.byteLength < 4) process.nextTick(() => this.read(0))
     }
   }
@@ -233,7 +232,7 @@ export class FileStream extends Readable {
     return bytes
   }
 
-  /** Has a piece completed of which unverified bytes are delivered, and waits for its verdict. */
+  /** Requests the rest of a piece with unverified bytes delivered, and waits for its verdict. */
   #prove(piece: number): void {
     const id = this.#source.nextStreamId()
     const callOff = this.#source.onVerdict(piece, (right) => this.#judged(piece, right))
@@ -268,7 +267,7 @@ export class FileStream extends Readable {
     if (opened) this.#openTail()
   }
 
-  /** What was waited for is delivered: whoever reads no further has others come first. */
+  /** Says that the reader no longer waits, so that a paused one does not hold up others. */
   #rest(): void {
     const cursor = this.#cursor
     if (cursor?.waiting !== true) return
@@ -285,7 +284,7 @@ export class FileStream extends Readable {
     this.#source.setWindow(this.#id, undefined, false)
   }
 
-  /** A player that begins at the beginning of some kinds of files soon wants their end: it is fetched behind the first seconds. */
+  /** Opens a window over the end of a file whose index a player needs soon, behind the first seconds. */
   #openTail(): void {
     const { file } = this
     if (this.#tailId !== 0 || this.#position >= tailUpTo) return
@@ -296,7 +295,7 @@ export class FileStream extends Readable {
     this.#follow(this.#tailId, pieces, tailDelayMs)
   }
 
-  /** Opens a window whose pieces come behind what is read from the cursor in so much time. */
+  /** Opens a window whose pieces are needed `delayMs` after those at the cursor. */
   #follow(id: number, pieces: Range, delayMs: number): void {
     const { bytesPerMs } = this.#lookahead
     this.#source.setWindow(id, { pieces, bytesPerMs, waiting: false, behind: this.#id, delayMs }, false)
@@ -308,13 +307,13 @@ export class FileStream extends Readable {
     this.#tailId = 0
   }
 
-  /** Takes what the stream machinery holds out of it without delivering it; whether there was anything. */
+  /** Drops the bytes that the base class has buffered; returns whether there were any. */
   #discard(): boolean {
     const dropped = this.readableLength > 0
     this.#discarding = true
     while (this.readableLength > 0 && this.read() !== null);
     this.#discarding = false
-    // A half-read character of the old place must not begin the new one.
+    // The decoder may hold a part of a character from the old offset.
     if (this.readableEncoding !== null) this.setEncoding(this.readableEncoding)
     return dropped
   }
@@ -331,7 +330,7 @@ function checkOptions(options: FileStreamOptions): void {
     throw streamOptionRefusal('encoding', `${show(encoding)} is none that Node knows`)
 }
 
-/** An option of a stream that is refused. */
+/** Returns the error for an option of a stream. */
 export function streamOptionRefusal(option: string, reason: string): TorrentError {
   return new TorrentError('ERR_STREAM_OPTION', `option ${option}: ${reason}`, { details: { option } })
 }

@@ -1,67 +1,66 @@
-/** The least that a reader's window holds, in bytes. */
+/** Minimum size of a readahead window, in bytes. */
 const floorBytes = 2 << 20
-/** The most, in bytes and in seconds at the reader's pace. */
+/** Maximum size, in bytes and in seconds at the reader's rate. */
 const ceilingBytes = 32 << 20
 const ceilingSeconds = 30
-/** The pace that a reader is believed to have before it has shown one. */
+/** Assumed rate of a new reader. */
 const guessBytesPerMs = 1000
-/** How much of the reader's own time its pace is an average of. */
+/** Time that the rate is averaged over, without the time that the reader waited. */
 const memoryMs = 30_000
-/** A reader that takes this long for a chunk, and so many times as long as for the one before, has paused: that is no pace. */
+/** A reader that takes this long for a chunk, and this many times as long as for the one before, has paused; the time is not averaged. */
 const pauseMs = 5000
 const pauseFactor = 4
 
 /**
- * How far ahead of a reader is fetched: little at first, twice what was read without a break, up to a ceiling in bytes
- * and seconds; a seek starts again.
+ * Size of a reader's readahead window: small at first, then twice the bytes read since the last seek, up to a ceiling in bytes and in seconds.
  */
 export class Lookahead {
-  /** Bytes read without a break. */
+  /** Bytes read since the last seek. */
   #read = 0
   #at = 0
-  /** The last chunk, the time that the reader took before it, and what both were on average lately. */
+  /** Bytes of the last chunk, the time that the reader took for the one before, and their decaying sums. */
   #bytes = 0
   #gapMs = 0
   #sumBytes = 0
   #sumMs = 0
 
-  /** Bytes from the cursor on that the window holds. */
+  /** Bytes of the window, from the cursor on. */
   get bytes(): number {
     const ceiling = Math.min(ceilingBytes, Math.max(floorBytes, this.bytesPerMs * 1000 * ceilingSeconds))
     return Math.min(ceiling, floorBytes + 2 * this.#read)
   }
 
-  /** The reader's pace, not counting the time in which it waited for us. */
+  /** Rate of the reader, without the time that it waited for bytes. */
   get bytesPerMs(): number {
     return this.#pace
   }
 
   #pace = guessBytesPerMs
 
-  /** `bytes` were handed over at `now` after a wait of `waitedMs`. */
+  /** Counts `bytes` that were delivered at `now` after a wait of `waitedMs`. */
   consumed(bytes: number, waitedMs: number, now: number): void {
-    // The time runs from the first bytes on, so what was waited for them does not count.
+    // The time before the first bytes says nothing about the reader.
     if (this.#read > 0) this.#count(this.#bytes, Math.max(0, now - waitedMs - this.#at))
     this.#read += bytes
     this.#bytes = bytes
     this.#at = now
   }
 
-  /** The reader took so long for `bytes`. */
+  /** Averages the time that the reader took for `bytes`. */
   #count(bytes: number, tookMs: number): void {
     const paused = tookMs > Math.max(pauseMs, pauseFactor * this.#gapMs)
     this.#gapMs = tookMs
     if (paused) return
     this.#sumBytes += bytes
     this.#sumMs += tookMs
-    // A pace shows only over some time; below that the guess stands.
+    // Shorter times give no useful rate, so the assumed one stays.
     if (this.#sumMs > 500) this.#pace = this.#sumBytes / this.#sumMs
     if (this.#sumMs <= memoryMs) return
     this.#sumBytes *= memoryMs / this.#sumMs
     this.#sumMs = memoryMs
   }
 
-  /** The reader has gone elsewhere. */
+  /** Starts over after a seek. */
   reset(): void {
     this.#read = 0
     this.#sumBytes = this.#sumMs = this.#gapMs = 0
