@@ -2,7 +2,7 @@ import type { Layout } from '../metainfo/layout.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
 import type { EarlyBytes } from '../storage/verified-reader.ts'
 
-/** What streams ask of a torrent. */
+/** The questions of streams to their torrent. */
 export interface ByteSource {
   readonly layout: Layout
   /** Returns a number that no other window of this source has. */
