@@ -6,9 +6,9 @@ import type { PeerState } from './peer-state.ts'
 import {
   backgroundStages,
   type Candidate,
-  compareLate,
   compareRequests,
   isDeferred,
+  isLater,
   type Stage
 } from './request-order.ts'
 
@@ -91,7 +91,7 @@ export function pickEndGame(state: DownloadState, peer: PeerState, now: number):
       index--, looked++
     ) {
       const eta = owner.owing ? Number.POSITIVE_INFINITY : owner.etaOf(index, now)
-      if (compareLate(eta, latest) >= 0) break
+      if (!isLater(eta, latest)) break
       const request = owner.outstanding.at(index)
       if (request === undefined || !suitsEndGame(state, peer, request.piece, request.block)) continue
       const partial = state.partials.get(request.piece)

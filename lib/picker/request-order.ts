@@ -57,14 +57,13 @@ export function compareRequests(a: Candidate, b: Candidate): number {
         compareRarity(a.availability ?? 0, b.availability ?? 0)
       )
     case 'late':
-      return compareLate(a.eta ?? 0, b.eta ?? 0)
+      return Number(isLater(b.eta ?? 0, a.eta ?? 0)) - Number(isLater(a.eta ?? 0, b.eta ?? 0))
   }
 }
 
-/** Entry 10 for the times at which two blocks are expected; on its own because the end game looks at hundreds for each request. */
-export function compareLate(a: number, b: number): number {
-  // Two blocks of peers that deliver nothing are both expected never.
-  return a === b ? 0 : b - a
+/** Entry 10: whether a block that is expected at `a` comes before one that is expected at `b`. The end game compares hundreds for each request. */
+export function isLater(a: number, b: number): boolean {
+  return a > b
 }
 
 function compareRarity(a: number, b: number): number {
