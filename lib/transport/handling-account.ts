@@ -3,14 +3,14 @@ import { cpuShare } from '../util/cpu-share.ts'
 import { handlingBudget } from './handling-budget.ts'
 import { limits } from './limits.ts'
 
-/** Whether programs on this machine, and all that a proxy or tunnel here forwards, come from a host. */
+/** Whether many peers may share a host: local programs, and everything that a local proxy or tunnel forwards. */
 function isShared(host: string): boolean {
   return host === '127.0.0.1' || host === '::1'
 }
 
 /**
- * Whether a connection of a host is refused as soon as it is accepted: the host has used too much. Where peers share the host, one that
- * connects and says nothing is no reason to refuse others.
+ * Whether a connection is closed as soon as it is accepted, because its host used too much CPU. Silent connections do not count against a
+ * shared host.
  */
 export function refusesConnection(host: string): boolean {
   if (handlingBudget.refuses(host)) return true
@@ -19,42 +19,41 @@ export function refusesConnection(host: string): boolean {
 }
 
 /**
- * The cost of the messages of one connection. Connections of a host share one account. Only programs on this machine, and all that a
- * proxy or tunnel here forwards, come from the same loopback address: there each connection has an account of its own while it lives,
- * and what it has used is the host's once it has ended. So honest peers behind a proxy do not pay for others, and none escapes by
- * connecting anew.
+ * Counts the CPU that the messages of one connection cost. Connections of a host share one account. On a shared host (a loopback address) each
+ * connection has its own account while it is open, which is added to the host's when it closes: so honest peers behind a proxy do not pay for
+ * others, and reconnecting does not reset the count.
  */
 export class HandlingAccount {
   readonly #host: string
   #key: string
 
-  /** An account of a connection from `remote`, whose host is called `host`. */
+  /** Creates the account of a connection from `remote`; `host` is the address, or the /64 in IPv6. */
   constructor(host: string, remote: PeerAddress) {
     this.#host = host
     this.#key = isShared(host) ? formatAddress({ host, port: remote.port }) : host
   }
 
-  /** How long a new connection of the host is to wait, in milliseconds; `Infinity` when it is closed. */
+  /** Milliseconds that a new connection of the host has to wait; `Infinity` to close it. */
   get waitMs(): number {
     return handlingBudget.waitOf(this.#host)
   }
 
-  /** Counts that the peer has dialled us and sent its handshake. */
+  /** Counts an incoming handshake. */
   incoming(): void {
     this.add(limits.greetedMs + (isShared(this.#host) ? limits.acceptedMs : 0))
   }
 
-  /** Counts milliseconds of CPU. Returns how long the connection is to wait, in milliseconds; `Infinity` to close it. */
+  /** Counts milliseconds of CPU. Returns the milliseconds that the connection has to wait; `Infinity` to close it. */
   add(ms: number): number {
     return handlingBudget.add(this.#key, ms)
   }
 
-  /** Counts milliseconds that something took, as far as this program had a processor. Returns the same. */
+  /** Counts elapsed milliseconds, minus the estimated time in which this thread had no processor. Returns the same. */
   addTime(ms: number): number {
     return this.add(cpuShare.of(ms) * limits.handlingOverhead)
   }
 
-  /** The connection has ended. */
+  /** Adds the account to its host's when the connection has closed. */
   end(): void {
     if (this.#key === this.#host) return
     handlingBudget.move(this.#key, this.#host)

@@ -2,29 +2,29 @@ import { monotonicMs } from '../util/clock.ts'
 import { limits } from './limits.ts'
 
 const { handlingPart: part, handlingBurstMs: burstMs, handlingWaitMs: mostWaitMs } = limits
-/** More than that is not held against a host, so that it is heard again after 20 s of peace. */
+/** Maximum that is counted against a host, so that it is heard again after 20 quiet seconds. */
 const mostMs = burstMs + 2 * mostWaitMs * part
 
 interface Host {
   usedMs: number
   at: number
-  /** Since when it was never below half of what it may use. */
+  /** Time since when it has used more than half of its burst. */
   busySince: number
 }
 
 /**
- * The cost of handling each host's messages, over all its connections and ended ones: over any 10 s a host may use 4 % of a core that is measured, then
- * it has to wait, and in the end it is not heard any more. Requested blocks and uploads are none of that.
+ * Bounds the CPU that each host's messages cost, over all its connections, closed ones included: at most 4 % of a core, as measured, over any 10 s.
+ * A host above that is read more slowly, and then refused. Requested blocks and uploads do not count.
  */
 export class HandlingBudget {
   readonly #hosts = new Map<string, Host>()
 
-  /** How many hosts are kept. */
+  /** Number of hosts that are counted. */
   get size(): number {
     return this.#hosts.size
   }
 
-  /** Counts milliseconds for a host. Returns how long its connections are to wait, in milliseconds; `Infinity` to close them. */
+  /** Counts milliseconds for a host. Returns the milliseconds that its connections have to wait; `Infinity` to close them. */
   add(key: string, ms: number, now: number = monotonicMs()): number {
     let host = this.#hosts.get(key)
     if (host === undefined) {
@@ -38,7 +38,7 @@ export class HandlingBudget {
     return this.waitOf(key, now)
   }
 
-  /** How long connections of a host are to wait, in milliseconds; `Infinity` when they are closed. */
+  /** Returns the milliseconds that connections of a host have to wait; `Infinity` to close them. */
   waitOf(key: string, now: number = monotonicMs()): number {
     const host = this.#hosts.get(key)
     if (host === undefined) return 0
@@ -49,14 +49,14 @@ export class HandlingBudget {
     return isOver ? Number.POSITIVE_INFINITY : waitMs
   }
 
-  /** Whether a new connection of a host is closed as soon as it is accepted; counts the refusal. */
+  /** Whether a new connection of a host is refused; counts the refusal. */
   refuses(key: string, now: number = monotonicMs()): boolean {
     if (this.waitOf(key, now) !== Number.POSITIVE_INFINITY) return false
     this.add(key, limits.refusedMs, now)
     return true
   }
 
-  /** Counts what one host has used for another from now on. */
+  /** Moves the count of one key to another. */
   move(from: string, to: string, now: number = monotonicMs()): void {
     const host = this.#hosts.get(from)
     if (host === undefined) return

@@ -3,25 +3,25 @@ import { LazySet } from '../util/lazy-collections.ts'
 import type { Timers } from '../util/timers.ts'
 import { TokenBucket } from '../util/token-bucket.ts'
 
-/** Somebody with bytes to move, who waits in a {@link Throttle} for his turn. */
+/** A connection that waits in a {@link Throttle} to move bytes. */
 export interface ThrottleMember {
-  /** Moves at most `length` bytes and returns how many; waits again if there are more. */
+  /** Moves at most `length` bytes, returns how many, and waits again if there are more. */
   turn(length: number): number
 }
 
-/** What a {@link Throttle} is made of besides its limit. */
+/** Options of a {@link Throttle}. */
 export interface ThrottleOptions {
-  /** A limit that counts as well: in it this one stands as one member, however many wait here. */
+  /** Limit that also applies; there this throttle is one member, however many wait here. */
   readonly parent?: Throttle | undefined
   /** The clock and timers, for tests; a delay of 0 calls back before the next timer of the event loop. */
   readonly timers?: Timers | undefined
 }
 
-// Turns are so small that each second has about 50 of them, within what is worth the work and what moves smoothly.
+// About 50 slices a second, within sizes that are neither wasteful nor bursty.
 const turnsPerSecond = 50
 const turnLengthMin = 1024
 const turnLengthMax = 64 * 1024
-// Timers take no longer waits.
+// Longer waits are split.
 const waitMsMax = 60_000
 
 /** Timers that do not keep the process alive. */
@@ -29,7 +29,7 @@ const ownTimers: Timers = {
   now: monotonicMs,
   after(delayMs, callback) {
     if (delayMs === 0) {
-      // Not unref'd: the event loop would sleep over it until something else happens.
+      // An unref'd immediate would not wake the event loop.
       const immediate = setImmediate(callback)
       return () => clearImmediate(immediate)
     }
@@ -40,12 +40,12 @@ const ownTimers: Timers = {
 }
 
 /**
- * A limit in bytes per second that many connections share in turns, one slice each, so that all that want it get the
- * same. Limits may be nested: those of torrents in that of a client share it evenly whatever their numbers of peers, and
- * what one does not use goes to the others. One timer serves all members and does not keep the process alive.
+ * A limit in bytes per second that connections share round-robin, one slice each, so that all get the same. Limits can be nested: torrents share
+ * the limit of their client evenly, whatever their numbers of peers, and what one does not use goes to the others. One timer serves all members
+ * and does not keep the process alive.
  *
- * A limit of 0 is no limit for what a {@link Throttle} sees: whoever sets it sees to it that no payload is asked for or
- * served, and the few messages that keep a peer need not wait.
+ * A limit of 0 lets all bytes pass here: the torrent then neither requests nor serves blocks, and the few messages that keep peers connected
+ * need not wait.
  */
 export class Throttle implements ThrottleMember {
   readonly #bucket: TokenBucket
@@ -56,7 +56,7 @@ export class Throttle implements ThrottleMember {
   #last: ThrottleMember | undefined
   #turning = false
 
-  /** A limit of `bytesPerSecond`; `Infinity` is none. */
+  /** Creates a limit of `bytesPerSecond`; `Infinity` is none. */
   constructor(bytesPerSecond: number = Number.POSITIVE_INFINITY, options: ThrottleOptions = {}) {
     this.#parent = options.parent
     this.#timers = options.timers ?? options.parent?.timers ?? ownTimers
@@ -78,7 +78,7 @@ export class Throttle implements ThrottleMember {
     else this.#next()
   }
 
-  /** Whether bytes pass without a turn: there is no limit, or one of 0, here or above. */
+  /** Whether bytes pass without waiting: there is no limit, or a limit of 0, here or above. */
   get passes(): boolean {
     const { rate } = this.#bucket
     if (rate === 0 || this.#parent === undefined) return rate === 0 || rate === Number.POSITIVE_INFINITY
@@ -90,7 +90,7 @@ export class Throttle implements ThrottleMember {
     return this.#bucket.rate === 0 || this.#parent?.stopped === true
   }
 
-  /** How many bytes one turn moves at most. */
+  /** Maximum bytes of a slice. */
   get turnLength(): number {
     const { rate } = this.#bucket
     const above = this.#parent?.turnLength ?? Number.POSITIVE_INFINITY
@@ -103,21 +103,21 @@ export class Throttle implements ThrottleMember {
     return this.#timers
   }
 
-  /** Counts bytes that do not wait for a turn. */
+  /** Counts bytes that did not wait. */
   take(bytes: number): void {
     this.#charge(bytes)
     this.#parent?.take(bytes)
   }
 
-  /** Queues a member; its turn may come before this returns. */
+  /** Queues a member, whose `turn` may be called before this returns. */
   wait(member: ThrottleMember): void {
     this.#waiting.add(member)
-    // Whoever had the last turn lets the others read or write first, or it would use up what a pause has saved.
+    // The member that moved last waits for others first, or it would use up the burst that a pause has saved.
     if (this.#parent === undefined && member === this.#last && !this.#turning && !this.stopped) this.#arm(0)
     else this.#next()
   }
 
-  /** Takes a member out of the queue. */
+  /** Removes a member from the queue. */
   leave(member: ThrottleMember): void {
     this.#waiting.delete(member)
     if (this.#last === member) this.#last = undefined
@@ -126,7 +126,7 @@ export class Throttle implements ThrottleMember {
     this.#parent?.leave(this)
   }
 
-  /** @internal A turn among the members of the limit above, which counts what it moves. */
+  /** @internal Moves bytes of its members within a slice of the limit above. */
   turn(length: number): number {
     const own = this.turnLength
     let moved = 0
@@ -143,7 +143,7 @@ export class Throttle implements ThrottleMember {
     return moved
   }
 
-  /** Lets members move when they may. */
+  /** Lets members move bytes as soon as the limit allows. */
   #next(): void {
     if (this.#turning || this.#waiting.size === 0) return
     this.#disarm()
@@ -157,13 +157,13 @@ export class Throttle implements ThrottleMember {
     else this.#takeTurns(() => this.turnLength)
   }
 
-  /** Gives turns of the length that `allowed` says until it says 0, nobody waits or the bucket is empty. */
+  /** Lets members move slices of the length `allowed()`, until that is 0, none waits or the bucket is empty. */
   #takeTurns(allowed: () => number, onMoved?: (bytes: number) => void): void {
     if (this.#turning) return
     this.#turning = true
     try {
       this.#disarm()
-      // A member that waits again stands at the end, where this loop comes to it once more.
+      // A member that waits again is appended, and the loop reaches it once more.
       for (const member of this.#waiting) {
         const length = this.#bucket.waitMs(this.#timers.now()) > 0 ? 0 : allowed()
         if (length === 0) break
@@ -179,7 +179,7 @@ export class Throttle implements ThrottleMember {
     this.#next()
   }
 
-  /** Lets all pass that wait. */
+  /** Lets all waiting members move all their bytes. */
   #release(): void {
     this.#disarm()
     this.#parent?.leave(this)

@@ -2,33 +2,33 @@ import type { Connection, ConnectionHandler } from '../net/connection.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { Throttle, ThrottleMember } from './throttle.ts'
 
-/** The limits of a connection; each may be shared with others. */
+/** The limits of a connection, which it may share with others. */
 export interface Throttles {
   readonly download?: Throttle | undefined
   readonly upload?: Throttle | undefined
 }
 
-// Chokes, haves, requests: counted, but nothing is won by delaying them.
+// Chokes, haves, requests: counted, but delaying them gains nothing.
 const controlLength = 512
 
 /**
- * A connection whose bytes wait for their turn in the given throttles; one that lets all pass costs nothing. All bytes
- * that are read and written count: payload, messages and handshakes, but not the headers of the transport below.
+ * A connection whose bytes wait in throttles; an unlimited one costs nothing. All bytes read and written count: payload, messages and
+ * handshakes, but not the headers of the transport below.
  */
 export class ThrottledConnection implements Connection, ConnectionHandler {
   readonly #inner: Connection
   #download: Throttle | undefined
   #upload: Throttle | undefined
-  // Made when they are first needed: most connections never wait.
+  // Created when first needed, as most connections never wait.
   #receiving: ThrottleMember | undefined
   #sending: ThrottleMember | undefined
   #handler: ConnectionHandler | undefined
   #closed = false
-  // Received and not yet delivered; while there is any, the inner connection is paused.
+  // Received bytes that are not delivered yet; the inner connection is paused meanwhile.
   #held: Uint8Array | undefined
   #innerPaused = false
   #paused = false
-  // Written and not yet passed on, from #outgoingAt in the first buffer.
+  // Written bytes that are not passed on yet, from #outgoingAt in the first buffer.
   #outgoing: Uint8Array[] = []
   #outgoingAt = 0
   #outgoingLength = 0
@@ -41,7 +41,7 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
     this.#upload = throttles.upload
   }
 
-  /** From now on others limit the connection; what waits for its turn waits there. */
+  /** Replaces the limits; bytes that wait, wait in the new ones. */
   moveTo(throttles: Throttles): void {
     if (this.#receiving !== undefined) this.#download?.leave(this.#receiving)
     if (this.#sending !== undefined) this.#upload?.leave(this.#sending)
@@ -130,7 +130,7 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
     this.#innerPaused = true
     this.#held = chunk
     if (!this.#paused) this.#waitToReceive()
-    // Its turn may have come at once; what is left is lent for this call only.
+    // A part may have been delivered at once; the rest is borrowed for this call only.
     if (this.#held !== undefined) this.#held = new Uint8Array(this.#held as Uint8Array)
     return !this.#innerPaused
   }
@@ -155,7 +155,7 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
     this.#outgoingLength = 0
   }
 
-  // Reads no more at once than a turn moves, so that little is held here and much in the system.
+  // Reads no more at once than a slice, so that waiting bytes stay in the system and not here.
   #adaptReceiveLength(): void {
     if (this.#download !== undefined && this.#inner.receiveLength !== undefined) {
       this.#inner.receiveLength = this.#download.turnLength

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import type { Connection } from '../net/connection.ts'
 
-/** A connection as a stream of `node:stream`; starts it. What is read is copied, because a connection only lends it. */
+/** Starts a connection and returns it as a Duplex. Received bytes are copied, because a connection only lends them. */
 export function toDuplex(connection: Connection): Duplex {
   let written: (() => void) | undefined
   const write = (buffers: Uint8Array[], done: () => void): void => {
@@ -35,7 +35,7 @@ export function toDuplex(connection: Connection): Duplex {
       }
       duplex.push(null)
       duplex.end()
-      // Whoever writes to the other end that has gone need not wait for it.
+      // A pending write to the closed end completes.
       written?.()
     }
   })
