@@ -14,7 +14,12 @@ const faults = []
 let count = 0
 fs.rmSync(folder, { recursive: true, force: true })
 fs.mkdirSync(folder, { recursive: true })
-for (const file of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...docs.filter((name) => name.endsWith('.md'))]) {
+for (const file of [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  ...docs.filter((name) => name.endsWith('.md'))
+]) {
   const text = fs.readFileSync(path.join(root, file), 'utf8')
   for (const [, code] of text.matchAll(/^```ts\n([\s\S]*?)^```/gm)) {
     fs.writeFileSync(path.join(folder, `snippet-${++count}.ts`), `${code}\nexport {}\n`)

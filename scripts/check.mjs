@@ -1,4 +1,4 @@
-// `npm test`: format and lint, types, package, API, README, then all unit tests and swarms on loopback. Needs nothing but Node.
+// `npm test`: format and lint, types, package, API, documents, then all unit tests and swarms on loopback. Needs nothing but Node.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +9,8 @@ const steps = [
   ['Types and build', ['scripts/build.mjs']],
   ['Package', ['scripts/check-package.mjs']],
   ['API', ['scripts/check-api.mjs']],
-  ['README', ['scripts/check-readme.mjs']],
+  ['API reference', ['scripts/api-docs.mjs']],
+  ['Documents', ['scripts/check-readme.mjs']],
   ['Tests', ['scripts/test.mjs']]
 ]
 for (const [title, args] of steps) {
