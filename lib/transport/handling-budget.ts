@@ -46,7 +46,7 @@ export class HandlingBudget {
     if (usedMs <= burstMs) return 0
     const waitMs = (usedMs - burstMs) / part
     const isOver = waitMs > mostWaitMs || now - host.busySince > limits.handlingBusyMs
-    return isOver ? Number.POSITIVE_INFINITY : waitMs
+    return isOver ? Number.POSITIVE_INFINITY : Math.max(limits.handlingPauseMs, waitMs)
   }
 
   /** Whether a new connection of a host is refused; counts the refusal. */

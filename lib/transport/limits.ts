@@ -7,6 +7,8 @@ export const limits = {
   handlingPart: 0.02,
   /** Milliseconds that a host may use at once: the bitfield of the largest torrent takes about 10. */
   handlingBurstMs: 200,
+  /** Shortest wait of a host, in milliseconds: each wait costs a timer and a system call, as much as many messages. */
+  handlingPauseMs: 100,
   /** Longest wait of a host, in milliseconds, before its connections are closed. */
   handlingWaitMs: 10_000,
   /** Milliseconds for which a host may stay above half of its burst before its connections are closed. */

@@ -46,13 +46,16 @@ export class Handling {
   }
 
   /**
-   * So many bytes of a chunk were handled, which took so much work; `freeBytes` of blocks and uploads came with it. Returns the
-   * milliseconds that count.
+   * So many bytes of a chunk were handled, which took so much work; `freeBytes` of blocks and uploads came with it, negative where more
+   * work follows than they are worth. Returns the milliseconds that count.
    */
   end(bytes: number, work: number, freeBytes: number): number {
-    this.#credit = Math.max(0, Math.min(creditMax, this.#credit + freeBytes))
+    const credit = this.#credit + freeBytes
+    this.#credit = Math.max(0, Math.min(creditMax, credit))
     const free = Math.max(0, freeBytes)
     let ownMs = Math.max(0, bytes - free) * byteMs + (free < fullChunk ? chunkMs : 0)
+    // Work for the peer that follows later, such as answers to requests of a byte.
+    if (credit < 0) ownMs -= credit / bytesPerMs
     if (work > 0) {
       const ms = this.#elapsed()
       this.#turnWork += work

@@ -9,6 +9,11 @@ import type { PeerState } from './peer-state.ts'
 import { checkBytes } from './wire-arguments.ts'
 import type { WireEvents } from './wire-events.ts'
 
+/** A request for fewer bytes costs as much to answer as one for a whole block. */
+const shortRequest = 4096
+/** That cost as bytes, of which `handling.ts` counts a million as a millisecond. */
+const answerCost = 16_000
+
 /** The part of a wire that an {@link UploadQueue} uses. */
 export interface UploadMediator {
   emit<E extends keyof WireEvents>(name: E, ...values: WireEvents[E]): unknown
@@ -71,7 +76,7 @@ export class UploadQueue implements RequestReceiver {
     }
     this.#requests.add(piece, offset, length)
     this.#wire.emit('request', piece, offset, length)
-    return length
+    return length < shortRequest ? length - answerCost : length
   }
 
   oddRequest(piece: number, offset: number, length: number): void {
