@@ -72,6 +72,14 @@ test('a host that used too much may not connect anew, and refusals count as well
   assert.equal(budget.refuses('a', 40_000), false)
 })
 
+test('a host that used too much waits for a while, and not for each message', () => {
+  const budget = new HandlingBudget()
+  assert.equal(budget.add('a', 200, 0), 0)
+  assert.equal(budget.add('a', 0.1, 0), 100)
+  assert.equal(budget.add('a', 0.1, 100), 0)
+  assert.equal(Math.round(budget.add('a', 10, 100)), 410)
+})
+
 test('what one key has used is moved to another', () => {
   const budget = new HandlingBudget()
   budget.add('a:1', 200, 0)

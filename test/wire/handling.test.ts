@@ -51,7 +51,7 @@ test('the turn of a peer is over after its messages, and the next one is another
   assert.equal(handling.isTurnOver(500), false)
 })
 
-test('bytes of requests that are taken back leave no debt', () => {
+test('cancelled requests leave no debt', () => {
   const handling = new Handling(defaultWireLimits)
   handling.begin()
   handling.end(0, 0, -1e9)
@@ -64,7 +64,8 @@ const shares: [what: string, tookMs: number, work: number, freeBytes: number, le
   [
     ['messages alone', 100, 10, 0, 100, 100.1],
     ['messages among blocks', 100, 10, 204_800, 8, 10],
-    ['requests that are taken back', 100, 1, -204_800, 100, 100.1]
+    ['cancelled requests', 100, 1, -204_800, 100.2, 100.3],
+    ['requests for a byte each', 100, 10, -160_000, 100.1, 100.2]
   ]
 for (const [what, tookMs, work, freeBytes, least, most] of shares) {
   test(`${tookMs} ms of ${what} count as ${least} to ${most} ms`, (t) => {

@@ -100,6 +100,23 @@ test('requested blocks and requests that are taken do not count', async () => {
   assert.deepEqual([blocks, wire.peerRequests], [100, 1900])
 })
 
+test('requests for a byte count as much as it costs to answer them', async () => {
+  const wire = wireOf()
+  await turn()
+  let ms = 0
+  wire.onHandled = (spent) => {
+    ms += spent
+    return 0
+  }
+  wire.receive(
+    encode((batch) => {
+      for (let n = 0; n < 1000; n++) batch.range(messageIds.request, n, 0, 1)
+    })
+  )
+  assert.equal(wire.peerRequests, 1000)
+  assert.ok(ms >= 15, `${ms} ms`)
+})
+
 test('what a peer sends waits for as long as it is told to, and the wire closes when that is for ever', async (t) => {
   // The wire's own timer keeps no program alive.
   const alive = setInterval(() => {}, 1000)
