@@ -1,31 +1,34 @@
 import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 import type { BlockDigests } from './block-digests.ts'
 
-/** Events and questions of an Assembly. */
+/** Callbacks of an {@link Assembly}. */
 export interface AssemblyEvents {
-  /** A block of a piece that is not whole is there: of a peer, from storage, or of a bad copy. */
+  /** Called when a block of an incomplete piece arrived: from a peer, from storage, or from a bad copy. */
   arrived(piece: PieceIndex): void
   /**
-   * The piece is whole and right; it is read from memory until it is written. `digests` gives the SHA-1 of each of its blocks, if it is
-   * called within the call; the promise returned says until when they are needed.
+   * Called when the piece is complete and its hash matches; reads come from memory until it is written. `digests` returns the SHA-1 of each
+   * block and must be called before this callback returns. The returned promise resolves when the digests are no longer needed.
    */
   verified(piece: PieceIndex, digests: () => BlockDigests | Promise<BlockDigests>): Promise<void> | undefined
-  /** The piece is whole and wrong; `digestOf` gives the SHA-1 of each of its blocks, within the call. */
+  /**
+   * Called when the piece is complete and its hash does not match. `digestOf` returns the SHA-1 of each block, only until this callback
+   * returns.
+   */
   failed(piece: PieceIndex, digestOf: BlockDigests): void
-  /** The piece is in storage. */
+  /** Called when the piece is stored. */
   written(piece: PieceIndex): void
-  /** A piece is given up with what came of it. */
+  /** Called when a begun piece was dropped, with its blocks. */
   abandoned(piece: PieceIndex): void
-  /** Blocks that came of a piece are not there any more: bytes of them that were read unverified do not count. */
+  /** Called when blocks of the piece were discarded; bytes that were read from them unverified do not count. */
   discarded(piece: PieceIndex): void
-  /** Blocks that were stored earlier could not be read back: nothing of the piece is there. */
+  /** Called when blocks stored earlier could not be read back; the whole piece is missing. */
   lost(piece: PieceIndex): void
-  /** Storage failed; the piece is not there. */
+  /** Called when storage failed; the piece is missing. */
   error(error: Error, piece: PieceIndex): void
-  /** Blocks of a streamed piece were written: so many more may be asked for. */
+  /** Called when blocks of a streamed piece were written, so that as many more may be requested. */
   spared(piece: PieceIndex, blocks: number): void
-  /** There is no memory for a block that came: it is to be asked for again. */
+  /** Called when there was no memory for a block that arrived; it must be requested again. */
   dropped(piece: PieceIndex, block: BlockIndex): void
-  /** A piece that was held in memory is streamed from now on: nothing more is asked for before `spared`. */
+  /** Called when a piece held in memory is streamed from now on; nothing more is requested before `spared`. */
   streamed(piece: PieceIndex): void
 }

@@ -18,18 +18,18 @@ import { Streaming } from './streaming.ts'
 import { WholePieces } from './whole-pieces.ts'
 import { WorkTracker } from './work-tracker.ts'
 
-/** Pieces up to this size are held in memory whatever the torrent's fair share: streaming them would take as much. */
+/** Pieces up to this size, in bytes, are held in memory regardless of the torrent's fair share: streaming them would take as much. */
 const smallPiece = 256 << 10
 
 /**
- * Pieces between the network and storage: blocks come in, whole pieces are verified, written, and forgotten. Memory is
- * reserved in a budget when a piece is begun and given back once it is written or abandoned. A piece that is larger than the torrent's fair
- * share of memory is streamed: its blocks go to storage as they come.
+ * Assembles blocks from the network into pieces, verifies them, writes them to storage, and frees them. Reserves memory in a budget when a
+ * piece is begun and releases it once the piece is written or abandoned. A piece larger than the torrent's fair share of memory is
+ * streamed: its blocks go to storage as they arrive.
  */
 export class Assembly implements BlockSink {
-  /** The sources that write into pieces. */
+  /** Sources that are writing into the memory of pieces. */
   readonly writers: BlockWriters
-  /** Pieces that came together, until they are in storage. */
+  /** Complete pieces, until they are stored. */
   readonly whole: WholePieces
   readonly #table: PieceTable
   readonly #layout: Layout
@@ -38,7 +38,7 @@ export class Assembly implements BlockSink {
   readonly #pool: BufferPool
   readonly #streaming: Streaming
   readonly #stopReclaiming: () => void
-  /** Pieces that memory is reserved for; the buffer of a whole one is made with the first block, if none was spare. */
+  /** Pieces with reserved memory. A whole piece without a spare buffer gets its buffer with its first block. */
   readonly #begun = new NumberMap<PieceBuffer | StreamedPiece | undefined>()
   readonly #spilled: SpilledPieces
   readonly #conversions: Conversions
@@ -71,8 +71,8 @@ export class Assembly implements BlockSink {
   }
 
   /**
-   * Sets memory aside for a piece and returns how many blocks of it may be asked for: `Infinity` when all of it is held in memory. 0 when
-   * there is none, or storage is behind: the holder of the account is told when to ask again.
+   * Reserves memory for a piece and returns how many of its blocks may be requested: `Infinity` when the whole piece is held in memory, 0
+   * when there is no memory or storage is behind. After 0, the owner of the account is told when to try again.
    */
   reserve(piece: PieceIndex, urgent: boolean): number {
     if (this.#closed || this.#begun.has(piece)) return this.#closed ? 0 : Number.POSITIVE_INFINITY
@@ -94,25 +94,25 @@ export class Assembly implements BlockSink {
         this.#hold(piece, buffer)
         return Number.POSITIVE_INFINITY
       }
-      // A torrent that has nothing at all, and a reader, need not wait for so much.
+      // A torrent that holds no memory, or has a reader, streams the piece instead of waiting for that much.
       if (pieceLength <= smallPiece || (this.#account.used > 0 && !urgent)) return 0
     }
     return this.#stream(piece, urgent)
   }
 
-  /** Sets memory aside for more blocks of a streamed piece under way, and returns how many may be asked for; 0 for none. */
+  /** Reserves memory for more blocks of a streamed piece and returns how many may be requested, 0 for none. */
   extend(piece: PieceIndex, urgent: boolean): number {
     const begun = this.#begun.get(piece)
     return begun instanceof StreamedPiece && !this.#closed ? this.#streaming.extend(begun, urgent) : 0
   }
 
-  /** So many blocks of a streamed piece will not be asked for now. */
+  /** Releases the memory of blocks of a streamed piece that will not be requested now. */
   giveBack(piece: PieceIndex, blocks: number): void {
     const begun = this.#begun.get(piece)
     if (begun instanceof StreamedPiece) this.#streaming.giveBack(begun, blocks)
   }
 
-  /** Forgets a piece that was begun. */
+  /** Drops a piece that was begun, with its blocks. */
   abandon(piece: PieceIndex): void {
     this.#forget(piece)
     this.#events.abandoned(piece)
@@ -129,8 +129,8 @@ export class Assembly implements BlockSink {
   }
 
   /**
-   * Gives the memory of an incomplete piece back once its blocks are in storage; they are read back when the piece is reserved
-   * again. False, and nothing happens, when nothing of it is there. Blocks that are being written by a sender are lost.
+   * Releases the memory of an incomplete piece once its blocks are stored; they are read back when the piece is reserved again. Returns
+   * false, and does nothing, when the piece has no blocks. Blocks that a source is still writing are lost.
    */
   spill(piece: PieceIndex): boolean {
     this.writers.detach(piece)
@@ -146,8 +146,8 @@ export class Assembly implements BlockSink {
   }
 
   /**
-   * Begins to stream a piece that is held in memory, so that others have the memory; false when that gains nothing. The event `streamed`
-   * comes once the blocks that are there were written.
+   * Converts a piece held in memory to a streamed one, to free memory for others; returns false when that gains nothing. `streamed` is
+   * called once its present blocks are written.
    */
   stream(piece: PieceIndex): boolean {
     const begun = this.#begun.get(piece)
@@ -155,11 +155,11 @@ export class Assembly implements BlockSink {
     if (pieceLength <= smallPiece || this.#closed || this.#spilled.isReturning(piece)) return false
     if (!this.#begun.has(piece) || begun instanceof StreamedPiece || this.#conversions.has(piece))
       return false
-    // Half of it is what may be expected at least.
+    // At least half of the memory will become free.
     this.#account.leave(pieceLength / 2)
     const conversion = this.#conversions.run(piece, begun, (written, failure) => {
       this.#account.leave(-pieceLength / 2)
-      // It may have come together meanwhile, or was given up: then it may be begun anew.
+      // The piece may have completed or been abandoned meanwhile; it may then be begun anew.
       if (!this.#begun.has(piece) || this.#begun.get(piece) !== begun) this.#account.budget.wake()
       else if (failure !== undefined) {
         this.#forget(piece)
@@ -170,22 +170,22 @@ export class Assembly implements BlockSink {
     return true
   }
 
-  /** Where a sender may write a block; undefined if another writes there now, or the piece is not begun. */
+  /** Returns the memory into which a source may write a block; undefined if another source is writing it or the piece is not begun. */
   claim(piece: PieceIndex, block: BlockIndex): Uint8Array | undefined {
     return this.#begun.has(piece) ? this.#piece(piece).claim(block) : undefined
   }
 
-  /** Whether a sender writes a block now. */
+  /** Returns whether a source is writing a block. */
   isClaimed(piece: PieceIndex, block: BlockIndex): boolean {
     return this.#begun.get(piece)?.isClaimed(block) === true
   }
 
-  /** The sender of a claimed block is gone. */
+  /** Releases a claimed block whose source is gone. */
   unclaim(piece: PieceIndex, block: BlockIndex): void {
     this.#begun.get(piece)?.unclaim(block)
   }
 
-  /** A block is whole: `data` is copied, or undefined when it was written into the claimed memory. */
+  /** Adds a whole block: copies `data`, or takes the claimed memory when `data` is undefined. */
   fill(piece: PieceIndex, block: BlockIndex, data?: Uint8Array): void {
     if (!this.#begun.has(piece)) return
     const begun = this.#piece(piece)
@@ -198,7 +198,7 @@ export class Assembly implements BlockSink {
     else this.#events.arrived(piece)
   }
 
-  /** Forgets the bytes of blocks of an incomplete piece, and returns those that were there. */
+  /** Discards blocks of an incomplete piece and returns those that were present. */
   discard(piece: PieceIndex, blocks: readonly number[]): readonly number[] {
     const begun = this.#begun.get(piece)
     if (begun === undefined) return []
@@ -209,8 +209,8 @@ export class Assembly implements BlockSink {
   }
 
   /**
-   * The next copy of a piece that has just failed begins with these blocks of the bad one. Returns them, or nothing if the bad one was
-   * not kept.
+   * Starts the next copy of a piece that has just failed with these blocks of the bad copy. Returns the blocks, or none if the bad copy was
+   * dropped.
    */
   keep(piece: PieceIndex, blocks: readonly number[]): readonly number[] {
     if (this.whole.bad.get(piece) !== undefined) return this.whole.bad.keep(piece, blocks)
@@ -218,8 +218,8 @@ export class Assembly implements BlockSink {
   }
 
   /**
-   * Copies these blocks of the last bad copy of a piece into the one under way, where they are neither there nor being written;
-   * `accept` is called before each.
+   * Copies these blocks of the last bad copy into the piece under way, except blocks that are present or being written. Calls `accept`
+   * before each.
    */
   salvage(piece: PieceIndex, blocks: readonly number[], accept: (block: BlockIndex) => void): void {
     this.writers.detach(piece)
@@ -231,7 +231,7 @@ export class Assembly implements BlockSink {
       if (begun.complete && this.#begun.get(piece) === begun) this.#complete(begun)
     }
     for (const block of bad === undefined ? [] : blocks) {
-      // The last of them may have made the piece whole, and ended it.
+      // The last block may have completed and ended the piece.
       if (this.#begun.get(piece) !== begun) return
       if (bad?.has(block) !== true || begun.has(block) || begun.isClaimed(block)) continue
       accept(block)
@@ -240,8 +240,8 @@ export class Assembly implements BlockSink {
   }
 
   /**
-   * Copies the blocks of a piece under way that are there from an offset on, without a gap and unverified; undefined when the
-   * first byte is not there, or not any more.
+   * Copies the contiguous, unverified blocks of a piece under way from an offset on; undefined when the first byte is missing or was
+   * dropped.
    */
   peek(byteOffset: number, length: number): Uint8Array | Promise<Uint8Array | undefined> | undefined {
     const piece = this.#layout.pieceAt(byteOffset)
@@ -249,14 +249,13 @@ export class Assembly implements BlockSink {
   }
 
   /**
-   * Writes the blocks of incomplete pieces to storage, for a later run, and returns which they are. Pieces that were
-   * never begun again since an earlier run are among them. The first fault of storage goes to
-   * `onFailure`, which by default throws it.
+   * Writes the blocks of incomplete pieces to storage for a later run and returns their indices by piece, including pieces saved by an
+   * earlier run and not begun since. Calls `onFailure` with the first storage error; the default throws it.
    */
   async save(onFailure: (error: Error) => void = fail): Promise<Map<number, readonly number[]>> {
     let failed = false
     const saved = this.#table.blocks.allStored()
-    // Blocks of bad copies are in memory.
+    // Blocks of bad copies are in memory and not in storage.
     for (const piece of saved.keys()) if (this.whole.bad.isKept(piece)) saved.delete(piece)
     for (const [piece, begun] of [...this.#begun]) {
       if (begun === undefined || this.#begun.get(piece) !== begun) continue
@@ -276,12 +275,12 @@ export class Assembly implements BlockSink {
     await this.#work.idle()
   }
 
-  /** Pieces may be given up for others now that could not be before. */
+  /** Wakes torrents that wait for memory, because pieces can now be abandoned for them. */
   reclaimable(): void {
     this.#account.budget.wake()
   }
 
-  /** Gives all memory back and takes nothing more; what is being written is finished. */
+  /** Finishes writes under way, releases all memory, and accepts nothing more. */
   async close(): Promise<void> {
     this.#closed = true
     this.whole.close()
@@ -295,7 +294,7 @@ export class Assembly implements BlockSink {
     this.#account.close()
   }
 
-  /** Holds a piece in memory from now on; blocks of it that are in storage are read back. */
+  /** Holds a piece in memory from now on; its stored blocks are read back. */
   #hold(piece: PieceIndex, buffer: PieceBuffer | undefined): void {
     buffer?.begin(piece, this.#layout.pieceSize(piece), this.#layout.requestSize(piece))
     this.#begun.set(piece, buffer)
@@ -309,13 +308,13 @@ export class Assembly implements BlockSink {
     if (streamed === undefined) return 0
     this.#begun.set(piece, streamed)
     if (blocks.length > 0) this.#events.arrived(piece)
-    // It is hashed once the picker knows of it.
+    // It completes in a microtask, after the picker has registered the piece.
     if (streamed.complete)
       queueMicrotask(() => this.#begun.get(piece) === streamed && this.#complete(streamed))
     return streamed.reserved
   }
 
-  /** A piece that is begun; its buffer is made if need be. */
+  /** Returns a begun piece; makes its buffer if needed. */
   #piece(piece: PieceIndex): PieceBuffer | StreamedPiece {
     let begun = this.#begun.get(piece)
     if (begun === undefined) {
@@ -337,7 +336,7 @@ export class Assembly implements BlockSink {
       )
       return
     }
-    // Nothing of it may be written after all of it is.
+    // The conversion must finish its writes before the complete piece is written.
     this.whole.add(begun, this.#conversions.done(begun.piece))
   }
 
@@ -353,7 +352,7 @@ export class Assembly implements BlockSink {
     if (end !== undefined) this.#work.track(end)
   }
 
-  /** Streams a piece from now on; the blocks that came since those that were written are kept until they are. */
+  /** Streams a piece from now on. Blocks that arrived after `written` are held until they are written. */
   #convert(piece: PieceIndex, buffer: PieceBuffer | undefined, written: readonly number[]): void {
     const isWritten = new Set(written)
     const rest = buffer?.present().filter((block) => !isWritten.has(block)) ?? []
@@ -385,7 +384,7 @@ export class Assembly implements BlockSink {
     this.#events.lost(piece)
   }
 
-  /** With nothing under way no memory is held. */
+  /** Frees all memory when nothing is under way. */
   #rest(): void {
     this.#pool.clear()
     this.#begun.clear()

@@ -2,36 +2,36 @@ import type { PieceIndex } from '../util/indices.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import type { PieceBuffer } from './piece-buffer.ts'
 
-/** Bad copies kept for what is right in them, in bytes; one is kept of pieces that are larger. */
+/** Limit of memory for bad copies, in bytes; always allows one copy. */
 const badBytes = 16 << 20
 
-/** Bad copies of pieces that are fetched again; each holds on to the memory that was reserved for it. */
+/** Bad copies of pieces that are being downloaded again, kept for their good blocks. Each keeps the memory reserved for it. */
 export class BadCopies {
   readonly #most: number
   readonly #onDrop: (buffer: PieceBuffer, wasKept: boolean) => void
   readonly #buffers = new LazyMap<number, PieceBuffer>()
-  /** Copies that the piece goes on from when it is begun again, less some blocks. */
+  /** Pieces whose next copy begins with blocks of the bad one. */
   readonly #kept = new LazySet<number>()
 
-  /** Tells `onDrop` of each copy whose memory is free, and whether its piece was to go on from it. */
+  /** Calls `onDrop` for each copy whose memory becomes free; `wasKept` tells whether the next copy was to begin with it. */
   constructor(pieceLength: number, onDrop: (buffer: PieceBuffer, wasKept: boolean) => void) {
     this.#most = Math.max(1, Math.floor(badBytes / pieceLength))
     this.#onDrop = onDrop
   }
 
-  /** The bad copy of a piece. */
+  /** Returns the bad copy of a piece. */
   get(piece: PieceIndex): PieceBuffer | undefined {
     return this.#buffers.get(piece)
   }
 
-  /** Keeps the copy of a piece that has failed, instead of an earlier one. */
+  /** Stores the copy of a piece that failed, replacing an earlier one. */
   add(buffer: PieceBuffer): void {
     this.drop(buffer.piece)
     if (this.#buffers.size >= this.#most) this.drop()
     this.#buffers.set(buffer.piece, buffer)
   }
 
-  /** The next copy of a piece begins with these blocks of the bad one. Returns them, or nothing if there is none. */
+  /** Starts the next copy of a piece with these blocks of the bad copy. Returns the blocks, or none if there is no bad copy. */
   keep(piece: PieceIndex, blocks: readonly number[]): readonly number[] {
     const bad = this.#buffers.get(piece)
     if (bad === undefined) return []
@@ -41,12 +41,12 @@ export class BadCopies {
     return blocks
   }
 
-  /** Whether the next copy of a piece begins with blocks of its bad one. */
+  /** Returns whether the next copy of a piece begins with blocks of its bad copy. */
   isKept(piece: PieceIndex): boolean {
     return this.#kept.has(piece)
   }
 
-  /** Takes a copy out that the piece goes on from. */
+  /** Removes and returns the copy that the piece continues from. */
   take(piece: PieceIndex): PieceBuffer | undefined {
     if (!this.#kept.delete(piece)) return undefined
     const buffer = this.#buffers.get(piece)
@@ -54,7 +54,7 @@ export class BadCopies {
     return buffer
   }
 
-  /** Gives up the bad copy of a piece, by default of the one that failed first; false when there is none. */
+  /** Drops the bad copy of a piece, by default the oldest; returns false when there is none. */
   drop(piece: PieceIndex | undefined = this.#oldest()): boolean {
     const buffer = piece === undefined ? undefined : this.#buffers.get(piece)
     if (piece === undefined || buffer === undefined) return false
@@ -63,7 +63,7 @@ export class BadCopies {
     return true
   }
 
-  /** The oldest copy; copies that a piece goes on from come last. */
+  /** Returns the oldest copy; copies that a piece continues from come last. */
   #oldest(): number | undefined {
     for (const piece of this.#buffers.keys()) if (!this.#kept.has(piece)) return piece
     const [first] = this.#kept

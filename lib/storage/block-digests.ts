@@ -2,20 +2,23 @@ import { hashOf } from '../hash/running-hash.ts'
 import { blockLength } from '../metainfo/layout.ts'
 import { shareTurn } from '../util/turn-share.ts'
 
-/** Blocks that are digested without a pause. */
-const blocksOfTurn = 64
-/** The blocks of a piece up to this size are digested in one turn of the event loop, in bytes. */
+/** Blocks that are hashed before yielding to the event loop. */
+const blocksPerSlice = 64
+/** Pieces up to this size, in bytes, are hashed without yielding to the event loop. */
 const digestedAtOnce = 8 << 20
 
-/** The SHA-1 of each block of a piece; undefined for bytes that are not there. */
+/** Returns the SHA-1 of a block of a piece; undefined beyond its end. */
 export type BlockDigests = (block: number) => Uint8Array | undefined
 
-/** The SHA-1 of each block of a piece: when it is asked for, or of a large piece all of them before, yielding to the event loop. */
+/**
+ * Returns the SHA-1 of each block of a piece. Blocks of small pieces are hashed on demand; those of a large piece in advance, in slices
+ * that yield to the event loop.
+ */
 export function digestsOf(bytes: Uint8Array): BlockDigests | Promise<BlockDigests> {
-  return bytes.length <= digestedAtOnce ? blockDigests(bytes) : blockDigestsInTurns(bytes)
+  return bytes.length <= digestedAtOnce ? blockDigests(bytes) : blockDigestsInSlices(bytes)
 }
 
-/** The SHA-1 of each block of some bytes, when it is asked for. */
+/** Returns a function that hashes a block of `bytes` with SHA-1 on demand. */
 export function blockDigests(bytes: Uint8Array): BlockDigests {
   return (block) => {
     const part = bytes.subarray(block * blockLength, (block + 1) * blockLength)
@@ -23,13 +26,13 @@ export function blockDigests(bytes: Uint8Array): BlockDigests {
   }
 }
 
-async function blockDigestsInTurns(bytes: Uint8Array): Promise<BlockDigests> {
+async function blockDigestsInSlices(bytes: Uint8Array): Promise<BlockDigests> {
   const digestOf = blockDigests(bytes)
   const digests: (Uint8Array | undefined)[] = []
   const count = Math.ceil(bytes.length / blockLength)
   while (digests.length < count) {
     await shareTurn()
-    const end = Math.min(count, digests.length + blocksOfTurn)
+    const end = Math.min(count, digests.length + blocksPerSlice)
     while (digests.length < end) digests.push(digestOf(digests.length))
   }
   return (block) => digests[block]

@@ -2,7 +2,7 @@ import { blockLength, type Layout } from '../metainfo/layout.ts'
 import type { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
 
-/** Writes the blocks of a piece that are there, each run of them at once. */
+/** Writes the present blocks of a piece, with one write for each contiguous run. */
 export async function writeBlocks(layout: Layout, storage: Storage, buffer: PieceBuffer): Promise<void> {
   const { piece, bytes, size } = buffer
   const blocks = buffer.present()

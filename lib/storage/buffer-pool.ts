@@ -2,22 +2,22 @@ import { LazySet } from '../util/lazy-collections.ts'
 import type { MemoryAccount } from '../util/memory-budget.ts'
 import { PieceBuffer } from './piece-buffer.ts'
 
-/** Buffers kept for the next pieces while some are under way, in bytes: new memory costs more than all else that a piece costs. */
+/** Limit of spare buffers, in bytes. They are kept because new memory costs more than all other work on a piece. */
 const spareBytes = 24 << 20
-/** Part of the budget that they may fill, less what is in use: as much as pieces without readers may have. */
+/** Spare buffers are kept only while all memory in use is below this share of the budget, as for pieces without readers. */
 const sparePart = 3 / 4
 
-/** The memory of whole pieces: reserved in an account while it is in use, and as spare memory of the budget until the next piece needs it. */
+/** Buffers for whole pieces: reserved in an account while in use, and counted as spare memory of the budget until reused. */
 export class BufferPool {
   readonly #pieceLength: number
   readonly #account: MemoryAccount
   readonly #most: number
   readonly #spare: PieceBuffer[] = []
-  /** Buffers that are read beside the life of their piece, and so are not used again when it is over. */
+  /** Buffers with work under way that may outlast their piece; not reused afterwards. */
   readonly #pinned = new LazySet<PieceBuffer>()
   readonly #stopReclaiming: () => void
 
-  /** A pool of buffers for pieces of at most `pieceLength` bytes. */
+  /** Makes a pool of buffers for pieces of at most `pieceLength` bytes. */
   constructor(pieceLength: number, account: MemoryAccount) {
     this.#pieceLength = pieceLength
     this.#account = account
@@ -26,11 +26,14 @@ export class BufferPool {
     this.#stopReclaiming = account.budget.reclaimer(() => this.#drop())
   }
 
-  /** Reserves memory for a piece: gives a spare buffer, or undefined if one is to be made with the first block; false when there is no memory. */
+  /**
+   * Reserves memory for a piece. Returns a spare buffer, undefined if the buffer is to be made with the first block, or false when there is
+   * no memory.
+   */
   reserve(urgent: boolean): PieceBuffer | undefined | false {
     const { budget } = this.#account
     const spare = this.#spare.pop()
-    // Its memory is counted once.
+    // Avoids counting its memory twice.
     if (spare !== undefined) budget.exchangeSpare(this.#pieceLength)
     if (this.#account.reserve(this.#pieceLength, urgent)) return spare
     if (spare !== undefined) {
@@ -40,19 +43,19 @@ export class BufferPool {
     return false
   }
 
-  /** A buffer for memory that is reserved. */
+  /** Allocates a buffer for memory already reserved. */
   make(): PieceBuffer {
     return new PieceBuffer(Buffer.allocUnsafeSlow(this.#pieceLength))
   }
 
-  /** Ends the reservation of a piece. Its buffer is kept for another one if it is given and there is room for it. */
+  /** Releases the reservation of a piece. Keeps its buffer, if given, for reuse when there is room. */
   release(buffer?: PieceBuffer): void {
     this.#account.release(this.#pieceLength)
     if (buffer === undefined || this.#pinned.has(buffer) || this.#spare.length >= this.#most) return
     if (this.#account.budget.reserveSpare(this.#pieceLength, sparePart)) this.#spare.push(buffer)
   }
 
-  /** Keeps a buffer from being used again until work with it is over, and passes on what came of that. */
+  /** Prevents the reuse of a buffer until `work` settles, and returns its result. */
   async pinned<T>(buffer: PieceBuffer, work: Promise<T>): Promise<T> {
     this.#pinned.add(buffer)
     try {
@@ -62,12 +65,12 @@ export class BufferPool {
     }
   }
 
-  /** Gives all spare memory back. */
+  /** Frees all spare memory. */
   clear(): void {
     while (this.#drop());
   }
 
-  /** Gives all spare memory back for good. */
+  /** Frees all spare memory for good. */
   close(): void {
     this.#stopReclaiming()
     this.clear()

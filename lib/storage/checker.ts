@@ -14,36 +14,36 @@ import { TokenBucket } from '../util/token-bucket.ts'
 import type { Storage, StorageSegment } from './storage.ts'
 import { storageClosed } from './storage-error.ts'
 
-/** What a {@link Checker} works with. */
+/** Options of a {@link Checker}. */
 export interface CheckerOptions {
   /** Must be open. */
   readonly storage: Storage
   readonly layout: Layout
-  /** The digest that a piece should have; a piece without one is never right. */
+  /** Returns the digest of a piece; a piece without one always fails. */
   readonly expected: (piece: number) => Uint8Array | undefined
   /** Default `sha1`. */
   readonly algorithm?: HashAlgorithm
-  /** Threads for the background, used when the storage has `segments` and there is no limit. Not closed here. */
+  /** Threads for background checks, used when the storage has `segments` and `bytesPerSecond` is unlimited. The caller closes it. */
   readonly pool?: HashPool
-  /** Limit of the background; `checkNow` ignores it. Default `Infinity`. */
+  /** Limit of background checks; `checkNow` ignores it. Default `Infinity`. */
   readonly bytesPerSecond?: number
 }
 
-/** How to check a set of pieces. */
+/** Options of a single check. */
 export interface CheckOptions {
-  /** Ends this check; its promise rejects with the reason. */
+  /** Aborts this check; its promise rejects with the reason. */
   readonly signal?: AbortSignal
-  /** Told of each piece once, in any order; `error` is there when its bytes exist and could not be read. */
+  /** Called once for each piece, in any order; `error` is set when its bytes exist and could not be read. */
   readonly onResult?: (piece: number, ok: boolean, error?: Error) => void
-  /** Pieces of a check with more priority go first. Default 0. */
+  /** Checks with a higher priority go first. Default 0. */
   readonly priority?: number
 }
 
-/** How a check ended. */
+/** Result of a check. */
 export interface CheckSummary {
-  /** Pieces that are there and right. */
+  /** Number of pieces that are stored and whose hash matches. */
   readonly good: number
-  /** Pieces that are missing, wrong or unreadable. */
+  /** Number of pieces that are missing, corrupt or unreadable. */
   readonly bad: number
 }
 
@@ -53,12 +53,12 @@ const done = 3
 
 interface Run {
   readonly pieces: readonly number[]
-  /** By piece: `queued`, `inFlight`, `done`, or 0 for pieces of others. */
+  /** State by piece: `queued`, `inFlight`, `done`, or 0 for pieces outside this check. */
   readonly state: Uint8Array
   readonly priority: number
   readonly onResult: ((piece: number, ok: boolean, error?: Error) => void) | undefined
   readonly result: Deferred<CheckSummary>
-  /** Index into `pieces` of the next one to look at. */
+  /** Index into `pieces` of the next one. */
   next: number
   good: number
   bad: number
@@ -69,17 +69,17 @@ const turnMs = 8
 const log = debug('storage:checker')
 
 /**
- * Compares stored pieces with their digests. Checks run in the background, on all cores where there are files and a
- * pool, else on this thread without holding it for long; `checkNow` does not wait for them.
+ * Compares stored pieces with their digests. Background checks run on all cores if there are files and a pool, otherwise on this thread in
+ * short slices. `checkNow` does not wait for them.
  */
 export class Checker {
   readonly #options: CheckerOptions
   readonly #algorithm: HashAlgorithm
   readonly #bucket: TokenBucket
-  /** Made when it is first needed: most torrents have nothing to check. */
+  /** Made on demand: most torrents have nothing to check. */
   #closing: AbortController | undefined
   #closed = false
-  /** The most important first; never changed, but replaced. */
+  /** Sorted by priority, highest first; replaced, never mutated. */
   #runs: readonly Run[] = []
   #pump: Promise<void> | undefined
   readonly #urgent = new LazyMap<number, Promise<boolean>>()
@@ -94,7 +94,7 @@ export class Checker {
     this.#bucket = new TokenBucket(bytesPerSecond, monotonicMs())
   }
 
-  /** Checks pieces in the order given, as far as more important checks and `checkNow` leave room. */
+  /** Checks pieces in the given order, after checks with a higher priority and `checkNow`. */
   async check(pieces: Range | readonly number[], options: CheckOptions = {}): Promise<CheckSummary> {
     const { signal, onResult, priority = 0 } = options
     if (this.#closed) throw storageClosed()
@@ -104,7 +104,7 @@ export class Checker {
     const list: number[] = []
     for (const piece of isRange(pieces) ? numbers(pieces) : pieces) {
       if (!Number.isInteger(piece) || piece < 0 || piece >= pieceCount) {
-        throw new RangeError(`there is no piece ${piece} among ${pieceCount}`)
+        throw new RangeError(`there is no piece ${piece}: the torrent has ${pieceCount} pieces`)
       }
       if (state[piece] === 0) list.push(piece)
       state[piece] = queued
@@ -122,8 +122,8 @@ export class Checker {
   }
 
   /**
-   * Checks one piece at once, by a read of its own; checks that wait for the same piece get the result too. False also
-   * when the piece cannot be read.
+   * Checks one piece immediately, with a read of its own; other checks that wait for the piece get the result too. Returns false also when
+   * the piece cannot be read.
    */
   async checkNow(piece: number, signal?: AbortSignal): Promise<boolean> {
     if (this.#closed) throw storageClosed()
@@ -136,7 +136,7 @@ export class Checker {
     return abortable(running, signal)
   }
 
-  /** Ends all checks, which reject with ERR_STORAGE_CLOSED, and waits until no read is under way; idempotent. */
+  /** Aborts all checks, which reject with ERR_STORAGE_CLOSED, and waits until no read is under way; idempotent. */
   async close(): Promise<void> {
     this.#closed = true
     this.#closing?.abort(storageClosed())
@@ -156,7 +156,7 @@ export class Checker {
 
   async #work(): Promise<void> {
     const { pool, storage } = this.#options
-    // One turn later, so that checks begun together are ordered by their priority.
+    // Checks that begin in the same turn must be sorted by priority first.
     await turn()
     const threaded = pool !== undefined && storage.segments !== undefined && this.#bucket.rate === Infinity
     try {
@@ -183,7 +183,7 @@ export class Checker {
           const ok = digest !== undefined && this.#isRight(piece, digest)
           const before = given.get(piece)
           given.delete(piece)
-          // The storage finds out where a file is now, and whether it may be read there.
+          // The storage knows where the file is now and whether it may be read there.
           const isMoved = fault?.details['code'] === movedCode
           if (ok || (!isMoved && before !== undefined && sameSegments(before, this.#segments(piece))))
             this.#settle(piece, ok, fault)
@@ -192,12 +192,12 @@ export class Checker {
       })
     } catch (error) {
       if (this.#closed) return
-      log('threads gave up, going on without them: %s', error)
+      log('hash threads failed, continuing on this thread: %s', error)
       this.#poolFailed = true
       this.#requeue()
       return
     }
-    // Their bytes were moved to another file meanwhile, or lie where nobody may look.
+    // Their bytes were moved to another file meanwhile, or to one that threads may not read.
     for (const piece of doubtful) {
       if (this.#closed) return
       if (this.#runs.some(({ state }) => state[piece] === inFlight)) await this.#checkHere(piece)
@@ -238,7 +238,7 @@ export class Checker {
     await this.#checkHere(piece)
   }
 
-  /** The next piece of the most important check, which counts as in flight from now on. */
+  /** Returns the next piece of the check with the highest priority and marks it in flight. */
   #take(): number | undefined {
     for (const run of this.#runs) {
       while (run.next < run.pieces.length) {
@@ -251,7 +251,7 @@ export class Checker {
     return undefined
   }
 
-  /** Puts back what was handed out and not answered. */
+  /** Queues pieces again that were in flight without a result. */
   #requeue(): void {
     for (const run of this.#runs) {
       run.next = 0
@@ -259,7 +259,7 @@ export class Checker {
     }
   }
 
-  /** Reads and hashes a piece on this thread, and tells the checks that wait for it. */
+  /** Reads and hashes a piece on this thread, and reports to all checks that wait for it. */
   async #checkHere(piece: number): Promise<boolean> {
     let ok = false
     let fault: Error | undefined
@@ -267,7 +267,7 @@ export class Checker {
       const digest = await this.#hash(piece)
       ok = digest !== undefined && this.#isRight(piece, digest)
     } catch (error) {
-      // A storage that is closed says nothing about its pieces.
+      // An error of a closed storage is no result.
       if (this.#closed || isClosed(error)) throw error
       fault = asError(error)
       log('piece %d cannot be read: %s', piece, error)
@@ -286,7 +286,7 @@ export class Checker {
       const count = await storage.read(layout.pieceOffset(piece) + at, part, this.#signal)
       if (count < part.byteLength) return undefined
       hash.update(part)
-      // Memory answers without ever leaving this turn of the event loop.
+      // Reads from memory never yield to the event loop.
       if (monotonicMs() - this.#turnAtMs > turnMs) {
         await turn()
         this.#turnAtMs = monotonicMs()

@@ -1,15 +1,15 @@
-/** Hands out chunks piecemeal, without copies. */
+/** Reads a list of chunks piecemeal, without copies. */
 export class ChunkCursor {
   readonly #chunks: readonly Uint8Array[]
   #index = 0
   #at = 0
 
-  /** A cursor at the first byte of the first chunk. */
+  /** Makes a cursor at the first byte of the first chunk. */
   constructor(chunks: readonly Uint8Array[]) {
     this.#chunks = chunks
   }
 
-  /** Views of the next `length` bytes. */
+  /** Returns views of the next `length` bytes; fewer at the end. */
   take(length: number): Uint8Array[] {
     const views: Uint8Array[] = []
     let left = length

@@ -6,12 +6,12 @@ import type { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
 
 interface Conversion {
-  /** Blocks that are in storage afterwards. */
+  /** Blocks that are stored afterwards. */
   readonly written: Set<number>
   readonly done: Promise<unknown>
 }
 
-/** Pieces in memory that are to be streamed: the blocks that are there are written first, while others come. */
+/** Writes the present blocks of pieces in memory that are to be streamed, while other blocks arrive. */
 export class Conversions {
   readonly #layout: Layout
   readonly #storage: Storage
@@ -22,23 +22,23 @@ export class Conversions {
     this.#storage = storage
   }
 
-  /** Whether blocks of a piece are being written, also of one that was given up since. */
+  /** Returns whether blocks of a piece are being written, even if the piece was abandoned since. */
   has(piece: number): boolean {
     return this.#under.has(piece)
   }
 
-  /** Resolves when no more blocks of a piece are written, if some are. */
+  /** Resolves when the blocks of a piece are written; undefined when none are being written. */
   done(piece: number): Promise<unknown> | undefined {
     return this.#under.get(piece)?.done
   }
 
-  /** Blocks of a piece are not there any more; others may come in their place. */
+  /** Marks blocks as not written, because they were discarded. */
   discard(piece: number, blocks: readonly number[]): void {
     const written = this.#under.get(piece)?.written
     if (written !== undefined) for (const block of blocks) written.delete(block)
   }
 
-  /** Writes the blocks of a piece, and calls `finish` with those that are in storage then, or with the fault. */
+  /** Writes the blocks of a piece, then calls `finish` with the stored blocks and the error, if any. */
   async run(
     piece: number,
     buffer: PieceBuffer | undefined,

@@ -19,14 +19,14 @@ export interface FileBytesOptions {
   readonly ownership: FileOwnership
 }
 
-/** Bytes that move from the parts file at a time. */
+/** Bytes moved from the parts file at a time. */
 const moveLength = 1 << 20
-/** Files that are looked at without a pause. */
+/** Files looked at before yielding to the event loop. */
 const filesOfStep = 1000
 
 /**
- * The bytes of an open torrent by their offset. Bytes of wanted files and of files that this storage made are in the files, bytes of
- * other files in the {@link PartsFile} until they move. Where both have a byte, the parts file counts. Pad files (BEP 47) are zeros.
+ * The bytes of an open torrent by offset. Bytes of wanted files, and of files made by this storage, are in the files; bytes of other files
+ * are in the {@link PartsFile} until they move. Where both have a byte, the parts file counts. Pad files (BEP 47) are zeros.
  */
 export class FileBytes {
   readonly #layout: Layout
@@ -43,7 +43,7 @@ export class FileBytes {
     this.#ownership = ownership
   }
 
-  /** Fills `target` from `byteOffset`; returns how many bytes from its start are there. */
+  /** Reads into `target` from `byteOffset`; returns how many contiguous bytes from its start are present. */
   async read(byteOffset: number, target: Uint8Array, signal?: AbortSignal): Promise<number> {
     let at = 0
     for (const span of this.#layout.spans({ start: byteOffset, end: byteOffset + target.byteLength })) {
@@ -56,7 +56,7 @@ export class FileBytes {
     return at
   }
 
-  /** Writes all bytes of a range of the torrent. */
+  /** Writes `chunks` to a byte range of the torrent. */
   async write(range: Range, chunks: readonly Uint8Array[]): Promise<void> {
     const source = new ChunkCursor(chunks)
     for (const span of this.#layout.spans(range)) {
@@ -64,17 +64,17 @@ export class FileBytes {
     }
   }
 
-  /** Makes what was written safe against a power cut. */
+  /** Flushes all writes to disk, so that they survive a power cut. */
   async sync(): Promise<void> {
     await this.#files.flush()
     await this.#parts.sync()
   }
 
-  /** Where bytes can be read by others; throws ERR_STORAGE_PATH when something else is in the place of a file. */
+  /** Returns where bytes can be read on other threads; throws ERR_STORAGE_PATH when something else is at the path of a file. */
   segments(byteOffset: number, length: number): StorageSegment[] {
     const segments: StorageSegment[] = []
     const end = byteOffset + length
-    // Without a generator: a check asks for each of very many pieces.
+    // Not a generator: a check calls this for every piece, and there may be very many.
     for (let index = this.#layout.fileAt(byteOffset), at = byteOffset; at < end; index++) {
       const file = this.#layout.files[index]
       if (file === undefined) break
@@ -85,7 +85,7 @@ export class FileBytes {
     return segments
   }
 
-  /** Whether all that is stored of a file is in the file itself; whether an empty file is there. */
+  /** Returns whether all stored bytes of a file are in the file itself; for an empty file, whether it exists. */
   inPlace(fileIndex: number): boolean {
     const file = this.#layout.files[fileIndex]
     const state = this.#files.states.all[fileIndex]
@@ -94,7 +94,7 @@ export class FileBytes {
     return this.#parts.firstFrom(file.offset) >= file.offset + file.length
   }
 
-  /** Moves bytes of wanted files from the parts file to their place; those of files whose owner is undecided stay. */
+  /** Moves bytes of wanted files from the parts file to the files; bytes of files whose owner is undecided stay. */
   async moveKept(): Promise<void> {
     const states = this.#files.states.all
     for (let fileIndex = 0; fileIndex < states.length; fileIndex++) {
@@ -125,17 +125,17 @@ export class FileBytes {
       moved = true
     }
     if (!moved) return
-    // The copy must be safe before the original goes.
+    // The copy must be on disk before the original is removed.
     await this.#files.flush()
     await parts.remove({ start: file.offset, end })
   }
 
-  /** Adds where the bytes `[start, end)` of the torrent are, which all belong to one file. */
+  /** Adds the segments of the bytes `[start, end)` of the torrent, which all belong to one file. */
   #addSegments(segments: StorageSegment[], fileIndex: number, start: number, end: number): void {
     const file = this.#layout.files[fileIndex]
     const state = this.#files.states.all[fileIndex]
     if (file === undefined || state === undefined) return
-    // The caller is about to read what is there now.
+    // The caller is about to read the current content.
     this.#files.states.forget(fileIndex)
     if (file.pad) {
       segments.push({ path: undefined, fileOffset: start - file.offset, length: end - start })
@@ -188,7 +188,7 @@ export class FileBytes {
     const parts = this.#parts
     const start = file.offset + fileOffset
     const end = start + byteLengthOf(chunks)
-    // Kept bytes hide those of the file, which matters when a move to it has failed half-way.
+    // Bytes in the parts file hide those of the file, which matters when a move has failed half-way.
     const hidden = parts.firstFrom(start) < end
     if ((state.wanted || state.created) && !hidden) {
       await this.#files.update(fileIndex, (handle) => writeAll(handle, chunks, fileOffset))

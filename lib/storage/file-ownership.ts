@@ -6,29 +6,30 @@ import type { FilesOnDisk } from './files-on-disk.ts'
 
 /** The resume record names the file. */
 const owned = 1
-/** The next record will name it. */
+/** The next resume record will name the file. */
 const named = 2
-/** Something is there that may not be the torrent's: it must not be changed. */
+/** The file may belong to the user: it must not be changed. */
 const foreign = 4
-/** It is not known yet whether that is the torrent's. */
+/** It is not known yet whether the file belongs to the torrent. */
 const undecided = 8
-/** Bytes of a file that are looked at in one go. */
+/** Bytes of a file read at a time. */
 const sliceLength = 1 << 20
 
 /** Options of {@link FileOwnership}. */
 export interface FileOwnershipOptions {
   readonly layout: Layout
   readonly files: FilesOnDisk
-  /** Saves a record that names the files in `owned`. */
+  /** Saves a resume record that names the files in `owned`. */
   onOwning?(): Promise<void>
 }
 
 /**
- * Which files of a torrent are its own. Before the first of them is written, all that may be written are named in the resume record, so
- * that after a crash they can be told from files of the user. Of those nothing is changed that does not hold the same bytes already.
+ * Tracks which files belong to the torrent. Before the first of them is written, all files that may be written are named in the resume
+ * record, so that they can be told from files of the user after a crash. Files of the user are changed only where they already hold the
+ * same bytes.
  */
 export class FileOwnership {
-  /** Hears of a file that holds bytes of the torrent, as these came, or that is gone. */
+  /** Called when a file is accepted: it already holds the bytes being written, or is blank or missing. */
   onAccepted: ((fileIndex: number) => void) | undefined
   readonly #options: FileOwnershipOptions
   readonly #flags: Uint8Array
@@ -39,7 +40,7 @@ export class FileOwnership {
     this.#flags = new Uint8Array(options.layout.files.length)
   }
 
-  /** A bit for each file of the layout that is the torrent's; with `planned` also for those that may be made from now on. */
+  /** Returns a bit for each file of the layout that belongs to the torrent; with `planned` also for files that may be made from now on. */
   bits(planned: boolean): Uint8Array {
     const bits = bitsOf(this.#flags.length)
     for (const [index, { created, found }] of this.#options.files.states.all.entries()) {
@@ -50,7 +51,7 @@ export class FileOwnership {
     return bits
   }
 
-  /** Keeps files from being changed that are there already; a file that appears in the place of a missing one is kept as well. */
+  /** Protects existing files from changes, including files that appear later where one was missing. */
   protect(fileIndices: readonly number[]): void {
     for (const index of fileIndices) this.#set(index, foreign | undecided)
     this.#options.files.onTaken = (index, path) => {
@@ -59,34 +60,34 @@ export class FileOwnership {
     }
   }
 
-  /** Lets a file be written: it belongs to the torrent after all, or may be overwritten. */
+  /** Allows writes to a file: it belongs to the torrent or may be overwritten. */
   accept(fileIndex: number): void {
     this.#clear(fileIndex, foreign | undecided)
   }
 
-  /** Nothing more can be found out about a file before bytes of it come: what would change it is refused. */
+  /** Ends the search for the owner of a file; writes that would change it are refused. */
   decided(fileIndex: number): void {
     this.#clear(fileIndex, undecided)
   }
 
-  /** Lets all files be written. */
+  /** Allows writes to all files. */
   acceptAll(): void {
     this.#options.files.onTaken = undefined
     for (let index = 0; index < this.#flags.length; index++) this.accept(index)
   }
 
-  /** Whether a file is kept from being changed. */
+  /** Returns whether a file is protected from changes. */
   isProtected(fileIndex: number): boolean {
     // A file created by this storage belongs to the torrent.
     return this.#has(fileIndex, foreign) && this.#options.files.states.all[fileIndex]?.created !== true
   }
 
-  /** Whether it is still to be found out whose a file is. */
+  /** Returns whether the owner of a file is still unknown. */
   isUndecided(fileIndex: number): boolean {
     return this.#has(fileIndex, undecided)
   }
 
-  /** Whether bytes of a file go to the file itself. */
+  /** Returns whether bytes of a file are written to the file itself. */
   isWritten(fileIndex: number): boolean {
     const state = this.#options.files.states.all[fileIndex]
     return (
@@ -96,7 +97,7 @@ export class FileOwnership {
     )
   }
 
-  /** Whether the files that the bytes `[start, end)` belong to may be written now. */
+  /** Returns whether all files that a byte range touches may be written now. */
   mayWrite(range: Range): boolean {
     const { layout } = this.#options
     for (let index = layout.fileAt(range.start); ; index++) {
@@ -107,8 +108,8 @@ export class FileOwnership {
   }
 
   /**
-   * Does what {@link mayWrite} asks for; to be repeated until it says yes.
-   * @throws TorrentError ERR_STORAGE_EXISTS when the bytes would change a file that is kept.
+   * Makes a byte range writable; call again until {@link mayWrite} returns true.
+   * @throws TorrentError ERR_STORAGE_EXISTS when the bytes would change a protected file.
    */
   async prepare(byteOffset: number, chunks: readonly Uint8Array[]): Promise<void> {
     const { layout } = this.#options
@@ -123,7 +124,7 @@ export class FileOwnership {
     await this.own()
   }
 
-  /** Names all files in the record that may be written and that it does not name yet. */
+  /** Saves a resume record that names all files that may be written and are not named yet. */
   own(): Promise<void> {
     this.#owning ??= this.#own().finally(() => {
       this.#owning = undefined
@@ -132,8 +133,8 @@ export class FileOwnership {
   }
 
   /**
-   * Accepts a file that holds these bytes already, or nothing at all.
-   * @throws TorrentError ERR_STORAGE_EXISTS for another one.
+   * Accepts a file that already holds these bytes, or is blank.
+   * @throws TorrentError ERR_STORAGE_EXISTS for any other file.
    */
   async admit(fileIndex: number, fileOffset: number, bytes: Uint8Array): Promise<void> {
     const { files } = this.#options
@@ -145,7 +146,7 @@ export class FileOwnership {
     this.onAccepted?.(fileIndex)
   }
 
-  /** Looks again whether a file is missing, empty or all zeros, as other programs leave what they have made room for. */
+  /** Reads whether a file is missing, empty or all zeros, as other programs leave preallocated files. */
   async isBlank(fileIndex: number): Promise<boolean> {
     const { files } = this.#options
     await files.states.probeFile(fileIndex)
@@ -162,7 +163,7 @@ export class FileOwnership {
     }
   }
 
-  /** The error that says that a file is kept. */
+  /** Returns the error for a protected file. */
   refusal(fileIndex: number): TorrentError {
     return existsError(this.#options.files.states.all[fileIndex]?.path ?? '')
   }
@@ -178,7 +179,7 @@ export class FileOwnership {
     }
     if (added.length === 0) return
     if (onOwning !== undefined) {
-      // Or else the record would make the folder of the data, if it lies inside.
+      // Otherwise saving the record would create the data folder, if the record is inside it.
       await files.makeRoot()
       await onOwning()
     }

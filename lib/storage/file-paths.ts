@@ -12,43 +12,42 @@ import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
 import { fileStat, isMissing, openFlags, type StorageFs, type StorageHandle } from './storage-fs.ts'
 
-/** Paths that are checked without a pause. */
+/** Paths checked before yielding to the event loop. */
 const pathsOfStep = 1000
 
-/** Where a file of the torrent stands on disk, as far as that was found out. */
+/** Location of a file of the torrent on disk. */
 export interface Place {
-  /** Absolute path without symbolic links, as it is or will be. */
+  /** Absolute path without symbolic links; also for a file that does not exist yet. */
   readonly path: string
   /** Whether a regular file is there. */
   readonly exists: boolean
-  /** Of the file that is there. */
   readonly stat?: FileStat
 }
 
-/** How {@link FilePaths} are set up. */
+/** Options of {@link FilePaths}. */
 export interface FilePathsOptions {
   readonly fs: StorageFs
   readonly layout: Layout
-  /** Folder below which the files lie. */
+  /** Folder that contains the files. */
   readonly root: string
-  /** With the same root, if the files lie below that. */
+  /** Must have the same root, if the files are below the root. */
   readonly folders: RealFolders
-  /** Where no file may be. */
+  /** Folders in which no file may be. */
   readonly reserved?: ReservedFolders | undefined
-  /** Paths that the user named one by one, instead of those below the root: of these all links are followed. */
+  /** Paths that the user named one by one, used instead of paths below the root; all their links are followed. */
   readonly given?: readonly string[] | undefined
 }
 
 /** A file behind a link. */
 interface LinkedFile {
   readonly target: string
-  /** Device and inode of the target. */
+  /** Device and inode of the target's folder. */
   readonly folder: RealFolder
 }
 
 /**
- * The real paths of a torrent's files. Under the root only those symbolic links are followed that stood there when the torrent was added;
- * the root itself may be one, and so may paths that the user named one by one.
+ * The real paths of a torrent's files. Under the root, only symbolic links that existed when the torrent was added are followed. The root
+ * itself may be a link, and so may paths that the user named one by one.
  */
 export class FilePaths {
   readonly #fs: StorageFs
@@ -57,11 +56,11 @@ export class FilePaths {
   readonly #places: FolderPlaces
   readonly #reserved: ReservedFolders | undefined
   readonly #layout: Layout
-  /** Instead of those below the root. */
+  /** Used instead of paths below the root. */
   readonly #given: readonly string[] | undefined
   readonly #linked = new LazyMap<number, LinkedFile>()
 
-  /** The paths of the layout below the root, which {@link checkPathSteps} has passed, or those given. */
+  /** Takes the layout's paths below the root, which must have passed {@link checkPathSteps}, or the given paths. */
   constructor({ fs, layout, root, folders, reserved, given }: FilePathsOptions) {
     this.#fs = fs
     this.#root = resolve(root)
@@ -76,28 +75,28 @@ export class FilePaths {
     this.#given = given?.map((path) => resolve(path))
   }
 
-  /** Folder below which the files lie, absolute. */
+  /** Absolute path of the folder that contains the files. */
   get root(): string {
     return this.#root
   }
 
-  /** The file's path before symbolic links are followed. */
+  /** Returns the path of a file before symbolic links are followed. */
   nominal(fileIndex: number): string {
     const file = this.#layout.files[fileIndex]
     if (file === undefined) throw new RangeError(`there is no file ${fileIndex}`)
     const given = this.#given?.[fileIndex]
     if (given !== undefined) return given
-    // Not join(), which takes most of the time where there are very many files: the elements were checked.
+    // join() would take most of the time when there are very many files; the elements were already checked.
     const path = sep === '/' ? file.path : file.path.replaceAll('/', sep)
     return this.#root.endsWith(sep) ? this.#root + path : this.#root + sep + path
   }
 
-  /** Runs a task that looks for many files, in which a folder that is missing once counts as missing. */
+  /** Runs a task that looks up many files and caches missing folders while it runs. */
   remembering<T>(task: () => Promise<T>): Promise<T> {
     return this.#places.remembering(task)
   }
 
-  /** Where a file would stand whose folder was found to be missing before, by the task that {@link remembering} runs; else undefined. */
+  /** Returns the path of a file whose folder was found missing by the current {@link remembering} task; otherwise undefined. */
   missingPath(fileIndex: number): string | undefined {
     const nominal = this.nominal(fileIndex)
     const parent = parentOf(nominal)
@@ -107,7 +106,7 @@ export class FilePaths {
     return this.#reserved?.isApart(path) === false ? undefined : path
   }
 
-  /** Where a file stands or would stand; throws ERR_STORAGE_PATH when something else is in its way. */
+  /** Finds the location of a file; throws ERR_STORAGE_PATH when something else is at its path. */
   async place(fileIndex: number): Promise<Place> {
     const nominal = this.nominal(fileIndex)
     const parent = parentOf(nominal)
@@ -125,17 +124,17 @@ export class FilePaths {
     }
   }
 
-  /** The folder in which a file stands or would stand, if that was found or made before. */
+  /** Returns the folder of a file, if it was found or made before. */
   folder(fileIndex: number): RealFolder | undefined {
     return this.#linked.get(fileIndex)?.folder ?? this.#folders.known(parentOf(this.nominal(fileIndex)))
   }
 
-  /** A folder that was found above the file; between the two no link is to be followed. */
+  /** Returns the nearest known folder above a file; links between the two must not be followed. */
   folderAbove(fileIndex: number): RealFolder | undefined {
     return this.#linked.get(fileIndex)?.folder ?? this.#folders.knownAbove(this.nominal(fileIndex))
   }
 
-  /** The real path of a file whose folder was found before; undefined when it was not. */
+  /** Returns the real path of a file whose folder was found before; otherwise undefined. */
   knownPath(fileIndex: number): string | undefined {
     const nominal = this.nominal(fileIndex)
     const parent = parentOf(nominal)
@@ -143,10 +142,7 @@ export class FilePaths {
     return known === undefined ? undefined : below(known.path, nominal, parent)
   }
 
-  /**
-   * Makes the folders above a file where they are missing, and returns the file's real path and the folders made, from
-   * the outermost on.
-   */
+  /** Creates the missing folders above a file. Returns the file's real path and the created folders, outermost first. */
   async makeFolder(fileIndex: number): Promise<{ path: string; made: readonly RealFolder[] }> {
     const nominal = this.nominal(fileIndex)
     const parent = parentOf(nominal)
@@ -160,7 +156,7 @@ export class FilePaths {
     }
   }
 
-  /** Makes the folder below which the files lie, and those above it; returns those made. None is made for files named one by one. */
+  /** Creates the root folder and those above it, and returns the created ones. Creates none for files named one by one. */
   async makeRoot(): Promise<readonly RealFolder[]> {
     if (this.#given !== undefined) return []
     try {
@@ -171,8 +167,8 @@ export class FilePaths {
   }
 
   /**
-   * Opens the file at the path that its place was, and makes sure that no link has been put in the way since.
-   * @throws TorrentError ERR_STORAGE_PATH when one has; what opening throws.
+   * Opens a file at its known path and checks that no link was put in the way since.
+   * @throws TorrentError ERR_STORAGE_PATH when a link was; errors of opening pass through.
    */
   async open(fileIndex: number, path: string, flags: number, mode?: number): Promise<StorageHandle> {
     const folder = this.folder(fileIndex)
@@ -180,7 +176,7 @@ export class FilePaths {
     if (flags !== openFlags.read) await this.#reserved?.checkFolder(folder.path)
     const handle = await this.#folders.open(folder, path, flags, mode)
     const linked = this.#linked.get(fileIndex)
-    // For files that the user named, their earlier location counts.
+    // Links to files that the user named may change after the file was located.
     if (linked === undefined || this.#given !== undefined) return handle
     try {
       if ((await this.#fs.realpath(this.nominal(fileIndex))) === linked.target) return handle
@@ -188,10 +184,10 @@ export class FilePaths {
       if (!isNowhere(error)) throw error
     }
     await handle.close()
-    throw blocked(this.nominal(fileIndex), `leads no more to ${linked.target}`)
+    throw blocked(this.nominal(fileIndex), `no longer leads to ${linked.target}`)
   }
 
-  /** Removes the file at the path that its place was; no fault when it is gone. What has taken its place stays. */
+  /** Deletes a file at its known path; does nothing when it is gone. Anything else found at the path stays. */
   async unlink(fileIndex: number, path: string): Promise<void> {
     const nominal = this.nominal(fileIndex)
     try {
@@ -203,7 +199,7 @@ export class FilePaths {
     }
   }
 
-  /** Removes a folder that {@link folderName} named, if it is empty; no fault when it is gone. A link stays, and what it leads to. */
+  /** Removes a folder named by {@link folderName}, if it is empty; does nothing when it is gone. Links and their targets stay. */
   async removeFolder(name: string): Promise<void> {
     const nominal = resolve(this.#root, name)
     const parent = dirname(nominal)
@@ -218,14 +214,14 @@ export class FilePaths {
     }
   }
 
-  /** A folder that was made, as the torrent calls it: `a/b/`, or `./` for the root; undefined above the root. */
+  /** Returns the torrent's name for a created folder: `a/b/`, or `./` for the root; undefined above the root. */
   folderName({ nominal }: RealFolder): string | undefined {
     const name = relative(this.#root, nominal)
     if (name === '') return './'
     return this.#given !== undefined || !isBelow(name) ? undefined : `${name.split(sep).join('/')}/`
   }
 
-  /** The real path of a file in a real folder. */
+  /** Returns the location of a file in a real folder. */
   async #realFile(fileIndex: number, path: string): Promise<Place> {
     try {
       const stats = await this.#fs.lstat(path, { bigint: true })
@@ -243,10 +239,9 @@ export class FilePaths {
       if (isMissing(error)) return { path, exists: false }
       throw error
     }
-    throw blocked(path, 'is no regular file')
+    throw blocked(path, 'is not a regular file')
   }
 
-  /** Where a link leads that stands in the place of a file. */
   async #follow(fileIndex: number, path: string): ReturnType<RealFolders['links']['follow']> {
     if (this.#given === undefined) {
       return this.#folders.links.follow(this.#layout.files[fileIndex]?.path ?? '', path)
@@ -256,7 +251,7 @@ export class FilePaths {
   }
 }
 
-/** A path below `parent` as it is below `folder`, which stands for that. */
+/** Maps a path below `parent` to the same path below `folder`. */
 function below(folder: string, path: string, parent: string): string {
   return parent === folder ? path : join(folder, path.slice(parent.length))
 }
@@ -270,13 +265,13 @@ function blocked(path: string, why: string): TorrentError {
   return new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
 }
 
-/** What no path of a torrent may have: empty elements, `.` and `..`, what ends a name, and what the system takes for a separator. */
+/** Matches unsafe paths: empty elements, `.`, `..`, NUL, and a separator of the system inside an element. */
 const unsafe: RegExp =
   sep === '/' ? /^\.{0,2}(?:\/|$)|\/\.{0,2}(?:\/|$)|\0/ : /^\.{0,2}(?:\/|$)|\/\.{0,2}(?:\/|$)|\0|\\/
 
 /**
- * Checks the paths of a layout. The parser makes paths safe; this is the last door before the disk.
- * @throws TorrentError ERR_STORAGE_PATH for one that is unsafe.
+ * Checks the paths of a layout: a second check, because the parser already makes paths safe.
+ * @throws TorrentError ERR_STORAGE_PATH for an unsafe path.
  */
 export function* checkPathSteps({ files }: Layout): Steps<void> {
   for (const [index, { path }] of files.entries()) {
@@ -287,7 +282,7 @@ export function* checkPathSteps({ files }: Layout): Steps<void> {
   }
 }
 
-/** Whether a system error says that there is nothing to read at a path. */
+/** Returns whether a system error means that nothing exists at a path. */
 export function isNowhere(error: unknown): boolean {
   return systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR'
 }

@@ -4,16 +4,16 @@ import { systemCode } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { storageClosed } from './storage-error.ts'
 
-/** What a {@link FilePool} needs of a handle. */
+/** A handle that a {@link FilePool} can close. */
 export interface Closable {
   close(): Promise<void>
 }
 
-/** Bounds of a {@link FilePool}. */
+/** Limits of a {@link FilePool}. */
 export interface FilePoolOptions {
-  /** Most handles that are open at a time. */
+  /** Maximum number of open handles. */
   readonly maxOpen: number
-  /** A handle that nobody used for so long is closed. Default 10,000. */
+  /** Time after which an unused handle is closed. Default 10,000. */
   readonly idleMs?: number
 }
 
@@ -22,22 +22,21 @@ interface Entry<H> {
   readonly write: boolean
   users: number
   idleSinceMs: number
-  /** No longer in the map: closed as soon as its last user is done. */
+  /** Removed from the map; closed as soon as its last user is done. */
   retired: boolean
   handle: H | undefined
   opening: Promise<H>
 }
 
 /**
- * Open handles of a few of many files, the least recently used one giving way. A handle in use is never closed, a file
- * that many ask for is opened once, and a read handle is exchanged when somebody wants to write. Whoever uses a handle
- * must not ask for another one meanwhile, or all could wait for each other.
+ * Pool of open handles, least recently used evicted first. A handle in use is never closed, and concurrent uses of a file share one handle.
+ * A read handle is replaced when a user wants to write. A user of a handle must not acquire another one, or all users could deadlock.
  */
 export class FilePool<H extends Closable> {
   readonly #open: (key: number, write: boolean) => Promise<H>
   readonly #maxOpen: number
   readonly #idleMs: number
-  /** In the order of their last use. */
+  /** In order of last use. */
   readonly #entries = new LazyMap<number, Entry<H>>()
   #openCount = 0
   #change: Deferred<void> | undefined
@@ -45,7 +44,7 @@ export class FilePool<H extends Closable> {
   #closed = false
   #failure: unknown
 
-  /** A pool whose handles come from `open`; keys are the caller's. */
+  /** Makes a pool whose handles come from `open`; the caller chooses the keys. */
   constructor(
     open: (key: number, write: boolean) => Promise<H>,
     { maxOpen, idleMs = 10_000 }: FilePoolOptions
@@ -55,12 +54,12 @@ export class FilePool<H extends Closable> {
     this.#idleMs = idleMs
   }
 
-  /** Handles that are open, being opened or being closed; never more than `maxOpen`. */
+  /** Number of handles that are open, opening or closing; at most `maxOpen`. */
   get openCount(): number {
     return this.#openCount
   }
 
-  /** Runs `task` with the handle of a file, which stays open for as long as the task takes. */
+  /** Runs `task` with the handle of a file, which stays open until the task settles. */
   async use<T>(key: number, write: boolean, task: (handle: H) => Promise<T>): Promise<T> {
     const entry = await this.#acquire(key, write)
     try {
@@ -75,7 +74,7 @@ export class FilePool<H extends Closable> {
     }
   }
 
-  /** The first error of a background close since the last call, which may mean lost writes. */
+  /** Returns and clears the first error of a background close since the last call; it may mean lost writes. */
   takeFailure(): unknown {
     const failure = this.#failure
     this.#failure = undefined
@@ -102,7 +101,7 @@ export class FilePool<H extends Closable> {
         this.#entries.set(key, entry)
         return entry
       }
-      // Not awaited, or a reader could open the file again before the writer gets its turn.
+      // Not awaited: otherwise a reader could open the file again before the writer does.
       if (entry !== undefined) void this.#retire(entry)
       if (this.#openCount < this.#maxOpen) return this.#add(key, write)
       await this.#makeRoom()
@@ -137,7 +136,7 @@ export class FilePool<H extends Closable> {
     return entry
   }
 
-  /** Opens; when the process has no descriptors left, those that idle here are given up first. */
+  /** Opens a file; when the process has run out of descriptors, closes idle handles and tries again. */
   async #openPatiently(key: number, write: boolean): Promise<H> {
     try {
       return await this.#open(key, write)
@@ -148,7 +147,7 @@ export class FilePool<H extends Closable> {
     }
   }
 
-  /** Closes the handle that was idle longest, or waits until something changes. */
+  /** Closes the handle that was idle longest, or waits for a change. */
   async #makeRoom(): Promise<void> {
     for (const entry of this.#entries.values()) {
       if (entry.users === 0 && entry.handle !== undefined) return this.#retire(entry)

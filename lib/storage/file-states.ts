@@ -9,22 +9,22 @@ import { fileStat, type StorageFs } from './storage-fs.ts'
 
 /** State of one file. */
 export interface FileState {
-  /** Whether it may appear. */
+  /** Whether the file may be created. */
   wanted: boolean
-  /** Real path, as it is or will be. */
+  /** Real path; also for a file that does not exist yet. */
   path: string
-  /** Why the file cannot be, when something else is in its place. */
+  /** Error that explains why the file cannot exist, when something else is at its path. */
   blocked: TorrentError | undefined
-  /** Whether there was none when it was looked for. */
+  /** Whether the last lookup found no file. */
   missing: boolean
   /** Whether this storage made the file or wrote to it. */
   created: boolean
   /**
-   * Result of the last look at it, null where there was none. It is looked at again only after we wrote to it, so
-   * that a record tells how we left a file, and what others did to it afterwards is noticed.
+   * Result of the last lookup, null when there was no file. It is refreshed only after our own writes, so that a resume record tells how we
+   * left the file and later changes by others are noticed.
    */
   found: FileStat | null | undefined
-  /** Counts when it was forgotten. */
+  /** Number of calls of `forget`. */
   forgotten: number
 }
 
@@ -35,14 +35,14 @@ export interface FileStatesOptions {
   readonly paths: FilePaths
 }
 
-/** Files that are looked at in parallel. */
+/** Files looked up in parallel. */
 const parallel = 16
-/** Files that are looked for without a pause. */
+/** Files looked up before yielding to the event loop. */
 const filesOfPart = 256
-/** States that are made without a pause. */
+/** States made before yielding to the event loop. */
 const statesOfStep = 2000
 
-/** States of the files of a torrent, known without opening them. Only the owner sets `wanted`. */
+/** States of a torrent's files, known without opening them. Only the owner sets `wanted`. */
 export class FileStates {
   readonly #fs: StorageFs
   readonly #layout: Layout
@@ -55,17 +55,17 @@ export class FileStates {
     this.#paths = paths
   }
 
-  /** One state for each file of the layout; pad files are never looked at. */
+  /** One state for each file of the layout; pad files are never looked up. */
   get all(): readonly FileState[] {
     return this.#states
   }
 
-  /** Makes the states of all files, of which `created` were made in an earlier run; to be called once, before anything else. */
+  /** Makes the states of all files; call it once, first. `created` are the paths that an earlier run created. */
   async begin(created: ReadonlySet<string>): Promise<void> {
     await runStepsInTurns(this.#beginSteps(created))
   }
 
-  /** Finds out where each file stands. */
+  /** Looks up every file. */
   async probe(): Promise<void> {
     await this.#paths.remembering(async () => {
       for (let start = 0; start < this.#states.length; start += filesOfPart) {
@@ -83,12 +83,12 @@ export class FileStates {
     }
     await forEachLimit(unknown.length, parallel, (n) => {
       const index = unknown[n] ?? 0
-      // Another file may have shown that their folder is not there.
+      // Another lookup may have found that the folder is missing.
       return this.#isKnownMissing(index) ? undefined : this.probeFile(index)
     })
   }
 
-  /** Finds out where a file stands; what is in its way is kept in its state. */
+  /** Looks up a file; an obstacle is kept in its state as `blocked`. */
   async probeFile(fileIndex: number): Promise<void> {
     const state = this.#states[fileIndex]
     if (state === undefined) return
@@ -106,7 +106,7 @@ export class FileStates {
     }
   }
 
-  /** The next stats look at the file again. */
+  /** Makes the next `stats` look the file up again. */
   forget(fileIndex: number): void {
     const state = this.#states[fileIndex]
     if (state === undefined) return
@@ -114,7 +114,7 @@ export class FileStates {
     state.forgotten++
   }
 
-  /** Size and time of a file, or undefined where there is none. */
+  /** Returns size and time of a file, or undefined when there is none. */
   async stat(fileIndex: number): Promise<FileStat | undefined> {
     const state = this.#states[fileIndex]
     if (state === undefined || state.blocked !== undefined || this.#isPad(fileIndex)) return undefined
@@ -127,7 +127,7 @@ export class FileStates {
     }
   }
 
-  /** Sizes and times of all files of the layout, as they were when each was last written here, checked, or first looked at. */
+  /** Returns sizes and times of all files of the layout, as of the last write, check or first lookup of each. */
   async stats(): Promise<(FileStat | undefined)[]> {
     const stats = this.#states.map(({ found }) => found ?? undefined)
     const unknown = this.#states.flatMap(({ found }, index) =>
@@ -144,7 +144,7 @@ export class FileStates {
     return stats
   }
 
-  /** Whether a file cannot be there because its folder was not; then its state says so. */
+  /** Returns whether a file must be missing because its folder is, and records that in its state. */
   #isKnownMissing(fileIndex: number): boolean {
     const state = this.#states[fileIndex]
     const path = this.#paths.missingPath(fileIndex)
@@ -178,6 +178,6 @@ function setMissing(state: FileState, path: string): void {
   state.found = null
   state.path = path
   state.missing = true
-  // It was removed by others, so a new one would not be the one that was made here.
+  // Others removed it, so a new file would not be the one made here.
   state.created = false
 }

@@ -4,35 +4,35 @@ import type { StorageLink } from './storage.ts'
 import type { StorageClaims } from './storage-claims.ts'
 import type { StorageFs } from './storage-fs.ts'
 
-/** How a `FileStorage` is set up. */
+/** Options of a `FileStorage`. */
 export interface FileStorageOptions {
-  /** Folder under which the torrent's paths lie; made with the first file. */
+  /** Folder that contains the torrent's paths; created with the first file. */
   readonly path: string
-  /** Absolute path of each file of the layout, for files that lie in different folders; `path` is then not used. */
+  /** Absolute path of each file of the layout, for files in different folders; `path` is then unused. */
   readonly files?: readonly string[]
-  /** The file that keeps bytes of unwanted files; it appears only when there are such bytes. */
+  /** File for bytes of unwanted files; created only when there are such bytes. */
   readonly partsPath: string
-  /** Most files that are open at a time. Default 32. */
+  /** Maximum number of open files. Default 32. */
   readonly maxOpenFiles?: number
-  /** Nothing is created, written or claimed; writes reject with ERR_STORAGE_ACCESS. */
+  /** Creates, writes and claims nothing; writes reject with ERR_STORAGE_ACCESS. */
   readonly readOnly?: boolean
-  /** Mode of the root folder when it is made, before the umask. Default 0o777. */
+  /** Mode of the root folder when it is created, before the umask. Default 0o777. */
   readonly folderMode?: number
-  /** Paths that an earlier storage of this torrent reported as its `created`. */
+  /** Paths that an earlier storage of this torrent reported as `created`. */
   readonly created?: readonly string[]
-  /** Links that an earlier storage of this torrent reported as its `links`; without it, all links found are new. */
+  /** Links that an earlier storage of this torrent reported as `links`; without it, all links count as new. */
   readonly links?: readonly StorageLink[]
-  /** Folders of other files than the torrent's, such as resume records: no file of the torrent may be there or be read there. */
+  /** Folders for other data, such as resume records: files of the torrent may not be in them or be read from them. */
   readonly reserved?: readonly string[]
-  /** @internal Saves a record that names the files in `owned`, before the first of them is written. */
+  /** @internal Saves a resume record that names the files in `owned`, before the first of them is written. */
   readonly onOwning?: () => Promise<void>
-  /** Shared with the other storages of the process, so that no two write to one file. */
+  /** Shared with the other storages of the process, so that no two write to the same file. */
   readonly claims?: StorageClaims
-  /** Instead of the real file system. */
+  /** Replaces the real file system. */
   readonly fs?: StorageFs
 }
 
-/** Throws for options that cannot be used. */
+/** Throws for unusable options. */
 export function checkOptions(options: FileStorageOptions): void {
   const given: unknown = options
   if (typeof given !== 'object' || given === null || Array.isArray(given))

@@ -19,10 +19,10 @@ import type { Storage, StorageLink, StorageSegment, StorageStats } from './stora
 import { storageClosed } from './storage-error.ts'
 import { nodeFs } from './storage-fs.ts'
 
-/** Files that are looked at without a pause. */
+/** Files looked at before yielding to the event loop. */
 const filesOfStep = 1000
 
-/** Parts that work on one torrent, from `open` on. */
+/** The parts that exist from `open` on. */
 interface Opened {
   readonly layout: Layout
   readonly files: FilesOnDisk
@@ -32,10 +32,10 @@ interface Opened {
 }
 
 /**
- * A torrent's bytes in files on disk. Files appear sparse with their first write (empty ones when they become wanted),
- * pad files never (BEP 47), unwanted files never: their bytes are kept in a {@link PartsFile} until they become wanted.
- * An unwanted file that this storage wrote earlier stays where it is. No file is ever shortened: of one that is longer
- * than the torrent says, only the known part is used. The hidden attribute of BEP 47 is not applied.
+ * Storage of a torrent in files on disk. A file is created sparse by its first write (an empty one when it becomes wanted). Pad files (BEP
+ * 47) and unwanted files are never created; bytes of unwanted files are kept in a {@link PartsFile} until the files become wanted. An
+ * unwanted file that this storage wrote earlier stays. Files are never truncated: of one that is longer than the torrent says, only the
+ * known part is used. The hidden attribute of BEP 47 is not applied.
  */
 export class FileStorage implements Storage {
   readonly #options: FileStorageOptions
@@ -51,44 +51,44 @@ export class FileStorage implements Storage {
     this.#options = options
   }
 
-  /** Files that are open now; never more than `maxOpenFiles`, the parts file apart. */
+  /** Number of open files, at most `maxOpenFiles`, not counting the parts file. */
   get openFiles(): number {
     return this.#opened?.files.openCount ?? 0
   }
 
   /**
-   * What `delete` removes, as paths of the torrent: files that this storage made or wrote to, and folders that it made
-   * (`a/b/`, the root is `./`). Belongs into the resume record.
+   * Paths of the torrent that `delete` removes: files that this storage created or wrote, and folders that it created (`a/b/`; the root is
+   * `./`). Belongs in the resume record.
    */
   get created(): string[] {
     return this.#opened?.files.created ?? [...(this.#options.created ?? [])]
   }
 
-  /** Symbolic links below `path` that stood there when the torrent was added and are followed. Belong into the resume record. */
+  /** Symbolic links below `path` that existed when the torrent was added and are followed. Belongs in the resume record. */
   get links(): StorageLink[] | undefined {
-    // Paths that the user named one by one are followed wherever they lead.
+    // All links are followed in paths that the user named one by one.
     if (this.#options.files !== undefined) return undefined
     return this.#links?.accepted ?? [...(this.#options.links ?? [])]
   }
 
-  /** @internal Which files are the torrent's own; undefined before `open`. */
+  /** @internal Tells which files belong to the torrent; undefined before `open`. */
   get ownership(): FileOwnership | undefined {
     return this.#opened?.ownership
   }
 
-  /** @internal Absolute path of a file of the layout, be it there or not; undefined before `open`. */
+  /** @internal Returns the absolute path of a file of the layout, whether it exists or not; undefined before `open`. */
   pathOf(fileIndex: number): string | undefined {
     return this.#opened?.files.states.all[fileIndex]?.path
   }
 
-  /** @internal Why nothing of a file of the layout can be read, as when a folder is in its place; undefined for one that is missing. */
+  /** @internal Returns the error that makes a file unreadable, as when a folder is at its path; undefined for a missing file. */
   obstacle(fileIndex: number): TorrentError | undefined {
     return this.#opened?.files.states.all[fileIndex]?.blocked
   }
 
   /**
-   * Looks at every file, makes wanted empty ones, and moves kept bytes of wanted ones to their place. Something else in
-   * the place of a wanted file rejects with ERR_STORAGE_PATH, a file of another torrent with ERR_STORAGE_IN_USE.
+   * Looks up every file, creates wanted empty ones, and moves bytes of wanted files out of the parts file. Rejects with ERR_STORAGE_PATH
+   * when something else is at the path of a wanted file, and with ERR_STORAGE_IN_USE when the file belongs to another torrent.
    */
   async open(layout: Layout, wanted: readonly boolean[]): Promise<void> {
     if (this.#opening !== undefined || this.#closing !== undefined) throw storageClosed()
@@ -104,14 +104,14 @@ export class FileStorage implements Storage {
   }
 
   /**
-   * Changes which files are wanted: kept bytes of newly wanted ones move to their place, empty ones appear. Reads and
-   * writes wait meanwhile. After a failure it can be called again; no byte is lost.
+   * Changes which files are wanted. Bytes of newly wanted files move out of the parts file, and empty files are created. Reads and writes
+   * wait meanwhile. After a failure it can be called again; no byte is lost.
    */
   async select(wanted: readonly boolean[]): Promise<void> {
     await this.#gate.alone(() => this.#want(wanted))
     const { parts, ownership } = this.#opened ?? {}
     if (parts?.isEmpty !== false) return
-    // Not while others wait: a record is made of what storage says.
+    // Outside the gate, because saving the resume record uses this storage.
     await ownership?.own()
     await this.#gate.alone(() => this.#moveKept())
   }
@@ -129,7 +129,7 @@ export class FileStorage implements Storage {
     }
   }
 
-  /** Writes, unless a file of these bytes must not be written yet. */
+  /** Writes and returns true; returns false if a file must not be written yet. */
   #writeOwned(byteOffset: number, chunks: readonly Uint8Array[]): Promise<boolean> {
     return this.#gate.run(async () => {
       const { layout, ownership, bytes } = this.#require()
@@ -143,7 +143,7 @@ export class FileStorage implements Storage {
 
   async sync(): Promise<void> {
     return this.#gate.run(async () => {
-      // One after the other, so that a second call does not return before the first has flushed what both cover.
+      // Flushes run in sequence: a second call must not return before the first has flushed the writes that both cover.
       const done = this.#syncing.then(() => this.#opened?.bytes.sync())
       this.#syncing = done.catch(() => {})
       await done
@@ -161,8 +161,8 @@ export class FileStorage implements Storage {
   }
 
   /**
-   * Closes, then removes the files that this storage made or wrote to, the parts file, and the folders that it made as
-   * far as they are empty. Removes all it can before it rejects.
+   * Closes, then removes the files that this storage created or wrote, the parts file, and the created folders that are empty. Removes as
+   * much as possible before it rejects.
    */
   async delete(): Promise<void> {
     const { files, parts } = this.#require()
@@ -179,7 +179,7 @@ export class FileStorage implements Storage {
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
-  /** Where bytes can be read by others; throws ERR_STORAGE_PATH when something else is in the place of a file. */
+  /** Returns where bytes can be read on other threads; throws ERR_STORAGE_PATH when something else is at the path of a file. */
   segments(byteOffset: number, length: number): StorageSegment[] {
     return this.#require().bytes.segments(byteOffset, length)
   }
@@ -188,7 +188,7 @@ export class FileStorage implements Storage {
     return this.#opened?.bytes.inPlace(fileIndex) === true
   }
 
-  /** Sizes and times of the files as they were left here. */
+  /** Returns sizes and times of the files as this storage left them. */
   async stats(): Promise<StorageStats> {
     return this.#gate.run(async () => {
       const { files, parts } = this.#require()
@@ -233,7 +233,7 @@ export class FileStorage implements Storage {
     links.seal()
     partsFolders.links.seal()
     await this.#want(wanted)
-    // With a record they move once it names their files: with the next `select`.
+    // With resume records, bytes move at the next `select`, once the record names their files.
     if (onOwning === undefined) await this.#moveKept()
   }
 
@@ -248,7 +248,7 @@ export class FileStorage implements Storage {
     throw new TorrentError('ERR_STORAGE_ACCESS', message, { details: { path: this.#options.path } })
   }
 
-  /** Takes in which files are wanted: claims those that may be written now, and makes empty ones. */
+  /** Applies which files are wanted: claims those that may be written now, and creates empty ones. */
   async #want(wanted: readonly boolean[]): Promise<void> {
     const { readOnly = false, claims } = this.#options
     if (this.#opened === undefined) return

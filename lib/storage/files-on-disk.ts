@@ -18,31 +18,31 @@ import {
   syncFolder
 } from './storage-fs.ts'
 
-/** What {@link FilesOnDisk} works with. */
+/** Options of {@link FilesOnDisk}. */
 export interface FilesOnDiskOptions {
   readonly fs: StorageFs
   readonly layout: Layout
   readonly paths: FilePaths
   readonly states: FileStates
-  /** Most files that are open at a time. */
+  /** Maximum number of open files. */
   readonly maxOpen: number
-  /** What an earlier storage of this torrent reported as created; what does not belong to the torrent is ignored. */
+  /** Paths that an earlier storage of this torrent reported as created; paths outside the torrent are ignored. */
   readonly created: ReadonlySet<string>
 }
 
-/** Files that are flushed or removed at a time. */
+/** Files flushed or removed in parallel. */
 const parallel = 16
-/** Files and folders that are looked at without a pause. */
+/** Files and folders looked up before yielding to the event loop. */
 const looksOfStep = 2000
 
 /**
- * Reads, writes, flushes and removes the real files of a torrent by index, and notes in {@link FileStates} which of them it made. Knows
- * which files await a flush, and which folders were made here.
+ * Reads, writes, flushes and removes the files of a torrent by index. Records in {@link FileStates} which files it created, and tracks
+ * which files await a flush and which folders were created here.
  */
 export class FilesOnDisk {
-  /** Says why a file is not opened that has appeared, with content, in the place of a missing one; without it such a file is used. */
+  /** Returns the error for a file with content that appeared where one was missing; without this callback such a file is used. */
   onTaken: ((fileIndex: number, path: string) => TorrentError) | undefined
-  /** The state of each file. */
+  /** States of all files. */
   readonly states: FileStates
   readonly #fs: StorageFs
   readonly #layout: Layout
@@ -51,7 +51,7 @@ export class FilesOnDisk {
   readonly #created: ReadonlySet<string>
   readonly #dirtyFiles = new LazySet<number>()
   readonly #dirtyFolders = new LazySet<string>()
-  /** Folders that were made here, as `a/b/` below the root. */
+  /** Folders created here, as `a/b/` below the root. */
   readonly #folders = new LazySet<string>()
 
   constructor({ fs, layout, paths, states, maxOpen, created }: FilesOnDiskOptions) {
@@ -64,24 +64,24 @@ export class FilesOnDisk {
     if (this.#created.has('./')) this.#folders.add('./')
   }
 
-  /** Handles that are open. */
+  /** Number of open handles. */
   get openCount(): number {
     return this.#pool.openCount
   }
 
-  /** Files that were made or written here, and folders that were made here (`a/b/`, the root is `./`). */
+  /** Files created or written here, and folders created here (`a/b/`; the root is `./`). */
   get created(): string[] {
     const files = this.#layout.files.filter((_, index) => this.states.all[index]?.created === true)
     return [...files.map(({ path }) => path), ...this.#folders]
   }
 
-  /** Finds the folders of this torrent that the `created` option names; to be called once, before anything else. */
+  /** Restores the folders of this torrent that the `created` option names; call it once, first. */
   async begin(): Promise<void> {
     const hasFolders = [...this.#created].some((name) => name.endsWith('/') && name !== './')
     if (hasFolders) await runStepsInTurns(this.#folderSteps())
   }
 
-  /** Fills `target` from a file; returns how many bytes there were, 0 for a missing file. */
+  /** Reads into `target` from a file; returns the number of bytes read, 0 for a missing file. */
   async read(fileIndex: number, fileOffset: number, target: Uint8Array): Promise<number> {
     const state = this.states.all[fileIndex]
     if (state === undefined || state.blocked !== undefined) return 0
@@ -93,12 +93,12 @@ export class FilesOnDisk {
     }
   }
 
-  /** Runs a task with a file open for writing, which is made where it is missing. */
+  /** Runs a task with a file open for writing; creates the file if it is missing. */
   async update(fileIndex: number, task: (handle: StorageHandle) => Promise<void>): Promise<void> {
     const state = this.states.all[fileIndex]
     if (state === undefined) return
     if (state.blocked !== undefined) throw state.blocked
-    // Now and again at the end, because the file changes in between.
+    // Repeated at the end, because the task changes the file.
     this.states.forget(fileIndex)
     try {
       await this.#pool.use(fileIndex, true, (handle) => {
@@ -108,18 +108,18 @@ export class FilesOnDisk {
     } catch (error) {
       throw storageError(error, 'write', state.path)
     } finally {
-      // Only now: a flush that runs meanwhile takes the file off the list.
+      // Marked dirty only now: a flush during the task would have cleared the mark.
       this.#dirtyFiles.add(fileIndex)
       this.states.forget(fileIndex)
     }
   }
 
-  /** Makes the folder below which the files lie, if it is missing. */
+  /** Creates the root folder if it is missing. */
   async makeRoot(): Promise<void> {
     this.#noteMade(await this.#paths.makeRoot())
   }
 
-  /** Flushes what was written since the last call, and the folders in which files appeared. */
+  /** Flushes all writes since the last call, and the folders in which files were created. */
   async flush(): Promise<void> {
     const files = [...this.#dirtyFiles]
     const folders = [...this.#dirtyFolders]
@@ -130,7 +130,7 @@ export class FilesOnDisk {
       const state = fileIndex === undefined ? undefined : this.states.all[fileIndex]
       if (fileIndex === undefined || state === undefined) return
       try {
-        // One that was removed by others must not appear again.
+        // A file that others removed must not be created again.
         if ((await this.states.stat(fileIndex)) === undefined) return
         await this.#pool.use(fileIndex, true, (handle) => handle.datasync())
       } catch (error) {
@@ -140,7 +140,7 @@ export class FilesOnDisk {
     try {
       await forEachLimit(files.length, parallel, flushFile)
     } catch (error) {
-      // Those after it were not reached.
+      // The files after the failed one were not flushed.
       for (const fileIndex of files) this.#dirtyFiles.add(fileIndex)
       for (const folder of folders) this.#dirtyFolders.add(folder)
       throw error
@@ -162,7 +162,7 @@ export class FilesOnDisk {
     await this.#pool.close()
   }
 
-  /** Removes what was made or written here, then the folders made here that are empty; the rest also after a failure. */
+  /** Removes the files created or written here, then the empty folders created here; continues after a failure. */
   async remove(): Promise<void> {
     const faults: unknown[] = []
     const made = this.states.all.flatMap(({ created }, fileIndex) => (created ? [fileIndex] : []))
@@ -171,7 +171,7 @@ export class FilesOnDisk {
       const path = this.states.all[fileIndex]?.path ?? ''
       await this.#paths.unlink(fileIndex, path).catch((error: unknown) => faults.push(error))
     })
-    // The deepest first.
+    // Deepest first.
     const folders = [...this.#folders].sort((a, b) => depth(b) - depth(a))
     for (const folder of folders) {
       await this.#paths.removeFolder(folder).catch((error: unknown) => faults.push(error))
@@ -188,7 +188,7 @@ export class FilesOnDisk {
       try {
         return await this.#create(fileIndex, state, known)
       } catch (error) {
-        // A link stands in the way; what else may be wrong shows again below.
+        // A link is in the way; any other cause shows up again below.
         if (error instanceof TorrentError) throw error
       }
     }
@@ -202,19 +202,19 @@ export class FilesOnDisk {
     try {
       return await this.#create(fileIndex, state, path)
     } catch (error) {
-      // Another program made it meanwhile.
+      // Another program created it meanwhile.
       if (systemCode(error) !== 'EEXIST') throw error
       return this.#checked(fileIndex, state, await this.#paths.open(fileIndex, path, openFlags.update))
     }
   }
 
-  /** The handle of a file that was not made here; closed and refused if it has taken the place of a missing one. */
+  /** Returns the handle of a file that was not created here; closes and refuses it if the file appeared where one was missing. */
   async #checked(fileIndex: number, state: FileState, handle: StorageHandle): Promise<StorageHandle> {
     if (!state.missing || this.onTaken === undefined) return handle
     const { size } = await handle.stat({ bigint: true })
     if (size === 0n) return handle
     await handle.close()
-    // Another write may have made the file anew meanwhile.
+    // Another write may have created the file meanwhile.
     if (!state.missing) return this.#open(fileIndex, true)
     throw this.onTaken(fileIndex, state.path)
   }
@@ -228,7 +228,7 @@ export class FilesOnDisk {
   }
 
   async #openFound(fileIndex: number, state: FileState, flags: number): Promise<StorageHandle> {
-    // The folder may have appeared since it was looked for.
+    // The folder may have appeared since the last lookup.
     if (this.#paths.folder(fileIndex) === undefined) state.path = (await this.#paths.place(fileIndex)).path
     return this.#paths.open(fileIndex, state.path, flags)
   }
@@ -258,7 +258,7 @@ export class FilesOnDisk {
   }
 }
 
-/** How deep a folder is below the root, whose name is `./`. */
+/** Returns the depth of a folder below the root, whose name is `./`. */
 function depth(name: string): number {
   return name === './' ? 0 : name.split('/').length
 }

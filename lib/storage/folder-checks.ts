@@ -3,13 +3,16 @@ import { LazyMap } from '../util/lazy-collections.ts'
 import { isSameInode, type RealFolder } from './real-folder.ts'
 import type { StorageFs } from './storage-fs.ts'
 
-/** The check of a folder that is under way, and the one that begins after it. */
+/** The running check of a folder, and the one that begins after it. */
 interface Checks {
   readonly running: Promise<boolean>
   next: Promise<boolean> | undefined
 }
 
-/** Checks whether folders are where they were found. Calls share a check that has not begun, as many files of a folder are opened at once. */
+/**
+ * Checks that folders are still where they were found. Calls share a check that has not begun, because many files of a folder are opened at
+ * once.
+ */
 export class FolderChecks {
   readonly #fs: StorageFs
   readonly #checks = new LazyMap<RealFolder, Checks>()
@@ -18,7 +21,7 @@ export class FolderChecks {
     this.#fs = fs
   }
 
-  /** Whether a folder is still what is at its path, and its path still leads there: as it is found after this call. */
+  /** Returns whether the path of a folder still leads to the same folder, by a check that begins after this call. */
   isSame(folder: RealFolder): Promise<boolean> {
     const checks = this.#checks.get(folder)
     if (checks === undefined) return this.#begin(folder)

@@ -3,25 +3,25 @@ import { LazyMap } from '../util/lazy-collections.ts'
 import { isBelow } from './real-folder.ts'
 import type { RealFolders } from './real-folders.ts'
 
-/** Where a folder is, or would be if it were there. */
+/** Location of a folder that may not exist. */
 export interface FolderPlace {
   readonly path: string
   readonly exists: boolean
 }
 
-/** Where folders are or would be. While many files are looked for, each missing folder is looked for once. */
+/** Finds folders, whether they exist or not. During a lookup of many files, each missing folder is looked up once. */
 export class FolderPlaces {
   readonly #folders: RealFolders
-  /** Folders that were found or not, while many files are looked for. */
+  /** Results of the current lookup of many files. */
   #placed: Map<string, Promise<FolderPlace>> | undefined
-  /** Expected paths of the missing ones. */
+  /** Expected paths of missing folders. */
   readonly #absent = new LazyMap<string, string>()
 
   constructor(folders: RealFolders) {
     this.#folders = folders
   }
 
-  /** Runs a task that looks for many files, in which a folder that is missing once counts as missing. */
+  /** Runs a task that looks up many files and caches missing folders while it runs. */
   async remembering<T>(task: () => Promise<T>): Promise<T> {
     this.#placed = new Map()
     try {
@@ -32,7 +32,7 @@ export class FolderPlaces {
     }
   }
 
-  /** The expected path of a folder that {@link remembering} knows to be missing, itself or one above it; else undefined. */
+  /** Returns the expected path of a folder that {@link remembering} found missing, or that is below such a folder; otherwise undefined. */
   absent(nominal: string): string | undefined {
     if (this.#absent.size === 0) return undefined
     const found = this.#absent.get(nominal)
@@ -44,10 +44,10 @@ export class FolderPlaces {
     return undefined
   }
 
-  /** Where a folder is or would be. */
+  /** Finds a folder, or where it would be. */
   async place(nominal: string): Promise<FolderPlace> {
     if (this.#placed === undefined) return this.#find(nominal)
-    // From the outermost on, so that below a missing folder none is looked for and remembered.
+    // Outermost first, so that nothing is looked up or cached below a missing folder.
     for (const above of this.#above(nominal)) {
       const { path, exists } = await this.#findOnce(above)
       if (!exists) return { path: join(path, nominal.slice(above.length)), exists }
@@ -79,7 +79,7 @@ export class FolderPlaces {
     return { path: join((await this.place(parent)).path, nominal.slice(parent.length)), exists: false }
   }
 
-  /** The folders below the root that are above a path, from the outermost on; none if it is not below the root. */
+  /** Yields the folders above a path and below the root, outermost first; none if the path is not below the root. */
   *#above(nominal: string): Generator<string> {
     const { root } = this.#folders
     if (root === undefined || nominal === root || !isBelow(nominal, root)) return

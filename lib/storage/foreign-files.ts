@@ -4,9 +4,9 @@ import type { LoadedRecord } from './resume-record.ts'
 import type { FileStat, StorageStats } from './storage.ts'
 
 /**
- * Returns which files of the layout were there before the torrent, as far as is known: they have content, and no record says that they
- * are the torrent's. A record that is not `unproven` says so by name, if it is about the same folder. Any record does so of a file whose
- * time it knows to the nanosecond, which nobody could know who did not see the file.
+ * Returns the files of the layout that presumably existed before the torrent: they have content, and no resume record says that they belong
+ * to the torrent. A record about the same folder names such files, unless its trust is `unproven`. A record of any trust proves a file
+ * whose modification time it has to the nanosecond, because only a program that saw the file knows that time.
  */
 export function foreignFiles(
   layout: Layout,
@@ -20,7 +20,7 @@ export function foreignFiles(
   return layout.files.flatMap(({ path: name, pad }, index) => {
     const stat = stats.files[index]
     if (pad || stat === undefined || stat.size === 0) return []
-    // Records of 0.1.0 have no such list, and tell of all files that they saw.
+    // Records of 0.1.0 have no `owned` list; they describe all files that they saw.
     const isOwned = record?.owned === undefined || hasBit(record.owned, index)
     const isNamed = record?.owned !== undefined && isOwned && !record.clean
     if (byName && (created.has(name) || isNamed)) return []

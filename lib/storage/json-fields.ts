@@ -1,6 +1,6 @@
-/** Records nest four deep. */
+/** Maximum nesting; records nest four deep. */
 const mostDepth = 16
-/** More than the files and pieces of any torrent; each array or object takes about 50 bytes and 100 ns. */
+/** More than the files and pieces of any torrent. Each array or object takes about 50 bytes and 100 ns. */
 const mostContainers = 3_000_000
 
 const quote = 0x22
@@ -11,9 +11,9 @@ const brace = 0x7b
 const braceEnd = 0x7d
 
 /**
- * Parses the JSON of a record. One that nests deeper than records do, or holds more arrays and objects, would take seconds and
- * hundreds of megabytes: it is refused before.
- * @throws SyntaxError, or TypeError for such.
+ * Parses the JSON of a record. Refuses text that nests deeper or holds more arrays and objects than any record, because parsing it could
+ * take seconds and hundreds of megabytes.
+ * @throws SyntaxError for invalid JSON, TypeError for too many or too deep containers.
  */
 export function parseRecordJson(text: string): unknown {
   let depth = 0
@@ -27,69 +27,69 @@ export function parseRecordJson(text: string): unknown {
     } else if (code === bracket || code === brace) {
       containers++
       if (++depth > mostDepth) throw new TypeError(`nested deeper than ${mostDepth}`)
-      if (containers > mostContainers) throw new TypeError(`more than ${mostContainers} lists and objects`)
+      if (containers > mostContainers) throw new TypeError(`more than ${mostContainers} arrays and objects`)
     } else if (code === bracketEnd || code === braceEnd) depth--
   }
   return JSON.parse(text)
 }
 
-/** An object of unknown shape whose fields are asked for by type; another type throws a TypeError. */
+/** Typed access to the fields of an unknown object; throws a TypeError for a field of another type. */
 export class JsonFields {
   readonly #values: Map<string, unknown>
 
   constructor(object: unknown) {
-    if (typeof object !== 'object' || object === null) throw new TypeError('no object')
+    if (typeof object !== 'object' || object === null) throw new TypeError('not an object')
     this.#values = new Map(Object.entries(object))
   }
 
-  /** The field as it is; undefined when there is none. */
+  /** Returns a field of any type; undefined when it is missing. */
   value(name: string): unknown {
     return this.#values.get(name)
   }
 
-  /** A text. */
+  /** Returns a string field. */
   string(name: string): string {
     return asString(this.value(name))
   }
 
-  /** A text, or undefined when there is none. */
+  /** Returns a string field, or undefined when it is missing. */
   optionalString(name: string): string | undefined {
     const value = this.value(name)
     return value === undefined ? undefined : asString(value)
   }
 
-  /** A number from 0 to 2^53 - 1. */
+  /** Returns a number field from 0 to 2^53 - 1. */
   count(name: string): number {
     return asCount(this.value(name))
   }
 
-  /** A list of anything. */
+  /** Returns an array field. */
   list(name: string): unknown[] {
     return asList(this.value(name))
   }
 
-  /** A list of texts. */
+  /** Returns a field that is an array of strings. */
   strings(name: string): string[] {
     return this.list(name).map(asString)
   }
 }
 
-/** The value if it is a text. */
+/** Returns the value; throws a TypeError unless it is a string. */
 export function asString(value: unknown): string {
-  if (typeof value !== 'string') throw new TypeError('no string')
+  if (typeof value !== 'string') throw new TypeError('not a string')
   return value
 }
 
-/** The value if it is a number from 0 to 2^53 - 1. */
+/** Returns the value; throws a TypeError unless it is a number from 0 to 2^53 - 1. */
 export function asCount(value: unknown): number {
   if (typeof value !== 'number' || !(value >= 0) || value > Number.MAX_SAFE_INTEGER)
-    throw new TypeError('no count')
-  // JSON knows -0, which is written as 0.
+    throw new TypeError('not a number from 0 to 2^53 - 1')
+  // Turns -0, which JSON can express, into 0.
   return value + 0
 }
 
-/** The value if it is a list. */
+/** Returns the value; throws a TypeError unless it is an array. */
 export function asList(value: unknown): unknown[] {
-  if (!Array.isArray(value)) throw new TypeError('no list')
+  if (!Array.isArray(value)) throw new TypeError('not an array')
   return value
 }

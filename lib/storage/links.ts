@@ -5,28 +5,28 @@ import { LazyMap } from '../util/lazy-collections.ts'
 import type { StorageLink } from './storage.ts'
 import { isMissing, type StorageFs } from './storage-fs.ts'
 
-/** As many links as Linux follows. */
+/** The limit of Linux. */
 const mostLinks = 40
 
-/** How {@link Links} are set up. */
+/** Options of {@link Links}. */
 export interface LinksOptions {
   readonly fs: StorageFs
   /** Links that an earlier storage of the torrent accepted; if given, all others are refused. */
   readonly recorded?: readonly StorageLink[] | undefined
-  /** The user who may make links, by default that of the process; `false` (the default on Windows) is for systems without owners. */
+  /** User whose links are accepted, by default the user of the process; `false` on systems without owners (the default on Windows). */
   readonly uid?: number | false
 }
 
 /**
- * The symbolic links of a torrent's folder that are followed: those that stood there when the torrent was added and belong to this user
- * or to root, and so does each link that they lead through. A record tells the links of the first run. Device and inode are compared
- * within a run only: the device number of a disk changes with a reboot, and FAT, exFAT and FUSE number their files anew with each mount.
+ * Decides which symbolic links in a torrent's folder are followed: links that existed when the torrent was added and belong to this user or
+ * root, as must every link that they lead through. The resume record lists the links of the first run. Device and inode are compared only
+ * within a run: the device number of a disk changes with a reboot, and FAT, exFAT and FUSE renumber files at each mount.
  */
 export class Links {
   readonly #fs: StorageFs
   readonly #uid: number | false
   readonly #accepted = new LazyMap<string, StorageLink>()
-  /** Whether links that are not accepted yet may become so. */
+  /** Whether new links are still accepted. */
   #accepting: boolean
 
   constructor({ fs, recorded, uid = process.geteuid?.() ?? false }: LinksOptions) {
@@ -41,14 +41,14 @@ export class Links {
     return [...this.#accepted.values()]
   }
 
-  /** From now on no further links are accepted: all files were looked at. */
+  /** Stops accepting new links; call it after all files were looked up. */
   seal(): void {
     this.#accepting = false
   }
 
   /**
-   * Where a link leads, and what is there. `name` is what the torrent calls it, `path` where it is: no link leads there.
-   * @throws TorrentError ERR_STORAGE_PATH for one that is not accepted or leads nowhere.
+   * Follows a link. `name` is its path in the torrent, `path` its real path.
+   * @throws TorrentError ERR_STORAGE_PATH for a link that is not accepted or leads nowhere.
    */
   async follow(name: string, path: string): Promise<{ path: string; stats: BigIntStats }> {
     let target: string
@@ -56,7 +56,7 @@ export class Links {
       target = await this.#fs.realpath(path)
     } catch (error) {
       if (!isMissing(error)) throw error
-      throw refused(path, 'it leads nowhere', 'bring back what it leads to or remove it')
+      throw refused(path, 'its target does not exist', 'restore the target or remove the link')
     }
     await this.#checkOwners(dirname(path), [path.slice(dirname(path).length)], path)
     const known = this.#accepted.get(name)
@@ -66,7 +66,7 @@ export class Links {
     if (known !== undefined && known.target !== target) {
       throw refused(
         path,
-        `it leads to ${target} and led to ${known.target} when the torrent was added`,
+        `it leads to ${target}, but led to ${known.target} when the torrent was added`,
         again
       )
     }
@@ -76,8 +76,8 @@ export class Links {
   }
 
   /**
-   * Accepts where the folder of the torrent is, which the user chose together with all links that lead there. After a restart a link of
-   * another user is not followed that was not there at first.
+   * Accepts the location of the torrent's folder, which the user chose together with all links that lead there. If the location changed
+   * since an earlier run, the owners of these links are checked.
    */
   async chosen(nominal: string, target: string): Promise<void> {
     if (target === nominal) return
@@ -88,7 +88,7 @@ export class Links {
     this.#accepted.set(rootName, { path: rootName, target })
   }
 
-  /** Walks from a real folder along the elements of a path, and throws when a link on the way belongs to somebody else. */
+  /** Walks from a real folder along the elements of a path; throws when a link on the way belongs to another user. */
   async #checkOwners(folder: string, elements: readonly string[], path: string): Promise<void> {
     if (this.#uid === false) return
     let at = folder
@@ -115,9 +115,9 @@ export class Links {
   }
 }
 
-/** Name of the torrent's own folder in lists of links and created files. */
+/** Name of the torrent's root folder in lists of links and created files. */
 const rootName = './'
-const again = 'remove it or, if it is right, add the torrent with the option verify'
+const again = 'remove it or, if it is intended, add the torrent with the option verify'
 
 function refused(path: string, why: string, remedy: string): TorrentError {
   const message = `The symbolic link ${path} is not followed, because ${why}: ${remedy}`

@@ -6,15 +6,15 @@ import { storageClosed } from './storage-error.ts'
 const pageLength = 1 << 20
 
 /**
- * A torrent's bytes in memory, in pages of 1 MiB that are allocated when something is written to them; a torrent
- * shorter than a page takes no more than its length. Bytes of a page that were never written read as zeros.
+ * Storage of a torrent in memory, in pages of 1 MiB that are allocated by the first write to them. A torrent shorter than a page takes only
+ * its length. Bytes of a page that were never written read as zeros.
  */
 export class MemoryStorage implements Storage {
   readonly #pages = new Map<number, Uint8Array>()
   #layout: Layout | undefined
   #closed = false
 
-  /** Bytes of memory that are allocated. */
+  /** Allocated memory in bytes. */
   get allocated(): number {
     let bytes = 0
     for (const { byteLength } of this.#pages.values()) bytes += byteLength

@@ -2,8 +2,8 @@ import { type Deferred, deferred } from '../util/concurrency.ts'
 import { storageClosed } from './storage-error.ts'
 
 /**
- * Lets operations overlap, an exclusive one run alone, and `close` wait for all of them. States: shut -> open ->
- * closed; every operation outside `open` rejects with ERR_STORAGE_CLOSED.
+ * Runs operations concurrently, exclusive operations alone, and lets `close` wait for all of them. States: shut -> open -> closed.
+ * Operations outside `open` reject with ERR_STORAGE_CLOSED.
  */
 export class OperationGate {
   #state: 'shut' | 'open' | 'closed' = 'shut'
@@ -16,12 +16,12 @@ export class OperationGate {
     return this.#state === 'open'
   }
 
-  /** Lets operations begin; nothing after `close`. */
+  /** Allows operations; does nothing after `close`. */
   open(): void {
     if (this.#state === 'shut') this.#state = 'open'
   }
 
-  /** Runs an operation beside others. */
+  /** Runs an operation concurrently with others. */
   async run<T>(operation: () => Promise<T>): Promise<T> {
     while (this.#barrier !== undefined) await this.#barrier
     if (this.#state !== 'open') throw storageClosed()
@@ -33,14 +33,14 @@ export class OperationGate {
     }
   }
 
-  /** Waits for the operations under way, then runs one alone; the others wait meanwhile. */
+  /** Waits for running operations, then runs one alone; others wait meanwhile. */
   async alone<T>(operation: () => Promise<T>): Promise<T> {
     while (this.#barrier !== undefined) await this.#barrier
     if (this.#state !== 'open') throw storageClosed()
     return this.#exclusive(operation)
   }
 
-  /** Refuses new operations, waits for those under way, then runs `last`. */
+  /** Rejects new operations, waits for running ones, then runs `last`. */
   async close(last: () => Promise<void>): Promise<void> {
     this.#state = 'closed'
     while (this.#barrier !== undefined) await this.#barrier

@@ -23,11 +23,11 @@ const live = 1
 const dead = 0
 
 interface PartRecord {
-  /** First byte in the torrent. */
+  /** Offset of the first byte in the torrent. */
   readonly start: number
-  /** One past the last byte in the torrent. */
+  /** End offset in the torrent, exclusive. */
   readonly end: number
-  /** Where the header stands in the parts file; the bytes follow it. */
+  /** Offset of the record's header in the parts file; the bytes follow the header. */
   readonly position: number
 }
 
@@ -35,19 +35,18 @@ interface PartRecord {
 export interface PartsFileOptions {
   readonly fs: StorageFs
   readonly folders: RealFolders
-  /** Where the file is or will be. */
+  /** Path of the file, which may not exist yet. */
   readonly path: string
-  /** Bytes of the torrent; a file made for another length counts as absent. */
+  /** Length of the torrent in bytes; a file made for another length counts as absent. */
   readonly layoutLength: number
   readonly readOnly: boolean
 }
 
 /**
- * The bytes of files that may not appear, in one file: a header, then records of
- * `magic u32 | live u32 | torrent offset u64 | length u32 | checksum u32 | bytes`, only ever appended, overwritten with
- * bytes of the same place, or marked dead. The index is rebuilt from the headers, and a torn tail is cut off, so that
- * no crash loses more than the last writes. No two live records overlap. The file appears with the first write and
- * goes when its last record is removed.
+ * Bytes of unwanted files, in one file. A header is followed by records of `magic u32 | live u32 | torrent offset u64 | length u32 |
+ * checksum u32 | bytes`. Records are only appended, overwritten with bytes of the same range, or marked dead. The index is rebuilt from the
+ * headers and a torn tail is cut off, so a crash loses only the last writes. Live records never overlap. The file is created by the first
+ * write and removed with its last record.
  */
 export class PartsFile {
   readonly path: string
@@ -56,14 +55,14 @@ export class PartsFile {
   readonly #layoutLength: number
   readonly #readOnly: boolean
   #handle: StorageHandle | undefined
-  /** In the order of `start`. */
+  /** Sorted by `start`. */
   #records: PartRecord[] = []
   #end = headerLength
   #dirty = false
   #isNew = false
-  /** Whether something stands at the path that is no parts file, and is not to be replaced. */
+  /** Whether a file at the path is no parts file and must not be replaced. */
   #blocked = false
-  /** Writes run one after the other, because each decides by the index what to append. */
+  /** Serializes writes: each consults the index before it appends. */
   #tail: Promise<unknown> = Promise.resolve()
 
   constructor({ fs, folders, path, layoutLength, readOnly }: PartsFileOptions) {
@@ -74,18 +73,18 @@ export class PartsFile {
     this.#readOnly = readOnly
   }
 
-  /** Whether no byte is kept. */
+  /** Whether the file holds no bytes. */
   get isEmpty(): boolean {
     return this.#records.length === 0
   }
 
-  /** Where others may read the file. */
+  /** Path and folder under which other threads may read the file. */
   get place(): Pick<StorageSegment, 'path' | 'folder'> {
     const folder = this.#folder
     return { path: folder === undefined ? this.path : this.#pathIn(folder), folder }
   }
 
-  /** The torrent's byte ranges that are kept, in order; neighbours are joined. */
+  /** Sorted byte ranges of the torrent in the file; adjacent ranges are joined. */
   get ranges(): Range[] {
     const ranges: { start: number; end: number }[] = []
     for (const { start, end } of this.#records) {
@@ -96,13 +95,13 @@ export class PartsFile {
     return ranges
   }
 
-  /** Size and time of the file, or undefined when there is none. */
+  /** Returns size and time of the file, or undefined when there is none. */
   async stat(): Promise<FileStat | undefined> {
     if (this.#handle === undefined) return undefined
     return fileStat(await this.#handle.stat({ bigint: true }))
   }
 
-  /** Reads the index of a file that exists. */
+  /** Opens an existing file and reads its index. */
   async open(): Promise<void> {
     try {
       const folder = await this.#folders.find(dirname(this.path))
@@ -121,24 +120,24 @@ export class PartsFile {
     }
   }
 
-  /** Where a byte of the torrent stands in the parts file and how far it goes on there, or undefined. */
+  /** Returns the position of a byte of the torrent in the parts file and the end of its record in the torrent, or undefined. */
   find(byteOffset: number): { position: number; end: number } | undefined {
     const record = this.#records[this.#indexAfter(byteOffset) - 1]
     if (record === undefined || record.end <= byteOffset) return undefined
     return { position: record.position + headerLength + byteOffset - record.start, end: record.end }
   }
 
-  /** The first byte after `byteOffset` at which a record begins; Infinity when there is none. */
+  /** Returns the start of the first record after `byteOffset`, Infinity when there is none. */
   nextStart(byteOffset: number): number {
     return this.#records[this.#indexAfter(byteOffset)]?.start ?? Number.POSITIVE_INFINITY
   }
 
-  /** The first byte from `byteOffset` on that is kept; Infinity when there is none. */
+  /** Returns the first byte from `byteOffset` on that the file holds, Infinity when there is none. */
   firstFrom(byteOffset: number): number {
     return this.find(byteOffset) === undefined ? this.nextStart(byteOffset) : byteOffset
   }
 
-  /** Fills `target` from a position that `find` gave; fewer bytes only when the file was cut meanwhile. */
+  /** Reads into `target` from a position returned by `find`; returns fewer bytes only when the file was truncated meanwhile. */
   async read(position: number, target: Uint8Array): Promise<number> {
     if (this.#handle === undefined) return 0
     try {
@@ -148,12 +147,12 @@ export class PartsFile {
     }
   }
 
-  /** Keeps bytes of one file of the torrent; `bytes` is borrowed until the promise settles. */
+  /** Stores bytes of one file of the torrent; do not change `bytes` until the promise settles. */
   write(byteOffset: number, bytes: Uint8Array): Promise<void> {
     return this.#queued(() => this.#write(byteOffset, bytes))
   }
 
-  /** Drops what is kept of a range, safe against a power cut; records are never split, as each lies in one file. */
+  /** Removes the records of a range and flushes the change. No record is split, because each belongs to one file. */
   remove({ start, end }: Range): Promise<void> {
     return this.#queued(async () => {
       const isGone = (record: PartRecord): boolean => record.start >= start && record.end <= end
@@ -167,7 +166,7 @@ export class PartsFile {
     })
   }
 
-  /** Resolves when everything written before is safe against a power cut. */
+  /** Flushes all earlier writes to disk. */
   sync(): Promise<void> {
     return this.#queued(async () => {
       if (!this.#dirty || this.#handle === undefined) return
@@ -183,7 +182,7 @@ export class PartsFile {
     })
   }
 
-  /** Releases the file; idempotent. */
+  /** Closes the file; idempotent. */
   async close(): Promise<void> {
     await this.#tail
     const handle = this.#handle
@@ -191,7 +190,7 @@ export class PartsFile {
     await handle?.close()
   }
 
-  /** Closes and removes the file. */
+  /** Closes and deletes the file. */
   delete(): Promise<void> {
     return this.#queued(() => this.#unlink())
   }
@@ -229,7 +228,7 @@ export class PartsFile {
     try {
       await writeAll(handle, [header(record, live), bytes], record.position)
     } catch (error) {
-      // Bytes behind a shorter record that comes next could look like a header.
+      // Otherwise rest bytes behind a shorter next record could look like a header.
       await handle.truncate(record.position).catch(() => {})
       throw error
     }
@@ -237,7 +236,7 @@ export class PartsFile {
 
   async #create(): Promise<StorageHandle> {
     if (this.#blocked) {
-      const message = `${this.path} is no file of piecewise, which needs its place: move it away`
+      const message = `${this.path} is not a parts file of piecewise, which needs this path: move it away`
       throw new TorrentError('ERR_STORAGE_PATH', message, { details: { path: this.path } })
     }
     await this.#folders.makeSynced(dirname(this.path))
@@ -269,7 +268,7 @@ export class PartsFile {
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw error
     }
-    // Emptied only once it is known to be the right one.
+    // Truncated only after the open has confirmed its folder.
     const handle = await this.#folders.open(folder, path, openFlags.update)
     try {
       await handle.truncate(0)
@@ -298,7 +297,7 @@ export class PartsFile {
       if (!isMissing(error)) throw error
       return
     }
-    // If a power cut brought it back, its bytes would hide those that have been written elsewhere since.
+    // If a power cut restored the file, its bytes would hide newer bytes in the real files.
     await syncFolder(this.#fs, folder.path)
   }
 
@@ -330,7 +329,7 @@ export class PartsFile {
       position += headerLength + record.end - record.start
     }
     this.#end = position
-    // What follows a torn record could look like headers once more has been appended.
+    // Otherwise bytes after a torn record could look like headers once more is appended.
     if (position < size && !this.#readOnly) await handle.truncate(position)
   }
 
@@ -352,7 +351,6 @@ export class PartsFile {
     if (free) this.#records.splice(index, 0, record)
   }
 
-  /** Index of the first record that begins after the byte. */
   #indexAfter(byteOffset: number): number {
     let low = 0
     let high = this.#records.length

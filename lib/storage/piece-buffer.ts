@@ -3,49 +3,50 @@ import { hashOf, RunningHash } from '../hash/running-hash.ts'
 import { blockLength } from '../metainfo/layout.ts'
 import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 
-/** Hashing yields to the event loop after this many bytes. */
+/** Bytes hashed before yielding to the event loop. */
 const bytesPerTurn = 4 << 20
-/** So many blocks are hashed at a time, which costs less than each by itself, while all are in the cache still. */
+/** Blocks hashed together while still in the CPU cache, which costs less than hashing each separately. */
 const blocksAtOnce = 8
-/** For each block that comes so many may be hashed: what waits behind a gap is not all hashed in the turn in which the gap is filled. */
+/** Blocks that may be hashed per block that arrives, so that filling a gap does not hash everything behind it in one turn. */
 const hashedForOne = 2
 
-/** Whether a block's bytes are absent, being written by one sender, or there. */
+/** States of a block: absent, being written by one source, or present. */
 const absent = 0
 const claimed = 1
 const present = 2
 
 /**
- * The memory of one piece while its blocks come in, and then of another. The running SHA-1 covers the prefix without gaps, so that it is
- * ready when the last block lands. A block has one writer at a time, and present bytes never change: what was hashed is what is kept.
+ * Memory of one piece while its blocks arrive, reused for other pieces later. A running SHA-1 covers the contiguous prefix, so that the
+ * digest is ready soon after the last block. A block has one writer at a time. Present bytes do not change while they are present, so
+ * hashed bytes are the bytes kept.
  */
 export class PieceBuffer {
-  /** Whether the piece is whole and right, and nobody has begun to write it. */
+  /** Whether the piece is complete and verified, and its write has not begun. */
   waits = false
   readonly #memory: Uint8Array
   #piece = -1
   #bytes: Uint8Array
-  /** Bytes that blocks come for; zeros of padding follow (BEP 47). */
+  /** Bytes that are requested from peers; zeros of padding follow (BEP 47). */
   #requested = 0
-  /** What each block is; a plain list, because of small pieces there are very many. */
+  /** State by block. A plain array, because there are very many for small pieces. */
   #blocks: number[] = []
   #missing = 0
-  /** Made with the first bytes that are hashed before all are there. */
+  /** Made when the first bytes are hashed before the piece is complete. */
   #hash: RunningHash | undefined
   #digest: Uint8Array | undefined
   #hashedBlocks = 0
-  /** Blocks that may be hashed as soon as they are there without a gap. */
+  /** Blocks that may be hashed now. */
   #allowance = 0
-  /** Whether the digest was taken. */
+  /** Whether the digest was returned. */
   #hashed = false
 
-  /** A buffer for pieces of at most so many bytes as `memory` has. */
+  /** Makes a buffer for pieces of at most the size of `memory`. */
   constructor(memory: Uint8Array) {
     this.#memory = memory
     this.#bytes = memory
   }
 
-  /** Holds a piece of `size` bytes from now on, of which nothing is there but padding from byte `requested` on. */
+  /** Starts a piece of `size` bytes, with no blocks present except padding from byte `requested` on. */
   begin(piece: PieceIndex, size: number, requested: number = size): void {
     const blockCount = Math.ceil(size / blockLength)
     this.waits = false
@@ -60,60 +61,60 @@ export class PieceBuffer {
     this.#forgetHash()
   }
 
-  /** The piece. */
+  /** Index of the piece, -1 before `begin`. */
   get piece(): number {
     return this.#piece
   }
 
-  /** Its bytes. */
+  /** Memory of the whole piece. */
   get bytes(): Uint8Array {
     return this.#bytes
   }
 
-  /** The bytes that blocks come for, without the padding at the end. */
+  /** Bytes that are requested from peers, without the padding at the end. */
   get requested(): Uint8Array {
     return this.#requested === this.size ? this.#bytes : this.#bytes.subarray(0, this.#requested)
   }
 
-  /** How many bytes the piece has. */
+  /** Size of the piece in bytes. */
   get size(): number {
     return this.#bytes.length
   }
 
-  /** Whether every block is there. */
+  /** Whether every block is present. */
   get complete(): boolean {
     return this.#missing === 0
   }
 
-  /** The memory of a block, whether it is there or not. */
+  /** Returns the memory of a block, whether present or not. */
   view(block: BlockIndex): Uint8Array {
     if (this.#blocks.length === 1) return this.requested
     return this.#bytes.subarray(block * blockLength, Math.min(this.#requested, (block + 1) * blockLength))
   }
 
-  /** The memory of an absent block to write into, which is then the caller's alone; undefined if it is not to be had. */
+  /** Returns the memory of an absent block for exclusive writing; undefined if the block is present or claimed. */
   claim(block: BlockIndex): Uint8Array | undefined {
     if (this.#blocks[block] !== absent) return undefined
     this.#blocks[block] = claimed
     return this.view(block)
   }
 
-  /** Gives up a claim without having written the block whole. */
+  /** Releases a claimed block that was not completed. */
   unclaim(block: BlockIndex): void {
     if (this.#blocks[block] === claimed) this.#blocks[block] = absent
   }
 
-  /** Whether a sender writes a block now. */
+  /** Returns whether a source is writing a block. */
   isClaimed(block: BlockIndex): boolean {
     return this.#blocks[block] === claimed
   }
 
-  /** Whether a block is there. */
+  /** Returns whether a block is present. */
   has(block: BlockIndex): boolean {
     return this.#blocks[block] === present
   }
 
-  /** The blocks that are there, without those that are padding. */
+  /** Returns the present blocks, without padding. */
   present(): number[] {
     const list: number[] = []
     const count = Math.ceil(this.#requested / blockLength)
@@ -121,7 +122,7 @@ export class PieceBuffer {
     return list
   }
 
-  /** Copies what is there from an offset on, without a gap; undefined when the first byte is not there. */
+  /** Copies contiguous present bytes from an offset on; undefined when the first byte is absent. */
   peek(from: number, length: number): Uint8Array | undefined {
     let end = from
     while (end < from + length && this.has(Math.floor(end / blockLength))) {
@@ -130,7 +131,7 @@ export class PieceBuffer {
     return end === from ? undefined : new Uint8Array(this.#bytes.subarray(from, Math.min(end, from + length)))
   }
 
-  /** Makes a block present: copies `data`, or takes what the holder of the claim has written. */
+  /** Makes a block present: copies `data`, or takes the bytes that its writer wrote. */
   fill(block: BlockIndex, data?: Uint8Array): void {
     const state = this.#blocks[block]
     if (state === undefined || state === present) return
@@ -146,7 +147,7 @@ export class PieceBuffer {
     }
   }
 
-  /** Makes a present block of an incomplete or wrong piece absent again; false when it was not present. */
+  /** Makes a present block of an incomplete or failed piece absent again; returns false when it was not present. */
   discard(block: BlockIndex): boolean {
     if (this.#blocks[block] !== present) return false
     this.#blocks[block] = absent
@@ -155,7 +156,7 @@ export class PieceBuffer {
     return true
   }
 
-  /** The SHA-1 of the complete piece, which is given once; yields to the event loop while much is left to hash. */
+  /** Returns the SHA-1 of the complete piece, once; yields to the event loop while there is much left to hash. */
   async digest(): Promise<Uint8Array> {
     while (this.#hashedBlocks < this.#blocks.length) {
       this.#hashPrefix(bytesPerTurn)
@@ -164,13 +165,13 @@ export class PieceBuffer {
     return this.#finish()
   }
 
-  /** The SHA-1 of the complete piece, given once, if it is ready without further work, else undefined. */
+  /** Returns the SHA-1 of the complete piece, once, if it is ready without further work; otherwise undefined. */
   readyDigest(): Uint8Array | undefined {
     if (this.#hashedBlocks < this.#blocks.length) return undefined
     return this.#finish()
   }
 
-  /** Fills in the padding, which never comes. */
+  /** Fills in the padding, which no peer sends. */
   #pad(): void {
     const first = Math.ceil(this.#requested / blockLength)
     this.#bytes.fill(0, this.#requested)
@@ -193,14 +194,14 @@ export class PieceBuffer {
     return digest
   }
 
-  /** Hashes what follows the hashed prefix without a gap, at most `most` bytes. */
+  /** Hashes at most `most` bytes after the hashed prefix, up to the first gap. */
   #hashPrefix(most: number): void {
     const from = this.#hashedBlocks
     const end = Math.min(this.#blocks.length, from + Math.floor(most / blockLength))
     let to = from
     while (to < end && this.#blocks[to] === present) to++
     if (to === from || (this.#missing > 0 && to < from + blocksAtOnce)) return
-    // A small piece is hashed at one go, which costs half of what a hash that can go on costs.
+    // A small piece is hashed in one call, which costs half as much as a running hash.
     if (to - from === this.#blocks.length) this.#digest = hashOf('sha1', this.#bytes)
     else {
       this.#hash ??= new RunningHash('sha1')

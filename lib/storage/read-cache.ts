@@ -3,28 +3,27 @@ import { LazyMap } from '../util/lazy-collections.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
 import type { Storage } from './storage.ts'
 
-/** Bytes of a page. */
 const pageBytes = 1 << 20
-/** Pages for every reader: one that is on its way to it, one that it is sent, one that is read ahead. */
+/** Pages per reader: one in transit, one being sent, one read ahead. */
 const pagesOfReader = 3
-/** Pages beyond those of the readers, which keep what several want. */
+/** Pages beyond those of the readers, for content that several readers want. */
 const sharedPages = 6
-/** Reads run ahead of each reader by so much at least, and by so much where there is room for it. */
+/** Minimum and maximum bytes that reads run ahead of each reader. */
 const leastAhead = pageBytes
 const mostAhead = 3 * pageBytes
-/** A page that nobody asked for in so many ticks goes. */
+/** Ticks after which an unused page is dropped. */
 const idleTicks = 30
 
-/** Memory with a part of the torrent in it. */
+/** A page of the torrent in memory. */
 export class CachePage {
   readonly index: number
   readonly memory: Uint8Array
-  /** Its bytes once they were read, and the reading before. */
+  /** The bytes once they were read, and the read until then. */
   bytes: Uint8Array | undefined
   reading: Promise<Uint8Array | undefined> | undefined
-  /** Blocks that are on their way to peers. */
+  /** Views of the page that are being sent to peers. */
   holds = 0
-  /** Whether the memory may not be used again, because somebody may still look at it. */
+  /** Whether the memory must not be reused, because views of it may still be in use. */
   spent = false
   usedAt = 0
 
@@ -35,8 +34,8 @@ export class CachePage {
 }
 
 /**
- * Blocks for peers, read from storage in large pages that run ahead of requests. Blocks are views of a page, whose memory is used again
- * when nobody holds any of them. It takes its memory from a budget and gives pages back when others need it.
+ * Cache of blocks for peers, read from storage in large pages ahead of requests. Blocks are views of a page; the memory is reused when none
+ * of its views is held. Memory comes from a budget, and pages are given up when others need it.
  */
 export class ReadCache {
   readonly #layout: Layout
@@ -47,16 +46,16 @@ export class ReadCache {
   #aheadBytes = mostAhead
   readonly #budget: MemoryBudget
   readonly #stopReclaiming: () => void
-  /** Oldest use first. */
+  /** Least recently used first. */
   readonly #pages = new LazyMap<number, CachePage>()
-  /** The memory of a page that went, for the next one: to make it anew costs more than to read it. */
+  /** Memory of the last dropped page, kept for the next one: allocating costs more than reading. */
   #spare: Uint8Array | undefined
   /** Made with the first page. */
   #byMemory: WeakMap<ArrayBufferLike, CachePage> | undefined
   #ticks = 0
   #closed = false
 
-  /** A cache that keeps at most `bytes` that nobody holds, less while it has few readers; `had` says which pieces may be read. */
+  /** Makes a cache of at most `bytes` of pages without held views, less while it has few readers. `had` tells which pieces may be read. */
   constructor(
     layout: Layout,
     storage: Storage,
@@ -74,8 +73,8 @@ export class ReadCache {
   }
 
   /**
-   * Bytes of a piece that is had: at once if their page is here. Rejects when storage fails or has lost them. They stay as they are
-   * until their page (see `pageOf`) is released once for them.
+   * Returns bytes of a stored piece, synchronously if their page is cached. Rejects when storage fails or has lost them. The bytes do not
+   * change until their page (see `pageOf`) is released once for them.
    */
   get(byteOffset: number, length: number): Uint8Array | Promise<Uint8Array> {
     const index = Math.floor(byteOffset / pageBytes)
@@ -94,18 +93,18 @@ export class ReadCache {
     })
   }
 
-  /** Begins to read the page of an offset that will be asked for soon. */
+  /** Begins to read the page of an offset that will be requested soon. */
   prefetch(byteOffset: number): void {
     const index = Math.floor(byteOffset / pageBytes)
     if (!this.#pages.has(index)) this.#page(index)
   }
 
-  /** How far reads should run ahead of what a reader is sent: pages that are read too early make others go that are still needed. */
+  /** Bytes that reads should run ahead of sending; pages read too early evict pages that are still needed. */
   get aheadBytes(): number {
     return this.#aheadBytes
   }
 
-  /** Says how many peers read. */
+  /** Sets the number of peers that read. */
   setReaders(count: number): void {
     this.#most = Math.min(this.#ceiling, sharedPages + count * pagesOfReader)
     const share = this.#most / Math.max(1, count) - pagesOfReader + 1
@@ -114,19 +113,19 @@ export class ReadCache {
     this.#dropSpare()
   }
 
-  /** The page of bytes that `get` gave; undefined when they are memory of their own. */
+  /** Returns the page of bytes returned by `get`; undefined when they have memory of their own. */
   pageOf(bytes: Uint8Array): CachePage | undefined {
     return this.#byMemory?.get(bytes.buffer)
   }
 
-  /** So many of the bytes that `get` gave of a page are done with: nobody reads them any more. */
+  /** Releases `count` views of a page that `get` returned; their bytes must not be read any more. */
   release(page: CachePage, count: number): void {
     page.holds -= count
     if (page.holds > 0) return
     if (page.spent || this.#pages.size > this.#most || this.#pages.get(page.index) !== page) this.#drop(page)
   }
 
-  /** To be called about once a second: pages that nobody has asked for in a while go. */
+  /** Drops pages that were not used for a while; call it about once a second. */
   tick(): void {
     this.#ticks++
     this.#dropSpare()
@@ -136,7 +135,7 @@ export class ReadCache {
     }
   }
 
-  /** Lets all pages go that nobody holds. */
+  /** Drops all pages without held views. */
   clear(): void {
     for (const page of this.#pages.values()) {
       this.#pages.delete(page.index)
@@ -144,7 +143,7 @@ export class ReadCache {
     }
   }
 
-  /** Lets all pages go for good. */
+  /** Drops all pages for good. */
   close(): void {
     this.#closed = true
     this.#stopReclaiming()
@@ -152,7 +151,7 @@ export class ReadCache {
     this.#dropSpare()
   }
 
-  /** The page with this number, read if need be; undefined when it is not wholly had or there is no memory. */
+  /** Returns a page, reading it if needed; undefined when one of its pieces is not stored or there is no memory. */
   #page(index: number): CachePage | undefined {
     const known = this.#pages.get(index)
     if (known !== undefined) {
@@ -184,7 +183,7 @@ export class ReadCache {
     return page.bytes
   }
 
-  /** Memory for a page: that of the page that was not used for longest, or new. */
+  /** Returns memory for a page, from the least recently used one or new; undefined when there is none. */
   #memory(): Uint8Array | undefined {
     if (this.#pages.size >= this.#most) {
       const page = this.#oldestIdle()
@@ -213,7 +212,7 @@ export class ReadCache {
     return true
   }
 
-  /** Gives the memory of a page back; once. */
+  /** Releases the memory of a page, at most once. */
   #drop(page: CachePage): void {
     if (this.#pages.get(page.index) === page) this.#pages.delete(page.index)
     if (this.#byMemory?.delete(page.memory.buffer) !== true) return
@@ -228,7 +227,7 @@ export class ReadCache {
     return true
   }
 
-  /** Whether every piece that the page touches is had. */
+  /** Returns whether all pieces that the page touches are stored. */
   #whole(index: number): boolean {
     const start = index * pageBytes
     if (start < 0 || start >= this.#layout.length) return false

@@ -14,28 +14,28 @@ import {
   syncFolder
 } from './storage-fs.ts'
 
-/** How {@link RealFolders} are set up. */
+/** Options of {@link RealFolders}. */
 export interface RealFoldersOptions {
   readonly fs: StorageFs
-  /** The folder below which links are judged, absolute. Undefined when the user named each file. */
+  /** Absolute path of the folder below which links are checked; undefined when the user named each file. */
   readonly root?: string | undefined
   readonly links?: Links
-  /** Mode of the root when it is made. */
+  /** Mode of the root when it is created. */
   readonly rootMode?: number | undefined
 }
 
 /**
- * Folders by the path asked for, each looked up once: with its real path, device and inode, by which it is known again after a file in it
- * was opened. Below the root every element is looked at, so that no link is followed that {@link Links} do not accept. Files can be opened
- * by path alone in Node, so a program that may write to the folder can still win a race against this.
+ * Folders by requested path. Each is looked up once; its real path, device and inode are kept to confirm the folder after a file in it was
+ * opened. Below the root every path element is checked, so that only links accepted by {@link Links} are followed. Node opens files only by
+ * path, so a program that may write to the folder can still win a race against these checks.
  */
 export class RealFolders {
   readonly links: Links
-  /** The folder below which links are judged. */
+  /** Folder below which links are checked. */
   readonly root: string | undefined
   readonly #fs: StorageFs
   readonly #rootMode: number | undefined
-  /** The root or, if that was missing, what was there above it at first: below it every element is looked at. */
+  /** The root or, if it was missing, its nearest existing ancestor; every path element below it is checked. */
   #base: Promise<string> | undefined
   readonly #known = new LazyMap<string, RealFolder>()
   readonly #looks = new LazyMap<string, Promise<RealFolder | undefined>>()
@@ -50,12 +50,12 @@ export class RealFolders {
     this.#rootMode = rootMode
   }
 
-  /** A folder that was found or made before. */
+  /** Returns a folder that was found or created before. */
   known(nominal: string): RealFolder | undefined {
     return this.#known.get(nominal)
   }
 
-  /** The nearest folder above a path that was found or made before. */
+  /** Returns the nearest folder above a path that was found or created before. */
   knownAbove(path: string): RealFolder | undefined {
     for (let at = path; ; ) {
       const above = parentOf(at)
@@ -65,7 +65,7 @@ export class RealFolders {
     }
   }
 
-  /** The folder, undefined when it is missing; throws ERR_STORAGE_PATH when something else is in its place. */
+  /** Finds a folder, undefined when it is missing; throws ERR_STORAGE_PATH when something else is at its path. */
   async find(nominal: string): Promise<RealFolder | undefined> {
     const known = this.#known.get(nominal)
     if (known !== undefined) return known
@@ -77,13 +77,13 @@ export class RealFolders {
     return look
   }
 
-  /** The folder as it is now, undefined when it is gone; throws ERR_STORAGE_PATH when it is elsewhere now. */
+  /** Finds a folder again, undefined when it is gone; throws ERR_STORAGE_PATH when its path leads elsewhere now. */
   async current(nominal: string): Promise<RealFolder | undefined> {
     const folder = await this.find(nominal)
     return folder === undefined || (await this.#checks.isSame(folder)) ? folder : this.#again(nominal)
   }
 
-  /** Makes a folder where it is missing, and those above it; returns those made, from the outermost on. */
+  /** Creates a folder and missing folders above it; returns the created ones, outermost first. */
   make(nominal: string): Promise<readonly RealFolder[]> {
     let making = this.#makes.get(nominal)
     if (making === undefined) {
@@ -93,14 +93,14 @@ export class RealFolders {
     return making
   }
 
-  /** Makes a folder, and makes the names of those made safe against a power cut. */
+  /** Creates a folder, and flushes the parents of all created folders, so that they survive a power cut. */
   async makeSynced(nominal: string): Promise<void> {
     for (const { path } of await this.make(nominal)) await syncFolder(this.#fs, dirname(path))
   }
 
   /**
-   * Opens a file in a folder, and makes sure that it was opened there.
-   * @throws TorrentError ERR_STORAGE_PATH when the folder is elsewhere now; what opening throws.
+   * Opens a file in a folder and confirms that it was opened there.
+   * @throws TorrentError ERR_STORAGE_PATH when the folder is elsewhere now; errors of opening pass through.
    */
   async open(folder: RealFolder, path: string, flags: number, mode?: number): Promise<StorageHandle> {
     for (let at = folder, tries = 0; ; tries++) {
@@ -112,14 +112,14 @@ export class RealFolders {
         throw error
       }
       await this.#giveUp(handle, path, flags)
-      if (tries > 0) throw moved(at.nominal, 'is another folder each time')
+      if (tries > 0) throw moved(at.nominal, 'keeps being replaced')
       const found = await this.#again(at.nominal)
       if (found === undefined) throw gone()
       at = found
     }
   }
 
-  /** Closes a file that was opened elsewhere, and removes it if it was made there. */
+  /** Closes a file that was opened elsewhere; removes it if it was created there. */
   async #giveUp(handle: StorageHandle, path: string, flags: number): Promise<void> {
     try {
       if (flags !== openFlags.create) return
@@ -149,19 +149,19 @@ export class RealFolders {
       throw error
     })
     const stats = await this.#fs.lstat(path, { bigint: true })
-    if (stats.isSymbolicLink()) throw moved(nominal, 'is a symbolic link that was put there just now')
+    if (stats.isSymbolicLink()) throw moved(nominal, 'is a symbolic link that was just created')
     if (!stats.isDirectory()) throw notFolder()
     if (!(await this.#checks.isSame(parent))) {
       if (isOurs) await this.#fs.rmdir(path).catch(() => {})
       await this.#again(parentName)
-      throw moved(parentName, 'was replaced just now')
+      throw moved(parentName, 'was just replaced')
     }
     const folder = folderOf(nominal, path, stats)
     this.#known.set(nominal, folder)
     return isOurs ? [...above, folder] : above
   }
 
-  /** Whether the folder was made here; it may have been there. */
+  /** Creates a folder; returns false if it already exists. */
   async #mkdir(nominal: string, path: string): Promise<boolean> {
     const mode = nominal === this.root ? this.#rootMode : undefined
     try {
@@ -174,13 +174,13 @@ export class RealFolders {
   }
 
   /**
-   * Looks a folder up that may have changed, and those above it. Some file systems number their folders anew now and then, and a user may
-   * replace one: that is no fault as long as the path leads where it did, through no other links.
+   * Looks up a folder that may have changed, and those above it. Some file systems renumber their folders at times, and users replace
+   * folders: both are fine as long as the path leads to the same place through the same links.
    */
   async #again(nominal: string): Promise<RealFolder | undefined> {
     const known = this.#known.get(nominal)
     const found = await this.#look(nominal, true)
-    // One that is gone may come back where it was, and nowhere else.
+    // A folder that is gone may come back only at the same place.
     if (found !== undefined && known !== undefined && known.path !== found.path) {
       this.#known.set(nominal, known)
       throw moved(nominal, `leads to ${found.path} instead of ${known.path}`)
@@ -216,14 +216,14 @@ export class RealFolders {
     return stats.isSymbolicLink() ? this.links.follow(this.#nameOf(nominal), path) : { path, stats }
   }
 
-  /** Follows all links: the user named this path. */
+  /** Follows all links, because the user named this path. */
   async #lookAnywhere(nominal: string): Promise<{ path: string; stats: BigIntStats }> {
     const path = await this.#fs.realpath(nominal)
     if (nominal === this.root) await this.links.chosen(nominal, path)
     return { path, stats: await this.#fs.lstat(path, { bigint: true }) }
   }
 
-  /** Returns the path relative to the torrent's root, with `/`. */
+  /** Returns the path relative to the torrent's root, separated by `/`. */
   #nameOf(nominal: string): string {
     const root = this.root ?? ''
     return nominal.slice(root.endsWith(sep) ? root.length : root.length + 1).replaceAll(sep, '/')
@@ -255,7 +255,7 @@ function folderOf(nominal: string, path: string, { dev, ino }: BigIntStats): Rea
 }
 
 function notFolder(): Error {
-  return Object.assign(new Error('is no folder'), { code: 'ENOTDIR' })
+  return Object.assign(new Error('is not a folder'), { code: 'ENOTDIR' })
 }
 
 function gone(): Error {
@@ -263,6 +263,6 @@ function gone(): Error {
 }
 
 function moved(path: string, why: string): TorrentError {
-  const message = `The folder ${path} ${why}: put it back or, if this is right, add the torrent with the option verify`
+  const message = `The folder ${path} ${why}: put it back or, if this is intended, add the torrent with the option verify`
   return new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
 }

@@ -2,10 +2,10 @@ import { dirname, join } from 'node:path'
 import { systemCode } from '../util/errors.ts'
 import type { StorageFs } from './storage-fs.ts'
 
-/** Device and inode of what stands at a path. */
+/** Device and inode of a file or folder, as text. */
 export type FileId = string
 
-/** Returns the absolute path without symbolic links, of what stands there or would stand there. */
+/** Returns an absolute path without symbolic links; the file may be missing. */
 export async function realPathOf(fs: StorageFs, path: string): Promise<string> {
   try {
     return await fs.realpath(path)
@@ -16,7 +16,7 @@ export async function realPathOf(fs: StorageFs, path: string): Promise<string> {
   }
 }
 
-/** Returns what tells a file or folder apart from all others, or undefined when there is none or the file system does not number them. */
+/** Returns the identity of a file or folder; undefined when it is missing or the file system has no inode numbers. */
 export async function fileIdOf(fs: StorageFs, path: string): Promise<FileId | undefined> {
   try {
     const { dev, ino } = await fs.stat(path, { bigint: true })
@@ -27,7 +27,7 @@ export async function fileIdOf(fs: StorageFs, path: string): Promise<FileId | un
   }
 }
 
-/** A folder and those above it. */
+/** A folder and all folders above it. */
 export class FoldersAbove {
   readonly #fs: StorageFs
   readonly #paths: ReadonlySet<string>
@@ -39,7 +39,7 @@ export class FoldersAbove {
     this.#ids = ids
   }
 
-  /** Returns a folder, which may be missing, and all folders above it. */
+  /** Collects a folder, which may be missing, and all folders above it. */
   static async of(fs: StorageFs, folder: string): Promise<FoldersAbove> {
     const paths = new Set<string>()
     const ids = new Set<FileId>()
@@ -52,8 +52,8 @@ export class FoldersAbove {
   }
 
   /**
-   * Returns whether a folder is one of them. Devices and inodes are compared, as a file system may know a folder by many names; where
-   * it does not exist, its text.
+   * Returns whether a folder is one of them. Compares device and inode, because a file system may know a folder by many names, or paths
+   * when the folder does not exist.
    */
   async has(folder: string): Promise<boolean> {
     const id = await fileIdOf(this.#fs, folder)
@@ -62,12 +62,12 @@ export class FoldersAbove {
   }
 }
 
-/** Returns whether a folder is another one or lies in it. */
+/** Returns whether `folder` is `outer` or inside it. */
 export async function liesIn(fs: StorageFs, folder: string, outer: string): Promise<boolean> {
   return (await FoldersAbove.of(fs, folder)).has(outer)
 }
 
-/** Below a folder that this user may not enter, such as the home of another one, nothing can be reached either. */
+/** EACCES counts as absent: nothing can be reached below a folder that this user may not enter, such as another user's home. */
 const absentCodes: readonly (string | undefined)[] = ['ENOENT', 'ENOTDIR', 'EACCES']
 
 function isAbsent(error: unknown): boolean {

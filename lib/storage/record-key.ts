@@ -15,10 +15,10 @@ import {
   writeAll
 } from './storage-fs.ts'
 
-/** Name of the key's file in the user's state folder. */
+/** File name of the key in the user's state folder. */
 export const keyFileName = 'record.key'
 
-/** The calls that {@link RecordKey} makes. */
+/** File system calls of {@link RecordKey}. */
 export interface KeyFs extends StorageFs {
   link(from: string, to: string): Promise<void>
 }
@@ -27,14 +27,14 @@ export interface KeyFs extends StorageFs {
 export const keyFs: KeyFs = { ...nodeFs, link }
 
 const keyLength = 32
-/** Bits of a mode that let others read or write, and those that let them replace what is in a folder. */
+/** Mode bits with which others may read or write a file, or replace files in a folder. */
 const othersAccess = 0o077n
 const othersWrite = 0o022n
 const log = debug('storage:record-key')
 
 /**
- * The secret of a user that seals records: random bytes in a file that nobody else can read, in a folder that nobody else can write
- * to. A file of which that is not true is not used. Processes that make it at the same time agree on one.
+ * A secret of the user that seals resume records: random bytes in a file that no other user can read, in a folder that no other user can
+ * write to. A key with other permissions is not used. Processes that create it concurrently agree on one.
  */
 export class RecordKey {
   /** The user's state folder; undefined when there is none. */
@@ -49,14 +49,14 @@ export class RecordKey {
     this.#fs = fs
   }
 
-  /** Returns the key, or undefined when there is none that can be used. */
+  /** Returns the key, or undefined when there is no usable key. */
   async find(): Promise<Uint8Array | undefined> {
     if (this.folder === undefined) return undefined
     this.#key ??= await this.#read(this.folder).catch(ignored)
     return this.#key
   }
 
-  /** Returns the key, which is made if it is missing; undefined when that cannot be, which is tried once. */
+  /** Returns the key, creating it if it is missing; undefined when that fails. Creation is tried once. */
   async findOrMake(): Promise<Uint8Array | undefined> {
     const { folder } = this
     const found = await this.find()
@@ -70,7 +70,7 @@ export class RecordKey {
     const fs = this.#fs
     await makeSyncedFolder(fs, folder, 0o700)
     const path = join(folder, keyFileName)
-    // One that others can read or that is another user's is left alone.
+    // A key that others can read, or that belongs to another user, is left as it is.
     if (!(await this.#isPrivate(folder)) || !(await this.#isOurs(path))) return undefined
     const next = `${path}.${process.pid}.${toHex(randomBytes(4))}.tmp`
     try {
@@ -90,14 +90,14 @@ export class RecordKey {
     return this.#read(folder)
   }
 
-  /** Gives the new file its name, unless there is a key by now; a torn one is replaced. */
+  /** Links the new file to its final name, unless a key exists by now; an incomplete key is replaced. */
   async #publish(next: string, path: string): Promise<void> {
     try {
       await this.#fs.link(next, path)
     } catch (error) {
       const isTaken = systemCode(error) === 'EEXIST'
       if (isTaken && (await this.#size(path)) === keyLength) return
-      // Without hard links the last of several processes wins, and records that another one sealed are proven once more.
+      // Without hard links the last of several processes wins, and records sealed by the others must be proven again.
       await this.#fs.rename(next, path)
     }
   }
@@ -121,7 +121,7 @@ export class RecordKey {
     return stats.isDirectory() && isOwn(stats.uid) && !hasBits(stats.mode, othersWrite)
   }
 
-  /** Whether a file is this user's alone, or missing. */
+  /** Returns whether a file is missing or accessible to this user alone. */
   async #isOurs(path: string): Promise<boolean> {
     try {
       const stats = await this.#fs.lstat(path, { bigint: true })
@@ -138,7 +138,7 @@ export class RecordKey {
 }
 
 function isOwn(uid: bigint): boolean {
-  // Windows has no such numbers; there the profile folder is the user's own.
+  // Windows has no user ids; there the profile folder belongs to the user.
   return process.getuid === undefined || uid === BigInt(process.getuid())
 }
 

@@ -5,35 +5,36 @@ import type { RecordKey } from './record-key.ts'
 import { nodeFs, type StorageFs } from './storage-fs.ts'
 
 /**
- * How far a record is believed.
+ * Trust in a resume record.
  *
- * - `trusted`: torrents cannot have written it. It lies outside their data, or is sealed with a key that does.
- * - `sealed`: it is sealed with a key that lies inside the data as well. It tells which files and links are ours, and is `unproven` otherwise.
+ * - `trusted`: torrents cannot have written it. It is outside their data, or sealed with a key that is outside their data.
+ * - `sealed`: it is sealed with a key that is inside the data too. It is believed about which files and links belong to the torrent, and
+ *   counts as `unproven` otherwise.
  * - `unproven`: a torrent may have written it.
  */
 export type RecordTrust = 'trusted' | 'sealed' | 'unproven'
 
-/** Where records lie, and what they are about. */
+/** Location and subject of records. */
 export interface SealPlace {
-  /** Folder of the records. */
+  /** Folder that contains the records. */
   readonly folder: string
-  /** Folder that a record is about: in no other one does its seal count. */
+  /** Folder that a record describes; its seal is valid for no other one. */
   readonly about: string
   /** Folders into which torrents write. */
   readonly data: readonly string[]
-  /** The kind of record, so that one kind is never accepted as another. */
+  /** Kind of record; a seal is valid for one kind only. */
   readonly kind: string
 }
 
-/** Signs a text; undefined where signatures are not needed or there is no key. */
+/** Signs a text; returns undefined when no signature is needed or there is no key. */
 export type Signer = (text: string) => string | undefined
 
-/** Says how far a text with this signature is believed. */
+/** Returns the trust in a text with this signature. */
 export type Judge = (text: string, mac: string | undefined) => RecordTrust
 
 /**
- * Tells records that this user's programs wrote from others by HMAC-SHA-256 under the {@link RecordKey}. Kind and the real path of what it is about are
- * part of what is signed, so that no record counts in another place.
+ * Identifies records written by this user's programs, with HMAC-SHA-256 under the {@link RecordKey}. The signature covers the kind of
+ * record and the real path of the folder it describes, so that a record is not valid elsewhere.
  */
 export class RecordSeal {
   readonly #key: RecordKey
@@ -46,7 +47,7 @@ export class RecordSeal {
     this.#fs = fs
   }
 
-  /** Returns what signs the records of this place now. */
+  /** Returns a function that signs records of this place. */
   async signer(): Promise<Signer> {
     if (await this.#isOutside(this.#place.folder)) return () => undefined
     const key = await this.#key.findOrMake()
@@ -55,13 +56,13 @@ export class RecordSeal {
     return (text) => this.#sign(key, about, text)
   }
 
-  /** Returns how far a record of this place is believed; `mac` is what it is signed with. */
+  /** Returns the trust in a record of this place; `mac` is its signature. */
   async trust(text: string, mac: string | undefined): Promise<RecordTrust> {
     const judge = await this.judge()
     return judge(text, mac)
   }
 
-  /** As {@link trust}, for many records of this place. */
+  /** Returns a function that does the same as {@link trust}, for many records of this place. */
   async judge(): Promise<Judge> {
     if (await this.#isOutside(this.#place.folder)) return () => 'trusted'
     const key = await this.#key.find()
@@ -82,7 +83,7 @@ export class RecordSeal {
     return createHmac('sha256', key).update(`${place}\n${text}`).digest('hex')
   }
 
-  /** Whether a folder lies in no folder of data; also false when that cannot be found out. */
+  /** Returns whether a folder is outside all data folders; also false when that cannot be determined. */
   async #isOutside(folder: string): Promise<boolean> {
     try {
       const above = await FoldersAbove.of(this.#fs, folder)

@@ -14,17 +14,17 @@ interface Syncs {
   next: Promise<void> | undefined
 }
 
-/** Syncs of folders under way: what is replaced meanwhile shares the next one. */
+/** Running folder syncs; replacements made meanwhile share the next one. */
 const syncs = new WeakMap<StorageFs, Map<string, Syncs>>()
 
-/** Where the next content of a file is written before it takes its place. */
+/** Returns the path where the next content of a file is written before it is renamed. */
 export function temporaryPath(path: string): string {
   return `${path}.tmp`
 }
 
 /**
- * Replaces a file in one step, so that a crash at any time leaves the old content or the new one; resolves when the new one is
- * safe against a power cut. Makes the folder, for its owner alone, if it is missing.
+ * Replaces a file atomically: a crash leaves the old content or the new. Resolves when the new content is on disk. Creates a missing folder
+ * with mode 0o700.
  */
 export async function replaceFile(fs: StorageFs, path: string, bytes: Uint8Array): Promise<void> {
   await makeSyncedFolder(fs, dirname(path), 0o700)
@@ -33,8 +33,8 @@ export async function replaceFile(fs: StorageFs, path: string, bytes: Uint8Array
 }
 
 /**
- * {@link replaceFile} in a folder that is there, whose names are synced by the caller: once for many files. Two that replace the same
- * file at the same time need different `suffix`es.
+ * Replaces a file as {@link replaceFile} does, but in an existing folder that the caller syncs, once for many files. Concurrent
+ * replacements of the same file need different `suffix`es.
  */
 export async function replaceUnlisted(
   fs: StorageFs,
@@ -58,7 +58,7 @@ export async function replaceUnlisted(
   }
 }
 
-/** The whole content of a file, undefined when there is none; fails for more than `maxBytes`. */
+/** Returns the whole content of a file, undefined when there is none; throws for more than `maxBytes`. */
 export async function readWhole(
   fs: StorageFs,
   path: string,
@@ -80,7 +80,7 @@ export async function readWhole(
   }
 }
 
-/** Syncs a folder after this call, once for all who ask for it while another sync is under way. */
+/** Syncs a folder; calls made while another sync runs share the next one. */
 function syncTogether(fs: StorageFs, folder: string): Promise<void> {
   let ofFs = syncs.get(fs)
   if (ofFs === undefined) syncs.set(fs, (ofFs = new Map()))

@@ -5,40 +5,43 @@ import { TorrentError } from '../util/errors.ts'
 import { type FileId, FoldersAbove, fileIdOf, realPathOf } from './real-path.ts'
 import type { StorageFs } from './storage-fs.ts'
 
-/** Files of a state folder as {@link plainName} spells them; suffixes are added to their names while they are written. */
+/** Matches files of a state folder as spelled by {@link plainName}; suffixes are added to their names while they are written. */
 const clientFile = /^(?:client\.(?:session|lock)|dht\.nodes|record\.key)/
-/** The same for files of one torrent, behind its info hash. */
+/** Matches the part after the info hash in names of files of one torrent. */
 const torrentFile = /^(?:resume|torrent|parts|seed)/
-/** A short (8.3) name, which may be that of any of them. */
+/** Matches a short (8.3) name, which may be an alias of any of these files. */
 const shortName = /^[^.]{1,8}~\d+(?:\.[^.]{0,3})?$/
 
 interface Reserved {
   /** Real path. */
   readonly path: string
   readonly elements: readonly string[]
-  /** Whether the data lies in it, as where all of an application has one folder: then only our own files are kept apart. */
+  /**
+   * Whether the folder contains the data, as when an application keeps everything in one folder; then only our own files in it are
+   * reserved.
+   */
   readonly holdsData: boolean
-  /** Once it exists. */
+  /** Set once the folder exists. */
   id: FileId | undefined
 }
 
 /**
- * Folders of resume records and of other state, into which no torrent may write and of which it reads nothing. Real paths are compared: by
- * their text, in which names count as one that some file system takes for one, and before a write by device and inode.
+ * Folders of resume records and other state, in which a torrent may not write or read files. Real paths are compared: by name, where names
+ * count as equal if any file system treats them so, and before a write by device and inode.
  */
 export class ReservedFolders {
   readonly #fs: StorageFs
   readonly #nominal: readonly string[]
   readonly #root: string
   #reserved: Promise<readonly Reserved[]> | undefined
-  /** Folders in which no file can be reserved; files below them may be. */
+  /** Folders that contain no reserved file; folders below them may. */
   readonly #apart = new Set<string>()
-  /** Folders that are neither above nor below any of them, so that nothing below these is. */
+  /** Folders that are neither above nor below a reserved one, so that nothing below them is reserved. */
   readonly #far = new Set<string>()
-  /** Folders of which device and inode were compared with those of all reserved ones. */
+  /** Folders whose device and inode were compared with those of all reserved ones. */
   readonly #compared = new Set<string>()
 
-  /** `folders` are reserved, `root` is that of the data. */
+  /** Reserves `folders`; `root` is the folder of the data. */
   constructor(fs: StorageFs, folders: readonly string[], root: string) {
     this.#fs = fs
     this.#nominal = [...new Set(folders)]
@@ -46,14 +49,14 @@ export class ReservedFolders {
   }
 
   /**
-   * Checks the real path of a file, as it is or would be, by its text.
+   * Checks the real path of a file, which may not exist yet, by name.
    * @throws TorrentError ERR_STORAGE_PATH when it is reserved.
    */
   check(path: string): Promise<void> | undefined {
     return this.isApart(path) ? undefined : this.#check(path)
   }
 
-  /** Whether no file in the folder of this one can be reserved, as far as is known. */
+  /** Returns whether the folder of a file is already known to contain no reserved file. */
   isApart(path: string): boolean {
     if (this.#apart.has(parentOf(path))) return true
     if (this.#far.size === 0) return false
@@ -62,7 +65,7 @@ export class ReservedFolders {
   }
 
   /**
-   * Checks a real folder that exists by device and inode, and all above it.
+   * Checks an existing real folder and all above it by device and inode.
    * @throws TorrentError ERR_STORAGE_PATH when one of them is reserved.
    */
   checkFolder(folder: string): Promise<void> | undefined {
@@ -85,7 +88,7 @@ export class ReservedFolders {
     }
   }
 
-  /** Whether a file at a path would be in a reserved folder, or in the place of it. */
+  /** Returns whether a file would be in a reserved folder or block its path. */
   async #isTaken(path: string, reserved: Reserved): Promise<boolean> {
     const elements = elementsOf(path)
     if (reserved.holdsData) {
@@ -96,11 +99,11 @@ export class ReservedFolders {
       )
     }
     if (startsWith(elements, reserved.elements)) {
-      // The same by text, or by what some file systems make of it: if both are there they can be told apart.
+      // The names are equal as such or on some file systems; if both exist, their inodes tell.
       const at = path.split(sep).slice(0, reserved.path.split(sep).length).join(sep)
       return at === reserved.path || this.#mayBeOne(at, reserved.path)
     }
-    // A file where a folder above it would have to be.
+    // The file would be where a folder above the reserved one must be.
     if (!startsWith(reserved.elements, elements)) return false
     return (await fileIdOf(this.#fs, reserved.path)) === undefined
   }
@@ -115,7 +118,7 @@ export class ReservedFolders {
     if (parent !== folder && !this.#compared.has(parent)) await this.#compare(parent)
     const id = await fileIdOf(this.#fs, folder)
     for (const one of await this.#find()) {
-      // A folder made later cannot be one that exists now.
+      // A folder created later cannot be one that exists now.
       one.id ??= await fileIdOf(this.#fs, one.path)
       if (!one.holdsData && id !== undefined && one.id === id) throw refusal(folder, one.path)
     }
@@ -142,7 +145,7 @@ export class ReservedFolders {
   }
 }
 
-/** Whether the name is an info hash and a suffix of ours. */
+/** Returns whether a name is an info hash followed by one of our suffixes. */
 function isTorrentFile(name: string): boolean {
   const [infoHash = '', suffix = ''] = name.split('.', 2)
   return torrentFile.test(suffix) && isHexHash(infoHash)
@@ -157,23 +160,23 @@ function elementsOf(path: string): readonly string[] {
   return path.split(sep).flatMap((element) => (element === '' ? [] : [plainName(element)]))
 }
 
-/** The folders above a path, from the outermost on. */
+/** Yields the folders above a path, outermost first. */
 function* foldersAbove(path: string): Generator<string> {
   for (let end = path.indexOf(sep, 1); end >= 0; end = path.indexOf(sep, end + 1)) yield path.slice(0, end)
 }
 
-/** Whether files in a folder have to be looked at one by one. */
+/** Returns whether files in a folder must be checked one by one. */
 function isNear(elements: readonly string[], reserved: Reserved): boolean {
   const [above, inside] = [isAbove(elements, reserved), isInside(elements, reserved)]
   return reserved.holdsData ? above && inside : above || inside
 }
 
-/** Whether a folder is a reserved one, or above it. */
+/** Returns whether a folder is the reserved one or above it. */
 function isAbove(elements: readonly string[], reserved: Reserved): boolean {
   return startsWith(reserved.elements, elements)
 }
 
-/** Whether a folder is a reserved one, or in it. */
+/** Returns whether a folder is the reserved one or inside it. */
 function isInside(elements: readonly string[], reserved: Reserved): boolean {
   return startsWith(elements, reserved.elements)
 }
@@ -184,7 +187,7 @@ function startsWith(elements: readonly string[], start: readonly string[]): bool
 
 function refusal(path: string, reserved: string): TorrentError {
   const message =
-    `${path} is refused to the torrent, because ${reserved} holds the state of piecewise: ` +
+    `The torrent may not use ${path}, because ${reserved} holds the state of piecewise: ` +
     'choose another folder for the data or for the state'
   return new TorrentError('ERR_STORAGE_PATH', message, { details: { path } })
 }

@@ -5,16 +5,16 @@ import type { RecordTrust } from './record-seal.ts'
 import type { ResumeRecord } from './resume-record.ts'
 import type { FileStat, StorageStats } from './storage.ts'
 
-/** Pieces that are judged without a pause. */
+/** Pieces processed before yielding to the event loop. */
 const piecesOfStep = 5000
 const noRanges: readonly Range[] = []
 
-/** What is known of a piece before it is read. */
+/** State of a piece before it is read. */
 export type PieceTrust = 'missing' | 'unknown' | 'unproven' | 'have'
 
 /**
- * The codes of {@link PieceTrust} in {@link Trust.pieces}: `missing` bytes are not there; `unknown` there, to be checked;
- * `unproven` verified once, to be hashed before it is first served or read; `have` verified and untouched.
+ * Codes of {@link PieceTrust} in {@link Trust.pieces}. `missing`: its bytes are not stored. `unknown`: they may be, and must be checked.
+ * `unproven`: verified once, to be hashed again before it is served or read. `have`: verified and unchanged.
  */
 export const pieceTrust: Readonly<Record<PieceTrust, number>> = {
   missing: 0,
@@ -23,20 +23,19 @@ export const pieceTrust: Readonly<Record<PieceTrust, number>> = {
   have: 3
 }
 
-/** What a resume record and a look at the files tell. */
+/** State of all pieces according to a resume record and the files on disk. */
 export interface Trust {
-  /** A code of {@link pieceTrust} for each piece. */
+  /** Code of {@link pieceTrust} by piece. */
   readonly pieces: Uint8Array
-  /** Block maps of pieces that are `missing` but of which these blocks are stored, unverified. */
+  /** Block maps of `missing` pieces that have some blocks stored, unverified. */
   readonly partial: ReadonlyMap<number, Uint8Array>
 }
 
 /**
- * Decides what is believed without reading. After a clean stop files of the same size and time are believed, pieces of
- * others are to be checked; after an unclean one, or without a record, nothing is, but recorded pieces come first.
- * Pieces whose bytes cannot be there, because a file is missing or too short, are missing in any case. A record that
- * does not fit the layout counts as none. One that is not trusted has none of its pieces believed, and counts only for files
- * whose time it knows to the nanosecond.
+ * Derives the state of pieces without reading them. After a clean stop, recorded pieces are `have` and others `missing` as long as their
+ * files have the same size and time; pieces of changed files are `unknown`. After an unclean stop, or without a record, recorded pieces are
+ * `unproven` and others `unknown`. Pieces of missing or truncated files are always `missing`. A record that does not fit the layout is
+ * ignored. An untrusted record makes no piece `have`, and counts only for files whose modification time it has to the nanosecond.
  */
 export function trust(
   layout: Layout,
@@ -47,7 +46,7 @@ export function trust(
   return runSteps(trustSteps(layout, record, stats, recordTrust))
 }
 
-/** As {@link trust}, in parts. */
+/** Does the same as {@link trust}, in steps. */
 export function* trustSteps(
   layout: Layout,
   record: ResumeRecord | undefined,
@@ -67,7 +66,7 @@ export function* trustSteps(
     keptIndex = markFile(layout, stats, sources, index, keptIndex)
   }
   const pieces = new Uint8Array(layout.pieceCount)
-  // A clean record tells of what is not there as well.
+  // A clean record also tells which pieces are missing.
   const { missing, unknown, unproven, have } = pieceTrust
   const clean = known?.clean === true
   const trusted = recordTrust === 'trusted'
@@ -87,17 +86,18 @@ export function* trustSteps(
 }
 
 interface Sources {
-  /** Of each file whether it is as the record saw it. */
+  /** Whether each file is as recorded. */
   readonly same: readonly boolean[]
   readonly sameParts: boolean
-  /** 1 for each piece of which some bytes cannot be there, or are not as the record saw them. */
+  /** 1 for each piece with bytes that must be missing (`absent`) or differ from the record (`changed`). */
   readonly absent: Uint8Array
   readonly changed: Uint8Array
 }
 
 /**
- * Marks the pieces of a file whose bytes cannot be there or have changed, file by file, as most have very many pieces. Kept bytes hide
- * those of the file, as they do in the storage; `keptIndex` is the first of them that may do so, and that of the next file is returned.
+ * Marks the pieces of a file whose bytes are missing or changed; by file, because most files have very many pieces. Bytes in the parts file
+ * hide those of the file, as in the storage. `keptIndex` is the first range of the parts file that may do so; returns that of the next
+ * file.
  */
 function markFile(
   layout: Layout,
@@ -124,12 +124,12 @@ function markFile(
   return kept
 }
 
-/** Sets 1 for each piece that the bytes `[start, end)` touch, of which there is one at least. */
+/** Sets 1 for each piece that the non-empty range `[start, end)` touches. */
 function mark(layout: Layout, marks: Uint8Array, start: number, end: number): void {
   marks.fill(1, layout.pieceAt(start), layout.pieceAt(end - 1) + 1)
 }
 
-/** The block maps of pieces none of whose files changed; a file may end before the piece does. */
+/** Returns the block maps of pieces whose files are all unchanged; a file may end before the piece does. */
 function partialPieces(
   layout: Layout,
   record: ResumeRecord,

@@ -7,10 +7,10 @@ import type { RecordSeal } from './record-seal.ts'
 import type { LoadedRecord, ResumeRecord } from './resume-record.ts'
 import { ResumeStore } from './resume-store.ts'
 
-/** A record is saved at most this often, and at most a tenth of the time goes into saving. */
+/** Minimum time between saves; saving also takes at most a tenth of the time. */
 const saveEveryMs = 1000
 
-/** Loads the resume record of one torrent and saves it soon after each change, never two at a time. */
+/** Loads the resume record of one torrent and saves it soon after each change, one save at a time. */
 export class ResumeFile {
   readonly #store: ResumeStore
   readonly #infoHash: string
@@ -28,22 +28,22 @@ export class ResumeFile {
     this.#onWarning = onWarning
   }
 
-  /** Whether something has changed in this run, be it saved by now or not. */
+  /** Whether anything has changed in this run, saved or not. */
   get isTouched(): boolean {
     return this.#make !== undefined
   }
 
-  /** The record of the last run; read once, so that there is one warning of a torn one. */
+  /** Returns the record of the last run; reads it once, so that a corrupt one causes one warning. */
   load(): Promise<LoadedRecord | undefined> {
     this.#loaded ??= this.#store.load(this.#infoHash)
     return this.#loaded
   }
 
-  /** The metadata that an earlier run has kept, if it is what the info hash says. */
+  /** Returns the metadata that an earlier run saved, if it matches the info hash. */
   async loadMetainfo(): Promise<Metainfo | undefined> {
     const bytes = await this.#store.loadTorrent(this.#infoHash)
     try {
-      // It stays readable if an earlier version has taken it, whatever the limits are now.
+      // Metadata that an earlier version accepted stays readable, even if the limits are lower now.
       const metainfo = bytes === undefined ? undefined : await parseTorrentInTurns(bytes, { unlimited: true })
       return metainfo && hashKey(metainfo.infoHashes) === this.#infoHash ? metainfo : undefined
     } catch {
@@ -51,7 +51,7 @@ export class ResumeFile {
     }
   }
 
-  /** Keeps a .torrent beside the record. */
+  /** Saves a .torrent file beside the record; a failure is a warning. */
   async keepTorrent(bytes: Uint8Array): Promise<void> {
     try {
       await this.#store.saveTorrent(this.#infoHash, bytes)
@@ -60,17 +60,17 @@ export class ResumeFile {
     }
   }
 
-  /** Something has changed: what `make` gives then is saved soon. */
+  /** Schedules a save of the record that `make` returns then. */
   touch(make: () => Promise<ResumeRecord>): void {
     this.#make = make
     this.#dirty = true
     if (this.#timer === undefined && this.#saving === undefined) this.#arm(saveEveryMs)
   }
 
-  /** Saves what `make` gives now, and resolves when it is safe against a power cut; a failure is a warning. */
+  /** Saves the record that `make` returns, and resolves when it is on disk; a failure is a warning. */
   async saveNow(make: () => Promise<ResumeRecord>): Promise<void> {
     this.#make = make
-    // One that is under way does not know yet what has changed.
+    // A running save may have missed the latest change.
     while (this.#saving !== undefined) await this.#saving
     if (this.#closed) return
     clearTimeout(this.#timer)
@@ -79,13 +79,13 @@ export class ResumeFile {
     await this.#saving
   }
 
-  /** Saves the last record of this run; rejects when that fails. */
+  /** Saves the last record of this run; rejects on failure. */
   async finish(record: ResumeRecord): Promise<void> {
     await this.stop()
     await this.#store.save(record)
   }
 
-  /** Saves no more; resolves when nothing is under way. */
+  /** Stops saving; resolves when no save is running. */
   async stop(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
@@ -93,7 +93,7 @@ export class ResumeFile {
     await this.#store.close()
   }
 
-  /** Forgets the torrent. */
+  /** Stops saving and deletes the record and the saved .torrent. */
   async remove(): Promise<void> {
     await this.stop()
     await this.#store.remove(this.#infoHash)

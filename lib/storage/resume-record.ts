@@ -8,75 +8,77 @@ import type { RecordTrust, Signer } from './record-seal.ts'
 import { withMac, withoutMac } from './signed-json.ts'
 import type { FileStat, StorageLink } from './storage.ts'
 
-/** Everything that a torrent remembers between two runs. */
+/** State of a torrent that survives a restart. */
 export interface ResumeRecord {
-  /** Lower-case hexadecimal, 40 (v1) or 64 (v2) digits. */
+  /** Info hash in lower-case hexadecimal, 40 (v1) or 64 (v2) digits. */
   readonly infoHash: string
-  /** Whether the last run ended in order, all data flushed before this record was written. */
+  /** Whether the last run ended cleanly, with all data flushed before this record was written. */
   readonly clean: boolean
-  /** For each file of the layout what was on disk; undefined where there was none. */
+  /** State on disk of each file of the layout; undefined for a missing file. */
   readonly files: readonly (FileStat | undefined)[]
-  /** The file that keeps bytes of unwanted files. */
+  /** State of the parts file, which holds bytes of unwanted files. */
   readonly parts?: FileStat
-  /** Verified pieces: a bit each, piece 0 the highest bit of the first byte (as in BEP 3). */
+  /** Verified pieces, one bit each; piece 0 is the highest bit of the first byte (as in BEP 3). */
   readonly verified: Uint8Array
-  /** Pieces of which some blocks are stored unverified: a bit for each block, in the same order. */
+  /** Pieces with some blocks stored, unverified; one bit for each block, in the same order. */
   readonly partial: ReadonlyMap<number, Uint8Array>
-  /** Bytes, over all runs. */
+  /** Total bytes uploaded in all runs. */
   readonly uploaded: number
-  /** Bytes, over all runs. */
+  /** Total bytes downloaded in all runs. */
   readonly downloaded: number
-  /** Seconds that the torrent was not paused, over all runs. */
+  /** Total seconds in which the torrent was not paused, in all runs. */
   readonly secondsActive: number
-  /** What is wanted; undefined for everything. */
+  /** Wanted files and ranges; undefined when everything is wanted. */
   readonly selection?: {
-    /** For each file of the layout; 0 is unwanted. */
+    /** Priority of each file of the layout; 0 is unwanted. */
     readonly priorities: readonly number[]
-    /** Byte ranges that are wanted besides, with their priority if it is not the usual one. */
+    /** Further wanted byte ranges, with their priority if it is not the default. */
     readonly ranges: readonly (Range & { readonly priority?: number })[]
   }
-  /** How the names of its files are spelled; undefined when they have but one spelling, or in records of version 0.1. */
+  /** Spelling of file names; undefined when they have only one, and in records of version 0.1. */
   readonly spelling?: Spelling
   /**
-   * A bit for each file of the layout that is the torrent's; unless `clean`, also for those that were about to be made. Undefined in
-   * records of 0.1.0.
+   * One bit for each file of the layout that belongs to the torrent; unless `clean`, also for files that were about to be created.
+   * Undefined in records of 0.1.0.
    */
   readonly owned?: Uint8Array
-  /** What the storage reported as created. */
+  /** Files and folders that the storage created, as it reported them. */
   readonly created: readonly string[]
-  /** Symbolic links that the storage accepted; undefined in records of 0.1.0, which accepted none that led elsewhere. */
+  /** Symbolic links that the storage accepted; undefined in records of 0.1.0, which followed no link out of the folder. */
   readonly links?: readonly StorageLink[]
-  /** `host:port`, the best first; at most {@link maxPeers} are kept. */
+  /** Peers as `host:port`, best first; at most {@link maxPeers} are saved. */
   readonly peers: readonly string[]
-  /** Tracker URLs that were added to those of the torrent. */
+  /** Tracker URLs added to those of the torrent. */
   readonly trackers: readonly string[]
-  /** When the torrent was added, in milliseconds since 1970. */
+  /** Time at which the torrent was added, in milliseconds since 1970. */
   readonly addedMs: number
-  /** Whether every byte has been here once, of which trackers hear but once. */
+  /** Whether the download was ever complete; trackers are told this once. */
   readonly completed?: boolean
   /** Folder of the data. */
   readonly path?: string
-  /** Whether the user had paused it. */
+  /** Whether the user had paused the torrent. */
   readonly paused?: boolean
-  /** Whether it is private (BEP 27), should the metadata be lost. */
+  /** Whether the torrent is private (BEP 27), in case the metadata is lost. */
   readonly private?: boolean
 }
 
-/** Most peers that a record keeps. */
+/** Maximum number of peers in a record. */
 export const maxPeers: number = 200
-/** A longer record is not read; a torrent of a million files needs less. */
+/** Maximum length of a record in bytes; a torrent of a million files needs less. */
 export const maxRecordLength: number = 64 << 20
 
 const title = 'piecewise resume 1'
 const maxTrackers = 1000
 
-/** A record as it was found. */
+/** A loaded record and the trust in it. */
 export interface LoadedRecord {
   readonly record: ResumeRecord
   readonly trust: RecordTrust
 }
 
-/** The bytes of a record: a line with format version and SHA-256, then JSON with base64 for bitfields, signed if `sign` does so. */
+/**
+ * Encodes a record: a line with the format version and SHA-256, then JSON with bitfields in base64, signed if `sign` returns a signature.
+ */
 export function encodeResume(record: ResumeRecord, sign?: Signer): Uint8Array {
   const { files, parts, verified, partial, owned, peers, trackers, selection, ...rest } = record
   const json = JSON.stringify({
@@ -99,12 +101,12 @@ export function encodeResume(record: ResumeRecord, sign?: Signer): Uint8Array {
   return Buffer.from(`${title} ${digest(body)}\n${body}`)
 }
 
-/** The record in `bytes`; ERR_STORAGE_RESUME when they are torn, foreign or of another version. */
+/** Decodes a record; throws ERR_STORAGE_RESUME when the bytes are corrupt or of another format or version. */
 export function decodeResume(bytes: Uint8Array): ResumeRecord {
   return openResume(bytes).record
 }
 
-/** As {@link decodeResume}, with what is signed and the signature. */
+/** Decodes a record and also returns the signed text and the signature. */
 export function openResume(bytes: Uint8Array): {
   readonly record: ResumeRecord
   readonly json: string
@@ -115,7 +117,7 @@ export function openResume(bytes: Uint8Array): {
   const line = text.indexOf('\n')
   const head = text.slice(0, Math.max(0, line))
   const body = text.slice(line + 1)
-  if (!head.startsWith(`${title} `)) throw unreadable('it does not begin as one of this version')
+  if (!head.startsWith(`${title} `)) throw unreadable('it is of another format or version')
   if (head.slice(title.length + 1) !== digest(body)) throw unreadable('its checksum is wrong')
   try {
     return { record: readRecord(new JsonFields(parseRecordJson(body))), ...withoutMac(body) }
@@ -125,8 +127,8 @@ export function openResume(bytes: Uint8Array): {
 }
 
 /**
- * Returns what counts of a record. One that is not trusted names no files to be deleted, and a private torrent gets neither trackers nor
- * peers from it (BEP 27). Links count if it is signed at least: they keep those out that appeared since.
+ * Returns the trustworthy part of a record. An untrusted record names no files to delete, and gives a private torrent neither trackers nor
+ * peers (BEP 27). Its links count if it is at least sealed, because they exclude links that appeared since.
  */
 export function believed({ record, trust }: LoadedRecord, isPrivate: boolean): ResumeRecord {
   if (trust === 'trusted') return record
@@ -176,7 +178,7 @@ function unpackStat(value: unknown): FileStat | undefined {
   if (value === 0 || value === undefined) return undefined
   const [size, mtimeNs] = asList(value)
   const digits = asString(mtimeNs)
-  if (!/^-?\d{1,30}$/.test(digits)) throw new TypeError('no time')
+  if (!/^-?\d{1,30}$/.test(digits)) throw new TypeError('not a time')
   return { size: asCount(size), mtimeNs: BigInt(digits) }
 }
 
@@ -187,7 +189,7 @@ function unpackLink(value: unknown): StorageLink {
 
 function unpackPartial(value: unknown): [number, Uint8Array] {
   const [piece, blocks] = asList(value)
-  if (!Number.isInteger(piece)) throw new TypeError('no piece')
+  if (!Number.isInteger(piece)) throw new TypeError('not a piece index')
   return [asCount(piece), fromBase64(asString(blocks))]
 }
 

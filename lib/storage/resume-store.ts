@@ -17,30 +17,30 @@ import {
 import { storageError } from './storage-error.ts'
 import { isMissing, nodeFs, type StorageFs } from './storage-fs.ts'
 
-/** How a {@link ResumeStore} is set up. */
+/** Options of a {@link ResumeStore}. */
 export interface ResumeStoreOptions {
-  /** Where the records lie; made, for its owner alone, when the first is saved. */
+  /** Folder of the records; created with mode 0o700 when the first one is saved. */
   readonly folder: string
-  /** Tells which records are trusted, and signs those that are saved; without one all are. */
+  /** Decides which records are trusted and signs new ones; without it all records are trusted. */
   readonly seal?: RecordSeal | undefined
-  /** Told of a record that had to be treated as absent. */
+  /** Called for each record that is unusable and treated as absent. */
   readonly onWarning?: (warning: Error) => void
-  /** Instead of the real file system. */
+  /** Replaces the real file system. */
   readonly fs?: StorageFs
 }
 
 /**
- * Resume records in a folder: `<info hash>.resume`, and beside it `<info hash>.torrent` for a torrent that came by
- * magnet link. A file is replaced in one step, so a crash at any time leaves the old one or the new one.
+ * Resume records in a folder: `<info hash>.resume`, and `<info hash>.torrent` for a torrent that came from a magnet link. Files are
+ * replaced atomically: a crash leaves the old one or the new one.
  */
 export class ResumeStore {
   readonly #folder: string
   readonly #onWarning: ((warning: Error) => void) | undefined
   readonly #seal: RecordSeal | undefined
   readonly #fs: StorageFs
-  /** Set for records beside the data, where another program may put links. */
+  /** Set for records beside the data, where other programs may put links. */
   readonly #folders: RealFolders | undefined
-  /** The last change of each file, because changes of one file must not overlap. */
+  /** Last change of each file; serializes changes of the same file. */
   readonly #changes = new LazyMap<string, Promise<void>>()
 
   constructor({ folder, seal, onWarning, fs = nodeFs }: ResumeStoreOptions) {
@@ -53,7 +53,7 @@ export class ResumeStore {
     this.#fs = fs
   }
 
-  /** The record of a torrent; undefined when there is none, or with a warning when it cannot be used. */
+  /** Returns the record of a torrent; undefined when there is none, and with a warning when it is unusable. */
   async load(infoHash: string): Promise<LoadedRecord | undefined> {
     const path = this.#path(infoHash, 'resume')
     const bytes = await this.#read(path)
@@ -71,7 +71,7 @@ export class ResumeStore {
     return undefined
   }
 
-  /** Replaces the record of a torrent; resolves when the new one is safe against a power cut. */
+  /** Replaces the record of a torrent; resolves when the new one is on disk. */
   async save(record: ResumeRecord): Promise<void> {
     const path = this.#path(record.infoHash, 'resume')
     await this.#change(path, async () => {
@@ -81,12 +81,12 @@ export class ResumeStore {
     })
   }
 
-  /** The bytes that {@link saveTorrent} kept, or undefined; they are as trustworthy as the folder. */
+  /** Returns the bytes saved by {@link saveTorrent}, or undefined. They are as trustworthy as the folder. */
   loadTorrent(infoHash: string): Promise<Uint8Array | undefined> {
     return this.#read(this.#path(infoHash, 'torrent'))
   }
 
-  /** Keeps the bytes of a .torrent file beside the record. */
+  /** Saves the bytes of a .torrent file beside the record. */
   async saveTorrent(infoHash: string, torrent: Uint8Array): Promise<void> {
     const path = this.#path(infoHash, 'torrent')
     await this.#change(path, async () => {
@@ -95,7 +95,7 @@ export class ResumeStore {
     })
   }
 
-  /** Forgets a torrent; no fault when nothing was kept. */
+  /** Deletes the record and the saved .torrent; does nothing when there are none. */
   async remove(infoHash: string): Promise<void> {
     for (const kind of ['resume', 'torrent'] as const) {
       const path = this.#path(infoHash, kind)
@@ -110,7 +110,7 @@ export class ResumeStore {
     }
   }
 
-  /** Resolves when no change is under way. */
+  /** Resolves when no change is running. */
   async close(): Promise<void> {
     await Promise.all([...this.#changes.values()])
   }
@@ -139,7 +139,7 @@ export class ResumeStore {
     }
   }
 
-  /** Makes the folder, or throws when links lead elsewhere now than when a record was looked for in it. */
+  /** Creates the folder; throws when its path leads elsewhere than when a record was read. */
   async #makeFolder(): Promise<void> {
     await this.#folders?.makeSynced(this.#folder)
   }

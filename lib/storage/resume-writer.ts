@@ -7,33 +7,36 @@ import type { ResumeFile } from './resume-file.ts'
 import type { LoadedRecord, ResumeRecord } from './resume-record.ts'
 import type { Storage } from './storage.ts'
 
-/** Facts of a resume record apart from the data. */
+/** Fields of a resume record that do not concern the data. */
 export type RecordExtras = Pick<ResumeRecord, 'peers' | 'trackers' | 'paused' | 'private'>
 
-/** For incomplete pieces the blocks that are stored. */
+/** Stored blocks of incomplete pieces. */
 export type PartialPieces = ReadonlyMap<number, readonly number[]>
 
-/** The totals of a torrent's payload, for its record. */
+/** Totals of a torrent for its record. */
 export interface RecordedTransfer {
-  /** Payload bytes of this run, both ways. */
+  /** Payload bytes of this run, uploaded plus downloaded. */
   readonly moved: number
   remember(): Pick<ResumeRecord, 'uploaded' | 'downloaded' | 'secondsActive' | 'addedMs' | 'completed'>
 }
 
-/** The parts that a {@link ResumeWriter} looks at. */
+/** Options of a {@link ResumeWriter}. */
 export interface ResumeWriterOptions {
   readonly resumeFile: ResumeFile
-  /** The record of the last run. */
+  /** Record of the last run. */
   readonly before: LoadedRecord | undefined
-  /** The v1 info hash in hexadecimal. */
+  /** Hexadecimal info hash that names the record. */
   readonly infoHash: string
   /** Folder of the data. */
   readonly path: string
   readonly layout: Layout
-  /** How the names of the files are spelled, if there are other ways. */
+  /** Spelling of the file names, if there are several. */
   readonly spelling: Spelling | undefined
   readonly storage: Storage
-  /** A bit for each file of the layout that is the torrent's, or with `planned` may become so; undefined when storage does not tell. */
+  /**
+   * Returns a bit for each file of the layout that belongs to the torrent, with `planned` also for files that may be created; undefined
+   * when the storage does not tell.
+   */
   owned(planned: boolean): Uint8Array | undefined
   readonly table: PieceTable
   readonly selection: Selection
@@ -41,7 +44,7 @@ export interface ResumeWriterOptions {
   remember(): RecordExtras
 }
 
-/** Writes down what is there of a torrent for the next run. */
+/** Makes and saves the resume record of a torrent. */
 export class ResumeWriter {
   readonly #options: ResumeWriterOptions
   readonly #makeNow: () => Promise<ResumeRecord>
@@ -51,19 +54,21 @@ export class ResumeWriter {
     this.#makeNow = () => this.#make(options.table.counts.complete, new Map())
   }
 
-  /** The record is saved soon. A complete torrent is not written any more, so that even a crash leaves it as it was. */
+  /**
+   * Schedules a save. The record of a complete torrent counts as clean, because no more is written: even a crash leaves the data as it is.
+   */
   touch(): void {
     this.#options.resumeFile.touch(this.#makeNow)
   }
 
-  /** Saves a record at once that names the files which are about to be written. */
+  /** Saves a record immediately, with the names of files that are about to be written. */
   async own(): Promise<void> {
     await this.#options.resumeFile.saveNow(this.#makeNow)
   }
 
   /**
-   * Saves the last record of this run. Without `partial` there is nothing to say, because the data was not looked at, and
-   * the record of the last run stays. Rejects when saving fails.
+   * Saves the last record of this run; rejects on failure. Without `partial`, the data was not looked at and the record of the last run
+   * stays.
    */
   async close(partial: PartialPieces | undefined): Promise<void> {
     const { resumeFile } = this.#options
@@ -72,32 +77,32 @@ export class ResumeWriter {
     await resumeFile.finish(await this.#make(true, partial))
   }
 
-  /** Forgets the torrent. */
+  /** Deletes the torrent's record. */
   async remove(): Promise<void> {
     await this.#options.resumeFile.remove()
   }
 
-  /** Whether a record would say nothing that the last one, or its absence, does not: so a thousand idle torrents close at once. */
+  /** Returns whether a new record would equal the last one, or its absence. Lets a thousand idle torrents close at once. */
   #isUntouched(partial: PartialPieces): boolean {
     const { resumeFile, before, storage, table, transfer, remember } = this.#options
     if (resumeFile.isTouched || before?.record.clean === false || partial.size > 0) return false
-    // This run has proven pieces that the record left unproven.
+    // This run has verified pieces that are unproven in the record.
     if (before !== undefined && before.trust !== 'trusted') return false
     if (table.counts.uncheckedCount > 0 || table.counts.unprovenCount > 0) return false
     if (transfer.moved > 0) return false
-    // The next run accepts no others than those that were there when the torrent was added.
+    // The next run accepts only the links that existed when the torrent was added.
     if ((storage.links?.length ?? 0) !== (before?.record.links?.length ?? 0)) return false
     const { peers, trackers } = remember()
     return peers.length === 0 && trackers.length === (before?.record.trackers.length ?? 0)
   }
 
-  /** Syncs the storage and says what is in it: first the data, then the record that claims it. */
+  /** Syncs the storage, then makes the record: data must be on disk before the record claims it. */
   async #make(clean: boolean, partial: PartialPieces): Promise<ResumeRecord> {
     const { infoHash, path, layout, spelling, storage, table, selection, transfer, remember } = this.#options
     const verified = table.storedBits()
     await storage.sync()
     const stats = await storage.stats?.()
-    // The next run must hash pieces that were not hashed yet.
+    // The next run must hash the pieces that this one did not.
     const isClean = clean && table.counts.unprovenCount === 0 && table.counts.uncheckedCount === 0
     const owned = this.#options.owned(!isClean)
     return {

@@ -9,13 +9,16 @@ import type { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
 import { StreamedPiece } from './streamed-piece.ts'
 
-/** Moves blocks of incomplete pieces to storage, so that others have their memory, and back; the table of pieces says which are there. */
+/**
+ * Moves blocks of incomplete pieces to storage, to free memory for others, and reads them back. The piece table records which blocks are
+ * stored.
+ */
 export class SpilledPieces {
   readonly #layout: Layout
   readonly #storage: Storage
-  /** Blocks that are being read back. */
+  /** Blocks being read back, by piece. */
   readonly #returning = new LazyMap<number, readonly number[]>()
-  /** Writes of pieces that were spilled: what is read back must have been written. */
+  /** Writes under way of spilled pieces; reading back waits for them. */
   readonly #spills = new LazyMap<number, Promise<unknown>>()
 
   constructor(layout: Layout, storage: Storage) {
@@ -23,17 +26,17 @@ export class SpilledPieces {
     this.#storage = storage
   }
 
-  /** Whether blocks of a piece are being read back. */
+  /** Returns whether blocks of a piece are being read back. */
   isReturning(piece: PieceIndex): boolean {
     return this.#returning.has(piece)
   }
 
-  /** Resolves when the blocks of a piece that is being spilled are in storage. */
+  /** Resolves when the blocks of a piece that is being spilled are stored; undefined if there is no spill. */
   spilling(piece: PieceIndex): Promise<unknown> | undefined {
     return this.#spills.get(piece)
   }
 
-  /** Writes the blocks of a piece under way, whose memory is of a pool; resolves with those that are in storage then. */
+  /** Writes the blocks of a piece under way, whose buffer belongs to `pool`; resolves with the stored blocks. */
   async save(begun: PieceBuffer | StreamedPiece, pool: BufferPool): Promise<readonly number[]> {
     const returning = this.#returning.get(begun.piece) ?? []
     const blocks = [...new Set([...begun.present(), ...returning])].sort((a, b) => a - b)
@@ -46,7 +49,7 @@ export class SpilledPieces {
     return begun.ended ? [] : blocks
   }
 
-  /** Writes the blocks of a piece that are there; resolves with the fault if storage has failed. */
+  /** Writes the present blocks of a piece; resolves with the error if storage failed. */
   async spill(buffer: PieceBuffer): Promise<Error | undefined> {
     const { piece } = buffer
     const spill = this.#write(buffer, this.#spills.get(piece))
@@ -57,8 +60,8 @@ export class SpilledPieces {
   }
 
   /**
-   * Reads blocks of a piece back into its memory and tells `filled` of each; while that returns false the piece is not wanted any more,
-   * and it is also asked without a block. Resolves with false when storage has lost them.
+   * Reads blocks of a piece back into its buffer and calls `filled` for each, and without a block between reads. When `filled` returns
+   * false, the piece is no longer needed and reading stops. Resolves with false when storage has lost blocks.
    */
   async readBack(
     buffer: PieceBuffer,
@@ -67,7 +70,7 @@ export class SpilledPieces {
   ): Promise<boolean> {
     const { piece } = buffer
     this.#returning.set(piece, blocks)
-    // Claimed at once, so that no sender writes there.
+    // Claimed before the first read, so that no source writes there.
     const targets = blocks.map((block) => ({ block, target: buffer.claim(block) }))
     try {
       await this.#spills.get(piece)

@@ -2,14 +2,14 @@ import { TorrentError } from '../util/errors.ts'
 
 const foldsCase = process.platform === 'win32' || process.platform === 'darwin'
 
-/** Which storage of this process writes to which file; a client shares one among its storages. */
+/** Prevents two storages of a process from writing to the same file. A client shares one instance among its storages. */
 export class StorageClaims {
   readonly #owners = new Map<string, object>()
   readonly #claims = new WeakMap<object, string[]>()
 
   /**
-   * Reserves all of the absolute paths for `owner`, or none of them: ERR_STORAGE_IN_USE names the first that another
-   * owner has. A path that the owner has already is no fault.
+   * Claims all of the absolute paths for `owner`, or none. Throws ERR_STORAGE_IN_USE with the first path that has another owner; paths that
+   * `owner` already has are fine.
    */
   claim(owner: object, paths: Iterable<string>): void {
     const keys: string[] = []
@@ -25,14 +25,14 @@ export class StorageClaims {
     const mine = this.#claims.get(owner) ?? []
     this.#claims.set(owner, mine)
     for (const key of keys) {
-      // The same path may be named twice.
+      // The same path may be given twice.
       if (this.#owners.has(key)) continue
       this.#owners.set(key, owner)
       mine.push(key)
     }
   }
 
-  /** Gives back all that `owner` claimed. */
+  /** Releases all paths of `owner`. */
   release(owner: object): void {
     for (const key of this.#claims.get(owner) ?? []) this.#owners.delete(key)
     this.#claims.delete(owner)

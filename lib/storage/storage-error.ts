@@ -36,7 +36,7 @@ const sentences: Readonly<Record<string, readonly [ErrorCode, (path: string) => 
   ] as const
   const odd = [
     'ERR_STORAGE_PATH',
-    (path: string) => `${path} is no regular file: move it away or choose another folder`
+    (path: string) => `${path} is not a regular file: move it away or choose another folder`
   ] as const
   const long = [
     'ERR_STORAGE_PATH',
@@ -66,14 +66,14 @@ const sentences: Readonly<Record<string, readonly [ErrorCode, (path: string) => 
   }
 })()
 
-/** What a system error about `path` means, as a TorrentError; one that is a TorrentError already is kept. */
+/** Converts a system error about `path` into a TorrentError; returns a TorrentError as it is. */
 export function storageError(error: unknown, action: 'read' | 'write', path: string): TorrentError {
   if (isTorrentError(error)) return error
   const code = systemCode(error)
   const known = code === undefined ? undefined : sentences[code]
   const details = { path, ...(code === undefined ? {} : { code }) }
   if (known !== undefined) {
-    // Too many open files is the one condition that both directions share.
+    // Only "too many open files" applies to reads and writes alike.
     const errorCode = known[0] === 'ERR_STORAGE_READ' && action === 'write' ? 'ERR_STORAGE_WRITE' : known[0]
     return new TorrentError(errorCode, known[1](path), { cause: error, details })
   }
@@ -89,7 +89,7 @@ export function storageError(error: unknown, action: 'read' | 'write', path: str
       })
 }
 
-/** The error of every call after `close`. */
+/** Returns the error of every call before `open` or after `close`. */
 export function storageClosed(): TorrentError {
   return new TorrentError('ERR_STORAGE_CLOSED', 'The storage is closed or was never opened')
 }

@@ -6,28 +6,27 @@ import { systemCode } from '../util/errors.ts'
 import { makeFolder, makeOneFolder } from '../util/make-folder.ts'
 import type { FileStat } from './storage.ts'
 
-/** The part of a `node:fs` FileHandle that storage needs. */
+/** Subset of a `node:fs` FileHandle that storage uses. */
 export interface StorageHandle {
   /** Reads up to `length` bytes at `position` into `target` from `offset`. */
   read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>
-  /** Writes the buffers one after the other at `position`; may write less than all. */
+  /** Writes the buffers in sequence at `position`; may write less than all. */
   writev(buffers: Uint8Array[], position: number): Promise<{ bytesWritten: number }>
-  /** Cuts or extends the file. */
+  /** Truncates or extends the file. */
   truncate(length: number): Promise<void>
-  /** Size and times in big integers. */
+  /** Returns size and times as bigints. */
   stat(options: { bigint: true }): Promise<BigIntStats>
   /** Flushes content and size. */
   datasync(): Promise<void>
   /** Flushes everything; for folders. */
   sync(): Promise<void>
-  /** Releases the descriptor. */
   close(): Promise<void>
 }
 
-/** The file system calls that storage makes, so that tests can make them fail. */
+/** File system calls that storage makes; tests replace them to inject failures. */
 export interface StorageFs {
   open(path: string, flags: number, mode?: number): Promise<StorageHandle>
-  /** With `recursive` returns the first folder made; without, throws EEXIST for what is there. */
+  /** Returns the first created folder with `recursive`; without it, throws EEXIST when the path exists. */
   mkdir(path: string, options: { recursive?: boolean; mode?: number }): Promise<string | undefined>
   lstat(path: string, options: { bigint: true }): Promise<BigIntStats>
   stat(path: string, options: { bigint: true }): Promise<BigIntStats>
@@ -44,7 +43,7 @@ export const nodeFs: StorageFs = {
   open,
   mkdir: async (path, options) =>
     options.recursive === true ? makeFolder(path, options) : void (await makeOneFolder(path, options)),
-  // Each file that is opened costs one look at its folder, and by callback that takes half as long.
+  // Each opened file costs one lstat of its folder, and the callback API takes half as long.
   lstat: (path: string, options: { bigint: true }): Promise<BigIntStats> =>
     new Promise((found, reject) => {
       lstat(path, options, (error, stats) => {
@@ -61,13 +60,13 @@ export const nodeFs: StorageFs = {
   readdir: (path: string): Promise<string[]> => readdir(path)
 }
 
-/** Windows has no such flags, and there `constants` lacks them. */
+/** Undefined on Windows, which lacks these flags. */
 const noFollow = constants.O_NOFOLLOW ?? 0
 const noBlock = constants.O_NONBLOCK ?? 0
 
 /**
- * Flags of open(2) that storage uses. None follows a symbolic link in the last element of a path, or waits for the other end of a FIFO
- * that stands in the place of a file; reading and writing at a position fail there.
+ * Flags of open(2) that storage uses. With them, opening does not follow a symbolic link in the last path element, and does not block on a
+ * FIFO at the path of a file; positioned reads and writes fail on a FIFO.
  */
 export const openFlags: Readonly<Record<'read' | 'update' | 'create' | 'replace' | 'folder', number>> = {
   read: constants.O_RDONLY | noFollow | noBlock,
@@ -77,7 +76,7 @@ export const openFlags: Readonly<Record<'read' | 'update' | 'create' | 'replace'
   folder: constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)
 }
 
-/** Opens a file with {@link openFlags}; waits for a Samba client that has it under a lease, which fails with EAGAIN otherwise. */
+/** Opens a file with {@link openFlags}. If it fails with EAGAIN because a Samba client holds a lease on the file, waits for the client. */
 export async function openFile(
   fs: StorageFs,
   path: string,
@@ -95,7 +94,7 @@ export async function openFile(
   }
 }
 
-/** Where opening follows links: closes what was opened through one. */
+/** Closes and refuses a file that was opened through a link, on systems whose open follows links. */
 async function refuseLink(fs: StorageFs, path: string, handle: StorageHandle): Promise<void> {
   const stats = await fs.lstat(path, { bigint: true }).catch(() => undefined)
   if (stats?.isSymbolicLink() === false) return
@@ -103,7 +102,7 @@ async function refuseLink(fs: StorageFs, path: string, handle: StorageHandle): P
   throw Object.assign(new Error(`${path} is a symbolic link`), { code: 'ELOOP' })
 }
 
-/** Writes all buffers at `position`, however short the single writes are. */
+/** Writes all buffers at `position`, with as many calls as short writes need. */
 export async function writeAll(
   handle: StorageHandle,
   buffers: readonly Uint8Array[],
@@ -119,7 +118,7 @@ export async function writeAll(
   }
 }
 
-/** The buffers after their first `count` bytes. */
+/** Returns the buffers without their first `count` bytes. */
 function without(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
   let index = 0
   let left = count
@@ -136,7 +135,7 @@ function without(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
   return rest
 }
 
-/** Fills `target` from `position`; returns how many bytes there were before the end of the file. */
+/** Reads into `target` from `position` until it is full or the file ends; returns the number of bytes read. */
 export async function readAll(handle: StorageHandle, target: Uint8Array, position: number): Promise<number> {
   let at = 0
   while (at < target.byteLength) {
@@ -147,14 +146,14 @@ export async function readAll(handle: StorageHandle, target: Uint8Array, positio
   return at
 }
 
-/** Makes the names in a folder safe against a power cut, where the system can do that. */
+/** Flushes the names in a folder to disk, where the system supports that. */
 export async function syncFolder(fs: StorageFs, path: string): Promise<void> {
   let handle: StorageHandle | undefined
   try {
     handle = await fs.open(path, openFlags.folder)
     await handle.sync()
   } catch (error) {
-    // Windows opens no folders, and some network file systems cannot flush them.
+    // Windows cannot open folders, and some network file systems cannot flush them.
     if (
       !['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'EBADF', 'ENOTSUP', 'ENOENT', 'ENOTDIR'].includes(
         systemCode(error) ?? ''
@@ -167,7 +166,7 @@ export async function syncFolder(fs: StorageFs, path: string): Promise<void> {
   }
 }
 
-/** Makes a folder where it is missing, those above it too, and makes their names safe against a power cut. */
+/** Creates a folder and missing folders above it, and flushes their names to disk. */
 export async function makeSyncedFolder(fs: StorageFs, path: string, mode?: number): Promise<void> {
   const made = await fs.mkdir(path, mode === undefined ? { recursive: true } : { recursive: true, mode })
   if (made === undefined) return
@@ -177,12 +176,12 @@ export async function makeSyncedFolder(fs: StorageFs, path: string, mode?: numbe
   }
 }
 
-/** Whether a system call failed because the path does not exist. */
+/** Returns whether a system call failed because the path does not exist. */
 export function isMissing(error: unknown): boolean {
   return systemCode(error) === 'ENOENT'
 }
 
-/** What of a file's state a resume record keeps. */
+/** Returns the part of a file's stat that a resume record stores. */
 export function fileStat({ size, mtimeNs }: BigIntStats): FileStat {
   return { size: Number(size), mtimeNs }
 }

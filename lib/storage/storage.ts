@@ -3,76 +3,76 @@ import type { Layout, Range } from '../metainfo/layout.ts'
 
 /** A symbolic link below the folder of a torrent that is followed. */
 export interface StorageLink {
-  /** Path inside the torrent, with `/`; `./` is the torrent's own folder. */
+  /** Path inside the torrent, with `/`; `./` is the torrent's root folder. */
   readonly path: string
-  /** Where it leads, without symbolic links. */
+  /** Real path of the target. */
   readonly target: string
 }
 
-/** A run of bytes that lies in one file, so that a hash worker can read it without this thread. */
+/** Contiguous bytes within one file, which a hash worker can read on its own thread. */
 export interface StorageSegment {
-  /** Absolute path, or undefined where a pad file's zeros stand (BEP 47). The file may be missing or too short. */
+  /** Absolute path, or undefined for the zeros of a pad file (BEP 47). The file may be missing or too short. */
   readonly path: string | undefined
-  /** First byte in that file. */
+  /** Offset of the first byte in the file. */
   readonly fileOffset: number
-  /** Bytes. */
+  /** Length in bytes. */
   readonly length: number
-  /** A folder above the file, which must be there, and below which no symbolic link is followed. */
+  /** A folder above the file; it must exist, and no symbolic link is followed below it. */
   readonly folder?: SegmentFolder | undefined
 }
 
-/** What tells whether a file was touched since a resume record was made. */
+/** Size and time of a file, which show whether it changed since a resume record was made. */
 export interface FileStat {
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number
   /** Time of the last change of the content, in nanoseconds since 1970. */
   readonly mtimeNs: bigint
 }
 
-/** What is known of a torrent's bytes without reading them. */
+/** State of a torrent's files, determined without reading them. */
 export interface StorageStats {
-  /** For each file of the layout; undefined where no file is on disk (pad files too). */
+  /** One entry for each file of the layout; undefined for missing files and pad files. */
   readonly files: readonly (FileStat | undefined)[]
-  /** The bytes of unwanted files that are kept aside, undefined when there are none. */
+  /** State of the parts file, which holds bytes of unwanted files; undefined when it holds none. */
   readonly parts: { readonly stat: FileStat; readonly ranges: readonly Range[] } | undefined
 }
 
 /**
- * Where a torrent's bytes live, addressed by their offset in the torrent and never by piece. Calls may overlap; a
- * write is seen by every read that begins after it has resolved. Any I/O fault rejects with a TorrentError.
+ * Storage of a torrent's bytes, addressed by their offset in the torrent. Calls may overlap. A write is visible to every read that begins
+ * after the write has resolved. I/O errors reject with a TorrentError.
  */
 export interface Storage {
-  /** Called once, before all else. `wanted[i]` says whether `layout.files[i]` may appear; others must not. */
+  /** Opens the storage; called once, first. `wanted[i]` tells whether `layout.files[i]` may be created; other files must not be. */
   open(layout: Layout, wanted: readonly boolean[]): Promise<void>
-  /** Changes which files are wanted; bytes of unwanted files that were written stay readable. */
+  /** Changes which files are wanted; bytes already written to unwanted files stay readable. */
   select?(wanted: readonly boolean[]): Promise<void>
   /**
-   * Fills `target` from `byteOffset` and returns how many bytes from its start are there; fewer than asked only where
-   * data was never written. `target` is borrowed until the promise settles, also after an abort.
+   * Reads into `target` from `byteOffset`; returns how many contiguous bytes from its start are stored. Fewer than requested only where
+   * data was never written. `target` must not be used until the promise settles, even after an abort.
    */
   read(byteOffset: number, target: Uint8Array, signal?: AbortSignal): Promise<number>
   /**
-   * Writes the chunks one after the other from `byteOffset`; they are borrowed until the promise settles. A range that
-   * leaves the torrent is a RangeError.
+   * Writes the chunks in sequence from `byteOffset`; they must not change until the promise settles. A range that ends beyond the torrent
+   * is a RangeError.
    */
   write(byteOffset: number, chunks: readonly Uint8Array[]): Promise<void>
-  /** Resolves when everything written before is safe against a power cut. */
+  /** Flushes all earlier writes to disk. */
   sync(): Promise<void>
-  /** Releases everything; idempotent. Later calls reject with ERR_STORAGE_CLOSED. */
+  /** Closes files and frees memory; idempotent. Later calls reject with ERR_STORAGE_CLOSED. */
   close(): Promise<void>
-  /** Closes and removes what this storage wrote, and nothing else. */
+  /** Closes, then deletes what this storage wrote, and nothing else. */
   delete(): Promise<void>
-  /** Where bytes can be read by others, in order and without gaps; absent when they lie in no file. */
+  /** Returns where hash workers can read bytes, in order and without gaps; absent when they are not in files. */
   segments?(byteOffset: number, length: number): StorageSegment[]
-  /** Sizes and times for the resume record; absent when nothing outlives the process. */
+  /** Returns sizes and times for the resume record; absent when nothing outlives the process. */
   stats?(): Promise<StorageStats>
   /**
-   * Whether all that is stored of a file of the layout is in its own file, and none of it is kept elsewhere while the file is not
-   * wanted; for an empty file, whether it is there. Absent when nothing is ever kept elsewhere.
+   * Returns whether all stored bytes of a file are in the file itself; unwanted files may have bytes elsewhere. For an empty file, returns
+   * whether it exists. Absent when bytes are never stored elsewhere.
    */
   inPlace?(fileIndex: number): boolean
-  /** What `delete` would remove: to be kept in the resume record and given back to the next storage. */
+  /** Paths that `delete` would remove; saved in the resume record and passed to the next storage. */
   readonly created?: readonly string[]
-  /** Symbolic links that it follows: to be kept in the resume record and given back to the next storage. */
+  /** Symbolic links that are followed; saved in the resume record and passed to the next storage. */
   readonly links?: readonly StorageLink[] | undefined
 }

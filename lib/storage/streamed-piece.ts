@@ -6,63 +6,63 @@ import { shareTurn } from '../util/turn-share.ts'
 import { type BlockDigests, blockDigests } from './block-digests.ts'
 import type { Storage } from './storage.ts'
 
-/** Blocks that stand one after the other are written together up to so many. */
+/** Maximum number of adjacent blocks written together. */
 const mostRun = 64
-/** Bytes that are read back at a time to be hashed. */
+/** Bytes read back at a time for hashing. */
 export const sliceBytes: number = 8 * blockLength
-/** Zeros of padding, which are written and hashed so many at a time. */
+/** Zeros of padding, written and hashed in slices of this size. */
 const zeros = new Uint8Array(sliceBytes)
 
-/** A block is in exactly one of these states; a kept one is in memory or being written, and then stored. */
+/** States of a block. A kept block is in memory, waiting or being written, and then stored. */
 const absent = 0
 const claimed = 1
 const kept = 2
 const stored = 3
 
-/** Events of a {@link StreamedPiece}. */
+/** Callbacks of a {@link StreamedPiece}. */
 export interface StreamedPieceEvents {
-  /** The memory of so many blocks is free again. */
+  /** Called when the memory of `blocks` blocks is free again. */
   freed(blocks: number): void
-  /** Storage failed; the piece does nothing more. */
+  /** Called when storage failed; the piece has ended. */
   failed(error: Error): void
 }
 
 /**
- * A piece that memory is not there for as a whole: each block goes to storage as it comes, and is read back from there to be hashed.
- * Memory is held by blocks that are not written yet, and by the slice that is hashed.
+ * A piece without memory for the whole of it: each block is written to storage when it arrives, and read back for hashing. Only unwritten
+ * blocks and the slice being hashed take memory.
  */
 export class StreamedPiece {
   readonly piece: PieceIndex
-  /** Bytes that blocks come for. */
+  /** Bytes that are requested from peers. */
   readonly size: number
-  /** Bytes of padding behind them (BEP 47). */
+  /** Bytes of padding after them (BEP 47). */
   readonly #padding: number
-  /** Blocks that memory is reserved for, set by the owner of the reservation. */
+  /** Number of blocks with reserved memory; set by the owner of the reservation. */
   reserved = 0
   readonly #storage: Storage
   readonly #events: StreamedPieceEvents
   readonly #byteOffset: number
   readonly #states: Uint8Array
   #missing: number
-  /** Memory of claimed and kept blocks, oldest first, and of those that are being written. */
+  /** Memory of claimed, kept (oldest first) and currently written blocks. */
   readonly #claimed = new Map<number, Uint8Array>()
   readonly #kept = new Map<number, Uint8Array>()
   readonly #writing = new Map<number, Uint8Array>()
-  /** Blocks that are being written, those among them that were discarded since. */
+  /** Number of blocks being written, including blocks that were discarded meanwhile. */
   #run = 0
-  /** An earlier generation of the piece may write until then. */
+  /** Resolves when an earlier instance of the piece has finished its writes. */
   readonly #ready: Promise<unknown> | undefined
   #writer: Promise<void> | undefined
   #hasher: Promise<void> | undefined
   #hash = new RunningHash('sha1')
-  /** Bytes from the first on that are hashed. */
+  /** Bytes hashed so far, from the first byte on. */
   #hashed = 0
-  /** Counts what makes bytes that were read invalid. */
+  /** Incremented when bytes read before become invalid. */
   #changes = 0
   #ended = false
   #lost = false
 
-  /** A piece of which the blocks `present` are in storage already. Nothing is written or read before `ready`. */
+  /** Makes a piece whose blocks `present` are already stored. Reads and writes wait for `ready`. */
   constructor(
     layout: Layout,
     storage: Storage,
@@ -83,39 +83,39 @@ export class StreamedPiece {
     this.#ready = ready
   }
 
-  /** Whether every block is there. */
+  /** Whether every block is present. */
   get complete(): boolean {
     return this.#missing === 0
   }
 
-  /** Whether it does nothing more: it was ended, or storage has failed. */
+  /** Whether the piece was ended or storage has failed. */
   get ended(): boolean {
     return this.#ended
   }
 
-  /** Blocks that take memory: kept ones, and those that are being written. */
+  /** Number of blocks that take memory: kept or being written. */
   get unwritten(): number {
     return this.#kept.size + this.#run
   }
 
-  /** Whether a block is there, in memory or in storage. */
+  /** Returns whether a block is present, in memory or in storage. */
   has(block: BlockIndex): boolean {
     return (this.#states[block] ?? absent) >= kept
   }
 
-  /** Whether a sender writes a block now. */
+  /** Returns whether a source is writing a block. */
   isClaimed(block: BlockIndex): boolean {
     return this.#states[block] === claimed
   }
 
-  /** The blocks that are there. */
+  /** Returns the present blocks. */
   present(): number[] {
     const list: number[] = []
     for (let block = 0; block < this.#states.length; block++) if (this.has(block)) list.push(block)
     return list
   }
 
-  /** Memory for an absent block to write into, which is then the caller's alone; undefined if there is none. */
+  /** Returns memory for an absent block, for exclusive writing; undefined if the block is not absent or there is no memory. */
   claim(block: BlockIndex): Uint8Array | undefined {
     if (this.#states[block] !== absent) return undefined
     if (this.#claimed.size + this.unwritten >= this.reserved) return undefined
@@ -125,14 +125,14 @@ export class StreamedPiece {
     return memory
   }
 
-  /** Gives up a claim without having written the block whole. */
+  /** Releases a claimed block that was not completed. */
   unclaim(block: BlockIndex): void {
     if (this.#states[block] !== claimed) return
     this.#claimed.delete(block)
     this.#states[block] = absent
   }
 
-  /** Keeps a block until it is written: copies `data`, or takes what the holder of the claim has written. */
+  /** Keeps a block until it is written: copies `data`, or takes the bytes that its writer wrote. */
   fill(block: BlockIndex, data?: Uint8Array): void {
     if (this.#ended || this.#states[block] === undefined || this.has(block)) return
     const memory = data === undefined ? this.#claimed.get(block) : copyOf(data)
@@ -144,7 +144,7 @@ export class StreamedPiece {
     this.#writer ??= this.#write()
   }
 
-  /** Says that an absent block is in storage. */
+  /** Marks an absent block as stored. */
   recover(block: BlockIndex): void {
     if (this.#states[block] !== absent) return
     this.#states[block] = stored
@@ -152,13 +152,13 @@ export class StreamedPiece {
     this.#follow()
   }
 
-  /** Makes a block that is there absent again; false when it was not there. */
+  /** Makes a present block absent again; returns false when it was not present. */
   discard(block: BlockIndex): boolean {
     if (!this.has(block)) return false
     this.#states[block] = absent
     this.#missing++
     this.#changes++
-    // Memory that is being written is told to be free afterwards.
+    // Memory of a block being written is reported free after the write.
     this.#writing.delete(block)
     if (this.#kept.delete(block)) this.#events.freed(1)
     if (block * blockLength < this.#hashed) this.#rehash()
@@ -166,8 +166,8 @@ export class StreamedPiece {
   }
 
   /**
-   * Copies what is there from an offset in the piece on, without a gap; undefined when the first byte is not there, or what was read does
-   * not count any more.
+   * Copies contiguous present bytes from an offset in the piece on; undefined when the first byte is absent or the bytes became invalid
+   * while they were read.
    */
   peek(from: number, length: number): Uint8Array | Promise<Uint8Array | undefined> | undefined {
     const first = Math.floor(from / blockLength)
@@ -182,12 +182,12 @@ export class StreamedPiece {
     return this.#read(from, new Uint8Array(Math.min(this.size, from + length, end * blockLength) - from))
   }
 
-  /** Resolves when all blocks that are there are in storage, or it has failed. */
+  /** Resolves when all present blocks are stored or storage has failed. */
   async written(): Promise<void> {
     while (this.#writer !== undefined) await this.#writer
   }
 
-  /** The SHA-1 of the complete piece; undefined when it cannot be read back or storage has failed. */
+  /** Returns the SHA-1 of the complete piece; undefined when it cannot be read back or storage has failed. */
   async digest(): Promise<Uint8Array | undefined> {
     await this.written()
     while (!this.#ended && !this.#lost && this.#hashed < this.size) {
@@ -198,7 +198,7 @@ export class StreamedPiece {
     return this.#ended || this.#lost ? undefined : this.#hash.digest()
   }
 
-  /** The SHA-1 of each block of the complete piece, as far as it can be read back. */
+  /** Returns the SHA-1 of each block of the complete piece; undefined for blocks that cannot be read back. */
   async digests(): Promise<BlockDigests> {
     const digests: (Uint8Array | undefined)[] = []
     const slice = Buffer.allocUnsafeSlow(sliceBytes)
@@ -212,25 +212,25 @@ export class StreamedPiece {
     return (block) => digests[block]
   }
 
-  /** Ends the piece: what is kept and not being written is forgotten. Idempotent. */
+  /** Ends the piece: drops blocks that are not being written yet; idempotent. */
   end(): void {
     this.#ended = true
     this.#kept.clear()
     this.#claimed.clear()
   }
 
-  /** Whether storage has nothing to do with the piece now. */
+  /** Whether no read or write of the piece is running. */
   get idle(): boolean {
     return this.#writer === undefined && this.#hasher === undefined
   }
 
-  /** Resolves when storage has nothing to do with an ended piece. */
+  /** Resolves when no read or write of an ended piece is running. */
   async settled(): Promise<void> {
     while (!this.idle) await Promise.all([this.#writer, this.#hasher])
   }
 
   async #write(): Promise<void> {
-    // Also without a promise: all that came with it is there then, too.
+    // Awaited even when undefined, so that blocks of the same turn are written together.
     await this.#ready
     while (this.#kept.size > 0 && !this.#ended) {
       const first = this.#beginRun()
@@ -256,7 +256,7 @@ export class StreamedPiece {
     this.#writer = undefined
   }
 
-  /** Writes and hashes the padding of the complete piece, which never comes. */
+  /** Writes and hashes the padding of the complete piece, which no peer sends. */
   async #pad(): Promise<void> {
     const start = this.#byteOffset + this.size
     for (let at = 0; at < this.#padding && !this.#ended; at += zeros.length) {
@@ -272,7 +272,7 @@ export class StreamedPiece {
     }
   }
 
-  /** The block that waits longest and those that follow or stand before it, as far as they wait, are being written. */
+  /** Moves the oldest kept block and adjacent kept blocks to `#writing`; returns the first block of the run. */
   #beginRun(): number {
     const [oldest = 0] = this.#kept.keys()
     let first = oldest
@@ -286,7 +286,7 @@ export class StreamedPiece {
     return first
   }
 
-  /** Hashes what is in storage without a gap from the first byte on, by and by. */
+  /** Hashes stored bytes from the first gapless byte on, in the background. */
   #follow(): void {
     if (this.#hasher !== undefined || this.#nextSlice() === 0) return
     this.#hasher = this.#hashOn().finally(() => {
@@ -306,7 +306,7 @@ export class StreamedPiece {
     }
   }
 
-  /** How many bytes are hashed next: a whole slice, or what is left. */
+  /** Returns the number of bytes to hash next: a whole slice, the rest, or 0 when a block is not stored yet. */
   #nextSlice(): number {
     if (this.#ended) return 0
     const end = Math.min(this.size, this.#hashed + sliceBytes)
@@ -320,7 +320,7 @@ export class StreamedPiece {
     this.#hashed = 0
   }
 
-  /** Reads bytes of stored blocks; fewer when storage has lost some, undefined when they do not count any more. */
+  /** Reads bytes of stored blocks; fewer when storage has lost some, undefined when they became invalid meanwhile. */
   async #read(from: number, target: Uint8Array): Promise<Uint8Array | undefined> {
     const changes = this.#changes
     await this.#ready

@@ -8,17 +8,17 @@ import type { AssemblyEvents } from './assembly-events.ts'
 import type { Storage } from './storage.ts'
 import { StreamedPiece, sliceBytes } from './streamed-piece.ts'
 
-/** Memory for blocks of a streamed piece is reserved in parts of so many at least and at most, as the torrent's fair share allows. */
+/** Minimum and maximum number of blocks for which memory is reserved at a time, depending on the torrent's fair share. */
 const fewestGranted = 4
 const mostGranted = 64
-/** Parts that there are in a fair share at least: one that is written and one that comes, of two pieces. */
+/** Minimum number of such reservations in a fair share: one being written and one arriving, for two pieces. */
 const partsOfShare = 4
-/** A piece has memory for so many blocks at most: more is no faster but where storage is behind. */
+/** Maximum number of blocks with memory per piece; more helps only when storage is behind. */
 const mostReserved = 256
-/** Failed pieces in storage of which it is known what is left of them: 4 KiB each at most, and more than fail at a time. */
+/** Maximum number of failed pieces whose stored blocks are remembered, at most 4 KiB each; more than fail at a time. */
 const mostLeftovers = 64
 
-/** Pieces that go to storage block by block, with the memory that is reserved for them. */
+/** Streams pieces to storage block by block, and reserves their memory. */
 export class Streaming {
   readonly #layout: Layout
   readonly #storage: Storage
@@ -26,14 +26,14 @@ export class Streaming {
   readonly #proofs: PieceProofs
   readonly #events: AssemblyEvents
   readonly #onFailure: (streamed: StreamedPiece, error: Error) => void
-  /** Pieces whose blocks may be asked for. */
+  /** Pieces that still accept requests. */
   readonly #open = new LazyMap<number, StreamedPiece>()
-  /** Ends of earlier generations of pieces, which storage may still have to do with. */
+  /** Ends of earlier instances of pieces that may still have reads or writes running. */
   readonly #ends = new LazyMap<number, Promise<void>>()
-  /** Blocks in storage of the copy of a piece that failed last. */
+  /** Stored blocks of the last failed copy, by piece. */
   readonly #leftovers = new LazyMap<number, Set<number>>()
 
-  /** Tells `onFailure` of the piece of which storage has failed to write a block. */
+  /** Calls `onFailure` with a piece when storage failed to write one of its blocks. */
   constructor(
     layout: Layout,
     storage: Storage,
@@ -50,12 +50,12 @@ export class Streaming {
     this.#onFailure = onFailure
   }
 
-  /** Whether a piece must be streamed because something of it is in storage or on its way there. */
+  /** Returns whether a piece must be streamed, because an earlier copy of it is stored or being written. */
   isBound(piece: PieceIndex): boolean {
     return this.#leftovers.has(piece) || this.#ends.has(piece)
   }
 
-  /** Begins a piece of which blocks are in storage, or will be when `ready` is resolved; undefined when there is no memory. */
+  /** Begins a piece whose blocks `present` are stored, or will be when `ready` resolves; returns undefined when there is no memory. */
   begin(
     piece: PieceIndex,
     present: readonly number[],
@@ -68,8 +68,8 @@ export class Streaming {
   }
 
   /**
-   * Begins a piece that was held in memory, with memory for so many blocks, and releases the rest of what it held. Undefined, and nothing
-   * happens, when there is no rest.
+   * Streams a piece that was held in memory, with memory for `blocks` blocks, and releases the rest of its memory. Returns undefined, and
+   * does nothing, when that would release nothing.
    */
   adopt(piece: PieceIndex, present: readonly number[], blocks: number): StreamedPiece | undefined {
     const rest = this.#layout.pieceLength - sliceBytes - blocks * blockLength
@@ -78,7 +78,7 @@ export class Streaming {
     return this.#add(piece, present, blocks, undefined)
   }
 
-  /** Reserves memory for more blocks of a piece, and returns for how many; 0 for none. */
+  /** Reserves memory for more blocks of a piece; returns their number, 0 for none. */
   extend(streamed: StreamedPiece, urgent: boolean, most: number = this.#grant(urgent)): number {
     if (streamed.reserved >= mostReserved) return 0
     if (!this.#account.reserve(most * blockLength, urgent)) return 0
@@ -86,14 +86,14 @@ export class Streaming {
     return most
   }
 
-  /** So many blocks of a piece will not be asked for now: their memory is released. */
+  /** Releases the memory of blocks that will not be requested now. */
   giveBack(streamed: StreamedPiece, blocks: number): void {
     if (blocks <= 0) return
     streamed.reserved -= blocks
     this.#account.release(blocks * blockLength)
   }
 
-  /** Takes a block; false when there is no memory for it, as for one that was asked for no more. */
+  /** Adds a block; returns false when there is no memory for it, as for a block that is no longer requested. */
   fill(streamed: StreamedPiece, block: BlockIndex, data: Uint8Array | undefined): boolean {
     if (streamed.unwritten >= streamed.reserved && !streamed.isClaimed(block)) {
       const more = this.extend(streamed, true, 1)
@@ -102,18 +102,18 @@ export class Streaming {
     }
     this.#leftovers.get(streamed.piece)?.delete(block)
     streamed.fill(block, data)
-    // The whole piece is there: nothing more is asked for.
+    // The piece is complete: nothing more is requested.
     if (streamed.complete) this.#close(streamed)
     return true
   }
 
-  /** Names right blocks of a piece that has failed in storage: returns those that are still there. */
+  /** Returns those of the good blocks of a failed piece that are still stored. */
   keep(piece: PieceIndex, blocks: readonly number[]): readonly number[] {
     const left = this.#leftovers.get(piece)
     return left === undefined ? [] : blocks.filter((block) => left.has(block))
   }
 
-  /** Says of the last bad copy in storage that some blocks are right, where they are absent; `accept` is called before each. */
+  /** Marks good blocks of the last bad copy as stored where they are absent; calls `accept` before each. */
   salvage(streamed: StreamedPiece, blocks: readonly number[], accept: (block: BlockIndex) => void): void {
     const left = this.#leftovers.get(streamed.piece)
     for (const block of blocks) {
@@ -128,11 +128,14 @@ export class Streaming {
     }
   }
 
-  /** Reads a complete piece back, tells what came of it, and ends it; `right` is called before it is said to be right, `stored` after. */
+  /**
+   * Verifies a complete piece by reading it back, reports the result, and ends the piece. Calls `right` before `verified` is reported and
+   * `stored` after.
+   */
   async judge(streamed: StreamedPiece, on: { right(): void; stored(): void }): Promise<void> {
     const { piece } = streamed
     const digest = await streamed.digest()
-    // Its end was told.
+    // `onFailure` has already reported it.
     if (streamed.ended) return
     try {
       if (digest === undefined) this.#events.lost(piece)
@@ -152,7 +155,10 @@ export class Streaming {
     }
   }
 
-  /** Ends a piece; with `keep` all that came of it is written before. The promise, if any, resolves when its memory is free. */
+  /**
+   * Ends a piece; with `keep`, its blocks are written first. Returns a promise that resolves when its memory is free, or undefined if it is
+   * free now.
+   */
   end(streamed: StreamedPiece, keep = false): Promise<void> | undefined {
     this.#close(streamed)
     if (!keep) streamed.end()
@@ -215,7 +221,7 @@ export class Streaming {
     return streamed
   }
 
-  /** Nothing more is asked for of a piece: only blocks that are not written hold on to memory. */
+  /** Stops requests for a piece: only unwritten blocks keep their memory. */
   #close(streamed: StreamedPiece): void {
     if (this.#open.get(streamed.piece) === streamed) this.#open.delete(streamed.piece)
     this.giveBack(streamed, streamed.reserved - streamed.unwritten)

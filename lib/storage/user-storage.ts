@@ -4,12 +4,12 @@ import { ask, throwLater } from '../util/user-code.ts'
 import type { Storage, StorageSegment, StorageStats } from './storage.ts'
 import { storageError } from './storage-error.ts'
 
-/** The storage in messages: it may be anything, and has no path. */
+/** Name of the storage in messages; it has no path. */
 const name = "the torrent's own storage"
 
 /**
- * A storage that the caller of `add` brought, seen as one that keeps the contract: what it throws is a rejection, every fault is a
- * TorrentError, and an answer that makes no sense is a fault. Methods that it lacks are absent here too.
+ * Wraps a storage that the caller of `add` provided, to enforce the contract: exceptions become rejections, errors become TorrentErrors,
+ * and invalid results are errors. Methods that it lacks are absent here too.
  */
 export class UserStorage implements Storage {
   readonly select?: (wanted: readonly boolean[]) => Promise<void>
@@ -24,7 +24,7 @@ export class UserStorage implements Storage {
       this.select = (wanted) => this.#ask('write', () => storage.select?.(wanted))
     }
     if (storage.segments !== undefined) {
-      // One that throws or gives no list has its bytes read by `read` instead.
+      // If it throws or returns no list, the bytes are read with `read` instead.
       this.segments = (byteOffset, length) => [...(storage.segments?.(byteOffset, length) ?? [])]
     }
     if (storage.stats !== undefined) this.stats = () => this.#stats()
@@ -45,7 +45,7 @@ export class UserStorage implements Storage {
     try {
       count = await this.#storage.read(byteOffset, target, signal)
     } catch (thrown) {
-      // The reason of an abort is the caller's own.
+      // The reason of an abort belongs to the caller.
       throw signal?.aborted === true ? thrown : storageError(thrown, 'read', name)
     }
     if (typeof count === 'number' && Number.isInteger(count) && count >= 0 && count <= target.byteLength)
@@ -69,7 +69,7 @@ export class UserStorage implements Storage {
     return this.#ask('write', () => this.#storage.delete())
   }
 
-  /** An answer that does not come would keep the torrent from being done. */
+  /** Returns true on an error, because the torrent could never complete otherwise. */
   #inPlace(fileIndex: number): boolean {
     try {
       return this.#storage.inPlace?.(fileIndex) !== false
@@ -96,5 +96,5 @@ export class UserStorage implements Storage {
 
 function odd(method: string, answer: unknown, expected: string): TorrentError {
   const details = { method, answer }
-  return new TorrentError('ERR_STORAGE_READ', `'${method}' of ${name} must give ${expected}`, { details })
+  return new TorrentError('ERR_STORAGE_READ', `'${method}' of ${name} must return ${expected}`, { details })
 }

@@ -5,34 +5,37 @@ import { shareTurn } from '../util/turn-share.ts'
 import type { Checker } from './checker.ts'
 import { WindowChecks } from './window-checks.ts'
 
-/** What a {@link Verification} tells. */
+/** Callbacks of a {@link Verification}. */
 export interface VerificationEvents {
-  /** Pieces may be in storage, and are unchecked from now on. */
+  /** Called when pieces may be in storage; they are unchecked from now on. */
   unchecked(pieces: readonly number[]): void
-  /** A piece that may have been in storage is not: it is missing from now on. */
+  /** Called when an unchecked piece is not in storage; it is missing from now on. */
   missing(piece: number): void
-  /** An unchecked piece is in storage and right: it is stored from now on. */
+  /** Called when an unchecked piece is in storage and its hash matches; it is stored from now on. */
   found(piece: number): void
-  /** A piece that was looked at is wrong; whether it must not be fetched yet. */
+  /** Called when a checked piece is corrupt; returns true if it must not be requested yet. */
   failed(piece: number): boolean
-  /** Whether a piece that is wrong must not be fetched yet. */
+  /** Returns whether a corrupt piece must not be requested yet. */
   isHeld(piece: number): boolean
-  /** A stored piece that nobody could be given before it was hashed is right. */
+  /** Called when the hash of an unproven piece matches; it may be served from now on. */
   proven(piece: number): void
-  /** A stored piece is not there after all, and is missing from now on; `wasProven` if it was verified in this run or vouched for by its record. */
+  /**
+   * Called when a stored piece turns out to be lost; it is missing from now on. `wasProven` tells whether it was verified in this run or
+   * trusted from its record.
+   */
   lost(piece: number, wasProven: boolean): void
   warning(error: Error): void
 }
 
-/** Pieces that are marked without a pause. */
+/** Pieces processed before yielding to the event loop. */
 export const piecesOfTurn: number = 5000
 
-/** Many pieces in parts, each of which takes a few milliseconds. */
+/** Splits pieces into parts that each take a few milliseconds. */
 export function* partsOf(pieces: readonly number[]): Generator<readonly number[]> {
   for (let at = 0; at < pieces.length; at += piecesOfTurn) yield pieces.slice(at, at + piecesOfTurn)
 }
 
-/** Hashes what earlier runs left in storage: what nobody vouches for before it counts, the rest before it is used. */
+/** Hashes pieces that earlier runs left in storage: unchecked pieces before they count as stored, unproven ones before they are used. */
 export class Verification {
   readonly #checker: Checker
   readonly #table: PieceTable
@@ -50,7 +53,7 @@ export class Verification {
     })
   }
 
-  /** Pieces may be there: they are not fetched before they were checked, which those that streams wait for are at once. */
+  /** Marks pieces as unchecked: they are not requested before they were checked. Pieces that streams wait for are checked immediately. */
   async mark(pieces: readonly number[]): Promise<void> {
     for (const part of partsOf(pieces)) {
       await shareTurn()
@@ -60,36 +63,36 @@ export class Verification {
     }
   }
 
-  /** Checks pieces that are marked, in the background. Resolves when all were looked at. */
+  /** Checks marked pieces in the background; resolves when all were checked. */
   async check(pieces: readonly number[]): Promise<void> {
     await this.#run(pieces, 0, (piece, ok) => this.#checked(piece, ok))
   }
 
-  /** Pieces that were held may be fetched, unless they are still to be looked at. */
+  /** Lets held pieces be requested; those still unchecked become missing. */
   release(pieces: readonly number[]): void {
     if (this.#closed) return
     for (const piece of pieces) if (this.#table.isUnchecked(piece)) this.#events.missing(piece)
   }
 
-  /** Proves stored pieces of an unclean run, behind all checks. */
+  /** Proves stored pieces of an unclean run, after all checks. */
   async prove(pieces: readonly number[]): Promise<void> {
     await this.#run(pieces, -1, (piece, ok) => this.#proved(piece, ok))
   }
 
-  /** A stream has opened, moved or closed its window: what is to be checked of what it begins with is checked before all others. */
+  /** Sets the window of a stream, or removes it with undefined. Unchecked pieces at the start of a window are checked before all others. */
   setWindow(streamId: number, window: ByteWindow | undefined): void {
     this.#windows.set(streamId, window)
     this.#hurry()
   }
 
-  /** Hashes a stored piece at once; false (and it is fetched anew) when it is not there. */
+  /** Hashes a stored piece immediately; returns false, and the piece is requested again, when it is lost. */
   async proveNow(piece: number): Promise<boolean> {
     const ok = await this.#checker.checkNow(piece)
     this.#proved(piece, ok)
     return ok
   }
 
-  /** Ends all checks; idempotent. */
+  /** Aborts all checks; idempotent. */
   async close(): Promise<void> {
     this.#closed = true
     await this.#checker.close()
@@ -117,7 +120,7 @@ export class Verification {
 
   #checked(piece: number, ok: boolean): void {
     if (!this.#table.isUnchecked(piece) || this.#closed) return
-    // One that is held stays unchecked, so that the next run looks at it again.
+    // A held piece stays unchecked, so that the next run checks it again.
     if (!ok && this.#events.failed(piece)) return
     if (ok) this.#events.found(piece)
     else this.#events.missing(piece)

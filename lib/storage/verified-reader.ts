@@ -9,30 +9,30 @@ import type { Storage } from './storage.ts'
 
 const log = debug('stream')
 
-/** Bytes that came, and the piece that they belong to if that is not verified. */
+/** Bytes read, and the piece that they belong to if it is not verified yet. */
 export interface EarlyBytes {
   readonly bytes: Uint8Array
   readonly unverified: number | undefined
 }
 
-/** What a {@link VerifiedReader} asks of its torrent. */
+/** Callbacks with which a {@link VerifiedReader} queries its torrent. */
 export interface ReaderQuestions {
-  /** Whether the piece is had. */
+  /** Returns whether the piece is stored or being written. */
   has(piece: number): boolean
-  /** Whether a piece that is had is proven, or resolves (false: it was lost) once it was hashed. */
+  /** Returns true for a proven piece; otherwise resolves after it was hashed, with false if it was lost. */
   prove(piece: number): true | Promise<boolean>
-  /** A piece that was had could not be read: resolves (false: it is fetched anew) once it was looked at. */
+  /** Called when a stored piece could not be read; resolves after it was checked, with false if it is requested again. */
   missing(piece: number): Promise<boolean>
 }
 
-/** Serves verified bytes to streams: from memory while a piece is being written, else from storage; waits for what is missing. */
+/** Serves verified bytes to streams: from memory while a piece is being written, otherwise from storage. Waits for missing pieces. */
 export class VerifiedReader {
   readonly #layout: Layout
   readonly #storage: Storage
   readonly #assembly: Assembly
   readonly #questions: ReaderQuestions
   readonly #waiting = new LazyMap<number, Deferred<void>>()
-  /** Readers that take blocks before their piece is verified. */
+  /** Readers that accept blocks of unverified pieces. */
   readonly #early = new LazyMap<number, Deferred<void>>()
   readonly #verdicts = new LazyMap<number, Set<(right: boolean) => void>>()
   #failure: Error | undefined
@@ -44,7 +44,7 @@ export class VerifiedReader {
     this.#questions = questions
   }
 
-  /** A piece is verified: whoever waits for it goes on. */
+  /** Resumes the readers that wait for a piece, because it is verified. */
   verified(piece: number): void {
     this.#waiting.get(piece)?.resolve()
     this.#waiting.delete(piece)
@@ -52,19 +52,19 @@ export class VerifiedReader {
     this.#judge(piece, true)
   }
 
-  /** A block of a piece is there. */
+  /** Resumes the early readers of a piece, because a block arrived. */
   arrived(piece: number): void {
     if (this.#early.size === 0) return
     this.#early.get(piece)?.resolve()
     this.#early.delete(piece)
   }
 
-  /** A piece came together and was wrong. */
+  /** Tells listeners that a piece is complete and its hash does not match. */
   failed(piece: number): void {
     this.#judge(piece, false)
   }
 
-  /** See `ByteSource.onVerdict`. */
+  /** Implements `ByteSource.onVerdict`. */
   onVerdict(piece: number, listener: (right: boolean) => void): () => void {
     const listeners = this.#verdicts.get(piece) ?? new Set()
     this.#verdicts.set(piece, listeners.add(listener))
@@ -73,7 +73,7 @@ export class VerifiedReader {
     }
   }
 
-  /** All open and later reads reject with `error`, until `recover`. */
+  /** Makes all current and later reads reject with `error`, until `recover`. */
   fail(error: Error): void {
     this.#failure = error
     for (const waiting of [...this.#waiting.values(), ...this.#early.values()]) waiting.reject(error)
@@ -81,12 +81,12 @@ export class VerifiedReader {
     this.#early.clear()
   }
 
-  /** Reads are served again. */
+  /** Serves reads again. */
   recover(): void {
     this.#failure = undefined
   }
 
-  /** Verified bytes from `byteOffset` on, at least one and at most `maxLength`; see `ByteSource.readVerified`. */
+  /** Returns verified bytes from `byteOffset` on, at least one and at most `maxLength`; see `ByteSource.readVerified`. */
   async read(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<Uint8Array> {
     for (;;) {
       signal.throwIfAborted()
@@ -114,7 +114,7 @@ export class VerifiedReader {
     }
   }
 
-  /** Whole blocks as they come; see `ByteSource.readEarly`. */
+  /** Returns blocks as soon as they arrive, unverified; see `ByteSource.readEarly`. */
   async readEarly(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<EarlyBytes> {
     for (;;) {
       signal.throwIfAborted()
@@ -126,7 +126,7 @@ export class VerifiedReader {
       const peeked = this.#assembly.peek(byteOffset, maxLength)
       const bytes = peeked !== undefined && 'then' in peeked ? await abortable(peeked, signal) : peeked
       if (bytes !== undefined && bytes.length > 0) return { bytes, unverified: piece }
-      // After a read that no longer counts the piece is looked at again.
+      // If the bytes became invalid while they were read, the piece is looked at again.
       if (peeked === undefined || bytes !== undefined) await this.#wait(piece, signal, this.#early)
     }
   }
@@ -138,14 +138,14 @@ export class VerifiedReader {
     for (const listener of listeners) listener(right)
   }
 
-  /** Bytes from an offset on that are had and proven without a break and held by storage, as far as `maxLength`. */
+  /** Returns how many contiguous bytes from an offset are proven and in storage, at least to the end of the piece. */
   #runLength(piece: number, inPiece: number, maxLength: number): number {
     let length = inPiece
     for (let next = piece + 1; length < maxLength && next < this.#layout.pieceCount; next++) {
       if (!this.#questions.has(next) || this.#assembly.whole.holds(next)) break
       const proof = this.#questions.prove(next)
       if (proof !== true) {
-        // It will be read next, and whether it can be is told then.
+        // The next read reports a failure.
         proof.catch(() => {})
         break
       }

@@ -13,14 +13,14 @@ import { throwLater, type WorkTracker } from './work-tracker.ts'
 import { WriteQueue } from './write-queue.ts'
 
 /**
- * With so many bytes of whole pieces on their way to storage no more pieces are begun but for readers: a network that is faster than the
- * disk would only fill memory.
+ * Bytes of complete pieces awaiting their write above which only readers may begin pieces: a network faster than the disk would only fill
+ * memory.
  */
 const mostQueuedBytes = 16 << 20
 
-/** Pieces in memory that came together: each is hashed, then written and forgotten if it is right, else kept as a bad copy. */
+/** Complete pieces in memory. Each is hashed, then written and freed if its hash matches, otherwise kept as a bad copy. */
 export class WholePieces {
-  /** Copies that were wrong. */
+  /** Copies whose hash did not match. */
   readonly bad: BadCopies
   readonly #table: PieceTable
   readonly #layout: Layout
@@ -29,9 +29,8 @@ export class WholePieces {
   readonly #pool: BufferPool
   readonly #work: WorkTracker
   readonly #retired: () => void
-  /** Whole, verified, and not yet in storage. */
+  /** Complete and verified pieces that are not stored yet. */
   readonly #verified: WriteQueue
-  /** Pieces. */
   readonly #mostQueued: number
   #closed = false
 
@@ -61,7 +60,7 @@ export class WholePieces {
     this.#verified = new WriteQueue(layout, storage, (buffer, failure) => this.#written(buffer, failure))
   }
 
-  /** Verified pieces that are not in storage yet. */
+  /** Number of verified pieces that are not stored yet. */
   get size(): number {
     return this.#verified.size
   }
@@ -71,43 +70,43 @@ export class WholePieces {
     return this.#verified.size >= this.#mostQueued
   }
 
-  /** Takes a whole piece; nothing more of it may be written before `ready`. */
+  /** Verifies a complete piece, then writes it; the write waits for `ready`. */
   add(buffer: PieceBuffer, ready: Promise<unknown> | undefined): void {
     const digest = ready === undefined ? buffer.readyDigest() : undefined
     if (digest !== undefined) this.#judge(buffer, digest)
     else this.#work.track(Promise.all([buffer.digest(), ready]).then(([late]) => this.#judge(buffer, late)))
   }
 
-  /** Whether a verified piece is still being written. */
+  /** Returns whether a verified piece is still being written. */
   holds(piece: PieceIndex): boolean {
     return this.#verified.get(piece) !== undefined
   }
 
-  /** Copies bytes of a verified piece that is not yet in storage; undefined when it is not held here. */
+  /** Copies bytes of a verified piece that is not stored yet; undefined when the piece is not held here. */
   read(byteOffset: number, length: number): Uint8Array | undefined {
     const piece = this.#layout.pieceAt(byteOffset)
     const buffer = this.#verified.get(piece)
     if (buffer === undefined) return undefined
     const from = byteOffset - this.#layout.pieceOffset(piece)
     const bytes = buffer.bytes.subarray(from, from + length)
-    // Memory of its own, and no part of the small buffers that Node shares out: the reader may give it away.
+    // The copy has memory of its own, not a part of Node's shared buffer pool, because the reader may transfer it.
     const copy = Buffer.allocUnsafeSlow(bytes.length)
     copy.set(bytes)
     return copy
   }
 
-  /** Storage has a verified piece. */
+  /** Marks a verified piece as stored. */
   stored(piece: PieceIndex): void {
     this.#table.setStored(piece)
     this.#events.written(piece)
   }
 
-  /** Keeps no bad copy from now on. */
+  /** Stops keeping bad copies. */
   close(): void {
     this.#closed = true
   }
 
-  /** Gives the memory of its own lists back; nothing is in it. */
+  /** Frees the memory of the empty queue. */
   clear(): void {
     this.#verified.clear()
   }

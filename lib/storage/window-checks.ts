@@ -1,22 +1,22 @@
 import type { ByteWindow } from '../pieces/byte-window.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 
-/** Pieces at the beginning of a window that are checked before all others. */
+/** Pieces at the start of a window that are checked before all others. */
 const checkAhead = 4
-/** Checks at a time: one that hashes while another reads, so that the piece that is waited for shares with few. */
+/** Maximum number of concurrent checks: one hashes while another reads, and the most urgent piece shares the disk with few. */
 const mostAtOnce = 2
 
-/** What {@link WindowChecks} ask. */
+/** Callbacks of {@link WindowChecks}. */
 export interface WindowCheckEvents {
-  /** Whether a piece is still to be checked. */
+  /** Returns whether a piece is still to be checked. */
   isUnchecked(piece: number): boolean
-  /** Checks a piece at once; rejects when that cannot be. */
+  /** Checks a piece immediately; rejects when that is impossible. */
   check(piece: number): Promise<void>
 }
 
 /**
- * Has the pieces that readers come to next checked before all others, the nearest first and few at a time. What is not begun
- * follows from where the windows are now: a reader that has gone elsewhere has nothing checked where it was.
+ * Checks the pieces that readers need next before all others, nearest first and few at a time. Each next piece follows from the current
+ * windows, so nothing is checked where a reader has left.
  */
 export class WindowChecks {
   readonly #events: WindowCheckEvents
@@ -27,13 +27,13 @@ export class WindowChecks {
     this.#events = events
   }
 
-  /** A stream has opened, moved or (with undefined) closed its window. */
+  /** Sets the window of a stream, or removes it with undefined. */
   set(streamId: number, window: ByteWindow | undefined): void {
     if (window === undefined) this.#windows.delete(streamId)
     else this.#windows.set(streamId, window)
   }
 
-  /** Begins what may be begun: to be called when windows have moved or pieces are to be checked. */
+  /** Begins checks up to the limit; call it when windows move or pieces become unchecked. */
   begin(): void {
     while (this.#running.size < mostAtOnce) {
       const piece = this.#next()
@@ -47,7 +47,7 @@ export class WindowChecks {
     try {
       await this.#events.check(piece)
     } catch {
-      // Whoever fails here is closed, and the background checks it otherwise.
+      // The checker is closed, or a background check will cover the piece.
       return
     } finally {
       this.#running.delete(piece)
@@ -55,7 +55,7 @@ export class WindowChecks {
     this.begin()
   }
 
-  /** The nearest piece to any reader that is to be checked and is not being checked; readers that come later come last. */
+  /** Returns the nearest unchecked piece of any reader that is not being checked; delayed readers come last. */
   #next(): number | undefined {
     for (const late of [false, true]) {
       for (let distance = 0; distance < checkAhead; distance++) {

@@ -8,27 +8,27 @@ import type { Storage } from './storage.ts'
 
 const log = debug('storage')
 
-/** Pieces that stand one after the other are written together up to so many bytes; larger ones each by themselves. */
+/** Adjacent pieces are written together up to this many bytes; larger pieces are written alone. */
 const mostRunBytes = 1 << 20
 /**
- * Writes at a time. The system goes on with those that it has while the event loop is busy; but small pieces that wait a little can be
- * written together.
+ * Minimum and maximum number of concurrent writes. Concurrent writes proceed while the event loop is busy, but small pieces that wait a
+ * little can be written together.
  */
 const fewestWrites = 4
 const mostWrites = 16
 
-/** Verified pieces on their way to storage; those that stand one after the other are written together. */
+/** Queue of verified pieces to be written; adjacent pieces are written together. */
 export class WriteQueue {
   readonly #layout: Layout
   readonly #storage: Storage
   readonly #onWritten: (buffer: PieceBuffer, failure: Error | undefined) => void
   readonly #buffers = new NumberMap<PieceBuffer>()
-  /** Pieces that wait to be written, longest first; also some that were written with an adjacent one since. */
+  /** Pieces that wait to be written, oldest first; may include pieces already written with an adjacent one. */
   readonly #waiting: number[] = []
   #writers = 0
   readonly #mostWriters: number
 
-  /** A queue that tells `onWritten` what came of each piece, which is not in it any more then. */
+  /** Calls `onWritten` with the result of each piece, after the piece has left the queue. */
   constructor(
     layout: Layout,
     storage: Storage,
@@ -41,17 +41,17 @@ export class WriteQueue {
     this.#mostWriters = Math.max(fewestWrites, Math.min(mostWrites, together))
   }
 
-  /** How many pieces are not in storage yet. */
+  /** Number of pieces that are not stored yet. */
   get size(): number {
     return this.#buffers.size
   }
 
-  /** The memory of a piece that is not in storage yet. */
+  /** Returns the buffer of a piece that is not stored yet. */
   get(piece: number): PieceBuffer | undefined {
     return this.#buffers.get(piece)
   }
 
-  /** Takes a piece. The promise is for a new writer, which others may join. */
+  /** Queues a piece. Returns a promise when a new writer starts, which may write other pieces too. */
   add(buffer: PieceBuffer): Promise<void> | undefined {
     this.#buffers.set(buffer.piece, buffer)
     buffer.waits = true
@@ -61,19 +61,19 @@ export class WriteQueue {
     return this.#writeWaiting()
   }
 
-  /** Gives its own memory back; nothing is in it. */
+  /** Frees the memory of the empty queue. */
   clear(): void {
     this.#buffers.clear()
   }
 
   async #writeWaiting(): Promise<void> {
-    // When all that came with it is there, too.
+    // Lets other pieces that complete in the same turn join the run.
     await undefined
     for (let run = this.#nextRun(); run !== undefined; run = this.#nextRun()) await this.#write(run)
     this.#writers--
   }
 
-  /** The piece that waits longest, with its neighbours as far as they wait, in order. */
+  /** Returns the oldest waiting piece and the waiting pieces adjacent to it, in order. */
   #nextRun(): PieceBuffer[] | undefined {
     let oldest: PieceBuffer | undefined
     while (oldest === undefined) {
