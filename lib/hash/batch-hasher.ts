@@ -3,29 +3,29 @@ import { type HashBatch, type HashBatchResult, isMissing, type ReadFault, readFa
 import { openSegmentSync } from './open-segment.ts'
 import { digestLength, hashOf, RunningHash } from './running-hash.ts'
 
-/** Large enough that system calls cost nothing beside the hashing, small enough to stay in the processor's cache. */
+/** Large enough that system calls cost little beside hashing, small enough to stay in the CPU cache. */
 const bufferBytes = 2 ** 20
-/** Pieces come in order, so that few files are touched again; each thread has as many. */
+/** Open files per thread. Pieces come in order, so files are rarely needed again. */
 const maxOpenFiles = 4
 
 /**
- * Reads and hashes batches synchronously, for use in a worker. Neighbouring segments are read at one go, across the borders
- * of pieces; files stay open until their run ends or others need the place.
+ * Reads and hashes batches synchronously, in a worker. Adjacent segments are read together, across piece boundaries. Files stay open until
+ * their run ends or the limit is reached.
  */
 export class BatchHasher {
   readonly #buffer = new Uint8Array(bufferBytes)
   readonly #zeros = new Uint8Array(65536)
   readonly #files = new Map<string, { run: number; descriptor: number }>()
-  /** Files found missing in this batch, so that each is only looked for once. */
+  /** Files found missing in this batch; each is looked up once. */
   readonly #missing = new Set<string>()
-  /** The file last touched. */
+  /** The file last accessed. */
   #path = ''
-  /** What the buffer holds: a path index of this batch, the range in the file. */
+  /** Content of the buffer: path index in this batch, and range in the file. */
   #bufferedPath = -1
   #bufferedStart = 0
   #bufferedEnd = 0
 
-  /** The digests of a batch. Never throws for what is wrong with a file. */
+  /** Returns the digests of a batch. File errors are reported in the result, never thrown. */
   hash(batch: HashBatch): HashBatchResult {
     const { run, algorithm, indices, counts, cancelled } = batch
     const size = digestLength(algorithm)
@@ -51,7 +51,7 @@ export class BatchHasher {
     return { run, digests, complete, faults }
   }
 
-  /** Closes the files of a run, or all. */
+  /** Closes the files of a run, or of all runs. */
   close(run?: number): void {
     for (const [key, file] of this.#files) {
       if (run !== undefined && file.run !== run) continue
@@ -60,7 +60,7 @@ export class BatchHasher {
     }
   }
 
-  /** The digest of the piece made of the segments `[from, to)`, or undefined when bytes are missing. */
+  /** Returns the digest of the piece made of the segments `[from, to)`, or undefined when bytes are missing. */
   #piece(batch: HashBatch, from: number, to: number): Uint8Array | undefined {
     const { algorithm, segments, cancelled } = batch
     let left = 0
@@ -85,7 +85,7 @@ export class BatchHasher {
     return running?.digest() ?? hashOf(algorithm, new Uint8Array(0))
   }
 
-  /** Up to `length` bytes of a file from the buffer, which is filled first if need be; undefined at the file's end. */
+  /** Returns up to `length` bytes of a file from the buffer, which is filled if needed; undefined at the end of the file. */
   #read(
     batch: HashBatch,
     segment: number,
@@ -113,7 +113,7 @@ export class BatchHasher {
     return this.#buffer.subarray(at, Math.min(at + length, this.#bufferedEnd - this.#bufferedStart))
   }
 
-  /** How far the batch goes on in the same file without a gap after segment `n`, which ends at `end`. */
+  /** Returns where the contiguous segments of the batch after segment `n` end in the same file; `end` is the end of segment `n`. */
   #extent(segments: Float64Array, n: number, path: number, end: number): number {
     let extent = end
     for (let at = 3 * n + 3; at < segments.length && extent - end < bufferBytes; at += 3) {

@@ -12,10 +12,10 @@ import {
 import { openSegment } from './open-segment.ts'
 import { type HashAlgorithm, RunningHash } from './running-hash.ts'
 
-/** Hashed in well under a millisecond, so the event loop never waits. */
+/** Hashed in well under a millisecond, so the event loop is not blocked. */
 const chunkBytes = 262144
 
-/** Hashes a few pieces on this thread, reading asynchronously; rejects only with the signal's reason. */
+/** Hashes a few pieces on this thread with asynchronous reads; rejects only with the signal's reason. */
 export async function hashInline(
   jobs: Iterable<HashJob>,
   algorithm: HashAlgorithm,
@@ -44,7 +44,7 @@ export async function hashInline(
 /** Reads segments through one buffer and keeps the last file open. */
 class Reader {
   readonly #buffer = new Uint8Array(chunkBytes)
-  /** The file last touched. */
+  /** The file last accessed. */
   path: string | undefined
   #handle: FileHandle | undefined
 
@@ -75,7 +75,7 @@ class Reader {
     await handle?.close()
   }
 
-  /** How many bytes were read into the buffer; 0 when there are none. */
+  /** Returns the number of bytes read into the buffer; 0 at the end of the file or when it is missing. */
   async #read(
     path: string,
     folder: SegmentFolder | undefined,

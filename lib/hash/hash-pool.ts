@@ -12,33 +12,33 @@ import {
 } from './hash-job.ts'
 import { digestLength, type HashAlgorithm } from './running-hash.ts'
 
-/** How to hash. */
+/** Options of a hash call. */
 export interface HashOptions {
-  /** SHA-1 by default. */
+  /** Default `sha1`. */
   readonly algorithm?: HashAlgorithm
   readonly onResult: OnHashed
-  /** Stops the work within a batch; the promise then rejects with the signal's reason. */
+  /** Stops the work, even within a batch; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
-/** Less than this is done before a worker would have started. */
+/** Less work than this is finished before a worker would have started. */
 const inlineBytes = 4 * 2 ** 20
 const maxInlinePieces = 4096
-/** A batch takes some milliseconds: long beside a message, short beside an abort. */
+/** A batch takes a few milliseconds: long compared with a message, short for an abort. */
 const batchBytes = 8 * 2 ** 20
 const maxBatchPieces = 512
 const maxBatchSegments = 4096
-/** One at work and one at hand, so that a worker never waits for the main thread. */
+/** One being hashed and one queued, so that a worker never waits for the main thread. */
 const batchesPerWorker = 2
 
-/** A call of `hash` that is not finished. */
+/** A call of `hash` under way. */
 interface Run {
   readonly id: number
   readonly jobs: Iterator<HashJob>
   readonly algorithm: HashAlgorithm
   readonly onResult: OnHashed
   readonly cancelled: Int32Array
-  /** Batches sent and not answered. */
+  /** Batches sent without a result yet. */
   outstanding: number
   exhausted: boolean
   failed: boolean
@@ -48,19 +48,19 @@ interface Run {
 
 interface Thread {
   readonly worker: Worker
-  /** The pieces of each batch that the worker has, oldest first. */
+  /** Piece indices of each batch sent to the worker, oldest first. */
   readonly batches: (readonly number[])[]
 }
 
 /**
- * Hashes pieces of files on several threads, which read the files themselves: only digests cross. Threads start when there
- * is enough to do, are shared by all calls in turn, and end with the last call, so an idle pool holds nothing. Where none can be started, as in
- * a bundle without the file of the worker or without the permission, this thread hashes.
+ * Hashes pieces of files on several threads, which read the files themselves, so that only digests are transferred. Threads start when
+ * there is enough work, are shared round-robin by all calls, and end with the last call, so an idle pool holds nothing. Hashes on this
+ * thread if none can be started, as in a bundle without the worker file or without the permission.
  */
 export class HashPool {
   readonly #limit: number
   readonly #startWorker: () => Worker
-  /** Whether a thread could be started; undefined before the first is needed. */
+  /** Whether a thread could be started; undefined until one is first needed. */
   #canStart: Promise<boolean> | undefined
   readonly #threads = new Set<Thread>()
   readonly #ending = new Set<Promise<unknown>>()
@@ -68,21 +68,21 @@ export class HashPool {
   #nextRun = 0
   #closed = false
 
-  /** A pool of at most `threads` threads, by default one for each core. */
+  /** Makes a pool of at most `threads` threads, by default one for each core. */
   constructor(threads: number = availableParallelism(), start: () => Worker = startWorker) {
     this.#limit = Math.max(1, Math.floor(threads))
     this.#startWorker = start
   }
 
-  /** How many threads run now. */
+  /** Number of running threads. */
   get threads(): number {
     return this.#threads.size
   }
 
   /**
-   * Hashes the pieces, which are pulled from `jobs` only as threads become free, and resolves when `onResult` has had each of
-   * them. Missing files and short files give no digest and other read errors a fault; neither rejects.
-   * @throws TorrentError ERR_HASH_WORKER when a thread dies or the pool is closed; what `jobs` or `onResult` throw.
+   * Hashes pieces and resolves after `onResult` was called for each. Pulls from `jobs` only as threads become free. Missing and short files
+   * give no digest, other read errors give a fault; neither rejects.
+   * @throws TorrentError ERR_HASH_WORKER when a thread dies or the pool is closed; errors of `jobs` and `onResult` pass through.
    */
   async hash(jobs: Iterable<HashJob>, { algorithm = 'sha1', onResult, signal }: HashOptions): Promise<void> {
     signal?.throwIfAborted()
@@ -148,7 +148,7 @@ export class HashPool {
     })
   }
 
-  /** Hands out batches until every thread has enough or no run has more. */
+  /** Sends batches until every thread has enough or no run has more. */
   #dispatch(): void {
     for (;;) {
       const thread = this.#freeThread()
@@ -161,7 +161,7 @@ export class HashPool {
     }
   }
 
-  /** The thread with the least to do, unless all have enough or another one may start instead. */
+  /** Returns the thread with the least work; undefined when all have enough or another one may start. */
   #freeThread(): Thread | undefined {
     let best: Thread | undefined
     for (const thread of this.#threads) {
@@ -172,7 +172,7 @@ export class HashPool {
       : best
   }
 
-  /** The next batch of the run whose turn it is. */
+  /** Returns the next batch, round-robin over the runs. */
   #nextBatch(): HashBatch | undefined {
     for (const run of [...this.#runs]) {
       const batch = run.exhausted ? undefined : this.#fillBatch(run)
@@ -236,7 +236,7 @@ export class HashPool {
     }
   }
 
-  /** Starts the first thread; false if it ends before it is ready. */
+  /** Starts the first thread; resolves with false if it exits before it is ready. */
   #tryThread(): Promise<boolean> {
     return new Promise((resolve) => {
       try {
@@ -253,7 +253,7 @@ export class HashPool {
     const worker = this.#startWorker()
     const thread: Thread = { worker, batches: [] }
     this.#threads.add(thread)
-    // The first message says that it is ready.
+    // The first message means that the worker is ready.
     worker.once('message', () => {
       worker.on('message', (result: HashBatchResult) => this.#receive(thread, result))
     })
@@ -270,7 +270,7 @@ export class HashPool {
       const size = digestLength(run.algorithm)
       const errors = new Map(faults)
       for (const [n, index] of indices.entries()) {
-        // An onResult may abort, and then nothing more is told.
+        // An onResult may abort the run; no more results are reported then.
         if (run.failed) break
         try {
           if (complete[n] === 1) run.onResult(index, digests.subarray(n * size, (n + 1) * size))
@@ -294,7 +294,7 @@ export class HashPool {
     run.settle()
   }
 
-  /** Takes no more from a run and drops its results; it settles when no thread works for it any more. */
+  /** Fails a run: takes no more jobs and drops its results. The run settles when no thread works on it any more. */
   #fail(run: Run, error: unknown): void {
     if (run.failed || !this.#runs.includes(run)) return
     run.failed = true
@@ -305,7 +305,7 @@ export class HashPool {
       try {
         run.jobs.return?.()
       } catch {
-        // The run has failed already, and its first error tells more.
+        // The run has failed already, and its first error is more useful.
       }
     }
     this.#finishIfDone(run)
@@ -322,7 +322,7 @@ export class HashPool {
     for (const run of [...this.#runs]) {
       run.outstanding = 0
       this.#fail(run, error)
-      // One that had failed before waited for threads that answer no more.
+      // A run that failed before was waiting for threads that no longer answer.
       this.#finishIfDone(run)
     }
     this.#endThreads()
@@ -341,7 +341,7 @@ export class HashPool {
 function startWorker(): Worker {
   return new Worker(new URL('./hash-worker.js', import.meta.url), {
     name: 'piecewise-hash',
-    // The flags of the process may be none that a worker takes.
+    // Workers may reject flags that the process accepts.
     execArgv: []
   })
 }
@@ -363,13 +363,13 @@ function closedError(): TorrentError {
 
 const shared = new HashPool()
 
-/** What {@link hashPieces} takes beyond the options of a pool. */
+/** Options of {@link hashPieces}. */
 export interface HashPiecesOptions extends HashOptions {
-  /** At most so many threads, of this call's own; without it all calls of the process share one for each core. */
+  /** Maximum number of threads of this call's own; without it, all calls of the process share one thread for each core. */
   readonly threads?: number
 }
 
-/** {@link HashPool.hash} on threads that this process shares. */
+/** Hashes pieces as {@link HashPool.hash} does, on threads shared by the process. */
 export async function hashPieces(jobs: Iterable<HashJob>, options: HashPiecesOptions): Promise<void> {
   if (options.threads === undefined) return shared.hash(jobs, options)
   const pool = new HashPool(options.threads)

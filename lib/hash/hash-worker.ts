@@ -1,4 +1,4 @@
-// The thread of a HashPool: takes batches, reads and hashes their files, and gives back digests alone.
+// Worker thread of a HashPool: receives batches, reads and hashes their files, and returns only digests.
 import { parentPort } from 'node:worker_threads'
 import { BatchHasher } from './batch-hasher.ts'
 import type { HashRequest } from './hash-job.ts'

@@ -5,14 +5,14 @@ import { dirname } from 'node:path'
 import { systemCode } from '../util/errors.ts'
 import type { SegmentFolder } from './hash-job.ts'
 
-/** Windows has no such flags, and there `constants` lacks them. */
+/** Undefined on Windows, which lacks these flags. */
 const noFollow = constants.O_NOFOLLOW ?? 0
 const noBlock = constants.O_NONBLOCK ?? 0
 
-/** The code of the error for a file that is not where it was found: links were put in the way, or the folder is another one. */
+/** Error code for a file that is not where it was found: a link is in the way, or the folder is another one. */
 export const movedCode = 'ESTALE'
 
-/** Opens a file for reading on a worker; see {@link openSegment}. */
+/** Opens a file for reading synchronously, in a worker; see {@link openSegment}. */
 export function openSegmentSync(path: string, folder: SegmentFolder | undefined): number {
   const flags = flagsOf(folder)
   let descriptor: number
@@ -24,7 +24,8 @@ export function openSegmentSync(path: string, folder: SegmentFolder | undefined)
   }
   try {
     if (folder !== undefined) {
-      for (const at of looks(path, folder)) checkStep(at, lstatSync(at, { bigint: true }), path, folder)
+      for (const at of pathsToCheck(path, folder))
+        checkStep(at, lstatSync(at, { bigint: true }), path, folder)
     }
     return descriptor
   } catch (error) {
@@ -34,8 +35,8 @@ export function openSegmentSync(path: string, folder: SegmentFolder | undefined)
 }
 
 /**
- * Opens a file for reading. With a `folder` it throws {@link movedCode} unless that is there and no symbolic link below it leads to the
- * file; without one, links are followed. Never waits for the other end of a FIFO.
+ * Opens a file for reading. With a `folder`, throws {@link movedCode} if the folder is gone or replaced, or a symbolic link below it leads
+ * to the file; without it, links are followed. Never blocks on a FIFO.
  */
 export async function openSegment(path: string, folder: SegmentFolder | undefined): Promise<FileHandle> {
   const flags = flagsOf(folder)
@@ -48,7 +49,8 @@ export async function openSegment(path: string, folder: SegmentFolder | undefine
   }
   try {
     if (folder !== undefined) {
-      for (const at of looks(path, folder)) checkStep(at, await lstat(at, { bigint: true }), path, folder)
+      for (const at of pathsToCheck(path, folder))
+        checkStep(at, await lstat(at, { bigint: true }), path, folder)
     }
     return handle
   } catch (error) {
@@ -61,8 +63,8 @@ function flagsOf(folder: SegmentFolder | undefined): number {
   return constants.O_RDONLY | noBlock | (folder === undefined ? 0 : noFollow)
 }
 
-/** Returns the paths to check after an open: the folders up to the known one, and the file itself where opening follows links. */
-function looks(path: string, folder: SegmentFolder): string[] {
+/** Returns the paths to check after an open: folders up to the known one, and the file itself on systems whose open follows links. */
+function pathsToCheck(path: string, folder: SegmentFolder): string[] {
   const paths = noFollow === 0 ? [path] : []
   for (let at = dirname(path); ; at = dirname(at)) {
     paths.push(at)
@@ -76,7 +78,7 @@ function checkStep(at: string, stats: BigIntStats, path: string, folder: Segment
   if (at === folder.path && (stats.dev !== folder.dev || stats.ino !== folder.ino)) throw moved(path)
 }
 
-/** A file on which another program has a lease (Samba) is there after a wait, and a FIFO never. */
+/** EAGAIN means a FIFO, or a file that another program (Samba) holds a lease on; the lease ends after a wait. */
 function isLeased(error: unknown): boolean {
   return systemCode(error) === 'EAGAIN'
 }
