@@ -1,16 +1,16 @@
 import { isBytes, toLatin1, toText } from '../util/bytes.ts'
 import { skipValue } from './skip-value.ts'
 
-/** A decoded value; byte strings are views into the decoded bytes, integers beyond 2^53 - 1 are bigint. */
+/** A decoded value. Byte strings are views into the decoded bytes; integers beyond 2^53 - 1 are bigint. */
 export type BencodeValue = number | bigint | Uint8Array | BencodeValue[] | BencodeDict
 
-/** How many keys are searched one by one before an index pays. */
+/** Dictionaries up to this size are searched linearly; larger ones get an index. */
 const linearKeys = 8
 
 /**
- * A decoded dictionary, read-only. A key is a string in which each byte is one character from U+0000 to U+00FF, so every
- * key survives, also one that is no UTF-8 and also `__proto__`; an ASCII key is written as it looks. The typed getters
- * return undefined when the key is missing or its value is of another type, and never throw.
+ * A decoded dictionary, read-only. Each character of a key is one byte (U+0000 to U+00FF), so every key is preserved, including invalid
+ * UTF-8 and `__proto__`; ASCII keys read as usual. The typed getters return undefined when the key is missing or its value is of another
+ * type, and never throw.
  */
 export class BencodeDict {
   readonly #source: Uint8Array
@@ -19,7 +19,10 @@ export class BencodeDict {
   readonly #values: BencodeValue[]
   #index: Map<string, number> | undefined
 
-  /** What the decoder found at `source[start]`, which stays borrowed; `keys` are unique and belong to `values` in order. */
+  /**
+   * Takes the keys and values of the dictionary at `source[start]`; `keys` are unique and in the order of `values`. `source` must not
+   * change.
+   */
   constructor(source: Uint8Array, start: number, keys: string[], values: BencodeValue[]) {
     this.#source = source
     this.#start = start
@@ -27,22 +30,22 @@ export class BencodeDict {
     this.#values = values
   }
 
-  /** How many keys there are. */
+  /** Number of keys. */
   get size(): number {
     return this.#keys.length
   }
 
-  /** The raw bencoded bytes of this dictionary, a view into the decoded bytes. */
+  /** Raw bencoded bytes of this dictionary, a view into the decoded bytes. */
   get raw(): Uint8Array {
     return this.#source.subarray(this.#start, skipValue(this.#source, this.#start))
   }
 
-  /** The keys in the order of the input. */
+  /** Returns the keys in input order. */
   keys(): IterableIterator<string> {
     return this.#keys.values()
   }
 
-  /** Keys and values in the order of the input. */
+  /** Yields keys and values in input order. */
   *entries(): Generator<[string, BencodeValue]> {
     for (const [n, key] of this.#keys.entries()) {
       const value = this.#values[n]
@@ -50,51 +53,51 @@ export class BencodeDict {
     }
   }
 
-  /** Whether the key is there. */
+  /** Returns whether the key exists. */
   has(key: string): boolean {
     return this.#find(key) >= 0
   }
 
-  /** The value of a key, of whatever type. */
+  /** Returns the value of a key, of any type. */
   get(key: string): BencodeValue | undefined {
     return this.#values[this.#find(key)]
   }
 
-  /** The bytes of a byte string, borrowed from the decoded bytes. */
+  /** Returns a byte string, a view into the decoded bytes. */
   bytes(key: string): Uint8Array | undefined {
     const value = this.get(key)
     return isBytes(value) ? value : undefined
   }
 
-  /** The text of a byte string; undefined also when it is no UTF-8. */
+  /** Returns a byte string as text; undefined also for invalid UTF-8. */
   text(key: string): string | undefined {
     const value = this.get(key)
     return isBytes(value) ? toText(value) : undefined
   }
 
-  /** An integer; undefined also when it is beyond plus or minus 2^53 - 1. */
+  /** Returns an integer; undefined also beyond ±(2^53 - 1). */
   integer(key: string): number | undefined {
     const value = this.get(key)
     return typeof value === 'number' ? value : undefined
   }
 
-  /** A list. */
+  /** Returns a list. */
   list(key: string): BencodeValue[] | undefined {
     const value = this.get(key)
     return Array.isArray(value) ? value : undefined
   }
 
-  /** A dictionary. */
+  /** Returns a dictionary. */
   dict(key: string): BencodeDict | undefined {
     const value = this.get(key)
     return value instanceof BencodeDict ? value : undefined
   }
 
-  /** The raw bencoded bytes of a key's value, a view into the decoded bytes: what an info hash is made of (BEP 3). */
+  /** Returns the raw bencoded bytes of a key's value, a view into the decoded bytes; the info hash is computed from them (BEP 3). */
   span(key: string): Uint8Array | undefined {
     if (!this.has(key)) return undefined
     const source = this.#source
-    // The first of several equal keys is the one that counts, here as in `get`.
+    // The first of several equal keys counts, as in `get`.
     for (let at = this.#start + 1; ; ) {
       const valueAt = skipValue(source, at)
       const end = skipValue(source, valueAt)

@@ -6,23 +6,23 @@ const dictByte = 0x64
 const integerByte = 0x69
 const endByte = 0x65
 
-/** The type of a value, by its first byte. */
+/** Type of a value, determined by its first byte. */
 export type ValueKind = 'list' | 'dict' | 'integer' | 'string'
 
-/** Goes from value to value through bytes that were checked, and decodes only what is asked for. */
+/** Walks through validated bencode from value to value, and decodes only the values requested. */
 export class Cursor {
-  /** The checked bytes, borrowed. */
+  /** The validated bytes; they must not change. */
   readonly bytes: Uint8Array
   /** Offset of the next value or key, or of the end of a list or dictionary. */
   at: number
 
-  /** A cursor before the value at `at`. */
+  /** Makes a cursor before the value at `at`. */
   constructor(bytes: Uint8Array, at: number) {
     this.bytes = bytes
     this.at = at
   }
 
-  /** The type of the next value. */
+  /** Type of the next value. */
   get kind(): ValueKind {
     const byte = this.bytes[this.at]
     if (byte === listByte) return 'list'
@@ -30,24 +30,24 @@ export class Cursor {
     return byte === integerByte ? 'integer' : 'string'
   }
 
-  /** Moves into the list or dictionary that comes next. */
+  /** Moves into the list or dictionary at the cursor. */
   enter(): void {
     this.at++
   }
 
-  /** Returns whether the list or dictionary ends here, and then moves behind it. */
+  /** Returns whether the list or dictionary ends here, and if so moves past its end. */
   leave(): boolean {
     if (this.bytes[this.at] !== endByte) return false
     this.at++
     return true
   }
 
-  /** Moves behind the next value. */
+  /** Moves past the next value. */
   skip(): void {
     this.at = skipValue(this.bytes, this.at)
   }
 
-  /** Moves to the first byte of the string that comes next, and returns the offset of its end. */
+  /** Moves to the first byte of the string at the cursor, and returns the offset of its end. */
   string(): number {
     const { bytes } = this
     let { at } = this
@@ -58,7 +58,7 @@ export class Cursor {
     return at + 1 + length
   }
 
-  /** Moves behind the next value and returns it if it is a string or an integer; strings are views. */
+  /** Moves past the next value and returns it if it is a string or an integer, otherwise undefined; strings are views. */
   scalar(): number | bigint | Uint8Array | undefined {
     const { bytes, kind } = this
     if (kind === 'string') {
@@ -74,7 +74,7 @@ export class Cursor {
     const end = bytes.indexOf(endByte, this.at)
     const digits = Buffer.from(bytes.buffer, bytes.byteOffset, end).toString('latin1', this.at + 1)
     this.at = end + 1
-    // No negative zero.
+    // Turns -0 into 0.
     const value = Number(digits) || 0
     return Number.isSafeInteger(value) ? value : BigInt(digits)
   }

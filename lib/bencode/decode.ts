@@ -1,55 +1,58 @@
 import { BencodeDict, type BencodeValue } from './bencode-dict.ts'
 import { type DecodeLimits, type Irregularity, Scanner, syntaxError } from './scanner.ts'
 
-/** A decoded value and what there is to know about its bytes. */
+/** A decoded value with its length and irregularities. */
 export interface Decoded {
   readonly value: BencodeValue
-  /** The offset after the value. */
+  /** Offset after the value. */
   readonly end: number
-  /** Breaches of the canonical form in the order of the input, the first 100 of them. */
+  /** Violations of the canonical form in input order, at most 100. */
   readonly irregularities: readonly Irregularity[]
 }
 
-/** Keys up to this length are looked for among so many that came before. */
+/** Maximum length of keys, and number of keys, in the cache of key strings. */
 const mostKnownKey = 16
 const knownKeys = 32
 
 /**
- * The one value that `bytes` holds (BEP 3). Byte strings are views into `bytes`: borrowed, so copy what outlives them.
- * Keys out of order and of several equal keys the first are accepted, and so are leading zeros.
+ * Decodes the single value in `bytes` (BEP 3). Byte strings are views into `bytes`: copy those that outlive it. Accepts unsorted keys,
+ * duplicate keys (the first counts) and leading zeros.
  * @throws TorrentError ERR_BENCODE_SYNTAX or ERR_BENCODE_LIMIT, with the offset in `details.position` and the message.
  */
 export function decode(bytes: Uint8Array, limits?: Partial<DecodeLimits>): BencodeValue {
   return decodeDetailed(bytes, limits).value
 }
 
-/** As {@link decode}, and reports what is not canonical, so that the caller decides. */
+/** Decodes as {@link decode} does, and reports irregularities so that the caller can decide. */
 export function decodeDetailed(bytes: Uint8Array, limits?: Partial<DecodeLimits>): Decoded {
   const decoded = decodePrefix(bytes, limits)
   if (decoded.end < bytes.length) throw syntaxError('bytes follow the value', decoded.end)
   return decoded
 }
 
-/** As {@link decodeDetailed} for the value that `bytes` begin with; what follows it is left alone: BEP 9 puts data there, and trackers and peers a line end. */
+/**
+ * Decodes as {@link decodeDetailed} does, but only the first value in `bytes`; bytes after it are ignored. BEP 9 puts data there, and some
+ * trackers and peers a line end.
+ */
 export function decodePrefix(bytes: Uint8Array, limits?: Partial<DecodeLimits>): Decoded {
   return new Decoder(bytes, limits).decode()
 }
 
-/** A list or dictionary that is not finished yet. */
+/** A list or dictionary being decoded. */
 interface Frame {
   readonly start: number
   readonly values: BencodeValue[]
-  /** Undefined for a list. */
+  /** Keys of a dictionary; undefined for a list. */
   readonly keys: string[] | undefined
-  /** The greatest key so far: what is greater is new without a look at the others. */
+  /** The greatest key so far; a greater key is new without comparing all others. */
   greatest: string
-  /** All keys, once one came out of order. */
+  /** All keys, once one was out of order. */
   known: Set<string> | undefined
-  /** Whether the value to come belongs to a repeated key. */
+  /** Whether the next value belongs to a duplicate key. */
   skip: boolean
 }
 
-// An own stack instead of recursion: depth is a limit here and not an accident of the machine.
+// Uses a stack of its own instead of recursion, so that the depth limit does not depend on the call stack.
 class Decoder {
   readonly #scanner: Scanner
   readonly #stack: Frame[] = []
@@ -68,7 +71,7 @@ class Decoder {
     for (;;) {
       let value: BencodeValue
       if (frame !== undefined && bytes[scanner.at] === 0x65) {
-        // Copies, which take no more memory than there are values: what grows keeps room for many.
+        // Copies have the exact size; arrays that grew keep spare capacity.
         value =
           frame.keys === undefined
             ? frame.values.slice()
@@ -103,7 +106,7 @@ class Decoder {
     }
   }
 
-  /** The keys of a dictionary: of very many dictionaries most have the same as the one before. */
+  /** Returns the keys of the previous dictionary if they are equal: in lists of very many dictionaries most have the same keys. */
   #shared(keys: string[]): string[] {
     const last = this.#lastKeys
     let isSame = last.length === keys.length
@@ -112,7 +115,7 @@ class Decoder {
     return this.#lastKeys
   }
 
-  /** The text of a key; short ones are mostly the same few again and again. */
+  /** Returns the text of a key; short keys are cached, because the same few occur again and again. */
   #keyText({ bytes, buffer, at: start }: Scanner, end: number): string {
     const length = end - start
     if (length === 0 || length > mostKnownKey) return buffer.toString('latin1', start, end)

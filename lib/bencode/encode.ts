@@ -3,7 +3,7 @@ import { isBytes, toLatin1 } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { BencodeDict } from './bencode-dict.ts'
 
-/** What can be bencoded: text becomes UTF-8, keys with the value undefined are left out. */
+/** Values that can be bencoded. Strings become UTF-8; keys with the value undefined are omitted. */
 export type BencodeInput =
   | string
   | number
@@ -14,13 +14,13 @@ export type BencodeInput =
   | ReadonlyMap<string | Uint8Array, BencodeInput | undefined>
   | { readonly [key: string]: BencodeInput | undefined }
 
-/** Deeper values are taken for cycles; it stays far from the end of the machine's stack. */
+/** Deeper values are taken for cycles; the limit is far below the call stack's. */
 const maxDepth = 200
 
 /**
- * The canonical bencoding of a value (BEP 3), keys sorted by their raw bytes, in memory of its own.
- * @throws TorrentError ERR_BENCODE_VALUE for a number that is no safe integer and for any other type; its message and
- * `details.path` name the place.
+ * Returns the canonical bencoding of a value (BEP 3), with keys sorted by their raw bytes, in memory of its own.
+ * @throws TorrentError ERR_BENCODE_VALUE for a number that is not a safe integer and for any other type; the message and `details.path`
+ * name the value.
  */
 export function encode(value: BencodeInput): Uint8Array {
   const encoder = new Encoder()
@@ -32,7 +32,7 @@ function byteString(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1')
 }
 
-// Collects what is to be written, short things joined in strings of one character per byte; then writes it at one go.
+// Collects the output first, with short parts joined into strings of one character per byte, then writes it in one pass.
 class Encoder {
   readonly #parts: (string | Uint8Array)[] = []
   readonly #path: (string | number)[] = []
@@ -43,7 +43,7 @@ class Encoder {
     if (typeof value === 'string') this.#string(value)
     else if (isBytes(value)) this.#bytes(value)
     else if (typeof value === 'number') {
-      if (!Number.isSafeInteger(value)) throw this.#refusal(`the number ${value} is no safe integer`)
+      if (!Number.isSafeInteger(value)) throw this.#refusal(`the number ${value} is not a safe integer`)
       this.#text += `i${value}e`
     } else if (typeof value === 'bigint') this.#text += `i${value}e`
     else if (typeof value === 'object' && value !== null) this.#container(value)
@@ -66,7 +66,7 @@ class Encoder {
 
   #container(value: object): void {
     if (this.#path.length >= maxDepth)
-      throw this.#refusal(`the value is nested deeper than ${maxDepth} or holds itself`)
+      throw this.#refusal(`the value is nested deeper than ${maxDepth} or contains itself`)
     if (Array.isArray(value)) {
       this.#text += 'l'
       for (let n = 0; n < value.length; n++) {
@@ -87,15 +87,16 @@ class Encoder {
     this.#text += 'e'
   }
 
-  /** The values by the bytes of their keys. */
+  /** Returns the values by the bytes of their keys. */
   #entries(value: object): Map<string, unknown> {
     if (value instanceof BencodeDict) return new Map(value.entries())
     const entries = new Map<string, unknown>()
     const add = (key: unknown, entry: unknown): void => {
       if (entry === undefined) return
-      if (typeof key !== 'string' && !isBytes(key)) throw this.#refusal(`a key of type ${typeof key}`)
+      if (typeof key !== 'string' && !isBytes(key))
+        throw this.#refusal(`a key of type ${typeof key} cannot be bencoded`)
       const bytes = typeof key === 'string' ? byteString(key) : toLatin1(key)
-      if (entries.has(bytes)) throw this.#refusal(`the key '${bytes}' comes twice`)
+      if (entries.has(bytes)) throw this.#refusal(`the key '${bytes}' occurs twice`)
       entries.set(bytes, entry)
     }
     if (types.isMap(value)) {
@@ -103,7 +104,7 @@ class Encoder {
       return entries
     }
     const prototype: unknown = Object.getPrototypeOf(value)
-    // As `Object.prototype` itself is that of this realm only.
+    // Compared by its prototype, because `Object.prototype` differs between realms.
     if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
       throw this.#refusal(`an object of class ${value.constructor?.name ?? 'unknown'} cannot be bencoded`)
     }

@@ -3,19 +3,19 @@ import type { Steps } from '../util/turn-share.ts'
 import { Cursor } from './cursor.ts'
 import { type DecodeLimits, Scanner, syntaxError } from './scanner.ts'
 
-/** Keys of a dictionary whose values are to be found, each with those of the dictionary that its value is. */
+/** Keys of a dictionary whose values are to be found, each with the wanted keys of its value. */
 export interface KeyTree {
   readonly [key: string]: KeyTree
 }
 
-/** Values and keys that are checked without a pause. */
+/** Values and keys checked before yielding. */
 const tokensOfStep = 10_000
-/** Longer keys are none that are looked for. */
+/** Longer keys are never wanted. */
 const maxWantedKey = 64
 
-/** A value that was checked but not decoded: where it stands, and where the values of its wanted keys stand. */
+/** A value that was validated but not decoded: its offsets, and those of the values of its wanted keys. */
 export class Outline {
-  /** The bytes in which it stands, borrowed. */
+  /** The bytes that contain the value; they must not change. */
   readonly bytes: Uint8Array
   readonly start: number
   readonly end: number
@@ -28,62 +28,62 @@ export class Outline {
     this.#found = found
   }
 
-  /** A cursor before the value. */
+  /** Returns a cursor before the value. */
   cursor(): Cursor {
     return new Cursor(this.bytes, this.start)
   }
 
-  /** Whether it is a dictionary. */
+  /** Whether the value is a dictionary. */
   get isDict(): boolean {
     return this.cursor().kind === 'dict'
   }
 
-  /** Whether it is a list. */
+  /** Whether the value is a list. */
   get isList(): boolean {
     return this.cursor().kind === 'list'
   }
 
-  /** Its raw bencoded bytes, a view. */
+  /** Raw bencoded bytes of the value, a view. */
   get raw(): Uint8Array {
     return this.bytes.subarray(this.start, this.end)
   }
 
-  /** The value, if it is a string or an integer; strings are views. */
+  /** The value if it is a string or an integer; strings are views. */
   get scalar(): number | bigint | Uint8Array | undefined {
     return this.cursor().scalar()
   }
 
-  /** The value of a wanted key; of several equal keys the first counts. */
+  /** Returns the value of a wanted key, the first one if the key is duplicated. */
   get(key: string): Outline | undefined {
     return this.#found?.get(key)
   }
 
-  /** The bytes of a string, a view. */
+  /** Returns the bytes of a string, a view. */
   string(key: string): Uint8Array | undefined {
     const value = this.get(key)?.scalar
     return isBytes(value) ? value : undefined
   }
 
-  /** An integer; undefined also when it is beyond plus or minus 2^53 - 1. */
+  /** Returns an integer; undefined also beyond ±(2^53 - 1). */
   integer(key: string): number | undefined {
     const value = this.get(key)?.scalar
     return typeof value === 'number' ? value : undefined
   }
 }
 
-/** A dictionary whose wanted keys are looked for. */
+/** A dictionary being searched for wanted keys. */
 interface Search {
   readonly start: number
   readonly wanted: KeyTree
   readonly found: Map<string, Outline>
-  /** The wanted key whose value comes, and where that begins. */
+  /** The wanted key whose value comes next, and the offset of that value. */
   key: string | undefined
   valueAt: number
 }
 
 /**
- * Checks the value that `bytes` begin with as `decode` does, in parts of a few milliseconds, and returns where the values of the
- * wanted keys stand. Takes no memory for anything else, however many values there are.
+ * Validates the first value in `bytes` as `decode` does, in steps of a few milliseconds, and returns the offsets of the values of wanted
+ * keys. Takes no other memory, however many values there are.
  * @throws TorrentError ERR_BENCODE_SYNTAX or ERR_BENCODE_LIMIT.
  */
 export function* outlinePrefixSteps(
@@ -93,9 +93,9 @@ export function* outlinePrefixSteps(
 ): Steps<Outline> {
   const scanner = new Scanner(bytes, limits)
   const source = scanner.bytes
-  /** For each list and dictionary that is open whether it is a dictionary. */
+  /** For each open list and dictionary, whether it is a dictionary. */
   const isDict: boolean[] = []
-  /** The outermost of these, as far as they are searched. */
+  /** The outermost open dictionaries that are searched. */
   const searches: Search[] = []
   let pause = tokensOfStep
   for (;;) {
@@ -134,7 +134,7 @@ export function* outlinePrefixSteps(
   }
 }
 
-/** As {@link outlinePrefixSteps} for bytes that hold one value and nothing else. */
+/** Does the same as {@link outlinePrefixSteps} for bytes that hold a single value. */
 export function* outlineSteps(
   bytes: Uint8Array,
   wanted: KeyTree,
@@ -145,7 +145,7 @@ export function* outlineSteps(
   return outline
 }
 
-/** Moves behind a key, and has the search take its value if it is wanted. */
+/** Moves past a key and records it in the search if it is wanted. */
 function readKey(scanner: Scanner, search: Search | undefined): void {
   const end = scanner.key()
   if (search !== undefined && end - scanner.at <= maxWantedKey) {

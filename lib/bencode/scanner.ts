@@ -2,17 +2,17 @@ import { isBytes } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { show } from '../util/show.ts'
 
-/** Bounds on what a decoder accepts. */
+/** Limits of a decoder. */
 export interface DecodeLimits {
-  /** How deep lists and dictionaries may be nested; 100 by default, far more than any BEP needs. */
+  /** Maximum nesting of lists and dictionaries. Default 100, far more than any BEP needs. */
   readonly depth: number
-  /** How many values and keys there may be; 3,000,000 by default, which bounds the memory of the decoded value. */
+  /** Maximum number of values and keys. Default 3,000,000, which bounds the memory of the decoded value. */
   readonly tokens: number
-  /** How many bytes are decoded; 2^29 - 1 by default. */
+  /** Maximum number of bytes. Default 2^29 - 1. */
   readonly bytes: number
 }
 
-/** An oddity that was accepted although BEP 3 forbids it. */
+/** A violation of BEP 3 that was accepted. */
 export interface Irregularity {
   readonly kind: 'unsorted-key' | 'duplicate-key' | 'leading-zero' | 'negative-zero'
   /** Offset in the input. */
@@ -21,43 +21,43 @@ export interface Irregularity {
 
 const defaultLimits: DecodeLimits = { depth: 100, tokens: 3_000_000, bytes: 2 ** 29 - 1 }
 const maxIrregularities = 100
-/** Digits of an integer; BigInt() takes quadratic time for more. */
+/** Maximum digits of an integer; BigInt() takes quadratic time. */
 const maxIntegerDigits = 64
 const maxLengthDigits = 20
-/** So many digits always fit a safe integer. */
+/** Integers up to this many digits are always safe integers. */
 const safeDigits = 15
 
-/** The error for bytes that are not bencode. */
+/** Returns the error for bytes that are not bencode. */
 export function syntaxError(what: string, position: number): TorrentError {
   return new TorrentError('ERR_BENCODE_SYNTAX', `Not bencode at byte ${position}: ${what}`, {
     details: { position }
   })
 }
 
-/** The error for bencode beyond the limits. */
+/** Returns the error for bencode beyond the limits. */
 function limitError(what: string, position: number): TorrentError {
   return new TorrentError('ERR_BENCODE_LIMIT', `Bencode beyond limits at byte ${position}: ${what}`, {
     details: { position }
   })
 }
 
-/** Reads the tokens of bencode one after the other and keeps them within the limits. */
+/** Reads the tokens of bencode in sequence and enforces the limits. */
 export class Scanner {
   readonly bytes: Uint8Array
-  /** The same bytes. */
+  /** A Buffer over the same bytes. */
   readonly buffer: Buffer
   readonly limits: DecodeLimits
-  /** The first breaches of the canonical form. */
+  /** Violations of the canonical form, up to a limit. */
   readonly irregularities: Irregularity[] = []
-  /** Offset of what is read next. */
+  /** Offset of the next token. */
   at = 0
-  /** Values and keys that were read. */
+  /** Number of values and keys read so far. */
   tokens = 0
 
-  /** A scanner at the beginning of `bytes`, which stay borrowed. */
+  /** Makes a scanner at the start of `bytes`, which must not change. */
   constructor(bytes: Uint8Array, limits: Partial<DecodeLimits> | undefined) {
-    if (!isBytes(bytes)) throw syntaxError(`${show(bytes)} is no Uint8Array`, 0)
-    // Views must be plain arrays even into a Buffer, whose slice() does not copy.
+    if (!isBytes(bytes)) throw syntaxError(`${show(bytes)} is not a Uint8Array`, 0)
+    // Views must be plain Uint8Arrays even if the input is a Buffer, whose slice() does not copy.
     this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.limits = { ...defaultLimits, ...limits }
@@ -65,7 +65,7 @@ export class Scanner {
       throw limitError(`${bytes.length} bytes, more than ${this.limits.bytes}`, 0)
   }
 
-  /** Counts the value that begins here and returns its first byte: that of a list, a dictionary, an integer, or the digit of a string. */
+  /** Counts the value at the current offset and returns its first byte: of a list, dictionary or integer, or a digit of a string. */
   value(depth: number): number {
     const first = this.bytes[this.at]
     this.#token()
@@ -78,7 +78,7 @@ export class Scanner {
     throw syntaxError('a value is expected', this.at)
   }
 
-  /** Counts the key that begins here, moves to its text, and returns where that ends. */
+  /** Counts the key at the current offset, moves to its text, and returns the offset of its end. */
   key(): number {
     const first = this.bytes[this.at]
     if (first === undefined) throw syntaxError('the input ends inside a dictionary', this.at)
@@ -87,7 +87,7 @@ export class Scanner {
     return this.string()
   }
 
-  /** Moves from the length of a string to its first byte, and returns where the string ends. */
+  /** Moves from the length of a string to its first byte, and returns the offset of its end. */
   string(): number {
     const { bytes, at: start } = this
     let at = start
@@ -102,12 +102,13 @@ export class Scanner {
     if (at >= bytes.length) throw syntaxError('the input ends inside a length', at)
     if (bytes[at] !== 0x3a) throw syntaxError("a digit or ':' is expected", at)
     if (bytes[start] === 0x30 && at - start > 1) this.report('leading-zero', start)
-    if (length > bytes.length - at - 1) throw syntaxError(`a string of ${length} bytes passes the end`, at)
+    if (length > bytes.length - at - 1)
+      throw syntaxError(`a string of ${length} bytes extends past the end of the input`, at)
     this.at = at + 1
     return at + 1 + length
   }
 
-  /** Reads an integer and moves behind it; beyond 2^53 - 1 it is a bigint. */
+  /** Reads an integer and moves past it; beyond 2^53 - 1 returns a bigint. */
   integer(): number | bigint {
     const { bytes } = this
     const start = this.at + 1
@@ -138,7 +139,7 @@ export class Scanner {
     return negative && value !== 0 ? -value : value
   }
 
-  /** Notes a breach of the canonical form, unless there are many already. */
+  /** Records a violation of the canonical form, up to a limit. */
   report(kind: Irregularity['kind'], position: number): void {
     if (this.irregularities.length < maxIrregularities) this.irregularities.push({ kind, position })
   }

@@ -1,4 +1,4 @@
-/** The offset after the value at `at`, in bytes that the decoder has accepted already. */
+/** Returns the offset after the value at `at`; `bytes` must have passed the decoder. */
 export function skipValue(bytes: Uint8Array, at: number): number {
   let depth = 0
   let next = at
