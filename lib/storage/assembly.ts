@@ -124,7 +124,7 @@ export class Assembly implements BlockSink {
     const begun = this.#begun.get(piece)
     this.#begun.delete(piece)
     if (begun instanceof StreamedPiece) this.#endStreamed(begun)
-    // A sender may still be writing into the buffer, so it is not used again.
+    // A source may still be writing into the buffer, so it is not used again.
     else this.#pool.release()
   }
 
@@ -209,7 +209,7 @@ export class Assembly implements BlockSink {
   }
 
   /**
-   * Starts the next copy of a piece that has just failed with these blocks of the bad copy. Returns the blocks, or none if the bad copy was
+   * Lets the next copy of a piece that has just failed begin with these blocks of the bad copy. Returns the blocks, or none if the bad copy was
    * dropped.
    */
   keep(piece: PieceIndex, blocks: readonly number[]): readonly number[] {

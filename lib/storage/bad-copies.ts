@@ -31,7 +31,7 @@ export class BadCopies {
     this.#buffers.set(buffer.piece, buffer)
   }
 
-  /** Starts the next copy of a piece with these blocks of the bad copy. Returns the blocks, or none if there is no bad copy. */
+  /** Lets the next copy of a piece begin with these blocks of the bad copy. Returns the blocks, or none if there is no bad copy. */
   keep(piece: PieceIndex, blocks: readonly number[]): readonly number[] {
     const bad = this.#buffers.get(piece)
     if (bad === undefined) return []

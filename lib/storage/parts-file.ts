@@ -60,7 +60,7 @@ export class PartsFile {
   #end = headerLength
   #dirty = false
   #isNew = false
-  /** Whether a file at the path is no parts file and must not be replaced. */
+  /** Whether a file at the path is not a parts file and must not be replaced. */
   #blocked = false
   /** Serializes writes: each consults the index before it appends. */
   #tail: Promise<unknown> = Promise.resolve()
@@ -228,7 +228,7 @@ export class PartsFile {
     try {
       await writeAll(handle, [header(record, live), bytes], record.position)
     } catch (error) {
-      // Otherwise rest bytes behind a shorter next record could look like a header.
+      // Otherwise leftover bytes behind a shorter next record could look like a header.
       await handle.truncate(record.position).catch(() => {})
       throw error
     }

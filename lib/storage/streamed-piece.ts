@@ -286,7 +286,7 @@ export class StreamedPiece {
     return first
   }
 
-  /** Hashes stored bytes from the first gapless byte on, in the background. */
+  /** Hashes stored bytes from the start of the piece up to the first gap, in the background. */
   #follow(): void {
     if (this.#hasher !== undefined || this.#nextSlice() === 0) return
     this.#hasher = this.#hashOn().finally(() => {
