@@ -1,18 +1,18 @@
-/** So many additions are remembered; a power of two. */
+/** Number of remembered additions; a power of two. */
 const mostRecent = 64
 
-/** Counts pieces that were put into the order of missing pieces, and remembers the latest, so that a search need not be repeated for them. */
+/** Counts additions to the order of missing pieces and remembers the latest, so that a failed search need only look at those. */
 export class Additions {
-  /** How many there were: unchanged, a search that found nothing would find nothing again. */
+  /** Number of additions so far. While it is unchanged, a search that found nothing would find nothing again. */
   count = 0
   readonly #recent = new Int32Array(mostRecent)
 
-  /** A piece was put in. */
+  /** Records that a piece was added. */
   add(piece: number): void {
     this.#recent[this.count++ & (mostRecent - 1)] = piece
   }
 
-  /** The pieces that were put in since there were `count`; undefined when they are not remembered any more. */
+  /** Returns the pieces added since the count was `count`, or undefined if they are no longer remembered. */
   since(count: number): number[] | undefined {
     if (count < 0 || this.count - count > mostRecent) return undefined
     const pieces: number[] = []

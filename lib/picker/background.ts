@@ -12,48 +12,48 @@ import {
   type Stage
 } from './request-order.ts'
 
-/** How many requests of each other peer the end game looks at. */
+/** Requests of each other peer that the end game looks at. */
 const endGameLook = 16
-/** How many other peers it looks at; those that were asked for something longest ago are looked at first. */
+/** Other peers that the end game looks at, least recently asked first. */
 const endGameOwners = 64
 
-/** Stands for a piece that was not looked for yet. */
+/** Marks a scarce piece that has not been searched for yet. */
 const unknown = -2
 
-/** A block to ask for. */
+/** A block to request. */
 export interface Pick {
   readonly partial: PartialPiece
   readonly block: BlockIndex
 }
 
-/** The next block for a peer that no window needs it for, in the order of `request-order.ts`; undefined when there is none. */
+/** Returns the next block outside all windows for a peer, in the order of `request-order.ts`, or undefined if there is none. */
 export function pickBackground(state: DownloadState, peer: PeerState): Pick | undefined {
   state.looked(1)
-  // A piece that only seeds have is looked for once, and only where the peer has no current piece.
+  // The scarce piece is searched for once, and only if the peer has no current piece.
   let scarce = unknown
   for (const stage of backgroundStages) {
     if (stage !== 'current' && scarce === unknown) scarce = scarceOf(state, peer)
-    const pick = pickOf(stage, state, peer, scarce)
+    const pick = pickOfStage(stage, state, peer, scarce)
     if (pick !== undefined) return pick
   }
   return undefined
 }
 
-function pickOf(stage: Stage, state: DownloadState, peer: PeerState, scarce: number): Pick | undefined {
+function pickOfStage(stage: Stage, state: DownloadState, peer: PeerState, scarce: number): Pick | undefined {
   if (stage === 'current') {
     const current = state.partials.get(peer.currentPiece)
     return current !== undefined && current.free > 0 && mayFetch(state, peer, current)
-      ? take(peer, current)
+      ? pickFrom(peer, current)
       : undefined
   }
   if (stage === 'fresh') return state.outOfMemory ? undefined : beginNew(state, peer)
-  // Where nothing is scarce, no piece is deferred.
+  // Without a scarce piece, no piece is deferred.
   if (stage === 'deferred' && scarce < 0) return undefined
   const all = scarce < 0 || stage === 'deferred'
   const open = state.open.find(
-    (partial) => mayFetch(state, peer, partial) && (all || !givesWay(state, partial, scarce))
+    (partial) => mayFetch(state, peer, partial) && (all || !isDeferredFor(state, partial, scarce))
   )
-  return open === undefined ? undefined : take(peer, open)
+  return open === undefined ? undefined : pickFrom(peer, open)
 }
 
 function beginNew(state: DownloadState, peer: PeerState): Pick | undefined {
@@ -62,21 +62,21 @@ function beginNew(state: DownloadState, peer: PeerState): Pick | undefined {
     if (piece < 0) return undefined
     const partial = state.begin(piece, false)
     if (partial === undefined) return undefined
-    // Where all of a piece is in storage, there is nothing to ask for: it is only read back.
+    // If all blocks are in storage, nothing needs to be requested: the piece is only read back.
     if (partial.free === 0) continue
     if (peer.suspect) partial.soleOwner = peer.id
-    return take(peer, partial)
+    return pickFrom(peer, partial)
   }
 }
 
 /**
- * With nothing free left: a block that another peer will bring much later than this one would (end game). The gain asked
- * for keeps duplicates few.
+ * End game: returns a block that another peer is expected to deliver much later than this one would. The required gain
+ * keeps duplicates few.
  */
 export function pickEndGame(state: DownloadState, peer: PeerState, now: number): Pick | undefined {
   if (peer.suspect) return undefined
   const ownMs = peer.etaOfNext(blockLength, now) - now
-  // With memory short that is the rule and not the end, so only what is very late is worth asking twice.
+  // Short memory brings a peer here all the time, so the gain must be larger.
   let latest = now + (state.outOfMemory ? 1000 + 4 * ownMs : 50 + 2 * ownMs)
   let found: Pick | undefined
   let owners = 0
@@ -84,7 +84,7 @@ export function pickEndGame(state: DownloadState, peer: PeerState, now: number):
     if (owner === peer || owner.outstanding.length === 0) continue
     if (++owners > endGameOwners) break
     state.looked(1)
-    // What was asked for last comes last.
+    // The newest request of a peer arrives last.
     for (
       let index = owner.outstanding.length - 1, looked = 0;
       index >= 0 && looked < endGameLook;
@@ -113,22 +113,22 @@ function suitsEndGame(state: DownloadState, peer: PeerState, piece: PieceIndex, 
 function mayFetch(state: DownloadState, peer: PeerState, partial: PartialPiece): boolean {
   const { piece, soleOwner } = partial
   if (state.table.priority(piece) === 0 || (state.windows.size > 0 && state.windows.has(piece))) return false
-  // What must be looked up at the peer comes last: its memory is the one that is not at hand in a large swarm.
+  // The peer is checked last: in a large swarm its memory is rarely in the CPU cache.
   if (soleOwner >= 0 && soleOwner !== peer.id) return false
   if (!peer.serves(piece)) return false
-  // A suspect fetches alone, unless what others have begun would stay as it is.
+  // A suspect fetches pieces alone, unless no trusted peer could finish one that others have begun.
   if (soleOwner < 0 && peer.suspect && state.hasTrusted(piece)) return false
   return state.mayAsk(partial, false)
 }
 
-/** If the peer is a seed: the missing piece that comes first, if only seeds have it; else -1. */
+/** Returns the first missing piece if `peer` is a seed and only seeds have that piece, or -1. */
 function scarceOf({ order, outOfMemory }: DownloadState, peer: PeerState): number {
   if (!peer.seed || peer.choked || outOfMemory) return -1
   const first = order.find(any, undefined)
   return first >= 0 && peer.serves(first) && order.leechers[first] === 0 ? first : -1
 }
 
-function givesWay({ order, table }: DownloadState, { piece }: PartialPiece, scarce: number): boolean {
+function isDeferredFor({ order, table }: DownloadState, { piece }: PartialPiece, scarce: number): boolean {
   return isDeferred(order.leechers[piece] ?? 0, table.priority(piece), table.priority(scarce))
 }
 
@@ -136,7 +136,7 @@ function any(): boolean {
   return true
 }
 
-function take(peer: PeerState, partial: PartialPiece): Pick {
+function pickFrom(peer: PeerState, partial: PartialPiece): Pick {
   peer.currentPiece = partial.piece
   return { partial, block: partial.nextFree() }
 }
@@ -151,7 +151,7 @@ function findNew(state: DownloadState, peer: PeerState): number {
   }
   if (peer.choked) return mostNeeded(state, peer.allowedFast, fits)
   const later = order.additions.since(peer.nothingNewAt)
-  // Where there was nothing for it, only pieces that it gained or that were put in since can be.
+  // If the last search found nothing, only pieces added or gained since then can match.
   const found =
     later === undefined
       ? order.find((piece) => peer.serves(piece), peer.seed ? undefined : peer.bits)
@@ -160,7 +160,7 @@ function findNew(state: DownloadState, peer: PeerState): number {
   return found
 }
 
-/** The first of some pieces that fit; -1 when none does. */
+/** Returns the most needed of `pieces` that fit, or -1. */
 function mostNeeded(
   state: DownloadState,
   pieces: Iterable<number>,

@@ -3,7 +3,7 @@ import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
 import { dropUnwanted } from './piece-memory.ts'
 
-/** Cancels those requests of a peer for which `which` says yes, by piece and place in its queue. */
+/** Cancels the requests of a peer for which `which` returns true; its arguments are the piece and the index in the request queue. */
 export function cancelWhere(
   state: DownloadState,
   peer: PeerState,
@@ -27,13 +27,13 @@ export function cancelPiece(state: DownloadState, piece: PieceIndex, now: number
   for (const peer of state.readiness.busy) cancelWhere(state, peer, (asked) => asked === piece, now)
 }
 
-/** Cancels requests for pieces that are not wanted; `keep` says that a reader may come back for some of them. */
+/** Cancels requests for unwanted pieces. With `keep`, some of the partial pieces stay in memory in case a reader comes back. */
 export function cancelUnwanted(state: DownloadState, keep: boolean, now: number): void {
   for (const peer of state.peers.values()) cancelWhere(state, peer, (piece) => !state.wants(piece), now)
   dropUnwanted(state, keep)
 }
 
-/** Cancels background requests that would delay a stream by more than `slackMs`, unless they are on their way. */
+/** Cancels background requests that would delay a stream by more than `slackMs`, except for blocks already in transit. */
 export function cancelBackground(state: DownloadState, slackMs: number, now: number): void {
   const { windows } = state
   for (const peer of state.peers.values()) {
@@ -43,7 +43,7 @@ export function cancelBackground(state: DownloadState, slackMs: number, now: num
   }
 }
 
-/** A peer has dropped all our requests; what it has sent before may still come. */
+/** Releases the requests of a peer that has dropped them all. Blocks that it sent before may still arrive. */
 export function forgetRequests(state: DownloadState, peer: PeerState, now: number): void {
   const pieces = new Set<number>()
   for (const { piece, block } of peer.outstanding.list()) {
@@ -55,7 +55,7 @@ export function forgetRequests(state: DownloadState, peer: PeerState, now: numbe
   for (const piece of pieces) state.dropIfEmpty(piece)
 }
 
-/** A peer has gone: others may be asked for what it owes. */
+/** Releases the requests of a disconnected peer, so that other peers can be asked. */
 export function releaseOwed(state: DownloadState, peer: PeerState): void {
   const owed = peer.outstanding.list()
   for (const { piece, block } of owed) state.release(peer.id, piece, block)

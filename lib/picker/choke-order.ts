@@ -1,39 +1,41 @@
 /**
+ * State of a peer in the choking algorithm:
+ *
  * - choked: gets nothing
- * - regular, optimistic: interested, unchoked, each in one of the places
- * - extra: unchoked without a place, because it is not interested but gives us more than the slowest regular peer
- * - idle: unchoked without a place, because it lost interest while it held one
+ * - regular, optimistic: interested and unchoked, each in a slot
+ * - extra: unchoked without a slot; not interested, but uploads to us faster than the slowest regular peer
+ * - idle: unchoked without a slot, because it lost interest while it held one
  */
 export type Standing = 'choked' | 'regular' | 'optimistic' | 'extra' | 'idle'
 
-/** What a choker knows of a peer. */
+/** A choker's record of a peer. */
 export interface Peer {
   readonly id: number
   readonly connectedAt: number
   standing: Standing
-  /** It wants something of us and will download. */
+  /** Whether the peer is interested and not upload-only. `asked` is its last message alone. */
   interested: boolean
   asked: boolean
   uploadOnly: boolean
   snubbed: boolean
-  /** When the last change between choked and not choked was. */
+  /** When the peer was last choked or unchoked. */
   changedAt: number
-  /** Bytes sent in this turn. */
+  /** Bytes sent since the last unchoke. */
   sent: number
   download: number
   upload: number
-  /** It takes and gives next to nothing. */
+  /** `takes`: downloads from us and uploads next to nothing. `gives`: has uploaded at least one byte to us. */
   takes: boolean
   gives: boolean
   tie: number
 }
 
-/** Peers by what they give us now, best first (BEP 3). */
+/** Returns the peers by their upload rate to us, fastest first (BEP 3). */
 export function byGiving(peers: readonly Peer[]): Peer[] {
   return [...peers].sort((a, b) => b.download - a.download || byStability(a, b))
 }
 
-/** Who is served stays served; chance decides between the others. */
+/** Sorts unchoked peers first, to avoid needless changes; equal peers come in random order. */
 export function byStability(a: Peer, b: Peer): number {
   return Number(a.standing === 'choked') - Number(b.standing === 'choked') || a.tie - b.tie
 }

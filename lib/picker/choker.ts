@@ -4,63 +4,62 @@ import { byGiving, type Peer, type Standing } from './choke-order.ts'
 import { byTurns } from './seed-turns.ts'
 import { uploadSlots } from './upload-slots.ts'
 
-/** What a {@link Choker} does to peers. */
+/** Messages that a {@link Choker} sends. */
 export interface ChokerSink {
-  /** Stops serving the peer. */
   choke(id: PeerNumber): void
-  /** Begins to serve the peer. */
   unchoke(id: PeerNumber): void
 }
 
-/** How fast a peer has been in the last seconds. */
+/** Transfer rates of a peer over the last seconds, and its totals. */
 export interface PeerRates {
-  /** Payload that it sent us. */
+  /** Payload received from the peer. */
   readonly downloadBytesPerSecond: number
-  /** Payload that we sent it. */
+  /** Payload sent to the peer. */
   readonly uploadBytesPerSecond: number
-  /** Payload that it sent us, and that we sent it, since it is connected; bytes. */
+  /** Payload bytes received from the peer, and sent to it, since it connected. */
   readonly downloaded: number
   readonly uploaded: number
 }
 
-/** What a {@link Choker} is made of. */
+/** Options of a {@link Choker}. */
 export interface ChokerOptions {
-  /** Takes the decisions. */
+  /** Receives the decisions. */
   readonly sink: ChokerSink
-  /** Tells a peer's rates; asked in rounds and when a place is given away. */
+  /** Returns a peer's rates. Called in each round and when a slot is filled. */
   readonly rates: (id: PeerNumber) => PeerRates
   /** Returns [0, 1). */
   readonly random: () => number
-  /** A fixed number of places; without it the upload rate decides, see {@link uploadSlots}. */
+  /** Fixed number of slots. Default: derived from the upload rate, see {@link uploadSlots}. */
   readonly slots?: number
-  /** Upload limit, default `Infinity`; 0 chokes all. */
+  /** Upload limit in bytes per second; 0 chokes all peers. Default `Infinity`. */
   readonly uploadLimit?: number
-  /** Bytes after which a peer's turn may end while we seed; default 5 MiB, about 20 common pieces. */
+  /** Bytes after which a seed may move a slot to another peer. Default 5 MiB, about 20 common pieces. */
   readonly quotaBytes?: number
-  /** Bytes after which the optimistic turn of a peer ends that gives nothing; two pieces should fit. Default 512 KiB. */
+  /** Bytes after which an optimistic unchoke ends if the peer uploads nothing; should cover two pieces. Default 512 KiB. */
   readonly optimisticBytes?: number
 }
 
 /** Milliseconds between two rounds (BEP 3). */
 export const roundMs: number = 10_000
-/** Milliseconds that an optimistic unchoke lasts (BEP 3). */
+/** Duration of an optimistic unchoke, in milliseconds (BEP 3). */
 export const optimisticMs: number = 30_000
-/** A peer connected for less than this counts three times in the draw for the optimistic place (BEP 3). */
+/** A peer connected for less than this has three times the chance of an optimistic unchoke, in milliseconds (BEP 3). */
 export const newcomerMs: number = 60_000
 
-/** While we download, places are for half of those who want one, at least so many: where nobody waits, nobody need give. */
-const leastScarce = 4
-/** Who took this much and gave less than an eighth of what it took takes only, until it gives more. */
+/** While downloading, slots cover only half of the interested peers, but at least this many. Scarce slots reward upload. */
+const minDownloadSlots = 4
+/** A peer that took this much and uploaded less than an eighth of it is a taker, until it uploads more. */
 const takerBytes = 128 * 1024
 const takerRatio = 8
-/** What it counts in the draw for the optimistic place. */
+/** Weight of a taker in the draw for the optimistic unchoke. */
 const takerChance = 1 / 3
 
 /**
- * Decides whom we serve (BEP 3): the peers that give us most, or while we seed each peer in turn, and one at random.
+ * Decides which peers to unchoke (BEP 3): while downloading, the peers that upload to us fastest; while seeding, each peer
+ * in rotation; and one peer at random.
  *
- * A round every 10 s ranks all; in between a place that is free goes at once to a peer that wants it. Peers that snub
- * us get the optimistic place only. Pure: time and chance are arguments, `wakeAt` says when `round` is due.
+ * A round every 10 s ranks all peers. Between rounds, a free slot goes to an interested peer at once. Snubbed peers get
+ * the optimistic unchoke only. Pure: time and randomness are arguments, and `wakeAt` says when `round` is due.
  */
 export class Choker {
   readonly #sink: ChokerSink
@@ -70,11 +69,11 @@ export class Choker {
   readonly #quotaBytes: number
   readonly #optimisticBytes: number
   readonly #peers = new LazyMap<number, Peer>()
-  /** How many of them are interested. */
+  /** Number of interested peers. */
   #interestedCount = 0
   #limit: number
-  /** How many peers the upload suffices for. */
-  #roomFor: number
+  /** Number of slots that the upload rate allows. */
+  #affordableSlots: number
   #slots: number
   #seeding = false
   #optimisticAt = 0
@@ -88,21 +87,21 @@ export class Choker {
     this.#quotaBytes = quotaBytes ?? 5 * 2 ** 20
     this.#optimisticBytes = optimisticBytes ?? 512 * 1024
     this.#limit = uploadLimit ?? Number.POSITIVE_INFINITY
-    this.#roomFor = uploadSlots(this.#limit, 0)
-    this.#slots = slots ?? this.#roomFor
+    this.#affordableSlots = uploadSlots(this.#limit, 0)
+    this.#slots = slots ?? this.#affordableSlots
   }
 
-  /** When the next round is due (ms), or `Infinity` without peers. */
+  /** When the next round is due, in milliseconds on the clock of `now`; `Infinity` without peers. */
   get wakeAt(): number {
     return this.#wakeAt
   }
 
-  /** How many interested peers are served at a time, the optimistic one included. */
+  /** Number of interested peers that are unchoked at a time, including the optimistic one. */
   get slots(): number {
     return this.#slots
   }
 
-  /** Whether peers take turns instead of earning their place; counts from the next round on. */
+  /** Whether slots rotate (seeding) instead of going to the fastest uploaders. Takes effect at the next round. */
   get seeding(): boolean {
     return this.#seeding
   }
@@ -111,7 +110,7 @@ export class Choker {
     this.#seeding = seeding
   }
 
-  /** The upload limit in bytes per second; counts from the next round on. */
+  /** Upload limit in bytes per second. Takes effect at the next round. */
   get uploadLimit(): number {
     return this.#limit
   }
@@ -125,12 +124,12 @@ export class Choker {
     return this.#interestedCount > 0
   }
 
-  /** Whether the peer is served now. */
+  /** Whether the peer is unchoked. */
   isUnchoked(id: PeerNumber): boolean {
     return (this.#peers.get(id)?.standing ?? 'choked') !== 'choked'
   }
 
-  /** A peer connected; it is choked and not interested, as every connection begins. */
+  /** Adds a connected peer, choked and not interested. */
   addPeer(id: PeerNumber, now: number): void {
     if (this.#peers.has(id)) return
     if (this.#peers.size === 0) this.#wakeAt = now + roundMs
@@ -152,7 +151,7 @@ export class Choker {
     })
   }
 
-  /** A peer is gone; its place is given away at once, and the sink hears nothing more of it. */
+  /** Removes a peer and fills its slot at once. The sink is not called for it again. */
   removePeer(id: PeerNumber, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
@@ -163,7 +162,7 @@ export class Choker {
     this.#fill(now)
   }
 
-  /** A peer said that it is interested, or no longer. */
+  /** Records an interested or not interested message. */
   interested(id: PeerNumber, interested: boolean, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
@@ -171,7 +170,7 @@ export class Choker {
     this.#interested(peer, interested && !peer.uploadOnly, now)
   }
 
-  /** A peer will not download any more (BEP 21), or will after all: one that will not gets no place whatever it says. */
+  /** Records whether a peer is upload-only (BEP 21). An upload-only peer gets no slot, even if it is interested. */
   uploadOnly(id: PeerNumber, uploadOnly: boolean, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
@@ -180,9 +179,9 @@ export class Choker {
   }
 
   #limitSlots(): void {
-    this.#slots = this.#fixedSlots ?? this.#roomFor
+    this.#slots = this.#fixedSlots ?? this.#affordableSlots
     if (this.#fixedSlots !== undefined || this.#seeding) return
-    this.#slots = Math.min(this.#slots, Math.max(leastScarce, Math.ceil(this.#interestedCount / 2)))
+    this.#slots = Math.min(this.#slots, Math.max(minDownloadSlots, Math.ceil(this.#interestedCount / 2)))
   }
 
   #interested(peer: Peer, interested: boolean, now: number): void {
@@ -198,19 +197,19 @@ export class Choker {
     const free = this.#freeStanding(peer)
     if (free !== undefined) this.#set(peer, free, now)
     else if (peer.standing === 'extra') this.#displace(peer, now)
-    // Who leaves its place and comes back would else be served beside the one that took it.
+    // A peer that loses interest and regains it would otherwise hold an extra slot beside its successor.
     else if (peer.standing === 'idle') this.#set(peer, 'choked', now)
   }
 
-  /** A peer keeps us waiting for blocks, or no longer; counts from the next round on. */
+  /** Records whether a peer snubs us. Takes effect at the next round. */
   snubbed(id: PeerNumber, snubbed: boolean): void {
     const peer = this.#peers.get(id)
     if (peer !== undefined) peer.snubbed = snubbed
   }
 
   /**
-   * Payload was sent to a peer. One that only takes loses its place to those who give, and keeps the chance of the optimistic one;
-   * that ends too when it has taken enough to have something to give.
+   * Records payload sent to a peer. A taker loses its regular slot to peers that upload and can only get the optimistic one.
+   * The optimistic unchoke of a taker ends once it has received enough to have something to upload.
    */
   sent(id: PeerNumber, bytes: number, now: number): void {
     const peer = this.#peers.get(id)
@@ -224,7 +223,7 @@ export class Choker {
     this.#fill(now)
   }
 
-  /** Ranks all peers and gives the places anew. */
+  /** Ranks all peers and reassigns the slots. */
   round(now: number): void {
     if (this.#peers.size === 0) return
     this.#wakeAt = now + roundMs
@@ -234,21 +233,21 @@ export class Choker {
       this.#measure(peer)
       upload += peer.upload
     }
-    this.#roomFor = uploadSlots(this.#limit, upload)
+    this.#affordableSlots = uploadSlots(this.#limit, upload)
     this.#limitSlots()
     const regular = new Set(this.#rank(peers, now).slice(0, this.#regularSlots()))
     const optimistic = this.#drawOptimistic(peers, regular, now)
-    const spare = this.#unpaid(peers, regular, optimistic)
+    const unslotted = this.#chooseUninterested(peers, regular, optimistic)
     const changes: [Peer, Standing][] = peers.map((peer) => [
       peer,
-      regular.has(peer) ? 'regular' : peer === optimistic ? 'optimistic' : (spare.get(peer) ?? 'choked')
+      regular.has(peer) ? 'regular' : peer === optimistic ? 'optimistic' : (unslotted.get(peer) ?? 'choked')
     ])
-    // Chokes first, so that never more than the places are taken.
+    // Chokes go first, so that the number of unchoked peers never exceeds the slots.
     for (const [peer, standing] of changes) if (standing === 'choked') this.#set(peer, standing, now)
     for (const [peer, standing] of changes) if (standing !== 'choked') this.#set(peer, standing, now)
   }
 
-  /** One place is for chance when there are two or more. */
+  /** Returns the number of regular slots: all but one for the optimistic unchoke, if there are two or more. */
   #regularSlots(): number {
     return this.#slots > 1 ? this.#slots - 1 : this.#slots
   }
@@ -262,7 +261,7 @@ export class Choker {
     peer.tie = this.#random()
   }
 
-  /** Whether a peer may have a regular place while we download: one that only takes may while nobody who gives wants it. */
+  /** Whether a peer may have a regular slot while downloading. A taker may if no interested peer uploads. */
   #mayEarn(peer: Peer): boolean {
     if (peer.snubbed) return false
     if (!peer.takes) return true
@@ -271,7 +270,7 @@ export class Choker {
     return true
   }
 
-  /** Who may have a regular place, best first. */
+  /** Returns the peers that may have a regular slot, best first. */
   #rank(peers: readonly Peer[], now: number): Peer[] {
     if (this.#seeding)
       return byTurns(
@@ -282,13 +281,13 @@ export class Choker {
     return byGiving(peers.filter((peer) => peer.interested && this.#mayEarn(peer)))
   }
 
-  /** The optimistic peer of this round: the one there is for 30 s, then one drawn from those without a place. */
+  /** Returns the optimistic peer of this round: the current one for 30 s, then a random peer without a regular slot. */
   #drawOptimistic(peers: readonly Peer[], regular: ReadonlySet<Peer>, now: number): Peer | undefined {
     if (this.#slots < 2) return undefined
     const waiting = peers.filter((peer) => peer.interested && !regular.has(peer))
     const current = waiting.find((peer) => peer.standing === 'optimistic')
     if (current !== undefined && now - this.#optimisticAt < optimisticMs) return current
-    // Who had a place until now comes last, or a turn that ended would go on here.
+    // A peer that held a slot until now comes last, or its slot would go on as an optimistic one.
     const others = waiting.filter((peer) => peer.standing === 'choked')
     if (others.length === 0) return current ?? waiting[0]
     this.#optimisticAt = now
@@ -300,31 +299,31 @@ export class Choker {
     return others.find((peer) => (left -= weight(peer)) < 0) ?? others.at(-1)
   }
 
-  /** Peers without interest that stay or become unchoked: the fast ones, and the idle ones while places are free. */
-  #unpaid(
+  /** Returns the uninterested peers that stay or become unchoked: the fast uploaders, and idle peers while slots are free. */
+  #chooseUninterested(
     peers: readonly Peer[],
     regular: ReadonlySet<Peer>,
     optimistic: Peer | undefined
   ): Map<Peer, Standing> {
-    const unpaid = new Map<Peer, Standing>()
-    const bored = peers.filter((peer) => !peer.interested && !peer.uploadOnly)
+    const chosen = new Map<Peer, Standing>()
+    const uninterested = peers.filter((peer) => !peer.interested && !peer.uploadOnly)
     if (!this.#seeding && this.#slots > 0) {
       let slowest = regular.size < this.#regularSlots() ? 0 : Number.POSITIVE_INFINITY
       for (const peer of regular) slowest = Math.min(slowest, peer.download)
-      const fast = bored.filter((peer) => !peer.snubbed && peer.download > slowest)
-      for (const peer of byGiving(fast).slice(0, this.#slots)) unpaid.set(peer, 'extra')
+      const fast = uninterested.filter((peer) => !peer.snubbed && peer.download > slowest)
+      for (const peer of byGiving(fast).slice(0, this.#slots)) chosen.set(peer, 'extra')
     }
     let free = this.#slots - regular.size - (optimistic === undefined ? 0 : 1)
-    for (const peer of bored) {
+    for (const peer of uninterested) {
       if (free <= 0) break
-      if (peer.standing === 'choked' || unpaid.has(peer)) continue
-      unpaid.set(peer, 'idle')
+      if (peer.standing === 'choked' || chosen.has(peer)) continue
+      chosen.set(peer, 'idle')
       free--
     }
-    return unpaid
+    return chosen
   }
 
-  /** Gives free places to interested peers between two rounds. */
+  /** Gives free slots to interested peers between two rounds. */
   #fill(now: number): void {
     let regular = 0
     let optimistic = 0
@@ -343,7 +342,7 @@ export class Choker {
     }
   }
 
-  /** The kind of place that is free for the peer, if any. */
+  /** Returns the kind of slot that is free for the peer, or undefined. */
   #freeStanding(peer: Peer): Standing | undefined {
     let regular = 0
     let optimistic = 0
@@ -355,7 +354,7 @@ export class Choker {
     return optimistic === 0 && regular < this.#slots && this.#slots > 1 ? 'optimistic' : undefined
   }
 
-  /** A fast peer that became interested takes the place of the slowest regular one (BEP 3). */
+  /** Gives the slot of the slowest regular peer to a fast peer that became interested (BEP 3). */
   #displace(peer: Peer, now: number): void {
     let slowest: Peer | undefined
     for (const other of this.#peers.values()) {
@@ -370,7 +369,7 @@ export class Choker {
   }
 
   #set(peer: Peer, standing: Standing, now: number): void {
-    // What the sink does may have removed the peer.
+    // An earlier call of the sink may have removed the peer.
     if (this.#peers.get(peer.id) !== peer) return
     const before = peer.standing
     if (before === standing) return

@@ -1,8 +1,9 @@
 import { wordsOf } from '../util/bits.ts'
 
 /**
- * Visits bits that are set in both of two fields of the same length, in order from byte `from` on and around, until some more than
- * `most` were visited; returns how many were. 32 bits are passed over at once, as a search finds little in most of a large torrent.
+ * Visits the bits that are set in both of two fields of the same length, from byte `from` to the end and then from the start.
+ * Stops after the byte in which the `most`-th bit was visited, and returns the number of visited bits. Skips 32 empty bits at a
+ * time, because a search finds little in most of a large torrent.
  */
 export function commonBits(
   some: Uint8Array,

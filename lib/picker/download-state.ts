@@ -12,17 +12,17 @@ import { RarityOrder } from './rarity-order.ts'
 import { Readiness } from './readiness.ts'
 import { Windows } from './windows.ts'
 
-/** Neighbours of equal rarity are fetched one after the other up to so many bytes, because they are then written together. */
+/** Adjacent pieces of equal rarity are fetched in sequence up to this many bytes, because they are then written together. */
 const togetherBytes = 1 << 20
-/** So many groups of neighbours there are at least, so that those who download have different pieces to give. */
+/** Minimum number of such groups, so that downloading peers have different pieces to exchange. */
 const fewestGroups = 128
-/** Failed pieces whose senders are kept: more than readers wait for at a time, and a bound on what liars make us keep. */
+/** Maximum number of failed pieces whose senders are remembered: more than readers wait for at a time, and bounded against liars. */
 const mostAvoided = 64
 
 /**
- * Which pieces are wanted and under way, and who is asked for what. It keeps the books; the strategies decide.
+ * Records which pieces are wanted and partial, and which blocks are requested from which peers. Makes no decisions.
  *
- * A missing piece is partial, or it stands in `order` if its selection priority is above 0 and no window holds it.
+ * Invariant: a missing piece is partial, or it is in `order` if its priority is above 0 and no window contains it.
  */
 export class DownloadState {
   readonly layout: Layout
@@ -34,13 +34,13 @@ export class DownloadState {
   readonly partials: PieceBlocks
   readonly readiness: Readiness = new Readiness()
   readonly #interest: Interest
-  /** Of pieces that failed, who sent each block: the next time another should, which shows whose version differs. */
+  /** The sender of each block of a failed piece. The retry prefers other senders, which shows whose version differs. */
   readonly avoided: LazyMap<number, readonly number[]> = new LazyMap()
   #steps = 0
-  /** Whether memory ran short and no background piece is opened until some is given back. */
+  /** Whether memory ran short. No background piece is opened until some memory is released. */
   outOfMemory = false
   readonly open: OpenPieces = new OpenPieces()
-  /** Who else is asked for a block, where more than one peer is. */
+  /** The requesters of each block that is requested from more than one peer. */
   readonly #shared = new LazyMap<number, number[]>()
 
   constructor(table: PieceTable, sink: BlockSink, random: () => number) {
@@ -62,40 +62,40 @@ export class DownloadState {
     })
   }
 
-  /** Whether a piece is not there and somebody wants it. */
+  /** Whether a piece is missing and is selected or in a window. */
   wants(piece: PieceIndex): boolean {
     if (!this.table.isMissing(piece)) return false
     return this.table.priority(piece) > 0 || this.windows.has(piece)
   }
 
-  /** Missing pieces that are wanted. */
+  /** Number of missing pieces that are wanted. */
   get missing(): number {
     return this.#interest.count
   }
 
-  /** How many pieces, buckets and peers decisions have looked at so far. */
+  /** Number of pieces, buckets and peers that decisions have looked at so far: a measure of CPU cost. */
   get steps(): number {
     return this.#steps + this.open.steps + this.order.steps + this.#interest.steps
   }
 
-  /** Counts looks at pieces or peers. */
+  /** Adds to `steps`. */
   looked(count: number): void {
     this.#steps += count
   }
 
-  /** Counts what a peer has, once its bits are known. */
+  /** Counts the pieces of a peer, once its bits are known. */
   count(peer: PeerState): void {
     this.order.addPeer(peer.seed ? 'all' : peer.bits)
     this.#interest.add(peer)
   }
 
-  /** Takes back what `count` counted. */
+  /** Reverts `count`. */
   uncount(peer: PeerState): void {
     this.#interest.remove(peer)
     this.order.removePeer(peer.seed ? 'all' : peer.bits)
   }
 
-  /** Counts one more piece of a peer that is no seed. */
+  /** Counts one more piece of a peer that is not a seed. */
   countOne(peer: PeerState, piece: PieceIndex): void {
     this.order.increment(piece)
     this.#interest.gained(peer, piece)
@@ -104,7 +104,7 @@ export class DownloadState {
   /** Counts one piece less of a peer, which has lost it (BEP 54). */
   uncountOne(peer: PeerState, piece: PieceIndex, pieceCount: number): void {
     if (peer.seed) {
-      // From now on it is counted by its bits, whatever it gains again: so this is done once.
+      // From now on the peer is counted by its bits, even if it becomes complete again, so this cost occurs once.
       this.#steps += pieceCount
       this.uncount(peer)
       peer.lose(piece, pieceCount)
@@ -116,16 +116,16 @@ export class DownloadState {
     this.#interest.lost(peer, piece)
   }
 
-  /** Forgets a peer. */
+  /** Removes a peer and its counts. Its outstanding requests are released by `releaseOwed`. */
   removePeer(peer: PeerState): void {
     this.peers.delete(peer.id)
     this.readiness.removePeer(peer)
     this.uncount(peer)
-    // Whoever still holds it for a moment does not ask it for anything.
+    // A caller that still holds the object must not send requests to it.
     peer.interested = false
   }
 
-  /** Each of some pieces may be wanted since a change, or no longer: brings interest and the order of missing pieces up to date. */
+  /** Updates interest and the order of missing pieces after a change in whether `pieces` are wanted. */
   rewant(pieces: readonly number[]): void {
     const became: number[] = []
     const ceased: number[] = []
@@ -138,7 +138,7 @@ export class DownloadState {
     for (const piece of pieces) this.file(piece)
   }
 
-  /** The pieces `[start, end)` are there, as the table says. */
+  /** Updates interest, order and windows after the table marked the pieces `[start, end)` as present. */
   gained(start: number, end: number): void {
     const { order, windows } = this
     let ceased: number[] | undefined
@@ -154,7 +154,7 @@ export class DownloadState {
     if (ceased !== undefined) this.#interest.change([], ceased)
   }
 
-  /** Puts a missing piece where the background search finds it, or takes it out: windows see to their own. */
+  /** Adds a piece to the order of missing pieces, or removes it. Pieces in windows are not in the order. */
   file(piece: PieceIndex): void {
     const { table } = this
     const waits = table.isMissing(piece) && !this.partials.has(piece) && !this.windows.has(piece)
@@ -162,7 +162,7 @@ export class DownloadState {
     else this.order.remove(piece)
   }
 
-  /** Begins a piece; undefined when there is no memory for it. */
+  /** Opens a partial piece. Returns undefined if the piece is not missing or there is no memory for it. */
   begin(piece: PieceIndex, urgent: boolean): PartialPiece | undefined {
     if (!this.table.isMissing(piece)) return undefined
     const blocks = this.sink.reserve(piece, urgent)
@@ -177,7 +177,7 @@ export class DownloadState {
     return partial
   }
 
-  /** Whether one more block of a partial piece may be asked for as far as memory goes. */
+  /** Whether memory allows one more request for a partial piece; reserves more if needed. */
   mayAsk(partial: PartialPiece, urgent: boolean): boolean {
     if (partial.allowance > 0) return true
     if (this.outOfMemory && !urgent) return false
@@ -187,7 +187,7 @@ export class DownloadState {
     return partial.allowance > 0
   }
 
-  /** Ends a piece: it was verified, failed, or nothing of it is under way. */
+  /** Closes a partial piece that was verified, has failed, or has no blocks and no requests. */
   close(piece: PieceIndex): void {
     const partial = this.partials.get(piece)
     if (partial === undefined) return
@@ -195,10 +195,10 @@ export class DownloadState {
     this.partials.end(piece)
   }
 
-  /** Asks a peer for a block of a partial piece; a block that another is asked for already becomes shared. */
+  /** Requests a block from a peer. A block that is already requested from another peer becomes shared. */
   request(peer: PeerState, partial: PartialPiece, block: BlockIndex, now: number): void {
     const { piece } = partial
-    // A snubbed peer that delivers again may still owe the block: then it is on its way, and not asked for twice.
+    // A snubbed peer that delivers again may still owe this block: then it is in transit and is not requested twice.
     if (peer.owing && partial.states[block] === blockState.free && peer.indexOf(piece, block) >= 0) {
       partial.request(block, peer.id)
       return
@@ -215,18 +215,18 @@ export class DownloadState {
     peer.source.request(piece, block)
   }
 
-  /** How many peers are asked for a block. */
+  /** Returns the number of peers that a block is requested from. */
   requesters(partial: PartialPiece, block: BlockIndex): number {
     if (partial.states[block] !== blockState.requested) return 0
     return this.#shared.get(this.key(partial.piece, block))?.length ?? 1
   }
 
-  /** Whether more than one peer is asked for a block. */
+  /** Whether a block is requested from more than one peer. */
   isShared(piece: PieceIndex, block: BlockIndex): boolean {
     return this.#shared.has(this.key(piece, block))
   }
 
-  /** The peer's request for a block has ended without it; the block is free again if no one else is asked. */
+  /** Ends a peer's request for a block that did not arrive. The block is free again if it is requested from no other peer. */
   release(peer: PeerNumber, piece: PieceIndex, block: BlockIndex): void {
     const partial = this.partials.get(piece)
     if (partial === undefined || partial.states[block] !== blockState.requested) return
@@ -245,7 +245,7 @@ export class DownloadState {
     this.#reopen(partial)
   }
 
-  /** Takes a request back from a peer. */
+  /** Cancels the request at `index` of the peer's queue. */
   cancel(peer: PeerState, index: number, now: number): void {
     const request = peer.outstanding.at(index)
     if (request === undefined) return
@@ -256,7 +256,7 @@ export class DownloadState {
     peer.source.cancel(request.piece, request.block)
   }
 
-  /** A block has come from a peer: all others who were asked are told not to send it. */
+  /** Records a block from a peer, and cancels the requests for it at other peers. */
   receive(peer: PeerNumber, partial: PartialPiece, block: BlockIndex, now: number): void {
     const key = this.key(partial.piece, block)
     const asked = this.#shared.get(key) ?? [partial.by[block] ?? -1]
@@ -274,7 +274,7 @@ export class DownloadState {
     }
   }
 
-  /** A block of a partial piece is there though nobody has sent it now: whoever is asked for it need not send it. */
+  /** Marks a block as received without a sender (it came from a bad copy), and cancels all requests for it. */
   salvage(partial: PartialPiece, block: BlockIndex, now: number): void {
     const { piece } = partial
     for (const id of [...(this.#shared.get(this.key(piece, block)) ?? [partial.by[block] ?? -1])]) {
@@ -285,14 +285,14 @@ export class DownloadState {
     partial.receive(block, -2)
   }
 
-  /** Blocks of a partial piece that came are to be fetched again. */
+  /** Marks received blocks of a partial piece as missing, so that they are fetched again. */
   discard(partial: PartialPiece, blocks: Iterable<number>): void {
     for (const block of blocks) partial.discard(block)
     if (partial.free > 0) this.#reopen(partial)
     this.dropIfEmpty(partial.piece)
   }
 
-  /** Ends a partial piece of which nothing has come and nothing is asked for. */
+  /** Closes a partial piece that has no blocks and no requests. */
   dropIfEmpty(piece: PieceIndex): void {
     const partial = this.partials.get(piece)
     if (partial === undefined || partial.free !== partial.blockCount) return
@@ -301,12 +301,12 @@ export class DownloadState {
     this.sink.abandon(piece)
   }
 
-  /** A number for a block of the torrent. */
+  /** Returns a number that identifies a block within the torrent. */
   key(piece: PieceIndex, block: BlockIndex): number {
     return piece * this.layout.blocksPerPiece + block
   }
 
-  /** Whether a peer that is under no suspicion and delivers would send blocks of a piece. */
+  /** Whether some peer that is neither suspect nor snubbed would send blocks of a piece. */
   hasTrusted(piece: PieceIndex): boolean {
     for (const peer of this.peers.values()) {
       if (!peer.suspect && !peer.snubbed && peer.serves(piece)) return true
@@ -314,9 +314,9 @@ export class DownloadState {
     return false
   }
 
-  /** A peer that fetched pieces alone does so no longer: others may help. */
+  /** Opens the pieces that `peer` fetches alone to all peers. */
   releaseSole(peer: PeerState): void {
-    // No others ever do, and a peer that chokes is no reason to look at all pieces.
+    // Only such peers fetch pieces alone. A choke of any other peer must not cost a look at all pieces.
     if (!peer.suspect && !peer.discredited) return
     for (const partial of this.partials.values()) {
       if (partial.soleOwner !== peer.id) continue
@@ -325,19 +325,19 @@ export class DownloadState {
     }
   }
 
-  /** Some piece may be set aside now that could not be before, for this torrent or for others. */
+  /** Tells the sink that some memory may be reclaimable now, for this torrent or for others. */
   offerMemory(): void {
     if (this.partials.size > 0) this.sink.reclaimable()
     if (this.outOfMemory) this.regainMemory()
   }
 
-  /** There may be memory again: background pieces are opened, those that were set aside among them. */
+  /** Allows background pieces to be opened again, including those that were set aside. */
   regainMemory(): void {
     this.outOfMemory = false
     this.readiness.unstarve()
   }
 
-  /** Remembers the senders of a piece that failed. */
+  /** Remembers the senders of a failed piece, so that each block is requested from another peer. */
   avoidSenders(piece: PieceIndex): void {
     const partial = this.partials.get(piece)
     const [oldest] = this.avoided.keys()
@@ -351,7 +351,7 @@ export class DownloadState {
     this.readiness.unstarve()
   }
 
-  /** No peer is asked for anything of a piece: what it has of memory may go to others. */
+  /** Returns the unused memory of a piece that has no outstanding requests. */
   rest(partial: PartialPiece): void {
     if (partial.streamed && partial.allowance > 0) {
       this.sink.giveBack(partial.piece, partial.allowance)

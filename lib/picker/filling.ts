@@ -5,71 +5,70 @@ import type { PeerState } from './peer-state.ts'
 import { deepMs, Pipelines } from './pipelines.ts'
 import { UrgentPlan } from './urgent-plan.ts'
 
-/** A stream waits while something is missing that it needs within this time. */
+/** A stream counts as hungry while it lacks something that it needs within this time. */
 const nearMs = 5000
-/** What is needed sooner than this may come too late behind a deep pipeline. */
+/** Something needed sooner than this may come too late behind a deep request queue. */
 const pressedMs = deepMs + 500
-/** While a window is hungry, lateness is looked at this often, also when nothing happens. */
+/** Interval of checks for late blocks while a window is hungry. */
 const hungryTickMs = 30
 const endGameTickMs = 200
-/** With nothing special going on lateness is looked at this often. */
+/** Interval of checks for late blocks otherwise. */
 const calmTickMs = 1000
 
-/** How many idle peers then look for what others are late with: a large swarm ends as well with some of them. */
+/** Maximum number of starved peers per check that look for late blocks of others. A subset suffices in a large swarm. */
 const maxIdleLooks = 64
-/** Gives peers with room their next requests: what readers wait for comes first, then the background, then what others are late with. */
+/** Sends requests to peers with room in their queues: blocks for readers first, then background blocks, then late blocks of other peers. */
 export class Filling {
   readonly #state: DownloadState
   readonly #plan = new UrgentPlan()
   readonly #pipelines = new Pipelines()
-  /** Peers that have refused something and will be asked again. */
+  /** Peers that have refused a piece and will be asked again. */
   readonly #refusing = new LazySet<PeerState>()
   #wakeAt = Number.POSITIVE_INFINITY
-  /** Whether anybody may be asked. */
+  /** Whether requests may be sent. */
   active = true
 
-  /** Asks nobody yet. */
   constructor(state: DownloadState) {
     this.#state = state
   }
 
-  /** When `wake` wants to be called; Infinity for not at all. */
+  /** When to call `wake`, in milliseconds on the clock of `now`; `Infinity` if it need not be called. */
   get wakeAt(): number {
     return this.#wakeAt
   }
 
-  /** Whether a stream waits, or soon would. */
+  /** Whether a stream waits or soon would: a missing piece is due within 5 s. */
   isHungry(now: number): boolean {
     return this.#waits(now, nearMs)
   }
 
-  /** Whether a stream may have to wait behind what deep pipelines bring. */
+  /** Whether a stream may have to wait behind deep request queues: a missing piece is due within 2 s. */
   isPressed(now: number): boolean {
     return this.#waits(now, pressedMs)
   }
 
-  /** A block has come that was wanted: so many more may be asked for twice. */
+  /** Adds to the budget of duplicate requests, because a wanted block arrived. */
   earn(): void {
     this.#plan.earn()
   }
 
-  /** A peer has refused a request, and is asked again at its `retryAt`. */
+  /** Schedules a peer that refused a request to be asked again at its `retryAt`. */
   refused(peer: PeerState): void {
     this.#refusing.add(peer)
   }
 
-  /** A peer has gone. */
+  /** Removes a disconnected peer. */
   forget(peer: PeerState): void {
     this.#refusing.delete(peer)
   }
 
-  /** Time has passed: those that refused something long ago are asked again. */
+  /** Retries the peers whose `retryAt` has passed. */
   wake(now: number): void {
     this.#wakeAt = now
     for (const peer of this.#refusing) if (peer.retryAt <= now) this.retry(peer)
   }
 
-  /** Gives new requests to all that may have room, also to some that found nothing to do: for what others are late with. */
+  /** Sends requests to all peers with room, and lets some starved peers look for late blocks of other peers. */
   fillIdle(now: number): void {
     const state = this.#state
     let looks = maxIdleLooks
@@ -82,7 +81,7 @@ export class Filling {
     this.fillAll(now, undefined, true)
   }
 
-  /** Whether something is missing that a stream needs within some time. */
+  /** Whether a missing piece is due within `withinMs`. */
   #waits(now: number, withinMs: number): boolean {
     if (this.#state.windows.size === 0) return false
     const first = this.#urgent(now)[0]
@@ -98,7 +97,7 @@ export class Filling {
     return this.#pipelines.room(peer, this.#state.peers.size, hungry)
   }
 
-  /** A peer that refused may be asked for everything again. */
+  /** Clears the refusals of a peer, so that it may be asked for everything again. */
   retry(peer: PeerState): void {
     peer.retry()
     this.#refusing.delete(peer)
@@ -107,7 +106,7 @@ export class Filling {
     this.#state.readiness.feed(peer)
   }
 
-  /** Gives a peer that has room its next requests. */
+  /** Sends requests to a peer if its queue has room. */
   fill(peer: PeerState, now: number): void {
     if (!this.active) return
     const state = this.#state
@@ -121,7 +120,7 @@ export class Filling {
     this.#setWake(hungry, now)
   }
 
-  /** Gives new requests to peers that may have room: those that are `ready`, `first` before the others. */
+  /** Sends requests to the peers that are `ready`, beginning with `first`. With `everyone`, windows consider all fast peers. */
   fillAll(now: number, first?: number, everyone = false): void {
     const state = this.#state
     if (!this.active) {
@@ -150,7 +149,7 @@ export class Filling {
     if (this.#pipelines.isWorthwhile(room, peer, hungry)) this.#fillBackground(peer, room, now)
   }
 
-  /** Asks a peer for up to so many blocks that no window needs it for. */
+  /** Requests up to `mostBlocks` blocks outside all windows from a peer. */
   #fillBackground(peer: PeerState, mostBlocks: number, now: number): void {
     const state = this.#state
     if (!peer.interested || !peer.servesAny) return
@@ -171,7 +170,7 @@ export class Filling {
   #setWake(hungry: boolean, now: number): void {
     const { busy, starved } = this.#state.readiness
     const tickMs = hungry ? hungryTickMs : starved.size > 0 ? endGameTickMs : calmTickMs
-    // While blocks come the time that was set stands, or it would never be reached.
+    // An earlier wake-up stands while blocks arrive; postponing it at each block would prevent it for ever.
     if (this.#wakeAt > now && this.#wakeAt <= now + tickMs) return
     let under = false
     for (const peer of busy) {

@@ -6,33 +6,32 @@ import type { PeerState } from './peer-state.ts'
 
 const log = debug('late')
 
-/** A peer that owes a block for this long past its estimate, at least, is snubbed. */
+/** Minimum time past its estimate after which an owed block makes a peer snubbed. */
 const minSnubMs = 4000
 const maxSnubMs = 60_000
-/** A peer in whose place others had to bring so many blocks in a row is snubbed after this time or a round trip already. */
+/** After this many consecutive rescued blocks, the shorter limit below or one round trip applies. */
 const maxRescued = 4
 const rescuedSnubMs = 500
-/** Of a large swarm not all are looked at each time: so many for each millisecond that has passed, and each within this time. */
+/** In a large swarm, checks are spaced out: this many peers per elapsed millisecond, but at least one check per `maxLookMs`. */
 const looksPerMs = 5
 const maxLookMs = 2000
 
-/** Judges the peers that owe us blocks. */
+/** Finds peers that owe blocks for too long. */
 export class Lateness {
   readonly #state: DownloadState
-  /** When all peers were last looked at. */
+  /** Time of the last check. */
   #lookedAt = Number.NEGATIVE_INFINITY
 
-  /** Looks at nobody yet. */
   constructor(state: DownloadState) {
     this.#state = state
   }
 
-  /** Whether it is time to look. */
+  /** Whether the next check is due. */
   isDue(now: number): boolean {
     return now >= this.#lookedAt + Math.min(maxLookMs, this.#state.readiness.busy.size / looksPerMs)
   }
 
-  /** Snubs peers that owe a block for too long, and gives up what they owe for longer still. */
+  /** Marks peers with overdue blocks as snubbed, and cancels the requests of those that stay overdue. */
   look(now: number): void {
     const state = this.#state
     this.#lookedAt = now
@@ -51,7 +50,7 @@ export class Lateness {
         if (log.enabled) logLate(peer, overdue, 'is snubbed')
         this.#snub(peer, now)
       } else if (overdue >= Math.min(maxSnubMs, patience * 2 ** (peer.strikes + 1))) {
-        // It may have lost the request. The next one is given up later, so that a silent peer costs ever less.
+        // The peer may have lost the request. The limit doubles each time, so that a silent peer costs less and less.
         if (log.enabled) logLate(peer, overdue, 'has its requests cancelled')
         peer.strikes = Math.min(peer.strikes + 1, 8)
         cancelWhere(state, peer, () => true, now)
@@ -59,7 +58,7 @@ export class Lateness {
     }
   }
 
-  /** A peer delivers nothing: only its oldest block is still waited for, and others may bring that too. */
+  /** Marks a peer as snubbed: cancels all its requests but the oldest, and lets other peers be asked for that one too. */
   #snub(peer: PeerState, now: number): void {
     const state = this.#state
     peer.snubbed = true

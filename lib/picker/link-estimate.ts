@@ -1,29 +1,29 @@
 import { blockLength } from '../util/block-length.ts'
 
-/** Milliseconds of busy time that an estimate remembers; older evidence fades. */
+/** Busy time in milliseconds that an estimate covers; older samples fade. */
 const memoryMs = 1500
-/** No link is taken for faster than this, in bytes per millisecond: a burst from a socket buffer is no proof. */
+/** Upper bound of the rate, in bytes per millisecond: a burst from a socket buffer proves nothing about the link. */
 const maxBytesPerMs = 4_000_000
-/** A peer that has never delivered and is late is believed to need this much longer still: most such peers are slow. */
+/** Extra delay in milliseconds assumed for a late peer that has never delivered: most such peers are slow. */
 const unprovenMs = 300
 
 /**
- * What is known of the way to one peer: its delay, its rate, and when the oldest outstanding block should be here.
- * The rate counts only time in which the peer had something to send us, so a short pipeline does not look like a slow link.
+ * Estimates the latency and rate of a peer, and when its oldest outstanding block will arrive. The rate counts only time
+ * in which the peer had something to send, so that a short request queue does not look like a slow link.
  */
 export class LinkEstimate {
   /** Milliseconds from a request on an idle link to the first byte of its answer. */
   latencyMs: number
-  /** When the oldest outstanding block is expected; Infinity with nothing outstanding. */
+  /** When the oldest outstanding block is expected; `Infinity` with nothing outstanding. */
   headEta: number = Number.POSITIVE_INFINITY
-  /** When the last block came; -Infinity before the first. */
+  /** When the last block arrived; `-Infinity` before the first. */
   lastArrivalAt: number = Number.NEGATIVE_INFINITY
-  /** Blocks that came. */
+  /** Number of blocks that have arrived. */
   samples = 0
   #bytes: number
   #busyMs: number
 
-  /** An estimate that begins with a guess: round trip in milliseconds and bytes per millisecond. */
+  /** Creates an estimate from an initial guess: round trip in milliseconds, rate in bytes per millisecond. */
   constructor(latencyMs: number, bytesPerMs: number) {
     this.latencyMs = latencyMs
     this.#bytes = blockLength
@@ -36,8 +36,8 @@ export class LinkEstimate {
   }
 
   /**
-   * A block of `bytes`, asked for at `sentAt`, has come at `now`. With `askedBefore` nobody knows which request it answers: that shows
-   * nothing of the delay, and of the rate at most that it is lower.
+   * Records a block of `bytes` that was requested at `sentAt` and arrived at `now`. With `askedBefore`, it may answer an earlier,
+   * cancelled request: then the latency is not updated, and the rate can only fall.
    */
   arrived(bytes: number, sentAt: number, now: number, askedBefore = false): void {
     const onIdleLink = sentAt >= this.lastArrivalAt
@@ -48,7 +48,7 @@ export class LinkEstimate {
     const since = Math.max(this.lastArrivalAt, sentAt + this.latencyMs)
     const busyMs = Math.max(now - since, bytes / (askedBefore ? this.bytesPerMs : maxBytesPerMs))
     if (this.samples === 0) {
-      // The guess weighs a quarter of the first real block.
+      // The initial guess weighs a quarter of the first real block.
       this.#bytes *= 0.25
       this.#busyMs *= 0.25
     }
@@ -62,24 +62,24 @@ export class LinkEstimate {
     this.lastArrivalAt = now
   }
 
-  /** Something came that was not waited for: the link was busy until `now`. */
+  /** Records data that answers no outstanding request: the link was busy until `now`. */
   touched(now: number): void {
     this.lastArrivalAt = now
   }
 
-  /** Sets when the oldest outstanding block, asked for at `sentAt`, is expected. */
+  /** Sets when the oldest outstanding block, requested at `sentAt`, is expected. */
   expectHead(bytes: number, sentAt: number, now: number): void {
     this.headEta = Math.max(now, sentAt + this.latencyMs) + bytes / this.bytesPerMs
   }
 
-  /** Milliseconds by which the oldest outstanding block is late. */
+  /** Milliseconds by which the oldest outstanding block is overdue. */
   overdueMs(now: number): number {
     return Math.max(0, now - this.headEta)
   }
 
   /**
-   * When the oldest outstanding block is expected, seen from `now`. A head that is late by some time is expected to need
-   * as much again, so the estimate of a peer that fell silent recedes.
+   * Returns when the oldest outstanding block is expected, as seen from `now`. A block that is overdue by some time is expected to
+   * take as long again, so that the estimate of a silent peer recedes.
    */
   headAt(now: number): number {
     const overdueMs = this.overdueMs(now)

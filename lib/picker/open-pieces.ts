@@ -2,24 +2,24 @@ import type { PartialPiece } from '../pieces/partial-piece.ts'
 
 /** Partial pieces that may have free blocks, oldest first. */
 export class OpenPieces {
-  /** How many pieces searches have looked at. */
+  /** Number of pieces that searches have looked at. */
   steps = 0
   readonly #pieces: PartialPiece[] = []
 
-  /** Puts a piece at the end, if it is not in the list. */
+  /** Appends a piece unless it is listed. */
   add(partial: PartialPiece): void {
     if (partial.listed) return
     partial.listed = true
     this.#pieces.push(partial)
   }
 
-  /** Takes a piece out. */
+  /** Removes a piece. */
   delete(partial: PartialPiece): void {
     if (partial.listed) this.#pieces.splice(this.#pieces.indexOf(partial), 1)
     partial.listed = false
   }
 
-  /** The oldest piece with a free block for which `suits` says yes. */
+  /** Returns the oldest piece with a free block for which `suits` returns true. */
   find(suits: (partial: PartialPiece) => boolean): PartialPiece | undefined {
     const pieces = this.#pieces
     let found: PartialPiece | undefined
@@ -28,7 +28,7 @@ export class OpenPieces {
     while (found === undefined && at < pieces.length) {
       const partial = pieces[at++]
       if (partial === undefined) break
-      // Each full one is met once and leaves the list.
+      // A piece without free blocks is met once and leaves the list.
       if (partial.free === 0) partial.listed = false
       else {
         pieces[kept++] = partial

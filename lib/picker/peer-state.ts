@@ -5,25 +5,25 @@ import type { BlockIndex, PeerNumber, PieceIndex } from '../util/indices.ts'
 import { LinkEstimate } from './link-estimate.ts'
 import { RequestQueue } from './request-queue.ts'
 
-/** Cancelled requests that are remembered, as they may still be answered. */
+/** Maximum number of cancelled requests that are remembered, because they may still be answered. */
 const maxCancelled = 1024
-/** A peer that refuses this many pieces is not asked at all until it is tried again. */
+/** A peer that refuses this many pieces gets no requests until its retry. */
 const maxRefused = 64
-/** After a refusal the peer is asked for the same piece again after this long, twice that after the next, and so on. */
+/** Delay before a refused piece is requested again; doubles with each refusal. */
 const minRetryMs = 250
 const maxRetryMs = 60_000
-/** Pieces that a peer gained are looked at one by one instead of a search through all, so many of them. */
+/** Maximum number of gained pieces that are checked one by one instead of by a full search. */
 const mostGained = 32
-/** Pieces that a choking peer may offer; BEP 6 speaks of ten. */
+/** Maximum size of a peer's allowed fast set; BEP 6 suggests ten. */
 const maxAllowedFast = 256
 
-/** Stands for a set in which there has never been anything: most peers never need theirs. Nothing is ever added to it. */
+/** Shared empty set: most peers never need their own. Must stay empty. */
 const nothing: Set<number> = new Set()
 
-/** Stands for the pieces gained of late of a peer that gained none. Nothing is ever added to it. */
+/** Shared empty list of recently gained pieces. Must stay empty. */
 export const nothingRecent: number[] = []
 
-/** What the picker knows of one peer. What each block needs stands first, and so together: of thousands of peers it is in no cache. */
+/** The picker's state of one peer. Fields that each block needs come first, because a large swarm does not fit into the CPU cache. */
 export class PeerState {
   readonly source: BlockSource
   readonly id: PeerNumber
@@ -33,52 +33,52 @@ export class PeerState {
   choked = true
   /** Whether we have told the peer that we are interested. */
   interested = false
-  /** Whether it owes us blocks for too long; then it is asked for one at a time. */
+  /** Whether the peer owes us blocks for too long. A snubbed peer has at most one outstanding request. */
   snubbed = false
-  /** Whether the one block that a snubbed peer is asked for may be asked of others as well. */
+  /** Whether other peers may be asked for the outstanding block of this snubbed peer. */
   owing = false
-  /** Whether it may only fetch whole pieces alone after a bad piece. */
+  /** Whether the peer may only fetch whole pieces alone, after a bad piece. */
   suspect = false
-  /** Whether all that is known of bad pieces points at it: readers do not wait for it while there are others. */
+  /** Whether all evidence about bad pieces points at the peer. Readers use it only if no other peer serves the piece. */
   discredited = false
-  /** Whether the last search found nothing for it, and nothing has changed since. */
+  /** Whether the last search for a block found nothing, and nothing has changed since. */
   starved = false
-  /** How many requests the peer lets us queue (BEP 10 `reqq`). */
+  /** Maximum number of requests that the peer queues (BEP 10 `reqq`). */
   maxRequests = 250
-  /** Requests that the pipeline may hold, grown block by block. */
+  /** Limit of the request queue depth; grows by one with each block. */
   depth = 6
-  /** Blocks that others brought in its place since it last delivered one. */
+  /** Blocks owed by this peer that other peers delivered since its last block. */
   rescued = 0
-  /** How often in a row a block was given up. */
+  /** How many times in a row its overdue requests were cancelled. */
   strikes = 0
-  /** The piece that it was last asked for in the background, or -1. */
+  /** Piece of its last background request, or -1. */
   currentPiece = -1
   #retryMs = minRetryMs
-  /** Pieces that it has refused while not choking us; it is not asked for them before `retryAt`. */
+  /** Pieces that the peer refused while it did not choke us. They are not requested again before `retryAt`. */
   #refused: Set<number> = nothing
-  /** Keys of blocks whose requests were cancelled; they may come all the same. */
+  /** Keys of blocks whose requests were cancelled. They may still arrive. */
   #cancelled: Set<number> = nothing
-  /** Asked for and still to come, oldest first. */
+  /** Outstanding requests, oldest first. */
   readonly outstanding: RequestQueue = new RequestQueue()
   readonly link: LinkEstimate
-  /** Bit i (from the high end of each byte) says that the peer has piece i; empty where it has all or none. */
+  /** Bit i (from the high end of each byte) is set if the peer has piece i. Empty if the peer has all or none. */
   bits: Uint8Array
-  /** A piece that we want and the peer has, for which alone it is looked at anew once it is there; -1 for none, or a seed. */
+  /** The wanted piece under which `Interest` files the peer; -1 for none, or for a seed. */
   standsFor = -1
-  /** Pieces that it gained of late and that were wanted then, and how many these were: the place of the next one follows from it. */
+  /** Ring of wanted pieces that the peer gained recently, and how many were ever put in: the next index follows from it. */
   recent: number[] = nothingRecent
   gainedCount = 0
-  /** At how many additions to what is wanted a search found nothing of it but what is `recent`; -1 for no such search. */
+  /** Count of additions at which a search found no wanted piece but those in `recent`; -1 without such a search. */
   barrenAt = -1
-  /** Whether it is one of the fastest of the swarm. */
+  /** Whether it is one of the fastest peers of the swarm. */
   isFast = false
-  /** How much had ever been added to the order of missing pieces when the peer had none of it; -1 before that. */
+  /** Count of additions to the order of missing pieces at which the peer had none of them; -1 before that. */
   nothingNewAt = -1
-  /** Pieces that it gained since then, at most so many as are worth looking at one by one. */
+  /** Pieces that the peer gained since then, up to `mostGained`. */
   gained: number[] = nothingRecent
   #allowedFast: Set<number> = nothing
   retryAt: number = Number.POSITIVE_INFINITY
-  /** Pieces that it suggests (BEP 6). */
+  /** Pieces that the peer suggests (BEP 6). */
   readonly suggested: number[] = []
 
   constructor(source: BlockSource, bits: Uint8Array, latencyMs: number, bytesPerMs: number) {
@@ -93,7 +93,7 @@ export class PeerState {
     return this.seed || hasBit(this.bits, piece)
   }
 
-  /** Whether its bits say that it has all of so many pieces. */
+  /** Whether its bits are set for all `pieceCount` pieces. */
   hasAll(pieceCount: number): boolean {
     const whole = pieceCount >> 3
     for (let at = 0; at < whole; at++) if (this.bits[at] !== 0xff) return false
@@ -101,12 +101,12 @@ export class PeerState {
     return ((this.bits[whole] ?? 0) & rest) === rest
   }
 
-  /** The peer, which is no seed, has one more piece. */
+  /** Adds a piece to a peer that is not a seed. */
   gain(piece: PieceIndex): void {
     setBit(this.bits, piece)
   }
 
-  /** The peer has one of `pieceCount` pieces no longer. */
+  /** Removes one of `pieceCount` pieces of the peer. */
   lose(piece: PieceIndex, pieceCount: number): void {
     if (this.seed) {
       this.seed = false
@@ -115,13 +115,13 @@ export class PeerState {
     clearBit(this.bits, piece)
   }
 
-  /** A search found nothing, after `additions` to the order of missing pieces. */
+  /** Records that a search found nothing after `additions` to the order of missing pieces. */
   foundNothing(additions: number): void {
     this.nothingNewAt = additions
     if (this.gained.length > 0) this.gained = nothingRecent
   }
 
-  /** A search may find this piece, which the peer has gained. */
+  /** Records a gained piece that the next search should check. */
   mayFind(piece: PieceIndex): void {
     if (this.nothingNewAt < 0) return
     if (this.gained.length >= mostGained) this.nothingNewAt = -1
@@ -129,35 +129,35 @@ export class PeerState {
     else if (!this.gained.includes(piece)) this.gained.push(piece)
   }
 
-  /** Whether the peer would send blocks of a piece if it were asked now. */
+  /** Whether the peer would send blocks of a piece now. */
   serves(piece: PieceIndex): boolean {
     if (!this.has(piece)) return false
     if (this.choked) return this.#allowedFast.has(piece)
     return this.#refused.size === 0 || (this.#refused.size < maxRefused && !this.#refused.has(piece))
   }
 
-  /** Whether the peer would send anything. */
+  /** Whether the peer would send any piece now. */
   get servesAny(): boolean {
     return this.choked ? this.#allowedFast.size > 0 : this.#refused.size < maxRefused
   }
 
-  /** The peer offers a piece while it chokes us (BEP 6). */
+  /** Adds a piece to the allowed fast set (BEP 6), up to 256 pieces. */
   allow(piece: PieceIndex): void {
     if (this.#allowedFast === nothing) this.#allowedFast = new Set()
     if (this.#allowedFast.size < maxAllowedFast) this.#allowedFast.add(piece)
   }
 
-  /** The peer no longer offers a piece while it chokes us. */
+  /** Removes a piece from the allowed fast set. */
   disallow(piece: PieceIndex): void {
     this.#allowedFast.delete(piece)
   }
 
-  /** Pieces that it serves while choking us (BEP 6). */
+  /** Pieces that the peer serves while it chokes us (BEP 6). */
   get allowedFast(): ReadonlySet<number> {
     return this.#allowedFast
   }
 
-  /** The peer refuses a piece that it has and should send. */
+  /** Records that the peer refused a piece that it has and should send. */
   refuse(piece: PieceIndex, now: number): void {
     if (this.#refused === nothing) this.#refused = new Set()
     if (this.#refused.size === 0) {
@@ -167,13 +167,13 @@ export class PeerState {
     this.#refused.add(piece)
   }
 
-  /** The peer is asked again for what it has refused. */
+  /** Clears the refused pieces, so that they are requested again. */
   retry(): void {
     this.#refused.clear()
     this.retryAt = Number.POSITIVE_INFINITY
   }
 
-  /** A block has come: whatever was held against the peer is forgotten. */
+  /** Clears the peer's bad marks, because a block arrived. */
   delivered(): void {
     this.snubbed = false
     this.strikes = 0
@@ -181,29 +181,29 @@ export class PeerState {
     this.#retryMs = minRetryMs
   }
 
-  /** Remembers that a request was cancelled. */
+  /** Remembers that the request with this block key was cancelled. */
   remember(key: number): void {
     if (this.#cancelled === nothing) this.#cancelled = new Set()
     if (this.#cancelled.size >= maxCancelled) this.#cancelled.clear()
     this.#cancelled.add(key)
   }
 
-  /** Whether a request was cancelled and not answered since. */
+  /** Whether the request was cancelled and has not been answered since. */
   wasCancelled(key: number): boolean {
     return this.#cancelled.has(key)
   }
 
-  /** A cancelled request is answered; false if there was none. */
+  /** Forgets a cancelled request because it was answered. Returns false if there was none. */
   answered(key: number): boolean {
     return this.#cancelled.delete(key)
   }
 
-  /** Where in `outstanding` a block stands, or -1. */
+  /** Returns the index of a block in `outstanding`, or -1. */
   indexOf(piece: PieceIndex, block: BlockIndex): number {
     return this.outstanding.indexOf(piece, block)
   }
 
-  /** When a further block of `bytes`, asked for now, would be here. */
+  /** Returns when one more block of `bytes`, requested now, would arrive. */
   etaOfNext(bytes: number, now: number): number {
     const { link, outstanding } = this
     const ownMs = bytes / link.bytesPerMs
@@ -212,12 +212,12 @@ export class PeerState {
     return Math.max(link.headAt(now) + queueMs, now + link.latencyMs) + ownMs
   }
 
-  /** When the outstanding block at `index` should be here. */
+  /** Returns when the outstanding block at `index` should arrive. */
   etaOf(index: number, now: number): number {
     return this.link.headAt(now) + (index * blockLength) / this.link.bytesPerMs
   }
 
-  /** Adds a request; the caller sends it. */
+  /** Adds a request to the queue. The caller sends it. */
   push(piece: PieceIndex, block: BlockIndex, bytes: number, now: number): void {
     if (this.outstanding.length === 0) {
       this.owing = false
@@ -226,14 +226,14 @@ export class PeerState {
     this.outstanding.push(piece, block, bytes, now)
   }
 
-  /** Something came that was called off, or never asked for: what is asked for comes after it. */
+  /** Records data that answers no outstanding request. The outstanding blocks follow after it. */
   sentOther(now: number): void {
     const { link, outstanding } = this
     link.touched(now)
     if (outstanding.length > 0) link.expectHead(outstanding.bytesAt(0), outstanding.sentAt(0), now)
   }
 
-  /** Takes a request out: its block came, or was called off. */
+  /** Removes the request at `index`. `came` is true if its block arrived, false if it was cancelled. */
   take(index: number, came: boolean, now: number): void {
     const { link, outstanding } = this
     if (index < 0 || index >= outstanding.length) return
@@ -241,7 +241,7 @@ export class PeerState {
     if (outstanding.length === 0) link.headEta = Number.POSITIVE_INFINITY
     else if (index === 0) {
       const bytes = outstanding.bytesAt(0)
-      // What was called off shows nothing: who was late before is late still.
+      // A cancel proves nothing about the link: a peer that was late stays late.
       link.expectHead(bytes, outstanding.sentAt(0), came ? now : link.headEta - bytes / link.bytesPerMs)
     }
   }

@@ -18,17 +18,18 @@ import { maxDepth, shallowMs } from './pipelines.ts'
 import { setPieces } from './set-pieces.ts'
 import type { Windows } from './windows.ts'
 
-/** Rate that a new peer is believed to have, in bytes per millisecond. */
+/** Assumed rate of a new peer, in bytes per millisecond. */
 const guessBytesPerMs = 300
-/** The pieces of a peer that has all or none. */
+/** Bits of a peer that has all pieces or none. */
 const noBits: Uint8Array = new Uint8Array(0)
 
-/** What came of a block that a peer sent. */
+/** How the picker classifies a received block. */
 export type BlockVerdict = 'wanted' | 'duplicate' | 'unrequested'
 
 /**
- * Decides which block is asked of which peer. Events come in as methods with `now` in milliseconds, decisions go out
- * through the sink, and `wakeAt` says when `wake` must be called if nothing else happens. No timers, no I/O.
+ * Decides which block is requested from which peer. Events are method calls with `now` in milliseconds; requests and cancels
+ * go to the peers' {@link BlockSource}, memory comes from the {@link BlockSink}, and `wakeAt` says when `wake` must be called if
+ * nothing else happens. No timers, no I/O.
  */
 export class Picker {
   readonly table: PieceTable
@@ -37,10 +38,10 @@ export class Picker {
   readonly #changes: PieceChanges
   readonly #filling: Filling
   readonly #lateness: Lateness
-  /** Whether a stream would soon have waited when a window last changed. */
+  /** Whether a stream was about to wait when a window last changed. */
   #wasPressed = false
 
-  /** A picker for a table in which every piece is missing and none is selected; `random` returns [0, 1). */
+  /** Creates a picker for a table in which every piece is missing and none is selected. `random` returns [0, 1). */
   constructor(table: PieceTable, sink: BlockSink, random: () => number) {
     this.table = table
     this.#state = new DownloadState(table, sink, random)
@@ -50,32 +51,32 @@ export class Picker {
     this.memory = new PieceMemory(this.#state, (now) => this.#filling.fillAll(now))
   }
 
-  /** When `wake` wants to be called, on the clock of `now`; Infinity for not at all. */
+  /** When to call `wake`, in milliseconds on the clock of `now`; `Infinity` if it need not be called. */
   get wakeAt(): number {
     return this.#filling.wakeAt
   }
 
-  /** How many wanted pieces are missing. */
+  /** Number of wanted pieces that are missing. */
   get missing(): number {
     return this.#state.missing
   }
 
-  /** How many pieces, buckets and peers decisions have looked at, apart from the bitfields that peers came with. */
+  /** Number of pieces, buckets and peers that decisions have looked at, not counting the first bitfield of each peer. */
   get steps(): number {
     return this.#state.steps
   }
 
-  /** How many connected peers have a piece. */
+  /** Returns the number of connected peers that have a piece. */
   availability(piece: PieceIndex): number {
     return this.#state.order.availability(piece)
   }
 
-  /** How many pieces of each cell of a coarse map no connected peer has. */
+  /** For each cell of a coarse map, the number of pieces that no connected peer has. */
   get lacking(): Pick<CellCounts, 'at'> {
     return this.#state.order.lacking
   }
 
-  /** All peers. */
+  /** Yields the source of each peer. */
   *sources(): Iterable<BlockSource> {
     for (const { source } of this.#state.peers.values()) yield source
   }
@@ -85,32 +86,32 @@ export class Picker {
     return this.#state.windows
   }
 
-  /** The estimates for a peer, for display. */
+  /** Returns the state of a peer, for display. */
   peer(id: PeerNumber): Readonly<PeerState> | undefined {
     return this.#state.peers.get(id)
   }
 
   // ---- pieces ----
 
-  /** The priorities of these pieces have changed in the table. */
+  /** Handles a change of these pieces' priorities in the table. */
   reselected(pieces: readonly number[], now: number): void {
     if (this.#changes.reselected(pieces, now)) this.#filling.fillAll(now)
   }
 
-  /** The pieces of a range are right, and `stored` says whether they were found in storage. */
+  /** Marks a range of pieces as verified. `stored` says whether they were found in storage. */
   had(pieces: Range, now: number, stored = false): void {
     this.#changes.had(pieces, stored, now)
   }
 
-  /** Pieces may be in storage: they are not fetched until `had` or `lost` says what came of the check. */
+  /** Marks pieces as unchecked: they may be in storage and are not fetched until `had` or `lost` reports the check. */
   unchecked(pieces: readonly number[], now: number): void {
     this.#changes.unchecked(pieces, now)
     this.#filling.fillAll(now)
   }
 
   /**
-   * A piece came together and is bad: it is fetched anew, for readers each block from another peer than before, but for the
-   * blocks that are `kept` of the bad copy.
+   * Refetches a piece that failed its hash check, except for the blocks of the bad copy that are `kept`. Blocks that readers
+   * wait for are requested from other peers than before.
    */
   failed(piece: PieceIndex, kept: readonly number[], now: number): void {
     this.#state.avoidSenders(piece)
@@ -118,13 +119,13 @@ export class Picker {
     this.#filling.fillAll(now)
   }
 
-  /** A piece is not there after all; it is fetched anew. */
+  /** Marks a piece as missing after all, and refetches it. */
   lost(piece: PieceIndex, now: number): void {
     this.#changes.missing(piece, [], now)
     this.#filling.fillAll(now)
   }
 
-  /** Blocks that came of a piece that is not whole are not to be believed, and are fetched again. */
+  /** Refetches blocks of an incomplete piece that came from a peer which sent bad data. */
   discard(piece: PieceIndex, blocks: Iterable<number>, now: number): void {
     const state = this.#state
     const partial = state.partials.get(piece)
@@ -133,17 +134,17 @@ export class Picker {
     this.#filling.fillAll(now)
   }
 
-  /** A block is there that no peer had to send now: whoever is asked for it is told not to. */
+  /** Marks a block as received that was recovered from a bad copy, and cancels the requests for it. */
   salvaged(piece: PieceIndex, block: BlockIndex, now: number): void {
     const partial = this.#state.partials.get(piece)
     if (partial !== undefined) this.#state.salvage(partial, block, now)
   }
 
-  /** Opens, moves or (with undefined) closes the window of a stream; `jumped` cancels what stands in its way. */
+  /** Opens, moves or (with undefined) closes the window of a stream. With `jumped`, cancels background requests that would delay it. */
   window(id: number, window: ByteWindow | undefined, jumped: boolean, now: number): void {
     const state = this.#state
     this.#changes.moved(id, window, now)
-    // Also when a reader has run through what was there: pipelines that nobody waited for are deep.
+    // Also true when a reader has used up what was stored. Until then no stream waited, so the queues are deep.
     const pressed = this.#filling.isPressed(now)
     if (jumped && this.#filling.isHungry(now)) cancelBackground(state, 0, now)
     else if (pressed && !this.#wasPressed) cancelBackground(state, shallowMs, now)
@@ -153,7 +154,7 @@ export class Picker {
     this.#filling.fillAll(now, undefined, true)
   }
 
-  /** Stops requests, and cancels those that are outstanding, or allows them. */
+  /** Pauses or resumes requests. A pause cancels those that are outstanding. */
   setActive(active: boolean, now: number): void {
     if (active === this.#filling.active) return
     this.#filling.active = active
@@ -166,14 +167,14 @@ export class Picker {
 
   // ---- peers ----
 
-  /** A peer without pieces; `latencyMs` is the round trip as far as it is known. */
+  /** Adds a peer without pieces. `latencyMs` is the measured or assumed round trip. */
   addPeer(source: BlockSource, latencyMs: number): void {
     const peer = new PeerState(source, noBits, latencyMs, guessBytesPerMs)
     this.#state.peers.set(peer.id, peer)
     this.#state.count(peer)
   }
 
-  /** The peer is gone; what it owes is asked of others. */
+  /** Removes a peer. Its outstanding blocks are requested from other peers. */
   removePeer(id: PeerNumber, now: number): void {
     const peer = this.#state.peers.get(id)
     if (peer === undefined) return
@@ -183,7 +184,7 @@ export class Picker {
     this.#filling.fillAll(now)
   }
 
-  /** All pieces of the peer: a bitfield (spare bits zero), or `'all'` or `'none'`. The bytes are copied. */
+  /** Sets all pieces of the peer: a bitfield (spare bits zero, copied), `'all'` or `'none'`. */
   bitfield(id: PeerNumber, bits: Uint8Array | 'all' | 'none', now: number): void {
     const state = this.#state
     const peer = state.peers.get(id)
@@ -194,7 +195,7 @@ export class Picker {
     this.#filling.fill(peer, now)
   }
 
-  /** The peer has one more piece. */
+  /** Adds a piece of the peer. */
   have(id: PeerNumber, piece: PieceIndex, now: number): void {
     const state = this.#state
     const peer = state.peers.get(id)
@@ -203,7 +204,7 @@ export class Picker {
     peer.gain(piece)
     state.countOne(peer, piece)
     if (!state.wants(piece)) return
-    // A piece that others bring already is nothing to look for.
+    // A piece without free blocks is no new work for the peer.
     if (state.order.has(piece)) {
       peer.mayFind(piece)
       state.readiness.feed(peer)
@@ -211,7 +212,7 @@ export class Picker {
     this.#filling.fill(peer, now)
   }
 
-  /** The peer has a piece no longer (BEP 54): what it was asked for of it is asked of others. */
+  /** Removes a piece of the peer (BEP 54). Its requests for that piece are cancelled. */
   dontHave(id: PeerNumber, piece: PieceIndex, now: number): void {
     const state = this.#state
     const peer = state.peers.get(id)
@@ -224,28 +225,28 @@ export class Picker {
     this.#filling.fillAll(now)
   }
 
-  /** How many requests the peer queues (BEP 10 `reqq`). */
+  /** Sets the maximum number of requests that the peer queues (BEP 10 `reqq`). Ignores values that are not positive. */
   setMaxRequests(id: PeerNumber, count: number): void {
     const peer = this.#state.peers.get(id)
     if (peer !== undefined && count > 0) peer.maxRequests = Math.max(1, Math.floor(count))
   }
 
-  /** The peer chokes us; without the fast extension that ends all requests, with it each is answered by itself. */
+  /** Handles a choke. With `forgetsRequests` (no fast extension) the peer drops all requests, otherwise it rejects each. */
   choked(id: PeerNumber, forgetsRequests: boolean, now: number): void {
     const peer = this.#state.peers.get(id)
     if (peer === undefined || peer.choked) return
     peer.choked = true
     this.#state.readiness.peersChanged = true
     const state = this.#state
-    // Others take over what it had to itself, and what it was asked for; else a choke changes nothing for them.
-    const free = state.outOfMemory || peer.suspect || (forgetsRequests && peer.outstanding.length > 0)
+    // Other peers take over what this one was asked for or fetched alone. Without either, a choke changes nothing for them.
+    const freesWork = state.outOfMemory || peer.suspect || (forgetsRequests && peer.outstanding.length > 0)
     state.releaseSole(peer)
     state.offerMemory()
     if (forgetsRequests) forgetRequests(state, peer, now)
-    if (free) this.#filling.fillAll(now)
+    if (freesWork) this.#filling.fillAll(now)
   }
 
-  /** The peer lets us download. */
+  /** Handles an unchoke. Refused pieces may be requested again. */
   unchoked(id: PeerNumber, now: number): void {
     const peer = this.#state.peers.get(id)
     if (peer === undefined || !peer.choked) return
@@ -254,7 +255,7 @@ export class Picker {
     this.#filling.fill(peer, now)
   }
 
-  /** The peer serves this piece also while it chokes us (BEP 6). */
+  /** Adds a piece to the peer's allowed fast set (BEP 6). */
   allowedFast(id: PeerNumber, piece: PieceIndex, now: number): void {
     const peer = this.#state.peers.get(id)
     if (peer === undefined) return
@@ -264,15 +265,15 @@ export class Picker {
     this.#filling.fill(peer, now)
   }
 
-  /** The peer would like us to ask for this piece (BEP 6). */
+  /** Records a piece that the peer suggests (BEP 6); at most 16 are kept. */
   suggested(id: PeerNumber, piece: PieceIndex): void {
     const peer = this.#state.peers.get(id)
     if (peer !== undefined && peer.suggested.length < 16) peer.suggested.push(piece)
   }
 
   /**
-   * From now on the peer may only fetch whole pieces alone (`suspect`), or is trusted again. Pieces that readers wait for come
-   * from suspects too, but not from one that is `discredited`: its requests are cancelled.
+   * Sets whether the peer is `suspect`, so that it may only fetch whole pieces alone. Blocks that readers wait for are still requested
+   * from a suspect, but not from a peer that is `discredited`: its requests are cancelled if a trusted peer serves the piece.
    */
   suspect(id: PeerNumber, suspect: boolean, discredited: boolean, now: number): void {
     const state = this.#state
@@ -287,7 +288,7 @@ export class Picker {
 
   // ---- blocks ----
 
-  /** Whether the bytes of a block that a peer begins to send are of use. */
+  /** Whether the bytes of a block that a peer begins to send are needed. */
   expects(id: PeerNumber, piece: PieceIndex, block: BlockIndex): boolean {
     const state = this.#state.partials.get(piece)?.states[block]
     if (state === undefined || state === blockState.received) return false
@@ -297,7 +298,7 @@ export class Picker {
     return !peer.discredited && peer.wasCancelled(this.#state.key(piece, block))
   }
 
-  /** A block has come whole; says whether it is of use. The caller then calls `refill`. */
+  /** Records a complete block and classifies it. The caller then calls `refill`. */
   received(id: PeerNumber, piece: PieceIndex, block: BlockIndex, now: number): BlockVerdict {
     const state = this.#state
     const peer = state.peers.get(id)
@@ -315,25 +316,25 @@ export class Picker {
     const partial = state.partials.get(piece)
     if (index < 0 && !late) return 'unrequested'
     if (partial === undefined || partial.states[block] === blockState.received) return 'duplicate'
-    // A block whose request was cancelled for bad data is not wanted from the same peer.
+    // A block whose request was cancelled because of bad data is not accepted from the same peer.
     if (late && peer.discredited) return 'duplicate'
     state.receive(id, partial, block, now)
     this.#filling.earn()
     return 'wanted'
   }
 
-  /** Gives the peer its next requests; called once after the blocks of one read. */
+  /** Sends the peer its next requests. Called once after all blocks of one socket read. */
   refill(id: PeerNumber, now: number): void {
     const peer = this.#state.peers.get(id)
     if (peer !== undefined) this.#filling.fill(peer, now)
   }
 
-  /** The peer will not send a block that it was asked for (BEP 6). */
+  /** Handles a reject of a requested block (BEP 6). */
   rejected(id: PeerNumber, piece: PieceIndex, block: BlockIndex, now: number): void {
     const state = this.#state
     const peer = state.peers.get(id)
     if (peer === undefined) return
-    // With the request for the same block that may have followed since, it has nothing to do.
+    // The reject answers a cancelled request, not a later request for the same block.
     if (peer.answered(state.key(piece, block))) return
     const index = peer.indexOf(piece, block)
     if (index < 0) return
@@ -351,7 +352,7 @@ export class Picker {
     this.#filling.fillAll(now, id)
   }
 
-  /** Looks at what is late; to be called at `wakeAt`. */
+  /** Checks for late blocks and retries. Called at `wakeAt`. */
   wake(now: number): void {
     this.#filling.wake(now)
     if (this.#lateness.isDue(now)) this.#lateness.look(now)

@@ -2,26 +2,26 @@ import { shuffledGroups } from './shuffled-groups.ts'
 
 const none = new Uint32Array(0)
 
-/** A piece that lies in no bucket. */
+/** The bucket of a piece that is not in the array. */
 const nowhere = 0xffff_ffff
 
 /**
- * Pieces in one array that is divided into buckets, equals in random order. A piece that goes to the next bucket swaps places with one end of
- * its own, and one that is taken out goes to the front part of its bucket, where those lie that are no longer contained: both are
- * O(1), whatever the number of pieces. Many changes are made by sorting anew.
+ * Pieces in one array that is divided into buckets; the order within a bucket is random. A piece that moves to the next bucket is
+ * swapped with one end of its own. A removed piece moves to the front part of its bucket, which holds the removed ones. Both
+ * are O(1), whatever the number of pieces. Many changes at once are made by a new sort.
  *
- * Invariants: `order[position[piece]] = piece`; bucket b is `[starts[b], starts[b + 1])`, and of it `[lives[b], starts[b + 1])` are
- * contained.
+ * Invariants: `order[position[piece]] = piece`; bucket b is `[starts[b], starts[b + 1])`, of which `[lives[b], starts[b + 1])`
+ * are contained and the rest are removed.
  */
 export class PieceBuckets {
-  /** How many pieces and buckets moves and sorts have looked at. */
+  /** Number of pieces and buckets that moves and searches have looked at. */
   steps = 0
-  /** How many buckets there are. */
+  /** Number of buckets. */
   count = 0
   readonly #pieceCount: number
   readonly #together: number
   readonly #random: () => number
-  // These are made for the first sort: a torrent without peers needs none of them.
+  // The arrays are allocated at the first sort: a torrent without peers needs none of them.
   #order: Uint32Array = none
   #position: Uint32Array = none
   #bucket: Uint32Array = none
@@ -29,31 +29,31 @@ export class PieceBuckets {
   #shuffled: Uint32Array = none
   #starts: Uint32Array = none
   #lives: Uint32Array = none
-  /** No piece is contained in buckets before this one. */
+  /** Lower bound of the first bucket that contains a piece. */
   #first = 0
   #placed = 0
-  /** Bucket steps since the last sort: once they have cost as much as a sort, the next is one. */
+  /** Bucket steps since the last sort. Once they have cost as much as a sort, the next move is replaced by one. */
   #spent = 0
 
-  /** Equals stand in groups of `together` neighbours; `random` returns [0, 1). */
+  /** Creates empty buckets. Equals stand in groups of `together` adjacent pieces; `random` returns [0, 1). */
   constructor(pieceCount: number, together: number, random: () => number) {
     this.#pieceCount = pieceCount
     this.#together = together
     this.#random = random
   }
 
-  /** Pieces in the array, contained or not. */
+  /** Number of pieces in the array, contained or removed. */
   get placed(): number {
     return this.#placed
   }
 
-  /** Sorts all pieces for which `bucketOf` gives a bucket, and not -1, into so many of them. */
+  /** Sorts all pieces into `count` buckets. `bucketOf` returns the bucket of a piece, or -1 to leave it out. */
   sort(count: number, bucketOf: (piece: number) => number): void {
     if (this.#shuffled === none) {
       this.#order = new Uint32Array(this.#pieceCount)
       this.#position = new Uint32Array(this.#pieceCount)
       this.#bucket = new Uint32Array(this.#pieceCount)
-      // The array is filled from the end, so the first of a group stands last here.
+      // The array is filled from the end, so the first piece of a group is last here.
       this.#shuffled = shuffledGroups(this.#pieceCount, this.#together, this.#random)
     }
     this.#spent = 0
@@ -83,48 +83,48 @@ export class PieceBuckets {
     this.#lives.set(starts)
   }
 
-  /** The first bucket that contains a piece, or -1. */
+  /** Returns the first bucket that contains a piece, or -1. */
   first(): number {
     const bucket = this.#firstFrom(this.#starts[this.#first] ?? 0)
     this.#first = bucket < 0 ? this.count : bucket
     return bucket
   }
 
-  /** The next bucket that contains a piece, or -1. */
+  /** Returns the next bucket that contains a piece, or -1. */
   after(bucket: number): number {
     return this.#firstFrom(this.#starts[bucket + 1] ?? 0)
   }
 
-  /** The place of the first contained piece of a bucket. */
+  /** Returns the position of the first contained piece of a bucket. */
   start(bucket: number): number {
     return this.#lives[bucket] ?? 0
   }
 
-  /** The place behind the last piece of a bucket. */
+  /** Returns the position after the last piece of a bucket. */
   end(bucket: number): number {
     return this.#starts[bucket + 1] ?? 0
   }
 
-  /** The piece at a place. */
-  at(place: number): number {
-    return this.#order[place] ?? 0
+  /** Returns the piece at a position. */
+  at(position: number): number {
+    return this.#order[position] ?? 0
   }
 
-  /** The place of a piece. */
+  /** Returns the position of a piece. */
   placeOf(piece: number): number {
     return this.#position[piece] ?? 0
   }
 
-  /** The bucket in which a contained piece lies. */
+  /** Returns the bucket of a contained piece. */
   of(piece: number): number {
     return this.#bucket[piece] ?? 0
   }
 
-  /** Puts a piece into a bucket; as {@link move}. */
+  /** Adds a piece to a bucket. Returns false as {@link move} does. */
   insert(piece: number, to: number): boolean {
     let bucket = this.#bucket[piece] ?? nowhere
     if (bucket === nowhere) {
-      // At the end of the array, which is the end of the last bucket.
+      // A new piece enters at the end of the array, which is the end of the last bucket.
       bucket = this.count - 1
       this.#put(piece, this.#placed++)
       this.#starts[this.count] = this.#placed
@@ -137,7 +137,7 @@ export class PieceBuckets {
     return this.move(piece, to)
   }
 
-  /** Takes a contained piece out. */
+  /** Removes a contained piece. */
   remove(piece: number): void {
     const bucket = this.#bucket[piece] ?? 0
     const first = this.#lives[bucket] ?? 0
@@ -145,7 +145,10 @@ export class PieceBuckets {
     this.#lives[bucket] = first + 1
   }
 
-  /** Moves a contained piece to a bucket, and there to a random place. False, and nothing is right any more before a sort, when that is cheaper. */
+  /**
+   * Moves a contained piece to a random position in a bucket. Returns false if a sort is cheaper: the buckets are then invalid
+   * until the caller sorts.
+   */
   move(piece: number, to: number): boolean {
     const starts = this.#starts
     const lives = this.#lives
@@ -156,7 +159,7 @@ export class PieceBuckets {
     if (this.#spent > 4 * this.#placed + this.count) return false
     let at = this.#position[piece] ?? 0
     for (; bucket < to; bucket++) {
-      // Behind its own bucket, and so before what is contained of the next.
+      // First to the end of its own bucket, then before the contained pieces of the next.
       const last = (starts[bucket + 1] ?? 0) - 1
       this.#swap(at, last)
       starts[bucket + 1] = last
@@ -181,10 +184,10 @@ export class PieceBuckets {
     return true
   }
 
-  /** The first bucket from a place on that contains a piece, or -1. */
-  #firstFrom(place: number): number {
-    for (let at = place; at < this.#placed; ) {
-      // Empty buckets have no piece and so cost nothing.
+  /** Returns the first bucket at or after a position that contains a piece, or -1. */
+  #firstFrom(position: number): number {
+    for (let at = position; at < this.#placed; ) {
+      // Empty buckets occupy no positions and so cost nothing.
       const bucket = this.#bucket[this.#order[at] ?? 0] ?? 0
       const end = this.#starts[bucket + 1] ?? 0
       if ((this.#lives[bucket] ?? 0) < end) return bucket

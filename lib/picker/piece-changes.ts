@@ -4,9 +4,10 @@ import { cancelPiece, cancelUnwanted } from './cancels.ts'
 import type { DownloadState } from './download-state.ts'
 
 /**
- * The transitions of pieces and windows, each with all that the picker does about it but new requests, which its caller then has sent.
- * A piece leaves the state that it had in one way: what peers are asked for of it is cancelled, and it ends if it is partial. Then the
- * table, or the windows, take the change, and interest and the order of missing pieces follow.
+ * State transitions of pieces and windows. Each updates everything but new requests; the caller sends those afterwards.
+ *
+ * A piece leaves its old state in one way: its requests are cancelled, and it is closed if it is partial. Then the table or the
+ * windows are updated, and after that interest and the order of missing pieces.
  */
 export class PieceChanges {
   readonly #state: DownloadState
@@ -15,7 +16,7 @@ export class PieceChanges {
     this.#state = state
   }
 
-  /** The priorities of these pieces have changed in the table. False where that changes nothing that is fetched. */
+  /** Handles a change of these pieces' priorities in the table. Returns false if it does not affect what is fetched. */
   reselected(pieces: readonly number[], now: number): boolean {
     const state = this.#state
     const { table } = state
@@ -27,24 +28,24 @@ export class PieceChanges {
     return true
   }
 
-  /** A window is opened, moved or (with undefined) closed. */
+  /** Opens, moves or (with undefined) closes a window. */
   moved(id: number, window: ByteWindow | undefined, now: number): void {
     const state = this.#state
     const pieces = state.windows.moved(id, window)
     state.windows.set(id, window, now)
     state.rewant(pieces)
-    // Its reader may come back.
+    // The reader may come back, so its partial pieces stay in memory.
     if (pieces.some((piece) => state.partials.has(piece) && !state.wants(piece)))
       cancelUnwanted(state, true, now)
   }
 
-  /** All peers and partial pieces are looked at again, and memory is asked for again. */
+  /** Lets all peers search all partial pieces again, and asks for memory again. */
   #lookAgain(): void {
     this.#state.offerMemory()
     this.#state.readiness.unstarve()
   }
 
-  /** Pieces are right, and `stored` says whether they were found in storage. */
+  /** Marks pieces as verified. `stored` says whether they were found in storage. */
   had({ start, end }: Range, stored: boolean, now: number): void {
     const state = this.#state
     for (let piece = start; piece < end; piece++) {
@@ -56,7 +57,7 @@ export class PieceChanges {
     state.gained(start, end)
   }
 
-  /** Pieces may be in storage: they are not fetched until it is known whether they are. */
+  /** Marks pieces as unchecked: they may be in storage and are not fetched until that is known. */
   unchecked(pieces: readonly number[], now: number): void {
     const state = this.#state
     for (const piece of pieces) {
@@ -67,7 +68,7 @@ export class PieceChanges {
     state.rewant(pieces)
   }
 
-  /** A piece is not there: it is fetched anew, but for the blocks that are `kept`. */
+  /** Marks a piece as missing, so that it is fetched again except for the blocks that are `kept`. */
   missing(piece: number, kept: readonly number[], now: number): void {
     const state = this.#state
     this.#leave(piece, now)
@@ -78,7 +79,7 @@ export class PieceChanges {
     state.readiness.unstarve()
   }
 
-  /** Cancels what peers are asked for of a piece and ends it, if it is partial; the memory of a whole one is the business of its judge. */
+  /** Cancels the requests for a piece and closes it if it is partial. The memory of a complete piece belongs to its hash check. */
   #leave(piece: number, now: number): void {
     const state = this.#state
     if (!state.partials.has(piece)) return

@@ -3,12 +3,12 @@ import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 import type { Surplus } from '../util/memory-budget.ts'
 import type { DownloadState } from './download-state.ts'
 
-/** Unwanted partial pieces are kept for a reader that comes back, up to this many bytes. */
+/** Maximum bytes of unwanted partial pieces that stay in memory for a reader that may come back. */
 const keptBytes = 8 << 20
-/** Blocks of a streamed piece that memory is reserved for ahead of their requests; more is given back. */
+/** Maximum number of blocks of a streamed piece for which memory is reserved ahead of requests. */
 const mostAhead = 128
 
-/** Sets unwanted pieces aside that no peer is asked for; the latest are kept up to some size if `keep` says so. */
+/** Sets aside unwanted pieces without outstanding requests. With `keep`, the latest ones stay in memory, up to 8 MiB. */
 export function dropUnwanted(state: DownloadState, keep: boolean): void {
   let kept = keep ? keptBytes : 0
   for (const partial of [...state.partials.values()].reverse()) {
@@ -18,27 +18,28 @@ export function dropUnwanted(state: DownloadState, keep: boolean): void {
   }
 }
 
-/** The memory of partial pieces: which of them give it up for others, and what follows from what storage has written. */
+/** Manages the memory of partial pieces: which of them release it for others, and how they go on when storage has written. */
 export class PieceMemory {
   readonly #state: DownloadState
   readonly #fillAll: (now: number) => void
 
-  /** Calls `fillAll` when more can be asked for. */
+  /** Creates a manager that calls `fillAll` when more can be requested. */
   constructor(state: DownloadState, fillAll: (now: number) => void) {
     this.#state = state
     this.#fillAll = fillAll
   }
 
-  /** Memory was given back: pieces may be opened again, also those that were set aside for other torrents. */
+  /** Handles released memory: pieces may be opened again, including those that were set aside for other torrents. */
   freed(now: number): void {
     this.#state.regainMemory()
     this.#fillAll(now)
   }
 
   /**
-   * Gives up memory of one piece. A piece that no peer is asked for is set aside: one that is unwanted or that no peer has or, if `surplus` is
-   * `idle`, one that no reader needs. A piece that is `under way` goes on with less. False when there is none. Without it such pieces would keep
-   * memory for ever that others could use.
+   * Releases memory of one piece, so that other torrents can use it. Returns false if there is no such piece.
+   *
+   * A piece without outstanding requests is set aside: an unwanted piece, one that no peer serves or, if `surplus` is `idle`, one
+   * outside all windows. If `surplus` is `under way`, a piece with outstanding requests continues with less memory.
    */
   reclaim(surplus: Surplus): boolean {
     const state = this.#state
@@ -57,7 +58,7 @@ export class PieceMemory {
     return found !== undefined
   }
 
-  /** So many more blocks of a streamed piece may be asked for. */
+  /** Allows requests for `blocks` more blocks of a streamed piece. */
   spared(piece: PieceIndex, blocks: number, now: number): void {
     const state = this.#state
     const partial = state.partials.get(piece)
@@ -68,7 +69,7 @@ export class PieceMemory {
       state.regainMemory()
       this.#fillAll(now)
     }
-    // It may have come together meanwhile.
+    // The piece may have become complete meanwhile.
     if (state.partials.get(piece) !== partial) return
     if (partial.idle) state.rest(partial)
     else if (partial.allowance > mostAhead) {
@@ -77,7 +78,7 @@ export class PieceMemory {
     }
   }
 
-  /** There was no memory for a block that came: it is to be fetched again. */
+  /** Marks a received block as missing, because there was no memory for it. */
   dropped(piece: PieceIndex, block: BlockIndex): void {
     const partial = this.#state.partials.get(piece)
     if (partial === undefined) return
@@ -85,14 +86,14 @@ export class PieceMemory {
     partial.allowance++
   }
 
-  /** A piece that was held in memory is streamed from now on: nothing more is asked for before `spared`. */
+  /** Switches a piece from memory to streaming. No more blocks are requested before `spared`. */
   streamed(piece: PieceIndex): void {
     this.#state.partials.get(piece)?.allow(0)
   }
 
   /**
-   * Gives back memory of streamed pieces that is not used at the moment, or else streams the piece that most is there of: one that no reader
-   * needs if there is one.
+   * Releases unused memory of a streamed piece. If there is none, streams the piece with the most received blocks, preferably
+   * one outside all windows.
    */
   #lessen(): boolean {
     const { partials, windows, sink } = this.#state

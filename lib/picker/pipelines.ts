@@ -1,33 +1,33 @@
 import { blockLength } from '../util/block-length.ts'
 import type { PeerState } from './peer-state.ts'
 
-/** Requests that one peer may have outstanding, whatever it allows: 8 MiB, a second of half a gigabit. */
+/** Maximum request queue depth of a peer, whatever it allows: 8 MiB, one second at about 67 Mbit/s. */
 export const maxDepth = 512
-/** Blocks that peers of which nothing is known share, much of a first MiB, and the least that one of them is asked for. */
+/** Blocks that are spread over peers of unknown speed (most of the first MiB), and the minimum for each of them. */
 const firstBlocks = 40
 const minFirst = 2
-/** How long the pipeline of a peer lasts while no stream is hungry: long enough for a sender that answers in bursts. */
+/** Length of a request queue in milliseconds while no stream is hungry: long enough for a sender that answers in bursts. */
 export const deepMs = 1500
-/** The same while a stream waits: an urgent block must not queue behind more than this and a quarter of the round trip, as delays vary. */
+/** The same while a stream waits. An urgent block queues behind at most this plus a quarter of the round trip, as delays vary. */
 export const shallowMs = 60
-/** While memory is short, pipelines get shorter by this factor, at most so often, so that it lasts for all peers; and slowly longer again. */
+/** While memory is short, queues shrink by this factor at these intervals, so that it lasts for all peers. Later they grow again. */
 const shorterBy = 0.7
 const shorterEveryMs = 100
 const longerBy = 1.1
 const longerEveryMs = 200
 
-/** How many blocks a peer should be asked for at a time: enough to keep its link full, and no more than others can spare. */
+/** Decides the request queue depth of each peer: enough to keep its link full, without starving others. */
 export class Pipelines {
-  /** How long they last now while no stream is hungry. */
+  /** Current length of a queue in milliseconds while no stream is hungry. */
   #deepMs = deepMs
   #changedAt = 0
 
-  /** How many more requests the pipeline of one of so many peers holds; may be negative. */
+  /** Returns the number of further requests that fit into the queue of a peer, one of `peerCount`. May be negative. */
   room(peer: PeerState, peerCount: number, hungry: boolean): number {
     const { link, outstanding, depth, maxRequests } = peer
     if (peer.snubbed) return outstanding.length === 0 ? 1 : 0
     if (link.samples === 0) {
-      // Nothing is known yet: the first blocks are spread over all who are there.
+      // The speed is unknown: the first blocks are spread over all peers.
       const share = Math.ceil(firstBlocks / peerCount)
       return Math.min(Math.max(minFirst, share), depth, maxRequests) - outstanding.length
     }
@@ -37,20 +37,20 @@ export class Pipelines {
   }
 
   /**
-   * Whether so much room is worth topping up: pipelines are filled in batches, for fewer and larger writes, and fewer plans; in smaller
-   * ones while a stream waits.
+   * Whether `room` justifies a refill. Queues are refilled in batches, for fewer and larger writes and fewer plans; in smaller
+   * batches while a stream waits.
    */
   isWorthwhile(room: number, { outstanding }: PeerState, hungry: boolean): boolean {
     return room > outstanding.length >> (hungry ? 3 : 1)
   }
 
-  /** Whether a peer that would send something has so little to do that it would soon stand still. */
+  /** Whether a peer that would send blocks has so few requests that it will soon be idle. */
   isDry({ link, outstanding, interested, snubbed, servesAny }: PeerState): boolean {
     if (!interested || snubbed || !servesAny) return false
     return outstanding.length * blockLength < link.bytesPerMs * (link.latencyMs + shallowMs)
   }
 
-  /** Deep pipelines of some must not take the memory that others need to keep busy: to be told whether some do not get it. */
+  /** Shortens the queues while memory is short, so that a few deep ones do not take the memory that other peers need. */
   adapt(isShort: boolean, now: number): void {
     if (!isShort && this.#deepMs === deepMs) return
     if (now < this.#changedAt + (isShort ? shorterEveryMs : longerEveryMs)) return

@@ -5,100 +5,101 @@ import { commonBits } from './common-bits.ts'
 import { PieceBuckets } from './piece-buckets.ts'
 import { bucketOf } from './request-order.ts'
 
-/** So many of the best pieces are looked at one by one: where a search ends among them it has found the very best. */
+/** This many of the best pieces are checked one by one. A search that ends among them has found the very best. */
 export const exactLooks = 256
-/** Further on so many of each bucket are looked at. */
+/** Number of pieces that are checked in each further bucket. */
 export const sampleLooks = 32
-/** After so many looks in all any piece that fits is good enough. */
+/** After this many checks, any piece that fits is good enough. */
 export const mostLooks = 1024
-/** Of pieces that are merely good enough the best of so many is taken. */
+/** Number of good enough pieces of which the best is chosen. */
 const mostCandidates = 64
-/** Joins and leaves of peers that are not sorted for at once, as a part of the peers. */
+/** Joins and leaves that are tolerated without a sort, as a fraction of the peers. */
 const lagPart = 1 / 16
 
-/** The pieces that no peer has where there is a seed. */
+/** Counts while a seed is connected: no piece is lacking. */
 const nothingLacking: Pick<CellCounts, 'at'> = { at: () => 0 }
 
-/** The selection priorities of pieces, as the table of pieces has them. */
+/** The selection priorities of pieces; the piece table implements it. */
 export interface Priorities {
   readonly pieceCount: number
-  /** The priority of a piece, 1 to 7, or 0 when it is not selected. */
+  /** Returns the priority of a piece, 1 to 7, or 0 if it is not selected. */
   priority(piece: number): number
 }
 
 /**
- * The pieces that are still to be picked, best first: higher priority before lower, and among equals the piece that
- * fewer peers have; pieces that nobody has come last of their priority, and equals stand in random order.
+ * The missing pieces that are still to be picked, best first: higher priority before lower, then the piece that fewer peers
+ * have. Pieces that no peer has come last in their priority, and equals come in random order.
  *
- * The pieces lie in buckets of equal priority and availability, in which a change of one piece is O(1), whatever the number of pieces and peers.
- * After a change of many pieces the buckets are only marked, and sorted by counting at the next look; a peer that joins a large swarm
- * with many pieces moves only those that no peer had before, and the buckets are sorted once a sixteenth of the peers came or went.
+ * The pieces lie in buckets of equal priority and availability, in which a change of one piece is O(1), whatever the number of
+ * pieces and peers. A change of many pieces only marks the buckets as unsorted, and the next search sorts them by counting. A peer with
+ * many pieces that joins a large swarm moves only the pieces that no peer had before; the buckets are sorted once a sixteenth
+ * of the peers has come or gone.
  *
- * `request-order.ts` decides which bucket comes first; the first bucket of each priority holds the pieces that no peer but seeds has.
+ * `request-order.ts` decides which bucket comes first. The first bucket of each priority holds the pieces that no leecher has.
  */
 export class RarityOrder {
-  /** How many peers that are not seeds have each piece, also of pieces that are not contained. Read only. */
+  /** Number of peers, without seeds, that have each piece, including pieces that are not contained. Read only. */
   readonly leechers: Uint32Array
-  /** Peers that have all pieces. They change the place of one bucket of each priority, so that none is sorted for. */
+  /** Number of seeds. They only change the order of one bucket of each priority, so that they never cause a sort. */
   #seeds = 0
-  /** Pieces that were put in. */
+  /** The pieces that were added. */
   readonly additions: Additions = new Additions()
-  /** How many pieces and buckets searches and sorts have looked at. */
+  /** Number of pieces and buckets that searches and sorts have looked at. */
   #ownSteps = 0
   readonly #random: () => number
   readonly #priorities: Priorities
   readonly #buckets: PieceBuckets
-  /** Bit i (from the high end of each byte) says that piece i is contained. */
+  /** Bit i (from the high end of each byte) is set if piece i is contained. */
   readonly #contained: Uint8Array
-  /** For each priority ever used its class, counted from the highest; buckets exist for used priorities only. */
+  /** The class of each priority, counted from the highest. Only priorities that were ever used have buckets. */
   readonly #classOf = new Uint8Array(8)
   #used = 0
-  /** Buckets of a class: availability 0 to width - 1. */
+  /** Number of buckets of a class: availability 0 to width - 1. */
   #width = 0
   #size = 0
-  #marked = true
-  /** Peers whose bitfields are counted, and how many of them came or went since the last sort without being sorted for. */
+  #unsorted = true
+  /** Number of peers whose bitfields are counted, and of joins and leaves since the last sort that did not cause one. */
   #peers = 0
   #lag = 0
-  /** Whether anything was searched for since a peer last came or went. */
+  /** Whether a search has run since a peer last came or went. */
   #searched = false
   #lacking: CellCounts | undefined
 
   /**
-   * An empty order over pieces that no peer has; `random` returns [0, 1). Equals stand in groups of `together`
-   * neighbours, in random order: small pieces that come one after the other can be written together.
+   * Creates an empty order over pieces that no peer has. `random` returns [0, 1). Equals stand in groups of `together` adjacent
+   * pieces, because small adjacent pieces can be written together.
    */
   constructor(priorities: Priorities, random: () => number, together = 1) {
     const { pieceCount } = priorities
     this.#priorities = priorities
     this.#buckets = new PieceBuckets(pieceCount, together, random)
     this.#random = random
-    // In one piece of memory, as each takes some besides.
+    // One buffer for both arrays, because each buffer has a memory overhead.
     const containedLength = bitsLength(pieceCount)
     const memory = new ArrayBuffer(4 * pieceCount + containedLength)
     this.leechers = new Uint32Array(memory, 0, pieceCount)
-    // At a multiple of 4, so that it can be read in words.
+    // The offset is a multiple of 4, so that the bits can be read in words.
     this.#contained = new Uint8Array(memory, 4 * pieceCount, containedLength)
   }
 
-  /** How many pieces and buckets searches, moves and sorts have looked at. */
+  /** Number of pieces and buckets that searches, moves and sorts have looked at. */
   get steps(): number {
     return this.#ownSteps + this.#buckets.steps
   }
 
-  /** How many pieces are contained. */
+  /** Number of contained pieces. */
   get size(): number {
     return this.#size
   }
 
-  /** How many pieces of each cell of a coarse map no peer has; counted at the first call, and kept up from then on. */
+  /** For each cell of a coarse map, the number of pieces that no peer has. Counted at the first call, updated from then on. */
   get lacking(): Pick<CellCounts, 'at'> {
     if (this.#seeds > 0) return nothingLacking
     this.#lacking ??= new CellCounts(this.leechers, -1, true)
     return this.#lacking
   }
 
-  /** How many peers have a piece. */
+  /** Returns the number of peers that have a piece, including seeds. */
   availability(piece: number): number {
     return (this.leechers[piece] ?? 0) + this.#seeds
   }
@@ -108,9 +109,9 @@ export class RarityOrder {
     return hasBit(this.#contained, piece)
   }
 
-  /** All pieces that are contained, best first; for display and tests, as it looks at all. */
+  /** Returns all contained pieces, best first. O(pieces): for display and tests. */
   list(): number[] {
-    if (this.#marked) this.#sort()
+    if (this.#unsorted) this.#sort()
     const list: number[] = []
     const push = (bucket: number): void => {
       for (let at = this.#buckets.start(bucket); at < this.#buckets.end(bucket); at++)
@@ -125,17 +126,17 @@ export class RarityOrder {
   }
 
   /**
-   * The best piece that somebody has, of those for which `fits` says yes; -1 for none. `bits` are the pieces of whoever asks
-   * (high bit first, BEP 3), undefined for all of them: no other piece may fit.
+   * Returns the best piece that some peer has and for which `fits` returns true, or -1. `bits` are the pieces of the asking peer
+   * (high bit first, BEP 3), or undefined for all: no other piece may fit.
    *
-   * The {@link exactLooks} best are looked at one by one. Where none of them fits, whoever asks has little of what is rare: then
-   * {@link sampleLooks} of each further bucket are looked at, so that a bucket may be passed over of which only a small part
-   * fits; and after {@link mostLooks} any that fits is good enough. So a search takes a bounded number of looks, and one pass over
-   * the bytes of `bits`, however large the torrent is.
+   * The {@link exactLooks} best pieces are checked one by one. If none of them fits, the asking peer has few rare pieces: then only
+   * {@link sampleLooks} of each further bucket are checked, so that a bucket may be missed of which only a small part fits. After
+   * {@link mostLooks} checks, any piece that fits is good enough. A search therefore takes a bounded number of checks and one
+   * pass over the bytes of `bits`, however large the torrent is.
    */
   find(fits: (piece: number) => boolean, bits: Uint8Array | undefined): number {
     this.#searched = true
-    if (this.#marked) this.#sort()
+    if (this.#unsorted) this.#sort()
     const buckets = this.#buckets
     let looks = 0
     let all = true
@@ -160,48 +161,48 @@ export class RarityOrder {
     return all ? -1 : this.#anyOf(fits, bits ?? this.#contained)
   }
 
-  /** Puts a piece in, or moves it to where its priority belongs when it is there. */
+  /** Adds a piece, or moves it to its current priority if it is contained. */
   add(piece: number): void {
     if (piece >= this.leechers.length) return
     this.#use(this.#priorities.priority(piece))
     if (this.has(piece)) {
-      if (!this.#marked) this.#reclass(piece)
+      if (!this.#unsorted) this.#reclass(piece)
       return
     }
     setBit(this.#contained, piece)
     this.#size++
     this.additions.add(piece)
-    if (this.#marked) return
-    if (!this.#buckets.insert(piece, this.#bucketOf(piece))) this.#marked = true
+    if (this.#unsorted) return
+    if (!this.#buckets.insert(piece, this.#bucketOf(piece))) this.#unsorted = true
   }
 
-  /** Takes a piece out; its availability is still counted. */
+  /** Removes a piece. Its availability is still counted. */
   remove(piece: number): void {
     if (!this.has(piece)) return
     clearBit(this.#contained, piece)
     this.#size--
-    if (this.#marked) return
+    if (this.#unsorted) return
     this.#buckets.remove(piece)
-    // Buckets of nothing but what was taken out would be passed over again and again.
-    if (this.#buckets.placed > 2 * this.#size + exactLooks) this.#marked = true
+    // Searches would pass over the removed pieces again and again.
+    if (this.#buckets.placed > 2 * this.#size + exactLooks) this.#unsorted = true
   }
 
-  /** Counts one more peer that has the piece and is not a seed. */
+  /** Counts one more peer, not a seed, that has the piece. */
   increment(piece: number): void {
-    if (piece < this.leechers.length) this.#step(piece, 1)
+    if (piece < this.leechers.length) this.#changeCount(piece, 1)
   }
 
-  /** Counts one peer less that has the piece and is not a seed; never below 0. */
+  /** Counts one peer less, not a seed, that has the piece; never below 0. */
   decrement(piece: number): void {
-    if ((this.leechers[piece] ?? 0) > 0) this.#step(piece, -1)
+    if ((this.leechers[piece] ?? 0) > 0) this.#changeCount(piece, -1)
   }
 
-  /** Counts a peer's whole bitfield (high bit first, spare bits ignored, BEP 3), or a peer that has all. */
+  /** Counts a peer's whole bitfield (high bit first, spare bits ignored, BEP 3), or a seed. */
   addPeer(bitfield: Uint8Array | 'all'): void {
     this.#countMany(bitfield, 1)
   }
 
-  /** Takes back what `addPeer` counted: the bitfield must be what the peer has now. */
+  /** Reverts `addPeer`. The bitfield must be the peer's current one. */
   removePeer(bitfield: Uint8Array | 'all'): void {
     this.#countMany(bitfield, -1)
   }
@@ -212,33 +213,33 @@ export class RarityOrder {
       return
     }
     this.#countBits(bitfield, step)
-    // Peers that come and go cause the sort, so it belongs to what they cost, and not to the next search.
-    if (this.#marked && this.#searched) this.#sort()
+    // The sort is part of the cost of the peer that caused it, not of the next search.
+    if (this.#unsorted && this.#searched) this.#sort()
     this.#searched = false
   }
 
   #countBits(bitfield: Uint8Array, step: 1 | -1): void {
     const { leechers } = this
     this.#peers = Math.max(0, this.#peers + step)
-    // A sort looks at every contained piece once, a single move costs a few times as much.
+    // A sort looks at every contained piece once; a single move costs about four times as much.
     const many = countBits(bitfield) * 4 > this.#size
-    if (many && !this.#marked && ++this.#lag > this.#peers * lagPart) this.#marked = true
+    if (many && !this.#unsorted && ++this.#lag > this.#peers * lagPart) this.#unsorted = true
     const end = Math.min(leechers.length, bitfield.length * 8)
-    if (!this.#marked && !many) {
+    if (!this.#unsorted && !many) {
       for (let piece = 0; piece < end; piece++) {
         const bits = bitfield[piece >> 3] ?? 0
         if (bits === 0) piece |= 7
-        else if ((bits & (0x80 >> (piece & 7))) !== 0) this.#step(piece, step)
+        else if ((bits & (0x80 >> (piece & 7))) !== 0) this.#changeCount(piece, step)
       }
       return
     }
-    // What nobody had before, or nobody has from now on, is never left where it is.
+    // A piece that becomes available, or ceases to be, must always move.
     const edge = step > 0 ? 1 : 0
-    const moves = !this.#marked
+    const moves = !this.#unsorted
     const looks = moves || this.#lacking !== undefined
     for (let piece = 0; piece < end; piece++) {
       const bit = ((bitfield[piece >> 3] ?? 0) >> (7 - (piece & 7))) & 1
-      // Without a branch on the bit, which no processor could foresee.
+      // Avoids a branch on the bit, which is unpredictable.
       const before = leechers[piece] ?? 0
       const count = Math.max(0, before + step * bit)
       leechers[piece] = count
@@ -249,20 +250,20 @@ export class RarityOrder {
   }
 
   #refile(piece: number): void {
-    if (!this.#marked && this.has(piece)) this.#moveTo(piece, this.#bucketOf(piece))
+    if (!this.#unsorted && this.has(piece)) this.#moveTo(piece, this.#bucketOf(piece))
   }
 
-  #step(piece: number, step: 1 | -1): void {
+  #changeCount(piece: number, step: 1 | -1): void {
     const count = (this.leechers[piece] ?? 0) + step
     if (count < 0) return
     this.leechers[piece] = count
     if (count === (step > 0 ? 1 : 0)) this.#lacking?.add(piece, step > 0 ? -1 : 1)
-    if (this.#marked || !this.has(piece)) return
-    // Where peers came or went unsorted, the bucket is that of another count: one step from there is as true as before.
+    if (this.#unsorted || !this.has(piece)) return
+    // After joins and leaves without a sort, the bucket is that of another count; one step from there is no less accurate.
     const bucket = this.#buckets.of(piece)
     const filed = bucket % this.#width
     const to = count === 0 ? 0 : Math.max(1, filed + step)
-    if (to >= this.#width) this.#marked = true
+    if (to >= this.#width) this.#unsorted = true
     else this.#moveTo(piece, bucket - filed + to)
   }
 
@@ -271,14 +272,14 @@ export class RarityOrder {
     return bucketOf(priorityClass, this.leechers[piece] ?? 0, this.#width)
   }
 
-  /** Moves a contained piece to the bucket of its priority if it lies among those of another one. */
+  /** Moves a contained piece to the buckets of its priority if it is in those of another one. */
   #reclass(piece: number): void {
     const to = this.#bucketOf(piece)
     const from = this.#buckets.of(piece)
     if (Math.floor(to / this.#width) !== Math.floor(from / this.#width)) this.#moveTo(piece, to)
   }
 
-  /** The best of the first pieces that fit, from some place of the torrent on. */
+  /** Returns the best of the first pieces that fit, searching from a random position in the torrent. */
   #anyOf(fits: (piece: number) => boolean, bits: Uint8Array): number {
     const from = Math.floor(this.#random() * this.#contained.length)
     let best = -1
@@ -289,39 +290,38 @@ export class RarityOrder {
     return best
   }
 
-  /** Moves a contained piece to a bucket. */
   #moveTo(piece: number, to: number): void {
-    if (!this.#buckets.move(piece, to)) this.#marked = true
+    if (!this.#buckets.move(piece, to)) this.#unsorted = true
   }
 
   #use(priority: number): void {
     const bit = 1 << classPriority(priority)
     if ((this.#used & bit) !== 0) return
     this.#used |= bit
-    this.#marked = true
+    this.#unsorted = true
   }
 
   #sort(): void {
-    this.#marked = false
+    this.#unsorted = false
     this.#lag = 0
     this.#ownSteps += this.leechers.length + this.#buckets.count
     let most = 0
     for (let piece = 0; piece < this.leechers.length; piece++) {
       most = Math.max(most, this.leechers[piece] ?? 0)
-      // A priority may have changed of which the order was not told yet.
+      // The order may not have been told of a changed priority yet.
       if (this.has(piece)) this.#used |= 1 << classPriority(this.#priorities.priority(piece))
     }
     let classes = 0
     for (let priority = 7; priority > 0; priority--) {
       if ((this.#used & (1 << priority)) !== 0) this.#classOf[priority] = classes++
     }
-    // Half as much again, so that a growing swarm does not sort for each new peer.
+    // The extra half avoids a sort for each new peer while the swarm grows.
     if (most >= this.#width || most * 4 < this.#width) this.#width = Math.max(8, most + (most >> 1) + 2)
     this.#buckets.sort(classes * this.#width, (piece) => (this.has(piece) ? this.#bucketOf(piece) : -1))
   }
 }
 
-/** The priority by which a contained piece is filed: one that was deselected just now, and is about to be taken out, comes last. */
+/** Returns the priority under which a contained piece is filed. A piece that was just deselected and will be removed comes last. */
 function classPriority(priority: number): number {
   return Math.max(1, priority)
 }

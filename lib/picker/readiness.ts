@@ -1,18 +1,18 @@
 import { LazySet } from '../util/lazy-collections.ts'
 import type { PeerState } from './peer-state.ts'
 
-/** Which peers are to be looked at for further requests, so that no decision looks at all of them. */
+/** Tracks which peers may take more requests, so that no decision looks at all peers. */
 export class Readiness {
-  /** Peers that are asked for something, in the order in which they were last asked while idle; also some that are no longer. */
+  /** Peers with outstanding requests, least recently idle first. May include peers that have become idle. */
   readonly busy: LazySet<PeerState> = new LazySet()
-  /** Peers that may take more in the background, though no block of theirs has come: they lost requests, or there is new work. */
+  /** Peers that may take more background requests although no block of theirs has arrived: they lost requests, or there is new work. */
   readonly ready: LazySet<PeerState> = new LazySet()
   /** Peers for which the last search found nothing. */
   readonly starved: LazySet<PeerState> = new LazySet()
-  /** Whether a peer has come, gone, choked or unchoked since the swarm's fastest were last looked for. */
+  /** Whether a peer has come, gone, choked or unchoked since the fastest peers were last determined. */
   peersChanged = true
 
-  /** Forgets a peer. */
+  /** Removes a peer from all sets. */
   removePeer(peer: PeerState): void {
     this.busy.delete(peer)
     this.ready.delete(peer)
@@ -20,20 +20,20 @@ export class Readiness {
     this.peersChanged = true
   }
 
-  /** There may be something for a peer again. */
+  /** Marks a peer as ready, because there may be new work for it. */
   feed(peer: PeerState): void {
     peer.starved = false
     this.starved.delete(peer)
     this.ready.add(peer)
   }
 
-  /** The search for a peer has found nothing: it is not repeated until something changes. */
+  /** Marks a peer as starved: its search found nothing and is not repeated until something changes. */
   starve(peer: PeerState): void {
     peer.starved = true
     this.starved.add(peer)
   }
 
-  /** All partial pieces get a new look from every peer. */
+  /** Marks all starved peers as ready. */
   unstarve(): void {
     for (const peer of this.starved) {
       peer.starved = false

@@ -4,58 +4,58 @@ import { type BlockDigest, SmartBan } from './smart-ban.ts'
 
 const nobody: ReadonlySet<string> = new Set()
 
-/** The bytes that a {@link Recovery} disposes of. */
+/** Access to the received bytes of pieces, for a {@link Recovery}. */
 export interface PieceCopies {
-  /** Forgets the bytes of blocks of a piece that is not whole yet, and returns those that were there. */
+  /** Drops the bytes of blocks of an incomplete piece. Returns the blocks that were held. */
   discard(piece: PieceIndex, blocks: readonly number[]): readonly number[]
   /**
-   * Makes the next copy of a piece that has just failed begin with these blocks of the bad one. Returns them, or nothing if
-   * there is no memory of it.
+   * Starts the next copy of a piece that has just failed with these blocks of the bad copy. Returns those blocks, or none if the
+   * bad copy is no longer in memory.
    */
   keep(piece: PieceIndex, blocks: readonly number[]): readonly number[]
-  /** Copies these blocks of the last bad copy of a piece into the one under way where they are missing, and calls `accept` before each. */
+  /** Copies blocks of the last bad copy of a piece into its current copy where they are missing, and calls `accept` before each. */
   salvage(piece: PieceIndex, blocks: readonly number[], accept: (block: BlockIndex) => void): void
 }
 
 /**
- * Gets over bad pieces fast. When a piece fails its blocks are fetched again, each from another peer, and compared with those of the
- * bad copy as they come. As soon as that points at one host, its blocks are dropped everywhere, the others are taken over
- * from the bad copy, and only what that host had sent is still to be fetched.
+ * Recovers from failed pieces quickly. The blocks of a failed piece are fetched again, each from another peer, and compared
+ * with the bad copy as they arrive. Once the differences point at one host, its blocks are dropped everywhere, the others
+ * are reused from the bad copy, and only the blocks of that host are still fetched.
  */
 export class Recovery {
   readonly #picker: Picker
   readonly #copies: PieceCopies
   readonly #ban: (host: string) => void
   readonly #smartBan = new SmartBan()
-  /** Whether some connected peer is under suspicion. */
+  /** Whether some connected peer is a suspect. */
   #suspicion = false
-  /** The hosts of connected peers that nothing is believed of. */
+  /** Hosts of connected peers that are discredited: nothing they sent is relied on. */
   #discredited: ReadonlySet<string> = nobody
 
-  /** Calls `ban` for a host that sent bad data, from which nothing more is to be taken. */
+  /** Creates a recovery. Calls `ban` for each host that sent bad data; the caller must accept no more from it. */
   constructor(picker: Picker, copies: PieceCopies, ban: (host: string) => void) {
     this.#picker = picker
     this.#copies = copies
     this.#ban = ban
   }
 
-  /** A peer has come. */
+  /** Handles a new peer: restricts it if its host is a suspect. */
   joined(id: PeerNumber, host: string, now: number): void {
     if (this.#smartBan.isSuspect(host))
       this.#picker.suspect(id, true, this.#smartBan.isDiscredited(host), now)
   }
 
-  /** A block of use is about to be counted. */
+  /** Records the sender of a wanted block, before the block is counted. */
   contributed(piece: PieceIndex, block: BlockIndex, host: string): void {
     this.#smartBan.contributed(piece, block, host)
   }
 
-  /** The block that was counted is in memory; its digest is asked for only where it matters. */
+  /** Compares a block that is now in memory with earlier versions. `digest` is called only for contested pieces. */
   arrived(piece: PieceIndex, block: BlockIndex, host: string, digest: () => Uint8Array, now: number): void {
     if (!this.#smartBan.isContested(piece)) return
     const { changes } = this.#smartBan
     const guilty = this.#smartBan.compare(piece, block, host, digest())
-    // Most blocks are as they were, and say nothing of anybody.
+    // Most blocks equal their earlier version, which proves nothing.
     if (this.#smartBan.changes !== changes) this.#review(guilty === undefined ? [] : [guilty], now)
   }
 
@@ -64,18 +64,18 @@ export class Recovery {
     return this.#smartBan.isContested(piece)
   }
 
-  /** The blocks of a piece are given up without a verdict. */
+  /** Forgets the senders of a piece that is dropped without a verdict. */
   forget(piece: PieceIndex): void {
     this.#smartBan.forget(piece)
   }
 
-  /** A piece is right. */
+  /** Handles a piece that passed its hash check. */
   passed(piece: PieceIndex, digestOf: BlockDigest, now: number): void {
     const guilty = this.#smartBan.passed(piece, digestOf)
     if (this.#suspicion || guilty.length > 0) this.#review(guilty, now)
   }
 
-  /** A piece of `blockCount` blocks is whole and wrong; it is fetched again. */
+  /** Handles a complete piece of `blockCount` blocks that failed its hash check, and refetches it. */
   failed(piece: PieceIndex, blockCount: number, digestOf: BlockDigest, now: number): void {
     const guilty = this.#smartBan.failed(piece, blockCount, digestOf)
     const believable = this.#smartBan.believable(piece)
@@ -85,7 +85,7 @@ export class Recovery {
     this.#picker.failed(piece, kept, now)
   }
 
-  /** Tells the picker whom to trust, acts on what has become known of hosts, and bans the guilty. */
+  /** Updates the trust in each peer, reacts to newly discredited hosts, and bans the guilty. */
   #review(guilty: readonly string[], now: number): void {
     const smartBan = this.#smartBan
     this.#suspicion = false
@@ -104,7 +104,7 @@ export class Recovery {
     for (const host of guilty) this.#ban(host)
   }
 
-  /** Drops all that a host sent of pieces that are not whole. */
+  /** Drops everything that a host sent of incomplete pieces. */
   #expose(host: string, now: number): void {
     for (const [piece, sent] of this.#smartBan.sentBy(host)) {
       const blocks = this.#copies.discard(piece, sent)
@@ -113,7 +113,7 @@ export class Recovery {
     }
   }
 
-  /** Takes over what is believable of the last bad copy of a piece. */
+  /** Reuses the believable blocks of the last bad copy of a piece. */
   #salvage(piece: PieceIndex, now: number): void {
     const believable = this.#smartBan.believable(piece)
     const partial = this.#picker.table.blocks.get(piece)

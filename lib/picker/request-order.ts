@@ -1,18 +1,18 @@
-/** Groups of requests that a peer could be sent, first first. */
+/** Groups of requests, in the order in which they are sent. */
 const stages = ['urgent', 'current', 'partial', 'fresh', 'deferred', 'late'] as const
 /** The group of a request. */
 export type Stage = (typeof stages)[number]
 
-/** The groups in which a request is looked for that no reader needs and no other peer was sent, first first. */
+/** The groups that are neither needed by a reader nor already requested from another peer, in order. */
 export const backgroundStages: readonly Stage[] = stages.slice(1, -1)
 
-/** A request that could be sent; of its fields those count that its group is ordered by. */
+/** A request that could be sent. Only the fields by which its group is ordered matter. */
 export interface Candidate {
   readonly stage: Stage
   readonly piece?: number
-  /** When the reader gets to the piece. */
+  /** When the reader needs the piece, on the clock of `now`. */
   readonly deadline?: number
-  /** Place of a partial piece among all, oldest first. */
+  /** Index of a partial piece among all, oldest first. */
   readonly age?: number
   /** Selection priority, 1 to 7. */
   readonly priority?: number
@@ -20,25 +20,25 @@ export interface Candidate {
   readonly suggested?: boolean
   /** How many peers have the piece. */
   readonly availability?: number
-  /** When another peer, which is asked for the block already, will have sent it. */
+  /** When another peer is expected to deliver the block that it was already asked for. */
   readonly eta?: number
 }
 
 /**
- * Compares two requests that a peer could be sent; below 0 when the first comes first. The only place that says what comes first:
+ * Compares two requests that could be sent to a peer; negative if the first comes first. This function defines the order:
  *
- * 1. A piece that a reader needs (`urgent`), the one with the earliest deadline;
- * 2. of equal deadlines the earlier piece.
- * 3. More of the piece that the peer was asked for last (`current`).
- * 4. A piece that is begun (`partial`), the oldest.
- * 5. A piece that is not begun (`fresh`), the one with the highest priority;
- * 6. of equal priority one that the peer suggests;
+ * 1. A piece that a reader needs (`urgent`), earliest deadline first;
+ * 2. with equal deadlines, the piece with the lower index.
+ * 3. More of the piece that the peer was last asked for (`current`).
+ * 4. A partial piece (`partial`), oldest first.
+ * 5. A new piece (`fresh`), highest priority first;
+ * 6. with equal priority, one that the peer suggests;
  * 7. then the one that the fewest peers have;
- * 8. and last what no peer has.
- * 9. A piece that is begun, but gives way to one that only seeds have (`deferred`, see {@link isDeferred}), the oldest.
- * 10. A block that another peer is asked for (`late`, the end game), the one that is expected last.
+ * 8. and last those that no peer has.
+ * 9. A partial piece that is deferred in favour of a piece that only seeds have (`deferred`, see {@link isDeferred}), oldest first.
+ * 10. A block that is requested from another peer (`late`, the end game), the one that is expected last.
  *
- * Equals come in random order. {@link bucketOf} makes numbers for entries 5, 7 and 8, so that the order of missing pieces compares nothing.
+ * Equals come in random order. {@link bucketOf} turns entries 5, 7 and 8 into numbers, so that the order of missing pieces needs no comparisons.
  */
 export function compareRequests(a: Candidate, b: Candidate): number {
   if (a.stage !== b.stage) return stages.indexOf(a.stage) - stages.indexOf(b.stage)
@@ -61,7 +61,7 @@ export function compareRequests(a: Candidate, b: Candidate): number {
   }
 }
 
-/** Entry 10: whether a block that is expected at `a` comes before one that is expected at `b`. The end game compares hundreds for each request. */
+/** Whether a block expected at `a` comes before one expected at `b` (entry 10). The end game calls it hundreds of times per request. */
 export function isLater(a: number, b: number): boolean {
   return a > b
 }
@@ -73,16 +73,16 @@ function compareRarity(a: number, b: number): number {
 }
 
 /**
- * Whether a partial piece gives way to a missing one that only seeds have: others have it as well, and it is wanted no more. A missing
- * piece must come out once before any other peer can pass it on.
+ * Whether a partial piece is deferred in favour of a missing piece that only seeds have: it is held by some leecher and
+ * has no higher priority. A seed must upload the missing piece once before any other peer can pass it on.
  */
 export function isDeferred(leechers: number, priority: number, scarcePriority: number): boolean {
   return leechers > 0 && priority <= scarcePriority
 }
 
 /**
- * The bucket of a missing piece in an order of buckets: `width` for each priority that is used, the highest first (`priorityClass` 0). In
- * each of these groups they are in order, but without a seed the pieces of the first bucket, which no peer has, come last.
+ * Returns the bucket of a missing piece. Each used priority has `width` buckets, highest priority first (`priorityClass` 0).
+ * Buckets of one priority are in order, except that without a seed the first one, which holds the pieces that no peer has, comes last.
  */
 export function bucketOf(priorityClass: number, leechers: number, width: number): number {
   return priorityClass * width + Math.min(leechers, width - 1)

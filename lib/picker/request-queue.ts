@@ -1,33 +1,33 @@
 import type { BlockIndex, PieceIndex } from '../util/indices.ts'
 
-/** A block that was asked of a peer and has neither come nor been refused. */
+/** An outstanding request: sent to a peer and neither answered nor rejected. */
 export interface Outstanding {
   readonly piece: PieceIndex
   readonly block: BlockIndex
   readonly bytes: number
-  /** Milliseconds, the clock of `now`. */
+  /** When the request was sent, in milliseconds on the clock of `now`. */
   readonly sentAt: number
 }
 
-/** Pieces have fewer blocks than this, and 2^32 pieces of so many are still numbers that a double holds exactly. */
+/** Upper bound of the blocks of a piece. 2^32 pieces of this many blocks still have numbers that a double holds exactly. */
 const blockSpan = 2 ** 21
-/** Numbers of each request in the ring: piece and block in one, bytes, and when it was sent. */
+/** Numbers per request in the ring: block number, bytes, and send time. */
 const stride = 3
 
 /**
- * What a peer is asked for, oldest first: a ring of plain numbers. In a swarm of thousands each block finds the memory of its peer
- * cold, so that a queue lies in one place, and asking makes nothing that a collector must look at.
+ * The outstanding requests of a peer, oldest first, in a ring of plain numbers. In a swarm of thousands of peers each block finds
+ * the state of its peer outside the CPU cache, so the queue is contiguous, and a request allocates nothing.
  */
 export class RequestQueue {
-  /** How many requests there are. */
+  /** Number of requests. */
   length = 0
-  /** Bytes of all of them. */
+  /** Total bytes of all requests. */
   bytes = 0
   #head = 0
   #capacity = 8
   #ring: number[] = new Array(8 * stride).fill(0)
 
-  /** Adds a request, which is the last to be answered. */
+  /** Appends a request. */
   push(piece: PieceIndex, block: BlockIndex, bytes: number, sentAt: number): void {
     if (this.length === this.#capacity) this.#grow()
     const at = this.#at(this.length++)
@@ -37,42 +37,48 @@ export class RequestQueue {
     this.bytes += bytes
   }
 
-  /** The piece of the request at `index`, from 0 (the oldest) to `length` - 1. */
+  /** Returns the piece of the request at `index`, from 0 (oldest) to `length` - 1. */
   pieceAt(index: number): number {
     return Math.floor((this.#ring[this.#at(index)] ?? 0) / blockSpan)
   }
 
-  /** Bytes asked for at `index`. */
+  /** Returns the byte count of the request at `index`. */
   bytesAt(index: number): number {
     return this.#ring[this.#at(index) + 1] ?? 0
   }
 
-  /** When the request at `index` was sent. */
+  /** Returns when the request at `index` was sent, in milliseconds. */
   sentAt(index: number): number {
     return this.#ring[this.#at(index) + 2] ?? 0
   }
 
-  /** All of a request, or undefined where there is none. */
+  /** Returns the request at `index`, or undefined if it is out of range. */
   at(index: number): Outstanding | undefined {
     if (index < 0 || index >= this.length) return undefined
-    const place = this.#ring[this.#at(index)] ?? 0
-    const piece = Math.floor(place / blockSpan)
-    return { piece, block: place - piece * blockSpan, bytes: this.bytesAt(index), sentAt: this.sentAt(index) }
+    const blockNumber = this.#ring[this.#at(index)] ?? 0
+    const piece = Math.floor(blockNumber / blockSpan)
+    return {
+      piece,
+      block: blockNumber - piece * blockSpan,
+      bytes: this.bytesAt(index),
+      sentAt: this.sentAt(index)
+    }
   }
 
-  /** Where a block stands, or -1. */
+  /** Returns the index of a block, or -1. */
   indexOf(piece: PieceIndex, block: BlockIndex): number {
-    const place = piece * blockSpan + block
-    for (let index = 0; index < this.length; index++) if (this.#ring[this.#at(index)] === place) return index
+    const blockNumber = piece * blockSpan + block
+    for (let index = 0; index < this.length; index++)
+      if (this.#ring[this.#at(index)] === blockNumber) return index
     return -1
   }
 
-  /** Takes the request at `index` out; those behind it move up. */
+  /** Removes the request at `index`; later ones move up. */
   remove(index: number): void {
     if (index < 0 || index >= this.length) return
     const ring = this.#ring
     this.bytes -= this.bytesAt(index)
-    // The oldest go first nearly always, so that it is those before it that move.
+    // Mostly the oldest requests are removed first, so the requests before `index` are the fewer ones to move.
     for (; index > 0; index--) {
       const to = this.#at(index)
       const from = this.#at(index - 1)
@@ -82,7 +88,7 @@ export class RequestQueue {
     this.length--
   }
 
-  /** All requests, oldest first. */
+  /** Returns all requests, oldest first. */
   list(): Outstanding[] {
     const list: Outstanding[] = []
     for (let index = 0; index < this.length; index++) {

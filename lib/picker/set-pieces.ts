@@ -2,12 +2,12 @@ import { allBits, bitsOf, countBits, hasBit } from '../util/bits.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
 
-/** One difference costs as much as this many pieces do where all of them are counted anew. */
+/** One changed piece costs as much as this many pieces in a full recount. */
 const differenceCost = 8
 
 /**
- * Sets which pieces a peer has: a bitfield (spare bits zero, copied), or `'all'` or `'none'`. Returns whether anything has changed. All
- * pieces are counted only when many have changed, so that a peer that repeats itself costs one look at its bits (BEP 3, BEP 6).
+ * Sets the pieces of a peer: a bitfield (spare bits zero, copied), `'all'` or `'none'`. Returns whether anything changed. All pieces
+ * are recounted only if many changed, so that a peer that repeats itself costs one look at its bits (BEP 3, BEP 6).
  */
 export function setPieces(
   state: DownloadState,
@@ -16,7 +16,7 @@ export function setPieces(
 ): boolean {
   const { pieceCount } = state.layout
   if (peer.seed ? given === 'all' : given === 'none' && peer.bits.length === 0) return false
-  const bits = spelledOut(given, pieceCount)
+  const bits = bitfieldOf(given, pieceCount)
   const before = peer.seed ? allBits(pieceCount) : peer.bits
   const changes = new Uint8Array(bits.length)
   for (let at = 0; at < bits.length; at++) changes[at] = (bits[at] ?? 0) ^ (before[at] ?? 0)
@@ -47,7 +47,7 @@ export function setPieces(
   return true
 }
 
-function spelledOut(given: Uint8Array | 'all' | 'none', pieceCount: number): Uint8Array {
+function bitfieldOf(given: Uint8Array | 'all' | 'none', pieceCount: number): Uint8Array {
   if (given === 'all') return allBits(pieceCount)
   const bits = bitsOf(pieceCount)
   if (given !== 'none') bits.set(given.subarray(0, bits.length))

@@ -1,6 +1,6 @@
 /**
- * The numbers below `count` in random order, in which groups of `together` neighbours stay together; within a group the first stands
- * last. `random` returns [0, 1).
+ * Returns the numbers below `count` in random order, in groups of `together` adjacent numbers. Within a group the numbers
+ * descend. `random` returns [0, 1).
  */
 export function shuffledGroups(count: number, together: number, random: () => number): Uint32Array {
   const shuffled = new Uint32Array(count)

@@ -6,16 +6,16 @@ import { NumberMap } from '../util/number-map.ts'
 
 const log = debug('ban')
 
-/** Digest of a block of the piece at hand (any hash of a few bytes that a peer cannot forge), or undefined if unknown. */
+/** Returns the digest of a block of the current piece, or undefined if unknown. Any hash of a few bytes that peers cannot forge. */
 export type BlockDigest = (block: BlockIndex) => Uint8Array | undefined
 
-/** The most digests kept in all: some 150 bytes each, so about 3 MB, and enough for 64 failed pieces of 4 MiB. */
+/** Maximum number of digests in all: about 150 bytes each, so about 3 MB, and enough for 64 failed pieces of 4 MiB. */
 const mostVersions = 16_384
-/** The most versions kept of one block: more attempts at one piece say nothing new. */
+/** Maximum number of versions per block: further attempts at one piece tell nothing new. */
 const mostVersionsOfBlock = 8
-/** The most pieces whose senders are kept: more are never in the making, so the oldest was given up silently. */
+/** Maximum number of pieces whose senders are recorded. Fewer are ever in progress, so the oldest was dropped silently. */
 const mostOpenPieces = 4096
-/** The most hosts under suspicion: far more than a torrent has connections. */
+/** Maximum number of suspect hosts, and of guilty ones: far more than the connections of a torrent. */
 const mostHosts = 4096
 
 interface Version {
@@ -23,46 +23,45 @@ interface Version {
   readonly digest: Uint8Array
 }
 
-/** What is known of a piece that has failed. */
+/** Evidence about a piece that has failed. */
 interface Failure {
-  /** For each block the versions seen. */
+  /** The versions seen of each block. */
   readonly versions: Map<number, Version[]>
-  /** Who sent each block of the copy that failed last. */
+  /** The sender of each block of the copy that failed last. */
   senders: readonly (string | undefined)[]
-  /** How many blocks have versions that differ. */
+  /** Number of blocks with versions that differ. */
   contradictions: number
-  /** The hosts that took part in each of these contradictions; undefined before the first. */
+  /** Hosts that took part in every one of these contradictions; undefined before the first. */
   common: ReadonlySet<string> | undefined
 }
 
 /**
- * Finds who sent bad blocks. Peers are named by their host, so that coming back under another id does not help.
+ * Finds the senders of bad blocks. Peers are identified by host, so that reconnecting under another peer id does not help.
  *
- * When a piece fails, a single contributor is guilty at once. Of several, the digest of each block and its sender are
- * kept; when the piece passes later, those are guilty whose block differs from the good one. A host that sent two
- * versions of one block is guilty in any case. Until then its contributors are suspects, who should fetch whole pieces
- * alone, so that the next failure has one author. Only failed hashes count, never faults of our own storage.
+ * When a piece fails, a single contributor is guilty at once. With several contributors, the digest and sender of each block are
+ * recorded; when the piece passes later, the senders of blocks that differ from the good ones are guilty. A host that sent
+ * two versions of one block is always guilty. Until then the contributors are suspects, which fetch whole pieces alone, so
+ * that the next failure has one author. Only failed hashes count, never storage errors.
  *
- * A host is discredited when it is guilty, or when all that is known points at it: each block of a failed piece that two
- * hosts sent differently was sent by it. Hosts in league could bring that about, so it is not banned for it, but nothing
- * that it sent is relied on.
+ * A host is discredited if it is guilty, or if all evidence points at it: it sent one version of each block that differs
+ * between two hosts. Colluding hosts could cause that, so the host is not banned for it, but nothing it sent is relied on.
  */
 export class SmartBan {
-  /** For each piece the sender of each block. */
+  /** The sender of each block, by piece. */
   readonly #open = new NumberMap<(string | undefined)[]>()
-  /** Pieces that failed and have not passed since; the one that failed last is the youngest. */
+  /** Pieces that failed and have not passed since, by their last failure, oldest first. */
   readonly #failed = new LazyMap<number, Failure>()
-  /** For each suspect the failed pieces that it is suspected for. */
+  /** For each suspect, the failed pieces that it contributed to. */
   readonly #suspects = new LazyMap<string, Set<number>>()
   readonly #guilty = new LazySet<string>()
   #versions = 0
   #changes = 0
 
-  /** A block of a piece was taken from a host; a later sender replaces an earlier one, as its bytes do. */
+  /** Records the sender of a block. A later sender replaces an earlier one, as its bytes do. */
   contributed(piece: PieceIndex, block: BlockIndex, host: string): void {
     let senders = this.#open.get(piece)
     if (senders === undefined) {
-      // Where a piece has one block the list needs room for no more.
+      // For a piece with one block, the literal allocates no spare room.
       senders = block === 0 ? [host] : []
       dropOldest(this.#open, mostOpenPieces)
       this.#open.set(piece, senders)
@@ -70,18 +69,18 @@ export class SmartBan {
     senders[block] = host
   }
 
-  /** The blocks of a piece are given up without a verdict. */
+  /** Forgets the senders of a piece that is dropped without a verdict. */
   forget(piece: PieceIndex): void {
     this.#end(piece)
   }
 
-  /** The hosts that sent the blocks of a piece, without repetition. */
+  /** Returns the distinct hosts that sent blocks of a piece. */
   contributors(piece: PieceIndex): string[] {
     const senders = this.#open.get(piece) ?? []
     return [...new Set(senders.filter((host) => host !== undefined))]
   }
 
-  /** What a host contributed to pieces that are not whole yet: blocks by piece. */
+  /** Returns the blocks of incomplete pieces that a host sent, by piece. */
   sentBy(host: string): Map<number, readonly number[]> {
     const sent = new Map<number, readonly number[]>()
     for (const [piece, senders] of this.#open) {
@@ -92,28 +91,28 @@ export class SmartBan {
     return sent
   }
 
-  /** Blocks of a piece that is not whole were thrown away. */
+  /** Forgets the senders of blocks that were dropped from an incomplete piece. */
   discarded(piece: PieceIndex, blocks: Iterable<number>): void {
     const senders = this.#open.get(piece)
     if (senders !== undefined) for (const block of blocks) senders[block] = undefined
   }
 
-  /** Whether a piece failed and has not passed since: then each of its blocks is to be told to `compare`. */
+  /** Whether a piece failed and has not passed since. Each block of such a piece goes to `compare`. */
   isContested(piece: PieceIndex): boolean {
     return this.#failed.has(piece)
   }
 
-  /** The pieces that are contested. */
+  /** The contested pieces. */
   get contested(): Iterable<number> {
     return this.#failed.keys()
   }
 
-  /** Counts what may have changed whom to believe while blocks are compared. */
+  /** Number of comparisons so far that may have changed which hosts are trusted. */
   get changes(): number {
     return this.#changes
   }
 
-  /** A block of a contested piece came: returns its sender if that has sent something else before and so is to be banned. */
+  /** Compares a block of a contested piece with earlier versions. Returns its sender if that has sent another version, so is to be banned. */
   compare(piece: PieceIndex, block: BlockIndex, host: string, digest: Uint8Array): string | undefined {
     const failure = this.#failed.get(piece)
     if (failure === undefined || this.#record(piece, failure, block, host, digest)) return undefined
@@ -122,15 +121,15 @@ export class SmartBan {
   }
 
   /**
-   * A piece of `blockCount` blocks came together and its hash was wrong: returns the hosts to ban, and suspects the
-   * others. Blocks of unknown origin (read back after a restart) are allowed; then nobody is the single contributor.
+   * Handles a complete piece of `blockCount` blocks with a wrong hash. Returns the hosts to ban, and suspects the others. Blocks
+   * of unknown origin (read back after a restart) are allowed; then no host counts as the single contributor.
    */
   failed(piece: PieceIndex, blockCount: number, digestOf: BlockDigest): string[] {
     const senders = this.#open.get(piece) ?? []
     const hosts = this.contributors(piece)
     this.#end(piece)
     const [only] = hosts
-    if (only !== undefined && hosts.length === 1 && known(senders) === blockCount) {
+    if (only !== undefined && hosts.length === 1 && countKnown(senders) === blockCount) {
       if (log.enabled) log('%s is guilty: it sent all of piece %d, and the hash is wrong', only, piece)
       this.#convict([only])
       return [only]
@@ -157,11 +156,11 @@ export class SmartBan {
   }
 
   /**
-   * A piece came together and its hash was right: returns the hosts whose earlier blocks differ, which are to be
-   * banned. The others are no longer suspected for it, and a host that sent all of it is cleared altogether.
+   * Handles a complete piece with the right hash. Returns the hosts to ban: those whose earlier blocks differ. The other contributors
+   * are no longer suspected because of this piece, and a host that sent all of it is cleared altogether.
    */
   passed(piece: PieceIndex, digestOf: BlockDigest): string[] {
-    // Nobody is under suspicion nearly always, and then there is nothing to find out.
+    // Fast path: usually no piece has failed and no host is a suspect.
     if (this.#failed.size === 0 && this.#suspects.size === 0) {
       this.#end(piece)
       return []
@@ -190,7 +189,7 @@ export class SmartBan {
     return [...guilty]
   }
 
-  /** Whether nothing that this host sent is to be relied on: it is guilty, or all that is known points at it. */
+  /** Whether the host is guilty, or all evidence points at it. Nothing that it sent should be relied on. */
   isDiscredited(host: string): boolean {
     if (this.#guilty.has(host)) return true
     if (!this.isSuspect(host)) return false
@@ -199,8 +198,8 @@ export class SmartBan {
   }
 
   /**
-   * The blocks of the copy of a piece that failed last which no discredited host sent, with their senders; none unless one
-   * was among its senders, because then any block may be the wrong one.
+   * Returns the blocks of the last failed copy of a piece that no discredited host sent, with their senders. Empty if no sender is
+   * discredited, because then any block may be the wrong one.
    */
   believable(piece: PieceIndex): Map<number, string> {
     const blocks = new Map<number, string>()
@@ -214,12 +213,12 @@ export class SmartBan {
     return blocks
   }
 
-  /** Whether the host should fetch whole pieces alone (parole), because a piece failed that it took part in. */
+  /** Whether the host should fetch whole pieces alone (parole), because it contributed to a failed piece. */
   isSuspect(host: string): boolean {
     return this.#suspects.has(host)
   }
 
-  /** Keeps a version of a block; false when the host has sent another before. */
+  /** Records a version of a block. Returns false if the host has sent another version before. */
   #record(piece: PieceIndex, failure: Failure, block: BlockIndex, host: string, digest: Uint8Array): boolean {
     const versions = failure.versions.get(block) ?? []
     const earlier = versions.find((version) => version.host === host)
@@ -235,7 +234,7 @@ export class SmartBan {
     const wasAgreed = versions.every((version) => equalBytes(version.digest, first?.digest ?? digest))
     versions.push({ host, digest: digest.slice() })
     this.#versions++
-    // A further version of a block in dispute has the same hosts on its sides, and more: it tells nothing new.
+    // A further version of a disputed block has the same hosts on its sides, and more: it tells nothing new.
     if (!wasAgreed || first === undefined || equalBytes(first.digest, digest)) return true
     failure.contradictions++
     const { common } = failure
@@ -248,7 +247,7 @@ export class SmartBan {
     return true
   }
 
-  /** What a piece came together from is known no longer. */
+  /** Forgets the senders of a piece. */
   #end(piece: PieceIndex): void {
     this.#open.delete(piece)
     if (this.#open.size === 0) this.#open.clear()
@@ -274,7 +273,7 @@ export class SmartBan {
     }
   }
 
-  /** Makes room for one more digest by dropping the oldest failed pieces but this one. */
+  /** Makes room for one more digest by dropping the oldest failed pieces other than this one. Returns whether there is room. */
   #room(piece: PieceIndex): boolean {
     for (const oldest of this.#failed.keys()) {
       if (this.#versions < mostVersions || oldest === piece) break
@@ -283,7 +282,7 @@ export class SmartBan {
     return this.#versions < mostVersions
   }
 
-  /** Drops a failed piece; without its digests no verdict can come, so nobody stays suspected for it. */
+  /** Drops a failed piece. Without its digests no verdict can follow, so no host stays suspected because of it. */
   #drop(piece: PieceIndex): void {
     const failure = this.#failed.get(piece)
     if (failure === undefined) return
@@ -295,27 +294,27 @@ export class SmartBan {
   }
 }
 
-function known(senders: readonly (string | undefined)[]): number {
+function countKnown(senders: readonly (string | undefined)[]): number {
   return senders.reduce((count, host) => count + (host === undefined ? 0 : 1), 0)
 }
 
 /**
- * The only host that took part in every contradiction between versions of a block, when there are two of them or more. A single
- * one has two sides that are equally likely to be right.
+ * Returns the only host that took part in every contradiction between versions of a block, if there are two or more
+ * contradictions. The two sides of a single one are equally likely to be right.
  */
 function primeOf({ contradictions, common }: Failure): string | undefined {
   const [only] = common ?? []
   return contradictions >= 2 && common?.size === 1 ? only : undefined
 }
 
-/** What a map is as far as {@link dropOldest} is concerned; its keys come in the order in which they were set. */
+/** The part of a map that {@link dropOldest} needs. Its keys are in insertion order. */
 interface Ordered<K> {
   readonly size: number
   keys(): Iterable<K>
   delete(key: K): boolean
 }
 
-/** Makes room for one more entry by dropping the oldest. */
+/** Makes room for one more entry by dropping the oldest if the map has `limit` entries. */
 function dropOldest<K>(map: Ordered<K>, limit: number): void {
   if (map.size < limit) return
   const [oldest] = map.keys()

@@ -1,10 +1,10 @@
 import type { PeerNumber, PieceIndex } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 
-/** Suggestions that a peer has not followed yet. */
+/** Maximum number of suggestions that a peer has not followed yet. */
 const mostOpen = 2
 
-/** What a {@link Suggester} is made of. */
+/** Options of a {@link Suggester}. */
 export interface SuggesterOptions {
   readonly pieceCount: number
   /** Whether a connected peer has a piece. */
@@ -14,23 +14,23 @@ export interface SuggesterOptions {
 }
 
 /**
- * Which pieces a seed suggests to whom (BEP 6), so that all of them are soon in the swarm: those that no peer has and nobody
- * was sent, each to one peer. Peers that choose by rarity alone all see the same rare pieces and would fetch many of them
- * from the seed several times. Once each is out it falls silent. Pure: calls return the piece to suggest, or -1.
+ * Decides which pieces a seed suggests to which peer (BEP 6), so that all pieces soon exist elsewhere in the swarm. Each piece
+ * that no peer has and that was sent to no peer is suggested to one peer. Peers that choose by rarity alone see the same rare
+ * pieces and would fetch many of them from the seed several times. Once each piece is out, nothing more is suggested. Pure:
+ * calls return the piece to suggest, or -1.
  */
 export class Suggester {
   readonly #has: (id: PeerNumber, piece: PieceIndex) => boolean
-  /** For each peer the pieces that it was told of and has not asked for yet. */
+  /** For each peer, the suggested pieces that it has not requested yet. */
   readonly #open = new LazyMap<number, Set<number>>()
-  /** For each piece on its way that nobody has yet the peer that asked for it first. */
+  /** For each requested piece that no peer has yet, the peer that requested it first. */
   readonly #leaving = new LazyMap<number, number>()
-  /** 1 for each piece that some peer has, was sent or was told of. */
+  /** 1 for each piece that some peer has, has requested or was suggested. */
   readonly #spread: Uint8Array
-  /** All pieces in random order; those before `#next` are spread. */
+  /** All pieces in random order. All before `#next` are spread. */
   readonly #order: Uint32Array
   #next = 0
 
-  /** Nothing is spread yet. */
   constructor({ pieceCount, has, random }: SuggesterOptions) {
     this.#has = has
     this.#spread = new Uint8Array(pieceCount)
@@ -43,7 +43,7 @@ export class Suggester {
     }
   }
 
-  /** A peer has these pieces. */
+  /** Records pieces that a peer has. */
   haves(id: PeerNumber, pieces: Iterable<number>): void {
     const open = this.#open.get(id)
     for (const piece of pieces) {
@@ -53,7 +53,7 @@ export class Suggester {
     }
   }
 
-  /** A peer is gone; what it was told of, and what it asked for but never said to have, is suggested to others. */
+  /** Removes a peer. Pieces that were suggested to it, or that it requested and never announced, may be suggested to others. */
   removePeer(id: PeerNumber): void {
     const lost = this.#open.get(id) ?? new Set()
     this.#open.delete(id)
@@ -65,12 +65,12 @@ export class Suggester {
     if (lost.size > 0) this.#next = 0
   }
 
-  /** A peer is served from now on. */
+  /** Handles an unchoke of a peer. Returns the piece to suggest to it, or -1. */
   unchoked(id: PeerNumber): number {
     return this.#suggest(id)
   }
 
-  /** A peer asks for a block of a piece. */
+  /** Handles a peer's request for a block of a piece. Returns the piece to suggest to it, or -1. */
   requested(id: PeerNumber, piece: PieceIndex): number {
     const wasOpen = this.#open.get(id)?.delete(piece) === true
     if (wasOpen || this.#spread[piece] !== 1) this.#leaving.set(piece, id)

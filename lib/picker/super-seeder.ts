@@ -2,17 +2,17 @@ import { bitsOf, hasBit, setBit } from '../util/bits.ts'
 import type { PeerNumber, PieceIndex } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 
-/** Pieces that a peer knows of and has not got yet: one on its way, and the next so that its pipeline never runs dry. */
+/** Maximum number of offered pieces that a peer lacks: one in transit, and the next so that its request queue never runs dry. */
 const mostOpen = 2
-/** Pieces that a peer has got from us and nobody else has got from it, after which it is shown no more. */
-const mostKept = 2
-/** A peer that others get nothing from is shown a further piece after this time: it may know nobody yet. */
+/** A peer that got this many pieces from us which no other peer has gets no further offers. */
+const maxUnspread = 2
+/** After this time, a peer whose pieces do not spread gets a further offer: it may have no other connections yet. */
 const patienceMs = 20_000
 
-/** What a {@link SuperSeeder} is made of. */
+/** Options of a {@link SuperSeeder}. */
 export interface SuperSeederOptions {
   readonly pieceCount: number
-  /** Tells a peer that we have a piece. */
+  /** Sends a have message for a piece to a peer. */
   readonly offer: (id: PeerNumber, piece: PieceIndex) => void
   /** Returns [0, 1). */
   readonly random: () => number
@@ -21,25 +21,26 @@ export interface SuperSeederOptions {
 interface Peer {
   readonly id: PeerNumber
   readonly bits: Uint8Array
-  /** Offered and not there yet. */
+  /** Pieces that were offered and that the peer lacks. */
   readonly open: Set<number>
-  /** There by us, and nowhere else as far as we know. */
-  readonly kept: Set<number>
-  /** When it was last offered a piece, or had one spread. */
+  /** Pieces that the peer got from us and that, as far as we know, no other peer has. */
+  readonly unspread: Set<number>
+  /** When a piece was last offered to it, or one of its pieces was seen at another peer. */
   movedAt: number
 }
 
 /**
- * Which pieces a seed shows to whom while it pretends to have none (BEP 16): to each peer a piece that nobody else has or was
- * shown, and further ones as others get them from that peer. So each piece leaves the seed about once before any leaves
- * it twice, and those who pass on what they get are served first. Pure: events come in with `now`, offers go out.
+ * Decides which pieces a seed offers to which peer while it pretends to have none (super-seeding, BEP 16). Each peer is offered a
+ * piece that no other peer has or was offered, and further pieces as others get them from that peer. Each piece
+ * therefore leaves the seed about once before any leaves it twice, and peers that pass pieces on are served first. Pure:
+ * events come in with `now`, offers go out.
  */
 export class SuperSeeder {
   readonly #pieceCount: number
   readonly #offer: (id: PeerNumber, piece: PieceIndex) => void
   readonly #random: () => number
   readonly #peers = new LazyMap<number, Peer>()
-  /** How many peers have each piece, and how many were offered it and have not got it. */
+  /** Number of peers that have each piece, and number of peers that were offered it and lack it. */
   readonly #copies: Uint32Array
   readonly #offers: Uint32Array
 
@@ -51,25 +52,26 @@ export class SuperSeeder {
     this.#offers = new Uint32Array(pieceCount)
   }
 
-  /** Whether the peer is shown pieces one by one; others were told of all at once. */
+  /** Whether pieces are offered to the peer one by one. Other peers were told of all pieces at once. */
   includes(id: PeerNumber): boolean {
     return this.#peers.has(id)
   }
 
-  /** A peer that was told that we have nothing; `bits` says what it has (BEP 3) and is copied. */
+  /** Adds a peer that was told that we have nothing. `bits` are its pieces (BEP 3), and are copied. */
   addPeer(id: PeerNumber, bits: Uint8Array, now: number): void {
     if (this.#peers.has(id)) return
     const own = bitsOf(this.#pieceCount)
-    const peer: Peer = { id, bits: own, open: new Set(), kept: new Set(), movedAt: now }
+    const peer: Peer = { id, bits: own, open: new Set(), unspread: new Set(), movedAt: now }
     this.#peers.set(id, peer)
     for (let piece = 0; piece < this.#pieceCount; piece++)
       if (hasBit(bits, piece)) this.#got(peer, piece, now)
     this.#offerTo(peer, now)
-    // Others may pass on to it what they have.
-    for (const other of this.#peers.values()) if (other.kept.size >= mostKept) this.#offerTo(other, now)
+    // Peers at their limit may now pass on their pieces to the new one.
+    for (const other of this.#peers.values())
+      if (other.unspread.size >= maxUnspread) this.#offerTo(other, now)
   }
 
-  /** A peer is gone; what it was shown and did not get is shown to others. */
+  /** Removes a peer. The pieces that it was offered and lacks are offered to others. */
   removePeer(id: PeerNumber, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
@@ -80,7 +82,7 @@ export class SuperSeeder {
     for (const other of this.#peers.values()) this.#offerTo(other, now)
   }
 
-  /** A peer has got a piece. */
+  /** Records a piece that a peer has got. */
   have(id: PeerNumber, piece: PieceIndex, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined || piece >= this.#pieceCount || hasBit(peer.bits, piece)) return
@@ -88,26 +90,25 @@ export class SuperSeeder {
     this.#offerTo(peer, now)
   }
 
-  /** A peer has told anew of all that it has. */
+  /** Records the pieces of a peer's repeated bitfield. */
   bitfield(id: PeerNumber, bits: Uint8Array, now: number): void {
     for (let piece = 0; piece < this.#pieceCount; piece++) if (hasBit(bits, piece)) this.have(id, piece, now)
   }
 
-  /** To be called now and then: peers that wait in vain are shown a further piece. */
+  /** Offers a further piece to peers that have waited 20 s in vain. To be called periodically. */
   tick(now: number): void {
     for (const peer of this.#peers.values()) {
       if (peer.open.size > 0 || now - peer.movedAt < patienceMs) continue
-      for (const piece of peer.kept) if (peer.kept.size >= mostKept) peer.kept.delete(piece)
+      for (const piece of peer.unspread) if (peer.unspread.size >= maxUnspread) peer.unspread.delete(piece)
       this.#offerTo(peer, now)
     }
   }
 
-  /** All are shown everything from now on: each peer with the pieces that it was not shown yet. */
+  /** Ends super-seeding. Returns, for each peer, the pieces that it lacks and was not offered. */
   end(): Map<number, number[]> {
     const rest = new Map<number, number[]>()
     for (const { id, bits, open } of this.#peers.values()) {
       const pieces: number[] = []
-      // What it has it knows, and what was offered too.
       for (let piece = 0; piece < this.#pieceCount; piece++) {
         if (!hasBit(bits, piece) && !open.has(piece)) pieces.push(piece)
       }
@@ -124,21 +125,21 @@ export class SuperSeeder {
     this.#add(this.#copies, piece, 1)
     if (peer.open.delete(piece)) {
       this.#add(this.#offers, piece, -1)
-      // Nobody else is there who might still need it.
-      if (this.#copies[piece] === 1 && this.#peers.size > 1) peer.kept.add(piece)
+      // Without another peer, no peer could get it from this one.
+      if (this.#copies[piece] === 1 && this.#peers.size > 1) peer.unspread.add(piece)
     }
     if ((this.#copies[piece] ?? 0) < 2) return
     for (const other of this.#peers.values()) {
-      // Who has it was not the only one to pass it on, but that is not known.
-      if (other === peer || !other.kept.delete(piece)) continue
+      // Any peer with the piece may have passed it on; which one is not known.
+      if (other === peer || !other.unspread.delete(piece)) continue
       other.movedAt = now
       this.#offerTo(other, now)
     }
   }
 
   #offerTo(peer: Peer, now: number): void {
-    while (peer.open.size < mostOpen && peer.open.size + peer.kept.size < mostOpen + mostKept - 1) {
-      if (peer.kept.size >= mostKept && this.#peers.size > 1) return
+    while (peer.open.size < mostOpen && peer.open.size + peer.unspread.size < mostOpen + maxUnspread - 1) {
+      if (peer.unspread.size >= maxUnspread && this.#peers.size > 1) return
       const piece = this.#choose(peer)
       if (piece < 0) return
       peer.open.add(piece)
@@ -148,7 +149,7 @@ export class SuperSeeder {
     }
   }
 
-  /** The piece with the fewest copies, there or promised, that the peer lacks; chance decides between equals. */
+  /** Returns the piece that the peer lacks with the fewest copies and offers, or -1; random among equals. */
   #choose(peer: Peer): number {
     let best = -1
     let least = Number.POSITIVE_INFINITY

@@ -2,9 +2,9 @@ const defaultSlots = 8
 const mostSlots = 50
 
 /**
- * How many interested peers to serve at a time: the root of 0.6 times the KiB per second that there are to give, so
- * that each gets a share worth having. 2 at least and 50 at most under a limit; without a limit what was sent last
- * counts, and 8 is the least. A limit of 0 leaves no place.
+ * Returns the number of interested peers to unchoke at a time: the square root of 0.6 times the upload rate in KiB/s, so that
+ * each peer gets a useful share. With a limit: 2 to 50, computed from the limit. Without: 8 to 50, computed from the current
+ * upload rate. A limit of 0 gives no slots.
  */
 export function uploadSlots(limit: number, uploadBytesPerSecond: number): number {
   if (limit <= 0) return 0

@@ -7,47 +7,46 @@ import type { UrgentPiece } from './windows.ts'
 
 const log = debug('late')
 
-/** How far one plan looks, in blocks; enough to fill every pipeline while windows are hungry. */
+/** Maximum number of blocks that one plan looks at; enough to fill every request queue while windows are hungry. */
 const maxBlocks = 1024
-/** Late blocks are looked for in this many pieces, those that are needed first. */
+/** Number of pieces, earliest deadline first, in which late blocks are looked for. */
 const maxRescued = 4
-/** A late block may have this many requesters. */
+/** Maximum number of peers that a late block is requested from. */
 const maxRequesters = 3
 
-/** So many of the fastest peers are always compared with: in a larger swarm the others hardly ever bring a block first. */
+/** Number of fastest peers that are always compared. In a larger swarm the others hardly ever deliver a block first. */
 const maxFastest = 64
-/** How long those are believed to be the fastest. */
+/** Milliseconds after which the fastest peers are determined again. */
 const fastestMs = 500
-/** More peers than this that wait for work are not compared with each other: a second plan follows with the next block. */
+/** Maximum number of ready peers that one plan compares. The next block brings another plan. */
 const maxWaiting = 512
 
-/** Late blocks that one peer may be asked for at a time, so that one late peer does not fill the pipeline of another. */
+/** Maximum number of late blocks requested from one peer per plan, so that one late peer does not fill the queue of another. */
 const maxRescuesEach = 4
 
 /**
- * A block that a slow peer will bring as foreseen may be asked of a faster one where a reader waits for its piece. Most often it then
- * comes twice, so there is a budget: this part of what came, and so many blocks at most at a time.
+ * A block that a slow peer will deliver on schedule may also be requested from a faster one if a reader waits for its piece. It
+ * then usually arrives twice, so there is a budget: this fraction of the received blocks, up to `mostSpare` saved up.
  */
 const sparePart = 0.005
 const mostSpare = 32
 
 interface Runner {
   readonly peer: PeerState
-  /** When the next block given to this peer would be here. */
+  /** When the next block requested from this peer would arrive. */
   eta: number
   readonly blockMs: number
   room: number
-  /** Late blocks of others that it may be asked for: those come on top of a full pipeline. */
+  /** Number of late blocks that may still be requested from it, on top of a full queue. */
   rescues: number
 }
 
 /**
- * Gives the blocks of the windows, in order of deadline, each to the peer that would deliver it first, and asks for
- * those that fit into that peer's pipeline now. A block that is better left to a faster peer is left, so it neither
- * waits in a slow queue nor fills a fast one. A block that is late at its peer is asked of a second one.
+ * Assigns the blocks of the windows, in order of deadline, each to the peer that would deliver it first, and requests those
+ * that fit into that peer's queue now. A block that a faster peer would deliver earlier waits for that peer, so it neither
+ * sits in a slow queue nor overfills a fast one. A late block is also requested from a second peer.
  *
- * The peers that are compared are those that are `ready` for work and the fastest ones, so that a plan costs the same in a swarm
- * of any size.
+ * Compares only the `ready` peers and the fastest ones, so that a plan costs the same in a swarm of any size.
  */
 export class UrgentPlan {
   #fastest: readonly PeerState[] = []
@@ -56,8 +55,8 @@ export class UrgentPlan {
   readonly #spare = { blocks: mostSpare }
 
   /**
-   * Asks for what should be asked for now; `roomOf` says how many more requests a peer's pipeline holds. Only peers that are
-   * `ready` are asked, or all that are compared if `everyone` says so.
+   * Sends the requests that are due. `roomOf` returns the free room in a peer's queue. Only `ready` peers are asked, or, with
+   * `everyone`, all that are compared.
    */
   run(
     state: DownloadState,
@@ -66,7 +65,7 @@ export class UrgentPlan {
     everyone: boolean,
     now: number
   ): void {
-    // Most often all of a window is asked for: then only lateness matters, and that is looked at when `everyone` is.
+    // Most often all blocks of a window are requested. Then only late blocks matter, which are handled with `everyone`.
     if (!everyone && !hasFree(state, urgent)) return
     const fastest = this.#findFastest(state, now)
     this.#runners.length = 0
@@ -86,7 +85,7 @@ export class UrgentPlan {
       assign(state, urgent, this.#runners, room, everyone ? this.#spare : undefined, now)
   }
 
-  /** A block has come that was of use. */
+  /** Adds to the budget of duplicate requests, because a wanted block arrived. */
   earn(): void {
     if (this.#spare.blocks < mostSpare) this.#spare.blocks += sparePart
   }
@@ -119,7 +118,7 @@ export class UrgentPlan {
   }
 }
 
-/** The fastest peers that would send something, fastest first where there are more than `most`: one pass without sorting all. */
+/** Returns up to `most` of the fastest peers that would send blocks, in one pass without sorting all peers. */
 function fastestOf(peers: Iterable<PeerState>, most: number): PeerState[] {
   const best: PeerState[] = []
   let sorted = false
@@ -181,13 +180,13 @@ function assign(
       if (best.room > 0) {
         if (partial === undefined) {
           partial = state.begin(piece, true)
-          // Pieces further on that have their memory go on, and give it back.
+          // Later pieces that already have memory go on, and release it.
           if (partial === undefined) break
           if (best.peer.discredited) {
             partial.soleOwner = best.peer.id
             able = [best]
           }
-          // Blocks that are in storage are not asked for.
+          // Blocks that are in storage are not requested.
           block = partial.nextFree(block)
           if (block < 0) break
         }
@@ -207,8 +206,8 @@ function assign(
 }
 
 /**
- * Who may be asked for a piece. A peer that is snubbed or discredited only where nobody else would send it, and then the
- * suspect alone; a trial of a suspect ends when a reader needs the piece.
+ * Returns the peers that may be asked for a piece: the trusted ones that serve it. Without one, snubbed and discredited peers,
+ * or only the sole owner of the piece. If a trusted peer serves it, a suspect no longer fetches it alone: a reader needs it.
  */
 function ableTo(
   runners: readonly Runner[],
@@ -227,7 +226,7 @@ function ableTo(
   return owner.length > 0 ? owner : able
 }
 
-/** Who brings a block soonest, other than the peer `except` if there is another. */
+/** Returns the peer that would deliver a block first. The peer `except` is chosen only if it is the only one. */
 function fastest(runners: readonly Runner[], except?: number): Runner | undefined {
   let best: Runner | undefined
   let avoided: Runner | undefined
@@ -238,15 +237,15 @@ function fastest(runners: readonly Runner[], except?: number): Runner | undefine
   return best ?? avoided
 }
 
-/** Who brings a block soonest of those who have delivered before and are not asked for it: a promise is no rescue. */
+/** Returns the peer that would deliver a late block first, among peers that have delivered before and are not asked for it. */
 function rescuer(runners: readonly Runner[], piece: number, block: number, key: number): Runner | undefined {
   let best: Runner | undefined
   for (const runner of runners) {
     if (runner.rescues <= 0 || (best !== undefined && runner.eta >= best.eta)) continue
     const { peer } = runner
-    // What the plan has asked of it meanwhile counts as well.
+    // Requests that this plan has just sent count as well.
     if (peer.outstanding.length >= peer.maxRequests) continue
-    // Nor a peer whose request for it was cancelled.
+    // A peer whose request for the block was cancelled is not asked again.
     if (
       peer.link.samples > 0 &&
       !peer.discredited &&
@@ -258,7 +257,7 @@ function rescuer(runners: readonly Runner[], piece: number, block: number, key: 
   return best
 }
 
-/** Asks a second peer for a block that its first one will bring late, where that gains enough. */
+/** Requests a late block from a second peer if that gains enough. */
 function rescue(
   state: DownloadState,
   partial: PartialPiece,
@@ -274,16 +273,16 @@ function rescue(
   const request = owner.outstanding.at(index)
   if (request === undefined) return
   const { link } = owner
-  // Delays vary with their length; who has never delivered gets no such grace.
+  // Latency varies in proportion to its length. A peer that has never delivered gets no such tolerance.
   const late = link.overdueMs(now) > (link.samples === 0 ? 0 : 30 + link.latencyMs / 4)
-  // Of pieces further on only those that are later than was foreseen: a slow peer was given its blocks for good reason.
+  // A block that is expected by its deadline stays with its peer, however slow the peer is.
   const ownerEta = owner.etaOf(index, now)
   const age = now - request.sentAt
   if (ownerEta <= deadline || age < Math.max(30, link.latencyMs)) return
   const best = rescuer(able, partial.piece, block, state.key(partial.piece, block))
   if (best === undefined) return
   const bestMs = best.eta - now
-  // What the owner has not begun to send can still be taken from it, which costs nothing.
+  // A block that the owner has not begun to send can be cancelled there, which costs nothing.
   const begunBy = ownerEta - request.bytes / link.bytesPerMs - link.latencyMs
   if (begunBy > now && spare !== undefined && bestMs * 1.2 + 30 < ownerEta - now) {
     state.cancel(owner, index, now)

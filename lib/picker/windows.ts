@@ -5,20 +5,20 @@ import { compareRequests } from './request-order.ts'
 
 const minBytesPerMs = 0.01
 /**
- * The most pieces of all windows that are put in order; each window has its part of them. A few readers have all of theirs in it, and
- * many with long windows of small pieces cost no more.
+ * Maximum number of ordered pieces of all windows; each window has an equal share. A few readers have all their pieces in the
+ * order, and many readers with long windows of small pieces cost no more.
  */
 const mostUrgent = 4096
-/** While deadlines depend on the time they are computed anew this often. */
+/** Interval at which deadlines that depend on the time are recomputed. */
 const staleMs = 200
 
 type PlacedWindow = ByteWindow & { readonly at: number }
 
-/** A piece that a stream needs, and when. */
+/** A piece that a stream needs, and its deadline. */
 export interface UrgentPiece {
   readonly stage: 'urgent'
   readonly piece: number
-  /** When the reader gets there at its pace; since when it has waited, for the piece that is waited for. */
+  /** When the reader gets there at its current rate. In the past for a piece that a reader waits for: when its wait began. */
   readonly deadline: number
 }
 
@@ -29,26 +29,26 @@ export class Windows {
   readonly #pieceLength: number
   readonly #windows = new LazyMap<number, PlacedWindow>()
   #urgent: UrgentPiece[] = []
-  /** When `#urgent` is to be made anew. */
+  /** When `#urgent` must be rebuilt. */
   #staleAt = Number.POSITIVE_INFINITY
-  /** In how many windows each piece is. */
+  /** Number of windows that contain each piece. */
   readonly #members = new LazyMap<number, number>()
 
   constructor(pieceLength: number) {
     this.#pieceLength = pieceLength
   }
 
-  /** How many windows are open. */
+  /** Number of open windows. */
   get size(): number {
     return this.#windows.size
   }
 
-  /** A window; undefined for one that is not open. */
+  /** Returns a window, or undefined if it is not open. */
   get(id: number): ByteWindow | undefined {
     return this.#windows.get(id)
   }
 
-  /** When the reader of a window needs a piece of it, on the clock of `now`; `Infinity` for a window that is not open. */
+  /** Returns when the reader of a window needs a piece, in milliseconds on the clock of `now`; `Infinity` if the window is not open. */
   deadline(id: number, piece: number, now: number): number {
     const window = this.#windows.get(id)
     if (window === undefined) return Number.POSITIVE_INFINITY
@@ -70,7 +70,7 @@ export class Windows {
     for (const piece of without(after, before)) this.#members.set(piece, (this.#members.get(piece) ?? 0) + 1)
   }
 
-  /** The pieces that would enter or leave a window if it were set to this one. */
+  /** Returns the pieces that would enter or leave the window if it were set to this one. */
   moved(id: number, window: ByteWindow | undefined): number[] {
     const before = this.#windows.get(id)?.pieces ?? none
     const after = window?.pieces ?? none
@@ -82,12 +82,12 @@ export class Windows {
     return this.#members.has(piece)
   }
 
-  /** A piece is verified or lost again: the list is made anew at the next look. */
+  /** Schedules a rebuild of the list, because a piece was verified or lost. */
   changed(piece: number): void {
     if (this.#members.has(piece)) this.#staleAt = Number.NEGATIVE_INFINITY
   }
 
-  /** The pieces of all windows that `missing` says are not there, first deadline first. */
+  /** Returns the pieces of all windows for which `missing` returns true, earliest deadline first. */
   urgent(missing: (piece: number) => boolean, now: number): readonly UrgentPiece[] {
     if (now < this.#staleAt) return this.#urgent
     const deadlines = new Map<number, number>()
@@ -112,15 +112,15 @@ export class Windows {
     return this.#urgent
   }
 
-  /** How long the reader takes for a piece. */
+  /** Returns the milliseconds that the reader takes for a piece. */
   #pieceMs({ bytesPerMs }: PlacedWindow): number {
-    // Nobody reads slower than this, so deadlines stay numbers.
+    // The lower bound keeps deadlines finite.
     return this.#pieceLength / Math.max(bytesPerMs, minBytesPerMs)
   }
 
   /**
-   * When the first piece is needed. A reader that waits needs it since it began to; one that should have gone on to the next piece by
-   * now, and has not asked for more, is believed to need as long again.
+   * Returns when the first piece is needed. A waiting reader needs it since its wait began. A reader that should have reached the
+   * next piece by now, and has not asked for more, is expected to need as long again.
    */
   #firstDeadline(window: PlacedWindow, now: number): number {
     const { at, behind, delayMs = 0, waiting } = window
@@ -131,7 +131,7 @@ export class Windows {
   }
 }
 
-/** The numbers of a range that are not in another one. */
+/** Returns the numbers of a range that are not in `other`. */
 function without(range: Range, other: Range): number[] {
   const numbers: number[] = []
   for (let number = range.start; number < Math.min(range.end, other.start); number++) numbers.push(number)
