@@ -4,18 +4,18 @@ import { hostBytes } from '../util/address.ts'
 const filterBytes = 256
 const filterBits = filterBytes * 8
 
-/** A set of IP addresses in 256 bytes of which only the size can be told, about (BEP 33). */
+/** A set of IP addresses in 256 bytes from which only its approximate size can be read (BEP 33). */
 export class BloomFilter {
   /** The filter as it is sent, 256 bytes. */
   readonly bytes: Uint8Array
 
-  /** An empty filter, or a copy of the given 256 bytes. */
+  /** Creates an empty filter, or a copy of the given 256 bytes. Ignores bytes of another length. */
   constructor(bytes?: Uint8Array) {
     this.bytes = new Uint8Array(filterBytes)
     if (bytes?.length === filterBytes) this.bytes.set(bytes)
   }
 
-  /** Adds an IPv4 or IPv6 address; a host name is ignored. */
+  /** Adds an IPv4 or IPv6 address. Ignores a host name. */
   add(host: string): void {
     const address = hostBytes(host)
     if (address === undefined) return
@@ -26,13 +26,13 @@ export class BloomFilter {
     }
   }
 
-  /** Adds all that another filter holds. */
+  /** Adds all addresses of another filter. Ignores bytes that are not 256. */
   merge(bytes: Uint8Array): void {
     if (bytes.length !== filterBytes) return
     for (const [n, byte] of bytes.entries()) this.bytes[n] = (this.bytes[n] ?? 0) | byte
   }
 
-  /** About how many addresses were added; means nothing beyond some 6000. */
+  /** Approximate number of added addresses; meaningless above about 6000. */
   get estimate(): number {
     let zeros = 0
     for (const byte of this.bytes) for (let bit = 0; bit < 8; bit++) if ((byte & (1 << bit)) === 0) zeros++

@@ -2,10 +2,10 @@ import { findAddresses } from '../net/resolve-host.ts'
 import { isAddress, type PeerAddress, parseAddress } from '../util/address.ts'
 import { TorrentError } from '../util/errors.ts'
 
-/** Finds the numeric addresses of a host name; rejects when there are none. */
+/** Resolves a host name to its numeric addresses; rejects if there are none. */
 export type DhtHostLookup = (host: string) => Promise<readonly string[]>
 
-/** Well-known nodes of the public network that know others. */
+/** Well-known bootstrap nodes of the public network, as `host:port`. */
 export const publicBootstrap: readonly string[] = [
   'router.bittorrent.com:6881',
   'dht.transmissionbt.com:6881',
@@ -14,8 +14,8 @@ export const publicBootstrap: readonly string[] = [
 ]
 
 /**
- * Numeric addresses of nodes written as `host:port`; when there are some and none can be found, `onWarning` hears it once. Never
- * rejects.
+ * Resolves nodes written as `host:port` to numeric addresses. Calls `onWarning` once with ERR_DHT_BOOTSTRAP if there are nodes and none
+ * can be resolved. Never rejects.
  */
 export async function resolveNodes(
   nodes: readonly string[],
@@ -38,7 +38,7 @@ export async function resolveNodes(
   const found = lists.flat()
   if (found.length === 0 && nodes.length > 0) {
     const names = nodes.join(', ')
-    const message = `no node of the DHT to start from can be found: ${names}`
+    const message = `no DHT bootstrap node could be resolved: ${names}`
     onWarning(new TorrentError('ERR_DHT_BOOTSTRAP', message, { cause: faults[0], details: { nodes } }))
   }
   return found

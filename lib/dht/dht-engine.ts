@@ -22,27 +22,27 @@ import { formatNodes } from './node-info.ts'
 import { PeerFilter, peersOf } from './peer-filter.ts'
 import { walk, write } from './walk.ts'
 
-/** What a DHT does, once it is awake; each member is what `DhtHandle` says of it. */
+/** The implementation behind `DhtHandle`, which documents each member. */
 export class DhtEngine {
   readonly #networks: DhtNetworks
 
-  /** Starts at once, unless it is `lazy`. The options were checked. */
+  /** Creates an engine from checked options. It starts at once unless it is `lazy`. */
   constructor(options: DhtOptions) {
     this.#networks = new DhtNetworks(options)
   }
 
-  /** Resolves once the first look-up for neighbours is over. */
+  /** Resolves once the first lookup of our own id is over. */
   get ready(): Promise<void> {
     this.#networks.wake()
     return this.#networks.ready
   }
 
-  /** How many nodes the tables hold. */
+  /** Number of nodes in the routing tables. */
   get size(): PerFamily<number> {
     return this.#each((family) => this.#networks.node(family)?.table.size ?? 0)
   }
 
-  /** How others see us. */
+  /** Our external addresses. */
   get address(): PerFamily<PeerAddress | undefined> {
     return this.#each((family) => this.#networks.node(family)?.address)
   }
@@ -52,7 +52,7 @@ export class DhtEngine {
     return this.#each((family) => this.#networks.port(family))
   }
 
-  /** Whether we ask and do not answer. */
+  /** Whether we send queries but answer none (BEP 43). */
   get readOnly(): PerFamily<boolean> {
     return this.#each((family) => this.#networks.node(family)?.readOnly ?? this.#networks.readOnly)
   }
@@ -62,14 +62,14 @@ export class DhtEngine {
     return this.#networks.connected(signal)
   }
 
-  /** Finds peers. */
+  /** Yields the peers of a lookup. */
   peers(infoHash: Uint8Array | string, options: DhtLookupOptions = {}): AsyncIterableIterator<PeerAddress> {
     const target = targetOf('infoHash', infoHash)
     this.#networks.refuseIfClosed()
     return this.#peers(target, options)
   }
 
-  /** Announces us, and finds peers on the way. */
+  /** Announces us, and reports the peers found by the lookup. */
   async announce(
     infoHash: Uint8Array | string,
     port: number,
@@ -95,7 +95,7 @@ export class DhtEngine {
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
-  /** Counts seeds and other peers. */
+  /** Estimates the numbers of seeds and other peers. */
   async scrape(
     infoHash: Uint8Array | string,
     { signal }: DhtLookupOptions = {}
@@ -118,23 +118,23 @@ export class DhtEngine {
     return { seeds: Math.round(seeds.estimate), peers: Math.round(peers.estimate) }
   }
 
-  /** Finds an item. */
+  /** Looks up an item. */
   get(name: Uint8Array | string | MutableName, options: DhtLookupOptions = {}): Promise<DhtItem | undefined> {
     return getItem(this.#networks, name, options)
   }
 
-  /** Puts an item. */
+  /** Stores an item on the nodes closest to its target. */
   put(request: PutRequest, options: DhtLookupOptions = {}): Promise<PutResult> {
     return putItem(this.#networks, request, options)
   }
 
-  /** Pings a node. */
+  /** Pings a node. Ignores an invalid port. */
   addNode(address: PeerAddress): void {
     if (!(address.port >= 1 && address.port <= 65535)) return
     void this.#networks.addNode(address).catch(() => {})
   }
 
-  /** Our ids and the nodes we know. */
+  /** Returns our ids and the nodes that we know. */
   save(): DhtState {
     const [four, six] = [this.#networks.node(4), this.#networks.node(6)]
     return {
@@ -143,7 +143,7 @@ export class DhtEngine {
     }
   }
 
-  /** Ends what is under way. */
+  /** Ends all lookups and closes the ports that were bound here. */
   close(): Promise<void> {
     return this.#networks.close()
   }
@@ -172,7 +172,7 @@ export class DhtEngine {
       }
     } finally {
       signal?.removeEventListener('abort', onAbort)
-      // Wakes what still waits for answers that nobody will read.
+      // Also ends the lookups that still wait for responses.
       stop.abort()
     }
   }

@@ -19,31 +19,31 @@ import {
 import type { DhtItem, PutResult } from './item-access.ts'
 
 /**
- * A DHT as its users see it. Without an engine it is `lazy`, and loads one when it is first used: a client of private torrents never
- * does, nor does a program that only imports the library.
+ * The public interface of a DHT. Without an engine it is `lazy` and loads one at first use, so that a client of private torrents, or
+ * a program that only imports the library, never loads it.
  */
 export class DhtHandle {
   readonly #options: DhtOptions
   #engine: DhtEngine | undefined
   #loading: Promise<DhtEngine> | undefined
-  /** As long as there is no engine. */
+  /** The open ports, while there is no engine. */
   #ports: readonly DatagramPort[] = []
   #closing: Promise<void> | undefined
 
   /**
-   * With an engine it starts at once, unless the options say `lazy`.
-   * @throws TorrentError ERR_DHT_OPTION, or ERR_UTIL_ADDRESS for a bootstrap node that is no `host:port`.
+   * Creates a handle. With an engine it starts at once, unless the options say `lazy`.
+   * @throws TorrentError ERR_DHT_OPTION, or ERR_UTIL_ADDRESS if a bootstrap node is not a `host:port`.
    */
   constructor(options: DhtOptions, engine?: typeof DhtEngine) {
     checkOptions(options)
     this.#options = options
     if (engine !== undefined) this.#engine = new engine(options)
-    else void this.#see()
+    else void this.#readPorts()
   }
 
   /**
-   * Resolves once the first look-up for neighbours is over, whatever it found; rejects with ERR_TRANSPORT_LISTEN when no port can
-   * be bound, and with ERR_DHT_CLOSED when closed before. Nobody needs to await it: what is asked waits by itself.
+   * Resolves once the first lookup of our own id is over, whatever it found. Rejects with ERR_TRANSPORT_LISTEN if no port can be
+   * bound, and with ERR_DHT_CLOSED if the DHT is closed before. Awaiting it is optional: other calls wait by themselves.
    */
   get ready(): Promise<void> {
     const ready = this.#engine?.ready ?? this.#load().then((engine) => engine.ready)
@@ -51,12 +51,12 @@ export class DhtHandle {
     return ready
   }
 
-  /** How many nodes the tables hold, by address family. */
+  /** Number of nodes in the routing tables, by address family. */
   get size(): PerFamily<number> {
     return this.#engine?.size ?? { 4: 0, 6: 0 }
   }
 
-  /** How others see us, by address family; undefined until enough have told. */
+  /** Our external addresses, by address family; undefined until enough nodes have reported one (BEP 42). */
   get address(): PerFamily<PeerAddress | undefined> {
     return this.#engine?.address ?? { 4: undefined, 6: undefined }
   }
@@ -69,14 +69,14 @@ export class DhtHandle {
     return { 4: portOf(4), 6: portOf(6) }
   }
 
-  /** Whether we ask and do not answer at present (BEP 43), by address family; nobody need be told of our port then. */
+  /** Whether we currently send queries but answer none (BEP 43), by address family. Peers need not be told of our port then. */
   get readOnly(): PerFamily<boolean> {
     const readOnly = this.#options.readOnly === true
     return this.#engine?.readOnly ?? { 4: readOnly, 6: readOnly }
   }
 
   /**
-   * Resolves once any node has answered us, be it later than `ready`: without one nothing can be found.
+   * Resolves once any node has answered us, which may be later than `ready`. Without one, nothing can be found.
    * @throws TorrentError ERR_DHT_CLOSED; the signal's reason.
    */
   async connected(options: DhtLookupOptions = {}): Promise<void> {
@@ -85,8 +85,8 @@ export class DhtHandle {
   }
 
   /**
-   * Finds peers: yields each once, as the look-up comes by, and ends with it. Goes no further while nobody reads, and may be left
-   * at any time. Ends quietly when the DHT is closed meanwhile.
+   * Looks up peers. Yields each peer once, as soon as it is found, and ends with the lookup, or when the DHT is closed. The
+   * lookup pauses while the iterator is not read, and breaking out of the loop ends it.
    * @throws TorrentError ERR_DHT_OPTION, ERR_DHT_CLOSED; the signal's reason.
    */
   peers(infoHash: Uint8Array | string, options: DhtLookupOptions = {}): AsyncIterableIterator<PeerAddress> {
@@ -97,7 +97,8 @@ export class DhtHandle {
   }
 
   /**
-   * Tells the nodes closest to the info hash that we listen on `port`, 1 to 65535 (TCP and uTP); resolves to how many took it.
+   * Announces to the nodes closest to the info hash that we listen on `port`, 1 to 65535 (TCP and uTP). Resolves to the number of nodes
+   * that accepted. Nodes drop an announce after about 30 minutes, so repeat it every 15 minutes.
    * @throws TorrentError ERR_DHT_OPTION, ERR_DHT_CLOSED; the signal's reason.
    */
   async announce(
@@ -111,7 +112,7 @@ export class DhtHandle {
   }
 
   /**
-   * About how many seeds and other peers there are (BEP 33).
+   * Estimates the numbers of seeds and other peers (BEP 33).
    * @throws TorrentError ERR_DHT_OPTION, ERR_DHT_CLOSED; the signal's reason.
    */
   async scrape(
@@ -124,8 +125,9 @@ export class DhtHandle {
   }
 
   /**
-   * Finds an item: an immutable one by its target as soon as one node has it, a mutable one by its public key and salt (or by the
-   * target, if it has no salt) with the highest sequence number that all nodes on the way know. Undefined when none is found.
+   * Looks up an item, or resolves to undefined if none is found. An immutable item is named by its target, and the first node that has it
+   * ends the lookup. A mutable item is named by its public key and salt (or by its target, if it has no salt), and the version with
+   * the highest sequence number of the whole lookup is returned.
    * @throws TorrentError ERR_DHT_OPTION, ERR_DHT_CLOSED; the signal's reason.
    */
   async get(
@@ -137,16 +139,16 @@ export class DhtHandle {
   }
 
   /**
-   * Puts an item on the nodes closest to its target (BEP 44); to be repeated every hour. Nodes refuse an old sequence number or another
-   * `cas`: `nodes` of the result is 0 when all did, and `refusals` says why.
-   * @throws TorrentError ERR_DHT_ITEM when it cannot be put so, ERR_BENCODE_VALUE, ERR_DHT_CLOSED; the signal's reason.
+   * Stores an item on the nodes closest to its target (BEP 44). Repeat it every hour to keep the item alive. A node refuses an old sequence
+   * number or a wrong `cas`: if all nodes refuse, `nodes` of the result is 0, and `refusals` holds the error codes.
+   * @throws TorrentError ERR_DHT_ITEM if the item is invalid, ERR_BENCODE_VALUE, ERR_DHT_CLOSED; the signal's reason.
    */
   async put(request: PutRequest, options: DhtLookupOptions = {}): Promise<PutResult> {
     checkLookup(options)
     return (await this.#awake(options)).put(request, options)
   }
 
-  /** Pings a node that was told by a peer (`port` message) or a torrent, so that the table takes it if it answers. */
+  /** Pings a node that a peer (`port` message) or a torrent has named. It enters the routing table if it answers. */
   addNode(address: PeerAddress): void {
     checkNode(address)
     if (this.#engine !== undefined) this.#engine.addNode(address)
@@ -157,18 +159,18 @@ export class DhtHandle {
       )
   }
 
-  /** What a later run may start from: our ids and the nodes we know. */
+  /** Returns our ids and the nodes that we know, as the `state` option of a later run. */
   save(): DhtState {
     return this.#engine?.save() ?? {}
   }
 
-  /** Ends what is under way, and closes the ports that were bound here; idempotent. */
+  /** Ends all lookups and closes the ports that were bound here; idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
   }
 
-  /** As {@link close}. */
+  /** Calls {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
@@ -193,30 +195,30 @@ export class DhtHandle {
     yield* engine.peers(target, options)
   }
 
-  /** The engine, now or as soon as it is loaded. */
+  /** Returns the engine, or a promise of it while it loads. */
   #awake({ signal }: DhtLookupOptions): DhtEngine | Promise<DhtEngine> {
     signal?.throwIfAborted()
     return this.#engine ?? abortable(this.#load(), signal)
   }
 
   #load(): Promise<DhtEngine> {
-    this.#loading ??= this.#begin()
+    this.#loading ??= this.#loadEngine()
     return this.#loading
   }
 
-  async #begin(): Promise<DhtEngine> {
+  async #loadEngine(): Promise<DhtEngine> {
     const { DhtEngine } = await import('./dht-engine.ts')
     if (this.#closing !== undefined) throw closedError()
     this.#engine = new DhtEngine({ ...this.#options, lazy: false })
     return this.#engine
   }
 
-  /** Knows the ports before they are used. */
-  async #see(): Promise<void> {
+  /** Reads the `ports` option, so that `ports` can be read before the engine is loaded. */
+  async #readPorts(): Promise<void> {
     try {
       this.#ports = (await this.#options.ports) ?? []
     } catch {
-      // Who asks for something hears of it.
+      // The calls that need the ports report the error.
     }
   }
 }

@@ -14,12 +14,12 @@ import { type NodeInfo, parseNodes } from './node-info.ts'
 import { bucketSize } from './routing-table.ts'
 
 const tickMs = 10_000
-/** How long whoever finds no network waits before it knocks again: twice as long each time. */
-const knockMs = { first: 10_000, most: 15 * 60_000 }
+/** Pause before a node whose table holds no usable node bootstraps again; doubles each time, up to `most`. */
+const rejoinMs = { first: 10_000, most: 15 * 60_000 }
 
-/** Our nodes, one in the network of each address family: opened, led into their networks, kept there, closed. */
+/** Our nodes, one in the network of each address family. Opens, bootstraps, maintains and closes them. */
 export class DhtNetworks {
-  /** Resolves once the first look-up for neighbours is over; see `DHT.ready`. */
+  /** Resolves once the first lookup of our own id is over; see `DhtHandle.ready`. */
   readonly ready: Promise<void>
   readonly #options: DhtOptions
   readonly #timers: Timers
@@ -29,16 +29,16 @@ export class DhtNetworks {
   readonly #opened: Deferred<void> = deferred()
   #nodes: DhtNode[] = []
   #ports: readonly DatagramPort[] = []
-  /** Binds ports, unless they are given, and resolves names. */
+  /** Binds ports, unless they are given, and resolves host names. */
   readonly #network: Network
   #cancelTick: (() => void) | undefined
   #bootstrapping = false
   #warned = false
-  #knockMs: number = knockMs.first
-  #knockAt = 0
+  #rejoinMs: number = rejoinMs.first
+  #rejoinAt = 0
   #closed: Promise<void> | undefined
 
-  /** Starts at once. The options were checked. */
+  /** Creates the nodes from checked options. They start at once unless `lazy` is set. */
   constructor(options: DhtOptions) {
     this.#options = options
     this.#timers = options.timers ?? systemTimers
@@ -53,17 +53,17 @@ export class DhtNetworks {
     this.#connected.promise.catch(() => {})
   }
 
-  /** It is needed from now on: enters the network if it has not yet. */
+  /** Joins the networks unless that has begun; the first use of a lazy DHT calls it. */
   wake(): void {
     this.#woken.resolve()
   }
 
-  /** One node for each family in use; empty until the ports are there. */
+  /** One node for each address family in use; empty until the ports are open. */
   get nodes(): readonly DhtNode[] {
     return this.#nodes
   }
 
-  /** Whether we are never to answer. */
+  /** Whether the `readOnly` option is true, so that no query is ever answered. */
   get readOnly(): boolean {
     return this.#options.readOnly === true
   }
@@ -73,23 +73,23 @@ export class DhtNetworks {
     return this.#closed !== undefined
   }
 
-  /** Our node in the network of a family. */
+  /** Returns our node of an address family. */
   node(family: 4 | 6): DhtNode | undefined {
     return this.#nodes.find((node) => node.family === family)
   }
 
-  /** The UDP port of a family. */
+  /** Returns the UDP port of an address family. */
   port(family: 4 | 6): number | undefined {
     return this.#ports.find((port) => port.family === family)?.port
   }
 
-  /** Resolves once any node has answered us, now or later; rejects with the signal's reason or ERR_DHT_CLOSED. */
+  /** Resolves once any node has answered us. Rejects with the signal's reason or ERR_DHT_CLOSED. */
   connected(signal: AbortSignal | undefined): Promise<void> {
     this.wake()
     return abortable(this.#connected.promise, signal)
   }
 
-  /** Does something with the node of each family, once there are neighbours. */
+  /** Runs a task for each of our nodes, once `ready` has resolved. */
   async each<T>(task: (node: DhtNode) => Promise<T>, signal: AbortSignal | undefined): Promise<T[]> {
     this.refuseIfClosed()
     signal?.throwIfAborted()
@@ -98,7 +98,7 @@ export class DhtNetworks {
     return Promise.race([Promise.all(this.#nodes.map(task)), this.#closing.promise])
   }
 
-  /** Pings a node, so that it enters its table if it answers. */
+  /** Pings a node, so that it enters the routing table if it answers. */
   async addNode({ host, port }: PeerAddress): Promise<void> {
     this.wake()
     const hosts = isAddress(host) ? [host] : await ask(() => this.#network.lookup(host))
@@ -106,12 +106,12 @@ export class DhtNetworks {
     for (const one of hosts) this.node(isIP(one) === 6 ? 6 : 4)?.addNode({ host: one, port })
   }
 
-  /** @throws TorrentError ERR_DHT_CLOSED. */
+  /** Throws if the DHT is closed. @throws TorrentError ERR_DHT_CLOSED. */
   refuseIfClosed(): void {
     if (this.#closed !== undefined) throw closedError()
   }
 
-  /** Ends what is under way, and closes the ports that were bound here; idempotent. */
+  /** Ends all lookups and closes the ports that were bound here; idempotent. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -161,7 +161,7 @@ export class DhtNetworks {
 
   #onFirstAnswer(node: DhtNode): void {
     this.#connected.resolve()
-    // Whom a peer or a torrent has named leads in as well as whom we were told to begin with.
+    // A node named by a peer or a torrent serves as well as a bootstrap node.
     if (!this.#bootstrapping) void node.fill()
   }
 
@@ -177,14 +177,14 @@ export class DhtNetworks {
         }
         return node.fill(undefined, seeds, both ? onOther : undefined)
       }
-      const isIn = ({ table }: DhtNode): boolean => table.goodCount(this.#timers.now()) >= bucketSize
-      // Public nodes serve everyone: who finds its neighbours of yesterday leaves them alone.
+      const isJoined = ({ table }: DhtNode): boolean => table.goodCount(this.#timers.now()) >= bucketSize
+      // Spares the public bootstrap nodes if the nodes of the last run still answer.
       await Promise.all(this.#nodes.filter(({ table }) => table.size > 0).map((node) => fill(node, [])))
-      const outside = this.#nodes.filter((node) => !isIn(node))
-      if (outside.length === 0 || this.closed) return
+      const notJoined = this.#nodes.filter((node) => !isJoined(node))
+      if (notJoined.length === 0 || this.closed) return
       const { bootstrap = publicBootstrap, nodes = [] } = this.#options
       const warn = (error: TorrentError): void => {
-        // Whoever is offline need not hear it each time that we knock.
+        // Warns only once, not at each attempt while offline.
         if (!this.#warned) notify(this.#options.onWarning, error)
         this.#warned = true
       }
@@ -194,7 +194,7 @@ export class DhtNetworks {
         warn
       )
       await Promise.all(
-        outside.map(async (node) => {
+        notJoined.map(async (node) => {
           const own = seeds.filter(({ host }) => isIP(host) === node.family)
           if (own.length > 0) await fill(node, own)
         })
@@ -209,21 +209,21 @@ export class DhtNetworks {
       if (this.#closed !== undefined) return
       this.#scheduleTick()
       for (const node of this.#nodes) node.tick()
-      this.#knock()
+      this.#rejoin()
     })
   }
 
-  /** Whoever has only nodes that are bad, or none, begins anew, ever more rarely. */
-  #knock(): void {
+  /** Bootstraps again, at growing intervals, while a routing table holds no usable node. */
+  #rejoin(): void {
     if (this.#nodes.every(({ table }) => table.hasUsable)) {
-      this.#knockMs = knockMs.first
-      this.#knockAt = 0
+      this.#rejoinMs = rejoinMs.first
+      this.#rejoinAt = 0
       return
     }
     const now = this.#timers.now()
-    if (now < this.#knockAt) return
-    this.#knockAt = now + this.#knockMs
-    this.#knockMs = Math.min(2 * this.#knockMs, knockMs.most)
+    if (now < this.#rejoinAt) return
+    this.#rejoinAt = now + this.#rejoinMs
+    this.#rejoinMs = Math.min(2 * this.#rejoinMs, rejoinMs.most)
     this.#bootstrap().catch(() => {})
   }
 }

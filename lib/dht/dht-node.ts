@@ -30,22 +30,22 @@ import { Transactions } from './transactions.ts'
 const log = debug('dht')
 const tickSeconds = 10
 
-/** What a {@link DhtNode} is made of. */
+/** Options of a {@link DhtNode}. */
 export interface DhtNodeOptions {
   readonly port: DatagramPort
   readonly timers: Timers
   readonly random: RandomBytes
-  /** Asks and never answers (BEP 43), or decides so by itself, see {@link Reachability}. */
+  /** Whether the node answers no queries (BEP 43); `'auto'` decides by reachability, see {@link Reachability}. */
   readonly readOnly: boolean | 'auto'
-  /** 20 bytes; by default random. It changes when our external address demands another (BEP 42). */
+  /** Our id, 20 bytes; default random. Replaced if our external address requires another (BEP 42). */
   readonly id?: Uint8Array | undefined
-  /** Our nodes of the other family closest to a target (BEP 32). */
+  /** Returns our nodes of the other address family closest to a target (BEP 32). */
   readonly others?: ((target: Uint8Array) => readonly NodeInfo[]) | undefined
-  /** Hears once that a node has answered us. */
+  /** Called once, when the first node has answered us. */
   readonly onFirstAnswer?: (() => void) | undefined
 }
 
-/** One node of the DHT of one address family, over one port: its table, its stores, its questions and answers. */
+/** One DHT node in the network of one address family, on one port: its routing table, its stores, its queries and responses. */
 export class DhtNode {
   readonly family: 4 | 6
   readonly peers: PeerStore
@@ -69,13 +69,13 @@ export class DhtNode {
   readonly #toPing = new Map<string, PeerAddress>()
   #ticks = 0
   #refreshing = false
-  /** Pings that are due, a fraction of one included. */
+  /** Pings that are due, including a fraction. */
   #pingsDue = 0
-  /** A table that stays nearly empty is filled after a minute, two, four, at last a quarter of an hour. */
+  /** Schedule of lookups for a nearly empty table, in minutes: the pause is 1, 2, 4, and so on up to 15. */
   #sparse = { size: 0, pause: 1, at: 0 }
   #onFirstAnswer: (() => void) | undefined
 
-  /** Listens to the port at once, and asks nothing yet. */
+  /** Creates a node that listens on the port at once and has sent nothing. */
   constructor({ port, timers, random, readOnly, id, others, onFirstAnswer }: DhtNodeOptions) {
     this.family = port.family
     this.#port = port
@@ -101,48 +101,48 @@ export class DhtNode {
     })
   }
 
-  /** Our id in this family's network. */
+  /** Our id in the network of this family, 20 bytes. */
   get id(): Uint8Array {
     return this.#table.id
   }
 
-  /** The nodes we know. */
+  /** The routing table. */
   get table(): RoutingTable {
     return this.#table
   }
 
-  /** Whether it asks and does not answer, at present. */
+  /** Whether the node currently sends queries but answers none. */
   get readOnly(): boolean {
     return this.#reachability.readOnly
   }
 
-  /** Whether questions of ours wait for answers. */
+  /** Whether queries or lookups are outstanding. */
   get busy(): boolean {
     return this.#transactions.size > 0 || this.#lookups.size > 0
   }
 
-  /** How others see us; undefined until enough have told. */
+  /** Our external address; undefined until enough nodes have reported it. */
   get address(): PeerAddress | undefined {
     return this.#external.address
   }
 
-  /** Peers that were announced to us, in compact form. */
+  /** Returns peers that were announced to us, in compact form. */
   stored(infoHash: Uint8Array): Uint8Array[] {
     return this.peers.compact(infoHash, limits.peersPerAnswer)
   }
 
-  /** Our nodes closest to a target; on demand only those whose ids fit their addresses (BEP 42). */
+  /** Returns our nodes closest to a target; with `secureOnly`, only those whose ids match their addresses (BEP 42). */
   closest(target: Uint8Array, count: number = bucketSize, secureOnly = false): NodeInfo[] {
     return this.#table.closest(target, count, secureOnly)
   }
 
-  /** Takes nodes of an earlier run on trust, as questionable ones. */
+  /** Adds nodes of an earlier run to the table without a ping, as questionable. */
   restore(nodes: readonly NodeInfo[]): void {
     const longAgo = this.#timers.now() - 3_600_000
     for (const node of nodes) this.#table.answered(node, longAgo)
   }
 
-  /** Asks a node once and notes in the table how it did; undefined when it does not answer. Never rejects. */
+  /** Sends a query once and records the outcome in the table. Resolves to undefined if no reply arrives. Never rejects. */
   async ask(
     to: PeerAddress,
     method: string,
@@ -151,7 +151,7 @@ export class DhtNode {
   ): Promise<KrpcReply | undefined> {
     const waitMs = this.#limits.question()
     if (waitMs > 0) await this.#delay(waitMs)
-    // Whom nobody has asked has not failed.
+    // No query was sent, so the node has not failed.
     if (this.#closed || this.#transactions.isFull) return undefined
     const reply = await this.#transactions.ask(
       to,
@@ -171,14 +171,14 @@ export class DhtNode {
         const tell = this.#onFirstAnswer
         this.#onFirstAnswer = undefined
         tell?.()
-        // Whoever breaks BEP 42 itself has no vote.
+        // A node that violates BEP 42 itself has no vote.
         if (reply.ip !== undefined && isSecureId(reply.id, to.host)) this.#seenAs(reply.ip, to)
       }
     }
     return reply
   }
 
-  /** Looks for a target in this family's network, see {@link lookup}; ends quietly when the node is closed. */
+  /** Looks up a target in the network of this family, see {@link lookup}. Ends without an error if the node is closed. */
   async *lookup(
     target: Uint8Array,
     options: LookupOptions
@@ -200,7 +200,7 @@ export class DhtNode {
     }
   }
 
-  /** Fills the table around our id, or around another target; starts from the seeds too. Never rejects. */
+  /** Fills the table by a lookup of our id or of `target`, starting from the table and `seeds`. Never rejects. */
   async fill(
     target: Uint8Array = this.id,
     seeds?: LookupOptions['seeds'],
@@ -209,20 +209,20 @@ export class DhtNode {
     const want = onOther === undefined ? {} : { want: ['n4', 'n6'] }
     const steps = this.lookup(target, { method: 'find_node', args: { target, ...want }, seeds, onOther })
     for await (const _ of steps) {
-      // Every answer fills the table by itself.
+      // `ask` adds each node that answers to the table.
     }
   }
 
-  /** Pings an address, so that it enters the table if it answers; few at a time, more are ignored. */
+  /** Pings an address, so that it enters the table if it answers. Ignores addresses beyond the limits of concurrent and waiting pings. */
   addNode(address: PeerAddress): void {
     if (isAddress(address.host)) this.#ping({ host: canonicalHost(address.host), port: address.port })
   }
 
-  /** What is due from time to time, to be called every 10 seconds. */
+  /** Runs the periodic upkeep: pings, expiry, refresh. Must be called every 10 seconds. */
   tick(): void {
     const now = this.#timers.now()
     this.#reachability.tick()
-    // At an even pace: nodes that were found together are silent for too long together.
+    // Pings are spread evenly: nodes that were found at the same time would all be due at the same time.
     this.#pingsDue = Math.min(this.#pingsDue + tickSeconds * this.#table.pingsPerSecond, bucketSize)
     while (this.#pingsDue >= 1) {
       const node = this.#table.questionable(now)
@@ -242,7 +242,7 @@ export class DhtNode {
     })
   }
 
-  /** Whether the table is nearly empty and to be filled now: it was filled while others were, or in a network as small. */
+  /** Whether the table is nearly empty and due for a lookup. Others may have been starting when it was filled, or the network is small. */
   #isSparse(): boolean {
     const { size } = this.#table
     if (size >= 2 * bucketSize) return false
@@ -254,7 +254,7 @@ export class DhtNode {
     return true
   }
 
-  /** Leaves the port, which stays open, and ends what is under way; idempotent. */
+  /** Ends all queries and lookups and detaches from the port, which stays open; idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -286,7 +286,7 @@ export class DhtNode {
       this.#transactions.receive(message, from)
       return
     }
-    // Under an id that we had before, others may name us to ourselves.
+    // Other nodes may still list us under an earlier id and refer us to ourselves.
     if (equalBytes(message.id, this.id)) return
     this.#reachability.asked(from)
     if (!this.readOnly && this.#limits.mayAnswer(from)) this.#answer(message, from)
@@ -306,7 +306,7 @@ export class DhtNode {
         : encodeError(transaction, answer.code, answer.message, from)
     this.#send(message, from)
     this.#limits.answered(from, message.length)
-    // Who answers nobody is of no use in a table (BEP 43).
+    // A read-only node must not enter the table (BEP 43).
     if (query.readOnly) return
     const now = this.#timers.now()
     const info = { id: query.id.slice(), host: from.host, port: from.port }
@@ -344,5 +344,5 @@ export class DhtNode {
   }
 }
 
-/** Tells the end of the node from an abort. */
+/** Abort reason that marks the closing of the node. */
 const closed = new Error('closed')

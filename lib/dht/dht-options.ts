@@ -10,43 +10,43 @@ import type { Timers } from '../util/timers.ts'
 import type { DhtHostLookup } from './bootstrap.ts'
 import { idLength, type RandomBytes } from './node-id.ts'
 
-/** What a DHT is told to begin with; all of it optional. */
+/** Options of a `DHT`. */
 export interface DhtOptions {
-  /** Open UDP ports, one for each address family wanted, or a promise of them; they are shared and stay open after `close`. */
+  /** Open UDP ports, one for each address family to use, or a promise of them. They may be shared and stay open after `close`. */
   readonly ports?: readonly DatagramPort[] | Promise<readonly DatagramPort[]>
-  /** Without `ports`: the numeric address to bind; default all of IPv4, and of IPv6 where there is any. */
+  /** Without `ports`: the numeric address to bind. Default: all IPv4 addresses, and all IPv6 addresses if there are any. */
   readonly host?: string
-  /** Without `ports`: the UDP port to bind; default 0, any free one. */
+  /** Without `ports`: the UDP port to bind. Default 0, any free one. */
   readonly port?: number
-  /** Nodes to start from, `host:port`; default {@link publicBootstrap}. An empty list joins no network by itself. */
+  /** Nodes to start from, `host:port`. Default {@link publicBootstrap}. With an empty list, the DHT joins no network by itself. */
   readonly bootstrap?: readonly string[]
-  /** Other nodes to start from, such as those of a torrent (BEP 5). */
+  /** More nodes to start from, such as those of a torrent (BEP 5). */
   readonly nodes?: readonly PeerAddress[]
-  /** What `save` told in an earlier run, or a promise of it. */
+  /** The result of `save` in an earlier run, or a promise of it. */
   readonly state?: DhtState | Promise<DhtState | undefined>
   /**
-   * Asks and never answers (BEP 43), and stands in nobody's table: for short runs and for those whom nobody can reach. It finds peers,
-   * and is found as one, as others are. Default `'auto'`: read-only, in each family's network, once 50 nodes have answered us and for
-   * 10 minutes nobody asked us anything out of the blue; no longer when somebody does, and on trial every hour.
+   * Whether to send queries but answer none (BEP 43), which keeps us out of other nodes' routing tables: for short runs, and for nodes that
+   * others cannot reach. Lookups and announces work as usual. Default `'auto'`: read-only, per address family, once 50 nodes have
+   * answered us and no unsolicited query has arrived for 10 minutes; ends with the first unsolicited query, and on trial every hour.
    */
   readonly readOnly?: boolean | 'auto'
-  /** Sends nothing before it is first used: for `ready`, `connected`, a look-up or a node to add. Default false. */
+  /** Whether to send nothing before the first use: `ready`, `connected`, a lookup or `addNode`. Default false. */
   readonly lazy?: boolean
-  /** 20 bytes; by default that of `state`, or random. It gives way to one that fits our external address (BEP 42). */
+  /** Our id, 20 bytes. Default: the id in `state`, or random. Replaced if our external address requires another (BEP 42). */
   readonly id?: Uint8Array
-  /** Hears of what went wrong and is survived. */
+  /** Called with problems from which the DHT recovers. */
   readonly onWarning?: (error: Error) => void
-  /** Default the system's. */
+  /** Clock and timers. Default: the system's. */
   readonly timers?: Timers
-  /** Default the system's cryptographic generator; anything else is for tests. */
+  /** Random source. Default: the system's cryptographic generator. Other sources are for tests only. */
   readonly random?: RandomBytes
-  /** Finds host names of `bootstrap`; default the system's resolver. */
+  /** Resolves the host names of `bootstrap`. Default: the system's resolver. */
   readonly lookup?: DhtHostLookup
 }
 
-/** What a later run starts from; its shape can be bencoded as it is. */
+/** State for a later run; can be bencoded as it is. */
 export interface DhtState {
-  /** Our ids in the IPv4 and IPv6 networks, 20 bytes. */
+  /** Our ids in the IPv4 and IPv6 networks, 20 bytes each. */
   readonly id?: Uint8Array
   readonly id6?: Uint8Array
   /** Compact nodes, 26 bytes each. */
@@ -55,7 +55,7 @@ export interface DhtState {
   readonly nodes6?: Uint8Array
 }
 
-/** Something of each address family. */
+/** A value for each address family. */
 export interface PerFamily<T> {
   /** IPv4. */
   readonly 4: T
@@ -63,48 +63,48 @@ export interface PerFamily<T> {
   readonly 6: T
 }
 
-/** What may come with a look-up. */
+/** Options of a lookup. */
 export interface DhtLookupOptions {
-  /** Ends the look-up with the signal's reason. */
+  /** Aborts the lookup with the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** What may come with an announce. */
+/** Options of an announce. */
 export interface DhtAnnounceOptions extends DhtLookupOptions {
-  /** Others shall take the UDP port that they see instead (for uTP behind NAT); default false. */
+  /** Whether nodes should store the UDP port that they see instead of `port` (for uTP behind NAT). Default false. */
   readonly impliedPort?: boolean
-  /** Whether we have all of it (BEP 33); default false. */
+  /** Whether we have the whole torrent (BEP 33). Default false. */
   readonly seed?: boolean
-  /** Hears of the peers found on the way. */
+  /** Called with each peer that the lookup finds. */
   readonly onPeer?: (peer: PeerAddress) => void
 }
 
-/** Names a mutable item (BEP 44). */
+/** Name of a mutable item (BEP 44). */
 export interface MutableName {
   /** Ed25519 public key, 32 bytes. */
   readonly publicKey: Uint8Array
-  /** Up to 64 bytes; default none. */
+  /** Up to 64 bytes. Default none. */
   readonly salt?: Uint8Array | undefined
 }
 
-/** What to put: a value alone is immutable; with a private key, or a signature made elsewhere, it is mutable. */
+/** An item to store. A value alone is immutable; with a private key, or a signature made elsewhere, it is mutable. */
 export interface PutRequest {
-  /** Bencodes to 1000 bytes at most. */
+  /** At most 1000 bytes when bencoded. */
   readonly value: BencodeInput
-  /** Ed25519: a key object, or a seed of 32 bytes. */
+  /** Ed25519 private key: a key object, or a seed of 32 bytes. */
   readonly privateKey?: KeyObject | Uint8Array
-  /** Instead of `privateKey`: who signed, with `signature` and `seq`. */
+  /** Public key of the signer, instead of `privateKey`; requires `signature` and `seq`. */
   readonly publicKey?: Uint8Array
   readonly signature?: Uint8Array
   /** Up to 64 bytes. */
   readonly salt?: Uint8Array
-  /** Sequence number, 0 to 2^53 - 1; default one more than the highest found. */
+  /** Sequence number, 0 to 2^53 - 1. Default: one more than the highest found. */
   readonly seq?: number
-  /** Only where this sequence number stands, or nothing. */
+  /** Sequence number of the version to replace. A node that holds another version refuses. */
   readonly cas?: number
 }
 
-// A record, so that an option without a place here is no valid program.
+// A record, so that the compiler reports an option that is missing here.
 const names: Record<keyof DhtOptions, true> = {
   ports: true,
   host: true,
@@ -126,7 +126,7 @@ function refuse(option: string, reason: string): TorrentError {
 }
 
 /**
- * Refuses what may not come with a look-up; `names` are what may besides a signal.
+ * Checks the options of a lookup; `names` are those allowed besides `signal`.
  * @throws TorrentError ERR_DHT_OPTION
  */
 export function checkLookup(options: DhtLookupOptions, ...names: readonly string[]): void {
@@ -134,7 +134,7 @@ export function checkLookup(options: DhtLookupOptions, ...names: readonly string
   checkSignal(options.signal, refuse)
 }
 
-/** Refuses an address of a node that is none. @throws TorrentError ERR_DHT_OPTION */
+/** Checks that a value is a node address. @throws TorrentError ERR_DHT_OPTION */
 export function checkNode(address: unknown): void {
   const isNode =
     typeof address === 'object' &&
@@ -143,57 +143,57 @@ export function checkNode(address: unknown): void {
     'port' in address &&
     typeof address.host === 'string' &&
     typeof address.port === 'number'
-  if (!isNode) throw refuse('address', `${show(address)} is no object with host and port`)
+  if (!isNode) throw refuse('address', `${show(address)} is not an object with host and port`)
 }
 
-/** A caller's mistake. */
+/** Creates the error for an invalid option or argument. */
 export function optionError(what: string, details: Readonly<Record<string, unknown>>): TorrentError {
   return new TorrentError('ERR_DHT_OPTION', what, { details })
 }
 
-/** Whether the ports are open already, and not yet to come. */
+/** Whether `ports` is a list of open ports, not a promise or undefined. */
 export function isList(ports: DhtOptions['ports']): ports is readonly DatagramPort[] {
   return Array.isArray(ports)
 }
 
-/** @throws TorrentError ERR_DHT_OPTION, ERR_UTIL_ADDRESS. */
+/** Checks the options of a DHT. @throws TorrentError ERR_DHT_OPTION, ERR_UTIL_ADDRESS. */
 export function checkOptions(options: DhtOptions): void {
   checkOptionNames(options, Object.keys(names), refuse)
   const { ports, host, port, bootstrap = [], nodes = [], id, readOnly, state } = options
-  if (!Array.isArray(bootstrap)) throw refuse('bootstrap', `${show(bootstrap)} is no list of host:port`)
-  if (!Array.isArray(nodes)) throw refuse('nodes', `${show(nodes)} is no list of addresses`)
+  if (!Array.isArray(bootstrap)) throw refuse('bootstrap', `${show(bootstrap)} is not a list of host:port`)
+  if (!Array.isArray(nodes)) throw refuse('nodes', `${show(nodes)} is not a list of addresses`)
   for (const node of bootstrap) parseAddress(node)
   for (const node of nodes) readAddress(node)
   for (const name of ['onWarning', 'lookup', 'random'] as const)
     checkType(name, options[name], 'function', refuse)
   checkType('lazy', options.lazy, 'boolean', refuse)
   if (state !== undefined && (typeof state !== 'object' || state === null))
-    throw refuse('state', `${show(state)} is nothing that save() gave`)
+    throw refuse('state', `${show(state)} is not a result of save()`)
   if (readOnly !== undefined && readOnly !== 'auto' && typeof readOnly !== 'boolean')
     throw optionError(`readOnly: ${show(readOnly)} is not true, false or 'auto'`, { readOnly })
   if (id !== undefined && !isBytes(id)) throw refuse('id', `${show(id)} is not 20 bytes`)
   if (id !== undefined && id.length !== idLength) throw optionError(`id: ${id.length} bytes, not 20`, { id })
   if (host !== undefined && (typeof host !== 'string' || isIP(host) === 0))
-    throw optionError(`host: ${show(host)} is no IP address`, { host })
+    throw optionError(`host: ${show(host)} is not an IP address`, { host })
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535))
     throw optionError(`port: ${show(port)} is not 0 to 65535`, { port })
   if (ports !== undefined) {
     if (isList(ports)) checkPorts(ports)
-    else if (!isPromise(ports)) throw refuse('ports', `${show(ports)} is no list of ports`)
+    else if (!isPromise(ports)) throw refuse('ports', `${show(ports)} is not a list of ports`)
     if (host !== undefined || port !== undefined)
-      throw optionError('ports are open already: leave out host and port', { host, port })
+      throw optionError('host and port cannot be combined with ports, which are open already', { host, port })
   }
 }
 
-/** @throws TorrentError ERR_DHT_OPTION. */
+/** Checks that each address family has at most one port, and that there is one. @throws TorrentError ERR_DHT_OPTION. */
 export function checkPorts(ports: readonly DatagramPort[]): void {
   const families = ports.map(({ family }) => family)
   if (ports.length === 0 || new Set(families).size < ports.length)
-    throw optionError('ports: one for each address family', { families })
+    throw optionError('ports: must be one or two ports, of different address families', { families })
 }
 
 /**
- * The 20 bytes of an info hash or target given as bytes or as 40 hexadecimal digits.
+ * Returns the 20 bytes of an info hash or target, given as bytes or as 40 hexadecimal digits.
  * @throws TorrentError ERR_DHT_OPTION.
  */
 export function targetOf(name: string, given: Uint8Array | string): Uint8Array {

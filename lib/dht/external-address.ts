@@ -10,19 +10,19 @@ interface Vote {
 }
 
 /**
- * Learns our external address from what others say they see (BEP 42): the last 32 votes count, one for each network, and an
- * address needs five of them and more than half.
+ * Learns our external address from the `ip` field of responses (BEP 42). The last 32 votes count, one per network, and an address
+ * needs five of them and more than half.
  */
 export class ExternalAddress {
   readonly #votes = new Map<string, Vote>()
   #address: PeerAddress | undefined
 
-  /** What most see, with the port that the last of them saw; undefined until enough have spoken. */
+  /** The address of the majority, with the port of its latest vote; undefined until there are enough votes. */
   get address(): PeerAddress | undefined {
     return this.#address
   }
 
-  /** Counts a vote; true when the address, the port aside, is another one now. */
+  /** Counts a vote. Returns true if the address, ignoring the port, changed. */
   vote(seen: PeerAddress, voter: PeerAddress): boolean {
     const key = networkOf(voter.host) ?? hostKey(voter)
     this.#votes.delete(key)

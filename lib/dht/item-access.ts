@@ -12,35 +12,35 @@ import { addressKey } from './node-info.ts'
 import { checkPut, checkRequest, nameTarget } from './put-request.ts'
 import { walk, write } from './walk.ts'
 
-/** An item that was found and verified (BEP 44). */
+/** A verified item (BEP 44). */
 export interface DhtItem {
   readonly target: Uint8Array
   readonly value: BencodeValue
   /** The bencoded value. */
   readonly encoded: Uint8Array
-  /** Of a mutable item: who signed it. */
+  /** Mutable items: public key of the signer, 32 bytes. */
   readonly publicKey?: Uint8Array
-  /** Of a mutable item: the highest sequence number found. */
+  /** Mutable items: the highest sequence number found. */
   readonly seq?: number
-  /** Of a mutable item, so that anyone may keep it alive by putting it again. */
+  /** Mutable items: the signature, 64 bytes. Anyone can keep the item alive by putting it again. */
   readonly signature?: Uint8Array
 }
 
-/** What became of a put. */
+/** Outcome of a put. */
 export interface PutResult {
   readonly target: Uint8Array
-  /** How many nodes keep the item. */
+  /** Number of nodes that stored the item. */
   readonly nodes: number
   /**
-   * The code of each node that refused it (BEP 44), such as 301 where another version stands than `cas` says, 302 where a newer one
-   * does. Empty with `nodes` 0: nobody has answered.
+   * Error code of each node that refused the item (BEP 44), such as 301 (its version is not `cas`) or 302 (its version is newer). Empty
+   * with `nodes` 0 if no node answered.
    */
   readonly refusals: readonly number[]
-  /** Of a mutable item. */
+  /** Sequence number of a mutable item. */
   readonly seq?: number
 }
 
-/** See `DHT.get`. */
+/** Implements `DhtHandle.get`. */
 export async function getItem(
   networks: DhtNetworks,
   name: Uint8Array | string | MutableName,
@@ -55,7 +55,7 @@ export async function getItem(
   signal?.addEventListener('abort', onAbort, { once: true })
   const onAnswer = (answer: LookupAnswer): void => {
     finder.add(answer)
-    // Nothing better can come: an immutable item is what its target says.
+    // The target is the hash of an immutable item, so no better one can follow.
     if (finder.best !== undefined && finder.best.mutable === undefined) stop.abort(finder)
   }
   try {
@@ -76,7 +76,7 @@ export async function getItem(
   return { target, value, encoded, publicKey, seq, signature }
 }
 
-/** See `DHT.put`. */
+/** Implements `DhtHandle.put`. */
 export async function putItem(
   networks: DhtNetworks,
   request: PutRequest,

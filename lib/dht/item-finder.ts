@@ -5,22 +5,22 @@ import type { LookupAnswer } from './lookup.ts'
 import { addressKey } from './node-info.ts'
 import { itemOf } from './responder.ts'
 
-/** Picks the best verified item of all answers to get. */
+/** Selects the best verified item among all responses to `get`. */
 export class ItemFinder {
   readonly #target: Uint8Array
   readonly #salt: Uint8Array
   /** The verified item with the highest sequence number so far. */
   best: Item | undefined
-  /** Addresses of nodes that have a version of it. */
+  /** Addresses of nodes that hold a version of the item, see `addressKey`. */
   readonly holders: Set<string> = new Set<string>()
 
-  /** For the item at a target; the salt is part of what a mutable one is signed with. */
+  /** Creates a finder for the item at a target. The salt is part of the signed bytes of a mutable item. */
   constructor(target: Uint8Array, salt: Uint8Array) {
     this.#target = target
     this.#salt = salt
   }
 
-  /** Takes an answer into account. */
+  /** Considers a response. */
   add({ node, values }: LookupAnswer): void {
     const item = itemOf(values, this.#salt)
     if (item === undefined || item.encoded.length > limits.itemBytes) return

@@ -3,25 +3,24 @@ import type { Timers } from '../util/timers.ts'
 import { type Item, itemTarget, verifyItem } from './item.ts'
 import { limits } from './limits.ts'
 
-/** Why an item was not kept: the code and the sentence for its sender (BEP 44). */
+/** Error code and message for an item that is not stored (BEP 44). */
 export type PutRefusal = readonly [code: number, message: string]
 
-/** Items that others put here (BEP 44): verified, kept for 2 hours, 1000 of them; the longest untouched give way. */
+/** Items that other nodes put here (BEP 44). Each is verified and kept for 2 hours; above 1000, the oldest put is evicted. */
 export class ItemStore {
   readonly #timers: Timers
   readonly #items = new Map<string, { item: Item; expiresMs: number }>()
 
-  /** Empty. */
   constructor(timers: Timers) {
     this.#timers = timers
   }
 
-  /** How many items are kept, those that expired unnoticed included. */
+  /** Number of items, including expired ones that were not dropped yet. */
   get size(): number {
     return this.#items.size
   }
 
-  /** The item at a target. */
+  /** Returns the item at a target, or undefined. */
   get(target: Uint8Array): Item | undefined {
     const key = toHex(target)
     const kept = this.#items.get(key)
@@ -31,7 +30,7 @@ export class ItemStore {
     return undefined
   }
 
-  /** Keeps a copy of an item, or says why not; `cas` is the sequence number that it must replace, if there is one. */
+  /** Stores a copy of an item, or returns a refusal. `cas` is the sequence number that a stored version must have to be replaced. */
   put(item: Item, cas?: number): PutRefusal | undefined {
     const { encoded, mutable } = item
     if (encoded.length > limits.itemBytes) return [205, 'message (v field) too big']
@@ -57,7 +56,7 @@ export class ItemStore {
     return undefined
   }
 
-  /** Drops what expired. */
+  /** Drops expired items. */
   expire(): void {
     const now = this.#timers.now()
     for (const [key, { expiresMs }] of this.#items) {

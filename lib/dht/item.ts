@@ -4,36 +4,36 @@ import { TorrentError } from '../util/errors.ts'
 import { show } from '../util/show.ts'
 import { limits } from './limits.ts'
 
-/** An item as it is kept and sent (BEP 44); immutable without a public key. */
+/** An item as it is stored and sent (BEP 44); immutable without a `mutable` part. */
 export interface Item {
-  /** The bencoded value, 1000 bytes at most. */
+  /** The bencoded value, at most 1000 bytes. */
   readonly encoded: Uint8Array
   readonly mutable?: MutablePart | undefined
 }
 
-/** What a mutable item has besides its value. */
+/** The part of a mutable item besides its value. */
 export interface MutablePart {
   /** Ed25519 public key, 32 bytes. */
   readonly publicKey: Uint8Array
-  /** 64 bytes at most; empty is none. */
+  /** At most 64 bytes; empty means none. */
   readonly salt: Uint8Array
-  /** Grows with every change, 0 to 2^53 - 1. */
+  /** Sequence number, 0 to 2^53 - 1; grows with every change. */
   readonly seq: number
   /** 64 bytes. */
   readonly signature: Uint8Array
 }
 
-// What DER (RFC 8410) writes before the 32 bytes of a key.
+// DER headers (RFC 8410) before the 32 bytes of a key.
 const privatePrefix = Buffer.from('302e020100300506032b657004220420', 'hex')
 const publicPrefix = Buffer.from('302a300506032b6570032100', 'hex')
 
-/** Where an immutable item lives: the SHA-1 of its bencoded value. */
+/** Returns the target of an immutable item: the SHA-1 of its bencoded value. */
 export function immutableTarget(encoded: Uint8Array): Uint8Array {
   checkBytes('encoded', encoded)
   return new Uint8Array(createHash('sha1').update(encoded).digest())
 }
 
-/** Where a mutable item lives: the SHA-1 of public key and salt (BEP 44; BEP 46 finds torrents so). */
+/** Returns the target of a mutable item: the SHA-1 of public key and salt (BEP 44). BEP 46 links to torrents by it. */
 export function mutableTarget(publicKey: Uint8Array, salt: Uint8Array = new Uint8Array()): Uint8Array {
   checkBytes('publicKey', publicKey)
   checkBytes('salt', salt)
@@ -44,12 +44,12 @@ function checkBytes(name: string, value: unknown): void {
   if (!isBytes(value)) throw new TorrentError('ERR_DHT_OPTION', `${name}: ${show(value)} is not bytes`)
 }
 
-/** Where an item lives. */
+/** Returns the target of an item. */
 export function itemTarget({ encoded, mutable }: Item): Uint8Array {
   return mutable === undefined ? immutableTarget(encoded) : mutableTarget(mutable.publicKey, mutable.salt)
 }
 
-/** The bytes that are signed for a mutable item. */
+/** Returns the bytes that the signature of a mutable item covers. */
 export function signedBytes(encoded: Uint8Array, seq: number, salt: Uint8Array): Uint8Array {
   const parts: Uint8Array[] = []
   if (salt.length > 0) parts.push(Buffer.from(`4:salt${salt.length}:`), salt)
@@ -74,25 +74,24 @@ export function verifyItem(encoded: Uint8Array, { publicKey, salt, seq, signatur
 }
 
 /**
- * An Ed25519 private key that signs.
- * @throws TorrentError ERR_DHT_ITEM when it is no 32-byte seed and no Ed25519 key.
+ * Returns a private key for signatures.
+ * @throws TorrentError ERR_DHT_ITEM if it is neither a 32-byte seed nor an Ed25519 private key.
  */
 export function privateKeyOf(key: KeyObject | Uint8Array): KeyObject {
   if (isBytes(key)) {
-    if (key.length !== 32)
-      throw new TorrentError('ERR_DHT_ITEM', `A private key has 32 bytes, not ${key.length}`)
+    if (key.length !== 32) throw new TorrentError('ERR_DHT_ITEM', `privateKey: ${key.length} bytes, not 32`)
     return createPrivateKey({ key: Buffer.concat([privatePrefix, key]), format: 'der', type: 'pkcs8' })
   }
   const given: unknown = key
   if (typeof given !== 'object' || given === null)
-    throw new TorrentError('ERR_DHT_ITEM', `${show(given)} is no private key`)
+    throw new TorrentError('ERR_DHT_ITEM', `privateKey: ${show(given)} is neither a key object nor 32 bytes`)
   if (key.type !== 'private' || key.asymmetricKeyType !== 'ed25519') {
-    throw new TorrentError('ERR_DHT_ITEM', 'A mutable item is signed with an Ed25519 private key')
+    throw new TorrentError('ERR_DHT_ITEM', 'privateKey: a mutable item needs an Ed25519 private key')
   }
   return key
 }
 
-/** The 32 bytes of the public key that belongs to a private one. */
+/** Returns the public key of a private key, 32 bytes. */
 export function publicKeyOf(privateKey: KeyObject): Uint8Array {
   const der = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
   return new Uint8Array(der.subarray(publicPrefix.length))

@@ -6,47 +6,47 @@ import { isBytes, toText } from '../util/bytes.ts'
 import { limits } from './limits.ts'
 import { idLength } from './node-id.ts'
 
-/** A question of another node (BEP 5). Byte strings are views into the datagram. */
+/** A query from another node (BEP 5). Byte strings are views into the datagram. */
 export interface KrpcQuery {
   readonly kind: 'query'
   readonly transaction: Uint8Array
   readonly method: string
-  /** The asker's id, 20 bytes. */
+  /** Id of the querying node, 20 bytes. */
   readonly id: Uint8Array
   readonly args: BencodeDict
-  /** Whether the asker answers no questions itself (BEP 43). */
+  /** Whether the querying node answers no queries itself (BEP 43). */
   readonly readOnly: boolean
 }
 
-/** An answer. Byte strings are views into the datagram. */
+/** A response. Byte strings are views into the datagram. */
 export interface KrpcResponse {
   readonly kind: 'response'
   readonly transaction: Uint8Array
-  /** The answering node's id, 20 bytes. */
+  /** Id of the responding node, 20 bytes. */
   readonly id: Uint8Array
   readonly values: BencodeDict
-  /** How the other side sees us (BEP 42). */
+  /** Our external address as the responding node sees it (BEP 42). */
   readonly ip: PeerAddress | undefined
 }
 
-/** A refusal. */
+/** An error reply. */
 export interface KrpcError {
   readonly kind: 'error'
   readonly transaction: Uint8Array
-  /** 201 generic, 202 server, 203 protocol, 204 method unknown; 205 to 302 see BEP 44. */
+  /** 201 generic, 202 server, 203 protocol, 204 method unknown; for 205 to 302 see BEP 44. */
   readonly code: number
-  /** Text for people, 200 characters at most. */
+  /** Text for humans, at most 200 characters. */
   readonly message: string
   readonly ip: PeerAddress | undefined
 }
 
-/** What comes back upon a question. */
+/** A reply to a query. */
 export type KrpcReply = KrpcResponse | KrpcError
 
-/** Any message. */
+/** A message of any kind. */
 export type KrpcMessage = KrpcQuery | KrpcReply
 
-/** The message that a datagram begins with, or undefined when it is none: what strangers send is dropped, never thrown out. */
+/** Decodes the message at the start of a datagram. Returns undefined if there is none; never throws, because anyone can send datagrams. */
 export function decodeKrpc(bytes: Uint8Array): KrpcMessage | undefined {
   if (bytes[0] !== 0x64 || bytes.length > limits.datagramBytes) return undefined
   let message: unknown
@@ -92,10 +92,10 @@ function seenAs(message: BencodeDict): PeerAddress | undefined {
   return parseCompact(ip, ip.length === 6 ? 4 : 6)[0]
 }
 
-/** Named values of a question or an answer; undefined ones are left out. */
+/** Named values of a query or a response; undefined ones are left out. */
 export type KrpcValues = Readonly<Record<string, BencodeInput | undefined>>
 
-/** The datagram of a question; `args` holds the asker's id. */
+/** Encodes a query. `args` must contain our id. */
 export function encodeQuery(
   transaction: Uint8Array,
   method: string,
@@ -105,12 +105,12 @@ export function encodeQuery(
   return encode({ a: args, q: method, ro: readOnly ? 1 : undefined, t: transaction, v: version, y: 'q' })
 }
 
-/** The datagram of an answer to the node at `to`, which also learns its own address (BEP 42). */
+/** Encodes a response to the node at `to`, and tells it its external address (BEP 42). */
 export function encodeResponse(transaction: Uint8Array, values: KrpcValues, to: PeerAddress): Uint8Array {
   return encode({ ip: formatCompact(to), r: values, t: transaction, v: version, y: 'r' })
 }
 
-/** The datagram of a refusal. */
+/** Encodes an error reply. */
 export function encodeError(
   transaction: Uint8Array,
   code: number,
@@ -120,5 +120,5 @@ export function encodeError(
   return encode({ e: [code, message], ip: formatCompact(to), t: transaction, v: version, y: 'e' })
 }
 
-/** Two letters for the library, two bytes for its version (BEP 5 advises so). */
+/** Client id `pw` and two bytes of version (BEP 5 recommends the field). */
 const version = Uint8Array.of(0x70, 0x77, 0, 1)

@@ -1,4 +1,4 @@
-/** Names of the bounds that are plain numbers. */
+/** Names of the limits that are plain numbers. */
 type Bound =
   | 'datagramBytes'
   | 'transactionBytes'
@@ -33,77 +33,77 @@ type Bound =
   | 'floodWindowMs'
   | 'countedAddresses'
 
-/** Bounds on what strangers can make a DHT node do or keep, each with its reason. */
+/** Limits on the work and memory that other nodes can cause, each with its reason. */
 export const limits: {
   readonly decode: { readonly depth: number; readonly tokens: number }
   readonly answerPeers: { readonly 4: number; readonly 6: number }
 } & Readonly<Record<Bound, number>> = {
-  /** Bytes of a datagram that is looked at: BEP 32 asks for 1024, items (BEP 44) make it somewhat more. */
+  /** Maximum size of an accepted datagram, in bytes. BEP 32 requires 1024; items (BEP 44) need somewhat more. */
   datagramBytes: 4096,
-  /** Nesting and values in a message; items may nest, nobody needs more. */
+  /** Maximum nesting and number of values of a message. Items may nest; no other message needs more. */
   decode: { depth: 20, tokens: 2000 },
-  /** Bytes of a transaction id that is echoed; ours have 4. */
+  /** Maximum length of a transaction id that we echo, in bytes. Ours have 4. */
   transactionBytes: 32,
-  /** Questions that wait for answers at the same time. */
+  /** Maximum number of outstanding queries. */
   openTransactions: 1024,
-  /** Nodes taken from one answer; BEP 5 sends 8, some send 16. */
+  /** Maximum number of nodes taken from one response. BEP 5 sends 8, some implementations 16. */
   nodesPerAnswer: 16,
-  /** Peers taken from one answer; more do not fit a datagram that arrives whole. */
+  /** Maximum number of peers taken from one response. More do not fit into a datagram that arrives unfragmented. */
   peersPerAnswer: 200,
-  /** Different peers that one look-up yields: no swarm needs more, and hostile nodes invent them without end. */
+  /** Maximum number of distinct peers from one lookup. No swarm needs more, and hostile nodes invent them without end. */
   peersPerLookup: 5000,
-  /** Nodes that one look-up remembers, the closest ones. */
+  /** Maximum number of nodes that one lookup remembers, closest first. */
   candidates: 200,
-  /** Questions that one look-up asks before it gives up on coming closer. */
+  /** Maximum number of queries of one lookup. */
   questionsPerLookup: 160,
-  /** Candidates of one network (/24 or /48) in a look-up: who owns a network owns all its addresses. */
+  /** Maximum number of candidates per network (/24 or /48) in a lookup: the owner of a network controls all its addresses. */
   candidatesPerNetwork: 3,
-  /** Nodes that break BEP 42 which one look-up asks although they count for nothing. */
+  /** Maximum number of nodes violating BEP 42 that one lookup queries, although they do not count as closest. */
   insecureQuestions: 24,
-  /** Nodes of one network (/24 or /48) in a bucket. */
+  /** Maximum number of nodes per network (/24 or /48) in a bucket. */
   nodesPerNetwork: 2,
-  /** Strangers that asked us something and are pinged at the same time. */
+  /** Maximum number of concurrent pings to nodes that queried us or were named by peers. */
   strangerPings: 8,
-  /** Strangers that wait to be pinged; more are forgotten. */
+  /** Maximum number of such nodes that wait for a ping; more are dropped. */
   strangersWaiting: 32,
-  /** Peers kept for one info hash; BEP 33 filters saturate at 6000, an answer holds 32. */
+  /** Maximum number of peers per info hash. BEP 33 filters saturate at 6000, and a response holds 32. */
   peersPerInfoHash: 500,
-  /** Peers of one /64 of IPv6 kept for one info hash: a household or a rack, while one host alone can name 2^64 addresses. */
+  /** Maximum number of peers per info hash and IPv6 /64: a household or a rack, although one host can use 2^64 addresses. */
   placesPerParty: 4,
-  /** Info hashes with peers; those announced longest ago give way. */
+  /** Maximum number of info hashes with peers; those announced least recently are evicted. */
   infoHashes: 5000,
-  /** Peers in all; about 150 bytes each. */
+  /** Maximum number of peers in all; about 150 bytes each. */
   peers: 50_000,
-  /** Milliseconds that an announced peer is kept; clients announce again every 15 minutes or so. */
+  /** Milliseconds that an announced peer is kept. Clients repeat announces about every 15 minutes. */
   peerMs: 30 * 60_000,
-  /** Items (BEP 44), each of 1000 bytes at most. */
+  /** Maximum number of items (BEP 44), each of at most 1000 bytes. */
   items: 1000,
   /** Milliseconds that an item is kept (BEP 44). */
   itemMs: 2 * 3_600_000,
-  /** Bytes of an item's bencoded value (BEP 44). */
+  /** Maximum bytes of an item's bencoded value (BEP 44). */
   itemBytes: 1000,
-  /** Bytes of a salt (BEP 44). */
+  /** Maximum bytes of a salt (BEP 44). */
   saltBytes: 64,
-  /** Bytes of an answer that are filled with nodes and then peers (BEP 32); only an item may make it larger. */
+  /** Size up to which a response is filled with nodes and then peers, in bytes (BEP 32). Only an item may exceed it. */
   answerBytes: 1024,
-  /** Nodes in an answer to `get` however large the item is; with them it has some 1300 bytes, and arrives whole. */
+  /** Minimum number of nodes in a response to `get`, however large the item is. The total of about 1300 bytes arrives unfragmented. */
   nodesBesideItem: 4,
-  /** Peers in an answer, if there is room for them. */
+  /** Maximum number of peers in a response, by address family. */
   answerPeers: { 4: 32, 6: 16 },
-  /** Info hashes in an answer to sample_infohashes (BEP 51). */
+  /** Number of info hashes in a response to sample_infohashes (BEP 51). */
   samples: 20,
-  /** Questions answered a second, for all askers. */
+  /** Maximum number of queries answered per second, from all addresses. */
   answersPerSecond: 400,
-  /** Bytes of answers a second, but to this machine: 100 usual ones, while forged questions for items would have us send ten times more. */
+  /** Bytes of responses per second, except to this machine: 100 usual responses. Forged queries for items would cause ten times as much. */
   answerBytesPerSecond: 40_000,
-  /** Bytes of answers to one address, or one /64 of IPv6, within `floodWindowMs`: what a forger can turn on one victim. */
+  /** Maximum bytes of responses to one address, or one IPv6 /64, per `floodWindowMs`: the damage that forged queries can do to one victim. */
   answerBytesPerAddress: 20_000,
-  /** Questions that we send a second. */
+  /** Maximum number of queries that we send per second. */
   questionsPerSecond: 200,
-  /** Questions of one address, or one /64 of IPv6, within `floodWindowMs`; who asks more is ignored until the window is over. */
+  /** Maximum number of queries from one address, or one IPv6 /64, per `floodWindowMs`. Further ones are ignored until the window is over. */
   questionsPerAddress: 100,
-  /** Milliseconds. */
+  /** Length of the window in which queries and bytes are counted, in milliseconds. */
   floodWindowMs: 10_000,
-  /** Addresses whose questions are counted. */
+  /** Maximum number of addresses with counters. */
   countedAddresses: 4096
 }

@@ -7,30 +7,30 @@ import { compareDistance, isSecureId } from './node-id.ts'
 import { hostKey, type NodeInfo, networkOf, parseNodes } from './node-info.ts'
 import { bucketSize } from './routing-table.ts'
 
-/** What a look-up asks of its node. */
+/** The node for which a lookup runs. */
 export interface LookupHost {
   readonly id: Uint8Array
   readonly family: 4 | 6
-  /** The nodes of our table closest to a target; on demand only those whose ids fit their addresses (BEP 42). */
+  /** Returns the nodes of our table closest to a target; with `secureOnly`, only those whose ids match their addresses (BEP 42). */
   closest(target: Uint8Array, count: number, secureOnly?: boolean): readonly NodeInfo[]
-  /** Asks a node once; undefined when it does not answer. Never rejects. `onSlow` tells that it takes longer than usual. */
+  /** Sends a query once. Resolves to undefined if no reply arrives; never rejects. Calls `onSlow` if the reply takes longer than usual. */
   ask(to: PeerAddress, method: string, args: KrpcValues, onSlow: () => void): Promise<KrpcReply | undefined>
 }
 
-/** What to look for. */
+/** Options of a lookup. */
 export interface LookupOptions {
   readonly method: 'find_node' | 'get_peers' | 'get'
-  /** Arguments besides our id. */
+  /** Arguments of the query besides our id. */
   readonly args: KrpcValues
-  /** Where to start besides our table: nodes whose id may be unknown. */
+  /** Nodes to start from besides our table; their ids may be unknown. */
   readonly seeds?: readonly (PeerAddress & { readonly id?: Uint8Array })[] | undefined
-  /** Ends the look-up with the signal's reason. */
+  /** Aborts the lookup with the signal's reason. */
   readonly signal?: AbortSignal | undefined
-  /** Hears of nodes of the other address family (BEP 32). */
+  /** Called with nodes of the other address family (BEP 32). */
   readonly onOther?: ((nodes: NodeInfo[]) => void) | undefined
 }
 
-/** An answer on the way. */
+/** A response of a node during a lookup. */
 export interface LookupAnswer {
   readonly node: NodeInfo
   readonly values: BencodeDict
@@ -38,27 +38,27 @@ export interface LookupAnswer {
 
 /** A node that answered. */
 export interface AnsweredNode extends NodeInfo {
-  /** With which one may write there; undefined when it gave none. */
+  /** Token for writes to this node (BEP 5); undefined if it sent none. */
   readonly token: Uint8Array | undefined
-  /** Whether its id belongs to its address (BEP 42). */
+  /** Whether its id matches its address (BEP 42). */
   readonly secure: boolean
-  /** Which of the paths has led to it, see {@link lookup}. */
+  /** Index of the path that led to it, see {@link lookup}. */
   readonly path: number
 }
 
-/** How a look-up ended. */
+/** Outcome of a lookup. */
 export interface LookupResult {
-  /** All that answered, closest first. */
+  /** All nodes that answered, closest first. */
   readonly answered: readonly AnsweredNode[]
-  /** Through how many others the farthest of the 8 closest that count was found; 0 is known from the start. */
+  /** Maximum number of referrals that led to one of the 8 closest secure nodes; 0 if all were known from the start. */
   readonly hops: number
   readonly questions: number
 }
 
 const parallel = 4
-/** Ways to the target that share no node. */
+/** Number of paths to the target; they share no node. */
 const paths = 3
-/** How many of the closest nodes of each way must have answered. */
+/** Number of closest nodes per path that must have answered. */
 const perPath = 4
 
 interface Candidate {
@@ -73,11 +73,13 @@ interface Candidate {
 }
 
 /**
- * Asks nodes ever closer to a target, 4 at a time, until the 8 closest have answered; yields every answer as it comes, and goes
- * no further while nobody reads. Against poisoned answers: an address is asked once, a network has 3 places, local addresses
- * are believed only from local nodes, a node counts under the id with which it answers, and one whose id does not belong to
- * its address (BEP 42) is asked but takes nobody's place among the 8. And there are three ways to the target, which share no node:
- * whom liars name stays on the way of those liars, so that one way among honest nodes is enough to find the honest.
+ * Looks up a target (BEP 5): queries ever closer nodes, 4 at a time, until the 8 closest have answered. Yields every response as it
+ * arrives, and pauses while the generator is not read.
+ *
+ * Defences against poisoned responses: an address is queried once; a network gets 3 candidates; local addresses are accepted only
+ * from local nodes; a node counts under the id with which it answers; and a node whose id does not match its address (BEP 42) is
+ * queried, but is not counted among the 8 closest. In addition, three paths lead to the target and share no node: nodes named by
+ * hostile nodes stay on the path of those nodes, so that one honest path suffices to find the honest nodes.
  */
 export async function* lookup(
   host: LookupHost,
@@ -86,26 +88,26 @@ export async function* lookup(
 ): AsyncGenerator<LookupAnswer, LookupResult, void> {
   const { method, args, signal } = options
   const list = new Candidates(host, target)
-  // Liars who chose ids to their liking may fill the first places of the table, so others start beside them.
+  // Hostile nodes with chosen ids may hold the first positions of the table, so the closest secure nodes are added first.
   for (const node of host.closest(target, bucketSize * 2, true)) list.add(node, 0)
   for (const node of host.closest(target, bucketSize)) list.add(node, 0)
   for (const seed of options.seeds ?? []) list.add(seed, 0)
   const answers: LookupAnswer[] = []
   let wake = (): void => {}
   let questions = 0
-  let underway = 0
+  let outstanding = 0
   let slow = 0
 
   const ask = async (one: Candidate): Promise<void> => {
     one.state = 'asked'
     questions++
-    underway++
+    outstanding++
     const reply = await host.ask(one, method, { id: host.id, ...args }, () => {
       one.state = 'slow'
       slow++
       wake()
     })
-    underway--
+    outstanding--
     if ((one.state as Candidate['state']) === 'slow') slow--
     if (reply?.kind === 'response' && list.answered(one, reply.id, reply.values.bytes('token'))) {
       const { values } = reply
@@ -122,7 +124,7 @@ export async function* lookup(
   try {
     for (;;) {
       signal?.throwIfAborted()
-      while (underway - slow < parallel && questions < limits.questionsPerLookup) {
+      while (outstanding - slow < parallel && questions < limits.questionsPerLookup) {
         const next = list.next()
         if (next === undefined) break
         void ask(next)
@@ -132,8 +134,8 @@ export async function* lookup(
         yield answer
         continue
       }
-      // What is slow is waited for only when too few others answered.
-      if (underway === 0 || (underway === slow && list.isComplete)) return list.result(questions)
+      // Slow nodes are waited for only if too few others have answered.
+      if (outstanding === 0 || (outstanding === slow && list.isComplete)) return list.result(questions)
       await new Promise<void>((resolve) => {
         wake = resolve
       })
@@ -143,7 +145,7 @@ export async function* lookup(
   }
 }
 
-/** The nodes of a family in an answer; what a stranger tells of our own network is not believed. */
+/** Returns the nodes of a family in a response. Drops local addresses named by a remote node. */
 function nodesOf(values: BencodeDict, family: 4 | 6, from: PeerAddress): NodeInfo[] {
   const bytes = values.bytes(family === 4 ? 'nodes' : 'nodes6')
   if (bytes === undefined) return []
@@ -155,12 +157,12 @@ function nodesOf(values: BencodeDict, family: 4 | 6, from: PeerAddress): NodeInf
 
 const reach = { loopback: 0, private: 1, global: 2 }
 
-/** Whether an address told by `from` may be used: a node out there knows nothing of addresses in here. */
+/** Whether an address named by `from` may be used: a remote node cannot know local addresses. */
 export function isPlausible(address: PeerAddress, from: PeerAddress): boolean {
   return reach[ipScope(address.host)] >= reach[ipScope(from.host)]
 }
 
-/** The nodes of one look-up by distance from the target, those of unknown id last. */
+/** The candidates of one lookup by distance from the target; those of unknown id come last. */
 class Candidates {
   readonly #host: LookupHost
   readonly #target: Uint8Array
@@ -176,7 +178,7 @@ class Candidates {
     this.#target = target
   }
 
-  /** Whether the 8 closest that count have answered. */
+  /** Whether the 8 closest secure nodes have answered. */
   get isComplete(): boolean {
     let count = 0
     for (const { state, secure } of this.#list)
@@ -191,7 +193,7 @@ class Candidates {
     const party = hostKey(node)
     const known = this.#parties.get(party)
     if (known !== undefined) {
-      // An address under a false id must not keep it out under its true one.
+      // An address listed under a false id must not keep it out under its true id.
       if (known.state !== 'new' || known.secure || !secure) return
       this.#list.splice(this.#list.indexOf(known), 1)
     } else {
@@ -210,14 +212,14 @@ class Candidates {
     if (this.#list.length > limits.candidates) this.#list.pop()
   }
 
-  /** Where to start from is dealt to the ways in turn, and so is what the first nodes name if they are fewer than the ways. */
+  /** Returns the path of a new candidate. Start nodes are spread over the paths, and so are their referrals if there are too few of them. */
   #pathFrom(from: Candidate | undefined): number {
     if (from !== undefined && (from.hops > 0 || this.#started >= paths)) return from.path
     if (from === undefined) return this.#started++ % paths
     return this.#dealt++ % paths
   }
 
-  /** Ids as close to the target as one likes cost nothing, so those that wait must not crowd out the others. */
+  /** Drops the farthest waiting insecure candidate above the limit: ids close to the target are free to choose and could crowd out others. */
   #dropInsecure(): void {
     const isWaiting = (one: Candidate): boolean => !one.secure && one.state === 'new'
     let waiting = 0
@@ -226,12 +228,12 @@ class Candidates {
     this.#list.splice(this.#list.findLastIndex(isWaiting), 1)
   }
 
-  /** The closest that is worth asking; undefined while the 8 closest, and the closest of each way, are asked or have answered. */
+  /** Returns the closest candidate to query, or undefined while the 8 closest and the closest of each path are queried or have answered. */
   next(): Candidate | undefined {
     let counted = 0
-    const ways = new Uint8Array(paths)
+    const countsOfPaths = new Uint8Array(paths)
     for (const one of this.#list) {
-      if (counted >= bucketSize && (ways[one.path] ?? 0) >= perPath) continue
+      if (counted >= bucketSize && (countsOfPaths[one.path] ?? 0) >= perPath) continue
       if (one.state === 'new') {
         if (one.secure) return one
         if (this.#insecureAsked >= limits.insecureQuestions) continue
@@ -240,12 +242,12 @@ class Candidates {
       }
       if (!one.secure || (one.state !== 'asked' && one.state !== 'answered')) continue
       counted++
-      ways[one.path] = (ways[one.path] ?? 0) + 1
+      countsOfPaths[one.path] = (countsOfPaths[one.path] ?? 0) + 1
     }
     return undefined
   }
 
-  /** A node answered, under an id that need not be the one told of it; false when it is our own. */
+  /** Records the answer of a node under the id that it gave, which may differ from the expected one. Returns false if that id is ours. */
   answered(one: Candidate, id: Uint8Array, token: Uint8Array | undefined): boolean {
     if (compareDistance(id, id, this.#host.id) === 0) return false
     if (one.id === undefined || compareDistance(id, id, one.id) !== 0) {

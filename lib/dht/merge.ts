@@ -1,4 +1,4 @@
-/** The values of several generators as they come. When the reader leaves, all are asked to return. */
+/** Yields the values of several generators as they arrive. If the consumer stops early, all generators are asked to return. */
 export async function* merge<T>(
   sources: readonly AsyncGenerator<T, unknown, void>[]
 ): AsyncGenerator<T, void, void> {
@@ -10,7 +10,7 @@ export async function* merge<T>(
       const { source, result } = await Promise.race(waiting.values())
       if (result.done === true) waiting.delete(source)
       else {
-        // Asked for the next only when the reader comes back.
+        // The next value is requested only when the consumer continues.
         yield result.value
         waiting.set(source, next(source))
       }

@@ -2,13 +2,13 @@ import { hostBytes } from '../util/address.ts'
 import { crc32c } from '../util/crc32c.ts'
 import { ipScope } from '../util/ip-scope.ts'
 
-/** Bytes of a node id, of an info hash and of a target. */
+/** Length of a node id, an info hash and a target, in bytes. */
 export const idLength = 20
 
-/** Bytes from a generator of random numbers: an argument, so that a test repeats itself. */
+/** Returns `length` random bytes. An argument wherever it is used, so that tests are reproducible. */
 export type RandomBytes = (length: number) => Uint8Array
 
-/** Less than 0 when `a` is closer to `target` than `b`, by the XOR metric (BEP 5). */
+/** Compares distances by the XOR metric (BEP 5); negative if `a` is closer to `target` than `b`. */
 export function compareDistance(target: Uint8Array, a: Uint8Array, b: Uint8Array): number {
   for (let n = 0; n < idLength; n++) {
     const left = a[n] ?? 0
@@ -18,7 +18,7 @@ export function compareDistance(target: Uint8Array, a: Uint8Array, b: Uint8Array
   return 0
 }
 
-/** A random id that shares exactly `bits` leading bits (0 to 159) with `id`. */
+/** Returns a random id that shares exactly `bits` leading bits (0 to 159) with `id`. */
 export function randomIdNear(id: Uint8Array, bits: number, random: RandomBytes): Uint8Array {
   const near = random(idLength)
   const at = bits >> 3
@@ -33,7 +33,7 @@ export function randomIdNear(id: Uint8Array, bits: number, random: RandomBytes):
 const mask4 = [0x03, 0x0f, 0x3f, 0xff]
 const mask6 = [0x01, 0x03, 0x07, 0x0f, 0x1f, 0x3f, 0x7f, 0xff]
 
-/** What BEP 42 makes of an address and the last byte of an id; its first 21 bits stand in the id. */
+/** Returns the BEP 42 hash of an address and the last byte of an id. Its first 21 bits begin the id. */
 function prefixOf(host: string, lastByte: number): number | undefined {
   const address = hostBytes(host)
   if (address === undefined) return undefined
@@ -43,7 +43,7 @@ function prefixOf(host: string, lastByte: number): number | undefined {
   return crc32c(masked)
 }
 
-/** A random node id that belongs to this external IP address (BEP 42); of a host name, any id. */
+/** Returns a random node id that matches an external IP address (BEP 42); any id for a host name. */
 export function secureId(host: string, random: RandomBytes): Uint8Array {
   const id = random(idLength)
   const prefix = prefixOf(host, id[19] ?? 0)
@@ -54,7 +54,7 @@ export function secureId(host: string, random: RandomBytes): Uint8Array {
   return id
 }
 
-/** Whether an id belongs to its IP address (BEP 42); local addresses are exempt and may have any. */
+/** Whether an id matches its IP address (BEP 42). Local addresses are exempt and match any id. */
 export function isSecureId(id: Uint8Array, host: string): boolean {
   if (ipScope(host) !== 'global') return true
   const prefix = prefixOf(host, id[19] ?? 0)

@@ -5,7 +5,7 @@ import { limits } from './limits.ts'
 import { isPlausible, type LookupAnswer } from './lookup.ts'
 import { addressKey, type NodeInfo } from './node-info.ts'
 
-/** The peers in an answer to get_peers. */
+/** Yields the peers in a response to get_peers. Skips local addresses from remote nodes. */
 export function* peersOf(values: LookupAnswer['values'], from: NodeInfo): Generator<PeerAddress> {
   for (const value of (values.list('values') ?? []).slice(0, limits.peersPerAnswer)) {
     if (!isBytes(value) || (value.length !== 6 && value.length !== 18)) continue
@@ -14,22 +14,22 @@ export function* peersOf(values: LookupAnswer['values'], from: NodeInfo): Genera
   }
 }
 
-/** Passes each peer on once, up to a limit. */
+/** Reports each distinct peer once, up to a limit. */
 export class PeerFilter {
   readonly #seen = new Set<string>()
   readonly #onPeer: (peer: PeerAddress) => void
 
-  /** Tells each peer to `onPeer`. */
+  /** Creates a filter that calls `onPeer` for each new peer. */
   constructor(onPeer: (peer: PeerAddress) => void = () => {}) {
     this.#onPeer = onPeer
   }
 
-  /** Takes the peers of an answer. */
+  /** Adds the peers of a response. */
   add({ node, values }: LookupAnswer): void {
     for (const peer of peersOf(values, node)) this.#take(peer)
   }
 
-  /** Takes peers that were announced to ourselves, in compact form: we are a node like others. */
+  /** Adds peers that were announced to our own node, in compact form. */
   addStored(compact: readonly Uint8Array[], family: 4 | 6): void {
     for (const bytes of compact) for (const peer of parseCompact(bytes, family)) this.#take(peer)
   }

@@ -13,11 +13,11 @@ interface StoredPeer {
   readonly expiresMs: number
 }
 
-/** What `sample_infohashes` tells (BEP 51). */
+/** Content of a response to `sample_infohashes` (BEP 51). */
 export interface InfoHashSample {
-  /** 20 bytes each. */
+  /** Concatenated info hashes, 20 bytes each. */
   readonly samples: Uint8Array
-  /** How many info hashes there are. */
+  /** Total number of info hashes. */
   readonly count: number
   /** Seconds until another sample is drawn. */
   readonly intervalSeconds: number
@@ -26,35 +26,34 @@ export interface InfoHashSample {
 const sampleMs = 5 * 60_000
 
 /**
- * Peers that others announced to us. They expire after 30 minutes; info hash and IP address are unique together (BEP 33), of IPv6
- * a /64 has a few places; bounded for each info hash and in all, the longest unheard give way. Nothing here costs more than
- * what it touches.
+ * Peers that were announced to us. They expire after 30 minutes. An IP address has one entry per info hash (BEP 33), an IPv6 /64 a
+ * few. The number of entries is limited per info hash and in all; the least recently announced are evicted. The cost of each
+ * operation depends only on the entries that it touches.
  */
 export class PeerStore {
   readonly #timers: Timers
   readonly #random: RandomBytes
-  /** Both maps in the order of the last announce. */
+  /** Peers by info hash and entry key; both maps are ordered by the last announce. */
   readonly #torrents = new Map<string, Map<string, StoredPeer>>()
   #size = 0
   #sample: { bytes: Uint8Array; drawnMs: number } | undefined
 
-  /** Empty. */
   constructor(timers: Timers, random: RandomBytes) {
     this.#timers = timers
     this.#random = random
   }
 
-  /** How many peers are kept, those that expired unnoticed included. */
+  /** Number of peers, including expired ones that were not dropped yet. */
   get size(): number {
     return this.#size
   }
 
-  /** How many info hashes there are. */
+  /** Number of info hashes. */
   get infoHashes(): number {
     return this.#torrents.size
   }
 
-  /** Keeps a peer, or renews it; `seed` as in BEP 33. */
+  /** Adds or renews a peer; `seed` is that of BEP 33. */
   add(infoHash: Uint8Array, peer: PeerAddress, seed: boolean): void {
     const compact = formatCompact(peer)
     if (compact === undefined) return
@@ -62,10 +61,10 @@ export class PeerStore {
     const peers = this.#torrents.get(key) ?? new Map<string, StoredPeer>()
     this.#torrents.delete(key)
     this.#torrents.set(key, peers)
-    const place = placeOf(peer)
-    if (peers.delete(place)) this.#size--
+    const entryKey = entryKeyOf(peer)
+    if (peers.delete(entryKey)) this.#size--
     const expiresMs = this.#timers.now() + limits.peerMs
-    peers.set(place, { compact, host: peer.host, seed, expiresMs })
+    peers.set(entryKey, { compact, host: peer.host, seed, expiresMs })
     this.#size++
     if (peers.size > limits.peersPerInfoHash) this.#dropOldest(key, peers)
     for (const [oldest, others] of this.#torrents) {
@@ -75,7 +74,7 @@ export class PeerStore {
     }
   }
 
-  /** At most `count` peers, a random run of them, in compact form; without seeds if others are wanted (BEP 33). */
+  /** Returns at most `count` peers in compact form, from a random position on. With `noSeeds`, leaves out seeds (BEP 33). */
   compact(infoHash: Uint8Array, count: number, noSeeds = false): Uint8Array[] {
     const peers = [...(this.#live(infoHash)?.values() ?? [])]
     const wanted = noSeeds ? peers.filter(({ seed }) => !seed) : peers
@@ -84,7 +83,7 @@ export class PeerStore {
     return [...wanted.slice(start), ...wanted.slice(0, start)].slice(0, count).map(({ compact }) => compact)
   }
 
-  /** Filters of all seeds and of all other peers (BEP 33); undefined when none are kept. */
+  /** Returns Bloom filters of all seeds and of all other peers (BEP 33), or undefined if there are no peers. */
   filters(infoHash: Uint8Array): { seeds: BloomFilter; peers: BloomFilter } | undefined {
     const stored = this.#live(infoHash)
     if (stored === undefined) return undefined
@@ -93,7 +92,7 @@ export class PeerStore {
     return filters
   }
 
-  /** Some info hashes at random, the same ones for 5 minutes (BEP 51). */
+  /** Returns a random sample of the info hashes, which stays the same for 5 minutes (BEP 51). */
   sample(): InfoHashSample {
     const now = this.#timers.now()
     if (this.#sample === undefined || now - this.#sample.drawnMs >= sampleMs) {
@@ -114,7 +113,7 @@ export class PeerStore {
     return { samples: this.#sample.bytes, count: this.#torrents.size, intervalSeconds }
   }
 
-  /** Drops what expired, of every info hash. */
+  /** Drops all expired peers. */
   expire(): void {
     for (const key of [...this.#torrents.keys()]) this.#expireOne(key)
   }
@@ -135,8 +134,8 @@ export class PeerStore {
   }
 
   #dropOldest(key: string, peers: Map<string, StoredPeer>): void {
-    for (const place of peers.keys()) {
-      peers.delete(place)
+    for (const entryKey of peers.keys()) {
+      peers.delete(entryKey)
       this.#size--
       break
     }
@@ -144,8 +143,8 @@ export class PeerStore {
   }
 }
 
-/** The one place that an address may take: neighbours in a /64 rarely share one, and whoever has all of it has few. */
-function placeOf(peer: PeerAddress): string {
+/** Returns the entry key of an address. Hosts of one /64 rarely share a key, and the owner of a /64 has only a few. */
+function entryKeyOf(peer: PeerAddress): string {
   const party = partyKey(peer)
   const last = peer.host.includes(':') ? hostBytes(peer.host)?.at(-1) : undefined
   return last === undefined ? party : `${party} ${last % limits.placesPerParty}`

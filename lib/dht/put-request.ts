@@ -6,7 +6,7 @@ import { mutableTarget, verifyItem } from './item.ts'
 import { limits } from './limits.ts'
 
 /**
- * Where a mutable item lives, its name checked.
+ * Checks the name of a mutable item and returns its target.
  * @throws TorrentError ERR_DHT_OPTION.
  */
 export function nameTarget(name: MutableName): Uint8Array {
@@ -22,10 +22,10 @@ export function nameTarget(name: MutableName): Uint8Array {
   return mutableTarget(publicKey, salt)
 }
 
-/** Refuses a request that is none. @throws TorrentError ERR_DHT_ITEM. */
+/** Checks the types of a put request. @throws TorrentError ERR_DHT_ITEM. */
 export function checkRequest(request: PutRequest): void {
   if (typeof request !== 'object' || request === null || !('value' in request))
-    refuse(`${show(request)} is no object with a value`)
+    refuse(`${show(request)} is not an object with a value`)
   for (const name of ['publicKey', 'signature', 'salt'] as const) {
     const bytes: unknown = request[name]
     if (bytes !== undefined && !isBytes(bytes)) refuse(`${name}: ${show(bytes)} is not bytes`)
@@ -37,7 +37,7 @@ function refuse(what: string): never {
 }
 
 /**
- * Refuses what cannot be put; `encoded` is the bencoded value.
+ * Checks that an item can be put; `encoded` is its bencoded value.
  * @throws TorrentError ERR_DHT_ITEM.
  */
 export function checkPut(request: PutRequest, encoded: Uint8Array): void {
@@ -53,10 +53,10 @@ export function checkPut(request: PutRequest, encoded: Uint8Array): void {
   if (privateKey !== undefined) return
   if (publicKey === undefined) {
     if (salt !== undefined || seq !== undefined || cas !== undefined || signature !== undefined)
-      refuse('salt, seq, cas and signature belong to a mutable item, which needs a key')
+      refuse('salt, seq, cas and signature are for mutable items: add privateKey or publicKey')
     return
   }
-  if (signature === undefined || seq === undefined) refuse('a publicKey comes with signature and seq')
+  if (signature === undefined || seq === undefined) refuse('publicKey needs signature and seq as well')
   else if (!verifyItem(encoded, { publicKey, signature, seq, salt: salt ?? new Uint8Array() }))
-    refuse('the signature is not that of the publicKey')
+    refuse('signature: does not match value, seq, salt and publicKey')
 }

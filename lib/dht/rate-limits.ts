@@ -5,17 +5,17 @@ import { TokenBucket } from '../util/token-bucket.ts'
 import { limits } from './limits.ts'
 import { partyKey } from './node-info.ts'
 
-/** How many packets go in and out: a DHT node must serve neither floods nor amplification, nor flood others itself. */
+/** Limits incoming and outgoing packets, so that a node resists floods, cannot be used for amplification, and floods no other node. */
 export class RateLimits {
   readonly #timers: Timers
   readonly #answers: TokenBucket
   readonly #answerBytes: TokenBucket
   readonly #questions: TokenBucket
-  /** What each party has asked and was sent in this window. */
+  /** Queries and response bytes of each party in the current window. */
   readonly #parties = new Map<string, { questions: number; bytes: number }>()
   #windowMs: number
 
-  /** Full buckets. */
+  /** Creates limits with full token buckets. */
   constructor(timers: Timers) {
     const now = timers.now()
     this.#timers = timers
@@ -26,8 +26,8 @@ export class RateLimits {
   }
 
   /**
-   * Whether a question from there is answered, of which {@link answered} is then told; a flooder is ignored until its window of
-   * 10 seconds is over.
+   * Whether to answer a query from an address; if so, the caller reports the response to {@link answered}. A party that exceeds its limits
+   * is ignored until its window of 10 seconds is over.
    */
   mayAnswer(from: PeerAddress): boolean {
     const now = this.#timers.now()
@@ -38,7 +38,7 @@ export class RateLimits {
     const key = partyKey(from)
     const party = this.#parties.get(key) ?? { questions: 0, bytes: 0 }
     party.questions++
-    // A flood from many forged addresses is the other limits' business.
+    // A flood from many forged addresses is bounded by the total limits.
     if (this.#parties.size < limits.countedAddresses) this.#parties.set(key, party)
     if (party.questions > limits.questionsPerAddress || party.bytes >= limits.answerBytesPerAddress)
       return false
@@ -48,7 +48,7 @@ export class RateLimits {
     return true
   }
 
-  /** Bytes went out to whoever asked. On this machine nobody forges an address to harm another. */
+  /** Counts the bytes of a response. Responses to this machine are free, because forged loopback addresses harm no other host. */
   answered(to: PeerAddress, bytes: number): void {
     if (ipScope(to.host) === 'loopback') return
     this.#answerBytes.take(bytes, this.#timers.now())
@@ -56,7 +56,7 @@ export class RateLimits {
     if (party !== undefined) party.bytes += bytes
   }
 
-  /** Takes leave to send a question, and returns the milliseconds to wait with it: mostly 0. */
+  /** Reserves a query to send. Returns the milliseconds to wait before sending it, usually 0. */
   question(): number {
     const now = this.#timers.now()
     const waitMs = this.#questions.waitMs(now)

@@ -4,45 +4,45 @@ import type { Timers } from '../util/timers.ts'
 import { limits } from './limits.ts'
 import { hostKey } from './node-info.ts'
 
-/** Ticks of 10 seconds in which nodes answered us and no stranger asked: 10 minutes. */
+/** Ticks of 10 seconds without an unsolicited query, while nodes answer us, after which a node becomes read-only: 10 minutes. */
 const quietTicks = 60
-/** Ticks after which a node that has become read-only lets itself be asked again, for it stands in no table any more: an hour. */
+/** Ticks after which a read-only node answers queries again on trial, because no table lists it any more: an hour. */
 const retryTicks = 360
-/** Different nodes that answered us meanwhile; so many know us that one of them would have named us to somebody. */
+/** Distinct nodes that must have answered us meanwhile. With so many, one of them would have referred another node to us. */
 const nodesAnswered = 50
-/** Questions in a row without an answer after which we may be offline, where nobody could ask us. */
+/** Consecutive unanswered queries after which we may be offline, so that no query could reach us. */
 const missedOffline = 8
-/** How long a router may let in whoever we have sent something to. */
+/** Time for which a router may let in packets from an address to which we have sent one. */
 const openMs = 5 * 60_000
 
 /**
- * Whether others can reach a node: whom nobody can is of no use in tables and says so (BEP 43). By itself a node becomes read-only
- * when 50 others have answered it and for 10 minutes nobody asked it anything out of the blue; a question from an address to which
- * it has sent something lately shows nothing, for routers let those in. It goes back when somebody does ask, and tries so every hour.
- * Local addresses count for nothing, so that a small or private network keeps all of its nodes.
+ * Decides whether other nodes can reach us. An unreachable node is useless in routing tables and should be read-only (BEP 43). A node
+ * becomes read-only once 50 nodes have answered it and no unsolicited query has arrived for 10 minutes. A query from an address to
+ * which we sent something recently does not count, because routers let it in. The first unsolicited query ends the state, and it is
+ * lifted on trial every hour. Local addresses are ignored, so that a small or private network keeps all its nodes.
  */
 export class Reachability {
   readonly #timers: Timers
   readonly #fixed: boolean | undefined
-  /** When we have last sent something to a host, the latest last. */
+  /** When we last sent something to each host, most recent last. */
   readonly #sent = new Map<string, number>()
   readonly #answeredBy = new Set<string>()
   #missed = 0
   #quiet = 0
   #readOnly = false
 
-  /** Of a node that is always read-only, never, or decides by itself. */
+  /** Creates a tracker for a node that is always read-only (true), never (false), or decides by itself. */
   constructor(timers: Timers, readOnly: boolean | 'auto') {
     this.#timers = timers
     this.#fixed = readOnly === 'auto' ? undefined : readOnly
   }
 
-  /** Whether the node asks and does not answer. */
+  /** Whether the node sends queries but answers none. */
   get readOnly(): boolean {
     return this.#fixed ?? this.#readOnly
   }
 
-  /** Something was sent there. */
+  /** Records a packet that we sent. */
   sent(to: PeerAddress): void {
     if (this.#fixed !== undefined || ipScope(to.host) !== 'global') return
     const key = hostKey(to)
@@ -55,30 +55,30 @@ export class Reachability {
     }
   }
 
-  /** A question of ours was answered from there. */
+  /** Records a reply to a query of ours. */
   answered(from: PeerAddress): void {
     this.#missed = 0
     if (this.#fixed !== undefined || ipScope(from.host) !== 'global') return
     if (this.#answeredBy.size < nodesAnswered) this.#answeredBy.add(hostKey(from))
   }
 
-  /** A question of ours was not answered. */
+  /** Records that a query of ours got no reply. */
   missed(): void {
     this.#missed++
   }
 
-  /** Somebody asks us something. */
+  /** Records a query to us. An unsolicited one proves that we are reachable. */
   asked(from: PeerAddress): void {
     if (this.#fixed !== undefined || ipScope(from.host) !== 'global') return
     const sentMs = this.#sent.get(hostKey(from))
-    if (sentMs === undefined || this.#timers.now() - sentMs >= openMs) this.#begin()
+    if (sentMs === undefined || this.#timers.now() - sentMs >= openMs) this.#reset()
   }
 
-  /** To be called every 10 seconds; a machine that slept has not been quiet meanwhile. */
+  /** Counts 10 seconds; must be called at that interval. It counts calls, so that time in which the machine slept is ignored. */
   tick(): void {
     if (this.#fixed !== undefined) return
     if (this.#readOnly) {
-      if (++this.#quiet >= retryTicks) this.#begin()
+      if (++this.#quiet >= retryTicks) this.#reset()
       return
     }
     if (this.#answeredBy.size > 0 && this.#missed < missedOffline) this.#quiet++
@@ -87,7 +87,7 @@ export class Reachability {
     this.#quiet = 0
   }
 
-  #begin(): void {
+  #reset(): void {
     this.#readOnly = false
     this.#quiet = 0
     this.#answeredBy.clear()

@@ -12,32 +12,32 @@ import type { NodeInfo } from './node-info.ts'
 import type { PeerStore } from './peer-store.ts'
 import type { Tokens } from './token.ts'
 
-/** What a {@link Responder} asks of its node. */
+/** The stores of the node for which a {@link Responder} answers. */
 export interface ResponderHost {
   readonly family: 4 | 6
   readonly peers: PeerStore
   readonly items: ItemStore
   readonly tokens: Tokens
-  /** Our nodes of a family closest to a target; empty for a family that we have no table of. */
+  /** Returns our nodes of a family closest to a target; empty without a table of that family. */
   closest(target: Uint8Array, family: 4 | 6): readonly NodeInfo[]
 }
 
-/** An answer's values besides our id, or a refusal. */
+/** Values of a response besides our id, or an error code and message. */
 export type Answer = { readonly values: KrpcValues } | { readonly code: number; readonly message: string }
 
 const badArguments = { code: 203, message: 'invalid arguments' }
 const badToken = { code: 203, message: 'bad token' }
 
-/** Answers what other nodes ask: BEP 5, 32 (`want`), 33 (scrape), 44 (items) and 51 (samples). */
+/** Answers queries of other nodes: BEP 5, 32 (`want`), 33 (scrape), 44 (items) and 51 (samples). */
 export class Responder {
   readonly #host: ResponderHost
 
-  /** Answers from what the host keeps. */
+  /** Creates a responder that answers from the stores of `host`. */
   constructor(host: ResponderHost) {
     this.#host = host
   }
 
-  /** The answer to a question from an address. */
+  /** Returns the answer to a query from an address. */
   answer(query: KrpcQuery, from: PeerAddress): Answer {
     switch (query.method) {
       case 'ping':
@@ -59,7 +59,7 @@ export class Responder {
 
   #findNode(query: KrpcQuery, from: PeerAddress): Answer {
     const { method, args } = query
-    // A question of a later time that names a target is answered as find_node (forward compatibility).
+    // An unknown method with a target is answered like find_node, for forward compatibility.
     const target = idOf(args.bytes('target')) ?? idOf(args.bytes('info_hash'))
     if (target !== undefined) return { values: this.#nodes(args, target, new AnswerRoom(query, {}, from)) }
     return method === 'find_node' ? badArguments : { code: 204, message: 'method unknown' }
@@ -100,12 +100,12 @@ export class Responder {
     const token = this.#host.tokens.create(from.host, target)
     const item = this.#itemFor(target, args.integer('seq'))
     const fixed = { token, ...item }
-    // Others may have a newer one, and whoever is to put it looks for all that are close.
+    // Nodes are always included: others may hold a newer version, and a writer needs all close nodes.
     const least = 'v' in item ? limits.nodesBesideItem : 0
     return { values: { ...fixed, ...this.#nodes(args, target, new AnswerRoom(query, fixed, from), least) } }
   }
 
-  /** What we have at a target; of a mutable item that the asker has too, only the sequence number. */
+  /** Returns our item at a target; only its sequence number if the querying node already has that version. */
   #itemFor(target: Uint8Array, known: number | undefined): KrpcValues {
     const item = this.#host.items.get(target)
     if (item === undefined) return {}
@@ -131,7 +131,7 @@ export class Responder {
     return { values: { ...fixed, ...this.#nodes(query.args, target, new AnswerRoom(query, fixed, from)) } }
   }
 
-  /** Our nodes closest to the target, of our own family first; `least` of that go in even if they make the answer larger. */
+  /** Returns our nodes closest to the target, own family first. At least `least` of that family are included, whatever the size. */
   #nodes(
     args: KrpcQuery['args'],
     target: Uint8Array,
@@ -156,7 +156,7 @@ function idOf(bytes: Uint8Array | undefined): Uint8Array | undefined {
   return bytes?.length === idLength ? bytes : undefined
 }
 
-/** The item in the arguments of `put` or the values of an answer to `get`; undefined when it is none or not canonical. */
+/** Returns the item in the arguments of `put` or a response to `get`; undefined if there is none or it is not canonical. */
 export function itemOf(args: KrpcQuery['args'], salt?: Uint8Array): Item | undefined {
   const encoded = args.span('v')
   if (encoded === undefined || decodeDetailed(encoded).irregularities.length > 0) return undefined

@@ -3,59 +3,60 @@ import { limits } from './limits.ts'
 import { compareDistance, idLength, isSecureId, type RandomBytes, randomIdNear } from './node-id.ts'
 import { addressKey, hostKey, type NodeInfo, networkOf } from './node-info.ts'
 
-/** Nodes in a bucket, and nodes in an answer (BEP 5). */
+/** Number of nodes in a bucket and in a response (BEP 5). */
 export const bucketSize = 8
 const replacementsKept = 8
 const goodMs = 15 * 60_000
-/** A node that left one question unanswered gets another after this time, when what lost the first may be over. */
+/** Pause before a node that left one query unanswered is pinged again: the cause of the loss may be over by then. */
 const secondChanceMs = 60_000
-/** A node that leaves so many questions in a row unanswered is bad. */
+/** Consecutive unanswered queries after which a node is bad. */
 const failuresOfBad = 2
 
-/** How a node stands (BEP 5): heard of within 15 minutes; silent for longer; or failing to answer. */
+/** Status of a node (BEP 5): good if heard of within 15 minutes, questionable if silent for longer, bad if it does not answer. */
 export type NodeStatus = 'good' | 'questionable' | 'bad'
 
 interface TableNode extends NodeInfo {
   seenMs: number
-  /** When it was chosen to be pinged. */
+  /** When it was last chosen for a ping. */
   triedMs: number
   failures: number
-  /** Whether the id belongs to the address (BEP 42). */
+  /** Whether the id matches the address (BEP 42). */
   readonly secure: boolean
 }
 
 interface Bucket {
-  /** Those that answered us, the longest unseen first. */
+  /** Nodes that answered us, least recently seen first. */
   nodes: TableNode[]
-  /** Answered us too, but found the bucket full; the latest last. */
+  /** Nodes that answered us but found the bucket full, most recent last. */
   replacements: TableNode[]
   changedMs: number
 }
 
 /**
- * The nodes of one address family that answered us, in buckets by how many leading bits they share with our id (BEP 5): bucket n
- * holds those which share exactly n, the last one those which share as many or more, and only that is split. So it is bounded
- * by 160 buckets of 8. A node stands in the table once, a global IP address once, a network twice in a bucket.
+ * The nodes of one address family that answered us, in buckets by the number of leading bits that they share with our id (BEP 5).
+ * Bucket n holds the nodes that share exactly n bits; the last bucket holds those that share at least as many, and only it is
+ * split. The size is therefore at most 160 buckets of 8. Each node is listed once, each global IP address once, and
+ * each network at most twice per bucket.
  */
 export class RoutingTable {
   /** Our id, 20 bytes. */
   readonly id: Uint8Array
   #buckets: Bucket[]
-  /** Where each node stands, by party. */
+  /** The listed nodes by `hostKey`. */
   readonly #parties = new Map<string, TableNode>()
 
-  /** An empty table around our id. */
+  /** Creates an empty table around our id. */
   constructor(id: Uint8Array, now: number) {
     this.id = id
     this.#buckets = [{ nodes: [], replacements: [], changedMs: now }]
   }
 
-  /** How many nodes there are, replacements aside. */
+  /** Number of nodes, without replacements. */
   get size(): number {
     return this.#parties.size
   }
 
-  /** How many nodes were heard of within 15 minutes. */
+  /** Returns the number of good nodes. */
   goodCount(now: number): number {
     let count = 0
     for (const node of this.#parties.values()) if (statusOf(node, now) === 'good') count++
@@ -68,23 +69,23 @@ export class RoutingTable {
     return false
   }
 
-  /** How many buckets there are. */
+  /** Number of buckets. */
   get depth(): number {
     return this.#buckets.length
   }
 
-  /** All nodes that are not bad. */
+  /** Returns all nodes that are not bad. */
   nodes(): NodeInfo[] {
     return this.#buckets.flatMap(({ nodes }) => nodes.filter(({ failures }) => failures < failuresOfBad))
   }
 
-  /** How the node at this address stands; undefined when it is not here. */
+  /** Returns the status of the node at an address, or undefined if it is not listed. */
   status(address: { host: string; port: number }, now: number): NodeStatus | undefined {
     const node = this.#parties.get(hostKey(address))
     return node === undefined || node.port !== address.port ? undefined : statusOf(node, now)
   }
 
-  /** Whether a node with this id could enter its bucket at once, so that a ping of it is worth while. */
+  /** Whether a node with this id could enter its bucket at once, which makes a ping worthwhile. */
   hasRoom(id: Uint8Array): boolean {
     const at = this.#indexOf(id)
     const bucket = this.#bucket(at)
@@ -94,8 +95,8 @@ export class RoutingTable {
   }
 
   /**
-   * A node answered us. It is refreshed or takes a place in its bucket, a bad node's if need be. When the bucket is full of
-   * others it waits among the replacements, and the questionable node that should be pinged for its sake is returned.
+   * Records a node that answered us. It is refreshed, or enters its bucket, replacing a bad node if necessary. If the bucket is full, it
+   * becomes a replacement, and the questionable node that should be pinged because of it is returned.
    */
   answered(info: NodeInfo, now: number): NodeInfo | undefined {
     const known = this.#parties.get(hostKey(info))
@@ -104,7 +105,7 @@ export class RoutingTable {
         this.#refresh(known, now)
         return undefined
       }
-      // Another id or port on this address: the one in place stays as long as it answers.
+      // The address has another id or port now. The listed node stays as long as it answers.
       if (known.failures === 0 && statusOf(known, now) === 'good') return undefined
       this.#remove(known)
     }
@@ -123,14 +124,14 @@ export class RoutingTable {
     )
   }
 
-  /** A node asked us something: if it stands here it is alive, which alone lets no stranger in. */
+  /** Refreshes a listed node that queried us. A query alone does not add a node. */
   asked(info: NodeInfo, now: number): void {
     const known = this.#parties.get(hostKey(info))
     if (known?.port === info.port && compareDistance(info.id, known.id, info.id) === 0)
       this.#refresh(known, now)
   }
 
-  /** A node did not answer, or with another id; once it is bad, a replacement takes its place, and later nobody. */
+  /** Records that a node did not answer. A bad node is replaced by a replacement, or removed later if there is none. */
   failed(address: { host: string; port: number }, now: number): void {
     const node = this.#parties.get(hostKey(address))
     if (node === undefined || node.port !== address.port) return
@@ -138,7 +139,7 @@ export class RoutingTable {
     const bucket = this.#bucket(this.#indexOf(node.id))
     if (node.failures < failuresOfBad) return
     if (bucket.replacements.length === 0) {
-      // It is forgotten after one more chance; but where nobody answers, the fault may be ours.
+      // The node is removed after one more failure. If no node answers at all, the fault may be ours.
       if (node.failures > failuresOfBad && this.goodCount(now) > 0) this.#remove(node)
       return
     }
@@ -150,7 +151,7 @@ export class RoutingTable {
     }
   }
 
-  /** The nodes closest to a target, closest first, bad ones left out; on demand only those whose ids fit (BEP 42). */
+  /** Returns the nodes closest to a target that are not bad, closest first. With `secureOnly`, ids must match addresses (BEP 42). */
   closest(target: Uint8Array, count: number = bucketSize, secureOnly = false): NodeInfo[] {
     const last = this.#buckets.length - 1
     const at = this.#indexOf(target)
@@ -159,18 +160,18 @@ export class RoutingTable {
       for (const node of this.#bucket(index).nodes)
         if (node.failures < failuresOfBad && (node.secure || !secureOnly)) found.push(node)
     }
-    // Bucket `at` shares a bit more with the target than all deeper ones, and those one more than bucket `at - 1`.
+    // Bucket `at` shares one more bit with the target than all deeper ones, and those one more than bucket `at - 1`.
     add(at)
     if (found.length < count) for (let deeper = at + 1; deeper <= last; deeper++) add(deeper)
     for (let index = at - 1; index >= 0 && found.length < count; index--) add(index)
     return found.sort((a, b) => compareDistance(target, a.id, b.id)).slice(0, count)
   }
 
-  /** An id in the bucket that was longest without change, if that is about 15 minutes or more: look it up to refresh the bucket. */
+  /** Returns an id in the bucket that has been unchanged longest, if for about 15 minutes; a lookup of it refreshes the bucket. */
   staleTarget(now: number, random: RandomBytes): Uint8Array | undefined {
     let stalest = -1
     this.#buckets.forEach(({ changedMs }, at) => {
-      // 10 to 20 minutes: buckets, and nodes that began at the same time, are not to be all due at once.
+      // Spread from 10 to 20 minutes, so that buckets, and nodes that started at the same time, are not all due at once.
       const staleMs = (goodMs * (2 + (this.id[at % idLength] ?? 0) / 128)) / 3
       if (now - changedMs >= staleMs && changedMs < (this.#buckets[stalest]?.changedMs ?? Infinity))
         stalest = at
@@ -180,14 +181,15 @@ export class RoutingTable {
     return randomIdNear(this.id, stalest, random)
   }
 
-  /** Pings in each second that reach every node within 15 minutes, and leave some for second chances. */
+  /** Pings per second that reach every node within 15 minutes and leave some for second attempts. */
   get pingsPerSecond(): number {
     return (1.5 * this.size * 1000) / goodMs
   }
 
   /**
-   * The node that is due to be pinged, and was neither heard of nor chosen for longest: one silent for 15 minutes, again a minute
-   * after it left a question unanswered, and every 15 minutes once it is bad, unless all are: then we may have been offline.
+   * Returns the node that is due for a ping and was neither heard of nor pinged for longest, or undefined. A node is due after 15 minutes
+   * of silence, one minute after an unanswered query, and every 15 minutes once it is bad. If no node is good, we may have been
+   * offline, and bad nodes are due after one minute as well.
    */
   questionable(now: number): NodeInfo | undefined {
     let chosen: TableNode | undefined
@@ -217,7 +219,7 @@ export class RoutingTable {
     node.seenMs = now
     node.failures = 0
     const bucket = this.#bucket(this.#indexOf(node.id))
-    // A full bucket whose nodes answer needs no look-up; one that has room may find more.
+    // A full bucket whose nodes answer needs no refresh; one with free space may still find more nodes.
     if (bucket.nodes.length >= bucketSize) bucket.changedMs = now
     bucket.nodes.splice(bucket.nodes.indexOf(node), 1)
     bucket.nodes.push(node)
@@ -250,7 +252,7 @@ export class RoutingTable {
     }
     const bad =
       bucket.nodes.find(({ failures }) => failures >= failuresOfBad) ??
-      // Who chose its id freely gives way to who did not (BEP 42).
+      // An insecure node, whose id may be chosen freely, is evicted for a secure one (BEP 42).
       (node.secure ? bucket.nodes.find(({ secure }) => !secure) : undefined)
     if (bad !== undefined) {
       this.#remove(bad)

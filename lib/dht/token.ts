@@ -4,12 +4,12 @@ import type { RandomBytes } from './node-id.ts'
 
 const secretBytes = 20
 const tokenBytes = 8
-/** A token lives for one to two of these. */
+/** Rotation interval of the secret. A token is valid for one to two of these. */
 const rotationMs = 5 * 60_000
 
 /**
- * Write tokens (BEP 5): a keyed hash of address and target under a secret that changes every 5 minutes, so that nothing is
- * kept for those who only asked, and nobody announces an address that is not its own.
+ * Write tokens (BEP 5): a keyed hash of address and target under a secret that changes every 5 minutes. No state is stored per token,
+ * and a node cannot announce a forged address.
  */
 export class Tokens {
   readonly #timers: Timers
@@ -18,7 +18,7 @@ export class Tokens {
   #previous: Uint8Array
   #rotatedMs: number
 
-  /** With fresh secrets. */
+  /** Creates tokens with new secrets. */
   constructor(timers: Timers, random: RandomBytes) {
     this.#timers = timers
     this.#random = random
@@ -27,13 +27,13 @@ export class Tokens {
     this.#rotatedMs = timers.now()
   }
 
-  /** The token with which the host may write under this target, 8 bytes. */
+  /** Returns the token with which the host may write under this target, 8 bytes. */
   create(host: string, target: Uint8Array): Uint8Array {
     this.#rotate()
     return sign(this.#secret, host, target)
   }
 
-  /** Whether the token was given to this host for this target in the last 5 to 10 minutes. */
+  /** Whether the token was issued to this host for this target and has not expired, which takes 5 to 10 minutes. */
   verify(token: Uint8Array | undefined, host: string, target: Uint8Array): boolean {
     if (token?.length !== tokenBytes) return false
     this.#rotate()

@@ -13,13 +13,13 @@ interface Transaction {
   cancel: () => void
 }
 
-/** Bounds on the time in which an answer is usual, and on how long it is waited for; milliseconds. */
+/** Bounds on the usual response time, and on the timeout (`times` the usual time), in milliseconds. */
 const usual = { first: 1000, least: 200, most: 2000 }
 const waited = { times: 3, least: 1500, most: 6000 }
 
 /**
- * Matches answers with questions by a random transaction id and the address asked. A question is sent once: in a look-up
- * another node is the better retry. How long an answer is waited for follows the round trips seen so far.
+ * Matches replies to queries by a random transaction id and the address of the node. A query is sent once, because in a lookup the
+ * better retry is another node. The timeout adapts to the measured round trips.
  */
 export class Transactions {
   readonly #timers: Timers
@@ -29,36 +29,35 @@ export class Transactions {
   #deviationMs = 0
   #closed = false
 
-  /** None open. */
   constructor(timers: Timers, random: RandomBytes) {
     this.#timers = timers
     this.#random = random
   }
 
-  /** How many questions wait for an answer. */
+  /** Number of outstanding queries. */
   get size(): number {
     return this.#open.size
   }
 
-  /** Whether no more questions may be asked at present, and `ask` would give up at once. */
+  /** Whether the limit of outstanding queries is reached, so that `ask` would resolve to undefined at once. */
   get isFull(): boolean {
     return this.#open.size >= limits.openTransactions
   }
 
-  /** Milliseconds after which an answer is later than usual: the mean round trip and four deviations. */
+  /** Milliseconds after which a reply is slow: the mean round trip plus four deviations. */
   get usualMs(): number {
     if (this.#meanMs === 0) return usual.first
     return Math.min(Math.max(this.#meanMs + 4 * this.#deviationMs, usual.least), usual.most)
   }
 
-  /** Milliseconds after which an answer is not waited for any more. */
+  /** Milliseconds after which a query is given up. */
   get timeoutMs(): number {
     return Math.min(Math.max(this.usualMs * waited.times, waited.least), waited.most)
   }
 
   /**
-   * Opens a transaction, lets `send` send it, and resolves to the answer, or to undefined when none came, too many
-   * are open, or all was closed; never rejects. `onSlow` is called once when the answer is late against the usual.
+   * Opens a transaction and calls `send` with its id. Resolves to the reply, or to undefined on timeout, on `close`, or if too many queries
+   * are outstanding; never rejects. Calls `onSlow` once if the reply takes longer than usual.
    */
   ask(
     to: PeerAddress,
@@ -92,17 +91,17 @@ export class Transactions {
     })
   }
 
-  /** Takes an answer from `from`; false when nobody there was asked so. */
+  /** Handles a reply. Returns false if it matches no outstanding query to `from`. */
   receive(reply: KrpcReply, from: PeerAddress): boolean {
     const transaction = this.#open.get(toLatin1(reply.transaction))
-    // Whoever guesses a transaction id from elsewhere was not asked.
+    // A guessed transaction id from another address must not settle the query.
     if (transaction === undefined || transaction.to !== addressKey(from)) return false
     this.#measure(this.#timers.now() - transaction.askedMs)
     transaction.settle(reply)
     return true
   }
 
-  /** Ends what waits; idempotent. */
+  /** Resolves all outstanding queries to undefined; idempotent. */
   close(): void {
     this.#closed = true
     for (const transaction of [...this.#open.values()]) transaction.settle(undefined)

@@ -4,19 +4,19 @@ import type { KrpcValues } from './krpc.ts'
 import type { AnsweredNode, LookupAnswer } from './lookup.ts'
 import { bucketSize } from './routing-table.ts'
 
-/** Nodes that are written to at the end of each way, at least. */
-const perWay = 3
+/** Minimum number of nodes per lookup path that are written to. */
+const nodesPerPath = 3
 
-/** What to look for on a {@link walk}, and who hears of it. */
+/** Options of a {@link walk}. */
 export interface WalkOptions {
   readonly method: 'get_peers' | 'get'
-  /** Arguments besides our id. */
+  /** Arguments of the query besides our id. */
   readonly args: KrpcValues
   readonly onAnswer: (answer: LookupAnswer) => void
   readonly signal: AbortSignal | undefined
 }
 
-/** A whole look-up in one family's network; resolves to the nodes that may be written to. */
+/** Runs a lookup to its end in the network of one family. Resolves to the nodes to write to. */
 export async function walk(
   node: DhtNode,
   target: Uint8Array,
@@ -30,20 +30,20 @@ export async function walk(
       continue
     }
     const able = step.value.answered.filter(({ token }) => token !== undefined)
-    // The closest that chose their ids freely come besides those that did not, and not in their place (BEP 42).
+    // The closest insecure nodes, whose ids may be chosen freely, are added to the secure ones and never replace them (BEP 42).
     const secure = able.filter((one) => one.secure)
-    // And the closest of each way, lest those who stand around the target keep all to themselves.
-    const ways = new Map<number, number>()
+    // The closest of each path are added as well, so that hostile nodes around the target cannot receive all writes.
+    const counts = new Map<number, number>()
     const ends = secure.filter(({ path }) => {
-      const count = (ways.get(path) ?? 0) + 1
-      ways.set(path, count)
-      return count <= perWay
+      const count = (counts.get(path) ?? 0) + 1
+      counts.set(path, count)
+      return count <= nodesPerPath
     })
     return [...new Set([...secure.slice(0, bucketSize), ...ends, ...able.slice(0, bucketSize)])]
   }
 }
 
-/** Asks nodes of a {@link walk} to keep something; resolves to how many did. `onRefusal` hears the code of each that refused. */
+/** Asks the nodes of a {@link walk} to store something. Resolves to the number that did. Calls `onRefusal` with the code of each error reply. */
 export async function write(
   node: DhtNode,
   to: readonly AnsweredNode[],
