@@ -12,9 +12,9 @@ import {
   type Stage
 } from './request-order.ts'
 
-/** Requests of each other peer that the end game looks at. */
+/** Maximum number of requests that the end game checks per peer. */
 const endGameLook = 16
-/** Other peers that the end game looks at, least recently asked first. */
+/** Maximum number of peers that the end game checks, least recently asked first. */
 const endGameOwners = 64
 
 /** Marks a scarce piece that has not been searched for yet. */

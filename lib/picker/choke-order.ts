@@ -35,7 +35,7 @@ export function byGiving(peers: readonly Peer[]): Peer[] {
   return [...peers].sort((a, b) => b.download - a.download || byStability(a, b))
 }
 
-/** Sorts unchoked peers first, to avoid needless changes; equal peers come in random order. */
+/** Compares two peers: unchoked before choked, to avoid needless changes; random among equals. */
 export function byStability(a: Peer, b: Peer): number {
   return Number(a.standing === 'choked') - Number(b.standing === 'choked') || a.tie - b.tie
 }

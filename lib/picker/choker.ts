@@ -43,12 +43,12 @@ export interface ChokerOptions {
 export const roundMs: number = 10_000
 /** Duration of an optimistic unchoke, in milliseconds (BEP 3). */
 export const optimisticMs: number = 30_000
-/** A peer connected for less than this has three times the chance of an optimistic unchoke, in milliseconds (BEP 3). */
+/** Milliseconds after connecting in which a peer has three times the chance of an optimistic unchoke (BEP 3). */
 export const newcomerMs: number = 60_000
 
 /** While downloading, slots cover only half of the interested peers, but at least this many. Scarce slots reward upload. */
 const minDownloadSlots = 4
-/** A peer that took this much and uploaded less than an eighth of it is a taker, until it uploads more. */
+/** A peer that received this many bytes and uploaded less than an eighth of them is a taker, until it uploads more. */
 const takerBytes = 128 * 1024
 const takerRatio = 8
 /** Weight of a taker in the draw for the optimistic unchoke. */

@@ -16,7 +16,7 @@ import { Windows } from './windows.ts'
 const togetherBytes = 1 << 20
 /** Minimum number of such groups, so that downloading peers have different pieces to exchange. */
 const fewestGroups = 128
-/** Maximum number of failed pieces whose senders are remembered: more than readers wait for at a time, and bounded against liars. */
+/** Maximum number of failed pieces whose senders are remembered: more than readers wait for at a time. */
 const mostAvoided = 64
 
 /**

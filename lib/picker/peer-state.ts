@@ -23,7 +23,7 @@ const nothing: Set<number> = new Set()
 /** Shared empty list of recently gained pieces. Must stay empty. */
 export const nothingRecent: number[] = []
 
-/** The picker's state of one peer. Fields that each block needs come first, because a large swarm does not fit into the CPU cache. */
+/** The picker's state of one peer. Fields that each block needs come first, to touch few cache lines in a large swarm. */
 export class PeerState {
   readonly source: BlockSource
   readonly id: PeerNumber

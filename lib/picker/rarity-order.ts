@@ -16,7 +16,7 @@ const mostCandidates = 64
 /** Joins and leaves that are tolerated without a sort, as a fraction of the peers. */
 const lagPart = 1 / 16
 
-/** Counts while a seed is connected: no piece is lacking. */
+/** The `lacking` counts while a seed is connected: all zero. */
 const nothingLacking: Pick<CellCounts, 'at'> = { at: () => 0 }
 
 /** The selection priorities of pieces; the piece table implements it. */

@@ -13,7 +13,7 @@ export type BlockDigest = (block: BlockIndex) => Uint8Array | undefined
 const mostVersions = 16_384
 /** Maximum number of versions per block: further attempts at one piece tell nothing new. */
 const mostVersionsOfBlock = 8
-/** Maximum number of pieces whose senders are recorded. Fewer are ever in progress, so the oldest was dropped silently. */
+/** Maximum number of pieces whose senders are recorded. Fewer are ever in progress, so the oldest was given up. */
 const mostOpenPieces = 4096
 /** Maximum number of suspect hosts, and of guilty ones: far more than the connections of a torrent. */
 const mostHosts = 4096
