@@ -7,27 +7,27 @@ import { readFirstBytes } from './first-bytes.ts'
 import { limits } from './limits.ts'
 import { type PeerConnection, type PendingHandshake, PendingHandshakes } from './pending-handshakes.ts'
 
-/** A torrent that peers may dial. */
+/** A torrent that accepts incoming peers. */
 export interface DialledTorrent {
-  /** Takes a peer whose handshake named it. */
+  /** Takes over a peer whose handshake named this torrent. */
   accept(peer: PeerConnection): void
 }
 
 /** Options of an {@link Acceptor}. */
 export interface AcceptorOptions {
-  /** Our own; 20 bytes. */
+  /** Own peer id, 20 bytes. */
   readonly peerId: Uint8Array
-  /** The limits of a connection until its torrent is known. */
+  /** Rate limits of a connection until its torrent is known. */
   readonly throttles: Throttles
-  /** Returns the torrent that the 20 bytes of a handshake name. */
+  /** Returns the torrent with this info hash (20 bytes), or undefined. */
   find(infoHash: Uint8Array): DialledTorrent | undefined
-  /** How long a handshake may take, default 10 s. */
+  /** Handshake timeout in milliseconds; default 10 s. */
   readonly timeoutMs?: number
 }
 
 /**
- * The way in: takes raw incoming connections, judges their first bytes before anything wraps them, waits for the handshakes, and gives
- * each peer to the torrent that it names.
+ * Accepts raw incoming connections. Checks their first bytes before anything wraps them, waits for the handshake, and passes each peer
+ * to the torrent that it names.
  */
 export class Acceptor {
   readonly #options: AcceptorOptions
@@ -40,7 +40,7 @@ export class Acceptor {
     this.#pending = new PendingHandshakes({ peerId, timeoutMs, most: limits.incomingHandshakes })
   }
 
-  /** Takes a connection that was not started. */
+  /** Takes over a connection that has not been started. */
   accept(connection: Connection): void {
     if (this.#closed) {
       connection.close()
@@ -54,7 +54,7 @@ export class Acceptor {
     })
   }
 
-  /** Ends all connections whose handshake has not come, and all that come from now on; idempotent. */
+  /** Closes all connections that still wait for a handshake, and every later one; idempotent. */
   close(): void {
     this.#closed = true
     this.#pending.close()
@@ -71,9 +71,14 @@ export class Acceptor {
           const torrent = this.#options.find(peer.infoHash)
           if (torrent !== undefined) torrent.accept(peer)
           else
-            wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer asks for a torrent that is not here'))
+            wire.destroy(
+              new TorrentError(
+                'ERR_WIRE_CLOSED',
+                'the peer asked for a torrent that this client does not have'
+              )
+            )
         },
-        // Our answer tells the side that dialled, which then closes.
+        // The reply carries our own peer id, so that the dialling side notices and closes the connection.
         onSelf: (infoHash) => wire.handshake(infoHash, peerId),
         onEnd: () => {}
       },

@@ -16,42 +16,42 @@ const log = debug('dial')
 /** Options of a {@link Connector}. */
 export interface ConnectorOptions {
   readonly infoHashes: InfoHashes
-  /** Our own; 20 bytes. */
+  /** Own peer id, 20 bytes. */
   readonly peerId: Uint8Array
-  /** The limits of all connections. */
+  /** Rate limits that all connections share. */
   readonly throttles: Throttles
-  /** Connects to an address. */
+  /** Connects to an address; rejects when the connection fails or `signal` aborts. */
   dial(address: PeerAddress, variant: DialVariant, signal: AbortSignal): Promise<Connection>
-  /** How long a handshake may take, default 10 s. */
+  /** Handshake timeout in milliseconds; default 10 s. */
   readonly timeoutMs?: number | undefined
 }
 
-/** Callbacks of a {@link Connector}. Each candidate ends in one of `onConnected`, `onSelf` and `onFailed`. */
+/** Callbacks of a {@link Connector}. Each candidate ends with exactly one of `onConnected`, `onSelf` and `onFailed`. */
 export interface ConnectorEvents {
-  /** Options of the wires, as far as they are known now. */
+  /** Returns the options for new wires, as far as they are known. */
   wireOptions(): WireOptions
-  /** Whether the candidate may still be connected. */
+  /** Whether the candidate is still wanted; asked once its connection is open. */
   isWanted(candidate: Candidate): boolean
-  /** The next variant is about to be dialled, as the one before has failed. */
+  /** The previous variant failed and the next one is about to be dialled. */
   onRetry(candidate: Candidate): void
-  /** The handshake is here; listeners for what follows it must be set before this returns. */
+  /** The handshake arrived. Listeners for later messages must be attached before this returns. */
   onConnected(candidate: Candidate, variant: DialVariant, peer: PeerConnection): void
   /** The candidate is this client. */
   onSelf(candidate: Candidate): void
-  /** No variant has led to a handshake. */
+  /** No variant led to a handshake. */
   onFailed(candidate: Candidate): void
 }
 
 /**
- * The way out: dials candidates, each by one variant after the other, and waits for the handshake. The next variant follows when an
- * address cannot be reached over a transport, by the first one with another transport; and when a peer ends the connection before it
- * has said anything, as programs do that demand or refuse encryption. A peer that is silent or has begun to answer is not dialled again.
+ * Dials candidates, one variant after another, and waits for the handshake. If an address cannot be reached, the next variant with
+ * another transport follows. If the peer closes the connection before it sends a byte, as clients do that demand or refuse encryption,
+ * the next variant follows. A peer that stays silent or has begun to answer is not dialled again.
  */
 export class Connector {
   readonly #options: ConnectorOptions
   readonly #events: ConnectorEvents
   readonly #pending: PendingHandshakes
-  /** Made for the first dial: most torrents of many have no candidate. */
+  /** Created with the first dial, because most torrents of a large client have no candidates. */
   #abort: AbortController | undefined
   #closed = false
 
@@ -61,14 +61,14 @@ export class Connector {
     this.#pending = new PendingHandshakes(options)
   }
 
-  /** Connects to a candidate by the variants that it names. */
+  /** Dials a candidate with its variants, in their order. */
   connect(candidate: Candidate): void {
     const { address, source, variants } = candidate
     if (log.enabled) log('dial %s, named by %s', formatAddress(address), source)
     this.#next(candidate, variants)
   }
 
-  /** Ends all dials and handshakes, and begins no more; idempotent. */
+  /** Aborts all dials and handshakes, and starts no more; idempotent. */
   close(): void {
     this.#closed = true
     this.#abort?.abort(new TorrentError('ERR_TORRENT_CLOSED', 'the torrent is closed'))
@@ -104,7 +104,7 @@ export class Connector {
     } else this.#shakeHands(connection, candidate, variant, others)
   }
 
-  /** Sends our handshake and waits for the answer. */
+  /** Sends our handshake and waits for the peer's. */
   #shakeHands(
     connection: Connection,
     candidate: Candidate,
@@ -113,7 +113,7 @@ export class Connector {
   ): void {
     const { infoHashes, peerId, throttles } = this.#options
     const wire = Wire.ofClient(this.#events.wireOptions())
-    /** Whether we have ended it, for a reason of ours. */
+    /** Whether we closed the wire ourselves; then another variant would not help. */
     let isOurs = false
     const onError = (error: Error): void => {
       isOurs = error instanceof TorrentError
@@ -145,7 +145,7 @@ export class Connector {
   get #signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()
-      // Each dial under way listens to it.
+      // Each pending dial adds a listener, so Node's warning limit does not apply.
       setMaxListeners(0, this.#abort.signal)
     }
     return this.#abort.signal

@@ -1,29 +1,29 @@
 import type { CachePage, ReadCache } from '../storage/read-cache.ts'
 
-/** The most bytes that a wire and its stream hold between a block that was handed over and the count of the connection. */
+/** Maximum bytes in the wire and its stream: handed over by the wire, and not yet counted by the connection. */
 const handedOver = 256 << 10
 
-/** Blocks of one page that were handed to a connection one after the other. */
+/** Consecutive blocks of one cache page that were handed to a connection. */
 interface Departure {
   readonly page: CachePage
   blocks: number
-  /** Bytes that the wire has sent when they are out. */
+  /** Value of the wire's `sent` once these blocks are out. */
   end: number
 }
 
-/** The blocks that one connection was given and may not have sent yet: their pages of the read cache must stay. */
+/** Blocks that one connection may not have sent yet. Their pages of the read cache must stay until it has. */
 export class DepartingBlocks {
   readonly #cache: ReadCache
-  /** The oldest first. */
+  /** Oldest first. */
   readonly #departures: Departure[] = []
-  /** Bytes that the wire had sent at the last `look`. */
+  /** Value of the wire's `sent` at the last `look`. */
   #sentBefore = 0
 
   constructor(cache: ReadCache) {
     this.#cache = cache
   }
 
-  /** Keeps the page of a block that the wire has handed over with its first `sent` bytes; of these `queued` wait in the connection. */
+  /** Retains the page of a block. The wire has handed over `sent` bytes in all, of which `queued` wait in the connection. */
   add(page: CachePage, sent: number, queued: number): void {
     const last = this.#departures.at(-1)
     if (last?.page === page) {
@@ -41,13 +41,13 @@ export class DepartingBlocks {
     }
   }
 
-  /** To be called once a second: gives all pages back when nothing was sent since and nothing waits in the connection. */
+  /** Releases all pages if nothing was sent since the last call and nothing waits in the connection. Call it once a second. */
   look(sent: number, queued: number): void {
     if (sent === this.#sentBefore && queued === 0) this.releaseAll()
     this.#sentBefore = sent
   }
 
-  /** Gives all pages back. */
+  /** Releases all pages. */
   releaseAll(): void {
     for (const { page, blocks } of this.#departures.splice(0)) this.#cache.release(page, blocks)
   }

@@ -8,16 +8,16 @@ import { networkKey } from '../util/ip-network.ts'
 import { handshakeLength } from '../wire/messages.ts'
 import type { Peer } from './peer.ts'
 
-/** Facts that decide which peer is evicted. */
+/** Inputs to the choice of the peer to evict. */
 export interface EvictionOptions {
   readonly budget: Pick<ConnectionBudget, 'hasShare'>
   readonly own: Pick<OwnAddress, 'priority'>
 }
 
 /**
- * The peer that leaves for a newcomer that counts more (BEP 40), if there is one; peers that have said nothing but their handshake
- * count least. A newcomer whose network has its share of all connections replaces peers of that network alone: among many addresses
- * one counts more than any other.
+ * Returns the peer to evict for a newcomer with a higher priority (BEP 40), or undefined. Peers that sent nothing but their handshake
+ * have the lowest priority. A newcomer whose network already has its share of all connections can only replace peers of that network:
+ * a network with many addresses always has one with a high priority.
  */
 export function peerToEvict(
   peers: Iterable<Peer>,
@@ -39,7 +39,7 @@ export function peerToEvict(
   return toEvict(seated, own.priority(newcomer), now)?.peer
 }
 
-/** A peer as a connection that may have to make room for other networks. */
+/** Returns the peer's connection as a seat that may be evicted for other networks. */
 export function seatOf(peer: Peer, evict: () => void): Seat {
   return {
     isNeeded: (now) => peer.source === 'manual' || rateOf(peer, now) >= limits.neededRate,
@@ -47,7 +47,7 @@ export function seatOf(peer: Peer, evict: () => void): Seat {
   }
 }
 
-/** Payload bytes per second, both ways. */
+/** Returns payload bytes per second, both directions together. */
 function rateOf({ down, up }: Peer, now: number): number {
   return down.rate(now) + up.rate(now)
 }

@@ -9,21 +9,21 @@ import type { SwarmContent } from './torrent-parts.ts'
 export interface ExtendedHandshakesOptions {
   readonly host: SwarmHost
   readonly manager: PeerManager
-  /** Bytes of the metadata; undefined while it is unknown. */
+  /** Length of the metadata in bytes; undefined while it is unknown. */
   metadataLength(): number | undefined
-  /** Peers that had nothing for us may have something now. */
+  /** Called when we want data again: peers that had nothing for us may have something now. */
   wantAgain(): void
 }
 
 /**
- * Our extended handshakes (BEP 10), which name the client, and messages that say whether we will download anything (BEP 21). Two
- * peers that only upload are of no use to each other and disconnect.
+ * Sends our extended handshakes (BEP 10), and `upload_only` messages when we begin or stop to download (BEP 21). Disconnects peers that
+ * only upload while we only upload too.
  */
 export class ExtendedHandshakes {
   readonly #options: ExtendedHandshakesOptions
-  /** Peers that were told last that we will download nothing. */
+  /** Peers whose latest message from us said `upload_only`. */
   readonly #told = new LazySet<Peer>()
-  /** Undefined until its storage is open. */
+  /** Undefined until the storage is open. */
   #content: SwarmContent | undefined
   #wasUploadOnly = false
 
@@ -31,12 +31,12 @@ export class ExtendedHandshakes {
     this.#options = options
   }
 
-  /** The storage is open. */
+  /** Sets the content once the storage is open. */
   begin(content: SwarmContent): void {
     this.#content = content
   }
 
-  /** Sends our extended handshake: again when the metadata has become known. */
+  /** Sends our extended handshake; call it again once the metadata is known. */
   send(peer: Peer): void {
     const { host, metadataLength } = this.#options
     const uploadOnly = this.#saysUploadOnly
@@ -50,25 +50,25 @@ export class ExtendedHandshakes {
     })
   }
 
-  /** Hears whether the peer will download anything. */
+  /** Watches whether the peer becomes a seed. */
   listen(peer: Peer): void {
     const { wire } = peer
     wire.on('bitfield', () => this.heard(peer))
     wire.on('have', () => wire.peerSeeding && this.heard(peer))
   }
 
-  /** The peer may have said whether it will download anything. */
+  /** Updates the choker after a peer may have changed its `upload_only` state; disconnects the peer if both sides only upload. */
   heard(peer: Peer): void {
     this.#content?.uploads.setUploadOnly(peer)
     if (this.#isUploadOnly && peer.uploadOnly) this.#options.manager.disconnect((other) => other === peer)
   }
 
-  /** The peer has gone. */
+  /** Forgets a peer that disconnected. */
   removePeer(peer: Peer): void {
     this.#told.delete(peer)
   }
 
-  /** Tells peers when we begin or cease to download, and disconnects peers that only upload when we do too. */
+  /** Tells peers when our `upload_only` state changes; disconnects peers that only upload when we start to only upload. */
   update(): void {
     const { manager, wantAgain } = this.#options
     const isUploadOnly = this.#isUploadOnly
@@ -94,7 +94,7 @@ export class ExtendedHandshakes {
     return this.#content?.uploadOnly === true
   }
 
-  /** The same as peers are told: a super-seed shows no pieces, and must not be taken for a peer that is of no use. */
+  /** The state that peers are told. A super-seed shows no pieces, so `upload_only` would make it look useless. */
   get #saysUploadOnly(): boolean {
     return this.#isUploadOnly && this.#content?.haves.hides === false
   }

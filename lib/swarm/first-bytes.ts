@@ -2,15 +2,15 @@ import type { Connection, ConnectionHandler, Sniff } from '../net/connection.ts'
 
 /** Callbacks of {@link readFirstBytes}. */
 export interface FirstBytesEvents {
-  /** The bytes suffice. The connection must be started anew with them, or closed, before this returns. */
+  /** The bytes are accepted. Before this returns, the connection must be restarted with `head`, or closed. */
   onTake(head: Uint8Array): void
-  /** The bytes begin no handshake. The connection must be closed before this returns. */
+  /** The bytes are not the start of a handshake. The connection must be closed before this returns. */
   onRefuse(): void
-  /** The connection has ended before that. */
+  /** The connection closed before a verdict. */
   onEnd(): void
 }
 
-/** Starts a connection and reads until its first bytes can be judged. No byte is lost, and nothing stays in the way of what follows. */
+/** Starts a connection and reads until `sniff` accepts or refuses its first bytes. No byte is lost: `onTake` gets them all. */
 export function readFirstBytes(connection: Connection, sniff: Sniff, events: FirstBytesEvents): void {
   connection.start(new FirstBytes(sniff, events))
 }

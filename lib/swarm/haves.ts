@@ -4,9 +4,9 @@ import { monotonicMs } from '../util/clock.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import type { Peer } from './peer.ts'
 
-/** Pieces that come within this time are told together: a write to every peer for each costs more than it is worth. */
+/** Milliseconds for which haves are collected, because a write to every peer for every piece is expensive. */
 const gatherMs = 50
-/** With more peers than this, news goes out with the next request to each, or after a while. */
+/** With more peers than this, haves wait for the next message to a peer, at most `mostWaitMs`. */
 const fewPeers = 20
 const mostWaitMs = 200
 
@@ -15,23 +15,23 @@ export interface HavesOptions {
   readonly pieceCount: number
   readonly table: PieceTable
   readonly peers: ReadonlyMap<number, Peer>
-  /** Whether peers see few pieces at a time once everything is here (BEP 16). */
+  /** Whether peers are shown only a few pieces at a time once the torrent is complete (BEP 16). */
   readonly superSeeding: boolean
 }
 
-/** Tells peers of our pieces: of all of them, of pieces that come and go, or, super-seeding, of a few at a time. */
+/** Tells peers which pieces we have: a bitfield first, then haves and losses, or a few pieces at a time when super-seeding. */
 export class Haves {
   readonly #options: HavesOptions
   #superSeeding: boolean
   #superSeeder: SuperSeeder | undefined
-  /** Peers that were told that we have nothing, and are shown pieces once it is known what they have. */
+  /** Peers that were sent `have none`. The super-seeder shows them pieces once it knows what they have. */
   readonly #newcomers = new LazySet<number>()
-  /** Pieces that no peer was told of yet. */
-  #news: number[] = []
+  /** Pieces that were not announced to any peer yet. */
+  #unannounced: number[] = []
   #timer: NodeJS.Timeout | undefined
-  /** Sends the news that went out with no request. */
-  #flushing: NodeJS.Timeout | undefined
-  /** Lists of pieces that a peer will be told of though it has them itself; peers may have lists in common. */
+  /** Flushes haves that no other message carried along. */
+  #flushTimer: NodeJS.Timeout | undefined
+  /** Haves to send later, for pieces that the peer has itself. Peers may share a list. */
   readonly #owed = new LazyMap<number, (readonly number[])[]>()
 
   constructor(options: HavesOptions) {
@@ -39,7 +39,7 @@ export class Haves {
     this.#superSeeding = options.superSeeding
   }
 
-  /** Whether peers that come are shown few pieces at a time; they are only while everything is here. */
+  /** Whether new peers are shown only a few pieces at a time; has an effect only while the torrent is complete. */
   get superSeeding(): boolean {
     return this.#superSeeding
   }
@@ -56,13 +56,13 @@ export class Haves {
     this.#newcomers.clear()
   }
 
-  /** Whether a newcomer would be shown few pieces at a time. */
+  /** Whether a new peer would be shown only a few pieces at a time. */
   get hides(): boolean {
     const { table } = this.#options
     return this.#superSeeding && table.counts.complete && table.counts.unprovenCount === 0
   }
 
-  /** Tells a new peer what we have; its wire has said nothing yet. */
+  /** Announces our pieces to a new peer. Must be the first message after the handshake. */
   begin(peer: Peer): void {
     const { wire } = peer
     const { table } = this.#options
@@ -74,61 +74,61 @@ export class Haves {
     else wire.bitfield(table.servedBits())
   }
 
-  /** Tells a peer that was told that we have nothing what has become known since. */
+  /** Announces our pieces to a peer that was sent `have none` before the storage was open. */
   catchUp(peer: Peer): void {
     if (this.hides) this.#hideFrom(peer)
     else peer.wire.haveMany(this.#served())
   }
 
-  /** Tells peers that a piece is here: at once together with others, and those that have it within a second. */
+  /** Announces a new piece: within milliseconds to peers that lack it, and within a second to peers that have it. */
   got(piece: number): void {
-    // A peer that comes later is told of it in the beginning.
+    // A peer that connects later learns of it from `begin`.
     if (this.#options.peers.size === 0) return
-    this.#news.push(piece)
+    this.#unannounced.push(piece)
     if (this.#timer !== undefined) return
-    this.#timer = setTimeout(() => this.#tell(), gatherMs)
+    this.#timer = setTimeout(() => this.#announce(), gatherMs)
     this.#timer.unref()
   }
 
-  /** Tells peers that a piece that they may have been told of is here no longer (BEP 54). */
+  /** Tells peers that we no longer have a piece (BEP 54). */
   lost(piece: number): void {
-    this.#tell()
+    this.#announce()
     this.#tellOwed()
     for (const { haveExtension } of this.#options.peers.values()) haveExtension.dontHave(piece)
   }
 
-  /** The peer has gone. */
+  /** Forgets a peer that disconnected. */
   removePeer({ id }: Peer): void {
     this.#newcomers.delete(id)
     this.#owed.delete(id)
     this.#superSeeder?.removePeer(id, monotonicMs())
   }
 
-  /** To be called once a second. */
+  /** Sends the delayed haves and runs the super-seeder. Call it once a second. */
   tick(now: number): void {
     this.#tellOwed()
-    // A peer that has nothing need not say so.
-    for (const id of this.#newcomers) this.#begin(id)
+    // A peer without pieces may never send a bitfield.
+    for (const id of this.#newcomers) this.#addToSuperSeeder(id)
     this.#superSeeder?.tick(now)
   }
 
-  /** Sends no more news. */
+  /** Cancels pending haves and timers. */
   close(): void {
     clearTimeout(this.#timer)
-    clearTimeout(this.#flushing)
-    this.#news = []
+    clearTimeout(this.#flushTimer)
+    this.#unannounced = []
   }
 
-  #tell(): void {
+  #announce(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const news = this.#news
-    this.#news = []
+    const news = this.#unannounced
+    this.#unannounced = []
     const peers = this.#options.peers
     const canWait = peers.size > fewPeers
-    if (canWait && this.#flushing === undefined) {
-      this.#flushing = setTimeout(() => this.#flush(), mostWaitMs)
-      this.#flushing.unref()
+    if (canWait && this.#flushTimer === undefined) {
+      this.#flushTimer = setTimeout(() => this.#flush(), mostWaitMs)
+      this.#flushTimer.unref()
     }
     for (const { id, wire } of peers.values()) {
       if (this.#superSeeder?.includes(id) === true || this.#newcomers.has(id)) continue
@@ -139,7 +139,7 @@ export class Haves {
           canWait
         )
       if (known.length === 0) continue
-      // A super-seed waits for it, and others see how far we are.
+      // A super-seed waits for this have, and other peers see our progress.
       const owed = this.#owed.get(id)
       if (owed === undefined) this.#owed.set(id, [known])
       else owed.push(known)
@@ -147,7 +147,7 @@ export class Haves {
   }
 
   #flush(): void {
-    this.#flushing = undefined
+    this.#flushTimer = undefined
     for (const { wire } of this.#options.peers.values()) wire.flush()
   }
 
@@ -159,14 +159,14 @@ export class Haves {
     this.#owed.clear()
   }
 
-  /** Shows a peer few pieces, as soon as it is known what it has. */
+  /** Starts to show a peer only a few pieces, once its own pieces are known. */
   #hideFrom({ id, wire }: Peer): void {
     this.#newcomers.add(id)
-    wire.on('bitfield', () => this.#begin(id))
+    wire.on('bitfield', () => this.#addToSuperSeeder(id))
     wire.on('have', (piece) => this.#superSeeder?.have(id, piece, monotonicMs()))
   }
 
-  #begin(id: number): void {
+  #addToSuperSeeder(id: number): void {
     const peer = this.#options.peers.get(id)
     if (peer === undefined) return
     const now = monotonicMs()

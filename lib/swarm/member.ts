@@ -1,25 +1,25 @@
 import type { Outcome } from '../discovery/back-off.ts'
 import type { Peer } from './peer.ts'
 
-/** A peer that is silent for this long is gone (BEP 3 asks for a keep-alive every two minutes). */
+/** Milliseconds of silence after which a peer is considered dead (BEP 3 asks for a keep-alive every two minutes). */
 const silenceMs = 130_000
-/** How long we are silent at most. */
+/** Milliseconds without sending after which we send a keep-alive. */
 const keepAliveMs = 100_000
 
-/** One connected peer as the peer manager sees it. */
+/** The peer manager's record of one connected peer. */
 export class Member {
   readonly peer: Peer
-  /** Gives its place back at once, before its wire has closed; idempotent. */
+  /** Frees its connection slot at once, even before the wire has closed; idempotent. */
   readonly release: () => void
-  /** Ends its claim to a place that its network may have to give up. */
+  /** Removes the connection from the seats of its network. */
   leaveSeat: (() => void) | undefined
-  /** Whether it has dialled us, and its `address` is where it listens. */
+  /** Whether it dialled us and has told its listening port, so that `address` can be dialled. */
   listens = false
-  /** Whether that address counts as connected by this connection and no other. */
+  /** Whether the address book counts `address` as connected because of this connection. */
   claims = false
-  /** Whether neither side needs the other any more. */
+  /** Whether we disconnected it without a fault of either side. */
   unneeded = false
-  /** Bytes received and sent up to the last look, and when they last changed. */
+  /** Bytes received and sent at the last `look`, and when the counts last changed. */
   #received = 0
   #heardAt: number
   #sent = 0
@@ -31,7 +31,7 @@ export class Member {
     this.#heardAt = this.#spokeAt = peer.connectedAt
   }
 
-  /** Looks whether anything was said since the last time: whether the peer is silent for too long, or we are about to be. */
+  /** Compares the byte counts with the last call: returns whether the peer is dead or a keep-alive is due. */
   look(now: number): 'silent' | 'keep alive' | undefined {
     const { received, sent } = this.peer.wire
     if (received !== this.#received) this.#heardAt = now
@@ -42,11 +42,11 @@ export class Member {
     return now - this.#spokeAt > keepAliveMs ? 'keep alive' : undefined
   }
 
-  /** How the connection ended. */
+  /** The outcome of the connection, for the address book's back-off. */
   get outcome(): Outcome {
     if (this.unneeded) return 'uninteresting'
     if (this.peer.down.total > 0) return 'useful'
-    // A peer that is not complete and has left may come to need us again, as one that had come for the metadata alone.
+    // An incomplete peer may need us again later, for example after it fetched only the metadata.
     const { wire } = this.peer
     return wire.amInterested || !wire.peerSeeding ? 'useless' : 'uninteresting'
   }

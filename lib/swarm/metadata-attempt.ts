@@ -1,15 +1,15 @@
 import { metadataPieceLength } from '../wire/limits.ts'
 import type { MetadataSource, WantedPieces } from './metadata-source.ts'
 
-/** A piece that does not come within this time is asked of another peer too. */
+/** Milliseconds after which a piece is requested from another peer too. */
 const patienceMs = 1000
-/** The age that an attempt counts at least: the rate of its first moment says little of its later rate. */
+/** Minimum age for the rate estimate: the rate of the first moments predicts little. */
 const leastAgeMs = 1000
-/** An attempt that was dropped rests this long, then twice that, and so on: it would only be dropped again. */
+/** Pause after an attempt was dropped, doubled each time: an immediate retry would be dropped again. */
 const firstRestMs = 2000
 const mostRestMs = 60_000
 
-/** Metadata of one length while it is collected, from all peers that claim this length or from one alone. */
+/** Metadata of one length while it is collected, from all peers that claim this length or from a single peer. */
 export class MetadataAttempt implements WantedPieces {
   readonly length: number
   readonly pieceCount: number
@@ -23,7 +23,7 @@ export class MetadataAttempt implements WantedPieces {
   #begunAt: number
   #restMs = firstRestMs
 
-  /** An attempt without pieces; a shared one does not ask two peers for the same piece at once. */
+  /** Creates an empty attempt. A shared one does not request a piece from two peers at once. */
   constructor(length: number, isShared: boolean, now: number) {
     this.length = length
     this.pieceCount = Math.ceil(length / metadataPieceLength)
@@ -34,37 +34,37 @@ export class MetadataAttempt implements WantedPieces {
     this.#begunAt = now
   }
 
-  /** How many pieces are not here. */
+  /** Number of missing pieces. */
   get missing(): number {
     return this.#missing
   }
 
-  /** Bytes of the pieces that are here. */
+  /** Bytes of the pieces received so far. */
   get held(): number {
     return this.#held
   }
 
-  /** Whether a piece is here. */
+  /** Whether a piece was received. */
   has(piece: number): boolean {
     return this.#pieces[piece] !== undefined
   }
 
-  /** Whether another peer is about to send a piece. */
+  /** Whether a recent request to another peer covers a piece. */
   isUnderWay(piece: number, now: number): boolean {
     return this.#isShared && now - (this.#askedAt.get(piece) ?? Number.NEGATIVE_INFINITY) < patienceMs
   }
 
-  /** A peer was asked for a piece. */
+  /** Records that a piece was requested from a peer. */
   asked(piece: number, now: number): void {
     this.#askedAt.set(piece, now)
   }
 
-  /** The peer that was asked for a piece will not send it. */
+  /** Records that the peer will not send the piece, so that another can be asked. */
   unasked(piece: number): void {
     this.#askedAt.delete(piece)
   }
 
-  /** Keeps a copy of a piece; whether it was missing. */
+  /** Stores a copy of a piece; returns whether it was missing. */
   add(source: MetadataSource, piece: number, bytes: Uint8Array): boolean {
     if (this.has(piece)) return false
     this.#pieces[piece] = bytes.slice()
@@ -75,18 +75,18 @@ export class MetadataAttempt implements WantedPieces {
     return true
   }
 
-  /** Milliseconds until all of it is here, if it goes on as it did; `Infinity` before anything has come. */
+  /** Estimates the milliseconds until it is whole at the rate so far; `Infinity` before the first piece. */
   timeLeft(now: number): number {
     const age = Math.max(now - this.#begunAt, leastAgeMs)
     return (age * this.#missing) / (this.pieceCount - this.#missing)
   }
 
-  /** Whether it was dropped not long ago. */
+  /** Whether it pauses after it was dropped. */
   isResting(now: number): boolean {
     return now < this.#begunAt
   }
 
-  /** Drops all pieces, and begins anew later. */
+  /** Drops all pieces and starts over after a pause. */
   drop(now: number): void {
     this.#pieces.fill(undefined)
     this.#askedAt.clear()
@@ -97,7 +97,7 @@ export class MetadataAttempt implements WantedPieces {
     this.#restMs = Math.min(2 * this.#restMs, mostRestMs)
   }
 
-  /** All of it, once no piece is missing. */
+  /** Returns the whole metadata; call it once no piece is missing. */
   join(): Uint8Array {
     const info = new Uint8Array(this.length)
     this.#pieces.forEach((piece, n) => {

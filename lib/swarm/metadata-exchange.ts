@@ -7,39 +7,39 @@ import type { MetadataHolder, MetadataMemory } from './metadata-memory.ts'
 import { MetadataSource, type MetadataSourceEvents } from './metadata-source.ts'
 import type { Peer } from './peer.ts'
 
-/** Requests outstanding at all peers: 4 MiB, so that a crowd of wrong claims gets no more than a share of a slow link. */
+/** Maximum outstanding requests to all peers together: 4 MiB, which bounds how much of a slow link false claims can take. */
 const mostOutstanding = 256
-/** Attempts that are kept for a length that no peer claims now. */
+/** Maximum attempts kept for lengths that no connected peer claims. */
 const mostOrphans = 4
-/** One peer alone has this time for all of it, and as much again for each MiB; then the next is asked as well. */
+/** Milliseconds that a single peer has for the whole metadata, plus `aloneMsPerMiB`; then the next peer is asked as well. */
 const aloneMs = 5000
 const aloneMsPerMiB = 2000
-/** How often a peer gets each piece, on average: choked peers get it too. */
+/** How often each piece is sent to one peer, on average. Choking does not apply to metadata, so this bounds it. */
 const mostServings = 4
 
 /**
- * The `info` dictionary between peers (BEP 9): collects it from several at once while it is unknown, serves it once it
- * is known. Every length that peers claim is collected by itself and none waits for another, so that a wrong claim costs
- * bandwidth and nothing else. When pieces of several peers did not fit together, each peer of that length is asked for all
- * of it, one more whenever those before had their time, and without taking anything from them: a slow peer may still be right.
+ * Exchanges the `info` dictionary with peers (BEP 9): collects it from several peers at once while it is unknown, and serves it once it
+ * is known. Each length that peers claim is collected separately, so a false claim costs only bandwidth. When the pieces of several peers
+ * do not have the info hash together, each peer of that length is asked for the whole metadata. The next peer is asked when the time of
+ * the previous ones is over; their attempts continue, because a slow peer may be right.
  */
 export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
   readonly #infoHashes: InfoHashes
   readonly #onMetadata: (info: Uint8Array) => void
   #info: Uint8Array | undefined
   readonly #sources = new LazyMap<number, MetadataSource>()
-  /** The attempt of all peers that claim a length. */
+  /** Attempts by length, each shared by all peers that claim the length. */
   readonly #shared = new LazyMap<number, MetadataAttempt>()
-  /** Lengths of which one of several peers has sent wrong pieces. */
+  /** Lengths for which at least one of several senders sent wrong pieces. */
   readonly #distrusted = new LazySet<number>()
-  /** The attempt of one peer alone, with such a length. */
+  /** Attempts of single peers, for distrusted lengths. */
   readonly #single = new LazyMap<MetadataSource, MetadataAttempt>()
   readonly #memory: MetadataMemory
   #isOver = false
 
   /**
-   * An exchange for the 20-byte info hash; `onMetadata` is called once with the bytes that have that hash. Metadata that is not whole yet is kept
-   * in `memory`, which other torrents share.
+   * Calls `onMetadata` once, with the bytes that have the info hash. Incomplete metadata is charged to `memory`, which all torrents of a
+   * client share.
    */
   constructor(infoHashes: InfoHashes, memory: MetadataMemory, onMetadata: (info: Uint8Array) => void) {
     this.#infoHashes = infoHashes
@@ -47,13 +47,13 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     this.#onMetadata = onMetadata
   }
 
-  /** The metadata is known. */
+  /** Sets the metadata, which peers are then served. */
   set(info: Uint8Array): void {
     this.#info = info
     this.close()
   }
 
-  /** Asks no peer any more, and holds no memory that others need. */
+  /** Stops all requests and releases the memory. */
   close(): void {
     this.#isOver = true
     for (const attempt of this.#attempts()) this.#release(attempt)
@@ -62,24 +62,24 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     for (const source of this.#sources.values()) source.settle()
   }
 
-  /** Bytes of the metadata, undefined while it is unknown. */
+  /** Length of the metadata in bytes; undefined while it is unknown. */
   get length(): number | undefined {
     return this.#info?.length
   }
 
-  /** Connected peers that offer the metadata. */
+  /** Number of connected peers that offer the metadata. */
   get sourceCount(): number {
     let count = 0
     for (const { claim } of this.#sources.values()) if (claim !== undefined) count++
     return count
   }
 
-  /** Takes a peer; before our extended handshake is sent. */
+  /** Adds a peer. Call it before our extended handshake is sent. */
   addPeer(peer: Peer): void {
     this.#sources.set(peer.id, new MetadataSource(peer, this))
   }
 
-  /** The peer has gone. */
+  /** Forgets a peer that disconnected. */
   removePeer(peer: Peer): void {
     const source = this.#sources.get(peer.id)
     if (source === undefined) return
@@ -91,13 +91,13 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     this.wake()
   }
 
-  /** Asks again what did not come; to be called about once a second while the metadata is unknown. */
+  /** Repeats overdue requests. Call it about once a second while the metadata is unknown. */
   wake(): void {
     if (this.#isOver) return
     for (const source of this.#sources.values()) this.onReady(source)
   }
 
-  /** @internal The peer asks for a piece. */
+  /** @internal Answers a request for a piece. */
   onRequest(source: MetadataSource, piece: number): void {
     const { extension } = source
     const start = piece * metadataPieceLength
@@ -111,20 +111,20 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     extension.data(piece, length, this.#info.subarray(start, start + metadataPieceLength))
   }
 
-  /** @internal The peer may have what we want: asks it for what it is to send. */
+  /** @internal Requests pieces from a peer that may have them. */
   onReady(source: MetadataSource): void {
     const now = monotonicMs()
     const attempt = this.#attempt(source, now)
     if (attempt === undefined || attempt.isResting(now)) return
     const { all, same } = this.#lively(attempt.length, now)
-    // Each peer of that length is asked for its part of metadata that all collect together.
+    // In a shared attempt, each peer gets an equal part of the requests.
     const part = this.#single.has(source)
       ? attempt.pieceCount
       : Math.ceil(attempt.missing / Math.max(same, 1))
     source.ask(attempt, Math.min(Math.max(2, part), Math.ceil(mostOutstanding / Math.max(all, 1))), now)
   }
 
-  /** @internal The peer has sent a piece. */
+  /** @internal Stores a piece; checks the hash when it was the last one. */
   onData(source: MetadataSource, piece: number, bytes: Uint8Array): void {
     const attempt = this.#single.get(source) ?? this.#shared.get(source.claim ?? 0)
     if (attempt === undefined || attempt.length !== source.claim || attempt.isResting(monotonicMs())) return
@@ -133,12 +133,12 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     else this.#finish(attempt)
   }
 
-  /** @internal The peer will not send a piece: another may. */
+  /** @internal Makes a refused piece available to other peers. */
   onReject(source: MetadataSource, piece: number): void {
     this.#shared.get(source.claim ?? 0)?.unasked(piece)
   }
 
-  /** The attempt that the peer takes part in, if there is one for it by now. */
+  /** Returns the attempt that a peer contributes to, and creates it if needed; undefined while the peer must wait. */
   #attempt(source: MetadataSource, now: number): MetadataAttempt | undefined {
     const length = source.claim
     if (length === undefined || this.#isOver) return undefined
@@ -148,23 +148,23 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     const isShared = !this.#distrusted.has(length)
     const shared = this.#shared.get(length)
     if (shared !== undefined) return shared
-    if (!isShared && (!source.isWilling(now) || this.#isOthersTurn(length, now))) return undefined
+    if (!isShared && (!source.isWilling(now) || this.#isAnotherTrying(length, now))) return undefined
     const attempt = new MetadataAttempt(length, isShared, now)
     if (isShared) {
-      // It may have claimed another length before.
+      // The peer may have claimed another length before, which then has no peer left.
       this.#prune()
       this.#shared.set(length, attempt)
     } else this.#single.set(source, attempt)
     return attempt
   }
 
-  /** Whether a peer that alone is asked for all of this length has not had its time. */
-  #isOthersTurn(length: number, now: number): boolean {
-    const turnMs = aloneMs + (aloneMsPerMiB * length) / 2 ** 20
-    return [...this.#single.values()].some((one) => one.length === length && now - one.startedAt < turnMs)
+  /** Whether another peer still has time for its single attempt at this length. */
+  #isAnotherTrying(length: number, now: number): boolean {
+    const limitMs = aloneMs + (aloneMsPerMiB * length) / 2 ** 20
+    return [...this.#single.values()].some((one) => one.length === length && now - one.startedAt < limitMs)
   }
 
-  /** How many peers may be counted on, and how many of them claim this length. */
+  /** Counts responsive peers, and those among them that claim this length. */
   #lively(length: number, now: number): { readonly all: number; readonly same: number } {
     let all = 0
     let same = 0
@@ -176,14 +176,14 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     return { all, same }
   }
 
-  /** How many peers claim this length. */
+  /** Counts the peers that claim this length. */
   #claims(length: number): number {
     let count = 0
     for (const { claim } of this.#sources.values()) if (claim === length) count++
     return count
   }
 
-  /** Forgets lengths that no peer claims now, but for a few of which pieces are here: they are of use again when a peer does. */
+  /** Drops attempts for lengths that no peer claims, except a few that hold pieces: a new peer may claim the length again. */
   #prune(): void {
     for (const length of this.#distrusted) if (this.#claims(length) === 0) this.#distrusted.delete(length)
     const orphans = [...this.#shared.values()]
@@ -196,7 +196,7 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     })
   }
 
-  /** Ends the attempt of this peer alone. */
+  /** Drops the single attempt of a peer. */
   #forget(source: MetadataSource): void {
     const attempt = this.#single.get(source)
     if (attempt === undefined) return
@@ -212,13 +212,13 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     return [...this.#shared.values(), ...this.#single.values()]
   }
 
-  /** @internal For the bound on memory: how long the attempt that will be whole last takes, all the longer the fewer claim its length. */
+  /** @internal Returns the highest cost of any attempt; see {@link MetadataHolder}. */
   waste(): number {
     const now = monotonicMs()
     return Math.max(...this.#attempts().map((attempt) => this.#waste(attempt, now)))
   }
 
-  /** @internal Drops that attempt. */
+  /** @internal Drops the attempt with the highest cost. */
   spare(): void {
     const now = monotonicMs()
     const most = this.waste()
@@ -233,7 +233,7 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
     return attempt.timeLeft(now) / this.#claims(attempt.length)
   }
 
-  /** All pieces are here: they have the hash, or a peer has sent wrong ones. */
+  /** Checks the hash of complete metadata; if it is wrong, distrusts the sender or the length. */
   #finish(attempt: MetadataAttempt): void {
     const { length, senders } = attempt
     const info = attempt.join()
@@ -242,7 +242,7 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
       this.#onMetadata(info)
       return
     }
-    // A single sender is to blame; several are asked one after the other.
+    // With one sender, that peer is at fault. With several, each must send the whole metadata alone.
     const [first, ...others] = senders
     this.#release(attempt)
     this.#shared.delete(length)

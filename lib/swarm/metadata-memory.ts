@@ -1,37 +1,39 @@
 import { metadataLengthMax } from '../wire/limits.ts'
 
-/** The longest metadata, and half of that for attempts that come to nothing. */
+/** Room for the longest metadata, and half of that for attempts that fail. */
 const defaultLimit = 1.5 * metadataLengthMax
 
-/** A torrent whose metadata is collected. */
+/** A torrent that collects its metadata. */
 export interface MetadataHolder {
-  /** Milliseconds until the attempt is whole that {@link spare} would drop, divided by how many claim it; the longer, the less it is worth. */
+  /**
+   * Returns the cost of the attempt that {@link spare} would drop: the estimated milliseconds until it is whole, divided by the number of
+   * peers that claim its length.
+   */
   waste(): number
-  /** Drops the attempt that is worth least, and gives its bytes back; called only while it holds some. */
+  /** Drops the attempt with the highest cost and releases its bytes; called only while the torrent holds some. */
   spare(): void
 }
 
 /**
- * The bound on metadata that is not whole yet, of all torrents of a client together and besides the budget for pieces: it may never
- * be of use. No torrent loses any while it holds less than its equal part, whatever peers send to the others; among torrents with more,
- * the one that will be done last drops an attempt first.
+ * The limit on incomplete metadata of all torrents of a client together, separate from the memory budget for pieces. A torrent below its
+ * fair share loses nothing, whatever peers send to other torrents. Among torrents above it, the one with the highest cost drops an attempt.
  */
 export class MetadataMemory {
   readonly limit: number
   readonly #held = new Map<MetadataHolder, number>()
   #used = 0
 
-  /** A bound of `limit` bytes; by default 48 MiB. */
+  /** Sets the limit in bytes; 48 MiB by default. */
   constructor(limit: number = defaultLimit) {
     this.limit = limit
   }
 
-  /** Bytes that are held now. */
+  /** Bytes held by all torrents. */
   get used(): number {
     return this.#used
   }
 
-  /** Holds `bytes` more, for which others drop attempts, or the holder itself. */
+  /** Charges `bytes` to a holder. Above the limit, attempts of other holders or of this one are dropped. */
   take(holder: MetadataHolder, bytes: number): void {
     this.#add(holder, bytes)
     while (this.#used > this.limit) {
@@ -41,7 +43,7 @@ export class MetadataMemory {
     }
   }
 
-  /** Holds `bytes` less. */
+  /** Releases `bytes` of a holder. */
   give(holder: MetadataHolder, bytes: number): void {
     this.#add(holder, -bytes)
   }
@@ -53,7 +55,7 @@ export class MetadataMemory {
     else this.#held.delete(holder)
   }
 
-  /** The holder whose attempt is worth least, among those above their equal part; there is at least one. */
+  /** Returns the holder with the costliest attempt among those above their fair share. */
   #worst(): MetadataHolder | undefined {
     const part = this.limit / this.#held.size
     let worst: MetadataHolder | undefined

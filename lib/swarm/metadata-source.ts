@@ -3,102 +3,102 @@ import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { MetadataExtension, type MetadataHandlers } from '../wire/ut-metadata.ts'
 import type { Peer } from './peer.ts'
 
-/** Requests that a peer has outstanding at first: 512 KiB, so that most metadata comes in a single round trip. */
+/** Initial request queue depth: 512 KiB, so that most metadata arrives within one round trip. */
 const firstWindow = 32
-/** Requests that it may have once it answers: Transmission refuses more, libtorrent takes a thousand. */
+/** Maximum request queue depth. Transmission refuses more; libtorrent accepts a thousand. */
 const mostWindow = 64
-/** A peer that sent nothing for this long is asked again for what it owes. */
+/** Milliseconds without an answer after which outstanding requests are repeated. */
 const repeatMs = 10_000
-/** A peer that gave nothing and refused is asked again after this time (BEP 9 peers refuse while they do not have it either). */
+/** Pause after a rejection by a peer that has sent nothing (BEP 9 peers also reject while they lack the metadata). */
 const refusalMs = 30_000
-/** One that gave something is asked again for what it refused after this time, then twice that, and so on up to the other. */
+/** Pause before a rejected piece is requested again, doubled with each rejection up to `refusalMs`. */
 const retryMs = 1000
-/** A peer that claims so many other lengths is not asked any more: metadata has one, and each has all peers of that length asked anew. */
+/** Maximum changes of the claimed length before a peer is distrusted: metadata has one length, and each claim costs requests. */
 const mostChanges = 3
-/** A peer that owes something and sent nothing for this long is not counted on. */
+/** Milliseconds without an answer after which a peer counts as unresponsive. */
 const patienceMs = 1000
 
 /** Callbacks of {@link MetadataSource}s, as one object for all peers. */
 export interface MetadataSourceEvents {
-  /** The peer may have what we want. */
+  /** The peer may have pieces for us. */
   onReady(source: MetadataSource): void
   /** The peer asks for a piece. */
   onRequest(source: MetadataSource, piece: number): void
-  /** The peer has sent a piece that it was asked for, of the length that it claims; `bytes` are borrowed for the call. */
+  /** The peer sent a requested piece of the length that it claims; `bytes` are borrowed for the call. */
   onData(source: MetadataSource, piece: number, bytes: Uint8Array): void
-  /** The peer will not send a piece that it was asked for. */
+  /** The peer rejected a request. */
   onReject(source: MetadataSource, piece: number): void
 }
 
-/** Metadata of which pieces are missing. */
+/** Incomplete metadata. */
 export interface WantedPieces {
   readonly pieceCount: number
-  /** Whether a piece is here. */
+  /** Whether a piece was received. */
   has(piece: number): boolean
-  /** Whether another peer is about to send a piece. */
+  /** Whether a recent request to another peer covers a piece. */
   isUnderWay(piece: number, now: number): boolean
-  /** A peer was asked for a piece. */
+  /** Records that a piece was requested. */
   asked(piece: number, now: number): void
 }
 
-/** One peer of the metadata exchange: the length that it claims, requests to it, and pieces that it was given. */
+/** One peer of the metadata exchange: its claimed length, our requests to it, and how many pieces we served. */
 export class MetadataSource implements MetadataHandlers {
   readonly extension: MetadataExtension
-  /** Pieces that were given to it. */
+  /** Number of pieces that we sent to it. */
   served = 0
-  /** It has sent wrong metadata, and is not asked any more. */
+  /** Whether it sent wrong metadata; then it is not asked again. */
   isDistrusted = false
   readonly #events: MetadataSourceEvents
-  /** Pieces that it was asked for and did not answer; of the length that it claims. */
+  /** Outstanding requests, for metadata of the claimed length. */
   readonly #outstanding = new LazySet<number>()
-  /** Pieces that it refused: how long it was left alone for each the last time, and when it may be asked again. */
+  /** Rejected pieces, with the last pause in milliseconds and the time of the next request. */
   readonly #refused = new LazyMap<number, { readonly restMs: number; readonly until: number }>()
   #length: number | undefined
-  /** Whether it has told that it knows the extension, and how often the length that it claims has changed. */
+  /** Whether its extended handshake arrived, and how often its claimed length changed. */
   #isMet = false
   #changes = 0
-  /** How many requests it may have outstanding: one more with each answer, so that they double with each round trip. */
+  /** Request queue depth: grows by one with each answer, which doubles it each round trip. */
   #window = firstWindow
   #windowMost = mostWindow
-  /** It keeps us waiting, and the window has shrunk for that. */
+  /** Whether it is unresponsive and the window was halved for that. */
   #isQuiet = false
-  /** It has given a piece of the length that it claims. */
+  /** Whether it sent a piece of the claimed length. */
   #isGiver = false
   #waitUntil = 0
   #askedAt = 0
   #heardAt = 0
 
-  /** To be made before our extended handshake is sent. */
+  /** Attaches the extension to the peer's wire. Create it before our extended handshake is sent. */
   constructor({ wire }: Peer, events: MetadataSourceEvents) {
     this.#events = events
     this.extension = wire.use(new MetadataExtension(wire, this))
   }
 
-  /** The length of the metadata as it claims; undefined for one that cannot be asked. */
+  /** The claimed length of the metadata in bytes; undefined if the peer cannot be asked. */
   get claim(): number | undefined {
     return this.isDistrusted || this.#length === 0 || !this.extension.supported ? undefined : this.#length
   }
 
-  /** Pieces that it was asked for and did not answer. */
+  /** Pieces with an outstanding request. */
   get outstanding(): Iterable<number> {
     return this.#outstanding
   }
 
-  /** Whether it may be asked: it has not refused everything of late. */
+  /** Whether it may be asked: it does not pause after a rejection. */
   isWilling(now: number): boolean {
     return now >= this.#waitUntil
   }
 
-  /** Whether an answer may be counted on: it may be asked, and does not keep us waiting. */
+  /** Whether it may be asked and is responsive. */
   isLively(now: number): boolean {
     return this.isWilling(now) && (this.#outstanding.size === 0 || this.#quiet(now) < patienceMs)
   }
 
-  /** Asks for pieces that are missing, until `most` are outstanding; of an attempt that it shares only pieces that no other peer is about to send. */
+  /** Requests missing pieces until `most` are outstanding; skips pieces that are under way from other peers. */
   ask(attempt: WantedPieces, most: number, now: number): void {
     if (!this.isWilling(now)) return
     this.#shrinkIfQuiet(now)
-    // Some drop what is too much for them and say nothing.
+    // Some clients drop excess requests silently.
     const isLate = this.#outstanding.size > 0 && this.#quiet(now) >= repeatMs
     if (isLate) for (const piece of this.#outstanding) if (attempt.has(piece)) this.#outstanding.delete(piece)
     let room = Math.min(most, this.#window) - this.#outstanding.size
@@ -118,7 +118,7 @@ export class MetadataSource implements MetadataHandlers {
     }
   }
 
-  /** Owes nothing any more, and may be asked for anything. */
+  /** Forgets outstanding requests and rejections. */
   settle(): void {
     this.#outstanding.clear()
     this.#refused.clear()
@@ -160,13 +160,13 @@ export class MetadataSource implements MetadataHandlers {
     const restMs = Math.min(2 * (this.#refused.get(piece)?.restMs ?? retryMs / 2), refusalMs)
     this.#refused.set(piece, { restMs, until: now + restMs })
     if (!this.#isGiver) this.#waitUntil = now + refusalMs
-    // A peer refuses all requests beyond its queue, so the others fill it.
+    // A peer rejects requests beyond its queue, so the remaining ones show how deep it is.
     this.#windowMost = Math.min(this.#windowMost, Math.max(this.#outstanding.size, this.#windowMost >> 1, 1))
     this.#window = Math.min(this.#window, this.#windowMost)
     this.#events.onReject(this, piece)
   }
 
-  /** Halves the window once for each time that the peer keeps us waiting. */
+  /** Halves the window once each time the peer becomes unresponsive. */
   #shrinkIfQuiet(now: number): void {
     if (this.#isQuiet || this.#outstanding.size === 0 || this.#quiet(now) < patienceMs) return
     this.#isQuiet = true

@@ -15,7 +15,7 @@ interface ContactEvents {
   onPeers(contact: Contact, message: PexMessage): void
 }
 
-/** A peer, and the extension by which it is told. */
+/** A peer and its PEX extension. */
 class Contact implements PexHandlers {
   readonly peer: Peer
   readonly extension: PexExtension
@@ -36,7 +36,7 @@ class Contact implements PexHandlers {
   }
 }
 
-/** Tells the peers of a torrent of each other, and takes in what they tell (BEP 11). */
+/** Sends the peers of a torrent to each other, and adds the addresses that they send to discovery (BEP 11). */
 export class PeerExchange implements ContactEvents {
   readonly #discovery: Discovery
   readonly #isComplete: () => boolean
@@ -44,49 +44,49 @@ export class PeerExchange implements ContactEvents {
   readonly #contacts = new LazyMap<Peer, Contact>()
   #stopped = false
 
-  /** `isComplete` tells whether seeds are of no use to us. */
+  /** `isComplete` returns whether we need no seeds. */
   constructor(discovery: Discovery, isComplete: () => boolean) {
     this.#discovery = discovery
     this.#isComplete = isComplete
   }
 
-  /** Takes a peer; before our extended handshake is sent. */
+  /** Adds a peer. Call it before our extended handshake is sent. */
   addPeer(peer: Peer): void {
     if (this.#stopped) return
     this.#contacts.set(peer, new Contact(peer, this))
     if (!peer.connection.incoming) this.listens(peer)
   }
 
-  /** The peer listens at its `address`. */
+  /** Records that the peer listens at its `address`, so that other peers may be told. */
   listens(peer: Peer): void {
     if (this.#stopped) return
     this.#policy.contact(peer.id, peer.address, () => flagsOf(peer))
   }
 
-  /** The peer has gone; without fault of either side if it `isUnneeded`. */
+  /** Forgets a peer; `isUnneeded` if neither side was at fault. */
   removePeer(peer: Peer, isUnneeded: boolean): void {
     this.#contacts.delete(peer)
     this.#policy.leave(peer.id, isUnneeded)
   }
 
-  /** To be called about once a second while there are peers. */
+  /** Sends the messages that are due. Call it about once a second while there are peers. */
   tick(now: number): void {
     for (const contact of this.#contacts.values()) this.#tell(contact, now)
   }
 
-  /** Ends for good: the torrent is private. Our next extended handshake says so. */
+  /** Stops for good because the torrent is private; our next extended handshake withdraws the extension. */
   stop(): void {
     this.#stopped = true
     for (const { extension } of this.#contacts.values()) extension.announced = false
     this.#contacts.clear()
   }
 
-  /** @internal The peer knows the extension. */
+  /** @internal Called when the peer supports the extension. */
   onReady(contact: Contact): void {
     const now = monotonicMs()
     const { peer } = contact
     this.#policy.join(peer.id, peer.connection.remote.host, now)
-    // The rest of the same message, in which the peer describes itself, must be known before.
+    // Wait until the rest of the peer's extended handshake is processed.
     queueMicrotask(() => this.#tell(contact, now))
   }
 
@@ -96,11 +96,12 @@ export class PeerExchange implements ContactEvents {
     if (message !== undefined) extension.send(message)
   }
 
-  /** @internal The peer tells of its peers. */
+  /** @internal Called when the peer sends addresses. */
   onPeers({ peer }: Contact, message: PexMessage): void {
     const toldBy = peer.connection.remote.host
     const peers = this.#policy.hear(peer.id, message, monotonicMs(), this.#isComplete())
-    if (peers === 'flood') throw new TorrentError('ERR_WIRE_LIMIT', 'the peer floods us with peers')
+    if (peers === 'flood')
+      throw new TorrentError('ERR_WIRE_LIMIT', 'the peer sends peer exchange messages too often')
     if (log.enabled) log('%s tells of %d peers, taken %d', toldBy, message.added.length, peers.length)
     this.#discovery.add(
       'pex',

@@ -25,7 +25,7 @@ import type { PeerConnection } from './pending-handshakes.ts'
 const log = debug('dial')
 const banLog = debug('ban')
 const evictLog = debug('evict')
-/** A dial that is answered within this time after the same peer's own dial came in has crossed it. */
+/** If our dial is answered within this time after the same peer dialled us, both dials count as simultaneous. */
 const crossedMs = 10_000
 const tickMs = 1000
 
@@ -33,29 +33,29 @@ const tickMs = 1000
 export interface PeerManagerOptions extends ConnectorOptions {
   readonly book: AddressBook
   readonly budget: ConnectionBudget
-  /** Tells whose connection counts more. */
+  /** Computes the priority of peers (BEP 40). */
   readonly own: Pick<OwnAddress, 'priority'>
-  /** Whether a peer may be taken that this source has named; a torrent may turn out to be private during a dial. */
+  /** Whether peers of this source may connect. Asked again after a dial, because the torrent may turn out to be private meanwhile. */
   allows(source: PeerSource): boolean
-  /** Options of the wires, as far as they are known now. */
+  /** Returns the options for new wires, as far as they are known. */
   wireOptions(): WireOptions
-  /** A peer's handshake is done and ours is sent; nothing else was said. */
+  /** Both handshakes are done; no other message was sent or received. */
   onPeer(peer: Peer): void
-  /** The peer will not download any more (BEP 21), or will after all. */
+  /** The peer's `upload_only` state changed (BEP 21). */
   onUploadOnly(peer: Peer): void
-  /** The peer has gone; without fault of either side if it `isUnneeded`. */
+  /** The peer disconnected; `isUnneeded` if neither side was at fault. */
   onGone(peer: Peer, isUnneeded: boolean): void
-  /** Once a second while there are peers. */
+  /** Called once a second while there are peers. */
   onTick(now: number): void
 }
 
-/** The peers of one torrent: decides who is connected and for how long. */
+/** Manages the peers of one torrent: decides which are connected and for how long. */
 export class PeerManager {
   readonly peers: LazyMap<number, Peer> = new LazyMap()
   readonly dialer: Dialer
   readonly #options: PeerManagerOptions
   readonly #connector: Connector
-  /** The records of the peers, by the same numbers. */
+  /** Records of the peers, by peer id. */
   readonly #members = new LazyMap<number, Member>()
   #closed = false
   #lastId = 0
@@ -80,7 +80,7 @@ export class PeerManager {
     })
   }
 
-  /** Dials the candidates that the dialer names, now and whenever it may go on. */
+  /** Dials all candidates that are due, and schedules the next call. */
   dial(): void {
     clearTimeout(this.#dialTimer)
     if (this.#closed || this.#paused) return
@@ -100,23 +100,23 @@ export class PeerManager {
     }
   }
 
-  /** Stops or allows new dials; connections stay. */
+  /** Pauses or resumes dialling; connections stay open. */
   setDialling(dialling: boolean): void {
     this.#paused = !dialling
     this.dial()
   }
 
-  /** Takes a peer that has dialled us and named this torrent; its wire has sent nothing yet. */
+  /** Accepts an incoming peer of this torrent, or closes it. Its wire must not have sent anything. */
   accept(peer: PeerConnection): void {
     const { connection, wire, peerId } = peer
-    // Asked first, or a peer that is connected already could have others evicted.
+    // Check this first, or a peer that is already connected could evict others.
     const mayJoin = this.#mayJoin(peerId, connection)
     let release = mayJoin ? this.dialer.accept(connection.remote) : undefined
     if (mayJoin && release === undefined && this.#makeRoom(connection.remote)) {
       release = this.dialer.accept(connection.remote)
     }
     if (release === undefined) {
-      wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'there is no room for this peer'))
+      wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the connection limits leave no room for this peer'))
       return
     }
     this.#replaceTwin(peerId)
@@ -129,7 +129,7 @@ export class PeerManager {
     })
   }
 
-  /** A peer that has dialled us says where it listens: it need not be dialled while it is here, but may be later. */
+  /** Records the listening port of an incoming peer, so that it can be dialled after it disconnects. */
   listens({ id }: Peer, port: number): void {
     const member = this.#members.get(id)
     if (member === undefined || !member.peer.connection.incoming || member.listens) return
@@ -141,7 +141,7 @@ export class PeerManager {
     member.claims = book.claim(peer.address)
   }
 
-  /** Closes the connections of a peer that sent bad data, and never takes it again, also if it has left meanwhile. */
+  /** Bans a peer that sent bad data, even if it has disconnected, and closes its connections. */
   ban(banKey: string): void {
     if (banLog.enabled) banLog('%s is banned, and its connections are closed', banKey)
     this.#options.book.ban(addressOf(banKey))
@@ -152,7 +152,7 @@ export class PeerManager {
     }
   }
 
-  /** Closes connections for which `which` says yes; they are not dialled again soon. */
+  /** Closes the connections for which `which` returns true; the peers are not dialled again soon. */
   disconnect(which: (peer: Peer) => boolean): void {
     for (const member of [...this.#members.values()]) {
       if (!which(member.peer)) continue
@@ -161,7 +161,7 @@ export class PeerManager {
     }
   }
 
-  /** Closes every connection and dials nothing more; idempotent. */
+  /** Closes all connections and stops dialling; idempotent. */
   close(): void {
     this.#closed = true
     clearTimeout(this.#dialTimer)
@@ -172,14 +172,14 @@ export class PeerManager {
     this.dialer.close()
   }
 
-  /** No variant of a candidate has led to a handshake. */
+  /** Handles a candidate whose variants all failed. */
   #failed({ address }: Candidate): void {
     this.dialer.failed(address, monotonicMs())
     this.#keepConnected(address)
     this.dial()
   }
 
-  /** A dial is over, and its end says nothing of a peer that has dialled us meanwhile: that need not be dialled while it is here. */
+  /** After a dial has ended: if a peer at the same address dialled us meanwhile, the address still counts as connected. */
   #keepConnected({ host, port }: PeerAddress): void {
     for (const member of this.#members.values()) {
       const { address } = member.peer
@@ -188,7 +188,7 @@ export class PeerManager {
     }
   }
 
-  /** A peer that was dialled has answered: it stays, or it leaves again. */
+  /** Handles a dialled peer that sent its handshake: keeps it or closes it. */
   #connected({ address, source }: Candidate, variant: DialVariant, peer: PeerConnection): void {
     const { wire, connection, peerId } = peer
     const isAllowed = this.#options.allows(source)
@@ -208,7 +208,7 @@ export class PeerManager {
     })
     if (!isWelcome) {
       const reason = isAllowed
-        ? 'the peer, or too many of its network, are connected already'
+        ? 'the peer, or too many peers of its host, are already connected'
         : 'the torrent is private'
       wire.destroy(new TorrentError('ERR_WIRE_CLOSED', reason))
       return
@@ -228,23 +228,23 @@ export class PeerManager {
     if (log.enabled) logEnds(peer)
     const seat = seatOf(peer, () => this.#evict(member))
     member.leaveSeat = budget.seat(peer.connection.remote.host, seat)
-    this.#tick()
+    this.#startTicking()
     onPeer(peer)
     return member
   }
 
   /**
-   * Whether a peer is not connected yet, and not one of too many of one holder. When two have dialled each other at the same time,
-   * both must keep the same connection: one that we dialled and that was answered stays, for then the peer has taken it, and else
-   * the one that the higher id has dialled. So nothing is thrown away that both sides have begun to use. Only then, and for the same
-   * host, does a newcomer replace a peer: ids are no secret.
+   * Returns whether a peer may join: it is not connected yet, and its holder is below `limits.peersPerHost`. When both sides dial each
+   * other at the same time, both must keep the same connection. A connection that we dialled stays if the peer has answered on it,
+   * because the peer has accepted it. Otherwise the connection stays that the side with the higher id dialled. Thus no connection closes
+   * that both sides already use. Only then, and only from the same host, does a new connection replace a peer, because ids are public.
    */
   #mayJoin(peerId: Uint8Array, connection: Connection): boolean {
     const id = toHex(peerId)
     const holder = holderOf(connection.remote.host)
-    let places: number = limits.peersPerHost
+    let free: number = limits.peersPerHost
     for (const peer of this.peers.values()) {
-      if (holder !== undefined && peer.holder === holder && --places === 0) return false
+      if (holder !== undefined && peer.holder === holder && --free === 0) return false
       if (peer.peerId !== id) continue
       const crossed =
         peer.connection.incoming &&
@@ -256,20 +256,22 @@ export class PeerManager {
     return true
   }
 
-  /** Ends the other connection of a peer that may join. */
+  /** Closes the other connection of a peer that may join. */
   #replaceTwin(peerId: Uint8Array): void {
     const id = toHex(peerId)
     for (const member of this.#members.values()) {
       const { peer } = member
       if (peer.peerId !== id) continue
-      peer.wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer has dialled us at the same time'))
+      peer.wire.destroy(
+        new TorrentError('ERR_WIRE_CLOSED', 'a simultaneous connection with the same peer replaces this one')
+      )
       this.#gone(member)
     }
   }
 
   /**
-   * Evicts a peer of a network with more than its share, else one that counts less than a newcomer (BEP 40), if there is one; its place
-   * is free at once.
+   * Evicts a peer for a newcomer: one of a network above its share, otherwise one with a lower priority (BEP 40). Frees the slot at once;
+   * returns whether it did.
    */
   #makeRoom(newcomer: PeerAddress): boolean {
     const { book, budget } = this.#options
@@ -299,13 +301,13 @@ export class PeerManager {
     this.#options.onGone(peer, member.unneeded)
   }
 
-  #tick(): void {
+  #startTicking(): void {
     if (this.#tickTimer !== undefined) return
-    this.#tickTimer = setInterval(() => this.#look(), tickMs)
+    this.#tickTimer = setInterval(() => this.#onTick(), tickMs)
     this.#tickTimer.unref()
   }
 
-  #look(): void {
+  #onTick(): void {
     const now = monotonicMs()
     for (const member of this.#members.values()) {
       const { wire } = member.peer
@@ -320,7 +322,7 @@ export class PeerManager {
   }
 }
 
-/** Logs that a peer is connected, and when and why it leaves. */
+/** Logs the connection of a peer, and later when and why it ends. */
 function logEnds({ id, wire, address, source, connectedAt }: Peer): void {
   const how = source === 'incoming' ? 'which dialled us' : `named by ${source}`
   log('peer %d is %s, %s', id, formatAddress(address), how)
@@ -333,7 +335,7 @@ function logEnds({ id, wire, address, source, connectedAt }: Peer): void {
   )
 }
 
-/** An address that a ban key names: a host, or on loopback host and port. */
+/** Returns the address of a ban key: host and port on loopback, otherwise the host with port 0. */
 function addressOf(banKey: string): PeerAddress {
   try {
     return parseAddress(banKey)

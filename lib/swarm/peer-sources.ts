@@ -20,34 +20,33 @@ export interface PeerSourcesOptions extends TorrentDhtOptions {
   readonly infoHash: Uint8Array
   readonly host: SwarmHost
   readonly state: SwarmState
-  /** The counts of this run that trackers are told. */
+  /** Returns the byte counts of this run, for trackers. */
   counters(): AnnounceCounters
-  /** There is a new candidate. */
   onPeers(): void
   onWarning(warning: Error): void
 }
 
 /**
- * The sources of peers of one torrent: trackers, the DHT, the local network (BEP 14), other peers (BEP 11), the user and the last run.
- * Sources that tell others of us are asked only while the torrent runs; a private torrent (BEP 27) has only some of them.
+ * The candidate sources of one torrent: trackers, the DHT, LSD (BEP 14), PEX (BEP 11), the program and the resume record. Sources that
+ * announce us are used only while the torrent runs. A private torrent (BEP 27) uses only some of them.
  */
 export class PeerSources {
-  /** Where the addresses go. */
+  /** Collects the candidates of all sources. */
   readonly book: AddressBook
   readonly trackers: TrackerSet
-  /** Undefined when peers are not told of each other. */
+  /** Undefined when PEX is off. */
   readonly exchange: PeerExchange | undefined
-  /** Trackers that the torrent itself does not name. */
+  /** Trackers that were added by the program, a magnet link or the resume record. */
   readonly #addedTrackers: string[] = []
-  /** Added trackers that are announced to from the start on. */
-  #early: TrackerTiers = []
+  /** Trackers that were added before `start`, which announces to them. */
+  #earlyTrackers: TrackerTiers = []
   readonly #options: PeerSourcesOptions
   readonly #discovery: Discovery
   readonly #dht: DhtLink
   #stopLsd: (() => void) | undefined
   #started = false
 
-  /** Asks no source before `start`. */
+  /** Contacts no source before `start`. */
   constructor(options: PeerSourcesOptions) {
     const { infoHash, host, isSeed, isHungry, counters, onPeers, onWarning } = options
     this.#options = options
@@ -69,39 +68,39 @@ export class PeerSources {
     return this.#started
   }
 
-  /** Whether the torrent is private (BEP 27), as far as is known. */
+  /** Whether the torrent is known to be private (BEP 27). */
   get private(): boolean {
     return this.#discovery.private
   }
 
-  /** Whether peers may be told that there is a DHT. */
+  /** Whether this torrent may use the DHT and announce it to peers. */
   get allowsDht(): boolean {
     return this.#dht.allowed
   }
 
-  /** Whether the DHT is asked for peers. */
+  /** Returns `asking` while the DHT is queried, `idle` while it is not, and `off` if it must not be used. */
   get dhtState(): 'off' | 'idle' | 'asking' {
     return this.#dht.state
   }
 
-  /** Whether a source of this kind may be used. */
+  /** Whether a source may be used; private torrents restrict them. */
   allows(source: PeerSource): boolean {
     return this.#discovery.allows(source)
   }
 
-  /** Begins to ask all of them; `announce` are the trackers that the torrent names. */
+  /** Starts all sources; `announce` holds the trackers that the torrent names. */
   start(announce: TrackerTiers): void {
     this.#started = true
     this.trackers.add(announce)
-    this.trackers.add(this.#early)
+    this.trackers.add(this.#earlyTrackers)
     this.update()
   }
 
-  /** Asks or leaves each of them, as the state of the torrent says now. */
+  /** Starts or stops each source to match the state of the torrent. */
   update(): void {
     const { away, stopped, filesKnown, closed } = this.#options.state
     this.trackers.setActive(!away)
-    // A torrent that accepts no peers must not be found; but without the files also a paused one looks for them.
+    // A stopped torrent must not be announced. While its metadata is unknown, it still looks for peers that have it.
     if (stopped && filesKnown) {
       this.#stopLsd?.()
       this.#stopLsd = undefined
@@ -112,19 +111,19 @@ export class PeerSources {
     }
   }
 
-  /** Takes peers, `host:port` or objects, that the program has named, or a source that is not trusted, such as a magnet link. */
+  /** Adds candidates, as `host:port` or objects. `trust` tells the program's addresses from untrusted ones, such as a magnet link's. */
   addPeers(addresses: readonly (string | PeerAddress)[], trust: Trust): void {
     const list = addresses.map((one) => (typeof one === 'string' ? parseAddress(one) : one))
     if (trust === 'program') this.#discovery.add('manual', list)
     else this.#discovery.add('magnet', usableAddresses(list, this.#options.host.localAddress))
   }
 
-  /** Announces to further trackers, from the start on; returns whether any is new. URLs that the program gives may lead anywhere. */
+  /** Adds trackers; announces begin with `start`. Returns whether any is new. URLs from the program may name any host. */
   addTrackers(trackers: TrackerTiers, trust: Trust): boolean {
     if (trust === 'program') this.trackers.trust(trackers.flat())
     if (!this.#started) {
-      // They would hear that everything is missing, and of a torrent that may have to wait its turn.
-      this.#early = [...this.#early, ...trackers]
+      // An announce now would report that everything is missing, and the torrent may still have to wait in the queue.
+      this.#earlyTrackers = [...this.#earlyTrackers, ...trackers]
       this.#addedTrackers.push(...trackers.flat())
       return trackers.length > 0
     }
@@ -133,36 +132,36 @@ export class PeerSources {
     return added.length > 0
   }
 
-  /** Takes the ways into the DHT that the torrent names (BEP 5), unless the DHT is not for it; once it is known whether it is private. */
+  /** Adds DHT bootstrap nodes that the torrent names (BEP 5), if it may use the DHT. Call it once `private` is known. */
   addNodes(nodes: readonly string[]): void {
     this.#dht.addNodes(nodes)
   }
 
-  /** The metadata, or what an earlier run knew of it, says that the torrent is private: ends all other sources and forgets their peers. */
+  /** Makes the torrent private, as its metadata or resume record says: stops the sources that are then not allowed and drops their candidates. */
   makePrivate(): void {
     this.#discovery.makePrivate()
     this.exchange?.stop()
   }
 
-  /** A peer has connected; before our extended handshake is sent. */
+  /** Adds a connected peer to the DHT and PEX. Call it before our extended handshake is sent. */
   meet(peer: Peer): void {
     this.#dht.meet(peer)
     this.exchange?.addPeer(peer)
   }
 
-  /** Returns their part of the resume record: known peers as text, the best first, trackers that were added, and whether the torrent is private. */
+  /** Returns fields of the resume record: known peers as `host:port`, best first, added trackers, and whether the torrent is private. */
   remember(): Pick<ResumeRecord, 'peers' | 'trackers' | 'private'> {
     const peers = this.book.serialise().map(formatAddress)
     return { peers, trackers: this.#addedTrackers, private: this.private }
   }
 
-  /** Takes what `remember` has returned in an earlier run. */
+  /** Adds the peers and trackers that `remember` returned in an earlier run. */
   recall({ peers, trackers }: Pick<ResumeRecord, 'peers' | 'trackers'>): void {
     this.#discovery.add('resume', peers.flatMap(readAddress))
     this.addTrackers(trackers, 'remote')
   }
 
-  /** Leaves all of them, and resolves when trackers have heard it or took too long; idempotent. */
+  /** Stops all sources; resolves when the trackers have answered or timed out. Idempotent. */
   close(): Promise<void> {
     const goodbyes = this.trackers.close()
     this.#discovery.close()
@@ -176,7 +175,7 @@ export class PeerSources {
   }
 }
 
-/** The address in a text of our own making, or none. */
+/** Parses an address of a resume record; returns an empty list if it is malformed. */
 function readAddress(text: string): PeerAddress[] {
   try {
     return [parseAddress(text)]

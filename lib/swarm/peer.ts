@@ -11,65 +11,65 @@ import { UploadOnlyExtension } from '../wire/upload-only.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { PeerConnection } from './pending-handshakes.ts'
 
-/** Round trip that is assumed of a peer until the picker has measured its own. */
+/** Assumed round trip in milliseconds until the picker has measured it. */
 const guessedLatencyMs = 100
 
-/** One connected peer as callers see it; a snapshot of this moment. */
+/** Snapshot of one connected peer. */
 export interface PeerInfo {
   /** `host:port` of the connection. */
   readonly address: string
-  /** Name of its client, if it tells. */
+  /** Name of its client, if known. */
   readonly client: string | undefined
-  /** 20 bytes in hexadecimal. */
+  /** 20 bytes, in hexadecimal. */
   readonly peerId: string
-  /** Whether the peer has dialled us. */
+  /** Whether the peer dialled us. */
   readonly incoming: boolean
-  /** The source that named the peer, or `incoming` when it has dialled us. */
+  /** Source of the peer's address, or `incoming` if it dialled us. */
   readonly source: PeerSource
-  /** Part of the torrent that it has, 0 to 1. */
+  /** Fraction of the torrent's pieces that it has, 0 to 1. */
   readonly progress: number
-  /** Payload bytes that came from it and went to it. */
+  /** Payload bytes received from it and sent to it. */
   readonly downloaded: number
   readonly uploaded: number
   /** Payload bytes per second. */
   readonly downloadSpeed: number
   readonly uploadSpeed: number
-  /** Whether it chokes us, and we it. */
+  /** Whether it chokes us, and whether we choke it. */
   readonly peerChoking: boolean
   readonly amChoking: boolean
-  /** Whether it wants something of us, and we of it. */
+  /** Whether it is interested in our pieces, and whether we are interested in its pieces. */
   readonly peerInterested: boolean
   readonly amInterested: boolean
-  /** Whether it will not download any more: a seed, or one that has all that it wants (BEP 21). */
+  /** Whether it will not download any more: it is a seed or has all it wants (BEP 21). */
   readonly uploadOnly: boolean
-  /** Blocks that it is asked for. */
+  /** Number of our outstanding requests to it. */
   readonly requests: number
-  /** The piece that it sends a block of, else the one of its oldest request; undefined when it is asked for nothing. */
+  /** Piece of the block being received, otherwise of the oldest request; undefined without requests. */
   readonly piece: number | undefined
 }
 
-/** The requests to a peer, see {@link PeerInfo}. */
+/** Our requests to a peer; see {@link PeerInfo}. */
 export type PeerLoad = Pick<PeerInfo, 'requests' | 'piece'>
 
-/** A connected peer: its wire, its connection, and what is counted of it. */
+/** A connected peer with its wire, connection and meters. */
 export class Peer {
   readonly id: PeerNumber
   readonly wire: Wire
   readonly connection: Connection
-  /** Where it listens as far as we know, else where it comes from. */
+  /** Its listening address if known, otherwise the remote address of the connection. */
   address: PeerAddress
   readonly source: PeerSource
   readonly peerId: string
   readonly connectedAt: number
-  /** The name by which it is banned: the host, in IPv6 by its /64. On loopback many peers share one, so there the port counts too. */
+  /** Key for bans: the host, in IPv6 its /64. On loopback it includes the port, because many peers share the host. */
   readonly banKey: string
-  /** The holder of its address; undefined in local networks. */
+  /** Key of the address holder, see `holderOf`; undefined in local networks. */
   readonly holder: string | undefined
   readonly down: Meter = new Meter()
   readonly up: Meter = new Meter()
-  /** Round trip in milliseconds; a guess for a peer that has dialled us. */
+  /** Round trip in milliseconds; a guess for a peer that dialled us. */
   readonly latencyMs: number
-  /** By which each side tells what it has lost (BEP 54). */
+  /** Sends and receives `lt_donthave` messages (BEP 54). */
   readonly haveExtension: DontHaveExtension
   readonly #uploadOnly: UploadOnlyExtension
 
@@ -96,7 +96,7 @@ export class Peer {
     this.connectedAt = now
   }
 
-  /** Whether it will not download any more: it said so (BEP 21), or has everything. */
+  /** Whether it will not download any more: it said so (BEP 21) or is a seed. */
   get uploadOnly(): boolean {
     return this.#uploadOnly.uploadOnly || this.wire.peerSeeding
   }
@@ -106,7 +106,7 @@ export class Peer {
     this.#uploadOnly.send(uploadOnly)
   }
 
-  /** A snapshot for callers; `load` is undefined where nothing is known of the data yet. */
+  /** Returns a snapshot; `load` is undefined until the files are known. */
   info(now: number, load: PeerLoad | undefined, pieceCount: number): PeerInfo {
     const { wire } = this
     return {

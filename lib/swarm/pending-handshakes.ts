@@ -9,7 +9,7 @@ import type { Wire } from '../wire/wire.ts'
 import { limits } from './limits.ts'
 import { join } from './wire-connection.ts'
 
-/** A connection over which the peer's handshake has come. */
+/** A connection whose peer has sent its handshake. */
 export interface PeerConnection {
   readonly connection: ThrottledConnection
   readonly wire: Wire
@@ -17,36 +17,36 @@ export interface PeerConnection {
   readonly peerId: Uint8Array
   /** 20 bytes. */
   readonly infoHash: Uint8Array
-  /** Round trip in milliseconds; undefined for a peer that has dialled us. */
+  /** Round trip in milliseconds; undefined for a peer that dialled us. */
   readonly latencyMs: number | undefined
 }
 
-/** Callbacks of a handshake that is waited for. */
+/** Callbacks of a {@link PendingHandshake}. */
 export interface HandshakeEvents {
-  /** The handshake is here; listeners for what follows it must be set before this returns. */
+  /** The handshake arrived. Listeners for later messages must be attached before this returns. */
   onHandshake(peer: PeerConnection): void
-  /** The other side is this client. It still counts as waiting, until its wire closes. */
+  /** The other side is this client. The connection stays pending until its wire closes. */
   onSelf(infoHash: Uint8Array): void
-  /** The connection has ended before a handshake was taken. */
+  /** The connection closed before `onHandshake`. */
   onEnd(): void
 }
 
 /** Options of {@link PendingHandshakes}. */
 export interface PendingHandshakesOptions {
-  /** Our own; 20 bytes. */
+  /** Own peer id, 20 bytes. */
   readonly peerId: Uint8Array
-  /** How many may wait; default any number. */
+  /** Maximum pending handshakes; no limit by default. */
   readonly most?: number
-  /** How long each may take, default 10 s. */
+  /** Timeout in milliseconds; default 10 s. */
   readonly timeoutMs?: number | undefined
 }
 
-/** The handshakes (BEP 3) that are waited for. Each has its time; when there are too many, the oldest ends. */
+/** Connections that wait for a handshake (BEP 3). Each has a timeout; when there are too many, the oldest is closed. */
 export class PendingHandshakes {
   readonly #peerId: Uint8Array
   readonly #most: number
   readonly #timeoutMs: number
-  /** The oldest first. */
+  /** Oldest first. */
   readonly #pending = new LazySet<PendingHandshake>()
 
   constructor(options: PendingHandshakesOptions) {
@@ -56,11 +56,16 @@ export class PendingHandshakes {
     this.#timeoutMs = timeoutMs
   }
 
-  /** Counts a connection whose handshake is to come, and gives it its time. */
+  /** Adds a connection and starts its timeout. */
   begin(connection: Connection): PendingHandshake {
     if (this.#pending.size >= this.#most) {
       const [oldest] = this.#pending
-      oldest?.end(new TorrentError('ERR_TRANSPORT_TIMEOUT', 'no handshake came, and others wait'))
+      oldest?.end(
+        new TorrentError(
+          'ERR_TRANSPORT_TIMEOUT',
+          'no handshake came, and too many other connections wait for theirs'
+        )
+      )
     }
     const pending = new PendingHandshake(connection, this.#peerId, this.#timeoutMs, () => {
       this.#pending.delete(pending)
@@ -69,13 +74,13 @@ export class PendingHandshakes {
     return pending
   }
 
-  /** Ends all of them. */
+  /** Closes all of them. */
   close(): void {
     for (const pending of this.#pending) pending.end()
   }
 }
 
-/** A connection whose handshake is waited for, first without and then with a wire. */
+/** A connection that waits for its handshake, first without and then with a wire. */
 export class PendingHandshake {
   readonly #connection: Connection
   readonly #peerId: Uint8Array
@@ -93,7 +98,7 @@ export class PendingHandshake {
     this.#timer.unref()
   }
 
-  /** Lets a wire talk over the connection, which may be wrapped by now; `head` was read of it already. */
+  /** Joins a wire to the connection, which may be wrapped by now; `head` holds bytes that were already read. */
   listen(connection: ThrottledConnection, wire: Wire, events: HandshakeEvents, head?: Uint8Array): void {
     this.#wire = wire
     const startedAt = monotonicMs()
@@ -115,14 +120,14 @@ export class PendingHandshake {
     join(connection, wire, { host: hostKey(connection.remote.host), head })
   }
 
-  /** Ends the connection. */
+  /** Closes the connection. */
   end(error?: TorrentError): void {
     this.settle()
     if (this.#wire === undefined) this.#connection.close(error)
     else this.#wire.destroy(error)
   }
 
-  /** Waits no more: the handshake is here, or the connection has ended. */
+  /** Stops the timeout, because the handshake arrived or the connection closed. */
   settle(): void {
     clearTimeout(this.#timer)
     this.#onSettled()

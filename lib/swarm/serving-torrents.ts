@@ -1,18 +1,18 @@
-/** How many torrents of a client have a peer that wants something of them: these share the client's upload limit. */
+/** Counts the torrents of a client with an interested peer; they share the client's upload limit. */
 export class ServingTorrents {
   #count = 0
 
-  /** The torrents that serve now. */
+  /** Number of torrents with an interested peer. */
   get count(): number {
     return this.#count
   }
 
-  /** Counts a torrent of which a first peer wants something. */
+  /** Counts a torrent that got its first interested peer. */
   begin(): void {
     this.#count++
   }
 
-  /** Counts a torrent of which no peer wants anything any more. */
+  /** Removes a torrent that lost its last interested peer. */
   cease(): void {
     this.#count--
   }

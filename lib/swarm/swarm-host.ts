@@ -10,49 +10,49 @@ import type { Throttle } from '../transport/throttle.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { Trust } from '../util/trust.ts'
 
-/** Facts of a torrent that decide how the DHT is asked; read whenever they are needed. */
+/** State of a torrent that controls its DHT look-ups. */
 export interface TorrentDhtOptions {
-  /** Whether we have all of it. */
+  /** Whether we have the whole torrent. */
   isSeed(): boolean
   /** Whether more peers are wanted soon. */
   isHungry(): boolean
 }
 
-/** The DHT of a client as a torrent uses it. */
+/** The client's DHT, as a torrent uses it. */
 export interface TorrentDht {
-  /** Our UDP port as a peer with this address reaches it; undefined while there is none. */
+  /** Returns the UDP port of our node in the address family of `remoteHost`; undefined while there is none. */
   port(remoteHost: string): number | undefined
-  /** Takes a node in, if it answers. One that a torrent names is `'remote'`, and reaches this machine and local networks only as peers do. */
+  /** Pings a node and adds it if it answers. With `'remote'` trust, for nodes from torrents, the address is scope-checked like a peer's. */
   addNode(address: PeerAddress, trust: Trust): void
-  /** Peers of a torrent, to which we are announced from time to time until the iterator is left. */
+  /** Yields peers of a torrent, and announces us repeatedly until the iterator is closed. */
   peers(infoHash: Uint8Array, options: TorrentDhtOptions): AsyncIterable<PeerAddress>
 }
 
-/** The parts of a client that its swarms share. */
+/** The parts of a client that its swarms use. */
 export interface SwarmHost {
-  /** 20 bytes. */
+  /** Own peer id, 20 bytes. */
   readonly peerId: Uint8Array
-  /** The port on which peers reach us. */
+  /** The port on which peers can reach us. */
   readonly port: number
   readonly connections: ConnectionBudget
-  /** The way to trackers. */
+  /** Network access for HTTP trackers. */
   readonly network: Network
   readonly udpTrackers: UdpTrackerClient
   readonly announcePace: AnnouncePace
-  /** Our address as others see it. */
+  /** Our address as peers and trackers report it. */
   readonly own: OwnAddress
-  /** Whether peers are told of each other (BEP 11). */
+  /** Whether PEX is on (BEP 11). */
   readonly pex: boolean
-  /** Finds peers in the local network (BEP 14); undefined when that is off. */
+  /** Local service discovery (BEP 14); undefined when it is off. */
   readonly lsd: Lsd | undefined
-  /** Finds peers in the DHT (BEP 5); undefined when that is off. */
+  /** The DHT (BEP 5); undefined when it is off. */
   readonly dht: TorrentDht | undefined
-  /** The client's limit in bytes per second, `Infinity` for none. */
+  /** The client's upload limit in bytes per second; `Infinity` for none. */
   readonly uploadLimit: number
-  /** Our numeric address, when only one is listened on. */
+  /** Our numeric address, if the client listens on only one. */
   readonly localAddress: string | undefined
-  /** Limits of this torrent alone, inside those of the client; all its connections wait their turn in them. */
+  /** Rate limits of this torrent, inside those of the client; all its connections share them. */
   readonly throttles: { readonly download: Throttle; readonly upload: Throttle }
-  /** Connects to a peer. */
+  /** Connects to a peer; rejects when the connection fails or `signal` aborts. */
   dial(address: PeerAddress, variant: DialVariant, signal: AbortSignal): Promise<Connection>
 }

@@ -9,10 +9,10 @@ import { PeerSources, type PeerSourcesOptions } from './peer-sources.ts'
 import type { PeerConnection } from './pending-handshakes.ts'
 import type { SwarmContent, SwarmMetadata } from './torrent-parts.ts'
 
-/** With fewer peers the DHT is asked again soon. */
+/** With fewer peers, the DHT is queried again soon. */
 const fewPeers = 10
 
-/** Whether more is to be fetched, as far as is known. */
+/** Whether there is more to download, as far as is known. */
 function isFetching(content: SwarmContent | undefined): boolean {
   return content?.activity !== 'seeding' && content?.activity !== 'idle'
 }
@@ -21,23 +21,25 @@ function isFetching(content: SwarmContent | undefined): boolean {
 export interface SwarmOptions extends Pick<PeerSourcesOptions, 'host' | 'state' | 'counters' | 'onWarning'> {
   readonly infoHashes: InfoHashes
   readonly metadata: SwarmMetadata
-  /** A peer has connected. */
   onPeer(peer: Peer): void
-  /** A round of the choker comes next: its upload limit is to be set anew, as other torrents may serve by now. */
+  /** Called before each round of the choker: update its upload limit, because the number of serving torrents may have changed. */
   onChokeRound(): void
-  /** Peers that had nothing for us may have something now. */
+  /** Called when we want data again: peers that had nothing for us may have something now. */
   wantAgain(): void
 }
 
-/** All peers of a torrent: joins their sources, the peer manager and the extended handshakes, and tells all parts of peers that come and go. */
+/**
+ * All peers of a torrent. Connects the candidate sources, the peer manager and the extended handshakes, and tells each part when a peer
+ * connects or disconnects.
+ */
 export class Swarm {
   readonly sources: PeerSources
   readonly manager: PeerManager
   readonly handshakes: ExtendedHandshakes
   readonly #options: SwarmOptions
-  /** Undefined until its storage is open. */
+  /** Undefined until the storage is open. */
   #content: SwarmContent | undefined
-  /** Pieces that peers have granted (BEP 6) before it was known which there are. */
+  /** Allowed-fast pieces (BEP 6) that peers named before the storage was open. */
   readonly #granted = new LazyMap<Peer, Set<number>>()
 
   constructor(options: SwarmOptions) {
@@ -76,7 +78,7 @@ export class Swarm {
     })
   }
 
-  /** Options for the wires, as far as they are known. */
+  /** Returns the options for new wires, as far as they are known. */
   #wireOptions(): WireOptions {
     const layout = this.#content?.layout
     const dht = this.sources.allowsDht
@@ -84,7 +86,7 @@ export class Swarm {
     return { pieceCount: layout.pieceCount, pieceLength: layout.pieceLength, totalLength: layout.length, dht }
   }
 
-  /** Takes a peer that has dialled us. */
+  /** Accepts an incoming peer, or closes it if the torrent is stopped. */
   accept(peer: PeerConnection): void {
     const { host, state } = this.#options
     if (state.closed || state.stopped) {
@@ -95,25 +97,25 @@ export class Swarm {
     this.manager.accept(peer)
   }
 
-  /** Follows the state of the torrent: dials, keeps or leaves its peers and their sources. */
+  /** Applies the state of the torrent to its connections, dialling and candidate sources. */
   update(): void {
     const { metadata, state } = this.#options
     const { stopped, away, waits } = state
     if (away) this.manager.disconnect(() => true)
-    // Peers that were disconnected while the torrent had to wait are wanted again.
+    // Peers that were disconnected while the torrent waited in the queue are wanted again.
     else if (!stopped) this.sources.book.revive(monotonicMs())
     this.manager.setDialling(!(stopped || (waits && metadata.known)))
     this.sources.update()
   }
 
-  /** The metadata, or what an earlier run knew of it, says that the torrent is private (BEP 27). */
+  /** Makes the torrent private (BEP 27), as its metadata or resume record says. */
   makePrivate(): void {
     this.sources.makePrivate()
-    // Peers that other sources had named before that was known are no members of the tracker's swarm.
+    // Peers from other sources do not belong to the tracker's swarm.
     this.manager.disconnect(({ source }) => !this.sources.allows(source))
   }
 
-  /** The storage is open: peers were told that we have nothing, and not how long the metadata is. */
+  /** Called when the storage is open: sends our pieces and the metadata length to peers that connected before. */
   begin(content: SwarmContent): void {
     this.#content = content
     this.handshakes.begin(content)
@@ -126,13 +128,13 @@ export class Swarm {
     this.#granted.clear()
   }
 
-  /** Dials also peers that were disconnected because neither side needed the other. */
+  /** Also dials peers that were disconnected because neither side needed the other. */
   redial(): void {
     this.sources.book.revive(monotonicMs())
     this.manager.dial()
   }
 
-  /** Leaves the swarm; resolves when trackers have heard it or took too long. Idempotent. */
+  /** Closes all connections and sources; resolves when the trackers have answered or timed out. Idempotent. */
   close(): Promise<void> {
     const goodbyes = this.sources.close()
     this.#options.metadata.close()
@@ -140,7 +142,7 @@ export class Swarm {
     return goodbyes
   }
 
-  /** Lets the wire check what the peer says; no change when it knew. */
+  /** Gives the wire the lengths of the torrent for its checks; no effect if it has them. */
   #tellLayout({ wire }: Peer, { layout }: SwarmContent): void {
     wire.setPieceCount(layout.pieceCount, layout.pieceLength, layout.length)
   }
@@ -152,7 +154,7 @@ export class Swarm {
     if (content === undefined) {
       wire.haveNone()
       wire.on('allowed-fast', (piece) => {
-        if (this.#content === undefined) this.#grant(peer, piece)
+        if (this.#content === undefined) this.#saveGrant(peer, piece)
       })
     } else {
       // The storage may have opened during the handshake.
@@ -174,7 +176,7 @@ export class Swarm {
     if (state.away) this.manager.disconnect((other) => other === peer)
   }
 
-  #grant(peer: Peer, piece: number): void {
+  #saveGrant(peer: Peer, piece: number): void {
     const granted = this.#granted.get(peer)
     if (granted === undefined) this.#granted.set(peer, new Set([piece]))
     else granted.add(piece)
@@ -188,7 +190,7 @@ export class Swarm {
     this.#content?.removePeer(peer)
     this.sources.exchange?.removePeer(peer, isUnneeded)
     const isWanted = !state.stopped && !state.closed && this.#content?.done !== true
-    // It was disconnected while the torrent had to wait, and has gone only now.
+    // The peer was disconnected while the torrent waited in the queue, and the torrent runs again.
     if (isUnneeded && isWanted) this.redial()
   }
 
@@ -200,7 +202,7 @@ export class Swarm {
     if (content === undefined) return
     if (host.uploadLimit !== Number.POSITIVE_INFINITY && content.uploads.isDue(now)) onChokeRound()
     content.tick(now)
-    // Streams may want what is not selected.
+    // A stream may read files that are not selected, which changes our `upload_only` state.
     this.handshakes.update()
   }
 }

@@ -8,10 +8,13 @@ import { argumentError } from '../util/options.ts'
 import { checkTrust } from '../util/trust.ts'
 import type { SwarmHost } from './swarm-host.ts'
 
-/** Tracker URLs: one tier each, or tiers of several (BEP 12). */
+/** Tracker URLs. A string is a tier of its own; a list is one tier (BEP 12). */
 export type TrackerTiers = readonly (string | readonly string[])[]
 
-/** @throws TorrentError ERR_CLIENT_OPTION unless it is a list of URLs, or of lists of URLs, and a trust. */
+/**
+ * Checks arguments of `addTrackers`.
+ * @throws TorrentError ERR_CLIENT_OPTION unless `trackers` is a list of URLs or of lists of URLs, and `trust` is valid.
+ */
 export function checkTrackers(trackers: unknown, trust?: unknown): void {
   const isText = (url: unknown): boolean => typeof url === 'string'
   const isTier = (tier: unknown): boolean => isText(tier) || (Array.isArray(tier) && tier.every(isText))
@@ -20,7 +23,7 @@ export function checkTrackers(trackers: unknown, trust?: unknown): void {
   checkTrust(trust, argumentError)
 }
 
-/** How long a tracker may take to hear of the end, and before of a download that has just been completed: closing a client is not to take long. */
+/** Milliseconds that a tracker has to answer `stopped`, and `completed` before it. Short, because the client waits for it when it closes. */
 const goodbyeMs = 1200
 
 /** Options and callbacks of a {@link TrackerSet}. */
@@ -28,26 +31,26 @@ export interface TrackerSetOptions {
   /** 20 bytes. */
   readonly infoHash: Uint8Array
   readonly host: Pick<SwarmHost, 'peerId' | 'port' | 'network' | 'udpTrackers' | 'announcePace' | 'own'>
-  /** Bytes moved and missing; asked for each announce. */
+  /** Returns the bytes transferred and missing; called for each announce. */
   counters(): AnnounceCounters
-  /** An announcement has begun: a source of peers. */
+  /** Called with each new announcement, which yields peers. */
   onAnnouncement(announcement: Announcement): void
   onWarning(warning: Error): void
 }
 
-/** The trackers of a torrent, to which more may be added at any time; each URL is announced to once. */
+/** The trackers of a torrent. More can be added at any time; duplicate URLs are ignored. */
 export class TrackerSet {
   readonly #options: TrackerSetOptions
   #tiers: readonly (readonly string[])[] = []
-  /** URLs that the program has given. */
+  /** URLs that the program gave. */
   readonly #trusted = new LazySet<string>()
   #announcements: Announcement[] = []
-  /** Goodbyes that are still being said. */
+  /** Pending `stopped` announces. */
   readonly #leaving = new LazySet<Promise<void>>()
   #active = true
-  /** The download was completed while no tracker was announced to. */
+  /** Whether the download was completed while the set was inactive. */
   #owesCompleted = false
-  /** Active again, once the goodbyes before are said: a torrent that comes back must not be taken for gone. */
+  /** Whether announces resume once the pending `stopped` announces end, so that a tracker does not get them in the wrong order. */
   #returning = false
   #closing: Promise<void> | undefined
 
@@ -55,12 +58,12 @@ export class TrackerSet {
     this.#options = options
   }
 
-  /** All URLs, by tier. */
+  /** All tracker URLs, by tier. */
   get tiers(): readonly (readonly string[])[] {
     return this.#tiers
   }
 
-  /** How each tracker fares. */
+  /** The status of each tracker. */
   get statuses(): readonly TrackerStatus[] {
     if (!this.#active || this.#returning)
       return this.#tiers.flatMap((urls, tier) => urls.map((url) => unasked(url, tier)))
@@ -72,12 +75,12 @@ export class TrackerSet {
     return [...this.#trusted]
   }
 
-  /** The program has given these URLs, now or in an earlier run: they may lead anywhere, whatever other source names them. */
+  /** Marks URLs as given by the program, now or in an earlier run. They may name any host, even if another source names them too. */
   trust(urls: readonly string[]): void {
     for (const url of urls) this.#trusted.add(url.trim())
   }
 
-  /** Announces to those trackers that are new, and returns their URLs. */
+  /** Adds trackers and announces to the new ones; returns the new URLs. */
   add(trackers: TrackerTiers): string[] {
     if (this.#closing !== undefined) return []
     const known = new Set(this.#tiers.flat())
@@ -85,13 +88,13 @@ export class TrackerSet {
       .map((tier) => (typeof tier === 'string' ? [tier] : tier).filter((url) => !known.has(url)).slice())
       .filter((tier) => tier.length > 0)
     if (tiers.length === 0) return []
-    // Unlike with push() no room is kept for more.
+    // concat() allocates the exact length; push() would reserve room for more.
     this.#tiers = this.#tiers.concat(tiers)
     if (this.#active && !this.#returning) this.#announce(tiers)
     return tiers.flat()
   }
 
-  /** Says goodbye to all trackers, or announces to all of them again. */
+  /** Announces `stopped` to all trackers, or `started` again. */
   setActive(active: boolean): void {
     if (active === this.#active || this.#closing !== undefined) return
     this.#active = active
@@ -116,18 +119,18 @@ export class TrackerSet {
     if (this.#owesCompleted) this.completed()
   }
 
-  /** The last missing byte was downloaded: trackers are told `completed`. */
+  /** Announces `completed`, after the last missing byte was downloaded. */
   completed(): void {
     this.#owesCompleted = !this.#active || this.#returning
     for (const announcement of this.#announcements) announcement.completed()
   }
 
-  /** Every byte was found: trackers that were told that bytes are missing hear at once that none is. */
+  /** Corrects trackers that were told of missing bytes, after a check found every byte on disk. */
   nothingLeft(): void {
     for (const announcement of this.#announcements) announcement.nothingLeft()
   }
 
-  /** Says goodbye to all, after `completed` if a tracker is to hear that; resolves in bounded time. Idempotent. */
+  /** Announces `stopped` to all trackers, after a pending `completed`; resolves in bounded time. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= Promise.all([this.#leave(), ...this.#leaving]).then(() => {})
     return this.#closing
@@ -159,7 +162,7 @@ export class TrackerSet {
   }
 }
 
-/** A tracker that is not announced to for now. */
+/** Returns the status of a tracker that is not announced to. */
 function unasked(url: string, tier: number): TrackerStatus {
   return { url, tier, status: 'idle', last: undefined, error: undefined, nextAnnounceAt: undefined }
 }

@@ -16,52 +16,52 @@ import type { ServingTorrents } from './serving-torrents.ts'
 
 const log = debug('choke')
 const storageLog = debug('storage')
-/** Seconds for which a peer counts as a reader after a request. */
+/** Seconds for which a peer counts as a reader of the cache after a request. */
 const readerSeconds = 10
 /** Minimum bytes per optimistic slot; at least two pieces. */
 const leastOptimistic = 512 << 10
-/** Pieces that a new peer may fetch before it has anything to give (BEP 6). */
+/** Size of the allowed-fast set of a peer (BEP 6). */
 const allowedFastCount = 10
-/** Requests of a peer that are refused at once in each second; further ones wait for its end, for some ask again at once. */
+/** Maximum immediate rejects per peer and second. Later requests wait for the next second, because some clients retry at once. */
 const promptRefusals = 64
-/** Changes of interest that are followed at once in each second: each may have all slots given anew. */
+/** Maximum interest changes per peer and second that are applied at once: each can make the choker reassign all slots. */
 const promptChanges = 32
 
 interface Serving {
   readonly peer: Peer
-  /** Whether it was told of pieces that it may request while it is choked. */
+  /** Whether it was sent its allowed-fast set. */
   granted: boolean
-  /** How many of its requests were refused in this second. */
+  /** Requests rejected in the current second. */
   refusals: number
-  /** How often its interest has changed in this second. */
+  /** Interest changes in the current second. */
   changes: number
   /** Blocks that the connection may not have sent yet. */
   readonly departing: DepartingBlocks
-  /** Bytes of blocks that its wire has sent and that are counted. */
+  /** Value of the wire's `blockBytesSent` at the last count. */
   counted: number
-  /** Seconds for which it still counts as a reader; 0 when it does not. */
+  /** Seconds for which it still counts as a reader. */
   reads: number
-  /** Whether the oldest request waits for storage. */
+  /** Whether its oldest request waits for a storage read. */
   reading: boolean
-  /** Whether its wire takes no more answers for now. */
+  /** Whether its wire accepts no more blocks until `sendable`. */
   full: boolean
 }
 
 /** Callbacks of {@link Uploads}. */
 export interface UploadEvents {
-  /** The connected peers by their numbers. */
+  /** Connected peers by id. */
   readonly peers: ReadonlyMap<number, Peer>
   /** Whether a piece may be served. */
   serves(piece: PieceIndex): boolean
-  /** Whether choked peers may fetch a few pieces. */
+  /** Whether allowed-fast sets are sent to choked peers. */
   grants(): boolean
-  /** Payload bytes went out. */
+  /** Called with the payload bytes sent since the last call. */
   sent(peer: Peer, bytes: number): void
-  /** Storage failed to give a block that is had. */
+  /** Called when storage failed to read a stored block. */
   unreadable(piece: PieceIndex, error: Error): void
 }
 
-/** Answers the requests of peers. The choker decides which peers may ask; blocks come from the read cache in order. */
+/** Answers the requests of peers, in order, with blocks from the read cache. The choker decides which peers may request. */
 export class Uploads {
   readonly choker: Choker
   readonly #infoHash: Uint8Array
@@ -69,17 +69,17 @@ export class Uploads {
   readonly #cache: ReadCache
   readonly #events: UploadEvents
   readonly #servingTorrents: ServingTorrents
-  /** Whether this torrent counts among those. */
+  /** Whether this torrent is counted in `servingTorrents`. */
   #serves = false
   readonly #serving = new LazyMap<number, Serving>()
-  /** How many of them read. */
+  /** Number of peers that count as readers of the cache. */
   #readers = 0
   #limit: number
   #guides = false
-  /** Made when it is needed: most torrents have few peers or are in many hands. */
+  /** Created when needed: most torrents have too few peers or many seeds. */
   #suggester: Suggester | undefined
 
-  /** `infoHash` has 20 bytes, `uploadLimit` is in bytes per second; `servingTorrents` hears when peers begin or cease to want something. */
+  /** `infoHash` has 20 bytes; `uploadLimit` is in bytes per second. */
   constructor(
     infoHash: Uint8Array,
     layout: Layout,
@@ -122,7 +122,7 @@ export class Uploads {
     })
   }
 
-  /** Takes a peer whose handshake is done. */
+  /** Adds a peer whose handshake is done. */
   addPeer(peer: Peer): void {
     const { wire, id } = peer
     const serving: Serving = {
@@ -137,10 +137,10 @@ export class Uploads {
       full: false
     }
     this.#serving.set(id, serving)
-    wire.answerLeft = (data, sent) => this.#left(serving, data, sent)
+    wire.answerLeft = (data, sent) => this.#onAnswerLeft(serving, data, sent)
     this.choker.addPeer(id, monotonicMs())
-    wire.on('interested', () => this.#changed(serving))
-    wire.on('not-interested', () => this.#changed(serving))
+    wire.on('interested', () => this.#onInterestChange(serving))
+    wire.on('not-interested', () => this.#onInterestChange(serving))
     wire.on('request', (piece, offset, length) => {
       if (!this.#mayServe(piece)) {
         if (serving.refusals++ < promptRefusals) wire.reject(piece, offset, length)
@@ -148,7 +148,7 @@ export class Uploads {
         return
       }
       this.#suggest(id, (suggester) => suggester.requested(id, piece))
-      this.#reads(serving, readerSeconds)
+      this.#setReader(serving, readerSeconds)
       this.#pump(serving)
     })
     if (this.#suggester !== undefined) this.#watch(this.#suggester, peer)
@@ -159,8 +159,8 @@ export class Uploads {
     if (peer.uploadOnly || wire.peerInterested) this.#follow(serving)
   }
 
-  /** The interest of the peer has changed. */
-  #changed(serving: Serving): void {
+  /** Applies a change of interest, at once or with the next `reconsider`. */
+  #onInterestChange(serving: Serving): void {
     if (serving.changes++ < promptChanges) this.#follow(serving)
   }
 
@@ -168,12 +168,12 @@ export class Uploads {
     const { id, uploadOnly, wire } = serving.peer
     const now = monotonicMs()
     this.choker.uploadOnly(id, uploadOnly, now)
-    if (wire.peerInterested) this.#wanted(serving)
+    if (wire.peerInterested) this.#onInterested(serving)
     else this.choker.interested(id, false, now)
     this.#countServing()
   }
 
-  /** Counts this torrent in or out of those that serve. */
+  /** Updates whether this torrent is counted in `servingTorrents`. */
   #countServing(): void {
     const { wanted } = this.choker
     if (wanted === this.#serves) return
@@ -182,11 +182,11 @@ export class Uploads {
     else this.#servingTorrents.cease()
   }
 
-  /** The peer is interested: if it must wait for a slot, it may fetch a few pieces meanwhile (BEP 6), once. */
-  #wanted(serving: Serving): void {
+  /** Tells the choker that a peer is interested, and sends its allowed-fast set (BEP 6) once if it gets no slot. */
+  #onInterested(serving: Serving): void {
     const { id, wire, connection } = serving.peer
     this.choker.interested(id, true, monotonicMs())
-    // Peers of one network have one set: pieces that all of them may fetch at once are best not offered to peers with a slot.
+    // All peers of a network get the same set, so peers with a slot do not need it.
     if (this.choker.isUnchoked(id) || serving.granted || !wire.peerFast || !this.#events.grants()) return
     const { pieceCount } = this.#layout
     for (const piece of allowedFastSet(
@@ -201,39 +201,39 @@ export class Uploads {
     }
   }
 
-  /** A peer may have said whether it will download anything (BEP 21): one that will not gets no slot. */
+  /** Updates the choker after a peer may have changed its `upload_only` state (BEP 21): an upload-only peer gets no slot. */
   setUploadOnly(peer: Peer): void {
     const serving = this.#serving.get(peer.id)
-    if (serving !== undefined) this.#changed(serving)
+    if (serving !== undefined) this.#onInterestChange(serving)
   }
 
-  /** The peer has gone. */
+  /** Forgets a peer that disconnected. */
   removePeer(peer: Peer): void {
     const serving = this.#serving.get(peer.id)
     if (serving === undefined) return
     this.#count(serving)
-    // Its connection is closed in this turn of the event loop, and then the system reads nothing of it any more.
+    // Its connection closes in this turn of the event loop. After that, the system reads none of its blocks.
     serving.departing.releaseAll()
-    this.#reads(serving, 0)
+    this.#setReader(serving, 0)
     this.#serving.delete(peer.id)
     this.#suggester?.removePeer(peer.id)
     this.choker.removePeer(peer.id, monotonicMs())
     this.#countServing()
   }
 
-  /** Counts the payload that has left since the last call. */
+  /** Counts the payload sent since the last call, and releases cache pages. Call it once a second. */
   count(): void {
     this.#cache.tick()
     for (const serving of this.#serving.values()) {
       const { wire, connection } = serving.peer
       this.#count(serving)
-      if (serving.reads > 0) this.#reads(serving, serving.reads - 1)
+      if (serving.reads > 0) this.#setReader(serving, serving.reads - 1)
       serving.departing.look(wire.sent, connection.bytesQueued)
     }
   }
 
-  /** A peer counts as a reader for so many seconds more. */
-  #reads(serving: Serving, seconds: number): void {
+  /** Counts a peer as a reader for this many more seconds. */
+  #setReader(serving: Serving, seconds: number): void {
     const change = Number(seconds > 0) - Number(serving.reads > 0)
     serving.reads = seconds
     if (change === 0) return
@@ -241,7 +241,7 @@ export class Uploads {
     this.#cache.setReaders(this.#readers)
   }
 
-  /** To be called once a second: follows peers that change too often, and answers requests that came too early if the piece is here by now. */
+  /** Applies delayed interest changes, and answers or rejects delayed requests. Call it once a second. */
   reconsider(): void {
     for (const serving of this.#serving.values()) {
       if (serving.changes > promptChanges) this.#follow(serving)
@@ -264,14 +264,14 @@ export class Uploads {
     return now >= this.choker.wakeAt
   }
 
-  /** To be called once a second: tells the choker which peers snub us, and lets it decide when it is time. */
+  /** Runs the choker when a round is due; `snubs` returns whether a peer snubs us. Call it once a second. */
   tick(now: number, snubs: (id: PeerNumber) => boolean): void {
     if (!this.isDue(now)) return
     for (const id of this.#serving.keys()) this.choker.snubbed(id, snubs(id))
     this.choker.round(now)
   }
 
-  /** Everything selected is here: from now on each peer is served for a while; with `guides` pieces are suggested that no other peer fetches. */
+  /** Switches the choker to seeding or back. With `guides`, peers are sent suggestions for pieces that no other peer fetches. */
   setSeeding(seeding: boolean, guides: boolean): void {
     this.choker.seeding = seeding
     this.#guides = guides
@@ -279,7 +279,7 @@ export class Uploads {
 
   #suggest(id: PeerNumber, next: (suggester: Suggester) => number): void {
     const peer = this.#events.peers.get(id)
-    // With so few peers it does not matter which of them has which piece.
+    // With so few peers, suggestions do not pay.
     if (!this.#guides || peer?.wire.peerFast !== true || this.#serving.size < 3) return
     if (this.#suggester === undefined) {
       this.#suggester = new Suggester({
@@ -296,7 +296,7 @@ export class Uploads {
     if (piece >= 0) peer.wire.suggest(piece)
   }
 
-  /** Tells the suggester what a peer comes to have. */
+  /** Keeps the suggester informed of a peer's pieces. */
   #watch(suggester: Suggester, peer: Peer): void {
     const { wire, id } = peer
     wire.on('have', (piece) => suggester.haves(id, [piece]))
@@ -311,15 +311,15 @@ export class Uploads {
     return pieces
   }
 
-  /** Changes the upload limit that decides how many peers are served; with 0 no peer gets anything from now on. */
+  /** Sets the upload limit in bytes per second, which controls the number of slots; 0 stops all uploads at once. */
   setLimit(bytesPerSecond: number): void {
     const isSwitched = (bytesPerSecond === 0) !== (this.#limit === 0)
     this.#limit = bytesPerSecond
     this.choker.uploadLimit = bytesPerSecond
-    // The change from or to 0 must not wait for the next round.
+    // A change from or to 0 must not wait for the next round.
     if (isSwitched) this.choker.round(monotonicMs())
     if (bytesPerSecond > 0) return
-    // Pieces that choked peers may fetch are not served either.
+    // This includes requests for allowed-fast pieces.
     for (const { peer } of this.#serving.values()) peer.wire.rejectAll()
   }
 
@@ -344,22 +344,22 @@ export class Uploads {
       const bytes = this.#cache.get(this.#layout.pieceOffset(request.piece) + request.offset, request.length)
       if (!isBytes(bytes)) {
         serving.reading = true
-        void this.#later(serving, request, bytes)
+        void this.#answerAfterRead(serving, request, bytes)
         return
       }
       if (!wire.piece(request.piece, request.offset, bytes)) serving.full = true
     }
   }
 
-  /** A block is on its way, or will not go: its memory is free once the system has read it. */
-  #left({ peer, departing }: Serving, data: Uint8Array, sent: boolean): void {
+  /** Releases the cache page of a block: at once if it will not be sent, otherwise when the system has read it. */
+  #onAnswerLeft({ peer, departing }: Serving, data: Uint8Array, sent: boolean): void {
     const page = this.#cache.pageOf(data)
     if (page === undefined) return
     if (sent) departing.add(page, peer.wire.sent, peer.connection.bytesQueued)
     else this.#cache.release(page, 1)
   }
 
-  async #later(
+  async #answerAfterRead(
     serving: Serving,
     { piece, offset }: PeerRequest,
     reading: Promise<Uint8Array>

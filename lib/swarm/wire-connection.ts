@@ -5,13 +5,13 @@ import { asError, TorrentError } from '../util/errors.ts'
 
 /** The part of a wire that {@link join} uses. */
 export interface WireLike {
-  /** Takes a borrowed chunk; false asks to wait for `receivable`. */
+  /** Decodes a borrowed chunk; false asks to wait for `receivable`. */
   receive(chunk: Uint8Array): boolean
-  /** Told how many milliseconds were spent on what came, blocks and uploads apart; returns after how many more may be handled. */
+  /** Called with the milliseconds spent on messages other than blocks and uploads; returns the milliseconds to wait before the next. */
   onHandled: ((ms: number) => number) | undefined
-  /** Holds back `data` events. */
+  /** Stops `data` events. */
   pause(): unknown
-  /** Lets `data` events come. */
+  /** Resumes `data` events. */
   resume(): unknown
   destroy(error?: Error | null): void
   on(event: 'data', listener: (data: unknown) => void): unknown
@@ -21,9 +21,9 @@ export interface WireLike {
 }
 
 /**
- * Starts a connection and lets a wire talk over it, with back-pressure both ways and without the cost of pipes. When
- * one closes, so does the other; an error is passed on. With `host`, which names the other end's host, the connection is read
- * more slowly, and then closed, when the messages of that host keep us too busy. `head` was read of the connection already.
+ * Starts a connection and joins a wire to it, with back-pressure both ways and without the cost of pipes. When one closes, so does the
+ * other, with the same error. With `host`, the key of the remote host, the CPU time of its messages is limited: above the limit the
+ * connection is read more slowly, and finally closed. `head` holds bytes that were already read from the connection.
  */
 export function join(
   connection: Connection,
@@ -33,7 +33,9 @@ export function join(
   let failure: Error | undefined
   const waitMs = host === undefined ? 0 : open(connection, wire, host)
   if (waitMs === Number.POSITIVE_INFINITY) {
-    wire.destroy(new TorrentError('ERR_WIRE_LIMIT', `the messages of ${host} keep us too busy`))
+    wire.destroy(
+      new TorrentError('ERR_WIRE_LIMIT', `handling the messages of ${host} takes too much CPU time`)
+    )
     connection.close()
     return
   }
@@ -60,7 +62,7 @@ export function join(
   )
 }
 
-/** Counts what the messages of a host cost. Returns how long it is to wait until it is heard. */
+/** Opens the host's CPU account for a connection. Returns the milliseconds to wait before reading; `Infinity` to refuse. */
 function open(connection: Connection, wire: WireLike, host: string): number {
   const account = new HandlingAccount(host, connection.remote)
   const { waitMs } = account

@@ -4,7 +4,7 @@ import type { BlockIndex, PeerNumber, PieceIndex } from '../util/indices.ts'
 import type { Wire } from '../wire/wire.ts'
 import type { Peer } from './peer.ts'
 
-/** The wire of a peer as a source of blocks. */
+/** A peer's wire as a source of blocks. */
 export class WireSource implements BlockSource {
   readonly id: PeerNumber
   readonly banKey: string
@@ -18,24 +18,24 @@ export class WireSource implements BlockSource {
     this.#layout = layout
   }
 
-  /** Asks for a block. */
+  /** Requests a block. */
   request(piece: PieceIndex, block: BlockIndex): void {
     this.#wire.request(piece, block * blockLength, this.#layout.blockSize(piece, block))
   }
 
-  /** Cancels a request. */
+  /** Cancels the request for a block. */
   cancel(piece: PieceIndex, block: BlockIndex): void {
     if (this.#wire.destroyed) return
     this.#wire.cancel(piece, block * blockLength, this.#layout.blockSize(piece, block))
   }
 
-  /** Tells the peer whether it has something that we want. */
+  /** Sends `interested` or `not interested`. */
   interest(interested: boolean): void {
     if (interested) this.#wire.interested()
     else this.#wire.notInterested()
   }
 
-  /** The rest of the block that the peer is sending goes to memory of its own. */
+  /** Moves the block being received into the wire's own memory, so that the caller's memory is free. */
   detach(): void {
     this.#wire.detachBlock()
   }
