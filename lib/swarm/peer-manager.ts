@@ -55,7 +55,7 @@ export class PeerManager {
   readonly dialer: Dialer
   readonly #options: PeerManagerOptions
   readonly #connector: Connector
-  /** Records of the peers, by peer id. */
+  /** Records of the peers, by `Peer.id`. */
   readonly #members = new LazyMap<number, Member>()
   #closed = false
   #lastId = 0
@@ -116,7 +116,7 @@ export class PeerManager {
       release = this.dialer.accept(connection.remote)
     }
     if (release === undefined) {
-      wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the connection limits leave no room for this peer'))
+      wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'there is no room for this peer'))
       return
     }
     this.#replaceTwin(peerId)

@@ -35,7 +35,7 @@ export interface SwarmHost {
   /** The port on which peers can reach us. */
   readonly port: number
   readonly connections: ConnectionBudget
-  /** Network access for HTTP trackers. */
+  /** Network access for trackers. */
   readonly network: Network
   readonly udpTrackers: UdpTrackerClient
   readonly announcePace: AnnouncePace

@@ -49,7 +49,7 @@ interface Serving {
 
 /** Callbacks of {@link Uploads}. */
 export interface UploadEvents {
-  /** Connected peers by id. */
+  /** Connected peers by `Peer.id`. */
   readonly peers: ReadonlyMap<number, Peer>
   /** Whether a piece may be served. */
   serves(piece: PieceIndex): boolean
@@ -186,7 +186,7 @@ export class Uploads {
   #onInterested(serving: Serving): void {
     const { id, wire, connection } = serving.peer
     this.choker.interested(id, true, monotonicMs())
-    // All peers of a network get the same set, so peers with a slot do not need it.
+    // All peers of a network get the same set, which they can all request at once, so peers with a slot do not get it.
     if (this.choker.isUnchoked(id) || serving.granted || !wire.peerFast || !this.#events.grants()) return
     const { pieceCount } = this.#layout
     for (const piece of allowedFastSet(

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { canonicalHost, hostBytes } from '../util/address.ts'
 
 /**
- * The pieces that a choked peer may request (BEP 6): a peer that connects again gets the same ones.
- * @param host the peer's address; anything but IPv4 has no such set and gives an empty list
+ * Returns the allowed-fast set of a peer (BEP 6): pieces that it may request while choked. The set depends only on the arguments.
+ * @param host the peer's IPv4 address; any other host gives an empty list
  * @param infoHash 20 bytes
- * @param size how many; fewer when there are fewer pieces
+ * @param size maximum number of pieces
  */
 export function allowedFastSet(
   host: string,
@@ -17,7 +17,7 @@ export function allowedFastSet(
   if (address?.length !== 4) return []
   const wanted = Math.min(size, pieceCount)
   const pieces = new Set<number>()
-  // The last byte is left out, so that all addresses of a /24 get one set.
+  // BEP 6 masks the last byte, so that all addresses of a /24 get the same set.
   let digest = createHash('sha1')
     .update(Uint8Array.of(...address.subarray(0, 3), 0))
     .update(infoHash)

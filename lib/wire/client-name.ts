@@ -1,6 +1,6 @@
 import { toLatin1 } from '../util/bytes.ts'
 
-/** Names behind the two letters of `-XX1234-` (BEP 20). */
+/** Client names by the two letters of `-XX1234-` (BEP 20). */
 const dashNames: Readonly<Record<string, string>> = {
   AG: 'Ares',
   AZ: 'Vuze',
@@ -46,7 +46,7 @@ const dashNames: Readonly<Record<string, string>> = {
   st: 'SharkTorrent'
 }
 
-/** Names behind the first letter of `X123--` (BEP 20). */
+/** Client names by the first letter of `X123--` (BEP 20). */
 const shadowNames: Readonly<Record<string, string>> = {
   A: 'ABC',
   M: 'BitTorrent',
@@ -59,8 +59,8 @@ const shadowNames: Readonly<Record<string, string>> = {
 }
 
 /**
- * The name and version of a client from its peer id (BEP 20), such as `Transmission 4.0.5`; printable always, and
- * undefined when the id tells nothing.
+ * Returns the name and version of a client by its peer id (BEP 20), such as `Transmission 4.0.5`, in printable characters; undefined if
+ * the format of the id is unknown.
  */
 export function clientName(peerId: Uint8Array): string | undefined {
   const text = toLatin1(peerId.subarray(0, 8))
@@ -84,7 +84,7 @@ function own(names: Readonly<Record<string, string>>, key: string): string | und
   return Object.hasOwn(names, key) ? names[key] : undefined
 }
 
-// Each letter is a digit of base 62; zeros at the end say nothing beyond the second.
+// Each letter is a digit of base 62. Trailing zeros after the second digit are omitted.
 function version(letters: string): string {
   const digits = Array.from(letters, (letter) =>
     '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'.indexOf(letter)

@@ -4,7 +4,7 @@ import type { WireLimits } from './limits.ts'
 import { handshakeLength, messageIds, protocolHeader, uint32 } from './messages.ts'
 import { protocolError } from './protocol-error.ts'
 
-/** The calls of a {@link WireDecoder}. Byte arrays are borrowed for the call, unless a block is `owned`. */
+/** Callbacks of a {@link WireDecoder}. Byte arrays are borrowed for the call, unless a block is `owned`. */
 export interface WireDecoderHandler {
   onHandshake(reserved: Uint8Array, infoHash: Uint8Array, peerId: Uint8Array): void
   onKeepAlive(): void
@@ -13,29 +13,29 @@ export interface WireDecoderHandler {
   /** Have, suggest, allowed fast. */
   onIndex(id: number, piece: number): void
   /**
-   * Request, cancel, reject. Returns the length of a request that is taken, since its answer is an upload and no work that the peer makes;
-   * the negative length of a request that is cancelled; else 0.
+   * Request, cancel, reject. Returns the change of credit in bytes (see `freeBytes`): the length of an accepted request, or a negative
+   * number if it is so short that it costs more to answer; the negative length of a cancelled request; otherwise 0.
    */
   onRange(id: number, piece: number, offset: number, length: number): number
   onBitfield(bytes: Uint8Array): void
-  /** The header of a piece message came: may give memory of exactly `length` bytes for its block. */
+  /** The header of a piece message arrived. May return memory of exactly `length` bytes to receive the block into. */
   onBlockStart(piece: number, offset: number, length: number): Uint8Array | undefined
-  /** A whole block; `owned` when `data` is the memory that `onBlockStart` gave. */
+  /** A complete block; `owned` if `data` is the memory from `onBlockStart`. */
   onBlock(piece: number, offset: number, data: Uint8Array, owned: boolean): void
   onPort(port: number): void
   onExtended(id: number, payload: Uint8Array): void
 }
 
 // handshake -> head -> (block | payload | skip) -> head -> ...; any -> stopped
-// Each step sets the state before it calls the handler, which may stop the decoder.
+// Each step sets the next state before it calls the handler, because the handler may stop the decoder.
 type State = 'handshake' | 'head' | 'block' | 'payload' | 'skip' | 'stopped'
 
-// A message starts with 4 bytes of length, the id and at most three numbers; that much is its head.
+// The head of a message: 4 bytes of length, the id and at most three numbers.
 const headLengthMax = 17
-// Memory for a payload that comes in parts grows with what came and not with what was announced.
+// Payload memory grows with the bytes received, not with the announced length, which may be false.
 const firstPayloadLength = 4096
 const keptPayloadLength = 32 * 1024
-/** Messages that cost more than others: a look at all pieces, a bencoded dictionary, a request that is cancelled. */
+/** Units of work of expensive messages: a scan of all pieces, a bencoded dictionary, a cancelled request. */
 const workOf: ReadonlyMap<number, number> = new Map([
   [messageIds.bitfield, 250],
   [messageIds.haveAll, 250],
@@ -45,28 +45,28 @@ const workOf: ReadonlyMap<number, number> = new Map([
 ])
 
 /**
- * Turns the bytes of a peer into messages: no I/O, any chunk boundary, no copy of what is whole within a chunk.
- * A decoder that threw is stopped and ignores what follows.
+ * Decodes the bytes of a peer into messages. Does no I/O, accepts any chunk boundaries, and copies nothing that is complete in a chunk.
+ * After an exception it is stopped and ignores further bytes.
  */
 export class WireDecoder {
   /**
-   * Work of the messages so far: 1 for each, more for those that cost more, and nothing for blocks that went into the memory that
-   * `onBlockStart` gave.
+   * Units of work so far: 1 per message, more for expensive ones (`workOf`), and 0 for blocks that were received into the memory of
+   * `onBlockStart`.
    */
   work = 0
-  /** From this much work on, `push` leaves the rest of its chunk. */
+  /** `push` returns once `work` reaches this. */
   workMax: number = Number.POSITIVE_INFINITY
-  /** Bytes of blocks that are not part of the work. */
+  /** Credit in bytes: blocks received into the memory of `onBlockStart`, and accepted requests. */
   freeBytes = 0
   readonly #handler: WireDecoderHandler
   readonly #limits: WireLimits
   readonly #bitfieldLengthMax: number
   #state: State = 'handshake'
-  // The beginning of a handshake or head that was cut by the end of a chunk.
+  // Start of a handshake or head that continues in the next chunk.
   #scratch: Uint8Array = new Uint8Array(handshakeLength)
   #scratchLength = 0
   #scratchNeed = 0
-  // The block, payload or rest to skip that is under way.
+  // The block, payload or skipped message being received.
   #id = 0
   #length = 0
   #filled = 0
@@ -76,14 +76,14 @@ export class WireDecoder {
   #blockMemory: Uint8Array | undefined
   #payloadMemory: Uint8Array | undefined
 
-  /** A decoder that begins with the handshake. */
+  /** Creates a decoder that expects the handshake first. */
   constructor(handler: WireDecoderHandler, limits: WireLimits) {
     this.#handler = handler
     this.#limits = limits
     this.#bitfieldLengthMax = bitsLength(limits.pieceCount)
   }
 
-  /** Ignores everything from now on, the rest of the current chunk included. */
+  /** Ignores all further bytes, including the rest of the current chunk. */
   stop(): void {
     this.#state = 'stopped'
     this.#target = undefined
@@ -91,7 +91,7 @@ export class WireDecoder {
     this.#payloadMemory = undefined
   }
 
-  /** The memory given for the block that is under way is needed back: the block goes on in memory of our own. */
+  /** Releases the memory from `onBlockStart`: the block being received is moved to the decoder's own memory. */
   detach(): void {
     if (this.#target === undefined) return
     this.#blockMemory ??= new Uint8Array(this.#limits.blockLength)
@@ -100,7 +100,8 @@ export class WireDecoder {
   }
 
   /**
-   * Decodes a chunk, which is borrowed for the call, from a byte on; returns how far it came: less than all of it at `workMax`.
+   * Decodes a chunk, which is borrowed for the call, from byte `start` on. Returns the end of the decoded part, which is before the end of
+   * the chunk if `work` reaches `workMax`.
    * @throws TorrentError ERR_WIRE_PROTOCOL or ERR_WIRE_LIMIT
    */
   push(chunk: Uint8Array, start = 0): number {
@@ -143,7 +144,7 @@ export class WireDecoder {
     this.#scratch.set(chunk.subarray(at, at + length), this.#scratchLength)
     const from = this.#scratchLength
     this.#scratchLength += length
-    // The first byte that differs ends the connection of another protocol.
+    // Refuse another protocol at the first byte that differs.
     for (let n = from; n < this.#scratchLength && n < protocolHeader.length; n++) {
       if (this.#scratch[n] !== protocolHeader[n]) throw protocolError('the peer does not speak BitTorrent')
     }
@@ -177,7 +178,7 @@ export class WireDecoder {
     return at
   }
 
-  // Parses the head at `at` if it is whole and returns its length, else 0 with the length needed in #scratchNeed.
+  // Parses the head at `at` and returns its length. If it is incomplete, returns 0 and sets #scratchNeed to the length needed.
   #parse(bytes: Uint8Array, at: number, available: number): number {
     if (available < 4) return this.#need(4)
     const length = uint32(bytes, at)

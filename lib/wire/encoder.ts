@@ -9,25 +9,25 @@ import {
 const slabLength = 4096
 
 /**
- * Messages written one after another into one buffer. What {@link MessageBatch.take} returns belongs to the caller for
- * good: the memory is never written again.
+ * Writes messages one after another into one buffer. The caller owns the bytes that {@link MessageBatch.take} returns; they are never
+ * written again.
  */
 export class MessageBatch {
   #slab: Uint8Array
   #start = 0
   #end = 0
 
-  /** An empty batch; `capacity` bytes fit before it grows. */
+  /** Creates an empty batch; `capacity` bytes fit before it grows. */
   constructor(capacity: number = 0) {
     this.#slab = new Uint8Array(capacity)
   }
 
-  /** Bytes written and not yet taken. */
+  /** Bytes written but not taken yet. */
   get length(): number {
     return this.#end - this.#start
   }
 
-  /** The bytes written since the last call, or undefined when there are none. */
+  /** Returns the bytes written since the last call, or undefined if there are none. */
   take(): Uint8Array | undefined {
     if (this.#end === this.#start) return undefined
     const bytes = this.#slab.subarray(this.#start, this.#end)
@@ -35,12 +35,12 @@ export class MessageBatch {
     return bytes
   }
 
-  /** Forgets what was written and not yet taken. */
+  /** Discards the bytes written but not taken yet. */
   clear(): void {
     this.#start = this.#end
   }
 
-  /** A handshake (BEP 3): 20 bytes of info hash, 20 bytes of peer id. */
+  /** Writes a handshake (BEP 3); `infoHash` and `peerId` have 20 bytes each. */
   handshake(infoHash: Uint8Array, peerId: Uint8Array, flags: HandshakeFlags): void {
     const at = this.#reserve(handshakeLength)
     this.#slab.set(protocolHeader, at)
@@ -49,22 +49,22 @@ export class MessageBatch {
     this.#slab.set(peerId, at + 48)
   }
 
-  /** A message of length 0. */
+  /** Writes a message of length 0. */
   keepAlive(): void {
     this.#uint32(this.#reserve(4), 0)
   }
 
-  /** A message without payload: choke, unchoke, interested, not interested, have all, have none. */
+  /** Writes a message without payload: choke, unchoke, interested, not interested, have all, have none. */
   empty(id: number): void {
     this.#head(id, 1)
   }
 
-  /** A message about a piece: have, suggest, allowed fast. */
+  /** Writes a message about a piece: have, suggest, allowed fast. */
   index(id: number, piece: number): void {
     this.#uint32(this.#head(id, 5), piece)
   }
 
-  /** A message about a block: request, cancel, reject. */
+  /** Writes a message about a block: request, cancel, reject. */
   range(id: number, piece: number, offset: number, length: number): void {
     const at = this.#head(id, 13)
     this.#uint32(at, piece)
@@ -72,14 +72,14 @@ export class MessageBatch {
     this.#uint32(at + 8, length)
   }
 
-  /** The port of a DHT node (BEP 5). */
+  /** Writes the port of a DHT node (BEP 5). */
   port(port: number): void {
     const at = this.#head(messageIds.port, 3)
     this.#slab[at] = port >> 8
     this.#slab[at + 1] = port & 0xff
   }
 
-  /** The header of a block of `length` bytes in a piece message. */
+  /** Writes the header of a piece message with a block of `length` bytes. */
   pieceHeader(piece: number, offset: number, length: number): void {
     const at = this.#reserve(13)
     this.#uint32(at, 9 + length)
@@ -88,13 +88,13 @@ export class MessageBatch {
     this.#uint32(at + 9, offset)
   }
 
-  /** A message with any payload, which is copied. */
+  /** Writes a message with any payload, which is copied. */
   payload(id: number, payload: Uint8Array): void {
     const at = this.#head(id, 1 + payload.length)
     this.#slab.set(payload, at)
   }
 
-  /** An extended message (BEP 10); the payload is copied. */
+  /** Writes an extended message (BEP 10); the payload is copied. */
   extended(extendedId: number, payload: Uint8Array): void {
     const at = this.#head(messageIds.extended, 2 + payload.length)
     this.#slab[at] = extendedId
@@ -135,14 +135,14 @@ export class MessageBatch {
   }
 }
 
-/** The bytes of the messages that `write` puts into a batch. */
+/** Returns the bytes of the messages that `write` writes. */
 export function encode(write: (batch: MessageBatch) => void): Uint8Array {
   const batch = new MessageBatch()
   write(batch)
   return batch.take() ?? new Uint8Array(0)
 }
 
-/** The bytes of one request message for each (piece, offset, length) of a flat list. */
+/** Returns the bytes of one request message for each (piece, offset, length) of a flat list. */
 export function encodeRequests(list: ArrayLike<number>): Uint8Array {
   const batch = new MessageBatch((list.length / 3) * 17)
   writeRequests(batch, list)

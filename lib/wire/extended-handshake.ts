@@ -3,32 +3,32 @@ import { decodePrefix } from '../bencode/decode.ts'
 import { encode } from '../bencode/encode.ts'
 import { hostBytes, hostOf } from '../util/address.ts'
 
-/** A peer's extended handshake (BEP 10); what it left out or got wrong is undefined. */
+/** A peer's extended handshake (BEP 10); missing and invalid fields are undefined. */
 export interface ExtendedHandshake {
   /** Name and version of its client, without control characters. */
   readonly version: string | undefined
-  /** The TCP port on which it listens. */
+  /** Its listening TCP port. */
   readonly port: number | undefined
-  /** How many requests it queues (`reqq`). */
+  /** Length of its request queue (`reqq`). */
   readonly maxRequests: number | undefined
-  /** Our address as it sees it. */
+  /** Our address as the peer sees it. */
   readonly yourIp: string | undefined
-  /** Its other addresses. */
+  /** Other addresses of the peer. */
   readonly ipv4: string | undefined
   readonly ipv6: string | undefined
   /** Length of the metadata in bytes (BEP 9). */
   readonly metadataSize: number | undefined
   /** Whether it will not download any more (BEP 21). */
   readonly uploadOnly: boolean | undefined
-  /** The extensions that it knows and their message ids; an id of 0 switches one off. */
+  /** Message ids by extension name; id 0 switches an extension off. */
   readonly extensions: ReadonlyMap<string, number>
 }
 
-/** The fields of our own extended handshake; everything is optional. */
+/** Fields of our extended handshake; all are optional. */
 export interface ExtendedHandshakeFields {
   readonly version?: string | undefined
   readonly port?: number | undefined
-  /** Defaults to the wire's request queue. */
+  /** Defaults to the wire's `requestQueue`. */
   readonly maxRequests?: number | undefined
   /** The peer's address as we see it. */
   readonly yourIp?: string | undefined
@@ -38,7 +38,7 @@ export interface ExtendedHandshakeFields {
   readonly uploadOnly?: boolean | undefined
 }
 
-/** The payload of an extended handshake with the given extensions (name to id). */
+/** Returns the payload of an extended handshake; `extensions` maps names to message ids. */
 export function encodeExtendedHandshake(
   fields: ExtendedHandshakeFields,
   extensions: ReadonlyMap<string, number>
@@ -57,8 +57,8 @@ export function encodeExtendedHandshake(
 }
 
 /**
- * Reads an extended handshake; undefined when it is no bencoded dictionary. Bytes behind the dictionary are ignored, and nothing of
- * `payload` is kept.
+ * Parses an extended handshake; returns undefined if it is not a bencoded dictionary. Keeps at most `extensionNames` extensions, and
+ * no reference to `payload`. Bytes after the dictionary are ignored.
  */
 export function parseExtendedHandshake(
   payload: Uint8Array,

@@ -1,21 +1,21 @@
 import type { ExtendedHandshake } from './extended-handshake.ts'
 
-/** A protocol inside the protocol (BEP 10), attached with `wire.use`. What it throws closes the wire. */
+/** An extension (BEP 10), attached with `wire.use`. An exception from it closes the wire. */
 export interface WireExtension {
-  /** The name in the extended handshake, such as `ut_metadata`. */
+  /** Its name in the extended handshake, such as `ut_metadata`. */
   readonly name: string
-  /** False while it is switched off: our extended handshake then says so. */
+  /** With `false`, our extended handshake switches the extension off. */
   readonly announced?: boolean
-  /** The peer's extended handshake came (again); `remote.extensions` tells whether it knows this extension. */
+  /** Called with each extended handshake of the peer; `remote.extensions` shows whether it supports this extension. */
   onHandshake?(remote: ExtendedHandshake): void
-  /** A message of this extension; the payload is borrowed for the call. */
+  /** Called with each message of this extension; the payload is borrowed for the call. */
   onMessage(payload: Uint8Array): void
-  /** The wire has closed; called once. */
+  /** Called once, when the wire closes. */
   onClose?(): void
 }
 
 /** The part of a wire that an extension uses. */
 export interface ExtensionSender {
-  /** Sends a payload (copied) to the extension of that name; false when the peer does not know it. */
+  /** Sends a payload (copied) to the extension of that name; returns false if the peer does not support it. */
   extended(name: string, payload: Uint8Array): boolean
 }

@@ -3,11 +3,14 @@ import type { WireExtension } from './extension.ts'
 import type { ExtendedReceiver } from './peer-messages.ts'
 import { argumentError } from './wire-arguments.ts'
 
-/** The extensions that are attached to a wire (BEP 10). The id that we announce for each is its place, from 1 on. */
+/** The extensions attached to a wire (BEP 10). We announce ids from 1 on, in the order of `add`. */
 export class Extensions implements ExtendedReceiver {
   readonly #list: WireExtension[] = []
 
-  /** Adds one; names are unique. */
+  /**
+   * Adds an extension.
+   * @throws TorrentError ERR_WIRE_ARGUMENT if it has no name or the name is taken
+   */
   add(extension: WireExtension): void {
     const given: unknown = extension
     if (typeof given !== 'object' || given === null || typeof extension.name !== 'string')
@@ -17,12 +20,12 @@ export class Extensions implements ExtendedReceiver {
     this.#list.push(extension)
   }
 
-  /** The ids of our extended handshake, by name; 0 switches an extension off. */
+  /** Returns the ids for our extended handshake by name; 0 switches an extension off. */
   ids(): Map<string, number> {
     return new Map(this.#list.map(({ name, announced }, n) => [name, announced === false ? 0 : n + 1]))
   }
 
-  /** The name of the extension with this id of ours. */
+  /** Returns the name of the extension to which we gave this id. */
   nameOf(id: number): string | undefined {
     return this.#list[id - 1]?.name
   }
@@ -35,7 +38,7 @@ export class Extensions implements ExtendedReceiver {
     this.#list[id - 1]?.onMessage(payload)
   }
 
-  /** Tells all that the wire has closed. */
+  /** Calls `onClose` of all extensions. */
   close(): void {
     for (const extension of this.#list) extension.onClose?.()
   }

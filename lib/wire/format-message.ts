@@ -25,7 +25,7 @@ const names: Readonly<Record<number, string>> = {
   [messageIds.allowedFast]: 'allowed-fast'
 }
 
-/** How the payloads of known extensions read; each may throw. */
+/** Formatters for the payloads of known extensions; each may throw. */
 const extensions: Readonly<Record<string, (payload: Uint8Array) => string>> = {
   ut_metadata: describeMetadata,
   ut_pex(payload) {
@@ -37,8 +37,8 @@ const extensions: Readonly<Record<string, (payload: Uint8Array) => string>> = {
 }
 
 /**
- * A message of numbers alone as text: `choke`, `have 7`, `request 7 offset 0 length 16384`. A piece message reads like the request that it
- * answers.
+ * Formats a message that consists of numbers: `choke`, `have 7`, `request 7 offset 0 length 16384`. A piece message is formatted like
+ * its request.
  */
 export function formatNumbers(id: number, first?: number, offset?: number, length?: number): string {
   const name = names[id] ?? `message ${id}`
@@ -46,17 +46,17 @@ export function formatNumbers(id: number, first?: number, offset?: number, lengt
   return offset === undefined ? `${name} ${first}` : `${name} ${first} offset ${offset} length ${length}`
 }
 
-/** A keep-alive as text. */
+/** Formats a keep-alive. */
 export function formatKeepAlive(): string {
   return 'keep-alive'
 }
 
-/** A bitfield as text, with the number of pieces that it names. */
+/** Formats a bitfield as the number of its pieces and its length. */
 export function formatBitfield(bytes: Uint8Array): string {
   return `${names[messageIds.bitfield]} ${countBits(bytes)} pieces, ${lengthOf(bytes)}`
 }
 
-/** A handshake as text: hashes in hexadecimal, and the protocols that it announces. */
+/** Formats a handshake: info hash and peer id in hexadecimal, and the announced protocols. */
 export function formatHandshake(reserved: Uint8Array, infoHash: Uint8Array, peerId: Uint8Array): string {
   const flags = Object.entries(parseReserved(reserved)).flatMap(([name, isSet]) => (isSet ? [name] : []))
   const client = clientName(peerId)
@@ -64,7 +64,7 @@ export function formatHandshake(reserved: Uint8Array, infoHash: Uint8Array, peer
   return ['handshake of', hex(infoHash), 'peer', peer, ...flags].join(' ')
 }
 
-/** An extended handshake (BEP 10) as text, without addresses. */
+/** Formats an extended handshake (BEP 10), without addresses. */
 export function formatExtendedHandshake(payload: Uint8Array): string {
   const remote = parseExtendedHandshake(payload, defaultWireLimits.extensionNames)
   if (remote === undefined) return `extended-handshake malformed, ${lengthOf(payload)}`
@@ -78,7 +78,7 @@ export function formatExtendedHandshake(payload: Uint8Array): string {
   ].join(' ')
 }
 
-/** A message of an extension (BEP 10) as text: its numbers if the extension is known, else its length; never its payload. */
+/** Formats a message of an extension (BEP 10): its numbers if the extension is known, otherwise its length; never its payload. */
 export function formatExtended(name: string, payload: Uint8Array): string {
   const describe = Object.hasOwn(extensions, name) ? extensions[name] : undefined
   try {
@@ -96,7 +96,7 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
 }
 
-/** A name that the peer chose, which must not look like another line. */
+/** Replaces special characters in a name from the peer, so that it cannot forge log lines. */
 function printable(name: string): string {
   return name.replace(/[^\w.-]/g, '?')
 }

@@ -6,7 +6,7 @@ import type { OwnState } from './own-state.ts'
 import { checkBytes } from './wire-arguments.ts'
 import type { WireEvents } from './wire-events.ts'
 
-/** After so much work the inbox looks whether the peer has used up its turn. */
+/** Units of work between checks of the limits per turn. */
 const workStep = 100
 
 /** The part of a wire that an {@link Inbox} uses. */
@@ -16,23 +16,23 @@ export interface InboxMediator {
   readonly onHandled: ((ms: number) => number) | undefined
 }
 
-/** Decodes the bytes of a peer, no more of them in one turn of the event loop than the limits allow; the rest waits. */
+/** Decodes the bytes of a peer within the limits per turn of the event loop; the rest waits for later turns. */
 export class Inbox {
-  /** Bytes received, of everything. */
+  /** Total bytes received. */
   received = 0
   readonly #own: OwnState
   readonly #decoder: WireDecoder
   readonly #handling: Handling
   readonly #outbox: Outbox
   readonly #wire: InboxMediator
-  /** The peer's bytes that wait for the next turn of the event loop. */
+  /** Received bytes that wait for a later turn of the event loop. */
   #rest: Uint8Array | undefined
   #restTimer: NodeJS.Timeout | undefined
-  /** Whether the next chunk waits for the outbox to shrink. */
+  /** Whether receiving is paused until the outbox shrinks. */
   #held = false
   #whenReceivable: (() => void) | undefined
 
-  /** An inbox that begins with the handshake of the peer. */
+  /** Creates an inbox that expects the peer's handshake first. */
   constructor(own: OwnState, messages: WireDecoderHandler, outbox: Outbox, wire: InboxMediator) {
     this.#own = own
     this.#decoder = new WireDecoder(messages, own.limits)
@@ -41,7 +41,7 @@ export class Inbox {
     this.#wire = wire
   }
 
-  /** Decodes a chunk, which is borrowed for the call; false asks to hold back the next one until `receivable`. */
+  /** Decodes a chunk, which is borrowed for the call. False asks the caller to wait for `receivable` before the next one. */
   receive(chunk: Uint8Array): boolean {
     checkBytes('chunk', chunk)
     if (this.#own.closed) return true
@@ -51,24 +51,24 @@ export class Inbox {
     return false
   }
 
-  /** Calls back once, before `receivable` or when the wire closes. */
+  /** Calls `callback` once, before the next `receivable` or when the wire closes. */
   whenReceivable(callback: () => void): void {
     this.#whenReceivable = callback
   }
 
-  /** The outbox has given messages to the reader. */
+  /** Resumes receiving after the outbox has handed messages to the reader. */
   outboxDrained(): void {
     if (!this.#held) return
     this.#held = false
     this.#offer()
   }
 
-  /** Takes back the memory of the block that is under way. */
+  /** Detaches the block being received from the memory of `blockTarget`. */
   detachBlock(): void {
     this.#decoder.detach()
   }
 
-  /** Forgets what waits, and ignores the rest. */
+  /** Discards waiting bytes and ignores later ones. */
   close(): void {
     this.#decoder.stop()
     this.#rest = undefined
@@ -76,7 +76,7 @@ export class Inbox {
     this.#callBack()
   }
 
-  /** Decodes until the chunk ends or the turn is used up; whether the next chunk may come. A chunk that is not `owned` is borrowed. */
+  /** Decodes until the chunk ends or the limits per turn are reached. Returns whether the next chunk may come. Copies the rest unless `owned`. */
   #decode(chunk: Uint8Array, owned: boolean): boolean {
     const decoder = this.#decoder
     const handling = this.#handling
@@ -96,7 +96,9 @@ export class Inbox {
     const waitMs = ms > 0 ? (this.#wire.onHandled?.(ms) ?? 0) : 0
     if (this.#own.closed) return true
     if (waitMs === Number.POSITIVE_INFINITY) {
-      this.#wire.destroy(new TorrentError('ERR_WIRE_LIMIT', 'the messages of the peer keep us too busy'))
+      this.#wire.destroy(
+        new TorrentError('ERR_WIRE_LIMIT', 'handling the messages of the peer takes too much CPU time')
+      )
       return true
     }
     if (at < chunk.length || waitMs > 0) {
@@ -110,7 +112,7 @@ export class Inbox {
     return false
   }
 
-  /** Decodes what has waited for this turn. */
+  /** Decodes the bytes that waited for this turn. */
   #goOn(): void {
     const rest = this.#rest
     this.#rest = undefined

@@ -1,46 +1,46 @@
 import { blockLength } from '../util/block-length.ts'
 
-/** The bounds on all that a peer can push through a {@link Wire}; counts, or bytes where the name says so. */
+/** Limits on the messages of a peer in a {@link Wire}; counts unless noted. */
 export interface WireLimits {
-  /** Pieces a torrent may have; it bounds the bitfield and, before the count is known, the index of a have. */
+  /** Maximum pieces of a torrent; bounds the bitfield and, while the count is unknown, the index of a have. */
   readonly pieceCount: number
-  /** The longest range that a peer gets when it requests it, in bytes; longer ones are rejected. */
+  /** Maximum length of a peer's request in bytes; longer ones are rejected. */
   readonly requestLength: number
-  /** The longest block that a peer may send, in bytes. */
+  /** Maximum length of a received block in bytes. */
   readonly blockLength: number
-  /** The longest extended message (BEP 10), in bytes. */
+  /** Maximum length of an extended message (BEP 10) in bytes. */
   readonly extendedLength: number
-  /** The longest extended handshake (BEP 10), in bytes. */
+  /** Maximum length of an extended handshake (BEP 10) in bytes. */
   readonly extendedHandshakeLength: number
-  /** Names kept from the `m` dictionary of an extended handshake. */
+  /** Maximum names kept from the `m` dictionary of an extended handshake. */
   readonly extensionNames: number
-  /** The longest message of an unknown kind, which is skipped, in bytes. */
+  /** Maximum length of a message with an unknown id in bytes; shorter ones are skipped. */
   readonly unknownLength: number
-  /** Requests of the peer that are kept; more are rejected or dropped. */
+  /** Maximum queued requests of the peer; more are rejected, or dropped without the fast extension. */
   readonly requestQueue: number
-  /** Requests that a choked peer may send until the wire is closed. */
+  /** Maximum requests of a choked peer; more close the wire. */
   readonly chokedRequests: number
-  /** Messages that make no sense, and are ignored or rejected, until the wire is closed. */
+  /** Maximum invalid messages that are ignored or rejected; more close the wire. */
   readonly oddMessages: number
-  /** Milliseconds after which one of these is forgiven. */
+  /** Milliseconds after which the count for `oddMessages` drops by one. */
   readonly oddMessageMs: number
-  /** Messages that list all pieces (bitfield, have all, have none) until the wire is closed. */
+  /** Maximum messages that list all pieces (bitfield, have all, have none); more close the wire. */
   readonly bulkMessages: number
-  /** Milliseconds after which one of these is forgiven. */
+  /** Milliseconds after which the count for `bulkMessages` drops by one. */
   readonly bulkMessageMs: number
-  /** Chokes until the wire is closed. */
+  /** Maximum chokes; more close the wire. */
   readonly chokes: number
-  /** Milliseconds after which one of these is forgiven. */
+  /** Milliseconds after which the count for `chokes` drops by one. */
   readonly chokeMs: number
-  /** Extended handshakes until the wire is closed. */
+  /** Maximum extended handshakes; more close the wire. */
   readonly extendedHandshakes: number
-  /** Milliseconds after which one of these is forgiven. */
+  /** Milliseconds after which the count for `extendedHandshakes` drops by one. */
   readonly extendedHandshakeMs: number
-  /** Messages handled in one turn of the event loop; the rest of a chunk waits for the next. Requests that are taken do not count. */
+  /** Maximum messages handled per turn of the event loop; the rest waits for the next. Accepted requests do not count. */
   readonly turnMessages: number
-  /** Milliseconds of handling in one turn, about. */
+  /** Approximate maximum milliseconds of handling per turn. */
   readonly turnMs: number
-  /** Allowed-fast grants that are listened to. */
+  /** Maximum allowed-fast messages that are emitted; more are ignored. */
   readonly allowedFast: number
   /** Outgoing control bytes above which `receive` asks the transport to pause. */
   readonly controlLength: number
@@ -50,66 +50,65 @@ export interface WireLimits {
   readonly answerLength: number
 }
 
-/** The defaults, each with its reason. */
+/** Default limits, each with its reason. */
 export const defaultWireLimits: WireLimits = {
-  // As many as any client accepts; a bitfield of 256 KiB.
+  // As many as any client accepts; the bitfield has 256 KiB.
   pieceCount: 0x200000,
-  // BEP 3: all implementations ask for 16 KiB. Some close connections that ask for more; libtorrent rejects such requests, as we do.
+  // BEP 3: all implementations request 16 KiB. Some close the connection on longer requests; libtorrent rejects them, and so do we.
   requestLength: blockLength,
-  // No answer is longer than its request, and nothing here asks for more.
+  // A block is never longer than its request, and we never request more.
   blockLength,
-  // A metadata piece (BEP 9) has 16 KiB and a header; a peer exchange (BEP 11) of 200 peers has 6 KiB.
+  // A metadata piece (BEP 9) has 16 KiB and a header; a PEX message (BEP 11) with 200 peers has 6 KiB.
   extendedLength: 128 * 1024,
-  // Real ones have less than 1 KiB.
+  // Real handshakes have less than 1 KiB.
   extendedHandshakeLength: 16 * 1024,
-  // Real clients know about 10.
+  // Real clients support about 10.
   extensionNames: 64,
-  // Skipped without being kept, so it costs time only. Later protocols (BEP 52 hashes) have short messages.
+  // A skipped message costs time but no memory. Later protocols (BEP 52 hashes) have short messages.
   unknownLength: 1024 * 1024,
-  // 32 MiB in flight; a peer that asks twice a second for all that it may is then not held below 64 MB/s. Advertised as `reqq`.
+  // 32 MiB of blocks: a peer that refills the queue twice a second can reach 64 MB/s. Advertised as `reqq`.
   requestQueue: 2000,
-  // A full queue may be on its way while our choke travels, and again after a short unchoke; then it is a flood.
+  // A full queue of requests may cross our choke, and another one may follow a short unchoke. More are a flood.
   chokedRequests: 4000,
-  // A queue full of requests that are too long (250 in most clients) is rejected before the peer can learn from it, and libtorrent
-  // lets as many pass. Each costs a look at it and at most 17 bytes.
+  // A peer whose requests are too long sends a full queue (250 in most clients) before our first reject arrives. libtorrent has the same
+  // limit. Each costs little time and at most 17 bytes.
   oddMessages: 300,
-  // A client with a harmless fault, such as a message a minute, stays for good; one that floods us is gone at once.
+  // A client with a harmless bug, such as one bad message a minute, can stay; a flood closes the wire at once.
   oddMessageMs: 10_000,
-  // BEP 3 and 6 want one, but clients in use send a further bitfield instead of many haves. Each costs a look at all pieces.
+  // BEP 3 and 6 allow one, but real clients send another bitfield instead of many haves. Each costs a scan of all pieces.
   bulkMessages: 8,
-  // Five a minute for good.
+  // Allows five a minute.
   bulkMessageMs: 12_000,
-  // Clients choose anew every 10 to 30 seconds. Each choke ends our requests, and each unchoke has us send them again.
+  // Clients reassign slots every 10 to 30 seconds. Each choke drops our requests, and each unchoke makes us send them again.
   chokes: 500,
-  // A client that chokes for a moment whenever its own limit is reached stays for good.
+  // A client that chokes briefly whenever it reaches its rate limit can stay.
   chokeMs: 500,
-  // One comes with the connection, and another whenever the peer's port, metadata or upload-only state changes (BEP 10). Each is parsed,
-  // and told to all extensions.
+  // One follows the handshake, and another whenever the peer's port, metadata or upload-only state changes (BEP 10). Each is parsed and
+  // passed to all extensions.
   extendedHandshakes: 64,
-  // A client that sends one whenever a download begins or ends stays for good.
+  // A client that sends one whenever a download starts or stops can stay.
   extendedHandshakeMs: 1000,
-  // More than any client sends at once but for haves of a whole torrent; others wait no longer than for a large chunk of blocks.
+  // More than clients send at once, except haves for a whole torrent. They delay other peers no longer than a large chunk of blocks does.
   turnMessages: 2000,
-  // A timer or a reader is not late by more than that for one peer.
+  // One peer delays timers and readers by no more than this.
   turnMs: 5,
   // BEP 6 suggests 10; some send more.
   allowedFast: 128,
-  // Replies to a peer that does not read them: more than any burst of haves, rejects or metadata.
+  // More than any burst of haves, rejects or metadata for a peer that reads.
   controlLength: 128 * 1024,
-  // A peer that reads nothing while it is told of 450,000 pieces is of no use.
+  // A peer that reads nothing while 450,000 haves pile up is useless.
   controlLengthMax: 4 * 1024 * 1024,
-  // Keeps a fast link busy between two turns of the event loop, and bounds the views held for a slow one.
+  // Keeps a fast link busy between two turns of the event loop, and bounds the memory held for a slow one.
   answerLength: 512 * 1024
 }
 
-/** The longest metadata (BEP 9) that is fetched, in bytes: a torrent of 1.5 million pieces. */
+/** Maximum length of metadata to fetch (BEP 9), in bytes: a torrent of 1.5 million pieces. */
 export const metadataLengthMax: number = 32 * 1024 * 1024
 
-/** The size of every piece of metadata but the last (BEP 9), in bytes. */
+/** Length of each metadata piece except the last (BEP 9), in bytes. */
 export const metadataPieceLength: number = 16 * 1024
 
 /**
- * The most peers in each list of a peer exchange message (BEP 11). Messages after the first hold 50; the first ones of real clients
- * hold 200 at most.
+ * Maximum peers in each list of a PEX message (BEP 11). Real clients send at most 200 in the first message and 50 in later ones.
  */
 export const pexPeersMax: number = 1000

@@ -3,19 +3,19 @@ import { uint32 } from './messages.ts'
 import type { Wire } from './wire.ts'
 
 /**
- * Messages by which a peer says that it has a piece no longer (BEP 54). What the peer lost is taken out of the wire's
+ * Sends and receives `lt_donthave`: the sender no longer has a piece (BEP 54). A received message removes the piece from the wire's
  * `peerPieces`, and the wire emits `dont-have`.
  */
 export class DontHaveExtension implements WireExtension {
   readonly name = 'lt_donthave'
   readonly #wire: Pick<Wire, 'extended' | 'peerLost' | 'oddMessage'>
 
-  /** An extension for one wire, to be given to its `use`. */
+  /** Creates the extension for one wire; attach it with `wire.use`. */
   constructor(wire: Pick<Wire, 'extended' | 'peerLost' | 'oddMessage'>) {
     this.#wire = wire
   }
 
-  /** Tells the peer that we have a piece no longer; false when it does not know the extension. */
+  /** Tells the peer that we no longer have a piece; returns false if it does not support the extension. */
   dontHave(piece: number): boolean {
     const payload = new Uint8Array(4)
     new DataView(payload.buffer).setUint32(0, piece)

@@ -18,13 +18,13 @@ export const messageIds = {
   extended: 20
 } as const
 
-/** The first 20 bytes of a handshake: the length 19 and `BitTorrent protocol` (BEP 3). */
+/** First 20 bytes of a handshake: the length 19 and `BitTorrent protocol` (BEP 3). */
 export const protocolHeader: Uint8Array = Uint8Array.of(19, ...Buffer.from('BitTorrent protocol', 'latin1'))
 
-/** Length of a handshake: header, 8 reserved bytes, info hash, peer id. */
+/** Length of a handshake in bytes: header, 8 reserved bytes, info hash, peer id. */
 export const handshakeLength = 68
 
-/** The protocols that the reserved bytes of a handshake announce. */
+/** Protocols announced in the reserved bytes of a handshake. */
 export interface HandshakeFlags {
   /** The fast extension (BEP 6). */
   readonly fast: boolean
@@ -34,7 +34,7 @@ export interface HandshakeFlags {
   readonly dht: boolean
 }
 
-/** The 8 reserved bytes for some flags. */
+/** Returns the 8 reserved bytes for the flags. */
 export function formatReserved({ fast, extended, dht }: HandshakeFlags): Uint8Array {
   const reserved = new Uint8Array(8)
   if (extended) reserved[5] = 0x10
@@ -42,14 +42,14 @@ export function formatReserved({ fast, extended, dht }: HandshakeFlags): Uint8Ar
   return reserved
 }
 
-/** The flags in 8 reserved bytes; bits of other extensions are ignored. */
+/** Parses the flags in 8 reserved bytes; other bits are ignored. */
 export function parseReserved(reserved: Uint8Array): HandshakeFlags {
   const fifth = reserved[5] ?? 0
   const last = reserved[7] ?? 0
   return { fast: (last & 0x04) !== 0, extended: (fifth & 0x10) !== 0, dht: (last & 0x01) !== 0 }
 }
 
-/** The number in 4 bytes, the highest byte first, as all numbers of the protocol. */
+/** Reads a 32-bit unsigned number in network byte order. */
 export function uint32(bytes: Uint8Array, at: number): number {
   return (
     (((bytes[at] ?? 0) << 24) |

@@ -7,19 +7,19 @@ import type { PeerAnswer } from './peer-requests.ts'
 import type { PeerState } from './peer-state.ts'
 import { argumentError, check20Bytes, checkBytes, uint32Max, wholeNumber } from './wire-arguments.ts'
 
-/** A stream that a fault closes. */
+/** A stream that can be destroyed with an error. */
 interface Destroyable {
   destroy(error: Error): void
 }
 
 /**
- * The messages to the peer that wait for the reader. Each method sends one kind; it does nothing once the wire is closed, and throws a
- * TorrentError (ERR_WIRE_ARGUMENT) for numbers that no message can hold, and before the handshake.
+ * Messages to the peer that wait for the reader. Each method writes one kind of message. It does nothing once the wire is closed, and
+ * throws a TorrentError (ERR_WIRE_ARGUMENT) before the handshake and for numbers out of range.
  */
 export class Outbox {
-  /** Whether the reader wants bytes and there were none. */
+  /** Whether the reader waits for bytes. */
   hungry = false
-  /** Bytes handed to the reader, of everything. */
+  /** Total bytes handed to the reader. */
   sent = 0
   /** Bytes of blocks handed to the reader. */
   blockBytesSent = 0
@@ -30,7 +30,7 @@ export class Outbox {
   readonly #flush: () => void
   #flushing = false
 
-  /** An empty one; `flush` takes the messages of a turn once they are written, if the reader is hungry. */
+  /** Creates an empty outbox. `flush` is called as a microtask after messages were written, if the reader is hungry. */
   constructor(own: OwnState, peer: PeerState, batch: MessageBatch, wire: Destroyable, flush: () => void) {
     this.#own = own
     this.#peer = peer
@@ -42,19 +42,19 @@ export class Outbox {
     }
   }
 
-  /** Bytes that wait. */
+  /** Bytes waiting for the reader. */
   get length(): number {
     return this.#batch.length
   }
 
-  /** False once the wire is closed; throws before the handshake. */
+  /** Returns false once the wire is closed; throws before our handshake. */
   maySend(): boolean {
     if (this.#own.closed) return false
     if (!this.#own.handshakeSent) throw argumentError('handshake', 'none', 'sent first')
     return true
   }
 
-  /** The handshake; once. */
+  /** Writes the handshake; later calls do nothing. */
   handshake(infoHash: Uint8Array, peerId: Uint8Array, dht: boolean): void {
     check20Bytes('infoHash', infoHash)
     check20Bytes('peerId', peerId)
@@ -64,7 +64,7 @@ export class Outbox {
     this.schedule()
   }
 
-  /** Whether we choke the peer; true when that is news. */
+  /** Writes choke or unchoke if the state changes; returns whether it did. */
   choke(choking: boolean): boolean {
     if (this.#own.choking === choking || !this.maySend()) return false
     this.#own.choking = choking
@@ -72,28 +72,28 @@ export class Outbox {
     return true
   }
 
-  /** Whether we are interested; nothing when that is no news. */
+  /** Writes interested or not interested if the state changes. */
   interest(interested: boolean): void {
     if (this.#own.interested === interested || !this.maySend()) return
     this.#own.interested = interested
     this.empty(interested ? messageIds.interested : messageIds.notInterested)
   }
 
-  /** A message without numbers. */
+  /** Writes a message without payload. */
   empty(id: number): void {
     if (!this.maySend()) return
     this.#batch.empty(id)
     this.schedule()
   }
 
-  /** A message about a piece. */
+  /** Writes a message about a piece. */
   index(id: number, piece: number): void {
     if (!this.maySend()) return
     this.#batch.index(id, wholeNumber('piece', piece, 0, uint32Max))
     this.schedule()
   }
 
-  /** A have for each piece; `canWait` leaves them for what is sent next. */
+  /** Writes a have for each piece; with `canWait`, they leave with the next message. */
   haves(pieces: Iterable<number>, canWait: boolean): void {
     if (!this.maySend()) return
     if (!isIterable(pieces)) throw argumentError('pieces', pieces, 'numbers of pieces')
@@ -101,7 +101,7 @@ export class Outbox {
     if (!canWait) this.schedule()
   }
 
-  /** A request or a cancel. */
+  /** Writes a request or cancel. */
   range(id: number, piece: number, offset: number, length: number): void {
     if (!this.maySend()) return
     wholeNumber('piece', piece, 0, uint32Max)
@@ -110,7 +110,7 @@ export class Outbox {
     this.schedule()
   }
 
-  /** A reject, as the peer spelled its request; nothing without the fast extension, or before our handshake. */
+  /** Writes a reject with the unchecked numbers of the request; does nothing without the fast extension or before our handshake. */
   reject(piece: number, offset: number, length: number): void {
     const { handshakeSent, closed } = this.#own
     if (!this.#peer.fast || !handshakeSent || closed) return
@@ -118,7 +118,7 @@ export class Outbox {
     this.schedule()
   }
 
-  /** A request for each (piece, offset, length) of a flat list. */
+  /** Writes a request for each (piece, offset, length) of a flat list. */
   requests(list: ArrayLike<number>): void {
     const given: unknown = list
     if (typeof given !== 'object' || given === null) throw argumentError('list', list, 'a list of numbers')
@@ -128,7 +128,7 @@ export class Outbox {
     this.schedule()
   }
 
-  /** Have all, as a bitfield without the fast extension. */
+  /** Writes have all; a full bitfield without the fast extension. */
   haveAll(): void {
     if (!this.maySend()) return
     const { fast, pieces } = this.#peer
@@ -137,17 +137,17 @@ export class Outbox {
     else throw argumentError('pieceCount', undefined, 'known for a bitfield of all pieces')
   }
 
-  /** Have none; nothing without the fast extension. */
+  /** Writes have none; does nothing without the fast extension. */
   haveNone(): void {
     if (this.maySend() && this.#peer.fast) this.empty(messageIds.haveNone)
   }
 
-  /** A suggestion; nothing without the fast extension. */
+  /** Writes a suggest; does nothing without the fast extension. */
   suggest(piece: number): void {
     if (this.maySend() && this.#peer.fast) this.index(messageIds.suggest, piece)
   }
 
-  /** A bitfield, copied. */
+  /** Writes a bitfield, which is copied. */
   bitfield(bytes: Uint8Array): void {
     checkBytes('bytes', bytes)
     if (!this.maySend()) return
@@ -155,7 +155,7 @@ export class Outbox {
     this.schedule()
   }
 
-  /** The port of our DHT node. */
+  /** Writes the port of our DHT node. */
   port(port: number): void {
     wholeNumber('port', port, 0, 65535)
     if (!this.maySend()) return
@@ -163,25 +163,25 @@ export class Outbox {
     this.schedule()
   }
 
-  /** A message that says nothing. */
+  /** Writes a keep-alive. */
   keepAlive(): void {
     if (!this.maySend()) return
     this.#batch.keepAlive()
     this.schedule()
   }
 
-  /** A message of an extension, by the peer's id for it; the payload is copied. */
+  /** Writes a message of an extension with the peer's id for it; the payload is copied. */
   extended(id: number, payload: Uint8Array): void {
     this.#batch.extended(id, payload)
     this.schedule()
   }
 
-  /** Sends what could wait. */
+  /** Schedules messages that were written with `canWait`. */
   flush(): void {
     if (this.#batch.length > 0 && this.maySend()) this.schedule()
   }
 
-  /** Takes out all that waits, followed by the header of an answer. */
+  /** Takes all waiting messages, followed by the piece header of `answer`; returns undefined if there are none. */
   take(answer: PeerAnswer | undefined): Uint8Array | undefined {
     if (answer !== undefined) {
       this.#batch.pieceHeader(answer.piece, answer.offset, answer.length)
@@ -195,12 +195,12 @@ export class Outbox {
     return bytes
   }
 
-  /** Forgets what waits. */
+  /** Discards waiting messages. */
   clear(): void {
     this.#batch.clear()
   }
 
-  /** Hands over the messages of this turn of the event loop together. */
+  /** Schedules one flush for all messages of this turn of the event loop. */
   schedule(): void {
     const { length } = this.#batch
     if (length > this.#own.limits.controlLengthMax) {

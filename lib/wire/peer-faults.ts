@@ -6,7 +6,7 @@ import { protocolError } from './protocol-error.ts'
 import { RepeatedMessages } from './repeated-messages.ts'
 import { log } from './trace.ts'
 
-/** Counts what a peer may do now and then, but not all the time. */
+/** Counts messages that a peer may send occasionally but not continually; throws above the limits. */
 export class PeerFaults implements FaultCounter, PeerPiecesMediator {
   readonly #id: number
   readonly #limits: WireLimits
@@ -15,7 +15,7 @@ export class PeerFaults implements FaultCounter, PeerPiecesMediator {
   readonly #chokes: RepeatedMessages
   readonly #handshakes: RepeatedMessages
 
-  /** No faults yet; `id` names the wire in logs. */
+  /** `id` identifies the wire in logs. */
   constructor(limits: WireLimits, id: number) {
     this.#id = id
     this.#limits = limits

@@ -16,25 +16,25 @@ export interface MessageReceiver {
     | undefined
 }
 
-/** Takes the requests of a peer. */
+/** Handles the requests of a peer. */
 export interface RequestReceiver {
-  /** A request within the torrent and the limits. Returns its length if it is queued, else 0. */
+  /** Handles a request within the torrent and the limits. Returns its credit in bytes, see `WireDecoderHandler.onRange`. */
   request(piece: number, offset: number, length: number): number
-  /** Any other request, which is counted already. */
+  /** Handles any other request, which was already counted as odd. */
   oddRequest(piece: number, offset: number, length: number): void
-  /** The peer cancels a request. Returns its length, negative, if it was queued, else 0. */
+  /** Handles a cancel. Returns the negative length of the request if it was queued, otherwise 0. */
   cancel(piece: number, offset: number, length: number): number
 }
 
-/** Takes the messages of extensions (BEP 10). */
+/** Handles the messages of extensions (BEP 10). */
 export interface ExtendedReceiver {
-  /** Before the event of the same name. */
+  /** Called before the wire emits `extended-handshake`. */
   onHandshake(remote: ExtendedHandshake): void
-  /** A message for one of our extensions, by the id that we gave it. */
+  /** Handles a message for one of our extensions, with the id that we announced. */
   onMessage(id: number, payload: Uint8Array): void
 }
 
-/** Counts what a peer must not repeat all the time; each method throws a TorrentError when there is too much of it. */
+/** Counts messages that a peer must not repeat too often; each method throws a TorrentError above its limit. */
 export interface FaultCounter extends PeerPiecesMediator {
   /** Counts a choke. */
   choked(): void
@@ -43,8 +43,8 @@ export interface FaultCounter extends PeerPiecesMediator {
 }
 
 /**
- * Takes decoded messages, checks that they make sense, keeps what lasts in the {@link PeerState}, and tells events. Harmless nonsense is
- * ignored and counted, as libtorrent does it; else a TorrentError is thrown where the peer broke the protocol or a limit.
+ * Validates decoded messages, updates the {@link PeerState} and emits events. Ignores and counts harmless invalid messages, as libtorrent
+ * does. Throws a TorrentError if the peer breaks the protocol or exceeds a limit.
  */
 export class PeerMessages implements WireDecoderHandler {
   readonly #own: OwnState
@@ -55,7 +55,7 @@ export class PeerMessages implements WireDecoderHandler {
   readonly #wire: MessageReceiver
   #allowedFast = 0
 
-  /** No messages yet. */
+  /** Connects the parts of a wire that the messages concern. */
   constructor(
     own: OwnState,
     peer: PeerState,
@@ -186,7 +186,7 @@ export class PeerMessages implements WireDecoderHandler {
     this.#faults.introduced()
     peer.remote = remote
     peer.maxRequests = remote.maxRequests ?? peer.maxRequests
-    // A later handshake names only what changes.
+    // A later handshake contains only changes.
     if (peer.remoteIds.size + remote.extensions.size <= 2 * extensionNames)
       peer.remoteIds = new Map([...peer.remoteIds, ...remote.extensions])
     this.#extensions.onHandshake(remote)

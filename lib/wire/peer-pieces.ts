@@ -4,17 +4,17 @@ import { protocolError } from './protocol-error.ts'
 
 /** Callbacks of {@link PeerPieces}. */
 export interface PeerPiecesMediator {
-  /** Something that makes no sense is ignored; may throw when there is too much of it. */
+  /** Counts an invalid message that is ignored; may throw if there are too many. */
   odd(what: string): void
-  /** The peer lists all pieces; may throw when it does that too often. */
+  /** Counts a message that lists all pieces; may throw if there are too many. */
   listed(): void
 }
 
-/** Which pieces a peer has. Until the number of pieces is known, what it says is held and checked later. */
+/** The pieces that a peer has. Until the piece count is known, its messages are stored and checked later. */
 export class PeerPieces {
-  /** A bit for each piece, the first in the highest bit of the first byte; replaced when the count becomes known. */
+  /** One bit per piece, the first in the highest bit of the first byte. Replaced once the count is known. */
   field: BitField
-  /** How many pieces the peer has, as far as is known. */
+  /** Number of pieces that the peer is known to have. */
   total = 0
   readonly #countMax: number
   readonly #mediator: PeerPiecesMediator
@@ -22,7 +22,7 @@ export class PeerPieces {
   #bulk: 'none yet' | 'bitfield' | 'have all' | 'have none' = 'none yet'
   #heldLength = -1
 
-  /** Nothing yet, of `count` pieces, or of at most `countMax` while the count is unknown. */
+  /** Creates an empty set of `count` pieces, or of at most `countMax` while the count is unknown. */
   constructor(count: number | undefined, countMax: number, mediator: PeerPiecesMediator) {
     this.#count = count
     this.#mediator = mediator
@@ -30,12 +30,12 @@ export class PeerPieces {
     this.field = count === undefined ? new BitField(0, { grow: countMax }) : new BitField(count)
   }
 
-  /** The number of pieces of the torrent, or undefined. */
+  /** Piece count of the torrent; undefined while it is unknown. */
   get count(): number | undefined {
     return this.#count
   }
 
-  /** Whether there is such a piece, as far as is known. */
+  /** Whether a piece index can exist, as far as is known. */
   exists(piece: number): boolean {
     return piece < (this.#count ?? this.#countMax)
   }
@@ -47,8 +47,8 @@ export class PeerPieces {
   }
 
   /**
-   * Adds a piece; false when the peer had it already.
-   * @throws TorrentError ERR_WIRE_PROTOCOL when there is no such piece.
+   * Adds a piece; returns false if the peer already had it.
+   * @throws TorrentError ERR_WIRE_PROTOCOL if the piece does not exist
    */
   have(piece: number): boolean {
     if (this.#count === undefined && piece >= this.#countMax) {
@@ -62,7 +62,7 @@ export class PeerPieces {
     return true
   }
 
-  /** Takes a piece away (BEP 54); false when the peer did not have it, or the count is unknown and nothing is sure. */
+  /** Removes a piece (BEP 54); returns false if the peer did not have it or the count is unknown. */
   lose(piece: number): boolean {
     if (!this.exists(piece)) {
       this.#mediator.odd(`piece ${piece} that the peer lost does not exist`)
@@ -74,7 +74,7 @@ export class PeerPieces {
     return true
   }
 
-  /** Takes a bitfield (copied); single pieces that the peer named before stay. */
+  /** Adds the pieces of a bitfield, which is copied; earlier pieces stay. */
   bitfield(bytes: Uint8Array): void {
     this.#told('bitfield')
     if (this.#count !== undefined && bytes.length !== bitsLength(this.#count))
@@ -82,7 +82,7 @@ export class PeerPieces {
     this.#heldLength = bytes.length
     const buffer = this.field.buffer
     if (buffer.length > bytes.length && this.#count === undefined) {
-      // Kept as long as the longest of both, so that a piece out of range is found when the count is known.
+      // Keep the longer length, so that `setCount` can detect pieces out of range.
       for (let n = 0; n < bytes.length; n++) buffer[n] = (buffer[n] ?? 0) | (bytes[n] ?? 0)
     } else {
       const merged = new Uint8Array(bytes)
@@ -93,21 +93,21 @@ export class PeerPieces {
     this.total = countBits(this.field.buffer)
   }
 
-  /** The peer has everything (BEP 6). */
+  /** Adds all pieces (BEP 6). */
   haveAll(): void {
     this.#told('have all')
     if (this.#count !== undefined && this.total < this.#count) this.#fill(this.#count)
   }
 
-  /** The peer has nothing yet (BEP 6). */
+  /** Records that the peer sent have none (BEP 6). */
   haveNone(): void {
     this.#told('have none')
   }
 
   /**
-   * Sets the number of pieces and checks what was held; true when the peer has told of any piece. Pieces beyond are ignored: the peer
-   * may have told of them before it knew the count itself.
-   * @throws TorrentError ERR_WIRE_PROTOCOL when the bitfield has another length.
+   * Sets the piece count and checks the stored messages; returns true if the peer sent any. Pieces out of range are ignored, because the
+   * peer may have sent them before it knew the count.
+   * @throws TorrentError ERR_WIRE_PROTOCOL if the length of the bitfield is wrong
    */
   setCount(count: number): boolean {
     if (this.#count !== undefined) return false
@@ -121,7 +121,7 @@ export class PeerPieces {
     return this.total > 0 || this.#bulk !== 'none yet'
   }
 
-  /** Takes what was held of pieces that exist. */
+  /** Copies the stored pieces that exist. */
   #takeOver(held: Uint8Array, count: number): void {
     const { buffer } = this.field
     if (held.subarray(buffer.length).some((byte) => byte !== 0))
@@ -132,8 +132,8 @@ export class PeerPieces {
   }
 
   /**
-   * BEP 3 and 6 want one such message, right after the handshake, but clients in use send a further bitfield instead of many
-   * haves. It may only add pieces.
+   * Records a message that lists all pieces. BEP 3 and 6 allow one, right after the handshake, but real clients send another bitfield
+   * instead of many haves. It can only add pieces.
    */
   #told(kind: 'bitfield' | 'have all' | 'have none'): void {
     this.#mediator.listed()

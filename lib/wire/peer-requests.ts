@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto'
 
-/** A block that the peer asked for. */
+/** A block that the peer requested. */
 export interface PeerRequest {
   readonly piece: number
   readonly offset: number
@@ -16,18 +16,18 @@ const gone = 0
 const waiting = 1
 const answered = 2
 const putOff = 3
-/** Numbers of a request in a row: piece, offset, length. */
+/** Numbers stored per request: piece, offset, length. */
 const fields = 3
 const firstCapacity = 64
 const noBytes = new Uint8Array(0)
 const noNumbers = new Uint32Array(0)
 const noChains = new Int32Array(0)
-/** Unknown to peers, who could else ask for blocks that all stand in one chain. */
+/** Random, so that peers cannot choose requests that all collide in one chain. */
 const hashKey = randomFillSync(new Uint32Array(2))
 
-/** A hash of 32 bits; which requests collide depends on the two numbers of `key`. */
+/** Returns a 32-bit hash; the two numbers of `key` decide which requests collide. */
 export function requestHash(piece: number, offset: number, key: Uint32Array): number {
-  // Odd factors keep all bits of both numbers.
+  // Multiplication by an odd factor loses no bits.
   let mixed = Math.imul(piece, (key[0] ?? 0) | 1) + Math.imul(offset, (key[1] ?? 0) | 1)
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
@@ -35,60 +35,61 @@ export function requestHash(piece: number, offset: number, key: Uint32Array): nu
 }
 
 /**
- * The blocks that a peer asked for and has not got, in the order in which it asked: every request either waits, or is answered and waits to be
- * sent. Each step costs the same however many there are; nothing is allocated for a request, as a fast peer has hundreds of them.
+ * Unsent requests of a peer, in their order. A request waits for its answer, is put off, or is answered and waits to be sent. They are
+ * stored in a ring buffer with a hash table, so that adding, finding and removing one take constant time and allocate nothing: a fast
+ * peer has hundreds.
  */
 export class PeerRequests {
-  /** Bytes of the answers that wait. */
+  /** Bytes of the answers that wait to be sent. */
   answerLength = 0
-  /** Told of the data of each answer whose request is cancelled. */
+  /** Called with the data of each answer that is removed before it was sent. */
   onTakenBack: ((data: Uint8Array) => void) | undefined
   #size = 0
-  /** Requests have serial numbers; that of the oldest place in use, and of the next. A number's place is its lowest bits. */
+  /** Serial numbers of the oldest request and of the next one. The low bits of a serial number are its place in the ring. */
   #head = 0
   #tail = 0
-  /** No request before these waits, or is answered. */
+  /** Lower bounds: no request before `#firstWaiting` waits, and none before `#firstAnswered` is answered. */
   #firstWaiting = 0
   #firstAnswered = 0
-  /** Places; a power of two. */
+  /** Number of places in the ring; a power of two. */
   #capacity = 0
   #numbers = noNumbers
   #states = noBytes
   #data: (Uint8Array | undefined)[] = []
-  /** Chains of places with the same hash: the first of each, and the next of each place; -1 ends them. */
+  /** Chains of places with the same hash: the first place per hash, and the next place per place; -1 ends a chain. */
   #firsts = noChains
   #nexts = noChains
 
-  /** How many requests there are, answered or not. */
+  /** Number of requests, answered or not. */
   get size(): number {
     return this.#size
   }
 
-  /** The oldest request that is not answered; undefined when there is none. */
+  /** The oldest waiting request, or undefined. */
   get oldest(): PeerRequest | undefined {
     while (this.#firstWaiting < this.#tail && this.#states[this.#place(this.#firstWaiting)] !== waiting)
       this.#firstWaiting++
     return this.#firstWaiting < this.#tail ? this.#at(this.#place(this.#firstWaiting)) : undefined
   }
 
-  /** A request that waits so many places behind the oldest one, or the latest of all; undefined when that does not wait. */
+  /** Returns the request `count` places after the oldest waiting one, or the newest; undefined if that one does not wait. */
   ahead(count: number): PeerRequest | undefined {
     const place = this.#place(Math.min(this.#tail - 1, this.#firstWaiting + count))
     return this.#states[place] === waiting ? this.#at(place) : undefined
   }
 
-  /** Whether a block at this place was asked for. */
+  /** Whether there is a request at this offset of the piece. */
   has(piece: number, offset: number): boolean {
     return this.#find(piece, offset) >= 0
   }
 
-  /** Adds a request for a block that was not asked for yet. */
+  /** Adds a request; there must be none at this offset. */
   add(piece: number, offset: number, length: number): void {
     if (this.#tail - this.#head === this.#capacity) this.#rearrange()
     this.#put(piece, offset, length, waiting, undefined)
   }
 
-  /** Answers a request; false when it was not asked for, or is answered already. */
+  /** Stores the answer to a request; returns false if no such request waits. */
   answer(piece: number, offset: number, data: Uint8Array): boolean {
     const place = this.#find(piece, offset)
     if (place < 0 || this.#states[place] !== waiting || this.#numbers[fields * place + 2] !== data.length)
@@ -100,13 +101,13 @@ export class PeerRequests {
     return true
   }
 
-  /** A request that waits does so no more until `putBack`. */
+  /** Excludes a waiting request from `oldest` until `putBack`. */
   putOff(piece: number, offset: number): void {
     const place = this.#find(piece, offset)
     if (place >= 0 && this.#states[place] === waiting) this.#states[place] = putOff
   }
 
-  /** Lets the requests that were put off wait again; returns them in their order. */
+  /** Makes all put-off requests wait again; returns them in their order. */
   putBack(): PeerRequest[] {
     const back: PeerRequest[] = []
     for (let serial = this.#head; serial < this.#tail; serial++) {
@@ -119,7 +120,7 @@ export class PeerRequests {
     return back
   }
 
-  /** Takes out the answer to the oldest request that is answered, or returns undefined. */
+  /** Removes and returns the oldest answer, or undefined. */
   next(): PeerAnswer | undefined {
     if (this.answerLength === 0) return undefined
     while (this.#firstAnswered < this.#tail && this.#states[this.#place(this.#firstAnswered)] !== answered)
@@ -133,15 +134,15 @@ export class PeerRequests {
     return answer
   }
 
-  /** Removes a request that is not on its way yet; false when there is none like it. */
+  /** Removes an unsent request; returns false if there is none. */
   remove(piece: number, offset: number, length: number): boolean {
     const place = this.#find(piece, offset)
     if (place < 0 || this.#numbers[fields * place + 2] !== length) return false
-    this.#takeBack(place)
+    this.#discard(place)
     return true
   }
 
-  /** Removes all requests for which `which` says yes and returns them in their order. */
+  /** Removes all requests for which `which` returns true; returns them in their order. */
   removeAll(which: (request: PeerRequest, isAnswered: boolean) => boolean = () => true): PeerRequest[] {
     const removed: PeerRequest[] = []
     for (let serial = this.#head; serial < this.#tail; serial++) {
@@ -151,7 +152,7 @@ export class PeerRequests {
       const request = this.#at(place)
       if (!which(request, state === answered)) continue
       removed.push(request)
-      this.#takeBack(place)
+      this.#discard(place)
     }
     return removed
   }
@@ -198,7 +199,7 @@ export class PeerRequests {
     this.#size++
   }
 
-  #takeBack(place: number): void {
+  #discard(place: number): void {
     const data = this.#data[place]
     this.#forget(place)
     if (data !== undefined) this.onTakenBack?.(data)
@@ -233,7 +234,7 @@ export class PeerRequests {
     }
   }
 
-  /** Closes the gaps that removed requests have left, and makes room for as many again. */
+  /** Removes the gaps of removed requests, and doubles the ring if it is at least half full. */
   #rearrange(): void {
     const [capacity, head, tail] = [this.#capacity, this.#head, this.#tail]
     const [numbers, states, data] = [this.#numbers, this.#states, this.#data]

@@ -3,13 +3,13 @@ import { PeerPieces, type PeerPiecesMediator } from './peer-pieces.ts'
 
 const noIds: ReadonlyMap<string, number> = new Map()
 
-/** The lengths of a torrent, as far as they are known; undefined ones are not checked. */
+/** Lengths of a torrent in bytes, for checks; unknown ones are undefined and not checked. */
 export interface TorrentLengths {
   readonly pieceLength?: number | undefined
   readonly totalLength?: number | undefined
 }
 
-/** The facts that a peer has told of itself; `PeerMessages` writes it. */
+/** The peer's side of a wire, as its messages describe it. `PeerMessages` writes it. */
 export class PeerState {
   readonly pieces: PeerPieces
   /** 20 bytes. */
@@ -21,17 +21,17 @@ export class PeerState {
   dht = false
   choking = true
   interested = false
-  /** Bytes of whole blocks that it sent. */
+  /** Bytes of complete blocks received. */
   blockBytes = 0
-  /** How many requests it queues; 250 until it says otherwise, as most clients assume. */
+  /** Length of its request queue (`reqq`); until it is known 250, as most clients assume. */
   maxRequests = 250
-  /** The last extended handshake. */
+  /** Its latest extended handshake. */
   remote: ExtendedHandshake | undefined
-  /** The message ids of the peer's extensions, from all its extended handshakes. */
+  /** Message ids of its extensions, from all its extended handshakes. */
   remoteIds: ReadonlyMap<string, number> = noIds
   #lengths: TorrentLengths
 
-  /** A peer that has told nothing yet. */
+  /** Creates the state before the peer's handshake. */
   constructor(
     pieceCountMax: number,
     faults: PeerPiecesMediator,
@@ -42,7 +42,7 @@ export class PeerState {
     this.#lengths = lengths
   }
 
-  /** Sets the lengths of the torrent; undefined ones stay as they are. */
+  /** Sets the lengths of the torrent; undefined ones do not change. */
   setLengths({ pieceLength, totalLength }: TorrentLengths): void {
     const known = this.#lengths
     this.#lengths = {
@@ -51,9 +51,9 @@ export class PeerState {
     }
   }
 
-  /** Whether the torrent can have such a block, as far as is known. */
+  /** Whether the torrent can contain such a block, as far as is known. */
   hasBlock(piece: number, offset: number, length: number): boolean {
-    // No torrent has longer pieces than 2^30 bytes, and keys of blocks rely on it.
+    // Pieces have at most 2^30 bytes, and block keys rely on it.
     if (!this.pieces.exists(piece) || offset >= 0x40000000) return false
     const { pieceLength, totalLength } = this.#lengths
     if (pieceLength === undefined) return true

@@ -1,6 +1,6 @@
 import { TorrentError } from '../util/errors.ts'
 
-/** The error for a peer that breaks the protocol. */
+/** Returns the error ERR_WIRE_PROTOCOL for a peer that breaks the protocol. */
 export function protocolError(message: string, details: Record<string, unknown> = {}): TorrentError {
   return new TorrentError('ERR_WIRE_PROTOCOL', message, { details })
 }

@@ -1,8 +1,8 @@
 import { handshakeLength, protocolHeader } from './messages.ts'
 
 /**
- * Judges the first bytes of an incoming connection: `take` once the handshake is whole (BEP 3), which a peer that dials sends at once,
- * `refuse` when it cannot become one.
+ * Checks the first bytes of an incoming connection: `take` once they hold a complete handshake (BEP 3), which a dialling peer sends at
+ * once; `refuse` if they cannot become one.
  */
 export function sniffHandshake(head: Uint8Array): 'take' | 'wait' | 'refuse' {
   for (let n = Math.min(head.length, protocolHeader.length) - 1; n >= 0; n--) {

@@ -18,55 +18,55 @@ import type { PeerState } from './peer-state.ts'
 export const log: Log = debug('wire')
 
 /**
- * Writes a line to the log for each message of a wire: the wire's id and the peer's client, `->` for sent or `<-` for received, and the
- * message. It stands between the wire and what writes and reads its messages, so that a wire without a trace pays nothing.
+ * Logs a line for each message of a wire: the wire's id and the peer's client, `->` for sent or `<-` for received, and the message. It
+ * wraps the wire's batch and decoder callbacks, so that a wire without a trace has no overhead.
  */
 export class Trace {
   readonly #peer: PeerState
   readonly #extensions: Extensions
   #name: string
 
-  /** A trace of the wire with this id. */
+  /** `id` identifies the wire in the log. */
   constructor(id: number, peer: PeerState, extensions: Extensions) {
     this.#name = `${id}`
     this.#peer = peer
     this.#extensions = extensions
   }
 
-  /** A batch whose messages are traced as sent. */
+  /** Returns a batch that logs each message as sent. */
   batch(): MessageBatch {
     return new TracedBatch(this)
   }
 
-  /** A handler that traces messages as received before it passes them on. */
+  /** Returns a handler that logs each message as received and passes it on to `inner`. */
   messages(inner: WireDecoderHandler): WireDecoderHandler {
     return new TracedMessages(this, inner)
   }
 
-  /** Writes the line of a message that is sent. */
+  /** Logs a sent message. */
   sent(message: string): void {
     log('%s -> %s', this.#name, message)
   }
 
-  /** Writes the line of a message that was received. */
+  /** Logs a received message. */
   received(message: string): void {
     log('%s <- %s', this.#name, message)
   }
 
-  /** Adds the peer's client to the lines that follow. */
+  /** Adds the name of the peer's client to later lines. */
   introduce(peerId: Uint8Array): void {
     const client = clientName(peerId)
     if (client !== undefined) this.#name += ` ${client}`
   }
 
-  /** The text of an extended message that is sent, by the peer's id for its extension. */
+  /** Formats a sent extended message; `id` is the peer's id for the extension. */
   sentExtension(id: number, payload: Uint8Array): string {
     if (id === 0) return formatExtendedHandshake(payload)
     const [name] = [...this.#peer.remoteIds].find(([, one]) => one === id) ?? [`extension-${id}`]
     return formatExtended(name, payload)
   }
 
-  /** The text of an extended message that was received, by our id for its extension. */
+  /** Formats a received extended message; `id` is our id for the extension. */
   receivedExtension(id: number, payload: Uint8Array): string {
     if (id === 0) return formatExtendedHandshake(payload)
     return formatExtended(this.#extensions.nameOf(id) ?? `extension-${id}`, payload)

@@ -2,8 +2,8 @@ import type { ExtendedHandshake } from './extended-handshake.ts'
 import type { ExtensionSender, WireExtension } from './extension.ts'
 
 /**
- * Whether a peer will not download any more (BEP 21): its extended handshakes say so, and messages of one byte whenever
- * it changes, as libtorrent and its kin send them.
+ * Tracks whether a peer will not download any more (BEP 21). Its extended handshakes say so, and one-byte `upload_only` messages when
+ * that changes, as libtorrent sends them.
  */
 export class UploadOnlyExtension implements WireExtension {
   readonly name = 'upload_only'
@@ -11,7 +11,7 @@ export class UploadOnlyExtension implements WireExtension {
   readonly #onChange: (uploadOnly: boolean) => void
   #uploadOnly = false
 
-  /** An extension for one wire, to be given to its `use`; `onChange` hears when the peer changes its mind. */
+  /** Creates the extension for one wire; attach it with `wire.use`. `onChange` is called when the peer's state changes. */
   constructor(wire: ExtensionSender, onChange: (uploadOnly: boolean) => void) {
     this.#wire = wire
     this.#onChange = onChange
@@ -22,13 +22,13 @@ export class UploadOnlyExtension implements WireExtension {
     return this.#uploadOnly
   }
 
-  /** Tells the peer whether we will download any more; false when it does not know the extension. */
+  /** Sends our own `upload_only` state; returns false if the peer does not support the extension. */
   send(uploadOnly: boolean): boolean {
     return this.#wire.extended(this.name, Uint8Array.of(Number(uploadOnly)))
   }
 
   onHandshake(remote: ExtendedHandshake): void {
-    // A later handshake names only what changes (BEP 10).
+    // A later handshake contains only changes (BEP 10).
     if (remote.uploadOnly !== undefined) this.#set(remote.uploadOnly)
   }
 

@@ -9,9 +9,9 @@ import type { PeerState } from './peer-state.ts'
 import { checkBytes } from './wire-arguments.ts'
 import type { WireEvents } from './wire-events.ts'
 
-/** A request for fewer bytes costs as much to answer as one for a whole block. */
+/** A request for fewer bytes costs as much to answer as one for a whole block. Its cost counts as `answerCost`. */
 const shortRequest = 4096
-/** That cost as bytes, of which `handling.ts` counts a million as a millisecond. */
+/** Cost of an answer in bytes of credit; `handling.ts` counts a million bytes as one millisecond. */
 const answerCost = 16_000
 
 /** The part of a wire that an {@link UploadQueue} uses. */
@@ -21,7 +21,7 @@ export interface UploadMediator {
   readonly answerLeft: ((data: Uint8Array, sent: boolean) => void) | undefined
 }
 
-/** The requests of a peer: which of them are taken, which are rejected, and the answers that wait for the reader. */
+/** Accepts or rejects the requests of a peer, and queues the answers for the reader. */
 export class UploadQueue implements RequestReceiver {
   readonly #own: OwnState
   readonly #peer: PeerState
@@ -29,10 +29,10 @@ export class UploadQueue implements RequestReceiver {
   readonly #wire: UploadMediator
   readonly #requests = new PeerRequests()
   #chokedRequests = 0
-  /** Whether an answerer waits for `sendable`. */
+  /** Whether the caller of `answer` waits for `sendable`. */
   #sendHeld = false
 
-  /** An empty queue. */
+  /** Creates an empty queue. */
   constructor(own: OwnState, peer: PeerState, outbox: Outbox, wire: UploadMediator) {
     this.#own = own
     this.#peer = peer
@@ -41,17 +41,17 @@ export class UploadQueue implements RequestReceiver {
     this.#requests.onTakenBack = (data) => notify(wire.answerLeft, data, false)
   }
 
-  /** How many requests wait, answered or not. */
+  /** Number of queued requests, answered or not. */
   get size(): number {
     return this.#requests.size
   }
 
-  /** Bytes of the answers that wait. */
+  /** Bytes of the answers that wait to be sent. */
   get answerLength(): number {
     return this.#requests.answerLength
   }
 
-  /** The oldest request that is not answered; undefined when there is none. */
+  /** The oldest request that waits for an answer, or undefined. */
   get oldest(): PeerRequest | undefined {
     return this.#requests.oldest
   }
@@ -65,7 +65,7 @@ export class UploadQueue implements RequestReceiver {
     const { limits, choking, granted } = this.#own
     const choked = choking && granted?.has(piece) !== true
     if (choked && ++this.#chokedRequests > limits.chokedRequests) {
-      const message = 'the peer goes on asking although it is choked'
+      const message = 'the peer keeps sending requests although it is choked'
       this.#wire.destroy(new TorrentError('ERR_WIRE_LIMIT', message))
       return 0
     }
@@ -91,7 +91,7 @@ export class UploadQueue implements RequestReceiver {
     return -length
   }
 
-  /** Chokes the peer, or lets it request. A choke refuses what is not on its way, save for pieces that are granted. */
+  /** Chokes or unchokes the peer. A choke rejects all unsent requests except those for allowed-fast pieces. */
   choke(choking: boolean): void {
     if (!this.#outbox.choke(choking)) return
     this.#chokedRequests = 0
@@ -100,7 +100,7 @@ export class UploadQueue implements RequestReceiver {
     this.refuse(({ piece }) => granted?.has(piece) !== true)
   }
 
-  /** Lets the peer request a piece even while it is choked (BEP 6). */
+  /** Allows the peer to request a piece while it is choked (BEP 6). */
   grant(piece: number): void {
     if (!this.#outbox.maySend() || !this.#peer.fast) return
     this.#own.granted ??= new Set()
@@ -108,7 +108,7 @@ export class UploadQueue implements RequestReceiver {
     this.#outbox.index(messageIds.allowedFast, piece)
   }
 
-  /** Answers a request; false asks to wait for `sendable`. */
+  /** Answers a request; false asks the caller to wait for `sendable`. */
   answer(piece: number, offset: number, data: Uint8Array): boolean {
     checkBytes('data', data)
     if (this.#requests.answer(piece, offset, data)) this.#outbox.schedule()
@@ -118,14 +118,14 @@ export class UploadQueue implements RequestReceiver {
     return false
   }
 
-  /** Refuses one request; ignored when there is none. */
+  /** Rejects a request; does nothing if it is not queued. */
   reject(piece: number, offset: number, length: number): void {
     if (!this.#requests.remove(piece, offset, length)) return
     this.#outbox.reject(piece, offset, length)
     this.offerRoom()
   }
 
-  /** Refuses those requests, not on their way yet, for which `which` says yes. */
+  /** Rejects all unsent requests for which `which` returns true. */
   refuse(which: (request: PeerRequest, isAnswered: boolean) => boolean): void {
     for (const { piece, offset, length } of this.#requests.removeAll(which))
       this.#outbox.reject(piece, offset, length)
@@ -142,12 +142,12 @@ export class UploadQueue implements RequestReceiver {
     return this.#requests.putBack()
   }
 
-  /** Takes out the answer to the oldest request that is answered. */
+  /** Removes and returns the oldest answer, or undefined. */
   next(): PeerAnswer | undefined {
     return this.#requests.next()
   }
 
-  /** Tells the answerer when it may go on. */
+  /** Emits `sendable` if the caller of `answer` waits and there is room. */
   offerRoom(): void {
     const { closed, limits } = this.#own
     if (!this.#sendHeld || closed || this.#requests.answerLength > limits.answerLength / 2) return
@@ -155,7 +155,7 @@ export class UploadQueue implements RequestReceiver {
     this.#wire.emit('sendable')
   }
 
-  /** Forgets all requests. */
+  /** Discards all requests. */
   clear(): void {
     this.#requests.removeAll()
   }

@@ -11,19 +11,19 @@ const pieceCountMax = metadataLengthMax / metadataPieceLength
 
 /** Callbacks of a {@link MetadataExtension}; all are optional. */
 export interface MetadataHandlers {
-  /** The peer knows the extension; `size` is the length of the metadata in bytes, if the peer has it. */
+  /** The peer supports the extension; `size` is the length of the metadata in bytes, if the peer has it. */
   onReady?(size: number | undefined): void
-  /** The peer asks for a piece: answer with `data` or `reject`. Without this handler it is rejected. */
+  /** The peer requests a piece: answer with `data` or `reject`. Without this handler it is rejected. */
   onRequest?(piece: number): void
-  /** A piece came, of the right length for its place; `bytes` are borrowed for the call. Asked for or not. */
+  /** A piece of the right length arrived, requested or not; `bytes` are borrowed for the call. */
   onData?(piece: number, totalSize: number, bytes: Uint8Array): void
-  /** The peer will not send a piece. */
+  /** The peer rejected a request. */
   onReject?(piece: number): void
   /** The wire has closed. */
   onClose?(): void
 }
 
-/** Messages by which peers exchange the `info` dictionary in pieces of 16 KiB (BEP 9). What to ask is decided elsewhere. */
+/** Sends and receives `ut_metadata` messages, which transfer the `info` dictionary in pieces of 16 KiB (BEP 9). */
 export class MetadataExtension implements WireExtension {
   readonly name = 'ut_metadata'
   readonly #wire: ExtensionSender
@@ -31,28 +31,28 @@ export class MetadataExtension implements WireExtension {
   #size: number | undefined
   #supported = false
 
-  /** An extension for one wire, to be given to its `use`. */
+  /** Creates the extension for one wire; attach it with `wire.use`. */
   constructor(wire: ExtensionSender, handlers: MetadataHandlers = {}) {
     this.#wire = wire
     this.#handlers = handlers
   }
 
-  /** Length of the metadata in bytes as the peer announced it, undefined when it has none or one above 32 MiB. */
+  /** Announced length of the metadata in bytes; undefined if the peer has none or announced more than 32 MiB. */
   get size(): number | undefined {
     return this.#size
   }
 
-  /** Whether the peer knows this extension. */
+  /** Whether the peer supports this extension. */
   get supported(): boolean {
     return this.#supported
   }
 
-  /** Asks for a piece; false when the peer does not know the extension. */
+  /** Requests a piece; returns false if the peer does not support the extension. */
   request(piece: number): boolean {
     return this.#send({ msg_type: types.request, piece })
   }
 
-  /** Sends a piece (copied) of metadata that is `totalSize` bytes long. */
+  /** Sends a piece (copied) of metadata of `totalSize` bytes; returns false if the peer does not support the extension. */
   data(piece: number, totalSize: number, bytes: Uint8Array): boolean {
     const head = encode({ msg_type: types.data, piece, total_size: totalSize })
     const payload = new Uint8Array(head.length + bytes.length)
@@ -61,7 +61,7 @@ export class MetadataExtension implements WireExtension {
     return this.#wire.extended(this.name, payload)
   }
 
-  /** Refuses a piece that the peer asked for. */
+  /** Rejects the request for a piece; returns false if the peer does not support the extension. */
   reject(piece: number): boolean {
     return this.#send({ msg_type: types.reject, piece })
   }
@@ -99,8 +99,8 @@ export class MetadataExtension implements WireExtension {
 }
 
 /**
- * A message as text, such as `data 3`, without its bytes.
- * @throws TorrentError ERR_WIRE_PROTOCOL when it is malformed.
+ * Formats a message without its data, such as `data 3`.
+ * @throws TorrentError ERR_WIRE_PROTOCOL if it is malformed
  */
 export function describeMetadata(payload: Uint8Array): string {
   const { type, piece } = parse(payload)
@@ -123,7 +123,7 @@ function parseHead(payload: Uint8Array): { dict: BencodeDict; end: number } {
   } catch (cause) {
     throw malformed('it is not bencoded', cause)
   }
-  throw malformed('it is no dictionary')
+  throw malformed('it is not a dictionary')
 }
 
 function checkData(

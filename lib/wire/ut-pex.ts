@@ -7,28 +7,28 @@ import type { ExtendedHandshake } from './extended-handshake.ts'
 import type { ExtensionSender, WireExtension } from './extension.ts'
 import { pexPeersMax } from './limits.ts'
 
-/** Properties of a {@link PexPeer} (BEP 11), to be combined with `|`. */
+/** Flags of a {@link PexPeer} (BEP 11); combine them with `|`. */
 export const pexFlags = {
   /** It prefers encrypted connections. */
   encryption: 0x01,
-  /** It is a seed, or does not download any more (BEP 21). */
+  /** It is a seed or will not download any more (BEP 21). */
   uploadOnly: 0x02,
-  /** It speaks uTP (BEP 29). */
+  /** It supports uTP (BEP 29). */
   utp: 0x04,
-  /** It helps others through routers (BEP 55). */
+  /** It supports the holepunch extension (BEP 55). */
   holepunch: 0x08,
-  /** The teller has dialled it, so that it can be reached. */
+  /** The sender has dialled it, so it is reachable. */
   reachable: 0x10
 } as const
 
-/** A peer that another one is connected to. */
+/** A peer in a PEX message. */
 export interface PexPeer {
   readonly address: PeerAddress
   /** A combination of {@link pexFlags}; unknown bits are kept. */
   readonly flags: number
 }
 
-/** Changes among the peers of a peer since its last message (BEP 11). */
+/** Peers that the sender connected to or lost since its last message (BEP 11). */
 export interface PexMessage {
   readonly added: readonly PexPeer[]
   readonly dropped: readonly PeerAddress[]
@@ -36,33 +36,33 @@ export interface PexMessage {
 
 /** Callbacks of a {@link PexExtension}; all are optional. */
 export interface PexHandlers {
-  /** The peer knows the extension. */
+  /** The peer supports the extension. */
   onReady?(): void
-  /** The peer tells of its peers. */
+  /** A PEX message arrived. */
   onPeers?(message: PexMessage): void
 }
 
-/** Messages by which peers tell each other of their peers (BEP 11). What to tell, and when, is decided elsewhere. */
+/** Sends and receives `ut_pex` messages (BEP 11). The caller decides which peers to send and when. */
 export class PexExtension implements WireExtension {
   readonly name = 'ut_pex'
-  /** False withdraws the extension with our next extended handshake, and what the peer still sends is ignored. */
+  /** With `false`, our next extended handshake switches the extension off, and received messages are ignored. */
   announced = true
   readonly #wire: ExtensionSender
   readonly #handlers: PexHandlers
   #supported = false
 
-  /** An extension for one wire, to be given to its `use`. */
+  /** Creates the extension for one wire; attach it with `wire.use`. */
   constructor(wire: ExtensionSender, handlers: PexHandlers = {}) {
     this.#wire = wire
     this.#handlers = handlers
   }
 
-  /** Whether the peer knows this extension. */
+  /** Whether the peer supports this extension. */
   get supported(): boolean {
     return this.#supported
   }
 
-  /** Tells the peer of changes; false when it does not know the extension, or there is nothing to tell. */
+  /** Sends changes; returns false if there are none or the peer does not support the extension. */
   send(message: PexMessage): boolean {
     if (!this.announced || message.added.length + message.dropped.length === 0) return false
     return this.#wire.extended(this.name, encodePex(message))
@@ -79,7 +79,7 @@ export class PexExtension implements WireExtension {
   }
 }
 
-/** The payload of a message; addresses that are host names are left out. */
+/** Encodes the payload of a message; skips addresses that are host names. */
 export function encodePex({ added, dropped }: PexMessage): Uint8Array {
   const lists = { 4: [] as number[], 6: [] as number[] }
   const flags = { 4: [] as number[], 6: [] as number[] }
@@ -106,9 +106,9 @@ export function encodePex({ added, dropped }: PexMessage): Uint8Array {
 }
 
 /**
- * Reads the payload of a message; bytes behind the dictionary are ignored. Lists that are of another type, ragged ends, and addresses with port 0 are skipped; a missing
- * flag is 0.
- * @throws TorrentError ERR_WIRE_PROTOCOL when it is no bencoded dictionary, ERR_WIRE_LIMIT when it names too many peers.
+ * Parses the payload of a message. Skips lists of a wrong type, incomplete addresses, addresses with port 0, and bytes after the
+ * dictionary. A missing flag is 0.
+ * @throws TorrentError ERR_WIRE_PROTOCOL if it is not a bencoded dictionary, ERR_WIRE_LIMIT if it names too many peers
  */
 export function parsePex(payload: Uint8Array): PexMessage {
   let dict: unknown
@@ -118,7 +118,7 @@ export function parsePex(payload: Uint8Array): PexMessage {
     throw new TorrentError('ERR_WIRE_PROTOCOL', 'a peer exchange message is malformed', { cause })
   }
   if (!(dict instanceof BencodeDict)) {
-    throw new TorrentError('ERR_WIRE_PROTOCOL', 'a peer exchange message is no dictionary')
+    throw new TorrentError('ERR_WIRE_PROTOCOL', 'a peer exchange message is not a dictionary')
   }
   const added: PexPeer[] = []
   const dropped: PeerAddress[] = []

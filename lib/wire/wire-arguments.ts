@@ -5,9 +5,9 @@ import { show } from '../util/show.ts'
 import { defaultWireLimits, type WireLimits } from './limits.ts'
 import type { WireOptions } from './wire-events.ts'
 
-/** The greatest number of a message (BEP 3). */
+/** Maximum number in a message (BEP 3). */
 export const uint32Max = 0xffffffff
-// A record, so that TypeScript refuses an option that is missing here.
+// A record, so that TypeScript reports an option that is missing here.
 const optionNames: Record<keyof WireOptions, true> = {
   fast: true,
   extended: true,
@@ -20,8 +20,8 @@ const optionNames: Record<keyof WireOptions, true> = {
 }
 
 /**
- * The limits of a wire; the defaults themselves where nothing else is asked for, as most wires share them.
- * @throws TorrentError ERR_WIRE_ARGUMENT, as all functions of this file.
+ * Returns the limits of a wire. Without options it is the default object itself, which most wires share.
+ * @throws TorrentError ERR_WIRE_ARGUMENT, like all functions of this file
  */
 export function limitsOf(options: WireOptions): WireLimits {
   checkOptionNames(options, Object.keys(optionNames), (option, reason) => {
@@ -34,7 +34,7 @@ export function limitsOf(options: WireOptions): WireLimits {
   return { ...all, requestQueue: wholeNumber('requestQueue', requestQueue, 1, 1e6) }
 }
 
-/** Returns the value, which must be a whole number in a closed range. */
+/** Returns the value if it is a whole number from `min` to `max`; throws otherwise. */
 export function wholeNumber(option: string, value: number, min: number, max: number): number {
   if (Number.isInteger(value) && value >= min && value <= max) return value
   throw argumentError(option, value, `a whole number from ${min} to ${max}`)
@@ -45,13 +45,13 @@ export function checkBytes(option: string, value: unknown): asserts value is Uin
   if (!isBytes(value)) throw argumentError(option, value, 'a Uint8Array')
 }
 
-/** Checks that a value is an info hash or a peer id. */
+/** Checks that a value is a byte array of 20 bytes. */
 export function check20Bytes(option: string, value: unknown): void {
   if (!isBytes(value)) throw argumentError(option, value, '20 bytes')
   if (value.length !== 20) throw argumentError(option, value.length, '20 bytes')
 }
 
-/** The error for a value that cannot be sent; `expected` says what it must be. */
+/** Returns the error for an invalid argument; `expected` describes a valid one. */
 export function argumentError(option: string, value: unknown, expected: string): TorrentError {
   return new TorrentError('ERR_WIRE_ARGUMENT', `${option} is ${show(value)} but must be ${expected}`, {
     details: { option, value }

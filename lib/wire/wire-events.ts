@@ -2,7 +2,7 @@ import type { DuplexEvents } from 'streamx'
 import type { ExtendedHandshake } from './extended-handshake.ts'
 import type { WireLimits } from './limits.ts'
 
-/** The contents of a peer's handshake (BEP 3), the byte arrays for the receiver to keep. */
+/** Contents of a peer's handshake (BEP 3). The receiver owns the byte arrays. */
 export interface Handshake {
   /** 20 bytes. */
   readonly infoHash: Uint8Array
@@ -16,59 +16,59 @@ export interface Handshake {
   readonly dht: boolean
 }
 
-/** The events of a {@link Wire}, besides those of a Duplex. */
+/** Events of a {@link Wire}, in addition to those of a Duplex. */
 export interface WireEvents extends DuplexEvents {
-  /** The peer's handshake, before any other message of it. */
+  /** The peer's handshake arrived; emitted before any other message. */
   handshake: [handshake: Handshake]
-  /** The peer chokes us; one that does not speak the fast extension has forgotten our requests. */
+  /** The peer chokes us. Without the fast extension, it has dropped our requests. */
   choke: []
   unchoke: []
   interested: []
   'not-interested': []
-  /** The peer got a piece that it did not have. */
+  /** The peer has a new piece. */
   have: [piece: number]
-  /** The peer has lost a piece that it had (BEP 54); comes with the `DontHaveExtension` alone. */
+  /** The peer lost a piece (BEP 54); requires the `DontHaveExtension`. */
   'dont-have': [piece: number]
-  /** `peerPieces` changed in bulk: bitfield, have all, have none, or the count of pieces became known. */
+  /** `peerPieces` changed in bulk: bitfield, have all, have none, or the piece count became known. */
   bitfield: []
-  /** The peer asks for a block, within the limits and while it may: answer with `piece` or `reject`. */
+  /** The peer sent a valid request: answer with `piece` or `reject`. */
   request: [piece: number, offset: number, length: number]
-  /** The peer cancels a request that was not answered yet; nothing more is to be done. */
+  /** The peer cancelled an unsent request, which the wire has removed. */
   cancel: [piece: number, offset: number, length: number]
-  /** A block. Borrowed for the call, unless `owned`: then it is the memory that `blockTarget` gave. */
+  /** A block arrived. `data` is borrowed for the call, unless `owned`: then it is the memory from `blockTarget`. */
   piece: [piece: number, offset: number, data: Uint8Array, owned: boolean]
-  /** The peer will not answer this request (BEP 6). */
+  /** The peer rejected our request (BEP 6). */
   reject: [piece: number, offset: number, length: number]
-  /** The peer would like us to ask for this piece (BEP 6). */
+  /** The peer suggests that we request this piece (BEP 6). */
   suggest: [piece: number]
-  /** The peer answers requests for this piece even while it chokes us (BEP 6). */
+  /** We may request this piece even while the peer chokes us (BEP 6). */
   'allowed-fast': [piece: number]
   /** The UDP port of the peer's DHT node (BEP 5). */
   port: [port: number]
   'extended-handshake': [handshake: ExtendedHandshake]
   'keep-alive': []
-  /** After `receive` returned false: it may go on. */
+  /** After `receive` returned false: call it again. */
   receivable: []
-  /** After `piece` returned false: more answers may be queued. */
+  /** After `piece` returned false: more answers are accepted. */
   sendable: []
 }
 
 /** Options of a {@link Wire}. */
 export interface WireOptions {
-  /** Speak the fast extension (BEP 6); true by default. */
+  /** Use the fast extension (BEP 6); true by default. */
   readonly fast?: boolean | undefined
-  /** Speak the extension protocol (BEP 10); true by default. */
+  /** Use the extension protocol (BEP 10); true by default. */
   readonly extended?: boolean | undefined
   /** Announce a DHT node (BEP 5); false by default. */
   readonly dht?: boolean | undefined
-  /** The number of pieces, when it is known already; see {@link Wire.setPieceCount}. */
+  /** Piece count, if it is known; otherwise call {@link Wire.setPieceCount} later. */
   readonly pieceCount?: number | undefined
-  /** The length of all pieces but the last, in bytes. */
+  /** Length of each piece except the last, in bytes. */
   readonly pieceLength?: number | undefined
-  /** The length of the torrent, in bytes. */
+  /** Length of the torrent, in bytes. */
   readonly totalLength?: number | undefined
-  /** How many requests of the peer are kept and advertised; 2000 by default. */
+  /** Maximum queued requests of the peer, advertised as `reqq`; 2000 by default. */
   readonly requestQueue?: number | undefined
-  /** Other bounds than the default ones. */
+  /** Overrides of the default limits. */
   readonly limits?: Partial<WireLimits> | undefined
 }

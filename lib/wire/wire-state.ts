@@ -7,14 +7,14 @@ import type { WireEvents } from './wire-events.ts'
 
 let lastId = 0
 
-/** The state of both sides of a wire, to be read only. */
+/** Read-only state of both sides of a wire. */
 export abstract class WireState extends Duplex<WireEvents> {
-  /** Names the wire in logs. */
+  /** Identifies the wire in logs. */
   readonly id: number
   readonly #own: OwnState
   readonly #peer: PeerState
 
-  /** A view of the state that the parts of the wire keep. */
+  /** Creates a view of the state that the parts of the wire write. */
   constructor(id: number, own: OwnState, peer: PeerState) {
     super({ highWaterMark: 1 })
     this.id = id
@@ -22,12 +22,12 @@ export abstract class WireState extends Duplex<WireEvents> {
     this.#peer = peer
   }
 
-  /** Whether we choke the peer: it may not request. */
+  /** Whether we choke the peer. */
   get amChoking(): boolean {
     return this.#own.choking
   }
 
-  /** Whether we told the peer that we want its pieces. */
+  /** Whether we are interested in the peer's pieces. */
   get amInterested(): boolean {
     return this.#own.interested
   }
@@ -37,12 +37,12 @@ export abstract class WireState extends Duplex<WireEvents> {
     return this.#peer.choking
   }
 
-  /** Whether the peer wants our pieces. */
+  /** Whether the peer is interested in our pieces. */
   get peerInterested(): boolean {
     return this.#peer.interested
   }
 
-  /** The 20 bytes of the peer's id, undefined before its handshake. */
+  /** The peer id, 20 bytes; undefined before its handshake. */
   get peerId(): Uint8Array | undefined {
     return this.#peer.peerId
   }
@@ -62,12 +62,12 @@ export abstract class WireState extends Duplex<WireEvents> {
     return this.#peer.dht
   }
 
-  /** The pieces that the peer has; to be read only, and replaced by another object in `setPieceCount`. */
+  /** The pieces that the peer has. Read only; `setPieceCount` replaces the object. */
   get peerPieces(): BitField {
     return this.#peer.pieces.field
   }
 
-  /** How many pieces the peer has. */
+  /** Number of pieces that the peer has. */
   get peerPieceTotal(): number {
     return this.#peer.pieces.total
   }
@@ -77,23 +77,23 @@ export abstract class WireState extends Duplex<WireEvents> {
     return this.#peer.pieces.seeding
   }
 
-  /** The peer's extended handshake, the last one if there were several. */
+  /** The peer's latest extended handshake, or undefined. */
   get peerHandshake(): ExtendedHandshake | undefined {
     return this.#peer.remote
   }
 
-  /** How many requests the peer queues: its `reqq`, or 250. */
+  /** Length of the peer's request queue: its `reqq`, or 250. */
   get peerMaxRequests(): number {
     return this.#peer.maxRequests
   }
 
-  /** Bytes of whole blocks received. */
+  /** Bytes of complete blocks received. */
   get blockBytesReceived(): number {
     return this.#peer.blockBytes
   }
 }
 
-/** The id of a new wire. */
+/** Returns the id for a new wire. */
 export function nextWireId(): number {
   return ++lastId
 }

@@ -21,24 +21,23 @@ import type { WireEvents, WireOptions } from './wire-events.ts'
 import { nextWireId, WireState } from './wire-state.ts'
 
 /**
- * A connection to a peer as messages (BEP 3, 5, 6, 10): the peer's bytes are written in, ours are read out, and
- * `socket.pipe(wire).pipe(socket)` is a working peer. Messages come as events and go as methods; the messages of one turn of the event
- * loop leave as one buffer, before the blocks that wait. A peer that breaks the protocol or exceeds a limit destroys the wire with a
- * TorrentError (ERR_WIRE_PROTOCOL, ERR_WIRE_LIMIT); harmless nonsense, such as requests outside the torrent, does so only when there is
- * too much of it. An `error` without a listener is dropped. Methods do nothing once the wire is destroyed.
+ * The peer wire protocol (BEP 3, 5, 6, 10) as a Duplex stream: write the peer's bytes to it and read ours from it, as in
+ * `socket.pipe(wire).pipe(socket)`. Received messages are events, and methods send messages. The messages of one turn of the event loop
+ * leave as one buffer, before waiting blocks. A peer that breaks the protocol or exceeds a limit destroys the wire with a TorrentError
+ * (ERR_WIRE_PROTOCOL, ERR_WIRE_LIMIT). Harmless invalid messages, such as requests outside the torrent, are ignored up to a limit. An
+ * `error` without a listener is dropped. Methods do nothing once the wire is destroyed.
  */
 export class Wire extends WireState {
   /**
-   * Asked when the header of a block came: memory of exactly `length` bytes that the block is received into, or
-   * undefined. A wire that closes before the block is whole just leaves it.
+   * Called when the header of a block arrives. Returns memory of exactly `length` bytes to receive the block into, or undefined. If the
+   * wire closes before the block is complete, it drops the memory without a call.
    */
   blockTarget: ((piece: number, offset: number, length: number) => Uint8Array | undefined) | undefined
-  /** Told when the data of an answer has been handed to the reader (`sent`), or will never be. */
+  /** Called when the data of an answer was handed to the reader (`sent`) or never will be. */
   answerLeft: ((data: Uint8Array, sent: boolean) => void) | undefined
   /**
-   * Told how many milliseconds were spent on what the peer sent and on its end, apart from blocks that were received into the memory
-   * of `blockTarget` and from requests that were taken. Returns after how many milliseconds more may be handled; `Infinity` closes the wire
-   * (ERR_WIRE_LIMIT).
+   * Called with the milliseconds spent on the peer's messages and on closing, net of accepted requests and of blocks received into memory
+   * from `blockTarget`. Returns the milliseconds to wait before more is handled; `Infinity` closes the wire (ERR_WIRE_LIMIT).
    */
   onHandled: ((ms: number) => number) | undefined
   readonly #own: OwnState
@@ -50,7 +49,7 @@ export class Wire extends WireState {
   readonly #inbox: Inbox
   #isOfClient = false
 
-  /** A wire that waits for both handshakes. */
+  /** Creates a wire before both handshakes. */
   constructor(options: WireOptions = {}) {
     const limits = limitsOf(options)
     const { fast = true, extended = true, dht = false, pieceCount, pieceLength, totalLength } = options
@@ -70,34 +69,34 @@ export class Wire extends WireState {
     this.#inbox = new Inbox(own, trace?.messages(messages) ?? messages, this.#outbox, this)
   }
 
-  /** @internal A wire whose listeners are piecewise's own: what one throws is a fault that closes the wire, as in `receive`. */
+  /** @internal Creates a wire whose listeners belong to piecewise: an exception from one closes the wire. */
   static ofClient(options?: WireOptions): Wire {
     const wire = new Wire(options)
     wire.#isOfClient = true
     return wire
   }
 
-  /** The oldest request of the peer that is not answered: the one to answer next; undefined when there is none. */
+  /** The peer's oldest unanswered request, which is to be answered next, or undefined. */
   get oldestRequest(): PeerRequest | undefined {
     return this.#uploads.oldest
   }
 
-  /** A request that will come up after `count` others, or the latest one: a hint of what to read ahead; undefined when there is none. */
+  /** Returns the request `count` places after `oldestRequest`, or the newest one, as a hint for reading ahead; otherwise undefined. */
   requestAhead(count: number): PeerRequest | undefined {
     return this.#uploads.ahead(count)
   }
 
-  /** How many requests of the peer wait, answered or not. */
+  /** Number of queued requests of the peer, answered or not. */
   get peerRequests(): number {
     return this.#uploads.size
   }
 
-  /** Bytes received, of everything. */
+  /** Total bytes received. */
   get received(): number {
     return this.#inbox.received
   }
 
-  /** Bytes handed to the reader, of everything. */
+  /** Total bytes handed to the reader. */
   get sent(): number {
     return this.#outbox.sent
   }
@@ -113,8 +112,8 @@ export class Wire extends WireState {
   }
 
   /**
-   * Sets the number of pieces once it is known, checks what the peer said before, and emits `bitfield` if it said
-   * anything. With lengths, requests and blocks beyond the end of a piece are noticed too.
+   * Sets the piece count once it is known. Checks earlier messages about pieces, and emits `bitfield` if there were any. With lengths,
+   * requests and blocks beyond the end of a piece are detected too.
    */
   setPieceCount(count: number, pieceLength?: number, totalLength?: number): void {
     wholeNumber('pieceCount', count, 0, this.#own.limits.pieceCount)
@@ -125,17 +124,16 @@ export class Wire extends WireState {
   }
 
   /**
-   * Decodes a chunk, which is borrowed for the call, and emits what it holds; never throws. False asks the caller to
-   * hold back further chunks until `receivable`, because the peer does not read our replies, or keeps us so busy that what it sends
-   * has to wait.
+   * Decodes a chunk, which is borrowed for the call, and emits its messages; never throws. False asks the caller to wait for
+   * `receivable`, because the peer does not read our replies or its messages take too much CPU time.
    */
   receive(chunk: Uint8Array): boolean {
     return this.#inbox.receive(chunk)
   }
 
   /**
-   * Takes a piece out of `peerPieces` and emits `dont-have`, if the peer had it: what `lt_donthave` says (BEP 54). A piece that does
-   * not exist is an `oddMessage`.
+   * Removes a piece from `peerPieces` and emits `dont-have` if the peer had it (`lt_donthave`, BEP 54). A piece that does not exist counts
+   * as an odd message.
    */
   peerLost(piece: number): void {
     this.#tolerate(() => {
@@ -144,155 +142,154 @@ export class Wire extends WireState {
   }
 
   /**
-   * For extensions: counts a message of the peer that makes no sense and is ignored, `what` it is. A peer that goes on with such
-   * closes the wire (ERR_WIRE_PROTOCOL, see `limits.oddMessages`).
+   * Counts an invalid message that an extension ignored; `what` describes it in the error. Too many close the wire (ERR_WIRE_PROTOCOL,
+   * see `limits.oddMessages`).
    */
   oddMessage(what: string): void {
     this.#tolerate(() => this.#faults.odd(what))
   }
 
-  /** Takes back the memory that `blockTarget` gave for the block that is under way; the block then comes borrowed. */
+  /** Detaches the block being received from the memory of `blockTarget`; the block then arrives as borrowed data. */
   detachBlock(): void {
     this.#inbox.detachBlock()
   }
 
   /**
-   * Sends our handshake (BEP 3), which must be first: 20 bytes of info hash, 20 bytes of peer id. `dht` instead of the option of that
-   * name, for a wire whose torrent was not known when it was made.
+   * Sends our handshake (BEP 3), which must be the first message; `infoHash` and `peerId` have 20 bytes. `dht` overrides the option, for a
+   * wire that was created before its torrent was known.
    */
   handshake(infoHash: Uint8Array, peerId: Uint8Array, dht: boolean = this.#own.flags.dht): void {
     this.#outbox.handshake(infoHash, peerId, dht)
   }
 
   /**
-   * Chokes the peer and forgets its requests that are not on their way; with the fast extension each is rejected, and
-   * those for allowed-fast pieces stay.
+   * Chokes the peer and drops its unsent requests. With the fast extension, each is rejected, and requests for allowed-fast pieces stay.
    */
   choke(): void {
     this.#uploads.choke(true)
   }
 
-  /** Lets the peer request. */
+  /** Unchokes the peer. */
   unchoke(): void {
     this.#uploads.choke(false)
   }
 
-  /** Tells the peer that we want its pieces. */
+  /** Sends interested, if the state changes. */
   interested(): void {
     this.#outbox.interest(true)
   }
 
-  /** Tells the peer that it has nothing that we want. */
+  /** Sends not interested, if the state changes. */
   notInterested(): void {
     this.#outbox.interest(false)
   }
 
-  /** Tells the peer that we got a piece. */
+  /** Sends a have. */
   have(piece: number): void {
     this.#outbox.index(messageIds.have, piece)
   }
 
-  /** Tells the peer that we got several pieces: at once, or, if that can wait, with what is sent next or at `flush`. */
+  /** Sends a have for each piece; with `canWait`, they leave with the next message or `flush`. */
   haveMany(pieces: Iterable<number>, canWait = false): void {
     this.#outbox.haves(pieces, canWait)
   }
 
-  /** Sends what could wait. */
+  /** Sends haves that were written with `canWait`. */
   flush(): void {
     this.#outbox.flush()
   }
 
-  /** Tells the peer what we have, once and before any have: a bit for each piece, copied. */
+  /** Sends our bitfield (copied), one bit per piece. Send it once, before any have. */
   bitfield(bytes: Uint8Array): void {
     this.#outbox.bitfield(bytes)
   }
 
-  /** Tells the peer that we have all pieces, as a bitfield if it does not speak the fast extension. */
+  /** Sends have all; a full bitfield without the fast extension. */
   haveAll(): void {
     this.#outbox.haveAll()
   }
 
-  /** Tells the peer that we have no piece; without the fast extension that is said by saying nothing. */
+  /** Sends have none. Does nothing without the fast extension, where no bitfield means no pieces. */
   haveNone(): void {
     this.#outbox.haveNone()
   }
 
-  /** Asks for a block. */
+  /** Sends a request for a block. */
   request(piece: number, offset: number, length: number): void {
     this.#outbox.range(messageIds.request, piece, offset, length)
   }
 
-  /** Asks for several blocks: a flat list of piece, offset, length. */
+  /** Sends a request for each (piece, offset, length) of a flat list. */
   requests(list: ArrayLike<number>): void {
     this.#outbox.requests(list)
   }
 
-  /** Takes back a request. The block may come all the same; with the fast extension either it or a reject comes. */
+  /** Cancels a request. The block may still arrive; with the fast extension, either the block or a reject does. */
   cancel(piece: number, offset: number, length: number): void {
     this.#outbox.range(messageIds.cancel, piece, offset, length)
   }
 
   /**
-   * Answers a request of the peer; ignored if the peer has cancelled it meanwhile. Answers that wait go out in the order of their requests.
-   * `data` is not copied and must stay as it is until it is sent (see `answerLeft`). False asks the caller to wait for `sendable` before it answers more.
+   * Answers a request of the peer; does nothing if the peer has cancelled it. Waiting answers are sent in the order of their requests.
+   * `data` is not copied and must not change until it is sent (see `answerLeft`). False asks the caller to wait for `sendable`.
    */
   piece(piece: number, offset: number, data: Uint8Array): boolean {
     return this.#uploads.answer(piece, offset, data)
   }
 
-  /** Refuses a request of the peer, which is told if it speaks the fast extension; ignored when there is none. */
+  /** Rejects a request of the peer; silently without the fast extension. Does nothing if there is no such request. */
   reject(piece: number, offset: number, length: number): void {
     this.#uploads.reject(piece, offset, length)
   }
 
-  /** Leaves a request of the peer for later: `oldestRequest` passes over it until `putBack`. */
+  /** Postpones a request of the peer: `oldestRequest` skips it until `putBack`. */
   putOff(piece: number, offset: number): void {
     this.#uploads.putOff(piece, offset)
   }
 
-  /** Takes up the requests again that were put off, and returns them. */
+  /** Resumes all postponed requests and returns them. */
   putBack(): PeerRequest[] {
     return this.#uploads.putBack()
   }
 
-  /** Refuses all requests of the peer that are not on their way; it is told if it speaks the fast extension. */
+  /** Rejects all unsent requests of the peer; silently without the fast extension. */
   rejectAll(): void {
     this.#uploads.refuse(() => true)
   }
 
-  /** The same for those of one piece that are not answered. */
+  /** Rejects all unanswered requests for one piece. */
   rejectPiece(piece: number): void {
     this.#uploads.refuse((request, isAnswered) => request.piece === piece && !isAnswered)
   }
 
-  /** Tells the peer that this piece is cheap for us (BEP 6); nothing without the fast extension. */
+  /** Suggests a piece to the peer (BEP 6); does nothing without the fast extension. */
   suggest(piece: number): void {
     this.#outbox.suggest(piece)
   }
 
-  /** Lets the peer request this piece even while it is choked (BEP 6); nothing without the fast extension. */
+  /** Allows the peer to request a piece while it is choked (BEP 6); does nothing without the fast extension. */
   allowedFast(piece: number): void {
     this.#uploads.grant(piece)
   }
 
-  /** Tells the peer the UDP port of our DHT node (BEP 5). */
+  /** Sends the UDP port of our DHT node (BEP 5). */
   port(port: number): void {
     this.#outbox.port(port)
   }
 
-  /** Sends a message that says nothing, so that the connection is not taken for dead. */
+  /** Sends a keep-alive. */
   keepAlive(): void {
     this.#outbox.keepAlive()
   }
 
-  /** Attaches an extension (BEP 10); before `extendedHandshake`, which announces it. */
+  /** Attaches an extension (BEP 10). Call it before `extendedHandshake`, which announces the extension. */
   use<T extends WireExtension>(extension: T): T {
     this.#extensions.add(extension)
     if (this.#peer.remote !== undefined) extension.onHandshake?.(this.#peer.remote)
     return extension
   }
 
-  /** Sends our extended handshake (BEP 10); may be sent again. Nothing if the peer does not speak the protocol. */
+  /** Sends our extended handshake (BEP 10); may be repeated. Does nothing if the peer does not support the protocol. */
   extendedHandshake(fields: ExtendedHandshakeFields = {}): void {
     const given: unknown = fields
     if (typeof given !== 'object' || given === null) throw argumentError('fields', fields, 'an object')
@@ -301,7 +298,7 @@ export class Wire extends WireState {
     this.#outbox.extended(0, encodeExtendedHandshake({ ...fields, maxRequests }, this.#extensions.ids()))
   }
 
-  /** Sends a payload (copied) to the peer's extension of that name (BEP 10); false when it does not know it. */
+  /** Sends a payload (copied) to the peer's extension of that name (BEP 10); returns false if the peer does not support it. */
   extended(name: string, payload: Uint8Array): boolean {
     checkBytes('payload', payload)
     const id = this.#peer.remoteIds.get(name)
@@ -310,7 +307,7 @@ export class Wire extends WireState {
     return true
   }
 
-  /** @internal An exception of a listener must not reach the decoder; a peer's fault must not end the program when no one listens. */
+  /** @internal Keeps exceptions of listeners away from the decoder, and drops `error` without a listener, so that a peer cannot crash the program. */
   override emit<E extends keyof WireEvents>(event: E, ...values: WireEvents[E]): boolean {
     if (event === 'error' && log.enabled) log('%d closed: %s', this.id, asError(values[0]).message)
     if (event === 'close') return this.#emitClose()
@@ -330,7 +327,7 @@ export class Wire extends WireState {
     done(null)
   }
 
-  // The peer has ended its side. BitTorrent knows no half-open connections, so ours ends too.
+  // The peer ended its side. BitTorrent has no half-open connections, so end ours too.
   override _final(done: (error: Error | null) => void): void {
     this.#close()
     this.push(null)
@@ -356,7 +353,7 @@ export class Wire extends WireState {
     this.#extensions.close()
   }
 
-  /** To forget a peer costs time, too, which counts for peers that come and go without end. */
+  /** Charges the time of `close` listeners too, because a peer could reconnect endlessly. */
   #emitClose(): boolean {
     const startedAt = monotonicMs()
     const { onHandled } = this
@@ -365,7 +362,7 @@ export class Wire extends WireState {
     return isHeard
   }
 
-  /** Runs a step that may find that the peer has gone too far. */
+  /** Runs a step; an exception closes the wire. */
   #tolerate(run: () => void): void {
     if (this.#own.closed) return
     try {
@@ -375,7 +372,7 @@ export class Wire extends WireState {
     }
   }
 
-  // Hands over everything that is not a block, and the oldest answer behind it.
+  // Hands over all waiting messages, followed by the oldest answer.
   #pull(): void {
     const answer = this.#uploads.next()
     const head = this.#outbox.take(answer)
