@@ -57,7 +57,7 @@ export class ExtendedHandshakes {
     wire.on('have', () => wire.peerSeeding && this.heard(peer))
   }
 
-  /** Updates the choker after a peer may have changed its `upload_only` state; disconnects the peer if both sides only upload. */
+  /** Applies a possible change of a peer's `upload_only` state; disconnects the peer if both sides only upload. */
   heard(peer: Peer): void {
     this.#content?.uploads.setUploadOnly(peer)
     if (this.#isUploadOnly && peer.uploadOnly) this.#options.manager.disconnect((other) => other === peer)

@@ -20,8 +20,8 @@ const mostServings = 4
 /**
  * Exchanges the `info` dictionary with peers (BEP 9): collects it from several peers at once while it is unknown, and serves it once it
  * is known. Each length that peers claim is collected separately, so a false claim costs only bandwidth. When the pieces of several peers
- * do not have the info hash together, each peer of that length is asked for the whole metadata. The next peer is asked when the time of
- * the previous ones is over; their attempts continue, because a slow peer may be right.
+ * do not match the info hash, each peer of that length is asked for the whole metadata. The next peer is asked when the time of the
+ * previous ones is over; their attempts continue, because a slow peer may be right.
  */
 export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
   readonly #infoHashes: InfoHashes

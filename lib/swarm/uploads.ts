@@ -201,7 +201,7 @@ export class Uploads {
     }
   }
 
-  /** Updates the choker after a peer may have changed its `upload_only` state (BEP 21): an upload-only peer gets no slot. */
+  /** Applies a possible change of a peer's `upload_only` state (BEP 21): an upload-only peer gets no slot. */
   setUploadOnly(peer: Peer): void {
     const serving = this.#serving.get(peer.id)
     if (serving !== undefined) this.#onInterestChange(serving)

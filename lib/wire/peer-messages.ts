@@ -128,7 +128,7 @@ export class PeerMessages implements WireDecoderHandler {
     }
     this.#needFast('suggest or allowed fast')
     if (!this.#peer.pieces.exists(piece))
-      this.#faults.odd(`piece ${piece} of a suggestion or grant does not exist`)
+      this.#faults.odd(`piece ${piece} of a suggest or allowed-fast message does not exist`)
     else if (id === messageIds.suggest) this.#wire.emit('suggest', piece)
     else if (++this.#allowedFast <= this.#own.limits.allowedFast) this.#wire.emit('allowed-fast', piece)
   }
@@ -143,7 +143,9 @@ export class PeerMessages implements WireDecoderHandler {
     const { requestLength } = this.#own.limits
     if (length > 0 && length <= requestLength && this.#peer.hasBlock(piece, offset, length))
       return this.#requests.request(piece, offset, length)
-    this.#faults.odd(`the peer asked for ${length} bytes at ${offset} of piece ${piece}`)
+    this.#faults.odd(
+      `the peer requested ${length} bytes at ${offset} of piece ${piece}, outside the torrent or the limits`
+    )
     this.#requests.oddRequest(piece, offset, length)
     return 0
   }
@@ -155,7 +157,7 @@ export class PeerMessages implements WireDecoderHandler {
 
   onBlockStart(piece: number, offset: number, length: number): Uint8Array | undefined {
     if (this.#peer.hasBlock(piece, offset, length)) return this.#wire.blockTarget?.(piece, offset, length)
-    throw protocolError(`the peer sent ${length} bytes at ${offset} of piece ${piece}`)
+    throw protocolError(`the peer sent ${length} bytes at ${offset} of piece ${piece}, outside the torrent`)
   }
 
   onBlock(piece: number, offset: number, data: Uint8Array, owned: boolean): void {
@@ -177,7 +179,7 @@ export class PeerMessages implements WireDecoderHandler {
     const peer = this.#peer
     const { extendedHandshakeLength, extensionNames } = this.#own.limits
     if (payload.length > extendedHandshakeLength)
-      throw new TorrentError('ERR_WIRE_LIMIT', `an extended handshake of ${payload.length} bytes`)
+      throw new TorrentError('ERR_WIRE_LIMIT', `an extended handshake of ${payload.length} bytes is too long`)
     const remote = parseExtendedHandshake(payload, extensionNames)
     if (remote === undefined) {
       this.#faults.odd('an extended handshake is no bencoded dictionary')

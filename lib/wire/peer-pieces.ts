@@ -52,7 +52,7 @@ export class PeerPieces {
    */
   have(piece: number): boolean {
     if (this.#count === undefined && piece >= this.#countMax) {
-      this.#mediator.odd(`piece ${piece} is beyond all torrents`)
+      this.#mediator.odd(`piece ${piece} exceeds the limit of ${this.#countMax} pieces`)
       return false
     }
     if (!this.exists(piece)) throw protocolError(`piece ${piece} does not exist`)
@@ -125,7 +125,7 @@ export class PeerPieces {
   #takeOver(held: Uint8Array, count: number): void {
     const { buffer } = this.field
     if (held.subarray(buffer.length).some((byte) => byte !== 0))
-      this.#mediator.odd(`the peer has a piece that does not exist: there are ${count}`)
+      this.#mediator.odd(`the peer has pieces beyond the ${count} of the torrent`)
     buffer.set(held.subarray(0, buffer.length))
     this.#clearSpareBits(buffer, count)
     this.total = countBits(buffer)
@@ -156,5 +156,5 @@ export class PeerPieces {
 }
 
 function wrongBitfield(length: number, count: number): Error {
-  return protocolError(`a bitfield of ${length} bytes for ${count} pieces`)
+  return protocolError(`a bitfield of ${length} bytes does not fit ${count} pieces`)
 }

@@ -138,7 +138,7 @@ function checkData(
     })
   }
   const expected = Math.min(metadataPieceLength, totalSize - piece * metadataPieceLength)
-  if (length !== expected) throw malformed(`piece ${piece} of ${totalSize} bytes came with ${length}`)
+  if (length !== expected) throw malformed(`piece ${piece} has ${length} bytes, of ${totalSize} in all`)
 }
 
 function malformed(what: string, cause?: unknown): TorrentError {
