@@ -22,47 +22,50 @@ import { type PeerSource, peerSources } from './peer-source.ts'
 import { SourceReputation } from './source-reputation.ts'
 import { UnprovenPorts } from './unproven-ports.ts'
 
-/** A peer to dial. */
+/** A peer address worth dialling. */
 export interface Candidate {
-  /** Where it listens. */
   readonly address: PeerAddress
-  /** The best source that named it. */
+  /** Most trustworthy source that named it. */
   readonly source: PeerSource
-  /** Failures in a row so far. */
+  /** Consecutive failures so far. */
   readonly failures: number
-  /** Claims of other peers about it. */
+  /** Unproven hints of other peers about it (PEX flags). */
   readonly hints: Hints
-  /** How to dial it: one variant after the other. */
+  /** Ways to dial it, in the order to try them. */
   readonly variants: readonly DialVariant[]
 }
 
 /** Options of an {@link AddressBook}. */
 export interface AddressBookOptions {
-  /** Returns [0, 1); decides between equals. */
+  /** Returns a number in [0, 1), which decides between equal candidates. */
   readonly random: () => number
-  /** The most addresses kept, default 1,000. */
+  /** Maximum number of addresses; default 1,000. */
   readonly limit?: number
-  /** How addresses may be dialled, the first choice first; default plain TCP. */
+  /** Ways to dial an address, in order of preference; default plain TCP. */
   readonly variants?: readonly DialVariant[]
-  /** Tells which of several equal peers comes first (BEP 40); without it chance does. */
+  /** Ranks peers that are otherwise equal (BEP 40); without it, chance decides. */
   readonly own?: PeerPriorities
 }
 
 /** Priorities of peers (BEP 40). */
 export interface PeerPriorities {
-  /** Changes whenever priorities may have changed. */
+  /** A number that changes whenever priorities may have changed. */
   readonly version: number
-  /** The higher comes first. */
+  /** Returns the priority of a peer; the higher one is dialled first. */
   priority(address: PeerAddress): number
 }
 
 /**
- * The addresses that a torrent knows of, which to dial next, and which never. Pure: time and chance are arguments.
+ * Addresses that a torrent knows, with the order in which to dial them. Pure: time and randomness are
+ * arguments.
  *
- * Addresses come from the network and are not trusted. Those that no peer can have are refused, and so are private and loopback
- * addresses from PEX and DHT unless their source is as near itself. One host that tells addresses fills a fifth of the book at most, and is ignored
- * for a while when they do not answer; the nodes of the DHT do not count as one. There is one entry
- * for each address. When the book is full, a worse entry is evicted or the newcomer is refused; entries that were given up go first.
+ * Addresses come from the network and are not trusted:
+ * - Unusable addresses are refused. So are private and loopback addresses from PEX and DHT, unless their
+ *   source is equally local.
+ * - One host may fill at most a fifth of the book by PEX. It is ignored for a while when its addresses do not
+ *   answer. DHT nodes do not count as one host.
+ * - Each address has one entry. When the book is full, a worse entry is evicted or the new address is
+ *   refused. Entries that were given up are evicted first.
  */
 export class AddressBook {
   readonly #random: () => number
@@ -70,15 +73,14 @@ export class AddressBook {
   readonly #entries = new LazyMap<string, Entry>()
   readonly #ports = new UnprovenPorts<Entry>()
   readonly #bans = new Bans()
-  /** Sources of which nothing is kept any more. */
+  /** Forgotten sources: their entries are deleted once they are no longer in use. */
   readonly #forgotten = new LazySet<PeerSource>()
   readonly #reputation: SourceReputation
   readonly #own: PeerPriorities | undefined
   readonly #variants: readonly DialVariant[] | undefined
-  /** The earliest time at which an idle entry is ready, or undefined when it must be looked up. */
+  /** Earliest time at which an idle entry is ready; undefined when it must be recomputed. */
   #wakeAt: number | undefined
 
-  /** An empty book. */
   constructor({ random, limit = 1000, own, variants }: AddressBookOptions) {
     this.#random = random
     this.#limit = limit
@@ -87,17 +89,17 @@ export class AddressBook {
     this.#variants = variants
   }
 
-  /** How many addresses the book holds, those of connected peers included. */
+  /** Number of addresses, including those of connected peers. */
   get size(): number {
     return this.#entries.size
   }
 
-  /** Returns how many addresses are connected, dialled and waiting, and which are dialled next and when. */
+  /** Returns counts by state, and the addresses that are dialled next, with the wait of each. */
   inspect(now: number): CandidateInspection {
     return inspectEntries(this.#entries.values(), this.#bans.size, now)
   }
 
-  /** How many addresses the book holds from each source. */
+  /** Returns the number of addresses from each source. */
   counts(): Record<PeerSource, number> {
     const counts = { manual: 0, lsd: 0, tracker: 0, incoming: 0, magnet: 0, resume: 0, dht: 0, pex: 0 }
     for (const entry of this.#entries.values()) counts[sourceOf(entry)]++
@@ -105,11 +107,15 @@ export class AddressBook {
   }
 
   /**
-   * Takes an address in; for PEX and DHT, `toldBy` is the host that told it and answers for all that it tells, and `scope` the
-   * scope of its source: by default that of this host, or public without one. A manual address is always ready
-   * at once, whatever happened before; so is, after 5 seconds, a peer of the local network that announces itself again, and an hour after it
-   * was given up a peer that is named again. Flags of a known address join those that it has, if its source is not ignored.
-   * @returns whether there is something new to dial; false for what is known, refused or banned.
+   * Adds an address.
+   *
+   * For PEX and DHT, `toldBy` is the host that named the address; it is held responsible for all that it
+   * names. `scope` is the scope of the source: by default the scope of `toldBy`, or public without one.
+   *
+   * Naming a known address again makes it ready: at once if the source is manual; after 5 seconds if the
+   * source is LSD; an hour after it was given up for any other source. Flags are merged into those of a known
+   * address, unless the source is ignored.
+   * @returns whether there is something new to dial; false if the address is known, refused or banned.
    */
   add(
     address: HintedAddress,
@@ -124,8 +130,8 @@ export class AddressBook {
       return false
     const rank = peerSources.indexOf(source)
     const known = this.#entries.get(key)
-    const teller = toldBy && hostKey(toldBy)
-    const isHeard = teller === undefined || this.#reputation.listensTo(teller, now)
+    const toldByKey = toldBy && hostKey(toldBy)
+    const isHeard = toldByKey === undefined || this.#reputation.listensTo(toldByKey, now)
     if (known !== undefined) {
       known.rank = Math.min(known.rank, rank)
       if (isHeard) known.hints |= address.flags ?? 0
@@ -139,7 +145,7 @@ export class AddressBook {
     const crowd = this.#ports.crowd(limitedHost)
     if (crowd.length > 0 && !this.#makeRoom(rank, crowd)) return false
     if (this.#entries.size >= this.#limit && !this.#makeRoom(rank, this.#entries.values())) return false
-    if (teller !== undefined) this.#reputation.told(teller)
+    if (toldByKey !== undefined) this.#reputation.told(toldByKey)
     const zoned = address.host.includes('%')
     const host = zoned ? address.host : canonicalHost(address.host)
     const entry = newEntry({
@@ -148,7 +154,7 @@ export class AddressBook {
       host: limitedHost,
       rank,
       readyAt: now,
-      toldBy: teller,
+      toldBy: toldByKey,
       hints: address.flags ?? 0
     })
     this.#entries.set(key, entry)
@@ -158,8 +164,9 @@ export class AddressBook {
   }
 
   /**
-   * The best peer to dial now: fewest failures, then best source, then longest not tried, then priority (BEP 40), then chance. It
-   * stays the best until `dialling` is told. Addresses that `pace` holds back, unless the program named them, wait as long as it says.
+   * Returns the best peer to dial now: fewest failures, then best source, then longest untried, then priority
+   * (BEP 40), then chance. Returns the same peer until `dialling` is called. Addresses that `pace` delays are
+   * skipped until it allows them; manual addresses are exempt.
    */
   next(now: number, pace?: DialPace): Candidate | undefined {
     if (this.wakeAt > now) return undefined
@@ -181,7 +188,7 @@ export class AddressBook {
     return { address, source: sourceOf(best), failures, hints: hintsOf(hints), variants }
   }
 
-  /** When `next` has an address at the earliest (ms, may lie in the past), or `Infinity`. */
+  /** Earliest time (ms, may be in the past) at which `next` returns an address, or `Infinity`. */
   get wakeAt(): number {
     if (this.#wakeAt === undefined) {
       this.#wakeAt = Number.POSITIVE_INFINITY
@@ -192,13 +199,13 @@ export class AddressBook {
     return this.#wakeAt
   }
 
-  /** A dial to the address begins. */
+  /** Records that a dial to the address begins. */
   dialling(address: PeerAddress, now: number): void {
     const entry = this.#change(address, 'dialling')
     if (entry !== undefined) entry.triedAt = now
   }
 
-  /** The dial has led to a connection by this variant, which proves the address if we use it. */
+  /** Records that the dial led to a connection by this variant. With `isProof`, the address counts as proven. */
   connected(address: PeerAddress, isProof = true, variant?: DialVariant): void {
     const entry = this.#connect(address)
     if (entry === undefined) return
@@ -209,9 +216,9 @@ export class AddressBook {
   }
 
   /**
-   * A peer that has dialled us says that it listens there, so that it need not be dialled: then true, and its end is to be told with
-   * `disconnected`. False for what is not in the book, and for an address with a dial or a connection of its own, which anybody on
-   * that host may name.
+   * Marks the listen address of an incoming peer as connected, so that it is not dialled; `disconnected` must
+   * follow. Returns false for unknown addresses. Also returns false for addresses with a dial or connection
+   * of their own, because any peer on that host may claim that port.
    */
   claim(address: PeerAddress): boolean {
     if (this.#entries.get(addressKey(address))?.state !== 'idle') return false
@@ -220,25 +227,25 @@ export class AddressBook {
   }
 
   /**
-   * The dial or the handshake failed; the peer is tried again after a wait that grows. After six failures in a row it is given up
-   * if it never gave us data, but for manual peers and those of the resume record.
+   * Records that the dial or the handshake failed, and schedules a retry with back-off. After six consecutive
+   * failures the peer is given up, unless it once sent us data or its source is manual, magnet or resume.
    */
   failed(address: PeerAddress, now: number): void {
     const entry = this.#change(address, 'idle')
     if (entry === undefined) return
-    // Each address is one lie, however often it is tried.
+    // Only the first failure of an address counts against its source, however often it is retried.
     if (entry.toldBy !== undefined && entry.failures === 0) this.#reputation.failed(entry.toldBy, now)
     if (backOff(entry, 1, now)) this.#release(entry)
   }
 
-  /** The connection ended. */
+  /** Records that the connection ended, and schedules the next dial. */
   disconnected(address: PeerAddress, now: number, outcome: Outcome): void {
     const entry = this.#change(address, 'idle')
     if (entry === undefined) return
     if (waitAfter(entry, outcome, now)) this.#release(entry)
   }
 
-  /** Makes uninteresting peers ready: something is wanted again. */
+  /** Makes peers ready that were uninteresting: the torrent wants pieces again. */
   revive(now: number): void {
     for (const entry of this.#entries.values()) {
       if (entry.state === 'idle' && entry.uninteresting) entry.readyAt = Math.min(entry.readyAt, now)
@@ -247,8 +254,8 @@ export class AddressBook {
   }
 
   /**
-   * Never dials this host again nor lets it in, whatever address of its public /64 it has in IPv6. On loopback, where many peers
-   * share one host, the ban is for host and port. At most 4,096 bans are kept, the latest.
+   * Bans a host for good, in both directions; in IPv6, its whole public /64. On loopback, where many peers
+   * share one host, the ban covers host and port. Keeps the latest 4,096 bans.
    */
   ban(address: PeerAddress): void {
     const isBanned = this.#bans.add(address)
@@ -258,12 +265,12 @@ export class AddressBook {
     this.#wakeAt = undefined
   }
 
-  /** Whether the host is banned. */
+  /** Returns whether the host is banned. */
   isBanned(address: PeerAddress): boolean {
     return this.#bans.has(address)
   }
 
-  /** The address is our own and is never taken in again. */
+  /** Records that the address is our own: it is removed and never added again. */
   self(address: PeerAddress): void {
     const key = addressKey(address)
     this.#bans.addSelf(key)
@@ -272,7 +279,7 @@ export class AddressBook {
     this.#wakeAt = undefined
   }
 
-  /** Forgets all that only this source named, now or, of those in use, as soon as their use ends; for good. */
+  /** Deletes the entries that only this source named; entries in use are deleted when their use ends. */
   forget(source: PeerSource): void {
     this.#forgotten.add(source)
     for (const entry of this.#entries.values()) {
@@ -281,7 +288,10 @@ export class AddressBook {
     this.#wakeAt = undefined
   }
 
-  /** The best addresses for a resume record: those connected, then those that gave us data, then those that never failed. */
+  /**
+   * Returns the best addresses for a resume record: connected ones, then those that sent data, then those
+   * that never failed.
+   */
   serialise(limit = 100): PeerAddress[] {
     const inUse = (entry: Entry): number => Number(entry.state === 'connected')
     return [...this.#entries.values()]
@@ -297,7 +307,7 @@ export class AddressBook {
       .map(({ address }) => ({ host: address.host, port: address.port }))
   }
 
-  /** Drops the worst idle entry of some if it is worse than a newcomer of this rank. */
+  /** Evicts the worst of these idle entries, if it is worse than a new one of this rank. */
   #makeRoom(rank: number, entries: Iterable<Entry>): boolean {
     let worst: Entry | undefined
     for (const entry of entries) {
@@ -316,13 +326,13 @@ export class AddressBook {
     this.#release(entry)
   }
 
-  /** Counts the entry no longer among those of the host that told it. */
+  /** Stops counting the entry towards the host that named it. */
   #release(entry: Entry): void {
     if (entry.toldBy !== undefined) this.#reputation.released(entry.toldBy)
     entry.toldBy = undefined
   }
 
-  /** Whether an address must wait, which it then does. */
+  /** Returns whether `pace` delays an address, and if so postpones its `readyAt`. */
   #holdBack(entry: Entry, pace: DialPace, now: number): boolean {
     if (sourceOf(entry) === 'manual') return false
     if (entry.dialKeys === 'unknown') entry.dialKeys = dialKeys(entry.address)
@@ -367,7 +377,7 @@ function isAcceptable(
   told: AddressScope
 ): boolean {
   if (!Number.isInteger(port) || port < 1 || port > 65535) return false
-  // A name may mean any address, `localhost` this machine.
+  // A host name may resolve to any address, `localhost` to this machine.
   if (!isAddress(host)) return source === 'manual' && host.length > 0 && host.length < 256
   if (reach === 'unusable') return false
   // Addresses of trackers, LSD and magnet links are scope-checked by their callers.

@@ -3,12 +3,12 @@ import { networkKey } from '../util/ip-network.ts'
 import { ipScope } from '../util/ip-scope.ts'
 
 /**
- * How far an address reaches: this machine, this network or at least none that is public, the internet, or nowhere a peer can be
- * (unspecified, multicast, broadcast, reserved). A host name has no scope of its own.
+ * Scope of an address: loopback, private (or link-local), public, or unusable for a peer (unspecified,
+ * multicast, broadcast, reserved). A host name has no scope of its own.
  */
 export type AddressScope = 'loopback' | 'private' | 'public' | 'unusable' | 'name'
 
-/** The scope of a host; IPv4 inside IPv6, in whatever form, counts as IPv4. */
+/** Returns the scope of a host. IPv4-mapped IPv6 addresses, in every form, count as IPv4. */
 export function scopeOf(host: string): AddressScope {
   const bytes = hostBytes(canonicalHost(host))
   if (bytes === undefined) return host.toLowerCase() === 'localhost' ? 'loopback' : 'name'
@@ -18,8 +18,8 @@ export function scopeOf(host: string): AddressScope {
 }
 
 /**
- * Whether an address may be believed that someone else told us: it must not reach less far than who told it, or a
- * stranger could make us knock at machines behind our router or at our own services.
+ * Returns whether a source may name an address of this scope. The address must not be more local than its
+ * source; otherwise a remote peer could make us connect to machines behind our router or to our own services.
  */
 export function mayTell(toldBy: AddressScope, told: AddressScope): boolean {
   if (told === 'loopback') return toldBy === 'loopback'
@@ -27,14 +27,15 @@ export function mayTell(toldBy: AddressScope, told: AddressScope): boolean {
   return told === 'public'
 }
 
-/** One text for all spellings of an address. */
+/** Returns one canonical text for all spellings of an address. */
 export function addressKey({ host, port }: PeerAddress): string {
   return formatAddress({ host: canonicalHost(host).toLowerCase(), port })
 }
 
 /**
- * One address for all that a host may have: of a public IPv6 address the first in its /64, as who has one there has all 2^64. On
- * this machine and in local networks, where many share a /64, each address stands for itself.
+ * Returns one canonical host for all addresses that a host can have. A public IPv6 address stands for its
+ * /64, because its owner controls all 2^64 addresses. Local IPv6 addresses stand for themselves, because many
+ * hosts share a local /64.
  */
 export function hostKey(host: string): string {
   const canonical = canonicalHost(host).toLowerCase()
@@ -44,8 +45,8 @@ export function hostKey(host: string): string {
 }
 
 /**
- * The holder of a public address: the host, in IPv6 the /48 that one site has. Undefined for local networks and this machine, of
- * whom many may share an address.
+ * Returns the holder of a public address: the host, or in IPv6 the /48 that one site has. Undefined for local
+ * and loopback addresses, which many peers may share.
  */
 export function holderOf(host: string): string | undefined {
   if (scopeOf(host) !== 'public') return undefined
@@ -54,14 +55,17 @@ export function holderOf(host: string): string | undefined {
   return bytes !== undefined && isGlobal6(bytes) ? networkKey(key) : key
 }
 
-/** This machine's own network, multicast, broadcast and what is reserved for ever. */
+/** Returns whether an address is unspecified, multicast, broadcast or reserved. */
 function isNowhere(bytes: Uint8Array): boolean {
   const [a = 0] = bytes
   if (bytes.length === 4) return a === 0 || a >= 224
   return a === 0xff || bytes.every((byte) => byte === 0)
 }
 
-/** Whether these are an IPv6 address that has a holder of its own: outside of 2000::/3 all of IPv4 stands behind one prefix (NAT64). */
+/**
+ * Returns whether an address is in 2000::/3. Outside of it all of IPv4 shares one prefix (NAT64), so a prefix
+ * identifies no holder.
+ */
 function isGlobal6(bytes: Uint8Array): boolean {
   return bytes.length === 16 && ((bytes[0] ?? 0) & 0xe0) === 0x20
 }

@@ -3,34 +3,34 @@ import { LazySet } from '../util/lazy-collections.ts'
 import { addressKey, hostKey, scopeOf } from './address-scope.ts'
 import { limits } from './limits.ts'
 
-/** Hosts that a torrent never deals with again, and addresses that turned out to be its own. */
+/** Banned hosts of a torrent, and addresses that turned out to be our own. */
 export class Bans {
   readonly #hosts = new LazySet<string>()
   readonly #selves = new LazySet<string>()
 
-  /** Bans a host, and returns which of further addresses are banned with it. */
+  /** Bans a host; returns a predicate for other addresses that the ban covers. */
   add(address: PeerAddress): (other: PeerAddress) => boolean {
     const banned = banKey(address)
     addBounded(this.#hosts, banned, limits.bans)
     return (other) => banKey(other) === banned
   }
 
-  /** How many hosts are banned. */
+  /** Number of banned hosts. */
   get size(): number {
     return this.#hosts.size
   }
 
-  /** Whether the host is banned. */
+  /** Returns whether the host is banned. */
   has(address: PeerAddress): boolean {
     return this.#hosts.size > 0 && this.#hosts.has(banKey(address))
   }
 
-  /** An address, as `addressKey` spells it, is our own. */
+  /** Records an address of our own; `key` comes from `addressKey`. */
   addSelf(key: string): void {
     addBounded(this.#selves, key, limits.selves)
   }
 
-  /** Whether an address is our own. */
+  /** Returns whether an address is our own; `key` comes from `addressKey`. */
   hasSelf(key: string): boolean {
     return this.#selves.has(key)
   }

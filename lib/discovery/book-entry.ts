@@ -4,9 +4,11 @@ import type { DialVariant } from './dial-variant.ts'
 import { type PeerSource, peerSources } from './peer-source.ts'
 
 /**
+ * State of an entry.
+ *
  * - idle: may be dialled from `readyAt` on
- * - dialling: a dial is under way
- * - connected: there is a connection
+ * - dialling: a dial is in progress
+ * - connected: a connection is open
  */
 export type State = 'idle' | 'dialling' | 'connected'
 
@@ -14,9 +16,9 @@ export type State = 'idle' | 'dialling' | 'connected'
 export interface Entry {
   readonly address: PeerAddress
   readonly key: string
-  /** Its `hostKey`, if the ports of that host are limited. */
+  /** `hostKey` of the address, if the ports of that host are limited. */
   readonly host: string | undefined
-  /** Made when it may be dialled for the first time; `undefined` where dials are not paced. */
+  /** Computed when the entry may first be dialled; `undefined` if its dials are not paced. */
   dialKeys: DialKeys | undefined | 'unknown'
   /** Index into {@link peerSources}. */
   rank: number
@@ -24,23 +26,23 @@ export interface Entry {
   failures: number
   triedAt: number
   readyAt: number
-  /** When it last gave us data. */
+  /** Time at which it last sent us data. */
   usefulAt: number
   uninteresting: boolean
-  /** The variant by which it was reached the last time. */
+  /** Dial variant of the last connection. */
   worked: DialVariant | undefined
-  /** Whether a dial to it was answered. */
+  /** Whether it ever answered a dial. */
   proven: boolean
-  /** The host that told it and answers for it, until it is reached or given up. */
+  /** Host that named it and is responsible for it, until the address is reached or given up. */
   toldBy: string | undefined
-  /** Flags that peers gave it, as `pexFlags`, joined. */
+  /** Union of the `pexFlags` that peers gave it. */
   hints: number
-  /** As computed for a version of the priorities. */
+  /** BEP 40 priority, computed for `priorityVersion`. */
   priority: number
   priorityVersion: number
 }
 
-/** Returns the entry of an address that was named for the first time. */
+/** Returns an entry for a newly named address. */
 export function newEntry(
   known: Pick<Entry, 'address' | 'key' | 'host' | 'rank' | 'readyAt' | 'toldBy' | 'hints'>
 ): Entry {
@@ -59,34 +61,34 @@ export function newEntry(
   }
 }
 
-/** Whether it is not dialled any more, until it is named again. */
+/** Returns whether the entry was given up: not dialled until it is named again. */
 export function isGivenUp({ readyAt }: Entry): boolean {
   return readyAt === Number.POSITIVE_INFINITY
 }
 
-/** Whether it ever gave us data. */
+/** Returns whether the peer ever sent us data. */
 export function wasUseful({ usefulAt }: Entry): boolean {
   return usefulAt > Number.NEGATIVE_INFINITY
 }
 
-/** Compares two entries that may be dialled; the one to dial first is less. */
+/** Compares two entries that may be dialled; negative if `a` is dialled first. */
 export function inOrder(a: Entry, b: Entry): number {
   if (a.failures !== b.failures) return a.failures - b.failures
   if (a.rank !== b.rank) return a.rank - b.rank
   return a.triedAt < b.triedAt ? -1 : a.triedAt > b.triedAt ? 1 : 0
 }
 
-/** Returns how much an entry is worth keeping; see `worthOf`. */
+/** Returns the value of keeping an entry; see `worthOf`. */
 export function worth(entry: Entry): number {
   return worthOf(entry.failures, entry.rank, wasUseful(entry))
 }
 
-/** The worth of an entry: it gave us data, it did not fail, its source is good. */
+/** Returns the value of an entry from its usefulness, its failures and its source, in that order. */
 export function worthOf(failures: number, rank: number, useful: boolean): number {
   return (useful ? 100 : 0) - Math.min(failures, 9) * 10 - rank
 }
 
-/** Returns the best source that named it. */
+/** Returns the most trustworthy source that named the entry. */
 export function sourceOf(entry: Entry): PeerSource {
   return peerSources[entry.rank] ?? 'pex'
 }

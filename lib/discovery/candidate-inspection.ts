@@ -2,42 +2,44 @@ import { formatAddress } from '../util/address.ts'
 import { type Entry, inOrder, isGivenUp, sourceOf, wasUseful } from './book-entry.ts'
 import type { PeerSource } from './peer-source.ts'
 
-/** An address that is not dialled now. */
+/** A known address that is neither connected nor being dialled. */
 export interface WaitingCandidate {
   /** `host:port`. */
   readonly address: string
-  /** The best source that named it. */
+  /** Most trustworthy source that named it. */
   readonly source: PeerSource
-  /** Failures in a row. */
+  /** Consecutive failures. */
   readonly failures: number
   /**
+   * Why it is not being dialled.
+   *
    * - `ready`: dialled as soon as there is room
-   * - `paced`: dials of its network are spread over time
+   * - `paced`: dials to its network are rate-limited
    * - `failed`: its last dials or connections failed
    * - `recent`: its last connection ended a moment ago
    * - `uninteresting`: neither side needed the other
-   * - `given up`: dialled when it is named again
+   * - `given up`: dialled only when it is named again
    */
   readonly why: 'ready' | 'paced' | 'failed' | 'recent' | 'uninteresting' | 'given up'
-  /** Milliseconds until it may be dialled; `null` for one that was given up. */
+  /** Milliseconds until it may be dialled; `null` if it was given up. */
   readonly inMs: number | null
 }
 
-/** Known addresses of the peers of a torrent. */
+/** Known peer addresses of a torrent. */
 export interface CandidateInspection {
-  /** All of them, those of connected peers included. */
+  /** All addresses, including those of connected peers. */
   readonly known: number
   readonly connected: number
   readonly dialling: number
-  /** Addresses that are dialled later, or not any more. */
+  /** Addresses that are neither connected nor being dialled. */
   readonly waiting: number
-  /** Hosts that sent bad data. */
+  /** Hosts banned for bad data. */
   readonly banned: number
-  /** Up to 50 of the waiting addresses, the next to be dialled first. */
+  /** Up to 50 waiting addresses, in the order in which they are dialled. */
   readonly next: readonly WaitingCandidate[]
 }
 
-/** Waiting addresses that are listed one by one. */
+/** Maximum number of waiting addresses in the list. */
 const mostListed = 50
 
 /** Counts the entries of an address book by state, and lists those that are dialled next. */
@@ -48,7 +50,7 @@ export function inspectEntries(entries: Iterable<Entry>, banned: number, now: nu
     states[entry.state]++
     if (entry.state === 'idle') idle.push(entry)
   }
-  // Differences of given-up entries would be NaN.
+  // For two given-up entries a subtraction would yield NaN.
   idle.sort((a, b) => (a.readyAt === b.readyAt ? inOrder(a, b) : a.readyAt < b.readyAt ? -1 : 1))
   return {
     known: states.idle + states.dialling + states.connected,
@@ -60,7 +62,7 @@ export function inspectEntries(entries: Iterable<Entry>, banned: number, now: nu
   }
 }
 
-/** Returns why an idle entry is not dialled, and until when. */
+/** Returns why an idle entry is not being dialled, and how long it waits. */
 function waitingCandidate(entry: Entry, now: number): WaitingCandidate {
   const { address, failures, readyAt } = entry
   const inMs = isGivenUp(entry) ? null : Math.max(0, Math.round(readyAt - now))

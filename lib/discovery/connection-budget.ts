@@ -4,19 +4,19 @@ import { NetworkSeats, type Seat } from './network-seats.ts'
 
 /** The limits of a {@link ConnectionBudget}. */
 export interface ConnectionLimits {
-  /** The most connections, those being dialled included; default 200. */
+  /** Maximum number of connections, including dials in progress; default 200. */
   readonly maxConnections?: number
-  /** The most dials under way; default 100. Home routers lose track of more. */
+  /** Maximum number of dials in progress; default 100, because home routers cannot track more. */
   readonly maxHalfOpen?: number
-  /** Dials per second on average, with bursts of one second's worth; default 30. */
+  /** Average dials per second, with bursts of up to one second's worth; default 30. */
   readonly dialsPerSecond?: number
 }
 
-/** Connections and dials of all torrents of a client; each torrent's `Dialer` takes from it and gives back. */
+/** Limits for the connections and dials of all torrents of a client. Each torrent's `Dialer` draws on it. */
 export class ConnectionBudget {
-  /** The most connections, those being dialled included. */
+  /** Maximum number of connections, including dials in progress. */
   readonly maxConnections: number
-  /** Holds dials to one host or network back. */
+  /** Limits the dials to one host or network. */
   readonly pace: DialPace = new DialPace()
   readonly #seats: NetworkSeats
   readonly #maxHalfOpen: number
@@ -27,10 +27,9 @@ export class ConnectionBudget {
   #halfOpen = 0
   #tokens: number
   #at = Number.NEGATIVE_INFINITY
-  /** Until then no dial finds room. */
+  /** Time before which no dial finds room. */
   #crowdedUntil = Number.NEGATIVE_INFINITY
 
-  /** A budget of which nothing is used. */
   constructor({ maxConnections = 200, maxHalfOpen = 100, dialsPerSecond = 30 }: ConnectionLimits = {}) {
     this.maxConnections = maxConnections
     this.#seats = new NetworkSeats(maxConnections)
@@ -40,23 +39,26 @@ export class ConnectionBudget {
     this.#tokens = Math.max(1, dialsPerSecond)
   }
 
-  /** Connections that are open. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#connections
   }
 
-  /** Dials under way. */
+  /** Number of dials in progress. */
   get halfOpen(): number {
     return this.#halfOpen
   }
 
-  /** Whether there is room for another dial, apart from their rate, or a connection of a network above its share can be evicted. */
+  /**
+   * Whether another dial could start, leaving its rate aside: there is room, or a connection of a network
+   * above its share could be evicted.
+   */
   get mayDial(): boolean {
     if (this.hasRoom) return this.#halfOpen < this.#maxHalfOpen
     return this.#seats.isCrowded && this.#halfOpen < Math.min(limits.crowdedDials, this.#maxHalfOpen)
   }
 
-  /** Whether a place for a dial is free; the last ones are kept for incoming peers. */
+  /** Whether there is room for a dial; the last places are reserved for incoming peers. */
   get hasRoom(): boolean {
     return this.#connections + this.#halfOpen < this.maxConnections - this.#reserve
   }
@@ -66,7 +68,7 @@ export class ConnectionBudget {
     return this.#connections + this.#halfOpen < this.maxConnections
   }
 
-  /** When the rate allows the next dial: `now` or later (ms), or `Infinity` when it allows none. */
+  /** Returns the time at which the rate allows the next dial: `now` or later (ms), or `Infinity` if it allows none. */
   dialAt(now: number): number {
     if (this.#dialsPerSecond <= 0) return Number.POSITIVE_INFINITY
     this.#refill(now)
@@ -74,7 +76,10 @@ export class ConnectionBudget {
     return this.hasRoom ? at : Math.max(at, this.#crowdedUntil)
   }
 
-  /** Evicts from networks above their share until a host can be dialled; false when they need all their connections, and dials have to wait. */
+  /**
+   * Evicts connections of networks above their share until there is room to dial the host. Returns false, and
+   * delays further dials, if those networks need all their connections.
+   */
   makeRoomToDial(host: string, now: number): boolean {
     while (!this.hasRoom) {
       if (this.makeRoom(host, now)) continue
@@ -84,23 +89,29 @@ export class ConnectionBudget {
     return true
   }
 
-  /** Evicts a connection of a network above its share for a host of another network; false when there is none. */
+  /**
+   * Evicts one connection of a network above its share in favour of another network's host. Returns false if
+   * there is none.
+   */
   makeRoom(host: string, now: number): boolean {
     const seat = this.#seats.toEvict(host, now)
     seat?.evict()
     return seat !== undefined
   }
 
-  /** Whether the network of a host has its share of the connections. */
+  /** Returns whether the network of a host already has its full share of the connections. */
   hasShare(host: string): boolean {
     return this.#seats.count(host) >= this.#seats.share
   }
 
-  /** Names the connection with a host, which counts already, for the case that its network has more than its share; the function returned takes it back. */
+  /**
+   * Registers a connection that is already counted, so that it can be evicted when its network exceeds its
+   * share. Returns a function that unregisters it.
+   */
   seat(host: string, seat: Seat): () => void {
     const { isCrowded } = this.#seats
     const leave = this.#seats.add(host, seat)
-    if (!isCrowded && this.#seats.isCrowded) this.#tell()
+    if (!isCrowded && this.#seats.isCrowded) this.#notifyWaiting()
     return leave
   }
 
@@ -110,37 +121,37 @@ export class ConnectionBudget {
     this.#halfOpen++
   }
 
-  /** Counts a further attempt of a dial under way against the rate. */
+  /** Counts another attempt of a dial in progress against the rate. */
   redial(now: number): void {
     this.#refill(now)
     this.#tokens--
   }
 
-  /** Counts a dial that ended, with a connection or without. */
+  /** Counts the end of a dial; `connected` tells whether it led to a connection. */
   dialled(connected: boolean): void {
     this.#halfOpen--
     if (connected) this.#connections++
-    this.#tell()
+    this.#notifyWaiting()
   }
 
-  /** Counts an incoming connection. */
+  /** Counts a new incoming connection. */
   open(): void {
     this.#connections++
   }
 
-  /** Counts a connection that ended. */
+  /** Counts the end of a connection. */
   close(): void {
     this.#connections--
-    this.#tell()
+    this.#notifyWaiting()
   }
 
-  /** Calls back once when a place becomes free; the function returned takes the wish back. */
+  /** Calls `callback` once, when room may have become free. Returns a function that cancels it. */
   onRelease(callback: () => void): () => void {
     this.#waiting.add(callback)
     return () => this.#waiting.delete(callback)
   }
 
-  #tell(): void {
+  #notifyWaiting(): void {
     if (this.#waiting.size === 0) return
     const waiting = [...this.#waiting]
     this.#waiting.clear()
@@ -150,13 +161,13 @@ export class ConnectionBudget {
   #refill(now: number): void {
     if (now <= this.#at) return
     const tokens = this.#tokens + ((now - this.#at) * this.#dialsPerSecond) / 1000
-    // A thousandth of a dial is forgiven, so that waking exactly when told suffices in spite of rounding.
+    // Rounds up a missing thousandth, so that waking exactly at `dialAt` suffices despite rounding errors.
     this.#tokens = Math.min(Math.max(1, this.#dialsPerSecond), tokens > 0.999 && tokens < 1 ? 1 : tokens)
     this.#at = now
   }
 }
 
-/** Places that dials leave to incoming peers: a tenth, 10 at most. */
+/** Returns the number of connections reserved for incoming peers: a tenth of the maximum, at most 10. */
 export function incomingReserve(maxConnections: number): number {
   return Math.min(10, Math.floor(maxConnections / 10))
 }

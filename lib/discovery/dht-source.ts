@@ -5,59 +5,59 @@ import { debug } from '../util/debug.ts'
 import type { DhtMember, DhtTurns } from './dht-turns.ts'
 
 const log = debug('dht')
-/** Nodes keep an announced peer for 30 minutes (BEP 5 advises to announce again every 15). */
+/** DHT nodes keep an announced peer for 30 minutes; BEP 5 recommends announcing every 15. */
 const everyMs = 15 * 60_000
-/** With few peers, or when no node has taken the announce, it looks again after this time, then twice as long each time. */
-const hungryMs = 10_000
-/** Addresses that nobody has read yet. */
+/** First retry interval while peers are few or no node accepted the announce; it doubles each time. */
+const firstRetryMs = 10_000
+/** Maximum number of buffered addresses. */
 const mostUnread = 1000
 
-/** What a {@link DhtSource} is made of. */
+/** Options of a {@link DhtSource}. */
 export interface DhtSourceOptions {
   readonly dht: Pick<DHT, 'announce' | 'connected' | 'peers'>
-  /** Shared by all torrents of a client. */
+  /** Scheduler shared by all torrents of a client. */
   readonly turns: DhtTurns
   /** 20 bytes. */
   readonly infoHash: Uint8Array
-  /** The port on which peers reach us, asked each time; 0: there is none, and nothing is announced. */
+  /** Returns our public listen port, read before each look-up; 0 if there is none, and then nothing is announced. */
   port(): number
-  /** Whether we have all of the torrent (BEP 33). */
+  /** Returns whether we have the whole torrent (BEP 33). */
   isSeed(): boolean
-  /** Whether more peers are wanted soon. */
+  /** Returns whether more peers are wanted soon. */
   isHungry(): boolean
-  /** Nodes have answered: called before each peer is passed on, and after each look-up. */
+  /** Called before each peer is passed on, and after each look-up. */
   onAnswer?(): void
-  /** Returns [0, 1): spreads the intervals. */
+  /** Returns a number in [0, 1), which spreads the intervals; default `Math.random`. */
   readonly random?: (() => number) | undefined
 }
 
 /**
- * The peers of one torrent from the DHT, without end: looks them up and announces us at once, then every 15 minutes or so, and
- * sooner while peers are few. It begins with its creation and ends when the iterator is left; what is under way then is abandoned.
+ * Peers of one torrent from the DHT, without end. Looks them up and announces us at once, then about every 15
+ * minutes, and sooner while peers are few. Starts when constructed, and stops when the iterator is closed; a
+ * look-up in progress is then aborted.
  */
 export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
   readonly #options: DhtSourceOptions
   readonly #found: AsyncQueue<PeerAddress>
-  /** While a look-up is under way. */
-  #looking: AbortController | undefined
-  /** 0 while it is in no hurry, else what it has waited last. */
-  #hurriedMs = 0
+  /** Aborts the look-up in progress. */
+  #lookup: AbortController | undefined
+  /** Last retry interval in milliseconds; 0 while the regular interval applies. */
+  #retryMs = 0
   #isConnected = false
   #closed = false
 
-  /** Begins. */
   constructor(options: DhtSourceOptions) {
     this.#options = options
     this.#found = new AsyncQueue(mostUnread, this)
     this.#connect()
   }
 
-  /** Ends it at once; idempotent. */
+  /** Stops at once; idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
     this.#options.turns.leave(this)
-    this.#looking?.abort()
+    this.#lookup?.abort()
     this.#found.end()
   }
 
@@ -65,7 +65,7 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
     return this.#found
   }
 
-  // ---- for the turns ----
+  // ---- DhtMember ----
 
   get isUrgent(): boolean {
     return this.#options.isHungry()
@@ -80,15 +80,15 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
   }
 
   begin(end: () => void): void {
-    const looking = new AbortController()
-    this.#looking = looking
-    this.#look(looking.signal)
+    const lookup = new AbortController()
+    this.#lookup = lookup
+    this.#lookUp(lookup.signal)
       .finally(() => {
-        this.#looking = undefined
+        this.#lookup = undefined
         end()
       })
       .then(
-        (heard) => this.#rest(heard),
+        (heard) => this.#sleep(heard),
         (error) => this.fail(error)
       )
   }
@@ -99,21 +99,19 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
     this.close()
   }
 
-  // ---- inside ----
-
-  /** Without any node there is nobody to ask, and no turn to take. */
+  /** Waits for the first DHT node before joining the queue: no look-up is possible without one. */
   #connect(): void {
     const { dht, turns } = this.#options
     this.#isConnected = false
     turns.connect(this, dht)
   }
 
-  #rest(heard: boolean): void {
+  #sleep(heard: boolean): void {
     if (this.#closed) return
     this.#options.onAnswer?.()
     const { isHungry, turns, random = Math.random } = this.#options
-    this.#hurriedMs = heard && !isHungry() ? 0 : Math.min(everyMs, Math.max(hungryMs, 2 * this.#hurriedMs))
-    turns.sleep(this, (this.#hurriedMs === 0 ? everyMs : this.#hurriedMs) * (0.9 + 0.2 * random()))
+    this.#retryMs = heard && !isHungry() ? 0 : Math.min(everyMs, Math.max(firstRetryMs, 2 * this.#retryMs))
+    turns.sleep(this, (this.#retryMs === 0 ? everyMs : this.#retryMs) * (0.9 + 0.2 * random()))
   }
 
   #pass(peer: PeerAddress): void {
@@ -122,8 +120,8 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
     this.#found.push(peer)
   }
 
-  /** One look-up, with an announce if others can reach us; whether any node has listened. */
-  async #look(signal: AbortSignal): Promise<boolean> {
+  /** Runs one look-up, with an announce if peers can reach us. Returns whether any node answered. */
+  async #lookUp(signal: AbortSignal): Promise<boolean> {
     const { dht, infoHash } = this.#options
     const port = this.#options.port()
     if (port === 0) {

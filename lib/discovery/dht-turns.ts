@@ -1,37 +1,38 @@
 import type { DHT } from '../dht/dht.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 
-/** How {@link DhtTurns} go round. */
+/** Options of {@link DhtTurns}. */
 export interface DhtTurnsOptions {
-  /** How many look-ups run at the same time; default 4. */
+  /** Maximum number of concurrent look-ups; default 4. */
   readonly parallel?: number
-  /** Milliseconds between the beginnings of two look-ups of torrents that are in no hurry; default 250. */
+  /** Milliseconds between the starts of two look-ups that are not urgent; default 250. */
   readonly gapMs?: number
-  /** Default the system's. */
+  /** Clock and timers; default the system's. */
   readonly timers?: Timers
 }
 
-/** One who looks something up from time to time; while it waits it holds nothing, as a thousand of them may wait. */
+/** A recurring look-up. It holds no resources while it waits, because there may be thousands. */
 export interface DhtMember {
-  /** Whether it goes before those that are not. */
+  /** Whether its look-up is scheduled before those that are not urgent. */
   readonly isUrgent: boolean
-  /** The DHT knows a node, or the time is over. */
+  /** Called when the DHT has its first node, or when the sleep is over. */
   wake(): void
-  /** It is its turn, which lasts until `end` is called; that may be called again. */
+  /** Starts a look-up; `end` must be called when it is done, and may be called repeatedly. */
   begin(end: () => void): void
-  /** There will be no node any more. */
+  /** Called when the DHT will never have a node. */
   fail(error: unknown): void
 }
 
-/** The members that wait for the first node of one DHT. */
+/** Members that wait for the first node of one DHT. */
 interface Unconnected {
   readonly members: Set<DhtMember>
   readonly stop: AbortController
 }
 
 /**
- * Spreads the DHT look-ups of all torrents of a client over time, so that a thousand of them are no flood: few at once, those that
- * are in a hurry first, and the others one after the other with a gap between. Members wait here also between two look-ups.
+ * Schedules the DHT look-ups of all torrents of a client, so that thousands of torrents do not flood the
+ * network: few at once, urgent ones first, and a gap between the others. Also holds members that sleep
+ * between two look-ups.
  */
 export class DhtTurns {
   readonly #parallel: number
@@ -40,7 +41,7 @@ export class DhtTurns {
   readonly #urgent = new Set<DhtMember>()
   readonly #patient = new Set<DhtMember>()
   readonly #unconnected = new Map<Pick<DHT, 'connected'>, Unconnected>()
-  /** When each member that sleeps is to be woken. */
+  /** Time at which to wake each sleeping member. */
   readonly #sleeping = new Map<DhtMember, number>()
   #alarmAt = Number.POSITIVE_INFINITY
   #cancelAlarm: (() => void) | undefined
@@ -48,14 +49,13 @@ export class DhtTurns {
   #patientAt = Number.NEGATIVE_INFINITY
   #cancel: (() => void) | undefined
 
-  /** Nobody waits. */
   constructor({ parallel = 4, gapMs = 250, timers = systemTimers }: DhtTurnsOptions = {}) {
     this.#parallel = parallel
     this.#gapMs = gapMs
     this.#timers = timers
   }
 
-  /** How many wait for their turn. */
+  /** Number of members that are due for a look-up. */
   get waiting(): number {
     return this.#urgent.size + this.#patient.size
   }
@@ -79,30 +79,30 @@ export class DhtTurns {
     )
   }
 
-  /** Wakes a member after some time. */
+  /** Wakes a member after `delayMs` milliseconds. */
   sleep(member: DhtMember, delayMs: number): void {
     const at = this.#timers.now() + delayMs
     this.#sleeping.set(member, at)
     if (at < this.#alarmAt) this.#setAlarm(at)
   }
 
-  /** Gives a member its turn when that comes. */
+  /** Queues a member for a look-up, and calls its `begin` when there is capacity. */
   join(member: DhtMember): void {
     ;(member.isUrgent ? this.#urgent : this.#patient).add(member)
-    this.#go()
+    this.#schedule()
   }
 
-  /** A member wants nothing any more; a turn that it has begun goes on until it ends it. */
+  /** Removes a member from every queue. A look-up that has begun counts until it calls `end`. */
   leave(member: DhtMember): void {
     for (const [dht, { members, stop }] of this.#unconnected) {
       if (!members.delete(member) || members.size > 0) continue
       this.#unconnected.delete(dht)
       stop.abort()
     }
-    // The alarm of others that are due later is set anew when it rings.
+    // If other members sleep, the alarm stays: it is set anew when it fires.
     if (this.#sleeping.delete(member) && this.#sleeping.size === 0) this.#setAlarm(Number.POSITIVE_INFINITY)
     const wasPatient = this.#patient.delete(member)
-    if (this.#urgent.delete(member) || wasPatient) this.#go()
+    if (this.#urgent.delete(member) || wasPatient) this.#schedule()
   }
 
   #setAlarm(at: number): void {
@@ -110,15 +110,15 @@ export class DhtTurns {
     this.#cancelAlarm = undefined
     this.#alarmAt = at
     if (at === Number.POSITIVE_INFINITY) return
-    this.#cancelAlarm = this.#timers.after(Math.max(0, at - this.#timers.now()), () => this.#ring())
+    this.#cancelAlarm = this.#timers.after(Math.max(0, at - this.#timers.now()), () => this.#onAlarm())
   }
 
-  #ring(): void {
+  #onAlarm(): void {
     const now = this.#timers.now()
     let next = Number.POSITIVE_INFINITY
     const due: DhtMember[] = []
     for (const [member, at] of this.#sleeping) {
-      // A timer may ring a little early.
+      // Timers may fire slightly early.
       if (at <= now + 1) due.push(member)
       else next = Math.min(next, at)
     }
@@ -126,7 +126,7 @@ export class DhtTurns {
     for (const member of due) if (this.#sleeping.delete(member)) member.wake()
   }
 
-  #go(): void {
+  #schedule(): void {
     this.#cancel?.()
     this.#cancel = undefined
     while (this.#running < this.#parallel) {
@@ -137,7 +137,7 @@ export class DhtTurns {
       if (!isUrgent) {
         const waitMs = this.#patientAt + this.#gapMs - now
         if (waitMs > 0) {
-          this.#cancel = this.#timers.after(waitMs, () => this.#go())
+          this.#cancel = this.#timers.after(waitMs, () => this.#schedule())
           return
         }
         this.#patientAt = now
@@ -155,7 +155,7 @@ export class DhtTurns {
       if (over) return
       over = true
       this.#running--
-      this.#go()
+      this.#schedule()
     })
   }
 }

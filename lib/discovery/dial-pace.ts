@@ -4,25 +4,25 @@ import { LazyMap } from '../util/lazy-collections.ts'
 import { addressKey, hostKey, scopeOf } from './address-scope.ts'
 import { limits } from './limits.ts'
 
-/** The names under which dials to an address are counted. */
+/** Keys under which dials to an address are counted. */
 export interface DialKeys {
   readonly address: string
   readonly host: string
   readonly network: string
 }
 
-/** Dials that were not answered, less those forgiven by `at`. */
+/** Unanswered dials, minus those forgiven up to `at`. */
 interface Bucket {
   spent: number
   at: number
 }
 
 interface Host extends Bucket {
-  /** Addresses that were dialled and did not answer, and when last; the earliest first. */
+  /** Unanswered addresses with the time of their last dial, oldest first. */
   readonly tried: Map<string, number>
 }
 
-/** Returns the keys of an address; undefined for host names and for this machine, where many peers share one host. */
+/** Returns the keys of an address; undefined for host names and loopback, where many peers share one host. */
 export function dialKeys(address: PeerAddress): DialKeys | undefined {
   const network = scopeOf(address.host) === 'loopback' ? undefined : networkKey(address.host)
   if (network === undefined) return undefined
@@ -30,15 +30,18 @@ export function dialKeys(address: PeerAddress): DialKeys | undefined {
 }
 
 /**
- * Paces the dials of all torrents of a client, so that no source of addresses can aim them at one host or network: few ports of a
- * host within an hour, and few dials of a host or network within a minute. Dials that are answered do not count. Pure: time is an
- * argument.
+ * Limits the dials of all torrents of a client, so that no source of addresses can direct them at one host or
+ * network: few ports of a host per hour, and few dials to a host or network per minute. Answered dials do not
+ * count. Pure: time is an argument.
  */
 export class DialPace {
   readonly #hosts = new LazyMap<string, Host>()
   readonly #networks = new LazyMap<string, Bucket>()
 
-  /** When an address may be dialled: `now` or later (ms). One that answered before, `isProven`, is no further port of its host. */
+  /**
+   * Returns the time at which an address may be dialled: `now` or later (ms). An address that once answered
+   * (`isProven`) does not count as a new port of its host.
+   */
   readyAt({ address, host: hostName, network }: DialKeys, now: number, isProven = false): number {
     const { networkDials, networkDialMs, hostDials, hostDialMs, portsPerHost, portMs } = limits
     const at = roomAt(this.#networks.get(network), networkDials, networkDialMs, now)
@@ -64,7 +67,7 @@ export class DialPace {
     keepLast(this.#networks, network, bucket, limits.dialledNetworks)
   }
 
-  /** A dial has led to a handshake: it counts no longer. */
+  /** Uncounts a dial that led to a handshake. */
   answered({ address, host: hostName, network }: DialKeys): void {
     const host = this.#hosts.get(hostName)
     if (host !== undefined) {
@@ -99,7 +102,7 @@ function first<K, V>(map: ReadonlyMap<K, V>): [K, V] | undefined {
   return undefined
 }
 
-/** Sets an entry as the latest, and drops the oldest of too many. */
+/** Sets an entry as the newest, and deletes the oldest if there are too many. */
 function keepLast<V>(map: Map<string, V>, key: string, value: V, most: number): void {
   map.delete(key)
   map.set(key, value)

@@ -4,10 +4,10 @@ export interface DialVariant {
   readonly encryption: 'plain'
 }
 
-/** All variants, the first choice first. */
+/** All variants, in order of preference. */
 const all: readonly DialVariant[] = [{ transport: 'tcp', encryption: 'plain' }]
 
-/** Returns the variants by which an address is dialled one after the other: first the one that `worked` the last time, if it still may. */
+/** Returns the variants to try, in order; the one that `worked` last comes first if it is still allowed. */
 export function variantsOf(
   worked: DialVariant | undefined,
   variants: readonly DialVariant[] = all

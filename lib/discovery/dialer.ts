@@ -9,19 +9,20 @@ import type { DialVariant } from './dial-variant.ts'
 
 /** Options of a {@link Dialer}. */
 export interface DialerOptions {
-  /** The addresses to dial. */
+  /** Addresses to dial. */
   readonly book: AddressBook
-  /** Limits shared with other torrents; a budget of its own by default. */
+  /** Limits shared with other torrents; default a budget of its own. */
   readonly budget?: ConnectionBudget
-  /** The most connections of this torrent, default the budget's. */
+  /** Maximum number of connections of this torrent; default the budget's. */
   readonly maxConnections?: number
-  /** The most dials of this torrent under way, default 30. */
+  /** Maximum number of dials of this torrent in progress; default 30. */
   readonly maxHalfOpen?: number
 }
 
 /**
- * Decides when a torrent dials which candidate, and whether it accepts a peer. It dials nothing itself: every candidate that
- * `nextDial` gives must end in `failed`, or in `connected` and later `disconnected`. Pure.
+ * Decides when a torrent dials which candidate, and whether it accepts an incoming peer. Opens no connections
+ * itself: each candidate from `nextDial` must end in `failed`, or in `connected` and later `disconnected`.
+ * Pure: time is an argument.
  */
 export class Dialer {
   readonly #book: AddressBook
@@ -29,7 +30,7 @@ export class Dialer {
   readonly #maxConnections: number
   readonly #maxHalfOpen: number
   readonly #reserve: number
-  /** Addresses that we dialled, and whether the connection stands. */
+  /** Outgoing addresses, and whether each is connected. */
   readonly #outgoing = new LazyMap<string, boolean>()
   #halfOpen = 0
   #incoming = 0
@@ -43,17 +44,17 @@ export class Dialer {
     this.#reserve = incomingReserve(this.#maxConnections)
   }
 
-  /** Connections that stand, in both directions. */
+  /** Number of open connections, in both directions. */
   get connections(): number {
     return this.#outgoing.size - this.#halfOpen + this.#incoming
   }
 
-  /** Dials under way. */
+  /** Number of dials in progress. */
   get halfOpen(): number {
     return this.#halfOpen
   }
 
-  /** The peer to dial now, whose dial thereby counts as begun, or undefined: then see `wakeAt`. */
+  /** Returns the peer to dial now and counts the dial; undefined if there is none, then see `wakeAt`. */
   nextDial(now: number): Candidate | undefined {
     if (!this.#mayDial() || this.#budget.dialAt(now) > now) return undefined
     const { pace } = this.#budget
@@ -70,15 +71,15 @@ export class Dialer {
   }
 
   /**
-   * When `nextDial` may have a candidate (ms): `now` or later. `Infinity` while there is no address or no room; room
-   * comes with this torrent's own changes or with the budget's `onRelease`.
+   * Returns when `nextDial` may have a candidate: `now` or later (ms). `Infinity` while there is no address
+   * or no room. Room becomes free by this torrent's own changes, or is announced by the budget's `onRelease`.
    */
   wakeAt(now: number): number {
     if (!this.#mayDial()) return Number.POSITIVE_INFINITY
     return Math.max(now, this.#book.wakeAt, this.#budget.dialAt(now))
   }
 
-  /** The dial goes on with another variant, which counts against the rate of dials like the first one. */
+  /** Counts another attempt of a dial, with the next variant, against the dial rate. */
   retried({ address, source }: Candidate, now: number): void {
     if (this.#outgoing.get(addressKey(address)) !== false) return
     const keys = source === 'manual' ? undefined : dialKeys(address)
@@ -86,7 +87,10 @@ export class Dialer {
     this.#budget.redial(now)
   }
 
-  /** The dialled peer has answered our handshake; without `isWelcome` it does not stay, and its answer proves nothing. */
+  /**
+   * Records that the dialled peer answered our handshake. Without `isWelcome` it is about to be closed, and
+   * its answer does not prove the address.
+   */
   connected(address: PeerAddress, isWelcome = true, variant?: DialVariant): void {
     const key = addressKey(address)
     if (this.#outgoing.get(key) !== false) return
@@ -98,7 +102,7 @@ export class Dialer {
     if (keys !== undefined) this.#budget.pace.answered(keys)
   }
 
-  /** The dial or the handshake failed. */
+  /** Records that the dial or the handshake failed. */
   failed(address: PeerAddress, now: number): void {
     const key = addressKey(address)
     if (this.#outgoing.get(key) !== false) return
@@ -108,7 +112,7 @@ export class Dialer {
     this.#budget.dialled(false)
   }
 
-  /** A connection that we dialled has ended. */
+  /** Records that a connection that we dialled has ended. */
   disconnected(address: PeerAddress, now: number, outcome: Outcome): void {
     const key = addressKey(address)
     if (this.#outgoing.get(key) !== true) return
@@ -118,8 +122,8 @@ export class Dialer {
   }
 
   /**
-   * Accepts an incoming peer and counts it; undefined when it is banned or there is no room. The function returned counts its end,
-   * once. Whether the peer is connected already is for the caller to see.
+   * Accepts and counts an incoming peer. Returns undefined if it is banned or there is no room, else a
+   * function that counts its end, once. The caller checks for duplicate connections.
    */
   accept(from: PeerAddress): (() => void) | undefined {
     if (this.#closed || this.#book.isBanned(from) || !this.#budget.mayAccept) return undefined
@@ -135,7 +139,7 @@ export class Dialer {
     }
   }
 
-  /** Dials and accepts nothing more, and gives what our dials hold back to the budget; idempotent. */
+  /** Stops dialling and accepting, and returns what outgoing dials and connections hold to the budget; idempotent. */
   close(): void {
     this.#closed = true
     const outgoing = [...this.#outgoing.values()]
@@ -152,7 +156,7 @@ export class Dialer {
       !this.#closed &&
       this.#budget.mayDial &&
       this.#halfOpen < this.#maxHalfOpen &&
-      // With the limit of the budget its room is that of this torrent.
+      // At the budget's own maximum, the budget's check suffices.
       (this.#maxConnections >= this.#budget.maxConnections ||
         this.#outgoing.size + this.#incoming < this.#maxConnections - this.#reserve)
     )

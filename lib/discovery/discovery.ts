@@ -6,40 +6,40 @@ import type { AddressScope } from './address-scope.ts'
 import type { HintedAddress } from './hints.ts'
 import { type PeerSource, peerSources } from './peer-source.ts'
 
-/** What a {@link Discovery} is made of. */
+/** Options of a {@link Discovery}. */
 export interface DiscoveryOptions {
-  /** Where the addresses go. */
+  /** Book that receives the addresses. */
   readonly book: AddressBook
-  /** Peers only from trackers and people (BEP 27). */
+  /** Whether to use only the sources that a private torrent allows (BEP 27); default false. */
   readonly private?: boolean
-  /** The time in milliseconds, as the book and its dialer have it. */
+  /** Returns the time in milliseconds, on the same clock as the book and its dialer. */
   readonly now: () => number
-  /** There is something new to dial; called once for all that comes in one turn. */
+  /** Called when there is something new to dial, once for all addresses of a microtask. */
   readonly onPeers: () => void
-  /** A source failed and has ended. */
+  /** Called when a source failed and has ended. */
   readonly onWarning: (error: TorrentError) => void
 }
 
-/** What one attached source may say about itself. */
+/** Origin of the addresses of one attached source. */
 export interface SourceOptions {
-  /** The host that tells the addresses and answers for all of them, for PEX; see `AddressBook.add`. */
+  /** Host that names the addresses and is responsible for them (PEX); see `AddressBook.add`. */
   readonly toldBy?: string
-  /** The scope of their source, for PEX and DHT; default that of this host, or public without one. */
+  /** Scope of the source, for PEX and DHT; default the scope of `toldBy`, or public without one. */
   readonly scope?: AddressScope
 }
 
 const privateSources: readonly PeerSource[] = ['manual', 'tracker', 'incoming', 'magnet', 'resume']
 
-/** After so many addresses in a row a source that never waits lets the rest of the program run. */
+/** Addresses read in a row before a source that never waits must yield to the event loop. */
 const addressesPerTurn = 256
 
-/** What a source does with a {@link Discovery}. */
+/** Receives the addresses and the end of a source. */
 interface SourceSink {
   enter(attached: Attached, address: PeerAddress): void
   end(attached: Attached, error: unknown): void
 }
 
-/** A source that runs; reads it itself when it is a queue. */
+/** A running source; a queue is read by callbacks, without promises. */
 class Attached implements QueueReader<PeerAddress> {
   readonly source: PeerSource
   readonly iterator: AsyncIterator<PeerAddress>
@@ -72,7 +72,7 @@ class Attached implements QueueReader<PeerAddress> {
   }
 }
 
-/** Lets sources of peers run until they end or are closed, and enters what they tell in the address book. */
+/** Reads peer sources until they end or are closed, and adds their addresses to the address book. */
 export class Discovery {
   readonly #book: AddressBook
   readonly #now: () => number
@@ -84,14 +84,14 @@ export class Discovery {
       if (this.#attached.has(attached)) this.#enter(attached.source, address, attached.options)
     },
     end: (attached, error) => {
-      // Not within the source, which is in the middle of its own change.
+      // Deferred, because the source is still changing its own state.
       queueMicrotask(() => {
         if (this.#attached.delete(attached) && error !== undefined) this.#warn(attached.source, error)
       })
     }
   }
   #private: boolean
-  #told = false
+  #isNotifying = false
   #closed = false
 
   constructor({ book, private: isPrivate = false, now, onPeers, onWarning }: DiscoveryOptions) {
@@ -107,19 +107,23 @@ export class Discovery {
     return this.#private
   }
 
-  /** Sources that still run. */
+  /** Number of running sources. */
   get size(): number {
     return this.#attached.size
   }
 
-  /** Whether a source of this kind may be used: a private torrent has only trackers, people, and who comes by itself. */
+  /**
+   * Returns whether this kind of source may be used. A private torrent allows trackers, manual, magnet and
+   * resume addresses, and incoming peers.
+   */
   allows(source: PeerSource): boolean {
     return !this.#private || privateSources.includes(source)
   }
 
   /**
-   * Reads a source until it ends; the function returned ends it early. After `close` the source is ended at once.
-   * @throws TorrentError ERR_DISCOVERY_PRIVATE when the torrent is private and the source is not for it.
+   * Reads a source until it ends. Returns a function that ends it early. After `close` the source is ended at
+   * once.
+   * @throws TorrentError ERR_DISCOVERY_PRIVATE if the torrent is private and does not allow this source.
    */
   attach(source: PeerSource, addresses: AsyncIterable<PeerAddress>, options: SourceOptions = {}): () => void {
     this.#check(source)
@@ -128,7 +132,7 @@ export class Discovery {
     if (this.#closed) release(iterator)
     else {
       this.#attached.add(attached)
-      // Most sources are queues, which need not be waited for one value after the other.
+      // Most sources are queues; reading them by callback saves a promise for each address.
       if (iterator instanceof AsyncQueue) iterator.readBy(attached)
       else void this.#run(attached)
     }
@@ -136,8 +140,8 @@ export class Discovery {
   }
 
   /**
-   * Enters addresses that came at once, as from a PEX message.
-   * @throws TorrentError ERR_DISCOVERY_PRIVATE as `attach` does.
+   * Adds a batch of addresses, such as those of a PEX message.
+   * @throws TorrentError ERR_DISCOVERY_PRIVATE if the torrent is private and does not allow this source.
    */
   add(source: PeerSource, addresses: Iterable<HintedAddress>, options: SourceOptions = {}): void {
     this.#check(source)
@@ -145,14 +149,14 @@ export class Discovery {
     for (const address of addresses) this.#enter(source, address, options)
   }
 
-  /** The metadata says that the torrent is private: ends the sources that it must not have and forgets their peers. */
+  /** Makes the torrent private, once its metadata says so: ends disallowed sources and forgets their peers. */
   makePrivate(): void {
     this.#private = true
     for (const attached of [...this.#attached]) if (!this.allows(attached.source)) this.#detach(attached)
     for (const source of peerSources) if (!this.allows(source)) this.#book.forget(source)
   }
 
-  /** Ends all sources; idempotent. What they still tell or how they fail is ignored. */
+  /** Ends all sources; idempotent. Later addresses and errors of these sources are ignored. */
   close(): void {
     this.#closed = true
     for (const attached of [...this.#attached]) this.#detach(attached)
@@ -179,10 +183,10 @@ export class Discovery {
   }
 
   #enter(source: PeerSource, address: HintedAddress, { toldBy, scope }: SourceOptions): void {
-    if (!this.#book.add(address, source, this.#now(), toldBy, scope) || this.#told) return
-    this.#told = true
+    if (!this.#book.add(address, source, this.#now(), toldBy, scope) || this.#isNotifying) return
+    this.#isNotifying = true
     queueMicrotask(() => {
-      this.#told = false
+      this.#isNotifying = false
       if (!this.#closed) this.#onPeers()
     })
   }
@@ -205,11 +209,11 @@ export class Discovery {
   }
 }
 
-/** Ends an iterator without waiting for it: a generator that is busy ends when its own wait does. */
+/** Ends an iterator without waiting for it; a busy generator ends when its current `await` settles. */
 function release(iterator: AsyncIterator<PeerAddress>): void {
   try {
     Promise.resolve(iterator.return?.()).catch(() => {})
   } catch {
-    // An iterator that cannot even be asked to end is left alone.
+    // An iterator whose `return` throws is abandoned.
   }
 }

@@ -1,18 +1,18 @@
 /** A connected peer that may be evicted. */
 export interface Seated {
-  /** Its priority (BEP 40). */
+  /** Priority of the peer (BEP 40). */
   readonly priority: number
   readonly connectedAt: number
-  /** Whether payload moves, or the program has named this very peer. */
+  /** Whether payload is moving, or the program named this peer. */
   readonly isNeeded: boolean
 }
 
-/** Milliseconds for which a new peer is not evicted, or newcomers would evict each other. */
+/** Milliseconds during which a new peer is not evicted; otherwise newcomers would evict each other. */
 const graceMs = 30_000
 
 /**
- * Returns the peer that is evicted when a newcomer finds no room (BEP 40): the one with the lowest priority among peers that neither
- * move anything nor came just now, if the newcomer's is higher.
+ * Returns the peer to evict when there is no room for a newcomer (BEP 40): the one with the lowest priority
+ * among idle peers outside their grace period, if the newcomer's priority is higher.
  */
 export function toEvict<T extends Seated>(seated: Iterable<T>, priority: number, now: number): T | undefined {
   let lowest: T | undefined

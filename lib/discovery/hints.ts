@@ -2,18 +2,19 @@ import type { PeerAddress } from '../util/address.ts'
 import { pexFlags } from '../wire/ut-pex.ts'
 
 /**
- * Hints of peers about a candidate (BEP 11), each true if any of them gave it: it prefers encryption, only uploads (a seed), speaks uTP,
- * helps with hole punching, was reached by the peer that tells. Nothing of it is proven.
+ * Unproven hints from other peers about a candidate (BEP 11); each is true if any peer gave it: prefers
+ * encryption, is upload-only (a seed), supports uTP, supports hole punching, was reached by the peer that
+ * names it.
  */
 export type Hints = Readonly<Record<keyof typeof pexFlags, boolean>>
 
-/** An address, and what the peer that names it says of it. */
+/** An address with the flags of the peer that names it. */
 export interface HintedAddress extends PeerAddress {
   /** A combination of `pexFlags`; default none. */
   readonly flags?: number | undefined
 }
 
-/** Returns the hints that flags stand for; other bits stand for none. */
+/** Returns the hints of PEX flags; ignores unknown bits. */
 export function hintsOf(flags: number): Hints {
   return {
     encryption: (flags & pexFlags.encryption) !== 0,

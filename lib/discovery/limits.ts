@@ -1,42 +1,60 @@
-/** Bounds on what peers, trackers, magnet links and the DHT can push into this folder, each with its reason. */
+/** Limits on what peers, trackers, magnet links and the DHT can make this folder store or dial, each with its reason. */
 export const limits = {
   /**
-   * Ports of one host (in IPv6: of one /64) in an address book that never answered a dial, and that are dialled within `portMs`: a
-   * household or a rack has a few peers, and more ports are a scan of that host. Ports that answered do not count, so that a carrier's
-   * NAT with many peers is reached in the end.
+   * Unanswered ports of one host (in IPv6, one /64) in an address book, and unanswered ports dialled within
+   * `portMs`. A household or rack has few peers; more ports are a port scan. Ports that answered do not
+   * count, so that many peers behind a carrier-grade NAT can be reached over time.
    */
   portsPerHost: 4,
-  /** How long a dial that was not answered keeps one of these ports: as long as the longest back-off, so that it is dialled again before. */
+  /**
+   * How long an unanswered dial counts as one of these ports: the longest back-off, so that the port is
+   * dialled again before that.
+   */
   portMs: 3_600_000,
-  /** Dials to one host at once that were not answered: a seedbox that shares ten torrents with us is dialled for each of them. */
+  /** Unanswered dials to one host: a seedbox that shares ten torrents with us is dialled once for each. */
   hostDials: 10,
-  /** Milliseconds after which one of these is forgiven: a host that is no peer gets ten connections a minute. */
+  /** Milliseconds after which one of these dials is forgiven: a host without peers gets ten dials a minute. */
   hostDialMs: 6000,
-  /** The same for one network (/24, in IPv6 /48): attackers rotate hosts, while honest peers of one network seldom number more. */
+  /**
+   * Unanswered dials to one network (/24, in IPv6 /48): attackers rotate hosts, and honest peers of one
+   * network are seldom more.
+   */
   networkDials: 20,
-  /** Milliseconds after which one of these is forgiven: a network without peers gets twenty connections a minute from all torrents. */
+  /**
+   * Milliseconds after which one of these dials is forgiven: a network without peers gets twenty dials a
+   * minute from all torrents.
+   */
   networkDialMs: 3000,
-  /** Hosts whose dials are remembered, those dialled last: at 30 dials a second nine minutes' worth, and 4 MB. */
+  /** Hosts whose dials are tracked, the latest ones: nine minutes' worth at 30 dials a second, 4 MB. */
   dialledHosts: 16_384,
-  /** The same for networks, which are forgiven within a minute. */
+  /** Networks whose dials are tracked; their dials are forgiven within a minute. */
   dialledNetworks: 4096,
   /**
-   * Connections of a torrent with one public host, in IPv6 with one /48, which has one holder: several peers may be behind one router,
-   * but none is to take all places.
+   * Connections of a torrent to one public host (in IPv6, one /48). Several peers may share a router, but one
+   * holder must not take all connections.
    */
   peersPerHost: 16,
-  /** Connections of all torrents with one network (/24, in IPv6 /48) that others cannot claim; a quarter of few places. */
+  /**
+   * Connections of all torrents to one network (/24, in IPv6 /48) that are never evicted for other networks;
+   * a quarter of the maximum if that is lower.
+   */
   networkShare: 16,
-  /** Bytes per second that keep a peer of a network with more than its share: 200 of them are of more use than others would be. */
+  /**
+   * Bytes per second at which a connection of a network above its share is not evicted: it is more useful
+   * than a replacement would be.
+   */
   neededRate: 16_384,
-  /** Dials under way for which connections of such a network are closed: more would empty it for addresses that never answer. */
+  /**
+   * Dials in progress for which connections of such a network are evicted: more would empty it for addresses
+   * that never answer.
+   */
   crowdedDials: 10,
-  /** How long to wait with a dial, in milliseconds, when all connections of networks with more than their share are needed. */
+  /** Milliseconds to delay dials when all connections of networks above their share are needed. */
   crowdedMs: 5000,
-  /** A ban costs some 100 bytes; more bad hosts than this are an attack that bans cannot answer. */
+  /** A ban costs some 100 bytes; more bad hosts than this are an attack that bans cannot stop. */
   bans: 4096,
-  /** We have few addresses, but a peer may pretend to be us once for each connection. */
+  /** We have few addresses, but a peer can pretend to be us once per connection. */
   selves: 64,
-  /** The part of an address book that the addresses of one host may fill that tells them by PEX, so that none decides which peers are dialled. */
+  /** Fraction of an address book that one host may fill by PEX, so that no single host decides which peers are dialled. */
   sourceShare: 0.2
 } as const

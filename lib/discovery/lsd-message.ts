@@ -1,31 +1,31 @@
 import { isHashKey, keyLength } from '../metainfo/info-hashes.ts'
 import { toLatin1 } from '../util/bytes.ts'
 
-/** What one peer announces to its local network (BEP 14). */
+/** An LSD announce of one peer to its local network (BEP 14). */
 export interface LsdMessage {
-  /** The TCP port on which it listens. */
+  /** TCP port on which the peer listens. */
   readonly port: number
-  /** Info hashes in lower-case hexadecimal, each once. */
+  /** Info hashes in lower-case hexadecimal, without duplicates. */
   readonly infoHashes: readonly string[]
-  /** By which a client knows its own announces. */
+  /** Random text by which a client recognises its own announces. */
   readonly cookie?: string | undefined
 }
 
-/** A longer packet may be cut in pieces on the way (BEP 14), in bytes. */
+/** Longest packet sent, in bytes; longer ones may be fragmented (BEP 14). */
 const longestSent = 1400
-/** Whatever is longer is no announce, in bytes. */
+/** Longest packet parsed, in bytes. */
 const longestHeard = 2048
-/** Of what an announce of 2,048 bytes can hold: bounds what is kept. */
+/** Maximum number of info hashes parsed; an announce of 2,048 bytes holds no more. */
 const mostInfoHashes = 48
 const longestCookie = 128
 
-/** How many info hashes fit in one announce to `host` with this cookie. */
+/** Returns how many info hashes fit in one announce to `host` with this cookie. */
 export function lsdCapacity(host: string, port: number, cookie: string): number {
   const empty = formatLsd(host, { port, infoHashes: [], cookie }).length
   return Math.floor((longestSent - empty) / ('Infohash: \r\n'.length + keyLength))
 }
 
-/** The bytes of an announce to the multicast group `host`, such as `239.192.152.143:6771`. */
+/** Encodes an announce to the multicast group `host`, such as `239.192.152.143:6771`. */
 export function formatLsd(host: string, { port, infoHashes, cookie }: LsdMessage): Uint8Array {
   const lines = [
     'BT-SEARCH * HTTP/1.1',
@@ -37,7 +37,7 @@ export function formatLsd(host: string, { port, infoHashes, cookie }: LsdMessage
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n\r\n`, 'latin1')
 }
 
-/** Reads an announce, or undefined when it is none: another request, no port from 1 on, no info hash, or too long. */
+/** Parses an announce; returns undefined if it is another request, has no valid port or no info hash, or is too long. */
 export function parseLsd(bytes: Uint8Array): LsdMessage | undefined {
   if (bytes.length > longestHeard) return undefined
   const [request = '', ...lines] = toLatin1(bytes).split(/\r?\n/)

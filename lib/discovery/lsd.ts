@@ -13,44 +13,44 @@ import { isNeighbour } from './neighbour.ts'
 const log = debug('lsd')
 const groups = { 4: '239.192.152.143', 6: 'ff15::efc0:988f' } as const
 const groupPort = 6771
-/** Each torrent is announced once in this time (BEP 14). */
+/** Interval between two announces of one torrent (BEP 14). */
 const announceEveryMs = 300_000
-/** All announces together are no more than one in this time (BEP 14). */
+/** Minimum interval between two announces of any torrents (BEP 14). */
 const packetEveryMs = 60_000
-/** Torrents that are added together are announced together. */
+/** Delay that lets torrents added at the same time share one announce. */
 const gatherMs = 100
-/** What is believed within this time: announces of each torrent, and of each host for it. */
+/** Span for the limits on announces heard: per torrent, and per host and torrent. */
 const hearEveryMs = 60_000
 const mostHeard = 64
 const mostPerHost = 8
 
-/** The part of a {@link MulticastPort} that is used. */
+/** The part of a {@link MulticastPort} that LSD uses. */
 export type LsdPort = Pick<MulticastPort, 'send' | 'refresh' | 'close'>
 
-/** What an {@link Lsd} is made of. */
+/** Options of an {@link Lsd}. */
 export interface LsdOptions {
-  /** The port on which peers reach us; while it is 0 nothing is announced. */
+  /** Returns the port on which peers reach us; while it is 0, nothing is announced. */
   readonly port: () => number
-  /** The group cannot be used in one family; in the other it may. */
+  /** Called when the multicast group cannot be used in one address family. */
   readonly onWarning?: ((error: TorrentError) => void) | undefined
-  /** Time, the system's by default. */
+  /** Clock and timers; default the system's. */
   readonly timers?: Timers | undefined
-  /** Opens the socket of one family; undefined where that family has no use. */
+  /** Opens the socket of one address family; resolves to undefined if that family has no interface. */
   open(options: MulticastOptions): Promise<LsdPort | undefined>
 }
 
 interface Announced {
   readonly queues: Set<AsyncQueue<PeerAddress>>
   announcedAt: number
-  /** How often each host was heard since `heardSince`, and all of them. */
+  /** Announces heard from each host since `heardSince`; `heardCount` is their sum. */
   readonly heard: Map<string, number>
   heardCount: number
   heardSince: number
 }
 
 /**
- * Local service discovery (BEP 14): tells the local network which torrents are here and hears which are there, with one socket per
- * family for all torrents. The sockets are opened with the first torrent.
+ * Local service discovery (BEP 14): announces our torrents to the local network and collects the peers that
+ * announce them. Uses one socket per address family for all torrents; the first torrent opens them.
  */
 export class Lsd {
   readonly #options: LsdOptions
@@ -63,15 +63,15 @@ export class Lsd {
   #sentAt = Number.NEGATIVE_INFINITY
   #cancel: (() => void) | undefined
 
-  /** Opens nothing yet. */
   constructor(options: LsdOptions) {
     this.#options = options
     this.#timers = options.timers ?? systemTimers
   }
 
   /**
-   * Announces a torrent from now on, soon and then every 5 minutes (later when there are more than a hundred), and yields the peers in
-   * the local network that announce it; a peer may come again. Leaving the loop, or `return()`, ends that.
+   * Announces a torrent soon and then every 5 minutes (less often with more than a hundred torrents), and
+   * yields local peers that announce it. A peer may be yielded repeatedly. Leaving the loop or calling
+   * `return()` stops both.
    */
   peers(infoHash: Uint8Array): AsyncIterableIterator<PeerAddress> {
     const key = keyOfHash(infoHash)
@@ -141,7 +141,7 @@ export class Lsd {
     this.#arm()
   }
 
-  /** Wakes when the next announce is due. */
+  /** Schedules the next announce. */
   #arm(): void {
     this.#cancel?.()
     this.#cancel = undefined
@@ -189,7 +189,10 @@ export class Lsd {
     }
   }
 
-  /** Whether a host that may be any number of hosts has not told too much yet. */
+  /**
+   * Counts an announce of a host; returns whether it is within the limits, which matter because source
+   * addresses can be forged.
+   */
   #believes(torrent: Announced, host: string): boolean {
     const now = this.#timers.now()
     if (now - torrent.heardSince >= hearEveryMs) {

@@ -3,42 +3,42 @@ import { LazyMap } from '../util/lazy-collections.ts'
 import { scopeOf } from './address-scope.ts'
 import { limits } from './limits.ts'
 
-/** A connection of a client, as far as it may have to make room for one from another network. */
+/** A connection that may be evicted for a connection to another network. */
 export interface Seat {
-  /** Whether it stays although its network has more than its share. */
+  /** Returns whether it must stay although its network is above its share. */
   isNeeded(now: number): boolean
-  /** Closes it; its place is free at once. */
+  /** Closes the connection; its place is free at once. */
   evict(): void
 }
 
 /**
- * The connections of a client by network (/24, in IPv6 /48), local ones included. A network may fill places that no other wants;
- * beyond its share its connections are evicted for peers of networks with fewer. This machine and host names are no network.
+ * Connections of a client by network (/24, in IPv6 /48), including local networks. A network may use places
+ * that no other network wants; connections above its share are evicted for peers of networks with fewer.
+ * Loopback and host names count as no network.
  */
 export class NetworkSeats {
   /** Connections of one network that are never evicted for other networks. */
   readonly share: number
-  /** The oldest of each network first. */
+  /** Connections of each network, oldest first. */
   readonly #networks = new LazyMap<string, Set<Seat>>()
   #crowded = 0
 
-  /** Nothing is connected yet. */
   constructor(maxConnections: number) {
     this.share = Math.min(limits.networkShare, Math.ceil(maxConnections / 4))
   }
 
-  /** Whether a network has more than its share. */
+  /** Whether any network is above its share. */
   get isCrowded(): boolean {
     return this.#crowded > 0
   }
 
-  /** How many connections there are to the network of a host. */
+  /** Returns the number of connections to the network of a host. */
   count(host: string): number {
     const network = networkOf(host)
     return network === undefined ? 0 : (this.#networks.get(network)?.size ?? 0)
   }
 
-  /** Counts a connection with a host; the function returned counts its end, once. */
+  /** Counts a connection to a host. Returns a function that counts its end, once. */
   add(host: string, seat: Seat): () => void {
     const network = networkOf(host)
     if (network === undefined) return () => {}
@@ -54,8 +54,8 @@ export class NetworkSeats {
   }
 
   /**
-   * Returns the connection that is evicted for one with a host: the oldest that is not needed of the network with most connections, if it has
-   * more than its share, and still as many as the host's own one afterwards.
+   * Returns the connection to evict for a new one to `host`: the oldest unneeded one of the largest network.
+   * That network must be above its share, and must not become smaller than the network of `host`.
    */
   toEvict(host: string, now: number): Seat | undefined {
     if (!this.isCrowded) return undefined

@@ -2,69 +2,71 @@ import { canonicalHost, hostBytes, type PeerAddress } from '../util/address.ts'
 import { hostKey, scopeOf } from './address-scope.ts'
 import { peerPriority } from './peer-priority.ts'
 
-/** So many of those who told last have a voice. */
-const mostVoices = 64
-/** Who says how it sees us: a peer, a tracker (BEP 24), or the DHT, whose nodes have agreed. */
+/** Number of reports kept, the latest ones. */
+const mostReports = 64
+/** Kind of source that reports our address: a peer, a tracker (BEP 24), or the DHT, where several nodes have agreed. */
 export type Witness = 'peer' | 'tracker' | 'dht'
-/** Of how many peers each has the voice; the DHT has asked five networks at least. */
+/** Weight of each kind, in peers; the DHT has asked at least five networks. */
 const weights: Readonly<Record<Witness, number>> = { peer: 1, tracker: 2, dht: 5 }
-/** One peer alone may lie or be behind the same router. */
-const fewestVoices = 2
-/** Of peers about which nothing can be computed. */
+/** Minimum weight: a single peer may lie, or be behind the same router. */
+const fewestReports = 2
+/** Middle priority, for peers whose priority cannot be computed. */
 const unknownPriority = 2 ** 31
 
-interface Voice {
+interface Report {
   readonly family: 4 | 6
   readonly host: string
   readonly weight: number
 }
 
-/** Our public addresses, as far as those who see them agree, and what follows from them for the order of peers (BEP 40). */
+/** Our public addresses, as far as enough sources agree on them, and the peer priorities that follow (BEP 40). */
 export class OwnAddress {
   readonly #port: () => number
-  /** Who said which address; the latest last. */
-  readonly #voices = new Map<string, Voice>()
+  /** Latest report of each source; the newest is last. */
+  readonly #reports = new Map<string, Report>()
   readonly #hosts = new Map<4 | 6, string>()
   #version = 0
 
-  /** Nothing is known yet; `port` tells the port on which we listen. */
   constructor(port: () => number) {
     this.#port = port
   }
 
-  /** Changes whenever priorities may have changed. */
+  /** A number that changes whenever priorities may have changed. */
   get version(): number {
     return this.#version
   }
 
-  /** Our public address in this family, or undefined while too few agree. */
+  /** Returns our public address in this family; undefined while too few sources agree. */
   host(family: 4 | 6): string | undefined {
     return this.#hosts.get(family)
   }
 
-  /** Somebody says how he sees us: a peer or a tracker, by its host or name; what neighbours say is nothing. */
+  /**
+   * Records our address as a peer or tracker reports it; `by` is its host or name. Reports from local
+   * addresses are ignored.
+   */
   told(by: string, host: string, witness: Witness = 'peer'): void {
     const scope = scopeOf(by)
     if ((scope !== 'public' && scope !== 'name') || scopeOf(host) !== 'public') return
     const family = familyOf(host)
     const name = `${family} ${witness} ${hostKey(by)}`
-    this.#voices.delete(name)
-    this.#voices.set(name, { family, host: canonicalHost(host), weight: weights[witness] })
-    if (this.#voices.size > mostVoices) {
-      for (const oldest of this.#voices.keys()) {
-        this.#voices.delete(oldest)
+    this.#reports.delete(name)
+    this.#reports.set(name, { family, host: canonicalHost(host), weight: weights[witness] })
+    if (this.#reports.size > mostReports) {
+      for (const oldest of this.#reports.keys()) {
+        this.#reports.delete(oldest)
         break
       }
     }
-    const best = this.#mostSaid(family)
+    const best = this.#mostReported(family)
     if (best === this.#hosts.get(family) || best === undefined) return
     this.#hosts.set(family, best)
     this.#version++
   }
 
   /**
-   * The priority of a peer (BEP 40), from 0 to 2^32 - 1: the higher comes first. Peers of the local network come before all others;
-   * those about which it cannot be said yet are in the middle.
+   * Returns the priority of a peer (BEP 40), from 0 to 2^32 - 1; the higher comes first. Local peers have
+   * 2^32, and so come before all others. Peers whose priority is not known yet have the middle value.
    */
   priority(address: PeerAddress): number {
     const scope = scopeOf(address.host)
@@ -77,13 +79,13 @@ export class OwnAddress {
     )
   }
 
-  #mostSaid(family: 4 | 6): string | undefined {
+  #mostReported(family: 4 | 6): string | undefined {
     const counts = new Map<string, number>()
-    for (const { family: of, host, weight } of this.#voices.values()) {
+    for (const { family: of, host, weight } of this.#reports.values()) {
       if (of === family) counts.set(host, (counts.get(host) ?? 0) + weight)
     }
     let best = this.#hosts.get(family)
-    let most = best === undefined ? fewestVoices - 1 : Math.max(counts.get(best) ?? 0, fewestVoices - 1)
+    let most = best === undefined ? fewestReports - 1 : Math.max(counts.get(best) ?? 0, fewestReports - 1)
     for (const [host, count] of counts) {
       if (count > most) {
         best = host

@@ -2,8 +2,9 @@ import { canonicalHost, hostBytes, type PeerAddress } from '../util/address.ts'
 import { crc32c } from '../util/crc32c.ts'
 
 /**
- * The canonical priority of a connection between two peers (BEP 40), from 0 to 2^32 - 1: both sides compute the same, and where a
- * place must be given to one of several, the higher one has it. Undefined for host names and between IPv4 and IPv6.
+ * Returns the canonical priority of a connection between two peers (BEP 40), from 0 to 2^32 - 1. Both sides
+ * compute the same value; connections of higher priority are preferred. Undefined for host names, and between
+ * IPv4 and IPv6.
  */
 export function peerPriority(a: PeerAddress, b: PeerAddress): number | undefined {
   const left = hostBytes(canonicalHost(a.host))
@@ -14,7 +15,7 @@ export function peerPriority(a: PeerAddress, b: PeerAddress): number | undefined
     const [low, high] = a.port < b.port ? [a.port, b.port] : [b.port, a.port]
     return crc32c(Uint8Array.of(low >> 8, low & 0xff, high >> 8, high & 0xff))
   }
-  // Of networks that are the same one byte more counts, so that neighbours differ.
+  // Leaves one byte more than the common prefix unmasked, so that hosts of the same network get different priorities.
   const always = left.length === 4 ? 2 : 6
   const whole = common < always ? always : common + 1
   for (let n = whole; n < left.length; n++) {

@@ -1,7 +1,7 @@
-/** How we learned of a peer. */
+/** How a peer address became known. */
 export type PeerSource = 'manual' | 'lsd' | 'tracker' | 'incoming' | 'magnet' | 'resume' | 'dht' | 'pex'
 
-/** All sources, the most trustworthy first: in this order peers are dialled. */
+/** All sources, most trustworthy first; candidates are dialled in this order. */
 export const peerSources: readonly PeerSource[] = [
   'manual',
   'lsd',

@@ -3,20 +3,23 @@ import { LazyMap } from '../util/lazy-collections.ts'
 import { type PexMessage, type PexPeer, pexFlags } from '../wire/ut-pex.ts'
 import { addressKey, hostKey, mayTell, scopeOf } from './address-scope.ts'
 
-/** A peer hears of others at most this often after the first time (BEP 11). */
+/** Minimum interval between two messages to a peer (BEP 11). */
 const intervalMs = 60_000
-/** The most peers that a message names in each direction (BEP 11), and the first one, which may hold more. */
+/** Maximum peers added and dropped in one message (BEP 11); the first message may add more. */
 const mostPeers = 50
 const mostFirstPeers = 100
-/** With fewer connections of a family than this, peers that had to leave lately are told of too, up to as many (BEP 11). */
+/** With fewer connections of a family than this, messages also name recently closed peers, up to this number (BEP 11). */
 const fewPeers = 25
-/** What a peer may tell: peers in its first message and in later ones; twice what we would, as clients differ. */
+/** Peers accepted from the first message and from later ones: twice what we send, because clients differ. */
 const heardFirst = 200
 const heardLater = 100
-/** Messages in a row that are listened to, and then one for each span; BEP 11 allows one a minute, and some clients hurry. */
+/**
+ * Burst of messages that are accepted, and the interval that earns another; BEP 11 allows one a minute, and
+ * some clients send more.
+ */
 const heardMessages = 5
 const heardEveryMs = 30_000
-/** So many messages too many are a flood. */
+/** Excess messages after which a peer is flooding. */
 const mostIgnored = 10
 
 interface Contact {
@@ -29,13 +32,13 @@ interface Contact {
 
 interface Partner {
   readonly host: string
-  /** What it was told of and not yet that it is gone. */
+  /** Peers named to it and not yet dropped. */
   readonly told: Map<string, PeerAddress>
   nextAt: number
   isFirst: boolean
-  /** The version of the contacts that it knows all of. */
+  /** Version of the contacts that it has been told in full. */
   version: number
-  /** The last of the recent peers that it was told of. */
+  /** Number of the latest recent peer considered for it. */
   recent: number
   heardAny: boolean
   credit: number
@@ -44,8 +47,8 @@ interface Partner {
 }
 
 /**
- * Who is told of which peers and when, and what of that which peers tell is believed (BEP 11). Peers are numbered by who uses it.
- * Pure: time is an argument.
+ * Decides which peers to name to which peer and when, and which received addresses to accept (BEP 11). The
+ * caller chooses the numeric peer ids. Pure: time is an argument.
  */
 export class PexPolicy {
   readonly #contacts = new LazyMap<number, Contact>()
@@ -54,7 +57,7 @@ export class PexPolicy {
   #recentNumber = 0
   #version = 0
 
-  /** A connected peer speaks the extension; it may be told from now on. */
+  /** Adds a connected peer that supports PEX and may be sent messages. */
   join(id: number, host: string, now: number): void {
     if (this.#partners.has(id)) return
     this.#partners.set(id, {
@@ -71,7 +74,7 @@ export class PexPolicy {
     })
   }
 
-  /** A connected peer is known to listen at this address; `flags` is asked for what it is just then. */
+  /** Records the listen address of a connected peer; `flags` returns its current PEX flags. */
   contact(id: number, address: PeerAddress, flags: () => number): void {
     const key = addressKey(address)
     if (this.#contacts.get(id)?.key === key) return
@@ -82,7 +85,10 @@ export class PexPolicy {
     this.#version++
   }
 
-  /** The connection has ended: for no fault of that peer's if `isWelcome`, so that others may still like to hear of it. */
+  /**
+   * Removes a peer whose connection ended. With `isWelcome` it did nothing wrong, and may still be named as a
+   * recent peer.
+   */
   leave(id: number, isWelcome: boolean): void {
     this.#partners.delete(id)
     const contact = this.#contacts.get(id)
@@ -98,7 +104,7 @@ export class PexPolicy {
     if (others.length >= fewPeers) this.#recent = this.#recent.filter((recent) => recent !== oldest)
   }
 
-  /** What to tell a peer now, which counts as told, or undefined: it is too early, or there is nothing new. */
+  /** Returns the message to send to a peer now, and records it as sent; undefined if it is too early or nothing is new. */
   next(id: number, now: number): PexMessage | undefined {
     const partner = this.#partners.get(id)
     if (partner === undefined || now < partner.nextAt || partner.version === this.#version) return undefined
@@ -120,9 +126,9 @@ export class PexPolicy {
     const wanted = [...live.values()].filter(
       (contact) => !told.has(contact.key) && isFor(contact, partner, own)
     )
-    const passing = this.#passing(partner, own).filter(({ key }) => !live.has(key) && !told.has(key))
+    const recent = this.#recentFor(partner, own).filter(({ key }) => !live.has(key) && !told.has(key))
     const most = partner.isFirst ? mostFirstPeers : mostPeers
-    const added = [...wanted.sort(reachableFirst), ...passing].slice(0, most)
+    const added = [...wanted.sort(reachableFirst), ...recent].slice(0, most)
     if (wanted.length > most || added.some((contact) => !live.has(contact.key))) isWhole = false
     partner.version = isWhole ? this.#version : -1
     if (added.length + dropped.length === 0) return undefined
@@ -135,8 +141,8 @@ export class PexPolicy {
   }
 
   /**
-   * The peers to believe in of a message that came; `isComplete` when we want no seeds. `'flood'` when that peer sends far more than
-   * anybody may.
+   * Returns the peers of a received message that are worth adding; `isComplete` leaves out seeds. Returns
+   * `'flood'` if the peer sends far more messages than allowed.
    */
   hear(id: number, { added }: PexMessage, now: number, isComplete: boolean): readonly PexPeer[] | 'flood' {
     const partner = this.#partners.get(id)
@@ -157,7 +163,8 @@ export class PexPolicy {
       if (isComplete && (peer.flags & pexFlags.uploadOnly) !== 0) continue
       const scope = scopeOf(peer.address.host)
       if (!mayTell(toldBy, scope)) continue
-      // Many ports of one host are an attack on that host, and many addresses cost it nothing, unless it is this machine.
+      // Many ports of one host would aim our dials at that host, and forged addresses cost the sender
+      // nothing. Loopback is exempt.
       const host = hostKey(peer.address.host)
       if (scope !== 'loopback' && hosts.has(host)) continue
       hosts.add(host)
@@ -166,8 +173,8 @@ export class PexPolicy {
     return peers
   }
 
-  /** Recent peers that this one was not told of, as far as its lists are short without them. */
-  #passing(partner: Partner, own: Contact | undefined): Contact[] {
+  /** Returns recently closed peers not yet named to this peer, for families with few connections. */
+  #recentFor(partner: Partner, own: Contact | undefined): Contact[] {
     if (partner.recent === this.#recentNumber) return []
     const counts = { 4: 0, 6: 0 }
     for (const { family } of this.#contacts.values()) counts[family]++
@@ -179,7 +186,7 @@ export class PexPolicy {
   }
 }
 
-/** Whether a peer may be told of another: it is none that only we can reach, and not a seed to a seed. */
+/** Returns whether one peer may be named to another: never a more local address, never a seed to a seed. */
 function isFor({ key, flags, scope }: Contact, partner: Partner, own: Contact | undefined): boolean {
   if (key === own?.key || !mayTell(scopeOf(partner.host), scope)) return false
   return ((own?.flags() ?? 0) & pexFlags.uploadOnly) === 0 || (flags() & pexFlags.uploadOnly) === 0

@@ -3,9 +3,13 @@ import { canonicalHost, hostBytes, isAddress, isLoopback, type PeerAddress } fro
 import { scopeOf } from './address-scope.ts'
 
 /**
- * Filters the addresses that a magnet link (`x.pe`) or torrent (`nodes`) names: its author chooses address, port and the info hash
- * that is sent there. Public ones may be used; loopback only by a client whose `host` is loopback; private and link-local ones only
- * in a network that an interface of ours is in (that of `host`, if there is one); names never.
+ * Filters the addresses that a magnet link (`x.pe`) or torrent (`nodes`) names. Its author chooses address,
+ * port and the info hash that is sent there, so addresses are restricted:
+ * - public addresses are allowed
+ * - loopback only if the client's `host` is loopback
+ * - private and link-local addresses only in a network of one of our interfaces (of the interface with
+ *   `host`, if set)
+ * - host names never
  */
 export function usableAddresses(
   peers: readonly PeerAddress[],
@@ -31,7 +35,7 @@ export function usableAddresses(
   })
 }
 
-/** Whether an address needs a zone to be reached: fe80::/10. */
+/** Returns whether an address is in fe80::/10, which needs a zone. */
 function isLinkLocal6(host: string): boolean {
   const [a = 0, b = 0, ...more] = hostBytes(canonicalHost(host)) ?? []
   return more.length === 14 && a === 0xfe && (b & 0xc0) === 0x80

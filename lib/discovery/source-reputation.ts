@@ -1,30 +1,30 @@
 import { LazyMap } from '../util/lazy-collections.ts'
 
-/** A source is ignored when so many of its addresses in a row have failed; one failure is forgiven in each span. */
+/** Consecutive failed addresses after which a source is ignored, and the span after which one failure is forgiven. */
 const mostFailures = 30
 const forgivenMs = 60_000
-/** Sources that are remembered, the latest. */
+/** Number of sources tracked, the latest ones. */
 const mostSources = 256
 
 interface Reputation {
-  /** Its addresses that were not reached yet. */
+  /** Addresses of this source that were not reached yet. */
   held: number
-  /** Its addresses in a row that could not be reached, less those forgiven by `failedAt`. */
+  /** Consecutive unreachable addresses, minus those forgiven up to `failedAt`. */
   failures: number
   failedAt: number
 }
 
-/** How often the addresses of each source fail; a source is a host that tells of others. Pure: time is an argument. */
+/** Failure rate of the addresses that each source names; a source is a host. Pure: time is an argument. */
 export class SourceReputation {
   readonly #mostHeld: number
   readonly #sources = new LazyMap<string, Reputation>()
 
-  /** Each source may hold at most so many addresses that were not reached yet. */
+  /** Creates an empty record; `mostHeld` limits the unreached addresses of each source. */
   constructor(mostHeld: number) {
     this.#mostHeld = mostHeld
   }
 
-  /** Whether one more address is taken from this host. */
+  /** Returns whether to accept another address from this source. */
   listensTo(host: string, now: number): boolean {
     const source = this.#sources.get(host)
     return (
@@ -32,7 +32,7 @@ export class SourceReputation {
     )
   }
 
-  /** An address was taken from this host. */
+  /** Records that an address was accepted from this source. */
   told(host: string): void {
     const source = this.#sources.get(host) ?? { held: 0, failures: 0, failedAt: 0 }
     source.held++
@@ -45,19 +45,19 @@ export class SourceReputation {
     }
   }
 
-  /** The source answers for one address less. */
+  /** Records that one address fewer counts towards this source. */
   released(host: string): void {
     const source = this.#sources.get(host)
     if (source !== undefined) source.held = Math.max(0, source.held - 1)
   }
 
-  /** One of its addresses was reached, which clears its failures. */
+  /** Records that an address of this source was reached, which clears its failures. */
   reached(host: string): void {
     const source = this.#sources.get(host)
     if (source !== undefined) source.failures = 0
   }
 
-  /** One of its addresses has failed; to be told once of each. */
+  /** Records that an address of this source failed; to be called once per address. */
   failed(host: string, now: number): void {
     const source = this.#sources.get(host)
     if (source === undefined) return

@@ -1,11 +1,11 @@
 import { LazyMap } from '../util/lazy-collections.ts'
 import { limits } from './limits.ts'
 
-/** The entries of an address book that count for the ports of their host, since no dial to them was answered. */
+/** Entries of an address book that never answered a dial, by host. They count towards the port limit of the host. */
 export class UnprovenPorts<T extends { readonly host: string | undefined }> {
   readonly #hosts = new LazyMap<string, T[]>()
 
-  /** Counts an entry; one without `host` is not limited. */
+  /** Counts an entry; entries without `host` are not limited. */
   add(entry: T): void {
     if (entry.host === undefined) return
     const entries = this.#hosts.get(entry.host)
@@ -13,7 +13,7 @@ export class UnprovenPorts<T extends { readonly host: string | undefined }> {
     else entries.push(entry)
   }
 
-  /** An entry counts no longer: it answered, has left the book, or the program named it. */
+  /** Stops counting an entry: it answered, left the book, or was named by the program. */
   delete(entry: T): void {
     const entries = entry.host === undefined ? undefined : this.#hosts.get(entry.host)
     const index = entries?.indexOf(entry) ?? -1
@@ -22,7 +22,7 @@ export class UnprovenPorts<T extends { readonly host: string | undefined }> {
     if (entries.length === 0) this.#hosts.delete(entry.host)
   }
 
-  /** The entries one of which has to leave before the host gets another; none while there is room. */
+  /** Returns the entries of which one must be evicted before the host gets another; empty while there is room. */
   crowd(host: string | undefined): readonly T[] {
     const entries = host === undefined ? undefined : this.#hosts.get(host)
     return entries === undefined || entries.length < limits.portsPerHost ? [] : entries
