@@ -2,36 +2,36 @@ import type { DatagramClaim } from './datagram-port.ts'
 
 const none: readonly DatagramClaim[] = []
 
-/** The claims of a port, in the order in which they were made, found by the first byte of a datagram. */
+/** Claims on one UDP port in order of registration, indexed by the first byte of a datagram. */
 export class Claims {
   readonly #claims = new Set<DatagramClaim>()
-  /** The claims that take datagrams which begin with a byte; made when the first one comes. */
+  /** Claims for each first byte; computed on the first such datagram. */
   readonly #byFirstByte = new Map<number | undefined, readonly DatagramClaim[]>()
 
-  /** Adds a claim. */
+  /** Registers a claim after all others. */
   add(claim: DatagramClaim): void {
     this.#claims.add(claim)
     this.#byFirstByte.clear()
   }
 
-  /** Takes a claim out. */
+  /** Unregisters a claim. */
   delete(claim: DatagramClaim): void {
     this.#claims.delete(claim)
     this.#byFirstByte.clear()
   }
 
-  /** Takes all claims out. */
+  /** Unregisters all claims. */
   clear(): void {
     this.#claims.clear()
     this.#byFirstByte.clear()
   }
 
-  /** Whether a claim has not been taken out. */
+  /** Returns whether a claim is registered. */
   has(claim: DatagramClaim): boolean {
     return this.#claims.has(claim)
   }
 
-  /** The claims that may take this datagram. */
+  /** Returns the claims that may match this datagram. */
   for(message: Uint8Array): readonly DatagramClaim[] {
     if (this.#claims.size === 0) return none
     const first = message[0]

@@ -2,15 +2,15 @@ import type { Socket } from 'node:net'
 import { formatAddress, type PeerAddress } from '../util/address.ts'
 import { TorrentError } from '../util/errors.ts'
 
-/** How long {@link connected} waits. */
+/** Options of {@link connected}. */
 export interface ConnectedOptions {
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
-  /** Whether the handshake of TLS is waited for too. */
+  /** Whether to wait for the TLS handshake as well. */
   readonly isSecure: boolean
 }
 
-/** Resolves when a socket is connected, and destroys it otherwise. */
+/** Resolves when a socket is connected. Destroys it on error, timeout or abort, and rejects. */
 export function connected(
   socket: Socket,
   address: PeerAddress,
@@ -47,7 +47,7 @@ export function connected(
   })
 }
 
-/** The error of a dial that failed. */
+/** Returns the error of a failed dial. */
 export function dialError(address: PeerAddress, message: string, cause?: unknown): TorrentError {
   return new TorrentError(
     'ERR_TRANSPORT_DIAL',

@@ -1,97 +1,103 @@
 import type { PeerAddress } from '../util/address.ts'
 
-/** A connection to a peer or server that moves bytes and knows nothing of their meaning. */
+/** A byte stream to a peer or server. */
 export interface Connection {
-  /** The other end; the port of an incoming connection is not the one on which that peer listens. */
+  /** Address of the other end. The port of an incoming connection is not the listen port of that peer. */
   readonly remote: PeerAddress
-  /** Whether the other end dialled. */
+  /** Whether the other end dialled us. */
   readonly incoming: boolean
-  /** Bytes written and not yet taken by the system. */
+  /** Bytes written that the system has not accepted yet. */
   readonly bytesQueued: number
-  /** At most so many bytes come with one `onReceive`; may be changed at any time. Undefined where it cannot be chosen. */
+  /** Maximum bytes of one `onReceive`; may be changed at any time. Undefined if it cannot be set. */
   receiveLength?: number
   /**
-   * Begins to deliver; nothing is delivered before. Called again, it gives the connection to another handler, to which `head` comes
-   * first: bytes that the handler before has read and hands on.
+   * Starts delivery to a handler. A second call moves the connection to another handler, which first receives
+   * `head`: bytes that the previous handler read but did not use.
    */
   start(handler: ConnectionHandler, head?: Uint8Array): void
-  /** Stops reading until `resume`, so that the other end is held back in time. */
+  /** Stops reading until `resume`, which slows the other end down by flow control. */
   pause(): void
-  /** Goes on reading. */
+  /** Resumes reading. */
   resume(): void
   /**
-   * Sends buffers in order, without a copy: they must stay as they are until they are sent. False asks the caller to
-   * wait for `onDrain`. Ignored after `close`.
+   * Sends buffers in order, without copying: the caller must not change them until they are sent. Returns
+   * false if the caller should wait for `onDrain`. Ignored after `close`.
    */
   write(buffers: readonly Uint8Array[]): boolean
-  /** Closes at once, whatever is queued; idempotent. `onClose` follows with the error given, if any. */
+  /** Closes at once and discards queued data; idempotent. `onClose` follows, with the error if there is one. */
   close(error?: Error): void
 }
 
-/** The callbacks of a {@link Connection}. After `close` there is `onClose`, exactly once for the handler that it has then, and nothing else. */
+/** Callbacks of a {@link Connection}. After `close`, only `onClose` is called, exactly once, on the current handler. */
 export interface ConnectionHandler {
-  /** Bytes came, in memory that all connections share and that is lent for the call. False pauses the connection until its `resume` is called. */
+  /**
+   * Receives bytes in shared memory that is valid only during the call. Returning false pauses the connection
+   * until `resume`.
+   */
   onReceive(chunk: Uint8Array): boolean
-  /** After `write` returned false: it may go on. */
+  /** Called when writing may continue, after `write` returned false. */
   onDrain(): void
-  /** The connection is closed: by us, by the other end, or by an error. */
+  /** Called when the connection is closed: by us, by the other end, or by an error. */
   onClose(error?: Error): void
 }
 
-/** How a connection is encrypted with TLS. */
+/** TLS settings of a connection. */
 export interface TlsOptions {
-  /** The name that the certificate must be valid for; default the host that is dialled. */
+  /** Name that the certificate must be valid for; default the host that is dialled. */
   readonly serverName?: string | undefined
-  /** Trusted certificates (PEM) instead of the built-in ones. */
+  /** Trusted CA certificates (PEM) instead of the built-in ones. */
   readonly ca?: string | readonly string[] | undefined
 }
 
 /** Options of {@link Transport.dial}. */
 export interface DialOptions {
   readonly signal?: AbortSignal | undefined
-  /** How long connecting may take, TLS included; 15 s by default. */
+  /** Maximum milliseconds to connect, including TLS; default 15,000. */
   readonly timeoutMs?: number | undefined
-  /** The local IP address to dial from; default that of the transport. */
+  /** Local IP address to dial from; default that of the transport. */
   readonly localAddress?: string | undefined
-  /** Speaks TLS; default plain TCP. */
+  /** TLS settings; default plain TCP. */
   readonly tls?: TlsOptions | undefined
 }
 
-/** Judges the first bytes of an incoming connection: whether they suffice, more must come, or it is to be closed. */
+/**
+ * Decides by the first bytes of an incoming connection: accept it (`take`), wait for more bytes, or close it
+ * (`refuse`).
+ */
 export type Sniff = (head: Uint8Array) => 'take' | 'wait' | 'refuse'
 
 /** Options of {@link Transport.listen}. */
 export interface ListenOptions {
-  /** The local address; all of both families by default. */
+  /** Local address; default all addresses of both families. */
   readonly host?: string | undefined
-  /** The port, 0 for any. */
+  /** Port to listen on; 0 for any free one. */
   readonly port: number
-  /** Judges connections before they are taken; without it they are taken at once. */
+  /** Decides whether to accept a connection by its first bytes; without it, all are accepted at once. */
   readonly sniff?: Sniff | undefined
-  /** Whether a connection of a host is closed as soon as it is accepted, before anything is made for it; asked for each. */
+  /** Returns whether to close a connection of this host right after accept, before any object is created for it. */
   refuses?(host: string): boolean
-  /** Takes an incoming connection; it must `start` or `close` it. */
+  /** Receives an incoming connection; must call its `start` or `close`. */
   onConnection(connection: Connection): void
-  /** Told of what does not stop the listener. */
+  /** Receives errors that do not stop the listener. */
   onWarning?(warning: Error): void
 }
 
-/** Accepts connections until it is closed. */
+/** A listening port; accepts connections until it is closed. */
 export interface Listener {
-  /** The port that is listened on. */
+  /** Port it listens on. */
   readonly port: number
-  /** The address that is listened on. */
+  /** Local address it listens on. */
   readonly host: string
-  /** Accepts no more; connections that stand go on. Idempotent. */
+  /** Stops accepting; open connections are not affected. Idempotent. */
   close(): Promise<void>
 }
 
-/** A way to reach peers and to be reached. */
+/** Dials and accepts connections. */
 export interface Transport {
   /** Connects. Rejects with TorrentError ERR_TRANSPORT_DIAL or ERR_TRANSPORT_TIMEOUT, or the signal's reason. */
   dial(address: PeerAddress, options?: DialOptions): Promise<Connection>
-  /** Listens. Rejects with TorrentError ERR_TRANSPORT_LISTEN. */
+  /** Starts listening. Rejects with TorrentError ERR_TRANSPORT_LISTEN. */
   listen(options: ListenOptions): Promise<Listener>
-  /** Closes listeners, connections and dials under way; idempotent. */
+  /** Closes all listeners and connections, and aborts dials in progress; idempotent. */
   close(): Promise<void>
 }

@@ -1,28 +1,34 @@
 import type { PeerAddress } from '../util/address.ts'
 
-/** What takes datagrams from a {@link DatagramPort}: the first claim whose `matches` says yes gets the message. */
+/**
+ * A protocol's claim on datagrams of a {@link DatagramPort}. The first claim whose `matches` returns true
+ * receives a datagram.
+ */
 export interface DatagramClaim {
-  /** The first bytes of all datagrams that the claim may take, so that no other datagram is offered to it; default any. */
+  /** First bytes of all datagrams that the claim can match; others are not offered to it. Default any. */
   readonly firstBytes?: readonly number[]
-  /** Whether this datagram is for the claimant; called with borrowed memory. */
+  /** Returns whether this datagram belongs to the claim; `message` is valid only during the call. */
   matches(message: Uint8Array, from: PeerAddress): boolean
-  /** Takes the datagram; the memory is the receiver's to keep. */
+  /** Receives the datagram and owns its memory. */
   receive(message: Uint8Array, from: PeerAddress): void
-  /** Called once at the end of each turn of the event loop in which the claim took datagrams, where one answer to all of them can leave. */
+  /**
+   * Called once after each turn of the event loop in which the claim received datagrams, so that one reply
+   * can answer all of them.
+   */
   onTurnEnd?(): void
 }
 
-/** One bound UDP socket that several protocols share (DHT, UDP trackers, uTP). The owner closes it. */
+/** One bound UDP socket that several protocols share (DHT, UDP trackers, uTP). Its owner closes it. */
 export interface DatagramPort {
-  /** The address family of the socket. */
+  /** Address family of the socket. */
   readonly family: 4 | 6
-  /** The bound UDP port. */
+  /** Bound UDP port. */
   readonly port: number
-  /** Bytes that were sent and that the system has not taken yet. */
+  /** Bytes sent that the system has not accepted yet. */
   readonly bytesQueued?: number
-  /** Sends one datagram to a numeric address. A failure is reported to `onError` and never thrown. */
+  /** Sends one datagram to a numeric address. Never throws; `onError` receives failures. */
   send(message: Uint8Array, to: PeerAddress, onError?: (error: Error) => void): void
-  /** Registers a claim; the function returned releases it. */
+  /** Registers a claim. Returns a function that unregisters it. */
   claim(claim: DatagramClaim): () => void
   /** Closes the socket; idempotent. */
   close(): Promise<void>

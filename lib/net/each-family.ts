@@ -1,16 +1,16 @@
 import type { Timers } from '../util/timers.ts'
 
-/** How {@link eachFamily} waits. */
+/** Options of {@link eachFamily}. */
 export interface EachFamilyOptions {
   readonly signal: AbortSignal | undefined
-  /** Milliseconds that the others are waited for once the first has succeeded. */
+  /** Milliseconds to wait for the other family once the first has succeeded. */
   readonly graceMs: number
   readonly timers: Timers
 }
 
 /**
- * Runs over all address families at once and returns what succeeded, in the order of success. A black hole in one family
- * costs the grace period at most; when every family fails, the first one's error is thrown.
+ * Runs a task in all address families at once and returns the results in order of completion. An unresponsive
+ * family costs at most the grace period. Throws the first error if every family fails.
  */
 export async function eachFamily<T>(
   families: readonly (4 | 6)[],

@@ -6,22 +6,26 @@ import { redactUrl } from '../util/redact.ts'
 import { findAddresses, type HostLookup } from './resolve-host.ts'
 import { serverName } from './url-host.ts'
 
-/** How far each scope reaches, as a number to compare. */
+/** Reach of each scope, for comparison. */
 export const reach: Record<IpScope, number> = { loopback: 0, private: 1, global: 2 }
 
 /**
- * Says why an address of this scope may not be asked for this URL, or undefined when it may; `hop` counts the redirects that led there.
+ * Returns why an address of this scope may not be used for a URL, or undefined if it may; `hop` counts the
+ * redirects so far.
  */
 export type HostGuard = (scope: IpScope, hop: number) => string | undefined
 
-/** The guard of URLs that the program or the command line gives: they lead anywhere. */
+/** Allows any address: the guard of URLs from the program or the command line. */
 export const anywhere: HostGuard = () => undefined
 
-/** The guard of URLs that lead to public hosts alone. */
+/** Allows public addresses only. */
 export const publicOnly: HostGuard = (scope) =>
   scope === 'global' ? undefined : 'it leads to this machine or into a local network'
 
-/** Why an address of this scope may not be asked, as the error to throw: the guard's reason, or a redirect that leads nearer than `leastReach`. */
+/**
+ * Returns the error that refuses an address of this scope, or undefined if it is allowed. Addresses are
+ * refused by the guard, or because a redirect leads to a more local scope than `leastReach`.
+ */
 export function refusal(
   url: URL,
   scope: IpScope,
@@ -38,17 +42,17 @@ export function refusal(
   })
 }
 
-/** The addresses that {@link socketLookup} may give. */
+/** Options of {@link socketLookup}. */
 export interface SocketLookupOptions {
-  /** The only address family. */
+  /** The only address family to use; default both. */
   readonly family?: 4 | 6 | undefined
-  /** Returns why an address may not be connected to, or undefined when it may. */
+  /** Returns the error that refuses an address, or undefined if it is allowed. */
   refuse?(address: string): Error | undefined
 }
 
 /**
- * Makes a `lookup` for sockets that leaves out what may not be connected to. The check is made on the very address that is connected to,
- * so that a name cannot change its mind in between.
+ * Returns a `lookup` for sockets that omits refused addresses. It checks the address that the socket connects
+ * to, so that a second DNS answer cannot bypass the check.
  */
 export function socketLookup(
   lookup: HostLookup,

@@ -8,17 +8,17 @@ const unpackGzip = promisify(gunzip)
 const unpackZlib = promisify(inflate)
 const unpackRaw = promisify(inflateRaw)
 
-/** A body as it was sent. */
+/** A response body before decompression. */
 export interface PackedBody {
   readonly bytes: Buffer
-  /** Why it ended early, if it did. */
+  /** Error that ended the body early; undefined if it is complete. */
   readonly cut: unknown
 }
 
 /**
- * Collects the body of an answer. A connection that breaks off within it does not fail the reader: what came may be whole all the
- * same, as the announced length or the last chunk is what trackers get wrong.
- * @throws TorrentError ERR_TRACKER_RESPONSE when it is too long.
+ * Reads the body of a response. A connection that breaks off does not reject, because the body may still be
+ * complete: trackers often send a wrong length or omit the last chunk.
+ * @throws TorrentError ERR_TRACKER_RESPONSE if the body is longer than `mostBytes`.
  */
 export function readBody(
   request: ClientRequest,
@@ -44,12 +44,17 @@ export function readBody(
   })
 }
 
-/** Codings that pack; any other word, such as `utf-8`, `none` or `binary`, comes from servers that mean no coding. */
+/**
+ * Compressions that we do not support. Servers send other words, such as `utf-8`, `none` or `binary`, for no
+ * compression.
+ */
 const otherPackings = /^(?:br|zstd|(?:x-)?compress|lzma|xz|bzip2|dcb|dcz)$/
 
 /**
- * Unpacks a body by its `Content-Encoding`: gzip, deflate or none, within bounds. What follows the packed data is ignored.
- * @throws TorrentError ERR_TRACKER_RESPONSE when it is broken, inflates too far, or is packed otherwise.
+ * Decompresses a body by its `Content-Encoding`: gzip, deflate or none. Ignores bytes after the compressed
+ * data.
+ * @throws TorrentError ERR_TRACKER_RESPONSE if the data is corrupt, exceeds `mostBytes`, or has an
+ * unsupported encoding.
  */
 export async function unpackBody(
   given: Uint8Array,
@@ -60,11 +65,14 @@ export async function unpackBody(
   const coding = encoding?.trim().toLowerCase() ?? 'identity'
   if (body.length === 0) return body
   if (otherPackings.test(coding))
-    throw new TorrentError('ERR_TRACKER_RESPONSE', 'the answer has an encoding that was not asked for')
+    throw new TorrentError(
+      'ERR_TRACKER_RESPONSE',
+      `the answer is encoded as '${coding}', which was not asked for`
+    )
   const bounds = { maxOutputLength: mostBytes }
   try {
     if (coding === 'gzip' || coding === 'x-gzip') return await unpackGzipped(body, bounds)
-    // Half of the world sends `deflate` with the zlib header that belongs to it, half without.
+    // Servers send `deflate` both with and without the zlib header.
     const header = body.length >= 2 ? body.readUInt16BE(0) : 0
     if (coding === 'deflate')
       return await (header % 31 === 0 && (header & 0x0f00) === 0x0800 ? unpackZlib : unpackRaw)(body, bounds)
@@ -76,7 +84,10 @@ export async function unpackBody(
   return body
 }
 
-/** Unpacks gzip; `gunzip` refuses what follows the packed data, be it a line feed, so then the deflate stream alone is read. */
+/**
+ * Decompresses gzip. If `gunzip` fails, decompresses the deflate stream alone: `gunzip` rejects trailing
+ * bytes, even a line feed.
+ */
 async function unpackGzipped(
   body: Buffer,
   bounds: { readonly maxOutputLength: number }
@@ -90,13 +101,13 @@ async function unpackGzipped(
   }
 }
 
-/** The length of a gzip header (RFC 1952), or undefined if there is none. */
+/** Returns the length of a gzip header (RFC 1952), or undefined if there is none. */
 function gzipHeader(body: Buffer): number | undefined {
   if (body.length < 10 || body.readUInt16BE(0) !== 0x1f8b) return undefined
   const flags = body[3] ?? 0
   let at = 10
   if ((flags & 4) !== 0) at += 2 + (body[at] ?? 0) + 256 * (body[at + 1] ?? 0)
-  // A name and a comment, each with a zero behind it.
+  // Zero-terminated name and comment.
   for (const flag of [8, 16]) {
     if ((flags & flag) === 0) continue
     const end = body.indexOf(0, at)

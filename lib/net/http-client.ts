@@ -14,32 +14,32 @@ import { hostOfUrl, serverName } from './url-host.ts'
 /** Options of {@link HttpClient.get}. */
 export interface HttpGetOptions extends HttpOptions {
   readonly signal?: AbortSignal | undefined
-  /** Returns why an address may not be asked; default lets public ones alone be asked. */
+  /** Returns why an address may not be used; default allows public addresses only. */
   readonly guard?: HostGuard | undefined
   /** Value of the `Accept` header; default any type. */
   readonly accept?: string | undefined
-  /** Bytes of the body at most, as sent and unpacked; default those of a tracker's answer. */
+  /** Maximum bytes of the body, compressed and decompressed; default those of a tracker response. */
   readonly bodyBytes?: number | undefined
   readonly inflatedBytes?: number | undefined
-  /** Called when a request, each one when there are redirects, was handed to a connection that stands. */
+  /** Called for each request, including redirected ones, when it was written to an open connection. */
   readonly onSent?: (() => void) | undefined
-  /** Returns how far an address reaches, for tests. */
+  /** Returns the scope of an address; for tests. */
   readonly scopeOf?: ((address: string) => IpScope) | undefined
 }
 
-/** The parts of a network that an {@link HttpClient} uses. */
+/** Parts of a network that an {@link HttpClient} uses. */
 export interface HttpClientParts {
   /** Opens sockets. */
   readonly tcp: Pick<TcpTransport, 'open'>
   /** Resolves host names. */
   readonly lookup: HostLookup
-  /** The local address that connections leave from; default any. */
+  /** Local address to connect from; default any. */
   readonly localAddress?: string | undefined
-  /** The address family of the local address. */
+  /** Address family of the local address. */
   readonly family?: 4 | 6 | undefined
 }
 
-/** Fetches small answers over HTTP and HTTPS; each request has a connection of its own. */
+/** Fetches small responses over HTTP and HTTPS. Each request uses a new connection. */
 export class HttpClient {
   readonly #parts: HttpClientParts
 
@@ -48,10 +48,11 @@ export class HttpClient {
   }
 
   /**
-   * Fetches an answer: body and inflated body, redirects and time are bounded. A redirect may not lead to a host that is more local than
-   * the last one, and the `guard` says which hosts may be asked at all. A redirect to what is no http URL is an answer with its `location`.
-   * @throws TorrentError ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT, ERR_TRACKER_RESPONSE, or ERR_TRACKER_URL for a place that is refused;
-   * the signal's reason.
+   * Fetches a URL, with limits on body size (compressed and decompressed), redirects and time. `guard`
+   * decides which hosts may be used; a redirect may not lead to a more local host than the one before. A
+   * redirect to another scheme is returned as a response with `location`.
+   * @throws TorrentError ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT, ERR_TRACKER_RESPONSE, or ERR_TRACKER_URL
+   * for a refused host; the signal's reason.
    */
   async get(url: URL, options: HttpGetOptions = {}): Promise<HttpAnswer> {
     const { signal, timeoutMs = 30_000, timers = systemTimers } = options
@@ -127,12 +128,12 @@ export class HttpClient {
   }
 }
 
-/** Where a redirect leads; undefined when that is no http URL. */
+/** Returns the URL that a redirect leads to; undefined if it is not http or https. */
 function redirectTarget(from: URL, location: string): URL | undefined {
   const url = URL.canParse(location, from.href) ? new URL(location, from) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol)) return undefined
   url.hash = ''
-  // Credentials are for the server that they were given for; `new URL` drops those of `from` by itself.
+  // Credentials apply to one origin only. `new URL` drops those of `from`, so they are restored for the same origin.
   if (url.origin === from.origin && url.username === '') {
     url.username = from.username
     url.password = from.password

@@ -20,9 +20,8 @@ import type { HostLookup } from './resolve-host.ts'
 import type { TcpTransport } from './tcp.ts'
 import { hostOfUrl, serverName } from './url-host.ts'
 
-/** How one request is made. */
+/** Options of {@link httpRequest}. */
 export interface HttpRequestOptions {
-  /** Opens the socket. */
   readonly tcp: Pick<TcpTransport, 'open'>
   readonly lookup: HostLookup
   readonly localAddress: string | undefined
@@ -35,32 +34,33 @@ export interface HttpRequestOptions {
   readonly bodyBytes: number | undefined
   readonly inflatedBytes: number | undefined
   readonly onSent: (() => void) | undefined
-  /** Returns how far an address reaches. */
+  /** Returns the scope of an address. */
   scopeOf(address: string): IpScope
-  /** Returns why an address may not be asked, or undefined when it may. */
+  /** Returns the error that refuses an address, or undefined if it is allowed. */
   refuse(address: string): TorrentError | undefined
 }
 
-/** An answer with its body unpacked. */
+/** A response with its decompressed body. */
 export interface HttpAnswer {
-  /** Why the body ended early; it may be whole all the same. */
+  /** Error that ended the body early; the body may still be complete. */
   readonly cut: TorrentError | undefined
-  /** How near the server is that gave it. */
+  /** Scope of the server's address. */
   readonly scope: IpScope
   readonly status: number
-  /** The words of the standard for the status; empty for a status that it does not have. */
+  /** Standard phrase for the status; empty for a non-standard status. */
   readonly statusText: string
   readonly body: Uint8Array
-  /** Where it redirects to; undefined for any other answer. */
+  /** Target of a redirect; undefined for other responses. */
   readonly location: string | undefined
 }
 
-/** These redirect; any other 3xx status does if it names a place, as trackers send 300 and 304 for it. */
+/** Statuses that redirect. Other 3xx statuses redirect too if they have a `Location`; some trackers use 300 and 304. */
 const redirectStatuses = new Set([301, 302, 303, 307, 308])
 
 /**
- * Makes one request on a connection of its own; follows no redirect.
- * @throws TorrentError ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT or ERR_TRACKER_RESPONSE; what `refuse` gave.
+ * Makes one request on a new connection, without following redirects.
+ * @throws TorrentError ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT or ERR_TRACKER_RESPONSE; the error from
+ * `refuse`.
  */
 export function httpRequest(url: URL, options: HttpRequestOptions): Promise<HttpAnswer> {
   const name = serverName(url)
@@ -74,7 +74,7 @@ export function httpRequest(url: URL, options: HttpRequestOptions): Promise<Http
       const agent = ownAgent ?? lenientAgent(isSecure, (settings) => options.tcp.open(settings, { isSecure }))
       request = (isSecure ? requestHttps : requestHttp)({ ...settingsOf(url, options), agent })
     } catch (thrown) {
-      // An agent or another option that Node does not take.
+      // The agent or another option is invalid.
       reject(explain(name, thrown))
       return
     }
@@ -84,7 +84,7 @@ export function httpRequest(url: URL, options: HttpRequestOptions): Promise<Http
     }
     request.on('finish', () => options.onSent?.())
     request.on('error', (error) => {
-      // Once the answer has begun, the reader of its body decides.
+      // Once the response has begun, the body reader handles errors.
       if (!answered) fail(error)
     })
     request.on('timeout', () => {
@@ -103,7 +103,7 @@ export function httpRequest(url: URL, options: HttpRequestOptions): Promise<Http
       const { location } = headers
       if (redirectStatuses.has(status) || (location !== undefined && status >= 300 && status < 400)) {
         if (location === undefined)
-          fail(new TorrentError('ERR_TRACKER_RESPONSE', `${name} redirects to nowhere`))
+          fail(new TorrentError('ERR_TRACKER_RESPONSE', `${name} redirects without a Location header`))
         else resolve({ ...head, cut: undefined, body: new Uint8Array(0), location })
         request.destroy()
         return
@@ -131,9 +131,10 @@ function settingsOf(url: URL, options: HttpRequestOptions): RequestOptions {
     host: hostOfUrl(url),
     port: url.port === '' ? (isSecure ? 443 : 80) : Number(url.port),
     path: `${url.pathname}${url.search}`,
-    // Node's parser is strict because two parties that share a connection may disagree about where a message ends, and a proxy may pass
-    // on what it misread. Here each connection carries one request and its answer ends with it, nothing is passed on, header and body
-    // are bounded, and the only thing that is made of the body is bencode with limits of its own, or a magnet link.
+    // Node's strict parser protects shared connections, on which two parties may disagree about message
+    // boundaries, and proxies, which may forward misread messages. Here each connection carries one request,
+    // nothing is forwarded, header and body are limited in size, and the body is only parsed as bencode with
+    // limits of its own, or as a magnet link.
     insecureHTTPParser: true,
     maxHeaderSize: limits.headBytes,
     lookup: socketLookup(options.lookup, options),
@@ -153,7 +154,7 @@ function settingsOf(url: URL, options: HttpRequestOptions): RequestOptions {
   return settings
 }
 
-/** How near the server is that answers; one behind an agent of the program is known by the URL alone. */
+/** Returns the scope of the server that answered; with an agent of the program, only the URL can tell. */
 function scopeOfServer(
   url: URL,
   response: IncomingMessage,

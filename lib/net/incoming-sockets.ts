@@ -14,21 +14,22 @@ interface Waiting {
 }
 
 /**
- * Accepted sockets whose first bytes have not come yet. Each costs a third of a connection in use, so that honest peers are heard
- * while others only connect. Too many of them lose the oldest of the newcomer's network if it has more than its share, else the oldest
- * of all, as peers that dial send their first bytes within a round trip.
+ * Accepted sockets that have not sent their first bytes. Each costs a third of an established connection, so
+ * that idle connections do not keep honest peers out. When there are too many, the oldest of the newcomer's
+ * network is closed if that network is above its share, else the oldest of all: real peers send their first
+ * bytes within a round trip.
  */
 export class IncomingSockets {
   readonly #sniff: Sniff
   readonly #onHead: (socket: Socket, head: Uint8Array) => void
   readonly #waitMs: number
-  /** The oldest first. */
+  /** Waiting sockets, oldest first. */
   readonly #waiting = new Set<Waiting>()
   readonly #networks = new Map<string, Set<Waiting>>()
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  /** `onHead` gets each socket that `sniff` takes, paused, and what was read of it. */
+  /** `onHead` receives each socket that `sniff` accepts, paused, with the bytes read so far. */
   constructor(
     sniff: Sniff,
     onHead: (socket: Socket, head: Uint8Array) => void,
@@ -39,12 +40,12 @@ export class IncomingSockets {
     this.#waitMs = waitMs
   }
 
-  /** How many sockets wait. */
+  /** Number of waiting sockets. */
   get size(): number {
     return this.#waiting.size
   }
 
-  /** Takes a paused socket. */
+  /** Adds a paused socket and starts reading. */
   add(socket: Socket, host: string): void {
     if (this.#closed) {
       socket.destroy()
@@ -63,7 +64,7 @@ export class IncomingSockets {
     if (this.#timer === undefined) this.#watch()
   }
 
-  /** Closes all sockets that wait, and those that come; idempotent. */
+  /** Closes all waiting sockets, and closes later ones at once; idempotent. */
   close(): void {
     this.#closed = true
     for (const waiting of this.#waiting) this.#drop(waiting)
@@ -91,7 +92,7 @@ export class IncomingSockets {
     socket.pause()
     socket.removeAllListeners('data')
     socket.removeAllListeners('close')
-    // Not within the socket's own callback, which goes on with it.
+    // Deferred, because the socket is still inside its own callback.
     process.nextTick(() => {
       if (this.#closed || socket.destroyed) socket.destroy()
       else this.#onHead(socket, head)
@@ -111,7 +112,7 @@ export class IncomingSockets {
     if (sockets?.size === 0) this.#networks.delete(waiting.network)
   }
 
-  /** Closes what has waited too long, and comes back for the next. */
+  /** Closes sockets that waited too long, and sets a timer for the next one. */
   #watch(): void {
     this.#timer = undefined
     const now = performance.now()

@@ -4,7 +4,7 @@ import type { NetConnectOpts, Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { ReplyCleaner } from './reply-cleaner.ts'
 
-/** A connection for one HTTP request whose response reaches Node's parser through a {@link ReplyCleaner}. */
+/** A connection for one HTTP request. Passes the response through a {@link ReplyCleaner} to Node's parser. */
 class LenientConnection extends Duplex {
   readonly #socket: Socket
   readonly #cleaner = new ReplyCleaner()
@@ -26,7 +26,7 @@ class LenientConnection extends Duplex {
     return this.#socket.remoteAddress
   }
 
-  // The methods of a socket that the HTTP client calls.
+  // Socket methods that Node's HTTP client calls.
   setTimeout(timeoutMs: number): this {
     this.#socket.setTimeout(timeoutMs)
     return this
@@ -68,7 +68,7 @@ class LenientConnection extends Duplex {
   #end(): void {
     if (this.#ended) return
     if (this.#cleaner.cut) {
-      // The parser must learn that the answer is not whole.
+      // The parser must learn that the response is incomplete.
       this.destroy()
       return
     }
@@ -79,10 +79,10 @@ class LenientConnection extends Duplex {
   }
 }
 
-/** Begins to connect a socket. */
+/** Starts to connect a socket. */
 export type OpenSocket = (settings: NetConnectOpts) => Socket
 
-/** Returns an agent for one request, on a connection of its own that `open` gives; it knows the default port and the host's name for TLS. */
+/** Returns an agent for one request on a connection from `open`. The agent adds the default port and the TLS host name. */
 export function lenientAgent(isSecure: boolean, open: OpenSocket): HttpAgent {
   const agent = isSecure ? new HttpsAgent() : new HttpAgent()
   agent.createConnection = (options: ClientRequestArgs) =>

@@ -2,19 +2,22 @@ import { networkInterfaces } from 'node:os'
 import { canonicalHost, hostBytes, isIP, isLoopback } from '../util/address.ts'
 import { commonPrefixBits } from '../util/bits.ts'
 
-/** An interface of this machine in one family. */
+/** A network interface of this machine, with its address in one family. */
 export interface LocalInterface {
   readonly name: string
   readonly address: string
-  /** How many leading bits of the address its network shares. */
+  /** Length of the network prefix in bits. */
   readonly prefixLength: number
-  /** Whether it is loopback. */
+  /** Whether it is a loopback interface. */
   readonly internal: boolean
-  /** What `dgram` calls it for multicast. */
+  /** Name that `dgram` expects in multicast calls. */
   readonly multicastName: string
 }
 
-/** The interfaces that reach a local network: all but loopback and those that are alone in theirs, or the one with the address `host`. */
+/**
+ * Returns the interfaces that reach a local network: without `host`, all but loopback and point-to-point ones
+ * (/32, /128); with it, the interface that has this address.
+ */
 export function localInterfaces(family: 4 | 6, host?: string): LocalInterface[] {
   const wanted = host === undefined || isAny(host, family) ? undefined : canonicalHost(host)
   const found: LocalInterface[] = []
@@ -34,7 +37,7 @@ export function localInterfaces(family: 4 | 6, host?: string): LocalInterface[] 
   return found
 }
 
-/** Whether an address lies in the network of one of the interfaces. */
+/** Returns whether a host is in the network of one of the interfaces. */
 export function sharesNetwork(host: string, interfaces: readonly LocalInterface[]): boolean {
   return interfaces.some((one) => shares(host, one))
 }
@@ -50,7 +53,7 @@ function isAny(host: string, family: 4 | 6): boolean {
   return canonicalHost(host) === '::' || (family === 4 && host === '0.0.0.0')
 }
 
-/** Loopback has many addresses, of which only one is named. */
+/** Matches all IPv4 loopback addresses, of which the system lists only one. */
 function isOneOf(wanted: string, address: string, internal: boolean): boolean {
   return wanted === address || (internal && isIP(wanted) === 4 && isIP(address) === 4 && isLoopback(wanted))
 }

@@ -5,25 +5,25 @@ import { asError } from '../util/errors.ts'
 import { type LocalInterface, localInterfaces } from './local-interfaces.ts'
 
 const log = debug('net')
-/** More datagrams in a second than this are not looked at. */
+/** Datagrams handled per second; the rest are dropped. */
 const mostPerSecond = 200
 
-/** What a {@link MulticastPort} is made of. */
+/** Options of {@link MulticastPort.open}. */
 export interface MulticastOptions {
   readonly family: 4 | 6
   /** Multicast address. */
   readonly group: string
-  /** UDP port, which other programs may share. */
+  /** UDP port; other programs may share it. */
   readonly port: number
-  /** The local address of the only interface to use; by default all but loopback. */
+  /** Local address of the only interface to use; default all interfaces but loopback. */
   readonly host?: string | undefined
-  /** Says whether a sender is heard, by the interfaces in use. */
+  /** Returns whether to accept datagrams from this sender, given the interfaces in use. */
   accepts(host: string, interfaces: readonly LocalInterface[]): boolean
-  /** A datagram of an accepted sender came; the memory is the receiver's. */
+  /** Receives a datagram of an accepted sender and owns its memory. */
   onMessage(message: Uint8Array, from: PeerAddress): void
 }
 
-/** A socket that speaks to a multicast group on the interfaces of this machine; it alone keeps no process alive. */
+/** A socket in a multicast group, on the local interfaces. Does not keep the process alive. */
 export class MulticastPort {
   readonly #options: MulticastOptions
   readonly #socket: Socket
@@ -42,8 +42,8 @@ export class MulticastPort {
   }
 
   /**
-   * Binds the port and joins the group; undefined when this machine has no interface of that family for it. Rejects with a system
-   * error when the port is taken, or no interface takes part.
+   * Binds the port and joins the group. Resolves to undefined if no interface of that family qualifies.
+   * Rejects with a system error if the port is taken or no interface could join.
    */
   static async open(options: MulticastOptions): Promise<MulticastPort | undefined> {
     const { family, group, host } = options
@@ -54,7 +54,7 @@ export class MulticastPort {
     try {
       await new Promise<void>((resolve, reject) => {
         socket.once('error', reject)
-        // Bound to the group nothing else is heard; Windows cannot do that.
+        // A socket bound to the group receives nothing else; Windows does not support that.
         const address = process.platform === 'win32' ? undefined : group
         socket.bind(
           { port: options.port, exclusive: true, ...(address === undefined ? {} : { address }) },
@@ -65,7 +65,7 @@ export class MulticastPort {
         )
       })
       port.refresh()
-      if (port.#joined.size === 0) throw new Error(`no interface takes part in ${group}`)
+      if (port.#joined.size === 0) throw new Error(`no interface could join ${group}`)
     } catch (thrown) {
       await port.close()
       throw asError(thrown)
@@ -73,7 +73,7 @@ export class MulticastPort {
     return port
   }
 
-  /** Takes part on interfaces that have come, and forgets those that have gone. */
+  /** Joins the group on new interfaces, and forgets interfaces that are gone. */
   refresh(): void {
     if (this.#closing !== undefined) return
     const { family, group, host } = this.#options
@@ -91,7 +91,7 @@ export class MulticastPort {
     }
   }
 
-  /** Sends a datagram to the group on each interface; what fails is logged, for the next one comes anyway. */
+  /** Sends a datagram to the group on each interface. Failures are only logged, because announces repeat. */
   send(message: Uint8Array): void {
     const { group, port } = this.#options
     for (const name of this.#joined) {
@@ -100,7 +100,7 @@ export class MulticastPort {
           new Promise((resolve) => {
             if (this.#closing !== undefined) return resolve()
             try {
-              // The socket has one interface at a time, so that one datagram waits for the other.
+              // A socket has one outgoing interface at a time, so datagrams are sent one after the other.
               this.#socket.setMulticastInterface(name)
               this.#socket.send(message, port, group, (error) => {
                 if (error !== null && log.enabled) log('%s on %s: %s', group, name, error.message)
@@ -115,7 +115,7 @@ export class MulticastPort {
     }
   }
 
-  /** Closes the socket when what was sent has left; idempotent. */
+  /** Closes the socket and drops queued datagrams; idempotent. */
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => this.#socket.close(() => resolve()))
     return this.#closing

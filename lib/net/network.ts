@@ -11,38 +11,38 @@ import { bindUdp, bindUdpPorts, familiesOf } from './udp-ports.ts'
 
 /** Options of {@link Network}. */
 export interface NetworkOptions {
-  /** Local IP address that connections leave from and that ports are bound to; default all of both families. */
+  /** Local IP address for connections and bound ports; default all addresses of both families. */
   readonly host?: string | undefined
-  /** Resolves host names; default the operating system's resolver. */
+  /** Resolves host names; default the system's resolver. */
   readonly lookup?: HostLookup | undefined
-  /** Called with faults that are survived, such as those of a socket that stays open. */
+  /** Receives errors that do not stop anything, such as those of a socket that stays open. */
   readonly onWarning?: ((warning: Error) => void) | undefined
 }
 
-/** Where a {@link Network} listens. */
+/** Options of {@link Network.listen}. */
 export interface NetworkListenOptions {
-  /** The port wanted; 0 for any. */
+  /** Preferred port; 0 for any free one. */
   readonly port: number
-  /** Judges connections before they are taken; without it they are taken at once. */
+  /** Decides whether to accept a connection by its first bytes; without it, all are accepted at once. */
   readonly sniff?: Sniff | undefined
-  /** Whether a connection of a host is closed as soon as it is accepted; asked for each. */
+  /** Returns whether to close a connection of this host right after accept. */
   refuses?(host: string): boolean
-  /** Takes an incoming connection; it must `start` or `close` it. */
+  /** Receives an incoming connection; must call its `start` or `close`. */
   onConnection(connection: Connection): void
 }
 
 /**
- * The one way out of a client, and the one way in: TCP and TLS, HTTP, the UDP port that the DHT and UDP trackers share, multicast, and host
- * names. It opens nothing before it is asked, and closes all that it has opened.
+ * All network access of a client: TCP and TLS, HTTP, the UDP port that DHT and UDP trackers share, multicast,
+ * and host names. Opens nothing before it is asked, and closes everything that it opened.
  */
 export class Network {
-  /** The address families in use. */
+  /** Address families in use. */
   readonly families: readonly (4 | 6)[]
   /** Resolves host names. */
   readonly lookup: HostLookup
-  /** Dials. */
+  /** Dials connections. */
   readonly tcp: TcpTransport
-  /** Fetches over HTTP and HTTPS. */
+  /** Makes HTTP and HTTPS requests. */
   readonly http: HttpClient
   readonly #host: string | undefined
   readonly #onWarning: (warning: Error) => void
@@ -59,20 +59,20 @@ export class Network {
     this.#host = host
     this.#onWarning = onWarning
     const [family, other] = this.families
-    // A socket of IPv4 cannot leave from `::`.
+    // An IPv4 socket cannot bind to `::`.
     const only = other === undefined ? { localAddress: host, family } : { localAddress: undefined }
     this.tcp = new TcpTransport({ localAddress: only.localAddress, lookup: socketLookup(lookup, only) })
     this.http = new HttpClient({ tcp: this.tcp, lookup, ...only })
   }
 
-  /** The port that is listened on; 0 until it is, or when that has failed. */
+  /** TCP listen port; 0 while not listening. */
   get port(): number {
     return this.#listener?.port ?? 0
   }
 
   /**
-   * Listens for TCP and binds UDP on one number, the one wanted or a free one near it. Resolves to the UDP ports; never rejects: without
-   * a port for TCP peers do not reach us, but we reach them.
+   * Listens for TCP and binds UDP on the same port, the preferred one or a free one near it. Resolves to the
+   * UDP ports and never rejects: without a TCP port, peers cannot reach us, but we can dial them.
    */
   listen(options: NetworkListenOptions): Promise<readonly DatagramPort[]> {
     const bound = this.#listen(options)
@@ -81,8 +81,9 @@ export class Network {
   }
 
   /**
-   * Binds one UDP port number, 0 for any, in each family.
-   * @throws TorrentError ERR_TRANSPORT_LISTEN when the first family cannot be bound; the second one is a warning.
+   * Binds one UDP port, 0 for any free one, in each address family.
+   * @throws TorrentError ERR_TRANSPORT_LISTEN if the first family cannot be bound; a failure of the second is
+   * a warning.
    */
   bindUdp(port: number): Promise<readonly DatagramPort[]> {
     const bound = this.#bindUdp(port)
@@ -91,7 +92,7 @@ export class Network {
   }
 
   /**
-   * The UDP port of a family, which all protocols share: the one that is bound or being bound, else any free one.
+   * Returns the UDP port of a family, which all protocols share: the bound one, else a free one.
    * @throws TorrentError ERR_TRANSPORT_LISTEN
    */
   async udpPort(family: 4 | 6): Promise<DatagramPort> {
@@ -106,8 +107,8 @@ export class Network {
   }
 
   /**
-   * Opens a socket for a multicast group on the interfaces of the network's host; undefined where a family has none. Loads the code for it
-   * at the first call.
+   * Opens a socket for a multicast group on the interfaces of the network's host; undefined if the family has
+   * none. Loads the multicast code on the first call.
    */
   async multicast(options: Omit<MulticastOptions, 'host'>): Promise<MulticastPort | undefined> {
     const { MulticastPort } = await import('./multicast-port.ts')
@@ -118,12 +119,12 @@ export class Network {
     return port
   }
 
-  /** Takes no further connections; resolves when those that were taken have ended as well. */
+  /** Stops accepting connections; resolves when all accepted connections have ended. */
   async unlisten(): Promise<void> {
     await this.#listener?.close()
   }
 
-  /** Ends all connections and closes all ports; idempotent. */
+  /** Closes all connections and ports; idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing

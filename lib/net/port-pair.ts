@@ -4,7 +4,7 @@ import type { DatagramPort } from './datagram-port.ts'
 import type { TcpTransport } from './tcp.ts'
 import { bindUdpPorts } from './udp-ports.ts'
 
-// A port that is taken is taken by a program that may have the next ones too; then any port will do.
+// Consecutive ports to try: another instance may hold the next ones too. After them, any free port is used.
 const attempts = 10
 
 /** Options of {@link bindPortPair}. */
@@ -12,17 +12,18 @@ export interface PortPairOptions extends ListenOptions {
   readonly onWarning: (warning: Error) => void
 }
 
-/** One port number of TCP and UDP. */
+/** A TCP listener and UDP ports with the same number. */
 export interface PortPair {
   readonly listener: Listener
-  /** At most one of each address family. */
+  /** UDP ports, at most one for each address family. */
   readonly udp: readonly DatagramPort[]
 }
 
 /**
- * Listens for TCP and binds UDP in each family on one number, because peers know one port of us. A number that is taken in any of them
- * gives way to the next one, with a warning. Where UDP cannot be had at all, that is a warning.
- * @throws TorrentError ERR_TRANSPORT_LISTEN when TCP cannot be had.
+ * Listens for TCP and binds UDP on one port in each family, because peers know only one port of ours. If the
+ * port is taken in any of them, the next free one is used, with a warning. If UDP cannot be bound at all,
+ * that is only a warning.
+ * @throws TorrentError ERR_TRANSPORT_LISTEN if TCP cannot listen.
  */
 export async function bindPortPair(tcp: TcpTransport, options: PortPairOptions): Promise<PortPair> {
   const { port, onWarning } = options

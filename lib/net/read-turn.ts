@@ -1,14 +1,14 @@
-/** Somebody who reads, and is told to go on in the next turn. */
+/** A reader that can be told to continue in the next turn of the event loop. */
 export interface TurnReader {
   goOn(): void
 }
 
-// A few milliseconds of hashing and copying: what else is due, such as a reader's bytes, does not wait for longer.
+// A few milliseconds of hashing and copying, so that other work, such as serving a stream, is not delayed for longer.
 const bytesPerTurn = 4 << 20
 
 /**
- * What all connections together may read in one turn of the event loop. The system offers each socket up to 8 MiB at a time, and with
- * twenty fast peers timers and streams would wait for all of it.
+ * Limits the bytes that all connections together read in one turn of the event loop. The system offers up to
+ * 8 MiB per socket at a time; with twenty fast peers, timers and streams would wait for all of it.
  */
 export class ReadTurn {
   readonly #limit: number
@@ -16,12 +16,15 @@ export class ReadTurn {
   #armed = false
   #waiting: TurnReader[] = []
 
-  /** A turn of so many bytes, 4 MiB by default. */
+  /** Creates a limit in bytes per turn; default 4 MiB. */
   constructor(limit: number = bytesPerTurn) {
     this.#limit = limit
   }
 
-  /** Counts bytes that were read; false when that is enough: the reader stops, and is told to go on in the next turn. */
+  /**
+   * Counts bytes that were read. Returns false if the limit is reached: the reader must stop, and its `goOn`
+   * is called in the next turn.
+   */
   take(bytes: number, reader: TurnReader): boolean {
     this.#bytes += bytes
     if (!this.#armed) {
@@ -43,5 +46,5 @@ export class ReadTurn {
   }
 }
 
-/** The turn of this process. */
+/** The read limit shared by all connections of this process. */
 export const readTurn: ReadTurn = new ReadTurn()

@@ -1,7 +1,7 @@
 import type { Server } from 'node:net'
 import { canonicalHost } from '../util/address.ts'
 
-/** The callback of Node for a connection that the system has accepted; `this` is the handle of the server. */
+/** Node's internal callback for an accepted connection; `this` is the server's handle. */
 type OnConnection = (this: unknown, status: number, accepted: unknown) => void
 
 interface AcceptedHandle {
@@ -10,8 +10,8 @@ interface AcceptedHandle {
 }
 
 /**
- * Makes a listening server close the connections of some hosts before Node makes a socket for each, which takes ten times as long. Does
- * nothing where Node keeps its handle elsewhere.
+ * Makes a listening server close connections of refused hosts before Node creates a socket, which costs ten
+ * times as much. Does nothing on Node versions with other internals.
  */
 export function refuseHosts(server: Server, refuses: (host: string) => boolean): void {
   const { _handle: handle } = server as unknown as { _handle?: { onconnection?: unknown } | null }

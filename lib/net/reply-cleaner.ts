@@ -3,9 +3,9 @@ import { limits } from './limits.ts'
 interface Head {
   readonly status: number
   readonly chunked: boolean
-  /** Bytes of the body, if the head tells a plausible number. */
+  /** Body length from the head; undefined if missing or implausible. */
   readonly length: number | undefined
-  /** Name and value of the others that matter. */
+  /** Name and value of each header that is passed on. */
   readonly others: readonly (readonly [string, string])[]
 }
 
@@ -16,34 +16,37 @@ const passedOn = ['Content-Type', 'Content-Encoding', 'Location']
 const framing = ['Transfer-Encoding', 'Content-Length']
 const nothing = Buffer.alloc(0)
 const newline = 0x0a
-/** White space of Latin-1, as `trimStart` knows it. */
+/** White space in Latin-1, the same set as `trimStart`. */
 const whitespace = new Set([0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x20, 0xa0])
 
 /**
- * Rewrites the head of one HTTP/1 response so that Node's parser takes it: lines may end in LF alone, and only the status and the
- * headers that matter remain. Trackers send headers that break RFC 9112 in dozens of ways, which every other client ignores.
- * Without chunks the body ends with the connection, or once as many bytes came as were announced: what came with the last of them
- * belongs to it. Anything else than HTTP/1 passes through as it is. The head is bounded; the body is for the reader to bound.
+ * Rewrites the head of one HTTP/1 response so that Node's parser accepts it: accepts LF line ends, and keeps
+ * only the status and the headers in use. Trackers send headers that violate RFC 9112 in dozens of ways,
+ * which every other client ignores.
+ *
+ * Without chunked encoding, the body ends with the connection, or when the announced length has arrived;
+ * bytes in the same chunk beyond that length are kept. Data that is not HTTP/1 passes through unchanged. The
+ * head is limited in size; the reader limits the body.
  */
 export class ReplyCleaner {
   #state: State = 'head'
   #held: Buffer = nothing
   #headLength = 0
-  /** Where in the held bytes no line ends before. */
+  /** Offset before which no line end completes the head. */
   #searched = 0
-  #left = Number.POSITIVE_INFINITY
+  #remaining = Number.POSITIVE_INFINITY
 
-  /** Whether the body is as long as announced: nothing that follows belongs to this response. */
+  /** Whether the body has reached its announced length; later bytes do not belong to this response. */
   get done(): boolean {
-    return this.#state === 'body' && this.#left <= 0
+    return this.#state === 'body' && this.#remaining <= 0
   }
 
-  /** Whether more bytes were announced than came. */
+  /** Whether the response announced more bytes than arrived. */
   get cut(): boolean {
-    return this.#state === 'body' && this.#left > 0 && this.#left !== Number.POSITIVE_INFINITY
+    return this.#state === 'body' && this.#remaining > 0 && this.#remaining !== Number.POSITIVE_INFINITY
   }
 
-  /** The next bytes for the parser, maybe none. */
+  /** Returns the next bytes for the parser; may be empty. */
   push(chunk: Buffer): Buffer {
     if (this.#state !== 'head') return this.#body(chunk)
     this.#held = Buffer.concat([this.#held, chunk])
@@ -52,7 +55,7 @@ export class ReplyCleaner {
       if (start === undefined) return this.end()
       const end = this.#endOfHead()
       const length = end ?? this.#held.length
-      // Longer heads are not even taken apart.
+      // Heads above the limit are not parsed.
       if (this.#headLength + length > limits.headBytes) return this.end()
       if (end === undefined) return nothing
       const head = parseHead(this.#held.toString('latin1', start, end))
@@ -60,31 +63,31 @@ export class ReplyCleaner {
       this.#headLength += length
       this.#held = this.#held.subarray(length)
       this.#searched = 0
-      // Interim answers, such as 100 and 103, precede the one that counts.
+      // Interim responses, such as 100 and 103, precede the final one.
       if (head.status >= 200) return this.#start(head)
     }
   }
 
-  /** The offset of the first byte that is no white space; undefined when a head cannot begin there. */
+  /** Returns the offset of the first byte that is not white space; undefined if no head can begin there. */
   #startOfHead(): number | undefined {
     let at = 0
     while (at < this.#held.length && whitespace.has(this.#held[at] ?? 0)) at++
     return 'HTTP/'.startsWith(this.#held.toString('latin1', at, at + 5)) ? at : undefined
   }
 
-  /** The offset behind the empty line that ends a head; undefined when it has not come yet. */
+  /** Returns the offset after the empty line that ends a head; undefined if it has not arrived yet. */
   #endOfHead(): number | undefined {
     const held = this.#held
     for (let at = held.indexOf(newline, this.#searched); at >= 0; at = held.indexOf(newline, at + 1)) {
       if (held[at + 1] === newline) return at + 2
       if (held[at + 1] === 0x0d && held[at + 2] === newline) return at + 3
     }
-    // The rest of an empty line may come with the next chunk.
+    // The rest of an empty line may arrive with the next chunk.
     this.#searched = Math.max(0, held.length - 2)
     return undefined
   }
 
-  /** Returns the held-back part of an incomplete head; from then on all bytes pass through. */
+  /** Returns the withheld part of an incomplete head; later bytes pass through unchanged. */
   end(): Buffer {
     const held = this.#held
     this.#held = nothing
@@ -94,15 +97,15 @@ export class ReplyCleaner {
 
   #start(head: Head): Buffer {
     this.#state = 'body'
-    if (head.status === 204 || head.status === 304) this.#left = 0
-    else if (!head.chunked && head.length !== undefined) this.#left = head.length
+    if (head.status === 204 || head.status === 304) this.#remaining = 0
+    else if (!head.chunked && head.length !== undefined) this.#remaining = head.length
     const rest = this.#held
     this.#held = nothing
     return Buffer.concat([Buffer.from(formatHead(head), 'latin1'), this.#body(rest)])
   }
 
   #body(chunk: Buffer): Buffer {
-    this.#left -= chunk.length
+    this.#remaining -= chunk.length
     return chunk
   }
 }
@@ -110,14 +113,14 @@ export class ReplyCleaner {
 function parseHead(text: string): Head | undefined {
   const [first = '', ...lines] = text.split('\n')
   const status = Number(/^HTTP\/\d+(?:\.\d+)?[ \t]+(\d{3})(?!\d)/.exec(first)?.[1])
-  // Nothing here asks for an upgrade (101).
+  // We never request an upgrade (101).
   if (!(status >= 100) || status === 101) return undefined
   const values = new Map<string, string[]>([...framing, ...passedOn].map((name) => [name.toLowerCase(), []]))
   for (const line of lines) {
     const colon = line.indexOf(':')
     const list = values.get(line.slice(0, Math.max(0, colon)).trim().toLowerCase())
     if (list === undefined) continue
-    // Control characters must not end a line of the head that is made of these.
+    // Control characters could end a line of the rewritten head.
     const value = [...line.slice(colon + 1)].filter((letter) => letter >= ' ' && letter !== '\x7f').join('')
     list.push(value.trim())
   }
@@ -133,7 +136,7 @@ function parseHead(text: string): Head | undefined {
   }
 }
 
-/** The length that all values agree on; undefined when there is none, and the body ends with the connection. */
+/** Returns the length that all values agree on; undefined if there is none, and then the body ends with the connection. */
 function lengthOf(text: string): number | undefined {
   const lengths = new Set(text.split(',').map((part) => /^\s*"?(\d{1,15})"?\s*$/.exec(part)?.[1]))
   lengths.delete(undefined)

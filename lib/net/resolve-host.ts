@@ -5,7 +5,7 @@ import { systemCode, TorrentError } from '../util/errors.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 import { limits } from './limits.ts'
 
-/** Finds the numeric addresses of a host name, in order of preference; rejects when there are none. */
+/** Resolves a host name to numeric addresses, in order of preference; rejects if there are none. */
 export type HostLookup = (host: string) => Promise<readonly string[]>
 
 /** The operating system's resolver. */
@@ -14,7 +14,7 @@ export const systemHostLookup: HostLookup = async (host) => {
   return found.map(({ address }) => address)
 }
 
-/** What {@link resolveHost} may be told. */
+/** Options of {@link resolveHost}. */
 export interface ResolveOptions {
   readonly lookup?: HostLookup | undefined
   readonly signal?: AbortSignal | undefined
@@ -22,8 +22,10 @@ export interface ResolveOptions {
 }
 
 /**
- * The first IPv4 and the first IPv6 address of a host, which may be numeric itself. Waits 20 seconds at most.
- * @throws TorrentError ERR_TRACKER_NETWORK when the name has no address, ERR_TRACKER_TIMEOUT; the signal's reason.
+ * Returns the first IPv4 and the first IPv6 address of a host name or numeric address. Waits at most 20
+ * seconds.
+ * @throws TorrentError ERR_TRACKER_NETWORK if the name has no address, ERR_TRACKER_TIMEOUT; the signal's
+ * reason.
  */
 export async function resolveHost(
   host: string,
@@ -50,11 +52,11 @@ export async function resolveHost(
   }
 }
 
-/** The answer of a `lookup`, which may be the caller's own and throw, or give what is no list of addresses. */
+/** Calls a `lookup`, which may be the program's own, and checks that it returns a list of addresses. */
 export async function findAddresses(host: string, lookup: HostLookup): Promise<readonly string[]> {
   const found: unknown = await lookup(host)
   if (Array.isArray(found)) return found.filter((address) => typeof address === 'string')
-  throw new Error(`lookup gave no list of addresses for '${host}'`)
+  throw new Error(`lookup of '${host}' did not return a list of addresses`)
 }
 
 async function find(host: string, lookup: HostLookup): Promise<readonly string[]> {

@@ -3,22 +3,21 @@ import type { PeerAddress } from '../util/address.ts'
 import type { Connection, ConnectionHandler } from './connection.ts'
 import { readTurn, type TurnReader } from './read-turn.ts'
 
-// All sockets read into one buffer: the system fills it and the receiver is called before any other read can happen,
-// and a receiver only borrows what it is given.
+// All sockets read into one buffer: the receiver is called before any other read can happen, and only borrows the memory.
 const readMemory = new Uint8Array(256 * 1024)
-// Enough to keep a fast link busy for a turn of the event loop; more would only be out of reach of a cancel.
+// Keeps a fast link busy for one turn of the event loop; a cancel could not reach bytes beyond that.
 const writeQueueLength = 256 * 1024
 
-/** What `onread` of a socket asks for: the memory of the next read, and whom to tell. */
+/** The `onread` option of a socket: the memory for the next read, and its callback. */
 export interface ReadOption {
   buffer: () => Uint8Array
   callback: (length: number, memory: Uint8Array) => boolean
 }
 
-/** The reader that a socket is made with, on behalf of the connection that is made of the socket. */
+/** Passes the reads of a socket to its connection, which is created after the socket. */
 export class SocketReader {
   connection: TcpConnection | undefined
-  /** The option for the constructor of a socket. */
+  /** Value for the `onread` option of a socket. */
   readonly option: ReadOption = {
     buffer: () => {
       const most = this.connection?.receiveLength ?? readMemory.length
@@ -28,7 +27,7 @@ export class SocketReader {
   }
 }
 
-/** A TCP socket as a {@link Connection}; one of TLS as well, if the connection is made before the socket is connected. */
+/** A {@link Connection} over a TCP or TLS socket. For TLS, it must be created before the socket connects. */
 export class TcpConnection implements Connection, TurnReader {
   readonly remote: PeerAddress
   readonly incoming: boolean
@@ -38,20 +37,20 @@ export class TcpConnection implements Connection, TurnReader {
   #handler: ConnectionHandler | undefined
   #error: Error | undefined
   #closing = false
-  /** Whether the handler wants nothing now, and whether it is another's turn. */
+  /** `#paused`: the handler wants no data. `#isThrottled`: the read limit of this turn is reached. */
   #paused = false
-  #waits = false
+  #isThrottled = false
   #finished = false
   #corked = false
   #undrained = false
-  /** Chunks that came before the start, or while none was wanted: TLS hands out all that it has deciphered. */
+  /** Chunks that arrived before `start` or while paused: TLS delivers everything that it has decrypted. */
   #held: Uint8Array[] | undefined
-  #delivers = false
+  #isDelivering = false
   #ended = false
 
   /**
-   * A socket that does not read yet; `reader` when its memory is shared, else it reads by `data` events. `head` was read of
-   * it already, and is delivered first.
+   * Wraps a socket that does not read yet. With `reader`, the socket reads into shared memory; otherwise by
+   * `data` events. `head` was already read and is delivered first.
    */
   constructor(
     socket: Socket,
@@ -93,7 +92,7 @@ export class TcpConnection implements Connection, TurnReader {
   start(handler: ConnectionHandler, head?: Uint8Array): void {
     const isFirst = this.#handler === undefined
     this.#handler = handler
-    // Each handler hears of the end.
+    // Each handler is told of the end.
     this.#finished = false
     if (head !== undefined) this.#held = [head, ...(this.#held ?? [])]
     if (this.#socket.destroyed && !this.#hasMore()) {
@@ -107,7 +106,7 @@ export class TcpConnection implements Connection, TurnReader {
       })
     }
     this.#read()
-    // The socket may be in the middle of a read of which the last handler wanted more.
+    // The socket may be in the middle of a read that the previous handler accepted.
     if (this.#paused && !isFirst && !this.#closing) this.#socket.pause()
   }
 
@@ -118,17 +117,17 @@ export class TcpConnection implements Connection, TurnReader {
 
   resume(): void {
     this.#paused = false
-    if (this.#handler !== undefined && !this.#waits) this.#read()
+    if (this.#handler !== undefined && !this.#isThrottled) this.#read()
   }
 
   goOn(): void {
-    this.#waits = false
+    this.#isThrottled = false
     if (!this.#paused) this.#read()
   }
 
   write(buffers: readonly Uint8Array[]): boolean {
     if (this.#closing) return true
-    // What is written in one turn of the event loop leaves in one system call.
+    // All writes of one turn of the event loop leave in one system call.
     if (!this.#corked) {
       this.#corked = true
       this.#socket.cork()
@@ -149,34 +148,34 @@ export class TcpConnection implements Connection, TurnReader {
     else this.#socket.destroy()
   }
 
-  /** Takes what the socket has read; false when the handler wants to wait. */
+  /** Delivers what the socket has read; returns false if reading must pause. */
   receive(chunk: Uint8Array): boolean {
     if (this.#closing) return false
-    if (this.#handler === undefined || this.#paused || this.#waits) this.#hold(new Uint8Array(chunk))
+    if (this.#handler === undefined || this.#paused || this.#isThrottled) this.#hold(new Uint8Array(chunk))
     else if (!this.#handler.onReceive(chunk)) this.#paused = true
     else if (readTurn.take(chunk.length, this)) return true
-    else this.#waits = true
-    // Also when the callback of a socket returns false: only then does its `resume` start reading again.
+    else this.#isThrottled = true
+    // Needed although the callback returns false: otherwise the socket's `resume` would not read again.
     if (!this.#closing) this.#socket.pause()
     return false
   }
 
-  /** Whether chunks are still to be delivered, though the other end has closed. */
+  /** Whether chunks are still to be delivered after the other end has closed. */
   #hasMore(): boolean {
     return this.#held !== undefined && !this.#closing && this.#error === undefined
   }
 
-  /** Delivers what is held, and reads on. */
+  /** Delivers held chunks and resumes reading. */
   #read(): void {
-    // A handler may call `resume` while it is given a chunk.
-    if (this.#delivers) return
-    this.#delivers = true
+    // A handler may call `resume` while it receives a chunk.
+    if (this.#isDelivering) return
+    this.#isDelivering = true
     while (this.#held !== undefined && !this.#closing && !this.#paused) {
       const [chunk, ...rest] = this.#held
       this.#held = rest.length === 0 ? undefined : rest
       if (chunk !== undefined && this.#handler?.onReceive(chunk) !== true) this.#paused = true
     }
-    this.#delivers = false
+    this.#isDelivering = false
     if (this.#closing || this.#paused) return
     if (this.#ended) this.close()
     else this.#socket.resume()

@@ -20,7 +20,7 @@ const defaultTimeoutMs = 15_000
 
 /** Options of {@link TcpTransport}. */
 export interface TcpTransportOptions {
-  /** The local IP address that connections leave from; default any. */
+  /** Local IP address to connect from; default any. */
   readonly localAddress?: string | undefined
   /** Resolves host names for sockets; default the system's resolver. */
   readonly lookup?: LookupFunction | undefined
@@ -47,7 +47,7 @@ export class TcpTransport implements Transport {
     }
     const { localAddress = this.#options.localAddress } = options
     const { lookup } = this.#options
-    // Node takes a reader only while it makes a socket, and reading without one costs a third of the rate.
+    // Node accepts `onread` only when it creates a socket; reading without it is a third slower.
     const reader = new SocketReader()
     const settings: NetConnectOpts = {
       host: address.host,
@@ -56,7 +56,7 @@ export class TcpTransport implements Transport {
       ...(localAddress === undefined ? {} : { localAddress }),
       ...(lookup === undefined ? {} : { lookup }),
       ...(tls === undefined ? {} : tlsSettings(tls)),
-      // The declared types know a fixed buffer only; Node has taken a function since `onread` exists.
+      // The declared types allow a fixed buffer only, but Node accepts a function since `onread` exists.
       onread: reader.option as unknown as NonNullable<NetConnectOpts['onread']>
     }
     const isSecure = tls !== undefined
@@ -66,7 +66,7 @@ export class TcpTransport implements Transport {
     } catch (cause) {
       throw dialError(address, 'the address cannot be dialled', cause)
     }
-    // The handshake of TLS has to be read.
+    // A TLS socket must read for its handshake.
     if (!isSecure) socket.pause()
     const connection = new TcpConnection(socket, address, false, reader)
     await connected(socket, address, { timeoutMs, signal, isSecure })
@@ -74,8 +74,8 @@ export class TcpTransport implements Transport {
   }
 
   /**
-   * Begins to connect a socket, for a protocol that wants one and no connection; the transport closes it when it is closed. May throw for
-   * settings that Node does not take.
+   * Starts to connect a socket, for protocols that need a socket and not a {@link Connection}; the transport
+   * closes it on its own `close`. Throws if Node rejects the settings.
    */
   open(settings: NetConnectOpts, { isSecure }: { readonly isSecure: boolean }): Socket {
     if (this.#closed) throw new TorrentError('ERR_TRANSPORT_DIAL', 'the transport is closed')
@@ -120,7 +120,7 @@ export class TcpTransport implements Transport {
     const host = await bind(server, options.host, port)
     const refuses = options.refuses?.bind(options)
     if (refuses !== undefined) refuseHosts(server, refuses)
-    // A failed accept, when there are no more file descriptors for instance, does not stop the listener.
+    // A failed accept, for example without free file descriptors, does not stop the listener.
     server.on('error', (error) => options.onWarning?.(error))
     const address = server.address()
     let closed: Promise<void> | undefined
@@ -139,7 +139,7 @@ export class TcpTransport implements Transport {
     return listener
   }
 
-  /** Hands a connection on; `head` was read of it already. */
+  /** Wraps an accepted socket and passes it on; `head` was already read from it. */
   #accept(accepted: Socket, { onConnection, onWarning }: ListenOptions, head?: Uint8Array): void {
     const { remoteAddress: host, remotePort: port } = accepted
     if (this.#closed || host === undefined || port === undefined) {
@@ -160,7 +160,7 @@ export class TcpTransport implements Transport {
     }
   }
 
-  // Every socket has a listener for its errors all its life, and is known until it is closed.
+  // Every socket has an error listener throughout its life, and is tracked until it is closed.
   #track(socket: Socket): void {
     this.#sockets.add(socket)
     socket.on('error', () => {})
@@ -176,8 +176,8 @@ function tlsSettings({ serverName, ca }: TlsOptions): Pick<ConnectionOptions, 's
 }
 
 /**
- * Node gives `onread` to dialled sockets only. An accepted one gets it by moving its handle to a new socket, which
- * makes a download over it half as fast again; where that is not possible the accepted socket is returned.
+ * Moves the handle of an accepted socket to a new one with `onread`, which Node supports for dialled sockets
+ * only. Downloads are 50 % faster that way. Returns the accepted socket if Node's internals do not allow it.
  */
 function withSharedMemory(accepted: Socket, reader: SocketReader): Socket {
   const holder: { _handle?: unknown } = accepted as unknown as { _handle?: unknown }
@@ -186,12 +186,12 @@ function withSharedMemory(accepted: Socket, reader: SocketReader): Socket {
   const options = { handle, pauseOnCreate: true, onread: reader.option }
   const socket = new Socket(options as unknown as SocketConstructorOpts)
   holder._handle = null
-  // What is left of it would keep the server from closing.
+  // The emptied socket would keep the server from closing.
   accepted.destroy()
   return socket
 }
 
-/** Binds the server and returns the host; without one, to both families, or to IPv4 where there is no IPv6. */
+/** Binds the server and returns the host. Without a host, binds both families, or only IPv4 if there is no IPv6. */
 async function bind(server: Server, host: string | undefined, port: number): Promise<string> {
   if (host !== undefined) {
     await bindTo(server, host, port)

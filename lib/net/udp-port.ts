@@ -7,21 +7,21 @@ import type { DatagramClaim, DatagramPort } from './datagram-port.ts'
 
 const log = debug('net')
 
-/** Where and how {@link bindUdpPort} binds. */
+/** Options of {@link bindUdpPort}. */
 export interface UdpPortOptions {
-  /** IPv4 (4) or IPv6 without IPv4 (6). */
+  /** 4 for IPv4, 6 for IPv6 only. */
   readonly family: 4 | 6
   /** Numeric address to bind; default every address of the family. */
   readonly host?: string
   /** Port to bind, 0 to 65535; default 0, any free one. */
   readonly port?: number
-  /** Whether the open socket alone lets the process end; default false. */
+  /** Whether the process may exit while the socket is open; default false. */
   readonly unref?: boolean
-  /** Hears of faults of the bound socket and of claims that threw; the port stays open. */
+  /** Receives errors of the bound socket and of claims that threw; the port stays open. */
   readonly onWarning?: (error: Error) => void
 }
 
-// One far peer's "port unreachable" must not disturb a socket that serves many, nor must a host that is no address.
+// "Port unreachable" from one peer must not disturb a socket that serves many. The same goes for an invalid host.
 const harmlessCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -32,20 +32,20 @@ const harmlessCodes = new Set([
   'ENOTFOUND'
 ])
 
-/** Bytes of datagrams that wait for the event loop: some 40 ms of a fast link. Linux allows 208 KiB unless it is told otherwise. */
+/** Receive buffer in bytes: some 40 ms of a fast link. Linux limits it to 208 KiB by default. */
 const receiveBufferBytes = 4 << 20
-/** Systems that refuse more than they allow take at least so much. */
+/** Smallest size to try, on systems that refuse larger ones. */
 const receiveBufferBytesMin = 256 << 10
 
-/** A bound socket that is shared out by claims. */
+/** A bound socket that several claims share. */
 class UdpPort implements DatagramPort {
   readonly family: 4 | 6
   readonly port: number
   readonly #socket: Socket
   readonly #onWarning: ((error: Error) => void) | undefined
   readonly #claims = new Claims()
-  /** Claims that took datagrams in this turn of the event loop, and want to know its end. */
-  readonly #served = new Set<DatagramClaim>()
+  /** Claims that received datagrams in this turn of the event loop and have an `onTurnEnd`. */
+  readonly #claimsServed = new Set<DatagramClaim>()
   #closing: Promise<void> | undefined
 
   constructor(socket: Socket, { family, onWarning }: UdpPortOptions) {
@@ -65,7 +65,7 @@ class UdpPort implements DatagramPort {
 
   send(message: Uint8Array, { host, port }: PeerAddress, onError?: (error: Error) => void): void {
     try {
-      // A callback costs a seventh of a datagram.
+      // A callback adds a seventh to the cost of a datagram.
       if (onError === undefined) this.#socket.send(message, port, host)
       else
         this.#socket.send(message, port, host, (error) => {
@@ -93,7 +93,7 @@ class UdpPort implements DatagramPort {
     try {
       for (const claim of this.#claims.for(message)) {
         if (!claim.matches(message, from)) continue
-        if (claim.onTurnEnd !== undefined) this.#serve(claim)
+        if (claim.onTurnEnd !== undefined) this.#addServed(claim)
         claim.receive(message, from)
         return
       }
@@ -102,14 +102,14 @@ class UdpPort implements DatagramPort {
     }
   }
 
-  #serve(claim: DatagramClaim): void {
-    if (this.#served.size === 0) setImmediate(() => this.#endTurn())
-    this.#served.add(claim)
+  #addServed(claim: DatagramClaim): void {
+    if (this.#claimsServed.size === 0) setImmediate(() => this.#endTurn())
+    this.#claimsServed.add(claim)
   }
 
   #endTurn(): void {
-    const served = [...this.#served]
-    this.#served.clear()
+    const served = [...this.#claimsServed]
+    this.#claimsServed.clear()
     for (const claim of served) {
       if (!this.#claims.has(claim)) continue
       try {
@@ -122,8 +122,8 @@ class UdpPort implements DatagramPort {
 }
 
 /**
- * Binds one UDP socket and shares it out by claims; resolves once it is bound.
- * @throws TorrentError ERR_TRANSPORT_LISTEN when the address cannot be bound.
+ * Binds one UDP socket that several claims can share; resolves when it is bound.
+ * @throws TorrentError ERR_TRANSPORT_LISTEN if the address cannot be bound.
  */
 export function bindUdpPort(options: UdpPortOptions): Promise<DatagramPort> {
   const { family, port = 0, unref = false } = options
@@ -131,7 +131,7 @@ export function bindUdpPort(options: UdpPortOptions): Promise<DatagramPort> {
   const socket = createSocket({
     type: family === 6 ? 'udp6' : 'udp4',
     ipv6Only: family === 6,
-    // Addresses are numeric, so that sending needs neither the resolver nor a turn of the event loop.
+    // Addresses are numeric, so sending needs neither the resolver nor a turn of the event loop.
     lookup: (name, _options, callback) => {
       if (isIP(name) !== 0) callback(null, name, isIP(name))
       else callback(Object.assign(new Error(`'${name}' is no IP address`), { code: 'ENOTFOUND' }), '', family)
@@ -155,8 +155,9 @@ export function bindUdpPort(options: UdpPortOptions): Promise<DatagramPort> {
     }
     socket.once('error', onBindError)
     try {
-      if (!Number.isInteger(port) || port < 0 || port > 65535) throw new RangeError('a port is 0 to 65535')
-      if (isIP(host) !== family) throw new RangeError(`no IPv${family} address`)
+      if (!Number.isInteger(port) || port < 0 || port > 65535)
+        throw new RangeError('the port must be from 0 to 65535')
+      if (isIP(host) !== family) throw new RangeError(`'${host}' is not an IPv${family} address`)
       socket.bind({ port, address: host, exclusive: true }, () => {
         socket.off('error', onBindError)
         enlargeReceiveBuffer(socket)
@@ -168,7 +169,7 @@ export function bindUdpPort(options: UdpPortOptions): Promise<DatagramPort> {
   })
 }
 
-/** Asks for a large buffer: Linux gives what it allows, and other systems refuse too much. */
+/** Requests a large buffer: Linux caps the size, other systems refuse sizes above their limit. */
 function enlargeReceiveBuffer(socket: Socket): void {
   for (let bytes = receiveBufferBytes; bytes >= receiveBufferBytesMin; bytes /= 2) {
     try {
@@ -177,7 +178,7 @@ function enlargeReceiveBuffer(socket: Socket): void {
         log('port %d has %d bytes to receive', socket.address().port, socket.getRecvBufferSize())
       return
     } catch {
-      // Half of it may be allowed.
+      // Half the size may be allowed.
     }
   }
 }

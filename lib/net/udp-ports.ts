@@ -2,24 +2,24 @@ import { canonicalHost, isIP } from '../util/address.ts'
 import type { DatagramPort } from './datagram-port.ts'
 import { bindUdpPort } from './udp-port.ts'
 
-/** Where {@link bindUdpPorts} binds. */
+/** Options of {@link bindUdpPorts}. */
 export interface UdpPortsOptions {
-  /** Numeric address, by default all of both families. */
+  /** Numeric address to bind; default all addresses of both families. */
   readonly host: string | undefined
-  /** The port; 0 for any free one, which is then the same in both families. */
+  /** Port to bind; 0 for any free one, the same in both families. */
   readonly port: number
-  /** Hears of faults of the bound sockets. */
+  /** Receives errors of the bound sockets. */
   readonly onWarning: (warning: Error) => void
 }
 
-/** The outcome of {@link bindUdpPorts}. */
+/** Result of {@link bindUdpPorts}. */
 export interface BoundUdpPorts {
   readonly ports: readonly DatagramPort[]
-  /** TorrentError ERR_TRANSPORT_LISTEN for each family that could not be bound: many machines have no IPv6. */
+  /** TorrentError ERR_TRANSPORT_LISTEN for each family that could not be bound; many machines have no IPv6. */
   readonly faults: readonly unknown[]
 }
 
-/** Binds one UDP port number in each address family of the host. Never rejects. */
+/** Binds the same UDP port in each address family of the host. Never rejects. */
 export async function bindUdpPorts({ host, port, onWarning }: UdpPortsOptions): Promise<BoundUdpPorts> {
   const ports: DatagramPort[] = []
   const faults: unknown[] = []
@@ -35,18 +35,18 @@ export async function bindUdpPorts({ host, port, onWarning }: UdpPortsOptions): 
 
 /** Binds the UDP port of one family. @throws TorrentError ERR_TRANSPORT_LISTEN. */
 export function bindUdp(family: 4 | 6, { host, port, onWarning }: UdpPortsOptions): Promise<DatagramPort> {
-  // A wildcard is that of its family.
+  // A wildcard host means the wildcard address of each family.
   const at = host === undefined || isWildcard(host) ? {} : { host }
   return bindUdpPort({ family, port, onWarning, ...at })
 }
 
-/** The address families that a local address stands for. */
+/** Returns the address families that a local address stands for. */
 export function familiesOf(host: string | undefined): readonly (4 | 6)[] {
   if (host === undefined || isWildcard(host)) return [4, 6]
   return [isIP(host) === 6 ? 6 : 4]
 }
 
-/** Whether a host stands for all addresses of both families. */
+/** Returns whether a host stands for all addresses of both families. */
 function isWildcard(host: string): boolean {
   return canonicalHost(host) === '::'
 }

@@ -1,6 +1,6 @@
 import { domainToASCII } from 'node:url'
 
-/** The host of a URL as sockets take it: IPv6 without brackets, names in ASCII. */
+/** Returns the host of a URL in the form that sockets expect: IPv6 without brackets, names in ASCII. */
 export function hostOfUrl(url: URL): string {
   const { hostname } = url
   if (hostname.startsWith('[')) return hostname.slice(1, -1)
@@ -12,7 +12,7 @@ export function hostOfUrl(url: URL): string {
   }
 }
 
-/** The server in a few words for messages: scheme, host and port, but no path, which may hold a secret passkey. */
+/** Returns scheme, host and port for messages. Omits the path, which may hold a secret passkey. */
 export function serverName(url: URL): string {
   return `${url.protocol}//${url.host}`
 }
