@@ -5,35 +5,35 @@ import { type Asked, firstAnswer } from './first-answer.ts'
 import type { AnnounceEvent, TrackerReply } from './request.ts'
 import type { TrackerState } from './tracker-state.ts'
 
-/** Spans of time that an announce loop keeps to, in milliseconds. */
+/** Time spans of an announce loop, in milliseconds. */
 export interface AnnounceTiming {
-  /** Never announce more often than this, whatever a tracker says; default 60,000. */
+  /** Shortest interval between announces, even if a tracker asks for less; default 60,000. */
   readonly minIntervalMs: number
-  /** Never less often than this; default 7,200,000. */
+  /** Longest interval between announces, even if a tracker asks for more; default 7,200,000. */
   readonly maxIntervalMs: number
-  /** When a tracker names no interval; default 1,800,000. */
+  /** Interval if the tracker gives none; default 1,800,000. */
   readonly defaultIntervalMs: number
   /** Wait after the first failure, doubled with each further one; default 15,000. */
   readonly firstRetryMs: number
   /** Longest wait after failures; default 1,800,000. */
   readonly longestRetryMs: number
-  /** How long `stopped` may take; default 2,500. */
+  /** Time limit for sending `stopped`; default 2,500. */
   readonly stopTimeoutMs: number
-  /** Silence of a tracker after which the next one is asked as well; default 5,000. */
+  /** Time without an answer after which the next tracker is tried as well; default 5,000. */
   readonly silenceMs: number
 }
 
-/** How far an announce has come. */
+/** Callbacks for the progress of an announce. */
 export interface AnnounceProgress {
-  /** It is its turn: the tracker's silence counts from now. */
+  /** Called when the announce leaves the rate limiter; `silenceMs` counts from here. */
   begun(): void
-  /** The tracker may have got it. */
+  /** Called when the tracker may have received the announce. */
   sent(): void
-  /** The tracker has answered; its peers and the rest are still to be passed on. */
+  /** Called when the tracker has answered, before its peers are passed on. */
   heard(): void
 }
 
-/** What an announce loop asks of its owner; nothing here may throw. */
+/** Functions that an announce loop needs from its owner; none may throw. */
 export interface AnnounceMediator {
   /** Announces to a tracker. */
   announce(
@@ -42,15 +42,15 @@ export interface AnnounceMediator {
     signal: AbortSignal,
     progress: AnnounceProgress
   ): Promise<TrackerReply>
-  /** Hears of a good reply. */
+  /** Called with each successful reply. */
   replied(tracker: TrackerState, reply: TrackerReply): void
-  /** Hears of a failure. */
+  /** Called with each failure. */
   failed(tracker: TrackerState, error: Error): void
-  /** Whether the tracker was last told that bytes are missing, and none is now. */
+  /** Returns whether the tracker was last told that bytes are missing, and none is missing now. */
   isOutdated(tracker: TrackerState): boolean
   readonly timing: AnnounceTiming
   readonly timers: Timers
-  /** A number from 0 up to 1. */
+  /** Returns a number in [0, 1). */
   random(): number
 }
 
@@ -62,29 +62,30 @@ interface Answer {
 const noProgress: AnnounceProgress = { begun() {}, sent() {}, heard() {} }
 
 /**
- * Announces again and again to the first tracker that works, of tiers in order (BEP 12): one that works moves to the front of
- * its tier. The next one is asked when one fails, and also when one is silent for some seconds; the silent one keeps its full time, and
- * its peers are taken too. Each tracker first hears `started`; when all fail, the loop waits longer and longer.
+ * Announces repeatedly to the first working tracker of the tiers, in order (BEP 12); a working tracker moves
+ * to the front of its tier. When a tracker fails, or does not answer for some seconds, the next one is tried.
+ * A slow tracker keeps its full timeout, and its peers are used too. The first announce to each tracker is
+ * `started`. When all trackers fail, the loop backs off.
  */
 export class AnnounceLoop {
   readonly #tiers: TrackerState[][]
   readonly #mediator: AnnounceMediator
   #cancelTimer: (() => void) | undefined
   readonly #controller = new AbortController()
-  /** Trackers that are being asked; those of an earlier round may still be. */
+  /** Announces in progress, including those of an earlier round. */
   readonly #asked = new Map<TrackerState, Asked<Answer>>()
   /** Trackers that may have received `started` and have not answered. */
   readonly #silent = new Set<TrackerState>()
   #round: Promise<void> | undefined
   #failures = 0
   #completed = false
-  #owesCompleted = false
-  /** Nothing is missing any more, and not every tracker may know. */
-  #owesLeft = false
+  #isCompletedPending = false
+  /** Whether nothing is missing any more, and a tracker may not know it yet. */
+  #isLeftPending = false
   #earliest = 0
   #stopping: Promise<void> | undefined
 
-  /** A loop over these tiers that does nothing before `start`. */
+  /** Creates a loop over these tiers; `start` starts it. */
   constructor(tiers: readonly (readonly TrackerState[])[], mediator: AnnounceMediator) {
     this.#tiers = tiers.map((tier) => [...tier])
     this.#mediator = mediator
@@ -95,30 +96,30 @@ export class AnnounceLoop {
     this.#fire()
   }
 
-  /** Reports `completed`, once, to the tracker that works: now, or as soon as one does. */
+  /** Reports `completed` once, to the working tracker: now, or as soon as there is one. */
   completed(): void {
     if (this.#completed) return
     this.#completed = true
-    this.#owesCompleted = true
+    this.#isCompletedPending = true
     if (this.#cancelTimer !== undefined && this.#failures === 0) this.#plan(0)
   }
 
-  /** Nothing is missing, without a download: tells the tracker that works at once, unless it knows. */
+  /** Tells the working tracker at once that nothing is missing, unless it knows; for data that was not downloaded. */
   nothingLeft(): void {
-    this.#owesLeft = true
+    this.#isLeftPending = true
     if (this.#cancelTimer === undefined || this.#failures > 0) return
     const works = (tracker: TrackerState): boolean => tracker.status === 'working'
     if (this.#tiers.flat().some((one) => works(one) && this.#mediator.isOutdated(one))) this.#plan(0)
   }
 
-  /** Announces as soon as the tracker's shortest interval allows; nothing changes while a request is under way. */
+  /** Announces as soon as the tracker's minimum interval allows. Does nothing while an announce is in progress. */
   announceNow(): void {
     if (this.#cancelTimer !== undefined) this.#plan(this.#earliest - this.#mediator.timers.now())
   }
 
   /**
-   * Ends the loop and tells `stopped` to each tracker that took a `started` or is silent upon one, after `completed` if that is still
-   * owed; resolves in bounded time. Idempotent.
+   * Stops the loop and sends `stopped` to each tracker that accepted a `started` or has not answered one,
+   * after a pending `completed`. Resolves in bounded time; idempotent.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
@@ -128,45 +129,47 @@ export class AnnounceLoop {
   async #stop(): Promise<void> {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
-    if (this.#owesCompleted) await this.#goodbye((signal) => this.#tellCompleted(signal))
-    const owed: TrackerState[] = []
+    if (this.#isCompletedPending) await this.#sendLast((signal) => this.#tellCompleted(signal))
+    const toStop: TrackerState[] = []
     for (const tracker of this.#tiers.flat()) {
-      if (tracker.accepted || this.#silent.has(tracker)) owed.push(tracker)
+      if (tracker.accepted || this.#silent.has(tracker)) toStop.push(tracker)
       tracker.accepted = false
       tracker.status = 'stopped'
       tracker.nextAnnounceAt = undefined
     }
     this.#controller.abort()
-    if (owed.length > 0) {
-      await this.#goodbye((signal) =>
+    if (toStop.length > 0) {
+      await this.#sendLast((signal) =>
         Promise.allSettled(
-          owed.map((tracker) => this.#mediator.announce(tracker, 'stopped', signal, noProgress))
+          toStop.map((tracker) => this.#mediator.announce(tracker, 'stopped', signal, noProgress))
         )
       )
     }
     await Promise.all([this.#round, ...[...this.#asked.values()].map(({ answer }) => answer)])
   }
 
-  /** Says something last, with a signal that is aborted when that takes too long. */
-  async #goodbye(say: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  /** Sends a last message, with a signal that aborts after `stopTimeoutMs`. */
+  async #sendLast(send: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
     const { timers, timing } = this.#mediator
     const controller = new AbortController()
     const cancel = timers.after(timing.stopTimeoutMs, () => {
-      controller.abort(new TorrentError('ERR_TRACKER_TIMEOUT', 'the tracker was too slow to hear of the end'))
+      controller.abort(
+        new TorrentError('ERR_TRACKER_TIMEOUT', `no answer in ${timing.stopTimeoutMs} ms while closing`)
+      )
     })
     try {
-      await say(controller.signal)
+      await send(controller.signal)
     } finally {
       cancel()
     }
   }
 
-  /** Tells `completed` to the tracker that works, unless what is under way does; never rejects. */
+  /** Sends a pending `completed` to the working tracker, unless the announce in progress does; never rejects. */
   async #tellCompleted(signal: AbortSignal): Promise<void> {
     await abortable(this.#round ?? Promise.resolve(), signal).catch(() => {})
     const tracker = this.#tiers.flat().find(({ accepted }) => accepted)
-    if (!this.#owesCompleted || tracker === undefined || signal.aborted) return
-    this.#owesCompleted = false
+    if (!this.#isCompletedPending || tracker === undefined || signal.aborted) return
+    this.#isCompletedPending = false
     await this.#mediator.announce(tracker, 'completed', signal, noProgress).catch(() => {})
   }
 
@@ -187,7 +190,7 @@ export class AnnounceLoop {
     })
   }
 
-  /** One walk over the trackers until one works; returns how long to wait then. */
+  /** Tries the trackers until one works; returns how long to wait then, in milliseconds. */
   async #run(): Promise<number> {
     const now = this.#mediator.timers.now()
     for (const tracker of this.#tiers.flat()) tracker.nextAnnounceAt = undefined
@@ -212,23 +215,23 @@ export class AnnounceLoop {
     const { timers, timing } = this.#mediator
     const { signal } = this.#controller
     tracker.status = 'announcing'
-    const event = tracker.accepted ? (this.#owesCompleted ? 'completed' : undefined) : 'started'
+    const event = tracker.accepted ? (this.#isCompletedPending ? 'completed' : undefined) : 'started'
     let isSent = false
     let cancelSilence: (() => void) | undefined
-    const onQuiet = (): void => {
+    const onSilent = (): void => {
       if (isSent) this.#silent.add(tracker)
       onSilence()
     }
     try {
       const reply = await this.#mediator.announce(tracker, event, signal, {
         begun: () => {
-          cancelSilence = timers.after(timing.silenceMs, onQuiet)
+          cancelSilence = timers.after(timing.silenceMs, onSilent)
         },
         sent: () => {
           isSent = true
         },
         heard: () => {
-          // From here on it is owed a `stopped`, also when the reader leaves at the first peer.
+          // From here on `stopped` must be sent, even if the reader leaves at the first peer.
           tracker.accepted = true
         }
       })
@@ -237,7 +240,7 @@ export class AnnounceLoop {
       tracker.error = undefined
       tracker.last = reply
       tracker.notBefore = 0
-      if (event === 'completed') this.#owesCompleted = false
+      if (event === 'completed') this.#isCompletedPending = false
       this.#mediator.replied(tracker, reply)
       return { tracker, reply }
     } catch (thrown) {
@@ -245,7 +248,7 @@ export class AnnounceLoop {
       const error = asError(thrown)
       tracker.status = 'failed'
       tracker.error = error
-      tracker.notBefore = timers.now() + Math.min(retryWish(error), timing.maxIntervalMs)
+      tracker.notBefore = timers.now() + Math.min(retryDelay(error), timing.maxIntervalMs)
       this.#mediator.failed(tracker, error)
       return undefined
     } finally {
@@ -264,15 +267,15 @@ export class AnnounceLoop {
     const shortest = clamp(reply.minIntervalMs ?? minIntervalMs, minIntervalMs, maxIntervalMs)
     const interval = clamp(reply.intervalMs ?? timing.defaultIntervalMs, shortest, maxIntervalMs)
     this.#earliest = timers.now() + shortest
-    const isOwed = this.#owesCompleted || (this.#owesLeft && this.#mediator.isOutdated(tracker))
-    this.#owesLeft = false
-    return isOwed ? 0 : interval
+    const isPending = this.#isCompletedPending || (this.#isLeftPending && this.#mediator.isOutdated(tracker))
+    this.#isLeftPending = false
+    return isPending ? 0 : interval
   }
 
   #backOff(): number {
     const { timing, timers } = this.#mediator
     const { firstRetryMs, longestRetryMs } = timing
-    // The random part keeps a swarm from coming back all at once to a tracker that has just recovered.
+    // The random part spreads the retries, so that a recovered tracker does not get all peers of a swarm at once.
     const base = Math.min(firstRetryMs * 2 ** this.#failures, longestRetryMs / 1.5)
     const delayMs = Math.max(base * (1 + this.#mediator.random() / 2), this.#soonestMs())
     this.#failures = Math.min(this.#failures + 1, 30)
@@ -280,7 +283,7 @@ export class AnnounceLoop {
     return delayMs
   }
 
-  /** How long until the first tracker may be asked again, at least 0. */
+  /** Returns the milliseconds until the first tracker may be tried again, at least 0. */
   #soonestMs(): number {
     const soonest = Math.min(...this.#tiers.flat().map(({ notBefore }) => notBefore))
     return Math.max(0, soonest - this.#mediator.timers.now())
@@ -291,8 +294,8 @@ function clamp(value: number, low: number, high: number): number {
   return value >= low ? Math.min(value, high) : low
 }
 
-// A tracker may say when to come back (BEP 31).
-function retryWish(error: Error): number {
-  const wish = error instanceof TorrentError ? error.details['retryInMs'] : undefined
-  return typeof wish === 'number' ? wish : 0
+// A tracker may say when to retry (BEP 31).
+function retryDelay(error: Error): number {
+  const delay = error instanceof TorrentError ? error.details['retryInMs'] : undefined
+  return typeof delay === 'number' ? delay : 0
 }

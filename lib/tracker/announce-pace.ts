@@ -1,13 +1,13 @@
 import { deferred } from '../util/concurrency.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 
-/** How fast announces follow each other. */
+/** Limits of an {@link AnnouncePace}. */
 export interface PaceOptions {
-  /** Announces per second, default 50. */
+  /** Announces per second; default 50. */
   readonly perSecond?: number
-  /** How many may come at once after a rest; default 50. */
+  /** Maximum burst after a pause; default 50. */
   readonly burst?: number
-  /** Goodbyes that are said at the same time; default 100. */
+  /** Maximum concurrent `stopped` and last `completed` announces; default 100. */
   readonly goodbyes?: number
   readonly timers?: Timers
 }
@@ -17,21 +17,21 @@ interface Waiting {
   go(): void
 }
 
-/** Spreads the announces of many torrents over time: a client that starts with a thousand asks for a few at a time. */
+/** Rate limiter for the announces of many torrents, so that a client with thousands of torrents starts gently. */
 export class AnnouncePace {
   readonly #perSecond: number
   readonly #burst: number
   readonly #timers: Timers
   readonly #goodbyes: number
   #waiting: Waiting[] = []
-  /** Goodbyes that wait, and how many are being said. */
+  /** Waiting goodbyes, and the number in progress. */
   readonly #leaving: Waiting[] = []
   #saying = 0
   #tokens: number
   #at: number
   #cancel: (() => void) | undefined
 
-  /** A pace that has rested. */
+  /** Creates a limiter with a full burst available. */
   constructor({ perSecond = 50, burst = 50, goodbyes = 100, timers = systemTimers }: PaceOptions = {}) {
     this.#perSecond = perSecond
     this.#burst = burst
@@ -41,7 +41,7 @@ export class AnnouncePace {
     this.#at = timers.now()
   }
 
-  /** Resolves when it is somebody's turn, in the order of asking; rejects with the signal's reason. */
+  /** Waits for permission to announce, first come, first served; rejects with the signal's reason. */
   async turn(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     this.#refill()
@@ -54,7 +54,7 @@ export class AnnouncePace {
     await waiting
   }
 
-  /** Runs a goodbye: at once, or when one of those before it has ended; rejects with the signal's reason when that comes first. */
+  /** Runs a goodbye at once, or when an earlier one ends; rejects with the signal's reason if that comes first. */
   async goodbye<T>(signal: AbortSignal, say: () => Promise<T>): Promise<T> {
     signal.throwIfAborted()
     if (this.#saying < this.#goodbyes) this.#saying++
@@ -64,7 +64,7 @@ export class AnnouncePace {
     } finally {
       let next = this.#leaving.shift()
       while (next?.signal.aborted === true) next = this.#leaving.shift()
-      // Whoever comes next takes the place.
+      // The next goodbye takes over the slot.
       if (next !== undefined) next.go()
       else this.#saying--
     }
@@ -84,7 +84,7 @@ export class AnnouncePace {
     let gone = 0
     for (const { signal, go } of this.#waiting) {
       if (!signal.aborted) {
-        // Rounding must not have it wait once more.
+        // Tolerates rounding, which would otherwise cost one more wait.
         if (this.#tokens < 0.999) break
         this.#tokens--
         go()
@@ -102,7 +102,7 @@ export class AnnouncePace {
   }
 }
 
-/** Stands in a line until it is called; rejects with the signal's reason. */
+/** Waits in a queue until `go` is called; rejects with the signal's reason. */
 async function wait(signal: AbortSignal, line: Waiting[]): Promise<void> {
   const { promise, resolve, reject } = deferred<void>()
   const onAbort = (): void => reject(signal.reason)

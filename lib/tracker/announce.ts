@@ -7,10 +7,11 @@ import {
 import { TrackerState } from './tracker-state.ts'
 
 /**
- * Announces to one tracker (`http:`, `https:` or `udp:`) until it is closed, and yields the peers that it names.
- * `for await (const peer of announce(url, { infoHash, peerId, port })) …` is all that it takes. The URL may lead anywhere: for one that
- * comes from a torrent or magnet link give `trust: 'remote'`.
- * @throws TorrentError ERR_TRACKER_URL when the URL is no supported tracker's; ERR_TRACKER_OPTION when the request or an option is not valid.
+ * Announces to one tracker (`http:`, `https:` or `udp:`) until closed, and yields the peers that it returns.
+ * Usage: `for await (const peer of announce(url, { infoHash, peerId, port })) …`. The URL may lead to any
+ * host; pass `trust: 'remote'` for one from a torrent or magnet link.
+ * @throws TorrentError ERR_TRACKER_URL if the URL is malformed or unsupported; ERR_TRACKER_OPTION if the
+ * request or an option is invalid.
  */
 export function announce(url: string, request: AnnounceRequest, options?: AnnouncementOptions): Announcement
 export function announce(

@@ -24,43 +24,43 @@ import type { TrackerState, TrackerStatus } from './tracker-state.ts'
 import { UdpTrackerClient } from './udp-tracker-client.ts'
 
 const log = debug('tracker')
-/** 35 seconds in all: a loop comes back anyway, and has other trackers to try. */
+/** 35 seconds in all: the loop retries anyway, and has other trackers to try. */
 const loopSchedule = { firstTimeoutMs: 5_000, retries: 2 }
 const stopSchedule = { firstTimeoutMs: 800, retries: 1 }
 
-/** What is announced; `port` and `counters` are read anew for each announce. */
+/** Parameters of every announce; `port` and `counters` are read each time. */
 export interface AnnounceRequest {
   /** 20 bytes. */
   readonly infoHash: Uint8Array
   /** 20 bytes. */
   readonly peerId: Uint8Array
-  /** The port that peers may dial, 0 to 65535. */
+  /** Port on which peers can reach us, 0 to 65535. */
   readonly port: number
-  /** Bytes transferred since the start, and bytes missing; default nothing, and some. */
+  /** Returns bytes transferred since the start, and bytes missing; default none transferred, some missing. */
   readonly counters?: (() => AnnounceCounters) | undefined
-  /** How many peers are wanted; default 200. */
+  /** Number of peers to ask for; default 200. */
   readonly numwant?: number | undefined
-  /** 32 bits that stay the same while our address changes; default random. */
+  /** 32-bit number that identifies us to the tracker when our address changes; default random. */
   readonly key?: number | undefined
 }
 
-/** How an announcement goes about it. */
+/** Options of an {@link Announcement}. */
 export interface AnnouncementOptions extends Omit<TrackerOptions, 'trust'>, Partial<AnnounceTiming> {
-  /** As for {@link TrackerOptions}, or a function that tells it of each URL before each announce. */
+  /** Trust for all URLs, or a function that returns it for a URL before each announce; see {@link TrackerOptions}. */
   readonly trust?: Trust | ((url: string) => Trust) | undefined
-  /** Closes the announcement. */
+  /** Closes the announcement when aborted. */
   readonly signal?: AbortSignal | undefined
-  /** Hears of each good reply. */
+  /** Called with each successful reply. */
   readonly onResponse?: ((reply: TrackerReply, tracker: TrackerStatus) => void) | undefined
-  /** Hears of our address as a tracker sees it (BEP 24), before the peers that came with it are yielded. */
+  /** Called with our address as a tracker sees it (BEP 24), before its peers are yielded. */
   readonly onExternalHost?: ((host: string, tracker: TrackerStatus) => void) | undefined
-  /** Hears of each failure, and once for each tracker of answers of which only a part is of use; the announcement goes on. */
+  /** Called with each failure, and once per tracker if only a part of its answers is usable. The announcement continues. */
   readonly onWarning?: ((error: Error) => void) | undefined
-  /** A number from 0 up to 1 for shuffling and for back-off; default Math.random. */
+  /** Returns a number in [0, 1), for shuffling and back-off; default `Math.random`. */
   readonly random?: (() => number) | undefined
 }
 
-// Records, so that an option without a place here is no valid program.
+// Records, so that the compiler reports an option that is missing here.
 const ownNames: Record<Exclude<keyof AnnouncementOptions, keyof TrackerOptions>, true> = {
   signal: true,
   onResponse: true,
@@ -85,7 +85,7 @@ const requestNames: Record<keyof AnnounceRequest, true> = {
 }
 
 /**
- * Refuses what an announcement does not know or cannot use, and further arguments; `others` are options of the caller's own.
+ * Rejects unknown or invalid options and extra arguments; `others` names further allowed options.
  * @throws TorrentError ERR_TRACKER_OPTION
  */
 export function checkAnnouncement(
@@ -101,10 +101,12 @@ export function checkAnnouncement(
 }
 
 /**
- * Tells one or more trackers of us, from now until it is closed, and yields the peers that they name; a peer comes again
- * with each reply that names it. Its own timer drives it and not the reader: unread peers are kept up to 4096, then the oldest
- * are dropped. Failures go to `onWarning`, and never end or throw out of the loop. Leaving the `for await` closes it. The
- * process stays alive until it is closed.
+ * Announces to one or more trackers until closed, and yields the peers that they return; a peer is yielded
+ * again with each reply that contains it.
+ *
+ * Announces are driven by timers and not by the reader. Up to 4,096 unread peers are buffered, then the
+ * oldest are dropped. Failures go to `onWarning` and never end the iteration. Leaving the `for await` loop
+ * closes the announcement. It keeps the process alive until closed.
  */
 export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable {
   readonly #request: AnnounceRequest
@@ -113,7 +115,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
   readonly #queue: AsyncQueue<PeerAddress>
   readonly #trackers: readonly TrackerState[]
   readonly #loops: readonly AnnounceLoop[]
-  /** Undefined for the ones that were given. */
+  /** Clients created here; undefined if the options contain one. */
   readonly #ownUdp: UdpTrackerClient | undefined
   readonly #ownNetwork: Network | undefined
   #last: TrackerReply | undefined
@@ -123,8 +125,8 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
   #closing: Promise<void> | undefined
 
   /**
-   * Starts at once, with one loop for each list of tiers; `announce` and `announceTiers` make these.
-   * @throws TorrentError ERR_TRACKER_OPTION when the request or a span of time is not valid.
+   * Starts at once, with one loop for each list of tiers. Use `announce` or `announceTiers` to create one.
+   * @throws TorrentError ERR_TRACKER_OPTION if the request or a time span is invalid.
    */
   constructor(
     loops: readonly (readonly (readonly TrackerState[])[])[],
@@ -152,49 +154,49 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
     }
   }
 
-  /** The last good reply of any of the trackers. */
+  /** Latest successful reply of any tracker. */
   get last(): TrackerReply | undefined {
     return this.#last
   }
 
-  /** How each tracker fares; live. */
+  /** Live status of each tracker. */
   get trackers(): readonly TrackerStatus[] {
     return this.#trackers
   }
 
-  /** Reports, once, that the download is complete: now, or as soon as a tracker works. */
+  /** Reports once that the download is complete: now, or as soon as a tracker works. */
   completed(): void {
     if (this.#closing === undefined) for (const loop of this.#loops) loop.completed()
   }
 
   /**
-   * Announces at once to the trackers that work and were told that bytes are missing, when `counters` says now that none is: for data
-   * that was found, of which `completed` is not for (BEP 3).
+   * Announces at once to working trackers that were told that bytes are missing, if `counters` now reports
+   * none. For data that was found on disk, for which BEP 3 does not allow `completed`.
    */
   nothingLeft(): void {
     if (this.#closing === undefined) for (const loop of this.#loops) loop.nothingLeft()
   }
 
-  /** Announces again as soon as the shortest interval of each tracker allows. */
+  /** Announces again as soon as the minimum interval of each tracker allows. */
   announceNow(): void {
     if (this.#closing === undefined) for (const loop of this.#loops) loop.announceNow()
   }
 
   /**
-   * Ends the iteration and tells `stopped` to each tracker that knows of us, after `completed` if that was to be told; resolves in
-   * any case, after 2.5 seconds (`stopTimeoutMs`) for each of the two at most. Idempotent.
+   * Ends the iteration and sends `stopped` to each tracker that knows us, after a pending `completed`. Always
+   * resolves: each of the two takes at most `stopTimeoutMs` (2.5 s). Idempotent.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
   }
 
-  /** The same as `close`. */
+  /** Calls `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  /** The one queue of peers: several readers share it out among them. */
+  /** Returns the one queue of peers; several readers share its values. */
   [Symbol.asyncIterator](): AsyncIterableIterator<PeerAddress> {
     return this.#queue
   }
@@ -264,7 +266,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
     try {
       return this.#counters().left === 0
     } catch {
-      // The next announce asks them again and fails.
+      // The next announce calls `counters` again and reports the error.
       return false
     }
   }
@@ -276,7 +278,7 @@ export class Announcement implements AsyncIterable<PeerAddress>, AsyncDisposable
   #parameters(tracker: TrackerState, event: AnnounceEvent): AnnounceParameters {
     const { infoHash, peerId, port, numwant = 200 } = this.#request
     const { uploaded, downloaded, left: missing } = this.#counters()
-    // A completed torrent may be in a recheck by now.
+    // A completed torrent may already be in a recheck.
     const left = event === 'completed' ? 0 : missing
     if (left > 0) this.#toldMissing.add(tracker)
     else this.#toldMissing.delete(tracker)
@@ -325,7 +327,7 @@ function checkRequest(request: AnnounceRequest): void {
   checkType('counters', counters, 'function', optionError)
   const within = (name: string, value: number, limit: number): void => {
     if (Number.isInteger(value) && value >= 0 && value <= limit) return
-    throw optionError(name, `is an integer from 0 to ${limit}, not ${show(value)}`)
+    throw optionError(name, `must be an integer from 0 to ${limit}, not ${show(value)}`)
   }
   within('port', port, 65535)
   within('numwant', numwant, 2 ** 31 - 1)

@@ -5,7 +5,7 @@ import { show } from '../util/show.ts'
 import { checkTrust } from '../util/trust.ts'
 import type { TrackerOptions } from './tracker-options.ts'
 
-// A record, so that an option without a place here is no valid program.
+// A record, so that the compiler reports an option that is missing here.
 const trackerNames: Record<keyof TrackerOptions, true> = {
   udp: true,
   udpSchedule: true,
@@ -23,13 +23,13 @@ const trackerNames: Record<keyof TrackerOptions, true> = {
 }
 const callbacks = ['onResponse', 'onExternalHost', 'onWarning', 'random', 'agent', 'lookup']
 
-/** An option or argument that is refused. */
+/** Returns the error for an invalid option or argument. */
 export function optionError(option: string, reason: string): TorrentError {
   return new TorrentError('ERR_TRACKER_OPTION', `${option}: ${reason}`, { details: { option } })
 }
 
 /**
- * Refuses options that are neither those of {@link TrackerOptions} nor named, and values of another type.
+ * Rejects options that are neither in {@link TrackerOptions} nor in `names`, and values of the wrong type.
  * @throws TorrentError ERR_TRACKER_OPTION
  */
 export function checkTrackerOptions(
@@ -43,18 +43,18 @@ export function checkTrackerOptions(
   const values: ReadonlyMap<string, unknown> = new Map(Object.entries(options ?? {}))
   for (const name of callbacks) checkType(name, values.get(name), 'function', optionError)
   checkSignal(values.get('signal'), optionError)
-  // Announcements may take a function for it.
+  // Announcements also accept a function.
   const trust = values.get('trust')
   if (typeof trust !== 'function') checkTrust(trust, optionError)
 }
 
-/** Refuses what is no number of milliseconds. @throws TorrentError ERR_TRACKER_OPTION */
+/** Rejects values that are not a number of milliseconds. @throws TorrentError ERR_TRACKER_OPTION */
 export function checkSpan(name: string, value: unknown): void {
-  if (!isAmount(value)) throw optionError(name, `is a number of milliseconds, not ${show(value)}`)
+  if (!isAmount(value)) throw optionError(name, `must be a number of milliseconds, not ${show(value)}`)
 }
 
-/** Refuses what is no info hash or peer id. @throws TorrentError ERR_TRACKER_OPTION */
+/** Rejects values that are not 20 bytes, the length of info hashes and peer ids. @throws TorrentError ERR_TRACKER_OPTION */
 export function checkId(name: string, value: unknown): void {
   if (!isBytes(value)) throw optionError(name, `${show(value)} must be 20 bytes`)
-  if (value.length !== 20) throw optionError(name, `has 20 bytes, not ${value.length}`)
+  if (value.length !== 20) throw optionError(name, `must have 20 bytes, not ${value.length}`)
 }

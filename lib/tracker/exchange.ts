@@ -5,20 +5,20 @@ import type { AnnounceParameters, ScrapeResult, TrackerReply } from './request.t
 import type { TrackerOptions } from './tracker-options.ts'
 import { type UdpRequestOptions, UdpTrackerClient } from './udp-tracker-client.ts'
 
-/** What one exchange with a tracker needs besides the options that all share. */
+/** Options of one exchange with a tracker. */
 export interface ExchangeOptions extends Omit<TrackerOptions, 'network'> {
   readonly network: Network
   readonly signal?: AbortSignal | undefined
-  /** Hears, maybe several times, that the tracker may have got the request. */
+  /** Called when the tracker may have received the request; may be called several times. */
   readonly onSent?: (() => void) | undefined
-  /** Hears of each reply as it comes, before the exchange is over: a second address family may be slower. */
+  /** Called with each reply before the exchange ends: a second address family may be slower. */
   readonly onReply?: ((reply: TrackerReply) => void) | undefined
-  /** Hears that a part of an HTTP answer is of no use; the rest of it is used. */
+  /** Called when a part of an HTTP answer is unusable; the rest is used. */
   readonly onOddReply?: ((warning: Error) => void) | undefined
 }
 
 /**
- * One announce to a tracker of any supported kind.
+ * Makes one announce to an HTTP or UDP tracker.
  * @throws TorrentError ERR_TRACKER_FAILURE, ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT or
  * ERR_TRACKER_URL; the signal's reason.
  */
@@ -35,7 +35,7 @@ export async function exchange(
   return withUdp(options, (client) => client.announce(url, parameters, { ...options, ...forUdp(options) }))
 }
 
-/** The scrape of up to 74 torrents from a tracker of any supported kind; throws as {@link exchange} does. */
+/** Scrapes up to 74 torrents from an HTTP or UDP tracker; throws the errors of {@link exchange}. */
 export async function exchangeScrape(
   url: URL,
   infoHashes: readonly Uint8Array[],

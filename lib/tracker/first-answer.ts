@@ -1,14 +1,15 @@
-/** Something that was asked. */
+/** A request in progress. */
 export interface Asked<T> {
-  /** Undefined when it failed; never rejects. */
+  /** Resolves to undefined if the request failed; never rejects. */
   readonly answer: Promise<T | undefined>
-  /** Resolves when it has been silent for so long that the next one should be asked too. */
+  /** Resolves when the request has been silent for so long that the next one should start. */
   readonly silence: Promise<void>
 }
 
 /**
- * Asks one after the other, each once the one before has failed or fallen silent, and returns the first answer; undefined when all
- * failed, or the signal is aborted and what was asked has ended. The others are left to end by themselves.
+ * Starts requests one after the other, each when the previous one has failed or is silent, and returns the
+ * first answer. Returns undefined if all failed, or if the signal was aborted and the requests in progress
+ * have ended. Other requests continue on their own.
  */
 export function firstAnswer<K, T>(
   list: readonly K[],
@@ -25,18 +26,18 @@ export function firstAnswer<K, T>(
         if (open === 0) resolve(undefined)
         return
       }
-      const place = ++asked
+      const position = ++asked
       open++
       const { answer, silence } = ask(item)
       void silence.then(() => {
-        if (place === asked) next()
+        if (position === asked) next()
       })
       void answer.then((value) => {
         open--
         if (value !== undefined) {
           found = true
           resolve(value)
-        } else if (place === asked || open === 0) next()
+        } else if (position === asked || open === 0) next()
       })
     }
     next()

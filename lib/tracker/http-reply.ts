@@ -12,10 +12,10 @@ const whitespace = new Set([0, 9, 10, 13, 32])
 const hostName = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i
 
 /**
- * Reads the body of an HTTP announce answer (BEP 3, 7, 23, 24, 31). Uses what is good of it: single malformed peers and fields of
- * another type are left out, and `onOdd` hears of them once.
- * @throws TorrentError ERR_TRACKER_FAILURE with `details.reason`, and `details.retryInMs` if the tracker told when to come
- * back; ERR_TRACKER_RESPONSE, quoting what is wrong.
+ * Parses the body of an HTTP announce answer (BEP 3, 7, 23, 24, 31). Skips malformed peers and fields of the
+ * wrong type; `onOdd` is called once with a description.
+ * @throws TorrentError ERR_TRACKER_FAILURE with `details.reason`, and `details.retryInMs` if the tracker gave
+ * a retry time; ERR_TRACKER_RESPONSE with a quote of the fault.
  */
 export function parseHttpAnnounce(body: Uint8Array, onOdd: (what: string) => void = () => {}): TrackerReply {
   const odd: string[] = []
@@ -36,14 +36,15 @@ export function parseHttpAnnounce(body: Uint8Array, onOdd: (what: string) => voi
     downloaded: count(reply, 'downloaded'),
     warning: warning === undefined ? undefined : quote(warning),
     externalHost: readExternal(reply.bytes('external ip')),
-    // The reply's memory is not to be held for these few bytes.
+    // Copied, so that these few bytes do not keep the whole reply in memory.
     trackerId:
       trackerId === undefined || trackerId.length > limits.trackerIdBytes ? undefined : trackerId.slice()
   }
 }
 
 /**
- * Reads the body of an HTTP scrape answer (BEP 48): one result for each info hash, undefined for those it does not mention.
+ * Parses the body of an HTTP scrape answer (BEP 48): one result per info hash, undefined if the tracker does
+ * not know it.
  * @throws TorrentError ERR_TRACKER_FAILURE or ERR_TRACKER_RESPONSE.
  */
 export function parseHttpScrape(
@@ -63,7 +64,7 @@ export function parseHttpScrape(
   })
 }
 
-/** The `failure reason` of an answer with an error status, if it has one. */
+/** Returns the `failure reason` of an answer with an error status as an error, or undefined. */
 export function findFailure(body: Uint8Array): TorrentError | undefined {
   try {
     readDict(body)
@@ -87,7 +88,7 @@ function readDict(body: Uint8Array, odd: string[] = []): BencodeDict {
   }
   const { value, end } = decoded
   if (!(value instanceof BencodeDict)) throw malformed('no dictionary')
-  // Line ends, the time it took, or a second list of peers.
+  // Some trackers append line ends, a duration, or a second list of peers.
   if (body.subarray(end).some((byte) => !whitespace.has(byte)))
     odd.push(`${body.length - end} bytes follow the value`)
   const reason = value.bytes('failure reason')
@@ -101,7 +102,7 @@ function failureOf(reply: BencodeDict, reasonBytes: Uint8Array): TorrentError {
   const reason = text === '' ? 'no reason given' : text
   const never = reply.text('retry in') === 'never'
   const minutes = reply.integer('retry in') ?? Number(reply.text('retry in') ?? Number.NaN)
-  // Most trackers know no `retry in` and tell the interval of good answers.
+  // Most trackers do not support `retry in` and send the usual interval.
   const retryInMs = never
     ? Number.POSITIVE_INFINITY
     : minutes > 0
@@ -119,7 +120,7 @@ function readPeers(reply: BencodeDict, key: string, family: 4 | 6, odd: string[]
     return parseCompact(value.subarray(0, limits.peersPerReply * (family === 4 ? 6 : 18)), family)
   }
   if (!Array.isArray(value)) {
-    // An empty list of PHP becomes an empty dictionary.
+    // PHP encodes an empty list as an empty dictionary.
     if (!(value instanceof BencodeDict && value.size === 0)) odd.push(`${key} is neither a string nor a list`)
     return []
   }
@@ -132,12 +133,12 @@ function readPeers(reply: BencodeDict, key: string, family: 4 | 6, odd: string[]
     if (peer === undefined) useless++
     else if (peer.port !== 0) peers.push(peer)
   }
-  if (value.length > 0 && dictionaries === 0) throw malformed(`${key} lists what is no dictionary`)
+  if (value.length > 0 && dictionaries === 0) throw malformed(`${key} is a list with no dictionary in it`)
   if (useless > 0) odd.push(`${useless} of ${value.length} ${key} have no usable address`)
   return peers
 }
 
-/** A peer, maybe with port 0, as those have that accept no connections. */
+/** Reads a peer; port 0 means that it accepts no connections. */
 function readPeer(entry: BencodeDict): PeerAddress | undefined {
   const host = entry.text('ip')
   const port = entry.integer('port') ?? -1

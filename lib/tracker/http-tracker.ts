@@ -15,12 +15,13 @@ export interface HttpScrapeOptions extends HttpGetOptions, Pick<TrackerOptions, 
 
 /** Options of {@link httpAnnounce}. */
 export interface HttpAnnounceOptions extends HttpScrapeOptions {
-  /** Hears, before the announce resolves, that a part of the answer is of no use. */
+  /** Called, before the announce resolves, when a part of the answer is unusable. */
   readonly onOddReply?: ((warning: TorrentError) => void) | undefined
 }
 
 /**
- * One announce over HTTP or HTTPS (BEP 3, 7, 23); peers that a server there may not name are left out.
+ * Makes one announce over HTTP or HTTPS (BEP 3, 7, 23). Leaves out peers that are more local than the
+ * tracker.
  * @throws TorrentError ERR_TRACKER_FAILURE, ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT or
  * ERR_TRACKER_URL; the signal's reason.
  */
@@ -44,8 +45,8 @@ export async function httpAnnounce(
 }
 
 /**
- * The counts of torrents from the scrape URL that belongs to an announce URL (BEP 48).
- * @throws TorrentError as {@link httpAnnounce} does; ERR_TRACKER_URL too when the URL has no scrape.
+ * Scrapes torrents by the scrape URL that belongs to an announce URL (BEP 48).
+ * @throws TorrentError as {@link httpAnnounce} does; ERR_TRACKER_URL also if the URL supports no scrape.
  */
 export async function httpScrape(
   http: HttpClient,
@@ -76,7 +77,7 @@ function encodeParameters(parameters: AnnounceParameters): string {
   return list.join('&')
 }
 
-/** `url` is the URL without our `parameters`. */
+/** Sends a request; `url` is the URL without our `parameters`. */
 async function ask<T>(
   http: HttpClient,
   url: URL,
@@ -91,7 +92,7 @@ async function ask<T>(
   })
   try {
     if (location !== undefined)
-      throw new TorrentError('ERR_TRACKER_RESPONSE', 'it redirects to what is no http URL')
+      throw new TorrentError('ERR_TRACKER_RESPONSE', 'it redirects to a URL that is neither http nor https')
     if (status === 200) return parse(body, scope)
     throw (
       findFailure(body) ??
@@ -99,7 +100,7 @@ async function ask<T>(
     )
   } catch (error) {
     if (!(error instanceof TorrentError)) throw error
-    // The rest of a broken-off response is missing, so the fault is the connection's.
+    // The rest of the response is missing, so the fault is the connection's.
     if (cut !== undefined && error.code === 'ERR_TRACKER_RESPONSE') throw cut
     throw ofTracker(url, serverName(url), error)
   }

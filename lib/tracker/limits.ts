@@ -1,27 +1,27 @@
-/** Bounds on all that a tracker can push, and the spans of time of this folder, each with its reason. */
+/** Limits on what trackers can send, and time spans of this folder, each with its reason. */
 export const limits = {
-  /** Peers taken from one reply; what is beyond is dropped, because no client dials so many before the next one. */
+  /** Peers used from one reply: no client dials more before the next reply. */
   peersPerReply: 4096,
-  /** Peers that wait unread; the oldest are dropped. */
+  /** Unread peers; the oldest are dropped. */
   unreadPeers: 4096,
-  /** Characters of a tracker's text that reach a message or a log. */
+  /** Characters of a tracker's text in a message or log. */
   textLength: 200,
-  /** Bytes of a tracker id that is sent back, since it becomes a part of each request. */
+  /** Bytes of a tracker id, which becomes a part of each request. */
   trackerIdBytes: 256,
-  /** Trackers of one torrent, since each may cost a socket and a name look-up; the first ones count. */
+  /** Trackers of one torrent, because each may cost a socket and a DNS look-up; the first ones are used. */
   trackers: 100,
   /** Nested lists and dictionaries: a scrape reply has 3. */
   bencodeDepth: 16,
-  /** Values of one reply; 4096 peers as dictionaries are 29,000. */
+  /** Values of one reply: 4,096 peers as dictionaries are 29,000. */
   bencodeTokens: 200_000,
-  /** Info hashes of one UDP scrape: 74 fill a datagram that no network splits (BEP 15). */
+  /** Info hashes of one UDP scrape: 74 fill a datagram that is not fragmented (BEP 15). */
   scrapeHashes: 74,
-  /** Peers asked for by UDP over IPv6: 66 fill a datagram of 1232 bytes, which is never split on its way. */
+  /** Peers to ask for by UDP over IPv6: 66 fill a datagram of 1,232 bytes, which is never fragmented. */
   udpPeersIpv6: 66,
-  /** How long a UDP connection id may be used (BEP 15). */
+  /** Milliseconds for which a UDP connection id is valid (BEP 15). */
   connectionIdMs: 60_000,
-  /** Connection ids kept; the oldest go first. */
+  /** Connection ids kept; the oldest are dropped. */
   connectionIds: 1024,
-  /** How long the second address family is waited for once the first has answered. */
+  /** Milliseconds to wait for the second address family once the first has answered. */
   familyGraceMs: 5_000
 } as const

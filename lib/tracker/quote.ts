@@ -1,10 +1,10 @@
 import { limits } from './limits.ts'
 
 const decoder = new TextDecoder()
-// Control characters, and marks that turn the direction of the text around them.
+// Control characters, and marks that change the direction of the text around them.
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]+/gu
 
-/** A tracker's text made fit for a message: no control characters, 200 characters at most. */
+/** Returns a tracker's text in a form fit for messages: no control characters, at most 200 characters. */
 export function quote(text: string | Uint8Array): string {
   const whole = typeof text === 'string' ? text : decoder.decode(text.subarray(0, 4 * limits.textLength))
   const clean = whole

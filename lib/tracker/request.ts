@@ -1,6 +1,6 @@
 import type { PeerAddress } from '../util/address.ts'
 
-/** What an announce reports besides the counters; undefined in a regular one (BEP 3). */
+/** Event of an announce; undefined for a regular one (BEP 3). */
 export type AnnounceEvent = 'started' | 'completed' | 'stopped' | undefined
 
 /** Bytes transferred since `started`, and bytes still missing. */
@@ -10,62 +10,65 @@ export interface AnnounceCounters {
   readonly left: number
 }
 
-/** The value of `left` while the length is unknown: more than nothing, so that trackers name seeds too. */
+/** Value of `left` while the length is unknown: above 0, so that trackers return seeds too. */
 export const unknownLeft = 16_384
 
-/** One announce, complete. */
+/** Parameters of one announce. */
 export interface AnnounceParameters extends AnnounceCounters {
   /** 20 bytes. */
   readonly infoHash: Uint8Array
   /** 20 bytes. */
   readonly peerId: Uint8Array
-  /** The port that peers may dial. */
+  /** Port on which peers can reach us. */
   readonly port: number
-  /** A number of 32 bits that proves to the tracker, and to nobody else, who we are when our address changes. */
+  /** 32-bit number that identifies us to the tracker, and only to it, when our address changes. */
   readonly key: number
-  /** How many peers are wanted. */
+  /** Number of peers to ask for. */
   readonly numwant: number
   readonly event?: AnnounceEvent
-  /** What this tracker gave as its `tracker id`. */
+  /** The `tracker id` that this tracker sent last. */
   readonly trackerId?: Uint8Array | undefined
 }
 
-/** What a tracker answered to an announce; a count that it did not tell is undefined. */
+/** A tracker's answer to an announce; counts that it left out are undefined. */
 export interface TrackerReply {
-  /** At most 4096, as the tracker gave them but for those that are nearer to us than itself; duplicates are possible. */
+  /**
+   * At most 4,096 peers, in the tracker's order and possibly with duplicates. Peers that are more local than
+   * the tracker are left out.
+   */
   readonly peers: readonly PeerAddress[]
-  /** When the tracker wants the next announce, as it said so: no bound is applied. Undefined when missing or not above 0. */
+  /** Interval that the tracker asks for, unclamped; undefined if missing or not positive. */
   readonly intervalMs: number | undefined
-  /** The tracker's shortest time between announces, as it said so. */
+  /** Minimum interval that the tracker allows, unclamped. */
   readonly minIntervalMs: number | undefined
-  /** Seeds. */
+  /** Number of seeds. */
   readonly complete: number | undefined
-  /** Peers that still download. */
+  /** Number of peers that are still downloading. */
   readonly incomplete: number | undefined
-  /** How often the torrent was completed. */
+  /** Number of completed downloads. */
   readonly downloaded: number | undefined
-  /** A message for people; control characters are taken out and the length is bounded. */
+  /** Warning text for the user, at most 200 characters, without control characters. */
   readonly warning: string | undefined
   /** Our address as the tracker sees it (BEP 24). */
   readonly externalHost: string | undefined
-  /** To be sent back with the next announce. */
+  /** Bytes to send back with the next announce. */
   readonly trackerId: Uint8Array | undefined
 }
 
-/** What a tracker knows of one torrent (BEP 48). */
+/** A tracker's counts for one torrent (BEP 48). */
 export interface ScrapeResult {
-  /** Seeds. */
+  /** Number of seeds. */
   readonly complete: number
-  /** Peers that still download. */
+  /** Number of peers that are still downloading. */
   readonly incomplete: number
-  /** How often the torrent was completed. */
+  /** Number of completed downloads. */
   readonly downloaded: number
 }
 
-/** How often, and how patiently, a UDP request is sent: the n-th try waits `firstTimeoutMs` * 2^n for its answer (BEP 15). */
+/** Retransmission schedule of a UDP request: attempt n (from 0) waits `firstTimeoutMs` * 2^n for its answer (BEP 15). */
 export interface UdpSchedule {
-  /** Milliseconds that the first try waits. */
+  /** Milliseconds to wait after the first attempt. */
   readonly firstTimeoutMs: number
-  /** How many tries follow the first one. */
+  /** Number of attempts after the first one. */
   readonly retries: number
 }

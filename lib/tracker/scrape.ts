@@ -7,18 +7,19 @@ import type { ScrapeResult } from './request.ts'
 import type { TrackerOptions } from './tracker-options.ts'
 import { parseTrackerUrl } from './tracker-url.ts'
 
-/** What {@link scrape} may be told. */
+/** Options of {@link scrape}. */
 export interface ScrapeOptions extends TrackerOptions {
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Asks a tracker for the counts of torrents (BEP 15, BEP 48), 74 at a time; `url` is the announce URL. The results are in the
- * order of `infoHashes` (20 bytes each), and undefined for those that an HTTP tracker does not know; a UDP tracker tells 0. The URL may
- * lead anywhere: for one that comes from a torrent or magnet link give `trust: 'remote'`.
- * @throws TorrentError ERR_TRACKER_URL at once for a bad URL, or one whose path has no scrape (rejected); ERR_TRACKER_FAILURE,
- * ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK or ERR_TRACKER_TIMEOUT; ERR_TRACKER_OPTION at once for an info hash of another length, and other mistakes;
- * the signal's reason.
+ * Asks a tracker for the counts of torrents (BEP 15, BEP 48), 74 at a time; `url` is the announce URL.
+ * Results are in the order of `infoHashes` (20 bytes each). For an unknown torrent, an HTTP tracker yields
+ * undefined and a UDP tracker 0. The URL may lead to any host; pass `trust: 'remote'` for one from a torrent
+ * or magnet link.
+ * @throws TorrentError at once: ERR_TRACKER_URL for an invalid URL; ERR_TRACKER_OPTION for an info hash of
+ * the wrong length or another invalid argument. Rejects with ERR_TRACKER_URL if the URL supports no scrape;
+ * ERR_TRACKER_FAILURE, ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK or ERR_TRACKER_TIMEOUT; the signal's reason.
  */
 export function scrape(
   url: string,

@@ -15,24 +15,29 @@ import { TrackerState } from './tracker-state.ts'
 import { isSupportedTracker } from './tracker-url.ts'
 
 /**
- * Which trackers of a torrent are used at the same time. tiers: the first working one of each tier. all: each of them.
- * strict: the first working one of the first tier that has one, to the letter of BEP 12.
+ * Trackers of a torrent that are used at the same time.
+ *
+ * - `tiers`: the first working tracker of each tier
+ * - `all`: every tracker
+ * - `strict`: the first working tracker of the first tier that has one, as BEP 12 specifies
  */
 export type TierMode = 'tiers' | 'all' | 'strict'
 
-/** How the trackers of a torrent are announced to. */
+/** Options of {@link announceTiers}. */
 export interface TierOptions extends AnnouncementOptions {
   /** Default `tiers`. */
   readonly mode?: TierMode | undefined
 }
 
 /**
- * Announces to the trackers of a torrent (BEP 12) until closed, and yields the peers that they name. Each tier is shuffled; a
- * tracker that works moves to the front of its tier, and the next one takes over when it fails. URLs that are malformed or
- * of another kind than http, https and udp are left out with one warning, and so are those beyond the first 100 others. Without
- * any tracker left the iteration ends at once. The URLs are taken for those of a torrent, which reach this machine and local networks only
- * where they look like a tracker's; `trust: 'program'` lets them lead anywhere.
- * @throws TorrentError ERR_TRACKER_OPTION when the request or an option is not valid.
+ * Announces to the trackers of a torrent (BEP 12) until closed, and yields the peers that they return. Each
+ * tier is shuffled; a working tracker moves to the front of its tier, and the next one is used when it fails.
+ *
+ * Malformed and unsupported URLs (not http, https or udp) are skipped with one warning, and so are trackers
+ * after the first 100. If no tracker is left, the iteration ends at once. URLs are treated as those of a
+ * torrent: they reach loopback and local networks only if they look like a tracker URL. `trust: 'program'`
+ * allows any host.
+ * @throws TorrentError ERR_TRACKER_OPTION if the request or an option is invalid.
  */
 export function announceTiers(
   tiers: readonly (readonly string[])[],

@@ -2,8 +2,8 @@ import { TorrentError } from '../util/errors.ts'
 import { redactUrl, withoutSecrets } from '../util/redact.ts'
 
 /**
- * The error of an exchange with the tracker of this URL, with the tracker's name in front. What of the URL may be secret is in neither
- * message nor details, also when the tracker has sent it back.
+ * Returns an error prefixed with the tracker's name. Masks the secret parts of the URL in message and
+ * details, even if the tracker sent them back.
  */
 export function ofTracker(url: URL, name: string, error: TorrentError): TorrentError {
   const { code, message, cause, details } = error

@@ -5,20 +5,24 @@ import type { AnnouncePace } from './announce-pace.ts'
 import type { UdpSchedule } from './request.ts'
 import type { UdpTrackerClient } from './udp-tracker-client.ts'
 
-/** How trackers are reached. */
+/** Options for requests to trackers. */
 export interface TrackerOptions extends HttpOptions {
-  /** UDP sockets to use; without it a request opens its own and closes them afterwards. */
+  /** Client for UDP trackers; without it, each request opens its own sockets and closes them. */
   readonly udp?: UdpTrackerClient | undefined
-  /** Tries and patience over UDP. */
+  /** Retransmission schedule over UDP. */
   readonly udpSchedule?: UdpSchedule | undefined
   /**
-   * `'remote'` for URLs that come from a torrent, a magnet link or a tracker: on this machine and in local networks they reach only what
-   * has a path that ends with `/announce` or `/scrape`, and no user, password, query or redirect. `'program'` for URLs that may lead
-   * anywhere. `announce` and `scrape` take theirs for the program's, `announceTiers` for a torrent's.
+   * Origin of the URLs.
+   *
+   * - `'remote'`: a torrent, magnet link or tracker. On loopback and in local networks such URLs reach only
+   *   paths that end with `/announce` or `/scrape`, without user, password, query or redirect.
+   * - `'program'`: the URLs may lead to any host.
+   *
+   * Default `'program'` in `announce` and `scrape`, `'remote'` in `announceTiers`.
    */
   readonly trust?: Trust | undefined
-  /** Spreads the announces of many torrents over time; goodbyes do not wait. */
+  /** Rate limiter for the announces of many torrents; last announces do not wait for it. */
   readonly pace?: AnnouncePace | undefined
-  /** @internal The network of a client, which stays open; default is one that is closed afterwards. */
+  /** @internal Network of a client, which stays open; default one that is closed afterwards. */
   readonly network?: Network | undefined
 }

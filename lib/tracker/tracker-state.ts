@@ -2,28 +2,33 @@ import type { TrackerReply } from './request.ts'
 import { parseTrackerUrl } from './tracker-url.ts'
 
 /**
- * idle: not asked yet, or not its turn. announcing: a request is under way. working: the last one succeeded. failed: the last
- * one did not. stopped: the announcement is closed.
+ * State of a tracker.
+ *
+ * - idle: not tried yet, or not in use
+ * - announcing: a request is in progress
+ * - working: the last announce succeeded
+ * - failed: the last announce failed
+ * - stopped: the announcement is closed
  *
  * idle, working, failed → announcing → working | failed | idle; any → stopped
  */
 export type TrackerPhase = 'idle' | 'announcing' | 'working' | 'failed' | 'stopped'
 
-/** How one tracker fares; a live view. */
+/** Live status of one tracker. */
 export interface TrackerStatus {
   readonly url: string
   /** Index of its tier (BEP 12). */
   readonly tier: number
   readonly status: TrackerPhase
-  /** Its last good reply. */
+  /** Latest successful reply. */
   readonly last: TrackerReply | undefined
-  /** Why its last announce failed; undefined again after a good one. */
+  /** Error of the last announce; undefined after a successful one. */
   readonly error: Error | undefined
-  /** When it is asked next, in milliseconds since 1970; undefined while that is not planned. */
+  /** Time of the next announce, in milliseconds since 1970; undefined if none is planned. */
   readonly nextAnnounceAt: number | undefined
 }
 
-/** What an announce loop knows of a tracker; the loop alone changes it. */
+/** State of a tracker in an announce loop, which alone changes it. */
 export class TrackerState implements TrackerStatus {
   readonly url: string
   readonly tier: number
@@ -31,16 +36,19 @@ export class TrackerState implements TrackerStatus {
   last: TrackerReply | undefined
   error: Error | undefined
   nextAnnounceAt: number | undefined
-  /** Whether the tracker took a `started` and so is owed a `stopped`. */
+  /** Whether the tracker accepted a `started`, so that `stopped` must be sent. */
   accepted = false
-  /** Not asked before this, in milliseconds on the loop's clock: it refused, and told when to come back. */
+  /**
+   * Time before which it is not asked again, on the loop's clock in milliseconds; set when it refused and
+   * gave a retry time.
+   */
   notBefore = 0
-  /** Whether the owner was told that only a part of its answers is of use. */
+  /** Whether the owner was warned that only a part of its answers is usable. */
   warnedOfOdd = false
 
   /**
-   * A tracker that was not asked yet.
-   * @throws TorrentError ERR_TRACKER_URL when the URL is no supported tracker's.
+   * Creates the state of a tracker that was not tried yet.
+   * @throws TorrentError ERR_TRACKER_URL if the URL is malformed or unsupported.
    */
   constructor(url: string, tier: number) {
     parseTrackerUrl(url)
@@ -48,7 +56,7 @@ export class TrackerState implements TrackerStatus {
     this.tier = tier
   }
 
-  /** `url`, parsed: anew for each announce, since those are rare and a parsed URL is large. */
+  /** Returns the parsed `url`. Parsed each time, because announces are rare and a `URL` object is large. */
   get location(): URL {
     return parseTrackerUrl(this.url)
   }

@@ -5,17 +5,18 @@ import { redactUrl } from '../util/redact.ts'
 import { show } from '../util/show.ts'
 import { quote } from './quote.ts'
 
-// A URL from a stranger's torrent must not decide what we tell a server about ourselves.
+// Parameters that a torrent's URL must not set: they tell the tracker about us.
 const reserved = new Set(['info_hash', 'peer_id', 'port', 'uploaded', 'downloaded', 'left', 'event', 'key'])
 
-/** Whether {@link parseTrackerUrl} knows the scheme of this URL: http, https or udp. */
+/** Returns whether {@link parseTrackerUrl} supports the scheme of this URL: http, https or udp. */
 export function isSupportedTracker(url: string): boolean {
   return /^(https?|udp):/i.test(url.trim())
 }
 
 /**
- * Reads the URL of a tracker: `http:`, `https:` or `udp:`, the last with a port.
- * @throws TorrentError ERR_TRACKER_URL when it is malformed, of another scheme, or has parameters that an announce sets.
+ * Parses a tracker URL: `http:`, `https:` or `udp:`, the last with a port.
+ * @throws TorrentError ERR_TRACKER_URL if it is malformed, has another scheme, or sets parameters of an
+ * announce.
  */
 export function parseTrackerUrl(text: string): URL {
   if (typeof text !== 'string') throw new TorrentError('ERR_TRACKER_URL', `${show(text)} is no tracker URL`)
@@ -31,19 +32,20 @@ export function parseTrackerUrl(text: string): URL {
   }
   if (!isSupportedTracker(url.href)) throw refuse('is neither http, https nor udp')
   for (const name of url.searchParams.keys()) {
-    if (reserved.has(name)) throw refuse(`sets '${name}', which the announce does`)
+    if (reserved.has(name)) throw refuse(`sets '${name}', which only the announce may set`)
   }
   if (url.protocol === 'udp:') {
-    if (url.port === '' || url.port === '0') throw refuse('names no port')
+    if (url.port === '' || url.port === '0') throw refuse('has no port')
     if (isIP(hostOfUrl(url)) === 0 && !/^[\w.-]{1,253}$/.test(hostOfUrl(url)))
-      throw refuse('names no valid host')
+      throw refuse('has no valid host')
   }
   return url
 }
 
 /**
- * The scrape URL of an HTTP announce URL: `announce` at the start of the last path segment becomes `scrape` (BEP 48).
- * @throws TorrentError ERR_TRACKER_URL when the last segment starts otherwise: this tracker has no scrape.
+ * Returns the scrape URL of an HTTP announce URL: `announce` at the start of the last path segment becomes
+ * `scrape` (BEP 48).
+ * @throws TorrentError ERR_TRACKER_URL if the last segment starts otherwise: this tracker supports no scrape.
  */
 export function scrapeUrl(announceUrl: URL): URL {
   const match = /^(.*\/)announce([^/]*)$/.exec(announceUrl.pathname)
@@ -71,7 +73,7 @@ export function percentEncode(bytes: Uint8Array): string {
   return text
 }
 
-/** The URL with parameters, already encoded, added behind its own ones; credentials and port stay, the fragment goes. */
+/** Returns the URL with encoded parameters appended to its query; keeps credentials and port, drops the fragment. */
 export function withParameters(url: URL, parameters: string): URL {
   const own = url.search === '' ? '?' : `${url.search}&`
   const full = new URL(url)

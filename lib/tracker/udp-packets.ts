@@ -5,7 +5,7 @@ import { limits } from './limits.ts'
 import { quote } from './quote.ts'
 import type { AnnounceEvent, AnnounceParameters, ScrapeResult, TrackerReply } from './request.ts'
 
-/** The actions of BEP 15. */
+/** Actions of BEP 15. */
 const udpAction = { connect: 0, announce: 1, scrape: 2, error: 3 } as const
 
 const protocolId = 0x41727101980n
@@ -16,7 +16,7 @@ function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** Whether this may be a tracker's answer: long enough, and its action is 0 to 3. */
+/** Returns whether a datagram may be a tracker's answer: at least 8 bytes, with an action from 0 to 3. */
 export function isUdpReply(message: Uint8Array): boolean {
   return (
     message.length >= 8 &&
@@ -25,12 +25,12 @@ export function isUdpReply(message: Uint8Array): boolean {
   )
 }
 
-/** The transaction id of an answer that passed {@link isUdpReply}. */
+/** Returns the transaction id of an answer that passed {@link isUdpReply}. */
 export function transactionOf(message: Uint8Array): number {
   return view(message).getUint32(4)
 }
 
-/** A connect request (BEP 15). */
+/** Encodes a connect request (BEP 15). */
 export function encodeConnect(transactionId: number): Uint8Array {
   const packet = new Uint8Array(16)
   const out = view(packet)
@@ -40,7 +40,7 @@ export function encodeConnect(transactionId: number): Uint8Array {
   return packet
 }
 
-/** An announce request (BEP 15); a path and query of the URL follow as options (BEP 41). */
+/** Encodes an announce request (BEP 15); path and query of the URL follow as options (BEP 41). */
 export function encodeAnnounce(
   connectionId: bigint,
   transactionId: number,
@@ -80,7 +80,7 @@ function encodeUrlData(text: string): Uint8Array {
   return out
 }
 
-/** A scrape request for up to 74 info hashes (BEP 15). */
+/** Encodes a scrape request for up to 74 info hashes (BEP 15). */
 export function encodeScrape(
   connectionId: bigint,
   transactionId: number,
@@ -97,7 +97,7 @@ export function encodeScrape(
   return packet
 }
 
-/** Refuses an answer that is an error, of another action, or shorter than `length` bytes. */
+/** Checks an answer: throws if it is an error, has another action, or is shorter than `length` bytes. */
 function expectReply(message: Uint8Array, action: number, length: number): DataView {
   const got = message.length >= 4 ? view(message).getUint32(0) : -1
   if (got === udpAction.error) {
@@ -112,8 +112,10 @@ function expectReply(message: Uint8Array, action: number, length: number): DataV
   }
   if (got !== action || message.length < length) {
     const what =
-      got !== action ? `action ${got} for ${action}` : `${message.length} bytes for at least ${length}`
-    throw new TorrentError('ERR_TRACKER_RESPONSE', `the tracker answered ${what}`, {
+      got !== action
+        ? `action ${got} instead of ${action}`
+        : `${message.length} bytes instead of at least ${length}`
+    throw new TorrentError('ERR_TRACKER_RESPONSE', `the tracker answered with ${what}`, {
       details: { action: got }
     })
   }
@@ -121,7 +123,7 @@ function expectReply(message: Uint8Array, action: number, length: number): DataV
 }
 
 /**
- * The connection id that a connect answer gives.
+ * Returns the connection id of a connect answer.
  * @throws TorrentError ERR_TRACKER_FAILURE for an error answer, ERR_TRACKER_RESPONSE for any other.
  */
 export function parseConnect(message: Uint8Array): bigint {
@@ -129,7 +131,7 @@ export function parseConnect(message: Uint8Array): bigint {
 }
 
 /**
- * Reads an announce answer; its peers are of the family that it came by.
+ * Parses an announce answer; its peers have the address family that it came by.
  * @throws TorrentError ERR_TRACKER_FAILURE for an error answer, ERR_TRACKER_RESPONSE for any other.
  */
 export function parseAnnounce(message: Uint8Array, family: 4 | 6): TrackerReply {
@@ -151,8 +153,9 @@ export function parseAnnounce(message: Uint8Array, family: 4 | 6): TrackerReply 
 }
 
 /**
- * Reads a scrape answer for `count` info hashes, in their order.
- * @throws TorrentError ERR_TRACKER_FAILURE for an error answer, ERR_TRACKER_RESPONSE for any other or too few entries.
+ * Parses a scrape answer for `count` info hashes, in their order.
+ * @throws TorrentError ERR_TRACKER_FAILURE for an error answer, ERR_TRACKER_RESPONSE for any other or too few
+ * entries.
  */
 export function parseScrape(message: Uint8Array, count: number): ScrapeResult[] {
   const reply = expectReply(message, udpAction.scrape, 8 + 12 * count)

@@ -23,54 +23,54 @@ import {
 } from './udp-packets.ts'
 import { UdpTransactions, udpClosedError } from './udp-transactions.ts'
 
-/** The patience that BEP 15 asks for: 15 seconds, doubled 8 times, over two hours in all. */
+/** Schedule of BEP 15: 15 seconds, doubled 8 times, over two hours in all. */
 export const patientSchedule: UdpSchedule = { firstTimeoutMs: 15_000, retries: 8 }
 
-/** What a {@link UdpTrackerClient} works with. */
+/** Options of a {@link UdpTrackerClient}. */
 export interface UdpTrackerClientOptions {
-  /** Bound ports to share, at most one of a family; they stay open. Default: own ones, bound when first needed. */
+  /** Bound ports to share, at most one per address family; they stay open. Default ports of its own, bound on first use. */
   readonly ports?: readonly DatagramPort[]
-  /** Time itself, for tests. */
+  /** Clock and timers; for tests. */
   readonly timers?: Timers | undefined
-  /** @internal Where ports are bound when first needed; stays open. Default is a network of its own. */
+  /** @internal Network on which ports are bound on first use; stays open. Default a network of its own. */
   readonly network?: Network | undefined
 }
 
-/** How one UDP request goes about it. */
+/** Options of one UDP request. */
 export interface UdpRequestOptions {
-  /** Ends the request at once. */
+  /** Aborts the request at once. */
   readonly signal?: AbortSignal | undefined
-  /** Default {@link patientSchedule}. */
+  /** Retransmission schedule; default {@link patientSchedule}. */
   readonly schedule?: UdpSchedule | undefined
   /** The only address family to use; default both. */
   readonly family?: 4 | 6 | undefined
-  /** Whether the URL may lead anywhere (`'program'`, the default), or is the one of a torrent or magnet link (`'remote'`). */
+  /** Origin of the URL: `'program'` (default) may lead to any host, `'remote'` is a torrent or magnet link. */
   readonly trust?: Trust | undefined
-  /** Resolves host names; default is the operating system's resolver. */
+  /** Resolves host names; default the system's resolver. */
   readonly lookup?: HostLookup | undefined
 }
 
-/** How an announce over UDP goes about it, and who hears of it. */
+/** Options of an announce over UDP. */
 export interface UdpAnnounceOptions extends UdpRequestOptions {
-  /** Hears of each family's reply. */
+  /** Called with the reply of each address family. */
   readonly onReply?: ((reply: TrackerReply) => void) | undefined
-  /** Hears of each datagram that is the announce itself: the tracker has answered a connect before. */
+  /** Called for each announce datagram, which is sent after the tracker answered a connect. */
   readonly onSent?: (() => void) | undefined
 }
 
-/** Talks to UDP trackers (BEP 15, BEP 41) over one socket of each address family, for any number of torrents at once. */
+/** Client for UDP trackers (BEP 15, BEP 41). Uses one socket per address family for any number of torrents. */
 export class UdpTrackerClient {
   readonly #timers: Timers
   readonly #network: Network
   readonly #ownsNetwork: boolean
-  /** Whether `#ports` are all that may be used. */
+  /** Whether only `#ports` may be used. */
   #isShared = false
   readonly #ports = new Map<4 | 6, DatagramPort>()
   readonly #transactions: UdpTransactions
   readonly #connections = new Map<string, { readonly id: bigint; readonly until: number }>()
   #closing: Promise<void> | undefined
 
-  /** A client; nothing is bound or sent before the first request. */
+  /** Creates a client; it binds and sends nothing before the first request. */
   constructor({ ports, timers }?: UdpTrackerClientOptions)
   constructor({ ports, timers = systemTimers, network }: UdpTrackerClientOptions = {}) {
     this.#network = network ?? new Network()
@@ -80,17 +80,21 @@ export class UdpTrackerClient {
     if (ports !== undefined) this.share(ports)
   }
 
-  /** From now on uses these ports, at most one of a family, and no others; before the first request. They stay open. */
+  /**
+   * Uses these ports and no others, at most one per address family; to be called before the first request.
+   * They stay open.
+   */
   share(ports: readonly DatagramPort[]): void {
     this.#isShared = true
     for (const port of ports) this.#use(port)
   }
 
   /**
-   * Announces over each address family that the tracker and we have. `onReply` hears of each family's reply at once; the
-   * promise waits for the second family a few seconds more, and merges the peers. Those that a tracker there may not name are left out.
-   * @throws TorrentError ERR_TRACKER_FAILURE, ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK or ERR_TRACKER_TIMEOUT when every
-   * family failed; the signal's reason.
+   * Announces over each address family that the tracker and we have. `onReply` is called at once with the
+   * reply of each family; the promise waits a few seconds for the second family and merges the peers. Leaves
+   * out peers that are more local than the tracker.
+   * @throws TorrentError ERR_TRACKER_FAILURE, ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK or
+   * ERR_TRACKER_TIMEOUT if every family failed; the signal's reason.
    */
   async announce(
     url: URL,
@@ -117,7 +121,7 @@ export class UdpTrackerClient {
   }
 
   /**
-   * The counts of up to 74 torrents, in the order asked for, from whichever address family answers first.
+   * Returns the counts of up to 74 torrents, in the given order, from the address family that answers first.
    * @throws TorrentError as {@link UdpTrackerClient.announce} does.
    */
   async scrape(
@@ -138,7 +142,7 @@ export class UdpTrackerClient {
     return results
   }
 
-  /** Fails what is under way and closes the client's own sockets; shared ones stay open. Idempotent. */
+  /** Fails all requests and closes the client's own sockets; shared ports stay open. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -169,7 +173,7 @@ export class UdpTrackerClient {
     const families = ([4, 6] as const).filter(
       (one) => hosts[one] !== undefined && (family ?? one) === one && isUsable(one)
     )
-    // The very addresses that are sent to, so that a name cannot change its mind in between.
+    // Checks the addresses that are sent to, so that a second DNS answer cannot bypass the check.
     const guard = trackerGuard(url, trust)
     const refused = families.map((one) => refusal(url, ipScope(hosts[one] ?? ''), 0, { guard }))
     const allowed = families.filter((_, at) => refused[at] === undefined)
@@ -228,7 +232,7 @@ export class UdpTrackerClient {
         try {
           return parse(answer)
         } catch (error) {
-          // A tracker that was restarted no longer knows the id that was good a moment ago.
+          // A restarted tracker no longer knows a connection id that was valid a moment ago.
           if (fresh) throw error
           fresh = true
           this.#connections.delete(where)
@@ -267,7 +271,9 @@ export class UdpTrackerClient {
       port = await this.#network.udpPort(family)
     } catch (cause) {
       if (this.#closing !== undefined) throw udpClosedError()
-      throw new TorrentError('ERR_TRACKER_NETWORK', `no socket: ${asError(cause).message}`, { cause })
+      throw new TorrentError('ERR_TRACKER_NETWORK', `no UDP port could be bound: ${asError(cause).message}`, {
+        cause
+      })
     }
     if (this.#closing !== undefined) throw udpClosedError()
     this.#use(port)

@@ -7,35 +7,34 @@ import { isUdpReply, transactionOf } from './udp-packets.ts'
 
 /** A request that waits for its answer; it may be sent several times. */
 export interface UdpTransaction {
-  /** Random, and known to us and the tracker alone. */
+  /** Random number, known only to us and the tracker. */
   id: number
-  /** The tracker, its host in canonical form. */
+  /** Address of the tracker, its host in canonical form. */
   readonly to: PeerAddress
   outcome: Uint8Array | Error | undefined
   settle: ((outcome: Uint8Array | Error) => void) | undefined
 }
 
-/** Matches the answers of UDP trackers with what was asked, by transaction id and sender (BEP 15). */
+/** Matches answers of UDP trackers to requests, by transaction id and sender (BEP 15). */
 export class UdpTransactions {
   readonly #timers: Timers
   readonly #open = new Map<number, UdpTransaction>()
   readonly #releases: (() => void)[] = []
   #closed = false
 
-  /** No transactions, and no port yet. */
   constructor(timers: Timers) {
     this.#timers = timers
   }
 
-  /** Takes the answers that come to this port until `close`. */
+  /** Receives answers from this port until `close`. */
   listen(port: DatagramPort): void {
     const release = port.claim({
-      // Each answer begins with an action below 256, in 4 bytes.
+      // Each answer begins with a 4-byte action below 256.
       firstBytes: [0],
       matches: (message) => isUdpReply(message) && this.#open.has(transactionOf(message)),
       receive: (message, from) => {
         const transaction = this.#open.get(transactionOf(message))
-        // Whoever guesses a transaction id from elsewhere is not the tracker.
+        // A guessed transaction id from another address is not the tracker's answer.
         if (transaction === undefined || from.port !== transaction.to.port) return
         if (canonicalHost(from.host) === transaction.to.host) deliver(transaction, message)
       }
@@ -43,14 +42,14 @@ export class UdpTransactions {
     this.#releases.push(release)
   }
 
-  /** Begins a transaction; to be ended with `end`. */
+  /** Opens a transaction; to be closed with `end`. */
   open(to: PeerAddress): UdpTransaction {
     const transaction: UdpTransaction = { id: this.#newId(), to, outcome: undefined, settle: undefined }
     this.#open.set(transaction.id, transaction)
     return transaction
   }
 
-  /** Gives a transaction another id, so that no answer to what was sent before counts. */
+  /** Gives a transaction a new id, so that answers to earlier packets are ignored. */
   renew(transaction: UdpTransaction): void {
     this.#open.delete(transaction.id)
     transaction.id = this.#newId()
@@ -58,14 +57,15 @@ export class UdpTransactions {
     this.#open.set(transaction.id, transaction)
   }
 
-  /** Forgets a transaction. */
+  /** Closes a transaction. */
   end(transaction: UdpTransaction): void {
     this.#open.delete(transaction.id)
   }
 
   /**
-   * Sends and waits for the answer; undefined when the time is over, and then a late answer still counts next time.
-   * @throws TorrentError ERR_TRACKER_NETWORK when nothing can be sent there; the signal's reason.
+   * Sends the packet and waits for the answer; resolves to undefined after the timeout. A late answer still
+   * counts in the next call.
+   * @throws TorrentError ERR_TRACKER_NETWORK if nothing can be sent there; the signal's reason.
    */
   exchange(
     port: DatagramPort,
@@ -98,7 +98,7 @@ export class UdpTransactions {
       if (this.#closed) return transaction.settle(udpClosedError())
       if (transaction.outcome !== undefined) return transaction.settle(transaction.outcome)
       port.send(packet, transaction.to, (cause) => {
-        // A full send buffer is a lost packet like any other; without a route no retry helps.
+        // A full send buffer is like a lost packet; without a route, no retry helps.
         if (['ENOBUFS', 'EAGAIN', 'ECONNREFUSED'].includes(systemCode(cause) ?? '')) return
         const message = `cannot be sent to: ${systemCode(cause) ?? cause.message}`
         deliver(transaction, new TorrentError('ERR_TRACKER_NETWORK', message, { cause }))
@@ -106,7 +106,7 @@ export class UdpTransactions {
     })
   }
 
-  /** Fails what waits, and leaves the ports. */
+  /** Fails all waiting transactions and unregisters from the ports. */
   close(): void {
     this.#closed = true
     for (const release of this.#releases.splice(0)) release()
@@ -126,7 +126,7 @@ function deliver(transaction: UdpTransaction, outcome: Uint8Array | Error): void
   else transaction.outcome ??= outcome
 }
 
-/** What is thrown when the client was closed. */
+/** Returns the error of a closed client. */
 export function udpClosedError(): TorrentError {
   return new TorrentError('ERR_TRACKER_NETWORK', 'the UDP tracker client is closed')
 }

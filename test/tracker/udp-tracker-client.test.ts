@@ -150,7 +150,7 @@ const garbage: [string, (connect: boolean) => [number, Uint8Array], string, RegE
   ['an error', () => [3, Buffer.from('go\x1b[31m away\0')], 'ERR_TRACKER_FAILURE', /refused: go \[31m away$/],
   ['an error without words', () => [3, Buffer.alloc(0)], 'ERR_TRACKER_FAILURE', /no reason given/],
   ['a short connect', () => [0, Buffer.alloc(4)], 'ERR_TRACKER_RESPONSE', /12 bytes/],
-  ['another action', () => [2, Buffer.alloc(40)], 'ERR_TRACKER_RESPONSE', /action 2 for 0/],
+  ['another action', () => [2, Buffer.alloc(40)], 'ERR_TRACKER_RESPONSE', /action 2 instead of 0/],
   [
     'a short announce',
     (connect) => (connect ? [0, connectionBody(1n)] : [1, words(1)]),
