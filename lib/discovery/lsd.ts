@@ -120,7 +120,7 @@ export class Lsd {
       if (port !== undefined) this.#ports.set(family, port)
     } catch (thrown) {
       const cause = asError(thrown)
-      const message = `the local network cannot be asked for peers over IPv${family}: ${cause.message}`
+      const message = `local service discovery cannot be used over IPv${family}: ${cause.message}`
       if (this.#closing === undefined)
         onWarning?.(new TorrentError('ERR_DISCOVERY_LSD', message, { cause, details: { family } }))
     }

@@ -1,7 +1,7 @@
 import { TorrentError } from './errors.ts'
 import { show } from './show.ts'
 
-/** Where a peer listens. */
+/** Address on which a peer listens. */
 export interface PeerAddress {
   /** An IPv4 or IPv6 address without brackets, or a host name. */
   readonly host: string
@@ -9,7 +9,10 @@ export interface PeerAddress {
   readonly port: number
 }
 
-/** The family of an IP address, which for IPv6 may have a zone (`%eth0`), or 0 for anything else; as `isIP` of `node:net`. */
+/**
+ * Returns the family of an IP address, or 0 for anything else, like `isIP` of `node:net`. IPv6 addresses may
+ * have a zone (`%eth0`).
+ */
 export function isIP(host: string): 0 | 4 | 6 {
   if (host.includes(':')) return isIPv6(host) ? 6 : 0
   return isIPv4(host) ? 4 : 0
@@ -25,7 +28,7 @@ function isIPv6(host: string): boolean {
   let text = zoneAt < 0 ? host : host.slice(0, zoneAt)
   const lastAt = text.lastIndexOf(':') + 1
   if (text.includes('.')) {
-    // An IPv4 address at the end stands for the last two groups.
+    // A trailing IPv4 address stands for the last two groups.
     if (lastAt === 0 || !isIPv4(text.slice(lastAt))) return false
     text = `${text.slice(0, lastAt)}0:0`
   }
@@ -41,14 +44,14 @@ function isIPv6(host: string): boolean {
   return halves.length === 2 ? count <= 7 : count === 8
 }
 
-/** `host:port`, with brackets around IPv6. */
+/** Returns `host:port`, with brackets around IPv6. */
 export function formatAddress({ host, port }: PeerAddress): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /**
- * Reads `host:port` or `[ipv6]:port`.
- * @throws TorrentError ERR_UTIL_ADDRESS when it is none, or the port is not 1 to 65535.
+ * Parses `host:port` or `[ipv6]:port`.
+ * @throws TorrentError ERR_UTIL_ADDRESS if the text has another form, or the port is not 1 to 65535.
  */
 export function parseAddress(text: string): PeerAddress {
   const match = /^(?:\[([^\s[\]/]+)\]|([^\s:[\]/]+)):(\d{1,5})$/i.exec(text)
@@ -63,7 +66,8 @@ export function parseAddress(text: string): PeerAddress {
 }
 
 /**
- * Reads an address as users give it: text as {@link parseAddress} takes it, or an object with host and port.
+ * Returns the address that a user gave: text in the form of {@link parseAddress}, or an object with host and
+ * port.
  * @throws TorrentError ERR_UTIL_ADDRESS
  */
 export function readAddress(value: unknown): PeerAddress {
@@ -77,14 +81,14 @@ export function readAddress(value: unknown): PeerAddress {
   throw new TorrentError('ERR_UTIL_ADDRESS', message, { details: { value } })
 }
 
-/** An address in one spelling: IPv4 inside IPv6 becomes IPv4, IPv6 is compressed and in lower case. */
+/** Returns a host in canonical form: IPv4-mapped IPv6 becomes IPv4, IPv6 is compressed and in lower case. */
 export function canonicalHost(host: string): string {
   if (!isIPv6(host)) return host
   const bytes = hostBytes(host)
   return bytes === undefined ? host : hostOf(bytes)
 }
 
-/** The 4 or 16 bytes of an IP address, or undefined for a host name. A zone (`%eth0`) is dropped. */
+/** Returns the 4 or 16 bytes of an IP address; undefined for a host name. Drops a zone (`%eth0`). */
 export function hostBytes(host: string): Uint8Array | undefined {
   if (isIPv4(host)) return Uint8Array.from(host.split('.'), Number)
   if (!isIPv6(host)) return undefined
@@ -110,7 +114,7 @@ export function hostBytes(host: string): Uint8Array | undefined {
   return bytes
 }
 
-/** The canonical text of 4 or 16 address bytes (RFC 5952). */
+/** Returns the canonical text of 4 or 16 address bytes (RFC 5952). */
 export function hostOf(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.')
   const groups = Array.from({ length: 8 }, (_, n) => ((bytes[2 * n] ?? 0) << 8) | (bytes[2 * n + 1] ?? 0))
@@ -132,7 +136,10 @@ export function hostOf(bytes: Uint8Array): string {
     : `${text(groups.slice(0, bestAt))}::${text(groups.slice(bestAt + bestLength))}`
 }
 
-/** Reads packed addresses: 6 bytes each for IPv4, 18 for IPv6 (BEP 23, BEP 7). A trailing rest and port 0 are skipped. */
+/**
+ * Parses packed addresses of 6 bytes (IPv4) or 18 bytes (IPv6) each (BEP 23, BEP 7). Skips port 0 and an
+ * incomplete last address.
+ */
 export function parseCompact(bytes: Uint8Array, family: 4 | 6): PeerAddress[] {
   const width = family === 4 ? 6 : 18
   const list: PeerAddress[] = []
@@ -143,19 +150,19 @@ export function parseCompact(bytes: Uint8Array, family: 4 | 6): PeerAddress[] {
   return list
 }
 
-/** The 6 or 18 bytes of an address (BEP 23, BEP 7), or undefined for a host name. */
+/** Returns the 6 or 18 bytes of an address (BEP 23, BEP 7); undefined for a host name. */
 export function formatCompact({ host, port }: PeerAddress): Uint8Array | undefined {
   const bytes = hostBytes(canonicalHost(host))
   return bytes === undefined ? undefined : Uint8Array.of(...bytes, port >> 8, port & 0xff)
 }
 
-/** Whether the host is loopback: 127.0.0.0/8, ::1 or `localhost`. */
+/** Returns whether the host is loopback: 127.0.0.0/8, ::1 or `localhost`. */
 export function isLoopback(host: string): boolean {
   const text = canonicalHost(host).toLowerCase()
   return text === '::1' || text === 'localhost' || (isIPv4(text) && text.startsWith('127.'))
 }
 
-/** Whether the host is an IP address rather than a name. */
+/** Returns whether the host is an IP address and not a name. */
 export function isAddress(host: string): boolean {
   return isIP(host) !== 0
 }

@@ -1,40 +1,40 @@
-/** Who reads a queue by callbacks. */
+/** Reads a queue by callbacks. */
 export interface QueueReader<T> {
-  /** The next value, at once when it is pushed. */
+  /** Receives the next value, synchronously within `push`. */
   value(value: T): void
-  /** There are no more, because of `error` if there is one. */
+  /** Called after the last value; `error` is what ended the queue, if anything. */
   end(error: unknown): void
 }
 
-/** A reader that waits for a value. */
+/** A pending `next()` call. */
 interface Waiting<T> {
   readonly resolve: (result: IteratorResult<T>) => void
   readonly reject: (error: unknown) => void
 }
 
-/** A bounded queue that is read with `for await`: when it is full the oldest value is dropped; `end` finishes it. */
+/** A bounded queue, read with `for await`. When it is full, the oldest value is dropped. */
 export class AsyncQueue<T> implements AsyncIterableIterator<T> {
   readonly #limit: number
   readonly #onReturn: { close(): unknown } | undefined
-  /** Made when they are needed: many queues wait for years, and by callback. */
+  /** Unread values; allocated on first use, because many queues stay idle or are read by callbacks. */
   #values: T[] | undefined
   #waiting: Waiting<T>[] | undefined
   #reader: QueueReader<T> | undefined
   #ended = false
   #error: unknown
 
-  /** A queue of at most `limit` unread values; `onReturn` is closed once when the reader leaves its loop early. */
+  /** Creates a queue of at most `limit` unread values; `onReturn` is closed once if the reader leaves its loop early. */
   constructor(limit: number, onReturn?: { close(): unknown }) {
     this.#limit = limit
     this.#onReturn = onReturn
   }
 
-  /** How many values wait to be read. */
+  /** Number of unread values. */
   get size(): number {
     return this.#values?.length ?? 0
   }
 
-  /** Adds a value; the oldest unread one gives way when the queue is full. Ignored after `end`. */
+  /** Adds a value, and drops the oldest unread one if the queue is full. Ignored after `end`. */
   push(value: T): void {
     if (this.#ended) return
     if (this.#reader !== undefined) {
@@ -50,7 +50,7 @@ export class AsyncQueue<T> implements AsyncIterableIterator<T> {
     if (this.#values.push(value) > this.#limit) this.#values.shift()
   }
 
-  /** Finishes the queue once its values are read, with `error` if one is given. */
+  /** Ends the queue once its values are read, with `error` if given; idempotent. */
   end(error?: unknown): void {
     if (this.#ended) return
     this.#ended = true
@@ -72,7 +72,7 @@ export class AsyncQueue<T> implements AsyncIterableIterator<T> {
     }
   }
 
-  /** Gives all values to a reader from now on, instead of `next()`: that costs no memory while nothing comes. */
+  /** Passes all values to a reader from now on, instead of `next()`: an idle reader costs no memory. */
   readBy(reader: QueueReader<T>): void {
     const values = this.#values ?? []
     this.#values = undefined

@@ -1,4 +1,4 @@
-/** Whether a bit is set; bit 0 is the highest of the first byte, as in all bitfields of BitTorrent (BEP 3). */
+/** Returns whether a bit is set. Bit 0 is the highest bit of the first byte, as in BitTorrent bitfields (BEP 3). */
 export function hasBit(bits: Uint8Array, index: number): boolean {
   return (((bits[index >> 3] ?? 0) >> (7 - (index & 7))) & 1) === 1
 }
@@ -13,7 +13,7 @@ export function clearBit(bits: Uint8Array, index: number): void {
   bits[index >> 3] = (bits[index >> 3] ?? 0) & ~(0x80 >> (index & 7))
 }
 
-/** How many bits are set. */
+/** Returns the number of set bits. */
 export function countBits(bits: Uint8Array): number {
   let total = 0
   for (let at = 0; at < bits.length; at++) {
@@ -25,19 +25,19 @@ export function countBits(bits: Uint8Array): number {
   return total
 }
 
-/** Bytes that hold so many bits. */
+/** Returns the number of bytes that hold `count` bits. */
 export function bitsLength(count: number): number {
   return Math.ceil(count / 8)
 }
 
-/** A bitfield of `count` bits in which the given ones are set. */
+/** Returns a bitfield of `count` bits with the given ones set. */
 export function bitsOf(count: number, set: Iterable<number> = []): Uint8Array {
   const bits = new Uint8Array(bitsLength(count))
   for (const index of set) setBit(bits, index)
   return bits
 }
 
-/** How many leading bits two byte strings of the same length share. */
+/** Returns the number of leading bits that two byte strings of the same length share. */
 export function commonPrefixBits(a: Uint8Array, b: Uint8Array): number {
   for (let at = 0; at < a.length; at++) {
     const difference = (a[at] ?? 0) ^ (b[at] ?? 0)
@@ -46,7 +46,7 @@ export function commonPrefixBits(a: Uint8Array, b: Uint8Array): number {
   return a.length * 8
 }
 
-/** A bitfield of `count` bits, all of which are set; spare bits are not. */
+/** Returns a bitfield of `count` bits, all set; spare bits are 0. */
 export function allBits(count: number): Uint8Array {
   const bits = new Uint8Array(bitsLength(count)).fill(0xff)
   const spare = bits.length * 8 - count
@@ -56,7 +56,7 @@ export function allBits(count: number): Uint8Array {
 
 const noWords = new Uint32Array(0)
 
-/** The whole words of four bytes, none where they do not lie so in memory. */
+/** Returns a view of all whole 4-byte words; empty if the bytes are not aligned to 4. */
 export function wordsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array {
   return byteOffset % 4 === 0 ? new Uint32Array(buffer, byteOffset, length >> 2) : noWords
 }

@@ -7,22 +7,25 @@ const base32Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const base32Pattern = /^[a-z2-7]*$/i
 const encoder = new TextEncoder()
 
-/** Whether a value is a Uint8Array, be it of another realm, as under test runners that use `node:vm`: `instanceof` says no to those. */
+/**
+ * Returns whether a value is a Uint8Array, also one of another realm (as in test runners that use `node:vm`),
+ * where `instanceof` fails.
+ */
 export function isBytes(value: unknown): value is Uint8Array {
   return types.isUint8Array(value)
 }
 
-/** Lower-case hexadecimal. */
+/** Encodes bytes as lower-case hexadecimal. */
 export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }
 
-/** Bytes of a hexadecimal string, or undefined when it is none. */
+/** Decodes a hexadecimal string; returns undefined if it is invalid. */
 export function fromHex(text: string): Uint8Array | undefined {
   return hexPattern.test(text) ? new Uint8Array(Buffer.from(text, 'hex')) : undefined
 }
 
-/** Bytes of an RFC 4648 base32 string without padding, or undefined when it is none. */
+/** Decodes an RFC 4648 base32 string without padding; returns undefined if it is invalid. */
 export function fromBase32(text: string): Uint8Array | undefined {
   if (!base32Pattern.test(text)) return undefined
   const out = new Uint8Array(Math.floor((text.length * 5) / 8))
@@ -40,28 +43,28 @@ export function fromBase32(text: string): Uint8Array | undefined {
   return out
 }
 
-/** UTF-8 bytes of a string. */
+/** Encodes a string as UTF-8. */
 export function fromText(text: string): Uint8Array {
   return encoder.encode(text)
 }
 
-/** The string of UTF-8 bytes, a byte order mark included, or undefined when they are no valid UTF-8. */
+/** Decodes UTF-8 and keeps a byte order mark; returns undefined if the bytes are invalid. */
 export function toText(bytes: Uint8Array): string | undefined {
   if (!isUtf8(bytes)) return undefined
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
 }
 
-/** The string in which each byte is one character from U+0000 to U+00FF. */
+/** Decodes Latin-1: each byte becomes one character from U+0000 to U+00FF. */
 export function toLatin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }
 
-/** Whether two byte strings are equal. */
+/** Returns whether two byte strings are equal. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.byteLength === b.byteLength && Buffer.compare(a, b) === 0
 }
 
-/** `length` bytes from the system's cryptographic generator. */
+/** Returns `length` bytes from the system's cryptographic generator. */
 export function randomBytes(length: number): Uint8Array {
   return randomFillSync(new Uint8Array(length))
 }

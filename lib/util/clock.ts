@@ -1,4 +1,4 @@
-/** Milliseconds on a clock that never jumps; only differences mean something. */
+/** Returns milliseconds on a monotonic clock; only differences are meaningful. */
 export function monotonicMs(): number {
   return performance.now()
 }

@@ -1,8 +1,8 @@
-/** Rejects with the signal's reason as soon as it is aborted, else settles as `promise` does; leaves no listener. */
+/** Settles as `promise` does, but rejects with the signal's reason as soon as it is aborted. Removes its listener. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
   if (signal.aborted) {
-    // Nobody else may listen to it, and its failure is of no interest any more.
+    // Prevents an unhandled rejection: the result is not used any more.
     promise.catch(() => {})
     throw signal.reason
   }
@@ -20,14 +20,14 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
   }
 }
 
-/** A promise with its two ends. */
+/** A promise with its `resolve` and `reject`. */
 export interface Deferred<T> {
   readonly promise: Promise<T>
   resolve(value: T): void
   reject(error: unknown): void
 }
 
-/** A promise with its two ends; a rejection that nobody awaits is no unhandled one. */
+/** Returns a promise with its `resolve` and `reject`. A rejection that is not awaited does not count as unhandled. */
 export function deferred<T>(): Deferred<T> {
   let resolve!: (value: T) => void
   let reject!: (error: unknown) => void

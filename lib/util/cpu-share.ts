@@ -1,42 +1,43 @@
 import { readFileSync } from 'node:fs'
 import { monotonicMs } from './clock.ts'
 
-/** The share is measured anew at most this often, and after whatever took long. */
+/** Interval between two measurements; work longer than `longMs` is also measured. */
 const everyMs = 250
 const longMs = 2
-/** A shorter run says little: one pause by the machine would count for much. */
+/** Shorter measurements are inaccurate: a single pause of the machine would distort them. */
 const leastBusyMs = 50
-/** A thread that only waited for a disk is not taken for one that gets no processor at all. */
+/** Lower bound, so that a thread that only waited for a disk does not seem to get no CPU at all. */
 const leastShare = 0.02
 
 /** Time that a thread has used so far, in milliseconds. */
 export interface ThreadUse {
-  /** Time in which it had something to do. */
+  /** Time during which its event loop was active. */
   readonly busyMs: number
   /** Time on a processor. */
   readonly cpuMs: number
 }
 
 /**
- * Estimates how much of the time that something takes is time on a processor: all on an idle machine, less where other programs take
- * turns with this one. Two readings of the CPU clock for each short piece of work would cost more than the work, so the share is taken
- * over all that the thread did of late; what takes long is at most what the thread had since the last reading.
+ * Estimates how much of a task's duration was CPU time: all of it on an idle machine, less if other programs
+ * compete for the processor. Reading the CPU clock twice for each short task would cost more than the task,
+ * so the share is measured over all recent work of the thread. The result for a long task is limited to the
+ * CPU time that the thread got since the last reading.
  */
 export class CpuShare {
   readonly #read: () => ThreadUse
   #value = 1
   #at = Number.NEGATIVE_INFINITY
   #seen: ThreadUse
-  /** The beginning of what the next share is taken over. */
+  /** Start of the current measurement. */
   #begun: ThreadUse
 
-  /** A share of 1 until enough was done. */
+  /** Starts with a share of 1, until enough work was measured. */
   constructor(read: () => ThreadUse) {
     this.#read = read
     this.#seen = this.#begun = read()
   }
 
-  /** How many milliseconds on a processor something took that has just ended and took `ms` in all. */
+  /** Returns the CPU milliseconds of a task that has just ended and took `ms`. */
   of(ms: number, now: number = monotonicMs()): number {
     if (ms < longMs && now - this.#at < everyMs) return ms * this.#value
     this.#at = now
@@ -53,8 +54,9 @@ export class CpuShare {
 }
 
 /**
- * Reads the clocks of this thread. Time in which it was woken and not yet run is no part of what anything took, and so not of `busyMs`.
- * Where neither Node nor the system tells its CPU time, that of all threads together makes the share too large.
+ * Reads the clocks of this thread. Time between wake-up and running is not part of any task, and so not of
+ * `busyMs`. If neither Node nor the system reports CPU time per thread, the time of the process makes the
+ * share too large.
  */
 function readThread(): ThreadUse {
   const busyMs = performance.eventLoopUtilization().active
@@ -65,17 +67,17 @@ function readThread(): ThreadUse {
   return { busyMs, cpuMs: (user + system) / 1000 }
 }
 
-/** Milliseconds that this thread was on a processor, as Linux counts them. */
+/** Returns the CPU milliseconds of this thread from Linux's scheduler statistics; undefined elsewhere. */
 function readLinux(): number | undefined {
   if (process.platform !== 'linux') return undefined
   try {
     const ranNs = Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0])
     return ranNs > 0 ? ranNs / 1e6 : undefined
   } catch {
-    // Not every system mounts it.
+    // /proc may not be mounted.
     return undefined
   }
 }
 
-/** The share of this thread. */
+/** CPU share of this thread. */
 export const cpuShare: CpuShare = new CpuShare(readThread)

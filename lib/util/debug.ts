@@ -6,7 +6,10 @@ export interface Log extends Pick<Debugger, 'enabled' | 'namespace'> {
   (format: string, ...values: readonly unknown[]): void
 }
 
-/** A logger of the `debug` package for `piecewise:<name>`. Its hooks (`log`, formatters) are the program's and may throw. */
+/**
+ * Returns a logger of the `debug` package for `piecewise:<name>`. Its hooks (`log`, formatters) belong to the
+ * program and may throw.
+ */
 export function debug(name: string): Log {
   const log = createDebug(`piecewise:${name}`)
   const write = (format: string, ...values: readonly unknown[]): void => notify(log, format, ...values)

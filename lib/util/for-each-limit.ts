@@ -1,6 +1,6 @@
 /**
- * Calls `task` with 0 to `count` - 1, at most `limit` at a time; what needs no time returns undefined. After the first failure no further ones begin, and the
- * promise rejects with it once those under way have settled.
+ * Calls `task` with 0 to `count` - 1, at most `limit` at a time; a synchronous task returns undefined. After
+ * the first failure no further tasks start; the promise rejects with it once the running tasks have settled.
  */
 export async function forEachLimit(
   count: number,

@@ -2,7 +2,7 @@ import type { InspectOptions, inspect as nodeInspect } from 'node:util'
 
 const custom = Symbol.for('nodejs.util.inspect.custom')
 
-/** Makes `util.inspect` and `console.log` show what `facts` returns of an object of a class, instead of its fields. */
+/** Makes `util.inspect` and `console.log` show the result of `facts` for objects of a class, instead of their fields. */
 export function inspectAs<T extends object>(
   shown: { readonly name: string; readonly prototype: T },
   facts: (object: T) => object

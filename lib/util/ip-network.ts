@@ -1,11 +1,11 @@
 import { canonicalHost, hostBytes, hostOf } from './address.ts'
 
 /**
- * One name for the network of an IP address, that of its holder or near to it: /24 in IPv4 and /48 in IPv6. IPv4 inside IPv6 (mapped,
- * NAT64) counts as that IPv4. Undefined for host names.
+ * Returns a key for the network of an IP address, which is close to that of its holder: /24 in IPv4, /48 in
+ * IPv6. IPv4 inside IPv6 (mapped, NAT64) counts as IPv4. Undefined for host names.
  */
 export function networkKey(host: string): string | undefined {
-  // As accepted sockets spell it: this makes each of a flood a quarter cheaper.
+  // Fast path for the spelling of accepted sockets; it makes each connection of a flood a quarter cheaper.
   const dotted = /^(?:::ffff:)?(\d+\.\d+\.\d+)\.\d+$/.exec(host)
   if (dotted !== null) return `${dotted[1]}.0`
   const bytes = hostBytes(canonicalHost(host))

@@ -1,12 +1,15 @@
 import { canonicalHost, hostBytes } from './address.ts'
 
-/** How far an address reaches: this machine, a local network, or everyone. */
+/** Scope of an address: this machine, a local network, or the internet. */
 export type IpScope = 'loopback' | 'private' | 'global'
 
 /**
- * How far an IP address reaches. Unspecified addresses, which connect to the machine itself, are loopback; link-local, shared
- * (RFC 6598), unique local, multicast and reserved ones are private; IPv4 inside IPv6 (mapped, NAT64, 6to4) counts as that IPv4.
- * Anything that is no IP address is private: it has to be resolved first.
+ * Returns the scope of an IP address.
+ *
+ * - Unspecified addresses are loopback, because they connect to this machine.
+ * - Link-local, shared (RFC 6598), unique local, multicast and reserved addresses are private.
+ * - IPv4 inside IPv6 (mapped, NAT64, 6to4) counts as that IPv4 address.
+ * - Host names are private: they must be resolved first.
  */
 export function ipScope(host: string): IpScope {
   const bytes = hostBytes(canonicalHost(host))
@@ -37,6 +40,6 @@ function scope6(bytes: Uint8Array): IpScope {
   }
   if (a === 0 && b === 0x64 && c === 0xff && d === 0x9b) return scope4(bytes.subarray(12))
   if (a === 0x20 && b === 0x02) return scope4(bytes.subarray(2, 6))
-  // Only 2000::/3 is given out for the Internet.
+  // Only 2000::/3 is allocated for the internet.
   return (a & 0xe0) === 0x20 ? 'global' : 'private'
 }

@@ -1,26 +1,26 @@
 const noEntries = new Map<never, never>()
 const noValues = new Set<never>()
 
-/** A Map that takes next to no memory before its first entry: for what most of a thousand idle objects never need. */
+/** A Map that uses almost no memory before its first entry, for objects that exist by the thousand and mostly stay idle. */
 export class LazyMap<K, V> implements Map<K, V> {
   #map: Map<K, V> | undefined
 
-  /** What texts call it. */
+  /** Name in `Object.prototype.toString`. */
   get [Symbol.toStringTag](): string {
     return 'LazyMap'
   }
 
-  /** How many entries there are. */
+  /** Number of entries. */
   get size(): number {
     return this.#map?.size ?? 0
   }
 
-  /** The value of a key. */
+  /** Returns the value of a key. */
   get(key: K): V | undefined {
     return this.#map?.get(key)
   }
 
-  /** Whether there is a key. */
+  /** Returns whether the key exists. */
   has(key: K): boolean {
     return this.#map?.has(key) === true
   }
@@ -32,81 +32,81 @@ export class LazyMap<K, V> implements Map<K, V> {
     return this
   }
 
-  /** Removes a key; false when there was none. */
+  /** Removes a key; returns false if it did not exist. */
   delete(key: K): boolean {
     return this.#map?.delete(key) === true
   }
 
-  /** Removes everything, and gives the memory back. */
+  /** Removes all entries and frees their memory. */
   clear(): void {
     this.#map?.clear()
     this.#map = undefined
   }
 
-  /** Calls back for each entry. */
+  /** Calls `callback` for each entry. */
   forEach(callback: (value: V, key: K, map: Map<K, V>) => void): void {
     for (const [key, value] of this.entries()) callback(value, key, this)
   }
 
-  /** The keys in the order of their first setting. */
+  /** Returns the keys in insertion order. */
   keys(): MapIterator<K> {
     return (this.#map ?? noEntries).keys()
   }
 
-  /** The values, in the same order. */
+  /** Returns the values in insertion order. */
   values(): MapIterator<V> {
     return (this.#map ?? noEntries).values()
   }
 
-  /** Both, in the same order. */
+  /** Returns key and value pairs in insertion order. */
   entries(): MapIterator<[K, V]> {
     return (this.#map ?? noEntries).entries()
   }
 
-  /** The same as `entries`. */
+  /** Returns `entries()`. */
   [Symbol.iterator](): MapIterator<[K, V]> {
     return this.entries()
   }
 }
 
-/** A Set that takes next to no memory before its first value; see {@link LazyMap}. */
+/** A Set that uses almost no memory before its first value; see {@link LazyMap}. */
 export class LazySet<T> implements Iterable<T> {
   #set: Set<T> | undefined
 
-  /** How many values there are. */
+  /** Number of values. */
   get size(): number {
     return this.#set?.size ?? 0
   }
 
-  /** Whether a value is in it. */
+  /** Returns whether the set contains a value. */
   has(value: T): boolean {
     return this.#set?.has(value) === true
   }
 
-  /** Puts a value in. */
+  /** Adds a value. */
   add(value: T): this {
     this.#set ??= new Set()
     this.#set.add(value)
     return this
   }
 
-  /** Takes a value out; false when it was not in it. */
+  /** Removes a value; returns false if it was not in the set. */
   delete(value: T): boolean {
     return this.#set?.delete(value) === true
   }
 
-  /** Removes everything, and gives the memory back. */
+  /** Removes all values and frees their memory. */
   clear(): void {
     this.#set?.clear()
     this.#set = undefined
   }
 
-  /** The values in the order in which they came. */
+  /** Returns the values in insertion order. */
   values(): SetIterator<T> {
     return (this.#set ?? noValues).values()
   }
 
-  /** The same as `values`. */
+  /** Returns `values()`. */
   [Symbol.iterator](): SetIterator<T> {
     return this.values()
   }

@@ -3,9 +3,9 @@ import { dirname, resolve } from 'node:path'
 import { systemCode } from './errors.ts'
 
 /**
- * Makes a folder and those above it that are missing, as `mkdir` of `node:fs` does with `recursive`, and returns the first one made, or
- * undefined. Step by step, because that one never returns where an existing folder answers ENOENT, as those in /proc do: it occupies
- * a thread for ever, and the process cannot end.
+ * Creates a folder and its missing parents, like `mkdir` of `node:fs` with `recursive`. Returns the first
+ * folder created, or undefined. Works step by step, because recursive `mkdir` never returns where an existing
+ * folder answers ENOENT (as in /proc): it blocks a thread forever, and the process cannot exit.
  * @throws the system's error.
  */
 export async function makeFolder(
@@ -23,7 +23,7 @@ export async function makeFolder(
       await mkdir(folder, { mode })
       first ??= folder
     } catch (error) {
-      // Somebody else may have made it meanwhile.
+      // Another process may have created it meanwhile.
       if (systemCode(error) !== 'EEXIST' || !(await isFolder(folder))) throw error
     }
   }
@@ -31,8 +31,8 @@ export async function makeFolder(
 }
 
 /**
- * Makes a folder in one that is there.
- * @throws the system's error, EEXIST where anything has the name.
+ * Creates a folder in an existing one.
+ * @throws the system's error; EEXIST if the name exists.
  */
 export async function makeOneFolder(
   path: string,
@@ -41,7 +41,7 @@ export async function makeOneFolder(
   await mkdir(path, { mode })
 }
 
-/** @throws the system's error, unless the path or a part of it is missing. */
+/** Returns whether the path is a folder; false if it does not exist. @throws any other system error. */
 async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory()

@@ -4,63 +4,67 @@ import { debug } from './debug.ts'
 const log = debug('memory')
 
 /**
- * Memory that a holder is asked to give up, in the order of its cost: pieces that are unwanted or that no peer has; then all that no peer is
- * asked for and no reader needs; then those that are under way, which go on with less.
+ * Kind of memory that a holder is asked to release, cheapest first.
+ *
+ * - `unserved`: pieces that are unwanted, or that no peer has
+ * - `idle`: pieces that are not being requested and that no reader needs
+ * - `under way`: pieces that are being downloaded; the torrent continues with fewer
  */
 export type Surplus = 'unserved' | 'idle' | 'under way'
 
-/** The owner of a {@link MemoryAccount}, as the budget sees it. */
+/** The owner of a {@link MemoryAccount}. */
 export interface MemoryHolder {
-  /** Gives up some memory of this kind, at once or as soon as it is written; false when there is none. */
+  /** Releases some memory of this kind, at once or after it is written; returns false if there is none. */
   reclaim(surplus: Surplus): boolean
-  /** Memory that was refused may be there now. */
+  /** Called when memory that was refused may be available. */
   freed(): void
 }
 
-/** A ceiling in bytes that several holders share; a part of it is kept for those that must not wait. */
+/** A limit in bytes that several holders share. A part of it is reserved for urgent reservations. */
 export class MemoryBudget {
   readonly limit: number
   readonly #urgentReserve: number
   #used = 0
-  /** Accounts that hold memory or wait for some. */
+  /** Number of accounts that hold memory or wait for some. */
   #wanting = 0
-  /** Bytes that come back as soon as they are written. */
+  /** Bytes that will be released as soon as they are written. */
   #leaving = 0
   readonly #accounts = new Set<MemoryAccount>()
-  /** Accounts that were refused memory, longest first. */
+  /** Accounts that were refused memory, longest waiting first. */
   readonly #waiting = new Set<MemoryAccount>()
   #waking = false
   readonly #reclaimers = new Set<() => boolean>()
 
-  /** A budget of `limit` bytes, the last `urgentReserve` of which only urgent reservations may use. */
+  /** Creates a budget of `limit` bytes; only urgent reservations may use the last `urgentReserve`. */
   constructor(limit: number, urgentReserve: number = limit / 4) {
     this.limit = limit
     this.#urgentReserve = urgentReserve
   }
 
-  /** Bytes reserved now. */
+  /** Bytes currently reserved. */
   get used(): number {
     return this.#used
   }
 
-  /** Opens an account for a holder, which must close it. */
+  /** Opens an account for a holder, who must close it. */
   open(holder: MemoryHolder): MemoryAccount {
     const account = new MemoryAccount(this, holder)
     this.#accounts.add(account)
     return account
   }
 
-  /** Forgets an account, which has released everything; idempotent. */
+  /** Closes an account that has released everything; idempotent. */
   close(account: MemoryAccount): void {
     this.#accounts.delete(account)
     this.#set(account, account.used, 0)
-    // The share of the others is larger now.
+    // The fair share of the others grows.
     if (this.#waiting.delete(account)) this.wake()
   }
 
   /**
-   * Reserves `bytes` for an account; an urgent reservation may use the reserve. False when there is not enough, or when others wait for
-   * their fair share, which this account has: then its holder's `freed` is called once.
+   * Reserves `bytes` for an account; an urgent reservation may use the reserve. Returns false if there is not
+   * enough memory, or if other accounts wait for their fair share and this one has its own. After a refusal,
+   * the holder's `freed` is called once.
    */
   reserve(account: MemoryAccount, bytes: number, urgent: boolean): boolean {
     const ceiling = urgent ? this.limit : this.limit - this.#urgentReserve
@@ -76,64 +80,79 @@ export class MemoryBudget {
     return true
   }
 
-  /** Reserves `bytes` for something that can do without, such as a cache: only of the first half of the budget, or another part. */
+  /**
+   * Reserves `bytes` for optional use such as a cache, only within the given part of the budget (default the
+   * first half).
+   */
   reserveSpare(bytes: number, part: number = 1 / 2): boolean {
     if (this.#used + bytes > this.limit * part) return false
     this.#used += bytes
     return true
   }
 
-  /** Gives `bytes` back that `reserveSpare` reserved. */
+  /** Releases bytes from `reserveSpare`. */
   releaseSpare(bytes: number): void {
     this.#used -= bytes
     this.wake()
   }
 
-  /** Takes spare bytes out in order to reserve them otherwise at once, or (negative) puts them back when that was refused. */
+  /**
+   * Uncounts spare bytes that are about to be reserved by an account, or (negative) counts them again if that
+   * was refused.
+   */
   exchangeSpare(bytes: number): void {
     this.#used -= bytes
   }
 
-  /** Gives `bytes` of an account back. */
+  /** Releases `bytes` of an account. */
   release(account: MemoryAccount, bytes: number): void {
     this.#set(account, account.used - bytes, account.wish)
     this.releaseSpare(bytes)
   }
 
-  /** Announces that `bytes` will be released soon, until when nothing else is reclaimed in their place; or (negative) that they were. */
+  /**
+   * Announces that `bytes` will be released soon, so that nothing else is reclaimed for them; negative once
+   * they are released.
+   */
   leave(bytes: number): void {
     this.#leaving += bytes
   }
 
-  /** Bytes that an account may have while all that want some have as much; an urgent reservation is measured by the whole budget. */
+  /**
+   * Returns the bytes of an account's fair share: an equal part for all that hold or want memory. For an
+   * urgent reservation, the reserve is included.
+   */
   fairShare(account: MemoryAccount, urgent = false): number {
     const ceiling = urgent ? this.limit : this.limit - this.#urgentReserve
     return ceiling / (account.wants ? this.#wanting : this.#wanting + 1)
   }
 
   /**
-   * Asks `callback` for memory when there is not enough: it releases some that it can do without and returns true, or has none. The
-   * function returned ends that.
+   * Registers a callback that is asked for memory when there is not enough. It releases some and returns
+   * true, or returns false if it has none. Returns a function that unregisters it.
    */
   reclaimer(callback: () => boolean): () => void {
     this.#reclaimers.add(callback)
     return () => this.#reclaimers.delete(callback)
   }
 
-  /** Tells the holder of an account of the next release. */
+  /** Makes the holder's `freed` be called after the next release. */
   wait(account: MemoryAccount): void {
     this.#waiting.add(account)
   }
 
-  /** Memory was released, or may be reclaimed that could not be before: those that wait try again, in a later turn. */
+  /**
+   * Lets waiting accounts try again in a later turn of the event loop; called after a release, or when more
+   * memory became reclaimable.
+   */
   wake(): void {
     if (this.#waking || this.#waiting.size === 0) return
     this.#waking = true
-    // Not now: the caller is in the middle of a change of its own.
+    // Deferred, because the caller is still changing its own state.
     setImmediate(() => {
       this.#waking = false
       for (const account of [...this.#waiting]) {
-        // One after the other, so that the wishes of those that come later still count.
+        // One at a time, so that the waiting state of later accounts still counts.
         if (!this.#waiting.delete(account)) continue
         this.#set(account, account.used, 0)
         account.holder.freed()
@@ -166,12 +185,12 @@ export class MemoryBudget {
     log('a torrent with %d bytes got %d more after %d ms', account.used, bytes, waitedMs)
   }
 
-  /** Whether an account stays within its fair share, or has nothing yet. */
+  /** Returns whether an account stays within its fair share, or holds nothing yet. */
   #isEntitled(account: MemoryAccount, bytes: number): boolean {
     return account.used === 0 || account.used + bytes <= this.fairShare(account)
   }
 
-  /** Whether others wait for what is theirs. */
+  /** Returns whether another account waits for memory within its fair share. */
   #owes(account: MemoryAccount): boolean {
     for (const other of this.#waiting)
       if (other !== account && other.wish > 0 && this.#isEntitled(other, other.wish)) return true
@@ -185,7 +204,7 @@ export class MemoryBudget {
     if (!entitled && !urgent && this.#owes(account)) return false
     while (this.#used + bytes > ceiling) {
       if (this.#reclaimSpare()) continue
-      // It comes with a release.
+      // Enough memory is about to be released.
       if (this.#used - this.#leaving + bytes <= ceiling) return false
       if (!this.#reclaim(account, urgent, entitled)) return false
     }
@@ -203,10 +222,10 @@ export class MemoryBudget {
     )
   }
 
-  /** Reclaims memory for an account from the first of others that has such. */
+  /** Reclaims memory for an account from the first of these accounts that has some. */
   #reclaimFrom(accounts: readonly MemoryAccount[], surplus: Surplus, account: MemoryAccount): boolean {
     const found = accounts.find(({ holder }) => holder.reclaim(surplus))
-    // It wants back what was taken from it.
+    // The account may need its memory back.
     if (found !== undefined && found !== account) this.wait(found)
     return found !== undefined
   }
@@ -214,7 +233,7 @@ export class MemoryBudget {
   #reclaimSpare(): boolean {
     for (const callback of this.#reclaimers) {
       if (!callback()) continue
-      // Next time the others give first.
+      // Moves to the end, so that others are asked first next time.
       this.#reclaimers.delete(callback)
       this.#reclaimers.add(callback)
       return true
@@ -223,15 +242,15 @@ export class MemoryBudget {
   }
 }
 
-/** The part of a {@link MemoryBudget} that one torrent holds. The budget alone writes to its fields. */
+/** The part of a {@link MemoryBudget} that one torrent holds. Only the budget writes its fields. */
 export class MemoryAccount {
   readonly budget: MemoryBudget
   readonly holder: MemoryHolder
-  /** Bytes reserved now. */
+  /** Bytes currently reserved. */
   used = 0
-  /** Bytes that were refused, until there may be some. */
+  /** Bytes that were refused and are still wanted; 0 after the next wake-up. */
   wish = 0
-  /** When it was refused memory first of what it waits for; known only while that is logged. */
+  /** Time of the first refusal since the last success; set only while logging. */
   waitsSince: number | undefined
   /** Whether it holds memory or waits for some. */
   get wants(): boolean {
@@ -248,27 +267,27 @@ export class MemoryAccount {
     return this.budget.reserve(this, bytes, urgent)
   }
 
-  /** Tells the holder of the next release. */
+  /** Makes the holder's `freed` be called after the next release. */
   wait(): void {
     this.budget.wait(this)
   }
 
-  /** Gives `bytes` back. */
+  /** Releases `bytes`. */
   release(bytes: number): void {
     this.budget.release(this, bytes)
   }
 
-  /** Announces that `bytes` will be released soon, or (negative) that they were. */
+  /** Announces that `bytes` will be released soon; negative once they are released. */
   leave(bytes: number): void {
     this.budget.leave(bytes)
   }
 
-  /** Bytes that it may have while all that want some have as much. */
+  /** Returns the bytes of its fair share; see {@link MemoryBudget.fairShare}. */
   fairShare(urgent: boolean): number {
     return this.budget.fairShare(this, urgent)
   }
 
-  /** Ends the account, once all is released. */
+  /** Closes the account; everything must be released. */
   close(): void {
     this.budget.close(this)
   }

@@ -1,21 +1,21 @@
-/** Bytes per second over the last few seconds, and the total, from `add(bytes, now)`; allocates nothing per call. */
+/** Measures a total and the rate of the last few seconds, in bytes; allocates nothing per call. */
 export class Meter {
   /** All bytes ever added. */
   total = 0
-  /** Made with the first bytes: most meters never see any. */
+  /** Allocated with the first bytes, because most meters stay unused. */
   #slots: Float64Array | undefined
   readonly #count: number
   readonly #slotMs: number
   #slot = -1
   #started = -1
 
-  /** A meter over `windowMs` milliseconds in slots of `slotMs`. */
+  /** Creates a meter over `windowMs` milliseconds in slots of `slotMs`. */
   constructor(windowMs = 4000, slotMs = 250) {
     this.#count = Math.ceil(windowMs / slotMs)
     this.#slotMs = slotMs
   }
 
-  /** Counts `bytes` that came at `now` (milliseconds). */
+  /** Counts `bytes` at the time `now` (ms). */
   add(bytes: number, now: number): void {
     this.#slots ??= new Float64Array(this.#count)
     const slots = this.#slots
@@ -25,7 +25,10 @@ export class Meter {
     slots[at] = (slots[at] ?? 0) + bytes
   }
 
-  /** Bytes per second over the window that ends at `now`; a young meter divides by its age (at least one second). */
+  /**
+   * Returns bytes per second over the window that ends at `now`. A younger meter divides by its age, at least
+   * one second.
+   */
   rate(now: number): number {
     const slots = this.#slots
     if (slots === undefined) return 0

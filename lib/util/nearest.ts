@@ -1,4 +1,4 @@
-/** The one of `known` that `text` was probably meant to be, or undefined. */
+/** Returns the known word that is most similar to `text`, or undefined if none is similar enough. */
 export function nearest(text: string, known: readonly string[]): string | undefined {
   let best: string | undefined
   let least = Math.min(3, Math.floor(text.length / 3) + 1)
@@ -11,7 +11,7 @@ export function nearest(text: string, known: readonly string[]): string | undefi
   return best
 }
 
-/** How many letters must be put in, taken out or replaced; two that changed places count as one. */
+/** Returns the edit distance: insertions, deletions, replacements, and swaps of two adjacent letters. */
 function editDistance(from: string, to: string): number {
   let before: number[] = []
   let row = Array.from({ length: to.length + 1 }, (_, n) => n)

@@ -1,37 +1,37 @@
 const fewest = 16
-/** What an empty map has; nothing is ever put into them. */
+/** Shared arrays of empty maps; never written to. */
 const none = new Int32Array(0)
 const noKeys: number[] = []
 const noValues: never[] = []
 
 /**
- * A map from whole numbers (0 to 2^31 - 1) that uses its memory again: of a `Map` in which entries come and go by the thousand new tables
- * are made again and again, which outlive the young generation. It takes next to none before the first entry and after `clear`, and
- * keeps what it has while it is merely empty. Entries have the order in which they were first set.
+ * A map from integers (0 to 2^31 - 1) that reuses its memory. A `Map` with thousands of changing entries
+ * keeps allocating tables that outlive the young generation. Uses almost no memory before the first entry and
+ * after `clear`, but keeps its tables when entries are deleted. Iterates in insertion order.
  */
 export class NumberMap<V> {
-  /** For each hash the place of an entry plus one, 0 for none, -1 for one that is gone; twice as long as there are places. */
+  /** Hash table: slot number plus one, 0 if empty, -1 if deleted. Twice as long as the number of slots. */
   #index: Int32Array = none
   #shift = 32
-  /** Key and value of each place; a key of -1 is none. */
+  /** Key and value of each slot; key -1 marks a free slot. */
   #keys: number[] = noKeys
   #values: (V | undefined)[] = noValues
-  /** Places in use, those of entries that are gone among them. */
+  /** Number of slots in use, including deleted ones. */
   #end = 0
   #size = 0
 
-  /** How many entries there are. */
+  /** Number of entries. */
   get size(): number {
     return this.#size
   }
 
-  /** The value of a key. */
+  /** Returns the value of a key, or undefined. */
   get(key: number): V | undefined {
     const place = this.#find(key)
     return place < 0 ? undefined : this.#values[place]
   }
 
-  /** Whether there is a key. */
+  /** Returns whether the key exists. */
   has(key: number): boolean {
     return this.#find(key) >= 0
   }
@@ -51,7 +51,7 @@ export class NumberMap<V> {
     this.#enter(key, place)
   }
 
-  /** Removes a key; false when there was none. */
+  /** Removes a key; returns false if it did not exist. */
   delete(key: number): boolean {
     if (this.#size === 0) return false
     const index = this.#index
@@ -68,7 +68,7 @@ export class NumberMap<V> {
     }
   }
 
-  /** Removes everything, and gives the memory back. */
+  /** Removes all entries and frees their memory. */
   clear(): void {
     this.#index = none
     this.#shift = 32
@@ -78,7 +78,7 @@ export class NumberMap<V> {
     this.#size = 0
   }
 
-  /** The keys, oldest first; nothing may be set while they are gone through. */
+  /** Yields the keys in insertion order; `set` must not be called meanwhile. */
   *keys(): Generator<number, void> {
     for (let place = 0; place < this.#end; place++) {
       const key = this.#keys[place] ?? -1
@@ -86,14 +86,14 @@ export class NumberMap<V> {
     }
   }
 
-  /** The values, in the same order and under the same condition. */
+  /** Yields the values in insertion order; `set` must not be called meanwhile. */
   *values(): Generator<V, void> {
     for (let place = 0; place < this.#end; place++) {
       if ((this.#keys[place] ?? -1) >= 0) yield this.#values[place] as V
     }
   }
 
-  /** Both, in the same order and under the same condition. */
+  /** Yields key and value pairs in insertion order; `set` must not be called meanwhile. */
   *[Symbol.iterator](): Generator<[number, V], void> {
     for (const key of this.keys()) yield [key, this.get(key) as V]
   }
@@ -121,7 +121,7 @@ export class NumberMap<V> {
     index[at] = place + 1
   }
 
-  /** Moves the entries together; if that gains little there is twice the room from now on. */
+  /** Compacts the entries; doubles the capacity if more than half of it is used. */
   #makeRoom(): void {
     const places = this.#index.length / 2
     if (places === 0) {
@@ -140,7 +140,7 @@ export class NumberMap<V> {
       this.#values[end] = this.#values[place]
       this.#enter(key, end++)
     }
-    // What moved away must not be held on to.
+    // Releases references to moved values.
     this.#values.fill(undefined, end, this.#end)
     this.#end = end
   }

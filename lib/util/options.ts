@@ -3,7 +3,7 @@ import { TorrentError } from './errors.ts'
 import { nearest } from './nearest.ts'
 import { show } from './show.ts'
 
-/** Makes the error for an option that is refused, for its owner's code. */
+/** Creates the error for an invalid option, with the code of the caller's folder. */
 export type Refuse = (option: string, reason: string) => Error
 
 /** Returns the error for an invalid argument of a torrent's method. */
@@ -11,22 +11,22 @@ export function argumentError(option: string, reason: string): TorrentError {
   return new TorrentError('ERR_CLIENT_OPTION', `${option}: ${reason}`, { details: { option } })
 }
 
-/** Option names of other libraries (webtorrent, create-torrent, torrent-stream, node:fs) and their names here. */
+/** Option names of other libraries (webtorrent, create-torrent, torrent-stream, node:fs), and our equivalents. */
 const elsewhere: Readonly<Record<string, string>> = {
   addUID: 'path, a folder of its own for the torrent',
-  alwaysChokeSeeders: 'none: it is always so',
+  alwaysChokeSeeders: 'none: seeds are always choked',
   announce: 'trackers',
   announceList: 'trackers',
-  bitfield: 'none: the resume record knows',
-  blocklist: 'none: there is none yet',
+  bitfield: 'none: the resume record has it',
+  blocklist: 'none: not implemented yet',
   connections: 'maxConnections, an option of the client',
   deselect: "select: 'none'",
   destroyStoreOnDestroy: 'deleteFiles, an option of remove()',
-  dhtPort: 'port, an option of the client: the DHT has the same',
+  dhtPort: 'port, an option of the client, which the DHT uses too',
   downloadDir: 'path',
   info: 'source, which goes into the info',
   maxConns: 'maxConnections, an option of the client',
-  maxWebConns: 'none: web seeds are not fetched from yet',
+  maxWebConns: 'none: web seeds are not used yet',
   natPmp: 'natTraversal',
   natUpnp: 'natTraversal',
   nodeId: 'none: the DHT keeps its id in the state folder',
@@ -34,11 +34,11 @@ const elsewhere: Readonly<Record<string, string>> = {
   rootDir: 'path',
   savePath: 'path',
   secure: 'encryption',
-  skipVerify: 'none: a resume record is believed, and verify: true hashes everything',
+  skipVerify: 'none: resume records are trusted; verify: true hashes everything',
   so: 'select',
   store: 'storage',
   storeCacheSlots: 'memoryLimit, an option of the client',
-  strategy: 'none: streams come in order, all else rarest first',
+  strategy: 'none: streams come in order, everything else rarest first',
   tmp: 'path',
   torrentPort: 'port',
   tracker: 'trackers, an option of add and seed',
@@ -47,12 +47,12 @@ const elsewhere: Readonly<Record<string, string>> = {
   utPex: 'pex'
 }
 
-/** Where an option stands that is known but not here: by the name of the call. */
+/** Names of options that belong to other calls, by a phrase for the call. */
 export type OtherOwners = Readonly<Record<string, readonly string[]>>
 
 /**
- * Refuses what is no object of options, and names that it does not know, with a hint at what was meant.
- * @throws what `refuse` makes.
+ * Rejects options that are not an object, and unknown names, with a hint at the intended one.
+ * @throws the error from `refuse`.
  */
 export function checkOptionNames(
   options: unknown,
@@ -68,14 +68,14 @@ export function checkOptionNames(
   }
 }
 
-/** Refuses further arguments: callbacks, as other libraries take them. @throws what `refuse` makes. */
+/** Rejects extra arguments, such as the callbacks that other libraries accept. @throws the error from `refuse`. */
 export function checkNoMore(more: readonly unknown[], refuse: Refuse): void {
   const [first] = more.filter((argument) => argument !== undefined)
   if (typeof first === 'function') throw refuseCallback(refuse)
   if (first !== undefined) throw refuse('arguments', `${show(first)} is one argument too many`)
 }
 
-/** Refuses what is no AbortSignal. @throws what `refuse` makes. */
+/** Rejects values that are not an AbortSignal. @throws the error from `refuse`. */
 export function checkSignal(signal: unknown, refuse: Refuse): void {
   if (signal === undefined) return
   const isSignal =
@@ -87,7 +87,7 @@ export function checkSignal(signal: unknown, refuse: Refuse): void {
   if (!isSignal) throw refuse('signal', `${show(signal)} must be an AbortSignal`)
 }
 
-/** Refuses what is neither undefined nor of the type. @throws what `refuse` makes. */
+/** Rejects values that are neither undefined nor of the type. @throws the error from `refuse`. */
 export function checkType(
   option: string,
   value: unknown,
@@ -115,12 +115,12 @@ function hintAt(name: string, known: readonly string[], others: OtherOwners): st
   return near === undefined ? '' : `: did you mean ${near}?`
 }
 
-/** Whether a value is a number from 0 on, or Infinity. */
+/** Returns whether a value is a number of at least 0, or Infinity. */
 export function isAmount(value: unknown): value is number {
   return typeof value === 'number' && value >= 0
 }
 
-/** Whether a value is a promise, be it of another realm or none of the language's own. */
+/** Returns whether a value is a promise, also one of another realm, or a thenable. */
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return (
     types.isPromise(value) ||

@@ -1,17 +1,20 @@
 /** Replacement for a masked part of a URL. */
 const mask = '…'
-/** The path elements that a message may show; any other may be a passkey. */
+/** Path segments that may be shown; any other may be a passkey. */
 const harmless = /^(?:announce|scrape)(?:\.php)?$/i
-/** Shorter texts are no secret, and would be found by chance in any sentence; so would path elements such as `tracker`. */
+/**
+ * Shorter texts are not treated as secrets: they would match by chance. The same goes for path segments that
+ * match `word`, such as `tracker`.
+ */
 const shortestSecret = 4
 const word = /^[a-z]{1,7}$/
 /** Punctuation that follows a URL in a sentence. */
 const punctuation = new Set('.,:;)')
 
 /**
- * A URL or magnet link as a message may show it: scheme, host and port. User, password, the values of the query and all path elements
- * but `announce` and `scrape` are masked, since trackers and indexers put passkeys into each of them. A text that is no URL is cut
- * behind its first element; of a magnet link the info hash stays.
+ * Returns a URL or magnet link in a form fit for messages: scheme, host and port. Masks user, password, query
+ * values and all path segments but `announce` and `scrape`, because trackers and indexers put passkeys into
+ * any of them. Cuts text that is not a URL after its first segment; keeps the info hash of a magnet link.
  */
 export function redactUrl(given: string | URL): string {
   const text = String(given).trim()
@@ -24,9 +27,9 @@ export function redactUrl(given: string | URL): string {
   return `${url.protocol}//${url.host}${path}${url.search === '' ? '' : `?${mask}`}`
 }
 
-/** A sentence with each URL and magnet link in it as {@link redactUrl} shows it. */
+/** Returns a text with each URL and magnet link in it masked by {@link redactUrl}. */
 export function redactText(text: string): string {
-  // Bounded schemes: without, a text of letters and dots would be searched to its end from each of them.
+  // The length of schemes is limited; otherwise a text of letters and dots would take quadratic time.
   return text.replace(/\b(?:(?:stream-)?magnet:\?|data:|[a-z][a-z\d+.-]{0,30}:\/\/)[^\s'"<>]*/gi, (found) => {
     let end = found.length
     while (punctuation.has(found[end - 1] ?? '')) end--
@@ -35,14 +38,14 @@ export function redactText(text: string): string {
 }
 
 /**
- * A text that the server of a URL sent, or that speaks of it, with all that {@link redactUrl} masks in this URL masked; also the beginning of
- * it where the text was cut.
+ * Masks in a text from a server, or about its URL, everything that {@link redactUrl} masks in that URL, also
+ * if the text was cut within a secret.
  */
 export function withoutSecrets(text: string, url: URL): string {
   return secretsOf(url).reduce((left, secret) => maskCut(left.replaceAll(secret, mask), secret), text)
 }
 
-/** Masks the beginning of a secret at the end of the text or of what is quoted in it. */
+/** Masks the beginning of a secret at the end of the text, or at the end of a quote in it. */
 function maskCut(text: string, secret: string): string {
   let masked = text
   for (let length = secret.length - 1; length >= shortestSecret; length--) {
@@ -62,7 +65,7 @@ function secretsOf(url: URL): readonly string[] {
     .map((pair) => pair.slice(pair.indexOf('=') + 1))
   const raw = [url.username, url.password, ...elements, ...values]
   const secrets = new Set([...raw, ...raw.map(decodePercent), ...url.searchParams.values()])
-  // The longest first: one may be a part of another.
+  // Longest first, because one secret may be a part of another.
   return [...secrets].filter(({ length }) => length >= shortestSecret).sort((a, b) => b.length - a.length)
 }
 
@@ -88,7 +91,7 @@ function redactMalformed(text: string): string {
   return `${scheme}${host}${rest.length > host.length ? mask : ''}`
 }
 
-/** The text with its percent-encoding undone, or as it is when that makes no UTF-8. */
+/** Decodes percent-encoding; returns the text unchanged if the result is not valid UTF-8. */
 export function decodePercent(text: string): string {
   try {
     return decodeURIComponent(text)

@@ -3,7 +3,10 @@ import { redactText } from './redact.ts'
 
 const mostLetters = 80
 
-/** Any value in one short line for a message, without the secrets of URLs; never throws, whatever the value makes of being looked at. */
+/**
+ * Formats any value as one short line for a message, without secrets of URLs. Never throws, even if
+ * inspecting the value does.
+ */
 export function show(value: unknown): string {
   try {
     const whole = inspect(value, {

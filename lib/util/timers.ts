@@ -1,17 +1,17 @@
 import { monotonicMs } from './clock.ts'
 
-/** Time as an argument, so that a test may drive hours in a moment. */
+/** Clock and timers as an argument, so that tests can simulate time. */
 export interface Timers {
-  /** Milliseconds on a clock that never jumps. */
+  /** Returns milliseconds on a monotonic clock. */
   now(): number
-  /** Calls back once after `delayMs`; the function returned calls it off, and may be called late. */
+  /** Calls `callback` once after `delayMs`. Returns a function that cancels it, and that may be called late. */
   after(delayMs: number, callback: () => void): () => void
 }
 
-// setTimeout takes a longer delay for 1 ms.
+// setTimeout treats longer delays as 1 ms.
 const longestMs = 2 ** 31 - 1
 
-/** The timers of the process; a delay beyond 24 days is cut to that, NaN and less than 0 count as 0. */
+/** Timers of the process. Delays above 24 days are shortened to that; NaN and negative delays count as 0. */
 export const systemTimers: Timers = {
   now: monotonicMs,
   after(delayMs, callback) {

@@ -1,29 +1,29 @@
-/** A rate limit in bytes per second that may go into debt by one take; `Infinity` is no limit, 0 lets nothing pass. */
+/** A rate limit in bytes per second. One `take` may overdraw it. `Infinity` is no limit, 0 lets nothing pass. */
 export class TokenBucket {
   #rate: number
   #tokens: number
   #at: number
 
-  /** A bucket of `bytesPerSecond`, full at `now` (milliseconds); it holds at most a quarter of a second. */
+  /** Creates a bucket for `bytesPerSecond`, full at `now` (ms); it holds a quarter of a second's worth. */
   constructor(bytesPerSecond: number, now: number) {
     this.#rate = bytesPerSecond
     this.#tokens = this.#burst()
     this.#at = now
   }
 
-  /** The limit in bytes per second. */
+  /** Limit in bytes per second. */
   get rate(): number {
     return this.#rate
   }
 
-  /** Changes the limit from `now` on; a debt stays. */
+  /** Changes the limit at `now`; a debt remains. */
   setRate(bytesPerSecond: number, now: number): void {
     this.#refill(now)
     this.#rate = bytesPerSecond
     this.#tokens = Math.min(this.#tokens, this.#burst())
   }
 
-  /** Takes `bytes` and returns the milliseconds until the bucket is out of debt: 0 when more may be taken at once. */
+  /** Takes `bytes`; returns the milliseconds until more may be taken, 0 if at once. */
   take(bytes: number, now: number): number {
     if (this.#rate === Number.POSITIVE_INFINITY) return 0
     this.#refill(now)
@@ -31,7 +31,7 @@ export class TokenBucket {
     return this.waitMs(now)
   }
 
-  /** The milliseconds from `now` until something may be taken: 0, more, or `Infinity` for a limit of 0. */
+  /** Returns the milliseconds from `now` until something may be taken: 0, more, or `Infinity` if the limit is 0. */
   waitMs(now: number): number {
     if (this.#rate === Number.POSITIVE_INFINITY) return 0
     if (this.#rate === 0) return Number.POSITIVE_INFINITY

@@ -1,16 +1,17 @@
-/** Work that takes longer than this lets the rest of the program run in between. */
+/** Milliseconds of work after which the event loop must continue. */
 const shareMs = 6
-/** Of those that wait so many go on in one turn while it is short. */
+/** Maximum number of waiting tasks that continue in one turn. */
 const mostInTurn = 16
 
-/** When the first work of this turn of the event loop began; undefined while there was none. */
+/** Start of the work in this turn of the event loop; undefined if there was none. */
 let turnAt: number | undefined
 const waiting: (() => void)[] = []
 
 /**
- * To be asked before each part of long work: undefined while this turn of the event loop is short and nobody waits, else a promise
- * for a later turn. Who waits longest goes first. Nothing may be awaited when it is undefined where many call it one
- * after the other, or all of them would go on in one turn.
+ * Asks for permission to do the next slice of long work. Returns undefined if this turn of the event loop
+ * still has time and no other task waits, else a promise for a later turn; the longest waiting task comes
+ * first. Do not await undefined where many tasks call this one after the other: all of them would continue in
+ * the same turn.
  */
 export function shareTurn(): Promise<void> | undefined {
   const now = performance.now()
@@ -27,20 +28,20 @@ function endTurn(): void {
   if (waiting.length === 0) return
   turnAt = performance.now()
   setImmediate(endTurn)
-  // Those after it begin only when those before have come to a pause, if there is time left.
+  // Later tasks start only after earlier ones have paused, and only if there is time left.
   for (let count = Math.min(waiting.length, mostInTurn); count > 1; count--) setImmediate(beginNext)
   waiting.shift()?.()
 }
 
 function beginNext(): void {
-  // This is the next round of immediates, whose turn has begun with endTurn.
+  // Runs in the next round of immediates, whose turn began with `endTurn`.
   if (turnAt !== undefined && performance.now() - turnAt < shareMs) waiting.shift()?.()
 }
 
-/** Work in parts that gives a result: after each part it yields. */
+/** Work in slices: yields after each slice, and returns the result. */
 export type Steps<T> = Generator<void, T, void>
 
-/** Does all parts at once. */
+/** Runs all slices at once, without yielding to the event loop. */
 export function runSteps<T>(steps: Steps<T>): T {
   for (;;) {
     const { done, value } = steps.next()
@@ -48,7 +49,10 @@ export function runSteps<T>(steps: Steps<T>): T {
   }
 }
 
-/** Does the parts in as many turns of the event loop as it takes not to hold it; rejects with the signal's reason before the next part. */
+/**
+ * Runs the slices and yields to the event loop when a turn gets long; rejects with the signal's reason before
+ * the next slice.
+ */
 export async function runStepsInTurns<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
   for (;;) {
     const turn = shareTurn()

@@ -6,7 +6,7 @@ function next(): void {
   number++
 }
 
-/** A number that differs in each turn of the event loop. */
+/** Returns a number that differs in each turn of the event loop. */
 export function currentTurn(): number {
   if (!isArmed) {
     isArmed = true

@@ -2,20 +2,23 @@ import { EventEmitter, errorMonitor } from 'node:events'
 
 type EventName = string | symbol | number
 
-/** The methods used of an emitter, of Node or streamx. */
+/** The methods used of an event emitter (Node or streamx). */
 interface Listened {
   listenerCount(event: EventName): number
   rawListeners(event: EventName): readonly unknown[]
 }
 
-/** Throws a fault of user code again on the next tick, where the program's own handlers see the original value. */
+/** Throws an error of user code on the next tick, so that the program's own handlers receive the original value. */
 export function throwLater(thrown: unknown): void {
   process.nextTick(() => {
     throw thrown
   })
 }
 
-/** Calls a callback that is only told something. What it throws is an uncaught exception of the program, and the caller goes on. */
+/**
+ * Calls a callback whose result is ignored. If it throws, the error becomes an uncaught exception, and the
+ * caller continues.
+ */
 export function notify<A extends readonly unknown[]>(
   callback: ((...args: A) => unknown) | undefined,
   ...args: A
@@ -27,19 +30,20 @@ export function notify<A extends readonly unknown[]>(
   }
 }
 
-/** Asks user code that should answer with a promise: one that throws, or answers at once, counts as such a promise. */
+/** Calls user code that should return a promise. Synchronous results and errors are converted to one. */
 export async function ask<T>(question: () => T | PromiseLike<T>): Promise<T> {
   return await question()
 }
 
 /**
- * Emits an event of a public emitter to listeners of the user. Each listener is called by itself: what one throws is an uncaught exception
- * on the next tick, the others still hear the event, and the caller goes on. An `error` without a listener is dropped.
- * Returns whether there was a listener.
+ * Emits an event of a public emitter to the user's listeners, each called separately. An error thrown by one
+ * is an uncaught exception on the next tick; the other listeners are still called, and the caller continues.
+ * An `error` event without a listener is dropped.
+ * @returns whether there was a listener.
  */
 export function emitSafely(emitter: EventEmitter, event: string | symbol, args: readonly unknown[]): boolean {
   if (emitter.emit === EventEmitter.prototype.emit) return callListeners(emitter, event, args)
-  // Programs that trace events replace `emit` of an emitter, and must see them.
+  // Programs that trace events replace `emit` of an emitter, and must see every event.
   try {
     return emitter.emit(event, ...args)
   } catch (thrown) {
@@ -48,11 +52,14 @@ export function emitSafely(emitter: EventEmitter, event: string | symbol, args: 
   }
 }
 
-/** The same for a class that overrides `emit` by this, so that events of its base class are emitted so too. */
+/**
+ * Calls the listeners as {@link emitSafely} does; for classes whose `emit` overrides use it, so that events
+ * of the base class are covered.
+ */
 export function callListeners(emitter: Listened, event: EventName, args: readonly unknown[]): boolean {
   if (event === 'error' && emitter.listenerCount(errorMonitor) > 0) callListeners(emitter, errorMonitor, args)
   if (emitter.listenerCount(event) === 0) return false
-  // A copy with the wrappers of `once`: who is added or removed meanwhile changes nothing for this event, as in Node.
+  // A copy that includes the wrappers of `once`: listeners added or removed meanwhile do not affect this event, as in Node.
   for (const listener of emitter.rawListeners(event)) {
     try {
       if (typeof listener === 'function') Reflect.apply(listener, emitter, args)
