@@ -24,9 +24,9 @@ export class AnnouncePace {
   readonly #timers: Timers
   readonly #goodbyes: number
   #waiting: Waiting[] = []
-  /** Waiting goodbyes, and the number in progress. */
-  readonly #leaving: Waiting[] = []
-  #saying = 0
+  /** Goodbyes that wait, and the number in progress. */
+  readonly #waitingGoodbyes: Waiting[] = []
+  #goodbyesRunning = 0
   #tokens: number
   #at: number
   #cancel: (() => void) | undefined
@@ -54,19 +54,19 @@ export class AnnouncePace {
     await waiting
   }
 
-  /** Runs a goodbye at once, or when an earlier one ends; rejects with the signal's reason if that comes first. */
+  /** Runs a last announce at once, or when an earlier one ends; rejects with the signal's reason if that comes first. */
   async goodbye<T>(signal: AbortSignal, say: () => Promise<T>): Promise<T> {
     signal.throwIfAborted()
-    if (this.#saying < this.#goodbyes) this.#saying++
-    else await wait(signal, this.#leaving)
+    if (this.#goodbyesRunning < this.#goodbyes) this.#goodbyesRunning++
+    else await wait(signal, this.#waitingGoodbyes)
     try {
       return await say()
     } finally {
-      let next = this.#leaving.shift()
-      while (next?.signal.aborted === true) next = this.#leaving.shift()
+      let next = this.#waitingGoodbyes.shift()
+      while (next?.signal.aborted === true) next = this.#waitingGoodbyes.shift()
       // The next goodbye takes over the slot.
       if (next !== undefined) next.go()
-      else this.#saying--
+      else this.#goodbyesRunning--
     }
   }
 
