@@ -8,14 +8,14 @@ import { show } from '../util/show.ts'
 import { checkTrust } from '../util/trust.ts'
 import { checkGoal, checkLimit, clientOptionNames, refusal } from './options.ts'
 
-/** Options of `client.seed`: those of the torrent to make, and those of adding it that make sense for data that lies where it is. */
+/** Options of `client.seed`: the options of `createTorrent`, and the options of `client.add` that apply to existing data. */
 export interface SeedOptions
   extends CreateOptions,
     Omit<
       AddOptions,
       'trackers' | 'signal' | 'storage' | 'select' | 'path' | 'verify' | 'overwrite' | 'trust'
     > {
-  /** Folder of the file that bytes and streams are written to; files are seeded from where they are. */
+  /** Folder to which bytes and streams are written; refused for paths, whose files are seeded in place. */
   readonly path?: string
 }
 
@@ -28,7 +28,7 @@ const sharedNames = {
   uploadLimit: true,
   superSeeding: true
 } as const
-// Records, so that an option missing here does not compile.
+// Records, so that a missing option is a compile error.
 const addNames: Record<keyof AddOptions, true> = {
   path: true,
   select: true,
@@ -44,8 +44,8 @@ const seedNames: Record<keyof SeedOptions, true> = { path: true, ...createOption
 const storageMethods: readonly (keyof Storage)[] = ['open', 'read', 'write', 'sync', 'close', 'delete']
 
 /**
- * Refuses options of `add` that make no sense at once, and further arguments.
- * @throws TorrentError ERR_CLIENT_OPTION, ERR_UTIL_ADDRESS for a peer.
+ * Throws for an invalid option of `add`, or for further arguments.
+ * @throws TorrentError ERR_CLIENT_OPTION; ERR_UTIL_ADDRESS for an invalid peer address.
  */
 export function checkAddOptions(options: AddOptions, more: readonly unknown[] = []): void {
   checkOptionNames(options, Object.keys(addNames), refusal, {
@@ -69,7 +69,7 @@ export function checkAddOptions(options: AddOptions, more: readonly unknown[] = 
 }
 
 /**
- * Refuses options of `seed` that make no sense at once, and further arguments; those of the torrent to make are looked at when it is made.
+ * Throws for an invalid option of `seed`, or for further arguments. The options of `createTorrent` are checked when the torrent is made.
  * @throws TorrentError ERR_CLIENT_OPTION
  */
 export function checkSeedOptions(source: unknown, options: SeedOptions, more: readonly unknown[] = []): void {

@@ -17,7 +17,7 @@ import { Throttle } from '../transport/throttle.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
 
-/** Services of a client for all its torrents. */
+/** Services that a client offers to its torrents. */
 export interface ClientServices {
   readonly peerId: Uint8Array
   readonly budget: MemoryBudget
@@ -36,7 +36,7 @@ export interface ClientServices {
   readonly network: Network
   /** The torrents that share the upload limit. */
   readonly serving: ServingTorrents
-  /** The client's own limits. */
+  /** The client's rate limits. */
   readonly download: Throttle
   readonly upload: Throttle
   readonly localAddress: string | undefined
@@ -45,7 +45,7 @@ export interface ClientServices {
   decide(): void
 }
 
-/** The services of a client for one torrent, with limits of its own inside the client's. */
+/** The client's services for one torrent, with rate limits per torrent inside the client's. */
 export class ClientHost implements TorrentHost {
   readonly throttles: { readonly download: Throttle; readonly upload: Throttle }
   readonly #services: ClientServices

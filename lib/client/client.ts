@@ -28,21 +28,21 @@ import { TorrentQueue } from './torrent-queue.ts'
 
 /** The events of a {@link Client}. */
 export interface ClientEvents {
-  /** A torrent was added; its files may not be known yet. */
+  /** A torrent was added or restored. Its files may not be known yet. */
   torrent: [torrent: Torrent]
-  /** Something failed that the client survives, such as a port that is taken. */
+  /** A fault that the client survives, such as a port that is taken. */
   warning: [warning: Error]
-  /** An error of a torrent that has no listener of its own. Without a listener here it becomes a process warning. */
+  /** An error of a torrent that has no `error` listener. Without a listener here it becomes a process warning. */
   error: [error: Error, torrent?: Torrent]
 }
 
-/** A client as plain data, as `JSON.stringify` writes it; each member means what it means in the client. */
+/** Plain data of a {@link Client} for `JSON.stringify`; the members mean the same as on the client. */
 export interface ClientSnapshot
   extends Pick<Client, 'port' | 'statePath' | 'downloadSpeed' | 'uploadSpeed' | 'progress'> {
   readonly torrents: readonly TorrentSnapshot[]
 }
 
-/** Torrents that share a port, a peer id and limits. */
+/** A BitTorrent client: its torrents share a port, a peer id, rate limits and memory. */
 export class Client extends EventEmitter<ClientEvents> {
   readonly #options: ClientOptions
   readonly #registry: Registry
@@ -55,8 +55,8 @@ export class Client extends EventEmitter<ClientEvents> {
   #closing: Promise<void> | undefined
 
   /**
-   * A client that listens at once.
-   * @throws TorrentError ERR_CLIENT_OPTION or ERR_CLIENT_UNSUPPORTED naming the option that is refused.
+   * Starts to listen at once.
+   * @throws TorrentError ERR_CLIENT_OPTION for an invalid option; ERR_CLIENT_UNSUPPORTED for one that is not built yet.
    */
   constructor(options?: ClientOptions)
   constructor(given: ClientOptions = {}, ...more: unknown[]) {
@@ -104,22 +104,22 @@ export class Client extends EventEmitter<ClientEvents> {
     })
   }
 
-  /** All torrents in the order of the queue, those whose files are not known yet included. */
+  /** All torrents in queue order, including torrents whose files are not known yet. */
   get torrents(): readonly Torrent[] {
     return this.#registry.torrents
   }
 
-  /** Payload bytes per second of all torrents. */
+  /** Payload bytes per second that all torrents together receive. */
   get downloadSpeed(): number {
     return this.torrents.reduce((sum, { downloadSpeed }) => sum + downloadSpeed, 0)
   }
 
-  /** Payload bytes per second of all torrents. */
+  /** Payload bytes per second that all torrents together send. */
   get uploadSpeed(): number {
     return this.torrents.reduce((sum, { uploadSpeed }) => sum + uploadSpeed, 0)
   }
 
-  /** Verified part of what is selected of all torrents together, 0 to 1; 0 while nothing is selected. */
+  /** Verified share of the selected bytes of all torrents, 0 to 1; 0 while nothing is selected. */
   get progress(): number {
     const counts = this.#registry.all.flatMap(({ data }) => data.opened?.table.counts ?? [])
     const length = counts.reduce((sum, { selectedLength }) => sum + selectedLength, 0)
@@ -127,7 +127,7 @@ export class Client extends EventEmitter<ClientEvents> {
     return length === 0 ? 0 : (length - left) / length
   }
 
-  /** The TCP port that peers reach us on; 0 until it is listened on. */
+  /** The TCP port that the client listens on; 0 before it listens. */
   get port(): number {
     return this.#services.port()
   }
@@ -137,12 +137,12 @@ export class Client extends EventEmitter<ClientEvents> {
     return this.#options.state
   }
 
-  /** The DHT node of all torrents, for how many nodes it knows and for look-ups of one's own; undefined when it is switched off. */
+  /** The DHT node that all torrents share; undefined with the option `dht: false`. */
   get dht(): DHT | undefined {
     return this.#services.dht?.dht
   }
 
-  /** Bytes per second that all torrents may receive; may be changed at any time. */
+  /** Bytes per second that all torrents together may receive. Can change at any time. */
   get downloadLimit(): number {
     return this.#services.download.rate
   }
@@ -153,7 +153,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#registry.limitsChanged()
   }
 
-  /** Bytes per second that all torrents may send; may be changed at any time. */
+  /** Bytes per second that all torrents together may send. Can change at any time. */
   get uploadLimit(): number {
     return this.#services.upload.rate
   }
@@ -164,7 +164,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#registry.limitsChanged()
   }
 
-  /** Torrents that download at the same time; may be changed at any time. */
+  /** Torrents that download at a time. Can change at any time. */
   get maxActiveDownloads(): number {
     return this.#queue.rules.maxActiveDownloads
   }
@@ -173,7 +173,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#queue.setRule('maxActiveDownloads', count)
   }
 
-  /** Torrents that seed at the same time; may be changed at any time. */
+  /** Torrents that seed at a time. Can change at any time. */
   get maxActiveSeeds(): number {
     return this.#queue.rules.maxActiveSeeds
   }
@@ -182,7 +182,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#queue.setRule('maxActiveSeeds', count)
   }
 
-  /** The ratio after which torrents stop as `finished` that have none of their own; may be changed at any time. */
+  /** Ratio at which torrents without a `seedRatio` of their own stop as `finished`. Can change at any time. */
   get seedRatio(): number {
     return this.#queue.rules.seedRatio
   }
@@ -191,7 +191,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#queue.setRule('seedRatio', ratio)
   }
 
-  /** Milliseconds as a seed after which torrents stop as `finished` that have none of their own; may be changed at any time. */
+  /** Milliseconds of seeding after which torrents without a `seedTime` of their own stop as `finished`. Can change at any time. */
   get seedTime(): number {
     return this.#queue.rules.seedTime
   }
@@ -201,9 +201,9 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /**
-   * Adds a torrent and resolves as soon as its files are known; never waits for a full hash check. A torrent that is here already is
-   * returned, with the peers and trackers given merged into it.
-   * @throws TorrentError when the source or an option makes no sense, or the storage cannot be opened; the signal's reason.
+   * Adds a torrent. Resolves once its files are known; never waits for a full hash check. Adding a torrent twice returns the same
+   * object and merges the given peers and trackers into it.
+   * @throws TorrentError if the source or an option is invalid, or the storage cannot be opened; the signal's reason.
    */
   async add(source: TorrentSource, options?: AddOptions): Promise<Torrent>
   async add(source: TorrentSource, options: AddOptions = {}, ...more: unknown[]): Promise<Torrent> {
@@ -217,10 +217,10 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /**
-   * Makes a torrent of files and folders, hashing on all cores, and seeds it from where they are. With a `state` folder, files that
-   * are as they were (path, size, time) when they were last seeded in the same way are not hashed again. Bytes and streams are first
-   * written to the file `name` in the folder `path`, by default the client's, or else a new private one.
-   * @throws TorrentError ERR_METAINFO_CREATE when there is nothing to share or a file cannot be read; the signal's reason.
+   * Creates a torrent from files and folders, hashing on all cores, and seeds them in place. With a `state` folder, files are not
+   * hashed again if path, size and time are unchanged since they were last seeded with the same options. Bytes and streams are first
+   * written to the file `name` in the folder `path`; default: the client's `path`, or else a new private folder.
+   * @throws TorrentError ERR_METAINFO_CREATE if there is nothing to share or a file cannot be read; the signal's reason.
    */
   async seed(source: string | readonly string[] | SeedData, options?: SeedOptions): Promise<Torrent>
   async seed(
@@ -230,12 +230,12 @@ export class Client extends EventEmitter<ClientEvents> {
   ): Promise<Torrent> {
     this.#checkOpen()
     checkSeedOptions(source, options, more)
-    // Loaded when first needed, for most programs only download.
+    // Loaded on first use: most programs only download.
     const { makeTorrent } = await import('./make-torrent.ts')
     const { state } = this.#options
     const made = await makeTorrent(source, options, {
       state,
-      // Nobody wants to publish records, with peers and passkeys, or the key that signs them.
+      // Never shared: records contain peers and passkeys, and the other folder contains the key that signs them.
       apart: [state, this.#services.recordKey.folder].filter((folder) => folder !== undefined),
       folder: async () => this.#options.path ?? (await this.#defaults.find(toHex(randomBytes(20)))),
       onWarning: this.#warn
@@ -252,7 +252,7 @@ export class Client extends EventEmitter<ClientEvents> {
       },
       {
         peers,
-        // The program has given them, so they may lead anywhere.
+        // Passed as options, because trackers that the program names may have local addresses.
         trackers: metainfo.announce,
         paused,
         downloadLimit,
@@ -262,12 +262,12 @@ export class Client extends EventEmitter<ClientEvents> {
         seedTime,
         path: made.path
       },
-      // Where they are and not by the paths of the torrent, which are made safe for every system.
+      // The real paths can differ from the torrent's paths, which are sanitized.
       { complete: true, filePaths: made.filePaths }
     )
   }
 
-  /** The torrent with this info hash (hexadecimal or 20 bytes), if it is here. */
+  /** Returns the torrent with this info hash (hexadecimal or 20 bytes), or undefined. */
   get(infoHash: string | Uint8Array): Torrent | undefined {
     if (typeof infoHash !== 'string' && !isBytes(infoHash))
       throw refusal('infoHash', `${show(infoHash)} must be hexadecimal text or bytes`)
@@ -276,8 +276,8 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /**
-   * Removes a torrent (itself or its info hash) and its resume record; with `deleteFiles` also the data that it wrote.
-   * Nothing happens when it is not here.
+   * Removes a torrent (or the one with this info hash) and its resume record; with `deleteFiles` also the data that it wrote.
+   * Does nothing if the client does not have the torrent.
    */
   async remove(torrent: Torrent | string, options?: { readonly deleteFiles?: boolean }): Promise<void>
   async remove(
@@ -300,16 +300,16 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /**
-   * Resolves with the torrents that an earlier run has left in the state folder, once each is open or is known to be in want of
-   * its metadata; they are in `torrents`, and were emitted as `torrent`, before any `add` goes on. Without a `state`, and when another
-   * client uses the folder (see `warning`), there are none. Those that cannot be opened give a `warning` and stay for the next run.
+   * Resolves with the torrents of earlier runs in the state folder, once each is open or waits for its metadata. They are emitted as
+   * `torrent` before any `add` resolves. A torrent that cannot be opened causes a `warning` and is tried again in the next run. Resolves
+   * with an empty list without a `state`, or if another client uses the folder (with a `warning`).
    */
   async restored(): Promise<readonly Torrent[]> {
     const sessions = (await this.#stateFolder?.restored()) ?? []
     return sessions.map((session) => this.#registry.torrentOf(session))
   }
 
-  /** Moves a torrent to another place in the queue; 0 is the first, and what is beyond the last is the last. */
+  /** Moves a torrent to another position in the queue: 0 is the first. Larger indices than the last mean the last. */
   move(torrent: Torrent, index: number): void {
     checkTorrent(torrent)
     if (typeof index !== 'number' || Number.isNaN(index))
@@ -320,14 +320,14 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#services.changed()
   }
 
-  /** The client with its torrents as plain data, for `JSON.stringify`, logs and pages. */
+  /** Returns the client and its torrents as plain data, for `JSON.stringify`, logs and pages. */
   toJSON(): ClientSnapshot {
     const { port, statePath, downloadSpeed, uploadSpeed, progress } = this
     const torrents = this.torrents.map((torrent) => torrent.toJSON())
     return { port, statePath, downloadSpeed, uploadSpeed, progress, torrents }
   }
 
-  /** Saves and closes all torrents and everything else; idempotent. */
+  /** Saves and closes all torrents, then closes all ports and timers. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing

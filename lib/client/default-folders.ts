@@ -9,30 +9,30 @@ import { makeFolder } from '../util/make-folder.ts'
 /** Mode of folders that the user did not choose. */
 export const privateMode = 0o700
 
-/** Permissions of group and others. */
+/** Permission bits of group and others. */
 const anyAccess = 0o077
 const writeAccess = 0o022
 
-/** How {@link DefaultFolders} are set up. */
+/** Options of {@link DefaultFolders}. */
 export interface DefaultFoldersOptions {
   readonly onWarning: (warning: Error) => void
-  /** Folder for temporary files; by default that of the system. */
+  /** Folder for temporary files; default: `os.tmpdir()`. */
   readonly temporary?: string
-  /** The user who must own the folders, by default that of the process; `false` (the default on Windows) is for systems without owners. */
+  /** User id that must own the folders; default: that of the process. `false`, the default on Windows, checks no owner. */
   readonly uid?: number | false
 }
 
 /**
- * Folders of torrents for which nobody chose one: `piecewise-<uid>/<infoHash>` in the system's folder for temporary files, where every
- * user may create any name first. A folder is used only if it is a directory and no link, belongs to this user, and gives nobody else
- * access. The folder of 0.1.0, `piecewise/<infoHash>`, could be made readable by the umask, so that of it only writing matters.
- * On Windows that folder is the user's own, has no owner to compare, and `piecewise/<infoHash>` is used as ever.
+ * Default data folders of torrents: `piecewise-<uid>/<infoHash>` in the OS folder for temporary files. Any user can create that name
+ * first, so a folder is used only if it is a directory (no link), belongs to this user, and no other user has access. Folders of version
+ * 0.1.0, `piecewise/<infoHash>`, may be readable by others, depending on the umask; those are refused only if others can write.
+ * On Windows the temporary folder belongs to the user, so `piecewise/<infoHash>` is used and no owner is checked.
  */
 export class DefaultFolders {
   readonly #onWarning: (warning: Error) => void
   readonly #temporary: string | undefined
   readonly #uid: number | false
-  /** Used instead of one that somebody else has; one for the life of this object. */
+  /** The replacement if the usual folder belongs to another user; created once per object. */
   #fresh: Promise<string> | undefined
 
   constructor({ onWarning, temporary, uid = process.geteuid?.() ?? false }: DefaultFoldersOptions) {
@@ -41,15 +41,15 @@ export class DefaultFolders {
     this.#uid = uid
   }
 
-  /** The folder of a torrent whose data lie elsewhere; nothing is made or looked at. */
+  /** Returns the usual folder of a torrent without creating or checking it, for torrents whose data is elsewhere. */
   name(infoHash: string): string {
     return path.join(this.#usual, infoHash)
   }
 
   /**
-   * The folder of a torrent: one in which an earlier run left data (`before` is where that was), else one in a private folder, which is
-   * made if it is missing.
-   * @throws TorrentError ERR_STORAGE_* when no private folder can be made.
+   * Returns the folder of a torrent: an existing one from an earlier run (`before` is its path then), or else one in a private folder,
+   * which is created if it is missing.
+   * @throws TorrentError ERR_STORAGE_* if no private folder can be created.
    */
   async find(infoHash: string, before?: string): Promise<string> {
     const old = path.join(this.#folder, 'piecewise')
@@ -73,7 +73,7 @@ export class DefaultFolders {
   async #make(): Promise<string> {
     const folder = this.#usual
     try {
-      // EEXIST: something that is no folder has the name.
+      // Fails with EEXIST if a file has the name; then a fresh folder is used.
       await makeFolder(folder, { mode: privateMode }).catch(() => {})
       if (await this.#isOurs(folder, anyAccess)) return folder
       this.#fresh ??= this.#makeFresh(folder)
@@ -88,12 +88,12 @@ export class DefaultFolders {
     const folder = await mkdtemp(`${taken}-`)
     const message =
       `${taken} is not a private folder of this user, so data goes to ${folder}: ` +
-      'choose a folder with the option path, or see to it that the first one belongs to this user and has mode 0700'
+      'choose a folder with the option path, or give the first one to this user, with mode 0700'
     this.#onWarning(new TorrentError('ERR_STORAGE_PATH', message, { details: { path: taken, folder } }))
     return folder
   }
 
-  /** Whether a path is a folder of this user on which no other user has the permissions in `access`. */
+  /** Returns whether a path is a folder of this user on which no other user has the permissions in `access`. */
   async #isOurs(folder: string, access: number): Promise<boolean> {
     const stats: Stats | undefined = await lstat(folder).catch(() => undefined)
     if (stats?.isDirectory() !== true) return false

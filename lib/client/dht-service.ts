@@ -18,28 +18,26 @@ import type { ClientDhtOptions } from './options.ts'
 
 const saveEveryMs = 5 * 60_000
 
-/** What a {@link DhtService} is made of. */
+/** Options of a {@link DhtService}. */
 export interface DhtServiceOptions extends ClientDhtOptions {
-  /** The UDP ports of the client, once they are bound. */
+  /** Resolves with the client's UDP ports once they are bound. */
   readonly ports: Promise<readonly DatagramPort[]>
-  /** The client's `host`: on loopback nobody outside is asked, the public network least of all. */
+  /** The client's `host`. On a loopback address, only nodes of this machine are queried. */
   readonly host: string | undefined
-  /** Where ids and nodes are kept; undefined: nowhere. */
+  /** Folder in which node ids and nodes are saved; undefined saves nothing. */
   readonly stateFolder: string | undefined
-  /** The port on which peers reach us over TCP, 0 for none. */
+  /** Returns the TCP port that is announced for peers; 0 if there is none. */
   tcpPort(): number
-  /** Nodes agree on what our address is, or on another one than before. */
+  /** Called when nodes agree on our external address for the first time, or on a new one. */
   readonly onAddress: (host: string) => void
-  /** Resolves host names. */
+  /** Resolves host names of nodes. */
   readonly lookup: HostLookup
   readonly onWarning: (warning: Error) => void
-  /** Default the system's. */
   readonly timers?: Timers | undefined
 }
 
-/** The one DHT of a client: its state is kept from run to run, and its torrents take turns in it. */
+/** The DHT node of a client. Saves its state for the next run and schedules the look-ups of all torrents. */
 export class DhtService implements TorrentDht {
-  /** The DHT itself. */
   readonly dht: DHT
   readonly #options: DhtServiceOptions
   readonly #timers: Timers
@@ -47,14 +45,14 @@ export class DhtService implements TorrentDht {
   readonly #local: boolean
   readonly #port = (): number => this.#options.tcpPort()
   readonly #onAnswer = (): void => this.#learn()
-  /** Our addresses as they were told. */
+  /** The external addresses that were reported to `onAddress`, by family. */
   readonly #addresses: { 4: string | undefined; 6: string | undefined } = { 4: undefined, 6: undefined }
   #isUsed = false
   #saving: Promise<void> = Promise.resolve()
   #cancelSave: () => void
   #closing: Promise<void> | undefined
 
-  /** Starts at once. */
+  /** Loads the saved state at once; the network is not used before a torrent needs it. */
   constructor(options: DhtServiceOptions) {
     const { host, stateFolder, ports, bootstrap, nodes = [], readOnly = 'auto', lookup, onWarning } = options
     this.#options = options
@@ -66,7 +64,7 @@ export class DhtService implements TorrentDht {
       ports,
       nodes,
       readOnly,
-      // A client of private torrents alone gives no sign of itself.
+      // A client with only private torrents sends nothing.
       lazy: true,
       lookup,
       onWarning,
@@ -79,12 +77,12 @@ export class DhtService implements TorrentDht {
 
   port(remoteHost: string): number | undefined {
     const family = isIP(canonicalHost(remoteHost)) === 6 ? 6 : 4
-    // Whom peers cannot ask they need not ping.
+    // A read-only node answers no pings, so peers are not told its port.
     return this.dht.readOnly[family] ? undefined : this.dht.ports[family]
   }
 
   addNode(address: PeerAddress, trust: Trust): void {
-    // A torrent made elsewhere must not lead a client that is to stay on this machine into the world.
+    // Nodes named by a torrent must not connect a loopback client to the public network.
     if (this.#closing !== undefined || (this.#local && !isLoopback(address.host))) return
     if (trust === 'remote' && !isAddress(address.host)) {
       void this.#addNamed(address)
@@ -96,7 +94,7 @@ export class DhtService implements TorrentDht {
     this.#use()
   }
 
-  /** A name of a torrent may mean any address, so it is resolved here, and leads to public ones alone. */
+  /** Adds a node with a host name from an untrusted torrent. Only public addresses count: the name may resolve to a local one. */
   async #addNamed({ host, port }: PeerAddress): Promise<void> {
     const found = await resolveHost(host, { lookup: this.#options.lookup }).catch(() => ({}))
     for (const address of Object.values(found)) {
@@ -119,7 +117,7 @@ export class DhtService implements TorrentDht {
     return source
   }
 
-  /** Saves the state and leaves the network; the ports stay open. Idempotent, never rejects. */
+  /** Saves the state and closes the node; the ports stay open. Idempotent, never rejects. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -142,7 +140,7 @@ export class DhtService implements TorrentDht {
     }
   }
 
-  /** The DHT is awake: what it finds first is kept, should this run end without a word in its first minutes. */
+  /** On first use, saves as soon as the node is ready, in case the process ends before the first periodic save. */
   #use(): void {
     if (this.#isUsed) return
     this.#isUsed = true
@@ -166,7 +164,7 @@ export class DhtService implements TorrentDht {
   #save(): void {
     const { stateFolder, onWarning } = this.#options
     const { size } = this.dht
-    // Who knows nobody has nothing better than what the last run has left.
+    // An empty table would overwrite the nodes of the last run.
     if (stateFolder === undefined || size[4] + size[6] === 0) return
     const state = this.dht.save()
     this.#saving = this.#saving
@@ -175,7 +173,7 @@ export class DhtService implements TorrentDht {
   }
 }
 
-/** On loopback only nodes of this machine are of use. */
+/** Drops a saved node list that contains addresses beyond this machine, for a client on loopback. */
 function onlyIds(state: DhtState | undefined): DhtState | undefined {
   if (state === undefined) return undefined
   const { id, id6, nodes, nodes6 } = state

@@ -9,15 +9,15 @@ import { isMissing, nodeFs } from '../storage/storage-fs.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { makeFolder } from '../util/make-folder.ts'
 
-/** Tables hold some 200 nodes; more is no file of ours. */
+/** Largest file that is parsed, in bytes. A table has about 200 nodes of at most 38 bytes. */
 const mostBytes = 1 << 18
 
-/** Where the DHT's state lies in a client's state folder. */
+/** Returns the path of the DHT's state in a client's state folder. */
 export function dhtStatePath(folder: string): string {
   return join(folder, 'dht.nodes')
 }
 
-/** Our ids and nodes of the last run; undefined when there are none, also when the file cannot be used, which `onWarning` hears. Never rejects. */
+/** Loads node ids and nodes of the last run. Returns undefined if there are none, or with a warning if the file is invalid. Never rejects. */
 export async function loadDhtState(
   folder: string,
   onWarning: (warning: Error) => void
@@ -36,7 +36,7 @@ export async function loadDhtState(
   }
 }
 
-/** Reads a saved state. @throws TorrentError when it is none. */
+/** Parses a saved state. @throws TorrentError ERR_STORAGE_RESUME or ERR_BENCODE_*. */
 export function parseDhtState(bytes: Uint8Array): DhtState {
   const dict = decode(bytes)
   if (!(dict instanceof BencodeDict)) throw new TorrentError('ERR_STORAGE_RESUME', 'it is no dictionary')
@@ -48,7 +48,7 @@ export function parseDhtState(bytes: Uint8Array): DhtState {
   return state
 }
 
-/** Replaces the state in one step; other processes may do so at the same time. */
+/** Writes the state atomically; several processes may do so at the same time. */
 export async function saveDhtState(folder: string, state: DhtState): Promise<void> {
   await makeFolder(folder, { mode: 0o700 })
   await replaceUnlisted(nodeFs, dhtStatePath(folder), encode({ ...state }), `.${process.pid}.tmp`)

@@ -6,19 +6,19 @@ import { asError, TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
 import type { Trust } from '../util/trust.ts'
 
-/** How long a .torrent may take to come over HTTP, redirects included. */
+/** Timeout of a download of a .torrent in milliseconds, including redirects. */
 const fetchMs = 30_000
 
-/** How an address is fetched. */
+/** Options of {@link fetchSource}. */
 export interface FetchSourceOptions {
   readonly signal?: AbortSignal | undefined
-  /** `'remote'` lets the address lead to public hosts alone. */
+  /** `'remote'` allows public hosts only, also after redirects. Default `'program'`. */
   readonly trust?: Trust | undefined
 }
 
 /**
- * Fetches what an http(s) address has: the body of the answer, or the magnet link to which it redirects, as indexers do. User and
- * password of the address are sent to its own server alone.
+ * Fetches an http(s) URL. Returns the body, or the magnet link that the URL redirects to, as indexers do. User and password of the URL
+ * are sent only to its own server.
  * @throws TorrentError ERR_CLIENT_SOURCE; the signal's reason.
  */
 export async function fetchSource(
@@ -53,7 +53,7 @@ export async function fetchSource(
   const { location, status, statusText, cut, body } = answer
   if (location !== undefined) {
     if (/^magnet:/i.test(location)) return location
-    throw fail('it redirects to what is neither an http address nor a magnet link')
+    throw fail('it redirects to something that is neither an http(s) address nor a magnet link')
   }
   if (status < 200 || status > 299) {
     const login =
@@ -66,7 +66,7 @@ export async function fetchSource(
   return body
 }
 
-/** A message of the HTTP client without the name of the server in front. */
+/** Removes the server's name from the beginning of a message, because the caller's message already has it. */
 function withoutName(message: string, { protocol, host }: URL): string {
   const name = `${protocol}//${host}`
   if (message.startsWith(`${name}: `)) return message.slice(name.length + 2)

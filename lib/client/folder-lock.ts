@@ -8,15 +8,15 @@ import { makeSyncedFolder, nodeFs } from '../storage/storage-fs.ts'
 import { randomBytes, toHex } from '../util/bytes.ts'
 import { systemCode } from '../util/errors.ts'
 
-/** A lock of another machine, or one that says nothing, is believed while it was touched within this time. */
+/** A lock of another machine counts as held if its file was touched within this time. */
 const staleMs = 120_000
-/** A lock that is torn after this time was left so by a process that ended as it wrote it. */
+/** A lock that is still incomplete after this time was left by a process that ended while writing it. */
 const tornMs = 100
 const touchEveryMs = 30_000
-/** The locks of this process, because another of its clients is no stranger whose life could be asked for. */
+/** Paths of the locks that this thread holds: its process id is the same for all its clients, so the file cannot tell them apart. */
 const mine = new Set<string>()
 
-/** A file in a folder that says who uses it: one client at a time, and nobody once its process has ended, however it ended. */
+/** A lock file that gives one client at a time the use of a folder. It is no longer held once its process has ended, even by a crash. */
 export class FolderLock {
   readonly #path: string
   readonly #key: string
@@ -34,7 +34,7 @@ export class FolderLock {
     this.#timer.unref()
   }
 
-  /** Takes the lock `name` of a folder, which is made if it is missing; undefined while somebody else has it. */
+  /** Acquires the lock `name` of a folder, which is created if it is missing. Resolves with undefined if another client holds it. */
   static async take(folder: string, name: string): Promise<FolderLock | undefined> {
     await makeSyncedFolder(nodeFs, folder, 0o700)
     const path = join(folder, name)
@@ -49,7 +49,7 @@ export class FolderLock {
         if (theirs === undefined) continue
         if (isTorn(theirs)) {
           await sleep(tornMs)
-          // Otherwise its process is writing it.
+          // If it has changed, its process is still writing it.
           if ((await readFile(path, 'utf8').catch(() => undefined)) !== theirs) continue
         } else if (await isHeld(path, theirs)) break
         await clear(path, theirs)
@@ -62,7 +62,7 @@ export class FolderLock {
     return undefined
   }
 
-  /** Gives the lock back; idempotent. */
+  /** Releases the lock. Idempotent. */
   async release(): Promise<void> {
     clearInterval(this.#timer)
     if (!mine.has(this.#key)) return
@@ -72,12 +72,12 @@ export class FolderLock {
   }
 }
 
-/** The process that holds a lock. */
+/** The holder of a lock: a thread of a process. */
 export interface Holder {
   readonly pid: number
   readonly thread: number
   readonly host: string
-  /** Sets apart two processes that had the same number, where the system tells. */
+  /** Start time of the process, to detect a reused process id; empty where the OS does not report it. */
   readonly started: string
 }
 
@@ -96,7 +96,7 @@ async function create(path: string, text: string): Promise<boolean> {
     } finally {
       await handle.close()
     }
-    // Another process may have taken it for torn meanwhile.
+    // Another process may have removed it as incomplete before it was written.
     return (await readFile(path, 'utf8').catch(() => undefined)) === text
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false
@@ -111,12 +111,12 @@ async function isHeld(path: string, text: string): Promise<boolean> {
     const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: 0 }))
     return Math.abs(Date.now() - mtimeMs) < (holder === undefined ? touchEveryMs : staleMs)
   }
-  // Our own number in the hands of nobody here: a process before us had it, as is usual in containers.
+  // Our own process id, but not our lock: an earlier process had the same id, as is usual in containers.
   if (holder.pid === us.pid && holder.thread === us.thread) return false
   return isAlive(holder.pid) && (holder.started === '' || holder.started === startOf(holder.pid))
 }
 
-/** Takes a lock away that nobody holds, unless another process was faster and it is held again. */
+/** Removes a stale lock. If another process has replaced it meanwhile, its lock is put back. */
 async function clear(path: string, text: string): Promise<void> {
   const aside = `${path}.${process.pid}.stale`
   try {
@@ -128,7 +128,7 @@ async function clear(path: string, text: string): Promise<void> {
   }
 }
 
-/** Whether a text is only the beginning of a lock. */
+/** Returns whether the text of a lock is incomplete. */
 function isTorn(text: string): boolean {
   try {
     JSON.parse(text)
@@ -138,7 +138,7 @@ function isTorn(text: string): boolean {
   }
 }
 
-/** Reads the holder of a lock; undefined when the text does not tell. */
+/** Parses the text of a lock; returns undefined if it is invalid. */
 export function parseHolder(text: string): Holder | undefined {
   try {
     const value: unknown = JSON.parse(text)
@@ -161,11 +161,11 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** When a process has started, in a form of the system's own; empty where it does not tell. */
+/** Returns the start time of a process in clock ticks since boot; '' where there is no /proc. */
 function startOf(pid: number): string {
   try {
     const line = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The name of the program comes second, in parentheses, and may hold anything; the start is field 22.
+    // Field 2, the program name, is in parentheses and can contain anything. The start time is field 22.
     return line.slice(line.lastIndexOf(')') + 2).split(' ')[19] ?? ''
   } catch {
     return ''

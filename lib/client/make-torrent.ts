@@ -12,18 +12,18 @@ import type { SeedOptions } from './add-options.ts'
 import { isSeedData, type SeedData, writeSeedData } from './seed-data.ts'
 
 const title = 'piecewise seed 1'
-/** What more files and folders were seeded than this is hashed again, the longest ago first. */
+/** Cached torrents per state folder; beyond it, the least recently written are deleted. */
 const mostKept = 500
 
-/** What files looked like, to be told apart from what they look like another time. */
+/** Fingerprint of files, to detect whether they have changed since they were hashed. */
 export interface Sighting {
-  /** Of the paths and of how the torrent is made. */
+  /** SHA-256 of the paths and the options of the torrent, in hexadecimal. */
   readonly key: string
-  /** Of that, and of the size and time of each file. */
+  /** SHA-256 of `key` and of each file's size, modification time and inode, in hexadecimal. */
   readonly print: string
 }
 
-/** The torrents made of files on disk, so that files that are as they were need not be hashed again to be seeded again. */
+/** Cache of created torrents in the state folder, so that unchanged files are not hashed again. */
 export class SeedCache {
   readonly #folder: string
 
@@ -31,7 +31,7 @@ export class SeedCache {
     this.#folder = folder
   }
 
-  /** Looks at the files; to be done before they are hashed. */
+  /** Takes the fingerprint of the files. Call it before they are hashed, so that a later change is detected. */
   async look({ files }: Scan, options: CreateOptions): Promise<Sighting> {
     const { pieceLength, trackers, webSeeds, comment, createdBy, creationDate, source } = options
     const made = {
@@ -53,7 +53,7 @@ export class SeedCache {
     return { key, print: hash(seen) }
   }
 
-  /** The .torrent that was made of the same files, or undefined. */
+  /** Returns the .torrent that was created from the same unchanged files, or undefined. */
   async find({ key, print }: Sighting): Promise<Uint8Array | undefined> {
     const bytes = await readWhole(nodeFs, this.#path(key), maxTorrentBytes + 1000).catch(() => undefined)
     const line = bytes?.indexOf(10) ?? -1
@@ -63,7 +63,7 @@ export class SeedCache {
     return head === headOf(print, torrent) ? torrent : undefined
   }
 
-  /** Keeps what was made of these files. */
+  /** Saves the .torrent that was created from these files. */
   async keep({ key, print }: Sighting, torrent: Uint8Array): Promise<void> {
     const head = Buffer.from(`${headOf(print, torrent)}\n`)
     await replaceFile(nodeFs, this.#path(key), Buffer.concat([head, torrent]))
@@ -88,29 +88,29 @@ export class SeedCache {
   }
 }
 
-/** What a client knows of where data lies. */
+/** Folders of a client that `seed` needs. */
 export interface SeedPlaces {
-  /** The state folder, which remembers what was made. */
+  /** The state folder, in which created torrents are cached; undefined caches nothing. */
   readonly state: string | undefined
   /** Folders that are never shared. */
   readonly apart: readonly string[]
-  /** The folder for bytes and streams. */
+  /** Returns the folder to which bytes and streams are written. */
   folder(): Promise<string>
   onWarning(error: Error): void
 }
 
-/** A torrent of files that are there. */
+/** A torrent that was created from existing files. */
 export interface MadeTorrent {
-  /** The .torrent. */
+  /** The bencoded .torrent. */
   readonly bytes: Uint8Array
-  /** The folder that its paths are relative to. */
+  /** The folder that the torrent's paths are relative to. */
   readonly path: string
-  /** Where each file is. */
+  /** Absolute path of each file. */
   readonly filePaths: readonly string[]
 }
 
 /**
- * Makes a torrent of files and folders, or of data that is written to a file first.
+ * Creates a torrent from files and folders, or from data that is first written to a file.
  * @throws TorrentError ERR_METAINFO_CREATE; the signal's reason.
  */
 export async function makeTorrent(
@@ -127,7 +127,7 @@ export async function makeTorrent(
   return { bytes, path: scan.root ?? dirname(filePaths[0] ?? '.'), filePaths }
 }
 
-/** The .torrent of files: as it was made before if there is a state folder that knows, else made now. */
+/** Returns the cached .torrent if the files are unchanged, or else creates it. */
 async function makeOrFind(
   scan: Scan,
   options: CreateOptions,

@@ -3,67 +3,67 @@ import { asError, TorrentError } from '../util/errors.ts'
 import { checkNoMore, checkOptionNames, checkType, isAmount } from '../util/options.ts'
 import { show } from '../util/show.ts'
 
-/** How the DHT of a client begins. */
+/** Options of the client's DHT node. */
 export interface ClientDhtOptions {
-  /** Nodes to start from, `host:port`; by default well-known public ones, and none when `host` is a loopback address. */
+  /** Bootstrap nodes as `host:port`; default: well-known public nodes, or none if the client's `host` is a loopback address. */
   readonly bootstrap?: readonly string[] | undefined
-  /** Further nodes to start from. */
+  /** More nodes to start from, such as those of an earlier run. */
   readonly nodes?: readonly PeerAddress[] | undefined
   /**
-   * Asks and never answers (BEP 43), and tells no peer of its node: for those whom nobody can reach; torrents are announced as ever.
-   * Default `'auto'`: once 50 nodes have answered and for 10 minutes nobody asked, until somebody does.
+   * With `true`, the node sends queries but does not answer any (BEP 43), and is not advertised to peers. Torrents are still announced.
+   * With `'auto'`, the default, the node becomes read-only if 50 nodes have answered and none has queried it for 10 minutes, until one does.
    */
   readonly readOnly?: boolean | 'auto' | undefined
 }
 
-/** Options of a {@link Client}; all have defaults. */
+/** Options of a {@link Client}. All are optional. */
 export interface ClientOptions {
-  /** TCP port to listen on; 0 (the default) for any. A port that is taken gives way to the next free one, with a `warning`. */
+  /** TCP and UDP port; 0, the default, lets the system choose. If the port is taken, the next free one is used, with a `warning`. */
   readonly port?: number | undefined
-  /** Local IP address to listen on and to dial from; all by default. */
+  /** Local IP address to listen on and connect from; default: all addresses. */
   readonly host?: string | undefined
   /**
-   * Folder for the data of all torrents; by default each gets `piecewise-<uid>/<infoHash>` in the OS folder for temporary files
-   * (`piecewise/<infoHash>` on Windows), or in a new private folder beside it, with a `warning`, if others have access to that one.
+   * Folder for the data of all torrents. Default: `piecewise-<uid>/<infoHash>` in the OS folder for temporary files
+   * (`piecewise/<infoHash>` on Windows). If other users can access that folder, a new private one is created beside it, with a `warning`.
    */
   readonly path?: string | undefined
   /**
-   * Folder in which the client keeps its torrents and how far they are; a client with the same folder brings them back, see
-   * `restored()`. Without one, resume records lie in `.piecewise` beside the data, and nothing is brought back.
+   * State folder: keeps torrents, resume records, and the DHT's ids and nodes from run to run; see `restored()`. Without it, resume
+   * records are kept in `.piecewise` beside the data, and no torrents are restored.
    */
   readonly state?: string | undefined
-  /** `false` has `state` hold resume records alone: several processes may share such a folder. Default `true` with a `state`. */
+  /** With `false`, `state` holds only resume records and can be shared by several processes. Default `true` with a `state`. */
   readonly restore?: boolean | undefined
-  /** Torrents that download at the same time, others are `queued`; `Infinity` (the default) is no limit. Those that stand still do not count. */
+  /** Torrents that download at a time; others are `queued`. Torrents without progress for a minute do not count. Default `Infinity`. */
   readonly maxActiveDownloads?: number | undefined
-  /** Torrents that seed at the same time, others are `queued`; `Infinity` (the default) is no limit. */
+  /** Torrents that seed at a time; others are `queued`. Seeds without uploads for half an hour do not count. Default `Infinity`. */
   readonly maxActiveSeeds?: number | undefined
-  /** Uploaded bytes for each byte downloaded after which a torrent stops as `finished`; `Infinity` (the default) is never. */
+  /** Ratio (bytes uploaded per byte downloaded) at which a torrent stops as `finished`. Default `Infinity`. */
   readonly seedRatio?: number | undefined
-  /** Milliseconds as a seed after which a torrent stops as `finished`; `Infinity` (the default) is never. */
+  /** Milliseconds of seeding after which a torrent stops as `finished`. Default `Infinity`. */
   readonly seedTime?: number | undefined
-  /** Bytes per second for all torrents; `Infinity` (the default) is no limit, 0 stops. */
+  /** Bytes per second that all torrents together receive; 0 stops. Default `Infinity`. */
   readonly downloadLimit?: number | undefined
-  /** Bytes per second for all torrents; `Infinity` (the default) is no limit, 0 stops. */
+  /** Bytes per second that all torrents together send; 0 stops. Default `Infinity`. */
   readonly uploadLimit?: number | undefined
-  /** Connections of all torrents; 200 by default. */
+  /** Connections of all torrents together. Default 200. */
   readonly maxConnections?: number | undefined
   /**
-   * Bytes that pieces under way may hold in memory, and, up to half of it while they do not need it, what uploads read ahead; 48 MiB by
-   * default, and always enough for one piece.
+   * Bytes of memory for partial pieces and for the read cache of uploads, which takes at most half of it. Default 48 MiB, minimum 1 MiB.
+   * Blocks of pieces that are larger than the torrent's share go to storage as they arrive.
    */
   readonly memoryLimit?: number | undefined
   /**
-   * Whether peers are found through the DHT (BEP 5), and how; `true` by default. A client whose `host` is a loopback address stays out
-   * of the public network, and torrents that are private out of any.
+   * Finds peers through the DHT (BEP 5); default `true`. A client on a loopback `host` stays out of the public network. Private
+   * torrents never use the DHT.
    */
   readonly dht?: boolean | ClientDhtOptions | undefined
   /**
-   * Finds peers in the local network by multicast (BEP 14); true by default. Private torrents are never announced. With a `host` only
-   * that interface takes part, so a client on loopback finds only clients on loopback.
+   * Finds peers on the local network by multicast (BEP 14); default `true`. Private torrents are never announced. With a `host`, only
+   * its interface is used, so a client on loopback finds only clients on loopback.
    */
   readonly lsd?: boolean | undefined
-  /** Tells peers of each other, and takes in what they tell (BEP 11); true by default, and never for private torrents. */
+  /** Exchanges peer addresses with peers (BEP 11); default `true`. Never used for private torrents. */
   readonly pex?: boolean | undefined
   /** Not built yet: must be false or left out. */
   readonly utp?: boolean | undefined
@@ -77,7 +77,7 @@ export interface ClientOptions {
 
 const switches = ['lsd', 'pex'] as const
 const notBuilt = ['utp', 'natTraversal', 'encryption', 'proxy'] as const
-// Records, so that an option without a place here is no valid program.
+// Records, so that a missing option is a compile error.
 const names: Record<keyof ClientOptions, true> = {
   port: true,
   host: true,
@@ -102,12 +102,12 @@ const names: Record<keyof ClientOptions, true> = {
 }
 const dhtNames: Record<keyof ClientDhtOptions, true> = { bootstrap: true, nodes: true, readOnly: true }
 
-/** The names of all options of a client. */
+/** Names of all options of a client, for error messages. */
 export const clientOptionNames: readonly string[] = Object.keys(names)
 
 /**
- * Refuses what makes no sense at once.
- * @throws TorrentError ERR_CLIENT_OPTION naming the option and the value, ERR_CLIENT_UNSUPPORTED for what is not built.
+ * Throws for an invalid option of `Client`, or for further arguments.
+ * @throws TorrentError ERR_CLIENT_OPTION with the option and its value; ERR_CLIENT_UNSUPPORTED for an option that is not built yet.
  */
 export function checkOptions(options: ClientOptions, more: readonly unknown[] = []): void {
   checkOptionNames(options, clientOptionNames, refusal, {
@@ -164,7 +164,7 @@ export function checkOptions(options: ClientOptions, more: readonly unknown[] = 
 }
 
 /**
- * Refuses a rate limit that is no number from 0 on.
+ * Throws unless a rate limit is a number of bytes per second from 0 to Infinity; undefined passes.
  * @throws TorrentError ERR_CLIENT_OPTION
  */
 export function checkLimit(name: string, bytesPerSecond: number | undefined): void {
@@ -173,7 +173,7 @@ export function checkLimit(name: string, bytesPerSecond: number | undefined): vo
 }
 
 /**
- * Refuses a number of torrents that is no whole number from 0 on, and not Infinity.
+ * Throws unless a number of torrents is a whole number from 0, or Infinity; undefined passes.
  * @throws TorrentError ERR_CLIENT_OPTION
  */
 export function checkCount(name: string, count: number | undefined): void {
@@ -183,7 +183,7 @@ export function checkCount(name: string, count: number | undefined): void {
 }
 
 /**
- * Refuses an end to seeding that is no number from 0 on.
+ * Throws unless a seeding goal (ratio or milliseconds) is a number from 0 to Infinity; undefined passes.
  * @throws TorrentError ERR_CLIENT_OPTION
  */
 export function checkGoal(name: string, value: number | undefined): void {
@@ -214,7 +214,7 @@ function checkDht(dht: ClientOptions['dht']): void {
   }
 }
 
-/** An option that is refused. */
+/** Returns an ERR_CLIENT_OPTION error with the option's name in front of the reason. */
 export function refusal(option: string, reason: string): TorrentError {
   return new TorrentError('ERR_CLIENT_OPTION', `option ${option}: ${reason}`, { details: { option } })
 }

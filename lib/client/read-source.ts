@@ -19,8 +19,8 @@ import { fetchSource } from './fetch-source.ts'
 import { refusal } from './options.ts'
 
 /**
- * A source for `client.add`: a magnet URI, an info hash (hex, base32, 20 bytes), a .torrent (path, URL, bytes in any form), or one of them
- * parsed. Text may stand in quotes or angle brackets.
+ * A source for `client.add`: a magnet URI, an info hash (hex, base32, 20 bytes), a .torrent (path, URL, or its bytes), or the result of
+ * `readSource`. Quotes or angle brackets around a text are ignored.
  */
 export type TorrentSource =
   | string
@@ -33,30 +33,30 @@ export type TorrentSource =
   | Metainfo
   | Magnet
 
-/** How a source is read. */
+/** Options of {@link readSource}. */
 export interface ReadSourceOptions {
   readonly signal?: AbortSignal | undefined
-  /** `'remote'` for what somebody else gave to the program: no path is read, and a URL leads to public hosts alone. Default `'program'`. */
+  /** `'remote'` for a source that the program got from someone else: no paths, and only public hosts. Default `'program'`. */
   readonly trust?: Trust | undefined
-  /** The local address that a request leaves from; default any. */
+  /** Local IP address to connect from; default: any. */
   readonly host?: string | undefined
 }
 
-/** How a source is read over a given network. */
+/** Options of {@link readSourceOver}. */
 export type SourceReading = Omit<ReadSourceOptions, 'host'>
 
-/** Longer texts are cut in messages. */
+/** Most characters of a source that an error message shows. */
 const mostLetters = 100
-/** Letters of a text that a message is made of: redacting megabytes takes a long turn. */
+/** Most characters that are redacted for a message: redacting megabytes would block the event loop. */
 const mostRead = 4096
 const wanted =
   'a source is a magnet link, an info hash, or a .torrent as http, https or file URL, as path or as bytes'
 
 /**
- * Reads what a source says of itself, as `client.add` does, without asking any peer: the metadata of a .torrent, or what a magnet link or
- * info hash tells. A URL may redirect to a magnet link or answer with one; file, bytes and answer may be packed with gzip.
- * @throws TorrentError ERR_METAINFO_SOURCE for what is no source, ERR_CLIENT_SOURCE for what cannot be read, or what parsing throws; the
- * signal's reason.
+ * Reads and parses a source as `client.add` does, without contacting peers: a .torrent, a magnet link or an info hash. A URL can redirect to
+ * or answer with a magnet link. Files, bytes and answers can be compressed with gzip.
+ * @throws TorrentError ERR_METAINFO_SOURCE if it is not a source; ERR_CLIENT_SOURCE if it cannot be read; errors of `parseTorrent` and
+ * `parseMagnet`; the signal's reason.
  */
 export async function readSource(
   source: TorrentSource,
@@ -76,7 +76,7 @@ export async function readSource(
   }
 }
 
-/** Reads a source as {@link readSource} does, over a network that stays open. */
+/** Reads a source as {@link readSource} does, over a network that the caller closes. */
 export async function readSourceOver(
   network: Network,
   source: TorrentSource,
@@ -104,7 +104,7 @@ async function readText(network: Network, given: string, options: SourceReading)
   )
 }
 
-/** The text within quotes or angle brackets, as mails, shells and file managers give it; undefined when it is in none. */
+/** Returns the text inside quotes or angle brackets, as copied from mails and shells, or undefined if there are none. */
 function unquoted(text: string): string | undefined {
   const match = /^(?:"(.*)"|'(.*)'|`(.*)`|<(.*)>|“(.*)”|«(.*)»)$/s.exec(text)
   return match
@@ -113,7 +113,7 @@ function unquoted(text: string): string | undefined {
     ?.trim()
 }
 
-/** Reads what is no path; undefined for anything else. */
+/** Reads a magnet link, URL or info hash; returns undefined for other texts, which may be paths. */
 async function readLink(
   network: Network,
   text: string,
@@ -138,7 +138,7 @@ async function readPath(
     const message = `'${short(text)}' is no magnet link, info hash or http address, and paths are not read for others`
     throw new TorrentError('ERR_METAINFO_SOURCE', message)
   }
-  // A name may begin and end with quotes; only if there is no such file, they are none of its own.
+  // A file name can begin and end with quotes, so the text with its quotes is tried first.
   const bytes =
     (inner === undefined ? undefined : await loadFile(text, signal).catch(() => undefined)) ??
     (await loadFile(inner ?? text, signal))
@@ -157,7 +157,7 @@ async function loadFile(text: string, signal: AbortSignal | undefined): Promise<
   }
 }
 
-/** Reads a file, given bytes or the body of an answer: a .torrent, one packed with gzip, or a magnet link. */
+/** Parses bytes, the content of a file or an HTTP body: a .torrent or a magnet link, possibly compressed with gzip. */
 async function readBytes(given: Uint8Array, where: string): Promise<Metainfo | Magnet> {
   try {
     const bytes =
@@ -185,7 +185,7 @@ async function readBytes(given: Uint8Array, where: string): Promise<Metainfo | M
   }
 }
 
-/** The first line that is not empty, without a byte order mark. */
+/** Returns the first line that is not empty, without a byte order mark. */
 function firstLine(bytes: Uint8Array): string {
   const [line = ''] = new TextDecoder()
     .decode(bytes)
@@ -194,14 +194,14 @@ function firstLine(bytes: Uint8Array): string {
   return line.trim()
 }
 
-/** Names the kind of text (web page, JSON, …) that a site sent instead of a .torrent; undefined if it is not recognized. */
+/** Returns a name for the kind of text (web page, JSON, …) that a site sent instead of a .torrent, or undefined. */
 function kindOf(start: string): string | undefined {
   if (/^<\?xml|^<(?:rss|feed|error)\b/i.test(start)) return 'an XML document'
   if (/^<(?:!|[a-z])/i.test(start)) return 'a web page (HTML)'
   return /^[{[]\s*["{[\]}]/.test(start) ? 'a JSON document' : undefined
 }
 
-/** The bytes of a buffer, a view or a Blob, in memory of their own; undefined for anything else. */
+/** Returns a copy of the bytes of a buffer, a view or a Blob; undefined for anything else. */
 async function bytesOf(source: unknown, signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
   if (ArrayBuffer.isView(source)) {
     return new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice()
@@ -219,7 +219,7 @@ function ofHashes(infoHashes: InfoHashes): Magnet {
   return { infoHashes, trackers: [], peers: [], webSeeds: [] }
 }
 
-// By what they have, as each may come from another realm or another copy of the library.
+// Checks members and not `instanceof`: values can come from another realm or another copy of the library.
 function isUrl(source: unknown): source is URL {
   return isObject(source) && typeof source['href'] === 'string' && typeof source['protocol'] === 'string'
 }
@@ -228,7 +228,7 @@ function isBlob(source: unknown): source is Blob {
   return isObject(source) && typeof source['arrayBuffer'] === 'function' && typeof source['size'] === 'number'
 }
 
-/** Whether a value is what `parseTorrent` returns, be it of another realm or another copy of the library. */
+/** Returns whether a value is a result of `parseTorrent`, also of another realm or another copy of the library. */
 export function isMetainfo(source: unknown): source is Metainfo {
   if (!isObject(source) || !isInfoHashes(source['infoHashes'])) return false
   const { info, pieces, files, announce, nodes, name } = source
@@ -253,7 +253,7 @@ function unreadable(text: string, cause: Error): TorrentError {
       : code === 'EISDIR'
         ? 'it is a folder; seed() shares one'
         : redactText(cause.message)
-  // The system names the path in full, and what was taken for one may be a link with a passkey in it.
+  // The OS error contains the whole path, which may be a mistyped link with a passkey. It is then left out as the cause.
   return new TorrentError('ERR_CLIENT_SOURCE', `${short(text)} could not be read: ${reason}`, {
     ...(redactText(text) === text ? { cause } : {}),
     details: { path: short(text), ...(code === undefined ? {} : { code }) }
@@ -268,7 +268,7 @@ function notASource(source: unknown): TorrentError {
   )
 }
 
-/** Hints for values that are mistaken for a source. */
+/** Returns a hint for values that are often passed by mistake. */
 function hintFor(source: unknown): string | undefined {
   if (!isObject(source)) return undefined
   if (typeof source['then'] === 'function') return 'await the promise first'
@@ -279,9 +279,9 @@ function hintFor(source: unknown): string | undefined {
   return undefined
 }
 
-/** The beginning of a text as a message may show it. */
+/** Returns the redacted beginning of a text for a message. */
 function short(text: string): string {
-  // A word that is cut off may be an address whose secrets are not recognized.
+  // Drops the last, incomplete word: redaction might not recognize a secret in a cut-off URL.
   const start = text.length <= mostRead ? text : text.slice(0, mostRead).replace(/\s\S*$/, '')
   const shown = redactText(start).replace(/\s+/g, ' ')
   return shown.length <= mostLetters ? shown : `${shown.slice(0, mostLetters - 1)}…`

@@ -5,8 +5,8 @@ import { recordFolder } from '../metainfo/record-folder.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 
 /**
- * Returns the folder of the records of a torrent whose data lies in `dataFolder`. Something else of that name, a link included, is
- * left alone: then there is a warning and no folder, and the torrent works without a record.
+ * Returns the folder for resume records beside a torrent's data. If that name is taken by a link or a file, or the folder cannot be
+ * written, warns and returns undefined; the torrent then works without a resume record.
  */
 export async function recordsBeside(
   dataFolder: string,
@@ -17,7 +17,7 @@ export async function recordsBeside(
   if (reason === undefined) return folder
   const message =
     `${folder} ${reason}, so no resume records are kept there: move it away, ` +
-    'or name another folder for them by the option state'
+    'or choose another folder for them with the option state'
   onWarning(new TorrentError('ERR_STORAGE_RESUME', message, { details: { path: folder } }))
   return undefined
 }
@@ -28,7 +28,7 @@ async function obstacle(folder: string): Promise<string | undefined> {
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
     return undefined
   } catch (error) {
-    // The storage reports faults of the data folder itself, and a missing folder is no fault.
+    // A missing folder is created later, and the storage reports faults of the data folder itself.
     return systemCode(error) === 'EACCES' && (await isThere(folder)) ? 'may not be written' : undefined
   }
 }

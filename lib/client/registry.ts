@@ -7,21 +7,21 @@ import { ClientHost, type ClientServices } from './client-host.ts'
 /** The services and listeners of a {@link Registry}. */
 export interface RegistryOptions {
   readonly services: ClientServices
-  /** A torrent is in the registry now; it has not begun. */
+  /** Called when a torrent was entered, before it starts. */
   onEntered(session: TorrentSession): void
-  /** A torrent has failed that has no listener of its own. */
+  /** Called with errors of torrents that have no `error` listener. */
   readonly onError: (error: Error, torrent: Torrent) => void
 }
 
-/** The torrents of a client, in the order of its queue: the sessions, and the torrent that the user has for each. */
+/** The list of a client's torrents in queue order: the internal sessions, and the public `Torrent` of each. */
 export class Registry {
   readonly #options: RegistryOptions
   readonly #sessions = new Map<string, TorrentSession>()
   readonly #torrents = new WeakMap<TorrentSession, Torrent>()
   readonly #known = new WeakMap<Torrent, TorrentSession>()
-  /** Sessions that a restart does not bring back. */
+  /** Sessions that a restart does not restore. */
   readonly #fleeting = new WeakSet<TorrentSession>()
-  /** How many callers wait for the files of a torrent; the one that begins it counts too. */
+  /** Number of callers that wait for a torrent's files, including the one that starts it. */
   readonly #waiting = new Map<TorrentSession, number>()
   /** Torrents that are being removed. */
   readonly #leaving = new Map<TorrentSession, Promise<void>>()
@@ -30,33 +30,33 @@ export class Registry {
     this.#options = options
   }
 
-  /** All of them; a list of its own. */
+  /** A new array of all sessions, in queue order. */
   get all(): TorrentSession[] {
     return [...this.#sessions.values()]
   }
 
-  /** The same as the user has them. */
+  /** The public torrents, in queue order. */
   get torrents(): Torrent[] {
     return this.all.map((session) => this.torrentOf(session))
   }
 
-  /** The torrents that a restart brings back. */
+  /** Sessions that a restart restores: all except those with a `storage` of the caller and those being removed. */
   get lasting(): TorrentSession[] {
     return this.all.filter((session) => !this.#fleeting.has(session))
   }
 
-  /** The torrent with this info hash in hexadecimal or bytes. */
+  /** Returns the session with this info hash (hexadecimal or bytes), or undefined. */
   get(infoHash: string | Uint8Array): TorrentSession | undefined {
     return this.#sessions.get(keyOfHash(infoHash))
   }
 
-  /** The session of a torrent that is here. */
+  /** Returns the session of a torrent, or undefined if the torrent is not in the registry any more. */
   sessionOf(torrent: Torrent): TorrentSession | undefined {
     const session = this.#known.get(torrent)
     return session !== undefined && this.#sessions.get(session.infoHash) === session ? session : undefined
   }
 
-  /** The torrent that the user has for a session, always the same one. */
+  /** Returns the public torrent of a session, always the same object. */
   torrentOf(session: TorrentSession): Torrent {
     let torrent = this.#torrents.get(session)
     if (torrent === undefined) {
@@ -67,7 +67,7 @@ export class Registry {
     return torrent
   }
 
-  /** Makes a torrent and enters it as the last; the caller tells `begun` when it has begun. */
+  /** Creates a session and appends it to the queue. The caller starts it and then calls `begun`. */
   enter(init: TorrentInit): TorrentSession {
     const { services, onEntered, onError } = this.#options
     const session = new TorrentSession(new ClientHost(services), init, {
@@ -75,26 +75,26 @@ export class Registry {
       closed: () => this.#closed(session)
     })
     this.#sessions.set(session.infoHash, session)
-    // Its storage is the caller's.
+    // The next run could not recreate the caller's storage.
     if (init.storage !== undefined) this.#fleeting.add(session)
     this.#waiting.set(session, 1)
     onEntered(session)
     return session
   }
 
-  /** The caller of `enter` has begun the torrent, and waits no more or by `ready`. */
+  /** Ends the wait that `enter` has counted for its caller, once the torrent has started or failed. */
   begun(session: TorrentSession): void {
     const waiting = (this.#waiting.get(session) ?? 1) - 1
     if (waiting > 0) this.#waiting.set(session, waiting)
     else this.#waiting.delete(session)
   }
 
-  /** Whether only one caller waits for the files. */
+  /** Returns whether exactly one caller waits for the torrent's files. */
   isLastWaiting(session: TorrentSession): boolean {
     return this.#waiting.get(session) === 1
   }
 
-  /** Waits for the files; closes a torrent that failed and that no other caller waits for. */
+  /** Waits for the torrent's files. If that fails and no other caller waits, closes the torrent. */
   async ready(session: TorrentSession, signal?: AbortSignal): Promise<void> {
     this.#waiting.set(session, (this.#waiting.get(session) ?? 0) + 1)
     try {
@@ -107,7 +107,7 @@ export class Registry {
     }
   }
 
-  /** Closes a torrent and removes its records and perhaps its data, once `forget` has taken it from the list of the next run. */
+  /** Closes a torrent and deletes its resume record, and with `deleteFiles` its data, after `forget` has saved the list without it. */
   async remove(session: TorrentSession, deleteFiles: boolean, forget: () => Promise<void>): Promise<void> {
     const removed = this.#remove(session, deleteFiles, forget)
     const settle = (): void => void this.#leaving.delete(session)
@@ -115,13 +115,13 @@ export class Registry {
     await removed
   }
 
-  /** Resolves when a torrent that is about to go has gone; undefined for one that stays. */
+  /** Resolves when a torrent that is being removed or closed is gone; returns undefined for any other. */
   endOf(session: TorrentSession | undefined): Promise<void> | undefined {
     if (session === undefined) return undefined
     return this.#leaving.get(session) ?? (session.status === 'closed' ? session.close() : undefined)
   }
 
-  /** Moves a torrent that is here to another place, 0 the first. */
+  /** Moves a session to another position in the queue; 0 is the first. */
   move(session: TorrentSession, index: number): void {
     const order = this.all.filter((other) => other !== session)
     order.splice(Math.max(0, Math.trunc(index)), 0, session)
@@ -129,13 +129,13 @@ export class Registry {
     for (const one of order) this.#sessions.set(one.infoHash, one)
   }
 
-  /** Applies new limits of the client to all torrents. */
+  /** Applies new rate limits of the client to all torrents. */
   limitsChanged(): void {
     for (const session of this.#sessions.values()) session.limitsChanged()
   }
 
   async #remove(session: TorrentSession, deleteFiles: boolean, forget: () => Promise<void>): Promise<void> {
-    // Taken from the list before anything is deleted, or a crash between the two would have it fetched anew.
+    // The list is saved before anything is deleted: after a crash in between, the next run would download the data again.
     this.#fleeting.add(session)
     await forget()
     await session.remove(deleteFiles)

@@ -11,33 +11,32 @@ import type { Registry } from './registry.ts'
 import { placeOf } from './restored-torrent.ts'
 import type { SavedList } from './saved-list.ts'
 
-/** Torrents of the last run that are opened at the same time. */
+/** Number of restored torrents that are opened at a time. */
 const opensAtOnce = 16
 
-/** The parts that a {@link Restoration} works with. */
+/** Dependencies of a {@link Restoration}. */
 export interface RestorationEvents {
-  /** Gets the torrents. */
   readonly registry: Registry
-  /** Finds the folder of data for which none was chosen. */
+  /** Finds data folders for torrents without a chosen one. */
   readonly defaults: DefaultFolders
-  /** Resolves when torrents may begin. */
+  /** Resolves when the client listens, so that torrents can start. */
   readonly listening: Promise<void>
   warning(error: Error): void
 }
 
-/** Brings the torrents of the last run back: first all into the list, then each to life. */
+/** Restores the torrents of the last run: first enters all of them into the registry, then opens each. */
 export class Restoration {
-  /** Resolves when the torrents are in the list. */
+  /** Resolves when all restored torrents are in the registry. */
   readonly listed: Promise<void>
   readonly #list: SavedList
   readonly #state: string
   readonly #events: RestorationEvents
   readonly #opened: Deferred<void> = deferred()
-  /** Torrents that were brought back, and not added since. */
+  /** Restored torrents that `add` was not called for yet. */
   readonly #unclaimed = new Set<TorrentSession>()
   #closed = false
 
-  /** Begins at once; `state` is the folder of the resume records. */
+  /** Starts at once. `state` is the folder of the resume records. */
   constructor(session: SavedList, state: string, events: RestorationEvents) {
     this.#list = session
     this.#state = state
@@ -45,18 +44,18 @@ export class Restoration {
     this.listed = this.#run()
   }
 
-  /** Resolves when each torrent is open, has failed, or waits for its metadata; with those that are here and were not added since. */
+  /** Resolves once each torrent is open, has failed, or waits for its metadata, with the open ones that `add` was not called for. */
   async torrents(): Promise<readonly TorrentSession[]> {
     await this.#opened.promise
     return [...this.#unclaimed].filter((torrent) => !isClosed(torrent))
   }
 
-  /** A torrent that is here is added: whether that is the first time since it was brought back. */
+  /** Marks a torrent as added; returns whether this is the first `add` since it was restored. */
   claims(torrent: TorrentSession): boolean {
     return this.#unclaimed.delete(torrent)
   }
 
-  /** Opens no more; idempotent. */
+  /** Stops opening torrents. Idempotent. */
   close(): void {
     this.#closed = true
     this.#opened.resolve()
@@ -71,8 +70,8 @@ export class Restoration {
     const torrents: TorrentSession[] = []
     const opened: SavedTorrent[] = []
     for (const saved of savedTorrents) {
-      const turn = shareTurn()
-      if (turn !== undefined) await turn
+      const pause = shareTurn()
+      if (pause !== undefined) await pause
       if (this.#closed) {
         this.#list.setAside(saved)
         continue
@@ -89,17 +88,17 @@ export class Restoration {
     }
     void this.#events.listening
       .then(() => forEachLimit(torrents.length, opensAtOnce, (n) => this.#open(torrents[n], opened[n])))
-      // The fault of a listener is all that may come here, and must not keep anybody waiting.
+      // Only a listener can throw here. Callers of `torrents` must not wait forever because of it.
       .catch((thrown) => warnProcess(asError(thrown)))
       .then(() => this.#opened.resolve())
   }
 
-  /** Begins a torrent; one that cannot begin stays for the next run. Never rejects. */
+  /** Starts a torrent. One that fails is closed and stays in the saved list for the next run. Never rejects. */
   async #open(torrent: TorrentSession | undefined, saved: SavedTorrent | undefined): Promise<void> {
     if (torrent === undefined || saved === undefined || isClosed(torrent) || this.#closed) return
     try {
       await torrent.start(undefined)
-      // The metadata of a torrent that was added meanwhile may have come by that.
+      // If `add` was called meanwhile, its metadata may not come from the state folder.
       if (torrent.data.content !== undefined && this.#unclaimed.has(torrent)) this.#list.isKept(torrent)
       if (torrent.data.content === undefined) void this.#await(torrent, saved)
     } catch (thrown) {
@@ -111,18 +110,18 @@ export class Restoration {
     }
   }
 
-  /** Waits for the files of a torrent, so that another who gives up does not end it. Never rejects. */
+  /** Waits for a torrent's files, so that an aborted `add` does not close it. Never rejects. */
   async #await(torrent: TorrentSession, saved: SavedTorrent): Promise<void> {
     try {
       await this.#events.registry.ready(torrent)
     } catch (thrown) {
-      // A torrent that was closed is wanted no more.
+      // The user has closed or removed it.
       if (this.#closed || (thrown instanceof TorrentError && thrown.code === 'ERR_TORRENT_CLOSED')) return
       this.#setAside(torrent, saved, thrown)
     }
   }
 
-  /** The folder of the data; undefined, with a warning, when there is none. A folder in a place where others may write is looked at again. */
+  /** Returns the data folder, or undefined with a warning. Default folders are checked again, since other users may have created them. */
   async #pathOf(saved: SavedTorrent): Promise<string | undefined> {
     if (saved.folderMode === undefined) return saved.path
     try {
@@ -140,7 +139,7 @@ export class Restoration {
 
   #warn(name: string, saved: SavedTorrent, thrown: unknown): void {
     const cause = asError(thrown)
-    const message = `${name} cannot be brought back for now: ${cause.message}`
+    const message = `${name} cannot be restored in this run: ${cause.message}`
     this.#events.warning(
       new TorrentError('ERR_CLIENT_STATE', message, { cause, details: { infoHash: saved.infoHash } })
     )

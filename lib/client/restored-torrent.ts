@@ -6,13 +6,13 @@ import type { AddOptions } from '../torrent/torrent-options.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { TorrentError } from '../util/errors.ts'
 
-/** Whether `add` wants another storage or folder than an earlier run had, or all data hashed: then it is opened anew. */
+/** Returns whether the options of `add` require a restored torrent to be reopened: another storage or folder, or a full check. */
 export function reopens(torrent: TorrentSession, { path, storage, verify }: AddOptions): boolean {
   if (storage !== undefined || verify === true) return true
   return path !== undefined && resolve(path) !== torrent.path
 }
 
-/** Applies the options of `add` to a torrent that an earlier run has left. */
+/** Applies the options of `add` to a restored torrent. */
 export function adjust(torrent: Torrent, options: AddOptions): void {
   const { select, paused, seedRatio, seedTime, downloadLimit, uploadLimit, superSeeding } = options
   if (select !== undefined) {
@@ -40,14 +40,14 @@ export function unheededBy(torrent: TorrentSession, { path, storage }: AddOption
   ]
   if (options.length === 0) return undefined
   const message =
-    `option ${options.join(' and ')}: '${metadata.name}' is here already with its data in ${torrent.path}, and stays there: ` +
-    'remove it first to have it elsewhere'
+    `option ${options.join(' and ')}: '${metadata.name}' was already added, and its data stays in ${torrent.path}: ` +
+    'remove the torrent first to use another place'
   return new TorrentError('ERR_CLIENT_OPTION', message, {
     details: { options, infoHash, path: torrent.path }
   })
 }
 
-/** Where an earlier run had the data, apart from the folder. */
+/** Returns the file paths and the folder mode of a saved torrent; the folder itself is the caller's choice. */
 export function placeOf(saved: SavedTorrent | undefined): Pick<TorrentInit, 'filePaths' | 'folderMode'> {
   return saved === undefined ? {} : { filePaths: saved.filePaths, folderMode: saved.folderMode }
 }

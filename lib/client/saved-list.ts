@@ -11,35 +11,35 @@ import { FolderLock } from './folder-lock.ts'
 import { encodeSavedTorrents, maxSavedLength, readSavedSteps, type SavedLine } from './saved-torrents.ts'
 import type { SavedTorrentsTrust } from './saved-torrents-trust.ts'
 
-/** A change is saved after this time, together with all other changes until then. */
+/** Delay of a save in milliseconds, so that changes in quick succession are saved together. */
 const saveAfterMs = 250
-/** A save begins at most this often. */
+/** Least milliseconds between the starts of two saves. */
 const saveEveryMs = 1000
-/** How often counters are saved while bytes move. */
+/** Milliseconds between saves when only transfer counters have changed. */
 const countersEveryMs = 60_000
-/** Metadata that is written at the same time. */
+/** Number of .torrent files that are written at a time. */
 const writesAtOnce = 8
 
-/** Questions and events of a {@link SavedList}. */
+/** Callbacks of a {@link SavedList}. */
 export interface SavedListEvents {
-  /** The torrents that a restart should bring back, in their order. */
+  /** Returns the torrents that a restart should restore, in queue order. */
   torrents(): readonly TorrentSession[]
   warning(error: Error): void
 }
 
 /**
- * The torrents of a client in its state folder: `client.session` lists them, `<info hash>.torrent` holds the metadata of each,
- * and their resume records say the rest. The list is replaced in one step, after the metadata that it needs.
+ * The saved torrents in a state folder. `client.session` is the list, `<info hash>.torrent` the metadata of each torrent, and the resume
+ * records contain the piece states. The list is written atomically, after the metadata that it needs.
  */
 export class SavedList {
   readonly #folder: string
   readonly #events: SavedListEvents
-  /** Torrents of an earlier run that could not be brought back: a later run may have their disk again. */
+  /** Torrents that could not be restored, for example because their disk is not mounted. They stay in the list for later runs. */
   readonly #dormant = new Map<string, SavedTorrent>()
-  /** Lines of torrents that are not restored because the list is not signed; they are kept, never signed, and not used by `add`. */
+  /** Lines of torrents that are not restored because the line is not signed. They are saved again unsigned, and not used by `add`. */
   readonly #refused = new Map<string, SavedLine>()
   readonly #trust: SavedTorrentsTrust
-  /** Torrents whose metadata is on disk. */
+  /** Torrents whose metadata is in the folder. */
   readonly #kept = new WeakSet<TorrentSession>()
   #lock: FolderLock | undefined
   #timer: NodeJS.Timeout | undefined
@@ -56,7 +56,7 @@ export class SavedList {
     this.#events = events
   }
 
-  /** Takes the folder and returns what an earlier run has left in it; never rejects. */
+  /** Locks the folder and returns the torrents that the last run saved in it. Never rejects: faults are warnings. */
   async open(): Promise<readonly SavedTorrent[]> {
     try {
       this.#lock = await FolderLock.take(this.#folder, 'client.lock')
@@ -66,7 +66,7 @@ export class SavedList {
     }
     if (this.#lock === undefined) {
       this.#warn(
-        'is in use by another client: its torrents are not brought back here, and those added here are not kept'
+        'is in use by another client: its torrents are not restored here, and torrents added here are not saved'
       )
       return []
     }
@@ -76,7 +76,7 @@ export class SavedList {
     try {
       bytes = await readWhole(nodeFs, this.#path, maxSavedLength)
     } catch (cause) {
-      // A list that cannot be read must not be overwritten either.
+      // Without the lock nothing is saved, so that the unreadable list is not overwritten.
       this.#warn(`has a list of torrents that cannot be read: ${asError(cause).message}`, cause)
       await this.#giveUp()
       return []
@@ -92,35 +92,35 @@ export class SavedList {
     for (const line of refused) this.#refused.set(line.saved.infoHash, line)
     if (refused.length + silenced > 0) {
       this.#warn(
-        'lies in the folder of data, and nothing vouches for its list of torrents: ' +
-          `${refused.length} are not brought back, because their data lies elsewhere, ` +
-          `and ${silenced} private ones have no trackers; add them again, or move the state folder`
+        'is inside the data folder, and its list of torrents is not signed by this user: ' +
+          `${refused.length} torrents are not restored, because their data is outside of the data folder, ` +
+          `and ${silenced} private ones lose their trackers; add them again, or move the state folder`
       )
     }
-    // Signed from now on.
+    // The next save signs all lines that were accepted.
     if (!trusted) this.touch()
     return savedTorrents
   }
 
-  /** The metadata of this torrent came from the folder. */
+  /** Marks a torrent whose metadata was loaded from the folder, so that it is not written again. */
   isKept(torrent: TorrentSession): void {
     this.#kept.add(torrent)
   }
 
-  /** Keeps a torrent in the list that could not be brought back. */
+  /** Keeps a torrent that could not be restored in the list, for the next run. */
   setAside(saved: SavedTorrent): void {
     this.#dormant.set(saved.infoHash, saved)
     this.touch()
   }
 
-  /** The saved torrent that was set aside, if there is one; the torrent is there again, or not wanted any more. */
+  /** Removes a torrent that was set aside from the list, because it is added or removed; returns it, or undefined. */
   takeBack(infoHash: string): SavedTorrent | undefined {
     const saved = this.#dormant.get(infoHash)
     if (this.#dormant.delete(infoHash) || this.#refused.delete(infoHash)) this.touch()
     return saved
   }
 
-  /** Something has changed: the list is saved soon. */
+  /** Schedules a save after a change. */
   touch(): void {
     if (this.#lock === undefined || this.#closed) return
     this.#dirty = true
@@ -133,13 +133,13 @@ export class SavedList {
     this.#timer.unref()
   }
 
-  /** Saves at once what has changed; never rejects. */
+  /** Saves now, after a save that is in progress. Never rejects. */
   async flush(): Promise<void> {
     if (this.#lock === undefined || this.#closed) return
     clearTimeout(this.#timer)
     this.#timer = undefined
     while (this.#saving !== undefined) await this.#saving
-    // The save under way may have asked for another one, and `close` saves by itself.
+    // The previous save may have scheduled another one. `close` saves by itself.
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#closed) return
@@ -147,7 +147,7 @@ export class SavedList {
     await this.#saving
   }
 
-  /** Saves no more by itself; resolves when nothing is under way. */
+  /** Stops scheduled saves; resolves when no save is in progress. */
   async stop(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
@@ -155,7 +155,7 @@ export class SavedList {
     await this.#saving
   }
 
-  /** Saves these torrents, which may be closed by now, and leaves the folder; idempotent. */
+  /** Saves these torrents, which may already be closed, and unlocks the folder. Idempotent. */
   async close(torrents: readonly TorrentSession[]): Promise<void> {
     await this.stop()
     if (this.#lock === undefined) return
@@ -174,7 +174,7 @@ export class SavedList {
     await lock?.release()
   }
 
-  /** Counters alone are worth a save only now and then. */
+  /** Schedules a save if transfer counters have changed since the last look. */
   #look(): void {
     const moved = this.#events.torrents().reduce((sum, torrent) => sum + torrent.transfer.moved, 0)
     if (moved === this.#moved) return
@@ -186,7 +186,7 @@ export class SavedList {
     this.#dirty = false
     this.#savedAt = performance.now()
     try {
-      // Before the metadata is kept: what comes meanwhile is not in the folder, and until then must be found as it was.
+      // Taken before the metadata is written, so that the list refers to no metadata that arrives in between.
       const savedTorrents = torrents.map((torrent) => torrent.save())
       await this.#keepMetadata(torrents)
       const here = new Set(savedTorrents.map(({ infoHash }) => infoHash))
@@ -195,18 +195,18 @@ export class SavedList {
       const all = [...savedTorrents, ...dormant]
       await replaceFile(nodeFs, this.#path, encodeSavedTorrents(all, await this.#trust.signer(all), refused))
     } catch (cause) {
-      this.#warn(`does not take the list of torrents: ${asError(cause).message}`, cause)
+      this.#warn(`cannot be written, so the list of torrents is not saved: ${asError(cause).message}`, cause)
     }
     this.#saving = undefined
     if (this.#dirty) this.touch()
   }
 
   async #keepMetadata(torrents: readonly TorrentSession[]): Promise<void> {
-    // Torrents whose resume record is still being read count too, or a crash would leave a torrent without the metadata that was given.
+    // Includes torrents that are still opening, so that a crash does not lose the metadata passed to `add`.
     const missing = torrents.filter((torrent) => !this.#kept.has(torrent))
     if (missing.length === 0) return
     await makeFolder(this.#folder, { mode: 0o700 })
-    // The names are made safe against a power cut together with that of the list.
+    // The folder entries are synced together with that of the list.
     await forEachLimit(missing.length, writesAtOnce, async (index) => {
       const torrent = missing[index]
       const bytes = torrent?.torrentFile

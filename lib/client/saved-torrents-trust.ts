@@ -10,25 +10,25 @@ import type { SavedLine } from './saved-torrents.ts'
 export interface SavedTorrentsTrustOptions {
   /** The state folder. */
   readonly folder: string
-  /** The client's folder for data. */
+  /** The client's option `path`: its data folder. */
   readonly data: string | undefined
   readonly key: RecordKey
 }
 
-/** The trusted part of a list of torrents. */
+/** Result of {@link SavedTorrentsTrust.judge}. */
 export interface JudgedTorrents {
   readonly savedTorrents: readonly SavedTorrent[]
-  /** Lines of torrents that are not to be brought back. */
+  /** Lines of torrents that are not restored. */
   readonly refused: readonly SavedLine[]
-  /** How many private torrents have lost their trackers. */
+  /** Number of private torrents that are restored without their trackers. */
   readonly silenced: number
-  /** Whether every line is trusted. */
+  /** Whether every line is trusted, so that the list need not be signed again. */
   readonly trusted: boolean
 }
 
 /**
- * Decides what is believed of the list in a state folder. Where torrents write into a folder above it, lines count as they are only if
- * they are signed; others must not have data written outside of the client's own folder, or have a private torrent announced anywhere.
+ * Decides which lines of a saved list are trusted. If torrents write into a folder above the state folder, a malicious torrent could
+ * write the list. Unsigned lines then must not write outside the client's data folder, or announce a private torrent.
  */
 export class SavedTorrentsTrust {
   readonly #options: SavedTorrentsTrustOptions
@@ -37,7 +37,7 @@ export class SavedTorrentsTrust {
     this.#options = options
   }
 
-  /** Decides about the lines of an earlier run. */
+  /** Splits the lines of an earlier run into restored and refused torrents. */
   async judge(lines: readonly SavedLine[]): Promise<JudgedTorrents> {
     const judge = await this.#seal(lines.map(({ saved }) => saved.path)).judge()
     const savedTorrents: SavedTorrent[] = []
@@ -57,7 +57,7 @@ export class SavedTorrentsTrust {
     return { savedTorrents, refused, silenced, trusted }
   }
 
-  /** Returns what signs the lines of these torrents, if they have to be signed. */
+  /** Returns a function that signs the lines of these torrents, if they need a signature. */
   async signer(savedTorrents: readonly SavedTorrent[]): Promise<Signer> {
     const above = await this.#foldersAbove()
     return this.#seal(savedTorrents.map(({ path }) => path).filter((path) => above.has(path))).signer()
@@ -69,7 +69,7 @@ export class SavedTorrentsTrust {
     return new RecordSeal(key, { folder, about: folder, data: [...all], kind: 'session' })
   }
 
-  /** Whether all that a torrent writes lies in the client's folder for data, or else in that of the state folder. */
+  /** Returns whether a torrent writes only inside the client's data folder; without one, inside the parent of the state folder. */
   async #isInside({ path, filePaths = [] }: SavedTorrent): Promise<boolean> {
     const { folder, data = dirname(folder) } = this.#options
     for (const one of [path, ...filePaths]) {
@@ -78,7 +78,7 @@ export class SavedTorrentsTrust {
     return true
   }
 
-  /** The folders above the state folder by text, so that not every torrent is looked at with each save. */
+  /** Returns the folders above the state folder, by path and by real path, so that a save need not resolve each torrent's path. */
   async #foldersAbove(): Promise<Set<string>> {
     const { folder } = this.#options
     const above = new Set<string>()
@@ -90,8 +90,8 @@ export class SavedTorrentsTrust {
 }
 
 /**
- * Whether a private torrent may not keep its trackers. With a key inside the data it keeps them, or it would lose them with every run; that
- * key was made by this user, and no torrent can make a file that nobody else may read.
+ * Returns whether a private torrent loses its trackers. It keeps them if the key is inside the data, or every run would drop them. That
+ * is safe: the key file is readable by this user only, and a torrent cannot create such a file.
  */
 function isSilenced(saved: SavedTorrent, trust: RecordTrust): boolean {
   return trust === 'unproven' && saved.private && saved.trackers.length > 0

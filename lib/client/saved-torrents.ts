@@ -8,30 +8,30 @@ import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import { runSteps, type Steps } from '../util/turn-share.ts'
 
 const title = 'piecewise session 1'
-/** A longer file is not read; that of 100,000 torrents needs less. */
+/** Longest session file that is read, in bytes; enough for 100,000 torrents. */
 export const maxSavedLength: number = 256 << 20
 
-/** Lines that are read without a pause; each costs some 50 microseconds. */
+/** Lines per step; each takes about 50 microseconds. */
 const linesOfStep = 50
 
 /** One parsed line of a session file. */
 export interface SavedLine {
   readonly saved: SavedTorrent
-  /** The signed text. */
+  /** The JSON text that the signature covers. */
   readonly json: string
   readonly mac: string | undefined
 }
 
-/** The torrents that a session file tells of, in their order, and how many of its lines tell nothing. */
+/** Result of {@link decodeSavedTorrents}: the torrents in their order. */
 export interface SavedTorrents {
   readonly savedTorrents: readonly SavedTorrent[]
-  /** Lines that are torn, changed or of another version. */
+  /** Number of lines that are incomplete, changed, duplicate or of another version. */
   readonly damaged: number
 }
 
 /**
- * The bytes of a session file: a line with the format version, then one for each torrent: the beginning of its SHA-256, and
- * JSON, signed if `sign` does so. So a fault in one of them costs that torrent and no other. `kept` are lines that stay as they were.
+ * Encodes a session file: a line with the format version, then a line per torrent. Each has the first 16 hexadecimal digits of its
+ * SHA-256 and JSON, signed by `sign`. Damage to a line loses only that torrent. `kept` lines are written unchanged.
  */
 export function encodeSavedTorrents(
   savedTorrents: readonly SavedTorrent[],
@@ -52,26 +52,26 @@ export function encodeSavedTorrents(
   return Buffer.from(`${title}\n${lines.join('')}`)
 }
 
-/** The lines that are whole in the bytes of a session file; never fails. */
+/** Decodes the intact lines of a session file. Never throws. */
 export function decodeSavedTorrents(bytes: Uint8Array): SavedTorrents {
   const { lines, damaged } = runSteps(readSavedSteps(bytes))
   return { savedTorrents: lines.map(({ saved }) => saved), damaged }
 }
 
-/** The parsed lines of a session file, and how many of its lines tell nothing. */
+/** Result of {@link readSavedSteps}; `damaged` is the number of lines that are not intact. */
 export interface SavedLines {
   readonly lines: readonly SavedLine[]
   readonly damaged: number
 }
 
-/** As {@link decodeSavedTorrents}, with signatures, in parts of a few milliseconds. */
+/** Decodes as {@link decodeSavedTorrents}, with signatures, in steps of a few milliseconds. */
 export function* readSavedSteps(bytes: Uint8Array): Steps<SavedLines> {
   const read = new Map<string, SavedLine>()
   let damaged = 0
   let count = 0
   for (const line of linesOf(bytes)) {
     if (count++ % linesOfStep === linesOfStep - 1) yield
-    // Each line speaks for itself, so that damage to the first one costs nothing.
+    // The version is not needed to read the other lines, so damage to it loses nothing.
     if (count === 1 && line.startsWith('piecewise session ')) {
       if (line !== title) damaged++
       continue
@@ -83,7 +83,7 @@ export function* readSavedSteps(bytes: Uint8Array): Steps<SavedLines> {
   return { lines: [...read.values()], damaged }
 }
 
-/** The lines that are not empty. */
+/** Yields the lines that are not empty. */
 function* linesOf(bytes: Uint8Array): Generator<string> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let at = 0; at < buffer.length; ) {
@@ -113,7 +113,7 @@ function decodeLine(line: string): SavedLine | undefined {
 function readSaved(fields: JsonFields): SavedTorrent {
   const infoHash = fields.string('infoHash')
   const infoHashV2 = fields.optionalString('infoHashV2')
-  // Throws when one of them is no hash.
+  // Throws if one of them is not a valid hash.
   hashesOfKey(infoHash, infoHashV2)
   const filePaths = fields.value('filePaths')
   const folderMode = fields.value('folderMode')
@@ -157,7 +157,7 @@ function unpackRange(value: unknown): Range {
   return { start: asCount(start), end: asCount(end) }
 }
 
-/** JSON has no Infinity. */
+/** Encodes Infinity as text, since JSON has no such number. */
 function pack(value: number | undefined): number | 'Infinity' | undefined {
   return value === Number.POSITIVE_INFINITY ? 'Infinity' : value
 }

@@ -11,34 +11,34 @@ import { fromText, isBytes } from '../util/bytes.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import { makeFolder } from '../util/make-folder.ts'
 
-/** Data to seed that is in no file yet: bytes, a Blob, or a stream of bytes (a Readable, a web stream, any async iterable). */
+/** Data to seed that is not in a file: bytes, a Blob, or a stream of bytes (a Readable, a web stream, any async iterable). */
 export type SeedData = Uint8Array | ArrayBuffer | Blob | AsyncIterable<Uint8Array>
 
-/** Where data is written, and how it is called. */
+/** Options of {@link writeSeedData}. */
 export interface SeedDataOptions {
-  /** Name of the file. */
+  /** Name of the file; required. */
   readonly name: string | undefined
-  /** The folder, which is made if need be. */
+  /** Returns the folder of the file; it is created if it is missing. */
   readonly folder: () => Promise<string>
   readonly signal: AbortSignal | undefined
 }
 
-/** Whether what is to be seeded is data itself, and no path. */
+/** Returns whether a source of `seed` is data and not a path. */
 export function isSeedData(given: unknown): given is SeedData {
   if (isBytes(given) || types.isAnyArrayBuffer(given)) return true
   return typeof given === 'object' && given !== null && (Symbol.asyncIterator in given || isBlob(given))
 }
 
 /**
- * Writes data to a file and returns its path. A file of this name that holds the same bytes is used as it is, and one that holds others is
- * never touched. Nothing is left of what could not be written whole.
- * @throws TorrentError ERR_METAINFO_CREATE when there is no name, or the file cannot be written; the signal's reason.
+ * Writes data to a file and returns its path. An existing file of this name is used if it has the same bytes, and is never overwritten.
+ * Deletes what it has written if it fails.
+ * @throws TorrentError ERR_METAINFO_CREATE if there is no safe name, the file cannot be written, or exists with other bytes; the signal's reason.
  */
 export async function writeSeedData(data: SeedData, options: SeedDataOptions): Promise<string> {
   const { name, signal } = options
   signal?.throwIfAborted()
   if (name === undefined) throw optionRefusal('name', 'bytes and streams need a name')
-  if (safeElement(fromText(name)) !== name) throw optionRefusal('name', `'${name}' is no safe file name`)
+  if (safeElement(fromText(name)) !== name) throw optionRefusal('name', `'${name}' is not a safe file name`)
   const folder = await options.folder()
   const file = path.join(folder, name)
   const written = path.join(folder, `.${randomBytes(6).toString('hex')}.piecewise-new`)
@@ -50,7 +50,7 @@ export async function writeSeedData(data: SeedData, options: SeedDataOptions): P
     })
     if (there === undefined) await rename(written, file)
     else if (await isSame(file, written)) await unlink(written)
-    else throw new Error('a file of this name is there already, with other content')
+    else throw new Error('a file of this name exists with other content')
   } catch (thrown) {
     await unlink(written).catch(() => {})
     signal?.throwIfAborted()
@@ -84,7 +84,7 @@ async function isSame(one: string, other: string): Promise<boolean> {
   const rest = createReadStream(other)[Symbol.asyncIterator]()
   for await (const chunk of createReadStream(one)) {
     const { value } = await rest.next()
-    // Both are read in chunks of the same size.
+    // Both streams have the same chunk size.
     if (!Buffer.from(chunk).equals(value)) {
       await rest.return?.()
       return false

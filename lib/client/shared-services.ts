@@ -24,20 +24,20 @@ import type { ClientOptions } from './options.ts'
 import { makePeerId } from './peer-id.ts'
 
 const defaultMemoryLimit = 48 << 20
-/** Less would not hold the few blocks that a reader and a background piece need at a time. */
+/** Bytes; less would not hold the blocks that a reader and a background piece need at a time. */
 const leastMemoryLimit = 1 << 20
 
-/** Listeners of {@link SharedServices}. */
+/** Callbacks of {@link SharedServices}. */
 export interface SharedServicesEvents {
-  /** Returns the torrent that the 20 bytes of a handshake name. */
+  /** Returns the torrent of the 20-byte info hash in a handshake. */
   find(infoHash: Uint8Array): DialledTorrent | undefined
-  /** A torrent has changed. */
+  /** Called when a torrent has changed. */
   changed(): void
-  /** Which torrents run is to be decided at once. */
+  /** Called when the queue must decide at once which torrents run. */
   decide(): void
 }
 
-/** Services that all torrents of a client share: ports, limits, budgets, and ways to find peers. */
+/** The services that all torrents of a client share: ports, rate limits, budgets, and peer discovery. */
 export class SharedServices implements ClientServices {
   readonly peerId: Uint8Array = makePeerId()
   readonly budget: MemoryBudget
@@ -47,9 +47,9 @@ export class SharedServices implements ClientServices {
   readonly hashPool: HashPool = new HashPool()
   readonly recordKey: RecordKey = new RecordKey(userStateFolder())
   readonly reserved: readonly string[]
-  /** The only way out, and in. */
+  /** All network access goes through it. */
   readonly network: Network
-  /** The way in for peers. */
+  /** Accepts peers that connect to us. */
   readonly acceptor: Acceptor
   readonly udpTrackers: UdpTrackerClient
   readonly announcePace: AnnouncePace = new AnnouncePace()
@@ -61,13 +61,13 @@ export class SharedServices implements ClientServices {
   readonly download: Throttle
   readonly upload: Throttle
   readonly localAddress: string | undefined
-  /** Resolves when the ports are open, or could not be opened, of which `warning` tells; never rejects. */
+  /** Resolves when the ports are open, or could not be opened, with a warning. Never rejects. */
   readonly listening: Promise<void>
-  /** The client's folder for data. */
+  /** The client's option `path`: its data folder. */
   readonly #path: string | undefined
   #events: SharedServicesEvents | undefined
 
-  /** Opens the ports at once. The options were checked; `onWarning` hears of what the client survives. */
+  /** Opens the ports at once. The caller has checked the options. */
   constructor(options: ClientOptions, onWarning: (warning: Error) => void) {
     const { host, maxConnections, state, pex = true, lsd = true, dht = true } = options
     const never = Number.POSITIVE_INFINITY
@@ -112,7 +112,7 @@ export class SharedServices implements ClientServices {
     })
   }
 
-  /** Sets the listener that hears of peers that dial us and of torrents that change. */
+  /** Sets the callbacks; before that, incoming peers are refused and changes are ignored. */
   listen(events: SharedServicesEvents): void {
     this.#events = events
   }
@@ -134,12 +134,12 @@ export class SharedServices implements ClientServices {
     this.#events?.decide()
   }
 
-  /** Takes no further connections; resolves when those that were taken have ended as well. */
+  /** Stops accepting connections; resolves when all accepted ones have ended. */
   unlisten(): Promise<void> {
     return this.network.unlisten()
   }
 
-  /** Ends everything, once `unlisten` was called and no torrent is left. */
+  /** Closes all services. Call it after `unlisten`, once all torrents are closed; `unlistened` is the promise of `unlisten`. */
   async close(unlistened: Promise<void>): Promise<void> {
     await this.lsd?.close()
     await this.dht?.close()

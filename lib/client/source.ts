@@ -8,7 +8,7 @@ import { TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
 import { readSourceOver, type SourceReading, type TorrentSource } from './read-source.ts'
 
-/** A source as far as it tells. */
+/** The content of a source of `add`. */
 export interface ResolvedSource {
   readonly infoHashes: InfoHashes
   readonly metainfo?: Metainfo
@@ -19,14 +19,13 @@ export interface ResolvedSource {
   readonly webSeeds?: readonly string[]
   /** Selected files as half-open ranges of the torrent's own file list, in ascending order (BEP 53). */
   readonly selectOnly?: readonly Range[]
-  /** Parts of the source that are not used, which the user should know. */
+  /** A warning about parts of the source that are not used. */
   readonly ignored?: TorrentError
 }
 
 /**
- * Finds out what a source is, and reads it.
- * @throws TorrentError ERR_METAINFO_SOURCE, ERR_CLIENT_SOURCE, ERR_METAINFO_UNSUPPORTED for a torrent without v1 hash, or what parsing
- * throws; the signal's reason.
+ * Reads a source of `add`.
+ * @throws TorrentError ERR_METAINFO_UNSUPPORTED for a torrent without a v1 info hash; errors of `readSource`; the signal's reason.
  */
 export async function resolveSource(
   network: Network,
@@ -35,10 +34,10 @@ export async function resolveSource(
 ): Promise<ResolvedSource> {
   const read = await readSourceOver(network, source, options)
   if (read.infoHashes.v1 === undefined) {
-    const what = 'info' in read ? 'the metainfo is of' : 'the magnet link names'
+    const what = 'info' in read ? 'the .torrent describes' : 'the magnet link names'
     throw new TorrentError(
       'ERR_METAINFO_UNSUPPORTED',
-      `${what} a torrent of version 2 alone, which is not supported yet`
+      `${what} a torrent with only a version 2 info hash, which is not supported yet`
     )
   }
   return 'info' in read ? ofMetainfo(read) : ofMagnet(read)

@@ -4,49 +4,49 @@ import type { TorrentSession } from '../torrent/torrent-session.ts'
 import type { Restoration, RestorationEvents } from './restoration.ts'
 import type { SavedList } from './saved-list.ts'
 
-/** The parts that a {@link StateFolder} works with. */
+/** Dependencies of a {@link StateFolder}. */
 export interface StateFolderEvents extends RestorationEvents {
-  /** The client's folder for data. */
+  /** The client's option `path`: its data folder. */
   readonly path: string | undefined
-  /** Signs the list of torrents when the state folder lies inside data. */
+  /** Signs the list of torrents if the state folder is inside a data folder. */
   readonly key: RecordKey
 }
 
 /**
- * Memory of a client from run to run. Its modules are loaded when it is made, for most programs name no state folder; callers that act on
- * the list of torrents wait for `listed` first.
+ * The state folder of a client: restores its torrents and saves them for the next run. Loads its modules on construction, since most
+ * programs use no state folder. Callers that change the list of torrents wait for `listed` first.
  */
 export class StateFolder {
-  /** Resolves when the torrents of the last run are in the list. */
+  /** Resolves when the torrents of the last run are in the registry. */
   readonly listed: Promise<void>
   #list: SavedList | undefined
   #restoration: Restoration | undefined
   #closed = false
 
-  /** Begins at once; `folder` is the state folder. */
+  /** Starts to restore at once. `folder` is the state folder. */
   constructor(folder: string, events: StateFolderEvents) {
     this.listed = this.#open(path.resolve(folder), events)
-    // Callers that wait for it hear of that.
+    // Avoids an unhandled rejection; callers that await it get the error.
     this.listed.catch(() => {})
   }
 
-  /** The torrents that the last run has left, as soon as they are there; see `Restoration.torrents`. */
+  /** Resolves with the restored torrents once they are open; see `Restoration.torrents`. */
   async restored(): Promise<readonly TorrentSession[]> {
     await this.listed
     return (await this.#restoration?.torrents()) ?? []
   }
 
-  /** Brings back the torrents of the last run; undefined until its module is loaded. */
+  /** The restoration of the last run's torrents; undefined until its module is loaded. */
   get restoration(): Restoration | undefined {
     return this.#restoration
   }
 
-  /** The list of torrents for the next run; undefined until its module is loaded. */
+  /** The saved list of torrents; undefined until its module is loaded. */
   get list(): SavedList | undefined {
     return this.#list
   }
 
-  /** Brings no more back; resolves when nothing more is entered in the list. Idempotent. */
+  /** Stops restoring; resolves when no more torrents are entered. Idempotent. */
   async endRestoring(): Promise<void> {
     this.#closed = true
     this.#restoration?.close()
@@ -59,7 +59,7 @@ export class StateFolder {
       import('./saved-torrents-trust.ts'),
       import('./restoration.ts')
     ])
-    // Nothing was read yet, so there is nothing to keep.
+    // Nothing was read, so there is nothing to save.
     if (this.#closed) return
     const { registry, warning, key } = events
     const torrents = (): readonly TorrentSession[] => registry.lasting

@@ -15,26 +15,26 @@ import { adjust, placeOf, reopens, unheededBy } from './restored-torrent.ts'
 import type { ResolvedSource } from './source.ts'
 import type { StateFolder } from './state-folder.ts'
 
-/** The parts that a {@link TorrentAdder} works with. */
+/** Dependencies of a {@link TorrentAdder}. */
 export interface TorrentAdderOptions {
   readonly registry: Registry
-  /** Undefined when the client remembers nothing. */
+  /** Undefined without a state folder. */
   readonly stateFolder: StateFolder | undefined
-  /** Resolves when torrents may begin. */
+  /** Resolves when the client listens, so that torrents can start. */
   readonly listening: Promise<void>
-  /** Where the client's options have data and records lie. */
+  /** The client's folders for data and resume records. */
   readonly folders: Pick<ClientOptions, 'path' | 'state'>
-  /** Folders of data for which none was chosen. */
+  /** Finds data folders for torrents without a chosen one. */
   readonly defaults: DefaultFolders
   /** Throws once the client is closed. */
   checkOpen(): void
   readonly onWarning: (warning: Error) => void
 }
 
-/** Facts that `seed` knows of a torrent beyond the options of `add`. */
+/** Facts that `seed` passes in addition to the options of `add`. */
 export type SeedingInit = Pick<TorrentInit, 'complete' | 'filePaths'>
 
-/** Takes torrents into a client's registry: new ones, ones that are here already, and ones that an earlier run has left. */
+/** Implements `client.add` for new torrents, torrents that were already added, and restored torrents. */
 export class TorrentAdder {
   readonly #options: TorrentAdderOptions
 
@@ -43,8 +43,8 @@ export class TorrentAdder {
   }
 
   /**
-   * Adds what a source tells of, unless it is here: then peers and trackers are merged into it. Resolves when its files are known.
-   * @throws TorrentError when the client is closed meanwhile or the storage cannot be opened; the signal's reason.
+   * Adds a torrent, or merges peers and trackers into it if it was already added. Resolves when its files are known.
+   * @throws TorrentError if the client is closed meanwhile or the storage cannot be opened; the signal's reason.
    */
   async begin(resolved: ResolvedSource, options: AddOptions, seeding: SeedingInit = {}): Promise<Torrent> {
     const { registry, stateFolder, listening, folders, checkOpen, onWarning } = this.#options
@@ -54,7 +54,7 @@ export class TorrentAdder {
     const infoHash = hashKey(infoHashes)
     let known = registry.get(infoHash)
     for (let end = registry.endOf(known); end !== undefined; end = registry.endOf(known)) {
-      // Its files and its record are its own until it has ended.
+      // The torrent that is closing uses its files and its record until then.
       await abortable(end, options.signal)
       checkOpen()
       known = registry.get(infoHash)
@@ -62,7 +62,7 @@ export class TorrentAdder {
     let saved = stateFolder?.list?.takeBack(infoHash)
     const claimed = known !== undefined && stateFolder?.restoration?.claims(known) === true
     if (known !== undefined && claimed && reopens(known, options)) {
-      // The next run has it also when this comes to nothing.
+      // If this `add` fails, the next run still restores the torrent.
       stateFolder?.list?.setAside(known.save())
       await abortable(known.close(), options.signal)
       checkOpen()
@@ -92,12 +92,12 @@ export class TorrentAdder {
             options.storage !== undefined || seeding.complete === true
           )
         : path.resolve(chosen)
-    // A custom storage and files that are seeded where they are get no record unless a folder for it is named.
+    // A custom storage and files seeded in place have resume records only in a state folder, never beside the data.
     const recordless = options.storage !== undefined || seeding.complete === true
     const state = folders.state ?? (recordless ? undefined : await recordsBeside(folder, onWarning))
     checkOpen()
     if (registry.get(infoHash) !== undefined) {
-      // Another caller has added it meanwhile.
+      // Another `add` was faster.
       if (saved !== undefined) stateFolder?.list?.setAside(saved)
       return this.begin(resolved, options, seeding)
     }
@@ -121,7 +121,7 @@ export class TorrentAdder {
     try {
       await abortable(started, options.signal)
     } catch (thrown) {
-      // A storage may take forever to open; others may still wait for it.
+      // The storage may take long to open, so the torrent is closed now, unless other callers wait for it.
       if (registry.isLastWaiting(session)) await session.close()
       throw thrown
     } finally {
@@ -139,7 +139,7 @@ export class TorrentAdder {
     try {
       await torrent.start(metainfo)
     } catch (thrown) {
-      // The caller that closed it decides what becomes of it.
+      // If the torrent was closed by the user, it is not set aside for the next run.
       const isFault = torrent.status !== 'closed'
       await torrent.close()
       if (saved !== undefined && isFault) this.#options.stateFolder?.list?.setAside(saved)
@@ -147,7 +147,7 @@ export class TorrentAdder {
     }
   }
 
-  /** The folder of a torrent for which none was chosen; with data that lie elsewhere only its name. */
+  /** Returns the default folder of a torrent; with `elsewhere`, without creating or checking it. */
   async #defaultFolder(
     infoHash: string,
     saved: SavedTorrent | undefined,
@@ -158,7 +158,7 @@ export class TorrentAdder {
   }
 }
 
-/** Gives peers and trackers to a torrent that is here already. */
+/** Adds peers and trackers to a torrent that was already added. */
 function merge(session: TorrentSession, resolved: ResolvedSource, options: AddOptions): void {
   session.addPeers(resolved.peers, 'remote')
   session.addPeers(options.peers ?? [], options.trust)

@@ -4,7 +4,7 @@ import { type ClientOptions, checkCount, checkGoal } from './options.ts'
 import { countsAsSeed, isIdle, planQueue, type QueueEntry } from './queue.ts'
 import type { Registry } from './registry.ts'
 
-/** Limits and goals that hold for all torrents of a client; `Infinity` is none. */
+/** Limits and seeding goals for all torrents of a client; `Infinity` means none. */
 export interface QueueRules {
   maxActiveDownloads: number
   maxActiveSeeds: number
@@ -14,20 +14,20 @@ export interface QueueRules {
 }
 
 const lookEveryMs = 1000
-/** A look follows another by so much at least, for each torrent and in all: a thousand changes are looked at together. */
+/** Least milliseconds between two decisions, per torrent and at most, so that many changes are handled together. */
 const restMs = { each: 0.1, most: 50 }
 
 interface Run {
-  /** Payload bytes at the last look, and when they last changed. */
+  /** Payload bytes at the last decision, and when they last changed. */
   moved: number
   movedAt: number
   running: boolean
   triedAt: number | undefined
-  /** When a peer last wanted something of it; looked at only while nothing is selected. */
+  /** When a peer was last interested; updated only while nothing is selected. */
   servedAt: number
 }
 
-/** Holds torrents and lets them go on as the queue rules say, and ends those that have seeded enough; one timer for all. */
+/** Queues and starts torrents by the queue rules, and finishes seeds that have reached their goal. Uses one timer for all torrents. */
 export class TorrentQueue {
   readonly #rules: QueueRules
   readonly #registry: Registry
@@ -39,7 +39,7 @@ export class TorrentQueue {
   #rest: NodeJS.Timeout | undefined
   #closed = false
 
-  /** A rule that is left out is no limit. */
+  /** A missing rule is no limit. */
   constructor(rules: Pick<ClientOptions, keyof QueueRules>, registry: Registry) {
     const never = Number.POSITIVE_INFINITY
     const { maxActiveDownloads = never, maxActiveSeeds = never, seedRatio = never, seedTime = never } = rules
@@ -47,17 +47,17 @@ export class TorrentQueue {
     this.#registry = registry
   }
 
-  /** The rules that hold now. */
+  /** The current rules. */
   get rules(): Readonly<QueueRules> {
     return this.#rules
   }
 
   /**
-   * Changes a rule, which is applied at once or soon.
-   * @throws TorrentError ERR_CLIENT_OPTION when the value makes no sense.
+   * Changes a rule and schedules a decision.
+   * @throws TorrentError ERR_CLIENT_OPTION for an invalid value.
    */
   setRule(name: keyof QueueRules, value: number): void {
-    // Unlike an option it cannot be left out.
+    // Undefined is refused: unlike an option, a property always has a value.
     const given = value ?? Number.NaN
     if (name === 'seedRatio' || name === 'seedTime') checkGoal(name, given)
     else checkCount(name, given)
@@ -65,7 +65,7 @@ export class TorrentQueue {
     this.changed()
   }
 
-  /** A torrent, the order or a rule has changed: looked at once this turn is over, or soon. */
+  /** Schedules a decision after a change of a torrent, the order or a rule: in a microtask, or up to 50 ms after the last decision. */
   changed(): void {
     if (this.#planned || this.#closed) return
     this.#planned = true
@@ -78,21 +78,21 @@ export class TorrentQueue {
     else this.#rest = setTimeout(look, waitMs).unref()
   }
 
-  /** Whether a torrent that is added now would have to wait; it is held before it tells a tracker of itself. */
+  /** Queues a new torrent if there are limits, before it announces to a tracker. */
   admit(torrent: TorrentSession): void {
     const { maxActiveDownloads, maxActiveSeeds } = this.#rules
-    // Its kind is known when its files are; `changed` then lets it go on if there is a place.
+    // Its kind is known only once its files are. The next decision then starts it if the limit allows.
     if (Number.isFinite(maxActiveDownloads) || Number.isFinite(maxActiveSeeds)) torrent.hold(true)
   }
 
-  /** Leaves all torrents as they are; idempotent. */
+  /** Stops all decisions; torrents stay as they are. Idempotent. */
   close(): void {
     this.#closed = true
     clearInterval(this.#timer)
     clearTimeout(this.#rest)
   }
 
-  /** Looks at all torrents at once; for what cannot wait. */
+  /** Decides now for all torrents; for changes that cannot wait. */
   decide(): void {
     if (this.#closed) return
     this.#lookedAt = monotonicMs()
@@ -109,7 +109,7 @@ export class TorrentQueue {
     }
   }
 
-  /** Ends what has reached its goal; false when nothing can. */
+  /** Finishes torrents that have reached their goal; returns false if no torrent has a goal. */
   #endSeeds(torrents: readonly TorrentSession[]): boolean {
     let any = false
     for (const torrent of torrents) {
@@ -124,7 +124,7 @@ export class TorrentQueue {
     return any
   }
 
-  /** Holds torrents or lets them go on; false when there is no limit. */
+  /** Queues and starts torrents; returns false if there is no limit. */
   #apply(torrents: readonly TorrentSession[]): boolean {
     const { maxActiveDownloads, maxActiveSeeds } = this.#rules
     if (maxActiveDownloads === Number.POSITIVE_INFINITY && maxActiveSeeds === Number.POSITIVE_INFINITY) {
@@ -135,7 +135,7 @@ export class TorrentQueue {
     const entries = torrents.map((torrent) => this.#entry(torrent, now))
     const plan = planQueue(entries, this.#rules)
     for (const [index, torrent] of torrents.entries()) {
-      // Torrents that are paused or have no files yet are looked at again when that changes.
+      // Paused torrents and torrents without files cause a new decision when that changes.
       if (entries[index]?.kind === undefined) {
         if (torrent.activity === 'idle') torrent.hold(false)
         continue
@@ -179,13 +179,13 @@ export class TorrentQueue {
   }
 }
 
-/** The kind of a torrent by the rules; undefined for one that they do not concern. */
+/** Returns the limit that a torrent counts against, or undefined if none. */
 function kindOf(torrent: TorrentSession, run: Run, now: number): QueueEntry['kind'] {
   const { status, activity } = torrent
   if (status !== 'queued' && status !== activity) return undefined
   if (activity === 'seeding') return 'seed'
   if (activity === 'downloading' || activity === 'checking') return 'download'
-  // Having served, it stays a seed for as long as seeds may pause: its place must not come and go with each peer.
+  // After a peer was interested, it counts as a seed for half an hour, so that it is not queued and started with each peer.
   if (torrent.serves) run.servedAt = now
   const waits = status === 'queued' && Number.isFinite(run.servedAt)
   return waits || countsAsSeed(now - run.servedAt) ? 'seed' : undefined

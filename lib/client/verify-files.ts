@@ -16,17 +16,17 @@ import { isMetainfo } from './read-source.ts'
 
 /** Options of {@link verifyFiles}. */
 export interface VerifyFilesOptions {
-  /** Ends the check; the promise rejects with its reason. */
+  /** Aborts the check; the promise rejects with its reason. */
   readonly signal?: AbortSignal | undefined
   /** Called after each piece. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
 }
 
-/** How far {@link verifyFiles} is, in bytes of pieces without padding. */
+/** Progress of {@link verifyFiles}, in bytes without padding. */
 export interface VerifyProgress {
-  /** Bytes that were looked at, right or wrong. */
+  /** Bytes of pieces that were hashed, whether verified or not. */
   readonly checkedBytes: number
-  /** Bytes of pieces that are right. */
+  /** Bytes of verified pieces. */
   readonly verifiedBytes: number
   readonly totalBytes: number
 }
@@ -35,35 +35,35 @@ export interface VerifyProgress {
 export interface VerifyResult {
   /** Whether every file is complete. */
   readonly complete: boolean
-  /** Whether each piece is right. */
+  /** Whether each piece is verified, by piece index. */
   readonly pieces: readonly boolean[]
-  /** All files in the order of the torrent, without pad files, as `torrent.files` has them. */
+  /** All files in the order of the torrent, without pad files, like `torrent.files`. */
   readonly files: readonly VerifiedFile[]
-  /** Faults of files that are there and cannot be read, one for each path and at most 100: their pieces count as wrong. */
+  /** Errors of existing files that cannot be read, one per path and at most 100. Their pieces are not verified. */
   readonly errors: readonly TorrentError[]
 }
 
 /** One file in a {@link VerifyResult}. */
 export interface VerifiedFile {
-  /** Path below the folder, with `/` between elements: the name under which the file was looked for. */
+  /** Path below the folder with `/` separators, as it was looked for on disk. */
   readonly path: string
-  /** Bytes. */
+  /** Length in bytes. */
   readonly length: number
-  /** Bytes in pieces that are right. */
+  /** Bytes of this file in verified pieces. */
   readonly verifiedBytes: number
-  /** Whether every byte is right and in the file itself. An empty file is complete once it exists. */
+  /** Whether every byte is verified and in the file itself. An empty file is complete if it exists. */
   readonly complete: boolean
 }
 
-/** More errors than that tell a user nothing new, and a torrent may have millions of files. */
+/** Bounds the result: a torrent can have millions of files. */
 const maxErrors = 100
 
 /**
- * Compares files on disk with a torrent, without a client and without resume records: hashes every piece on all cores, and writes nothing.
- * `path` is the folder below which the torrent's paths lie, as in `client.add`; data that a client stored there under other names is found
- * as `client.add` finds it. Bytes of unwanted files that a client keeps in the folder count for pieces, not for their file.
- * @throws TorrentError ERR_CLIENT_OPTION, ERR_METAINFO_UNSUPPORTED for a torrent without SHA-1 pieces, ERR_STORAGE_PATH when something else
- * than a folder is in the place of one; the signal's reason.
+ * Compares files on disk with a torrent, without a client or resume records. Hashes every piece on all cores and writes nothing.
+ * `path` is the data folder, as in `client.add`; files that a client stored there under other names are found too. Bytes that a client
+ * keeps aside for files that are not selected count for pieces, but not for their file.
+ * @throws TorrentError ERR_CLIENT_OPTION; ERR_METAINFO_UNSUPPORTED for a torrent without SHA-1 pieces; ERR_STORAGE_PATH if a folder of the
+ * torrent exists as something else; the signal's reason.
  */
 export async function verifyFiles(
   metainfo: Metainfo,
@@ -129,7 +129,7 @@ function checkArguments(
   more: readonly unknown[]
 ): void {
   if (!isMetainfo(metainfo)) {
-    const wanted = 'must be what parseTorrent, or readSource of a .torrent, returns'
+    const wanted = 'must be the result of parseTorrent, or of readSource for a .torrent'
     throw refusal('metainfo', `${show(metainfo)} ${wanted}`)
   }
   if (typeof path !== 'string' || path === '')
@@ -140,7 +140,7 @@ function checkArguments(
   checkType('onProgress', options.onProgress, 'function', refusal)
 }
 
-/** The files of a torrent below a folder, with the parts file that a client without a `state` folder keeps there. */
+/** Returns a read-only storage for a torrent's data, including the parts file of a client without a `state` folder. */
 function readOnlyStorage({ infoHashes }: Metainfo, path: string): FileStorage {
   if (infoHashes.v1 === undefined) {
     const message = 'only torrents with SHA-1 pieces can be verified, and this one has none'

@@ -77,7 +77,7 @@ test('a magnet link of the last run whose files cannot be opened stays for the n
   assert.equal(torrent?.status, 'metadata')
   torrent?.addPeer(addressOf(seed))
   const [warning] = await warned
-  assert.match(warning.message, /cannot be brought back/)
+  assert.match(warning.message, /cannot be restored in this run/)
   await second.close()
   rmSync(folder)
   mkdirSync(folder)

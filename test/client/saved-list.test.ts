@@ -255,7 +255,7 @@ test('a torrent that cannot be opened stays for the next run', async (t) => {
   const second = bench.client({ state })
   const warnings = warningsOf(second)
   assert.deepEqual(await second.restored(), [])
-  assert.match(warnings[0]?.message ?? '', /cannot be brought back/)
+  assert.match(warnings[0]?.message ?? '', /cannot be restored in this run/)
   await second.close()
   rmSync(folder)
   const third = bench.client({ state })

@@ -46,7 +46,7 @@ test('the same bytes are seeded again from the file that is there, and others ar
   for (const wrong of [other, bytes.subarray(1)]) {
     await assert.rejects(bench.client().seed(wrong, { name: 'data.bin', path: folder }), {
       code: 'ERR_METAINFO_CREATE',
-      message: /data\.bin' cannot be written: a file of this name is there already, with other content/
+      message: /data\.bin' cannot be written: a file of this name exists with other content/
     })
   }
   assert.deepEqual(readdirSync(folder), ['data.bin'])
