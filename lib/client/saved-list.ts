@@ -92,9 +92,9 @@ export class SavedList {
     for (const line of refused) this.#refused.set(line.saved.infoHash, line)
     if (refused.length + silenced > 0) {
       this.#warn(
-        'is inside the data folder, and its list of torrents is not signed by this user: ' +
-          `${refused.length} torrents are not restored, because their data is outside of the data folder, ` +
-          `and ${silenced} private ones lose their trackers; add them again, or move the state folder`
+        'is inside the data folder, and its list of torrents is not signed by this user. ' +
+          `Torrents not restored, since their data is outside of the data folder: ${refused.length}. ` +
+          `Private torrents restored without trackers: ${silenced}. Add them again, or move the state folder`
       )
     }
     // The next save signs all lines that were accepted.

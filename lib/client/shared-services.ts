@@ -31,7 +31,6 @@ const leastMemoryLimit = 1 << 20
 export interface SharedServicesEvents {
   /** Returns the torrent of the 20-byte info hash in a handshake. */
   find(infoHash: Uint8Array): DialledTorrent | undefined
-  /** Called when a torrent has changed. */
   changed(): void
   /** Called when the queue must decide at once which torrents run. */
   decide(): void

@@ -88,7 +88,7 @@ test('a line that nobody vouches for brings no torrent back whose data lies else
     const { client, warnings } = open()
     assert.equal(await restored(client), undefined, what)
     assert.equal(
-      warnings.filter((text) => text.includes('1 are not brought back')).length,
+      warnings.filter((text) => text.includes('outside of the data folder: 1.')).length,
       1,
       warnings.join()
     )
@@ -116,7 +116,7 @@ test('a line that nobody vouches for names no trackers of a private torrent', as
     const torrent = await restored(client)
     assert.equal(torrent?.trackers.length, isPrivate ? 0 : 1)
     assert.equal(
-      warnings.some((text) => text.includes('1 private ones have no trackers')),
+      warnings.some((text) => text.includes('without trackers: 1.')),
       isPrivate
     )
     await client.close()

@@ -76,7 +76,7 @@ test('a stream that fails, an abort and a bad name leave nothing', async (t) => 
   await assert.rejects(client.seed(bytes), { code: 'ERR_METAINFO_CREATE', message: /name.*need a name/ })
   await assert.rejects(client.seed(bytes, { name: '../a' }), {
     code: 'ERR_METAINFO_CREATE',
-    message: /no safe file name/
+    message: /not a safe file name/
   })
   await assert.rejects(client.seed(new Uint8Array(0), { name: 'empty' }), { code: 'ERR_METAINFO_CREATE' })
   assert.deepEqual(
