@@ -1,12 +1,12 @@
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { LazySet } from '../util/lazy-collections.ts'
 
-/** Whether everything selected was there at the last look, and who waits for that. */
+/** Tracks whether everything selected is stored, and resolves `whenDone` calls. */
 export class Completion {
   readonly #waiting = new LazySet<Deferred<void>>()
   #done = false
 
-  /** Whether everything selected is there now; returns whether that is new. */
+  /** Sets whether everything selected is stored; returns whether that has changed. */
   update(done: boolean): boolean {
     if (done === this.#done) return false
     this.#done = done
@@ -14,7 +14,7 @@ export class Completion {
     return true
   }
 
-  /** It does not come to it: who waits is told why. */
+  /** Rejects all waiting calls with `error`. */
   fail(error: Error): void {
     for (const waiting of this.#waiting) waiting.reject(error)
   }

@@ -63,7 +63,7 @@ const types: Readonly<Record<string, string>> = {
   '.zip': 'application/zip'
 }
 
-/** The MIME type of a file by its name; `application/octet-stream` when it tells nothing. */
+/** Returns the MIME type for a file name, by its extension; `application/octet-stream` if unknown. */
 export function contentType(name: string): string {
   const dot = name.lastIndexOf('.')
   const extension = dot > 0 ? name.slice(dot) : ''

@@ -29,13 +29,13 @@ import type { TorrentHost } from './torrent-host.ts'
 import type { Transfer } from './transfer.ts'
 import { WantedPieces } from './wanted-pieces.ts'
 
-/** Memory for pages that are read ahead for uploads, in bytes. */
+/** Bytes of memory for the read cache of uploads. */
 const uploadCacheBytes = 24 << 20
 
 /** Activity of a torrent that is not stopped; see {@link TorrentStatus}. */
 export type Activity = 'checking' | 'downloading' | 'seeding' | 'idle'
 
-/** The data of a torrent whose metadata is known: its parts, and how they are joined. */
+/** The data of a torrent whose metadata is known. Creates its parts and connects them. */
 export class Content {
   readonly layout: Layout
   readonly table: PieceTable
@@ -47,7 +47,7 @@ export class Content {
   readonly #options: ContentOptions
   readonly #events: ContentEvents
   readonly #storage: Storage
-  /** The same, if the torrent has no storage of its own. */
+  /** `#storage`, unless the caller of `add` passed one. */
   readonly #fileStorage: FileStorage | undefined
   readonly #resume: ResumeWriter | undefined
   readonly #reader: VerifiedReader
@@ -55,10 +55,10 @@ export class Content {
   readonly #cache: ReadCache
   readonly #arrivals: FileArrivals
   #closed = false
-  /** Whether `changed` is about to be told. */
+  /** Whether a `changed` event is scheduled. */
   #changing = false
 
-  /** The content of a torrent as `before` says that the last run left it; `resumeFile` takes the records of this run, and `manager` has its peers. */
+  /** `before` is the resume record of the last run; `resumeFile` receives the records of this run. Call `open` afterwards. */
   constructor(
     host: TorrentHost,
     metainfo: Metainfo,
@@ -174,7 +174,7 @@ export class Content {
         infoHash,
         path: options.path,
         layout,
-        // Names count only where the files are called by them.
+        // Recorded only if the files on disk have the torrent's names.
         spelling: isByName(options) ? metainfo.spelling : undefined,
         storage: this.#storage,
         owned: (planned) => this.#fileStorage?.ownership?.bits(planned),
@@ -198,7 +198,7 @@ export class Content {
       host.uploadLimit,
       host.serving,
       {
-        // A super-seed has nothing as far as peers know.
+        // A super-seed claims to have no pieces, so it must not grant any (BEP 6).
         grants: () => !this.haves.hides,
         peers: manager.peers,
         serves: (piece) => this.table.serves(piece),
@@ -215,7 +215,7 @@ export class Content {
   }
 
   /**
-   * Whether everything selected is verified and in storage, with bytes that were kept elsewhere in their files; while nothing is
+   * Whether everything selected is verified and stored, with bytes that were kept aside moved to their files. While nothing is
    * selected, whether every byte is.
    */
   get done(): boolean {
@@ -228,7 +228,7 @@ export class Content {
     return this.table.counts.complete
   }
 
-  /** Its activity while it is not stopped. */
+  /** The activity that `status` shows while nothing stops the torrent. */
   get activity(): Activity {
     const { table, files, download } = this
     if (table.counts.complete) return 'seeding'
@@ -238,51 +238,51 @@ export class Content {
     return files.selection.isEmpty ? 'idle' : 'downloading'
   }
 
-  /** Verified part of what is selected, 0 to 1; 0 while nothing is selected, unless every byte is here. */
+  /** Verified share of the selected bytes, 0 to 1. While nothing is selected: 1 if every byte is stored, else 0. */
   get progress(): number {
     if (this.table.counts.complete) return 1
     return this.files.selection.isEmpty ? 0 : this.table.counts.selectedProgress
   }
 
-  /** Missing bytes of what is selected; `Infinity` while nothing is selected, unless every byte is here. */
+  /** Missing bytes of the selection. While nothing is selected: 0 if every byte is stored, else `Infinity`. */
   get selectedLeft(): number {
     if (this.table.counts.complete) return 0
     return this.files.selection.isEmpty ? Number.POSITIVE_INFINITY : this.table.counts.selectedLeft
   }
 
-  /** Whether we will download nothing more unless something else is selected or read (BEP 21). */
+  /** Whether nothing more is downloaded unless something else is selected or read (BEP 21). */
   get uploadOnly(): boolean {
     if (this.table.counts.complete) return true
     return this.done && this.table.counts.selectedLength > 0 && this.download.picker.missing === 0
   }
 
-  // ---- life ----
+  // ---- lifecycle ----
 
-  /** Opens the storage and finds out what is there. Rejects when the storage cannot be opened. */
+  /** Opens the storage and determines which pieces it has. Rejects if the storage cannot be opened. */
   async open(): Promise<void> {
     await this.checks.open()
     if (this.#options.complete && !this.#closed) this.#resume?.touch()
   }
 
-  /** Reads go on after `suspend` with an error; whether anything is fetched says `setFetching`. */
+  /** Allows reads again after `suspend` with an error; `setFetching` allows requests. */
   recover(): void {
     this.#reader.recover()
     this.#wanted.recover()
     this.checks.reconsider()
   }
 
-  /** Allows requests, or cancels all that are outstanding and sends none. */
+  /** Allows requests, or cancels all outstanding requests and sends none. */
   setFetching(fetching: boolean): void {
     this.download.change((picker, now) => picker.setActive(fetching, now))
   }
 
-  /** Nothing is fetched any more, and open reads reject with `error` if one is given. */
+  /** Stops requests; with an `error`, waiting reads reject with it. */
   suspend(error?: Error): void {
     this.setFetching(false)
     if (error !== undefined) this.#reader.fail(error)
   }
 
-  /** Saves what is there, with the blocks of incomplete pieces, and releases everything; idempotent. */
+  /** Saves the resume record and the blocks of partial pieces, and closes all parts. Idempotent. */
   async close(): Promise<void> {
     if (!this.#stop()) return
     await this.checks.close()
@@ -297,11 +297,11 @@ export class Content {
     await this.#storage.close()
   }
 
-  /** Closes and removes the resume record, and the data that this torrent wrote if asked to. */
+  /** Closes, and deletes the resume record; with `deleteFiles` also the data that this torrent wrote. */
   async remove(deleteFiles: boolean): Promise<void> {
     if (!this.#stop()) return
     await this.checks.close()
-    // Before it is open there is nothing that could be deleted, but there may be a moment later.
+    // A storage that is still opening may create files, so the opening is awaited before they are deleted.
     const isOpen = deleteFiles && (await this.checks.opening) === true
     await this.download.assembly.close()
     try {
@@ -317,13 +317,13 @@ export class Content {
 
   // ---- peers ----
 
-  /** Takes a peer after the handshakes. */
+  /** Adds a peer after the handshake; `granted` are the pieces that it allowed fast (BEP 6). */
   addPeer(peer: Peer, granted: Iterable<number>): void {
     this.download.addPeer(peer, granted)
     this.uploads.addPeer(peer)
   }
 
-  /** To be called once a second while there are peers. */
+  /** Updates uploads and haves; called once a second while there are peers. */
   tick(now: number): void {
     this.uploads.count()
     this.uploads.reconsider()
@@ -331,16 +331,16 @@ export class Content {
     this.uploads.tick(now, (id) => this.download.picker.peer(id)?.snubbed === true)
   }
 
-  /** The peer has gone. */
+  /** Removes a peer that has disconnected. */
   removePeer(peer: Peer): void {
     this.download.removePeer(peer)
     this.uploads.removePeer(peer)
     this.haves.removePeer(peer)
   }
 
-  // ---- inside ----
+  // ---- private ----
 
-  /** Windows go to the picker; what one begins with is checked first. */
+  /** Passes a stream's window to the picker, and has unchecked pieces in it hashed first. */
   #setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void {
     const { uploadOnly } = this
     this.download.setWindow(streamId, window, jumped)
@@ -356,7 +356,7 @@ export class Content {
     this.#tellChanged()
   }
 
-  /** Many pieces are stored in one go, after which it is looked once at what that means. */
+  /** Emits `changed` once for all pieces that are stored in the same tick. */
   #tellChanged(): void {
     if (this.#changing) return
     this.#changing = true
@@ -366,13 +366,13 @@ export class Content {
     })
   }
 
-  /** A piece is not there after all, and is about to be missing. */
+  /** Handles a stored piece that turned out to be missing or wrong, before it is marked missing. */
   #lost(piece: number): void {
     this.#arrivals.lost(piece)
     if (this.table.serves(piece)) this.haves.lost(piece)
   }
 
-  /** Ends what is under way; false if that was done before. */
+  /** Stops all activity; returns false if it was stopped before. */
   #stop(): boolean {
     if (this.#closed) return false
     this.#closed = true

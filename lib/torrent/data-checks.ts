@@ -23,42 +23,42 @@ import type { TorrentHost } from './torrent-host.ts'
 import { findVanished } from './vanished.ts'
 import type { WantedPieces } from './wanted-pieces.ts'
 
-/** The parts that {@link DataChecks} work with. */
+/** Dependencies of {@link DataChecks}. */
 export interface DataChecksOptions extends Pick<TorrentHost, 'hashPool'> {
   readonly layout: Layout
   readonly table: PieceTable
   readonly storage: Storage
-  /** The same, if the torrent has no storage of its own. */
+  /** `storage`, unless the caller of `add` passed one. */
   readonly fileStorage: FileStorage | undefined
   readonly download: Download
   readonly haves: Haves
   readonly arrivals: FileArrivals
   readonly wanted: WantedPieces
   readonly content: ContentOptions
-  /** The record of the last run. */
+  /** The resume record of the last run. */
   readonly before: LoadedRecord | undefined
   readonly proofs: PieceProofs
-  /** A check found that storage has a piece. */
+  /** Called when a check finds a stored piece. */
   found(piece: number): void
-  /** A verified piece is not there after all. */
+  /** Called when a verified piece turns out to be missing or wrong. */
   lost(piece: number): void
   readonly events: Pick<ContentEvents, 'changed' | 'warning' | 'error'>
 }
 
-/** Finds out which pieces are in storage: by the resume record, by hashing, and again when the user or a failed read asks for it. */
+/** Determines which pieces storage has: by the resume record, by hashing, and again after `recheck` or a failed read. */
 export class DataChecks {
   readonly #options: DataChecksOptions
   readonly #verification: Verification
   #existing: ExistingFiles | undefined
-  /** Resolves when the storage has opened, or with false when that has failed. */
+  /** Resolves with whether the storage has opened. */
   #opening: Promise<boolean> | undefined
-  /** Resolves after `open`, when its caller has told others. */
+  /** Resolves shortly after `open`, when its caller has emitted its events. */
   readonly #begun: Deferred<void> = deferred()
   #opened = false
   #closed = false
-  /** Whether bytes that are kept outside their files are about to be moved. */
+  /** Whether a move of bytes that are kept aside is scheduled. */
   #moving = false
-  /** Files whose loss of data was reported already. */
+  /** Files for which a warning about lost data was emitted. */
   readonly #vanished = new LazySet<number>()
 
   constructor(options: DataChecksOptions) {
@@ -98,12 +98,12 @@ export class DataChecks {
     })
   }
 
-  /** Checks of stored pieces that readers and uploads wait for. */
+  /** The checks of single pieces that readers and uploads wait for. */
   get verification(): Verification {
     return this.#verification
   }
 
-  /** Whether a resume record may say what is in storage. */
+  /** Whether the storage is open and its pieces are known, so that a resume record can be written. */
   get opened(): boolean {
     return this.#opened
   }
@@ -114,8 +114,8 @@ export class DataChecks {
   }
 
   /**
-   * Opens the storage and finds out what is there: at once by the resume record, else by a check in the background.
-   * Rejects when the storage cannot be opened.
+   * Opens the storage and determines which pieces it has: by the resume record, or else by a check in the background.
+   * Rejects if the storage cannot be opened.
    */
   async open(): Promise<void> {
     const { layout, storage, arrivals, wanted, content, before } = this.#options
@@ -134,9 +134,9 @@ export class DataChecks {
     if (complete) await this.#found({ start: 0, end: layout.pieceCount })
     else if (stats !== undefined) await this.#trust(stats, verify ? undefined : before)
     else if (verify) await this.#check(this.#allPieces())
-    // Moves kept bytes of files that are wanted now.
+    // Moves bytes that were kept aside to files that are now wanted.
     if (!this.#closed && stats?.parts !== undefined) await storage.select?.(wanted.files())
-    // Follows the checks, or else the picker would prepare for fetching all of it.
+    // Done after the checks, or the picker would plan to request pieces that are stored.
     if (!this.#closed) await wanted.tellPriorities(selected)
     if (!this.#closed) await arrivals.begin()
     if (this.#closed) return
@@ -145,11 +145,11 @@ export class DataChecks {
     setImmediate(() => this.#begun.resolve())
   }
 
-  /** Hashes everything that is in storage again, and fetches what is missing or wrong. */
+  /** Hashes all stored data again. Pieces that are missing or wrong are downloaded again. */
   async recheck(): Promise<void> {
     const { table, download, haves, events } = this.#options
     const pieces = this.#allPieces()
-    // Pieces that have come whole are still taken, but no more blocks, so that this ends also under full load.
+    // Complete pieces are still accepted, but no more blocks, so that the recheck also ends during a fast download.
     for (const part of partsOf(pieces.filter((piece) => !table.isVerified(piece)))) {
       await shareTurn()
       if (this.#closed) throw closedError()
@@ -169,27 +169,27 @@ export class DataChecks {
     events.changed()
   }
 
-  /** Looks again at files of another origin that were in the way. */
+  /** Checks again files that stopped the torrent with ERR_STORAGE_EXISTS. */
   reconsider(): void {
     this.#existing?.reconsider()
   }
 
-  /** Other files are wanted now, and storage knows it. */
+  /** Handles a new selection, after storage was told. */
   reselected(): void {
     this.#existing?.reselected()
   }
 
-  /** Files that were there before the torrent may be overwritten. */
+  /** Allows overwriting of files that existed before the torrent. */
   allowOverwriting(): void {
     this.#existing?.acceptAll()
   }
 
-  /** Starts nothing more; idempotent. */
+  /** Stops new checks. Idempotent. */
   stop(): void {
     this.#closed = true
   }
 
-  /** Ends all checks; resolves when none is under way. */
+  /** Cancels all checks; resolves when none is in progress. */
   async close(): Promise<void> {
     this.stop()
     await Promise.all([this.#verification.close(), this.#existing?.close()])
@@ -199,7 +199,7 @@ export class DataChecks {
     return Array.from({ length: this.#options.layout.pieceCount }, (_, piece) => piece)
   }
 
-  /** Believes what the record and the rules allow of the data on disk, and checks the rest. */
+  /** Marks pieces as stored as far as the resume record is trusted, and has the others checked. */
   async #trust(stats: StorageStats, before: LoadedRecord | undefined): Promise<void> {
     const { layout, table } = this.#options
     const { pieces, partial } = await runStepsInTurns(
@@ -262,7 +262,7 @@ export class DataChecks {
     return this.#existing.begin(pieces, stats)
   }
 
-  /** A file may be written from now on: bytes of it that are kept move to it. */
+  /** Moves bytes that were kept aside to a file that may now be written. */
   #moveKept(fileIndex: number): void {
     const { layout, storage, arrivals, wanted } = this.#options
     if (this.#moving || storage.inPlace?.(fileIndex) !== false) return
@@ -275,32 +275,32 @@ export class DataChecks {
     })
   }
 
-  /** The pieces `[start, end)` are there, as the caller knows. */
+  /** Marks the pieces `[start, end)` as stored without hashing them. */
   async #found({ start, end }: Range): Promise<void> {
     const { download } = this.#options
     for (let first = start; first < end; first += piecesOfTurn) {
-      const turn = shareTurn()
-      if (turn !== undefined) await turn
+      const pause = shareTurn()
+      if (pause !== undefined) await pause
       if (this.#closed) return
       const part = { start: first, end: Math.min(end, first + piecesOfTurn) }
       download.change((picker, now) => picker.had(part, now, true))
     }
   }
 
-  /** Checks pieces that may be there in the background; resolves as soon as none of them is fetched. */
+  /** Checks pieces in the background; resolves once they are marked unchecked, so that none is requested. */
   async #check(pieces: readonly number[]): Promise<void> {
     await this.#verification.mark(pieces)
     if (!this.#closed) void this.#verification.check(pieces).then(() => this.#options.events.changed())
   }
 
-  /** Reports lost data once for each file until the next recheck, as only what is read is found missing. */
+  /** Warns about lost data, once per file until the next recheck: each read finds only the pieces that it needs. */
   async #tellVanished(piece: number): Promise<void> {
     const { layout, storage, events } = this.#options
     const { start, end } = layout.filesOf(piece)
     const touched = Array.from({ length: end - start }, (_, n) => start + n)
     const fresh = touched.filter((fileIndex) => !this.#vanished.has(fileIndex))
     if (fresh.length === 0) return
-    // Until it is known which of them it is, other pieces of theirs are not looked at.
+    // Added before the check, so that other pieces of these files are not examined meanwhile.
     for (const fileIndex of fresh) this.#vanished.add(fileIndex)
     const { files, warning } = await findVanished(layout, storage, piece)
     for (const fileIndex of fresh) if (!files.includes(fileIndex)) this.#vanished.delete(fileIndex)

@@ -5,28 +5,28 @@ import type { FileStorageOptions } from '../storage/file-storage-options.ts'
 import type { ResumeRecord } from '../storage/resume-record.ts'
 import type { TorrentHost } from './torrent-host.ts'
 
-/** Where the data of a torrent lies, and what is written beside it. */
+/** Folders and paths of a torrent's data and resume record. */
 export interface DataFolder {
-  /** Folder below which the files lie. */
+  /** Folder that contains the torrent's files. */
   readonly path: string
-  /** Absolute path of each file of the layout, when they lie elsewhere. */
+  /** Absolute path of each file of the layout, for data that is seeded in place. */
   readonly filePaths?: readonly string[] | undefined
-  /** Mode of the root folder when it is made. */
+  /** Mode with which `path` is created; default: the OS default. */
   readonly folderMode?: number | undefined
-  /** Folder for the resume record; undefined keeps none. */
+  /** Folder for the resume record; undefined saves none. */
   readonly state: string | undefined
-  /** Nothing is believed of the last run, so that links count as new. */
+  /** Whether the links of the last run's record are ignored and the present ones accepted. */
   readonly verify?: boolean | undefined
 }
 
-/** Whether the files lie in the folder by the names that the torrent gives them. */
+/** Returns whether the files are in the data folder under the torrent's names. */
 export function isByName({ filePaths, storage }: DataFolder & { readonly storage?: unknown }): boolean {
   return filePaths === undefined && storage === undefined
 }
 
 /**
- * Files in that folder, of which the last run's `record` tells which are ours; `infoHash` is in hexadecimal. With `readOnly` nothing
- * is written or claimed; `onOwning` saves a record that names files which are about to be written.
+ * Returns a file storage for the folder. `record`, of the last run, names the files that this torrent has created; `infoHash` is in
+ * hexadecimal. With `readOnly`, nothing is written or locked. `onOwning` saves a record of files before they are written.
  */
 export function storageIn(
   { path, filePaths, folderMode, state, verify }: DataFolder,
@@ -42,9 +42,9 @@ export function storageIn(
     readOnly,
     reserved: state === undefined ? reserved : [...reserved, state],
     ...(onOwning === undefined ? {} : { onOwning }),
-    // In another folder files of these names are other files.
+    // The record is about the files in its own folder.
     ...(record?.path !== path ? {} : { created: record.created }),
-    // In another folder all links are new.
+    // The same holds for links.
     ...(record?.links === undefined || record.path !== path || verify === true
       ? {}
       : { links: record.links }),
@@ -54,8 +54,7 @@ export function storageIn(
 }
 
 /**
- * Removes the folder of the records when it lies beside the data, as it would keep the folder of the data from going; and that one
- * too when it is `ours`. A folder in which something is left stays.
+ * Removes an empty record folder beside the data. With `ours`, also removes the data folder if it is empty then.
  */
 export async function removeEmptyFolders({ path, state }: DataFolder, ours: boolean): Promise<void> {
   if (state === undefined || dirname(state) !== path) return

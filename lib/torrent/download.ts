@@ -20,19 +20,19 @@ import type { MemoryAccount, MemoryBudget } from '../util/memory-budget.ts'
 
 const log = debug('choke')
 
-/** Events of a {@link Download}. */
+/** Callbacks of a {@link Download}. */
 export interface DownloadEvents {
-  /** Bytes of a block that is of use. */
+  /** Bytes of a block that was wanted have arrived. */
   received(peer: Peer, bytes: number): void
-  /** A block of a piece is in its memory. */
+  /** A block is complete in the memory of its piece. */
   arrived(piece: PieceIndex): void
-  /** A piece came together and is wrong, or is given up with what came of it. */
+  /** A complete piece is wrong, or a partial piece was discarded. */
   failed(piece: PieceIndex): void
-  /** Bytes that came for nothing. */
+  /** Bytes of a block that was not wanted. */
   wasted(bytes: number): void
-  /** A piece is in storage. */
+  /** A piece was written to storage. */
   written(piece: PieceIndex): void
-  /** A piece that was had is not there after all. */
+  /** A verified piece was lost because it could not be written. */
   lost(piece: PieceIndex): void
   /** Storage failed. */
   error(error: Error): void
@@ -40,16 +40,16 @@ export interface DownloadEvents {
 
 const unknown: BlockDigests = () => undefined
 
-/** Connects the picker, the peers' wires and the assembly of pieces: everything between a bitfield and a verified piece. */
+/** Connects the picker, the peers' wires and the assembly of pieces: the path from a peer's bitfield to a verified piece. */
 export class Download {
   readonly picker: Picker
   readonly assembly: Assembly
-  /** The torrent's part of the memory for pieces. */
+  /** The torrent's share of the memory budget. */
   readonly account: MemoryAccount
   readonly #layout: Layout
   readonly #events: DownloadEvents
   readonly #recovery: Recovery
-  /** For each peer the block that it is sending into the memory of its piece. */
+  /** For each peer, the block that it is sending directly into the memory of a piece. */
   readonly #writers = new LazyMap<number, BlockWriter>()
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
@@ -96,7 +96,7 @@ export class Download {
     this.#recovery = new Recovery(this.picker, this.assembly, (banKey) => manager.ban(banKey))
   }
 
-  /** Takes a peer whose handshake is done; its wire knows the number of pieces. `granted` are pieces that it has granted already. */
+  /** Adds a peer after the handshake. `granted` are the pieces that it allowed fast (BEP 6) before. */
   addPeer(peer: Peer, granted: Iterable<number>): void {
     const { wire, id } = peer
     const { picker } = this
@@ -129,7 +129,7 @@ export class Download {
     this.#change((now) => this.#recovery.joined(id, peer.banKey, now))
   }
 
-  /** The peer has gone. */
+  /** Removes a peer that has disconnected. */
   removePeer(peer: Peer): void {
     const writer = this.#writers.get(peer.id)
     if (writer !== undefined) this.assembly.writers.close(writer)
@@ -137,7 +137,7 @@ export class Download {
     this.#change((now) => this.picker.removePeer(peer.id, now))
   }
 
-  /** Requests to a peer; the piece that it sends a block of, else the one of its oldest request. */
+  /** Returns the number of requests to a peer, and the piece that it is sending or else that of its oldest request. */
   load(id: PeerNumber): PeerLoad {
     const outstanding = this.picker.peer(id)?.outstanding
     const receiving = this.#writers.get(id)?.piece ?? -1
@@ -152,14 +152,14 @@ export class Download {
     this.#change((now) => this.picker.window(streamId, window, jumped, now))
   }
 
-  /** Runs a change of the picker with the time, and sets the timer that the picker asks for. */
+  /** Runs a change of the picker with the current time, then sets the timer for the picker's next wake-up. */
   change(run: (picker: Picker, now: number) => void): void {
     const now = monotonicMs()
     run(this.picker, now)
     this.#arm(now)
   }
 
-  /** Stops the timer; the assembly is closed by itself. */
+  /** Stops the timer. The caller closes the assembly. */
   close(): void {
     clearTimeout(this.#timer)
     this.#timerAt = 0
@@ -173,7 +173,7 @@ export class Download {
 
   #arm(now: number): void {
     const at = this.picker.wakeAt
-    // An armed timer that is due earlier asks again when it fires.
+    // An earlier timer sets the next one when it fires.
     if (at >= this.#timerAt) return
     clearTimeout(this.#timer)
     this.#timerAt = at
@@ -242,7 +242,7 @@ export class Download {
     piece: PieceIndex,
     digests: () => BlockDigests | Promise<BlockDigests>
   ): Promise<void> | undefined {
-    // Nearly always there is nothing to find out, and no digest is needed.
+    // Digests are needed only to find the peer that sent a bad block, which is rare.
     const digestOf = this.#recovery.isContested(piece) ? digests() : unknown
     const isLong = 'then' in digestOf
     this.#change((now) => {

@@ -10,45 +10,45 @@ export interface ExistingFilesMediator {
     FileOwnership,
     'accept' | 'acceptAll' | 'decided' | 'isBlank' | 'isWritten' | 'onAccepted' | 'protect' | 'refusal'
   >
-  /** Pieces that were held may be fetched. */
+  /** Allows requests for pieces that were held back. */
   release(pieces: readonly number[]): void
-  /** Pieces are to be hashed again. */
+  /** Starts to hash pieces again. */
   recheck(pieces: readonly number[]): void
-  /** Whether bytes of a file are kept elsewhere than in the file. */
+  /** Returns whether bytes of a file are kept aside, outside of the file. */
   isKept(fileIndex: number): boolean
-  /** It is known whether a file may be written, or it shows when its bytes are: those that are kept may move to it. */
+  /** Called once a file may be written, or its next write decides that; bytes that are kept aside may then move to it. */
   decided(fileIndex: number): void
-  /** A wanted file is something else than the torrent's: nothing is fetched until `reconsider`. */
+  /** Called when a wanted file does not belong to the torrent. Nothing is requested until `reconsider`. */
   refused(error: Error): void
 }
 
 interface Judgement {
-  /** Pieces that are still to be hashed. */
+  /** Number of pieces that are still to be hashed. */
   left: number
-  /** Whether it shows only when pieces come, or are proven, whose the file is. */
+  /** Whether hashing cannot decide: a later piece, downloaded or proven, shows if the file is the torrent's. */
   isOpen: boolean
-  /** Its first and its last piece, where these could not be hashed for want of other files. */
+  /** The first and last piece, if they could not be hashed because bytes of other files are missing. */
   readonly open: number[]
-  /** Whether those may be fetched. */
+  /** Whether the pieces in `open` may be requested. */
   isWaiting: boolean
-  /** Whether it is not the torrent's, and was not wanted when that was found out. */
+  /** Whether the file is not the torrent's, but was not wanted when that was found. */
   isLeft: boolean
   isRefused: boolean
 }
 
 /**
- * Files that were there before the torrent, and of which no record says that they are the torrent's. Such a file belongs to it as soon as
- * one of its pieces is verified, and nobody misses one of zeros alone. Until that is known no piece that it shares is fetched; if all of
+ * Files that existed before the torrent and that no resume record names. Such a file belongs to the torrent once one of its pieces is
+ * verified, or if it contains only zeros. Until that is known, the pieces that touch it are held back, that is, not requested. If all of
  * its pieces are wrong, the torrent stops with ERR_STORAGE_EXISTS.
  */
 export class ExistingFiles {
   readonly #mediator: ExistingFilesMediator
   readonly #files = new Map<number, Judgement>()
-  /** For each piece that is held, how many of these files it touches; 0 for others. */
+  /** For each piece, the number of these files that hold it back; 0 if it may be requested. */
   #holders: Uint32Array
-  /** 1 for each piece that is to be hashed. */
+  /** 1 for each piece that is still to be hashed. */
   #pending: Uint8Array
-  /** Decisions are made one after the other, as a file may have to be read for them. */
+  /** The last decision. Decisions are made one after the other, since each may read a file. */
   #deciding: Promise<void> = Promise.resolve()
   #closed = false
 
@@ -71,8 +71,8 @@ export class ExistingFiles {
   }
 
   /**
-   * Takes what is known of the pieces, codes of {@link pieceTrust}, and returns those that are missing and must not be fetched
-   * yet. What is unknown is about to be hashed.
+   * Takes the state of each piece, a code of {@link pieceTrust}, and returns the missing pieces that are held back. The caller then
+   * has the unknown ones hashed.
    */
   begin(pieces: Uint8Array, stats: StorageStats): number[] {
     const held: number[] = []
@@ -92,24 +92,24 @@ export class ExistingFiles {
     return held
   }
 
-  /** The pieces that {@link begin} has returned are marked: decides about files of which nothing is to be hashed. */
+  /** Decides about files without pieces to hash. Call it after the pieces that {@link begin} returned are marked. */
   start(): void {
     for (const [index, file] of this.#files) if (file.left === 0) this.#decide(index)
   }
 
-  /** Whether a piece that is not verified must not be fetched yet. */
+  /** Returns whether a missing piece is held back. */
   isHeld(piece: number): boolean {
     return (this.#holders[piece] ?? 0) > 0
   }
 
-  /** A piece is verified: the files that it touches belong to the torrent. */
+  /** Handles a verified piece: the files that it touches belong to the torrent. */
   verified(piece: number): void {
     if (this.#files.size === 0) return
     const { start, end } = this.#mediator.layout.filesOf(piece)
     for (let index = start; index < end; index++) if (this.#files.has(index)) this.#accept(index)
   }
 
-  /** A piece was hashed and is wrong; whether it must not be fetched yet. */
+  /** Handles a piece that was hashed and is wrong; returns whether it is held back. */
   failed(piece: number): boolean {
     if (this.#files.size === 0) return false
     const isPending = this.#pending[piece] === 1
@@ -124,7 +124,7 @@ export class ExistingFiles {
     return held
   }
 
-  /** The user has had the torrent go on: looks again at the files that were in its way. */
+  /** Checks refused files again, after the user has resumed the torrent. */
   reconsider(): void {
     const again: number[] = []
     for (const [index, file] of this.#files) {
@@ -146,20 +146,20 @@ export class ExistingFiles {
     if (again.length > 0) this.#mediator.recheck(again)
   }
 
-  /** Other files are wanted now. */
+  /** Decides about files that are wanted by a new selection. */
   reselected(): void {
     for (const [index, { left, isRefused }] of this.#files) {
       if (left === 0 && !isRefused && this.#mediator.ownership.isWritten(index)) this.#decide(index)
     }
   }
 
-  /** All files may be overwritten. */
+  /** Allows all files to be overwritten. */
   acceptAll(): void {
     for (const index of [...this.#files.keys()]) this.#accept(index)
     this.#mediator.ownership.acceptAll()
   }
 
-  /** Decides nothing more; resolves when nothing is under way. */
+  /** Stops deciding; resolves when no decision is in progress. */
   async close(): Promise<void> {
     this.#closed = true
     await this.#deciding
@@ -178,7 +178,7 @@ export class ExistingFiles {
     if (isBlank) this.#accept(index)
     else if (!ownership.isWritten(index)) this.#leave(index, file)
     else if (file.isOpen || this.#mediator.isKept(index)) {
-      // It shows when bytes come, or are moved, that the file has to hold.
+      // Decided later, by bytes that are downloaded or moved to the file.
       ownership.decided(index)
       if (!file.isWaiting && !file.isLeft) this.#free(file.open)
       file.isWaiting = true
@@ -189,7 +189,7 @@ export class ExistingFiles {
     }
   }
 
-  /** A file is not changed as long as it is not wanted, and so keeps nothing from being fetched. */
+  /** Releases the pieces of a file that is not wanted: it is not written, so it need not be protected. */
   #leave(index: number, file: Judgement): void {
     this.#mediator.ownership.decided(index)
     const held = this.#heldBy(index)
@@ -203,7 +203,7 @@ export class ExistingFiles {
     this.#mediator.decided(index)
   }
 
-  /** It is known whose a file is: pieces that no other one holds may be fetched. */
+  /** Ends the decision about a file and releases pieces that no other file holds back. */
   #settle(index: number): void {
     const file = this.#files.get(index)
     if (file === undefined) return
@@ -224,7 +224,7 @@ export class ExistingFiles {
     return held
   }
 
-  /** One file less holds these pieces. */
+  /** Removes one holder of each piece, and releases pieces without holders. */
   #free(pieces: readonly number[]): void {
     const free: number[] = []
     for (const piece of pieces) {
@@ -235,7 +235,7 @@ export class ExistingFiles {
     if (free.length > 0) this.#mediator.release(free)
   }
 
-  /** Whether a piece touches any of the files, which hold it from now on. */
+  /** Holds a piece back if it touches any of the files; returns whether it does. */
   #hold(piece: number): boolean {
     if (this.isHeld(piece)) return false
     const { start, end } = this.#mediator.layout.filesOf(piece)
@@ -245,13 +245,13 @@ export class ExistingFiles {
     return holders > 0
   }
 
-  /** Whether a piece must not be fetched because of a file that it touches. */
+  /** Returns whether a file holds back a piece that it touches. */
   #holds(index: number, piece: number): boolean {
     const file = this.#files.get(index)
     return file !== undefined && !file.isLeft && !(file.isWaiting && file.open.includes(piece))
   }
 
-  /** Whether all that a piece has of a file is on disk, so that it is another file that lacks bytes. */
+  /** Returns whether a file is long enough for its part of a piece, so that the missing bytes are those of another file. */
   #reaches(index: number, piece: number, stats: StorageStats): boolean {
     const { layout } = this.#mediator
     const file = layout.files[index]

@@ -4,29 +4,29 @@ import type { Storage } from '../storage/storage.ts'
 import { LazySet } from '../util/lazy-collections.ts'
 import { shareTurn } from '../util/turn-share.ts'
 
-/** Files that are looked at without a pause. */
+/** Files that are examined before yielding to the event loop. */
 const filesOfTurn = 5000
 
 /** Callbacks of {@link FileArrivals}. */
 export interface ArrivalsMediator {
-  /** Whether a file of the layout is selected, even in part. */
+  /** Returns whether a file of the layout is selected, even in part. */
   isSelected(fileIndex: number): boolean
-  /** Every byte of a file is verified and stored in its own file. */
+  /** Called once every byte of a file is verified and stored in the file itself. */
   arrived(fileIndex: number): void
 }
 
 /**
- * Tells of each file once every byte of it is verified and stored in its own file: when its last piece is stored, or when bytes that
- * were kept elsewhere have moved to it. A file that has lost bytes is told of again.
+ * Reports each file once every byte is verified and stored in the file itself: when its last piece is stored, or when bytes that were
+ * kept aside have moved to it. A file that has lost bytes is reported again.
  */
 export class FileArrivals {
   readonly #layout: Layout
   readonly #table: PieceTable
   readonly #storage: Pick<Storage, 'inPlace'>
   readonly #mediator: ArrivalsMediator
-  /** 1 for each file of the layout that was told of, or was there from the start. */
+  /** 1 for each file of the layout that was reported, or was complete at the start. */
   readonly #told: Uint8Array
-  /** Files that were selected while bytes of them were kept elsewhere, until these have moved. */
+  /** Selected files that wait for bytes that are kept aside. */
   readonly #moving = new LazySet<number>()
 
   constructor(
@@ -42,17 +42,17 @@ export class FileArrivals {
     this.#told = new Uint8Array(layout.files.length)
   }
 
-  /** Whether every byte of a file of the layout is verified and stored in its own file. */
+  /** Returns whether every byte of a file of the layout is verified and stored in the file itself. */
   isHere(fileIndex: number): boolean {
     return this.#table.counts.isFileStored(fileIndex) && this.#isInPlace(fileIndex)
   }
 
-  /** Whether no selected file waits for bytes that are kept elsewhere. */
+  /** Whether no selected file waits for bytes that are kept aside. */
   get isSettled(): boolean {
     return this.#moving.size === 0
   }
 
-  /** The storage is open: files that are here already are not told of. */
+  /** Marks files that are complete when the storage opens, so that they are not reported. */
   async begin(): Promise<void> {
     for (let fileIndex = 0; fileIndex < this.#told.length; fileIndex++) {
       if (fileIndex % filesOfTurn === filesOfTurn - 1) await shareTurn()
@@ -60,7 +60,7 @@ export class FileArrivals {
     }
   }
 
-  /** A piece is stored. */
+  /** Reports files that are complete with this stored piece. */
   stored(piece: number): void {
     const { start, end } = this.#layout.filesOf(piece)
     for (let fileIndex = start; fileIndex < end; fileIndex++) {
@@ -68,7 +68,7 @@ export class FileArrivals {
     }
   }
 
-  /** A piece is lost. */
+  /** Marks the files of a lost piece as incomplete. */
   lost(piece: number): void {
     const { start, end } = this.#layout.filesOf(piece)
     for (let fileIndex = start; fileIndex < end; fileIndex++) {
@@ -76,7 +76,7 @@ export class FileArrivals {
     }
   }
 
-  /** The selection of the files `[start, end)` of the layout has changed, and storage is about to hear of it. */
+  /** Handles a changed selection of the files `[start, end)` of the layout. Call it before storage is told. */
   reselected({ start, end }: Range): void {
     if (this.#storage.inPlace === undefined) return
     for (let index = start; index < end; index++) {
@@ -85,7 +85,7 @@ export class FileArrivals {
     }
   }
 
-  /** Storage has done what `reselected` announced: kept bytes are in their files, and empty files were made. */
+  /** Reports files after storage has applied the selection: bytes are moved, and empty files are created. */
   moved(): void {
     for (const fileIndex of this.#moving) {
       if (this.#isInPlace(fileIndex) || !this.#mediator.isSelected(fileIndex)) this.#moving.delete(fileIndex)

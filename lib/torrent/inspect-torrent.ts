@@ -22,7 +22,7 @@ const noPieces: PieceInspection = {
   wanted: 0
 }
 
-/** Returns a picture of a torrent; `now` is on the monotonic clock. It takes as long as there are peers and addresses, however many pieces there are. */
+/** Returns a snapshot of a torrent. `now` is monotonic. Takes time in proportion to peers and addresses, not to pieces. */
 export function inspectTorrent(session: TorrentSession, now: number): TorrentInspection {
   const { host, data, metadata, state, swarm, status } = session
   const { content } = data
@@ -78,7 +78,7 @@ export function inspectTorrent(session: TorrentSession, now: number): TorrentIns
   }
 }
 
-/** The reason for the status, as a sentence. */
+/** Returns the reason for the status, as a sentence. */
 function whyStatus({ status, metadata, state, data }: TorrentSession, metadataSources: number): string {
   switch (status) {
     case 'metadata': {
@@ -88,15 +88,15 @@ function whyStatus({ status, metadata, state, data }: TorrentSession, metadataSo
       return `The metadata is unknown; ${some} it.`
     }
     case 'checking':
-      return 'Data that was found is checked before anything is fetched.'
+      return 'Existing data is checked before anything is downloaded.'
     case 'downloading':
       return 'Something that is selected, or that an open stream reads, is missing.'
     case 'seeding':
-      return data.content?.complete === true ? 'Every byte is here.' : 'Everything that is selected is here.'
+      return data.content?.complete === true ? 'Every byte is stored.' : 'Everything selected is stored.'
     case 'idle':
-      return 'Nothing is selected, and no open stream lacks anything.'
+      return 'Nothing is selected, and no open stream misses bytes.'
     case 'queued':
-      return 'The torrent waits in the queue: maxActiveDownloads or maxActiveSeeds others run.'
+      return 'The torrent is queued: as many others run as maxActiveDownloads or maxActiveSeeds allow.'
     case 'finished':
       return 'The torrent has reached its seedRatio or seedTime; resume() continues it.'
     case 'paused':
@@ -185,7 +185,7 @@ function inspectTracker({ url, tier, status, error, nextAnnounceAt }: TrackerSta
   }
 }
 
-/** A limit, or null for none. */
+/** Returns null for Infinity, which JSON cannot represent. */
 function finite(limit: number): number | null {
   return Number.isFinite(limit) ? limit : null
 }

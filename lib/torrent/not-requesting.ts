@@ -1,29 +1,29 @@
 import type { TorrentStatus } from './run-state.ts'
 
-/** The facts that decide why nothing is requested. */
+/** Input of {@link whyNotRequesting}. */
 export interface RequestFacts {
   readonly status: TorrentStatus
   /** The reason for the status, as a sentence. */
   readonly why: string
   /** Missing pieces that are wanted. */
   readonly wanted: number
-  /** Pieces that are hashed before they are fetched. */
+  /** Unchecked pieces: they are hashed first, and requested only if they are wrong. */
   readonly unchecked: number
   readonly outstanding: number
   /** Whether a file or range is selected. */
   readonly isSelected: boolean
-  /** Whether a limit allows no download. */
+  /** Whether a download limit is 0. */
   readonly isLimited: boolean
   readonly peers: readonly {
     readonly peerChoking: boolean
-    /** Whether it has a piece that is wanted. */
+    /** Whether the peer has a wanted piece. */
     readonly amInterested: boolean
     readonly snubbed: boolean
   }[]
-  /** Addresses that may be dialled sooner or later, or are being dialled. */
+  /** Number of addresses that are being dialled or may be dialled later. */
   readonly candidates: number
   readonly isMemoryShort: boolean
-  /** Whether so many pieces wait to be written that no more are begun for the selection. */
+  /** Whether so many pieces wait to be written that no more pieces of the selection are started. */
   readonly isStorageBehind: boolean
   readonly queuedWrites: number
 }
@@ -37,19 +37,19 @@ const stopped: ReadonlySet<TorrentStatus> = new Set([
   'closed'
 ])
 
-/** Returns why no block is requested, as sentences, the most likely reason first; none while requests are outstanding. */
+/** Returns why no block is requested: at most four sentences, the most likely first. Empty while requests are outstanding. */
 export function whyNotRequesting(facts: RequestFacts): string[] {
   const { status, why, wanted, unchecked, outstanding, isSelected, isLimited } = facts
   if (outstanding > 0) return []
   if (stopped.has(status)) return [why]
   const reasons: string[] = []
   if (isLimited) reasons.push('The download limit is 0.')
-  if (unchecked > 0) reasons.push(`Data that was found is checked first: ${count(unchecked, 'piece')} to go.`)
+  if (unchecked > 0) reasons.push(`Existing data is checked first: ${count(unchecked, 'piece')} to go.`)
   if (wanted > 0) return [...reasons, ...ofPeers(facts), ...ofMemory(facts)].slice(0, 4)
   if (unchecked > 0) return reasons
-  if (status === 'seeding') reasons.push('Nothing that is selected is missing.')
-  else if (!isSelected) reasons.push('Nothing is selected, and no open stream lacks anything.')
-  else reasons.push('No piece may be fetched yet: pieces are checked, or on their way to storage.')
+  if (status === 'seeding') reasons.push('Nothing selected is missing.')
+  else if (!isSelected) reasons.push('Nothing is selected, and no open stream misses bytes.')
+  else reasons.push('No piece can be requested yet: pieces are being checked or written to storage.')
   return reasons
 }
 
@@ -70,10 +70,10 @@ function ofPeers({ peers, candidates, isLimited, isMemoryShort, isStorageBehind 
     ]
   }
   if (open.every(({ snubbed }) => snubbed))
-    return ['Peers that do not choke us are snubbed: they owe blocks for too long.']
+    return ['Peers that do not choke us are snubbed: they have not sent requested blocks for too long.']
   return isLimited || isMemoryShort || isStorageBehind
     ? []
-    : ['Peers have refused the pieces that are wanted, or are asked in a moment.']
+    : ['Peers have rejected requests for the wanted pieces, or requests are about to be sent.']
 }
 
 function ofMemory({ isMemoryShort, isStorageBehind, queuedWrites }: RequestFacts): string[] {

@@ -19,30 +19,28 @@ import type { TorrentInit } from './torrent-init.ts'
 import type { TorrentMetadata } from './torrent-metadata.ts'
 import type { Transfer } from './transfer.ts'
 
-/** The parts that an {@link Opening} works with. */
+/** Dependencies of an {@link Opening}. */
 export interface OpeningOptions {
   readonly host: TorrentHost
   readonly init: TorrentInit
   readonly state: RunState
-  /** Gets the content. */
   readonly data: TorrentData
   readonly metadata: TorrentMetadata
   readonly swarm: Swarm
   readonly transfer: Transfer
-  /** Undefined when nothing is kept. */
+  /** Undefined if no resume record is kept. */
   readonly resumeFile: ResumeFile | undefined
   readonly events: ContentEvents
   superSeeding(): boolean
   overwrite(): boolean
-  /** The last run was paused, so this one is. */
+  /** Called when the torrent is paused because the last run was. */
   onPaused(): void
-  /** A piece was found to be right. */
   onVerified(piece: number): void
-  /** The storage is open; `isFirstRun` when there is no record of an earlier one. */
+  /** Called when the storage is open; `isFirstRun` if there is no resume record. */
   onOpen(content: Content, isFirstRun: boolean): void
 }
 
-/** The way from the metadata, wherever it comes from, to files that can be read. */
+/** Opens a torrent: from the metadata, given, saved or fetched from peers, to files that can be read. */
 export class Opening {
   readonly #options: OpeningOptions
   readonly #ready: Deferred<void> = deferred()
@@ -60,30 +58,30 @@ export class Opening {
     await abortable(this.#ready.promise, signal)
   }
 
-  /** Begins with the metadata that was given, or else that an earlier run has fetched, if there is any. */
+  /** Opens with the given metadata, or else with the saved one; without either, waits for metadata from peers. */
   async start(given: Metainfo | undefined): Promise<void> {
     const { resumeFile, metadata, swarm } = this.#options
     const metainfo = given ?? (await resumeFile?.loadMetainfo())
     if (metadata.known) return
     if (metainfo !== undefined) await this.open(metainfo)
-    // The metadata is lost, but perhaps not what it said.
+    // Even without the metadata, the record can say that the torrent is private.
     else if ((await resumeFile?.load())?.record.private === true) swarm.makePrivate()
   }
 
-  /** The metadata is known: opens the storage. Rejects, as `ready` does, when that fails. */
+  /** Sets the metadata and opens the storage. Rejects, as `ready` does, if that fails. */
   async open(metainfo: Metainfo): Promise<void> {
     const { state, data, metadata, swarm, resumeFile, onOpen, onVerified } = this.#options
     metadata.set(metainfo)
     if (metainfo.private) swarm.makePrivate()
     swarm.sources.addNodes(metainfo.nodes)
-    // Only for its files would it look for peers even so.
+    // A paused or queued torrent looks for peers only to get its metadata.
     if (state.waits) swarm.manager.setDialling(false)
     let content: Content
     let isFirstRun: boolean
     try {
       const loaded = await resumeFile?.load()
-      const turn = shareTurn()
-      if (turn !== undefined) await turn
+      const pause = shareTurn()
+      if (pause !== undefined) await pause
       if (state.closed) throw closedError()
       const before = loaded && { ...loaded, record: believed(loaded, metainfo.private) }
       const named = await this.#named(metainfo, before)
@@ -105,7 +103,7 @@ export class Opening {
     onOpen(content, isFirstRun)
   }
 
-  /** It does not come to it. */
+  /** Rejects `ready`. */
   fail(error: unknown): void {
     this.#ready.reject(error)
   }
@@ -117,7 +115,7 @@ export class Opening {
     if (bytes !== undefined) void resumeFile?.keepTorrent(bytes)
   }
 
-  /** The metainfo with the names by which its files are on disk. */
+  /** Returns the metainfo with the names that its files have on disk. */
   async #named(metainfo: Metainfo, before: LoadedRecord | undefined): Promise<Metainfo> {
     const { host, init } = this.#options
     if (metainfo.spelling === undefined || !isByName(init)) return metainfo
@@ -129,14 +127,14 @@ export class Opening {
     })
   }
 
-  /** The content as the last run has left it. */
+  /** Creates the content, and restores the counters and the pause of the last run. */
   #restore(metainfo: Metainfo, before: LoadedRecord | undefined): Content {
     const record = before?.record
     const { host, init, state, swarm, transfer, resumeFile, events, superSeeding, overwrite, onPaused } =
       this.#options
     if (record !== undefined) transfer.restore(record)
     if (record?.paused === true && state.stayPaused()) onPaused()
-    // The choice of an earlier run counts until its record says more.
+    // The saved selection counts only if the resume record has none.
     const isAsked = init.select !== undefined || init.selectOnly !== undefined
     const choice = isAsked || record?.selection !== undefined ? init : withinFiles(init.saved, metainfo)
     const { select, selectOnly } = choice
@@ -145,7 +143,7 @@ export class Opening {
   }
 }
 
-/** Drops files that do not exist from an earlier run's selection, which may be older than the metadata. */
+/** Drops indices of files that do not exist from a saved selection, which may be older than the metadata. */
 function withinFiles(saved: SavedTorrent | undefined, { files }: Metainfo): Choice {
   if (saved === undefined || !Array.isArray(saved.select)) return saved ?? {}
   const count = files.filter(({ pad }) => !pad).length

@@ -3,19 +3,22 @@ import type { SavedTorrent } from './saved-torrent.ts'
 
 /**
  * - `metadata`: the files are not known yet
- * - `checking`: data that was found is being hashed, and nothing else is to be done meanwhile
- * - `downloading`: something that is selected, or that an open stream reads, is missing
- * - `seeding`: every byte is here, or everything selected is and no open stream lacks anything
- * - `idle`: nothing is selected, not every byte is here, and no open stream lacks anything; peers stay connected
- * - `queued`: it waits until fewer others run (`maxActiveDownloads`, `maxActiveSeeds`); it has no peers meanwhile
- * - `finished`: it has seeded as much as it should (`seedRatio`, `seedTime`); `resume()` continues it without such an end
- * - `paused`: by `pause()`
+ * - `checking`: existing data is being hashed, and nothing is being downloaded meanwhile
+ * - `downloading`: bytes are missing that are selected or that an open stream reads
+ * - `seeding`: every byte is stored, or everything selected is and no open stream misses any
+ * - `idle`: nothing is selected, bytes are missing, and no open stream misses any; peers stay connected
+ * - `queued`: waits for other torrents (`maxActiveDownloads`, `maxActiveSeeds`), without peers
+ * - `finished`: reached `seedRatio` or `seedTime`, without peers; `resume()` continues without a goal
+ * - `paused`: after `pause()`
  * - `error`: storage failed; `resume()` tries again
- * - `closed`: for good
+ * - `closed`: after `close()`; final
  *
- * metadata → checking | downloading | seeding | idle; those four change as pieces come, selections change, and streams are
- * opened and closed; each of these ↔ paused; each of these but metadata ↔ queued; seeding → finished → (resume) seeding; each → error → (resume) downloading;
- * all → closed.
+ * Transitions:
+ * - metadata → checking | downloading | seeding | idle
+ * - checking, downloading, seeding and idle change into each other with pieces, selections and streams
+ * - metadata | checking | downloading | seeding | idle ↔ paused; all but metadata ↔ queued
+ * - seeding → finished → (resume) seeding
+ * - any → error → (resume) the current activity; any → closed
  */
 export type TorrentStatus =
   | 'metadata'
@@ -30,13 +33,13 @@ export type TorrentStatus =
   | 'closed'
 
 /**
- * The reasons for which a torrent is stopped: the user, the queue of the client, the goal that it has reached, or a fault. Several may
- * hold at a time, and `status` names the weightiest: what is paused and has its turn in the queue is still paused.
- * Methods that change something return whether they did; after `close` none does.
+ * The reasons why a torrent is stopped: a pause, the client's queue, a seeding goal, or a fault. Several can hold at a time; `status`
+ * shows the one that counts most: a paused torrent stays `paused`, whether it is queued or not.
+ * Methods that change the state return whether it has changed. After `close` nothing changes.
  */
 export class RunState {
   #paused: boolean
-  /** The user has said in this run whether it runs, which counts more than what the last run has left. */
+  /** Whether an option or a call decided in this run if it is paused; the last run's pause then does not count. */
   #decided: boolean
   #held = false
   #finished: boolean
@@ -45,7 +48,7 @@ export class RunState {
   #error: Error | undefined
   #closed = false
 
-  /** `paused` is what the user says now, `saved` what an earlier run has left. */
+  /** `paused` is the option of `add`, `saved` the state of an earlier run. */
   constructor(paused: boolean | undefined, saved: SavedTorrent | undefined) {
     this.#paused = paused ?? false
     this.#decided = paused !== undefined
@@ -53,7 +56,7 @@ export class RunState {
     this.#goalWaived = saved?.goalWaived ?? false
   }
 
-  /** State of the torrent; `content` is its data, as soon as its metadata is known. */
+  /** Returns the status of the torrent; `content` is undefined until the metadata is known. */
   status(content: Content | undefined): TorrentStatus {
     if (this.#closed) return 'closed'
     if (this.#error !== undefined) return 'error'
@@ -64,22 +67,22 @@ export class RunState {
     return content.activity
   }
 
-  /** Whether nothing has stopped it. */
+  /** Whether no reason stops the torrent. */
   get running(): boolean {
     return !this.stopped && this.#error === undefined
   }
 
-  /** Whether it is not to move payload or to dial. */
+  /** Whether payload and dialling are stopped, by a pause, a goal or the queue. */
   get stopped(): boolean {
     return this.#paused || this.away
   }
 
-  /** Whether it is not to run once its files are known. */
+  /** Whether it will be stopped once its files are known. */
   get waits(): boolean {
     return this.#paused || this.#finished || this.#held
   }
 
-  /** Whether it has left the swarm for now. Without its files it does not: they are what everybody waits for. */
+  /** Whether it has left the swarm, without peers and trackers. It stays until its files are known, since `add` waits for them. */
   get away(): boolean {
     return this.#filesKnown && (this.#finished || this.#held)
   }
@@ -94,34 +97,34 @@ export class RunState {
     return this.#error
   }
 
-  /** Whether the torrent has ended. */
+  /** Whether the torrent is closed. */
   get closed(): boolean {
     return this.#closed
   }
 
-  /** Whether the user has stopped it. */
+  /** Whether the user has paused it. */
   get paused(): boolean {
     return this.#paused
   }
 
-  /** Whether the user has had it go on beyond its goal. */
+  /** Whether the user has resumed it beyond its goal. */
   get goalWaived(): boolean {
     return this.#goalWaived
   }
 
-  /** The user stops it. */
+  /** Pauses the torrent. */
   pause(): boolean {
     if (this.#paused || this.#closed) return false
     this.#paused = true
     return true
   }
 
-  /** The last run was paused, which this one is too unless the user has said otherwise. */
+  /** Pauses the torrent because the last run was paused, unless this run has decided otherwise. */
   stayPaused(): boolean {
     return !this.#decided && this.pause()
   }
 
-  /** The user resumes it, whatever has stopped it but the queue. */
+  /** Resumes the torrent: ends a pause, a fault and a goal. The queue may still hold it. */
   resume(): boolean {
     if (this.#closed) return false
     this.#paused = false
@@ -132,45 +135,45 @@ export class RunState {
     return true
   }
 
-  /** The queue has it wait, or go on. */
+  /** Queues the torrent, or lets it run. */
   hold(held: boolean): boolean {
     if (held === this.#held || this.#closed) return false
     this.#held = held
     return true
   }
 
-  /** It has reached its goal. */
+  /** Stops the torrent at its goal. */
   finish(): boolean {
     if (this.#finished || this.#closed) return false
     this.#finished = true
     return true
   }
 
-  /** Something is missing again or is read, so that the goal is a matter of later. */
+  /** Continues a finished torrent because bytes are missing again or a stream reads; its goal still counts. */
   unfinish(): boolean {
     if (!this.#finished || this.#closed) return false
     this.#finished = false
     return true
   }
 
-  /** The files are known and the storage is open. */
+  /** Marks the files as known and the storage as open. */
   open(): void {
     this.#filesKnown = true
   }
 
-  /** Storage or we ourselves failed. */
+  /** Stops the torrent with a fault. */
   fail(error: Error): boolean {
     if (this.#closed || this.#error !== undefined) return false
     this.#error = error
     return true
   }
 
-  /** The facts that a restart needs. */
+  /** Returns the members that a restart needs. */
   remember(): Pick<SavedTorrent, 'paused' | 'finished' | 'goalWaived'> {
     return { paused: this.#paused, finished: this.#finished, goalWaived: this.#goalWaived }
   }
 
-  /** The torrent ends. */
+  /** Marks the torrent as closed. */
   close(): void {
     this.#closed = true
   }

@@ -6,7 +6,7 @@ import type { TorrentLimits } from './torrent-limits.ts'
 import type { TorrentMetadata } from './torrent-metadata.ts'
 import type { Transfer } from './transfer.ts'
 
-/** The parts of a torrent that outlive a run. */
+/** The parts of a torrent that are saved for the next run. */
 export interface SavedParts {
   readonly infoHash: string
   readonly init: TorrentInit
@@ -20,7 +20,7 @@ export interface SavedParts {
   readonly overwrite: boolean
 }
 
-/** Returns what a restart needs to know of a torrent. */
+/** Returns the saved form of a torrent, from which a restart restores it. */
 export function saveTorrent(parts: SavedParts): SavedTorrent {
   const { infoHash, init, metadata, swarm, state, limits, transfer, trackers, superSeeding, overwrite } =
     parts

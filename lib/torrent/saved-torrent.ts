@@ -1,56 +1,55 @@
 import type { Range } from '../metainfo/layout.ts'
 
-/** Peers that outlive a run in which the metadata did not come. */
+/** Most peers that are saved of a torrent without metadata. */
 export const mostSavedPeers = 50
 
-/** The facts about a torrent that a restart needs, apart from its metadata and its resume record. */
+/** A torrent in the saved list: what a restart needs besides its metadata and its resume record. */
 export interface SavedTorrent {
   /** The v1 info hash, 40 hexadecimal digits. */
   readonly infoHash: string
   /** The v2 info hash, 64 hexadecimal digits. */
   readonly infoHashV2?: string | undefined
-  /** A name until the metadata is known. */
+  /** Name until the metadata is known. */
   readonly name?: string | undefined
   /** Folder for the data. */
   readonly path: string
-  /** Mode of that folder when it is made. */
+  /** Mode with which `path` is created. */
   readonly folderMode?: number | undefined
-  /** Absolute path of each file, when they lie elsewhere. */
+  /** Absolute path of each file, for data that is seeded in place. */
   readonly filePaths?: readonly string[] | undefined
-  /** The selection that was asked for; once there is a resume record, that has it. */
+  /** Selection by the option of `add`, until the resume record has one. */
   readonly select?: 'all' | 'none' | readonly number[] | undefined
-  /** The same as half-open ranges of the torrent's own list of files (BEP 53), if `select` says nothing. */
+  /** Selection without `select`: half-open ranges of the torrent's own file list (BEP 53). */
   readonly selectOnly?: readonly Range[] | undefined
   /** All trackers, by tier. */
   readonly trackers: readonly (readonly string[])[]
-  /** Tracker URLs that the program gave, which may lead anywhere; missing in sessions of 0.1.0. */
+  /** Tracker URLs that the program added, without restrictions on local addresses. Missing in lists of version 0.1.0. */
   readonly trustedTrackers?: readonly string[] | undefined
-  /** Some peers, `host:port`, while the metadata is not known; afterwards the resume record has them. */
+  /** Peers as `host:port` while the metadata is unknown; afterwards the resume record has them. */
   readonly peers: readonly string[]
-  /** Whether the user has paused it. */
   readonly paused: boolean
   /** Whether it has stopped at its goal. */
   readonly finished: boolean
-  /** Whether the user had it go on beyond its goal. */
+  /** Whether the user has resumed it beyond its goal. */
   readonly goalWaived: boolean
-  /** Its own goals; the client's count where there is none. */
+  /** Goals of this torrent (ratio, milliseconds); undefined means the client's. */
   readonly seedRatio?: number | undefined
   readonly seedTime?: number | undefined
-  /** Limits of this torrent alone in bytes per second; undefined for none. */
+  /** Limits of this torrent in bytes per second; undefined means none. */
   readonly downloadLimit?: number | undefined
   readonly uploadLimit?: number | undefined
   readonly superSeeding: boolean
-  /** Whether files that were there before it may be overwritten. */
+  /** Whether files that existed before the torrent may be overwritten. */
   readonly overwrite?: boolean | undefined
-  /** Whether it is known to be private (BEP 27): the metadata may be lost, and nobody but its trackers is to hear of it even so. */
+  /** Whether it is private (BEP 27). Saved so that only its trackers hear of it even if the metadata is lost. */
   readonly private: boolean
-  /** Bytes, over all runs. */
+  /** Payload bytes, over all runs. */
   readonly uploaded: number
   readonly downloaded: number
-  /** Seconds that it ran, and that it ran as a seed, over all runs. */
+  /** Seconds of running and of seeding, over all runs. */
   readonly secondsActive: number
   readonly secondsSeeding: number
-  /** Whether every byte has been here once, of which trackers hear but once. */
+  /** Whether the torrent was ever complete; trackers are told only once. */
   readonly completed?: boolean
   /** When it was added, in milliseconds since 1970. */
   readonly addedMs: number

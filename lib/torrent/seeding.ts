@@ -3,7 +3,7 @@ import type { RunState } from './run-state.ts'
 import type { TorrentData } from './torrent-data.ts'
 import type { Transfer } from './transfer.ts'
 
-/** The parts that {@link Seeding} works with. */
+/** Dependencies of {@link Seeding}. */
 export interface SeedingOptions {
   readonly state: RunState
   readonly data: TorrentData
@@ -12,7 +12,7 @@ export interface SeedingOptions {
   readonly superSeeding: boolean
 }
 
-/** Follows how complete a torrent is: how peers are served, which time counts as seeding, and what trackers hear. */
+/** Applies the completeness of a torrent to the choking of peers, the seeding time and the trackers. */
 export class Seeding {
   readonly #options: SeedingOptions
   #superSeeding: boolean
@@ -22,7 +22,7 @@ export class Seeding {
     this.#superSeeding = options.superSeeding
   }
 
-  /** Whether peers that come are shown few pieces at a time once everything is here (BEP 16). */
+  /** Whether peers that connect are told of few pieces at a time while every byte is stored (BEP 16). */
   get superSeeding(): boolean {
     return this.#superSeeding
   }
@@ -37,21 +37,21 @@ export class Seeding {
     swarm.handshakes.update()
   }
 
-  /** Follows a change of what the torrent does. */
+  /** Applies a changed activity. */
   update(): void {
     if (this.#options.data.opened === undefined) return
     this.#serve()
     this.countTime()
   }
 
-  /** Counts the time from now on for the present activity. */
+  /** Counts time for the current activity from now on. */
   countTime(): void {
     const { state, data, transfer } = this.#options
     if (!state.running) transfer.enter('idle')
     else transfer.enter(data.opened?.activity === 'seeding' ? 'seeding' : 'active')
   }
 
-  /** Tells trackers that the last missing byte has come or was found. */
+  /** Tells trackers that the torrent is complete. */
   tellComplete(): void {
     const { swarm, transfer } = this.#options
     const { trackers } = swarm.sources
@@ -59,7 +59,7 @@ export class Seeding {
     else trackers.nothingLeft()
   }
 
-  /** Serves peers in turn while nothing is to be fetched, and guides them unless they are shown few pieces anyway. */
+  /** Unchokes peers in rotation while nothing is to be downloaded. A complete torrent also suggests pieces, unless it super-seeds. */
   #serve(): void {
     const { content } = this.#options.data
     if (content === undefined) return

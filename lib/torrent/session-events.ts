@@ -2,7 +2,7 @@ import type { PeerInfo } from '../swarm/peer.ts'
 import type { TorrentStatus } from './run-state.ts'
 import type { TorrentFile } from './torrent-file.ts'
 
-/** The events of a {@link TorrentSession} for the listeners of the user. */
+/** The events that a {@link TorrentSession} passes to its public `Torrent`. */
 export interface SessionEvents {
   metadata: []
   status: [status: TorrentStatus]
@@ -15,13 +15,12 @@ export interface SessionEvents {
   close: []
 }
 
-/** Emits an event of a session to the listeners of the user, and returns whether there is one. */
+/** Emits an event on the public `Torrent`; returns whether it has a listener. */
 export type SessionListener = <E extends keyof SessionEvents>(event: E, ...args: SessionEvents[E]) => boolean
 
 /** Callbacks of a {@link TorrentSession} to its client. */
 export interface TorrentOwner {
-  /** An error without a listener. */
+  /** Called with an error for which the torrent has no listener. */
   failed(error: Error): void
-  /** The torrent is closed. */
   closed(): void
 }

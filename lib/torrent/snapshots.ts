@@ -2,20 +2,20 @@ import { systemCode } from '../util/errors.ts'
 import type { TorrentStatus } from './run-state.ts'
 import type { TorrentFileSnapshot } from './torrent-file.ts'
 
-/** A torrent as plain data, as `JSON.stringify` writes it; each member means what it means in the torrent. */
+/** Plain data of a `Torrent` for `JSON.stringify`; the members mean the same as on the torrent. */
 export interface TorrentSnapshot {
   readonly infoHash: string
   readonly infoHashV2: string | undefined
   readonly name: string
   readonly path: string
   readonly status: TorrentStatus
-  /** The fault that stopped it. */
+  /** The fault that stopped the torrent, if any. */
   readonly error: { readonly code: string | undefined; readonly message: string } | undefined
   readonly progress: number
   readonly done: boolean
   readonly paused: boolean
   readonly private: boolean
-  /** Bytes. */
+  /** Bytes, without pad files. */
   readonly length: number
   readonly pieceLength: number
   readonly pieceCount: number
@@ -25,16 +25,16 @@ export interface TorrentSnapshot {
   /** Bytes per second. */
   readonly downloadSpeed: number
   readonly uploadSpeed: number
-  /** Milliseconds; null where the torrent says `Infinity`, which JSON has no word for. */
+  /** Milliseconds; null for `Infinity`, which JSON cannot represent. */
   readonly timeRemaining: number | null
   readonly ratio: number
   readonly seedingTime: number
-  /** Connected peers. */
+  /** Number of connected peers. */
   readonly peerCount: number
   readonly files: readonly TorrentFileSnapshot[]
 }
 
-/** The members of a snapshot that are the torrent's own as they are. */
+/** The members that are copied unchanged. */
 const plain = [
   'infoHash',
   'infoHashV2',
@@ -58,14 +58,14 @@ const plain = [
 ] as const
 type Plain = Pick<TorrentSnapshot, (typeof plain)[number]>
 
-/** The members of a torrent that a snapshot is made of. */
+/** The members of a torrent that {@link snapshotOf} reads. */
 export interface ShownTorrent extends Plain {
   readonly error: Error | undefined
   readonly timeRemaining: number
   readonly files: readonly { toJSON(): TorrentFileSnapshot }[]
 }
 
-/** The snapshot of a torrent with so many peers. */
+/** Returns the snapshot of a torrent with `peerCount` connected peers. */
 export function snapshotOf(torrent: ShownTorrent, peerCount: number): TorrentSnapshot {
   const { error, timeRemaining, files } = torrent
   return {

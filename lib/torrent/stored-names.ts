@@ -11,27 +11,27 @@ import type { Storage, StorageStats } from '../storage/storage.ts'
 import { hasBit } from '../util/bits.ts'
 import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
 
-/** Where the data may lie, and what is known of it. */
+/** Options of {@link findNames}. */
 export interface StoredNamesOptions {
-  /** Folder below which the files lie. */
+  /** Folder that contains the torrent's files. */
   readonly path: string
-  /** The record of the last run. */
+  /** The resume record of the last run. */
   readonly before: LoadedRecord | undefined
-  /** A storage that only reads what an earlier run or another program left in the folder; not open. */
+  /** Returns a read-only storage for the folder, not opened yet. */
   storage(): Storage
 }
 
-/** Pieces that are hashed before a spelling is given up: of a file of another torrent none would ever be right. */
+/** Most pieces that are hashed to test a spelling. If the files belong to another torrent, no piece matches. */
 const mostPieces = 16
-/** No further piece is hashed after so many bytes. */
+/** Bytes after which no further piece is hashed. */
 const mostBytes = 64 << 20
-/** Files that are compared without a pause. */
+/** Files that are compared before yielding to the event loop. */
 const filesOfTurn = 1000
 
 /**
- * Returns the torrent with its names spelled as an earlier run has stored them, or another program. Names that a trusted record knows
- * are taken; else another spelling than ours counts only if a piece of a file that is called otherwise by it is right, and never for
- * the sake of a leading dot. Costs nothing for torrents whose names have but one spelling.
+ * Returns the metainfo with its file names spelled as an earlier run or another program has stored them. Names in a trusted record are
+ * used as they are. Otherwise another spelling than ours is used only if a piece of a file with a different name is verified, and never
+ * if the name then begins with a dot. Reads nothing for torrents whose names have only one spelling.
  */
 export async function findNames(metainfo: Metainfo, options: StoredNamesOptions): Promise<Metainfo> {
   if (metainfo.spelling === undefined) return metainfo
@@ -43,7 +43,7 @@ export async function findNames(metainfo: Metainfo, options: StoredNamesOptions)
   const earlier = await spelled('0.1')
   const isStored = isTrusted && record !== undefined && (await storesOther(record, earlier, metainfo))
   if (isStored && (await someExist(options.path, earlier.files, metainfo.files))) return earlier
-  // The name of a setting is no name to find data by.
+  // Names with a leading dot are often settings of other programs, so they are not searched for data.
   const others = [...(earlier.name.startsWith('.') ? [] : [earlier]), await spelled('original')]
   const present: Metainfo[] = []
   for (const other of others) {
@@ -55,11 +55,11 @@ export async function findNames(metainfo: Metainfo, options: StoredNamesOptions)
       if (await holdsPiece(other, await differing(other, [metainfo]), options)) return other
     }
   }
-  // Where neither is, the disk may be away.
+  // If neither spelling exists, the disk may not be mounted, so the recorded names stay.
   return isStored && !(await someExist(options.path, metainfo.files, earlier.files)) ? earlier : metainfo
 }
 
-/** For each file whether one of the others calls it otherwise. */
+/** Returns for each file whether its path differs in one of the others. */
 async function differing({ files }: Metainfo, others: readonly Metainfo[]): Promise<boolean[]> {
   const differ: boolean[] = []
   for (const [index, { path }] of files.entries()) {
@@ -69,7 +69,7 @@ async function differing({ files }: Metainfo, others: readonly Metainfo[]): Prom
   return differ
 }
 
-/** Whether a record of version 0.1 tells of a file that is called otherwise now. */
+/** Returns whether a record of version 0.1 names a file whose path is spelled differently now. */
 async function storesOther(record: ResumeRecord, earlier: Metainfo, now: Metainfo): Promise<boolean> {
   const created = new Set(record.created)
   const fits = record.files.length === now.files.length
@@ -81,7 +81,7 @@ async function storesOther(record: ResumeRecord, earlier: Metainfo, now: Metainf
   return false
 }
 
-/** Whether one of the files is there that are called otherwise than in `usual`. */
+/** Returns whether a file exists whose path differs from that in `usual`. */
 async function someExist(
   folder: string,
   files: readonly FileEntry[],
@@ -91,7 +91,7 @@ async function someExist(
   for (const [index, { path, length, pad }] of files.entries()) {
     if (index % filesOfTurn === filesOfTurn - 1) await shareTurn()
     if (pad || length === 0 || usual[index]?.path === path) continue
-    // Most lie in folders of which none is there.
+    // Skips files in folders that are known to be missing, which is usual.
     if (missing !== undefined && path.startsWith(missing)) continue
     missing = undefined
     if (await exists(join(folder, path))) return true
@@ -109,7 +109,7 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-/** Whether a piece of the files that `which` says yes to is there and right, as far as a few of them tell. */
+/** Returns whether a piece of the files in `which` is verified on disk; tests only a sample of pieces. */
 async function holdsPiece(
   { files, pieceLength, pieces }: Metainfo,
   which: readonly boolean[],
@@ -137,7 +137,7 @@ async function holdsPiece(
     }
     return false
   } catch {
-    // An unreadable file counts as empty; the torrent's storage reports the fault.
+    // Unreadable files count as missing. The torrent's own storage reports the fault later.
     return false
   } finally {
     await checker.close()
@@ -145,7 +145,7 @@ async function holdsPiece(
   }
 }
 
-/** Pieces that may be there, of those that touch the files: some that the record knows first, for it may be right. */
+/** Returns a sample of pieces that touch the files and may be on disk; pieces that the record names come first. */
 async function samples(
   layout: Layout,
   which: readonly boolean[],
@@ -170,7 +170,7 @@ async function samples(
   return [...first, ...spread(unknown, mostPieces - first.length)]
 }
 
-/** So many of a list, with its first and its last. */
+/** Returns `count` evenly spread elements of a list, including the first and the last. */
 function spread(list: readonly number[], count: number): number[] {
   if (list.length <= count) return [...list]
   return Array.from({ length: count }, (_, n) => list[Math.round((n * (list.length - 1)) / (count - 1))] ?? 0)

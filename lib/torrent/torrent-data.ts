@@ -1,7 +1,7 @@
 import type { Content } from './content.ts'
 import type { RunState } from './run-state.ts'
 
-/** Holds the data of a torrent from when its metadata is known: the one place where others look for it. */
+/** Holds the {@link Content} of a torrent once its metadata is known, for all parts of the session. */
 export class TorrentData {
   readonly #state: RunState
   #content: Content | undefined
@@ -10,7 +10,7 @@ export class TorrentData {
     this.#state = state
   }
 
-  /** Undefined until the metadata is known. */
+  /** The content; undefined until the metadata is known. */
   get content(): Content | undefined {
     return this.#content
   }
@@ -19,7 +19,7 @@ export class TorrentData {
     this.#content = content
   }
 
-  /** The same, once its storage is open. */
+  /** The content, once its storage is open. */
   get opened(): Content | undefined {
     return this.#state.filesKnown ? this.#content : undefined
   }

@@ -1,11 +1,11 @@
 import { TorrentError } from '../util/errors.ts'
 
-/** What calls and reads end with that a closed torrent cannot do any more. */
+/** Returns the error of calls and reads of a closed torrent. */
 export function closedError(): TorrentError {
   return new TorrentError('ERR_TORRENT_CLOSED', 'the torrent was closed')
 }
 
-/** What calls end with that need the files. */
+/** Returns the error of calls that need the files before these are known. */
 export function metadataError(): TorrentError {
   return new TorrentError('ERR_TORRENT_METADATA', 'the files are not known yet: wait for the metadata')
 }

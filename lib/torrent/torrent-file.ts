@@ -7,32 +7,32 @@ import { inspectAs } from '../util/inspect-as.ts'
 import { checkNoMore, checkOptionNames } from '../util/options.ts'
 import { contentType } from './content-type.ts'
 
-/** What a {@link TorrentFile} asks of its torrent. */
+/** Services of the torrent for a {@link TorrentFile}. Files are numbered by their index in the layout. */
 export interface FileHost extends ByteSource {
-  /** Verified bytes of a file of the layout. */
+  /** Returns the number of verified bytes of a file. */
   verifiedBytes(fileIndex: number): number
-  /** Whether every byte of a file of the layout is verified and stored in its own file. */
+  /** Returns whether every byte is verified and stored in the file itself. */
   isDone(fileIndex: number): boolean
-  /** Absolute path of a file of the layout; undefined unless it is in a file of its own. */
+  /** Returns the absolute path of a file, or undefined with a custom storage. */
   diskPath(fileIndex: number): string | undefined
-  /** Selection priority of a file of the layout, 0 for not selected. */
+  /** Returns the selection priority of a file: 0 (not selected) to 7. */
   priorityOf(fileIndex: number): number
-  /** Sets the priority of a file of the layout. */
+  /** Sets the selection priority of a file: 0 (not selected) to 7. */
   setPriority(fileIndex: number, priority: number): void
-  /** A stream was opened. */
+  /** Registers a stream that was opened. */
   opened(stream: FileStream, fileIndex: number): void
 }
 
-/** A file of a torrent as plain data, as `JSON.stringify` writes it. */
+/** Plain data of a {@link TorrentFile} for `JSON.stringify`. */
 export interface TorrentFileSnapshot {
   readonly name: string
   readonly path: string
-  /** Bytes. */
+  /** Length in bytes. */
   readonly length: number
-  /** First byte in the torrent. */
+  /** Offset in the torrent in bytes, including pad files. */
   readonly offset: number
   readonly type: string
-  /** Verified bytes. */
+  /** Number of verified bytes. */
   readonly downloaded: number
   readonly progress: number
   readonly done: boolean
@@ -41,17 +41,17 @@ export interface TorrentFileSnapshot {
   readonly diskPath: string | undefined
 }
 
-/** One file of a torrent: read it while it downloads, or choose whether it does. */
+/** One file of a torrent. Can be read while it downloads, and selected for download. */
 export class TorrentFile implements AsyncIterable<Uint8Array> {
   /** The last element of `path`. */
   readonly name: string
-  /** Path below the download folder, with `/` between elements. */
+  /** Path below the torrent's data folder, with `/` separators. */
   readonly path: string
-  /** Bytes. */
+  /** Length in bytes. */
   readonly length: number
-  /** First byte in the torrent. */
+  /** Offset in the torrent in bytes, including pad files (BEP 47). */
   readonly offset: number
-  /** MIME type, by the name. */
+  /** MIME type by the file name extension; default `application/octet-stream`. */
   readonly type: string
   readonly #index: number
   readonly #host: FileHost
@@ -67,60 +67,59 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
     this.#host = host
   }
 
-  /** Verified bytes. */
+  /** Number of verified bytes, also of a file that is not selected. */
   get downloaded(): number {
     return this.#host.verifiedBytes(this.#index)
   }
 
-  /** Verified part, 0 to 1; 1 for an empty file. */
+  /** Verified share of the file, 0 to 1; 1 for an empty file. */
   get progress(): number {
     return this.length === 0 ? 1 : this.downloaded / this.length
   }
 
   /**
-   * Whether every byte is verified and stored in the file itself, selected or not. Bytes of a file that is not selected are kept
-   * elsewhere until it is selected or read; an empty file is made when it is selected.
+   * Whether every byte is verified and stored in the file itself. Bytes of a file that is not selected are kept aside until it is
+   * selected or read. An empty file is created when it is selected.
    */
   get done(): boolean {
     return this.#host.isDone(this.#index)
   }
 
   /**
-   * Absolute path of the file on disk once it is `done`, for programs that want a whole file; undefined before, and where a `storage` of
-   * your own keeps the data.
+   * Absolute path of the file on disk; undefined until it is `done`, and with a custom `storage`.
    */
   get diskPath(): string | undefined {
     return this.done ? this.#host.diskPath(this.#index) : undefined
   }
 
-  /** Whether the file is downloaded as a whole, not only where streams read it. */
+  /** Whether the whole file is downloaded, and not only what streams read. */
   get selected(): boolean {
     return this.priority > 0
   }
 
-  /** 0 (not selected) to 7. */
+  /** Selection priority, 0 (not selected) to 7. */
   get priority(): number {
     return this.#host.priorityOf(this.#index)
   }
 
   /**
-   * Downloads the file; files of a higher priority (1 to 7, by default 4) come first.
-   * @throws RangeError when the priority is no whole number from 1 to 7.
+   * Selects the file for download. Files of a higher priority (1 to 7, default 4) come first.
+   * @throws RangeError unless the priority is a whole number from 1 to 7.
    */
   select(priority: number = normalPriority): void {
     checkPriority(priority)
     this.#host.setPriority(this.#index, priority)
   }
 
-  /** Downloads only what streams read of the file. */
+  /** Deselects the file: only what streams read is downloaded. */
   deselect(): void {
     this.#host.setPriority(this.#index, 0)
   }
 
   /**
-   * The file, or the bytes `start` to `end` (inclusive, as in `node:fs`) of it, as a Readable that can seek. Nothing is
-   * fetched before the first read; then what lies ahead of it comes first.
-   * @throws RangeError when start or end is no whole number from 0 on, or start lies beyond end or the file.
+   * Returns the file, or its bytes `start` to `end` (inclusive, as in `node:fs`), as a Readable with `seek`. The stream requests nothing
+   * before the first read; from then on, pieces from the cursor on are requested first.
+   * @throws RangeError if start or end is not a whole number from 0, or start is beyond end or the file.
    */
   createReadStream(options?: FileStreamOptions): FileStream
   createReadStream(options: FileStreamOptions = {}, ...more: unknown[]): FileStream {
@@ -130,24 +129,24 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
     return stream
   }
 
-  /** The same as a web ReadableStream of bytes. */
+  /** Returns the file, or a part of it, as a web ReadableStream of bytes. */
   stream(options: Omit<FileStreamOptions, 'encoding' | 'emitClose'> = {}): ReadableStream<Uint8Array> {
     checkOptionNames(options, ['start', 'end', 'signal', 'unverified', 'highWaterMark'], streamOptionRefusal)
     return toWebStream(this.createReadStream(options))
   }
 
-  /** The file as plain data. */
+  /** Returns the file's members as plain data. */
   toJSON(): TorrentFileSnapshot {
     const { name, path, length, offset, type, downloaded, progress, done, priority, diskPath } = this
     return { name, path, length, offset, type, downloaded, progress, done, priority, diskPath }
   }
 
-  /** The bytes of the file in order. */
+  /** Iterates over the bytes of the file from start to end, in chunks. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     yield* this.createReadStream()
   }
 
-  /** The whole file in memory. */
+  /** Reads the whole file into memory. */
   async arrayBuffer(options: { readonly signal?: AbortSignal } = {}): Promise<ArrayBuffer> {
     checkOptionNames(options, ['signal'], streamOptionRefusal)
     const bytes = new Uint8Array(new ArrayBuffer(this.length))
@@ -159,7 +158,7 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
     return bytes.buffer
   }
 
-  /** The whole file as UTF-8 text. */
+  /** Reads the whole file as UTF-8 text. */
   async text(options: { readonly signal?: AbortSignal } = {}): Promise<string> {
     return new TextDecoder().decode(await this.arrayBuffer(options))
   }

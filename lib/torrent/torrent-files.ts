@@ -11,28 +11,28 @@ import { show } from '../util/show.ts'
 import { type FileHost, TorrentFile } from './torrent-file.ts'
 import type { AddOptions, SelectItem, SelectTarget } from './torrent-options.ts'
 
-/** The initial selection. */
+/** Initial selection of a torrent; without both members everything is selected. */
 export interface Choice {
   readonly select?: AddOptions['select']
   /** Selection used without `select`: half-open ranges of the torrent's own file list, in ascending order. */
   readonly selectOnly?: readonly Range[] | undefined
 }
 
-/** Questions and events of {@link TorrentFiles}. */
+/** Services and callbacks of {@link TorrentFiles}. */
 export interface FilesMediator {
   readonly table: PieceTable
   readonly reader: VerifiedReader
-  /** Whether every byte of a file of the layout is verified and stored in its own file. */
+  /** Returns whether every byte of a file of the layout is verified and stored in the file itself. */
   isDone(fileIndex: number): boolean
-  /** Absolute path of a file of the layout; undefined unless it is in a file of its own. */
+  /** Returns the absolute path of a file of the layout, or undefined with a custom storage. */
   diskPath(fileIndex: number): string | undefined
-  /** Opens, moves or closes the window of a stream. */
+  /** Opens, moves or (undefined) closes the readahead window of a stream. */
   setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void
-  /** The selection of these files of the layout has changed, and perhaps that of these pieces. */
+  /** Called when the selection of these files of the layout has changed, with the pieces that may be affected. */
   selected(pieces: Range, files: Range): void
-  /** Another file has its place on disk from now on. */
+  /** Called when a file that is not selected is read, so that its bytes are stored in the file itself. */
   wanted(): void
-  /** A stream was opened or closed. */
+  /** Called when a stream was opened or closed. */
   streamsChanged(): void
 }
 
@@ -40,23 +40,23 @@ export interface FilesMediator {
 export interface OpenStream {
   /** Index in the layout of the file that it reads. */
   readonly fileIndex: number
-  /** The number of its window at the cursor. */
+  /** Number of the readahead window at its cursor. */
   readonly streamId: number
 }
 
-/** The files of a torrent, what of them is selected, and the streams that read them. */
+/** The files of a torrent, their selection, and the streams that read them. */
 export class TorrentFiles implements FileHost {
   readonly layout: Layout
   readonly selection: Selection
   readonly #streams = new LazyMap<FileStream, OpenStream>()
-  /** By index in the layout; made when they are first asked for, as most torrents of many never are. */
+  /** Files by index in the layout, created on first use: a client with many torrents reads few of them. */
   readonly #at = new LazyMap<number, TorrentFile>()
-  /** The same once all of them were asked for, undefined for pad files: a map of so many would cost more than they do. */
+  /** Replaces `#at` once `list` was read; undefined for pad files. An array takes less memory than a map of all files. */
   #all: readonly (TorrentFile | undefined)[] = []
   #list: readonly TorrentFile[] | undefined
-  /** Index in the layout of each file of the list. */
+  /** Layout index of each file of `list`. */
   #indices: readonly number[] | undefined
-  /** The same by path, made when a file is first named so. */
+  /** Layout index by path, created on first use. */
   #byPath: Map<string, number> | undefined
   readonly #mediator: FilesMediator
   /** Files that are read although they are not selected. */
@@ -64,7 +64,7 @@ export class TorrentFiles implements FileHost {
   #lastStreamId = 0
   #closed: Error | undefined
 
-  /** Selects what the options say, or else what the last run had selected, or else everything. */
+  /** Applies the selection of the options, or else of the last run, or else selects everything. */
   constructor(
     layout: Layout,
     { select, selectOnly }: Choice,
@@ -94,7 +94,7 @@ export class TorrentFiles implements FileHost {
     return this.#streams.keys()
   }
 
-  /** The open streams, with what is known of each. */
+  /** The open streams, each with its file and window. */
   get openStreams(): Iterable<[FileStream, OpenStream]> {
     return this.#streams
   }
@@ -104,7 +104,7 @@ export class TorrentFiles implements FileHost {
     return this.#streams.size > 0
   }
 
-  /** Whether a stream is open on a file of which bytes are missing. */
+  /** Whether a stream is open on a file that is not completely verified. */
   get isReading(): boolean {
     for (const { fileIndex } of this.#streams.values()) {
       if (this.verifiedBytes(fileIndex) !== this.layout.files[fileIndex]?.length) return true
@@ -112,7 +112,7 @@ export class TorrentFiles implements FileHost {
     return false
   }
 
-  /** The file at an index of the layout; undefined for a pad file. */
+  /** Returns the file at an index of the layout, or undefined for a pad file. */
   at(fileIndex: number): TorrentFile | undefined {
     const entry = this.layout.files[fileIndex]
     if (entry === undefined || entry.pad) return undefined
@@ -121,7 +121,7 @@ export class TorrentFiles implements FileHost {
     return file
   }
 
-  /** All of them without pad files. */
+  /** All files, without pad files. */
   get list(): readonly TorrentFile[] {
     if (this.#list !== undefined) return this.#list
     const all: (TorrentFile | undefined)[] = []
@@ -137,7 +137,7 @@ export class TorrentFiles implements FileHost {
     return list
   }
 
-  /** Empty files that are selected. */
+  /** The selected files of length 0. */
   get empty(): readonly TorrentFile[] {
     return this.layout.files.flatMap(({ length }, index) =>
       length === 0 && this.selection.file(index) > 0 ? (this.at(index) ?? []) : []
@@ -146,7 +146,7 @@ export class TorrentFiles implements FileHost {
 
   /**
    * Selects (priority 1 to 7) or deselects (0) files and byte ranges.
-   * @throws TorrentError ERR_TORRENT_SELECT for a file or range that is not there.
+   * @throws TorrentError ERR_TORRENT_SELECT for an unknown file or range.
    */
   select(what: SelectTarget, priority: number): void {
     const items: readonly SelectItem[] = Array.isArray(what) ? what : [what]
@@ -162,7 +162,7 @@ export class TorrentFiles implements FileHost {
     this.#mediator.selected({ start: 0, end: pieceCount }, { start: 0, end: this.layout.files.length })
   }
 
-  /** For each file of the layout whether it has its place on disk: selected, even in part, or read. */
+  /** Returns for each file of the layout whether it is stored as a file: selected, even in part, or read. */
   wanted(): boolean[] {
     const wanted = this.layout.files.map(
       (_, index) => this.selection.file(index) > 0 || this.#read.has(index)
@@ -173,14 +173,14 @@ export class TorrentFiles implements FileHost {
     return wanted
   }
 
-  /** Whether a file of the layout is selected, even in part. */
+  /** Returns whether a file of the layout is selected, even in part. */
   isSelected(fileIndex: number): boolean {
     if (this.selection.file(fileIndex) > 0) return true
     const { offset = 0, length = 0 } = this.layout.files[fileIndex] ?? {}
     return this.selection.ranges.some(({ start, end }) => start < offset + length && end > offset)
   }
 
-  /** Destroys all streams, and those opened from now on. */
+  /** Destroys all open streams, and all that are opened later, with `error`. */
   close(error: Error): void {
     this.#closed = error
     for (const stream of [...this.streams]) stream.destroy(error)
@@ -210,9 +210,9 @@ export class TorrentFiles implements FileHost {
   }
 
   opened(stream: FileStream, fileIndex: number): void {
-    // By a signal that was aborted already.
+    // Its signal was already aborted.
     if (stream.destroyed) return
-    // A stream takes its number when it is made, so it is the last one.
+    // The stream has taken its number in its constructor just now.
     this.#streams.set(stream, { fileIndex, streamId: this.#lastStreamId })
     stream.onDestroyed = () => this.#ended(stream)
     if (this.#closed !== undefined) {
@@ -220,46 +220,46 @@ export class TorrentFiles implements FileHost {
       return
     }
     this.#mediator.streamsChanged()
-    // Bytes that are read of a file that is not selected have their place on disk too.
+    // The bytes of a file that is read are stored in the file, even if it is not selected.
     if (this.#read.has(fileIndex)) return
     const isNew = !this.isSelected(fileIndex)
     this.#read.add(fileIndex)
     if (isNew) this.#mediator.wanted()
   }
 
-  /** A number that no other stream of this torrent has. */
+  /** Returns a number that is unique among the streams of this torrent. */
   nextStreamId(): number {
     return ++this.#lastStreamId
   }
 
-  /** Opens, moves or closes the window of a stream. */
+  /** Opens, moves or (undefined) closes the readahead window of a stream. */
   setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void {
     if (this.#closed === undefined) this.#mediator.setWindow(streamId, window, jumped)
   }
 
-  /** Whether the piece at this offset is verified. */
+  /** Returns whether the piece at this offset is verified. */
   isReady(byteOffset: number): boolean {
     return this.#mediator.table.isVerified(this.layout.pieceAt(byteOffset))
   }
 
-  /** Verified bytes, as soon as they are there. */
+  /** Resolves with verified bytes from this offset on, at least one, once they are available. */
   readVerified(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<Uint8Array> {
     return this.#mediator.reader.read(byteOffset, maxLength, signal)
   }
 
-  /** Whole blocks as they come. */
+  /** Resolves with whole blocks once they have arrived, before their piece is verified. */
   readEarly(byteOffset: number, maxLength: number, signal: AbortSignal): Promise<EarlyBytes> {
     return this.#mediator.reader.readEarly(byteOffset, maxLength, signal)
   }
 
-  /** Calls back when a piece is verified or wrong. */
+  /** Calls `listener` once a piece is verified (`true`) or wrong; returns a function that removes it. */
   onVerdict(piece: number, listener: (right: boolean) => void): () => void {
     return this.#mediator.reader.onVerdict(piece, listener)
   }
 
-  // ---- inside ----
+  // ---- private ----
 
-  /** Selects by places in the torrent's own list, as links count them (BEP 53); places at which there is no file are ignored. */
+  /** Selects by indices into the torrent's own file list, as magnet links do (BEP 53). Unknown indices are ignored. */
   #selectListed(ranges: readonly Range[]): void {
     let next = 0
     for (const [index, { pad, listIndex = index }] of this.layout.files.entries()) {
@@ -281,7 +281,7 @@ export class TorrentFiles implements FileHost {
     return indices
   }
 
-  /** The index in the layout of a file, given as such or by its place in the list. */
+  /** Returns the layout index of a file object or of an index into `list`. */
   #indexOf(file: number | { readonly path: string }): number {
     if (typeof file === 'number') {
       const found = this.#listed[file]
@@ -292,7 +292,7 @@ export class TorrentFiles implements FileHost {
     this.#byPath ??= new Map(this.#listed.map((index) => [this.layout.files[index]?.path ?? '', index]))
     const index = this.#byPath.get(file.path)
     if (index !== undefined) return index
-    throw new TorrentError('ERR_TORRENT_SELECT', `'${file.path}' is no file of this torrent`)
+    throw new TorrentError('ERR_TORRENT_SELECT', `'${file.path}' is not a file of this torrent`)
   }
 
   #checkRange(range: unknown): Range {
@@ -306,7 +306,7 @@ export class TorrentFiles implements FileHost {
     }
     const { length, dataLength } = this.layout
     const { start, end: given } = range as Range
-    // `torrent.length` counts no padding, and means the end of the last file.
+    // `torrent.length` excludes pad files, but as an end it means the end of the last file.
     const end = given === dataLength ? length : given
     if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end <= length && start < end) {
       return { start, end }

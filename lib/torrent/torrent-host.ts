@@ -6,23 +6,23 @@ import type { ServingTorrents } from '../swarm/serving-torrents.ts'
 import type { SwarmHost } from '../swarm/swarm-host.ts'
 import type { MemoryBudget } from '../util/memory-budget.ts'
 
-/** Services that torrents share and get from their client. */
+/** Services of the client that its torrents share. */
 export interface TorrentHost extends SwarmHost {
   readonly budget: MemoryBudget
-  /** For metadata that is not whole yet. */
+  /** Memory for metadata that is being collected from peers. */
   readonly metadataMemory: MetadataMemory
   readonly claims: StorageClaims
-  /** Folders of state, into which no torrent may write. */
+  /** State folders, into which no torrent may write. */
   readonly reserved: readonly string[]
-  /** Returns the seal that decides which resume records in `folder` are trusted, for a torrent whose data lies in `data`. */
+  /** Returns the seal that signs and checks resume records in `folder`, for a torrent with its data in `data`. */
   seal(folder: string, data: string): RecordSeal
   readonly hashPool: HashPool
-  /** The client's limit in bytes per second, `Infinity` for none; the torrent hears by `limitsChanged` when a limit changes. */
+  /** The client's limit in bytes per second, `Infinity` for none. `limitsChanged` of the torrent is called when it changes. */
   readonly downloadLimit: number
   /** The torrents of the client that share its upload limit. */
   readonly serving: ServingTorrents
-  /** Something has changed that outlives this run, or that decides which torrents run. */
+  /** Notifies the client of a change that is saved, or that affects which torrents run. */
   changed(): void
-  /** Decides at once which torrents run. */
+  /** Decides at once which torrents of the client run. */
   decide(): void
 }

@@ -4,8 +4,8 @@ import type { TrackerPhase } from '../tracker/tracker-state.ts'
 import type { TorrentStatus } from './run-state.ts'
 
 /**
- * A picture of a torrent at one moment, for people who ask why it is slow: returned by `torrent.inspect()`. It is plain data that
- * `JSON.stringify` keeps; `null` stands for what is unknown or unlimited. Later versions may add members.
+ * Result of `torrent.inspect()`: a snapshot for diagnosing slow downloads. Plain data for `JSON.stringify`; `null` means unknown or
+ * unlimited. Later versions may add members.
  */
 export interface TorrentInspection {
   readonly name: string
@@ -14,9 +14,9 @@ export interface TorrentInspection {
   readonly status: TorrentStatus
   /** The reason for this status, as a sentence. */
   readonly why: string
-  /** Why no block is requested now, as sentences, the most likely reason first; empty while requests are outstanding. */
+  /** Reasons why no block is requested now, as sentences, the most likely first. Empty while requests are outstanding. */
   readonly notRequesting: readonly string[]
-  /** Blocks that peers are asked for and have not sent yet. */
+  /** Number of outstanding block requests. */
   readonly requests: number
   readonly metadata: MetadataInspection
   readonly pieces: PieceInspection
@@ -25,121 +25,121 @@ export interface TorrentInspection {
   readonly streams: readonly StreamInspection[]
   readonly memory: MemoryInspection
   readonly storage: StorageInspection
-  /** Bytes per second that the torrent and its client may move; `null` is no limit. */
+  /** Effective limits of torrent and client in bytes per second; `null` is no limit. */
   readonly limits: { readonly download: number | null; readonly upload: number | null }
   readonly trackers: readonly TrackerInspection[]
-  /** Whether the DHT is asked for peers; `off` without a DHT, and for private torrents. */
+  /** Whether a DHT look-up for peers is running; `off` without a DHT and for private torrents. */
   readonly dht: 'off' | 'idle' | 'asking'
 }
 
-/** The metadata of a torrent, which a magnet link lacks. */
+/** State of the metadata exchange (BEP 9). */
 export interface MetadataInspection {
   readonly known: boolean
-  /** Connected peers that may send it. */
+  /** Number of connected peers that offer it. */
   readonly sources: number
 }
 
-/** Pieces by state; each piece is in exactly one of the first five. */
+/** Number of pieces by state. Each piece is in exactly one of the first five states. */
 export interface PieceInspection {
-  /** Pieces of which nothing counts, with those that are being fetched. */
+  /** Missing pieces, including partial ones. */
   readonly missing: number
-  /** Pieces that may be in storage and are hashed first. */
+  /** Pieces that may be stored and are still to be hashed. */
   readonly unchecked: number
-  /** Verified pieces on their way to storage. */
+  /** Verified pieces that are not written to storage yet. */
   readonly verified: number
-  /** Pieces in storage that are proven. */
+  /** Verified pieces in storage. */
   readonly stored: number
-  /** Pieces in storage that are hashed before they are used, after an unclean stop. */
+  /** Stored pieces that are hashed again before they are used, after an unclean stop. */
   readonly unproven: number
-  /** Missing pieces of which blocks have come or are requested. */
+  /** Missing pieces with blocks that have arrived or are requested. */
   readonly partial: number
-  /** Missing pieces that are selected, or that a stream reads. */
+  /** Missing pieces that are selected or in the window of a stream. */
   readonly wanted: number
 }
 
-/** A connected peer. */
+/** State of a connected peer. */
 export interface PeerInspection {
   /** `host:port` of the connection. */
   readonly address: string
-  /** Name of its client, if it tells. */
+  /** Name and version of its client; `null` if unknown. */
   readonly client: string | null
-  /** Whether the peer has dialled us. */
+  /** Whether the peer connected to us. */
   readonly incoming: boolean
   readonly source: PeerSource
-  /** Part of the torrent that it has, 0 to 1. */
+  /** Share of the pieces that it has, 0 to 1. */
   readonly progress: number
   readonly peerChoking: boolean
   readonly amChoking: boolean
   readonly peerInterested: boolean
   readonly amInterested: boolean
-  /** Blocks that the peer is asked for. */
+  /** Number of outstanding requests to the peer. */
   readonly requests: number
-  /** Milliseconds since the oldest of these requests was sent; `null` without requests. */
+  /** Milliseconds since the oldest outstanding request was sent; `null` without requests. */
   readonly oldestRequestMs: number | null
-  /** Request queue depth: how many requests it may have outstanding now. */
+  /** Request queue depth: the number of requests that may be outstanding now. */
   readonly depth: number
   /** Payload bytes per second. */
   readonly downloadSpeed: number
   readonly uploadSpeed: number
-  /** Whether it owes blocks for so long that it is asked for one at a time. */
+  /** Whether it is snubbed: it has not sent a block for so long that it gets one request at a time. */
   readonly snubbed: boolean
-  /** Blocks that others sent in its place, because it was late, since it last sent one. */
+  /** Number of late blocks that other peers sent instead, since it last sent a block. */
   readonly late: number
-  /** Whether it may have sent bad data, and so fetches whole pieces alone. */
+  /** Whether it may have sent bad data; it then gets requests only for whole pieces, which it does not share with other peers. */
   readonly suspect: boolean
 }
 
-/** An open stream. */
+/** State of an open stream. */
 export interface StreamInspection {
   /** Path of the file. */
   readonly file: string
-  /** Offset in the file of the next byte that the consumer gets. */
+  /** Offset in the file of the next byte for the consumer. */
   readonly position: number
-  /** Bytes that the consumer has not taken yet. */
+  /** Bytes that are buffered for the consumer. */
   readonly buffered: number
-  /** The pieces `[start, end)` that it wants next; `null` while it reads nothing. */
+  /** Readahead window: the pieces `[start, end)`; `null` while it reads nothing. */
   readonly window: { readonly start: number; readonly end: number } | null
-  /** The first piece of the window that is missing; `null` when all are here. */
+  /** First piece of the window that is not verified; `null` if all are. */
   readonly firstMissing: number | null
-  /** Milliseconds until the consumer needs that piece; below 0 once it is late. */
+  /** Milliseconds until the consumer needs `firstMissing`; negative if it is late. */
   readonly deadlineMs: number | null
   /**
-   * - `nothing`: the next bytes are here
-   * - `consumer`: the consumer has bytes to take
-   * - `check`: the piece at the cursor is hashed first
+   * - `nothing`: the next bytes are verified
+   * - `consumer`: bytes are buffered until the consumer reads
+   * - `check`: the piece at the cursor is being hashed
    * - `piece`: the piece at the cursor is missing
    */
   readonly waitsFor: 'nothing' | 'consumer' | 'check' | 'piece'
 }
 
-/** Memory for pieces, which all torrents of the client share. */
+/** Memory for pieces, a budget that all torrents of the client share. */
 export interface MemoryInspection {
-  /** Bytes of the budget. */
+  /** Bytes in the budget (`memoryLimit`). */
   readonly limit: number
-  /** Bytes that all torrents hold. */
+  /** Bytes in use by all torrents. */
   readonly used: number
-  /** Bytes that this torrent holds. */
+  /** Bytes in use by this torrent. */
   readonly own: number
-  /** Whether this torrent was refused memory and waits for some. */
+  /** Whether this torrent waits for memory to request more blocks. */
   readonly waiting: boolean
 }
 
-/** The storage of the data. */
+/** State of the storage. */
 export interface StorageInspection {
-  /** Verified pieces that wait to be written. */
+  /** Number of verified pieces that wait to be written. */
   readonly queuedWrites: number
-  /** The fault that stopped the torrent; `null` without one. */
+  /** Message of the fault that stopped the torrent; `null` without one. */
   readonly failure: string | null
 }
 
-/** How a tracker fares. */
+/** State of a tracker. */
 export interface TrackerInspection {
-  /** The URL without secrets. */
+  /** URL without passkeys and passwords. */
   readonly url: string
   readonly tier: number
   readonly status: TrackerPhase
-  /** Why its last announce failed. */
+  /** Error message of the last announce; `null` if it succeeded. */
   readonly error: string | null
-  /** Milliseconds until it is asked next; `null` while that is not planned. */
+  /** Milliseconds until the next announce; `null` if none is planned. */
   readonly nextInMs: number | null
 }

@@ -7,7 +7,7 @@ import type { SavedTorrent } from './saved-torrent.ts'
 import type { TorrentHost } from './torrent-host.ts'
 import type { AddOptions } from './torrent-options.ts'
 
-/** How fast one torrent may be, and when it has seeded enough. */
+/** Rate limits and seeding goals of one torrent. */
 export class TorrentLimits {
   #download: number
   #upload: number
@@ -21,7 +21,7 @@ export class TorrentLimits {
     this.#seedTime = seedTime
   }
 
-  /** Bytes per second, `Infinity` for none. */
+  /** Received bytes per second, `Infinity` for no limit. @throws RangeError unless the value is a number from 0. */
   get download(): number {
     return this.#download
   }
@@ -30,7 +30,7 @@ export class TorrentLimits {
     this.#download = checkedLimit('downloadLimit', bytesPerSecond)
   }
 
-  /** Bytes per second, `Infinity` for none. */
+  /** Sent bytes per second, `Infinity` for no limit. @throws RangeError unless the value is a number from 0. */
   get upload(): number {
     return this.#upload
   }
@@ -39,7 +39,7 @@ export class TorrentLimits {
     this.#upload = checkedLimit('uploadLimit', bytesPerSecond)
   }
 
-  /** Undefined for the client's. */
+  /** Ratio; undefined means the client's. */
   get seedRatio(): number | undefined {
     return this.#seedRatio
   }
@@ -48,7 +48,7 @@ export class TorrentLimits {
     this.#seedRatio = checkedGoal('seedRatio', ratio)
   }
 
-  /** Milliseconds; undefined for the client's. */
+  /** Milliseconds; undefined means the client's. */
   get seedTime(): number | undefined {
     return this.#seedTime
   }
@@ -57,10 +57,10 @@ export class TorrentLimits {
     this.#seedTime = checkedGoal('seedTime', milliseconds)
   }
 
-  /** Has the torrent move what it may now, by these limits, those of the client, and `state`. */
+  /** Sets the throttles and allows or stops requests, by these limits, those of the client, and `state`. */
   apply(state: RunState, host: TorrentHost, content: Content | undefined): void {
     const { download, upload } = host.throttles
-    // What is on its way when payload stops is let through, so that messages behind it need not wait.
+    // A limit of 0 lets blocks through that are already being received, since other messages follow them.
     download.rate = state.stopped ? 0 : this.#download
     upload.rate = state.stopped ? 0 : this.#upload
     if (content === undefined) return
@@ -68,7 +68,7 @@ export class TorrentLimits {
     content.uploads.setLimit(Math.min(upload.rate, uploadShare(host)))
   }
 
-  /** What a restart needs to know. */
+  /** Returns the members that a restart needs. */
   remember(): Pick<SavedTorrent, 'downloadLimit' | 'uploadLimit' | 'seedRatio' | 'seedTime'> {
     return {
       downloadLimit: finite(this.#download),
@@ -79,7 +79,7 @@ export class TorrentLimits {
   }
 }
 
-/** A torrent's part of the client's limit; it decides how many peers are served at a time. */
+/** Returns a torrent's share of the client's upload limit, on which its number of upload slots depends. */
 function uploadShare({ uploadLimit, serving }: TorrentHost): number {
   return uploadLimit === Number.POSITIVE_INFINITY ? uploadLimit : uploadLimit / Math.max(1, serving.count)
 }
@@ -91,7 +91,7 @@ function checkedLimit(name: string, bytesPerSecond: number): number {
   )
 }
 
-/** Refuses an end to seeding that is no number from 0 on. */
+/** Throws unless a seeding goal is a number from 0, or undefined. */
 function checkedGoal(name: string, value: number | undefined): number | undefined {
   if (value === undefined || isAmount(value)) return value
   throw new TorrentError('ERR_CLIENT_OPTION', `${name}: ${show(value)} must be a number from 0 on`, {
@@ -99,7 +99,7 @@ function checkedGoal(name: string, value: number | undefined): number | undefine
   })
 }
 
-/** A limit, or undefined for none. */
+/** Returns undefined for Infinity. */
 function finite(limit: number): number | undefined {
   return Number.isFinite(limit) ? limit : undefined
 }

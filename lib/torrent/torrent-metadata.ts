@@ -7,36 +7,36 @@ import { MetadataExchange } from '../swarm/metadata-exchange.ts'
 import type { MetadataMemory } from '../swarm/metadata-memory.ts'
 import { asError } from '../util/errors.ts'
 
-/** Listener of a {@link TorrentMetadata}. */
+/** Callbacks of a {@link TorrentMetadata}. */
 export interface MetadataListener {
-  /** Peers have sent the metadata. */
+  /** Called with the metadata that peers have sent. */
   fetched(metainfo: Metainfo): void
-  /** Peers have sent what has the info hash, but is no torrent. */
+  /** Called if the metadata from peers has the right info hash but cannot be parsed. */
   failed(error: Error): void
 }
 
-/** The first facts of a {@link TorrentMetadata}. */
+/** Options of a {@link TorrentMetadata}. */
 export interface TorrentMetadataOptions {
   readonly infoHashes: InfoHashes
-  /** For what is collected; all torrents share it. */
+  /** Memory for metadata that is being collected; shared by all torrents. */
   readonly memory: MetadataMemory
-  /** A name until a better one is known. */
+  /** Name until the metadata is known. */
   readonly name: string | undefined
-  /** Web seeds that a magnet link names (BEP 19). */
+  /** Web seed URLs of a magnet link (BEP 19). */
   readonly webSeeds: readonly string[]
 }
 
-/** The identity of a torrent, apart from its data: little more than its info hash, until its metadata is given or comes from peers. */
+/** The metadata of a torrent: only its info hash and a name at first, until the metadata is given or comes from peers. */
 export class TorrentMetadata {
-  /** Between us and the peers. */
+  /** Metadata exchange with peers (BEP 9). */
   readonly exchange: MetadataExchange
   readonly #options: TorrentMetadataOptions
-  /** Aborts the parsing of metadata that peers have sent, while there is any. */
+  /** Aborts the parsing of metadata from peers. */
   #parsing: AbortController | undefined
   #metainfo: Metainfo | undefined
   #listener: MetadataListener | undefined
 
-  /** Nothing is known yet. */
+  /** Starts without metadata; call `set` once it is known. */
   constructor(options: TorrentMetadataOptions) {
     this.#options = options
     this.exchange = new MetadataExchange(
@@ -46,7 +46,7 @@ export class TorrentMetadata {
     )
   }
 
-  /** Sets the listener that hears of metadata from peers. */
+  /** Sets the callbacks for metadata from peers. */
   listen(listener: MetadataListener): void {
     this.#listener = listener
   }
@@ -56,37 +56,37 @@ export class TorrentMetadata {
     return this.#metainfo !== undefined
   }
 
-  /** The name of the file or folder, else what a magnet link said, else the info hash. */
+  /** Name of the file or folder, or else of the magnet link, or else the info hash. */
   get name(): string {
     return this.#metainfo?.name ?? this.#options.name ?? hashKey(this.#options.infoHashes)
   }
 
-  /** The comment of its maker; undefined where there is none, or while the metadata is unknown. */
+  /** The comment in the .torrent; undefined if there is none. */
   get comment(): string | undefined {
     return this.#metainfo?.comment
   }
 
-  /** The program that made it. */
+  /** The program that created the .torrent; undefined if it does not say. */
   get createdBy(): string | undefined {
     return this.#metainfo?.createdBy
   }
 
-  /** When it was made. */
+  /** Creation date of the .torrent; undefined if it does not say. */
   get creationDate(): Date | undefined {
     return this.#metainfo?.creationDate
   }
 
-  /** URLs of web seeds (BEP 19), of the metadata and of a magnet link. */
+  /** Web seed URLs (BEP 19) of the metadata and the magnet link, without duplicates. */
   get webSeeds(): readonly string[] {
     return [...new Set([...(this.#metainfo?.webSeeds ?? []), ...this.#options.webSeeds])]
   }
 
-  /** In hexadecimal, for a hybrid torrent (BEP 52). */
+  /** The v2 info hash in hexadecimal; undefined unless the torrent is a hybrid (BEP 52). */
   get infoHashV2(): string | undefined {
     return hexV2(this.#metainfo?.infoHashes ?? {}) ?? hexV2(this.#options.infoHashes)
   }
 
-  /** A magnet link with these trackers. */
+  /** Returns a magnet link with these trackers. */
   magnetURI(trackers: readonly (readonly string[])[]): string {
     return formatMagnet({
       infoHashes: this.#options.infoHashes,
@@ -96,19 +96,19 @@ export class TorrentMetadata {
     })
   }
 
-  /** The bytes of a .torrent file with these trackers; undefined while the metadata is unknown. */
+  /** Returns the bytes of a .torrent with these trackers, or undefined while the metadata is unknown. */
   torrentFile(trackers: readonly (readonly string[])[]): Uint8Array | undefined {
     return this.#metainfo && formatTorrent({ ...this.#metainfo, announce: trackers })
   }
 
-  /** The metadata is known, and is given to peers from now on. */
+  /** Sets the metadata, and sends it to peers that request it from now on. */
   set(metainfo: Metainfo): void {
     this.#metainfo = metainfo
     this.#parsing?.abort()
     this.exchange.set(metainfo.info)
   }
 
-  /** Asks no peer any more, and gives up metadata that is being parsed; idempotent. */
+  /** Stops the metadata exchange and the parsing of metadata. Idempotent. */
   close(): void {
     this.#parsing?.abort()
     this.exchange.close()
@@ -124,7 +124,7 @@ export class TorrentMetadata {
       if (!signal.aborted) this.#listener?.failed(asError(thrown))
       return
     }
-    // When it is aborted, the torrent is closed or its metadata has come from elsewhere.
+    // Aborted if the torrent is closed, or its metadata has come from another source.
     if (!signal.aborted) this.#listener?.fetched(metainfo)
   }
 }

@@ -5,55 +5,55 @@ import type { Trust } from '../util/trust.ts'
 
 /** Options of `client.add`. */
 export interface AddOptions {
-  /** Folder for the data; by default `piecewise/<infoHash>` below the client's `path` or the OS folder for temporary files. */
+  /** Folder for the data; default: the client's `path`, or else a folder per torrent in the OS folder for temporary files. */
   readonly path?: string | undefined
   /**
-   * What to download: `'all'` (the default), `'none'` (only what streams read), or the indices into `torrent.files`. After a
-   * restart the selection of the last run counts if none is given.
+   * Files to download: `'all'`, `'none'` (only what streams read), or indices into `torrent.files`. Default: `so=` of the magnet link
+   * (BEP 53), or else the selection of the last run, or else `'all'`.
    */
   readonly select?: 'all' | 'none' | readonly number[] | undefined
-  /** Tracker URLs besides those of the torrent: one tier each, or tiers of several. */
+  /** Tracker URLs in addition to those of the source: a URL is a tier of its own, an array is a tier of several. */
   readonly trackers?: readonly (string | readonly string[])[] | undefined
-  /** Peers to try at once: `host:port` or objects. */
+  /** Peers to connect to at once: `host:port` or objects. */
   readonly peers?: readonly (string | PeerAddress)[] | undefined
   /**
-   * Whether the program vouches for the source and for `trackers` and `peers` (`'program'`, the default), or hands on what somebody else
-   * gave it (`'remote'`): then a URL leads to public hosts alone, no path is read, and trackers and peers reach no further than those of a
-   * magnet link. What the source itself names is never vouched for.
+   * Trust in the source, `trackers` and `peers`. Use `'remote'` for sources that your program got from someone else: paths are refused,
+   * URLs may lead only to public hosts, and trackers and peers are restricted like those of a magnet link. Default `'program'`. Addresses
+   * inside the source are always restricted.
    */
   readonly trust?: Trust | undefined
-  /** Where the bytes go instead of files. */
+  /** Storage that replaces files on disk. Such a torrent is not restored after a restart. */
   readonly storage?: Storage | undefined
-  /** Aborts the wait for the torrent's files, and removes the torrent if they are not known by then. */
+  /** Aborts the wait for the torrent's files. If they are not known then and no other `add` waits, the torrent is closed. */
   readonly signal?: AbortSignal | undefined
-  /** `true` hashes all data that is found, whatever the resume record says. */
+  /** With `true`, hashes all existing data regardless of the resume record, and accepts the links that exist now. Default `false`. */
   readonly verify?: boolean | undefined
   /**
-   * `true` writes over files that are there already. By default (`false`) a file is left alone that no resume record names and of which
-   * no piece is verified, unless it is empty or holds only zeros: then the torrent stops with ERR_STORAGE_EXISTS, and goes on by
-   * `resume()` once the file is moved away, or after `add` with `overwrite: true`.
+   * With `true`, overwrites existing files. With `false`, the default, a file that no resume record names and that has no verified piece
+   * stops the torrent with ERR_STORAGE_EXISTS, unless it is empty or all zeros. Move the file away and call `resume()`, or call `add`
+   * again with `overwrite: true`.
    */
   readonly overwrite?: boolean | undefined
-  /** Begins paused, or (false) not; without it a torrent that was paused when it was last closed stays so. */
+  /** Whether the torrent begins paused; default: as it was when it was last closed. */
   readonly paused?: boolean | undefined
-  /** Uploaded bytes for each byte downloaded after which it stops as `finished`; by default the client's `seedRatio`. */
+  /** Ratio (bytes uploaded per byte downloaded) at which it stops as `finished`; default: the client's `seedRatio`. */
   readonly seedRatio?: number | undefined
-  /** Milliseconds as a seed after which it stops as `finished`; by default the client's `seedTime`. */
+  /** Milliseconds of seeding after which it stops as `finished`; default: the client's `seedTime`. */
   readonly seedTime?: number | undefined
-  /** Bytes per second for this torrent, besides the limits of the client; `Infinity` (the default) is no limit, 0 stops. */
+  /** Bytes per second that this torrent receives, within the client's limit; 0 stops. Default `Infinity`. */
   readonly downloadLimit?: number | undefined
-  /** Bytes per second for this torrent, besides the limits of the client; `Infinity` (the default) is no limit, 0 stops. */
+  /** Bytes per second that this torrent sends, within the client's limit; 0 stops. Default `Infinity`. */
   readonly uploadLimit?: number | undefined
-  /** Shows each peer few pieces at a time while we are the only seed, so that none is sent twice early on (BEP 16); default false. */
+  /** Super-seeding (BEP 16), for the only seed of a new torrent: each peer is told of few pieces at a time. Default `false`. */
   readonly superSeeding?: boolean | undefined
 }
 
-/** What `select` and `deselect` take: files, their indices, byte ranges `[start, end)` of the torrent, or lists of these. */
+/** Argument of `select` and `deselect`: a file, its index, a byte range of the torrent, or a list of these. */
 export type SelectTarget = SelectItem | readonly SelectItem[]
 
 /**
- * A file, its index in `torrent.files`, or a byte range `[start, end)` of the torrent. Offsets count pad files (BEP 47), as `file.offset`
- * does; an `end` of `torrent.length`, which does not count them, is the end of the last file.
+ * A file, its index in `torrent.files`, or a byte range `[start, end)` of the torrent. Byte offsets include pad files (BEP 47), like
+ * `file.offset`. `torrent.length` excludes them; as an `end` it means the end of the last file.
  */
 export type SelectItem =
   | number

@@ -26,7 +26,7 @@ import { TorrentLimits } from './torrent-limits.ts'
 import { TorrentMetadata } from './torrent-metadata.ts'
 import { Transfer } from './transfer.ts'
 
-/** A torrent inside its client: owns its state, joins its parts, and does what client and user ask. */
+/** The internal torrent behind the public `Torrent`: owns the state and connects the parts. Used by client and user. */
 export class TorrentSession {
   /** The v1 info hash in hexadecimal. */
   readonly infoHash: string
@@ -47,7 +47,7 @@ export class TorrentSession {
   #listener: SessionListener | undefined
   readonly seeding: Seeding
   #overwrite: boolean
-  /** The status that the user has heard of. */
+  /** The status that was last emitted. */
   #told: TorrentStatus
   #closing: Promise<void> | undefined
 
@@ -108,7 +108,7 @@ export class TorrentSession {
       onVerified: (piece) => void this.#emit('verified', piece),
       onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
     })
-    // Before the first question to anybody: the metadata that would say so may be lost.
+    // Before any peer or tracker is contacted: metadata that says so may be lost.
     if (init.saved?.private === true) this.swarm.makePrivate()
     this.limitsChanged()
     this.swarm.sources.trackers.trust(init.saved?.trustedTrackers ?? [])
@@ -116,61 +116,61 @@ export class TorrentSession {
     this.addPeers(init.magnetPeers ?? [], 'remote')
   }
 
-  /** Sets the listener that emits events to the user from now on. */
+  /** Sets the listener that emits events on the public `Torrent`. */
   listen(listener: SessionListener): void {
     this.#listener = listener
   }
 
-  // ---- what it is and how far it is ----
+  // ---- identity and state ----
 
-  /** The trackers by tier, also before any of them is asked. */
+  /** Trackers by tier, also before the first announce. */
   get trackerTiers(): readonly (readonly string[])[] {
     const { sources } = this.swarm
     return sources.started ? sources.trackers.tiers : this.#init.announce
   }
 
-  /** The bytes of a .torrent file; undefined while the metadata is unknown. */
+  /** Bytes of the .torrent; undefined while the metadata is unknown. */
   get torrentFile(): Uint8Array | undefined {
     return this.metadata.torrentFile(this.trackerTiers)
   }
 
-  /** State of the torrent. */
+  /** Status of the torrent. */
   get status(): TorrentStatus {
     return this.state.status(this.data.content)
   }
 
-  /** Activity while nothing stops it; undefined until the files are known. */
+  /** Activity while nothing stops the torrent; undefined until the files are known. */
   get activity(): Activity | undefined {
     return this.data.opened?.activity
   }
 
-  /** Payload of this run and of earlier ones, with all uploads up to this moment. */
+  /** Payload counters over all runs, updated with the uploads up to now. */
   get transfer(): Transfer {
     this.data.content?.uploads.count()
     return this.#transfer
   }
 
-  /** Uploaded bytes for each byte downloaded. */
+  /** Bytes uploaded per byte downloaded; per byte of the torrent's length if nothing was downloaded. */
   get ratio(): number {
     return this.transfer.ratio(this.data.content?.layout.dataLength ?? 0)
   }
 
-  /** Whether `seedRatio` and `seedTime` end it: not once the user has resumed it beyond them. */
+  /** Whether `seedRatio` and `seedTime` apply; false after the user has resumed a finished torrent. */
   get hasGoal(): boolean {
     return !this.state.goalWaived
   }
 
-  /** Whether a peer wants something of us. */
+  /** Whether a peer is interested in us. */
   get serves(): boolean {
     return this.data.content?.uploads.choker.wanted === true
   }
 
-  /** The storage that the caller brought. */
+  /** The storage that the caller of `add` passed, if any. */
   get storage(): Storage | undefined {
     return this.#init.storage
   }
 
-  /** The data, for a caller that needs it. Throws while the metadata is unknown, and once the torrent is closed. */
+  /** The open content. @throws TorrentError ERR_TORRENT_METADATA before the files are known; ERR_TORRENT_CLOSED. */
   get opened(): Content {
     if (this.state.closed) throw closedError()
     const { opened } = this.data
@@ -178,13 +178,13 @@ export class TorrentSession {
     return opened
   }
 
-  /** A snapshot of a peer. */
+  /** Returns a snapshot of a peer at `now` (monotonic). */
   peerInfo(peer: Peer, now: number): PeerInfo {
     const { content } = this.data
     return peer.info(now, content?.download.load(peer.id), content?.layout.pieceCount ?? 0)
   }
 
-  /** Returns what a restart needs to know. */
+  /** Returns the saved form of this torrent for a restart. */
   save(): SavedTorrent {
     return saveTorrent({
       infoHash: this.infoHash,
@@ -200,17 +200,17 @@ export class TorrentSession {
     })
   }
 
-  // ---- what the client does with it ----
+  // ---- for the client ----
 
-  /** Begins to look for peers, and with the metadata if that is known. */
+  /** Opens with the metadata, if it is given or saved, and starts to look for peers. */
   async start(metainfo: Metainfo | undefined): Promise<void> {
     await this.#opening.start(metainfo)
-    // Afterwards, so that trackers hear at once how much is left.
+    // After opening, so that the first announce says how much is left.
     this.swarm.sources.start(this.#init.announce)
     this.addTrackers(this.#init.trackers ?? [], this.#init.trust)
   }
 
-  /** Takes metadata from another source: peers are not asked for it any more, and it may name ways into the DHT that theirs does not. */
+  /** Uses the metadata of a second `add`: opens with it, or else adds only the DHT nodes that it names. */
   async learn(metainfo: Metainfo): Promise<void> {
     if (this.state.closed) return
     if (this.metadata.known) this.swarm.sources.addNodes(metainfo.nodes)
@@ -222,54 +222,54 @@ export class TorrentSession {
     await this.#opening.ready(signal)
   }
 
-  /** Holds it in the queue, without peers and trackers, or lets it go on. */
+  /** Queues the torrent, without peers and trackers, or lets it run. */
   hold(held: boolean): void {
     if (this.state.hold(held)) this.follow()
   }
 
-  /** Ends it as a seed that has reached its goal. */
+  /** Stops a seed that has reached its goal. */
   finish(): void {
     if (this.state.finish()) this.follow()
   }
 
-  /** Moves what limits, pauses and errors allow from now on. */
+  /** Applies changed limits, pauses and errors. */
   limitsChanged(): void {
     this.limits.apply(this.state, this.host, this.data.content)
   }
 
-  /** Lets files be overwritten that were there before the torrent. */
+  /** Allows files that existed before the torrent to be overwritten. */
   allowOverwriting(): void {
     this.#overwrite = true
     this.data.content?.checks.allowOverwriting()
     this.changed()
   }
 
-  /** Stops announcing, saves what is there, and closes everything; idempotent. */
+  /** Stops announcing, saves the resume record, and closes all parts. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close(false, (content) => content.close())
     return this.#closing
   }
 
-  /** Closes, and removes the resume record and perhaps the data. */
+  /** Closes, and deletes the resume record; with `deleteFiles` also the data. */
   remove(deleteFiles: boolean): Promise<void> {
     this.#closing ??= this.#close(true, (content) => content.remove(deleteFiles))
     return this.#closing
   }
 
-  // ---- what the user does with it ----
+  // ---- for the user ----
 
-  /** Tries peers at once. */
+  /** Connects to peers at once. */
   addPeers(addresses: readonly (string | PeerAddress)[], trust: Trust = 'program'): void {
     this.swarm.sources.addPeers(addresses, trust)
   }
 
-  /** Announces to further trackers. */
+  /** Adds trackers and announces to them. */
   addTrackers(trackers: TrackerTiers, trust: Trust = 'program'): void {
     checkTrackers(trackers, trust)
     if (this.swarm.sources.addTrackers(trackers, trust)) this.changed()
   }
 
-  /** Runs or stands still, as the state says now. */
+  /** Applies a changed state: runs or stops the torrent. */
   follow(): void {
     if (this.state.running) this.data.content?.recover()
     this.limitsChanged()
@@ -279,12 +279,12 @@ export class TorrentSession {
     this.#tellStatus()
   }
 
-  /** Tells the client of a change that outlives this run, or that decides which torrents run. */
+  /** Notifies the client of a change that is saved, or that affects which torrents run. */
   changed(): void {
     this.host.changed()
   }
 
-  // ---- what happens to it ----
+  // ---- events ----
 
   #emit<E extends keyof SessionEvents>(event: E, ...args: SessionEvents[E]): boolean {
     return this.#listener?.(event, ...args) === true
@@ -314,14 +314,14 @@ export class TorrentSession {
     else this.limitsChanged()
     this.swarm.begin(content)
     this.#emit('metadata')
-    // Empty files consist of no piece, and are complete as soon as they are there.
+    // Empty files have no pieces, so no stored piece reports them.
     if (isFirstRun) for (const file of content.files.empty) this.#emit('file', file)
     this.#onChanged()
     this.changed()
     manager.setDialling(!this.state.stopped)
   }
 
-  /** Tells the user of a status that is new. */
+  /** Emits `status` if it has changed. */
   #tellStatus(): void {
     const { status } = this
     if (status === this.#told) return
@@ -344,13 +344,13 @@ export class TorrentSession {
     }
   }
 
-  /** Peers that had nothing for us may have something now. */
+  /** Dials peers again that had no wanted pieces before, after a change of the selection. */
   #wantAgain(): void {
     if (this.state.unfinish()) this.follow()
     this.swarm.redial()
   }
 
-  /** Fetches what a reader lacks, whatever the queue or the goal said. */
+  /** Runs a queued or finished torrent while a stream needs missing bytes. */
   #onReading(): void {
     if (!this.state.away || this.data.content?.table.counts.complete === true) return
     this.state.unfinish()
@@ -358,7 +358,7 @@ export class TorrentSession {
   }
 
   #warn(warning: Error): void {
-    // The fault that stopped the torrent is met again when it is saved.
+    // Saving meets the fault again that has stopped the torrent; it was reported already.
     if (this.state.error?.message !== warning.message) this.#emit('warning', warning)
   }
 
@@ -375,7 +375,7 @@ export class TorrentSession {
     this.state.close()
     this.completion.fail(closedError())
     this.#opening.fail(closedError())
-    // Verified pieces that are still being written do not count as missing.
+    // A verified piece that is not written yet does not count as missing, so the torrent may be complete.
     if (this.data.opened?.table.counts.left === 0) this.seeding.tellComplete()
     const goodbyes = this.swarm.close()
     try {

@@ -23,27 +23,27 @@ import type { TorrentSession } from './torrent-session.ts'
 
 /** The events of a {@link Torrent}. */
 export interface TorrentEvents {
-  /** The files are known. */
+  /** The files are known and the storage is open. */
   metadata: []
-  /** `status` has changed; it may have changed again since. */
+  /** `status` has changed. By the time listeners run it may have changed again. */
   status: [status: TorrentStatus]
   /** A piece is verified and can be read. */
   verified: [piece: number]
-  /** A file is complete and in storage. */
+  /** Every byte of a file is verified and in the file itself. */
   file: [file: TorrentFile]
   /** A peer has connected. */
   peer: [peer: PeerInfo]
-  /** Everything selected is complete and in storage; again after a selection that made it incomplete. */
+  /** Everything selected is verified and stored. Emitted again after a selection that adds missing bytes. */
   done: []
-  /** Something failed that the torrent survives: a tracker, a source of peers, the resume record. */
+  /** A fault that the torrent survives, such as of a tracker, a peer source or the resume record. */
   warning: [warning: Error]
-  /** Storage or we ourselves failed; the torrent stands still until `resume()`. Without a listener the client hears it. */
+  /** A fault that stops the torrent until `resume()`, usually of storage. Without a listener here the client emits it. */
   error: [error: Error]
   /** The torrent is closed. */
   close: [torrent: Torrent]
 }
 
-/** A torrent of a client: its files, its peers, and how far it is. */
+/** A torrent of a client: its files, peers and progress. */
 export class Torrent extends EventEmitter<TorrentEvents> {
   /** The v1 info hash in hexadecimal. */
   readonly infoHash: string
@@ -60,39 +60,39 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     session.listen((event, ...args) => this.#emit(event, args))
   }
 
-  // ---- what it is ----
+  // ---- identity ----
 
-  /** Name of the file or folder; of a magnet link without one the info hash, until the metadata is known. */
+  /** Name of the file or folder. Until the metadata is known: the name in the magnet link, or else the info hash. */
   get name(): string {
     return this.#session.metadata.name
   }
 
-  /** The v2 info hash in hexadecimal, for a hybrid torrent (BEP 52). */
+  /** The v2 info hash in hexadecimal; undefined unless the torrent is a hybrid (BEP 52). */
   get infoHashV2(): string | undefined {
     return this.#session.metadata.infoHashV2
   }
 
-  /** The comment in the .torrent; undefined where there is none, or while the metadata is unknown. Peers do not pass it on. */
+  /** The comment in the .torrent. Undefined if there is none, or if the metadata came from peers, who send only the info dictionary. */
   get comment(): string | undefined {
     return this.#session.metadata.comment
   }
 
-  /** The program that made the .torrent, as it says; otherwise as {@link comment}. */
+  /** The program that created the .torrent, as the .torrent says; undefined in the same cases as {@link comment}. */
   get createdBy(): string | undefined {
     return this.#session.metadata.createdBy
   }
 
-  /** When the .torrent was made, as it says; otherwise as {@link comment}. */
+  /** Creation date in the .torrent; undefined in the same cases as {@link comment}. */
   get creationDate(): Date | undefined {
     return this.#session.metadata.creationDate
   }
 
-  /** URLs of web seeds (BEP 19) that the .torrent or magnet link names. Nothing is fetched from them yet. */
+  /** Web seed URLs (BEP 19) of the .torrent or magnet link. Nothing is fetched from them yet. */
   get webSeeds(): readonly string[] {
     return this.#session.metadata.webSeeds
   }
 
-  /** A magnet link to this torrent, with its trackers and web seeds. */
+  /** Magnet link of this torrent, with its trackers and web seeds. */
   get magnetURI(): string {
     return this.#session.metadata.magnetURI(this.#session.trackerTiers)
   }
@@ -107,60 +107,60 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return this.#session.data.opened?.files.list ?? []
   }
 
-  /** Bytes of all files, without pad files; 0 while the metadata is unknown. */
+  /** Total bytes of the files, without pad files; 0 while the metadata is unknown. */
   get length(): number {
     return this.#session.data.content?.layout.dataLength ?? 0
   }
 
-  /** Bytes of each piece but the last. */
+  /** Bytes per piece (the last may be shorter); 0 while the metadata is unknown. */
   get pieceLength(): number {
     return this.#session.data.content?.layout.pieceLength ?? 0
   }
 
-  /** How many pieces there are; 0 while the metadata is unknown. */
+  /** Number of pieces; 0 while the metadata is unknown. */
   get pieceCount(): number {
     return this.#session.data.content?.layout.pieceCount ?? 0
   }
 
-  /** Whether peers come from the trackers alone (BEP 27), as far as is known. */
+  /** Whether the torrent is private (BEP 27): peers come only from its trackers. May change when the metadata becomes known. */
   get private(): boolean {
     return this.#session.swarm.sources.private
   }
 
-  // ---- how far it is ----
+  // ---- progress and state ----
 
-  /** Verified part of what is selected, 0 to 1; 0 while nothing is selected, unless every byte is here. */
+  /** Verified share of the selected bytes, 0 to 1. While nothing is selected: 1 if every byte is stored, else 0. */
   get progress(): number {
     return this.#session.data.opened?.progress ?? 0
   }
 
-  /** Verified bytes, selected or not. */
+  /** Number of verified bytes, selected or not. */
   get downloaded(): number {
     return this.#session.data.content?.table.counts.verifiedLength ?? 0
   }
 
-  /** Payload bytes sent, over all runs that the resume record knows. */
+  /** Payload bytes sent, over all runs that the resume record counts. */
   get uploaded(): number {
     return this.#session.transfer.uploaded
   }
 
-  /** Payload bytes received in this run, also those that were of no use. */
+  /** Payload bytes received in this run, including wasted ones. */
   get received(): number {
     return this.#session.transfer.received
   }
 
-  /** Payload bytes per second. */
+  /** Payload bytes per second received from peers. */
   get downloadSpeed(): number {
     return this.#session.transfer.down.rate(monotonicMs())
   }
 
-  /** Payload bytes per second. */
+  /** Payload bytes per second sent to peers. */
   get uploadSpeed(): number {
     return this.#session.transfer.up.rate(monotonicMs())
   }
 
   /**
-   * Milliseconds until everything selected is there at the present speed; `Infinity` while nothing comes or nothing is selected, 0
+   * Milliseconds until everything selected is verified, at the current speed. `Infinity` without download speed or a selection, 0
    * when done.
    */
   get timeRemaining(): number {
@@ -168,17 +168,17 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return left === 0 ? 0 : (left / this.downloadSpeed) * 1000
   }
 
-  /** Uploaded bytes for each byte downloaded (of the torrent's length when it was all here from the start). */
+  /** Bytes uploaded per byte downloaded; per byte of the torrent's length if nothing was downloaded. */
   get ratio(): number {
     return this.#session.ratio
   }
 
-  /** Milliseconds as a running seed, over all runs. */
+  /** Milliseconds of seeding, over all runs. */
   get seedingTime(): number {
     return this.#session.transfer.seedingMs
   }
 
-  /** The ratio at which it stops as `finished`; undefined for the client's `seedRatio`. May be changed at any time. */
+  /** Ratio at which it stops as `finished`; undefined means the client's `seedRatio`. Can change at any time. */
   get seedRatio(): number | undefined {
     return this.#session.limits.seedRatio
   }
@@ -188,7 +188,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#session.changed()
   }
 
-  /** The `seedingTime` (ms) at which it stops as `finished`; undefined for the client's `seedTime`. May be changed at any time. */
+  /** `seedingTime` in ms at which it stops as `finished`; undefined means the client's `seedTime`. Can change at any time. */
   get seedTime(): number | undefined {
     return this.#session.limits.seedTime
   }
@@ -198,13 +198,13 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#session.changed()
   }
 
-  /** The connected peers, as snapshots. */
+  /** Snapshots of the connected peers. */
   get peers(): readonly PeerInfo[] {
     const now = monotonicMs()
     return [...this.#session.swarm.manager.peers.values()].map((peer) => this.#session.peerInfo(peer, now))
   }
 
-  /** How each tracker fares. */
+  /** Status of each tracker. */
   get trackers(): readonly TrackerStatus[] {
     return this.#session.swarm.sources.trackers.statuses
   }
@@ -214,27 +214,27 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return this.#session.status
   }
 
-  /** Whether `pause()` was called last, and not `resume()`, whatever else the torrent waits for. */
+  /** Whether the torrent is paused, also while `status` names another reason, such as `error`. */
   get paused(): boolean {
     return this.#session.state.paused
   }
 
-  /** The fault that stopped the torrent, while `status` is `error`; undefined again after `resume()`. */
+  /** The fault that stopped the torrent; undefined before, and after `resume()`. */
   get error(): Error | undefined {
     return this.#session.state.error
   }
 
-  /** Whether everything selected is complete and in storage; while nothing is selected, whether every byte is. */
+  /** Whether everything selected is verified and stored; while nothing is selected, whether every byte is. */
   get done(): boolean {
     return this.#session.data.opened?.done === true
   }
 
-  /** State and availability of each piece. */
+  /** State and availability of each piece. Takes time in proportion to the number of pieces. */
   get pieces(): readonly PieceInfo[] {
     return pieceMap(this.#session.data.content)
   }
 
-  /** The same for at most 1024 cells of neighbouring pieces, from counts that are kept: for torrents of any size, and as often as wanted. */
+  /** State and availability in at most 1024 cells of adjacent pieces. Cheap for torrents of any size: the counts are kept up to date. */
   get pieceCells(): readonly PieceCell[] {
     return coarsePieceMap(this.#session.data.content)
   }
@@ -245,24 +245,24 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   /**
-   * A picture of what the torrent does now, and why nothing is requested if so: plain data for logs and for people who ask why it is
-   * slow. See {@link TorrentInspection}.
+   * Returns a detailed snapshot of the torrent as plain data, for diagnosing slow downloads. It includes the reasons if no blocks are
+   * requested.
    */
   inspect(): TorrentInspection {
     return inspectTorrent(this.#session, monotonicMs())
   }
 
-  /** The torrent with its files as plain data, for `JSON.stringify`, logs and pages. */
+  /** Returns the torrent and its files as plain data, for `JSON.stringify`, logs and pages. */
   toJSON(): TorrentSnapshot {
     return snapshotOf(this, this.#session.swarm.manager.peers.size)
   }
 
-  // ---- what one can do ----
+  // ---- settings and methods ----
 
   /**
-   * Whether, once everything is here, each peer is shown few pieces at a time, so that each piece leaves us about once before any
-   * leaves twice (BEP 16): for the only seed of a new torrent. May be changed at any time: switched off, peers are told at once of all
-   * that they were not shown; switched on, it is for peers that come from then on, as what a connected peer knows cannot be taken back.
+   * Super-seeding (BEP 16), for the only seed of a new torrent. While every byte is stored, each peer is told of few pieces at a time, so
+   * that each piece is uploaded about once before any is uploaded twice. Can change at any time: `true` applies to peers that connect
+   * later, since pieces cannot be hidden again; with `false`, all peers are told at once of all pieces.
    */
   get superSeeding(): boolean {
     return this.#session.seeding.superSeeding
@@ -275,9 +275,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   /**
-   * Bytes per second that this torrent may receive, besides the client's limit; `Infinity` is none, 0 stops. May be changed
-   * at any time. All bytes from peers count, messages included, without the headers of TCP and IP.
-   * @throws RangeError when it is no number from 0 on.
+   * Bytes per second that this torrent may receive, within the client's limit. `Infinity` is no limit, 0 stops. Can change at any
+   * time. Counts all bytes from peers, including protocol messages, except TCP and IP headers.
+   * @throws RangeError unless the value is a number from 0 to Infinity.
    */
   get downloadLimit(): number {
     return this.#session.limits.download
@@ -289,7 +289,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     this.#session.changed()
   }
 
-  /** Bytes per second that this torrent may send; otherwise as {@link downloadLimit}. */
+  /** Bytes per second that this torrent may send; see {@link downloadLimit}. */
   get uploadLimit(): number {
     return this.#session.limits.upload
   }
@@ -301,45 +301,45 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   /**
-   * Downloads files or byte ranges; a higher priority (1 to 7, by default 4) comes first.
-   * @throws TorrentError ERR_TORRENT_SELECT for a file or range that is not there, ERR_TORRENT_METADATA before the files are known.
+   * Selects files or byte ranges for download. A higher priority (1 to 7, default 4) comes first.
+   * @throws TorrentError ERR_TORRENT_SELECT for an unknown file or range; ERR_TORRENT_METADATA before the files are known.
    */
   select(what: SelectTarget, priority: number = normalPriority): void {
     checkPriority(priority)
     this.#session.opened.files.select(what, priority)
   }
 
-  /** Downloads only what streams read of files or byte ranges. */
+  /** Deselects files or byte ranges: only what streams read is downloaded. */
   deselect(what: SelectTarget): void {
     this.#session.opened.files.select(what, 0)
   }
 
-  /** Stops moving payload and dialling; peers stay connected. */
+  /** Stops payload in both directions and new connections. Peers stay connected. */
   pause(): void {
     if (this.#session.state.pause()) this.#session.follow()
   }
 
-  /** Goes on after `pause()`, after an error, or beyond the goal that it had reached. */
+  /** Continues after `pause()` or an error, or after `seedRatio` or `seedTime` was reached, then without such a goal. */
   resume(): void {
     if (this.#session.state.resume()) this.#session.follow()
   }
 
-  /** Tries a peer at once: `host:port` or an object. */
+  /** Connects to a peer at once: `host:port` or an object. @throws TorrentError ERR_UTIL_ADDRESS. */
   addPeer(address: string | PeerAddress): void {
     this.#session.addPeers([readAddress(address)])
   }
 
   /**
-   * Announces to further trackers: one tier for each URL, or tiers of several. They may lead anywhere, unless `trust` is `'remote'`: then
-   * they reach this machine and local networks only as far as trackers of a torrent do.
+   * Adds trackers and announces to them. A URL is a tier of its own, an array is a tier of several. With `trust` `'remote'`, local
+   * addresses are restricted as for trackers in a .torrent.
    */
   addTrackers(trackers: TrackerTiers, trust: Trust = 'program'): void {
     this.#session.addTrackers(trackers, trust)
   }
 
   /**
-   * Resolves when everything selected is complete and in storage; while nothing is selected, waits for a selection or for every
-   * byte. Rejects when the torrent fails or is closed before, or the signal is aborted.
+   * Resolves when everything selected is verified and stored. While nothing is selected, waits for a selection or for every byte.
+   * Rejects if the torrent fails or is closed before, or the signal is aborted.
    */
   async whenDone(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     checkOptionNames(options, ['signal'], argumentError)
@@ -353,8 +353,8 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   }
 
   /**
-   * Hashes all data again; what is wrong or missing is fetched anew. Resolves when everything was looked at; rejects when the torrent
-   * is closed before, which the caller may ignore.
+   * Hashes all data again; pieces that are wrong or missing are downloaded again. Resolves when all pieces are checked. Rejects if the
+   * torrent is closed before; that rejection need not be handled.
    */
   recheck(): Promise<void> {
     const checked = (async () => this.#session.opened.checks.recheck())()
@@ -362,17 +362,17 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     return checked
   }
 
-  /** Stops announcing, saves what is there, and closes everything; idempotent. */
+  /** Stops announcing, saves the resume record, and closes peers, streams and storage. Idempotent. */
   close(): Promise<void> {
     return this.#session.close()
   }
 
   #emit<E extends keyof SessionEvents>(event: E, args: SessionEvents[E]): boolean {
-    // A program may have replaced `emit`, which then says nothing of listeners.
+    // A program may have replaced `emit`, whose result then says nothing about listeners.
     if (event === 'error' && this.listenerCount('error') === 0) return false
     return emitSafely(this, event, event === 'close' ? [this] : args)
   }
 }
 
-// A torrent may have 400,000 files.
+// Shows only the number of files: a torrent may have 400,000.
 inspectAs(Torrent, (torrent) => ({ ...torrent.toJSON(), files: torrent.files.length }))

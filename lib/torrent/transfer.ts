@@ -2,27 +2,27 @@ import { type AnnounceCounters, unknownLeft } from '../tracker/request.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { Meter } from '../util/meter.ts'
 
-/** What was moved, and for how long, over all runs. */
+/** Payload and times of a torrent over all runs. */
 export interface TransferTotals {
   /** Payload bytes. */
   readonly uploaded: number
   readonly downloaded: number
-  /** Seconds that the torrent ran. */
+  /** Seconds of running. */
   readonly secondsActive: number
-  /** Seconds that it ran as a seed; a record may not say. */
+  /** Seconds of seeding; missing in old records. */
   readonly secondsSeeding?: number | undefined
   /** When it was added, in milliseconds since 1970. */
   readonly addedMs: number
-  /** Whether every byte has been here once. */
+  /** Whether the torrent was ever complete. */
   readonly completed?: boolean
 }
 
-/** The payload that a torrent has moved: in this run, and in those before as far as they were remembered. */
+/** Counts the payload and the running time of a torrent, in this run and in all runs that were saved. */
 export class Transfer {
-  /** Payload received in this run that was of use, and payload sent. */
+  /** Payload received in this run, without wasted blocks, and payload sent. */
   readonly down: Meter = new Meter()
   readonly up: Meter = new Meter()
-  /** Payload bytes received in this run, of use or not. */
+  /** Payload bytes received in this run, including wasted blocks. */
   received = 0
   #uploadedBefore = 0
   #downloadedBefore = 0
@@ -33,7 +33,7 @@ export class Transfer {
   #addedMs: number = Date.now()
   #completed = false
 
-  /** Goes on where earlier runs have ended; of several memories the one that knows of more counts. */
+  /** Adds the totals of earlier runs. If called for both saved torrent and resume record, the larger values count. */
   restore(totals: TransferTotals): void {
     const { uploaded, downloaded, secondsActive, secondsSeeding = 0, addedMs, completed = false } = totals
     this.#uploadedBefore = Math.max(this.#uploadedBefore, uploaded)
@@ -49,31 +49,30 @@ export class Transfer {
     return this.#uploadedBefore + this.up.total
   }
 
-  /** Payload bytes received that were of use, over all runs. */
+  /** Payload bytes received without wasted blocks, over all runs. */
   get downloaded(): number {
     return this.#downloadedBefore + this.down.total
   }
 
-  /** Payload bytes of this run, both ways. */
+  /** Payload bytes of this run in both directions. */
   get moved(): number {
     return this.received + this.up.total
   }
 
-  /** Uploaded bytes for each byte downloaded; for each of `length` when nothing was. */
+  /** Returns bytes uploaded per byte downloaded; per byte of `length` if nothing was downloaded. */
   ratio(length: number): number {
     const base = this.downloaded || length
     return base === 0 ? 0 : this.uploaded / base
   }
 
-  /** What trackers are told of this run; `left` are the bytes that are missing, undefined while that is unknown. */
+  /** Returns the announce counters of this run; `left` is the number of missing bytes, undefined while unknown. */
   counters(left: number | undefined): AnnounceCounters {
     return { uploaded: this.up.total, downloaded: this.down.total, left: left ?? unknownLeft }
   }
 
   /**
-   * Every byte is here. Returns whether trackers are to be told that the download is complete (BEP 3): once over all runs, and only if
-   * bytes were downloaded in this one. A tracker that cannot be reached in the run that completes a download does not hear of it,
-   * since the torrent is complete when the next run starts.
+   * Marks the torrent as complete. Returns whether to announce `completed` (BEP 3): once over all runs, and only if this run has
+   * downloaded bytes. A tracker that is unreachable in that run is not told later, since the next run starts with a complete torrent.
    */
   complete(): boolean {
     const isNews = !this.#completed && this.down.total > 0
@@ -81,12 +80,12 @@ export class Transfer {
     return isNews
   }
 
-  /** Milliseconds as a seed, over all runs. */
+  /** Milliseconds of seeding, over all runs. */
   get seedingMs(): number {
     return this.#seedingMs + (this.#state === 'seeding' ? monotonicMs() - this.#since : 0)
   }
 
-  /** Whether the torrent runs from now on, and whether as a seed. */
+  /** Sets the state for which time counts from now on. */
   enter(state: 'idle' | 'active' | 'seeding'): void {
     if (state === this.#state) return
     const now = monotonicMs()
@@ -96,7 +95,7 @@ export class Transfer {
     this.#since = now
   }
 
-  /** What outlives this run. */
+  /** Returns the totals to save. */
   remember(): Required<TransferTotals> & { readonly secondsSeeding: number } {
     const running = this.#state === 'idle' ? 0 : monotonicMs() - this.#since
     return {

@@ -3,17 +3,17 @@ import type { Layout } from '../metainfo/layout.ts'
 import type { Storage, StorageSegment } from '../storage/storage.ts'
 import { TorrentError } from '../util/errors.ts'
 
-/** Files named in one message. */
+/** Most file names in one message. */
 const mostNamed = 3
 
-/** Pieces that are gone from storage. */
+/** Result of {@link findVanished}. */
 export interface Vanished {
-  /** Indices in the layout. */
+  /** Layout indices of the files with lost data. */
   readonly files: readonly number[]
   readonly warning: TorrentError
 }
 
-/** Finds out which files made a verified piece unreadable: those that are missing or too short, or else all that the piece touches. */
+/** Determines the files that made a verified piece unreadable: missing or too short files, or else all files of the piece. */
 export async function findVanished(layout: Layout, storage: Storage, piece: number): Promise<Vanished> {
   const touched: number[] = []
   const missing: number[] = []
@@ -29,15 +29,15 @@ export async function findVanished(layout: Layout, storage: Storage, piece: numb
   const more = paths.length > mostNamed ? ` and ${paths.length - mostNamed} more` : ''
   const what = missing.length > 0 ? 'deleted or cut short' : 'changed, or cannot be read'
   const message =
-    `${named.join(', ')}${more}: ${what} since it was verified, so piece ${piece} is fetched anew; ` +
-    'recheck the torrent to find all that is gone'
+    `${named.join(', ')}${more}: ${what} since it was verified, so piece ${piece} is downloaded again; ` +
+    'recheck the torrent to find all lost data'
   return {
     files,
     warning: new TorrentError('ERR_STORAGE_READ', message, { details: { files: paths, piece } })
   }
 }
 
-/** Whether the files on disk are long enough to hold these bytes; true where bytes lie in no file. */
+/** Returns whether the files on disk are long enough for these bytes; true for bytes that are not in a file. */
 async function reaches(storage: Storage, byteOffset: number, length: number): Promise<boolean> {
   for (const segment of segmentsOf(storage, byteOffset, length)) {
     if (segment.path === undefined) continue
@@ -54,7 +54,7 @@ function segmentsOf(storage: Storage, byteOffset: number, length: number): reado
   try {
     return storage.segments?.(byteOffset, length) ?? []
   } catch {
-    // Something else is in the place of a file, or the storage has closed.
+    // A file is something else, such as a folder, or the storage has closed.
     return [{ path: '', fileOffset: 0, length }]
   }
 }

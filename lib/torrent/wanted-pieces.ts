@@ -8,46 +8,46 @@ import type { ContentEvents } from './content-events.ts'
 import type { Download } from './download.ts'
 import type { TorrentFiles } from './torrent-files.ts'
 
-/** The parts that {@link WantedPieces} work with. */
+/** Dependencies of {@link WantedPieces}. */
 export interface WantedPiecesOptions {
   readonly layout: Layout
   readonly table: PieceTable
   readonly files: TorrentFiles
   readonly download: Download
   readonly storage: Storage
-  /** Storage has made and moved the files that are wanted now. */
+  /** Called when storage has created or moved the wanted files. */
   moved(): void
   readonly events: Pick<ContentEvents, 'changed' | 'error'>
 }
 
-/** Applies a selection: its priorities count at once, and picker and storage hear once of all that is changed in one go. */
+/** Applies a selection: sets priorities at once, and updates picker and storage once for all changes of a tick. */
 export class WantedPieces {
   readonly #options: WantedPiecesOptions
-  /** Pieces whose new priority the picker does not know yet. */
+  /** Pieces with changed priorities that the picker was not told yet. */
   #reselected: number[][] = []
   #applying = false
   #opened = false
   #closed = false
-  /** Storage does not know yet which files are wanted. */
+  /** Whether storage failed to apply the wanted files. */
   #failed = false
 
   constructor(options: WantedPiecesOptions) {
     this.#options = options
   }
 
-  /** For each file of the layout whether it has its place on disk. */
+  /** Returns for each file of the layout whether it is stored as a file. */
   files(): boolean[] {
     return this.#options.files.wanted()
   }
 
-  /** Sets the priorities of all pieces, and returns the pieces of which `tellPriorities` is to tell the picker. */
+  /** Sets the priorities of all pieces. Returns the pieces for `tellPriorities`. */
   async begin(): Promise<readonly number[]> {
     const { layout, table, files } = this.#options
     const { pieceCount } = layout
     const selected: number[] = []
     for (let start = 0; start < pieceCount; start += piecesOfTurn) {
-      const turn = shareTurn()
-      if (turn !== undefined) await turn
+      const pause = shareTurn()
+      if (pause !== undefined) await pause
       const range = { start, end: Math.min(pieceCount, start + piecesOfTurn) }
       for (const piece of table.setPriorities(start, files.selection.pieces(range))) selected.push(piece)
       if (this.#closed) break
@@ -55,12 +55,12 @@ export class WantedPieces {
     return selected
   }
 
-  /** The storage is open and hears of wanted files from now on. */
+  /** Marks the storage as open, so that it is told of wanted files from now on. */
   opened(): void {
     this.#opened = true
   }
 
-  /** The selection of these pieces has changed. */
+  /** Applies a changed selection to these pieces. */
   select(pieces: Range): void {
     const { table, files } = this.#options
     this.#reselected.push(table.setPriorities(pieces.start, files.selection.pieces(pieces)))
@@ -69,18 +69,18 @@ export class WantedPieces {
     queueMicrotask(() => void this.#apply())
   }
 
-  /** Tells the picker of pieces that have other priorities now. */
+  /** Tells the picker of pieces with changed priorities, yielding to the event loop. */
   async tellPriorities(pieces: readonly number[]): Promise<void> {
     const { download } = this.#options
     for (const part of partsOf(pieces)) {
-      const turn = shareTurn()
-      if (turn !== undefined) await turn
+      const pause = shareTurn()
+      if (pause !== undefined) await pause
       if (this.#closed) return
       download.change((picker, now) => picker.reselected(part, now))
     }
   }
 
-  /** Tells storage which files are wanted now. */
+  /** Tells storage which files are wanted. */
   tellFiles(): void {
     if (!this.#opened) return
     const { storage, moved, events } = this.#options
@@ -99,12 +99,12 @@ export class WantedPieces {
     )
   }
 
-  /** Tells storage again, if it has failed. */
+  /** Tells storage again if it has failed. */
   recover(): void {
     if (this.#failed) this.tellFiles()
   }
 
-  /** Tells nothing more; idempotent. */
+  /** Stops all updates. Idempotent. */
   close(): void {
     this.#closed = true
   }

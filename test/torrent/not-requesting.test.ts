@@ -41,9 +41,13 @@ const rows: readonly (readonly [name: string, change: Partial<RequestFacts>, exp
     [
       'peers are snubbed',
       { peers: [{ ...peer, snubbed: true }] },
-      ['Peers that do not choke us are snubbed: they owe blocks for too long.']
+      ['Peers that do not choke us are snubbed: they have not sent requested blocks for too long.']
     ],
-    ['peers refuse', {}, ['Peers have refused the pieces that are wanted, or are asked in a moment.']],
+    [
+      'peers refuse',
+      {},
+      ['Peers have rejected requests for the wanted pieces, or requests are about to be sent.']
+    ],
     [
       'memory is short',
       { isMemoryShort: true },
@@ -62,18 +66,18 @@ const rows: readonly (readonly [name: string, change: Partial<RequestFacts>, exp
     [
       'nothing is selected',
       { status: 'idle', wanted: 0, isSelected: false },
-      ['Nothing is selected, and no open stream lacks anything.']
+      ['Nothing is selected, and no open stream misses bytes.']
     ],
-    ['everything is here', { status: 'seeding', wanted: 0 }, ['Nothing that is selected is missing.']],
+    ['everything is here', { status: 'seeding', wanted: 0 }, ['Nothing selected is missing.']],
     [
       'all that is missing is on its way',
       { wanted: 0 },
-      ['No piece may be fetched yet: pieces are checked, or on their way to storage.']
+      ['No piece can be requested yet: pieces are being checked or written to storage.']
     ],
     [
       'checking',
       { status: 'checking', wanted: 0, unchecked: 5 },
-      ['Data that was found is checked first: 5 pieces to go.']
+      ['Existing data is checked first: 5 pieces to go.']
     ],
     ['the limit is 0', { isLimited: true }, ['The download limit is 0.']],
     [
@@ -81,7 +85,7 @@ const rows: readonly (readonly [name: string, change: Partial<RequestFacts>, exp
       { isLimited: true, unchecked: 1, peers: [] },
       [
         'The download limit is 0.',
-        'Data that was found is checked first: 1 piece to go.',
+        'Existing data is checked first: 1 piece to go.',
         'No peer is connected; no address is known.'
       ]
     ]
