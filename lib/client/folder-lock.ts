@@ -14,7 +14,7 @@ const staleMs = 120_000
 const tornMs = 100
 const touchEveryMs = 30_000
 /** Paths of the locks that this thread holds: its process id is the same for all its clients, so the file cannot tell them apart. */
-const mine = new Set<string>()
+const heldLocks = new Set<string>()
 
 /** A lock file that gives one client at a time the use of a folder. It is no longer held once its process has ended, even by a crash. */
 export class FolderLock {
@@ -39,36 +39,36 @@ export class FolderLock {
     await makeSyncedFolder(nodeFs, folder, 0o700)
     const path = join(folder, name)
     const key = join(realpathSync(folder), name)
-    if (mine.has(key)) return undefined
-    mine.add(key)
+    if (heldLocks.has(key)) return undefined
+    heldLocks.add(key)
     try {
-      const text = JSON.stringify({ ...ourselves(), token: toHex(randomBytes(8)) })
+      const text = JSON.stringify({ ...thisHolder(), token: toHex(randomBytes(8)) })
       for (let attempt = 0; attempt < 3; attempt++) {
         if (await create(path, text)) return new FolderLock(path, key, text)
-        const theirs = await readFile(path, 'utf8').catch(() => undefined)
-        if (theirs === undefined) continue
-        if (isTorn(theirs)) {
+        const found = await readFile(path, 'utf8').catch(() => undefined)
+        if (found === undefined) continue
+        if (isTorn(found)) {
           await sleep(tornMs)
           // If it has changed, its process is still writing it.
-          if ((await readFile(path, 'utf8').catch(() => undefined)) !== theirs) continue
-        } else if (await isHeld(path, theirs)) break
-        await clear(path, theirs)
+          if ((await readFile(path, 'utf8').catch(() => undefined)) !== found) continue
+        } else if (await isHeld(path, found)) break
+        await removeStale(path, found)
       }
     } catch (error) {
-      mine.delete(key)
+      heldLocks.delete(key)
       throw error
     }
-    mine.delete(key)
+    heldLocks.delete(key)
     return undefined
   }
 
   /** Releases the lock. Idempotent. */
   async release(): Promise<void> {
     clearInterval(this.#timer)
-    if (!mine.has(this.#key)) return
+    if (!heldLocks.has(this.#key)) return
     const text = await readFile(this.#path, 'utf8').catch(() => undefined)
     if (text === this.#text) await unlink(this.#path).catch(() => {})
-    mine.delete(this.#key)
+    heldLocks.delete(this.#key)
   }
 }
 
@@ -81,8 +81,8 @@ export interface Holder {
   readonly started: string
 }
 
-function ourselves(): Holder {
-  return { pid: process.pid, thread: threadId, host: hostname(), started: startOf(process.pid) }
+function thisHolder(): Holder {
+  return { pid: process.pid, thread: threadId, host: hostname(), started: startTimeOf(process.pid) }
 }
 
 async function create(path: string, text: string): Promise<boolean> {
@@ -106,18 +106,18 @@ async function create(path: string, text: string): Promise<boolean> {
 
 async function isHeld(path: string, text: string): Promise<boolean> {
   const holder = parseHolder(text)
-  const us = ourselves()
+  const us = thisHolder()
   if (holder === undefined || holder.host !== us.host) {
     const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: 0 }))
     return Math.abs(Date.now() - mtimeMs) < (holder === undefined ? touchEveryMs : staleMs)
   }
   // Our own process id, but not our lock: an earlier process had the same id, as is usual in containers.
   if (holder.pid === us.pid && holder.thread === us.thread) return false
-  return isAlive(holder.pid) && (holder.started === '' || holder.started === startOf(holder.pid))
+  return isAlive(holder.pid) && (holder.started === '' || holder.started === startTimeOf(holder.pid))
 }
 
 /** Removes a stale lock. If another process has replaced it meanwhile, its lock is put back. */
-async function clear(path: string, text: string): Promise<void> {
+async function removeStale(path: string, text: string): Promise<void> {
   const aside = `${path}.${process.pid}.stale`
   try {
     await rename(path, aside)
@@ -162,7 +162,7 @@ function isAlive(pid: number): boolean {
 }
 
 /** Returns the start time of a process in clock ticks since boot; '' where there is no /proc. */
-function startOf(pid: number): string {
+function startTimeOf(pid: number): string {
   try {
     const line = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // Field 2, the program name, is in parentheses and can contain anything. The start time is field 22.

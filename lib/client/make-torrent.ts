@@ -13,7 +13,7 @@ import { isSeedData, type SeedData, writeSeedData } from './seed-data.ts'
 
 const title = 'piecewise seed 1'
 /** Cached torrents per state folder; beyond it, the least recently written are deleted. */
-const mostKept = 500
+const maxCached = 500
 
 /** Fingerprint of files, to detect whether they have changed since they were hashed. */
 export interface Sighting {
@@ -72,7 +72,7 @@ export class SeedCache {
 
   async #tidy(): Promise<void> {
     const names = (await readdir(this.#folder)).filter((name) => name.endsWith('.seed'))
-    if (names.length <= mostKept) return
+    if (names.length <= maxCached) return
     const files = await Promise.all(
       names.map(async (name) => {
         const path = join(this.#folder, name)
@@ -80,7 +80,7 @@ export class SeedCache {
       })
     )
     files.sort((a, b) => b.at - a.at)
-    for (const { path } of files.slice(mostKept)) await unlink(path).catch(() => {})
+    for (const { path } of files.slice(maxCached)) await unlink(path).catch(() => {})
   }
 
   #path(key: string): string {

@@ -18,13 +18,13 @@ export class Registry {
   readonly #options: RegistryOptions
   readonly #sessions = new Map<string, TorrentSession>()
   readonly #torrents = new WeakMap<TorrentSession, Torrent>()
-  readonly #known = new WeakMap<Torrent, TorrentSession>()
+  readonly #sessionsByTorrent = new WeakMap<Torrent, TorrentSession>()
   /** Sessions that a restart does not restore. */
-  readonly #fleeting = new WeakSet<TorrentSession>()
+  readonly #notRestored = new WeakSet<TorrentSession>()
   /** Number of callers that wait for a torrent's files, including the one that starts it. */
   readonly #waiting = new Map<TorrentSession, number>()
   /** Torrents that are being removed. */
-  readonly #leaving = new Map<TorrentSession, Promise<void>>()
+  readonly #removing = new Map<TorrentSession, Promise<void>>()
 
   constructor(options: RegistryOptions) {
     this.#options = options
@@ -42,7 +42,7 @@ export class Registry {
 
   /** Sessions that a restart restores: all except those with a `storage` of the caller and those being removed. */
   get lasting(): TorrentSession[] {
-    return this.all.filter((session) => !this.#fleeting.has(session))
+    return this.all.filter((session) => !this.#notRestored.has(session))
   }
 
   /** Returns the session with this info hash (hexadecimal or bytes), or undefined. */
@@ -52,7 +52,7 @@ export class Registry {
 
   /** Returns the session of a torrent, or undefined if the torrent is not in the registry any more. */
   sessionOf(torrent: Torrent): TorrentSession | undefined {
-    const session = this.#known.get(torrent)
+    const session = this.#sessionsByTorrent.get(torrent)
     return session !== undefined && this.#sessions.get(session.infoHash) === session ? session : undefined
   }
 
@@ -62,7 +62,7 @@ export class Registry {
     if (torrent === undefined) {
       torrent = new Torrent(session)
       this.#torrents.set(session, torrent)
-      this.#known.set(torrent, session)
+      this.#sessionsByTorrent.set(torrent, session)
     }
     return torrent
   }
@@ -76,7 +76,7 @@ export class Registry {
     })
     this.#sessions.set(session.infoHash, session)
     // The next run could not recreate the caller's storage.
-    if (init.storage !== undefined) this.#fleeting.add(session)
+    if (init.storage !== undefined) this.#notRestored.add(session)
     this.#waiting.set(session, 1)
     onEntered(session)
     return session
@@ -110,15 +110,15 @@ export class Registry {
   /** Closes a torrent and deletes its resume record, and with `deleteFiles` its data, after `forget` has saved the list without it. */
   async remove(session: TorrentSession, deleteFiles: boolean, forget: () => Promise<void>): Promise<void> {
     const removed = this.#remove(session, deleteFiles, forget)
-    const settle = (): void => void this.#leaving.delete(session)
-    this.#leaving.set(session, removed.then(settle, settle))
+    const settle = (): void => void this.#removing.delete(session)
+    this.#removing.set(session, removed.then(settle, settle))
     await removed
   }
 
   /** Resolves when a torrent that is being removed or closed is gone; returns undefined for any other. */
   endOf(session: TorrentSession | undefined): Promise<void> | undefined {
     if (session === undefined) return undefined
-    return this.#leaving.get(session) ?? (session.status === 'closed' ? session.close() : undefined)
+    return this.#removing.get(session) ?? (session.status === 'closed' ? session.close() : undefined)
   }
 
   /** Moves a session to another position in the queue; 0 is the first. */
@@ -136,7 +136,7 @@ export class Registry {
 
   async #remove(session: TorrentSession, deleteFiles: boolean, forget: () => Promise<void>): Promise<void> {
     // The list is saved before anything is deleted: after a crash in between, the next run would download the data again.
-    this.#fleeting.add(session)
+    this.#notRestored.add(session)
     await forget()
     await session.remove(deleteFiles)
     this.#delete(session)

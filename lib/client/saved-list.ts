@@ -35,12 +35,12 @@ export class SavedList {
   readonly #folder: string
   readonly #events: SavedListEvents
   /** Torrents that could not be restored, for example because their disk is not mounted. They stay in the list for later runs. */
-  readonly #dormant = new Map<string, SavedTorrent>()
+  readonly #notRestored = new Map<string, SavedTorrent>()
   /** Lines of torrents that are not restored because the line is not signed. They are saved again unsigned, and not used by `add`. */
   readonly #refused = new Map<string, SavedLine>()
   readonly #trust: SavedTorrentsTrust
   /** Torrents whose metadata is in the folder. */
-  readonly #kept = new WeakSet<TorrentSession>()
+  readonly #withMetadata = new WeakSet<TorrentSession>()
   #lock: FolderLock | undefined
   #timer: NodeJS.Timeout | undefined
   #counters: NodeJS.Timeout | undefined
@@ -70,7 +70,7 @@ export class SavedList {
       )
       return []
     }
-    this.#counters = setInterval(() => this.#look(), countersEveryMs)
+    this.#counters = setInterval(() => this.#saveCounters(), countersEveryMs)
     this.#counters.unref()
     let bytes: Uint8Array | undefined
     try {
@@ -78,7 +78,7 @@ export class SavedList {
     } catch (cause) {
       // Without the lock nothing is saved, so that the unreadable list is not overwritten.
       this.#warn(`has a list of torrents that cannot be read: ${asError(cause).message}`, cause)
-      await this.#giveUp()
+      await this.#unlock()
       return []
     }
     const { lines, damaged } = await runStepsInTurns(readSavedSteps(bytes ?? new Uint8Array()))
@@ -104,19 +104,19 @@ export class SavedList {
 
   /** Marks a torrent whose metadata was loaded from the folder, so that it is not written again. */
   isKept(torrent: TorrentSession): void {
-    this.#kept.add(torrent)
+    this.#withMetadata.add(torrent)
   }
 
   /** Keeps a torrent that could not be restored in the list, for the next run. */
   setAside(saved: SavedTorrent): void {
-    this.#dormant.set(saved.infoHash, saved)
+    this.#notRestored.set(saved.infoHash, saved)
     this.touch()
   }
 
   /** Removes a torrent that was set aside from the list, because it is added or removed; returns it, or undefined. */
   takeBack(infoHash: string): SavedTorrent | undefined {
-    const saved = this.#dormant.get(infoHash)
-    if (this.#dormant.delete(infoHash) || this.#refused.delete(infoHash)) this.touch()
+    const saved = this.#notRestored.get(infoHash)
+    if (this.#notRestored.delete(infoHash) || this.#refused.delete(infoHash)) this.touch()
     return saved
   }
 
@@ -160,22 +160,22 @@ export class SavedList {
     await this.stop()
     if (this.#lock === undefined) return
     await this.#save(torrents)
-    await this.#giveUp()
+    await this.#unlock()
   }
 
   get #path(): string {
     return join(this.#folder, 'client.session')
   }
 
-  async #giveUp(): Promise<void> {
+  async #unlock(): Promise<void> {
     clearInterval(this.#counters)
     const lock = this.#lock
     this.#lock = undefined
     await lock?.release()
   }
 
-  /** Schedules a save if transfer counters have changed since the last look. */
-  #look(): void {
+  /** Schedules a save if transfer counters have changed since the last call. */
+  #saveCounters(): void {
     const moved = this.#events.torrents().reduce((sum, torrent) => sum + torrent.transfer.moved, 0)
     if (moved === this.#moved) return
     this.#moved = moved
@@ -190,9 +190,9 @@ export class SavedList {
       const savedTorrents = torrents.map((torrent) => torrent.save())
       await this.#keepMetadata(torrents)
       const here = new Set(savedTorrents.map(({ infoHash }) => infoHash))
-      const dormant = [...this.#dormant.values()].filter(({ infoHash }) => !here.has(infoHash))
+      const notRestored = [...this.#notRestored.values()].filter(({ infoHash }) => !here.has(infoHash))
       const refused = [...this.#refused.values()].filter(({ saved }) => !here.has(saved.infoHash))
-      const all = [...savedTorrents, ...dormant]
+      const all = [...savedTorrents, ...notRestored]
       await replaceFile(nodeFs, this.#path, encodeSavedTorrents(all, await this.#trust.signer(all), refused))
     } catch (cause) {
       this.#warn(`cannot be written, so the list of torrents is not saved: ${asError(cause).message}`, cause)
@@ -203,7 +203,7 @@ export class SavedList {
 
   async #keepMetadata(torrents: readonly TorrentSession[]): Promise<void> {
     // Includes torrents that are still opening, so that a crash does not lose the metadata passed to `add`.
-    const missing = torrents.filter((torrent) => !this.#kept.has(torrent))
+    const missing = torrents.filter((torrent) => !this.#withMetadata.has(torrent))
     if (missing.length === 0) return
     await makeFolder(this.#folder, { mode: 0o700 })
     // The folder entries are synced together with that of the list.
@@ -212,7 +212,7 @@ export class SavedList {
       const bytes = torrent?.torrentFile
       if (torrent === undefined || bytes === undefined) return
       await replaceUnlisted(nodeFs, join(this.#folder, `${torrent.infoHash}.torrent`), bytes, '.new')
-      this.#kept.add(torrent)
+      this.#withMetadata.add(torrent)
     })
   }
 

@@ -13,9 +13,9 @@ export interface QueueRules {
   seedTime: number
 }
 
-const lookEveryMs = 1000
+const decideEveryMs = 1000
 /** Least milliseconds between two decisions, per torrent and at most, so that many changes are handled together. */
-const restMs = { each: 0.1, most: 50 }
+const spacingMs = { each: 0.1, most: 50 }
 
 interface Run {
   /** Payload bytes at the last decision, and when they last changed. */
@@ -34,9 +34,9 @@ export class TorrentQueue {
   readonly #runs = new WeakMap<TorrentSession, Run>()
   #timer: NodeJS.Timeout | undefined
   #planned = false
-  #lookedAt = Number.NEGATIVE_INFINITY
-  #restMs = 0
-  #rest: NodeJS.Timeout | undefined
+  #decidedAt = Number.NEGATIVE_INFINITY
+  #spacingMs = 0
+  #delayed: NodeJS.Timeout | undefined
   #closed = false
 
   /** A missing rule is no limit. */
@@ -69,13 +69,13 @@ export class TorrentQueue {
   changed(): void {
     if (this.#planned || this.#closed) return
     this.#planned = true
-    const look = (): void => {
+    const decide = (): void => {
       this.#planned = false
       this.decide()
     }
-    const waitMs = this.#lookedAt + this.#restMs - monotonicMs()
-    if (waitMs < 1) queueMicrotask(look)
-    else this.#rest = setTimeout(look, waitMs).unref()
+    const waitMs = this.#decidedAt + this.#spacingMs - monotonicMs()
+    if (waitMs < 1) queueMicrotask(decide)
+    else this.#delayed = setTimeout(decide, waitMs).unref()
   }
 
   /** Queues a new torrent if there are limits, before it announces to a tracker. */
@@ -89,22 +89,22 @@ export class TorrentQueue {
   close(): void {
     this.#closed = true
     clearInterval(this.#timer)
-    clearTimeout(this.#rest)
+    clearTimeout(this.#delayed)
   }
 
   /** Decides now for all torrents; for changes that cannot wait. */
   decide(): void {
     if (this.#closed) return
-    this.#lookedAt = monotonicMs()
+    this.#decidedAt = monotonicMs()
     const torrents = this.#registry.all
-    this.#restMs = Math.min(restMs.most, torrents.length * restMs.each)
+    this.#spacingMs = Math.min(spacingMs.most, torrents.length * spacingMs.each)
     const goals = this.#endSeeds(torrents)
     const limits = this.#apply(torrents)
     if (!(goals || limits)) {
       clearInterval(this.#timer)
       this.#timer = undefined
     } else if (this.#timer === undefined) {
-      this.#timer = setInterval(() => this.decide(), lookEveryMs)
+      this.#timer = setInterval(() => this.decide(), decideEveryMs)
       this.#timer.unref()
     }
   }
