@@ -3,7 +3,7 @@ import type { TorrentFile } from './torrent-file.ts'
 
 /** Callbacks of a torrent's data to its session; {@link Content} and its parts call them. */
 export interface ContentEvents {
-  /** Every byte of a file is stored in its own file. */
+  /** Every byte of a file is verified and stored in the file itself. */
   fileDone(file: TorrentFile): void
   /** Completeness of the selection may have changed. */
   changed(): void

@@ -234,7 +234,7 @@ export class DataChecks {
     if (unproven.length > 0) void this.#verification.prove(unproven)
   }
 
-  /** Keeps files from being changed that were there before the torrent; returns missing pieces that must not be fetched yet. */
+  /** Protects files that existed before the torrent; returns the missing pieces that must not be requested yet. */
   #beginExisting(pieces: Uint8Array, stats: StorageStats): number[] {
     const { layout, storage, fileStorage, content, before } = this.#options
     const ownership = fileStorage?.ownership

@@ -147,7 +147,7 @@ export class Download {
     }
   }
 
-  /** Opens, moves or closes the window of a stream. */
+  /** Opens, moves or (undefined) closes the readahead window of a stream. */
   setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void {
     this.#change((now) => this.picker.window(streamId, window, jumped, now))
   }

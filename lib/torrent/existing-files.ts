@@ -24,15 +24,15 @@ export interface ExistingFilesMediator {
 
 interface Judgement {
   /** Number of pieces that are still to be hashed. */
-  left: number
+  unhashed: number
   /** Whether hashing cannot decide: a later piece, downloaded or proven, shows if the file is the torrent's. */
-  isOpen: boolean
+  isUndecided: boolean
   /** The first and last piece, if they could not be hashed because bytes of other files are missing. */
-  readonly open: number[]
-  /** Whether the pieces in `open` may be requested. */
-  isWaiting: boolean
+  readonly edgePieces: number[]
+  /** Whether the pieces in `edgePieces` may be requested. */
+  isDeferred: boolean
   /** Whether the file is not the torrent's, but was not wanted when that was found. */
-  isLeft: boolean
+  isUnwanted: boolean
   isRefused: boolean
 }
 
@@ -61,11 +61,11 @@ export class ExistingFiles {
     mediator.ownership.onAccepted = (index) => this.#accept(index)
     for (const index of files)
       this.#files.set(index, {
-        left: 0,
-        isOpen: false,
-        open: [],
-        isWaiting: false,
-        isLeft: false,
+        unhashed: 0,
+        isUndecided: false,
+        edgePieces: [],
+        isDeferred: false,
+        isUnwanted: false,
         isRefused: false
       })
   }
@@ -80,21 +80,21 @@ export class ExistingFiles {
       const { start, end } = this.#mediator.layout.filePieces(index)
       for (let piece = start; piece < end; piece++) {
         if (pieces[piece] === pieceTrust.unknown) {
-          file.left++
+          file.unhashed++
           this.#pending[piece] = 1
         } else if (pieces[piece] === pieceTrust.missing) {
           if (this.#hold(piece)) held.push(piece)
-          if (this.#reaches(index, piece, stats)) file.open.push(piece)
-        } else file.isOpen = true
+          if (this.#reaches(index, piece, stats)) file.edgePieces.push(piece)
+        } else file.isUndecided = true
       }
-      if (file.open.length > 0) file.isOpen = true
+      if (file.edgePieces.length > 0) file.isUndecided = true
     }
     return held
   }
 
   /** Decides about files without pieces to hash. Call it after the pieces that {@link begin} returned are marked. */
   start(): void {
-    for (const [index, file] of this.#files) if (file.left === 0) this.#decide(index)
+    for (const [index, file] of this.#files) if (file.unhashed === 0) this.#decide(index)
   }
 
   /** Returns whether a missing piece is held back. */
@@ -119,7 +119,7 @@ export class ExistingFiles {
     const { start, end } = this.#mediator.layout.filesOf(piece)
     for (let index = start; index < end; index++) {
       const file = this.#files.get(index)
-      if (file !== undefined && --file.left === 0) this.#decide(index)
+      if (file !== undefined && --file.unhashed === 0) this.#decide(index)
     }
     return held
   }
@@ -138,18 +138,18 @@ export class ExistingFiles {
     }
     for (const [index, file] of this.#files) {
       const { start, end } = this.#mediator.layout.filePieces(index)
-      file.left = 0
-      for (let piece = start; piece < end; piece++) file.left += this.#pending[piece] ?? 0
+      file.unhashed = 0
+      for (let piece = start; piece < end; piece++) file.unhashed += this.#pending[piece] ?? 0
       file.isRefused = false
-      if (file.left === 0) this.#decide(index)
+      if (file.unhashed === 0) this.#decide(index)
     }
     if (again.length > 0) this.#mediator.recheck(again)
   }
 
   /** Decides about files that are wanted by a new selection. */
   reselected(): void {
-    for (const [index, { left, isRefused }] of this.#files) {
-      if (left === 0 && !isRefused && this.#mediator.ownership.isWritten(index)) this.#decide(index)
+    for (const [index, { unhashed, isRefused }] of this.#files) {
+      if (unhashed === 0 && !isRefused && this.#mediator.ownership.isWritten(index)) this.#decide(index)
     }
   }
 
@@ -166,22 +166,22 @@ export class ExistingFiles {
   }
 
   #decide(index: number): void {
-    this.#deciding = this.#deciding.then(() => this.#look(index))
+    this.#deciding = this.#deciding.then(() => this.#decideNow(index))
   }
 
-  async #look(index: number): Promise<void> {
+  async #decideNow(index: number): Promise<void> {
     if (this.#closed || !this.#files.has(index)) return
     const { ownership } = this.#mediator
     const isBlank = await ownership.isBlank(index).catch(() => false)
     const file = this.#files.get(index)
     if (this.#closed || file === undefined) return
     if (isBlank) this.#accept(index)
-    else if (!ownership.isWritten(index)) this.#leave(index, file)
-    else if (file.isOpen || this.#mediator.isKept(index)) {
+    else if (!ownership.isWritten(index)) this.#releaseUnwanted(index, file)
+    else if (file.isUndecided || this.#mediator.isKept(index)) {
       // Decided later, by bytes that are downloaded or moved to the file.
       ownership.decided(index)
-      if (!file.isWaiting && !file.isLeft) this.#free(file.open)
-      file.isWaiting = true
+      if (!file.isDeferred && !file.isUnwanted) this.#release(file.edgePieces)
+      file.isDeferred = true
       this.#mediator.decided(index)
     } else if (!file.isRefused) {
       file.isRefused = true
@@ -190,11 +190,11 @@ export class ExistingFiles {
   }
 
   /** Releases the pieces of a file that is not wanted: it is not written, so it need not be protected. */
-  #leave(index: number, file: Judgement): void {
+  #releaseUnwanted(index: number, file: Judgement): void {
     this.#mediator.ownership.decided(index)
     const held = this.#heldBy(index)
-    file.isLeft = true
-    this.#free(held)
+    file.isUnwanted = true
+    this.#release(held)
   }
 
   #accept(index: number): void {
@@ -209,7 +209,7 @@ export class ExistingFiles {
     if (file === undefined) return
     const held = this.#heldBy(index)
     this.#files.delete(index)
-    this.#free(held)
+    this.#release(held)
     if (this.#files.size > 0) return
     this.#holders = new Uint32Array()
     this.#pending = new Uint8Array()
@@ -225,7 +225,7 @@ export class ExistingFiles {
   }
 
   /** Removes one holder of each piece, and releases pieces without holders. */
-  #free(pieces: readonly number[]): void {
+  #release(pieces: readonly number[]): void {
     const free: number[] = []
     for (const piece of pieces) {
       const holders = this.#holders[piece] ?? 0
@@ -248,7 +248,7 @@ export class ExistingFiles {
   /** Returns whether a file holds back a piece that it touches. */
   #holds(index: number, piece: number): boolean {
     const file = this.#files.get(index)
-    return file !== undefined && !file.isLeft && !(file.isWaiting && file.open.includes(piece))
+    return file !== undefined && !file.isUnwanted && !(file.isDeferred && file.edgePieces.includes(piece))
   }
 
   /** Returns whether a file is long enough for its part of a piece, so that the missing bytes are those of another file. */

@@ -25,7 +25,7 @@ export class FileArrivals {
   readonly #storage: Pick<Storage, 'inPlace'>
   readonly #mediator: ArrivalsMediator
   /** 1 for each file of the layout that was reported, or was complete at the start. */
-  readonly #told: Uint8Array
+  readonly #reported: Uint8Array
   /** Selected files that wait for bytes that are kept aside. */
   readonly #moving = new LazySet<number>()
 
@@ -39,7 +39,7 @@ export class FileArrivals {
     this.#table = table
     this.#storage = storage
     this.#mediator = mediator
-    this.#told = new Uint8Array(layout.files.length)
+    this.#reported = new Uint8Array(layout.files.length)
   }
 
   /** Returns whether every byte of a file of the layout is verified and stored in the file itself. */
@@ -54,9 +54,9 @@ export class FileArrivals {
 
   /** Marks files that are complete when the storage opens, so that they are not reported. */
   async begin(): Promise<void> {
-    for (let fileIndex = 0; fileIndex < this.#told.length; fileIndex++) {
+    for (let fileIndex = 0; fileIndex < this.#reported.length; fileIndex++) {
       if (fileIndex % filesOfTurn === filesOfTurn - 1) await shareTurn()
-      if (this.isHere(fileIndex)) this.#told[fileIndex] = 1
+      if (this.isHere(fileIndex)) this.#reported[fileIndex] = 1
     }
   }
 
@@ -64,7 +64,7 @@ export class FileArrivals {
   stored(piece: number): void {
     const { start, end } = this.#layout.filesOf(piece)
     for (let fileIndex = start; fileIndex < end; fileIndex++) {
-      if (!this.#isEmpty(fileIndex)) this.#look(fileIndex)
+      if (!this.#isEmpty(fileIndex)) this.#reportIfHere(fileIndex)
     }
   }
 
@@ -72,7 +72,7 @@ export class FileArrivals {
   lost(piece: number): void {
     const { start, end } = this.#layout.filesOf(piece)
     for (let fileIndex = start; fileIndex < end; fileIndex++) {
-      if (!this.#isEmpty(fileIndex)) this.#told[fileIndex] = 0
+      if (!this.#isEmpty(fileIndex)) this.#reported[fileIndex] = 0
     }
   }
 
@@ -90,12 +90,12 @@ export class FileArrivals {
     for (const fileIndex of this.#moving) {
       if (this.#isInPlace(fileIndex) || !this.#mediator.isSelected(fileIndex)) this.#moving.delete(fileIndex)
     }
-    for (let fileIndex = 0; fileIndex < this.#told.length; fileIndex++) this.#look(fileIndex)
+    for (let fileIndex = 0; fileIndex < this.#reported.length; fileIndex++) this.#reportIfHere(fileIndex)
   }
 
-  #look(fileIndex: number): void {
-    if (this.#told[fileIndex] === 1 || !this.isHere(fileIndex)) return
-    this.#told[fileIndex] = 1
+  #reportIfHere(fileIndex: number): void {
+    if (this.#reported[fileIndex] === 1 || !this.isHere(fileIndex)) return
+    this.#reported[fileIndex] = 1
     this.#mediator.arrived(fileIndex)
   }
 

@@ -96,7 +96,7 @@ function whyStatus({ status, metadata, state, data }: TorrentSession, metadataSo
     case 'idle':
       return 'Nothing is selected, and no open stream misses bytes.'
     case 'queued':
-      return 'The torrent is queued: as many others run as maxActiveDownloads or maxActiveSeeds allow.'
+      return 'The torrent waits in the queue: as many others run as maxActiveDownloads or maxActiveSeeds allow.'
     case 'finished':
       return 'The torrent has reached its seedRatio or seedTime; resume() continues it.'
     case 'paused':

@@ -28,7 +28,7 @@ export interface SavedTorrent {
   /** Peers as `host:port` while the metadata is unknown; afterwards the resume record has them. */
   readonly peers: readonly string[]
   readonly paused: boolean
-  /** Whether it has stopped at its goal. */
+  /** Whether it has stopped at `seedRatio` or `seedTime`. */
   readonly finished: boolean
   /** Whether the user has resumed it beyond its goal. */
   readonly goalWaived: boolean

@@ -48,7 +48,7 @@ export class TorrentSession {
   readonly seeding: Seeding
   #overwrite: boolean
   /** The status that was last emitted. */
-  #told: TorrentStatus
+  #emittedStatus: TorrentStatus
   #closing: Promise<void> | undefined
 
   constructor(host: TorrentHost, init: TorrentInit, owner: TorrentOwner) {
@@ -60,7 +60,7 @@ export class TorrentSession {
     this.#owner = owner
     this.state = new RunState(init.paused, init.saved)
     this.data = new TorrentData(this.state)
-    this.#told = this.status
+    this.#emittedStatus = this.status
     this.limits = new TorrentLimits(init)
     this.#overwrite = init.overwrite ?? false
     if (init.saved !== undefined) this.#transfer.restore(init.saved)
@@ -276,7 +276,7 @@ export class TorrentSession {
     this.swarm.update()
     this.seeding.countTime()
     this.changed()
-    this.#tellStatus()
+    this.#emitStatus()
   }
 
   /** Notifies the client of a change that is saved, or that affects which torrents run. */
@@ -300,7 +300,7 @@ export class TorrentSession {
       reading: () => this.#onReading(),
       streamsChanged: () => {
         this.seeding.update()
-        this.#tellStatus()
+        this.#emitStatus()
       },
       remember: () => ({ ...sources.remember(), paused: this.state.paused })
     }
@@ -322,17 +322,17 @@ export class TorrentSession {
   }
 
   /** Emits `status` if it has changed. */
-  #tellStatus(): void {
+  #emitStatus(): void {
     const { status } = this
-    if (status === this.#told) return
-    this.#told = status
+    if (status === this.#emittedStatus) return
+    this.#emittedStatus = status
     this.#emit('status', status)
   }
 
   #onChanged(): void {
     const content = this.data.opened
     if (content === undefined) return
-    this.#tellStatus()
+    this.#emitStatus()
     this.seeding.update()
     this.swarm.handshakes.update()
     if (content.complete) this.seeding.tellComplete()
@@ -367,7 +367,7 @@ export class TorrentSession {
     this.data.content?.suspend(error)
     this.seeding.countTime()
     this.completion.fail(error)
-    this.#tellStatus()
+    this.#emitStatus()
     if (!this.#emit('error', error)) this.#owner.failed(error)
   }
 
@@ -386,7 +386,7 @@ export class TorrentSession {
       this.#emit('warning', asError(thrown))
     }
     await goodbyes
-    this.#tellStatus()
+    this.#emitStatus()
     this.#owner.closed()
     this.#emit('close')
   }
