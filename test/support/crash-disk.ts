@@ -1,26 +1,31 @@
-// Stands between node:fs and the library, so that a disk can fail, or a process die, at each change of a folder. It replaces functions of
-// node:fs, so a test imports this file before any file of lib/. Without a disk that is armed, every call goes through as it is.
+// Stands between node:fs and the library, so that a disk can fail, or a process die, at each change of a
+// folder. Replaces functions of node:fs: a test imports this file before any file of lib/. Calls pass through
+// unchanged while no disk is armed.
 import fs, { constants } from 'node:fs'
 import promises, { type FileHandle } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import path from 'node:path'
 
 /**
- * What happens at a step. `die`: the process ends before it. `tear`: the process ends in the middle of it, half of the bytes written.
- * `full`: the disk is full from there on. `short`: the disk is full at this step alone.
+ * The fault at a step. `die`: the process ends before the step. `tear`: the process ends in the middle of it,
+ * with half of the bytes written. `full`: the disk is full from this step on. `short`: the disk is full at
+ * this step alone.
  */
 export type Fault = 'die' | 'tear' | 'full' | 'short'
 
-/** What a power cut leaves of what was not synced: neither names nor bytes (`synced`), or names without their bytes (`named`). */
+/**
+ * The data that a power cut loses if it was not synced. `synced`: names and bytes. `named`: bytes only; the
+ * names stay.
+ */
 export type Loss = 'synced' | 'named'
 
-/** Sets apart files that had the same inode one after the other. */
+/** Tells files apart that had the same inode at different times. */
 type FileId = symbol
 type Call = (this: unknown, ...args: unknown[]) => Promise<unknown>
 type Calls = Record<string, Call>
 
 const calls = promises as unknown as Calls
-/** Those that change a folder, the path first; a call that opens or copies is told apart below. */
+/** Calls that change a folder and take the path first. Calls that open or copy are handled below. */
 const changing = [
   'mkdir',
   'rename',
@@ -51,15 +56,15 @@ const growing = new Set([
 
 const disks = new Set<CrashDisk>()
 const paths = new WeakMap<object, string>()
-/** Handles that are open, and how they are closed. */
+/** Open handles, and how to close each. */
 const handles = new Map<FileHandle, () => Promise<void>>()
-/** For what the dead wait. */
+/** Calls of a dead process wait for this. */
 const never = new Promise<never>(() => {})
 
-/** A folder whose changes are counted as steps, at one of which something goes wrong. */
+/** Counts the changes of a folder as steps, and injects a fault at one of them. */
 export class CrashDisk {
   readonly folder: string
-  /** What each step was. */
+  /** A description of each step so far. */
   readonly steps: string[] = []
   #at = Number.POSITIVE_INFINITY
   #fault: Fault = 'die'
@@ -72,50 +77,53 @@ export class CrashDisk {
   readonly death: Promise<void> = new Promise((resolve) => {
     this.#onDeath = resolve
   })
-  /** Bytes of files as they were last synced. */
+  /** Bytes of files at their last sync. */
   readonly #bytes = new Map<FileId, Buffer>()
-  /** Names in folders as they were last synced; a folder has no id. */
+  /** Names in folders at their last sync. A folder has no id. */
   readonly #names = new Map<string, Map<string, FileId | undefined>>()
-  /** The file that has an inode now. */
+  /** The file that has each inode now. */
   readonly #ids = new Map<number, FileId>()
 
-  /** From now on the changes of a folder count; what is there by now is safe. */
+  /** Counts changes of the folder from now on. Files that are there already count as synced. */
   constructor(folder: string) {
     this.folder = fs.realpathSync(folder)
     this.#keepTree(this.folder)
     disks.add(this)
   }
 
-  /** Something goes wrong at a step; `kill` ends the process, otherwise its calls wait for ever. */
+  /**
+   * Injects a fault at a step. `kill` ends the process; without it, the calls of the dead process never
+   * settle.
+   */
   arm(fault: Fault, at: number, kill?: () => void): void {
     this.#fault = fault
     this.#at = at
     this.#kill = kill
   }
 
-  /** Whether the step that was armed came. */
+  /** Whether the armed step was reached. */
   get hasFailed(): boolean {
     return this.#failed
   }
 
-  /** There is space again. */
+  /** Makes space on the full disk. */
   free(): void {
     this.#at = Number.POSITIVE_INFINITY
   }
 
-  /** Waits until nothing is written any more, and copies what the next run finds. */
+  /** Waits for the pending writes, then copies to `target` the files that the next run finds. */
   async copyTo(target: string): Promise<void> {
     await Promise.allSettled(this.#running)
     fs.cpSync(this.folder, target, { recursive: true, preserveTimestamps: true })
   }
 
-  /** The same after a power cut. */
+  /** Copies the files that are left after a power cut. */
   async salvageTo(target: string, loss: Loss): Promise<void> {
     await Promise.allSettled(this.#running)
     this.#salvage(this.folder, target, loss)
   }
 
-  /** Counts no more. */
+  /** Stops counting. */
   async close(): Promise<void> {
     if (!this.#dead) disks.delete(this)
     await Promise.allSettled(this.#running)
@@ -126,7 +134,7 @@ export class CrashDisk {
     }
   }
 
-  /** Runs a call on this disk; `half` does a part of it. */
+  /** Runs a call on this disk. `half` does a part of it. */
   async call(
     name: string,
     isChange: boolean,
@@ -147,7 +155,7 @@ export class CrashDisk {
         return never
       }
       if (fails && growing.has(name.split(' ')[0] ?? '')) {
-        // Some of it may still have fitted.
+        // A part of the data may still fit.
         await half?.()
         throw Object.assign(new Error(`ENOSPC: no space left on device, ${name}`), { code: 'ENOSPC' })
       }
@@ -162,12 +170,12 @@ export class CrashDisk {
     }
   }
 
-  /** A file was made: what had its inode before was another one. */
+  /** Records that a file was made: an earlier file with the same inode is another file. */
   made(inode: number): void {
     this.#ids.set(inode, Symbol())
   }
 
-  /** A file or folder was synced. */
+  /** Records that a file or folder was synced. */
   synced(handle: FileHandle): void {
     const stats = fs.fstatSync(handle.fd)
     if (stats.isDirectory()) this.#keepNames(paths.get(handle) ?? '')
@@ -223,7 +231,7 @@ function diskOf(...files: unknown[]): CrashDisk | undefined {
   return undefined
 }
 
-/** The first half of what a call would write, in the form that it takes. */
+/** Returns the first half of the data of a write, in the same form. */
 function halfOf(data: unknown): unknown {
   if (typeof data === 'string') return data.slice(0, data.length >> 1)
   if (Array.isArray(data)) {
@@ -274,7 +282,7 @@ function replaceOpen(): void {
       const handle = (await real.apply(promises, args)) as FileHandle
       paths.set(handle, String(file))
       replaceHandleCalls(handle)
-      // It is no method of the class.
+      // `close` is a property of the handle, not a method of its class.
       const close = handle.close.bind(handle)
       handles.set(handle, close)
       const closeIt = (): Promise<unknown> => {
@@ -296,7 +304,7 @@ function replaceHandleCall(prototype: Calls, name: string, isChange: boolean): v
     const handle = this as FileHandle
     const disk = diskOf(paths.get(handle))
     const syncs = name === 'sync' || name === 'datasync'
-    // Power does not fail here, and waiting for disks is most of the time that a test takes.
+    // Power does not fail here, and syncs take most of a test's time.
     if (disk === undefined) return syncs ? undefined : real.apply(handle, args)
     const half = handleWriting.includes(name)
       ? () => real.call(handle, halfOf(args[0]), ...args.slice(1))
@@ -314,7 +322,7 @@ function replaceHandleCall(prototype: Calls, name: string, isChange: boolean): v
   }
 }
 
-/** There is no other way to the class than through one of it. */
+/** Replaces methods of FileHandle. The class is reachable only through an instance. */
 function replaceHandleCalls(handle: FileHandle): void {
   if ('sync' in original.handle) return
   const prototype = Object.getPrototypeOf(handle) as Calls

@@ -1,4 +1,4 @@
-// Before all of lib/, which takes functions of node:fs as it finds them.
+// Imported before all of lib/, which reads functions of node:fs when it is loaded.
 import './crash-disk.ts'
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -8,29 +8,29 @@ import { test } from 'node:test'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { CrashDisk, type Fault } from './crash-disk.ts'
 
-/** What of a run was reported as done, and what had only begun; both in their order. */
+/** Facts that a run has reported as done, and facts that it has only begun, both in order. */
 export interface Progress {
   readonly done: readonly string[]
   readonly begun: readonly string[]
 }
 
-/** Something that writes into a folder, to be stopped at each of its writes. */
+/** A program that writes into a folder. Tests stop it at each of its writes. */
 export interface Writer {
   readonly name: string
-  /** What an earlier run has left, in order. */
+  /** Prepares the folder as an earlier, complete run leaves it. */
   before?(folder: string): Promise<void>
   /**
-   * One run. `step` runs a part of it; its fact counts as reported when that resolves. When it rejects, which only a full disk explains,
-   * `step` resolves with false, and the run goes on.
+   * Runs once. `step` runs a part of it and reports its fact when that resolves. When a part rejects, which
+   * only a full disk explains, `step` resolves with false and the run goes on.
    */
   run(folder: string, step: (fact: string, task: () => Promise<unknown>) => Promise<boolean>): Promise<void>
-  /** The next run, which finds what was reported, and for the rest the old or the new. */
+  /** Runs again over the folder. Asserts that reported facts hold, and that all else is either old or new. */
   after(folder: string, progress: Progress): Promise<void>
-  /** Facts that a power cut may undo, as that costs nothing but time. */
+  /** Facts that a power cut may undo, because that costs only time. */
   readonly forgettable?: 'all' | readonly string[]
-  /** Temporary files, under names of which each run has its own, that may stay behind. */
+  /** Temporary files that may stay behind; each run has its own names for them. */
   readonly leaves?: RegExp
-  /** Whether what `step` rejects with need not be a TorrentError, because the owner wraps it. */
+  /** Whether `step` may reject with an error that is no TorrentError, because the owner wraps it. */
   readonly rawErrors?: boolean
 }
 
@@ -41,7 +41,7 @@ const titles: Readonly<Record<Fault, string>> = {
   short: 'the disk is full at each step alone'
 }
 
-/** One test for each way to stop a writer. */
+/** Defines one test for each way to stop a writer. */
 export function testWriter(writer: Writer): void {
   for (const fault of ['die', 'tear', 'full', 'short'] as const) {
     test(`${writer.name}: ${titles[fault]}`, async (t) => {
@@ -51,7 +51,10 @@ export function testWriter(writer: Writer): void {
   }
 }
 
-/** Runs a writer once for each of its steps, which are returned, and stops it there; rejects when it fails the next run. */
+/**
+ * Runs a writer once for each of its steps and stops it there. Returns the steps; rejects when the next run
+ * fails.
+ */
 export async function stopEverywhere(
   writer: Writer,
   fault: Fault,
@@ -65,7 +68,7 @@ export async function stopEverywhere(
   }
 }
 
-/** A writer that is stopped at each step in the same way. */
+/** Stops a writer at each step in the same way. */
 class Play {
   readonly #writer: Writer
   readonly #fault: Fault
@@ -107,7 +110,7 @@ class Play {
     }
     await disk.close()
     await this.#after(found, progress)
-    // What was left does not get in the way of a whole run, nor stay behind.
+    // Files of the stopped run neither block a complete run nor stay behind.
     const again = await this.#run(found, Number.POSITIVE_INFINITY, false)
     assert.deepEqual(again.progress.done, again.progress.begun, 'the next run has no fault')
     await this.#after(found, again.progress)

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import path from 'node:path'
 
-/** What stands at a path. */
+/** An entry of a folder tree. */
 export interface TreeEntry {
   readonly kind: 'file' | 'folder' | 'link' | 'other'
   /** Device and inode. */
   readonly id: string
-  /** All of it that a change would show: mode, and of files content and time, of links the target. */
+  /** Everything that a change would show: the mode; content and time of files; the target of links. */
   readonly state: string
 }
 
-/** Everything below a folder by its relative path; links are not followed. */
+/** Returns everything below a folder by its relative path. Does not follow links. */
 export function treeOf(folder: string, below = ''): Map<string, TreeEntry> {
   const found = new Map<string, TreeEntry>()
   for (const name of readdirSync(path.join(folder, below))) {

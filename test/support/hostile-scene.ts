@@ -15,18 +15,18 @@ import { openResume } from '../../lib/storage/resume-record.ts'
 import { type TreeEntry, treeOf } from './file-tree.ts'
 import type { HostileTorrent } from './hostile-torrents.ts'
 
-/** Where records, lists and the user's key lie, below the folder of everything. */
+/** Where records, lists and the user's key are, below the base folder. */
 export interface Place {
   readonly options: (data: string) => ClientOptions
   /** `XDG_STATE_HOME`. */
   readonly userState: string
-  /** What torrents must not reach, with the files that piecewise has in it. */
+  /** Paths that torrents must not reach, with piecewise's files in them. */
   readonly own: readonly string[]
-  /** What the user's link in the data leads to. */
+  /** Target of the user's link in the data folder. */
   readonly shortcut: string
 }
 
-/** Texts of the files of the user of which hostile torrents have the bytes; no torrent's own file has their names. */
+/** Texts of the user's files whose bytes hostile torrents have. No torrent's own file has these names. */
 export const secrets: ReadonlyMap<string, string> = new Map([
   ['.bashrc', 'alias secret=bashrc\n'.repeat(50)],
   ['.ssh/authorized_keys', 'ssh-ed25519 secret key of the user\n'.repeat(40)],
@@ -34,11 +34,11 @@ export const secrets: ReadonlyMap<string, string> = new Map([
   ['state/planted.txt', 'secret in the state\n'.repeat(40)],
   ['../outside/secret.txt', 'secret outside of the data\n'.repeat(40)]
 ])
-/** Files of the user of whose names torrents may be, so that they are looked at, but not changed. */
+/** Names of the user's files that torrents may have as well. These files are read, but not changed. */
 const namesakes = new Set(['notes.txt', 'photos/cat.jpg', 'hard.txt'].map((name) => `data/${name}`))
 for (const name of ['old.txt', 'linked.txt', 'hard.txt']) namesakes.add(`outside/${name}`)
 
-/** The files of a user, and links to some. */
+/** Makes the user's files, and links to some of them. */
 export function furnish(base: string, place: Place): void {
   const write = (name: string, text: string, mode = 0o644): void => {
     mkdirSync(path.dirname(path.join(base, name)), { recursive: true })
@@ -62,25 +62,25 @@ export function furnish(base: string, place: Place): void {
   symlinkSync(place.shortcut, path.join(base, 'data/shortcut'))
 }
 
-/** Whether a path below the data is one that a torrent may have, whatever the parser makes of it. */
+/** Returns whether a torrent may have a path below the data folder, however it is parsed. */
 function isFair(name: string): boolean {
   const elements = name.split('/')
   const isPlain = elements.every((element) => !['', '.', '..'].includes(element) && !/[\\\0]/.test(element))
   return isPlain && !name.startsWith('.') && !elements.some((element) => /^\.piecewise$/i.test(element))
 }
 
-/** A folder with the data, the files of a user and the state of piecewise. */
+/** A folder with the data, the user's files and piecewise's state. */
 export interface Scene {
-  /** Folder of everything. */
+  /** The folder that contains all others. */
   readonly base: string
   readonly data: string
   readonly place: Place
   readonly torrents: readonly HostileTorrent[]
-  /** What was there before the hostile torrents. */
+  /** Everything that existed before the hostile torrents. */
   readonly before: ReadonlyMap<string, TreeEntry>
 }
 
-/** The real paths of the torrents' own files, below everything, with their torrents. */
+/** Returns the real paths of the torrents' own files below the base folder, with their torrents. */
 export function ownFiles({ base, data, torrents }: Scene): Map<string, number[]> {
   const own = new Map<string, number[]>()
   for (const [index, { metainfo, title }] of torrents.entries()) {
@@ -98,7 +98,10 @@ export function ownFiles({ base, data, torrents }: Scene): Map<string, number[]>
   return own
 }
 
-/** Returns what tells whether nothing is in the way of a torrent: neither another one nor what the user or piecewise has there. */
+/**
+ * Returns a predicate: whether neither another torrent nor a file of the user or of piecewise is in the way
+ * of a torrent.
+ */
 export function freedomIn(
   { data, base, place, torrents, before }: Scene,
   own: ReadonlyMap<string, unknown[]>
@@ -127,7 +130,7 @@ function isIn(at: string, folders: readonly string[]): boolean {
   return folders.some((folder) => at === folder || at.startsWith(`${folder}/`))
 }
 
-/** Asserts that a file in a folder of piecewise is one of its own. */
+/** Asserts that a file in one of piecewise's folders is one of its own. */
 function assertRecord(base: string, at: string): void {
   const name = path.basename(at)
   assert.match(
@@ -143,7 +146,7 @@ function assertRecord(base: string, at: string): void {
   if (name.endsWith('.resume')) assert.equal(openResume(bytes).record.infoHash, name.slice(0, 40), at)
 }
 
-/** Asserts that there is nothing new but files of torrents and records, and that what was there is as it was. */
+/** Asserts that only files of torrents and records are new, and that everything else is unchanged. */
 export function assertUnharmed(scene: Scene): void {
   const { base, place, before } = scene
   const own = ownFiles(scene)
@@ -163,12 +166,12 @@ export function assertUnharmed(scene: Scene): void {
   }
 }
 
-/** Where the program writes what it opens. */
+/** Path of the list of files that the program opens. */
 export function opensOf(base: string): string {
   return path.join(base, '../opens')
 }
 
-/** Asserts that the program opened no file of the user that no torrent is called like. */
+/** Asserts that the program opened no file of the user whose name no torrent has. */
 export function assertUnread({ base, before, place }: Scene): void {
   const opened = new Set(readFileSync(opensOf(base), 'latin1').split('\n'))
   assert.ok(

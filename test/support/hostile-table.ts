@@ -1,6 +1,6 @@
-// Names and layouts of torrents that aim at what is not theirs, or that file systems take in odd ways.
+// Names and layouts of torrents that try to write elsewhere, or that file systems treat in unusual ways.
 
-/** An element of a path as it stands in a torrent. */
+/** A path element as it is in a torrent. */
 export type RawName = string | Uint8Array
 
 /** A file of a hostile torrent. */
@@ -12,20 +12,20 @@ export interface HostileFile {
   readonly length?: number
 }
 
-/** How a hostile torrent is laid out; without `files` it is one file called `name`. */
+/** The layout of a hostile torrent. Without `files` it is one file called `name`. */
 export interface HostileLayout {
   readonly name: RawName
   readonly nameUtf8?: RawName
   readonly files?: readonly HostileFile[]
-  /** A file of the user, by its path in the tree, whose bytes are those of the torrent: no seeder has it. */
+  /** Path in the tree of a user's file that has the same bytes as the torrent. No seeder has the torrent. */
   readonly secret?: string
 }
 
-/** What hostile torrents aim at. */
+/** The paths that hostile torrents attack. */
 export interface Targets {
-  /** A folder of the user outside of the data, as an absolute path. */
+  /** Absolute path of a folder of the user outside of the data. */
   readonly outside: string
-  /** Info hash of a torrent that the client has already. */
+  /** Info hash of a torrent that the client already has. */
   readonly infoHash: string
 }
 
@@ -42,7 +42,7 @@ const invisible = [
   '\u034f'
 ]
 
-/** Spellings of a name that some file system, or some way to clean names, takes for it. */
+/** Returns spellings that a file system or a sanitizer may treat as equal to a name. */
 function spellings(name: string): RawName[] {
   const middle = Math.ceil(name.length / 2)
   const [before, after] = [name.slice(0, middle), name.slice(middle)]
@@ -58,7 +58,7 @@ function spellings(name: string): RawName[] {
   ]
 }
 
-/** Files that records and lists of torrents lie in. */
+/** Returns paths of files that hold records and lists of torrents. */
 function recordFiles(infoHash: string): HostileFile[] {
   const names = ['client.session', 'client.lock', 'record.key', 'planted.txt', `${infoHash}.resume`]
   return [...names, `${infoHash}.torrent`, `${infoHash}.parts`].map((name) => ({ path: [name] }))
@@ -126,7 +126,7 @@ const odd: readonly RawName[] = [
   ...['\uff0e\uff0e', '\u2024\u2024', '\u2025', '\uff0fetc', '\u2215etc', '\ud83d', 'lost+found']
 ]
 
-/** Ways of a path out of the folder of the data. */
+/** Returns paths that lead out of the data folder. */
 function escapes({ outside }: Targets): (readonly RawName[])[] {
   return [
     ['..', 'outside', 'secret.txt'],
@@ -186,7 +186,7 @@ const doubles: readonly HostileLayout[] = [
   { name: 'fine2', nameUtf8: '..', files: [{ path: ['x'], pathUtf8: ['.piecewise', 'planted.txt'] }] }
 ]
 
-/** Names of files and folders that the user or another torrent has in the folder of the data, with other bytes. */
+/** Names in the data folder that belong to the user or to another torrent, with other bytes. */
 const taken: readonly HostileLayout[] = [
   { name: 'notes.txt' },
   { name: 'photos', files: [{ path: ['cat.jpg'] }] },
@@ -205,7 +205,7 @@ const taken: readonly HostileLayout[] = [
   { name: 'nowhere' }
 ]
 
-/** Torrents of bytes that the user has under a name which these do not have. */
+/** Returns torrents whose bytes the user has under another name. */
 function thieves(targets: Targets): HostileLayout[] {
   const { infoHash } = targets
   return [
@@ -236,7 +236,7 @@ function thieves(targets: Targets): HostileLayout[] {
   ]
 }
 
-/** All hostile layouts, some 300. */
+/** Returns all hostile layouts, about 300. */
 export function hostileLayouts(targets: Targets): HostileLayout[] {
   const records = recordFiles(targets.infoHash)
   return [

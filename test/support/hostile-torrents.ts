@@ -4,7 +4,7 @@ import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { type HostileFile, type HostileLayout, hostileLayouts, type Targets } from './hostile-table.ts'
 import { pieceHashes } from './piece-hashes.ts'
 
-/** A torrent that aims at what is not its own. */
+/** A torrent that tries to reach files that are not its own. */
 export interface HostileTorrent {
   readonly layout: HostileLayout
   /** For messages. */
@@ -21,10 +21,10 @@ function isPad({ path, attr }: HostileFile): boolean {
 }
 
 const usualLength = 700
-/** Some have several pieces, so that they are killed half-way. */
+/** Long enough for several pieces, so that the process is killed in mid-download. */
 const greatLength = 40_000
 
-/** Torrents of all layouts; `secrets` are the contents of the files that some have the bytes of. */
+/** Returns torrents of all layouts. `secrets` holds the contents of the files that some of them copy. */
 export function hostileTorrents(targets: Targets, secrets: ReadonlyMap<string, string>): HostileTorrent[] {
   return hostileLayouts(targets).map((layout, index) => {
     const secret = layout.secret === undefined ? undefined : secrets.get(layout.secret)
@@ -37,7 +37,7 @@ export function hostileTorrents(targets: Targets, secrets: ReadonlyMap<string, s
     for (const [n, file] of (layout.files ?? []).entries()) {
       const start = offset
       offset += lengths[n] ?? 0
-      // Padding is zeros, which nobody is asked for.
+      // Padding is zeros and is never requested.
       if (isPad(file)) data.fill(0, start, offset)
     }
     const bytes = encode({
@@ -46,7 +46,7 @@ export function hostileTorrents(targets: Targets, secrets: ReadonlyMap<string, s
         'name.utf-8': layout.nameUtf8,
         'piece length': pieceLength,
         pieces: pieceHashes(data, pieceLength),
-        // Sets apart those that differ in nothing else.
+        // Keeps info hashes of otherwise equal torrents different.
         source: `${index}`,
         length: layout.files === undefined ? length : undefined,
         files: layout.files?.map((file, n) => ({

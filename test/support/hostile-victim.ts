@@ -1,23 +1,23 @@
-// A program with torrents whose names are hostile, which a test starts, kills and starts again.
+// A program with hostile torrents, which a test starts, kills and starts again.
 import { Client } from '../../lib/client/client.ts'
 import type { ClientOptions } from '../../lib/client/options.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
 
-/** What the program is told. */
+/** The input of the program. */
 export interface VictimTask {
   readonly options: ClientOptions
   /** .torrent files in base64. */
   readonly torrents: readonly string[]
-  /** Of torrents that nobody seeds. */
+  /** Indices of torrents without a seed. */
   readonly unseeded: readonly number[]
-  /** Of torrents that are removed with their files at the end. */
+  /** Indices of torrents that are removed with their files at the end. */
   readonly removed: readonly number[]
   readonly peer: string
-  /** Whether it comes to an end by itself. */
+  /** Whether the program ends by itself. */
   readonly ends: boolean
 }
 
-/** What it tells of a torrent: bytes that are verified, or the code of what went wrong. */
+/** A report on one torrent: its verified bytes, or an error code. */
 export interface VictimNote {
   readonly index: number
   readonly code?: string | undefined
@@ -60,7 +60,7 @@ async function run({ options, torrents, unseeded, removed, peer, ends }: VictimT
     tell({ index, removed: true })
   }
   let rest = torrents.map((_, index) => index)
-  // Several want the same names: what gives way gets them in the next pass.
+  // Several torrents want the same names: one that is refused gets them in the next pass.
   for (let pass = 0; pass < 3; pass++) {
     const isSettled = new Map(
       await Promise.all(rest.map(async (index) => [index, await work(index)] as const))

@@ -1,10 +1,10 @@
-/** Bencodes a text or bytes as a string. */
+/** Bencodes text or bytes as a string. */
 function str(text: string | Uint8Array): Buffer {
   const bytes = Buffer.from(text as string)
   return Buffer.concat([Buffer.from(`${bytes.length}:`), bytes])
 }
 
-/** A name of four characters for each number. */
+/** Returns a name of four characters for a number. */
 function name(n: number): string {
   return n.toString(36).padStart(4, '0')
 }
@@ -13,7 +13,7 @@ function file(path: readonly Uint8Array[], before = ''): Buffer {
   return Buffer.concat([Buffer.from(`d${before}6:lengthi1e4:pathl`), ...path, Buffer.from('ee')])
 }
 
-/** As many items as have so many bytes together. */
+/** Returns as many items as fit into this many bytes. */
 function items(bytes: number, make: (n: number) => Uint8Array): Buffer {
   const list: Uint8Array[] = []
   for (let length = 0, n = 0; length < bytes; n++) {
@@ -24,7 +24,7 @@ function items(bytes: number, make: (n: number) => Uint8Array): Buffer {
   return Buffer.concat(list)
 }
 
-/** A .torrent of these files in one piece. */
+/** Returns a .torrent of these files, in one piece. */
 export function torrentOfFiles(files: Uint8Array): Buffer {
   const rest = `e4:name1:x12:piece lengthi${2 ** 29}e6:pieces20:`
   return Buffer.concat([
@@ -36,7 +36,10 @@ export function torrentOfFiles(files: Uint8Array): Buffer {
   ])
 }
 
-/** A .torrent of one file, with further keys of the info dictionary behind the others, and keys of the torrent before it. */
+/**
+ * Returns a .torrent of one file. `after` follows the other keys of the info dictionary; `before` precedes
+ * the info dictionary.
+ */
 function torrentOfOne(after: Uint8Array, before: Uint8Array = Buffer.alloc(0), pieces = 1): Buffer {
   const info = `4:infod6:lengthi${16384 * pieces}e4:name1:x12:piece lengthi16384e6:pieces${20 * pieces}:`
   const parts = [
@@ -56,7 +59,10 @@ function list(key: string, values: Uint8Array): Buffer {
 
 const deep = Array<Uint8Array>(98).fill(str('a'))
 
-/** Torrents of about so many bytes, each large in its own way; `files` and folders may be fewer than limits allow. */
+/**
+ * Torrents of about this many bytes, each large in a different way. `files` and folders may be fewer than the
+ * limits allow.
+ */
 export const largeTorrents: Readonly<Record<string, (bytes: number) => Uint8Array>> = {
   'many files in one folder': (bytes) => torrentOfFiles(items(bytes, (n) => file([str(name(n))]))),
   'many files of one name': (bytes) => torrentOfFiles(items(bytes, () => file([str('a')]))),

@@ -1,5 +1,5 @@
-// Preloaded into programs that tests start, so that these send nothing to the local network, whatever they are asked to do:
-// as far as they can see there are no interfaces, and no name but localhost has an address.
+// Preloaded into programs that tests start, so that they send nothing to the local network: they see no
+// interfaces, and only localhost resolves.
 import dns from 'node:dns/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import os from 'node:os'

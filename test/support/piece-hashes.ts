@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** The SHA-1 of each piece of some bytes. */
+/** Returns the SHA-1 of each piece. */
 export function pieceHashes(data: Uint8Array, pieceLength: number): Buffer {
   const hashes: Buffer[] = []
   for (let at = 0; at < data.length; at += pieceLength)

@@ -1,4 +1,5 @@
-// A program with everything in it that makes transfers slow, to be run with DEBUG=piecewise:*: it ends once all of it has happened.
+// A program with everything that makes transfers slow, run with DEBUG=piecewise:*. It ends once all of it has
+// happened.
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -11,17 +12,17 @@ import { until } from './until.ts'
 const ends: (() => unknown)[] = []
 const bench = new Bench({ after: (end: () => unknown) => void ends.push(end) } as unknown as TestContext)
 const sample = await bench.sample({ 'film.mkv': 600_000 })
-// So slow that the reader waits for it and looks for late requests meanwhile.
+// Slow enough that the reader waits and late requests are looked for.
 const { client: seed } = await bench.seeder(sample, { uploadLimit: 300_000 })
 
-// A tracker without peers.
+// A tracker that names no peers.
 const tracker = createServer((_, response) =>
   response.end('d8:completei1e10:incompletei2e8:intervali900e5:peers0:e')
 )
 await new Promise<void>((resolve) => tracker.listen(0, '127.0.0.1', resolve))
 bench.after(() => tracker.close())
 
-// A peer that is not there, one that is asked and does not answer, and a reader that waits for the seed that comes later.
+// A dead address, a peer that never answers, and a reader that waits for the seed that comes later.
 const silent = await listenAs(bench, sample, { answer: () => {} })
 const reading = await bench.client().add(sample.bytes, {
   trackers: [`http://127.0.0.1:${(tracker.address() as AddressInfo).port}/announce`],
@@ -39,13 +40,13 @@ const bad = await listenAs(bench, sample, {
 const cheated = await bench.client().add(sample.bytes, { peers: [bad.address] })
 await until('the ban', () => bad.peers.length > 0 && cheated.peers.length === 0)
 
-// Pieces for which there is too little memory.
+// Too little memory for these pieces.
 const large = await bench.sample({ 'large.mkv': 6_000_000 }, { pieceLength: 262_144 })
 const { client: largeSeed } = await bench.seeder(large)
 const poor = await bench.client({ memoryLimit: 1 }).add(large.bytes, { peers: [addressOf(largeSeed)] })
 await poor.whenDone()
 
-// A client that is full, of peers that have said nothing for long but their handshake, and a newcomer.
+// A client whose connections are all taken by peers that were silent since their handshake, and a new peer.
 const full = bench.client({ maxConnections: 2 })
 const crowded = await full.add(sample.bytes, { select: 'none' })
 for (let n = 1; n <= 2; n++) {

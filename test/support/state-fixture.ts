@@ -16,38 +16,38 @@ import { layoutOf } from '../../lib/metainfo/layout.ts'
 import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import type { Bench, Sample } from '../torrent/bench.ts'
 
-/** A torrent of a fixture, and what the released version had of it. */
+/** A torrent of a fixture, and the data that the released version had of it. */
 export interface FixtureTorrent {
   readonly name: string
   readonly infoHash: string
-  /** The link that it was added by, if it was one. */
+  /** The magnet link by which it was added, if any. */
   readonly magnet?: string
   /** The .torrent. */
   readonly bytes: Uint8Array
   /** Folder of the data. */
   readonly path: string
-  /** Pieces that are on disk whole. */
+  /** Pieces that are complete on disk. */
   readonly pieces: readonly number[]
-  /** `[piece, block]` of incomplete pieces that the record has. */
+  /** `[piece, block]` of incomplete pieces in the record. */
   readonly blocks: readonly (readonly [number, number])[]
   /** Bytes of `pieces`, without padding. */
   readonly verifiedLength: number
-  /** Bytes of `pieces` and `blocks`: what the released version does not fetch again. */
+  /** Bytes of `pieces` and `blocks`, which the released version does not fetch again. */
   readonly keptLength: number
   readonly select?: readonly number[]
   readonly uploaded?: number
   readonly paused?: boolean
   readonly private?: boolean
-  /** All trackers, those that the program added after those of the torrent. */
+  /** All trackers: those of the torrent, then those that the program added. */
   readonly trackers: readonly string[]
 }
 
-/** A folder as a released version left it, at a place of its own. */
+/** A folder as a released version left it, copied to a place of its own. */
 export interface StateFixture {
   readonly folder: string
-  /** The state folder; undefined where records lie in `.piecewise` beside the data. */
+  /** The state folder; undefined where records are in `.piecewise` beside the data. */
   readonly state: string | undefined
-  /** Whether the program closed its client; otherwise it was killed. */
+  /** Whether the program closed its client; false if it was killed. */
   readonly clean: boolean
   readonly torrents: readonly FixtureTorrent[]
 }
@@ -56,18 +56,18 @@ interface Case {
   readonly clean: boolean
   readonly state: string | null
   readonly torrents: readonly (Omit<FixtureTorrent, 'bytes'> & { readonly source: string })[]
-  /** What was seeded: options, and for each file the path given and the path in the torrent. */
+  /** What the program seeded: options, and for each file the given path and the path in the torrent. */
   readonly seeds?: readonly {
     readonly options: Record<string, unknown>
     readonly files: readonly (readonly [string, string])[]
   }[]
-  /** `mtimeNs` of the files of data. */
+  /** `mtimeNs` of the data files. */
   readonly times: Readonly<Record<string, string>>
 }
 
 interface Manifest {
   readonly version: string
-  /** The folder that stands for the fixture in its records. */
+  /** The root folder of the fixture in its records. */
   readonly root: string
   readonly cases: Readonly<Record<string, Case>>
 }
@@ -86,14 +86,15 @@ function manifestOf(version: string): Manifest {
   return JSON.parse(readFileSync(path.join(folderOf(version), 'manifest.json'), 'utf8'))
 }
 
-/** The names of the cases of a released version. */
+/** Returns the names of the cases of a released version. */
 export function fixtureNames(version: string): string[] {
   return Object.keys(manifestOf(version).cases)
 }
 
 /**
- * Copies a case of `test/fixtures/state-<version>` to a new folder: files have the times, and records the paths, that they would have
- * if the released version had run there. `spoil` flips a bit of a file, named by its path in the fixture, as if it had stood there before.
+ * Copies a case of `test/fixtures/state-<version>` to a new folder. Times of files and paths in records are
+ * as if the released version had run there. `spoil` flips a bit of a file (a path in the fixture) as if that
+ * had happened before.
  */
 export function openFixture(
   bench: Bench,
@@ -117,7 +118,7 @@ export function openFixture(
     writeFileSync(target, content)
     const time = entry.times[inside]
     if (time === undefined) continue
-    // The system may not keep it to the nanosecond, so the record gets what it has kept.
+    // The system may round to less than a nanosecond's precision, so the record gets the stored time.
     utimesSync(target, Number(time) / 1e9, Number(time) / 1e9)
     times.set(time, String(statSync(target, { bigint: true }).mtimeNs))
   }
@@ -129,7 +130,7 @@ export function openFixture(
   return { folder, state, clean: entry.clean, torrents }
 }
 
-/** The whole data of a torrent of a fixture in a folder of its own, for a peer that seeds it. */
+/** Writes all data of a fixture's torrent into a folder of its own, for a peer that seeds it. */
 export function sampleOf(bench: Bench, { bytes }: FixtureTorrent): Sample {
   const metainfo = parseTorrent(bytes)
   const folder = bench.folder()
@@ -156,7 +157,7 @@ function filesIn(folder: string): string[] {
     .map(({ parentPath, name }) => path.relative(folder, path.join(parentPath, name)).replaceAll('\\', '/'))
 }
 
-/** As make-state.mjs makes it. */
+/** The same content as in make-state.mjs. */
 function contentOf(name: string, length: number): Buffer {
   let text = ''
   for (let at = 0; at < length; at += 32) text += `${`${name} ${at}`.slice(-31).padEnd(31)}\n`
@@ -177,12 +178,12 @@ function torrentOf(folder: string, { source, ...entry }: Case['torrents'][number
   }
 }
 
-// ---- records of 0.1.0, whose formats do not change any more ----
+// ---- records of 0.1.0, a frozen format ----
 
 interface Moved {
   readonly from: string
   readonly to: string
-  /** Times as they were, and as they are. */
+  /** Recorded times and their replacements. */
   readonly times: ReadonlyMap<string, string>
 }
 
@@ -202,7 +203,7 @@ function moveRecord(file: string, moved: Moved): void {
       })
     )
   } else if (file.endsWith('client.lock')) {
-    // The process that was killed ran on this machine.
+    // The lock must name this machine, as if the killed process had run here.
     rewrite((text) => JSON.stringify({ ...JSON.parse(text), host: hostname() }))
   }
 }
@@ -217,7 +218,10 @@ function moveJson(json: string, { from, to, times }: Moved): string {
   )
 }
 
-/** A kept .torrent stands under the hash of paths and options, with the hash of how its files look. */
+/**
+ * The name of a kept .torrent is the hash of paths and options; its first line is the hash of how its files
+ * look.
+ */
 function moveSeed(
   folder: string,
   { options, files }: NonNullable<Case['seeds']>[number],

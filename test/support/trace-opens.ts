@@ -1,4 +1,5 @@
-// Preloaded into a program: writes device and inode of each file that it opens, in any thread, to the file that TRACE_OPENS names.
+// Preloaded into a program: writes device and inode of each file that any thread opens to the file that
+// TRACE_OPENS names.
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 

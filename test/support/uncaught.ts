@@ -1,6 +1,6 @@
 import type { TestContext } from 'node:test'
 
-/** Collects uncaught exceptions for the rest of a test, instead of failing it. */
+/** Collects uncaught exceptions for the rest of a test, so that they do not fail it. */
 export function collectUncaught(t: TestContext): unknown[] {
   const uncaught: unknown[] = []
   process.setUncaughtExceptionCaptureCallback((error) => uncaught.push(error))

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { until } from './until.ts'
 
-test('returns the value that it waited for', async () => {
+test('returns the awaited value', async () => {
   let n = 0
   assert.equal(await until('a truthy value', () => (++n > 2 ? n : undefined)), 3)
   assert.equal(await until('a value', () => ++n % 7, { is: 0 }), 0)
   assert.equal(await until('a value that passes', async () => ++n, { is: (value) => value > 20 }), 21)
 })
 
-test('names what never came and the last value', async () => {
+test('the error names the condition and the last value', async () => {
   const never = until('five peers', () => 3, { is: 5, timeoutMs: 1 })
   await assert.rejects(never, /waited for five peers: .* 0\.001 s; last value 3 of \(\) => 3/)
 })
@@ -21,7 +21,7 @@ test('an exception of the reader ends the wait', async () => {
   await assert.rejects(until('it to open', failing), /closed/)
 })
 
-test('the end of a program ends the wait with its log', async () => {
+test('the exit of a watched program ends the wait with its log', async () => {
   const program = { name: 'tracker', exited: Promise.resolve(3), log: () => 'no such port' }
   await assert.rejects(
     until('an answer', () => false, { programs: [program] }),

@@ -1,25 +1,31 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { inspect } from 'node:util'
 
-/** A program under way whose end makes the wait vain and whose log explains it. */
+/** A running program: its exit ends the wait, and its log goes into the error. */
 export interface Watched {
   readonly name: string
   readonly exited: Promise<number | NodeJS.Signals>
   log(): string
 }
 
-/** When a wait is over, and for how long it goes on. */
+/** When a wait ends, and how long it may take. */
 export interface UntilOptions<T> {
-  /** The value to wait for, or a test of it; any truthy value if left out. */
+  /** The expected value, or a predicate; any truthy value by default. */
   readonly is?: T | ((value: T) => boolean)
-  /** 25 s if left out: less than the time limit of any test, so that the error of the wait is the one that is reported. */
+  /** Milliseconds. Default: 25 s, less than the time limit of any test, so that the wait reports the error. */
   readonly timeoutMs?: number
-  /** The pause between two looks, 0 for one turn of the event loop; if left out, a twentieth of the time waited so far, at most 100 ms. */
+  /**
+   * Milliseconds between two reads; 0 is one turn of the event loop. Default: a twentieth of the time waited
+   * so far, at most 100 ms.
+   */
   readonly everyMs?: number
   readonly programs?: readonly Watched[]
 }
 
-/** Reads a value until it is as asked for, and returns it. The error names what never came and the last value. */
+/**
+ * Reads a value until it is as expected, and returns it. The error names the expected condition and the last
+ * value.
+ */
 export async function until<T>(
   what: string,
   read: () => T | Promise<T>,
