@@ -9,11 +9,11 @@ import { Wire } from '../../lib/wire/wire.ts'
 
 let lastId = 0
 
-/** The connections of a torrent at which peers of any address arrive, without a network. */
+/** The connections of a torrent to which peers of any address connect, without a network. */
 export class Arrivals {
   readonly manager: PeerManager
   readonly book: AddressBook
-  /** Hosts that are not connected any more, the first first. */
+  /** Hosts that were disconnected, in order. */
   readonly gone: string[] = []
   readonly #t: TestContext
   readonly #infoHash = new Uint8Array(20).fill(1)
@@ -40,12 +40,15 @@ export class Arrivals {
     t.after(() => this.manager.close())
   }
 
-  /** Peers that are connected. */
+  /** Connected peers. */
   get here(): Peer[] {
     return [...this.manager.peers.values()].filter(({ wire }) => !wire.destroying)
   }
 
-  /** A peer dials us; whether it is let in. It says something more than its handshake unless it `isMute`. */
+  /**
+   * Connects a peer to us and returns whether it is accepted. The peer sends more than its handshake unless
+   * `isMute`.
+   */
   async arrive(
     host: string,
     { id = ++lastId, isMute = false }: { id?: number; isMute?: boolean } = {}
@@ -67,7 +70,7 @@ export class Arrivals {
     return !near.destroying
   }
 
-  /** How many of these hosts are let in, one after the other. */
+  /** Connects one peer of each host and returns how many are accepted. */
   async arriveAll(hosts: readonly string[]): Promise<number> {
     let count = 0
     for (const host of hosts) if (await this.arrive(host)) count++

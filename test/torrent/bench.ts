@@ -16,25 +16,25 @@ import type { Torrent } from '../../lib/torrent/torrent.ts'
 
 /** Files on disk and the torrent made of them. */
 export interface Sample {
-  /** The file or folder that was shared. */
+  /** The shared file or folder. */
   readonly root: string
-  /** The folder that it lies in: data that is complete already. */
+  /** The folder that contains `root`: a path at which the data is complete. */
   readonly folder: string
   /** A .torrent. */
   readonly bytes: Uint8Array
   readonly metainfo: Metainfo
-  /** All bytes in the order of the torrent. */
+  /** All bytes in torrent order. */
   readonly data: Uint8Array
 }
 
-/** How a sample is made. */
+/** Options of a sample. */
 export interface SampleOptions {
   readonly pieceLength?: number
   readonly private?: boolean
   readonly trackers?: readonly string[]
 }
 
-/** What a test of swarms needs; everything is closed and removed after the test, the last first. */
+/** Fixtures of a swarm test. Everything is closed and removed after the test, in reverse order. */
 export class Bench {
   readonly #ends: (() => unknown)[] = []
   #folders = 0
@@ -48,19 +48,22 @@ export class Bench {
     })
   }
 
-  /** To be done after the test, before what was named earlier. */
+  /** Registers cleanup for the end of the test; the last registered runs first. */
   after(end: () => unknown): void {
     this.#ends.push(end)
   }
 
-  /** A new empty folder. */
+  /** Makes an empty folder. */
   folder(): string {
     const folder = path.join(this.#root, `folder${++this.#folders}`)
     mkdirSync(folder)
     return folder
   }
 
-  /** A client on loopback that keeps its data in a folder of its own, and meets only those peers that the test names. */
+  /**
+   * Starts a client on loopback with its data in a folder of its own. It meets only the peers that the test
+   * names.
+   */
   client(options: ClientOptions = {}): Client {
     const alone = { host: '127.0.0.1', dht: false, lsd: false, pex: false }
     const client = new Client({ ...alone, path: this.folder(), ...options })
@@ -68,7 +71,10 @@ export class Bench {
     return client
   }
 
-  /** Random files by path and length; one path without a folder makes a torrent of a single file. */
+  /**
+   * Makes random files by path and length, and their torrent. One path without a folder makes a single-file
+   * torrent.
+   */
   async sample(files: Record<string, number>, options: SampleOptions = {}): Promise<Sample> {
     const folder = this.folder()
     for (const [name, length] of Object.entries(files)) {
@@ -79,16 +85,16 @@ export class Bench {
     return this.sampleOf(path.join(folder, first), options)
   }
 
-  /** The torrent of a file or folder on disk. */
+  /** Makes the torrent of a file or folder on disk. */
   async sampleOf(root: string, options: SampleOptions = {}): Promise<Sample> {
     const bytes = await createTorrent(root, { pieceLength: 32768, creationDate: false, ...options })
     const { files } = await scanFiles(root)
-    // No Buffer, whose slices are views.
+    // Not a Buffer, whose slices are views.
     const data = new Uint8Array(Buffer.concat(files.map(({ diskPath }) => readFileSync(diskPath))))
     return { root, folder: path.dirname(root), bytes, metainfo: parseTorrent(bytes), data }
   }
 
-  /** A client that has the whole sample. */
+  /** Starts a client that has the whole sample. */
   async seeder(sample: Sample, options: ClientOptions = {}): Promise<{ client: Client; torrent: Torrent }> {
     const client = this.client(options)
     const { pieceLength } = sample.metainfo
@@ -102,12 +108,12 @@ export class Bench {
   }
 }
 
-/** Where a client is reached. */
+/** Returns the address of a client. */
 export function addressOf(client: Client): string {
   return `127.0.0.1:${client.port}`
 }
 
-/** Asserts that a torrent's files on disk are those of the sample, which has no pad files. */
+/** Asserts that a torrent's files on disk equal the sample, which has no pad files. */
 export function assertSame(torrent: Torrent, sample: Sample): void {
   for (const { path: name, length, pad } of sample.metainfo.files) {
     if (pad) continue
@@ -117,12 +123,12 @@ export function assertSame(torrent: Torrent, sample: Sample): void {
   }
 }
 
-/** The bytes of a file of the sample. */
+/** Returns the bytes of a file of the sample. */
 export function bytesOf(sample: Sample, name: string): Buffer {
   return readFileSync(path.join(sample.folder, name))
 }
 
-/** Whether what was read is these bytes. */
+/** Returns whether the bytes read are the expected ones. */
 export function same(got: ArrayBuffer | undefined, expected: Uint8Array): boolean {
   return got !== undefined && Buffer.from(got).equals(expected)
 }

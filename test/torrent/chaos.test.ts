@@ -6,9 +6,9 @@ import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { addressOf, assertSame, Bench } from './bench.ts'
 import { Relay } from './relay.ts'
 
-test('a piece goes from one downloader to the next', async (t) => {
+test('a piece travels from one downloader to the next', async (t) => {
   const bench = new Bench(t)
-  // Small pieces, so that what is passed on is never a whole page of the cache.
+  // Small pieces, so that a passed-on piece is never a whole page of the cache.
   const sample = await bench.sample({ 'film.mkv': 600_000 }, { pieceLength: 16384 })
   const { client: seed, torrent: source } = await bench.seeder(sample)
   const middle = bench.client({ downloadLimit: 50_000 })
@@ -23,7 +23,7 @@ test('a piece goes from one downloader to the next', async (t) => {
   assert.equal(source.uploaded, 600_000)
 })
 
-test('downloaders of different parts trade', async (t) => {
+test('downloaders with different pieces trade them', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({
     'pack/a.bin': 32768 * 20,
@@ -50,7 +50,7 @@ test('downloaders of different parts trade', async (t) => {
   }
 })
 
-test('connections that break all the time do not break the data', async (t) => {
+test('broken connections do not break the data', async (t) => {
   const bench = new Bench(t)
   const samples = await Promise.all(
     [32768, 65536, 262144].map((pieceLength, n) =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { contentType } from '../../lib/torrent/content-type.ts'
 
-test('a name tells the type by its last extension, and nothing by none', () => {
+test('the last extension of a name gives its type; without one there is none', () => {
   const table: Readonly<Record<string, string>> = {
     'film.mp4': 'video/mp4',
     'phone.3gp': 'video/3gpp',

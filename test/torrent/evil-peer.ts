@@ -6,28 +6,28 @@ import { MetadataExtension } from '../../lib/wire/ut-metadata.ts'
 import { Wire } from '../../lib/wire/wire.ts'
 import type { Bench, Sample } from './bench.ts'
 
-/** What a peer does instead of what it should; all is optional, and without any of it the peer is an honest seed. */
+/** Deviations of a peer from an honest seed; each is optional. */
 export interface Behaviour {
   readonly infoHash?: Uint8Array
   readonly peerId?: Uint8Array
-  /** Whether it speaks the fast extension (BEP 6); true by default. */
+  /** Whether it supports the fast extension (BEP 6); true by default. */
   readonly fast?: boolean
-  /** Says nothing of its pieces, and serves nothing by itself. */
+  /** Whether it announces no pieces and serves none by itself. */
   readonly mute?: boolean
   /** Answers a request. */
   readonly answer?: (peer: EvilPeer, piece: number, offset: number, length: number) => void
-  /** Metadata that it claims to have. */
+  /** Metadata that it offers. */
   readonly metadata?: Uint8Array
   readonly metadataSize?: number
-  /** Answers a request for a piece of metadata. */
+  /** Answers a metadata request. */
   readonly answerMetadata?: (extension: MetadataExtension, piece: number) => void
-  /** A connection was made; nothing was said yet. True takes it over. */
+  /** Called for a connection before any byte is sent. Return true to take it over. */
   readonly onSocket?: (socket: Socket) => boolean
-  /** Both have said hello. */
+  /** Called after both handshakes. */
   readonly onWire?: (peer: EvilPeer) => void
 }
 
-/** One connection of a peer that is up to something. */
+/** One connection of a misbehaving peer. */
 export class EvilPeer {
   readonly wire: Wire
   readonly socket: Socket
@@ -66,13 +66,13 @@ export class EvilPeer {
     socket.pipe(wire).pipe(socket)
   }
 
-  /** The right bytes of a block. */
+  /** Returns the correct bytes of a block. */
   block(piece: number, offset: number, length: number): Uint8Array {
     const start = piece * this.#sample.metainfo.pieceLength + offset
     return this.#sample.data.slice(start, start + length)
   }
 
-  /** Sends a block that nobody may have asked for, or a part of its message. */
+  /** Sends a block, requested or not, or a part of its message. */
   raw(piece: number, offset: number, data: Uint8Array, from = 0, to: number = 13 + data.length): void {
     const message = Buffer.alloc(13 + data.length)
     message.writeUInt32BE(9 + data.length, 0)
@@ -84,15 +84,15 @@ export class EvilPeer {
   }
 }
 
-/** A peer that listens. */
+/** A listening peer. */
 export interface EvilHost {
   readonly address: string
-  /** All its connections, the closed ones too. */
+  /** All its connections, including closed ones. */
   readonly sockets: readonly Socket[]
   readonly peers: readonly EvilPeer[]
 }
 
-/** Listens on loopback as a peer that behaves in its own way. */
+/** Listens on loopback as a peer with this behaviour. */
 export async function listenAs(bench: Bench, sample: Sample, behaviour: Behaviour = {}): Promise<EvilHost> {
   const sockets: Socket[] = []
   const peers: EvilPeer[] = []
@@ -109,7 +109,7 @@ export async function listenAs(bench: Bench, sample: Sample, behaviour: Behaviou
   return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, sockets, peers }
 }
 
-/** Dials a port on loopback; the socket is closed after the test. */
+/** Dials a port on loopback. The socket is closed after the test. */
 export function dial(bench: Bench, port: number): Socket {
   const socket = connect({ host: '127.0.0.1', port, noDelay: true })
   socket.on('error', () => {})

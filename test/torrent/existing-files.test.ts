@@ -26,7 +26,7 @@ interface Scene {
   readonly bench: Bench
   readonly sample: Sample
   readonly seed: Client
-  /** Folder of the data. */
+  /** The data folder. */
   readonly folder: string
   at(name: string): string
   put(name: string, bytes: Uint8Array): void
@@ -55,7 +55,7 @@ const strangers: readonly (readonly [string, number])[] = [
   ['of one byte', 1]
 ]
 for (const [what, length] of strangers) {
-  test(`a file of the user that is ${what} stops the torrent before anything is fetched`, async (t) => {
+  test(`a user file that is ${what} stops the torrent before anything is fetched`, async (t) => {
     const { bench, sample, seed, folder, at, put } = await scene(t, { 'film.mkv': 200_000 })
     put('film.mkv', own.subarray(0, length))
     const before = statSync(at('film.mkv'), { bigint: true }).mtimeNs
@@ -68,7 +68,7 @@ for (const [what, length] of strangers) {
     assert.equal(torrent.status, 'error')
     assert.equal(torrent.received, 0)
     assert.equal(statSync(at('film.mkv'), { bigint: true }).mtimeNs, before)
-    // Again, as it is still there.
+    // The file is still there: a second error.
     const again = once(torrent, 'error')
     torrent.resume()
     await again
@@ -80,7 +80,7 @@ for (const [what, length] of strangers) {
   })
 }
 
-test('with overwrite the file is written over, whether at once or by a second add', async (t) => {
+test('with overwrite the file is replaced, set at once or by a second add', async (t) => {
   for (const atOnce of [true, false]) {
     const { bench, sample, seed, folder, put } = await scene(t, { 'film.mkv': 200_000 })
     put('film.mkv', own)
@@ -97,7 +97,7 @@ test('with overwrite the file is written over, whether at once or by a second ad
   }
 })
 
-test('a file that is empty or holds zeros alone belongs to nobody', async (t) => {
+test('an empty file, or one of zeros, does not belong to the user', async (t) => {
   for (const [what, length, fill] of [
     ['empty', 0, 0],
     ['made room for', 200_000, 0],
@@ -129,7 +129,7 @@ test('one right piece is enough, wherever it is', async (t) => {
   }
 })
 
-test('a small file whose neighbours are missing belongs to the torrent if it is right', async (t) => {
+test('a small file next to missing files belongs to the torrent if its bytes are right', async (t) => {
   const files = { 'pack/a': 5000, 'pack/b': 6000, 'pack/c': 7000, 'pack/d': 90_000 }
   const { bench, sample, seed, folder, put } = await scene(t, files)
   put('pack/b', bytesOf(sample, 'pack/b'))
@@ -138,7 +138,7 @@ test('a small file whose neighbours are missing belongs to the torrent if it is 
   assertSame(torrent, sample)
 })
 
-test('a small file whose neighbours are missing is not changed if it is another one', async (t) => {
+test('a small file next to missing files is left unchanged if its bytes differ', async (t) => {
   const files = { 'pack/a': 5000, 'pack/b': 6000, 'pack/c': 7000, 'pack/d': 90_000 }
   const { bench, sample, seed, folder, at, put } = await scene(t, files)
   put('pack/b', own.subarray(0, 6000))
@@ -151,7 +151,7 @@ test('a small file whose neighbours are missing is not changed if it is another 
   assertSame(torrent, sample)
 })
 
-test('a file of the user that is not selected is left alone, and stops the torrent once it is selected', async (t) => {
+test('an unselected user file is left alone, and stops the torrent once selected', async (t) => {
   const { bench, sample, seed, folder, at, put } = await scene(t, { 'pack/a': 50_000, 'pack/b': 50_000 })
   put('pack/b', own.subarray(0, 50_000))
   const client = bench.client({ path: folder })
@@ -162,7 +162,7 @@ test('a file of the user that is not selected is left alone, and stops the torre
   torrent.select([1])
   assert.equal((await failed)[0].code, 'ERR_STORAGE_EXISTS')
   assert.ok(readFileSync(at('pack/b')).equals(own.subarray(0, 50_000)))
-  // What was fetched of it meanwhile is not fetched again.
+  // Data fetched meanwhile is not fetched again.
   rmSync(at('pack/b'))
   torrent.resume()
   await torrent.whenDone()
@@ -170,7 +170,7 @@ test('a file of the user that is not selected is left alone, and stops the torre
   assert.equal(torrent.received, 100_000)
 })
 
-test('deselecting the file that is in the way lets the others come', async (t) => {
+test('deselecting the blocking file lets the others download', async (t) => {
   const { bench, sample, seed, folder, at, put } = await scene(t, { 'pack/a': 50_000, 'pack/b': 50_000 })
   put('pack/b', own.subarray(0, 50_000))
   const torrent = await bench.client({ path: folder }).add(sample.bytes, { peers: [addressOf(seed)] })
@@ -182,7 +182,7 @@ test('deselecting the file that is in the way lets the others come', async (t) =
   assert.ok(readFileSync(at('pack/b')).equals(own.subarray(0, 50_000)))
 })
 
-test('a file that appears in the place of a missing one is not changed', async (t) => {
+test('a file that appears in place of a missing one is left unchanged', async (t) => {
   const { bench, sample, seed, folder, at, put } = await scene(t, { 'pack/a': 50_000, 'pack/b': 50_000 })
   const torrent = await bench.client({ path: folder }).add(sample.bytes)
   put('pack/b', own.subarray(0, 50_000))
@@ -191,7 +191,7 @@ test('a file that appears in the place of a missing one is not changed', async (
   assert.equal((await failed)[0].code, 'ERR_STORAGE_EXISTS')
   assert.ok(readFileSync(at('pack/b')).equals(own.subarray(0, 50_000)))
   rmSync(at('pack/b'))
-  // Other writes may have met it as well.
+  // Other writes may have hit it as well.
   torrent.on('error', () => torrent.resume())
   const done = new Promise<void>((resolve) => torrent.once('done', resolve))
   torrent.resume()
@@ -199,7 +199,7 @@ test('a file that appears in the place of a missing one is not changed', async (
   assertSame(torrent, sample)
 })
 
-test('a stream of a file that is in the way fails, and a restart changes nothing', async (t) => {
+test('a stream of a blocked file fails, and a restart changes nothing', async (t) => {
   const { bench, sample, seed, folder, at, put } = await scene(t, { 'film.mkv': 200_000 })
   put('film.mkv', own)
   for (let run = 0; run < 2; run++) {
@@ -211,7 +211,7 @@ test('a stream of a file that is in the way fails, and a restart changes nothing
   }
 })
 
-test('the record names the files that may be written before the first of them is there', async (t) => {
+test('the record names the files to be written before the first of them exists', async (t) => {
   const files: Record<string, number> = {}
   for (let n = 0; n < 300; n++) files[`pack/${n}`] = 3000
   const { bench, sample, seed, folder } = await scene(t, files)
@@ -233,7 +233,7 @@ test('the record names the files that may be written before the first of them is
   assert.equal(decodeResume(readFileSync(record)).clean, true)
 })
 
-test('what a crash leaves of a young download is gone on with, although no piece of it is right', async (t) => {
+test('a download that crashed early resumes, although none of its pieces is right', async (t) => {
   const { bench, sample, seed, folder, at, put } = await scene(t, { 'film.mkv': 200_000 })
   const state = bench.folder()
   const options = { path: folder, state, restore: false }
@@ -243,7 +243,7 @@ test('what a crash leaves of a young download is gone on with, although no piece
   const record = path.join(state, `${torrent.infoHash}.resume`)
   const crashed = readFileSync(record)
   await first.close()
-  // As the crash has left them: the record of the first write, and part of that.
+  // The state after the crash: the record of the first write, and part of that write.
   writeFileSync(record, crashed)
   put('film.mkv', sample.data.subarray(0, 10_000))
   const second = await bench.client(options).add(sample.bytes, { peers: [addressOf(seed)] })

@@ -10,7 +10,7 @@ import { FaultyStorage } from './faulty-storage.ts'
 
 const full = new TorrentError('ERR_STORAGE_FULL', 'the disk is full')
 
-test('a full disk stops the torrent, and it goes on once there is room', async (t) => {
+test('a full disk stops the torrent, and resume works once there is space', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 300_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -48,7 +48,7 @@ test('a full disk stops the torrent, and it goes on once there is room', async (
   assert.equal(errors.length, 1)
 })
 
-test('an error that no torrent listens to goes to the client, else it is a process warning', async (t) => {
+test('a torrent error without a listener goes to the client, else becomes a process warning', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -59,7 +59,7 @@ test('an error that no torrent listens to goes to the client, else it is a proce
   }
   const client = bench.client()
   const torrent = await client.add(sample.bytes, { storage: failing(), peers: [addressOf(seed)] })
-  // `once` would listen for errors too.
+  // `once` would add a listener for errors.
   const heard = await new Promise<unknown[]>((resolve) => client.on('error', (...args) => resolve(args)))
   assert.deepEqual(heard, [full, torrent])
   const warned = once(process, 'warning')
@@ -67,7 +67,7 @@ test('an error that no torrent listens to goes to the client, else it is a proce
   assert.deepEqual(await warned, [full])
 })
 
-test('a storage that cannot be opened is told at once', async (t) => {
+test('a storage that cannot be opened is reported at once', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample)
@@ -76,14 +76,14 @@ test('a storage that cannot be opened is told at once', async (t) => {
   storage.openFault = full
   await assert.rejects(client.add(sample.bytes, { storage }), full)
   await assert.rejects(client.add(source.magnetURI, { storage, peers: [addressOf(seed)] }), full)
-  // A file stands where a folder should.
+  // A file where a folder should be.
   const taken = path.join(bench.folder(), 'taken')
   writeFileSync(taken, 'x')
   await assert.rejects(client.add(sample.bytes, { path: taken }), TorrentError)
   assert.deepEqual(client.torrents, [])
 })
 
-test('storage that cannot be read keeps no reader waiting', async (t) => {
+test('a storage that cannot be read does not keep a reader waiting', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -93,7 +93,7 @@ test('storage that cannot be read keeps no reader waiting', async (t) => {
   await torrent.whenDone()
   storage.readFault = new TorrentError('ERR_STORAGE_READ', 'it rattles')
   await assert.rejects(async () => torrent.files[0]?.text(), { code: 'ERR_STORAGE_READ' })
-  // A peer that asks for it is refused, and gets it elsewhere.
+  // Requests of a peer are rejected; it downloads elsewhere.
   const other = await bench.client().add(sample.bytes, { peers: [addressOf(client)] })
   await once(torrent, 'peer')
   other.addPeer(addressOf(seed))
@@ -115,7 +115,7 @@ test('a resume record that cannot be written is a warning', async (t) => {
   assert.ok(warnings.length > 0)
 })
 
-test('any storage will do: no records, no selection, nothing on disk', async (t) => {
+test('a minimal storage works: no records, no selection, nothing on disk', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 50_000, 'pack/b.bin': 50_000 })
   const { client: seed } = await bench.seeder(sample)

@@ -1,12 +1,12 @@
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 
-/** Storage in memory whose calls fail while a fault is set, and that opens when it may. */
+/** Memory storage whose calls fail while a fault is set, and whose opening a gate can delay. */
 export class FaultyStorage extends MemoryStorage {
   writeFault: Error | undefined
   readFault: Error | undefined
   openFault: Error | undefined
   syncFault: Error | undefined
-  /** Opening waits for this. */
+  /** Opening waits for this promise. */
   gate: Promise<void> | undefined
 
   override async open(...args: Parameters<MemoryStorage['open']>): Promise<void> {

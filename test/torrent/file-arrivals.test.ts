@@ -8,18 +8,18 @@ import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench, bytesOf, type Sample } from './bench.ts'
 
-/** Pieces of 32 KiB: `small` lies within the piece that ends `a`, and `b` shares it. */
+/** Pieces of 32 KiB: `small` is inside the piece that ends `a`, and `b` shares that piece. */
 const files = { 'pack/a.bin': 60_000, 'pack/a.small': 1_000, 'pack/b.bin': 60_000, 'pack/empty': 0 }
 const [a, small, b, empty] = [0, 1, 2, 3]
 
-/** The files of which `file` was told, by name. */
+/** Collects the names of files for which `file` was emitted. */
 function listen(torrent: Torrent): string[] {
   const told: string[] = []
   torrent.on('file', ({ name }) => told.push(name))
   return told
 }
 
-/** Names of the files that say that they are done; each of them is on disk as it should be. */
+/** Returns the names of done files, and asserts that each is correct on disk. */
 function doneOf(torrent: Torrent, sample: Sample): string[] {
   const done = torrent.files.filter((file) => file.done)
   for (const { path: name } of done) {
@@ -83,7 +83,7 @@ const rows: readonly (readonly [
 ]
 
 for (const [title, act, done, told] of rows) {
-  test(`a file is done once it is in its place: ${title}`, async (t) => {
+  test(`a file is done once it is at its path: ${title}`, async (t) => {
     const bench = new Bench(t)
     const sample = await bench.sample(files)
     const { client: seed } = await bench.seeder(sample)
@@ -108,7 +108,7 @@ for (const [title, act, done, told] of rows) {
   })
 }
 
-test('a file that has lost bytes is told of again when it is whole', async (t) => {
+test('a file that has lost bytes is reported again once complete', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const { client: seed } = await bench.seeder(sample)
@@ -120,7 +120,7 @@ test('a file that has lost bytes is told of again when it is whole', async (t) =
   assert.deepEqual(heard.sort(), ['a.bin', 'a.bin', 'a.small', 'a.small', 'b.bin', 'b.bin'])
 })
 
-test('a storage of the program says itself what it keeps elsewhere', async (t) => {
+test('a user storage reports which files it keeps elsewhere', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const { client: seed } = await bench.seeder(sample)
@@ -136,7 +136,7 @@ test('a storage of the program says itself what it keeps elsewhere', async (t) =
   assert.deepEqual(doneOf(torrent, sample), ['a.bin', 'a.small'])
 })
 
-test('a storage that keeps nothing elsewhere has files done as soon as they are stored', async (t) => {
+test('files of a storage that keeps nothing elsewhere are done as soon as they are stored', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const { client: seed } = await bench.seeder(sample)

@@ -25,7 +25,7 @@ async function closed(sockets: readonly Socket[]): Promise<void> {
   if (socket !== undefined && !socket.closed) await once(socket, 'close')
 }
 
-test('a peer that sends bad blocks is banned, and never comes back', async (t) => {
+test('a peer that sends bad blocks is banned and never comes back', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 400_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -48,7 +48,7 @@ test('a peer that sends bad blocks is banned, and never comes back', async (t) =
   assertSame(torrent, sample)
 })
 
-test('blocks of liars among honest peers do no lasting harm', async (t) => {
+test('bad blocks among honest peers do no lasting harm', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 2_000_000 }, { pieceLength: 131_072 })
   const seeds = await Promise.all([bench.seeder(sample), bench.seeder(sample)])
@@ -68,7 +68,7 @@ test('blocks of liars among honest peers do no lasting harm', async (t) => {
   assertSame(torrent, sample)
 })
 
-test('a liar that leaves before it is found out is not dialled again', async (t) => {
+test('a peer that leaves before its bad blocks are found out is not dialled again', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 65_536 }, { pieceLength: 65_536 })
   let answered = 0
@@ -92,7 +92,7 @@ test('a liar that leaves before it is found out is not dialled again', async (t)
   assert.equal(evil.sockets.length, 1)
 })
 
-test('a peer that never answers holds nothing up', async (t) => {
+test('a peer that never answers delays nothing', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 400_000 })
   let asked = 0
@@ -107,7 +107,7 @@ test('a peer that never answers holds nothing up', async (t) => {
   assert.equal(torrent.received, 400_000)
 })
 
-test('blocks that nobody asked for change nothing', async (t) => {
+test('unrequested blocks change nothing', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 400_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -165,7 +165,7 @@ const strangers: Record<string, Parameters<typeof listenAs>[2]> = {
 }
 
 for (const [name, behaviour] of Object.entries(strangers)) {
-  test(`a download goes on beside a peer that offers ${name}`, async (t) => {
+  test(`a download continues beside a peer that offers ${name}`, async (t) => {
     const bench = new Bench(t)
     const sample = await bench.sample({ 'film.mkv': 400_000 })
     const evil = await listenAs(bench, sample, behaviour)
@@ -180,7 +180,7 @@ for (const [name, behaviour] of Object.entries(strangers)) {
   })
 }
 
-test('a peer that dribbles its bytes one by one is served and serves', async (t) => {
+test('a peer that sends byte by byte is served and serves', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 20_000 })
   const slow = await listenAs(bench, sample, {
@@ -200,7 +200,7 @@ test('a peer that dribbles its bytes one by one is served and serves', async (t)
   assertSame(torrent, sample)
 })
 
-test('a block that is half written when another peer brings it stays whole', async (t) => {
+test('a half-written block that another peer completes stays intact', async (t) => {
   for (const ending of ['rest', 'hangup'] as const) {
     const bench = new Bench(t)
     const sample = await bench.sample({ 'film.mkv': 65_536 }, { pieceLength: 65_536 })
@@ -211,7 +211,7 @@ test('a block that is half written when another peer brings it stays whole', asy
         if (begun !== undefined) return
         begun = peer
         at = offset
-        // Half of a bad block, and then nothing.
+        // Half of a bad block, then silence.
         peer.raw(piece, offset, new Uint8Array(16384), 0, 8000)
       }
     })
@@ -219,7 +219,7 @@ test('a block that is half written when another peer brings it stays whole', asy
     const torrent = await client.add(sample.bytes, { peers: [evil.address] })
     const peer = await until('the first request', () => begun)
     let brought = 0
-    // Nothing else may be sent between the two parts.
+    // Nothing may be sent between the two parts.
     let answered = Promise.resolve()
     const honest = await listenAs(bench, sample, {
       answer: (peer, piece, offset, length) => {
@@ -229,7 +229,7 @@ test('a block that is half written when another peer brings it stays whole', asy
             peer.wire.piece(piece, offset, block)
             return
           }
-          // The block in question comes in two parts too, around the end of the other one.
+          // The block under test also comes in two parts, before and after the end of the other one.
           brought++
           peer.raw(piece, offset, block, 0, 5000)
           await turns()
@@ -248,20 +248,20 @@ test('a block that is half written when another peer brings it stays whole', asy
   }
 })
 
-test('what was half written for a piece that is given up does not count when it is fetched again', async (t) => {
+test('a half-written block of an abandoned piece does not count when the piece is fetched again', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 32_768 })
   let half: [piece: number, offset: number] | undefined
   const waiting: (() => void)[] = []
   const slow = await listenAs(bench, sample, {
-    // Its answer to a cancel would come in the middle of the block.
+    // Its answer to a cancel would arrive inside the block.
     fast: false,
     answer: (peer, piece, offset, length) => {
       const block = peer.block(piece, offset, length)
       if (half === undefined) {
         half = [piece, offset]
         peer.raw(piece, offset, block, 0, 8000)
-        // The rest comes when the block is asked for once more, and then the block again.
+        // After the block is requested again, send the rest and then the block.
         peer.wire.once('cancel', () => waiting.unshift(() => peer.raw(piece, offset, block, 8000)))
         return
       }
@@ -273,7 +273,7 @@ test('what was half written for a piece that is given up does not count when it 
   const client = bench.client()
   const torrent = await client.add(sample.bytes, { peers: [slow.address] })
   await until('half of the block', () => half)
-  // The half is read before the two messages that follow are answered.
+  // The half is read before the two following messages are answered.
   await turns()
   torrent.deselect(0)
   torrent.select(0)
@@ -281,7 +281,7 @@ test('what was half written for a piece that is given up does not count when it 
   assert.equal(slow.sockets.length, 1, 'an honest peer is not banned for it')
 })
 
-test('a client that meets itself hangs up', async (t) => {
+test('a client that dials itself hangs up', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -297,7 +297,7 @@ test('a client that meets itself hangs up', async (t) => {
   assert.deepEqual(met, [addressOf(seed)])
 })
 
-/** A peer id that is lower or higher than that of any client here. */
+/** Returns a peer id that is lower or higher than that of any client here. */
 function peerIdFrom(first: number): Uint8Array {
   return Uint8Array.of(first, ...randomBytes(19))
 }
@@ -315,14 +315,14 @@ test('one peer has one connection', async (t) => {
   await first(two.sockets)
   await closed(two.sockets)
   assert.deepEqual(connected(), [one.address])
-  // Nor by dialling in.
+  // A second, incoming connection is refused too.
   const socket = dial(bench, client.port)
   new EvilPeer(socket, sample, behaviour)
   await once(socket, 'close')
   assert.deepEqual(connected(), [one.address])
 })
 
-test('of two dials that crossed, one that was answered stays, else that of the higher peer id', async (t) => {
+test('of two crossed dials, the answered one stays, else the one of the higher peer id', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   for (const { first: id, answers } of [
@@ -367,7 +367,7 @@ test('of two dials that crossed, one that was answered stays, else that of the h
   }
 })
 
-test('a peer that has dialled us is not dialled again because our own dial crossed its', async (t) => {
+test('a peer that dialled us is not redialled because our own dial crossed its dial', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const behaviour = { peerId: peerIdFrom(255), answer: () => {} }
@@ -388,7 +388,7 @@ test('a peer that has dialled us is not dialled again because our own dial cross
   await until('the message after its port', () => torrent.peers[0]?.peerInterested)
   held[0]?.destroy()
   await turns()
-  // A peer that is not connected would be dialled at once when it is named by hand.
+  // An unconnected peer would be dialled at once when it is named by hand.
   const other = await listenAs(bench, sample, { answer: () => {} })
   for (const { address } of [host, other]) torrent.addPeer(address)
   await until('the dial of the other', () => other.sockets.length)
@@ -396,13 +396,13 @@ test('a peer that has dialled us is not dialled again because our own dial cross
   assert.equal(held.length, 1)
 })
 
-test('two that dial each other at the same time keep one connection', async (t) => {
+test('two peers that dial each other at the same time keep one connection', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 300_000 })
   for (let round = 0; round < 5; round++) {
     const { client: seed, torrent: source } = await bench.seeder(sample)
     const client = bench.client()
-    // An idle torrent keeps the connection, a complete one would let go of a seed.
+    // An idle torrent keeps the connection; a complete one would disconnect a seed.
     const torrent = await client.add(sample.bytes, { select: 'none' })
     torrent.addPeer(addressOf(seed))
     source.addPeer(addressOf(client))
@@ -417,7 +417,7 @@ test('two that dial each other at the same time keep one connection', async (t) 
   }
 })
 
-test('a flood of requests from one that does not read harms nobody', async (t) => {
+test('a request flood from a peer that does not read harms no other peer', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 2_000_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample)
@@ -438,7 +438,7 @@ test('a flood of requests from one that does not read harms nobody', async (t) =
   assert.ok(source.uploaded < 4_000_000 + 16384)
 })
 
-test('those who connect and say nothing, or ask for what is not here, keep nobody out', async (t) => {
+test('silent peers and requests for unknown torrents keep no other peer out', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -455,7 +455,7 @@ test('those who connect and say nothing, or ask for what is not here, keep nobod
   await Promise.all(silent.map((socket) => socket.closed || once(socket, 'close')))
 })
 
-test('a reader of unverified bytes is told when they were wrong, or are given up', async (t) => {
+test('a reader of unverified bytes is told when they were wrong or abandoned', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.bin': 131_072 }, { pieceLength: 131_072 })
   for (const how of ['wrong', 'given up'] as const) {

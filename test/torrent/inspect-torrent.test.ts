@@ -29,13 +29,13 @@ class SlowStorage extends FaultyStorage {
     return super.read(byteOffset, target)
   }
 
-  /** Lets all that waits go on. */
+  /** Releases everything that waits. */
   end(): void {
     this.#end.resolve()
   }
 }
 
-/** Waits for a reason, and asserts that the picture is plain data. */
+/** Waits for a reason, and asserts that the snapshot is plain data. */
 async function reason(torrent: Torrent, expected: RegExp): Promise<TorrentInspection> {
   const picture = await until(String(expected), () => torrent.inspect(), {
     is: ({ notRequesting }) => notRequesting.some((sentence) => expected.test(sentence))
@@ -162,7 +162,7 @@ for (const [name, run] of Object.entries(rows)) {
   })
 }
 
-test('inspect shows requests, peers and what streams wait for', async (t) => {
+test('inspect shows requests, peers and the pieces that streams wait for', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 4 * 32768 })
   const host = await listenAs(bench, sample, { answer: () => {} })

@@ -19,7 +19,7 @@ import { TorrentError } from '../../lib/util/errors.ts'
 import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench } from './bench.ts'
 
-test('a torrent whose folder is a link on another disk downloads, resumes at once, and is refused when it leads elsewhere', async (t) => {
+test('a torrent folder that is a link to another disk downloads and resumes, and is refused once the link changes', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 100_000, 'pack/sub/b.bin': 100_000 })
   const { client: seeder } = await bench.seeder(sample)
@@ -51,7 +51,7 @@ test('a torrent whose folder is a link on another disk downloads, resumes at onc
   assert.ok(message.includes(link) && message.includes(disk) && message.includes(other), message)
   await third.close()
 
-  // It is kept, and comes back with its link.
+  // The torrent is kept, and comes back with its link.
   unlinkSync(link)
   symlinkSync(disk, link)
   const fourth = bench.client({ state })
@@ -61,7 +61,7 @@ test('a torrent whose folder is a link on another disk downloads, resumes at onc
   assert.deepEqual([existsSync(link), readdirSync(disk), readdirSync(other).length], [true, [], 2])
 })
 
-test('a link that is there when a torrent is added with verify is accepted', async (t) => {
+test('add with verify accepts a link that is already there', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 100_000 })
   const [folder, disk, state] = [bench.folder(), bench.folder(), bench.folder()]
@@ -88,7 +88,7 @@ test('a link that is there when a torrent is added with verify is accepted', asy
   )
 })
 
-test('a record of 0.1.0 accepts the links that are there, and the next one has them', async (t) => {
+test('a record of 0.1.0 accepts existing links, and the next record names them', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 100_000 })
   const [folder, state] = [bench.folder(), bench.folder()]
@@ -111,7 +111,7 @@ test('a record of 0.1.0 accepts the links that are there, and the next one has t
   assert.deepEqual(decodeResume(readFileSync(file)).links, links)
 })
 
-test('a link that appears while a torrent runs stops its download with an error, and nothing is written there', async (t) => {
+test('a link that appears at run time stops the download with an error, and nothing is written through it', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 100_000 })
   const { client: seeder } = await bench.seeder(sample)
@@ -128,7 +128,7 @@ test('a link that appears while a torrent runs stops its download with an error,
   assert.deepEqual(readdirSync(home), [])
 })
 
-test('records are not kept, replaced or removed through a link that was put there', async (t) => {
+test('records are not stored, replaced or removed through a link put there by others', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 100_000 })
   const { client: seeder } = await bench.seeder(sample)
@@ -160,7 +160,7 @@ test('records are not kept, replaced or removed through a link that was put ther
   }
 })
 
-test('a seed whose folder is replaced by a link serves nothing from there', async (t) => {
+test('a seed whose folder is replaced by a link serves nothing from the new target', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 100_000 })
   const [folder, home] = [bench.folder(), bench.folder()]
@@ -179,7 +179,7 @@ test('a seed whose folder is replaced by a link serves nothing from there', asyn
   assert.deepEqual(readdirSync(path.join(home, 'pack')), ['a.bin'])
 })
 
-test('files that are seeded behind links are found after a restart', async (t) => {
+test('files seeded behind links are found after a restart', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 100_000, 'pack/b.bin': 100_000 })
   const [folder, state] = [bench.folder(), bench.folder()]

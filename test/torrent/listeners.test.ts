@@ -30,7 +30,7 @@ async function downloads(torrent: Torrent, sample: Sample): Promise<void> {
   assert.ok(same(await torrent.files.find(({ length }) => length > 0)?.arrayBuffer(), sample.data))
 }
 
-/** One for each event of a torrent; the record names them all. */
+/** One listener for each event of a torrent; the record names all events. */
 const ofTorrent: Record<keyof TorrentEvents, (torrent: Torrent) => void> = {
   metadata: () => {},
   status: () => {},
@@ -44,7 +44,7 @@ const ofTorrent: Record<keyof TorrentEvents, (torrent: Torrent) => void> = {
 }
 
 for (const [event, provoke] of Object.entries(ofTorrent)) {
-  test(`a listener of '${event}' that throws is uncaught, and the torrent goes on`, async (t) => {
+  test(`a throwing listener of '${event}' is uncaught, and the torrent continues`, async (t) => {
     const { bench, sample, magnet, peers } = await meeting(t)
     const uncaught = collectUncaught(t)
     const faults: Error[] = []
@@ -94,12 +94,12 @@ const ofClient: Record<
 }
 
 for (const [event, add] of Object.entries(ofClient)) {
-  test(`a listener of the client's '${event}' that throws is uncaught, and add, download and close go on`, async (t) => {
+  test(`a throwing listener of the client's '${event}' is uncaught, and add, download and close continue`, async (t) => {
     const met = await meeting(t)
     const uncaught = collectUncaught(t)
     const faults: Error[] = []
     let after = 0
-    // A port that is taken is a warning.
+    // A taken port gives a warning.
     const client = met.bench.client(event === 'warning' ? { port: Number(met.peers[0]?.split(':')[1]) } : {})
     client.on(event as keyof ClientEvents, () => {
       faults.push(new Error(`${event} ${faults.length}`))
@@ -117,7 +117,7 @@ for (const [event, add] of Object.entries(ofClient)) {
   })
 }
 
-test('taking all listeners off changes nothing but who hears', async (t) => {
+test('removing all listeners changes nothing else', async (t) => {
   const { bench, sample, magnet, peers } = await meeting(t)
   const client = bench.client()
   client.on('torrent', (torrent) => torrent.removeAllListeners())
@@ -142,7 +142,7 @@ test('taking all listeners off changes nothing but who hears', async (t) => {
   assert.deepEqual(client.torrents, [])
 })
 
-test('piecewise listens on nothing that it gives to users', async (t) => {
+test('piecewise adds no listeners of its own to the emitters that users get', async (t) => {
   const { bench, sample, peers } = await meeting(t)
   const client = bench.client()
   const torrent = await client.add(sample.bytes, { peers })

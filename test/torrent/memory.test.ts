@@ -10,10 +10,10 @@ import { type EvilPeer, listenAs } from './evil-peer.ts'
 
 const mebibyte = 1 << 20
 
-/** Pieces are larger than this, and are streamed to storage. */
+/** Pieces are larger than this, so they are streamed to storage. */
 const memoryLimit = mebibyte
 
-/** The most that was reserved of any budget, over its limit. */
+/** The most bytes by which any budget was exceeded. */
 let mostUsed = 0
 const { reserve } = MemoryBudget.prototype
 MemoryBudget.prototype.reserve = function (account, bytes, urgent): boolean {
@@ -24,14 +24,14 @@ MemoryBudget.prototype.reserve = function (account, bytes, urgent): boolean {
 
 test.afterEach(() => assert.ok(mostUsed <= 1, `${mostUsed} of the limit was reserved`))
 
-/** The next step of a seed that has sent one block of a piece. */
+/** Ways for a seed to end after it has sent one block of a piece. */
 const ends: Readonly<Record<string, (peer: EvilPeer) => void>> = {
   leaves: ({ socket }) => socket.destroy(),
   chokes: ({ wire }) => wire.choke()
 }
 
 for (const [end, stop] of Object.entries(ends)) {
-  test(`a seed that ${end} leaves no memory behind that other torrents need`, async (t) => {
+  test(`a seed that ${end} holds no memory that other torrents need`, async (t) => {
     const bench = new Bench(t)
     const large = await bench.sample({ 'large.bin': 2 * mebibyte }, { pieceLength: mebibyte })
     const small = await bench.sample({ 'small.bin': 400_000 })
@@ -45,14 +45,14 @@ for (const [end, stop] of Object.entries(ends)) {
         setImmediate(() => stop(peer))
       }
     })
-    // All that pieces without readers may have is one piece of the large torrent.
+    // Pieces without readers may have one piece of the large torrent at most.
     const client = bench.client({ memoryLimit: Math.ceil((4 / 3) * mebibyte) })
     const waiting = await client.add(large.bytes, { peers: [short.address] })
     await until('the first block', () => sent)
     const torrent = await client.add(small.bytes, { peers: [addressOf(seeder)] })
     await torrent.whenDone()
     assertSame(torrent, small)
-    // The block that came was kept.
+    // The received block was kept.
     const asked = new Set<number>()
     const honest = await listenAs(bench, large, {
       answer: (peer, piece, offset, length) => {
@@ -101,7 +101,7 @@ for (const [place, options] of Object.entries(places)) {
   }
 }
 
-test('blocks of a piece larger than all memory are fetched once over a restart', async (t) => {
+test('blocks of a piece larger than all memory are not fetched again after a restart', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 2 * mebibyte }, { pieceLength: 2 * mebibyte })
   const asked: number[] = []
@@ -133,7 +133,7 @@ test('blocks of a piece larger than all memory are fetched once over a restart',
   assert.equal(rest.length, 78)
 })
 
-test('a peer that sends bad blocks of a piece larger than all memory is banned, and the others fetched once', async (t) => {
+test('a peer that sends bad blocks of a piece larger than all memory is banned, and good blocks are fetched once', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 4 * mebibyte }, { pieceLength: 2 * mebibyte })
   const { client: seeder } = await bench.seeder(sample)
@@ -151,7 +151,7 @@ test('a peer that sends bad blocks of a piece larger than all memory is banned, 
   assertSame(torrent, sample)
 })
 
-test('a piece that no reader waits for makes room for others while its seed sends nothing', async (t) => {
+test('a piece without readers makes room for others while its seed sends nothing', async (t) => {
   const bench = new Bench(t)
   const large = await bench.sample({ 'large.bin': mebibyte }, { pieceLength: mebibyte })
   const small = await bench.sample({ 'small.bin': 400_000 })
@@ -164,7 +164,7 @@ test('a piece that no reader waits for makes room for others while its seed send
       else held.push(answer)
     }
   })
-  // All that pieces without readers may have is one piece of the large torrent.
+  // Pieces without readers may have one piece of the large torrent at most.
   const client = bench.client({ memoryLimit: Math.ceil((4 / 3) * mebibyte) })
   const waiting = await client.add(large.bytes, { peers: [slow.address] })
   await until('a held write', () => held.length)
@@ -181,11 +181,11 @@ test('a piece that no reader waits for makes room for others while its seed send
     await turn()
   }
   assertSame(waiting, large)
-  // No block was asked for twice.
+  // No block was requested twice.
   assert.equal(waiting.received, mebibyte)
 })
 
-test('ten torrents with small and large pieces, whose seeds come and go, are fetched and two of them read', async (t) => {
+test('ten torrents with small and large pieces, whose seeds come and go, are fetched, and two are read', async (t) => {
   const bench = new Bench(t)
   const lengths = [16, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
   const client = bench.client({ memoryLimit: 2 * mebibyte })
@@ -194,7 +194,8 @@ test('ten torrents with small and large pieces, whose seeds come and go, are fet
       const length = Math.max(600_000, kibibytes * 1024 + 100_000)
       const sample = await bench.sample({ [`${index}.bin`]: length }, { pieceLength: kibibytes * 1024 })
       const torrent = await client.add(sample.bytes)
-      // A seed sends some blocks and leaves; the next one comes when it has gone. Every third one is silent for the last of its blocks.
+      // A seed sends some blocks and leaves, then the next one comes. Every third one never sends the last of
+      // its blocks.
       let seeds = 0
       const come = async (): Promise<void> => {
         const isSilent = ++seeds % 3 === 0

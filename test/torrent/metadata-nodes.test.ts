@@ -1,4 +1,4 @@
-// The ways into the DHT that a .torrent names (BEP 5).
+// DHT nodes that a .torrent names (BEP 5).
 import assert from 'node:assert/strict'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
@@ -6,10 +6,10 @@ import { test } from 'node:test'
 import { formatTorrent, parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { addressOf, Bench, type Sample } from './bench.ts'
 
-/** A client with a DHT that knows no node. */
+/** Options of a client whose DHT knows no node. */
 const lonely = { dht: { bootstrap: [] } }
 
-/** A UDP port that says nothing, and a .torrent that names it as a node. */
+/** A silent UDP port, and a .torrent that names it as a node. */
 async function nodeOf(bench: Bench, sample: Sample): Promise<{ socket: Socket; bytes: Uint8Array }> {
   const socket = createSocket('udp4')
   socket.bind(0, '127.0.0.1')
@@ -19,7 +19,7 @@ async function nodeOf(bench: Bench, sample: Sample): Promise<{ socket: Socket; b
   return { socket, bytes }
 }
 
-test('the nodes of a .torrent are asked when it is added, and again after a restart', async (t) => {
+test('the nodes of a .torrent are queried when it is added, and again after a restart', async (t) => {
   const bench = new Bench(t)
   const { socket, bytes } = await nodeOf(bench, await bench.sample({ 'film.mkv': 50_000 }))
   const options = { ...lonely, state: bench.folder(), path: bench.folder() }
@@ -32,7 +32,7 @@ test('the nodes of a .torrent are asked when it is added, and again after a rest
   await again
 })
 
-test('the nodes of a .torrent are asked when it is added to a magnet link that waits for its files', async (t) => {
+test('the nodes of a .torrent are queried when it is added to a magnet link that waits for metadata', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const { socket, bytes } = await nodeOf(bench, sample)
@@ -43,7 +43,7 @@ test('the nodes of a .torrent are asked when it is added to a magnet link that w
   await Promise.all([heard, waiting, client.add(bytes)])
 })
 
-test('the nodes of a .torrent are asked also when peers have sent the files already', async (t) => {
+test('the nodes of a .torrent are queried even if peers have already sent the metadata', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const { socket, bytes } = await nodeOf(bench, sample)
@@ -54,7 +54,7 @@ test('the nodes of a .torrent are asked also when peers have sent the files alre
   await Promise.all([heard, client.add(bytes)])
 })
 
-test('nobody hears of a private torrent by the nodes that it names', async (t) => {
+test('the nodes that a private torrent names never hear of it', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 }, { private: true })
   const { socket, bytes } = await nodeOf(bench, sample)
@@ -67,7 +67,7 @@ test('nobody hears of a private torrent by the nodes that it names', async (t) =
   await once(client, 'torrent')
   await Promise.all([waiting, client.add(bytes)])
   await client.add(bytes)
-  // What is asked later is heard later.
+  // A later query arrives later: wait for that one.
   await Promise.all([once(other.socket, 'message'), client.add(other.bytes)])
   assert.equal(asked, 0)
 })

@@ -18,7 +18,7 @@ function hashOf(sample: Sample): string {
   return Buffer.from(sample.metainfo.infoHashes.v1 ?? []).toString('hex')
 }
 
-test('the files are learnt from peers, also from one that had to learn them itself', async (t) => {
+test('metadata comes from peers, also from a peer that had to fetch it itself', async (t) => {
   const bench = new Bench(t)
   const sample = await wordy(bench)
   assert.ok(sample.metainfo.info.length > 2 * 16384)
@@ -28,7 +28,7 @@ test('the files are learnt from peers, also from one that had to learn them itse
   await Promise.all([once(near, 'torrent'), once(far, 'torrent')])
   const [[one], [two]] = [near.torrents, far.torrents]
   assert.ok(one !== undefined && two !== undefined)
-  // They meet while neither knows anything.
+  // They connect while neither has the metadata.
   two.addPeer(addressOf(near))
   await once(two, 'peer')
   const { client: seed } = await bench.seeder(sample)
@@ -40,7 +40,7 @@ test('the files are learnt from peers, also from one that had to learn them itse
   await Promise.all([one.whenDone(), two.whenDone()])
 })
 
-/** Liars; `late` resolves when an honest seed is connected. */
+/** Peers that lie about metadata. `late` resolves when an honest seed is connected. */
 const liars: Record<string, (sample: Sample, late: Promise<void>) => Behaviour> = {
   'has another length': () => ({ metadata: randomBytes(1000) }),
   'has other bytes': ({ metainfo }) => ({ metadata: randomBytes(metainfo.info.length) }),
@@ -70,7 +70,7 @@ const liars: Record<string, (sample: Sample, late: Promise<void>) => Behaviour> 
 }
 
 for (const [name, behaviour] of Object.entries(liars)) {
-  test(`the files are learnt beside a peer that ${name}`, async (t) => {
+  test(`metadata arrives beside a peer that ${name}`, async (t) => {
     const bench = new Bench(t)
     const sample = await wordy(bench)
     const late = deferred<void>()
@@ -89,7 +89,7 @@ for (const [name, behaviour] of Object.entries(liars)) {
   })
 }
 
-test('many lengths at once do not keep the right one out', async (t) => {
+test('many claimed lengths at once do not keep the right one out', async (t) => {
   const bench = new Bench(t)
   const sample = await wordy(bench)
   const liars = await Promise.all(
@@ -113,7 +113,7 @@ test('many lengths at once do not keep the right one out', async (t) => {
   assert.equal((await added).name, 'words')
 })
 
-test('metadata that is no torrent ends the wait', async (t) => {
+test('invalid metadata ends the wait', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 1000 })
   const metadata = Buffer.from('d4:name3:foo12:piece lengthi16384ee')
@@ -124,7 +124,7 @@ test('metadata that is no torrent ends the wait', async (t) => {
   assert.deepEqual(client.torrents, [])
 })
 
-test('a private torrent says so once its files are known', async (t) => {
+test('a private torrent is reported as private once its metadata is known', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 }, { private: true })
   const { client: seed, torrent: source } = await bench.seeder(sample)

@@ -6,7 +6,7 @@ import { addressOf, assertSame, Bench } from './bench.ts'
 
 const nearby = { lsd: true }
 
-test('clients find each other in the local network, with nothing but the info hash', async (t) => {
+test('clients find each other in the local network by the info hash alone', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 200_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample, nearby)
@@ -21,7 +21,7 @@ test('clients find each other in the local network, with nothing but the info ha
   assertSame(torrent, sample)
 })
 
-test('private torrents are not announced to neighbours', async (t) => {
+test('private torrents are not announced to the local network', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 }, { private: true })
   const open = await bench.sample({ 'other.mkv': 50_000 })
@@ -30,12 +30,12 @@ test('private torrents are not announced to neighbours', async (t) => {
   await seed.seed(open.root, { pieceLength: 32768, creationDate: false })
   const client = bench.client(nearby)
   const torrent = await client.add(sample.bytes)
-  // Once the other torrent is complete the announce that would have named this one has passed.
+  // Once the other torrent is complete, the announce that would have named this one is over.
   await (await client.add(open.bytes)).whenDone()
   assert.equal(torrent.peers.length, 0)
 })
 
-test('a newcomer with a higher priority takes the place of an idle peer', async (t) => {
+test('a new peer with a higher priority evicts an idle peer', async (t) => {
   let now = 0
   t.mock.method(performance, 'now', () => now)
   const priorities: Record<string, number> = {
@@ -81,7 +81,7 @@ test('no peer is evicted for a banned host', async (t) => {
   assert.deepEqual(arrivals.gone, ['9.0.0.1'])
 })
 
-test('one holder does not take all places, and a host is banned as a whole', async (t) => {
+test('one address holder cannot take all connections, and a host is banned as a whole', async (t) => {
   const arrivals = new Arrivals(t)
   const twenty = Array.from({ length: 20 }, (_, n) => n)
   assert.equal(await arrivals.arriveAll(twenty.map(() => '9.0.0.1')), 16)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { type RequestFacts, whyNotRequesting } from '../../lib/torrent/not-requesting.ts'
 
 const peer = { peerChoking: false, amInterested: true, snubbed: false }
-/** A torrent that could request something of one peer. */
+/** A torrent that could request blocks of one peer. */
 const facts: RequestFacts = {
   status: 'downloading',
   why: 'Something is missing.',

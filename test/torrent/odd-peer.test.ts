@@ -10,7 +10,7 @@ import { type EvilPeer, listenAs } from './evil-peer.ts'
 const say = ({ socket }: EvilPeer, write: (batch: MessageBatch) => void): void =>
   void socket.write(encode(write))
 
-test('a peer with odd habits stays connected, and everything is fetched from it', async (t) => {
+test('a peer with odd habits stays connected and serves everything', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 400_000 })
   const rejected: string[] = []
@@ -42,7 +42,7 @@ test('a peer with odd habits stays connected, and everything is fetched from it'
   assert.deepEqual(rejected.sort(), ['0 0 32768', '4000 0 16384'])
 })
 
-test('a peer that says nothing but nonsense is disconnected', async (t) => {
+test('a peer that sends only nonsense is disconnected', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 400_000 })
   const odd = await listenAs(bench, sample, {

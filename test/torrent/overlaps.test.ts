@@ -16,7 +16,7 @@ import { addressOf, assertSame, Bench, serve } from './bench.ts'
 import { dial, EvilPeer, listenAs } from './evil-peer.ts'
 import { FaultyStorage } from './faulty-storage.ts'
 
-test('a peer cannot give away the place of a connection by naming its port as its own', async (t) => {
+test('a peer cannot free the connection of another by claiming its port', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const host = await listenAs(bench, sample, { answer: () => {} })
@@ -46,7 +46,7 @@ test('a peer cannot give away the place of a connection by naming its port as it
   assert.equal(host.sockets.length, 1, 'who is connected is not dialled again')
 })
 
-test('who was being dialled when the torrent turned out to be private is left', async (t) => {
+test('a dial under way is closed when the torrent turns out to be private', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 }, { private: true })
   const dialled = deferred<Socket>()
@@ -90,7 +90,7 @@ test('who was being dialled when the torrent turned out to be private is left', 
   assert.deepEqual(names, [])
 })
 
-test('a peer that asks again at once for what is refused is slowed down', async (t) => {
+test('a peer that repeats a rejected request at once is slowed down', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const client = bench.client()
@@ -114,7 +114,7 @@ test('a peer that asks again at once for what is refused is slowed down', async 
   assert.equal(wire.destroyed, false)
 })
 
-test('what peers ask for during a recheck they get afterwards', async (t) => {
+test('requests during a recheck are answered after it', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const storage = new FaultyStorage()
@@ -151,7 +151,7 @@ test('what peers ask for during a recheck they get afterwards', async (t) => {
   assert.ok(refused < 200, `refused ${refused} times`)
 })
 
-test('a file that could not be made when it was selected is made after resume', async (t) => {
+test('a file that could not be made when selected is made after resume', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a': 100_000, 'pack/b': 100_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -172,7 +172,7 @@ test('a file that could not be made when it was selected is made after resume', 
   assertSame(torrent, sample)
 })
 
-test('trackers that were added in an earlier run hear at once what is here', async (t) => {
+test('trackers added in an earlier run hear at once how much is complete', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const sample = await bench.sample({ 'film.mkv': 100_000 })
@@ -199,7 +199,7 @@ test('trackers that were added in an earlier run hear at once what is here', asy
   }
 })
 
-/** Opens when it may. */
+/** File storage whose opening waits for a gate. */
 class GatedFiles extends FileStorage {
   gate: Promise<void> | undefined
 
@@ -209,7 +209,7 @@ class GatedFiles extends FileStorage {
   }
 }
 
-test('a super-seed shows few pieces also to a peer that came before its storage was open', async (t) => {
+test('a super-seed offers few pieces also to a peer that came before its storage was open', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const sample = await bench.sample({ 'film.mkv': 1_000_000 })
@@ -250,11 +250,11 @@ test('a super-seed shows few pieces also to a peer that came before its storage 
   assert.equal(host.peers[0]?.wire.peerSeeding, false)
 })
 
-test('what a peer grants before the files are known counts', async (t) => {
+test('allowed-fast pieces granted before the metadata is known count', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const { pieceCount } = layoutOf(sample.metainfo)
-  // It never lets us in, but gives all pieces away.
+  // It never unchokes us, but grants all pieces.
   const host = await listenAs(bench, sample, {
     mute: true,
     answer: (peer, piece, offset, length) =>
@@ -262,7 +262,7 @@ test('what a peer grants before the files are known counts', async (t) => {
     onWire: ({ wire }) => {
       wire.haveAll()
       for (let piece = 0; piece < pieceCount; piece++) wire.allowedFast(piece)
-      // Of those that do not exist nothing comes.
+      // Pieces that do not exist are ignored.
       wire.allowedFast(pieceCount)
     }
   })
@@ -271,7 +271,7 @@ test('what a peer grants before the files are known counts', async (t) => {
   await torrent.whenDone()
 })
 
-test('torrents that are removed or closed while they open leave nothing behind', async (t) => {
+test('torrents removed or closed while they open leave nothing behind', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a': 50_000, 'pack/empty': 0 })
   const client = bench.client()
@@ -294,7 +294,7 @@ test('torrents that are removed or closed while they open leave nothing behind',
   }
 })
 
-test('a torrent whose record cannot be removed is gone all the same', async (t) => {
+test('a torrent whose record cannot be deleted is removed all the same', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const sample = await bench.sample({ 'film.mkv': 50_000 })
@@ -312,7 +312,7 @@ test('a torrent whose record cannot be removed is gone all the same', async (t) 
   assert.ok(warnings.length > 0)
 })
 
-test('a recheck that is cut off by close says so', async (t) => {
+test('a recheck interrupted by close rejects', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const { torrent } = await bench.seeder(sample)

@@ -4,10 +4,10 @@ import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { pieceHashes } from '../support/piece-hashes.ts'
 import type { Sample } from './bench.ts'
 
-/** A file with its name and length, a pad file of a length, or a symbolic link by its name. */
+/** A file (name and length), a pad file (length), or a symbolic link (name). */
 export type PaddedEntry = readonly [name: string, length: number] | number | string
 
-/** A torrent with pad files (BEP 47), of which nothing is on disk. */
+/** Makes a torrent with pad files (BEP 47). Nothing of it is on disk. */
 export function paddedSample(list: readonly PaddedEntry[], pieceLength: number): Sample {
   const parts: Uint8Array[] = []
   const files = list.map((entry) => {
@@ -20,7 +20,7 @@ export function paddedSample(list: readonly PaddedEntry[], pieceLength: number):
     parts.push(randomFillSync(new Uint8Array(length)))
     return { length, path: [name] }
   })
-  // No Buffer, whose slices are views.
+  // Not a Buffer, whose slices are views.
   const data = new Uint8Array(Buffer.concat(parts))
   const info = { files, name: 'padded', 'piece length': pieceLength, pieces: pieceHashes(data, pieceLength) }
   const bytes = encode({ info })

@@ -13,7 +13,7 @@ import { Bench, type Sample, serve } from './bench.ts'
 import { dial, EvilPeer, listenAs } from './evil-peer.ts'
 import { paddedSample } from './padded.ts'
 
-/** Padding of less than a block, of several blocks, and behind the last file, in pieces of this size. */
+/** Padding of less than a block, of several blocks, and after the last file, in pieces of this size. */
 function sampleOf(pieceLength: number): Sample {
   const list = [
     ['a', pieceLength - 100] as const,
@@ -26,10 +26,10 @@ function sampleOf(pieceLength: number): Sample {
   return paddedSample(list, pieceLength)
 }
 
-/** Bytes of the files of {@link sampleOf}. */
+/** Returns the bytes of the files of {@link sampleOf}. */
 const dataOf = (pieceLength: number): number => 3 * pieceLength + blockLength + 5
 
-/** A storage of the program that treats padding as any other bytes. */
+/** A user storage that treats padding as ordinary bytes. */
 class Plain extends MemoryStorage {
   bytes = new Uint8Array()
 
@@ -110,7 +110,7 @@ for (const { name, pieceLength, memoryLimit, isPlain } of ways) {
     }
     if (storage === undefined) assert.equal(readFileSync(path.join(torrent.path, 'padded/b')).length, 100)
     else assert.ok(Buffer.from(sample.data).equals(storage.bytes))
-    // Others may ask for padding.
+    // Other clients may request padding.
     const { wire } = new EvilPeer(dial(bench, client.port), sample, { mute: true })
     await once(wire, 'handshake')
     wire.interested()
@@ -126,7 +126,7 @@ for (const { name, pieceLength, memoryLimit, isPlain } of ways) {
   })
 }
 
-test('a piece of nothing but padding is here from the start', async (t) => {
+test('a piece of padding alone is verified from the start', async (t) => {
   const bench = new Bench(t)
   const own = 2 * blockLength
   const sample = paddedSample([['a', own], 2 * own, ['b', 5]], own)
@@ -147,7 +147,7 @@ test('a piece of nothing but padding is here from the start', async (t) => {
 const pieceLength = 4 * blockLength
 const length = dataOf(pieceLength)
 
-/** A range, the pieces that it selects, and those that are left of everything without it. */
+/** A range, the pieces that it selects, and the pieces left when it is deselected from everything. */
 const ranges: [string, (padded: number) => SelectItem, number[], number[]][] = [
   ['all of `torrent.length`', () => ({ start: 0, end: length }), [0, 1, 2, 3, 4], []],
   ['all with padding', (padded) => ({ start: 0, end: padded }), [0, 1, 2, 3, 4], []],
@@ -156,7 +156,7 @@ const ranges: [string, (padded: number) => SelectItem, number[], number[]][] = [
   ['a file by its offset', () => ({ start: 0, end: pieceLength }), [0], [1, 2, 3, 4]]
 ]
 for (const [name, range, pieces, rest] of ranges) {
-  test(`a range means the same pieces as without padding: ${name}`, () => {
+  test(`a range selects the same pieces as without padding: ${name}`, () => {
     const layout = layoutOf(sampleOf(pieceLength).metainfo)
     const files = new TorrentFiles(layout, { select: 'none' }, undefined, { selected: () => {} } as never)
     const selected = (): number[] =>
@@ -173,7 +173,7 @@ for (const [name, range, pieces, rest] of ranges) {
   })
 }
 
-test('a range that leaves the torrent with its padding is refused', async (t) => {
+test('a range beyond the torrent, padding included, is refused', async (t) => {
   const bench = new Bench(t)
   const sample = sampleOf(pieceLength)
   const torrent = await bench.client().add(sample.bytes)
@@ -187,7 +187,7 @@ test('a range that leaves the torrent with its padding is refused', async (t) =>
 
 test('the blocks of a padded piece survive a restart', async (t) => {
   const bench = new Bench(t)
-  // Block maps have a bit for padding, which takes more than their first byte here.
+  // Block maps have a bit for padding, so they are longer than one byte here.
   const own = 16 * blockLength
   const sample = paddedSample([['a', 3 * blockLength + 100], 13 * blockLength - 100, ['b', 5]], own)
   const state = bench.folder()

@@ -5,7 +5,7 @@ import { until } from '../support/until.ts'
 import { Bench } from './bench.ts'
 import { type EvilPeer, listenAs } from './evil-peer.ts'
 
-test('a peer tells which piece it sends, or is asked for first', async (t) => {
+test('a peer names the piece that it sends, or the first one requested of it', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 4 * 32768 })
   const asked: { readonly piece: number; readonly offset: number }[] = []

@@ -1,4 +1,4 @@
-// Every place where a program for Node puts a stream.
+// Every consumer of streams in Node.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -28,7 +28,7 @@ import { addressOf, Bench, serve } from './bench.ts'
 
 interface Place {
   readonly name: string
-  /** Puts the file there, and returns what came out; what is returned must be the file. */
+  /** Passes the file to the consumer and returns the bytes that come out; they must equal the file. */
   put(file: TorrentFile, bench: Bench): Promise<Uint8Array | ArrayBuffer>
 }
 
@@ -277,7 +277,7 @@ const places: readonly Place[] = [
 ]
 
 for (const { name, put } of places) {
-  test(`a file that is on its way goes into ${name}`, async (t) => {
+  test(`a file still downloading goes into ${name}`, async (t) => {
     const bench = new Bench(t)
     const sample = await bench.sample({ 'film.bin': 700_001 })
     const { client: seed } = await bench.seeder(sample)
@@ -290,7 +290,7 @@ for (const { name, put } of places) {
     const out = await put(file, bench)
     const got = out instanceof ArrayBuffer ? new Uint8Array(out) : out
     assert.equal(Buffer.compare(got, sample.data), 0, `${got.length} bytes came out`)
-    // A stream leaves with its close event, which may come a little after its last byte.
+    // A stream closes with its close event, shortly after its last byte.
     await until('all streams to close', () => torrent.streams.length, { is: 0 })
   })
 }
@@ -389,13 +389,13 @@ for (const { name, leave } of leavings) {
     assert.ok(file !== undefined)
     await leave(file.createReadStream(), file)
     await until('all streams to close', () => torrent.streams.length, { is: 0 })
-    // Nothing reads and nothing is selected, so nothing more is asked for.
+    // Nothing reads and nothing is selected, so nothing is requested.
     await until('all requests to end', () => !torrent.peers.some(({ requests }) => requests > 0))
     assert.ok(torrent.downloaded < sample.data.length, 'all of it was fetched')
   })
 }
 
-test('what fs.createReadStream gives, a file stream gives too', async (t) => {
+test('a file stream emits the same as fs.createReadStream', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.bin': 200_000 })
   const { client: seed } = await bench.seeder(sample)

@@ -16,7 +16,7 @@ import type { Client } from '../../lib/client/client.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { addressOf, assertSame, Bench, type Sample, serve } from './bench.ts'
 
-/** What a torrent that could write beside the data would say of another one. */
+/** Records that a torrent with write access beside the data could forge for another torrent. */
 const forgeries: readonly (readonly [string, Record<string, unknown>])[] = [
   ['that nothing is wanted', { selection: { priorities: [0], ranges: [] } }],
   ['that everything is here, after a clean stop', { verified: '////' }],
@@ -24,7 +24,7 @@ const forgeries: readonly (readonly [string, Record<string, unknown>])[] = [
   ['that nothing is here', { verified: 'AAAA' }]
 ]
 
-/** An unsigned record, as 0.1.0 wrote it, of a torrent of one file. */
+/** Writes an unsigned record, as 0.1.0 did, of a single-file torrent. */
 function forge(folder: string, infoHash: string, fields: Record<string, unknown>): void {
   const body = JSON.stringify({
     infoHash,
@@ -49,7 +49,7 @@ function forge(folder: string, infoHash: string, fields: Record<string, unknown>
   )
 }
 
-/** A private sample, its seed, and a folder in which the user has a file of that name, as large as the torrent's. */
+/** A private sample, its seed, and a folder in which the user has a file of the same name and length. */
 async function victim(
   t: TestContext
 ): Promise<{ bench: Bench; sample: Sample; folder: string; own: string; infoHash: string }> {
@@ -68,7 +68,7 @@ async function victim(
 }
 
 for (const [what, fields] of forgeries) {
-  test(`a record that nobody vouches for, which says ${what}, deletes and announces nothing`, async (t) => {
+  test(`an unsigned record beside the data that says ${what} deletes and announces nothing`, async (t) => {
     const { bench, sample, folder, own, infoHash } = await victim(t)
     const heard: string[] = []
     const spy = await serve(bench, (request, response) => {
@@ -76,7 +76,7 @@ for (const [what, fields] of forgeries) {
       response.end('d8:intervali1800e5:peers0:e')
     })
     const { mtimeNs, size } = statSync(own, { bigint: true })
-    // Not even one that knows what the file looks like, which no torrent can.
+    // Not even a record that knows the file's state, which no torrent can.
     for (const files of [[0], [[Number(size), '5']], [[Number(size), String(mtimeNs)]]]) {
       forge(folder, infoHash, {
         files,
@@ -88,7 +88,7 @@ for (const [what, fields] of forgeries) {
       const client = bench.client({ path: folder })
       const torrent = await client.add(sample.bytes)
       assert.deepEqual(torrent.trackers, [])
-      // All is hashed at the latest when somebody reads.
+      // A reader hashes everything at the latest.
       const other = await bench.client().add(sample.bytes, { peers: [addressOf(client)] })
       await torrent.recheck()
       assert.equal(torrent.downloaded, 0)
@@ -104,7 +104,7 @@ for (const [what, fields] of forgeries) {
   })
 }
 
-test('what a record says that is no danger counts although nobody vouches for it', async (t) => {
+test('harmless fields of an unsigned record count', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'a.bin': 20 * 32768 })
   const infoHash = Buffer.from(sample.metainfo.infoHashes.v1 ?? []).toString('hex')
@@ -138,7 +138,7 @@ async function run(client: Client, sample: Sample, seed?: Client): Promise<Torre
   return torrent
 }
 
-test('a record beside the data that this version wrote is believed at once, and still deletes what it made', async (t) => {
+test('a record beside the data that this version wrote is trusted at once, and still deletes its own files', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 100_000, 'pack/b.bin': 100_000 }, { private: true })
   const { client: seed } = await bench.seeder(sample)
@@ -156,7 +156,7 @@ test('a record beside the data that this version wrote is believed at once, and 
   assert.deepEqual(readdirSync(folder), [])
 })
 
-test('a record of 0.1.0 is proven first, and signed from then on', async (t) => {
+test('a record of 0.1.0 is checked first, and signed from then on', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'a.bin': 20 * 32768 })
   const { client: seed } = await bench.seeder(sample)

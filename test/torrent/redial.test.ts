@@ -16,7 +16,7 @@ async function listen(t: TestContext, server: Server, port = 0): Promise<number>
 const soonMs = 5000
 
 for (const how of ['peers', 'addPeer'] as const) {
-  test(`a peer named by ${how} that refuses at first is dialled again soon`, async (t) => {
+  test(`a peer named by ${how} that refuses at first is redialled soon`, async (t) => {
     const bench = new Bench(t)
     const sample = await bench.sample({ 'film.mkv': 50_000 })
     const taken = createServer()
@@ -35,7 +35,7 @@ for (const how of ['peers', 'addPeer'] as const) {
   })
 }
 
-test('a peer that closes before its handshake is dialled again soon', async (t) => {
+test('a peer that closes before its handshake is redialled soon', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const dials: number[] = []

@@ -2,10 +2,10 @@ import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Socket } from 'node:net'
 import type { Bench } from './bench.ts'
 
-/** A port on loopback that leads to another, and whose connections can be cut. */
+/** A port on loopback that forwards to another and can cut its connections. */
 export class Relay {
   address = ''
-  /** Connections that were cut. */
+  /** Number of cut connections. */
   cuts = 0
   readonly #pairs = new Set<readonly [Socket, Socket]>()
 
@@ -35,7 +35,7 @@ export class Relay {
     return relay
   }
 
-  /** Cuts connections, in the middle of whatever they carry, each with this chance. */
+  /** Cuts each connection with this probability, in mid-transfer. */
   cut(chance: number): void {
     for (const [near] of [...this.#pairs]) {
       if (Math.random() >= chance) continue

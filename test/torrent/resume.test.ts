@@ -22,14 +22,14 @@ class CountingStorage extends FileStorage {
     return super.read(byteOffset, target, signal)
   }
 }
-// Without segments all checks read here.
+// Without segments, all checks read here.
 Object.defineProperty(CountingStorage.prototype, 'segments', { value: undefined })
 
 function storageIn(folder: string): CountingStorage {
   return new CountingStorage({ path: folder, partsPath: path.join(folder, 'parts') })
 }
 
-test('data that is there is found', async (t) => {
+test('existing data is found', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 100_000, 'pack/b.bin': 100_000 })
   const client = bench.client({ path: sample.folder })
@@ -39,12 +39,12 @@ test('data that is there is found', async (t) => {
   assert.equal(torrent.received, 0)
   assert.equal(torrent.downloaded, 200_000)
   assert.equal(torrent.status, 'seeding')
-  // And it is served.
+  // The data is served, too.
   const other = await bench.client().add(sample.bytes, { peers: [addressOf(client)] })
   await other.whenDone()
 })
 
-test('only what is missing or wrong is fetched', async (t) => {
+test('only missing or wrong pieces are fetched', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 327_680, 'pack/b.bin': 327_680 })
   const { client: seed } = await bench.seeder(sample)
@@ -63,7 +63,7 @@ test('only what is missing or wrong is fetched', async (t) => {
   assertSame(torrent, sample)
 })
 
-test('a reader is served from data that is still being checked', async (t) => {
+test('a reader is served while the data is still being checked', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 4_000_000 })
   const storage = storageIn(sample.folder)
@@ -77,7 +77,7 @@ test('a reader is served from data that is still being checked', async (t) => {
   await torrent.whenDone()
 })
 
-/** Storage in memory that notes which pieces are read first, and waits for its gate before it reads any. */
+/** Memory storage that records which pieces are read first, and whose reads wait for a gate. */
 class NotingStorage extends MemoryStorage {
   readonly pieces: number[] = []
   gate: Promise<void> | undefined
@@ -96,7 +96,7 @@ class NotingStorage extends MemoryStorage {
   }
 }
 
-test('seeks over data that is being checked leave nothing to be checked behind them', async (t) => {
+test('seeks over data under check leave no piece unchecked', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.bin': 100 * 32768 })
   const storage = new NotingStorage(32768)
@@ -139,7 +139,7 @@ test('a reader that waits when a recheck begins has its piece checked first', as
   stream.destroy()
 })
 
-test('a restart in order reads nothing, and fetches no block twice', async (t) => {
+test('a clean restart reads nothing and fetches no block twice', async (t) => {
   const bench = new Bench(t)
   // Pieces of many blocks, so that some are incomplete.
   const sample = await bench.sample({ 'film.mkv': 183 * 16384 }, { pieceLength: 1 << 18 })
@@ -148,7 +148,7 @@ test('a restart in order reads nothing, and fetches no block twice', async (t) =
   const options = { path: folder, state: path.join(folder, 'state') }
   const first = bench.client(options)
   const one = await first.add(sample.bytes, { storage: storageIn(folder) })
-  // Four whole pieces at most, and some blocks more.
+  // Four whole pieces at most, and some more blocks.
   const blocks = 70
   let left = blocks
   const tired = await listenAs(bench, sample, {
@@ -184,7 +184,7 @@ test('a restart in order reads nothing, and fetches no block twice', async (t) =
   assert.ok(three.ratio === 0)
 })
 
-test('a reader of unverified bytes has those that the last run left of a piece', async (t) => {
+test('a reader of unverified bytes gets the blocks of the last run', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 16 * 16384 }, { pieceLength: 16 * 16384 })
   const folder = bench.folder()
@@ -213,7 +213,7 @@ test('a reader of unverified bytes has those that the last run left of a piece',
   stream.destroy()
 })
 
-test('verify hashes everything all the same', async (t) => {
+test('verify hashes everything nevertheless', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 300_000 })
   const folder = sample.folder
@@ -228,7 +228,7 @@ test('verify hashes everything all the same', async (t) => {
   assert.equal(storage.bytesRead, 300_000)
 })
 
-/** A download that was stopped in the middle by nothing it knew of: a copy of its folder. */
+/** A copy of the folder of a running download, as an unclean stop leaves it. */
 async function uncleanCopy(
   bench: Bench,
   sample: Sample,
@@ -240,7 +240,7 @@ async function uncleanCopy(
   const torrent = await client.add(sample.bytes, { select: [0], peers: [addressOf(seed)] })
   await torrent.whenDone()
   const record = path.join(state, `${torrent.infoHash}.resume`)
-  // It is written before the first write and within about a second of a change.
+  // The record is written before the first write, and within about a second of a change.
   const verified = (): number =>
     decodeResume(readFileSync(record)).verified.reduce((sum, byte) => sum + byte, 0)
   await until('the record of all pieces', () => existsSync(record) && verified(), { is: 0xff + 0xff + 0xf0 })
@@ -256,7 +256,7 @@ async function uncleanCopy(
   }
 }
 
-test('after an unclean stop nothing is read or served before it was hashed', async (t) => {
+test('after an unclean stop nothing is read or served before it is hashed', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a.bin': 655_360, 'pack/b.bin': 327_680 })
   const { client: seed } = await bench.seeder(sample)
@@ -280,7 +280,7 @@ test('after an unclean stop nothing is read or served before it was hashed', asy
   assert.equal(other.received, 655_360, 'no bad byte was sent')
 })
 
-test('recheck finds what was spoilt meanwhile, also while it downloads', async (t) => {
+test('recheck finds damaged pieces, also while it downloads', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 1_000_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -304,7 +304,7 @@ test('recheck finds what was spoilt meanwhile, also while it downloads', async (
   assert.equal(torrent.progress, 0)
 })
 
-test('a file that vanishes is fetched again when it is read', async (t) => {
+test('a deleted file is fetched again when it is read', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const folder = bench.folder()
@@ -317,7 +317,7 @@ test('a file that vanishes is fetched again when it is read', async (t) => {
   assert.ok(same(await torrent.files[0]?.arrayBuffer(), sample.data))
 })
 
-test('a torrent from a magnet link starts without peers the next time', async (t) => {
+test('a torrent added by magnet link restarts without peers', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample)

@@ -13,7 +13,7 @@ import { addressOf, Bench } from './bench.ts'
 import { type Behaviour, dial, EvilPeer, listenAs } from './evil-peer.ts'
 import { FaultyStorage } from './faulty-storage.ts'
 
-/** A peer that speaks of upload-only and of lost pieces, with what it heard. */
+/** A peer that sends upload-only and lost pieces, and what it received. */
 function talker(more: Behaviour = {}): {
   behaviour: Behaviour
   uploadOnly: boolean[]
@@ -37,7 +37,7 @@ function talker(more: Behaviour = {}): {
   return { behaviour, uploadOnly, lost, extensions }
 }
 
-test('a partial seed says that it only uploads, lets go of seeds, and takes them back when it wants more', async (t) => {
+test('a partial seed announces upload-only, disconnects seeds, and accepts them again when it wants more', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'show/one.bin': 200_000, 'show/two.bin': 200_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -55,7 +55,7 @@ test('a partial seed says that it only uploads, lets go of seeds, and takes them
   await until('it to change twice', () => uploadOnly.join(), { is: 'true,false,true' })
 })
 
-test('a peer that only uploads gets no place and is no company for a seed', async (t) => {
+test('an upload-only peer gets no slot, and a seed does not keep it connected', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 200_000 })
   const { client: seed, torrent } = await bench.seeder(sample, { uploadLimit: 8192 })
@@ -71,7 +71,7 @@ test('a peer that only uploads gets no place and is no company for a seed', asyn
   assert.equal(torrent.uploaded, 0)
 })
 
-test('pieces that a peer has lost are not asked of it, and those that we have lost are told to all', async (t) => {
+test('lost pieces of a peer are not requested, and our lost pieces are announced to all', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 200_000 })
   const { behaviour, extensions } = talker({ answer: () => {} })
@@ -96,7 +96,7 @@ test('pieces that a peer has lost are not asked of it, and those that we have lo
   assert.equal(peer.wire.peerPieceTotal, 3)
 })
 
-test('a super-seed shows each peer few pieces, until it is switched off', async (t) => {
+test('a super-seed offers each peer few pieces, until the mode is switched off', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 1_000_000 })
   const client = bench.client()
@@ -117,7 +117,7 @@ test('a super-seed shows each peer few pieces, until it is switched off', async 
   await until('everything to be shown', () => peers.every(({ wire }) => wire.peerSeeding))
 })
 
-test('a seed that is made a super-seed shows newcomers few pieces, and suggests none until it is one no more', async (t) => {
+test('a seed that becomes a super-seed offers new peers few pieces, and suggests none until it stops', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 1_000_000 })
   const { client, torrent } = await bench.seeder(sample)
@@ -155,7 +155,7 @@ test('two clients get everything from a super-seed', async (t) => {
   await Promise.all([one.whenDone(), two.whenDone()])
 })
 
-test('pause stops payload and keeps peers; resume goes on at once', async (t) => {
+test('pause stops payload and keeps peers; resume continues at once', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 4_000_000 })
   for (const side of ['leecher', 'seed'] as const) {
@@ -166,7 +166,8 @@ test('pause stops payload and keeps peers; resume goes on at once', async (t) =>
     paused.pause()
     assert.equal(paused.status, 'paused')
     await until('requests to be taken back', () => torrent.peers[0]?.requests, { is: 0 })
-    // Blocks under way share the limit of the seed with another torrent, and are out before that one is complete.
+    // Outstanding blocks share the seed's limit with another torrent, and are sent before that one is
+    // complete.
     const other = async (): Promise<void> => {
       const filler = await bench.sample({ 'filler.mkv': 200_000 })
       const { torrentFile = '' } = await seed.seed(filler.root)
@@ -190,7 +191,7 @@ test('pause stops payload and keeps peers; resume goes on at once', async (t) =>
   }
 })
 
-test('what choked peers may fetch is not served while a torrent is paused', async (t) => {
+test('allowed-fast pieces are not served while a torrent is paused', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 200_000 })
   const { client: seed, torrent } = await bench.seeder(sample, { uploadLimit: 8192 })
@@ -210,7 +211,7 @@ test('what choked peers may fetch is not served while a torrent is paused', asyn
       }
     })
   }
-  // There are two places for three: the last may fetch a few pieces all the same.
+  // Two slots for three peers: the third may still fetch a few allowed-fast pieces.
   await until('pieces to be granted', () => granted.length)
   const [peer] = waiting
   const [piece = 0] = granted
@@ -224,7 +225,7 @@ test('what choked peers may fetch is not served while a torrent is paused', asyn
   await until('it to be refused', () => rejected, { is: 1 })
 })
 
-test('a torrent has limits of its own, changed at any time', async (t) => {
+test('a torrent has limits of its own that can change at any time', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 1_000_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample)
@@ -246,7 +247,7 @@ test('a torrent has limits of its own, changed at any time', async (t) => {
   await torrent.whenDone()
 })
 
-test('pauses and the priorities of ranges outlive a restart; empty files are told of once', async (t) => {
+test('pauses and priorities of ranges survive a restart; empty files are reported once', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'show/one.bin': 200_000, 'show/empty.txt': 0 })
   const folder = bench.folder()
@@ -270,7 +271,7 @@ test('pauses and the priorities of ranges outlive a restart; empty files are tol
 })
 
 for (const role of ['seed', 'leecher'] as const) {
-  test(`a ${role} whose storage opens during the handshake with a peer is like any other`, async (t) => {
+  test(`a ${role} whose storage opens during a handshake works like any other`, async (t) => {
     const bench = new Bench(t)
     const sample = await bench.sample({ 'film.mkv': 100_000 })
     const filled = new FaultyStorage()
@@ -291,7 +292,7 @@ for (const role of ['seed', 'leecher'] as const) {
     })
     const adding = bench.client().add(sample.bytes, { storage, peers: [host.address], verify: true })
     const socket = await dialled.promise
-    // It says hello while it does not know yet how many pieces it has.
+    // Its handshake comes before it knows the number of pieces.
     await once(socket, 'readable')
     opening.resolve()
     const torrent = await adding

@@ -10,7 +10,7 @@ import { addressOf, Bench } from './bench.ts'
 const seeks = 1000
 const megabyte = 1_000_000
 
-/** Numbers from 0 to below 1 that are the same each time. */
+/** Returns a generator of reproducible numbers from 0 (inclusive) to 1. */
 function generator(seed: number): () => number {
   let state = seed
   return () => {
@@ -27,7 +27,7 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0
 }
 
-/** The next bytes; the stream is paused after them. */
+/** Reads the next bytes and pauses the stream. */
 async function next(stream: FileStream): Promise<Buffer> {
   const data = once(stream, 'data')
   stream.resume()
@@ -36,7 +36,7 @@ async function next(stream: FileStream): Promise<Buffer> {
   return chunk
 }
 
-test('a thousand seeks leave nothing behind, and the last goes where it should', async (t) => {
+test('a thousand seeks leave nothing behind, and the last one is served', async (t) => {
   const bench = new Bench(t)
   const length = 48 * megabyte
   const sample = await bench.sample({ 'film.bin': length }, { pieceLength: 65536 })
@@ -100,7 +100,7 @@ test('a thousand seeks leave nothing behind, and the last goes where it should',
   const [first, latest] = [median(waitsMs.slice(0, 20)), median(waitsMs.slice(-20))]
   assert.ok(latest < 10 * first + 100, `seeks took ${first} ms at first, and ${latest} ms in the end`)
 
-  // The last place is read as if there had been no other.
+  // The last position reads as if there had been no other seek.
   const last = length - 3 * 65536
   stream.seek(last)
   const end = await next(stream)

@@ -10,10 +10,10 @@ import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { addressOf, assertSame, Bench, bytesOf, type Sample, same } from './bench.ts'
 import { paddedSample } from './padded.ts'
 
-/** Three files of which none ends at a border of pieces, and one in a folder of its own. */
+/** Three files, none of which ends at a piece boundary; one is in a folder of its own. */
 const files = { 'pack/a.bin': 100_000, 'pack/b/b.bin': 50_000, 'pack/c.bin': 100_000 }
 
-/** The files of the torrent that are on disk. */
+/** Returns the torrent's files that are on disk. */
 function onDisk(torrent: Torrent): string[] {
   const folder = path.join(torrent.path, 'pack')
   if (!existsSync(folder)) return []
@@ -39,7 +39,7 @@ test('select none fetches only what is read', async (t) => {
   assert.deepEqual(onDisk(torrent), ['b/b.bin'])
 })
 
-test('only files that are wanted appear; what is kept of others moves to its place', async (t) => {
+test('only wanted files appear; stored parts of others move to their path when selected', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const { client: seed } = await bench.seeder(sample)
@@ -106,7 +106,7 @@ test('byte ranges are selected too, and their files appear', async (t) => {
   assert.equal(torrent.progress, 0)
 })
 
-test('a selection that names nothing is refused', async (t) => {
+test('an empty selection is refused', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const torrent = await bench.client().add(sample.bytes, { storage: new MemoryStorage() })
@@ -132,13 +132,13 @@ test('files of a higher priority come first', async (t) => {
   torrent.on('verified', (piece) => order.push(piece))
   torrent.addPeer(addressOf(seed))
   await torrent.whenDone()
-  // What is allowed while choked (BEP 6) may come before it, so not each piece, but the places on average tell.
+  // Allowed-fast pieces (BEP 6) may come first, so compare the average position, not each piece.
   const place = (wanted: (piece: number) => boolean): number =>
     order.reduce((sum, piece, at) => sum + (wanted(piece) ? at : 0), 0)
   assert.ok(place((piece) => piece >= 8) < place((piece) => piece < 8), order.join())
 })
 
-test('the selection outlives a restart, unless another is given', async (t) => {
+test('the selection survives a restart, unless another is given', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const folder = bench.folder()
@@ -163,7 +163,7 @@ test('the selection outlives a restart, unless another is given', async (t) => {
   )
 })
 
-test('magnet links may name the files they mean', async (t) => {
+test('magnet links may select files', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const { client: seed, torrent: source } = await bench.seeder(sample)
@@ -193,7 +193,7 @@ const links: [string, string[]][] = [
   ['so=99', []],
   ['so=zero', ['a', 'b', 'c']]
 ]
-test('indices of magnet links count all of the torrent, and those beyond it nothing (BEP 53)', async (t) => {
+test('indices of magnet links count all files, and those out of range select nothing (BEP 53)', async (t) => {
   const bench = new Bench(t)
   const { bytes, data } = padded()
   const storage = new MemoryStorage()
@@ -210,7 +210,7 @@ test('indices of magnet links count all of the torrent, and those beyond it noth
   }
 })
 
-test('what a magnet link selects is kept as ranges until the files are known', async (t) => {
+test('the selection of a magnet link is kept as ranges until the files are known', async (t) => {
   const bench = new Bench(t)
   const { bytes } = padded()
   const state = bench.folder()

@@ -33,7 +33,7 @@ test('JSON.stringify writes a client, its torrents and their files', async (t) =
   )
 })
 
-test('a time that is not known is null in JSON, and an error has its code', async (t) => {
+test('an unknown time is null in JSON, and an error has its code', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'a.bin': 100_000 })
   const torrent = await bench.client().add(sample.bytes)
@@ -56,7 +56,7 @@ test('util.inspect shows facts and no internals', async (t) => {
   assert.equal(inspect({ client }, { depth: 0 }), '{ client: [Client] }')
 })
 
-test('a torrent tells what its .torrent says of itself, and the web seeds of a magnet link', async (t) => {
+test('a torrent exposes the fields of its .torrent, and the web seeds of a magnet link', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'a.bin': 1000 })
   const bytes = await createTorrent(sample.root, {
@@ -82,7 +82,7 @@ test('a torrent tells what its .torrent says of itself, and the web seeds of a m
   assert.equal(linked?.comment, undefined)
 })
 
-test('progress of a client is the verified part of what is selected of all torrents', async (t) => {
+test('progress of a client is the verified part of everything selected in all torrents', async (t) => {
   const bench = new Bench(t)
   const client = bench.client()
   assert.equal(client.progress, 0)

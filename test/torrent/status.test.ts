@@ -14,7 +14,7 @@ import { addressOf, Bench, type Sample, same } from './bench.ts'
 /** Three files of two pieces each, and an empty one. */
 const files = { 'pack/a.bin': 65_536, 'pack/b.bin': 65_536, 'pack/c.bin': 65_536, 'pack/d.bin': 0 }
 
-/** A torrent folder that holds some of the files of a sample. */
+/** Makes a torrent folder that holds some files of a sample. */
 function folderWith(bench: Bench, sample: Sample, names: readonly string[]): string {
   const folder = bench.folder()
   mkdirSync(path.join(folder, 'pack'))
@@ -23,7 +23,7 @@ function folderWith(bench: Bench, sample: Sample, names: readonly string[]): str
   return folder
 }
 
-/** What a program that only asks once is told by `whenDone`. */
+/** Returns whether a promise such as `whenDone` is resolved, for programs that ask only once. */
 async function isResolved(promise: Promise<unknown>): Promise<boolean> {
   const pending = {}
   return (await Promise.race([promise, turns().then(() => pending)])) !== pending
@@ -35,7 +35,7 @@ const third = 1 / 3
 interface Row {
   readonly select: Exclude<AddOptions['select'], undefined>
   readonly here: readonly string[]
-  /** Index of the file that a stream is open on. */
+  /** Index of the file that has an open stream. */
   readonly stream?: number
   readonly status: TorrentStatus
   readonly done: boolean
@@ -68,7 +68,7 @@ function titleOf({ select, here, stream }: Row): string {
   return `select ${selected}, here ${here.join(' ') || 'nothing'}, stream ${stream ?? 'none'}`
 }
 
-test('status, done, progress and events follow from selection, what is here, streams and pause', async (t) => {
+test('status, done, progress and events follow from selection, verified pieces, streams and pause', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   for (const paused of [false, true]) {
@@ -79,7 +79,7 @@ test('status, done, progress and events follow from selection, what is here, str
       client.on('torrent', (one) => one.on('done', () => events.push('done')))
       const folder = folderWith(bench, sample, row.here)
       const torrent = await client.add(sample.bytes, { path: folder, select: row.select, paused })
-      // No file is looked at in another order than this one.
+      // No file is checked out of this order.
       await until('the check to end', () => torrent.pieces.every(({ state }) => state !== 'checking'))
       const stream = row.stream === undefined ? undefined : torrent.files[row.stream]?.createReadStream()
       assert.equal(torrent.status, paused ? 'paused' : row.status, title)
@@ -97,7 +97,7 @@ test('status, done, progress and events follow from selection, what is here, str
   }
 })
 
-test('an idle torrent downloads while a stream needs it, and what is selected then', async (t) => {
+test('an idle torrent downloads while a stream or a new selection needs it', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const { client: seed } = await bench.seeder(sample, { uploadLimit: 400_000 })
@@ -126,7 +126,7 @@ test('an idle torrent downloads while a stream needs it, and what is selected th
   await done
   assert.equal(torrent.status, 'seeding')
   assert.deepEqual(heard, ['a.bin', 'b.bin', 'done'])
-  // Deselected, it is no seed any more; what is here of a new selection is done at once, and told.
+  // Deselected, it is no seed; a new selection of verified pieces is done at once and reported.
   torrent.deselect([0, 1])
   await until('it to be idle', () => torrent.status, { is: 'idle' })
   assert.equal(torrent.done, false)
@@ -153,7 +153,7 @@ test('deselecting everything in mid-download makes a torrent idle without an eve
   assert.equal(done, 0)
 })
 
-test('a torrent of which streams have read every byte is done, and says so once', async (t) => {
+test('a torrent whose streams have read every byte is done and reports it once', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const { client: seed } = await bench.seeder(sample)
@@ -196,7 +196,7 @@ test('an idle torrent is idle again after a restart, or paused', async (t) => {
   assert.equal(paused?.status, 'idle')
 })
 
-test('a magnet link of which nothing is selected is idle once its files are known', async (t) => {
+test('a magnet link that selects nothing is idle once its files are known', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const { client: seed, torrent: source } = await bench.seeder(sample)
@@ -213,7 +213,7 @@ test('a magnet link of which nothing is selected is idle once its files are know
   assert.equal(torrent.status, 'seeding')
 })
 
-test('time counts as that of a seed only while everything selected is here and no stream lacks anything', async (t) => {
+test('seeding time counts only while the selection is complete and no stream waits', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const folder = folderWith(bench, sample, ['b.bin'])
@@ -243,7 +243,7 @@ test('time counts as that of a seed only while everything selected is here and n
   assert.equal(await counts(), false, 'something is selected again')
 })
 
-test('an idle torrent keeps its seeds, does not say that it only uploads, and serves what it has', async (t) => {
+test('an idle torrent keeps its seeds, does not announce upload-only, and serves its pieces', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(files)
   const { client: seed } = await bench.seeder(sample)

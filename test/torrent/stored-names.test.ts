@@ -16,7 +16,7 @@ import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench, type Sample } from './bench.ts'
 
-/** Files below a folder, without those of the program. */
+/** Returns the files below a folder, without those of piecewise. */
 function tree(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -25,7 +25,7 @@ function tree(folder: string): string[] {
     .sort()
 }
 
-/** Asserts that the torrent's files are those of the sample, and lie where the torrent says. */
+/** Asserts that the torrent's files equal the sample and are at the paths that the torrent names. */
 function assertStored(torrent: Torrent, sample: Sample): void {
   for (const { path: name, offset, length } of torrent.files) {
     const bytes = readFileSync(path.join(torrent.path, name))
@@ -34,7 +34,10 @@ function assertStored(torrent: Torrent, sample: Sample): void {
   }
 }
 
-/** A sample of files by their names on disk, and a copy of its folder with other names; `moves` are from path to path. */
+/**
+ * Makes a sample of files by their names on disk, and a copy of its folder with other names. `moves` maps
+ * paths to paths.
+ */
 async function copyOf(
   bench: Bench,
   files: Record<string, number>,
@@ -64,7 +67,7 @@ const originals: [string, Record<string, number>][] = [
   ['small files that share a piece', { 'd/a\u200b': 10, 'd/b\u2060': 10, 'd/c': 10 }]
 ]
 for (const [what, files] of originals) {
-  test(`add() finds what was seeded under its own names: ${what}`, async (t) => {
+  test(`add() finds files seeded under their original names: ${what}`, async (t) => {
     const bench = new Bench(t)
     const { sample, folder } = await copyOf(bench, files)
     const [first = ''] = readdirSync(folder)
@@ -89,7 +92,7 @@ const unsafe: [string, Record<string, number>, string[]][] = [
   ['a control character beside a zero-width space', { 'd/a\u200b\n': 70_000 }, ['d/a_']]
 ]
 for (const [what, files, expected] of unsafe) {
-  test(`a name that safety changed is never used, whatever lies there: ${what}`, async (t) => {
+  test(`a name changed for safety is never used, whatever is there: ${what}`, async (t) => {
     const bench = new Bench(t)
     const { sample, folder } = await copyOf(bench, files)
     const { client: seed } = await bench.seeder(sample)
@@ -124,7 +127,7 @@ test('a file under another name counts only if a piece of it is right', async (t
   assertStored(torrent, sample)
 })
 
-test('our own name goes before another one that holds the same', async (t) => {
+test('our own name precedes another one with the same bytes', async (t) => {
   const bench = new Bench(t)
   const { sample, folder } = await copyOf(bench, { 'd/a\u200bb': 100_000 })
   cpSync(path.join(folder, 'd/a\u200bb'), path.join(folder, 'd/ab'))
@@ -147,7 +150,7 @@ test('one right piece of a damaged file is enough', async (t) => {
   assert.equal(torrent.received, 9 * 32768)
 })
 
-/** As 0.1.0 and libtorrent store it: without joiners, at most 240 bytes, and half of it. */
+/** A name as 0.1.0 and libtorrent store it: without joiners, at most 240 bytes, half of it. */
 const family = '\u{1f468}\u200d\u{1f469}'
 const before: [from: string, to: string][] = [
   [`d/${family}.mkv`, 'd/\u{1f468}\u{1f469}.mkv'],
@@ -155,7 +158,7 @@ const before: [from: string, to: string][] = [
 ]
 const stored = [`d/${'n'.repeat(236)}.mkv`, 'd/plain', 'd/\u{1f468}\u{1f469}.mkv']
 
-/** What 0.1.0 had of it: one file, and a part of another. */
+/** The data of 0.1.0: one file, and a part of another. */
 async function halfOf(t: TestContext): Promise<{ bench: Bench; sample: Sample; folder: string }> {
   const bench = new Bench(t)
   const files = { [`d/${longName}`]: 100_000, 'd/plain': 50_000, [`d/${family}.mkv`]: 120_000 }
@@ -165,7 +168,7 @@ async function halfOf(t: TestContext): Promise<{ bench: Bench; sample: Sample; f
   return { bench, sample, folder }
 }
 
-test('a torrent whose data has the names of 0.1 goes on with all of them', async (t) => {
+test('a torrent whose data has the names of 0.1 keeps all of them', async (t) => {
   const { bench, sample, folder } = await halfOf(t)
   const { client: seed } = await bench.seeder(sample)
   const torrent = await bench.client().add(sample.bytes, { path: folder, peers: [addressOf(seed)] })
@@ -175,7 +178,7 @@ test('a torrent whose data has the names of 0.1 goes on with all of them', async
   assert.ok(torrent.received < 200_000)
 })
 
-test('the names of a run are those of the next one, without another look at the data', async (t) => {
+test('the names of a run are those of the next one, and the data is not searched again', async (t) => {
   const bench = new Bench(t)
   const { sample, folder } = await copyOf(bench, { 'd/a\u200b': 100_000, 'd/b\u200d': 100_000 })
   rmSync(path.join(folder, 'd/b\u200d'))
@@ -185,7 +188,7 @@ test('the names of a run are those of the next one, without another look at the 
   await until('90,000 verified bytes', () => torrent.downloaded, { is: (value) => value >= 90_000 })
   torrent.pause()
   await first.close()
-  // Nothing that could be found is left.
+  // Nothing is left to be found.
   renameSync(path.join(folder, 'd'), path.join(folder, 'moved'))
   const second = bench.client({ state, restore: false })
   const again = await second.add(sample.bytes, { path: folder })
@@ -203,7 +206,7 @@ function likeBefore(state: string, infoHash: string, created: readonly string[])
   writeFileSync(file, encodeResume({ ...record, created }))
 }
 
-test('a record of 0.1 in the state folder has its names go on, also with a leading dot', async (t) => {
+test('a record of 0.1 in the state folder keeps its names, also with a leading dot', async (t) => {
   const bench = new Bench(t)
   const { sample, folder } = await copyOf(bench, { '.hidden/a': 100_000, '.hidden/b': 100_000 })
   rmSync(path.join(folder, '.hidden/b'))
@@ -217,7 +220,7 @@ test('a record of 0.1 in the state folder has its names go on, also with a leadi
   torrent.pause()
   await first.close()
   renameSync(path.join(folder, '_hidden'), path.join(folder, '.hidden'))
-  // What has the name of today does not count.
+  // A file under today's name does not count.
   cpSync(path.join(folder, '.hidden'), path.join(folder, '_hidden'), { recursive: true })
   likeBefore(state, torrent.infoHash, ['.hidden/a', '.hidden/'])
   const second = bench.client({ state, restore: false })
@@ -231,7 +234,7 @@ test('a record of 0.1 in the state folder has its names go on, also with a leadi
   assert.deepEqual(tree(folder), ['_hidden/a'])
 })
 
-test('a record of 0.1 of seeded files does not hide the names that they have', async (t) => {
+test('a record of 0.1 of seeded files does not hide their names', async (t) => {
   const bench = new Bench(t)
   const { sample, folder } = await copyOf(bench, { [`d/${family}.mkv`]: 100_000 })
   const state = bench.folder()

@@ -12,7 +12,7 @@ async function read(stream: AsyncIterable<Uint8Array> | undefined): Promise<Buff
   return Buffer.concat(chunks)
 }
 
-test('files are read while they come from several peers, by many readers at once', async (t) => {
+test('files are read by many readers at once while they come from several peers', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/film.mkv': 3_000_000, 'pack/note.txt': 1000 })
   const seeds = await Promise.all([1, 2, 3].map(() => bench.seeder(sample)))
@@ -67,7 +67,7 @@ test('a reader seeks while the torrent downloads', async (t) => {
   assert.equal(torrent.streams.length, 0)
 })
 
-test('a reader that waits is told when the torrent closes, and leaves when it is aborted', async (t) => {
+test('a waiting reader is told when the torrent closes, and stops when aborted', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const client = bench.client()
@@ -89,7 +89,7 @@ test('a reader that waits is told when the torrent closes, and leaves when it is
   await closed
 })
 
-test('a torrent pauses: nothing moves, what is there is read, and it goes on', async (t) => {
+test('a paused torrent transfers nothing, serves verified data to readers, and resumes', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 400_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -102,7 +102,7 @@ test('a torrent pauses: nothing moves, what is there is read, and it goes on', a
   const start = piece * 32768
   const got = await read(torrent.files[0]?.createReadStream({ start, end: start + 99 }))
   assert.ok(got.equals(sample.data.subarray(start, start + 100)))
-  // Blocks that were on their way may still come; after a round trip nothing does.
+  // Outstanding blocks may still arrive; after a round trip nothing does.
   const late = bench.client()
   await late.add(sample.bytes, { peers: [addressOf(seed)] }).then((other) => other.whenDone())
   const received = torrent.received
@@ -116,7 +116,7 @@ test('a torrent pauses: nothing moves, what is there is read, and it goes on', a
   assert.equal(torrent.status, 'seeding')
 })
 
-test('a paused seed gives nothing, and lets nobody in', async (t) => {
+test('a paused seed serves nothing and accepts no peer', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample)
@@ -130,7 +130,7 @@ test('a paused seed gives nothing, and lets nobody in', async (t) => {
   await done
 })
 
-test('a torrent may begin paused, by magnet link too', async (t) => {
+test('a torrent may start paused, by magnet link too', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample)
@@ -148,7 +148,7 @@ test('a torrent may begin paused, by magnet link too', async (t) => {
   await Promise.all([torrent.whenDone(), magnet.whenDone()])
 })
 
-test('waiting for the end may be aborted', async (t) => {
+test('whenDone can be aborted', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const torrent = await bench.client().add(sample.bytes)

@@ -22,7 +22,7 @@ const info = encode({
 })
 const infoHash = createHash('sha1').update(info).digest('hex')
 
-/** A peer that sends the metadata; `onLast` is called when it has sent the last piece. */
+/** A peer that sends the metadata. `onLast` is called when it has sent the last piece. */
 async function listenWith(bench: Bench, onLast: () => void): Promise<string> {
   const sample = await bench.sample({ 'film.mkv': 1000 })
   const pieces = Math.ceil(info.length / 16384)
@@ -71,8 +71,8 @@ const ends: Record<string, (client: Client) => Promise<void>> = {
 }
 
 for (const [name, end] of Object.entries(ends)) {
-  test(`metadata that is being parsed is given up when ${name}`, async (t) => {
-    // At one moment before it is parsed, at others meanwhile.
+  test(`parsing of metadata stops when ${name}`, async (t) => {
+    // Once before parsing, otherwise during it.
     for (const turns of [1, 2, 4, 8]) {
       const bench = new Bench(t)
       const sent = deferred<void>()
@@ -103,7 +103,7 @@ for (const [name, end] of Object.entries(ends)) {
   })
 }
 
-test('metadata that is added while that of a peer is parsed is taken once', async (t) => {
+test('metadata added while that of a peer is parsed is used once', async (t) => {
   for (const turns of [1, 2, 4, 8]) {
     const bench = new Bench(t)
     const sent = deferred<void>()

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { Bench } from './bench.ts'
 
-/** The members of a class in the report of what is published. */
+/** Returns the members of a class in the API report. */
 function published(name: string): string[] {
   let folder = import.meta.dirname
   while (!existsSync(path.join(folder, 'package.json'))) folder = path.dirname(folder)
@@ -16,12 +16,12 @@ function published(name: string): string[] {
   return [...new Set(members)].filter((member) => member !== 'constructor').sort()
 }
 
-/** The members that an object has at run time, apart from those of EventEmitter and Object. */
+/** Returns the members of an object at run time, without those of EventEmitter and Object. */
 function present(object: object): string[] {
   const keys = new Set<string | symbol>(Reflect.ownKeys(object))
   const prototype: object = Object.getPrototypeOf(object)
   for (const key of Reflect.ownKeys(prototype)) keys.add(key)
-  // Fields of EventEmitter that stand in each of its objects.
+  // Fields that EventEmitter sets in each object.
   for (const key of ['_events', '_eventsCount', '_maxListeners', 'constructor']) keys.delete(key)
   const names = [...keys].map((key) =>
     key === Symbol.asyncDispose
@@ -34,7 +34,7 @@ function present(object: object): string[] {
   return names.filter((name) => !wellKnown.includes(name)).sort()
 }
 
-test('torrents, files and clients have no members besides those that are published', async (t) => {
+test('torrents, files and clients have no members besides the published ones', async (t) => {
   const bench = new Bench(t)
   const client = bench.client()
   const torrent = await client.add((await bench.sample({ 'film.mkv': 1000 })).bytes)

@@ -16,7 +16,7 @@ import { turns } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench, serve } from './bench.ts'
 
-/** What a client has told its tracker. */
+/** An announce of a client to its tracker. */
 interface Announce {
   readonly port: number
   readonly event: string
@@ -25,7 +25,7 @@ interface Announce {
   readonly left: number
 }
 
-/** A tracker that names the clients given, and keeps what it hears. */
+/** A tracker that names the given clients and records their announces. */
 class Tracker extends EventEmitter<{ announce: [Announce] }> {
   readonly heard: Announce[] = []
   url = ''
@@ -52,13 +52,13 @@ class Tracker extends EventEmitter<{ announce: [Announce] }> {
     return tracker
   }
 
-  /** What a client has said, in order. */
+  /** Returns the announces of a client in order. */
   of({ port }: { readonly port: number }): Announce[] {
     return this.heard.filter((announce) => announce.port === port)
   }
 }
 
-test('a tracker hears of the start, the end and the goodbye, with what was moved', async (t) => {
+test('a tracker hears of start, completion and stop, with the transferred bytes', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 300_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample)
@@ -88,7 +88,7 @@ test('a tracker hears of the start, the end and the goodbye, with what was moved
   ])
 })
 
-test('a tracker of a magnet link is asked before the length is known', async (t) => {
+test('a tracker of a magnet link is announced to before the length is known', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 }, { private: true })
   const { client: seed, torrent: source } = await bench.seeder(sample)
@@ -100,7 +100,7 @@ test('a tracker of a magnet link is asked before the length is known', async (t)
   await torrent.whenDone()
 })
 
-test('dead trackers and those of other kinds are warnings, and hold nothing up', async (t) => {
+test('dead and unsupported trackers give warnings and delay nothing', async (t) => {
   const bench = new Bench(t)
   const web = await serve(bench, (_request, response) => response.writeHead(500).end('broken'))
   const sample = await bench.sample(
@@ -126,7 +126,7 @@ test('dead trackers and those of other kinds are warnings, and hold nothing up',
   assert.ok(warnings.some(({ message }) => /wss/.test(message)))
 })
 
-/** What a client has told a tracker, as `event left`, in order. */
+/** Returns the announces of a client to a tracker as `event left`, in order. */
 function saidTo(tracker: Tracker, port?: number): string[] {
   const heard = port === undefined ? tracker.heard : tracker.of({ port })
   return heard.map(({ event, left }) => `${event || 'again'} ${left}`)
@@ -135,12 +135,15 @@ function saidTo(tracker: Tracker, port?: number): string[] {
 const size = 65_536
 const pair = { 'pack/a.bin': size, 'pack/b.bin': size }
 
-/** How a program comes to have everything, and what trackers hear then. `act` begins with nothing here unless `here` says otherwise. */
+/**
+ * A way to complete a torrent, and the announces that follow. `act` begins with nothing on disk unless `here`
+ * says otherwise.
+ */
 interface End {
   readonly title: string
   readonly options?: AddOptions
   readonly client?: ClientOptions
-  /** Which files are on disk before, without a record. */
+  /** Files on disk beforehand, without a record. */
   readonly here?: readonly string[]
   act(torrent: Torrent, client: Client): unknown
   readonly said: readonly string[]
@@ -250,7 +253,7 @@ const ends: readonly End[] = [
 ]
 
 for (const { title, options = {}, client: more = {}, here = [], act, said } of ends) {
-  test(`what trackers hear of the end: ${title}`, async (t) => {
+  test(`announces at the end: ${title}`, async (t) => {
     const bench = new Bench(t)
     const sample = await bench.sample(pair)
     const { client: seed } = await bench.seeder(sample)
@@ -258,7 +261,7 @@ for (const { title, options = {}, client: more = {}, here = [], act, said } of e
     mkdirSync(path.join(folder, 'pack'))
     for (const name of here)
       copyFileSync(path.join(sample.folder, 'pack', name), path.join(folder, 'pack', name))
-    // What the tracker names is dialled once it has answered, so that the download does not end before it has.
+    // The peer is dialled only after the tracker's answer, so the download cannot end before.
     const tracker = await Tracker.start(bench, here.length === 2 ? [] : [seed])
     const client = bench.client({ path: folder, ...more })
     const torrent = await client.add(sample.bytes, { trackers: [tracker.url], ...options })
@@ -273,7 +276,7 @@ for (const { title, options = {}, client: more = {}, here = [], act, said } of e
   })
 }
 
-test('a completed download is told once over all runs', async (t) => {
+test('a completed download is announced once over all runs', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(pair)
   const { client: seed } = await bench.seeder(sample)
@@ -292,7 +295,7 @@ test('a completed download is told once over all runs', async (t) => {
   await second.close()
   assert.deepEqual(saidTo(tracker), ['started 0', 'stopped 0'])
   tracker.heard.length = 0
-  // A file was damaged in between: its pieces are fetched again.
+  // A file was damaged meanwhile: its pieces are fetched again.
   writeFileSync(path.join(options.path, 'pack/a.bin'), new Uint8Array(size))
   const third = bench.client(options)
   const [repaired] = await third.restored()
@@ -303,7 +306,7 @@ test('a completed download is told once over all runs', async (t) => {
   assert.ok(!tracker.heard.some(({ event }) => event === 'completed'), saidTo(tracker).join())
 })
 
-test('a tracker that is silent when a client closes upon the end of a download is not waited for long', async (t) => {
+test('close does not wait long for a silent tracker at the end of a download', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample(pair)
   const { client: seed } = await bench.seeder(sample)
@@ -322,7 +325,7 @@ test('a tracker that is silent when a client closes upon the end of a download i
   assert.equal(requests, 3, 'started, completed, stopped')
 })
 
-test('trackers beyond the limit are kept and not announced to', async (t) => {
+test('trackers beyond the limit are stored and not announced to', async (t) => {
   const bench = new Bench(t)
   const urls = Array.from({ length: 150 }, (_, n) => `udp://127.0.0.1:1/${n}`)
   const sample = await bench.sample({ 'film.mkv': 50_000 }, { trackers: urls })
@@ -338,7 +341,7 @@ test('trackers beyond the limit are kept and not announced to', async (t) => {
   assert.equal(torrent.trackers.length, 101)
 })
 
-test('trackers of a torrent that closes at once are told nothing strange', async (t) => {
+test('trackers of a torrent that closes at once get no odd announces', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const tracker = await Tracker.start(bench, [])
@@ -350,13 +353,13 @@ test('trackers of a torrent that closes at once are told nothing strange', async
     torrent.addTrackers([tracker.url, 'http://127.0.0.1:1/'])
     await turns()
     const events = tracker.heard.map(({ event }) => event)
-    // An announce that is called off may have been heard, and is owed no goodbye.
+    // An aborted announce may have been heard; it needs no `stopped`.
     if (isAnswered || events.length > 1) assert.deepEqual(events, ['started', 'stopped'])
     else assert.ok(events.length === 0 || events[0] === 'started', String(events))
   }
 })
 
-test('a tracker that the torrent names reaches no other service here; one of the program does, also after a restart', async (t) => {
+test('a tracker of the torrent reaches no other local service; one of the program does, also after a restart', async (t) => {
   const bench = new Bench(t)
   const heard: string[] = []
   const web = await serve(bench, (request, response) => {
@@ -392,7 +395,7 @@ test('a tracker that the torrent names reaches no other service here; one of the
   const second = bench.client({ state })
   const [restored] = await second.restored()
   assert.ok(restored !== undefined)
-  // The torrent names the first one too, but the program has vouched for it.
+  // The torrent names the first one too, but the program has added it as well.
   await until('announces of three kinds', () => new Set(heard).size, { is: (value) => value >= 3 })
   await refusals(restored, 3)
   assert.deepEqual([...new Set(heard)].sort(), [
@@ -402,7 +405,7 @@ test('a tracker that the torrent names reaches no other service here; one of the
   ])
 })
 
-test('a tracker that seed is given may lead anywhere', async (t) => {
+test('a tracker passed to seed() may lead anywhere', async (t) => {
   const bench = new Bench(t)
   const web = await serve(bench, (_request, response) =>
     response.end(encode({ interval: 1800, complete: 7, peers: '' }))

@@ -7,7 +7,7 @@ import { collectUncaught } from '../support/uncaught.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench, same } from './bench.ts'
 
-/** A storage in memory, one method of which may be replaced by the user's while it is used. */
+/** Memory storage, one method of which a test may replace while it is used. */
 class OddStorage extends MemoryStorage {
   readonly #real = new Map<string, unknown>()
 
@@ -52,7 +52,7 @@ for (const [what, fault] of Object.entries(faults)) {
     assert.deepEqual(uncaught, [])
   })
 
-  test(`a storage whose open ${what} is told by add, and the client goes on`, async (t) => {
+  test(`a storage whose open ${what} rejects add, and the client continues`, async (t) => {
     const bench = new Bench(t)
     const sample = await bench.sample({ 'film.mkv': 300_000 })
     const client = bench.client()
@@ -86,7 +86,7 @@ for (const [what, answer] of Object.entries<Fault>({
   'gives no number': async () => undefined,
   'gives more than was asked for': async () => 2 ** 40
 })) {
-  test(`a storage whose read ${what} fails the stream and serves no peer, and the torrent goes on`, async (t) => {
+  test(`a storage whose read ${what} fails the stream and serves no peer, and the torrent continues`, async (t) => {
     const bench = new Bench(t)
     const uncaught = collectUncaught(t)
     const sample = await bench.sample({ 'film.mkv': 300_000 })
@@ -101,7 +101,7 @@ for (const [what, answer] of Object.entries<Fault>({
       code: 'ERR_STORAGE_READ'
     })
     const other = await bench.client().add(sample.bytes, { peers: [addressOf(client)] })
-    // The peer asks, too, and pieces that cannot be read are fetched anew.
+    // The peer requests too, and unreadable pieces are fetched again.
     await until('the lost piece to be noticed', () => torrent.downloaded !== torrent.length)
     storage.repair('read')
     await Promise.all([torrent.whenDone(), other.whenDone()])
@@ -111,7 +111,7 @@ for (const [what, answer] of Object.entries<Fault>({
   })
 }
 
-test('a storage that never opens keeps neither add with a signal nor close waiting', {
+test('a storage that never opens blocks neither add with a signal nor close', {
   timeout: 20_000
 }, async (t) => {
   const bench = new Bench(t)

@@ -10,7 +10,7 @@ for (const [what, spoil] of [
   ['deleted', (file: string) => rmSync(file)],
   ['cut short', (file: string) => truncateSync(file, 10)]
 ] as const) {
-  test(`a file that is ${what} under a seed is a warning at the first read of a stream, and is fetched anew`, async (t) => {
+  test(`a file that is ${what} under a seed is a warning at the first read of a stream, and is fetched again`, async (t) => {
     const bench = new Bench(t)
     const sample = await bench.sample({ 'set/a.bin': 300_000, 'set/b.bin': 300_000 })
     const { client: seed } = await bench.seeder(sample)
@@ -37,7 +37,7 @@ for (const [what, spoil] of [
     await torrent.whenDone()
     assertSame(torrent, sample)
     assert.equal(warnings.length, 1)
-    // A deleted file that is open can still be read.
+    // An open file that was deleted can still be read.
     if (what === 'deleted') return
     const again = once(torrent, 'warning')
     spoil(path.join(torrent.path, 'set/a.bin'))
@@ -46,7 +46,7 @@ for (const [what, spoil] of [
   })
 }
 
-test('it is a warning too when a peer asks first', async (t) => {
+test('it is also a warning when a peer requests first', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 300_000 })
   const client = bench.client({ path: sample.folder })
