@@ -1,4 +1,5 @@
-// Adds all .torrent files of a folder one after the other, until it is killed: node adds-torrents.js <state> <sources> <path>
+// Adds all .torrent files of a folder one by one until it is killed: node adds-torrents.js <state> <sources>
+// <path>
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -37,9 +37,9 @@ const bad: readonly unknown[] = [
 ]
 
 interface Call {
-  /** Calls with a bad value as one argument. */
+  /** Calls a function with a bad value as one argument. */
   readonly call: (value: never) => unknown
-  /** Values that make sense, or do no harm. */
+  /** Returns whether a value is valid or harmless. */
   readonly takes?: (value: unknown) => boolean
 }
 
@@ -52,7 +52,7 @@ const anyBut =
   (value: unknown): boolean =>
     !refused.includes(value)
 
-/** What is thrown must be an error of ours, or the RangeError that the documentation names. */
+/** Asserts that an error is a TorrentError, or the RangeError that the documentation names. */
 function assertOurs(error: unknown, what: string): void {
   const { name, code } = error as { name?: string; code?: string }
   const isOurs = name === 'TorrentError' || (name === 'RangeError' && code !== 'ERR_INVALID_ARG_TYPE')
@@ -78,7 +78,7 @@ const request = { infoHash: new Uint8Array(20), peerId: new Uint8Array(20), port
 const url = 'http://127.0.0.1:1/announce'
 const hash = new Uint8Array(20)
 
-/** Closes what a call that was taken has begun. */
+/** Closes the result of an accepted call. */
 async function ended(closable: { close(): unknown }): Promise<void> {
   await closable.close()
 }
@@ -127,7 +127,7 @@ const functions: Readonly<Record<string, Call>> = {
   'new Wire': { call: (value) => new Wire(value).destroy(), takes: noOptions }
 }
 for (const [what, call] of Object.entries(functions)) {
-  test(`${what} refuses what makes no sense with an error of its own`, { timeout: 30_000 }, () =>
+  test(`${what} refuses invalid values with an error of its own`, { timeout: 30_000 }, () =>
     tryAll(what, call)
   )
 }
@@ -163,7 +163,7 @@ test('options of every call refuse values of the wrong type', { timeout: 60_000 
     superSeeding: isFlag
   }
   for (const [option, takes] of Object.entries(ofAdd)) {
-    // A relative folder would be made here.
+    // A relative path would make a folder here.
     const isRelative = (value: unknown): boolean => option === 'path' && value === 'text'
     await tryAll(`add ${option}`, {
       call: (value) => (isRelative(value) ? undefined : add(one(option)(value))),
@@ -257,7 +257,7 @@ test('options of every call refuse values of the wrong type', { timeout: 60_000 
   }
 })
 
-test('methods of client, torrent, file and stream refuse what makes no sense', {
+test('methods of client, torrent, file and stream refuse invalid values', {
   timeout: 60_000
 }, async (t) => {
   const bench = new Bench(t)
@@ -350,7 +350,7 @@ test('methods of client, torrent, file and stream refuse what makes no sense', {
   for (const [what, call] of Object.entries(calls)) await tryAll(what, call)
 })
 
-test('methods of a DHT refuse what makes no sense', { timeout: 60_000 }, async () => {
+test('methods of a DHT refuse invalid values', { timeout: 60_000 }, async () => {
   const local = { host: '127.0.0.1', bootstrap: [] }
   const names = {
     port: (value: unknown) => value === undefined || value === 42,
@@ -368,7 +368,7 @@ test('methods of a DHT refuse what makes no sense', { timeout: 60_000 }, async (
   }
   await tryAll('new DHT', {
     call: (value) => {
-      // The public network is not to be entered.
+      // Keep out of the public network.
       if (!noOptions(value)) return ended(new DHT(value))
     },
     takes: noOptions
@@ -377,7 +377,7 @@ test('methods of a DHT refuse what makes no sense', { timeout: 60_000 }, async (
   await dht.ready
   const calls: Readonly<Record<string, Call>> = {
     'dht.connected': {
-      // Nobody answers it.
+      // No node answers.
       call: (value) => Promise.race([dht.connected(value), turns()]),
       takes: noOptions
     },
@@ -399,7 +399,7 @@ test('methods of a DHT refuse what makes no sense', { timeout: 60_000 }, async (
   for (const [what, call] of Object.entries(calls)) await tryAll(what, call)
 })
 
-test('methods of a wire refuse what makes no sense', async () => {
+test('methods of a wire refuse invalid values', async () => {
   const wire = new Wire({ pieceCount: 10 })
   wire.handshake(hash, hash)
   const index = (value: unknown): boolean => value === 42

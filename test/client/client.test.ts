@@ -12,7 +12,7 @@ import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import type { TorrentError } from '../../lib/util/errors.ts'
 import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
 
-test('the same torrent added twice is one, and takes new peers and trackers in', async (t) => {
+test('adding the same torrent twice gives one, with the peers and trackers of both', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -36,7 +36,7 @@ test('the same torrent added twice is one, and takes new peers and trackers in',
   await one.whenDone()
 })
 
-test('adding a torrent again elsewhere is a warning, and it stays where it is', async (t) => {
+test('adding a torrent again with another path is a warning, and its path stays', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const client = bench.client()
@@ -56,7 +56,7 @@ test('adding a torrent again elsewhere is a warning, and it stays where it is', 
   assert.equal(warnings.length, 1)
 })
 
-test('a .torrent tells a magnet link what it waits for', async (t) => {
+test('a .torrent gives its metadata to a magnet link that waits for it', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const client = bench.client()
@@ -77,7 +77,7 @@ test('a .torrent tells a magnet link what it waits for', async (t) => {
   assert.equal(torrent.name, 'film.mkv')
 })
 
-test('options that make no sense are refused at once', async (t) => {
+test('invalid options are refused at once', async (t) => {
   const bench = new Bench(t)
   for (const name of ['utp', 'natTraversal', 'encryption']) {
     assert.throws(() => new Client({ [name]: true }), {
@@ -132,7 +132,7 @@ test('options that make no sense are refused at once', async (t) => {
   assert.throws(() => (client.uploadLimit = Number.NaN), { code: 'ERR_CLIENT_OPTION' })
 })
 
-test('a port that is taken gives way to another, with a warning', async (t) => {
+test('a taken port is replaced by another, with a warning', async (t) => {
   const bench = new Bench(t)
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -149,7 +149,7 @@ test('a client that cannot listen still downloads', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const { client: seed } = await bench.seeder(sample)
-  // An address that is not of this machine.
+  // An address of another machine.
   const deaf = new Client({ host: '192.0.2.1', lsd: false, path: bench.folder() })
   bench.after(() => deaf.close())
   const [warning] = await once(deaf, 'warning')
@@ -159,7 +159,7 @@ test('a client that cannot listen still downloads', async (t) => {
   assert.equal(torrent.status, 'downloading')
 })
 
-test('files and folders are seeded from where they are, and never deleted', async (t) => {
+test('files and folders are seeded from their paths, and never deleted', async (t) => {
   const bench = new Bench(t)
   const one = path.join(bench.folder(), 'one.bin')
   const more = path.join(bench.folder(), 'more')
@@ -195,7 +195,7 @@ test('files and folders are seeded from where they are, and never deleted', asyn
   await assert.rejects(seed.seed(one, { signal: AbortSignal.abort(new Error('enough')) }), /enough/)
 })
 
-test('files are seeded under names that must change elsewhere', async (t) => {
+test('files are seeded under names that must be sanitized elsewhere', async (t) => {
   const bench = new Bench(t)
   const root = path.join(bench.folder(), 'odd')
   mkdirSync(root)
@@ -212,7 +212,7 @@ test('files are seeded under names that must change elsewhere', async (t) => {
   )
 })
 
-test('removing takes the record, and the files only when asked to, and only those it wrote', async (t) => {
+test('remove deletes the record, and on request the files, but only those that the torrent wrote', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'album/one.bin': 50_000, 'album/two.bin': 50_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -224,12 +224,12 @@ test('removing takes the record, and the files only when asked to, and only thos
   assert.equal(client.torrents.length, 0)
   assert.deepEqual(readdirSync(path.join(folder, 'album')).sort(), ['one.bin', 'two.bin'])
   assert.ok(!existsSync(path.join(folder, '.piecewise', `${torrent.infoHash}.resume`)))
-  // Found again, they are not what this torrent wrote.
+  // Found again, the files were not written by this torrent.
   const found = await client.add(sample.bytes, { path: folder })
   await found.whenDone()
   await client.remove(found, { deleteFiles: true })
   assert.deepEqual(readdirSync(path.join(folder, 'album')).sort(), ['one.bin', 'two.bin'])
-  // Written by this one, beside a file of the user.
+  // Written by this torrent, beside a file of the user.
   const other = path.join(bench.folder(), 'down')
   const mine = await client.add(sample.bytes, { path: other, peers: [addressOf(seed)] })
   await mine.whenDone()
@@ -238,7 +238,7 @@ test('removing takes the record, and the files only when asked to, and only thos
   assert.deepEqual(readdirSync(other, { recursive: true }).sort(), ['album', 'album/note.txt'])
   await client.remove(mine)
   await client.remove('ab'.repeat(20))
-  // Nothing else there: nothing is left.
+  // The folder holds nothing else and is deleted.
   const third = path.join(bench.folder(), 'down')
   const gone = await client.add(sample.bytes, { path: third, peers: [addressOf(seed)] })
   await gone.whenDone()
@@ -246,7 +246,7 @@ test('removing takes the record, and the files only when asked to, and only thos
   assert.equal(existsSync(third), false)
 })
 
-test('what an earlier run wrote is deleted too', async (t) => {
+test('remove deletes files of an earlier run too', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -275,7 +275,7 @@ test('a torrent may be added again while it closes', async (t) => {
   assert.deepEqual(client.torrents, [second])
 })
 
-test('two torrents that write to one file: the second is refused', async (t) => {
+test('of two torrents that write to one file the second is refused', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const other = await bench.sample({ 'film.mkv': 60_000 })
@@ -287,7 +287,7 @@ test('two torrents that write to one file: the second is refused', async (t) => 
   await client.add(other.bytes)
 })
 
-test('a closed client is closed for good, whatever it was doing', async (t) => {
+test('a closed client stays closed, whatever it was doing', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const client = bench.client()
@@ -298,7 +298,7 @@ test('a closed client is closed for good, whatever it was doing', async (t) => {
   await new Promise((resolve) => setImmediate(resolve))
   const opening = client.add((await bench.sample({ 'other.mkv': 50_000 })).bytes)
   const closes = [client.close(), client.close()]
-  // At once, as nobody knows which of them rejects first.
+  // All at once: any of them may reject first.
   await Promise.all([
     assert.rejects(waiting, { code: 'ERR_TORRENT_CLOSED' }),
     assert.rejects(async () => reading, { code: 'ERR_TORRENT_CLOSED' }),
@@ -334,7 +334,7 @@ test('a process ends by itself once its clients are closed', async (t) => {
     await torrent.files[0].text()
     await torrent.whenDone()
     await Promise.all([client.close(), seed.close()])
-    // Sockets that were closed leave the list with the next turns.
+    // Closed sockets leave the list in the next turns of the event loop.
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
     process.stdout.write(process.getActiveResourcesInfo().filter((name) => !/Pipe|TTY/.test(name)).join())
   `
@@ -359,7 +359,7 @@ test('connections stay within their limit', async (t) => {
   const first = bench.client()
   const clients = [first, bench.client(), bench.client(), bench.client()]
   const torrents = await Promise.all(clients.map((client) => client.add(sample.bytes)))
-  // Those that find no place at the seed get it from each other.
+  // Torrents that get no connection to the seed download from each other.
   for (const one of torrents) {
     for (const client of [seed, ...clients]) one.addPeer(addressOf(client))
   }
@@ -368,7 +368,7 @@ test('connections stay within their limit', async (t) => {
   assert.ok(most >= 1 && most <= 2, `${most} connections`)
 })
 
-test('statePath is the absolute path of the state folder, wherever the program goes later', async (t) => {
+test('statePath is the absolute path of the state folder, even after a change of the working directory', async (t) => {
   const bench = new Bench(t)
   assert.equal(bench.client().statePath, undefined)
   const folder = bench.folder()

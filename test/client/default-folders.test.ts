@@ -19,7 +19,7 @@ const infoHash = '0123456789abcdef0123456789abcdef01234567'
 const uid = process.geteuid?.() ?? 0
 
 interface Rig {
-  /** Stands for the OS folder for temporary files. */
+  /** Replaces the OS folder for temporary files. */
   readonly temporary: string
   readonly usual: string
   readonly old: string
@@ -27,7 +27,7 @@ interface Rig {
   folders(): DefaultFolders
 }
 
-/** `owner` is the user that the folders must belong to. */
+/** Makes a rig. `owner` is the user that the folders must belong to. */
 function rigOf(t: TestContext, owner = uid): Rig {
   const temporary = new Bench(t).folder()
   const warnings: TorrentError[] = []
@@ -61,7 +61,7 @@ test('a private folder is made and used again', async (t) => {
   assert.deepEqual(warnings, [])
 })
 
-test('the folder for data that lie elsewhere is named and not made', async (t) => {
+test('the name of a default folder is returned without making the folder', async (t) => {
   const { usual, folders } = rigOf(t)
   assert.equal(folders().name(infoHash), path.join(usual, infoHash))
   assert.equal(existsSync(usual), false)
@@ -87,14 +87,14 @@ const taken: Record<string, (rig: Rig) => void> = {
 }
 
 for (const [title, take] of Object.entries(taken)) {
-  test(`instead of ${title} a fresh private folder is used, and a warning names it`, async (t) => {
+  test(`instead of ${title} a new private folder is used, and a warning names it`, async (t) => {
     const rig = rigOf(t)
     take(rig)
     await usesFresh(rig, rig.folders())
   })
 }
 
-test('instead of a folder of another user a fresh private folder is used, and a warning names it', async (t) => {
+test('instead of a folder of another user a new private folder is used, and a warning names it', async (t) => {
   const rig = rigOf(t, uid + 1)
   folder(rig.usual)
   await usesFresh(rig, rig.folders())
@@ -197,7 +197,7 @@ test('the folder of an earlier run is used as long as it is private', async (t) 
   assert.equal(await folders().find(infoHash, before), path.join(usual, infoHash))
 })
 
-test('on Windows the folder has no user in its name, and all but a link is used', async (t) => {
+test('on Windows the folder has no user in its name, and everything but a link is used', async (t) => {
   const { temporary, old, warnings } = rigOf(t)
   const windows = new DefaultFolders({
     temporary,
@@ -214,7 +214,7 @@ test('on Windows the folder has no user in its name, and all but a link is used'
   assert.equal(warnings.length, 1)
 })
 
-/** A client on loopback whose folder for temporary files is `temporary`. */
+/** Starts a client on loopback whose folder for temporary files is `temporary`. */
 function withTemporary(t: TestContext, bench: Bench): string {
   const before = process.env['TMPDIR']
   const temporary = bench.folder()
@@ -243,7 +243,7 @@ async function download(
   return { path: torrent.path, warnings }
 }
 
-test('a download without a path goes where nobody else can write, and torrent.path says where', async (t) => {
+test('a download without a path goes where no other user can write, and torrent.path names the folder', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'a/b': 50_000 })
   const hash = Buffer.from(sample.metainfo.infoHashes.v1 ?? []).toString('hex')
@@ -251,7 +251,7 @@ test('a download without a path goes where nobody else can write, and torrent.pa
   const usual = path.join(temporary, `piecewise-${uid}`)
   const home = path.join(temporary, 'home')
   folder(home)
-  // Another user is first, and has a link to our home where 0.1.0 writes.
+  // Another user comes first, and has a link to our home where 0.1.0 writes.
   folder(path.join(temporary, 'piecewise'), 0o777)
   symlinkSync(home, path.join(temporary, 'piecewise', hash))
 
@@ -265,7 +265,7 @@ test('a download without a path goes where nobody else can write, and torrent.pa
   assert.deepEqual(readdirSync(home), [])
 })
 
-test('after a restart a default folder that others have taken meanwhile is not used', async (t) => {
+test('after a restart a default folder that another user has taken meanwhile is not used', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'a/b': 50_000 })
   const temporary = withTemporary(t, bench)
@@ -288,7 +288,7 @@ test('after a restart a default folder that others have taken meanwhile is not u
   assert.equal(torrent.progress, 0)
 })
 
-test('adding a torrent twice at once without a path makes one', async (t) => {
+test('adding a torrent twice at once without a path gives one torrent', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'a/b': 50_000 })
   withTemporary(t, bench)

@@ -5,7 +5,7 @@ import { DHT } from '../../lib/dht.ts'
 import { systemHostLookup } from '../../lib/net/resolve-host.ts'
 import { bindUdpPort } from '../../lib/net/udp-port.ts'
 
-test('our address is told as soon as enough nodes agree on it', async (t) => {
+test('our address is reported as soon as enough nodes agree on it', async (t) => {
   const host = '127.0.0.1'
   const nodes = Array.from({ length: 6 }, () => new DHT({ host, bootstrap: [] }))
   t.after(() => Promise.all(nodes.map((node) => node.close())))

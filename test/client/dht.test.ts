@@ -16,7 +16,7 @@ import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
 
 const local = '127.0.0.1'
 
-/** A node that others start from, and options to start from it. */
+/** Starts a bootstrap node, and returns options to start from it. */
 async function startRouter(
   bench: Bench
 ): Promise<{ router: DHT; options: { dht: { bootstrap: string[] } } }> {
@@ -50,13 +50,13 @@ test('a magnet link and the DHT are enough', async (t) => {
   )
 })
 
-test('whoever comes first is found by whoever comes later, and peers tell each other of their nodes', async (t) => {
+test('early peers are found by later ones, and peers tell each other of their nodes', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const none = { dht: { bootstrap: [] } }
   const { client: seed, torrent } = await bench.seeder(sample, none)
   const client = bench.client(none)
-  // No node is known to anyone before the two are peers.
+  // Neither knows a node before the two are peers.
   await client.add(sample.bytes, { peers: [addressOf(seed)] })
   await Promise.all([seed.dht?.connected(), client.dht?.connected()])
   const third = bench.client({
@@ -75,11 +75,11 @@ test('a private torrent is neither announced nor looked up, and its peers hear n
   const client = bench.client({ dht: { bootstrap: [] } })
   const torrent = await client.add(sample.bytes, { peers: [addressOf(seed)] })
   await torrent.whenDone()
-  // With private torrents alone not even the node gives a sign of itself.
+  // With private torrents alone the node sends nothing at all.
   assert.deepEqual([seed.dht?.size[4], client.dht?.size[4], router.size[4]], [0, 0, 0])
   assert.equal(await count(router, source.infoHash), 0)
 
-  // A magnet does not say so: it stops as soon as the metadata does.
+  // A magnet link does not say that it is private: the DHT stops once the metadata does.
   const late = bench.client(options)
   const found = await late.add(torrent.infoHash, { peers: [addressOf(seed)] })
   assert.equal(found.private, true)
@@ -90,7 +90,7 @@ test('a private torrent is neither announced nor looked up, and its peers hear n
   await until('the announce of the other torrent', async () => await count(router, other.infoHash))
 })
 
-test('pause leaves the DHT and resume comes back; a client without it has none', async (t) => {
+test('pause leaves the DHT and resume rejoins it; a client without a DHT has none', async (t) => {
   const bench = new Bench(t)
   const { router, options } = await startRouter(bench)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
@@ -108,7 +108,7 @@ test('pause leaves the DHT and resume comes back; a client without it has none',
   await copy.close()
 })
 
-test('the state folder brings ids and nodes back, and a torn file is a warning', async (t) => {
+test('the state folder restores ids and nodes, and a torn file is a warning', async (t) => {
   const bench = new Bench(t)
   const { router, options } = await startRouter(bench)
   const state = bench.folder()
@@ -123,7 +123,7 @@ test('the state folder brings ids and nodes back, and a torn file is a warning',
   assert.deepEqual(second.dht?.save().id, id)
   assert.ok(router.size[4] > 0)
   await second.close()
-  // A run that met nobody leaves what there was.
+  // A run that found no node keeps the saved ones.
   const before = readFileSync(dhtStatePath(state))
   await router.close()
   await bench.client({ dht: { bootstrap: [] }, state }).close()
@@ -134,7 +134,7 @@ test('the state folder brings ids and nodes back, and a torn file is a warning',
   assert.ok(warning instanceof TorrentError && warning.code === 'ERR_STORAGE_RESUME', String(warning))
 })
 
-test('nodes are kept as soon as there are some, for a run may end at any time', {
+test('nodes are saved as soon as there are some, because a run may end at any time', {
   timeout: 30_000
 }, async (t) => {
   const bench = new Bench(t)
@@ -147,7 +147,7 @@ test('nodes are kept as soon as there are some, for a run may end at any time', 
   assert.deepEqual((await loadDhtState(state, assert.fail))?.nodes?.slice(0, 20), router.save().id)
 })
 
-test('a client on loopback keeps to it, whatever torrents and earlier runs say', async (t) => {
+test('a client on loopback stays there, whatever torrents and earlier runs name', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const stranger = Uint8Array.of(...new Uint8Array(20).fill(7), 192, 0, 2, 1, 26, 225)
@@ -160,7 +160,7 @@ test('a client on loopback keeps to it, whatever torrents and earlier runs say',
   assert.deepEqual(client.dht?.size, { 4: 0, 6: 0 })
 })
 
-test('a UDP port that is taken gives way to the next number, for TCP too', async (t) => {
+test('a taken UDP port is replaced by the next number, for TCP too', async (t) => {
   const bench = new Bench(t)
   const taken = await bindUdpPort({ family: 4, host: local })
   bench.after(() => taken.close())
@@ -171,7 +171,7 @@ test('a UDP port that is taken gives way to the next number, for TCP too', async
   assert.equal(client.dht?.ports[4], client.port)
 })
 
-test('a thousand torrents take turns', { timeout: 60_000 }, async (t) => {
+test('a thousand torrents take turns in the DHT', { timeout: 60_000 }, async (t) => {
   const bench = new Bench(t)
   const { router, options } = await startRouter(bench)
   const client = bench.client({ ...options, state: bench.folder() })
@@ -181,13 +181,13 @@ test('a thousand torrents take turns', { timeout: 60_000 }, async (t) => {
   const added = hashes.map((hash) => client.add(hash, { signal: controller.signal }).catch(() => {}))
   await until('all torrents to be added', () => client.torrents.length, { is: 1000 })
   await until('the announce of the first torrent', async () => await count(router, hashes[0] ?? ''))
-  // The last in the row is not looked for before the others.
+  // The last in the queue is not looked up before the others.
   assert.equal(await count(router, hashes[999] ?? ''), 0)
   controller.abort(new Error('enough'))
   await Promise.all(added)
 })
 
-test('peers are not told of a node that answers nobody', async () => {
+test('peers are not told of a node that answers no query', async () => {
   const port = await bindUdpPort({ family: 4, host: local })
   for (const readOnly of [true, undefined]) {
     const service = new DhtService({
@@ -207,7 +207,7 @@ test('peers are not told of a node that answers nobody', async () => {
   await port.close()
 })
 
-test('refuses a readOnly that is none', () => {
+test('refuses an invalid readOnly', () => {
   assert.throws(
     () => new Client({ dht: { readOnly: 'never' as 'auto' } }),
     (error) => error instanceof TorrentError && error.code === 'ERR_CLIENT_OPTION'

@@ -45,7 +45,7 @@ const places: Readonly<Record<string, Place>> = {
   }
 }
 
-/** Numbers from 0 to 1 that are the same in each run. */
+/** Returns a generator of reproducible numbers from 0 to 1. */
 function randomOf(seed: number): () => number {
   let state = seed
   return () => {
@@ -54,7 +54,7 @@ function randomOf(seed: number): () => number {
   }
 }
 
-/** Runs the program until it ends, or is killed with its note number `killAt`. */
+/** Runs the program until it ends, or kills it at its note number `killAt`. */
 async function play(base: string, place: Place, task: VictimTask, killAt?: number): Promise<VictimNote[]> {
   const victim = fork(path.join(support, 'hostile-victim.js'), {
     execArgv: ['--import', pathToFileURL(path.join(support, 'trace-opens.js')).href],
@@ -75,7 +75,7 @@ async function play(base: string, place: Place, task: VictimTask, killAt?: numbe
   return notes
 }
 
-/** What the client has before the first hostile torrent comes. */
+/** Makes the torrents that the client has before the first hostile one. */
 async function honestSamples(bench: Bench): Promise<Sample[]> {
   return [
     await bench.sample({ 'honest.bin': 50_000 }, { private: true }),
@@ -84,7 +84,10 @@ async function honestSamples(bench: Bench): Promise<Sample[]> {
   ]
 }
 
-/** Asserts that each torrent ended well or with a clear error, got nothing of the user's, and that its files are there or are not. */
+/**
+ * Asserts that each torrent ended well or with a clear error, got no user data, and that its files exist or
+ * not, as expected.
+ */
 function assertOutcome(scene: Scene, notes: readonly VictimNote[]): void {
   const last = new Map<number, VictimNote>()
   for (const note of notes) last.set(note.index, { ...last.get(note.index), ...note })
@@ -104,8 +107,8 @@ function assertOutcome(scene: Scene, notes: readonly VictimNote[]): void {
       const file = path.join(scene.data, name)
       const at = path.relative(scene.base, file)
       if (pad || (own.get(at) ?? [index]).length > 1 || scene.before.has(at)) continue
-      // What a killed run made may be left, as its record may not tell of it.
-      // A name that another torrent wants as a folder may be there again, as that one's.
+      // A killed run may leave files that its record does not name yet. A name that another torrent wants as
+      // a folder may exist again, as that torrent's folder.
       const isRemoved = note.removed === true && note.received === content.length
       if (isRemoved && isFree(index)) assert.ok(!existsSync(file), `${title}: ${name} is removed`)
       else if (note.removed !== true && note.verified === content.length && layout.secret === undefined) {
@@ -116,7 +119,7 @@ function assertOutcome(scene: Scene, notes: readonly VictimNote[]): void {
   }
 }
 
-describe('torrents of hostile names touch nothing but their own files', { concurrency: 3 }, () => {
+describe('torrents with hostile names touch nothing but their own files', { concurrency: 3 }, () => {
   for (const [where, place] of Object.entries(places)) {
     test(where, {
       timeout: 100_000
@@ -157,7 +160,7 @@ describe('torrents of hostile names touch nothing but their own files', { concur
       const honestTask = taskOf(honest.map(({ bytes }) => bytes))
       for (const { code, message } of await play(base, place, honestTask))
         assert.equal(code, undefined, message)
-      // A link that appears after a torrent was added is no way out.
+      // A link that appears after a torrent was added leads nowhere.
       renameSync(path.join(data, 'swap'), path.join(base, 'swapped'))
       symlinkSync('../outside', path.join(data, 'swap'))
       const infoHash = Buffer.from(honest[0]?.metainfo.infoHashes.v1 ?? []).toString('hex')

@@ -5,7 +5,7 @@ import net, { type Socket } from 'node:net'
 import { test } from 'node:test'
 import { Bench } from '../torrent/bench.ts'
 
-/** More than were heard at a time once, and less than are now. */
+/** More than earlier versions read at a time, and fewer than this one does. */
 const flood = 200
 
 function handshakeOf(infoHash: Uint8Array): Buffer {
@@ -37,7 +37,7 @@ for (const [kind, attack] of [
     }
     const honest = await connect()
     for (const socket of await Promise.all(Array.from({ length: flood }, connect))) attack(socket)
-    // The last one has been heard when its answer is here.
+    // All earlier handshakes are read once this one is answered.
     for (const socket of [await connect(), honest]) {
       const handshake = handshakeOf(sample.metainfo.infoHashes.v1 ?? assert.fail())
       socket.write(handshake.subarray(0, 30))

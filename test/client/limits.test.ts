@@ -7,7 +7,7 @@ import { dial, EvilPeer } from '../torrent/evil-peer.ts'
 
 const mib = 1 << 20
 
-test('a download limit slows, holds and frees', async (t) => {
+test('a download limit slows, stops and releases transfers', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 2 * mib })
   const { client: seed } = await bench.seeder(sample)
@@ -21,7 +21,7 @@ test('a download limit slows, holds and frees', async (t) => {
     return performance.now() - began
   }
   await took(Number.POSITIVE_INFINITY)
-  // A machine that is busy may fall behind, but never gets ahead.
+  // A busy machine may fall behind, but never gets ahead.
   const bytesPerSecond = (sample.data.length * 1000) / (await took(2 * mib))
   assert.ok(bytesPerSecond < 2.5 * mib, `${bytesPerSecond} bytes per second`)
 })
@@ -37,7 +37,7 @@ test('a limit of 0 stops all transfer until it is lifted, in both directions', a
     await once(torrent, 'verified')
     stopped[side] = 0
     assert.equal(stopped[side], 0)
-    // What the systems hold for each other may still come, as long as another torrent needs.
+    // Data in the system's socket buffers may still arrive while another torrent downloads.
     const other = bench.client()
     const { client: second } = await bench.seeder(sample)
     await (await other.add(sample.bytes, { peers: [addressOf(second)] })).whenDone()
@@ -51,7 +51,7 @@ test('a limit of 0 stops all transfer until it is lifted, in both directions', a
   }
 })
 
-test('a seed that begins with an upload limit of 0 serves once it is lifted', async (t) => {
+test('a seed that starts with an upload limit of 0 serves once it is lifted', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   const { client: seed } = await bench.seeder(sample, { uploadLimit: 0 })
@@ -64,7 +64,7 @@ test('a seed that begins with an upload limit of 0 serves once it is lifted', as
 test('torrents share a limit', async (t) => {
   const bench = new Bench(t)
   const samples = await Promise.all([1, 2].map((n) => bench.sample({ [`film${n}.mkv`]: mib })))
-  // They begin together, however long it takes to prepare the second one.
+  // They begin together, however long the second one takes to prepare.
   const client = bench.client({ downloadLimit: 0 })
   const torrents = []
   for (const sample of samples) {
@@ -82,7 +82,7 @@ test('torrents share a limit', async (t) => {
   await Promise.all(torrents.map((torrent) => torrent.whenDone()))
 })
 
-test('a low upload limit serves few at a time, and a place that becomes free is given away', async (t) => {
+test('a low upload limit serves few peers at a time, and a free slot is given to the next', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 300_000 })
   const { client: seed, torrent } = await bench.seeder(sample, { uploadLimit: 8192 })

@@ -17,7 +17,7 @@ function sessionOf(state: string): SavedTorrents {
 }
 
 for (const why of ['is paused', 'waits in the queue'] as const) {
-  test(`a torrent that ${why} dials nobody when it is brought back`, async (t) => {
+  test(`a torrent that ${why} dials no peer when it is restored`, async (t) => {
     const bench = new Bench(t)
     const state = bench.folder()
     const sample = await bench.sample({ 'film.mkv': 100_000 })
@@ -33,14 +33,14 @@ for (const why of ['is paused', 'waits in the queue'] as const) {
     assert.equal(again?.status, why === 'is paused' ? 'paused' : 'queued')
     await turns()
     assert.equal(host.sockets.length, 1)
-    // It does as soon as it runs.
+    // It dials as soon as it runs.
     if (why === 'is paused') again?.resume()
     else second.maxActiveDownloads = 1
     await until('the second dial', () => host.sockets.length, { is: (value) => value >= 2 })
   })
 }
 
-test('closing while a torrent of the last run is added anew keeps it once', async (t) => {
+test('close during a second add of a saved torrent keeps it once', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const sample = await bench.sample({ 'film.mkv': 50_000 })
@@ -60,7 +60,7 @@ test('closing while a torrent of the last run is added anew keeps it once', asyn
   }
 })
 
-test('a magnet link of the last run whose files cannot be opened stays for the next run', async (t) => {
+test('a saved magnet link whose files cannot be opened stays for the next run', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const folder = path.join(bench.folder(), 'disk')
@@ -88,7 +88,7 @@ test('a magnet link of the last run whose files cannot be opened stays for the n
   )
 })
 
-test('what is added while it is being removed is added anew', async (t) => {
+test('a torrent added while it is being removed is added anew', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   for (const options of [{}, { state: bench.folder() }]) {
@@ -106,7 +106,7 @@ test('what is added while it is being removed is added anew', async (t) => {
   }
 })
 
-test('what is removed while the client closes stays away', async (t) => {
+test('a torrent removed while the client closes stays removed', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const other = await bench.sample({ 'other.mkv': 50_000 })
@@ -127,7 +127,7 @@ test('what is removed while the client closes stays away', async (t) => {
   }
 })
 
-test('who gives up while a torrent opens does not take it from others', async (t) => {
+test('an aborted add does not take an opening torrent from other callers', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const storage = new FaultyStorage()
@@ -163,7 +163,7 @@ test('who gives up while a torrent opens does not take it from others', async (t
   }
 })
 
-test('peers that have given the metadata stay when the queue lets the torrent go on', async (t) => {
+test('peers that sent the metadata stay when the queue lets the torrent continue', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const host = await listenAs(bench, sample)

@@ -6,7 +6,7 @@ import { bindUdpPort } from '../../lib/net/udp-port.ts'
 import { addressOf, assertSame, Bench, serve } from '../torrent/bench.ts'
 
 for (const dht of [{ bootstrap: [] }, false]) {
-  test(`UDP has the number of TCP with the DHT ${dht === false ? 'off' : 'on'}, and UDP trackers see it`, async (t) => {
+  test(`UDP has the port of TCP with the DHT ${dht === false ? 'off' : 'on'}, and UDP trackers see it`, async (t) => {
     const bench = new Bench(t)
     const tracker = createSocket('udp4')
     bench.after(() => tracker.close())
@@ -48,7 +48,7 @@ test('a client whose host is :: reaches peers and trackers over IPv4', async (t)
 })
 
 for (const dht of [{ bootstrap: [] }, false]) {
-  test(`a port that is taken for UDP alone gives way with the DHT ${dht === false ? 'off' : 'on'}, with a warning`, async (t) => {
+  test(`a port taken for UDP alone is replaced with the DHT ${dht === false ? 'off' : 'on'}, with a warning`, async (t) => {
     const bench = new Bench(t)
     const taken = await bindUdpPort({ family: 4, host: '127.0.0.1' })
     bench.after(() => taken.close())
@@ -60,7 +60,7 @@ for (const dht of [{ bootstrap: [] }, false]) {
   })
 }
 
-test('without UDP peers are reached, and reach us, over TCP', async (t) => {
+test('without UDP, connections work over TCP in both directions', async (t) => {
   t.mock.method(Socket.prototype, 'bind', function (this: Socket) {
     process.nextTick(() => this.emit('error', Object.assign(new Error('bind EPERM'), { code: 'EPERM' })))
     return this

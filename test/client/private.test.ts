@@ -15,12 +15,12 @@ import { dial, EvilPeer } from '../torrent/evil-peer.ts'
 
 const local = '127.0.0.1'
 
-/** A DHT node, and all that it hears. */
+/** Starts a DHT node and records all that it receives. */
 async function listeningNode(bench: Bench): Promise<{ bootstrap: string[]; heard: Buffer[] }> {
   const port = await bindUdpPort({ family: 4, host: local })
   bench.after(() => port.close())
   const heard: Buffer[] = []
-  // It takes nothing, and so what comes goes on to the node.
+  // This claim takes nothing, so datagrams go on to the node.
   port.claim({
     matches: (message) => {
       heard.push(Buffer.from(message))
@@ -34,7 +34,7 @@ async function listeningNode(bench: Bench): Promise<{ bootstrap: string[]; heard
   return { bootstrap: [`${local}:${port.port}`], heard }
 }
 
-/** What a client tells a peer that dials it for this torrent. */
+/** Returns everything that a client sends to a peer that dials it for this torrent. */
 async function greeting(
   bench: Bench,
   client: Client,
@@ -45,7 +45,7 @@ async function greeting(
   return { dht: wire.peerDht, pex: (extensions.get('ut_pex') ?? 0) !== 0 }
 }
 
-/** What an accident leaves of a state folder, and how the torrent comes back. */
+/** Damage to a state folder, and how the torrent comes back. */
 const accidents: [what: string, lose: (state: string, infoHash: string) => void, isRestored: boolean][] = [
   ['lost', (state, infoHash) => rmSync(path.join(state, `${infoHash}.torrent`)), true],
   ['damaged', (state, infoHash) => writeFileSync(path.join(state, `${infoHash}.torrent`), 'torn'), true],
@@ -90,12 +90,12 @@ for (const [what, lose, isRestored] of accidents) {
     const neighbour = bench.client({ lsd: true })
     neighbour.add(infoHash).catch(() => {})
     await (await neighbour.add(openHash)).whenDone()
-    // It goes before the other in the DHT, and their announces to the local network are one.
+    // The open torrent is next in the DHT, and the local announces of both are one.
     await until('a lookup of the open torrent', () => hears(openHash))
     assert.ok(!hears(infoHash), 'the DHT hears nothing of it')
     assert.deepEqual(torrent.peers, [], 'nor does the local network')
     assert.deepEqual(await greeting(bench, second, open), { dht: true, pex: true })
-    // A peer that knows it brings the metadata back.
+    // A peer with the metadata restores it.
     const again = once(torrent, 'metadata')
     assert.deepEqual(await greeting(bench, second, sample), { dht: false, pex: false })
     await again
@@ -110,7 +110,7 @@ for (const [what, lose, isRestored] of accidents) {
   })
 }
 
-test('that a torrent is private is not forgotten by a run in which its metadata did not come', async (t) => {
+test('a torrent stays private over a run in which its metadata did not arrive', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const { bytes } = await bench.sample({ 'secret.mkv': 50_000 }, { private: true })

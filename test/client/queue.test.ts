@@ -6,7 +6,10 @@ import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench } from '../torrent/bench.ts'
 
-/** `d` downloads and `s` seeds, in capitals when they run, with `!` when idle for long and `~` when tried; `-` is neither, `r` is read. */
+/**
+ * Parses queue entries: `d` downloads and `s` seeds, in capitals when they run, with `!` when idle for long
+ * and `~` when tried; `-` is neither, `r` is read.
+ */
 function entries(text: string): QueueEntry[] {
   return text.split(' ').map((word, index) => {
     const letter = word[0] ?? ''
@@ -40,7 +43,7 @@ for (const [name, queue, maxActiveDownloads, maxActiveSeeds, runs] of plans) {
   })
 }
 
-test('queue: however many stand still, all get their turn', () => {
+test('queue: all torrents get their turn, however many make no progress', () => {
   const count = 40
   const state = Array.from({ length: count }, () => ({ running: false, since: 0, triedAt: -1, had: false }))
   for (let now = 0; now < count * 120_000; now += 30_000) {
@@ -68,7 +71,7 @@ async function become(torrents: readonly Torrent[], expected: string): Promise<v
   await until(`torrents to be ${expected}`, () => statuses(torrents), { is: expected })
 }
 
-test('torrents wait for their turn, in the order that the user gives', async (t) => {
+test("torrents wait for their turn, in the user's order", async (t) => {
   const bench = new Bench(t)
   const samples = [
     await bench.sample({ a: 60_000 }),
@@ -87,7 +90,7 @@ test('torrents wait for their turn, in the order that the user gives', async (t)
   await become(torrents, 'downloading queued paused')
   c.resume()
   await become(torrents, 'queued queued downloading')
-  // What somebody reads does not wait.
+  // A torrent with a reader does not wait.
   const stream = b.files[0]?.createReadStream()
   stream?.on('error', () => {}).resume()
   await become(torrents, 'queued downloading queued')
@@ -100,7 +103,7 @@ test('torrents wait for their turn, in the order that the user gives', async (t)
   assert.throws(() => (client.maxActiveSeeds = -1), { code: 'ERR_CLIENT_OPTION' })
 })
 
-test('a download that is complete gives its place away, and seeds take turns by themselves', async (t) => {
+test('a complete download starts the next one, and seeds take turns by themselves', async (t) => {
   const bench = new Bench(t)
   const samples = [await bench.sample({ a: 60_000 }), await bench.sample({ b: 60_000 })]
   const client = bench.client({ maxActiveDownloads: 1, maxActiveSeeds: 1 })
@@ -115,7 +118,7 @@ test('a download that is complete gives its place away, and seeds take turns by 
   await become(torrents, 'paused seeding')
 })
 
-test('a torrent that waits has no peers, tells no tracker, and lets none in', async (t) => {
+test('a queued torrent has no peers, no announces and no incoming connections', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ a: 60_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -134,7 +137,7 @@ test('a torrent that waits has no peers, tells no tracker, and lets none in', as
   await torrent.whenDone()
 })
 
-test('seeding ends at a ratio, and goes on if the user says so', async (t) => {
+test('seeding ends at a ratio, and continues on request', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ a: 200_000 })
   const { client: seed, torrent } = await bench.seeder(sample, { seedRatio: 1 })
@@ -150,7 +153,7 @@ test('seeding ends at a ratio, and goes on if the user says so', async (t) => {
   assert.equal(torrent.status, 'seeding')
 })
 
-test('seeding ends after a time, which a torrent may have of its own', async (t) => {
+test('seeding ends after a time, which a torrent may set for itself', async (t) => {
   const bench = new Bench(t)
   const { client, torrent } = await bench.seeder(await bench.sample({ a: 100_000 }), { seedTime: 50 })
   const other = await client.seed((await bench.sample({ b: 100_000 })).root, { seedTime: Infinity })
@@ -164,7 +167,7 @@ test('seeding ends after a time, which a torrent may have of its own', async (t)
   assert.throws(() => (other.seedTime = -1), { code: 'ERR_CLIENT_OPTION' })
 })
 
-test('what is selected of a finished torrent is fetched', async (t) => {
+test('a new selection of a finished torrent is fetched', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'pack/a': 60_000, 'pack/b': 60_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -179,7 +182,7 @@ test('what is selected of a finished torrent is fetched', async (t) => {
   await done
 })
 
-test('an idle torrent takes no place, and a stream has it run beyond the limit', async (t) => {
+test('an idle torrent does not count in the queue, and a stream runs it beyond the limit', async (t) => {
   const bench = new Bench(t)
   const client = bench.client({ maxActiveDownloads: 0, maxActiveSeeds: 0 })
   const idle = await client.add((await bench.sample({ a: 60_000 })).bytes, { select: 'none' })
@@ -217,7 +220,7 @@ test('an idle torrent that serves peers counts as a seed', async (t) => {
   client.move(seed, 0)
   await become([idle, seed], 'queued seeding')
   assert.deepEqual(idle.peers, [])
-  // It waits for a place as any seed does, whether or not a peer could ask for something meanwhile.
+  // It queues like any seed, whether or not a peer could request something meanwhile.
   client.maxActiveSeeds = 2
   await become([idle, seed], 'idle seeding')
   await leecher.close()
@@ -242,7 +245,7 @@ test('an idle torrent has reached no goal', async (t) => {
   torrent.select(0)
   await torrent.whenDone()
   await become([torrent], 'finished')
-  // Reading has it run until the stream is closed, however long that takes.
+  // An open stream keeps it running, however long.
   const stream = torrent.files[1]?.createReadStream()
   for await (const chunk of stream ?? []) assert.ok(chunk.length > 0)
   await become([torrent], 'finished')

@@ -15,7 +15,7 @@ import { Bench, serve } from '../torrent/bench.ts'
 const hash = 'c9e15763f722f23e98a29decdfae341b98d53056'
 const magnet = `magnet:?xt=urn:btih:${hash}&dn=x&tr=udp://t.example:1`
 
-/** A server of answers by path, and a .torrent. */
+/** Starts a server of answers by path, and makes a .torrent. */
 async function library(
   t: TestContext,
   answers: (torrent: Uint8Array) => Readonly<Record<string, RequestListener>>
@@ -45,7 +45,7 @@ function to(location: string, status = 302): RequestListener {
   return (_request, response) => void response.writeHead(status, { location }).end()
 }
 
-test('an address gives a torrent or magnet link in every way in which sites send one', async (t) => {
+test('a URL gives a torrent or magnet link in every form that sites send', async (t) => {
   const { web, infoHash } = await library(t, (torrent) => ({
     '/plain': sent(torrent),
     '/gzip-labelled': sent(gzipSync(torrent), { 'content-encoding': 'gzip' }),
@@ -69,7 +69,7 @@ test('an address gives a torrent or magnet link in every way in which sites send
   }
 })
 
-test('user and password of an address are sent to its own server alone', async (t) => {
+test('user and password of a URL are sent to its own server alone', async (t) => {
   const { bench, web, asked } = await library(t, (torrent) => ({
     '/a': to('/b'),
     '/b': (_request, response) => response.writeHead(302, { location: `${other}/c` }).end(),
@@ -91,7 +91,7 @@ test('user and password of an address are sent to its own server alone', async (
   assert.equal(asked[2]?.headers.authorization, undefined)
 })
 
-test('what an address has instead of a torrent is said in words', async (t) => {
+test('a URL that serves something else is an error that describes it', async (t) => {
   const bomb = gzipSync(new Uint8Array(maxTorrentBytes + 1))
   const { web } = await library(t, (torrent) => ({
     '/html': sent('<!DOCTYPE html><html>log in first</html>'),
@@ -147,7 +147,7 @@ test('what an address has instead of a torrent is said in words', async (t) => {
   assert.equal(client.torrents.length, 0)
 })
 
-test('bytes are taken in any form, and text in quotes', async (t) => {
+test('bytes are accepted in any form, and text in quotes', async (t) => {
   const bench = new Bench(t)
   const { bytes, metainfo } = await bench.sample({ 'film.mkv': 50_000 })
   const expected = toHex(metainfo.infoHashes.v1 ?? new Uint8Array())
@@ -205,7 +205,7 @@ test('bytes are taken in any form, and text in quotes', async (t) => {
   assert.equal(await hashOf(quotes), expected)
 })
 
-test('what is no source is a TorrentError with a hint, whatever it is', async () => {
+test('an invalid source is a TorrentError with a hint', async () => {
   const circle: Record<string, unknown> = {}
   circle['circle'] = circle
   const hostile = new Proxy(
@@ -275,7 +275,7 @@ test('what is no source is a TorrentError with a hint, whatever it is', async ()
   }
 })
 
-test('a message shows the beginning of a long text, and no address that is cut off', async () => {
+test('a message shows the beginning of a long text, and no truncated URL', async () => {
   for (const at of [4040, 4062, 4070, 4080]) {
     const text = `${' x'.padEnd(at)}https://name:0123abcd@example.org/0123abcd ${'y '.repeat(10_000)}`
     await assert.rejects(readSource(text, { trust: 'remote' }), (error) => {
@@ -296,7 +296,7 @@ test('a file that is too long for a torrent is not read', async (t) => {
   await assert.rejects(readSource(file), { code: 'ERR_CLIENT_SOURCE', message: /more than 67108864/ })
 })
 
-test('a source of somebody else leads to public hosts alone, and to no file', async (t) => {
+test('an untrusted source leads to public hosts alone, and to no file', async (t) => {
   const { web, bench, asked, torrent } = await library(t, (bytes) => ({
     '/a': sent(bytes),
     '/announce': sent(bytes)
@@ -332,7 +332,7 @@ test('a source of somebody else leads to public hosts alone, and to no file', as
   assert.ok('info' in (await readSource(torrent, options)))
 })
 
-test('an address is fetched from the host of the client', {
+test("a URL is fetched from the client's host", {
   skip: process.platform !== 'linux'
 }, async (t) => {
   const { web, bench, asked, infoHash } = await library(t, (torrent) => ({ '/a': sent(torrent) }))

@@ -8,11 +8,11 @@ import { torrentOfFiles } from '../support/large-torrents.ts'
 import { until } from '../support/until.ts'
 import { Bench } from '../torrent/bench.ts'
 
-test('a torrent that an earlier version has stored is restored beyond the limits of new ones', async (t) => {
+test('a torrent stored by an earlier version is restored beyond the limits for new ones', async (t) => {
   const bench = new Bench(t)
   const files = `d6:lengthi1e4:pathl${'1:a'.repeat(100)}ee`
   const bytes = torrentOfFiles(Buffer.from(files.repeat(maxPathElements / 100 + 1)))
-  // The `info` dictionary, without the dictionary around it.
+  // The `info` dictionary, without the outer dictionary.
   const infoHash = createHash('sha1').update(bytes.subarray(7, -1)).digest('hex')
   const state = bench.folder()
   const first = bench.client({ state })

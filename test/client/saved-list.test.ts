@@ -23,14 +23,14 @@ function byName(client: Client, name: string): Torrent {
   return found
 }
 
-/** The warnings of a client, as they come. */
+/** Collects the warnings of a client. */
 function warningsOf(client: Client): Error[] {
   const warnings: Error[] = []
   client.on('warning', (warning) => warnings.push(warning))
   return warnings
 }
 
-test('a restart brings everything back', async (t) => {
+test('a restart restores everything', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const film = await bench.sample({ 'film.mkv': 200_000 }, { trackers: [tracker] })
@@ -96,7 +96,7 @@ test('a restart brings everything back', async (t) => {
     warnings.filter((warning) => 'code' in warning && warning.code === 'ERR_CLIENT_STATE'),
     []
   )
-  // What is added is the one that is there.
+  // Adding a restored torrent returns the same one.
   assert.equal(await second.add(pack.bytes, { select: 'all', paused: false }), packed)
   assert.deepEqual(
     packed.files.map(({ selected }) => selected),
@@ -104,7 +104,7 @@ test('a restart brings everything back', async (t) => {
   )
   assert.equal(packed.status, 'downloading')
   assert.equal((await second.restored()).length, 3, 'what was added since is known to whoever added it')
-  // What is removed stays away.
+  // A removed torrent stays removed.
   await second.remove(again)
   await second.remove(byName(second, 'unknown'))
   await second.close()
@@ -116,7 +116,7 @@ test('a restart brings everything back', async (t) => {
   assert.ok(!existsSync(path.join(state, `${again.infoHash}.torrent`)))
 })
 
-test('add says where else, and what is to be verified', async (t) => {
+test('add may change the path of a saved torrent and have it verified', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const sample = await bench.sample({ a: 100_000 })
@@ -143,7 +143,7 @@ test('add says where else, and what is to be verified', async (t) => {
   assert.deepEqual(await fifth.restored(), [], 'memory does not last')
 })
 
-test('a state folder may hold records alone, and then brings nothing back', async (t) => {
+test('a state folder with records alone restores no torrents', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const sample = await bench.sample({ a: 100_000 })
@@ -215,7 +215,7 @@ for (const [what, holder, held] of locks) {
   })
 }
 
-test('what is damaged costs itself alone', async (t) => {
+test('a damaged entry costs no other entry', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const first = bench.client({ state })
@@ -249,7 +249,7 @@ test('a torrent that cannot be opened stays for the next run', async (t) => {
   const first = bench.client({ state })
   await first.add(sample.bytes, { path: folder })
   await first.close()
-  // Another disk is mounted there, and a file stands where the folder should.
+  // Another disk is mounted there, and a file is where the folder should be.
   rmSync(folder, { recursive: true })
   writeFileSync(folder, 'taken')
   const second = bench.client({ state })
@@ -264,7 +264,7 @@ test('a torrent that cannot be opened stays for the next run', async (t) => {
   assert.equal(torrent?.path, folder)
 })
 
-test('a list that cannot be read is not overwritten', async (t) => {
+test('an unreadable list is not overwritten', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   mkdirSync(path.join(state, 'client.session'))
@@ -277,7 +277,7 @@ test('a list that cannot be read is not overwritten', async (t) => {
   assert.deepEqual(readdirSync(path.join(state, 'client.session')), [])
 })
 
-test('a process that is killed at any moment leaves a state that can be used', async (t) => {
+test('a process killed at any moment leaves a usable state', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const sources = bench.folder()
@@ -291,7 +291,7 @@ test('a process that is killed at any moment leaves a state that can be used', a
     const child = spawn(process.execPath, [script, state, sources, bench.folder()], {
       stdio: ['ignore', 'pipe', 'inherit']
     })
-    // Killed a little later in each round, while it adds and saves.
+    // Each round kills it a little later, while it adds and saves.
     let said = 0
     child.stdout.on('data', (chunk: Buffer) => {
       said += chunk.toString().split('\n').length - 1
@@ -312,7 +312,7 @@ test('a process that is killed at any moment leaves a state that can be used', a
   assert.ok(known.size > 0)
 })
 
-test('a torrent is kept with its metadata before its record was read', async (t) => {
+test('a torrent is saved with its metadata before its record is read', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const { bytes, metainfo } = await bench.sample({ a: 50_000 }, { private: true, trackers: [tracker] })
@@ -328,7 +328,7 @@ test('a torrent is kept with its metadata before its record was read', async (t)
   assert.deepEqual(torrent.torrentFile, formatTorrent(metainfo))
 })
 
-test('the bytes of a list: what is whole is read, whatever happened to the rest', () => {
+test('bytes of a list: complete lines are read, whatever the rest', () => {
   const saved = fc.record(
     {
       infoHash: fc.stringMatching(/^[0-9a-f]{40}$/),
@@ -384,7 +384,7 @@ test('the bytes of a list: what is whole is read, whatever happened to the rest'
   fc.assert(fc.property(fc.uint8Array(), (bytes) => decodeSavedTorrents(bytes).savedTorrents.length === 0))
 })
 
-test('a list is replaced in one step: what a crash leaves beside it does not count', async (t) => {
+test('a list is replaced atomically: leftovers of a crash do not count', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const first = bench.client({ state })
@@ -400,7 +400,7 @@ test('a list is replaced in one step: what a crash leaves beside it does not cou
   assert.deepEqual(await bench.client({ state }).restored(), [])
 })
 
-test('files that are as they were are seeded again without being hashed', async (t) => {
+test('unchanged files are seeded again without hashing', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const sample = await bench.sample({ 'pack/a': 200_000, 'pack/b': 100_000 })

@@ -8,13 +8,13 @@ import { keyFileName } from '../../lib/storage/record-key.ts'
 import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { Bench, type Sample } from '../torrent/bench.ts'
 
-/** A line of a list of torrents as 0.1.0 wrote it, which signed nothing. */
+/** Returns a line of a list of torrents as 0.1.0 wrote it, unsigned. */
 function lineOf(saved: Record<string, unknown>): string {
   const body = JSON.stringify(saved)
   return `${createHash('sha256').update(body).digest('hex').slice(0, 16)} ${body}\n`
 }
 
-/** The fields of the only line of the list in a state folder, without its signature. */
+/** Returns the fields of the only line of the list in a state folder, without its signature. */
 function savedIn(state: string): Record<string, unknown> {
   const [, line = ''] = readFileSync(path.join(state, 'client.session'), 'utf8').split('\n')
   const { mac, ...saved } = JSON.parse(line.slice(line.indexOf(' ') + 1)) as Record<string, unknown>
@@ -31,13 +31,13 @@ function write(state: string, ...savedTorrents: Record<string, unknown>[]): void
 interface Left {
   readonly bench: Bench
   readonly sample: Sample
-  /** Folder of the data. */
+  /** The data folder. */
   readonly data: string
   readonly state: string
   client(): { client: Client; warnings: string[] }
 }
 
-/** A state folder inside the data, with one torrent that has a tracker. */
+/** Makes a state folder inside the data, with one torrent that has a tracker. */
 async function left(t: TestContext, isPrivate: boolean): Promise<Left> {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 }, { private: isPrivate })
@@ -60,7 +60,7 @@ async function restored(client: Client): Promise<Torrent | undefined> {
   return torrent
 }
 
-test('a list inside the data that this version wrote comes back as it was', async (t) => {
+test('a list inside the data that this version wrote is restored unchanged', async (t) => {
   const { client: open, data } = await left(t, true)
   const { client, warnings } = open()
   const torrent = await restored(client)
@@ -69,7 +69,7 @@ test('a list inside the data that this version wrote comes back as it was', asyn
   assert.deepEqual(warnings, [])
 })
 
-test('a line that nobody vouches for brings no torrent back whose data lies elsewhere', async (t) => {
+test('an unsigned line restores no torrent whose data is elsewhere', async (t) => {
   for (const [what, change] of [
     ['another folder', (outside: string) => ({ path: outside })],
     [
@@ -106,11 +106,11 @@ test('a line that nobody vouches for brings no torrent back whose data lies else
   }
 })
 
-test('a line that nobody vouches for names no trackers of a private torrent', async (t) => {
+test('an unsigned line adds no trackers to a private torrent', async (t) => {
   for (const isPrivate of [true, false]) {
     const { state, client: open } = await left(t, isPrivate)
     write(state, savedIn(state))
-    // Which is signed, and vouches for the tracker that was added.
+    // The record is signed, and covers the added tracker.
     for (const name of readdirSync(state)) if (name.endsWith('.resume')) rmSync(path.join(state, name))
     const { client, warnings } = open()
     const torrent = await restored(client)
@@ -126,7 +126,7 @@ test('a line that nobody vouches for names no trackers of a private torrent', as
   }
 })
 
-test('the list in a state folder outside the data is believed, signed or not', async (t) => {
+test('the list in a state folder outside the data is trusted, signed or not', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 }, { private: true })
   const [state, outside] = [bench.folder(), bench.folder()]
@@ -151,7 +151,7 @@ test('a state folder inside the folder of one of its torrents counts as inside t
   assert.equal((await restored(bench.client({ state, path: undefined })))?.trackers.length, 1)
 })
 
-test('neither a state folder nor the key is seeded along with the folder that it lies in', async (t) => {
+test('neither a state folder nor the key is seeded along with the folder around it', async (t) => {
   const bench = new Bench(t)
   const folder = bench.folder()
   mkdirSync(path.join(folder, 'home', 'state'), { recursive: true })

@@ -23,13 +23,13 @@ test('a session file of many torrents is read in slices', () => {
   assert.deepEqual(decodeSavedTorrents(bytes), { savedTorrents, damaged: 0 })
 })
 
-test('empty lines of a session file, and a missing newline at its end, are no damage', () => {
+test('empty lines of a session file, and a missing final newline, are no damage', () => {
   const file = readFileSync(path.join(root, 'test/fixtures/state-0.1.0/paused/state/client.session'))
   const text = file.toString().trimEnd().replaceAll('\n', '\n\n')
   assert.deepEqual(decodeSavedTorrents(Buffer.from(`\n${text}`)), decodeSavedTorrents(file))
 })
 
-test('a line in which a byte has changed is damaged, and costs no other line', () => {
+test('a line with a changed byte is damaged, and costs no other line', () => {
   const file = readFileSync(path.join(root, 'test/fixtures/state-0.1.0/paused/state/client.session'))
   const [saved] = decodeSavedTorrents(file).savedTorrents
   assert.ok(saved !== undefined)

@@ -18,7 +18,7 @@ import { until } from '../support/until.ts'
 import { Bench, serve } from '../torrent/bench.ts'
 import { politely, udpTracker } from '../tracker/udp-server.ts'
 
-/** In each place of a URL that may hold a secret there is one with this word in it. */
+/** Matches the secret word, which is in every part of a URL that may hold a secret. */
 const secret = /s.?e.?k.?r.?e.?t/i
 const user = 'sekretuser:sekret%40pass1'
 const rest = 'sekretpath2/announce?passkey=sekretquery3&x=sekret%2Fquery4'
@@ -29,10 +29,10 @@ function url(origin: string, kind = ''): string {
   return `${origin.replace('://', `://${user}@`)}/${kind}${kind === '' ? '' : '/'}${rest}`
 }
 
-/** What the server of a URL knows of it, so that it can send it back. */
+/** The parts of a URL that its server knows and may send back. */
 const echo = 'sekretuser sekret@pass1 sekret%40pass1 sekretpath2 sekretquery3 sekret/query4 sekret%2Fquery4'
 
-/** Answers that fail or warn in each way there is, by the first element of the path. */
+/** Answers that fail or warn in every possible way, by the first element of the path. */
 const answers: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => unknown>> = {
   missing: (asked, response) => response.writeHead(404).end(`no ${asked.url} for ${echo}`),
   html: (asked, response) => response.end(`<html>${asked.url} ${echo}`),
@@ -64,7 +64,7 @@ const listener: RequestListener = (asked, response) => {
   else answer(asked, response)
 }
 
-/** Keeps what is logged, and takes errors apart; nothing in all of it may be secret. */
+/** Collects log lines and errors in every form, and asserts that none shows a secret. */
 class Ear {
   readonly heard: string[] = []
 
@@ -83,13 +83,13 @@ class Ear {
     this.heard.push(inspect(error, { depth: Number.POSITIVE_INFINITY, showHidden: true }))
   }
 
-  /** The same, for what `assert` catches. */
+  /** The same, as a validator for `assert.rejects`. */
   readonly caught = (error: unknown): true => {
     this.error(error)
     return true
   }
 
-  /** Hears of a promise that must fail. */
+  /** Collects the error of a promise that must reject. */
   async failure(promise: Promise<unknown>): Promise<void> {
     await promise.then(() => assert.fail('it should fail'), this.error)
   }
@@ -107,7 +107,7 @@ async function closedPort(bench: Bench): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-test('nothing that fails with a tracker shows what is secret in its URL', async (t) => {
+test('no error of a tracker shows the secrets of its URL', async (t) => {
   const ear = new Ear(t)
   const bench = new Bench(t)
   const web = await serve(bench, listener)
@@ -165,7 +165,7 @@ test('nothing that fails with a tracker shows what is secret in its URL', async 
   ear.check(urls.length * 4)
 })
 
-test('a UDP tracker that sends the URL back does not have it shown', async (t) => {
+test('a UDP tracker that sends back the URL does not get it shown', async (t) => {
   const ear = new Ear(t)
   await using tracker = await udpTracker((asked) => {
     if (asked.action === 'connect') politely(asked)
@@ -180,7 +180,7 @@ test('a UDP tracker that sends the URL back does not have it shown', async (t) =
   ear.check(2)
 })
 
-test('nothing that fails with a source shows what is secret in it', async (t) => {
+test('no error of a source shows its secrets', async (t) => {
   const ear = new Ear(t)
   const bench = new Bench(t)
   const web = await serve(bench, listener)
@@ -208,7 +208,7 @@ test('nothing that fails with a source shows what is secret in it', async (t) =>
   ear.check(sources.length * 3)
 })
 
-test('neither a torrent nor a client nor a page nor a log shows the trackers of a torrent', async (t) => {
+test('neither a torrent nor a client nor a page nor a log shows the secrets of trackers', async (t) => {
   const ear = new Ear(t)
   const bench = new Bench(t)
   const web = await serve(bench, listener)
@@ -218,7 +218,7 @@ test('neither a torrent nor a client nor a page nor a log shows the trackers of 
   torrent.on('warning', ear.error)
   const failed = (one: Torrent): boolean => one.trackers.every(({ error }) => error !== undefined)
   await until('the failure of the tracker', () => failed(torrent))
-  // What keeps them: the program needs them.
+  // The property itself keeps the full URL, which the program needs.
   assert.match(torrent.trackers[0]?.url ?? '', secret)
   assert.match(torrent.magnetURI, secret)
   assert.match(Buffer.from(torrent.torrentFile ?? []).toString('latin1'), secret)
@@ -254,7 +254,7 @@ test('neither a torrent nor a client nor a page nor a log shows the trackers of 
   assert.ok(ear.heard.some((text) => text.includes('piecewise:tracker')))
 })
 
-test('the command says nothing of what is secret in a URL, however much it says', async (t) => {
+test('the command shows no secret of a URL, however verbose it is', async (t) => {
   const bench = new Bench(t)
   const web = await serve(bench, listener)
   const { bytes } = await bench.sample({ 'film.mkv': 50_000 }, { trackers: [url(web, 'refusal')] })

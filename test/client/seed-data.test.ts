@@ -35,7 +35,7 @@ for (const [kind, source] of Object.entries(sources)) {
   })
 }
 
-test('the same bytes are seeded again from the file that is there, and others are refused', async (t) => {
+test('the same bytes are seeded again from the existing file, and others are refused', async (t) => {
   const bench = new Bench(t)
   const folder = bench.folder()
   const first = await bench.client().seed(bytes, { name: 'data.bin', path: folder })
@@ -53,7 +53,7 @@ test('the same bytes are seeded again from the file that is there, and others ar
   assert.deepEqual(readFileSync(path.join(folder, 'data.bin')), bytes)
 })
 
-test('a stream that fails, an abort and a bad name leave nothing', async (t) => {
+test('a stream that fails, an abort and a bad name leave nothing behind', async (t) => {
   const bench = new Bench(t)
   const folder = bench.folder()
   const client = bench.client({ path: folder })

@@ -101,7 +101,7 @@ test('another source of the .torrent that a magnet link names gives one warning'
   assert.equal(warning.details.urls.length, 2)
 })
 
-test('a source that makes no sense is refused, and says why', async (t) => {
+test('an invalid source is refused with a reason', async (t) => {
   const client = new Bench(t).client()
   for (const [name, source, code, message] of wrong) {
     await assert.rejects(client.add(source as TorrentSource), { code, message }, name)
@@ -141,7 +141,7 @@ test('a web server may answer with anything', async (t) => {
   }
 })
 
-test('the peers of a magnet link are dialled here only by a client that is on loopback itself', async (t) => {
+test('the peers of a magnet link on loopback are dialled only by a client on loopback', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const { client: seed } = await bench.seeder(sample)
@@ -204,7 +204,7 @@ test('a signal ends every wait of add', async (t) => {
   assert.equal(client.torrents.length, 0)
 })
 
-test('who gives up does not take the torrent from others who wait for it', async (t) => {
+test('an aborted add does not take a torrent from other callers', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const { client: seed } = await bench.seeder(sample)

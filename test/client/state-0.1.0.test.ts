@@ -20,10 +20,10 @@ import { listenAs } from '../torrent/evil-peer.ts'
 const version = '0.1.0'
 const names = fixtureNames(version)
 
-/** Codes of warnings that say that something of an earlier run was not understood. */
+/** Codes of warnings about unreadable data of an earlier run. */
 const distrust = ['ERR_STORAGE_RESUME', 'ERR_CLIENT_STATE']
 
-/** A client over a folder of 0.1.0, which has nothing to complain of. */
+/** Starts a client over a folder of 0.1.0, and asserts that it gives none of these warnings. */
 function clientOf(bench: Bench, { state }: StateFixture): Client {
   const client = bench.client(state === undefined ? {} : { state })
   const warnings: Error[] = []
@@ -35,7 +35,7 @@ function clientOf(bench: Bench, { state }: StateFixture): Client {
   return client
 }
 
-/** The torrents of a fixture: those of a state folder come back by themselves, the others are added again. */
+/** Returns the torrents of a fixture: those of a state folder are restored, the others are added again. */
 async function reopen(
   client: Client,
   { state, torrents }: StateFixture
@@ -51,7 +51,9 @@ async function reopen(
 }
 
 for (const name of names) {
-  test(`${name}: what is here is not fetched again, and all completes`, { timeout: 30_000 }, async (t) => {
+  test(`${name}: verified pieces are not fetched again, and all completes`, {
+    timeout: 30_000
+  }, async (t) => {
     const bench = new Bench(t)
     const fixture = openFixture(bench, version, name)
     const client = clientOf(bench, fixture)
@@ -68,12 +70,12 @@ for (const name of names) {
     }
   })
 
-  test(`${name}: trackers and counters are there`, { timeout: 30_000 }, async (t) => {
+  test(`${name}: trackers and counters are restored`, { timeout: 30_000 }, async (t) => {
     const bench = new Bench(t)
     const fixture = openFixture(bench, version, name)
     for (const [torrent, entry] of await reopen(clientOf(bench, fixture), fixture)) {
       const urls = torrent.trackers.map(({ url }) => url)
-      // Nobody vouches for a record beside the data.
+      // A record beside the data is untrusted.
       const mayAdd = fixture.state !== undefined || entry.private !== true
       assert.deepEqual(urls, mayAdd ? entry.trackers : entry.trackers.slice(0, 1))
       assert.equal(torrent.uploaded, entry.uploaded ?? 0)
@@ -82,7 +84,7 @@ for (const name of names) {
   })
 }
 
-/** For each case with a state folder that was stopped in order: a file, and a byte of it in a piece that is here. */
+/** Cases with a state folder and a clean stop: a file, and an offset in one of its verified pieces. */
 const believed = [
   { name: 'clean', file: 'data/partial/b.bin', offset: 100 },
   { name: 'clean', file: 'data/whole.bin', offset: 0 },
@@ -97,7 +99,7 @@ const believed = [
 for (const { name, file, offset } of believed) {
   test(`${name}: ${file} is served at once, without a check`, { timeout: 30_000 }, async (t) => {
     const bench = new Bench(t)
-    // A check would find this.
+    // A check would find this byte.
     const fixture = openFixture(bench, version, name, { file, offset })
     const client = clientOf(bench, fixture)
     let restored = false
@@ -124,7 +126,10 @@ for (const { name, file, offset } of believed) {
   })
 }
 
-/** Cases that were killed, or whose record lies beside the data: a file, and a byte of it in a piece that is here. */
+/**
+ * Cases that were killed, or whose record is beside the data: a file, and an offset in one of its verified
+ * pieces.
+ */
 const doubted = [
   { name: 'killed', file: 'data/partial/a.bin', offset: 0 },
   { name: 'killed', file: 'data/partial/sub/c.bin', offset: 79_999 },
@@ -136,7 +141,7 @@ const doubted = [
 ]
 
 for (const { name, file, offset } of doubted) {
-  test(`${name}: ${file} is proven before it is used, and only a bad piece is fetched again`, {
+  test(`${name}: ${file} is checked before it is used, and only a bad piece is fetched again`, {
     timeout: 30_000
   }, async (t) => {
     const bench = new Bench(t)
@@ -179,7 +184,7 @@ test('limits and goals of a torrent are kept', async (t) => {
   )
 })
 
-test('only what was selected is here, and its neighbour lies in the parts file', async (t) => {
+test('only the selected file is on disk, and the bytes next to it are in the parts file', async (t) => {
   const bench = new Bench(t)
   const fixture = openFixture(bench, version, 'parts')
   for (const [torrent] of await reopen(clientOf(bench, fixture), fixture)) {
@@ -192,7 +197,7 @@ test('only what was selected is here, and its neighbour lies in the parts file',
   }
 })
 
-test('what was seeded is seeded again without hashing it', async (t) => {
+test('a seeded torrent is seeded again without hashing', async (t) => {
   const bench = new Bench(t)
   const fixture = openFixture(bench, version, 'seeded', { file: 'source/show/a.bin', offset: 7 })
   const client = clientOf(bench, fixture)
@@ -223,7 +228,7 @@ test('the ids and nodes of the DHT are read', async (t) => {
   assert.deepEqual([id?.length, nodes?.length], [20, 26])
 })
 
-test('data that 0.1.0 has written is removed with its torrent, as far as a record of the state folder says so', async (t) => {
+test('data that 0.1.0 wrote is removed with its torrent, as far as a record of the state folder names it', async (t) => {
   const bench = new Bench(t)
   for (const name of ['clean', 'killed', 'parts', 'pads']) {
     const fixture = openFixture(bench, version, name)

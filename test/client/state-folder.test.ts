@@ -7,7 +7,7 @@ import { decodeSavedTorrents } from '../../lib/client/saved-torrents.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { Bench } from '../torrent/bench.ts'
 
-test('a client that is closed at once, whatever it is at, loses nothing of the last run', async (t) => {
+test('a client that is closed at any moment of its start keeps the saved torrents', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
   const sample = await bench.sample({ 'film.mkv': 50_000 })
@@ -30,7 +30,7 @@ test('a client that is closed at once, whatever it is at, loses nothing of the l
   assert.equal((await last.restored())[0]?.infoHash, infoHash)
 })
 
-test('what is added while the library is still loading is added once, and refused when the client closes', async (t) => {
+test('a torrent added while saved ones load is added once, and refused when the client closes', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const client = bench.client()

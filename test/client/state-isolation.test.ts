@@ -10,7 +10,7 @@ import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench } from '../torrent/bench.ts'
 
-/** A .torrent of files with these paths, and a client that seeds it. */
+/** Makes a .torrent of files with these paths, and a client that seeds it. */
 async function hostile(
   bench: Bench,
   name: string,
@@ -32,7 +32,7 @@ async function hostile(
   return { bytes, seed }
 }
 
-/** Everything in a folder by its path, with what files hold. */
+/** Returns everything in a folder by its path, with the contents of files. */
 function tree(folder: string, below = ''): Map<string, string> {
   const found = new Map<string, string>()
   for (const name of readdirSync(path.join(folder, below))) {
@@ -43,7 +43,7 @@ function tree(folder: string, below = ''): Map<string, string> {
   return found
 }
 
-/** A client with its state inside the data, and a torrent in it. */
+/** Starts a client with its state inside the data, and adds a torrent. */
 async function withState(
   t: TestContext,
   name = 'state'
@@ -83,7 +83,7 @@ for (const [what, at, name, paths] of layouts) {
   })
 }
 
-test('a link of the user into the state folder is no way in, whenever its files are selected', async (t) => {
+test("a user's link into the state folder is refused, whenever its files are selected", async (t) => {
   const { bench, data, state, client } = await withState(t)
   const { bytes, seed } = await hostile(bench, 'x', [['good'], ['bad']])
   symlinkSync(state, path.join(data, 'x'))
@@ -95,7 +95,7 @@ test('a link of the user into the state folder is no way in, whenever its files 
   assert.ok(!readdirSync(state).includes('good'))
 })
 
-test('data and state may share one folder, of which torrents do not get our own files', async (t) => {
+test('data and state may share one folder, and torrents do not get our own files', async (t) => {
   const bench = new Bench(t)
   const data = bench.folder()
   const client = bench.client({ path: data, state: data })
@@ -118,7 +118,7 @@ test('data and state may share one folder, of which torrents do not get our own 
   await again.whenDone()
 })
 
-test('a torrent does not get at the key, nor at what else is in the state folder of the user', async (t) => {
+test("a torrent reaches neither the key nor anything else in the user's state folder", async (t) => {
   const bench = new Bench(t)
   const home = bench.folder()
   const before = process.env['XDG_STATE_HOME']

@@ -23,7 +23,7 @@ const pieceLength = 32768
 
 async function film(t: TestContext): Promise<{ bench: Bench; sample: Sample }> {
   const bench = new Bench(t)
-  // Pieces 0 to 3 are the film's alone, piece 4 holds its end and the notes, and the sound begins in piece 4 too.
+  // Pieces 0 to 3 belong to the film alone. Piece 4 has its end, the notes and the start of the sound.
   const sample = await bench.sample({
     'set/a.mkv': 4 * pieceLength + 100,
     'set/b.txt': 50,
@@ -40,7 +40,7 @@ function spoilByte(file: string, at: number): void {
   writeFileSync(file, bytes)
 }
 
-/** Every file and folder below a folder with what a write would change. */
+/** Returns every file and folder below a folder with everything that a write would change. */
 function picture(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .sort()
@@ -50,7 +50,7 @@ function picture(folder: string): string[] {
     })
 }
 
-test('files that are right are complete, and every piece is', async (t) => {
+test('correct files are complete, and so is every piece', async (t) => {
   const { sample } = await film(t)
   const before = picture(sample.folder)
   const told: number[] = []
@@ -147,10 +147,10 @@ test('a folder that does not exist holds nothing, and is not made', async (t) =>
   assert.deepEqual(readdirSync(path.dirname(folder)), [])
 })
 
-test('a file that cannot be read is an error that names it, once', async (t) => {
+test('an unreadable file gives one error, which names it', async (t) => {
   const { sample } = await film(t)
   const file = path.join(sample.folder, 'set/a.mkv')
-  // Root may read everything, so something that is no file stands for what cannot be read.
+  // Root can read every file, so a folder replaces the unreadable file.
   rmSync(file)
   mkdirSync(file)
   const { errors, pieces, files } = await verifyFiles(sample.metainfo, sample.folder)
@@ -160,7 +160,7 @@ test('a file that cannot be read is an error that names it, once', async (t) => 
   assert.equal(errors[0]?.details['path'], file)
 })
 
-test('a signal ends the check with its reason, before and while it hashes', async (t) => {
+test('a signal ends the check with its reason, before and during hashing', async (t) => {
   const { sample } = await film(t)
   const reason = new Error('enough')
   await assert.rejects(
@@ -173,7 +173,7 @@ test('a signal ends the check with its reason, before and while it hashes', asyn
   await assert.rejects(verifyFiles(sample.metainfo, sample.folder, { signal, onProgress }), reason)
 })
 
-test('bytes of an unwanted file that a client has kept count for the pieces and not for the file', async (t) => {
+test('bytes of an unwanted file in the parts file count for the pieces and not for the file', async (t) => {
   const { bench, sample } = await film(t)
   const { client: seed } = await bench.seeder(sample)
   const folder = bench.folder()
@@ -181,7 +181,7 @@ test('bytes of an unwanted file that a client has kept count for the pieces and 
   const torrent = await client.add(sample.bytes, { path: folder, select: [0], peers: [addressOf(seed)] })
   await torrent.whenDone()
   await client.close()
-  // A torn tail, as a crash leaves it, which a client cuts off.
+  // A torn tail, as after a crash; a client cuts it off.
   appendFileSync(path.join(folder, '.piecewise', `${torrent.infoHash}.parts`), 'torn')
   const before = picture(folder)
   const { pieces, files, complete } = await verifyFiles(sample.metainfo, folder)
@@ -218,7 +218,7 @@ test('a magnet link and a torrent without SHA-1 pieces are refused', async (t) =
   await assert.rejects(verifyFiles(unsupported, sample.folder), { code: 'ERR_METAINFO_UNSUPPORTED' })
 })
 
-test('padding is neither looked for nor counted', async (t) => {
+test('padding is neither read nor counted', async (t) => {
   const folder = new Bench(t).folder()
   const sample = paddedSample([['a', 100], pieceLength - 100, ['b', pieceLength]], pieceLength)
   mkdirSync(path.join(folder, 'padded'))
