@@ -15,7 +15,7 @@ const handshake = handshakeOf(infoHash, peerId)
 /** The messages `interested` and `have` of piece 7. */
 const messages = Buffer.from([0, 0, 0, 1, 2, 0, 0, 0, 5, 4, 0, 0, 0, 7])
 
-/** An acceptor with one torrent, and what came to that. */
+/** An acceptor with one torrent, and the peers that were passed to it. */
 function acceptorOf(t: TestContext, options: Partial<AcceptorOptions> = {}) {
   const peers: PeerConnection[] = []
   const heard: string[] = []
@@ -50,7 +50,7 @@ function codeOf(connection: FakeConnection): string | undefined {
   return error instanceof TorrentError ? error.code : undefined
 }
 
-test('a peer is given to the torrent that it names, wherever its first bytes are split', (t) => {
+test('a peer is passed to the torrent that it names, wherever its first bytes are split', (t) => {
   const bytes = Buffer.concat([handshake, messages])
   for (let at = 0; at <= bytes.length; at++) {
     const { peers, heard, arrive } = acceptorOf(t)
@@ -66,7 +66,7 @@ test('a peer is given to the torrent that it names, wherever its first bytes are
   }
 })
 
-test('a peer that sends its handshake byte by byte is heard', (t) => {
+test('a peer that sends its handshake byte by byte is accepted', (t) => {
   const { peers, heard, arrive } = acceptorOf(t)
   const connection = arrive()
   for (const byte of Buffer.concat([handshake, messages])) connection.feed(Uint8Array.of(byte))
@@ -87,7 +87,7 @@ test('nothing wraps a connection before its first bytes are judged, and limits c
   assert.equal(sum, handshakeLength + messages.length)
 })
 
-test('a connection whose first bytes are no handshake is closed at the first wrong one', (t) => {
+test('a connection that starts without a handshake is closed at the first wrong byte', (t) => {
   const { arrive } = acceptorOf(t)
   for (let at = 0; at < 20; at++) {
     const bytes = Buffer.from(handshake.subarray(0, at + 1))
@@ -98,7 +98,7 @@ test('a connection whose first bytes are no handshake is closed at the first wro
   }
 })
 
-test('a peer that asks for a torrent that is not here is sent away', async (t) => {
+test('a peer that asks for an unknown torrent is disconnected', async (t) => {
   const { peers, arrive } = acceptorOf(t)
   const connection = arrive(handshakeOf(twenty(9), peerId))
   await settled()
@@ -111,7 +111,7 @@ for (const [what, bytes] of [
   ['sends half a handshake', handshake.subarray(0, 40)],
   ['is this client', handshakeOf(infoHash, ownId)]
 ] as const) {
-  test(`a connection that ${what} is closed when its time is over`, async (t) => {
+  test(`a connection that ${what} is closed at its time limit`, async (t) => {
     const { peers, arrive } = acceptorOf(t, { timeoutMs: 20 })
     const connection = arrive(bytes)
     while (connection.closed === undefined) await settled()
@@ -128,7 +128,7 @@ test('a peer whose handshake came in time has no time limit here', async (t) => 
   assert.equal(early.closed, undefined)
 })
 
-test('a client that dials itself is answered, so that it hears who it is, and is no peer', async (t) => {
+test('a client that dials itself gets an answer, to see its own id, and is no peer', async (t) => {
   const { peers, arrive } = acceptorOf(t)
   const connection = arrive(handshakeOf(infoHash, ownId))
   await settled()
@@ -142,7 +142,7 @@ for (const [what, bytes] of [
   ['send half a handshake', handshake.subarray(0, 40)],
   ['are this client', handshakeOf(infoHash, ownId)]
 ] as const) {
-  test(`of connections that ${what} only so many wait, and the oldest ends first`, async (t) => {
+  test(`connections that ${what} are limited in number, and the oldest closes first`, async (t) => {
     const { peers, arrive } = acceptorOf(t)
     const waiting = Array.from({ length: limits.incomingHandshakes }, () => arrive(bytes))
     await settled()
@@ -168,7 +168,7 @@ for (const [how, end] of [
   ['sends something else', (connection: FakeConnection) => connection.feed(Uint8Array.of(0))],
   ['sends its handshake', (connection: FakeConnection) => connection.feed(handshake)]
 ] as const) {
-  test(`a connection that ${how} does not count among those that wait`, async (t) => {
+  test(`a connection that ${how} does not count as waiting`, async (t) => {
     const { arrive } = acceptorOf(t)
     const oldest = arrive()
     for (let n = 0; n < 2 * limits.incomingHandshakes; n++) {
@@ -179,7 +179,7 @@ for (const [how, end] of [
   })
 }
 
-test('close ends all that wait and all that come, and no peer', async (t) => {
+test('close ends all waiting and new connections, and no peer', async (t) => {
   const { acceptor, arrive } = acceptorOf(t)
   const [silent, half, peer] = [arrive(), arrive(handshake.subarray(0, 40)), arrive(handshake)]
   acceptor.close()

@@ -15,7 +15,7 @@ const peerId = twenty(2)
 const ownId = twenty(3)
 const address = { host: '198.51.100.1', port: 6881 }
 
-/** Variants by their names, also those that there may be one day. */
+/** Variants by name, including future ones. */
 function variantsOf(names: readonly string[]): DialVariant[] {
   return names.map((name) => {
     const [transport, encryption] = name.split(' ')
@@ -27,7 +27,7 @@ function nameOf({ transport, encryption }: DialVariant): string {
   return `${transport} ${encryption}`
 }
 
-/** How the other end answers a dial. */
+/** The far end's reaction to a dial. */
 type Answer = (connection: FakeConnection) => unknown
 
 const refuses: Answer = () => Promise.reject(new TorrentError('ERR_TRANSPORT_DIAL', 'nothing listens there'))
@@ -46,7 +46,7 @@ const answersForAnother: Answer = (connection) =>
   setImmediate(() => connection.feed(handshakeOf(twenty(9), peerId)))
 const isSelf: Answer = (connection) => setImmediate(() => connection.feed(handshakeOf(infoHash, ownId)))
 
-/** Connects to an address that answers each variant as told; what was dialled and told, in order. */
+/** Connects to an address that answers each variant as given. Returns the dials and results in order. */
 function connectorOf(
   t: TestContext,
   dials: Readonly<Record<string, Answer>>,
@@ -162,7 +162,7 @@ for (const [what, dials, expected] of rows) {
   })
 }
 
-test('a peer that is silent is given up when its time is over, and not dialled by another variant', async (t) => {
+test('a silent peer is abandoned at its time limit, and not dialled by another variant', async (t) => {
   const { told, connections } = connectorOf(
     t,
     { 'tcp plain': isSilent, 'tcp mse': answers },
@@ -182,14 +182,14 @@ test('a peer that has answered in time has no time limit here', async (t) => {
   assert.equal(connections[0]?.closed, undefined)
 })
 
-test('the first that is sent is our handshake', async (t) => {
+test('our handshake is the first thing sent', async (t) => {
   const { ended, connections } = connectorOf(t, { 'tcp plain': answers })
   await ended
   const sent = connections[0]?.sent ?? Buffer.alloc(0)
   assert.deepEqual(sent.subarray(28), Buffer.concat([infoHash, ownId]))
 })
 
-test('a candidate that is not wanted any more once it is reached hears nothing', async (t) => {
+test('a candidate no longer wanted once connected gets no bytes', async (t) => {
   const { told, ended, connections } = connectorOf(
     t,
     { 'tcp plain': answers, 'tcp mse': answers },
@@ -205,7 +205,7 @@ for (const [what, dials] of [
   ['while it is dialled', { 'tcp plain': () => new Promise(() => {}), 'utp plain': answers }],
   ['while its handshake is waited for', { 'tcp plain': isSilent, 'tcp mse': answers }]
 ] as const) {
-  test(`close gives a candidate up ${what}`, async (t) => {
+  test(`close abandons a candidate ${what}`, async (t) => {
     const { connector, told, ended } = connectorOf(t, dials)
     await settled()
     connector.close()
@@ -214,7 +214,7 @@ for (const [what, dials] of [
   })
 }
 
-test('limits count all bytes of a connection that was dialled', async (t) => {
+test('limits count all bytes of a dialled connection', async (t) => {
   const upload = new Throttle(1e6)
   const taken = t.mock.method(upload, 'take', (bytes: number) => bytes)
   const { ended } = connectorOf(t, { 'tcp plain': answers }, { throttles: { upload } })

@@ -7,7 +7,7 @@ import { DhtLink } from '../../lib/swarm/dht-link.ts'
 import { type PeerAddress, parseAddress } from '../../lib/util/address.ts'
 import { AsyncQueue } from '../../lib/util/async-queue.ts'
 
-/** A torrent whose DHT tells what the test says. */
+/** A torrent whose DHT returns the addresses that the test pushes. */
 function bench(): { found: AsyncQueue<PeerAddress>; dialer: Dialer; book: AddressBook; link: DhtLink } {
   const found = new AsyncQueue<PeerAddress>(1000)
   const book = new AddressBook({ random: () => 0.9 })
@@ -23,7 +23,7 @@ function bench(): { found: AsyncQueue<PeerAddress>; dialer: Dialer; book: Addres
   return { found, dialer: new Dialer({ book }), book, link }
 }
 
-test('after any number of dead peers from the DHT the next one is dialled', () => {
+test('after any number of dead DHT peers the next one is dialled', () => {
   const { found, dialer, link } = bench()
   let now = 0
   for (let n = 0; n < 100; n++) {
@@ -40,7 +40,7 @@ test('after any number of dead peers from the DHT the next one is dialled', () =
   link.stop()
 })
 
-test('peers from the DHT may fill the book, and those near by are taken as the DHT has weighed them', () => {
+test('DHT peers may fill the address book, and local ones pass, as the DHT has checked their scope', () => {
   const { found, book, link } = bench()
   found.push(parseAddress('127.0.0.1:1'))
   found.push(parseAddress('192.168.0.1:1'))

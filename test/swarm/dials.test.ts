@@ -13,12 +13,15 @@ const [first, second] = ['first', 'second'].map((transport) => {
 
 let lastHost = 0
 
-/** An address that no test before has used, as what hosts cost is counted for the process and by a clock that each test sets. */
+/**
+ * Returns an address that no earlier test used: the cost of hosts is counted per process, by each test's own
+ * clock.
+ */
 function freshAddress(): PeerAddress {
   return { host: `198.51.100.${++lastHost}`, port: 6881 }
 }
 
-/** A torrent that knows one address, which answers the variants that `answers` names and ends the others. */
+/** A torrent that knows one address, which answers the variants in `answers` and closes the others. */
 function dialsOf(t: TestContext, answers: readonly DialVariant[]) {
   const address = freshAddress()
   const bench = { now: 0, dialled: [] as string[], answers }
@@ -46,7 +49,7 @@ function dialsOf(t: TestContext, answers: readonly DialVariant[]) {
   return { bench, book, arrivals, dial }
 }
 
-test('a variant that fails is no address that fails, and the one that worked comes first the next time', async (t) => {
+test('a failed variant is no failed address, and the one that worked comes first next time', async (t) => {
   const { bench, book, arrivals, dial } = dialsOf(t, [second])
   const failed = t.mock.method(book, 'failed')
   assert.deepEqual(await dial(), ['first', 'second'])
@@ -65,7 +68,7 @@ test('a variant that fails is no address that fails, and the one that worked com
   assert.equal(failed.mock.callCount(), 0)
 })
 
-test('an address fails once when all its variants have, and is dialled again by all of them', async (t) => {
+test('an address fails once after all its variants have failed, and all are dialled again', async (t) => {
   const { bench, book, arrivals, dial } = dialsOf(t, [])
   const failed = t.mock.method(book, 'failed')
   assert.deepEqual(await dial(), ['first', 'second'])
@@ -77,7 +80,7 @@ test('an address fails once when all its variants have, and is dialled again by 
   assert.equal(arrivals.gone.length, 0)
 })
 
-test('a variant counts against the rate of dials, and the dial under way keeps its place', async (t) => {
+test('a variant counts against the dial rate, and the dial keeps its connection slot', async (t) => {
   const { arrivals } = dialsOf(t, [second])
   const { dialer } = arrivals.manager
   const retried = t.mock.method(dialer, 'retried')
@@ -92,7 +95,7 @@ test('a variant counts against the rate of dials, and the dial under way keeps i
 
 test('a client that dials itself closes the connection, and does not dial that address again', async (t) => {
   const address = freshAddress()
-  // Its own id, which for these torrents is all zeros.
+  // Its own id, which is all zeros for these torrents.
   const connections: FakeConnection[] = []
   const own = new Arrivals(t, {
     book: new AddressBook({ random: Math.random }),

@@ -6,16 +6,19 @@ import { Arrivals } from '../torrent/arrivals.ts'
 
 const places = 60
 const share = places / 4
-/** Peers each of which is alone in its network. */
+/** Peers that each are alone in their network. */
 const others = Array.from({ length: 2 * places }, (_, n) => `${20 + n}.7.8.9`)
 
-/** Torrents of one client. */
+/** Makes the torrents of one client. */
 function client(t: TestContext, torrents: number): { all: Arrivals[]; budget: ConnectionBudget } {
   const budget = new ConnectionBudget({ maxConnections: places })
   return { all: Array.from({ length: torrents }, () => new Arrivals(t, { budget })), budget }
 }
 
-/** Lets peers of one network take all places, over all torrents; returns how many torrents gave them. */
+/**
+ * Connects peers of one network until all connections are taken, over all torrents. Returns how many torrents
+ * accepted one.
+ */
 async function fill(all: readonly Arrivals[], hostOf: (n: number) => string): Promise<number> {
   let taken = 0
   for (let n = 0; n < 2 * places; n++) if (await all[n % all.length]?.arrive(hostOf(n))) taken++
@@ -35,7 +38,7 @@ for (const [kind, torrents, hostOf] of [
   ['local /48', 1, (n: number) => `fd00::${n.toString(16)}:1`],
   ['host', 5, () => '203.0.113.7']
 ] as const) {
-  test(`a ${kind} fills free places of ${torrents} torrents, and gives them to peers of other networks`, async (t) => {
+  test(`a ${kind} fills free connections of ${torrents} torrents, and loses them to peers of other networks`, async (t) => {
     const { all, budget } = client(t, torrents)
     assert.equal(await fill(all, hostOf), places)
     const [first] = all
@@ -47,18 +50,18 @@ for (const [kind, torrents, hostOf] of [
   })
 }
 
-test('a /48 takes sixteen places of a torrent, free or not', async (t) => {
+test('a /48 takes sixteen connections of a torrent, free or not', async (t) => {
   const { all } = client(t, 1)
   assert.equal(await fill(all, (n) => `2001:db8:1:${n.toString(16)}::1`), 16)
 })
 
-test('peers on this machine fill all places, and keep them', async (t) => {
+test('peers on this machine fill all connections and keep them', async (t) => {
   const { all } = client(t, 2)
   assert.equal(await fill(all, (n) => `127.0.0.${n + 1}`), places)
   assert.equal(await all[0]?.arriveAll(others), 0)
 })
 
-test('a network with its share has no more than peers of its own sent away', async (t) => {
+test('a network at its share evicts only peers of its own', async (t) => {
   let now = 0
   t.mock.method(performance, 'now', () => now)
   const budget = new ConnectionBudget({ maxConnections: places })
@@ -76,7 +79,7 @@ test('a network with its share has no more than peers of its own sent away', asy
   assert.deepEqual(arrivals.gone, ['203.0.113.0', others[0]], 'a network with less may push out any other')
 })
 
-test('a peer that says nothing after its handshake leaves for any other', async (t) => {
+test('a peer that is silent after its handshake is evicted for any other', async (t) => {
   let now = 0
   t.mock.method(performance, 'now', () => now)
   const priorities: Record<string, number> = { '20.7.8.9': 2, '21.7.8.9': 9, '22.7.8.9': 1 }
@@ -91,7 +94,7 @@ test('a peer that says nothing after its handshake leaves for any other', async 
   assert.deepEqual(arrivals.gone, ['21.7.8.9'])
 })
 
-test('a dial finds room where one network has taken all places, and dials that fail do not empty it', async (t) => {
+test('a dial evicts from a network that has all connections, and failed dials do not empty it', async (t) => {
   let now = 0
   t.mock.method(performance, 'now', () => now)
   const budget = new ConnectionBudget({ maxConnections: places })
@@ -126,7 +129,7 @@ test('a dial finds room where one network has taken all places, and dials that f
   assert.deepEqual(alike.gone, [])
 })
 
-test('torrents that wait for a place dial once a network has more than its share', async (t) => {
+test('torrents that wait for a connection dial once a network exceeds its share', async (t) => {
   const budget = new ConnectionBudget({ maxConnections: 8 })
   let told = 0
   const [full, mixed] = [new Arrivals(t, { budget }), new Arrivals(t, { budget })]

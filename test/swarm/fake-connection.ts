@@ -1,14 +1,17 @@
 import type { Connection, ConnectionHandler } from '../../lib/net/connection.ts'
 import { formatReserved, protocolHeader } from '../../lib/wire/messages.ts'
 
-/** A connection without a network: `feed` is what the other end sends, `sent` what was written. The memory that it lends is overwritten after each call. */
+/**
+ * A connection without a network. `feed` delivers bytes from the far end, `sent` holds written bytes. The
+ * memory that it lends is overwritten after each call.
+ */
 export class FakeConnection implements Connection {
   readonly remote: { readonly host: string; readonly port: number }
   readonly incoming: boolean
   readonly bytesQueued = 0
   /** Whether it was started. */
   started = false
-  /** The error that closed it; undefined while it is open. */
+  /** The error with which it was closed; undefined while it is open. */
   closed: { readonly error: Error | undefined } | undefined
   readonly #written: Uint8Array[] = []
   readonly #arrived: Uint8Array[] = []
@@ -21,7 +24,7 @@ export class FakeConnection implements Connection {
     this.remote = { host, port: 6881 }
   }
 
-  /** All that was written. */
+  /** All bytes written so far. */
   get sent(): Buffer {
     return Buffer.concat(this.#written)
   }
@@ -53,7 +56,7 @@ export class FakeConnection implements Connection {
     queueMicrotask(() => this.#handler?.onClose(error))
   }
 
-  /** The other end sends bytes. */
+  /** Delivers bytes from the far end. */
   feed(bytes: Uint8Array): void {
     this.#arrived.push(new Uint8Array(bytes))
     this.#deliver()
@@ -72,18 +75,18 @@ export class FakeConnection implements Connection {
   }
 }
 
-/** A handshake (BEP 3) of 20 and 20 bytes. */
+/** Returns a handshake (BEP 3) with an info hash and a peer id of 20 bytes each. */
 export function handshakeOf(infoHash: Uint8Array, peerId: Uint8Array): Buffer {
   const reserved = formatReserved({ fast: true, extended: true, dht: false })
   return Buffer.concat([protocolHeader, reserved, infoHash, peerId])
 }
 
-/** 20 equal bytes. */
+/** Returns 20 equal bytes. */
 export function twenty(value: number): Uint8Array {
   return new Uint8Array(20).fill(value)
 }
 
-/** Resolves when all promises that are settled have had their say. */
+/** Resolves after the callbacks of all settled promises have run. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

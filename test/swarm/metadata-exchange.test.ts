@@ -12,19 +12,19 @@ import type { WireExtension } from '../../lib/wire/extension.ts'
 
 const length = 16384
 
-/** Some metadata of this many pieces, the last one short. */
+/** Returns metadata of this many pieces; the last one is short. */
 function metadataOf(pieces: number, byte = 7): Uint8Array {
   const metadata = new Uint8Array(pieces * length - 100)
   for (let n = 0; n < metadata.length; n++) metadata[n] = (n * byte) % 251
   return metadata
 }
 
-/** A peer that is asked for metadata and answers when the test says so. */
+/** A peer that answers metadata requests when the test says so. */
 class Source {
   readonly asked: number[] = []
   readonly peer: Peer
   extension: WireExtension | undefined
-  /** The length that it claims. */
+  /** The claimed length. */
   size = 0
 
   constructor(id: number) {
@@ -49,7 +49,7 @@ class Source {
     this.extension?.onHandshake?.(remote as unknown as ExtendedHandshake)
   }
 
-  /** Answers what it was asked for, or this piece. */
+  /** Answers all its requests, or only this piece. */
   answer(metadata: Uint8Array, pieces: readonly number[] = this.asked.splice(0)): void {
     for (const piece of pieces) {
       const head = encode({ msg_type: 1, piece, total_size: metadata.length })
@@ -59,7 +59,7 @@ class Source {
     }
   }
 
-  /** Sends zeroes for one piece that it was asked for. */
+  /** Sends zeros for one requested piece. */
   lie(): void {
     const piece = this.asked.shift()
     if (piece === undefined) return
@@ -68,13 +68,13 @@ class Source {
     this.extension?.onMessage(Buffer.concat([head, zeroes]))
   }
 
-  /** Refuses what it was asked for, or these pieces. */
+  /** Rejects all its requests, or only these pieces. */
   refuse(pieces: readonly number[] = this.asked.splice(0)): void {
     for (const piece of pieces) this.extension?.onMessage(encode({ msg_type: 2, piece }))
   }
 }
 
-/** An exchange of this metadata, in time that passes when told to. */
+/** Makes an exchange of this metadata, in virtual time. */
 function exchangeOf(
   t: TestContext,
   metadata: Uint8Array,
@@ -101,7 +101,7 @@ function exchangeOf(
   return bench
 }
 
-test('metadata of 16 pieces is asked for at once: one round trip after the handshake', (t) => {
+test('metadata of 16 pieces is requested at once: one round trip after the handshake', (t) => {
   const metadata = metadataOf(16)
   const bench = exchangeOf(t, metadata)
   const peer = bench.join(1)
@@ -110,7 +110,7 @@ test('metadata of 16 pieces is asked for at once: one round trip after the hands
   assert.deepEqual(bench.got, [metadata])
 })
 
-/** Round trips after the handshake in which this many peers send metadata of this many pieces. */
+/** Returns the round trips after the handshake in which this many peers send this many pieces of metadata. */
 function roundsOf(t: TestContext, pieces: number, peers: number): number {
   const metadata = metadataOf(pieces)
   const bench = exchangeOf(t, metadata)
@@ -123,7 +123,7 @@ function roundsOf(t: TestContext, pieces: number, peers: number): number {
   return rounds
 }
 
-test('a peer that answers is asked for more in each round trip, up to what all accept', (t) => {
+test('a peer that answers gets more requests in each round trip, up to a depth that all clients accept', (t) => {
   assert.deepEqual(
     [16, 32, 64, 96, 256].map((pieces) => roundsOf(t, pieces, 1)),
     [1, 1, 2, 2, 5]
@@ -134,7 +134,7 @@ test('a peer that answers is asked for more in each round trip, up to what all a
   )
 })
 
-test('no peer has more requests to answer than it holds', (t) => {
+test('no peer gets more requests than its queue holds', (t) => {
   const metadata = metadataOf(256)
   const bench = exchangeOf(t, metadata)
   const peer = bench.join(1)
@@ -147,7 +147,7 @@ test('no peer has more requests to answer than it holds', (t) => {
   assert.equal(most, 64)
 })
 
-test('who keeps us waiting has fewer requests to answer next time', (t) => {
+test('a peer that keeps us waiting gets fewer requests next time', (t) => {
   const metadata = metadataOf(256)
   const bench = exchangeOf(t, metadata)
   const peer = bench.join(1)
@@ -163,7 +163,7 @@ test('who keeps us waiting has fewer requests to answer next time', (t) => {
   )
 })
 
-test('who refuses what is too much for its queue is asked for no more than it holds', (t) => {
+test('a peer that rejects for a full queue gets no more than the queue holds', (t) => {
   const metadata = metadataOf(128)
   const bench = exchangeOf(t, metadata)
   const peer = bench.join(1)
@@ -179,7 +179,7 @@ test('who refuses what is too much for its queue is asked for no more than it ho
   assert.ok(refused < 40, `${refused} requests were too many`)
 })
 
-test('longer metadata is asked of several peers at once, each piece of one', (t) => {
+test('longer metadata is requested from several peers at once, each piece from one', (t) => {
   const metadata = metadataOf(100)
   const bench = exchangeOf(t, metadata)
   const peers = [1, 2, 3].map((id) => bench.join(id))
@@ -192,7 +192,7 @@ test('longer metadata is asked of several peers at once, each piece of one', (t)
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('what a slow peer owes is asked of another after a second, and either answer will do', (t) => {
+test('an overdue piece is requested from another peer after a second, and either answer counts', (t) => {
   const metadata = metadataOf(3)
   const bench = exchangeOf(t, metadata)
   const slow = bench.join(1)
@@ -211,7 +211,7 @@ test('what a slow peer owes is asked of another after a second, and either answe
   assert.equal(bench.got.length, 1)
 })
 
-test('what came stays when its only source leaves, and the next one goes on', (t) => {
+test('received pieces stay when their only source leaves, and the next source continues', (t) => {
   const metadata = metadataOf(5)
   const bench = exchangeOf(t, metadata)
   const first = bench.join(1)
@@ -238,7 +238,7 @@ test('a peer that drops requests is asked again', (t) => {
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('a peer that gave nothing and refuses is asked again after half a minute', (t) => {
+test('a peer that sent nothing and rejects is asked again after half a minute', (t) => {
   const metadata = metadataOf(1)
   const bench = exchangeOf(t, metadata)
   const peer = bench.join(1)
@@ -252,13 +252,13 @@ test('a peer that gave nothing and refuses is asked again after half a minute', 
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('one piece that is refused is asked for again soon by who gives others, later each time', (t) => {
+test('a piece rejected by a peer that sends others is requested again soon, later each time', (t) => {
   const metadata = metadataOf(8)
   const bench = exchangeOf(t, metadata)
   const peer = bench.join(1)
   const [first = -1, ...others] = peer.asked.splice(0)
   peer.refuse([first])
-  // What it gives shows that it has the metadata, whatever it has said before.
+  // The pieces that it sends prove that it has the metadata.
   peer.answer(metadata, others)
   const askedAt: number[] = []
   for (; bench.now <= 100_000; bench.now += 1000) {
@@ -273,7 +273,7 @@ test('one piece that is refused is asked for again soon by who gives others, lat
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('what one peer refuses is asked of another at the next look', (t) => {
+test('a piece that one peer rejects is requested from another at the next check', (t) => {
   const metadata = metadataOf(8)
   const bench = exchangeOf(t, metadata)
   const one = bench.join(1)
@@ -284,7 +284,7 @@ test('what one peer refuses is asked of another at the next look', (t) => {
   assert.equal(other.asked.length, 8)
 })
 
-test('who claims another length waits for nobody, however many liars send a little now and then', (t) => {
+test('a peer that claims another length waits for no other, however many liars send a little', (t) => {
   const metadata = metadataOf(3)
   const bench = exchangeOf(t, metadata)
   const liars = Array.from({ length: 40 }, (_, n) => bench.join(n, (30 << 20) + n))
@@ -298,7 +298,7 @@ test('who claims another length waits for nobody, however many liars send a litt
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('liars of the right length that send a little now and then have their turn and no more', (t) => {
+test('liars of the right length that send a little get their turn and no more', (t) => {
   const metadata = metadataOf(64)
   const bench = exchangeOf(t, metadata)
   const liars = [1, 2, 3].map((id) => bench.join(id))
@@ -306,7 +306,7 @@ test('liars of the right length that send a little now and then have their turn 
   for (; bench.got.length === 0 && bench.now < 3_600_000; bench.now += 1000) {
     bench.exchange.wake()
     for (const peer of honest) peer.answer(metadata)
-    // At first they are quick, so that something of theirs is in what has all pieces.
+    // They start fast, so that the first complete copy has pieces of theirs.
     for (const liar of liars) {
       if (bench.now < 1000) liar.answer(metadataOf(64, 3))
       else if (bench.now % 5000 === 0) liar.lie()
@@ -316,7 +316,7 @@ test('liars of the right length that send a little now and then have their turn 
   assert.ok(bench.now <= 30_000, `it took ${bench.now} ms`)
 })
 
-test('who alone is asked for all and is slow is not given up for those who are asked as well', (t) => {
+test('a slow peer asked for everything is not abandoned for peers that are asked as well', (t) => {
   const metadata = metadataOf(32)
   const bench = exchangeOf(t, metadata)
   const slow = bench.join(1)
@@ -332,7 +332,7 @@ test('who alone is asked for all and is slow is not given up for those who are a
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('who drops requests has its turn when pieces of several did not fit together', (t) => {
+test('a peer that drops requests gets its turn after pieces of several did not fit together', (t) => {
   const metadata = metadataOf(3)
   const bench = exchangeOf(t, metadata)
   const honest = bench.join(1)
@@ -350,7 +350,7 @@ test('who drops requests has its turn when pieces of several did not fit togethe
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('who dropped what others have sent since is asked for the rest', (t) => {
+test('a peer that dropped requests which others answered is asked for the rest', (t) => {
   const metadata = metadataOf(40)
   const bench = exchangeOf(t, metadata)
   const peer = bench.join(1)
@@ -371,7 +371,7 @@ test('who dropped what others have sent since is asked for the rest', (t) => {
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('a length that nobody claims any more is forgotten, unless something of it is here', (t) => {
+test('a length that no peer claims any more is forgotten, unless a piece of it is stored', (t) => {
   const metadata = metadataOf(5)
   const bench = exchangeOf(t, metadata)
   const first = bench.join(1)
@@ -390,7 +390,7 @@ test('a length that nobody claims any more is forgotten, unless something of it 
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('memory is bounded: of two long lengths the one that fewer claim goes', (t) => {
+test('memory is bounded: of two long lengths the one with fewer claims is dropped', (t) => {
   const metadata = metadataOf(6)
   const bench = exchangeOf(t, metadata, 8 * length)
   const liar = bench.join(1, metadata.length + 5 * length)
@@ -404,7 +404,7 @@ test('memory is bounded: of two long lengths the one that fewer claim goes', (t)
   single.answer(metadata, [0, 1, 2, 3])
   single.asked.length = 0
   for (const peer of crowd) peer.answer(metadataOf(11, 3), peer.asked.splice(0, 6))
-  // It begins anew, and is not given up.
+  // It begins anew, and is not abandoned.
   other.now = 10_000
   other.exchange.wake()
   for (let round = 0; round < 5 && other.got.length === 0; round++) {
@@ -415,7 +415,7 @@ test('memory is bounded: of two long lengths the one that fewer claim goes', (t)
   assert.deepEqual(other.got, [metadata])
 })
 
-test('what has to make room for others rests, longer each time', (t) => {
+test('a length dropped for memory waits, longer each time', (t) => {
   const metadata = metadataOf(6)
   const bench = exchangeOf(t, metadata, 8 * length)
   const liar = bench.join(1, 20 * length)
@@ -434,13 +434,13 @@ test('what has to make room for others rests, longer each time', (t) => {
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('torrents share the memory: one that liars fill takes none from another, and all is given back', (t) => {
+test("torrents share the memory: liars fill only their own torrent's share, and all is released", (t) => {
   const metadata = metadataOf(6)
   const memory = new MetadataMemory(16 * length)
   const lied = [1, 2].map((byte) => exchangeOf(t, metadataOf(30, byte), undefined, memory))
   const bench = exchangeOf(t, metadata, undefined, memory)
   t.mock.method(performance, 'now', () => bench.now)
-  // Many claim it, and are quick but for the end.
+  // Many claim it, and are fast except for the end.
   const liars = lied.flatMap((other) => [1, 2, 3, 4].map((id) => other.join(id, 29 * length)))
   const peer = bench.join(1)
   for (let round = 0; bench.got.length === 0 && round < 30; round++) {
@@ -461,7 +461,7 @@ test('torrents share the memory: one that liars fill takes none from another, an
   assert.equal(memory.used, 0)
 })
 
-test('of metadata that is too long for its part the one that will be whole first goes on', (t) => {
+test('if metadata exceeds its share of memory, the copy that completes first continues', (t) => {
   const metadata = metadataOf(8)
   const memory = new MetadataMemory(16 * length)
   const lied = [1, 2].map((byte) => exchangeOf(t, metadataOf(30, byte), undefined, memory))
@@ -475,7 +475,7 @@ test('of metadata that is too long for its part the one that will be whole first
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('no memory is held for peers that have gone, for liars, or once the metadata is here', (t) => {
+test('no memory is held for disconnected peers, for liars, or once the metadata is complete', (t) => {
   const metadata = metadataOf(6)
   const bench = exchangeOf(t, metadata)
   const liar = bench.join(1)
@@ -487,7 +487,7 @@ test('no memory is held for peers that have gone, for liars, or once the metadat
   bench.now = 1000
   bench.exchange.wake()
   two.answer(metadata)
-  // They do not fit together: one after the other.
+  // Pieces do not fit together: peers are asked one after the other.
   assert.equal(bench.memory.used, 0)
   one.answer(metadata, [2, 3])
   assert.ok(bench.memory.used > 0)
@@ -498,7 +498,7 @@ test('no memory is held for peers that have gone, for liars, or once the metadat
   assert.equal(bench.memory.used, 0)
 })
 
-test('when pieces of several do not fit together, one is asked for all', (t) => {
+test('when pieces of several peers do not fit together, one is asked for all', (t) => {
   const metadata = metadataOf(4)
   const bench = exchangeOf(t, metadata)
   const liar = bench.join(1)
@@ -517,7 +517,7 @@ test('when pieces of several do not fit together, one is asked for all', (t) => 
   assert.deepEqual(bench.got, [metadata])
 })
 
-test('peers are served once the metadata is here, and refused before', (t) => {
+test('peers are served once the metadata is complete, and rejected before', (t) => {
   const metadata = metadataOf(2)
   const bench = exchangeOf(t, metadata)
   const sent: Uint8Array[] = []
@@ -532,13 +532,13 @@ test('peers are served once the metadata is here, and refused before', (t) => {
   bench.exchange.set(metadata)
   assert.equal(bench.exchange.length, metadata.length)
   assert.match(ask(1), /^d8:msg_typei1e5:piecei1e10:tot/)
-  assert.match(ask(2), /^d8:msg_typei2e5:piecei2ee$/) // Again when something got lost, but not for ever.
+  assert.match(ask(2), /^d8:msg_typei2e5:piecei2ee$/) // A repeated request is served after a loss, but not without limit.
   let served = 1
   while (/^d8:msg_typei1e/.test(ask(0))) assert.ok(++served < 20, 'it has had enough')
   assert.ok(served >= 8)
 })
 
-test('a peer that claims ever other lengths is asked no more, and one that repeats a length not anew', (t) => {
+test('a peer that keeps claiming new lengths is ignored, and a repeated length does not start anew', (t) => {
   const metadata = metadataOf(16)
   const bench = exchangeOf(t, metadata)
   const liar = bench.join(1, 20 * length)

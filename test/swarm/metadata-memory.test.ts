@@ -9,7 +9,7 @@ import { until } from '../support/until.ts'
 import { Bench } from '../torrent/bench.ts'
 import { listenAs } from '../torrent/evil-peer.ts'
 
-/** A holder of so much waste, that lets go of all it has. */
+/** A holder with this much waste, which releases everything on request. */
 class Holder implements MetadataHolder {
   held = 0
   readonly #memory: MetadataMemory
@@ -44,7 +44,7 @@ test('one torrent alone may hold all, and no more', () => {
   assert.deepEqual([one.held, memory.used], [0, 0])
 })
 
-test('nobody lets go of less than an equal part, whatever it is worth', () => {
+test('a torrent at or below its equal share releases nothing, whatever its worth', () => {
   const memory = new MetadataMemory(100)
   const [small, large, other] = [9, 1, 2].map((waste) => new Holder(memory, waste))
   assert.ok(small !== undefined && large !== undefined && other !== undefined)
@@ -55,7 +55,7 @@ test('nobody lets go of less than an equal part, whatever it is worth', () => {
   assert.deepEqual([small.held, large.held, other.held], [33, 0, 15])
 })
 
-test('of those with more than an equal part the one with the most waste lets go', () => {
+test('among torrents above their equal share the one with the most waste releases', () => {
   const memory = new MetadataMemory(100)
   const [quick, slow, other] = [1, Number.POSITIVE_INFINITY, 5].map((waste) => new Holder(memory, waste))
   assert.ok(quick !== undefined && slow !== undefined && other !== undefined)
@@ -66,7 +66,7 @@ test('of those with more than an equal part the one with the most waste lets go'
   assert.deepEqual([quick.held, slow.held, other.held], [45, 0, 16])
 })
 
-test('torrents of a client share the memory, and give it back when they close', async (t) => {
+test('torrents of a client share the memory, and release it when they close', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 1000 })
   const services = new SharedServices({ host: '127.0.0.1', dht: false, lsd: false }, assert.fail)

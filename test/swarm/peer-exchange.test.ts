@@ -12,11 +12,11 @@ import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
 import { type EvilPeer, listenAs } from '../torrent/evil-peer.ts'
 
-test('a magnet link is complete though the seed is known to a third peer only', async (t) => {
+test('a magnet link completes though only a third peer knows the seed', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 300_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample, { pex: true })
-  // The middle knows the seed, has nothing, and wants nothing.
+  // The middle peer knows the seed, has no piece and wants none.
   const middle = bench.client({ pex: true })
   const between = await middle.add(sample.bytes, { select: 'none', peers: [addressOf(seed)] })
   await until('the seed to be connected', () => between.peers.length)
@@ -33,7 +33,7 @@ test('a magnet link is complete though the seed is known to a third peer only', 
     if (from !== 'incoming') assert.deepEqual([address, from], [addressOf(seed), 'pex'])
 })
 
-test('who waits already is told of a seed that comes later', async (t) => {
+test('a waiting peer is told of a seed that comes later', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const { client: seed, torrent: source } = await bench.seeder(sample, { pex: true })
@@ -46,7 +46,7 @@ test('who waits already is told of a seed that comes later', async (t) => {
 })
 
 for (const side of ['middle', 'leecher'] as const) {
-  test(`nothing is exchanged when the ${side} does not want to`, async (t) => {
+  test(`nothing is exchanged when the ${side} refuses`, async (t) => {
     const bench = new Bench(t)
     const sample = await bench.sample({ 'film.mkv': 50_000 })
     const { client: seed } = await bench.seeder(sample, { pex: true })
@@ -55,7 +55,7 @@ for (const side of ['middle', 'leecher'] as const) {
     await until('the seed to be connected', () => between.peers.length)
     const client = bench.client({ pex: side !== 'leecher' })
     const torrent = await client.add(sample.bytes, { peers: [addressOf(middle)] })
-    // Each side tells of its peers in answer to the extended handshake of the other.
+    // Each side sends its peers in answer to the other's extended handshake.
     await until('the extended handshake of the middle', () => torrent.peers[0]?.client)
     await until(
       'that of the leecher',
@@ -72,7 +72,7 @@ for (const side of ['middle', 'leecher'] as const) {
   })
 }
 
-/** Attaches the extension to a wire on its way, and keeps what it hears. */
+/** Attaches the extension to a new wire, and collects its messages. */
 function withPex(heard: PexMessage[] = []): {
   heard: PexMessage[]
   extensions: PexExtension[]
@@ -84,13 +84,13 @@ function withPex(heard: PexMessage[] = []): {
     extensions,
     onWire: ({ wire }) => {
       extensions.push(wire.use(new PexExtension(wire, { onPeers: (message) => void heard.push(message) })))
-      // Again, now that the extension is there.
+      // Again, now that the extension is attached.
       wire.extendedHandshake({ metadataSize: undefined })
     }
   }
 }
 
-test('private torrents do not announce the extension, also when that is learnt late', async (t) => {
+test('private torrents do not announce the extension, also when they turn out private late', async (t) => {
   for (const late of [false, true]) {
     const bench = new Bench(t)
     const sample = await bench.sample({ 'film.mkv': 50_000 }, { private: true })
@@ -127,7 +127,7 @@ test('a peer is told of others with their flags', async (t) => {
   assert.deepEqual(listener.heard[0]?.dropped, [])
 })
 
-test('a peer that floods us with peers is left', async (t) => {
+test('a peer that floods us with addresses is disconnected', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const listener = withPex()
@@ -144,7 +144,7 @@ test('a peer that floods us with peers is left', async (t) => {
   await until('the flood to be closed', () => torrent.peers.length, { is: 0 })
 })
 
-test('what peers say of an address that they name is joined in the hints of its candidate', async (t) => {
+test('flags of an address from several peers are joined in the hints of its candidate', async (t) => {
   const book = new AddressBook({ random: () => 0 })
   const discovery = new Discovery({ book, now: () => 0, onPeers: () => {}, onWarning: () => {} })
   const exchange = new PeerExchange(discovery, () => false)

@@ -11,17 +11,17 @@ import { FakeConnection, handshakeOf, settled, twenty } from './fake-connection.
 
 const host = '203.0.113.5'
 
-/** The id of a peer that arrives by this number. */
+/** Returns the id of the peer with this number. */
 function idOf(number: number): Uint8Array {
   const id = new Uint8Array(20)
   new DataView(id.buffer).setUint32(16, number)
   return id
 }
 
-/** The clock never goes back from test to test: the cost of hosts is counted for the process. */
+/** The clock never goes back between tests: the cost of hosts is counted per process. */
 let startMs = 0
 
-/** A torrent that also dials: each dial is answered with the id of the last call of `dial`. */
+/** A torrent that also dials. The peer of each dial answers with the id of the last call of `dial`. */
 function swarmOf(t: TestContext, options: Partial<PeerManagerOptions> = {}) {
   startMs += 1_000_000
   const bench = { now: startMs, answer: twenty(0), dialled: [] as FakeConnection[] }
@@ -54,7 +54,7 @@ for (const [what, ownId, from, laterMs, replaces] of [
   ['another host has the same id', twenty(0xff), '203.0.113.6', 0, false],
   ['the peer has been here for longer', twenty(0xff), host, 10_001, false]
 ] as const) {
-  test(`a peer that we dialled while it dialled us has one connection: ${what}`, async (t) => {
+  test(`crossed dials of two peers leave one connection: ${what}`, async (t) => {
     const { bench, arrivals, dial } = swarmOf(t, { peerId: ownId })
     assert.equal(await arrivals.arrive(host, { id: 7 }), true)
     bench.now += laterMs
@@ -67,7 +67,7 @@ for (const [what, ownId, from, laterMs, replaces] of [
   })
 }
 
-test('a peer that is connected is not connected a second time by its own dial', async (t) => {
+test('a connected peer is not connected a second time by its own dial', async (t) => {
   const { arrivals, dial } = swarmOf(t, { peerId: twenty(0xff) })
   assert.equal(await dial(host, idOf(7)), true)
   assert.equal(await arrivals.arrive(host, { id: 7 }), false)
@@ -76,7 +76,7 @@ test('a peer that is connected is not connected a second time by its own dial', 
   assert.equal(arrivals.here.length, 2)
 })
 
-test('one host has so many connections of a torrent and no more, in whatever direction', async (t) => {
+test('one host has a limited number of connections to a torrent, in either direction', async (t) => {
   const { arrivals, dial } = swarmOf(t)
   for (let id = 1; id < limits.peersPerHost; id++) assert.equal(await arrivals.arrive(host, { id }), true)
   assert.equal(await dial(host, idOf(100)), true)
@@ -84,12 +84,12 @@ test('one host has so many connections of a torrent and no more, in whatever dir
   assert.equal(await arrivals.arrive('203.0.113.6', { id: 102 }), true)
 })
 
-test('a peer that a source has named which became forbidden during its handshake does not stay', async (t) => {
+test('a peer whose source became forbidden during its handshake is disconnected', async (t) => {
   let isPrivate = false
   const { arrivals, dial, bench } = swarmOf(t, {
     allows: (source) => !isPrivate || source === 'tracker',
     wireOptions: () => {
-      // Our handshake is about to leave.
+      // Just before our handshake is sent.
       isPrivate = true
       return {}
     }
@@ -100,7 +100,7 @@ test('a peer that a source has named which became forbidden during its handshake
   assert.equal(arrivals.here.length, 1)
 })
 
-test('a host that was banned is disconnected, neither dialled nor accepted again, and evicts none', async (t) => {
+test('a banned host is disconnected, neither dialled nor accepted again, and evicts no peer', async (t) => {
   const own = { priority: (address: { host: string }) => (address.host === host ? 9 : 1) }
   const { bench, book, arrivals, dial } = swarmOf(t, {
     budget: new ConnectionBudget({ maxConnections: 2 }),
@@ -122,7 +122,7 @@ test('a host that was banned is disconnected, neither dialled nor accepted again
   assert.equal(book.isBanned({ host, port: 1 }), true)
 })
 
-test('a host that was banned after it has left is not accepted again', async (t) => {
+test('a host banned after it has left is not accepted again', async (t) => {
   const { arrivals } = swarmOf(t)
   assert.equal(await arrivals.arrive(host, { id: 1 }), true)
   arrivals.here[0]?.wire.destroy()
@@ -136,7 +136,7 @@ for (const [what, silentMs, keepsAlive, isHere] of [
   ['101 seconds', 101_000, 1, true],
   ['131 seconds', 131_000, 0, false]
 ] as const) {
-  test(`a peer that is silent for ${what} is ${isHere ? 'kept' : 'disconnected'}, and hears ${keepsAlive} keep-alives`, async (t) => {
+  test(`a peer that is silent for ${what} is ${isHere ? 'kept' : 'disconnected'}, and gets ${keepsAlive} keep-alives`, async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const { bench, arrivals, dial } = swarmOf(t)
     assert.equal(await dial(host, idOf(1)), true)

@@ -5,7 +5,7 @@ import type { PeerInfo } from '../../lib/swarm/peer.ts'
 import type { TorrentFile } from '../../lib/torrent/torrent-file.ts'
 import { addressOf, assertSame, Bench } from '../torrent/bench.ts'
 
-test('a torrent downloads from a seed, and tells how far it is', async (t) => {
+test('a torrent downloads from a seed and reports progress', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'album/one.mp3': 200_000, 'album/two.txt': 70_001, 'album/empty': 0 })
   const { client: seed, torrent: source } = await bench.seeder(sample)

@@ -6,7 +6,7 @@ import type { TorrentHost } from '../../lib/torrent/torrent-host.ts'
 import type { PeerAddress } from '../../lib/util/address.ts'
 import { AsyncQueue } from '../../lib/util/async-queue.ts'
 
-/** Sources of a torrent whose client has an LSD and a DHT; `asked` names those that are asked just now. */
+/** Sources of a torrent whose client has LSD and a DHT. `asked` lists the sources in use. */
 function bench(paused: boolean): { state: RunState; sources: PeerSources; asked: Set<string> } {
   const asked = new Set<string>()
   const peers = (name: string) => (): AsyncQueue<PeerAddress> => {
@@ -28,7 +28,7 @@ function bench(paused: boolean): { state: RunState; sources: PeerSources; asked:
   return { state, sources, asked }
 }
 
-test('a torrent that lets nobody in is announced neither to neighbours nor in the DHT', async () => {
+test('a torrent that accepts no peers is announced neither locally nor in the DHT', async () => {
   const { state, sources, asked } = bench(false)
   state.open()
   sources.start([])
@@ -49,7 +49,7 @@ test('a torrent that lets nobody in is announced neither to neighbours nor in th
   await sources.close()
 })
 
-test('a torrent that begins paused asks for nothing but its files', async () => {
+test('a torrent that starts paused asks only for its metadata', async () => {
   const { state, sources, asked } = bench(true)
   sources.start([])
   assert.deepEqual([...asked].sort(), ['dht', 'lsd'])

@@ -12,7 +12,7 @@ import type { PeerAddress } from '../../lib/util/address.ts'
 import { AsyncQueue } from '../../lib/util/async-queue.ts'
 import { FakeConnection, handshakeOf, settled, twenty } from './fake-connection.ts'
 
-test('peers of sources that a private torrent must not have leave when it turns out to be private', async (t) => {
+test('peers from sources that a private torrent forbids are disconnected once it turns out private', async (t) => {
   const neighbours = new AsyncQueue<PeerAddress>(4)
   const connections = new Map<string, FakeConnection>()
   const host = {

@@ -7,7 +7,7 @@ import { until } from '../support/until.ts'
 import { Bench } from '../torrent/bench.ts'
 import { listenAs } from '../torrent/evil-peer.ts'
 
-test('a peer that another peer has named is left when the torrent turns out to be private', async (t) => {
+test('a peer from PEX is disconnected once the torrent turns out private', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 }, { private: true })
   const named = await listenAs(bench, sample, { mute: true, metadataSize: 0 })

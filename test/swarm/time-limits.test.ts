@@ -5,14 +5,14 @@ import { until } from '../support/until.ts'
 import { Bench } from '../torrent/bench.ts'
 import { listenAs } from '../torrent/evil-peer.ts'
 
-test('a quiet connection is kept alive, and closed when the peer is silent for longer', async (t) => {
+test('an idle connection is kept alive, and closed when the peer is silent for longer', async (t) => {
   let aheadMs = 0
   const now = performance.now.bind(performance)
   t.mock.method(performance, 'now', () => now() + aheadMs)
   t.mock.timers.enable({ apis: ['setInterval'] })
   const pass = (ms: number): void => {
     aheadMs += ms
-    // Connections are looked at once a second.
+    // Connections are checked once a second.
     t.mock.timers.tick(1000)
   }
   const bench = new Bench(t)

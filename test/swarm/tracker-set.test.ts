@@ -7,7 +7,7 @@ import type { Announcement } from '../../lib/tracker/announcement.ts'
 import { until } from '../support/until.ts'
 import { Bench, serve } from '../torrent/bench.ts'
 
-test('a download that is completed while no tracker is asked is told once they are again', async (t) => {
+test('a completion while no tracker is in use is announced once they are again', async (t) => {
   const bench = new Bench(t)
   const heard: (string | null)[] = []
   const url = await serve(bench, (request, response) => {
@@ -33,7 +33,7 @@ test('a download that is completed while no tracker is asked is told once they a
   assert.deepEqual(heard, ['started', 'completed', 'stopped', 'started'])
 })
 
-test('our address as a tracker sees it is known when the first of its peers is dialled', async (t) => {
+test('our address from a tracker is known when the first of its peers is dialled', async (t) => {
   const bench = new Bench(t)
   const peers = Uint8Array.of(127, 0, 0, 1, 0, 80)
   const url = await serve(bench, (_request, response) => {

@@ -8,7 +8,7 @@ import { ServingTorrents } from '../../lib/swarm/serving-torrents.ts'
 import { Uploads } from '../../lib/swarm/uploads.ts'
 import { Meter } from '../../lib/util/meter.ts'
 
-/** A peer without a connection that says whether it is interested. */
+/** A peer without a connection that reports whether it is interested. */
 function peerOf(id: number) {
   const sent: string[] = []
   const wire = Object.assign(new EventEmitter(), {
@@ -39,7 +39,7 @@ function uploadsTo(peers: readonly Peer[], serving = new ServingTorrents(), serv
   })
 }
 
-test('a peer that changes its mind all the time is followed now and then, and at last', (t) => {
+test('a peer that toggles its interest is followed at intervals, and at last', (t) => {
   const { peer, wire, sent, setInterested } = peerOf(1)
   const uploads = uploadsTo([peer])
   const heard = t.mock.method(uploads.choker, 'interested')
@@ -56,7 +56,7 @@ test('a peer that changes its mind all the time is followed now and then, and at
   assert.equal(uploads.choker.wanted, false)
 })
 
-test('a torrent counts as serving while a peer that downloads wants something of it', () => {
+test('a torrent counts as serving while a downloading peer wants one of its pieces', () => {
   const serving = new ServingTorrents()
   const [first, second] = [peerOf(1), peerOf(2)]
   const uploads = uploadsTo([first.peer, second.peer], serving)
@@ -96,7 +96,7 @@ test('a torrent counts as serving while a peer that downloads wants something of
   }
 })
 
-test('requests for what is not served are rejected at once up to a bound, and the rest a second later', () => {
+test('requests for unserved pieces are rejected at once up to a bound, and the rest a second later', () => {
   const { peer, wire } = peerOf(1)
   const [rejected, waiting]: number[][] = [[], []]
   Object.assign(wire, {

@@ -27,7 +27,7 @@ async function connections(transport: TcpTransport): Promise<[Connection, Connec
   return [await transport.dial({ host: '127.0.0.1', port: listener.port }), await accepted.promise]
 }
 
-// Not `once` of node:events, which would reject with an error that comes first.
+// Not `once` of node:events, which would reject if an error comes first.
 function closing(stream: { on(event: 'close', listener: () => void): unknown }): Promise<void> {
   return new Promise((resolve) => stream.on('close', resolve))
 }
@@ -113,7 +113,7 @@ test('a throttled pair exchanges the same, also through streams', async () => {
   await transport.close()
 })
 
-test('a protocol error closes both ends and is told to both', async () => {
+test('a protocol error closes both ends and is reported by both', async () => {
   const transport = new TcpTransport()
   const [dialled, accepted] = await connections(transport)
   const wire = new Wire()
@@ -128,7 +128,7 @@ test('a protocol error closes both ends and is told to both', async () => {
   await transport.close()
 })
 
-test('a peer that never reads costs a bounded amount', async () => {
+test('a peer that never reads costs a bounded amount of memory', async () => {
   const transport = new TcpTransport()
   const [dialled, accepted] = await connections(transport)
   const wire = new Wire({ pieceCount, requestQueue: 500 })
@@ -143,7 +143,7 @@ test('a peer that never reads costs a bounded amount', async () => {
     wire.piece(piece, offset, block.subarray(0, length))
     answered++
   })
-  // Bytes of another wire, which reads nothing of the answers.
+  // Bytes of another wire, which reads no answers.
   const source = new Wire({ pieceCount })
   const bytes: Uint8Array[] = []
   source.on('data', (data) => bytes.push(data as Uint8Array))
@@ -162,7 +162,7 @@ test('a peer that never reads costs a bounded amount', async () => {
   await transport.close()
 })
 
-test('a duplex over a connection passes errors and ends', async () => {
+test('a duplex over a connection passes on errors and ends', async () => {
   const transport = new TcpTransport()
   const [dialled, accepted] = await connections(transport)
   const [left, right] = [toDuplex(dialled), toDuplex(accepted)]
@@ -200,7 +200,7 @@ function quietConnection(host: string, port: number, calls: string[]): Connectio
 }
 
 for (const incoming of [true, false]) {
-  test(`a host that keeps us too busy is not heard when ${incoming ? 'it dials again' : 'we dial it'}, and others are`, () => {
+  test(`a host that costs too much time is not read when ${incoming ? 'it dials again' : 'we dial it'}, and others are`, () => {
     const busy = `198.51.100.${Number(incoming)}`
     handlingBudget.add(busy, 5000)
     for (const host of [busy, '198.51.100.8']) {
@@ -215,7 +215,7 @@ for (const incoming of [true, false]) {
 }
 
 for (const host of ['127.0.0.1', '::1']) {
-  test(`connections from ${host} do not pay for each other while they live, and those that follow do`, async () => {
+  test(`connections from ${host} have separate budgets while open, and later ones inherit`, async () => {
     const wires = Array.from({ length: 3 }, () => new Wire())
     const joined = (wire: Wire, port: number): boolean => {
       const calls: string[] = []
@@ -236,20 +236,20 @@ for (const host of ['127.0.0.1', '::1']) {
   })
 }
 
-test('a host that has used a little too much is heard a little later', async () => {
+test('a host that is slightly over its budget is read a little later', async () => {
   const host = '198.51.100.10'
   handlingBudget.add(host, 250)
   const resumed = deferred<number>()
   const wire = new Wire()
   const joinedAt = performance.now()
-  // 2.5 ms more make it wait for 100.
+  // 2.5 ms more make it wait for 100 ms.
   handlingBudget.add(host, 2.5)
   join({ ...quietConnection(host, 1, []), resume: () => resumed.resolve(performance.now()) }, wire, { host })
   assert.ok((await resumed.promise) - joinedAt > 5)
   wire.destroy()
 })
 
-test('what it takes to forget a peer counts as well', async () => {
+test('the cost of forgetting a peer counts as well', async () => {
   const wire = new Wire()
   join(quietConnection('198.51.100.9', 1, []), wire, { host: '198.51.100.9' })
   const { onHandled } = wire
