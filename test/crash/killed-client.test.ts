@@ -10,11 +10,11 @@ import { assertSame, Bench, type Sample } from '../torrent/bench.ts'
 import { listenAs } from '../torrent/evil-peer.ts'
 
 const program = fileURLToPath(new URL('./run-client.js', import.meta.url))
-/** `CRASH_STEPS=all` stops at each step; some of them, spread over all, do otherwise. */
+/** `CRASH_STEPS=all` stops at each step; the default is a sample of the steps. */
 const runs = process.env['CRASH_STEPS'] === 'all' ? Number.POSITIVE_INFINITY : 8
 
 interface Ended {
-  /** What it had reported as done. */
+  /** Facts reported as done. */
   readonly facts: readonly string[]
   readonly signal: string | null
   readonly status: number | null
@@ -43,7 +43,10 @@ async function runUntil(
   return { facts: text.split('\n').filter((line) => line !== ''), status, signal }
 }
 
-/** A client over what the program has left: it has what was reported, and completes. Returns the bytes that it fetched. */
+/**
+ * Runs a client over the folder that the program has left. Asserts that it has the reported facts and
+ * completes. Returns the fetched bytes.
+ */
 async function goOn(bench: Bench, folder: string, sample: Sample, peer: string): Promise<number> {
   const client = bench.client({ state: path.join(folder, 'state'), path: path.join(folder, 'data') })
   const warnings: Error[] = []
@@ -78,20 +81,20 @@ async function play(t: TestContext, fault: Fault): Promise<void> {
     const folder = bench.folder()
     const { facts, signal, status } = await runUntil(folder, source, address, fault, at)
     const what = `step ${at}: ${facts.join(', ')}`
-    // The order of steps differs a little from run to run, and so does their number.
+    // Order and number of steps vary a little from run to run.
     if (fault === 'full') assert.equal(status, 0, what)
     else
       assert.ok(signal === 'SIGKILL' ? !facts.some((fact) => fact.startsWith('closed')) : status === 0, what)
     const received = await goOn(bench, folder, sample, address)
     if (facts.includes('all')) assert.equal(received, 0, what)
-    // Of the second piece the unselected file has more than its neighbours.
+    // The unselected file has a larger part of the second piece than the files next to it.
     else if (facts.includes('selected')) assert.ok(received <= 32768, `${what}: ${received} bytes again`)
     assert.equal(await goOn(bench, folder, sample, address), 0, what)
   }
 }
 
-test('a client that is killed at any step has what it reported, and goes on', { timeout: 600_000 }, (t) =>
+test('a client killed at any step keeps its reported facts, and resumes', { timeout: 600_000 }, (t) =>
   play(t, 'die')
 )
-test('a client that is killed in the middle of a write', { timeout: 600_000 }, (t) => play(t, 'tear'))
-test('a client whose disk is full goes on when there is room', { timeout: 600_000 }, (t) => play(t, 'full'))
+test('a client killed in the middle of a write resumes', { timeout: 600_000 }, (t) => play(t, 'tear'))
+test('a client whose disk is full resumes once there is space', { timeout: 600_000 }, (t) => play(t, 'full'))

@@ -1,4 +1,5 @@
-// A program that the test kills, or whose disk is full, at one of its changes of the disk. Before all of lib/:
+// A program that the test kills, or whose disk fills up, at one of its changes of the disk. Imported before
+// all of lib/:
 import { CrashDisk, type Fault } from '../support/crash-disk.ts'
 import '../support/no-network.ts'
 import { readFileSync } from 'node:fs'
@@ -14,7 +15,7 @@ function report(fact: string): void {
   process.stdout.write(`${fact}\n`)
 }
 
-/** Waits until all is here, also if the disk was full meanwhile. */
+/** Waits until the download is complete, also if the disk was full meanwhile. */
 async function done(): Promise<void> {
   while (!torrent.done) await torrent.whenDone().catch(() => {})
 }
@@ -32,7 +33,7 @@ const restored = await client.restored()
 report(`restored ${restored.length}`)
 const torrent = await client.add(readFileSync(source), { peers: [peer], select: [0, 2] })
 torrent.on('warning', () => {})
-// Someone makes room, and has it go on.
+// A user makes space and resumes it.
 torrent.on('error', () => {
   disk.free()
   torrent.resume()

@@ -1,4 +1,4 @@
-// Before all of lib/.
+// Imported before all of lib/.
 import '../support/crash-disk.ts'
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -23,7 +23,10 @@ import type { TorrentSession } from '../../lib/torrent/torrent-session.ts'
 import { layoutOf, pattern, readBytes } from '../storage/contract.ts'
 import { type Progress, stopEverywhere, testWriter, type Writer } from '../support/crash-harness.ts'
 
-/** The last fact that was reported, or one that had begun after it: what a file that is replaced as a whole may hold. */
+/**
+ * Returns the last reported fact and the facts begun after it: the possible contents of an atomically written
+ * file.
+ */
 function possible({ done, begun }: Progress, before: string): string[] {
   const last = done.at(-1)
   return [last ?? before, ...begun.slice(last === undefined ? 0 : begun.lastIndexOf(last) + 1)]
@@ -73,7 +76,7 @@ const records = ['state', 'data/.piecewise'].map(
 
 const torrents: Writer = {
   name: 'metadata beside the record, removed at last',
-  // A record that comes back is that of a torrent that nobody lists.
+  // A restored record belongs to a torrent that is not listed.
   forgettable: ['0'],
   async before(folder) {
     await storeIn(folder).save(recordOf(1))
@@ -113,7 +116,7 @@ function savedOf(name: string): SavedTorrent {
   }
 }
 
-/** What a session asks of a torrent. */
+/** The part of a torrent that a session uses. */
 function torrentOf(saved: SavedTorrent): TorrentSession {
   const { infoHash } = saved
   return {
@@ -124,7 +127,7 @@ function torrentOf(saved: SavedTorrent): TorrentSession {
   } as unknown as TorrentSession
 }
 
-/** A list of torrents as a fact: `a b`. */
+/** Parses a list of torrents from a fact such as `a b`. */
 function listed(fact: string): TorrentSession[] {
   return fact
     .split(' ')
@@ -177,7 +180,7 @@ const session: Writer = {
     const names = savedTorrents
       .map(({ infoHash }) => Buffer.from(infoHash, 'hex').toString().trim())
       .join(' ')
-    // Metadata that it needs is there.
+    // The metadata that it needs exists.
     for (const { infoHash } of savedTorrents) {
       const bytes = readFileSync(join(folder, 'state', `${infoHash}.torrent`))
       assert.equal(bytes.toString(), infoHash.repeat(100))
@@ -204,7 +207,7 @@ const lock: Writer = {
     }
   },
   async after(folder) {
-    // Whoever had it is dead.
+    // Its owner is dead.
     const held = await FolderLock.take(folder, 'client.lock')
     assert.ok(held !== undefined)
     assert.ok(JSON.parse(readFileSync(join(folder, 'client.lock'), 'utf8')).pid === process.pid)
@@ -214,7 +217,7 @@ const lock: Writer = {
 
 // ---- key ----
 
-/** The key that was reported last; each has its own. */
+/** The last reported key; each run makes its own. */
 let reported = ''
 
 const key: Writer = {
@@ -247,7 +250,7 @@ function partsIn(folder: string): PartsFile {
   return new PartsFile({ fs: nodeFs, folders, path, layoutLength: partsLength, readOnly: false })
 }
 
-/** What a header of a record is made of, as a hostile peer can make it too. */
+/** The fields of a record header, which a hostile peer can forge. */
 function forgedHeader(start: number, length: number): Buffer {
   const magic = 0x50617274
   const bytes = Buffer.alloc(24)
@@ -259,7 +262,10 @@ function forgedHeader(start: number, length: number): Buffer {
   return bytes
 }
 
-/** Ranges of the parts file by fact. The bytes of `big` look like a record behind as many bytes as `last` has. */
+/**
+ * Ranges of the parts file by fact. The bytes of `big` look like a record followed by as many bytes as `last`
+ * has.
+ */
 const kept: Record<string, { start: number; bytes: Uint8Array }> = {
   first: { start: 0, bytes: pattern(0, 100) },
   small: { start: 1000, bytes: pattern(1000, 40) },
@@ -305,7 +311,7 @@ const partsFile: Writer = {
       assert.deepEqual(found, [...bytes], fact)
     }
     if (done.includes('without first')) assert.equal(parts.find(0), undefined)
-    // Nothing else is there.
+    // The file holds nothing else.
     const mine = ['first', ...written].map((fact) => kept[fact] ?? { start: 0, bytes: [] })
     for (const { start, end } of parts.ranges) {
       for (let at = start; at < end; at++) {
@@ -348,7 +354,7 @@ async function store(storage: FileStorage, start: number, end: number): Promise<
   await storage.sync()
 }
 
-/** What takes the place of the bytes from 1600 on. */
+/** Replaces the bytes from 1600 on. */
 const changed = new Uint8Array(100).fill(7)
 
 const files: Writer = {
@@ -393,11 +399,14 @@ const files: Writer = {
   }
 }
 
-// ---- files that are told from those of the user ----
+// ---- own files told from the user's ----
 
 const users = new Uint8Array(500).fill(9)
 
-/** The storage of a run: it keeps what no record names, and has a record name its own files before it writes to them. */
+/**
+ * Opens the storage of a run: it keeps files that no record names, and has a record name its own files before
+ * it writes to them.
+ */
 async function ownedIn(
   folder: string
 ): Promise<{ storage: FileStorage; foreign: number[]; save(): Promise<void> }> {
@@ -462,7 +471,7 @@ const young: Writer = {
 const dht: Writer = {
   name: 'state of the DHT',
   rawErrors: true,
-  // Ids and nodes are found again.
+  // Ids and nodes can be found again.
   forgettable: 'all',
   async run(folder, step) {
     for (const fact of ['1', '2']) {
@@ -512,7 +521,7 @@ for (const writer of [
 
 // ---- the harness itself ----
 
-/** Writes a file in ways that lose it. */
+/** Writes a file in ways that lose data. */
 function careless(run: (file: string, content: string) => Promise<void>): Writer {
   return {
     name: 'careless',
@@ -569,7 +578,7 @@ const mistakes = [
 ] as const
 
 for (const { title, fault, message, run } of mistakes) {
-  test(`the harness finds ${title}`, async () => {
+  test(`the harness detects ${title}`, async () => {
     await assert.rejects(stopEverywhere(careless(run), fault, 2000), message)
   })
 }
