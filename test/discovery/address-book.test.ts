@@ -13,7 +13,7 @@ function book(limit?: number): AddressBook {
   return new AddressBook(limit === undefined ? { random: () => 0.9 } : { random: () => 0.9, limit })
 }
 
-/** Whom the book names one after the other when each is dialled. */
+/** Returns the addresses that the book yields in order when each is dialled. */
 function dialAll(book: AddressBook, now: number): string[] {
   const hosts: string[] = []
   for (let next = book.next(now); next !== undefined; next = book.next(now)) {
@@ -41,7 +41,7 @@ test('peers are dialled by source, each once', () => {
   assert.equal(it.wakeAt, Number.POSITIVE_INFINITY)
 })
 
-test('the best source that named a peer counts', () => {
+test('the best source of a peer counts', () => {
   const it = book()
   it.add(at('8.0.0.1:1'), 'pex', 0)
   it.add(at('8.0.0.2:1'), 'dht', 0)
@@ -80,7 +80,7 @@ test('chance decides between equals', () => {
   assert.equal(seen.size, 3)
 })
 
-test('those with fewer failures come first, then those not tried for longest', () => {
+test('addresses with fewer failures come first, then those not tried for longest', () => {
   const it = book()
   for (const n of [1, 2, 3]) it.add(at(`8.0.0.${n}:1`), 'tracker', 0)
   it.failed(at('8.0.0.1:1'), 0)
@@ -127,7 +127,7 @@ const accepted: [address: PeerAddress, source: PeerSource, toldBy?: string][] = 
 ]
 
 for (const [address, source, toldBy] of accepted) {
-  test(`${formatAddress(address)} from ${source} is taken as it is`, () => {
+  test(`${formatAddress(address)} from ${source} is accepted`, () => {
     const it = book()
     assert.equal(it.add(address, source, 0, toldBy), true)
     assert.deepEqual(it.next(0)?.address, address)
@@ -149,7 +149,7 @@ test('a ban is for the host, but on loopback for host and port', () => {
   assert.equal(it.isBanned(at('8.0.0.1:1')), false, 'the oldest bans give way')
 })
 
-test('a ban is for the /64 of a public IPv6 address, and for one address among neighbours', () => {
+test('a ban is for the /64 of a public IPv6 address, and for one address in the local network', () => {
   const it = book()
   const hosts = ['2001:db8:1:2::1', '2001:db8:1:2:ffff::2', '2001:db8:1:3::1', 'fd00::1', 'fd00::2']
   for (const host of hosts) it.add({ host, port: 1 }, 'tracker', 0)
@@ -171,7 +171,7 @@ test('our own address is never dialled again', () => {
   assert.equal(it.add(at('8.0.0.1:1'), 'manual', 0), true, 'bounded')
 })
 
-test('a full book gives way to better addresses only', () => {
+test('a full book replaces addresses by better ones only', () => {
   const it = book(3)
   it.add(at('8.0.0.1:1'), 'manual', 0)
   it.add(at('8.0.0.2:1'), 'dht', 0)
@@ -187,7 +187,7 @@ test('a full book gives way to better addresses only', () => {
   assert.equal(it.add(at('8.0.0.7:1'), 'lsd', 0), false, 'what is in use or manual stays')
 })
 
-test('one host that tells addresses fills a fifth of the book, and a place that proves true is its own again', () => {
+test('the addresses of one source host fill a fifth of the book, and an entry that answers counts for itself', () => {
   const it = book(50)
   const tell = (n: number, toldBy: string): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', 0, toldBy)
   for (let n = 1; n <= 10; n++) assert.ok(tell(n, '8.0.0.1'))
@@ -201,7 +201,7 @@ test('one host that tells addresses fills a fifth of the book, and a place that 
   assert.equal(it.add(at('9.0.0.99:1'), 'dht', 0), true, 'nobody in particular told it')
 })
 
-test('a host that speaks from many addresses of its /64 counts as one', () => {
+test('a host with many addresses of its /64 counts as one', () => {
   const it = book(50)
   const tell = (n: number): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', 0, `2001:db8:1:2::${n.toString(16)}`)
   for (let n = 1; n <= 10; n++) assert.ok(tell(n))
@@ -242,7 +242,7 @@ test('a host whose addresses did not answer is forgiven with time', () => {
   assert.equal(tell(62, 600_000), true)
 })
 
-test('addresses that no host answers for shut no others out, however many are dead', () => {
+test('dead addresses without a source host keep no others out, however many there are', () => {
   const it = book(100)
   const tell = (n: number): boolean =>
     it.add(at(`9.0.${n >> 8}.${n & 255}:1`), 'dht', 0, undefined, 'loopback')
@@ -272,7 +272,7 @@ test('forgetting a source leaves the peers in use', () => {
   assert.equal(it.size, 2, 'unless somebody else has named them meanwhile')
 })
 
-test('a peer that has dialled us claims where it listens only while nobody else is there', () => {
+test('an incoming peer may claim its listening address only while no other peer is there', () => {
   const it = book()
   assert.equal(it.claim(at('8.0.0.1:1')), false)
   it.add(at('8.0.0.1:1'), 'incoming', 0)
@@ -294,7 +294,7 @@ test('the resume record holds the best peers', () => {
   assert.equal(it.serialise(1).length, 1)
 })
 
-test('outcomes for unknown addresses are ignored', () => {
+test('results for unknown addresses are ignored', () => {
   const it = book()
   it.dialling(at('8.0.0.1:1'), 0)
   it.connected(at('8.0.0.1:1'))
@@ -303,7 +303,7 @@ test('outcomes for unknown addresses are ignored', () => {
   assert.equal(it.size, 0)
 })
 
-test('whatever happens, wakeAt tells exactly when next has somebody', () => {
+test('in any sequence of calls, wakeAt tells exactly when next has an address', () => {
   const step = fc.record({
     kind: fc.constantFrom(
       'add',
@@ -345,14 +345,14 @@ test('whatever happens, wakeAt tells exactly when next has somebody', () => {
   )
 })
 
-/** The hints of an address that is dialled next. */
+/** Returns the hints of an address that is dialled next. */
 function hintsAt(it: AddressBook, now = 0): string[] {
   const { hints } = it.next(now) ?? {}
   return Object.entries(hints ?? {}).flatMap(([name, is]) => (is ? [name] : []))
 }
 
 for (const [name, flag] of Object.entries(pexFlags)) {
-  test(`the flag ${name} of PEX is a hint of the candidate, and goes into nothing else`, () => {
+  test(`the flag ${name} of PEX is a hint of the candidate, and changes nothing else`, () => {
     const it = book()
     it.add({ ...at('8.0.0.1:1'), flags: flag }, 'pex', 0, '8.0.0.9')
     assert.deepEqual(hintsAt(it), [name])
@@ -361,7 +361,7 @@ for (const [name, flag] of Object.entries(pexFlags)) {
   })
 }
 
-test('hints of all that name an address are joined, whatever its state, and outlast its connections', () => {
+test('hints from all sources of an address are joined, whatever its state, and outlast its connections', () => {
   const it = book()
   const { utp, encryption, reachable, uploadOnly } = pexFlags
   it.add({ ...at('8.0.0.1:1'), flags: utp }, 'pex', 0, '8.0.0.8')
@@ -376,7 +376,7 @@ test('hints of all that name an address are joined, whatever its state, and outl
   assert.deepEqual(hintsAt(it, 10_000), ['encryption', 'uploadOnly', 'utp', 'reachable'])
 })
 
-test('hints change neither the order of dials nor what is dialled', () => {
+test('hints change neither the order of dials nor the addresses dialled', () => {
   const it = book()
   it.add({ ...at('8.0.0.1:1'), flags: 0 }, 'tracker', 0)
   it.add({ ...at('8.0.0.2:1'), flags: 0xff }, 'pex', 0, '8.0.0.9')
@@ -384,7 +384,7 @@ test('hints change neither the order of dials nor what is dialled', () => {
   assert.deepEqual(dialAll(it, 0), ['8.0.0.1:1', '8.0.0.2:1'])
 })
 
-test('bits without a meaning are no hints, and flags of refused addresses and of sources that lie are not kept', () => {
+test('bits without a meaning are no hints, and flags of refused addresses and of lying sources are dropped', () => {
   const it = book()
   it.add({ ...at('8.0.0.1:1'), flags: 0xffffffe0 }, 'pex', 0, '8.0.0.9')
   assert.deepEqual(hintsAt(it), [])

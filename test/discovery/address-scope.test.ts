@@ -57,7 +57,7 @@ for (const [host, scope] of scopes) {
   })
 }
 
-test('an address may be told only by who is as near', () => {
+test('an address is accepted only from sources that are as near', () => {
   const told: AddressScope[] = ['loopback', 'private', 'public', 'unusable', 'name']
   const allowed = (toldBy: AddressScope): AddressScope[] => told.filter((scope) => mayTell(toldBy, scope))
   assert.deepEqual(allowed('loopback'), ['loopback', 'private', 'public'])
@@ -86,7 +86,7 @@ for (const [host, key, holder] of [
   ['192.168.0.1', '192.168.0.1', undefined],
   ['Peer.Example', 'peer.example', undefined]
 ] as const) {
-  test(`the host of ${host} is known as ${key}, its holder as ${holder}`, () => {
+  test(`the host of ${host} has the key ${key}, its holder ${holder}`, () => {
     assert.equal(hostKey(host), key)
     assert.equal(holderOf(host), holder)
   })

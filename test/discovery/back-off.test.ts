@@ -15,7 +15,7 @@ for (const [source, waits] of [
   ['manual', manualBackOffMs],
   ['magnet', manualBackOffMs]
 ] as const) {
-  test(`a ${source} peer that fails is tried again after waits that grow`, () => {
+  test(`a ${source} peer that fails is retried after growing waits`, () => {
     const it = book()
     const peer = at('8.0.0.1:1')
     it.add(peer, source, 0)
@@ -32,7 +32,7 @@ for (const [source, waits] of [
   })
 }
 
-test('a peer that was named by hand is dialled again within 2 s, and more rarely than every 10 s before long', () => {
+test('a peer named by hand is redialled within 2 s, and soon less often than every 10 s', () => {
   assert.ok((manualBackOffMs[0] ?? 0) <= 2000)
   assert.ok(manualBackOffMs.slice(3).every((waitMs) => waitMs >= 10_000))
   assert.deepEqual(
@@ -41,7 +41,7 @@ test('a peer that was named by hand is dialled again within 2 s, and more rarely
   )
 })
 
-/** Dials and fails six times in a row, and returns the time of the last. */
+/** Dials and fails six times in a row. Returns the time of the last. */
 function failOften(it: AddressBook, peer: PeerAddress, now: number): number {
   for (let times = 0; times < 6; times++) {
     now = Math.max(now, it.wakeAt)
@@ -51,7 +51,7 @@ function failOften(it: AddressBook, peer: PeerAddress, now: number): number {
   return now
 }
 
-test('a peer that never answers is given up until it is named again, an hour later at the earliest', () => {
+test('a peer that never answers is dropped until it is named again, an hour later at the earliest', () => {
   const it = book()
   const peer = at('8.0.0.1:1')
   it.add(peer, 'tracker', 0)
@@ -67,7 +67,7 @@ test('a peer that never answers is given up until it is named again, an hour lat
   assert.equal(it.add(peer, 'manual', failedAt + 7_200_000), true, 'a person may insist')
 })
 
-test('useful peers and peers that nothing names again are not given up', () => {
+test('useful peers and peers without a later source are not dropped', () => {
   for (const source of ['manual', 'resume', 'tracker'] as const) {
     const it = book()
     const peer = at('8.0.0.1:1')
@@ -110,7 +110,7 @@ test('a peer that announces itself again on the local network need not wait', ()
   assert.equal(it.wakeAt, 6000)
 })
 
-test('an uninteresting peer waits long, unless something is wanted again', () => {
+test('an uninteresting peer waits long, unless new pieces are wanted', () => {
   const it = book()
   it.add(at('8.0.0.1:1'), 'tracker', 0)
   it.add(at('8.0.0.2:1'), 'tracker', 0)
@@ -121,7 +121,7 @@ test('an uninteresting peer waits long, unless something is wanted again', () =>
   assert.equal(it.next(1)?.address.host, '8.0.0.1')
 })
 
-test('a host has its share of the book back when the addresses that it told are given up', () => {
+test('a host regains its share of the book when its addresses are dropped', () => {
   const it = book(50)
   const tell = (n: number, now: number): boolean => it.add(at(`9.0.0.${n}:1`), 'pex', now, '8.0.0.1')
   for (let n = 1; n <= 10; n++) assert.ok(tell(n, 0))

@@ -6,7 +6,7 @@ import { type DhtMember, DhtTurns } from '../../lib/discovery/dht-turns.ts'
 import type { PeerAddress } from '../../lib/util/address.ts'
 import type { Timers } from '../../lib/util/timers.ts'
 
-/** Time that passes when told to. */
+/** Virtual time. */
 class FakeTime implements Timers {
   #now = 0
   #alarms: { at: number; callback: () => void }[] = []
@@ -125,7 +125,7 @@ test('peers come at once and every 15 minutes, and leaving ends it', async () =>
   assert.equal(dht.announced.length, 4)
 })
 
-test('it tells that nodes have answered before it passes a peer on, and after the look-up', async () => {
+test('the source reports that nodes answered before it passes on a peer, and after the look-up', async () => {
   let answers = 0
   const { time, dht, source } = setUp({ onAnswer: () => answers++ })
   const told: number[] = []
@@ -136,7 +136,7 @@ test('it tells that nodes have answered before it passes a peer on, and after th
   source.close()
 })
 
-test('few peers make it look sooner, and so does nobody who listens', async () => {
+test('few peers make it look sooner, and so does an announce that no node takes', async () => {
   let hungry = true
   const { time, dht, source } = setUp({ isHungry: () => hungry })
   await time.pass(16 * minute)
@@ -148,7 +148,7 @@ test('few peers make it look sooner, and so does nobody who listens', async () =
   dht.told = 0
   dht.announced.length = 0
   await time.pass(60 * minute)
-  // Back-off goes on from where it was.
+  // Back-off continues from where it was.
   assert.ok(dht.announced.length >= 3)
   source.close()
   await time.pass(0)
@@ -164,7 +164,7 @@ test('few peers make it look sooner, and so does nobody who listens', async () =
   assert.equal(other.time.pending, 0)
 })
 
-test('who cannot be reached looks and does not announce', async () => {
+test('an unreachable client looks up and does not announce', async () => {
   const { time, dht, source } = setUp({ port: () => 0 })
   await time.pass(minute)
   assert.deepEqual([dht.announced.length, dht.lookups.length], [0, 1])
@@ -172,7 +172,7 @@ test('who cannot be reached looks and does not announce', async () => {
   await time.pass(0)
 })
 
-test('closing abandons what is under way and gives the turn back', async () => {
+test('close aborts the look-up under way and releases its turn', async () => {
   const time = new FakeTime()
   const turns = new DhtTurns({ timers: time, parallel: 1, gapMs: 0 })
   const first = new FakeDht(time)
@@ -211,7 +211,7 @@ function member(isUrgent: boolean, begin: (end: () => void) => void): DhtMember 
   return { isUrgent, begin, wake: () => {}, fail: () => {} }
 }
 
-test('turns: few at once, the hungry first, the others one after the other', async () => {
+test('turns: few at once, torrents without peers first, the others one after the other', async () => {
   const time = new FakeTime()
   const turns = new DhtTurns({ parallel: 2, gapMs: 100, timers: time })
   const began: string[] = []
@@ -245,7 +245,7 @@ test('turns: few at once, the hungry first, the others one after the other', asy
   assert.deepEqual([began.at(-1), turns.waiting], ['d', 0])
 })
 
-test('turns: members wait for the first node together, sleep by one timer, and leave nothing behind', async () => {
+test('turns: members wait for the first node together, share one timer, and leave nothing behind', async () => {
   const time = new FakeTime()
   const turns = new DhtTurns({ timers: time })
   const woken: string[] = []

@@ -18,8 +18,8 @@ const hourMs = 3_600_000
 const sources = peerSources.filter((source) => source !== 'manual')
 
 /**
- * Dials of clients with some torrents for so long, when each torrent hears of three more addresses every 20 seconds; those that `answers`
- * approves of take the connection and close it.
+ * Returns the dials of clients with some torrents during a time, when each torrent learns three more
+ * addresses every 20 seconds. Those for which `answers` returns true accept the connection and close it.
  */
 function dials(
   addressOf: (n: number) => PeerAddress,
@@ -59,7 +59,7 @@ function dials(
   return list
 }
 
-/** The most that a span of this length holds; of different addresses only if `distinct`. */
+/** Returns the most dials in any span of this length; with `distinct`, only of different addresses. */
 function most(list: readonly Dial[], spanMs: number, distinct: boolean): number {
   return Math.max(
     ...list.map(({ at: from }) => {
@@ -70,7 +70,7 @@ function most(list: readonly Dial[], spanMs: number, distinct: boolean): number 
 }
 
 for (const source of sources) {
-  test(`addresses from ${source} lead to four ports of a host within an hour, for all torrents and for ever`, () => {
+  test(`addresses from ${source} lead to at most four ports of a host an hour, for all torrents together`, () => {
     const list = dials((n) => ({ host: '203.0.113.7', port: 1 + (n % 65_000) }), { source })
     assert.equal(most(list, hourMs, true), limits.portsPerHost)
     assert.ok(most(list, minuteMs, false) <= limits.hostDials + minuteMs / limits.hostDialMs)
@@ -114,7 +114,7 @@ test('many peers behind one address are all dialled when they answer', () => {
   assert.equal(new Set(list.map(({ address }) => address)).size, 30)
 })
 
-test('a port that answered is dialled although others of its host use up the hour', () => {
+test('a port that answered is dialled although others of its host used up the hour', () => {
   const book = new AddressBook({ random: () => 0.5 })
   const dialer = new Dialer({ book })
   const seen = { host: '203.0.113.7', port: 6881 }
@@ -134,7 +134,7 @@ test('a port that answered is dialled although others of its host use up the hou
   assert.ok(dialled.includes(seen.port))
 })
 
-test('a better source takes the place of a worse one among the ports of a host', () => {
+test('a better source replaces a worse one among the ports of a host', () => {
   const book = new AddressBook({ random: () => 0.5 })
   for (let port = 1; port <= 10; port++) book.add({ host: '203.0.113.7', port }, 'pex', 0)
   assert.equal(book.size, limits.portsPerHost)
@@ -175,7 +175,7 @@ test('a port that the program names as well is limited no longer', () => {
   assert.equal(book.next(now, pace)?.address.port, 9)
 })
 
-test('what is remembered of dials is bounded', () => {
+test('the record of dials is bounded', () => {
   const pace = new DialPace()
   const keysOf = (n: number): ReturnType<typeof dialKeys> =>
     dialKeys({ host: `${20 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}.1`, port: 1 })

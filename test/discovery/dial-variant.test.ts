@@ -17,7 +17,7 @@ for (const [worked, expected] of [
   [other, [a, b, c]]
 ] as const) {
   const name = worked === other ? 'one that is not tried any more' : (worked?.transport ?? 'none')
-  test(`variants are tried in order, first the one that worked: ${name}`, () => {
+  test(`variants are tried in order, the last successful one first: ${name}`, () => {
     const variants = variantsOf(worked, [a, b, c])
     assert.equal(variants.length, expected.length)
     expected.forEach((variant, n) => void assert.equal(variants[n], variant))

@@ -24,7 +24,7 @@ function dialAll(dialer: Dialer, now: number): PeerAddress[] {
   return list
 }
 
-test('no more dials are under way than allowed, and a place that is free is used', () => {
+test('dials are limited in number, and a free slot is used', () => {
   const dialer = dialerOf(20, { maxHalfOpen: 3 })
   const [first, second] = dialAll(dialer, 0)
   assert.ok(first && second)
@@ -51,7 +51,7 @@ test('dials keep to their rate', () => {
   assert.equal(dialAll(dialer, 100_000).length, 10, 'no more than a second is saved up')
 })
 
-test('a further variant of a dial under way takes from the rate, but no place', () => {
+test('a further variant of a dial counts against the rate, and takes no slot', () => {
   const budget = new ConnectionBudget({ dialsPerSecond: 10 })
   const dialer = dialerOf(100, { budget, maxHalfOpen: 100 })
   const candidate = dialer.nextDial(1000)
@@ -65,13 +65,13 @@ test('a further variant of a dial under way takes from the rate, but no place', 
   assert.equal(dialAll(dialer, 1100).length, 1, 'a dial that is over has no further variants')
 })
 
-test('a rate of 0 dials nobody', () => {
+test('a rate of 0 dials no peer', () => {
   const dialer = dialerOf(1, { budget: new ConnectionBudget({ dialsPerSecond: 0 }) })
   assert.equal(dialer.nextDial(0), undefined)
   assert.equal(dialer.wakeAt(0), Number.POSITIVE_INFINITY)
 })
 
-test('the last places are kept for incoming peers', () => {
+test('the last connections are reserved for incoming peers', () => {
   const dialer = dialerOf(50, { maxConnections: 20 })
   assert.equal(dialAll(dialer, 0).length, 18)
   const guest = parseAddress('9.9.9.9:5')
@@ -85,7 +85,7 @@ test('the last places are kept for incoming peers', () => {
   assert.ok(dialer.accept(guest))
 })
 
-test('a banned host is not let in', () => {
+test('a banned host is not accepted', () => {
   const book = bookOf(0)
   const dialer = new Dialer({ book })
   book.ban(parseAddress('9.9.9.9:1'))
@@ -106,7 +106,7 @@ test('without an address it wakes when the book does', () => {
   assert.equal(dialer.connections, 0)
 })
 
-test('torrents share a budget, and each hears of a place that another gives back', () => {
+test('torrents share a budget, and each is told when another releases a connection', () => {
   const budget = new ConnectionBudget({ maxConnections: 4, maxHalfOpen: 3 })
   const one = new Dialer({ book: bookOf(9, 8), budget })
   const two = new Dialer({ book: bookOf(9, 9), budget })
@@ -133,7 +133,7 @@ test('torrents share a budget, and each hears of a place that another gives back
   assert.deepEqual([budget.connections, budget.halfOpen], [0, 0])
 })
 
-test('whatever happens, limits hold, the budget agrees with its dialers, and wakeAt is true', () => {
+test('in any sequence of calls, limits hold, the budget agrees with its dialers, and wakeAt is true', () => {
   const step = fc.record({
     kind: fc.constantFrom('dial', 'connect', 'fail', 'leave', 'accept', 'bye'),
     which: fc.nat(1),

@@ -14,7 +14,7 @@ interface Bench {
   readonly warnings: TorrentError[]
   /** Emits `peers` and `warning`. */
   readonly events: EventEmitter
-  /** How often there was something new. */
+  /** Number of notifications. */
   told: number
 }
 
@@ -43,7 +43,7 @@ async function* listOf(...texts: string[]): AsyncGenerator<PeerAddress> {
   for (const text of texts) yield parseAddress(text)
 }
 
-test('what the sources tell comes into the book, and is told once a turn', async () => {
+test('addresses from sources go into the book, with one notification per turn of the event loop', async () => {
   const it = bench()
   const tracker = new AsyncQueue<PeerAddress>(10)
   it.discovery.attach('tracker', tracker)
@@ -61,7 +61,7 @@ test('what the sources tell comes into the book, and is told once a turn', async
   it.discovery.close()
 })
 
-test('a source that ends is gone, one that fails warns', async () => {
+test('a source that ends is removed, one that fails gives a warning', async () => {
   const it = bench()
   it.discovery.attach('tracker', listOf('8.0.0.1:1'))
   it.discovery.attach(
@@ -95,7 +95,7 @@ test('a private torrent refuses DHT, LSD and PEX', async () => {
   it.discovery.close()
 })
 
-test('a torrent that turns out to be private drops what it must not have', async () => {
+test('a torrent that turns out private drops forbidden sources and their addresses', async () => {
   const it = bench()
   const dht = new AsyncQueue<PeerAddress>(10)
   const tracker = new AsyncQueue<PeerAddress>(10)
@@ -112,7 +112,7 @@ test('a torrent that turns out to be private drops what it must not have', async
   it.discovery.close()
 })
 
-test('close ends all sources, and nothing is heard of them afterwards', async () => {
+test('close ends all sources, and nothing comes from them afterwards', async () => {
   const it = bench()
   let ended = 0
   const queue = new AsyncQueue<PeerAddress>(10, { close: () => ended++ })
@@ -147,7 +147,7 @@ test('one source can be ended alone', async () => {
   assert.equal(it.discovery.size, 0)
 })
 
-test('a source that never waits does not hold up the program', async () => {
+test('a source that never waits does not block the program', async () => {
   const it = bench()
   it.discovery.attach(
     'tracker',

@@ -16,7 +16,7 @@ const group = '239.192.152.143:6771'
 const hashes = (count: number): string[] =>
   Array.from({ length: count }, (_, n) => n.toString(16).padStart(40, '0'))
 
-test('an announce as BEP 14 has it', () => {
+test('an announce as in BEP 14', () => {
   const [infoHash = ''] = hashes(1)
   const text = `BT-SEARCH * HTTP/1.1\r\nHost: ${group}\r\nPort: 6881\r\nInfohash: ${infoHash}\r\ncookie: me\r\n\r\n\r\n`
   assert.equal(
@@ -26,7 +26,7 @@ test('an announce as BEP 14 has it', () => {
   assert.deepEqual(parseLsd(Buffer.from(text)), { port: 6881, infoHashes: [infoHash], cookie: 'me' })
 })
 
-test('an announce in other letters, with other headers, several info hashes, and without a cookie', () => {
+test('an announce in other case, with other headers, several info hashes, and without a cookie', () => {
   const text = `bt-search * http/1.0\nX: y\nINFOHASH:${'AB'.repeat(20)}\ninfohash:  ${'ab'.repeat(20)} \nInfohash: ${'cd'.repeat(20)}\nPORT:1\nnonsense\n\nPort: 5`
   assert.deepEqual(parseLsd(Buffer.from(text)), {
     port: 1,
@@ -35,7 +35,7 @@ test('an announce in other letters, with other headers, several info hashes, and
   })
 })
 
-test('a packet holds as many info hashes as 1,400 bytes do', () => {
+test('a packet holds as many info hashes as fit into 1,400 bytes', () => {
   const cookie = 'x'.repeat(19)
   const count = lsdCapacity('[ff15::efc0:988f]:6771', 65535, cookie)
   const size = (n: number): number => formatLsd(group, { port: 65535, infoHashes: hashes(n), cookie }).length
@@ -55,10 +55,10 @@ for (const [what, text] of Object.entries({
   'an info hash of no hexadecimal': `${head}Port: 1\r\nInfohash: ${'xy'.repeat(20)}\r\n`,
   'too much': `${head}Port: 1\r\n${one}${'x'.repeat(2000)}`
 })) {
-  test(`an announce with ${what} is none`, () => assert.equal(parseLsd(Buffer.from(text)), undefined))
+  test(`an announce with ${what} is ignored`, () => assert.equal(parseLsd(Buffer.from(text)), undefined))
 }
 
-test('garbage is no announce, or one within limits', () => {
+test('garbage is ignored, or an announce within limits', () => {
   const line = fc.oneof(
     fc.string(),
     fc.constantFrom(head, one, 'Port: 7\r\n', 'cookie: '.concat('x'.repeat(300)), '\r\n', ':')
@@ -101,7 +101,7 @@ for (const [host, there, yes] of [
   })
 }
 
-/** A service in virtual time whose packets are kept, and by which any packet can be heard. */
+/** A service in virtual time that records its packets, and receives any packet. */
 class Bench {
   readonly timers = new VirtualTimers()
   readonly sent: { at: number; family: 4 | 6; infoHashes: readonly string[]; bytes: Uint8Array }[] = []
@@ -177,7 +177,7 @@ test('many torrents are spread over one packet a minute, each in its turn', asyn
   assert.deepEqual(seen.slice(200, 400), all)
 })
 
-test('who leaves is not announced, and without a port nobody is', async (t) => {
+test('a torrent that leaves is not announced, and without a port none is', async (t) => {
   const bench = new Bench(t)
   bench.port = 0
   const [one = '', two = ''] = hashes(2)
@@ -198,7 +198,7 @@ test('who leaves is not announced, and without a port nobody is', async (t) => {
   assert.deepEqual(bench.sent[4]?.infoHashes, [two])
 })
 
-test('neighbours are heard for the torrents that are here, and we ourselves are not', async (t) => {
+test('neighbours are reported for active torrents, and our own packets are not', async (t) => {
   const bench = new Bench(t)
   const [one = '', two = '', three = ''] = hashes(3)
   const peers = [one, two].map((infoHash) => bench.lsd.peers(bytesOf(infoHash)))
@@ -219,7 +219,7 @@ test('neighbours are heard for the torrents that are here, and we ourselves are 
   assert.equal(bench.closed, 2)
 })
 
-test('a neighbour that pretends to be many is believed within limits', async (t) => {
+test('a neighbour that pretends to be many is limited', async (t) => {
   const bench = new Bench(t)
   const [infoHash = ''] = hashes(1)
   const queue = bench.lsd.peers(bytesOf(infoHash))
@@ -240,7 +240,7 @@ test('a neighbour that pretends to be many is believed within limits', async (t)
   assert.equal((await next).value?.host, '10.3.0.1')
 })
 
-test('a socket that cannot be had is a warning, and the other family goes on', async (t) => {
+test('a socket that cannot be opened is a warning, and the other family continues', async (t) => {
   const sent: number[] = []
   const bench = new Bench(t, {
     open: async ({ family }) => {

@@ -6,7 +6,7 @@ import { OwnAddress } from '../../lib/discovery/own-address.ts'
 import { peerPriority } from '../../lib/discovery/peer-priority.ts'
 import { parseAddress } from '../../lib/util/address.ts'
 
-test('our address is what most peers say, and one alone says nothing', () => {
+test('our address is the one that most peers report, and one peer is not enough', () => {
   const own = new OwnAddress(() => 6881)
   own.told('9.9.9.1', '5.5.5.5')
   own.told('9.9.9.1', '5.5.5.5')
@@ -29,7 +29,7 @@ test('our address is what most peers say, and one alone says nothing', () => {
   assert.equal(own.host(6), '2a03::99')
 })
 
-test('the last 64 peers alone are counted', () => {
+test('only the last 64 peers are counted', () => {
   const own = new OwnAddress(() => 6881)
   for (let n = 1; n <= 64; n++) own.told(`9.9.${n}.1`, '5.5.5.5')
   assert.equal(own.host(4), '5.5.5.5')
@@ -37,7 +37,7 @@ test('the last 64 peers alone are counted', () => {
   assert.equal(own.host(4), '6.6.6.6')
 })
 
-test('a tracker has the voice of two peers, the DHT of five', () => {
+test('a tracker counts as two peers, the DHT as five', () => {
   const own = new OwnAddress(() => 1)
   own.told('tracker.example', '5.5.5.5', 'tracker')
   assert.equal(own.host(4), '5.5.5.5')
@@ -54,7 +54,7 @@ test('a tracker has the voice of two peers, the DHT of five', () => {
   assert.deepEqual([own.host(4), own.host(6)], ['8.8.8.8', '2a03::99'])
 })
 
-test('neighbours, and peers that see a neighbour in us, have no voice', () => {
+test('neighbours, and peers to which we are a neighbour, do not count', () => {
   const own = new OwnAddress(() => 1)
   for (let n = 1; n < 9; n++) {
     own.told(`192.168.0.${n}`, '5.5.5.5')
@@ -86,7 +86,7 @@ test('priorities are those of the connection, neighbours come first', () => {
   assert.ok(own.priority(parseAddress('10.0.0.1:1')) > 0xffffffff)
 })
 
-test('among equals the peer with the higher priority is dialled first, anew when we learn who we are', () => {
+test('among equals the peer with the higher priority is dialled first, reordered when we learn our address', () => {
   const own = new OwnAddress(() => 6881)
   const book = new AddressBook({ random: () => 0.9, own })
   const hosts = ['98.76.54.32', '9.9.9.9', '20.20.20.20', '123.213.32.234', '77.1.2.3']
@@ -104,7 +104,7 @@ test('among equals the peer with the higher priority is dialled first, anew when
   assert.deepEqual(order, ['66.6.6.6', ...hosts.sort((a, b) => priority(b) - priority(a))])
 })
 
-test('the idle peer with the lowest priority gives way, but not to a lower one, nor at once', () => {
+test('the idle peer with the lowest priority is evicted, but not for a lower one, nor at once', () => {
   const seat = (priority: number, isNeeded = false, connectedAt = 0) => ({ priority, isNeeded, connectedAt })
   const low = seat(10)
   assert.equal(toEvict([seat(30), low, seat(20), seat(1, true), seat(2, false, 80_000)], 15, 100_000), low)

@@ -4,7 +4,7 @@ import { peerPriority } from '../../lib/discovery/peer-priority.ts'
 import { parseAddress } from '../../lib/util/address.ts'
 import { fc } from '../support/fast-check.ts'
 
-// The first two are those of BEP 40.
+// The first two come from BEP 40.
 const vectors: readonly [string, string, number][] = [
   ['123.213.32.10:1', '98.76.54.32:2', 0xec2d7224],
   ['123.213.32.10:1', '123.213.32.234:2', 0x99568189],
@@ -32,7 +32,7 @@ for (const [own, peer, priority] of vectors) {
   })
 }
 
-test('there is none between families, and none for names', () => {
+test('there is no priority between families, and none for names', () => {
   assert.equal(peerPriority(parseAddress('1.2.3.4:1'), parseAddress('[2a03::1]:1')), undefined)
   assert.equal(peerPriority(parseAddress('1.2.3.4:1'), parseAddress('localhost:1')), undefined)
   assert.equal(
@@ -41,7 +41,7 @@ test('there is none between families, and none for names', () => {
   )
 })
 
-test('both sides agree, whoever they are', () => {
+test('both sides compute the same priority', () => {
   const address = fc.record({
     host: fc.oneof(fc.ipV4(), fc.ipV6()),
     port: fc.integer({ min: 1, max: 65535 })

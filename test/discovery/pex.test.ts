@@ -7,7 +7,7 @@ import { fc } from '../support/fast-check.ts'
 
 const minute = 60_000
 
-/** A policy with connected peers `8.0.x.y:1` numbered from 1 on, all of which speak the extension. */
+/** A policy with connected peers `8.0.x.y:1`, numbered from 1, all of which support the extension. */
 function policy(count: number, flags = 0): PexPolicy {
   const it = new PexPolicy()
   for (let id = 1; id <= count; id++) add(it, id, flags)
@@ -30,7 +30,7 @@ function told(message: PexMessage | undefined): { added: string[]; dropped: stri
   }
 }
 
-test('the first message names all others, later ones what has changed, a minute apart', () => {
+test('the first message names all others, later ones the changes, a minute apart', () => {
   const it = policy(3)
   assert.deepEqual(told(it.next(1, 0)), { added: [hostOf(2), hostOf(3)], dropped: [] })
   assert.equal(it.next(1, 10 * minute), undefined, 'nothing is new')
@@ -43,7 +43,7 @@ test('the first message names all others, later ones what has changed, a minute 
   assert.equal(it.next(9, 0), undefined, 'a stranger')
 })
 
-test('a peer that comes and goes, or goes and comes, between two messages is not spoken of', () => {
+test('a peer that comes and goes, or goes and comes, between two messages is left out', () => {
   const it = policy(3)
   it.next(1, 0)
   add(it, 4)
@@ -58,7 +58,7 @@ test('a peer that comes and goes, or goes and comes, between two messages is not
   assert.equal(it.next(1, minute), undefined)
 })
 
-test('nobody is told of himself, also under another number, nor of whom cannot be reached', () => {
+test('a peer is not told of itself, also under another port, nor of unreachable peers', () => {
   const it = policy(1)
   it.contact(2, parseAddress(`${hostOf(1)}:1`), () => 0)
   it.contact(3, parseAddress('[::ffff:8.0.0.1]:1'), () => 0)
@@ -72,7 +72,7 @@ for (const [recipient, hosts] of [
   ['10.0.0.1', ['10.0.0.9', '9.9.9.9']],
   ['127.0.0.1', ['127.0.0.9', '10.0.0.9', '9.9.9.9']]
 ] as const) {
-  test(`${recipient} is told only of what it can reach`, () => {
+  test(`${recipient} is told only of peers that it can reach`, () => {
     const it = new PexPolicy()
     it.join(1, recipient, 0)
     ;['127.0.0.9', '10.0.0.9', '9.9.9.9'].forEach((host, n) => {
@@ -99,7 +99,7 @@ test('messages keep to their size, and nothing is lost', () => {
   assert.equal(it.next(1, 9 * minute), undefined)
 })
 
-test('those that can be reached come first, seeds are not told of seeds', () => {
+test('reachable peers come first, and seeds are not told of seeds', () => {
   const it = policy(1)
   for (let id = 2; id <= 150; id++) add(it, id, id > 100 ? pexFlags.reachable : 0)
   const { added } = it.next(1, 0) ?? { added: [] }
@@ -110,7 +110,7 @@ test('those that can be reached come first, seeds are not told of seeds', () => 
   assert.deepEqual(told(seeds.next(4, 0)).added, [1, 2, 3].map(hostOf))
 })
 
-test('with few peers those that had to leave are told of too, once, and then dropped', () => {
+test('with few peers, evicted ones are named too, once, and then dropped', () => {
   const it = policy(30)
   for (let id = 3; id <= 30; id++) it.leave(id, id > 4)
   const { added } = told(it.next(1, 0))
@@ -125,7 +125,7 @@ test('with few peers those that had to leave are told of too, once, and then dro
   assert.equal(many.next(1, 0)?.added.length, 39)
 })
 
-test('what peers tell is taken with care', () => {
+test('addresses from peers are validated', () => {
   const peers = (...list: string[]): PexPeer[] =>
     list.map((text) => ({ address: parseAddress(text), flags: text.endsWith(':2') ? 2 : 0 }))
   const hear = (it: PexPolicy, added: PexPeer[], complete = false): string[] => {
@@ -161,7 +161,7 @@ test('what peers tell is taken with care', () => {
   assert.deepEqual(hear(near, peers(...neighbours)), neighbours)
 })
 
-test('a peer is heard 200 addresses first and 100 later, five times at once and then twice a minute', () => {
+test('a peer may send 200 addresses first and 100 later, five times at once and then twice a minute', () => {
   const it = policy(1)
   const added = Array.from({ length: 500 }, (_, n) => ({
     address: { host: `9.9.${n >> 8}.${n & 255}`, port: 1 },
@@ -173,13 +173,13 @@ test('a peer is heard 200 addresses first and 100 later, five times at once and 
   }
   assert.deepEqual([0, 0, 0, 0, 0, 0].map(hear), [200, 100, 100, 100, 100, 0])
   assert.equal(hear(minute / 2), 100)
-  // Once a minute for hours is what everybody may.
+  // Once a minute for hours is allowed to every peer.
   for (let n = 2; n < 200; n++) assert.equal(hear(n * minute), 100)
   const now = 200 * minute
   assert.equal(Array.from({ length: 30 }, () => hear(now)).at(-1), 'flood')
 })
 
-test('whatever happens, who listens knows after a while exactly who is there', () => {
+test('in any sequence of calls, a listener soon knows exactly who is connected', () => {
   const step = fc.record({
     id: fc.integer({ min: 2, max: 160 }),
     welcome: fc.boolean(),
