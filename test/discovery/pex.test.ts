@@ -110,7 +110,7 @@ test('reachable peers come first, and seeds are not told of seeds', () => {
   assert.deepEqual(told(seeds.next(4, 0)).added, [1, 2, 3].map(hostOf))
 })
 
-test('with few peers, evicted ones are named too, once, and then dropped', () => {
+test('with few peers, those disconnected without fault are named too, once, and then dropped', () => {
   const it = policy(30)
   for (let id = 3; id <= 30; id++) it.leave(id, id > 4)
   const { added } = told(it.next(1, 0))
