@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Additions } from '../../lib/picker/additions.ts'
 
-test('the latest additions are remembered, and it is told when they are not', () => {
+test('the latest additions are recorded, and lost ones are reported', () => {
   const additions = new Additions()
   assert.deepEqual(additions.since(0), [])
   for (let piece = 100; piece < 300; piece++) {

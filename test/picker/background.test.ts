@@ -2,17 +2,17 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { begun, sentTo, swarmOf, upTo } from './scenes.ts'
 
-test('a peer completes the piece that it has begun before it begins another', () => {
+test('a peer completes its partial piece before it begins another', () => {
   const swarm = swarmOf({ pieceCount: 8 })
   swarm.add({ maxRequests: 5 })
   swarm.finish()
   const pieces = swarm.requests.map(({ piece }) => piece)
   assert.equal(pieces.length, 8 * 16)
-  // As many changes from one piece to another as there are further pieces.
+  // As many changes of piece as there are further pieces.
   assert.equal(pieces.filter((piece, n) => n > 0 && piece !== pieces[n - 1]).length, 7)
 })
 
-test('a piece that another peer has begun is completed before a new one is begun', () => {
+test('a partial piece of another peer is completed before a new one is begun', () => {
   const swarm = swarmOf({ pieceCount: 32 })
   const slow = swarm.add({ bytesPerMs: 5, maxRequests: 2 })
   swarm.loop.advance(100)
@@ -22,7 +22,7 @@ test('a piece that another peer has begun is completed before a new one is begun
   assert.equal(begun(sentTo(swarm, fast))[0], piece)
 })
 
-test('a seed begins with what only seeds have, also where others have begun something', () => {
+test('a seed begins with pieces that only seeds have, also where others have begun some', () => {
   const swarm = swarmOf({ pieceCount: 32 })
   for (let count = 0; count < 2; count++) swarm.add({ pieces: upTo(8), choking: true })
   const leecher = swarm.add({ pieces: upTo(8), bytesPerMs: 5, maxRequests: 2 })
@@ -35,7 +35,7 @@ test('a seed begins with what only seeds have, also where others have begun some
   assert.ok((pieces[0] ?? 0) >= 8, String(pieces))
 })
 
-test('a peer is asked for the rarest of what it has', () => {
+test('the rarest pieces of a peer are requested first', () => {
   const swarm = swarmOf({ pieceCount: 32 })
   for (let count = 0; count < 3; count++)
     swarm.add({ pieces: upTo(32).filter((piece) => piece !== 5), choking: true })
@@ -44,13 +44,13 @@ test('a peer is asked for the rarest of what it has', () => {
   assert.equal(begun(sentTo(swarm, id))[0], 5)
 })
 
-test('a choking peer is asked for what it allows, in order of priority', () => {
+test('a choking peer gets requests for its allowed-fast pieces, in order of priority', () => {
   const swarm = swarmOf({ pieceCount: 32 })
   swarm.select([9], 7)
   const id = swarm.add({ choking: true, allowedFast: [3, 9, 20] })
   swarm.loop.advance(60_000)
   const pieces = begun(sentTo(swarm, id))
-  // The first one that was allowed was asked for at once.
+  // The first allowed-fast piece was requested at once.
   assert.deepEqual(pieces, [3, 9, 20])
   assert.deepEqual(
     swarm.completed.toSorted((a, b) => a - b),
@@ -90,9 +90,9 @@ test('a suspect begins pieces of its own and leaves those of others alone', () =
   )
 })
 
-test('pieces of a window are none of the background', () => {
+test('pieces of a window are not requested for the background', () => {
   const swarm = swarmOf({ pieceCount: 32 })
-  // The peers of the window have nothing else, that of the background has all.
+  // The peers of the window have no other pieces; the background peer has all.
   const id = swarm.add({ bytesPerMs: 1, latencyMs: 4000, maxRequests: 3 })
   const fast = swarm.add({ bytesPerMs: 2000, latencyMs: 5, pieces: upTo(4) })
   swarm.window(1, 0, 4, true)

@@ -8,7 +8,7 @@ interface Swarm {
   readonly choker: Choker
   readonly down: Map<number, number>
   readonly up: Map<number, number>
-  /** Bytes in all. */
+  /** Total bytes by peer. */
   readonly gave: Map<number, number>
   readonly took: Map<number, number>
   readonly log: string[]
@@ -54,7 +54,7 @@ function join({ choker }: Swarm, count: number, now = 0): void {
   }
 }
 
-test('an interested newcomer is served at once while places are free', () => {
+test('a new interested peer is unchoked at once while slots are free', () => {
   const it = swarm({ slots: 3 })
   assert.equal(it.choker.wakeAt, Number.POSITIVE_INFINITY)
   join(it, 5, 1000)
@@ -67,7 +67,7 @@ test('an interested newcomer is served at once while places are free', () => {
   assert.equal(it.choker.wakeAt, Number.POSITIVE_INFINITY)
 })
 
-test('those who give most are served, and one more by chance', () => {
+test('peers that upload most are unchoked, and one more by chance', () => {
   const it = swarm({ slots: 3 })
   join(it, 6)
   for (let id = 1; id <= 6; id++) it.down.set(id, id * 1000)
@@ -77,7 +77,7 @@ test('those who give most are served, and one more by chance', () => {
   assert.equal(served.length, 3)
 })
 
-test('the optimistic place changes its holder every 30 s and prefers newcomers three to one', () => {
+test('the optimistic slot changes its peer every 30 s and prefers new peers three to one', () => {
   let draw = 0
   const it = swarm({ slots: 2, random: () => draw })
   join(it, 4)
@@ -88,7 +88,7 @@ test('the optimistic place changes its holder every 30 s and prefers newcomers t
   assert.deepEqual(it.unchoked(), [1, first].sort())
   it.choker.addPeer(5, 60_000)
   it.choker.interested(5, true, 60_000)
-  // Old peers weigh 1, the newcomer 3: of [2, 3, 4 without the holder, 5] it owns the last three fifths.
+  // Old peers weigh 1, the new one 3: of [2, 3, 4 without the holder, 5] it has the last three fifths.
   draw = 0.41
   it.choker.round(70_000)
   assert.deepEqual(it.unchoked(), [1, 5])
@@ -99,7 +99,7 @@ test('the optimistic place changes its holder every 30 s and prefers newcomers t
   assert.equal(it.unchoked().includes(5), false)
 })
 
-test('a peer that snubs us keeps no place but the optimistic one', () => {
+test('a peer that snubs us keeps no slot but the optimistic one', () => {
   const it = swarm({ slots: 3 })
   join(it, 3)
   for (let id = 1; id <= 3; id++) it.down.set(id, id)
@@ -112,7 +112,7 @@ test('a peer that snubs us keeps no place but the optimistic one', () => {
   assert.deepEqual(it.unchoked(), [1, 2, 3])
 })
 
-test('the optimistic turn of one that only takes ends when it has enough to give something', () => {
+test('the optimistic unchoke of a peer that only downloads ends once it has enough to upload', () => {
   const it = swarm({ slots: 2, optimisticBytes: 600_000 })
   join(it, 2)
   it.gave.set(1, 1e6)
@@ -133,7 +133,7 @@ test('the optimistic turn of one that only takes ends when it has enough to give
   assert.deepEqual(it.unchoked(), [1, 2], 'who gives keeps it')
 })
 
-test('a fast peer without interest is served without a place, and takes the slowest place when it wants one', () => {
+test('a fast uninterested peer is unchoked without a slot, and takes the slowest slot once interested', () => {
   const it = swarm({ slots: 3 })
   join(it, 3)
   it.choker.addPeer(9, 0)
@@ -144,7 +144,7 @@ test('a fast peer without interest is served without a place, and takes the slow
   assert.deepEqual(it.unchoked(), [2, 3, 9])
 })
 
-test('who lost interest gives its place up, and gets none back while it is taken', () => {
+test('a peer that loses interest frees its slot, and does not regain it while it is taken', () => {
   const it = swarm({ slots: 2 })
   join(it, 3)
   it.choker.interested(1, false, 1000)
@@ -178,7 +178,7 @@ test('while seeding each peer has its turn', () => {
   assert.equal(it.choker.seeding, true)
 })
 
-test('while seeding a turn is not cut short, and a peer that takes nothing loses it', () => {
+test('while seeding a turn is not cut short, and a peer that downloads nothing loses it', () => {
   const it = swarm({ slots: 2, quotaBytes: 1000, random: () => 0 })
   it.choker.seeding = true
   join(it, 4)
@@ -194,7 +194,7 @@ test('while seeding a turn is not cut short, and a peer that takes nothing loses
   assert.notDeepEqual(it.unchoked(), next)
 })
 
-test('the number of places follows the upload limit', () => {
+test('the number of slots follows the upload limit', () => {
   const none = Number.POSITIVE_INFINITY
   const cases: [limit: number, sentPerSecond: number, slots: number][] = [
     [0, 0, 0],
@@ -219,7 +219,7 @@ test('the number of places follows the upload limit', () => {
   assert.equal(it.choker.uploadLimit, 0)
 })
 
-test('a peer removed from inside the sink is heard of no more', () => {
+test('a peer removed inside the sink gets no further calls', () => {
   const log: string[] = []
   const choker: Choker = new Choker({
     sink: {
@@ -241,7 +241,7 @@ test('a peer removed from inside the sink is heard of no more', () => {
   assert.deepEqual(log, ['unchoke 1', 'unchoke 2', 'unchoke 3'])
 })
 
-test('never more interested peers are served than there are places', () => {
+test('there are never more interested unchoked peers than slots', () => {
   const id = fc.integer({ min: 1, max: 12 })
   const event = fc.oneof(
     fc.record({ kind: fc.constant('join' as const), id }),
@@ -291,7 +291,7 @@ test('never more interested peers are served than there are places', () => {
   )
 })
 
-test('while we download, places are for half of those who want one', () => {
+test('while downloading, there are slots for half of the interested peers', () => {
   const it = swarm({ uploadLimit: 4 * 2 ** 20 })
   join(it, 6)
   assert.equal(it.unchoked().length, 4)
@@ -305,7 +305,7 @@ test('while we download, places are for half of those who want one', () => {
   assert.equal(it.unchoked().length, 20)
 })
 
-test('one that takes and gives nothing loses its place to those who give, and takes it where nobody does', () => {
+test('a peer that downloads without uploading loses its slot to uploaders, and gets one where none upload', () => {
   const it = swarm({ slots: 3 })
   join(it, 5)
   assert.deepEqual(it.unchoked(), [1, 2, 3])
@@ -327,7 +327,7 @@ test('one that takes and gives nothing loses its place to those who give, and ta
   assert.ok(it.choker.isUnchoked(1), 'it gives')
 })
 
-test('one that only uploads gets no place, whatever it says', () => {
+test('an upload-only peer gets no slot, whatever it says', () => {
   const it = swarm({ slots: 2 })
   join(it, 2)
   it.choker.uploadOnly(1, true, 100)

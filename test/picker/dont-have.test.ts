@@ -33,7 +33,7 @@ function bench(pieceCount: number): Bench {
   return { picker, join, requests, cancels, interests }
 }
 
-test('what a peer was asked for of a piece that it has lost is asked of others', () => {
+test('requests for a piece that a peer has lost go to others', () => {
   const { picker, join, requests, cancels, interests } = bench(2)
   selectPieces(picker, [0], 4, 0)
   for (const id of [1, 2]) {
@@ -60,7 +60,7 @@ test('what a peer was asked for of a piece that it has lost is asked of others',
   assert.deepEqual(interests.at(-1), [1, false])
 })
 
-test('of the pieces that a choking peer allows, those that are needed most come first; suggestions yield to priorities', () => {
+test('the most needed allowed-fast pieces come first; suggestions yield to priorities', () => {
   const { picker, join, requests } = bench(8)
   selectPieces(picker, [0, 1, 2, 3, 4], 2, 0)
   selectPieces(picker, [5, 6], 6, 0)
@@ -84,7 +84,7 @@ test('of the pieces that a choking peer allows, those that are needed most come 
   assert.equal(other.requests[0]?.[1], 5)
 })
 
-test('seeds are asked for what only seeds have before partial pieces that others have as well', () => {
+test('seeds get requests for pieces of seeds alone before partial pieces that others have too', () => {
   const { picker, join, requests } = bench(4)
   selectPieces(picker, [0, 1, 2, 3], 4, 0)
   join(1)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { mostRequesters, sentTo, swarmOf, upTo } from './scenes.ts'
 
-test('the last blocks of a slow peer are asked of a faster one, and taken back when they have come', () => {
+test('the last blocks of a slow peer are requested from a faster one, and cancelled once received', () => {
   const swarm = swarmOf({ pieceCount: 4 })
   const slow = swarm.add({ bytesPerMs: 2, maxRequests: 8 })
   swarm.loop.advance(100)
@@ -39,7 +39,7 @@ test('a block is requested from two peers at most', () => {
   assert.equal(most, 2)
 })
 
-test('a peer without other work is asked for a few blocks of others at a time', () => {
+test('an idle peer gets requests for a few blocks of others at a time', () => {
   const swarm = swarmOf({ pieceCount: 3, blocksPerPiece: 2 })
   swarm.add({ bytesPerMs: 1 })
   swarm.loop.advance(100)
@@ -53,7 +53,7 @@ test('a peer without other work is asked for a few blocks of others at a time', 
   assert.ok(most > 0 && most <= 4, `${most}`)
 })
 
-test('a suspect takes no part', () => {
+test('a suspect gets no end game requests', () => {
   const swarm = swarmOf({ pieceCount: 4 })
   swarm.add({ bytesPerMs: 5, maxRequests: 100 })
   swarm.loop.advance(100)

@@ -37,7 +37,7 @@ class Reader {
     for (const peer of peers) this.picker.bitfield(peer, 'all', 0)
   }
 
-  /** Lets every block of the first piece come from whom it was asked; returns who that was. */
+  /** Delivers every block of the first piece from the peer asked. Returns the peer of each. */
   fetch(): Map<number, number> {
     const senders = new Map<number, number>()
     while (senders.size < blocks) {
@@ -58,14 +58,14 @@ class Reader {
   }
 }
 
-test('each block of a piece that failed comes from another peer the next time', () => {
+test('each block of a failed piece comes from another peer the next time', () => {
   const reader = new Reader()
   const before = reader.fetch()
   reader.fail()
   for (const [block, peer] of reader.fetch()) assert.notEqual(peer, before.get(block), `block ${block}`)
 })
 
-test('suspects go on sending what a reader waits for, a discredited peer does not', () => {
+test('suspects still send pieces that a reader waits for, a discredited peer does not', () => {
   const reader = new Reader()
   reader.fetch()
   for (const peer of [1, 2, 3]) reader.picker.suspect(peer, true, peer === 2, 0)
@@ -73,7 +73,7 @@ test('suspects go on sending what a reader waits for, a discredited peer does no
   assert.deepEqual(new Set(reader.fetch().values()), new Set([1, 3]))
 })
 
-test('a peer is asked again for what it sent when there is no other', () => {
+test('a block is requested from its earlier sender when there is no other peer', () => {
   const reader = new Reader([1])
   reader.fetch()
   reader.fail()

@@ -8,22 +8,22 @@ import { SimPeer, type SimPeerOptions } from '../sim/sim-peer.ts'
 import { sinkOf, sourceOf } from './picker-parts.ts'
 import { selectPieces } from './select-pieces.ts'
 
-/** How a {@link FakeSwarm} is set up. */
+/** Options of a {@link FakeSwarm}. */
 export interface FakeSwarmOptions {
   readonly seed?: number
   readonly pieceCount?: number
   readonly blocksPerPiece?: number
   /** Bytes by which the last piece is shorter than the others. */
   readonly shorter?: number
-  /** Pieces that memory is there for. */
+  /** Number of pieces that fit into memory. */
   readonly memoryPieces?: number
-  /** Whether blocks of pieces that are set aside are kept. */
+  /** Whether blocks of evicted pieces are stored. */
   readonly spills?: boolean
   /** Milliseconds from the last block to the verdict. */
   readonly hashMs?: number
 }
 
-/** A request that went out. */
+/** A request that was sent. */
 export interface SentRequest {
   readonly at: number
   readonly peer: number
@@ -33,9 +33,9 @@ export interface SentRequest {
 
 interface Link {
   readonly peer: SimPeer
-  /** Blocks asked for and not answered or taken back. */
+  /** Blocks requested, and neither received nor cancelled. */
   readonly outstanding: Set<number>
-  /** Blocks that were taken back. */
+  /** Cancelled blocks. */
   readonly cancelled: Set<number>
   readonly allowed: Set<number>
   choking: boolean
@@ -58,8 +58,8 @@ const plainPeer: SimPeerOptions = {
 }
 
 /**
- * A picker among simulated peers in virtual time. Every request is checked against the rules: it is wanted, nobody is asked
- * twice at once, nor beyond the queue that it allows, nor while it chokes. Same seed, same run.
+ * A picker among simulated peers in virtual time. Checks every request: its block is wanted, no peer is asked
+ * twice at once, beyond its queue, or while it chokes. The same seed gives the same run.
  */
 export class FakeSwarm {
   readonly loop: EventLoop = new EventLoop()
@@ -70,12 +70,12 @@ export class FakeSwarm {
   readonly cancels: SentRequest[] = []
   /** Pieces in the order in which they were verified. */
   readonly completed: number[] = []
-  /** Pieces that memory is set aside for. */
+  /** Pieces with reserved memory. */
   readonly reserved: Set<number> = new Set()
-  /** Blocks that came for nothing, and blocks that were of use. */
+  /** Blocks received in vain. `useful` counts the others. */
   duplicates = 0
   useful = 0
-  /** Blocks that came without having been asked for. */
+  /** Unrequested blocks received. */
   unrequested = 0
   failures = 0
   wakes = 0
@@ -87,13 +87,13 @@ export class FakeSwarm {
   readonly #priority: Uint8Array
   readonly #unchecked = new Set<number>()
   readonly #windows = new Map<number, ByteWindow>()
-  /** For each piece the blocks that came; true for a wrong one. */
+  /** The received blocks of each piece; true for a wrong one. */
   readonly #blocks = new Map<number, Map<number, boolean>>()
   readonly #stored = new Map<number, readonly number[]>()
   #wakeAt = Number.POSITIVE_INFINITY
   #lastId = 0
   #refused = false
-  /** Pieces whose memory is given back once they are written. */
+  /** Pieces whose memory is released once they are written. */
   #spilling = 0
 
   constructor(options: FakeSwarmOptions = {}) {
@@ -128,7 +128,7 @@ export class FakeSwarm {
     return this.loop.now
   }
 
-  /** Adds a peer that has shaken hands and tells its pieces; returns its number. */
+  /** Adds a peer after its handshake, which announces its pieces. Returns its number. */
   add(options: Partial<SimPeerOptions> = {}): number {
     const id = ++this.#lastId
     const all = { ...plainPeer, ...options }
@@ -188,7 +188,7 @@ export class FakeSwarm {
     return id
   }
 
-  /** The far end of a peer. */
+  /** Returns the far end of a peer. */
   peer(id: number): SimPeer {
     return this.#link(id).peer
   }
@@ -246,7 +246,7 @@ export class FakeSwarm {
     this.picker.table.blocks.store(piece, blocks)
   }
 
-  /** Gives memory back or takes it. */
+  /** Sets the number of pieces that fit into memory. */
   setMemory(pieces: number): void {
     this.memoryPieces = pieces
     this.#freed()
@@ -258,25 +258,25 @@ export class FakeSwarm {
     this.#arm()
   }
 
-  /** Runs until everything wanted is there; fails after `limitMs` of virtual time. */
+  /** Runs until every wanted piece is verified. Fails after `limitMs` of virtual time. */
   finish(limitMs = 600_000): void {
     const done = this.loop.run(() => this.picker.missing === 0, this.now + limitMs)
     assert.ok(done, `${this.picker.missing} pieces are missing after ${this.now} ms: ${this.#describe()}`)
   }
 
-  /** Part of the blocks that came for nothing. */
+  /** Blocks received in vain for each useful one. */
   get waste(): number {
     return this.duplicates / Math.max(1, this.useful)
   }
 
-  /** Blocks that are asked for now. */
+  /** Number of blocks requested now. */
   get outstanding(): number {
     let count = 0
     for (const link of this.links.values()) count += link.outstanding.size
     return count
   }
 
-  /** Whom a piece was asked of. */
+  /** Peers that were asked for a piece. */
   askedFor(piece: number): Set<number> {
     return new Set(this.requests.filter((request) => request.piece === piece).map(({ peer }) => peer))
   }

@@ -15,18 +15,18 @@ test('pieces of a reader are requested before the background, and both fill the 
   assert.ok(!isUrgent.slice(first).includes(true))
 })
 
-test('a peer that refuses is asked again after a pause', () => {
+test('a peer that rejects is asked again after a pause', () => {
   const swarm = swarmOf({ pieceCount: 32 })
   const id = swarm.add({ rejects: 1 })
   swarm.loop.advance(30_000)
   const refused = swarm.requests.length
-  // Each round of refusals ends with a pause.
+  // Each round of rejects ends with a pause.
   assert.ok(refused > 2 && refused < 300, `${refused}`)
   const times = new Set(sentTo(swarm, id).map(({ at }) => Math.floor(at / 1000)))
   assert.ok(times.size < 20, `in ${times.size} of 30 seconds`)
 })
 
-test('lateness is looked at often while a reader waits, and not at all when nothing is under way', () => {
+test('late requests are looked for often while a reader waits, and never while none is outstanding', () => {
   const wakes = (swarm: FakeSwarm): number => {
     const before = swarm.wakes
     swarm.loop.advance(10_000)
@@ -49,7 +49,7 @@ test('lateness is looked at often while a reader waits, and not at all when noth
   assert.equal(done.picker.wakeAt, Number.POSITIVE_INFINITY)
 })
 
-test('the queue of a peer grows with what it delivers in a round trip', () => {
+test('the request queue depth grows with the blocks received in a round trip', () => {
   const depths = [50, 500].map((bytesPerMs) => {
     const swarm = swarmOf({ pieceCount: 400 })
     const id = swarm.add({ bytesPerMs, latencyMs: 200, maxRequests: 1000 })
@@ -58,7 +58,7 @@ test('the queue of a peer grows with what it delivers in a round trip', () => {
   })
   const [slow = 0, fast = 0] = depths
   assert.ok(fast > 3 * slow, String(depths))
-  // More than what is under way in a round trip.
+  // More than the bytes outstanding in a round trip.
   assert.ok(fast >= (500 * 200) / 16_384, String(depths))
 })
 

@@ -13,7 +13,7 @@ function peerOf(id: number, pieceCount: number, pieces: readonly number[] | 'all
   return peer
 }
 
-test('peers are of interest as long as they have something that is wanted', () => {
+test('peers are of interest as long as they have a wanted piece', () => {
   const told: string[] = []
   const interest = new Interest(20, ({ id, interested }) => told.push(`${id} ${interested}`))
   const [seed, some, none] = [peerOf(1, 20, 'all'), peerOf(2, 20, [3, 19]), peerOf(3, 20, [])]
@@ -34,9 +34,9 @@ test('peers are of interest as long as they have something that is wanted', () =
   assert.equal(interest.count, 0)
 })
 
-test('whatever comes and goes, interest is what a count would say', () => {
+test('in any sequence of changes, interest equals a full count', () => {
   const random = seededRandom(4)
-  // More pieces than are looked at one by one, and fewer again.
+  // More pieces than are checked one by one, then fewer.
   const pieceCount = 150
   const interest = new Interest(pieceCount, () => {})
   const wanted = new Set<number>()

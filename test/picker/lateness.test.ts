@@ -28,7 +28,7 @@ test('a slow link is given more time', () => {
   assert.equal(swarm.picker.peer(id)?.snubbed, true)
 })
 
-test('a silent peer costs ever fewer requests', () => {
+test('a silent peer gets ever fewer requests', () => {
   const swarm = swarmOf({ pieceCount: 64 })
   const id = swarm.add()
   swarm.loop.advance(500)
@@ -43,7 +43,7 @@ test('a silent peer costs ever fewer requests', () => {
   assert.ok(late < 2 * first, `ten minutes cost little more than the first: ${counts}`)
 })
 
-test('other peers send the blocks that a silent peer owes', () => {
+test('other peers send the overdue blocks of a silent peer', () => {
   const swarm = swarmOf({ pieceCount: 16 })
   const id = swarm.add({ bytesPerMs: 500 })
   swarm.add({ bytesPerMs: 300 })

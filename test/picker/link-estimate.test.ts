@@ -4,7 +4,7 @@ import { LinkEstimate } from '../../lib/picker/link-estimate.ts'
 
 test('finds the rate and the delay of a steady link', () => {
   const link = new LinkEstimate(200, 300)
-  // 16 KiB every 8 ms, asked for 50 ms before each comes.
+  // 16 KiB every 8 ms, each requested 50 ms before it comes.
   for (let index = 0; index < 400; index++) link.arrived(16_384, index * 8, 50 + index * 8)
   assert.ok(Math.abs(link.bytesPerMs - 2048) < 200, String(link.bytesPerMs))
   assert.ok(link.latencyMs < 60, String(link.latencyMs))
@@ -16,7 +16,7 @@ test('one request at a time does not look like a slow link', () => {
   assert.ok(link.bytesPerMs > 500, String(link.bytesPerMs))
 })
 
-test('a link that gets slower is seen within seconds', () => {
+test('a link that gets slower is detected within seconds', () => {
   const link = new LinkEstimate(10, 2000)
   let now = 0
   for (; now < 1000; now += 8) link.arrived(16_384, now - 20, now)
@@ -24,14 +24,14 @@ test('a link that gets slower is seen within seconds', () => {
   assert.ok(link.bytesPerMs < 80, String(link.bytesPerMs))
 })
 
-test('a burst without any time between is no endless rate', () => {
+test('a burst without any time between is no infinite rate', () => {
   const link = new LinkEstimate(0, 300)
   for (let count = 0; count < 10_000; count++) link.arrived(16_384, 0, 0)
   assert.ok(Number.isFinite(link.bytesPerMs) && link.bytesPerMs <= 4_000_001)
   assert.equal(link.latencyMs, 0)
 })
 
-test('what comes unasked keeps the link busy and counts for nothing', () => {
+test('unrequested blocks keep the link busy and count for nothing', () => {
   const link = new LinkEstimate(10, 300)
   link.touched(1000)
   assert.equal(link.samples, 0)

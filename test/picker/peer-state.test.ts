@@ -30,7 +30,7 @@ test('outstanding blocks are expected one after the other', () => {
 test('the estimate of a silent peer recedes', () => {
   const peer = peerOf()
   ask(peer, 0)
-  // It has never delivered: that speaks against it.
+  // It has never delivered, which counts against it.
   assert.equal(peer.etaOf(0, 2100), 3400)
   peer.link.samples = 1
   assert.equal(peer.etaOf(0, 2100), 3100)
@@ -38,7 +38,7 @@ test('the estimate of a silent peer recedes', () => {
   assert.equal(peer.link.overdueMs(4100), 3000)
 })
 
-test('a peer serves what it has, unless it chokes or has refused', () => {
+test('a peer serves its pieces, unless it chokes or has rejected', () => {
   const peer = peerOf()
   assert.equal(peer.serves(0), false)
   peer.allow(0)
@@ -70,7 +70,7 @@ test('remembers a bounded number of cancelled blocks', () => {
   assert.equal(peer.answered(4999), false)
 })
 
-test('all pieces are all, whatever the spare bits', () => {
+test('a full bitfield is full, whatever its spare bits', () => {
   const bits = new Uint8Array([0xff, 0xe0])
   const peer = new PeerState(sourceOf(1), bits, 100, 300)
   assert.deepEqual([peer.hasAll(8), peer.hasAll(11), peer.hasAll(12)], [true, true, false])

@@ -1,14 +1,14 @@
 import type { BlockSink } from '../../lib/pieces/block-sink.ts'
 import type { BlockSource } from '../../lib/pieces/block-source.ts'
 
-/** Decisions of a picker, with the number of the peer that each is for. */
+/** Decisions of a picker, with the number of the peer for each. */
 export interface Decisions {
   request?(peer: number, piece: number, block: number): void
   cancel?(peer: number, piece: number, block: number): void
   interest?(peer: number, interested: boolean): void
 }
 
-/** A peer whose requests go to `decisions`; its host is called by its number. */
+/** Makes a peer whose requests go to `decisions`; its number is its host. */
 export function sourceOf(id: number, decisions: Decisions = {}): BlockSource {
   return {
     id,
@@ -20,7 +20,7 @@ export function sourceOf(id: number, decisions: Decisions = {}): BlockSource {
   }
 }
 
-/** Memory for every piece, none of which is streamed or spilled, but for what is given. */
+/** Makes a sink with memory for every piece, without streaming and spilling, except for `given`. */
 export function sinkOf(given: Partial<BlockSink> = {}): BlockSink {
   return {
     reserve: () => Number.POSITIVE_INFINITY,

@@ -6,14 +6,14 @@ import { FakeSwarm, type FakeSwarmOptions } from './fake-swarm.ts'
 const even = (pieceCount: number): number[] => Array.from({ length: pieceCount / 2 }, (_, index) => 2 * index)
 const upTo = (count: number, from = 0): number[] => Array.from({ length: count }, (_, index) => from + index)
 
-/** A swarm in which everything is selected. */
+/** Makes a swarm in which everything is selected. */
 function swarmOf(options: FakeSwarmOptions = {}): FakeSwarm {
   const swarm = new FakeSwarm(options)
   swarm.selectAll()
   return swarm
 }
 
-test('one seed: every block is asked for once', () => {
+test('one seed: every block is requested once', () => {
   const swarm = swarmOf({ shorter: 20_000 })
   swarm.add()
   swarm.finish()
@@ -24,7 +24,7 @@ test('one seed: every block is asked for once', () => {
   assert.equal(swarm.reserved.size, 0)
 })
 
-test('the pipeline fills a long fat link', () => {
+test('the request queue fills a long fat link', () => {
   const swarm = swarmOf({ pieceCount: 400 })
   swarm.add({ bytesPerMs: 10_000, latencyMs: 200, maxRequests: 1000 })
   swarm.finish()
@@ -91,7 +91,7 @@ test('a window: the cursor piece comes first and over several peers', () => {
   for (let count = 0; count < 4; count++) swarm.add({ bytesPerMs: 200 })
   swarm.loop.advance(3000)
   const before = swarm.completed.length
-  // Nobody was asked for anything of it.
+  // No block of it was requested.
   const cursor = upTo(56).findIndex(
     (piece) => !swarm.picker.table.isVerified(piece) && swarm.picker.table.blocks.get(piece) === undefined
   )
@@ -102,7 +102,7 @@ test('a window: the cursor piece comes first and over several peers', () => {
   assert.ok(swarm.now - at < 1500, `${swarm.now - at} ms`)
   assert.ok(swarm.askedFor(cursor).size >= 3)
   const since = swarm.completed.slice(before)
-  // What each of the four had begun may end before.
+  // The pieces begun by each of the four peers may end first.
   assert.ok(since.indexOf(cursor) <= 4, String(since))
   swarm.window(1, cursor + 1, 7)
   assert.ok(
@@ -116,7 +116,7 @@ test('a window: the cursor piece comes first and over several peers', () => {
   assert.ok(swarm.waste <= 0.05, String(swarm.waste))
 })
 
-test('a window of what is not selected is fetched, and nothing else', () => {
+test('a window of unselected pieces is fetched, and nothing else', () => {
   const swarm = new FakeSwarm()
   swarm.add()
   swarm.loop.advance(1000)
@@ -140,7 +140,7 @@ test('a silent peer does not stall a window', () => {
   swarm.finish(60_000)
 })
 
-test('a peer that turns silent is snubbed, and asked again later', () => {
+test('a peer that falls silent is snubbed, and asked again later', () => {
   const swarm = swarmOf({ pieceCount: 200 })
   const id = swarm.add({ bytesPerMs: 400, ignoresCancels: true })
   swarm.add({ bytesPerMs: 100 })
@@ -157,14 +157,14 @@ test('a peer that turns silent is snubbed, and asked again later', () => {
   swarm.finish()
 })
 
-test('a sole peer that drops requests without a word is asked again', () => {
+test('a sole peer that drops requests silently is asked again', () => {
   for (const window of [false, true]) {
     const swarm = new FakeSwarm({ pieceCount: 8 })
     const id = swarm.add({ fast: false })
     if (window) swarm.window(1, 0, 8, true)
     else swarm.selectAll()
     swarm.loop.advance(100)
-    // What it was asked for is lost: it forgets its queue and says nothing.
+    // Its requests are lost: it forgets its queue and sends nothing.
     const peer = swarm.peer(id)
     peer.silent = true
     for (const { piece, block } of swarm.requests) peer.cancel(piece, block)
@@ -195,7 +195,7 @@ test('a very slow peer alone sends no block twice', () => {
   assert.ok(swarm.duplicates <= 3, String(swarm.duplicates))
 })
 
-test('a film plays and seeks while some peers are silent, and the download goes on behind it', () => {
+test('a film plays and seeks while some peers are silent, and the background continues', () => {
   for (const seed of [1, 2, 3]) {
     const swarm = swarmOf({ seed, pieceCount: 200 })
     for (let count = 0; count < 10; count++) {
@@ -230,7 +230,7 @@ test('a film plays and seeks while some peers are silent, and the download goes 
   }
 })
 
-test('a seek takes back what stands in its way', () => {
+test('a seek cancels requests that delay it', () => {
   const swarm = new FakeSwarm({ pieceCount: 100 })
   swarm.add({ bytesPerMs: 100, latencyMs: 30 })
   swarm.window(1, 0, 20, true)
@@ -244,7 +244,7 @@ test('a seek takes back what stands in its way', () => {
   assert.ok(swarm.completed.filter((piece) => piece < 20).length <= 1)
 })
 
-test('a seek in a selected torrent delays background requests, which go on afterwards', () => {
+test('a seek in a selected torrent delays background requests, which continue afterwards', () => {
   const swarm = swarmOf({ pieceCount: 100 })
   for (let count = 0; count < 3; count++) swarm.add({ bytesPerMs: 150, latencyMs: 30 })
   swarm.loop.advance(4000)
@@ -257,13 +257,13 @@ test('a seek in a selected torrent delays background requests, which go on after
   swarm.finish()
 })
 
-test('a closed window leaves no selected piece behind', () => {
+test('a closed window leaves no selected piece unrequested', () => {
   const swarm = swarmOf({ pieceCount: 16 })
   const id = swarm.add({ pieces: upTo(8), choking: true })
   swarm.window(1, 0, 16, true)
   swarm.add({ pieces: upTo(8, 8) })
   swarm.loop.run(() => swarm.completed.length === 8, 20_000)
-  // The peer finds nothing outside the window, and the window goes.
+  // The peer has no request outside the window, and the window closes.
   swarm.peer(id).unchoke()
   swarm.window(1, 0, 4)
   swarm.loop.advance(1)
@@ -281,7 +281,7 @@ test('a stream that waits without peers costs no timer', () => {
   swarm.finish()
 })
 
-test('end game: the last blocks of a slow peer are fetched by others too', () => {
+test('end game: the last blocks of a slow peer are requested from others too', () => {
   const swarm = swarmOf({ pieceCount: 16 })
   swarm.add({ bytesPerMs: 3, latencyMs: 20 })
   for (let count = 0; count < 3; count++) swarm.add({ bytesPerMs: 400, latencyMs: 20 })
@@ -290,7 +290,7 @@ test('end game: the last blocks of a slow peer are fetched by others too', () =>
   assert.ok(swarm.waste < 0.1)
 })
 
-test('end game: lateness is looked at soon once a peer has run out of work', () => {
+test('end game: late requests are looked for soon once a peer is idle', () => {
   const swarm = swarmOf({ pieceCount: 4 })
   swarm.add({ bytesPerMs: 10 })
   const fast = swarm.add({ bytesPerMs: 2000 })
@@ -300,7 +300,7 @@ test('end game: lateness is looked at soon once a peer has run out of work', () 
   swarm.finish()
 })
 
-test('nothing is asked of a choking peer but what it allows', () => {
+test('only allowed-fast pieces are requested from a choking peer', () => {
   const swarm = swarmOf()
   swarm.add({ choking: true, allowedFast: [3, 4, 5] })
   swarm.loop.advance(10_000)
@@ -313,14 +313,14 @@ test('nothing is asked of a choking peer but what it allows', () => {
   assert.equal(swarm.completed.length, 3)
 })
 
-test('an allowed piece that is refused is not asked for again and again', () => {
+test('a rejected allowed-fast piece is not requested again and again', () => {
   const swarm = swarmOf()
   swarm.add({ choking: true, allowedFast: [3], rejects: 1 })
   swarm.loop.advance(60_000)
   assert.ok(swarm.requests.length <= 16, String(swarm.requests.length))
 })
 
-test('a peer that rejects everything is left in peace, and one that stops is used again', () => {
+test('a peer that rejects everything is left alone, and one that stops rejecting is used again', () => {
   const swarm = swarmOf({ pieceCount: 200 })
   const id = swarm.add({ rejects: 1, latencyMs: 0.2 })
   swarm.loop.advance(60_000)
@@ -330,7 +330,7 @@ test('a peer that rejects everything is left in peace, and one that stops is use
   swarm.finish(300_000)
 })
 
-test('a window goes on where one of two peers rejects everything', () => {
+test('a window continues where one of two peers rejects everything', () => {
   const swarm = new FakeSwarm()
   swarm.add({ rejects: 1, latencyMs: 1 })
   swarm.add({ latencyMs: 80 })
@@ -354,7 +354,7 @@ test('choke and unchoke at any time', () => {
   }
 })
 
-test('after all peers have left nothing is outstanding and empty pieces are given up', () => {
+test('after all peers have left nothing is outstanding and empty pieces are abandoned', () => {
   const swarm = swarmOf()
   const ids = upTo(5).map(() => swarm.add({ silent: true }))
   swarm.loop.advance(1000)
@@ -368,7 +368,7 @@ test('after all peers have left nothing is outstanding and empty pieces are give
   swarm.finish()
 })
 
-test('pieces begun by peers that left are finished by others', () => {
+test('partial pieces of peers that left are completed by others', () => {
   const swarm = swarmOf()
   const id = swarm.add()
   swarm.loop.advance(300)
@@ -391,7 +391,7 @@ test('memory that is refused and then granted', () => {
 })
 
 for (const spills of [false, true]) {
-  test(`little memory: pieces that nobody can finish make room for others (spills: ${spills})`, () => {
+  test(`little memory: pieces that no peer can complete make room for others (spills: ${spills})`, () => {
     const swarm = swarmOf({ memoryPieces: 3, pieceCount: 16, spills })
     const ids = upTo(3).map((index) => swarm.add({ pieces: [index], bytesPerMs: 50 }))
     swarm.loop.advance(1200)
@@ -407,7 +407,7 @@ for (const spills of [false, true]) {
     if (spills) assert.equal(swarm.useful, 16 * 16)
   })
 
-  test(`little memory: a reader's piece takes the place of idle ones (spills: ${spills})`, () => {
+  test(`little memory: a reader's piece evicts idle ones (spills: ${spills})`, () => {
     const swarm = swarmOf({ memoryPieces: 3, pieceCount: 16, spills })
     const ids = upTo(3).map((index) => swarm.add({ pieces: [index, 15], bytesPerMs: 50 }))
     swarm.loop.advance(800)
@@ -417,7 +417,7 @@ for (const spills of [false, true]) {
   })
 }
 
-test('little memory and a window in which later pieces hold all of it', () => {
+test('little memory and a window whose later pieces hold all of it', () => {
   const swarm = new FakeSwarm({ memoryPieces: 1, pieceCount: 16 })
   const id = swarm.add({ pieces: upTo(8, 8), bytesPerMs: 40 })
   swarm.window(1, 0, 16, true)
@@ -429,7 +429,7 @@ test('little memory and a window in which later pieces hold all of it', () => {
   swarm.finish()
 })
 
-test('what is deselected is taken back and its memory given up', () => {
+test('requests of deselected pieces are cancelled and their memory is released', () => {
   const swarm = swarmOf()
   swarm.add({ bytesPerMs: 100 })
   swarm.loop.advance(1000)
@@ -459,7 +459,7 @@ test('select and deselect at any time', () => {
   assert.equal(new Set(swarm.completed).size, 64)
 })
 
-test('a seek back and forth keeps what has come', () => {
+test('a seek back and forth keeps received blocks', () => {
   const swarm = new FakeSwarm({ pieceCount: 64 })
   swarm.add({ bytesPerMs: 300 })
   for (let round = 0; round < 12; round++) {
@@ -479,7 +479,7 @@ test('pieces that fail are fetched again', () => {
   assert.ok(swarm.failures > 0)
 })
 
-test('a piece that is lost is fetched again', () => {
+test('a lost piece is fetched again', () => {
   const swarm = swarmOf({ pieceCount: 4 })
   swarm.add()
   swarm.finish()
@@ -489,7 +489,7 @@ test('a piece that is lost is fetched again', () => {
   assert.deepEqual(swarm.completed.slice(4), [2])
 })
 
-test('a piece that is lost while it is under way gives its memory back', () => {
+test('a partial piece that is lost releases its memory', () => {
   const swarm = swarmOf({ pieceCount: 4 })
   swarm.add({ bytesPerMs: 50 })
   swarm.loop.advance(500)
@@ -508,11 +508,11 @@ test('suspects fetch whole pieces alone', () => {
     const asked = swarm.askedFor(piece)
     return asked.size > 1 && ids.slice(2).some((id) => asked.has(id))
   })
-  // Only the last pieces, which the end game hands to others.
+  // Only the last pieces, which the end game shares.
   assert.ok(shared.length <= 4, String(shared))
 })
 
-test('where only suspects are left they go on with what others have begun', () => {
+test('where only suspects are left they complete the partial pieces of others', () => {
   for (const window of [false, true]) {
     const swarm = swarmOf({ pieceCount: 16 })
     const ids = upTo(3).map(() => swarm.add({ bytesPerMs: 200 }))
@@ -579,7 +579,7 @@ test('pieces to be checked are not fetched before the verdict', () => {
   assert.ok(swarm.requests.slice(before).every(({ piece }) => piece % 2 === 1))
 })
 
-test('unchecked pieces leave the peers to the others', () => {
+test('unchecked pieces leave the peers to other pieces', () => {
   const swarm = swarmOf({ pieceCount: 16 })
   swarm.add({ pieces: upTo(16), bytesPerMs: 30 })
   swarm.loop.advance(200)
@@ -605,7 +605,7 @@ test('paused and resumed', () => {
   swarm.finish()
 })
 
-test('pieces that peers get are asked of them; a suggested one first', () => {
+test('new pieces of peers are requested from them; a suggested one first', () => {
   const swarm = swarmOf({ pieceCount: 20 })
   const id = swarm.add({ pieces: [] })
   swarm.loop.advance(100)
@@ -639,7 +639,7 @@ test('a later bitfield replaces the first; pieces are counted once', () => {
   assert.equal(swarm.picker.availability(3), 0)
 })
 
-test('calls about peers that are gone, and blocks that nobody asked for, do nothing', () => {
+test('calls about disconnected peers, and unrequested blocks, do nothing', () => {
   const swarm = new FakeSwarm()
   const { picker } = swarm
   picker.removePeer(9, 0)
@@ -664,7 +664,7 @@ test('calls about peers that are gone, and blocks that nobody asked for, do noth
   assert.ok((picker.peer(id)?.allowedFast.size ?? 0) <= 256)
 })
 
-test('a block that comes after it was taken back is still of use', () => {
+test('a block that arrives after its cancel still counts', () => {
   const swarm = swarmOf({ pieceCount: 8 })
   const id = swarm.add({ bytesPerMs: 50, ignoresCancels: true })
   swarm.loop.advance(900)
@@ -680,7 +680,7 @@ test('a block that comes after it was taken back is still of use', () => {
   assert.equal(swarm.unrequested, 0)
 })
 
-test('a late block is not asked of a peer whose queue the same plan has filled', () => {
+test('a late block is not requested from a peer whose queue the same plan has filled', () => {
   const swarm = swarmOf({ pieceCount: 24, blocksPerPiece: 4, memoryPieces: 6, shorter: 5000, hashMs: 3 })
   swarm.add({ bytesPerMs: 10, latencyMs: 300, fast: false, maxRequests: 1 })
   swarm.add({ bytesPerMs: 10, latencyMs: 1, choking: true, maxRequests: 1, allowedFast: [1, 2] })
@@ -691,7 +691,7 @@ test('a late block is not asked of a peer whose queue the same plan has filled',
   swarm.finish()
 })
 
-test('a block that a peer owes is not asked of it again when it delivers something else', () => {
+test('an overdue block is not requested again from its peer when that delivers another', () => {
   const swarm = new FakeSwarm({
     seed: 2,
     pieceCount: 24,
@@ -720,7 +720,7 @@ test('a block that a peer owes is not asked of it again when it delivers somethi
   swarm.finish()
 })
 
-test('everything wanted comes, whatever peers do, when one of them is honest', () => {
+test('everything wanted arrives, whatever peers do, when one of them is honest', () => {
   const peer = fc.record({
     bytesPerMs: fc.constantFrom(10, 100, 1000),
     latencyMs: fc.constantFrom(1, 40, 300),
@@ -810,7 +810,7 @@ test('everything wanted comes, whatever peers do, when one of them is honest', (
   )
 })
 
-test('memory that is little beside what all peers could have under way still keeps all of them busy', () => {
+test('memory far below the possible outstanding blocks still keeps all peers busy', () => {
   const pieceCount = 400
   const blocksPerPiece = 64
   const swarm = swarmOf({ memoryPieces: 36, pieceCount, blocksPerPiece })

@@ -8,11 +8,11 @@ import { selectPieces } from './select-pieces.ts'
 
 const blocksPerPiece = 8
 
-/** A picker with two pieces, of which so many blocks at a time may be asked for, and one seed. */
+/** A picker with two pieces, memory for a limited number of requests, and one seed. */
 class Scene {
   readonly requests: string[] = []
   readonly log: string[] = []
-  /** Memory that is granted next. */
+  /** Memory for the next grant. */
   grant: number
   readonly picker: Picker
 
@@ -53,7 +53,7 @@ class Scene {
     this.picker.unchoked(id, now)
   }
 
-  /** The oldest request is answered. */
+  /** Answers the oldest request. */
   answer(now: number): void {
     const [piece = 0, block = 0] = (this.requests.shift() ?? '').split(':').map(Number)
     assert.equal(this.picker.received(1, piece, block, now), 'wanted')
@@ -61,7 +61,7 @@ class Scene {
   }
 }
 
-test('of a streamed piece no more is asked for than there is memory for', () => {
+test('a streamed piece gets only as many requests as there is memory for', () => {
   const scene = new Scene(3)
   scene.grant = 0
   const asked = scene.requests.length
@@ -74,7 +74,7 @@ test('of a streamed piece no more is asked for than there is memory for', () => 
   assert.equal(scene.requests.length, 2)
 })
 
-test('a piece that no peer is asked for gives back what it may still ask for', () => {
+test('a piece without requests releases the memory for further ones', () => {
   const scene = new Scene(blocksPerPiece)
   scene.answer(1)
   scene.picker.memory.spared(0, 1, 2)
@@ -88,7 +88,7 @@ test('a piece that no peer is asked for gives back what it may still ask for', (
   assert.ok(scene.log.includes('extend 0'))
 })
 
-test('a block that there was no memory for is asked for again', () => {
+test('a block that was dropped for lack of memory is requested again', () => {
   const scene = new Scene(blocksPerPiece)
   const [first = ''] = scene.requests
   scene.answer(1)
@@ -98,14 +98,14 @@ test('a block that there was no memory for is asked for again', () => {
   assert.ok(scene.requests.includes(first))
 })
 
-test('a piece whose last block there was no memory for is not whole', () => {
+test('a piece whose last block was dropped for lack of memory is not complete', () => {
   const scene = new Scene(blocksPerPiece)
   for (let now = 1; scene.picker.table.blocks.get(0)?.complete !== true; now++) scene.answer(now)
   scene.picker.memory.dropped(0, 5)
   assert.equal(scene.picker.table.blocks.get(0)?.complete, false)
 })
 
-test('of what is under way, memory that is not used is given back first, and then a piece in memory is streamed', () => {
+test('unused memory of partial pieces is released first, then a piece in memory is streamed', () => {
   const scene = new Scene(blocksPerPiece)
   scene.answer(1)
   scene.picker.memory.spared(0, 4, 2)
@@ -123,7 +123,7 @@ test('of what is under way, memory that is not used is given back first, and the
   assert.deepEqual(other.requests, [])
 })
 
-test('a piece that is set aside is spilled where something came of it, and abandoned where nothing did', () => {
+test('an evicted piece is spilled if it has blocks, and abandoned if not', () => {
   for (const came of [true, false]) {
     const scene = new Scene(Number.POSITIVE_INFINITY)
     if (came) scene.answer(1)

@@ -4,7 +4,10 @@ import { PeerState } from '../../lib/picker/peer-state.ts'
 import { deepMs, maxDepth, Pipelines, shallowMs } from '../../lib/picker/pipelines.ts'
 import { sourceOf } from './picker-parts.ts'
 
-/** A peer that has shown 1,000 bytes per millisecond and a delay of 40 ms, and takes any number of requests. */
+/**
+ * Makes a peer with a measured rate of 1,000 bytes per millisecond and a delay of 40 ms, and no request
+ * limit.
+ */
 function provenPeer(): PeerState {
   const peer = new PeerState(sourceOf(1), new Uint8Array(1), 40, 1000)
   peer.link.arrived(16384, 0, 40 + 16.384, false)
@@ -13,7 +16,7 @@ function provenPeer(): PeerState {
   return peer
 }
 
-test('newcomers share the first blocks', () => {
+test('new peers share the first blocks', () => {
   const pipelines = new Pipelines()
   const peer = new PeerState(sourceOf(1), new Uint8Array(1), 40, 1000)
   const alone = pipelines.room(peer, 1, true)
@@ -21,7 +24,7 @@ test('newcomers share the first blocks', () => {
   assert.ok(pipelines.room(peer, 1000, true) > 0)
 })
 
-test('pipelines are shallow while a stream waits, and filled in larger batches while none does', () => {
+test('queue depth is small while a stream waits, and filled in larger batches while none does', () => {
   const pipelines = new Pipelines()
   const peer = provenPeer()
   assert.ok(pipelines.room(peer, 1, false) > 3 * pipelines.room(peer, 1, true))
@@ -31,7 +34,7 @@ test('pipelines are shallow while a stream waits, and filled in larger batches w
   assert.equal(pipelines.isWorthwhile(9, peer, false), true)
 })
 
-test('while memory is short pipelines get as short as for a stream, and deep again afterwards', () => {
+test('while memory is short the queue depth shrinks as for a stream, and grows again afterwards', () => {
   const pipelines = new Pipelines()
   const peer = provenPeer()
   const deep = pipelines.room(peer, 1, false)
@@ -45,7 +48,7 @@ test('while memory is short pipelines get as short as for a stream, and deep aga
   assert.ok(deepMs > shallowMs)
 })
 
-test('a snubbed peer is asked for one block at a time', () => {
+test('a snubbed peer gets one request at a time', () => {
   const pipelines = new Pipelines()
   const peer = provenPeer()
   peer.snubbed = true

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { exactLooks, mostLooks, RarityOrder } from '../../lib/picker/rarity-order.ts'
 import { fc } from '../support/fast-check.ts'
 
-/** A small generator, so that a failure repeats. */
+/** A small seeded generator, so that a failure repeats. */
 function seeded(seed: number): () => number {
   let state = seed | 1
   return () => {
@@ -13,7 +13,7 @@ function seeded(seed: number): () => number {
   }
 }
 
-/** An order with the priorities of its own test. */
+/** An order with priorities of its own. */
 class Order extends RarityOrder {
   readonly #priorities: Uint8Array
 
@@ -23,14 +23,14 @@ class Order extends RarityOrder {
     this.#priorities = priorities
   }
 
-  /** Puts a piece in, moves it or (with 0) takes it out. */
+  /** Adds a piece, moves it, or removes it with priority 0. */
   put(piece: number, priority: number): void {
     this.#priorities[piece] = priority
     if (priority > 0) this.add(piece)
     else this.remove(piece)
   }
 
-  /** Changes the priority of a piece of which the order is not told yet. */
+  /** Changes the priority of a piece without telling the order. */
   select(piece: number, priority: number): void {
     this.#priorities[piece] = priority
   }
@@ -40,7 +40,7 @@ function listOf(order: RarityOrder): number[] {
   return order.list()
 }
 
-/** The best piece that somebody has. */
+/** Returns the best piece that some peer has. */
 function bestOf(order: RarityOrder): number {
   return order.find(() => true, undefined)
 }
@@ -51,7 +51,7 @@ function bytesOf(pieceCount: number, pieces: readonly number[]): Uint8Array {
   return bytes
 }
 
-test('rarer pieces of a higher priority come first, and what nobody has comes last', () => {
+test('rarer pieces of a higher priority come first, and pieces without peers come last', () => {
   const order = new Order(6, seeded(1))
   for (let piece = 0; piece < 5; piece++) order.put(piece, piece === 4 ? 7 : 4)
   order.addPeer(bytesOf(6, [0, 1, 2, 4]))
@@ -82,7 +82,7 @@ test('an availability never falls below zero, and pieces that do not exist are i
   assert.deepEqual(listOf(order), [0])
 })
 
-test('a piece that became common while it was not contained finds its place', () => {
+test('a piece that became common while it was not contained is sorted correctly', () => {
   const order = new Order(3, seeded(3))
   order.put(0, 4)
   order.put(1, 4)
@@ -95,7 +95,7 @@ test('a piece that became common while it was not contained finds its place', ()
   assert.equal(bestOf(order), 0)
 })
 
-test('equals stand in an order that the random source decides', () => {
+test('equals are in an order that the random source decides', () => {
   const first = new Set<number>()
   for (let seed = 1; seed < 60; seed++) {
     const order = new Order(4, seeded(seed * 7919))
@@ -106,7 +106,7 @@ test('equals stand in an order that the random source decides', () => {
   assert.equal(first.size, 4)
 })
 
-test('a single move too ends at a random place of its bucket', () => {
+test('a single move ends at a random position of its bucket too', () => {
   const places = new Set<number>()
   const order = new Order(8, seeded(5))
   for (let piece = 0; piece < 8; piece++) order.put(piece, 4)
@@ -147,14 +147,14 @@ test('any sequence of changes leaves the pieces of the model, sorted', () => {
         const count = (at: number, step: number): void => {
           counts[at] = Math.max(0, (counts[at] ?? 0) + step)
         }
-        // Of more than 16 peers a sixteenth may have come or gone since the order was sorted.
+        // With more than 16 peers, a sixteenth may have come or gone since the order was sorted.
         let peers = 0
         let lag = 0
         const joined = (step: number): void => {
           peers = Math.max(0, peers + step)
           lag = Math.max(lag, Math.floor(peers / 16))
         }
-        // Priorities of which the order was not told yet.
+        // Priorities not yet passed to the order.
         const selected = new Map<number, number>()
         const check = (): void => {
           for (const [at, priority] of selected) {
@@ -222,7 +222,10 @@ test('any sequence of changes leaves the pieces of the model, sorted', () => {
   )
 })
 
-/** An order of `pieceCount` pieces of which `share` says which part of 40 peers has each, and the bitfields of those. */
+/**
+ * Makes an order of `pieceCount` pieces, and the bitfields of 40 peers; `share` is the share of peers that
+ * have a piece.
+ */
 function ordered(pieceCount: number, random: () => number, share: (piece: number) => number): Order {
   const order = new Order(pieceCount, random)
   for (let piece = 0; piece < pieceCount; piece++) order.put(piece, 4)
@@ -238,7 +241,7 @@ function ordered(pieceCount: number, random: () => number, share: (piece: number
   return order
 }
 
-test('what a search finds is the rarest that fits, or has hardly anything rarer beside it', () => {
+test('a search finds the rarest piece that fits, or one with hardly any rarer beside it', () => {
   const input = fc.record({
     pieceCount: fc.integer({ min: 1, max: 3000 }),
     density: fc.constantFrom(0.001, 0.02, 0.1, 0.5, 1),
@@ -249,14 +252,14 @@ test('what a search finds is the rarest that fits, or has hardly anything rarer 
   fc.assert(
     fc.property(input, ({ pieceCount, density, rareDensity, taken, seed }) => {
       const random = seeded(seed)
-      // The first half is rare, and the peer that asks may have less of it than of the rest.
+      // The first half is rare, and the searching peer may have less of it than of the rest.
       const isRare = (piece: number): boolean => piece < pieceCount / 2
       const order = ordered(pieceCount, random, (piece) => (isRare(piece) ? 0.1 : 0.5))
       for (let piece = 0; piece < pieceCount; piece++) if (random() < taken) order.remove(piece)
       const all = Array.from({ length: pieceCount }, (_, piece) => piece)
       const own = new Set(all.filter((piece) => random() < (isRare(piece) ? rareDensity : density)))
       order.addPeer(bytesOf(pieceCount, [...own]))
-      // Sorts, so that the list is what the search sees.
+      // Sorts, so that the list is the one searched.
       const list = order.list()
       const has = (piece: number): boolean => own.has(piece)
       const steps = order.steps
@@ -272,7 +275,7 @@ test('what a search finds is the rarest that fits, or has hardly anything rarer 
         assert.equal(found, first)
         return
       }
-      // Of all that is rarer the peer has little.
+      // The peer has few of the rarer pieces.
       const rarer = known.slice(0, known.indexOf(found))
       const missed = rarer.filter(has).length
       assert.ok(missed <= rarer.length * 0.25, `${missed} of ${rarer.length} were passed over`)
@@ -281,7 +284,7 @@ test('what a search finds is the rarest that fits, or has hardly anything rarer 
   )
 })
 
-test('a peer that joins a large swarm is sorted for later, but a piece that nobody had is moved at once', () => {
+test('a new peer of a large swarm is sorted for later, but a piece that no peer had moves at once', () => {
   const pieceCount = 400
   const random = seeded(9)
   const order = ordered(pieceCount, random, (piece) => (piece === 7 ? 0 : 0.5))
@@ -293,7 +296,7 @@ test('a peer that joins a large swarm is sorted for later, but a piece that nobo
   assert.ok(order.steps - steps < 20, `${order.steps - steps} looks`)
   order.removePeer(bytesOf(pieceCount, half))
   assert.notEqual(bestOf(order), 7)
-  // The first is sorted for at once, as there was a search; the others together, once they are enough.
+  // The first is sorted at once, because there was a search; the others together, once they are enough.
   for (let peer = 0; peer < 4; peer++) order.addPeer(bytesOf(pieceCount, half.slice(8)))
   const counts = order.list().map((piece) => order.availability(piece))
   assert.deepEqual(
@@ -302,7 +305,7 @@ test('a peer that joins a large swarm is sorted for later, but a piece that nobo
   )
 })
 
-test('a seed that comes and goes costs no look at the pieces, and what only seeds have comes first', () => {
+test('a seed that comes and goes looks at no piece, and pieces that only seeds have come first', () => {
   const pieceCount = 1000
   const order = new Order(pieceCount, seeded(4))
   for (let piece = 0; piece < pieceCount; piece++) order.put(piece, 4)
@@ -337,7 +340,7 @@ test('pieces of a large swarm are taken and given back in few steps', () => {
   assert.equal(bestOf(order), 50)
 })
 
-test('where a peer has nothing rare the search does not look at all that is', () => {
+test('for a peer without rare pieces the search does not look at all rare ones', () => {
   const pieceCount = 100_000
   const order = new Order(pieceCount, seeded(12))
   for (let piece = 0; piece < pieceCount; piece++) {
@@ -359,7 +362,7 @@ test('where a peer has nothing rare the search does not look at all that is', ()
   assert.ok(order.steps - steps < 1001 * 600, `${order.steps - steps} steps`)
 })
 
-// Takes about a second; with a search or a sort for each change it would not end before the runner gives up.
+// Takes about a second. With a search or a sort for each change it would exceed the runner's time limit.
 test('a large swarm of a large torrent is cheap', () => {
   const pieceCount = 100_000
   const random = seeded(11)
@@ -377,7 +380,7 @@ test('a large swarm of a large torrent is cheap', () => {
   assert.equal(order.size, pieceCount / 2)
 })
 
-test('equals stand in groups of neighbours, the groups in random order', () => {
+test('equals are in groups of adjacent pieces, the groups in random order', () => {
   const order = new Order(64, seeded(3), 8)
   for (let piece = 0; piece < 64; piece++) order.put(piece, 4)
   order.addPeer('all')
@@ -397,7 +400,7 @@ test('equals stand in groups of neighbours, the groups in random order', () => {
   )
 })
 
-test('the only piece that a peer has is found wherever it lies, and however its bits lie in memory', () => {
+test('the only piece of a peer is found at any position and bit offset', () => {
   for (const pieceCount of [4096, 4099, 4104, 5000]) {
     let seed = 3
     const random = (): number => (seed = (seed * 48271) % 0x7fffffff) / 0x7fffffff

@@ -28,7 +28,7 @@ for (const [name, corrupts] of [
   ['always', 1],
   ['now and then', 0.1]
 ] as const) {
-  test(`a peer that lies ${name} spoils pieces once, and of those only its own blocks are fetched again`, () => {
+  test(`a peer that lies ${name} spoils pieces once, and only its own blocks are fetched again`, () => {
     const swarm = run([...honest, { bytesPerMs: 1000, latencyMs: 40, corrupts }])
     assert.equal(swarm.done, true)
     assert.equal(swarm.banned, 1)
@@ -36,7 +36,7 @@ for (const [name, corrupts] of [
     assert.ok(pieces.length > 0)
     assert.equal(new Set(pieces).size, pieces.length, 'no piece fails twice')
     const total = 24 * mebi
-    // What the liar sent of the pieces under way, and what came while it was not known yet; not all of them again.
+    // The liar's blocks of partial pieces, and those received before it was known; not all of them again.
     assert.ok(
       swarm.receivedBytes < total + pieces.length * mebi,
       `${swarm.receivedBytes - total} bytes too many`
@@ -44,7 +44,7 @@ for (const [name, corrupts] of [
   })
 }
 
-test('two liars, also in league, are found and the honest are not banned', () => {
+test('two liars, also in collusion, are found, and no honest peer is banned', () => {
   const swarm = run([
     ...honest,
     { bytesPerMs: 1000, latencyMs: 40, corrupts: 1, version: 99 },

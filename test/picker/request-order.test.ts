@@ -48,14 +48,14 @@ for (const [entry, what, first, second] of rows) {
   })
 }
 
-test('each entry has a row, and a peer is looked at for the groups in their order', () => {
+test('each entry has a row, and groups of a peer are searched in their order', () => {
   assert.deepEqual([...new Set(rows.map(([entry]) => entry))], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
   const groups = backgroundStages.map((stage): Candidate => ({ stage }))
   assert.deepEqual([...groups].reverse().sort(compareRequests), groups)
   assert.deepEqual([...backgroundStages].sort(), ['current', 'deferred', 'fresh', 'partial'])
 })
 
-test('a partial piece gives way to a scarce one if others have it and it is wanted no more', () => {
+test('a partial piece comes after a scarce one if other peers have it and it is wanted no more', () => {
   assert.equal(isDeferred(1, 4, 4), true)
   assert.equal(isDeferred(1, 3, 4), true)
   assert.equal(isDeferred(1, 5, 4), false, 'it is wanted more')
@@ -73,7 +73,7 @@ const candidate = fc.record({
   eta: fc.nat({ max: 3 })
 })
 
-test('the order of requests has no circle', () => {
+test('the order of requests has no cycle', () => {
   fc.assert(
     fc.property(candidate, candidate, candidate, (a, b, c) => {
       assert.equal(Math.sign(compareRequests(a, b)), -Math.sign(compareRequests(b, a)) + 0)
@@ -82,7 +82,7 @@ test('the order of requests has no circle', () => {
   )
 })
 
-test('the order of missing pieces, which works on buckets, is the order of requests', () => {
+test('the bucket order of missing pieces equals the order of requests', () => {
   const piece = fc.record({ priority: fc.integer({ min: 1, max: 7 }), availability: fc.nat({ max: 12 }) })
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 40 }), fc.boolean(), (pieces, hasSeed) => {
@@ -99,7 +99,7 @@ test('the order of missing pieces, which works on buckets, is the order of reque
         assert.ok(compareRequests(list[at] ?? next, next) <= 0)
     })
   )
-  // Numbers of one priority, of which more peers than there are buckets share the last.
+  // Numbers of one priority; more peers than buckets share the last.
   assert.deepEqual(
     [1, 2, 3, 9].map((leechers) => bucketOf(2, leechers, 4)),
     [9, 10, 11, 11]
@@ -107,7 +107,7 @@ test('the order of missing pieces, which works on buckets, is the order of reque
   assert.equal(bucketOf(2, 0, 4), 8)
 })
 
-test('two blocks of peers that deliver nothing are equals, and come before all that is expected', () => {
+test('blocks of two peers that deliver nothing are equal, and come before all expected blocks', () => {
   const never = late(Number.POSITIVE_INFINITY)
   assert.equal(compareRequests(never, late(Number.POSITIVE_INFINITY)), 0)
   assert.ok(compareRequests(never, late(1e9)) < 0)

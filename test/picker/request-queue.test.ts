@@ -3,12 +3,12 @@ import test from 'node:test'
 import { type Outstanding, RequestQueue } from '../../lib/picker/request-queue.ts'
 import { seededRandom } from '../sim/event-loop.ts'
 
-test('any sequence of requests and answers leaves what a list would hold', () => {
+test('any sequence of requests and answers leaves the same as a list', () => {
   const random = seededRandom(8)
   const queue = new RequestQueue()
   let model: Outstanding[] = []
   for (let step = 0; step < 4000; step++) {
-    // Grows and shrinks in turns, far beyond the first ring.
+    // Grows and shrinks alternately, far beyond the first ring.
     if (random() < (step % 800 < 400 ? 0.7 : 0.3)) {
       const request = {
         piece: Math.floor(random() * 2 ** 32),
@@ -40,7 +40,7 @@ test('any sequence of requests and answers leaves what a list would hold', () =>
   }
 })
 
-test('there is nothing beyond the ends', () => {
+test('reads beyond the ends return nothing', () => {
   const queue = new RequestQueue()
   queue.push(1, 2, 3, 4)
   queue.remove(-1)

@@ -25,7 +25,7 @@ const manyPieces = 1 << 20
 const messages = 2000
 type Step = (picker: Picker, n: number) => void
 
-/** What a peer may repeat, and how many of all pieces one message may look at. */
+/** Messages that a peer may repeat, and how many of all pieces each may look at. */
 const repeated: [what: string, setup: Step, step: Step, part: number][] = [
   [
     'bitfields that say the same',
@@ -76,7 +76,7 @@ const repeated: [what: string, setup: Step, step: Step, part: number][] = [
 ]
 
 for (const [what, setup, step, part] of repeated) {
-  test(`a peer that repeats itself costs no count of all pieces: ${what}`, () => {
+  test(`a peer that repeats itself causes no count of all pieces: ${what}`, () => {
     const picker = pickerOf(manyPieces)
     selectPieces(
       picker,
@@ -127,7 +127,7 @@ for (const [what, pieces] of [
   }
 }
 
-test('a search for a peer that had nothing finds what it gained and what others gave up', () => {
+test('a search for a peer that had no piece finds its new ones and those that others released', () => {
   const requests: [peer: number, piece: number][] = []
   const layout = new Layout(blockLength, [
     { path: ['a'], length: 4096 * blockLength, offset: 0, pad: false, attributes: '' } as never
@@ -147,7 +147,7 @@ test('a search for a peer that had nothing finds what it gained and what others 
   picker.bitfield(3, bitsBut(4096, 7), 0)
   const askedOf = (peer: number): number[] => requests.flatMap(([of, piece]) => (of === peer ? [piece] : []))
   picker.have(1, 5, 0)
-  // More than are looked at one by one, in one call each.
+  // More than are checked one by one, in one call each.
   for (let piece = 1000; piece < 1200; piece++) picker.have(2, piece, 0)
   assert.ok(askedOf(1).includes(5) && askedOf(2).length > 0)
   const of = askedOf(2)[0] ?? -1
@@ -156,7 +156,7 @@ test('a search for a peer that had nothing finds what it gained and what others 
   assert.ok(askedOf(1).includes(of))
 })
 
-test('what peers have is counted right whatever they say, in whatever order', () => {
+test("peers' pieces are counted correctly after any messages in any order", () => {
   let seed = 7
   const random = (): number => (seed = (seed * 48271) % 0x7fffffff) / 0x7fffffff
   const count = 200

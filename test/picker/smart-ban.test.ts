@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import test from 'node:test'
 import { type BlockDigest, SmartBan } from '../../lib/picker/smart-ban.ts'
 
-/** Digests of blocks that hold these words. */
+/** Returns digests of blocks that hold these words. */
 function digests(words: readonly string[]): BlockDigest {
   return (block) => {
     const word = words[block]
@@ -33,7 +33,7 @@ test('a piece with blocks of unknown origin has no single contributor', () => {
   assert.equal(ban.isSuspect('a'), true)
 })
 
-test('of several contributors the one whose block differs is guilty when the piece passes', () => {
+test('once the piece passes, the contributor whose block differs is guilty', () => {
   const ban = new SmartBan()
   send(ban, 0, ['a', 'b', 'c'])
   assert.deepEqual(ban.failed(0, 3, digests(['1', 'bad', '3'])), [])
@@ -77,7 +77,7 @@ test('a suspect is cleared by a good piece that it sent alone', () => {
   assert.equal(ban.isSuspect('b'), true)
 })
 
-test('the sender of the bytes that were kept counts, and given up pieces do not', () => {
+test('the sender of the stored bytes counts, and abandoned pieces do not', () => {
   const ban = new SmartBan()
   send(ban, 0, ['a', 'b'])
   ban.contributed(0, 0, 'b')
@@ -87,7 +87,7 @@ test('the sender of the bytes that were kept counts, and given up pieces do not'
   assert.deepEqual(ban.failed(1, 2, digests(['x', 'y'])), [])
 })
 
-test('what is remembered is bounded, and who is forgotten is no suspect', () => {
+test('the history is bounded, and a forgotten host is no suspect', () => {
   const ban = new SmartBan()
   const one = Uint8Array.of(1)
   const two = Uint8Array.of(2)
@@ -111,7 +111,7 @@ test('what is remembered is bounded, and who is forgotten is no suspect', () => 
   assert.deepEqual(ban.contributors(4999), ['x'])
 })
 
-test('who is part of every contradiction is discredited', () => {
+test('a host that is part of every contradiction is discredited', () => {
   const ban = new SmartBan()
   send(ban, 0, ['a', 'b', 'liar', 'b'])
   ban.failed(0, 4, digests(['1', '2', 'bad', '4']))
@@ -126,7 +126,7 @@ test('who is part of every contradiction is discredited', () => {
   assert.equal(ban.isDiscredited('liar'), true, 'the guilty are not believed again')
 })
 
-test('while the blocks of the next copy come in they already point at one host, whose part of the first is not believable', () => {
+test('blocks of the next copy already single out one host, whose part of the first is not credible', () => {
   const ban = new SmartBan()
   const copy = digests(['1', 'bad', '3', 'bad'])
   const right = digests(['1', '2', '3', '4'])
@@ -150,7 +150,7 @@ test('while the blocks of the next copy come in they already point at one host, 
   assert.deepEqual([...ban.believable(7)], [[2, 'b']])
 })
 
-test('a large piece that is in dispute all over is judged block by block', () => {
+test('a large piece with disputed blocks throughout is judged block by block', () => {
   const ban = new SmartBan()
   const blocks = 8000
   for (let block = 0; block < blocks; block++) ban.contributed(0, block, block % 2 === 0 ? 'liar' : 'a')
@@ -164,7 +164,7 @@ test('a large piece that is in dispute all over is judged block by block', () =>
   assert.equal(ban.believable(0).size, blocks / 2)
 })
 
-test('a host that comes with the second copy may be the one that all contradictions have in common', () => {
+test('a host that appears with the second copy may be the one common to all contradictions', () => {
   const ban = new SmartBan()
   send(ban, 0, ['a', 'b', 'x'])
   ban.failed(0, 3, digests(['1', '2', 'bad']))
@@ -173,7 +173,7 @@ test('a host that comes with the second copy may be the one that all contradicti
   assert.equal(ban.isDiscredited('late'), true)
 })
 
-test('tells what a host sent of pieces that are not whole', () => {
+test('lists the blocks of incomplete pieces that a host sent', () => {
   const ban = new SmartBan()
   send(ban, 0, ['a', 'b', 'a'])
   send(ban, 4, ['b', 'a'])
@@ -190,7 +190,7 @@ test('tells what a host sent of pieces that are not whole', () => {
   assert.deepEqual(ban.contributors(0), ['b'])
 })
 
-test('a contradiction with two sides, or several without a common one, points at nobody', () => {
+test('a contradiction with two sides, or several without a common host, accuses none', () => {
   const ban = new SmartBan()
   send(ban, 0, ['a', 'b'])
   ban.failed(0, 2, digests(['1', 'bad']))
@@ -204,7 +204,7 @@ test('a contradiction with two sides, or several without a common one, points at
   for (const host of ['a', 'b', 'c', 'd']) assert.equal(ban.isDiscredited(host), false)
 })
 
-test('unknown digests lead to no verdict', () => {
+test('unknown digests give no verdict', () => {
   const ban = new SmartBan()
   send(ban, 0, ['a', 'b'])
   ban.failed(0, 2, () => undefined)

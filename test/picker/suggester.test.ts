@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Suggester } from '../../lib/picker/suggester.ts'
 import { seededRandom } from '../sim/event-loop.ts'
 
-test('each piece that nobody has is suggested once, to one peer', () => {
+test('each piece that no peer has is suggested once, to one peer', () => {
   const suggester = new Suggester({
     pieceCount: 8,
     has: (id, piece) => id === 2 && piece === 7,
@@ -23,18 +23,18 @@ test('each piece that nobody has is suggested once, to one peer', () => {
   const all = [...told.values()].flat()
   assert.equal(new Set(all).size, 6)
   assert.ok(!all.includes(7))
-  // What a peer begins makes room for the next, until nothing is left.
+  // A piece that a peer begins makes room for the next, until none is left.
   const [first = -1] = told.get(1) ?? []
   const last = suggester.requested(1, first)
   assert.ok(last >= 0 && !all.includes(last) && last !== 7)
   assert.equal(suggester.requested(2, told.get(2)?.[0] ?? -1), -1)
-  // What one leaves behind is told to another.
+  // Suggestions of a peer that leaves go to another.
   suggester.removePeer(3)
   suggester.removePeer(3)
   assert.ok(told.get(3)?.includes(suggester.unchoked(2)))
 })
 
-test('what was on its way to a peer that has gone is suggested again, unless somebody has it', () => {
+test('a piece on its way to a peer that left is suggested again, unless another peer has it', () => {
   const suggester = new Suggester({ pieceCount: 4, has: () => false, random: seededRandom(1) })
   const first = [suggester.unchoked(1)]
   for (const piece of first) if (piece >= 0 && first.length < 4) first.push(suggester.requested(1, piece))
@@ -43,7 +43,7 @@ test('what was on its way to a peer that has gone is suggested again, unless som
   const [had = -1, passedOn = -1, ...lost] = first
   suggester.haves(1, [had])
   suggester.haves(2, [passedOn])
-  // What another fetches a second time goes on its way to the first.
+  // A piece that another peer fetches a second time counts as on its way to the first.
   assert.equal(suggester.requested(3, lost[0] ?? -1), -1)
   suggester.removePeer(3)
   assert.equal(suggester.unchoked(2), -1)

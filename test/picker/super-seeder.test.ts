@@ -5,7 +5,7 @@ import { seededRandom } from '../sim/event-loop.ts'
 
 interface Seed {
   readonly seeder: SuperSeeder
-  /** Pieces that each peer was offered, in order. */
+  /** Pieces offered to each peer, in order. */
   readonly offered: Map<number, number[]>
   of(id: number): number[]
 }
@@ -26,7 +26,7 @@ function seed(pieceCount: number): Seed {
 
 const nothing = new Uint8Array(16)
 
-test('each peer is shown other pieces, and more as it passes them on', () => {
+test('each peer is offered other pieces, and more as it passes them on', () => {
   const { seeder, of } = seed(100)
   for (const id of [1, 2, 3]) seeder.addPeer(id, nothing, 0)
   assert.equal(new Set([...of(1), ...of(2), ...of(3)]).size, 6)
@@ -42,7 +42,7 @@ test('each peer is shown other pieces, and more as it passes them on', () => {
   assert.equal(of(99).length, 0)
 })
 
-test('who keeps what it gets is shown no more for a while, and then little', () => {
+test('a peer that passes nothing on is offered no more for a while, and then little', () => {
   const { seeder, of } = seed(100)
   seeder.addPeer(1, nothing, 0)
   seeder.addPeer(2, nothing, 0)
@@ -62,7 +62,7 @@ test('a peer that is alone gets everything', () => {
   assert.equal(new Set(of(1)).size, 20)
 })
 
-test('a peer that comes with pieces is not offered them; what one leaves behind others get', () => {
+test("a peer's own pieces are not offered to it; pieces of a peer that leaves go to others", () => {
   const { seeder, of } = seed(4)
   const three = Uint8Array.of(0b1110_0000)
   seeder.addPeer(1, three, 0)
@@ -74,7 +74,7 @@ test('a peer that comes with pieces is not offered them; what one leaves behind 
   assert.ok(of(2).includes(3))
 })
 
-test('in the end all are shown the rest', () => {
+test('in the end all are offered the rest', () => {
   const { seeder, of } = seed(10)
   seeder.addPeer(1, Uint8Array.of(0x80, 0), 0)
   const rest = seeder.end().get(1) ?? []
@@ -82,7 +82,7 @@ test('in the end all are shown the rest', () => {
   assert.ok(!seeder.includes(1))
 })
 
-test('among peers that share, nearly every piece leaves the seed once', () => {
+test('among peers that share, nearly every piece is sent by the seed once', () => {
   const pieceCount = 200
   const { seeder, offered } = seed(pieceCount)
   const random = seededRandom(2)
@@ -96,7 +96,7 @@ test('among peers that share, nearly every piece leaves the seed once', () => {
     assert.ok(now < 1_000_000, 'the swarm stands still')
     seeder.tick(now)
     for (const peer of peers) {
-      // One block of time brings a piece from the seed or one from a neighbour.
+      // One time unit: a piece comes from the seed or from another peer.
       const offer = (offered.get(peer.id) ?? []).find((piece) => !peer.pieces.has(piece))
       const other = peers[Math.floor(random() * peers.length)] ?? peer
       const shared = [...other.pieces].find((piece) => !peer.pieces.has(piece))

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { FakeSwarm } from './fake-swarm.ts'
 import { begun, mostRequesters, sentTo, swarmOf, upTo } from './scenes.ts'
 
-/** A swarm whose peers have shown how fast they are, with the first piece of which nothing was asked. */
+/** Makes a swarm of peers with known rates, whose first piece has no requests. */
 function trained(peers: readonly { bytesPerMs: number; latencyMs: number }[], blocksPerPiece: number) {
   const swarm = new FakeSwarm({ pieceCount: 64, blocksPerPiece })
   swarm.select(upTo(32, 32), 4)
@@ -37,7 +37,7 @@ test('each block is requested from the peer that delivers it first', () => {
   }
 })
 
-test('pieces are asked for in the order in which the reader needs them', () => {
+test('pieces are requested in the order in which the reader needs them', () => {
   const swarm = new FakeSwarm({ pieceCount: 16 })
   swarm.add({ maxRequests: 6 })
   swarm.window(1, 4, 6, true)
@@ -50,7 +50,7 @@ test('pieces are asked for in the order in which the reader needs them', () => {
   assert.deepEqual(begun(swarm.requests), upTo(6, 4))
 })
 
-test('the window of a reader that waits comes before that of one that does not need its piece yet', () => {
+test('the window of a waiting reader comes before that of one that does not need its piece yet', () => {
   const swarm = new FakeSwarm({ pieceCount: 64 })
   const id = swarm.add({ choking: true, maxRequests: 8 })
   // At this pace the second piece of the first reader is needed after minutes.
@@ -63,7 +63,7 @@ test('the window of a reader that waits comes before that of one that does not n
   assert.ok(order.indexOf(41) < order.indexOf(1), String(order))
 })
 
-test('a block that is late at its peer is asked of a second one at the same time', () => {
+test('a late block is requested from a second peer at the same time', () => {
   const swarm = swarmOf({ pieceCount: 200 })
   const ids = upTo(6).map((n) => swarm.add({ bytesPerMs: 200, latencyMs: 20 + n }))
   swarm.loop.advance(2000)
@@ -80,7 +80,7 @@ test('a block that is late at its peer is asked of a second one at the same time
   assert.equal(most, 2)
 })
 
-test('a snubbed peer gets nothing of a window that others serve', () => {
+test('a snubbed peer gets no request of a window that others serve', () => {
   const swarm = swarmOf({ pieceCount: 200 })
   const id = swarm.add({ bytesPerMs: 2000, latencyMs: 5 })
   swarm.add({ bytesPerMs: 100 })
@@ -97,7 +97,7 @@ test('a snubbed peer gets nothing of a window that others serve', () => {
   )
 })
 
-test('without memory for its next piece the piece that a reader waits for goes on', () => {
+test('without memory for the next piece, the piece that a reader waits for continues', () => {
   const swarm = new FakeSwarm({ pieceCount: 16, memoryPieces: 1 })
   swarm.add()
   swarm.window(1, 2, 5, true)

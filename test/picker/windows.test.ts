@@ -9,7 +9,7 @@ const window = (start: number, end: number, bytesPerMs = 100) => ({
   waiting: true
 })
 
-test('pieces of all windows stand in the order in which they are needed', () => {
+test('pieces of all windows are in the order in which they are needed', () => {
   const windows = new Windows(100_000)
   windows.set(1, window(0, 4), 0)
   windows.set(2, window(2, 5, 1000), 500)
@@ -29,7 +29,7 @@ test('pieces of all windows stand in the order in which they are needed', () => 
   assert.equal(windows.has(2), true)
 })
 
-test('a piece is in the windows as long as it is in one of them, and only what moves is looked at', () => {
+test('a piece is in the windows as long as one has it, and a move looks only at the difference', () => {
   const range = fc.tuple(fc.nat(30), fc.nat(12)).map(([start, length]) => ({ start, end: start + length }))
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(3), fc.option(range)), { maxLength: 60 }), (changes) => {
@@ -64,7 +64,7 @@ test('a piece is in the windows as long as it is in one of them, and only what m
   )
 })
 
-test('many long windows have only their first pieces put in order', () => {
+test('many long windows have only their first pieces sorted', () => {
   const windows = new Windows(100)
   windows.set(0, window(0, 3000), 0)
   assert.equal(windows.urgent(() => true, 0).length, 3000)
@@ -75,7 +75,7 @@ test('many long windows have only their first pieces put in order', () => {
   assert.equal(firsts.length, 128, 'the first missing piece of each')
 })
 
-test('a piece that is there goes when that is told', () => {
+test('a verified piece leaves the windows', () => {
   const windows = new Windows(100)
   const there = new Set<number>()
   const list = (): number[] => windows.urgent((piece) => !there.has(piece), 0).map(({ piece }) => piece)
@@ -88,7 +88,7 @@ test('a piece that is there goes when that is told', () => {
   assert.deepEqual(list(), [3, 5])
 })
 
-test('deadlines are numbers whatever the pace', () => {
+test('deadlines are numbers at any pace', () => {
   const windows = new Windows(100)
   windows.set(1, window(0, 3, 0), 5)
   const deadlines = windows.urgent(() => true, 5).map(({ deadline }) => deadline)
@@ -96,7 +96,7 @@ test('deadlines are numbers whatever the pace', () => {
   assert.ok(deadlines.every(Number.isFinite), String(deadlines))
 })
 
-test('who waits comes before who should have read on and has not', () => {
+test('a waiting reader comes before one that should have read on and has not', () => {
   const windows = new Windows(100_000)
   windows.set(1, { ...window(0, 3), waiting: false }, 0)
   const order = (now: number): number[] => windows.urgent(() => true, now).map(({ piece }) => piece)
@@ -104,7 +104,7 @@ test('who waits comes before who should have read on and has not', () => {
   assert.deepEqual(order(900), [0, 10, 1, 11, 2, 12], 'a reader in good time is as urgent as any')
   windows.set(2, window(10, 13), 60_000)
   assert.deepEqual(order(60_000), [10, 11, 12, 0, 1, 2])
-  // And ever later, without anything having changed.
+  // And ever later, without any other change.
   const [later] = windows.urgent((piece) => piece === 0, 60_000)
   windows.changed(0)
   const [muchLater] = windows.urgent((piece) => piece === 0, 90_000)
