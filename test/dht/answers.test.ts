@@ -1,4 +1,4 @@
-// How large answers get, and how many go out: whoever forges its address has them sent to somebody else.
+// How large answers get, and how many are sent: a forged source address directs them to a victim.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
@@ -28,7 +28,7 @@ const large = encode('x'.repeat(996))
 const immutable = immutableTarget(large)
 const both = { want: ['n4', 'n6'] }
 
-/** Answers of a node that has all it can have, to somebody in its own family's network. */
+/** Returns the answers of a full node to a query from its own family's network. */
 function fullNode(
   family: 4 | 6
 ): (method: string, args: KrpcValues) => { size: number; times: number; reply: KrpcResponse } {
@@ -62,7 +62,7 @@ function fullNode(
   }
 }
 
-// Method, arguments, the most bytes, and the most as a multiple of the question, over IPv4 and IPv6.
+// Method, arguments, the most bytes, and the most as a multiple of the query, over IPv4 and IPv6.
 const greatest: readonly [
   string,
   string,
@@ -90,7 +90,7 @@ const greatest: readonly [
   ['sample_infohashes', 'sample_infohashes', { target: infoHash, ...both }, [1024, 8.2], [1024, 8.2]]
 ]
 for (const [title, method, args, ...bounds] of greatest) {
-  test(`the greatest answer to ${title}`, () => {
+  test(`the largest answer to ${title}`, () => {
     for (const [n, family] of ([4, 6] as const).entries()) {
       const { size, times } = fullNode(family)(method, args)
       const [most = 0, mostTimes = 0] = bounds[n] ?? []
@@ -99,7 +99,7 @@ for (const [title, method, args, ...bounds] of greatest) {
   })
 }
 
-test('an answer leaves out what has no room, and keeps what look-ups go on with', () => {
+test('an answer omits values that do not fit, and keeps those that look-ups need to continue', () => {
   const nodesIn = ({ values }: KrpcResponse): number[] =>
     (['nodes', 'nodes6'] as const).map(
       (name) => parseNodes(values.bytes(name) ?? new Uint8Array(), name === 'nodes' ? 4 : 6).length
@@ -120,7 +120,7 @@ test('an answer leaves out what has no room, and keeps what look-ups go on with'
   }
 })
 
-test('bytes to one address are bounded, and bytes in all, but on this machine', async () => {
+test('bytes to one address and in all are bounded, except on this machine', async () => {
   const time = new SimNetwork()
   const rates = new RateLimits(time)
   const pass = (ms: number) => time.run(new Promise<void>((resolve) => time.after(ms, resolve)))

@@ -26,14 +26,14 @@ async function pair(): Promise<{ root: DHT; handle: DhtHandle; close: () => Prom
   }
 }
 
-test('a handle sleeps until it is used, and then does what is asked of it', async () => {
+test('a handle sleeps until it is used, and then executes the calls', async () => {
   const { root, handle, close } = await pair()
   const infoHash = randomBytes(20)
   try {
     assert.notEqual(handle.ports[4], undefined)
     assert.deepEqual([handle.size, handle.save()], [{ 4: 0, 6: 0 }, {}])
     assert.deepEqual(handle.address, { 4: undefined, 6: undefined })
-    // All of it at the same time, while the engine is loaded.
+    // All calls at once, while the engine is loaded.
     const [told] = await Promise.all([
       handle.announce(infoHash, 7),
       handle.connected(),
@@ -51,7 +51,7 @@ test('a handle sleeps until it is used, and then does what is asked of it', asyn
   }
 })
 
-test('a handle without any use closes, and answers as a closed DHT does', async () => {
+test('a handle without any use closes, and answers like a closed DHT', async () => {
   const { handle, close } = await pair()
   await handle.close()
   await assert.rejects(handle.ready, closed)
@@ -62,7 +62,7 @@ test('a handle without any use closes, and answers as a closed DHT does', async 
   await close()
 })
 
-test('what is asked ends when the handle is closed or the caller gives up while the engine is loaded', async () => {
+test('a call ends when the handle closes or its signal aborts while the engine is loaded', async () => {
   const { handle, close } = await pair()
   const collect = async (signal?: AbortSignal): Promise<unknown[]> => {
     const found: unknown[] = []

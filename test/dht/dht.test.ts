@@ -24,7 +24,7 @@ async function network(count: number, options: DhtOptions = {}): Promise<DHT[]> 
     nodes.push(next)
     await next.ready
   }
-  // It pings those who ask it, which outlasts their being ready.
+  // The node pings nodes that query it, also after they are ready.
   await until('the first node to know others', () => first.size[4], {
     is: (value) => value >= Math.min(3, count - 1)
   })
@@ -41,7 +41,7 @@ async function closeAll(nodes: readonly DHT[]): Promise<void> {
   await Promise.all(nodes.map((node) => node.close()))
 }
 
-test('of 16 nodes every one finds what one announced', async () => {
+test('in a network of 16 nodes every one finds an announced peer', async () => {
   const nodes = await network(16)
   try {
     const infoHash = randomBytes(20)
@@ -54,7 +54,7 @@ test('of 16 nodes every one finds what one announced', async () => {
   }
 })
 
-test('items go in and come out of a network', async () => {
+test('items are stored in a network and read from it', async () => {
   const nodes = await network(12)
   const [a, b, c] = nodes as [DHT, DHT, DHT]
   try {
@@ -75,7 +75,7 @@ test('items go in and come out of a network', async () => {
     const { publicKey } = await keyOf(privateKey)
     const two = await b.get({ publicKey, salt })
     assert.equal(toText(two?.value as Uint8Array), 'two')
-    // Anyone may keep it alive.
+    // Any node may keep it alive.
     const { seq = 0, signature = new Uint8Array() } = two ?? {}
     assert.ok((await b.put({ value: 'two', publicKey, signature, seq, salt })).nodes > 0)
   } finally {
@@ -83,7 +83,7 @@ test('items go in and come out of a network', async () => {
   }
 })
 
-test('a put tells why nodes refused it, and silence from refusal', async () => {
+test('a put tells why nodes refused it, and tells silence from refusal', async () => {
   const [root, node] = (await network(2)) as [DHT, DHT]
   try {
     const { privateKey } = generateKeyPairSync('ed25519')
@@ -124,7 +124,7 @@ test('a scrape counts seeds and peers, and peers come with an announce', async (
   }
 })
 
-test('a run starts from what an earlier one saved', async () => {
+test('a run starts from the saved state of an earlier one', async () => {
   const nodes = await network(10)
   const [a, b] = nodes as [DHT, DHT]
   const state = a.save()
@@ -143,7 +143,7 @@ test('a run starts from what an earlier one saved', async () => {
   }
 })
 
-test('a read-only node asks and stands in no table (BEP 43)', async () => {
+test('a read-only node queries and is in no table (BEP 43)', async () => {
   const nodes = await network(3)
   const [first] = nodes as [DHT]
   const port = await bindUdpPort({ family: 4, host: local })
@@ -175,7 +175,7 @@ test('both families make one DHT (BEP 32)', async () => {
   seeds.push({ host: local, port: first.ports[4] ?? 0 })
   seeds.push({ host: '::1', port: first.ports[6] ?? 0 })
   const [second, closeSecond] = await both()
-  // The third knows only the IPv4 side, and hears of the other.
+  // The third knows only the IPv4 side, and learns of the other.
   seeds.pop()
   const [third, closeThird] = await both()
   try {
@@ -219,7 +219,7 @@ test('an iterator may be left, and a wait aborted', async () => {
   }
 })
 
-test('a closed DHT ends what is under way, and leaves nothing open', async () => {
+test('a closed DHT ends pending calls, and leaves nothing open', async () => {
   const silent = await bindUdpPort({ family: 4, host: local })
   const dht = new DHT({ host: local, bootstrap: [`${local}:${silent.port}`] })
   const walk = collect(dht.peers(randomBytes(20)))
@@ -235,7 +235,7 @@ test('a closed DHT ends what is under way, and leaves nothing open', async () =>
   await silent.close()
 })
 
-test('nodes are added by hand, and a bootstrap name that is none is a warning', async () => {
+test('nodes are added by hand, and an unresolvable bootstrap name is a warning', async () => {
   const warnings: Error[] = []
   const a = new DHT({ host: local, bootstrap: [] })
   const b = new DHT({
@@ -294,7 +294,7 @@ test('refuses wrong arguments', async () => {
   }
 })
 
-test('a port that is taken is told by ready', async () => {
+test('ready rejects when the port is taken', async () => {
   const taken = await bindUdpPort({ family: 4, host: local })
   const dht = new DHT({ host: local, port: taken.port, bootstrap: [] })
   await assert.rejects(dht.ready, code('ERR_TRANSPORT_LISTEN'))

@@ -11,7 +11,7 @@ const id = randomBytes(20)
 const to = { host: '192.0.2.1', port: 258 }
 const t = fromText('tt')
 
-test('messages come back as they were sent', () => {
+test('messages survive encoding and decoding', () => {
   const query = decodeKrpc(encodeQuery(t, 'ping', { id }, true))
   assert.ok(query?.kind === 'query')
   assert.deepEqual([query.method, query.readOnly, [...query.id]], ['ping', true, [...id]])
@@ -74,7 +74,7 @@ const names = [
 const args = fc.dictionary(fc.constantFrom('scrape', 'noseed', 'seed', ...names), fc.oneof(twenty, value))
 const methods = ['ping', 'find_node', 'get_peers', 'announce_peer', 'get', 'put', 'sample_infohashes', 'vote']
 
-test('no datagram, made up or torn, disturbs a node, and every question gets at most one answer', async () => {
+test('no datagram, made up or torn, disturbs a node, and every query gets at most one answer', async () => {
   const message = fc.oneof(
     fc.uint8Array({ maxLength: 80 }).map((bytes) => Uint8Array.of(0x64, ...bytes)),
     fc
@@ -102,7 +102,7 @@ test('no datagram, made up or torn, disturbs a node, and every question gets at 
     fc.property(message, (bytes) => {
       const before = network.sent
       target.deliver(bytes, { host: '10.0.0.9', port: 9 })
-      // An answer, and a ping of the stranger.
+      // An answer, and a ping of the unknown node.
       assert.ok(network.sent - before <= 2)
     }),
     { numRuns: 1000 }

@@ -15,10 +15,10 @@ interface Found {
   readonly hops: number
 }
 
-/** Which node looks for which hash. */
+/** Returns whether a node looks for a hash. */
 type Which = (node: number, hash: number) => boolean
 
-/** Looks for peers as seen from one node. */
+/** Looks up peers from one node. */
 async function look({ nodes: [node] }: DhtNetworks, infoHash: Uint8Array): Promise<Found> {
   const steps = node?.lookup(infoHash, { method: 'get_peers', args: { info_hash: infoHash } })
   const ports = new Set<number>()
@@ -30,7 +30,7 @@ async function look({ nodes: [node] }: DhtNetworks, infoHash: Uint8Array): Promi
   }
 }
 
-/** Does something with all, some at a time. */
+/** Calls a function for each item, some at a time. */
 async function each<T>(list: readonly T[], atOnce: number, task: (one: T, index: number) => Promise<void>) {
   const rest = list.entries()
   const work = async (): Promise<void> => {
@@ -39,7 +39,7 @@ async function each<T>(list: readonly T[], atOnce: number, task: (one: T, index:
   await Promise.all(Array.from({ length: atOnce }, work))
 }
 
-test('of 200 nodes every one finds what was announced in 6 hops at most, also after a third is gone', async () => {
+test('in a network of 200 nodes an announced peer is found in 6 hops at most, also after a third is gone', async () => {
   const root = new DHT({ host: local, bootstrap: [] })
   await root.ready
   const options = { host: local, bootstrap: [`${local}:${root.ports[4]}`] }
@@ -59,7 +59,8 @@ test('of 200 nodes every one finds what was announced in 6 hops at most, also af
     )
     const all = nodes.filter((node) => node !== undefined)
     const check = async (some: readonly DhtNetworks[], atOnce: number, which: Which): Promise<void> => {
-      // By turns, for those closest to a hash take too many questions at once for a flood.
+      // One after the other: otherwise the nodes closest to a hash get so many queries at once that it looks
+      // like a flood.
       const pairs = some.flatMap((node, at) =>
         hashes.map((infoHash, n) => ({ node, infoHash, n })).filter(({ n }) => which(at, n))
       )
@@ -73,7 +74,7 @@ test('of 200 nodes every one finds what was announced in 6 hops at most, also af
     await check(all, 16, () => true)
     const isGone = (_: unknown, n: number): boolean => n % 3 === 1
     await Promise.all(all.filter(isGone).map((node) => node.close()))
-    // Look-ups now wait for the dead most of the time, so each node looks for one.
+    // Look-ups now mostly wait for dead nodes, so each node looks for one hash.
     await check(
       all.filter((one, n) => !isGone(one, n)),
       100,

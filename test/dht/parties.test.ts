@@ -1,4 +1,4 @@
-// What one stranger can take, however many addresses it has.
+// The most that one party can take, however many addresses it has.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { limits } from '../../lib/dht/limits.ts'
@@ -10,12 +10,12 @@ import { SimNetwork } from './sim-network.ts'
 
 const honest = { host: '2a00:1::1', port: 1 }
 
-/** One of 2^64 addresses of the same host. */
+/** Returns one of 2^64 addresses of the same host. */
 function ofOneHost(n: number): string {
   return `2001:470:1:2::${n.toString(16)}`
 }
 
-test('a /64 is one party, but not where it says nothing of who is there', () => {
+test('a /64 is one party, except where it does not identify one', () => {
   const key = (host: string, port = 1): string => partyKey({ host, port })
   assert.equal(key('2001:470:1:2::1'), key('2001:470:1:2:ffff::2', 2))
   assert.notEqual(key('2001:470:1:2::1'), key('2001:470:1:3::1'))
@@ -26,7 +26,7 @@ test('a /64 is one party, but not where it says nothing of who is there', () => 
   assert.notEqual(key('64:ff9b::1400:1'), key('64:ff9b::1400:2'))
 })
 
-test('a flooder with a /64 is ignored as one with one address is', async () => {
+test('a flooder with a /64 is ignored like one with one address', async () => {
   const time = new SimNetwork()
   const rates = new RateLimits(time)
   let answered = 0
@@ -36,11 +36,11 @@ test('a flooder with a /64 is ignored as one with one address is', async () => {
   }
   assert.equal(answered, limits.questionsPerAddress)
   assert.equal(rates.mayAnswer(honest), true)
-  // Many nodes of a test network share one.
+  // Many nodes of a test network share one address.
   assert.equal(rates.mayAnswer({ host: '::1', port: 1 }), true)
 })
 
-test('who has a /64 does not push out the peers of others', () => {
+test('a party with a /64 does not evict the peers of others', () => {
   const store = new PeerStore(new SimNetwork(), randomBytes)
   const infoHash = randomBytes(20)
   store.add(infoHash, honest, false)

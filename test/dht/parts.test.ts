@@ -59,7 +59,7 @@ test('a table is bounded, finds the closest, and splits only around us', () => {
   }
 })
 
-test('a bad node gives way to one that waits, a silent one is to be pinged', () => {
+test('a bad node is replaced by one that waits, a silent one is to be pinged', () => {
   const own = new Uint8Array(20)
   const table = new RoutingTable(own, 0)
   const node = (n: number, host = `10.0.0.${n}`) => ({
@@ -86,7 +86,7 @@ test('a bad node gives way to one that waits, a silent one is to be pinged', () 
   assert.equal(table.status({ host: '10.0.0.99', port: 1 }, late), undefined)
 })
 
-test('silent nodes are pinged in turn, the dead rarely and then no more, unless we may have been offline', () => {
+test('silent nodes are pinged in turn, dead ones rarely and then not at all, unless we may have been offline', () => {
   const table = new RoutingTable(new Uint8Array(20), 0)
   const node = (n: number) => ({
     id: Uint8Array.of(0x80, n, ...Array(18).fill(1)),
@@ -116,7 +116,7 @@ test('silent nodes are pinged in turn, the dead rarely and then no more, unless 
   assert.equal(due(62), '2')
 })
 
-test('a network has two places in a bucket, an address one', () => {
+test('a network has two entries in a bucket, an address one', () => {
   const table = new RoutingTable(new Uint8Array(20), 0)
   const node = (n: number, host: string) => ({
     id: Uint8Array.of(0x80, n, ...Array(18).fill(1)),
@@ -127,7 +127,7 @@ test('a network has two places in a bucket, an address one', () => {
   assert.equal(table.size, 2)
   table.answered(node(9, '20.0.0.1'), 0)
   assert.equal(table.size, 2)
-  // A bad one keeps no newcomer out, and is not counted beside it should it come back.
+  // A bad node keeps no new one out, and is not counted beside it should it come back.
   for (let time = 0; time < 2; time++) table.failed(node(1, '20.0.0.1'), 0)
   table.answered(node(6, '20.0.0.6'), 0)
   table.answered(node(7, '20.0.0.7'), 0)
@@ -142,7 +142,7 @@ test('a network has two places in a bucket, an address one', () => {
   assert.equal(table.size, 2)
 })
 
-test('a token is good for its address and target, for 5 to 10 minutes', async () => {
+test('a token is valid for its address and target, for 5 to 10 minutes', async () => {
   const time = new SimNetwork()
   const tokens = new Tokens(time, randomBytes)
   const target = randomBytes(20)
@@ -157,7 +157,7 @@ test('a token is good for its address and target, for 5 to 10 minutes', async ()
   assert.equal(tokens.verify(token, '20.0.0.1', target), false)
 })
 
-test('peers are kept once for each address, bounded, and expire', async () => {
+test('peers are stored once for each address, bounded, and expire', async () => {
   const time = new SimNetwork()
   const store = new PeerStore(time, randomBytes)
   const infoHash = randomBytes(20)
@@ -207,7 +207,7 @@ test('items: order of sequence numbers, cas, signatures, sizes, expiry', async (
   assert.equal(store.size, 0)
 })
 
-test('a flooder is ignored, others are not', async () => {
+test('a flooder is ignored, other nodes are not', async () => {
   const time = new SimNetwork()
   const rates = new RateLimits(time)
   const flooder = { host: '20.0.0.1', port: 1 }
@@ -225,7 +225,7 @@ test('a flooder is ignored, others are not', async () => {
   assert.ok(rates.question() > 100)
 })
 
-test('answers count from the address asked, within a time that follows the round trips', async () => {
+test('answers count from the queried address, within a time that follows the round trips', async () => {
   const time = new SimNetwork()
   const transactions = new Transactions(time, randomBytes)
   const to = { host: '20.0.0.1', port: 1 }
@@ -258,7 +258,7 @@ test('answers count from the address asked, within a time that follows the round
   assert.equal(await transactions.ask(to, () => assert.fail('closed')), undefined)
 })
 
-test('our address is what most networks see', () => {
+test('our address is the one that most networks see', () => {
   const external = new ExternalAddress()
   const seen = { host: '30.0.0.1', port: 5 }
   const liar = { host: '66.0.0.1', port: 5 }

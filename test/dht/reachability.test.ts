@@ -1,4 +1,4 @@
-// Whom nobody can reach becomes read-only (BEP 43), and nobody else does.
+// Only a node that no other can reach becomes read-only (BEP 43).
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { encodeQuery } from '../../lib/dht/krpc.ts'
@@ -15,7 +15,7 @@ async function pass(time: SimNetwork, ms: number): Promise<void> {
   await time.run(new Promise<void>((resolve) => time.after(ms, resolve)))
 }
 
-/** A node's 10 minutes in which others answer it, and whom they belong to. */
+/** Simulates 10 minutes in which other nodes answer. `answered` says to whom they belong. */
 async function answered(time: SimNetwork, one: Reachability, hostOf: (n: number) => string): Promise<void> {
   for (let n = 0; n < 60; n++) {
     const from = { host: hostOf(n), port: 1 }
@@ -28,18 +28,18 @@ async function answered(time: SimNetwork, one: Reachability, hostOf: (n: number)
 
 const global = (n: number): string => `20.0.${n}.1`
 
-test('read-only is who heard from 50 nodes, and from no stranger for 10 minutes', async () => {
+test('a node with answers from 50 nodes and no unsolicited query for 10 minutes is read-only', async () => {
   const time = new SimNetwork()
   const one = new Reachability(time, 'auto')
   for (let n = 0; n < 200; n++) one.answered({ host: global(n), port: 1 })
-  // A machine that slept, or was offline, has not been quiet.
+  // A machine that was asleep or offline was not silent.
   await pass(time, 60 * minute)
   for (let n = 0; n < 10; n++) one.missed()
   for (let n = 0; n < 100; n++) one.tick()
   assert.equal(one.readOnly, false)
   await answered(time, one, global)
   assert.equal(one.readOnly, true)
-  // A router lets in whoever was sent something lately, and nobody else.
+  // A router lets in only nodes that were sent something lately.
   one.asked({ host: global(59), port: 1 })
   assert.equal(one.readOnly, true)
   one.asked({ host: '20.1.1.1', port: 1 })
@@ -50,7 +50,7 @@ test('read-only is who heard from 50 nodes, and from no stranger for 10 minutes'
   assert.equal(one.readOnly, false)
 })
 
-test('read-only is not who stands in a small network or a local one, and who was told what to be stays so', async () => {
+test('a node of a small or local network is not read-only, and a configured value stays', async () => {
   const time = new SimNetwork()
   for (const hostOf of [(n: number) => global(n % 49), (n: number) => `10.0.${n}.1`, () => '127.0.0.1']) {
     const one = new Reachability(time, 'auto')
@@ -66,7 +66,7 @@ test('read-only is not who stands in a small network or a local one, and who was
   }
 })
 
-test('read-only is tried anew every hour, for whoever stands in no table is asked by nobody', async () => {
+test('read-only is retried every hour, because a node in no table gets no queries', async () => {
   const time = new SimNetwork()
   const one = new Reachability(time, 'auto')
   await answered(time, one, global)
@@ -78,7 +78,10 @@ test('read-only is tried anew every hour, for whoever stands in no table is aske
   assert.equal(one.readOnly, true)
 })
 
-/** Puts a router before a port that lets in only those who were sent something within a minute, until it is opened. */
+/**
+ * Puts a router before a port. It lets in only nodes that were sent something within a minute, until it is
+ * opened.
+ */
 function behindRouter(network: SimNetwork, port: SimPort): { open: boolean } {
   const router = { open: false }
   const sentMs = new Map<string, number>()
@@ -93,7 +96,7 @@ function behindRouter(network: SimNetwork, port: SimPort): { open: boolean } {
   return router
 }
 
-test('a node behind a router becomes read-only, is found as a peer nevertheless, and answers once it can be reached', async () => {
+test('a node behind a router becomes read-only, is still found as a peer, and answers once reachable', async () => {
   const network = new SimNetwork()
   const random = seededRandom(11)
   const hostOf = (n: number): string => `${20 + (n % 60)}.${n}.1.1`
@@ -115,7 +118,7 @@ test('a node behind a router becomes read-only, is found as a peer nevertheless,
   const quiet = join(200, port)
   assert.deepEqual(quiet.readOnly, { 4: false, 6: false })
   const infoHash = random(20)
-  // What a torrent does, so that it meets enough of the others.
+  // Look-ups as a torrent makes them, to meet enough other nodes.
   for (let n = 0; n < 12; n++) {
     await network.run(quiet.announce(random(20), 1))
     await pass(network, minute)
@@ -128,7 +131,7 @@ test('a node behind a router becomes read-only, is found as a peer nevertheless,
   }
   await network.run(look())
   assert.deepEqual(found, [{ host: hidden.host, port: 4321 }])
-  // The tables of the others forget it, and they themselves answer as before.
+  // Other tables forget it, and the other nodes answer as before.
   await pass(network, 20 * minute)
   const standsIn = (node: DHT): boolean =>
     Buffer.from(node.save().nodes ?? []).includes(Buffer.from([90, 1, 1, 1]))
@@ -146,7 +149,7 @@ test('a node behind a router becomes read-only, is found as a peer nevertheless,
   await Promise.all([...nodes, quiet].map((node) => node.close()))
 })
 
-test('refuses what is neither', () => {
+test('refuses an invalid value', () => {
   assert.throws(
     () => new DHT({ readOnly: 'never' as 'auto' }),
     (error) => error instanceof TorrentError && error.code === 'ERR_DHT_OPTION'

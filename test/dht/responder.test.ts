@@ -1,4 +1,4 @@
-// What a node answers, beyond what look-ups of our own ask.
+// Answers of a node beyond those that our own look-ups need.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
@@ -13,7 +13,7 @@ import { SimNetwork } from './sim-network.ts'
 
 const asker = { host: '20.9.9.9', port: 9 }
 
-/** A node in a network of its own, and how it answers somebody. */
+/** Starts a node in a network of its own, with a function that queries it. */
 function start(): {
   network: SimNetwork
   node: DhtNode
@@ -34,7 +34,7 @@ function start(): {
             matches: () => true,
             receive: (bytes) => {
               const reply = decodeKrpc(bytes)
-              // It pings who asks it.
+              // It pings a node that queries it.
               if (reply === undefined || reply.kind === 'query') return
               release()
               resolve(reply)
@@ -51,7 +51,7 @@ function valuesOf(reply: KrpcReply): Extract<KrpcReply, { kind: 'response' }>['v
   return reply.values
 }
 
-test('BEP 51: samples of info hashes, how many there are, for how long they stay, and nodes close to the target', async () => {
+test('BEP 51: samples of info hashes, their number, their interval, and nodes close to the target', async () => {
   const { network, node, ask } = start()
   const target = randomBytes(20)
   for (let n = 1; n <= 40; n++) {
@@ -83,7 +83,7 @@ test('BEP 51: samples of info hashes, how many there are, for how long they stay
   node.close()
 })
 
-test('BEP 5: only a peer that asked before, with the token it got, is kept', async () => {
+test('BEP 5: only a peer with the token of an earlier query is stored', async () => {
   const { node, ask } = start()
   const infoHash = randomBytes(20)
   const announce = (token: Uint8Array): Promise<KrpcReply> =>
@@ -100,7 +100,7 @@ test('BEP 5: only a peer that asked before, with the token it got, is kept', asy
   node.close()
 })
 
-test('BEP 33: who seeds is told of no seeds on demand', async () => {
+test('BEP 33: seeds are omitted on request', async () => {
   const { node, ask } = start()
   const infoHash = randomBytes(20)
   node.peers.add(infoHash, { host: '20.1.1.1', port: 1 }, true)
@@ -115,7 +115,7 @@ test('BEP 33: who seeds is told of no seeds on demand', async () => {
   node.close()
 })
 
-test('BEP 44: get with seq brings a value only if it is a newer one', async () => {
+test('BEP 44: get with seq returns only a newer value', async () => {
   const { node, ask } = start()
   const key = privateKeyOf(randomBytes(32))
   const target = mutableTarget(publicKeyOf(key))

@@ -3,7 +3,7 @@ import type { DatagramClaim, DatagramPort } from '../../lib/net/datagram-port.ts
 import type { PeerAddress } from '../../lib/util/address.ts'
 import type { Timers } from '../../lib/util/timers.ts'
 
-/** A generator of random numbers that repeats itself. */
+/** Returns a seeded generator of random bytes. */
 export function seededRandom(seed: number): (length: number) => Uint8Array {
   let state = seed >>> 0 || 1
   const next = (): number => {
@@ -20,13 +20,13 @@ interface Event {
   cancelled: boolean
 }
 
-/** A network of in-memory ports in virtual time: every datagram takes its 10 to 89 ms, and nothing really waits. */
+/** A network of in-memory ports in virtual time. A datagram takes 10 to 89 ms. */
 export class SimNetwork implements Timers {
   readonly #ports = new Map<string, SimPort>()
-  /** By whole milliseconds. */
+  /** Events by whole milliseconds. */
   readonly #events = new Map<number, Event[]>()
   #now = 0
-  /** Makes the port for an address that nobody has opened, if it is somebody's. */
+  /** Makes the port of an address that is not open, if a node has it. */
   onUnknown: ((to: PeerAddress) => SimPort | undefined) | undefined
   /** Datagrams sent so far. */
   sent = 0
@@ -46,7 +46,7 @@ export class SimNetwork implements Timers {
     }
   }
 
-  /** A port at an address; closing it makes the address dead. */
+  /** Opens a port at an address. Closing it makes the address dead. */
   open(address: PeerAddress): SimPort {
     const port = new SimPort(this, address)
     this.#ports.set(address.host, port)
@@ -61,7 +61,7 @@ export class SimNetwork implements Timers {
     this.after(10 + ((from.port + to.port * 7) % 80), () => target.deliver(message, from))
   }
 
-  /** Takes an address off the network. */
+  /** Removes an address from the network. */
   remove({ host }: PeerAddress): void {
     this.#ports.delete(host)
   }
@@ -74,7 +74,7 @@ export class SimNetwork implements Timers {
     }
     promise.then(done, done)
     for (;;) {
-      // What waits on promises goes on before time does.
+      // Pending promises continue before time does.
       await setImmediate()
       if (settled) return promise
       this.#now++

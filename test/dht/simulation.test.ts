@@ -12,12 +12,15 @@ import { SimNetwork, type SimPort, seededRandom } from './sim-network.ts'
 const count = 1200
 const random = seededRandom(7)
 
-/** Global addresses, each in a network of its own. */
+/** Returns a global address in a network of its own. */
 function hostOf(n: number): string {
   return `${20 + (n % 60)}.${n % 251}.${n % 241}.${1 + (n % 200)}`
 }
 
-/** What each node knows, of all by id: up to 8 at random in each bucket, as after some time in the network. */
+/**
+ * Returns the table of each node by id: up to 8 random nodes in each bucket, as after some time in the
+ * network.
+ */
 function knownTo(self: NodeInfo, all: readonly NodeInfo[]): NodeInfo[] {
   const known: NodeInfo[] = []
   let part = all
@@ -34,7 +37,7 @@ function knownTo(self: NodeInfo, all: readonly NodeInfo[]): NodeInfo[] {
   return [...known, ...part]
 }
 
-/** A liar: says that it is whom it wants to be, names only its like, and made-up nodes close to every target. */
+/** Starts a liar. It takes any id, and names only other liars and made-up nodes close to every target. */
 function hostile(port: SimPort, self: NodeInfo, friends: readonly NodeInfo[]): void {
   port.claim({
     matches: () => true,
@@ -58,7 +61,7 @@ function hostile(port: SimPort, self: NodeInfo, friends: readonly NodeInfo[]): v
   })
 }
 
-test('1,200 nodes, 20 % hostile, then 30 % dead: every look-up finds the announced, in 6 hops at most', async () => {
+test('1,200 nodes, 20 % hostile, then 30 % dead: every look-up finds the announced peer, in 6 hops at most', async () => {
   const network = new SimNetwork()
   const infos = Array.from({ length: count }, (_, n): NodeInfo => {
     const host = hostOf(n)
@@ -91,7 +94,7 @@ test('1,200 nodes, 20 % hostile, then 30 % dead: every look-up finds the announc
     return found
   }
 
-  // Whoever joins knows three nodes, one of them a liar.
+  // A new node knows three nodes, one of them a liar.
   const home = '81.7.7.7'
   const infoHash = random(20)
   const announcer = join(home, infos.slice(100, 103))
@@ -103,11 +106,11 @@ test('1,200 nodes, 20 % hostile, then 30 % dead: every look-up finds the announc
     found,
     before.map(() => true)
   )
-  // Liars that tell an address of ours are outvoted, and our id fits the one that most see.
+  // Liars that report a false address are outvoted, and our id fits the majority's.
   assert.equal(announcer.address[4]?.host, home)
   assert.ok(isSecureId(announcer.save().id ?? new Uint8Array(), home))
 
-  // 30 % of all die without a word.
+  // 30 % of all nodes die silently.
   const isDead = (n: number): boolean => n % 8 < 3
   for (const { node, port } of honest.filter((_, n) => isDead(n))) {
     node.close()
@@ -128,7 +131,7 @@ test('1,200 nodes, 20 % hostile, then 30 % dead: every look-up finds the announc
   )
   assert.ok(network.now() - startMs < 30_000, `${network.now() - startMs} ms`)
 
-  // Hops are counted below the public API: by nodes that know three of the living, and nobody else.
+  // Hops are counted below the public API, by nodes that know three live nodes.
   for (let n = 0; n < 10; n++) {
     const host = `84.0.${n}.1`
     const port = network.open({ host, port: 6000 + n })

@@ -9,7 +9,7 @@ import { DHT } from '../../lib/dht.ts'
 import { randomBytes } from '../../lib/util/bytes.ts'
 import { SimNetwork, seededRandom } from './sim-network.ts'
 
-test('over an hour, tables forget who died, and whoever stood alone begins anew', async () => {
+test('over an hour, tables forget dead nodes, and isolated nodes bootstrap again', async () => {
   const network = new SimNetwork()
   const first = { host: '20.0.0.1', port: 100 }
   const ports = Array.from({ length: 6 }, (_, n) => network.open({ host: `21.0.${n}.1`, port: 101 + n }))
@@ -20,7 +20,7 @@ test('over an hour, tables forget who died, and whoever stood alone begins anew'
     others.map(({ size }) => size[4]),
     [0, 0, 0, 0, 0, 0]
   )
-  // The node to start from comes late.
+  // The bootstrap node comes late.
   const root = new DHT({ ports: [network.open(first)], bootstrap: [], timers: network })
   const pass = (ms: number) => network.run(new Promise<void>((resolve) => network.after(ms, resolve)))
   await pass(60_000)
@@ -39,7 +39,7 @@ test('over an hour, tables forget who died, and whoever stood alone begins anew'
   await Promise.all(all.map((dht) => dht.close()))
 })
 
-test('at rest a node sends little, evenly, and soon leaves the dead alone', async () => {
+test('an idle node sends little, evenly, and soon leaves dead nodes alone', async () => {
   const count = 32
   const network = new SimNetwork()
   const random = seededRandom(9)
@@ -64,7 +64,7 @@ test('at rest a node sends little, evenly, and soon leaves the dead alone', asyn
     before = network.sent
   }
   const mean = (network.sent - began) / 60
-  // answers included
+  // Answers included.
   assert.ok(
     mean / count < 10 && most / count < 25,
     `${mean / count} packets a minute, ${most / count} at most`
@@ -91,7 +91,7 @@ test('at rest a node sends little, evenly, and soon leaves the dead alone', asyn
   await Promise.all(nodes.map((node) => node.close()))
 })
 
-test('whoever knows only nodes that are gone asks those it began with', async () => {
+test('a node that knows only dead nodes queries its bootstrap nodes', async () => {
   const network = new SimNetwork()
   const pass = (ms: number) => network.run(new Promise<void>((resolve) => network.after(ms, resolve)))
   const [first, second] = ['20.0.0.1', '20.1.1.1'].map((host) => ({ host, port: 100 }))
@@ -119,7 +119,7 @@ test('whoever knows only nodes that are gone asks those it began with', async ()
   await Promise.all([last.close(), later.close()])
 })
 
-test('whoever is named to itself does not ping itself without end', async () => {
+test('a node that is told of itself does not ping itself forever', async () => {
   const network = new SimNetwork()
   const own = { host: '20.0.0.1', port: 100 }
   const node = new DHT({ ports: [network.open(own)], bootstrap: [], timers: network })
@@ -131,7 +131,7 @@ test('whoever is named to itself does not ping itself without end', async () => 
   await node.close()
 })
 
-test('whom we could not ask, for too many questions are open, has not failed', async () => {
+test('a node that was not queried for lack of free transactions has not failed', async () => {
   const network = new SimNetwork()
   const port = network.open({ host: '20.0.0.1', port: 100 })
   const node = new DhtNode({ port, timers: network, random: randomBytes, readOnly: false })
@@ -145,7 +145,7 @@ test('whom we could not ask, for too many questions are open, has not failed', a
       const query = decodeKrpc(bytes)
       if (query?.kind !== 'query') return
       asked++
-      // So late that answers are waited for as long as ever.
+      // So late that the timeout is the longest.
       network.after(1900, () => other.send(encodeResponse(query.transaction, { id }, from), from))
     }
   })

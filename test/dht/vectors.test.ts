@@ -27,7 +27,7 @@ function hex(text: string): Uint8Array {
 
 const [asker, other] = [fromText('abcdefghij0123456789'), fromText('mnopqrstuvwxyz123456')]
 
-// The questions of BEP 5, where our version stands before the last key.
+// The queries of BEP 5, with our version before the last key.
 const questions: readonly [string, KrpcValues, string][] = [
   ['ping', {}, 'd1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe'],
   [
@@ -57,7 +57,7 @@ for (const [method, args, expected] of questions) {
   })
 }
 
-// The answers of BEP 5, into which we put the asker's address (BEP 42) and our version.
+// The answers of BEP 5, with the querier's address (BEP 42) and our version added.
 const answers: readonly [string, Uint8Array, KrpcValues, string][] = [
   ['ping', other, {}, 'd1:rd2:id20:mnopqrstuvwxyz123456e1:t2:aa1:y1:re'],
   [
@@ -102,7 +102,7 @@ function withoutVersion(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('latin1').replace('1:v4:pw\0\x01', '')
 }
 
-test('BEP 32: compact nodes of both families come back', () => {
+test('BEP 32: compact nodes of both families survive encoding and decoding', () => {
   const id = randomBytes(20)
   const four = [{ id, host: '192.0.2.7', port: 6881 }]
   const six = [{ id, host: '2001:db8::7', port: 1 }]
