@@ -7,7 +7,7 @@ function claimOf(firstBytes?: readonly number[]): DatagramClaim {
   return { matches: () => true, receive: () => {}, ...(firstBytes === undefined ? {} : { firstBytes }) }
 }
 
-test('a datagram is offered to claims of its first byte and of any, in the order in which they were made', () => {
+test('a datagram is offered to claims of its first byte and of any byte, in order of creation', () => {
   const [dht, any, utp, also] = [claimOf([0x64]), claimOf(), claimOf([0x01, 0x11]), claimOf([0x11])]
   const claims = new Claims()
   for (const claim of [dht, any, utp, also]) claims.add(claim)

@@ -7,7 +7,7 @@ import { limits } from '../../lib/net/limits.ts'
 
 const most = limits.incomingSockets
 
-/** As much of a socket as is used of it before its first bytes have come. */
+/** The part of a socket that is used before its first bytes have come. */
 class FakeSocket extends EventEmitter {
   destroyed = false
   paused = true
@@ -30,7 +30,7 @@ class FakeSocket extends EventEmitter {
   }
 }
 
-/** A server that takes sockets once they have sent three letters in lower case. */
+/** A server that accepts sockets once they have sent three lower-case letters. */
 function bench(waitMs?: number): {
   taken: string[]
   incoming: IncomingSockets
@@ -56,7 +56,7 @@ function bench(waitMs?: number): {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-test('a socket is passed on once it has said enough, with all that it said', async () => {
+test('a socket is passed on once it has sent enough, with all its bytes', async () => {
   const { taken, incoming, come } = bench()
   const [whole, parts, foreign] = [come('1.1.1.1'), come('1.1.1.1'), come('1.1.1.1')]
   whole.say('abcd')
@@ -70,7 +70,7 @@ test('a socket is passed on once it has said enough, with all that it said', asy
   assert.deepEqual([taken, incoming.size], [['abcd', 'abc'], 0])
 })
 
-test('a socket that is closed is forgotten, and one that closes on its way is not passed on', async () => {
+test('a closed socket is forgotten, and one that closes during hand-over is not passed on', async () => {
   const { taken, incoming, come } = bench()
   come('1.1.1.1').destroy()
   assert.equal(incoming.size, 0)
@@ -81,7 +81,7 @@ test('a socket that is closed is forgotten, and one that closes on its way is no
   assert.deepEqual([taken, incoming.size], [[], 0])
 })
 
-test('first bytes that come one by one are given up soon', () => {
+test('a socket that sends its first bytes one by one is soon closed', () => {
   const { incoming } = bench()
   const never = new IncomingSockets(
     () => 'wait',
@@ -112,7 +112,7 @@ for (const [kind, honest, host] of [
   })
 }
 
-test('a socket from the same address waits until as many silent ones have come as there is room for', () => {
+test('a socket from the same address waits until silent ones fill its limit', () => {
   const { come } = bench()
   for (let n = 0; n < most; n++) come('1.1.1.1')
   const socket = come('1.1.1.1')
@@ -122,7 +122,7 @@ test('a socket from the same address waits until as many silent ones have come a
   assert.equal(socket.destroyed, true)
 })
 
-test('silent sockets from any number of networks leave the last ones their time', () => {
+test('silent sockets from any number of networks leave the latest ones their time', () => {
   const { come } = bench()
   const host = (n: number): string => `${1 + (n % 200)}.1.1.1`
   for (let n = 0; n < most; n++) come(host(n))

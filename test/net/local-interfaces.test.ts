@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { localInterfaces, sharesNetwork } from '../../lib/net/local-interfaces.ts'
 
-test('of interfaces those are used that the host says', () => {
+test('only the interfaces that the host option selects are used', () => {
   assert.ok(localInterfaces(4, '127.0.0.1').every(({ internal }) => internal))
   assert.equal(localInterfaces(4, '127.0.0.1').length > 0, true)
   assert.deepEqual(localInterfaces(6, '127.0.0.1'), [])

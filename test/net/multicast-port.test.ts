@@ -4,7 +4,7 @@ import test from 'node:test'
 import { type MulticastOptions, MulticastPort } from '../../lib/net/multicast-port.ts'
 import { randomBytes, toHex } from '../../lib/util/bytes.ts'
 
-test('a port hears its group, and is told when another program keeps it', async (t) => {
+test('a port receives from its group, and reports that another program holds it', async (t) => {
   const heard: string[] = []
   let arrived = (): void => {}
   const options: MulticastOptions = {

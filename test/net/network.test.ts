@@ -21,7 +21,7 @@ async function listening(t: TestContext, server: Server, host = '127.0.0.1'): Pr
   return (server.address() as AddressInfo).port
 }
 
-/** A web server that answers with the address that it is asked from. */
+/** A web server that answers with the address of the client. */
 function webServer(t: TestContext, host?: string): Promise<number> {
   const server = createHttpServer((request, response) => {
     response.setHeader('connection', 'close')
@@ -35,7 +35,7 @@ async function seenFrom({ http }: Network, url: string): Promise<string> {
   return Buffer.from(body).toString()
 }
 
-/** The address from which a network dials a listener. */
+/** Returns the address from which a network dials a listener. */
 async function dialledFrom(
   t: TestContext,
   { tcp }: Network,
@@ -51,7 +51,7 @@ async function dialledFrom(
   return accepted.promise
 }
 
-test('everything leaves from the host', {
+test('all connections leave from the host address', {
   skip: process.platform !== 'linux' && 'needs 127.0.0.2'
 }, async (t) => {
   const network = networkOf(t, { host: '127.0.0.2' })
@@ -67,14 +67,14 @@ test('everything leaves from the host', {
 })
 
 for (const host of ['::', '0:0::0', '0.0.0.0', undefined]) {
-  test(`a network at ${host ?? 'every address'} reaches hosts of IPv4`, async (t) => {
+  test(`a network at ${host ?? 'every address'} reaches IPv4 hosts`, async (t) => {
     const network = networkOf(t, { host })
     assert.equal(await seenFrom(network, `http://127.0.0.1:${await webServer(t)}`), '127.0.0.1')
     assert.equal(await dialledFrom(t, network), '127.0.0.1')
   })
 }
 
-test('of the addresses of a name only those are tried that the host reaches', async (t) => {
+test('only those addresses of a name are tried that the host can reach', async (t) => {
   const lookup = async (name: string): Promise<string[]> => {
     assert.equal(name, 'both.example')
     return ['::1', '127.0.0.1']
@@ -86,7 +86,7 @@ test('of the addresses of a name only those are tried that the host reaches', as
   await assert.rejects(other.tcp.dial({ host: 'six.example', port: 1 }), { code: 'ERR_TRANSPORT_DIAL' })
 })
 
-test('UDP has the number of TCP, whichever protocol asks for it and when', async (t) => {
+test('UDP has the port number of TCP, whichever protocol asks first', async (t) => {
   const network = networkOf(t, { host: '127.0.0.1' })
   assert.equal(network.port, 0)
   const listened = network.listen({ port: 0, onConnection: () => {} })
@@ -96,7 +96,7 @@ test('UDP has the number of TCP, whichever protocol asks for it and when', async
   assert.equal(await network.udpPort(4), port)
 })
 
-test('without a port for TCP there is a warning, and nothing else fails', async (t) => {
+test('without a TCP port there is a warning, and nothing else fails', async (t) => {
   const warnings: Error[] = []
   const network = networkOf(t, { host: '192.0.2.1', onWarning: (warning) => warnings.push(warning) })
   assert.deepEqual(await network.listen({ port: 0, onConnection: () => {} }), [])
@@ -106,7 +106,7 @@ test('without a port for TCP there is a warning, and nothing else fails', async 
   await network.unlisten()
 })
 
-test('a UDP port that is asked for is bound once, exactly, or refused', async (t) => {
+test('a requested UDP port is bound once, exactly, or refused', async (t) => {
   const network = networkOf(t, { host: '127.0.0.1' })
   const [first, again] = await Promise.all([network.udpPort(4), network.udpPort(4)])
   assert.equal(first, again)
@@ -117,7 +117,7 @@ test('a UDP port that is asked for is bound once, exactly, or refused', async (t
   await assert.rejects(other.udpPort(6), { code: 'ERR_TRANSPORT_LISTEN' })
 })
 
-test('close ends connections, requests and ports, also those that are on their way', async (t) => {
+test('close ends connections, requests and ports, including pending ones', async (t) => {
   const requested = deferred<void>()
   const silent = await listening(
     t,

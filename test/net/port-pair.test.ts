@@ -25,7 +25,7 @@ async function bound(t: TestContext, host: string | undefined, port: number): Pr
   return { ...pair, warnings }
 }
 
-/** A number that was free a moment ago. */
+/** Returns a port number that was free a moment ago. */
 async function freeNumber(t: TestContext, host: string): Promise<number> {
   const { listener, udp } = await bound(t, host, 0)
   await Promise.all([listener.close(), ...udp.map((one) => one.close())])
@@ -37,7 +37,7 @@ function isPair({ listener, udp }: PortPair): boolean {
 }
 
 for (const host of [undefined, '127.0.0.1', ...(hasIpv6 ? ['::', '::1'] : [])]) {
-  test(`TCP and UDP have one number at ${host ?? 'every address'}`, async (t) => {
+  test(`TCP and UDP have one port number at ${host ?? 'every address'}`, async (t) => {
     const pair = await bound(t, host, 0)
     assert.ok(isPair(pair))
     assert.deepEqual(
@@ -48,7 +48,7 @@ for (const host of [undefined, '127.0.0.1', ...(hasIpv6 ? ['::', '::1'] : [])]) 
   })
 }
 
-test('the number wanted is had where it is free', async (t) => {
+test('a free requested number is used', async (t) => {
   const port = await freeNumber(t, '127.0.0.1')
   const pair = await bound(t, '127.0.0.1', port)
   assert.ok(isPair(pair))
@@ -77,7 +77,7 @@ async function takenUdp(t: TestContext, family: 4 | 6, host: string): Promise<nu
 }
 
 for (const [what, host, take] of takers) {
-  test(`a number that is taken for ${what} gives way to the next one for all, with a warning`, async (t) => {
+  test(`a number that is taken for ${what} is replaced by the next one for all, with a warning`, async (t) => {
     const port = await take(t)
     const pair = await bound(t, host, port)
     assert.ok(isPair(pair))
@@ -90,7 +90,7 @@ for (const [what, host, take] of takers) {
   })
 }
 
-test('an address that is not of this machine is refused, whatever the number', async (t) => {
+test('an address of another machine is refused, whatever the number', async (t) => {
   await assert.rejects(bound(t, '192.0.2.1', 0), { code: 'ERR_TRANSPORT_LISTEN' })
   await assert.rejects(bound(t, '192.0.2.1', 6881), {
     code: 'ERR_TRANSPORT_LISTEN',
@@ -98,7 +98,7 @@ test('an address that is not of this machine is refused, whatever the number', a
   })
 })
 
-test('where UDP cannot be had at all, TCP listens on the number wanted, with one warning', async (t) => {
+test('where UDP is unavailable, TCP listens on the requested number, with one warning', async (t) => {
   const port = await freeNumber(t, '127.0.0.1')
   const refused = Object.assign(new Error('bind EPERM'), { code: 'EPERM' })
   t.mock.method(Socket.prototype, 'bind', function (this: Socket) {

@@ -8,7 +8,7 @@ import { politely, udpTracker } from '../tracker/udp-server.ts'
 
 const request = { infoHash: new Uint8Array(20).fill(1), peerId: new Uint8Array(20).fill(2), port: 6881 }
 
-/** Sockets that keep the process alive. */
+/** Returns the sockets that keep the process alive. */
 function openSockets(): string[] {
   return process.getActiveResourcesInfo().filter((name) => /^(?:TCP|UDP|TLS)/.test(name))
 }
@@ -44,9 +44,9 @@ const uses: Readonly<Record<string, () => Promise<unknown>>> = {
 }
 
 for (const [name, use] of Object.entries(uses)) {
-  test(`${name} on its own closes all that it has opened`, { timeout: 30_000 }, async () => {
+  test(`${name} on its own closes everything it has opened`, { timeout: 30_000 }, async () => {
     await use()
-    // Handles are gone some turns of the event loop after they were closed.
+    // Handles disappear some turns of the event loop after they are closed.
     await until('all sockets to close', openSockets, { is: (open) => open.length === 0 })
   })
 }

@@ -5,7 +5,7 @@ import type { Connection } from '../../lib/net/connection.ts'
 import { refuseHosts } from '../../lib/net/refuse-hosts.ts'
 import { TcpTransport } from '../../lib/net/tcp.ts'
 
-/** Dials from an address of this machine; whether anything is answered before the end. */
+/** Dials from an address of this machine. Returns whether any byte is answered before the end. */
 function isTaken(port: number, from: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port, localAddress: from })
@@ -18,7 +18,7 @@ function isTaken(port: number, from: string): Promise<boolean> {
   })
 }
 
-test('connections of refused hosts are closed, and others are taken', async () => {
+test('connections of refused hosts are closed, and others are accepted', async () => {
   const transport = new TcpTransport()
   const asked: string[] = []
   const taken: string[] = []
@@ -47,7 +47,7 @@ for (const [what, handle] of [
   ['a closed handle', null],
   ['a handle of another kind', {}]
 ] as const) {
-  test(`a server with ${what} is left as it is`, () => {
+  test(`a server with ${what} is left unchanged`, () => {
     const server: Server = createServer()
     Object.assign(server, { _handle: handle })
     refuseHosts(server, () => true)

@@ -25,7 +25,7 @@ test('only the status and the headers that matter reach the parser', () => {
   assert.equal(done, true)
 })
 
-test('a head may consist of very many lines and interim answers, up to its limit', () => {
+test('a head may have very many lines and interim answers, up to its limit', () => {
   const lines = 'a\n'.repeat(30_000)
   assert.equal(
     ofText(`HTTP/1.1 200 OK\n${lines}\nbody`).text,
@@ -44,7 +44,7 @@ const lengths: [header: string, done: boolean, cut: boolean][] = [
   ['Content-Length: 4, 4', true, false],
   ['Content-Length: 5', false, true],
   ['Content-Length: 3', true, false],
-  // What contradicts itself or is no number counts for nothing: the body ends with the connection.
+  // A contradictory or invalid length is ignored: the body ends with the connection.
   ['Content-Length: 4\r\nContent-Length: 9', false, false],
   ['Content-Length: -4', false, false],
   ['Content-Length: 4e2', false, false],
@@ -52,7 +52,7 @@ const lengths: [header: string, done: boolean, cut: boolean][] = [
   ['Content-Length: 4\r\nTransfer-Encoding: chunked', false, false],
   ['X-Length: 4', false, false]
 ]
-test('a length counts if it is one', () => {
+test('a valid length is used', () => {
   for (const [header, done, cut] of lengths) {
     const result = ofText(`HTTP/1.1 200 OK\r\n${header}\r\n\r\nbody`)
     assert.ok(result.text.endsWith('\r\n\r\nbody'), header)
@@ -60,7 +60,7 @@ test('a length counts if it is one', () => {
   }
 })
 
-test('what is no HTTP/1 response passes through as it is', () => {
+test('a reply other than HTTP/1 passes through unchanged', () => {
   for (const text of [
     '',
     'd4:',
@@ -76,7 +76,7 @@ test('what is no HTTP/1 response passes through as it is', () => {
   assert.equal(ofText(upgrade).text, upgrade)
 })
 
-test('a head without an end is not collected beyond its bound', () => {
+test('a head without an end is not buffered beyond its limit', () => {
   const line = `X: ${'a'.repeat(1000)}\r\n`
   for (const start of ['HTTP/1.1 200 OK\r\n', 'HTTP/1.1 100 Continue\r\n\r\n']) {
     const cleaner = new ReplyCleaner()
@@ -99,7 +99,7 @@ test('chunk boundaries change nothing', () => {
   }
 })
 
-test('no bytes make it throw, and it makes up no line of the head', () => {
+test('no bytes make it throw, and it invents no header line', () => {
   const piece = fc.oneof(
     fc.constantFrom('HTTP/1.1 200 OK', '\r\n', '\n', 'Location: ', 'Content-Length: ', 'chunked', '\0', '\r'),
     fc.string({ maxLength: 8 })

@@ -29,7 +29,7 @@ function pattern(length: number): Buffer {
 }
 
 for (const direction of ['dialled to accepted', 'accepted to dialled'] as const) {
-  test(`bytes arrive whole, ${direction}, with pauses on the way`, async () => {
+  test(`bytes arrive complete, ${direction}, with pauses on the way`, async () => {
     const transport = new TcpTransport()
     const [dialled, accepted] = await pair(transport)
     const [from, to] = direction === 'dialled to accepted' ? [dialled, accepted] : [accepted, dialled]
@@ -80,7 +80,7 @@ test('a connection that is not started or paused reads nothing', async () => {
   await transport.close()
 })
 
-test('a socket without shared memory serves as well', async () => {
+test('a socket without shared memory works as well', async () => {
   const accepted = deferred<Connection>()
   const server = net.createServer({ pauseOnConnect: true }, (socket) => {
     accepted.resolve(new TcpConnection(socket, { host: '127.0.0.1', port: 1 }, true))
@@ -110,7 +110,7 @@ test('a socket without shared memory serves as well', async () => {
   await transport.close()
 })
 
-test('receiveLength bounds what is delivered at once', async () => {
+test('receiveLength bounds the bytes delivered at once', async () => {
   const transport = new TcpTransport()
   for (const connections of [await pair(transport), (await pair(transport)).reverse()]) {
     const [from, to] = connections
@@ -122,7 +122,7 @@ test('receiveLength bounds what is delivered at once', async () => {
     to.start(
       handlerOf({
         onReceive: (chunk) => {
-          // The memory of the first read was chosen before.
+          // The buffer of the first read was chosen before.
           if (total > 0) most = Math.max(most, chunk.length)
           total += chunk.length
           if (total === 600_000) whole.resolve()
@@ -181,7 +181,7 @@ for (const direction of ['dialled to accepted', 'accepted to dialled'] as const)
     ['nothing', 0]
   ] as const) {
     for (const wants of ['all', 'a pause']) {
-      test(`a handler hands on ${what} to one that wants ${wants}, ${direction}, and no byte is lost`, async () => {
+      test(`a handler hands over ${what} to one that wants ${wants}, ${direction}, and no byte is lost`, async () => {
         const transport = new TcpTransport()
         const [dialled, accepted] = await pair(transport)
         const [from, to] = direction === 'dialled to accepted' ? [dialled, accepted] : [accepted, dialled]
@@ -230,7 +230,7 @@ for (const direction of ['dialled to accepted', 'accepted to dialled'] as const)
   }
 }
 
-test('a connection that died before its start tells so', async () => {
+test('a connection that died before its start reports so', async () => {
   const transport = new TcpTransport()
   const [dialled, accepted] = await pair(transport)
   accepted.close()
@@ -293,7 +293,7 @@ test('dialling a closed port, aborting, timing out and closing reject', async ()
   })
 })
 
-test('a dial that is not answered in time is given up', async () => {
+test('an unanswered dial times out', async () => {
   const transport = new TcpTransport()
   const listener = await transport.listen({
     host: '127.0.0.1',
@@ -301,7 +301,7 @@ test('a dial that is not answered in time is given up', async () => {
     onConnection: (connection) => connection.close()
   })
   const dial = transport.dial({ host: '127.0.0.1', port: listener.port }, { timeoutMs: 1 })
-  // Timers come before sockets, so the time is up before the answer is seen.
+  // Timers run before sockets, so the dial times out before the answer is seen.
   const until = performance.now() + 5
   while (performance.now() < until);
   await assert.rejects(dial, { code: 'ERR_TRANSPORT_TIMEOUT' })
@@ -342,7 +342,7 @@ test('without a host both families are listened on', async () => {
   await transport.close()
 })
 
-test('a listener closes while its connections go on, and a faulty callback is a warning', async () => {
+test('a listener closes while its connections continue, and a faulty callback is a warning', async () => {
   const transport = new TcpTransport()
   const accepted: Connection[] = []
   const warning = deferred<Error>()
@@ -374,7 +374,7 @@ test('a listener closes while its connections go on, and a faulty callback is a 
   )
 })
 
-test('what all connections read in a turn is bounded, and those that wait go on in the next one', async () => {
+test('the bytes read by all connections in a turn of the event loop are bounded, and the rest continue in the next', async () => {
   const turn = new ReadTurn(1000)
   const told: string[] = []
   const reader = (name: string): { goOn(): void } => ({ goOn: () => told.push(name) })
@@ -387,7 +387,7 @@ test('what all connections read in a turn is bounded, and those that wait go on 
   assert.equal(turn.take(600, reader('a')), true)
 })
 
-test('other work gets its turn while fast peers send', async () => {
+test('other work runs while fast peers send', async () => {
   const transport = new TcpTransport()
   const pairs = await Promise.all([1, 2, 3, 4].map(() => pair(transport)))
   const part = new Uint8Array(8 << 20)

@@ -31,7 +31,7 @@ function pattern(length: number): Buffer {
   return Buffer.from(Uint8Array.from({ length }, (_, n) => (n * 31 + (n >> 8)) & 0xff))
 }
 
-test('over TLS bytes arrive whole both ways, with pauses on the way, and the end comes last', async (t) => {
+test('over TLS bytes arrive complete both ways, with pauses on the way, and the end comes last', async (t) => {
   const sent = pattern(3_000_000)
   const echoed = deferred<Buffer>()
   const port = await tlsServer(t, (socket) => {
@@ -65,7 +65,7 @@ test('over TLS bytes arrive whole both ways, with pauses on the way, and the end
   assert.ok(Buffer.concat(received).equals(sent))
 })
 
-test('over TLS all that comes before the start is delivered after it, though the server has gone', async (t) => {
+test('over TLS bytes received before the start are delivered after it, even if the server has gone', async (t) => {
   const gone = deferred<void>()
   const port = await tlsServer(t, (socket) => {
     socket.end('early', () => gone.resolve())
@@ -94,7 +94,7 @@ test('over TLS chunks are read into shared memory, within receiveLength', async 
   const whole = deferred<void>()
   connection.start({
     onReceive: (chunk) => {
-      // The memory of the first read was chosen before.
+      // The buffer of the first read was chosen before.
       if (total > 0) {
         most = Math.max(most, chunk.length)
         buffers.add(chunk.buffer)
@@ -111,7 +111,7 @@ test('over TLS chunks are read into shared memory, within receiveLength', async 
   assert.equal(buffers.size, 1)
 })
 
-test('a certificate that is not trusted or names another host fails the dial', async (t) => {
+test('an untrusted certificate or one of another host fails the dial', async (t) => {
   const port = await tlsServer(t, () => {})
   const transport = transportOf(t)
   for (const options of [{}, { ca: certificate, serverName: 'other.example' }]) {
@@ -121,7 +121,7 @@ test('a certificate that is not trusted or names another host fails the dial', a
   }
 })
 
-test('a server that never answers the TLS handshake is given up in time, by a signal and on close', async (t) => {
+test('a server that never answers the TLS handshake is abandoned in time, by a signal and on close', async (t) => {
   const server = createServer((socket) => socket.on('error', () => {}))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -8,7 +8,7 @@ import { TorrentError } from '../../lib/util/errors.ts'
 const localhost = { 4: '127.0.0.1', 6: '::1' } as const
 
 for (const family of [4, 6] as const) {
-  test(`datagrams over IPv${family} go to the first claim that wants them`, async () => {
+  test(`datagrams over IPv${family} go to the first claim that accepts them`, async () => {
     const host = localhost[family]
     const a = await bindUdpPort({ family, host })
     const b = await bindUdpPort({ family, host })
@@ -30,7 +30,7 @@ for (const family of [4, 6] as const) {
   })
 }
 
-test('a claim that throws and a datagram that nobody wants leave the port working', async () => {
+test('a claim that throws and an unclaimed datagram leave the port working', async () => {
   const warned = deferred<Error>()
   const port = await bindUdpPort({ family: 4, host: '127.0.0.1', onWarning: warned.resolve })
   const seen = deferred<void>()
@@ -90,7 +90,7 @@ test('an address that cannot be bound is refused', async () => {
   await taken.close()
 })
 
-test('a claim is told once of the end of each turn in which it took datagrams', async () => {
+test('a claim is called once at the end of each turn in which it took datagrams', async () => {
   const port = await bindUdpPort({ family: 4, host: '127.0.0.1' })
   const self = { host: '127.0.0.1', port: port.port }
   const calls: string[] = []
@@ -121,12 +121,12 @@ test('a claim is told once of the end of each turn in which it took datagrams', 
     await took.promise
     await ended.promise
   }
-  // However the datagrams fall into turns, each turn has some, and ends once.
+  // However the datagrams are spread over turns, each turn has some, and ends once.
   assert.match(calls.join(' '), /^(?:(?:took )+end ?)+$/)
   await port.close()
 })
 
-test('a fault at the end of a turn is a warning, and a claim that was released is told of none', async () => {
+test('a fault at the end of a turn is a warning, and a released claim is not called', async () => {
   const warned = deferred<Error>()
   const port = await bindUdpPort({ family: 4, host: '127.0.0.1', onWarning: warned.resolve })
   const self = { host: '127.0.0.1', port: port.port }
@@ -150,7 +150,7 @@ test('a fault at the end of a turn is a warning, and a claim that was released i
   await port.close()
 })
 
-test('nothing is queued where the system takes it at once, and after close', async () => {
+test('nothing is queued while the system accepts it at once, nor after close', async () => {
   const port = await bindUdpPort({ family: 4, host: '127.0.0.1' })
   assert.equal(port.bytesQueued, 0)
   const sent = new Promise<void>((resolve) => {
@@ -164,7 +164,7 @@ test('nothing is queued where the system takes it at once, and after close', asy
   assert.equal(port.bytesQueued, 0)
 })
 
-test('a datagram to a host that is no address is lost without a warning', async () => {
+test('a datagram to an invalid address is dropped without a warning', async () => {
   const warnings: Error[] = []
   const port = await bindUdpPort({ family: 4, host: '127.0.0.1', onWarning: (error) => warnings.push(error) })
   const seen = deferred<void>()
