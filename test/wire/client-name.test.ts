@@ -24,6 +24,6 @@ for (const [id, name] of cases) {
   })
 }
 
-test('a name is printable whatever the id', () => {
+test('a name is printable for any id', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 20 }), (id) => !/\p{C}/u.test(clientName(id) ?? '')))
 })

@@ -12,7 +12,7 @@ const handshake = encode((batch) =>
   batch.handshake(new Uint8Array(20).fill(1), new Uint8Array(20).fill(2), flags)
 )
 
-/** Records what a decoder says; blocks of even pieces are received into memory of the handler. */
+/** Records the decoder's calls. Blocks of even pieces are received into memory of the handler. */
 function recorder(): { seen: string[]; handler: WireDecoderHandler } {
   const seen: string[] = []
   const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
@@ -223,7 +223,7 @@ test('another protocol is refused by its first wrong byte', () => {
   }
 })
 
-test('a handler can stop the decoder, and must give memory of the right length', () => {
+test('a handler can stop the decoder, and must provide memory of the right length', () => {
   const { seen, handler } = recorder()
   const decoder: WireDecoder = new WireDecoder(
     { ...handler, onPort: () => decoder.stop() },
@@ -237,7 +237,7 @@ test('a handler can stop the decoder, and must give memory of the right length',
   assert.throws(() => faulty.push(everyMessage), { code: 'ERR_WIRE_ARGUMENT' })
 })
 
-test('announced bytes cost memory only as they come', () => {
+test('announced bytes take memory only as they arrive', () => {
   const decoders = Array.from({ length: 2000 }, () => {
     const decoder = new WireDecoder(recorder().handler, defaultWireLimits)
     decoder.push(handshake)
@@ -248,7 +248,7 @@ test('announced bytes cost memory only as they come', () => {
   assert.ok(process.memoryUsage().arrayBuffers - before < 20_000_000)
 })
 
-test('a batch of requests is one buffer, and taken bytes are never written again', () => {
+test('a batch of requests is one buffer, and taken bytes are never overwritten', () => {
   assert.equal(
     Buffer.from(encodeRequests([1, 2, 3, 4, 5, 6])).toString('hex'),
     ['0000000d06', '00000001', '00000002', '00000003', '0000000d06', '00000004', '00000005', '00000006'].join(
@@ -268,7 +268,7 @@ test('a batch of requests is one buffer, and taken bytes are never written again
   assert.deepEqual(Array.from(kept ?? []), [0, 0, 0, 1, 1])
 })
 
-test('a block whose memory is taken back while it comes is whole in other memory', () => {
+test('a block whose memory is withdrawn in mid-receive is complete in other memory', () => {
   const memory = new Uint8Array(40)
   const { seen, handler } = recorder()
   const decoder = new WireDecoder({ ...handler, onBlockStart: () => memory }, defaultWireLimits)
@@ -284,7 +284,7 @@ test('a block whose memory is taken back while it comes is whole in other memory
   assert.ok(memory.every((byte) => byte === 0xee))
 })
 
-test('the memory of a long payload is let go of, and that of a short one used again', () => {
+test('the memory of a long payload is released, and that of a short one reused', () => {
   const memories: ArrayBufferLike[] = []
   const { handler } = recorder()
   const onExtended = (_id: number, payload: Uint8Array): void => void memories.push(payload.buffer)

@@ -51,7 +51,7 @@ for (const [key, value] of beyond) {
   })
 }
 
-test('extensions are kept up to a number, with names of up to 64 letters', () => {
+test('extensions are stored up to a limit, with names of up to 64 letters', () => {
   const m = Object.fromEntries(
     Array.from({ length: 100 }, (_, n) => [`x${String(n).padStart(2, '0')}`, n + 1])
   )

@@ -3,7 +3,10 @@ import { test } from 'node:test'
 import { Handling } from '../../lib/wire/handling.ts'
 import { defaultWireLimits } from '../../lib/wire/limits.ts'
 
-/** The milliseconds that count for a million bytes in chunks that hold no messages, a part of them blocks or uploads. */
+/**
+ * Returns the milliseconds charged for a million bytes in chunks without messages; `freePart` of them is
+ * blocks or uploads.
+ */
 function cost(chunk: number, freePart: number): number {
   const handling = new Handling(defaultWireLimits)
   let ms = 0
@@ -28,17 +31,17 @@ for (const [what, chunk, freePart, least, most] of [
   })
 }
 
-test('what a peer sends is paid for by its blocks, and only for a while', () => {
+test("a peer's blocks pay for its other messages, and only for a while", () => {
   const handling = new Handling(defaultWireLimits)
   handling.begin()
   assert.equal(handling.end(1e9, 0, 1e9), 0)
   let free = 0
   for (; handling.end(1, 0, 0) === 0; free++) handling.begin()
-  // 20 ms are saved, 0.01 ms is a chunk.
+  // 20 ms are saved; a chunk costs 0.01 ms.
   assert.ok(free > 1900 && free < 2100, `${free} chunks`)
 })
 
-test('the turn of a peer is over after its messages, and the next one is another', async () => {
+test('the turn of a peer ends after its messages, and the next one is another', async () => {
   const handling = new Handling({ ...defaultWireLimits, turnMs: 1e9 })
   handling.begin()
   assert.equal(handling.isTurnOver(1999), false)
@@ -51,7 +54,7 @@ test('the turn of a peer is over after its messages, and the next one is another
   assert.equal(handling.isTurnOver(500), false)
 })
 
-test('cancelled requests leave no debt', () => {
+test('bytes of cancelled requests leave no debt', () => {
   const handling = new Handling(defaultWireLimits)
   handling.begin()
   handling.end(0, 0, -1e9)
@@ -59,7 +62,7 @@ test('cancelled requests leave no debt', () => {
   assert.ok(ms > 0 && ms < 0.1, `${ms} ms`)
 })
 
-/** The milliseconds that count of a chunk whose messages took some by the clock. */
+/** The milliseconds charged for a chunk whose messages took some by the clock. */
 const shares: [what: string, tookMs: number, work: number, freeBytes: number, least: number, most: number][] =
   [
     ['messages alone', 100, 10, 0, 100, 100.1],
@@ -79,7 +82,7 @@ for (const [what, tookMs, work, freeBytes, least, most] of shares) {
   })
 }
 
-test('the turn of a peer is over after its milliseconds', (t) => {
+test('the turn of a peer ends after its milliseconds', (t) => {
   let now = 1e6
   t.mock.method(performance, 'now', () => now)
   const handling = new Handling({ ...defaultWireLimits, turnMs: 5 })

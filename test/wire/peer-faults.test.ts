@@ -10,7 +10,7 @@ const id = new Uint8Array(20).fill(1)
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const { request, reject, suggest, allowedFast, bitfield, have } = messageIds
 
-/** A wire of a torrent of 10 pieces, its last one of 10 bytes, whose peer is the test. */
+/** A wire of a torrent of 10 pieces, the last one of 10 bytes. The test is its peer. */
 class Peer {
   readonly wire: Wire
   readonly heard: string[] = []
@@ -36,7 +36,7 @@ class Peer {
     this.wire.receive(encode(write))
   }
 
-  /** What the peer was told besides the handshake and the unchoke. */
+  /** Everything sent to the peer except the handshake and the unchoke. */
   async told(): Promise<Buffer> {
     await turn()
     await turn()
@@ -51,7 +51,7 @@ const handshake =
 
 type Row = readonly [what: string, write: (batch: MessageBatch) => void, heard: readonly string[]]
 
-/** Each is counted; `heard` is what comes of it all the same. */
+/** Odd messages that are counted. `heard` lists the events that they still cause. */
 const ignored: readonly Row[] = [
   ['an extended handshake that breaks off', handshake('d1'), []],
   ['an extended handshake that is a list', handshake('le'), []],
@@ -68,7 +68,7 @@ const ignored: readonly Row[] = [
   ['a lost piece of too long a number', (batch) => batch.extended(1, new Uint8Array(5)), []]
 ]
 
-/** None of these is even odd: what is of no use in them counts as missing. */
+/** Messages that are not odd: useless parts of them count as absent. */
 const accepted: readonly Row[] = [
   ['an empty extended handshake', handshake('de'), []],
   ['an extended handshake of other types', handshake('d1:mle1:pi-1e4:reqq1:x1:vle6:yourip3:abce'), []],
@@ -100,7 +100,7 @@ const rejected: readonly [what: string, piece: number, offset: number, length: n
 ]
 
 for (const [what, write, heard] of [...ignored, ...accepted]) {
-  test(`${what} is ignored, and the wire goes on`, async () => {
+  test(`${what} is ignored, and the wire continues`, async () => {
     const peer = new Peer()
     peer.tell(write)
     peer.tell((batch) => batch.index(have, 5))
@@ -111,7 +111,7 @@ for (const [what, write, heard] of [...ignored, ...accepted]) {
 }
 
 for (const [what, ...numbers] of rejected) {
-  test(`${what} is rejected, or ignored without the fast extension, and the wire goes on`, async () => {
+  test(`${what} is rejected, or ignored without the fast extension, and the wire continues`, async () => {
     for (const fast of [true, false]) {
       const peer = new Peer({}, fast)
       peer.tell((batch) => batch.range(request, ...numbers))
@@ -129,7 +129,7 @@ const counted: readonly Row[] = [
   ...rejected.map(([what, ...numbers]): Row => [what, (batch) => batch.range(request, ...numbers), []])
 ]
 for (const [what, write] of counted) {
-  test(`a peer that goes on with ${what} is disconnected`, async () => {
+  test(`a peer that keeps sending ${what} is disconnected`, async () => {
     const peer = new Peer({ bulkMessages: 1000, turnMessages: 1e6, turnMs: 1e6 })
     const { oddMessages } = defaultWireLimits
     for (let n = 0; n < oddMessages; n++) peer.tell(write)
@@ -145,7 +145,7 @@ for (const [what, write] of counted) {
   })
 }
 
-test('what is accepted is not counted', async () => {
+test('accepted messages are not counted', async () => {
   const peer = new Peer({ oddMessages: 0 })
   for (const [, write] of accepted) peer.tell(write)
   await turn()
@@ -166,7 +166,7 @@ test('odd messages are forgiven with time', async (t) => {
   assert.equal(peer.wire.destroyed, true)
 })
 
-test('an extension counts what it cannot use itself', async () => {
+test('an extension counts messages that it cannot use itself', async () => {
   const peer = new Peer({ oddMessages: 1 })
   peer.wire.oddMessage('nonsense')
   assert.equal(peer.wire.destroying, false)

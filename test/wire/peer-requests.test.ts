@@ -16,7 +16,7 @@ const step = fc.record({
   block: fc.nat(40)
 })
 
-test('whatever is asked, answered, taken back and sent, in any order, as a plain list does it', () => {
+test('any sequence of requests, answers, cancels and sends equals a plain list', () => {
   const run = fc.property(fc.array(step, { maxLength: 600 }), (steps) => {
     const requests = new PeerRequests()
     const takenBack: Uint8Array[] = []
@@ -72,7 +72,7 @@ test('whatever is asked, answered, taken back and sent, in any order, as a plain
   fc.assert(run)
 })
 
-test('a request that stays is no obstacle for thousands that come and go', () => {
+test('a pending request is no obstacle for thousands that come and go', () => {
   const requests = new PeerRequests()
   requests.add(7, 0, 1)
   for (let n = 0; n < 10_000; n++) {
@@ -85,7 +85,7 @@ test('a request that stays is no obstacle for thousands that come and go', () =>
   assert.equal(requests.next(), undefined)
 })
 
-test('what is put off is passed over until it is put back', () => {
+test('a deferred request is passed over until it is restored', () => {
   const requests = new PeerRequests()
   for (let piece = 0; piece < 100; piece++) requests.add(piece, 0, 1)
   requests.putOff(0, 0)

@@ -6,7 +6,7 @@ import { RepeatedMessages } from '../../lib/wire/repeated-messages.ts'
 const { bulkMessages, bulkMessageMs, chokes, chokeMs, extendedHandshakes, extendedHandshakeMs } =
   defaultWireLimits
 
-/** How many of a kind come at once, and how many milliseconds lie between those that follow. */
+/** How many of a kind come at once, and the milliseconds between those that follow. */
 const kinds: [
   what: string,
   most: number,

@@ -4,7 +4,7 @@ import { DontHaveExtension } from '../../lib/wire/lt-donthave.ts'
 import { UploadOnlyExtension } from '../../lib/wire/upload-only.ts'
 import { Wire } from '../../lib/wire/wire.ts'
 
-/** Two wires that speak to each other. */
+/** Two wires connected to each other. */
 function pair(): [Wire, Wire] {
   const wires: [Wire, Wire] = [new Wire({ pieceCount: 10 }), new Wire({ pieceCount: 10 })]
   wires[0].pipe(wires[1]).pipe(wires[0])
@@ -16,7 +16,7 @@ async function turn(): Promise<void> {
   for (let n = 0; n < 5; n++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-test('a piece that is gone is taken from what the peer has (BEP 54)', async () => {
+test("a lost piece is removed from the peer's pieces (BEP 54)", async () => {
   const [here, there] = pair()
   await turn()
   const heard: number[] = []
@@ -43,7 +43,7 @@ test('a piece that is gone is taken from what the peer has (BEP 54)', async () =
   assert.equal(here.peerPieceTotal, 9)
 })
 
-test('upload only is told by handshakes and by messages, and stays until something else is said (BEP 21)', async () => {
+test('upload-only is set by handshakes and messages, and stays until changed (BEP 21)', async () => {
   const [here, there] = pair()
   await turn()
   const heard: boolean[] = []

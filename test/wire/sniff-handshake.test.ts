@@ -4,7 +4,7 @@ import { sniffHandshake } from '../../lib/wire/sniff-handshake.ts'
 
 const handshake = Buffer.concat([Buffer.from('\x13BitTorrent protocol', 'latin1'), Buffer.alloc(48, 1)])
 
-test('a handshake is taken when it is whole, with or without more behind it', () => {
+test('a handshake is passed on once complete, with or without bytes after it', () => {
   for (let length = 0; length < 68; length++)
     assert.equal(sniffHandshake(handshake.subarray(0, length)), 'wait', String(length))
   assert.equal(sniffHandshake(handshake), 'take')

@@ -8,7 +8,7 @@ const infoHash = new Uint8Array(20).fill(1)
 const ids = ['-TR4050-aaaaaaaaaaaa', '-qB4520-bbbbbbbbbbbb'].map((id) => Buffer.from(id))
 const hex = ids.map((id) => id.toString('hex'))
 
-/** Collects what is logged, without the prefix of the log. */
+/** Collects log lines, without the prefix of the log. */
 function collectLog(t: TestContext, namespaces: string): string[] {
   const lines: string[] = []
   const { log } = createDebug
@@ -29,7 +29,7 @@ async function turn(): Promise<void> {
   for (let n = 0; n < 5; n++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** A leecher and a seeder that have greeted each other. */
+/** A leecher and a seeder after their handshakes. */
 async function talk(): Promise<[Wire, Wire]> {
   const wires: [Wire, Wire] = [new Wire({ pieceCount: 10 }), new Wire({ pieceCount: 10, dht: true })]
   wires[0].pipe(wires[1]).pipe(wires[0])
@@ -95,7 +95,7 @@ test('each message that two wires send and receive is one line', async (t) => {
   }
 })
 
-test('a wire that is made while the log is off writes nothing, nor does one when the log goes off', async (t) => {
+test('a wire made while the log is off writes nothing, nor does one after the log is switched off', async (t) => {
   const lines = collectLog(t, '')
   const [untraced] = await talk()
   createDebug.enable('piecewise:wire')

@@ -26,7 +26,7 @@ function wireOf(): Wire {
 }
 
 const { have, suggest, reject, cancel, interested, notInterested, choke, unchoke, haveNone } = messageIds
-/** A message of each kind that costs something, and which event tells of it. */
+/** A message of each kind that has a cost, and the event that it causes. */
 const kinds: [what: string, event: string, write: (batch: MessageBatch, n: number) => void][] = [
   ['keep-alives', 'keep-alive', (batch) => batch.keepAlive()],
   ['haves', 'have', (batch, n) => batch.index(have, n)],
@@ -48,7 +48,7 @@ const kinds: [what: string, event: string, write: (batch: MessageBatch, n: numbe
   ]
 ]
 for (const [what, event, write] of kinds) {
-  test(`of ${what} without end a part is handled in each turn, and nothing is lost`, async () => {
+  test(`an endless series of ${what} is handled in part in each turn, and nothing is lost`, async () => {
     const count = 9000
     const wire = wireOf()
     await turn()
@@ -83,7 +83,7 @@ for (const [what, event, write] of kinds) {
   })
 }
 
-test('requested blocks and requests that are taken do not count', async () => {
+test('requested blocks and accepted requests do not count', async () => {
   const wire = wireOf()
   await turn()
   wire.onHandled = () => assert.fail('it counts')
@@ -117,7 +117,7 @@ test('requests for a byte count as much as it costs to answer them', async () =>
   assert.ok(ms >= 15, `${ms} ms`)
 })
 
-test('what a peer sends waits for as long as it is told to, and the wire closes when that is for ever', async (t) => {
+test("a peer's messages wait as long as its budget requires, and the wire closes when that is forever", async (t) => {
   // The wire's own timer keeps no program alive.
   const alive = setInterval(() => {}, 1000)
   t.after(() => clearInterval(alive))
@@ -165,7 +165,7 @@ const earning: [what: string, isFree: boolean, write: (batch: MessageBatch) => v
   ]
 ]
 for (const [what, isFree, write] of earning) {
-  test(`what ${what} says then ${isFree ? 'is free' : 'counts'}`, async () => {
+  test(`messages after ${what} ${isFree ? 'are free' : 'count'}`, async () => {
     const wire = wireOf()
     await turn()
     const memory = new Uint8Array(pieceLength)

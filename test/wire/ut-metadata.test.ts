@@ -38,7 +38,7 @@ async function pair(
   return { wires, extensions }
 }
 
-test('pieces of metadata are asked for, sent and refused', async () => {
+test('pieces of metadata are requested, sent and rejected', async () => {
   const metadata = Uint8Array.from({ length: 20_000 }, (_, n) => n % 251)
   const seen: string[] = []
   const { wires, extensions } = await pair(
@@ -71,7 +71,7 @@ test('pieces of metadata are asked for, sent and refused', async () => {
   assert.equal(extensions[0].request(0), false)
 })
 
-test('without a handler requests are rejected, and so are those beyond all metadata', async () => {
+test('without a handler requests are rejected, and so are those beyond the metadata', async () => {
   const sent: string[] = []
   const sender = {
     extended: (name: string, payload: Uint8Array) => sent.push(`${name} ${Buffer.from(payload)}`) > 0
@@ -87,7 +87,7 @@ test('without a handler requests are rejected, and so are those beyond all metad
   ])
 })
 
-test('a size above 32 MiB counts as none, and a later handshake names only what changes', () => {
+test('a size above 32 MiB counts as none, and a later handshake names only changes', () => {
   const extension = new MetadataExtension({ extended: () => true })
   const handshake = (extensions: [string, number][], metadataSize?: number): void =>
     extension.onHandshake({ ...nothing, metadataSize, extensions: new Map(extensions) })

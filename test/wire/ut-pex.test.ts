@@ -38,7 +38,7 @@ test('a message in the keys of BEP 11', () => {
   })
 })
 
-test('what is missing, ragged or of another type is skipped, and flags stay with their peers', () => {
+test('missing, malformed and mistyped values are skipped, and flags stay with their peers', () => {
   const compact = Buffer.from([1, 2, 3, 4, 0, 0, 5, 6, 7, 8, 0, 9, 1, 1, 1, 1, 0, 1, 99])
   const message = parsePex(encode({ added: compact, 'added.f': Buffer.from([7, 2]), dropped: 5, added6: [] }))
   assert.deepEqual(message, {
@@ -64,14 +64,14 @@ for (const [what, payload] of Object.entries({
   })
 }
 
-test('bytes behind the dictionary are ignored', () => {
+test('bytes after the dictionary are ignored', () => {
   const message = { added: [{ address: v4, flags: 1 }], dropped: [v6] }
   for (const tail of ['\n', '\r\n', '\0', 'de', 'nonsense']) {
     assert.deepEqual(parsePex(Buffer.concat([encodePex(message), Buffer.from(tail)])), message)
   }
 })
 
-test('whatever is written is read again, and garbage ends in a TorrentError or nothing', () => {
+test('written messages are read again, and garbage ends in a TorrentError or nothing', () => {
   const address = fc.record(
     { host: fc.ipV4(), port: fc.integer({ min: 1, max: 65535 }) },
     { noNullPrototype: true }

@@ -27,7 +27,10 @@ const events = [
   ...['reject', 'suggest', 'allowed-fast', 'port', 'keep-alive', 'receivable', 'sendable', 'close']
 ] as const
 
-/** A wire whose peer is the test: `tell` sends it messages, `told` is what it sent, `seen` its events. */
+/**
+ * A wire whose peer is the test: `tell` sends messages to it, `told` returns its messages, `seen` lists its
+ * events.
+ */
 class Peer {
   readonly wire: Wire
   readonly seen: string[] = []
@@ -55,7 +58,7 @@ class Peer {
     return this.wire.receive(encode(write))
   }
 
-  /** What the wire has sent since the last call, its handshake left out, as ids and numbers. */
+  /** Returns the messages of the wire since the last call, as ids and numbers, without its handshake. */
   async told(): Promise<string[]> {
     await turn()
     await turn()
@@ -119,7 +122,7 @@ test('a node duplex piped through a wire is a working peer, and both end togethe
   assert.deepEqual(a.peerId, new Uint8Array(20).fill(3))
 })
 
-test('a wire that closes asks no one to wait, and what comes later does not count', async () => {
+test('a closed wire asks for no delay, and later messages do not count', async () => {
   const peer = new Peer({ pieceCount: 10 })
   const bytes = encode((batch) => {
     batch.index(messageIds.have, 10)
@@ -172,7 +175,7 @@ test('a wire that closes because of its rejects keeps none of them', async () =>
   assert.equal(peer.wire.bytesQueued, 0)
 })
 
-/** A wire with a limit of 8 bytes of answers, of which one waits that fills it. */
+/** A wire with a limit of 8 bytes of answers, filled by one waiting answer. */
 function heldPeer(): { peer: Peer; left: boolean[] } {
   const peer = new Peer({ pieceCount: 10, limits: { answerLength: 8 } }, { read: false })
   const left: boolean[] = []
@@ -184,14 +187,14 @@ function heldPeer(): { peer: Peer; left: boolean[] } {
   return { peer, left }
 }
 
-test('an answer that is taken back makes room, and its data is told to have left unsent', () => {
+test('a cancelled answer makes room, and its data is reported as unsent', () => {
   const { peer, left } = heldPeer()
   peer.tell((batch) => batch.range(messageIds.cancel, 1, 0, 8))
   assert.deepEqual(peer.seen, ['cancel 1 0 8', 'sendable'])
   assert.deepEqual(left, [false])
 })
 
-test('an answer that is sent, and one that was never asked for, leave', async () => {
+test('a sent answer and an unrequested one leave the queue', async () => {
   const { peer, left } = heldPeer()
   assert.equal(peer.wire.piece(5, 0, new Uint8Array(8)), false)
   peer.wire.on('data', () => {})
@@ -200,7 +203,7 @@ test('an answer that is sent, and one that was never asked for, leave', async ()
   assert.deepEqual(peer.seen, ['sendable'])
 })
 
-test('a wire that closes lets go of answers and memory, and is not sendable', async () => {
+test('a closed wire releases answers and memory, and is not sendable', async () => {
   const { peer, left } = heldPeer()
   peer.wire.blockTarget = () => undefined
   const handled: number[] = []
@@ -221,7 +224,7 @@ test('a wire that closes lets go of answers and memory, and is not sendable', as
   assert.deepEqual(other.peer.seen, ['close'])
 })
 
-test('a count of pieces that comes after the end tells nothing', async () => {
+test('a piece count after the end causes no event', async () => {
   const peer = new Peer()
   peer.tell((batch) => batch.index(messageIds.have, 3))
   peer.wire.destroy()
@@ -247,7 +250,7 @@ test('requests of a choked peer are counted anew after an unchoke', async () => 
   assert.equal((peer.error as TorrentError | undefined)?.code, 'ERR_WIRE_LIMIT')
 })
 
-test('an extension that is attached late hears the handshake that came before', () => {
+test('an extension attached late receives the earlier handshake', () => {
   const peer = new Peer({ pieceCount: 10 })
   peer.tell((batch) => batch.extended(0, Buffer.from('d1:pi5ee')))
   const ports: (number | undefined)[] = []
@@ -255,7 +258,7 @@ test('an extension that is attached late hears the handshake that came before', 
   assert.deepEqual(ports, [5])
 })
 
-test('nothing goes before our handshake, which goes once', async () => {
+test('nothing is sent before our handshake, which is sent once', async () => {
   const peer = new Peer({ pieceCount: 10 }, { greet: false })
   peer.tell((batch) => {
     batch.handshake(infoHash, peerId, { fast: true, extended: true, dht: false })
@@ -273,7 +276,7 @@ test('nothing goes before our handshake, which goes once', async () => {
   peer.wire.destroy()
 })
 
-test('what is said in one turn leaves as one buffer', async () => {
+test('messages of one turn leave as one buffer', async () => {
   const wire = new Wire({ pieceCount: 100 })
   const chunks: unknown[] = []
   wire.on('data', (data) => chunks.push(data))
@@ -343,7 +346,7 @@ test('a peer without the fast extension gets bitfields and no fast messages', as
   assert.throws(() => unknown.wire.haveAll(), { code: 'ERR_WIRE_ARGUMENT' })
 })
 
-test('the peer state follows its messages, told once', () => {
+test('the peer state follows its messages, with one event per change', () => {
   const peer = new Peer({ pieceCount: 20 })
   const { wire } = peer
   for (const id of [1, 1, 2, 2]) peer.tell((batch) => batch.empty(id))
@@ -377,7 +380,7 @@ test('the peer state follows its messages, told once', () => {
   wire.destroy()
 })
 
-test('a late bitfield joins what was said before', () => {
+test('a late bitfield is merged with earlier messages', () => {
   const peer = new Peer({ pieceCount: 10 })
   peer.tell((batch) => {
     batch.index(messageIds.have, 9)
@@ -434,7 +437,7 @@ for (const [what, count, write, total] of held) {
   })
 }
 
-test('pieces beyond a count that is learned later are odd, and requests before it are rejected', async () => {
+test('pieces beyond a later known count are odd, and earlier requests for them are rejected', async () => {
   const peer = new Peer({ limits: { oddMessages: 0 } })
   peer.wire.unchoke()
   peer.tell((batch) => {
@@ -448,7 +451,7 @@ test('pieces beyond a count that is learned later are odd, and requests before i
   assert.equal((peer.error as TorrentError | undefined)?.code, 'ERR_WIRE_PROTOCOL')
 })
 
-test('a piece that is lost before the count of pieces is known counts as had', () => {
+test('a piece lost before the count of pieces is known counts as once announced', () => {
   const peer = new Peer()
   peer.tell((batch) => batch.index(messageIds.have, 3))
   peer.wire.peerLost(3)
@@ -464,7 +467,7 @@ const bounds: [what: string, options: WireOptions, count: number | undefined][] 
   ['a wire that knows all lengths', { pieceCount: 10, pieceLength: 100, totalLength: 950 }, undefined]
 ]
 for (const [what, options, count] of bounds) {
-  test(`${what} takes requests within its bounds`, async () => {
+  test(`${what} accepts requests within its bounds`, async () => {
     const peer = new Peer(options)
     if (count !== undefined) peer.wire.setPieceCount(count)
     peer.wire.unchoke()
@@ -488,7 +491,7 @@ for (const [what, options, count] of bounds) {
   })
 }
 
-test('the names of extensions add up over handshakes, as far as the limit lets them', () => {
+test('the names of extensions add up over handshakes, up to the limit', () => {
   const peer = new Peer({ pieceCount: 10, limits: { extensionNames: 2 } })
   for (const names of ['1:ai1e1:bi2e', '1:ci3e1:di4e', '1:ei5e'])
     peer.tell((batch) => batch.extended(0, Buffer.from(`d1:md${names}ee`)))
@@ -496,7 +499,7 @@ test('the names of extensions add up over handshakes, as far as the limit lets t
   assert.deepEqual(knows, ['a', 'b', 'c', 'd'])
 })
 
-test('grants of a peer are heard up to the limit', () => {
+test('allowed-fast messages of a peer are read up to the limit', () => {
   const peer = new Peer({ pieceCount: 1000, limits: { allowedFast: 3 } })
   peer.tell((batch) => {
     for (let piece = 0; piece < 9; piece++) batch.index(messageIds.allowedFast, piece)
@@ -513,7 +516,7 @@ test('a repeated have-all copies no bits', () => {
   assert.equal(peer.wire.peerSeeding, true)
 })
 
-test('requests wait for answers, are told once, and answers go out in the order of the requests', async () => {
+test('requests wait for answers, cause one event each, and answers are sent in request order', async () => {
   const peer = new Peer({ pieceCount: 10 })
   const { wire } = peer
   wire.unchoke()
@@ -535,7 +538,7 @@ test('requests wait for answers, are told once, and answers go out in the order 
   wire.destroy()
 })
 
-test('news that can wait goes out with what is sent next, or when it is told to', async () => {
+test('deferrable messages are sent with the next one, or on flush', async () => {
   const peer = new Peer({ pieceCount: 10 })
   const { wire } = peer
   await peer.told()
@@ -554,7 +557,7 @@ test('news that can wait goes out with what is sent next, or when it is told to'
 })
 
 for (const fast of [true, false]) {
-  test(`a cancel and a choke take back what is not on its way, ${fast ? 'with' : 'without'} the fast extension`, async () => {
+  test(`a cancel and a choke withdraw unsent answers, ${fast ? 'with' : 'without'} the fast extension`, async () => {
     const peer = new Peer({ pieceCount: 10 }, { fast })
     const { wire } = peer
     wire.allowedFast(7)
@@ -569,7 +572,7 @@ for (const fast of [true, false]) {
     peer.tell((batch) => {
       for (const piece of [0, 1, 3, 5]) batch.range(messageIds.cancel, piece, 0, 16384)
     })
-    // The first block was pulled already, and the last one was never asked for.
+    // The first block was pulled already, and the last one was never requested.
     assert.deepEqual(peer.seen.slice(6), ['cancel 1 0 16384', 'cancel 3 0 16384'])
     wire.choke()
     assert.equal(wire.peerRequests, fast ? 1 : 0)
@@ -583,7 +586,7 @@ for (const fast of [true, false]) {
   })
 }
 
-test('a choked peer may request only what it was allowed', async () => {
+test('a choked peer may request only allowed-fast pieces', async () => {
   const peer = new Peer({ pieceCount: 10 })
   peer.wire.allowedFast(7)
   peer.tell((batch) => {
@@ -605,7 +608,7 @@ test('a full queue of requests rejects the rest', async () => {
   assert.throws(() => new Wire({ requestQueue: 0 }), /requestQueue is 0/)
 })
 
-test('answers are held back while the peer does not read, and go on when it does', async () => {
+test('answers are held while the peer does not read, and continue when it does', async () => {
   const peer = new Peer({ pieceCount: 100 })
   const { wire } = peer
   wire.unchoke()
@@ -633,7 +636,7 @@ test('answers are held back while the peer does not read, and go on when it does
   assert.ok(whenSendable.length > 0 && whenSendable.every((bytes) => bytes <= 256 * 1024), `${whenSendable}`)
 })
 
-test('a peer that asks without reading is held back, and closed when it goes on', async () => {
+test('a peer that requests without reading is paused, and closed when it persists', async () => {
   const limits = { controlLength: 1000, controlLengthMax: 4000, chokedRequests: 1e9 }
   const peer = new Peer({ pieceCount: 10, limits }, { read: false })
   const flood = (count: number) => (batch: MessageBatch) => {
@@ -678,7 +681,7 @@ test('a write waits while replies are not read', async () => {
   assert.equal(((await failed) as TorrentError).code, 'ERR_WIRE_ARGUMENT')
 })
 
-test('a block goes into the memory that was given for it', () => {
+test('a block is received into the provided memory', () => {
   const peer = new Peer({ pieceCount: 10 })
   const memory = new Uint8Array(8)
   peer.wire.blockTarget = (piece, offset, length) =>
@@ -834,7 +837,7 @@ const hostile: [
   ]
 ]
 for (const [what, write, code, options] of hostile) {
-  test(`${what} closes the wire, and nothing is heard after it`, async () => {
+  test(`${what} closes the wire, and no event follows`, async () => {
     const peer = new Peer({ pieceCount: 10, pieceLength: 32768, totalLength: 9 * 32768 + 10 }, options)
     peer.tell((batch) => {
       write(batch)
@@ -871,7 +874,7 @@ const told: [event: string & keyof WireEvents, tell: (peer: Peer) => void][] = [
   ['close', ({ wire }) => wire.destroy()]
 ]
 for (const [event, tell] of told) {
-  test(`a listener of '${event}' that throws is uncaught, and the wire goes on`, async (t) => {
+  test(`a throwing listener of '${event}' is uncaught, and the wire continues`, async (t) => {
     const uncaught = collectUncaught(t)
     const peer = new Peer({ pieceCount: 10 })
     const heard: string[] = []
@@ -891,7 +894,7 @@ for (const [event, tell] of told) {
   })
 }
 
-test("a client's own listener that throws closes its wire only", () => {
+test("a client's own throwing listener closes its wire only", () => {
   const wire = Wire.ofClient({ pieceCount: 10 })
   wire.on('handshake', () => {
     throw new Error('faulty')
@@ -902,7 +905,7 @@ test("a client's own listener that throws closes its wire only", () => {
   assert.equal(wire.destroying, true)
 })
 
-test('an error that no one listens to is dropped, also once all listeners were taken off', async () => {
+test('an error without a listener is dropped, also after all listeners were removed', async () => {
   for (const wire of [new Wire(), Wire.ofClient()]) {
     wire.removeAllListeners()
     wire.destroy(new Error('unheard'))
@@ -912,7 +915,7 @@ test('an error that no one listens to is dropped, also once all listeners were t
   }
 })
 
-test('a callback that throws when it is told of an answer is uncaught', async (t) => {
+test('a callback that throws when told of an answer is uncaught', async (t) => {
   const uncaught = collectUncaught(t)
   const { wire } = new Peer()
   wire.answerLeft = () => {
