@@ -68,7 +68,7 @@ test('bytes of hosts', () => {
   )
 })
 
-test('compact lists skip port 0 and a rest (BEP 23, BEP 7)', () => {
+test('compact lists skip port 0 and trailing bytes (BEP 23, BEP 7)', () => {
   const peers = [
     { host: '1.2.3.4', port: 6881 },
     { host: '255.0.0.1', port: 1 }
@@ -99,7 +99,10 @@ test('loopback in every spelling', () => {
     assert.ok(!address.isLoopback(host), host)
 })
 
-/** Texts that look like addresses: every count of groups, with `::` at every place, IPv4 at the end, zones and single faults. */
+/**
+ * Returns texts that resemble addresses: every number of groups, `::` at every position, IPv4 at the end,
+ * zones and single faults.
+ */
 function nearAddresses(): Set<string> {
   const four = [
     '1.2.3.4',
@@ -145,7 +148,7 @@ function nearAddresses(): Set<string> {
   return texts
 }
 
-test('isIP says what that of node:net says', () => {
+test('isIP agrees with that of node:net', () => {
   const texts = nearAddresses()
   const valid = { 4: 0, 6: 0 }
   for (const text of texts) {

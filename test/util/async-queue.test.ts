@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { AsyncQueue } from '../../lib/util/async-queue.ts'
 
-test('values come in order, those pushed before and those waited for', async () => {
+test('values come in order, both queued and awaited', async () => {
   const queue = new AsyncQueue<number>(10)
   queue.push(1)
   queue.push(2)
@@ -55,7 +55,7 @@ test('an error comes once, after the values', async () => {
   assert.deepEqual(await reads[1], { value: undefined, done: true })
 })
 
-test('leaving the loop tells the owner once and drops the rest', async () => {
+test('leaving the loop notifies the owner once and drops the rest', async () => {
   let returned = 0
   const queue = new AsyncQueue<number>(5, { close: () => returned++ })
   queue.push(1)
@@ -68,7 +68,7 @@ test('leaving the loop tells the owner once and drops the rest', async () => {
   assert.deepEqual(await queue.next(), { value: undefined, done: true })
 })
 
-test('an end of its own is no leaving, and a reader that left hears no error', async () => {
+test('an end by the owner is no leaving, and a reader that left gets no error', async () => {
   let returned = 0
   const queue = new AsyncQueue<number>(5, { close: () => returned++ })
   queue.end(new Error('unheard'))
@@ -77,7 +77,7 @@ test('an end of its own is no leaving, and a reader that left hears no error', a
   assert.deepEqual(await queue.next(), { value: undefined, done: true })
 })
 
-test('a reader by callback gets what was there, what comes, and the end', () => {
+test('a callback reader gets queued values, later ones, and the end', () => {
   const seen: unknown[] = []
   const reader = { value: (value: number) => seen.push(value), end: (error: unknown) => seen.push(error) }
   const queue = new AsyncQueue<number>(5)

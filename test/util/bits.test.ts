@@ -20,7 +20,7 @@ test('a field of all bits has no spare ones', () => {
   }
 })
 
-test('a common prefix ends at the first bit that differs', () => {
+test('a common prefix ends at the first different bit', () => {
   const own = Uint8Array.of(0xff, 0x00, 0xab)
   assert.equal(commonPrefixBits(own, own), 24)
   for (let bit = 0; bit < 24; bit++) {
@@ -30,7 +30,7 @@ test('a common prefix ends at the first bit that differs', () => {
   }
 })
 
-test('what was set is there and is counted, and nothing else', () => {
+test('exactly the bits that were set are there and counted', () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.nat(999)), (set) => {
       const bits = bitsOf(1000, set)

@@ -20,7 +20,7 @@ function careless(): never {
   throw new Error('careless')
 }
 
-/** Callbacks that are only told something: each goes through with its work, and the exception is uncaught. */
+/** Callbacks that are only notified: the work continues, and the exception is uncaught. */
 const told: Readonly<Record<string, (t: TestContext, uncaught: readonly unknown[]) => Promise<void>>> = {
   'onResponse and onExternalHost of announce': async () => {
     const reply = {
@@ -87,7 +87,7 @@ for (const [what, tell] of Object.entries(told)) {
   })
 }
 
-/** Callbacks that are asked: what they throw, and an answer that makes no sense, counts as a refusal. */
+/** Callbacks that answer a question: an exception or an invalid answer counts as a refusal. */
 const asked: Readonly<Record<string, readonly [url: string, TrackerOptions]>> = {
   'lookup that throws': ['http://tracker.invalid/announce', { lookup: careless }],
   'lookup that gives no list': ['http://tracker.invalid/announce', { lookup: (() => 7) as never }],

@@ -40,7 +40,7 @@ test('a promise that fails after the abort is no unhandled rejection', async () 
   assert.deepEqual(unhandled, [])
 })
 
-test('deferred has both ends, and its failure may go unheard', async () => {
+test('deferred exposes both ends, and its failure may stay unhandled', async () => {
   const good = deferred<number>()
   good.resolve(5)
   assert.equal(await good.promise, 5)

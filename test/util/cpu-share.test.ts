@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CpuShare, cpuShare } from '../../lib/util/cpu-share.ts'
 
-/** A thread that is busy all the time and gets a processor for a part of it; `after` has some time pass and tells how much of `ms` counts. */
+/**
+ * A busy thread that gets a part of a processor. `after` lets time pass and returns how much of `ms` counts.
+ */
 function threadOf(part: number): { after(passedMs: number, ms: number): number } {
   let now = 0
   const share = new CpuShare(() => ({ busyMs: now, cpuMs: now * part }))
@@ -29,7 +31,7 @@ for (const [what, part, expected] of [
   })
 }
 
-test('what takes long is no more than the thread had since the last reading', () => {
+test("a long span counts for at most the thread's processor time since the last reading", () => {
   let use = { busyMs: 1000, cpuMs: 1000 }
   const share = new CpuShare(() => use)
   share.of(1, 0)
@@ -40,7 +42,7 @@ test('what takes long is no more than the thread had since the last reading', ()
   assert.ok(share.of(10, 210) <= 10)
 })
 
-test('the share follows the machine, and a thread that does little says nothing about it', () => {
+test('the share follows the machine, and a mostly idle thread does not change it', () => {
   let use = { busyMs: 0, cpuMs: 0 }
   const share = new CpuShare(() => use)
   share.of(1, 0)
@@ -55,7 +57,7 @@ test('the share follows the machine, and a thread that does little says nothing 
   assert.equal(share.of(1, 3001), 1)
 })
 
-test('on this machine a long calculation counts as what it takes or less, and more than nothing', () => {
+test('on this machine a long calculation counts as its own time or less, and more than nothing', () => {
   cpuShare.of(5)
   const startedAt = performance.now()
   let sum = 0

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import createDebug from 'debug'
 import { debug } from '../../lib/util/debug.ts'
 
-test('loggers have the name of the package and are off unless asked for', () => {
+test('loggers have the name of the package and are off by default', () => {
   const log = debug('nothing-in-particular')
   assert.equal(log.namespace, 'piecewise:nothing-in-particular')
   const before = createDebug.disable()
@@ -18,12 +18,12 @@ test('loggers have the name of the package and are off unless asked for', () => 
   createDebug.enable(before)
 })
 
-/** A line without what differs from run to run. */
+/** Returns a line without the parts that vary from run to run. */
 function shapeOf(line: string): string {
   return line.replace(/^.*?(?=piecewise:)/, '').replace(/\d[\d.:]*/g, '#')
 }
 
-test('a program that is slow in every way says so in the lines that the documentation shows', {
+test('a program that is slow in every way logs the lines in the documentation', {
   timeout: 60_000
 }, async () => {
   const folder = path.dirname(fileURLToPath(import.meta.url))

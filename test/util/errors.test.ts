@@ -21,7 +21,7 @@ test('an error carries code, cause and details', () => {
   assert.match(String(error.stack), /^TorrentError: It failed|^Error: It failed/)
 })
 
-test('an error without more has neither', () => {
+test('an error without cause and details has neither', () => {
   const error = new TorrentError('ERR_CLI_USAGE', 'What?')
   assert.equal('cause' in error, false)
   assert.deepEqual(error.details, {})

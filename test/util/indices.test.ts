@@ -3,7 +3,7 @@ import test from 'node:test'
 import { PartialPiece } from '../../lib/pieces/partial-piece.ts'
 import type { BlockIndex, PeerNumber, PieceIndex } from '../../lib/util/indices.ts'
 
-test('a plain number counts anything, but a peer given for a block does not compile', () => {
+test('a plain number is accepted anywhere, but a peer passed as a block does not compile', () => {
   const piece: PieceIndex = 7
   const block: BlockIndex = 1
   const peer: PeerNumber = 0

@@ -45,7 +45,7 @@ const table = {
 } as const
 
 for (const [scope, hosts] of Object.entries(table)) {
-  test(`${scope} addresses are told apart`, () => {
+  test(`${scope} addresses are recognized`, () => {
     for (const host of hosts) assert.equal(ipScope(host), scope, host)
   })
 }

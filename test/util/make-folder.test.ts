@@ -13,7 +13,7 @@ function scratch(t: TestContext): string {
   return folder
 }
 
-test('makes what is missing and says where it began', async (t) => {
+test('makes missing folders and returns the first one made', async (t) => {
   const root = scratch(t)
   const deep = path.join(root, 'a', 'b', 'c')
   assert.equal(await makeFolder(deep, { mode: 0o700 }), path.join(root, 'a'))
@@ -24,14 +24,14 @@ test('makes what is missing and says where it began', async (t) => {
   assert.equal(await makeFolder(path.parse(root).root), undefined)
 })
 
-test('many may make one folder at a time', async (t) => {
+test('several calls may make one folder at a time', async (t) => {
   const deep = path.join(scratch(t), 'a', 'b', 'c')
   const made = await Promise.all(Array.from({ length: 20 }, () => makeFolder(deep)))
   assert.ok(made.some((first) => first !== undefined))
   assert.ok(statSync(deep).isDirectory())
 })
 
-test('a link to a folder counts as one, and what is no folder is an error', async (t) => {
+test('a link to a folder counts as one, and anything else is an error', async (t) => {
   const root = scratch(t)
   writeFileSync(path.join(root, 'file'), '')
   symlinkSync(root, path.join(root, 'link'))
@@ -43,7 +43,7 @@ test('a link to a folder counts as one, and what is no folder is an error', asyn
   await assert.rejects(makeFolder(path.join(root, 'n'.repeat(300))), { code: 'ENAMETOOLONG' })
 })
 
-// In a process of its own, as a call that never returns would keep this one from ending.
+// In a child process, because a call that never returns would keep this one alive.
 const program = `
 import assert from 'node:assert/strict'
 import { makeFolder } from '${new URL('../../lib/util/make-folder.js', import.meta.url).href}'

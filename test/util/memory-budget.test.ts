@@ -3,10 +3,10 @@ import test from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type MemoryAccount, MemoryBudget, type Surplus } from '../../lib/util/memory-budget.ts'
 
-/** Holds pieces of 10 bytes in an account, some of which may be reclaimed. */
+/** Holds pieces of 10 bytes in an account, some of them reclaimable. */
 class Holder {
   readonly account: MemoryAccount
-  /** Pieces that may be reclaimed, by what they are. */
+  /** Reclaimable pieces, by kind. */
   surplus: Surplus[] = []
   freed = 0
 
@@ -23,7 +23,7 @@ class Holder {
     })
   }
 
-  /** Reserves as many pieces as it gets. */
+  /** Reserves pieces until `count` or a refusal. */
   take(count = Number.POSITIVE_INFINITY, urgent = false): number {
     let taken = 0
     while (taken < count && this.account.reserve(10, urgent)) taken++
@@ -52,7 +52,7 @@ test('the reserve may be chosen', () => {
   assert.ok(account.reserve(1))
 })
 
-test('what is greater than the budget is refused', () => {
+test('a reservation greater than the budget is refused', () => {
   const { account } = new Holder(new MemoryBudget(100))
   assert.ok(!account.reserve(76))
   assert.ok(!account.reserve(101, true))
@@ -64,7 +64,7 @@ test('no limit', () => {
   assert.ok(account.reserve(1e15) && account.reserve(1e15) && account.reserve(1, true))
 })
 
-test('all that wait are told of the next release once, in a later turn', async () => {
+test('all waiting accounts are told of the next release once, in a later turn', async () => {
   const [a, b, c] = holders(3, 100) as [Holder, Holder, Holder]
   a.take()
   b.take()
@@ -80,7 +80,7 @@ test('all that wait are told of the next release once, in a later turn', async (
   assert.deepEqual([a.freed, b.freed, c.freed], [1, 1, 1])
 })
 
-test('pieces that no peer has are given up for any other torrent', () => {
+test('pieces that no peer has are released for any other torrent', () => {
   const [a, b] = holders(2, 100) as [Holder, Holder]
   a.take()
   a.surplus = ['idle', 'unserved', 'unserved']
@@ -88,7 +88,7 @@ test('pieces that no peer has are given up for any other torrent', () => {
   assert.deepEqual(a.surplus, ['idle'])
 })
 
-test('a torrent below its fair share has idle pieces of those above theirs, and no more', () => {
+test('a torrent below its fair share gets idle pieces of those above theirs, and no more', () => {
   const [a, b] = holders(2, 100) as [Holder, Holder]
   a.take()
   a.surplus = Array<Surplus>(10).fill('idle')
@@ -97,7 +97,7 @@ test('a torrent below its fair share has idle pieces of those above theirs, and 
   assert.equal(a.take(), 0)
 })
 
-test('the torrent that is farthest above its fair share gives first', () => {
+test('the torrent that is farthest above its fair share releases first', () => {
   const [a, b, c] = holders(3, 100) as [Holder, Holder, Holder]
   a.take(4)
   b.take(6)
@@ -106,7 +106,7 @@ test('the torrent that is farthest above its fair share gives first', () => {
   assert.deepEqual([a.account.used, b.account.used], [40, 40])
 })
 
-test('while a torrent waits for its fair share no other goes above its own', async () => {
+test('while a torrent waits for its fair share no other exceeds its own', async () => {
   const [a, b] = holders(2, 100) as [Holder, Holder]
   a.take()
   assert.equal(b.take(), 0)
@@ -120,14 +120,14 @@ test('while a torrent waits for its fair share no other goes above its own', asy
   assert.equal(a.take(), 1, 'no account waits any more')
 })
 
-test('a torrent above its fair share that waits holds up no other', () => {
+test('a waiting torrent above its fair share blocks no other', () => {
   const [a, b, c] = holders(3, 100) as [Holder, Holder, Holder]
   for (const { account } of [a, b, c]) account.reserve(24)
   a.account.reserve(30)
   assert.ok(b.account.reserve(24), 'what is left is used')
 })
 
-test('urgent reservations have idle pieces that no reader needs, whatever their fair share', () => {
+test('urgent reservations get idle pieces that no reader needs, regardless of fair share', () => {
   const [a, b] = holders(2, 100) as [Holder, Holder]
   b.take(5)
   a.take(5)
@@ -136,7 +136,7 @@ test('urgent reservations have idle pieces that no reader needs, whatever their 
   assert.equal(b.take(3, true), 2)
 })
 
-test('for bytes that are on their way back nothing more is reclaimed', () => {
+test('while a release is pending nothing more is reclaimed for the same bytes', () => {
   const [a, b] = holders(2, 100) as [Holder, Holder]
   a.take()
   a.surplus = ['unserved', 'unserved']
@@ -159,7 +159,7 @@ test('an account that closes no longer counts', () => {
   assert.equal(b.take(2), 1, 'a share is half now')
 })
 
-test('what can do without gives way, each in turn, and takes no more than half', () => {
+test('spare accounts release memory, each in turn, and hold at most half', () => {
   const budget = new MemoryBudget(100, 0)
   const { account } = new Holder(budget)
   const held = [0, 0]

@@ -22,7 +22,7 @@ test('a steady stream reads at its speed', () => {
   assert.equal(meter.total, 200_000)
 })
 
-test('what is older than the window is forgotten, the total is not', () => {
+test('values older than the window are forgotten, the total is not', () => {
   const meter = new Meter(1000, 100)
   meter.add(5000, 0)
   assert.equal(meter.rate(999), 5000)

@@ -10,7 +10,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constant('clear' as const), key }) }
 )
 
-test('a map of numbers does what a Map does, in the same order', () => {
+test('a map of numbers behaves like a Map, in the same order', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 400, size: 'max' }), (steps) => {
       const ours = new NumberMap<number>()
@@ -35,7 +35,7 @@ test('a map of numbers does what a Map does, in the same order', () => {
   )
 })
 
-test('a map of numbers through which thousands go keeps them all apart', () => {
+test('a map of numbers keeps thousands of short-lived entries apart', () => {
   const map = new NumberMap<string>()
   const held: number[] = []
   for (let n = 0; n < 50_000; n++) {
@@ -49,7 +49,7 @@ test('a map of numbers through which thousands go keeps them all apart', () => {
   assert.deepEqual([...map.keys()], held)
 })
 
-test('undefined is a value, and a key that was never there is none', () => {
+test('undefined is a value, and a missing key has none', () => {
   const map = new NumberMap<undefined>()
   assert.equal(map.has(3), false)
   map.set(3, undefined)

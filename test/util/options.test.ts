@@ -23,7 +23,7 @@ for (const [what, options, message] of [
   })
 }
 
-test('known names are taken, and inherited ones do not count', () => {
+test('known names are accepted, and inherited ones do not count', () => {
   checkOptionNames({ path: 1, trackers: undefined }, known, refuse)
   checkOptionNames(Object.create({ foreign: 1 }), known, refuse)
 })

@@ -1,5 +1,6 @@
-// Loads the library into a realm of its own, as test runners do (Jest), where the globals of Node are those of the program and the classes
-// of the language are not: errors, arrays and maps of Node are no `instanceof` of them. Run with --experimental-vm-modules.
+// Loads the library into another realm, as test runners do (Jest): the globals of Node come from the main
+// realm and the classes of the language do not, so errors, arrays and maps of Node are no `instanceof` of
+// them. Run with --experimental-vm-modules.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -14,7 +15,7 @@ for (const name of Object.getOwnPropertyNames(globalThis))
 const context = vm.createContext(globals)
 const modules = new Map<string, Promise<vm.Module>>()
 
-/** `name` is a URL of a file, or a package or part of Node. */
+/** Loads a module. `name` is a URL of a file, or a package or a module of Node. */
 function load(name: string): Promise<vm.Module> {
   let loaded = modules.get(name)
   if (loaded === undefined)
@@ -126,7 +127,7 @@ assert.equal((await again.restored())[0].done, true)
 await again.close()
 assert.deepEqual(warnings.map(String), [])
 
-// A storage whose faults are Node's own, and an error that no one listens to.
+// A storage whose errors are Node's own, and an error without a listener.
 const warned = new Promise((resolve) => process.once('warning', resolve))
 const broken = {
   open: async () => {}, close: async () => {}, delete: async () => {}, sync: async () => {},

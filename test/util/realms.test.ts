@@ -11,17 +11,17 @@ import { storageError } from '../../lib/storage/storage-error.ts'
 import { asError, isError, isTorrentError, systemCode, TorrentError } from '../../lib/util/errors.ts'
 import { Bench } from '../torrent/bench.ts'
 
-/** A value of another realm. */
+/** Returns a value of another realm. */
 function foreign<T>(code: string): T {
   return vm.runInNewContext(`(${code})`) as T
 }
 
-test('the library works inside a realm of its own', { timeout: 60_000 }, async () => {
+test('the library works inside another realm', { timeout: 60_000 }, async () => {
   const program = fileURLToPath(new URL('realm-program.js', import.meta.url))
   await promisify(execFile)(process.execPath, ['--experimental-vm-modules', '--no-warnings', program])
 })
 
-test('errors of another realm are errors, and known by their code', () => {
+test('errors of another realm are errors, and identified by their code', () => {
   const full = foreign<Error>("Object.assign(new Error('no space'), { code: 'ENOSPC' })")
   assert.equal(full instanceof Error, false)
   assert.equal(isError(full), true)
@@ -37,13 +37,13 @@ test('errors of another realm are errors, and known by their code', () => {
   assert.equal(isTorrentError(copy), true)
 })
 
-test('what is thrown and no error becomes one, whatever it is', () => {
+test('any thrown value that is no error becomes one', () => {
   assert.equal(asError('text').message, 'text')
   for (const thrown of [undefined, null, Symbol('x'), Object.create(null), () => {}, 7, { toString: 7 }])
     assert.ok(asError(thrown).message.length > 0)
 })
 
-test('bytes, maps, dates and objects of another realm are taken as they are', async (t) => {
+test('bytes, maps, dates and objects of another realm are accepted', async (t) => {
   const value = foreign<Record<string, never>>(
     "{ bytes: new Uint8Array([1, 2]), map: new Map([['k', 1]]), list: [new Uint8Array([3])] }"
   )
@@ -73,7 +73,7 @@ test('bytes, maps, dates and objects of another realm are taken as they are', as
   assert.equal(target.length, 20)
 })
 
-test('a storage that throws errors of another realm fails as any other', async (t) => {
+test('a storage that throws errors of another realm fails like any other', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const storage = Object.assign(new MemoryStorage(), {

@@ -44,7 +44,7 @@ test('URLs and magnet links within a sentence are masked, and nothing else', () 
   )
 })
 
-test('what of its URL a server sends back is masked', () => {
+test('parts of its URL that a server sends back are masked', () => {
   const url = new URL('http://user:p%40ssw0rd@h.example/tracker/0123abcd/announce?pass=k%2Fey1&x=1')
   assert.equal(
     withoutSecrets('the tracker refused: user p%40ssw0rd p@ssw0rd 0123abcd k%2Fey1 k/ey1 announce 1', url),
@@ -54,7 +54,7 @@ test('what of its URL a server sends back is masked', () => {
   assert.equal(withoutSecrets("it begins with '012'", url), "it begins with '012'")
 })
 
-test('texts that look like the beginning of very long URLs stay as they are', () => {
+test('texts that resemble the beginning of very long URLs stay unchanged', () => {
   const letters = 'a.'.repeat(32_000)
   assert.equal(redactText(letters), letters)
   assert.equal(redactText(`${letters}b://t.example/secret`), `${letters}b://t.example/…`)

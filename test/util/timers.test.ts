@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemTimers } from '../../lib/util/timers.ts'
 
-test('after calls back once, and not when called off', async () => {
+test('after calls back once, and not when cancelled', async () => {
   let late = false
   const cancel = systemTimers.after(0, () => {
     late = true
@@ -16,7 +16,7 @@ test('after calls back once, and not when called off', async () => {
   assert.ok(systemTimers.now() >= from)
 })
 
-test('a delay beyond what setTimeout can hold does not fire at once', async () => {
+test('a delay beyond the range of setTimeout does not fire at once', async () => {
   let fired = false
   const cancel = systemTimers.after(2 ** 40, () => {
     fired = true

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { TokenBucket } from '../../lib/util/token-bucket.ts'
 
-test('a full bucket lets a quarter of a second pass at once', () => {
+test("a full bucket passes a quarter of a second's bytes at once", () => {
   const bucket = new TokenBucket(1000, 0)
   assert.equal(bucket.rate, 1000)
   assert.equal(bucket.take(249, 0), 0)
@@ -12,7 +12,7 @@ test('a full bucket lets a quarter of a second pass at once', () => {
   assert.equal(bucket.waitMs(101), 0)
 })
 
-test('one take may go into debt, and waits accordingly', () => {
+test('one take may go into debt, and delays the next', () => {
   const bucket = new TokenBucket(1000, 0)
   assert.equal(bucket.take(10_250, 0), 10_000)
   assert.equal(bucket.waitMs(9000), 1000)
@@ -34,7 +34,7 @@ test('idle time is saved up to a quarter of a second', () => {
   assert.equal(bucket.take(350, 1_000_000), 100)
 })
 
-test('Infinity is no limit, 0 lets nothing pass', () => {
+test('Infinity is no limit, 0 passes nothing', () => {
   const free = new TokenBucket(Number.POSITIVE_INFINITY, 0)
   assert.deepEqual([free.take(1e12, 0), free.waitMs(0)], [0, 0])
   const shut = new TokenBucket(0, 0)
@@ -44,7 +44,7 @@ test('Infinity is no limit, 0 lets nothing pass', () => {
   )
 })
 
-test('the rate changes from now on and a debt stays', () => {
+test('a change of rate counts from now on and a debt stays', () => {
   const bucket = new TokenBucket(1000, 0)
   bucket.take(1250, 0)
   bucket.setRate(500, 0)
@@ -57,7 +57,7 @@ test('the rate changes from now on and a debt stays', () => {
   assert.equal(bucket.waitMs(1001), 0)
 })
 
-test('a clock that steps back gives nothing away', () => {
+test('a clock that steps back grants nothing', () => {
   const bucket = new TokenBucket(1000, 1000)
   bucket.take(350, 1000)
   assert.equal(bucket.waitMs(500), 100)

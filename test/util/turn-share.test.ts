@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { runSteps, runStepsInTurns, type Steps, shareTurn } from '../../lib/util/turn-share.ts'
 
-/** Keeps the event loop from turning. */
+/** Blocks the event loop. */
 function hold(ms: number): void {
   for (const end = performance.now() + ms; performance.now() < end; );
 }
@@ -16,7 +16,7 @@ function* counting(parts: number, partMs: number): Steps<number> {
   return parts
 }
 
-test('work in parts gives the same at once and in turns, and others run between its parts', async () => {
+test('sliced work gives the same result as at once, and other work runs between its slices', async () => {
   assert.equal(runSteps(counting(3, 0)), 3)
   let turns = 0
   let over = false
@@ -31,7 +31,7 @@ test('work in parts gives the same at once and in turns, and others run between 
   assert.ok(turns >= 5, `${turns}`)
 })
 
-test('short work never waits, and who waits longest goes first', async () => {
+test('short work never waits, and the longest waiting work runs first', async () => {
   await setImmediate()
   await setImmediate()
   assert.equal(shareTurn(), undefined)
@@ -47,7 +47,7 @@ test('short work never waits, and who waits longest goes first', async () => {
   assert.deepEqual(order, [1, 2, 3])
 })
 
-test('a fault in a part is that of the work', async () => {
+test('an error in a slice is that of the work', async () => {
   function* failing(): Steps<void> {
     yield
     throw new Error('no')

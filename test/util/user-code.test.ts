@@ -11,7 +11,7 @@ function throwing(what: unknown): () => never {
   }
 }
 
-test('each listener hears an event, and what one throws is uncaught with its own value', async (t: TestContext) => {
+test('each listener gets an event, and an exception of one is uncaught with its own value', async (t: TestContext) => {
   const uncaught = collectUncaught(t)
   const emitter = new EventEmitter()
   const heard: unknown[] = []
@@ -30,7 +30,7 @@ test('each listener hears an event, and what one throws is uncaught with its own
   assert.equal(emitter.listenerCount('event'), 3)
 })
 
-test('listeners that come or go meanwhile count from the next event on, as in Node', () => {
+test('listeners added or removed during an event count from the next one, as in Node', () => {
   const emitter = new EventEmitter()
   const heard: string[] = []
   const last = (): number => heard.push('last')
@@ -46,7 +46,7 @@ test('listeners that come or go meanwhile count from the next event on, as in No
   assert.deepEqual(heard, ['first', 'new'])
 })
 
-test('an error without a listener is dropped, and monitors hear it all the same', async (t: TestContext) => {
+test('an error without a listener is dropped, and monitors still get it', async (t: TestContext) => {
   const uncaught = collectUncaught(t)
   const emitter = new EventEmitter()
   assert.equal(emitSafely(emitter, 'error', [new Error('unheard')]), false)
@@ -61,7 +61,7 @@ test('an error without a listener is dropped, and monitors hear it all the same'
   assert.deepEqual(uncaught, ['monitor', 'monitor'])
 })
 
-test('events may be named by symbols, and be awaited by once and on', async () => {
+test('events may be named by symbols, and awaited by once and on', async () => {
   const emitter = new EventEmitter()
   const name = Symbol('event')
   const first = once(emitter, name)
@@ -73,7 +73,7 @@ test('events may be named by symbols, and be awaited by once and on', async () =
   assert.deepEqual((await all.next()).value, [2])
 })
 
-test('a program that replaces emit of an emitter sees its events, and may throw too', async (t: TestContext) => {
+test('a program that replaces emit of an emitter gets its events, and may throw too', async (t: TestContext) => {
   const uncaught = collectUncaught(t)
   const emitter = new EventEmitter()
   const emit = emitter.emit.bind(emitter)
@@ -89,7 +89,7 @@ test('a program that replaces emit of an emitter sees its events, and may throw 
   assert.deepEqual(uncaught, ['mine'])
 })
 
-test('a callback that is told something may throw, or be absent', async (t: TestContext) => {
+test('a notified callback may throw, or be absent', async (t: TestContext) => {
   const uncaught = collectUncaught(t)
   const told: unknown[] = []
   notify((...args: unknown[]) => told.push(args), 1, 2)
@@ -100,7 +100,7 @@ test('a callback that is told something may throw, or be absent', async (t: Test
   assert.deepEqual(uncaught, ['mine'])
 })
 
-test('a question that throws is one that rejects, and an answer may come at once', async () => {
+test('a question that throws counts as rejected, and an answer may be synchronous', async () => {
   await assert.rejects(ask(throwing(new Error('mine'))), /mine/)
   assert.equal(await ask(() => 3), 3)
   assert.equal(await ask(async () => 4), 4)
