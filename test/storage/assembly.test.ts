@@ -12,7 +12,7 @@ import { type MemoryAccount, MemoryBudget } from '../../lib/util/memory-budget.t
 import { PickedAssembly } from './picked-assembly.ts'
 
 const pieceLength = 4 * blockLength
-/** How many blocks may be asked for of a piece that is held in memory. */
+/** Number of requestable blocks of a piece held in memory: no limit. */
 const all = Number.POSITIVE_INFINITY
 const length = 3 * pieceLength + blockLength + 100
 const data = Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 9)) & 0xff)
@@ -41,7 +41,7 @@ function accountOf(budget: MemoryBudget, freed: () => void = () => {}): MemoryAc
   return budget.open({ reclaim: () => false, freed })
 }
 
-/** Events of streamed pieces, which pieces that are held in memory do not need. */
+/** Events of streamed pieces, which pieces held in memory do not need. */
 const noStreaming = { spared: () => {}, dropped: () => assert.fail(), streamed: () => {} }
 
 class Fixture {
@@ -51,7 +51,7 @@ class Fixture {
   readonly table: PieceTable
   readonly assembly: PickedAssembly
   readonly log: string[] = []
-  /** Of each block that came. */
+  /** Counts of received blocks. */
   readonly arrived: number[] = []
   onVerified: (piece: number, digests: () => BlockDigests | Promise<BlockDigests>) => void = () => {}
 
@@ -112,7 +112,7 @@ function sha1(bytes: Uint8Array): Uint8Array {
   return createHash('sha1').update(bytes).digest()
 }
 
-test('blocks in any order become a piece in storage, and memory is given back', async () => {
+test('blocks in any order become a piece in storage, and memory is released', async () => {
   const fixture = await Fixture.open()
   const { assembly, budget } = fixture
   for (const [piece, order] of [
@@ -137,7 +137,7 @@ test('blocks in any order become a piece in storage, and memory is given back', 
 })
 
 for (const failWrites of [false, true]) {
-  test(`neighbours that are whole together are written at one go${failWrites ? ', and fail one by one' : ''}`, async () => {
+  test(`adjacent complete pieces are written together${failWrites ? ', and fail one by one' : ''}`, async () => {
     const fixture = await Fixture.open()
     const { assembly, storage, log } = fixture
     storage.failWrites = failWrites
@@ -155,7 +155,7 @@ for (const failWrites of [false, true]) {
   })
 }
 
-test('what a reader gets is no memory of the pool', async () => {
+test('bytes for a reader are not memory of the pool', async () => {
   const fixture = await Fixture.open()
   fixture.assembly.reserve(0, false)
   fixture.fill(0, [0, 1, 2, 3])
@@ -182,7 +182,7 @@ test('a wrong piece fails, and can be begun again', async () => {
   assert.equal(fixture.budget.used, 0)
 })
 
-/** Fills piece 2 with right blocks and a wrong last one. */
+/** Fills piece 2 with correct blocks and a wrong last one. */
 function failPiece(fixture: Fixture): void {
   fixture.assembly.reserve(2, true)
   fixture.fill(2, [0, 1, 2])
@@ -190,7 +190,7 @@ function failPiece(fixture: Fixture): void {
   assert.equal(fixture.log.at(-1), 'failed 2')
 }
 
-test('the next copy of a bad piece begins with what was right', async () => {
+test('the next copy of a bad piece begins with the correct blocks', async () => {
   const fixture = await Fixture.open()
   failPiece(fixture)
   assert.deepEqual(fixture.assembly.keep(2, [0, 1, 2]), [0, 1, 2])
@@ -203,7 +203,7 @@ test('the next copy of a bad piece begins with what was right', async () => {
   assert.equal(fixture.budget.used, 0)
 })
 
-test('what was right of a bad piece is taken over while the next copy comes in', async () => {
+test('correct blocks of a bad piece are kept while the next copy arrives', async () => {
   const fixture = await Fixture.open()
   failPiece(fixture)
   fixture.assembly.reserve(2, true)
@@ -217,7 +217,7 @@ test('what was right of a bad piece is taken over while the next copy comes in',
   assert.equal(fixture.budget.used, 0)
 })
 
-test('a block that somebody writes is not taken over', async () => {
+test('a block that a sender is writing is not kept', async () => {
   const fixture = await Fixture.open()
   failPiece(fixture)
   fixture.assembly.reserve(2, true)
@@ -227,7 +227,7 @@ test('a block that somebody writes is not taken over', async () => {
   assert.deepEqual(accepted, [0])
 })
 
-test('the memory of bad copies goes to those that need it, and what was kept is told to be gone', async () => {
+test('the memory of bad copies is reclaimable, and the loss of kept blocks is reported', async () => {
   const fixture = await Fixture.open(pieceLength)
   failPiece(fixture)
   fixture.assembly.keep(2, [0, 1, 2])
@@ -241,7 +241,7 @@ test('the memory of bad copies goes to those that need it, and what was kept is 
   assert.equal(fixture.budget.used, 0)
 })
 
-test('blocks that are not to be believed come a second time, also when they were hashed', async () => {
+test('untrusted blocks arrive a second time, also when they were hashed', async () => {
   const fixture = await Fixture.open()
   fixture.assembly.reserve(0, true)
   fixture.assembly.fill(0, 0, new Uint8Array(blockLength))
@@ -295,7 +295,7 @@ test('while storage is behind only readers begin further pieces, and the others 
   assert.equal(budget.used, 0)
 })
 
-test('a full disk is told with the piece, and memory is given back', async () => {
+test('a full disk is reported with the piece, and memory is released', async () => {
   const fixture = await Fixture.open()
   fixture.storage.failWrites = true
   fixture.assembly.reserve(0, false)
@@ -306,7 +306,7 @@ test('a full disk is told with the piece, and memory is given back', async () =>
   assert.equal(fixture.budget.used, 0)
 })
 
-test('the budget refuses, and a piece that is abandoned makes room', async () => {
+test('the budget refuses, and an abandoned piece makes room', async () => {
   const fixture = await Fixture.open(2 * pieceLength)
   const { assembly } = fixture
   assert.equal(assembly.reserve(0, true), all)
@@ -343,7 +343,7 @@ test('one sender writes a block at a time', async () => {
   assembly.unclaim(0, 1)
 })
 
-test('a piece that is abandoned while a sender writes does not touch the next one', async () => {
+test('a piece abandoned while a sender writes does not touch the next one', async () => {
   const fixture = await Fixture.open()
   const { assembly } = fixture
   assembly.reserve(0, false)
@@ -386,7 +386,7 @@ for (const fault of ['unreadable', 'missing']) {
   })
 }
 
-test('a piece that is abandoned while it is read back is left alone', async () => {
+test('a piece abandoned while it is read back is left alone', async () => {
   const fixture = await Fixture.open()
   const { assembly, storage } = fixture
   await storage.write(0, [data.subarray(0, pieceLength)])
@@ -443,7 +443,7 @@ test('a piece that completes while it is saved does not lend its memory to anoth
   await assembly.close()
 })
 
-test('a spilled piece gives its memory back and goes on where it was', async () => {
+test('a spilled piece releases its memory and resumes with its blocks', async () => {
   const fixture = await Fixture.open()
   const { assembly, budget } = fixture
   assert.equal(assembly.spill(0), false)
@@ -456,7 +456,7 @@ test('a spilled piece gives its memory back and goes on where it was', async () 
   assert.equal(budget.used, 0)
   assembly.reserve(0, false)
   fixture.fill(0, [1])
-  // Again, while the first blocks are read back, and at once back again.
+  // Again while the first blocks are read back, and at once resumed.
   assert.equal(assembly.spill(0), true)
   assembly.reserve(0, false)
   assert.deepEqual(
@@ -470,7 +470,7 @@ test('a spilled piece gives its memory back and goes on where it was', async () 
   assert.equal(budget.used, 0)
 })
 
-test('a spill that fails is told, and the piece begins anew', async () => {
+test('a failed spill is reported, and the piece begins anew', async () => {
   const fixture = await Fixture.open()
   const { assembly } = fixture
   fixture.storage.failWrites = true
@@ -483,7 +483,7 @@ test('a spill that fails is told, and the piece begins anew', async () => {
   assert.equal(fixture.budget.used, 0)
 })
 
-test('close lets what is under way finish, takes nothing more, and gives all memory back', async () => {
+test('close lets pending work finish, accepts nothing more, and releases all memory', async () => {
   const fixture = await Fixture.open()
   const { assembly, storage } = fixture
   for (const piece of [0, 1, 2]) assembly.reserve(piece, false)
@@ -501,7 +501,7 @@ test('close lets what is under way finish, takes nothing more, and gives all mem
   assembly.fill(0, 2, fixture.block(0, 2))
 })
 
-test('large pieces are hashed in turns', async () => {
+test('large pieces are hashed in slices', async () => {
   const large = 24 << 20
   const layout = new Layout(large, [{ path: ['a'], length: large, offset: 0, pad: false } as never])
   const content = new Uint8Array(large).fill(7)

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { BlockWriters } from '../../lib/storage/block-writers.ts'
 import { sourceOf } from '../picker/picker-parts.ts'
 
-test('a writer whose piece or block is needed otherwise is detached once, and its claim ends', () => {
+test('a writer whose piece or block is needed elsewhere is detached once, and its claim ends', () => {
   const unclaimed: string[] = []
   const detached: number[] = []
   const writers = new BlockWriters((piece, block) => unclaimed.push(`${piece}:${block}`))

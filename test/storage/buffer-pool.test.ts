@@ -9,7 +9,7 @@ function poolOf(budget: MemoryBudget): BufferPool {
   return new BufferPool(pieceLength, budget.open({ reclaim: () => false, freed: () => {} }))
 }
 
-test('the buffer of a piece is used again, and counts in between', () => {
+test('the buffer of a piece is reused, and counts in between', () => {
   const budget = new MemoryBudget(10 * pieceLength)
   const pool = poolOf(budget)
   assert.equal(pool.reserve(false), undefined)
@@ -25,7 +25,7 @@ test('the buffer of a piece is used again, and counts in between', () => {
   assert.equal(budget.used, 0)
 })
 
-test('spare buffers go when others need the memory, and are not kept in the part for readers', () => {
+test("spare buffers are released when others need the memory, and never use the readers' part", () => {
   const budget = new MemoryBudget(8 * pieceLength)
   const [one, two] = [poolOf(budget), poolOf(budget)]
   for (let n = 0; n < 3; n++) one.reserve(false)

@@ -38,7 +38,7 @@ interface Rig {
   readonly make: (options?: Partial<CheckerOptions>) => Checker
 }
 
-/** A full storage and a checker for it, on threads when `kind` is `files`. */
+/** Runs a test with a full storage and its checker, on threads when `kind` is `files`. */
 function checkTest(kind: 'files' | 'memory', title: string, body: (rig: Rig) => Promise<void>): void {
   test(`${kind}: ${title}`, async () => {
     const root = mkdtempSync(join(tmpdir(), 'piecewise-checker-'))
@@ -230,7 +230,7 @@ checkTest('memory', 'more important checks go first, and a limit is kept', async
 })
 
 checkTest('memory', 'the event loop gets its turns during a long check', async ({ make }) => {
-  // Long enough for many turns on any machine: hashing it takes some hundred milliseconds.
+  // Enough for many turns of the event loop on any machine: hashing takes some hundred milliseconds.
   const count = 256
   const long = layoutOf(1 << 20, [['t/long', count << 20]])
   const storage = new MemoryStorage()
@@ -266,7 +266,7 @@ checkTest('memory', 'what is not there is bad, and mistakes are named', async ({
 for (const kind of ['files', 'memory'] as const) {
   checkTest(kind, 'a piece that cannot be read is bad, and says why', async ({ storage, make }) => {
     const fault = new TorrentError('ERR_STORAGE_READ', 'the disk is broken')
-    // With its segments unknown, a piece is read through the storage, in the background of files too.
+    // Without known segments a piece is read through the storage, in the background for files too.
     const broken: Partial<Storage> = {
       read: async (at, target) => {
         if (Math.floor(at / pieceLength) === 3) throw fault

@@ -4,18 +4,18 @@ import { Layout } from '../../lib/metainfo/layout.ts'
 import type { FileEntry } from '../../lib/metainfo/metainfo.ts'
 import type { Storage } from '../../lib/storage/storage.ts'
 
-/** What a suite needs of one storage implementation. */
+/** Factory of one storage implementation for the suite. */
 export interface StorageMaker {
-  /** A new storage, not yet opened, that shares nothing with earlier ones. */
+  /** Makes an unopened storage that shares nothing with earlier ones. */
   make(): Promise<Storage> | Storage
-  /** Releases what `make` set up beside the storage, after each test. */
+  /** Releases, after each test, everything that `make` set up beside the storage. */
   cleanUp?(): Promise<void> | void
 }
 
 /** One file of a layout made by {@link layoutOf}. */
 export type FileSketch = readonly [path: string, length: number, kind?: 'pad' | 'executable']
 
-/** A layout of files that stand one after the other. */
+/** Returns a layout of consecutive files. */
 export function layoutOf(pieceLength: number, files: readonly FileSketch[]): Layout {
   let offset = 0
   const entries = files.map(([path, length, kind]): FileEntry => {
@@ -34,7 +34,7 @@ export function layoutOf(pieceLength: number, files: readonly FileSketch[]): Lay
   return new Layout(pieceLength, entries)
 }
 
-/** Bytes that differ at every offset in a way that no shift repeats. */
+/** Returns bytes that differ at every offset and repeat under no shift. */
 export function pattern(byteOffset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length)
   for (let index = 0; index < length; index++) {
@@ -44,7 +44,7 @@ export function pattern(byteOffset: number, length: number): Uint8Array {
   return bytes
 }
 
-/** Reads a range and returns the bytes that are there. */
+/** Reads a range and returns the stored bytes. */
 export async function readBytes(storage: Storage, byteOffset: number, length: number): Promise<Uint8Array> {
   const target = new Uint8Array(length).fill(0xee)
   return target.subarray(0, await storage.read(byteOffset, target))

@@ -16,7 +16,7 @@ const layout = layoutOf(16384, [
   ['t/c', 20_000]
 ])
 
-/** A test with a folder for data that does not exist yet. */
+/** Runs a test with a data folder that does not exist yet. */
 function ownershipTest(title: string, body: (root: string) => Promise<void>): void {
   test(title, async () => {
     const base = mkdtempSync(join(tmpdir(), 'piecewise-owned-'))
@@ -52,7 +52,7 @@ ownershipTest(
       fs,
       onOwning: async () => {
         assert.ok(existsSync(root), 'the folder of the data is made by the storage')
-        // A record is made of what the storage says.
+        // A record is made from the storage's answers.
         await storage.sync()
         await storage.stats()
         const bits = storage.ownership?.bits(true) ?? new Uint8Array(0)
@@ -70,7 +70,7 @@ ownershipTest(
     await storage.write(0, [pattern(0, 100)])
     assert.equal(saved.length, 1, 'once for all of them')
     assert.deepEqual(storage.created.sort(), ['./', 't/', 't/a', 't/b'])
-    // What is kept of the third moves once it is named.
+    // The kept part of the third file moves once it is named.
     await storage.select([true, true, true])
     assert.deepEqual(saved.slice(1), [[true, true, true]])
     assert.deepEqual(new Uint8Array(readFileSync(join(root, 't/c'))), pattern(40_000, 20_000))

@@ -34,7 +34,7 @@ function newPool(maxOpen: number, idleMs?: number): FilePool<Handle> {
   return new FilePool(opener, { maxOpen, ...(idleMs === undefined ? {} : { idleMs }) })
 }
 
-test('a file that many ask for is opened once, and the least recently used one gives way', async () => {
+test('a file with many callers is opened once, and the least recently used one is closed', async () => {
   const pool = newPool(2)
   await Promise.all([1, 1, 1].map((key) => pool.use(key, false, nothing)))
   await pool.use(2, false, nothing)
@@ -48,7 +48,7 @@ test('a file that many ask for is opened once, and the least recently used one g
   await assert.rejects(pool.use(1, false, nothing), { code: 'ERR_STORAGE_CLOSED' })
 })
 
-test('a read handle is exchanged for one that writes, but not while it is in use', async () => {
+test('a read handle is exchanged for a writing one, but not while it is in use', async () => {
   const pool = newPool(4)
   const reading = deferred<void>()
   const reader = pool.use(1, false, async (handle) => {
@@ -63,7 +63,7 @@ test('a read handle is exchanged for one that writes, but not while it is in use
   await pool.close()
 })
 
-test('however many ask, the bound holds and everybody is served', async () => {
+test('with any number of callers the limit holds and all are served', async () => {
   const pool = newPool(3)
   let most = 0
   let served = 0
@@ -105,7 +105,7 @@ test('an idle handle is closed after a while', async () => {
   await pool.close()
 })
 
-test('a failed open is told to all who wait, and can be repeated', async () => {
+test('a failed open rejects all waiting callers, and can be retried', async () => {
   let broken = true
   const pool = new FilePool(
     async (key, write) => {
@@ -127,7 +127,7 @@ test('a failed open is told to all who wait, and can be repeated', async () => {
   assert.equal(pool.openCount, 0)
 })
 
-test('when the process has no descriptors left, idle handles are given up', async () => {
+test('when the process has no descriptors left, idle handles are closed', async () => {
   let open = 0
   const pool = new FilePool(
     async () => {

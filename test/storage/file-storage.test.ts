@@ -33,11 +33,11 @@ interface Rig {
   readonly root: string
   readonly parts: string
   make(options?: Partial<FileStorageOptions>): FileStorage
-  /** Everything below the folder, sorted. */
+  /** Returns everything below the folder, sorted. */
   tree(): string[]
 }
 
-/** A test with a folder of its own, whose storages are all closed afterwards. */
+/** Runs a test with a folder of its own, whose storages are all closed afterwards. */
 function diskTest(title: string, body: (rig: Rig) => Promise<void>): void {
   test(title, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'piecewise-storage-'))
@@ -145,7 +145,7 @@ diskTest(
     await second.select([true, true, true])
     assert.equal(existsSync(rig.parts), false)
     assert.deepEqual(await readBytes(second, 16384, 32768), pattern(16384, 32768))
-    // A file that was written stays where it is when it is no longer wanted.
+    // A written file stays at its path when it is no longer wanted.
     await second.select([false, false, false])
     await second.write(0, [pattern(0, 100)])
     assert.equal(existsSync(rig.parts), false)
@@ -292,7 +292,7 @@ diskTest('stats tell how files were left here, so that changes by others show', 
   const path = join(root, 't/a')
   writeFileSync(path, pattern(0, 20001))
   assert.deepEqual(await sizes(), [20000, 20000, undefined])
-  // Whoever checks it reads what is there now.
+  // A checker reads the current bytes.
   storage.segments(0, 10)
   assert.deepEqual(await sizes(), [20001, 20000, undefined])
 })
@@ -330,7 +330,7 @@ diskTest('a missing folder is looked for once and not for each of its files', as
   assert.ok(looks < 10, `${looks} looks`)
   await storage.write(0, [pattern(0, 1000)])
   assert.deepEqual(await readBytes(storage, 0, 1000), pattern(0, 1000))
-  // One at each file that is opened.
+  // One look for each opened file.
   assert.ok(looks < 30 + opens, `${looks} looks, ${opens} files opened`)
 })
 
@@ -351,7 +351,7 @@ diskTest('files may lie in different folders', async ({ make, folder }) => {
   await assert.rejects(make({ files: [] }).open(three, []), { code: 'ERR_STORAGE_PATH' })
 })
 
-/** The real file system, but for one call. */
+/** Returns the real file system, except for one call. */
 function failing(
   part: Partial<StorageFs>,
   handle?: (real: StorageHandle) => Partial<StorageHandle>
@@ -449,7 +449,7 @@ diskTest('a move that fails loses no byte and can be repeated', async ({ make, r
   broken = true
   await assert.rejects(storage.select([true, true, false]), { code: 'ERR_STORAGE_FULL' })
   assert.deepEqual(await readBytes(storage, 0, 40000), pattern(0, 40000))
-  // What is written to the half-moved file now must win over both copies.
+  // Bytes written to the half-moved file now must win over both copies.
   await storage.write(100, [new Uint8Array(50).fill(9)])
   assert.deepEqual(await readBytes(storage, 100, 50), new Uint8Array(50).fill(9))
   broken = false
@@ -628,7 +628,7 @@ diskTest('a file that others removed does not appear again with a sync', async (
   const storage = make({ maxOpenFiles: 1 })
   await storage.open(three, [true, true, true])
   await storage.write(0, [pattern(0, 20000)])
-  // Its handle gives way to that of the next file.
+  // Its handle is closed for that of the next file.
   await storage.write(20000, [pattern(20000, 20000)])
   rmSync(join(root, 't/a'))
   await storage.sync()

@@ -15,7 +15,7 @@ function emptyFolder(t: TestContext): string {
   return folder
 }
 
-/** A file system that counts the looks at paths. */
+/** Returns a file system that counts look-ups of paths. */
 function counting(): { readonly fs: StorageFs; looks: number } {
   const counts = {
     looks: 0,
@@ -36,7 +36,7 @@ function counting(): { readonly fs: StorageFs; looks: number } {
 
 const deep = Array.from({ length: 40 }, (_, n) => `f${n}`).join('/')
 
-test('only the outermost of deep missing folders is looked for', async (t) => {
+test('only the outermost of deep missing folders is looked up', async (t) => {
   const root = emptyFolder(t)
   const counts = counting()
   const files = Array.from({ length: 20 }, (_, n): [string, number] => [`all/${n}/${deep}/file`, 1])
@@ -52,7 +52,7 @@ test('only the outermost of deep missing folders is looked for', async (t) => {
   assert.ok(existsSync(path.join(root, 'all/19', deep, 'file')))
 })
 
-test('folders are placed below the nearest one that is there, and each is looked for once', async (t) => {
+test('folders are placed below the nearest existing one, and each is looked up once', async (t) => {
   const root = emptyFolder(t)
   mkdirSync(path.join(root, 'a/b'), { recursive: true })
   const counts = counting()
@@ -77,7 +77,7 @@ test('folders are placed below the nearest one that is there, and each is looked
     })
     assert.equal(counts.looks, looks)
   })
-  // A folder that was missing may be there by now.
+  // A missing folder may exist by now.
   assert.equal(places.absent(missing), undefined)
   mkdirSync(missing, { recursive: true })
   assert.deepEqual(await places.place(missing), { path: missing, exists: true })

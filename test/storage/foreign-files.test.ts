@@ -80,7 +80,7 @@ const cases: readonly (readonly [
   ['an empty file', undefined, {}, { size: 0, mtimeNs: 1n }, false]
 ]
 for (const [what, trust, record, stat, expected] of cases) {
-  test(`a file that is there is ${expected ? 'not ' : ''}taken for the torrent's: ${what}`, () => {
+  test(`an existing file is ${expected ? 'not ' : ''}taken for the torrent's: ${what}`, () => {
     const before = trust === undefined ? undefined : { record: { ...base, ...record }, trust }
     const stats = { files: [stat, undefined, undefined], parts: undefined }
     assert.deepEqual(foreignFiles(layout, before, stats, '/data'), expected ? [0] : [])

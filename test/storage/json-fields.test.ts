@@ -3,7 +3,7 @@ import test from 'node:test'
 import { JsonFields, parseRecordJson } from '../../lib/storage/json-fields.ts'
 import { fc } from '../support/fast-check.ts'
 
-test('the JSON of records is read as JSON.parse does', () => {
+test('the JSON of records is read like JSON.parse', () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 8 }), (value) => {
       const text = JSON.stringify(value)
@@ -15,7 +15,7 @@ test('the JSON of records is read as JSON.parse does', () => {
   }
 })
 
-test('JSON that nests deeper than records, or holds more lists, is refused', () => {
+test('JSON that nests deeper than records, or has more lists, is refused', () => {
   const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth)
   assert.doesNotThrow(() => parseRecordJson(nested(16)))
   assert.throws(() => parseRecordJson(nested(17)), TypeError)

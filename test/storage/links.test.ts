@@ -27,7 +27,7 @@ import type { StorageLink } from '../../lib/storage/storage.ts'
 import { nodeFs, type StorageFs } from '../../lib/storage/storage-fs.ts'
 import { layoutOf, pattern, readBytes } from './contract.ts'
 
-/** Two pieces in each file, which no other file shares. */
+/** Two pieces in each file, shared with no other file. */
 const layout = layoutOf(16384, [
   ['t/a', 32768],
   ['t/b', 32768],
@@ -36,10 +36,10 @@ const layout = layoutOf(16384, [
 const all = layout.files.map(() => true)
 const dataOf = (index: number): Uint8Array => pattern(index * 32768, 32768)
 const refused = { code: 'ERR_STORAGE_PATH' }
-/** Nobody that this test runs as. */
+/** A user id that this test does not run as. */
 const stranger = BigInt((process.geteuid?.() ?? 0) + 1)
 
-/** A folder with the torrent's folder `data` in it, and `out` beside that. */
+/** A folder with the torrent's folder `data`, and `out` beside it. */
 class Site {
   readonly folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'piecewise-links-')))
   readonly root = path.join(this.folder, 'data')
@@ -55,12 +55,12 @@ class Site {
     })
   }
 
-  /** A path below the torrent's folder. */
+  /** Returns a path below the torrent's folder. */
   in(name: string): string {
     return path.join(this.root, name)
   }
 
-  /** A path in the folder beside it. */
+  /** Returns a path in the folder beside it. */
   outside(name: string): string {
     return path.join(this.out, name)
   }
@@ -82,7 +82,7 @@ class Site {
     symlinkSync(target, this.in(name))
   }
 
-  /** Everything below a folder with its content; links are not followed. */
+  /** Returns everything below a folder with its content. Does not follow links. */
   tree(folder: string): Record<string, string> {
     const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => {
       const file = path.join(entry.parentPath, entry.name)
@@ -99,12 +99,12 @@ class Site {
   }
 }
 
-/** Writes one file of the torrent whole. */
+/** Writes all bytes of one file of the torrent. */
 async function write(storage: FileStorage, index = 0): Promise<void> {
   await storage.write(index * 32768, [dataOf(index)])
 }
 
-/** Whether a check on threads finds the pieces of a file right. */
+/** Returns whether a check on threads verifies the pieces of a file. */
 async function check(storage: FileStorage, index = 0): Promise<boolean> {
   const pool = new HashPool()
   const checker = new Checker({
@@ -123,7 +123,7 @@ async function check(storage: FileStorage, index = 0): Promise<boolean> {
   }
 }
 
-/** The file system in which some paths belong to somebody else. */
+/** Returns a file system in which some paths belong to another user. */
 function ownedByStranger(...paths: string[]): StorageFs {
   return {
     ...nodeFs,
@@ -134,7 +134,10 @@ function ownedByStranger(...paths: string[]): StorageFs {
   }
 }
 
-/** What links a user makes before adding a torrent: where the first file then is, and the links that are recorded. */
+/**
+ * Links that a user makes before adding a torrent: the resulting path of the first file, and the recorded
+ * links.
+ */
 const accepted: Record<string, (site: Site) => { file: string; links: StorageLink[] }> = {
   'a folder on another disk': (site) => {
     site.link('t', site.out)
@@ -211,7 +214,7 @@ for (const [title, make] of Object.entries(accepted)) {
     const isLink = ([, content]: [string, string]): boolean => content.startsWith('->')
     await second.delete()
     assert.equal(existsSync(file), false)
-    // The links are the user's.
+    // The links belong to the user.
     assert.deepEqual(
       Object.entries(site.tree(site.folder)).filter(isLink),
       Object.entries(before).filter(isLink)
@@ -219,7 +222,7 @@ for (const [title, make] of Object.entries(accepted)) {
   })
 }
 
-/** Links that are not followed even if they are there before the torrent is added. */
+/** Links that are refused even if they exist before the torrent is added. */
 const unacceptable: Record<string, (site: Site) => StorageFs | undefined> = {
   'a folder link of another user': (site) => {
     site.link('t', '../out')
@@ -280,8 +283,8 @@ for (const [title, make] of Object.entries(unacceptable)) {
 }
 
 /**
- * What a local attacker, or a careless user, does to files that are there. The right bytes wait where the links lead, so that whatever
- * follows them would find nothing wrong.
+ * Changes of existing files by a local attacker, or a careless user. The target of each link has the right
+ * bytes, so code that follows it would find nothing wrong.
  */
 const changes: Record<string, (site: Site) => void> = {
   'a folder is replaced by a link': ({ root, out }) => {
@@ -319,7 +322,7 @@ const changes: Record<string, (site: Site) => void> = {
   }
 }
 
-/** The same for the links that were accepted. */
+/** The same for accepted links. */
 const linkedChanges: Record<string, (site: Site) => void> = {
   'a folder link leads elsewhere': ({ root, out }) => {
     unlinkSync(path.join(root, 't'))
@@ -335,7 +338,7 @@ const linkedChanges: Record<string, (site: Site) => void> = {
   }
 }
 
-/** What is done afterwards; each must fail, or say that nothing is there. */
+/** Operations after a change. Each must fail, or report that nothing exists. */
 const operations: Record<string, (storage: FileStorage) => Promise<void>> = {
   write: (storage) => assert.rejects(write(storage), refused),
   read: async (storage) => {
@@ -349,7 +352,7 @@ const operations: Record<string, (storage: FileStorage) => Promise<void>> = {
   delete: (storage) => storage.delete().catch(() => {})
 }
 
-/** A torrent's files as they were downloaded, with the same below `out`. */
+/** Makes a torrent's files as downloaded, with the same below `out`. */
 async function downloaded(site: Site, linked = ''): Promise<Partial<FileStorageOptions>> {
   if (linked.startsWith('a file link')) {
     mkdirSync(path.join(site.folder, 'disk'))
@@ -380,7 +383,7 @@ for (const [title, change] of [...Object.entries(changes), ...Object.entries(lin
       const storage = await site.open(await downloaded(site, linked))
       change(site)
       const before = site.tree(site.out)
-      // Threads read on where the link led.
+      // Threads continue to read the link's old target.
       if (operation === 'check' && title.endsWith('leads elsewhere')) assert.equal(await check(storage), true)
       else await run(storage)
       assert.deepEqual(site.tree(site.out), before)
@@ -392,7 +395,7 @@ for (const [title, change] of [...Object.entries(changes), ...Object.entries(lin
     const options = await downloaded(site, linked)
     change(site)
     const before = site.tree(site.out)
-    // Where only the user can have put a link, he chose the folder anew.
+    // Where only the user can have made the link, it counts as a new choice of folder.
     const isChosen = title.startsWith('the folder of the torrent')
     const fs = isChosen ? { fs: ownedByStranger(site.root) } : {}
     await assert.rejects(site.open({ ...options, ...fs }), refused)
@@ -401,7 +404,7 @@ for (const [title, change] of [...Object.entries(changes), ...Object.entries(lin
   })
 }
 
-test('a record without links, as 0.1.0 made it, accepts those that are there', async (t) => {
+test('a record without links, as 0.1.0 wrote it, accepts existing ones', async (t) => {
   const site = new Site(t)
   const { created } = await downloaded(site)
   renameSync(site.in('t'), path.join(site.folder, 'disk'))
@@ -411,7 +414,7 @@ test('a record without links, as 0.1.0 made it, accepts those that are there', a
   assert.equal(await check(storage), true)
 })
 
-test('what takes the place of a recorded link is no link and is used; the link may come back', async (t) => {
+test('a file that replaces a recorded link is used; the link may come back', async (t) => {
   const site = new Site(t)
   const options = await downloaded(site, 'a folder link')
   unlinkSync(site.in('t'))
@@ -424,7 +427,7 @@ test('what takes the place of a recorded link is no link and is used; the link m
   assert.equal(await check(await site.open({ ...options, links: back.links ?? [] })), true)
 })
 
-test('a disk that is not mounted refuses the torrent, and one that is mounted late is found', async (t) => {
+test('an unmounted disk refuses the torrent, and a late mount is found', async (t) => {
   const site = new Site(t)
   const options = await downloaded(site, 'a folder link')
   renameSync(path.join(site.folder, 'disk'), path.join(site.folder, 'unmounted'))
@@ -435,7 +438,7 @@ test('a disk that is not mounted refuses the torrent, and one that is mounted la
   assert.equal(await check(storage), true)
 })
 
-/** Links that appear where nothing was when the torrent was added. */
+/** Links that appear where nothing existed when the torrent was added. */
 const appearing: Record<string, (site: Site) => void> = {
   'a folder': (site) => site.link('t', '../out'),
   'the folder of the torrent': ({ root }) => symlinkSync('out', root),
@@ -448,7 +451,7 @@ const appearing: Record<string, (site: Site) => void> = {
 
 for (const [title, make] of Object.entries(appearing)) {
   for (const [operation, run] of Object.entries(operations)) {
-    test(`after add: a link that appears in the place of ${title} is not followed by ${operation}`, async (t) => {
+    test(`after add: a link that appears in place of ${title} is not followed by ${operation}`, async (t) => {
       const site = new Site(t)
       const storage = await site.open()
       make(site)
@@ -459,7 +462,7 @@ for (const [title, make] of Object.entries(appearing)) {
   }
 }
 
-/** Moments at which a link is put in the way while something is made; `name` is what is made. */
+/** Makes a link at the moment when `name` is created. */
 function swapping(on: 'open' | 'mkdir', name: string, swap: () => void): StorageFs {
   let done = false
   const once = (made: string): void => {
@@ -491,7 +494,7 @@ for (const [on, name, swapped] of [
   ['mkdir', '.piecewise', '']
 ] as const) {
   const what = swapped === '' ? 'the folder of the torrent' : swapped
-  test(`${what} that becomes a link at the ${on} of ${name} leaves nothing where it leads`, async (t) => {
+  test(`${what} that becomes a link at the ${on} of ${name} leaves nothing at its target`, async (t) => {
     const site = new Site(t)
     mkdirSync(site.in(swapped === '' ? '' : swapped), { recursive: true })
     if (swapped !== '') mkdirSync(site.outside(swapped), { recursive: true })
@@ -510,7 +513,7 @@ for (const [on, name, swapped] of [
   })
 }
 
-test('the parts file is not read, written or removed through a link that was put there', async (t) => {
+test('the parts file is not read, written or removed through a link made later', async (t) => {
   const site = new Site(t)
   const storage = await site.open({}, [false, false, false])
   await write(storage)
@@ -535,7 +538,7 @@ test('a torrent whose folder is removed meanwhile makes it again', async (t) => 
   }
 })
 
-test('files that a user puts into a folder that was missing are found', async (t) => {
+test('files that a user puts into a missing folder are found', async (t) => {
   const site = new Site(t)
   const storage = await site.open()
   mkdirSync(site.in('t'), { recursive: true })
@@ -544,7 +547,7 @@ test('files that a user puts into a folder that was missing are found', async (t
   assert.deepEqual(await readBytes(storage, 0, 32768), dataOf(0))
 })
 
-test('folders that are numbered anew (FAT, FUSE) or replaced by the user are no fault', async (t) => {
+test('folders with new numbers (FAT, FUSE), or replaced by the user, are no fault', async (t) => {
   const site = new Site(t)
   let shift = 0n
   const fs: StorageFs = {
@@ -587,7 +590,7 @@ test('files that the user named one by one are read behind links, and not after 
   await assert.rejects(readBytes(storage, 0, 10), refused)
 })
 
-test('a link in the place of a file does not lead into a reserved folder', async (t) => {
+test('a link in place of a file does not lead into a reserved folder', async (t) => {
   const site = new Site(t)
   mkdirSync(site.in('t'), { recursive: true })
   writeFileSync(site.outside('x.resume'), 'record')

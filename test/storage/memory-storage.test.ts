@@ -5,7 +5,7 @@ import { layoutOf, pattern, readBytes, testStorage } from './contract.ts'
 
 testStorage('memory', { make: () => new MemoryStorage() })
 
-test('memory is taken page by page and given back', async () => {
+test('memory is allocated page by page and released', async () => {
   const storage = new MemoryStorage()
   await storage.open(layoutOf(1 << 20, [['big', 2 ** 40]]))
   assert.equal(storage.allocated, 0)

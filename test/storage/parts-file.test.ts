@@ -11,7 +11,7 @@ import { pattern } from './contract.ts'
 
 const torrentLength = 2 ** 41
 
-/** A test with a parts file of its own. */
+/** Runs a test with a parts file of its own. */
 function partsTest(
   title: string,
   body: (path: string, open: (length?: number) => Promise<PartsFile>) => Promise<void>
@@ -40,7 +40,7 @@ function partsTest(
   })
 }
 
-/** What is kept of a range, byte by byte; undefined where nothing is. */
+/** Returns the kept bytes of a range; undefined where none are kept. */
 async function bytesOf(parts: PartsFile, start: number, end: number): Promise<(number | undefined)[]> {
   const bytes: (number | undefined)[] = []
   for (let at = start; at < end; at++) {
@@ -161,7 +161,7 @@ partsTest(
       await foreign.close()
       assert.equal(readFileSync(path, 'utf8'), text)
     }
-    // What a crash leaves of the first write.
+    // The file after a crash during the first write.
     writeFileSync(path, new Uint8Array(24))
     const torn = await open()
     await torn.write(7, pattern(7, 3))
@@ -169,7 +169,7 @@ partsTest(
   }
 )
 
-/** Where the headers of a parts file begin that keeps these ranges, written in this order. */
+/** Returns the offsets of the headers in a parts file that keeps these ranges, written in this order. */
 async function writeRecords(
   parts: PartsFile,
   ranges: readonly (readonly [number, number])[]
@@ -189,7 +189,7 @@ partsTest('a header that was damaged ends the index', async (path, open) => {
     [50, 60]
   ])
   const whole = readFileSync(path)
-  // All but whether the record is live, and the offset beyond 4 GiB, which the checksum does not cover.
+  // All but the live flag and the offset beyond 4 GiB, which the checksum does not cover.
   for (const at of [0, 1, 2, 3, 8, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]) {
     const damaged = Uint8Array.from(whole)
     damaged[second + at] = (damaged[second + at] ?? 0) ^ 1
@@ -220,7 +220,7 @@ partsTest('of records that overlap the first counts', async (path, open) => {
     [100, 110]
   ])
   const bytes = readFileSync(path)
-  // A copy of the first record behind the second, as no run writes it.
+  // A copy of the first record after the second, as no run writes it.
   const copy = Buffer.from(bytes.subarray(first, second))
   copy.fill(0xff, 24)
   writeFileSync(path, Buffer.concat([bytes, copy]))

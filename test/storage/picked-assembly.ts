@@ -5,7 +5,10 @@ import type { AssemblyEvents } from '../../lib/storage/assembly-events.ts'
 import type { Storage } from '../../lib/storage/storage.ts'
 import type { MemoryAccount } from '../../lib/util/memory-budget.ts'
 
-/** An assembly together with what a picker does to the table when it reserves and gives up pieces, takes blocks and hears what came of them. */
+/**
+ * An assembly with the table updates that a picker makes when it reserves and abandons pieces, receives
+ * blocks and gets results.
+ */
 export class PickedAssembly extends Assembly {
   readonly table: PieceTable
 

@@ -5,7 +5,7 @@ import { blockLength } from '../../lib/metainfo/layout.ts'
 import { PieceBuffer } from '../../lib/storage/piece-buffer.ts'
 import { fc } from '../support/fast-check.ts'
 
-test('the digest is right whatever order blocks come in', async () => {
+test('the digest is right in any order of blocks', async () => {
   const size = 9 * blockLength + 77
   const bytes = Uint8Array.from({ length: size }, (_, index) => (index * 7 + (index >> 10)) & 0xff)
   const expected = new Uint8Array(createHash('sha1').update(bytes).digest())
@@ -18,7 +18,7 @@ test('the digest is right whatever order blocks come in', async () => {
       async (order, claims, used, usedSize) => {
         const buffer = new PieceBuffer(new Uint8Array(10 * blockLength))
         if (used) {
-          // What it held before must leave no trace.
+          // Its previous content must leave no trace.
           buffer.begin(1, usedSize)
           for (let block = 0; block * blockLength < usedSize; block++)
             buffer.fill(block, bytes.subarray(0, Math.min(blockLength, usedSize - block * blockLength)))
@@ -31,7 +31,7 @@ test('the digest is right whatever order blocks come in', async () => {
             buffer.claim(block)?.set(part)
             buffer.fill(block)
           } else buffer.fill(block, part)
-          // What is there stays as it is.
+          // Received blocks stay unchanged.
           buffer.fill(block, new Uint8Array(part.length))
           assert.equal(buffer.has(block), true)
           assert.deepEqual(
@@ -59,7 +59,7 @@ test('the last block is as short as the piece', () => {
   assert.equal(buffer.readyDigest(), undefined)
 })
 
-test('padding is there from the start: as zeros, in no block, and in the digest', async () => {
+test('padding is present from the start: as zeros, in no block, and in the digest', async () => {
   const requested = fc.integer({ min: 1, max: 9 * blockLength })
   await fc.assert(
     fc.asyncProperty(requested, fc.integer({ min: 0, max: 3 * blockLength }), async (length, padding) => {
@@ -69,7 +69,7 @@ test('padding is there from the start: as zeros, in no block, and in the digest'
       const memory = new Uint8Array(12 * blockLength)
       const buffer = new PieceBuffer(memory)
       for (const own of [length, size, length]) {
-        // Blocks of the piece before.
+        // Blocks of the previous piece.
         memory.fill(0xff)
         buffer.begin(4, size, own)
         const count = Math.ceil(own / blockLength)

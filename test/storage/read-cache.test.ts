@@ -59,7 +59,7 @@ test('bytes across pages, of the last page, and beside missing pieces', async ()
   )
 })
 
-/** Gets bytes and lets them go; says whether they were there at once. */
+/** Gets bytes and releases them. Returns whether they were cached. */
 async function visit(cache: ReadCache, byteOffset: number): Promise<boolean> {
   const got = cache.get(byteOffset, 10)
   const bytes = await got
@@ -68,7 +68,7 @@ async function visit(cache: ReadCache, byteOffset: number): Promise<boolean> {
   return got === bytes
 }
 
-test('the least recently used page goes', async () => {
+test('the least recently used page is evicted', async () => {
   const { cache, storage } = await cacheOf(2)
   for (const offset of [0, page, 0, 2 * page]) await visit(cache, offset)
   assert.equal(storage.reads, 3)
@@ -76,7 +76,7 @@ test('the least recently used page goes', async () => {
   assert.equal(await visit(cache, page), false)
 })
 
-test('bytes stay as they are until they are released, however many others are asked for', async () => {
+test('bytes stay unchanged until they are released, however many others are requested', async () => {
   const budget = new MemoryBudget(8 * page)
   const { cache, data } = await cacheOf(2, 6 * page, budget)
   const held = await Promise.all([0, 1, 2, 3, 4, 5].map((index) => cache.get(index * page, 100)))
@@ -93,7 +93,7 @@ test('bytes stay as they are until they are released, however many others are as
   assert.equal(budget.used, 0)
 })
 
-test('memory that others need is given back, but not what somebody holds', async () => {
+test('memory that others need is released, except for bytes in use', async () => {
   const budget = new MemoryBudget(8 * page, 0)
   const { cache, data } = await cacheOf(4, 6 * page, budget)
   const bytes = await cache.get(0, 100)
@@ -112,7 +112,7 @@ test('memory that others need is given back, but not what somebody holds', async
   assert.ok(account.reserve(8 * page), 'a page without a holder is given back too')
 })
 
-test('pages that nobody asks for go after a while', async () => {
+test('unused pages are dropped after a while', async () => {
   const budget = new MemoryBudget(64 * page)
   const { cache } = await cacheOf(4, 6 * page, budget)
   await visit(cache, 0)
@@ -141,7 +141,7 @@ test('few readers take less memory than many', async () => {
   assert.equal(budget.used / page, ofOne)
 })
 
-test('reads run less far ahead where many read, so that what is read early is still there when it is asked for', async () => {
+test('readahead is shorter with many readers, so that early pages are still cached when requested', async () => {
   const { cache } = await cacheOf(24, 40 * page, new MemoryBudget(200 * page))
   const ahead = (readers: number): number => {
     cache.setReaders(readers)
@@ -151,7 +151,7 @@ test('reads run less far ahead where many read, so that what is read early is st
   assert.equal(ahead(20), page)
 })
 
-test('the memory of a page that goes serves the next one', async () => {
+test('the memory of an evicted page serves the next one', async () => {
   const budget = new MemoryBudget(8 * page)
   const { cache } = await cacheOf(2, 6 * page, budget)
   const memories = new Set<ArrayBufferLike>()
@@ -181,7 +181,7 @@ test('reads ahead, but not beyond the end', async () => {
   assert.equal(storage.reads, 1)
 })
 
-test('what storage has lost is an error for who asks, and is not kept', async () => {
+test('bytes that storage has lost are an error for the caller, and are not cached', async () => {
   const { cache, storage, data } = await cacheOf()
   storage.fails = true
   await assert.rejects(async () => cache.get(0, 10), /unreadable/)
@@ -194,7 +194,7 @@ test('what storage has lost is an error for who asks, and is not kept', async ()
   await assert.rejects(async () => cache.get(6 * page + 990, 100), /lost 90 bytes/)
 })
 
-test('a short page falls back to what was asked for', async () => {
+test('a short page falls back to the requested range', async () => {
   const layout = new Layout(1 << 18, [{ path: ['a'], length: 2 * page, offset: 0, pad: false } as never])
   class Short extends MemoryStorage {
     override async read(byteOffset: number, target: Uint8Array): Promise<number> {

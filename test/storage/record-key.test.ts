@@ -18,7 +18,7 @@ import { type KeyFs, keyFileName, keyFs, RecordKey } from '../../lib/storage/rec
 
 const posix = process.platform !== 'win32'
 
-/** A test with the path of a state folder that does not exist yet. */
+/** Runs a test with the path of a state folder that does not exist yet. */
 function keyTest(title: string, body: (folder: string) => Promise<void>): void {
   test(title, async () => {
     const base = mkdtempSync(join(tmpdir(), 'piecewise-key-'))
@@ -124,7 +124,7 @@ keyTest('without a folder, or where nothing can be written, there is no key and 
   assert.deepEqual(readdirSync(`${folder}-rename`), [], 'nothing is left')
 })
 
-test('a process that has no home folder has no key', () => {
+test('a process without a home folder has no key', () => {
   const script = `
     const { userStateFolder } = await import(${JSON.stringify(new URL('../../lib/util/state-folder.js', import.meta.url).href)})
     console.log(String(userStateFolder()))`

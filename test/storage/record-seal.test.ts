@@ -7,7 +7,7 @@ import { RecordKey } from '../../lib/storage/record-key.ts'
 import { RecordSeal, type RecordTrust } from '../../lib/storage/record-seal.ts'
 import { withMac, withoutMac } from '../../lib/storage/signed-json.ts'
 
-/** A test with a folder of its own. */
+/** Runs a test with a folder of its own. */
 function sealTest(title: string, body: (base: string) => Promise<void>): void {
   test(title, async () => {
     const base = mkdtempSync(join(tmpdir(), 'piecewise-seal-'))
@@ -65,7 +65,7 @@ sealTest('a key that lies inside the data vouches for nothing but what is ours',
   const data = join(base, 'data')
   const home = sealOf(join(data, '.local/state/piecewise'), data, join(data, '.piecewise'))
   assert.equal(await trustOf(home), 'sealed')
-  // The state folder and the key are one folder, as for the command line in the home folder.
+  // The state folder and the key are in one folder, as for the command in the home folder.
   const both = sealOf(join(data, '.local/state/piecewise'), data, join(data, '.local/state/piecewise'))
   assert.equal(await trustOf(both), 'sealed')
   assert.equal(await home.trust('{}', undefined), 'unproven')
@@ -91,7 +91,7 @@ sealTest('the real path decides what lies inside the data', async (base) => {
   mkdirSync(join(base, 'state'))
   symlinkSync(join(base, 'state'), join(data, 'way-out'))
   assert.equal(await sealOf(undefined, data, join(data, 'way-out')).trust('{}', undefined), 'trusted')
-  // What does not exist yet, and the folder of the data itself.
+  // A path that does not exist yet, and the data folder itself.
   assert.equal(
     await sealOf(undefined, join(base, 'new'), join(base, 'new/.piecewise')).trust('{}', undefined),
     'unproven'
@@ -107,7 +107,7 @@ sealTest('a state folder inside another folder of data is not trusted either', a
   assert.equal(await seal.trust('{}', undefined), 'unproven')
 })
 
-test('a signature is a last field of the JSON', () => {
+test('a signature is the last field of the JSON', () => {
   const mac = 'ab'.repeat(32)
   for (const json of ['{"a":1}', '{"a":",\\"mac\\":\\"x\\"}"}', '{"mac":1,"b":2}']) {
     assert.deepEqual(withoutMac(withMac(json, mac)), { json, mac })

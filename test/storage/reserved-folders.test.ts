@@ -8,7 +8,7 @@ import { nodeFs, type StorageFs } from '../../lib/storage/storage-fs.ts'
 
 const refused = { name: 'TorrentError', code: 'ERR_STORAGE_PATH', message: /holds the state of piecewise/ }
 
-/** A test with an empty folder for data. */
+/** Runs a test with an empty data folder. */
 function foldersTest(title: string, body: (data: string) => Promise<void>): void {
   test(title, async () => {
     const base = realpathSync(mkdtempSync(join(tmpdir(), 'piecewise-reserved-')))
@@ -21,7 +21,7 @@ function foldersTest(title: string, body: (data: string) => Promise<void>): void
   })
 }
 
-/** A file system that sees no case, for what it is asked here. */
+/** A case-insensitive file system, as far as this test needs it. */
 const caseless: StorageFs = {
   ...nodeFs,
   stat: (path, options) => nodeFs.stat(path.toLowerCase(), options),
@@ -43,7 +43,7 @@ foldersTest(
       for (const path of inside)
         await assert.rejects(async () => folders.check(join(data, path)), refused, path)
       for (const path of outside) await folders.check(join(data, path))
-      // Known by now.
+      // Cached by now.
       for (const path of outside) await folders.check(join(data, path))
     }
   }
@@ -69,7 +69,7 @@ foldersTest(
       await assert.rejects(async () => folders.check(join(data, name, 'x')), refused, name)
     }
     mkdirSync(state)
-    // This one sees case, so that it is another folder.
+    // This one is case-sensitive, so that it is another folder.
     const sure = new ReservedFolders(nodeFs, [state], data)
     await sure.check(join(data, 'STATE', 'x'))
     mkdirSync(join(data, 'State'))
@@ -83,7 +83,7 @@ foldersTest('before a write a folder is compared by device and inode', async (da
   const state = join(data, '../elsewhere/state')
   mkdirSync(join(state, 'sub'), { recursive: true })
   mkdirSync(join(data, 'a/b'), { recursive: true })
-  // Bound to another place, as a mount can be: no text shows it.
+  // Bound to another path, as by a mount: no path shows it.
   const bound: StorageFs = {
     ...nodeFs,
     stat: (path, options) => nodeFs.stat(path.replace(join(data, 'a/b'), state), options)
@@ -169,7 +169,7 @@ foldersTest('a path is judged the same whatever was checked before', async (data
     one,
     ...names.flatMap((two) => [`${one}/${two}`, ...names.map((three) => `${one}/${two}/${three}`)])
   ])
-  // The last one holds the data.
+  // The last one contains the data.
   const reserved = [join(data, 'state'), join(data, 'a/state'), join(data, '..')]
   const judge = async (folders: ReservedFolders, path: string): Promise<string> => {
     try {

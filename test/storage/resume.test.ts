@@ -55,7 +55,7 @@ const {
 } = full
 const torn = { name: 'TorrentError', code: 'ERR_STORAGE_RESUME' }
 
-test('a record survives the way to bytes and back', () => {
+test('a record survives encoding and decoding', () => {
   assert.deepEqual(decodeResume(encodeResume(full)), full)
   assert.deepEqual(decodeResume(encodeResume(least)), least)
   const peers = Array.from({ length: 1000 }, (_, index) => `127.0.0.1:${index + 1}`)
@@ -125,7 +125,7 @@ test('well-signed nonsense is refused and never crashes', () => {
   assert.throws(() => decodeResume(sign('{"infoHash"')), torn)
 })
 
-/** A test with a folder of its own. */
+/** Runs a test with a folder of its own. */
 function storeTest(title: string, body: (folder: string) => Promise<void>): void {
   test(title, async () => {
     const base = mkdtempSync(join(tmpdir(), 'piecewise-resume-'))
@@ -205,14 +205,14 @@ storeTest('a crash at any step of saving leaves the old record', async (folder) 
     assert.deepEqual(await new ResumeStore({ folder }).load(infoHash), { record: full, trust: 'trusted' })
     assert.deepEqual(readdirSync(folder), [`${infoHash}.resume`])
   }
-  // What a crash leaves of a temporary file is in nobody's way.
+  // A temporary file left by a crash blocks nothing.
   writeFileSync(join(folder, `${infoHash}.resume.tmp`), 'torn')
   await new ResumeStore({ folder }).save({ ...full, uploaded: 1 })
   assert.deepEqual(readdirSync(folder), [`${infoHash}.resume`])
   assert.ok(readFileSync(join(folder, `${infoHash}.resume`)).length > 100)
 })
 
-// Three files over six pieces: a has 0, 1 and half of 2; b the rest of 2, then 3; c 4 and 5, with a pad before it.
+// Three files over six pieces: a has 0, 1 and half of 2; b the rest of 2, then 3; c 4 and 5, after a pad.
 const layout = layoutOf(16384, [
   ['a', 40000],
   ['b', 20000],

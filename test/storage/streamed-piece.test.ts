@@ -95,7 +95,7 @@ for (const [order, blocks] of Object.entries(orders)) {
   }
 }
 
-test('memory is told to be free once for each block that was written or discarded', async () => {
+test('free memory is reported once for each block that was written or discarded', async () => {
   const fixture = await Fixture.open()
   const { piece, storage } = fixture
   storage.gate = deferred()
@@ -113,7 +113,7 @@ test('memory is told to be free once for each block that was written or discarde
   assert.deepEqual(piece.present(), [0, 1, 2, 5])
 })
 
-test('a block that comes again while its first copy is being written is written after it', async () => {
+test('a second copy of a block being written is written after it', async () => {
   const fixture = await Fixture.open()
   const { piece, storage } = fixture
   storage.gate = deferred()
@@ -125,7 +125,7 @@ test('a block that comes again while its first copy is being written is written 
   assert.deepEqual(await piece.digest(), sha1(data))
 })
 
-test('a block that was hashed and is not to be believed comes again', async () => {
+test('a hashed block that is untrusted is received again', async () => {
   const fixture = await Fixture.open()
   const { piece } = fixture
   piece.fill(2, new Uint8Array(blockLength))
@@ -154,7 +154,7 @@ test('a sender writes into memory of its own, and no more than is reserved', asy
   assert.ok(piece.claim(5))
 })
 
-test('bytes are there for readers at once, from memory and from storage', async () => {
+test('readers get bytes at once, from memory and from storage', async () => {
   const fixture = await Fixture.open()
   const { piece, storage } = fixture
   storage.gate = deferred()
@@ -169,7 +169,7 @@ test('bytes are there for readers at once, from memory and from storage', async 
   assert.deepEqual(await piece.peek(from, 3 * blockLength), data.slice(from, 3 * blockLength))
 })
 
-test('what was read of a block that was discarded meanwhile does not count', async () => {
+test('bytes of a block that was discarded during the read do not count', async () => {
   const fixture = await Fixture.open()
   const { piece } = fixture
   fixture.fill([0])
@@ -179,7 +179,7 @@ test('what was read of a block that was discarded meanwhile does not count', asy
   assert.equal(await reading, undefined)
 })
 
-test('blocks that are in storage already are hashed with the others, once they can be', async () => {
+test('blocks already in storage are hashed with the others, in order', async () => {
   const ready = deferred<void>()
   const fixture = await Fixture.open([0, 1, 2, 7], ready.promise)
   const { piece, storage } = fixture
@@ -193,7 +193,7 @@ test('blocks that are in storage already are hashed with the others, once they c
   assert.equal(fixture.freed, count - 4)
 })
 
-test('storage that fails ends the piece, and is told once', async () => {
+test('a storage failure ends the piece, and is reported once', async () => {
   const fixture = await Fixture.open()
   const { piece, storage } = fixture
   storage.failWrites = true
@@ -216,7 +216,7 @@ test('bytes that storage has lost leave no digest', async () => {
   assert.equal((await piece.digests())(0), undefined, 'no peer is blamed for it')
 })
 
-test('a piece that ends writes nothing more', async () => {
+test('an ended piece writes nothing more', async () => {
   const fixture = await Fixture.open()
   const { piece, storage } = fixture
   storage.gate = deferred()
@@ -230,7 +230,7 @@ test('a piece that ends writes nothing more', async () => {
   assert.deepEqual(storage.writes, [1])
 })
 
-test('padding is stored and hashed without having come', async () => {
+test('padding is stored and hashed without being received', async () => {
   const padding = 20 * blockLength + 77
   const files = [
     { path: ['a'], length, offset: 0, pad: false },
@@ -238,7 +238,7 @@ test('padding is stored and hashed without having come', async () => {
   ]
   const layout = new Layout(length + padding, files as never)
   const storage = new Gated()
-  // It takes padding for bytes like any other.
+  // It treats padding as ordinary bytes.
   await storage.open(new Layout(length + padding, [{ ...files[0], length: length + padding }] as never))
   const piece = new StreamedPiece(layout, storage, 0, [], undefined, {
     freed: () => {},

@@ -44,7 +44,7 @@ class Fixture {
   readonly assembly: PickedAssembly
   readonly log: string[] = []
   digestOf: BlockDigests = () => undefined
-  /** How many blocks of a piece may be asked for. */
+  /** Number of requestable blocks by piece. */
   readonly allowed = new Map<number, number>()
   readonly dropped: number[] = []
   freed = 0
@@ -105,12 +105,12 @@ class Fixture {
     this.#check()
   }
 
-  /** A peer is asked for blocks. */
+  /** Requests blocks from a peer. */
   ask(piece: number, list: readonly number[]): void {
     for (const block of list) this.table.blocks.get(piece)?.request(block, 1)
   }
 
-  /** Blocks come as a picker asks for them; some of them may be other bytes than they should. */
+  /** Delivers blocks as a picker requests them; some may have wrong bytes. */
   async fill(piece: number, list: readonly number[], bad: readonly number[] = []): Promise<void> {
     for (const block of list) {
       while ((this.allowed.get(piece) ?? 0) <= 0) {
@@ -146,7 +146,7 @@ function sha1(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHash('sha1').update(bytes).digest())
 }
 
-test('a piece that is larger than the budget is stored and verified within it', async () => {
+test('a piece larger than the budget is stored and verified within it', async () => {
   const fixture = await Fixture.open()
   for (const piece of [0, 1]) {
     fixture.begin(piece)
@@ -160,7 +160,7 @@ test('a piece that is larger than the budget is stored and verified within it', 
   await fixture.close()
 })
 
-test('a wrong piece fails with its digests, and the next copy goes on from what was right', async () => {
+test('a wrong piece fails with its digests, and the next copy continues from its correct blocks', async () => {
   const fixture = await Fixture.open()
   fixture.begin(0)
   await fixture.fill(0, every, [7])
@@ -178,7 +178,7 @@ test('a wrong piece fails with its digests, and the next copy goes on from what 
   await fixture.close()
 })
 
-test('what was right of a bad copy is taken over while the next one comes in', async () => {
+test('correct blocks of a bad copy are kept while the next one arrives', async () => {
   const fixture = await Fixture.open()
   const { assembly } = fixture
   fixture.begin(0)
@@ -217,7 +217,7 @@ test('blocks of an earlier run are not read before the piece is hashed', async (
 })
 
 for (const right of [true, false]) {
-  test(`a piece that is all in storage from an earlier run is ${right ? 'verified' : 'lost'}`, async () => {
+  test(`a piece stored completely by an earlier run is ${right ? 'verified' : 'lost'}`, async () => {
     const fixture = await Fixture.open()
     if (right) await fixture.storage.write(0, [fixture.bytes(0)])
     fixture.table.blocks.store(0, every)
@@ -229,7 +229,7 @@ for (const right of [true, false]) {
   })
 }
 
-test('save names the blocks that are in storage', async () => {
+test('save names the blocks in storage', async () => {
   const fixture = await Fixture.open()
   fixture.begin(0)
   await fixture.fill(0, [1, 2, 9])
@@ -242,7 +242,7 @@ test('save names the blocks that are in storage', async () => {
 })
 
 for (const resumed of ['at once', 'later'] as const) {
-  test(`a piece that is set aside gives all memory back, and goes on ${resumed}`, async () => {
+  test(`an evicted piece releases all memory, and resumes ${resumed}`, async () => {
     const fixture = await Fixture.open()
     const { assembly, budget } = fixture
     fixture.begin(0)
@@ -260,7 +260,7 @@ for (const resumed of ['at once', 'later'] as const) {
   })
 }
 
-test('a piece that is abandoned and begun again while its blocks are being written ends up right', async () => {
+test('a piece abandoned and begun again while its blocks are being written ends up right', async () => {
   const fixture = await Fixture.open(100 * pieceLength)
   const { assembly, storage } = fixture
   // Others want memory, so that the fair share is less than a piece.
@@ -287,7 +287,7 @@ test('a piece that is abandoned and begun again while its blocks are being writt
   await fixture.close()
 })
 
-test('a full disk is told once with the piece, and memory is given back', async () => {
+test('a full disk is reported once with the piece, and memory is released', async () => {
   const fixture = await Fixture.open()
   fixture.storage.failWrites = true
   fixture.begin(0)
@@ -304,7 +304,7 @@ test('a full disk is told once with the piece, and memory is given back', async 
   await fixture.close()
 })
 
-test('what cannot be read back is lost', async () => {
+test('a piece that cannot be read back is lost', async () => {
   const fixture = await Fixture.open()
   fixture.begin(0)
   fixture.storage.failReads = true
@@ -314,7 +314,7 @@ test('what cannot be read back is lost', async () => {
   await fixture.close()
 })
 
-test('blocks that are not requested any more are taken while there is memory', async () => {
+test('blocks no longer requested are accepted while there is memory', async () => {
   const fixture = await Fixture.open(4 * 65_536)
   const { assembly, storage } = fixture
   storage.gate = deferred()
@@ -334,7 +334,7 @@ test('blocks that are not requested any more are taken while there is memory', a
   await fixture.close()
 })
 
-test('memory that is given back is that of no block', async () => {
+test('released memory belongs to no block', async () => {
   const fixture = await Fixture.open()
   const { assembly, budget } = fixture
   fixture.begin(0)
@@ -346,7 +346,7 @@ test('memory that is given back is that of no block', async () => {
   await fixture.close()
 })
 
-test('a piece in memory goes on in storage with what came of it, also while it is written', async () => {
+test('a piece in memory continues in storage with its blocks, also while it is written', async () => {
   const fixture = await Fixture.open(4 * pieceLength)
   const { assembly, budget, storage } = fixture
   fixture.begin(0)
@@ -366,7 +366,7 @@ test('a piece in memory goes on in storage with what came of it, also while it i
   await assembly.idle()
   assert.deepEqual(fixture.log, ['streamed 0'])
   assert.ok(budget.used <= pieceLength / 4, `${budget.used} bytes`)
-  // The three that were asked for come in any case.
+  // The three requested ones arrive in any case.
   for (const block of [40, 41, 42]) assembly.fill(0, block, fixture.block(0, block))
   await fixture.fill(
     0,
@@ -378,7 +378,7 @@ test('a piece in memory goes on in storage with what came of it, also while it i
   await fixture.close()
 })
 
-test('a piece that comes together while it is to be streamed is none that is', async () => {
+test('a piece that completes while it is to be streamed stays in memory', async () => {
   const fixture = await Fixture.open(4 * pieceLength)
   fixture.begin(0)
   await fixture.fill(0, [0])
@@ -391,7 +391,7 @@ test('a piece that comes together while it is to be streamed is none that is', a
   await fixture.close()
 })
 
-test('a piece of which most is asked for stays in memory', async () => {
+test('a piece with most blocks requested stays in memory', async () => {
   const fixture = await Fixture.open(4 * pieceLength)
   fixture.begin(0)
   fixture.ask(0, every.slice(1, blocks - 3))
@@ -402,7 +402,7 @@ test('a piece of which most is asked for stays in memory', async () => {
   await fixture.close()
 })
 
-test('a piece that is given up while it is to be streamed is begun again once nothing of it is written', async () => {
+test('a piece abandoned while it is to be streamed begins again after its last write', async () => {
   const fixture = await Fixture.open(4 * pieceLength)
   const { assembly, storage } = fixture
   fixture.begin(0)

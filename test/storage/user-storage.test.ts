@@ -6,7 +6,7 @@ import { UserStorage } from '../../lib/storage/user-storage.ts'
 import { collectUncaught } from '../support/uncaught.ts'
 import { layoutOf } from './contract.ts'
 
-/** A storage in memory, one method of which is the user's. */
+/** A storage in memory with one method of the user's. */
 function withMethod(name: string, method: unknown): UserStorage {
   return new UserStorage(Object.assign(new MemoryStorage(), { [name]: method }))
 }
@@ -23,7 +23,7 @@ const calls: Readonly<Record<string, (storage: Storage) => unknown>> = {
 }
 for (const [name, call] of Object.entries(calls)) {
   const code = name === 'read' || name === 'stats' ? 'ERR_STORAGE_READ' : 'ERR_STORAGE_WRITE'
-  test(`'${name}' that throws, or rejects with anything, rejects with a TorrentError`, async () => {
+  test(`'${name}' that throws, or rejects with any value, rejects with a TorrentError`, async () => {
     const fault = new Error('mine')
     const throws = withMethod(name, () => {
       throw fault
@@ -37,7 +37,7 @@ for (const [name, call] of Object.entries(calls)) {
 }
 
 for (const count of [undefined, -1, 11, 1.5, Number.NaN, '10', {}, null, true]) {
-  test(`a read that gives ${JSON.stringify(count)} is a fault`, async () => {
+  test(`a read that returns ${JSON.stringify(count)} is a fault`, async () => {
     const storage = withMethod('read', async () => count)
     await assert.rejects(storage.read(0, new Uint8Array(10)), { code: 'ERR_STORAGE_READ' })
   })
@@ -49,13 +49,13 @@ for (const stats of [undefined, null, 7, {}, { files: 'x' }]) {
   })
 }
 
-test('answers may come at once, without a promise', async () => {
+test('answers may be synchronous', async () => {
   const storage = withMethod('read', () => 3)
   assert.equal(await storage.read(0, new Uint8Array(10)), 3)
   await withMethod('sync', () => undefined).sync()
 })
 
-test('the reason of an abort passes as it is', async () => {
+test('the reason of an abort is passed on unchanged', async () => {
   const signal = AbortSignal.abort('my reason')
   const read = withMethod('read', async (_at: number, _into: Uint8Array, by: AbortSignal) =>
     by.throwIfAborted()
@@ -63,7 +63,7 @@ test('the reason of an abort passes as it is', async () => {
   await assert.rejects(read.read(0, new Uint8Array(1), signal), (reason) => reason === 'my reason')
 })
 
-test('one that does not say where files are has them in their place', async (t) => {
+test('a storage that does not report paths has files at their default paths', async (t) => {
   const uncaught = collectUncaught(t)
   const thrown = new Error('mine')
   const broken = withMethod('inPlace', () => {
@@ -76,7 +76,7 @@ test('one that does not say where files are has them in their place', async (t) 
   assert.deepEqual(uncaught, [thrown])
 })
 
-test('methods that it lacks are absent, and what it created is a list of paths', () => {
+test('methods that it lacks are absent, and created files are a list of paths', () => {
   const bare = new UserStorage(new MemoryStorage())
   assert.equal(bare.segments, undefined)
   assert.equal(bare.stats, undefined)

@@ -7,7 +7,7 @@ import { type Deferred, deferred } from '../../lib/util/concurrency.ts'
 import { turns } from '../support/turns.ts'
 import { layoutOf } from './contract.ts'
 
-/** A verification whose verdicts the test gives, with what it tells. */
+/** A verification with verdicts from the test, and its events. */
 function verificationOf(): {
   verification: Verification
   table: PieceTable
@@ -54,7 +54,7 @@ function verificationOf(): {
   return { verification, table, told, now, judge: (piece, ok) => judge(piece, ok) }
 }
 
-test('a piece that was checked for a stream is not told again by the check in the background', async () => {
+test('a piece checked for a stream is not reported again by the background check', async () => {
   for (const ok of [true, false]) {
     const { verification, told, now, judge } = verificationOf()
     await verification.mark([0, 1, 2])
@@ -83,7 +83,7 @@ test('after the end no verdict counts', async () => {
   assert.deepEqual(told, [])
 })
 
-test('a proof counts for a piece that is still stored', async () => {
+test('a verdict counts for a piece that is still stored', async () => {
   for (const [isStored, ok, expected] of [
     [true, true, ['3 proven']],
     [true, false, ['3 lost']],

@@ -10,7 +10,7 @@ import { layoutOf, pattern } from './contract.ts'
 const pieceLength = 1 << 15
 const pieceCount = 4
 
-/** A reader over storage that holds a pattern, with the offsets that it read and the pieces that it wants to be proven. */
+/** A reader over storage of a pattern, with the offsets that it read and the pieces that it asked to check. */
 async function readerOf(questions: Partial<ReaderQuestions> = {}): Promise<{
   reader: VerifiedReader
   reads: number[]
@@ -48,7 +48,7 @@ async function readerOf(questions: Partial<ReaderQuestions> = {}): Promise<{
   return { reader, reads, proofs, read }
 }
 
-test('storage is not read before the piece is proven', async () => {
+test('storage is not read before the piece is verified', async () => {
   const { read, reads, proofs } = await readerOf()
   const reading = read(pieceLength + 10)
   await turns()
@@ -77,12 +77,12 @@ test('a piece that turns out to be lost is waited for', async () => {
   assert.deepEqual(await reading, pattern(0, 1000))
 })
 
-test('a read goes on into the next piece only as far as pieces are proven', async () => {
+test('a read continues into the next piece only as far as pieces are verified', async () => {
   const { read } = await readerOf({ prove: (piece) => (piece < 2 ? true : Promise.resolve(true)) })
   assert.equal((await read(100, 10 * pieceLength)).length, 2 * pieceLength - 100)
 })
 
-test('a piece that is not there is no part of a read, and is waited for', async () => {
+test('a missing piece is no part of a read, and is waited for', async () => {
   const there = new Set([0])
   const { reader, read, reads } = await readerOf({ has: (piece) => there.has(piece), prove: () => true })
   assert.equal((await read(100, 10 * pieceLength)).length, pieceLength - 100)
@@ -94,7 +94,7 @@ test('a piece that is not there is no part of a read, and is waited for', async 
   assert.deepEqual(await reading, pattern(pieceLength, 1000))
 })
 
-test('a failure ends reads that wait, and later ones until the torrent recovers', async () => {
+test('a failure ends waiting reads, and later ones until the torrent recovers', async () => {
   const failure = new Error('the disk is gone')
   const { reader, read } = await readerOf({ has: () => false })
   const reading = read(0)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { WindowChecks } from '../../lib/storage/window-checks.ts'
 import { type Deferred, deferred } from '../../lib/util/concurrency.ts'
 
-/** Checks of a torrent whose pieces are all to be checked, each of which ends when the test says so. */
+/** Checks of a torrent whose pieces are all unchecked. Each ends when the test says so. */
 class Desk {
   readonly begun: number[] = []
   readonly unchecked = new Set(Array.from({ length: 1000 }, (_, piece) => piece))
@@ -46,7 +46,7 @@ test('the beginning of a window is checked in order, two pieces at a time', asyn
   assert.deepEqual(desk.begun.slice(4), [54])
 })
 
-test('where a reader has left again nothing more is checked', async () => {
+test('behind a reader that moved on nothing more is checked', async () => {
   const desk = new Desk()
   for (let at = 0; at < 900; at += 9) desk.move(1, at)
   assert.deepEqual(desk.begun, [0, 1])
@@ -59,18 +59,18 @@ test('where a reader has left again nothing more is checked', async () => {
   assert.equal(desk.begun.length, 4)
 })
 
-test('readers take turns, and those that come later come last', async () => {
+test('readers take turns, and later ones come last', async () => {
   const desk = new Desk()
   desk.move(1, 900, { delayMs: 2000 })
   desk.move(2, 100)
   desk.move(3, 200)
   desk.move(4, 300, { length: 1 })
-  // Checks that begin join the list.
+  // Checks that begin are appended to the list.
   for (const piece of desk.begun) await desk.end(piece)
   assert.deepEqual(desk.begun.slice(2), [100, 200, 300, 101, 201, 102, 202, 103, 203, 902, 903])
 })
 
-test('a check that fails is not begun again', async () => {
+test('a failed check is not started again', async () => {
   const desk = new Desk()
   desk.move(1, 0, { length: 2 })
   await desk.end(0, new Error('closed'))
