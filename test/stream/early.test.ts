@@ -11,7 +11,7 @@ async function turns(count = 5): Promise<void> {
   for (let turn = 0; turn < count; turn++) await nextTurn()
 }
 
-test('unverified bytes are delivered at once, and the end waits until they are known to be right', async () => {
+test('unverified bytes are delivered at once, and the end waits until they are verified', async () => {
   const source = new FakeSource(5000, 0)
   const stream = new FileStream(source.file, source, { unverified: true })
   const chunks: Buffer[] = []
@@ -45,7 +45,7 @@ test('a piece that turns out wrong destroys a stream that has delivered some of 
   assert.equal(source.byId.size, 0)
 })
 
-test('what was delivered unverified is completed also after the cursor has gone elsewhere', async () => {
+test('pieces delivered unverified are completed even after the cursor has moved', async () => {
   const source = new FakeSource(40_000, 0)
   const stream = new FileStream(source.file, source, { unverified: true })
   const opened = (): number[] => [...source.byId.values()].map(({ pieces }) => pieces.start).sort()
@@ -83,14 +83,14 @@ test('by default nothing is read before it is verified', async () => {
   for await (const _ of new FileStream(source.file, source));
 })
 
-test('a film that is begun opens a late window over its end, which closes with the stream', async () => {
+test('a film that is started opens a late window over its end, which closes with the stream', async () => {
   const source = new FakeSource(4 << 20, 0, 16384)
   source.name = 'film.mp4'
   const stream = new FileStream(source.file, source)
   await once(stream, 'readable')
   const windows = [...source.byId.values()]
   assert.equal(windows.length, 2)
-  // The cursor first, as what is asked for first comes first.
+  // The cursor first: earlier windows come first.
   const [cursor, tail] = source.windows
   assert.equal(cursor?.pieces.start, 0)
   assert.deepEqual(tail?.pieces, { start: 252, end: 256 })

@@ -6,12 +6,12 @@ import type { EarlyBytes } from '../../lib/storage/verified-reader.ts'
 import type { ByteSource, StreamedFile } from '../../lib/stream/byte-source.ts'
 import { abortable, type Deferred, deferred } from '../../lib/util/concurrency.ts'
 
-/** The byte of the torrent at an offset. */
+/** Returns the byte of the torrent at an offset. */
 export function byteAt(offset: number): number {
   return (offset * 131 + (offset >> 8) * 7 + 3) & 0xff
 }
 
-/** A source whose bytes follow from their offsets, and which counts what is asked of it. */
+/** A source whose bytes follow from their offsets, and which counts its reads. */
 export class FakeSource implements ByteSource {
   readonly layout: Layout
   /** The most bytes of one answer. */
@@ -19,11 +19,11 @@ export class FakeSource implements ByteSource {
   /** Set to make reads wait. */
   gate: Deferred<void> | undefined
   failure: Error | undefined
-  /** Instead of the bytes that follow from their offsets. */
+  /** Replaces the bytes that follow from their offsets. */
   content: Uint8Array | undefined
   ready = true
   reads = 0
-  /** Reads that are under way. */
+  /** Pending reads. */
   pending = 0
   readonly windows: (ByteWindow | undefined)[] = []
   readonly jumps: boolean[] = []
@@ -31,7 +31,7 @@ export class FakeSource implements ByteSource {
   name = 'a'
   readonly verdicts: Map<number, boolean> = new Map()
   readonly listeners: Map<number, Set<(right: boolean) => void>> = new Map()
-  /** The window of each stream id as it stands. */
+  /** The current window by stream id. */
   readonly byId: Map<number, ByteWindow> = new Map()
   #ids = 0
 
@@ -45,12 +45,12 @@ export class FakeSource implements ByteSource {
     return { name: this.name, path: this.name, length: this.layout.length - this.offset, offset: this.offset }
   }
 
-  /** Windows that are open. */
+  /** Number of open windows. */
   get openWindows(): number {
     return this.windows.length > 0 && this.windows.at(-1) !== undefined ? 1 : 0
   }
 
-  /** How often a window was closed. */
+  /** Number of times that a window was closed. */
   get closings(): number {
     return this.windows.filter((window) => window === undefined).length
   }
@@ -104,7 +104,7 @@ export class FakeSource implements ByteSource {
     return () => listeners.delete(listener)
   }
 
-  /** Says whether a piece is right. */
+  /** Gives the verdict on a piece. */
   judge(piece: number, right: boolean): void {
     this.verdicts.set(piece, right)
     for (const listener of this.listeners.get(piece) ?? []) listener(right)
@@ -121,7 +121,7 @@ export class FakeSource implements ByteSource {
     this.gate = undefined
   }
 
-  /** The bytes `[start, end)` of the file. */
+  /** Returns the bytes `[start, end)` of the file. */
   bytes(start: number, end: number): Buffer {
     return Buffer.from(
       Uint8Array.from({ length: end - start }, (_, index) => byteAt(this.offset + start + index))

@@ -37,7 +37,7 @@ for (const [options, start, end] of [
   [{ start: 5000 }, 5000, 5000],
   [{ start: undefined, end: undefined }, 0, 5000]
 ] as const) {
-  test(`reads ${JSON.stringify(options)} as node:fs does`, async () => {
+  test(`reads ${JSON.stringify(options)} like node:fs`, async () => {
     const source = new FakeSource(5000)
     assert.deepEqual(await bytesOf(open(source, options)), source.bytes(start, end))
     assert.equal(source.openWindows, 0)
@@ -72,7 +72,7 @@ for (const options of [
   })
 }
 
-test('nothing is asked for before the first read', async () => {
+test('nothing is requested before the first read', async () => {
   const source = new FakeSource(5000)
   const stream = open(source)
   stream.seek(100)
@@ -192,7 +192,7 @@ test('a seek to the end, and back before anybody reads', async () => {
   assert.deepEqual(await bytesOf(stream), source.bytes(4990, 5000))
 })
 
-test('a storm of seeks never delivers a byte of another place', async () => {
+test('a storm of seeks never delivers a byte of another position', async () => {
   const source = new FakeSource(100_000)
   const random = seededRandom(5)
   const stream = open(source)
@@ -266,7 +266,7 @@ test('utf8 over chunks of any size', async () => {
   }
 })
 
-test('utf8: a seek does not mix characters, and the position is that of what was delivered', async () => {
+test('utf8: a seek does not mix characters, and the position is that of the delivered bytes', async () => {
   const content = Buffer.from(text)
   const source = new FakeSource(content.length)
   source.content = content
@@ -278,7 +278,7 @@ test('utf8: a seek does not mix characters, and the position is that of what was
     got += part
     assert.equal(stream.position, Buffer.byteLength(got))
     if (got !== 'a') return
-    // The chunk ended with a part of a character or not: the next one begins anew.
+    // Whether or not the chunk ended inside a character, the next one begins anew.
     stream.removeAllListeners('data')
     stream.pause()
     stream.seek(10)
@@ -294,7 +294,7 @@ test('utf8: a seek does not mix characters, and the position is that of what was
   assert.ok(!got.includes('\uFFFD'))
 })
 
-test('utf8: half a character of the old place is dropped at a seek', async () => {
+test('utf8: half a character of the old position is dropped at a seek', async () => {
   const source = new FakeSource(6)
   source.content = Buffer.from('€xyz')
   source.chunkBytes = 2
@@ -309,7 +309,7 @@ test('utf8: half a character of the old place is dropped at a seek', async () =>
   assert.equal(got, 'xyz')
 })
 
-test('bytes that are no text do not carry the position beyond the end', async () => {
+test('bytes that are no text do not move the position beyond the end', async () => {
   const source = new FakeSource(300)
   source.content = new Uint8Array(300).fill(0xff)
   source.chunkBytes = 100
@@ -340,7 +340,7 @@ test('leaving a loop early closes the window once', async () => {
   assert.equal(source.pending, 0)
 })
 
-test('as a web stream: whole, in a Response, and cancelled', async () => {
+test('as a web stream: complete, in a Response, and cancelled', async () => {
   const source = new FakeSource(9000)
   const web = await new Response(toWebStream(open(source))).arrayBuffer()
   assert.deepEqual(Buffer.from(web), source.bytes(0, 9000))
@@ -363,7 +363,7 @@ test('as a web stream: whole, in a Response, and cancelled', async () => {
   assert.equal((await new Response(wrapped as ReadableStream).arrayBuffer()).byteLength, 9000)
 })
 
-test('a web stream tells of errors', async () => {
+test('a web stream reports errors', async () => {
   const source = new FakeSource(9000)
   source.failure = new Error('broken')
   await assert.rejects(new Response(toWebStream(open(source))).arrayBuffer())
@@ -412,7 +412,7 @@ for (const state of ['fresh', 'pending', 'buffered', 'ended'] as const) {
   })
 }
 
-test('a failing source fails the reader, whoever listens', async () => {
+test('a failing source fails the reader, whatever its listeners', async () => {
   const source = new FakeSource(9000)
   const stream = open(source)
   const got: Buffer[] = []
@@ -433,13 +433,13 @@ test('a failing source fails the reader, whoever listens', async () => {
   assert.equal(source.openWindows, 0)
 })
 
-test('a source that gives nothing is an error, not an endless loop', async () => {
+test('a source that returns nothing is an error, not an endless loop', async () => {
   const source = new FakeSource(9000)
   source.content = new Uint8Array()
   await assert.rejects(bytesOf(open(source)), code('ERR_STORAGE_READ'))
 })
 
-test('the window follows the reader and says when it waits', async () => {
+test('the window follows the reader and is marked while it waits', async () => {
   const source = new FakeSource(200_000, 0)
   source.chunkBytes = 10_000
   source.ready = false
@@ -463,7 +463,7 @@ test('several streams have numbers of their own', () => {
 })
 
 for (const to of [2000, 5000]) {
-  test(`whoever waits for readable hears of it again after a seek to ${to} of 5000`, {
+  test(`readable is emitted again after a seek to ${to} of 5000`, {
     timeout: 5000
   }, async () => {
     const source = new FakeSource(5000)
@@ -479,7 +479,7 @@ for (const to of [2000, 5000]) {
   })
 }
 
-test('a loop over a stream goes on after a seek that comes between a chunk and its delivery', {
+test('a loop over a stream continues after a seek between a chunk and its delivery', {
   timeout: 5000
 }, async () => {
   const source = new FakeSource(5000)
@@ -495,7 +495,7 @@ test('a loop over a stream goes on after a seek that comes between a chunk and i
   assert.deepEqual(await bytesOf(stream), source.bytes(2000, 5000))
 })
 
-test('a stream waits until what it waits for is delivered, and not while nobody reads on', async () => {
+test('a stream waits until its bytes are delivered, and not while no consumer reads', async () => {
   const source = new FakeSource(9000)
   source.ready = false
   const stream = open(source)
@@ -513,7 +513,7 @@ test('a stream waits until what it waits for is delivered, and not while nobody 
 })
 
 for (const event of ['data', 'readable', 'end', 'close', 'error', 'pause']) {
-  test(`a listener of '${event}' that throws is uncaught, and the stream goes on`, async (t) => {
+  test(`a throwing listener of '${event}' is uncaught, and the stream continues`, async (t) => {
     const uncaught = collectUncaught(t)
     const source = new FakeSource(5000)
     const stream = open(source)
@@ -548,7 +548,7 @@ for (const event of ['data', 'readable', 'end', 'close', 'error', 'pause']) {
   })
 }
 
-test('nothing listens on a stream but its users, and its end is told without an event', async () => {
+test('only users listen on a stream, and its end is signalled without an event', async () => {
   const source = new FakeSource(5000)
   const controller = new AbortController()
   const stream = open(source, { signal: controller.signal })
@@ -564,7 +564,7 @@ test('nothing listens on a stream but its users, and its end is told without an 
   assert.deepEqual(getEventListeners(controller.signal, 'abort'), [])
 })
 
-test('an encoding makes strings, as setEncoding does, and positions stay those of bytes', async () => {
+test('an encoding gives strings, like setEncoding, and positions stay in bytes', async () => {
   const source = new FakeSource(3000)
   source.content = Buffer.from('äöü€'.repeat(1000))
   const stream = open(source, { encoding: 'utf8' })
@@ -579,7 +579,7 @@ test('an encoding makes strings, as setEncoding does, and positions stay those o
   assert.equal(open(source, { encoding: 'hex' }).readableEncoding, 'hex')
 })
 
-test('highWaterMark reads that much ahead in chunks of at most that size, and nothing before the first read', async () => {
+test('highWaterMark reads that far ahead in chunks of at most that size, and nothing before the first read', async () => {
   const source = new FakeSource(5000)
   source.chunkBytes = 10_000
   const stream = open(source, { highWaterMark: 2000 })
@@ -616,7 +616,7 @@ test('emitClose false emits no close, and the stream is destroyed all the same',
   assert.deepEqual([closes, ends, stream.destroyed], [0, 1, true])
 })
 
-test('options of fs.createReadStream that mean nothing here are ignored, others are refused', () => {
+test('meaningless options of fs.createReadStream are ignored, others are refused', () => {
   const source = new FakeSource(10)
   open(source, { flags: 'r', mode: 0o666, autoClose: false } as FileStreamOptions).destroy()
   for (const name of ['fd', 'fs', 'strat', 'flush'])

@@ -4,7 +4,7 @@ import { Lookahead } from '../../lib/stream/lookahead.ts'
 
 const mebi = 1 << 20
 
-test('begins small, grows with what is read, and starts again after a seek', () => {
+test('starts small, grows with reading, and starts again after a seek', () => {
   const ahead = new Lookahead()
   assert.equal(ahead.bytes, 2 * mebi)
   ahead.consumed(4 * mebi, 50, 1000)
@@ -15,23 +15,23 @@ test('begins small, grows with what is read, and starts again after a seek', () 
   assert.equal(ahead.bytes, 2 * mebi)
 })
 
-test('the pace does not count what the reader waited for', () => {
+test('the pace excludes the time that the reader waited', () => {
   const ahead = new Lookahead()
   // A second for the first bytes, then 100 bytes a millisecond with as much waiting between.
   ahead.consumed(100_000, 1000, 5000)
   for (let now = 7000; now < 25_000; now += 2000) ahead.consumed(100_000, 1000, now)
   assert.ok(ahead.bytesPerMs > 90 && ahead.bytesPerMs < 130, String(ahead.bytesPerMs))
-  // Thirty seconds of that are the ceiling.
+  // The ceiling is thirty seconds of that.
   assert.ok(ahead.bytes <= 130 * 30_000)
 })
 
-test('a slow reader keeps the floor', () => {
+test('a slow reader keeps the minimum', () => {
   const ahead = new Lookahead()
   for (let now = 0; now < 100_000; now += 1000) ahead.consumed(1000, 0, now)
   assert.equal(ahead.bytes, 2 * mebi)
 })
 
-test('a pause is no pace, and a reader that slows down is believed after a while', () => {
+test('a pause does not change the pace, and a lasting slowdown does after a while', () => {
   const ahead = new Lookahead()
   let now = 0
   const read = (chunks: number, gapMs: number): void => {
