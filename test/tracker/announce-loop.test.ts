@@ -13,7 +13,7 @@ import { VirtualTimers } from './virtual-timers.ts'
 
 const request = { infoHash: new Uint8Array(20).fill(1), peerId: new Uint8Array(20).fill(2), port: 6881 }
 
-/** A tracker that answers when told to, and at once to `stopped`. */
+/** A tracker that answers on demand, and at once to `stopped`. */
 interface SlowTracker extends HttpTracker {
   answer(lastByte: number): void
 }
@@ -53,7 +53,7 @@ function start(
 
 const modes = ['one tier', 'two tiers, strictly'] as const
 for (const mode of modes) {
-  test(`${mode}: after 5 s of silence the next tracker is asked as well, and both hear stopped`, async () => {
+  test(`${mode}: after 5 s of silence the next tracker is announced to as well, and both get stopped`, async () => {
     await using first = await slowTracker()
     await using second = await slowTracker()
     const timers = new VirtualTimers()
@@ -78,7 +78,7 @@ for (const mode of modes) {
   })
 }
 
-test('a tracker that answers late gives its peers, and the one that answered first is asked again', async () => {
+test('a late answer gives its peers, and the tracker that answered first is used again', async () => {
   await using first = await slowTracker()
   await using second = await slowTracker()
   const timers = new VirtualTimers()
@@ -102,7 +102,7 @@ test('a tracker that answers late gives its peers, and the one that answered fir
   assert.deepEqual(warnings, [])
 })
 
-test('a silent tracker keeps its full time, then fails, and is not asked twice meanwhile', async () => {
+test('a silent tracker keeps its full time, then fails, and gets no second request meanwhile', async () => {
   await using first = await slowTracker()
   await using second = await slowTracker()
   const timers = new VirtualTimers()
@@ -127,12 +127,12 @@ test('a silent tracker keeps its full time, then fails, and is not asked twice m
   await until('the first warning', () => warnings.length, { is: 1 })
   assert.match(warnings[0]?.message ?? '', /no answer in 90000 ms/)
   await until('the fifth request to the second tracker', () => second.requests.length, { is: 5 })
-  // What failed is not owed a `stopped`.
+  // A failed announce needs no `stopped`.
   await announcement.close()
   assert.equal(heard(first), 'started')
 })
 
-test('a UDP tracker that never answers is passed over after 5 s, and the end does not wait for it', async () => {
+test('a UDP tracker that never answers is skipped after 5 s, and the end does not wait for it', async () => {
   await using silent = await udpTracker(() => {})
   await using good = await slowTracker()
   const timers = new VirtualTimers()
@@ -147,7 +147,7 @@ test('a UDP tracker that never answers is passed over after 5 s, and the end doe
   assert.equal(timers.size, 0)
 })
 
-test('a UDP tracker that falls silent upon started hears stopped', async () => {
+test('a UDP tracker that falls silent upon started gets stopped', async () => {
   const events: number[] = []
   await using silent = await udpTracker((message) => {
     if (message.action === 'connect') message.reply(0, connectionBody(7n))
@@ -184,7 +184,7 @@ test('the end does not wait for a server that was never reached', async () => {
   assert.equal(timers.size, 0)
 })
 
-test('waiting for one’s turn is no silence', async () => {
+test('waiting in the queue does not count as silence', async () => {
   await using first = await slowTracker()
   await using second = await slowTracker()
   const timers = new VirtualTimers()
@@ -198,7 +198,7 @@ test('waiting for one’s turn is no silence', async () => {
   await announcement.close()
 })
 
-test('a tracker that refuses is asked again when it said, the others of its tier before', async () => {
+test('a tracker that fails is retried when it said, the others of its tier before', async () => {
   await using busy = await httpTracker((_request, response) => {
     response.end(encode({ 'failure reason': 'busy', interval: 300 }))
   })

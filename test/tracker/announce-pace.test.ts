@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { AnnouncePace } from '../../lib/tracker/announce-pace.ts'
 import type { Timers } from '../../lib/util/timers.ts'
 
-/** Time that passes when told to. */
+/** Virtual time. */
 class Clock implements Timers {
   #now = 0
   #due: { at: number; run: () => void }[] = []
@@ -30,7 +30,7 @@ class Clock implements Timers {
   }
 }
 
-test('announces come in the order of asking, a few at once and then so many a second', async () => {
+test('announces go out in order, a few at once and then at a fixed rate', async () => {
   const timers = new Clock()
   const pace = new AnnouncePace({ perSecond: 10, burst: 5, timers })
   const { signal } = new AbortController()
@@ -53,7 +53,7 @@ test('announces come in the order of asking, a few at once and then so many a se
   for (let n = 0; n < 5; n++) await pace.turn(signal)
 })
 
-test('who gives up takes nobody a turn', async () => {
+test('an aborted announce costs no other its turn', async () => {
   const timers = new Clock()
   const pace = new AnnouncePace({ perSecond: 10, burst: 1, timers })
   const patient = new AbortController().signal
@@ -71,7 +71,7 @@ test('who gives up takes nobody a turn', async () => {
   await assert.rejects(pace.turn(hasty.signal), /no patience/)
 })
 
-test('goodbyes do not wait for announces, but for each other', async () => {
+test('stopped events do not wait for announces, but for each other', async () => {
   const pace = new AnnouncePace({ burst: 0, perSecond: 0, goodbyes: 2, timers: new Clock() })
   const { signal } = new AbortController()
   setMaxListeners(0, signal)

@@ -25,7 +25,7 @@ interface Run {
   readonly replies: number
   /** Waits until the loop sleeps after `n` requests. */
   asleep(n: number): Promise<unknown>
-  /** The events that the tracker heard. */
+  /** Returns the events that the tracker got. */
   events(): (string | undefined)[]
 }
 
@@ -74,10 +74,10 @@ async function run(
   assert.equal(timers.size, 0, 'no timer is left')
 }
 
-/** Announcements that an answer of their tracker changes. */
+/** Announcements that the tracker's answer changes. */
 const announcements: Announcement[] = []
 
-test('yields peers, and leaving the loop says stopped', async () => {
+test('yields peers, and leaving the loop sends stopped', async () => {
   await using tracker = await httpTracker(replyWith({ interval: 1800, peers }))
   const seen: string[] = []
   const announcement = announce(tracker.url, request)
@@ -97,7 +97,7 @@ test('yields peers, and leaving the loop says stopped', async () => {
   assert.equal(announcement.trackers[0]?.status, 'stopped')
 })
 
-test('announces by its own timer, with the counters of the moment and the tracker id', async () => {
+test('announces by its own timer, with current counters and the tracker id', async () => {
   let uploaded = 0
   await run(
     () => ({ interval: 900, peers: '', 'tracker id': 'T&1', complete: 7 }),
@@ -147,7 +147,7 @@ for (const [interval, minimum, expected] of intervals) {
   })
 }
 
-test('announceNow keeps to the shortest interval', async () => {
+test('announceNow keeps to the minimum interval', async () => {
   await run(
     () => ({ interval: 1800, 'min interval': 120, peers: '' }),
     async ({ tracker, timers, announcement, asleep }) => {
@@ -168,7 +168,7 @@ test('announceNow keeps to the shortest interval', async () => {
   )
 })
 
-test('completed is told at once, and once', async () => {
+test('completed is sent at once, and once', async () => {
   await run(
     () => ({ interval: 1800, peers: '' }),
     async ({ timers, announcement, asleep, events }) => {
@@ -205,7 +205,7 @@ test('completed before the first answer follows started', async () => {
   )
 })
 
-test('a dead tracker is tried again and again, ever more rarely, and hears no stopped', async () => {
+test('a dead tracker is retried ever more rarely, and gets no stopped', async () => {
   await run(
     () => 503,
     async ({ timers, announcement, warnings, asleep, events }) => {
@@ -249,7 +249,7 @@ test('the jitter keeps the longest wait, and a tracker that recovers starts afre
   )
 })
 
-test('close resolves although the tracker does not hear of the end', async () => {
+test('close resolves although the tracker does not get the stopped', async () => {
   const timers = new VirtualTimers()
   await using tracker = await httpTracker((_request, response) => {
     if (tracker.requests.length === 1) response.end(encode({ interval: 60, peers: '' }))
@@ -265,9 +265,9 @@ test('close resolves although the tracker does not hear of the end', async () =>
 
 const lastWords: readonly (readonly [
   title: string,
-  /** What is told of the download and when: before which request is answered, 0 for once all are. */
+  /** The change of the download, and the request before whose answer it comes; 0 is after all answers. */
   before: number,
-  /** Requests that fail. */
+  /** Indices of failing requests. */
   failing: readonly number[],
   heard: string
 ])[] = [
@@ -277,7 +277,7 @@ const lastWords: readonly (readonly [
   ['and is not heard', 0, [2], 'started completed stopped']
 ]
 for (const [title, before, failing, heard] of lastWords) {
-  test(`close right after completed tells it before stopped: ${title}`, async () => {
+  test(`close right after completed sends it before stopped: ${title}`, async () => {
     const waiting: (() => void)[] = []
     await using tracker = await httpTracker((_request, response) => {
       const n = tracker.requests.length
@@ -300,7 +300,7 @@ for (const [title, before, failing, heard] of lastWords) {
   })
 }
 
-test('a completed that is under way when the announcement closes is told once', async () => {
+test('a pending completed is sent once when the announcement closes', async () => {
   const waiting: (() => void)[] = []
   await using tracker = await httpTracker((_request, response) => {
     const answer = (): void => void response.end(encode({ interval: 900, peers: '' }))
@@ -320,7 +320,7 @@ test('a completed that is under way when the announcement closes is told once', 
   )
 })
 
-test('a tracker that is silent upon completed holds the end up for a bounded time', async () => {
+test('a tracker that is silent upon completed delays the end for a bounded time', async () => {
   await using tracker = await httpTracker((_request, response) => {
     if (tracker.requests.length === 1) response.end(encode({ interval: 900, peers: '' }))
   })
@@ -345,21 +345,21 @@ test('a tracker that is silent upon completed holds the end up for a bounded tim
   assert.equal(timers.size, 0)
 })
 
-test('a UDP tracker hears completed before stopped too', async () => {
+test('a UDP tracker gets completed before stopped too', async () => {
   await using tracker = await udpTracker()
   const announcement = announce(tracker.url, request)
   await until('the tracker to answer', () => announcement.trackers[0]?.status, { is: 'working' })
   announcement.completed()
   await announcement.close()
   const announces = tracker.requests.filter(({ action }) => action === 'announce')
-  // The event stands at byte 80 (BEP 15): 2 is started, 1 completed, 3 stopped.
+  // The event is at byte 80 (BEP 15): 2 is started, 1 completed, 3 stopped.
   assert.deepEqual(
     announces.map(({ bytes }) => bytes.readUInt32BE(80)),
     [2, 1, 3]
   )
 })
 
-test('that nothing is left is told at once, and only to a tracker that believes otherwise', async () => {
+test('left = 0 is sent at once, and only to a tracker that was sent another value', async () => {
   let left = 5
   await run(
     () => ({ interval: 900, 'min interval': 900, peers: '' }),
@@ -392,7 +392,7 @@ test('that nothing is left is told at once, and only to a tracker that believes 
   )
 })
 
-test('that nothing is left follows a started that said otherwise', async () => {
+test('left = 0 follows a started with another value', async () => {
   let left = 5
   await run(
     (n) => {
@@ -417,7 +417,7 @@ test('that nothing is left follows a started that said otherwise', async () => {
   )
 })
 
-test('close during the first request stops it, and tells nothing', async () => {
+test('close during the first request stops it, and sends nothing', async () => {
   await using tracker = await httpTracker(() => {})
   const timers = new VirtualTimers()
   const announcement = announce(tracker.url, request, { timers })
@@ -442,7 +442,7 @@ test('a signal closes the announcement and leaves no listener', async () => {
   assert.equal(tracker.requests.length, 2)
 })
 
-test('our address as the tracker sees it is known before its peers', async () => {
+test('our address from the tracker is known before its peers', async () => {
   const heard: string[] = []
   await run(
     () => ({ interval: 900, peers, 'external ip': Uint8Array.of(5, 6, 7, 8) }),
@@ -520,7 +520,7 @@ test('works over UDP on a socket of its own', async () => {
   assert.deepEqual(heard, ['connect', 2, 3])
 })
 
-test('mistakes of the caller throw at once', () => {
+test('invalid arguments throw at once', () => {
   const url = 'http://127.0.0.1:1/announce'
   const refused: [Partial<AnnounceRequest>, RegExp][] = [
     [{ infoHash: new Uint8Array(32) }, /infoHash.* not 32/],

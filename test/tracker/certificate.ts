@@ -1,4 +1,4 @@
-/** A self-signed certificate for localhost, 127.0.0.1 and ::1 that is good for a hundred years; for tests alone. */
+/** A self-signed certificate for localhost, 127.0.0.1 and ::1, valid for a hundred years; for tests only. */
 export const certificate: string = `-----BEGIN CERTIFICATE-----
 MIIBrjCCAVSgAwIBAgIUCtQYKNDKlqek42CQExd/0qjjNoswCgYIKoZIzj0EAwIw
 FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMDEwNDIyNFoYDzIxMjYxMDI3
@@ -13,7 +13,7 @@ eBs=
 -----END CERTIFICATE-----
 `
 
-/** The key of {@link certificate}, known to everyone. */
+/** The public "private" key of {@link certificate}. */
 export const privateKey: string = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgg8t8yOzXBjkBox8C
 F7oGHx/4SXvZsrMJdJpuJ65mmQGhRANCAASysIIjitwOwMDX9SqvoiYWWloHUuao

@@ -44,14 +44,14 @@ function walk(items: readonly string[]): Walk {
   }
 }
 
-test('the next is asked when one fails or falls silent, and the first answer ends it', async () => {
+test('the next tracker is used when one fails or falls silent, and the first answer ends it', async () => {
   const { asked, result, answer, silent } = walk(['a', 'b', 'c', 'd'])
   assert.deepEqual(asked, ['a'])
   await silent('a')
   assert.deepEqual(asked, ['a', 'b'])
   await answer('b', undefined)
   assert.deepEqual(asked, ['a', 'b', 'c'])
-  // The silent one fails at last: c is being asked already.
+  // The silent one fails at last: c has a pending request.
   await answer('a', undefined)
   assert.deepEqual(asked, ['a', 'b', 'c'])
   await answer('c', 'yes')
@@ -60,7 +60,7 @@ test('the next is asked when one fails or falls silent, and the first answer end
   assert.deepEqual(asked, ['a', 'b', 'c'])
 })
 
-test('an answer of one that was passed over counts', async () => {
+test('a late answer of a skipped tracker counts', async () => {
   const { asked, result, answer, silent } = walk(['a', 'b'])
   await silent('a')
   await answer('a', 'late')
@@ -69,7 +69,7 @@ test('an answer of one that was passed over counts', async () => {
   assert.deepEqual(asked, ['a', 'b'])
 })
 
-test('when all fail there is none, once the last of them has failed', async () => {
+test('when all fail there is no answer, once the last has failed', async () => {
   assert.equal(await walk([]).result, undefined)
   for (const order of ['abc', 'cba', 'bca']) {
     const { result, answer, silent } = walk(['a', 'b', 'c'])
@@ -86,7 +86,7 @@ test('when all fail there is none, once the last of them has failed', async () =
   }
 })
 
-test('after an abort nobody is asked', async () => {
+test('after an abort no tracker gets a request', async () => {
   const { asked, result, answer, abort } = walk(['a', 'b'])
   abort.abort()
   await answer('a', undefined)

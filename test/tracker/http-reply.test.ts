@@ -36,7 +36,7 @@ test('reads every field', () => {
   })
 })
 
-test('reads peers that are dictionaries, and leaves out those that are broken', () => {
+test('reads peers in dictionary form, and omits broken ones', () => {
   const { peers } = parseHttpAnnounce(
     encode({
       peers: [
@@ -74,7 +74,7 @@ const absent: [string, BencodeInput][] = [
   ['tracker id', 'x'.repeat(257)],
   ['warning message', 5]
 ]
-test('fields of no use count as missing', () => {
+test('useless fields count as missing', () => {
   for (const [key, value] of absent) {
     const { peers, ...rest } = parseHttpAnnounce(encode({ peers: '', [key]: value }))
     assert.deepEqual(new Set(Object.values(rest)), new Set([undefined]), key)
@@ -89,7 +89,7 @@ test('an external address may be text', () => {
   )
 })
 
-test('a failure tells its reason and when to come back', () => {
+test('a failure has its reason and retry time', () => {
   const failure = (reply: BencodeInput): TorrentError | undefined => findFailure(encode(reply))
   assert.deepEqual(failure({ 'failure reason': 'busy', 'retry in': 5 })?.details, {
     reason: 'busy',

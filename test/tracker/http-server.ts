@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { type BencodeInput, encode } from '../../lib/bencode/encode.ts'
 import { certificate, privateKey } from './certificate.ts'
 
-/** A loopback web server that writes down what it is asked. */
+/** A loopback web server that records its requests. */
 export interface HttpTracker extends AsyncDisposable {
   /** Announce URL, without a query. */
   readonly url: string
@@ -21,7 +21,7 @@ export interface HttpTracker extends AsyncDisposable {
   }[]
 }
 
-/** Starts a server whose requests are answered by `answer`; `close` is done by `await using`. */
+/** Starts a server whose requests are answered by `answer`. `await using` closes it. */
 export async function httpTracker(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
   { secure = false, host = '127.0.0.1' }: { secure?: boolean; host?: string } = {}
@@ -53,7 +53,7 @@ export async function httpTracker(
   }
 }
 
-/** An answer of bencode. */
+/** Returns an answer with a bencoded body. */
 export function replyWith(value: BencodeInput): (request: IncomingMessage, response: ServerResponse) => void {
   return (_request, response) => {
     response.end(encode(value))

@@ -47,7 +47,7 @@ const code =
     return true
   }
 
-test('sends each parameter behind those of the URL, raw bytes percent-encoded', async () => {
+test('appends parameters to those of the URL, raw bytes percent-encoded', async () => {
   await using tracker = await httpTracker(replyWith({ interval: 5, peers: '' }))
   const trackerId = Uint8Array.of(0, 0x41, 0xff)
   await ask(`${tracker.url}?passkey=a%2Fb`, {}, { event: 'started', trackerId })
@@ -77,7 +77,7 @@ test('credentials in the URL become basic authentication', async () => {
   )
 })
 
-test('packed answers are unpacked', async () => {
+test('compressed answers are decompressed', async () => {
   const packings: [string, Uint8Array][] = [
     ['gzip', gzipSync(body)],
     ['x-gzip', gzipSync(body)],
@@ -95,7 +95,7 @@ test('packed answers are unpacked', async () => {
   while (packings.length > 0) assert.deepEqual((await ask(tracker.url)).peers, onePeer)
 })
 
-test('speaks HTTPS to a trusted certificate only', async () => {
+test('accepts HTTPS with a trusted certificate only', async () => {
   await using tracker = await httpTracker((_request, response) => response.end(body), { secure: true })
   assert.deepEqual((await ask(tracker.url, { ca: certificate })).peers, onePeer)
   const named = tracker.url.replace('127.0.0.1', 'localhost')
@@ -103,7 +103,7 @@ test('speaks HTTPS to a trusted certificate only', async () => {
   await assert.rejects(ask(tracker.url), code('ERR_TRACKER_NETWORK', /SELF_SIGNED|certificate/i))
 })
 
-test('reaches IPv6, and keeps to the family and local address asked for', async () => {
+test('reaches IPv6, and keeps to the requested family and local address', async () => {
   await using tracker = await httpTracker((_request, response) => response.end(body), { host: '::1' })
   assert.deepEqual((await ask(tracker.url)).peers, onePeer)
   const named = tracker.url.replace('[::1]', 'tracker.example')
@@ -223,7 +223,7 @@ const failures: [string, Parameters<typeof httpTracker>[0], string, RegExp][] = 
   ]
 ]
 for (const [title, answer, expected, pattern] of failures) {
-  test(`${title} is refused in words`, async () => {
+  test(`${title} is refused with a reason`, async () => {
     await using tracker = await httpTracker(answer)
     const trust = expected === 'ERR_TRACKER_URL' ? 'remote' : 'program'
     await assert.rejects(ask(tracker.url, { trust }), code(expected, pattern))
@@ -240,7 +240,7 @@ const talk: [string, string, string, RegExp][] = [
   ]
 ]
 for (const [title, text, expected, pattern] of talk) {
-  test(`${title} is refused in words`, async () => {
+  test(`${title} is refused with a reason`, async () => {
     const server = createServer((socket) => {
       socket.on('error', () => {})
       socket.once('data', () => socket.write(text))
@@ -256,7 +256,7 @@ for (const [title, text, expected, pattern] of talk) {
   })
 }
 
-test('slow servers run into the overall and the idle limit, a signal ends the wait', async () => {
+test('slow servers hit the overall and the idle limit, a signal ends the wait', async () => {
   const waiting: (() => void)[] = []
   await using tracker = await httpTracker((_request, response) => {
     response.write('d')
@@ -270,7 +270,7 @@ test('slow servers run into the overall and the idle limit, a signal ends the wa
   await assert.rejects(ask(tracker.url, { signal: controller.signal }), /enough/)
 })
 
-test('follows redirects over hosts and protocols, credentials stay behind', async () => {
+test('follows redirects across hosts and protocols without credentials', async () => {
   await using last = await httpTracker((_request, response) => response.end(body), { secure: true })
   await using first = await httpTracker((request, response) => {
     const to = request.url?.startsWith('/announce?x') ? last.url : '/announce?x=1'
@@ -306,7 +306,7 @@ test('a redirect may not lead to a more local network', async () => {
   await assert.rejects(ask(start, { scopeOf, lookup }), code('ERR_TRACKER_RESPONSE', /circle/))
 })
 
-test('a tracker names nobody who is nearer to us than the address from which it answers', async () => {
+test('a tracker names no peer that is nearer to us than its own address', async () => {
   const hosts = ['9.9.9.9', '192.168.0.9', '169.254.169.254', '127.0.0.1']
   const peers = Buffer.concat(hosts.map((host) => Uint8Array.of(...host.split('.').map(Number), 0, 80)))
   await using tracker = await httpTracker(replyWith({ interval: 900, peers }))
@@ -327,7 +327,7 @@ test('a tracker names nobody who is nearer to us than the address from which it 
   }
 })
 
-test('an agent of the caller carries the request', async () => {
+test("a caller's agent sends the request", async () => {
   await using tracker = await httpTracker((_request, response) => response.end(body))
   const { Agent } = await import('node:http')
   const agent = new Agent()

@@ -16,7 +16,7 @@ interface RawServer extends AsyncDisposable {
   readonly origin: string
 }
 
-/** A server that answers a request with raw bytes, by its path, and closes. */
+/** A server that answers with raw bytes, by path, and closes. */
 async function rawServer(answer: (path: string) => Buffer): Promise<RawServer> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
@@ -83,18 +83,18 @@ async function judge(url: string, reply: OddReply, options: HttpAnnounceOptions 
   assert.match(warning.message, verdict.warns, title)
 }
 
-test('there are 101 odd replies, each under a title of its own', () => {
+test('there are 101 odd replies with distinct titles', () => {
   assert.equal(new Set(oddReplies.map(({ title }) => title)).size, 101)
 })
 
-test('of each odd reply what is good is used', async (t) => {
+test('the usable part of each odd reply is used', async (t) => {
   await using server = await serve(oddReplies)
   for (const [index, reply] of oddReplies.entries()) {
     await t.test(reply.title, () => judge(`${server.origin}/odd/${index}/announce`, reply))
   }
 })
 
-test('the connections of a caller’s agent are read as leniently as Node can', async () => {
+test('connections of a caller’s agent are read as leniently as Node can', async () => {
   const titles = new Set([
     'the usual answer',
     'line feeds alone',
@@ -113,7 +113,7 @@ test('the connections of a caller’s agent are read as leniently as Node can', 
   }
 })
 
-test('a server that keeps its connections open is not waited for, and its connection is closed', async () => {
+test('a server that keeps its connections open delays nothing, and its connection is closed', async () => {
   let closed = (): void => {}
   const gone = new Promise<void>((resolve) => {
     closed = resolve
@@ -131,7 +131,7 @@ test('a server that keeps its connections open is not waited for, and its connec
   await new Promise((resolve) => server.close(resolve))
 })
 
-test('a whole answer counts although its connection then falls silent, a part of one does not', async () => {
+test('a complete answer counts although its connection then falls silent, a partial one does not', async () => {
   for (const [left, expected] of [
     [0, undefined],
     [5, 'ERR_TRACKER_TIMEOUT']
@@ -155,7 +155,7 @@ test('a whole answer counts although its connection then falls silent, a part of
   }
 })
 
-test('an announcement warns once of a tracker whose answers are odd, and goes on with them', async () => {
+test('an announcement warns once of a tracker with odd answers, and uses them', async () => {
   const odd = oddReplies.find(({ title }) => title === 'a peer that is text among others')
   assert.ok(odd)
   await using server = await serve([odd])

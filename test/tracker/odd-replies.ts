@@ -1,12 +1,12 @@
 import { deflateRawSync, gzipSync } from 'node:zlib'
 
-/** What an announce is to make of a reply. */
+/** The expected result of an announce. */
 export type Verdict =
   | {
       readonly peers: readonly string[]
-      /** Undefined when the reply tells none that is of use. */
+      /** Undefined when the reply has no usable one. */
       readonly intervalMs: number | undefined
-      /** What the one warning says; undefined when there is none. */
+      /** The text of the single warning; undefined when there is none. */
       readonly warns?: RegExp
     }
   | {
@@ -15,7 +15,7 @@ export type Verdict =
       readonly retryInMs?: number
     }
 
-/** A reply as its bytes, and what comes of it. */
+/** A reply in bytes, and its expected result. */
 export interface OddReply {
   readonly title: string
   readonly bytes: Buffer
@@ -29,7 +29,7 @@ const compact = `5:peers6:${address}`
 const usual = `d8:intervali1800e${compact}e`
 const halfHour = 1_800_000
 
-/** The verdict that all is well: one peer, and half an hour. */
+/** The verdict of a normal reply: one peer, and half an hour. */
 const fine: Verdict = { peers: [me], intervalMs: halfHour }
 const noInterval: Verdict = { peers: [me], intervalMs: undefined }
 const nobody: Verdict = { peers: [], intervalMs: halfHour }
@@ -43,9 +43,9 @@ const refused = (message: RegExp, retryInMs?: number): Verdict => ({
 
 interface Shape {
   readonly status?: string
-  /** Whole header lines. */
+  /** Complete header lines. */
   readonly headers?: readonly string[]
-  /** The value of Content-Length; null leaves the header out; default is the truth. */
+  /** The value of Content-Length; null omits the header. Default: the true length. */
   readonly length?: string | null
   readonly lineEnd?: string
 }
@@ -274,7 +274,7 @@ const statuses: readonly Row[] = [
   ['a redirect by status 304', moved('304 Not Modified', '/good/announce'), fine]
 ]
 
-/** Replies that trackers were seen to send, or that a broken one might: what is good of each is used. */
+/** Replies that trackers were seen to send, or that a broken one might. The usable part of each is used. */
 export const oddReplies: readonly OddReply[] = [
   ...values,
   ...numbers,
@@ -290,5 +290,5 @@ export const oddReplies: readonly OddReply[] = [
   verdict
 }))
 
-/** What the redirects lead to: the usual answer. */
+/** The target of redirects: the usual answer. */
 export const goodReply: Buffer = http(usual)

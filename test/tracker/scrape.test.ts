@@ -6,7 +6,7 @@ import { politely, udpTracker, words } from './udp-server.ts'
 
 const hash = (n: number): Uint8Array => new Uint8Array(20).fill(n)
 
-test('over UDP 74 torrents are asked for at a time, in one order', async () => {
+test('over UDP 74 torrents are scraped at a time, in order', async () => {
   await using tracker = await udpTracker((request) => {
     if (request.action === 'connect') return politely(request)
     const first = request.bytes.subarray(16)
@@ -28,7 +28,7 @@ test('over UDP 74 torrents are asked for at a time, in one order', async () => {
   )
 })
 
-test('over HTTP the torrents that the tracker does not know are undefined', async () => {
+test('over HTTP torrents unknown to the tracker are undefined', async () => {
   const files = new Map([[hash(1), { complete: 1, incomplete: 2, downloaded: 3 }]])
   await using tracker = await httpTracker(replyWith({ files }))
   assert.deepEqual(await scrape(tracker.url, [hash(2), hash(1)]), [

@@ -8,7 +8,7 @@ import { type HttpTracker, httpTracker } from './http-server.ts'
 import { VirtualTimers } from './virtual-timers.ts'
 
 const request = { infoHash: new Uint8Array(20).fill(1), peerId: new Uint8Array(20).fill(2), port: 6881 }
-// Shuffles into the order given.
+// Shuffles into the given order.
 const random = (): number => 0
 
 /** Trackers that work or fail as `works` says at the time. */
@@ -103,7 +103,7 @@ test('strict uses one tracker at a time, all uses each', async () => {
   })
 })
 
-test('a tier is shuffled by the random given', async () => {
+test('a tier is shuffled by the given random source', async () => {
   await trackers([true, true, true], async (_list, urls) => {
     const order = (value: number): number[] => {
       const announcement = announceTiers([urls], request, { random: () => value })
@@ -116,7 +116,7 @@ test('a tier is shuffled by the random given', async () => {
   })
 })
 
-test('what cannot be used is left out with one warning, and with another what is too much', async () => {
+test('unusable trackers are left out with one warning, and those beyond the limit with another', async () => {
   await trackers([true], async (list, [a = '']) => {
     const warnings: Error[] = []
     const odd = ['wss://x.example', 'http://', `${a}?port=1`, 'javascript:alert(1)\n']

@@ -40,7 +40,10 @@ for (const [tracker, peer, may] of [
   })
 }
 
-/** What stands behind `http://host` or `udp://host`, and whether a torrent may have it asked on this machine or in a local network. */
+/**
+ * The part after `http://` or `udp://`, and whether a torrent may use it on this machine or in a local
+ * network.
+ */
 const local: readonly (readonly [rest: string, may: boolean])[] = [
   ['/announce', true],
   ['/scrape', true],
@@ -80,7 +83,7 @@ const local: readonly (readonly [rest: string, may: boolean])[] = [
 ]
 
 for (const [rest, may] of local) {
-  test(`a torrent ${may ? 'may' : 'may not'} have this machine and local networks asked for ${rest}`, () => {
+  test(`a torrent ${may ? 'may' : 'may not'} request ${rest} from this machine and local networks`, () => {
     const guard = trackerGuard(new URL(`http://192.168.1.1${rest}`), 'remote')
     for (const scope of ['loopback', 'private'] as const) assert.equal(guard(scope, 0) === undefined, may)
     assert.equal(guard('global', 0), undefined)
@@ -104,7 +107,7 @@ for (const [url, may] of [
   })
 }
 
-/** A name that means this machine, as a torrent may choose it. */
+/** Resolves a name to this machine, as a torrent may choose it. */
 const lookup = async (): Promise<readonly string[]> => ['127.0.0.1']
 
 for (const [what, ask, reached] of [
@@ -125,7 +128,7 @@ for (const [what, ask, reached] of [
     true
   ]
 ] as const) {
-  test(`the URL of ${what} ${reached ? 'leads anywhere' : 'reaches no service of this machine, by whatever name'}`, async () => {
+  test(`the URL of ${what} ${reached ? 'leads anywhere' : 'reaches no service of this machine, by any name'}`, async () => {
     await using service = await httpTracker((_request, response) => response.end(body))
     const announceUrl = service.url
     for (const [rest, may] of local) {
@@ -145,7 +148,7 @@ for (const [what, ask, reached] of [
   })
 }
 
-test('a redirect leads a torrent neither to this machine nor into a local network, whatever the path', async () => {
+test('a redirect leads a torrent neither to this machine nor into a local network, on any path', async () => {
   await using inner = await httpTracker((_request, response) => response.end(body))
   await using outer = await httpTracker(
     (_request, response) => void response.writeHead(302, { Location: inner.url }).end()
@@ -159,7 +162,7 @@ test('a redirect leads a torrent neither to this machine nor into a local networ
   assert.equal(inner.requests.length, 2)
 })
 
-test('a UDP tracker of a torrent gets no chosen bytes on this machine, by whatever name', async () => {
+test('a UDP tracker of a torrent gets no chosen bytes on this machine, by any name', async () => {
   await using tracker = await udpTracker()
   const client = new UdpTrackerClient()
   for (const host of ['127.0.0.1', 'rebound.example']) {
@@ -175,7 +178,7 @@ test('a UDP tracker of a torrent gets no chosen bytes on this machine, by whatev
   await client.close()
 })
 
-test('announce and scrape take a URL of the program, announceTiers those of a torrent', async () => {
+test('announce and scrape accept a URL of the program, announceTiers those of a torrent', async () => {
   await using service = await httpTracker((request, response) => {
     response.end(request.url?.includes('scrape') ? encode({ files: {} }) : body)
   })

@@ -4,7 +4,7 @@ import { hostOfUrl } from '../../lib/net/url-host.ts'
 import { isSupportedTracker, parseTrackerUrl, scrapeUrl } from '../../lib/tracker/tracker-url.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 
-test('URLs of the known kinds are read', () => {
+test('URLs of known protocols are read', () => {
   const hosts: Record<string, string> = {
     'http://tracker.example/announce': 'tracker.example',
     'HTTPS://Tracker.Example:444/a?b=c': 'tracker.example',

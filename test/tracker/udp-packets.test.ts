@@ -54,7 +54,7 @@ test('absurd numbers count as unknown', () => {
   }
 })
 
-test('only so many peers are taken', () => {
+test('the number of peers is limited', () => {
   const body = Buffer.concat([words(1, 0), announceBody(1, 1, 1, Array<number>(60_000).fill(1))])
   assert.equal(parseAnnounce(body, 4).peers.length, 4096)
 })

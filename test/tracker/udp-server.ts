@@ -1,17 +1,17 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { setImmediate } from 'node:timers/promises'
 
-/** What a UDP tracker was asked. */
+/** A request to a UDP tracker. */
 export interface UdpRequest {
   readonly action: 'connect' | 'announce' | 'scrape'
   readonly connectionId: bigint
   readonly transactionId: number
   readonly bytes: Buffer
-  /** Sends an answer; action and transaction id may be falsified. */
+  /** Sends an answer. Action and transaction id may be falsified. */
   reply(action: number, body: Uint8Array, options?: { transactionId?: number; from?: Socket }): void
 }
 
-/** A loopback UDP tracker that writes down what it is asked, and does what the test says. */
+/** A loopback UDP tracker that records its requests, and answers as the test says. */
 export interface UdpTracker extends AsyncDisposable {
   readonly url: string
   readonly port: number
@@ -20,7 +20,7 @@ export interface UdpTracker extends AsyncDisposable {
   request(n: number): Promise<UdpRequest>
 }
 
-/** The connection id that {@link politely} gives. */
+/** The connection id that {@link politely} sends. */
 export const goodConnectionId = 0x1122334455667788n
 
 /** Answers a connect with {@link goodConnectionId}, and an announce with one peer. */
@@ -31,14 +31,14 @@ export function politely(request: UdpRequest): void {
   else request.reply(2, words(7, 8, 9))
 }
 
-/** The body of a connect answer. */
+/** Returns the body of a connect answer. */
 export function connectionBody(id: bigint): Uint8Array {
   const body = Buffer.alloc(8)
   body.writeBigUInt64BE(id)
   return body
 }
 
-/** The body of an announce answer. */
+/** Returns the body of an announce answer. */
 export function announceBody(
   interval: number,
   leechers: number,
@@ -48,7 +48,7 @@ export function announceBody(
   return Buffer.concat([words(interval, leechers, seeders), Uint8Array.from(peers)])
 }
 
-/** 32-bit numbers. */
+/** Encodes 32-bit numbers. */
 export function words(...values: number[]): Uint8Array {
   const body = Buffer.alloc(4 * values.length)
   values.forEach((value, n) => {
@@ -57,7 +57,7 @@ export function words(...values: number[]): Uint8Array {
   return body
 }
 
-/** Starts a tracker, at a free port if none is wanted. */
+/** Starts a tracker, at a free port by default. */
 export async function udpTracker(
   answer: (request: UdpRequest, n: number) => void = politely,
   host = '127.0.0.1',

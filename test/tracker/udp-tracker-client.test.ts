@@ -64,7 +64,7 @@ test('connects, announces every field, and reads the peers', async () => {
   await client.close()
 })
 
-test('a connection id serves for a minute and not longer', async () => {
+test('a connection id is used for a minute and not longer', async () => {
   await using tracker = await udpTracker()
   const timers = new VirtualTimers()
   const client = new UdpTrackerClient({ timers })
@@ -102,7 +102,7 @@ test('a lost packet is sent again after 15 s, then 30 s', async () => {
   assert.equal((await replied).peers.length, 1)
   const sent = tracker.requests.map(({ action, transactionId }) => `${action} ${transactionId}`)
   assert.equal(new Set(sent.slice(0, 3)).size, 1)
-  // The wait of 60 s used the connection id up.
+  // The connection id expired during the wait of 60 s.
   assert.deepEqual(
     sent.map((text) => text.split(' ')[0]),
     ['connect', 'connect', 'connect', 'announce', 'connect', 'announce']
@@ -169,7 +169,7 @@ for (const [title, answer, expected, pattern] of garbage) {
   })
 }
 
-test('a tracker that forgot the connection id is connected to again', async () => {
+test('a tracker that forgot the connection id gets a new connect', async () => {
   let current = 1n
   await using tracker = await udpTracker((request) => {
     if (request.action === 'connect') request.reply(0, connectionBody(current))
@@ -200,7 +200,7 @@ test('IPv6 trackers answer with IPv6 peers', async () => {
   await client.close()
 })
 
-test('both families of a host are told, and their peers merged', async () => {
+test('both families of a host get announces, and their peers are merged', async () => {
   const six = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 80]
   await using v4 = await udpTracker()
   const heard: number[] = []
@@ -274,7 +274,7 @@ for (const [host, ...taken] of [
   ['10.0.0.1', '8.8.8.8', '169.254.169.254'],
   ['127.0.0.1', '8.8.8.8', '169.254.169.254', '127.0.0.1']
 ] as const) {
-  test(`a tracker on ${host}, whatever its name is, names nobody who is nearer`, async () => {
+  test(`a tracker on ${host}, by any name, names no peer that is nearer`, async () => {
     const peers = ['8.8.8.8', '169.254.169.254', '127.0.0.1'].flatMap((peer) => [
       ...peer.split('.').map(Number),
       0,

@@ -1,6 +1,6 @@
 import type { Timers } from '../../lib/util/timers.ts'
 
-/** Time that passes only when told to. */
+/** Virtual time. */
 export class VirtualTimers implements Timers {
   #now = 0
   #timers: { at: number; callback: () => void }[] = []
@@ -17,7 +17,7 @@ export class VirtualTimers implements Timers {
     }
   }
 
-  /** How many timers wait. */
+  /** Number of waiting timers. */
   get size(): number {
     return this.#timers.length
   }
@@ -27,7 +27,7 @@ export class VirtualTimers implements Timers {
     return Math.min(...this.#timers.map(({ at }) => at)) - this.#now
   }
 
-  /** Lets time pass, and fires what falls due in its order. */
+  /** Lets time pass, and fires due timers in order. */
   advance(ms: number): void {
     const end = this.#now + ms
     for (;;) {
