@@ -159,7 +159,7 @@ test('a .torrent comes from an http address, but never from a path of this machi
   shop.closeAllConnections()
 })
 
-test('only a request that may make changes is given the magnet link, whose trackers may have passkeys', async (t) => {
+test('only a request that may make changes gets the magnet link, whose trackers may have passkeys', async (t) => {
   const { client, torrent } = await seed(t, { 'a.mp4': bytesOf(50_000) })
   const open = await serve(t, client)
   const locked = await serve(t, client, { token: 'abc' })
@@ -231,7 +231,7 @@ test('bodies are bounded and checked', async (t) => {
   assert.equal((await ask(port, '/api/torrents')).status, 200)
 })
 
-test('torrents are paused, resumed and chosen from', async (t) => {
+test('torrents are paused and resumed, and files selected', async (t) => {
   const { client, torrent } = await lonely(t, { 'a.mp4': bytesOf(50_000), 'b.mp4': bytesOf(40_000) })
   const { port } = await serve(t, client)
   const url = `/api/torrents/${torrent.infoHash}`
@@ -259,7 +259,7 @@ test('torrents are paused, resumed and chosen from', async (t) => {
   assert.equal((await ask(port, `${url}/pause`)).status, 405)
 })
 
-test('events tell of torrents and of the one looked at, about once a second', async (t) => {
+test('events report all torrents and the one shown, about once a second', async (t) => {
   const { client, torrent } = await lonely(t, { 'a.mp4': bytesOf(50_000), 'b.mp4': '' })
   const { port } = await serve(t, client)
   const stream = torrent.files.find(({ name }) => name === 'a.mp4')?.createReadStream({ start: 25_000 })

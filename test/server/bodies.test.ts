@@ -7,7 +7,7 @@ import { HttpError } from '../../lib/server/respond.ts'
 import { until } from '../support/until.ts'
 import { ask, bytesOf, clientOf, connect, portOf, readAll, serve } from './support.ts'
 
-/** A server that answers with the body of each request, of which it takes up to 200,000 bytes. */
+/** A server that answers with the body of each request, up to 200,000 bytes. */
 async function echo(t: TestContext, bodies: Bodies): Promise<number> {
   const server = http.createServer((request, response) => {
     bodies.read(request, response, 200_000).then(
@@ -24,7 +24,7 @@ async function echo(t: TestContext, bodies: Bodies): Promise<number> {
   return portOf(server)
 }
 
-test('a body of chunks of any size comes whole, and its memory is given back with the answer', async (t) => {
+test('a body in chunks of any size arrives complete, and its memory is released with the answer', async (t) => {
   const bodies = new Bodies(300_000)
   const port = await echo(t, bodies)
   for (const [length, size] of [
@@ -51,7 +51,7 @@ test('a body of chunks of any size comes whole, and its memory is given back wit
   await until('the memory of bodies to be returned', () => bodies.bytes, { is: 0 })
 })
 
-test('a body that is announced as too long is refused before any of it comes', async (t) => {
+test('a body announced as too long is refused before any of it is read', async (t) => {
   const bodies = new Bodies(300_000)
   const socket = await connect(t, await echo(t, bodies))
   socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200001\r\n\r\n')
@@ -59,7 +59,7 @@ test('a body that is announced as too long is refused before any of it comes', a
   assert.match(String(answer), /^HTTP\/1\.1 413 /)
 })
 
-test('bodies that are never finished take only so much memory, and the next one is answered with 503', async (t) => {
+test('unfinished bodies take bounded memory, and the next one gets 503', async (t) => {
   const client = clientOf(t)
   const { port } = await serve(t, client, {}, { bodyBytes: 200_000 })
   const head = `POST /api/torrents HTTP/1.1\r\nHost: localhost\r\nX-Piecewise: 1\r\nContent-Length: 1000000\r\n\r\n`

@@ -11,7 +11,7 @@ import { ask, bytesOf, clientOf, connect, folderOf, lonely, portOf, seed, serve 
 
 const film = bytesOf(9_000_000)
 
-test('pipelined requests are answered in turn on one connection', async (t) => {
+test('pipelined requests are answered in order on one connection', async (t) => {
   const { client, torrent } = await seed(t, { 'a.bin': film })
   const { port } = await serve(t, client)
   const socket = await connect(t, port)
@@ -52,7 +52,7 @@ test('a pipelined request opens no stream before its turn, and too many end the 
   await until('the stream to close', () => torrent.streams.length, { is: 0 })
 })
 
-test('a pipelined request with a body, or one more than all connections may have waiting, ends its connection', async (t) => {
+test('a pipelined request with a body, or beyond the queue limit of all connections, ends its connection', async (t) => {
   const { client, torrent } = await lonely(t, { 'a.bin': film })
   const { port } = await serve(t, client, {}, { waiting: 3 })
   const request = `GET /${torrent.infoHash}/set/a.bin HTTP/1.1\r\nHost: localhost\r\n\r\n`
@@ -74,7 +74,7 @@ test('a pipelined request with a body, or one more than all connections may have
   assert.ok(!last.closed)
 })
 
-test('a client that goes away releases its stream at once', async (t) => {
+test('a client that disconnects releases its stream at once', async (t) => {
   const { client, torrent } = await lonely(t, { 'a.bin': film })
   const { port } = await serve(t, client)
   for (const range of ['bytes=0-', 'bytes=0-9,5000-5009']) {
@@ -91,7 +91,7 @@ test('a client that goes away releases its stream at once', async (t) => {
   }
 })
 
-test('a client that does not read holds the stream back, and going away frees it', async (t) => {
+test('a client that does not read pauses the stream, and disconnecting frees it', async (t) => {
   const { client, torrent } = await seed(t, { 'a.bin': film })
   const { port } = await serve(t, client)
   const socket = await connect(t, port)
@@ -109,7 +109,7 @@ test('a client that does not read holds the stream back, and going away frees it
   await until('the stream to close', () => torrent.streams.length, { is: 0 })
 })
 
-test('a client sees that a file broke off when the torrent is closed under it', async (t) => {
+test('a client sees a file broken off when the torrent is closed', async (t) => {
   const { client: seeder, torrent: source } = await seed(t, { 'a.bin': film })
   const client = clientOf(t)
   const torrent = await client.add(source.torrentFile ?? '', {
@@ -133,7 +133,7 @@ test('a client sees that a file broke off when the torrent is closed under it', 
   assert.equal((await ask(port, `/${torrent.infoHash}/set/a.bin`)).status, 404)
 })
 
-test('a file plays from anywhere while it comes from a peer', async (t) => {
+test('a file plays from any position while it comes from a peer', async (t) => {
   const { client: seeder, torrent: source } = await seed(t, { 'a.bin': film })
   const client = new Client({ host: '127.0.0.1', dht: false, lsd: false })
   t.after(() => client.close())
@@ -185,7 +185,7 @@ test('garbage is answered with 400 and a closed connection', async (t) => {
   }
 })
 
-test('a server binds loopback unless told otherwise', async (t) => {
+test('a server binds loopback by default', async (t) => {
   const client = clientOf(t)
   const host = async (listen: (server: ReturnType<typeof createServer>) => unknown): Promise<unknown> => {
     const server = createServer(client)
@@ -220,7 +220,7 @@ test('a server binds loopback unless told otherwise', async (t) => {
   server.close()
 })
 
-test('a listener of the server that throws is uncaught, and requests are answered', async (t) => {
+test('a throwing listener of the server is uncaught, and requests are answered', async (t) => {
   const uncaught = collectUncaught(t)
   const { client, torrent } = await seed(t, { 'a.bin': film })
   const { server, port } = await serve(t, client)
@@ -235,7 +235,7 @@ test('a listener of the server that throws is uncaught, and requests are answere
   assert.deepEqual(uncaught.map(String), ['Error: faulty connection', 'Error: faulty request'])
 })
 
-test('a server that cannot listen says so as in node:http', async (t) => {
+test('a server that cannot listen reports it like node:http', async (t) => {
   const { client } = await seed(t, { 'a.bin': film })
   const { port } = await serve(t, client)
   const uncaught = collectUncaught(t)
@@ -245,7 +245,7 @@ test('a server that cannot listen says so as in node:http', async (t) => {
   server.close()
 })
 
-test('pages still add torrents once a program has taken all listeners off its client', async (t) => {
+test('pages still add torrents after a program has removed all listeners of its client', async (t) => {
   const client = clientOf(t)
   const { port } = await serve(t, client)
   const emitter: EventEmitter = client

@@ -7,7 +7,7 @@ import { ask, clientOf, connect, readAll, serve } from './support.ts'
 const get = 'GET /api/torrents HTTP/1.1\r\nHost: localhost\r\n\r\n'
 const watch = 'GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
-test('a new connection takes the place of the one that is idle for longest', async (t) => {
+test('a new connection evicts the one idle for longest', async (t) => {
   const { port } = await serve(t, clientOf(t), { maxConnections: 2 })
   const first = await connect(t, port)
   first.write(get)
@@ -25,7 +25,7 @@ test('a new connection takes the place of the one that is idle for longest', asy
   assert.match(String((await once(second, 'data'))[0]), /^HTTP\/1\.1 200 /)
 })
 
-test('connections that have said nothing give way as well', async (t) => {
+test('silent connections are evicted as well', async (t) => {
   const { port } = await serve(t, clientOf(t), { maxConnections: 3 })
   const silent = await Promise.all(Array.from({ length: 30 }, () => connect(t, port)))
   for (const socket of silent) socket.resume()
@@ -33,7 +33,7 @@ test('connections that have said nothing give way as well', async (t) => {
   assert.ok(silent.filter(({ closed }) => !closed).length <= 3)
 })
 
-test('while all connections are busy, further ones are answered with 503 or closed', async (t) => {
+test('while all connections are busy, further ones get 503 or are closed', async (t) => {
   const { port, server } = await serve(t, clientOf(t), { maxConnections: 2 }, { refusals: 1 })
   const watchers = [await connect(t, port), await connect(t, port)]
   for (const socket of watchers) {
@@ -61,7 +61,7 @@ test('while all connections are busy, further ones are answered with 503 or clos
   await last
 })
 
-test('headers and bodies that come byte by byte end in time, and others are answered meanwhile', async (t) => {
+test('headers and bodies sent byte by byte end in time, and others are answered meanwhile', async (t) => {
   const client = clientOf(t)
   const forHeaders = await serve(t, client, {}, { headersMs: 200 })
   const forBodies = await serve(t, client, {}, { headersMs: 200, requestMs: 400 })
@@ -83,7 +83,7 @@ test('headers and bodies that come byte by byte end in time, and others are answ
   }
 })
 
-test('requests that are seldom asked are answered or closed, and hold nothing up', async (t) => {
+test('unusual requests are answered or closed, and block nothing', async (t) => {
   const { port } = await serve(t, clientOf(t))
   const host = 'Host: localhost\r\n'
   const table: readonly (readonly [request: string, answer: RegExp])[] = [
@@ -115,7 +115,7 @@ test('requests that are seldom asked are answered or closed, and hold nothing up
   assert.equal((await ask(port, '/api/torrents')).status, 200)
 })
 
-test('the rest of a long body that is refused is not read, and after a short one the connection goes on', async (t) => {
+test('the rest of a refused long body is not read, and after a short one the connection continues', async (t) => {
   const { port } = await serve(t, clientOf(t))
   for (const length of ['Content-Length: 999999999', 'Transfer-Encoding: chunked']) {
     const socket = await connect(t, port)

@@ -9,7 +9,7 @@ interface Event {
   readonly data: unknown
 }
 
-/** The events that a page has heard so far. */
+/** Returns the events that a page has received so far. */
 function listen(socket: Socket): Event[] {
   const events: Event[] = []
   let text = ''
@@ -29,7 +29,7 @@ function names(data: unknown): string[] {
   return data.map(({ name }) => String(name))
 }
 
-test('pages hear all torrents at first and when some come or go, and else what has changed', async (t) => {
+test('pages get all torrents at first and when some come or go, and else the changes', async (t) => {
   const { client, torrent } = await seed(t, { 'a.mp4': bytesOf(50_000) })
   const { port } = await serve(t, client, {}, { newsMs: 20 })
   const other = await seed(t, { 'b.mp4': bytesOf(50_000) })
@@ -66,11 +66,11 @@ test('pages hear all torrents at first and when some come or go, and else what h
   assert.equal(names(lists(first)[2]?.data).length, 1)
 })
 
-test('a page that reads nothing for long is closed, others go on', async (t) => {
+test('a page that reads nothing for long is closed, others continue', async (t) => {
   const client = clientOf(t)
   const magnet = (n: number): string =>
     `magnet:?xt=urn:btih:${n.toString(16).padStart(40, '0')}&dn=${'x'.repeat(200)}`
-  // A list of 100 KB, so that the memory of the connection is soon full.
+  // A list of 100 KB, so that the connection's buffer is soon full.
   for (let n = 0; n < 250; n++) client.add(magnet(n), { paused: true }).catch(() => {})
   await until('all torrents to be added', () => client.torrents.length, { is: 250 })
   const { port, server } = await serve(t, client, {}, { newsMs: 2, stalledMs: 300 })
@@ -81,7 +81,7 @@ test('a page that reads nothing for long is closed, others go on', async (t) => 
   silent.write('GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await until('the first connection', () => accepted.length, { is: 1 })
   const reading = listen(await connect(t, port))
-  // Each change of the list tells all of it again.
+  // Each change of the list sends all of it again.
   let n = 250
   const timer = setInterval(() => client.add(magnet(n++), { paused: true }).catch(() => {}), 2)
   await until('the first connection to be closed', () => accepted[0]?.destroyed, { is: true })
@@ -91,7 +91,7 @@ test('a page that reads nothing for long is closed, others go on', async (t) => 
   assert.equal(accepted[1]?.destroyed, false)
 })
 
-test('events are not kept for a page that does not read', async (t) => {
+test('events are not queued for a page that does not read', async (t) => {
   const client = clientOf(t)
   const magnet = (n: number): string =>
     `magnet:?xt=urn:btih:${n.toString(16).padStart(40, '0')}&dn=${'x'.repeat(200)}`
@@ -106,7 +106,7 @@ test('events are not kept for a page that does not read', async (t) => {
   await until('the first connection', () => accepted.length, { is: 1 })
   const reading = listen(await connect(t, port))
   const lists = (): number => reading.filter(({ name }) => name === 'torrents').length
-  // Each change of the list tells all of it again, 100 KB at a time.
+  // Each change of the list sends all of it again, 100 KB at a time.
   for (let n = 250; (accepted[0]?.writableLength ?? 0) === 0 || lists() < 60; n++) {
     const count = lists()
     client.add(magnet(n), { paused: true }).catch(() => {})

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createServer, type ServerOptions } from '../../lib/server.ts'
 import { ask, clientOf, portOf, seed, serve } from './support.ts'
 
-test('only names that are ours are answered, so that no foreign name can be pointed here', async (t) => {
+test('only our own host names are answered, so that no foreign name can point here', async (t) => {
   const client = clientOf(t)
   const { port } = await serve(t, client, { hosts: ['film.local', 'Box', 'tv.example.', '192.0.2.7'] })
   const table: Readonly<Record<string, number>> = {
@@ -51,7 +51,7 @@ test('only names that are ours are answered, so that no foreign name can be poin
   }
 })
 
-test('a token is asked for everywhere, and links carry it', async (t) => {
+test('a token is required everywhere, and links carry it', async (t) => {
   const { client, torrent } = await seed(t, { 'a.mp4': 'film' })
   const token = 'p&ss w/ö'
   const { port } = await serve(t, client, { token })
@@ -155,7 +155,7 @@ test('pages of other origins read files only with the option cors, and never cha
   }
 })
 
-test('options that make no sense are refused by name', (t) => {
+test('invalid options are refused by name', (t) => {
   const client = clientOf(t)
   const table: readonly (readonly [options: unknown, message: RegExp])[] = [
     [{ token: '' }, /token/],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { hostKey } from '../../lib/server/host-key.ts'
 
-test('a host is an address, of public IPv6 a /64, and programs on this machine have none', () => {
+test('a host is an address, for public IPv6 a /64, and local programs have none', () => {
   const table: readonly (readonly [address: string | undefined, key: string | undefined])[] = [
     ['203.0.113.7', '203.0.113.7'],
     ['::ffff:203.0.113.7', '203.0.113.7'],

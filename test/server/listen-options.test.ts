@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { listenOptions } from '../../lib/server/listen-options.ts'
 
-test('every form of the arguments of listen is understood, and no host means loopback', () => {
+test('every form of the arguments of listen is accepted, and no host means loopback', () => {
   const callback = (): void => {}
   const host = '127.0.0.1'
   const table: readonly (readonly [args: readonly unknown[], options: object])[] = [

@@ -18,7 +18,7 @@ const names = [
   '9.mp4'
 ]
 
-test('a file of any name is found under the address of page, playlist and API, and keeps its name', async (t) => {
+test('a file of any name is found by page, playlist and API, and keeps its name', async (t) => {
   const { client, torrent } = await seed(
     t,
     Object.fromEntries(names.map((name) => [name, `content of ${name}`]))
@@ -58,7 +58,7 @@ test('names cannot write lines of a playlist', async () => {
   )
 })
 
-test('a playlist has what plays, or all', async (t) => {
+test('a playlist has the playable files, or all', async (t) => {
   const { client, torrent } = await seed(t, { 'a.mp4': 'x', 'b.txt': 'x' })
   const { port } = await serve(t, client)
   const lines = (text: string): number => text.split('\n').filter((line) => line.startsWith('http')).length
@@ -68,7 +68,7 @@ test('a playlist has what plays, or all', async (t) => {
   assert.equal(lines((await ask(bare.port, `/${other.torrent.infoHash}.m3u`)).text), 2)
 })
 
-test('the page brings all with it, and its policy lets nothing else run', async (t) => {
+test('the page is self-contained, and its policy lets nothing else run', async (t) => {
   const { port } = await serve(t, clientOf(t))
   const { text, body, headers } = await ask(port, '/')
   assert.ok(body.length < 60_000, `the page has ${body.length} bytes`)
@@ -92,7 +92,7 @@ test('the page brings all with it, and its policy lets nothing else run', async 
   assert.equal((await ask((await serve(t, clientOf(t), { page: false })).port, '/')).status, 404)
 })
 
-test('dispositions, elements and HTML hold any text', () => {
+test('dispositions, elements and HTML can hold any text', () => {
   assert.equal(contentDisposition('inline', 'a.txt'), 'inline; filename="a.txt"')
   assert.equal(
     contentDisposition('attachment', 'a"\\\n%é'),
@@ -106,7 +106,7 @@ test('dispositions, elements and HTML hold any text', () => {
   assert.equal(escapeHtml(`<a b="c" d='e'>&`), '&#60;a b=&#34;c&#34; d=&#39;e&#39;&#62;&#38;')
 })
 
-test('the piece map says in a letter for each cell what there is', () => {
+test('the piece map has a letter for the state of each cell', () => {
   const cells = (
     counts: readonly [
       size: number,

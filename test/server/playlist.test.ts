@@ -3,7 +3,7 @@ import test from 'node:test'
 import type { Torrent } from '../../lib/index.ts'
 import { playlist, playlistFiles } from '../../lib/server/playlist.ts'
 
-/** A torrent of files with these paths. */
+/** Makes a torrent of files with these paths. */
 function torrentOf(paths: readonly string[]): Torrent {
   const files = paths.map((path) => ({
     path,
@@ -27,7 +27,7 @@ test('the files of a playlist are sorted once, by the numbers in their names', a
   assert.equal(lines, 6001)
 })
 
-test('without anything that plays all files are in the playlist', async () => {
+test('without playable files all files are in the playlist', async () => {
   const files = await playlistFiles(torrentOf(['x/b.txt', 'x/a.txt']))
   assert.deepEqual(
     files.map(({ path }) => path),

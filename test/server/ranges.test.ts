@@ -43,7 +43,7 @@ const table: readonly (readonly [header: string | undefined, length: number, exp
   ['bytes=5-9', 0, 'whole']
 ]
 
-test('ranges are read as RFC 9110 has them', () => {
+test('ranges are read as in RFC 9110', () => {
   for (const [header, length, expected] of table) {
     const ranges = parseRanges(header, length)
     const text =
@@ -52,14 +52,14 @@ test('ranges are read as RFC 9110 has them', () => {
   }
 })
 
-test('too many ranges are answered with the whole', () => {
+test('too many ranges are answered with the whole file', () => {
   const many = (count: number): string =>
     `bytes=${Array.from({ length: count }, (_, n) => `${n * 1000}-${n * 1000}`).join()}`
   assert.equal(parseRanges(many(65), 1e6), 'whole')
   assert.equal(parseRanges(many(64), 1e6).length, 64)
 })
 
-test('whatever is asked for, ranges lie in the file, apart from each other, and hold every byte asked for', () => {
+test('for any request, ranges are inside the file, disjoint, and hold every requested byte', () => {
   const spec = fc.tuple(fc.nat(3000), fc.nat(400)).map(([start, more]) => ({ start, last: start + more }))
   fc.assert(
     fc.property(

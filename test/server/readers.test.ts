@@ -6,10 +6,10 @@ import type { Client, Torrent } from '../../lib/index.ts'
 import { until } from '../support/until.ts'
 import { ask, bytesOf, connect, lonely, type Reply, seed, serve } from './support.ts'
 
-// More than the memory of a connection takes in.
+// More than the buffers of a connection hold.
 const film = bytesOf(16_000_000)
 
-/** Asks for a file, and reads none of it. */
+/** Requests a file, and reads none of it. */
 async function askSilently(t: TestContext, port: number, { infoHash }: Torrent): Promise<Socket> {
   const socket = await connect(t, port)
   socket.pause()
@@ -17,13 +17,13 @@ async function askSilently(t: TestContext, port: number, { infoHash }: Torrent):
   return socket
 }
 
-/** Adds a torrent that no peer has to a client. */
+/** Adds a torrent without peers to a client. */
 async function addLonely(t: TestContext, client: Client): Promise<Torrent> {
   const { torrent } = await lonely(t, { 'a.bin': bytesOf(40_000) })
   return client.add(torrent.torrentFile ?? '')
 }
 
-test('a stream whose client takes nothing makes room for another one, the one that is so for longest first', async (t) => {
+test('a stream whose client reads nothing is evicted for another, the longest stalled one first', async (t) => {
   const { client, torrent } = await seed(t, { 'a.bin': film })
   const { port } = await serve(t, client, { maxStreams: 2 }, { yieldMs: 0 })
   const first = await askSilently(t, port, torrent)
@@ -33,7 +33,7 @@ test('a stream whose client takes nothing makes room for another one, the one th
   const [before] = torrent.streams
   const answer = (): Promise<Reply> =>
     ask(port, `/${torrent.infoHash}/set/a.bin`, { headers: { range: 'bytes=5-9' } })
-  // Until its buffers are full a client takes what it is sent.
+  // Until its buffers are full a client accepts bytes.
   const reply = await until('an answer', answer, { is: ({ status }) => status !== 503 })
   assert.ok(reply.body.equals(film.subarray(5, 10)))
   const closed = once(first.resume(), 'close')
@@ -42,7 +42,7 @@ test('a stream whose client takes nothing makes room for another one, the one th
   assert.ok(!second.closed)
 })
 
-test('while all streams are read, the next one is answered with 503', async (t) => {
+test('while all streams are read, the next one gets 503', async (t) => {
   const { client, torrent } = await lonely(t, { 'a.bin': bytesOf(40_000) })
   const { port } = await serve(t, client, { maxStreams: 2 }, { yieldMs: 0 })
   const url = `/${torrent.infoHash}/set/a.bin`
@@ -62,7 +62,7 @@ test('while all streams are read, the next one is answered with 503', async (t) 
   assert.match(String((await once(next.resume(), 'data'))[0]), /^HTTP\/1\.1 200 /)
 })
 
-test('a stream whose client takes nothing for long lets go of its window, and goes on where it was', async (t) => {
+test('a stream whose client reads nothing for long closes its window, and resumes at its position', async (t) => {
   const { client, torrent } = await seed(t, { 'a.bin': film })
   const { port } = await serve(t, client, {}, { parkMs: 20 })
   const waiting = await addLonely(t, client)
@@ -82,7 +82,7 @@ test('a stream whose client takes nothing for long lets go of its window, and go
   await until('the streams of the waiting torrent to close', () => waiting.streams.length, { is: 0 })
 })
 
-test('a client that goes away after its stream was parked leaves nothing', async (t) => {
+test('a client that disconnects after its stream was parked leaves nothing', async (t) => {
   const { client, torrent } = await seed(t, { 'a.bin': film })
   const { port } = await serve(t, client, { maxStreams: 1 }, { parkMs: 20 })
   const socket = await askSilently(t, port, torrent)

@@ -12,7 +12,7 @@ interface Endless {
   readonly isOver: () => boolean
 }
 
-/** A server with a list that never ends at `/`, and a short one elsewhere. */
+/** A server with an endless list at `/`, and a short one elsewhere. */
 async function endless(t: TestContext): Promise<Endless> {
   let made = 0
   let isOver = false
@@ -38,7 +38,7 @@ async function endless(t: TestContext): Promise<Endless> {
   return { port: portOf(server), made: () => made, isOver: () => isOver }
 }
 
-test('a long list is made as fast as its client takes it, others are answered meanwhile, and it ends when the client leaves', async (t) => {
+test("a long list is made at its client's pace, others are answered meanwhile, and it ends on disconnect", async (t) => {
   const { port, made, isOver } = await endless(t)
   const socket = await connect(t, port)
   let received = 0
@@ -59,7 +59,7 @@ test('a long list is made as fast as its client takes it, others are answered me
   await until('the list to end', isOver)
 })
 
-test('a short list has a length, and HEAD makes no more of a list than one slice', async (t) => {
+test('a short list has a length, and HEAD makes at most one slice of a list', async (t) => {
   const { port, made } = await endless(t)
   const short = await ask(port, '/short')
   assert.deepEqual([short.headers['content-length'], short.text], ['3', 'aé'])

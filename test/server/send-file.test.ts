@@ -84,7 +84,7 @@ test('a file is served whole, in part, and by its conditions', async (t) => {
   assert.deepEqual(torrent.streams, [])
 })
 
-test('several ranges come as multipart/byteranges, in the order asked for', async (t) => {
+test('several ranges come as multipart/byteranges, in the requested order', async (t) => {
   const { client, torrent } = await seed(t, { 'film.mp4': film })
   const { port } = await serve(t, client)
   const url = `/${torrent.infoHash}/set/film.mp4`
@@ -109,7 +109,7 @@ test('several ranges come as multipart/byteranges, in the order asked for', asyn
   assert.deepEqual(torrent.streams, [])
 })
 
-test('HEAD tells of the whole file and reads nothing', async (t) => {
+test('HEAD describes the whole file and reads nothing', async (t) => {
   const { client, torrent } = await lonely(t, { 'film.mp4': bytesOf(100_000) })
   const { port } = await serve(t, client)
   for (const headers of [{}, { range: 'bytes=0-9' }]) {
@@ -185,7 +185,7 @@ test('unknown addresses and other methods are refused with a sentence', async (t
   }
 })
 
-test('a server of one torrent also takes the index of a file', async (t) => {
+test('a server of one torrent also accepts the index of a file', async (t) => {
   const { torrent } = await seed(t, { 'a.txt': 'first', 'b.txt': 'second' })
   const { port } = await serve(t, torrent)
   const texts = await Promise.all(torrent.files.map((_, n) => ask(port, `/${n}`)))
@@ -194,7 +194,7 @@ test('a server of one torrent also takes the index of a file', async (t) => {
   assert.equal((await ask(port, `/${torrent.infoHash}/set/a.txt`)).text, 'first')
 })
 
-test('what could run scripts gets an origin of its own', async (t) => {
+test('files that could run scripts get an origin of their own', async (t) => {
   const { client, torrent } = await seed(t, {
     'a.html': '<script>1</script>',
     'b.svg': '<svg/>',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Slots, tooMany } from '../../lib/server/slots.ts'
 
-test('slots are counted in all and for each host, and given back once', () => {
+test('slots are counted in all and for each host, and released once', () => {
   const slots = new Slots(4, 2)
   const first = slots.take('a')
   assert.ok(first !== undefined && slots.take('a') !== undefined)
@@ -19,13 +19,13 @@ test('slots are counted in all and for each host, and given back once', () => {
   assert.equal(slots.take(undefined), undefined)
 })
 
-test('a client without a host of its own is bounded by the total alone', () => {
+test('a client without a host is bounded by the total alone', () => {
   const slots = new Slots(3, 1)
   assert.ok([1, 2, 3].every(() => slots.take(undefined) !== undefined))
   assert.equal(slots.take(undefined), undefined)
 })
 
-test('a refusal says when to try again', () => {
+test('a refusal says when to retry', () => {
   const { status, headers, message } = tooMany('files are being read')
   assert.deepEqual([status, headers, message], [503, { 'retry-after': '5' }, 'too many files are being read'])
 })

@@ -4,7 +4,7 @@ import { sortedSteps } from '../../lib/server/sorted-steps.ts'
 import { runSteps } from '../../lib/util/turn-share.ts'
 import { fc } from '../support/fast-check.ts'
 
-test('steps sort as Array.sort does, equals in their order', () => {
+test('steps sort like Array.sort, and stably', () => {
   const compare = (a: readonly number[], b: readonly number[]): number => (a[0] ?? 0) - (b[0] ?? 0)
   fc.assert(
     fc.property(fc.array(fc.nat(50), { maxLength: 700, size: 'max' }), (numbers) => {

@@ -12,21 +12,21 @@ import { checkServerOptions } from '../../lib/server/server-options.ts'
 import { TorrentServer } from '../../lib/server/torrent-server.ts'
 import { createServer, type ServerOptions } from '../../lib/server.ts'
 
-/** Bytes that look random and are the same for the same length. */
+/** Returns random-looking bytes that depend on the length alone. */
 export function bytesOf(length: number): Buffer {
   const blocks: Buffer[] = []
   for (let at = 0; at < length; at += 32) blocks.push(createHash('sha256').update(String(at)).digest())
   return Buffer.concat(blocks).subarray(0, length)
 }
 
-/** A folder that is removed after the test. */
+/** Makes a folder that is removed after the test. */
 export function folderOf(t: TestContext): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'piecewise-server-'))
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
   return folder
 }
 
-/** A client without anything, closed after the test. */
+/** Starts a client without torrents, closed after the test. */
 export function clientOf(t: TestContext): Client {
   const client = new Client({
     host: '127.0.0.1',
@@ -38,7 +38,7 @@ export function clientOf(t: TestContext): Client {
   return client
 }
 
-/** A client that seeds a torrent named `set` of these files. */
+/** Starts a client that seeds a torrent named `set` of these files. */
 export async function seed(
   t: TestContext,
   files: Readonly<Record<string, string | Uint8Array>>
@@ -52,7 +52,7 @@ export async function seed(
   return { client, torrent: await client.seed(folder, { pieceLength: 16384 }) }
 }
 
-/** A torrent whose data nobody has: its streams wait until they are closed. */
+/** Makes a torrent without peers and data: its streams wait until they are closed. */
 export async function lonely(
   t: TestContext,
   files: Readonly<Record<string, string | Uint8Array>>
@@ -64,7 +64,7 @@ export async function lonely(
   return { client, torrent: await client.add(bytes) }
 }
 
-/** A server on loopback, closed after the test. */
+/** Starts a server on loopback, closed after the test. */
 export async function serve(
   t: TestContext,
   source: Client | Torrent,
@@ -94,7 +94,7 @@ export interface Reply {
   readonly text: string
 }
 
-/** One request on a connection of its own. */
+/** Sends one request on a connection of its own. */
 export async function ask(
   port: number,
   url: string,
@@ -113,7 +113,7 @@ export async function ask(
   return { status: response.statusCode, headers: response.headers, body: whole, text: whole.toString() }
 }
 
-/** A raw connection, destroyed after the test. */
+/** Opens a raw connection, destroyed after the test. */
 export async function connect(t: TestContext, port: number): Promise<Socket> {
   const socket = net.connect(port, '127.0.0.1')
   socket.on('error', () => {})
@@ -122,7 +122,7 @@ export async function connect(t: TestContext, port: number): Promise<Socket> {
   return socket
 }
 
-/** All that a connection sends until it is closed. */
+/** Reads everything from a connection until it is closed. */
 export async function readAll(socket: Socket): Promise<string> {
   let text = ''
   socket.setEncoding('latin1').on('data', (chunk) => {
