@@ -3,7 +3,7 @@ import test from 'node:test'
 import { blockState, PartialPiece } from '../../lib/pieces/partial-piece.ts'
 import { fc } from '../support/fast-check.ts'
 
-test('counts follow the states of blocks, whatever happens', () => {
+test('counts follow the states of blocks in any sequence', () => {
   const step = fc.tuple(
     fc.constantFrom('request', 'release', 'receive', 'next'),
     fc.integer({ min: -1, max: 9 })
@@ -28,7 +28,7 @@ test('counts follow the states of blocks, whatever happens', () => {
         assert.equal(partial.idle, partial.free > 0 && count(blockState.requested) === 0)
         assert.equal(partial.receivedBlocks().length, partial.received)
       }
-      // Of the piece before nothing is left, whether the next has as many blocks or fewer.
+      // Nothing of the previous piece is left, whether the next has as many blocks or fewer.
       for (const blockCount of [8, 5]) {
         partial.request(0, 5)
         partial.begin(2, blockCount)

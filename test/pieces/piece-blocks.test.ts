@@ -27,7 +27,7 @@ test('stored blocks count as received once the piece is begun, and are taken onc
   assert.deepEqual(blocks.begin(1).receivedBlocks(), [], 'what came is forgotten with its end')
 })
 
-test('an object that stood for another piece begins anew', () => {
+test('an object reused for another piece begins anew', () => {
   const { blocks } = tableOf()
   blocks.begin(0)
   const before = blocks.begin(1)
@@ -43,7 +43,7 @@ test('an object that stood for another piece begins anew', () => {
   )
 })
 
-test('a piece that is verified, found or missing has no stored blocks; one that is unchecked keeps them', () => {
+test('a verified, found or missing piece has no stored blocks; an unchecked one keeps them', () => {
   const table = tableOf()
   for (const piece of [0, 1, 2, 3]) table.blocks.store(piece, [0])
   table.setVerified({ start: 0, end: 1 })

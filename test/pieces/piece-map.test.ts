@@ -5,7 +5,7 @@ import type { Torrent } from '../../lib/torrent/torrent.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench } from '../torrent/bench.ts'
 
-/** The cells of a torrent, counted by a look at each piece. */
+/** Returns the cells of a torrent, counted piece by piece. */
 function cellsOf({ pieces, pieceCells }: Torrent): unknown {
   return pieceCells.map(({ start, end }) => {
     const of = pieces.slice(start, end)
@@ -21,7 +21,7 @@ function cellsOf({ pieces, pieceCells }: Torrent): unknown {
   })
 }
 
-test('the cells of the coarse map say what the pieces do, from the metadata on to the end', async (t) => {
+test('the cells of the coarse map follow the pieces, from the metadata to the end', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 1100 * 16384 }, { pieceLength: 16384 })
   const { client: seed } = await bench.seeder(sample)
@@ -48,7 +48,7 @@ test('the cells of the coarse map say what the pieces do, from the metadata on t
   assert.deepEqual(torrent.pieceCells, cellsOf(torrent))
 })
 
-test('a torrent whose metadata is unknown has no cells', async (t) => {
+test('a torrent without metadata has no cells', async (t) => {
   const client = new Bench(t).client()
   client.add('c9e15763f722f23e98a29decdfae341b98d53056').catch(() => {})
   const [torrent] = await once(client, 'torrent')

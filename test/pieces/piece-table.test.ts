@@ -8,7 +8,7 @@ import { fc } from '../support/fast-check.ts'
 
 const pieceCount = 20
 const pieceLength = 100
-// Some lie within a piece, some over many; one is empty, and the last piece is short.
+// Some files are within a piece, some span many; one is empty, and the last piece is short.
 const lengths = [30, 70, 0, 555, 45, 1, 299, 950]
 
 function tableOf(): PieceTable {
@@ -21,7 +21,7 @@ function tableOf(): PieceTable {
   return new PieceTable(new Layout(pieceLength, files))
 }
 
-/** All that a table tells, and that its bits and cells say the same as the states. */
+/** Returns everything that a table reports. Asserts that its bits and cells agree with the states. */
 function told(table: PieceTable): unknown {
   const { counts } = table
   const pieces = Array.from({ length: pieceCount }, (_, piece) => piece)
@@ -58,7 +58,7 @@ function stateOf(table: PieceTable, piece: number): State {
 }
 
 const all: readonly State[] = ['missing', 'unchecked', 'verified', 'stored', 'unproven']
-/** The transitions, each with the states that it leaves and the one that it leads to. */
+/** The transitions, each with its source states and its target state. */
 const transitions = {
   setVerified: { from: ['missing', 'unchecked'], to: 'verified' },
   setFound: { from: ['missing', 'unchecked', 'verified'], to: 'stored' },
@@ -128,7 +128,7 @@ const piece = fc.nat({ max: pieceCount - 1 })
 const priorities = fc.uint8Array({ minLength: pieceCount, maxLength: pieceCount, max: 7 })
 const steps = fc.array(fc.tuple(fc.constantFrom(...names), piece), { maxLength: 60 })
 
-test('counters, bits and cells follow from the states, whatever the way to them', () => {
+test('counters, bits and cells depend on the states alone, not on the sequence of changes', () => {
   fc.assert(
     fc.property(steps, priorities, priorities, (way, before, after) => {
       const table = tableOf()
@@ -140,7 +140,8 @@ test('counters, bits and cells follow from the states, whatever the way to them'
         changed,
         [...after.keys()].filter((at) => before[at] !== after[at])
       )
-      // The same states by the shortest way; what is counted at the first call is counted at the end here.
+      // The same states by the shortest sequence. Counters that were created at the first call are created at
+      // the end here.
       const straight = tableOf()
       straight.setPriorities(0, after)
       for (let at = 0; at < pieceCount; at++)
@@ -154,7 +155,7 @@ test('counters, bits and cells follow from the states, whatever the way to them'
   )
 })
 
-test('many pieces that are found count as if each were verified and stored by itself', () => {
+test('many pieces found at once count like pieces verified and stored one by one', () => {
   fc.assert(
     fc.property(steps, priorities, piece, piece, (way, wanted, one, other) => {
       const [start, end] = [Math.min(one, other), Math.max(one, other) + 1]

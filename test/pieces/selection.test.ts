@@ -13,7 +13,7 @@ const files = [
 const layout = new Layout(piece, files)
 const of = (selection: Selection): string => selection.pieces().join('')
 
-test('pieces have the highest priority of the files that touch them; pad files count for nothing', () => {
+test('pieces have the highest priority of their files; pad files do not count', () => {
   const selection = new Selection(layout, 4)
   assert.equal(of(selection), '440444')
   selection.setFile(2, 0)
@@ -27,7 +27,7 @@ test('pieces have the highest priority of the files that touch them; pad files c
   assert.equal(selection.file(9), 0)
 })
 
-test('ranges are wanted besides files, and may be cut', () => {
+test('ranges are wanted besides files, and may be clipped', () => {
   const selection = new Selection(layout, 0)
   selection.setRange({ start: 0, end: 4 * piece }, 3)
   assert.equal(of(selection), '333300')

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HandlingAccount, refusesConnection } from '../../lib/transport/handling-account.ts'
 
-/** Two connections of a host: whether the one pays for the other while both live, and whether a third is refused once the first has ended. */
+/**
+ * Two connections of a host: whether one pays for the other while both are open, and whether a third is
+ * refused once the first has ended.
+ */
 for (const [host, isShared] of [
   ['198.51.100.31', true],
   ['2001:db8::', true],
@@ -26,7 +29,7 @@ for (const [host, isShared] of [
   })
 }
 
-test('time counts as far as there was a processor', () => {
+test('time counts only as far as the thread had a processor', () => {
   const account = new HandlingAccount('198.51.100.32', { host: '198.51.100.32', port: 1 })
   assert.equal(account.addTime(1), 0)
 })

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HandlingBudget } from '../../lib/transport/handling-budget.ts'
 
-/** Milliseconds of handling that a host causes at a time, and how often; what part of a core it gets, and whether it is closed. */
+/**
+ * Milliseconds of handling that a host causes at a time, and how often; its share of a core, and whether it
+ * is closed.
+ */
 const hosts: [what: string, ms: number, everyMs: number, part: number, closed: boolean][] = [
   ['a host that uses 2 % of a core', 0.2, 10, 0.02, false],
   ['a host that comes in bursts within its part', 200, 10_000, 0.02, false],
@@ -10,7 +13,7 @@ const hosts: [what: string, ms: number, everyMs: number, part: number, closed: b
   ['a host that uses a whole core in small steps', 0.1, 0.1, 0.03, true]
 ]
 for (const [what, ms, everyMs, part, closed] of hosts) {
-  test(`${what} ${closed ? 'is read more slowly and then closed' : 'is read as it comes'}`, () => {
+  test(`${what} ${closed ? 'is read more slowly and then closed' : 'is read without delay'}`, () => {
     const budget = new HandlingBudget()
     let now = 1000
     let used = 0
@@ -29,11 +32,11 @@ for (const [what, ms, everyMs, part, closed] of hosts) {
   })
 }
 
-test('no ten seconds take more than 4 % of a core as far as it is measured, whatever the host does', () => {
+test('in any ten seconds a host takes at most 4 % of a core, as far as it is measured', () => {
   const budget = new HandlingBudget()
   const costs: { at: number; ms: number }[] = []
   for (let now = 0; now < 60_000; ) {
-    // Silent for a while now and then, so that it may use most at once.
+    // Silent at intervals, so that it may use the most at once.
     if (now % 20_000 < 8000) now += 8000 - (now % 20_000)
     const waitMs = budget.add('a', 1, now)
     if (waitMs === Number.POSITIVE_INFINITY) break
@@ -47,7 +50,7 @@ test('no ten seconds take more than 4 % of a core as far as it is measured, what
   }
 })
 
-test('connections that come one after the other share what their host may use, and other hosts lose nothing', () => {
+test('successive connections share the budget of their host, and other hosts lose nothing', () => {
   const budget = new HandlingBudget()
   let open = 0
   for (let n = 0; n < 1000; n++) if (budget.add('a', 5, n) !== Number.POSITIVE_INFINITY) open++
@@ -56,7 +59,7 @@ test('connections that come one after the other share what their host may use, a
   assert.equal(budget.add('a', 5, 1e6), 0)
 })
 
-test('a host that used too much may not connect anew, and refusals count as well', () => {
+test('a host over its budget may not connect anew, and refusals count as well', () => {
   const budget = new HandlingBudget()
   budget.add('a', 320, 0)
   assert.equal(budget.refuses('a', 0), false)
@@ -65,7 +68,7 @@ test('a host that used too much may not connect anew, and refusals count as well
   budget.add('a', 81, 0)
   assert.equal(budget.refuses('a', 0), true)
   assert.equal(budget.refuses('b', 0), false)
-  // It would be heard again after a moment of peace, but not while it goes on.
+  // It would be read again after a short silence, but not while it persists.
   let refused = 0
   for (let now = 0; now < 10_000; now += 0.5) if (budget.refuses('a', now)) refused++
   assert.equal(refused, 20_000)
@@ -80,7 +83,7 @@ test('a host that used too much waits for a while, and not for each message', ()
   assert.equal(Math.round(budget.add('a', 10, 100)), 410)
 })
 
-test('what one key has used is moved to another', () => {
+test('the usage of one key moves to another', () => {
   const budget = new HandlingBudget()
   budget.add('a:1', 200, 0)
   budget.add('a:2', 120, 0)
@@ -91,7 +94,7 @@ test('what one key has used is moved to another', () => {
   assert.equal(budget.size, 1)
 })
 
-test('hosts without end take no memory without end', () => {
+test('the memory for any number of hosts is bounded', () => {
   const budget = new HandlingBudget()
   for (let n = 0; n < 100_000; n++) budget.add(`host ${n}`, 0.01, n)
   assert.ok(budget.size <= 4096)

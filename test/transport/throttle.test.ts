@@ -7,7 +7,7 @@ import type { Timers } from '../../lib/util/timers.ts'
 import { EventLoop } from '../sim/event-loop.ts'
 import { until } from '../support/until.ts'
 
-/** One end of a connection in memory: `feed` is what the network brings, `out` what was written. */
+/** One end of a connection in memory: `feed` delivers from the network, `out` holds written bytes. */
 class MemoryConnection implements Connection {
   readonly remote = { host: '127.0.0.1', port: 1 }
   readonly incoming = false
@@ -18,12 +18,12 @@ class MemoryConnection implements Connection {
   closed = false
   out: Uint8Array[] = []
   outLength = 0
-  /** Bytes that wait to be read. */
+  /** Unread bytes. */
   available = 0
   handler: ConnectionHandler | undefined
   readonly #later: (callback: () => void) => void
 
-  /** Calls back in a later turn of `loop`, or of Node's event loop if left out. */
+  /** Calls back in a later turn of `loop`; of Node's event loop by default. */
   constructor(loop?: EventLoop) {
     this.#later = loop === undefined ? setImmediate : (callback) => loop.after(0, callback)
   }
@@ -67,7 +67,7 @@ class MemoryConnection implements Connection {
       const chunk = new Uint8Array(Math.min(this.available, this.receiveLength, 65536))
       this.available -= chunk.length
       if (this.handler?.onReceive(chunk) === false) this.reading = false
-      // Borrowed memory is used again.
+      // Borrowed memory is reused.
       chunk.fill(0xee)
     }
   }
@@ -101,7 +101,7 @@ class Counter implements ConnectionHandler {
   }
 }
 
-/** A second in virtual time takes no time. */
+/** Timers of virtual time. */
 function virtualTimers(loop: EventLoop): Timers {
   return {
     now: () => loop.now,
@@ -122,7 +122,7 @@ function near(value: number, expected: number, tolerance: number, what: string):
   )
 }
 
-test('no limit passes everything through at once', () => {
+test('no limit passes everything at once', () => {
   const inner = new MemoryConnection()
   const counter = new Counter()
   const connection = new ThrottledConnection(inner, { download: new Throttle(), upload: new Throttle() })
@@ -136,7 +136,7 @@ test('no limit passes everything through at once', () => {
   connection.close()
 })
 
-test('a shared limit is kept, evenly among connections, both ways', () => {
+test('a shared limit holds, evenly among connections, both ways', () => {
   const loop = new EventLoop()
   const timers = virtualTimers(loop)
   const download = new Throttle(200_000, { timers })
@@ -182,7 +182,7 @@ test('a low limit moves in small steps', () => {
   connection.close()
 })
 
-test('a limit of 0 lets go of what waits, and a new one takes effect at once', async () => {
+test('a limit of 0 releases waiting bytes, and a new one takes effect at once', async () => {
   const client = { download: new Throttle(1000), upload: new Throttle(1000) }
   const torrent = {
     download: new Throttle(Number.POSITIVE_INFINITY, { parent: client.download }),
@@ -274,21 +274,21 @@ test('over ten seconds each limit is exact, and shared evenly by torrents and th
   }
 })
 
-test("a torrent's own limit holds inside that of all, and what it leaves goes to the others", () => {
+test("a torrent's own limit holds inside the global one, and its rest goes to the others", () => {
   const loop = new EventLoop()
   const client = new Throttle(1_000_000, { timers: virtualTimers(loop) })
   const slow = new Throttle(100_000, { parent: client })
   const free = new Throttle(Number.POSITIVE_INFINITY, { parent: client })
   const slowPeers = Array.from({ length: 3 }, () => new Greedy(slow, loop))
   const freePeers = Array.from({ length: 2 }, () => new Greedy(free, loop))
-  // One that has little to move leaves its share to the other.
+  // A torrent with little to move leaves its share to the other.
   const idle = new Greedy(free, loop, 100)
   const sum = (list: readonly Greedy[]): number => list.reduce((total, { moved }) => total + moved, 0)
   loop.advance(10_000)
   near(sum(slowPeers), 1_000_000, 0.01, 'the limited torrent')
   near(sum([...freePeers, idle]), 9_000_000, 0.01, 'the other')
   assert.ok(idle.moved > 0)
-  // Changed at run time, each counts at once.
+  // Changes at run time count at once.
   const before = [sum(slowPeers), sum(freePeers)]
   slow.rate = Number.POSITIVE_INFINITY
   client.rate = 2_000_000
@@ -298,7 +298,7 @@ test("a torrent's own limit holds inside that of all, and what it leaves goes to
   assert.ok(slow.passes && slow.stopped)
 })
 
-test('a connection moves to other limits with all that it holds', () => {
+test('a connection moves to other limits with everything that it holds', () => {
   const loop = new EventLoop()
   const timers = virtualTimers(loop)
   const inner = new MemoryConnection()
@@ -317,7 +317,7 @@ test('a connection moves to other limits with all that it holds', () => {
   connection.close()
 })
 
-test('a handler that pauses gets nothing until it resumes', () => {
+test('a paused handler gets nothing until it resumes', () => {
   for (const rate of [50_000_000, Number.POSITIVE_INFINITY]) {
     const loop = new EventLoop()
     const inner = new MemoryConnection(loop)
@@ -341,7 +341,7 @@ test('a handler that pauses gets nothing until it resumes', () => {
   }
 })
 
-test('a full connection holds the upload back until it drains', () => {
+test('a full connection holds back the upload until it drains', () => {
   const loop = new EventLoop()
   const inner = new MemoryConnection(loop)
   const counter = new Counter()
@@ -366,7 +366,7 @@ test('a full connection holds the upload back until it drains', () => {
   connection.close()
 })
 
-test('a closed connection says so once and nothing else', () => {
+test('a closed connection is reported once and nothing else', () => {
   const loop = new EventLoop()
   const timers = virtualTimers(loop)
   const download = new Throttle(1000, { timers })

@@ -26,7 +26,7 @@ import { addFromPage } from './page.ts'
 import { hash, odd } from './support.ts'
 import { cell } from './table.ts'
 
-/** Addresses of each column; the neighbour is in the network of the only interface. */
+/** Addresses of each column. The neighbour is in the network of the only interface. */
 const hosts = {
   loopback: ['127.0.0.1', '127.8.8.8', '::1', '::ffff:127.0.0.1', '64:ff9b::7f00:1'],
   neighbour: ['192.168.7.9'],
@@ -38,7 +38,7 @@ type Column = keyof typeof hosts
 const columns = Object.keys(hosts) as Column[]
 const port = 11211
 
-/** Has this machine one interface beside loopback, in 192.168.7.0/24, while `run` runs. */
+/** Runs `run` with one interface besides loopback, in 192.168.7.0/24. */
 function withInterface<T>(run: () => T): T {
   const { networkInterfaces } = os
   const one = { netmask: '', mac: '', scopeid: 0 }
@@ -55,7 +55,7 @@ function withInterface<T>(run: () => T): T {
   }
 }
 
-/** Which of these hosts a torrent takes from a source. */
+/** Returns the hosts that a torrent accepts from a source. */
 function taken(
   source: PeerSource,
   offered: readonly string[],
@@ -65,7 +65,7 @@ function taken(
   return offered.filter((host) => book.add({ host, port }, source, 0, toldBy, scope))
 }
 
-/** Which of the hosts that a magnet link names a client on `host` takes. */
+/** Returns the hosts of a magnet link that a client on `host` accepts. */
 function takenOfMagnet(offered: readonly PeerAddress[], host?: string): string[] {
   const usable = withInterface(() => usableAddresses(offered, host))
   return taken(
@@ -78,12 +78,12 @@ function asPeers(list: readonly string[]): PeerAddress[] {
   return list.map((host) => ({ host, port }))
 }
 
-/** The magnet link that names these peers. */
+/** Returns a magnet link that names these peers. */
 function magnetOf(list: readonly string[]): string {
   return `magnet:?xt=urn:btih:${hash}${list.map((host) => `&x.pe=${host.includes(':') ? `[${host}]` : host}:${port}`).join('')}`
 }
 
-/** Where the DHT of a client on `host` sends something for the nodes of a torrent. */
+/** Returns where the DHT of a client on `host` sends pings for the nodes of a torrent. */
 async function pinged(host: string | undefined, list: readonly string[]): Promise<string[]> {
   const sent = new Set<string>()
   const ports = ([4, 6] as const).map(
@@ -117,7 +117,7 @@ async function pinged(host: string | undefined, list: readonly string[]): Promis
   return [...sent]
 }
 
-/** What a tracker in this scope may name. */
+/** Returns the hosts that a tracker in this scope may name. */
 async function takenOfTracker(scope: IpScope, list: readonly string[]): Promise<string[]> {
   const peers = list.map((ip) => ({ ip, port }))
   await using tracker = await httpTracker((_request, response) =>
@@ -132,11 +132,11 @@ async function takenOfTracker(scope: IpScope, list: readonly string[]): Promise<
   )
 }
 
-/** The spelling of a host that is passed on. */
+/** The normal spelling of a host. */
 const plain: Readonly<Record<string, string>> = { '::ffff:127.0.0.1': '127.0.0.1' }
 const spelt = (list: readonly string[]): string[] => [...new Set(list.map((host) => plain[host] ?? host))]
 
-/** The cells of addresses that are dialled. */
+/** Tests the cells of dialled addresses. */
 export function addressCells(): void {
   for (const column of columns) {
     const list = hosts[column]

@@ -23,19 +23,22 @@ import { cell } from './table.ts'
 const intent = { 'x-piecewise': '1', 'content-type': 'application/json' }
 const info = { 'piece length': 16384, pieces: new Uint8Array(20) }
 
-/** All files and folders below one, as paths. */
+/** Returns all files and folders below a folder as paths. */
 function tree(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()
 }
 
-/** Adds without waiting for the files. */
+/** Adds a torrent without waiting for its metadata. */
 async function begin(client: Client, source: string): Promise<Torrent> {
   client.add(source).catch(() => {})
   const [torrent] = await once(client, 'torrent')
   return torrent
 }
 
-/** Where a program that dials us at this client's port gets itself dialled, when it says so in its extended handshake. */
+/**
+ * Returns the address to which a program that dials this client can have itself dialled back, by its extended
+ * handshake.
+ */
 async function dialledBack(
   t: TestContext,
   more: object
@@ -65,7 +68,7 @@ async function dialledBack(
   socket.write(Buffer.concat([...hello, length, extended]))
   const address = `127.0.0.1:${port}`
   await until('its extended handshake', () => torrent.peers[0]?.client === 'caller')
-  // Any change has the list saved, which names the peers of a torrent whose metadata is unknown.
+  // Any change saves the list, which names the peers of a torrent without metadata.
   torrent.seedRatio = 2
   const known = await until('the address of the peer', () => {
     const file = path.join(state, 'client.session')
@@ -76,7 +79,7 @@ async function dialledBack(
   return { back: known.includes(address), known }
 }
 
-/** The cells of paths and of what else can be caused, and those of another user of this machine. */
+/** Tests the cells of paths and other effects, and of another user of this machine. */
 export function effectCells(): void {
   pathCells()
   actionCells()
@@ -200,7 +203,7 @@ function pathCells(): void {
       ['\0evil'],
       ['.piecewise', 'evil']
     ]
-    // Empty files are there as soon as the torrent is.
+    // Empty files exist as soon as the torrent does.
     const files = [...paths.map((one) => ({ length: 0, path: one })), { length: 5, path: ['film.mkv'] }]
     for (const name of ['../evil', '/evil', '..', '.piecewise']) {
       const client = bench.client({ path: path.join(folder, 'data'), state: path.join(folder, 'state') })
@@ -217,7 +220,7 @@ function pathCells(): void {
       []
     )
   })
-  // All that these can send are addresses, of which none is a path.
+  // These sources can send only addresses, none of which is a path.
   for (const source of ['tracker', 'dht', 'pex', 'lsd'] as const) {
     cell(source, 'paths', () => {
       const book = new AddressBook({ random: () => 0 })

@@ -3,14 +3,17 @@ import type { AddOptions, Client, Magnet } from '../../lib/index.ts'
 import type { ServerOptions } from '../../lib/server.ts'
 import { ask, serve } from '../server/support.ts'
 
-/** What the client of a server was asked to add. */
+/** The request of a page to the server's client. */
 export interface FromPage {
   readonly status: number
   readonly link: Magnet | undefined
   readonly options: AddOptions
 }
 
-/** Adds a magnet link through the API of a page, with further fields in the body, and looks at what the client would be given. */
+/**
+ * Adds a magnet link through a page's API, with further fields in the body. Returns the arguments that the
+ * client would get.
+ */
 export async function addFromPage(
   t: TestContext,
   source: string,

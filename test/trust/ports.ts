@@ -26,14 +26,14 @@ function magnetOf(host: string): string {
     .join('')}`
 }
 
-/** How many of these addresses a torrent takes from a source. */
+/** Returns how many of these addresses a torrent accepts from a source. */
 function taken(source: PeerSource, peers: readonly PeerAddress[], scope: 'loopback' | 'public'): number {
   const book = new AddressBook({ random: () => 0 })
   for (const peer of peers) book.add(peer, source, 0, undefined, scope)
   return book.size
 }
 
-/** The cells of how many ports of one host are dialled. */
+/** Tests the cells of the number of dialled ports of one host. */
 export function portCells(): void {
   cell('program', 'ports', () => assert.equal(taken('manual', portsOf('9.9.9.9'), 'public'), count))
   cell('command line', 'ports', () => {

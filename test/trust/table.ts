@@ -11,7 +11,7 @@ interface Table {
   >
 }
 
-/** What a cell's test does. */
+/** The test of a cell. */
 export type CellTest = (t: TestContext) => void | Promise<void>
 
 function findRoot(): string {
@@ -24,7 +24,7 @@ const root = findRoot()
 const table = JSON.parse(readFileSync(path.join(root, 'docs/trust.json'), 'utf8')) as Table
 const tested = new Map<string, number>()
 
-/** The test of one cell of the table of trust. */
+/** Defines the test of one cell of the table of trust. */
 export function cell(row: string, column: string, body: CellTest): void {
   const verdict = table.rows[row]?.cells[column]
   const name = `${row} / ${column}`
@@ -35,7 +35,7 @@ export function cell(row: string, column: string, body: CellTest): void {
   })
 }
 
-/** The tests of the table itself; when all cells were named. */
+/** Tests the table itself. Call it once all cells are defined. */
 export function checkTable(): void {
   test('each cell of the table of trust has one test, and each test a cell', () => {
     const columns = Object.keys(table.columns)

@@ -21,7 +21,10 @@ import { cell } from './table.ts'
 
 const intent = { 'x-piecewise': '1', 'content-type': 'application/json' }
 
-/** A service of this machine that is a tracker at `/announce` and has a .torrent at `/a.torrent`, and what it was asked. */
+/**
+ * Starts a local service with a tracker at `/announce` and a .torrent at `/a.torrent`, and records its
+ * requests.
+ */
 async function service(t: TestContext): Promise<{
   bench: Bench
   web: string
@@ -38,7 +41,7 @@ async function service(t: TestContext): Promise<{
   return { bench, web, torrent, asked }
 }
 
-/** Resolves when each tracker has answered or was refused; returns how often each. */
+/** Resolves when each tracker has answered or was refused. Returns how often each. */
 async function outcome(torrent: Torrent): Promise<{ refused: number; working: number }> {
   const over = (): boolean =>
     torrent.trackers.length > 0 && torrent.trackers.every(({ status }) => /^(?:failed|working)$/.test(status))
@@ -48,7 +51,7 @@ async function outcome(torrent: Torrent): Promise<{ refused: number; working: nu
   return { refused: count('failed'), working: count('working') }
 }
 
-/** Whether a redirect leads from a host of one scope to one of another; this machine plays both. */
+/** Returns whether a redirect leads from a host of one scope to one of another. This machine plays both. */
 async function redirected(
   from: IpScope,
   to: IpScope,
@@ -68,7 +71,7 @@ async function redirected(
   return inner.requests.length > 0
 }
 
-/** The trackers of a torrent or magnet link: what they may be asked by. */
+/** Asserts that trackers of a torrent or magnet link reach a local service at `/announce` alone. */
 async function checkGuarded(
   t: TestContext,
   add: (trackers: string[], bench: Bench) => Promise<Torrent>
@@ -83,7 +86,7 @@ function magnetOf(trackers: readonly string[], more = ''): string {
   return `magnet:?xt=urn:btih:${hash}${trackers.map((url) => `&tr=${encodeURIComponent(url)}`).join('')}${more}`
 }
 
-/** Adds a magnet link, and does not wait for its files. */
+/** Adds a magnet link, and does not wait for its metadata. */
 async function addMagnet(bench: Bench, source: string): Promise<Torrent> {
   const client = bench.client()
   client.add(source).catch(() => {})
@@ -91,7 +94,7 @@ async function addMagnet(bench: Bench, source: string): Promise<Torrent> {
   return torrent
 }
 
-/** The cells of URLs that are fetched. */
+/** Tests the cells of fetched URLs. */
 export function urlCells(): void {
   cell('program', 'tracker URL', async (t) => {
     const { bench, web, asked, torrent: bytes } = await service(t)
@@ -236,7 +239,7 @@ export function urlCells(): void {
     })
     assert.deepEqual(asked, ['/announce'])
   })
-  // All that these can send are addresses, of which none is a URL.
+  // These sources can send only addresses, none of which is a URL.
   for (const source of ['dht', 'pex', 'lsd'] as const) {
     for (const column of ['tracker URL', 'source URL'] as const) {
       cell(source, column, () => {
