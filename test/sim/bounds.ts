@@ -1,17 +1,18 @@
 import { blockLength } from '../../lib/metainfo/layout.ts'
 import { hashedPerMs, type PeerPlan, type Scenario, startRoundTrips } from './swarm.ts'
 
-/** Pieces that the same peers can deliver from the same time on, and how many of their blocks are missing. */
+/** Pieces that the same peers can deliver from the same time on, and the number of their missing blocks. */
 interface Demand {
   readonly blocks: number
-  /** By peer: when it can have the piece asked of it; Infinity if it never has it. */
+  /** By peer: the earliest time at which the piece can be requested from it; Infinity if it never has it. */
   readonly from: Float64Array
 }
 
 /**
- * When no scheduler whatever could have the missing blocks of `pieces` earlier, if nothing is known before `at` and all
- * links are idle then: for each time the blocks that each holder can have delivered are counted, and a flow over the holders
- * shows whether that is enough. It knows rates, delays and what will be, but sends nothing twice and waits for whole pieces.
+ * Returns the earliest time at which any scheduler could have the missing blocks of `pieces`, if nothing is
+ * known before `at` and all links are idle then. For each time, counts the blocks that each holder can have
+ * delivered, and checks with a maximum flow over the holders whether they suffice. The ideal scheduler knows
+ * rates, delays and the future, but sends nothing twice and waits for whole pieces.
  */
 export function earliest(
   scenario: Scenario,
@@ -43,7 +44,7 @@ export function earliest(
   return high + scenario.pieceLength / hashedPerMs
 }
 
-/** The blocks that are missing of the pieces that hold `[start, end)`. */
+/** Returns the missing blocks of the pieces that hold `[start, end)`. */
 export function missingOf(
   scenario: Scenario,
   start: number,
@@ -59,8 +60,8 @@ export function missingOf(
 }
 
 /**
- * The least time that a player which began at `playsAt` must wait in all: for each piece how much later than its turn it and all
- * before it can be there at best.
+ * Returns the least total time that a player which began at `playsAt` must wait: for each piece, how much
+ * after its turn the piece and all before it can be complete at best.
  */
 export function leastStallMs(
   scenario: Scenario,
@@ -70,7 +71,7 @@ export function leastStallMs(
   bytesPerMs: number
 ): number {
   let worst = 0
-  // The beginning is the narrow place; further on not every piece is looked at.
+  // The beginning is the bottleneck; further on only some pieces are checked.
   for (let count = 1; count <= pieces.length; count += count < 32 ? 1 : 8) {
     const turn = playsAt + ((count - 1) * scenario.pieceLength) / bytesPerMs
     worst = Math.max(worst, earliest(scenario, pieces.slice(0, count), at) - turn)
@@ -78,7 +79,7 @@ export function leastStallMs(
   return worst
 }
 
-/** Blocks that a peer whose first request can be made at `from` has delivered by `time`. */
+/** Returns the blocks that a peer whose first request can be sent at `from` has delivered by `time`. */
 function delivered(plan: PeerPlan, from: number, time: number): number {
   const { leavesAtMs = Number.POSITIVE_INFINITY, silentAfterBytes = Number.POSITIVE_INFINITY } = plan
   const ms = Math.min(time, leavesAtMs) - from - plan.latencyMs
@@ -97,11 +98,11 @@ function releaseOf(plan: PeerPlan, piece: number, at: number): number {
       : pieces.includes(piece)
   if (has) return ready
   const gained = gains.find((gain) => gain.piece === piece)
-  // We hear of it half a round trip later.
+  // We learn of it half a round trip later.
   return gained === undefined ? Number.POSITIVE_INFINITY : Math.max(ready, gained.atMs + latencyMs / 2)
 }
 
-/** Whether all demands can be met by a time: a greatest flow from peers to demands. */
+/** Returns whether all demands can be met by a time: a maximum flow from peers to demands. */
 function fits(scenario: Scenario, demands: readonly Demand[], time: number): boolean {
   const { peers } = scenario
   const left = demands.map(({ blocks }) => blocks)
@@ -117,7 +118,7 @@ function fits(scenario: Scenario, demands: readonly Demand[], time: number): boo
     Float64Array.from(peers, (plan, peer) => delivered(plan, from[peer] ?? Infinity, time))
   )
   while (total > 0) {
-    // A path from a peer with something spare to a demand with something left, over what can be moved.
+    // A path from a peer with spare capacity to an unmet demand, over flow that can be moved.
     const fromPeer = new Int32Array(demands.length).fill(-1)
     const fromDemand = new Int32Array(peers.length).fill(-2)
     const queue: number[] = []

@@ -5,31 +5,31 @@ import { type PeerPlan, SimSwarm } from './swarm.ts'
 const swarmBytesPerMs = 200_000
 /** Blocks after which the clock is read. */
 const partBlocks = 1000
-/** How often everything is run: of each part the shortest time counts, in which the machine did the least else. */
+/** Number of runs. Of each part the shortest time counts, which other load on the machine disturbs least. */
 const repeats = 3
 const limitMs = 3_600_000
 
-/** What a block costs in a swarm of some size, in steady state. */
+/** The cost of a block in a swarm of some size, in steady state. */
 export interface Cost {
   readonly peers: number
   readonly pieces: number
-  /** Whether somebody reads. */
+  /** Whether there is a reader. */
   readonly reads: boolean
-  /** Blocks that were counted. */
+  /** Number of blocks counted. */
   readonly blocks: number
   /** Pieces, buckets and peers that the picker looked at for each block; the same in each run. */
   readonly steps: number
-  /** Processor time in the picker for each block, and that of the whole simulation: peers, network and picker. */
+  /** Processor time for each block: in the picker, and in the whole simulation (peers, network and picker). */
   readonly pickerMicroseconds: number
   readonly wholeMicroseconds: number
 }
 
-/** What is to be measured. */
+/** A swarm to measure. */
 export interface CostCase {
   readonly peers: number
   readonly pieces: number
   readonly reads: boolean
-  /** What one peer sends on average; by default all together send 200 MB/s, whatever their number. */
+  /** Average rate of one peer. By default all peers together send 200 MB/s, whatever their number. */
   readonly bytesPerMs?: number
 }
 
@@ -40,14 +40,14 @@ interface Part {
   readonly wholeMs: number
 }
 
-/** Counts the looks alone, which needs no repeats. */
+/** Counts only the looks, which needs no repeats. */
 export function countSteps(what: CostCase, blocks: number): number {
   const swarm = startSwarm(what)
   const { steps, blocks: counted } = runPart(swarm, blocks)
   return steps / counted
 }
 
-/** Measures several swarms in turns, so that whatever else the machine does meets all of them, for so many blocks of each. */
+/** Measures several swarms alternately, so that other load on the machine hits all of them. */
 export function measureCosts(cases: readonly CostCase[], blocks: number): Cost[] {
   const best: Part[][] = cases.map(() => [])
   for (let repeat = 0; repeat < repeats; repeat++) {
@@ -84,7 +84,10 @@ export function measureCosts(cases: readonly CostCase[], blocks: number): Cost[]
   })
 }
 
-/** A swarm, a third of it seeds and the rest with part of the pieces, once all are there and have sent something. */
+/**
+ * Starts a swarm, a third seeds and the rest with part of the pieces, and runs it until all have joined and
+ * sent something.
+ */
 function startSwarm({ peers, pieces, reads, bytesPerMs = swarmBytesPerMs / peers }: CostCase): SimSwarm {
   const swarm = new SimSwarm({
     name: 'cost',
@@ -115,7 +118,7 @@ function runPart(swarm: SimSwarm, blocks: number): Part {
 
 function plansOf(peerCount: number, pieceCount: number, bytesPerMs: number): PeerPlan[] {
   const random = seededRandom(1)
-  // A few bitfields serve all, so that large swarms fit into memory.
+  // Peers share a few bitfields, so that large swarms fit into memory.
   const bitfields = Array.from({ length: 20 }, () => {
     const bits = new Uint8Array(Math.ceil(pieceCount / 8))
     for (let piece = 0; piece < pieceCount; piece++) {

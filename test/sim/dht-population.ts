@@ -2,26 +2,27 @@ import { compareDistance, secureId } from '../../lib/dht/node-id.ts'
 import type { NodeInfo } from '../../lib/dht/node-info.ts'
 import { crc32c } from '../../lib/util/crc32c.ts'
 
-/** How often a bucket draws a node before it stays short. */
+/** Draws of a node for a bucket before the bucket stays short. */
 const mostTries = 200
 
 type Random = (length: number) => Uint8Array
 
-/** A number in [0, limit) from four random bytes. */
+/** Returns a number in [0, limit) from four random bytes. */
 function below(limit: number, random: Random): number {
   const [a = 0, b = 0, c = 0, d = 0] = random(4)
   return (((((a << 24) | (b << 16) | (c << 8) | d) >>> 0) / 2 ** 32) * limit) | 0
 }
 
 /**
- * All nodes of a simulated network, in the order of their ids: 20 bytes each, so that a hundred thousand fit in little memory. What
- * each of them knows is drawn from all when it is asked for. Addresses are global, each in a network of its own.
+ * All nodes of a simulated network, in the order of their ids: 20 bytes each, so that a hundred thousand fit
+ * in little memory. The table of a node is drawn from all when it is needed. Addresses are global, each in a
+ * network of its own.
  */
 export class Population {
   readonly count: number
   readonly #random: Random
   readonly #ids: Uint8Array
-  /** Number of the address of each node, and the other way round. */
+  /** Address number of each node, and the reverse. */
   readonly #addressOf: Uint32Array
   readonly #nodeOf: Uint32Array
 
@@ -40,29 +41,32 @@ export class Population {
     }
   }
 
-  /** The node with this index. */
+  /** Returns the node with this index. */
   info(node: number): NodeInfo {
     const n = this.#addressOf[node] ?? 0
     return { id: this.#ids.subarray(node * 20, node * 20 + 20), host: hostOf(n), port: portOf(n) }
   }
 
-  /** The index of the node at an address; undefined for one that is nobody's. */
+  /** Returns the index of the node at an address; undefined if no node has it. */
   at(host: string, port: number): number | undefined {
     const n = numberOf(host)
     return n >= 0 && n < this.count && hostOf(n) === host && portOf(n) === port ? this.#nodeOf[n] : undefined
   }
 
-  /** The node with the address of this number, from 0 on. */
+  /** Returns the node with the address of this number, from 0 on. */
   numbered(n: number): number {
     return this.#nodeOf[n] ?? 0
   }
 
-  /** A node at random. */
+  /** Returns a random node. */
   any(): number {
     return below(this.count, this.#random)
   }
 
-  /** What a node knows that is long in the network: up to 8 at random in each bucket, of those that it may know. */
+  /**
+   * Returns the table of a node that has long been in the network: up to 8 random nodes in each bucket, among
+   * those that it may know.
+   */
   knownTo(node: number, mayKnow: (other: number) => boolean = () => true): NodeInfo[] {
     const known: NodeInfo[] = []
     let [low, high] = [0, this.count]
@@ -84,7 +88,7 @@ export class Population {
     return known
   }
 
-  /** The first node in a range, all of which share the bits before, that has this bit set. */
+  /** Returns the first node with this bit set in a range whose nodes share all earlier bits. */
   #split(from: number, to: number, bit: number): number {
     let [low, high] = [from, to]
     while (low < high) {
@@ -96,7 +100,7 @@ export class Population {
     return low
   }
 
-  /** The ids closest to a target that these nodes may take without breaking BEP 42, closest first. */
+  /** Returns the ids closest to a target that these nodes may take under BEP 42, closest first. */
   closestAllowed(target: Uint8Array, nodes: readonly number[], count: number): NodeInfo[] {
     const wanted = (((target[0] ?? 0) << 24) | ((target[1] ?? 0) << 16) | ((target[2] ?? 0) << 8)) >>> 0
     const list: { node: number; last: number; distance: number }[] = []
@@ -114,7 +118,7 @@ export class Population {
     }
     list.sort((a, b) => a.distance - b.distance)
     return list.slice(0, count).map(({ node, last, distance }) => {
-      // Beyond the first 21 bits an id is free: all of the target's, but for the end.
+      // After the first 21 bits an id is free: it takes the target's bits, except for the end.
       const id = target.slice()
       const prefix = (wanted ^ distance) >>> 0
       id[0] = prefix >>> 24
@@ -126,7 +130,7 @@ export class Population {
     })
   }
 
-  /** The nodes closest to a target. */
+  /** Returns the nodes closest to a target. */
   closest(target: Uint8Array, count: number): number[] {
     return Array.from({ length: this.count }, (_, node) => node)
       .sort((a, b) => compareDistance(target, this.info(a).id, this.info(b).id))

@@ -6,29 +6,35 @@ import { SimNetwork, type SimPort } from '../dht/sim-network.ts'
 import type { Lifetimes } from './dht-lifetimes.ts'
 import type { Population } from './dht-population.ts'
 
-/** Nodes that exist at the same time; beyond that those that keep nothing give way, to be made anew when they are asked again. */
+/**
+ * Most nodes that exist at once. Beyond it, nodes without stored data are dropped, and made anew when queried
+ * again.
+ */
 const mostAwake = 12_000
 
-/** When nodes come and go, how long ago those of a table were heard of: in the middle of the time in which they count as good. */
+/**
+ * While nodes come and go, milliseconds since those of a table were last seen: half the time for which they
+ * count as good.
+ */
 const seenBeforeMs = 450_000
 
-/** What liars do; `both`: one half of them this, the other that. */
+/** The attack of liars. `both`: half of them poison, the others eclipse. */
 export type Malice = 'none' | 'poison' | 'eclipse' | 'both'
 
-/** What a {@link DhtWorld} is made of. */
+/** Options of a {@link DhtWorld}. */
 export interface DhtWorldOptions {
   readonly population: Population
   readonly random: (length: number) => Uint8Array
-  /** Share of the nodes that lie, 0 to 1, and how. */
+  /** Share of the nodes that lie, 0 to 1, and their attack. */
   readonly hostile: number
   readonly malice: Malice
-  /** When nodes join and leave; by default all are there from beginning to end. */
+  /** When nodes join and leave. By default all stay from beginning to end. */
   readonly lifetimes?: Lifetimes | undefined
 }
 
 /**
- * A network of which only the nodes exist that somebody asks: each is made by the first datagram to it, with a table as it would
- * have after some time. They are the library's own, and liars in the midst of them.
+ * A network of which only queried nodes exist: the first datagram to a node makes it, with a table as after
+ * some time. Honest nodes are the library's own; liars are among them.
  */
 export class DhtWorld {
   readonly network: SimNetwork = new SimNetwork()
@@ -38,14 +44,14 @@ export class DhtWorld {
   readonly #liars: number[] = []
   readonly #closeIds = new Map<string, readonly NodeInfo[]>()
   #deadShare = 0
-  /** How many nodes were made, and how many nodes their tables held. */
+  /** Number of nodes made, and of nodes in their tables. */
   made = 0
   tableSizes = 0
 
   constructor(options: DhtWorldOptions) {
     this.#options = options
     const { population, random, hostile, malice } = options
-    // One byte of fate for lying, one for dying.
+    // One random byte decides lying, one dying.
     this.#fates = random(population.count * 2)
     if (malice !== 'none') {
       for (let node = 0; node < population.count; node++)
@@ -57,14 +63,14 @@ export class DhtWorld {
     }
   }
 
-  /** Whether a node is honest, and alive for so many milliseconds from now on. */
+  /** Returns whether a node is honest, and alive for `forMs` milliseconds from now on. */
   isGood(node: number, forMs = 0): boolean {
     const { lifetimes } = this.#options
     const now = this.network.now()
     return !this.#lies(node) && !this.#isDead(node) && lifetimes?.lives(node, now, now + forMs) !== false
   }
 
-  /** The good node with this index. */
+  /** Returns the good node with this index. */
   node(node: number): DhtNode {
     const known = this.#awake.get(node)
     if (known !== undefined) return known.node
@@ -74,7 +80,7 @@ export class DhtWorld {
     return made.node
   }
 
-  /** From now on this share of the nodes is dead, without a word. */
+  /** Silently kills this share of the nodes. */
   kill(share: number): void {
     this.#deadShare = share
     for (const node of this.#awake.keys()) {
@@ -85,8 +91,8 @@ export class DhtWorld {
   }
 
   /**
-   * Lets time pass. Nodes that keep nothing are made anew when they are asked again, with tables as they have by then; with
-   * `forget` all of them.
+   * Lets time pass. Nodes without stored data are made anew when queried again, with current tables; with
+   * `forget`, all of them.
    */
   async pass(ms: number, forget = false): Promise<void> {
     for (const [node, { node: one }] of this.#awake) if (forget || one.peers.size === 0) this.#end(node)
@@ -128,7 +134,8 @@ export class DhtWorld {
     const mayKnow = (other: number): boolean => lifetimes?.mayKnow(node, other, now) !== false
     const known = population.knownTo(node, mayKnow)
     if (lifetimes === undefined) made.restore(known)
-    // Were all of them questionable, each answer would have one pinged, which is thereby made and pings others, without end.
+    // If all of them were questionable, each answer would ping one, which is thereby made and pings others,
+    // without end.
     else for (const info of known) made.table.answered(info, now - seenBeforeMs)
     this.made++
     this.tableSizes += made.table.size
@@ -153,9 +160,9 @@ export class DhtWorld {
   }
 
   /**
-   * A liar. It poisons: answers under wrong ids, names nodes that it made up close to the target, its like under false ids, local
-   * addresses, and peers that are none. Or it eclipses: it and its like stand under the ids closest to the target that BEP 42 allows
-   * each of their addresses, name only each other, and have no peers.
+   * Answers as a liar. Poison: answers under wrong ids, and names made-up nodes close to the target, other
+   * liars under false ids, local addresses, and peers that do not exist. Eclipse: liars have the ids closest
+   * to the target that BEP 42 allows for their addresses, name only each other, and have no peers.
    */
   #lie(port: SimPort, self: NodeInfo, poisons: boolean): void {
     const { random } = this.#options
@@ -192,7 +199,7 @@ export class DhtWorld {
     if (closest === undefined) {
       const { population, lifetimes } = this.#options
       const now = this.network.now()
-      // All that are there when they first hear of the target.
+      // All nodes present when they first learn of the target.
       const there = this.#liars.filter(
         (node) => !this.#poisons(node) && lifetimes?.lives(node, now) !== false
       )

@@ -10,14 +10,14 @@ const cases: readonly (DhtScenario & { readonly least: number })[] = [
 ]
 
 for (const { least, ...scenario } of cases) {
-  test(`of 3,000 nodes, ${scenario.name}: what was announced is found in 6 hops at most`, async () => {
+  test(`in a network of 3,000 nodes, ${scenario.name}: an announced peer is found in 6 hops at most`, async () => {
     const { success, mostHops, meanHops } = await measureDht(3000, scenario, { hashes: 5, looks: 2 })
     assert.ok(success >= least, `${success} found`)
     assert.ok(meanHops > 1 && mostHops <= 6, `${meanHops} and ${mostHops} hops`)
   })
 }
 
-test('what is measured while nodes come and go follows from the seed alone', async () => {
+test('measurements while nodes come and go depend on the seed alone', async () => {
   const scenario: DhtScenario = { name: '', dead: 0, hostile: 0.2, malice: 'both', exchanged: 1 }
   const [one, two] = [
     await measureDht(500, scenario, { hashes: 4, looks: 1 }),

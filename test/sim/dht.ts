@@ -6,11 +6,11 @@ import { Population } from './dht-population.ts'
 import { DhtWorld, type Malice } from './dht-world.ts'
 import { seededRandom as seededChance } from './event-loop.ts'
 
-/** How far a client's announces lie apart, and when look-ups begin after each while nodes come and go; milliseconds. */
+/** Milliseconds between a client's announces, and from each to its look-ups, while nodes come and go. */
 const announceEveryMs = 15 * 60_000
 const looksAfterMs: readonly number[] = [60_000, 450_000, 895_000]
 
-/** One way in which a network may be. */
+/** The conditions of a network. */
 export interface DhtScenario {
   readonly name: string
   /** Share of the nodes that die between announce and look-up, 0 to 1. */
@@ -18,11 +18,11 @@ export interface DhtScenario {
   /** Share of the nodes that lie. */
   readonly hostile: number
   readonly malice: Malice
-  /** Share of the nodes that leave within an hour and are replaced, all the time; 0 by default, and may exceed 1. */
+  /** Share of the nodes that are replaced within an hour, continuously; 0 by default, and may exceed 1. */
   readonly exchanged?: number
 }
 
-/** What came of a scenario. */
+/** The result of a scenario. */
 export interface DhtOutcome {
   readonly name: string
   /** Share of the look-ups that found the announced peer. */
@@ -30,18 +30,18 @@ export interface DhtOutcome {
   readonly meanHops: number
   readonly medianHops: number
   readonly mostHops: number
-  /** Questions of a look-up, on average. */
+  /** Queries of a look-up, on average. */
   readonly questions: number
-  /** Datagrams for each look-up, of everybody and in both directions, on average. */
+  /** Datagrams of all nodes for each look-up, in both directions, on average. */
   readonly packets: number
   /** Virtual milliseconds until a look-up found the peer, median and 95th percentile. */
   readonly medianMs: number
   readonly lateMs: number
-  /** Nodes that took an announce, on average. */
+  /** Nodes that stored an announce, on average. */
   readonly announcedTo: number
   /** Nodes in a table, on average. */
   readonly tableSize: number
-  /** Nodes that were made. */
+  /** Number of nodes made. */
   readonly made: number
 }
 
@@ -65,8 +65,9 @@ export const dhtScenarios: readonly DhtScenario[] = [
 ]
 
 /**
- * Announces info hashes from random nodes of a network in virtual time, and looks for each from `looks` other nodes. Where nodes come and
- * go that takes an hour: every 15 minutes a part of the info hashes is announced, and looked for until the next announce is due.
+ * Announces info hashes from random nodes of a network in virtual time, and looks up each from `looks` other
+ * nodes. While nodes come and go that takes an hour: every 15 minutes a part of the info hashes is announced,
+ * and looked up until the next announce is due.
  */
 export async function measureDht(
   count: number,
@@ -170,7 +171,7 @@ export async function measureDht(
 
 const sizes = { hashes: 12, looks: 3 } as const
 
-/** Prints what becomes of look-ups in a network of `count` nodes. */
+/** Prints the results of look-ups in a network of `count` nodes. */
 export async function printDht(count: number, only = ''): Promise<void> {
   console.log(
     `${count} nodes in virtual time; ${sizes.hashes} info hashes, each looked for from ${sizes.looks} nodes`

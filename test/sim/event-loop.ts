@@ -1,13 +1,13 @@
 /**
- * Virtual time: what is scheduled runs in order of time, and of scheduling where times are equal. A heap in which each entry has
- * four below it, its keys in typed arrays: a look at them follows no pointers, which counts once there are tens of thousands.
+ * Virtual time. Callbacks run in order of time, then of scheduling. A 4-ary heap with keys in typed arrays:
+ * reads follow no pointers, which matters with tens of thousands of entries.
  */
 export class EventLoop {
   /** Milliseconds. */
   now = 0
   #turn = 0
   #size = 0
-  /** For each place of the heap when it is due, when it was scheduled, and where in `#runs` it lies. */
+  /** For each entry of the heap: when it is due, when it was scheduled, and its index in `#runs`. */
   #times = new Float64Array(64)
   #turns = new Float64Array(64)
   #slots = new Uint32Array(64)
@@ -29,7 +29,7 @@ export class EventLoop {
     let index = this.#size++
     while (index > 0) {
       const parent = (index - 1) >> 2
-      // Of two at the same time the one above was scheduled before.
+      // At equal times the parent was scheduled earlier.
       if ((times[parent] ?? 0) <= due) break
       this.#copy(parent, index)
       index = parent
@@ -37,7 +37,10 @@ export class EventLoop {
     this.#put(index, due, this.#turn++, slot)
   }
 
-  /** Runs what is due until `until` says yes, nothing is left, or the time is `limitMs`; says whether `until` did. */
+  /**
+   * Runs due callbacks until `until` returns true, none is left, or the time is `limitMs`. Returns whether
+   * `until` ended it.
+   */
   run(until: () => boolean, limitMs: number): boolean {
     while (!until()) {
       const due = this.#times[0] ?? 0
@@ -56,7 +59,7 @@ export class EventLoop {
     return true
   }
 
-  /** Runs everything that is due within `ms`. */
+  /** Runs every callback that is due within `ms`. */
   advance(ms: number): void {
     const limit = this.now + ms
     this.run(() => false, limit)
@@ -116,7 +119,7 @@ export class EventLoop {
 
 function nothing(): void {}
 
-/** Random numbers in [0, 1) that a seed decides (mulberry32). */
+/** Returns a seeded generator of random numbers in [0, 1) (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0
   return () => {

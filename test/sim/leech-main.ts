@@ -1,6 +1,7 @@
 import { LeechSwarm, type NodePlan } from './leech-swarm.ts'
 
-// Prints how near to the least time possible swarms of our clients come, in virtual time: `node dist/test/sim/leech-main.js`.
+// Prints how close swarms of our clients come to the least possible time, in virtual time: `node
+// dist/test/sim/leech-main.js`.
 const megabyte = 1_000_000
 
 function row(name: string, nodes: NodePlan[], pieceLength: number, mebibytes: number, latencyMs = 20): void {

@@ -23,7 +23,7 @@ for (const [what, upload] of [
   })
 }
 
-test('where peers compete for what they give each other, one that gives nothing gets little', () => {
+test("where peers compete for each other's uploads, one that uploads nothing gets little", () => {
   const nodes = [
     { upload: 4 * megabyte, seeds: true },
     ...leechers(19, megabyte),

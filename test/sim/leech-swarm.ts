@@ -10,20 +10,20 @@ import { EventLoop, seededRandom } from './event-loop.ts'
 
 /** One client of a {@link LeechSwarm}. */
 export interface NodePlan {
-  /** Bytes per second that it sends; its upload limit. */
+  /** Its upload limit in bytes per second. */
   readonly upload: number
-  /** Whether it has everything from the start. */
+  /** Whether it is complete from the start. */
   readonly seeds?: boolean
-  /** Whether it takes and never gives. */
+  /** Whether it downloads and never uploads. */
   readonly freeRides?: boolean
 }
 
-/** How a {@link LeechSwarm} is set up. */
+/** Options of a {@link LeechSwarm}. */
 export interface LeechSwarmOptions {
   readonly pieceLength: number
   readonly pieceCount: number
   readonly nodes: readonly NodePlan[]
-  /** Round trip between any two. */
+  /** Milliseconds of a round trip between any two. */
   readonly latencyMs: number
   readonly seed?: number
 }
@@ -33,7 +33,10 @@ interface Request {
   readonly block: number
 }
 
-/** Clients that all know each other, each with the real picker and choker, in virtual time. Same options, same run. */
+/**
+ * Clients that all know each other, each with the real picker and choker, in virtual time. The same options
+ * give the same run.
+ */
 export class LeechSwarm {
   readonly loop: EventLoop = new EventLoop()
   readonly layout: Layout
@@ -51,7 +54,7 @@ export class LeechSwarm {
     for (const node of this.nodes) node.meet()
   }
 
-  /** Runs until all have everything; returns when that was, in milliseconds, or Infinity. */
+  /** Runs until all are complete. Returns the time in milliseconds, or Infinity. */
   run(limitMs: number): number {
     const done = (): boolean => this.nodes.every((node) => node.doneAt < Number.POSITIVE_INFINITY)
     return this.loop.run(done, limitMs) ? this.loop.now : Number.POSITIVE_INFINITY
@@ -133,7 +136,7 @@ export class Node {
     loop.after(1000 * random(), round)
   }
 
-  /** Connects with all others. */
+  /** Connects to all others. */
   meet(): void {
     for (const { id, plan } of this.#swarm.nodes) {
       if (id === this.id || (plan.seeds === true && this.plan.seeds === true)) continue
@@ -156,7 +159,7 @@ export class Node {
     }
   }
 
-  /** Payload per second over the last seconds. */
+  /** Returns payload bytes per second over the last seconds. */
   rate(): number {
     let sum = 0
     for (const { down } of this.#meters.values()) sum += down.rate(this.#swarm.loop.now)
@@ -209,7 +212,7 @@ export class Node {
     this.#change((picker, now) => picker.rejected(by, piece, block, now))
   }
 
-  /** One block after the other, to each who waits in turn. */
+  /** Sends one block after the other, to each waiting peer in turn. */
   #send(): void {
     if (this.#sending) return
     const { loop, layout } = this.#swarm

@@ -3,8 +3,9 @@ import { printDht } from './dht.ts'
 import { type JumpResult, measure, type Result } from './measure.ts'
 import { scenarios } from './scenarios.ts'
 
-// Prints what the scheduler makes of each scenario beside what is possible. An argument chooses scenarios by name; `cost` or `--scale`
-// measures what a block costs in swarms of several sizes instead, and `dht` look-ups in a DHT of 100,000 nodes, or of as many as are named.
+// Prints the scheduler's result of each scenario beside the optimum. An argument chooses scenarios by name.
+// `cost` or `--scale` measures the cost of a block in swarms of several sizes instead, and `dht` look-ups in
+// a DHT of 100,000 nodes, or of the given number.
 
 const [chosen = ''] = process.argv.slice(2)
 
@@ -91,7 +92,7 @@ if (chosen === 'dht') {
   const [, count = '100000', only] = process.argv.slice(2)
   await printDht(Number(count), only)
 } else if (chosen === 'cost' || chosen === '--scale') {
-  // What the compiler does at first is not counted.
+  // Warms up the compiler.
   for (const reads of [true, false]) measureCosts([{ peers: 100, pieces: 1000, reads }], 20_000)
   console.log(
     'For each block: looks of the picker at pieces, buckets and peers; microseconds in the picker, and in'

@@ -1,7 +1,7 @@
 import { earliest, leastStallMs, missingOf } from './bounds.ts'
 import { type Scenario, SimSwarm } from './swarm.ts'
 
-/** What a jump took, and what it takes at best. */
+/** The time of a jump, and its least possible time. */
 export interface JumpResult {
   readonly seek: boolean
   readonly firstByteMs: number
@@ -13,13 +13,13 @@ export interface JumpResult {
   readonly stallBoundMs: number
 }
 
-/** What a scenario gave. */
+/** The result of a scenario. */
 export interface Result {
   readonly name: string
   readonly jumps: readonly JumpResult[]
-  /** Part of all bytes that came which came a second time or unasked. */
+  /** Share of received bytes that were duplicate or unrequested. */
   readonly wasted: number
-  /** Part of what all peers could have sent until everything was there. */
+  /** Share of the bytes that all peers could have sent until the download was complete. */
   readonly used: number
   readonly completionMs: number
   /** The same swarm without readers. */
@@ -31,7 +31,7 @@ export interface Result {
 export function measure(scenario: Scenario): Result {
   const swarm = new SimSwarm(scenario)
   const { blocksPerPiece } = swarm.layout
-  // Bounds of a jump start from what was there at that moment.
+  // Bounds of a jump start from the pieces verified at that moment.
   const snapshots = new Map<string, { readonly missing: Uint16Array; readonly rest: Scenario }>()
   const snapshot = (key: string): void => {
     const missing = new Uint16Array(scenario.pieceCount)
@@ -55,7 +55,7 @@ export function measure(scenario: Scenario): Result {
         snapshot === undefined ? blocksPerPiece : (snapshot.missing[piece] ?? 0)
       const first = missingOf(scenario, offset, offset + 1, blocksOf)
       const mebi = missingOf(scenario, offset, offset + (1 << 20), blocksOf)
-      // Only what the reader came to before it jumped again.
+      // Only up to the position that the reader reached before it jumped again.
       const end = offset + (jump.endedAt - firstMiBAt) * reader.plan.bytesPerMs
       const all = stalledMs > 0 ? missingOf(scenario, offset, end, blocksOf) : []
       const seek = snapshot !== undefined
@@ -89,8 +89,8 @@ export function measure(scenario: Scenario): Result {
 }
 
 /**
- * A piece to which a liar contributed fails only once it is whole, and no scheduler knows liars in advance: the least time in which what
- * failed comes again, from those who are known by then.
+ * Returns the least time in which failed pieces arrive again from the peers known by then. A piece with a
+ * liar's block fails only once it is whole, and no scheduler knows liars in advance.
  */
 function againMs(swarm: SimSwarm, wanted: readonly { piece: number }[], from: number, until: number): number {
   let ms = 0

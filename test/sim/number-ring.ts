@@ -1,11 +1,11 @@
-/** A queue of numbers in one array: nothing is made for what is queued, and nothing is left for a collector. */
+/** A queue of numbers in one array, without an allocation for each entry. */
 export class NumberRing {
-  /** How many numbers there are. */
+  /** Number of entries. */
   length = 0
   #head = 0
   #ring: number[] = new Array(8).fill(0)
 
-  /** Adds a number at the end. */
+  /** Appends a number. */
   push(value: number): void {
     if (this.length === this.#ring.length) {
       const old = this.#ring
@@ -16,7 +16,7 @@ export class NumberRing {
     this.#ring[(this.#head + this.length++) & (this.#ring.length - 1)] = value
   }
 
-  /** Takes the first number out; 0 when there is none. */
+  /** Removes and returns the first number; 0 when empty. */
   shift(): number {
     if (this.length === 0) return 0
     const value = this.#ring[this.#head] ?? 0
@@ -25,7 +25,7 @@ export class NumberRing {
     return value
   }
 
-  /** Takes all numbers out. */
+  /** Removes and returns all numbers. */
   drain(): number[] {
     const all: number[] = []
     while (this.length > 0) all.push(this.shift())

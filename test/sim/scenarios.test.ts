@@ -4,11 +4,11 @@ import { countSteps } from './cost.ts'
 import { measure } from './measure.ts'
 import { scenarios } from './scenarios.ts'
 
-// Virtual time and seeded chance: the same code gives the same numbers, so what is asserted is exact.
+// Virtual time and seeded randomness: the same code gives the same numbers, so assertions are exact.
 
 /**
- * What these stall beyond the bound, in milliseconds. The bound of the crowd knows in advance which pieces its members will get when, and
- * leaves those to them.
+ * Milliseconds by which these may stall beyond the bound. The bound of the crowd knows in advance which
+ * pieces its members will get and when, and leaves those to them.
  */
 const moreStallMs = new Map([['flash crowd of leechers', 400]])
 
@@ -21,7 +21,7 @@ for (const scenario of scenarios()) {
       const { seek, firstMiBMs, boundMs, stalledMs, stallBoundMs } = jump
       const said = JSON.stringify(jump)
       assert.ok(firstMiBMs <= boundMs * 1.5 + 1, `${seek ? 'seek' : 'start'}: ${said}`)
-      // What is right of what a liar sends is not in the bound.
+      // The bound does not count a liar's correct blocks.
       if (!lies) assert.ok(firstMiBMs >= boundMs - 1, `the bound is one: ${said}`)
       assert.ok(stalledMs <= stallBoundMs + (moreStallMs.get(scenario.name) ?? 0), `stalls: ${said}`)
     }
@@ -44,7 +44,7 @@ test('sim: the same seed gives the same run', () => {
 })
 
 for (const reads of [false, true]) {
-  test(`sim: a block takes no more looks in a larger swarm (${reads ? 'with' : 'without'} a reader)`, () => {
+  test(`sim: a block needs no more looks in a larger swarm (${reads ? 'with' : 'without'} a reader)`, () => {
     const [small, middle, large] = [
       [60, 600],
       [600, 6000],

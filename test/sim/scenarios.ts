@@ -11,7 +11,7 @@ function times(count: number, plan: (index: number) => PeerPlan): PeerPlan[] {
   return Array.from({ length: count }, (_, index) => plan(index))
 }
 
-/** The named scenarios; `scale` below 1 makes the files and swarms smaller by about that factor. */
+/** Returns the named scenarios. `scale` below 1 makes files and swarms smaller by about that factor. */
 export function scenarios(scale = 1): Scenario[] {
   const pieces = (count: number): number => Math.max(24, Math.round(count * scale))
   const list: Scenario[] = []
@@ -66,7 +66,7 @@ export function scenarios(scale = 1): Scenario[] {
     readers: [reader(40)]
   })
 
-  // All get all pieces within a minute from elsewhere, in the order that rarest first gives: random.
+  // All get all pieces within a minute from elsewhere, in random order, as rarest first gives.
   const randomCrowd = seededRandom(5)
   const crowdPieces = pieces(256)
   add('flash crowd of leechers', {
@@ -129,7 +129,7 @@ export function scenarios(scale = 1): Scenario[] {
     ]
   })
 
-  // A peer stays for five minutes on average, and another comes for each that goes.
+  // A peer stays for five minutes on average, and a new one replaces it.
   const randomChurn = seededRandom(3)
   const churning: PeerPlan[] = []
   for (let place = 0; place < 30; place++) {

@@ -1,37 +1,37 @@
 import type { EventLoop } from './event-loop.ts'
 import { NumberRing } from './number-ring.ts'
 
-/** How a simulated peer behaves. */
+/** The behaviour of a simulated peer. */
 export interface SimPeerOptions {
-  /** Bytes per millisecond that it sends us. */
+  /** Its upload rate to us in bytes per millisecond. */
   readonly bytesPerMs: number
-  /** Round trip. */
+  /** Milliseconds of a round trip. */
   readonly latencyMs: number
-  /** The most by which a message of either side is further delayed; order is kept. */
+  /** The most milliseconds by which a message of either side is further delayed; order is kept. */
   readonly jitterMs?: number
-  /** It falls silent once it has sent this many bytes. */
+  /** Bytes after which it falls silent. */
   readonly silentAfterBytes?: number
   /** Indices of its pieces, or a bitfield. */
   readonly pieces: 'all' | readonly number[] | Uint8Array
   /** Whether it chokes us from the start. */
   readonly choking: boolean
-  /** Whether it speaks the fast extension (BEP 6): it rejects what it will not send. */
+  /** Whether it supports the fast extension (BEP 6): it rejects requests that it will not answer. */
   readonly fast: boolean
-  /** Requests that it queues; further ones are dropped. */
+  /** Length of its request queue; further requests are dropped. */
   readonly maxRequests: number
-  /** Whether it takes requests and never answers. */
+  /** Whether it accepts requests and never answers. */
   readonly silent: boolean
-  /** Part of the requests that it rejects though it could serve them. */
+  /** Share of servable requests that it rejects. */
   readonly rejects: number
-  /** Part of its blocks that are wrong. */
+  /** Share of its blocks that are wrong. */
   readonly corrupts: number
   /** Pieces that it serves while it chokes us. */
   readonly allowedFast: readonly number[]
-  /** Whether it sends a block all the same after a cancel. */
+  /** Whether it sends a block in spite of a cancel. */
   readonly ignoresCancels: boolean
 }
 
-/** What a simulated peer sends; each comes half a round trip after it was sent, in order. */
+/** Messages of a simulated peer. Each arrives half a round trip after it was sent, in order. */
 export interface SimPeerEvents {
   piece(piece: number, block: number, corrupt: boolean): void
   reject(piece: number, block: number): void
@@ -41,7 +41,7 @@ export interface SimPeerEvents {
   allowedFast(piece: number): void
 }
 
-/** What travels, beside a piece and a block; `request` is the only message with bytes. */
+/** Message types, sent along with a piece and a block. Only `request` has a length in bytes. */
 const message = {
   request: 0,
   cancel: 1,
@@ -55,10 +55,10 @@ const message = {
 } as const
 const kinds = 16
 
-/** The far end of a connection: a queue of requests, answered one after the other at some rate, some time later. */
+/** The far end of a connection: a queue of requests, answered in order at some rate, after a delay. */
 export class SimPeer {
   readonly options: SimPeerOptions
-  /** Whether it takes requests and never answers; may change. */
+  /** Whether it accepts requests and never answers; may change. */
   silent: boolean
   /** Bytes per millisecond; may change. */
   bytesPerMs: number
@@ -73,7 +73,9 @@ export class SimPeer {
   readonly #random: () => number
   /** Blocks to send: piece, block and bytes of each. */
   readonly #queue = new NumberRing()
-  /** What is on its way to the peer and to us: kind and piece in one number, block, and bytes of a request. */
+  /**
+   * Messages on their way to the peer and to us: type and piece in one number, block, and bytes of a request.
+   */
   readonly #inbound = new NumberRing()
   readonly #outbound = new NumberRing()
   #pieces: Set<number> | Uint8Array | undefined
@@ -82,11 +84,12 @@ export class SimPeer {
   #sendsPiece = 0
   #sendsBlock = 0
   #sendsBytes = 0
-  /** When the last message of each way arrives. */
+  /** Arrival time of the last message in each direction. */
   #lastIn = 0
   #lastOut = 0
   #gone = false
-  // One function for each kind of event, not one for each event: a swarm of thousands has tens of thousands of them under way.
+  // One function for each type of event, not one for each event: a swarm of thousands has tens of thousands
+  // of them scheduled.
   readonly #onInbound = (): void => this.#hear()
   readonly #onOutbound = (): void => this.#arrive()
   readonly #onSent = (): void => this.#sentOne()
@@ -103,7 +106,7 @@ export class SimPeer {
     if (pieces !== 'all') this.#pieces = pieces instanceof Uint8Array ? pieces : new Set(pieces)
   }
 
-  /** Whether it has a piece. */
+  /** Returns whether it has a piece. */
   has(piece: number): boolean {
     const pieces = this.#pieces
     if (pieces === undefined) return true
@@ -112,12 +115,12 @@ export class SimPeer {
       : ((pieces[piece >> 3] ?? 0) & (0x80 >> (piece & 7))) !== 0
   }
 
-  /** We ask for a block. */
+  /** Receives our request for a block. */
   request(piece: number, block: number, bytes: number): void {
     this.#travelIn(message.request, piece, block, bytes)
   }
 
-  /** We take a request back. */
+  /** Receives our cancel of a block. */
   cancel(piece: number, block: number): void {
     this.#travelIn(message.cancel, piece, block, 0)
   }
@@ -133,7 +136,7 @@ export class SimPeer {
     this.#tell(message.unchoke)
   }
 
-  /** It gets a further piece. */
+  /** Gives it a further piece. */
   gain(piece: number): void {
     if (!this.#ownsPieces && this.#pieces instanceof Uint8Array) this.#pieces = this.#pieces.slice()
     this.#ownsPieces = true
@@ -147,13 +150,13 @@ export class SimPeer {
     this.#tell(message.allowedFast, piece)
   }
 
-  /** A silent peer speaks again and sends what it owes. */
+  /** Ends its silence: it sends the overdue blocks. */
   speak(): void {
     this.silent = false
     this.#send()
   }
 
-  /** Nothing is sent or heard any more. */
+  /** Ends the connection: nothing is sent or received any more. */
   leave(): void {
     this.#gone = true
   }
@@ -210,7 +213,7 @@ export class SimPeer {
     return jitterMs > 0 ? Math.max(at + this.#random() * jitterMs, last) : at
   }
 
-  /** A message of ours reaches the peer. */
+  /** Handles the arrival of our message at the peer. */
   #hear(): void {
     const what = this.#inbound.shift()
     const block = this.#inbound.shift()
@@ -246,7 +249,7 @@ export class SimPeer {
     if (found) this.#reject(piece, block)
   }
 
-  /** A message of the peer reaches us. */
+  /** Handles the arrival of the peer's message at our end. */
   #arrive(): void {
     const what = this.#outbound.shift()
     const block = this.#outbound.shift()

@@ -2,31 +2,31 @@ import type { ByteWindow } from '../../lib/pieces/byte-window.ts'
 import { Lookahead } from '../../lib/stream/lookahead.ts'
 import type { ReaderPlan, SimSwarm } from './swarm.ts'
 
-/** The most bytes of one read, as a FileStream reads. */
+/** The most bytes of one read, as in FileStream. */
 const chunkBytes = 256 << 10
-/** A player starts, and starts again after a seek, when it has this much. */
+/** Bytes that a player needs to start, also after a seek. */
 const startBytes = 1 << 20
-/** A player reads ahead this far. */
+/** Milliseconds that a player buffers ahead. */
 const bufferMs = 10_000
-/** The index of a film comes behind what is played in this time, as a FileStream has it. */
+/** Milliseconds of playback that precede the index of a film, as in FileStream. */
 const indexDelayMs = 2000
-/** Windows over an index have the numbers from here on. */
+/** Windows over an index have numbers from here on. */
 const firstIndexId = 1_000_000
 
-/** What was seen after a start or a seek. */
+/** Times measured after a start or a seek. */
 export interface Jump {
   readonly at: number
   readonly offset: number
-  /** When the first bytes came, and the first MiB. */
+  /** When the first byte and the first MiB came. */
   firstByteAt: number
   firstMiBAt: number
-  /** When playing began, and ended by a seek or the end. */
+  /** When playback began, and ended by a seek or the end. */
   endedAt: number
   stalls: number
   stalledMs: number
 }
 
-/** A player with a buffer over a stream that asks for windows exactly as a FileStream does. */
+/** A player with a buffer over a stream that opens windows exactly like a FileStream. */
 export class SimReader {
   readonly jumps: Jump[] = []
   ended = false
@@ -41,13 +41,13 @@ export class SimReader {
   #waitingFor = -1
   #askedAt = 0
   #jump: Jump | undefined
-  /** Bytes that the player holds, as of `#levelAt`. */
+  /** Bytes in the player's buffer, as of `#levelAt`. */
   #level = 0
   #levelAt = 0
   #playing = false
   #stalledAt = -1
   #lastStallEnd = Number.NEGATIVE_INFINITY
-  /** Counts jumps and reads, so that what was scheduled before is void. */
+  /** Counts jumps and reads, so that earlier callbacks are ignored. */
   #turn = 0
 
   constructor(swarm: SimSwarm, id: number, plan: ReaderPlan) {
@@ -60,7 +60,7 @@ export class SimReader {
     if (plan.stopsAtMs !== undefined) swarm.loop.at(plan.stopsAtMs, () => this.#end())
   }
 
-  /** A piece is there. */
+  /** Handles a verified piece. */
   verified(piece: number): void {
     if (piece !== this.#waitingFor || this.ended) return
     this.#waitingFor = -1
@@ -124,7 +124,7 @@ export class SimReader {
     this.#set(firstIndexId + this.#id, window, false)
   }
 
-  /** What was waited for is delivered. */
+  /** Marks the window as not waiting, once the awaited bytes are delivered. */
   #rest(): void {
     const cursor = this.#cursor
     if (cursor?.waiting !== true) return
@@ -143,7 +143,7 @@ export class SimReader {
     if (this.ended || this.#paused) return
     const turn = ++this.#turn
     if (this.#position >= layout.length) {
-      // All is read: the player plays out what it has.
+      // The end is reached: the player plays out its buffer.
       this.#closeWindow()
       this.#playing = true
       loop.after(this.#levelNow() / this.plan.bytesPerMs, () => turn === this.#turn && this.#end())
@@ -193,14 +193,14 @@ export class SimReader {
     return this.#level
   }
 
-  /** Plays up to now: where the buffer ran dry a stall began. */
+  /** Advances playback to now. A stall began where the buffer ran dry. */
   #settle(): void {
     const { now } = this.#swarm.loop
     const played = (now - this.#levelAt) * this.plan.bytesPerMs
     if (this.#playing && this.#jump !== undefined) {
       if (played > this.#level + 1 && this.#stalledAt < 0 && this.#position < this.#swarm.layout.length) {
         this.#stalledAt = this.#levelAt + this.#level / this.plan.bytesPerMs
-        // Stalls within a second of each other are one to whoever watches.
+        // Viewers see stalls within a second of each other as one.
         if (this.#stalledAt - this.#lastStallEnd > 1000) this.#jump.stalls++
       }
       this.#level = Math.max(0, this.#level - played)

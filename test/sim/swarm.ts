@@ -8,52 +8,52 @@ import { EventLoop, seededRandom } from './event-loop.ts'
 import { SimPeer, type SimPeerOptions } from './sim-peer.ts'
 import { SimReader } from './sim-reader.ts'
 
-/** What a peer is and does in a scenario. */
+/** A peer of a scenario and its behaviour. */
 export interface PeerPlan extends Partial<SimPeerOptions> {
   readonly bytesPerMs: number
-  /** Round trip. */
+  /** Milliseconds of a round trip. */
   readonly latencyMs: number
-  /** What is in its wrong blocks, the same for liars in league; its number by default. */
+  /** Content of its wrong blocks, equal for colluding liars; its number by default. */
   readonly version?: number
   /** When we dial it; 0 by default. */
   readonly joinsAtMs?: number
-  /** When it breaks the connection; never by default. */
+  /** When it disconnects; never by default. */
   readonly leavesAtMs?: number
-  /** How long it takes to unchoke us once it has heard of our interest. */
+  /** Milliseconds from our interest until it unchokes us. */
   readonly unchokesAfterMs?: number
-  /** Pieces that it gets over time, first first. */
+  /** Pieces that it gets over time, in order. */
   readonly gains?: readonly { readonly piece: number; readonly atMs: number }[]
 }
 
-/** What a reader does. */
+/** The behaviour of a reader. */
 export interface ReaderPlan {
   readonly startsAtMs: number
-  /** What the player consumes. */
+  /** The player's bit rate in bytes per millisecond. */
   readonly bytesPerMs: number
   /** First byte. */
   readonly start: number
   readonly seeks: readonly { readonly atMs: number; readonly to: number }[]
   /** When it closes its stream; at the end of the data by default. */
   readonly stopsAtMs?: number
-  /** When it stops playing and reading, for good, with its stream open; never by default. */
+  /** When it stops playing and reading for good, with its stream open; never by default. */
   readonly pausesAtMs?: number
   /** Bytes at the end of the data that its stream takes for the index of a film; none by default. */
   readonly indexBytes?: number
 }
 
-/** A swarm and what is read from it. */
+/** A swarm and its readers. */
 export interface Scenario {
   readonly name: string
   readonly pieceLength: number
   readonly pieceCount: number
   readonly peers: readonly PeerPlan[]
   readonly readers: readonly ReaderPlan[]
-  /** Virtual time after which the run is given up. */
+  /** Virtual time after which the run is aborted. */
   readonly limitMs: number
   readonly seed?: number
 }
 
-/** For each block that is there 0 if it is right, or the number of the peer that made it up. */
+/** For each received block: 0 if it is right, or the number of the peer that made it up. */
 type Copy = Map<number, number>
 
 interface Effect {
@@ -63,13 +63,16 @@ interface Effect {
   readonly block: number
 }
 
-/** Bytes that are hashed in a millisecond, before a piece counts as there. */
+/** Bytes hashed in a millisecond, before a piece is verified. */
 export const hashedPerMs = 1_000_000
 
-/** Round trips from dialling until the first block is asked for: connection, handshake, interest and unchoke. */
+/** Round trips from the dial to the first request: connection, handshake, interest and unchoke. */
 export const startRoundTrips = 3
 
-/** A picker as the torrent runs it, among the peers and readers of a scenario, in virtual time. Same scenario, same run. */
+/**
+ * A picker as a torrent runs it, among the peers and readers of a scenario, in virtual time. The same
+ * scenario gives the same run.
+ */
 export class SimSwarm {
   readonly loop: EventLoop = new EventLoop()
   readonly layout: Layout
@@ -79,30 +82,30 @@ export class SimSwarm {
   /** When each piece was verified, Infinity before. */
   readonly verifiedAt: Float64Array
   usefulBytes = 0
-  /** Bytes that came a second time or unasked. */
+  /** Bytes that were duplicate or unrequested. */
   wastedBytes = 0
   blocks = 0
   /** Pieces that failed. */
   readonly failedAt: { readonly piece: number; readonly at: number }[] = []
   readonly bannedIds: Set<number> = new Set()
-  /** All that came, right or wrong. */
+  /** All received bytes, right or wrong. */
   receivedBytes = 0
   /** Processor time in the picker, if it is measured. */
   pickerMs = 0
   measures = false
   readonly #peers = new Map<number, SimPeer>()
   readonly #recovery: Recovery
-  /** For each piece under way what came of its blocks; not kept where nobody lies. */
+  /** Received blocks of each partial piece; not recorded in scenarios without liars. */
   readonly #copies = new Map<number, Copy>()
   /** The last bad copy of pieces that failed. */
   readonly #bad = new Map<number, Copy>()
   readonly #lies: boolean
   #wakeAt = Number.POSITIVE_INFINITY
   #missing: number
-  /** What the picker has decided and the peers have not heard yet. */
+  /** Decisions of the picker that the peers have not received yet. */
   readonly #effects: Effect[] = []
 
-  /** A swarm at time 0, in which everything is selected. */
+  /** Makes a swarm at time 0, in which everything is selected. */
   constructor(scenario: Scenario) {
     this.scenario = scenario
     const { pieceLength, pieceCount, seed = 1 } = scenario
@@ -157,12 +160,15 @@ export class SimSwarm {
     this.readers = scenario.readers.map((plan, index) => new SimReader(this, index + 1, plan))
   }
 
-  /** Hosts that were banned. */
+  /** Number of banned hosts. */
   get banned(): number {
     return this.bannedIds.size
   }
 
-  /** The scenario as it stands: who falls silent after some bytes has sent a part of them by now. */
+  /**
+   * The rest of the scenario: for peers that fall silent after some bytes, the bytes sent by now are
+   * subtracted.
+   */
   get rest(): Scenario {
     const peers = this.scenario.peers.map((plan, index) => {
       const { silentAfterBytes } = plan
@@ -173,17 +179,17 @@ export class SimSwarm {
     return { ...this.scenario, peers }
   }
 
-  /** Whether everything is there. */
+  /** Whether every piece is verified. */
   get done(): boolean {
     return this.#missing === 0
   }
 
-  /** Whether a piece is there and verified. */
+  /** Returns whether a piece is verified. */
   has(piece: number): boolean {
     return (this.verifiedAt[piece] ?? 0) <= this.loop.now
   }
 
-  /** Runs until everything is there and all readers have ended, or the limit. */
+  /** Runs until every piece is verified and all readers have ended, or the limit. */
   run(): void {
     const { loop, scenario } = this
     loop.run(() => this.#missing === 0 && this.readers.every(({ ended }) => ended), scenario.limitMs)
@@ -314,7 +320,7 @@ export class SimSwarm {
       this.#bad.delete(piece)
       this.verifiedAt[piece] = this.loop.now
       this.#missing--
-      // Readers hear of it when the picker does.
+      // Readers are told when the picker is.
       this.change((now) => {
         this.picker.had({ start: piece, end: piece + 1 }, now)
         this.#recovery.passed(piece, digest, now)
