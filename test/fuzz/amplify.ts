@@ -10,7 +10,7 @@ import {
 import type { Random } from './random.ts'
 import type { Grammar } from './target.ts'
 
-/** The input with one of its parts repeated until it is as long as the parser takes, which shows work that grows too fast. */
+/** Repeats one part of the input until it is as long as the parser accepts. Shows work that grows too fast. */
 export function amplify(input: Uint8Array, random: Random, grammar: Grammar, mostBytes: number): Uint8Array {
   const length = random.oneIn(2) ? mostBytes : Math.max(input.length, random.length(mostBytes))
   const tree = grammar === 'bencode' ? readTree(input) : undefined
@@ -37,7 +37,7 @@ function anyPart(input: Uint8Array, random: Random): Uint8Array {
   return input.subarray(at, at + 1 + random.length(Math.min(256, input.length - at)))
 }
 
-/** The pieces between separators, each with the separator behind it. */
+/** Returns the pieces between separators, each with the separator after it. */
 function wordsOf(input: Uint8Array): Uint8Array[] {
   const text = Buffer.from(input.buffer, input.byteOffset, input.byteLength).toString('latin1')
   return [...text.matchAll(/[^,;&\s/:{}[\]]*[,;&\s/:{}[\]]/g)].map(({ index, 0: found }) =>
@@ -45,7 +45,7 @@ function wordsOf(input: Uint8Array): Uint8Array[] {
   )
 }
 
-/** The node with as many bytes more. */
+/** Returns the node with as many bytes more. */
 function filled(node: Node, room: number, random: Random): Node {
   if (node.kind === 'string') {
     const part = node.bytes.length > 0 && random.oneIn(2) ? node.bytes : Uint8Array.of(random.below(256))

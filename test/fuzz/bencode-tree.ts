@@ -5,7 +5,7 @@ export type Node =
   | { readonly kind: 'list'; readonly items: readonly Node[] }
   | { readonly kind: 'dict'; readonly entries: readonly (readonly [Node, Node])[] }
 
-/** A value and the bytes that follow it. */
+/** A value and the bytes after it. */
 export interface Tree {
   readonly root: Node
   readonly rest: Uint8Array
@@ -13,7 +13,7 @@ export interface Tree {
 
 const deepest = 200
 
-/** Reads what is well enough formed to be mutated as a tree; undefined for anything else. */
+/** Reads bencode that is well-formed enough to be mutated as a tree; undefined for anything else. */
 export function readTree(bytes: Uint8Array): Tree | undefined {
   const text = Buffer.from(bytes).toString('latin1')
   let at = 0
@@ -60,7 +60,7 @@ function pairs(items: readonly Node[]): [Node, Node][] {
   return entries
 }
 
-/** Writes a tree as it is, be it bencode or not. */
+/** Writes a tree unchanged, whether or not it is bencode. */
 export function writeTree({ root, rest }: Tree): Uint8Array {
   const parts: Uint8Array[] = []
   write(root, parts)
@@ -78,20 +78,22 @@ function write(node: Node, parts: Uint8Array[]): void {
   }
 }
 
-/** The items of a list; the keys and values of a dictionary in turn. */
+/** Returns the items of a list; the keys and values of a dictionary alternately. */
 export function childrenOf(node: Node): readonly Node[] {
   if (node.kind === 'list') return node.items
   return node.kind === 'dict' ? node.entries.flat() : []
 }
 
-/** How many nodes there are. */
+/** Returns the number of nodes. */
 export function countNodes(node: Node): number {
   let count = 1
   for (const child of childrenOf(node)) count += countNodes(child)
   return count
 }
 
-/** The tree with its node number `index`, counted in the order of the bytes, made another; undefined removes it, and a value's key. */
+/**
+ * Replaces node number `index`, counted in the order of the bytes. `undefined` removes it, and a value's key.
+ */
 export function replaceNode(root: Node, index: number, change: (node: Node) => Node | undefined): Node {
   let left = index
   const visit = (node: Node): Node | undefined => {
@@ -111,7 +113,7 @@ export function replaceNode(root: Node, index: number, change: (node: Node) => N
   return visit(root) ?? { kind: 'list', items: [] }
 }
 
-/** The node with a number, as {@link replaceNode} counts. */
+/** Returns the node with a number, counted as in {@link replaceNode}. */
 export function nodeAt(root: Node, index: number): Node {
   let found = root
   replaceNode(root, index, (node) => (found = node))

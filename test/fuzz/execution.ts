@@ -7,14 +7,16 @@ import { refusalShape, shapeOf } from './outcome.ts'
 import { Random, seedOf } from './random.ts'
 import type { Check, Target } from './target.ts'
 
-/** CPU that one turn of the event loop may take. */
+/** Milliseconds of CPU that one turn of the event loop may take. */
 const turnMs = 100
-/** How often a long turn is repeated; the shortest counts, as other programs and the collector lengthen single ones. */
+/**
+ * Repeats of a long turn. The shortest counts, because other programs and the collector lengthen single ones.
+ */
 const repeats = 3
-/** Heap that a result may hold beyond this multiple of its input. */
+/** Largest ratio of a result's heap to its input. */
 const heldFactor = 200
 const heldSpare = 4 << 20
-/** Results that are weighed in any case, and the part of the time that may go into weighing others. */
+/** Number of results that are always weighed, and the share of time for weighing others. */
 const surelyWeighed = 10
 const weighedPart = 0.1
 
@@ -26,11 +28,11 @@ export interface Outcome {
   readonly shape: string
   /** The result; undefined for a refusal. */
   readonly result: unknown
-  /** The longest turn in milliseconds by the clock, which is never less than its CPU. */
+  /** The longest turn in milliseconds by the clock, which is never less than its CPU time. */
   readonly longestMs: number
 }
 
-/** Measures turns and asserts for one run. */
+/** Measures turns and runs assertions of one run. */
 class Run implements Check {
   readonly random: Random
   longestMs = 0
@@ -102,14 +104,14 @@ function brief(value: unknown): string {
   return text.length > 300 ? `${text.slice(0, 300)}…` : text
 }
 
-/** Runs a target once. @throws Finding for an escape or a broken invariant. */
+/** Runs a target once. @throws Finding for an unexpected exception or a broken invariant. */
 async function runOnce(
   target: Target,
   input: Uint8Array,
   measuresCpu: boolean
 ): Promise<{ run: Run; outcome: Outcome }> {
   const run = new Run(input, measuresCpu)
-  // Parsers borrow their input, and a target may not change what is kept.
+  // Parsers borrow their input, and a target may not change the kept original.
   const copy = input.slice()
   let result: unknown
   let shape: string
@@ -132,18 +134,24 @@ function escapeOf(thrown: unknown): Finding {
   return new Finding('escape', message, { key: `${error.name} ${place}`, cause: thrown })
 }
 
-/** Runs a target on an input. @throws Finding for an escape, a broken invariant, a long turn or a large result. */
+/**
+ * Runs a target on an input. @throws Finding for an unexpected exception, a broken invariant, a long turn or
+ * a large result.
+ */
 export async function execute(target: Target, input: Uint8Array): Promise<Outcome> {
   const before = allocatedBytes()
   const { outcome } = await runOnce(target, input, false)
   if (outcome.longestMs > turnMs) await confirmTurn(target, input)
   const most = heldFactor * input.length + heldSpare
-  // A result never holds more than was allocated, unless a collection came between.
+  // A result never holds more than was allocated, unless a collection ran meanwhile.
   if (allocatedBytes() - before > most) await weigh(target, input, most)
   return outcome
 }
 
-/** Confirms that a result is large, unless that has taken too much of the time: a collection takes milliseconds. */
+/**
+ * Confirms that a result is large, unless weighing has used up its share of time: a collection takes
+ * milliseconds.
+ */
 async function weigh(target: Target, input: Uint8Array, most: number): Promise<void> {
   const from = performance.now()
   const weighed = weighings.get(target) ?? { count: 0, ms: 0, since: from }
@@ -154,7 +162,7 @@ async function weigh(target: Target, input: Uint8Array, most: number): Promise<v
   weighed.ms += performance.now() - from
 }
 
-/** Bytes of the heap and outside of it, garbage included. */
+/** Returns bytes of the heap and outside of it, garbage included. */
 function allocatedBytes(): number {
   const { used_heap_size: heap, external_memory: outside } = getHeapStatistics()
   return heap + outside

@@ -1,10 +1,10 @@
-/** The kinds of findings. */
+/** Kinds of findings. */
 export type FindingKind = 'escape' | 'turn' | 'invariant' | 'growth' | 'memory' | 'hang'
 
 /** An input that breaks a rule of the fuzzer. */
 export class Finding extends Error {
   readonly kind: FindingKind
-  /** The same for all inputs that show the same fault. */
+  /** Equal for all inputs with the same fault. */
   readonly key: string
 
   constructor(

@@ -48,7 +48,7 @@ test('the same seed makes the same inputs', async () => {
   assert.notDeepEqual(await inputsOf(7), await inputsOf(8))
 })
 
-/** A parser with a fault for inputs that hold an `x`. */
+/** Returns a parser with a fault for inputs that hold an `x`. */
 function faulty(run: Target['run']): Target {
   const isBad = (input: Uint8Array): boolean => input.includes(0x78)
   return {
@@ -91,7 +91,7 @@ for (const [kind, run] of faults) {
   })
 }
 
-test('a parser that keeps its inputs is found to grow', async () => {
+test('a parser that keeps its inputs is reported as growing', async () => {
   const target = faulty(() => kept.push(new Uint8Array(1 << 20).fill(1)))
   const fuzzer = new Fuzzer({ target, seed: 1, corpus: [] })
   let finding: Finding | undefined
@@ -110,7 +110,7 @@ test('a refusal is no finding, whatever its code', async () => {
   assert.match((await execute(target, Buffer.from('x'))).shape, /^ERR_METAINFO_INVALID/)
 })
 
-test('an input with a finding is made smaller', async () => {
+test('an input with a finding is minimised', async () => {
   const target = faulty((_, check) => check.that(false, 'bad'))
   const input = Buffer.from(`${'a'.repeat(100)}x${'b'.repeat(100)}`)
   const finding = await execute(target, input).catch((thrown: unknown) => thrown)
@@ -119,7 +119,7 @@ test('an input with a finding is made smaller', async () => {
   assert.equal(Buffer.from(small).toString(), 'x')
 })
 
-test('bencode of other programs is mutated as a tree that writes the same bytes', () => {
+test('bencode of other programs is parsed to a tree that writes the same bytes', () => {
   for (const kind of ['torrent', 'krpc', 'extended', 'pex', 'http-reply']) {
     const folder = path.join(root, 'test/fuzz/corpus', kind)
     for (const file of readdirSync(folder)) {

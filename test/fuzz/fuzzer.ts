@@ -9,28 +9,28 @@ import { mutateText } from './mutate-text.ts'
 import { Random } from './random.ts'
 import type { Target } from './target.ts'
 
-/** Inputs that are kept to be mutated; a further one takes the place of another. */
+/** Limit of kept inputs; a further one replaces another. */
 const mostKept = 2000
 const longestInput = 16 << 10
-/** Longer inputs are not mutated further: they would slow down all that follow. */
+/** Bytes. Longer inputs are not mutated further: they would slow down all later runs. */
 const longestKept = 16 << 10
-/** How many inputs come to one that is made as long as the parser takes. */
+/** Number of inputs between two that are amplified to the parser's limit. */
 const inputsPerAmplified = 150
 const mostShapes = 50_000
-/** Bytes of the fuzzer's own map for each outcome besides its text, at most: 50,000 of them are as much as a leak. */
+/** Most bytes of the fuzzer's own map for each outcome besides its text: 50,000 outcomes look like a leak. */
 const bytesOfEntry = 150
-/** Growth between two windows that is allowed: caches fill, and code is compiled. */
+/** Allowed growth in bytes between two windows: caches fill, and code is compiled. */
 const spareBytes = 8 << 20
 /** The first window is for warming up. */
 const windowsBefore = 2
 
-/** How a {@link Fuzzer} is set up. */
+/** Options of a {@link Fuzzer}. */
 export interface FuzzerOptions {
   readonly target: Target
   readonly seed: number
   /** First inputs. */
   readonly corpus: readonly Uint8Array[]
-  /** Told of each input before it runs. */
+  /** Called with each input before it runs. */
   readonly onInput?: (input: Uint8Array) => void
 }
 
@@ -58,12 +58,12 @@ export class Fuzzer {
     return this.#kept
   }
 
-  /** How many kinds of outcomes were seen. */
+  /** Number of kinds of outcomes seen. */
   get outcomes(): number {
     return this.#shapes.size
   }
 
-  /** Runs each first input as it is. Yields findings. */
+  /** Runs each first input unchanged. Yields findings. */
   async *begin(): AsyncGenerator<[Uint8Array, Finding]> {
     for (const input of this.#corpus) {
       const finding = await this.#try(new Uint8Array(input))
@@ -71,14 +71,17 @@ export class Fuzzer {
     }
   }
 
-  /** Makes and runs one input; returns it with what it broke, if anything. */
+  /** Makes and runs one input. Returns it with its finding, if any. */
   async next(): Promise<[Uint8Array, Finding] | undefined> {
     const input = this.#make()
     const finding = await this.#try(input)
     return finding === undefined ? undefined : [input, finding]
   }
 
-  /** Ends a window of executions: a finding when each of the last windows held much more memory than the one before. */
+  /**
+   * Ends a window of executions. Returns a finding when each of the last windows held much more memory than
+   * the one before.
+   */
   checkGrowth(): Finding | undefined {
     let own = 0
     for (const { length } of this.#kept) own += length
@@ -118,7 +121,7 @@ export class Fuzzer {
     const random = this.#random
     const { target } = this
     if (this.#kept.length === 0 || random.oneIn(200)) return anyBytes(random, random.length(300))
-    // Inputs that came last have been mutated least.
+    // The latest inputs have been mutated least.
     const recent = Math.max(1, Math.min(this.#kept.length, 50))
     const index = random.oneIn(3)
       ? this.#kept.length - 1 - random.below(recent)

@@ -12,7 +12,7 @@ export function collectGarbage(): void {
   collect()
 }
 
-/** Bytes of this thread's heap and of memory that it holds outside, after a collection. */
+/** Returns bytes of this thread's heap and of its external memory, after a collection. */
 export function heldBytes(): number {
   collectGarbage()
   // The second collection waits for the buffers that the first one frees in the background.

@@ -22,7 +22,7 @@ const { values, positionals } = parseArgs({
   }
 })
 
-/** CPU seconds of this process without a new input after which an input counts as endless. */
+/** CPU seconds of this process without a new input after which the current input counts as endless. */
 const hangSeconds = 20
 const lookMs = 500
 const sharedBytes = 4 << 20
@@ -62,7 +62,7 @@ async function replay(ones: readonly Target[], file: string): Promise<void> {
   }
 }
 
-/** Runs each target for the time, or in turns of that time until each has the total. */
+/** Runs each target for the time, or repeatedly for that time until each has run for the total. */
 async function fuzz(): Promise<void> {
   const total = Number(values.total ?? Number.NaN)
   const time = Number(values.time)
@@ -87,7 +87,7 @@ async function runTarget(target: Target, seconds: number, goesOn: boolean): Prom
   const resume = values.resume || goesOn
   const before = resume ? store.counts(target.name) : { executions: 0, seconds: 0, outcomes: 0, findings: 0 }
   const shared = new SharedArrayBuffer(sharedBytes)
-  // A run that goes on makes other inputs than the one before.
+  // A resumed run makes other inputs than the earlier one.
   const seed = (Number(values.seed ?? 1) + before.executions) % 2 ** 32
   const task: WorkerTask = {
     name: target.name,
@@ -142,7 +142,7 @@ async function runTarget(target: Target, seconds: number, goesOn: boolean): Prom
   )
 }
 
-/** The input that a thread runs, or ran last. */
+/** Returns the input that a thread runs, or ran last. */
 function inputOf(shared: SharedArrayBuffer): Uint8Array {
   const [length = 0] = new Int32Array(shared, 0, 1)
   return new Uint8Array(shared, inputOffset).slice(0, length)

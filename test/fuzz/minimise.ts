@@ -8,11 +8,11 @@ export interface MinimiseOptions {
   readonly target: Target
   readonly finding: Finding
   readonly timeMs: number
-  /** Told of each input before it runs. */
+  /** Called with each input before it runs. */
   readonly onInput?: (input: Uint8Array) => void
 }
 
-/** A smaller input with the same finding, as far as it is found within the time. */
+/** Returns a smaller input with the same finding, as far as one is found in time. */
 export async function minimise(
   { target, finding, timeMs, onInput }: MinimiseOptions,
   input: Uint8Array

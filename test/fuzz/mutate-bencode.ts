@@ -24,7 +24,7 @@ function text(words: string): Node {
   return { kind: 'string', bytes: Buffer.from(words) }
 }
 
-/** The node so many levels deeper. */
+/** Returns the node nested `levels` deeper. */
 function nested(node: Node, levels: number, random: Random): Node {
   let deep = node
   const asList = random.oneIn(2)
@@ -91,7 +91,10 @@ function mutateContainer(node: Node & { readonly kind: 'list' | 'dict' }, source
   return { kind: 'dict', entries: random.oneIn(4) ? entries.reverse() : entries }
 }
 
-/** Mutates a bencoded value: lengths, digits, keys, nesting, duplicates, order, parts of another value; now and then bare bytes. */
+/**
+ * Mutates a bencoded value: lengths, digits, keys, nesting, duplicates, order, parts of another value;
+ * occasionally raw bytes.
+ */
 export function mutateBencode(
   bytes: Uint8Array,
   random: Random,
@@ -109,7 +112,7 @@ export function mutateBencode(
   })
 }
 
-/** Smaller values: without one node each. */
+/** Yields smaller values, each without one node. */
 export function* smallerBencode(bytes: Uint8Array): Generator<Uint8Array> {
   const tree: Tree | undefined = readTree(bytes)
   if (tree === undefined) return

@@ -5,12 +5,12 @@ const boundaries = [
 ] as const
 const words = [...boundaries, 0x1fffff, 0x200000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff] as const
 
-/** Bytes joined. */
+/** Joins bytes. */
 export function joinBytes(...parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts))
 }
 
-/** Random bytes. */
+/** Returns random bytes. */
 export function anyBytes(random: Random, length: number): Uint8Array {
   return Uint8Array.from({ length }, () => random.below(256))
 }
@@ -21,7 +21,7 @@ function spliced(bytes: Uint8Array, at: number, remove: number, insert: Uint8Arr
   return joinBytes(bytes.subarray(0, at), insert, bytes.subarray(at + remove))
 }
 
-/** Replaces bytes by as many others. */
+/** Overwrites bytes with as many others. */
 function overwritten(bytes: Uint8Array, at: number, by: Uint8Array): Uint8Array {
   const copy = bytes.slice()
   copy.set(by.subarray(0, Math.max(0, copy.length - at)), at)
@@ -34,7 +34,7 @@ function part(bytes: Uint8Array, random: Random, most: number): Uint8Array {
   return bytes.subarray(at, at + length)
 }
 
-/** A number of 1 to 8 bytes in either order. */
+/** Returns a number of 1 to 8 bytes in either byte order. */
 function number(random: Random): Uint8Array {
   const bytes = new Uint8Array(8)
   new DataView(bytes.buffer).setUint32(4, random.pick(words) + random.below(3) - 1)
@@ -77,7 +77,7 @@ const mutations: readonly [Mutation, ...Mutation[]] = [
   (bytes, _, other) => joinBytes(bytes, other)
 ]
 
-/** Flips, numbers at boundaries, insertions, removals and parts of another input. */
+/** Mutates bytes: bit flips, numbers at boundaries, insertions, removals and parts of another input. */
 export function mutateBytes(bytes: Uint8Array, random: Random, other: Uint8Array): Uint8Array {
   if (bytes.length === 0) return anyBytes(random, 1 + random.length(64))
   return random.pick(mutations)(bytes, random, other)

@@ -25,7 +25,7 @@ function anyJson(random: Random, words: readonly string[]): Json {
   ])
 }
 
-/** Changes one value below, or this one. */
+/** Changes this value or one below it. */
 function mutateValue(value: Json, random: Random, words: readonly string[], other: Json): Json {
   const down = !random.oneIn(4)
   if (Array.isArray(value) && value.length > 0 && down) {
@@ -79,7 +79,7 @@ function parsed(bytes: Uint8Array): Json {
   }
 }
 
-/** Mutates JSON: types, fields, lengths, numbers; now and then its text. */
+/** Mutates JSON: types, fields, lengths, numbers; occasionally its text. */
 export function mutateJson(
   bytes: Uint8Array,
   random: Random,

@@ -126,7 +126,10 @@ const mutations: readonly [Mutation, ...Mutation[]] = [
   }
 ]
 
-/** Mutates a text: separators, escapes, numbers, words that its parser knows, parts of other texts; now and then its bytes. */
+/**
+ * Mutates a text: separators, escapes, numbers, words that its parser knows, parts of other texts;
+ * occasionally its bytes.
+ */
 export function mutateText(
   bytes: Uint8Array,
   random: Random,
@@ -139,7 +142,7 @@ export function mutateText(
   return new Uint8Array(Buffer.from(changed, 'utf8'))
 }
 
-/** A number as a text that may be out of bounds. */
+/** Returns a number as text, possibly out of bounds. */
 export function oddNumber(random: Random): string {
   return random.pick(numbers) ?? '0'
 }

@@ -3,7 +3,10 @@ import { isTorrentError } from '../../lib/util/errors.ts'
 const deepest = 4
 const mostEntries = 4
 
-/** A text that is the same for results of the same kind: types, keys and orders of magnitude, and no values. */
+/**
+ * Returns a text that is equal for results of the same kind: types, keys and orders of magnitude, and no
+ * values.
+ */
 export function shapeOf(value: unknown, depth = 0): string {
   switch (typeof value) {
     case 'number':
@@ -21,7 +24,7 @@ export function shapeOf(value: unknown, depth = 0): string {
   }
 }
 
-/** The kind of a refusal: its code, and its message without what it quotes. */
+/** Returns the kind of a refusal: its code, and its message without quoted input. */
 export function refusalShape(thrown: unknown): string {
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   const code = isTorrentError(thrown) ? thrown.code : 'refused'

@@ -1,4 +1,4 @@
-/** Pseudo-random numbers that are the same for the same seed on every machine (sfc32). */
+/** Pseudo-random numbers that depend on the seed alone, on every machine (sfc32). */
 export class Random {
   #a: number
   #b: number
@@ -12,7 +12,7 @@ export class Random {
     for (let n = 0; n < 16; n++) this.bits()
   }
 
-  /** 32 random bits, as a number from 0 on. */
+  /** Returns 32 random bits as an unsigned number. */
   bits(): number {
     const sum = (((this.#a + this.#b) | 0) + this.#counter) | 0
     this.#counter = (this.#counter + 1) | 0
@@ -22,31 +22,31 @@ export class Random {
     return sum >>> 0
   }
 
-  /** An integer from 0 to `count - 1`. */
+  /** Returns an integer from 0 to `count - 1`. */
   below(count: number): number {
     return Math.floor((this.bits() / 2 ** 32) * count)
   }
 
-  /** True once in `count` times. */
+  /** Returns true once in `count` times. */
   oneIn(count: number): boolean {
     return this.below(count) === 0
   }
 
-  /** One of a list that is not empty. */
+  /** Returns an item of a non-empty list. */
   pick<T>(list: readonly [T, ...T[]]): T
   pick<T>(list: readonly T[]): T | undefined
   pick<T>(list: readonly T[]): T | undefined {
     return list[this.below(list.length)]
   }
 
-  /** A length: mostly small, sometimes up to `most`. */
+  /** Returns a length: mostly small, sometimes up to `most`. */
   length(most: number): number {
     const bits = this.below(Math.ceil(Math.log2(most + 1)) + 1)
     return Math.min(most, this.below(2 ** bits))
   }
 }
 
-/** A seed made of bytes (FNV-1a), so that everything random about an input repeats with the input. */
+/** Returns a seed from bytes (FNV-1a), so that all randomness of an input repeats with it. */
 export function seedOf(bytes: Uint8Array): number {
   let hash = 0x811c9dc5
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193)

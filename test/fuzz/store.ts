@@ -4,7 +4,7 @@ import path from 'node:path'
 import type { Finding } from './finding.ts'
 import type { Target } from './target.ts'
 
-/** The sum of all runs of a target. */
+/** Totals over all runs of a target. */
 export interface Counts {
   readonly executions: number
   /** Seconds of running, without the reports. */
@@ -21,10 +21,10 @@ function findRoot(): string {
   return folder
 }
 
-/** The project's folder. */
+/** The project folder. */
 export const root: string = findRoot()
 
-/** The files that the project keeps as first inputs of a target. */
+/** Returns the committed files that are first inputs of a target. */
 export function committedCorpus({ corpus }: Target): Uint8Array[] {
   return corpus.flatMap((name) => {
     const folder = path.join(root, 'test/fuzz/corpus', name)
@@ -34,7 +34,7 @@ export function committedCorpus({ corpus }: Target): Uint8Array[] {
   })
 }
 
-/** Keeps what runs leave for later ones, in a folder that git ignores. */
+/** Stores the results of runs for later ones, in a folder that git ignores. */
 export class Store {
   readonly #folder: string
 
@@ -42,7 +42,7 @@ export class Store {
     this.#folder = folder
   }
 
-  /** The counts of a target. */
+  /** Returns the counts of a target. */
   counts(name: string): Counts {
     const file = path.join(this.#folder, name, 'counts.json')
     return existsSync(file) ? { ...none, ...(JSON.parse(readFileSync(file, 'utf8')) as Counts) } : none
@@ -53,7 +53,7 @@ export class Store {
     writeFileSync(path.join(this.#make(name), 'counts.json'), `${JSON.stringify(counts)}\n`)
   }
 
-  /** The inputs that earlier runs kept. */
+  /** Returns the inputs that earlier runs kept. */
   corpus(name: string): Uint8Array[] {
     const file = path.join(this.#folder, name, 'corpus')
     if (!existsSync(file)) return []
@@ -77,7 +77,7 @@ export class Store {
     writeFileSync(path.join(this.#make(name), 'corpus'), Buffer.concat(parts))
   }
 
-  /** Writes an input that broke a rule, and how to run it again; returns its path. */
+  /** Writes an input with a finding, and how to run it again. Returns its path. */
   saveFinding(name: string, input: Uint8Array, finding: Finding): string {
     const id = createHash('sha256').update(finding.key).digest('hex').slice(0, 8)
     const file = path.join(this.#make(name), `${finding.kind}-${id}.bin`)
@@ -94,7 +94,7 @@ export class Store {
   }
 }
 
-/** The command that runs an input again. */
+/** Returns the command that runs an input again. */
 export function reproduce(name: string, file: string): string {
   return `npm run fuzz -- --replay ${path.relative(process.cwd(), file)} ${name}`
 }

@@ -1,6 +1,6 @@
 import type { Random } from './random.ts'
 
-/** The form of inputs, which decides how they are mutated. */
+/** The format of inputs, which decides how they are mutated. */
 export type Grammar = 'bytes' | 'bencode' | 'text' | 'json'
 
 /** Assertions of a target about its input. */
@@ -19,13 +19,13 @@ export interface Check {
   equal(actual: unknown, expected: unknown, what: string): void
 }
 
-/** One parser, or several of the same input, as the fuzzer drives them. */
+/** A parser, or several of the same input, for the fuzzer. */
 export interface Target {
   readonly name: string
   readonly grammar: Grammar
   /** Folders of `corpus/` whose files are the first inputs. */
   readonly corpus: readonly string[]
-  /** First inputs that our own encoders make. */
+  /** First inputs made by our own encoders. */
   readonly seeds?: () => readonly (Uint8Array | string)[]
   /** Texts that parsers look for: keys, header names, schemes. */
   readonly words?: readonly string[]
@@ -34,8 +34,8 @@ export interface Target {
   /** Whether a thrown value is a refusal, besides a TorrentError. */
   readonly refuses?: (thrown: unknown) => boolean
   /**
-   * Parses the input and checks what must hold for every result. The value tells outcomes apart; a TorrentError is an outcome, any other
-   * exception a finding.
+   * Parses the input and checks invariants of every result. The returned value tells outcomes apart. A
+   * TorrentError is an outcome, any other exception a finding.
    */
   run(input: Uint8Array, check: Check): unknown
 }

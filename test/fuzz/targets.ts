@@ -17,7 +17,7 @@ import { info, torrent } from './targets/torrent.ts'
 import { udpTracker } from './targets/udp-tracker.ts'
 import { wire } from './targets/wire.ts'
 
-/** Everything that the fuzzer drives. */
+/** All targets of the fuzzer. */
 export const targets: readonly Target[] = [
   bencode,
   torrent,

@@ -5,7 +5,7 @@ export interface WorkerTask {
   readonly seconds: number
   readonly executions: number
   readonly resume: boolean
-  /** Holds the length of the input that runs, and the input. */
+  /** Holds the length of the running input, and the input. */
   readonly shared: SharedArrayBuffer
 }
 
@@ -17,5 +17,5 @@ export interface WorkerReport {
   readonly finding?: { readonly message: string; readonly file: string }
 }
 
-/** Where the input stands in the shared memory. */
+/** Offset of the input in the shared memory. */
 export const inputOffset = 8

@@ -1,4 +1,5 @@
-// One target in a thread of its own, so that an input which hangs or exhausts memory is known and ends that thread alone.
+// Runs one target in a thread of its own, so that an input which hangs or exhausts memory is known and ends
+// that thread alone.
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Finding } from './finding.ts'
 import { Fuzzer } from './fuzzer.ts'
@@ -7,7 +8,7 @@ import { committedCorpus, Store } from './store.ts'
 import { targets } from './targets.ts'
 import { inputOffset, type WorkerReport, type WorkerTask } from './worker-task.ts'
 
-/** How long a finding is made smaller. */
+/** Milliseconds for minimising a finding. */
 const minimiseMs = 20_000
 const windowMs = 5_000
 const batch = 64

@@ -63,7 +63,7 @@ export const address: Target = {
   }
 }
 
-/** Tracker URLs, and what messages may show of them. */
+/** Tracker URLs, and the parts that messages may show. */
 export const trackerUrl: Target = {
   name: 'tracker-url',
   grammar: 'text',

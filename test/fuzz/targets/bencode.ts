@@ -7,7 +7,9 @@ import type { Check, Target } from '../target.ts'
 
 const wanted = { info: { a: {}, info: {} }, a: {}, id: {} }
 
-/** The decoder and outlines, with bytes behind the value and without; what the decoder yields encodes to the same value. */
+/**
+ * The decoder and outlines, with and without bytes after the value. Decoded values encode to an equal value.
+ */
 export const bencode: Target = {
   name: 'bencode',
   grammar: 'bencode',
@@ -31,12 +33,12 @@ export const bencode: Target = {
   }
 }
 
-/** Equal for equal values, whatever their bytes were. */
+/** Returns a form that is equal for equal values, whatever their bytes were. */
 function plain(value: BencodeValue): BencodeValue {
   return decodeDetailed(encode(value)).value
 }
 
-/** The outline ends where the value does and finds the same values of wanted keys. */
+/** Checks that the outline ends with the value and finds the same values of wanted keys. */
 function checkOutline(outline: Outline, value: BencodeValue, check: Check): void {
   const isDict = value instanceof BencodeDict
   check.equal(outline.isDict, isDict, 'the outline has another type')

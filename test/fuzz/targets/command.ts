@@ -31,7 +31,10 @@ const files = ['movie.mkv', 'Extras/a.srt', 'Extras/\u00e9/b.mp4', 'x'].map((pat
   type: contentType(path)
 }))
 
-/** Command lines, an argument a line: options and their values, patterns, commands of players, names in a terminal. */
+/**
+ * Command lines with one argument a line: options and their values, patterns, player commands, names in a
+ * terminal.
+ */
 export const command: Target = {
   name: 'command',
   grammar: 'text',

@@ -12,7 +12,7 @@ import type { Check, Target } from '../target.ts'
 const maxBytes = 128 << 10
 const metadataLimit = 32 << 20
 
-/** Payloads of extended messages, each read as every kind but PEX. */
+/** Payloads of extended messages, each read as every kind except PEX. */
 export const extended: Target = {
   name: 'extended',
   grammar: 'bencode',
@@ -52,7 +52,7 @@ function checkHandshake(
   check.that(port >= 1 && port <= 65535, 'a port is out of bounds')
   check.that(version.length <= 64 && !/\p{C}/u.test(version), 'a version is long or unprintable')
   check.that(metadataSize === undefined || Number.isSafeInteger(metadataSize), 'a size is out of bounds')
-  // Names of extensions may be any bytes, which text as keys would change.
+  // Names of extensions may be any bytes, which conversion to text would change.
   const names = new Map([...extensions].filter(([key]) => /^[ -~]*$/.test(key)))
   const again = parseExtendedHandshake(encodeExtendedHandshake(handshake, names), 64)
   check.equal({ ...again, extensions: 0 }, { ...handshake, extensions: 0 }, 'an encoded handshake is another')
@@ -95,7 +95,7 @@ function smallOutcomes(input: Uint8Array, check: Check): unknown[] {
   return told
 }
 
-/** The code of a refusal; undefined when there was none. */
+/** Returns the code of a refusal; undefined if there was none. */
 function outcomeOf(work: () => void): string | undefined {
   try {
     work()
@@ -106,7 +106,7 @@ function outcomeOf(work: () => void): string | undefined {
   }
 }
 
-/** Peer exchange messages, and what is believed of them. */
+/** Peer exchange messages, and the addresses accepted from them. */
 export const pex: Target = {
   name: 'pex',
   grammar: 'bencode',

@@ -8,13 +8,13 @@ import type { Check, Target } from '../target.ts'
 const mostBytes = 1 << 20
 const body = Buffer.from('d8:intervali1800e5:peers0:e'.repeat(20))
 
-/** Responses of trackers over HTTP: the head in random chunks, the body unpacked. */
+/** Responses of trackers over HTTP: the head in random chunks, the body decompressed. */
 export const httpBody: Target = {
   name: 'http-body',
   grammar: 'bytes',
   corpus: ['http-body'],
   seeds: () => [
-    // Lines and interim answers of which there may be very many.
+    // Lines and interim answers, whose number has a high limit.
     `HTTP/1.1 200 OK\n${'a\n'.repeat(30_000)}\n`,
     `${'HTTP/1.1 100 Continue\n\n'.repeat(2_800)}HTTP/1.1 200 OK\n\n`,
     ...[gzipSync(body), deflateSync(body), deflateRawSync(body), gzipSync(new Uint8Array(1 << 20))],
@@ -64,7 +64,7 @@ function cleaned(
   parts.push(cleaner.end())
   const text = Buffer.concat(parts).toString('latin1')
   const head = /^HTTP\/1\.1 \d{3} -\r\n([ -~\x80-\xff]+\r\n)+\r\n/.exec(text)?.[0]
-  // A body that ends with its announced length drops what follows, which comes with the same chunk or later.
+  // A body that ends with its announced length drops the bytes after it, in the same chunk or later ones.
   return {
     status: `${head?.split('\r\n', 1)} ${isWhole}`,
     text: isWhole && cleaner.done ? (head ?? '') : text

@@ -61,7 +61,7 @@ export const httpReply: Target = {
   }
 }
 
-/** The result, or the message of a refusal. */
+/** Returns the result, or the message of a refusal. */
 function attempt(work: () => unknown): unknown {
   try {
     return work()

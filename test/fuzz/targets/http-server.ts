@@ -5,7 +5,9 @@ import { createServer } from '../../../lib/server.ts'
 import type { Target } from '../target.ts'
 
 const hash = 'c12fe1c06bba254a9dc9f519b335aa7c1367a88a'
-/** Rounds of the event loop in which an answer has to begin or the connection to end; event streams go on for good. */
+/**
+ * Rounds of the event loop within which an answer must begin or the connection end. Event streams never end.
+ */
 const mostRounds = 200
 
 const files = ['movie.mkv', 'Extras/\u00e9 1.srt', 'empty'].map((path, n) => {
@@ -22,7 +24,7 @@ const files = ['movie.mkv', 'Extras/\u00e9 1.srt', 'empty'].map((path, n) => {
   }
 })
 
-/** A torrent as far as the server asks for it, without anything behind it. */
+/** The parts of a torrent that the server uses, without any data. */
 const torrent = {
   infoHash: hash,
   name: 'A film',
@@ -44,7 +46,7 @@ const torrent = {
 
 let server: Server | undefined
 
-/** The server that all inputs ask; it does not listen. */
+/** Returns the server for all inputs; it does not listen. */
 function theServer(): Server {
   server ??= createServer(torrent as unknown as Torrent, { cors: '*' })
   return server
@@ -61,12 +63,12 @@ class Connection extends Duplex {
     done()
   }
 
-  /** All that was answered. */
+  /** Everything answered so far. */
   get answer(): Buffer {
     return Buffer.concat(this.#chunks)
   }
 
-  // The methods of a socket that the server calls.
+  // Methods of a socket that the server calls.
   setTimeout(): this {
     return this
   }
@@ -80,7 +82,7 @@ class Connection extends Duplex {
   }
 }
 
-/** Bytes of a connection to the HTTP server: it answers with a status that blames the client, or serves. */
+/** Bytes of a connection to the HTTP server: it serves, or answers with a client error. */
 export const httpServer: Target = {
   name: 'http-server',
   grammar: 'text',

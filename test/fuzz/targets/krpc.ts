@@ -21,7 +21,7 @@ const id = new Uint8Array(20).fill(0x41)
 const random = (length: number): Uint8Array => new Uint8Array(length)
 const nodes = Array.from({ length: 8 }, (_, n) => ({ id, host: `203.0.113.${n}`, port: 6881 }))
 
-/** A node that keeps what inputs put there, within its bounds. */
+/** A node that stores values from inputs, within its limits. */
 const responder = new Responder({
   family: 4,
   peers: new PeerStore(systemTimers, random),
@@ -31,7 +31,7 @@ const responder = new Responder({
   closest: (_, family) => (family === 4 ? nodes : [])
 })
 
-/** Datagrams of the DHT: questions are answered, answers are read. */
+/** Datagrams of the DHT: queries are answered, answers are read. */
 export const krpc: Target = {
   name: 'krpc',
   grammar: 'bencode',

@@ -23,7 +23,7 @@ export const lsd: Target = {
       'an info hash is none'
     )
     const again = formatLsd(host, message)
-    // A cookie that is cut may end with a space, which the second reading drops.
+    // A truncated cookie may end with a space, which the second reading drops.
     const expected = message.cookie === undefined ? message : { ...message, cookie: cookie.trim() }
     if (again.length <= 2048) check.equal(parseLsd(again), expected, 'parseLsd(formatLsd(x)) is not x')
     return message

@@ -7,7 +7,7 @@ import type { Target } from '../target.ts'
 
 const hash = 'c12fe1c06bba254a9dc9f519b335aa7c1367a88a'
 
-/** Magnet links: bounded lists, ascending ranges, and the same again from what formatMagnet() writes. */
+/** Magnet links: bounded lists, ascending ranges. The output of formatMagnet() parses to the same. */
 export const magnet: Target = {
   name: 'magnet',
   grammar: 'text',

@@ -8,7 +8,7 @@ import type { Check, Target } from '../target.ts'
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const forbidden = /[\u0000-\u001f\u007f\\\u202a-\u202e\u2066-\u2069]/
 
-/** Fails unless a relative path stays within its root, on Windows too. */
+/** Asserts that a relative path stays within its root, on Windows too. */
 export function checkPath(relative: string, check: Check): void {
   const elements = relative.split('/')
   check.that(
@@ -23,7 +23,7 @@ export function checkPath(relative: string, check: Check): void {
   check.that(Math.max(...elements.map((one) => Buffer.byteLength(one))) <= 255, 'an element is too long')
 }
 
-/** Names of files as torrents give them: one element a line, `/` between the elements of a path. */
+/** Names of files as torrents have them: one path a line, `/` between its elements. */
 export const safePath: Target = {
   name: 'path',
   grammar: 'text',

@@ -20,7 +20,7 @@ import type { Check, Target } from '../target.ts'
 
 const infoHash = 'c12fe1c06bba254a9dc9f519b335aa7c1367a88a'
 
-/** Resume records: as they are, and with the checksum that belongs to them. */
+/** Resume records: unchanged, and with a valid checksum. */
 export const resume: Target = {
   name: 'resume',
   grammar: 'json',
@@ -55,7 +55,7 @@ export const resume: Target = {
   ],
   maxBytes: 1 << 20,
   run(input, check) {
-    // Half of the inputs have a head of their own, which mostly has another checksum.
+    // Half of the inputs have a head of their own, usually with a wrong checksum.
     if (input[0] !== 0x7b) return check.turn(() => decodeResume(input))
     const sum = createHash('sha256').update(Buffer.from(input).toString()).digest('hex')
     const bytes = Buffer.concat([Buffer.from(`piecewise resume 1 ${sum}\n`), input])
@@ -78,7 +78,7 @@ export const resume: Target = {
   }
 }
 
-/** Session files: lines of JSON, as they are and with the checksums that belong to them. */
+/** Session files: lines of JSON, unchanged and with valid checksums. */
 export const session: Target = {
   name: 'session',
   grammar: 'json',
@@ -132,7 +132,7 @@ export const session: Target = {
   }
 }
 
-/** The files that the DHT and the lock of a state folder leave there. */
+/** The DHT file and the lock of a state folder. */
 export const stateFolder: Target = {
   name: 'state-folder',
   grammar: 'bencode',

@@ -52,7 +52,7 @@ export const ranges: Target = {
   }
 }
 
-/** Request targets, `Host` and `Authorization` headers, each a line of the input; names in headers and pages. */
+/** Request targets, `Host` and `Authorization` headers, one a line; names in headers and pages. */
 export const request: Target = {
   name: 'request',
   grammar: 'text',
@@ -111,7 +111,7 @@ export const request: Target = {
   }
 }
 
-/** Whether a check lets a request pass. */
+/** Returns whether a check lets a request pass. */
 function isPassed(work: () => void): boolean {
   try {
     work()

@@ -6,7 +6,10 @@ import type { Target } from '../target.ts'
 
 const hash = 'c12fe1c06bba254a9dc9f519b335aa7c1367a88a'
 
-/** Sources as others give them to a program: bytes of any kind, links in texts and in the JSON of the API. Nothing is fetched. */
+/**
+ * Untrusted sources given to a program: bytes of any kind, links in texts and in the API's JSON. Nothing is
+ * fetched.
+ */
 export const source: Target = {
   name: 'source',
   grammar: 'bytes',
@@ -24,7 +27,7 @@ export const source: Target = {
       return check.turn(() => Object.keys(parseJson(Buffer.from(input).toString())).sort())
     const isText = check.random.oneIn(2)
     const text = Buffer.from(input).toString()
-    // A text that is an address would be dialled.
+    // A text that is a URL would be dialled.
     if (isText && /https?:/i.test(text)) return 'an address'
     const read = await check.turns(() => readSource(isText ? text : input, { trust: 'remote' }))
     return 'info' in read

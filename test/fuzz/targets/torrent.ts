@@ -54,7 +54,10 @@ const words = [
   '_____padding_file_0'
 ]
 
-/** .torrent files: at once and in turns; safe unique paths; the same again from what formatTorrent() writes. */
+/**
+ * .torrent files: parsed at once and in slices; safe unique paths. The output of formatTorrent() parses to
+ * the same.
+ */
 export const torrent: Target = {
   name: 'torrent',
   grammar: 'bencode',
@@ -78,7 +81,7 @@ export const torrent: Target = {
   }
 }
 
-/** The `info` dictionary as it comes from peers. */
+/** The `info` dictionary as peers send it. */
 export const info: Target = {
   name: 'info',
   grammar: 'bencode',
@@ -100,7 +103,7 @@ export const info: Target = {
   }
 }
 
-/** The info dictionary of a .torrent, or the input itself. */
+/** Returns the info dictionary of a .torrent, or the input itself. */
 function infoOf(input: Uint8Array): Uint8Array {
   const tree = readTree(input)
   if (tree?.root.kind !== 'dict') return input
@@ -110,7 +113,10 @@ function infoOf(input: Uint8Array): Uint8Array {
   return found === undefined ? input : writeTree({ root: found[1], rest: new Uint8Array() })
 }
 
-/** The .torrent with as many piece hashes as its lengths ask for, so that mutated lengths lead further; now and then as it is. */
+/**
+ * Returns the .torrent with as many piece hashes as its lengths need, so that mutated lengths get further;
+ * occasionally unchanged.
+ */
 function withPieces(input: Uint8Array): Uint8Array {
   if (input.length % 8 === 0) return input
   const text = Buffer.from(input).toString('latin1')

@@ -22,14 +22,17 @@ const handshake = joinBytes(
   new Uint8Array(40).fill(7)
 )
 
-/** A peer's bytes after its handshake: in one chunk, in random chunks, and through a whole wire with its extensions. */
+/**
+ * A peer's bytes after its handshake: in one chunk, in random chunks, and through a whole wire with its
+ * extensions.
+ */
 export const wire: Target = {
   name: 'wire',
   grammar: 'bytes',
   corpus: ['wire'],
   maxBytes: 256 << 10,
   async run(input, check) {
-    // Now and then the handshake itself is mutated.
+    // Occasionally the handshake itself is mutated.
     const bytes = input[0] === 19 ? input : joinBytes(handshake, input)
     const flags = parseReserved(bytes.subarray(20, 28))
     check.equal(parseReserved(formatReserved(flags)), flags, 'parseReserved(formatReserved(x)) is not x')
@@ -42,7 +45,7 @@ export const wire: Target = {
   }
 }
 
-/** How often each message came, by powers of two, and the last one. */
+/** Returns the count of each message by powers of two, and the last message. */
 function countsOf(events: readonly string[]): unknown {
   const counts = new Map<string, number>()
   for (const event of events) {
@@ -66,7 +69,7 @@ function chunksOf(bytes: Uint8Array, { random }: Check): Uint8Array[] {
   return chunks
 }
 
-/** The messages and the fault as texts, as a peer of a torrent with 1000 pieces would cause them. */
+/** Returns messages and fault as texts, for a peer of a torrent with 1000 pieces. */
 function eventsOf(chunks: readonly Uint8Array[], givesMemory: boolean): string[] {
   const events: string[] = []
   const tell = (name: string, ...values: unknown[]): number =>
@@ -108,7 +111,7 @@ function eventsOf(chunks: readonly Uint8Array[], givesMemory: boolean): string[]
       if (end !== chunk.length) tell(`left ${chunk.length - end}`)
     }
   } catch (thrown) {
-    // The code for a length that its message cannot have depends on whether the id came with the length.
+    // The code for an impossible message length depends on whether the id came with the length.
     if (!isTorrentError(thrown)) throw thrown
     tell('error')
   }
@@ -120,7 +123,7 @@ function textOf(value: unknown): string {
   return JSON.stringify(value, (_, item) => (item instanceof Map ? [...item] : item)) ?? ''
 }
 
-/** Feeds a wire with all extensions that answers requests, until it has handled everything or closed. */
+/** Feeds a wire that has all extensions and answers requests, until it has handled everything or closed. */
 async function throughWire(chunks: readonly Uint8Array[], check: Check): Promise<void> {
   const wire = new Wire({ pieceCount, ...lengths, dht: true })
   let fault: unknown
