@@ -1,4 +1,4 @@
-// Chromium shows the page, and plays what is still on its way.
+// Chromium shows the page, and plays media that are still downloading.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -36,7 +36,7 @@ async function playAndSeek(page: Page, name: RegExp): Promise<void> {
 }
 
 test(
-  'Chromium plays sound and film that are on their way, and seeks in them',
+  'Chromium plays sound and film while they download, and seeks in them',
   needs(['chromium', 'ffmpeg'], 120_000),
   async (t) => {
     const partly = new PartlyThere(t, 'browser-play')
@@ -64,7 +64,7 @@ test(
 )
 
 test(
-  'what Chromium cannot play is said, with an address for other players',
+  'the page says what Chromium cannot play, with a URL for other players',
   needs(['chromium'], 60_000),
   async (t) => {
     const partly = new PartlyThere(t, 'browser-unplayable')
@@ -86,7 +86,7 @@ test(
 )
 
 test(
-  'what is played of a paused torrent has it go on, or is said to wait',
+  'playing a paused torrent resumes it, or the page says that it waits',
   needs(['chromium'], 60_000),
   async (t) => {
     const partly = new PartlyThere(t, 'browser-paused')
@@ -121,7 +121,7 @@ interface Shown {
   readonly origin: string
 }
 
-/** A client with one torrent that is on its way, with names that break pages, and one that is complete. */
+/** Shows a client with one torrent in mid-download, whose names could break pages, and a complete one. */
 async function shown(partly: PartlyThere): Promise<Shown> {
   const folder = path.join(partly.folder, 'data', 'set')
   writeRandomFile(path.join(folder, hostile), 3_000_000, 'hostile')
@@ -136,7 +136,7 @@ async function shown(partly: PartlyThere): Promise<Shown> {
   return { torrent, other, client, origin: await partly.listen(client) }
 }
 
-/** Visible texts that stand out from what is behind them by less than WCAG's AA wants. */
+/** Visible texts with less contrast to their background than WCAG AA requires. */
 const pale = `(() => {
   const pen = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true })
   const rgba = (colour) => { pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1); return [...pen.getImageData(0, 0, 1, 1).data] }
@@ -153,7 +153,7 @@ const pale = `(() => {
   return found
 })()`
 
-/** The bytes of a canvas; read from a copy, as Chromium complains of canvases that are read often. */
+/** The bytes of a canvas. Reads a copy, because Chromium complains about canvases that are read often. */
 const pixelsOf = (id: string): string => `(() => {
   const { width, height } = ${id}
   const pen = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })
@@ -161,7 +161,7 @@ const pixelsOf = (id: string): string => `(() => {
   return pen.getImageData(0, 0, width, height)
 })()`
 
-/** Colours that a canvas shows, each counted. */
+/** Colours of a canvas with their counts. */
 const coloursOf = (id: string): string => `(() => {
   const { data } = ${pixelsOf(id)}
   const colours = new Set()
@@ -197,7 +197,7 @@ for (const look of looks) {
     assert.match(String(cells), /piecewise[\s\S]*127\.0\.0\.1:\d+[\s\S]*\/s/)
     assert.match(String(await page.locator('#facts').textContent()), /%\sof\s5\.0\sMB\s· .*\s· 2\speers/)
 
-    // A stranger's names are text.
+    // Names from a torrent are shown as text.
     assert.ok(String(await page.locator('#files').textContent()).includes(hostile))
     assert.equal(await page.locator('#shown img, #shown b').count(), 0)
 
@@ -214,7 +214,7 @@ for (const look of looks) {
   })
 }
 
-/** Where on the map, from 0 to 1 of its width, the middle of what has the colour of cursors is; -1 without any. */
+/** Centre of the cursor colour on the map, from 0 to 1 of its width; -1 without any. */
 const cursorOnMap = `(() => {
   const { data, width } = ${pixelsOf('map')}
   const colour = getComputedStyle(document.documentElement).getPropertyValue('--cursor').trim()
@@ -246,7 +246,7 @@ test('the map shows where streams read', needs(['chromium'], 60_000), async (t) 
   }
 })
 
-test('all that the page offers works', needs(['chromium'], 90_000), async (t) => {
+test('all controls of the page work', needs(['chromium'], 90_000), async (t) => {
   const partly = new PartlyThere(t, 'browser-page')
   const { torrent, other, client, origin } = await shown(partly)
   const { page, assertCalm } = await openPage(partly, `${origin}/`)
@@ -283,7 +283,7 @@ test('all that the page offers works', needs(['chromium'], 90_000), async (t) =>
   await page.locator('#notes', { hasText: 'copied' }).waitFor()
   assert.equal(await page.evaluate('navigator.clipboard.readText()'), torrent.magnetURI)
 
-  // A magnet link that says where a peer is.
+  // A magnet link that names a peer.
   const third = path.join(partly.folder, 'data', 'third.bin')
   writeRandomFile(third, 200_000, 'third')
   const magnets = await partly.seeders(third, [mebibyte])
@@ -295,7 +295,7 @@ test('all that the page offers works', needs(['chromium'], 90_000), async (t) =>
   await until('the magnet link to be complete', () => client.get(source.infoHash)?.done === true)
   await page.locator('#status', { hasText: 'seeding' }).waitFor()
 
-  // What is none is said, and the page goes on.
+  // An invalid source is reported, and the page continues.
   await page.locator('#source').fill('nonsense')
   await button('Add').click()
   await page.locator('#notes', { hasText: 'no magnet link' }).waitFor()
@@ -313,7 +313,7 @@ test('all that the page offers works', needs(['chromium'], 90_000), async (t) =>
   await page.locator('#name', { hasText: 'fourth.bin' }).waitFor()
   assert.equal(client.torrents.length, 4)
 
-  // Removing asks first, and the answer that changes nothing is the one at hand.
+  // Removing asks for confirmation, with focus on the answer that changes nothing.
   await page.locator('#torrents a', { hasText: 'whole.bin' }).click()
   await page.locator('#name', { hasText: 'whole.bin' }).waitFor()
   await button('Remove…').click()
@@ -353,7 +353,7 @@ test('the page says why a torrent has stopped, as text', needs(['chromium'], 60_
   assertCalm()
 })
 
-test('all and none are chosen also of files that are not listed', needs(['chromium'], 60_000), async (t) => {
+test('all and none also select files that are not listed', needs(['chromium'], 60_000), async (t) => {
   const partly = new PartlyThere(t, 'browser-many')
   const folder = path.join(partly.folder, 'many')
   mkdirSync(folder)
@@ -436,7 +436,7 @@ test('the page can be used with keys alone', needs(['chromium'], 60_000), async 
 })
 
 test(
-  'a page that only shows carries its token everywhere, and offers no changes',
+  'a read-only page carries its token everywhere, and offers no changes',
   needs(['chromium'], 60_000),
   async (t) => {
     const partly = new PartlyThere(t, 'browser-token')
@@ -460,7 +460,7 @@ test(
   }
 )
 
-test('the page waits for a server that goes away, and goes on', needs(['chromium'], 60_000), async (t) => {
+test('the page waits for a server that goes away, and continues', needs(['chromium'], 60_000), async (t) => {
   const partly = new PartlyThere(t, 'browser-away')
   const file = path.join(partly.folder, 'data', 'film.bin')
   writeRandomFile(file, 4_000_000, 'film')
@@ -480,7 +480,7 @@ test('the page waits for a server that goes away, and goes on', needs(['chromium
 })
 
 test(
-  'the page tries again also after an answer that is no stream of events',
+  'the page retries also after an answer that is no event stream',
   needs(['chromium'], 60_000),
   async (t) => {
     const partly = new PartlyThere(t, 'browser-refused')
@@ -500,7 +500,7 @@ test(
   }
 )
 
-/** Counts the streams of events that a server has open. */
+/** Returns a counter of the event streams that a server has open. */
 function watchersOf(server: Server): () => number {
   let open = 0
   server.on('request', ({ url = '' }, response) => {
@@ -511,7 +511,7 @@ function watchersOf(server: Server): () => number {
   return () => open
 }
 
-test('a page that nobody sees holds no connection', needs(['chromium'], 60_000), async (t) => {
+test('a hidden page holds no connection', needs(['chromium'], 60_000), async (t) => {
   const partly = new PartlyThere(t, 'browser-hidden')
   const client = partly.client()
   const server = await partly.server(client)

@@ -1,5 +1,5 @@
-// One DHT of 200 nodes of ours, some of libtorrent, and two of Transmission, each at an address of the Internet, in a namespace
-// that has no way out: whatever one of them announces, all find.
+// One DHT of 200 of our nodes, some of libtorrent, and two of Transmission, each with a global address, in a
+// namespace without a way out. Every node finds everything that any of them announces.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
@@ -20,7 +20,7 @@ const transmissionCount = 2
 const needed = ['namespaces', 'python3:libtorrent', ...transmission.needed, ...mktorrent.needed]
 
 test(
-  '200 of our DHT nodes, 5 of libtorrent and 2 of Transmission find what each other announce',
+  "200 of our DHT nodes, 5 of libtorrent and 2 of Transmission find each other's announces",
   needs(needed, 240_000),
   async (t) => {
     const { folder, remove } = temporaryFolder('dht-mixed')

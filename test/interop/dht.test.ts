@@ -1,4 +1,4 @@
-// A magnet link and nothing but the DHT: this library against each real program, in both directions.
+// A magnet link with only the DHT: this library against each real program, in both directions.
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import test, { after, before, type TestContext } from 'node:test'
@@ -21,7 +21,7 @@ import { type Running, within } from './support/process.ts'
 const { folder: dataFolder, remove } = temporaryFolder('dht-data')
 const file = path.join(dataFolder, 'film')
 const plain = path.join(dataFolder, 'film.torrent')
-/** Nodes besides those of the two programs: Transmission wants more than 8 before it begins. */
+/** Nodes besides those of the two programs. Transmission needs more than 8 before it begins. */
 const nodeCount = 16
 
 before(() => {
@@ -44,7 +44,7 @@ async function meet(t: TestContext, seeder: RealPeer, leecher: RealPeer): Promis
   programs.push(nodes)
   const [dht = ''] = nodes.addresses
   const torrentPath = path.join(folder, 'film.torrent')
-  // The node is named in every way that some program knows: an option, the .torrent, or the magnet link.
+  // The node is named in every way that some program reads: an option, the .torrent, or the magnet link.
   writeWithNode(plain, dht, torrentPath)
   const magnet = `magnet:?xt=urn:btih:${infoHashOf(plain)}&dht=${dht}`
   const outFolder = path.join(folder, 'out')

@@ -1,4 +1,4 @@
-// What the command says when the world is not as it should be: one sentence, no stack trace, and nothing lost.
+// The command under failures: one sentence, no stack trace, and no lost data.
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -39,7 +39,7 @@ after(async () => {
   remove()
 })
 
-/** A new folder to download into. */
+/** Makes a folder to download into. */
 function outFolder(): string {
   const made = path.join(folder, `out-${++serial}`)
   mkdirSync(made)
@@ -53,7 +53,7 @@ function download(
   under: readonly string[] = []
 ): Promise<CommandOutcome> {
   const stateFolder = path.join(folder, `state-${path.basename(out)}`)
-  // without the DHT, whose public nodes a test does not ask for and whose absence would be a complaint of its own
+  // Without the DHT: a test does not query its public nodes, and their absence would be a further warning.
   const port = more.includes('--port') ? [] : ['--port', '0']
   return piecewiseCommand(['download', source, '--dir', out, '--no-dht', ...port, ...more], {
     stateFolder,
@@ -61,7 +61,7 @@ function download(
   })
 }
 
-/** Fails unless the run failed and said why in one sentence that has all these words. */
+/** Fails unless the run failed with one sentence that has all these words. */
 function assertOneSentence(outcome: CommandOutcome, words: readonly RegExp[]): void {
   const { status, stderr, complaints } = outcome
   assert.ok(status > 0, `exit code ${status}: ${stderr}`)
@@ -74,7 +74,7 @@ function assertNoTrace({ stdout, stderr }: CommandOutcome): void {
   assert.doesNotMatch(stdout + stderr, /^\s+at .*(?:\.js|\.ts|node:)/m)
 }
 
-test('a full disk is one sentence, and after making room the download goes on', withRoot, async (t) => {
+test('a full disk is one sentence, and the download resumes once there is space', withRoot, async (t) => {
   const out = outFolder()
   run(['mount', '-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', out])
   t.after(() => attempt(['umount', '-l', out]))
@@ -93,10 +93,10 @@ test('a full disk is one sentence, and after making room the download goes on', 
   )
 })
 
-test('a folder that may not be written is one sentence', withRoot, async () => {
+test('a folder without write permission is one sentence', withRoot, async () => {
   const out = outFolder()
   chmodSync(out, 0o500)
-  // root may write everywhere unless this right is taken away
+  // Root may write everywhere unless it lacks this capability.
   const under = ['setpriv', '--bounding-set=-dac_override,-dac_read_search', '--inh-caps=-all']
   assertOneSentence(await download(torrentPath, out, ['--peer', address], under), [
     /permission|may not|not allowed|access|denied/i,
@@ -104,7 +104,7 @@ test('a folder that may not be written is one sentence', withRoot, async () => {
   ])
 })
 
-test('a busy port is a warning, and another port is taken', withSeeder, async (t) => {
+test('a busy port is a warning, and another port is used', withSeeder, async (t) => {
   const holder = createTcpServer().listen(0)
   await new Promise((resolve) => holder.once('listening', resolve))
   t.after(() => holder.close())
@@ -137,7 +137,7 @@ test('a tracker that answers garbage is a warning', withSeeder, async (t) => {
   assertSameTree(path.join(out, 'film.bin'), data)
 })
 
-test('what is no torrent is one sentence', withSeeder, async () => {
+test('an invalid torrent is one sentence', withSeeder, async () => {
   const garbage = path.join(folder, 'garbage.torrent')
   writeFileSync(garbage, 'this is no torrent')
   const cut = path.join(folder, 'cut.torrent')
@@ -148,7 +148,7 @@ test('what is no torrent is one sentence', withSeeder, async () => {
   }
 })
 
-test('a magnet link that names nothing is one sentence', withSeeder, async () => {
+test('a magnet link without a hash is one sentence', withSeeder, async () => {
   for (const source of ['magnet:?xt=urn:btih:zzzz', 'magnet:?dn=nothing', 'magnet:']) {
     assertOneSentence(await download(source, outFolder()), [/magnet/i])
   }

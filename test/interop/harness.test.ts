@@ -1,4 +1,4 @@
-// The real programs among themselves: when this fails, the fault is not the library's.
+// Real programs with each other: a failure here is not the library's.
 import path from 'node:path'
 import test from 'node:test'
 import { realPeers } from './peers/all.ts'

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..')
 
-/** Bytes that a folder takes on disk. */
+/** Returns the bytes that a folder takes on disk. */
 function diskUsage(folder: string): number {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((file) => lstatSync(path.join(folder, file)))

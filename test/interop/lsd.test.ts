@@ -1,4 +1,4 @@
-// Local service discovery with each real program: two hosts on one network that know nothing but the info hash.
+// Local service discovery with each real program: two hosts on one network that know only the info hash.
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'

@@ -36,7 +36,7 @@ for (const maker of makers) {
         assert.equal(reader.infoHash(torrentPath), hex(metainfo.infoHashes.v1), reader.name)
       assert.equal(metainfo.name, label)
       assert.equal(metainfo.pieceLength, 2 ** 15)
-      // transmission-create leaves out hidden and empty files, so another reader says what is right
+      // transmission-create omits hidden and empty files, so another reader gives the expected list.
       const files = metainfo.files.map((file) => ({ path: file.path, length: file.length }))
       assert.deepEqual(files, libtorrentFiles(torrentPath))
     })
@@ -47,7 +47,7 @@ for (const data of [single, many]) {
   const label = path.basename(data)
   const needed = [...readers.flatMap((reader) => reader.needed), ...libtorrent.needed]
   test(
-    `other programs read the torrent of ${label} that this library makes`,
+    `other programs read the torrent of ${label} made by this library`,
     needs(needed, 60_000),
     async () => {
       const torrentPath = path.join(folder, `${label}-own.torrent`)
@@ -59,7 +59,7 @@ for (const data of [single, many]) {
       const files = metainfo.files.map((file) => ({ path: file.path, length: file.length }))
       assert.deepEqual(files, libtorrentFiles(torrentPath))
       assert.equal(files.length, data === single ? 1 : 500)
-      // it seeds only what matches every hash
+      // It seeds only if every hash matches.
       const task = {
         torrentPath,
         dataFolder: folder,
@@ -73,7 +73,7 @@ for (const data of [single, many]) {
 }
 
 test(
-  'the same file gives the same info hash as elsewhere',
+  'the same file gives the same info hash in other programs',
   needs([...mktorrent.needed, ...libtorrentMaker.needed], 30_000),
   async () => {
     const own = parseTorrent(await createTorrent(single, { pieceLength: 2 ** 16 }))

@@ -1,4 +1,5 @@
-// Torrents with pad files (BEP 47), as libtorrent makes them: real programs serve what is requested of them, and get what they request.
+// Torrents with pad files (BEP 47) made by libtorrent: real programs serve our requests, and get theirs
+// answered.
 import assert from 'node:assert/strict'
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -17,7 +18,7 @@ import { transfer, transferNeeds } from './support/transfer.ts'
 
 const { folder, remove } = temporaryFolder('padding')
 const data = path.join(folder, 'things')
-/** They end within a block, at the end of one, of a piece, and within a piece; one holds no byte. */
+/** Files that end within a block, at the end of one, of a piece, and within a piece; one is empty. */
 const lengths = [70_123, 16_384, 0, 131_072, 300_001, 5, 1_000_000]
 const dataLength = lengths.reduce((sum, length) => sum + length, 0)
 const kinds: readonly PaddedKind[] = ['v1', 'hybrid']
@@ -69,7 +70,7 @@ for (const kind of kinds) {
   })
 }
 
-/** Programs for which pad files are files like any other. */
+/** Programs that treat pad files as ordinary files. */
 const unaware = ['Transmission', 'aria2']
 
 for (const peer of realPeers) {

@@ -1,4 +1,4 @@
-// A pause of either side of a transfer between this library and libtorrent.
+// Pauses either side of a transfer between this library and libtorrent.
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -13,7 +13,7 @@ import { temporaryFolder, writeRandomFile } from './support/data.ts'
 import { needs } from './support/need.ts'
 import { loopback } from './support/process.ts'
 
-/** Pauses and resumes: payload stops within a second, the peer stays, and goes on at once. */
+/** Pauses and resumes: payload stops within a second, the peer stays, and payload resumes at once. */
 async function pauses(torrent: Torrent, moved: () => number): Promise<void> {
   await until('some payload', () => moved() > 1 << 20)
   torrent.pause()
@@ -27,7 +27,7 @@ async function pauses(torrent: Torrent, moved: () => number): Promise<void> {
 }
 
 for (const role of ['leecher', 'seeder'] as const) {
-  test(`a ${role} pauses and goes on with libtorrent`, needs(libtorrent.needed, 60_000), async (t) => {
+  test(`a ${role} pauses and resumes with libtorrent`, needs(libtorrent.needed, 60_000), async (t) => {
     const { folder, remove } = temporaryFolder('pause')
     const dataFolder = path.join(folder, 'data')
     const outFolder = path.join(folder, 'out')

@@ -1,4 +1,4 @@
-// Peer exchange with each real program: the only way to the seed is what a peer in the middle tells.
+// Peer exchange with each real program: only a peer in the middle leads to the seed.
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
@@ -17,7 +17,7 @@ const finding = { pex: true }
 const { folder, remove } = temporaryFolder('pex')
 const data = path.join(folder, 'things')
 const torrentPath = path.join(folder, 'things.torrent')
-// Aria2 tells each minute, Transmission each minute and a half.
+// aria2 sends each minute, Transmission each minute and a half.
 const timeoutMs = 200_000
 
 before(() => {
@@ -62,13 +62,13 @@ async function stage(t: TestContext): Promise<Stage> {
 
 const addressOf = ({ place, port }: SeedTask | LeechTask): string => `${place.host}:${port}`
 
-/** What we are told in the middle, where nothing is downloaded. */
+/** Our task in the middle, where nothing is downloaded. */
 const idle = ({ place, port, outFolder }: LeechTask, peers: readonly string[]) => ({
   ...{ torrent: torrentPath, folder: outFolder, host: place.host, port, pex: true, idle: true },
   peers
 })
 
-/** We at the end, who know the one in the middle alone. */
+/** Our task at the end, which knows only the peer in the middle. */
 const reading = ({ place, port, outFolder }: LeechTask, magnet: string, peers: readonly string[]) => ({
   ...{ torrent: magnet, folder: outFolder, host: place.host, port, pex: true, stream: true },
   peers
@@ -82,7 +82,7 @@ for (const peer of realPeers) {
     // It must stay a downloader until it has told us of the seed.
     const starves = peer.starvesUnderLimit === true
     const between = await peer.leech(starves ? middle : { ...middle, downloadLimit: 60_000 })
-    // It is stopped before it has all.
+    // It is stopped before it is complete.
     between.done.catch(() => {})
     programs.push(between)
     const { place, port, dataFolder } = seed

@@ -1,4 +1,4 @@
-// Programs that play, convert and save what is still on its way, through the HTTP server.
+// Programs that play, convert and save files during their download, through the HTTP server.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -23,7 +23,7 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs a program to its end while this process goes on serving it. */
+/** Runs a program to its end while this process serves it. */
 async function play(program: string, args: readonly string[]): Promise<Ended> {
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -46,7 +46,7 @@ async function succeed(program: string, args: readonly string[]): Promise<Buffer
   return stdout
 }
 
-/** The parts of a multipart/byteranges body, each with the header that says where it belongs. */
+/** Returns the parts of a multipart/byteranges body, each with its Content-Range header. */
 function partsOf(contentType: string, body: Buffer): { range: string; bytes: Buffer }[] {
   const boundary = /^multipart\/byteranges; boundary="?([^"]+)"?$/.exec(contentType)?.[1]
   assert.ok(boundary !== undefined, contentType)
@@ -69,7 +69,7 @@ function partsOf(contentType: string, body: Buffer): { range: string; bytes: Buf
 
 const withCurl = needs(['curl'], 120_000)
 
-test('curl takes ranges, many at once, and resumes, while the file is on its way', withCurl, async (t) => {
+test('curl requests ranges, many at once, and resumes, during the download', withCurl, async (t) => {
   const partly = new PartlyThere(t, 'curl')
   const file = path.join(partly.folder, 'data', 'film.bin')
   const length = 8_000_000
@@ -126,7 +126,7 @@ test('curl takes ranges, many at once, and resumes, while the file is on its way
   ])
   assert.equal(connects.toString(), '1 0 ', 'both requests go over one connection')
 
-  // Broken off in the middle, and resumed where it was.
+  // Interrupted in the middle, and resumed.
   const saved = path.join(partly.folder, 'saved.bin')
   const broken = await play('curl', ['-sS', '-m', '1', '-o', saved, url])
   assert.equal(broken.status, 28, `curl gave up for another reason: ${broken.stderr}`)
@@ -139,7 +139,7 @@ test('curl takes ranges, many at once, and resumes, while the file is on its way
   await untilUnread(torrent)
 })
 
-/** The hash of each frame, decoded or converted. */
+/** Returns the hash of each frame, decoded or converted. */
 async function frames(input: string, filters: readonly string[]): Promise<string> {
   const args = ['-v', 'error', '-nostdin', '-i', input, ...filters, '-f', 'framemd5', '-']
   return (await succeed('ffmpeg', args)).toString()
@@ -147,7 +147,7 @@ async function frames(input: string, filters: readonly string[]): Promise<string
 
 for (const container of ['mp4', 'mkv']) {
   test(
-    `ffprobe and ffmpeg read a ${container} that is on its way as if it were here`,
+    `ffprobe and ffmpeg read a ${container} during its download as if it were complete`,
     needs(['ffmpeg', 'ffprobe'], 120_000),
     async (t) => {
       const partly = new PartlyThere(t, 'ffmpeg')
@@ -166,7 +166,7 @@ for (const container of ['mp4', 'mkv']) {
   )
 }
 
-/** mpv, remote controlled as graphical programs do it. */
+/** mpv, remotely controlled as graphical programs do it. */
 class Mpv {
   readonly #socket: Socket
   readonly #waiting = new Map<number, (answer: unknown) => void>()
@@ -182,7 +182,7 @@ class Mpv {
     })
   }
 
-  /** Resolves with what is answered, undefined for an error. */
+  /** Sends a command. Resolves with the answer, undefined for an error. */
   ask(...command: readonly unknown[]): Promise<unknown> {
     const id = ++this.#serial
     return new Promise((resolve) => {
@@ -211,7 +211,7 @@ const mpvArgs = [
 ]
 const withMpv = needs(['mpv', 'ffmpeg'], 120_000)
 
-test('mpv begins near the end, and leaves nothing open', withMpv, async (t) => {
+test('mpv starts near the end, and leaves nothing open', withMpv, async (t) => {
   const partly = new PartlyThere(t, 'mpv-start')
   const film = path.join(partly.folder, 'data', 'film.mkv')
   makeFilm(film, 60, mpeg4)
@@ -226,7 +226,7 @@ test('mpv begins near the end, and leaves nothing open', withMpv, async (t) => {
   await untilUnread(torrent)
 })
 
-test('mpv seeks to and fro in a film that is on its way', withMpv, async (t) => {
+test('mpv seeks back and forth in a film during its download', withMpv, async (t) => {
   const partly = new PartlyThere(t, 'mpv-seek')
   const film = path.join(partly.folder, 'data', 'film.mp4')
   makeFilm(film, 60, mpeg4)
@@ -260,7 +260,7 @@ test('mpv seeks to and fro in a film that is on its way', withMpv, async (t) => 
   await untilUnread(torrent)
 })
 
-test('a player that opens three places at once and drops two leaves no stream behind', async (t) => {
+test('a player that opens three streams at once and drops two leaves none behind', async (t) => {
   const partly = new PartlyThere(t, 'places')
   const file = path.join(partly.folder, 'data', 'film.bin')
   const length = 6_000_000

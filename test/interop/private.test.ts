@@ -1,4 +1,5 @@
-// A private torrent (BEP 27) leaves no trace outside its trackers: every packet of the client's host is captured.
+// A private torrent (BEP 27) leaves no trace outside its trackers. Every packet of the client's host is
+// captured.
 import assert from 'node:assert/strict'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -23,29 +24,29 @@ import { openLan } from './support/lan.ts'
 import { needs } from './support/need.ts'
 import { attempt, type Place, type Running, run, start } from './support/process.ts'
 
-/** Packets by what they give away; each is a kind that a public torrent sends and a private one must not. */
+/** Packets by the trace that they leave. A public torrent sends each kind, and a private one must send none. */
 const traces: Readonly<Record<string, (packet: Packet) => boolean>> = {
   dns: ({ toPort }) => toPort === 53 || toPort === 5353,
   multicast: ({ protocol, to }) => protocol === 'igmp' || /^(?:22[4-9]|23\d)\.|^ff/i.test(to),
   dht: ({ protocol, body }) => protocol === 'udp' && body.startsWith('64')
 }
 
-/** How long the client stays after it has said what it should: what it sends at leisure is seen too. */
+/** Milliseconds that the client stays after its required packets, so that later ones are captured too. */
 const leisureMs = 4000
 
 interface Stage {
-  /** Where the client is, whose packets are captured. */
+  /** The place of the client, whose packets are captured. */
   readonly here: Place
-  /** Where the tracker and the seed of the torrent are. */
+  /** The place of the torrent's tracker and seed. */
   readonly there: Place
-  /** Where nobody is whom a private torrent may speak to. */
+  /** A place with no host to which a private torrent may send. */
   readonly elsewhere: Place
   readonly folder: string
   readonly programs: Running[]
   readonly capture: Capture
 }
 
-/** Three hosts; whatever the first sends leaves it, wherever to. */
+/** Sets up three hosts. Everything that the first sends leaves it, to any destination. */
 async function stage(t: TestContext): Promise<Stage> {
   const { folder, remove } = temporaryFolder('private')
   const lan = openLan(3)
@@ -57,7 +58,7 @@ async function stage(t: TestContext): Promise<Stage> {
   })
   const [here, there, elsewhere] = lan.places
   assert.ok(here !== undefined && there !== undefined && elsewhere !== undefined)
-  // Without a way out, what has no business there would not even be sent.
+  // Without a default route, forbidden packets would not even be sent.
   run([...here.enter, 'ip', 'route', 'replace', 'default', 'via', elsewhere.host])
   attempt([...here.enter, 'ip', '-6', 'route', 'add', 'default', 'dev', 'eth0'])
   const capture = await startCapture(here)
@@ -69,17 +70,17 @@ async function stage(t: TestContext): Promise<Stage> {
 interface Film {
   readonly infoHash: string
   readonly data: string
-  /** How the client is to download it; everything that finds peers is on. */
+  /** The client's task to download it; all sources of peers are on. */
   readonly task: ClientTask
-  /** Whether a packet goes to one of the trackers or to a peer that they have named. */
+  /** Returns whether a packet goes to one of the trackers or to a peer that they have named. */
   isExpected(packet: Omit<Packet, 'body'>): boolean
-  /** Whether both trackers were announced to. */
+  /** Returns whether both trackers got an announce. */
   isAnnounced(said: readonly Utterance[]): boolean
-  /** Whether the client has greeted the seed. */
+  /** Returns whether the client has sent the seed a handshake. */
   isGreeted(said: readonly Utterance[]): boolean
 }
 
-/** Makes a torrent that names a DHT node too, and has it seeded. */
+/** Makes a torrent that also names a DHT node, and has it seeded. */
 async function makeFilm(
   { here, there, folder, programs }: Stage,
   isPrivate: boolean,
@@ -116,12 +117,12 @@ async function makeFilm(
       const { protocol, to, fromPort, toPort } = packet
       if (protocol === 'udp') return isTracker(packet)
       if (protocol !== 'tcp') return false
-      // The tracker names us among the others, so the client meets itself once.
+      // The tracker lists us among the others, so the client meets itself once.
       if (to === here.host) return toPort === port || fromPort === port
       return isTracker(packet) || (to === there.host && isPeer(packet))
     },
     isAnnounced: (said) =>
-      // The UDP one after it has asked for a connection id, which is shorter and names nothing.
+      // The UDP announce comes after the request for a connection id, which is shorter and has no info hash.
       said.some((one) => one.protocol === 'tcp' && isTracker(one) && one.text.startsWith('GET /announce?')) &&
       said.some((one) => one.protocol === 'udp' && isTracker(one) && one.text.includes(raw)),
     isGreeted: (said) =>
@@ -129,7 +130,9 @@ async function makeFilm(
   }
 }
 
-/** One run of the client: until everything is here and `enough` was said, and a while longer. Returns all that was sent. */
+/**
+ * Runs the client until it is complete and `enough` was sent, and a while longer. Returns all that was sent.
+ */
 async function visit(
   { here, programs, capture }: Stage,
   task: ClientTask,
@@ -144,13 +147,13 @@ async function visit(
   })
   await new Promise((resolve) => setTimeout(resolve, leisureMs))
   client.signal('SIGTERM')
-  // The process may last longer: the system's resolver is not to be interrupted.
+  // The process may last longer: the system's resolver cannot be interrupted.
   await until('the client to close', () => client.report()?.event === 'closed', { programs: [client] })
   await client.stop()
   return capture.packets.slice(from)
 }
 
-/** The ways in which a client comes to its torrents: they are added, they are left from the last run, or that without the metadata. */
+/** Ways in which a client gets its torrents: added, restored, or restored without metadata. */
 const comings: [how: string, change: (film: Film) => Partial<ClientTask>][] = [
   ['added', () => ({})],
   ['restored', () => ({ restored: true })],
@@ -167,7 +170,7 @@ function rawOf(infoHash: string): string {
   return Buffer.from(infoHash, 'hex').toString('latin1')
 }
 
-/** Whether an info hash is in it in any of the ways in which it is written. */
+/** Returns whether a text contains an info hash in any of its encodings. */
 function names(text: string, infoHash: string): boolean {
   const base32 = encodeBase32(Buffer.from(infoHash, 'hex')).toLowerCase()
   const lower = text.toLowerCase()
@@ -178,7 +181,7 @@ function isHandshake({ protocol, text }: Utterance): boolean {
   return protocol === 'tcp' && text.startsWith('\x13BitTorrent protocol')
 }
 
-/** Whether a handshake says that there is a DHT node (BEP 5). */
+/** Returns whether a handshake announces a DHT node (BEP 5). */
 function tellsOfDht({ text }: Utterance): boolean {
   return (text.charCodeAt(27) & 1) !== 0
 }
@@ -202,13 +205,13 @@ test('the capture sees every kind of trace', needs(needed, 60_000), async (t) =>
     })
     setTimeout(() => {}, 60_000)`
   programs.push(start('chatter', [process.execPath, '-e', script], { place: here }))
-  // The kernel tells of a group that is joined when it likes.
+  // The kernel reports a joined group at any time.
   const all = [...Object.values(traces), ({ protocol }: Packet) => protocol === 'igmp']
   await until('all to be seen', () => all.every((is) => capture.packets.some(is)), { timeoutMs: 20_000 })
 })
 
 test(
-  'a private torrent speaks to its trackers and their peers alone, and after a restart too',
+  'a private torrent contacts its trackers and their peers alone, also after a restart',
   needs(needed, 240_000),
   async (t) => {
     const scene = await stage(t)
@@ -222,20 +225,20 @@ test(
         [],
         how
       )
-      // Two seeds have nothing to say to each other.
+      // Two seeds have nothing to exchange.
       if (how !== 'restored') assert.ok(film.isGreeted(utterances(sent)), `${how}: the seed was met`)
       assertSameTree(film.data, path.join(film.task.folder, 'film.bin'))
     }
   }
 )
 
-test('of a public torrent every kind of trace is seen', needs(needed, 120_000), async (t) => {
+test('a public torrent leaves every kind of trace', needs(needed, 120_000), async (t) => {
   const scene = await stage(t)
   const nodes = await startDht(scene.elsewhere, [scene.elsewhere.host])
   scene.programs.push(nodes)
   const film = await makeFilm(scene, false, nodes.addresses[0] ?? '')
   const { capture } = scene
-  // That they come is what it waits for.
+  // Waits for the traces.
   await visit(
     scene,
     film.task,
@@ -244,7 +247,7 @@ test('of a public torrent every kind of trace is seen', needs(needed, 120_000), 
 })
 
 test(
-  'beside a public torrent that is in the DHT, LSD and PEX a private one is in none of them',
+  'beside a public torrent in the DHT, LSD and PEX a private one is in none of them',
   needs(needed, 300_000),
   async (t) => {
     const scene = await stage(t)
@@ -252,14 +255,14 @@ test(
     const nodes = await startDht(elsewhere, [elsewhere.host])
     programs.push(nodes)
     const [dht = ''] = nodes.addresses
-    // What comes to a node that the private torrent alone names is seen among what is sent to its host.
+    // Packets to a node that only the private torrent names show up among those to its host.
     const film = await makeFilm(scene, true, `${there.host}:${await freePort()}`)
     const open = path.join(folder, 'open', 'open.bin')
     writeRandomFile(open, 8_000_000, 'public')
     const torrent = path.join(folder, 'open.torrent')
     writeFileSync(torrent, await createTorrent(open))
     const openHash = infoHashOf(torrent)
-    // They take so long that in each run there are two peers to tell of each other.
+    // They are slow, so that in each run there are two peers to tell of each other.
     for (const name of ['slow', 'slower']) {
       const to = path.join(folder, name)
       mkdirSync(to)
@@ -292,7 +295,7 @@ test(
         (said) => film.isAnnounced(said) && Object.values(ofOpen).every((is) => said.some(is))
       )
       const said = utterances(sent)
-      // What is to be seen of the other was seen while this one was there.
+      // All traces of the public torrent were captured while the private one was active.
       for (const [what, is] of Object.entries(ofOpen)) assert.ok(said.some(is), `${how}: ${what}`)
       const isStray = (packet: Omit<Packet, 'body'>): boolean => !film.isExpected(packet)
       assert.deepEqual(

@@ -1,4 +1,5 @@
-// A download that is interrupted again and again ends with the same bytes and fetches hardly any of them twice.
+// A download that is interrupted again and again ends with the same bytes, and fetches hardly any of them
+// twice.
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
@@ -25,11 +26,11 @@ interface Stage {
   readonly data: string
   readonly outFolder: string
   readonly folder: string
-  /** What runs now, ended after the test. */
+  /** Running programs, stopped after the test. */
   readonly programs: Running[]
 }
 
-/** A slow seeder, so that the download takes several seconds. */
+/** Starts a slow seeder, so that the download takes several seconds. */
 async function stage(t: TestContext): Promise<Stage> {
   const { folder, remove } = temporaryFolder('resume')
   const programs: Running[] = []
@@ -50,7 +51,7 @@ async function stage(t: TestContext): Promise<Stage> {
   return { seeder, address: `127.0.0.1:${port}`, torrentPath, data, outFolder, folder, programs }
 }
 
-/** Somewhere in the first second or so of a run. */
+/** Returns a random delay within about the first second of a run. */
 const moment = (): number => 200 + Math.random() * 1200
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 const inMiB = (bytes: number): string => `${(bytes / mebibyte).toFixed(2)} MiB`
@@ -85,7 +86,7 @@ test(
     t.diagnostic(
       `killed after ${moments.join(', ')} ms; ${inMiB(before)} sent until then, ${inMiB(waste)} more than once`
     )
-    // whole pieces are found again on disk; the few that were open, and what was on its way, are not
+    // Whole pieces are found on disk; the few partial ones and outstanding blocks are not.
     const bound = 1.5 * stops * mebibyte
     assert.ok(waste <= bound, `${inMiB(waste)} were sent more than once, at most ${inMiB(bound)} may be`)
     await last.stop()
@@ -122,7 +123,7 @@ test(
     received += last.report()?.received ?? 0
     assertSameTree(path.join(outFolder, path.basename(data)), data)
     t.diagnostic(`closed after ${moments.join(', ')} ms; ${received - length} bytes received more than once`)
-    // a block that was asked of the seeder twice in the end game is received twice, once in a run
+    // A block requested twice from the seeder in the end game is received twice, once in a run.
     assert.ok(
       received - length <= 16384 * (stops + 1),
       `${received - length} bytes were received more than once`
@@ -131,7 +132,7 @@ test(
 )
 
 test(
-  'Ctrl+C at ten moments: the command says so, exits with 130, and goes on',
+  'Ctrl+C at ten moments: the command says so, exits with 130, and resumes',
   needs(libtorrent.needed, 120_000),
   async (t) => {
     const { seeder, address, torrentPath, data, outFolder, folder, programs } = await stage(t)
@@ -188,7 +189,7 @@ test(
     t.diagnostic(
       `stopped after ${moments.join(', ')} ms; ${inMiB(before)} sent until then, ${inMiB(waste)} more than once`
     )
-    // the seeder also counts what was on its way when we left
+    // The seeder also counts bytes in transit when we left.
     assert.ok(waste <= stops * mebibyte, `${inMiB(waste)} were sent more than once`)
   }
 )

@@ -1,4 +1,4 @@
-// The library in a process of its own, so that it can live in a network namespace and be killed:
+// Runs the library in a process of its own, so that it can live in a network namespace and be killed:
 // node run-client.js '{"torrent":…,"folder":…,"host":…,"port":…,"peers":[…]}' prints one JSON line for each report.
 import { Client, type Torrent } from '../../lib/index.ts'
 import type { ClientReport, ClientTask } from './peers/piecewise.ts'

@@ -1,5 +1,7 @@
-// Many DHT nodes of ours in one process, which announce, look, count and die on demand; see `peers/dht-crowd.ts`:
-// node run-dht-crowd.js '{"hosts":[…]}' reads questions from its standard input, and prints a line of JSON for each answer.
+// Runs many of our DHT nodes in one process, which announce, look up, count and die on demand; see
+// `peers/dht-crowd.ts`:
+// node run-dht-crowd.js '{"hosts":[…]}' reads commands from its standard input, and prints a line of JSON for
+// each answer.
 import { createInterface } from 'node:readline'
 import { DhtNetworks } from '../../lib/dht/dht-networks.ts'
 import { secureId } from '../../lib/dht/node-id.ts'
@@ -19,7 +21,7 @@ interface Member {
   readonly port: DatagramPort
 }
 
-/** One node; its id fits its address from the start, as that of a node which was here before. */
+/** Starts one node. Its id fits its address from the start, as after an earlier run. */
 async function join(host: string, bootstrap: readonly string[]): Promise<Member> {
   const bound = await bindUdpPort({ family: 4, host, port })
   const counting: DatagramPort = {
@@ -65,7 +67,7 @@ async function announce(number: number, infoHash: string): Promise<number> {
   return told?.[0] ?? 0
 }
 
-/** Every node looks for everything, a few at a time so that nobody is flooded; or only one does. */
+/** Lets every node look up everything, a few at a time so that no node is flooded; or only one. */
 async function find(sought: readonly Sought[], only: number | undefined): Promise<OurFound> {
   const began = performance.now()
   const from = only === undefined ? [...crowd.keys()] : [only]
@@ -101,7 +103,7 @@ async function find(sought: readonly Sought[], only: number | undefined): Promis
   return { looks: count, missing, mostHops, meanHops: hops / count, meanQuestions: questions / count, ms }
 }
 
-/** Without a word, as a process that is killed. */
+/** Kills nodes silently, like a killed process. */
 async function kill(numbers: readonly number[]): Promise<number> {
   for (const number of numbers) {
     const member = crowd.get(number)

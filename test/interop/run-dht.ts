@@ -1,5 +1,6 @@
-// DHT nodes of ours in a process of their own, so that they can live in a network namespace:
-// node run-dht.js '{"hosts":[…]}' prints one JSON line when they know each other, and then what the first says of the network.
+// Runs our DHT nodes in a process of their own, so that they can live in a network namespace:
+// node run-dht.js '{"hosts":[…]}' prints one JSON line when they know each other, and then the first node's
+// reports on the network.
 import { DHT } from '../../lib/dht.ts'
 import type { DhtReport, DhtTask } from './peers/dht-nodes.ts'
 

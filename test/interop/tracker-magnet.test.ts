@@ -1,4 +1,5 @@
-// A magnet link that names one tracker, and nothing else to find peers by: this library against each real program, both ways.
+// A magnet link that names one tracker and no other source of peers: this library against each real program,
+// both ways.
 import path from 'node:path'
 import test, { after, before, describe } from 'node:test'
 import { realPeers } from './peers/all.ts'
@@ -17,12 +18,12 @@ const film: Dataset = {
 before(() => {
   if (needs(libtorrentMaker.needed, 0).skip !== false) return
   writeRandomFile(film.path, 16 << 20, 'magnet')
-  // pieces of 16 KiB: the metadata is 20 KB, two messages
+  // Pieces of 16 KiB: the metadata is 20 KB, two messages.
   libtorrentMaker.make(film.path, film.torrentPath, 14)
 })
 after(remove)
 
-// Transmission waits most of the time: 10 s until it unchokes, and as long to dial again once it has the metadata.
+// Transmission mostly waits: 10 s until it unchokes, and as long to redial once it has the metadata.
 describe('a magnet link of one tracker', { concurrency: 4 }, () => {
   for (const peer of realPeers) {
     for (const [seeder, leecher] of [

@@ -1,4 +1,4 @@
-// ffmpeg plays a film out of a torrent that is still on its way.
+// ffmpeg plays a film from a torrent that is still downloading.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ import { mktorrent } from './support/make-torrent.ts'
 import { needs } from './support/need.ts'
 import { loopback, run } from './support/process.ts'
 
-/** The hash of each decoded frame; `before` stands before the input, as a seek does. */
+/** Returns the hash of each decoded frame; `before` precedes the input, such as a seek. */
 async function frames(
   input: string,
   before: readonly string[] = [],
@@ -54,9 +54,9 @@ async function frames(
 
 const options = needs(['ffmpeg', ...mktorrent.needed, ...libtorrent.needed], 120_000)
 
-test('ffmpeg reads and seeks in a film that is only partly there', options, async (t) => {
+test('ffmpeg reads and seeks in an incomplete film', options, async (t) => {
   const { folder, remove } = temporaryFolder('video')
-  // what was opened last closes first, and the folder goes when nothing writes into it any more
+  // In reverse order of opening; the folder is removed once nothing writes into it.
   const cleanups: (() => unknown)[] = [remove]
   t.after(async () => {
     for (const cleanup of cleanups.reverse()) await cleanup()
@@ -65,7 +65,7 @@ test('ffmpeg reads and seeks in a film that is only partly there', options, asyn
   mkdirSync(path.dirname(film))
   const picture = ['-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=25:duration=40']
   const sound = ['-f', 'lavfi', '-i', 'sine=duration=40']
-  // the index stands at the end of the file, so that a player has to seek before it can show anything
+  // The index is at the end of the file, so a player must seek before it can show anything.
   run([
     'ffmpeg',
     '-v',

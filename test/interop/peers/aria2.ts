@@ -44,7 +44,7 @@ export const aria2: RealPeer = {
   starvesUnderLimit: true,
   needed: ['aria2c'],
   needsNamespaces: false,
-  // its UDP tracker client exists only while its DHT is on
+  // Its UDP tracker client exists only while its DHT is on.
   speaksUdp: false,
   keepsNames: true,
   createsEmptyFiles: true,

@@ -6,7 +6,7 @@ import type { Place } from '../support/process.ts'
 /** The UDP port of every node of a crowd; each has an address of its own. */
 export const crowdPort = 6881
 
-/** What the child program is told; see `run-dht-crowd.ts`. */
+/** Input of the child program; see `run-dht-crowd.ts`. */
 export interface CrowdTask {
   /** The address of each node. */
   readonly hosts: readonly string[]
@@ -21,14 +21,14 @@ export interface Sought {
   readonly peer: string
 }
 
-/** What the child program is asked. */
+/** A command to the child program. */
 export type CrowdQuestion =
   | { readonly do: 'announce'; readonly number: number; readonly infoHash: string }
   | { readonly do: 'find'; readonly sought: readonly Sought[]; readonly only?: number | undefined }
   | { readonly do: 'kill'; readonly numbers: readonly number[] }
   | { readonly do: 'count' }
 
-/** How the look-ups of all nodes for all that was sought ended. */
+/** The result of all nodes' look-ups for all announced peers. */
 export interface CrowdFound {
   readonly looks: number
   /** Look-ups that ended without the peer. */
@@ -36,43 +36,46 @@ export interface CrowdFound {
   readonly ms: number
 }
 
-/** And how far the way was. */
+/** The result with hops. */
 export interface OurFound extends CrowdFound {
-  /** Through how many others the closest nodes were found. */
+  /** The most hops to the closest nodes. */
   readonly mostHops: number
   readonly meanHops: number
   readonly meanQuestions: number
 }
 
-/** What nodes sent, and whom they know. */
+/** Packets sent by the nodes, and sizes of their tables. */
 export interface CrowdCount {
-  /** Packets since the start of all of them, by method; `answer` for answers. */
+  /** Packets since the start of all nodes, by method; `answer` for answers. */
   readonly sent: Readonly<Record<string, number>>
-  /** How many nodes each knows. */
+  /** Number of nodes that each knows. */
   readonly sizes: readonly number[]
 }
 
 /** DHT nodes in one process. */
 export interface DhtCrowd {
   readonly running: Asked
-  /** Lets a node announce a peer at its own address and {@link crowdPort}; resolves to how many took it, 0 where that is not known. */
+  /**
+   * Announces a peer at a node's own address and {@link crowdPort}. Resolves to the number of nodes that
+   * stored it, 0 if unknown.
+   */
   announce(number: number, infoHash: string): Promise<number>
-  /** Lets every node look for everything. */
+  /** Lets every node look up everything. */
   find(sought: readonly Sought[]): Promise<CrowdFound>
   count(): Promise<CrowdCount>
 }
 
-/** A crowd of ours. */
+/** A crowd of our nodes. */
 export interface OurCrowd extends DhtCrowd {
-  /** Lets every node look, or only one. */
+  /** Lets every node look up everything, or only one. */
   find(sought: readonly Sought[], only?: number): Promise<OurFound>
-  /** Takes nodes away without a word; resolves to how many are left. */
+  /** Removes nodes silently. Resolves to the number of nodes left. */
   kill(numbers: readonly number[]): Promise<number>
 }
 
 const program = fileURLToPath(new URL('../run-dht-crowd.js', import.meta.url))
 
-/** Starts a node of ours at each address; the first answers come when they know each other. */
+/** Starts one of our nodes at each address. The first answers come when they know each other. */
 export async function startCrowd(place: Place, hosts: readonly string[]): Promise<OurCrowd> {
   const task: CrowdTask = { hosts, port: crowdPort }
   const running = startAsked('our DHT nodes', [process.execPath, program, JSON.stringify(task)], { place })
@@ -145,7 +148,7 @@ while True:
     say(find['number'], {'looks': find['looks'], 'ms': passed * 1000, 'missing': [{'number': n, 'peer': peer} for n, _, peer in find['left']]})
 `
 
-/** Starts a session of libtorrent at each address, as it is by default, in one process. */
+/** Starts a libtorrent session with default settings at each address, in one process. */
 export function startLibtorrentCrowd(
   place: Place,
   hosts: readonly string[],

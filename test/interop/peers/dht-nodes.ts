@@ -2,29 +2,29 @@ import { fileURLToPath } from 'node:url'
 import { until } from '../../support/until.ts'
 import { type Place, type Running, start } from '../support/process.ts'
 
-/** What the child program is told; see `run-dht.ts`. */
+/** Input of the child program; see `run-dht.ts`. */
 export interface DhtTask {
   /** The address of each node. */
   readonly hosts: readonly string[]
 }
 
-/** What the child program says each second. */
+/** Report of the child program, once a second. */
 export interface DhtReport {
-  /** The UDP port of each. */
+  /** The UDP port of each node. */
   readonly ports: readonly number[]
-  /** How many nodes each of its nodes knows. */
+  /** Number of nodes that each of its nodes knows. */
   readonly sizes: readonly number[]
 }
 
 /** A small DHT of our nodes. */
 export interface DhtNodes extends Running {
-  /** `host:port` of each. */
+  /** `host:port` of each node. */
   readonly addresses: readonly string[]
 }
 
 const program = fileURLToPath(new URL('../run-dht.js', import.meta.url))
 
-/** Starts a node at each of these addresses of a place, in one process; resolves when they know each other. */
+/** Starts a node at each of these addresses of a place, in one process. Resolves when they know each other. */
 export async function startDht(place: Place, hosts: readonly string[]): Promise<DhtNodes> {
   let report: DhtReport | undefined
   const task: DhtTask = { hosts }

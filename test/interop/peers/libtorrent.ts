@@ -3,7 +3,7 @@ import { systemPython } from '../support/need.ts'
 import { type Running, start } from '../support/process.ts'
 import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 
-// TCP alone: both ends of libtorrent prefer uTP, which is no help on a cable without loss.
+// TCP only: both ends of libtorrent prefer uTP, which is no help on a link without loss.
 const script = `
 import json, sys, time, libtorrent as lt
 task = json.loads(sys.argv[1])
@@ -70,14 +70,14 @@ function launch(
   return { running: { ...running, sent: counted }, seeding: () => seeding }
 }
 
-// It adds up what its connections sent once a second.
+// It sums up the sent bytes of its connections once a second.
 const countsEveryMs = 1_200
 
-/** A program that counts what it uploads. */
+/** A program that counts its uploads. */
 export interface SendingPeer extends Running {
   /**
-   * Payload bytes sent so far, also those that were on the way when a peer left. To be asked when nobody downloads: resolves once the
-   * number stands still.
+   * Payload bytes sent so far, including those in transit when a peer left. Call it while nothing downloads:
+   * it resolves once the number is stable.
    */
   sent(): Promise<number>
 }

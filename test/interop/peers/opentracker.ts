@@ -5,22 +5,23 @@ import { request } from '../support/http.ts'
 import { type Place, type Running, start, which } from '../support/process.ts'
 import { freePort } from './real-peer.ts'
 
-/** A tracker under way. */
+/** A running tracker. */
 export interface Tracker extends Running {
   readonly httpUrl: string
   readonly udpUrl: string
 }
 
-/** What the tracker needs installed. */
+/** Requirements of the tracker. */
 export const trackerNeeds: readonly string[] = ['opentracker']
 
-// It refuses to stay root, and who changes his user no longer dies with the tests: so it starts as nobody.
+// It refuses to stay root, and a process that changes its user no longer dies with the tests. So it starts as
+// user nobody.
 const asNobody =
   process.getuid?.() === 0 && which('setpriv') !== undefined
     ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--pdeathsig=KILL']
     : []
 
-/** Starts opentracker for these info hashes (hex), HTTP and UDP on one port. */
+/** Starts opentracker for these info hashes (hex), with HTTP and UDP on one port. */
 export async function startTracker(
   place: Place,
   workFolder: string,
@@ -29,7 +30,7 @@ export async function startTracker(
   const port = await freePort()
   const folder = path.join(workFolder, `tracker-${port}`)
   mkdirSync(folder)
-  // Debian's build serves only what its list names
+  // Debian's build serves only info hashes on its list.
   const list = path.join(folder, 'whitelist')
   writeFileSync(list, `${infoHashes.join('\n')}\n`)
   chmodSync(folder, 0o755)

@@ -3,14 +3,14 @@ import { until } from '../../support/until.ts'
 import { type Place, type Running, start, within } from '../support/process.ts'
 import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 
-/** What the child program is told; see `run-client.ts`. */
+/** Input of the child program; see `run-client.ts`. */
 export interface ClientTask {
   readonly torrent: string
-  /** Others that it has besides, complete when they are there. */
+  /** Further torrents, complete on disk. */
   readonly others?: readonly { readonly torrent: string; readonly folder: string }[]
-  /** Adds nothing: the torrents are those that an earlier run has left in `state`, the first of them `torrent`. */
+  /** Adds nothing: an earlier run has left the torrents in `state`; the first of them is `torrent`. */
   readonly restored?: boolean
-  /** The folder in which the torrent's file or folder stands or is to appear. */
+  /** The folder of the torrent's file or folder. */
   readonly folder: string
   readonly host: string
   readonly port: number
@@ -18,38 +18,41 @@ export interface ClientTask {
   readonly state?: string
   /** Bytes per second. */
   readonly uploadLimit?: number
-  /** All sources of peers that are on by default, and not those alone that the task names; `dht` says where that begins. */
+  /**
+   * Uses all sources of peers that are on by default, besides the peers of the task; `dht` is the bootstrap
+   * node.
+   */
   readonly discovery?: boolean
   readonly lsd?: boolean
   readonly pex?: boolean
-  /** `host:port` of a DHT node to start from. */
+  /** `host:port` of a DHT bootstrap node. */
   readonly dht?: string
   /** Bytes per second. */
   readonly downloadLimit?: number
-  /** Downloads nothing, and is only there. */
+  /** Adds the torrent without downloading. */
   readonly idle?: boolean
-  /** Reads the first file as a stream, to its first byte. */
+  /** Reads the first file as a stream, up to its first byte. */
   readonly stream?: boolean
 }
 
-/** What the child program last said of the torrent. */
+/** The latest report of the child program on the torrent. */
 export interface ClientReport {
-  /** `done` when all torrents are. */
+  /** `done` once all torrents are. */
   readonly event: 'progress' | 'done' | 'closed'
-  /** Payload bytes that came in. */
+  /** Payload bytes downloaded. */
   readonly received: number
-  /** Payload bytes that went out. */
+  /** Payload bytes uploaded. */
   readonly uploaded: number
   readonly progress: number
-  /** All peers that were connected so far: `source host:port`. */
+  /** All peers connected so far: `source host:port`. */
   readonly peers: readonly string[]
-  /** Milliseconds from `add` to the first byte of the stream, if there was one. */
+  /** Milliseconds from `add` to the first byte of the stream, if any. */
   readonly firstByteMs?: number
 }
 
-/** The library at work in a process of its own. */
+/** The library in a process of its own. */
 export interface ClientProcess extends Running {
-  /** What it reported last, if it did. */
+  /** Returns the latest report, if any. */
   report(): ClientReport | undefined
   readonly done: Promise<unknown>
 }
@@ -74,7 +77,7 @@ export function startClient(
   return {
     ...running,
     report: () => report,
-    // made when asked for, so that a process that is to be killed leaves no rejection behind
+    // Made on demand, so that a process to be killed leaves no rejection behind.
     get done(): Promise<unknown> {
       done ??= until(`${name} to finish`, () => report?.event === 'done', {
         timeoutMs,
@@ -86,7 +89,7 @@ export function startClient(
   }
 }
 
-/** This library, in the same shape as the others. */
+/** This library, in the same form as the others. */
 export const piecewise: RealPeer = {
   name: 'piecewise',
   needed: [],
@@ -112,7 +115,7 @@ export const piecewise: RealPeer = {
       ...finding
     })
     const firstByteMs = (): number | undefined => client.report()?.firstByteMs
-    // a spread would ask for `done`, and begin the wait
+    // A spread would read `done`, and begin the wait.
     return Object.assign(client, { firstByteMs })
   }
 }

@@ -67,8 +67,8 @@ WebUI\\UseUPnP=false
 }
 
 /**
- * Lets it meet a DHT node. It takes nodes from torrents alone, and one that is there before it knows a node is not announced
- * again for a quarter of an hour; so a torrent that nobody shares brings the node, and goes again.
+ * Introduces it to a DHT node. It takes nodes only from torrents, and a torrent added before it knows a node is
+ * not announced again for a quarter of an hour. So a torrent without peers brings the node, and is removed.
  */
 async function joinDht(daemon: Daemon, place: Place, node: string, workFolder: string): Promise<void> {
   const torrentPath = path.join(workFolder, 'dht-node.torrent')

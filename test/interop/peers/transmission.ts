@@ -11,7 +11,7 @@ interface Daemon {
   call(method: string, args: object): Promise<Record<string, unknown>>
 }
 
-/** The file in which it keeps its DHT nodes: without, it waits a quarter of a minute or more from node to node. */
+/** The file with its DHT nodes. Without it, it waits a quarter of a minute or more from node to node. */
 function nodesOfLastRun(addresses: readonly string[]): Buffer {
   const nodes = addresses.map((address) => {
     const [host = '', port] = address.split(':')
@@ -77,7 +77,7 @@ async function launch(
       })
     let reply = await send()
     if (reply.status === 409) {
-      // the first answer only hands out the session id
+      // The first answer only gives the session id.
       session = reply.headers['x-transmission-session-id'] ?? ''
       reply = await send()
     }
@@ -106,8 +106,8 @@ async function isComplete(daemon: Daemon): Promise<boolean> {
   const fields = ['leftUntilDone', 'status', 'errorString', 'percentDone', 'metadataPercentComplete']
   const answer = await daemon.call('torrent-get', { fields })
   const [torrent] = answer['torrents'] as { leftUntilDone: number; status: number; errorString: string }[]
-  // a tracker may not answer the first announce in time, which is a warning here and not the end
-  // 6 is "seeding": while it still checks its files it is 1 or 2
+  // A tracker may not answer the first announce in time, which is a warning here and not the end. 6 is
+  // "seeding": while it still checks its files it is 1 or 2.
   return torrent !== undefined && torrent.leftUntilDone === 0 && torrent.status === 6
 }
 

@@ -1,9 +1,9 @@
-// Programs of our tests in processes of their own that answer questions: a line of JSON each way.
+// Test programs in processes of their own that answer questions: a line of JSON each way.
 import { type Running, type StartOptions, start, within } from './process.ts'
 
 /** A program that answers questions. */
 export interface Asked extends Running {
-  /** Its answer; rejects when it tells of an error, ends, or takes too long. */
+  /** Resolves to its answer. Rejects when it reports an error, ends, or takes too long. */
   ask(question: object, timeoutMs?: number): Promise<unknown>
 }
 

@@ -5,27 +5,27 @@ import { type Place, type Running, start } from './process.ts'
 
 /** A packet that left, on any interface, loopback included. */
 export interface Packet {
-  /** `tcp`, `udp`, `igmp`, or the number of another protocol that is not the system's own house-keeping. */
+  /** `tcp`, `udp`, `igmp`, or the number of another protocol that is not the system's own housekeeping. */
   readonly protocol: string
   readonly to: string
   /** 0 for protocols without ports. */
   readonly fromPort: number
   readonly toPort: number
-  /** What it carries, in hexadecimal. */
+  /** Its content in hexadecimal. */
   readonly body: string
 }
 
-/** A capture under way. */
+/** A running capture. */
 export interface Capture extends Running {
   readonly packets: readonly Packet[]
 }
 
-/** What a capture needs installed. */
+/** Requirements of a capture. */
 export const captureNeeds: readonly string[] = ['namespaces', 'python3:socket']
 
-// Node opens no packet sockets. What a system says by itself is left out: ARP (no IP), neighbour and router discovery, reports
-// of IPv6 groups that it joins for its addresses (ICMPv6 130 to 143), and the header before those reports; and that nobody
-// listens any more where a late answer comes to (ICMP 3, ICMPv6 1).
+// Node opens no packet sockets. The system's own packets are left out: ARP (no IP), neighbour and router
+// discovery, reports of IPv6 groups that it joins for its addresses (ICMPv6 130 to 143), and the header
+// before those reports; and replies that a late answer's port is closed (ICMP 3, ICMPv6 1).
 const program = `
 import json, socket, struct, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
@@ -49,13 +49,16 @@ while True:
                       'body': body.hex()}), flush=True)
 `
 
-/** Something that was said to one address: a datagram, or all that went out through one connection. */
+/** A message to one address: a datagram, or everything sent through one connection. */
 export interface Utterance extends Omit<Packet, 'body'> {
-  /** A character for each byte. */
+  /** One character per byte. */
   readonly text: string
 }
 
-/** What the packets say; those of a connection are put together, as what is looked for may lie across two of them. */
+/**
+ * Returns the contents of the packets. Packets of a connection are joined, because a searched text may span
+ * two of them.
+ */
 export function utterances(packets: readonly Packet[]): Utterance[] {
   const connections = new Map<string, Packet[]>()
   for (const [index, packet] of packets.entries()) {
@@ -71,7 +74,7 @@ export function utterances(packets: readonly Packet[]): Utterance[] {
   })
 }
 
-/** Captures all that is sent in a namespace, from when this resolves. */
+/** Captures everything sent in a namespace, from the moment when this resolves. */
 export async function startCapture(place: Place): Promise<Capture> {
   const packets: Packet[] = []
   let ready = false

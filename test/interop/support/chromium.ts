@@ -1,5 +1,5 @@
-// Debian's Chromium, driven by playwright-core. Its types want those of a browser, which this project does not have, so that
-// what is used of it is described here, and what runs inside the page is text.
+// Debian's Chromium, driven by playwright-core. Its types need browser types, which this project does not
+// have. So the used part is declared here, and code inside the page is text.
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import path from 'node:path'
@@ -7,7 +7,7 @@ import { until } from '../../support/until.ts'
 import type { PartlyThere } from './partly-there.ts'
 import { which } from './process.ts'
 
-/** A part of the page, looked up anew each time it is used; actions wait until it is there and can be used. */
+/** A part of the page, looked up anew for each use. Actions wait until it exists and is usable. */
 export interface Locator {
   click(): Promise<void>
   fill(text: string): Promise<void>
@@ -58,21 +58,21 @@ const flags = [
   '--disable-sync'
 ]
 
-/** How a page is looked at. */
+/** The appearance of a page. */
 export interface Look {
   readonly scheme?: 'light' | 'dark'
   /** A telephone, held upright. */
   readonly phone?: boolean
 }
 
-/** A page, and what went wrong in it. */
+/** A page, and its errors. */
 export interface Watched {
   readonly page: Page
-  /** Fails when the page complained, or asked anybody but its server for anything. */
+  /** Fails when the page had errors, or sent a request to any host but its server. */
   assertCalm(): void
 }
 
-/** Opens a page at `url` in a browser of its own, and resolves when it is connected. */
+/** Opens a page at `url` in a browser of its own. Resolves when it is connected. */
 export async function openPage(
   partly: PartlyThere,
   url: string,
@@ -112,12 +112,15 @@ export async function openPage(
   return { page, assertCalm: () => assert.deepEqual(faults, []) }
 }
 
-/** Resolves when an expression inside the page is truthy; asked from outside, as the page's policy lets it evaluate nothing. */
+/**
+ * Resolves when an expression inside the page is truthy. Evaluates from outside, because the page's policy
+ * forbids evaluation.
+ */
 export async function holds(page: Page, expression: string): Promise<void> {
   await until(expression, async () => Boolean(await page.evaluate(expression)), { everyMs: 30 })
 }
 
-/** Keeps a picture of the page in the folder that PIECEWISE_SCREENSHOTS names, for people who change the page. */
+/** Saves a picture of the page in the folder that PIECEWISE_SCREENSHOTS names, for developers of the page. */
 export async function screenshot(page: Page, name: string): Promise<void> {
   const folder = process.env['PIECEWISE_SCREENSHOTS']
   if (folder === undefined) return

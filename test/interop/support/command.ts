@@ -11,7 +11,7 @@ export const withoutNetwork: readonly string[] = [
   new URL('../../support/no-network.js', import.meta.url).href
 ]
 
-/** How a run of the command ended. */
+/** The outcome of a run of the command. */
 export interface CommandOutcome {
   /** Exit code, or -1 when a signal ended it. */
   readonly status: number
@@ -21,11 +21,11 @@ export interface CommandOutcome {
   readonly complaints: readonly string[]
 }
 
-/** What surrounds a run. */
+/** The environment of a run. */
 export interface CommandOptions {
-  /** Where the command remembers downloads. */
+  /** The state folder of the command. */
   readonly stateFolder: string
-  /** Put before the command, such as one that takes rights away. */
+  /** Put before the command, such as one that drops capabilities. */
   readonly under?: readonly string[]
   readonly timeoutMs?: number
   readonly cwd?: string

@@ -1,4 +1,4 @@
-// The data of the tests: made anew from a seed each time, and compared byte for byte.
+// Test data: made anew from a seed each time, and compared byte for byte.
 import assert from 'node:assert/strict'
 import { createCipheriv, createHash } from 'node:crypto'
 import {
@@ -19,14 +19,14 @@ import {
 import os from 'node:os'
 import path from 'node:path'
 
-/** A temporary folder that programs running as other users may enter, and how to remove it. */
+/** Makes a temporary folder that programs of other users may enter, with a function that removes it. */
 export function temporaryFolder(label: string): { folder: string; remove: () => void } {
   const folder = mkdtempSync(path.join(os.tmpdir(), `piecewise-${label}-`))
   chmodSync(folder, 0o755)
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }) }
 }
 
-/** Endless bytes that look random and are the same for the same seed. */
+/** Returns an endless generator of random-looking bytes that depend on the seed alone. */
 function generator(seed: string): (length: number) => Buffer {
   const key = createHash('sha256').update(seed).digest()
   const cipher = createCipheriv('aes-256-ctr', key, Buffer.alloc(16))
@@ -72,7 +72,7 @@ const unusualNames: readonly string[] = [
   'exclaim!.txt'
 ]
 
-/** Names that Linux takes and that programs which think of Windows write differently. */
+/** Names that Linux accepts, and that Windows-aware programs write differently. */
 const harshNames: readonly string[] = [
   ' leading space',
   'double"quote',
@@ -84,8 +84,8 @@ const harshNames: readonly string[] = [
 ]
 
 /**
- * Writes a folder of 500 files: empty, one byte, piece-sized and around it, deep and oddly named; `harsh` adds names that
- * not every program keeps. Returns its length.
+ * Writes a folder of 500 files: empty, one byte, around the piece size, deep and oddly named. `harsh` adds
+ * names that not every program keeps. Returns its length.
  */
 export function writeManyFiles(folder: string, seed: string, harsh: boolean): number {
   const next = generator(seed)
@@ -109,8 +109,8 @@ export function writeManyFiles(folder: string, seed: string, harsh: boolean): nu
 }
 
 /**
- * Fails with the first difference when `actual` is not the same file, or tree of files, as `expected`. `emptyToo` is false
- * for programs that leave out files without bytes.
+ * Fails with the first difference when `actual` is not the same file, or tree of files, as `expected`.
+ * `emptyToo` is false for programs that omit empty files.
  */
 export function assertSameTree(actual: string, expected: string, emptyToo = true): void {
   if (statSync(expected).isFile()) {
@@ -150,12 +150,12 @@ function assertSameFile(actual: string, expected: string): void {
   }
 }
 
-/** Writes a copy of a torrent with this tracker as its only one; the info dictionary stays as it is. */
+/** Writes a copy of a torrent with this tracker as its only one; the info dictionary stays unchanged. */
 export function writeWithTracker(torrentPath: string, url: string, outPath: string): void {
   const bytes = readFileSync(torrentPath)
   const at = bytes.indexOf('4:infod')
   if (at < 0) throw new Error(`${torrentPath} has no info dictionary`)
-  // keys are sorted and these torrents have none after "info"
+  // Keys are sorted and these torrents have none after "info".
   const info = bytes.subarray(at, bytes.length - 1)
   writeFileSync(
     outPath,
@@ -178,14 +178,14 @@ export function writeWithNode(torrentPath: string, node: string, outPath: string
   writeFileSync(outPath, withNode(Buffer.concat([Buffer.from('d'), bytes.subarray(at)]), node))
 }
 
-/** A torrent whose last key is "info", with a DHT node (`host:port`) that it names besides. */
+/** Returns a torrent, whose last key is "info", with an added DHT node (`host:port`). */
 export function withNode(torrent: Uint8Array, node: string): Uint8Array {
   const [host = '', port] = node.split(':')
   const nodes = `5:nodesll${host.length}:${host}i${port}eeee`
   return Buffer.concat([torrent.subarray(0, -1), Buffer.from(nodes)])
 }
 
-/** The v1 info hash in hex of a torrent whose last key is "info". */
+/** Returns the v1 info hash in hex of a torrent whose last key is "info". */
 export function infoHashOf(torrentPath: string): string {
   const bytes = readFileSync(torrentPath)
   const at = bytes.indexOf('4:infod') + '4:info'.length

@@ -1,4 +1,5 @@
-// HTTP requests sent from inside a place, where a program's control port listens on that place's own loopback.
+// HTTP requests sent from inside a place, where a program's control port listens on that place's own
+// loopback.
 import { execFile } from 'node:child_process'
 import type { Place } from './process.ts'
 
@@ -11,7 +12,7 @@ export interface RequestOptions {
   readonly files?: Readonly<Record<string, string>>
 }
 
-/** What came back; `status` 0 means that nobody answered. */
+/** An answer; `status` 0 means that no server answered. */
 export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -33,7 +34,7 @@ fetch(url, { method: send === undefined ? 'GET' : 'POST', body: send, headers, s
   .then((reply) => console.log(JSON.stringify(reply)))
 `
 
-/** Sends one request from inside `place`; never rejects for a server that is not there. */
+/** Sends one request from inside `place`. Never rejects for an unreachable server. */
 export async function request(place: Place, url: string, options: RequestOptions = {}): Promise<Reply> {
   const [program = '', ...args] = [
     ...place.enter,

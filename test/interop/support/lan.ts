@@ -1,8 +1,9 @@
-// A local network: namespaces on one bridge, so that several programs have an address of their own and hear multicast.
+// A local network: namespaces on one bridge, so that several programs have an address of their own and
+// receive multicast.
 import { removeStale } from './namespaces.ts'
 import { attempt, type Place, run } from './process.ts'
 
-/** Places that all reach each other, and how to give them back. */
+/** Places that all reach each other, and how to remove them. */
 export interface Lan {
   readonly places: readonly Place[]
   close(): void

@@ -59,10 +59,10 @@ export const transmissionMaker: Maker = {
   }
 }
 
-/** All of them. */
+/** All makers. */
 export const makers: readonly Maker[] = [mktorrent, libtorrentMaker, transmissionMaker]
 
-/** The info hash in hex as transmission-show, libtorrent and aria2 read it out of a torrent. */
+/** Programs that print the info hash in hex of a torrent: transmission-show, libtorrent and aria2. */
 export const readers: readonly {
   name: string
   needed: readonly string[]

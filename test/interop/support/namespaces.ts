@@ -1,16 +1,17 @@
-// Two network namespaces joined by a cable, because some programs dial no loopback address.
+// Two network namespaces joined by a cable, because some programs do not dial loopback addresses.
 import { existsSync, readdirSync } from 'node:fs'
 import { attempt, loopback, type Place, run, which } from './process.ts'
 
-/** Two places that reach each other, and how to give them back. */
+/** Two places that reach each other, and how to remove them. */
 export interface Places {
   readonly a: Place
   readonly b: Place
   /** Whether these are namespaces; if not, both are loopback. */
   readonly separate: boolean
   /**
-   * Gives `a` so many more addresses, at most 254, each in a network of its own (/24): some programs keep to one DHT node of each.
-   * Global ones look like addresses of the Internet, for which there are rules that private ones are exempt from.
+   * Gives `a` that many more addresses, at most 254, each in a network of its own (/24), because some
+   * programs use one DHT node of each. Global ones look like addresses of the Internet, to which rules apply
+   * that exempt private ones.
    */
   spread(count: number, kind?: 'private' | 'global'): readonly string[]
   close(): void
@@ -18,14 +19,14 @@ export interface Places {
 
 let serial = 0
 
-/** Whether this process may make network namespaces. */
+/** Returns whether this process may make network namespaces. */
 export function namespacesPossible(): boolean {
   return (
     process.getuid?.() === 0 && which('ip') !== undefined && attempt(['ip', 'netns', 'list']).status === 0
   )
 }
 
-/** Two namespaces joined by a veth pair when that is possible, else loopback twice. */
+/** Opens two namespaces joined by a veth pair if possible, else loopback twice. */
 export function openPlaces(): Places {
   if (!namespacesPossible()) {
     const spread = (count: number) => Array.from({ length: count }, () => loopback.host)
@@ -69,7 +70,7 @@ export function openPlaces(): Places {
   }
 }
 
-/** Removes what test runs that were killed have left behind. */
+/** Removes namespaces that killed test runs have left behind. */
 export function removeStale(): void {
   if (!existsSync('/run/netns')) return
   for (const name of readdirSync('/run/netns')) {

@@ -1,14 +1,17 @@
-// Tests with real programs run where those are installed, and say what is missing where they are not.
+// Tests with real programs run where those are installed, and name the missing ones elsewhere.
 import { namespacesPossible } from './namespaces.ts'
 import { attempt, which } from './process.ts'
 
-/** Set by the project's own checks: a missing program is then a failure and not a reason to skip. */
+/** Set by the project's own checks: a missing program is then a failure and no reason to skip. */
 export const peersRequired: boolean = process.env['PIECEWISE_REQUIRE_PEERS'] === '1'
 
-/** What a test needs to be there: a command on the PATH, `python3:module`, `root`, or `namespaces`. */
+/** A requirement of a test: a command on the PATH, `python3:module`, `root`, or `namespaces`. */
 export type Need = string
 
-/** Options for `test()`: runs when everything needed is there, else skips with a message, or fails when peers are required. */
+/**
+ * Returns options for `test()`: runs if all requirements are met, else skips with a message, or fails when
+ * peers are required.
+ */
 export function needs(needed: readonly Need[], timeoutMs: number): { skip: string | false; timeout: number } {
   const missing = needed.filter((need) => !present(need))
   if (missing.length === 0) return { skip: false, timeout: timeoutMs }
@@ -32,5 +35,5 @@ function present(need: Need): boolean {
   return is
 }
 
-/** Debian's own Python, for which Debian's modules are made; another one may stand before it on the PATH. */
+/** Debian's own Python, for which Debian's modules are made; another one may come first on the PATH. */
 export const systemPython: string = '/usr/bin/python3'

@@ -1,4 +1,4 @@
-// A torrent that is still on its way, and the server over it that players read from.
+// A torrent in mid-download, and its server that players read from.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
@@ -11,9 +11,9 @@ import { until } from '../../support/until.ts'
 import { temporaryFolder } from './data.ts'
 import { run } from './process.ts'
 
-/** What a test of players needs; everything is closed after the test, the last first. */
+/** Fixtures of a player test. Everything is closed after the test, in reverse order. */
 export class PartlyThere {
-  /** A folder that goes with the test. */
+  /** A folder that is removed after the test. */
   readonly folder: string
   readonly #ends: (() => unknown)[] = []
   #count = 0
@@ -27,12 +27,12 @@ export class PartlyThere {
     })
   }
 
-  /** To be done after the test, before what was named earlier. */
+  /** Registers cleanup for the end of the test; the last registered runs first. */
   after(end: () => unknown): void {
     this.#ends.push(end)
   }
 
-  /** A client on loopback with a folder of its own. */
+  /** Starts a client on loopback with a folder of its own. */
   client(options: ClientOptions = {}): Client {
     const own = path.join(this.folder, `client${++this.#count}`)
     mkdirSync(own)
@@ -41,7 +41,7 @@ export class PartlyThere {
     return client
   }
 
-  /** Seeders of a file or folder, one for each upload limit. */
+  /** Starts seeders of a file or folder, one for each upload limit. */
   async seeders(data: string, uploadLimits: readonly number[], pieceLength = 65536): Promise<Seeders> {
     const clients: Client[] = []
     let bytes: Uint8Array | undefined
@@ -54,19 +54,19 @@ export class PartlyThere {
     return { clients, bytes, peers: clients.map(({ port }) => `127.0.0.1:${port}`) }
   }
 
-  /** A torrent that comes from slow seeders, and the address of its server without a slash at the end. */
+  /** Starts a torrent with slow seeders. Resolves with the URL of its server, without a final slash. */
   async serve(data: string, uploadLimits: readonly number[], pieceLength?: number): Promise<Served> {
     const seeders = await this.seeders(data, uploadLimits, pieceLength)
     const torrent = await this.client().add(seeders.bytes, { peers: seeders.peers })
     return { ...seeders, torrent, origin: await this.listen(torrent) }
   }
 
-  /** Serves a torrent or client, and returns the address without a slash at the end. */
+  /** Serves a torrent or client. Resolves with the URL without a final slash. */
   async listen(source: Client | Torrent, options?: ServerOptions): Promise<string> {
     return `http://127.0.0.1:${portOf(await this.server(source, options))}`
   }
 
-  /** A server that listens on this port, 0 for any. */
+  /** Starts a server that listens on this port, 0 for any. */
   async server(source: Client | Torrent, options: ServerOptions = {}, port = 0): Promise<Server> {
     const server = createServer(source, options).listen(port)
     this.after(() => server.close())
@@ -75,7 +75,7 @@ export class PartlyThere {
   }
 }
 
-/** The port on which a server listens. */
+/** Returns the port on which a server listens. */
 export function portOf(server: Server): number {
   const address = server.address()
   return typeof address === 'object' && address !== null ? address.port : 0
@@ -89,23 +89,25 @@ export interface Seeders {
   readonly peers: readonly string[]
 }
 
-/** {@link Seeders}, and what comes from them. */
+/** {@link Seeders}, and the torrent that downloads from them. */
 export interface Served extends Seeders {
   readonly torrent: Torrent
   readonly origin: string
 }
 
-/** Lets the rest come as fast as it may. */
+/** Removes the upload limits of the seeders. */
 export function hurry({ clients }: Seeders): void {
   for (const client of clients) client.uploadLimit = Number.POSITIVE_INFINITY
 }
 
-/** Resolves when nobody reads the torrent any more: who has left must leave no stream behind. */
+/** Resolves when no stream of the torrent is open: a reader that leaves must leave none behind. */
 export async function untilUnread(torrent: Torrent): Promise<void> {
   await until('all streams to close', () => torrent.streams.length === 0, { timeoutMs: 10_000, everyMs: 5 })
 }
 
-/** Makes a film of moving test pictures and a tone; the name's end chooses the container, `codecs` what is in it. */
+/**
+ * Makes a film of moving test pictures and a tone. The extension selects the container, `codecs` its content.
+ */
 export function makeFilm(file: string, seconds: number, codecs: readonly string[]): void {
   mkdirSync(path.dirname(file), { recursive: true })
   run([

@@ -1,10 +1,11 @@
-// Programs of others, started for one test: logs kept, always ended by the process id that was started.
+// Other programs, started for one test: their logs are kept, and they are always ended by the process id that
+// was started.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 
-/** Where a program runs: on this machine's loopback, or inside a network namespace of its own. */
+/** The place where a program runs: on this machine's loopback, or inside a network namespace of its own. */
 export interface Place {
   /** The address under which the other side reaches it. */
   readonly host: string
@@ -12,29 +13,29 @@ export interface Place {
   readonly enter: readonly string[]
 }
 
-/** How to start a program. */
+/** Options to start a program. */
 export interface StartOptions {
   readonly place?: Place
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
   /** Called with each line of standard output. */
   readonly onLine?: (line: string) => void
-  /** Whether it hears what is written with `tell`. */
+  /** Whether it reads lines written with `tell`. */
   readonly listens?: boolean
 }
 
-/** A program under way. */
+/** A running program. */
 export interface Running {
   readonly name: string
   readonly pid: number
-  /** Everything printed so far, or its end when it is much. */
+  /** Returns everything printed so far, or the end of it when it is long. */
   log(): string
   /** Resolves with the exit code, or the signal's name. */
   readonly exited: Promise<number | NodeJS.Signals>
   signal(signal: NodeJS.Signals): void
   /** Writes a line to its standard input, if it `listens`. */
   tell(line: string): void
-  /** Ends it: SIGTERM first, SIGKILL when that is not heard within two seconds. */
+  /** Ends it: SIGTERM first, SIGKILL after two seconds. */
   stop(): Promise<void>
 }
 
@@ -43,16 +44,16 @@ const logLimit = 100_000
 /** This machine's loopback. */
 export const loopback: Place = { host: '127.0.0.1', enter: [] }
 
-/** Where the program stands on the PATH, or undefined. */
+/** Returns the path of a program on the PATH, or undefined. */
 export function which(program: string): string | undefined {
   const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/bin', '/usr/sbin', '/sbin', '/bin']
   return folders.map((folder) => path.join(folder, program)).find((file) => existsSync(file))
 }
 
-// A test file that is killed must not leave its programs behind, so they are asked to die with their parent.
+// A killed test file must not leave its programs behind, so they ask to die with their parent.
 const withParent = which('setpriv') === undefined ? [] : ['setpriv', '--pdeathsig', 'KILL']
 
-/** Starts a program; nothing is waited for. */
+/** Starts a program without waiting. */
 export function start(name: string, command: readonly string[], options: StartOptions = {}): Running {
   const [program = '', ...args] = [...(options.place?.enter ?? []), ...withParent, ...command]
   const child: ChildProcess = spawn(program, args, {
@@ -65,7 +66,7 @@ export function start(name: string, command: readonly string[], options: StartOp
     log += text
     if (log.length > 2 * logLimit) log = `…${log.slice(-logLimit)}`
   }
-  // who ends meanwhile is told of by `exited`
+  // `exited` reports an exit meanwhile.
   child.stdin?.on('error', () => {})
   child.stderr?.setEncoding('utf8').on('data', keep)
   if (child.stdout) {
@@ -79,7 +80,7 @@ export function start(name: string, command: readonly string[], options: StartOp
       keep(`${error.message}\n`)
       resolve(127)
     })
-    // 'close' comes after the last line of output, 'exit' may come before it
+    // 'close' comes after the last line of output, 'exit' may come before it.
     child.on('close', (code, signal) => resolve(code ?? signal ?? -1))
   })
   return {
@@ -98,14 +99,17 @@ export function start(name: string, command: readonly string[], options: StartOp
   }
 }
 
-/** What a program that has ended left behind. */
+/** The result of a program that has ended. */
 export interface Outcome {
   readonly status: number
   readonly stdout: string
   readonly stderr: string
 }
 
-/** Runs a program to its end without blocking the tests' event loop for longer than it takes; throws when it fails. `input` is what it reads. */
+/**
+ * Runs a program to its end, blocking the event loop meanwhile; throws when it fails. `input` goes to its
+ * standard input.
+ */
 export function run(command: readonly string[], place: Place = loopback, input?: string): Outcome {
   const outcome = attempt(command, place, input)
   if (outcome.status !== 0) {
@@ -114,7 +118,7 @@ export function run(command: readonly string[], place: Place = loopback, input?:
   return outcome
 }
 
-/** Runs a program to its end, whatever that is. */
+/** Runs a program to its end, successful or not. */
 export function attempt(command: readonly string[], place: Place = loopback, input?: string): Outcome {
   const [program = '', ...args] = [...place.enter, ...command]
   const result = spawnSync(program, args, {
@@ -128,7 +132,7 @@ export function attempt(command: readonly string[], place: Place = loopback, inp
   }
 }
 
-/** How long to wait, and whose logs explain a failure. */
+/** The time limit, and the programs whose logs explain a failure. */
 interface WaitOptions {
   readonly timeoutMs?: number
   readonly programs?: readonly Running[]

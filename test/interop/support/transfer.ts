@@ -8,7 +8,7 @@ import { openPlaces } from './namespaces.ts'
 import { needs } from './need.ts'
 import { type Running, within } from './process.ts'
 
-/** Data and the torrent made of it. */
+/** Data and its torrent. */
 export interface Dataset {
   /** The torrent's file or folder. */
   readonly path: string
@@ -16,19 +16,19 @@ export interface Dataset {
   readonly torrentPath: string
 }
 
-/** One program, or this library, sending to another. */
+/** A transfer from one program, or this library, to another. */
 export interface Transfer {
   readonly seeder: RealPeer
   readonly leecher: RealPeer
   readonly tracker: 'http' | 'udp'
-  /** The leecher gets a magnet link that names the tracker and nothing else, not the .torrent. */
+  /** The leecher gets a magnet link that names only the tracker, and no .torrent. */
   readonly magnet?: boolean
-  /** Data that the leecher writes, if not the seeder's. */
+  /** Expected data of the leecher, if not the seeder's. */
   readonly expected?: string
   readonly timeoutMs?: number
 }
 
-/** What must be installed for a transfer, as options for `test()`. */
+/** Requirements of a transfer, as options for `test()`. */
 export function transferNeeds({
   seeder,
   leecher
@@ -37,7 +37,7 @@ export function transferNeeds({
   return needs([...seeder.needed, ...leecher.needed, ...namespaces, 'opentracker', 'mktorrent'], 120_000)
 }
 
-/** Lets one program fetch everything from the other, which it finds through the tracker, and compares every byte. */
+/** Lets one program fetch everything from the other, found through the tracker, and compares every byte. */
 export async function transfer(t: TestContext, dataset: Dataset, plan: Transfer): Promise<void> {
   const { seeder, leecher } = plan
   const { folder, remove } = temporaryFolder('transfer')
