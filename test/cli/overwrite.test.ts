@@ -6,7 +6,7 @@ import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { local, runCommand, start, temporaryFolder } from './run-command.ts'
 import { bytesOf, seedFiles } from './seeder.ts'
 
-test('download leaves a file of the user alone, says so in one sentence, and takes --overwrite', async (t) => {
+test("download leaves a user's file alone, reports it in one sentence, and accepts --overwrite", async (t) => {
   const folder = temporaryFolder(t)
   const film = bytesOf(300_000, 1)
   const { torrentPath, address } = await seedFiles(t, folder, 'film.mkv', { 'film.mkv': film })
@@ -49,7 +49,7 @@ for (const [what, home] of [
   ['its state elsewhere', false],
   ['its state and the key inside of the folder', true]
 ] as const) {
-  test(`a young download that is killed at any moment goes on without --overwrite, with ${what}`, {
+  test(`a young download killed at any moment resumes without --overwrite, with ${what}`, {
     timeout: 110_000
   }, async (t) => {
     const folder = temporaryFolder(t)

@@ -1,4 +1,4 @@
-// Runs the compiled command as a user does, and the swarms that it talks to.
+// Runs the compiled command as a user does, and the swarms that it connects to.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -13,23 +13,29 @@ const noNetwork = new URL('../support/no-network.js', import.meta.url).href
 /** A run of the command. */
 export interface Run {
   readonly child: ChildProcessWithoutNullStreams
-  /** What it has written so far. */
+  /** Standard output so far. */
   stdout: string
   stderr: string
-  /** Resolves with the exit code when all output is there. */
+  /** Resolves with the exit code once all output is read. */
   readonly ended: Promise<number>
-  /** Resolves with the match as soon as standard output (or standard error) matches; rejects when it ends without. */
+  /**
+   * Resolves with the match as soon as standard output (or standard error) matches. Rejects when it ends
+   * without a match.
+   */
   find(pattern: RegExp, where?: 'stdout' | 'stderr'): Promise<RegExpExecArray>
 }
 
-/** A folder that is removed after the test. */
+/** Makes a folder that is removed after the test. */
 export function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'piecewise-cli-'))
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
 
-/** Starts the command in `folder`, with its state in there too, and without a local network. It is ended after the test if it still runs. */
+/**
+ * Starts the command in `folder`, with its state in there too, and without a local network. A running command
+ * is ended after the test.
+ */
 export function start(
   t: TestContext,
   folder: string,

@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { Client, type ClientOptions, type Torrent } from '../../lib/index.ts'
 
-/** Bytes that look random and are the same each time. */
+/** Returns random-looking bytes that depend on length and seed alone. */
 export function bytesOf(length: number, seed: number): Uint8Array {
   const bytes = new Uint8Array(length)
   let state = seed | 1
@@ -14,7 +14,7 @@ export function bytesOf(length: number, seed: number): Uint8Array {
   return bytes
 }
 
-/** A client of this process that seeds. */
+/** A seeding client in this process. */
 export interface Seeder {
   readonly client: Client
   readonly torrent: Torrent
@@ -25,7 +25,10 @@ export interface Seeder {
   readonly magnet: string
 }
 
-/** Writes files below `folder`/source/`name` and seeds them on loopback; one entry that is named like the torrent is a single file. */
+/**
+ * Writes files below `folder`/source/`name` and seeds them on loopback. One entry with the torrent's name
+ * makes a single-file torrent.
+ */
 export async function seedFiles(
   t: TestContext,
   folder: string,

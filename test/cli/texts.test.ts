@@ -11,7 +11,7 @@ import { readBytes } from '../../lib/cli/values.ts'
 import { nearest } from '../../lib/util/nearest.ts'
 import { stateFolder } from '../../lib/util/state-folder.ts'
 
-test('texts of strangers are one line without a terminal command in it', () => {
+test('untrusted texts become one line without terminal commands', () => {
   for (const [text, expected] of [
     ['plain näme 日本.mkv', 'plain näme 日本.mkv'],
     ['\x1b[2J\x1b[31mred\x1b[0m', 'red'],
@@ -27,20 +27,20 @@ test('texts of strangers are one line without a terminal command in it', () => {
   }
 })
 
-test('spaces stay as many as they are, and white space around newlines becomes one', () => {
+test('the number of spaces is kept, and white space around newlines becomes one', () => {
   const spaces = ' '.repeat(64_000)
   assert.equal(printable(`a${spaces}b`), `a${spaces}b`)
   assert.equal(printable(`a${spaces}\r\n${spaces}\n b`), 'a b')
 })
 
-test('JSON hides no terminal command, and is read back as it was', () => {
+test('JSON hides no terminal command, and parses to the same', () => {
   const value = { name: 'a\x1b[2J\x9b31m\u202e\x7f\n"ü"' }
   const text = printableJson(value)
   assert.match(text, /^[\x20-\x7eü]+$/)
   assert.deepEqual(JSON.parse(text), value)
 })
 
-test('amounts, times and parts for people', () => {
+test('human-readable amounts, times and fractions', () => {
   const amounts = [0, 1023, 1024, 1536, 1024 ** 2 * 99.94, 1024 ** 2 * 100, 1024 ** 3 - 1, 3.2e12]
   assert.deepEqual(amounts.map(formatBytes), [
     '0 B',
@@ -132,7 +132,7 @@ test('which file is streamed', () => {
   assert.throws(() => chooseFile(undefined, []), { code: 'ERR_CLI_USAGE' })
 })
 
-test('a player as a person writes it', () => {
+test('a player as a user types it', () => {
   assert.deepEqual(splitCommand('mpv  --title="a b" {url}'), ['mpv', '--title=a b', '{url}'])
   assert.deepEqual(splitCommand(`'my player' '' x`), ['my player', '', 'x'])
   assert.deepEqual(withUrl(['mpv', '--x={url}'], 'u'), ['mpv', '--x=u'])
@@ -140,13 +140,13 @@ test('a player as a person writes it', () => {
   for (const text of ['', '  ', 'mpv "x']) assert.throws(() => splitCommand(text), { code: 'ERR_CLI_USAGE' })
 })
 
-test('what was probably meant', () => {
+test('suggestions for misspelled names', () => {
   assert.equal(nearest('--prot', ['--port', '--peer']), '--port')
   assert.equal(nearest('dwonload', ['download', 'stream']), 'download')
   assert.equal(nearest('--zzz', ['--port']), undefined)
 })
 
-test('where the state lies', () => {
+test('paths of the state folder', () => {
   const home = '/home/u'
   for (const [platform, env, expected] of [
     ['linux', {}, '/home/u/.local/state/piecewise'],
@@ -208,7 +208,7 @@ const hide = '\x1b[?25l'
 const show = '\x1b[?25h'
 const clear = '\r\x1b[2K'
 
-test('on a terminal the status stays in place, words go above it, and the cursor comes back', () => {
+test('on a terminal the status stays in place, messages go above it, and the cursor comes back', () => {
   const stdout = terminal(40)
   const stderr = terminal(40)
   const output = new Output({ stdout, stderr })
@@ -251,7 +251,7 @@ test('quiet keeps results, warnings and errors; after an error no warning follow
   assert.equal(stderr.text, 'piecewise: warning: first\npiecewise: two lines\n')
 })
 
-test('nothing is said to a reader of standard output who has left', () => {
+test('nothing is written to a closed standard output', () => {
   const [stdout, stderr] = [terminal(), terminal()]
   const unread = new AbortController()
   const output = new Output({ stdout, stderr, unread: unread.signal })

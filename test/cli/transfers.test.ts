@@ -18,7 +18,7 @@ const folderFiles = {
   'film/extra/a.srt': bytesOf(50_000, 3)
 }
 
-test('download writes every byte, in plain lines without control characters', async (t) => {
+test('download writes every byte, and plain lines without control characters', async (t) => {
   const folder = temporaryFolder(t)
   const { magnet } = await seedFiles(t, folder, 'film', folderFiles)
   const { code, stdout, stderr } = await runCommand(t, folder, ['download', magnet, '--dir', 'out', ...local])
@@ -35,7 +35,7 @@ test('download writes every byte, in plain lines without control characters', as
   assert.ok(!existsSync(path.join(folder, 'out', '.piecewise')))
 })
 
-test('download takes a URL and fetches what is selected', async (t) => {
+test('download takes a URL and fetches the selected files', async (t) => {
   const folder = temporaryFolder(t)
   const { address, torrentPath } = await seedFiles(t, folder, 'film', folderFiles)
   const server = createServer((_, response) => response.end(readFileSync(torrentPath))).listen(0, '127.0.0.1')
@@ -63,7 +63,7 @@ test('download takes a URL and fetches what is selected', async (t) => {
   assert.match(complete.stdout, /^Done: /m)
 })
 
-test('--json speaks in lines of JSON alone', async (t) => {
+test('--json writes only lines of JSON', async (t) => {
   const folder = temporaryFolder(t)
   const { magnet } = await seedFiles(t, folder, 'film', folderFiles)
   const { code, stdout, stderr } = await runCommand(t, folder, [
@@ -79,7 +79,7 @@ test('--json speaks in lines of JSON alone', async (t) => {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line))
-    // While the metadata is awaited there may be any number.
+    // While metadata is awaited there may be any number.
     .filter(({ event }) => event !== 'status')
   assert.equal(events[0].event, 'torrent')
   assert.equal(events.at(-1).event, 'done')
@@ -91,7 +91,7 @@ test('--json speaks in lines of JSON alone', async (t) => {
   assert.equal(JSON.parse(failed.stdout).event, 'error')
 })
 
-test('Ctrl+C in the middle keeps what is there, and nothing is fetched twice', async (t) => {
+test('Ctrl+C in mid-download keeps the blocks, and nothing is fetched twice', async (t) => {
   const folder = temporaryFolder(t)
   const seeder = await seedFiles(t, folder, 'film', folderFiles, { uploadLimit: 1_000_000 })
   const args = ['download', seeder.magnet, '--dir', 'out', ...local]
@@ -107,7 +107,7 @@ test('Ctrl+C in the middle keeps what is there, and nothing is fetched twice', a
   const done = JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
   const length = seeder.torrent.length
   assert.ok(done.received < length, `${done.received} of ${length} bytes came after ${sent} had been sent`)
-  // What was on the wire when the first run ended may come again.
+  // Blocks in transit at the end of the first run may arrive again.
   assert.ok(done.received <= 0.9 * length + 32768, `${done.received} bytes came in the second run`)
   assert.deepEqual(new Uint8Array(readFileSync(path.join(folder, 'out/film/film.mkv'))), film)
 })
@@ -119,7 +119,7 @@ test('a second Ctrl+C quits at once, also when a tracker does not answer', async
   await once(peer, 'listening')
   t.after(() => peer.close())
   const { port } = peer.address() as AddressInfo
-  // The first announce is answered with a peer, so that the tracker is owed a goodbye; that one is left without an answer.
+  // The first announce is answered with a peer, so a stopped is due, which gets no answer.
   const tracker = createServer((_, response) => {
     const peers = Buffer.from([127, 0, 0, 1, port >> 8, port & 255])
     if (announces++ === 0)
@@ -156,7 +156,7 @@ test('SIGTERM stops before the files are known', async (t) => {
   assert.equal(run.stderr, '')
 })
 
-test('download --seed --ratio gives back what it took, and --verify finds what is there', async (t) => {
+test('download --seed --ratio uploads as much as it fetched, and --verify finds existing data', async (t) => {
   const folder = temporaryFolder(t)
   const files = { 'one.bin': bytesOf(400_000, 5) }
   const { torrentPath, torrent } = await seedFiles(t, folder, 'one.bin', files)
@@ -210,7 +210,7 @@ test('seed ends by itself at its ratio', async (t) => {
   assert.match(run.stdout, /^Seeded: 293 KiB uploaded/m)
 })
 
-test('create gives the info hash that everybody else finds', async (t) => {
+test('create gives the same info hash as other programs', async (t) => {
   const folder = temporaryFolder(t)
   writeFileSync(path.join(folder, 'one.bin'), bytesOf(300_000, 7))
   const { code, stdout } = await runCommand(t, folder, [
@@ -238,7 +238,7 @@ test('stream --stdout writes the file and nothing else', async (t) => {
   assert.ok(!existsSync(path.join(folder, 'out/film/film.mkv')), 'what is not streamed is not fetched')
 })
 
-test('a reader that has enough ends the stream without a word', async (t) => {
+test('a reader that closes early ends the stream without a message', async (t) => {
   const folder = temporaryFolder(t)
   const { magnet } = await seedFiles(t, folder, 'film', folderFiles)
   const run = start(t, folder, ['stream', magnet, '--stdout', '--quiet', '--dir', 'out', ...local])
@@ -286,7 +286,7 @@ process.exitCode = Number(process.argv[3] ?? 0)`
   assert.match(absent.stderr, /'no-such-player-here' could not be started: there is no such program/)
 })
 
-test('trackers that fail are one warning, and each of them when much is to be said', async (t) => {
+test('failing trackers give one warning, and one each with --verbose', async (t) => {
   const folder = temporaryFolder(t)
   const server = createServer((_, response) => response.end('no tracker')).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -316,7 +316,7 @@ test('trackers that fail are one warning, and each of them when much is to be sa
   assert.equal(await verbose.ended, 130)
 })
 
-test('a folder that is taken by a file is one sentence', async (t) => {
+test('a file in place of the folder is reported in one sentence', async (t) => {
   const folder = temporaryFolder(t)
   const { magnet } = await seedFiles(t, folder, 'film', folderFiles)
   writeFileSync(path.join(folder, 'out'), 'a file')

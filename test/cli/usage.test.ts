@@ -13,7 +13,7 @@ import { runCommand, temporaryFolder } from './run-command.ts'
 
 const magnet = `magnet:?xt=urn:btih:${'ab'.repeat(20)}`
 
-/** Runs a command line in this process, with its words caught. */
+/** Runs a command line in this process, and captures its output. */
 async function words(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const caught = { stdout: '', stderr: '' }
   const { stdout, stderr } = process
@@ -54,7 +54,7 @@ async function words(args: readonly string[]): Promise<{ code: number; stdout: s
   }
 }
 
-test('what is wrong is said in one sentence, with code 2', async () => {
+test('usage errors are one sentence, with code 2', async () => {
   const table: readonly (readonly [args: string, says: RegExp])[] = [
     ['', /name a command/],
     ['dwonload', /'dwonload' is no command; is download meant/],
@@ -119,7 +119,7 @@ test('help names every option, and help and version go to standard output', asyn
   assert.equal((await words(['--version'])).stdout, `${version}\n`)
 })
 
-test('info shows what a magnet link says', async () => {
+test('info shows the parameters of a magnet link', async () => {
   const { code, stdout } = await words([
     'info',
     `${magnet}&dn=a%1B%5B2Jb&so=1-2&tr=udp://t.example:1&x.pe=10.0.0.1:5`,
@@ -145,14 +145,14 @@ test('info shows what a magnet link says', async () => {
   }
 })
 
-test('info counts no padding', async (t) => {
+test('info does not count padding', async (t) => {
   const file = path.join(temporaryFolder(t), 'padded.torrent')
   writeFileSync(file, paddedSample([['a', 100], 16284, ['b', 5]], 16384).bytes)
   assert.equal(JSON.parse((await words(['info', file, '--json'])).stdout).length, 105)
   assert.match((await words(['info', file])).stdout, /^Size .*\(105 bytes\)$/m)
 })
 
-test('create makes what info shows', async (t) => {
+test('create makes the torrent that info shows', async (t) => {
   const folder = temporaryFolder(t)
   writeFileSync(path.join(folder, 'a.txt'), 'hello')
   const out = path.join(folder, 'a.torrent')
@@ -179,7 +179,7 @@ test('create makes what info shows', async (t) => {
     assert.match(text, line)
 })
 
-test('what cannot be read is one sentence with code 1, and a trace when much is to be said', async (t) => {
+test('an unreadable source is one sentence with code 1, and a trace with --verbose', async (t) => {
   const folder = temporaryFolder(t)
   const garbage = path.join(folder, 'garbage.torrent')
   writeFileSync(garbage, 'this is no torrent')
@@ -199,7 +199,7 @@ test('what cannot be read is one sentence with code 1, and a trace when much is 
   assert.match((await words(['info', garbage, '--verbose'])).stderr, /^ +at /m)
 })
 
-test('the compiled command stands on its own, and a reader that leaves early is no error', async (t) => {
+test('the compiled command runs by itself, and a reader that closes early is no error', async (t) => {
   const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
   assert.match(readFileSync(main, 'utf8'), /^#!\/usr\/bin\/env node\n/)
   const folder = temporaryFolder(t)
@@ -208,7 +208,7 @@ test('the compiled command stands on its own, and a reader that leaves early is 
   assert.equal((await runCommand(t, folder, ['download', 'x', '--nope'])).code, 2)
 })
 
-test('each way in which peers find each other can be left out', () => {
+test('each source of peers can be switched off', () => {
   const ways = (...args: string[]): unknown[] => {
     const { dht, pex, lsd } = readClientOptions(parseCommandLine('download', clientOptions, args))
     return [dht, pex, lsd]

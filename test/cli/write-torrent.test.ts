@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { writeTorrent } from '../../lib/cli/write-torrent.ts'
 import { temporaryFolder } from './run-command.ts'
 
-test('a .torrent is written whole, in place of one that was there, or not at all', async (t) => {
+test('a .torrent is written atomically, replacing an existing one', async (t) => {
   const folder = temporaryFolder(t)
   const out = path.join(folder, 'film.torrent')
   writeFileSync(out, 'before')
