@@ -33,7 +33,7 @@ function sha1(bytes: Uint8Array): string {
   return createHash('sha1').update(bytes).digest('hex')
 }
 
-test('a folder comes out as it went in', async () => {
+test('a folder survives create and parse', async () => {
   const bytes = await createTorrent(folder, {
     trackers: ['http://a/announce', ['udp://b:1', 'udp://c:1']],
     webSeeds: ['https://w/'],
@@ -170,7 +170,7 @@ test('refuses more pieces than torrents may have', async () => {
   })
 })
 
-test('a file that shrinks meanwhile is named', async () => {
+test('the error names a file that shrinks meanwhile', async () => {
   const file = path.join(home, 'shrinking')
   writeFileSync(file, new Uint8Array(50_000))
   const scan = await scanFiles(file)

@@ -53,13 +53,13 @@ for (const [what, hashes, key] of identities) {
     assert.equal(isInfoOf(hashes, new Uint8Array()), false)
   })
 
-  test(`${what} comes back from its key`, () => {
+  test(`${what} is restored from its key`, () => {
     assert.deepEqual(hashesOfKey(hashKey(hashes), hexV2(hashes)), hashes)
     assert.equal(hexV2(hashes), hashes.v2 && hex2)
   })
 }
 
-test('a torrent without a hash has no identity, and no zeros stand for it', () => {
+test('a torrent without a hash has no identity, and zeros do not replace it', () => {
   for (const call of [wireHash, hashKey]) assert.throws(() => call({}), TypeError)
   assert.throws(() => isNamedBy({}, new Uint8Array(20)), TypeError)
   assert.equal(isInfoOf({}, info), false)
@@ -130,6 +130,6 @@ const values: [unknown, boolean][] = [
   [{ v2: v1 }, false],
   [{ v1: [...v1] }, false]
 ]
-test('values of any origin are told by what they have', () => {
+test('values of another realm are identified by their properties', () => {
   for (const [value, expected] of values) assert.equal(isInfoHashes(value), expected, JSON.stringify(value))
 })

@@ -67,7 +67,7 @@ test('pieces of a range and of files', () => {
   )
 })
 
-test('spans pass over empty files', () => {
+test('spans skip empty files', () => {
   const layout = new Layout(100, filesOf(0, 100, 0, 0, 50, 0))
   assert.deepEqual(
     [...layout.spans({ start: 90, end: 150 })],

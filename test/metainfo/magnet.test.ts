@@ -9,7 +9,7 @@ const v1 = new Uint8Array(Buffer.from(hex, 'hex'))
 const v2 = new Uint8Array(32).fill(0xab)
 const link = `magnet:?xt=urn:btih:${hex}`
 
-test('the least that works', () => {
+test('a minimal link', () => {
   assert.deepEqual(parseMagnet(link), { infoHashes: { v1 }, trackers: [], peers: [], webSeeds: [] })
 })
 
@@ -75,7 +75,7 @@ for (const [what, uri] of refused) {
   })
 }
 
-test('broken percent signs do no harm', () => {
+test('broken percent signs are harmless', () => {
   assert.equal(parseMagnet(`${link}&dn=100%&tr=%zz`).name, '100%')
 })
 
@@ -126,13 +126,13 @@ test('lists are bounded', () => {
     [trackers, webSeeds, peers, exactSources].map((list) => list?.length),
     [1000, 1000, 1000, 1000]
   )
-  // No two of these files are neighbours.
+  // No two of these files are adjacent.
   const files = (from: number): string => Array.from({ length: 9000 }, (_, n) => from + 2 * n).join()
   const { selectOnly } = parseMagnet(`${link}&so=${files(0)}&so=${files(18_000)}`)
   assert.equal(selectOnly?.length, 10_000)
 })
 
-test('formatMagnet writes what parseMagnet reads', () => {
+test('formatMagnet writes links that parseMagnet reads', () => {
   const full = {
     infoHashes: { v1, v2 },
     name: 'a & b = č?#+%',
@@ -151,7 +151,7 @@ test('formatMagnet writes what parseMagnet reads', () => {
   assert.equal(parseMagnet(formatMagnet({ infoHashes: { v1 }, name: '\ud800' })).name, '\ufffd')
 })
 
-test('parameters of a magnet link beyond the first 4000 are passed over', () => {
+test('parameters of a magnet link beyond the first 4000 are ignored', () => {
   const others = (count: number): string => '&a=b'.repeat(count)
   assert.equal(parseMagnet(`${link}${others(3998)}&dn=last`).name, 'last')
   assert.equal(parseMagnet(`${link}${others(3999)}&dn=last`).name, undefined)
@@ -160,7 +160,7 @@ test('parameters of a magnet link beyond the first 4000 are passed over', () => 
   })
 })
 
-test('formatMagnet refuses hashes that are none', () => {
+test('formatMagnet refuses invalid hashes', () => {
   for (const infoHashes of [{}, { v1: v2 }, { v2: v1 }] satisfies MagnetInput['infoHashes'][]) {
     assert.throws(() => formatMagnet({ infoHashes }), { code: 'ERR_METAINFO_MAGNET' })
   }

@@ -22,9 +22,9 @@ test('names are numbered by folder, each once', () => {
   }
 })
 
-test('names that a common hash takes for one are told apart', () => {
+test('names with equal values of a common hash are told apart', () => {
   const table = new NameTable()
-  // Equal by the hash that multiplies by 31.
+  // Equal under the hash that multiplies by 31.
   const names = Array.from({ length: 2 ** 12 }, (_, n) =>
     Array.from({ length: 12 }, (_, bit) => ((n >> bit) & 1 ? 'Aa' : 'BB')).join('')
   )

@@ -4,7 +4,7 @@ import { blockLength, Layout } from '../../lib/metainfo/layout.ts'
 import type { FileEntry } from '../../lib/metainfo/metainfo.ts'
 import { fc } from '../support/fast-check.ts'
 
-/** A layout of files of these lengths; negative ones are pad files. */
+/** Returns a layout of files of these lengths; negative ones are pad files. */
 function layoutOf(pieceLength: number, lengths: readonly number[]): Layout {
   let offset = 0
   const files = lengths.map((given) => {
@@ -20,7 +20,7 @@ const piece = 2 * blockLength
 interface Row {
   readonly what: string
   readonly files: readonly number[]
-  /** Bytes of each piece that are no padding, and bytes of each of its blocks. */
+  /** Bytes of each piece without padding, and bytes of each of its blocks. */
   readonly data: readonly number[]
   readonly blocks: readonly (readonly number[])[]
 }
@@ -93,7 +93,7 @@ for (const { what, files, data, blocks } of table) {
   })
 }
 
-test('pieces hold as much data as their files, and are requested up to the last byte of it', () => {
+test('pieces hold as much data as their files, and are requested up to its last byte', () => {
   const lengths = fc.array(fc.integer({ min: -300, max: 300 }), { minLength: 1, maxLength: 12 })
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 200 }), lengths, (pieceLength, list) => {

@@ -1,7 +1,7 @@
 import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { largeTorrents } from '../support/large-torrents.ts'
 
-// Parses a torrent of each kind in a process whose heap the test has bounded, and names each that was parsed.
+// Parses a torrent of each kind in a process whose heap the test has bounded, and names each parsed one.
 const bytes = Number(process.argv[2])
 for (const [kind, make] of Object.entries(largeTorrents)) {
   const torrent = make(bytes)

@@ -85,7 +85,7 @@ test('a torrent of a folder, with flags and padding (BEP 47)', () => {
   assert.equal(metainfo.files[4]?.name, 'b')
 })
 
-test('paths cannot leave the folder, nor meet', () => {
+test('paths cannot leave the folder, and are unique', () => {
   const paths = [
     ['..', '..', 'etc', 'passwd'],
     ['', 'etc', 'shadow'],
@@ -109,7 +109,7 @@ test('paths cannot leave the folder, nor meet', () => {
   )
 })
 
-test('UTF-8 names go before others, and an empty name becomes the info hash', () => {
+test('UTF-8 names take precedence, and an empty name becomes the info hash', () => {
   const legacy = Uint8Array.of(0xc4, 0xe3)
   const info = multi([{ length: 1, path: [legacy], 'path.utf-8': ['你'] }], {
     name: legacy,
@@ -152,7 +152,7 @@ for (const [what, raw] of followers) {
   })
 }
 
-test('pad files need no path, and files after links know their place in the list', () => {
+test('pad files need no path, and files after links keep their index', () => {
   const { files } = parseTorrent(
     torrent(
       multi(
@@ -213,7 +213,7 @@ test('lists are bounded', () => {
   assert.deepEqual([many.announce.length, many.webSeeds.length, many.nodes.length], [1000, 1000, 1000])
 })
 
-test('fields that tell nothing are passed over', () => {
+test('useless fields are ignored', () => {
   const extra = {
     comment: 5,
     'created by': Uint8Array.of(0xff),
@@ -228,7 +228,7 @@ test('fields that tell nothing are passed over', () => {
   assert.deepEqual([metainfo.nodes, metainfo.webSeeds], [[], []])
 })
 
-test('the info hash is that of the raw bytes, irregular ones too', () => {
+test('the info hash is that of the raw bytes, also irregular ones', () => {
   const info = fromText(`d12:piece lengthi016384e6:lengthi5e4:name1:a6:pieces20:${'x'.repeat(20)}e`)
   const bytes = Buffer.concat([fromText('d4:info'), info, fromText('1:zi0ee')])
   const { infoHashes, info: kept } = parseTorrent(bytes)
@@ -237,7 +237,7 @@ test('the info hash is that of the raw bytes, irregular ones too', () => {
   assert.deepEqual(kept, info)
 })
 
-test('a hybrid is read as v1 and knows both hashes', () => {
+test('a hybrid is read as v1 and has both hashes', () => {
   const info = { ...single, 'meta version': 2, 'file tree': {} }
   const { infoHashes } = parseTorrent(torrent(info))
   assert.equal(infoHashes.v1?.length, 20)
@@ -294,7 +294,7 @@ for (const [what, info, message] of invalid) {
   })
 }
 
-test('refuses what is no torrent at all', () => {
+test('refuses input other than a torrent', () => {
   assert.throws(() => parseTorrent(fromText('<html>')), { code: 'ERR_BENCODE_SYNTAX' })
   assert.throws(() => parseTorrent(fromText('i1e')), { code: 'ERR_METAINFO_INVALID' })
   assert.throws(() => parseTorrent(encode({ info: [] })), { code: 'ERR_METAINFO_INVALID' })
@@ -305,12 +305,12 @@ test('refuses what is no torrent at all', () => {
   })
 })
 
-test('parseInfo gives what parseTorrent does, without trackers', () => {
+test('parseInfo returns the same as parseTorrent, without trackers', () => {
   const whole = parseTorrent(torrent(single))
   assert.deepEqual(parseInfo(encode(single)), { ...whole, announce: [] })
 })
 
-test('formatTorrent keeps all that was read', () => {
+test('formatTorrent keeps everything that was read', () => {
   const full = torrent(multi([{ length: 1, path: ['a'] }], { source: 'kept', 'x-unknown': { a: 1 } }), {
     'announce-list': [['http://a', 'http://b'], ['udp://c:1']],
     announce: 'http://a',
@@ -336,7 +336,7 @@ test('20,000 files in 150,000 pieces are read', () => {
   assert.equal(layoutOf(metainfo).pieceCount, 150_000)
 })
 
-test('a torrent with a byte changed is read or refused, never a crash', () => {
+test('a torrent with a changed byte is read or refused, never a crash', () => {
   const bytes = torrent(
     multi([
       { length: 10, path: ['a', 'b'] },
@@ -358,7 +358,7 @@ test('a torrent with a byte changed is read or refused, never a crash', () => {
   )
 })
 
-/** Files whose paths have so many elements together, at most 100 each. */
+/** Returns files whose paths have this many elements in total, at most 100 each. */
 function pathsOf(elements: number): Uint8Array {
   const path = `l${'1:a'.repeat(100)}e`
   const files = `d6:lengthi1e4:path${path}e`.repeat(Math.floor(elements / 100))
@@ -366,7 +366,7 @@ function pathsOf(elements: number): Uint8Array {
   return torrentOfFiles(Buffer.from(files + rest))
 }
 
-test('paths have at most 2,000,000 elements together, unless an earlier version has taken the torrent', async () => {
+test('paths have at most 2,000,000 elements in total, unless an earlier version accepted the torrent', async () => {
   const refused = {
     code: 'ERR_METAINFO_INVALID',
     message: /paths of its files have more than 2000000 elements/
@@ -378,7 +378,7 @@ test('paths have at most 2,000,000 elements together, unless an earlier version 
   assert.equal(parseTorrent(pathsOf(maxPathElements)).files.length, 20_000)
 })
 
-test('URLs and hosts that are too long are passed over', () => {
+test('URLs and hosts that are too long are ignored', () => {
   const [host, url] = ['h'.repeat(maxHostBytes), `http://${'u'.repeat(maxUrlBytes - 7)}`]
   const metainfo = parseTorrent(
     torrent(single, {
@@ -395,14 +395,14 @@ test('URLs and hosts that are too long are passed over', () => {
   assert.deepEqual(metainfo.announce, [])
 })
 
-test('a long name keeps its beginning and its extension, however long it is', () => {
+test('a long name keeps its beginning and its extension, however long', () => {
   for (const length of [256, maxReadElementBytes, maxReadElementBytes + 1, 100_000]) {
     const [file] = parseTorrent(torrent({ ...single, name: `${'n'.repeat(length)}.mkv` })).files
     assert.equal(file?.path, `${'n'.repeat(251)}.mkv`)
   }
 })
 
-test('a comment of several parts is read whole', () => {
+test('a comment of several parts is read completely', () => {
   const comment = 'ž映'.repeat(200_000)
   assert.equal(parseTorrent(torrent(single, { comment })).comment, comment)
 })

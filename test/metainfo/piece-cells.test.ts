@@ -20,7 +20,7 @@ test('cells cover all pieces once, and each piece knows its cell', () => {
   }
 })
 
-test('counts that are fed with changes are those of a new count', () => {
+test('counts updated by changes equal a new count', () => {
   const pieceCount = 3000
   const piece = fc.nat(pieceCount - 1)
   fc.assert(

@@ -4,7 +4,7 @@ import { reachesRecordFolder, recordFolder, spellsRecordFolder } from '../../lib
 import { safeElement } from '../../lib/metainfo/safe-path.ts'
 import { fromText } from '../../lib/util/bytes.ts'
 
-/** How file systems can be brought to the folder `.piecewise` by another name. */
+/** Other names by which file systems may lead to the folder `.piecewise`. */
 const spellings: readonly (readonly [string, string])[] = [
   ['itself', '.piecewise'],
   ['upper case', '.PieceWISE'],
@@ -49,7 +49,7 @@ for (const [what, name] of spellings) {
   })
 }
 
-test('names that only resemble it are left alone', () => {
+test('names that only resemble it stay unchanged', () => {
   for (const name of [
     'piecewise',
     'piecewise.',

@@ -70,7 +70,7 @@ for (const [what, raw, expected] of names) {
   test(`the name of a torrent with ${what}`, () => assert.equal(safeName(fromText(raw), false), expected))
 }
 
-test('names have up to 255 bytes, are cut on a character border and keep a short extension', () => {
+test('names have up to 255 bytes, are cut at a character boundary and keep a short extension', () => {
   const longest = `${'a'.repeat(251)}.mkv`
   assert.equal(safeElement(fromText(longest)), longest)
   assert.equal(safeElement(fromText(`${'a'.repeat(300)}.mkv`)), longest)
@@ -85,7 +85,7 @@ test('names have up to 255 bytes, are cut on a character border and keep a short
   assert.equal(safeElement(fromText(`con.${'a'.repeat(300)}`), true), `_con.${'a'.repeat(250)}`)
 })
 
-/** What is most likely to be dangerous together. */
+/** Characters that are most likely to be dangerous in combination. */
 const bits = fc.constantFrom(
   ...[
     '.',
@@ -125,7 +125,7 @@ const anyName = fc.oneof(
   fc.array(bits, { maxLength: 8 }).map((parts) => fromText(parts.join('')))
 )
 
-test('any bytes give an element that stays in its folder, fits, and is its own element', () => {
+test('any bytes give an element that stays in its folder, fits, and maps to itself', () => {
   fc.assert(
     fc.property(anyName, fc.boolean(), (raw, windows) => {
       for (const safe of [safeElement, safeName]) {

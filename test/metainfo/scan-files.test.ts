@@ -7,7 +7,7 @@ import { type ScanOptions, scanFiles } from '../../lib/metainfo/scan-files.ts'
 
 let home = ''
 
-/** Makes files of the given sizes below a folder of their own, and returns that folder. */
+/** Makes files of the given sizes below a folder of their own. Returns that folder. */
 function tree(files: Record<string, number>): string {
   const folder = mkdtempSync(path.join(home, 't-'))
   for (const [name, length] of Object.entries(files)) {
@@ -27,7 +27,7 @@ before(() => {
 })
 after(() => rmSync(home, { recursive: true, force: true }))
 
-test('a folder, in the order of the bytes of its names', async () => {
+test('a folder, in the byte order of its names', async () => {
   const folder = path.join(tree({ 'd/b': 3, 'd/a/z': 1, 'd/a/é': 2, 'd/C': 4, 'd/a.txt': 0 }), 'd')
   const scan = await scanFiles(folder)
   assert.equal(scan.name, 'd')
@@ -78,7 +78,7 @@ test('paths of different folders, or another name, are mapped one by one', async
   assert.deepEqual([renamed.root, renamed.files[0]?.entry.path], [undefined, 'new/a'])
 })
 
-test('files whose names had to change are mapped one by one', async () => {
+test('files with sanitized names are mapped one by one', async () => {
   const folder = path.join(tree({ 'd/a\u202eb': 1 }), 'd')
   const scan = await scanFiles(folder)
   assert.equal(scan.root, undefined)
@@ -102,7 +102,7 @@ test('junk and our own records are left out, dot-files are not', async () => {
   assert.deepEqual(await found(path.join(folder, '.DS_Store')), ['_DS_Store'])
 })
 
-test('ignore sees paths relative to the folder and prunes folders', async () => {
+test('ignore gets paths relative to the folder and prunes folders', async () => {
   const folder = tree({ 'd/a/b': 1, 'd/skip/x': 1, 'd/y': 1, 'e/skip/z': 1, 'e/w': 1 })
   const asked: string[] = []
   const ignore = (relative: string): boolean => {
@@ -115,7 +115,7 @@ test('ignore sees paths relative to the folder and prunes folders', async () => 
   assert.deepEqual(await found(both, { ignore, name: 'n' }), ['n/d/a/b', 'n/d/y', 'n/e/w'])
 })
 
-test('symbolic links are followed, but not in circles', async () => {
+test('symbolic links are followed, but not in cycles', async () => {
   const folder = tree({ 'd/a': 1, 'out/b': 2 })
   symlinkSync(path.join(folder, 'd'), path.join(folder, 'd', 'loop'))
   symlinkSync(path.join(folder, 'out'), path.join(folder, 'd', 'out'))
@@ -167,9 +167,9 @@ test('refuses a dangling link and names it', async () => {
   })
 })
 
-// Only Linux file systems take such names.
+// Only Linux file systems accept such names.
 if (process.platform === 'linux') {
-  test('refuses a name that is no UTF-8', async () => {
+  test('refuses a name that is not UTF-8', async () => {
     const folder = tree({ a: 1 })
     writeFileSync(Buffer.concat([Buffer.from(`${folder}/x`), Buffer.of(0xff)]), 'x')
     await assert.rejects(scanFiles(folder), { code: 'ERR_METAINFO_CREATE', message: /no UTF-8: 'xÿ'/ })

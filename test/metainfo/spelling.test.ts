@@ -14,7 +14,7 @@ import { fromText } from '../../lib/util/bytes.ts'
 import { runSteps } from '../../lib/util/turn-share.ts'
 import { fc } from '../support/fast-check.ts'
 
-/** What is asked, and the spelling of 0.2, of 0.1, and the original one if it may be used. */
+/** An element, and its spelling in 0.2, in 0.1, and the original one if it may be used. */
 const elements: [string, string, string, string, string][] = [
   ['plain names', 'a.txt', 'a.txt', 'a.txt', 'a.txt'],
   ['joiners', 'a\u200db\u200cc', 'a\u200db\u200cc', 'abc', 'a\u200db\u200cc'],
@@ -65,13 +65,13 @@ test('only version 0.1 kept the leading dot of a name', () => {
   assert.deepEqual(spell('..'), [undefined, undefined, undefined])
 })
 
-test('on Windows its rules count for what is original', () => {
+test('on Windows its rules decide which spelling is original', () => {
   assert.equal(spellElement(fromText('a\u200b:b'), 'original', true), 'a_b')
   assert.equal(spellElement(fromText('con\u200b'), 'original', true), '_con')
   assert.equal(spellElement(fromText('a\u200b'), 'original', true), 'a\u200b')
 })
 
-test('each name that has another spelling is noticed', () => {
+test('each name that has another spelling is reported', () => {
   const part = fc.constantFrom(
     'a',
     '.',
@@ -103,13 +103,13 @@ test('each name that has another spelling is noticed', () => {
   )
 })
 
-/** A torrent of files by their paths, of a byte each. */
+/** Makes a torrent of files by their paths, one byte each. */
 function torrentOf(name: string, paths: string[][]): Uint8Array {
   const files = paths.map((path) => ({ length: 1, path }))
   return encode({ info: { files, name, 'piece length': 16384, pieces: new Uint8Array(20) } })
 }
 
-test('a torrent tells of its spelling only if there are others, and is named anew as a whole', () => {
+test('a torrent reports its spelling only if there are others, and is renamed as a whole', () => {
   const plain = parseTorrent(torrentOf('d', [['a'], ['映', '.b']]))
   assert.equal('spelling' in plain, false)
   assert.equal(runSteps(respellSteps(plain, '0.1')), plain)

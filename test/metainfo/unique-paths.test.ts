@@ -47,11 +47,11 @@ function unique1(...names: string[]): string[] {
   return uniquePaths(names.map((name) => ({ elements: [name], yields: false })))
 }
 
-test('names that differ in joiners alone are told apart', () => {
+test('names that differ only in joiners are told apart', () => {
   assert.deepEqual(unique1('a\u200db', 'ab', 'a\u200cb'), ['a\u200db', 'ab.1', 'a\u200cb.2'])
 })
 
-test('padding yields its name to files', () => {
+test('padding leaves its name to files', () => {
   const requests = [
     { elements: ['a'], yields: true },
     { elements: ['a'], yields: false }
@@ -59,14 +59,14 @@ test('padding yields its name to files', () => {
   assert.deepEqual(uniquePaths(requests), ['a.1', 'a'])
 })
 
-test('100,000 files of one name are told apart in no time', () => {
+test('100,000 files of one name get unique names fast', () => {
   const paths = uniquePaths(
     Array.from({ length: 100_000 }, () => ({ elements: ['d', 'same'], yields: false }))
   )
   assert.equal(new Set(paths).size, 100_000)
 })
 
-test('paths are unique however they look, and the same each time', () => {
+test('paths are unique for any names, and reproducible', () => {
   const long = 'n'.repeat(250)
   const part = fc.constantFrom('a', 'A', 'a.1', 'b', 'B', 'a.b', 'a\u200db', `${long}.mkv`, `${long}nnnnn`)
   const list = fc.array(fc.array(part, { minLength: 1, maxLength: 4 }), { maxLength: 30 })
@@ -83,7 +83,7 @@ test('paths are unique however they look, and the same each time', () => {
   )
 })
 
-test('many files that ask for the names of others are renamed in parts', () => {
+test('many files that claim the names of others are renamed in slices', () => {
   const unique = new UniquePaths('')
   const names = ['a', ...Array.from({ length: 20_000 }, (_, n) => `a.${n + 1}`), 'a']
   for (const name of names) unique.add({ elements: [name], yields: false })
