@@ -1,4 +1,4 @@
-// Each example as a user starts it, against seeders on loopback.
+// Runs each example as a user does, against seeders on loopback.
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -30,7 +30,7 @@ function example(
   return start(t, folder, args, [path.join(folderOfExamples, `${name}.js`)], local)
 }
 
-test('every example begins with what it is and how it is run', () => {
+test('every example begins with its purpose and how to run it', () => {
   const sources = path.join(process.cwd(), 'examples')
   for (const name of readdirSync(sources)) {
     const text = readFileSync(path.join(sources, name), 'utf8')
@@ -48,7 +48,7 @@ test('stream to standard output', async (t) => {
   assert.deepEqual(new Uint8Array(Buffer.from(run.stdout, 'latin1')), film)
 })
 
-test('stream to ffmpeg, or to what stands in for it', async (t) => {
+test('stream to ffmpeg, or to a substitute', async (t) => {
   const folder = temporaryFolder(t)
   const { torrentPath, address } = await seedFiles(t, folder, 'film', files)
   const standIn = path.join(folder, 'ffmpeg.mjs')
@@ -100,7 +100,7 @@ testStorage('encrypted', {
   make: () => new EncryptedStorage(new MemoryStorage(), new Uint8Array(32).fill(7))
 })
 
-test('a custom storage keeps the bytes from who reads the disk', async (t) => {
+test('a custom storage hides the bytes from readers of the disk', async (t) => {
   const folder = temporaryFolder(t)
   const { torrentPath, address } = await seedFiles(t, folder, 'one.bin', {
     'one.bin': new Uint8Array(200_000)
@@ -121,7 +121,7 @@ test('for await over a tracker', async (t) => {
   t.after(() => seeder.close())
   writeFileSync(path.join(folder, 'one.bin'), film)
   const torrent = await seeder.seed(path.join(folder, 'one.bin'), { trackers: [tracker.announceUrl] })
-  // The seeder's own announce may come later than ours: it is asked until it is there.
+  // The seeder's own announce may come later than ours: repeat the query until it is there.
   const infoHash = Buffer.from(torrent.infoHash, 'hex')
   await until('the announce of the seed', () => torrent.trackers.some(({ last }) => last !== undefined))
   const run = example(t, folder, 'list-peers', [tracker.announceUrl, torrent.infoHash, '1'])
@@ -136,7 +136,7 @@ test('for await over a tracker', async (t) => {
   await assert.rejects(scrape(tracker.announceUrl, [infoHash]))
 })
 
-test('a tracker refuses what is no announce', async (t) => {
+test('a tracker refuses an invalid announce', async (t) => {
   const tracker = await startTracker()
   t.after(() => tracker.close())
   for (const query of [
@@ -159,7 +159,7 @@ test('a wire over a socket', async (t) => {
   assert.match(run.stdout, /^piece 0, offset 0: 16384 bytes$/m)
 })
 
-test('the song is a WAV, and the same each time', () => {
+test('the song is a WAV, and reproducible', () => {
   const wav = Buffer.from(makeWav(2))
   assert.equal(wav.toString('latin1', 0, 4), 'RIFF')
   assert.equal(wav.readUInt32LE(4), wav.length - 8)
@@ -169,7 +169,7 @@ test('the song is a WAV, and the same each time', () => {
   assert.ok(wav.subarray(44).some((byte) => byte !== 0))
 })
 
-test('the demo measures and proves every byte, stays with --serve, and leaves with Ctrl+C', async (t) => {
+test('the demo measures and verifies every byte, stays with --serve, and exits with Ctrl+C', async (t) => {
   const folder = temporaryFolder(t)
   const run = example(t, folder, 'demo', ['--serve', '--short'], { TMPDIR: folder })
   const [url] = await run.find(/http:\/\/127.*wav/)
@@ -186,6 +186,6 @@ test('the demo measures and proves every byte, stays with --serve, and leaves wi
   assert.equal(await response.text(), 'RIFF')
   run.child.kill('SIGINT')
   assert.equal(await run.ended, 0, run.stderr)
-  // The user's state folder, with the key for records, is all that it leaves.
+  // It leaves only the user's state folder, with the key for records.
   assert.deepEqual(readdirSync(folder), ['state'])
 })
