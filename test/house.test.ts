@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import test from 'node:test'
 
-/** The folders of lib/ from left to right; those in one row never import each other. */
+/** The folders of lib/ from left to right. Folders in one row never import each other. */
 const rows: readonly (readonly string[])[] = [
   ['util'],
   ['bencode', 'hash', 'net'],
@@ -16,7 +16,7 @@ const rows: readonly (readonly string[])[] = [
   ['server'],
   ['cli']
 ]
-/** Built on the public API alone: they import the entry files in lib/, util/ and themselves. */
+/** Folders built on the public API alone: they import the entry files in lib/, util/ and themselves. */
 const outside = ['server', 'cli']
 
 interface Source {
@@ -25,9 +25,9 @@ interface Source {
   /** The folder of lib/, or '' for an entry file. */
   readonly folder: string
   readonly text: string
-  /** Paths below lib/ of what it imports. */
+  /** Paths below lib/ of its imports. */
   readonly imports: readonly string[]
-  /** Those that are loaded together with it. */
+  /** Paths of the imports that are loaded together with it. */
   readonly loads: readonly string[]
   readonly packages: readonly string[]
 }
@@ -83,13 +83,13 @@ function folderOf(file: string): string {
 }
 
 function mayImport(from: string, to: string): boolean {
-  // Entry files may import all, and only what stands outside may import them.
+  // Entry files may import all, and only folders outside may import them.
   if (from === '' || from === to) return true
   if (outside.includes(from)) return to === '' || to === 'util'
   return to !== '' && rowOf(to) < rowOf(from)
 }
 
-test('the rules of the house say what they should', () => {
+test('the rules of the house report what they should', () => {
   assert.equal(mayImport('wire', 'util'), true)
   assert.equal(mayImport('wire', 'tracker'), false)
   assert.equal(mayImport('wire', 'torrent'), false)
@@ -134,7 +134,7 @@ test('packages are parts of Node or runtime dependencies', () => {
   assert.deepEqual(wrong, [])
 })
 
-test('no files import each other in a circle', () => {
+test('no files import each other in a cycle', () => {
   const graph = new Map(sources.map(({ file, imports }) => [file, imports]))
   const done = new Set<string>()
   const circles: string[] = []
@@ -186,7 +186,7 @@ test('net/ is the only way out, and server/ and cli/ may listen', () => {
   assert.deepEqual(wrong, [])
 })
 
-test('info hashes are parsed, printed and made up by metainfo/ alone', () => {
+test('only metainfo/ parses, prints and makes info hashes', () => {
   const wrong = sources
     .filter(({ folder }) => folder !== 'metainfo')
     .flatMap(({ file, text }) =>
@@ -194,14 +194,14 @@ test('info hashes are parsed, printed and made up by metainfo/ alone', () => {
         ([found]) => `${file} has ${found}`
       )
     )
-  // The keys of the DHT's store are targets of any kind, and dht/ stands beside metainfo/.
+  // The keys of the DHT's store are targets of any kind, and dht/ is beside metainfo/.
   assert.deepEqual(
     wrong.filter((one) => !one.startsWith('dht/')),
     []
   )
 })
 
-test('folders are made by util/make-folder alone, as the one of Node may never return', () => {
+test("only util/make-folder makes folders, because Node's own function may never return", () => {
   const wrong = sources.filter(
     ({ file, text }) =>
       file !== 'util/make-folder.ts' && /^import [^']*\b(?:mkdir|mkdirSync)\b[^']*'node:fs/m.test(text)
@@ -212,7 +212,7 @@ test('folders are made by util/make-folder alone, as the one of Node may never r
   )
 })
 
-test('values of other realms are told by what they are, and not by instanceof', () => {
+test('values of other realms are recognized by their properties, and not by instanceof', () => {
   const wrong = sources.filter(
     ({ file, text }) =>
       file !== 'util/errors.ts' &&
@@ -226,7 +226,7 @@ test('values of other realms are told by what they are, and not by instanceof', 
   )
 })
 
-test('events of public emitters go through util/user-code, and their listeners are the program alone', () => {
+test('events of public emitters go through util/user-code, and only the program listens to them', () => {
   // The first three override emit by it; the last is no public emitter.
   const own = ['util/user-code.ts', 'wire/wire.ts', 'server/torrent-server.ts', 'net/lenient-connection.ts']
   const emits = sources.filter(
@@ -270,7 +270,7 @@ test('there is no default export', () => {
   )
 })
 
-/** Whether the line before, decorators and biome remarks aside, ends a docstring. */
+/** Returns whether the line before, decorators and biome comments aside, ends a docstring. */
 function isDocumented(lines: readonly string[], at: number): boolean {
   let before = at - 1
   while (/^\s*\/\/ biome-ignore/.test(lines[before] ?? '')) before--
@@ -285,7 +285,7 @@ function undocumentedExports({ file, text }: Source): string[] {
       /^export\s+(?:declare\s+)?(?:abstract\s+)?(?:async\s+)?(?:function\*?|class|interface|type|const|let)\s+(\w+)/.exec(
         line
       )
-    // Of an overloaded function the first signature speaks for all.
+    // The first signature of an overloaded function documents all.
     const before = lines[at - 1] ?? ''
     const overload =
       match?.[1] !== undefined &&
@@ -300,10 +300,10 @@ test('every exported symbol has a docstring', () => {
   assert.deepEqual(sources.flatMap(undocumentedExports), [])
 })
 
-/** Methods whose contract is that of the interface or base class which they fulfil. */
+/** Methods whose contract is that of the interface or base class that they implement. */
 const wellKnown = new Set(['constructor', 'next', 'return', 'throw', 'toString', 'toJSON'])
 
-/** The members of each interface and of those that it extends, which classes that implement it need not explain again. */
+/** Returns the members of each interface and its bases, which implementing classes need not explain again. */
 function interfaceMembers(): Map<string, Set<string>> {
   const members = new Map<string, Set<string>>()
   const bases = new Map<string, string>()
@@ -337,7 +337,7 @@ function undocumentedMethods({ file, text }: Source): string[] {
     if (!inside) return
     const match = /^ {2}(?:static\s+)?(?:async\s+)?(?:get\s+)?\*?([a-zA-Z]\w*)(?:<[^>]*>)?\(/.exec(line)
     const name = match?.[1]
-    // An overload's second signature stands right under the first.
+    // An overload's second signature is right below the first.
     const before = lines[at - 1] ?? ''
     const overload =
       name !== undefined &&

@@ -11,7 +11,7 @@ function dictOf(bytes: Uint8Array | string): BencodeDict {
   return value
 }
 
-test('getters give a value only of the type asked for', () => {
+test('getters return a value only of the requested type', () => {
   const dict = dictOf(
     encode({ big: 2n ** 60n, bytes: Uint8Array.of(0xff), dict: {}, int: -7, list: [1], text: 'žluť' })
   )
@@ -34,13 +34,13 @@ test('getters give a value only of the type asked for', () => {
   assert.equal(dict.has('missing'), false)
 })
 
-test('names from Object.prototype are keys like any other', () => {
+test('names from Object.prototype are ordinary keys', () => {
   const dict = dictOf('d9:__proto__d1:ai1eee')
   assert.equal(dict.dict('__proto__')?.integer('a'), 1)
   for (const key of ['constructor', 'toString', 'hasOwnProperty']) assert.equal(dict.get(key), undefined)
 })
 
-test('keys that are no UTF-8 are kept apart', () => {
+test('keys that are not UTF-8 are kept apart', () => {
   const dict = dictOf(
     Uint8Array.of(0x64, ...fromText('1:'), 0xfe, ...fromText('i1e1:'), 0xff, ...fromText('i2ee'))
   )
@@ -49,14 +49,14 @@ test('keys that are no UTF-8 are kept apart', () => {
   assert.deepEqual([...dict.keys()], ['\u00fe', '\u00ff'])
 })
 
-test('large dictionaries are found by key as small ones are', () => {
+test('large dictionaries are found by key like small ones', () => {
   const entries = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`key${n}`, n]))
   const dict = dictOf(encode(entries))
   for (let n = 0; n < 500; n++) assert.equal(dict.integer(`key${n}`), n)
   assert.equal(dict.has('key500'), false)
 })
 
-test('span is the raw bytes of a value, irregular ones too', () => {
+test('span is the raw bytes of a value, also irregular ones', () => {
   const dict = dictOf('d8:announce3:url4:infod5:filesld1:xi00eee1:ai-5ee3:endlee')
   assert.equal(toText(dict.span('info') ?? new Uint8Array()), 'd5:filesld1:xi00eee1:ai-5ee')
   assert.equal(toText(dict.span('announce') ?? new Uint8Array()), '3:url')
@@ -65,7 +65,7 @@ test('span is the raw bytes of a value, irregular ones too', () => {
   assert.equal(toText(dict.dict('info')?.raw ?? new Uint8Array()), 'd5:filesld1:xi00eee1:ai-5ee')
 })
 
-test('of equal keys the first counts, in get and in span', () => {
+test('the first of equal keys counts, in get and in span', () => {
   const dict = dictOf('d1:bi1e1:ai2e1:ai3ee')
   assert.equal(dict.integer('a'), 2)
   assert.equal(toText(dict.span('a') ?? new Uint8Array()), 'i2e')

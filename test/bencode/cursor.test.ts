@@ -14,7 +14,7 @@ const integers = [
   'i-9007199254740993e'
 ]
 for (const text of [...integers, `i${'9'.repeat(64)}e`, '0:', '4:spam', '004:spam']) {
-  test(`a cursor reads ${text} as it is decoded`, () => {
+  test(`a cursor reads ${text} like the decoder`, () => {
     const bytes = fromText(text)
     const cursor = new Cursor(bytes, 0)
     assert.deepEqual(cursor.scalar(), decode(bytes))
@@ -22,7 +22,7 @@ for (const text of [...integers, `i${'9'.repeat(64)}e`, '0:', '4:spam', '004:spa
   })
 }
 
-test('a cursor goes through lists and dictionaries', () => {
+test('a cursor walks lists and dictionaries', () => {
   const bytes = fromText('l1:ad1:bi1eeli2eee')
   const cursor = new Cursor(bytes, 0)
   const kinds: string[] = []

@@ -6,7 +6,7 @@ import { fromText, toText } from '../../lib/util/bytes.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { fc } from '../support/fast-check.ts'
 
-/** Byte strings as text and dictionaries as entries, to compare with literals. */
+/** Returns byte strings as text and dictionaries as entries, to compare with literals. */
 function plain(value: BencodeValue): unknown {
   if (value instanceof Uint8Array) return toText(value)
   if (Array.isArray(value)) return value.map(plain)
@@ -171,7 +171,7 @@ const irregular: [string, unknown, [string, number][]][] = [
   ]
 ]
 for (const [text, expected, list] of irregular) {
-  test(`reports what is irregular in ${text}`, () => {
+  test(`reports irregularities in ${text}`, () => {
     const { value, irregularities } = decodeDetailed(fromText(text))
     assert.deepEqual(plain(value), expected)
     assert.deepEqual(
@@ -186,7 +186,7 @@ test('the report of irregularities is bounded', () => {
   assert.equal(irregularities.length, 100)
 })
 
-test('decodePrefix leaves what follows alone', () => {
+test('decodePrefix leaves the bytes after the value', () => {
   const { value, end } = decodePrefix(fromText('d8:msg_typei1e5:piecei0eexxxx'))
   assert.equal(end, 25)
   assert.equal(value instanceof BencodeDict && value.integer('msg_type'), 1)

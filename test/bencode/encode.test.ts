@@ -69,16 +69,16 @@ for (const [what, value, path] of refused) {
   })
 }
 
-test('refuses a value that holds itself', () => {
+test('refuses a value that contains itself', () => {
   assert.throws(() => encode(cycle), { code: 'ERR_BENCODE_VALUE' })
 })
 
-test('a decoded dictionary encodes to canonical bytes, keys that are no text included', () => {
+test('a decoded dictionary encodes to canonical bytes, including keys that are not text', () => {
   const bytes = Uint8Array.of(0x64, ...fromText('1:'), 0xff, ...fromText('i01e1:ai2ee'))
   assert.equal(toLatin1(encode(decode(bytes))), 'd1:ai2e1:\u00ffi1ee')
 })
 
-/** What decoding gives for an input, dictionaries as sorted entries by byte key. */
+/** Returns the decoded form of an input, dictionaries as sorted entries by byte key. */
 function normal(value: unknown): unknown {
   if (typeof value === 'string') return toLatin1(fromText(value))
   if (value instanceof Uint8Array) return toLatin1(value)
@@ -96,7 +96,7 @@ function normal(value: unknown): unknown {
   return Object.is(value, -0) ? 0 : value
 }
 
-test('what was encoded decodes to the same, canonically', () => {
+test('an encoded value decodes to the same, canonically', () => {
   const { tree } = fc.letrec<{ tree: BencodeInput }>((tie) => ({
     tree: fc.oneof(
       { maxDepth: 4 },

@@ -15,7 +15,7 @@ function outline(text: string): Outline {
   return runSteps(outlineSteps(fromText(text), wanted))
 }
 
-/** The result of a task, or the code and place of its error. */
+/** Returns the result of a task, or the code and position of its error. */
 function outcome<T>(task: () => T): T | { readonly code: string; readonly message: string } {
   try {
     return task()
@@ -25,7 +25,7 @@ function outcome<T>(task: () => T): T | { readonly code: string; readonly messag
   }
 }
 
-/** The wanted values, decoded. */
+/** Returns the wanted values, decoded. */
 function found(part: Outline, tree: KeyTree): unknown {
   return Object.fromEntries(
     Object.keys(tree).flatMap((key) => {
@@ -35,7 +35,7 @@ function found(part: Outline, tree: KeyTree): unknown {
   )
 }
 
-/** The same of a decoded value. */
+/** Returns the same from a decoded value. */
 function expected(value: BencodeValue, tree: KeyTree): unknown {
   if (!(value instanceof BencodeDict)) return {}
   return Object.fromEntries(
@@ -126,7 +126,7 @@ test('limits are those of decoding', () => {
   assert.throws(() => runSteps(outlineSteps('le' as never, wanted)), { code: 'ERR_BENCODE_SYNTAX' })
 })
 
-test('typed getters give undefined for other types', () => {
+test('typed getters return undefined for other types', () => {
   const dict = outline('d1:ai5e4:infod1:a2:hi1:bi1ee4:listl1:aee')
   assert.deepEqual([dict.integer('a'), dict.string('a')], [5, undefined])
   const info = dict.get('info')
@@ -141,7 +141,7 @@ test('typed getters give undefined for other types', () => {
   )
 })
 
-test('many values are outlined in several parts', () => {
+test('many values are outlined in several slices', () => {
   const steps = outlineSteps(fromText(`l${'i1e'.repeat(100_000)}e`), wanted)
   let parts = 1
   while (steps.next().done !== true) parts++

@@ -19,7 +19,7 @@ const sources = peerSources.filter((source) => source !== 'manual')
 
 /**
  * Returns the dials of clients with some torrents during a time, when each torrent learns three more
- * addresses every 20 seconds. Those for which `answers` returns true accept the connection and close it.
+ * addresses every 20 seconds. An address accepts the connection and closes it if `answers` returns true.
  */
 function dials(
   addressOf: (n: number) => PeerAddress,

@@ -37,7 +37,7 @@ function* piecesOf(file: string, length: number, pieceLength: number): Generator
   }
 }
 
-/** All digests by index; fails when a piece is told twice. */
+/** Collects all digests by index. Fails when a piece is reported twice. */
 async function collect(
   jobs: Iterable<HashJob>,
   options: { threads?: number; algorithm?: 'sha1' | 'sha256' } = {}
@@ -70,7 +70,7 @@ test('SHA-256 for version 2', async () => {
   assert.deepEqual(results.get(3), digestOf(content.subarray(3 * 2 ** 20, 4 * 2 ** 20), 'sha256'))
 })
 
-/** The same jobs once alone, done on this thread, and once behind enough others to start threads. */
+/** Hashes the jobs alone, on this thread, and again after enough others to start threads. */
 async function bothWays(
   jobs: HashJob[],
   check: (results: Awaited<ReturnType<typeof collect>>) => void
@@ -115,7 +115,7 @@ test('pieces of many small files, zeros and empty segments', async () => {
   })
 })
 
-test('missing and short files give no digest and spoil no other piece', async () => {
+test('missing and short files give no digest and affect no other piece', async () => {
   const short = path.join(home, 'short')
   writeFileSync(short, content.subarray(0, 100))
   const piece = (index: number, file: string, fileOffset: number): HashJob => {
@@ -137,7 +137,7 @@ test('missing and short files give no digest and spoil no other piece', async ()
   })
 })
 
-test('other read errors are told with path and code', async () => {
+test('other read errors have path and code', async () => {
   await bothWays([{ index: 0, segments: [{ path: home, fileOffset: 0, length: 10 }] }], (results) => {
     const fault = results.get(0)
     assert.ok(fault instanceof TorrentError)
@@ -163,7 +163,7 @@ test('jobs are pulled only as threads become free', async () => {
   assert.ok(ahead <= 4 * 512 + 512, `${ahead} pieces were pulled ahead`)
 })
 
-test('calls that overlap share the threads and get their own results', async () => {
+test('overlapping calls share the threads and get their own results', async () => {
   const pool = new HashPool(2)
   const seen = [0, 0, 0]
   let most = 0
@@ -188,7 +188,7 @@ test('calls that overlap share the threads and get their own results', async () 
   await pool.close()
 })
 
-test('a little is done without threads', async () => {
+test('a small job uses no threads', async () => {
   const pool = new HashPool(2)
   let threads = 0
   await pool.hash(piecesOf(big, 2 ** 21, 2 ** 18), {
@@ -234,7 +234,7 @@ const broken: Record<string, () => Worker> = {
   'the worker ends at once': () => new Worker('process.exit(3)', { eval: true })
 }
 for (const [what, start] of Object.entries(broken)) {
-  test(`this thread hashes where no other can be started: ${what}`, async () => {
+  test(`this thread hashes where no other can start: ${what}`, async () => {
     const pool = new HashPool(2, start)
     for (const round of [1, 2]) {
       const digests: Uint8Array[] = []
@@ -266,7 +266,7 @@ test('close while the first thread starts rejects', async () => {
   await rejected
 })
 
-test('what jobs or onResult throw rejects the call', async () => {
+test('exceptions of jobs or onResult reject the call', async () => {
   const reason = new Error('mine')
   for (const length of [2 ** 20, size]) {
     const onResult = (): void => {
@@ -281,7 +281,7 @@ test('what jobs or onResult throw rejects the call', async () => {
   }
 })
 
-test('close rejects what is under way, and can be called again', async () => {
+test('close rejects pending calls, and can be called again', async () => {
   const pool = new HashPool(2)
   let work: Promise<void> | undefined
   await new Promise<void>((resolve) => {
@@ -295,14 +295,14 @@ test('close rejects what is under way, and can be called again', async () => {
 })
 
 for (const end of ['answer', 'close'] as const) {
-  test(`a call that was aborted rejects with the reason of the abort when its threads ${end}`, async () => {
+  test(`an aborted call rejects with the reason of the abort when its threads ${end}`, async () => {
     const pool = new HashPool(1)
     const abort = new AbortController()
     const work = pool.hash(piecesOf(big, size, 2 ** 18), {
       signal: abort.signal,
       onResult: () => {
         abort.abort(new Error('enough'))
-        // Another batch is under way by then.
+        // Another batch is running by then.
         if (end === 'close') queueMicrotask(() => void pool.close())
       }
     })
@@ -312,7 +312,7 @@ for (const end of ['answer', 'close'] as const) {
   })
 }
 
-test('the event loop goes on meanwhile', async () => {
+test('the event loop continues meanwhile', async () => {
   let turns = 0
   const timer = setInterval(() => turns++, 1)
   await hashPieces(piecesOf(big, 4 * 2 ** 20 - 16384, 16384), { onResult: () => {} })
@@ -320,7 +320,7 @@ test('the event loop goes on meanwhile', async () => {
   assert.ok(turns > 1)
 })
 
-test('neither threads nor listeners stay behind', async () => {
+test('neither threads nor listeners are left behind', async () => {
   const abort = new AbortController()
   let listeners = 0
   const add = abort.signal.addEventListener.bind(abort.signal)

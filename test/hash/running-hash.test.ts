@@ -14,7 +14,7 @@ test('known digests', () => {
 })
 
 for (const algorithm of ['sha1', 'sha256'] as const) {
-  test(`${algorithm} in parts is ${algorithm} of the whole`, () => {
+  test(`${algorithm} in parts equals ${algorithm} of the whole`, () => {
     const bytes = Uint8Array.from({ length: 1000 }, (_, n) => n)
     const running = new RunningHash(algorithm)
     for (let at = 0; at < bytes.length; at += 77) running.update(bytes.subarray(at, at + 77))

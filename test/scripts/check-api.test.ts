@@ -33,7 +33,7 @@ export interface Options {
     readonly size?: number;
 }
 export interface Shown {
-    /** Of it; there is one. */
+    /** A name; there is one. */
     readonly name: string;
 }
 interface Deep {
@@ -96,12 +96,12 @@ function manifest(version: string): string {
   return JSON.stringify({ name: 'thing', version, exports })
 }
 
-test('what is as it was needs no word', (t) => {
+test('an unchanged API needs no entry', (t) => {
   const { status, text } = new Package(t).check()
   assert.equal(status, 0, text)
 })
 
-test('comments, private members, internal ones and what no entry reaches do not count', (t) => {
+test('comments, private and internal members, and symbols that no entry exports do not count', (t) => {
   const one = new Package(t)
   one.declare({
     index: entry.replace('Does;', 'Does something else;').replace('hidden(): Secret', 'hidden(): Other'),
@@ -111,7 +111,7 @@ test('comments, private members, internal ones and what no entry reaches do not 
   assert.equal(status, 0, text)
 })
 
-test('members that move to an abstract class no program can name stay what they were', (t) => {
+test('members that move to an unexported abstract class are unchanged', (t) => {
   const one = new Package(t)
   const base = `
 import { type Options } from './inner/options.ts';
@@ -138,7 +138,7 @@ interface Unseen {
   assert.match(one.check().text, /^ {2}\+ Thing {2}class Thing extends Base$/m)
 })
 
-test('members that move to an interface marked @internal stay what they were', (t) => {
+test('members that move to an interface marked @internal are unchanged', (t) => {
   const one = new Package(t)
   const before = `${entry}\nexport interface Ways {\n    readonly ms?: number;\n    readonly port?: number;\n}\n`
   one.declare({ index: before })
@@ -157,7 +157,7 @@ test('members that move to an interface marked @internal stay what they were', (
   assert.match(one.check().text, /^ {2}\+ Ways {2}interface Ways extends Shared$/m)
 })
 
-/** Changes, what must be named then, and points of a changelog that do and do not name it. */
+/** Changes, the names that the changelog must have then, and entries that do and do not have them. */
 const changes = [
   {
     title: 'a member of a class',
@@ -226,7 +226,7 @@ for (const { title, name, named, missed, ...declarations } of changes) {
   })
 }
 
-test('a report that was not brought up to date fails, and says how that is done', (t) => {
+test('an outdated report fails, with instructions to update it', (t) => {
   const one = new Package(t)
   one.changelog('- `Thing.run`')
   one.declare({ index: entry.replace('run(what', 'run(which') })

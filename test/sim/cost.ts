@@ -5,7 +5,7 @@ import { type PeerPlan, SimSwarm } from './swarm.ts'
 const swarmBytesPerMs = 200_000
 /** Blocks after which the clock is read. */
 const partBlocks = 1000
-/** Number of runs. Of each part the shortest time counts, which other load on the machine disturbs least. */
+/** Number of runs. The shortest time of each part counts: other load disturbs it least. */
 const repeats = 3
 const limitMs = 3_600_000
 

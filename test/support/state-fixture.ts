@@ -56,7 +56,7 @@ interface Case {
   readonly clean: boolean
   readonly state: string | null
   readonly torrents: readonly (Omit<FixtureTorrent, 'bytes'> & { readonly source: string })[]
-  /** What the program seeded: options, and for each file the given path and the path in the torrent. */
+  /** Seeds of the program: options, and for each file the given path and the path in the torrent. */
   readonly seeds?: readonly {
     readonly options: Record<string, unknown>
     readonly files: readonly (readonly [string, string])[]
