@@ -31,7 +31,7 @@ test('download writes every byte, and plain lines without control characters', a
   assert.match(stdout, /^Done: .*film: 3 files, /m)
   assert.match(stdout, /^[\x20-\x7e\n]+$/)
   assert.equal(stderr, '')
-  assert.ok(existsSync(path.join(folder, 'state', 'piecewise')), 'the state lies in the folder of the user')
+  assert.ok(existsSync(path.join(folder, 'state', 'piecewise')), "the state is in the user's folder")
   assert.ok(!existsSync(path.join(folder, 'out', '.piecewise')))
 })
 
@@ -57,7 +57,7 @@ test('download takes a URL and fetches the selected files', async (t) => {
   assert.doesNotMatch(idle.stdout, /Done|seeding/)
   const rest = await runCommand(t, folder, args)
   assert.equal(rest.code, 0, rest.stderr)
-  assert.ok(existsSync(path.join(folder, 'out/film/film.mkv')), 'without --select all is wanted again')
+  assert.ok(existsSync(path.join(folder, 'out/film/film.mkv')), 'without --select everything is wanted again')
   const complete = await runCommand(t, folder, [...args, '--select', 'none'])
   assert.equal(complete.code, 0, complete.stderr)
   assert.match(complete.stdout, /^Done: /m)
@@ -235,7 +235,7 @@ test('stream --stdout writes the file and nothing else', async (t) => {
   assert.equal(await run.ended, 0, run.stderr)
   assert.deepEqual(new Uint8Array(Buffer.from(run.stdout, 'latin1')), folderFiles['film/extra/a.srt'])
   assert.match(run.stderr, /^Streaming film\/extra\/a\.srt/m)
-  assert.ok(!existsSync(path.join(folder, 'out/film/film.mkv')), 'what is not streamed is not fetched')
+  assert.ok(!existsSync(path.join(folder, 'out/film/film.mkv')), 'unselected files are not fetched')
 })
 
 test('a reader that closes early ends the stream without a message', async (t) => {

@@ -150,10 +150,10 @@ test('nodes are saved as soon as there are some, because a run may end at any ti
 test('a client on loopback stays there, whatever torrents and earlier runs name', async (t) => {
   const bench = new Bench(t)
   const state = bench.folder()
-  const stranger = Uint8Array.of(...new Uint8Array(20).fill(7), 192, 0, 2, 1, 26, 225)
+  const unknownNode = Uint8Array.of(...new Uint8Array(20).fill(7), 192, 0, 2, 1, 26, 225)
   writeFileSync(
     path.join(state, 'dht.nodes'),
-    Buffer.concat([Buffer.from(`d5:nodes${stranger.length}:`), stranger, Buffer.from('e')])
+    Buffer.concat([Buffer.from(`d5:nodes${unknownNode.length}:`), unknownNode, Buffer.from('e')])
   )
   const client = bench.client({ dht: true, state })
   await client.dht?.ready

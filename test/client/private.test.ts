@@ -92,7 +92,7 @@ for (const [what, lose, isRestored] of accidents) {
     await (await neighbour.add(openHash)).whenDone()
     // The open torrent is next in the DHT, and the local announces of both are one.
     await until('a lookup of the open torrent', () => hears(openHash))
-    assert.ok(!hears(infoHash), 'the DHT hears nothing of it')
+    assert.ok(!hears(infoHash), 'the DHT gets nothing of it')
     assert.deepEqual(torrent.peers, [], 'nor does the local network')
     assert.deepEqual(await greeting(bench, second, open), { dht: true, pex: true })
     // A peer with the metadata restores it.

@@ -24,17 +24,17 @@ function entries(text: string): QueueEntry[] {
 const plans: [name: string, queue: string, downloads: number, seeds: number, runs: string][] = [
   ['no limits', 'd s d s', Infinity, Infinity, '1111'],
   ['the first ones', 'd d d s s s', 2, 1, '110100'],
-  ['an earlier one takes the place of a later one', 'd D', 1, 0, '10'],
-  ['what the rules do not concern takes no place', '- d - d', 1, 0, '1110'],
+  ['an earlier torrent evicts a later one', 'd D', 1, 0, '10'],
+  ['torrents outside the rules do not count', '- d - d', 1, 0, '1110'],
   ['a limit of 0 stops all', 'D! S d s', 0, 0, '0000'],
-  ['one that stands still takes no place', 'D! d d', 1, 0, '110'],
-  ['an idle seed takes no place', 'S! s s', 1, 1, '110'],
-  ['what is read runs, and takes a place', 'd dr d', 1, 0, '010'],
-  ['what is read runs beyond the limit', 'd dr dr', 1, 0, '011'],
-  ['the one that stands still for longest makes room', 'D! D! D! D! D! d d', 1, 0, '1111010'],
-  ['nobody makes room for nobody', 'D! D! D! D! D! D!', 1, 0, '111111'],
-  ['who had a turn waits behind who had none', 'd~1 d d', 1, 0, '010'],
-  ['among those who had a turn the first one comes', 'd~7 d~3', 1, 0, '01']
+  ['a torrent without progress does not count', 'D! d d', 1, 0, '110'],
+  ['an idle seed does not count', 'S! s s', 1, 1, '110'],
+  ['a torrent with a reader runs, and counts', 'd dr d', 1, 0, '010'],
+  ['a torrent with a reader runs beyond the limit', 'd dr dr', 1, 0, '011'],
+  ['the torrent without progress for longest makes room', 'D! D! D! D! D! d d', 1, 0, '1111010'],
+  ['active torrents do not replace each other', 'D! D! D! D! D! D!', 1, 0, '111111'],
+  ['a torrent that had a turn waits behind those that had none', 'd~1 d d', 1, 0, '010'],
+  ['among torrents that had a turn the first one comes', 'd~7 d~3', 1, 0, '01']
 ]
 for (const [name, queue, maxActiveDownloads, maxActiveSeeds, runs] of plans) {
   test(`queue: ${name}`, () => {

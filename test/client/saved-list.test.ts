@@ -103,7 +103,7 @@ test('a restart restores everything', async (t) => {
     [true, true, true]
   )
   assert.equal(packed.status, 'downloading')
-  assert.equal((await second.restored()).length, 3, 'what was added since is known to whoever added it')
+  assert.equal((await second.restored()).length, 3, 'add returns a torrent added meanwhile')
   // A removed torrent stays removed.
   await second.remove(again)
   await second.remove(byName(second, 'unknown'))
@@ -140,7 +140,7 @@ test('add may change the path of a saved torrent and have it verified', async (t
   assert.equal(inMemory.done, false)
   await fourth.close()
   const fifth = bench.client(options)
-  assert.deepEqual(await fifth.restored(), [], 'memory does not last')
+  assert.deepEqual(await fifth.restored(), [], 'memory does not survive')
 })
 
 test('a state folder with records alone restores no torrents', async (t) => {
@@ -197,7 +197,7 @@ const locks: [what: string, holder: unknown, held: boolean][] = [
   ],
   ['a process that runs', { pid: process.ppid, thread: 0, host: hostname(), started: '' }, true],
   ['another machine', { pid: 1, thread: 0, host: 'elsewhere', started: '' }, true],
-  ['nobody who tells', 'nonsense', true],
+  ['no readable owner', 'nonsense', true],
   ['a process that ended as it wrote it', undefined, false]
 ]
 for (const [what, holder, held] of locks) {

@@ -201,7 +201,7 @@ const lock: Writer = {
     for (const fact of ['taken', 'taken again']) {
       await step(fact, async () => {
         held = await FolderLock.take(folder, 'client.lock')
-        assert.ok(held !== undefined, 'nobody else has it')
+        assert.ok(held !== undefined, 'the lock is free')
       })
       await held?.release()
     }
@@ -358,7 +358,7 @@ async function store(storage: FileStorage, start: number, end: number): Promise<
 const changed = new Uint8Array(100).fill(7)
 
 const files: Writer = {
-  name: 'files, of which one leaves the parts file',
+  name: 'files, one of which leaves the parts file',
   async before(folder) {
     const storage = storageIn(folder)
     await storage.open(layout, [true, false, true])
@@ -547,7 +547,7 @@ const mistakes = [
     run: (file: string, content: string) => writeFile(file, content)
   },
   {
-    title: 'a file that is not synced before it takes the place of the old one',
+    title: 'a file that is not synced before it replaces the old one',
     fault: 'die',
     message: /found ''/,
     run: async (file: string, content: string) => {
@@ -567,7 +567,7 @@ const mistakes = [
     }
   },
   {
-    title: 'a writer that waits for ever for a full disk',
+    title: 'a writer that waits forever for a full disk',
     fault: 'full',
     message: /hangs/,
     run: async (file: string, content: string) => {

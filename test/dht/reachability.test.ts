@@ -140,9 +140,9 @@ test('a node behind a router becomes read-only, is still found as a peer, and an
 
   router.open = true
   let answers = 0
-  const stranger = network.open({ host: '91.1.1.1', port: 1 })
-  stranger.claim({ matches: () => true, receive: () => answers++ })
-  stranger.send(encodeQuery(random(2), 'ping', { id: random(20) }), hidden)
+  const unknownNode = network.open({ host: '91.1.1.1', port: 1 })
+  unknownNode.claim({ matches: () => true, receive: () => answers++ })
+  unknownNode.send(encodeQuery(random(2), 'ping', { id: random(20) }), hidden)
   await pass(network, minute)
   assert.ok(answers > 0)
   assert.deepEqual(quiet.readOnly[4], false)

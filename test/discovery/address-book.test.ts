@@ -146,7 +146,7 @@ test('a ban is for the host, but on loopback for host and port', () => {
   assert.equal(it.isBanned(at('127.0.0.1:2')), false)
   assert.equal(it.add(at('8.0.0.1:5'), 'manual', 0), false)
   for (let n = 0; n < 5000; n++) it.ban({ host: `9.0.${n >> 8}.${n & 255}`, port: 1 })
-  assert.equal(it.isBanned(at('8.0.0.1:1')), false, 'the oldest bans give way')
+  assert.equal(it.isBanned(at('8.0.0.1:1')), false, 'the oldest bans expire')
 })
 
 test('a ban is for the /64 of a public IPv6 address, and for one address in the local network', () => {
@@ -184,7 +184,7 @@ test('a full book replaces addresses by better ones only', () => {
   assert.equal(it.add(at('8.0.0.6:1'), 'pex', 0), true)
   it.connected(at('8.0.0.6:1'))
   it.connected(at('8.0.0.5:1'))
-  assert.equal(it.add(at('8.0.0.7:1'), 'lsd', 0), false, 'what is in use or manual stays')
+  assert.equal(it.add(at('8.0.0.7:1'), 'lsd', 0), false, 'entries in use and manual ones stay')
 })
 
 test('the addresses of one source host fill a fifth of the book, and an entry that answers counts for itself', () => {
@@ -198,7 +198,7 @@ test('the addresses of one source host fill a fifth of the book, and an entry th
   assert.equal(tell(13, '8.0.0.1'), false)
   it.forget('pex')
   assert.equal(tell(13, '8.0.0.1'), true)
-  assert.equal(it.add(at('9.0.0.99:1'), 'dht', 0), true, 'nobody in particular told it')
+  assert.equal(it.add(at('9.0.0.99:1'), 'dht', 0), true, 'no host in particular named it')
 })
 
 test('a host with many addresses of its /64 counts as one', () => {
@@ -225,7 +225,7 @@ test('a host whose addresses do not answer is ignored', () => {
   assert.equal(tell(61), false)
   assert.equal(it.add(at('9.0.0.61:1'), 'pex', 0, '8.0.0.2'), true)
   for (let n = 0; n < 300; n++) it.add(at(`9.1.0.${n % 200}:${n + 1}`), 'pex', 0, `7.0.${n >> 8}.${n & 255}`)
-  assert.equal(tell(62), true, 'what is remembered is bounded')
+  assert.equal(tell(62), true, 'the history is bounded')
 })
 
 test('a host whose addresses did not answer is forgiven with time', () => {
@@ -246,10 +246,10 @@ test('dead addresses without a source host keep no others out, however many ther
   const it = book(100)
   const tell = (n: number): boolean =>
     it.add(at(`9.0.${n >> 8}.${n & 255}:1`), 'dht', 0, undefined, 'loopback')
-  for (let n = 0; n < 100; n++) assert.ok(tell(n), 'all of the book is theirs')
+  for (let n = 0; n < 100; n++) assert.ok(tell(n), 'they may fill the whole book')
   assert.equal(tell(100), false, 'until it is full')
   for (let n = 0; n < 100; n++) it.failed(at(`9.0.0.${n}:1`), 0)
-  for (let n = 101; n <= 200; n++) assert.ok(tell(n), 'who was tried in vain gives way')
+  for (let n = 101; n <= 200; n++) assert.ok(tell(n), 'failed addresses are replaced')
   assert.equal(it.add(at('127.0.0.1:1'), 'dht', 0, undefined, 'public'), false)
   assert.equal(it.add(at('127.0.0.1:1'), 'dht', 0, undefined, 'private'), false)
 })
@@ -269,7 +269,7 @@ test('forgetting a source leaves the peers in use', () => {
   assert.equal(it.size, 2, 'until their use ends')
   it.add(at('8.0.0.2:1'), 'tracker', 0)
   it.disconnected(at('8.0.0.2:1'), 0, 'useful')
-  assert.equal(it.size, 2, 'unless somebody else has named them meanwhile')
+  assert.equal(it.size, 2, 'unless another host has named them meanwhile')
 })
 
 test('an incoming peer may claim its listening address only while no other peer is there', () => {

@@ -64,7 +64,7 @@ test('a peer that never answers is dropped until it is named again, an hour late
   it.dialling(peer, failedAt + 7_200_000)
   it.failed(peer, failedAt + 7_200_000)
   assert.equal(it.wakeAt, Number.POSITIVE_INFINITY)
-  assert.equal(it.add(peer, 'manual', failedAt + 7_200_000), true, 'a person may insist')
+  assert.equal(it.add(peer, 'manual', failedAt + 7_200_000), true, 'a user may insist')
 })
 
 test('useful peers and peers without a later source are not dropped', () => {
@@ -94,7 +94,7 @@ test('a useful connection forgives failures, others do not', () => {
   it.disconnected(peer, 0, 'fault')
   assert.equal(it.next(120_000)?.failures, 3)
   assert.equal(it.add(peer, 'tracker', 0), false, 'hearing of it again changes nothing')
-  assert.equal(it.add(peer, 'manual', 1), true, 'but a person may insist')
+  assert.equal(it.add(peer, 'manual', 1), true, 'but a user may insist')
   assert.equal(it.next(1)?.failures, 0)
 })
 
@@ -104,7 +104,7 @@ test('a peer that announces itself again on the local network need not wait', ()
   it.add(peer, 'lsd', 0)
   it.disconnected(peer, 0, 'uninteresting')
   assert.equal(it.add(peer, 'lsd', 4999), false)
-  assert.equal(it.add(peer, 'pex', 6000, '10.0.0.2'), false, 'what others say of it changes nothing')
+  assert.equal(it.add(peer, 'pex', 6000, '10.0.0.2'), false, 'naming by others changes nothing')
   assert.equal(it.wakeAt, 600_000)
   assert.equal(it.add(peer, 'lsd', 6000), true)
   assert.equal(it.wakeAt, 6000)

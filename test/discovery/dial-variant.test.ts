@@ -16,7 +16,7 @@ for (const [worked, expected] of [
   [c, [c, a, b]],
   [other, [a, b, c]]
 ] as const) {
-  const name = worked === other ? 'one that is not tried any more' : (worked?.transport ?? 'none')
+  const name = worked === other ? 'a variant that is no longer tried' : (worked?.transport ?? 'none')
   test(`variants are tried in order, the last successful one first: ${name}`, () => {
     const variants = variantsOf(worked, [a, b, c])
     assert.equal(variants.length, expected.length)

@@ -48,7 +48,7 @@ test('dials keep to their rate', () => {
   assert.equal(dialAll(dialer, 1099).length, 0)
   assert.equal(dialAll(dialer, wakeAt).length, 1)
   assert.equal(dialAll(dialer, 1600).length, 5)
-  assert.equal(dialAll(dialer, 100_000).length, 10, 'no more than a second is saved up')
+  assert.equal(dialAll(dialer, 100_000).length, 10, 'at most one second is saved up')
 })
 
 test('a further variant of a dial counts against the rate, and takes no slot', () => {
@@ -62,7 +62,7 @@ test('a further variant of a dial counts against the rate, and takes no slot', (
   assert.equal(dialAll(dialer, 1000).length, 4)
   dialer.failed(candidate.address, 1000)
   dialer.retried(candidate, 1100)
-  assert.equal(dialAll(dialer, 1100).length, 1, 'a dial that is over has no further variants')
+  assert.equal(dialAll(dialer, 1100).length, 1, 'a finished dial has no further variants')
 })
 
 test('a rate of 0 dials no peer', () => {
@@ -117,7 +117,7 @@ test('torrents share a budget, and each is told when another releases a connecti
     told++
     assert.equal(two.wakeAt(0), 0)
   })
-  budget.onRelease(() => assert.fail('taken back'))()
+  budget.onRelease(() => assert.fail('listener was removed'))()
   one.close()
   one.close()
   assert.equal(told, 1)

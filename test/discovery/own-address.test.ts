@@ -15,7 +15,7 @@ test('our address is the one that most peers report, and one peer is not enough'
   assert.equal(own.host(4), '5.5.5.5')
   own.told('9.9.9.3', '6.6.6.6')
   own.told('9.9.9.4', '6.6.6.6')
-  assert.equal(own.host(4), '5.5.5.5', 'as many are no more')
+  assert.equal(own.host(4), '5.5.5.5', 'an equal number is no majority')
   const { version } = own
   own.told('9.9.9.5', '6.6.6.6')
   assert.equal(own.host(4), '6.6.6.6')
@@ -49,7 +49,7 @@ test('a tracker counts as two peers, the DHT as five', () => {
   own.told('dht', '7.7.7.7', 'dht')
   assert.equal(own.host(4), '7.7.7.7')
   own.told('dht', '8.8.8.8', 'dht')
-  assert.equal(own.host(4), '8.8.8.8', 'it has changed its mind')
+  assert.equal(own.host(4), '8.8.8.8', 'it has changed its report')
   own.told('dht', '2a03::99', 'dht')
   assert.deepEqual([own.host(4), own.host(6)], ['8.8.8.8', '2a03::99'])
 })

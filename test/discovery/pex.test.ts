@@ -40,7 +40,7 @@ test('the first message names all others, later ones the changes, a minute apart
   add(it, 5)
   assert.equal(it.next(1, 2 * minute - 1), undefined)
   assert.deepEqual(told(it.next(1, 2 * minute)), { added: [hostOf(5)], dropped: [] })
-  assert.equal(it.next(9, 0), undefined, 'a stranger')
+  assert.equal(it.next(9, 0), undefined, 'an unknown peer')
 })
 
 test('a peer that comes and goes, or goes and comes, between two messages is left out', () => {
@@ -114,7 +114,7 @@ test('with few peers, those disconnected without fault are named too, once, and 
   const it = policy(30)
   for (let id = 3; id <= 30; id++) it.leave(id, id > 4)
   const { added } = told(it.next(1, 0))
-  assert.equal(added.length, 26, 'one that is here, and 25 that were')
+  assert.equal(added.length, 26, 'one connected peer, and 25 that were')
   assert.ok(!added.includes(hostOf(3)) && !added.includes(hostOf(5)) && added.includes(hostOf(6)))
   const later = told(it.next(1, minute))
   assert.deepEqual(later.added, [])
@@ -200,7 +200,7 @@ test('in any sequence of calls, a listener soon knows exactly who is connected',
         assert.ok(message.added.length + message.dropped.length > 0)
         before = now
         const { added, dropped } = told(message)
-        for (const host of dropped) assert.ok(known.delete(host), 'dropped what was never added')
+        for (const host of dropped) assert.ok(known.delete(host), 'dropped a peer that was never added')
         for (const host of added) {
           assert.ok(!known.has(host) && !dropped.includes(host), 'added twice')
           known.add(host)

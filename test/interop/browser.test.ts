@@ -53,7 +53,7 @@ test(
     assert.equal(await number(page, 'video.videoWidth'), 640)
     const clip = torrent.progress
     await playAndSeek(page, /^Play .*song\.wav$/)
-    assert.ok(torrent.progress < 1, 'all was there before it was played')
+    assert.ok(torrent.progress < 1, 'the download was complete before it was played')
     t.diagnostic(`film and sound at 80 % with ${clip * 100} % and ${torrent.progress * 100} % downloaded`)
     assert.ok(torrent.streams.length > 0)
     await screenshot(page, 'player')
@@ -103,7 +103,7 @@ test(
     assert.equal(await page.locator('#halt').isVisible(), false)
     await page.locator('#pause').click()
     await page.locator('#halt').waitFor()
-    assert.ok(torrent.progress < 1, 'all was there before it was paused')
+    assert.ok(torrent.progress < 1, 'the download was complete before it was paused')
 
     const locked = await partly.listen(torrent, { readOnly: true })
     const { page: other } = await openPage(partly, `${locked}/`)
@@ -203,7 +203,7 @@ for (const look of looks) {
 
     const back = await number(page, `Number(/\\d+/.exec(getComputedStyle(document.body).backgroundColor)[0])`)
     assert.equal(look.scheme === 'dark' ? back < 64 : back > 192, true, `the page's background is ${back}`)
-    assert.deepEqual(await page.evaluate(pale), [], 'all text stands out')
+    assert.deepEqual(await page.evaluate(pale), [], 'all text has enough contrast')
     const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
     assert.equal(await number(page, overflow), 0, 'nothing sticks out to the side')
     assert.equal(await number(page, 'crowd.scrollWidth - crowd.clientWidth'), 0, 'all of a peer is in sight')

@@ -131,7 +131,7 @@ test('curl requests ranges, many at once, and resumes, during the download', wit
   const broken = await play('curl', ['-sS', '-m', '1', '-o', saved, url])
   assert.equal(broken.status, 28, `curl gave up for another reason: ${broken.stderr}`)
   assert.ok(statSync(saved).size < length)
-  assert.ok(torrent.progress < 1, 'the file was whole before anything was tried')
+  assert.ok(torrent.progress < 1, 'the file was complete before the test began')
   await untilUnread(torrent)
   hurry(served)
   await succeed('curl', ['-sS', '-f', '-C', '-', '-o', saved, url])
@@ -157,7 +157,7 @@ for (const container of ['mp4', 'mkv']) {
       const url = `${origin}/0`
       const about = ['-v', 'error', '-of', 'json', '-show_streams', '-show_entries', 'format=duration,size']
       const probed = JSON.parse((await succeed('ffprobe', [...about, url])).toString())
-      assert.ok(torrent.progress < 1, 'the film was whole before it was looked at')
+      assert.ok(torrent.progress < 1, 'the film was complete before it was read')
       assert.deepEqual(probed, JSON.parse((await succeed('ffprobe', [...about, film])).toString()))
       const converted = ['-map', '0', '-vf', 'scale=160:90', '-ac', '1']
       assert.equal(await frames(url, converted), await frames(film, converted))
@@ -221,7 +221,7 @@ test('mpv starts near the end, and leaves nothing open', withMpv, async (t) => {
   const status = await within('mpv', player.exited, { timeoutMs: 40_000, programs: [player] })
   assert.equal(status, 0, player.log())
   assert.match(player.log(), /playback restart complete @ 4[78]\./, 'it has begun at 80 %')
-  assert.ok(torrent.progress < 1, 'the film was whole when mpv ended')
+  assert.ok(torrent.progress < 1, 'the film was complete when mpv ended')
   t.diagnostic(`mpv ended with ${Math.round(torrent.progress * 100)} % downloaded`)
   await untilUnread(torrent)
 })

@@ -112,7 +112,7 @@ test('ffmpeg reads and seeks in an incomplete film', options, async (t) => {
   const few = ['-frames:v', '25']
   const near = await frames(url, seek, few)
   const progress = torrent.progress
-  assert.ok(progress < 1, 'the film was whole before ffmpeg had seen its end')
+  assert.ok(progress < 1, 'the film was complete before ffmpeg had reached its end')
   t.diagnostic(`frames from near the end with ${Math.round(progress * 100)} % downloaded`)
   assert.equal(near, await frames(film, seek, few))
   assert.equal(await frames(url), await frames(film))

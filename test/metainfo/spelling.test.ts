@@ -27,14 +27,14 @@ const elements: [string, string, string, string, string][] = [
   ['our own folder', '.piece\u200bwise', '_piecewise', '_piecewise', '_piecewise'],
   ['245 bytes', 'n'.repeat(245), 'n'.repeat(245), 'n'.repeat(240), 'n'.repeat(245)],
   [
-    'more than a file system takes',
+    'longer than a file system allows',
     `${'n'.repeat(260)}\u200b`,
     'n'.repeat(255),
     'n'.repeat(240),
     'n'.repeat(255)
   ],
   [
-    'what takes too much with its invisible part',
+    'too long only with its invisible part',
     `${'n'.repeat(254)}\u200b`,
     'n'.repeat(254),
     'n'.repeat(240),

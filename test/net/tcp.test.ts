@@ -207,7 +207,7 @@ for (const direction of ['dialled to accepted', 'accepted to dialled'] as const)
         to.start(
           handlerOf({
             onReceive: (chunk) => {
-              assert.equal(isOver, false, 'the first handler hears nothing more')
+              assert.equal(isOver, false, 'the first handler gets nothing more')
               head = Buffer.concat([head, chunk])
               if (head.length < headLength) return true
               isOver = true

@@ -62,7 +62,7 @@ test('a new interested peer is unchoked at once while slots are free', () => {
   assert.equal(it.choker.wakeAt, 1000 + roundMs)
   assert.ok(it.choker.isUnchoked(1))
   it.choker.removePeer(2, 2000)
-  assert.equal(it.log.at(-1), 'unchoke 4', 'the place of a lost peer is given away at once')
+  assert.equal(it.log.at(-1), 'unchoke 4', 'the slot of a disconnected peer is given to another at once')
   for (let id = 1; id <= 5; id++) it.choker.removePeer(id, 3000)
   assert.equal(it.choker.wakeAt, Number.POSITIVE_INFINITY)
 })
@@ -130,7 +130,7 @@ test('the optimistic unchoke of a peer that only downloads ends once it has enou
   assert.deepEqual(it.unchoked(), [1, 2], 'it has its chance again')
   it.gave.set(2, 200_000)
   take(700_000, 21_000)
-  assert.deepEqual(it.unchoked(), [1, 2], 'who gives keeps it')
+  assert.deepEqual(it.unchoked(), [1, 2], 'an uploading peer keeps it')
 })
 
 test('a fast uninterested peer is unchoked without a slot, and takes the slowest slot once interested', () => {
@@ -158,7 +158,7 @@ test('a peer that loses interest frees its slot, and does not regain it while it
     it.unchoked(),
     [1, 2, 3].filter((id) => it.choker.isUnchoked(id))
   )
-  assert.ok(it.choker.isUnchoked(3), 'its place is still free')
+  assert.ok(it.choker.isUnchoked(3), 'its slot is still free')
 })
 
 test('while seeding each peer has its turn', () => {
@@ -311,7 +311,7 @@ test('a peer that downloads without uploading loses its slot to uploaders, and g
   assert.deepEqual(it.unchoked(), [1, 2, 3])
   it.took.set(1, 2 ** 20)
   it.choker.sent(1, 2 ** 20, 1000)
-  assert.ok(it.choker.isUnchoked(1), 'nobody gives')
+  assert.ok(it.choker.isUnchoked(1), 'no peer uploads')
   it.gave.set(4, 1)
   it.down.set(4, 1000)
   it.choker.round(roundMs)
@@ -320,7 +320,7 @@ test('a peer that downloads without uploading loses its slot to uploaders, and g
   it.gave.set(3, 1)
   it.choker.round(15_000)
   it.choker.removePeer(4, 16_000)
-  assert.ok(!it.choker.isUnchoked(1), 'a free place is not for it')
+  assert.ok(!it.choker.isUnchoked(1), 'a free slot is not for it')
   it.gave.set(1, 2 ** 18)
   it.down.set(1, 1000)
   it.choker.round(2 * roundMs)
@@ -337,7 +337,7 @@ test('an upload-only peer gets no slot, whatever it says', () => {
   assert.deepEqual(it.unchoked(), [2, 3])
   it.down.set(1, 1e6)
   it.choker.round(2 * roundMs)
-  assert.deepEqual(it.unchoked(), [2, 3], 'nor for what it gives: it takes nothing')
+  assert.deepEqual(it.unchoked(), [2, 3], 'nor for its uploads: it downloads nothing')
   it.choker.uploadOnly(9, true, 100)
   it.choker.removePeer(2, 20_100)
   it.choker.uploadOnly(1, false, 20_200)

@@ -72,7 +72,7 @@ test('the most needed allowed-fast pieces come first; suggestions yield to prior
   picker.setActive(false, 0)
   for (const piece of [0, 5, 1, 6]) picker.allowedFast(1, piece, 0)
   picker.setActive(true, 0)
-  assert.equal(first(), 6, 'of two that are wanted most the rarer')
+  assert.equal(first(), 6, 'the rarer of the two most wanted')
 
   const other = bench(8)
   selectPieces(other.picker, [0, 1, 2], 2, 0)

@@ -42,7 +42,7 @@ class Reader {
     const senders = new Map<number, number>()
     while (senders.size < blocks) {
       const [next] = [...this.asked].filter(([block]) => !senders.has(block))
-      assert.ok(next !== undefined, 'a block that nobody is asked for')
+      assert.ok(next !== undefined, 'a block is not requested from any peer')
       const [block, peer] = next
       this.#now += 10
       assert.equal(this.picker.received(peer, 0, block, this.#now), 'wanted')

@@ -301,7 +301,7 @@ export class FakeSwarm {
 
   #cancel(id: number, piece: number, block: number): void {
     const link = this.#link(id)
-    assert.ok(link.outstanding.delete(this.#key(piece, block)), 'what is taken back was asked for')
+    assert.ok(link.outstanding.delete(this.#key(piece, block)), 'a cancelled block was requested')
     link.cancelled.add(this.#key(piece, block))
     this.cancels.push({ at: this.now, peer: id, piece, block })
     link.peer.cancel(piece, block)

@@ -266,7 +266,7 @@ test('a search finds the rarest piece that fits, or one with hardly any rarer be
       const found = order.find(has, bytesOf(pieceCount, [...own]))
       assert.ok(order.steps - steps <= mostLooks + 2 * exactLooks, `${order.steps - steps} looks`)
       const first = list.find(has)
-      assert.equal(found < 0, first === undefined, 'what is there is found')
+      assert.equal(found < 0, first === undefined, 'an existing piece is found')
       if (first === undefined) return
       assert.ok(own.has(found) && order.has(found))
       const of = (piece: number): number => order.availability(piece)
@@ -314,9 +314,9 @@ test('a seed that comes and goes looks at no piece, and pieces that only seeds h
   const { steps } = order
   for (let round = 0; round < 100; round++) {
     order.addPeer('all')
-    assert.ok(![5, 6, 7].includes(bestOf(order)), 'nobody but the seed has it')
+    assert.ok(![5, 6, 7].includes(bestOf(order)), 'no peer but the seed has it')
     order.removePeer('all')
-    assert.ok([5, 6, 7].includes(bestOf(order)), 'nobody has the others')
+    assert.ok([5, 6, 7].includes(bestOf(order)), 'no peer has the others')
   }
   assert.ok(order.steps - steps < 1000, `${order.steps - steps} looks`)
 })

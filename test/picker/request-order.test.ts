@@ -28,16 +28,16 @@ const rows: readonly [entry: number, what: string, first: Candidate, second: Can
   [1, 'a reader before all else', urgent(1e9, 9), current],
   [2, 'of equal deadlines the earlier piece', urgent(10, 3), urgent(10, 9)],
   [3, 'the current piece before older ones', current, partial(0)],
-  [4, 'the oldest piece that is begun', partial(1), partial(2)],
-  [4, 'what is begun before what is not', partial(9), fresh(7, 1, true)],
+  [4, 'the oldest partial piece', partial(1), partial(2)],
+  [4, 'a partial piece before a missing one', partial(9), fresh(7, 1, true)],
   [5, 'the higher priority', fresh(5, 90), fresh(4, 1, true)],
-  [6, 'what the peer suggests', fresh(4, 90, true), fresh(4, 1)],
-  [7, 'what fewer peers have', fresh(4, 2), fresh(4, 3)],
-  [8, 'what some peer has', fresh(4, 90), fresh(4, 0)],
-  [9, 'what is not begun before what gives way', fresh(1, 0), deferred(0)],
-  [9, 'the oldest that gives way', deferred(1), deferred(2)],
-  [10, 'what no peer is asked for', deferred(9), late(1e9)],
-  [10, 'of what others are asked for the latest', late(20), late(10)]
+  [6, 'a piece that the peer suggests', fresh(4, 90, true), fresh(4, 1)],
+  [7, 'a piece that fewer peers have', fresh(4, 2), fresh(4, 3)],
+  [8, 'a piece that some peer has', fresh(4, 90), fresh(4, 0)],
+  [9, 'a missing piece before a deferred one', fresh(1, 0), deferred(0)],
+  [9, 'the oldest deferred piece', deferred(1), deferred(2)],
+  [10, 'a block without requests', deferred(9), late(1e9)],
+  [10, 'the latest block requested from others', late(20), late(10)]
 ]
 
 for (const [entry, what, first, second] of rows) {

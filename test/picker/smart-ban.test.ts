@@ -123,7 +123,7 @@ test('a host that is part of every contradiction is discredited', () => {
   assert.equal(ban.isDiscredited('b'), false)
   send(ban, 0, ['a', 'b', 'a', 'b'])
   assert.deepEqual(ban.passed(0, digests(['1', '2', '3', '4'])), ['liar'])
-  assert.equal(ban.isDiscredited('liar'), true, 'the guilty are not believed again')
+  assert.equal(ban.isDiscredited('liar'), true, 'guilty hosts are not trusted again')
 })
 
 test('blocks of the next copy already single out one host, whose part of the first is not credible', () => {

@@ -101,7 +101,7 @@ test('a waiting reader comes before one that should have read on and has not', (
   windows.set(1, { ...window(0, 3), waiting: false }, 0)
   const order = (now: number): number[] => windows.urgent(() => true, now).map(({ piece }) => piece)
   windows.set(2, window(10, 13), 900)
-  assert.deepEqual(order(900), [0, 10, 1, 11, 2, 12], 'a reader in good time is as urgent as any')
+  assert.deepEqual(order(900), [0, 10, 1, 11, 2, 12], 'readers in good time are equally urgent')
   windows.set(2, window(10, 13), 60_000)
   assert.deepEqual(order(60_000), [10, 11, 12, 0, 1, 2])
   // And ever later, without any other change.

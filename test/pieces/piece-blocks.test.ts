@@ -21,10 +21,10 @@ test('stored blocks count as received once the piece is begun, and are taken onc
   assert.deepEqual(blocks.stored(1), [])
   assert.equal(blocks.begin(1), partial, 'it is begun once')
   blocks.store(1, [1])
-  assert.deepEqual(blocks.stored(1), [], 'of a partial piece nothing is stored')
+  assert.deepEqual(blocks.stored(1), [], 'a partial piece has no stored blocks')
   blocks.end(1)
   assert.equal(blocks.has(1), false)
-  assert.deepEqual(blocks.begin(1).receivedBlocks(), [], 'what came is forgotten with its end')
+  assert.deepEqual(blocks.begin(1).receivedBlocks(), [], 'received blocks are forgotten with its end')
 })
 
 test('an object reused for another piece begins anew', () => {

@@ -104,7 +104,7 @@ test('a client that does not read pauses the stream, and disconnecting frees it'
     before = stream?.position ?? 0
     for (let n = 0; n < 20; n++) await ask(port, '/')
   }
-  assert.ok(before < film.length, `${before} bytes were read for nobody`)
+  assert.ok(before < film.length, `${before} bytes were read without a reader`)
   socket.resetAndDestroy()
   await until('the stream to close', () => torrent.streams.length, { is: 0 })
 })

@@ -76,7 +76,7 @@ function checkTest(kind: 'files' | 'memory', title: string, body: (rig: Rig) => 
 }
 
 for (const kind of ['files', 'memory'] as const) {
-  checkTest(kind, 'good and bad pieces are told apart, each once', async ({ storage, make }) => {
+  checkTest(kind, 'good and bad pieces are told apart, each reported once', async ({ storage, make }) => {
     await storage.write(5 * pieceLength + 17, [new Uint8Array(3)])
     await storage.write(layout.length - 1, [new Uint8Array([(pattern(layout.length - 1, 1)[0] ?? 0) ^ 1])])
     const results = new Map<number, boolean>()
@@ -99,7 +99,7 @@ for (const kind of ['files', 'memory'] as const) {
     assert.deepEqual(await checker.check([3, 3, 4]), { good: 2, bad: 0 })
   })
 
-  checkTest(kind, 'one piece is checked at once while all are being checked', async ({ make }) => {
+  checkTest(kind, 'a single piece is checked at once during a full check', async ({ make }) => {
     const checker = make()
     const order: number[] = []
     const all = checker.check(everything, { onResult: (piece) => order.push(piece) })
@@ -108,7 +108,7 @@ for (const kind of ['files', 'memory'] as const) {
     assert.ok(order.indexOf(100) < 100)
   })
 
-  checkTest(kind, 'an aborted check ends, another goes on', async ({ make }) => {
+  checkTest(kind, 'an aborted check ends, another continues', async ({ make }) => {
     const checker = make()
     const controller = new AbortController()
     const reason = new Error('enough')
@@ -135,7 +135,7 @@ for (const kind of ['files', 'memory'] as const) {
 
   checkTest(
     kind,
-    'a storage that is closed meanwhile fails the check and calls no piece bad',
+    'a storage closed meanwhile fails the check and reports no bad piece',
     async ({ storage, make }) => {
       const checker = make()
       await storage.close()
@@ -180,7 +180,7 @@ checkTest(
   }
 )
 
-checkTest('files', 'without threads the check goes on here', async ({ make }) => {
+checkTest('files', 'without threads the check continues on this thread', async ({ make }) => {
   const pool = new HashPool(1)
   await pool.close()
   assert.deepEqual(await make({ pool }).check(everything), { good: layout.pieceCount, bad: 0 })
@@ -202,7 +202,7 @@ checkTest(
 
 checkTest(
   'files',
-  'something else in the place of a file makes its pieces bad',
+  'a folder or pipe in place of a file makes its pieces bad',
   async ({ storage, root, make }) => {
     await storage.close()
     rmSync(join(root, 't'), { recursive: true })
@@ -215,7 +215,7 @@ checkTest(
   }
 )
 
-checkTest('memory', 'more important checks go first, and a limit is kept', async ({ make }) => {
+checkTest('memory', 'more important checks go first, and a limit holds', async ({ make }) => {
   const checker = make({ bytesPerSecond: 20 * pieceLength })
   const order: number[] = []
   const onResult = (piece: number): void => void order.push(piece)
@@ -229,7 +229,7 @@ checkTest('memory', 'more important checks go first, and a limit is kept', async
   assert.ok(performance.now() - started > 150)
 })
 
-checkTest('memory', 'the event loop gets its turns during a long check', async ({ make }) => {
+checkTest('memory', 'the event loop runs during a long check', async ({ make }) => {
   // Enough for many turns of the event loop on any machine: hashing takes some hundred milliseconds.
   const count = 256
   const long = layoutOf(1 << 20, [['t/long', count << 20]])
@@ -252,7 +252,7 @@ checkTest('memory', 'the event loop gets its turns during a long check', async (
   assert.ok(turns > 2, `${turns} turns`)
 })
 
-checkTest('memory', 'what is not there is bad, and mistakes are named', async ({ make }) => {
+checkTest('memory', 'missing pieces are bad, and invalid arguments are named', async ({ make }) => {
   const storage = new MemoryStorage()
   await storage.open(layout)
   const checker = make({ storage })
@@ -264,7 +264,7 @@ checkTest('memory', 'what is not there is bad, and mistakes are named', async ({
 })
 
 for (const kind of ['files', 'memory'] as const) {
-  checkTest(kind, 'a piece that cannot be read is bad, and says why', async ({ storage, make }) => {
+  checkTest(kind, 'a piece that cannot be read is bad, with the reason', async ({ storage, make }) => {
     const fault = new TorrentError('ERR_STORAGE_READ', 'the disk is broken')
     // Without known segments a piece is read through the storage, in the background for files too.
     const broken: Partial<Storage> = {

@@ -79,7 +79,7 @@ export function testStorage(name: string, { make, cleanUp }: StorageMaker): void
     return bytes.fill(0, from, to)
   }
 
-  contract('what was written is read, over every border', async (storage) => {
+  contract('written bytes are read, across every boundary', async (storage) => {
     await storage.open(layout, all)
     await storage.write(0, [pattern(0, layout.length)])
     for (const [byteOffset, length] of [
@@ -94,7 +94,7 @@ export function testStorage(name: string, { make, cleanUp }: StorageMaker): void
     }
   })
 
-  contract('nothing is there before it is written, and nothing beyond the end', async (storage) => {
+  contract('nothing exists before it is written, nor beyond the end', async (storage) => {
     await storage.open(layout, all)
     assert.equal((await readBytes(storage, 0, 100)).length, 0)
     assert.equal((await readBytes(storage, layout.length - 10, 10)).length, 0)
@@ -106,7 +106,7 @@ export function testStorage(name: string, { make, cleanUp }: StorageMaker): void
     assert.equal((await readBytes(storage, 0, 0)).length, 0)
   })
 
-  contract('pad bytes read as zeros whatever was written to them', async (storage) => {
+  contract('pad bytes read as zeros after any write', async (storage) => {
     await storage.open(layout, all)
     assert.deepEqual(await readBytes(storage, 40000, 25536), new Uint8Array(25536))
     await storage.write(40000, [pattern(0, 25536)])
@@ -157,7 +157,7 @@ export function testStorage(name: string, { make, cleanUp }: StorageMaker): void
     assert.deepEqual(await readBytes(storage, start, length), withoutPad(start, length))
   })
 
-  contract('a range that leaves the torrent cannot be written', async (storage) => {
+  contract('a range beyond the torrent cannot be written', async (storage) => {
     await storage.open(layout, all)
     await assert.rejects(storage.write(layout.length - 1, [new Uint8Array(2)]), RangeError)
     await assert.rejects(storage.write(-1, [new Uint8Array(2)]), RangeError)
@@ -170,7 +170,7 @@ export function testStorage(name: string, { make, cleanUp }: StorageMaker): void
     await assert.rejects(storage.read(0, new Uint8Array(10), AbortSignal.abort(reason)), reason)
   })
 
-  contract('close waits for what is under way, may be repeated, and ends everything', async (storage) => {
+  contract('close waits for pending calls, may be repeated, and ends everything', async (storage) => {
     await storage.open(layout, all)
     const chunk = pattern(0, 1 << 20)
     const outcome = storage.write(65536, [chunk]).then(

@@ -51,7 +51,7 @@ ownershipTest(
       partsPath: join(root, '../parts'),
       fs,
       onOwning: async () => {
-        assert.ok(existsSync(root), 'the folder of the data is made by the storage')
+        assert.ok(existsSync(root), 'storage makes the data folder')
         // A record is made from the storage's answers.
         await storage.sync()
         await storage.stats()
@@ -78,25 +78,22 @@ ownershipTest(
   }
 )
 
-ownershipTest(
-  'nothing is changed of a file that is kept, unless the bytes are there already',
-  async (root) => {
-    put(root, 't/a', pattern(0, 20_000))
-    put(root, 't/b', new Uint8Array(20_000).fill(1))
-    const storage = new FileStorage({ path: root, partsPath: join(root, '../parts') })
-    await storage.open(layout, [true, true, true])
-    storage.ownership?.protect([0, 1])
-    await assert.rejects(storage.write(0, [pattern(0, 60_000)]), { code: 'ERR_STORAGE_EXISTS' })
-    assert.equal(existsSync(join(root, 't/c')), false, 'what is refused is refused as a whole')
-    assert.ok(readFileSync(join(root, 't/b')).every((byte) => byte === 1))
-    await storage.write(0, [pattern(0, 20_000)])
-    await assert.rejects(storage.write(20_000, [pattern(20_000, 10)]), { code: 'ERR_STORAGE_EXISTS' })
-    rmSync(join(root, 't/b'))
-    await storage.write(20_000, [pattern(20_000, 20_000)])
-    assert.deepEqual(new Uint8Array(readFileSync(join(root, 't/b'))), pattern(20_000, 20_000))
-    await storage.close()
-  }
-)
+ownershipTest('a kept file is not changed, unless it already has the same bytes', async (root) => {
+  put(root, 't/a', pattern(0, 20_000))
+  put(root, 't/b', new Uint8Array(20_000).fill(1))
+  const storage = new FileStorage({ path: root, partsPath: join(root, '../parts') })
+  await storage.open(layout, [true, true, true])
+  storage.ownership?.protect([0, 1])
+  await assert.rejects(storage.write(0, [pattern(0, 60_000)]), { code: 'ERR_STORAGE_EXISTS' })
+  assert.equal(existsSync(join(root, 't/c')), false, 'a refused write is refused as a whole')
+  assert.ok(readFileSync(join(root, 't/b')).every((byte) => byte === 1))
+  await storage.write(0, [pattern(0, 20_000)])
+  await assert.rejects(storage.write(20_000, [pattern(20_000, 10)]), { code: 'ERR_STORAGE_EXISTS' })
+  rmSync(join(root, 't/b'))
+  await storage.write(20_000, [pattern(20_000, 20_000)])
+  assert.deepEqual(new Uint8Array(readFileSync(join(root, 't/b'))), pattern(20_000, 20_000))
+  await storage.close()
+})
 
 ownershipTest('a kept file that ends within the bytes is compared as far as it goes', async (root) => {
   put(root, 't/a', pattern(0, 5000))
@@ -114,7 +111,7 @@ ownershipTest('a kept file that ends within the bytes is compared as far as it g
   await storage.close()
 })
 
-ownershipTest('a file that has taken the place of a missing one is kept, too', async (root) => {
+ownershipTest('a file that replaced a missing one is kept, too', async (root) => {
   const storage = new FileStorage({ path: root, partsPath: join(root, '../parts') })
   await storage.open(layout, [true, true, true])
   storage.ownership?.protect([])

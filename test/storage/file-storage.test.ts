@@ -220,7 +220,7 @@ diskTest(
 )
 
 diskTest(
-  'what a resume record calls created is removed only when it belongs to the torrent',
+  'files that a resume record calls created are removed only when they belong to the torrent',
   async ({ make, root, folder, tree }) => {
     mkdirSync(join(root, 't/more'), { recursive: true })
     for (const name of ['t/a', 't/b', 'other']) writeFileSync(join(root, name), name)
@@ -282,7 +282,7 @@ diskTest('read only: nothing appears, nothing is written', async ({ make, tree, 
   assert.ok(existsSync(folder))
 })
 
-diskTest('stats tell how files were left here, so that changes by others show', async ({ make, root }) => {
+diskTest('stats show changes by other programs', async ({ make, root }) => {
   const storage = make()
   await storage.open(three, [true, true, true])
   await storage.write(0, [pattern(0, 40000)])
@@ -297,7 +297,7 @@ diskTest('stats tell how files were left here, so that changes by others show', 
   assert.deepEqual(await sizes(), [20001, 20000, undefined])
 })
 
-diskTest('a missing folder is looked for once and not for each of its files', async ({ make }) => {
+diskTest('a missing folder is looked up once and not for each of its files', async ({ make }) => {
   let looks = 0
   let opens = 0
   const fs: StorageFs = {
@@ -433,7 +433,7 @@ diskTest('read faults, short reads and short writes', async ({ make }) => {
   await assert.rejects(storage.read(100, new Uint8Array(10)), { code: 'ERR_STORAGE_READ' })
 })
 
-diskTest('a move that fails loses no byte and can be repeated', async ({ make, root, parts }) => {
+diskTest('a failed move loses no byte and can be repeated', async ({ make, root, parts }) => {
   let broken = true
   const fs = failing({}, (real) => ({
     writev: (buffers, position) =>
@@ -484,14 +484,17 @@ diskTest('sync flushes each written file once, and again after a failure', async
   assert.equal(flushed.length, 3)
 })
 
-diskTest('a written file that others removed neither fails a sync nor comes back', async ({ make, root }) => {
-  const storage = make()
-  await storage.open(three, [true, true, true])
-  await storage.write(0, [pattern(0, 100)])
-  rmSync(join(root, 't/a'))
-  await storage.sync()
-  assert.equal(existsSync(join(root, 't/a')), false)
-})
+diskTest(
+  'a written file that another program removed neither fails a sync nor comes back',
+  async ({ make, root }) => {
+    const storage = make()
+    await storage.open(three, [true, true, true])
+    await storage.write(0, [pattern(0, 100)])
+    rmSync(join(root, 't/a'))
+    await storage.sync()
+    assert.equal(existsSync(join(root, 't/a')), false)
+  }
+)
 
 diskTest('close during open leaves nothing open', async ({ make }) => {
   const storage = make()
@@ -508,7 +511,7 @@ test('options are checked', () => {
   )
 })
 
-diskTest('delete removes all it can before it reports what it could not', async ({ make, root }) => {
+diskTest('delete removes all it can before it reports failures', async ({ make, root }) => {
   const fs = failing({
     unlink: (path) => (path.endsWith('a') ? Promise.reject(fault('EACCES')) : nodeFs.unlink(path))
   })
@@ -567,42 +570,36 @@ diskTest(
   }
 )
 
-diskTest(
-  'a folder that cannot be read or a parts file that is none of ours is named',
-  async ({ make, parts, root }) => {
-    const denied = failing({ realpath: () => Promise.reject(fault('EACCES')) })
-    await assert.rejects(make({ fs: denied }).open(three, [true, true, true]), { code: 'ERR_STORAGE_ACCESS' })
-    mkdirSync(parts)
-    await assert.rejects(make().open(three, [true, true, true]), { code: 'ERR_STORAGE_PATH' })
-    rmSync(parts, { recursive: true })
-    const silent = failing({}, () => ({ stat: () => Promise.reject(fault('EIO')) }))
-    writeFileSync(parts, 'something long enough to be a header of a parts file')
-    await assert.rejects(make({ fs: silent }).open(three, [true, true, true]), { code: 'ERR_STORAGE_READ' })
-    assert.equal(existsSync(root), false)
-  }
-)
+diskTest('an unreadable folder or an invalid parts file is named', async ({ make, parts, root }) => {
+  const denied = failing({ realpath: () => Promise.reject(fault('EACCES')) })
+  await assert.rejects(make({ fs: denied }).open(three, [true, true, true]), { code: 'ERR_STORAGE_ACCESS' })
+  mkdirSync(parts)
+  await assert.rejects(make().open(three, [true, true, true]), { code: 'ERR_STORAGE_PATH' })
+  rmSync(parts, { recursive: true })
+  const silent = failing({}, () => ({ stat: () => Promise.reject(fault('EIO')) }))
+  writeFileSync(parts, 'long enough to be a header of a parts file')
+  await assert.rejects(make({ fs: silent }).open(three, [true, true, true]), { code: 'ERR_STORAGE_READ' })
+  assert.equal(existsSync(root), false)
+})
+
+diskTest('a file system that cannot sync folders is no fault, a failing disk is', async ({ make, root }) => {
+  let code = 'EINVAL'
+  const fs = failing({}, () => ({ sync: () => Promise.reject(fault(code)) }))
+  const storage = make({ fs, folderMode: 0o700 })
+  await storage.open(three, [true, true, true])
+  await storage.write(0, [pattern(0, 100)])
+  await storage.sync()
+  if (process.platform !== 'win32') assert.equal(statSync(root).mode & 0o777, 0o700)
+  code = 'EIO'
+  await storage.write(20000, [pattern(0, 100)])
+  await assert.rejects(storage.sync(), { code: 'ERR_STORAGE_WRITE' })
+  await assert.rejects(storage.sync(), { code: 'ERR_STORAGE_WRITE' })
+  code = 'EINVAL'
+  await storage.sync()
+})
 
 diskTest(
-  'a file system that cannot flush folders is no fault, a disk that fails is',
-  async ({ make, root }) => {
-    let code = 'EINVAL'
-    const fs = failing({}, () => ({ sync: () => Promise.reject(fault(code)) }))
-    const storage = make({ fs, folderMode: 0o700 })
-    await storage.open(three, [true, true, true])
-    await storage.write(0, [pattern(0, 100)])
-    await storage.sync()
-    if (process.platform !== 'win32') assert.equal(statSync(root).mode & 0o777, 0o700)
-    code = 'EIO'
-    await storage.write(20000, [pattern(0, 100)])
-    await assert.rejects(storage.sync(), { code: 'ERR_STORAGE_WRITE' })
-    await assert.rejects(storage.sync(), { code: 'ERR_STORAGE_WRITE' })
-    code = 'EINVAL'
-    await storage.sync()
-  }
-)
-
-diskTest(
-  'a file that somebody else makes at the same moment is shared, not replaced',
+  'a file that another program makes at the same moment is shared, not replaced',
   async ({ make, root }) => {
     const path = join(root, 't/a')
     let raced = false
@@ -624,7 +621,7 @@ diskTest(
   }
 )
 
-diskTest('a file that others removed does not appear again with a sync', async ({ make, root }) => {
+diskTest('a file that another program removed does not reappear with a sync', async ({ make, root }) => {
   const storage = make({ maxOpenFiles: 1 })
   await storage.open(three, [true, true, true])
   await storage.write(0, [pattern(0, 20000)])

@@ -37,7 +37,7 @@ const all = layout.files.map(() => true)
 const dataOf = (index: number): Uint8Array => pattern(index * 32768, 32768)
 const refused = { code: 'ERR_STORAGE_PATH' }
 /** A user id that this test does not run as. */
-const stranger = BigInt((process.geteuid?.() ?? 0) + 1)
+const otherUser = BigInt((process.geteuid?.() ?? 0) + 1)
 
 /** A folder with the torrent's folder `data`, and `out` beside it. */
 class Site {
@@ -124,12 +124,12 @@ async function check(storage: FileStorage, index = 0): Promise<boolean> {
 }
 
 /** Returns a file system in which some paths belong to another user. */
-function ownedByStranger(...paths: string[]): StorageFs {
+function ownedByOther(...paths: string[]): StorageFs {
   return {
     ...nodeFs,
     lstat: async (name, options) => {
       const stats = await nodeFs.lstat(name, options)
-      return paths.includes(name) ? Object.assign(Object.create(stats), { uid: stranger }) : stats
+      return paths.includes(name) ? Object.assign(Object.create(stats), { uid: otherUser }) : stats
     }
   }
 }
@@ -226,23 +226,23 @@ for (const [title, make] of Object.entries(accepted)) {
 const unacceptable: Record<string, (site: Site) => StorageFs | undefined> = {
   'a folder link of another user': (site) => {
     site.link('t', '../out')
-    return ownedByStranger(site.in('t'))
+    return ownedByOther(site.in('t'))
   },
   'a file link of another user': (site) => {
     writeFileSync(site.outside('film'), '')
     site.link('t/a', '../../out/film')
-    return ownedByStranger(site.in('t/a'))
+    return ownedByOther(site.in('t/a'))
   },
   'a link to a link of another user': (site) => {
     symlinkSync('out', path.join(site.folder, 'one'))
     site.link('t', '../one')
-    return ownedByStranger(path.join(site.folder, 'one'))
+    return ownedByOther(path.join(site.folder, 'one'))
   },
   'a path through a link of another user': (site) => {
     mkdirSync(site.outside('t'))
     symlinkSync('out', path.join(site.folder, 'way'))
     site.link('t', '../way/t')
-    return ownedByStranger(path.join(site.folder, 'way'))
+    return ownedByOther(path.join(site.folder, 'way'))
   },
   'a folder link that leads nowhere': (site) => void site.link('t', '../unmounted/t'),
   'a file link that leads nowhere': (site) => void site.link('t/a', '../../unmounted/a'),
@@ -397,7 +397,7 @@ for (const [title, change] of [...Object.entries(changes), ...Object.entries(lin
     const before = site.tree(site.out)
     // Where only the user can have made the link, it counts as a new choice of folder.
     const isChosen = title.startsWith('the folder of the torrent')
-    const fs = isChosen ? { fs: ownedByStranger(site.root) } : {}
+    const fs = isChosen ? { fs: ownedByOther(site.root) } : {}
     await assert.rejects(site.open({ ...options, ...fs }), refused)
     assert.deepEqual(site.tree(site.out), before)
     if (isChosen) await (await site.open(options)).close()
@@ -580,7 +580,7 @@ test('files that the user named one by one are read behind links, and not after 
   symlinkSync('disk/b', path.join(site.folder, 'link'))
   const [a = '', , c = ''] = files
   const given = [path.join(site.folder, 'way/a'), path.join(site.folder, 'link'), c]
-  const storage = await site.open({ files: given, fs: ownedByStranger(path.join(site.folder, 'link')) })
+  const storage = await site.open({ files: given, fs: ownedByOther(path.join(site.folder, 'link')) })
   for (const index of layout.files.keys()) assert.equal(await check(storage, index), true)
   assert.equal(storage.links, undefined)
   unlinkSync(a)

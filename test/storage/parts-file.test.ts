@@ -51,7 +51,7 @@ async function bytesOf(parts: PartsFile, start: number, end: number): Promise<(n
   return bytes
 }
 
-partsTest('overlapping writes in any order read as they would from one array', async (path, open) => {
+partsTest('overlapping writes in any order read like one array', async (path, open) => {
   const write = fc.record({
     start: fc.integer({ min: 0, max: 60 }),
     length: fc.integer({ min: 1, max: 20 }),
@@ -77,33 +77,30 @@ partsTest('overlapping writes in any order read as they would from one array', a
   )
 })
 
-partsTest(
-  'a file that is torn at any byte keeps its whole records and takes new ones',
-  async (path, open) => {
-    const parts = await open()
-    await parts.write(100, pattern(100, 30))
-    await parts.write(500, pattern(500, 30))
-    await parts.close()
-    const bytes = readFileSync(path)
-    assert.equal(bytes.length, 24 + 2 * (24 + 30))
-    for (let length = 0; length <= bytes.length; length += 3) {
-      writeFileSync(path, bytes)
-      truncateSync(path, length)
-      const again = await open()
-      const whole = length < 24 ? 0 : Math.floor((length - 24) / 54)
-      assert.equal(again.ranges.length, whole, `${length} bytes`)
-      await again.write(900, pattern(900, 10))
-      await again.sync()
-      await again.close()
-      const last = await open()
-      assert.equal(last.ranges.length, whole + 1)
-      assert.deepEqual(await bytesOf(last, 900, 910), [...pattern(900, 10)])
-      await last.close()
-    }
+partsTest('a file torn at any byte keeps its complete records and accepts new ones', async (path, open) => {
+  const parts = await open()
+  await parts.write(100, pattern(100, 30))
+  await parts.write(500, pattern(500, 30))
+  await parts.close()
+  const bytes = readFileSync(path)
+  assert.equal(bytes.length, 24 + 2 * (24 + 30))
+  for (let length = 0; length <= bytes.length; length += 3) {
+    writeFileSync(path, bytes)
+    truncateSync(path, length)
+    const again = await open()
+    const whole = length < 24 ? 0 : Math.floor((length - 24) / 54)
+    assert.equal(again.ranges.length, whole, `${length} bytes`)
+    await again.write(900, pattern(900, 10))
+    await again.sync()
+    await again.close()
+    const last = await open()
+    assert.equal(last.ranges.length, whole + 1)
+    assert.deepEqual(await bytesOf(last, 900, 910), [...pattern(900, 10)])
+    await last.close()
   }
-)
+})
 
-partsTest('bytes that look like headers are never taken for some after a crash', async (path, open) => {
+partsTest('bytes that look like headers are never used as headers after a crash', async (path, open) => {
   const parts = await open()
   await parts.write(100, pattern(100, 4))
   await parts.close()
@@ -122,7 +119,7 @@ partsTest('bytes that look like headers are never taken for some after a crash',
   assert.equal((await open()).ranges.length, 2)
 })
 
-partsTest('removed ranges stay removed, and the last one takes the file along', async (path, open) => {
+partsTest('removed ranges stay removed, and the last one removes the file', async (path, open) => {
   const parts = await open()
   for (const start of [0, 10, 20]) await parts.write(start, pattern(start, 10))
   assert.deepEqual(parts.ranges, [{ start: 0, end: 30 }])
@@ -144,7 +141,7 @@ partsTest('removed ranges stay removed, and the last one takes the file along', 
 })
 
 partsTest(
-  'a file of another torrent counts as absent, and what is no parts file is never replaced',
+  'a file of another torrent counts as absent, and an invalid parts file is never replaced',
   async (path, open) => {
     const parts = await open()
     await parts.write(0, pattern(0, 10))
@@ -214,7 +211,7 @@ partsTest('records beyond the torrent do not count', async (path, open) => {
   assert.equal(readFileSync(path).length, second, 'and are cut off')
 })
 
-partsTest('of records that overlap the first counts', async (path, open) => {
+partsTest('the first of overlapping records counts', async (path, open) => {
   const [first = 0, second = 0] = await writeRecords(await open(), [
     [0, 10],
     [100, 110]

@@ -88,7 +88,7 @@ test('bytes stay unchanged until they are released, however many others are requ
     if (own !== undefined) cache.release(own, 1)
   }
   cache.tick()
-  assert.equal(budget.used, 2 * page, 'what was above the limit of the cache is given back')
+  assert.equal(budget.used, 2 * page, 'memory above the limit of the cache is released')
   cache.close()
   assert.equal(budget.used, 0)
 })
@@ -109,7 +109,7 @@ test('memory that others need is released, except for bytes in use', async () =>
   assert.ok(held)
   assert.equal(budget.used, page)
   cache.release(held, 1)
-  assert.ok(account.reserve(8 * page), 'a page without a holder is given back too')
+  assert.ok(account.reserve(8 * page), 'a page without a holder is released too')
 })
 
 test('unused pages are dropped after a while', async () => {

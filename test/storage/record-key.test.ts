@@ -34,9 +34,9 @@ function failing(code: string): () => Promise<never> {
   return () => Promise.reject(Object.assign(new Error(code), { code }))
 }
 
-keyTest('the key is made once, for its owner alone, and found again', async (folder) => {
+keyTest('the key is made once, readable by its owner alone, and found again', async (folder) => {
   assert.equal(await new RecordKey(folder).find(), undefined)
-  assert.throws(() => statSync(folder), 'looking for a key makes nothing')
+  assert.throws(() => statSync(folder), 'looking up a key makes nothing')
   const key = await new RecordKey(folder).findOrMake()
   assert.equal(key?.length, 32)
   assert.deepEqual(await new RecordKey(folder).find(), key)
@@ -47,7 +47,7 @@ keyTest('the key is made once, for its owner alone, and found again', async (fol
   assert.equal(statSync(join(folder, keyFileName)).mode & 0o777, 0o600)
 })
 
-keyTest('many that make it at the same time agree, with and without hard links', async (folder) => {
+keyTest('concurrent makers agree, with and without hard links', async (folder) => {
   const makers = Array.from({ length: 20 }, () => new RecordKey(folder))
   const keys = await Promise.all(makers.map((maker) => maker.findOrMake()))
   for (const key of keys) assert.deepEqual(key, keys[0])
@@ -111,7 +111,7 @@ keyTest('a key of another user is not used', async (folder) => {
   assert.equal(await new RecordKey(folder, others).findOrMake(), undefined)
 })
 
-keyTest('without a folder, or where nothing can be written, there is no key and no error', async (folder) => {
+keyTest('without a folder, or with a read-only one, there is no key and no error', async (folder) => {
   assert.equal(await new RecordKey(undefined).findOrMake(), undefined)
   for (const [name, code] of [
     ['mkdir', 'EROFS'],

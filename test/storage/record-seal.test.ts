@@ -61,7 +61,7 @@ sealTest('a seal counts for one key, one place and one kind', async (base) => {
   )
 })
 
-sealTest('a key that lies inside the data vouches for nothing but what is ours', async (base) => {
+sealTest('a key inside the data seals only our own files', async (base) => {
   const data = join(base, 'data')
   const home = sealOf(join(data, '.local/state/piecewise'), data, join(data, '.piecewise'))
   assert.equal(await trustOf(home), 'sealed')
@@ -78,7 +78,7 @@ sealTest('a state folder outside the data needs no seal, and none is made', asyn
   assert.equal(await new RecordKey(join(base, 'key')).find(), undefined)
 })
 
-sealTest('the real path decides what lies inside the data', async (base) => {
+sealTest('the real path decides whether a path is inside the data', async (base) => {
   const data = join(base, 'data')
   mkdirSync(join(data, 'state'))
   symlinkSync(join(data, 'state'), join(base, 'outside'))

@@ -34,22 +34,19 @@ const caseless: StorageFs = {
 const inside = ['state/client.session', 'state/sub/deeper/x', 'state']
 const outside = ['state2/x', 'x', 'sub/state/x', 'statex', 'a/b/c']
 
-foldersTest(
-  'no file may lie in a reserved folder or in its place, whether it exists or not',
-  async (data) => {
-    for (const exists of [false, true]) {
-      if (exists) mkdirSync(join(data, 'state'))
-      const folders = new ReservedFolders(nodeFs, [join(data, 'state')], data)
-      for (const path of inside)
-        await assert.rejects(async () => folders.check(join(data, path)), refused, path)
-      for (const path of outside) await folders.check(join(data, path))
-      // Cached by now.
-      for (const path of outside) await folders.check(join(data, path))
-    }
+foldersTest('no file may be in a reserved folder or replace it, whether it exists or not', async (data) => {
+  for (const exists of [false, true]) {
+    if (exists) mkdirSync(join(data, 'state'))
+    const folders = new ReservedFolders(nodeFs, [join(data, 'state')], data)
+    for (const path of inside)
+      await assert.rejects(async () => folders.check(join(data, path)), refused, path)
+    for (const path of outside) await folders.check(join(data, path))
+    // Cached by now.
+    for (const path of outside) await folders.check(join(data, path))
   }
-)
+})
 
-foldersTest('a file may not stand where a folder above a reserved one has to be', async (data) => {
+foldersTest('a file may not replace a folder above a reserved one', async (data) => {
   const deep = join(data, 'var/lib/state')
   const folders = new ReservedFolders(nodeFs, [deep], data)
   for (const path of ['var', 'var/lib', 'var/lib/state']) {
@@ -60,24 +57,21 @@ foldersTest('a file may not stand where a folder above a reserved one has to be'
   await folders.check(join(data, 'var/lib/other'))
 })
 
-foldersTest(
-  'names that a file system may take for one are told apart only if both are there',
-  async (data) => {
-    const state = join(data, 'state')
-    const folders = new ReservedFolders(nodeFs, [state], data)
-    for (const name of ['STATE', 'St\u0430te'.replace('\u0430', 'a\u200d'), 'state.', 'ſtate']) {
-      await assert.rejects(async () => folders.check(join(data, name, 'x')), refused, name)
-    }
-    mkdirSync(state)
-    // This one is case-sensitive, so that it is another folder.
-    const sure = new ReservedFolders(nodeFs, [state], data)
-    await sure.check(join(data, 'STATE', 'x'))
-    mkdirSync(join(data, 'State'))
-    await sure.check(join(data, 'State', 'x'))
-    const blind = new ReservedFolders(caseless, [state], data)
-    await assert.rejects(async () => blind.check(join(data, 'STATE', 'x')), refused)
+foldersTest('names that a file system may treat as one are told apart only if both exist', async (data) => {
+  const state = join(data, 'state')
+  const folders = new ReservedFolders(nodeFs, [state], data)
+  for (const name of ['STATE', 'St\u0430te'.replace('\u0430', 'a\u200d'), 'state.', 'ſtate']) {
+    await assert.rejects(async () => folders.check(join(data, name, 'x')), refused, name)
   }
-)
+  mkdirSync(state)
+  // This one is case-sensitive, so that it is another folder.
+  const sure = new ReservedFolders(nodeFs, [state], data)
+  await sure.check(join(data, 'STATE', 'x'))
+  mkdirSync(join(data, 'State'))
+  await sure.check(join(data, 'State', 'x'))
+  const blind = new ReservedFolders(caseless, [state], data)
+  await assert.rejects(async () => blind.check(join(data, 'STATE', 'x')), refused)
+})
 
 foldersTest('before a write a folder is compared by device and inode', async (data) => {
   const state = join(data, '../elsewhere/state')
@@ -98,7 +92,7 @@ foldersTest('before a write a folder is compared by device and inode', async (da
   assert.equal(folders.checkFolder(data), undefined, 'known by now')
 })
 
-foldersTest('a link to a reserved folder is no way around', async (data) => {
+foldersTest('a link to a reserved folder does not bypass it', async (data) => {
   mkdirSync(join(data, 'real'))
   symlinkSync(join(data, 'real'), join(data, 'state'))
   const folders = new ReservedFolders(nodeFs, [join(data, 'state')], data)
@@ -120,7 +114,7 @@ const own = [
   '0F0F0F~1.RES'
 ]
 
-foldersTest('data may lie in the state folder, where only our own files are kept apart', async (data) => {
+foldersTest('data may be in the state folder, where only our own files are protected', async (data) => {
   for (const state of [data, join(data, '..')]) {
     const folders = new ReservedFolders(nodeFs, [state], data)
     for (const name of own) {
@@ -136,7 +130,7 @@ foldersTest('data may lie in the state folder, where only our own files are kept
   }
 })
 
-foldersTest('a reserved folder in a home that may not be entered keeps no file out', async (data) => {
+foldersTest('a reserved folder in an unreadable home keeps no file out', async (data) => {
   const home = '/home/of-another-user'
   const isLocked = (path: string): boolean => path.startsWith(`${home}/`)
   const denied = (): never => {
@@ -151,7 +145,7 @@ foldersTest('a reserved folder in a home that may not be entered keeps no file o
   await folders.check(join(data, 'film.mkv'))
 })
 
-foldersTest('where files have no numbers, no folder is taken for a reserved one', async (data) => {
+foldersTest('where files have no inode numbers, no folder is taken for a reserved one', async (data) => {
   const fs: StorageFs = {
     ...nodeFs,
     stat: async (path, options) => Object.assign(await nodeFs.stat(path, options), { ino: 0n })
@@ -163,7 +157,7 @@ foldersTest('where files have no numbers, no folder is taken for a reserved one'
   await assert.rejects(async () => folders.check(join(data, 'state/x')), refused)
 })
 
-foldersTest('a path is judged the same whatever was checked before', async (data) => {
+foldersTest('a path is judged the same after any other checks', async (data) => {
   const names = ['a', 'A', 'state']
   const paths = names.flatMap((one) => [
     one,

@@ -137,7 +137,7 @@ function storeTest(title: string, body: (folder: string) => Promise<void>): void
   })
 }
 
-storeTest('records and torrents are kept and removed', async (folder) => {
+storeTest('records and torrents are stored and removed', async (folder) => {
   const store = new ResumeStore({ folder, onWarning: (warning) => assert.fail(warning.message) })
   assert.equal(await store.load(infoHash), undefined)
   await Promise.all([1, 2, 3].map((uploaded) => store.save({ ...full, uploaded })))

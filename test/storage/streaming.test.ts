@@ -194,7 +194,7 @@ test('correct blocks of a bad copy are kept while the next one arrives', async (
   assert.deepEqual(
     accepted,
     every.slice(3).filter((block) => block !== 7),
-    'not what was replaced since'
+    'not the replaced blocks'
   )
   target?.set(fixture.block(0, 2))
   assembly.fill(0, 2)

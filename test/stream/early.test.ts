@@ -54,7 +54,7 @@ test('pieces delivered unverified are completed even after the cursor has moved'
   while (stream.read() !== null);
   stream.seek(30_000)
   await until('bytes to read', () => stream.readableLength)
-  assert.deepEqual(opened(), [0, 7, 7], 'the cursor, and both pieces of which something was delivered')
+  assert.deepEqual(opened(), [0, 7, 7], 'the cursor, and both partly delivered pieces')
   source.judge(0, true)
   assert.deepEqual(opened(), [7, 7])
   stream.removeAllListeners('readable').resume()

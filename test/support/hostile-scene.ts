@@ -176,7 +176,7 @@ export function assertUnread({ base, before, place }: Scene): void {
   const opened = new Set(readFileSync(opensOf(base), 'latin1').split('\n'))
   assert.ok(
     [...before].some(([at, { id }]) => isIn(at, place.own) && opened.has(id)),
-    'its own files are seen'
+    'its own files are found'
   )
   for (const [at, { kind, id }] of before) {
     const isSecret = at.endsWith('planted.txt') || !isIn(at, place.own)

@@ -159,7 +159,7 @@ for (const [what, bytes] of [
     const [first] = waiting
     assert.equal(first && codeOf(first), 'ERR_TRANSPORT_TIMEOUT')
     arrive(handshake)
-    assert.equal(peers.length, 1, 'a peer is heard all the same')
+    assert.equal(peers.length, 1, 'a peer is accepted all the same')
   })
 }
 

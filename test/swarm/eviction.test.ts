@@ -44,7 +44,7 @@ for (const [kind, torrents, hostOf] of [
     const [first] = all
     const free = places - share
     assert.equal(await first?.arriveAll(others.slice(0, free)), free)
-    assert.equal(await first?.arriveAll(others.slice(free)), 0, 'its share is its own')
+    assert.equal(await first?.arriveAll(others.slice(free)), 0, 'its share is reserved')
     assert.equal(budget.connections, places)
     assert.equal(here(all).filter((host) => !others.includes(host)).length, share)
   })
@@ -76,7 +76,11 @@ test('a network at its share evicts only peers of its own', async (t) => {
   assert.equal(await arrivals.arrive('203.0.113.200'), true)
   assert.deepEqual(arrivals.gone, ['203.0.113.0'])
   assert.equal(await arrivals.arrive('198.51.100.10'), true)
-  assert.deepEqual(arrivals.gone, ['203.0.113.0', others[0]], 'a network with less may push out any other')
+  assert.deepEqual(
+    arrivals.gone,
+    ['203.0.113.0', others[0]],
+    'a network below its share may evict any other peer'
+  )
 })
 
 test('a peer that is silent after its handshake is evicted for any other', async (t) => {
@@ -121,7 +125,7 @@ test('a dial evicts from a network that has all connections, and failed dials do
   now = 2000
   const alike = new Arrivals(t, {
     budget: new ConnectionBudget({ maxConnections: places }),
-    dial: () => assert.fail('a peer of the network that has taken all places is dialled')
+    dial: () => assert.fail('a peer of the network that has all connections is dialled')
   })
   assert.equal(await fill([alike], (n) => `203.0.113.${n}`), places)
   alike.book.add(local, 'tracker', now)

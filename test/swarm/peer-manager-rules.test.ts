@@ -52,7 +52,7 @@ for (const [what, ownId, from, laterMs, replaces] of [
   ['we have the higher id', twenty(0xff), host, 0, true],
   ['the peer has the higher id', twenty(0), host, 0, false],
   ['another host has the same id', twenty(0xff), '203.0.113.6', 0, false],
-  ['the peer has been here for longer', twenty(0xff), host, 10_001, false]
+  ['the peer has been connected for longer', twenty(0xff), host, 10_001, false]
 ] as const) {
   test(`crossed dials of two peers leave one connection: ${what}`, async (t) => {
     const { bench, arrivals, dial } = swarmOf(t, { peerId: ownId })
@@ -114,7 +114,7 @@ test('a banned host is disconnected, neither dialled nor accepted again, and evi
   assert.equal(await arrivals.arrive('198.51.100.2', { id: 3 }), true)
   bench.now += 60_000
   assert.equal(await arrivals.arrive(host, { id: 4 }), false)
-  assert.equal(arrivals.here.length, 2, 'it has no room made')
+  assert.equal(arrivals.here.length, 2, 'no peer is evicted for it')
   arrivals.manager.disconnect(() => true)
   await settled()
   assert.equal(await arrivals.arrive(host, { id: 5 }), false, 'though there is room')

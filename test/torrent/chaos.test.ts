@@ -16,7 +16,7 @@ test('a piece travels from one downloader to the next', async (t) => {
   const near = await middle.add(sample.bytes, { peers: [addressOf(seed)] })
   const far = await last.add(sample.bytes, { peers: [addressOf(middle)] })
   await once(far, 'verified')
-  assert.equal(near.done, false, 'it passes on what it has before it has all')
+  assert.equal(near.done, false, 'it passes on pieces before it is complete')
   middle.downloadLimit = Number.POSITIVE_INFINITY
   await Promise.all([near.whenDone(), far.whenDone()])
   assert.equal(near.uploaded, 600_000)
@@ -45,7 +45,7 @@ test('downloaders with different pieces trade them', async (t) => {
   }
   await Promise.all(torrents.map((torrent) => torrent.whenDone()))
   for (const torrent of torrents) {
-    assert.ok(torrent.uploaded > 0, 'each has given something')
+    assert.ok(torrent.uploaded > 0, 'each has uploaded')
     assertSame(torrent, sample)
   }
 })

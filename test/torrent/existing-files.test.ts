@@ -47,14 +47,14 @@ async function scene(t: TestContext, files: Record<string, number>): Promise<Sce
 
 const own = Buffer.from('what the user wrote\n'.repeat(20_000))
 
-const strangers: readonly (readonly [string, number])[] = [
+const foreignFiles: readonly (readonly [string, number])[] = [
   ['as long as the torrent says', 200_000],
   ['longer', 300_000],
   ['shorter', 100_000],
   ['shorter than a piece', 50],
   ['of one byte', 1]
 ]
-for (const [what, length] of strangers) {
+for (const [what, length] of foreignFiles) {
   test(`a user file that is ${what} stops the torrent before anything is fetched`, async (t) => {
     const { bench, sample, seed, folder, at, put } = await scene(t, { 'film.mkv': 200_000 })
     put('film.mkv', own.subarray(0, length))

@@ -40,13 +40,13 @@ const rows: readonly (readonly [
   ['several', (torrent) => torrent.select([a, b]), 'a.bin b.bin', 'a.bin b.bin'],
   ['an empty file', (torrent) => torrent.select(empty), 'empty', 'empty'],
   [
-    'a range, which gives its file a place',
+    'a range, for which its file is made',
     (torrent) => torrent.select({ start: 0, end: 60_000 }),
     'a.bin',
     'a.bin'
   ],
   [
-    'what was kept of a file, once it is selected',
+    'stored parts of a file, once it is selected',
     async (torrent) => {
       torrent.select([a, b])
       await torrent.whenDone()
@@ -59,7 +59,7 @@ const rows: readonly (readonly [
     'a.bin b.bin a.small'
   ],
   [
-    'what was kept of a file, once it is read',
+    'stored parts of a file, once it is read',
     async (torrent) => {
       torrent.select([a])
       await torrent.whenDone()

@@ -131,7 +131,7 @@ test('unrequested blocks change nothing', async (t) => {
   assertSame(torrent, sample)
 })
 
-const strangers: Record<string, Parameters<typeof listenAs>[2]> = {
+const misbehaviours: Record<string, Parameters<typeof listenAs>[2]> = {
   garbage: {
     onSocket: (socket) => {
       socket.write(randomBytes(1000))
@@ -164,7 +164,7 @@ const strangers: Record<string, Parameters<typeof listenAs>[2]> = {
   'refusing everything': { answer: ({ wire }, piece, offset, length) => wire.reject(piece, offset, length) }
 }
 
-for (const [name, behaviour] of Object.entries(strangers)) {
+for (const [name, behaviour] of Object.entries(misbehaviours)) {
   test(`a download continues beside a peer that offers ${name}`, async (t) => {
     const bench = new Bench(t)
     const sample = await bench.sample({ 'film.mkv': 400_000 })

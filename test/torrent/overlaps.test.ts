@@ -43,14 +43,14 @@ test('a peer cannot free the connection of another by claiming its port', async 
   }
   torrent.addPeer(other.address)
   await until('another one is dialled', () => torrent.peers.length, { is: 2 })
-  assert.equal(host.sockets.length, 1, 'who is connected is not dialled again')
+  assert.equal(host.sockets.length, 1, 'a connected peer is not dialled again')
 })
 
 test('a dial under way is closed when the torrent turns out to be private', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 }, { private: true })
   const dialled = deferred<Socket>()
-  const stranger = await listenAs(bench, sample, {
+  const pexPeer = await listenAs(bench, sample, {
     onSocket: (socket) => {
       dialled.resolve(socket)
       return true
@@ -66,7 +66,7 @@ test('a dial under way is closed when the torrent turns out to be private', asyn
       const pex: PexExtension = wire.use(
         new PexExtension(wire, {
           onReady: () =>
-            pex.send({ added: [{ address: parseAddress(stranger.address), flags: 0 }], dropped: [] })
+            pex.send({ added: [{ address: parseAddress(pexPeer.address), flags: 0 }], dropped: [] })
         })
       )
       wire.extendedHandshake({ metadataSize: sample.metainfo.info.length })

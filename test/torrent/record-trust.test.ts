@@ -129,7 +129,7 @@ test('harmless fields of an unsigned record count', async (t) => {
   torrent.resume()
   const other = await bench.client().add(sample.bytes, { peers: [addressOf(client)] })
   await other.whenDone()
-  assert.equal(torrent.received, 0, 'proven, not fetched')
+  assert.equal(torrent.received, 0, 'checked, not fetched')
 })
 
 async function run(client: Client, sample: Sample, seed?: Client): Promise<Torrent> {

@@ -269,7 +269,7 @@ test('after an unclean stop nothing is read or served before it is hashed', asyn
   writeFileSync(file, bytes)
   const client = bench.client({ path: folder, state, restore: false })
   const torrent = await client.add(sample.bytes, { select: [0] })
-  assert.equal(torrent.downloaded, 655_360, 'what the record says is believed until it is needed')
+  assert.equal(torrent.downloaded, 655_360, 'the record is trusted until a piece is needed')
   const reading = torrent.files[0]?.arrayBuffer()
   const other = await bench.client().add(sample.bytes, { select: [0], peers: [addressOf(client)] })
   torrent.addPeer(addressOf(seed))

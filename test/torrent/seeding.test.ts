@@ -136,7 +136,7 @@ test('a seed that becomes a super-seed offers new peers few pieces, and suggests
     newcomers.every(({ wire }) => wire.peerPieceTotal > 0 && !wire.peerChoking)
   )
   assert.ok(newcomers.every(({ wire }) => wire.peerPieceTotal < 5))
-  assert.ok(before.wire.peerSeeding, 'what a peer knows is not taken back')
+  assert.ok(before.wire.peerSeeding, 'announced pieces are not withdrawn')
   assert.deepEqual(suggested, [])
   torrent.superSeeding = false
   await until('everything to be shown', () => newcomers.every(({ wire }) => wire.peerSeeding))
@@ -165,7 +165,7 @@ test('pause stops payload and keeps peers; resume continues at once', async (t) 
     const paused = side === 'seed' ? source : torrent
     paused.pause()
     assert.equal(paused.status, 'paused')
-    await until('requests to be taken back', () => torrent.peers[0]?.requests, { is: 0 })
+    await until('requests to be cancelled', () => torrent.peers[0]?.requests, { is: 0 })
     // Outstanding blocks share the seed's limit with another torrent, and are sent before that one is
     // complete.
     const other = async (): Promise<void> => {

@@ -114,8 +114,8 @@ test('an empty selection is refused', async (t) => {
     assert.throws(() => torrent.select(what), { code: 'ERR_TORRENT_SELECT' }, JSON.stringify(what))
     assert.throws(() => torrent.deselect([what]), { code: 'ERR_TORRENT_SELECT' }, JSON.stringify(what))
   }
-  const stranger = { path: 'pack/z.bin', offset: 0, length: 1 }
-  assert.throws(() => torrent.select(stranger), { code: 'ERR_TORRENT_SELECT' })
+  const foreign = { path: 'pack/z.bin', offset: 0, length: 1 }
+  assert.throws(() => torrent.select(foreign), { code: 'ERR_TORRENT_SELECT' })
   for (const priority of [0, 8, 1.5]) {
     assert.throws(() => torrent.select(0, priority), RangeError)
     assert.throws(() => torrent.files[0]?.select(priority), RangeError)

@@ -113,7 +113,7 @@ test('an idle torrent downloads while a stream or a new selection needs it', asy
   stream.resume()
   await once(stream, 'end')
   await until('the file to be stored', () => heard.length)
-  assert.equal(torrent.status, 'idle', 'all that was read is here')
+  assert.equal(torrent.status, 'idle', 'all bytes read are stored')
   assert.equal(torrent.progress, 0)
   const other = torrent.files[1]?.createReadStream() as FileStream
   assert.equal(torrent.status, 'downloading')
@@ -168,7 +168,7 @@ test('a torrent whose streams have read every byte is done and reports it once',
   torrent.select([0, 1])
   torrent.deselect(0)
   await torrent.whenDone()
-  assert.equal(done, 1, 'it was done all the time')
+  assert.equal(done, 1, 'it stayed done')
   await client.close()
   const again = await bench.client({ path: folder }).add(sample.bytes)
   await again.whenDone()

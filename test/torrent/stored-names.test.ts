@@ -226,7 +226,7 @@ test('a record of 0.1 in the state folder keeps its names, also with a leading d
   const second = bench.client({ state, restore: false })
   const again = await second.add(sample.bytes, { path: folder, paused: false, peers: [addressOf(seed)] })
   assert.equal(again.name, '.hidden')
-  assert.ok(again.downloaded > 90_000, 'believed without a check')
+  assert.ok(again.downloaded > 90_000, 'trusted without a check')
   await again.whenDone()
   assertStored(again, sample)
   assert.deepEqual(tree(folder), ['.hidden/a', '.hidden/b', '_hidden/a'])

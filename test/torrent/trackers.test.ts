@@ -152,7 +152,7 @@ interface End {
 const all = 2 * size
 const ends: readonly End[] = [
   {
-    title: 'a check that finds everything is no download, and told at once',
+    title: 'a check that finds everything is no download, and announced at once',
     here: ['a.bin', 'b.bin'],
     act: (torrent) => torrent.whenDone(),
     said: [`started ${all}`, 'again 0', 'stopped 0']
@@ -195,7 +195,7 @@ const ends: readonly End[] = [
     said: [`started ${all}`, 'completed 0', 'stopped 0']
   },
   {
-    title: 'streams that read what is not selected',
+    title: 'streams that read unselected files',
     options: { select: [0] },
     act: async (torrent) => {
       await torrent.whenDone()
@@ -210,13 +210,13 @@ const ends: readonly End[] = [
     said: [`started ${all}`, `stopped ${size}`]
   },
   {
-    title: 'a selection that is done is no end',
+    title: 'a selection that is already done is no completion',
     options: { select: [0] },
     act: (torrent) => torrent.whenDone(),
     said: [`started ${all}`, `stopped ${size}`]
   },
   {
-    title: 'one file after the other, and what is done then again',
+    title: 'one file after the other, and a done one again',
     options: { select: [0] },
     act: async (torrent) => {
       await torrent.whenDone()
@@ -232,7 +232,7 @@ const ends: readonly End[] = [
     said: [`started ${all}`, 'completed 0', 'stopped 0']
   },
   {
-    title: 'a goal that is reached by being done',
+    title: 'a goal that is reached by completion',
     client: { seedTime: 0 },
     act: async (torrent) => {
       await torrent.whenDone()
@@ -241,7 +241,7 @@ const ends: readonly End[] = [
     said: [`started ${all}`, 'completed 0', 'stopped 0']
   },
   {
-    title: 'a piece that is lost and fetched again is no second end',
+    title: 'a lost piece fetched again is no second completion',
     act: async (torrent) => {
       await torrent.whenDone()
       writeFileSync(path.join(torrent.path, 'pack/a.bin'), new Uint8Array(size))

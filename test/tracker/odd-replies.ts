@@ -32,7 +32,7 @@ const halfHour = 1_800_000
 /** The verdict of a normal reply: one peer, and half an hour. */
 const fine: Verdict = { peers: [me], intervalMs: halfHour }
 const noInterval: Verdict = { peers: [me], intervalMs: undefined }
-const nobody: Verdict = { peers: [], intervalMs: halfHour }
+const noPeers: Verdict = { peers: [], intervalMs: halfHour }
 const but = (verdict: Verdict, warns: RegExp): Verdict => ({ ...verdict, warns }) as Verdict
 const malformed = (message: RegExp): Verdict => ({ code: 'ERR_TRACKER_RESPONSE', message })
 const refused = (message: RegExp, retryInMs?: number): Verdict => ({
@@ -90,7 +90,7 @@ const values: readonly Row[] = [
     'd15:warning message5:helloe',
     but({ peers: [], intervalMs: undefined }, /warning message/)
   ],
-  ['an interval without peers', 'd8:intervali1800ee', nobody],
+  ['an interval without peers', 'd8:intervali1800ee', noPeers],
   ['a warning beside peers', `d8:intervali1800e${compact}15:warning message5:helloe`, fine],
   ['an address of ours as text', `d11:external ip9:127.0.0.18:intervali1800e${compact}e`, fine],
   ['a key that is no UTF-8', `d2:\xff\xfei1e8:intervali1800e${compact}e`, fine],
@@ -115,18 +115,18 @@ const numbers: readonly Row[] = [
 ]
 
 const peers: readonly Row[] = [
-  ['an empty dictionary of peers', 'd8:intervali1800e5:peersdee', nobody],
-  ['an empty list of peers', 'd8:intervali1800e5:peerslee', nobody],
-  ['a number for peers', 'd8:intervali1800e5:peersi0ee', but(nobody, /peers is neither/)],
+  ['an empty dictionary of peers', 'd8:intervali1800e5:peersdee', noPeers],
+  ['an empty list of peers', 'd8:intervali1800e5:peerslee', noPeers],
+  ['a number for peers', 'd8:intervali1800e5:peersi0ee', but(noPeers, /peers is neither/)],
   ['a number for peers of IPv6', `d8:intervali1800e${compact}6:peers6i1ee`, but(fine, /peers6 is neither/)],
   ['an empty dictionary of peers of IPv6', `d8:intervali1800e${compact}6:peers6dee`, fine],
   ['an empty list of peers of IPv6', `d8:intervali1800e${compact}6:peers6lee`, fine],
   ['a compact list with a byte too many', `d8:intervali1800e5:peers7:${address}xe`, fine],
   ['peers as dictionaries', list(entry('127.0.0.1', 'i6881e', '7:peer id20:-ZZ0000-abcdefghijkl')), fine],
   ['an IPv4 peer in IPv6', list(entry('::ffff:127.0.0.1', 'i6881e', '7:peer id3:abc')), fine],
-  ['a port that is text', list(entry('127.0.0.1', '4:6881')), but(nobody, /1 of 1 peers/)],
+  ['a port that is text', list(entry('127.0.0.1', '4:6881')), but(noPeers, /1 of 1 peers/)],
   ['a port of 0 among others', list(entry('127.0.0.1', 'i0e'), good), fine],
-  ['a port above 65535', list(entry('127.0.0.1', 'i70000e')), but(nobody, /1 of 1 peers/)],
+  ['a port above 65535', list(entry('127.0.0.1', 'i70000e')), but(noPeers, /1 of 1 peers/)],
   ['a peer that is text among others', list('3:abc', good), but(fine, /1 of 2 peers/)],
   ['a peer without an address among others', list('d4:porti1ee', good), but(fine, /1 of 2 peers/)],
   ['a list of nothing but text', list(`6:${address}`), malformed(/no dictionary/)]

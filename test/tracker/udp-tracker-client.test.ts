@@ -129,13 +129,13 @@ test('a silent tracker times out after the given schedule', async () => {
 })
 
 test('answers with another transaction id, or from elsewhere, do not count', async () => {
-  const stranger = createSocket('udp4')
-  await new Promise<void>((resolve) => stranger.bind(0, '127.0.0.1', resolve))
+  const spoofer = createSocket('udp4')
+  await new Promise<void>((resolve) => spoofer.bind(0, '127.0.0.1', resolve))
   await using tracker = await udpTracker((request) => {
     if (request.action === 'connect') {
       request.reply(0, connectionBody(1n), { transactionId: request.transactionId ^ 1 })
-      request.reply(0, connectionBody(2n), { from: stranger })
-      request.reply(3, Buffer.from('spoofed'), { from: stranger })
+      request.reply(0, connectionBody(2n), { from: spoofer })
+      request.reply(3, Buffer.from('spoofed'), { from: spoofer })
       void turns().then(() => request.reply(0, connectionBody(3n)))
     } else politely(request)
   })
@@ -143,7 +143,7 @@ test('answers with another transaction id, or from elsewhere, do not count', asy
   await client.announce(new URL(tracker.url), parameters)
   assert.equal(tracker.requests[1]?.connectionId, 3n)
   await client.close()
-  stranger.close()
+  spoofer.close()
 })
 
 const garbage: [string, (connect: boolean) => [number, Uint8Array], string, RegExp][] = [

@@ -124,7 +124,7 @@ test('a waiting torrent above its fair share blocks no other', () => {
   const [a, b, c] = holders(3, 100) as [Holder, Holder, Holder]
   for (const { account } of [a, b, c]) account.reserve(24)
   a.account.reserve(30)
-  assert.ok(b.account.reserve(24), 'what is left is used')
+  assert.ok(b.account.reserve(24), 'the rest is used')
 })
 
 test('urgent reservations get idle pieces that no reader needs, regardless of fair share', () => {

@@ -309,8 +309,8 @@ const works: [what: string, write: (batch: MessageBatch) => void, work: number, 
   ['an extended message', (batch) => batch.extended(1, new Uint8Array(1)), 10, 0],
   ['a request that is taken', (batch) => batch.range(messageIds.request, 0, 0, 16384), 0, 16384],
   ['a request that is not taken', (batch) => batch.range(messageIds.request, 0, 0, 4), 1, 0],
-  ['a request that is taken back', (batch) => batch.range(messageIds.cancel, 0, 0, 16384), 8, -16384],
-  ['a block into memory that was given', (batch) => pieceMessage(batch, 2, 0, new Uint8Array(9)), 0, 9],
+  ['a cancelled request', (batch) => batch.range(messageIds.cancel, 0, 0, 16384), 8, -16384],
+  ['a block into the provided memory', (batch) => pieceMessage(batch, 2, 0, new Uint8Array(9)), 0, 9],
   ['a block into other memory', (batch) => pieceMessage(batch, 3, 0, new Uint8Array(9)), 1, 0]
 ]
 for (const [what, write, work, freeBytes] of works) {

@@ -80,7 +80,7 @@ const accepted: readonly Row[] = [
   ['a message of an unknown kind', (batch) => batch.payload(99, new Uint8Array(9)), []],
   ['an extended message of an unknown id', (batch) => batch.extended(77, new Uint8Array(9)), []],
   ['a lost piece that the peer did not have', (batch) => batch.extended(1, new Uint8Array(4)), []],
-  ['a cancel of what was never requested', (batch) => batch.range(messageIds.cancel, 77, 7, 7), []],
+  ['a cancel of a block that was never requested', (batch) => batch.range(messageIds.cancel, 77, 7, 7), []],
   [
     'a second bitfield',
     (batch) => [0x80, 0xc0].forEach((bits) => void batch.payload(bitfield, Uint8Array.of(bits, 0))),

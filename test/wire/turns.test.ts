@@ -39,7 +39,7 @@ const kinds: [what: string, event: string, write: (batch: MessageBatch, n: numbe
   ['extended handshakes', 'extended-handshake', (batch) => batch.extended(0, Buffer.from('de'))],
   ['ports', 'port', (batch) => batch.port(1)],
   [
-    'requests that are taken back',
+    'cancelled requests',
     'cancel',
     (batch, n) => {
       batch.range(messageIds.request, n, 0, pieceLength)
@@ -154,7 +154,7 @@ const earning: [what: string, isFree: boolean, write: (batch: MessageBatch) => v
     }
   ],
   [
-    'a peer that takes its requests back',
+    'a peer that cancels its requests',
     false,
     (batch) => {
       for (let n = 0; n < 200; n++) {

@@ -56,8 +56,8 @@ for (const [what, payload] of Object.entries({
   'a list': Buffer.from('le'),
   'too many values': Buffer.from(`d1:al${'i1e'.repeat(300)}ee`),
   'too deep a value': Buffer.from('d1:alllllleeeeeee'),
-  'more peers than anybody has': encode({ added: Buffer.alloc(6 * 1001, 1) }),
-  'more lost peers than anybody had': encode({ dropped6: Buffer.alloc(18 * 1001, 1) })
+  'more peers than any client has': encode({ added: Buffer.alloc(6 * 1001, 1) }),
+  'more lost peers than any client had': encode({ dropped6: Buffer.alloc(18 * 1001, 1) })
 })) {
   test(`refuses a message that is or has ${what}`, () => {
     assert.throws(() => parsePex(payload), { code: /ERR_WIRE_(PROTOCOL|LIMIT)/ })

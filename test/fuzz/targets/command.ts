@@ -94,13 +94,13 @@ function checkChoices(choice: string, check: Check, attempt: (work: () => unknow
     const chosen = chooseFiles(choice, files)
     check.that(
       chosen.every((index) => files[index] !== undefined),
-      'a file is chosen that is not there'
+      'a missing file is selected'
     )
     return chosen.length
   })
   attempt(() => {
     const index = chooseFile(choice, files)
-    check.that(files[index] !== undefined, 'a file is chosen that is not there')
+    check.that(files[index] !== undefined, 'a missing file is selected')
     return index
   })
 }

@@ -69,7 +69,7 @@ export const torrent: Target = {
     check.steps(parseTorrentSteps(fixed))
     const metainfo = await check.turns(() => parseTorrentInTurns(fixed))
     checkMetainfo(metainfo, check)
-    check.equal(parseTorrent(fixed), metainfo, 'parsing in turns gives another torrent')
+    check.equal(parseTorrent(fixed), metainfo, 'sliced parsing gives another torrent')
     const again = parseTorrent(formatTorrent(metainfo))
     check.equal(again.infoHashes, metainfo.infoHashes, 'formatTorrent() changes the info hash')
     check.equal(
