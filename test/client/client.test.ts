@@ -275,7 +275,7 @@ test('a torrent may be added again while it closes', async (t) => {
   assert.deepEqual(client.torrents, [second])
 })
 
-test('of two torrents that write to one file the second is refused', async (t) => {
+test('the second of two torrents that write to one file is refused', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 50_000 })
   const other = await bench.sample({ 'film.mkv': 60_000 })

@@ -217,7 +217,7 @@ test('correct blocks of a bad piece are kept while the next copy arrives', async
   assert.equal(fixture.budget.used, 0)
 })
 
-test('a block that a sender is writing is not kept', async () => {
+test('a block that a sender is writing is not replaced by a copy', async () => {
   const fixture = await Fixture.open()
   failPiece(fixture)
   fixture.assembly.reserve(2, true)

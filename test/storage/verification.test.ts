@@ -83,7 +83,7 @@ test('after the end no verdict counts', async () => {
   assert.deepEqual(told, [])
 })
 
-test('a verdict counts for a piece that is still stored', async () => {
+test('a verdict counts only for a piece that is still stored', async () => {
   for (const [isStored, ok, expected] of [
     [true, true, ['3 proven']],
     [true, false, ['3 lost']],

@@ -322,7 +322,7 @@ test('one peer has one connection', async (t) => {
   assert.deepEqual(connected(), [one.address])
 })
 
-test('of two crossed dials, the answered one stays, else the one of the higher peer id', async (t) => {
+test('the answered one of two crossed dials stays, else the one of the higher peer id', async (t) => {
   const bench = new Bench(t)
   const sample = await bench.sample({ 'film.mkv': 100_000 })
   for (const { first: id, answers } of [

@@ -159,7 +159,7 @@ test('an account that closes no longer counts', () => {
   assert.equal(b.take(2), 1, 'a share is half now')
 })
 
-test('spare accounts release memory, each in turn, and hold at most half', () => {
+test('spare memory is released on demand, by each holder in turn, and is at most half', () => {
   const budget = new MemoryBudget(100, 0)
   const { account } = new Holder(budget)
   const held = [0, 0]
