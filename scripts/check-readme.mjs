@@ -24,7 +24,8 @@ for (const file of [
   for (const [, code] of text.matchAll(/^```ts\n([\s\S]*?)^```/gm)) {
     fs.writeFileSync(path.join(folder, `snippet-${++count}.ts`), `${code}\nexport {}\n`)
     // Other recipes import it.
-    if (code.includes('export function answerRange')) fs.writeFileSync(path.join(folder, 'answer-range.ts'), code)
+    if (code.includes('export function answerRange'))
+      fs.writeFileSync(path.join(folder, 'answer-range.ts'), code)
   }
   for (const [, script] of text.matchAll(/npm run ([a-z:]+)/g)) {
     if (manifest.scripts[script] === undefined)

@@ -534,7 +534,8 @@ test('peers are served once the metadata is complete, and rejected before', (t) 
   assert.match(ask(1), /^d8:msg_typei1e5:piecei1e10:tot/)
   assert.match(ask(2), /^d8:msg_typei2e5:piecei2ee$/) // A repeated request is served after a loss, but not without limit.
   let served = 1
-  while (/^d8:msg_typei1e/.test(ask(0))) assert.ok(++served < 20, 'repeated requests are served without limit')
+  while (/^d8:msg_typei1e/.test(ask(0)))
+    assert.ok(++served < 20, 'repeated requests are served without limit')
   assert.ok(served >= 8)
 })
 
