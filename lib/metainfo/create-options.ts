@@ -1,6 +1,6 @@
 import type { ScanOptions } from './scan-files.ts'
 
-/** How to make a torrent. */
+/** Options of `createTorrent`. */
 export interface CreateOptions extends ScanOptions {
   /** Bytes of a piece, a power of two from 16 KiB to 512 MiB; by default 16 KiB to 16 MiB, for 1000 to 2000 pieces. */
   readonly pieceLength?: number
@@ -8,26 +8,26 @@ export interface CreateOptions extends ScanOptions {
   readonly trackers?: readonly (string | readonly string[])[]
   /** Web seed URLs (BEP 19). */
   readonly webSeeds?: readonly string[]
-  /** Peers only from the trackers (BEP 27); false by default. */
+  /** Whether peers come only from the trackers (BEP 27); default false. */
   readonly private?: boolean
   readonly comment?: string
-  /** `piecewise/<version>` by default; `false` leaves it out. */
+  /** Program name in the torrent; default `piecewise/<version>`, `false` omits it. */
   readonly createdBy?: string | false
-  /** Now by default; `false` leaves it out, so that the same files always give the same bytes. */
+  /** Default now; `false` omits it, so that the same files always give the same bytes. */
   readonly creationDate?: Date | false
-  /** Goes into `info`, so that the same files on another tracker are another torrent. */
+  /** Text in `info` that changes the info hash, so that the same files can be on two trackers as two torrents. */
   readonly source?: string
-  /** Told after each piece. */
+  /** Called after each hashed piece. */
   readonly onProgress?: (progress: CreateProgress) => void
 }
 
-/** How far the hashing is. */
+/** Progress of hashing. */
 export interface CreateProgress {
   readonly hashedBytes: number
   readonly totalBytes: number
 }
 
-/** The names of {@link CreateOptions}: a record, so that an option that is missing here does not compile. */
+/** The names of {@link CreateOptions}, as a record, so that a forgotten option does not compile. */
 export const createOptionNames: Record<keyof CreateOptions, true> = {
   name: true,
   ignore: true,

@@ -14,8 +14,8 @@ import { maxPieceCount, maxPieceLength } from './limits.ts'
 import { optionRefusal, type Scan, scanFiles } from './scan-files.ts'
 
 /**
- * Makes the .torrent of a file, a folder or several of both (BEP 3), hashing on all cores. The info hash depends on the
- * names and bytes of the files, the piece length, `private` and `source` alone.
+ * Makes the .torrent of a file, a folder or several of both (BEP 3); hashes on all cores. The info hash depends only on the names
+ * and bytes of the files, the piece length, `private` and `source`.
  * @throws TorrentError ERR_METAINFO_CREATE when an option is wrong, or files cannot be read or change meanwhile.
  */
 export async function createTorrent(
@@ -33,7 +33,7 @@ export async function createTorrent(
   return createFromScan(await scanFiles(paths, options), options)
 }
 
-/** {@link createTorrent} for files that were found already; `name` and `ignore` of the options have had their effect. */
+/** {@link createTorrent} for files already found by a scan; ignores the options `name` and `ignore`. */
 export async function createFromScan(scan: Scan, options: CreateOptions = {}): Promise<Uint8Array> {
   checkOptions(options)
   const {
@@ -110,7 +110,7 @@ function checkUrl(option: string, url: unknown): void {
   throw refusal(`the option ${option} holds ${shown}, which is no URL`)
 }
 
-/** A power of two from 16 KiB to 16 MiB that divides the bytes into 1000 to 2000 pieces, as far as these bounds allow. */
+/** Returns a power of two from 16 KiB to 16 MiB that gives 1000 to 2000 pieces, as far as these bounds allow. */
 function pieceLengthFor(totalBytes: number): number {
   const exponent = Math.ceil(Math.log2(Math.max(1, totalBytes / 2000)))
   return 2 ** Math.min(24, Math.max(14, exponent))

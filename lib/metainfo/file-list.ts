@@ -9,20 +9,20 @@ import { padNamePrefix } from './safe-path.ts'
 import { elementHasOthers, type Spelling, spellElement } from './spelling.ts'
 import { UniquePaths } from './unique-paths.ts'
 
-/** Files and elements of paths that are read without a pause. */
+/** Files and path elements that are read before yielding to the event loop. */
 const readsOfStep = 2000
 const [link, pad, executable, hidden] = [0x6c, 0x70, 0x78, 0x68] as const
 
 /** How names are spelled, and how many there may be. */
 export interface Naming {
   readonly spelling: Spelling
-  /** Whether a name was met that another spelling may change. */
+  /** Whether a name was read that has a different spelling. */
   hasOthers: boolean
-  /** Whether more elements of paths are read than {@link maxPathElements}: for torrents that an earlier version has taken. */
+  /** Whether {@link maxPathElements} is ignored: for torrents that an earlier version accepted. */
   readonly unlimited: boolean
 }
 
-/** The flags of a file (BEP 47). */
+/** Returns the flags of a file (BEP 47). */
 export function readFlags(attributes: Uint8Array | undefined): { executable: boolean; hidden: boolean } {
   return {
     executable: attributes?.includes(executable) === true,
@@ -31,8 +31,8 @@ export function readFlags(attributes: Uint8Array | undefined): { executable: boo
 }
 
 /**
- * Reads the files of a torrent, one at a time, so that no more is in memory than one file and the results. `folder` is the torrent's
- * name, which begins each path.
+ * Reads the files of a torrent one at a time, so that only one file and the results are in memory. `folder` is the torrent's name,
+ * which begins each path.
  */
 export function* readFileList(list: Outline, folder: string, naming: Naming): Steps<FileEntry[]> {
   const cursor = list.cursor()
@@ -71,30 +71,30 @@ export function* readFileList(list: Outline, folder: string, naming: Naming): St
       files[file] = { ...entry, path, name }
     }
   )
-  // A list that grew has spare capacity; a copy has none.
+  // A grown array has spare capacity; a copy has none.
   return files.slice()
 }
 
-/** A file of the list, without its place in the torrent. */
+/** A file of the list, without its offset in the torrent. */
 interface ListedFile {
-  /** Elements of its path below the torrent's name, at least one. */
+  /** Path elements below the torrent's name, at least one. */
   readonly elements: readonly string[]
   readonly length: number
-  /** A view. */
+  /** A view, not a copy. */
   readonly attributes: Uint8Array | undefined
 }
 
 type FileKey = 'length' | 'attr' | 'path' | 'path.utf-8'
 
-/** Reads the dictionaries of files, which were checked. */
+/** Reads the dictionaries of files; their bencoding was checked before. */
 class FileReader {
-  /** Elements of paths that were read so far. */
+  /** Path elements read so far. */
   elementCount = 0
   readonly #cursor: Cursor
   readonly #naming: Naming
-  /** Where the values of a file's keys begin, undefined for those that it does not have. */
+  /** Offsets of the values of a file's keys; undefined for missing keys. */
   readonly #at: { [key in FileKey]?: number | undefined } = {}
-  /** The elements of the path that was read before: where they stand, and how they are spelled. Many files share theirs. */
+  /** The path elements of the previous file: their offsets and spellings. Many files share their folders. */
   readonly #starts = new Int32Array(maxPathDepth)
   readonly #ends = new Int32Array(maxPathDepth)
   readonly #spelled: (string | undefined)[] = []
@@ -104,7 +104,7 @@ class FileReader {
     this.#naming = naming
   }
 
-  /** Begins with the next file. */
+  /** Enters the dictionary of the next file. */
   begin(index: number): void {
     const found = this.#at
     if (this.#cursor.kind !== 'dict') throw invalid(`file ${index} is no dictionary`)
@@ -115,7 +115,7 @@ class FileReader {
     this.#cursor.enter()
   }
 
-  /** Finds the values of the file, of equal keys the first; false when it is to be called again, as there are very many keys. */
+  /** Finds the values of the file; the first of equal keys wins. Returns false when it must be called again, because there are many keys. */
   find(): boolean {
     const cursor = this.#cursor
     const found = this.#at
@@ -130,7 +130,7 @@ class FileReader {
     return false
   }
 
-  /** Reads what was found; undefined for a symbolic link, which has no bytes of its own and leads where the torrent's author wants. */
+  /** Returns the file, or undefined for a symbolic link, which has no bytes and could point anywhere. */
   read(index: number): ListedFile | undefined {
     const cursor = this.#cursor
     const { at: end } = cursor
@@ -145,7 +145,7 @@ class FileReader {
     return file
   }
 
-  /** The key at the cursor, if it is one that is read. */
+  /** Returns the key at the cursor if it is one that is read. */
   #key(end: number): FileKey | undefined {
     const length = end - this.#cursor.at
     if (length === 6) return this.#is('length')
@@ -176,7 +176,7 @@ class FileReader {
     throw badLength(`file ${index}`, value, this.#at.length !== undefined)
   }
 
-  /** The elements of a path; those of `otherwise`, if given, for a file without one. */
+  /** Returns the elements of a path, or `otherwise`, if given, for a file without a path. */
   #path(index: number, otherwise: string[] | undefined): string[] {
     const cursor = this.#cursor
     const at = this.#listAt(this.#at['path.utf-8']) ?? this.#listAt(this.#at.path)
@@ -230,7 +230,7 @@ class FileReader {
   }
 }
 
-/** The error for the length of a file that is none. */
+/** Returns the error for an invalid file length. */
 export function badLength(file: string, value: unknown, isThere: boolean): Error {
   return invalid(`the length of ${file} must be an integer from 0 on, not ${shown(value, isThere)}`)
 }

@@ -9,7 +9,7 @@ export interface InfoHashes {
   readonly v2?: Uint8Array
 }
 
-/** Bytes of a v1 hash, of a truncated v2 hash, and of a v2 hash. */
+/** Bytes of a v1 hash and of a truncated v2 hash. */
 const wireLength = 20
 const v2Length = 32
 /** Digits of a v1 hash in base32. */
@@ -34,20 +34,20 @@ export function hashKey(infoHashes: InfoHashes): string {
   return toHex(wireHash(infoHashes))
 }
 
-/** Returns the {@link hashKey} of the torrent that these 20 bytes or 40 hexadecimal digits in any case name. */
+/** Returns the {@link hashKey} of a 20-byte hash, or of 40 hexadecimal digits in any case. */
 export function keyOfHash(hash: string | Uint8Array): string {
   return typeof hash === 'string' ? hash.toLowerCase() : toHex(hash)
 }
 
 /**
- * Whether the 20 bytes of a handshake name the torrent. The v2 hash of a hybrid does not: connections that it names speak BEP 52, and only
- * v1 is spoken here.
+ * Returns whether the 20 bytes of a handshake are the v1 hash. The truncated v2 hash of a hybrid torrent is rejected: it would mean
+ * that the connection speaks BEP 52, which is not supported.
  */
 export function isNamedBy(infoHashes: InfoHashes, hash: Uint8Array): boolean {
   return equalBytes(wireHash(infoHashes), hash)
 }
 
-/** Whether these are the raw bytes of the torrent's `info` dictionary. */
+/** Returns whether these are the raw bytes of the torrent's `info` dictionary. */
 export function isInfoOf({ v1, v2 }: InfoHashes, info: Uint8Array): boolean {
   if (v1 !== undefined) return equalBytes(createHash('sha1').update(info).digest(), v1)
   return v2 !== undefined && equalBytes(createHash('sha256').update(info).digest(), v2)
@@ -58,19 +58,19 @@ export function hexV2({ v2 }: InfoHashes): string | undefined {
   return v2 && toHex(v2)
 }
 
-/** Whether a text is a hash as file names and records have it: 40 or 64 lower-case hexadecimal digits. */
+/** Returns whether a text is a hash as in file names and records: 40 or 64 lower-case hexadecimal digits. */
 export function isHexHash(text: string): boolean {
   return (text.length === keyLength || text.length === 2 * v2Length) && /^[0-9a-f]+$/.test(text)
 }
 
-/** Whether a text is a key as {@link hashKey} gives it. */
+/** Returns whether a text is a {@link hashKey}. */
 export function isHashKey(text: string): boolean {
   return text.length === keyLength && isHexHash(text)
 }
 
 /**
- * Returns the hashes of a saved torrent from its key and its v2 hash in lower-case hexadecimal, if it has one. A key that begins the v2
- * hash is that of a torrent of version 2 alone.
+ * Returns the hashes of a saved torrent from its key and its v2 hash, if any, in lower-case hexadecimal. If the v2 hash begins with
+ * the key, the torrent is version 2 only.
  * @throws TypeError when one of them is malformed.
  */
 export function hashesOfKey(key: string, infoHashV2: string | undefined): InfoHashes {
@@ -82,24 +82,24 @@ export function hashesOfKey(key: string, infoHashV2: string | undefined): InfoHa
   return infoHashV2.startsWith(key) ? { v2 } : { v1, v2 }
 }
 
-/** Reads a v1 hash as people write it: 40 hexadecimal or 32 base32 digits in any case; undefined for anything else. */
+/** Parses a v1 hash: 40 hexadecimal or 32 base32 digits in any case; undefined for anything else. */
 export function parseV1(text: string): Uint8Array | undefined {
   if (text.length === keyLength) return fromHex(text)
   return text.length === base32Length ? fromBase32(text) : undefined
 }
 
-/** Reads a v2 hash as a hexadecimal multihash: SHA2-256 is function 0x12 with 0x20 bytes; undefined for anything else. */
+/** Parses a v2 hash as a hexadecimal multihash: SHA2-256 is function 0x12 with 0x20 bytes; undefined for anything else. */
 export function parseV2(text: string): Uint8Array | undefined {
   const digits = 4 + 2 * v2Length
   return text.length === digits && text.startsWith('1220') ? fromHex(text.slice(4)) : undefined
 }
 
-/** Returns the hashes of a torrent that is named by bytes alone, undefined when they are no v1 hash. */
+/** Returns the hashes of a torrent from a raw v1 hash; undefined for any other length. */
 export function hashesOfBytes(bytes: Uint8Array): InfoHashes | undefined {
   return bytes.length === wireLength ? { v1: bytes } : undefined
 }
 
-/** Whether a value of any origin has a hash to identify a torrent by. */
+/** Returns whether a value of any origin holds at least one valid info hash. */
 export function isInfoHashes(value: unknown): value is InfoHashes {
   if (typeof value !== 'object' || value === null) return false
   const { v1, v2 }: { v1?: unknown; v2?: unknown } = value

@@ -4,13 +4,13 @@ import { type Padding, paddingOf } from './padding.ts'
 
 export { blockLength }
 
-/** A part of a file that a byte range of the torrent covers. */
+/** The part of one file that a byte range of the torrent covers. */
 export interface FileSpan {
   /** Index into the layout's files. */
   readonly fileIndex: number
   /** First byte in the file. */
   readonly fileOffset: number
-  /** Bytes. */
+  /** Length in bytes. */
   readonly length: number
 }
 
@@ -21,9 +21,9 @@ export interface Range {
 }
 
 /**
- * The division of a torrent's one byte string into pieces, blocks and files; the only owner of that arithmetic. Lengths, offsets and ranges
- * count pad files (BEP 47), as piece hashes do; `dataLength` and `dataSize` do not, and blocks end where the padding at the end of a piece
- * begins, because it is never requested.
+ * The division of a torrent's bytes into pieces, blocks and files; all of that arithmetic is here. Lengths, offsets and ranges count
+ * pad files (BEP 47), as piece hashes do; `dataLength` and `dataSize` do not. Padding at the end of a piece has no blocks, because
+ * it is never requested.
  */
 export class Layout {
   /** Bytes of all files, pad files included. */
@@ -34,10 +34,10 @@ export class Layout {
   readonly files: readonly FileEntry[]
   /** Blocks of each piece but the last, padding included. */
   readonly blocksPerPiece: number
-  /** Counted when it is first asked for; null when there is none. */
+  /** Computed on first use; null for a torrent without padding. */
   #padding: Padding | null | undefined
 
-  /** The layout of `files`, which stand one after the other from offset 0. */
+  /** Lays out `files`, which follow each other from offset 0. */
   constructor(pieceLength: number, files: readonly FileEntry[]) {
     this.pieceLength = pieceLength
     this.files = files
@@ -47,17 +47,17 @@ export class Layout {
     this.blocksPerPiece = Math.ceil(pieceLength / blockLength)
   }
 
-  /** Bytes of all files without pad files (BEP 47). */
+  /** Bytes of all files except pad files (BEP 47). */
   get dataLength(): number {
     return this.length - (this.#paddingOfFiles()?.length ?? 0)
   }
 
-  /** Bytes of a piece that are no padding. */
+  /** Returns the bytes of a piece without padding. */
   dataSize(piece: number): number {
     return this.pieceSize(piece) - (this.#paddingOfFiles()?.size(piece) ?? 0)
   }
 
-  /** Bytes of the pieces `[start, end)` that are no padding. */
+  /** Returns the bytes of the pieces `[start, end)` without padding. */
   dataBytesOf({ start, end }: Range): number {
     const padding = this.#paddingOfFiles()
     let bytes = this.bytesOf({ start, end })
@@ -65,61 +65,61 @@ export class Layout {
     return bytes
   }
 
-  /** First byte of a piece. */
+  /** Returns the offset of a piece's first byte. */
   pieceOffset(piece: number): number {
     return piece * this.pieceLength
   }
 
-  /** Bytes of a piece; the last may be shorter. */
+  /** Returns the bytes of a piece; the last may be shorter. */
   pieceSize(piece: number): number {
     return Math.min(this.pieceLength, this.length - piece * this.pieceLength)
   }
 
-  /** How many bytes the pieces `[start, end)` have. */
+  /** Returns the bytes of the pieces `[start, end)`, padding included. */
   bytesOf({ start, end }: Range): number {
     return Math.min(this.length, end * this.pieceLength) - start * this.pieceLength
   }
 
-  /** The bytes of a piece. */
+  /** Returns the byte range of a piece. */
   pieceRange(piece: number): Range {
     const start = this.pieceOffset(piece)
     return { start, end: start + this.pieceSize(piece) }
   }
 
-  /** The piece that holds a byte. */
+  /** Returns the index of the piece that holds a byte. */
   pieceAt(byteOffset: number): number {
     return Math.floor(byteOffset / this.pieceLength)
   }
 
-  /** Bytes of a piece that are requested: without the padding at its end, unless it is nothing but padding. */
+  /** Returns the bytes of a piece to request: without the padding at its end, unless the whole piece is padding. */
   requestSize(piece: number): number {
     const size = this.pieceSize(piece)
     const tail = this.#paddingOfFiles()?.tail(piece) ?? 0
     return tail === size ? size : size - tail
   }
 
-  /** Blocks of a piece that are requested. */
+  /** Returns the number of blocks to request for a piece. */
   blockCount(piece: number): number {
     return Math.ceil(this.requestSize(piece) / blockLength)
   }
 
-  /** Blocks of a piece, padding included: what block maps of resume records have a bit for. */
+  /** Returns the blocks of a piece, padding included: the bits of its block map in resume records. */
   blocksWithPadding(piece: number): number {
     return Math.ceil(this.pieceSize(piece) / blockLength)
   }
 
-  /** Bytes of a block that are requested; a piece's last may be shorter. */
+  /** Returns the bytes to request for a block; the last block of a piece may be shorter. */
   blockSize(piece: number, block: number): number {
     return Math.min(blockLength, this.requestSize(piece) - block * blockLength)
   }
 
-  /** The pieces that touch the bytes `[start, end)`. */
+  /** Returns the pieces that overlap the bytes `[start, end)`. */
   piecesOf({ start, end }: Range): Range {
     if (end <= start) return { start: 0, end: 0 }
     return { start: this.pieceAt(start), end: this.pieceAt(end - 1) + 1 }
   }
 
-  /** The pieces that hold a file's bytes; an empty range for an empty file. */
+  /** Returns the pieces that hold a file's bytes; an empty range for an empty file. */
   filePieces(fileIndex: number): Range {
     const file = this.files[fileIndex]
     return file === undefined
@@ -127,7 +127,7 @@ export class Layout {
       : this.piecesOf({ start: file.offset, end: file.offset + file.length })
   }
 
-  /** The files that a piece touches, with empty ones among them. */
+  /** Returns the files that a piece overlaps, with the empty ones between them. */
   filesOf(piece: number): Range {
     const endByte = this.pieceOffset(piece) + this.pieceSize(piece)
     const start = this.fileAt(this.pieceOffset(piece))
@@ -136,7 +136,7 @@ export class Layout {
     return { start, end }
   }
 
-  /** The files that the bytes `[start, end)` touch, in order, without empty ones. */
+  /** Yields the file parts that the bytes `[start, end)` cover, in order, without empty files. */
   *spans({ start, end }: Range): Generator<FileSpan> {
     let at = start
     for (let fileIndex = this.fileAt(start); at < end; fileIndex++) {
@@ -149,7 +149,7 @@ export class Layout {
     }
   }
 
-  /** Index of the file that holds a byte: the last one that begins at or before it. */
+  /** Returns the index of the file that holds a byte: the last one that begins at or before it. */
   fileAt(byteOffset: number): number {
     let low = 0
     let high = this.files.length
@@ -158,7 +158,7 @@ export class Layout {
       if ((this.files[middle]?.offset ?? 0) <= byteOffset) low = middle + 1
       else high = middle
     }
-    // Empty files share their offset with the file that follows, so the last one found holds the byte.
+    // An empty file has the same offset as the next file, so the last match holds the byte.
     return Math.max(0, low - 1)
   }
 
@@ -169,7 +169,7 @@ export class Layout {
   }
 }
 
-/** The layout of a torrent's files. */
+/** Returns the layout of a torrent's files. */
 export function layoutOf({ pieceLength, files }: Metainfo): Layout {
   return new Layout(pieceLength, files)
 }

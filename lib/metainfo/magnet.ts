@@ -7,15 +7,15 @@ import { type InfoHashes, parseV1, parseV2 } from './info-hashes.ts'
 import type { Range } from './layout.ts'
 import { maxFileIndex, maxListed, maxParameters, maxRanges, maxUriLength } from './limits.ts'
 
-/** What a magnet link says (BEP 9, BEP 53). */
+/** The contents of a magnet link (BEP 9, BEP 53). */
 export interface Magnet {
-  /** At least one of the two is there. */
+  /** At least one of v1 and v2 is set. */
   readonly infoHashes: InfoHashes
-  /** `dn`: a name to show until the metadata is there; not safe as a path. */
+  /** `dn`: a name to show until the metadata arrives; not safe as a path. */
   readonly name?: string
-  /** `tr`, in order and each once. */
+  /** `tr`, in order, without duplicates. */
   readonly trackers: readonly string[]
-  /** `x.pe`: peers to ask at once. */
+  /** `x.pe`: peers to dial at once. */
   readonly peers: readonly PeerAddress[]
   /** `ws`: web seed URLs (BEP 19). */
   readonly webSeeds: readonly string[]
@@ -23,7 +23,7 @@ export interface Magnet {
   readonly exactSources?: readonly string[]
   /**
    * `so`: half-open ranges of indices in the torrent's list of files, pad files included, in ascending order (BEP 53); undefined
-   * selects all. Indices may lie beyond the list.
+   * selects all. Indices may be beyond the end of the list.
    */
   readonly selectOnly?: readonly Range[]
   /** `xl`: bytes of all files. */
@@ -31,9 +31,9 @@ export interface Magnet {
 }
 
 /**
- * Reads a magnet URI. Unknown parameters and values that make no sense are passed over, for links are passed on by hand and
- * through many programs; only the info hash must be sound.
- * @throws TorrentError ERR_METAINFO_MAGNET when it is no magnet URI or names no info hash of version 1 or 2.
+ * Parses a magnet URI. Unknown parameters and invalid values are ignored, because links are copied by hand and rewritten by many
+ * programs; only the info hash must be valid.
+ * @throws TorrentError ERR_METAINFO_MAGNET when it is not a magnet URI or has no info hash of version 1 or 2.
  */
 export function parseMagnet(uri: string): Magnet {
   if (typeof uri !== 'string') throw refusal('it is no text', show(uri))
@@ -83,12 +83,12 @@ export function parseMagnet(uri: string): Magnet {
   }
 }
 
-/** A magnet and what of it may be left out. */
+/** The contents of a magnet link; everything but the info hash is optional. */
 export type MagnetInput = Pick<Magnet, 'infoHashes'> & Partial<Magnet>
 
 /**
- * The magnet URI of these facts; {@link parseMagnet} reads the same back.
- * @throws TorrentError ERR_METAINFO_MAGNET when there is no info hash, or one of a wrong length.
+ * Formats a magnet URI; {@link parseMagnet} returns the same contents.
+ * @throws TorrentError ERR_METAINFO_MAGNET when there is no info hash, or its length is wrong.
  */
 export function formatMagnet(magnet: MagnetInput): string {
   const given: unknown = magnet
@@ -121,7 +121,7 @@ export function formatMagnet(magnet: MagnetInput): string {
   return `magnet:?${parts.join('&')}`
 }
 
-/** The text with U+FFFD for surrogates that stand alone, which encodeURIComponent refuses. */
+/** Replaces lone surrogates with U+FFFD, because encodeURIComponent throws on them. */
 function wellFormed(text: string): string {
   if (typeof text !== 'string') throw new TorrentError('ERR_METAINFO_MAGNET', `${show(text)} is no text`)
   return Buffer.from(text).toString()
@@ -164,7 +164,7 @@ function peerOf(text: string): PeerAddress | undefined {
   }
 }
 
-/** Adds what `0,2,4-6` names to `ranges`; parts that make no sense are passed over. */
+/** Adds the ranges of a text such as `0,2,4-6` to `ranges`; invalid parts are ignored. */
 function addRanges(ranges: Range[], text: string): void {
   for (const part of text.split(',', maxRanges)) {
     const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(part.trim()) ?? []
@@ -177,7 +177,7 @@ function addRanges(ranges: Range[], text: string): void {
   }
 }
 
-/** The same numbers as ranges that are sorted and neither touch nor overlap. */
+/** Sorts the ranges and joins those that touch or overlap. */
 function joined(ranges: readonly Range[]): Range[] {
   const result: Range[] = []
   for (const range of ranges.toSorted((a, b) => a.start - b.start)) {

@@ -1,46 +1,49 @@
 import type { InfoHashes } from './info-hashes.ts'
 import type { Spelling } from './spelling.ts'
 
-/** One file as the torrent describes it; a pad file (BEP 47) never reaches the disk and is not shown to callers. */
+/** One file of a torrent; a pad file (BEP 47) is never written to disk and is hidden from callers. */
 export interface FileEntry {
-  /** Safe relative path with `/` between elements; unique in the torrent, also without regard to case. */
+  /** Safe relative path with `/` between elements; unique in the torrent, ignoring case. */
   readonly path: string
   /** The last element of `path`. */
   readonly name: string
-  /** Bytes. */
+  /** Length in bytes. */
   readonly length: number
-  /** First byte in the torrent's one long byte string. */
+  /** Offset of the first byte in the torrent. */
   readonly offset: number
-  /** Whether this only fills up to a piece border. */
+  /** Whether this is a pad file, which only fills up to a piece boundary. */
   readonly pad: boolean
   /** Whether the file should be executable (BEP 47 `x`). */
   readonly executable: boolean
   /** Whether the file should be hidden (BEP 47 `h`). */
   readonly hidden: boolean
-  /** Index in the torrent's own list (BEP 53), if symbolic links, which are left out here, stand before it there. */
+  /** Index in the torrent's own list (BEP 53). Set only if it differs because symbolic links before this file were skipped. */
   readonly listIndex?: number
 }
 
-/** Everything a .torrent says, checked and decoded. */
+/** The checked and decoded contents of a .torrent. */
 export interface Metainfo {
   readonly infoHashes: InfoHashes
-  /** The raw bencoded `info` dictionary: what peers exchange (BEP 9) and what is hashed. */
+  /** The raw bencoded `info` dictionary: peers exchange it (BEP 9), and its hash is the info hash. */
   readonly info: Uint8Array
-  /** Safe name of the file or folder; without a leading dot, unless an earlier version stored it so. */
+  /** Safe name of the file or folder; without a leading dot, unless an earlier version stored it with one. */
   readonly name: string
-  /** How `name` and the paths of `files` are spelled, if other programs or earlier versions may have stored some under other names. */
+  /**
+   * How `name` and the paths of `files` are spelled. Set only if other spellings exist, under which other programs or earlier versions
+   * may have stored files.
+   */
   readonly spelling?: Spelling
   /** Bytes of all files, pad files included. */
   readonly length: number
   /** Bytes of each piece but the last. */
   readonly pieceLength: number
-  /** 20 bytes for each piece. */
+  /** SHA-1 hashes, 20 bytes for each piece. */
   readonly pieces: Uint8Array
-  /** In the order of the torrent, pad files included; a single file's path is its name, else paths begin with `name`. */
+  /** In the order of the torrent, pad files included. The path of a single file is its name; other paths begin with `name`. */
   readonly files: readonly FileEntry[]
-  /** Whether the torrent has one file without a folder. */
+  /** Whether the torrent is one file without a folder. */
   readonly singleFile: boolean
-  /** Peers only from the trackers (BEP 27). */
+  /** Whether peers come only from the trackers (BEP 27). */
   readonly private: boolean
   /** Tracker URLs by tier (BEP 12). */
   readonly announce: readonly (readonly string[])[]
@@ -48,7 +51,7 @@ export interface Metainfo {
   readonly webSeeds: readonly string[]
   /** HTTP seed URLs (BEP 17 `httpseeds`). */
   readonly httpSeeds: readonly string[]
-  /** DHT nodes to start from, `host:port` (BEP 5). */
+  /** DHT bootstrap nodes, `host:port` (BEP 5). */
   readonly nodes: readonly string[]
   readonly comment?: string
   readonly createdBy?: string

@@ -1,34 +1,34 @@
-/** Entries for which there is room at first, in all and in each part of the slots. */
+/** Initial capacity, in entries, of the table and of each part of the slots. */
 const firstCapacity = 64
 const firstSlots = 8
 /** Bits of a hash that choose the part of the slots. Parts grow one at a time, so that no growth takes long. */
 const partBits = 6
 
 /**
- * Names in folders, numbered from 0 in the order in which they are added. Folders are numbers too. A map for each folder would take
- * 20 times the bytes that name a folder in a torrent; here an entry takes about 40, its name included.
+ * A set of names in folders, numbered from 0 in insertion order; folders are numbers too. An entry takes about 40 bytes, its name
+ * included. One map per folder would take 20 times the bytes that name a folder in a torrent.
  */
 export class NameTable {
-  /** The folder, and the hash, of each entry. */
+  /** The folder and the hash of each entry. */
   #folders = new Int32Array(firstCapacity)
   #hashes = new Int32Array(firstCapacity)
   readonly #names: string[] = []
   readonly #parts: Part[] = []
-  /** Chosen anew for each table, or names could be made that all meet in one slot. */
+  /** Random for each table, so that a torrent cannot choose names that all collide in one slot. */
   readonly #seed = Math.floor(Math.random() * 2 ** 31)
   readonly #factor = 2 * Math.floor(Math.random() * 2 ** 30) + 1
 
-  /** How many names there are. */
+  /** Number of names. */
   get size(): number {
     return this.#names.length
   }
 
-  /** The folder of an entry. */
+  /** Returns the folder of an entry. */
   folder(entry: number): number {
     return this.#folders[entry] ?? 0
   }
 
-  /** The name of an entry. */
+  /** Returns the name of an entry. */
   name(entry: number): string {
     return this.#names[entry] ?? ''
   }
@@ -40,7 +40,7 @@ export class NameTable {
     return slots[this.#slot(slots, folder, name, hash)] !== 0
   }
 
-  /** Returns the number of a name, which is added unless it is there. */
+  /** Returns the number of a name; adds the name if it is missing. */
   add(folder: number, name: string): number {
     const hash = this.#hash(folder, name)
     const part = this.#part(hash)
@@ -67,7 +67,7 @@ export class NameTable {
     return part
   }
 
-  /** The slot of a name, or the free one where it belongs. */
+  /** Returns the slot of a name, or the free slot where it belongs. */
   #slot(slots: Int32Array, folder: number, name: string, hash: number): number {
     const mask = slots.length - 1
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
@@ -99,13 +99,13 @@ export class NameTable {
   }
 }
 
-/** A part of the slots with open addressing: the number of an entry and 1, or 0. At most half are used. */
+/** A part of the slots, with open addressing: the number of an entry plus 1, or 0 for free. At most half are used. */
 interface Part {
   slots: Int32Array
   used: number
 }
 
-/** A copy with room for as many more. */
+/** Returns a copy with twice the length. */
 function longer(numbers: Int32Array): Int32Array<ArrayBuffer> {
   const copy = new Int32Array(2 * numbers.length)
   copy.set(numbers)

@@ -1,12 +1,12 @@
 import type { FileEntry } from './metainfo.ts'
 
-/** The padding of a torrent (BEP 47), counted for each piece. */
+/** The padding of a torrent (BEP 47), in bytes per piece. */
 export class Padding {
   /** Bytes of all pad files. */
   readonly length: number
   /** Bytes of padding at the end of each piece. */
   readonly #tails: Uint32Array
-  /** Bytes of other padding, for the few pieces that have some: most pad files fill up to a piece border. */
+  /** Bytes of padding elsewhere in a piece. Few pieces have some: most pad files fill up to a piece boundary. */
   readonly #inner = new Map<number, number>()
 
   constructor(pieceLength: number, pieceCount: number, files: readonly FileEntry[]) {
@@ -31,17 +31,17 @@ export class Padding {
     this.#tails = tails
   }
 
-  /** Bytes of padding in a piece. */
+  /** Returns the bytes of padding in a piece. */
   size(piece: number): number {
     return this.tail(piece) + (this.#inner.get(piece) ?? 0)
   }
 
-  /** Bytes of padding at the end of a piece. */
+  /** Returns the bytes of padding at the end of a piece. */
   tail(piece: number): number {
     return this.#tails[piece] ?? 0
   }
 
-  /** Data follows the padding that the piece has so far. */
+  /** Reclassifies the tail padding of a piece as inner padding, because data follows it. */
   #follow(tails: Uint32Array, piece: number): void {
     const size = tails[piece] ?? 0
     if (size === 0) return
@@ -50,7 +50,7 @@ export class Padding {
   }
 }
 
-/** The padding of `files`; undefined when there is none. */
+/** Returns the padding of `files`; undefined for none. */
 export function paddingOf(
   pieceLength: number,
   pieceCount: number,

@@ -11,12 +11,12 @@ import { maxPieceCount, maxPieceLength, maxTorrentBytes } from './limits.ts'
 import type { Metainfo } from './metainfo.ts'
 import { nameKeys, readNames } from './read-names.ts'
 
-/** Bytes that are copied and hashed without a pause. */
+/** Bytes that are copied and hashed before yielding to the event loop. */
 const bytesOfStep = 2 ** 20
 
-/** How a torrent is parsed. */
+/** How to parse a torrent. */
 export interface ParseOptions {
-  /** Whether paths may have more elements than new torrents may have: for those that an earlier version has taken. */
+  /** Whether the limit of path elements is ignored: for torrents that an earlier version accepted. */
   readonly unlimited?: boolean
 }
 
@@ -30,8 +30,8 @@ export const infoKeys: KeyTree = {
 }
 
 /**
- * Checks and decodes an `info` dictionary as it comes from peers (BEP 9); there are no trackers and the like in it. The
- * result holds a copy of the bytes.
+ * Checks and decodes an `info` dictionary from peers (BEP 9), which has no trackers, web seeds or nodes. The result holds a copy of
+ * the bytes.
  * @throws TorrentError as {@link parseTorrent} does.
  */
 export function parseInfo(infoBytes: Uint8Array): Metainfo {
@@ -39,32 +39,32 @@ export function parseInfo(infoBytes: Uint8Array): Metainfo {
 }
 
 /**
- * Parses as {@link parseInfo} does, and yields to the event loop when the torrent is large; `infoBytes` must not change meanwhile.
- * Rejects with the signal's reason once it is aborted.
+ * {@link parseInfo} that yields to the event loop when the torrent is large; `infoBytes` must not change meanwhile. Rejects with the
+ * signal's reason on abort.
  */
 export function parseInfoInTurns(infoBytes: Uint8Array, signal?: AbortSignal): Promise<Metainfo> {
   return runStepsInTurns(parseInfoSteps(infoBytes), signal)
 }
 
 function* parseInfoSteps(infoBytes: Uint8Array): Steps<Metainfo> {
-  // Exact, for every byte counts for the info hash.
+  // Trailing bytes are an error here, because every byte counts for the info hash.
   const outline = yield* outlineSteps(withinLimit(infoBytes), infoKeys)
   if (!outline.isDict) throw invalid('the info is no dictionary')
   const fields = yield* readInfo(outline, {})
   return { ...fields, announce: [], webSeeds: [], httpSeeds: [], nodes: [] }
 }
 
-/** What the `info` dictionary says. */
+/** The contents of the `info` dictionary. */
 export type InfoFields = Omit<Metainfo, 'announce' | 'webSeeds' | 'httpSeeds' | 'nodes'>
 
-/** Returns the bytes of a torrent or info dictionary, unless there are too many. */
+/** Returns `bytes`, or throws when there are more than {@link maxTorrentBytes}. */
 export function withinLimit(bytes: Uint8Array): Uint8Array {
   if (!isBytes(bytes)) throw invalid(`${show(bytes)} must be a Uint8Array`)
   if (bytes.length <= maxTorrentBytes) return bytes
   throw invalid(`it has ${bytes.length} bytes, more than ${maxTorrentBytes}`, { length: bytes.length })
 }
 
-/** Reads an `info` dictionary of which {@link infoKeys} were found; its bytes are copied. */
+/** Decodes an `info` dictionary from the outline of its {@link infoKeys}; copies its bytes. */
 export function* readInfo(dict: Outline, { unlimited = false }: ParseOptions): Steps<InfoFields> {
   const { raw } = dict
   const hybrid = isHybrid(dict)
@@ -96,7 +96,7 @@ export function* readInfo(dict: Outline, { unlimited = false }: ParseOptions): S
   }
 }
 
-/** Whether it is of both versions; throws for one that is not of version 1. */
+/** Returns whether the torrent is both version 1 and 2; throws when it is not version 1. */
 function isHybrid(dict: Outline): boolean {
   const version = dict.get('meta version')
   if (version === undefined || version.scalar === 1) return false
@@ -121,9 +121,9 @@ function readPieceLength(dict: Outline): number {
   )
 }
 
-/** A copy of the bytes, and their hashes. */
+/** Copies the bytes and computes their hashes. */
 function* copyAndHash(raw: Uint8Array, hybrid: boolean): Steps<{ info: Uint8Array; infoHashes: InfoHashes }> {
-  // Not slice(), which is a mere view for a Buffer.
+  // Not slice(), which returns a view for a Buffer.
   const info = new Uint8Array(raw.length)
   const [v1, v2] = [createHash('sha1'), hybrid ? createHash('sha256') : undefined]
   for (let at = 0; at < raw.length; at += bytesOfStep) {
@@ -140,7 +140,7 @@ function* copyAndHash(raw: Uint8Array, hybrid: boolean): Steps<{ info: Uint8Arra
   return { info, infoHashes }
 }
 
-/** Any integer but 0 means private, as in other clients; other types mean nothing. */
+/** Any integer but 0 means private, as in other clients; other types are ignored. */
 function readPrivate(dict: Outline): boolean {
   const value = dict.get('private')?.scalar
   return typeof value === 'bigint' || (typeof value === 'number' && value !== 0)

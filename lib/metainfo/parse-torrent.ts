@@ -8,7 +8,7 @@ import type { Metainfo } from './metainfo.ts'
 import { infoKeys, type ParseOptions, readInfo, withinLimit } from './parse-info.ts'
 import { readNodes, readTrackers, readUrls } from './read-lists.ts'
 
-/** Bytes of a text that are decoded without a pause. */
+/** Bytes of a text that are decoded before yielding to the event loop. */
 const bytesOfStep = 2 ** 18
 
 const torrentKeys = {
@@ -26,24 +26,24 @@ const torrentKeys = {
 }
 
 /**
- * Checks and decodes a .torrent (BEP 3, 5, 12, 17, 19, 27, 47). Paths come out safe and unique, symbolic links (BEP 47
- * `l`) are left out, lists of URLs and nodes are cut at 1000 and lose what is no text. Bytes after the bencoded value are ignored.
- * The result holds copies. Takes at most 64 MiB and 16 times the bytes of memory.
- * @throws TorrentError ERR_METAINFO_INVALID, ERR_METAINFO_UNSUPPORTED for a torrent of version 2 alone (BEP 52),
- * ERR_BENCODE_SYNTAX or ERR_BENCODE_LIMIT; also for more than 64 MiB, or more than 2,000,000 elements of paths.
+ * Checks and decodes a .torrent (BEP 3, 5, 12, 17, 19, 27, 47). Paths are made safe and unique. Symbolic links (BEP 47 `l`) are
+ * skipped. Lists of URLs and nodes are cut at 1000 entries; entries that are not text are skipped. Bytes after the bencoded value
+ * are ignored. The result holds copies. Needs up to 16 times the bytes in memory.
+ * @throws TorrentError ERR_METAINFO_INVALID, also above 64 MiB or 2,000,000 path elements; ERR_METAINFO_UNSUPPORTED for a torrent of
+ * version 2 only (BEP 52); ERR_BENCODE_SYNTAX or ERR_BENCODE_LIMIT.
  */
 export function parseTorrent(bytes: Uint8Array): Metainfo {
   return runSteps(parseTorrentSteps(bytes))
 }
 
-/** As {@link parseTorrent}, in several turns of the event loop when the torrent is large; `bytes` must not change meanwhile. */
+/** {@link parseTorrent} that yields to the event loop when the torrent is large; `bytes` must not change meanwhile. */
 export function parseTorrentInTurns(bytes: Uint8Array, options: ParseOptions = {}): Promise<Metainfo> {
   return runStepsInTurns(parseTorrentSteps(bytes, options))
 }
 
-/** As {@link parseTorrent}, in parts. */
+/** {@link parseTorrent} in steps. */
 export function* parseTorrentSteps(bytes: Uint8Array, options: ParseOptions = {}): Steps<Metainfo> {
-  // Bytes after it are ignored: writers and transfers leave newlines, zeros and markup there.
+  // Trailing bytes are ignored, because writers and transfers leave newlines, zeros and markup there.
   const dict = yield* outlinePrefixSteps(withinLimit(bytes), torrentKeys)
   if (!dict.isDict) throw invalid('it is no dictionary')
   const info = dict.get('info')
@@ -63,7 +63,7 @@ export function* parseTorrentSteps(bytes: Uint8Array, options: ParseOptions = {}
   }
 }
 
-/** The .torrent of a metainfo; its `info` bytes are kept as they are, so the info hash stays. */
+/** Formats the .torrent of a metainfo; copies the `info` bytes unchanged, so the info hash stays the same. */
 export function formatTorrent(metainfo: Metainfo): Uint8Array {
   const given: unknown = metainfo
   if (
@@ -88,7 +88,7 @@ export function formatTorrent(metainfo: Metainfo): Uint8Array {
     nodes: nodes.length > 0 ? nodes.map(splitNode) : undefined,
     'url-list': listed(webSeeds)
   })
-  // Keys stand in order: all of `before` sort ahead of `info`, all of `after` behind it.
+  // Keys must be sorted: all of `before` sort ahead of `info`, all of `after` behind it.
   const parts = [before.subarray(0, -1), fromText('4:info'), metainfo.info, after.subarray(1)]
   const torrent = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0

@@ -1,14 +1,14 @@
 import type { Range } from './layout.ts'
 
-/** The most cells of a coarse map: as many as a page has room for, and few enough to be sent every second. */
+/** Maximum cells of a coarse map: what fits on a page, and is small enough to send every second. */
 const mostCells = 1024
 
-/** How many cells a coarse map of so many pieces has: one for each piece, or 1024. */
+/** Returns the number of cells of a coarse map: one per piece, at most 1024. */
 export function cellCount(pieceCount: number): number {
   return Math.min(mostCells, pieceCount)
 }
 
-/** The neighbouring pieces that a cell stands for; cells differ by at most one piece in length. */
+/** Returns the consecutive pieces of a cell; cells differ by at most one piece. */
 export function cellPieces(cell: number, pieceCount: number): Range {
   const count = cellCount(pieceCount)
   return {
@@ -17,17 +17,17 @@ export function cellPieces(cell: number, pieceCount: number): Range {
   }
 }
 
-/** The cell that stands for a piece. */
+/** Returns the cell of a piece. */
 export function cellOf(piece: number, pieceCount: number): number {
   return Math.ceil(((piece + 1) * cellCount(pieceCount)) / pieceCount) - 1
 }
 
-/** How many pieces of one kind each cell has. The owner of the pieces feeds it with every change, so that no map has to look at all of them. */
+/** Counts the pieces of one kind in each cell. The owner of the pieces reports every change, so that a map never scans all pieces. */
 export class CellCounts {
   readonly #pieceCount: number
   readonly #counts: Uint32Array
 
-  /** Counts the pieces whose state has a bit of `mask`, or with `without` those that have none; later changes are told by `add`. */
+  /** Counts the pieces whose state has a bit of `mask`, or with `without` those that have none. `add` reports later changes. */
   constructor(states: Uint8Array | Uint32Array, mask: number, without = false) {
     this.#pieceCount = states.length
     this.#counts = new Uint32Array(cellCount(states.length))
@@ -39,18 +39,18 @@ export class CellCounts {
     }
   }
 
-  /** Pieces of the kind in a cell. */
+  /** Returns the pieces of the kind in a cell. */
   at(cell: number): number {
     return this.#counts[cell] ?? 0
   }
 
-  /** A piece has become one of the kind (1), or is so no longer (-1). */
+  /** Records that a piece became one of the kind (1) or stopped being one (-1). */
   add(piece: number, step: 1 | -1): void {
     const cell = cellOf(piece, this.#pieceCount)
     this.#counts[cell] = (this.#counts[cell] ?? 0) + step
   }
 
-  /** The same for the pieces `[start, end)`, in as many steps as they touch cells. */
+  /** Does the same for the pieces `[start, end)`; takes one step per cell. */
   addRange({ start, end }: Range, step: 1 | -1): void {
     for (let first = start; first < end; ) {
       const cell = cellOf(first, this.#pieceCount)

@@ -5,15 +5,15 @@ import { isBytes, toText } from '../util/bytes.ts'
 import type { Steps } from '../util/turn-share.ts'
 import { maxHostBytes, maxListed, maxUrlBytes } from './limits.ts'
 
-/** Values of a list that are looked at without a pause. */
+/** List values that are read before yielding to the event loop. */
 const valuesOfStep = 2000
 
-/** Reads the URLs of a byte string or of a list of them, trimmed and each once; at most 1000. */
+/** Reads the URLs of a byte string or of a list of them, trimmed, without duplicates; at most 1000. */
 export function* readUrls(value: Outline | undefined): Steps<string[]> {
   return value === undefined ? [] : [...(yield* urlsAt(value.cursor()))]
 }
 
-/** Reads the trackers by tier (BEP 12), each once; none of the tiers after the one with the thousandth. */
+/** Reads the trackers by tier (BEP 12), without duplicates. The tier with the thousandth tracker is the last. */
 export function* readTrackers(dict: Outline): Steps<string[][]> {
   const list = dict.get('announce-list')
   const seen = new Set<string>()
@@ -23,7 +23,7 @@ export function* readTrackers(dict: Outline): Steps<string[][]> {
     cursor.enter()
     for (let n = 1; seen.size < maxListed && !cursor.leave(); n++) {
       if (n % valuesOfStep === 0) yield
-      // Some writers forget the inner list; a bare URL is a tier of its own then.
+      // Some writers omit the inner list; a bare URL is then a tier of its own.
       const urls = yield* urlsAt(cursor)
       const tier = [...urls].filter((url) => !seen.has(url))
       for (const url of tier) seen.add(url)
@@ -52,7 +52,7 @@ export function* readNodes(value: Outline | undefined): Steps<string[]> {
   return found
 }
 
-/** The URLs of the value at the cursor, which moves behind it. */
+/** Returns the URLs of the value at the cursor, and moves the cursor behind it. */
 function* urlsAt(cursor: Cursor): Steps<Set<string>> {
   const found = new Set<string>()
   const add = (): void => {
@@ -76,7 +76,7 @@ function urlOf(value: unknown): string | undefined {
   return url === '' ? undefined : url
 }
 
-/** The node of a list of host and port. */
+/** Returns `host:port` of the pair at the cursor. */
 function nodeAt(cursor: Cursor): string | undefined {
   cursor.enter()
   const raw = cursor.leave() ? undefined : cursor.scalar()

@@ -7,7 +7,7 @@ import { maxAttributeBytes } from './limits.ts'
 import type { FileEntry } from './metainfo.ts'
 import { nameHasOthers, type Spelling, spellName } from './spelling.ts'
 
-/** The keys of an `info` dictionary that tell of names and files. */
+/** The keys of an `info` dictionary that hold names and files. */
 export const nameKeys: KeyTree = { name: {}, 'name.utf-8': {}, files: {}, length: {}, attr: {} }
 
 /** The name and the files of a torrent in one spelling. */
@@ -18,14 +18,14 @@ export interface Names {
   readonly hasOthers: boolean
 }
 
-/** How names are read. */
+/** How to read names. */
 export interface NamesOptions {
   readonly spelling: Spelling
-  /** Whether paths may have any number of elements, as in earlier versions. */
+  /** Whether the limit of path elements is ignored, as in earlier versions. */
   readonly unlimited: boolean
 }
 
-/** Reads name and files of an `info` dictionary of which {@link nameKeys} were found. */
+/** Reads the name and files of an `info` dictionary from the outline of its {@link nameKeys}. */
 export function* readNames(info: Outline, infoHashes: InfoHashes, options: NamesOptions): Steps<Names> {
   const naming: Naming = { ...options, hasOthers: false }
   const name = readName(info, infoHashes, naming)

@@ -4,11 +4,11 @@ import type { Metainfo } from './metainfo.ts'
 import { nameKeys, readNames } from './read-names.ts'
 import type { Spelling } from './spelling.ts'
 
-/** The same torrent with its name and files in another spelling; itself when there is but one. */
+/** Returns the torrent with its name and files in another spelling; the same object when there is only one spelling. */
 export function* respellSteps(metainfo: Metainfo, spelling: Spelling): Steps<Metainfo> {
   if (metainfo.spelling === undefined || metainfo.spelling === spelling) return metainfo
   const outline = yield* outlineSteps(metainfo.info, nameKeys)
-  // Its first spelling was within the limits.
+  // The torrent was within the limits when it was parsed.
   const { name, files } = yield* readNames(outline, metainfo.infoHashes, { spelling, unlimited: true })
   return { ...metainfo, name, files, spelling }
 }

@@ -2,13 +2,13 @@ import { toLatin1 } from '../util/bytes.ts'
 import { maxElementBytes, maxReadElementBytes } from './limits.ts'
 import { spellsRecordFolder } from './record-folder.ts'
 
-/** How padding was named before BEP 47 gave it an attribute. */
+/** Prefix of padding file names from before BEP 47 defined an attribute. */
 export const padNamePrefix: string = '_____padding_file_'
 const maxExtensionLength = 10
 
 /**
  * Characters that separate folders, hide the end of a name or reverse it: slashes, bidirectional marks, zero-width and invisible
- * characters. The joiners U+200C and U+200D stay: Persian, Indic scripts and emoji are spelled with them.
+ * characters. The joiners U+200C and U+200D stay: Persian, Indic scripts and emoji need them.
  */
 const removed = /[/\\\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g
 const joiners = /[\u200c\u200d]/g
@@ -21,34 +21,34 @@ const windowsReserved = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
- * One element of a path, fit for any file system of the platform: no separator, no control or direction character, at
- * most 255 bytes. On Windows also none of its forbidden characters, reserved names, or dots and spaces at the end.
- * A name that spells the folder of our own records is changed. Returns undefined for `.` and `..`, `_` for nothing.
+ * Returns a path element that every file system of the platform accepts: no separators, no control or direction characters, at most
+ * 255 bytes. On Windows also none of its forbidden characters, no reserved names, no dots or spaces at the end. A name that spells
+ * our record folder is changed. Returns undefined for `.` and `..`, and `_` for an empty name.
  */
 export function safeElement(
   raw: Uint8Array,
   windows: boolean = process.platform === 'win32'
 ): string | undefined {
-  // Most names are plain, and torrents may have very many.
+  // Fast path: most names are plain, and torrents may have very many.
   if (!windows && isPlain(raw)) return toLatin1(raw)
   return safeText(elementText(raw), windows)
 }
 
-/** Returns the text of an element's bytes; of a very long one the middle is left out, which no spelling keeps. */
+/** Decodes an element. Skips the middle of a very long one, which every spelling cuts off. */
 export function elementText(raw: Uint8Array): string {
   if (raw.length <= maxReadElementBytes) return decoder.decode(raw)
   const half = maxReadElementBytes / 2
   return decoder.decode(raw.subarray(0, half)) + decoder.decode(raw.subarray(-half))
 }
 
-/** {@link safeElement} of a text, or with fewer bytes. */
+/** {@link safeElement} for text, with a lower limit of bytes if given. */
 export function safeText(
   raw: string,
   windows: boolean,
   maxBytes: number = maxElementBytes
 ): string | undefined {
   let text = raw.replace(removed, '').replace(unprintable, '_')
-  // Where only dots and joiners are, the joiners would hide what the dots mean.
+  // Joiners could hide `.` and `..`.
   const bare = text.replace(joiners, '')
   if (/^\.{0,2}$/.test(bare)) text = bare
   if (windows) text = text.replace(windowsForbidden, '_')
@@ -63,14 +63,14 @@ export function safeText(
 }
 
 /**
- * The name of a torrent's file or folder: as {@link safeElement}, and with an underscore for a leading dot. Only this name meets what
- * the user has in the folder, and there such a name is a setting of some program.
+ * Returns the safe name of a torrent's file or folder: {@link safeElement}, with an underscore for a leading dot. This name is the
+ * only one that can match the user's own files in the folder, where a leading dot often marks the settings of a program.
  */
 export function safeName(raw: Uint8Array, windows?: boolean): string | undefined {
   return safeElement(raw, windows)?.replace(/^[\u200c\u200d]*\./, '_')
 }
 
-/** Whether a name is short, of printable ASCII without separators and tildes, and does not begin with a dot or space. */
+/** Returns whether a name is short printable ASCII without separators and tildes, and does not begin with a dot or space. */
 function isPlain(raw: Uint8Array): boolean {
   if (raw.length === 0 || raw.length > maxElementBytes || raw[0] === 0x2e || raw[0] === 0x20) return false
   for (const byte of raw) {
@@ -79,7 +79,7 @@ function isPlain(raw: Uint8Array): boolean {
   return true
 }
 
-/** The text if it has at most so many bytes of UTF-8, else its beginning with its extension, if that is short. */
+/** Cuts a text to a number of UTF-8 bytes; keeps its extension if that is short. */
 function shortened(text: string, maxBytes: number): string {
   if (Buffer.byteLength(text) <= maxBytes) return text
   const dot = text.lastIndexOf('.')
@@ -87,7 +87,7 @@ function shortened(text: string, maxBytes: number): string {
   return beginning(text, maxBytes - Buffer.byteLength(extension)) + extension
 }
 
-/** Returns the name with a suffix before its extension; the stem gets shorter where both would be too long. */
+/** Returns the name with a suffix before its extension; shortens the stem if the result would be too long. */
 export function suffixed(name: string, suffix: string): string {
   const dot = name.lastIndexOf('.')
   const stem = dot > 0 ? name.slice(0, dot) : name
@@ -98,7 +98,7 @@ export function suffixed(name: string, suffix: string): string {
   return short === '' ? beginning(name, maxElementBytes - suffix.length) + suffix : short + suffix + extension
 }
 
-/** As many whole characters as fit, without a joiner that would join nothing any more. */
+/** Returns as many whole characters as fit, without a trailing joiner. */
 function beginning(text: string, maxBytes: number): string {
   let bytes = 0
   let end = 0
@@ -110,7 +110,7 @@ function beginning(text: string, maxBytes: number): string {
   return text.slice(0, end).replace(/[\u200c\u200d]+$/, '')
 }
 
-/** Returns a spelling that two names share if some file system takes them for one: without case, Unicode composition and joiners. */
+/** Returns the same text for names that some file system treats as equal: ignores case, Unicode composition and joiners. */
 export function folded(element: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern covers all of ASCII
   if (/^[\u0000-\u007f]*$/.test(element)) return element.toLowerCase()

@@ -11,43 +11,43 @@ import { spellsRecordFolder } from './record-folder.ts'
 import { padNamePrefix, safeElement, safeName } from './safe-path.ts'
 import { uniquePaths } from './unique-paths.ts'
 
-/** Which files a torrent is made of. */
+/** Which files to put into a torrent. */
 export interface ScanOptions {
-  /** Name of the torrent; by default that of the file or folder, or of the folder that all paths stand in. */
+  /** Name of the torrent; default: the name of the file or folder, or of the folder that contains all paths. */
   readonly name?: string
   /**
-   * Says by its path, with `/` and relative to the folder given, that a file or folder is left out; by default the junk that
-   * systems strew about (`.DS_Store`, `Thumbs.db`, `desktop.ini`, `._*`). Not asked about the paths given themselves.
+   * Returns whether to leave out a file or folder, by its path relative to the folder given, with `/`. The default leaves out the junk
+   * of operating systems (`.DS_Store`, `Thumbs.db`, `desktop.ini`, `._*`). Not called for the paths given themselves.
    */
   readonly ignore?: (path: string) => boolean
   readonly signal?: AbortSignal
 }
 
-/** A file on disk and what it is in the torrent. */
+/** A file on disk, and its entry in the torrent. */
 export interface ScannedFile {
   /** Absolute path on disk. */
   readonly diskPath: string
-  /** The path in the torrent as written into it: elements below the torrent's name, none for a single file. */
+  /** The path in the torrent, as written into it: elements below the torrent's name, none for a single file. */
   readonly elements: readonly string[]
-  /** What `parseTorrent` will say of the file. */
+  /** The file as `parseTorrent` will return it. */
   readonly entry: FileEntry
 }
 
-/** What was found for a torrent. */
+/** The files found for a torrent. */
 export interface Scan {
   /** The name as written into the torrent. */
   readonly name: string
   readonly singleFile: boolean
   /**
-   * The folder below which each file stands at its `entry.path`, so that it can be seeded from there; undefined when names
-   * or places differ, and then each file must be mapped by its `diskPath`.
+   * The folder in which each file is at its `entry.path`, so that it can be seeded from there. Undefined when names or folders differ;
+   * each file must then be mapped by its `diskPath`.
    */
   readonly root: string | undefined
-  /** In the order of the torrent, with offsets. */
+  /** In torrent order, with offsets. */
   readonly files: readonly ScannedFile[]
 }
 
-/** A file found, and the elements below the path given that lead to it. */
+/** A file found, and its path elements below the path given. */
 interface Found {
   readonly diskPath: string
   readonly elements: readonly string[]
@@ -55,9 +55,9 @@ interface Found {
 }
 
 /**
- * Finds the files for a torrent: folders are walked in the order of the names' bytes, symbolic links are followed except
- * back into a folder that they stand in, and what is no regular file is left out, as are the folders in `apart` wherever they are met.
- * @throws TorrentError ERR_METAINFO_CREATE when a path cannot be read, a name is no UTF-8, or there is nothing to share.
+ * Finds the files for a torrent. Walks folders in byte order of the names. Follows symbolic links, except into a folder that
+ * contains the link. Skips everything but regular files, and the folders in `apart`.
+ * @throws TorrentError ERR_METAINFO_CREATE when a path cannot be read, a name is not UTF-8, or there are no bytes to share.
  */
 export async function scanFiles(
   paths: string | readonly string[],
@@ -75,7 +75,7 @@ export async function scanFiles(
     throw refusal(`the option name '${name}' is no safe file name`)
   }
   const found: Found[] = []
-  // Like a folder that the walk stands in: it is not entered.
+  // The walk skips these as it skips its own parent folders.
   const closed = await Promise.all(apart.map((folder) => realpath(folder).catch(() => path.resolve(folder))))
   let singleFile = false
   for (const one of given) {
@@ -96,7 +96,7 @@ export async function scanFiles(
   return { name, singleFile, root: inPlace ? root : undefined, files }
 }
 
-/** An option that is refused. */
+/** Returns the error for an invalid option. */
 export function optionRefusal(option: string, reason: string): TorrentError {
   return refusal(`option ${option}: ${reason}`, { option })
 }
@@ -155,7 +155,7 @@ async function walk(
   signal?.throwIfAborted()
   const real = await readable(folder, () => realpath(folder))
   if (ancestors.includes(real)) return
-  // As bytes, for they may be anything.
+  // Names may not be valid text, so they are read as bytes.
   const names = await readable(folder, () => readdir(folder, { encoding: 'buffer' }))
   names.sort(Buffer.compare)
   const wanted: string[] = []
@@ -164,9 +164,9 @@ async function walk(
       throw refusal(`a name in '${folder}' is no UTF-8: '${raw.toString('latin1')}'`, { path: folder })
     }
     const name = raw.toString('utf8')
-    // A file of that name would be taken for padding by whoever reads the torrent.
+    // Other programs would treat a file of that name as padding.
     if (name.startsWith(padNamePrefix)) continue
-    // Resume records name peers and trackers, with passkeys.
+    // Resume records contain peers, and trackers with passkeys.
     if (spellsRecordFolder(name)) continue
     if (!ignore([...elements.slice(skipped), name].join('/'))) wanted.push(name)
   }

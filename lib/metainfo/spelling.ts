@@ -2,25 +2,25 @@ import { maxElementBytes } from './limits.ts'
 import { elementText, safeElement, safeName, safeText } from './safe-path.ts'
 
 /**
- * How the names of a torrent's files are spelled on disk. `0.2`: as this version makes them safe. `0.1`: as version 0.1 did, and much
- * as libtorrent does: at most 240 bytes, without joiners, with a leading dot. `original`: as in the torrent, where the safe name
- * lacks nothing but invisible characters.
+ * How the names of a torrent's files are spelled on disk. `0.2`: made safe as in this version. `0.1`: as in version 0.1, close to
+ * libtorrent: at most 240 bytes, without joiners, with a leading dot. `original`: as in the torrent, if the safe name differs only
+ * in invisible characters.
  */
 export type Spelling = '0.1' | '0.2' | 'original'
 
-/** The spelling that a value names, as another version may have written it; undefined for none that is known here. */
+/** Returns the spelling named by a value from a record; undefined for unknown ones, which a later version may have written. */
 export function readSpelling(value: unknown): Spelling | undefined {
   return value === '0.1' || value === '0.2' || value === 'original' ? value : undefined
 }
 
-/** Bytes to which version 0.1 cut names. */
+/** Maximum bytes of a name in version 0.1. */
 const maxBytesBefore = 240
 const joiners = /[\u200c\u200d]/g
-/** Characters that are removed from names although they neither reverse the text nor separate folders. */
+/** Characters that are removed from names although they neither reverse text nor separate folders. */
 const invisible = /[\u061c\u200b\u200e\u200f\u2060-\u2064\ufeff]/g
 const onWindows = process.platform === 'win32'
 
-/** An element of a path below the torrent's name; undefined for `.` and `..`. */
+/** Spells a path element below the torrent's name; undefined for `.` and `..`. */
 export function spellElement(
   raw: Uint8Array,
   spelling: Spelling,
@@ -30,7 +30,7 @@ export function spellElement(
   return spelling === '0.1' ? elementBefore(raw, windows) : original(raw, safeElement(raw, windows), windows)
 }
 
-/** The torrent's name; undefined for `.` and `..`. */
+/** Spells the torrent's name; undefined for `.` and `..`. */
 export function spellName(
   raw: Uint8Array,
   spelling: Spelling,
@@ -38,18 +38,18 @@ export function spellName(
 ): string | undefined {
   if (spelling === '0.1') return elementBefore(raw, windows)
   const name = safeName(raw, windows)
-  // An underscore for the dot is there for safety, whatever else the name lacks.
+  // The underscore instead of a leading dot is for safety, so the original name is not used.
   if (spelling === '0.2' || name !== safeElement(raw, windows)) return name
   return original(raw, name, windows)
 }
 
-/** Whether some spelling of the torrent's name differs from the others. */
+/** Returns whether the torrent's name has more than one spelling. */
 export function nameHasOthers(raw: Uint8Array): boolean {
   const name = spellName(raw, '0.2')
   return spellName(raw, '0.1') !== name || spellName(raw, 'original') !== name
 }
 
-/** Whether some spelling of an element may differ from the others: a quick look, for torrents may have very many. */
+/** Returns whether an element may have more than one spelling. A fast check, because torrents may have very many elements. */
 export function elementHasOthers(raw: Uint8Array): boolean {
   if (raw.length > maxBytesBefore) return true
   for (let at = 0; at < raw.length; at++) {
@@ -70,7 +70,7 @@ function elementBefore(raw: Uint8Array, windows: boolean): string | undefined {
   return safeText(elementText(raw).replace(joiners, ''), windows, maxBytesBefore)
 }
 
-/** The name as it is in the torrent, or the safe one if that differs for a reason of safety, or no file can have the other. */
+/** Returns the name as in the torrent, unless it is unsafe or no file can have it; then the safe name. */
 function original(raw: Uint8Array, safe: string | undefined, windows: boolean): string | undefined {
   const text = elementText(raw)
   const visible = text.replace(invisible, '')

@@ -2,40 +2,40 @@ import { runSteps, type Steps } from '../util/turn-share.ts'
 import { NameTable } from './name-table.ts'
 import { folded, suffixed } from './safe-path.ts'
 
-/** A path as elements that are safe one by one; `yields` when another file of the same name goes first. */
+/** A path whose elements are safe; with `yields`, another file of the same path keeps the name. */
 export interface PathRequest {
   readonly elements: readonly string[]
   readonly yields: boolean
 }
 
-/** Names that are looked at without a pause. */
+/** Names that are compared before yielding to the event loop. */
 const looksOfStep = 2000
-/** Number of the folder in which all others are. */
+/** Number of the top folder. */
 const root = 0
 
 /**
- * Paths that are made unique without regard to case and Unicode composition. A file whose path is that of an earlier file or of a folder
- * is renamed (`a.txt` to `a.1.txt`); the name stays within 255 bytes. The same list always gives the same names. All names are kept as
- * {@link folded} gives them.
+ * Makes paths unique, ignoring case and Unicode composition. A file is renamed (`a.txt` to `a.1.txt`) if its path is that of an
+ * earlier file or of a folder; the name stays within 255 bytes. The same list always gives the same names. Names are stored as
+ * {@link folded} returns them.
  */
 export class UniquePaths {
-  /** Begins each path. */
+  /** Prefix of each path. */
   readonly #prefix: string
-  /** Folders by the folder above; entry n is folder n + 1. */
+  /** Folders by parent folder; entry n is folder n + 1. */
   readonly #folders = new NameTable()
-  /** Files that were asked for, then those that got another name. */
+  /** The requested files, then the renamed ones. */
   readonly #files = new NameTable()
-  /** For each path that was added twice its entry in {@link #files}, and 1 more if it yields. */
+  /** For each added path, twice its entry in {@link #files}, plus 1 if it yields. */
   readonly #added: number[] = []
-  /** The last suffix for the name of each entry that was asked for more than once. */
+  /** The last suffix used for each entry that was requested more than once. */
   readonly #suffixes = new Map<number, number>()
   #before: readonly string[] = []
-  /** The folders on the way to the file before. */
+  /** The parent folders of the previous file, from the top. */
   readonly #way: number[] = [root]
-  /** The path of the file before, without its name. */
+  /** The path of the previous file, without its name. */
   #path: string
 
-  /** No path; `prefix` begins each. */
+  /** Starts with no paths; `prefix` begins each. */
   constructor(prefix: string) {
     this.#prefix = prefix
     this.#path = prefix
@@ -46,7 +46,7 @@ export class UniquePaths {
     const depth = elements.length - 1
     const depthBefore = this.#before.length - 1
     let same = 0
-    // Files next to each other often share their folder.
+    // Consecutive files often share their folder.
     while (same < depth && same < depthBefore && elements[same] === this.#before[same]) same++
     if (same < depth || depth !== depthBefore) {
       for (let n = same; n < depth; n++) {
@@ -61,7 +61,7 @@ export class UniquePaths {
     return this.#path + name
   }
 
-  /** Decides about all paths in order, and calls `rename` for each whose file has to take another name than the one that `nameOf` gives. */
+  /** Decides all paths in order. Calls `rename` for each file that cannot have the name that `nameOf` returns. */
   *settleSteps(nameOf: (path: number) => string, rename: (path: number, name: string) => void): Steps<void> {
     const taken = new Uint8Array(this.#files.size)
     let looks = 0
@@ -78,7 +78,7 @@ export class UniquePaths {
     }
   }
 
-  /** Takes the first name in the folder of an entry with a suffix that no file or folder has. */
+  /** Reserves the first name with a suffix that is free in the folder of an entry. */
   *#freeNameSteps(name: string, entry: number): Steps<string> {
     const folder = this.#files.folder(entry)
     let suffix = this.#suffixes.get(entry) ?? 0
@@ -100,7 +100,7 @@ export function uniquePaths(requests: readonly PathRequest[]): string[] {
   return runSteps(uniquePathSteps(requests))
 }
 
-/** As {@link uniquePaths}, in parts. */
+/** {@link uniquePaths} in steps. */
 export function* uniquePathSteps(requests: readonly PathRequest[]): Steps<string[]> {
   const unique = new UniquePaths('')
   const paths: string[] = []
