@@ -48,7 +48,9 @@ export async function createFromScan(scan: Scan, options: CreateOptions = {}): P
   const totalBytes = last === undefined ? 0 : last.offset + last.length
   const layout = new Layout(options.pieceLength ?? pieceLengthFor(totalBytes), entries)
   if (layout.pieceCount > maxPieceCount) {
-    throw refusal(`${layout.pieceCount} pieces are more than ${maxPieceCount}: choose a greater pieceLength`)
+    throw refusal(
+      `${layout.pieceCount} pieces exceed the limit of ${maxPieceCount}: choose a larger pieceLength`
+    )
   }
   const pieces = await hashAll(scan, layout, options)
   const tiers = (options.trackers ?? []).map((tier) => (typeof tier === 'string' ? [tier] : tier))
@@ -101,13 +103,13 @@ function checkOptions(options: CreateOptions): void {
   }
   if (creationDate === undefined || creationDate === false) return
   if (!types.isDate(creationDate) || Number.isNaN(creationDate.getTime()))
-    throw refusal('the option creationDate is no valid date')
+    throw refusal('the option creationDate is not a valid date')
 }
 
 function checkUrl(option: string, url: unknown): void {
   if (typeof url === 'string' && URL.canParse(url)) return
   const shown = typeof url === 'string' ? `'${redactUrl(url)}'` : show(url)
-  throw refusal(`the option ${option} holds ${shown}, which is no URL`)
+  throw refusal(`the option ${option} holds ${shown}, which is not a URL`)
 }
 
 /** Returns a power of two from 16 KiB to 16 MiB that gives 1000 to 2000 pieces, as far as these bounds allow. */

@@ -59,7 +59,7 @@ export function* readFileList(list: Outline, folder: string, naming: Naming): St
     const moved = index === files.length ? undefined : { listIndex: index }
     files.push({ path, name, length, offset, pad: isPad, ...readFlags(attributes), ...moved })
     offset += length
-    if (offset > Number.MAX_SAFE_INTEGER) throw invalid('its files together pass 2^53 bytes')
+    if (offset > Number.MAX_SAFE_INTEGER) throw invalid('its files together exceed 2^53 bytes')
   }
   if (index === 0) throw invalid("'files' is empty")
   yield* unique.settleSteps(
@@ -107,7 +107,7 @@ class FileReader {
   /** Enters the dictionary of the next file. */
   begin(index: number): void {
     const found = this.#at
-    if (this.#cursor.kind !== 'dict') throw invalid(`file ${index} is no dictionary`)
+    if (this.#cursor.kind !== 'dict') throw invalid(`file ${index} is not a dictionary`)
     found.length = undefined
     found.attr = undefined
     found.path = undefined
@@ -232,5 +232,5 @@ class FileReader {
 
 /** Returns the error for an invalid file length. */
 export function badLength(file: string, value: unknown, isThere: boolean): Error {
-  return invalid(`the length of ${file} must be an integer from 0 on, not ${shown(value, isThere)}`)
+  return invalid(`the length of ${file} must be a non-negative integer, not ${shown(value, isThere)}`)
 }

@@ -36,7 +36,7 @@ export interface Magnet {
  * @throws TorrentError ERR_METAINFO_MAGNET when it is not a magnet URI or has no info hash of version 1 or 2.
  */
 export function parseMagnet(uri: string): Magnet {
-  if (typeof uri !== 'string') throw refusal('it is no text', show(uri))
+  if (typeof uri !== 'string') throw refusal('it is not a string', show(uri))
   if (!/^magnet:\?/i.test(uri)) throw refusal("it does not begin with 'magnet:?'", uri)
   if (uri.length > maxUriLength)
     throw refusal(`it has ${uri.length} characters, more than ${maxUriLength}`, uri)
@@ -93,12 +93,12 @@ export type MagnetInput = Pick<Magnet, 'infoHashes'> & Partial<Magnet>
 export function formatMagnet(magnet: MagnetInput): string {
   const given: unknown = magnet
   if (typeof given !== 'object' || given === null || typeof magnet.infoHashes !== 'object')
-    throw new TorrentError('ERR_METAINFO_MAGNET', `${show(given)} is no object with infoHashes`)
+    throw new TorrentError('ERR_METAINFO_MAGNET', `${show(given)} is not an object with infoHashes`)
   const { infoHashes, name, trackers = [], peers = [], webSeeds = [], exactSources = [] } = magnet
   const { selectOnly, length } = magnet
   for (const [field, list] of Object.entries({ trackers, peers, webSeeds, exactSources }))
     if (!Array.isArray(list))
-      throw new TorrentError('ERR_METAINFO_MAGNET', `${field}: ${show(list)} is no list`)
+      throw new TorrentError('ERR_METAINFO_MAGNET', `${field}: ${show(list)} is not a list`)
   const { v1, v2 } = infoHashes ?? {}
   const parts: string[] = []
   if (v1 !== undefined) parts.push(`xt=urn:btih:${hexOf(v1, 20)}`)
@@ -123,14 +123,14 @@ export function formatMagnet(magnet: MagnetInput): string {
 
 /** Replaces lone surrogates with U+FFFD, because encodeURIComponent throws on them. */
 function wellFormed(text: string): string {
-  if (typeof text !== 'string') throw new TorrentError('ERR_METAINFO_MAGNET', `${show(text)} is no text`)
+  if (typeof text !== 'string') throw new TorrentError('ERR_METAINFO_MAGNET', `${show(text)} is not a string`)
   return Buffer.from(text).toString()
 }
 
 function refusal(reason: string, uri: string): TorrentError {
   const safe = redactUrl(uri)
   const short = safe.length > 100 ? `${safe.slice(0, 100)}…` : safe
-  return new TorrentError('ERR_METAINFO_MAGNET', `'${short}' is no magnet link to use: ${reason}`, {
+  return new TorrentError('ERR_METAINFO_MAGNET', `'${short}' is not a valid magnet link: ${reason}`, {
     details: { uri: short }
   })
 }
@@ -140,7 +140,7 @@ function withTopic(known: InfoHashes, topic: string, uri: string): InfoHashes {
   if (kind === undefined) return known
   const version = kind.toLowerCase() === 'btih' ? 'v1' : 'v2'
   const hash = version === 'v1' ? parseV1(text) : parseV2(text)
-  if (hash === undefined) throw refusal(`'${topic.slice(0, 100)}' is no info hash`, uri)
+  if (hash === undefined) throw refusal(`'${topic.slice(0, 100)}' is not an info hash`, uri)
   const before = known[version]
   if (before !== undefined && !equalBytes(before, hash))
     throw refusal('it names two different info hashes', uri)
@@ -148,7 +148,7 @@ function withTopic(known: InfoHashes, topic: string, uri: string): InfoHashes {
 }
 
 function hexOf(hash: Uint8Array, length: number): string {
-  if (!isBytes(hash)) throw new TorrentError('ERR_METAINFO_MAGNET', `${show(hash)} is no info hash`)
+  if (!isBytes(hash)) throw new TorrentError('ERR_METAINFO_MAGNET', `${show(hash)} is not an info hash`)
   if (hash.length === length) return toHex(hash)
   throw new TorrentError(
     'ERR_METAINFO_MAGNET',

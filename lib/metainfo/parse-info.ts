@@ -49,7 +49,7 @@ export function parseInfoInTurns(infoBytes: Uint8Array, signal?: AbortSignal): P
 function* parseInfoSteps(infoBytes: Uint8Array): Steps<Metainfo> {
   // Trailing bytes are an error here, because every byte counts for the info hash.
   const outline = yield* outlineSteps(withinLimit(infoBytes), infoKeys)
-  if (!outline.isDict) throw invalid('the info is no dictionary')
+  if (!outline.isDict) throw invalid('the info is not a dictionary')
   const fields = yield* readInfo(outline, {})
   return { ...fields, announce: [], webSeeds: [], httpSeeds: [], nodes: [] }
 }
@@ -74,7 +74,7 @@ export function* readInfo(dict: Outline, { unlimited = false }: ParseOptions): S
   const { info, infoHashes } = yield* copyAndHash(raw, hybrid)
   const { name, files, hasOthers } = yield* readNames(dict, infoHashes, { spelling: '0.2', unlimited })
   const { length, pieceCount } = new Layout(pieceLength, files)
-  if (length === 0) throw invalid('its files hold no byte')
+  if (length === 0) throw invalid('its files have no bytes')
   if (pieceCount > maxPieceCount) throw invalid(`it has ${pieceCount} pieces, more than ${maxPieceCount}`)
   if (hashed.length !== pieceCount * 20) {
     throw invalid(

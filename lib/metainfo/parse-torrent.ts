@@ -45,7 +45,7 @@ export function parseTorrentInTurns(bytes: Uint8Array, options: ParseOptions = {
 export function* parseTorrentSteps(bytes: Uint8Array, options: ParseOptions = {}): Steps<Metainfo> {
   // Trailing bytes are ignored, because writers and transfers leave newlines, zeros and markup there.
   const dict = yield* outlinePrefixSteps(withinLimit(bytes), torrentKeys)
-  if (!dict.isDict) throw invalid('it is no dictionary')
+  if (!dict.isDict) throw invalid('it is not a dictionary')
   const info = dict.get('info')
   if (info?.isDict !== true) throw invalid("'info' must be a dictionary")
   const comment = yield* looseText(dict, 'comment')
@@ -72,7 +72,7 @@ export function formatTorrent(metainfo: Metainfo): Uint8Array {
     !isBytes(metainfo.info) ||
     !Array.isArray(metainfo.announce)
   )
-    throw invalid(`${show(given)} is no Metainfo`)
+    throw invalid(`${show(given)} is not a Metainfo`)
   const { announce, webSeeds, httpSeeds, nodes, comment, createdBy, creationDate } = metainfo
   const listed = (list: readonly string[]): BencodeInput | undefined => (list.length > 0 ? list : undefined)
   const single = announce.length === 1 && announce[0]?.length === 1

@@ -72,7 +72,7 @@ export async function scanFiles(
   if (first === undefined) throw refusal('no path is given')
   const name = options.name ?? defaultName(given, first)
   if (safeElement(fromText(name)) !== name && options.name !== undefined) {
-    throw refusal(`the option name '${name}' is no safe file name`)
+    throw refusal(`the option name '${name}' is not a safe file name`)
   }
   const found: Found[] = []
   // The walk skips these as it skips its own parent folders.
@@ -88,7 +88,8 @@ export async function scanFiles(
       found.push({ diskPath: one, elements: singleFile ? [] : [path.basename(one)], length: stats.size })
     } else throw refusal(`'${one}' is neither a file nor a folder`)
   }
-  if (found.every(({ length }) => length === 0)) throw refusal('the files hold no byte', { paths: given })
+  if (found.every(({ length }) => length === 0))
+    throw refusal('there are no bytes to share: all files are empty', { paths: given })
   refuseDuplicates(found)
   const files = withEntries(found, name)
   const root = path.dirname(given.length > 1 ? path.dirname(first) : first)
@@ -109,8 +110,8 @@ function checkPaths(paths: unknown): readonly string[] {
       isBytes(one) || (typeof one === 'object' && one !== null && ('stream' in one || 'pipe' in one))
     throw refusal(
       isData
-        ? 'bytes and streams are no path; client.seed takes them'
-        : `${show(one)} is no path of a file or folder`
+        ? 'bytes and streams are not paths; pass them to client.seed'
+        : `${show(one)} is not the path of a file or folder`
     )
   })
 }
@@ -122,10 +123,10 @@ function refusal(reason: string, details: Record<string, unknown> = {}, cause?: 
 function defaultName(given: readonly string[], first: string): string {
   const parent = path.dirname(first)
   if (!given.every((one) => path.dirname(one) === parent)) {
-    throw refusal('the paths stand in different folders, so the option name is needed')
+    throw refusal('the paths are in different folders, so the option name is required')
   }
   const name = path.basename(given.length > 1 ? parent : first)
-  if (name === '') throw refusal(`'${first}' has no name, so the option name is needed`)
+  if (name === '') throw refusal(`'${first}' has no name, so the option name is required`)
   return name
 }
 
@@ -161,7 +162,7 @@ async function walk(
   const wanted: string[] = []
   for (const raw of names) {
     if (!isUtf8(raw)) {
-      throw refusal(`a name in '${folder}' is no UTF-8: '${raw.toString('latin1')}'`, { path: folder })
+      throw refusal(`a name in '${folder}' is not valid UTF-8: '${raw.toString('latin1')}'`, { path: folder })
     }
     const name = raw.toString('utf8')
     // Other programs would treat a file of that name as padding.

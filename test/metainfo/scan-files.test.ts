@@ -135,8 +135,8 @@ test('a folder as deep as torrents may be', async () => {
 const refused: [string, () => string | string[], ScanOptions, RegExp][] = [
   ['no paths', () => [], {}, /no path/],
   ['a path that is not there', () => path.join(home, 'missing'), {}, /missing' cannot be read/],
-  ['an empty folder', () => tree({}), {}, /no byte/],
-  ['only empty files', () => tree({ a: 0, b: 0 }), {}, /no byte/],
+  ['an empty folder', () => tree({}), {}, /no bytes/],
+  ['only empty files', () => tree({ a: 0, b: 0 }), {}, /no bytes/],
   ['an unsafe name', () => tree({ a: 1 }), { name: '../x' }, /name '\.\.\/x'/],
   ['an empty name', () => tree({ a: 1 }), { name: '' }, /name ''/],
   [
@@ -172,7 +172,7 @@ if (process.platform === 'linux') {
   test('refuses a name that is not UTF-8', async () => {
     const folder = tree({ a: 1 })
     writeFileSync(Buffer.concat([Buffer.from(`${folder}/x`), Buffer.of(0xff)]), 'x')
-    await assert.rejects(scanFiles(folder), { code: 'ERR_METAINFO_CREATE', message: /no UTF-8: 'xÿ'/ })
+    await assert.rejects(scanFiles(folder), { code: 'ERR_METAINFO_CREATE', message: /not valid UTF-8: 'xÿ'/ })
   })
 }
 
