@@ -12,15 +12,15 @@ import type { ApiRequest } from './api-request.ts'
 import { HttpError } from './respond.ts'
 import type { CheckedOptions } from './server-options.ts'
 
-/** How often it is looked whether a torrent that was just added stands in the list. */
+/** Polling interval for a newly added torrent to appear in the client's list. */
 const lookEveryMs = 10
-const notALink = 'that is no magnet link, info hash, or http address of a .torrent file'
+const notALink = 'that is not a magnet link, an info hash or an http address of a .torrent file'
 
 /**
- * Adds the torrent of a request's body: `application/json` `{ source, paused?, select? }`, `text/plain` with the source, or the bytes of a
- * .torrent. A source is a magnet link, an info hash or an http(s) address, and never a path of this machine. Resolves as soon as the
- * torrent stands in the list; `onFailure` hears when its files cannot be had after that.
- * @throws HttpError 400 for what cannot be added, 413 for what is too long.
+ * Adds the torrent of a request's body: `application/json` `{ source, paused?, select? }`, `text/plain` with the source, or the
+ * bytes of a .torrent. A source is a magnet link, an info hash or an http(s) URL, never a path on this machine. Resolves as soon as
+ * the torrent is in the client's list; a later failure to get its metadata goes to `onFailure`.
+ * @throws HttpError 400 for an invalid source, 413 for a body that is too long.
  */
 export async function addTorrent(
   client: Client,
@@ -35,16 +35,16 @@ export async function addTorrent(
     const { source, options } =
       type === 'text/plain' ? { source: text.trim(), options: {} } : parseOrder(text)
     if (!isUrl(source)) return addLink(client, source, options, onFailure)
-    // A visitor of the page must not reach other services on this machine or its network through it.
+    // Users of the page must not reach other services on this machine or its network through the server.
     return refuse(client.add(source, { ...options, trust: privateSources ? 'program' : 'remote' }))
   }
   const bytes = await bodies.read(request, response, limits.torrentBytes)
-  // 20 bytes would count as a bare info hash.
-  if (bytes[0] !== 0x64) throw new HttpError(400, 'the body is no .torrent file')
+  // The client would take 20 bytes for a bare info hash.
+  if (bytes[0] !== 0x64) throw new HttpError(400, 'the body is not a .torrent file')
   return refuse(client.add(bytes))
 }
 
-/** Whether a text is an http address, maybe in quotes. */
+/** Returns whether a text is an http(s) URL, possibly in quotes. */
 function isUrl(source: string): boolean {
   return /^["'`<“«]?\s*https?:\/\//i.test(source)
 }
@@ -62,7 +62,7 @@ async function addLink(
     added.catch(() => {})
     return known
   }
-  // Looked for and not listened for: a program may take all listeners off its client.
+  // Polls instead of listening, because the program may call removeAllListeners() on its client.
   let timer: NodeJS.Timeout | undefined
   const seen = new Promise<Torrent>((resolve) => {
     timer = setInterval(() => {
@@ -82,7 +82,7 @@ async function addLink(
   }
 }
 
-/** The magnet link or info hash that a text is. @throws HttpError 400 */
+/** Parses a magnet link or info hash. @throws HttpError 400 */
 async function readLink(source: string): Promise<{ link: Metainfo | Magnet; v1: Uint8Array }> {
   try {
     const link = await readSource(source, { trust: 'remote' })
@@ -105,20 +105,20 @@ function parseOrder(text: string): { source: string; options: AddOptions } {
   return { source: source.trim(), options: { paused, ...(value['select'] === undefined ? {} : { select }) } }
 }
 
-/** The object that a JSON text is. @throws HttpError 400 */
+/** Parses a JSON object. @throws HttpError 400 */
 export function parseJson(text: string): Record<string, unknown> {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (thrown) {
-    throw new HttpError(400, `the body is no JSON: ${asError(thrown).message}`)
+    throw new HttpError(400, `the body is not valid JSON: ${asError(thrown).message}`)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new HttpError(400, 'the body must be an object')
   return { ...value }
 }
 
-/** What a client refuses is the fault of who asked. */
+/** Turns the client's refusal into an HttpError 400, because the request caused it. */
 async function refuse(added: Promise<Torrent>): Promise<Torrent> {
   try {
     return await added

@@ -6,7 +6,7 @@ import type { ServerLimits } from './limits.ts'
 import { Readers } from './readers.ts'
 import { Slots, tooMany } from './slots.ts'
 
-/** Decides what a client may have of the server: connections, answers, memory for bodies, readers of files. */
+/** Enforces the limits of a server: connections, responses, memory for bodies, file readers. */
 export class Admission {
   readonly limits: ServerLimits
   readonly connections: Connections
@@ -25,16 +25,16 @@ export class Admission {
   }
 
   /**
-   * Admits an answer that takes a while, until it is closed.
-   * @throws HttpError 503 when too many are under way.
+   * Counts a response until it is closed.
+   * @throws HttpError 503 when too many are open.
    */
   admitRequest(request: IncomingMessage, response: ServerResponse): void {
     this.#occupy(this.#requests, request, response, 'requests are under way')
   }
 
-  /** The same for an event stream. @throws HttpError 503 */
+  /** Counts an event stream until it is closed. @throws HttpError 503 when too many are open. */
   admitWatcher(request: IncomingMessage, response: ServerResponse): void {
-    this.#occupy(this.#watchers, request, response, 'pages watch')
+    this.#occupy(this.#watchers, request, response, 'event streams are open')
   }
 
   #occupy(slots: Slots, request: IncomingMessage, response: ServerResponse, what: string): void {
@@ -42,7 +42,7 @@ export class Admission {
     if (leave === undefined) throw tooMany(what)
     response.once('close', leave)
     response.setTimeout(this.limits.stalledMs, () => {
-      // A silent client is right to wait while the answer is being made.
+      // The client may be silent while the server still prepares the response.
       if (response.writableLength > 0 || !request.complete) response.destroy()
     })
   }

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** A request as the router hands it on. */
+/** A request as the router passes it to the API. */
 export interface ApiRequest {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  /** Decoded elements of the path behind `/api/`. */
+  /** Decoded path elements after `/api/`. */
   readonly elements: readonly string[]
   readonly query: URLSearchParams
   /** The `Host` of the request. */

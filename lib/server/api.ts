@@ -10,7 +10,7 @@ import type { CheckedOptions } from './server-options.ts'
 import type { Shelf } from './shelf.ts'
 import { dhtNodes, listFiles, summarise } from './snapshot.ts'
 
-/** What the page asks for: lists, events, and changes. */
+/** The HTTP API of the page: lists, events and changes. */
 export class Api {
   readonly #shelf: Shelf
   readonly #options: CheckedOptions
@@ -24,7 +24,7 @@ export class Api {
     this.#admission = admission
   }
 
-  /** Answers. @throws HttpError */
+  /** Answers a request. @throws HttpError */
   async handle(asked: ApiRequest): Promise<void> {
     const { request, response, elements, query } = asked
     const [what, infoHash, action, ...more] = elements
@@ -33,7 +33,7 @@ export class Api {
       await this.#events.open(request, response, query.get('torrent') ?? undefined)
       return
     }
-    if (what !== 'torrents' || more.length > 0) throw new HttpError(404, 'there is no such thing in the API')
+    if (what !== 'torrents' || more.length > 0) throw new HttpError(404, 'the API has no such resource')
     this.#admission.admitRequest(request, response)
     if (infoHash === undefined || infoHash === '') {
       allowMethods(request, this.#shelf.client === undefined ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'POST'])
@@ -81,7 +81,7 @@ export class Api {
     }
     respondJson(request, response, 200, {
       ...summarise(torrent),
-      // Its trackers may have passkeys in them.
+      // Tracker URLs may contain passkeys.
       ...(mayChange(request, host, this.#options) ? { magnetURI: torrent.magnetURI } : {}),
       fileCount: torrent.files.length,
       files: listFiles(torrent)
@@ -105,7 +105,7 @@ export class Api {
 
   #client(): Client {
     if (this.#shelf.client === undefined)
-      throw new HttpError(403, 'this server has one torrent and no client')
+      throw new HttpError(403, 'this server serves one torrent, so none can be added or removed')
     return this.#shelf.client
   }
 }

@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { HttpError } from './respond.ts'
 import { tooMany } from './slots.ts'
 
-/** Memory of a body grows by so many bytes, at first and later. */
+/** Bytes of a body's first block and of later ones. */
 const firstBytes = 4096
 const blockBytes = 64 << 10
 
-/** Receives the bodies of requests, which together take only so much memory until they are answered. */
+/** Receives request bodies, within a limit of memory for all bodies together; a body counts until its request is answered. */
 export class Bodies {
   readonly #mostBytes: number
   #bytes = 0
@@ -15,17 +15,17 @@ export class Bodies {
     this.#mostBytes = mostBytes
   }
 
-  /** Bytes of memory that bodies have. */
+  /** Bytes of memory that bodies occupy. */
   get bytes(): number {
     return this.#bytes
   }
 
   /**
-   * The body of a request.
-   * @throws HttpError 413 when it is longer than `maxBytes`, 400 when it breaks off, 503 when all bodies together take too much.
+   * Reads the body of a request.
+   * @throws HttpError 413 when it is longer than `maxBytes`, 400 when it ends early, 503 when all bodies together exceed the limit.
    */
   async read(request: IncomingMessage, response: ServerResponse, maxBytes: number): Promise<Buffer> {
-    const tooLong = new HttpError(413, `the body may have ${maxBytes} bytes at most`, { connection: 'close' })
+    const tooLong = new HttpError(413, `the body may have at most ${maxBytes} bytes`, { connection: 'close' })
     if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLong
     const body = new Body()
     let reserved = 0
@@ -54,20 +54,20 @@ export class Bodies {
       request.on('data', onData)
       request.once('end', resolve)
       request.once('error', (cause) => reject(new HttpError(400, cause.message)))
-      request.once('close', () => reject(new HttpError(400, 'the body broke off')))
+      request.once('close', () => reject(new HttpError(400, 'the body ended early')))
     })
     return body.join()
   }
 }
 
-/** One body, in blocks of its own: of chunks of a byte each there may be millions. */
+/** One body, copied into blocks, because it may arrive in millions of chunks of one byte. */
 class Body {
   length = 0
   readonly #blocks: Buffer[] = []
-  /** Bytes of the last block that are free. */
+  /** Free bytes of the last block. */
   #free = 0
 
-  /** How much more memory so many bytes need. */
+  /** Returns how much memory must be added for so many bytes. */
   missing(bytes: number): number {
     return bytes <= this.#free ? 0 : this.#blockFor(bytes - this.#free)
   }
@@ -82,7 +82,7 @@ class Body {
     this.#append(chunk.subarray(fits))
   }
 
-  /** All bytes in one piece; the blocks are let go of. */
+  /** Returns all bytes in one buffer and releases the blocks. */
   join(): Buffer {
     return Buffer.concat(this.#blocks.splice(0), this.length)
   }

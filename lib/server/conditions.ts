@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 /**
- * The status that the preconditions of a GET or HEAD ask for (RFC 9110, 13.2.2), or undefined to go on. A file of a torrent has a
- * strong ETag and no modification date, so conditions on dates are ignored, as the RFC wants.
+ * Returns the status that the preconditions of a GET or HEAD demand (RFC 9110, 13.2.2), or undefined to go on. A torrent file has a
+ * strong ETag and no modification date, so conditions on dates are ignored, as the RFC requires.
  */
 export function checkConditions(headers: IncomingHttpHeaders, etag: string): 304 | 412 | undefined {
   const match = headers['if-match']
@@ -12,7 +12,7 @@ export function checkConditions(headers: IncomingHttpHeaders, etag: string): 304
   return undefined
 }
 
-/** Whether a `Range` counts in view of `If-Range`: it names this very file, and a date never does. */
+/** Returns whether `If-Range` allows the `Range` header: it must be this file's ETag; dates never match. */
 export function rangeApplies(headers: IncomingHttpHeaders, etag: string): boolean {
   const ifRange = headers['if-range']
   return ifRange === undefined || String(ifRange).trim() === etag

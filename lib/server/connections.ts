@@ -16,19 +16,19 @@ const refusal = [
 
 interface Connection {
   readonly host: string | undefined
-  /** Gives its slot back. */
+  /** Releases the connection's slot. */
   readonly leave: () => void
 }
 
 /**
- * The open connections, of which there are only so many. One without a request under way makes room for a new one, the one that is
- * so for longest first; while there is none, new ones are answered with 503 before anything of them is read.
+ * The open connections, limited in number. A new connection beyond the limit replaces the one that has been idle for longest. If
+ * none is idle, the new one is answered with 503 before any of it is read.
  */
 export class Connections {
   readonly #slots: Slots
   readonly #mostRefusals: number
   readonly #open = new Map<Socket, Connection>()
-  /** Connections without a request under way, the one that is so for longest first. */
+  /** Connections without an open request, longest idle first. */
   readonly #idle = new Set<Socket>()
   readonly #refused = new Set<Socket>()
 
@@ -37,7 +37,7 @@ export class Connections {
     this.#mostRefusals = refusals
   }
 
-  /** Counts a new connection; false when it is refused, and then ends by itself. */
+  /** Counts a new connection. Returns false when it is refused; it then gets a 503 and is closed. */
   admit(socket: Socket): boolean {
     const host = hostKey(socket)
     let leave = this.#slots.take(host)
@@ -52,13 +52,13 @@ export class Connections {
     return true
   }
 
-  /** A request of a connection begins or has ended. */
+  /** Records that a connection has an open request, or has none. */
   setBusy(socket: Socket, isBusy: boolean): void {
     this.#idle.delete(socket)
     if (!isBusy && this.#open.has(socket)) this.#idle.add(socket)
   }
 
-  /** Closes the connections that are being refused. */
+  /** Closes the refused connections. */
   close(): void {
     for (const socket of this.#refused) socket.destroy()
   }
@@ -69,7 +69,7 @@ export class Connections {
     this.#idle.delete(socket)
   }
 
-  /** Closes the connection that is idle for longest; one of this host when the host has too many. */
+  /** Closes the connection that has been idle for longest; only one of this host when the host is at its limit. */
   #makeRoom(host: string | undefined): boolean {
     const isHostFull = this.#slots.isHostFull(host)
     for (const socket of this.#idle) {
@@ -89,7 +89,7 @@ export class Connections {
     }
     this.#refused.add(socket)
     socket.once('close', () => this.#refused.delete(socket))
-    // A socket that is closed with bytes unread is reset, and its answer may be lost.
+    // Closing a socket with unread bytes resets it, and the response may be lost.
     socket.resume()
     socket.setTimeout(lingerMs, () => socket.destroy())
     socket.end(refusal)

@@ -4,10 +4,11 @@ import { checkServerOptions, type ServerOptions } from './server-options.ts'
 import { TorrentServer } from './torrent-server.ts'
 
 /**
- * An HTTP server over the torrents of a client, or over one torrent: `/` and `/<infoHash>/` show a page, `/<infoHash>/<path>` is a file
- * with ranges as players want them, `/<infoHash>.m3u` a playlist, `/api/` what the page asks for; with one torrent also `/<index>` is a
- * file. `listen` without a host binds 127.0.0.1; `close()` ends everything under way, and neither client nor torrent.
- * @throws TorrentError ERR_SERVER_OPTION naming the option that is refused.
+ * Creates an HTTP server for the torrents of a client, or for one torrent. `/` and `/<infoHash>/` are pages, `/<infoHash>/<path>` is
+ * a file with the ranges that players need, `/<infoHash>.m3u` a playlist, and `/api/` the API of the page; with one torrent,
+ * `/<index>` is also a file. `listen` without a host binds 127.0.0.1. `close()` ends all connections, but closes neither client nor
+ * torrent.
+ * @throws TorrentError ERR_SERVER_OPTION naming the invalid option.
  */
 export function createServer(source: Client | Torrent, options?: ServerOptions): Server
 export function createServer(

@@ -1,9 +1,9 @@
 /**
- * A `Content-Disposition` that gives any name to any client (RFC 6266): plain ASCII for old ones, and the true name as RFC 8187
- * when that is another.
+ * Returns a `Content-Disposition` header that carries any name (RFC 6266): plain ASCII for old clients, and the exact name encoded
+ * as in RFC 8187 when it differs.
  */
 export function contentDisposition(kind: 'inline' | 'attachment', name: string): string {
-  // Some clients decode percent signs even where none may.
+  // Some clients decode percent signs even where none are allowed.
   const plain = name.replace(/[^\x20-\x7e]|["\\%]/g, '_')
   const fallback = `${kind}; filename="${plain}"`
   return plain === name ? fallback : `${fallback}; filename*=UTF-8''${encodeExtended(name)}`
@@ -16,17 +16,17 @@ function encodeExtended(name: string): string {
   )
 }
 
-/** One element of a path for a URL; lone surrogates become U+FFFD, which `encodeURIComponent` alone would throw at. */
+/** Encodes a path element for a URL; lone surrogates, on which `encodeURIComponent` throws, become U+FFFD. */
 export function encodeElement(element: string): string {
   return encodeURIComponent(wellFormed(element))
 }
 
-/** The text with lone surrogates replaced by U+FFFD. */
+/** Replaces lone surrogates with U+FFFD. */
 export function wellFormed(text: string): string {
   return /\p{Surrogate}/u.test(text) ? Buffer.from(text).toString() : text
 }
 
-/** Text for HTML, in elements and in quoted attributes. */
+/** Escapes text for HTML elements and quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`)
 }

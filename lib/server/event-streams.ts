@@ -6,26 +6,26 @@ import { Summaries } from './summaries.ts'
 
 interface Watcher {
   readonly response: ServerResponse
-  /** The torrent that it looks at. */
+  /** The torrent that the watcher gets details of. */
   readonly infoHash: string | undefined
-  /** Whether it knows the summaries of the time before, so that what has changed is enough. */
+  /** Whether the watcher got the previous summaries, so that changes are enough. */
   isUpToDate: boolean
 }
 
-/** One look at the torrents, for all watchers. */
+/** The state of all torrents at one time, shared by all watchers. */
 interface News {
-  /** Events for a watcher that knows nothing yet. */
+  /** Returns the events for a new watcher. */
   all(): Buffer
-  /** Events for one that knows the news before. */
+  /** The events for a watcher that got the previous news. */
   readonly changed: Buffer
-  /** The event of each torrent that is looked at, made when the first watcher wants it. */
+  /** The `detail` event of each watched torrent, created on first use. */
   readonly details: Map<string, Buffer>
 }
 
 /**
- * Server-sent events for the page: `torrents` with all summaries at first and when the list has changed, else `changed` with those that
- * have; `dht` with its size; `detail` with the torrent that a watcher looks at, all about once a second, and `notice` with a sentence for
- * people. A client that reads too slowly misses some.
+ * Server-sent events for the page, about once a second. `torrents` has all summaries, at first and when the list changed; `changed`
+ * has only those that changed; `dht` the number of DHT nodes; `detail` the torrent that a watcher looks at. `notice` is a sentence
+ * for users. A client that reads too slowly misses some events.
  */
 export class EventStreams {
   readonly #shelf: Shelf
@@ -43,8 +43,8 @@ export class EventStreams {
   }
 
   /**
-   * Begins a stream, with the detail of the torrent `infoHash` if given. Resolves when it is over.
-   * @throws HttpError 503 when too many watch.
+   * Opens a stream, with the details of the torrent `infoHash` if given. Resolves when it is closed.
+   * @throws HttpError 503 when too many are open.
    */
   async open(
     request: IncomingMessage,
@@ -66,7 +66,7 @@ export class EventStreams {
     const watcher = { response, infoHash, isUpToDate: false }
     this.#timer ??= setInterval(() => void this.#tick(), this.#admission.limits.newsMs)
     response.write('retry: 2000\n\n')
-    // A watcher that comes between two looks is told what the others were.
+    // A watcher that arrives between two ticks gets the latest news.
     this.#news ??= this.#look()
     this.#tell(watcher, await this.#news)
     if (!response.destroyed) {
@@ -77,13 +77,13 @@ export class EventStreams {
     if (this.#watchers.size === 0) this.#stop()
   }
 
-  /** Tells all watchers a sentence. */
+  /** Sends a sentence for users to all watchers. */
   notice(text: string): void {
     const event = format('notice', JSON.stringify(text))
     for (const { response } of this.#watchers) if (!response.writableNeedDrain) response.write(event)
   }
 
-  /** Ends all streams. */
+  /** Closes all streams. */
   close(): void {
     this.#stop()
     for (const { response } of this.#watchers) response.destroy()
@@ -101,7 +101,7 @@ export class EventStreams {
     this.#isLooking = true
     const { all, changed } = await this.#summaries.look()
     this.#isLooking = false
-    // The last watcher went away meanwhile.
+    // The last watcher left meanwhile.
     if (this.#timer === undefined) this.#news = undefined
     const nodes = dhtNodes(this.#shelf.client)
     const network = nodes === null ? '' : format('dht', JSON.stringify({ nodes }))
@@ -136,7 +136,7 @@ export class EventStreams {
   }
 }
 
-/** One event; JSON has no line breaks of its own. */
+/** Formats one event; JSON contains no line breaks. */
 function format(name: string, json: string): string {
   return `event: ${name}\ndata: ${json}\n\n`
 }

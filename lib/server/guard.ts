@@ -4,19 +4,19 @@ import { isAddress, isLoopback } from '../util/address.ts'
 import { HttpError } from './respond.ts'
 import type { CheckedOptions } from './server-options.ts'
 
-/** The header by which a program says that no foreign page sends its request: browsers let none set it. */
+/** Header by which a program shows that its request is not from a foreign page: browsers do not let pages set it across origins. */
 const intentHeader = 'x-piecewise'
 
 /**
- * Refuses a request that is addressed to a name which is not ours: a foreign page can let its own name point here, and would then be
- * of one origin with us (DNS rebinding). An address cannot be pointed elsewhere, so any does when the server is bound beyond loopback.
+ * Refuses a request for a host name that is not ours. A foreign page can point its own name at this server and would then share our
+ * origin (DNS rebinding). An IP address cannot be repointed, so any is accepted when the server is bound beyond loopback.
  * @throws HttpError 403
  */
 export function checkHost(host: string | undefined, server: Server, { hosts }: CheckedOptions): void {
-  // Only what is no browser leaves it out.
+  // Browsers always send it.
   if (host === undefined) return
   const name = /^(\[[^\]]*\]|[^:]*)(?::\d*)?$/.exec(host)?.[1]?.toLowerCase() ?? ''
-  // The dot of the root of all names may stand behind a name.
+  // An absolute name ends with a dot.
   const bare = name.replace(/\.$/, '')
   if (hosts.has(bare) || bare === 'localhost' || bare.endsWith('.localhost')) return
   const address = name.startsWith('[') ? name.slice(1, -1) : name
@@ -32,7 +32,7 @@ export function checkHost(host: string | undefined, server: Server, { hosts }: C
 }
 
 /**
- * Refuses a request without the token.
+ * Refuses a request without a valid token.
  * @throws HttpError 401
  */
 export function checkToken(
@@ -43,7 +43,7 @@ export function checkToken(
   if (token === undefined) return
   const bearer = /^Bearer +(.*)$/i.exec(request.headers.authorization ?? '')?.[1]
   const given = bearer ?? query.get('token')
-  // Hashes have one length, so that nothing is learnt from the time, the length of the token included.
+  // Comparing hashes of equal length hides the token and its length from timing attacks.
   if (given !== null && timingSafeEqual(digest(given), digest(token))) return
   throw new HttpError(401, 'a token is needed: ?token=… or Authorization: Bearer …', {
     'www-authenticate': 'Bearer'
@@ -51,7 +51,7 @@ export function checkToken(
 }
 
 /**
- * Refuses a change that a foreign page may have sent: it takes our own origin, or no origin at all and the header of intent.
+ * Refuses a change that a foreign page may have sent: requires our own origin, or no origin and the header of intent.
  * @throws HttpError 403
  */
 export function checkIntent(
@@ -70,10 +70,10 @@ export function checkIntent(
     )
   }
   if (site === 'cross-site' || site === 'same-site')
-    throw new HttpError(403, 'changes are not for other sites')
+    throw new HttpError(403, 'changes from other sites are refused')
 }
 
-/** Whether {@link checkIntent} lets a request change something. */
+/** Returns whether {@link checkIntent} accepts a request. */
 export function mayChange(
   request: IncomingMessage,
   host: string | undefined,

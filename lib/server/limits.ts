@@ -1,30 +1,30 @@
 /**
- * Bounds on what clients can make the server hold. A bound "of a host" is for each client address, in public IPv6 for each /64, and not
- * for programs on this machine: a reverse proxy there speaks for all clients.
+ * Limits of what clients can make the server hold. A limit "of a host" applies to each client address, or to each /64 of public
+ * IPv6. It does not apply to this machine, because a reverse proxy speaks for all clients.
  */
 export interface ServerLimits {
-  /** Connections. */
+  /** Open connections. */
   readonly connections: number
   readonly connectionsOfHost: number
-  /** Refused connections that are kept for a moment so that their 503 arrives. */
+  /** Refused connections that stay open for a moment so that their 503 arrives. */
   readonly refusals: number
-  /** Files that are being sent. */
+  /** Files being sent. */
   readonly streams: number
   readonly streamsOfHost: number
   /** Open event streams. */
   readonly watchers: number
   readonly watchersOfHost: number
-  /** Milliseconds between two looks at the torrents for all event streams. */
+  /** Milliseconds between two updates of the event streams. */
   readonly newsMs: number
-  /** All other requests that are being answered. */
+  /** Other requests being answered. */
   readonly requests: number
   readonly requestsOfHost: number
-  /** Requests of one connection, and of all, that wait for an earlier one of their connection. */
+  /** Requests, of one connection and in total, that wait for an earlier one of their connection. */
   readonly waitingOfConnection: number
   readonly waiting: number
   /** Bytes of the request line and headers. */
   readonly headerBytes: number
-  /** Milliseconds for the headers of a request, and for all of it. */
+  /** Milliseconds until the headers of a request, and the whole request, must have arrived. */
   readonly headersMs: number
   readonly requestMs: number
   /** Bytes of a .torrent. */
@@ -32,41 +32,41 @@ export interface ServerLimits {
   /** Bytes of a link, and of a list of files. */
   readonly linkBytes: number
   readonly selectionBytes: number
-  /** Bytes of all bodies that are being received. */
+  /** Bytes of all bodies being received. */
   readonly bodyBytes: number
-  /** Milliseconds after which a client that takes nothing of an answer is given up, unless it is a file. */
+  /** Milliseconds after which a response that the client does not read is closed; not for files. */
   readonly stalledMs: number
-  /** Milliseconds after which a stream that takes nothing makes room for another one. */
+  /** Milliseconds without reading after which a file stream may be closed for a new one. */
   readonly yieldMs: number
-  /** Milliseconds after which a stream that takes nothing lets go of its window in the torrent. */
+  /** Milliseconds without reading after which a file stream releases its readahead window in the torrent. */
   readonly parkMs: number
 }
 
-/** The limits of every server; {@link ServerOptions} may set others for connections and streams. */
+/** The limits of every server; {@link ServerOptions} can change those of connections and streams. */
 export const serverLimits: ServerLimits = {
-  // An open connection costs 10 to 30 KB, and most systems give a process 1024 files, some of which the torrents need.
+  // An open connection costs 10 to 30 KB. Most systems give a process 1024 file descriptors, and the torrents need some.
   connections: 512,
-  // A browser has six for each server, a player up to ten, and a few households share an address.
+  // A browser opens six per server, a player up to ten, and a few households share an address.
   connectionsOfHost: 64,
-  // Each is kept for a second.
+  // Each stays for a second.
   refusals: 64,
-  // Each may hold a chunk of 256 KiB: 32 MB. The rest of the connections is for pages and lists.
+  // Each may hold a chunk of 256 KiB: 32 MB together. The remaining connections are for pages and lists.
   streams: 128,
   streamsOfHost: 32,
-  // A page costs a snapshot of what it shows each second, of about a millisecond.
+  // Each page costs a snapshot per second, about a millisecond.
   watchers: 32,
   watchersOfHost: 8,
-  // Speeds and progress need not be newer.
+  // Newer speeds and progress would not help users.
   newsMs: 1000,
-  // They take milliseconds, unless a client is slow; then a list keeps up to 64 KB.
+  // They take milliseconds, unless a client is slow; a list then holds up to 64 KB.
   requests: 128,
   requestsOfHost: 32,
-  // Browsers and players pipeline nothing. Each may hold headers of the full length: 16 MB.
+  // Browsers and players do not pipeline. Each request may hold headers of the full length: 16 MB together.
   waitingOfConnection: 32,
   waiting: 1024,
-  // As in Node, but whatever its command line says.
+  // Node's default, even if its command line sets another.
   headerBytes: 16 << 10,
-  // Headers come in one packet or two; a client that sends them byte by byte keeps a connection for so long.
+  // Headers arrive in one or two packets; a client that sends them byte by byte can hold a connection for this long.
   headersMs: 10_000,
   // The largest .torrent at 2 Mbit/s.
   requestMs: 120_000,
@@ -76,12 +76,12 @@ export const serverLimits: ServerLimits = {
   linkBytes: 64 << 10,
   // The indices of 150,000 files.
   selectionBytes: 1 << 20,
-  // Two of the largest .torrent files, or many of the usual ones.
+  // Two of the largest .torrent files, or many usual ones.
   bodyBytes: 64 << 20,
-  // A network that is down for longer loses the connection as well.
+  // A network that is down for longer also loses the connection.
   stalledMs: 60_000,
-  // A player that reads nothing for so long has filled its buffer or is paused; it opens a new stream when it goes on.
+  // A player that reads nothing for so long has a full buffer or is paused; it opens a new stream when it continues.
   yieldMs: 60_000,
-  // A film that is paused so that it can buffer has its window by then, or a swarm that is too slow for it.
+  // By then, a film paused for buffering has its readahead window, or its swarm is too slow.
   parkMs: 300_000
 }

@@ -1,9 +1,9 @@
 import type { ListenOptions } from 'node:net'
 
-/** Where a server listens that is not told a host. */
+/** The default host of a server. */
 export const loopback = '127.0.0.1'
 
-/** The arguments of `listen` as `node:http` takes them, in one form, and with 127.0.0.1 where no host is given. */
+/** Normalizes the arguments of `listen` in `node:http`; the default host is 127.0.0.1. */
 export function listenOptions(args: readonly unknown[]): ListenOptions {
   const [first, second, third] = args
   if (typeof first === 'object' && first !== null) {

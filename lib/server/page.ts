@@ -6,16 +6,16 @@ import { escapeHtml } from './disposition.ts'
 import { urlPath } from './shelf.ts'
 import { mostFilesShown } from './snapshot.ts'
 
-/** The page: one document with its script and style inside. */
+/** The page: one document with inline script and style. */
 export interface Page {
-  /** The document, with plain links to the torrents or to the files of one for who runs no scripts. */
+  /** Returns the document, with plain links to the torrents, or to the files of one, for clients without scripts. */
   html(torrents: readonly Torrent[], shown: Torrent | undefined, query: string): string
   readonly headers: OutgoingHttpHeaders
 }
 
 let loaded: Page | undefined
 
-/** Reads the page once. */
+/** Reads the page from disk, once. */
 export function loadPage(): Page {
   return (loaded ??= makePage(readFileSync(new URL('./page.html', import.meta.url), 'utf8')))
 }
@@ -39,7 +39,7 @@ function makePage(source: string): Page {
   }
 }
 
-/** The policy names what is inside by its hash, so that nothing else that gets into the page is run. */
+/** The policy allows inline script and style by their hash, so that nothing injected into the page runs. */
 function hashOf(source: string, element: 'script' | 'style'): string {
   const inside = new RegExp(`<${element}>([\\s\\S]*?)</${element}>`).exec(source)?.[1] ?? ''
   return `'sha256-${createHash('sha256').update(inside).digest('base64')}'`

@@ -4,17 +4,17 @@ import { filesOfStep, urlPath } from './shelf.ts'
 import { sortedSteps } from './sorted-steps.ts'
 
 const order = new Intl.Collator(undefined, { numeric: true })
-/** The entries of playlists, sorted once for each torrent: that takes a second for the largest. */
+/** The entries of playlists, sorted once per torrent: the largest takes a second. */
 const sorted = new WeakMap<readonly TorrentFile[], Promise<readonly TorrentFile[]>>()
 
-/** The files that a playlist of a torrent has: its videos and sounds in the order of their names, or all files when there are none. */
+/** Returns the files of a torrent's playlist: its video and audio files sorted by name, or all files when it has none. */
 export function playlistFiles({ files }: Torrent): Promise<readonly TorrentFile[]> {
   let list = sorted.get(files)
   if (list === undefined) sorted.set(files, (list = runStepsInTurns(playableSteps(files))))
   return list
 }
 
-/** The text of a playlist, part by part. `base` is the server's `http://host:port`, `query` is put behind each address. */
+/** Yields the text of a playlist in parts. `base` is the server's `http://host:port`; `query` is appended to each URL. */
 export function* playlist(
   torrent: Torrent,
   files: readonly TorrentFile[],
@@ -36,12 +36,12 @@ function* playableSteps(files: readonly TorrentFile[]): Steps<readonly TorrentFi
   return yield* sortedSteps(listed, (a, b) => order.compare(a.path, b.path))
 }
 
-/** Whether a player can do something with the file. */
+/** Returns whether a file is video or audio. */
 function isPlayable({ type }: TorrentFile): boolean {
   return /^(?:video|audio)\/(?!x-mpegurl)/.test(type)
 }
 
-/** A name that cannot begin a line of its own. */
+/** Removes line breaks, so that a name cannot add lines to the playlist. */
 function oneLine(name: string): string {
   return name.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim()
 }

@@ -4,21 +4,22 @@ export interface ByteRange {
   readonly end: number
 }
 
-/** More ranges than this in one request are answered with the whole file: nobody who plays or resumes needs them. */
+/** A request for more ranges gets the whole file; players and resumed downloads need few. */
 const mostRanges = 64
-/** Ranges with less than about a part's header between them travel as one. */
+/** Ranges with a smaller gap are joined: the header of another part would be longer than the gap. */
 const gapBytes = 80
 
 /**
- * What a `Range` header asks of a file (RFC 9110, 14): the ranges in the order of the header, those that touch made one. `'whole'`
- * when it is to be ignored, because it is malformed, of another unit or excessive, or the file is empty; `'unsatisfiable'` when no range lies in the file.
+ * Parses a `Range` header for a file (RFC 9110, 14). Returns the ranges in header order, with touching ones joined. Returns
+ * `'whole'` to ignore the header, because it is malformed, has another unit or too many ranges, or the file is empty. Returns
+ * `'unsatisfiable'` when no range is inside the file.
  */
 export function parseRanges(
   header: string | undefined,
   length: number
 ): readonly ByteRange[] | 'whole' | 'unsatisfiable' {
   const set = /^bytes=(.*)$/i.exec(header ?? '')?.[1]
-  // No Content-Range can speak of an empty file, and a player that asks for all of it should get that.
+  // Content-Range cannot describe an empty file, and a player that asks for all of it should get a 200.
   if (set === undefined || length === 0) return 'whole'
   const specs = set.split(',').map((spec) => spec.replace(/^[ \t]+|[ \t]+$/g, ''))
   const ranges: ByteRange[] = []
@@ -53,7 +54,7 @@ function coalesced(ranges: readonly ByteRange[]): readonly ByteRange[] {
       end = Math.max(end, other.end)
       merged.splice(at, 1)
       place = at
-      // What has grown may now touch one that it did not before.
+      // The joined range may now touch a range that it did not touch before.
       at = merged.length
     }
     merged.splice(place, 0, { start, end })

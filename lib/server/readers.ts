@@ -8,9 +8,9 @@ import { drained } from './respond.ts'
 import { Slots, tooMany } from './slots.ts'
 
 /**
- * The responses that files are sent by. There are only so many; one whose client has taken nothing for a while makes room for a new
- * one, and one whose client has taken nothing for long lets go of its window in the torrent until the client goes on: a paused player
- * keeps its connection for hours.
+ * The responses that send files, limited in number. A response whose client has read nothing for a while may be closed for a new
+ * one. After longer, it releases its readahead window in the torrent until the client continues, because a paused player keeps its
+ * connection for hours.
  */
 export class Readers {
   readonly #limits: ServerLimits
@@ -24,7 +24,7 @@ export class Readers {
   }
 
   /**
-   * Opens a reader for a response, to be called before its head is written.
+   * Opens a reader for a response; call it before writing the head.
    * @throws HttpError 503 when too many are open.
    */
   open(request: IncomingMessage, response: ServerResponse): Reader {
@@ -45,7 +45,7 @@ export class Readers {
     return reader
   }
 
-  /** Ends the reader that is stalled for longest; one of this host when the host has too many. */
+  /** Closes the reader that has been stalled for longest; only one of this host when the host is at its limit. */
   #makeRoom(host: string | undefined): boolean {
     const isHostFull = this.#slots.isHostFull(host)
     let longest: Reader | undefined
@@ -68,12 +68,12 @@ export class Readers {
   }
 }
 
-/** Sends bytes of files by one response, and reads no more of them than the client takes. */
+/** Sends file bytes in one response, and reads no more of them than the client takes. */
 export class Reader {
   readonly host: string | undefined
   /** Called once, when the response is closed. */
   onEnd: (() => void) | undefined
-  /** When the client stopped taking bytes, on the monotonic clock; `Infinity` while it takes them. */
+  /** When the client stopped reading, on the monotonic clock; `Infinity` while it reads. */
   stalledAt: number = Number.POSITIVE_INFINITY
   readonly #response: ServerResponse
   #stream: FileStream | undefined
@@ -91,14 +91,14 @@ export class Reader {
       for await (const chunk of stream) {
         position += chunk.length
         await this.write(chunk)
-        // Parked: another stream goes on from here.
+        // The stream was parked; a new one continues from here.
         if (this.#stream === undefined) break
       }
     }
     this.#stream = undefined
   }
 
-  /** Sends bytes, and resolves when the client has room for more. Rejects when it has gone away. */
+  /** Sends bytes and resolves when the client can take more. Rejects when the client is gone. */
   async write(bytes: Uint8Array): Promise<void> {
     if (!this.#response.destroyed && !this.#response.write(bytes)) {
       this.stalledAt = monotonicMs()
@@ -108,14 +108,14 @@ export class Reader {
     if (this.#response.destroyed) throw new Error('the client has gone away')
   }
 
-  /** Closes the stream, and with it its window; the next read opens another one. */
+  /** Closes the stream to release its readahead window; {@link send} opens another when the client continues. */
   park(): void {
     const stream = this.#stream
     this.#stream = undefined
     stream?.destroy()
   }
 
-  /** Ends stream and response. */
+  /** Closes the stream and the response. */
   close(): void {
     this.park()
     this.#response.destroy()

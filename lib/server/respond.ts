@@ -1,10 +1,10 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { shareTurn } from '../util/turn-share.ts'
 
-/** Characters that are written at a time. */
+/** Characters written at a time. */
 const sliceLength = 64 << 10
 
-/** What a request comes to that is not served: a status and a sentence for people. */
+/** The status, and a sentence for users, of a request that is not served. */
 export class HttpError extends Error {
   readonly status: number
   readonly headers: OutgoingHttpHeaders
@@ -16,7 +16,7 @@ export class HttpError extends Error {
   }
 }
 
-/** Answers with a whole body; HEAD gets its headers alone. */
+/** Sends a complete body; HEAD gets only the headers. */
 export function respond(
   request: IncomingMessage,
   response: ServerResponse,
@@ -29,7 +29,7 @@ export function respond(
   response.end(request.method === 'HEAD' ? undefined : bytes)
 }
 
-/** Answers with a sentence. */
+/** Sends a sentence as plain text. */
 export function respondText(
   request: IncomingMessage,
   response: ServerResponse,
@@ -40,10 +40,10 @@ export function respondText(
   respond(request, response, status, `${text}\n`, { 'content-type': 'text/plain; charset=utf-8', ...headers })
 }
 
-/** The headers of JSON. */
+/** Headers of JSON responses. */
 export const jsonHeaders: OutgoingHttpHeaders = { 'content-type': 'application/json; charset=utf-8' }
 
-/** Answers with JSON. */
+/** Sends JSON. */
 export function respondJson(
   request: IncomingMessage,
   response: ServerResponse,
@@ -58,8 +58,8 @@ export function respondJson(
 }
 
 /**
- * Answers with text that is made part by part, in slices of 64 KB that yield to the event loop. It is made only as fast as the client
- * takes it, and no further once the client has gone away. Text that fits in one slice has a length.
+ * Sends text that is generated in slices of 64 KB, which yield to the event loop. Generates it only as fast as the client reads, and
+ * stops when the client is gone. Text that fits in one slice gets a Content-Length.
  */
 export async function respondInParts(
   request: IncomingMessage,
@@ -83,7 +83,7 @@ export async function respondInParts(
   else respond(request, response, 200, text, headers)
 }
 
-/** Resolves when a response that is full takes more, or is closed. */
+/** Resolves when a full response can take more, or is closed. */
 export function drained(response: ServerResponse): Promise<void> {
   if (response.destroyed || !response.writableNeedDrain) return Promise.resolve()
   return new Promise((resolve) => {
@@ -97,10 +97,10 @@ export function drained(response: ServerResponse): Promise<void> {
   })
 }
 
-/** Refuses methods that a resource does not have. @throws HttpError 405 */
+/** Refuses all other methods. @throws HttpError 405 */
 export function allowMethods(request: IncomingMessage, methods: readonly string[]): void {
   if (methods.includes(request.method ?? '')) return
-  throw new HttpError(405, `${request.method} is not possible here, only ${methods.join(', ')}`, {
+  throw new HttpError(405, `${request.method} is not allowed here, only ${methods.join(', ')}`, {
     allow: methods.join(', ')
   })
 }

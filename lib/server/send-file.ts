@@ -7,26 +7,26 @@ import { type ByteRange, parseRanges } from './ranges.ts'
 import type { Reader, Readers } from './readers.ts'
 import { HttpError } from './respond.ts'
 
-/** What DLNA renderers need to hear before they seek: by byte ranges, content not converted, streaming transfer. */
+/** Tells DLNA renderers that they can seek: by byte ranges, without conversion, as a streaming transfer. */
 const dlnaFeatures = 'DLNA.ORG_OP=01;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=01700000000000000000000000000000'
-/** What runs scripts or styles when opened gets an origin of its own, so that a hostile torrent cannot speak to the server as its page. */
+/** Gives files with scripts or styles an origin of their own, so that a hostile torrent cannot act as the server's page. */
 const sandbox =
   "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'"
 const harmless = /^(?:video\/|audio\/|image\/(?!svg)|application\/pdf$)/
 
-/** A file to be served, and how. */
+/** The file to serve, and how. */
 export interface FileTarget {
   readonly torrent: Torrent
   readonly file: TorrentFile
   /** Index into `torrent.files`. */
   readonly index: number
-  /** Offered to be saved and not shown. */
+  /** Whether the browser should save the file instead of showing it. */
   readonly download: boolean
 }
 
 /**
- * Serves a file to GET and HEAD (RFC 9110): whole, or by ranges, with conditions. Resolves when the answer is sent or its
- * connection closed. The stream is closed as soon as the client goes away; when the torrent fails the connection breaks, so that the
+ * Serves a file to GET and HEAD (RFC 9110): whole or by ranges, with conditions. Resolves when the response is sent or its
+ * connection closed. Closes the stream as soon as the client is gone. If the torrent fails, the connection is destroyed, so that the
  * client does not take a part for the whole.
  */
 export async function sendFile(
@@ -36,9 +36,9 @@ export async function sendFile(
   readers: Readers
 ): Promise<void> {
   const { torrent, file, index } = target
-  // Whoever asks so takes the beginning for what it asked; with a range it has said where in bytes.
+  // The client would take the beginning for the requested time; with a Range header it asked for bytes.
   if (request.headers['timeseekrange.dlna.org'] !== undefined && request.headers.range === undefined)
-    throw new HttpError(406, 'the file is sought in by bytes, with Range, and not by time')
+    throw new HttpError(406, 'seeking by time is not supported: use byte ranges (Range)')
   const etag = `"${torrent.infoHash}-${index}"`
   const headers: OutgoingHttpHeaders = {
     ...dlnaHeaders(request),
@@ -74,7 +74,7 @@ export async function sendFile(
   const reader = isEmpty ? undefined : readers.open(request, response)
   if (ranges === 'whole') response.writeHead(200, headers)
   else response.writeHead(206, { ...headers, 'content-range': contentRange(range, file.length) })
-  // The player may wait long for the first byte; it should not wait for the length too.
+  // Sends the headers now, because the first byte may take long and the player can use the length.
   if (reader !== undefined) response.flushHeaders()
   await finish(response, async () => reader?.send(file, range))
 }
@@ -110,7 +110,7 @@ async function sendParts(
   })
 }
 
-/** Ends a response after its body; one that breaks off is closed. */
+/** Ends a response after its body; destroys it when the body fails. */
 async function finish(response: ServerResponse, body: () => Promise<void>): Promise<void> {
   try {
     await body()

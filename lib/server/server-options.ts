@@ -5,29 +5,23 @@ import { serverLimits } from './limits.ts'
 
 /** Options of `createServer`; all have defaults. */
 export interface ServerOptions {
-  /**
-   * A secret that every request must name as `?token=` or `Authorization: Bearer`; none by default. The links of page and playlist
-   * carry it.
-   */
+  /** A secret that every request must send as `?token=` or `Authorization: Bearer`; default none. The links of page and playlist contain it. */
   readonly token?: string | undefined
-  /** The origin whose pages may read files and playlists, or `'*'` for all; `false` by default. Changes are for the own page alone. */
+  /** The origin whose pages may read files and playlists, or `'*'` for all; default `false`. Only the server's own page can make changes. */
   readonly cors?: string | false | undefined
-  /** Names besides the loopback ones under which the server may be addressed, without port; a guard against DNS rebinding. */
+  /** Host names, without port, that requests may use besides the loopback names; protects against DNS rebinding. */
   readonly hosts?: readonly string[] | undefined
-  /** Refuses everything that changes a torrent; false by default. */
+  /** Refuses all changes of torrents; default false. */
   readonly readOnly?: boolean | undefined
-  /**
-   * Whether an http address that is added through the API may lead to this machine and into local networks, as that of an indexer beside
-   * the program does; false by default: only public hosts are asked.
-   */
+  /** Whether the API may add an http(s) URL on this machine or in local networks, for example of an indexer; default false: only public hosts. */
   readonly privateSources?: boolean | undefined
-  /** Whether `/` and `/<infoHash>/` show a page; true by default. */
+  /** Whether `/` and `/<infoHash>/` show a page; default true. */
   readonly page?: boolean | undefined
-  /** Connections that may be open; 512 by default. Further ones close an idle connection, or are answered with 503. */
+  /** Maximum open connections; default 512. Further ones replace an idle connection, or get a 503. */
   readonly maxConnections?: number | undefined
   /**
-   * Files that may be sent at the same time; 128 by default. A further one ends a stream of which the client has taken nothing for a
-   * minute, or is answered with 503.
+   * Maximum files that are sent at the same time; default 128. A further one closes a stream whose client has read nothing for a
+   * minute, or gets a 503.
    */
   readonly maxStreams?: number | undefined
 }
@@ -36,7 +30,7 @@ export interface ServerOptions {
 export interface CheckedOptions {
   readonly token: string | undefined
   readonly cors: string | false
-  /** In lower case, without a dot at the end. */
+  /** Lower case, without a trailing dot. */
   readonly hosts: ReadonlySet<string>
   readonly readOnly: boolean
   readonly privateSources: boolean
@@ -45,7 +39,7 @@ export interface CheckedOptions {
   readonly maxStreams: number
 }
 
-// A record, so that an option without a place here is no valid program.
+// A record, so that a forgotten option does not compile.
 const optionNames: Record<keyof ServerOptions, true> = {
   token: true,
   cors: true,
@@ -58,7 +52,7 @@ const optionNames: Record<keyof ServerOptions, true> = {
 }
 
 /**
- * Refuses what makes no sense, and fills in the defaults.
+ * Checks the options and fills in the defaults.
  * @throws TorrentError ERR_SERVER_OPTION naming the option and the value.
  */
 export function checkServerOptions(options: ServerOptions, more: readonly unknown[] = []): CheckedOptions {

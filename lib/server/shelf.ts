@@ -3,40 +3,40 @@ import { show } from '../util/show.ts'
 import { runStepsInTurns, type Steps } from '../util/turn-share.ts'
 import { encodeElement, wellFormed } from './disposition.ts'
 
-/** Files that are looked at without a pause. */
+/** Files that are processed before yielding to the event loop. */
 export const filesOfStep = 256
 
-/** What a server serves: the torrents of a client, or one torrent. */
+/** The catalog: the torrents of a client, or one torrent. */
 export class Shelf {
-  /** The client, when torrents can be added and removed. */
+  /** The client, if torrents can be added and removed. */
   readonly client: Client | undefined
   readonly #torrent: Torrent | undefined
   readonly #paths = new WeakMap<readonly TorrentFile[], Promise<Map<string, number>>>()
 
-  /** @throws TorrentError ERR_SERVER_OPTION for what is neither. */
+  /** @throws TorrentError ERR_SERVER_OPTION when the source is neither a client nor a torrent. */
   constructor(source: Client | Torrent) {
     if (isClient(source)) this.client = source
     else if (isTorrent(source)) this.#torrent = source
     else throw new TorrentError('ERR_SERVER_OPTION', `${show(source)} is neither a Client nor a Torrent`)
   }
 
-  /** All torrents, in the order in which they were added. */
+  /** All torrents, in the order of the client's list. */
   get torrents(): readonly Torrent[] {
     return this.#torrent === undefined ? (this.client?.torrents ?? []) : [this.#torrent]
   }
 
-  /** The torrent of a server that has but one. */
+  /** The torrent of a server for one torrent. */
   get only(): Torrent | undefined {
     return this.#torrent
   }
 
-  /** The torrent with this info hash in hexadecimal. */
+  /** Returns the torrent with this info hash in hexadecimal, in any case. */
   get(infoHash: string): Torrent | undefined {
     const hash = infoHash.toLowerCase()
     return this.client?.get(hash) ?? (this.#torrent?.infoHash === hash ? this.#torrent : undefined)
   }
 
-  /** The index of the file with this path, its elements joined by `/`. */
+  /** Returns the index of the file at a path, elements joined by `/`. */
   async indexOf({ files }: Torrent, path: string): Promise<number | undefined> {
     let paths = this.#paths.get(files)
     if (paths === undefined) this.#paths.set(files, (paths = runStepsInTurns(pathSteps(files))))
@@ -53,13 +53,13 @@ function* pathSteps(files: readonly TorrentFile[]): Steps<Map<string, number>> {
   return paths
 }
 
-/** The path of a torrent's file on the server, or of the torrent. */
+/** Returns the URL path of a torrent, or of one of its files. */
 export function urlPath(torrent: Torrent, file?: TorrentFile): string {
   const elements = file === undefined ? [''] : file.path.split('/').map(encodeElement)
   return `/${torrent.infoHash}/${elements.join('/')}`
 }
 
-// By what they have: test runners may load the library twice, and then there are two classes of each.
+// Duck typing instead of instanceof: test runners may load the library twice, with two classes of each name.
 function isClient(value: unknown): value is Client {
   return (
     typeof value === 'object' &&

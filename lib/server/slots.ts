@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { HttpError } from './respond.ts'
 
-/** Counts what is open, in all and for each host, and refuses what is too much. */
+/** Counts what is open, in total and for each host, and enforces both limits. */
 export class Slots {
   readonly #most: number
   readonly #mostOfHost: number
@@ -13,17 +13,17 @@ export class Slots {
     this.#mostOfHost = mostOfHost
   }
 
-  /** How many are open. */
+  /** Number of slots in use. */
   get taken(): number {
     return this.#taken
   }
 
-  /** Whether a host has as many as it may, while others may have more. */
+  /** Returns whether a host is at its own limit. */
   isHostFull(host: string | undefined): boolean {
     return host !== undefined && (this.#byHost.get(host) ?? 0) >= this.#mostOfHost
   }
 
-  /** Counts one more for a host; an undefined one has no limit of its own. Returns what takes it back, or undefined when it is too much. */
+  /** Occupies a slot; a host that is undefined has no limit of its own. Returns a function that releases it, or undefined at the limit. */
   take(host: string | undefined): (() => void) | undefined {
     if (this.#taken >= this.#most || this.isHostFull(host)) return undefined
     this.#count(host, 1)
@@ -43,7 +43,7 @@ export class Slots {
   }
 }
 
-/** 503: the client may try again in a few seconds. */
+/** Returns a 503 that asks the client to retry in a few seconds. */
 export function tooMany(what: string, headers: OutgoingHttpHeaders = {}): HttpError {
   return new HttpError(503, `too many ${what}`, { 'retry-after': '5', ...headers })
 }

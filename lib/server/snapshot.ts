@@ -2,7 +2,7 @@ import type { Client, PieceCell, Torrent } from '../index.ts'
 import { systemCode } from '../util/errors.ts'
 import { urlPath } from './shelf.ts'
 
-/** Files and peers that are shown; a page could not show more at once anyway. */
+/** Maximum files and peers in a snapshot; a page could not show more at once. */
 export const mostFilesShown = 2000
 const mostPeersShown = 200
 
@@ -13,25 +13,25 @@ export interface TorrentFault {
   readonly message: string
 }
 
-/** A line about a torrent. */
+/** The line of a torrent in the list. */
 export interface TorrentSummary {
   readonly infoHash: string
   readonly name: string
   readonly status: string
-  /** Why it has stopped; null unless `status` is `error`. */
+  /** The error that stopped it; null unless `status` is `error`. */
   readonly error: TorrentFault | null
   readonly length: number
   readonly progress: number
   readonly downloadSpeed: number
   readonly uploadSpeed: number
-  /** Bytes that were uploaded. */
+  /** Uploaded bytes. */
   readonly uploaded: number
   readonly peers: number
-  /** Null while it cannot be told. */
+  /** Milliseconds; null while unknown. */
   readonly timeRemaining: number | null
 }
 
-/** A file as the page lists it. */
+/** A file in the list of the page. */
 export interface FileSummary {
   readonly path: string
   readonly length: number
@@ -40,25 +40,25 @@ export interface FileSummary {
   readonly url: string
 }
 
-/** What changes of a torrent while one looks at it. */
+/** The changing state of the torrent that a page shows. */
 export interface TorrentDetail {
   readonly infoHash: string
   readonly pieceCount: number
   readonly pieceLength: number
   readonly ratio: number
   readonly private: boolean
-  /** Of each file shown, in thousandths. */
+  /** Progress of each listed file, in thousandths. */
   readonly fileProgress: readonly number[]
-  /** Of each file shown, `1` when it is selected, else `0`. */
+  /** One character for each listed file: `1` for selected, `0` for not. */
   readonly selected: string
   /** See {@link pieceMap}. */
   readonly map: string
-  /** Where streams read, 0 to 1 in the torrent. */
+  /** Positions of streams, from 0 to 1 in the torrent. */
   readonly cursors: readonly number[]
   readonly peers: readonly object[]
 }
 
-/** The line about a torrent. */
+/** Returns the line of a torrent. */
 export function summarise(torrent: Torrent): TorrentSummary {
   const { timeRemaining } = torrent
   return {
@@ -81,13 +81,13 @@ function faultOf({ status, error }: Torrent): TorrentFault | null {
   return { code: systemCode(error) ?? null, message: error.message }
 }
 
-/** How many nodes the DHT of a client knows; null without one. */
+/** Returns the number of nodes in a client's DHT; null without DHT. */
 export function dhtNodes(client: Client | undefined): number | null {
   const size = client?.dht?.size
   return size === undefined ? null : size[4] + size[6]
 }
 
-/** The first {@link mostFilesShown} files. */
+/** Returns the first {@link mostFilesShown} files. */
 export function listFiles(torrent: Torrent): readonly FileSummary[] {
   return torrent.files.slice(0, mostFilesShown).map((file) => ({
     path: file.path,
@@ -97,7 +97,7 @@ export function listFiles(torrent: Torrent): readonly FileSummary[] {
   }))
 }
 
-/** What changes while one looks. */
+/** Returns the changing state of a torrent. */
 export function detail(torrent: Torrent): TorrentDetail {
   const files = torrent.files.slice(0, mostFilesShown)
   const { length } = torrent
@@ -131,8 +131,9 @@ export function detail(torrent: Torrent): TorrentDetail {
 }
 
 /**
- * The pieces as a string of at most 1024 letters, each for as many neighbours: a digit for the verified part in ninths, the letter
- * `a` to `j` instead while some are on their way, `x` for some that are being hashed, and `-` when nothing is here and no peer has one of them.
+ * Encodes the pieces as at most 1024 characters, each for several consecutive pieces: a digit for the verified part in ninths, a
+ * letter `a` to `j` instead while some are being downloaded, `x` while some are being hashed, and `-` when we have none of them and
+ * no peer has any.
  */
 export function pieceMap(cells: readonly PieceCell[]): string {
   let map = ''

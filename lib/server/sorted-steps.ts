@@ -2,10 +2,10 @@ import type { Steps } from '../util/turn-share.ts'
 
 /** Items that are sorted at once. */
 const runLength = 64
-/** Items that are merged without a pause. */
+/** Items that are merged before yielding to the event loop. */
 const mergeLength = 256
 
-/** Sorts in place, stable, in parts of less than a millisecond: `Array.sort` would hold the event loop for seconds with many items. */
+/** Sorts in place, stable, in steps of less than a millisecond: `Array.sort` blocks the event loop for seconds with many items. */
 export function* sortedSteps<T>(items: T[], compare: (a: T, b: T) => number): Steps<T[]> {
   for (let start = 0; start < items.length; start += runLength) {
     const run = items.slice(start, start + runLength).sort(compare)

@@ -3,10 +3,10 @@ import { runStepsInTurns, type Steps } from '../util/turn-share.ts'
 import type { Shelf } from './shelf.ts'
 import { summarise, type TorrentSummary } from './snapshot.ts'
 
-/** Torrents that are looked at without a pause. */
+/** Torrents that are summarized before yielding to the event loop. */
 const torrentsOfStep = 32
 
-// A record, so that a member without a place here is no valid program.
+// A record, so that a forgotten member does not compile.
 const compared: Record<Exclude<keyof TorrentSummary, 'error'>, true> = {
   infoHash: true,
   name: true,
@@ -23,13 +23,13 @@ const names = Object.keys(compared) as (keyof typeof compared)[]
 
 /** The summaries of all torrents at one time. */
 export interface SummaryList {
-  /** JSON of all. */
+  /** Returns the JSON of all summaries. */
   all(): string
-  /** JSON of the ones that differ from the time before; undefined when torrents came, went or moved. */
+  /** JSON of the summaries that changed since the last time; undefined when torrents were added, removed or reordered. */
   readonly changed: string | undefined
 }
 
-/** Looks at all torrents now and then, for all that watch, and finds out what has changed. */
+/** Summarizes all torrents for all watchers, and finds what changed since the last time. */
 export class Summaries {
   readonly #shelf: Shelf
   #summaries = new Map<Torrent, TorrentSummary>()
@@ -38,7 +38,7 @@ export class Summaries {
     this.#shelf = shelf
   }
 
-  /** The summaries now; made in slices that yield to the event loop. */
+  /** Returns the current summaries; yields to the event loop between slices. */
   look(): Promise<SummaryList> {
     return runStepsInTurns(this.#steps())
   }

@@ -1,17 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 import { HttpError } from './respond.ts'
 
-/** What a request is addressed to. */
+/** The target of a request. */
 export interface Target {
-  /** Decoded elements of the path; `['']` for `/`, a last `''` for a slash at the end. */
+  /** Decoded path elements; `['']` for `/`, a last `''` for a trailing slash. */
   readonly elements: readonly string[]
   readonly query: URLSearchParams
-  /** `host:port` as the client knows us; undefined before HTTP/1.1 when it does not say. */
+  /** `host:port` as the client sent it; undefined when it sent none, which only HTTP/1.0 allows. */
   readonly host: string | undefined
 }
 
 /**
- * Takes a request target apart (RFC 9112, 3.2). `URL` is no help: it makes `%2e%2e` and doubled slashes into something else.
+ * Parses a request target (RFC 9112, 3.2). Not with `URL`, which rewrites `%2e%2e` and double slashes.
  * @throws HttpError 400
  */
 export function parseTarget(request: IncomingMessage): Target {
@@ -26,6 +26,6 @@ function decode(element: string): string {
   try {
     return decodeURIComponent(element)
   } catch {
-    throw new HttpError(400, 'the address is no UTF-8 in percent encoding')
+    throw new HttpError(400, 'the address is not percent-encoded UTF-8')
   }
 }

@@ -21,12 +21,12 @@ import { hasBody, Turns } from './turns.ts'
 
 const log = debug('server')
 const readMethods = ['GET', 'HEAD']
-/** How often it is looked for requests that take too long, at least. */
+/** Maximum interval between checks for requests that take too long. */
 const lookEveryMs = 2000
-/** The longest body that is received although the request is refused, so that the connection can go on. */
+/** The longest body that is received for a refused request, so that the connection can be reused. */
 const mostUnreadBytes = 64 << 10
 
-/** An `http.Server` over the files of torrents. Without a host it listens on loopback alone; `close()` also ends what is under way. */
+/** An `http.Server` for the files of torrents. Listens on loopback by default. `close()` also ends open requests. */
 export class TorrentServer extends http.Server {
   readonly #shelf: Shelf
   readonly #options: CheckedOptions
@@ -36,7 +36,7 @@ export class TorrentServer extends http.Server {
   readonly #turns: Turns
   readonly #links: string
 
-  /** @throws TorrentError ERR_SERVER_OPTION naming what is refused. */
+  /** @throws TorrentError ERR_SERVER_OPTION naming the invalid option. */
   constructor(source: Client | Torrent, options: CheckedOptions, given: ServerLimits = serverLimits) {
     const limits = { ...given, connections: options.maxConnections, streams: options.maxStreams }
     super({
@@ -58,25 +58,25 @@ export class TorrentServer extends http.Server {
     })
   }
 
-  /** @internal A listener that throws must not keep the others, the server's own among them, from a request. */
+  /** @internal Isolates listeners, so that one that throws does not keep a request from the others, the server's own among them. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
-    // A server that cannot listen ends the program unless someone hears of it, as in `node:http`.
+    // As in `node:http`, an `error` without listeners ends the program.
     if (event === 'error' && this.listenerCount('error') === 0) return super.emit(event, ...args)
     const [socket] = args
-    // Before anything is made for it or read of it.
+    // Refuses a connection before memory is spent on it.
     if (event === 'connection' && socket instanceof Socket && !this.#admission.connections.admit(socket))
       return true
     return callListeners(this, event, args)
   }
 
-  /** As in `node:http`, but without a host it is 127.0.0.1. */
+  /** Listens as in `node:http`, but the default host is 127.0.0.1. */
   override listen(...args: unknown[]): this {
     const last = args.at(-1)
     const listener = typeof last === 'function' ? () => Reflect.apply(last, this, []) : undefined
     return super.listen(listenOptions(args), listener)
   }
 
-  /** Stops listening and ends all connections, streams and events. */
+  /** Stops listening and closes all connections, streams and event streams. */
   override close(callback?: (error?: Error) => void): this {
     this.#events.close()
     super.close(callback)
@@ -90,7 +90,7 @@ export class TorrentServer extends http.Server {
       if (value !== undefined) response.setHeader(name, value)
     try {
       if (readMethods.includes(request.method ?? '') && hasBody(request))
-        throw new HttpError(400, `a ${request.method} has no body here`)
+        throw new HttpError(400, `a ${request.method} request must not have a body`)
       const target = parseTarget(request)
       checkHost(target.host, this, this.#options)
       if (request.method === 'OPTIONS' && this.#options.cors !== false) {
@@ -131,7 +131,7 @@ export class TorrentServer extends http.Server {
     }
     if (torrent.status === 'metadata')
       throw new HttpError(503, 'the files are not known yet', { 'retry-after': '2' })
-    // An element with a slash inside can be no name.
+    // No file name contains a slash, so an encoded one matches nothing.
     const path = rest.some((element) => element.includes('/')) ? '' : rest.join('/')
     await this.#sendFile(request, response, torrent, await this.#shelf.indexOf(torrent, path), query)
   }
@@ -194,7 +194,7 @@ export class TorrentServer extends http.Server {
   #commonHeaders(): OutgoingHttpHeaders {
     return {
       'x-content-type-options': 'nosniff',
-      // The token stands in addresses.
+      // The token is in the URLs.
       'referrer-policy': 'no-referrer',
       'cross-origin-resource-policy': this.#options.cors === false ? 'same-origin' : 'cross-origin'
     }
@@ -204,7 +204,7 @@ export class TorrentServer extends http.Server {
     return this.#options.cors === false ? readMethods : [...readMethods, 'OPTIONS']
   }
 
-  /** Lets pages of the origin in the option `cors` read the answer. */
+  /** Sets CORS headers for the origin of the option `cors`. */
   #share(response: ServerResponse): void {
     const { cors } = this.#options
     if (cors === false) return
@@ -238,14 +238,14 @@ export class TorrentServer extends http.Server {
     }
     const status = error instanceof HttpError ? error.status : 500
     const headers = error instanceof HttpError ? { ...error.headers } : {}
-    // The rest of a long body is nothing to read to its end.
+    // Do not read the rest of a long body; close the connection instead.
     const bodyBytes = Number(request.headers['content-length'] ?? 0)
     if (hasBody(request) && !(bodyBytes > 0 && bodyBytes <= mostUnreadBytes)) headers['connection'] = 'close'
     respondText(
       request,
       response,
       status,
-      error instanceof HttpError ? error.message : 'something went wrong here',
+      error instanceof HttpError ? error.message : 'internal server error',
       headers
     )
   }

@@ -2,15 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ServerLimits } from './limits.ts'
 
-/** Answers one request of a connection at a time, so that pipelined ones open no streams before their turn. */
+/** Answers the requests of a connection one at a time, so that pipelined requests do not open streams early. */
 export class Turns {
   readonly #limits: Pick<ServerLimits, 'waiting' | 'waitingOfConnection'>
   readonly #onBusy: (socket: Socket, isBusy: boolean) => void
   readonly #lines = new WeakMap<Socket, (() => void)[]>()
-  /** Requests of all connections that wait. */
+  /** Waiting requests of all connections. */
   #waiting = 0
 
-  /** `onBusy` hears when a connection begins to be answered, and when all its requests are. */
+  /** `onBusy` is called when a connection gets its first request, and when all of its requests are answered. */
   constructor(
     limits: Pick<ServerLimits, 'waiting' | 'waitingOfConnection'>,
     onBusy: (socket: Socket, isBusy: boolean) => void
@@ -20,8 +20,8 @@ export class Turns {
   }
 
   /**
-   * Calls `begin` when all earlier requests of the connection are answered, and never when it is closed before. Closes a connection
-   * with too many that wait, or with one that has a body: its bytes would be kept until its turn.
+   * Calls `begin` when all earlier requests of the connection are answered; never if it closes before. Closes a connection on which
+   * too many requests wait, or one that has a body, which would have to be held in memory.
    */
   take(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
     const { socket } = request
@@ -56,7 +56,7 @@ export class Turns {
   }
 }
 
-/** Whether a request has a body, be it empty. */
+/** Returns whether a request has a body. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }

@@ -298,7 +298,7 @@ test('all controls of the page work', needs(['chromium'], 90_000), async (t) => 
   // An invalid source is reported, and the page continues.
   await page.locator('#source').fill('nonsense')
   await button('Add').click()
-  await page.locator('#notes', { hasText: 'no magnet link' }).waitFor()
+  await page.locator('#notes', { hasText: 'not a magnet link' }).waitFor()
 
   // A .torrent that is dropped anywhere.
   const fourth = path.join(partly.folder, 'data', 'fourth.bin')
