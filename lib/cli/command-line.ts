@@ -3,15 +3,15 @@ import { nearest } from '../util/nearest.ts'
 import type { OptionSpec, Options } from './option-spec.ts'
 import { usageError } from './usage-error.ts'
 
-/** What was typed after the command's name. */
+/** The arguments after the command's name. */
 export class CommandLine {
-  /** Arguments that are no options. */
+  /** Arguments that are not options. */
   readonly positionals: readonly string[]
-  /** Arguments behind `--`. */
+  /** Arguments after `--`. */
   readonly rest: readonly string[]
   readonly #values: ReadonlyMap<string, readonly (string | true)[]>
 
-  /** What was found, without any doubt left. */
+  /** Holds arguments that {@link parseCommandLine} has checked. */
   constructor(
     values: ReadonlyMap<string, readonly (string | true)[]>,
     positionals: readonly string[],
@@ -22,30 +22,30 @@ export class CommandLine {
     this.rest = rest
   }
 
-  /** Whether an option is there. */
+  /** Returns whether an option is given. */
   has(option: string): boolean {
     return this.#values.has(option)
   }
 
-  /** The value of an option as `read` understands it, or undefined when it is not there. */
+  /** Returns the value of an option, parsed by `read`; undefined when it is not given. */
   value<T>(option: string, read: (option: string, text: string) => T): T | undefined {
     return this.values(option, read)[0]
   }
 
-  /** The values of an option that may be repeated. */
+  /** Returns the values of a repeatable option, parsed by `read`. */
   values<T>(option: string, read: (option: string, text: string) => T): T[] {
     return (this.#values.get(option) ?? []).flatMap((value) => (value === true ? [] : [read(option, value)]))
   }
 
-  /** The text of an option, or undefined when it is not there. */
+  /** Returns the text of an option; undefined when it is not given. */
   text(option: string): string | undefined {
     return this.value(option, (_, text) => text)
   }
 }
 
 /**
- * Reads the arguments of the command `name`.
- * @throws TorrentError ERR_CLI_USAGE for an unknown option, a value that is missing or too much, or a repetition.
+ * Parses the arguments of the command `name`.
+ * @throws TorrentError ERR_CLI_USAGE for an unknown option, a missing or unexpected value, or a repeated option.
  */
 export function parseCommandLine(name: string, options: Options, args: readonly string[]): CommandLine {
   const { tokens } = parseArgs({
@@ -107,5 +107,5 @@ function unknownOption(name: string, options: Options, rawName: string): Error {
   const known = Object.keys(options).map((option) => `--${option}`)
   const near = nearest(rawName, known)
   const hint = near === undefined ? `'piecewise ${name} --help' lists them` : `is ${near} meant?`
-  return usageError(`'${rawName}' is no option of '${name}'; ${hint}`)
+  return usageError(`'${rawName}' is not an option of '${name}'; ${hint}`)
 }

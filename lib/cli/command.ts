@@ -5,20 +5,20 @@ import type { Output } from './output.ts'
 /** A command of the command line. */
 export interface Command {
   readonly name: string
-  /** One line of what it does. */
+  /** One line that says what the command does. */
   readonly summary: string
-  /** What follows the name in the usage line. */
+  /** The usage line after the command's name. */
   readonly usage: string
   readonly options: Options
-  /** Command lines that show how it is used, without the program's name. */
+  /** Example command lines, without the program's name. */
   readonly examples: readonly string[]
-  /** More paragraphs of the help. */
+  /** Further paragraphs of the help. */
   readonly notes?: readonly string[]
-  /** Whether standard output carries data, so that words for people must go elsewhere. */
+  /** Whether standard output carries data, so that text must go to standard error. */
   dataOnStdout?(line: CommandLine): boolean
   /**
-   * Does it; returns the exit code.
-   * @throws TorrentError ERR_CLI_USAGE when the command line makes no sense.
+   * Runs the command and returns the exit code.
+   * @throws TorrentError ERR_CLI_USAGE when the command line is invalid.
    */
   run(line: CommandLine, output: Output): Promise<number>
 }

@@ -7,32 +7,37 @@ import { readBytes, readTracker, readUrl } from './values.ts'
 
 /** Options of the commands that make a torrent. */
 export const createOptions: Options = {
-  tracker: { type: 'string', multiple: true, value: 'url', help: 'a tracker; repeatable, each one a tier' },
+  tracker: {
+    type: 'string',
+    multiple: true,
+    value: 'url',
+    help: 'tracker URL; repeatable, each is a tier of its own'
+  },
   name: {
     type: 'string',
     value: 'name',
     help: 'name of the torrent',
-    byDefault: 'that of the file or folder'
+    byDefault: 'name of the file or folder'
   },
   'piece-length': {
     type: 'string',
     value: 'bytes',
-    help: 'a power of two from 16K to 512M',
-    byDefault: 'by the size'
+    help: 'bytes per piece, a power of two from 16K to 512M',
+    byDefault: 'depends on the size'
   },
-  private: { type: 'boolean', help: 'peers only from the trackers' },
-  comment: { type: 'string', value: 'text', help: 'a remark for people' },
+  private: { type: 'boolean', help: 'allow peers from the trackers only' },
+  comment: { type: 'string', value: 'text', help: 'comment in the .torrent' },
   'web-seed': {
     type: 'string',
     multiple: true,
     value: 'url',
-    help: 'where the files are on the web; repeatable'
+    help: 'HTTP server that has the files; repeatable'
   }
 }
 
 /**
- * The files or folders that a command line names.
- * @throws TorrentError ERR_CLI_USAGE when there is none.
+ * Returns the files and folders that a command line names.
+ * @throws TorrentError ERR_CLI_USAGE when there are none.
  */
 export function readPaths(line: CommandLine): string[] {
   const paths = [...line.positionals, ...line.rest]
@@ -41,7 +46,7 @@ export function readPaths(line: CommandLine): string[] {
 }
 
 /**
- * How the torrent is made.
+ * Returns the options for making the torrent.
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readCreateOptions(line: CommandLine): CreateOptions {
@@ -58,7 +63,7 @@ export function readCreateOptions(line: CommandLine): CreateOptions {
   }
 }
 
-/** Shows how far the hashing is; the result is told after each piece. */
+/** Starts a status line for hashing; call the returned function after each piece. */
 export function showHashing(output: Output): (progress: CreateProgress) => void {
   let doneBytes = 0
   let totalBytes = 0

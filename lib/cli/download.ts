@@ -23,7 +23,7 @@ const checkEveryMs = 100
 /** `piecewise download`. */
 export const download: Command = {
   name: 'download',
-  summary: 'downloads a torrent, and continues where it was',
+  summary: 'downloads a torrent, and continues where it stopped',
   usage: '<torrent|magnet|url> [options]',
   options: {
     select: {
@@ -34,11 +34,11 @@ export const download: Command = {
     },
     ...downloadOptions,
     ...clientOptions,
-    seed: { type: 'boolean', help: 'keep seeding when all is there' },
+    seed: { type: 'boolean', help: 'keep seeding after the download' },
     ratio: {
       type: 'string',
       value: 'number',
-      help: 'with --seed: until so many times the size was uploaded'
+      help: 'with --seed: stop when uploaded bytes / size reaches this number'
     },
     ...jsonOption,
     ...commonOptions
@@ -49,8 +49,8 @@ export const download: Command = {
     'download film.torrent --seed --ratio 1.5'
   ],
   notes: [
-    'Ctrl+C saves what is there; the same command goes on from it. The indices of --select are those that ' +
-      "'piecewise info' shows. In patterns * stands for anything within a name, ** for folders too, ? for one character."
+    'Ctrl+C saves the progress; the same command continues. The indices of --select are those that ' +
+      "'piecewise info' shows. In patterns, * matches anything within a name, ** also across folders, ? one character."
   ],
   async run(line, output) {
     const source = sourceArgument(line)
@@ -77,10 +77,10 @@ export const download: Command = {
   }
 }
 
-/** What Ctrl+C leaves of a download. */
+/** Describes what a download stopped by Ctrl+C leaves. */
 export function interruptedSentence(torrent: Torrent | undefined): string {
   if (torrent === undefined || torrent.files.length === 0)
-    return 'Stopped before the files were known; run the same command again to try anew.'
+    return 'Stopped before the files were known; run the same command again to retry.'
   if (torrent.progress >= 1) return `Stopped after ${formatBytes(torrent.uploaded)} were uploaded.`
   return `Stopped at ${formatPercent(torrent.progress)}; run the same command again to continue.`
 }
@@ -90,7 +90,7 @@ function selectFiles(torrent: Torrent, choice: string): void {
   if (indices.length > 0) torrent.select(indices)
 }
 
-/** Whether nothing is selected and not everything is there; resolves once that is known. */
+/** Resolves to whether no files are selected and some are incomplete; waits for the check of files on disk. */
 async function isIdle(torrent: Torrent): Promise<boolean> {
   if (torrent.files.some(({ selected }) => selected)) return false
   while (torrent.status === 'checking') await delay(checkEveryMs)
@@ -100,7 +100,7 @@ async function isIdle(torrent: Torrent): Promise<boolean> {
 async function fetchAll(torrent: Torrent, { until }: Session, output: Output): Promise<void> {
   const began = performance.now()
   announceTorrent(torrent, output)
-  if (torrent.progress > 0) output.say(`${formatPercent(torrent.progress)} is there already`)
+  if (torrent.progress > 0) output.say(`${formatPercent(torrent.progress)} is already downloaded`)
   if (await until(isIdle(torrent))) {
     output.stopStatus()
     output.say('Nothing is selected, so nothing is downloaded.')

@@ -1,7 +1,7 @@
 import { matchesGlob } from './glob.ts'
 import { usageError } from './usage-error.ts'
 
-/** What a choice needs to know of a file. */
+/** The facts about a file that a choice needs. */
 export interface ChoosableFile {
   readonly name: string
   readonly path: string
@@ -11,8 +11,8 @@ export interface ChoosableFile {
 }
 
 /**
- * The indices of the files that `--select` names: `all`, `none`, indices and ranges such as `0,2-4`, or a pattern.
- * @throws TorrentError ERR_CLI_USAGE when it names a file that is not there, or nothing matches.
+ * Returns the indices of the files that `--select` names: `all`, `none`, indices and ranges such as `0,2-4`, or a pattern.
+ * @throws TorrentError ERR_CLI_USAGE when an index does not exist or nothing matches.
  */
 export function chooseFiles(choice: string, files: readonly ChoosableFile[]): number[] {
   if (choice === 'none') return []
@@ -30,7 +30,7 @@ function indicesOf(choice: string, count: number): number[] {
   for (const part of choice.split(',')) {
     const [first = 0, last = first] = part.split('-').map(Number)
     if (last >= count || first > last) {
-      throw usageError(`--select '${part}' names no file: they are counted from 0 to ${count - 1}`)
+      throw usageError(`--select '${part}' is not a file: indices go from 0 to ${count - 1}`)
     }
     for (let index = first; index <= last; index++) chosen.add(index)
   }
@@ -38,8 +38,8 @@ function indicesOf(choice: string, count: number): number[] {
 }
 
 /**
- * The index of the file that `--file` names by index, path, name or pattern; by default the largest one that can be played,
- * or the largest of all.
+ * Returns the index of the file that `--file` names by index, path, name or pattern. Default: the largest playable file, or the
+ * largest of all.
  * @throws TorrentError ERR_CLI_USAGE when there is none, or a pattern matches several.
  */
 export function chooseFile(choice: string | undefined, files: readonly ChoosableFile[]): number {
@@ -57,7 +57,7 @@ export function chooseFile(choice: string | undefined, files: readonly Choosable
   if (/^\d{1,9}$/.test(choice)) {
     const index = Number(choice)
     if (index < files.length) return index
-    throw usageError(`--file ${choice} names no file: they are counted from 0 to ${files.length - 1}`)
+    throw usageError(`--file ${choice} is not a file: indices go from 0 to ${files.length - 1}`)
   }
   const matching = files.flatMap(({ path }, index) => (matchesGlob(path, choice) ? [index] : []))
   const [first] = matching

@@ -1,10 +1,10 @@
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 
-/** A number of bytes for people: `0 B`, `1.4 MiB`, `12 GiB`. */
+/** Formats bytes: `0 B`, `1.4 MiB`, `12 GiB`. */
 export function formatBytes(bytes: number): string {
   let unit = 0
   let value = Math.max(0, bytes)
-  // 1023.5 would be written as 1024.
+  // 1023.5 would round to 1024.
   while (value >= 1023.5 && unit < units.length - 1) {
     value /= 1024
     unit++
@@ -13,25 +13,25 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${units[unit]}`
 }
 
-/** A part of a number of bytes: `3.5 of 28.6 MiB`. */
+/** Formats a part of some bytes: `3.5 of 28.6 MiB`. */
 export function formatPart(doneBytes: number, totalBytes: number): string {
   const [done, unit] = formatBytes(doneBytes).split(' ')
   const total = formatBytes(totalBytes)
   return total.endsWith(` ${unit}`) ? `${done} of ${total}` : `${done} ${unit} of ${total}`
 }
 
-/** Bytes per second for people. */
+/** Formats bytes per second. */
 export function formatSpeed(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`
 }
 
-/** A part from 0 to 1 in percent, rounded down so that 100% means all. */
+/** Formats a fraction from 0 to 1 as percent, rounded down so that 100% means complete. */
 export function formatPercent(part: number): string {
   if (part >= 1) return '100%'
   return `${(Math.floor(Math.max(0, part) * 1000) / 10).toFixed(1)}%`
 }
 
-/** A span of time for people: `0:07`, `12:30`, `3:05:00`, `4 d 2 h`; `-` when it is not known. */
+/** Formats a duration: `0:07`, `12:30`, `3:05:00`, `4 d 2 h`; `-` when it is unknown. */
 export function formatDuration(durationMs: number): string {
   if (!Number.isFinite(durationMs)) return '-'
   const seconds = Math.ceil(Math.max(0, durationMs) / 1000)
@@ -42,7 +42,7 @@ export function formatDuration(durationMs: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`
 }
 
-/** `1 peer`, `2 peers`. */
+/** Formats a count with its noun: `1 peer`, `2 peers`. */
 export function formatCount(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

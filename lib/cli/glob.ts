@@ -1,6 +1,6 @@
 /**
- * Whether a path matches a pattern, in which `*` stands for anything but `/`, `**` for anything, and `?` for one character.
- * Upper and lower case are the same. A pattern without `/` is compared with the last element of the path.
+ * Returns whether a path matches a pattern: `*` matches anything but `/`, `**` anything, and `?` one character. Ignores case. A
+ * pattern without `/` is compared with the last element of the path.
  */
 export function matchesGlob(path: string, pattern: string): boolean {
   const subject = pattern.includes('/') ? path : path.slice(path.lastIndexOf('/') + 1)
@@ -10,7 +10,7 @@ export function matchesGlob(path: string, pattern: string): boolean {
 type Token = { readonly kind: 'any' | 'all' | 'one' } | { readonly kind: 'text'; readonly text: string }
 
 function tokensOf(pattern: string): Token[] {
-  // `**/` also stands for no folder at all.
+  // `**/` also matches an empty path.
   const parts = pattern.match(/\*\*\/?|\*|\?|./gsu) ?? []
   return parts.map((text): Token => {
     if (text.startsWith('**')) return { kind: 'all' }
@@ -19,7 +19,7 @@ function tokensOf(pattern: string): Token[] {
   })
 }
 
-/** All places that can be reached in the pattern are followed at once: no pattern takes more than length times length. */
+/** Tracks all positions in the pattern that are reachable, so the time is at most the product of both lengths. */
 function matches(subject: readonly string[], tokens: readonly Token[]): boolean {
   let places = closure(new Set([0]), tokens)
   for (const character of subject) {
@@ -38,7 +38,7 @@ function matches(subject: readonly string[], tokens: readonly Token[]): boolean 
 }
 
 function closure(places: Set<number>, tokens: readonly Token[]): Set<number> {
-  // A Set is iterated over what is added meanwhile.
+  // Iterating over a Set includes values that are added meanwhile.
   for (const place of places) {
     const kind = tokens[place]?.kind
     if (kind === 'all' || kind === 'any') places.add(place + 1)

@@ -4,12 +4,12 @@ import type { OptionSpec } from './option-spec.ts'
 
 const textWidth = 80
 
-/** The help of the program. */
+/** Returns the help of the program. */
 export function programHelp(commands: readonly Command[]): string {
   const rows = commands.map(({ name, summary }): readonly [string, string] => [name, summary])
   const more: [string, string][] = [
-    ['--help', 'this text; after a command its own'],
-    ['--version', 'the version']
+    ['--help', 'show this text, or that of a command'],
+    ['--version', 'show the version']
   ]
   return [
     `piecewise ${version}: BitTorrent as streams`,
@@ -19,11 +19,11 @@ export function programHelp(commands: readonly Command[]): string {
     ...table([...rows, ...more]),
     '',
     'A source is a magnet link, an info hash, or the path or URL of a .torrent file.',
-    'Exit codes: 0 done, 1 failed, 2 the command line is wrong, 130 interrupted.'
+    'Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.'
   ].join('\n')
 }
 
-/** The help of one command. */
+/** Returns the help of one command. */
 export function commandHelp(command: Command): string {
   const { name, usage, summary, options, examples, notes = [] } = command
   return [

@@ -11,7 +11,7 @@ import { sourceArgument } from './source-argument.ts'
 /** `piecewise info`. */
 export const info: Command = {
   name: 'info',
-  summary: 'shows what a torrent or magnet link says, without asking any peer',
+  summary: 'shows the contents of a torrent or magnet link, without connecting to peers',
   usage: '<torrent|magnet|url> [options]',
   options: { json: { type: 'boolean', help: 'one JSON object on standard output' }, ...commonOptions },
   examples: ['info film.torrent', "info 'magnet:?xt=urn:btih:...' --json"],
@@ -93,7 +93,7 @@ function* lines(facts: Facts): Generator<string> {
   yield* row('Info hash v2', facts.infoHashV2)
   if (length !== undefined) yield* row('Size', `${formatBytes(length)} (${length} bytes)`)
   if (pieceCount > 0) yield* row('Pieces', `${pieceCount} of ${formatBytes(pieceLength)}`)
-  yield* row('Private', facts.private ? 'yes: peers come from the trackers alone' : undefined)
+  yield* row('Private', facts.private ? 'yes: peers come from the trackers only' : undefined)
   yield* row(
     'Select',
     select.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join(',')
@@ -109,7 +109,7 @@ function* lines(facts: Facts): Generator<string> {
   yield* row('Created', facts.creationDate)
   yield* row('Magnet', facts.magnet)
   if (files === undefined) {
-    yield 'The files are not known before peers have told: a magnet link does not list them.'
+    yield 'A magnet link does not list the files; they are known once a peer has sent the metadata.'
     return
   }
   yield `${formatCount(files.length, 'file')}:`

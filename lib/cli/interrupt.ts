@@ -1,6 +1,6 @@
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** The exit code of a command that was interrupted. */
+/** Exit code of an interrupted command: 128 + SIGINT. */
 export const interruptedCode = 130
 
 /** Turns the first Ctrl+C (or SIGTERM, SIGHUP) into an aborted signal; the second ends the process at once. */
@@ -8,18 +8,18 @@ export class Interrupt {
   readonly #abort = new AbortController()
   readonly #onFirst: () => void
 
-  /** Listens until `close`. `onFirst` hears of the first one before the signal is aborted. */
+  /** Listens for signals until `close`. Calls `onFirst` at the first one, before the signal is aborted. */
   constructor(onFirst: () => void) {
     this.#onFirst = onFirst
     for (const name of signals) process.on(name, this.#onSignal)
   }
 
-  /** Aborted with the first Ctrl+C. */
+  /** Aborted by the first Ctrl+C. */
   get signal(): AbortSignal {
     return this.#abort.signal
   }
 
-  /** Signals do again what they did before. */
+  /** Stops listening, so that signals have their default effect again. */
   close(): void {
     for (const name of signals) process.off(name, this.#onSignal)
   }

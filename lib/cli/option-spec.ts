@@ -1,15 +1,15 @@
-/** One option of a command, as it is parsed and as the help shows it. */
+/** One option of a command, for the parser and the help. */
 export interface OptionSpec {
   readonly type: 'string' | 'boolean'
-  /** What stands for the value in the help. */
+  /** Placeholder for the value in the help. */
   readonly value?: string
   readonly short?: string
-  /** Whether it may be given several times. */
+  /** Whether it may be repeated. */
   readonly multiple?: boolean
   readonly help: string
-  /** What counts when it is not there, for the help. */
+  /** Description of the default, for the help. */
   readonly byDefault?: string
 }
 
-/** Options by their names without dashes. */
+/** Options by name, without dashes. */
 export type Options = Readonly<Record<string, OptionSpec>>

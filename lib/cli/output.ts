@@ -16,31 +16,31 @@ export interface OutputStream {
   readonly columns?: number
 }
 
-/** How an {@link Output} speaks. */
+/** Where and how an {@link Output} writes. */
 export interface OutputOptions {
   readonly stdout: OutputStream
   readonly stderr: OutputStream
-  /** One JSON object per line on standard output instead of words. */
+  /** Whether to write one JSON object per line on standard output instead of text. */
   readonly json?: boolean
-  /** Results, warnings and errors only. */
+  /** Whether to write only results, warnings and errors. */
   readonly quiet?: boolean
   readonly verbose?: boolean
-  /** Standard output carries data: words go to standard error. */
+  /** Whether standard output carries data; text then goes to standard error. */
   readonly dataOnStdout?: boolean
   /** Whether the terminal cannot move its cursor. */
   readonly dumb?: boolean
-  /** Aborted when nobody reads standard output any more; nothing is said there from then on. */
+  /** Aborted when the reader of standard output is gone; nothing is written there after that. */
   readonly unread?: AbortSignal
 }
 
 /**
- * All that the command says. A status line lives on standard error when that is a terminal; otherwise a plain line comes every
- * five seconds. All texts are made safe for terminals here.
+ * Writes all output of a command. The status line is on standard error if that is a terminal; otherwise a plain line follows every
+ * five seconds. All text is made safe for terminals here.
  */
 export class Output {
   readonly verbose: boolean
   readonly json: boolean
-  /** Aborted when nobody reads standard output any more. */
+  /** Aborted when the reader of standard output is gone. */
   readonly unread: AbortSignal
   readonly #options: OutputOptions
   readonly #live: boolean
@@ -49,7 +49,7 @@ export class Output {
   #drawn = false
   #failure: unknown
 
-  /** Nothing is written yet. */
+  /** Writes nothing yet. */
   constructor(options: OutputOptions) {
     this.#options = options
     this.verbose = options.verbose === true
@@ -59,17 +59,17 @@ export class Output {
       options.stderr.isTTY === true && options.dumb !== true && !this.json && options.quiet !== true
   }
 
-  /** A milestone, for people. */
+  /** Writes a milestone; omitted with `quiet` and `json`. */
   say(text: string): void {
     if (!this.json && this.#options.quiet !== true) this.#write(this.#words, text)
   }
 
-  /** What the command was asked for, for people; also when it is to be quiet. */
+  /** Writes the result of the command as text, even with `quiet`. */
   result(text: string): void {
     if (!this.json) this.#write(this.#words, text)
   }
 
-  /** Something that the command survives. Nothing more is said of that after it has failed. */
+  /** Writes a warning; omitted after the command has failed. */
   warn(warning: Error | string): void {
     if (this.#failure !== undefined && !this.verbose) return
     const message = typeof warning === 'string' ? warning : warning.message
@@ -78,7 +78,7 @@ export class Output {
     if (this.verbose && typeof warning !== 'string') this.#trace(warning)
   }
 
-  /** Why the command has failed: one sentence, once, and where it came from only when much is to be said. */
+  /** Writes why the command failed: one sentence, once; with `verbose` also the stack. */
   fail(thrown: unknown): void {
     if (thrown === this.#failure) return
     this.#failure = thrown
@@ -88,17 +88,17 @@ export class Output {
     if (this.verbose) this.#trace(error)
   }
 
-  /** A line of JSON, when these are wanted. */
+  /** Writes a line of JSON if the output is JSON. */
   event(event: string, fields: Readonly<Record<string, unknown>> = {}): void {
     if (this.json) this.raw(`${printableJson({ event, ...fields })}\n`)
   }
 
-  /** Text as it is, on standard output: help, and JSON that is no event. */
+  /** Writes text unchanged to standard output: help, and JSON other than events. */
   raw(text: string): void {
     if (!this.unread.aborted) this.#options.stdout.write(text)
   }
 
-  /** Shows a status from now on: in place on a terminal, else every few seconds. */
+  /** Starts the status: updated in place on a terminal, otherwise written every few seconds. */
   startStatus(status: () => Status): void {
     this.stopStatus()
     this.#status = status
@@ -111,7 +111,7 @@ export class Output {
     this.#timer.unref()
   }
 
-  /** Ends the status; the line is cleared and the cursor is there again. */
+  /** Stops the status, clears its line and shows the cursor again. */
   stopStatus(): void {
     clearInterval(this.#timer)
     if (this.#status === undefined) return
@@ -135,7 +135,7 @@ export class Output {
   #draw(): void {
     if (this.#status === undefined) return
     const { stderr } = this.#options
-    // The last column stays free, because some terminals wrap when it is written to.
+    // The last column stays free: some terminals wrap when it is written.
     const width = Math.max(10, stderr.columns ?? 80) - 1
     stderr.write(`${clearLine}${printable(statusLine(this.#status(), width))}`)
     this.#drawn = true

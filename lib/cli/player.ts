@@ -4,9 +4,8 @@ import { systemCode, TorrentError } from '../util/errors.ts'
 import { usageError } from './usage-error.ts'
 
 /**
- * Splits a command as a person writes it into words: at spaces, but not inside quotes. No shell is involved, so nothing else has a
- * meaning.
- * @throws TorrentError ERR_CLI_USAGE when a quote is left open, or there is no word.
+ * Splits a command into words at spaces, except inside quotes. There is no shell, so no other character is special.
+ * @throws TorrentError ERR_CLI_USAGE when a quote is not closed, or there are no words.
  */
 export function splitCommand(text: string): string[] {
   const words: string[] = []
@@ -24,21 +23,21 @@ export function splitCommand(text: string): string[] {
       word = undefined
     } else word = `${word ?? ''}${character}`
   }
-  if (quote !== '') throw usageError(`--play '${text}' has a ${quote} without its other half`)
+  if (quote !== '') throw usageError(`--play '${text}' has a ${quote} that is not closed`)
   if (word !== undefined) words.push(word)
   if (words.length === 0) throw usageError('--play needs a command, such as "mpv {url}"')
   return words
 }
 
-/** The words with the URL in place of `{url}`, or behind them when none says where it goes. */
+/** Replaces `{url}` in the words; appends the URL if no word contains it. */
 export function withUrl(words: readonly string[], url: string): string[] {
   const filled = words.map((word) => word.replaceAll('{url}', url))
   return words.some((word) => word.includes('{url}')) ? filled : [...filled, url]
 }
 
 /**
- * Runs a program in this terminal until it ends, and returns its exit code (1 when a signal ended it).
- * @throws TorrentError ERR_CLI_USAGE when it cannot be started; the signal's reason, and then the program is ended.
+ * Runs a program in this terminal until it ends. Returns its exit code; 1 when a signal ended it.
+ * @throws TorrentError ERR_CLI_USAGE when it cannot be started; the signal's reason on abort, which ends the program.
  */
 export async function runProgram(words: readonly string[], signal: AbortSignal): Promise<number> {
   const [program = '', ...args] = words

@@ -6,7 +6,7 @@ import { statusOf } from './torrent-status.ts'
 
 const ratioCheckMs = 500
 
-/** Says what a torrent is, and from now on which pieces and files are done. */
+/** Writes what the torrent is; from now on also reports completed pieces and files. */
 export function announceTorrent(torrent: Torrent, output: Output): void {
   const { name, infoHash, length, files, pieceCount } = torrent
   output.say(`${name}: ${formatBytes(length)} in ${formatCount(files.length, 'file')}`)
@@ -19,14 +19,14 @@ export function announceTorrent(torrent: Torrent, output: Output): void {
   })
 }
 
-/** Seeds until Ctrl+C, or until so many times the size was uploaded. */
+/** Seeds until Ctrl+C, or until the ratio of uploaded bytes to size is reached. */
 export async function keepSeeding(
   torrent: Torrent,
   session: Session,
   output: Output,
   ratio?: number
 ): Promise<void> {
-  output.say(`Seeding${ratio === undefined ? '' : ` up to a ratio of ${ratio}`}; Ctrl+C stops.`)
+  output.say(`Seeding${ratio === undefined ? '' : ` up to a ratio of ${ratio}`}; press Ctrl+C to stop.`)
   output.startStatus(() => {
     const status = statusOf(torrent, session.client)
     return torrent.status === 'seeding'
@@ -37,7 +37,7 @@ export async function keepSeeding(
   try {
     await session.until(
       new Promise<void>((resolve) => {
-        // Seeding keeps the process alive by itself only while it listens.
+        // This timer keeps the process alive: seeding alone does so only while the client listens.
         timer = setInterval(() => {
           if (ratio !== undefined && torrent.ratio >= ratio) resolve()
         }, ratioCheckMs)

@@ -16,17 +16,17 @@ const commands: readonly Command[] = [download, stream, seed, create, info]
 const failedCode = 1
 const usageCode = 2
 
-/** Runs a command line (without node and script) and returns the exit code; all errors are said and none is thrown. */
+/** Runs a command line (without node and script) and returns the exit code. Reports all errors and never rejects. */
 export async function run(args: readonly string[]): Promise<number> {
   const unread = new AbortController()
-  // Whoever stops reading has had enough; that is no error.
+  // A reader that closes the pipe has read enough; that is not an error.
   process.stdout.on('error', (error) => {
     if (systemCode(error) !== 'EPIPE') throw error
     unread.abort(error)
   })
   process.stderr.on('error', () => {})
   const streams = { stdout: process.stdout, stderr: process.stderr }
-  // Before the arguments are understood, errors need a voice all the same.
+  // Errors must be reportable before the arguments are parsed.
   let output = new Output({ ...streams, unread: unread.signal, verbose: args.includes('--verbose') })
   process.on('uncaughtException', (error) => {
     output.stopStatus()
@@ -61,7 +61,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The command that is named, or the exit code when there is nothing more to do. */
+/** Returns the named command, or the exit code when nothing is left to do. */
 function findCommand([name, second]: readonly string[]): Command | number {
   const say = (text: string): number => {
     process.stdout.write(`${text}\n`)
@@ -79,5 +79,5 @@ function findCommand([name, second]: readonly string[]): Command | number {
     commands.map((command) => command.name)
   )
   const hint = near === undefined ? "'piecewise --help' lists them" : `is ${near} meant?`
-  throw usageError(`'${name}' is no command; ${hint}`)
+  throw usageError(`'${name}' is not a command; ${hint}`)
 }

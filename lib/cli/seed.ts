@@ -25,11 +25,16 @@ export const seed: Command = {
     out: { type: 'string', short: 'o', value: 'file', help: 'also write the .torrent' },
     ...createOptions,
     ...clientOptions,
-    peer: { type: 'string', multiple: true, value: 'host:port', help: 'a peer to try at once; repeatable' },
+    peer: {
+      type: 'string',
+      multiple: true,
+      value: 'host:port',
+      help: 'a peer to connect to at once; repeatable'
+    },
     ratio: {
       type: 'string',
       value: 'number',
-      help: 'stop when so many times the size was uploaded, over all runs'
+      help: 'stop when uploaded bytes / size, over all runs, reaches this number'
     },
     ...stateOption,
     ...jsonOption,
@@ -40,9 +45,9 @@ export const seed: Command = {
     'seed photos/ --upload-limit 1M --ratio 2'
   ],
   notes: [
-    'What is as it was when it was last seeded is not hashed again. ' +
-      "A torrent that exists already is seeded by 'piecewise download <torrent> --dir <folder of the data> --seed'. " +
-      'With --host the magnet link names this address as a peer, so that it works without a tracker.'
+    'Files that have not changed since they were last seeded are not hashed again. ' +
+      "To seed an existing torrent, use 'piecewise download <torrent> --dir <folder of the data> --seed'. " +
+      'With --host, the magnet link contains this address as a peer, so that it works without a tracker.'
   ],
   async run(line, output) {
     const paths = readPaths(line)
@@ -54,7 +59,7 @@ export const seed: Command = {
     const client = { ...readClientOptions(line), ...readState(line) }
     const onInterrupted = (torrent: Torrent | undefined): string =>
       torrent === undefined
-        ? 'Stopped before all was hashed.'
+        ? 'Stopped before all files were hashed.'
         : `Stopped after ${formatBytes(torrent.uploaded)} were uploaded.`
     return runSession(output, { client, onInterrupted }, async (session) => {
       const onProgress = showHashing(output)
@@ -85,7 +90,7 @@ export const seed: Command = {
   }
 }
 
-/** The magnet link, with our own address when it is known. */
+/** Returns the magnet link, with our own address as a peer if `--host` is given. */
 function withPeer(torrent: Torrent, host: string | undefined, port: number): string {
   const bytes = torrent.torrentFile
   if (host === undefined || port === 0 || bytes === undefined) return torrent.magnetURI

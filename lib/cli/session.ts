@@ -5,25 +5,25 @@ import type { Output } from './output.ts'
 import { statusOf } from './torrent-status.ts'
 import { TrackerNotes } from './tracker-notes.ts'
 
-/** What a command does with a client. */
+/** The arguments that {@link runSession} passes to the work of a command. */
 export interface Session {
   readonly client: Client
-  /** Aborted by Ctrl+C, and when nobody reads standard output any more. */
+  /** Aborted by Ctrl+C, and when the reader of standard output is gone. */
   readonly signal: AbortSignal
-  /** Resolves or rejects as `promise` does, but rejects before when a torrent fails or Ctrl+C comes. */
+  /** Settles as `promise` does, but rejects earlier when a torrent fails or on Ctrl+C. */
   until<T>(promise: Promise<T>): Promise<T>
 }
 
-/** How a {@link runSession} goes. */
+/** Options of {@link runSession}. */
 export interface SessionOptions {
   readonly client: ClientOptions
-  /** What Ctrl+C leaves behind, in a sentence. */
+  /** Returns a sentence on the state after Ctrl+C. */
   onInterrupted(torrent: Torrent | undefined): string
-  /** The exit code when nobody reads standard output any more; by default 1 unless all is done. */
+  /** The exit code when the reader of standard output is gone; default 0 if the torrent is complete, else 1. */
   readonly codeWhenUnread?: number
 }
 
-/** Gives `work` a client and returns its exit code; whatever happens, the client is closed and all is saved before. */
+/** Runs `work` with a client and returns its exit code. Always closes the client, which saves the state. */
 export async function runSession(
   output: Output,
   options: SessionOptions,
@@ -33,7 +33,7 @@ export async function runSession(
   const failure = deferred<never>()
   const interrupt = new Interrupt(() => {
     output.stopStatus()
-    output.say('Stopping; once more Ctrl+C quits at once.')
+    output.say('Stopping; press Ctrl+C again to quit at once.')
   })
   const notes = new TrackerNotes(output)
   let torrent: Torrent | undefined
@@ -52,9 +52,9 @@ export async function runSession(
     return await work({ client, signal, until })
   } catch (thrown) {
     output.stopStatus()
-    // What fails because we are to stop is no news.
+    // An error after the abort is a consequence of stopping.
     if (!signal.aborted) {
-      // Said before all is closed, for what fails then follows from it.
+      // Written before closing, because closing may cause further errors.
       output.fail(thrown)
       throw thrown
     }

@@ -9,12 +9,12 @@ import { readBytes, readHost, readPeer, readPort } from './values.ts'
 
 /** Options of every command. */
 export const commonOptions: Options = {
-  quiet: { type: 'boolean', short: 'q', help: 'say only results, warnings and errors' },
-  verbose: { type: 'boolean', help: 'say more: all warnings, and where errors come from' },
+  quiet: { type: 'boolean', short: 'q', help: 'print only results, warnings and errors' },
+  verbose: { type: 'boolean', help: 'print all warnings, and the stacks of errors' },
   help: { type: 'boolean', short: 'h', help: 'show this text' }
 }
 
-/** Options of the commands that have a client. */
+/** Options of commands with a client. */
 export const clientOptions: Options = {
   port: {
     type: 'string',
@@ -28,50 +28,55 @@ export const clientOptions: Options = {
     type: 'string',
     multiple: true,
     value: 'host:port',
-    help: 'a DHT node to start from instead of public ones; repeatable'
+    help: 'bootstrap DHT node, instead of the public ones; repeatable'
   },
-  'no-pex': { type: 'boolean', help: 'do not tell peers of each other' },
-  'no-lsd': { type: 'boolean', help: 'do not look for peers in the local network' },
+  'no-pex': { type: 'boolean', help: 'do not exchange addresses of peers (PEX)' },
+  'no-lsd': { type: 'boolean', help: 'do not look for peers in the local network (LSD)' },
   'download-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' },
   'upload-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' }
 }
 
-/** Option of the commands that go on where they were. */
+/** Option of commands that continue earlier work. */
 export const stateOption: Options = {
   state: {
     type: 'string',
     value: 'folder',
-    help: 'where it is kept how far torrents are',
+    help: 'where the progress of torrents is saved',
     byDefault: "the user's state folder"
   }
 }
 
-/** Options of the commands that download. */
+/** Options of commands that download. */
 export const downloadOptions: Options = {
   dir: {
     type: 'string',
     short: 'd',
     value: 'folder',
     help: 'where the files go',
-    byDefault: 'the current one'
+    byDefault: 'the current folder'
   },
-  peer: { type: 'string', multiple: true, value: 'host:port', help: 'a peer to try at once; repeatable' },
-  tracker: { type: 'string', multiple: true, value: 'url', help: 'one more tracker; repeatable' },
+  peer: {
+    type: 'string',
+    multiple: true,
+    value: 'host:port',
+    help: 'a peer to connect to at once; repeatable'
+  },
+  tracker: { type: 'string', multiple: true, value: 'url', help: 'an additional tracker; repeatable' },
   ...stateOption,
-  verify: { type: 'boolean', help: 'hash all data that is there already' },
+  verify: { type: 'boolean', help: 'check all existing data by hashing it' },
   overwrite: {
     type: 'boolean',
-    help: 'write over files that are there and are not known to be of the torrent'
+    help: 'overwrite existing files that are not known to belong to the torrent'
   }
 }
 
-/** Option of the commands that can speak JSON. */
+/** Option of commands that can write JSON. */
 export const jsonOption: Options = {
   json: { type: 'boolean', help: 'one JSON object per line on standard output' }
 }
 
 /**
- * The options of the client that a command line asks for.
+ * Returns the client options that a command line asks for.
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readClientOptions(line: CommandLine): ClientOptions {
@@ -95,7 +100,7 @@ function readDht(line: CommandLine): ClientOptions['dht'] {
   return bootstrap.length === 0 ? true : { bootstrap }
 }
 
-/** Where resume records lie. Several commands run side by side with this folder, and each of them is about one torrent. */
+/** Returns the folder of resume records. Several commands can share it, each with one torrent; so none restores the others' torrents. */
 export function readState(line: CommandLine): Required<Pick<ClientOptions, 'state' | 'restore'>> {
   const { platform, env } = process
   return {
@@ -104,7 +109,7 @@ export function readState(line: CommandLine): Required<Pick<ClientOptions, 'stat
   }
 }
 
-/** The same for a command that downloads: with the folder of the data and that of the resume records. */
+/** Returns the client options of a command that downloads, with the folders of data and of resume records. */
 export function readDownloadOptions(line: CommandLine): ClientOptions {
   return {
     ...readClientOptions(line),

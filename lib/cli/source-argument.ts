@@ -5,8 +5,8 @@ import { usageError } from './usage-error.ts'
 import { readPeer, readTracker } from './values.ts'
 
 /**
- * The one source that a command line names.
- * @throws TorrentError ERR_CLI_USAGE when there is none, or more.
+ * Returns the one source that a command line names.
+ * @throws TorrentError ERR_CLI_USAGE when there is none, or more than one.
  */
 export function sourceArgument(line: CommandLine): string {
   const [source, another] = line.positionals
@@ -18,7 +18,7 @@ export function sourceArgument(line: CommandLine): string {
 }
 
 /**
- * Which peers and trackers are asked besides those of the source.
+ * Returns the peers and trackers to use besides those of the source.
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readAddOptions(line: CommandLine): AddOptions {
@@ -31,7 +31,8 @@ export function readAddOptions(line: CommandLine): AddOptions {
 }
 
 /**
- * Reads the source and adds it. The files are selected once they are known, unless a magnet link has said which (BEP 53).
+ * Reads the source and adds it. With `selectLater`, files are selected once they are known, unless a magnet link selects some (BEP
+ * 53).
  * @throws TorrentError as `readSource` and `client.add` do; the signal's reason.
  */
 export async function addSource(

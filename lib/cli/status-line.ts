@@ -1,32 +1,32 @@
 import { formatBytes, formatCount, formatDuration, formatPart, formatPercent, formatSpeed } from './format.ts'
 
-/** How far something is. */
+/** The progress of some work. */
 export interface Status {
-  /** What is going on, in a word or two. */
+  /** The kind of work, in a word or two. */
   readonly label: string
-  /** 0 to 1. */
+  /** From 0 to 1. */
   readonly progress: number
   readonly doneBytes: number
   readonly totalBytes: number
   readonly downloadSpeed?: number
   readonly uploadSpeed?: number
   readonly peers?: number
-  /** How many of them each source named. */
+  /** Number of peers from each source. */
   readonly peerSources?: Readonly<Record<string, number>>
-  /** Nodes that the DHT knows; undefined without one. */
+  /** Nodes in the DHT's routing table; undefined without DHT. */
   readonly dhtNodes?: number | undefined
   readonly timeRemainingMs?: number
 }
 
 const widestBar = 30
 const narrowestBar = 8
-/** Parts that count for more than the bar. */
+/** Parts that matter more than the bar. */
 const firstParts = 5
 
-/** A line of at most `width` columns: what matters least goes first when it is narrow, then the bar. ASCII only. */
+/** Formats a line of at most `width` columns, ASCII only. When it is narrow, the least important parts go first, then the bar. */
 export function statusLine(status: Status, width: number): string {
   const parts = statusParts(status)
-  // The bar and the speed say it.
+  // The bar and the speed already say that it is downloading.
   if (status.label === 'downloading' && status.totalBytes > 0) parts[0] = formatPercent(status.progress)
   const spare = (): number => width - parts.join('  ').length
   while (parts.length > firstParts && spare() < narrowestBar + 2) parts.pop()
@@ -36,7 +36,7 @@ export function statusLine(status: Status, width: number): string {
   return parts.join('  ').slice(0, Math.max(0, width))
 }
 
-/** The same without bar and without bound. */
+/** Formats the same line without bar and without limit. */
 export function statusText(status: Status): string {
   return statusParts(status).join('  ')
 }
@@ -45,7 +45,7 @@ function statusParts(status: Status): string[] {
   const { label, progress, doneBytes, totalBytes, downloadSpeed, uploadSpeed, peers, timeRemainingMs } =
     status
   const { peerSources = {}, dhtNodes } = status
-  // From what matters most to what matters least.
+  // Most important first.
   const parts = totalBytes > 0 ? [`${label} ${formatPercent(progress)}`] : [label]
   if (totalBytes > 0) parts.push(progress < 1 ? formatPart(doneBytes, totalBytes) : formatBytes(totalBytes))
   if (downloadSpeed !== undefined && progress < 1) parts.push(`down ${formatSpeed(downloadSpeed)}`)

@@ -33,19 +33,19 @@ export const stream: Command = {
       short: 'f',
       value: 'file',
       help: 'which file: index, name or pattern',
-      byDefault: 'the largest that can be played'
+      byDefault: 'the largest playable one'
     },
     select: {
       type: 'string',
       value: 'files',
-      help: 'what else to download, as for download',
+      help: 'further files to download, as in the download command',
       byDefault: 'none'
     },
     'http-port': { type: 'string', value: 'port', help: 'port of the URL', byDefault: 'any' },
     play: {
       type: 'string',
       value: 'command',
-      help: 'run this player with the URL in place of {url}, and end with it'
+      help: 'run this player, with {url} replaced by the URL, and exit when it exits'
     },
     stdout: { type: 'boolean', help: 'write the file to standard output instead of serving it' },
     ...downloadOptions,
@@ -59,7 +59,7 @@ export const stream: Command = {
     'stream film.torrent --stdout | ffplay -'
   ],
   notes: [
-    'The file is downloaded as a whole while it plays, what is read first of all. The URL can be opened on this computer only.'
+    'The whole file is downloaded while it plays; the parts being read come first. The URL works on this computer only.'
   ],
   dataOnStdout: (line) => line.has('stdout'),
   async run(line, output) {
@@ -101,12 +101,12 @@ function readTask(line: CommandLine): Task {
   const rest = line.rest.length > 0 ? line.rest : undefined
   const player = play === undefined ? rest : splitCommand(play)
   if (play !== undefined && rest !== undefined)
-    throw usageError('name the player either with --play or behind --')
+    throw usageError('name the player either with --play or after --')
   if (stdout) {
     if (player !== undefined) throw usageError('--stdout and a player exclude each other')
     if (line.has('http-port')) throw usageError('--stdout and --http-port exclude each other')
     if (line.has('json'))
-      throw usageError('--stdout and --json exclude each other: both want standard output')
+      throw usageError('--stdout and --json exclude each other: both write to standard output')
     if (process.stdout.isTTY)
       throw usageError('standard output is a terminal: pipe it into a program or a file')
   }
@@ -159,14 +159,14 @@ async function serve(
       () => {}
     )
     if (task.player !== undefined) {
-      // The terminal is the player's now.
+      // The player uses the terminal now.
       output.stopStatus()
       const code = await session.until(runProgram(withUrl(task.player, url), session.signal))
       output.event('player', { code })
       if (code !== 0) output.warn(`the player ended with code ${code}`)
       return code === 0 ? 0 : 1
     }
-    output.say('Open this URL in a player or a browser; Ctrl+C ends.')
+    output.say('Open this URL in a player or a browser; press Ctrl+C to stop.')
     return await session.until(new Promise<never>(() => {}))
   } finally {
     await new Promise((resolve) => server.close(resolve))
@@ -179,18 +179,16 @@ async function listen(server: ReturnType<typeof createServer>, port: number): Pr
     await once(server, 'listening')
   } catch (cause) {
     const reason =
-      systemCode(cause) === 'EADDRINUSE' ? 'it is in use: choose another, or 0 for any' : String(cause)
-    throw new TorrentError(
-      'ERR_TRANSPORT_LISTEN',
-      `--http-port ${port} could not be listened on: ${reason}`,
-      { cause }
-    )
+      systemCode(cause) === 'EADDRINUSE' ? 'it is in use; choose another one, or 0 for any' : String(cause)
+    throw new TorrentError('ERR_TRANSPORT_LISTEN', `cannot listen on --http-port ${port}: ${reason}`, {
+      cause
+    })
   }
   const address = server.address()
   return typeof address === 'object' && address !== null ? address.port : port
 }
 
-/** The element percent-encoded; a surrogate that stands alone becomes U+FFFD. */
+/** Percent-encodes a path element; a lone surrogate becomes U+FFFD. */
 function encodeElement(element: string): string {
   return encodeURIComponent(Buffer.from(element).toString())
 }

@@ -3,13 +3,12 @@ import type { Status } from './status-line.ts'
 
 const labels: Readonly<Record<string, string>> = {
   metadata: 'waiting for metadata',
-  queued: 'waiting for its turn',
   finished: 'seeded enough',
   idle: 'nothing selected',
   error: 'failed'
 }
 
-/** How far a torrent of a client is, of what is selected. */
+/** Returns the progress of a torrent's selected files. */
 export function statusOf(torrent: Torrent, client: Client): Status {
   const { status, progress, peers } = torrent
   const size = client.dht?.size

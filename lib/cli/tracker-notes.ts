@@ -4,20 +4,20 @@ import type { Output } from './output.ts'
 const lonelyMs = 15_000
 
 /**
- * Warnings of a torrent as a person wants them: those of trackers one by one only when much is to be said; else one when no
- * tracker works, and one when no peer was found for a while.
+ * Reduces a torrent's warnings: those of single trackers only with `--verbose`; otherwise one when no tracker works, and one when no
+ * peer was found for a while.
  */
 export class TrackerNotes {
   readonly #output: Output
   readonly #timers = new Set<NodeJS.Timeout>()
   #saidFailed = false
 
-  /** Nothing is watched yet. */
+  /** Watches nothing yet. */
   constructor(output: Output) {
     this.#output = output
   }
 
-  /** Listens to a torrent. */
+  /** Listens to the warnings of a torrent. */
   watch(torrent: Torrent): void {
     let met = false
     torrent.once('peer', () => {
@@ -36,7 +36,7 @@ export class TrackerNotes {
     this.#timers.add(timer)
   }
 
-  /** Says nothing more by itself. */
+  /** Stops the timers of later warnings. */
   close(): void {
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
@@ -61,6 +61,6 @@ function isOfTracker(warning: Error): boolean {
 
 function lonely({ trackers }: Torrent): string {
   return trackers.length === 0
-    ? 'no peers yet: the torrent names no tracker, so the DHT must find some; --tracker adds a tracker, --peer host:port a peer'
-    : 'no peers yet; --verbose says what the trackers answer, and --peer host:port adds a peer'
+    ? 'no peers yet: the torrent has no trackers, so only the DHT can find peers; --tracker adds a tracker, --peer host:port a peer'
+    : 'no peers yet; --verbose shows the answers of the trackers, --peer host:port adds a peer'
 }

@@ -5,36 +5,37 @@ import { usageError } from './usage-error.ts'
 const multipliers: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 }
 
 /**
- * Reads an amount of bytes such as `500K`, `2M` or `1.5G`; K, M and G are powers of 1024, whether `B` or `iB` follows or not.
+ * Parses an amount of bytes such as `500K`, `2M` or `1.5G`; K, M and G are powers of 1024, with or without `B` or `iB`.
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readBytes(option: string, text: string): number {
   const match = /^(\d{1,15}(?:\.\d{1,9})?)([kmg]?)(?:i?b)?$/i.exec(text.trim())
   const multiplier = multipliers[match?.[2]?.toLowerCase() ?? '']
   if (match?.[1] === undefined || multiplier === undefined) {
-    throw usageError(`--${option} '${text}' is no amount of bytes: write it like 500K, 2M or 1.5G`)
+    throw usageError(`--${option} '${text}' is not an amount of bytes: write it like 500K, 2M or 1.5G`)
   }
   return Math.floor(Number(match[1]) * multiplier)
 }
 
 /**
- * Reads a port from 0 (any) to 65535.
+ * Parses a port from 0 (any) to 65535.
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readPort(option: string, text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
   if (!(port <= 65535))
-    throw usageError(`--${option} '${text}' is no port: write a number from 0 (any) to 65535`)
+    throw usageError(`--${option} '${text}' is not a port: write a number from 0 (any) to 65535`)
   return port
 }
 
 /**
- * Reads a ratio of uploaded to downloaded bytes, above 0.
+ * Parses a ratio of uploaded to downloaded bytes, above 0.
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readRatio(option: string, text: string): number {
   const ratio = /^\d{1,9}(?:\.\d{1,9})?$/.test(text) ? Number(text) : Number.NaN
-  if (!(ratio > 0)) throw usageError(`--${option} '${text}' is no ratio: write a number above 0, such as 1.5`)
+  if (!(ratio > 0))
+    throw usageError(`--${option} '${text}' is not a ratio: write a number above 0, such as 1.5`)
   return ratio
 }
 
@@ -43,7 +44,7 @@ export function readRatio(option: string, text: string): number {
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readHost(option: string, text: string): string {
-  if (isIP(text) === 0) throw usageError(`--${option} '${text}' is no IP address`)
+  if (isIP(text) === 0) throw usageError(`--${option} '${text}' is not an IP address`)
   return text
 }
 
@@ -55,7 +56,7 @@ export function readPeer(option: string, text: string): string {
   try {
     parseAddress(text)
   } catch (cause) {
-    throw usageError(`--${option} '${text}' is no address: write host:port or [ipv6]:port`, cause)
+    throw usageError(`--${option} '${text}' is not an address: write host:port or [ipv6]:port`, cause)
   }
   return text
 }
@@ -68,7 +69,7 @@ export function readUrl(option: string, protocols: readonly string[], text: stri
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url !== undefined && protocols.includes(url.protocol)) return text
   const kinds = protocols.map((protocol) => `${protocol}//`).join(', ')
-  throw usageError(`--${option} '${redactUrl(text)}' is no URL to use: it must begin with ${kinds}`)
+  throw usageError(`--${option} '${redactUrl(text)}' is not a usable URL: it must begin with ${kinds}`)
 }
 
 /**

@@ -4,17 +4,17 @@ import { asError, TorrentError } from '../util/errors.ts'
 import { usageError } from './usage-error.ts'
 
 /**
- * Checks that a .torrent written to `out` would not replace what is shared.
+ * Checks that writing a .torrent to `out` does not replace a shared file.
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function checkOut(out: string, paths: readonly string[]): void {
   if (paths.some((one) => path.resolve(one) === path.resolve(out))) {
-    throw usageError(`--out '${out}' is what is shared: name another file`)
+    throw usageError(`--out '${out}' is one of the shared files: choose another file`)
   }
 }
 
 /**
- * Writes a .torrent file whole or not at all.
+ * Writes a .torrent atomically.
  * @throws TorrentError ERR_STORAGE_WRITE when that fails.
  */
 export async function writeTorrent(out: string, bytes: Uint8Array): Promise<void> {
