@@ -1,7 +1,7 @@
-// A storage of one's own: it wraps another one and encrypts what comes to rest there (AES-256 in counter mode, by offset).
+// A custom storage: it wraps another one and encrypts the stored bytes (AES-256 in counter mode, by offset).
 //   node dist/examples/custom-storage.js <source> <folder> <password> [peer]
-// Counter mode keeps bytes secret as long as they are written once; whoever may change the files can still flip bits, which the
-// torrent's hashes reveal.
+// Counter mode keeps bytes secret as long as they are written once. Someone with write access to the files can still flip bits; the torrent's
+// hashes detect that.
 import { createCipheriv, scryptSync } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +9,7 @@ import { Client, FileStorage, type Layout, type Storage } from 'piecewise'
 
 const cipherBlockLength = 16
 
-/** Keeps bytes encrypted in another storage. It has no `segments`, because hash workers cannot read what lies there. */
+/** Encrypts the bytes in another storage. It has no `segments`, because hash workers could not read the encrypted bytes. */
 export class EncryptedStorage implements Storage {
   readonly #inner: Storage
   /** 32 bytes. */
@@ -33,7 +33,7 @@ export class EncryptedStorage implements Storage {
   async read(byteOffset: number, target: Uint8Array, signal?: AbortSignal): Promise<number> {
     const count = await this.#inner.read(byteOffset, target, signal)
     const there = target.subarray(0, count)
-    // Padding is not stored: it reads as zeros and has to stay so.
+    // Padding is not stored: it reads as zeros, which must not be decrypted.
     const plain = this.#apply(byteOffset, there)
     let at = 0
     for (const { fileIndex, length } of this.#layout?.spans({ start: byteOffset, end: byteOffset + count }) ??
@@ -66,7 +66,7 @@ export class EncryptedStorage implements Storage {
     return this.#inner.delete()
   }
 
-  /** The bytes with the key stream of their offset over them, in new memory: encrypts and decrypts. */
+  /** Encrypts or decrypts into new memory: XORs the bytes with the key stream of their offset. */
   #apply(byteOffset: number, bytes: Uint8Array): Uint8Array {
     if (bytes.length === 0 || byteOffset < 0) return bytes
     const counter = Buffer.alloc(cipherBlockLength)

@@ -1,5 +1,5 @@
-// The main job on a swarm of its own, without any network: a tracker and four seeders of different speed on loopback, and a
-// client that plays a song of them, seeks in it, and compares every byte in the end.
+// The whole pipeline without any network: a tracker and four seeders of different speeds on loopback, and a client that plays a song
+// from them, seeks in it, and compares every byte at the end.
 //   npm run demo                 measures and ends
 //   npm run demo -- --serve      stays, and prints a URL that a browser plays
 //   npm run demo -- --short      with a shorter song
@@ -18,16 +18,16 @@ const mebibyte = 1 << 20
 const isShort = process.argv.includes('--short')
 const songSeconds = isShort ? 40 : 200
 const host = '127.0.0.1'
-/** Upload limits of the seeders in bytes per second; the last one is a straggler. */
+/** Upload limits of the seeders in bytes per second; the last one is very slow. */
 const seederLimits = [1.5 * mebibyte, 1 * mebibyte, 0.5 * mebibyte, 48 * 1024]
-/** How far a player reads ahead of what is heard. */
+/** Seconds that a player reads ahead of the playback position. */
 const bufferSeconds = 2
 
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort())
 process.once('SIGTERM', () => stop.abort())
 const { signal } = stop
-/** What is to be undone in the end, last first. */
+/** Cleanup functions; run at the end, last first. */
 const undo: (() => Promise<unknown>)[] = []
 
 try {
@@ -76,7 +76,7 @@ async function demo(): Promise<void> {
   if (process.argv.includes('--serve')) await serve(torrent)
 }
 
-/** A tracker, and seeders that know of each other by it; returns the magnet link. */
+/** Starts a tracker, and seeders that find each other through it; returns the magnet link. */
 async function startSwarm(song: string): Promise<string> {
   const tracker = await startTracker()
   undo.push(() => tracker.close())
@@ -102,7 +102,7 @@ interface Stalls {
   ms: number
 }
 
-/** Plays a few seconds at the speed of the song, seeks far ahead, and plays on. */
+/** Plays a few seconds at the speed of the song, seeks far ahead, and continues. */
 async function play(torrent: Torrent, began: number): Promise<{ stream: FileStream; stalls: Stalls }> {
   const stalls: Stalls = { count: 0, ms: 0 }
   const stream = fileOf(torrent).createReadStream({ signal })
@@ -121,7 +121,7 @@ async function play(torrent: Torrent, began: number): Promise<{ stream: FileStre
   return { stream, stalls }
 }
 
-/** Reads as a player does: some seconds ahead of what is heard, and no further. */
+/** Reads as a player does: a few seconds ahead of the playback position, and no further. */
 async function playFor(
   seconds: number,
   stream: FileStream,
@@ -133,9 +133,9 @@ async function playFor(
   const start = performance.now()
   let lateMs = 0
   let told = false
-  // On a busy machine the first mebibyte may take longer than that.
+  // On a busy machine the first mebibyte may take longer than `seconds`.
   while (performance.now() - start < seconds * 1000 || (onMebibyte !== undefined && !told)) {
-    // What was read so far lasts until here.
+    // The bytes read so far last until then.
     const lastsMs = ((stream.position - first) / wavBytesPerSecond) * 1000 + lateMs
     const elapsedMs = performance.now() - start
     if (lastsMs - elapsedMs > bufferSeconds * 1000 && (told || onMebibyte === undefined)) {

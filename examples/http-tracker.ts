@@ -1,11 +1,11 @@
-// A tiny HTTP tracker (BEP 3) with compact peers (BEP 23), IPv4 only, that forgets peers after half an hour.
+// A small HTTP tracker (BEP 3) with compact peers (BEP 23). IPv4 only; it forgets peers after half an hour.
 //   node dist/examples/http-tracker.js [port]
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { encode } from 'piecewise/bencode'
 
-/** A tracker that runs. */
+/** A running tracker. */
 export interface Tracker {
   readonly announceUrl: string
   close(): Promise<void>
@@ -80,7 +80,7 @@ function split(field: string): [string, string] {
   return at < 0 ? [field, ''] : [field.slice(0, at), field.slice(at + 1)]
 }
 
-/** Bytes in percent encoding, which need not be UTF-8. */
+/** Decodes percent-encoded bytes, which need not be UTF-8. */
 function bytesOf(text = ''): Buffer {
   const latin1 = text
     .replace(/\+/g, ' ')

@@ -1,4 +1,4 @@
-// Asks a tracker who has a torrent, without a client and without a torrent.
+// Asks a tracker for the peers of a torrent, without a client and without the torrent.
 //   node dist/examples/list-peers.js <tracker> <info hash> [how many]
 import { randomBytes } from 'node:crypto'
 import { announce } from 'piecewise/tracker'
@@ -9,6 +9,6 @@ const options = { onWarning: (warning: Error) => console.error(warning.message) 
 let left = Number(count)
 for await (const { host, port } of announce(url, request, options)) {
   console.log(`${host}:${port}`)
-  // Leaving the loop tells the tracker that we are gone, and closes everything.
+  // Leaving the loop sends `stopped` to the tracker, and closes everything.
   if (--left <= 0) break
 }

@@ -1,6 +1,6 @@
-// Pipes the largest file of a torrent into ffmpeg, which makes an audio file of it while it downloads.
+// Pipes the largest file of a torrent into ffmpeg, which converts it to an audio file during the download.
 //   node dist/examples/stream-to-ffmpeg.js <source> <output> [peer]
-// FFMPEG names another program than ffmpeg; it gets the same arguments.
+// The environment variable FFMPEG names another program than ffmpeg; it gets the same arguments.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
@@ -22,7 +22,7 @@ if (!isThere) {
   const torrent = await client.add(source, { peers, select: 'none' })
   const [largest] = [...torrent.files].sort((a, b) => b.length - a.length)
   if (largest === undefined) throw new Error('the torrent has no files')
-  // A program that has heard enough closes its input early; that is no failure.
+  // A program that has read enough closes its input early; that is not an error.
   await pipeline(largest.createReadStream(), ffmpeg.stdin).catch((thrown) => {
     if (thrown.code !== 'EPIPE' && thrown.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw thrown
   })

@@ -1,4 +1,4 @@
-// Answers HTTP requests with a file of a torrent while it downloads. `piecewise/server` does more; this shows how little is needed.
+// Serves a file of a torrent over HTTP during the download. `piecewise/server` does more; this shows how little is needed.
 //   node dist/examples/stream-to-http.js <source> [peer]
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -12,7 +12,7 @@ const [file] = torrent.files
 if (file === undefined) throw new Error('the torrent has no files')
 
 const server = createServer((request, response) => {
-  // One range, which is what players ask for: bytes=1000-, bytes=1000-1999.
+  // One range, as players request it: bytes=1000-, bytes=1000-1999.
   const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? []
   const start = Number(first ?? 0)
   const end = Math.min(Number(last || file.length - 1), file.length - 1)

@@ -1,4 +1,4 @@
-// Writes the largest file of a torrent to standard output while it downloads.
+// Writes the largest file of a torrent to standard output during the download.
 //   node dist/examples/stream-to-stdout.js <source> [peer] | mpv -
 import { pipeline } from 'node:stream/promises'
 import { Client } from 'piecewise'
@@ -9,6 +9,6 @@ const torrent = await client.add(source, { peers, select: 'none' })
 const [largest] = [...torrent.files].sort((a, b) => b.length - a.length)
 if (largest === undefined) throw new Error('the torrent has no files')
 console.error(`${largest.path}: ${largest.length} bytes`)
-// Standard output is not to be ended: it belongs to the process.
+// Standard output belongs to the process and must stay open.
 await pipeline(largest.createReadStream(), process.stdout, { end: false })
 await client.close()

@@ -1,4 +1,4 @@
-// A piece of music of any length, the same each time: soft chords over a bass, as the bytes of a WAV file.
+// Music of any length, the same each time: soft chords over a bass, as the bytes of a WAV file.
 const sampleRate = 44_100
 const channels = 2
 const headerLength = 44
@@ -12,10 +12,10 @@ const chords = [
   [98, 196, 246.94, 293.66]
 ] as const
 
-/** Bytes of a WAV for each second that it plays. */
+/** Bytes of a WAV per second of playing time. */
 export const wavBytesPerSecond: number = sampleRate * channels * 2
 
-/** A stereo WAV of so many seconds. */
+/** Returns a stereo WAV of so many seconds. */
 export function makeWav(seconds: number): Uint8Array {
   const frames = Math.floor(seconds * sampleRate)
   const bytes = Buffer.alloc(headerLength + frames * 4)
@@ -26,7 +26,7 @@ export function makeWav(seconds: number): Uint8Array {
   for (let start = 0, turn = 0; start < frames; start += chordFrames, turn++) {
     const count = Math.min(chordFrames, frames - start)
     for (const [voice, hertz] of (chords[turn % chords.length] ?? chords[0]).entries()) {
-      // Every second round one octave up, the upper voices a little to the sides.
+      // Every second round is one octave higher; the upper voices are slightly to the sides.
       const step = (hertz * (turn % 8 < 4 || voice === 0 ? 1 : 2) * tableLength) / sampleRate
       const left = 4200 * (1 - voice / 6)
       const right = 4200 * (0.5 + voice / 6)

@@ -1,4 +1,4 @@
-// Speaks with one peer over a socket: handshakes, and fetches the first block of a torrent.
+// Talks to one peer over a socket: exchanges handshakes and requests the first block of a torrent.
 //   node dist/examples/wire-over-socket.js <file.torrent> <host> <port>
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -12,7 +12,7 @@ if (infoHashes.v1 === undefined) throw new Error('the torrent has no v1 info has
 
 const socket = connect({ host, port: Number(port) })
 const wire = new Wire({ pieceCount: pieces.length / 20, pieceLength, totalLength: length })
-// A wire is a Duplex, and this is a working peer. A peer that hangs up ends both.
+// A wire is a Duplex, and these two lines are a working peer. Both end when the peer closes the connection.
 socket.pipe(wire).pipe(socket)
 socket.on('error', (error) => wire.destroy(error))
 socket.on('close', () => wire.destroy())
@@ -33,7 +33,7 @@ wire.on('unchoke', () => {
   wire.request(0, 0, Math.min(16384, pieceLength, length))
 })
 wire.on('piece', (piece, offset, block) => {
-  // The block is borrowed: what is to be kept must be copied.
+  // The block is only valid in this call; copy it to keep it.
   console.log(`piece ${piece}, offset ${offset}: ${block.length} bytes`)
   wire.destroy()
 })
