@@ -32,7 +32,7 @@ else if (!existsSync(target) || readFileSync(target, 'utf8') !== text) {
 }
 console.log(`${text.split('\n').length} lines of API reference`)
 
-/** The names that a file exports, with the file that declares each. */
+/** Returns the names that a file exports, with the file that declares each. */
 function exportsOf(file) {
   const found = []
   const lists = /^export\s+(?:type\s+)?\{([^}]*)\}\s*from\s*'([^']+)'/gm
@@ -46,7 +46,7 @@ function exportsOf(file) {
   return found.sort((a, b) => (a.exported < b.exported ? -1 : 1))
 }
 
-/** The text of a declaration with its docstring; follows re-exports. */
+/** Returns the text of a declaration with its docstring; follows re-exports. */
 function declarationOf(file, local) {
   const text = readFileSync(file, 'utf8')
   const head = new RegExp(
@@ -83,7 +83,7 @@ function describe(exported, { comment, texts }) {
   return out.join('\n')
 }
 
-/** A docstring as Markdown. */
+/** Converts a docstring to Markdown. */
 function proseOf(comment) {
   return comment
     .replace(/^\s*\/\*\*\s?|\s*\*\/\s*$/g, '')

@@ -1,14 +1,13 @@
-// What the emitted .d.ts files say to a program that imports the package: a sorted list of lines `<name>  <signature>`, one for each
-// declaration that the entries reach and for each of its members. TypeScript 7 has no compiler API, so this reads the text of
-// declarations that tsc has written, and nothing else: no comments, no namespaces, no default exports. The members of an
-// abstract class that a program cannot name count as members of the class that extends it, and so do those of an interface that is
-// marked @internal.
+// Reports the public types in the emitted .d.ts files as a sorted list of lines `<name>  <signature>`: one for each declaration
+// reachable from the entries, and one for each of its members. TypeScript 7 has no compiler API, so this parses the text that tsc
+// writes, and nothing else: no comments, no namespaces, no default exports. Members of an abstract class that a program cannot name
+// count as members of the class that extends it; the same holds for interfaces marked @internal.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
 const internalMark = '@internal '
 
-/** The lines of a package whose root folder holds package.json. */
+/** Returns the lines of a package; `root` is the folder of its package.json. */
 export function apiReport(root) {
   const { name, exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
   const files = new Map()
@@ -17,7 +16,7 @@ export function apiReport(root) {
     if (found === undefined) files.set(file, (found = parseModule(file)))
     return found
   }
-  /** Declarations by file and name, and whether a program can reach them as a value. */
+  /** Declarations by file and name, and whether a program can use them as a value. */
   const reached = new Map()
   const reach = (file, local, isValue) => {
     const target = resolve(moduleOf, file, local)
@@ -28,7 +27,7 @@ export function apiReport(root) {
     reachWords(target, isValue)
     return target
   }
-  /** The names in a declaration, and in the abstract class that it extends, which itself counts only where another place names it. */
+  /** Adds the names in a declaration, and in the abstract class that it extends. That class itself counts only if it is named elsewhere. */
   const reachWords = (target, isValue) => {
     const base = abstractBaseOf(moduleOf, target)
     if (base !== undefined) reachWords(base, false)
@@ -71,7 +70,10 @@ export function apiReport(root) {
   return [...lines].sort()
 }
 
-/** Names of declarations and members that differ between two reports. Of a declaration that only one of them has, the name suffices. */
+/**
+ * Returns the names of declarations and members that differ between two reports. A declaration that only one of them has is listed
+ * without its members.
+ */
 export function changedNames(before, after) {
   const [old, now] = [before, after].map((lines) => {
     const byName = new Map()
@@ -88,8 +90,8 @@ export function changedNames(before, after) {
 }
 
 /**
- * Those of the names that no point of a section of the changelog has in backticks. A member is named as `Type.member`, as `type.member`
- * like an instance, or alone if no other declaration has one of that name or the type stands in the same point.
+ * Returns the names that no point of a changelog section has in backticks. A member may be named as `Type.member`, as `type.member`,
+ * or alone, if no other declaration has a member of that name or the same point names the type.
  */
 export function unnamed(names, section, lines) {
   const points = section
@@ -131,7 +133,7 @@ function hasWord(text, word) {
 
 // ---- declarations ----
 
-/** What a file exports, imports and declares. */
+/** Returns the exports, imports and declarations of a file. */
 function parseModule(file) {
   const imported = new Map()
   const exported = []
@@ -168,7 +170,7 @@ function parseModule(file) {
     const isInternal = statement.startsWith(internalMark)
     const text = statement.replace(/^(?:@internal\s+)?(?:export\s+)?(?:declare\s+)?/, '')
     const before = declared.get(name)
-    // Overloads of a function are declarations of one name.
+    // Overloads of a function share one name.
     if (before !== undefined) before.texts.push(text)
     else declared.set(name, { file, name, kind, texts: [text], head: headOf(kind, text), isInternal })
     if (isExported !== undefined && before === undefined) {
@@ -178,7 +180,7 @@ function parseModule(file) {
   return { imported, exported, declared }
 }
 
-/** The declaration that a name in a file stands for; undefined for what other packages or the language declare. */
+/** Returns the declaration that a name in a file refers to; undefined for names of other packages or of the language. */
 function resolve(moduleOf, file, name) {
   const { imported, exported, declared } = moduleOf(file)
   if (declared.has(name)) return declared.get(name)
@@ -194,7 +196,7 @@ function resolve(moduleOf, file, name) {
 
 const extension = /^((?:abstract )?class [\w$]+|interface [\w$]+) extends ([\w$]+)/
 
-/** The abstract class, or the interface marked @internal, of this package that a declaration extends. */
+/** Returns the abstract class, or the interface marked @internal, of this package that a declaration extends. */
 function abstractBaseOf(moduleOf, { file, head }) {
   const name = extension.exec(head)?.[2]
   const base = name === undefined ? undefined : resolve(moduleOf, file, name)
@@ -212,7 +214,7 @@ function headOf(kind, text) {
     : tidy(text)
 }
 
-/** The signatures of a declaration, members on their own; a class that no program can name as a value has no constructor. */
+/** Returns the signatures of a declaration, one per member. Without the constructor, if no program can name the class as a value. */
 function membersOf({ kind, texts, head }, isValue) {
   const isBody = /class|interface/.test(kind)
   if (!isBody && !(kind === 'const' && head !== tidy(texts[0]))) return texts.map(tidy)
@@ -223,13 +225,13 @@ function membersOf({ kind, texts, head }, isValue) {
       if (member === '' || member.startsWith('#private') || member.startsWith(internalMark)) return []
       if (/^private\b/.test(member) && !/^private\s*[?:(<]/.test(member)) return []
       if (/^(?:protected\s+)?constructor\(/.test(member) && !isValue) return []
-      // What a code means is prose.
+      // The meaning of an error code is prose, not part of the API.
       return [isBody ? member : member.replace(/: (['"]).*\1$/, ': string')]
     })
   ]
 }
 
-/** The index of the brace that opens the body; type parameters and bases may hold braces too. */
+/** Returns the index of the brace that opens the body; type parameters and bases may contain braces too. */
 function bodyStart(text) {
   let depth = 0
   for (let at = 0; at < text.length; at++) {
@@ -264,7 +266,7 @@ function tidy(text) {
 
 // ---- text ----
 
-/** Yields each index outside of strings with its character; strings come as one piece. */
+/** Yields each character outside of strings with its index; yields a string as one piece. */
 function* pieces(text) {
   for (let at = 0; at < text.length; ) {
     const char = text[at]
@@ -301,7 +303,7 @@ function split(text, separator) {
   return out
 }
 
-/** Statements of a file; a class or an interface ends with its body. */
+/** Returns the statements of a file; a class or an interface ends with its body. */
 function statementsOf(text) {
   return split(text, ';').flatMap(function separate(part) {
     const statement = part.trim().replace(/^@internal\s*/, '')

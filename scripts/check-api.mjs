@@ -1,7 +1,7 @@
-// Compares what the built .d.ts files publish with the committed report (test/api/current.txt), and demands that CHANGELOG.md names in
-// backticks, under the version of package.json, whatever differs from the release before (test/api/<version>.txt).
+// Compares the API in the built .d.ts files with the committed report (test/api/current.txt). Requires that CHANGELOG.md names, in
+// backticks under the version of package.json, every difference from the previous release (test/api/<version>.txt).
 //   node scripts/check-api.mjs [--write] [--root <package folder>]
-//   --write brings test/api/current.txt up to date. A release keeps that file under its own version, as the next one's predecessor.
+//   --write updates test/api/current.txt. A release copies that file to its own version, as the base for the next release.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,7 +25,7 @@ function linesOf(file) {
     : []
 }
 
-/** The release before this version. */
+/** Returns the version of the previous release. */
 function baseline() {
   const byNumber = (a, b) => a.localeCompare(b, 'en', { numeric: true })
   const released = readdirSync(folder).flatMap((name) => /^(\d+\.\d+\.\d+)\.txt$/.exec(name)?.[1] ?? [])
@@ -35,7 +35,7 @@ function baseline() {
     .at(-1)
 }
 
-/** The text below `## <version>`, up to the next version. */
+/** Returns the text under `## <version>`, up to the next version. */
 function changelogSection() {
   const text = readFileSync(path.join(root, 'CHANGELOG.md'), 'utf8')
   return text.split(/^## /m).find((part) => part.split('\n', 1)[0]?.trim() === version) ?? ''

@@ -1,5 +1,5 @@
-// Packs the package as npm would publish it, and checks that tarball: publint, the types wizard, its size, and that a strict
-// TypeScript program which uses every public entry compiles against it without skipLibCheck.
+// Packs the package as npm would publish it, and checks the tarball: publint, attw, its size, and that a strict TypeScript program that
+// uses every public entry compiles against it without skipLibCheck.
 import { execFileSync, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
@@ -35,7 +35,7 @@ try {
         file
       )
     )
-      throw new Error(`${file} is packed`)
+      throw new Error(`${file} must not be in the package`)
   }
   console.log(`${filename}: ${files.length} files, ${unpackedSize} bytes`)
 
@@ -43,7 +43,7 @@ try {
   run('node_modules/@arethetypeswrong/cli/dist/index.js', [tarball, '--profile', 'esm-only'], root)
   console.log('publint and attw: clean')
 
-  // The tarball beside the real dependencies, as npm would install them.
+  // The tarball next to the real dependencies, as npm would install it.
   const modules = path.join(folder, 'node_modules')
   fs.mkdirSync(path.join(modules, '@types'), { recursive: true })
   execFileSync('tar', ['-xzf', filename], { cwd: folder })

@@ -1,4 +1,4 @@
-// Type-checks every `ts` block of README.md and docs/ against the built package, and checks that what the text names exists.
+// Type-checks every `ts` block of README.md and docs/ against the built package, and checks that the names in the text exist.
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'

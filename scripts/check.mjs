@@ -1,4 +1,4 @@
-// `npm test`: format and lint, types, package, API, documents, then all unit tests and swarms on loopback. Needs nothing but Node.
+// `npm test`: format and lint, types, package, API, documents, then all unit tests and swarms on loopback. Needs only Node.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'

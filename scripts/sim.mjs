@@ -1,6 +1,6 @@
-// Runs the scheduler through simulated swarms in virtual time and prints what it makes of each beside what is possible at best:
-// `npm run sim`, `npm run sim -- harsh` for the scenarios of that name, `npm run sim -- cost` (or `--scale`)
-// for what a block costs in swarms of several sizes; `npm run sim -- dht` for look-ups in a DHT of 100,000 nodes, or of as many as are named.
+// Runs the scheduler in simulated swarms in virtual time, and prints each result next to the theoretical optimum:
+// `npm run sim`; `npm run sim -- harsh` for the scenarios of that name; `npm run sim -- cost` (or `--scale`) for the cost of a block in
+// swarms of several sizes; `npm run sim -- dht` for look-ups in a DHT of 100,000 nodes, or of the number given.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'

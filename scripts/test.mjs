@@ -1,6 +1,6 @@
-// Runs compiled tests with node:test: all unit tests, or those under the given folders or names.
+// Runs compiled tests with node:test: all unit tests, or those in the given folders or with the given names.
 // node scripts/test.mjs [--out dist] [--serial] [bencode wire/decoder …]
-// --serial runs one file at a time and gives it longer, for tests that drive other programs.
+// --serial runs one file at a time with a longer timeout, for tests that drive other programs.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -27,7 +27,7 @@ const flags = [
   `--test-timeout=${serial ? 900_000 : 120_000}`,
   `--test-concurrency=${serial ? 1 : 2}`
 ]
-// The key that seals records lies in the user's state folder, which no test touches.
+// The key that seals records is in the user's state folder, which tests must not touch.
 const state = mkdtempSync(path.join(tmpdir(), 'piecewise-tests-'))
 const env = { ...process.env, XDG_STATE_HOME: state, LOCALAPPDATA: state }
 const { status } = spawnSync(process.execPath, [...flags, ...files], { stdio: 'inherit', env })

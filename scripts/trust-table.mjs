@@ -1,6 +1,6 @@
-// Prints docs/trust.json, the table of trust, into SECURITY.md between its two marks.
+// Writes docs/trust.json, the table of trust, into SECURITY.md between its two marks.
 //   node scripts/trust-table.mjs [--check]
-//   --check changes nothing and fails when SECURITY.md says something else.
+//   --check changes nothing, and fails when SECURITY.md differs.
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
