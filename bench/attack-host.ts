@@ -2,18 +2,18 @@ import { randomBytes } from 'node:crypto'
 import type { AttackKind } from './attack-kinds.ts'
 import { AttackPeer } from './attack-peer.ts'
 
-/** Length of the pieces of a torrent that is attacked, in bytes. */
+/** Length of the attacked torrent's pieces, in bytes. */
 export const attackPieceLength: number = 16_384
-/** How an attacker connects: from one address by one connection, by several, again and again, and the same from 127.0.0.1 itself. */
+/** How an attacker connects: from one address over one connection, over several, reconnecting again and again, and the last from 127.0.0.1. */
 export const ways = ['one', 'several', 'reconnect', 'loopback'] as const
-/** Also: by one connection, and another one when that was closed. */
+/** `persistent`: over one connection, which is reopened when it is closed. */
 export type Way = (typeof ways)[number] | 'persistent'
-/** Connections of an attacker that has several. */
+/** Connections of an attacker with several. */
 const several = 4
-/** A connection is opened at most this often by each of these: all together 1,700 a second. */
+/** Minimum interval between new connections of each of these: together 1,700 a second. */
 const everyMs = 2.35
 
-/** The torrent that is attacked. */
+/** The attacked torrent. */
 export interface AttackTarget {
   readonly infoHash: Uint8Array
   readonly pieces: number
@@ -22,7 +22,7 @@ export interface AttackTarget {
 const noise = randomBytes(attackPieceLength)
 const zeros = Buffer.alloc(attackPieceLength)
 
-/** One host that attacks by one way of connecting. */
+/** One host that attacks in one way of connecting. */
 export class Attack {
   bytes = 0
   connections = 0
@@ -33,7 +33,7 @@ export class Attack {
   readonly #host: string
   #isOver = false
 
-  /** An attack on the client at a port, from `host` unless its way is `loopback`. */
+  /** Prepares an attack on the client at a port, from `host` unless its way is `loopback`. */
   constructor(kind: AttackKind, target: AttackTarget, port: number, way: Way, host = '127.7.7.7') {
     this.#host = way === 'loopback' ? '127.0.0.1' : host
     this.#kind = kind
@@ -42,7 +42,7 @@ export class Attack {
     this.#way = way
   }
 
-  /** Attacks for so long. */
+  /** Attacks for `ms` milliseconds. */
   async run(ms: number): Promise<void> {
     const count = this.#way === 'one' || this.#way === 'persistent' ? 1 : several
     const ends = Array.from({ length: count }, () => this.#keepOn())
@@ -51,7 +51,7 @@ export class Attack {
     await Promise.all(ends)
   }
 
-  /** One connection after the other; where none comes again, until the first has ended. */
+  /** Opens one connection after another; only one if neither the way nor the kind reconnects. */
   async #keepOn(): Promise<void> {
     const comesAgain = this.#way !== 'one' && this.#way !== 'several'
     do {
@@ -76,7 +76,7 @@ export class Attack {
     })
     this.connections++
     const over = setInterval(() => this.#isOver && peer.socket.destroy(), 20)
-    // A host that is not heard any more gets no answer either.
+    // A host that the client ignores gets no answer.
     const isReady = silent === true || (await Promise.race([peer.ready, wait(1000).then(() => false)]))
     if (isReady && !peer.isClosed) await this.#talk(peer, isShort)
     if (peer.isClosed || !isReady) peer.socket.destroy()
@@ -89,7 +89,7 @@ export class Attack {
     const { begin, repeat, rounds, pauseMs = 0, tiny = false, answers, once = false } = this.#kind
     const setting = { pieces: this.#target.pieces, pieceLength: attackPieceLength, ids: peer.ids }
     await peer.send(Buffer.concat(begin?.(setting) ?? []))
-    // A victim that has blocks of this peer serves it, too.
+    // A victim that has blocks of this peer also serves it.
     if (answers === 'right') await wait(300)
     for (let round = 0; !peer.isClosed && !this.#isOver; ) {
       const parts: Uint8Array[] = []
@@ -103,7 +103,7 @@ export class Attack {
         }
       if (once || (isShort && this.#way !== 'persistent')) return
       if (bytes.length <= 4 || pauseMs > 0) await wait(pauseMs || 10)
-      // Where the system takes all that is sent at once, timers would never have their turn.
+      // If the system accepts every send at once, timers never run without this.
       else await new Promise((resolve) => setImmediate(resolve))
     }
   }

@@ -4,7 +4,7 @@ import { allBits } from '../lib/util/bits.ts'
 import { messageIds } from '../lib/wire/messages.ts'
 import { extended, message, uint32 } from './attack-peer.ts'
 
-/** The torrent that the messages of a kind are made for. */
+/** The torrent for which the messages of a kind are made. */
 export interface Setting {
   readonly pieces: number
   readonly pieceLength: number
@@ -12,27 +12,27 @@ export interface Setting {
   readonly ids: Readonly<Record<string, number>>
 }
 
-/** A sequence of messages that a peer can repeat for ever. */
+/** A sequence of messages that a peer can repeat forever. */
 export interface AttackKind {
   /** Sent once on each connection. */
   readonly begin?: (setting: Setting) => readonly Uint8Array[]
   /** Sent again and again; `round` counts from 0. */
   readonly repeat: (setting: Setting, round: number) => readonly Uint8Array[]
-  /** Rounds that are joined into one send. */
+  /** Rounds per send. */
   readonly rounds: number
   /** Pause after each send, in milliseconds. */
   readonly pauseMs?: number
-  /** Whether it speaks the fast extension (BEP 6); true by default. */
+  /** Whether it supports the fast extension (BEP 6); default true. */
   readonly fast?: boolean
-  /** Whether the victim knows nothing but the info hash. */
+  /** Whether the victim has only the info hash. */
   readonly magnet?: boolean
-  /** How it answers requests: with the right zeros, with noise, in tiny chunks, or (undefined) not at all. */
+  /** How it answers requests: with the right zeros or with noise; undefined for not at all. */
   readonly answers?: 'right' | 'wrong'
-  /** Whether each send goes out byte by byte. */
+  /** Whether to send byte by byte. */
   readonly tiny?: boolean
-  /** Whether it says nothing, not even its handshake. */
+  /** Whether it sends nothing, not even its handshake. */
   readonly silent?: boolean
-  /** Whether each of its connections ends after the beginning and one round. */
+  /** Whether each connection ends after the beginning and one round. */
   readonly once?: boolean
 }
 
@@ -40,7 +40,7 @@ const { choke, unchoke, interested, notInterested, have, bitfield, request, piec
 const { port, suggest, haveAll, haveNone, reject, allowedFast } = messageIds
 const block = 16_384
 
-/** A bitfield of all pieces but the fourth, so that its peer is no seed. */
+/** Returns a bitfield of all pieces but the fourth, so that the peer is not a seed. */
 export function nearlyAll({ pieces }: Pick<Setting, 'pieces'>): Buffer {
   const bits = allBits(pieces)
   bits[0] = (bits[0] ?? 0) & ~0x10
@@ -72,7 +72,7 @@ const addresses = encode({
 })
 const tokens = encode(Object.fromEntries(Array.from({ length: 66 }, (_, n) => [`k${n}`, [0]])))
 
-/** Every sequence of messages that is measured, by name. */
+/** Every measured sequence of messages, by name. */
 export const attackKinds: Readonly<Record<string, AttackKind>> = {
   'have-none': { begin: everyPiece, repeat: () => [message(haveNone)], rounds: 1000 },
   'have-all': { begin: everyPiece, repeat: () => [message(haveAll)], rounds: 1000 },

@@ -3,20 +3,20 @@ import { connect, type Socket } from 'node:net'
 import { blockLength } from '../lib/metainfo/layout.ts'
 import { messageIds } from '../lib/wire/messages.ts'
 
-/** A message of the peer protocol (BEP 3). */
+/** Returns a message of the peer protocol (BEP 3). */
 export function message(id: number, ...parts: readonly Uint8Array[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 1)
   return Buffer.concat([uint32(length), Uint8Array.of(id), ...parts])
 }
 
-/** A number in four bytes, big endian. */
+/** Returns numbers as four bytes each, big endian. */
 export function uint32(...values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(4 * values.length)
   for (const [n, value] of values.entries()) bytes.writeUInt32BE(value >>> 0, 4 * n)
   return bytes
 }
 
-/** An extended message (BEP 10). */
+/** Returns an extended message (BEP 10). */
 export function extended(id: number, payload: Uint8Array): Buffer {
   return message(messageIds.extended, Uint8Array.of(id), payload)
 }
@@ -24,25 +24,25 @@ export function extended(id: number, payload: Uint8Array): Buffer {
 /** Options of an {@link AttackPeer}. */
 export interface AttackPeerOptions {
   readonly port: number
-  /** The address that it dials from. */
+  /** The local address to dial from. */
   readonly from: string
   readonly infoHash: Uint8Array
-  /** Whether it speaks the fast extension (BEP 6). */
+  /** Whether it supports the fast extension (BEP 6). */
   readonly fast: boolean
-  /** Whether it says nothing at all, not even its handshake. */
+  /** Whether it sends nothing, not even its handshake. */
   readonly silent?: boolean | undefined
-  /** How often it answers a request, in milliseconds; 0, the default, at once. */
+  /** Minimum interval between answers to requests, in milliseconds; default 0. */
   readonly answerEveryMs?: number | undefined
-  /** The block that it answers a request with; undefined leaves the request. */
+  /** Returns the block that answers a request; undefined ignores the request. */
   readonly answer?: ((piece: number, offset: number, length: number) => Buffer | undefined) | undefined
 }
 
-/** A hostile peer on a bare socket: it says whatever it is told to, as fast as the victim reads. */
+/** A hostile peer on a bare socket: sends given bytes as fast as the victim reads. */
 export class AttackPeer {
   readonly socket: Socket
-  /** Resolves with false when the connection has ended. */
+  /** Resolves with false when the connection is closed. */
   readonly closed: Promise<false>
-  /** Resolves when the victim's extended handshake has come, or with false when the connection has ended. */
+  /** Resolves with true when the victim's extended handshake has arrived, or with false when the connection is closed. */
   readonly ready: Promise<boolean>
   /** Message ids of the victim's extensions (BEP 10). */
   readonly ids: Record<string, number> = {}
@@ -77,18 +77,18 @@ export class AttackPeer {
     this.socket.write(Buffer.concat([hello, reserved, infoHash, randomBytes(20)]))
   }
 
-  /** Bytes that the system has taken from it so far. */
+  /** Bytes accepted by the system so far. */
   get sent(): number {
     return this.socket.bytesWritten - this.socket.writableLength
   }
 
-  /** Sends bytes; resolves when there is room for more. */
+  /** Sends bytes; resolves when more can be sent. */
   async send(bytes: Uint8Array): Promise<void> {
     if (this.isClosed || this.socket.write(bytes)) return
     await Promise.race([new Promise((resolve) => this.socket.once('drain', resolve)), this.closed])
   }
 
-  /** Ends the connection behind what was sent; resolves when it is closed, at the latest after `ms`. */
+  /** Closes the connection after all sent bytes; resolves when it is closed, after `ms` at the latest. */
   async end(ms: number): Promise<void> {
     this.socket.end()
     const late = setTimeout(() => this.socket.destroy(), ms)

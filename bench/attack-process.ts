@@ -1,4 +1,4 @@
-// The victim of an attack: a client of the library in a folder that is given, alone in its process, so that all CPU is its own.
+// The victim of an attack: a client of the library in a given folder, alone in its process, so that all CPU time of the process is its own.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { PerformanceObserver } from 'node:perf_hooks'
@@ -24,9 +24,9 @@ export interface VictimReport {
   readonly cpuMs: number
   /** Garbage collection of this thread, in milliseconds. */
   readonly gcMs: number
-  /** From the beginning to the end, in milliseconds. */
+  /** Duration of the measurement, in milliseconds. */
   readonly wallMs: number
-  /** How much its memory has grown, in bytes: what is in RAM, and heap and buffers after a collection. */
+  /** Growth of memory in bytes: RSS, and heap and buffers after a collection. */
   readonly rssGrowth: number
   readonly heapGrowth: number
 }
@@ -73,7 +73,7 @@ answerCalls({
     await new Promise((resolve) => setTimeout(resolve, 300))
     return client.port
   },
-  /** Begins to measure. */
+  /** Starts the measurement. */
   async begin(): Promise<void> {
     const heap = heapBytes()
     await new Promise((resolve) => setTimeout(resolve, 100))
@@ -81,7 +81,7 @@ answerCalls({
     const loop = performance.eventLoopUtilization()
     began = { cpu: process.cpuUsage(), loop, at: performance.now(), gcMs: collectedMs, rss, heap }
   },
-  /** Begins to measure the length of turns, which keeps a core busy. */
+  /** Starts measuring the length of turns, which keeps a core busy. */
   async watch(culprits: boolean): Promise<void> {
     watch = new TurnWatch(culprits)
     await watch.begin()
@@ -93,9 +93,9 @@ answerCalls({
     const { user, system } = process.cpuUsage(began.cpu)
     const cpuMs = (user + system) / 1000
     const wallMs = performance.now() - began.at
-    // The observer hears of the last collection in a later turn.
+    // The observer reports the last collection in a later turn.
     await new Promise((resolve) => setTimeout(resolve, 50))
-    // The time of a collection is not all CPU where other programs run as well.
+    // Wall-clock time of a collection is more than its CPU time when other programs run.
     const active = performance.eventLoopUtilization(began.loop).active
     const gcMs = (collectedMs - began.gcMs) * Math.min(1, cpuMs / active)
     const rssGrowth = process.memoryUsage().rss - began.rss

@@ -1,7 +1,7 @@
-// Measures the cost of each sequence of messages that a hostile peer can repeat for ever: a line of JSON for each case, then a table.
+// Measures the cost of each sequence of messages that a hostile peer can repeat forever: a line of JSON for each case, then a table.
 //   npm run bench:attack [-- --kind 'have-none;suggest'] [--pieces 1000,20000,2097152] [--from one,several,reconnect,loopback]
 //                        [--seconds 10] [--culprits] [--library dist]
-// With --culprits it names what ran in the longest turn. Ends with 1 when a kind costs more than a host may. With --library it attacks
+// With --culprits it names the functions of the longest turn. Exits with 1 when a kind costs more than a host may. With --library it attacks
 // another compiled copy of the library.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -18,20 +18,20 @@ import { infoHashOf, Pattern } from './pattern.ts'
 import { scratchFolder } from './scratch.ts'
 import type { TurnReport } from './turn-watch.ts'
 
-/** The part of a core that a host may use over ten seconds, in percent, and the same as milliseconds. */
+/** The part of a core that a host may use over ten seconds: in percent, and in milliseconds. */
 const mostPercent = 5
 const mostMs = 500
-/** The error of the measurement, in percent of a core. */
+/** Measurement error, in percent of a core. */
 const slackPercent = 0.5
-/** How long the victim is measured in calm. */
+/** Duration of the measurement without an attack. */
 const calmMs = 3000
-/** A turn may take so long. */
+/** Maximum duration of a turn. */
 const mostTurnMs = 20
 const turnSeconds = 2
-/** Hosts that attack one after the other: the first before anything is measured, so that it is not the compiler that is measured. */
+/** Hosts that attack one after another. The first attacks before the measurement, so that compilation is not measured. */
 const hosts = { warmUp: '127.8.8.8', measured: '127.7.7.7', watched: '127.6.6.6' } as const
 const warmUpMs = 1500
-/** The calm peer sends a block this often. */
+/** Interval between blocks of the calm peer. */
 const blockEveryMs = 50
 
 const { values: options } = parseArgs({
@@ -58,11 +58,11 @@ interface Row {
   readonly kind: string
   readonly pieces: number
   readonly from: Way
-  /** CPU that the attack takes, besides what the victim takes in calm. */
+  /** CPU of the attack: the victim's total without its calm CPU. */
   readonly percent: number
-  /** Its CPU in calm. */
+  /** CPU without an attack. */
   readonly calmPercent: number
-  /** The part of both that this thread took to collect garbage. */
+  /** The part of both that this thread spent on garbage collection. */
   readonly gcPercent: number
   readonly msPerMegabyte: number
   readonly megabytes: number
@@ -82,7 +82,7 @@ for (const pieces of options.pieces.split(',').map(Number)) {
     const kind = attackKinds[name]
     if (kind === undefined) continue
     for (const from of chosenWays) {
-      // Kinds that end their connections themselves come again anyway.
+      // Kinds that close their connections themselves reconnect anyway.
       if (kind.once === true && from === 'one') continue
       rows.push(await measure(name, kind, kind.magnet === true ? magnet : target, from))
       console.log(JSON.stringify({ benchmark: 'attack', ...rows.at(-1) }))
@@ -157,7 +157,7 @@ async function withVictim<T>(target: Target, run: (victim: Helper, port: number)
   }
 }
 
-/** The CPU of the victim with the calm peer alone. */
+/** Measures the CPU of the victim with the calm peer only. */
 async function calmReport(victim: Helper): Promise<VictimReport> {
   await new Promise((resolve) => setTimeout(resolve, 500))
   await victim.call('begin')
@@ -165,7 +165,10 @@ async function calmReport(victim: Helper): Promise<VictimReport> {
   return await victim.call<VictimReport>('end')
 }
 
-/** A calm peer that has nearly everything and sends a block now and then, so that pieces are searched for, and not found at once. */
+/**
+ * Starts a calm peer that has nearly everything and sends a block now and then, so that the picker searches for pieces and does not
+ * find them at once.
+ */
 async function accompany({ pieces, infoHash }: Target, port: number): Promise<void> {
   const peer = new AttackPeer({
     port,

@@ -28,9 +28,9 @@ export interface AttackedReport {
   readonly bytesPerSecond: number
   readonly stalls: number
   readonly stallMs: number
-  /** Longest hold of the event loop, without the time in which the system ran other processes where that is known. */
+  /** Longest time that the event loop was blocked, without time in which the system ran other processes, where that is known. */
   readonly heldMs: number
-  /** CPU of the process as a part of a core. */
+  /** CPU of the process as a fraction of a core. */
   readonly cpu: number
   readonly connections: number
   readonly heapBytes: number

@@ -1,4 +1,4 @@
-// Hostile peers in a process that is kept to a part of a core.
+// Hostile peers in a process that is limited to a part of a core.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Attack } from './attack-host.ts'
 import { AttackPeer } from './attack-peer.ts'
@@ -11,10 +11,10 @@ export interface AttackTask {
   readonly port: number
   readonly pieces: number
   readonly pieceLength: number
-  /** In hexadecimal; `magnetHash` is of a torrent without metadata. */
+  /** Hexadecimal; `magnetHash` is of a torrent without metadata. */
   readonly infoHash: string
   readonly magnetHash: string
-  /** Name of the kind and address of its host. */
+  /** The kind of each attack, and the address of its host. */
   readonly hosts: readonly (readonly [kind: string, from: string])[]
   readonly ms: number
 }
@@ -26,14 +26,14 @@ interface Done {
 
 /** Result of an attack. */
 export interface AttackReport extends Done {
-  /** CPU of the process as a part of a core. */
+  /** CPU of the process as a fraction of a core. */
   readonly cpu: number
 }
 
-/** Pause before CPU is read, in which the limit makes up for the last turn. */
+/** Pause before reading the CPU time, in which the limit compensates for the last turn. */
 const restMs = 100
 
-/** Opens idle connections and keeps them until the other side closes them. */
+/** Opens idle connections and holds them until the other side closes them. */
 async function crowdIn(
   { port, infoHash, ms }: AttackTask,
   from: string,
@@ -76,7 +76,7 @@ async function attack(task: AttackTask, name: string, from: string): Promise<Don
 let cpuShare = (): number => 0
 
 answerCalls({
-  /** Limits the process to this part of a core. */
+  /** Limits the process to this fraction of a core. */
   limit(part: number): void {
     cpuShare = limitCpu(part)
   },

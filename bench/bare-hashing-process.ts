@@ -1,11 +1,11 @@
-// Workers that read a file and hash its pieces, and nothing else.
+// Workers that only read a file and hash its pieces.
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import { answerCalls } from './helper.ts'
 
-/** What is to be hashed. */
+/** The file to hash. */
 export interface BareHashTask {
   readonly file: string
   readonly pieceLength: number
@@ -33,7 +33,7 @@ function work({ file, pieceLength, length }: BareHashTask, next: Int32Array): vo
 
 if (isMainThread) {
   answerCalls({
-    /** Milliseconds until all is hashed, the start of the workers included. */
+    /** Milliseconds until everything is hashed, including the start of the workers. */
     async hash(task: BareHashTask): Promise<number> {
       const start = performance.now()
       const next = new Int32Array(new SharedArrayBuffer(4))

@@ -1,13 +1,14 @@
-// A bare seeder: the least that Node must do to send a torrent of one file to honest leechers. It answers requests in their order from
-// pages that it reads as it needs them, and checks nothing: node bare-seeder-process.js '{"file", "infoHash", "pieceLength", "length"}'
-// prints its port as a JSON list.
+// A bare seeder: the minimum that Node must do to send a torrent of one file to honest leechers. Answers requests in order, from pages that it
+// reads as needed, without checks.
+//   node bare-seeder-process.js '{"file", "infoHash", "pieceLength", "length"}'
+// Prints its port as a JSON list.
 import { openSync, readSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 
-/** What the seeder is told. */
+/** The torrent to seed. */
 export interface BareSeedTask {
   readonly file: string
-  /** In hexadecimal. */
+  /** Hexadecimal. */
   readonly infoHash: string
   readonly pieceLength: number
   readonly length: number
@@ -16,7 +17,7 @@ export interface BareSeedTask {
 const pageLength = 1 << 20
 /** Bytes that a socket may hold before its requests wait. */
 const mostQueued = 1 << 20
-/** Pages of one socket that are used in turn: those that may still be on their way, and one more. */
+/** Pages per socket, used in rotation: those that may still be in the socket, and one more. */
 const pagesOfSocket = 4
 
 const task: BareSeedTask = JSON.parse(process.argv[2] ?? '')
@@ -28,7 +29,7 @@ class Upload {
   readonly #pages: { readonly memory: Buffer; index: number }[] = []
   #rest: Buffer = Buffer.alloc(0)
   #greeted = false
-  /** Piece and offset of each request that waits. */
+  /** Piece and offset of each waiting request. */
   readonly #waiting: number[] = []
 
   constructor(socket: Socket) {

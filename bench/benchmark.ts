@@ -1,6 +1,6 @@
 /** One measured value. */
 export interface Measurement {
-  /** What was measured, such as `decode, chunks of 64 KiB`. */
+  /** Name of the value, such as `decode, chunks of 64 KiB`. */
   readonly name: string
   readonly value: number
   /** Unit of the value, such as `MB/s`; 1 MB is 10^6 bytes. */
@@ -10,13 +10,13 @@ export interface Measurement {
 /** A benchmark that `npm run bench` can run by name. */
 export interface Benchmark {
   readonly name: string
-  /** Measures; `folder` is empty, on fast storage if there is any, and removed afterwards. */
+  /** Runs the measurement. `folder` is empty, on fast storage if possible, and removed afterwards. */
   run(folder: string): Promise<Measurement[]> | Measurement[]
 }
 
 /**
- * Runs a step again and again for about `ms` milliseconds after a short warm-up, and returns how many units were done in a
- * second; the step returns the units that it did. The best of three parts counts, because other work on the machine only slows.
+ * Runs a step repeatedly for about `ms` milliseconds after a short warm-up, and returns units per second; the step returns how many
+ * units it did. The best of three parts counts, because other work on the machine can only slow it down.
  */
 export function perSecond(step: () => number, ms = 450): number {
   const warm = performance.now() + ms / 5
@@ -35,12 +35,12 @@ export function perSecond(step: () => number, ms = 450): number {
   return best
 }
 
-/** The value in the middle. */
+/** Returns the median. */
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 }
 
-/** The same numbers in [0, 1) in every run (mulberry32). */
+/** Returns a generator of the same numbers in [0, 1) in every run (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed
   return () => {

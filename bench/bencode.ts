@@ -2,7 +2,7 @@ import { decode } from '../lib/bencode/decode.ts'
 import { type BencodeInput, encode } from '../lib/bencode/encode.ts'
 import { type Benchmark, type Measurement, perSecond } from './benchmark.ts'
 
-/** A torrent of many files: small strings and numbers, then the hashes as one long string. */
+/** Returns a torrent of many files: small strings and numbers, then the hashes as one long string. */
 function torrent(fileCount: number, pieceCount: number): BencodeInput {
   const files = Array.from({ length: fileCount }, (_, n) => ({
     length: 100_000 + n,
@@ -25,7 +25,7 @@ function measure(label: string, value: BencodeInput): Measurement[] {
   ]
 }
 
-/** A torrent of 5,000 files, which is many small values, and one of 20,000 pieces in one file, which is one long string. */
+/** Decoding and encoding of two torrents: 5,000 files, which are many small values, and 20,000 pieces in one file, which are one long string. */
 export const bencode: Benchmark = {
   name: 'bencode',
   run: () => [...measure('5,000 files', torrent(5000, 2000)), ...measure('20,000 hashes', torrent(1, 20_000))]

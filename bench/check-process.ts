@@ -3,31 +3,31 @@ import { answerCalls } from './helper.ts'
 import { LoopDelay } from './loop-delay.ts'
 import { ownPeakRss } from './process-stat.ts'
 
-/** What is to be checked, or resumed. */
+/** The torrent to check or resume. */
 export interface CheckTask {
   /** Path of the .torrent. */
   readonly torrent: string
   readonly folder: string
-  /** Hash everything, whatever the record says. */
+  /** Whether to hash everything regardless of the record. */
   readonly verify: boolean
-  /** Only adds: nothing is there. */
+  /** Only adds a torrent without data. */
   readonly addOnly?: boolean
 }
 
-/** What it took. */
+/** Times of a check. */
 export interface CheckReport {
-  /** Until `add` gave the torrent. */
+  /** Milliseconds until `add` resolved. */
   readonly addMs: number
-  /** From `add` until all was there. */
+  /** Milliseconds from `add` until the torrent was complete. */
   readonly doneMs: number
   readonly cpuSeconds: number
   readonly peakRssBytes: number
-  /** How long the event loop was held meanwhile. */
+  /** How long the event loop was blocked meanwhile. */
   readonly heldP99Ms: number
   readonly heldMs: number
-  /** The same but for the time in which the machine ran others. */
+  /** The same, without time in which the machine ran other processes. */
   readonly ownHeldMs?: number | undefined
-  /** Until the client was closed, and the record saved. */
+  /** Milliseconds to close the client, which saves the record. */
   readonly closeMs: number
 }
 

@@ -10,7 +10,7 @@ import type { ScaleBenchmark, ScaleTask } from './rounds.ts'
 const pieceLength = 1 << 20
 const name = 'check.bin'
 
-/** Calls one function of a new process. */
+/** Calls one function in a new process. */
 async function once<T>(script: string, call: string, argument: unknown): Promise<T> {
   const helper = new Helper(script)
   try {
@@ -20,7 +20,7 @@ async function once<T>(script: string, call: string, argument: unknown): Promise
   }
 }
 
-/** A check of data in the page cache beside workers that only read and hash, and a start with the record that it leaves. */
+/** Check of data in the page cache, next to workers that only read and hash; and a start with the resume record that it leaves. */
 export const check: ScaleBenchmark = {
   name: 'check',
   async run({ folder, rounds, mebibytes = 8192, rounded }: ScaleTask): Promise<void> {
@@ -34,7 +34,7 @@ export const check: ScaleBenchmark = {
     const { length } = pattern
     const bare: BareHashTask = { file, pieceLength, length, threads: Math.min(2, availableParallelism()) }
     const task: CheckTask = { torrent, folder: data, verify: true }
-    // Once before, so that no round finds other pages than the next.
+    // Warms the page cache, so that all rounds are alike.
     await once<number>('bare-hashing-process', 'hash', bare)
     for (let round = 0; round < rounds; round++) {
       const bareMs = await once<number>('bare-hashing-process', 'hash', bare)

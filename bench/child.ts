@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
-/** A program that prints a line of JSON when it is ready and ends when its input does, so that it cannot outlive this process. */
+/** A program that prints a line of JSON when it is ready. It ends when its input ends, so that it cannot outlive this process. */
 export interface Child {
   readonly pid: number
-  /** The next line that it prints, as JSON. */
+  /** Returns the next line that it prints, parsed as JSON. */
   line<T>(): Promise<T>
-  /** Says something to it. */
+  /** Writes a line to its input. */
   say(text: string): void
   /** Ends it. */
   stop(): Promise<void>

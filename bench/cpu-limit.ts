@@ -1,10 +1,10 @@
 const lookEveryMs = 2
-/** Unused time that is saved for bursts. */
+/** Unused CPU time saved for bursts, in milliseconds. */
 const mostSavedMs = 20
 
 /**
- * Limits this process to a part of one core: when its threads together have used more, the event loop is blocked until the average is
- * below the limit again. The function returned gives the part that was used since its last call.
+ * Limits this process to a fraction of one core: when its threads together exceed it, blocks the event loop until the average is
+ * below the limit again. Returns a function that returns the fraction used since its last call.
  */
 export function limitCpu(part: number): () => number {
   const cell = new Int32Array(new SharedArrayBuffer(4))

@@ -1,4 +1,4 @@
-// Many cheap peers in one process, which serve a pattern from memory: no choices, no files, no streams.
+// Many cheap peers in one process. They serve a pattern from memory, without choking, files and streams.
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { seededRandom } from './benchmark.ts'
@@ -7,25 +7,25 @@ import { Pattern, type PatternTask } from './pattern.ts'
 
 /** How one peer behaves. */
 export interface CrowdPeer {
-  /** What it sends at most; null for no limit. */
+  /** Upload limit; null for none. */
   readonly bytesPerSecond: number | null
-  /** The part of the pieces that it has, a random one when below 1. */
+  /** The fraction of the pieces that it has; a random subset when below 1. */
   readonly part: number
-  /** Of each piece it never answers the first request that comes, and all others. */
+  /** Whether it never answers the first request for each piece, but all others. */
   readonly holdsOne?: boolean
 }
 
-/** What the process is told. */
+/** The torrent, and the peers that serve it. */
 export interface CrowdTask extends PatternTask {
-  /** In hexadecimal. */
+  /** Hexadecimal. */
   readonly infoHash: string
   readonly peers: readonly CrowdPeer[]
-  /** Address that they listen on; 127.0.0.1 by default. */
+  /** Address to listen on; default 127.0.0.1. */
   readonly host?: string
 }
 
 const tickMs = 5
-/** What may wait in a socket. */
+/** Bytes that may wait in a socket. */
 const highWater = 256 * 1024
 const mostRequests = 4096
 
@@ -43,7 +43,7 @@ class Link {
   readonly #peer: CrowdPeer
   readonly #hello: Buffer
   readonly #held = new Set<number>()
-  /** Piece, offset and length of each request, one after the other. */
+  /** Piece, offset and length of each request, in order. */
   #queue: number[] = []
   #next = 0
   #tokens = 0
@@ -62,7 +62,7 @@ class Link {
     socket.on('data', (chunk) => this.#receive(chunk))
   }
 
-  /** Whether the near end is this address, or unknown because the connection is closed. */
+  /** Returns whether the near end is this address, or unknown because the connection is closed. */
   isOf(host: string, port: number): boolean {
     const { localAddress, localPort } = this.#socket
     return localPort === undefined || (localAddress === host && localPort === port)
@@ -174,7 +174,7 @@ function bitfieldsOf(pieceCount: number, peers: readonly CrowdPeer[]): Buffer[] 
   const fields = peers.map(() => Buffer.alloc(Math.ceil(pieceCount / 8)))
   for (let piece = 0; piece < pieceCount; piece++) {
     const having = peers.map(({ part }) => part >= 1 || random() < part)
-    // Nobody may be left waiting for a piece that none has.
+    // Some peer must have each piece, or the download cannot complete.
     if (!having.includes(true)) having[piece % peers.length] = true
     for (const [n, field] of fields.entries()) {
       if (having[n]) field[piece >> 3] = (field[piece >> 3] ?? 0) | (0x80 >> (piece & 7))
@@ -197,7 +197,7 @@ setInterval(() => {
 }, tickMs)
 
 answerCalls({
-  /** Starts peers and returns their ports; several calls may follow each other. */
+  /** Starts peers and returns their ports; can be called repeatedly. */
   async start(task: CrowdTask): Promise<number[]> {
     const { host = '127.0.0.1' } = task
     const pattern = patternOf(task)
@@ -215,14 +215,14 @@ answerCalls({
     }
     return ports
   },
-  /** Ends the peer that listens at `host:port`, and its connections. */
+  /** Stops the peer at `host:port` and closes its connections. */
   stop(address: string): void {
     const [host = '', port] = address.split(':')
     servers.get(address)?.close()
     servers.delete(address)
     for (const link of links) if (link.isOf(host, Number(port))) link.close()
   },
-  /** Bytes of blocks handed to sockets so far. */
+  /** Bytes of blocks written to sockets so far. */
   sentBytes: (): number => sentBytes,
   /** Requests that will never be answered. */
   heldRequests: (): number => heldRequests

@@ -18,7 +18,7 @@ const swarms: readonly { readonly label: string; readonly count: number; readonl
 
 const engines = ['bare receiver', 'piecewise'] as const
 
-/** A download from many limited peers, by us and by a receiver that makes no choice and no check. */
+/** A download from many limited peers, by this library and by a bare receiver that neither selects nor verifies pieces. */
 export const crowds: ScaleBenchmark = {
   name: 'crowds',
   async run({ folder, rounds, mebibytes = 1024, rounded }: ScaleTask): Promise<void> {

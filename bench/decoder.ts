@@ -7,7 +7,7 @@ import { type Benchmark, type Measurement, perSecond } from './benchmark.ts'
 const blockLength = 16384
 const blocks = 256
 
-/** What a busy peer sends: blocks of 16 KiB, and a have after every fourth. */
+/** Returns the bytes that a busy peer sends: blocks of 16 KiB, and a have message after every fourth. */
 function messages(): Buffer {
   const parts: Uint8Array[] = []
   const block = new Uint8Array(blockLength).fill(0x5a)
@@ -21,7 +21,7 @@ function messages(): Buffer {
   return Buffer.concat(parts)
 }
 
-/** Receives blocks as a download does: into the memory of a piece. */
+/** Receives blocks as a download does: into the buffer of a piece. */
 function handler(): WireDecoderHandler {
   const memory = new Uint8Array(16 * blockLength)
   return {
@@ -51,7 +51,7 @@ function measure(chunkLength: number): number {
   })
 }
 
-/** Bytes of a peer to messages, each block copied once into the memory of its piece. */
+/** Decoding of a peer's bytes into messages; each block is copied once, into the buffer of its piece. */
 export const decoder: Benchmark = {
   name: 'decoder',
   run(): Measurement[] {

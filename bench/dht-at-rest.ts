@@ -1,5 +1,5 @@
-// What DHT nodes send that nobody asks anything of: a line of JSON each minute, then a table. Needs root, for a network namespace,
-// and Debian's python3-libtorrent; sessions of libtorrent are in the same network, as they are by default.
+// Counts the packets of idle DHT nodes: a line of JSON each minute, then a table. Needs root, for a network namespace, and Debian's
+// python3-libtorrent: sessions of libtorrent, with their defaults, are in the same network.
 //   npm run build && node dist/bench/dht-at-rest.js [--nodes 200] [--libtorrent 20] [--settle 60] [--minutes 19]
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -30,7 +30,7 @@ function difference(after: Sent, before: Sent): Sent {
   return Object.fromEntries(Object.entries(after).map(([kind, count]) => [kind, count - (before[kind] ?? 0)]))
 }
 
-/** Packets of one node in a minute: all, questions, and answers. */
+/** Packets per node and minute: all, queries, and responses. */
 function each(
   sent: Sent,
   count: number,

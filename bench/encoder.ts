@@ -16,7 +16,7 @@ function measure(write: (batch: MessageBatch, n: number) => void): number {
   return rate
 }
 
-/** Messages to bytes, in batches of 64 as they leave in one turn of the event loop. */
+/** Encoding of messages in batches of 64, as they are sent in one turn of the event loop. */
 export const encoder: Benchmark = {
   name: 'encoder',
   run(): Measurement[] {

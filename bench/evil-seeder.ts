@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import type { Metainfo } from '../lib/metainfo/metainfo.ts'
 import { Wire } from '../lib/wire/wire.ts'
 
-/** Starts a peer that claims to have every piece and answers every request at once, with noise. */
+/** Starts a peer that claims to have every piece and answers every request at once with noise. */
 export async function startEvilSeeder({ infoHashes, pieceLength, length }: Metainfo): Promise<Server> {
   const noise = randomBytes(16384)
   const pieceCount = Math.ceil(length / pieceLength)
@@ -23,7 +23,7 @@ export async function startEvilSeeder({ infoHashes, pieceLength, length }: Metai
   return server
 }
 
-/** The port that a server listens on. */
+/** Returns the port of a server. */
 export function portOf(server: Server): number {
   return (server.address() as AddressInfo).port
 }

@@ -6,12 +6,12 @@ import { encode } from '../lib/bencode/encode.ts'
 /** A tracker on loopback. */
 export interface FixedTracker {
   readonly url: string
-  /** The ports on 127.0.0.1 that everybody is told of, whatever the torrent. */
+  /** The ports on 127.0.0.1 that every announce returns, for every torrent. */
   ports: readonly number[]
   close(): Promise<void>
 }
 
-/** Starts an HTTP tracker (BEP 3, compact as in BEP 23) that names the peers that it is given, and nobody who announces. */
+/** Starts an HTTP tracker (BEP 3, compact as in BEP 23) that returns only the given peers, never those that announce. */
 export async function startFixedTracker(): Promise<FixedTracker> {
   const server = createServer((_, response) => {
     const peers = Buffer.concat(

@@ -17,7 +17,7 @@ async function onPool(file: string): Promise<number> {
   }))
   let best = 0
   try {
-    // The first round starts the threads.
+    // The first round also starts the threads.
     for (let round = 0; round < 3; round++) {
       const start = performance.now()
       await pool.hash(jobs, { onResult: () => {} })
@@ -29,7 +29,7 @@ async function onPool(file: string): Promise<number> {
   return best
 }
 
-/** SHA-1 of pieces of 1 MiB: as blocks come, as a whole, and of a file by the worker pool. */
+/** SHA-1 of pieces of 1 MiB: block by block, as a whole, and from a file in the worker pool. */
 export const hashing: Benchmark = {
   name: 'hashing',
   async run(folder): Promise<Measurement[]> {

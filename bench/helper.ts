@@ -44,7 +44,7 @@ export class Helper {
     return this.#child.pid ?? 0
   }
 
-  /** Calls a function of the script; one that it does not have does nothing. */
+  /** Calls a function of the script; does nothing if the script does not have it. */
   call<T>(name: string, argument?: unknown): Promise<T> {
     const id = ++this.#lastId
     return new Promise<T>((resolve, reject) => {
@@ -61,7 +61,7 @@ export class Helper {
   }
 }
 
-/** Makes this process answer the calls of the {@link Helper} that started it. */
+/** Answers the calls of the {@link Helper} that started this process. */
 export function answerCalls(functions: Readonly<Record<string, (argument: never) => unknown>>): void {
   process.on('disconnect', () => process.exit(0))
   process.on('message', async ({ id, name, argument }: Call) => {

@@ -1,30 +1,30 @@
 import { type AttackKind, attackKinds } from './attack-kinds.ts'
 
-/** Idle connections that harm by their number. */
+/** Idle connections whose number is the attack. */
 export interface Crowding {
   readonly perMs: number
-  /** Bound on open connections. */
+  /** Maximum open connections. */
   readonly most: number
-  /** How many addresses of one /24 they come from. */
+  /** Number of addresses, in one /24, that they come from. */
   readonly addresses: number
-  /** Whether they say nothing, not even a handshake. */
+  /** Whether they send nothing, not even a handshake. */
   readonly silent: boolean
 }
 
 /** Kinds of idle connections, by name. */
 export const crowdings: Readonly<Record<string, Crowding>> = {
-  // The bound keeps the attacker below its limit of descriptors.
+  // The limit keeps the attacker below its limit of file descriptors.
   '1,700 silent connections a second': { perMs: 1.7, most: 8000, addresses: 1, silent: true },
   '250 idle peers of one network': { perMs: 0.5, most: 250, addresses: 250, silent: false }
 }
 
-/** Kinds at rates that stopped clients before; all other kinds send as fast as they can. */
+/** Kinds at rates that blocked clients in the past; all other kinds send as fast as they can. */
 const paced: Readonly<Record<string, AttackKind>> = {
   'have-none, 7 KB a second': pace('have-none', 1400, 1000),
   'have-none, 52 KB a second': pace('have-none', 1040, 100)
 }
 
-/** The names of all kinds that an honest download is watched under. */
+/** The names of all kinds that are run against an honest download. */
 export const hostileKinds: readonly string[] = [attackKinds, paced, crowdings].flatMap((kinds) =>
   Object.keys(kinds)
 )
@@ -36,7 +36,7 @@ export function hostileKindOf(name: string): AttackKind {
   return kind
 }
 
-/** Returns a kind with this many rounds in each send, and a pause after it. */
+/** Returns a kind with this many rounds per send and a pause after each. */
 function pace(name: string, rounds: number, pauseMs: number): AttackKind {
   const kind = attackKinds[name]
   if (kind === undefined) throw new Error(`there is no '${name}'`)

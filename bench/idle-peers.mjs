@@ -1,4 +1,4 @@
-// What connected peers cost that say nothing: one line of JSON, then a table. The peers live in another process.
+// Measures the cost of idle connected peers: one line of JSON, then a table. The peers are in another process.
 //   npm run build && node bench/idle-peers.mjs [--peers 500] [--pieces 1000] [--dist dist] [--snapshot folder]
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -19,7 +19,7 @@ else if (globalThis.gc === undefined) {
   process.exitCode = code ?? 1
 } else await measure()
 
-/** Peers with half of the pieces, who choke, and say nothing more. */
+/** Connects peers that have half of the pieces, choke, and then send nothing more. */
 async function bePeers({ port, infoHash, peers, pieces, lib }) {
   process.on('disconnect', () => process.exit(0))
   const { encode } = await import(`${lib}/wire/encoder.js`)
@@ -71,7 +71,7 @@ async function measure() {
       if (performance.now() > end) throw new Error(`only ${torrent.peers.length} of ${expected} peers came`)
     }
   }
-  // Some first, so that what is compiled and made once does not count.
+  // Warm-up: compiled code and one-time allocations are not measured.
   await join(50)
   const before = await used(values.snapshot && path.join(values.snapshot, 'before.heapsnapshot'))
   await join(peers)
@@ -99,7 +99,7 @@ async function measure() {
   process.exit(0)
 }
 
-/** Bytes in use after a full collection. */
+/** Returns the bytes in use after a full garbage collection. */
 async function used(snapshot) {
   for (let n = 0; n < 3; n++) {
     await sleep(300)

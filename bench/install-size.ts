@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Benchmark, Measurement } from './benchmark.ts'
 
-/** What a file takes on a disk of blocks of 4 KiB. */
+/** Returns the bytes that a file occupies on a disk with blocks of 4 KiB. */
 function onDisk(size: number): number {
   return Math.ceil(size / 4096) * 4096
 }
@@ -21,7 +21,7 @@ function dependenciesOf(folder: string): string[] {
   return Object.keys(manifest.dependencies ?? {})
 }
 
-/** All packages that installing the one in this folder brings, found as Node finds them. */
+/** Returns all packages that are installed with the one in this folder, resolved as Node does. */
 function installedWith(root: string): Set<string> {
   const found = new Set<string>()
   const look = (from: string): void => {
@@ -50,7 +50,7 @@ function diskUsage(folder: string): number {
   return bytes
 }
 
-/** What `npm install piecewise` brings: packages, and bytes on disk as `du` counts them. */
+/** Size of `npm install piecewise`: packages, and bytes on disk as in `du`. */
 export const installSize: Benchmark = {
   name: 'install-size',
   run(): Measurement[] {

@@ -1,6 +1,6 @@
 import { Layout } from '../lib/metainfo/layout.ts'
 
-/** The layout of files of these lengths, named by numbers below a folder named by their count. */
+/** Returns the layout of files of these lengths, named by numbers, in a folder named by their count. */
 export function layoutOfLengths(pieceLength: number, lengths: readonly number[]): Layout {
   let offset = 0
   const files = lengths.map((length, n) => {

@@ -3,29 +3,29 @@ import { answerCalls } from './helper.ts'
 import { LoopDelay } from './loop-delay.ts'
 import { ownPeakRss } from './process-stat.ts'
 
-/** What a leecher is told. */
+/** The torrent to download. */
 export interface LeechTask {
   /** Path of the .torrent. */
   readonly torrent: string
   readonly folder: string
-  /** `host:port` of each. */
+  /** `host:port` of each peer. */
   readonly peers: readonly string[]
-  /** Indices of the files to download; all by default. */
+  /** Indices of the files to download; default all. */
   readonly select?: readonly number[]
-  /** Whether to watch how long the event loop is held, which costs a little. */
+  /** Whether to measure how long the event loop is blocked, which costs a little. */
   readonly watch?: boolean
 }
 
-/** What a download cost. */
+/** The cost of a download. */
 export interface LeechReport {
   readonly wallSeconds: number
-  /** From `add` to the end. */
+  /** From `add` until the download is complete. */
   readonly cpuSeconds: number
-  /** Of the whole process. */
+  /** Peak of the whole process. */
   readonly peakRssBytes: number
-  /** Longest that the event loop was held, if that was watched. */
+  /** Longest time that the event loop was blocked, if that was measured. */
   readonly heldMs?: number
-  /** The same but for the time in which the machine ran others. */
+  /** The same, without time in which the machine ran other processes. */
   readonly ownHeldMs?: number | undefined
 }
 

@@ -1,16 +1,16 @@
 // The Python binding of libtorrent (Debian: python3-libtorrent) as seeders and as a player.
 import { spawnSync } from 'node:child_process'
 
-/** Debian's own Python, for which Debian's modules are made; another one may stand before it on the PATH. */
+/** Debian's own Python, for which Debian's modules are built; another one may precede it on the PATH. */
 const candidates = ['/usr/bin/python3', 'python3']
 
-/** The Python that can import libtorrent, or undefined. */
+/** Returns the Python that can import libtorrent, or undefined. */
 export function findLibtorrent(): string | undefined {
   return candidates.find((python) => spawnSync(python, ['-c', 'import libtorrent']).status === 0)
 }
 
-// TCP alone: both ends prefer uTP, which is slow on loopback. No dialling, so that nobody goes around the links. Small buffers,
-// so that a block which has not left a slow peer can still be cancelled.
+// TCP only: both ends prefer uTP, which is slow on loopback. No dialling, so that no connection bypasses the links. Small buffers,
+// so that a block that has not left a slow peer can still be cancelled.
 /** Seeders on free ports: `python3 -c <this> '{"torrent", "folder", "count"}'`; prints their ports as JSON once all seed. */
 export const libtorrentSeeders = `
 import json, sys, time, libtorrent as lt
@@ -36,7 +36,7 @@ print(json.dumps([session.listen_port() for session, handle in keep]), flush=Tru
 while sys.stdin.read(1): pass
 `
 
-/** Plays by deadlines of pieces: `python3 -c <this> '<PlayTask>'`, with \`ports\` to connect to; prints a PlayReport. */
+/** Plays by piece deadlines: `python3 -c <this> '<PlayTask>'`, with \`ports\` to connect to; prints a PlayReport. */
 export const libtorrentPlayer = `
 import json, os, resource, sys, time, libtorrent as lt
 task = json.loads(sys.argv[1])
@@ -96,7 +96,7 @@ print(json.dumps({'start': first, 'seek': second, 'cpuSeconds': usage.ru_utime +
 os._exit(0)
 `
 
-// Large buffers, as it has them by default, and a place for everybody.
+// Large buffers, as in libtorrent's defaults, and unlimited unchoke slots.
 /** A seeder at full speed: `python3 -c <this> '{"torrent", "folder"}'`; prints its port as a JSON list once it seeds. */
 export const libtorrentFullSeeder: string = `
 import json, sys, time, libtorrent as lt
@@ -116,10 +116,10 @@ print(json.dumps([session.listen_port()]), flush=True)
 while sys.stdin.read(1): pass
 `
 
-// Plain from the start, because a seeder that speaks no encryption would only be tried again later. They know nobody but the seeder.
+// Plain TCP from the start: encrypted dials of a seeder without encryption would be retried only later. They know only the seeder.
 /**
- * Leechers that know a seeder and not each other: `python3 -c <this> '{"torrent", "folder", "count", "port"}'`; each saves below the folder
- * under its number. Prints `true` when they are ready, begins when a line comes, and prints the seconds until all have everything.
+ * Leechers that know the seeder and not each other: `python3 -c <this> '{"torrent", "folder", "count", "port"}'`; each saves to a
+ * numbered subfolder. Prints `true` when they are ready, starts when a line arrives, and prints the seconds until all are complete.
  */
 export const libtorrentLeechers: string = `
 import json, os, sys, time, libtorrent as lt

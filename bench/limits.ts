@@ -14,9 +14,9 @@ import { createTorrent } from '../lib/metainfo/create-torrent.ts'
 import { Helper } from './helper.ts'
 import type { Counts, LeechesTask, SeedsTask } from './swarm-process.ts'
 
-// How exactly rate limits are kept, over loopback: `node dist/bench/limits.js [seconds] [up|down]`. All bytes of the
-// protocol are counted, as the limits do, by who receives them; shares of torrents are those of whole blocks. The least share
-// stands beside the mean, in percent.
+// Measures how exactly rate limits are kept, over loopback: `node dist/bench/limits.js [seconds] [up|down]`. Counts all bytes of the
+// protocol, as the limits do, at the receiver; the shares of torrents are those of whole blocks. Prints the smallest share next to the
+// mean, in percent.
 
 const [secondsText = '10', only] = process.argv.slice(2)
 const seconds = Number(secondsText)
@@ -44,7 +44,7 @@ for (const direction of ['up', 'down'] as const) {
   }
 }
 
-/** The least of some values beside their mean, in percent. */
+/** Returns the smallest value relative to the mean, in percent. */
 function spread(values: readonly number[]): string {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
   return values.length < 2 ? '-' : `${((100 * Math.min(...values)) / mean).toFixed(0)}`
@@ -56,7 +56,7 @@ try {
   for (const [n, { direction, bytesPerSecond, peers, torrents }] of cases.entries()) {
     const folder = path.join(root, `${n}`)
     mkdirSync(folder)
-    // Sparse files that differ in their first bytes, long enough for the whole time.
+    // Sparse files with different first bytes, long enough for the whole time.
     const each = (bytesPerSecond * (seconds + 6)) / torrents
     const length = Math.ceil(Math.max(each, 4 << 20) / 65536) * 65536
     const pieceLength = bytesPerSecond > 5e6 ? 1 << 20 : 65536

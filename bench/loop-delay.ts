@@ -4,18 +4,15 @@ import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 const resolutionMs = 1
 const tickMs = 2
 
-/** How late timers came, in milliseconds: what the event loop was held by one thing after the other. */
+/** How late timers fired, in milliseconds: how long single tasks blocked the event loop. */
 export interface DelayReport {
   readonly p99Ms: number
   readonly maxMs: number
-  /**
-   * The same as `maxMs` but for the time in which this thread was ready and the machine ran others; undefined where the system does not
-   * tell that.
-   */
+  /** `maxMs` without the time in which this thread was ready and the machine ran others; undefined where the system does not report that. */
   readonly ownMaxMs: number | undefined
 }
 
-/** How long this thread has waited for a processor so far, in milliseconds (Linux). */
+/** Time that this thread has waited for a processor so far, in milliseconds (Linux). */
 class RunQueueClock {
   readonly #handle: number = openSync('/proc/thread-self/schedstat', 'r')
   readonly #memory = Buffer.alloc(128)
@@ -30,14 +27,14 @@ class RunQueueClock {
   }
 }
 
-/** Watches how long the event loop is held, by timers of 1 and 2 ms. */
+/** Measures how long the event loop is blocked, with timers of 1 and 2 ms. */
 export class LoopDelay {
   readonly #histogram: IntervalHistogram = monitorEventLoopDelay({ resolution: resolutionMs })
   readonly #clock: RunQueueClock | undefined = openClock()
   readonly #timer: NodeJS.Timeout | undefined
   #ownMaxMs = 0
 
-  /** Watches from now on. */
+  /** Starts the measurement. */
   constructor() {
     this.#histogram.enable()
     const clock = this.#clock
@@ -53,7 +50,7 @@ export class LoopDelay {
     }, tickMs)
   }
 
-  /** Ends watching. What is recorded is the time between two calls, so the timer's own time is taken off. */
+  /** Stops and returns the result. The histogram holds the time between two calls, so the timer's own interval is subtracted. */
   stop(): DelayReport {
     this.#histogram.disable()
     clearInterval(this.#timer)

@@ -1,4 +1,4 @@
-// What the parts cost, each by itself: one line of JSON for each value, then a table.
+// Micro-benchmarks of single parts: one line of JSON for each value, then a table.
 //   npm run bench                              all
 //   npm run bench -- decoder picker            some
 //   npm run bench -- --folder /mnt/disk storage
@@ -64,5 +64,5 @@ console.log(
 )
 console.log('| measured | value | unit |\n|---|---:|---|')
 for (const { name, value, unit } of all) console.log(`| ${name} | ${readable(value)} | ${unit} |`)
-// A pool of hash threads that this process shares may still wait for work.
+// The shared pool of hash threads may still be waiting for work.
 process.exit(0)

@@ -12,22 +12,22 @@ import type { ScaleBenchmark, ScaleTask } from './rounds.ts'
 const blockLength = 16_384
 const peerCount = 4
 
-/** A torrent, and what is done with it. */
+/** A torrent, and the steps to measure with it. */
 interface Subject {
   readonly label: string
   readonly pieceLength: number
   /** Undefined for one file without a folder. */
   readonly fileLengths?: readonly number[]
   readonly length: number
-  /** Nothing but zeros, so that its files can be sparse. */
+  /** Whether all bytes are zero, so that its files can be sparse. */
   readonly zeros: boolean
-  /** Whether it is added and checked, too. */
+  /** Whether to add and check it as well. */
   readonly check: boolean
-  /** Files that are downloaded; all by default. */
+  /** Files to download; default all. */
   readonly select?: readonly number[]
 }
 
-/** A large torrent and a small one, of the same bytes or of the same pieces. */
+/** A large torrent and a small one with the same number of bytes or pieces. */
 interface Pair {
   readonly large: Subject
   readonly small: Subject
@@ -35,7 +35,7 @@ interface Pair {
 
 function pairs(mebibytes: number | undefined): Pair[] {
   const pieceCount = mebibytes === undefined ? 100_000 : Math.ceil((mebibytes * 64) / 100) * 100
-  // Ten of the same bytes must come out even.
+  // Divisible by ten, so that ten files have the same bytes.
   const fileCount = Math.ceil((mebibytes ?? 20_000) / 10) * 10
   const one = { length: pieceCount * blockLength, zeros: false, check: true }
   return [
@@ -44,13 +44,13 @@ function pairs(mebibytes: number | undefined): Pair[] {
       small: { ...one, label: `${pieceCount / 100} pieces of 1600 KiB`, pieceLength: 100 * blockLength }
     },
     piecePair(pieceCount, 16 * blockLength),
-    // A little more than a piece each, so that nearly every piece lies in two.
+    // A little longer than a piece, so that nearly every piece spans two files.
     filePair(fileCount, (1 << 20) + 1234, Math.max(1, Math.floor(fileCount / 10))),
     filePair(fileCount, 1 << 16, undefined)
   ]
 }
 
-/** Many pieces in sixteen files of which one is downloaded, and a torrent of nothing but that one. */
+/** Returns a torrent of many pieces in sixteen files, of which one is downloaded, and a torrent of only that file. */
 function piecePair(pieceCount: number, pieceLength: number): Pair {
   const pieces = Math.ceil(pieceCount / 16)
   const fileLength = pieces * pieceLength
@@ -66,7 +66,10 @@ function piecePair(pieceCount: number, pieceLength: number): Pair {
   }
 }
 
-/** Many files, and ten of the same bytes. Of large ones only some are downloaded, so many bytes as one of the ten has. */
+/**
+ * Returns a torrent of many files, and one of ten files with the same bytes. If the files are large, downloads
+ * only as many of them as make up one of the ten.
+ */
 function filePair(count: number, fileLength: number, downloaded: number | undefined): Pair {
   const length = count * fileLength
   const both = { pieceLength: 1 << 20, length, zeros: true, check: downloaded !== undefined }
@@ -87,7 +90,7 @@ function filePair(count: number, fileLength: number, downloaded: number | undefi
   }
 }
 
-/** What a process had open at most. */
+/** Measures the most files that a process had open. */
 class DescriptorWatch {
   all = 0
   below = 0
@@ -100,7 +103,7 @@ class DescriptorWatch {
         this.all = Math.max(this.all, all)
         this.below = Math.max(this.below, below)
       } catch {
-        // It has ended.
+        // The process has ended.
       }
     }, 10)
   }
@@ -112,10 +115,10 @@ class DescriptorWatch {
 
 type Add = (what: string, value: number, unit: string) => void
 
-/** Calls one function of a new process, and says what it had open. */
+/** Calls one function in a new process, and reports its open files. */
 async function watched<T>(script: string, call: string, task: { folder: string }, add: Add): Promise<T> {
   const helper = new Helper(script)
-  // Modules are files, too, and loaded many at a time.
+  // Modules are files too, and many are loaded at the same time.
   await helper.call('loaded')
   const watch = new DescriptorWatch(helper.pid, task.folder)
   try {
@@ -204,7 +207,7 @@ async function download(
   }
 }
 
-/** Torrents of many pieces and of many files beside small ones of the same bytes: what adding, checking and downloading takes. */
+/** Torrents of many pieces and of many files, next to small ones of the same bytes: the cost of adding, checking and downloading. */
 export const manyPieces: ScaleBenchmark = {
   name: 'many-pieces',
   async run({ folder, rounds, mebibytes, rounded }: ScaleTask): Promise<void> {

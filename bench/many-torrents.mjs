@@ -1,6 +1,6 @@
-// What a thousand torrents cost one client: one line of JSON, then a table.
+// Measures the cost of a thousand torrents in one client: one line of JSON, then a table.
 //   npm run build && node bench/many-torrents.mjs [--torrents 1000] [--pieces 1000] [--rest 10] [--dist dist] [--state]
-// Each is added with one tracker that answers; before the end two are added that never do, over UDP and HTTP.
+// Each has one tracker that answers; before closing, each gets two that never answer, over UDP and HTTP.
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
@@ -22,7 +22,7 @@ else if (globalThis.gc === undefined) {
   process.exitCode = code ?? 1
 } else await measure()
 
-/** A tracker that answers, and two that only listen; tells when announces came. */
+/** Starts a tracker that answers, and two that only listen; reports when announces arrived. */
 async function beTrackers() {
   const times = []
   const live = createServer((_, response) => {
@@ -66,7 +66,7 @@ async function measure() {
   const folder = mkdtempSync(path.join(tmpdir(), 'piecewise-many-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 
-  // Made one at a time, so that what the sources take is garbage when the rest is measured.
+  // Made one at a time, so that the memory of the sources is garbage when the rest is measured.
   const make = (n) =>
     encode({
       announce: urls.live,
@@ -83,7 +83,7 @@ async function measure() {
     ...(values.state ? { state: path.join(folder, 'state') } : {})
   }
   const client = new Client(options)
-  // Once, so that what is made for the first torrent alone does not count.
+  // Warm-up: one-time allocations of the first torrent are not measured.
   await client.remove(await client.add(make(-1)))
   const { length: earlier } = await untilAnnounced(trackers, 0, 1000)
   const before = await used()
@@ -154,7 +154,7 @@ async function measure() {
   process.exit(0)
 }
 
-/** Bytes in use after a full collection. */
+/** Returns the bytes in use after a full garbage collection. */
 async function used() {
   for (let n = 0; n < 3; n++) {
     globalThis.gc()
@@ -164,7 +164,7 @@ async function used() {
   return { heap: heapUsed, buffers: external }
 }
 
-/** When announces came, once there were so many. */
+/** Returns when announces arrived, once there are `count` of them. */
 async function untilAnnounced(trackers, count, withinMs) {
   for (const end = performance.now() + withinMs; ; await sleep(250)) {
     trackers.send('times')
@@ -183,7 +183,7 @@ function busiestSecond(times) {
   return most
 }
 
-/** What the processor has done for this process since, in milliseconds: on a busy machine that tells more than the clock. */
+/** Returns the CPU milliseconds of this process since `since`: more reliable than the clock on a busy machine. */
 function cpuMs(since) {
   const { user, system } = process.cpuUsage(since)
   return Math.round((user + system) / 1000)

@@ -5,22 +5,22 @@ const client = new Client({ host: '127.0.0.1', dht: false, lsd: false, pex: fals
 const torrents: Torrent[] = []
 
 answerCalls({
-  /** Adds torrents, which nobody has, and returns the port. */
+  /** Adds torrents that have no peers, and returns the port. */
   async add(sources: readonly string[]): Promise<number> {
     for (const source of sources) {
       torrents.push(await client.add(Buffer.from(source, 'base64'), { storage: new MemoryStorage() }))
     }
     return client.port
   },
-  /** Opens streams of the first torrent that wait for their first byte. */
+  /** Opens streams of the first torrent, which wait for their first byte. */
   open(count: number): void {
     const file = torrents[0]?.files[0]
     if (file === undefined) throw new Error('there is no torrent')
     for (let n = 0; n < count; n++) file.createReadStream({ start: n * 1_000_000 }).resume()
   },
-  /** How many peers the first torrent has. */
+  /** Number of peers of the first torrent. */
   peers: (): number => torrents[0]?.peers.length ?? 0,
-  /** Bytes in use after a full collection. */
+  /** Bytes in use after a full garbage collection. */
   async used(): Promise<number> {
     for (let n = 0; n < 3; n++) {
       globalThis.gc?.()

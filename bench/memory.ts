@@ -23,7 +23,7 @@ function makeTorrent(): Buffer {
   return Buffer.from(encode({ info }))
 }
 
-/** A peer that has half of the pieces, chokes, and says nothing more. */
+/** Connects a peer that has half of the pieces, chokes, and then sends nothing more. */
 async function idlePeer(port: number, infoHash: Uint8Array): Promise<Socket> {
   const socket = connect({ host: '127.0.0.1', port })
   await once(socket, 'connect')
@@ -37,7 +37,7 @@ async function idlePeer(port: number, infoHash: Uint8Array): Promise<Socket> {
   return socket
 }
 
-/** What stays in memory for each idle peer, torrent and waiting stream: heap and buffers after a collection. */
+/** Memory that each idle peer, torrent and waiting stream retains: heap and buffers after a collection. */
 export const memory: Benchmark = {
   name: 'memory',
   async run(): Promise<Measurement[]> {

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-/** The folder of the compiled library that stands beside these programs. */
+/** The folder of the compiled library next to these programs. */
 export const ownLibrary: string = fileURLToPath(new URL('..', import.meta.url))
 
 /** Imports a file of a compiled library, such as `index.js`, from `<library>/lib`. */

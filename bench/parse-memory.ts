@@ -1,4 +1,4 @@
-// How much memory parsing takes for each byte of a torrent, at its peak and besides those bytes; the rule is 64 MiB and 16 bytes for each.
+// Measures the peak memory of parsing, beyond the torrent's own bytes, per byte of the torrent; the limit is 64 MiB and 16 bytes each.
 //   node --expose-gc dist/bench/parse-memory.js [MiB]
 import { parseTorrentSteps } from '../lib/metainfo/parse-torrent.ts'
 import { asError } from '../lib/util/errors.ts'
@@ -7,17 +7,17 @@ import { largeTorrents } from '../test/support/large-torrents.ts'
 const { gc } = globalThis
 if (gc === undefined) throw new Error('Run it with --expose-gc')
 const size = Number(process.argv[2] ?? 4) * 2 ** 20
-/** How often memory is measured. */
+/** Number of memory samples. */
 const samples = 30
 
-/** Bytes in use after garbage was collected. */
+/** Returns the bytes in use after garbage collection. */
 function used(): number {
   gc?.()
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers
 }
 
-/** Parses in steps and calls back before each; returns how it ended. */
+/** Parses in steps with a callback before each; returns how it ended. */
 function parse(torrent: Uint8Array, onStep: (step: number) => void): string {
   try {
     const steps = parseTorrentSteps(torrent)
@@ -39,7 +39,7 @@ for (const [kind, make] of Object.entries(largeTorrents)) {
   const result = parse(torrent, () => count++)
   const { user, system } = process.cpuUsage(before)
   const every = Math.max(1, Math.floor(count / samples))
-  // Twice, as buffers go after the objects that hold them.
+  // Twice, because buffers are freed after the objects that hold them.
   used()
   const base = used()
   let peak = 0

@@ -4,28 +4,28 @@ import { encode } from '../lib/bencode/encode.ts'
 import type { Metainfo } from '../lib/metainfo/metainfo.ts'
 import { parseTorrent } from '../lib/metainfo/parse-torrent.ts'
 
-/** What a {@link Pattern} is made from; the same everywhere gives the same bytes. */
+/** Parameters of a {@link Pattern}; equal parameters give equal bytes in every process. */
 export interface PatternTask {
   readonly pieceLength: number
-  /** Bytes of all. */
+  /** Total bytes. */
   readonly length: number
-  /** Nothing but zeros, as in sparse files. */
+  /** Whether all bytes are zero, as in sparse files. */
   readonly zeros?: boolean
 }
 
 const sampleBytes = 16 << 20
-/** Pieces of at least this length come from a sample that repeats within them. */
+/** Pieces of at least this length come from one sample that repeats within them. */
 const tiledBytes = 32 << 20
-/** Length of that sample: a prime number of blocks, so that blocks mixed up by a power of two are noticed. */
+/** Length of that sample: a prime number of blocks, so that a mix-up of blocks by a power of two is detected. */
 const tileBytes = 1021 << 14
-/** Distance of consecutive pieces in that sample. */
+/** Offset between consecutive pieces in that sample. */
 const tileStep = 339 << 14
-/** Bytes that are hashed or written at a time; also the longest view of a block. */
+/** Bytes hashed or written at a time; also the maximum length of a block view. */
 const mostViewed = 1 << 20
 
 /**
- * A torrent's bytes of which only some pieces are held, because the same few different pieces come again and again: so peers need
- * no file, and a torrent of any length is made at once.
+ * The bytes of a torrent that repeats a few different pieces, so that only those are in memory. Peers need no file, and a torrent of
+ * any length is created at once.
  */
 export class Pattern {
   readonly pieceLength: number
@@ -40,7 +40,7 @@ export class Pattern {
     this.pieceLength = pieceLength
     this.length = length
     this.pieceCount = Math.ceil(length / pieceLength)
-    // An odd number, so that pieces mixed up by a power of two are noticed.
+    // Odd, so that a mix-up of pieces by a power of two is detected.
     this.#distinct = zeros ? 1 : Math.min(97, Math.max(3, Math.floor(sampleBytes / pieceLength) | 1))
     const tiled = pieceLength >= tiledBytes
     this.#step = tiled ? tileStep : pieceLength
@@ -48,22 +48,22 @@ export class Pattern {
     const noughts = Buffer.alloc(this.#period)
     const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 5), Buffer.alloc(16))
     const sample = zeros ? noughts : cipher.update(noughts)
-    // The start of the sample follows its end, for views that cross the end.
+    // Repeats the start of the sample after its end, for views across the end.
     this.#sample = tiled ? Buffer.concat([sample, sample.subarray(0, mostViewed)]) : sample
   }
 
-  /** A view of a block of at most 1 MiB. */
+  /** Returns a view of a block of at most 1 MiB. */
   block(piece: number, offset: number, length: number): Buffer {
     const at = ((piece % this.#distinct) * this.#step + offset) % this.#period
     return this.#sample.subarray(at, at + length)
   }
 
-  /** Bytes of a piece; the last may be shorter. */
+  /** Returns the bytes of a piece; the last may be shorter. */
   pieceSize(piece: number): number {
     return Math.min(this.pieceLength, this.length - piece * this.pieceLength)
   }
 
-  /** The .torrent of a file, or of a folder with files of these lengths. */
+  /** Returns the .torrent of a file, or of a folder with files of these lengths. */
   torrent(name: string, fileLengths?: readonly number[]): { bytes: Buffer; metainfo: Metainfo } {
     const distinct = Math.min(this.#distinct, this.pieceCount)
     const digests = Array.from({ length: distinct }, (_, n) => this.#digest(n, this.pieceLength))
@@ -84,7 +84,7 @@ export class Pattern {
     return { bytes, metainfo: parseTorrent(bytes) }
   }
 
-  /** Writes it all. */
+  /** Writes all bytes to a file. */
   write(file: string): void {
     const handle = openSync(file, 'w')
     for (let piece = 0; piece < this.pieceCount; piece++) {
@@ -93,7 +93,7 @@ export class Pattern {
     closeSync(handle)
   }
 
-  /** Throws when a chunk that begins at an offset of the torrent is anything else. */
+  /** Throws when a chunk at an offset of the torrent differs. */
   compare(byteOffset: number, chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length; ) {
       const piece = Math.floor((byteOffset + at) / this.pieceLength)
@@ -105,7 +105,7 @@ export class Pattern {
     }
   }
 
-  /** Throws when a file, or what of it lies below `length`, is anything else. */
+  /** Throws when a file, or its first `length` bytes, differ. */
   require(file: string, length: number = this.length): void {
     const { size } = statSync(file)
     if (size !== length) throw new Error(`${file} has ${size} bytes and not ${length}`)
@@ -136,7 +136,7 @@ export class Pattern {
   }
 }
 
-/** The 20 bytes that peers name a torrent by. */
+/** Returns the 20 bytes that identify a torrent to peers. */
 export function infoHashOf({ infoHashes }: Metainfo): Uint8Array {
   return infoHashes.v1 ?? new Uint8Array(20)
 }

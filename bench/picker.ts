@@ -9,15 +9,15 @@ import { layoutOfLengths } from './layout-of-lengths.ts'
 const blocksPerPiece = 16
 const measuredMs = 500
 const warmMs = 150
-/** What each peer sends: 200 KB/s. */
+/** Speed of each peer: 200 KB/s. */
 const peerBytesPerMs = 200
-/** What the stream reads: 2 MB/s. */
+/** Speed of the stream: 2 MB/s. */
 const streamBytesPerMs = 2000
 
 interface Setting {
   readonly pieceCount: number
   readonly peerCount: number
-  /** Whether a stream reads in order before everything else, as fast as it can be fed. */
+  /** Whether a stream reads in order, with priority, as fast as it is served. */
   readonly streams: boolean
 }
 
@@ -43,14 +43,14 @@ class Source implements BlockSource {
   detach(): void {}
 }
 
-/** A picker among peers that answer each request in turn, in virtual time. */
+/** A picker with peers that answer requests in order, in virtual time. */
 class Swarm {
   readonly #picker: Picker
   readonly #left: Uint8Array
   readonly #pieceCount: number
   readonly #blockMs: number
   readonly #streams: boolean
-  /** Requests under way: peer, piece and block, a ring of three numbers for each. */
+  /** Open requests: peer, piece and block, a ring buffer of three numbers for each. */
   readonly #ring = new Int32Array(3 << 20)
   #head = 0
   #tail = 0
@@ -86,7 +86,7 @@ class Swarm {
     for (let peer = 0; peer < peerCount; peer++) this.#picker.unchoked(peer, 0)
   }
 
-  /** Answers the oldest request; false when nothing is asked for any more. */
+  /** Answers the oldest request; returns false when none is open. */
   answer(): boolean {
     if (this.#head === this.#tail) return false
     const [peer = 0, piece = 0, block = 0] = this.#ring.subarray(this.#tail, this.#tail + 3)
@@ -115,7 +115,7 @@ class Swarm {
     this.#picker.window(1, window, jumped, this.#now)
   }
 
-  /** The picker asks a peer for a block. */
+  /** Called by the picker to request a block from a peer. */
   request(peer: number, piece: number, block: number): void {
     this.decisions++
     this.#ring[this.#head] = peer
@@ -136,7 +136,7 @@ function someOf(pieceCount: number, random: () => number): Uint8Array {
 function measure(setting: Setting, lastsMs: number): number {
   let decisions = 0
   let elapsedMs = 0
-  // A small torrent is downloaded more than once; setting a swarm up does not count.
+  // Small torrents are downloaded more than once; the setup is not measured.
   while (elapsedMs < lastsMs) {
     const swarm = new Swarm(setting)
     const before = swarm.decisions
@@ -153,7 +153,7 @@ function measure(setting: Setting, lastsMs: number): number {
   return (decisions / elapsedMs) * 1000
 }
 
-/** Requests that the picker decides on in a second, all that belongs to a block included; it has one core to itself. */
+/** Requests that the picker decides per second on one core, including all work for a block. */
 export const picker: Benchmark = {
   name: 'picker',
   run(): Measurement[] {

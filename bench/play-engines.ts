@@ -4,30 +4,30 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Source } from './player.ts'
 
-/** A stream that an engine opened. */
+/** A stream opened by an engine. */
 export interface OpenStream extends Source {
   close(): void
-  /** Goes on at another offset, if the engine can. */
+  /** Continues at another offset, if the engine supports it. */
   seek?(offset: number): void
 }
 
-/** A torrent's only file as an engine gives it. */
+/** The only file of a torrent, as an engine offers it. */
 export interface PlayedFile {
   readonly length: number
   open(start: number): OpenStream
-  /** Resolves when all of it is there, if the engine can tell. */
+  /** Resolves when the file is complete, if the engine can tell. */
   whole?(): Promise<void>
 }
 
-/** Where an engine finds what it needs. */
+/** The paths that an engine needs. */
 export interface EngineTask {
   readonly torrent: string
   readonly folder: string
-  /** The folder with the rivals. */
+  /** The folder with the other libraries. */
   readonly cache: string
 }
 
-/** Loads an engine; what it returns adds the torrent. Only the second part is timed. */
+/** Loads an engine and returns a function that adds the torrent; only that function is timed. */
 export type Engine = (task: EngineTask) => Promise<() => Promise<PlayedFile>>
 
 interface Readable extends AsyncIterable<Uint8Array> {
@@ -77,7 +77,7 @@ interface WebTorrentClient {
   add(torrent: string, options: object, then: (torrent: { files: WebTorrentFile[] }) => void): void
 }
 
-/** webtorrent 3, without what needs the Internet. */
+/** webtorrent 3, without the parts that need the Internet. */
 const webtorrent: Engine = async ({ torrent, folder, cache }) => {
   const entry = pathToFileURL(path.join(cache, 'node_modules/webtorrent/index.js')).href
   const { default: WebTorrent }: { default: new (options: object) => WebTorrentClient } = await import(entry)
@@ -118,8 +118,8 @@ const torrentStream: Engine = async ({ torrent, folder, cache }) => {
 }
 
 /**
- * The engines that run in Node, by name. `piecewise-seek` seeks in the open stream instead of opening a new one, `piecewise-whole` plays
- * on until all of the file is there, and `piecewise-alone` only downloads it.
+ * The engines that run in Node, by name. `piecewise-seek` seeks in the open stream instead of opening a new one; `piecewise-whole`
+ * continues to play until the file is complete; `piecewise-alone` only downloads it.
  */
 export const engines: Readonly<Record<string, Engine>> = {
   piecewise,

@@ -1,6 +1,7 @@
-// The floor of playing: a clairvoyant that knows every link, dials all honest peers at once and splits what is wanted by rate:
-// the pieces that the first MiB lies in, whole, because no byte of a piece can be verified before.
-// node play-floor.js '<FloorTask as JSON>'; prints a PlayReport as JSON. It measures the waits and plays nothing.
+// A lower bound of the waiting times: a clairvoyant player that knows every link, dials all honest peers at once and splits the requests
+// by rate. It fetches whole the pieces of the first MiB, because bytes cannot be verified before their piece is complete.
+//   node play-floor.js '<FloorTask as JSON>'
+// Prints a PlayReport as JSON. It measures waits and plays nothing.
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -10,7 +11,7 @@ import { Wire } from '../lib/wire/wire.ts'
 import type { PlayReport } from './play-process.ts'
 import { Comparer } from './sample.ts'
 
-/** What the floor is told: what no real player knows. */
+/** The swarm, including facts that no real player knows. */
 export interface FloorTask {
   readonly torrent: string
   readonly original: string
@@ -22,7 +23,7 @@ interface FloorPeer {
   readonly wire: Wire
   readonly bytesPerMs: number
   readonly delayMs: number
-  /** When the link is free again, as far as it is known here. */
+  /** When the link is free again, as far as known. */
   freeMs: number
 }
 
@@ -34,7 +35,7 @@ class Floor {
   readonly #peers: FloorPeer[]
   readonly #comparer: Comparer
   #beganMs = 0
-  /** Offsets in the file of blocks that are not asked for yet. */
+  /** File offsets of blocks not requested yet. */
   #blocks: number[] = []
   #missing = 0
   #finish: () => void = () => {}
@@ -59,7 +60,7 @@ class Floor {
     })
   }
 
-  /** Milliseconds until the pieces of the MiB at an offset are there. */
+  /** Milliseconds until the pieces of the MiB at an offset have arrived. */
   async fetch(byteOffset: number, beganMs: number): Promise<number> {
     this.#beganMs = beganMs
     const firstPiece = Math.floor(byteOffset / this.#pieceLength)
@@ -78,11 +79,11 @@ class Floor {
     return Math.round(performance.now() - beganMs)
   }
 
-  /** Gives each block to the link that brings it first; one that is still to unchoke is waited for if that is earlier. */
+  /** Assigns each block to the link that delivers it first; waits for a peer that has not unchoked yet if that is earlier. */
   #assign(): void {
     const now = performance.now() - this.#beganMs
     const plan = this.#peers.map((peer) => {
-      // Handshake, then interest, each a round trip.
+      // Handshake, then interested, one round trip each.
       const ready = peer.wire.peerChoking ? Math.max(now, peer.delayMs * 4) : now
       return { peer, atMs: Math.max(peer.freeMs, ready + 2 * peer.delayMs) }
     })

@@ -3,26 +3,26 @@ import { type EngineTask, engines } from './play-engines.ts'
 import { type PartReport, Player } from './player.ts'
 import { Comparer } from './sample.ts'
 
-/** What the process is told. */
+/** The engine and the film. */
 export interface PlayTask extends EngineTask {
   readonly engine: string
-  /** What all bytes are compared with. */
+  /** File to compare all bytes with. */
   readonly original: string
   readonly bytesPerSecond: number
-  /** How long each part is played. */
+  /** How long to play each part. */
   readonly seconds: number
-  /** Where the second part begins, as a part of the length. */
+  /** Start of the second part, as a fraction of the length. */
   readonly seekTo: number
 }
 
-/** What came of it. */
+/** Result of playing. */
 export interface PlayReport {
-  /** Left out where nothing was played. */
+  /** Undefined if nothing was played. */
   readonly start?: PartReport | undefined
   readonly seek?: PartReport | undefined
-  /** From adding the torrent until all of it was there, if that was waited for. */
+  /** From adding the torrent until it was complete, if that was measured. */
   readonly wholeMs?: number | undefined
-  /** Of the whole process. */
+  /** CPU of the whole process. */
   readonly cpuSeconds: number
   readonly comparedBytes: number
   readonly wrongChunks: number
@@ -59,7 +59,7 @@ async function run(task: PlayTask): Promise<PlayReport> {
     player.jump(offset, clicked, file.open(offset))
   }
   const seek = await player.play(seconds)
-  // The viewer watches on, but what is felt from here on is not of this report.
+  // The viewer continues to watch, but waits from here on are not reported.
   if (whole !== undefined) await Promise.race([whole, player.play(600)])
   player.stop()
   const { comparedBytes, wrongChunks } = comparer

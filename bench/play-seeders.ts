@@ -10,13 +10,13 @@ import { libtorrentSeeders } from './libtorrent.ts'
 import type { PeerSpec } from './play-swarm.ts'
 import type { SeedTask } from './seeder-process.ts'
 
-/** Seeders that run, one for each peer of the swarm. */
+/** Running seeders, one for each peer of the swarm. */
 export interface Seeders {
   readonly ports: readonly number[]
   stop(): Promise<void>
 }
 
-/** Starts seeders of a file that announce nowhere; with a Python they are libtorrent, else this package. */
+/** Starts seeders of a file that do not announce; libtorrent if a Python is given, else this library. */
 export async function startSeeders(
   swarm: readonly PeerSpec[],
   torrent: string,
@@ -50,7 +50,7 @@ export async function startSeeders(
 async function ownSeeders(honest: readonly PeerSpec[], torrent: string, file: string): Promise<Seeders> {
   const helper = new Helper('seeder-process')
   const { pieceLength } = parseTorrent(readFileSync(torrent))
-  // At the rate of its link, because the kernel's buffers before it could hold seconds of a slow one.
+  // At the rate of the link, because the kernel's buffers before it could hold seconds of a slow one.
   const uploadLimits = honest.map(({ rate }) => rate)
   const task: SeedTask = { file, pieceLength, uploadLimits }
   return { ports: await helper.call<number[]>('seed', task), stop: () => helper.stop() }

@@ -1,23 +1,23 @@
-/** The link to one seeder, and what the seeder does. */
+/** The link to one seeder, and the seeder's behaviour. */
 export interface PeerSpec {
-  /** What the link carries towards the player, in bytes per second. */
+  /** Rate of the link towards the player, in bytes per second. */
   readonly rate: number
   /** One-way delay of the link in milliseconds, the same both ways. */
   readonly delayMs: number
-  /** After so many bytes in all the link carries nothing more, and stays open. */
+  /** Bytes after which the link carries nothing more but stays open. */
   readonly silentAfter?: number
-  /** Every block that it sends is wrong. */
+  /** Whether every block that it sends is wrong. */
   readonly corrupt?: boolean
 }
 
-/** Whether a clairvoyant would use the peer. */
+/** Returns whether a clairvoyant would use the peer. */
 export function isHonest({ silentAfter, corrupt }: PeerSpec): boolean {
   return silentAfter === undefined && corrupt !== true
 }
 
 const good = { rate: 1_000_000, delayMs: 20 }
 
-/** 4.6 MB/s of honest capacity, one very slow peer, and one that falls silent. */
+/** 4.6 MB/s of honest capacity, one very slow peer, and one that goes silent. */
 export const mixedSwarm: readonly PeerSpec[] = [
   good,
   good,
@@ -29,7 +29,10 @@ export const mixedSwarm: readonly PeerSpec[] = [
   { ...good, silentAfter: 2_000_000 }
 ]
 
-/** Honest capacity of 1.5 times the bit rate and no more, far and very slow peers, two that fall silent, and a liar. */
+/**
+ * Returns a swarm with an honest capacity of 1.5 times the bit rate, distant and very slow peers, two that go silent, and one that
+ * sends wrong data.
+ */
 export function harshSwarm(bytesPerSecond: number): PeerSpec[] {
   const share = (part: number): number => Math.round(part * bytesPerSecond)
   return [
@@ -45,7 +48,7 @@ export function harshSwarm(bytesPerSecond: number): PeerSpec[] {
 }
 
 /**
- * A swarm from the command line: a JSON list of `{ rate, delayMs, silentAfter, corrupt }`.
+ * Parses a swarm from the command line: a JSON list of `{ rate, delayMs, silentAfter, corrupt }`.
  * @throws Error naming what is wrong.
  */
 export function parseSwarm(json: string): PeerSpec[] {

@@ -2,7 +2,7 @@ import { median } from './benchmark.ts'
 import type { PlayReport } from './play-process.ts'
 import type { PartReport } from './player.ts'
 
-/** A Markdown table of the medians of all rounds; in parentheses the worst one, where it differs. */
+/** Formats the medians of all rounds as a Markdown table; the worst one follows in parentheses where it differs. */
 export function playTable(reports: ReadonlyMap<string, readonly PlayReport[]>): string {
   const lines = [
     '| engine | first MiB after add | first MiB after a seek | stalls after add | stalls after the seek | whole file | CPU | bytes |',

@@ -1,8 +1,8 @@
-// Plays a file like a video player, from eight seeders behind slow, delayed links, with one engine after the other.
+// Plays a file like a video player, from eight seeders behind slow, delayed links, with one engine after another.
 //   npm run bench:play -- --install-rivals     installs webtorrent and torrent-stream into the cache folder, once
-//   npm run bench:play                         all that are there
+//   npm run bench:play                         all installed engines
 //   npm run bench:play -- --harsh --engines floor,piecewise --rounds 3 --rate 2e6 --seconds 15
-//   npm run bench:play -- --engines piecewise-alone,piecewise-whole     what playing costs the whole download
+//   npm run bench:play -- --engines piecewise-alone,piecewise-whole     the cost of playing for the whole download
 //   npm run bench:play -- --swarm '[{"rate":1e6,"delayMs":20},{"rate":1e6,"delayMs":20,"silentAfter":2e6}]'
 import { execFile } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -88,7 +88,7 @@ console.log(playTable(reports))
 await tracker.close()
 process.exit()
 
-/** One run of an engine, with seeders and links of its own. */
+/** Runs an engine once, with seeders and links of its own. */
 async function play(engine: string): Promise<PlayReport> {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder)

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const mebibyte = 1 << 20
-/** Default buffer of a player. */
+/** Default buffer of a player, in seconds. */
 const usualBufferSeconds = 10
 const patienceMs = 60_000
 
-/** What a viewer felt in one part of a film. */
+/** The waits of a viewer in one part of a film. */
 export interface PartReport {
   /** From the click to the first MiB, in milliseconds; null if it never came. */
   readonly firstMebibyteMs: number | null
@@ -21,14 +21,14 @@ export interface ChunkComparer {
   compare(byteOffset: number, chunk: Uint8Array): void
 }
 
-/** Chunks of a file from some offset on. */
+/** Chunks of a file from an offset on. */
 export interface Source {
   next(): Promise<IteratorResult<Uint8Array, unknown>>
 }
 
 /**
- * Plays a source like a video player: waits for the first MiB, then consumes at a constant rate and counts the times that nothing
- * is there. `jump` goes on at another offset, of the same source or of a new one.
+ * Plays a source like a video player: waits for the first MiB, then consumes at a constant rate and counts the times that the buffer
+ * is empty. `jump` continues at another offset, of the same source or of a new one.
  */
 export class Player {
   readonly #bytesPerSecond: number
@@ -41,14 +41,14 @@ export class Player {
   #firstMs: number | null = null
   #reading = 0
 
-  /** A player of something with this bit rate. */
+  /** A player for a film with this bit rate. */
   constructor(bytesPerSecond: number, comparer: ChunkComparer, bufferSeconds: number = usualBufferSeconds) {
     this.#bytesPerSecond = bytesPerSecond
     this.#comparer = comparer
     this.#bufferSeconds = bufferSeconds
   }
 
-  /** Begins to play at an offset; the click was at `beganMs`. A source that is played already is just read on. */
+  /** Starts to play at an offset; the click was at `beganMs`. Without a source, continues to read the current one. */
   jump(offset: number, beganMs: number, source?: Source): void {
     this.#offset = offset
     this.#got = 0
@@ -58,7 +58,7 @@ export class Player {
     if (source !== undefined) this.#read(source, ++this.#reading)
   }
 
-  /** Plays for some seconds from the first MiB on, and reports. */
+  /** Plays for some seconds after the first MiB, and reports. */
   async play(seconds: number): Promise<PartReport> {
     while (this.#firstMs === null && performance.now() - this.#beganMs < patienceMs) await sleep(4)
     const stalledAtMs: number[] = []
@@ -85,7 +85,7 @@ export class Player {
     return { firstMebibyteMs, stalls, stallMs: Math.round(stallMs), stalledAtMs, readBytes: this.#got }
   }
 
-  /** Takes no more from the source. */
+  /** Stops reading from the source. */
   stop(): void {
     this.#reading++
   }
@@ -104,7 +104,7 @@ export class Player {
         if (this.#got >= mebibyte) this.#firstMs ??= performance.now() - this.#beganMs
       }
     } catch (thrown) {
-      // A source that is destroyed because the player has left it may say so.
+      // A source that is destroyed because the player has left it may report an error.
       if (reading === this.#reading)
         console.error('stream:', thrown instanceof Error ? thrown.message : thrown)
     }

@@ -3,23 +3,23 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 /** Clock ticks a second in `/proc`, the same on every Linux that Node runs on. */
 const ticksPerSecond = 100
 
-/** CPU seconds of a process so far, user and system, all threads; Linux. */
+/** Returns the CPU seconds of a process so far: user and system, all threads; Linux. */
 export function cpuSecondsOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  // The name in parentheses may hold spaces.
+  // The name in parentheses may contain spaces.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }
 
-/** Most memory that a process has had in RAM since it began its program, in bytes; Linux. */
+/** Returns the peak RSS of a process since it started its program, in bytes; Linux. */
 export function peakRssOf(pid: number | 'self'): number {
   const kibibytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]
   return Number(kibibytes) * 1024
 }
 
 /**
- * The same of this process. Not by `resourceUsage()` where there is another way: that counts what the process that started it had at
- * that moment.
+ * Returns the peak RSS of this process. Avoids `resourceUsage()` where possible: it includes the memory of the parent process at the
+ * time of the start.
  */
 export function ownPeakRss(): number {
   try {
@@ -29,7 +29,7 @@ export function ownPeakRss(): number {
   }
 }
 
-/** Descriptors that a process has open, of everything and of what lies below a folder; Linux. */
+/** Counts the open file descriptors of a process: all, and those of files below a folder; Linux. */
 export function descriptorsOf(pid: number, folder: string): { all: number; below: number } {
   const list = `/proc/${pid}/fd`
   const names = readdirSync(list)
@@ -38,7 +38,7 @@ export function descriptorsOf(pid: number, folder: string): { all: number; below
     try {
       if (readlinkSync(`${list}/${name}`).startsWith(folder)) below++
     } catch {
-      // Closed meanwhile.
+      // The descriptor was closed meanwhile.
     }
   }
   return { all: names.length, below }

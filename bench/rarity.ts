@@ -11,7 +11,7 @@ function measure(pieceCount: number): number {
   const steps = Uint32Array.from({ length: 4096 }, () => Math.floor(random() * pieceCount))
   let up = true
   return perSecond(() => {
-    // A look after each move, as the picker does, and no net change after two rounds.
+    // Reads after each change, as the picker does; two rounds cancel each other out.
     for (const piece of steps) {
       if (up) order.increment(piece)
       else order.decrement(piece)
@@ -22,7 +22,7 @@ function measure(pieceCount: number): number {
   })
 }
 
-/** Changes of one piece's availability, each followed by a look at the rarest piece. */
+/** Changes of one piece's availability, each followed by a query for the rarest piece. */
 export const rarity: Benchmark = {
   name: 'rarity',
   run: (): Measurement[] =>

@@ -1,5 +1,5 @@
-// A bare receiver: the least that Node must do to fetch, hash and store a torrent from many honest peers. It asks for each piece a peer
-// that has it, in order, and checks nothing.
+// A bare receiver: the minimum that Node must do to download, hash and store a torrent from many honest peers. Requests the next piece that
+// a peer has, in order, and verifies nothing.
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync, openSync, write } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -7,9 +7,9 @@ import { answerCalls } from './helper.ts'
 import type { LeechReport } from './leecher-process.ts'
 import { ownPeakRss } from './process-stat.ts'
 
-/** What the receiver is told. */
+/** The torrent and its peers. */
 export interface ReceiveTask {
-  /** In hexadecimal. */
+  /** Hexadecimal. */
   readonly infoHash: string
   readonly pieceLength: number
   readonly length: number
@@ -25,7 +25,7 @@ interface Piece {
 }
 
 const blockLength = 16_384
-/** Requests in flight to one peer. */
+/** Request queue depth per peer. */
 const depth = 64
 
 class Receiver {
@@ -49,7 +49,7 @@ class Receiver {
     return Math.min(this.#task.pieceLength, this.#task.length - index * this.#task.pieceLength)
   }
 
-  /** The next piece from `index` on that a bitfield has and nobody was asked for; `pieceCount` when there is none. */
+  /** Returns the next piece from `index` on that a bitfield has and that is not requested yet; `pieceCount` for none. */
   take(index: number, bitfield: Uint8Array): number {
     let at = index
     while (at < this.pieceCount) {
@@ -153,7 +153,7 @@ class Connection {
     let at = 0
     while (at < count) {
       if (this.#state === 'head') {
-        // Nobody of these peers sends an empty message, so five bytes always come, and of a block thirteen.
+        // These peers never send keep-alives, so a message has at least five bytes, and a block thirteen before its data.
         const wanted = this.#headLength >= 5 ? 13 : 5
         while (at < count && this.#headLength < wanted) this.#head[this.#headLength++] = chunk[at++] ?? 0
         if (this.#headLength < wanted) break

@@ -6,14 +6,14 @@ import path from 'node:path'
 const nodePackage = `node-${process.platform}-${process.arch}`
 const nodeMajor = Number(process.versions.node.split('.')[0])
 
-/** The folder that rivals are installed in by default. */
+/** Returns the default folder for other libraries. */
 export function defaultCache(): string {
   const caches = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache')
   return path.join(caches, 'piecewise-bench')
 }
 
 /**
- * Installs webtorrent and torrent-stream by npm, without running scripts of theirs.
+ * Installs webtorrent and torrent-stream with npm, without running their scripts.
  * @throws Error when npm fails.
  */
 export function installRivals(cache: string): void {
@@ -28,7 +28,7 @@ export function installRivals(cache: string): void {
       // webtorrent 3 needs Node 22.
       ...(nodeMajor < 22 ? { [nodePackage]: '22' } : {})
     },
-    // This one's binaries are npm packages, so that it needs no script.
+    // This version's binaries are npm packages, so it needs no install script.
     overrides: { 'node-datachannel': '0.33.4' }
   }
   writeFileSync(path.join(cache, 'package.json'), JSON.stringify(manifest, undefined, 2))
@@ -40,7 +40,7 @@ export function installRivals(cache: string): void {
   if (status !== 0) throw new Error(`npm install in ${cache} failed`)
 }
 
-/** The Node that runs an engine, or undefined when the engine or that Node is not installed. */
+/** Returns the Node that runs an engine; undefined when the engine or that Node is not installed. */
 export function nodeFor(engine: string, cache: string): string | undefined {
   const isOwn = engine === 'floor' || engine.startsWith('piecewise')
   if (isOwn) return process.execPath

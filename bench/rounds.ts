@@ -1,24 +1,24 @@
 import { type Measurement, median } from './benchmark.ts'
 
-/** What a benchmark of scale is told. */
+/** Parameters of a benchmark of scale. */
 export interface ScaleTask {
-  /** Empty, on fast storage if there is any, and removed afterwards. */
+  /** Empty folder, on fast storage if possible, and removed afterwards. */
   readonly folder: string
   readonly rounds: number
-  /** MiB of the data, or undefined for what the benchmark itself thinks right. */
+  /** MiB of data; undefined for the benchmark's own default. */
   readonly mebibytes: number | undefined
-  /** Folder of the rivals. */
+  /** Folder of the other libraries. */
   readonly cache: string
   readonly rounded: Rounds
 }
 
-/** A benchmark that takes minutes, and that `npm run bench:scale` can run by name. */
+/** A benchmark that takes minutes; `npm run bench:scale` runs it by name. */
 export interface ScaleBenchmark {
   readonly name: string
   run(task: ScaleTask): Promise<void>
 }
 
-/** Values that are measured in each of several rounds; each is printed as one line of JSON at once. */
+/** Values that are measured in several rounds; each is printed at once as a line of JSON. */
 export class Rounds {
   readonly #benchmark: string
   readonly #values = new Map<string, { unit: string; values: number[] }>()
@@ -28,7 +28,7 @@ export class Rounds {
     this.#benchmark = benchmark
   }
 
-  /** Takes a value of this round. */
+  /** Adds a value of this round. */
   add(name: string, value: number, unit: string): void {
     console.log(JSON.stringify({ benchmark: this.#benchmark, name, value, unit }))
     const known = this.#values.get(name)
@@ -36,12 +36,12 @@ export class Rounds {
     else known.values.push(value)
   }
 
-  /** Wants the ratio of the medians of two values, which is not shown when one of them was not measured. */
+  /** Adds the ratio of the medians of two values to the result; skipped when one of them was not measured. */
   ratio(name: string, of: string, to: string, limit: string): void {
     this.#ratios.push({ name, of, to, limit })
   }
 
-  /** The medians, and the ratios of medians; a ratio's unit says what it should be. */
+  /** Returns the medians, and the ratios of medians; the unit of a ratio states its limit. */
   medians(): Measurement[] {
     const found: Measurement[] = []
     for (const [name, { unit, values }] of this.#values) found.push({ name, value: median(values), unit })

@@ -1,7 +1,7 @@
 import { createCipheriv } from 'node:crypto'
 import { closeSync, openSync, readSync, statSync, writeSync } from 'node:fs'
 
-/** Writes a file of bytes that look random and are the same every time. */
+/** Writes a file of pseudo-random bytes that are the same every time. */
 export function writeSample(file: string, length: number): void {
   const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16))
   const zeros = Buffer.alloc(4 << 20)
@@ -32,13 +32,13 @@ export function requireSame(file: string, original: string): void {
   if (comparer.wrongChunks > 0) throw new Error(`${file} differs from ${original}`)
 }
 
-/** Compares bytes that were delivered with the file that they are of. */
+/** Compares delivered bytes with the original file. */
 export class Comparer {
   readonly #handle: number
   #memory = Buffer.alloc(0)
   /** Bytes compared so far. */
   comparedBytes = 0
-  /** Chunks of which a byte was wrong. */
+  /** Chunks with at least one wrong byte. */
   wrongChunks = 0
 
   /** Opens the original. */
@@ -46,7 +46,7 @@ export class Comparer {
     this.#handle = openSync(original, 'r')
   }
 
-  /** Compares a chunk that begins at an offset of the file. */
+  /** Compares a chunk at an offset of the file. */
   compare(byteOffset: number, chunk: Uint8Array): void {
     if (this.#memory.length < chunk.length) this.#memory = Buffer.alloc(chunk.length)
     const expected = this.#memory.subarray(0, chunk.length)

@@ -1,9 +1,10 @@
-// What takes minutes: crowds of peers, uploads, checks, large torrents, slow disks. Linux. One line of JSON for each value of each
-// round, then for each median and ratio, then a table.
+// Benchmarks that take minutes: crowds of peers, uploads, checks, large torrents, slow disks. Linux. One line of JSON for each value of
+// each round, then for each median and ratio, then a table.
 //   npm run bench:scale                        all
 //   npm run bench:scale -- crowds check        some
 //   npm run bench:scale -- --rounds 1 --size 128 crowds
-// --size is the data in MiB, --folder where it lies (a file system in memory, if there is one with room), --cache where the rivals are.
+// --size is the data in MiB; --folder its folder (default: a file system in memory with enough space, if there is one); --cache the folder of
+// the other libraries.
 import { mkdirSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import path from 'node:path'
@@ -21,7 +22,7 @@ import { slowDisk } from './slow-disk.ts'
 
 const benchmarks: readonly ScaleBenchmark[] = [crowds, seeding, check, manyPieces, slowDisk]
 
-/** The largest check, and something besides. */
+/** The largest check, with some reserve. */
 const neededBytes = 10 * 2 ** 30
 
 const { values: options, positionals: names } = parseArgs({

@@ -2,13 +2,12 @@ import { accessSync, constants, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
-/** What the parts take. */
+/** Space that the benchmarks need by default. */
 const usualBytes = 3 * 2 ** 30
 
 /**
- * Makes an empty folder that is removed when the process ends: in `parent` if that is given, else on a file system in memory
- * if there is one with so many bytes to spare (3 GiB by default), so that the disk's noise is kept out, else in the folder for temporary
- * files.
+ * Creates an empty folder that is removed when the process exits: in `parent` if given; else on a file system in memory with enough
+ * free space (default 3 GiB), to avoid the noise of a disk; else in the folder for temporary files.
  */
 export function scratchFolder(parent?: string, neededBytes: number = usualBytes): string {
   const folder = mkdtempSync(path.join(parent ?? fastFolder(neededBytes), 'piecewise-bench-'))
@@ -24,7 +23,7 @@ function fastFolder(neededBytes: number): string {
     const { bavail, bsize } = statfsSync(inMemory)
     if (bavail * bsize >= neededBytes) return inMemory
   } catch {
-    // No such thing on this system.
+    // This system has no such file system.
   }
   return tmpdir()
 }

@@ -1,16 +1,16 @@
 import { Client } from '../lib/index.ts'
 import { answerCalls } from './helper.ts'
 
-/** What a process of seeders is told. */
+/** The file and its seeders. */
 export interface SeedTask {
   /** The file to share. */
   readonly file: string
   readonly pieceLength: number
-  /** For each seeder its upload limit in bytes per second, or null for none. */
+  /** The upload limit of each seeder in bytes per second; null for none. */
   readonly uploadLimits: readonly (number | null)[]
 }
 
-/** CPU seconds of this process so far. */
+/** Returns the CPU seconds of this process so far. */
 function cpuSeconds(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1e6

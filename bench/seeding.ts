@@ -13,7 +13,7 @@ import type { SeedTask } from './seeder-process.ts'
 
 const pieceLength = 1 << 20
 const name = 'seeding.bin'
-/** A seeder that is slower than this is broken. */
+/** A seeder that takes longer counts as broken. */
 const patienceMs = 600_000
 
 interface Seeder {
@@ -34,7 +34,7 @@ async function ownSeeder(file: string): Promise<Seeder> {
   return { pid: helper.pid, port, stop: () => helper.stop() }
 }
 
-/** Uploads to libtorrent's leechers, one and many at once, by us and by others. */
+/** Uploads to libtorrent's leechers, one and many at the same time, by this library and by others. */
 export const seeding: ScaleBenchmark = {
   name: 'seeding',
   async run({ folder, rounds, mebibytes = 2048, cache, rounded }: ScaleTask): Promise<void> {

@@ -2,12 +2,12 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { PeerSpec } from './play-swarm.ts'
 
-/** Read at a time, so that what a peer has not sent yet stays in the peer, where it can still be cancelled. */
+/** Bytes read at a time. Small, so that data not yet sent stays in the peer, where it can be cancelled. */
 const chunkLength = 4096
-/** How far the reading may run ahead of the rate. */
+/** Milliseconds by which reading may run ahead of the rate. */
 const aheadMs = 20
 
-/** A port on loopback that leads to a peer over a slow, delayed link. All its connections share the silence, each has the rate. */
+/** A port on loopback that leads to a peer over a slow, delayed link. Each connection has the full rate; the silence applies to all of them. */
 export class ShapedLink {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
@@ -34,7 +34,7 @@ export class ShapedLink {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Ends all connections. */
+  /** Closes all connections. */
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     this.#server.close()
@@ -43,7 +43,7 @@ export class ShapedLink {
 
   #accept(near: Socket): void {
     const { rate, delayMs, silentAfter = Number.POSITIVE_INFINITY } = this.#spec
-    // Reused memory in small parts: the kernel's buffer behind it stays small, because it grows with what is read at once.
+    // Reused small reads keep the kernel's receive buffer small, because it grows with the size of reads.
     const far: Socket = connect({
       host: '127.0.0.1',
       port: this.#target,
@@ -77,7 +77,7 @@ export class ShapedLink {
   }
 }
 
-/** One direction: every chunk leaves once its last byte has passed the link, a delay later. */
+/** One direction: each chunk leaves when its last byte has passed the link, plus the delay. */
 class DelayLine {
   readonly #out: Socket
   readonly #bytesPerMs: number
@@ -94,7 +94,7 @@ class DelayLine {
     this.#mayPass = mayPass
   }
 
-  /** Sends a chunk on its way; returns for how many milliseconds nothing more may be read. */
+  /** Queues a chunk; returns for how many milliseconds to pause reading. */
   push(chunk: Buffer): number {
     const now = performance.now()
     this.#freeMs = Math.max(this.#freeMs, now) + chunk.length / this.#bytesPerMs

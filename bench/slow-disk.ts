@@ -21,7 +21,7 @@ const swarms: readonly { readonly label: string; readonly peers: readonly CrowdP
   }
 ]
 
-/** Large pieces from many fast peers to a disk of 20 MB/s: what waits in memory, whether all comes, and how much of it twice. */
+/** Large pieces from many fast peers to a disk of 20 MB/s: the bytes waiting in memory, whether it completes, and how many bytes are repeated. */
 export const slowDisk: ScaleBenchmark = {
   name: 'slow-disk',
   async run({ folder, rounds, mebibytes = 512, rounded }: ScaleTask): Promise<void> {

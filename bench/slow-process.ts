@@ -5,39 +5,39 @@ import { answerCalls } from './helper.ts'
 import { LoopDelay } from './loop-delay.ts'
 import { ownPeakRss } from './process-stat.ts'
 
-/** What the leecher with the slow disk is told. */
+/** The leecher and its slow disk. */
 export interface SlowTask {
   /** Path of the .torrent. */
   readonly torrent: string
   readonly folder: string
-  /** `host:port` of each. */
+  /** `host:port` of each peer. */
   readonly peers: readonly string[]
-  /** What the disk takes and gives. */
+  /** Speed of the disk, for reads and writes. */
   readonly bytesPerSecond: number
-  /** A download that gets nothing to the disk for so long is stuck. */
+  /** A download that writes nothing for so long is stuck. */
   readonly patienceMs: number
 }
 
-/** What became of it. */
+/** Result of the download. */
 export interface SlowReport {
   readonly wallSeconds: number
   readonly peakRssBytes: number
-  /** Payload that came, also twice. */
+  /** Received payload, including repeated blocks. */
   readonly received: number
-  /** Written to the disk. */
+  /** Bytes written to the disk. */
   readonly written: number
-  /** Most that had come and was not on the disk yet. */
+  /** Maximum bytes received and not yet written. */
   readonly mostBehind: number
   readonly heldMs: number
-  /** The same but for the time in which the machine ran others. */
+  /** The same, without time in which the machine ran other processes. */
   readonly ownHeldMs?: number | undefined
-  /** Whether it ended with everything. */
+  /** Whether the download completed. */
   readonly done: boolean
-  /** Where it stood, 0 to 1. */
+  /** Final progress, 0 to 1. */
   readonly progress: number
 }
 
-/** Delays a storage's reads and writes, one after the other, as a disk of a certain speed would. */
+/** Delays a storage's reads and writes, one after another, like a disk of a given speed. */
 class SlowDisk {
   readonly #bytesPerSecond: number
   #freeAtMs = 0

@@ -1,11 +1,11 @@
-// An honest download and a reader while hostile peers attack, from a process that is kept to a tenth of a core.
+// An honest download and a reader while hostile peers attack from a process that is limited to a tenth of a core.
 //   npm run soak -- --attacked                                        all kinds one after another, then all at once
 //   npm run soak -- --attacked --kind have-none --kind all       some; 'all' is all at once
 //   unshare -rn sh -c 'ip link set lo up; ip route add local 10.0.0.0/8 dev lo; npm run soak -- --attacked --network 10'
-//                                                                   peers from 10.0.0.0/8, which are of other networks than this machine
+//                                                                   peers from 10.0.0.0/8, which are outside this machine's networks
 //   npm run soak -- --attacked --library OTHER/dist                   another compiled copy of the library
-// Rules, for the medians of rounds that alternate with rounds without an attack: the download keeps nine tenths of its rate, the reader has
-// what it needs, and nine of ten honest peers that dial are answered. --pieces, --seconds of a round, --cpu of the attacker,
+// Rules, for the medians of rounds that alternate with rounds without an attack: the download keeps nine tenths of its rate, the reader
+// does not stall, and nine of ten honest peers that dial are answered. Further options: --pieces, --seconds of a round, --cpu of the attacker,
 // --rate of both honest seeds together in MB/s.
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
@@ -31,7 +31,7 @@ const leastAnswered = 0.9
 /** Pause after an attack, so that the next round starts without its backlog. */
 const restMs = 500
 const dialEveryMs = 250
-/** An honest peer that waits longer for the handshake counts as shut out. */
+/** Milliseconds after which an honest peer without a handshake counts as shut out. */
 const dialPatienceMs = 3000
 const totalLength = 2 ** 35
 const everything = 'all'
@@ -54,7 +54,7 @@ const { values: options } = parseArgs({
 const pieces = Number(options.pieces)
 const rounds = Number(options.rounds)
 const seconds = Number(options.seconds)
-// Addresses of this machine are no network that could take too many connections.
+// Loopback addresses do not count as networks, so a crowd from several addresses needs --network.
 const possible = hostileKinds.filter(
   (name) => options.network !== '127' || (crowdings[name]?.addresses ?? 1) === 1
 )
@@ -67,7 +67,7 @@ interface Round {
   readonly quiet: AttackedReport
   readonly attacked: AttackedReport
   readonly attack: AttackReport
-  /** Honest peers that dialled during the attack, and how many of them were answered. */
+  /** Honest peers that dialled during the attack, and the number of them that were answered. */
   readonly dialled: number
   readonly answered: number
 }
@@ -96,7 +96,7 @@ const port = await victim.call<number>('open', {
   magnetHash
 } satisfies AttackedTask)
 await attacker.call('limit', Number(options.cpu))
-// Warm-up: rates settle, and hot code is compiled.
+// Warm-up: rates settle and hot code is compiled.
 await victim.call('watch', 5)
 await sleep(1000)
 
@@ -115,7 +115,7 @@ const broken = print()
 await Promise.all([crowd.stop(), attacker.stop(), victim.stop()])
 process.exit(broken + faults.length === 0 ? 0 : 1)
 
-/** Measures without an attack, then with one from hosts that the client has not seen before. */
+/** Measures without an attack, then with one from hosts that are new to the client. */
 async function alternate(name: string): Promise<Round> {
   const quiet = await victim.call<AttackedReport>('watch', seconds)
   const names = name === everything ? possible : [name]
@@ -138,7 +138,7 @@ async function alternate(name: string): Promise<Round> {
   return { quiet, attacked, attack, dialled, answered }
 }
 
-/** Returns an address of this machine in a /24 that was not used before. */
+/** Returns an address of this machine in a new /24. */
 function freshHost(): string {
   const n = hosts++
   return `${options.network}.${20 + (n >> 8)}.${n & 255}.1`

@@ -64,7 +64,7 @@ export interface SoakReport {
 }
 
 const watchEveryMs = 100
-/** A reader plays each part for so long; after so many parts it begins again with a fresh download. */
+/** Duration of each part of a reader; after all parts it starts again with a new download. */
 const partSeconds = 15
 const partsOfEpisode = 3
 /** Counted for a part whose first MiB never came. */
@@ -83,7 +83,7 @@ const most = { external: 0, rss: 0 }
 
 process.on('unhandledRejection', (reason) => faults.push(`unhandled rejection: ${String(reason)}`))
 
-/** Records the peak of reservations in the memory budgets of a copy of the library. */
+/** Records the peak reservations in the memory budgets of a copy of the library. */
 function noteReservations({ prototype }: typeof MemoryBudget): void {
   const { reserve } = prototype
   prototype.reserve = function (this: MemoryBudget, ...options): boolean {

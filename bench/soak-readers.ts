@@ -1,6 +1,6 @@
-// A long run: readers of different speed on one torrent, from limited peers that come and go, every byte compared.
+// A long run: readers of different speeds on one torrent, from limited peers that come and go; every byte is compared.
 //   npm run soak -- --minutes 3
-// Ends with 1 when a byte was wrong, a reader stood still, or memory grew. In each round a fresh client downloads the torrent.
+// Exits with 1 when a byte was wrong, a reader stalled, or memory grew. In each round a new client downloads the torrent.
 import { randomFillSync } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -17,13 +17,13 @@ const host = '127.0.0.1'
 const length = 48 * mebibyte
 /** Upload limits of the peers in bytes per second. */
 const peerRates = [1.5, 1, 0.75, 0.5, 0.125].map((rate) => rate * mebibyte)
-/** A peer stays for this long, and is away for a part of it. */
+/** Range of the time that a peer stays; it is away for a part of that. */
 const stayMs = [2000, 9000] as const
-/** Bytes per second that each reader takes; the last two read as fast as they can. */
+/** Bytes per second of each reader; the last two read as fast as they can. */
 const readerRates = [0.2, 0.5, 1, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY].map(
   (rate) => rate * mebibyte
 )
-/** A reader that waits so long for a byte has been forgotten. */
+/** A reader that waits longer for a byte fails the run. */
 const patienceMs = 60_000
 const sampleEveryMs = 2000
 
@@ -59,7 +59,7 @@ function fault(text: string): void {
   console.error(text)
 }
 
-/** A pause that the end of the run cuts short. */
+/** Waits; the end of the run ends it early. */
 async function rest(ms: number): Promise<void> {
   await sleep(Math.max(0, Math.min(ms, endMs - performance.now())), undefined, { signal: stop.signal }).catch(
     () => {}
@@ -70,7 +70,7 @@ function isOver(): boolean {
   return stop.signal.aborted || performance.now() >= endMs
 }
 
-/** A peer that seeds from the same file for a while, goes, and comes back. */
+/** Runs a peer that seeds the file for a while, leaves, and returns. */
 async function churn(song: string, uploadLimit: number, torrentOf: () => Torrent | undefined): Promise<void> {
   while (!isOver()) {
     const client = new Client({ host, dht: false, lsd: false, uploadLimit })
@@ -95,7 +95,7 @@ async function churn(song: string, uploadLimit: number, torrentOf: () => Torrent
   }
 }
 
-/** Reads from random places on, at most so fast, until the round is over. */
+/** Reads from random offsets, at a limited rate, until the round is over. */
 async function read(file: TorrentFile, data: Uint8Array, rate: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const stream = file.createReadStream({ start: Math.floor(Math.random() * length), signal })
@@ -167,12 +167,12 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 }
 
-/** Compares the first third with the last, once things have warmed up. */
+/** Compares the first third with the last, after the warm-up. */
 function checkGrowth(): void {
   const warm = samples.filter(({ atMs }) => atMs > Math.min(60_000, (minutes * 60_000) / 5))
   const third = Math.floor(warm.length / 3)
   if (third < 3) return
-  // Garbage that is not collected yet is no growth.
+  // Uncollected garbage does not count as growth.
   const slack = { rss: 48 * mebibyte, heap: 6 * mebibyte, external: 24 * mebibyte, handles: 40 }
   for (const name of ['rss', 'heap', 'external', 'handles'] as const) {
     const first = median(warm.slice(0, third).map((sample) => sample[name]))
@@ -214,7 +214,7 @@ async function soak(folder: string): Promise<void> {
       setMaxListeners(100, over.signal)
       const readers = readerRates.map((rate) => read(file, data, rate, over.signal))
       while (!isOver() && !torrent.done) await rest(100)
-      // A little while everything comes from storage.
+      // For a short time, everything is read from storage.
       await rest(3000)
       over.abort()
       await Promise.all(readers)

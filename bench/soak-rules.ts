@@ -3,7 +3,7 @@ import type { MemoryReport, ReaderReport, SoakReport } from './soak-process.ts'
 import type { TorrentReport } from './soaked-torrent.ts'
 
 const mebibyte = 1 << 20
-/** How much longer than alone a reader may wait. */
+/** Maximum wait of a reader relative to running alone. */
 const waitFactor = 1.2
 /** Noise of the time to the first MiB, in milliseconds: as a mean over all parts, and of a single part. */
 const meanSlackMs = 100
@@ -12,10 +12,10 @@ const partSlackMs = 250
 const externalSlack = 24 * mebibyte
 /** The heap and compiled code on top of that. */
 const rssSlack = 96 * mebibyte
-/** Pieces that a torrent may have under way, and small ones in bytes. */
+/** Partial pieces that a torrent may have, and their bytes if pieces are small. */
 const partialPieces = 4
 const partialBytes = 16 * mebibyte
-/** Blocks that come twice, in the end game or when a seed goes. */
+/** Repeated blocks, from end game or departing seeds. */
 const repeatedPart = 0.05
 
 /** Prints the results of readers alone and of all torrents together, and returns a sentence for each broken rule. */
@@ -69,10 +69,10 @@ function judgeTorrent(
   return faults
 }
 
-/** A reader waits at most a fifth longer than alone. */
+/** Checks that a reader waits at most a fifth longer than alone. */
 function judgeReader({ name, waitsMs }: ReaderReport, aloneMs: readonly number[]): string[] {
   const faults: string[] = []
-  // A part may have been cut short by the end.
+  // The end of the run may have cut a part short.
   if (waitsMs.length < aloneMs.length - 1)
     faults.push(`the reader of ${name} came to part ${waitsMs.length}, and alone to ${aloneMs.length}`)
   const parts = Math.min(waitsMs.length, aloneMs.length)
@@ -90,7 +90,7 @@ function judgeReader({ name, waitsMs }: ReaderReport, aloneMs: readonly number[]
   return faults
 }
 
-/** The budget keeps its limit, and the process grows by little more. */
+/** Checks that the budget stays within its limit, and the process grows by little more. */
 function judgeMemory({ limit, mostReserved, external, mostExternal, rss, mostRss }: MemoryReport): string[] {
   const growth = `external ${inMebibytes(external)} to ${inMebibytes(mostExternal)}, rss ${inMebibytes(rss)} to ${inMebibytes(mostRss)} MiB`
   const text = `memory: limit ${inMebibytes(limit)} MiB, reserved at most ${inMebibytes(mostReserved)}; ${growth}`

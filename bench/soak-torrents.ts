@@ -19,8 +19,8 @@ import type { SoakedSubject, SoakReport, SoakTask } from './soak-process.ts'
 import { judge } from './soak-rules.ts'
 
 /**
- * A torrent may wait for memory until another one has fetched its share: a tenth of 48 MiB at 1 MB/s takes 5 s. Twice that, because the
- * machine may have other work.
+ * A torrent may wait for memory until another one has downloaded its share: a tenth of 48 MiB at 1 MB/s takes 5 s. This is twice
+ * that, because the machine may have other work.
  */
 const patienceMs = 10_000
 const { values: options } = parseArgs({
@@ -69,7 +69,7 @@ function prepare(subject: Subject, number: number): Prepared {
   }
 }
 
-/** One client with these torrents for the whole time. */
+/** Runs one client with these torrents for the whole time. */
 async function run(prepared: readonly Prepared[]): Promise<SoakReport> {
   const folder = path.join(root, prepared.map(({ number }) => number).join('-'))
   mkdirSync(folder)

@@ -1,4 +1,4 @@
-// Long runs over loopback that end with 1 when a rule was broken.
+// Long runs over loopback; exit with 1 when a rule is broken.
 //   npm run soak                    readers of different speed on one torrent; --minutes, 10 by default
 //   npm run soak -- --torrents      ten torrents in one client, and two readers; --minutes
 //   npm run soak -- --attacked      a download and a reader under attack; --rounds, --kind

@@ -13,7 +13,7 @@ export interface TorrentReport {
   readonly seededMs: number
   /** Longest part of that time without a block. */
   readonly longestMs: number
-  /** Times without a block that were too long. */
+  /** Times without a block that exceeded the patience. */
   readonly starved: readonly Starved[]
 }
 
@@ -26,7 +26,7 @@ export interface Starved {
   peers: number
 }
 
-/** A torrent that is downloaded again and again while its seeds come and go; measures how long no block came. */
+/** Downloads a torrent again and again while its seeds come and go; measures how long no block arrives. */
 export class SoakedTorrent {
   readonly #client: Client
   readonly #name: string
@@ -38,7 +38,7 @@ export class SoakedTorrent {
   readonly #starved: Starved[] = []
   #torrent: Torrent | undefined
   #renewing: Promise<unknown> = Promise.resolve()
-  /** When the last block came, or the first seed. */
+  /** When the last block arrived, or the first seed was added. */
   #sinceMs = 0
   #lastLookMs = 0
   #lastReceived = 0
@@ -48,7 +48,7 @@ export class SoakedTorrent {
   #seededMs = 0
   #longestMs = 0
 
-  /** A download of the .torrent at `source`; a time without a block above `patienceMs` is reported. */
+  /** Prepares the download of the .torrent at `source`; reports a time without a block above `patienceMs`. */
   constructor(client: Client, name: string, source: string, folder: string, patienceMs: number) {
     this.#client = client
     this.#name = name
@@ -92,7 +92,7 @@ export class SoakedTorrent {
     this.#seeds.delete(address)
   }
 
-  /** Checks whether blocks have come; the caller does so many times a second. */
+  /** Checks whether blocks have arrived; called many times a second. */
   watch(): void {
     const now = performance.now()
     this.#look(now)

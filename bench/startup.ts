@@ -4,7 +4,7 @@ import { median } from './benchmark.ts'
 
 const rounds = 15
 
-/** What a new process imports, and how long that took and what memory it added. */
+/** The import in a new process: its module, time and added memory. */
 interface Start {
   readonly ms: number
   readonly bytes: number
@@ -23,7 +23,7 @@ console.log(JSON.stringify({ ms, bytes: process.memoryUsage.rss() - before }))
   return JSON.parse(execFileSync(process.execPath, args, { cwd, encoding: 'utf8' }))
 }
 
-/** Time and memory that importing the package takes in a new process, beside the packages that it depends on in another one. */
+/** Time and memory of importing the package in a new process, next to importing its dependencies in another one. */
 export const startup: Benchmark = {
   name: 'startup',
   run(): Measurement[] {

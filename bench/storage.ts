@@ -7,7 +7,7 @@ const pieceLength = 1 << 20
 const length = 256 << 20
 const parallel = 4
 
-/** MB/s of a step for each offset, several at a time; the best of two rounds. */
+/** Returns the MB/s of a step for each offset, several at a time; the best of two rounds. */
 async function measure(
   stepLength: number,
   step: (offset: number, memory: Uint8Array) => Promise<unknown>
@@ -29,7 +29,7 @@ async function measure(
   return best
 }
 
-/** Whole pieces written and read parts of 64 KiB, as uploads do, in a torrent of one file and of many. */
+/** Writing whole pieces and reading 64 KiB at a time, as uploads do, in a torrent of one file and of many. */
 export const storage: Benchmark = {
   name: 'storage',
   async run(folder): Promise<Measurement[]> {

@@ -14,13 +14,13 @@ export interface SeedsTask {
   readonly sources?: Sources
 }
 
-/** By what clients find each other, besides being told. */
+/** How clients find each other besides given addresses. */
 export interface Sources {
   readonly pex: boolean
   readonly lsd: boolean
 }
 
-/** Clients that fetch the same torrents. */
+/** Clients that download the same torrents. */
 export interface LeechesTask {
   /** Paths of .torrent files. */
   readonly torrents: readonly string[]
@@ -31,34 +31,34 @@ export interface LeechesTask {
   readonly peers: readonly string[]
 }
 
-/** Clients that fetch one torrent and pass it on. */
+/** Clients that download one torrent and upload it too. */
 export interface JoinTask {
   /** Path of the .torrent file. */
   readonly torrent: string
-  /** Upload limits in bytes per second, one for each client; null for none. */
+  /** The upload limit of each client in bytes per second; null for none. */
   readonly uploadLimits: readonly (number | null)[]
   readonly sources: Sources
 }
 
-/** How far a client is. */
+/** Progress of a client. */
 export interface Progress {
-  /** Payload bytes. */
+  /** Received payload bytes. */
   readonly received: number
   readonly uploaded: number
-  /** Milliseconds since all were let loose until it had everything, or null. */
+  /** Milliseconds from the start to completion, or null. */
   readonly doneMs: number | null
-  /** Milliseconds until the first piece was there, or null. */
+  /** Milliseconds from the start to the first piece, or null. */
   readonly firstPieceMs: number | null
-  /** Connections with a handshake that were made so far, and that stand. */
+  /** Connections with a handshake: made so far, and open now. */
   readonly made: number
   readonly connected: number
 }
 
 /** Bytes received so far. */
 export interface Counts {
-  /** Milliseconds, of the process that counted. */
+  /** Milliseconds, on the clock of the counting process. */
   readonly at: number
-  /** All bytes that each connection has read, in the order in which they were made. */
+  /** Bytes read by each connection, in the order in which they were opened. */
   readonly connections: readonly number[]
   /** Payload of each torrent, over all clients. */
   readonly torrents: readonly number[]
@@ -77,7 +77,7 @@ TcpConnection.prototype.receive = function (chunk): boolean {
   return receive.call(this, chunk)
 }
 
-/** Forgets what it is given: nothing here is ever read back. */
+/** A storage that discards everything and is never read. */
 function sink(): Storage {
   return {
     open: async () => {},

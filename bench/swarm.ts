@@ -14,13 +14,14 @@ import { writeSample } from './sample.ts'
 import { scratchFolder } from './scratch.ts'
 import type { JoinTask, Progress, SeedsTask } from './swarm-process.ts'
 
-// Swarms of clients that fetch from one seed of limited upload and from each other, over loopback: `node dist/bench/swarm.js [name] [--peers all|seed|none] [--pex] [--lsd] [--slower n] [--times n]`.
-//   bound         20 of ours: when all are done, beside the time in which the seed can send everything once
-//   slow          the same, but no client gives more than one and a half times what the seed gives
-//   free-rider    19 of ours that give 1 MB/s each, and one that gives nothing: what it gets beside what they get
-//   mixed         10 of ours and 10 of libtorrent, all giving 1 MB/s: who gets how much
-// Each is told of all others by default; `--peers` says of whom else, and --pex and --lsd how it finds the others by itself. --slower divides
-// all rates, lengths and pieces by a power of two: the same swarm for a machine that is busy, where the clients would wait for the CPU.
+// Swarms of clients that download from one seed of limited upload and from each other, over loopback:
+// `node dist/bench/swarm.js [name] [--peers all|seed|none] [--pex] [--lsd] [--slower n] [--times n]`.
+//   bound         20 of this library: when all are complete, relative to the time in which the seed can send everything once
+//   slow          the same, but no client uploads more than 1.5 times the rate of the seed
+//   free-rider    19 of this library that upload 1 MB/s each, and one that uploads nothing: their download rates
+//   mixed         10 of this library and 10 of libtorrent, all uploading 1 MB/s: their download rates
+// Each gets the addresses of all others by default; `--peers` limits that, and --pex and --lsd let them find each other. --slower divides
+// all rates, lengths and pieces by a power of two: the same swarm for a busy machine, where the clients would wait for the CPU.
 
 const folder = scratchFolder()
 const { positionals, values: chosen } = parseArgs({
@@ -42,7 +43,7 @@ const mebibyte = 2 ** 20 / slower
 const pieceLength = 131_072 / slower
 const seedRate = 4 * megabyte
 
-/** Leechers of libtorrent: prints their ports, waits for a line with the ports to dial, then prints what each has received. */
+/** Leechers of libtorrent: prints their ports, waits for a line with the ports to dial, then prints the bytes received by each. */
 const libtorrentLeechers = `
 import json, sys, threading, time, libtorrent as lt
 task = json.loads(sys.argv[1])
@@ -86,7 +87,7 @@ interface Swarm {
   /** Upload limits of our clients; null for none. */
   readonly ours: readonly (number | null)[]
   readonly libtorrents: number
-  /** Ends before all are done when this many seconds have passed. */
+  /** Seconds after which the run ends before all are done. */
   readonly seconds: number
 }
 
@@ -134,7 +135,7 @@ class Libtorrents {
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** Seconds of all CPUs so far. */
+/** Returns the seconds of all CPUs so far. */
 function cpuSeconds(): { busy: number; all: number } {
   let [idle, all] = [0, 0]
   for (const { times } of cpus()) {
@@ -155,7 +156,7 @@ async function run({ name, mebibytes, ours, libtorrents, seconds }: Swarm): Prom
   writeSample(file, mebibytes * mebibyte)
   writeFileSync(torrent, await createTorrent(file, { pieceLength, creationDate: false }))
   const seed = new Helper('swarm-process')
-  // Two processes for all, as there are two cores on a small machine.
+  // Two processes for all, because a small machine has two cores.
   const helpers = [new Helper('swarm-process'), new Helper('swarm-process')]
   const others =
     python === undefined

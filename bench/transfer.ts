@@ -47,13 +47,13 @@ async function measure(folder: string, seeders: number, label: string): Promise<
   }
 }
 
-/** A download over loopback from one seeder, each in a process of its own, compared byte for byte. */
+/** A download over loopback from one seeder, in two processes, compared byte for byte. */
 export const transfer: Benchmark = {
   name: 'transfer',
   run: (folder) => measure(folder, 1, '512 MiB from 1 peer')
 }
 
-/** The same from 20 seeders at once, which share one process. */
+/** The same from 20 seeders in one process. */
 export const crowd: Benchmark = {
   name: 'crowd',
   run: (folder) => measure(folder, 20, '512 MiB from 20 peers')

@@ -4,22 +4,22 @@ import { PerformanceObserver } from 'node:perf_hooks'
 
 /** Turns longer than this are counted. */
 const longMs = 20
-/** How many functions of the longest turn are named. */
+/** Number of functions named for the longest turn. */
 const mostNamed = 6
 
-/** The turns of the event loop while something was done. */
+/** The turns of the event loop during a task. */
 export interface TurnReport {
   /** The longest, in milliseconds. */
   readonly longestMs: number
-  /** The longest but for the time in which this thread was ready and the machine ran others (Linux). */
+  /** The longest, without time in which this thread was ready and the machine ran others (Linux). */
   readonly ownMs: number
-  /** What of that one was collection of garbage. */
+  /** Garbage collection in the longest turn. */
   readonly gcMs: number
-  /** How many took more than 20 ms of their own. */
+  /** Number of turns that took more than 20 ms of their own. */
   readonly over: number
-  /** From the first to the last. */
+  /** Milliseconds from the first turn to the last. */
   readonly allMs: number
-  /** The functions of the longest turn with the milliseconds that each took, callees included. */
+  /** The functions of the longest turn with their milliseconds, callees included. */
   readonly culprits: readonly string[]
 }
 
@@ -35,7 +35,7 @@ interface Node {
   readonly children?: number[] | undefined
 }
 
-/** Times each turn of the event loop, by looking at the clock once in every one. */
+/** Measures each turn of the event loop by reading the clock once per turn. */
 export class TurnWatch {
   readonly #culprits: boolean
   readonly #session = new Session()
@@ -47,7 +47,7 @@ export class TurnWatch {
   #longestMs = 0
   #began = 0
 
-  /** With `culprits` the functions of the longest turn are named, which makes turns some tenths longer. */
+  /** With `culprits`, names the functions of the longest turn, which makes turns somewhat longer. */
   constructor(culprits: boolean) {
     this.#culprits = culprits
     this.#observer = new PerformanceObserver((list) => {
@@ -57,7 +57,7 @@ export class TurnWatch {
     })
   }
 
-  /** What a task does to the event loop, its own synchronous part included. */
+  /** Returns the turns of a task, including its own synchronous part. */
   static async during(
     task: () => unknown,
     culprits: boolean,
@@ -69,7 +69,7 @@ export class TurnWatch {
     return watch.end()
   }
 
-  /** Watches from the next turn on. */
+  /** Starts with the next turn. */
   async begin(): Promise<void> {
     if (this.#culprits) {
       this.#session.connect()
@@ -86,7 +86,7 @@ export class TurnWatch {
     const beat = (): void => {
       const now = performance.now()
       const lengthMs = now - before
-      // Most turns are over at once, and the clock of the machine costs more than they do.
+      // Most turns are very short, and the CPU clock costs more than they take.
       if (lengthMs > 1) {
         const waited = clock.read()
         const ownMs = Math.max(0, lengthMs - (waited - waitedBefore))
@@ -110,9 +110,9 @@ export class TurnWatch {
     })
   }
 
-  /** Ends watching. */
+  /** Stops and returns the result. */
   async end(): Promise<TurnReport> {
-    // What was begun last has its turn, too.
+    // Includes the turn of the last callbacks.
     await new Promise((resolve) => setImmediate(resolve))
     await new Promise((resolve) => setImmediate(resolve))
     clearImmediate(this.#heartbeat)
@@ -168,7 +168,7 @@ export class TurnWatch {
   }
 }
 
-/** Functions of the library, and what the machine does for them. */
+/** Returns the name of a library function, or of garbage collection; undefined for everything else. */
 function nameOf({ callFrame: { functionName, url, lineNumber } }: Node): string | undefined {
   if (functionName === '(garbage collector)') return functionName
   const file = /\/lib\/(.*)\.js$/.exec(url)?.[1]
@@ -177,7 +177,7 @@ function nameOf({ callFrame: { functionName, url, lineNumber } }: Node): string 
     : `${functionName === '' ? 'anonymous' : functionName} (${file}:${lineNumber + 1})`
 }
 
-/** How long this thread has waited for a processor so far, in milliseconds; 0 where the system does not tell that. */
+/** Time that this thread has waited for a processor so far, in milliseconds; 0 where the system does not report it. */
 class RunQueueClock {
   readonly #memory = Buffer.alloc(128)
 

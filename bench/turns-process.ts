@@ -8,19 +8,19 @@ import { until } from '../test/support/until.ts'
 import { answerCalls } from './helper.ts'
 import { type TurnReport, TurnWatch } from './turn-watch.ts'
 
-/** What is done to one torrent. */
+/** The steps to measure with one torrent. */
 export interface TurnsTask {
   /** Path of the .torrent. */
   readonly torrent: string
   readonly folder: string
   readonly state?: string
-  /** `host:port` of each. */
+  /** `host:port` of each peer. */
   readonly peers?: readonly string[]
   readonly select?: readonly number[]
   readonly culprits: boolean
 }
 
-/** What is done to many. */
+/** The steps to measure with many torrents. */
 export interface ManyTask {
   readonly count: number
   readonly folder: string
@@ -28,12 +28,12 @@ export interface ManyTask {
   readonly culprits: boolean
 }
 
-/** What each step did to the event loop. */
+/** The turns of each step. */
 export type Steps = Readonly<Record<string, TurnReport>>
 
 const alone = { host: '127.0.0.1', dht: false, lsd: false, pex: false } as const
 
-/** Steps one after the other, each watched by itself. */
+/** Runs steps one after another and measures each by itself. */
 class StepList {
   readonly reports: Record<string, TurnReport> = {}
   readonly #culprits: boolean
@@ -59,7 +59,7 @@ function settled(): Promise<void> {
 }
 
 answerCalls({
-  /** All that is done with a list of files, then close. */
+  /** Measures everything that is done with a list of files, then close. */
   async handle(task: TurnsTask): Promise<Steps> {
     const steps = new StepList(task.culprits)
     const bytes = readFileSync(task.torrent)
@@ -103,7 +103,7 @@ answerCalls({
     await steps.run('close', () => client.close())
     return steps.reports
   },
-  /** Adds and waits until all is there. */
+  /** Adds a torrent and waits until it is complete. */
   async complete(task: TurnsTask): Promise<Steps> {
     const steps = new StepList(task.culprits)
     const bytes = readFileSync(task.torrent)
@@ -118,7 +118,7 @@ answerCalls({
     await steps.run('close', () => client.close())
     return steps.reports
   },
-  /** Downloads one piece that is wrong, until it has failed and is fetched again. */
+  /** Downloads one wrong piece, until it has failed and is requested again. */
   async fail(task: TurnsTask): Promise<Steps> {
     const steps = new StepList(task.culprits)
     const bytes = readFileSync(task.torrent)
@@ -135,7 +135,7 @@ answerCalls({
     await client.close()
     return steps.reports
   },
-  /** Adds many torrents, closes, brings them back, and closes. */
+  /** Adds many torrents, closes, restores them, and closes. */
   async many({ count, folder, state, culprits }: ManyTask): Promise<Steps> {
     const steps = new StepList(culprits)
     const all = Array.from({ length: count }, (_, n) =>

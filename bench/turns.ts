@@ -1,6 +1,6 @@
-// How long one turn of the event loop is, at most, while large torrents and many are handled: a line of JSON for each step, then a table.
+// Measures the longest turn of the event loop while large and many torrents are handled: a line of JSON for each step, then a table.
 //   npm run bench:turns [-- --rounds 3] [--culprits] [--size 1] [handle check download fail many]
-// With --culprits it names what ran in the longest turn, which makes turns longer. --size is a part of the usual size.
+// With --culprits it names the functions of the longest turn, which makes turns longer. --size is a fraction of the usual size.
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'

@@ -1,4 +1,4 @@
-// webtorrent as a seeder: node webtorrent-seeder.js '{"torrent", "folder", "cache"}'; prints its port as a JSON list once it seeds.
+// webtorrent as a seeder: node webtorrent-seeder.js '{"torrent", "folder", "cache"}'; prints its port as a JSON list when it seeds.
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 

@@ -1,6 +1,6 @@
 import type { Storage } from '../lib/index.ts'
 
-/** A storage that keeps nothing and reads zeros, for torrents of zeros. */
+/** A storage that discards all writes and reads zeros, for torrents of zeros. */
 export class ZeroStorage implements Storage {
   async open(): Promise<void> {}
   async read(_byteOffset: number, target: Uint8Array): Promise<number> {
