@@ -56,13 +56,13 @@ interface Found {
 
 /**
  * Finds the files for a torrent. Walks folders in byte order of the names. Follows symbolic links, except into a folder that
- * contains the link. Skips everything but regular files, and the folders in `apart`.
+ * contains the link. Skips everything but regular files, and the folders in `excluded`.
  * @throws TorrentError ERR_METAINFO_CREATE when a path cannot be read, a name is not UTF-8, or there are no bytes to share.
  */
 export async function scanFiles(
   paths: string | readonly string[],
   options: ScanOptions = {},
-  apart: readonly string[] = []
+  excluded: readonly string[] = []
 ): Promise<Scan> {
   checkType('name', options.name, 'string', optionRefusal)
   checkType('ignore', options.ignore, 'function', optionRefusal)
@@ -76,13 +76,15 @@ export async function scanFiles(
   }
   const found: Found[] = []
   // The walk skips these as it skips its own parent folders.
-  const closed = await Promise.all(apart.map((folder) => realpath(folder).catch(() => path.resolve(folder))))
+  const excludedPaths = await Promise.all(
+    excluded.map((folder) => realpath(folder).catch(() => path.resolve(folder)))
+  )
   let singleFile = false
   for (const one of given) {
     const stats = await readable(one, () => stat(one))
     if (stats.isDirectory()) {
       const prefix = given.length > 1 ? [path.basename(one)] : []
-      await walk(one, prefix, prefix.length, options, closed, found)
+      await walk(one, prefix, prefix.length, options, excludedPaths, found)
     } else if (stats.isFile()) {
       singleFile = given.length === 1
       found.push({ diskPath: one, elements: singleFile ? [] : [path.basename(one)], length: stats.size })

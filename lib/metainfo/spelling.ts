@@ -14,7 +14,7 @@ export function readSpelling(value: unknown): Spelling | undefined {
 }
 
 /** Maximum bytes of a name in version 0.1. */
-const maxBytesBefore = 240
+const legacyMaxBytes = 240
 const joiners = /[\u200c\u200d]/g
 /** Characters that are removed from names although they neither reverse text nor separate folders. */
 const invisible = /[\u061c\u200b\u200e\u200f\u2060-\u2064\ufeff]/g
@@ -27,7 +27,7 @@ export function spellElement(
   windows: boolean = onWindows
 ): string | undefined {
   if (spelling === '0.2') return safeElement(raw, windows)
-  return spelling === '0.1' ? elementBefore(raw, windows) : original(raw, safeElement(raw, windows), windows)
+  return spelling === '0.1' ? legacyElement(raw, windows) : original(raw, safeElement(raw, windows), windows)
 }
 
 /** Spells the torrent's name; undefined for `.` and `..`. */
@@ -36,7 +36,7 @@ export function spellName(
   spelling: Spelling,
   windows: boolean = onWindows
 ): string | undefined {
-  if (spelling === '0.1') return elementBefore(raw, windows)
+  if (spelling === '0.1') return legacyElement(raw, windows)
   const name = safeName(raw, windows)
   // The underscore instead of a leading dot is for safety, so the original name is not used.
   if (spelling === '0.2' || name !== safeElement(raw, windows)) return name
@@ -51,7 +51,7 @@ export function nameHasOthers(raw: Uint8Array): boolean {
 
 /** Returns whether an element may have more than one spelling. A fast check, because torrents may have very many elements. */
 export function elementHasOthers(raw: Uint8Array): boolean {
-  if (raw.length > maxBytesBefore) return true
+  if (raw.length > legacyMaxBytes) return true
   for (let at = 0; at < raw.length; at++) {
     const byte = raw[at] ?? 0
     if (byte < 0xd8) continue
@@ -66,8 +66,8 @@ export function elementHasOthers(raw: Uint8Array): boolean {
   return false
 }
 
-function elementBefore(raw: Uint8Array, windows: boolean): string | undefined {
-  return safeText(elementText(raw).replace(joiners, ''), windows, maxBytesBefore)
+function legacyElement(raw: Uint8Array, windows: boolean): string | undefined {
+  return safeText(elementText(raw).replace(joiners, ''), windows, legacyMaxBytes)
 }
 
 /** Returns the name as in the torrent, unless it is unsafe or no file can have it; then the safe name. */

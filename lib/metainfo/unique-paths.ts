@@ -29,9 +29,9 @@ export class UniquePaths {
   readonly #added: number[] = []
   /** The last suffix used for each entry that was requested more than once. */
   readonly #suffixes = new Map<number, number>()
-  #before: readonly string[] = []
+  #previous: readonly string[] = []
   /** The parent folders of the previous file, from the top. */
-  readonly #way: number[] = [root]
+  readonly #parents: number[] = [root]
   /** The path of the previous file, without its name. */
   #path: string
 
@@ -44,19 +44,19 @@ export class UniquePaths {
   /** Adds a path and returns its elements joined with `/`. */
   add({ elements, yields }: PathRequest): string {
     const depth = elements.length - 1
-    const depthBefore = this.#before.length - 1
+    const previousDepth = this.#previous.length - 1
     let same = 0
     // Consecutive files often share their folder.
-    while (same < depth && same < depthBefore && elements[same] === this.#before[same]) same++
-    if (same < depth || depth !== depthBefore) {
+    while (same < depth && same < previousDepth && elements[same] === this.#previous[same]) same++
+    if (same < depth || depth !== previousDepth) {
       for (let n = same; n < depth; n++) {
-        this.#way[n + 1] = this.#folders.add(this.#way[n] ?? root, folded(elements[n] ?? '')) + 1
+        this.#parents[n + 1] = this.#folders.add(this.#parents[n] ?? root, folded(elements[n] ?? '')) + 1
       }
       this.#path = depth === 0 ? this.#prefix : `${this.#prefix}${elements.slice(0, -1).join('/')}/`
     }
-    this.#before = elements
+    this.#previous = elements
     const name = elements.at(-1) ?? ''
-    const entry = this.#files.add(this.#way[depth] ?? root, folded(name))
+    const entry = this.#files.add(this.#parents[depth] ?? root, folded(name))
     this.#added.push(2 * entry + Number(yields))
     return this.#path + name
   }

@@ -6,7 +6,7 @@ import type { ServerLimits } from './limits.ts'
 export class Turns {
   readonly #limits: Pick<ServerLimits, 'waiting' | 'waitingOfConnection'>
   readonly #onBusy: (socket: Socket, isBusy: boolean) => void
-  readonly #lines = new WeakMap<Socket, (() => void)[]>()
+  readonly #queues = new WeakMap<Socket, (() => void)[]>()
   /** Waiting requests of all connections. */
   #waiting = 0
 
@@ -25,29 +25,29 @@ export class Turns {
    */
   take(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
     const { socket } = request
-    const line = this.#lines.get(socket)
+    const queue = this.#queues.get(socket)
     const start = (): void => {
       response.once('close', () => this.#next(socket))
       begin()
     }
     const { waiting, waitingOfConnection } = this.#limits
     if (socket.destroyed) return
-    if (line === undefined) {
-      this.#lines.set(socket, [])
+    if (queue === undefined) {
+      this.#queues.set(socket, [])
       this.#onBusy(socket, true)
       start()
-    } else if (line.length < waitingOfConnection && this.#waiting < waiting && !hasBody(request)) {
-      line.push(start)
+    } else if (queue.length < waitingOfConnection && this.#waiting < waiting && !hasBody(request)) {
+      queue.push(start)
       this.#waiting++
     } else socket.destroy()
   }
 
   #next(socket: Socket): void {
-    const line = this.#lines.get(socket)
-    const start = socket.destroyed ? undefined : line?.shift()
+    const queue = this.#queues.get(socket)
+    const start = socket.destroyed ? undefined : queue?.shift()
     if (start === undefined) {
-      this.#waiting -= line?.length ?? 0
-      this.#lines.delete(socket)
+      this.#waiting -= queue?.length ?? 0
+      this.#queues.delete(socket)
       this.#onBusy(socket, false)
     } else {
       this.#waiting--
