@@ -38,7 +38,7 @@ export const download: Command = {
     ratio: {
       type: 'string',
       value: 'number',
-      help: 'with --seed: stop when uploaded bytes / size reaches this number'
+      help: 'with --seed: stop at this ratio of uploaded to downloaded bytes'
     },
     ...jsonOption,
     ...commonOptions

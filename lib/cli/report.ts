@@ -19,7 +19,7 @@ export function announceTorrent(torrent: Torrent, output: Output): void {
   })
 }
 
-/** Seeds until Ctrl+C, or until the ratio of uploaded bytes to size is reached. */
+/** Seeds until Ctrl+C, or until `torrent.ratio` reaches `ratio`. */
 export async function keepSeeding(
   torrent: Torrent,
   session: Session,

@@ -34,7 +34,7 @@ export const seed: Command = {
     ratio: {
       type: 'string',
       value: 'number',
-      help: 'stop when uploaded bytes / size, over all runs, reaches this number'
+      help: 'stop at this ratio of uploaded bytes to the size, over all runs'
     },
     ...stateOption,
     ...jsonOption,

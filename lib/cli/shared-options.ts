@@ -10,7 +10,7 @@ import { readBytes, readHost, readPeer, readPort } from './values.ts'
 /** Options of every command. */
 export const commonOptions: Options = {
   quiet: { type: 'boolean', short: 'q', help: 'print only results, warnings and errors' },
-  verbose: { type: 'boolean', help: 'print all warnings, and the stacks of errors' },
+  verbose: { type: 'boolean', help: 'print all warnings, and stack traces of errors' },
   help: { type: 'boolean', short: 'h', help: 'show this text' }
 }
 
