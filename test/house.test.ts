@@ -351,3 +351,54 @@ function undocumentedMethods({ file, text }: Source): string[] {
 test('every public method of an exported class has a docstring', () => {
   assert.deepEqual(sources.flatMap(undocumentedMethods), [])
 })
+
+// ---- words ----
+
+/** Files with comments, relative to the root. */
+function commentedFiles(): string[] {
+  const folders = ['lib', 'test', 'bench', 'examples', 'scripts']
+  return folders.flatMap((folder) =>
+    readdirSync(path.join(root, folder), { recursive: true })
+      .map((file) => `${folder}/${String(file).replaceAll('\\', '/')}`)
+      .filter((file) => /\.(?:ts|mjs)$/.test(file) && !file.includes('/fixtures/'))
+  )
+}
+
+/** The comments of a source as plain text, one line each. */
+function commentsOf(text: string): string[] {
+  return [...text.matchAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/[^\n]*/g)].map(([comment]) =>
+    comment
+      .replace(/^\s*(?:\/\*\*?|\*\/|\*|\/\/)\s?/gm, '')
+      .replace(/\*\/$/, '')
+      .replace(/\s+/g, ' ')
+      .trim()
+  )
+}
+
+/** Sentences that STYLE asks to begin with their subject. */
+const badStart = /^(?:Who|Whoever|Whom|What|Of|Those|Has)\b/
+/** Phrases that docs/glossary.md retires. */
+const retiredPhrases =
+  /\b(?:strangers?|somebody|nobody|whoever|tak(?:e|es|en|ing) back|gives? way|informants?|greeter)\b/i
+
+test('comments begin with their subject and use the words of the glossary', () => {
+  const wrong = commentedFiles().flatMap((file) =>
+    commentsOf(readFileSync(path.join(root, file), 'utf8')).flatMap((comment) =>
+      comment
+        .split(/(?<=[.:]) /)
+        .filter((sentence) => badStart.test(sentence) || retiredPhrases.test(sentence))
+        .map((sentence) => `${file}: ${sentence.slice(0, 100)}`)
+    )
+  )
+  assert.deepEqual(wrong, [])
+})
+
+test('no name of lib/ is one that the glossary retires', () => {
+  const retired =
+    /\b\w*(?:[Ss]tranger|[Ss]omebody|[Gg]reeter|[Pp]articipation|[Ii]nformant|[Ll]edger|[Kk]eeper|takeBack|takenBack|[Ss]helf|[Ii]ntake)\w*\b/g
+  const wrong = sources.flatMap(({ file, text }) => {
+    const code = text.replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/[^\n]*/g, '')
+    return [...new Set(code.match(retired))].map((name) => `${file}: ${name}`)
+  })
+  assert.deepEqual(wrong, [])
+})

@@ -294,7 +294,7 @@ export class Client extends EventEmitter<ClientEvents> {
     const found =
       typeof torrent === 'string' ? this.#registry.get(torrent) : this.#registry.sessionOf(torrent)
     if (typeof torrent === 'string' && found === undefined)
-      this.#stateFolder?.list?.takeBack(torrent.toLowerCase())
+      this.#stateFolder?.list?.removeSetAside(torrent.toLowerCase())
     if (found === undefined) return
     await this.#registry.remove(found, deleteFiles, async () => this.#stateFolder?.list?.flush())
   }

@@ -114,7 +114,7 @@ export class SavedList {
   }
 
   /** Removes a torrent that was set aside from the list, because it is added or removed; returns it, or undefined. */
-  takeBack(infoHash: string): SavedTorrent | undefined {
+  removeSetAside(infoHash: string): SavedTorrent | undefined {
     const saved = this.#notRestored.get(infoHash)
     if (this.#notRestored.delete(infoHash) || this.#refused.delete(infoHash)) this.touch()
     return saved

@@ -59,7 +59,7 @@ export class TorrentAdder {
       checkOpen()
       known = registry.get(infoHash)
     }
-    let saved = stateFolder?.list?.takeBack(infoHash)
+    let saved = stateFolder?.list?.removeSetAside(infoHash)
     const claimed = known !== undefined && stateFolder?.restoration?.claims(known) === true
     if (known !== undefined && claimed && reopens(known, options)) {
       // If this `add` fails, the next run still restores the torrent.
@@ -67,7 +67,7 @@ export class TorrentAdder {
       await abortable(known.close(), options.signal)
       checkOpen()
       known = registry.get(infoHash)
-      saved = stateFolder?.list?.takeBack(infoHash)
+      saved = stateFolder?.list?.removeSetAside(infoHash)
     }
     if (known !== undefined) {
       if (options.overwrite === true) known.allowOverwriting()

@@ -316,8 +316,8 @@ export class DhtNode {
 
   #ping(to: PeerAddress): void {
     if (this.#closed) return
-    if (this.#pings >= limits.strangerPings) {
-      if (this.#toPing.size < limits.strangersWaiting) this.#toPing.set(addressKey(to), to)
+    if (this.#pings >= limits.concurrentPings) {
+      if (this.#toPing.size < limits.waitingPings) this.#toPing.set(addressKey(to), to)
       return
     }
     this.#pings++

@@ -11,8 +11,8 @@ type Bound =
   | 'candidatesPerNetwork'
   | 'insecureQuestions'
   | 'nodesPerNetwork'
-  | 'strangerPings'
-  | 'strangersWaiting'
+  | 'concurrentPings'
+  | 'waitingPings'
   | 'peersPerInfoHash'
   | 'placesPerParty'
   | 'infoHashes'
@@ -63,9 +63,9 @@ export const limits: {
   /** Maximum number of nodes per network (/24 or /48) in a bucket. */
   nodesPerNetwork: 2,
   /** Maximum number of concurrent pings to nodes that queried us or were named by peers. */
-  strangerPings: 8,
+  concurrentPings: 8,
   /** Maximum number of such nodes that wait for a ping; more are dropped. */
-  strangersWaiting: 32,
+  waitingPings: 32,
   /** Maximum number of peers per info hash. BEP 33 filters saturate at 6000, and a response holds 32. */
   peersPerInfoHash: 500,
   /** Maximum number of peers per info hash and IPv6 /64: a household or a rack, although one host can use 2^64 addresses. */

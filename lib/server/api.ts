@@ -3,22 +3,22 @@ import { asError } from '../util/errors.ts'
 import { addTorrent, parseJson } from './add-torrent.ts'
 import type { Admission } from './admission.ts'
 import type { ApiRequest } from './api-request.ts'
+import type { Catalog } from './catalog.ts'
 import type { EventStreams } from './event-streams.ts'
 import { checkIntent, mayChange } from './guard.ts'
 import { allowMethods, HttpError, jsonHeaders, respondInParts, respondJson } from './respond.ts'
 import type { CheckedOptions } from './server-options.ts'
-import type { Shelf } from './shelf.ts'
 import { dhtNodes, listFiles, summarise } from './snapshot.ts'
 
 /** The HTTP API of the page: lists, events and changes. */
 export class Api {
-  readonly #shelf: Shelf
+  readonly #catalog: Catalog
   readonly #options: CheckedOptions
   readonly #events: EventStreams
   readonly #admission: Admission
 
-  constructor(shelf: Shelf, options: CheckedOptions, events: EventStreams, admission: Admission) {
-    this.#shelf = shelf
+  constructor(catalog: Catalog, options: CheckedOptions, events: EventStreams, admission: Admission) {
+    this.#catalog = catalog
     this.#options = options
     this.#events = events
     this.#admission = admission
@@ -36,19 +36,19 @@ export class Api {
     if (what !== 'torrents' || more.length > 0) throw new HttpError(404, 'the API has no such resource')
     this.#admission.admitRequest(request, response)
     if (infoHash === undefined || infoHash === '') {
-      allowMethods(request, this.#shelf.client === undefined ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'POST'])
+      allowMethods(request, this.#catalog.client === undefined ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'POST'])
       if (request.method === 'POST') await this.#add(asked)
       else await this.#list(asked)
       return
     }
-    const torrent = this.#shelf.get(infoHash)
+    const torrent = this.#catalog.get(infoHash)
     if (torrent === undefined) throw new HttpError(404, 'there is no such torrent here')
     if (action === undefined) await this.#torrent(asked, torrent)
     else await this.#change(asked, torrent, action)
   }
 
   async #list({ request, response }: ApiRequest): Promise<void> {
-    const { client, torrents } = this.#shelf
+    const { client, torrents } = this.#catalog
     const { readOnly } = this.#options
     const canAdd = client !== undefined && !readOnly
     const nodes = JSON.stringify(dhtNodes(client))
@@ -71,7 +71,7 @@ export class Api {
   }
 
   async #torrent({ request, response, query, host }: ApiRequest, torrent: Torrent): Promise<void> {
-    allowMethods(request, this.#shelf.client === undefined ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'DELETE'])
+    allowMethods(request, this.#catalog.client === undefined ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'DELETE'])
     if (request.method === 'DELETE') {
       checkIntent(request, host, this.#options)
       const deleteFiles = /^(?:1|true)$/.test(query.get('deleteFiles') ?? '')
@@ -104,9 +104,9 @@ export class Api {
   }
 
   #client(): Client {
-    if (this.#shelf.client === undefined)
+    if (this.#catalog.client === undefined)
       throw new HttpError(403, 'this server serves one torrent, so none can be added or removed')
-    return this.#shelf.client
+    return this.#catalog.client
   }
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Admission } from './admission.ts'
-import type { Shelf } from './shelf.ts'
+import type { Catalog } from './catalog.ts'
 import { detail, dhtNodes } from './snapshot.ts'
 import { Summaries } from './summaries.ts'
 
@@ -28,7 +28,7 @@ interface News {
  * for users. A client that reads too slowly misses some events.
  */
 export class EventStreams {
-  readonly #shelf: Shelf
+  readonly #catalog: Catalog
   readonly #admission: Admission
   readonly #summaries: Summaries
   readonly #watchers = new Set<Watcher>()
@@ -36,10 +36,10 @@ export class EventStreams {
   #isLooking = false
   #timer: NodeJS.Timeout | undefined
 
-  constructor(shelf: Shelf, admission: Admission) {
-    this.#shelf = shelf
+  constructor(catalog: Catalog, admission: Admission) {
+    this.#catalog = catalog
     this.#admission = admission
-    this.#summaries = new Summaries(shelf)
+    this.#summaries = new Summaries(catalog)
   }
 
   /**
@@ -103,7 +103,7 @@ export class EventStreams {
     this.#isLooking = false
     // The last watcher left meanwhile.
     if (this.#timer === undefined) this.#news = undefined
-    const nodes = dhtNodes(this.#shelf.client)
+    const nodes = dhtNodes(this.#catalog.client)
     const network = nodes === null ? '' : format('dht', JSON.stringify({ nodes }))
     let whole: Buffer | undefined
     const makeAll = (): Buffer => (whole ??= Buffer.from(format('torrents', all()) + network))
@@ -119,7 +119,7 @@ export class EventStreams {
     watcher.isUpToDate = !response.writableNeedDrain
     if (!watcher.isUpToDate) return
     response.write(isUpToDate ? changed : all())
-    const torrent = infoHash === undefined ? undefined : this.#shelf.get(infoHash)
+    const torrent = infoHash === undefined ? undefined : this.#catalog.get(infoHash)
     if (torrent === undefined) return
     let event = details.get(torrent.infoHash)
     if (event === undefined) {

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { Torrent } from '../index.ts'
+import { urlPath } from './catalog.ts'
 import { escapeHtml } from './disposition.ts'
-import { urlPath } from './shelf.ts'
 import { mostFilesShown } from './snapshot.ts'
 
 /** The page: one document with inline script and style. */

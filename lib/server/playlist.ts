@@ -1,6 +1,6 @@
 import type { Torrent, TorrentFile } from '../index.ts'
 import { runStepsInTurns, type Steps } from '../util/turn-share.ts'
-import { filesOfStep, urlPath } from './shelf.ts'
+import { filesOfStep, urlPath } from './catalog.ts'
 import { sortedSteps } from './sorted-steps.ts'
 
 const order = new Intl.Collator(undefined, { numeric: true })

@@ -1,6 +1,6 @@
 import type { Client, PieceCell, Torrent } from '../index.ts'
 import { systemCode } from '../util/errors.ts'
-import { urlPath } from './shelf.ts'
+import { urlPath } from './catalog.ts'
 
 /** Maximum files and peers in a snapshot; a page could not show more at once. */
 export const mostFilesShown = 2000

@@ -1,6 +1,6 @@
 import type { Torrent } from '../index.ts'
 import { runStepsInTurns, type Steps } from '../util/turn-share.ts'
-import type { Shelf } from './shelf.ts'
+import type { Catalog } from './catalog.ts'
 import { summarise, type TorrentSummary } from './snapshot.ts'
 
 /** Torrents that are summarized before yielding to the event loop. */
@@ -31,11 +31,11 @@ export interface SummaryList {
 
 /** Summarizes all torrents for all watchers, and finds what changed since the last time. */
 export class Summaries {
-  readonly #shelf: Shelf
+  readonly #catalog: Catalog
   #summaries = new Map<Torrent, TorrentSummary>()
 
-  constructor(shelf: Shelf) {
-    this.#shelf = shelf
+  constructor(catalog: Catalog) {
+    this.#catalog = catalog
   }
 
   /** Returns the current summaries; yields to the event loop between slices. */
@@ -49,7 +49,7 @@ export class Summaries {
     const now = new Map<Torrent, TorrentSummary>()
     const changed: TorrentSummary[] = []
     let isSame = true
-    for (const torrent of this.#shelf.torrents) {
+    for (const torrent of this.#catalog.torrents) {
       if (now.size % torrentsOfStep === 0) yield
       const summary = summarise(torrent)
       now.set(torrent, summary)

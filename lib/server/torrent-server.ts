@@ -6,6 +6,7 @@ import { asError } from '../util/errors.ts'
 import { callListeners } from '../util/user-code.ts'
 import { Admission } from './admission.ts'
 import { Api } from './api.ts'
+import { Catalog } from './catalog.ts'
 import { EventStreams } from './event-streams.ts'
 import { checkHost, checkToken } from './guard.ts'
 import { type ServerLimits, serverLimits } from './limits.ts'
@@ -15,7 +16,6 @@ import { playlist, playlistFiles } from './playlist.ts'
 import { allowMethods, HttpError, respond, respondInParts, respondText } from './respond.ts'
 import { sendFile } from './send-file.ts'
 import type { CheckedOptions } from './server-options.ts'
-import { Shelf } from './shelf.ts'
 import { parseTarget, type Target } from './target.ts'
 import { hasBody, Turns } from './turns.ts'
 
@@ -28,7 +28,7 @@ const mostUnreadBytes = 64 << 10
 
 /** An `http.Server` for the files of torrents. Listens on loopback by default. `close()` also ends open requests. */
 export class TorrentServer extends http.Server {
-  readonly #shelf: Shelf
+  readonly #catalog: Catalog
   readonly #options: CheckedOptions
   readonly #events: EventStreams
   readonly #api: Api
@@ -47,11 +47,11 @@ export class TorrentServer extends http.Server {
       keepAlive: true
     })
     this.#options = options
-    this.#shelf = new Shelf(source)
+    this.#catalog = new Catalog(source)
     this.#admission = new Admission(limits)
     this.#turns = new Turns(limits, (socket, isBusy) => this.#admission.connections.setBusy(socket, isBusy))
-    this.#events = new EventStreams(this.#shelf, this.#admission)
-    this.#api = new Api(this.#shelf, this.#options, this.#events, this.#admission)
+    this.#events = new EventStreams(this.#catalog, this.#admission)
+    this.#api = new Api(this.#catalog, this.#options, this.#events, this.#admission)
     this.#links = this.#options.token === undefined ? '' : `?token=${encodeURIComponent(this.#options.token)}`
     this.on('request', (request, response) => {
       this.#turns.take(request, response, () => void this.#answer(request, response))
@@ -120,8 +120,8 @@ export class TorrentServer extends http.Server {
       await this.#sendPlaylist(request, response, this.#torrent(list), host)
       return
     }
-    if (this.#shelf.only !== undefined && /^\d{1,9}$/.test(first) && rest.length === 0) {
-      await this.#sendFile(request, response, this.#shelf.only, Number(first), query)
+    if (this.#catalog.only !== undefined && /^\d{1,9}$/.test(first) && rest.length === 0) {
+      await this.#sendFile(request, response, this.#catalog.only, Number(first), query)
       return
     }
     const torrent = this.#torrent(first)
@@ -133,7 +133,7 @@ export class TorrentServer extends http.Server {
       throw new HttpError(503, 'the files are not known yet', { 'retry-after': '2' })
     // No file name contains a slash, so an encoded one matches nothing.
     const path = rest.some((element) => element.includes('/')) ? '' : rest.join('/')
-    await this.#sendFile(request, response, torrent, await this.#shelf.indexOf(torrent, path), query)
+    await this.#sendFile(request, response, torrent, await this.#catalog.indexOf(torrent, path), query)
   }
 
   async #sendFile(
@@ -182,11 +182,11 @@ export class TorrentServer extends http.Server {
     allowMethods(request, readMethods)
     this.#admission.admitRequest(request, response)
     const { html, headers } = loadPage()
-    respond(request, response, 200, html(this.#shelf.torrents, torrent, this.#links), headers)
+    respond(request, response, 200, html(this.#catalog.torrents, torrent, this.#links), headers)
   }
 
   #torrent(infoHash: string): Torrent {
-    const torrent = this.#shelf.get(infoHash)
+    const torrent = this.#catalog.get(infoHash)
     if (torrent === undefined) throw new HttpError(404, 'there is no such torrent here')
     return torrent
   }

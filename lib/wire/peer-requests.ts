@@ -43,7 +43,7 @@ export class PeerRequests {
   /** Bytes of the answers that wait to be sent. */
   answerLength = 0
   /** Called with the data of each answer that is removed before it was sent. */
-  onTakenBack: ((data: Uint8Array) => void) | undefined
+  onDiscarded: ((data: Uint8Array) => void) | undefined
   #size = 0
   /** Serial numbers of the oldest request and of the next one. The low bits of a serial number are its place in the ring. */
   #head = 0
@@ -202,7 +202,7 @@ export class PeerRequests {
   #discard(place: number): void {
     const data = this.#data[place]
     this.#forget(place)
-    if (data !== undefined) this.onTakenBack?.(data)
+    if (data !== undefined) this.onDiscarded?.(data)
   }
 
   #forget(place: number): void {

@@ -38,7 +38,7 @@ export class UploadQueue implements RequestReceiver {
     this.#peer = peer
     this.#outbox = outbox
     this.#wire = wire
-    this.#requests.onTakenBack = (data) => notify(wire.answerLeft, data, false)
+    this.#requests.onDiscarded = (data) => notify(wire.answerLeft, data, false)
   }
 
   /** Number of queued requests, answered or not. */

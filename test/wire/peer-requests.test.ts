@@ -19,8 +19,8 @@ const step = fc.record({
 test('any sequence of requests, answers, cancels and sends equals a plain list', () => {
   const run = fc.property(fc.array(step, { maxLength: 600 }), (steps) => {
     const requests = new PeerRequests()
-    const takenBack: Uint8Array[] = []
-    requests.onTakenBack = (data) => takenBack.push(data)
+    const discarded: Uint8Array[] = []
+    requests.onDiscarded = (data) => discarded.push(data)
     let model: Model[] = []
     const expectedBack: Uint8Array[] = []
     for (const { kind, piece, block } of steps) {
@@ -66,7 +66,7 @@ test('any sequence of requests, answers, cancels and sends equals a plain list',
     }
     const rest = model.map(({ data }) => data).filter((data) => data !== undefined)
     assert.equal(requests.removeAll().length, model.length)
-    assert.deepEqual(takenBack, [...expectedBack, ...rest])
+    assert.deepEqual(discarded, [...expectedBack, ...rest])
     assert.equal(requests.size, 0)
   })
   fc.assert(run)

@@ -7,7 +7,7 @@ import { encodeElement, wellFormed } from './disposition.ts'
 export const filesOfStep = 256
 
 /** The catalog: the torrents of a client, or one torrent. */
-export class Shelf {
+export class Catalog {
   /** The client, if torrents can be added and removed. */
   readonly client: Client | undefined
   readonly #torrent: Torrent | undefined
