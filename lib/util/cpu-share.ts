@@ -56,10 +56,11 @@ export class CpuShare {
 /**
  * Reads the clocks of this thread. Time between wake-up and running is not part of any task, and so not of
  * `busyMs`. If neither Node nor the system reports CPU time per thread, the time of the process makes the
- * share too large.
+ * share too large. The share stays 1 where the event loop is not measured, as in Bun.
  */
 function readThread(): ThreadUse {
-  const busyMs = performance.eventLoopUtilization().active
+  const { eventLoopUtilization }: Partial<typeof performance> = performance
+  const busyMs = eventLoopUtilization?.call(performance).active ?? 0
   const ranMs = readLinux()
   if (ranMs !== undefined) return { busyMs, cpuMs: ranMs }
   const { threadCpuUsage }: { threadCpuUsage?: () => NodeJS.CpuUsage } & NodeJS.Process = process

@@ -66,3 +66,20 @@ test('on this machine a long calculation counts as its own time or less, and mor
   const counted = cpuShare.of(ms)
   assert.ok(sum > 0 && counted > 0 && counted <= ms, `${counted} of ${ms} ms`)
 })
+
+test('a runtime that does not measure its event loop has a share of 1', async () => {
+  const { eventLoopUtilization } = performance
+  Object.defineProperty(performance, 'eventLoopUtilization', { value: undefined, configurable: true })
+  try {
+    const again = new URL('../../lib/util/cpu-share.js?without-utilization', import.meta.url).href
+    const { cpuShare: share } = (await import(again)) as typeof import('../../lib/util/cpu-share.ts')
+    const now = performance.now()
+    share.of(1, now + 1000)
+    assert.equal(share.of(1, now + 1001), 1)
+  } finally {
+    Object.defineProperty(performance, 'eventLoopUtilization', {
+      value: eventLoopUtilization,
+      configurable: true
+    })
+  }
+})
