@@ -27,7 +27,7 @@ if (status === 0) {
 async function join() {
   const lib = path.join(out, 'lib')
   const { exports, dependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
-  const input = { cli: command, 'hash-worker': path.join(lib, 'hash/hash-worker.js') }
+  const input = { cli: command }
   for (const entry of Object.keys(exports)) {
     const name = entry === '.' ? 'index' : entry.slice('./'.length)
     if (!name.endsWith('.json')) input[name] = path.join(lib, `${name}.js`)
@@ -45,6 +45,10 @@ async function join() {
     hoistTransitiveImports: false
   })
   await bundle.close()
+  // The worker is one file, so that a bundle needs nothing but a copy of it.
+  const worker = await rollup({ input: path.join(lib, 'hash/hash-worker.js'), external })
+  await worker.write({ file: path.join(dir, 'hash-worker.js'), format: 'es', generatedCode: 'es2015' })
+  await worker.close()
   chmodSync(path.join(dir, 'cli.js'), 0o755)
 }
 

@@ -339,7 +339,9 @@ export class HashPool {
 }
 
 function startWorker(): Worker {
-  return new Worker(new URL('./hash-worker.js', import.meta.url), {
+  // Apart from `new Worker`: bundlers copy the file then, where some would make a worker of browsers of both together.
+  const file = new URL('./hash-worker.js', import.meta.url)
+  return new Worker(file, {
     name: 'piecewise-hash',
     // Workers may reject flags that the process accepts.
     execArgv: []
