@@ -1,4 +1,5 @@
 // The rows of the matrix. Commands and options are those of docs/runtimes.md.
+import { copyFileSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 
@@ -6,7 +7,12 @@ const nodeLines = [20, 22, 24, 26]
 
 /** What scripts/test-matrix.mjs runs, in order. */
 export function matrixRows(context) {
-  return nodeLines.flatMap((line) => nodeRows(context, line))
+  return [
+    ...nodeLines.flatMap((line) => nodeRows(context, line)),
+    ...runtimeRows(context),
+    ...testRunnerRows(context),
+    ...bundlerRows(context)
+  ]
 }
 
 /** The line of JSON that report.mjs prints, in words. */
@@ -53,4 +59,117 @@ function nodeRows(context, line) {
     row('--permission without --allow-worker', [...permission, 'main.mjs'], false)
   )
   return rows
+}
+
+function runtimeRows({ app, run }) {
+  const row = (name, packages, file, args) => ({
+    name,
+    packages,
+    program: async () => describe(await run(path.join(app, 'node_modules', file), args))
+  })
+  const bun = `bun/bin/bun.exe`
+  const deno = `deno/deno${process.platform === 'win32' ? '.exe' : ''}`
+  const permissions = ['--allow-read', '--allow-write', '--allow-net', '--allow-env', '--allow-sys']
+  return [
+    row('Bun, import', ['bun'], bun, ['main.mjs']),
+    row('Bun, require', ['bun'], bun, ['main.cjs']),
+    row('Deno, import', ['deno'], deno, ['run', ...permissions, 'main.mjs']),
+    row('Deno, require', ['deno'], deno, ['run', ...permissions, 'main.cjs'])
+  ]
+}
+
+function testRunnerRows({ app, run }) {
+  const script = (file) => path.join(app, 'node_modules', file)
+  const vitest = [script('vitest/vitest.mjs'), 'run', 'vitest.spec.mjs']
+  const jest = ['--experimental-vm-modules', script('jest/bin/jest.js'), '--testMatch=**/jest.spec.mjs']
+  return [
+    { name: 'Vitest', packages: ['vitest'], program: () => quietly(run(process.execPath, vitest)) },
+    { name: 'Jest', packages: ['jest'], program: () => quietly(run(process.execPath, jest)) }
+  ]
+}
+
+async function quietly(running) {
+  await running
+}
+
+function bundlerRows({ app, folder, run }) {
+  const bin = (name) => path.join(app, 'node_modules', name)
+  /** Bundles and runs the program, and once more with a copy of the worker beside it. */
+  const row = (name, packages, output, bundle, { worker = 'copy', start = [process.execPath] } = {}) => ({
+    name,
+    packages,
+    async program() {
+      const cwd = path.join(folder, 'bundles', name.replaceAll(/\W+/g, '-'))
+      mkdirSync(cwd, { recursive: true })
+      await bundle(cwd)
+      const [command, ...args] = [...start, path.join(cwd, output)]
+      const first = describe(await run(command, args, { cwd }))
+      if (first.includes('threads') !== (worker === 'bundled')) throw new Error(`the bundle ${first}`)
+      if (worker !== 'copy') return first
+      copyFileSync(bin('piecewise/dist/package/hash-worker.js'), path.join(cwd, 'hash-worker.js'))
+      const second = describe(await run(command, args, { cwd }))
+      if (!second.includes('threads')) throw new Error(`the bundle with hash-worker.js ${second}`)
+      return `${first}, with hash-worker.js on threads`
+    }
+  })
+  const banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)"
+  const esbuild = (cwd, output, ...args) =>
+    run(bin('esbuild/bin/esbuild'), [
+      'main.mjs',
+      '--bundle',
+      '--platform=node',
+      `--outfile=${path.join(cwd, output)}`,
+      ...args
+    ])
+  const rollup = (cwd, output, format) =>
+    run(process.execPath, [
+      bin('rollup/dist/bin/rollup'),
+      '--config=rollup.config.mjs',
+      '--input=main.mjs',
+      `--dir=${cwd}`,
+      `--entryFileNames=${output}`,
+      `--format=${format}`
+    ])
+  const webpack = (cwd, format) =>
+    run(process.execPath, [
+      bin('webpack/bin/webpack.js'),
+      '--config=webpack.config.mjs',
+      `--env=format=${format}`,
+      '--entry=./main.mjs',
+      `--output-path=${cwd}`
+    ])
+  const bun = (...args) => run(bin('bun/bin/bun.exe'), ['build', ...args])
+  const rollupPackages = ['rollup', '@rollup/plugin-node-resolve', '@rollup/plugin-commonjs']
+  const webpackPackages = ['webpack', 'webpack-cli']
+  return [
+    row('esbuild, ESM', ['esbuild'], 'main.mjs', (cwd) =>
+      esbuild(cwd, 'main.mjs', '--format=esm', `--banner:js=${banner}`)
+    ),
+    row('esbuild, ESM, minified', ['esbuild'], 'main.mjs', (cwd) =>
+      esbuild(cwd, 'main.mjs', '--format=esm', '--minify', `--banner:js=${banner}`)
+    ),
+    row(
+      'esbuild, CommonJS',
+      ['esbuild'],
+      'main.cjs',
+      (cwd) => esbuild(cwd, 'main.cjs', '--format=cjs', '--log-override:empty-import-meta=silent'),
+      { worker: 'none' }
+    ),
+    row('rollup, ESM', rollupPackages, 'main.mjs', (cwd) => rollup(cwd, 'main.mjs', 'es')),
+    row('rollup, CommonJS', rollupPackages, 'main.cjs', (cwd) => rollup(cwd, 'main.cjs', 'cjs')),
+    row('webpack, ESM', webpackPackages, 'main.mjs', (cwd) => webpack(cwd, 'esm'), { worker: 'bundled' }),
+    row('webpack, CommonJS', webpackPackages, 'main.cjs', (cwd) => webpack(cwd, 'cjs'), {
+      worker: 'bundled'
+    }),
+    row('bun build, for Node', ['bun'], 'main.mjs', (cwd) =>
+      bun('main.mjs', '--target=node', `--outfile=${path.join(cwd, 'main.mjs')}`)
+    ),
+    row(
+      'bun build --compile',
+      ['bun'],
+      'main',
+      (cwd) => bun('main.mjs', '--compile', `--outfile=${path.join(cwd, 'main')}`),
+      { worker: 'none', start: [] }
+    )
+  ]
 }
