@@ -124,7 +124,8 @@ try {
   writeFileSync(path.join(app, 'package.json'), '{"private":true}')
   const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder]
   const tarball = (await run(npm, pack, { cwd: root })).trim().split('\n').at(-1)
-  await run(npm, ['install', ...quiet, path.join(folder, tarball)])
+  // The types of streams and sockets are those of @types/node.
+  await run(npm, ['install', ...quiet, path.join(folder, tarball), '@types/node@20'])
   const { exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
   const entries = Object.keys(exports).filter((entry) => !entry.endsWith('.json'))
   const results = []

@@ -1,5 +1,5 @@
 // The rows of the matrix. Commands and options are those of docs/runtimes.md.
-import { copyFileSync, mkdirSync } from 'node:fs'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 
@@ -11,7 +11,8 @@ export function matrixRows(context) {
     ...nodeLines.flatMap((line) => nodeRows(context, line)),
     ...runtimeRows(context),
     ...testRunnerRows(context),
-    ...bundlerRows(context)
+    ...bundlerRows(context),
+    ...typeScriptRows(context)
   ]
 }
 
@@ -113,6 +114,7 @@ function bundlerRows({ app, folder, run }) {
     }
   })
   const banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)"
+  const metaBanner = "const importMetaUrl = require('node:url').pathToFileURL(__filename).href"
   const esbuild = (cwd, output, ...args) =>
     run(bin('esbuild/bin/esbuild'), [
       'main.mjs',
@@ -148,12 +150,14 @@ function bundlerRows({ app, folder, run }) {
     row('esbuild, ESM, minified', ['esbuild'], 'main.mjs', (cwd) =>
       esbuild(cwd, 'main.mjs', '--format=esm', '--minify', `--banner:js=${banner}`)
     ),
-    row(
-      'esbuild, CommonJS',
-      ['esbuild'],
-      'main.cjs',
-      (cwd) => esbuild(cwd, 'main.cjs', '--format=cjs', '--log-override:empty-import-meta=silent'),
-      { worker: 'none' }
+    row('esbuild, CommonJS', ['esbuild'], 'main.cjs', (cwd) =>
+      esbuild(
+        cwd,
+        'main.cjs',
+        '--format=cjs',
+        '--define:import.meta.url=importMetaUrl',
+        `--banner:js=${metaBanner}`
+      )
     ),
     row('rollup, ESM', rollupPackages, 'main.mjs', (cwd) => rollup(cwd, 'main.mjs', 'es')),
     row('rollup, CommonJS', rollupPackages, 'main.cjs', (cwd) => rollup(cwd, 'main.cjs', 'cjs')),
@@ -171,5 +175,61 @@ function bundlerRows({ app, folder, run }) {
       (cwd) => bun('main.mjs', '--compile', `--outfile=${path.join(cwd, 'main')}`),
       { worker: 'none', start: [] }
     )
+  ]
+}
+
+/** Compiles strictly a program that imports every entry, by each way in which TypeScript finds modules. */
+function typeScriptRows({ app, folder, entries, run }) {
+  const row = (version, module, moduleResolution, { commonJs = false } = {}) => {
+    const compiler = path.join(folder, `typescript-${version}`)
+    return {
+      name: `TypeScript ${version}, ${moduleResolution}${commonJs ? ', CommonJS' : ''}`,
+      packages: [`typescript@${version}`],
+      cwd: compiler,
+      async program() {
+        const cwd = path.join(app, `types-${version}-${moduleResolution}${commonJs ? '-cjs' : ''}`)
+        mkdirSync(cwd)
+        const program = entries.map((entry, n) => {
+          const name = path.posix.join('piecewise', entry)
+          return `import * as entry${n} from '${name}'\n// @ts-expect-error: an entry without types would have it.\nentry${n}.missing`
+        })
+        program.push(
+          "import { Client, type Torrent } from 'piecewise'",
+          "const client: Client = new Client({ host: '127.0.0.1' })",
+          'export const torrent: Promise<Torrent> = client.add(new Uint8Array())',
+          `export const entries: object[] = [${entries.map((_, n) => `entry${n}`).join(', ')}]`
+        )
+        writeFileSync(path.join(cwd, 'program.ts'), program.join('\n'))
+        writeFileSync(
+          path.join(cwd, 'package.json'),
+          JSON.stringify({ type: commonJs ? 'commonjs' : 'module' })
+        )
+        const compilerOptions = {
+          target: 'es2022',
+          lib: ['es2023', 'esnext.disposable'],
+          types: ['node'],
+          module,
+          moduleResolution,
+          strict: true,
+          noEmit: true
+        }
+        writeFileSync(
+          path.join(cwd, 'tsconfig.json'),
+          JSON.stringify({ compilerOptions, files: ['program.ts'] })
+        )
+        await run(process.execPath, [path.join(compiler, 'node_modules/typescript/bin/tsc'), '-p', cwd])
+      }
+    }
+  }
+  return [
+    row(5, 'nodenext', 'nodenext'),
+    row(5, 'nodenext', 'nodenext', { commonJs: true }),
+    row(5, 'node16', 'node16'),
+    row(5, 'esnext', 'bundler'),
+    row(5, 'esnext', 'node10'),
+    row(7, 'nodenext', 'nodenext'),
+    row(7, 'nodenext', 'nodenext', { commonJs: true }),
+    row(7, 'node16', 'node16'),
+    row(7, 'esnext', 'bundler')
   ]
 }
