@@ -1,7 +1,7 @@
 // Installs the packed package into a folder for temporary files, and runs the programs of test/matrix there with every runtime,
 // test runner, bundler and TypeScript resolution that docs/runtimes.md names. Needs the npm registry; package.json stays as it is.
 // node scripts/test-matrix.mjs [--allow-missing] [--only esbuild] [--keep]
-// --allow-missing passes over what cannot be installed here, --only runs rows whose name contains the text, --keep leaves the folder.
+// --allow-missing accepts that a tool cannot be installed, --only runs rows whose name contains the text, --keep leaves the folder.
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -83,7 +83,7 @@ async function tryInstall(packages, cwd) {
   }
 }
 
-/** Runs one row and resolves to what the table shows of it. */
+/** Runs one row and resolves to its line of the table. */
 async function runRow({ name, packages = [], cwd, program }) {
   const fault = packages.length === 0 ? undefined : await install(packages, cwd)
   if (fault !== undefined) {

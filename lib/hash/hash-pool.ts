@@ -339,7 +339,7 @@ export class HashPool {
 }
 
 function startWorker(): Worker {
-  // Apart from `new Worker`: bundlers copy the file then, where some would make a worker of browsers of both together.
+  // A URL inside `new Worker()` makes webpack build a browser's worker; this way it copies the file.
   const file = new URL('./hash-worker.js', import.meta.url)
   return new Worker(file, {
     name: 'piecewise-hash',

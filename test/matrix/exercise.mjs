@@ -1,5 +1,5 @@
 // The program that runs everywhere: seeds 40 MB, downloads and streams them with a seek, serves them and makes a torrent of
-// them, all on 127.0.0.1, and compares every byte. It is given the package, so that each runtime and bundler loads it its own way.
+// them, all on 127.0.0.1, and compares every byte. The caller passes the package, so that each runtime loads it in its own way.
 import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -13,7 +13,7 @@ const seekTo = 31_234_567
 const alone = { host: '127.0.0.1', dht: false, lsd: false, pex: false }
 
 /**
- * Resolves to what to print of the run, and rejects with what went wrong.
+ * Resolves to the number of hashing threads and the duration; rejects with the first fault.
  * @param {{ Client: Function, createServer: Function, createTorrent: Function, parseTorrent: Function }} piecewise
  */
 export async function exercise({ Client, createServer, createTorrent, parseTorrent }) {
@@ -60,7 +60,7 @@ export async function exercise({ Client, createServer, createTorrent, parseTorre
   return { threads, ms: Date.now() - begin }
 }
 
-/** Bytes that repeat nowhere near: xorshift, the same in every run. */
+/** Returns 40 MB of xorshift output, the same in every run. */
 function makeData() {
   const words = new Uint32Array(size / 4)
   let state = 0x9e3779b9

@@ -5,7 +5,7 @@ import process from 'node:process'
 
 const nodeLines = [20, 22, 24, 26]
 
-/** What scripts/test-matrix.mjs runs, in order. */
+/** The rows, in the order in which scripts/test-matrix.mjs runs them. */
 export function matrixRows(context) {
   return [
     ...nodeLines.flatMap((line) => nodeRows(context, line)),
@@ -16,7 +16,7 @@ export function matrixRows(context) {
   ]
 }
 
-/** The line of JSON that report.mjs prints, in words. */
+/** Puts the line of JSON that report.mjs prints into words. */
 function describe(stdout) {
   const { threads } = JSON.parse(stdout.trim().split('\n').at(-1))
   return threads > 0 ? `hashes on ${threads} threads` : 'hashes on the main thread'
@@ -178,7 +178,7 @@ function bundlerRows({ app, folder, run }) {
   ]
 }
 
-/** Compiles strictly a program that imports every entry, by each way in which TypeScript finds modules. */
+/** A strict program that imports every entry, compiled with each `moduleResolution`. */
 function typeScriptRows({ app, folder, entries, run }) {
   const row = (version, module, moduleResolution, { commonJs = false } = {}) => {
     const compiler = path.join(folder, `typescript-${version}`)
