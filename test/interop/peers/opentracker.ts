@@ -15,7 +15,7 @@ export interface Tracker extends Running {
 export const trackerNeeds: readonly string[] = ['opentracker']
 
 // It refuses to stay root, and a process that changes its user no longer dies with the tests. So it starts as
-// user nobody.
+// an unprivileged user.
 const asNobody =
   process.getuid?.() === 0 && which('setpriv') !== undefined
     ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--pdeathsig=KILL']
