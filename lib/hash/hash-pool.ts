@@ -98,10 +98,9 @@ export class HashPool {
     }
     const all = resumed(first, iterator)
     this.#canStart ??= this.#tryThread()
-    if (!(await this.#canStart)) {
-      if (this.#closed) throw closedError()
-      return hashInline(all, algorithm, onResult, signal)
-    }
+    const canStart = await this.#canStart
+    if (this.#closed) throw closedError()
+    if (!canStart) return hashInline(all, algorithm, onResult, signal)
     try {
       await this.#run(all, algorithm, onResult, signal)
     } finally {

@@ -266,6 +266,16 @@ test('close while the first thread starts rejects', async () => {
   await rejected
 })
 
+test('close right after a call rejects it, also where threads have been started before', async () => {
+  const pool = new HashPool(2)
+  await pool.hash(piecesOf(big, size, 2 ** 20), { onResult: () => {} })
+  const hashing = pool.hash(piecesOf(big, size, 2 ** 20), { onResult: () => assert.fail('closed') })
+  const rejected = assert.rejects(hashing, { code: 'ERR_HASH_WORKER' })
+  await pool.close()
+  await rejected
+  assert.equal(pool.threads, 0)
+})
+
 test('exceptions of jobs or onResult reject the call', async () => {
   const reason = new Error('mine')
   for (const length of [2 ** 20, size]) {
