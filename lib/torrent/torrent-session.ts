@@ -332,11 +332,13 @@ export class TorrentSession {
   #onChanged(): void {
     const content = this.data.opened
     if (content === undefined) return
+    // Before listeners of the status are called, because they may close the torrent.
+    const isNews = this.completion.update(content.done)
     this.#emitStatus()
     this.seeding.update()
     this.swarm.handshakes.update()
     if (content.complete) this.seeding.tellComplete()
-    if (!this.completion.update(content.done)) return
+    if (!isNews) return
     if (!content.done) this.#wantAgain()
     else {
       this.changed()

@@ -140,3 +140,18 @@ test("the event 'status' comes with each change", async (t) => {
     'closed'
   ])
 })
+
+test('a listener of the status that closes a complete torrent does not fail those who wait for it', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'a.bin': 100_000 })
+  const seed = bench.client()
+  await seed.add(sample.bytes, { path: sample.folder })
+  const torrent = await bench.client().add(sample.bytes, { paused: true })
+  torrent.on('status', (status) => {
+    if (status === 'seeding') void torrent.close()
+  })
+  const done = torrent.whenDone()
+  torrent.addPeer(addressOf(seed))
+  torrent.resume()
+  await done
+})
