@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
-import { rename, stat, unlink } from 'node:fs/promises'
+import { createWriteStream } from 'node:fs'
+import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { types } from 'node:util'
 import { safeElement } from '../metainfo/safe-path.ts'
 import { optionRefusal } from '../metainfo/scan-files.ts'
-import { fromText, isBytes } from '../util/bytes.ts'
+import { readAll } from '../storage/storage-fs.ts'
+import { equalBytes, fromText, isBytes } from '../util/bytes.ts'
 import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import { makeFolder } from '../util/make-folder.ts'
+import { show } from '../util/show.ts'
+
+const compareBytes = 262_144
 
 /** Data to seed that is not in a file: bytes, a Blob, or a stream of bytes (a Readable, a web stream, any async iterable). */
 export type SeedData = Uint8Array | ArrayBuffer | Blob | AsyncIterable<Uint8Array>
@@ -44,13 +48,12 @@ export async function writeSeedData(data: SeedData, options: SeedDataOptions): P
   const written = path.join(folder, `.${randomBytes(6).toString('hex')}.piecewise-new`)
   try {
     await makeFolder(folder)
-    await pipeline(readableOf(data), createWriteStream(written, { flags: 'wx' }), { signal })
-    const there = await stat(file).catch((error: unknown) => {
-      if (systemCode(error) !== 'ENOENT') throw error
-    })
-    if (there === undefined) await rename(written, file)
-    else if (await isSame(file, written)) await unlink(written)
-    else throw new Error('a file of this name exists with other content')
+    await pipeline(readableOf(data), checkedChunks, createWriteStream(written, { flags: 'wx' }), { signal })
+    if (!(await takeName(written, file))) {
+      if (!(await isSame(file, written, signal)))
+        throw new Error('a file of this name exists with other content')
+      await unlink(written)
+    }
   } catch (thrown) {
     await unlink(written).catch(() => {})
     signal?.throwIfAborted()
@@ -78,17 +81,54 @@ function isBlob(given: object): given is Blob {
   return 'arrayBuffer' in given && 'stream' in given && 'size' in given
 }
 
-async function isSame(one: string, other: string): Promise<boolean> {
+/** Refuses chunks of other types, because `pipe` calls `write` in an event handler, where its TypeError ends the process. */
+async function* checkedChunks(chunks: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+  for await (const chunk of chunks) {
+    if (typeof chunk !== 'string' && !ArrayBuffer.isView(chunk))
+      throw new Error(`the stream yields ${show(chunk)}, which is not bytes`)
+    yield chunk
+  }
+}
+
+/** Renames a file unless the new name is taken; returns whether it did. Unlike `rename`, never replaces what another call has made. */
+async function takeName(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to).catch(async (error: unknown) => {
+      if (systemCode(error) === 'EEXIST') throw error
+      // Without hard links, as on FAT, an empty file reserves the name.
+      await (await open(to, 'wx')).close()
+      await rename(from, to).catch(async (thrown: unknown) => {
+        await unlink(to).catch(() => {})
+        throw thrown
+      })
+    })
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false
+    throw error
+  }
+  await unlink(from).catch(() => {})
+  return true
+}
+
+async function isSame(one: string, other: string, signal: AbortSignal | undefined): Promise<boolean> {
   const [a, b] = await Promise.all([stat(one), stat(other)])
   if (!a.isFile() || a.size !== b.size) return false
-  const rest = createReadStream(other)[Symbol.asyncIterator]()
-  for await (const chunk of createReadStream(one)) {
-    const { value } = await rest.next()
-    // Both streams have the same chunk size.
-    if (!Buffer.from(chunk).equals(value)) {
-      await rest.return?.()
-      return false
+  const files: FileHandle[] = []
+  try {
+    for (const name of [one, other]) files.push(await open(name))
+    const buffers = files.map(() => new Uint8Array(compareBytes))
+    for (let at = 0; at < a.size; at += compareBytes) {
+      signal?.throwIfAborted()
+      const [x, y] = await Promise.all(
+        files.map(async (file, n) => {
+          const buffer = buffers[n] ?? new Uint8Array(0)
+          return buffer.subarray(0, await readAll(file, buffer, at))
+        })
+      )
+      if (x === undefined || y === undefined || !equalBytes(x, y)) return false
     }
+    return true
+  } finally {
+    await Promise.all(files.map((file) => file.close()))
   }
-  return true
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
@@ -97,4 +97,49 @@ test('without a folder, data goes to a new private one; paths take none', async 
     code: 'ERR_CLIENT_OPTION',
     message: /path: files are seeded from where they are/
   })
+})
+
+test('two seeds of one name at a time keep one, and the other is refused', async (t) => {
+  const bench = new Bench(t)
+  const folder = bench.folder()
+  const client = bench.client({ path: folder })
+  const contents = [Buffer.alloc(100_000, 1), Buffer.alloc(100_000, 2)]
+  const results = await Promise.allSettled(contents.map((data) => client.seed(data, { name: 'data.bin' })))
+  const kept = contents[results.findIndex(({ status }) => status === 'fulfilled')]
+  assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1)
+  assert.deepEqual(readFileSync(path.join(folder, 'data.bin')), kept)
+  assert.deepEqual(readdirSync(folder), ['data.bin'])
+})
+
+test('a stream that yields what is no bytes rejects, and nothing is left', async (t) => {
+  const bench = new Bench(t)
+  const folder = bench.folder()
+  const client = bench.client({ path: folder })
+  for (const wrong of [1, {}, undefined, null]) {
+    const data = async function* (): AsyncGenerator<Uint8Array> {
+      yield bytes
+      yield wrong as unknown as Uint8Array
+    }
+    await assert.rejects(client.seed(data(), { name: 'a' }), { code: 'ERR_METAINFO_CREATE' })
+  }
+  assert.deepEqual(readdirSync(folder), [])
+})
+
+test('no file stays open after the same bytes are seeded again', {
+  skip: process.platform !== 'linux'
+}, async (t) => {
+  const bench = new Bench(t)
+  const folder = bench.folder()
+  for (let round = 0; round < 3; round++) await bench.client().seed(bytes, { name: 'data.bin', path: folder })
+  const open = readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return []
+    }
+  })
+  assert.deepEqual(
+    open.filter((file) => file.includes('.piecewise-new')),
+    []
+  )
 })
