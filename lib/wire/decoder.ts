@@ -14,7 +14,7 @@ export interface WireDecoderHandler {
   onIndex(id: number, piece: number): void
   /**
    * Request, cancel, reject. Returns the change of credit in bytes (see `freeBytes`): the length of an accepted request, or a negative
-   * number if it is so short that it costs more to answer; the negative length of a cancelled request; otherwise 0.
+   * number if it is so short that it costs more to answer; a negative number for a cancelled request; otherwise 0.
    */
   onRange(id: number, piece: number, offset: number, length: number): number
   onBitfield(bytes: Uint8Array): void

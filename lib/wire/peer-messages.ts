@@ -22,7 +22,7 @@ export interface RequestReceiver {
   request(piece: number, offset: number, length: number): number
   /** Handles any other request, which was already counted as odd. */
   oddRequest(piece: number, offset: number, length: number): void
-  /** Handles a cancel. Returns the negative length of the request if it was queued, otherwise 0. */
+  /** Handles a cancel. Returns the negative change of credit if the request was queued, otherwise 0. */
   cancel(piece: number, offset: number, length: number): number
 }
 

@@ -1,3 +1,4 @@
+import { blockLength } from '../util/block-length.ts'
 import type { ExtendedHandshake } from './extended-handshake.ts'
 import { PeerPieces, type PeerPiecesMediator } from './peer-pieces.ts'
 
@@ -59,5 +60,12 @@ export class PeerState {
     if (pieceLength === undefined) return true
     if (offset + length > pieceLength) return false
     return totalLength === undefined || piece * pieceLength + offset + length <= totalLength
+  }
+
+  /** Whether a block is the last of its piece, which may be short; false while the length of pieces is unknown. */
+  isLastBlock(piece: number, offset: number, length: number): boolean {
+    const { pieceLength, totalLength = Number.POSITIVE_INFINITY } = this.#lengths
+    if (pieceLength === undefined || offset % blockLength !== 0) return false
+    return offset + length === Math.min(pieceLength, totalLength - piece * pieceLength)
   }
 }

@@ -9,7 +9,10 @@ import type { PeerState } from './peer-state.ts'
 import { checkBytes } from './wire-arguments.ts'
 import type { WireEvents } from './wire-events.ts'
 
-/** A request for fewer bytes costs as much to answer as one for a whole block. Its cost counts as `answerCost`. */
+/**
+ * A request for fewer bytes costs as much to answer as one for a whole block. Its cost counts as `answerCost`, except for the last block of a
+ * piece, which no peer can request in another way: there the cost counts when the request is cancelled.
+ */
 const shortRequest = 4096
 /** Cost of an answer in bytes of credit; `handling.ts` counts a million bytes as one millisecond. */
 const answerCost = 16_000
@@ -76,7 +79,7 @@ export class UploadQueue implements RequestReceiver {
     }
     this.#requests.add(piece, offset, length)
     this.#wire.emit('request', piece, offset, length)
-    return length < shortRequest ? length - answerCost : length
+    return this.#isShort(piece, offset, length) ? length - answerCost : length
   }
 
   oddRequest(piece: number, offset: number, length: number): void {
@@ -88,7 +91,7 @@ export class UploadQueue implements RequestReceiver {
     this.#outbox.reject(piece, offset, length)
     this.#wire.emit('cancel', piece, offset, length)
     this.offerRoom()
-    return -length
+    return length < shortRequest && !this.#isShort(piece, offset, length) ? -length - answerCost : -length
   }
 
   /** Chokes or unchokes the peer. A choke rejects all unsent requests except those for allowed-fast pieces. */
@@ -158,5 +161,10 @@ export class UploadQueue implements RequestReceiver {
   /** Discards all requests. */
   clear(): void {
     this.#requests.removeAll()
+  }
+
+  /** Whether a request is shorter than its piece requires. */
+  #isShort(piece: number, offset: number, length: number): boolean {
+    return length < shortRequest && !this.#peer.isLastBlock(piece, offset, length)
   }
 }

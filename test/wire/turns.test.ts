@@ -11,11 +11,11 @@ const pieceCount = 10_000
 const pieceLength = 16_384
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-function wireOf(): Wire {
+function wireOf(length = pieceLength): Wire {
   const wire = new Wire({
     pieceCount,
-    pieceLength,
-    totalLength: pieceCount * pieceLength,
+    pieceLength: length,
+    totalLength: pieceCount * length,
     limits: { turnMs: 1e6, controlLength: 1e6, bulkMessages: 1e6, chokes: 1e6, extendedHandshakes: 1e6 }
   })
   wire.on('data', () => {})
@@ -114,6 +114,30 @@ test('requests for a byte count as much as it costs to answer them', async () =>
     })
   )
   assert.equal(wire.peerRequests, 1000)
+  assert.ok(ms >= 15, `${ms} ms`)
+})
+
+test('requests for whole pieces of 1 KiB count only when they are cancelled', async (t) => {
+  const wire = wireOf(1024)
+  await turn()
+  // Only what is charged for requests, not the time of this machine.
+  t.mock.method(performance, 'now', () => 0)
+  let ms = 0
+  wire.onHandled = (spent) => {
+    ms += spent
+    return 0
+  }
+  const send = (id: number): boolean =>
+    wire.receive(
+      encode((batch) => {
+        for (let n = 0; n < 1000; n++) batch.range(id, n, 0, 1024)
+      })
+    )
+  send(messageIds.request)
+  assert.equal(wire.peerRequests, 1000)
+  assert.ok(ms < 1, `${ms} ms`)
+  send(messageIds.cancel)
+  while (wire.peerRequests > 0) await turn()
   assert.ok(ms >= 15, `${ms} ms`)
 })
 
