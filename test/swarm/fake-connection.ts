@@ -1,6 +1,13 @@
 import type { Connection, ConnectionHandler } from '../../lib/net/connection.ts'
 import { formatReserved, protocolHeader } from '../../lib/wire/messages.ts'
 
+let hosts = 0
+
+function nextHost(): string {
+  hosts++
+  return `198.51.${hosts >> 8}.${hosts & 255}`
+}
+
 /**
  * A connection without a network. `feed` delivers bytes from the far end, `sent` holds written bytes. The
  * memory that it lends is overwritten after each call.
@@ -19,7 +26,8 @@ export class FakeConnection implements Connection {
   #paused = false
   #delivers = false
 
-  constructor(incoming: boolean, host = '198.51.100.1') {
+  /** By default each comes from a host of its own, as hosts have budgets that all tests of a process share. */
+  constructor(incoming: boolean, host: string = nextHost()) {
     this.incoming = incoming
     this.remote = { host, port: 6881 }
   }
