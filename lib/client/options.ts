@@ -118,6 +118,8 @@ export function checkOptions(options: ClientOptions, more: readonly unknown[] = 
       'storage',
       'signal',
       'verify',
+      'overwrite',
+      'trust',
       'paused',
       'superSeeding'
     ]

@@ -479,6 +479,8 @@ const hints: readonly (readonly [what: string, call: (client: Client) => unknown
   ['maxConns', () => new Client({ maxConns: 5 } as never), /use maxConnections/],
   ['utPex', () => new Client({ utPex: true } as never), /use pex/],
   ['trackers of the client', () => new Client({ trackers: [] } as never), /one of the options of add/],
+  ['trust of the client', () => new Client({ trust: 'remote' } as never), /one of the options of add/],
+  ['overwrite of the client', () => new Client({ overwrite: true } as never), /one of the options of add/],
   [
     'a callback of createTorrent',
     () => Reflect.apply(createTorrent, undefined, ['/tmp', {}, () => {}]),

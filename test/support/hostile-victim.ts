@@ -74,11 +74,12 @@ async function run({ options, torrents, unseeded, removed, peer, ends }: VictimT
 }
 
 async function finished(torrent: Torrent): Promise<void> {
+  // Without a listener, the time limit below would end the process.
+  if (torrent.error !== undefined) throw torrent.error
   const failed = new Promise<never>((_, reject) => {
     torrent.once('error', reject)
     setTimeout(() => reject(new Error(`${torrent.name} is ${torrent.status}`)), patienceMs).unref()
   })
-  if (torrent.error !== undefined) throw torrent.error
   await Promise.race([torrent.whenDone(), failed])
 }
 
