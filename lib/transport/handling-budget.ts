@@ -13,7 +13,7 @@ interface Host {
 }
 
 /**
- * Bounds the CPU that each host's messages cost, over all its connections, closed ones included: at most 4 % of a core, as measured, over any 10 s.
+ * Bounds the CPU that each host's messages cost, over all its connections, closed ones included: at most 5 % of a core over any 10 s.
  * A host above that is read more slowly, and then refused. Requested blocks and uploads do not count.
  */
 export class HandlingBudget {
@@ -35,7 +35,8 @@ export class HandlingBudget {
     host.usedMs = Math.min(mostMs, used(host, now) + ms)
     host.at = now
     if (host.usedMs < burstMs / 2) host.busySince = now
-    return this.waitOf(key, now)
+    const waitMs = this.waitOf(key, now)
+    return waitMs === 0 ? 0 : Math.max(limits.handlingPauseMs, waitMs)
   }
 
   /** Returns the milliseconds that connections of a host have to wait; `Infinity` to close them. */
@@ -46,7 +47,7 @@ export class HandlingBudget {
     if (usedMs <= burstMs) return 0
     const waitMs = (usedMs - burstMs) / part
     const isOver = waitMs > mostWaitMs || now - host.busySince > limits.handlingBusyMs
-    return isOver ? Number.POSITIVE_INFINITY : Math.max(limits.handlingPauseMs, waitMs)
+    return isOver ? Number.POSITIVE_INFINITY : waitMs
   }
 
   /** Whether a new connection of a host is refused; counts the refusal. */

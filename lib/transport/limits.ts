@@ -1,13 +1,10 @@
 /** Bounds on the CPU that the messages of one host cost, without requested blocks and uploads, each with its reason. */
 export const limits = {
-  /**
-   * Part of a core that a host may use permanently; with the burst below, 4 % over any 10 s. The promise is 5 %, but not all costs can be
-   * measured, and a busy machine needs more time for the same work. Busy peers use less than 1 %.
-   */
-  handlingPart: 0.02,
+  /** Part of a core that a host may use permanently; with the burst below, 5 % over any 10 s. Busy peers use less than 1 %. */
+  handlingPart: 0.025,
   /** Milliseconds that a host may use at once: the bitfield of the largest torrent takes about 10. */
-  handlingBurstMs: 200,
-  /** Shortest wait of a host, in milliseconds: each wait costs a timer and a system call, as much as many messages. */
+  handlingBurstMs: 250,
+  /** Shortest wait of an open connection, in milliseconds: each wait costs a timer and a system call, as much as many messages. */
   handlingPauseMs: 100,
   /** Longest wait of a host, in milliseconds, before its connections are closed. */
   handlingWaitMs: 10_000,
@@ -15,10 +12,10 @@ export const limits = {
   handlingBusyMs: 60_000,
   /** Number of hosts that are counted at a time; a host is forgotten once its count is 0. */
   handlingHosts: 4096,
-  /** Factor for the costs of a message in the system and in garbage collection; measured as 1.2 to 2. */
-  handlingOverhead: 2,
+  /** Factor for the costs of a message in the system and in garbage collection; measured as 1.2 to 1.8. */
+  handlingOverhead: 1.8,
   /** Approximate milliseconds to accept a connection, wait for its first bytes and close it. */
-  acceptedMs: 0.3,
+  acceptedMs: 0.25,
   /** Approximate milliseconds to answer a handshake; the cost of messages is measured. */
   greetedMs: 0.7,
   /** Approximate milliseconds to accept a connection and close it at once. */

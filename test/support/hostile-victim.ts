@@ -28,7 +28,7 @@ export interface VictimNote {
   readonly removed?: true
 }
 
-const patienceMs = 30_000
+const patienceMs = 90_000
 let client: Client
 
 async function run({ options, torrents, unseeded, removed, peer, ends }: VictimTask): Promise<void> {

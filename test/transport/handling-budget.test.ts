@@ -28,11 +28,11 @@ for (const [what, ms, everyMs, part, closed] of hosts) {
     }
     assert.equal(isClosed, closed)
     assert.equal(waited > 0, closed)
-    assert.ok(used - 200 <= part * now, `${used} ms in ${now} ms`)
+    assert.ok(used - 250 <= part * now, `${used} ms in ${now} ms`)
   })
 }
 
-test('in any ten seconds a host takes at most 4 % of a core, as far as it is measured', () => {
+test('in any ten seconds a host takes at most 5 % of a core', () => {
   const budget = new HandlingBudget()
   const costs: { at: number; ms: number }[] = []
   for (let now = 0; now < 60_000; ) {
@@ -46,7 +46,7 @@ test('in any ten seconds a host takes at most 4 % of a core, as far as it is mea
   assert.ok(costs.length > 500)
   for (const { at: start } of costs) {
     const used = costs.reduce((sum, { at, ms }) => sum + (at >= start && at < start + 10_000 ? ms : 0), 0)
-    assert.ok(used <= 401, `${used} ms from ${start} on`)
+    assert.ok(used <= 501, `${used} ms from ${start} on`)
   }
 })
 
@@ -54,18 +54,18 @@ test('successive connections share the budget of their host, and other hosts los
   const budget = new HandlingBudget()
   let open = 0
   for (let n = 0; n < 1000; n++) if (budget.add('a', 5, n) !== Number.POSITIVE_INFINITY) open++
-  assert.ok(open * 5 <= 200 + 200 + 20 + 5, `${open} connections`)
+  assert.ok(open * 5 <= 250 + 250 + 25 + 5, `${open} connections`)
   assert.equal(budget.add('b', 5, 1000), 0)
   assert.equal(budget.add('a', 5, 1e6), 0)
 })
 
 test('a host over its budget may not connect anew, and refusals count as well', () => {
   const budget = new HandlingBudget()
-  budget.add('a', 320, 0)
+  budget.add('a', 400, 0)
   assert.equal(budget.refuses('a', 0), false)
   assert.equal(budget.waitOf('a', 0), 6000)
   assert.equal(budget.waitOf('b', 0), 0)
-  budget.add('a', 81, 0)
+  budget.add('a', 101, 0)
   assert.equal(budget.refuses('a', 0), true)
   assert.equal(budget.refuses('b', 0), false)
   // It would be read again after a short silence, but not while it persists.
@@ -77,16 +77,17 @@ test('a host over its budget may not connect anew, and refusals count as well', 
 
 test('a host that used too much waits for a while, and not for each message', () => {
   const budget = new HandlingBudget()
-  assert.equal(budget.add('a', 200, 0), 0)
+  assert.equal(budget.add('a', 250, 0), 0)
   assert.equal(budget.add('a', 0.1, 0), 100)
+  assert.equal(Math.round(budget.waitOf('a', 0)), 4, 'a new connection need not wait so long')
   assert.equal(budget.add('a', 0.1, 100), 0)
-  assert.equal(Math.round(budget.add('a', 10, 100)), 410)
+  assert.equal(Math.round(budget.add('a', 10, 100)), 308)
 })
 
 test('the usage of one key moves to another', () => {
   const budget = new HandlingBudget()
   budget.add('a:1', 200, 0)
-  budget.add('a:2', 120, 0)
+  budget.add('a:2', 200, 0)
   budget.move('a:1', 'a', 0)
   assert.equal(budget.waitOf('a', 0), 0)
   budget.move('a:2', 'a', 0)
