@@ -377,7 +377,7 @@ function commentsOf(text: string): string[] {
 
 /** Sentences that STYLE asks to begin with their subject. */
 const badStart = /^(?:Who|Whoever|Whom|What|Of|Those|Has)\b/
-/** Phrases that docs/glossary.md retires. */
+/** Older words for terms of docs/glossary.md. */
 const retiredPhrases =
   /\b(?:strangers?|somebody|nobody|whoever|tak(?:e|es|en|ing) back|gives? way|informants?|greeter)\b/i
 
@@ -393,7 +393,7 @@ test('comments begin with their subject and use the words of the glossary', () =
   assert.deepEqual(wrong, [])
 })
 
-test('no name of lib/ is one that the glossary retires', () => {
+test('no name of lib/ uses an older word for a term of the glossary', () => {
   const retired =
     /\b\w*(?:[Ss]tranger|[Ss]omebody|[Gg]reeter|[Pp]articipation|[Ii]nformant|[Ll]edger|[Kk]eeper|takeBack|takenBack|[Ss]helf|[Ii]ntake)\w*\b/g
   const wrong = sources.flatMap(({ file, text }) => {

@@ -38,7 +38,7 @@ export interface ReadSourceOptions {
   readonly signal?: AbortSignal | undefined
   /** `'remote'` for a source that the program got from someone else: no paths, and only public hosts. Default `'program'`. */
   readonly trust?: Trust | undefined
-  /** Local IP address to connect from; default: any. */
+  /** Local IP address to connect from; default: all interfaces. */
   readonly host?: string | undefined
 }
 

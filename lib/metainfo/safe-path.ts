@@ -12,8 +12,7 @@ const maxExtensionLength = 10
  */
 const removed = /[/\\\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g
 const joiners = /[\u200c\u200d]/g
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters
-const unprintable = /[\u0000-\u001f\u007f-\u009f\ufffd]/g
+const unprintable = /[\p{Cc}\ufffd]/gu
 const windowsForbidden = /["*:<>?|]/g
 /** The end of a name that Windows strips (dots and spaces), with joiners, which would hide it. */
 const windowsEnd = /[. \u200c\u200d]+$/
@@ -112,7 +111,6 @@ function beginning(text: string, maxBytes: number): string {
 
 /** Returns the same text for names that some file system treats as equal: ignores case, Unicode composition and joiners. */
 export function folded(element: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern covers all of ASCII
-  if (/^[\u0000-\u007f]*$/.test(element)) return element.toLowerCase()
+  if (/^\p{ASCII}*$/u.test(element)) return element.toLowerCase()
   return element.replace(joiners, '').normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
 }

@@ -25,8 +25,8 @@ const flags = verified | stored | unproven | unchecked
  * * `setFound`: missing, unchecked or verified becomes stored;
  * * `setUnproven`: stored becomes unproven;
  * * `setProven`: unproven becomes stored;
- * * `setUnchecked`: any state becomes unchecked;
- * * `setMissing`: any state becomes missing.
+ * * `setUnchecked`: every state becomes unchecked;
+ * * `setMissing`: every state becomes missing.
  *
  * A piece that becomes verified, stored or missing loses its stored blocks; `blocks.end` has to end a partial piece before.
  *

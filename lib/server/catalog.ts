@@ -61,21 +61,13 @@ export function urlPath(torrent: Torrent, file?: TorrentFile): string {
 
 // Duck typing instead of instanceof: test runners may load the library twice, with two classes of each name.
 function isClient(value: unknown): value is Client {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'torrents' in value &&
-    'add' in value &&
-    'restored' in value
-  )
+  return hasAll(value, ['torrents', 'add', 'restored'])
 }
 
 function isTorrent(value: unknown): value is Torrent {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'infoHash' in value &&
-    'files' in value &&
-    'streams' in value
-  )
+  return hasAll(value, ['infoHash', 'files', 'streams'])
+}
+
+function hasAll(value: unknown, names: readonly string[]): boolean {
+  return typeof value === 'object' && value !== null && names.every((name) => name in value)
 }
