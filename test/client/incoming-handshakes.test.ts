@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import net, { type Socket } from 'node:net'
 import { test } from 'node:test'
+import { whenClosed } from '../support/closed.ts'
 import { Bench } from '../torrent/bench.ts'
 
 /** More than earlier versions read at a time, and fewer than this one does. */
@@ -43,7 +44,7 @@ for (const [kind, attack] of [
       socket.write(handshake.subarray(0, 30))
       socket.write(handshake.subarray(30))
       assert.ok(!socket.destroyed, 'closed before its handshake')
-      const closed = once(socket, 'close').then(() => assert.fail('closed without an answer'))
+      const closed = whenClosed(socket).then(() => assert.fail('closed without an answer'))
       const [answer] = await Promise.race([once(socket, 'data'), closed])
       assert.equal(answer.subarray(1, 20).toString('latin1'), 'BitTorrent protocol')
     }

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { Client } from '../../lib/index.ts'
 import { createServer } from '../../lib/server.ts'
+import { whenClosed } from '../support/closed.ts'
 import { collectUncaught } from '../support/uncaught.ts'
 import { until } from '../support/until.ts'
 import { ask, bytesOf, clientOf, connect, folderOf, lonely, portOf, seed, serve } from './support.ts'
@@ -48,7 +49,7 @@ test('a pipelined request opens no stream before its turn, and too many end the 
   await until('a stream', () => torrent.streams.length)
   assert.equal(torrent.streams.length, 1)
   socket.write(request.repeat(200))
-  await once(socket, 'close')
+  await whenClosed(socket)
   await until('the stream to close', () => torrent.streams.length, { is: 0 })
 })
 
@@ -126,7 +127,7 @@ test('a client sees a file broken off when the torrent is closed', async (t) => 
     received += chunk.length
   })
   await until('the first block', () => received, { is: (value) => value >= 16384 })
-  const closed = once(socket, 'close')
+  const closed = whenClosed(socket)
   await client.remove(torrent)
   await closed
   assert.ok(received < film.length)
@@ -162,7 +163,7 @@ test('close ends streams, events and idle connections', async (t) => {
   sockets[1]?.write('GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await Promise.all(sockets.slice(0, 2).map((socket) => once(socket, 'data')))
   await until('a stream', () => torrent.streams.length, { is: 1 })
-  const closed = sockets.map((socket) => once(socket, 'close'))
+  const closed = sockets.map((socket) => whenClosed(socket))
   server.close()
   await Promise.all([once(server, 'close'), ...closed])
   await until('the stream to close', () => torrent.streams.length, { is: 0 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import test from 'node:test'
+import { whenClosed } from '../support/closed.ts'
 import { until } from '../support/until.ts'
 import { ask, clientOf, connect, readAll, serve } from './support.ts'
 
@@ -15,7 +16,7 @@ test('a new connection evicts the one idle for longest', async (t) => {
   const second = await connect(t, port)
   second.write(get)
   await once(second, 'data')
-  const closed = once(first, 'close')
+  const closed = whenClosed(first)
   first.resume()
   const third = await connect(t, port)
   third.write(get)

@@ -11,6 +11,7 @@ import { type ServerLimits, serverLimits } from '../../lib/server/limits.ts'
 import { checkServerOptions } from '../../lib/server/server-options.ts'
 import { TorrentServer } from '../../lib/server/torrent-server.ts'
 import { createServer, type ServerOptions } from '../../lib/server.ts'
+import { whenClosed } from '../support/closed.ts'
 
 /** Returns random-looking bytes that depend on the length alone. */
 export function bytesOf(length: number): Buffer {
@@ -128,6 +129,6 @@ export async function readAll(socket: Socket): Promise<string> {
   socket.setEncoding('latin1').on('data', (chunk) => {
     text += chunk
   })
-  if (!socket.closed) await once(socket, 'close')
+  await whenClosed(socket)
   return text
 }

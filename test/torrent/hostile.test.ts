@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
+import { whenClosed } from '../support/closed.ts'
 import { turns } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench } from './bench.ts'
@@ -22,7 +23,7 @@ async function first(sockets: readonly Socket[]): Promise<void> {
 /** Waits until the last connection is closed. */
 async function closed(sockets: readonly Socket[]): Promise<void> {
   const socket = sockets.at(-1)
-  if (socket !== undefined && !socket.closed) await once(socket, 'close')
+  if (socket !== undefined) await whenClosed(socket)
 }
 
 test('a peer that sends bad blocks is banned and never comes back', async (t) => {
@@ -318,7 +319,7 @@ test('one peer has one connection', async (t) => {
   // A second, incoming connection is refused too.
   const socket = dial(bench, client.port)
   new EvilPeer(socket, sample, behaviour)
-  await once(socket, 'close')
+  await whenClosed(socket)
   assert.deepEqual(connected(), [one.address])
 })
 
@@ -448,11 +449,11 @@ test('silent peers and requests for unknown torrents keep no other peer out', as
   garbage.write(randomBytes(200))
   const wrong = dial(bench, seed.port)
   new EvilPeer(wrong, sample, { infoHash: new Uint8Array(20) })
-  await Promise.all([once(garbage, 'close'), once(wrong, 'close')])
+  await Promise.all([whenClosed(garbage), whenClosed(wrong)])
   const torrent = await bench.client().add(sample.bytes, { peers: [addressOf(seed)] })
   await torrent.whenDone()
   await seed.close()
-  await Promise.all(silent.map((socket) => socket.closed || once(socket, 'close')))
+  await Promise.all(silent.map(whenClosed))
 })
 
 test('a reader of unverified bytes is told when they were wrong or abandoned', async (t) => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import { encode, type MessageBatch } from '../../lib/wire/encoder.ts'
 import { messageIds } from '../../lib/wire/messages.ts'
+import { whenClosed } from '../support/closed.ts'
 import { until } from '../support/until.ts'
 import { assertSame, Bench } from './bench.ts'
 import { type EvilPeer, listenAs } from './evil-peer.ts'
@@ -53,5 +53,5 @@ test('a peer that sends only nonsense is disconnected', async (t) => {
   })
   await bench.client().add(sample.bytes, { peers: [odd.address] })
   const socket = await until('the connection', () => odd.sockets[0])
-  if (!socket.closed) await once(socket, 'close')
+  await whenClosed(socket)
 })

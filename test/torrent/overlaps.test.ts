@@ -10,6 +10,7 @@ import { FileStorage } from '../../lib/storage/file-storage.ts'
 import { parseAddress } from '../../lib/util/address.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
 import { PexExtension } from '../../lib/wire/ut-pex.ts'
+import { whenClosed } from '../support/closed.ts'
 import { turns } from '../support/turns.ts'
 import { until } from '../support/until.ts'
 import { addressOf, assertSame, Bench, serve } from './bench.ts'
@@ -82,7 +83,7 @@ test('a dial under way is closed when the torrent turns out to be private', asyn
   const names: string[] = []
   torrent.on('peer', ({ source }) => names.push(source))
   new EvilPeer(socket, sample, { answer: () => {} })
-  await once(socket, 'close')
+  await whenClosed(socket)
   assert.deepEqual(
     torrent.peers.map(({ source }) => source),
     ['manual']

@@ -8,6 +8,7 @@ import { layoutOf } from '../../lib/metainfo/layout.ts'
 import { deferred } from '../../lib/util/concurrency.ts'
 import { DontHaveExtension } from '../../lib/wire/lt-donthave.ts'
 import { UploadOnlyExtension } from '../../lib/wire/upload-only.ts'
+import { whenClosed } from '../support/closed.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench } from './bench.ts'
 import { type Behaviour, dial, EvilPeer, listenAs } from './evil-peer.ts'
@@ -67,7 +68,7 @@ test('an upload-only peer gets no slot, and a seed does not keep it connected', 
     }
   })
   const peer = new EvilPeer(dial(bench, seed.port), sample, behaviour)
-  await once(peer.socket, 'close')
+  await whenClosed(peer.socket)
   assert.equal(torrent.uploaded, 0)
 })
 

@@ -15,6 +15,7 @@ import { type Client, MemoryStorage, type Torrent } from '../../lib/index.ts'
 import { announce } from '../../lib/tracker.ts'
 import { runCommand, temporaryFolder } from '../cli/run-command.ts'
 import { ask, serve as serveTorrents } from '../server/support.ts'
+import { whenClosed } from '../support/closed.ts'
 import { until } from '../support/until.ts'
 import { addressOf, Bench, serve } from '../torrent/bench.ts'
 import { hash } from './support.ts'
@@ -108,7 +109,7 @@ export function effectCells(): void {
       socket.on('error', () => {})
       socket.resume()
       socket.end(`GET ${web}/announce HTTP/1.1\r\nHost: localhost\r\n\r\n${'x'.repeat(100)}`)
-      await once(socket, 'close')
+      await whenClosed(socket)
       assert.equal(asked, 0)
     })
   }
