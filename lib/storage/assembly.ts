@@ -89,9 +89,8 @@ export class Assembly implements BlockSink {
     const { pieceLength } = this.#layout
     const isSmall = pieceLength <= Math.max(smallPiece, this.#account.fairShare(urgent))
     if (isSmall && !this.#streaming.isBound(piece)) {
-      const buffer = this.#pool.reserve(urgent)
-      if (buffer !== false) {
-        this.#hold(piece, buffer)
+      if (this.#pool.reserve(urgent)) {
+        this.#hold(piece)
         return Number.POSITIVE_INFINITY
       }
       // A torrent that holds no memory, or has a reader, streams the piece instead of waiting for that much.
@@ -124,6 +123,7 @@ export class Assembly implements BlockSink {
     const begun = this.#begun.get(piece)
     this.#begun.delete(piece)
     if (begun instanceof StreamedPiece) this.#endStreamed(begun)
+    else if (begun === undefined) this.#pool.cancel()
     // A source may still be writing into the buffer, so it is not used again.
     else this.#pool.release()
   }
@@ -295,9 +295,8 @@ export class Assembly implements BlockSink {
   }
 
   /** Holds a piece in memory from now on; its stored blocks are read back. */
-  #hold(piece: PieceIndex, buffer: PieceBuffer | undefined): void {
-    buffer?.begin(piece, this.#layout.pieceSize(piece), this.#layout.requestSize(piece))
-    this.#begun.set(piece, buffer)
+  #hold(piece: PieceIndex): void {
+    this.#begun.set(piece, undefined)
     const blocks = this.#table.blocks.stored(piece)
     if (blocks.length > 0) this.#work.track(this.#readBack(piece, blocks))
   }
@@ -314,11 +313,11 @@ export class Assembly implements BlockSink {
     return streamed.reserved
   }
 
-  /** Returns a begun piece; makes its buffer if needed. */
+  /** Returns a begun piece; takes its buffer if needed. */
   #piece(piece: PieceIndex): PieceBuffer | StreamedPiece {
     let begun = this.#begun.get(piece)
     if (begun === undefined) {
-      begun = this.#pool.make()
+      begun = this.#pool.take()
       begun.begin(piece, this.#layout.pieceSize(piece), this.#layout.requestSize(piece))
       this.#begun.set(piece, begun)
     }
@@ -359,6 +358,7 @@ export class Assembly implements BlockSink {
     const asked = this.#table.blocks.get(piece)?.asked ?? 0
     const streamed = this.#streaming.adopt(piece, written, rest.length + asked)
     if (streamed === undefined) return
+    if (buffer === undefined) this.#pool.waive()
     this.writers.detach(piece)
     this.#events.streamed(piece)
     this.#begun.set(piece, streamed)

@@ -13,6 +13,8 @@ export class BufferPool {
   readonly #account: MemoryAccount
   readonly #most: number
   readonly #spare: PieceBuffer[] = []
+  /** Number of spare buffers that are counted as the reservations of pieces without a buffer, not as spare memory. */
+  #promised = 0
   /** Buffers with work under way that may outlast their piece; not reused afterwards. */
   readonly #pinned = new LazySet<PieceBuffer>()
   readonly #stopReclaiming: () => void
@@ -26,26 +28,43 @@ export class BufferPool {
     this.#stopReclaiming = account.budget.reclaimer(() => this.#drop())
   }
 
-  /**
-   * Reserves memory for a piece. Returns a spare buffer, undefined if the buffer is to be made with the first block, or false when there is
-   * no memory.
-   */
-  reserve(urgent: boolean): PieceBuffer | undefined | false {
+  /** Reserves memory for a piece; returns false when there is none. `take` gives the buffer when the first block arrives. */
+  reserve(urgent: boolean): boolean {
     const { budget } = this.#account
-    const spare = this.#spare.pop()
-    // Avoids counting its memory twice.
-    if (spare !== undefined) budget.exchangeSpare(this.#pieceLength)
-    if (this.#account.reserve(this.#pieceLength, urgent)) return spare
-    if (spare !== undefined) {
+    // Avoids counting the memory of a spare buffer twice.
+    const isSpare = this.#spare.length > this.#promised
+    if (isSpare) {
+      this.#promised++
+      budget.exchangeSpare(this.#pieceLength)
+    }
+    if (this.#account.reserve(this.#pieceLength, urgent)) return true
+    if (isSpare) {
+      this.#promised--
       budget.exchangeSpare(-this.#pieceLength)
-      this.#spare.push(spare)
     }
     return false
   }
 
-  /** Allocates a buffer for memory already reserved. */
-  make(): PieceBuffer {
-    return new PieceBuffer(Buffer.allocUnsafeSlow(this.#pieceLength))
+  /** Returns a buffer for memory already reserved: the spare one used last, whose memory is still cached, or a new one. */
+  take(): PieceBuffer {
+    const spare = this.#spare.pop()
+    if (spare === undefined) return new PieceBuffer(Buffer.allocUnsafeSlow(this.#pieceLength))
+    if (this.#promised > 0) this.#promised--
+    else this.#account.budget.releaseSpare(this.#pieceLength)
+    return spare
+  }
+
+  /** Cancels the reservation of a piece whose buffer was not taken. */
+  cancel(): void {
+    this.#account.release(this.#pieceLength)
+    this.waive()
+  }
+
+  /** Notes that a piece whose buffer was not taken will not take one: its reservation now serves something else. */
+  waive(): void {
+    if (this.#promised === 0) return
+    this.#promised--
+    if (!this.#account.budget.reserveSpare(this.#pieceLength, sparePart)) this.#spare.pop()
   }
 
   /** Releases the reservation of a piece. Keeps its buffer, if given, for reuse when there is room. */
@@ -68,6 +87,8 @@ export class BufferPool {
   /** Frees all spare memory. */
   clear(): void {
     while (this.#drop());
+    this.#spare.length = 0
+    this.#promised = 0
   }
 
   /** Frees all spare memory for good. */
@@ -77,7 +98,8 @@ export class BufferPool {
   }
 
   #drop(): boolean {
-    if (this.#spare.pop() === undefined) return false
+    if (this.#spare.length <= this.#promised) return false
+    this.#spare.pop()
     this.#account.budget.releaseSpare(this.#pieceLength)
     return true
   }
