@@ -1,11 +1,20 @@
 import { formatAddress, type PeerAddress } from '../util/address.ts'
 import { cpuShare } from '../util/cpu-share.ts'
-import { handlingBudget } from './handling-budget.ts'
+import { HandlingBudget } from './handling-budget.ts'
 import { limits } from './limits.ts'
+
+/** The budgets of this process. */
+const ownBudget = new HandlingBudget(limits.handling)
+const sharedBudget = new HandlingBudget(limits.sharedHandling)
 
 /** Whether many peers may share a host: local programs, and everything that a local proxy or tunnel forwards. */
 function isShared(host: string): boolean {
   return host === '127.0.0.1' || host === '::1'
+}
+
+/** Returns the budget in which the messages of a host are counted. */
+export function handlingBudgetOf(host: string): HandlingBudget {
+  return isShared(host) ? sharedBudget : ownBudget
 }
 
 /**
@@ -13,8 +22,8 @@ function isShared(host: string): boolean {
  * shared host.
  */
 export function refusesConnection(host: string): boolean {
-  if (handlingBudget.refuses(host)) return true
-  if (!isShared(host)) handlingBudget.add(host, limits.acceptedMs)
+  if (handlingBudgetOf(host).refuses(host)) return true
+  if (!isShared(host)) ownBudget.add(host, limits.acceptedMs)
   return false
 }
 
@@ -25,17 +34,19 @@ export function refusesConnection(host: string): boolean {
  */
 export class HandlingAccount {
   readonly #host: string
+  readonly #budget: HandlingBudget
   #key: string
 
   /** Creates the account of a connection from `remote`; `host` is the address, or the /64 in IPv6. */
   constructor(host: string, remote: PeerAddress) {
     this.#host = host
+    this.#budget = handlingBudgetOf(host)
     this.#key = isShared(host) ? formatAddress({ host, port: remote.port }) : host
   }
 
   /** Milliseconds that a new connection of the host has to wait; `Infinity` to close it. */
   get waitMs(): number {
-    return handlingBudget.waitOf(this.#host)
+    return this.#budget.waitOf(this.#host)
   }
 
   /** Counts an incoming handshake. */
@@ -45,7 +56,7 @@ export class HandlingAccount {
 
   /** Counts milliseconds of CPU. Returns the milliseconds that the connection has to wait; `Infinity` to close it. */
   add(ms: number): number {
-    return handlingBudget.add(this.#key, ms)
+    return this.#budget.add(this.#key, ms)
   }
 
   /** Counts elapsed milliseconds, minus the estimated time in which this thread had no processor. Returns the same. */
@@ -56,7 +67,7 @@ export class HandlingAccount {
   /** Adds the account to its host's when the connection has closed. */
   end(): void {
     if (this.#key === this.#host) return
-    handlingBudget.move(this.#key, this.#host)
+    this.#budget.move(this.#key, this.#host)
     this.#key = this.#host
   }
 }

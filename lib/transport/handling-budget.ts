@@ -1,9 +1,13 @@
 import { monotonicMs } from '../util/clock.ts'
 import { limits } from './limits.ts'
 
-const { handlingPart: part, handlingBurstMs: burstMs, handlingWaitMs: mostWaitMs } = limits
-/** Maximum that is counted against a host, so that it is heard again after 20 quiet seconds. */
-const mostMs = burstMs + 2 * mostWaitMs * part
+const { handlingWaitMs: mostWaitMs } = limits
+
+/** What a host may use: a part of a core permanently, and milliseconds at once. */
+export interface HandlingLimits {
+  readonly part: number
+  readonly burstMs: number
+}
 
 interface Host {
   usedMs: number
@@ -13,11 +17,22 @@ interface Host {
 }
 
 /**
- * Bounds the CPU that each host's messages cost, over all its connections, closed ones included: at most 5 % of a core over any 10 s.
- * A host above that is read more slowly, and then refused. Requested blocks and uploads do not count.
+ * Bounds the CPU that each host's messages cost, over all its connections, closed ones included. A host above its limits is read
+ * more slowly, and then refused. Requested blocks and uploads do not count.
  */
 export class HandlingBudget {
+  readonly #part: number
+  readonly #burstMs: number
+  /** Maximum that is counted against a host, so that it is heard again after 20 quiet seconds. */
+  readonly #mostMs: number
   readonly #hosts = new Map<string, Host>()
+
+  /** Makes a budget in which each host may use as much. */
+  constructor({ part, burstMs }: HandlingLimits) {
+    this.#part = part
+    this.#burstMs = burstMs
+    this.#mostMs = burstMs + 2 * mostWaitMs * part
+  }
 
   /** Number of hosts that are counted. */
   get size(): number {
@@ -32,9 +47,9 @@ export class HandlingBudget {
       host = { usedMs: 0, at: now, busySince: now }
       this.#hosts.set(key, host)
     }
-    host.usedMs = Math.min(mostMs, used(host, now) + ms)
+    host.usedMs = Math.min(this.#mostMs, this.#used(host, now) + ms)
     host.at = now
-    if (host.usedMs < burstMs / 2) host.busySince = now
+    if (host.usedMs < this.#burstMs / 2) host.busySince = now
     const waitMs = this.waitOf(key, now)
     return waitMs === 0 ? 0 : Math.max(limits.handlingPauseMs, waitMs)
   }
@@ -43,9 +58,9 @@ export class HandlingBudget {
   waitOf(key: string, now: number = monotonicMs()): number {
     const host = this.#hosts.get(key)
     if (host === undefined) return 0
-    const usedMs = used(host, now)
-    if (usedMs <= burstMs) return 0
-    const waitMs = (usedMs - burstMs) / part
+    const usedMs = this.#used(host, now)
+    if (usedMs <= this.#burstMs) return 0
+    const waitMs = (usedMs - this.#burstMs) / this.#part
     const isOver = waitMs > mostWaitMs || now - host.busySince > limits.handlingBusyMs
     return isOver ? Number.POSITIVE_INFINITY : waitMs
   }
@@ -62,19 +77,16 @@ export class HandlingBudget {
     const host = this.#hosts.get(from)
     if (host === undefined) return
     this.#hosts.delete(from)
-    this.add(to, used(host, now), now)
+    this.add(to, this.#used(host, now), now)
   }
 
   #forget(now: number): void {
-    for (const [key, host] of this.#hosts) if (used(host, now) === 0) this.#hosts.delete(key)
+    for (const [key, host] of this.#hosts) if (this.#used(host, now) === 0) this.#hosts.delete(key)
     const [first] = this.#hosts.keys()
     if (this.#hosts.size >= limits.handlingHosts && first !== undefined) this.#hosts.delete(first)
   }
-}
 
-function used({ usedMs, at }: Host, now: number): number {
-  return Math.max(0, usedMs - (now - at) * part)
+  #used({ usedMs, at }: Host, now: number): number {
+    return Math.max(0, usedMs - (now - at) * this.#part)
+  }
 }
-
-/** The budget of this process. */
-export const handlingBudget: HandlingBudget = new HandlingBudget()

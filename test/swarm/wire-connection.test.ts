@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { Connection } from '../../lib/net/connection.ts'
 import { TcpTransport } from '../../lib/net/tcp.ts'
 import { join } from '../../lib/swarm/wire-connection.ts'
-import { handlingBudget } from '../../lib/transport/handling-budget.ts'
+import { handlingBudgetOf } from '../../lib/transport/handling-account.ts'
 import { Throttle } from '../../lib/transport/throttle.ts'
 import { ThrottledConnection } from '../../lib/transport/throttled.ts'
 import { toDuplex } from '../../lib/transport/to-duplex.ts'
@@ -202,7 +202,7 @@ function quietConnection(host: string, port: number, calls: string[]): Connectio
 for (const incoming of [true, false]) {
   test(`a host that costs too much time is not read when ${incoming ? 'it dials again' : 'we dial it'}, and others are`, () => {
     const busy = `198.51.100.${Number(incoming)}`
-    handlingBudget.add(busy, 5000)
+    handlingBudgetOf(busy).add(busy, 5000)
     for (const host of [busy, '198.51.100.8']) {
       const calls: string[] = []
       const wire = new Wire()
@@ -224,7 +224,7 @@ for (const host of ['127.0.0.1', '::1']) {
     }
     const [busy = new Wire(), calm = new Wire(), next = new Wire()] = wires
     assert.ok(joined(busy, 1) && joined(calm, 2))
-    handlingBudget.add(formatAddress({ host, port: 1 }), 5000)
+    handlingBudgetOf(host).add(formatAddress({ host, port: 1 }), 5000)
     assert.equal(busy.onHandled?.(1), Number.POSITIVE_INFINITY)
     assert.equal(calm.onHandled?.(1), 0)
     const closed = closing(busy)
@@ -238,12 +238,12 @@ for (const host of ['127.0.0.1', '::1']) {
 
 test('a host that is slightly over its budget is read a little later', async () => {
   const host = '198.51.100.10'
-  handlingBudget.add(host, 250)
+  handlingBudgetOf(host).add(host, 200)
   const resumed = deferred<number>()
   const wire = new Wire()
   const joinedAt = performance.now()
-  // 2.5 ms more make it wait for 100 ms.
-  handlingBudget.add(host, 2.5)
+  // 2 ms more make it wait for 100 ms.
+  handlingBudgetOf(host).add(host, 2)
   join({ ...quietConnection(host, 1, []), resume: () => resumed.resolve(performance.now()) }, wire, { host })
   assert.ok((await resumed.promise) - joinedAt > 5)
   wire.destroy()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HandlingBudget } from '../../lib/transport/handling-budget.ts'
+import { limits } from '../../lib/transport/limits.ts'
 
 /**
  * Milliseconds of handling that a host causes at a time, and how often; its share of a core, and whether it
@@ -14,7 +15,7 @@ const hosts: [what: string, ms: number, everyMs: number, part: number, closed: b
 ]
 for (const [what, ms, everyMs, part, closed] of hosts) {
   test(`${what} ${closed ? 'is read more slowly and then closed' : 'is read without delay'}`, () => {
-    const budget = new HandlingBudget()
+    const budget = new HandlingBudget(limits.sharedHandling)
     let now = 1000
     let used = 0
     let waited = 0
@@ -32,26 +33,31 @@ for (const [what, ms, everyMs, part, closed] of hosts) {
   })
 }
 
-test('in any ten seconds a host takes at most 5 % of a core', () => {
-  const budget = new HandlingBudget()
-  const costs: { at: number; ms: number }[] = []
-  for (let now = 0; now < 60_000; ) {
-    // Silent at intervals, so that it may use the most at once.
-    if (now % 20_000 < 8000) now += 8000 - (now % 20_000)
-    const waitMs = budget.add('a', 1, now)
-    if (waitMs === Number.POSITIVE_INFINITY) break
-    costs.push({ at: now, ms: 1 })
-    now += 0.5 + waitMs
-  }
-  assert.ok(costs.length > 500)
-  for (const { at: start } of costs) {
-    const used = costs.reduce((sum, { at, ms }) => sum + (at >= start && at < start + 10_000 ? ms : 0), 0)
-    assert.ok(used <= 501, `${used} ms from ${start} on`)
-  }
-})
+for (const [what, handling, percent] of [
+  ['a host', limits.handling, 4],
+  ['a shared host', limits.sharedHandling, 5]
+] as const) {
+  test(`in any ten seconds ${what} takes at most ${percent} % of a core`, () => {
+    const budget = new HandlingBudget(handling)
+    const costs: { at: number; ms: number }[] = []
+    for (let now = 0; now < 60_000; ) {
+      // Silent at intervals, so that it may use the most at once.
+      if (now % 20_000 < 8000) now += 8000 - (now % 20_000)
+      const waitMs = budget.add('a', 1, now)
+      if (waitMs === Number.POSITIVE_INFINITY) break
+      costs.push({ at: now, ms: 1 })
+      now += 0.5 + waitMs
+    }
+    assert.ok(costs.length > 100 * percent)
+    for (const { at: start } of costs) {
+      const used = costs.reduce((sum, { at, ms }) => sum + (at >= start && at < start + 10_000 ? ms : 0), 0)
+      assert.ok(used <= percent * 100 + 1, `${used} ms from ${start} on`)
+    }
+  })
+}
 
 test('successive connections share the budget of their host, and other hosts lose nothing', () => {
-  const budget = new HandlingBudget()
+  const budget = new HandlingBudget(limits.sharedHandling)
   let open = 0
   for (let n = 0; n < 1000; n++) if (budget.add('a', 5, n) !== Number.POSITIVE_INFINITY) open++
   assert.ok(open * 5 <= 250 + 250 + 25 + 5, `${open} connections`)
@@ -60,7 +66,7 @@ test('successive connections share the budget of their host, and other hosts los
 })
 
 test('a host over its budget may not connect anew, and refusals count as well', () => {
-  const budget = new HandlingBudget()
+  const budget = new HandlingBudget(limits.sharedHandling)
   budget.add('a', 400, 0)
   assert.equal(budget.refuses('a', 0), false)
   assert.equal(budget.waitOf('a', 0), 6000)
@@ -76,7 +82,7 @@ test('a host over its budget may not connect anew, and refusals count as well', 
 })
 
 test('a host that used too much waits for a while, and not for each message', () => {
-  const budget = new HandlingBudget()
+  const budget = new HandlingBudget(limits.sharedHandling)
   assert.equal(budget.add('a', 250, 0), 0)
   assert.equal(budget.add('a', 0.1, 0), 100)
   assert.equal(Math.round(budget.waitOf('a', 0)), 4, 'a new connection need not wait so long')
@@ -85,7 +91,7 @@ test('a host that used too much waits for a while, and not for each message', ()
 })
 
 test('the usage of one key moves to another', () => {
-  const budget = new HandlingBudget()
+  const budget = new HandlingBudget(limits.sharedHandling)
   budget.add('a:1', 200, 0)
   budget.add('a:2', 200, 0)
   budget.move('a:1', 'a', 0)
@@ -96,7 +102,7 @@ test('the usage of one key moves to another', () => {
 })
 
 test('the memory for any number of hosts is bounded', () => {
-  const budget = new HandlingBudget()
+  const budget = new HandlingBudget(limits.sharedHandling)
   for (let n = 0; n < 100_000; n++) budget.add(`host ${n}`, 0.01, n)
   assert.ok(budget.size <= 4096)
 })
