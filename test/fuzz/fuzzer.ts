@@ -114,7 +114,8 @@ export class Fuzzer {
     const isFull = this.#kept.length >= mostKept
     const place = isFull ? this.#random.below(mostKept) : this.#kept.length
     this.#kept[place] = input
-    this.#shapes.set(shape, place)
+    // A string made of others keeps them all in memory, also the input that an error message quotes.
+    this.#shapes.set(Buffer.from(shape).toString(), place)
   }
 
   #make(): Uint8Array {
