@@ -1,3 +1,4 @@
+import { type Encryption, encryptions } from '../transport/mse/encryption.ts'
 import { type PeerAddress, readAddress } from '../util/address.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { checkNoMore, checkOptionNames, checkType, isAmount } from '../util/options.ts'
@@ -65,18 +66,22 @@ export interface ClientOptions {
   readonly lsd?: boolean | undefined
   /** Exchanges peer addresses with peers (BEP 11); default `true`. Never used for private torrents. */
   readonly pex?: boolean | undefined
+  /**
+   * Encrypts connections to peers (MSE), which some peers demand and some networks would otherwise block; default `'allow'`. Hides the
+   * protocol from whoever watches, and no more: it keeps nothing secret from peers. With `'require'`, peers without encryption are never
+   * connected; trackers and DHT are not affected.
+   */
+  readonly encryption?: Encryption | undefined
   /** Not built yet: must be false or left out. */
   readonly utp?: boolean | undefined
   /** Not built yet: must be false or left out. */
   readonly natTraversal?: boolean | undefined
   /** Not built yet: must be false or left out. */
-  readonly encryption?: boolean | string | undefined
-  /** Not built yet: must be false or left out. */
   readonly proxy?: string | false | undefined
 }
 
 const switches = ['lsd', 'pex'] as const
-const notBuilt = ['utp', 'natTraversal', 'encryption', 'proxy'] as const
+const notBuilt = ['utp', 'natTraversal', 'proxy'] as const
 // Records, so that a missing option is a compile error.
 const names: Record<keyof ClientOptions, true> = {
   port: true,
@@ -146,6 +151,7 @@ export function checkOptions(options: ClientOptions, more: readonly unknown[] = 
       }
     )
   }
+  checkEncryption(options.encryption)
   const { port, maxConnections, memoryLimit } = options
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535)) {
     throw refusal('port', `${show(port)} is no port: it must be a whole number from 0 to 65535`)
@@ -191,6 +197,11 @@ export function checkCount(name: string, count: number | undefined): void {
 export function checkGoal(name: string, value: number | undefined): void {
   if (value === undefined || isAmount(value)) return
   throw refusal(name, `${show(value)} must be a number from 0 on, or Infinity`)
+}
+
+function checkEncryption(encryption: ClientOptions['encryption']): void {
+  if (encryption === undefined || encryptions.includes(encryption)) return
+  throw refusal('encryption', `${show(encryption)} must be false, 'allow', 'prefer' or 'require'`)
 }
 
 function checkDht(dht: ClientOptions['dht']): void {

@@ -16,6 +16,8 @@ export class FakeConnection implements Connection {
   readonly remote: { readonly host: string; readonly port: number }
   readonly incoming: boolean
   readonly bytesQueued = 0
+  readonly transport = 'tcp'
+  readonly encryption = 'none'
   /** Whether it was started. */
   started = false
   /** The error with which it was closed; undefined while it is open. */
