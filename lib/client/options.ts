@@ -67,9 +67,9 @@ export interface ClientOptions {
   /** Exchanges peer addresses with peers (BEP 11); default `true`. Never used for private torrents. */
   readonly pex?: boolean | undefined
   /**
-   * Encrypts connections to peers (MSE), which some peers demand and some networks would otherwise block; default `'allow'`. Hides the
-   * protocol from whoever watches, and no more: it keeps nothing secret from peers. With `'require'`, peers without encryption are never
-   * connected; trackers and DHT are not affected.
+   * Encrypts connections to peers (MSE), because some peers demand it and some networks block or slow plain ones; default `'allow'`. It
+   * hides the protocol from an observer and is no protection of privacy. With `'require'`, only RC4 is used and peers without it are never
+   * connected. Trackers, DHT and web pages are not affected.
    */
   readonly encryption?: Encryption | undefined
   /** Not built yet: must be false or left out. */

@@ -187,7 +187,13 @@ export class AddressBook {
     if (best === undefined) return undefined
     const { address, failures, worked } = best
     const hints = hintsOf(best.hints)
-    return { address, source: sourceOf(best), failures, hints, variants: variantsOf(this.#dials, hints, worked) }
+    return {
+      address,
+      source: sourceOf(best),
+      failures,
+      hints,
+      variants: variantsOf(this.#dials, hints, worked)
+    }
   }
 
   /** Earliest time (ms, may be in the past) at which `next` returns an address, or `Infinity`. */

@@ -35,7 +35,9 @@ export function variantsOf(
   hints: Pick<Hints, 'encryption' | 'utp'>,
   worked?: DialVariant
 ): readonly DialVariant[] {
-  const order = hints.utp ? [...transports].sort((a, b) => Number(b === 'utp') - Number(a === 'utp')) : transports
+  const order = hints.utp
+    ? [...transports].sort((a, b) => Number(b === 'utp') - Number(a === 'utp'))
+    : transports
   const variants = order.flatMap((transport) =>
     encryptionsOf(encryption, hints.encryption || transport === 'utp').map(
       (one): DialVariant => ({ transport, encryption: one })

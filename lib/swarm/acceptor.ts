@@ -67,6 +67,7 @@ export class Acceptor {
           this.#listen(pending, connection, head)
           return
         }
+        countKeyExchange(hostKey(connection.remote.host))
         connection.pause()
         leaveQueue = this.#exchanges.wait(() => this.#answerMse(pending, connection, head))
       },
@@ -86,7 +87,6 @@ export class Acceptor {
 
   /** Answers the MSE handshake of a peer whose first bytes are in `head`, and then reads its BitTorrent handshake. */
   #answerMse(pending: PendingHandshake, raw: Connection, head: Uint8Array): void {
-    countKeyExchange(hostKey(raw.remote.host))
     const { encryption, findNamed } = this.#options
     const responder = new MseResponder({ encryption, keyPair: keyPairs.take(), find: findNamed })
     const connection = new MseConnection(raw, responder, head)

@@ -126,28 +126,30 @@ export class Connector {
     }
     wire.on('error', onError)
     let isSelf = false
-    this.#pending.begin(connection).listen(new ThrottledConnection(encrypted ?? connection, throttles), wire, {
-      onHandshake: (peer) => {
-        wire.off('error', onError)
-        if (isNamedBy(infoHashes, peer.infoHash)) this.#events.onConnected(candidate, variant, peer)
-        else {
-          wire.once('close', () => this.#events.onFailed(candidate))
-          wire.destroy(new TorrentError('ERR_WIRE_PROTOCOL', 'the peer answered for another torrent'))
+    this.#pending
+      .begin(connection)
+      .listen(new ThrottledConnection(encrypted ?? connection, throttles), wire, {
+        onHandshake: (peer) => {
+          wire.off('error', onError)
+          if (isNamedBy(infoHashes, peer.infoHash)) this.#events.onConnected(candidate, variant, peer)
+          else {
+            wire.once('close', () => this.#events.onFailed(candidate))
+            wire.destroy(new TorrentError('ERR_WIRE_PROTOCOL', 'the peer answered for another torrent'))
+          }
+        },
+        onSelf: () => {
+          isSelf = true
+          wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer is this client'))
+        },
+        onEnd: () => {
+          if (isSelf) this.#events.onSelf(candidate)
+          else {
+            const end = isOurs || wire.received > 0 ? 'answered' : endOf(encrypted)
+            if (log.enabled) log('%s %s', formatAddress(candidate.address), explain(variant, end))
+            this.#retry(candidate, variant, others, end)
+          }
         }
-      },
-      onSelf: () => {
-        isSelf = true
-        wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer is this client'))
-      },
-      onEnd: () => {
-        if (isSelf) this.#events.onSelf(candidate)
-        else {
-          const end = isOurs || wire.received > 0 ? 'answered' : endOf(encrypted)
-          if (log.enabled) log('%s %s', formatAddress(candidate.address), explain(variant, end))
-          this.#retry(candidate, variant, others, end)
-        }
-      }
-    })
+      })
     wire.handshake(wireHash(infoHashes), peerId)
   }
 

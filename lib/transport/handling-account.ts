@@ -28,7 +28,7 @@ export function refusesConnection(host: string): boolean {
   return false
 }
 
-/** Counts a key exchange of MSE against a host that is not shared; hosts are shared by honest peers too. */
+/** Counts a key exchange (MSE) against a host, unless the host is shared: the client limits all exchanges together. */
 export function countKeyExchange(host: string): void {
   if (!isShared(host)) ownBudget.add(host, mseLimits.exchangeMs)
 }

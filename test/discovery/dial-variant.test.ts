@@ -22,7 +22,13 @@ function nameOf({ transport, encryption }: DialVariant): string {
 const noHints = { encryption: false, utp: false }
 const both = ['tcp', 'utp'] as const
 
-const orders: readonly (readonly [string, DialRules, Partial<typeof noHints>, string | undefined, string[]])[] = [
+const orders: readonly (readonly [
+  string,
+  DialRules,
+  Partial<typeof noHints>,
+  string | undefined,
+  string[]
+])[] = [
   ['never encrypted', { encryption: false, transports: ['tcp'] }, {}, undefined, ['tcp plain']],
   [
     'encrypted where plain is refused',
@@ -85,7 +91,11 @@ const orders: readonly (readonly [string, DialRules, Partial<typeof noHints>, st
 
 for (const [what, rules, hints, worked, expected] of orders) {
   test(`a peer is dialled in the order of the rules and hints: ${what}`, () => {
-    const variants = variantsOf(rules, { ...noHints, ...hints }, worked === undefined ? undefined : variant(worked))
+    const variants = variantsOf(
+      rules,
+      { ...noHints, ...hints },
+      worked === undefined ? undefined : variant(worked)
+    )
     assert.deepEqual(variants.map(nameOf), expected)
   })
 }

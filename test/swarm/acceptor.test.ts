@@ -29,7 +29,7 @@ function acceptorOf(t: TestContext, options: Partial<AcceptorOptions> = {}) {
   const acceptor = new Acceptor({
     peerId: ownId,
     throttles: {},
-    encryption: 'allow',
+    encryption: false,
     findNamed: () => undefined,
     find: (wanted) => (wanted.every((byte) => byte === 1) ? torrent : undefined),
     ...options

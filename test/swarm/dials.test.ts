@@ -25,7 +25,10 @@ function dialsOf(t: TestContext, answers: readonly DialVariant['transport'][]) {
   const address = freshAddress()
   const bench = { now: 0, dialled: [] as string[], answers }
   t.mock.method(performance, 'now', () => bench.now)
-  const book = new AddressBook({ random: Math.random, dials: { encryption: false, transports: [first, second] } })
+  const book = new AddressBook({
+    random: Math.random,
+    dials: { encryption: false, transports: [first, second] }
+  })
   const arrivals = new Arrivals(t, {
     book,
     dial: async (_address, variant): Promise<Connection> => {

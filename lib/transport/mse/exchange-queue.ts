@@ -6,7 +6,7 @@ const intervalMs = 1000 / limits.exchangesPerSecond
 
 /**
  * Spreads the key exchanges of incoming connections, which cost more than anything else that an unknown host can
- * cause with a few bytes. Those above the limit wait in order.
+ * cause with a few bytes. Exchanges above the limit wait in order.
  */
 export class ExchangeQueue {
   readonly #timers: Timers

@@ -53,7 +53,7 @@ export class KeyPairs {
   #makeMore(): void {
     if (this.#isMaking) return
     this.#isMaking = true
-    // Unreferenced: a pair that nobody needs must not keep the process alive.
+    // Unreferenced, because an unused pair must not keep the process alive.
     setImmediate(() => {
       this.#isMaking = false
       this.#ready.push(makeKeyPair())

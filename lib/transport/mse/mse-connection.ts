@@ -1,4 +1,9 @@
-import type { Connection, ConnectionEncryption, ConnectionHandler, TransportName } from '../../net/connection.ts'
+import type {
+  Connection,
+  ConnectionEncryption,
+  ConnectionHandler,
+  TransportName
+} from '../../net/connection.ts'
 import type { PeerAddress } from '../../util/address.ts'
 import { asError } from '../../util/errors.ts'
 import type { Agreement, MseHandshake } from './mse-handshake.ts'
@@ -6,8 +11,8 @@ import type { Agreement, MseHandshake } from './mse-handshake.ts'
 const nothing = new Uint8Array()
 
 /**
- * A connection behind an MSE handshake, of either side and over any transport. What is written before the
- * handshake is done waits for it; the side that dials sends it along. Received bytes are deciphered in place,
+ * A connection behind an MSE handshake, of either side and over any transport. Bytes written before the
+ * handshake is done wait for it; the side that dials sends them along. Received bytes are deciphered in place,
  * in memory that the inner connection lends; sent ones are copied, because blocks are shared among peers.
  *
  * If the payload is plain, the handler moves to the inner connection, and reading costs nothing here.
@@ -56,7 +61,7 @@ export class MseConnection implements Connection, ConnectionHandler {
     return this.#agreement?.method === 'rc4' ? 'rc4' : 'handshake'
   }
 
-  /** What the peer has sent; see {@link MseHandshake}. */
+  /** How far the peer has answered; see {@link MseHandshake}. */
   get heard(): MseHandshake['heard'] {
     return this.#heard
   }

@@ -4,7 +4,7 @@ import type { MseMethod } from './encryption.ts'
 import { limits } from './limits.ts'
 import type { Rc4 } from './rc4.ts'
 
-/** What both sides have agreed on. */
+/** The result of an MSE handshake. */
 export interface Agreement {
   readonly method: MseMethod
   /** The stream for bytes that we send. */
@@ -20,8 +20,8 @@ export interface Agreement {
 /** One side of an MSE handshake, without a connection. Pure, apart from random keys and paddings. */
 export interface MseHandshake {
   /**
-   * What the peer has sent: nothing; `unclear` bytes; its public key, which all programs with MSE send; or
-   * its `answer`, so that it knows the torrent.
+   * How far the peer has answered: with nothing; with `unclear` bytes; with its public key, as all programs
+   * with MSE do; or with its `answer`, so that it knows the torrent.
    */
   readonly heard: 'nothing' | 'unclear' | 'key' | 'answer'
   /** Set when the handshake is done. */
