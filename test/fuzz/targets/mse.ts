@@ -8,7 +8,10 @@ import { equalBytes } from '../../../lib/util/bytes.ts'
 import type { Check, Target } from '../target.ts'
 
 const infoHash = new Uint8Array(20).fill(7)
-const keys = { dialler: keyPairOf(new Uint8Array(20).fill(1)), dialled: keyPairOf(new Uint8Array(20).fill(2)) }
+const keys = {
+  dialler: keyPairOf(new Uint8Array(20).fill(1)),
+  dialled: keyPairOf(new Uint8Array(20).fill(2))
+}
 const handshake = new Uint8Array(68).fill(9)
 
 function initiatorOf(pad: number): MseInitiator {
