@@ -3,7 +3,7 @@ import { limits } from './limits.ts'
 
 const { handlingWaitMs: mostWaitMs } = limits
 
-/** What a host may use: a part of a core permanently, and milliseconds at once. */
+/** Limits of a host: a part of a core permanently, and milliseconds at once. */
 export interface HandlingLimits {
   readonly part: number
   readonly burstMs: number
