@@ -88,7 +88,7 @@ function checkCount(option: string, value: unknown): void {
     (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)
   )
     return
-  throw refusal(option, value, 'must be a whole number from 1 on, or Infinity')
+  throw refusal(option, value, 'must be a whole number of at least 1, or Infinity')
 }
 
 function isOrigin(value: unknown): boolean {

@@ -58,7 +58,7 @@ export class TorrentServer extends http.Server {
     })
   }
 
-  /** @internal Isolates listeners, so that one that throws does not keep a request from the others, the server's own among them. */
+  /** @internal Calls every listener, even if one throws, so that the server's own listeners always get a request. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     // As in `node:http`, an `error` without listeners ends the program.
     if (event === 'error' && this.listenerCount('error') === 0) return super.emit(event, ...args)

@@ -20,8 +20,8 @@ export class Turns {
   }
 
   /**
-   * Calls `begin` when all earlier requests of the connection are answered; never if it closes before. Closes a connection on which
-   * too many requests wait, or one that has a body, which would have to be held in memory.
+   * Calls `begin` when all earlier requests of the connection are answered; never if it closes first. Closes the connection when
+   * too many requests wait, or when a request with a body would wait, because the body would have to be held in memory.
    */
   take(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
     const { socket } = request

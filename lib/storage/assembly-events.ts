@@ -19,7 +19,7 @@ export interface AssemblyEvents {
   written(piece: PieceIndex): void
   /** Called when a begun piece was dropped, with its blocks. */
   abandoned(piece: PieceIndex): void
-  /** Called when blocks of the piece were discarded; bytes that were read from them unverified do not count. */
+  /** Called when blocks of the piece were discarded; unverified bytes that readers got from them are wrong. */
   discarded(piece: PieceIndex): void
   /** Called when blocks stored earlier could not be read back; the whole piece is missing. */
   lost(piece: PieceIndex): void

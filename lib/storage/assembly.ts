@@ -38,7 +38,7 @@ export class Assembly implements BlockSink {
   readonly #pool: BufferPool
   readonly #streaming: Streaming
   readonly #stopReclaiming: () => void
-  /** Pieces with reserved memory. A whole piece without a spare buffer gets its buffer with its first block. */
+  /** Pieces with reserved memory; undefined for a piece held in memory that gets its buffer with its first block. */
   readonly #begun = new NumberMap<PieceBuffer | StreamedPiece | undefined>()
   readonly #spilled: SpilledPieces
   readonly #conversions: Conversions
@@ -130,7 +130,7 @@ export class Assembly implements BlockSink {
 
   /**
    * Releases the memory of an incomplete piece once its blocks are stored; they are read back when the piece is reserved again. Returns
-   * false, and does nothing, when the piece has no blocks. Blocks that a source is still writing are lost.
+   * false, and keeps the memory, when the piece has no blocks. Blocks that a source is still writing are lost in both cases.
    */
   spill(piece: PieceIndex): boolean {
     this.writers.detach(piece)
@@ -351,7 +351,7 @@ export class Assembly implements BlockSink {
     if (end !== undefined) this.#work.track(end)
   }
 
-  /** Streams a piece from now on. Blocks that arrived after `written` are held until they are written. */
+  /** Streams a piece from now on. Present blocks that are not in `written` stay in memory until they are written too. */
   #convert(piece: PieceIndex, buffer: PieceBuffer | undefined, written: readonly number[]): void {
     const isWritten = new Set(written)
     const rest = buffer?.present().filter((block) => !isWritten.has(block)) ?? []

@@ -63,7 +63,7 @@ export class BadCopies {
     return true
   }
 
-  /** Returns the oldest copy; copies that a piece continues from come last. */
+  /** Returns the piece with the oldest copy; copies that a piece continues from come last. */
   #oldest(): number | undefined {
     for (const piece of this.#buffers.keys()) if (!this.#kept.has(piece)) return piece
     const [first] = this.#kept

@@ -146,7 +146,7 @@ export class FileOwnership {
     this.onAccepted?.(fileIndex)
   }
 
-  /** Reads whether a file is missing, empty or all zeros, as other programs leave preallocated files. */
+  /** Reads a file and returns whether it is missing, empty or all zeros; other programs preallocate files with zeros. */
   async isBlank(fileIndex: number): Promise<boolean> {
     const { files } = this.#options
     await files.states.probeFile(fileIndex)

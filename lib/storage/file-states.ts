@@ -178,6 +178,6 @@ function setMissing(state: FileState, path: string): void {
   state.found = null
   state.path = path
   state.missing = true
-  // Others removed it, so a new file would not be the one made here.
+  // Another program removed the file, so a file that appears there later is not ours.
   state.created = false
 }

@@ -179,7 +179,10 @@ export class FileStorage implements Storage {
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
-  /** Returns where bytes can be read on other threads; throws ERR_STORAGE_PATH when something else is at the path of a file. */
+  /**
+   * Returns where bytes can be read on other threads.
+   * @throws TorrentError ERR_STORAGE_PATH when something else is at the path of a file, ERR_STORAGE_READ when its folder is missing.
+   */
   segments(byteOffset: number, length: number): StorageSegment[] {
     return this.#require().bytes.segments(byteOffset, length)
   }

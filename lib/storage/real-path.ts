@@ -52,8 +52,8 @@ export class FoldersAbove {
   }
 
   /**
-   * Returns whether a folder is one of them. Compares device and inode, because a file system may know a folder by many names, or paths
-   * when the folder does not exist.
+   * Returns whether a folder is one of them. Compares device and inode, because a folder may have many names; compares paths if
+   * the folder does not exist.
    */
   async has(folder: string): Promise<boolean> {
     const id = await fileIdOf(this.#fs, folder)

@@ -68,7 +68,7 @@ export async function readWhole(
     const handle = await fs.open(path, openFlags.read)
     try {
       const { size } = await handle.stat({ bigint: true })
-      if (size > BigInt(maxBytes)) throw new Error(`it has ${size} bytes`)
+      if (size > BigInt(maxBytes)) throw new Error(`it has ${size} bytes, more than ${maxBytes}`)
       const bytes = new Uint8Array(Number(size))
       return bytes.subarray(0, await readAll(handle, bytes, 0))
     } finally {

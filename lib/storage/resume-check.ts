@@ -35,7 +35,7 @@ export interface Trust {
  * Derives the state of pieces without reading them. After a clean stop, recorded pieces are `have` and others `missing` as long as their
  * files have the same size and time; pieces of changed files are `unknown`. After an unclean stop, or without a record, recorded pieces are
  * `unproven` and others `unknown`. Pieces of missing or truncated files are always `missing`. A record that does not fit the layout is
- * ignored. An untrusted record makes no piece `have`, and counts only for files whose modification time it has to the nanosecond.
+ * ignored. An untrusted record makes no piece `have`, and counts only for files with the recorded size and time, to the nanosecond.
  */
 export function trust(
   layout: Layout,
@@ -96,8 +96,8 @@ interface Sources {
 
 /**
  * Marks the pieces of a file whose bytes are missing or changed; by file, because most files have very many pieces. Bytes in the parts file
- * hide those of the file, as in the storage. `keptIndex` is the first range of the parts file that may do so; returns that of the next
- * file.
+ * hide those of the file, as in the storage. `keptIndex` is the first range of the parts file that may overlap the file; returns the
+ * first one for the next file.
  */
 function markFile(
   layout: Layout,

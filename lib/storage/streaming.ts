@@ -15,7 +15,7 @@ const mostGranted = 64
 const partsOfShare = 4
 /** Maximum number of blocks with memory per piece; more helps only when storage is behind. */
 const mostReserved = 256
-/** Maximum number of failed pieces whose stored blocks are remembered, at most 4 KiB each; more than fail at a time. */
+/** Maximum number of failed pieces whose stored blocks are remembered; fewer fail at a time. */
 const mostLeftovers = 64
 
 /** Streams pieces to storage block by block, and reserves their memory. */

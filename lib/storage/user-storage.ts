@@ -24,7 +24,7 @@ export class UserStorage implements Storage {
       this.select = (wanted) => this.#ask('write', () => storage.select?.(wanted))
     }
     if (storage.segments !== undefined) {
-      // If it throws or returns no list, the bytes are read with `read` instead.
+      // If it throws or returns something that is not iterable, the bytes are read with `read` instead.
       this.segments = (byteOffset, length) => [...(storage.segments?.(byteOffset, length) ?? [])]
     }
     if (storage.stats !== undefined) this.stats = () => this.#stats()

@@ -13,8 +13,8 @@ import { throwLater, type WorkTracker } from './work-tracker.ts'
 import { WriteQueue } from './write-queue.ts'
 
 /**
- * Bytes of complete pieces awaiting their write above which only readers may begin pieces: a network faster than the disk would only fill
- * memory.
+ * Limit of complete pieces that wait to be written, in bytes. Above it, only readers may begin pieces, because a network faster than the
+ * disk would only fill memory.
  */
 const mostQueuedBytes = 16 << 20
 
@@ -65,7 +65,7 @@ export class WholePieces {
     return this.#verified.size
   }
 
-  /** Whether storage is so far behind that no more pieces should be begun. */
+  /** Whether storage is so far behind that only readers may begin more pieces. */
   get areBehind(): boolean {
     return this.#verified.size >= this.#mostQueued
   }
