@@ -8,7 +8,7 @@ import { drained } from './respond.ts'
 import { Slots, tooMany } from './slots.ts'
 
 /**
- * The responses that send files, limited in number. A response whose client has read nothing for a while may be closed for a new
+ * The responses that send files, limited in number. A response whose client has not taken a chunk for a while may be closed for a new
  * one. After longer, it releases its readahead window in the torrent until the client continues, because a paused player keeps its
  * connection for hours.
  */

@@ -20,7 +20,7 @@ export interface ServerOptions {
   /** Maximum open connections; default 512. Further ones replace an idle connection, or get a 503. */
   readonly maxConnections?: number | undefined
   /**
-   * Maximum files that are sent at the same time; default 128. A further one closes a stream whose client has read nothing for a
+   * Maximum files that are sent at the same time; default 128. A further one closes a stream whose client has not taken 256 KiB within a
    * minute, or gets a 503.
    */
   readonly maxStreams?: number | undefined
