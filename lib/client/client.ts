@@ -164,7 +164,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#registry.limitsChanged()
   }
 
-  /** Torrents that download at a time. Can change at any time. */
+  /** Maximum number of torrents that download at the same time. Can change at any time. */
   get maxActiveDownloads(): number {
     return this.#queue.rules.maxActiveDownloads
   }
@@ -173,7 +173,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#queue.setRule('maxActiveDownloads', count)
   }
 
-  /** Torrents that seed at a time. Can change at any time. */
+  /** Maximum number of torrents that seed at the same time. Can change at any time. */
   get maxActiveSeeds(): number {
     return this.#queue.rules.maxActiveSeeds
   }
@@ -235,7 +235,7 @@ export class Client extends EventEmitter<ClientEvents> {
     const { state } = this.#options
     const made = await makeTorrent(source, options, {
       state,
-      // Never shared: records contain peers and passkeys, and the other folder contains the key that signs them.
+      // Never put into a torrent: the state folder contains peers and passkeys, the other one the key that signs resume records.
       apart: [state, this.#services.recordKey.folder].filter((folder) => folder !== undefined),
       folder: async () => this.#options.path ?? (await this.#defaults.find(toHex(randomBytes(20)))),
       onWarning: this.#warn
@@ -252,7 +252,7 @@ export class Client extends EventEmitter<ClientEvents> {
       },
       {
         peers,
-        // Passed as options, because trackers that the program names may have local addresses.
+        // Passed as options too, because only trackers that the program names may have local addresses.
         trackers: metainfo.announce,
         paused,
         downloadLimit,
@@ -300,16 +300,17 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /**
-   * Resolves with the torrents of earlier runs in the state folder, once each is open or waits for its metadata. They are emitted as
-   * `torrent` before any `add` resolves. A torrent that cannot be opened causes a `warning` and is tried again in the next run. Resolves
-   * with an empty list without a `state`, or if another client uses the folder (with a `warning`).
+   * Resolves with the torrents of earlier runs in the state folder, once each is open or waits for its metadata; without those that
+   * `add` was called for or that were closed meanwhile. They are emitted as `torrent` before any `add` resolves. A torrent that cannot be
+   * opened causes a `warning` and is tried again in the next run. Resolves with an empty list without a `state`, or if another client
+   * uses the folder (with a `warning`).
    */
   async restored(): Promise<readonly Torrent[]> {
     const sessions = (await this.#stateFolder?.restored()) ?? []
     return sessions.map((session) => this.#registry.torrentOf(session))
   }
 
-  /** Moves a torrent to another position in the queue: 0 is the first. Larger indices than the last mean the last. */
+  /** Moves a torrent to another position in the queue. Position 0 is the first; an index beyond the last position means the last. */
   move(torrent: Torrent, index: number): void {
     checkTorrent(torrent)
     if (typeof index !== 'number' || Number.isNaN(index))

@@ -70,7 +70,9 @@ export class DhtService implements TorrentDht {
       onWarning,
       timers: this.#timers,
       ...(bootstrap !== undefined ? { bootstrap } : this.#local ? { bootstrap: [] } : {}),
-      ...(state === undefined ? {} : { state: state.then((one) => (this.#local ? onlyIds(one) : one)) })
+      ...(state === undefined
+        ? {}
+        : { state: state.then((one) => (this.#local ? withoutRemoteNodes(one) : one)) })
     })
     this.#cancelSave = this.#scheduleSave()
   }
@@ -174,7 +176,7 @@ export class DhtService implements TorrentDht {
 }
 
 /** Drops a saved node list that contains addresses beyond this machine, for a client on loopback. */
-function onlyIds(state: DhtState | undefined): DhtState | undefined {
+function withoutRemoteNodes(state: DhtState | undefined): DhtState | undefined {
   if (state === undefined) return undefined
   const { id, id6, nodes, nodes6 } = state
   const keep = (bytes: Uint8Array | undefined, family: 4 | 6): Uint8Array | undefined =>

@@ -39,7 +39,7 @@ export async function loadDhtState(
 /** Parses a saved state. @throws TorrentError ERR_STORAGE_RESUME or ERR_BENCODE_*. */
 export function parseDhtState(bytes: Uint8Array): DhtState {
   const dict = decode(bytes)
-  if (!(dict instanceof BencodeDict)) throw new TorrentError('ERR_STORAGE_RESUME', 'it is no dictionary')
+  if (!(dict instanceof BencodeDict)) throw new TorrentError('ERR_STORAGE_RESUME', 'it is not a dictionary')
   const state: Record<string, Uint8Array> = {}
   for (const name of ['id', 'id6', 'nodes', 'nodes6'] as const) {
     const value = dict.bytes(name)

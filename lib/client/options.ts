@@ -34,9 +34,15 @@ export interface ClientOptions {
   readonly state?: string | undefined
   /** With `false`, `state` holds only resume records and can be shared by several processes. Default `true` with a `state`. */
   readonly restore?: boolean | undefined
-  /** Torrents that download at a time; others are `queued`. Torrents without progress for a minute do not count. Default `Infinity`. */
+  /**
+   * Maximum number of torrents that download at the same time; others are `queued`. Torrents without progress for a minute do not count.
+   * Default `Infinity`.
+   */
   readonly maxActiveDownloads?: number | undefined
-  /** Torrents that seed at a time; others are `queued`. Seeds without uploads for half an hour do not count. Default `Infinity`. */
+  /**
+   * Maximum number of torrents that seed at the same time; others are `queued`. Seeds without uploads for half an hour do not count.
+   * Default `Infinity`.
+   */
   readonly maxActiveSeeds?: number | undefined
   /** Ratio (bytes uploaded per byte downloaded) at which a torrent stops as `finished`. Default `Infinity`. */
   readonly seedRatio?: number | undefined

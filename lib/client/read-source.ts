@@ -87,7 +87,7 @@ export async function readSourceOver(
   const bytes = await bytesOf(source, signal)
   if (bytes !== undefined) {
     const infoHashes = hashesOfBytes(bytes)
-    return infoHashes === undefined ? readBytes(bytes, 'the bytes given') : ofHashes(infoHashes)
+    return infoHashes === undefined ? readBytes(bytes, 'the data given') : ofHashes(infoHashes)
   }
   if (isUrl(source)) return readText(network, source.href, options)
   if (isMetainfo(source) || isMagnet(source)) return source
@@ -135,7 +135,7 @@ async function readPath(
 ): Promise<Metainfo | Magnet> {
   if (text === '') throw notASource(text)
   if (trust === 'remote') {
-    const message = `'${short(text)}' is no magnet link, info hash or http address, and paths are not read for others`
+    const message = `'${short(text)}' is no magnet link, info hash or http address, and paths are not read with trust 'remote'`
     throw new TorrentError('ERR_METAINFO_SOURCE', message)
   }
   // A file name can begin and end with quotes, so the text with its quotes is tried first.
@@ -171,14 +171,14 @@ async function readBytes(given: Uint8Array, where: string): Promise<Metainfo | M
     if (kind !== undefined)
       throw new TorrentError(
         'ERR_METAINFO_SOURCE',
-        `it is ${kind}; the site may want a login, or another link`
+        `it is ${kind}; the site may require a login, or the link may be wrong`
       )
     return await parseTorrentInTurns(bytes)
   } catch (thrown) {
     const cause = asError(thrown)
     const code =
       isTorrentError(cause) && !cause.code.startsWith('ERR_TRACKER') ? cause.code : 'ERR_CLIENT_SOURCE'
-    throw new TorrentError(code, `${where} is no usable .torrent: ${cause.message}`, {
+    throw new TorrentError(code, `${where} is not a usable .torrent: ${cause.message}`, {
       cause,
       details: { where }
     })

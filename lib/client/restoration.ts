@@ -37,14 +37,14 @@ export class Restoration {
   #closed = false
 
   /** Starts at once. `state` is the folder of the resume records. */
-  constructor(session: SavedList, state: string, events: RestorationEvents) {
-    this.#list = session
+  constructor(list: SavedList, state: string, events: RestorationEvents) {
+    this.#list = list
     this.#state = state
     this.#events = events
     this.listed = this.#run()
   }
 
-  /** Resolves once each torrent is open, has failed, or waits for its metadata, with the open ones that `add` was not called for. */
+  /** Resolves once each torrent is open, has failed, or waits for its metadata. Omits closed ones, and those that `add` was called for. */
   async torrents(): Promise<readonly TorrentSession[]> {
     await this.#opened.promise
     return [...this.#unclaimed].filter((torrent) => !isClosed(torrent))

@@ -107,7 +107,7 @@ export class SavedList {
     this.#withMetadata.add(torrent)
   }
 
-  /** Keeps a torrent that could not be restored in the list, for the next run. */
+  /** Keeps a torrent in the list for the next run, because it is not restored in this one. */
   setAside(saved: SavedTorrent): void {
     this.#notRestored.set(saved.infoHash, saved)
     this.touch()

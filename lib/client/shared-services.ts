@@ -31,6 +31,7 @@ const leastMemoryLimit = 1 << 20
 export interface SharedServicesEvents {
   /** Returns the torrent of the 20-byte info hash in a handshake. */
   find(infoHash: Uint8Array): DialledTorrent | undefined
+  /** Called when a torrent changes in a way that the queue or the saved list depends on. */
   changed(): void
   /** Called when the queue must decide at once which torrents run. */
   decide(): void
@@ -69,11 +70,11 @@ export class SharedServices implements ClientServices {
   /** Opens the ports at once. The caller has checked the options. */
   constructor(options: ClientOptions, onWarning: (warning: Error) => void) {
     const { host, maxConnections, state, pex = true, lsd = true, dht = true } = options
-    const never = Number.POSITIVE_INFINITY
+    const unlimited = Number.POSITIVE_INFINITY
     this.#path = options.path
     this.reserved = [state, this.recordKey.folder].flatMap((one) => (one === undefined ? [] : resolve(one)))
-    this.download = new Throttle(options.downloadLimit ?? never)
-    this.upload = new Throttle(options.uploadLimit ?? never)
+    this.download = new Throttle(options.downloadLimit ?? unlimited)
+    this.upload = new Throttle(options.uploadLimit ?? unlimited)
     this.budget = new MemoryBudget(Math.max(leastMemoryLimit, options.memoryLimit ?? defaultMemoryLimit))
     this.connections = new ConnectionBudget(maxConnections === undefined ? {} : { maxConnections })
     this.localAddress = host

@@ -13,8 +13,8 @@ export interface StateFolderEvents extends RestorationEvents {
 }
 
 /**
- * The state folder of a client: restores its torrents and saves them for the next run. Loads its modules on construction, since most
- * programs use no state folder. Callers that change the list of torrents wait for `listed` first.
+ * The state folder of a client: restores its torrents and saves them for the next run. Imports its modules only on construction, because
+ * most programs use no state folder. Callers that change the list of torrents wait for `listed` first.
  */
 export class StateFolder {
   /** Resolves when the torrents of the last run are in the registry. */

@@ -14,7 +14,7 @@ export interface QueueRules {
 }
 
 const decideEveryMs = 1000
-/** Least milliseconds between two decisions, per torrent and at most, so that many changes are handled together. */
+/** Minimum milliseconds between two decisions, so that many changes are handled together: `each` per torrent, but at most `most`. */
 const spacingMs = { each: 0.1, most: 50 }
 
 interface Run {
@@ -41,8 +41,8 @@ export class TorrentQueue {
 
   /** A missing rule is no limit. */
   constructor(rules: Pick<ClientOptions, keyof QueueRules>, registry: Registry) {
-    const never = Number.POSITIVE_INFINITY
-    const { maxActiveDownloads = never, maxActiveSeeds = never, seedRatio = never, seedTime = never } = rules
+    const none = Number.POSITIVE_INFINITY
+    const { maxActiveDownloads = none, maxActiveSeeds = none, seedRatio = none, seedTime = none } = rules
     this.#rules = { maxActiveDownloads, maxActiveSeeds, seedRatio, seedTime }
     this.#registry = registry
   }

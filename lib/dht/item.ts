@@ -33,7 +33,7 @@ export function immutableTarget(encoded: Uint8Array): Uint8Array {
   return new Uint8Array(createHash('sha1').update(encoded).digest())
 }
 
-/** Returns the target of a mutable item: the SHA-1 of public key and salt (BEP 44). BEP 46 links to torrents by it. */
+/** Returns the target of a mutable item: the SHA-1 of public key and salt (BEP 44). BEP 46 magnet links contain both. */
 export function mutableTarget(publicKey: Uint8Array, salt: Uint8Array = new Uint8Array()): Uint8Array {
   checkBytes('publicKey', publicKey)
   checkBytes('salt', salt)

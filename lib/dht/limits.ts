@@ -58,7 +58,7 @@ export const limits: {
   questionsPerLookup: 160,
   /** Maximum number of candidates per network (/24 or /48) in a lookup: the owner of a network controls all its addresses. */
   candidatesPerNetwork: 3,
-  /** Maximum number of nodes violating BEP 42 that one lookup queries, although they do not count as closest. */
+  /** Maximum number of nodes violating BEP 42 that one lookup queries, and that wait in it. They are not counted as closest. */
   insecureQuestions: 24,
   /** Maximum number of nodes per network (/24 or /48) in a bucket. */
   nodesPerNetwork: 2,
@@ -68,7 +68,7 @@ export const limits: {
   waitingPings: 32,
   /** Maximum number of peers per info hash. BEP 33 filters saturate at 6000, and a response holds 32. */
   peersPerInfoHash: 500,
-  /** Maximum number of peers per info hash and IPv6 /64: a household or a rack, although one host can use 2^64 addresses. */
+  /** Maximum number of peers per info hash and IPv6 /64. A household has several hosts, but one host can use all 2^64 addresses. */
   placesPerParty: 4,
   /** Maximum number of info hashes with peers; those announced least recently are evicted. */
   infoHashes: 5000,
@@ -94,9 +94,9 @@ export const limits: {
   samples: 20,
   /** Maximum number of queries answered per second, from all addresses. */
   answersPerSecond: 400,
-  /** Bytes of responses per second, except to this machine: 100 usual responses. Forged queries for items would cause ten times as much. */
+  /** Bytes of responses per second, except to this machine: 100 usual ones. `answersPerSecond` alone would allow 400 large items. */
   answerBytesPerSecond: 40_000,
-  /** Maximum bytes of responses to one address, or one IPv6 /64, per `floodWindowMs`: the damage that forged queries can do to one victim. */
+  /** Maximum bytes of responses to one address, or one IPv6 /64, per `floodWindowMs`. Bounds what forged queries can send to one victim. */
   answerBytesPerAddress: 20_000,
   /** Maximum number of queries that we send per second. */
   questionsPerSecond: 200,

@@ -167,7 +167,8 @@ class Candidates {
   readonly #host: LookupHost
   readonly #target: Uint8Array
   readonly #list: Candidate[] = []
-  readonly #parties = new Map<string, Candidate>()
+  /** All candidates by `hostKey`. */
+  readonly #byHost = new Map<string, Candidate>()
   readonly #networks = new Map<string, number>()
   #insecureAsked = 0
   #started = 0
@@ -178,7 +179,7 @@ class Candidates {
     this.#target = target
   }
 
-  /** Whether the 8 closest secure nodes have answered. */
+  /** Whether at least 8 secure nodes have answered. */
   get isComplete(): boolean {
     let count = 0
     for (const { state, secure } of this.#list)
@@ -190,10 +191,10 @@ class Candidates {
     const { id, host, port } = node
     if (id !== undefined && compareDistance(id, id, this.#host.id) === 0) return
     const secure = id === undefined || isSecureId(id, host)
-    const party = hostKey(node)
-    const known = this.#parties.get(party)
+    const key = hostKey(node)
+    const known = this.#byHost.get(key)
     if (known !== undefined) {
-      // An address listed under a false id must not keep it out under its true id.
+      // A candidate with a false id must not block the same address with its true id.
       if (known.state !== 'new' || known.secure || !secure) return
       this.#list.splice(this.#list.indexOf(known), 1)
     } else {
@@ -206,20 +207,20 @@ class Candidates {
     }
     const path = this.#pathFrom(from)
     const one: Candidate = { id, host, port, hops, path, secure, state: 'new', token: undefined }
-    this.#parties.set(party, one)
+    this.#byHost.set(key, one)
     this.#insert(one)
     if (!secure) this.#dropInsecure()
     if (this.#list.length > limits.candidates) this.#list.pop()
   }
 
-  /** Returns the path of a new candidate. Start nodes are spread over the paths, and so are their referrals if there are too few of them. */
+  /** Returns the path of a new candidate. Start nodes are spread over the paths; if they are too few, so are the nodes that they name. */
   #pathFrom(from: Candidate | undefined): number {
     if (from !== undefined && (from.hops > 0 || this.#started >= paths)) return from.path
     if (from === undefined) return this.#started++ % paths
     return this.#dealt++ % paths
   }
 
-  /** Drops the farthest waiting insecure candidate above the limit: ids close to the target are free to choose and could crowd out others. */
+  /** Drops the farthest insecure candidate if too many wait. Insecure ids can be chosen close to the target and would crowd out others. */
   #dropInsecure(): void {
     const isWaiting = (one: Candidate): boolean => !one.secure && one.state === 'new'
     let waiting = 0

@@ -18,8 +18,8 @@ const openMs = 5 * 60_000
 /**
  * Decides whether other nodes can reach us. An unreachable node is useless in routing tables and should be read-only (BEP 43). A node
  * becomes read-only once 50 nodes have answered it and no unsolicited query has arrived for 10 minutes. A query from an address to
- * which we sent something recently does not count, because routers let it in. The first unsolicited query ends the state, and it is
- * lifted on trial every hour. Local addresses are ignored, so that a small or private network keeps all its nodes.
+ * which we sent something recently does not count, because routers let it in. The state ends with the first unsolicited query, or
+ * after an hour, to try again. Local addresses are ignored, so that a small or private network keeps all its nodes.
  */
 export class Reachability {
   readonly #timers: Timers
@@ -31,7 +31,7 @@ export class Reachability {
   #quiet = 0
   #readOnly = false
 
-  /** Creates a tracker for a node that is always read-only (true), never (false), or decides by itself. */
+  /** `readOnly` fixes the state; with `'auto'`, it depends on the queries and replies that arrive. */
   constructor(timers: Timers, readOnly: boolean | 'auto') {
     this.#timers = timers
     this.#fixed = readOnly === 'auto' ? undefined : readOnly

@@ -16,7 +16,7 @@ const [link, pad, executable, hidden] = [0x6c, 0x70, 0x78, 0x68] as const
 /** How names are spelled, and how many there may be. */
 export interface Naming {
   readonly spelling: Spelling
-  /** Whether a name was read that has a different spelling. */
+  /** Whether another spelling may give another name for one that was read. */
   hasOthers: boolean
   /** Whether {@link maxPathElements} is ignored: for torrents that an earlier version accepted. */
   readonly unlimited: boolean
@@ -209,7 +209,7 @@ class FileReader {
     return this.#cursor.kind === 'list' ? at : undefined
   }
 
-  /** Moves behind an element and returns its spelling; undefined for `.` and `..`. */
+  /** Moves past an element and returns its spelling; undefined for `.` and `..`. */
   #element(depth: number): string | undefined {
     const cursor = this.#cursor
     const { bytes } = cursor

@@ -6,7 +6,7 @@ const partBits = 6
 
 /**
  * A set of names in folders, numbered from 0 in insertion order; folders are numbers too. An entry takes about 40 bytes, its name
- * included. One map per folder would take 20 times the bytes that name a folder in a torrent.
+ * included. A Map per folder would take 20 times the bytes of the folder's name in the .torrent.
  */
 export class NameTable {
   /** The folder and the hash of each entry. */

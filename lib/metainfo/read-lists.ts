@@ -52,7 +52,7 @@ export function* readNodes(value: Outline | undefined): Steps<string[]> {
   return found
 }
 
-/** Returns the URLs of the value at the cursor, and moves the cursor behind it. */
+/** Returns the URLs of the value at the cursor, and moves the cursor past it. */
 function* urlsAt(cursor: Cursor): Steps<Set<string>> {
   const found = new Set<string>()
   const add = (): void => {

@@ -61,7 +61,7 @@ export class UniquePaths {
     return this.#path + name
   }
 
-  /** Decides all paths in order. Calls `rename` for each file that cannot have the name that `nameOf` returns. */
+  /** Decides all paths in order, those with `yields` last. Calls `rename` for each file that cannot have the name that `nameOf` returns. */
   *settleSteps(nameOf: (path: number) => string, rename: (path: number, name: string) => void): Steps<void> {
     const taken = new Uint8Array(this.#files.size)
     let looks = 0
