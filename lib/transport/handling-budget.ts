@@ -8,7 +8,7 @@ const mostMs = burstMs + 2 * mostWaitMs * part
 interface Host {
   usedMs: number
   at: number
-  /** Time since when it has used more than half of its burst. */
+  /** Time from which on its count has been above half of the burst. */
   busySince: number
 }
 
