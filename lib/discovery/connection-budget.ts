@@ -27,7 +27,7 @@ export class ConnectionBudget {
   #halfOpen = 0
   #tokens: number
   #at = Number.NEGATIVE_INFINITY
-  /** Time before which no dial finds room. */
+  /** Time before which no connection is evicted for a dial, because the last attempt found none. */
   #crowdedUntil = Number.NEGATIVE_INFINITY
 
   constructor({ maxConnections = 200, maxHalfOpen = 100, dialsPerSecond = 30 }: ConnectionLimits = {}) {
@@ -50,7 +50,7 @@ export class ConnectionBudget {
   }
 
   /**
-   * Whether another dial could start, leaving its rate aside: there is room, or a connection of a network
+   * Whether another dial could start, apart from the dial rate: there is room, or a connection of a network
    * above its share could be evicted.
    */
   get mayDial(): boolean {
@@ -68,7 +68,10 @@ export class ConnectionBudget {
     return this.#connections + this.#halfOpen < this.maxConnections
   }
 
-  /** Returns the time at which the rate allows the next dial: `now` or later (ms), or `Infinity` if it allows none. */
+  /**
+   * Returns when the next dial may start: `now` or later (ms), or `Infinity` if the rate is 0. Without room, also waits
+   * out the delay after a failed eviction.
+   */
   dialAt(now: number): number {
     if (this.#dialsPerSecond <= 0) return Number.POSITIVE_INFINITY
     this.#refill(now)

@@ -120,7 +120,10 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
     this.#found.push(peer)
   }
 
-  /** Runs one look-up, with an announce if peers can reach us. Returns whether any node answered. */
+  /**
+   * Runs one look-up, with an announce if peers can reach us. Returns whether a node accepted the announce, or, without
+   * an announce, whether a peer was found.
+   */
   async #lookUp(signal: AbortSignal): Promise<boolean> {
     const { dht, infoHash } = this.#options
     const port = this.#options.port()

@@ -46,7 +46,7 @@ export const optimisticMs: number = 30_000
 /** Milliseconds after connecting in which a peer has three times the chance of an optimistic unchoke (BEP 3). */
 export const newcomerMs: number = 60_000
 
-/** While downloading, slots cover only half of the interested peers, but at least this many. Scarce slots reward upload. */
+/** While downloading, slots cover only half of the interested peers, but at least this many, so that peers have to upload for them. */
 const minDownloadSlots = 4
 /** A peer that received this many bytes and uploaded less than an eighth of them is a taker, until it uploads more. */
 const takerBytes = 128 * 1024

@@ -61,7 +61,7 @@ export class Picker {
     return this.#state.missing
   }
 
-  /** Number of pieces, buckets and peers that decisions have looked at, not counting the first bitfield of each peer. */
+  /** Number of pieces, buckets and peers that decisions have looked at so far. */
   get steps(): number {
     return this.#state.steps
   }
@@ -144,7 +144,7 @@ export class Picker {
   window(id: number, window: ByteWindow | undefined, jumped: boolean, now: number): void {
     const state = this.#state
     this.#changes.moved(id, window, now)
-    // Also true when a reader has used up what was stored. Until then no stream waited, so the queues are deep.
+    // Also true when a reader runs out of verified pieces. Until then no stream waited, so the queues are deep.
     const pressed = this.#filling.isPressed(now)
     if (jumped && this.#filling.isHungry(now)) cancelBackground(state, 0, now)
     else if (pressed && !this.#wasPressed) cancelBackground(state, shallowMs, now)

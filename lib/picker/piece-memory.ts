@@ -8,7 +8,7 @@ const keptBytes = 8 << 20
 /** Maximum number of blocks of a streamed piece for which memory is reserved ahead of requests. */
 const mostAhead = 128
 
-/** Sets aside unwanted pieces without outstanding requests. With `keep`, the latest ones stay in memory, up to 8 MiB. */
+/** Releases unwanted pieces without outstanding requests from memory, see `setAside`. With `keep`, the latest stay, up to 8 MiB. */
 export function dropUnwanted(state: DownloadState, keep: boolean): void {
   let kept = keep ? keptBytes : 0
   for (const partial of [...state.partials.values()].reverse()) {
@@ -18,7 +18,7 @@ export function dropUnwanted(state: DownloadState, keep: boolean): void {
   }
 }
 
-/** Manages the memory of partial pieces: which of them release it for others, and how they go on when storage has written. */
+/** Manages the memory of partial pieces: which of them release it, and when their requests continue after a write. */
 export class PieceMemory {
   readonly #state: DownloadState
   readonly #fillAll: (now: number) => void
@@ -116,6 +116,10 @@ function isServed(state: DownloadState, piece: PieceIndex): boolean {
   return false
 }
 
+/**
+ * Sets a partial piece aside: its received blocks are written to storage, or dropped if that is not possible, and its memory is
+ * released.
+ */
 function setAside(state: DownloadState, partial: PartialPiece): void {
   const { piece } = partial
   const blocks = partial.receivedBlocks()

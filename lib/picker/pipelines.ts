@@ -37,8 +37,8 @@ export class Pipelines {
   }
 
   /**
-   * Whether `room` justifies a refill. Queues are refilled in batches, for fewer and larger writes and fewer plans; in smaller
-   * batches while a stream waits.
+   * Whether `room` justifies a refill. Queues are refilled in batches, for fewer and larger writes and fewer runs of `UrgentPlan`; in
+   * smaller batches while a stream waits.
    */
   isWorthwhile(room: number, { outstanding }: PeerState, hungry: boolean): boolean {
     return room > outstanding.length >> (hungry ? 3 : 1)

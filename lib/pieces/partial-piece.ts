@@ -14,7 +14,7 @@ export class PartialPiece {
   #piece = -1
   /** A {@link blockState} for each block. */
   states: number[] = []
-  /** For each block the peer that was asked last or has sent it; -1 for none, -2 for a block found in storage. */
+  /** For each block, the peer that was asked last or has sent it; -1 for none, -2 if it came from storage or from a bad copy. */
   by: number[] = []
   /** Number of blocks that are neither requested nor received. */
   free = 0

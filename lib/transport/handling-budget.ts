@@ -12,7 +12,7 @@ export interface HandlingLimits {
 interface Host {
   usedMs: number
   at: number
-  /** Time since when it has used more than half of its burst. */
+  /** Time from which on its count has been above half of the burst. */
   busySince: number
 }
 

@@ -112,7 +112,7 @@ export class Throttle implements ThrottleMember {
   /** Queues a member, whose `turn` may be called before this returns. */
   wait(member: ThrottleMember): void {
     this.#waiting.add(member)
-    // The member that moved last waits for others first, or it would use up the burst that a pause has saved.
+    // The member that was served last lets others ask first; otherwise it alone would use up the burst after a pause.
     if (this.#parent === undefined && member === this.#last && !this.#turning && !this.stopped) this.#arm(0)
     else this.#next()
   }

@@ -41,7 +41,7 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
     this.#upload = throttles.upload
   }
 
-  /** Replaces the limits; bytes that wait, wait in the new ones. */
+  /** Replaces the limits. Waiting bytes move to the new ones. */
   moveTo(throttles: Throttles): void {
     if (this.#receiving !== undefined) this.#download?.leave(this.#receiving)
     if (this.#sending !== undefined) this.#upload?.leave(this.#sending)

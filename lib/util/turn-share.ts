@@ -10,8 +10,8 @@ const waiting: (() => void)[] = []
 /**
  * Asks for permission to do the next slice of long work. Returns undefined if this turn of the event loop
  * still has time and no other task waits, else a promise for a later turn; the longest waiting task comes
- * first. Do not await undefined where many tasks call this one after the other: all of them would continue in
- * the same turn.
+ * first. Skip the `await` if the result is undefined: while many tasks await it, none has worked yet, so all
+ * of them would be allowed to continue in the same turn.
  */
 export function shareTurn(): Promise<void> | undefined {
   const now = performance.now()

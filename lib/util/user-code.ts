@@ -2,7 +2,7 @@ import { EventEmitter, errorMonitor } from 'node:events'
 
 type EventName = string | symbol | number
 
-/** The methods used of an event emitter (Node or streamx). */
+/** The methods of an event emitter (Node or streamx) that are called here. */
 interface Listened {
   listenerCount(event: EventName): number
   rawListeners(event: EventName): readonly unknown[]
