@@ -124,7 +124,7 @@ export class RunState {
     return !this.#decided && this.pause()
   }
 
-  /** Resumes the torrent: ends a pause, a fault and a goal. The queue may still hold it. */
+  /** Resumes the torrent: ends a pause, a fault and a goal. The queue may still hold it. Returns true unless the torrent is closed. */
   resume(): boolean {
     if (this.#closed) return false
     this.#paused = false
