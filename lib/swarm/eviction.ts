@@ -16,8 +16,8 @@ export interface EvictionOptions {
 
 /**
  * Returns the peer to evict for a newcomer with a higher priority (BEP 40), or undefined. Peers that sent nothing but their handshake
- * have the lowest priority. A newcomer whose network already has its share of all connections can only replace peers of that network:
- * a network with many addresses always has one with a high priority.
+ * have the lowest priority. A newcomer whose network already has its share of all connections can only replace peers of that network;
+ * otherwise a network with many addresses could replace all others, because one of its addresses always has a high priority.
  */
 export function peerToEvict(
   peers: Iterable<Peer>,
@@ -39,7 +39,7 @@ export function peerToEvict(
   return toEvict(seated, own.priority(newcomer), now)?.peer
 }
 
-/** Returns the peer's connection as a seat that may be evicted for other networks. */
+/** Describes the peer's connection to the connection budget, which may evict it for a connection to another network. */
 export function seatOf(peer: Peer, evict: () => void): Seat {
   return {
     isNeeded: (now) => peer.source === 'manual' || rateOf(peer, now) >= limits.neededRate,

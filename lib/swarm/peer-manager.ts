@@ -234,10 +234,10 @@ export class PeerManager {
   }
 
   /**
-   * Returns whether a peer may join: it is not connected yet, and its holder is below `limits.peersPerHost`. When both sides dial each
-   * other at the same time, both must keep the same connection. A connection that we dialled stays if the peer has answered on it,
-   * because the peer has accepted it. Otherwise the connection stays that the side with the higher id dialled. Thus no connection closes
-   * that both sides already use. Only then, and only from the same host, does a new connection replace a peer, because ids are public.
+   * Returns whether a peer may join: it is not connected yet, and its address holder (`holderOf`) has fewer than `limits.peersPerHost`
+   * peers. When both sides dial each other at the same time, both must keep the same connection. If the peer has answered on the
+   * connection that we dialled, both use it, so it stays. Otherwise the connection dialled by the side with the higher id stays. A new
+   * connection replaces an old one only in this case and only from the same host, because any peer can claim a public id.
    */
   #mayJoin(peerId: Uint8Array, connection: Connection): boolean {
     const id = toHex(peerId)
@@ -270,8 +270,8 @@ export class PeerManager {
   }
 
   /**
-   * Evicts a peer for a newcomer: one of a network above its share, otherwise one with a lower priority (BEP 40). Frees the slot at once;
-   * returns whether it did.
+   * Evicts a peer for a newcomer: one of a network above its share, otherwise one with a lower priority (BEP 40). Returns whether a
+   * connection was freed, which takes effect at once.
    */
   #makeRoom(newcomer: PeerAddress): boolean {
     const { book, budget } = this.#options

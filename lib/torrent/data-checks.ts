@@ -52,11 +52,11 @@ export class DataChecks {
   #existing: ExistingFiles | undefined
   /** Resolves with whether the storage has opened. */
   #opening: Promise<boolean> | undefined
-  /** Resolves shortly after `open`, when its caller has emitted its events. */
+  /** Resolves in a later turn than `open`, so that the caller of `open` has emitted its events. */
   readonly #begun: Deferred<void> = deferred()
   #opened = false
   #closed = false
-  /** Whether a move of bytes that are kept aside is scheduled. */
+  /** Whether a move of bytes out of the parts file is scheduled. */
   #moving = false
   /** Files for which a warning about lost data was emitted. */
   readonly #vanished = new LazySet<number>()
@@ -134,7 +134,7 @@ export class DataChecks {
     if (complete) await this.#found({ start: 0, end: layout.pieceCount })
     else if (stats !== undefined) await this.#trust(stats, verify ? undefined : before)
     else if (verify) await this.#check(this.#allPieces())
-    // Moves bytes that were kept aside to files that are now wanted.
+    // Moves bytes from the parts file to files that are now wanted.
     if (!this.#closed && stats?.parts !== undefined) await storage.select?.(wanted.files())
     // Done after the checks, or the picker would plan to request pieces that are stored.
     if (!this.#closed) await wanted.tellPriorities(selected)
@@ -149,7 +149,7 @@ export class DataChecks {
   async recheck(): Promise<void> {
     const { table, download, haves, events } = this.#options
     const pieces = this.#allPieces()
-    // Complete pieces are still accepted, but no more blocks, so that the recheck also ends during a fast download.
+    // Stops requests for missing pieces; complete pieces are still written. Otherwise a fast download could delay `idle` forever.
     for (const part of partsOf(pieces.filter((piece) => !table.isVerified(piece)))) {
       await shareTurn()
       if (this.#closed) throw closedError()
@@ -169,7 +169,7 @@ export class DataChecks {
     events.changed()
   }
 
-  /** Checks again files that stopped the torrent with ERR_STORAGE_EXISTS. */
+  /** Rechecks the files that stopped the torrent with ERR_STORAGE_EXISTS. */
   reconsider(): void {
     this.#existing?.reconsider()
   }
@@ -262,7 +262,7 @@ export class DataChecks {
     return this.#existing.begin(pieces, stats)
   }
 
-  /** Moves bytes that were kept aside to a file that may now be written. */
+  /** Moves bytes from the parts file to a file that may now be written. */
   #moveKept(fileIndex: number): void {
     const { layout, storage, arrivals, wanted } = this.#options
     if (this.#moving || storage.inPlace?.(fileIndex) !== false) return

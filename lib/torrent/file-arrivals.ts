@@ -16,8 +16,8 @@ export interface ArrivalsMediator {
 }
 
 /**
- * Reports each file once every byte is verified and stored in the file itself: when its last piece is stored, or when bytes that were
- * kept aside have moved to it. A file that has lost bytes is reported again.
+ * Reports each file once every byte is verified and stored in the file itself: when its last piece is stored, or when its bytes have
+ * moved from the parts file. A file that has lost bytes is reported again once it is complete.
  */
 export class FileArrivals {
   readonly #layout: Layout
@@ -26,7 +26,7 @@ export class FileArrivals {
   readonly #mediator: ArrivalsMediator
   /** 1 for each file of the layout that was reported, or was complete at the start. */
   readonly #reported: Uint8Array
-  /** Selected files that wait for bytes that are kept aside. */
+  /** Selected files with bytes that are still in the parts file. */
   readonly #moving = new LazySet<number>()
 
   constructor(
@@ -47,7 +47,7 @@ export class FileArrivals {
     return this.#table.counts.isFileStored(fileIndex) && this.#isInPlace(fileIndex)
   }
 
-  /** Whether no selected file waits for bytes that are kept aside. */
+  /** Whether no selected file has bytes in the parts file. */
   get isSettled(): boolean {
     return this.#moving.size === 0
   }

@@ -5,8 +5,8 @@ import type { SavedTorrent } from './saved-torrent.ts'
  * - `metadata`: the files are not known yet
  * - `checking`: existing data is being hashed, and nothing is being downloaded meanwhile
  * - `downloading`: bytes are missing that are selected or that an open stream reads
- * - `seeding`: every byte is stored, or everything selected is and no open stream misses any
- * - `idle`: nothing is selected, bytes are missing, and no open stream misses any; peers stay connected
+ * - `seeding`: every byte is stored, or everything selected is stored and no open stream needs missing bytes
+ * - `idle`: nothing is selected, and bytes are missing that no open stream needs; peers stay connected
  * - `queued`: waits for other torrents (`maxActiveDownloads`, `maxActiveSeeds`), without peers
  * - `finished`: reached `seedRatio` or `seedTime`, without peers; `resume()` continues without a goal
  * - `paused`: after `pause()`
@@ -39,7 +39,7 @@ export type TorrentStatus =
  */
 export class RunState {
   #paused: boolean
-  /** Whether an option or a call decided in this run if it is paused; the last run's pause then does not count. */
+  /** Whether the option `paused` or a call of `resume` has decided in this run; the pause of the last run then does not count. */
   #decided: boolean
   #held = false
   #finished: boolean
@@ -124,7 +124,7 @@ export class RunState {
     return !this.#decided && this.pause()
   }
 
-  /** Resumes the torrent: ends a pause, a fault and a goal. The queue may still hold it. */
+  /** Resumes the torrent: ends a pause, a fault and a goal. The queue may still hold it. Returns true unless the torrent is closed. */
   resume(): boolean {
     if (this.#closed) return false
     this.#paused = false

@@ -21,7 +21,7 @@ export interface StoredNamesOptions {
   storage(): Storage
 }
 
-/** Most pieces that are hashed to test a spelling. If the files belong to another torrent, no piece matches. */
+/** Maximum number of pieces that are hashed to test a spelling. If the files belong to another torrent, no piece matches. */
 const mostPieces = 16
 /** Bytes after which no further piece is hashed. */
 const mostBytes = 64 << 20
@@ -29,9 +29,10 @@ const mostBytes = 64 << 20
 const filesOfTurn = 1000
 
 /**
- * Returns the metainfo with its file names spelled as an earlier run or another program has stored them. Names in a trusted record are
- * used as they are. Otherwise another spelling than ours is used only if a piece of a file with a different name is verified, and never
- * if the name then begins with a dot. Reads nothing for torrents whose names have only one spelling.
+ * Returns the metainfo with the file names under which an earlier run or another program has stored the data. The same name in a torrent
+ * has up to three spellings on disk (`Spelling`), because the rules that make it safe differ between versions and programs. A trusted
+ * record decides. Otherwise a spelling other than ours is used only if a file with a different name contains a verified piece, and never
+ * if its name begins with a dot. Reads nothing for torrents whose names have only one spelling.
  */
 export async function findNames(metainfo: Metainfo, options: StoredNamesOptions): Promise<Metainfo> {
   if (metainfo.spelling === undefined) return metainfo
@@ -91,7 +92,7 @@ async function someExist(
   for (const [index, { path, length, pad }] of files.entries()) {
     if (index % filesOfTurn === filesOfTurn - 1) await shareTurn()
     if (pad || length === 0 || usual[index]?.path === path) continue
-    // Skips files in folders that are known to be missing, which is usual.
+    // Skips files in folders that are known to be missing, the usual case.
     if (missing !== undefined && path.startsWith(missing)) continue
     missing = undefined
     if (await exists(join(folder, path))) return true

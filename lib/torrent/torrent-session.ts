@@ -108,7 +108,7 @@ export class TorrentSession {
       onVerified: (piece) => void this.#emit('verified', piece),
       onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
     })
-    // Before any peer or tracker is contacted: metadata that says so may be lost.
+    // Before any peer or tracker is contacted. The saved torrent knows it even if the metadata, which says so too, is lost.
     if (init.saved?.private === true) this.swarm.makePrivate()
     this.limitsChanged()
     this.swarm.sources.trackers.trust(init.saved?.trustedTrackers ?? [])
@@ -346,7 +346,7 @@ export class TorrentSession {
     }
   }
 
-  /** Dials peers again that had no wanted pieces before, after a change of the selection. */
+  /** Continues a finished torrent, and dials again peers that had no wanted pieces: other bytes may be wanted now. */
   #wantAgain(): void {
     if (this.state.unfinish()) this.follow()
     this.swarm.redial()
@@ -360,7 +360,7 @@ export class TorrentSession {
   }
 
   #warn(warning: Error): void {
-    // Saving meets the fault again that has stopped the torrent; it was reported already.
+    // Saving fails with the fault that has stopped the torrent, which was already reported.
     if (this.state.error?.message !== warning.message) this.#emit('warning', warning)
   }
 

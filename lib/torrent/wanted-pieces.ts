@@ -35,7 +35,7 @@ export class WantedPieces {
     this.#options = options
   }
 
-  /** Returns for each file of the layout whether it is stored as a file. */
+  /** Returns for each file of the layout whether its bytes belong in the file itself, not in the parts file. */
   files(): boolean[] {
     return this.#options.files.wanted()
   }

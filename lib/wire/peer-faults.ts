@@ -29,7 +29,7 @@ export class PeerFaults implements FaultCounter, PeerPiecesMediator {
     if (log.enabled) log('%d ignored: %s', this.#id, what)
     if (this.#odd.add()) return
     const { oddMessages } = this.#limits
-    throw protocolError(`more than ${oddMessages} messages make no sense, the last: ${what}`)
+    throw protocolError(`the peer sent more than ${oddMessages} invalid messages; the last: ${what}`)
   }
 
   listed(): void {

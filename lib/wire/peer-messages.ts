@@ -182,7 +182,7 @@ export class PeerMessages implements WireDecoderHandler {
       throw new TorrentError('ERR_WIRE_LIMIT', `an extended handshake of ${payload.length} bytes is too long`)
     const remote = parseExtendedHandshake(payload, extensionNames)
     if (remote === undefined) {
-      this.#faults.odd('an extended handshake is no bencoded dictionary')
+      this.#faults.odd('an extended handshake is not a bencoded dictionary')
       return
     }
     this.#faults.introduced()

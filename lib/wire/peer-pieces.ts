@@ -133,7 +133,7 @@ export class PeerPieces {
 
   /**
    * Records a message that lists all pieces. BEP 3 and 6 allow one, right after the handshake, but real clients send another bitfield
-   * instead of many haves. It can only add pieces.
+   * instead of many haves. A later message only adds pieces.
    */
   #told(kind: 'bitfield' | 'have all' | 'have none'): void {
     this.#mediator.listed()
