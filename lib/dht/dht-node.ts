@@ -106,7 +106,6 @@ export class DhtNode {
     return this.#table.id
   }
 
-  /** The routing table. */
   get table(): RoutingTable {
     return this.#table
   }

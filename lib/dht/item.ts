@@ -44,7 +44,6 @@ function checkBytes(name: string, value: unknown): void {
   if (!isBytes(value)) throw new TorrentError('ERR_DHT_OPTION', `${name}: ${show(value)} is not bytes`)
 }
 
-/** Returns the target of an item. */
 export function itemTarget({ encoded, mutable }: Item): Uint8Array {
   return mutable === undefined ? immutableTarget(encoded) : mutableTarget(mutable.publicKey, mutable.salt)
 }

@@ -17,7 +17,6 @@ export interface LookupHost {
   ask(to: PeerAddress, method: string, args: KrpcValues, onSlow: () => void): Promise<KrpcReply | undefined>
 }
 
-/** Options of a lookup. */
 export interface LookupOptions {
   readonly method: 'find_node' | 'get_peers' | 'get'
   /** Arguments of the query besides our id. */

@@ -48,7 +48,7 @@ export class PeerStore {
     return this.#size
   }
 
-  /** Number of info hashes. */
+  /** Number of info hashes, including those of expired peers that were not dropped yet. */
   get infoHashes(): number {
     return this.#torrents.size
   }

@@ -18,22 +18,19 @@ export class NameTable {
   readonly #seed = Math.floor(Math.random() * 2 ** 31)
   readonly #factor = 2 * Math.floor(Math.random() * 2 ** 30) + 1
 
-  /** Number of names. */
   get size(): number {
     return this.#names.length
   }
 
-  /** Returns the folder of an entry. */
+  /** Returns the number of the folder that contains an entry. */
   folder(entry: number): number {
     return this.#folders[entry] ?? 0
   }
 
-  /** Returns the name of an entry. */
   name(entry: number): string {
     return this.#names[entry] ?? ''
   }
 
-  /** Returns whether a folder has a name. */
   has(folder: number, name: string): boolean {
     const hash = this.#hash(folder, name)
     const { slots } = this.#part(hash)

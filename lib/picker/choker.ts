@@ -124,7 +124,6 @@ export class Choker {
     return this.#interestedCount > 0
   }
 
-  /** Whether the peer is unchoked. */
   isUnchoked(id: PeerNumber): boolean {
     return (this.#peers.get(id)?.standing ?? 'choked') !== 'choked'
   }

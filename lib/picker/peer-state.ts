@@ -89,7 +89,6 @@ export class PeerState {
     this.link = new LinkEstimate(latencyMs, bytesPerMs)
   }
 
-  /** Whether the peer has a piece. */
   has(piece: PieceIndex): boolean {
     return this.seed || hasBit(this.bits, piece)
   }

@@ -105,7 +105,7 @@ export class PieceBuckets {
     return this.#starts[bucket + 1] ?? 0
   }
 
-  /** Returns the piece at a position. */
+  /** Returns the piece at a position in the order of all buckets. */
   at(position: number): number {
     return this.#order[position] ?? 0
   }

@@ -12,7 +12,6 @@ export class Readiness {
   /** Whether a peer has come, gone, choked or unchoked since the fastest peers were last determined. */
   peersChanged = true
 
-  /** Removes a peer from all sets. */
   removePeer(peer: PeerState): void {
     this.busy.delete(peer)
     this.ready.delete(peer)

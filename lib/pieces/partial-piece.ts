@@ -66,7 +66,6 @@ export class PartialPiece {
     return this.#piece
   }
 
-  /** Number of its blocks. */
   get blockCount(): number {
     return this.states.length
   }
@@ -93,7 +92,6 @@ export class PartialPiece {
     return -1
   }
 
-  /** Returns the received blocks. */
   receivedBlocks(): number[] {
     const list: number[] = []
     for (let block = 0; block < this.blockCount; block++) {

@@ -88,17 +88,14 @@ export class PieceCounts {
     return this.#verifiedCount
   }
 
-  /** Number of stored pieces. */
   get storedCount(): number {
     return this.#layout.pieceCount - this.#unstored
   }
 
-  /** Number of unchecked pieces. */
   get uncheckedCount(): number {
     return this.#uncheckedCount
   }
 
-  /** Number of unproven pieces. */
   get unprovenCount(): number {
     return this.#unprovenCount
   }

@@ -64,7 +64,6 @@ export class PieceTable {
     for (const listener of this.#listeners) listener(piece)
   }
 
-  /** Number of pieces. */
   get pieceCount(): number {
     return this.#states.length
   }

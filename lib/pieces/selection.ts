@@ -48,7 +48,6 @@ export class Selection {
     return this.#files[index] ?? 0
   }
 
-  /** Sets the priority of a file. */
   setFile(index: number, priority: number): void {
     const before = this.#files[index]
     if (before === undefined) return

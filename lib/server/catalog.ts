@@ -53,7 +53,6 @@ function* pathSteps(files: readonly TorrentFile[]): Steps<Map<string, number>> {
   return paths
 }
 
-/** Returns the URL path of a torrent, or of one of its files. */
 export function urlPath(torrent: Torrent, file?: TorrentFile): string {
   const elements = file === undefined ? [''] : file.path.split('/').map(encodeElement)
   return `/${torrent.infoHash}/${elements.join('/')}`

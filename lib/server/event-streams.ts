@@ -86,7 +86,6 @@ export class EventStreams {
     for (const { response } of this.#watchers) if (!response.writableNeedDrain) response.write(event)
   }
 
-  /** Closes all streams. */
   close(): void {
     this.#stop()
     for (const { response } of this.#watchers) response.destroy()

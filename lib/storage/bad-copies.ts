@@ -19,7 +19,6 @@ export class BadCopies {
     this.#onDrop = onDrop
   }
 
-  /** Returns the bad copy of a piece. */
   get(piece: PieceIndex): PieceBuffer | undefined {
     return this.#buffers.get(piece)
   }

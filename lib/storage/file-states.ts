@@ -7,7 +7,6 @@ import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
 import { fileStat, type StorageFs } from './storage-fs.ts'
 
-/** State of one file. */
 export interface FileState {
   /** Whether the file may be created. */
   wanted: boolean

@@ -27,7 +27,6 @@ export async function fileIdOf(fs: StorageFs, path: string): Promise<FileId | un
   }
 }
 
-/** A folder and all folders above it. */
 export class FoldersAbove {
   readonly #fs: StorageFs
   readonly #paths: ReadonlySet<string>

@@ -330,7 +330,6 @@ function checkOptions(options: FileStreamOptions): void {
     throw streamOptionRefusal('encoding', `${show(encoding)} is not an encoding that Node knows`)
 }
 
-/** Returns the error for an option of a stream. */
 export function streamOptionRefusal(option: string, reason: string): TorrentError {
   return new TorrentError('ERR_STREAM_OPTION', `option ${option}: ${reason}`, { details: { option } })
 }

@@ -51,7 +51,6 @@ export class TorrentMetadata {
     this.#listener = listener
   }
 
-  /** Whether the metadata is known. */
   get known(): boolean {
     return this.#metainfo !== undefined
   }

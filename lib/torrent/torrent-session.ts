@@ -134,7 +134,6 @@ export class TorrentSession {
     return this.metadata.torrentFile(this.trackerTiers)
   }
 
-  /** Status of the torrent. */
   get status(): TorrentStatus {
     return this.state.status(this.data.content)
   }

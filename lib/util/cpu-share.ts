@@ -80,5 +80,4 @@ function readLinux(): number | undefined {
   }
 }
 
-/** CPU share of this thread. */
 export const cpuShare: CpuShare = new CpuShare(readThread)

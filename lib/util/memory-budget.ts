@@ -104,7 +104,6 @@ export class MemoryBudget {
     this.#used -= bytes
   }
 
-  /** Releases `bytes` of an account. */
   release(account: MemoryAccount, bytes: number): void {
     this.#set(account, account.used - bytes, account.wish)
     this.releaseSpare(bytes)
@@ -272,7 +271,6 @@ export class MemoryAccount {
     this.budget.wait(this)
   }
 
-  /** Releases `bytes`. */
   release(bytes: number): void {
     this.budget.release(this, bytes)
   }
