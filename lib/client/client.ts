@@ -12,7 +12,7 @@ import { TorrentError, warnProcess } from '../util/errors.ts'
 import { inspectAs } from '../util/inspect-as.ts'
 import { checkNoMore, checkOptionNames, checkType } from '../util/options.ts'
 import { show } from '../util/show.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import { emitSafely } from '../util/user-code.ts'
 import { checkAddOptions, checkSeedOptions, type SeedOptions } from './add-options.ts'
 import { DefaultFolders } from './default-folders.ts'
@@ -366,8 +366,8 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#services.acceptor.close()
     await Promise.all(
       this.#registry.all.map(async (torrent) => {
-        const turn = shareTurn()
-        if (turn !== undefined) await turn
+        const pause = yieldToEventLoop()
+        if (pause !== undefined) await pause
         await torrent.close()
       })
     )

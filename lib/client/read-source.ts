@@ -5,7 +5,7 @@ import { hashesOfBytes, type InfoHashes, isInfoHashes, parseV1 } from '../metain
 import { maxTorrentBytes } from '../metainfo/limits.ts'
 import { type Magnet, parseMagnet } from '../metainfo/magnet.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import { parseTorrentInTurns } from '../metainfo/parse-torrent.ts'
+import { parseTorrentInSlices } from '../metainfo/parse-torrent.ts'
 import { unpackBody } from '../net/http-body.ts'
 import { Network } from '../net/network.ts'
 import { isBytes } from '../util/bytes.ts'
@@ -173,7 +173,7 @@ async function readBytes(given: Uint8Array, where: string): Promise<Metainfo | M
         'ERR_METAINFO_SOURCE',
         `it is ${kind}; the site may require a login, or the link may be wrong`
       )
-    return await parseTorrentInTurns(bytes)
+    return await parseTorrentInSlices(bytes)
   } catch (thrown) {
     const cause = asError(thrown)
     const code =

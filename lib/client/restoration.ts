@@ -5,7 +5,7 @@ import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { asError, TorrentError, warnProcess } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import type { DefaultFolders } from './default-folders.ts'
 import type { Registry } from './registry.ts'
 import { placeOf } from './restored-torrent.ts'
@@ -70,7 +70,7 @@ export class Restoration {
     const torrents: TorrentSession[] = []
     const opened: SavedTorrent[] = []
     for (const saved of savedTorrents) {
-      const pause = shareTurn()
+      const pause = yieldToEventLoop()
       if (pause !== undefined) await pause
       if (this.#closed) {
         this.#list.setAside(saved)

@@ -6,7 +6,7 @@ import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { makeFolder } from '../util/make-folder.ts'
-import { runStepsInTurns } from '../util/turn-share.ts'
+import { runStepsInSlices } from '../util/slices.ts'
 import { FolderLock } from './folder-lock.ts'
 import { encodeSavedTorrents, maxSavedLength, readSavedSteps, type SavedLine } from './saved-torrents.ts'
 import type { SavedTorrentsTrust } from './saved-torrents-trust.ts'
@@ -81,7 +81,7 @@ export class SavedList {
       await this.#unlock()
       return []
     }
-    const { lines, damaged } = await runStepsInTurns(readSavedSteps(bytes ?? new Uint8Array()))
+    const { lines, damaged } = await runStepsInSlices(readSavedSteps(bytes ?? new Uint8Array()))
     if (damaged > 0 && bytes !== undefined) {
       this.#warn(
         `has a damaged list of torrents: ${damaged} of its lines cannot be used; it is kept as client.session.damaged`

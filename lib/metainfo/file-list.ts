@@ -1,7 +1,7 @@
 import type { Cursor } from '../bencode/cursor.ts'
 import type { Outline } from '../bencode/outline.ts'
 import { isBytes } from '../util/bytes.ts'
-import type { Steps } from '../util/turn-share.ts'
+import type { Steps } from '../util/slices.ts'
 import { invalid, shown } from './invalid.ts'
 import { maxAttributeBytes, maxPathDepth, maxPathElements } from './limits.ts'
 import type { FileEntry } from './metainfo.ts'

@@ -1,5 +1,5 @@
 import type { KeyTree, Outline } from '../bencode/outline.ts'
-import type { Steps } from '../util/turn-share.ts'
+import type { Steps } from '../util/slices.ts'
 import { badLength, type Naming, readFileList, readFlags } from './file-list.ts'
 import { hashKey, type InfoHashes } from './info-hashes.ts'
 import { invalid } from './invalid.ts'

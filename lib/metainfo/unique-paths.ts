@@ -1,4 +1,4 @@
-import { runSteps, type Steps } from '../util/turn-share.ts'
+import { runSteps, type Steps } from '../util/slices.ts'
 import { NameTable } from './name-table.ts'
 import { folded, suffixed } from './safe-path.ts'
 

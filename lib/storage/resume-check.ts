@@ -1,6 +1,6 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import { bitsLength, bitsOf, hasBit } from '../util/bits.ts'
-import { runSteps, type Steps } from '../util/turn-share.ts'
+import { runSteps, type Steps } from '../util/slices.ts'
 import type { RecordTrust } from './record-seal.ts'
 import type { ResumeRecord } from './resume-record.ts'
 import type { FileStat, StorageStats } from './storage.ts'

@@ -7,12 +7,12 @@ import { foreignFiles } from '../storage/foreign-files.ts'
 import { pieceTrust, trustSteps } from '../storage/resume-check.ts'
 import type { LoadedRecord } from '../storage/resume-record.ts'
 import type { Storage, StorageStats } from '../storage/storage.ts'
-import { partsOf, piecesOfTurn, Verification } from '../storage/verification.ts'
+import { partsOf, piecesPerSlice, Verification } from '../storage/verification.ts'
 import type { Haves } from '../swarm/haves.ts'
 import { hasBit } from '../util/bits.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { LazySet } from '../util/lazy-collections.ts'
-import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
+import { runStepsInSlices, yieldToEventLoop } from '../util/slices.ts'
 import type { ContentEvents } from './content-events.ts'
 import type { ContentOptions } from './content-options.ts'
 import type { Download } from './download.ts'
@@ -126,7 +126,7 @@ export class DataChecks {
     )
     await opening
     const stats = await storage.stats?.()
-    await shareTurn()
+    await yieldToEventLoop()
     if (this.#closed) return
     const selected = await wanted.begin()
     if (this.#closed) return
@@ -151,7 +151,7 @@ export class DataChecks {
     const pieces = this.#allPieces()
     // Stops requests for missing pieces; complete pieces are still written. Otherwise a fast download could delay `idle` forever.
     for (const part of partsOf(pieces.filter((piece) => !table.isVerified(piece)))) {
-      await shareTurn()
+      await yieldToEventLoop()
       if (this.#closed) throw closedError()
       const missing = part.filter((piece) => !table.isVerified(piece))
       download.change((picker, now) => picker.unchecked(missing, now))
@@ -202,7 +202,7 @@ export class DataChecks {
   /** Marks pieces as stored as far as the resume record is trusted, and has the others checked. */
   async #trust(stats: StorageStats, before: LoadedRecord | undefined): Promise<void> {
     const { layout, table } = this.#options
-    const { pieces, partial } = await runStepsInTurns(
+    const { pieces, partial } = await runStepsInSlices(
       trustSteps(layout, before?.record, stats, before?.trust)
     )
     const held = this.#beginExisting(pieces, stats)
@@ -278,11 +278,11 @@ export class DataChecks {
   /** Marks the pieces `[start, end)` as stored without hashing them. */
   async #found({ start, end }: Range): Promise<void> {
     const { download } = this.#options
-    for (let first = start; first < end; first += piecesOfTurn) {
-      const pause = shareTurn()
+    for (let first = start; first < end; first += piecesPerSlice) {
+      const pause = yieldToEventLoop()
       if (pause !== undefined) await pause
       if (this.#closed) return
-      const part = { start: first, end: Math.min(end, first + piecesOfTurn) }
+      const part = { start: first, end: Math.min(end, first + piecesPerSlice) }
       download.change((picker, now) => picker.had(part, now, true))
     }
   }

@@ -11,7 +11,7 @@ import {
   spellName
 } from '../../lib/metainfo/spelling.ts'
 import { fromText } from '../../lib/util/bytes.ts'
-import { runSteps } from '../../lib/util/turn-share.ts'
+import { runSteps } from '../../lib/util/slices.ts'
 import { fc } from '../support/fast-check.ts'
 
 /** An element, and its spelling in 0.2, in 0.1, and the original one if it may be used. */
