@@ -17,7 +17,7 @@ import { TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
 import { Connector, type ConnectorOptions } from './connector.ts'
-import { peerToEvict, seatOf } from './eviction.ts'
+import { countedConnection, peerToEvict } from './eviction.ts'
 import { Member } from './member.ts'
 import { Peer } from './peer.ts'
 import type { PeerConnection } from './pending-handshakes.ts'
@@ -138,7 +138,7 @@ export class PeerManager {
     peer.address = { host: peer.connection.remote.host, port }
     member.listens = true
     book.add(peer.address, 'incoming', monotonicMs())
-    member.claims = book.claim(peer.address)
+    member.marksConnected = book.markConnected(peer.address)
   }
 
   /** Bans a peer that sent bad data, even if it has disconnected, and closes its connections. */
@@ -183,8 +183,8 @@ export class PeerManager {
   #keepConnected({ host, port }: PeerAddress): void {
     for (const member of this.#members.values()) {
       const { address } = member.peer
-      if (!member.listens || member.claims || address.port !== port || address.host !== host) continue
-      member.claims = this.#options.book.claim(address)
+      if (!member.listens || member.marksConnected || address.port !== port || address.host !== host) continue
+      member.marksConnected = this.#options.book.markConnected(address)
     }
   }
 
@@ -226,8 +226,8 @@ export class PeerManager {
     this.peers.set(peer.id, peer)
     this.#members.set(peer.id, member)
     if (log.enabled) logEnds(peer)
-    const seat = seatOf(peer, () => this.#evict(member))
-    member.leaveSeat = budget.seat(peer.connection.remote.host, seat)
+    const counted = countedConnection(peer, () => this.#evict(member))
+    member.uncount = budget.countNetwork(peer.connection.remote.host, counted)
     this.#startTicking()
     onPeer(peer)
     return member
@@ -296,8 +296,8 @@ export class PeerManager {
     const { peer } = member
     if (!this.peers.delete(peer.id)) return
     this.#members.delete(peer.id)
-    member.leaveSeat?.()
-    if (member.claims) this.#options.book.disconnected(peer.address, monotonicMs(), member.outcome)
+    member.uncount?.()
+    if (member.marksConnected) this.#options.book.disconnected(peer.address, monotonicMs(), member.outcome)
     this.#options.onGone(peer, member.unneeded)
   }
 
