@@ -120,7 +120,7 @@ export class Choker {
   }
 
   /** Whether any peer is interested. */
-  get wanted(): boolean {
+  get hasInterested(): boolean {
     return this.#interestedCount > 0
   }
 

@@ -175,10 +175,10 @@ export class Uploads {
 
   /** Updates whether this torrent is counted in `servingTorrents`. */
   #countServing(): void {
-    const { wanted } = this.choker
-    if (wanted === this.#serves) return
-    this.#serves = wanted
-    if (wanted) this.#servingTorrents.begin()
+    const { hasInterested } = this.choker
+    if (hasInterested === this.#serves) return
+    this.#serves = hasInterested
+    if (hasInterested) this.#servingTorrents.begin()
     else this.#servingTorrents.cease()
   }
 

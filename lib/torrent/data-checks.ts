@@ -77,7 +77,7 @@ export class DataChecks {
       },
       missing: (piece) => download.change((picker, now) => picker.lost(piece, now)),
       found: (piece) => {
-        download.change((picker, now) => picker.had({ start: piece, end: piece + 1 }, now, true))
+        download.change((picker, now) => picker.markVerified({ start: piece, end: piece + 1 }, now, true))
         this.#existing?.verified(piece)
         table.tellVerified(piece)
         options.found(piece)
@@ -225,7 +225,7 @@ export class DataChecks {
       const blocks = Array.from({ length: layout.blockCount(piece) }, (_, block) => block).filter((block) =>
         hasBit(map, block)
       )
-      table.blocks.store(piece, blocks)
+      table.blocks.setKept(piece, blocks)
     }
     if (held.length > 0) await this.#verification.mark(held)
     this.#existing?.start()
@@ -283,7 +283,7 @@ export class DataChecks {
       if (pause !== undefined) await pause
       if (this.#closed) return
       const part = { start: first, end: Math.min(end, first + piecesPerSlice) }
-      download.change((picker, now) => picker.had(part, now, true))
+      download.change((picker, now) => picker.markVerified(part, now, true))
     }
   }
 

@@ -161,7 +161,7 @@ export class TorrentSession {
 
   /** Whether a peer is interested in us. */
   get serves(): boolean {
-    return this.data.content?.uploads.choker.wanted === true
+    return this.data.content?.uploads.choker.hasInterested === true
   }
 
   /** The storage that the caller of `add` passed, if any. */
