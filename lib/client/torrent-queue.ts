@@ -82,7 +82,7 @@ export class TorrentQueue {
   admit(torrent: TorrentSession): void {
     const { maxActiveDownloads, maxActiveSeeds } = this.#rules
     // Its kind is known only once its files are. The next decision then starts it if the limit allows.
-    if (Number.isFinite(maxActiveDownloads) || Number.isFinite(maxActiveSeeds)) torrent.hold(true)
+    if (Number.isFinite(maxActiveDownloads) || Number.isFinite(maxActiveSeeds)) torrent.setQueued(true)
   }
 
   /** Stops all decisions; torrents stay as they are. Idempotent. */
@@ -128,7 +128,7 @@ export class TorrentQueue {
   #apply(torrents: readonly TorrentSession[]): boolean {
     const { maxActiveDownloads, maxActiveSeeds } = this.#rules
     if (maxActiveDownloads === Number.POSITIVE_INFINITY && maxActiveSeeds === Number.POSITIVE_INFINITY) {
-      for (const torrent of torrents) torrent.hold(false)
+      for (const torrent of torrents) torrent.setQueued(false)
       return false
     }
     const now = monotonicMs()
@@ -137,7 +137,7 @@ export class TorrentQueue {
     for (const [index, torrent] of torrents.entries()) {
       // Paused torrents and torrents without files cause a new decision when that changes.
       if (entries[index]?.kind === undefined) {
-        if (torrent.activity === 'idle') torrent.hold(false)
+        if (torrent.activity === 'idle') torrent.setQueued(false)
         continue
       }
       const runs = plan[index] === true
@@ -145,7 +145,7 @@ export class TorrentQueue {
       if (run.running && !runs && isIdle(entries[index])) run.triedAt = now
       if (!run.running && runs) run.movedAt = now
       run.running = runs
-      torrent.hold(!runs)
+      torrent.setQueued(!runs)
     }
     return true
   }

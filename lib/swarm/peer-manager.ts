@@ -1,5 +1,5 @@
 import type { AddressBook, Candidate } from '../discovery/address-book.ts'
-import { holderOf } from '../discovery/address-scope.ts'
+import { siteOf } from '../discovery/address-scope.ts'
 import type { Outcome } from '../discovery/back-off.ts'
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import type { DialVariant } from '../discovery/dial-variant.ts'
@@ -234,17 +234,17 @@ export class PeerManager {
   }
 
   /**
-   * Returns whether a peer may join: it is not connected yet, and its address holder (`holderOf`) has fewer than `limits.peersPerHost`
+   * Returns whether a peer may join: it is not connected yet, and its site (`siteOf`) has fewer than `limits.peersPerHost`
    * peers. When both sides dial each other at the same time, both must keep the same connection. If the peer has answered on the
    * connection that we dialled, both use it, so it stays. Otherwise the connection dialled by the side with the higher id stays. A new
    * connection replaces an old one only in this case and only from the same host, because any peer can claim a public id.
    */
   #mayJoin(peerId: Uint8Array, connection: Connection): boolean {
     const id = toHex(peerId)
-    const holder = holderOf(connection.remote.host)
+    const site = siteOf(connection.remote.host)
     let free: number = limits.peersPerHost
     for (const peer of this.peers.values()) {
-      if (holder !== undefined && peer.holder === holder && --free === 0) return false
+      if (site !== undefined && peer.site === site && --free === 0) return false
       if (peer.peerId !== id) continue
       const crossed =
         peer.connection.incoming &&

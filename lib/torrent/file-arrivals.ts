@@ -43,7 +43,7 @@ export class FileArrivals {
   }
 
   /** Returns whether every byte of a file of the layout is verified and stored in the file itself. */
-  isHere(fileIndex: number): boolean {
+  isStored(fileIndex: number): boolean {
     return this.#table.counts.isFileStored(fileIndex) && this.#isInPlace(fileIndex)
   }
 
@@ -56,7 +56,7 @@ export class FileArrivals {
   async begin(): Promise<void> {
     for (let fileIndex = 0; fileIndex < this.#reported.length; fileIndex++) {
       if (fileIndex % filesPerSlice === filesPerSlice - 1) await yieldToEventLoop()
-      if (this.isHere(fileIndex)) this.#reported[fileIndex] = 1
+      if (this.isStored(fileIndex)) this.#reported[fileIndex] = 1
     }
   }
 
@@ -94,7 +94,7 @@ export class FileArrivals {
   }
 
   #reportIfHere(fileIndex: number): void {
-    if (this.#reported[fileIndex] === 1 || !this.isHere(fileIndex)) return
+    if (this.#reported[fileIndex] === 1 || !this.isStored(fileIndex)) return
     this.#reported[fileIndex] = 1
     this.#mediator.arrived(fileIndex)
   }

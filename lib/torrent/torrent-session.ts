@@ -222,8 +222,8 @@ export class TorrentSession {
   }
 
   /** Queues the torrent, without peers and trackers, or lets it run. */
-  hold(held: boolean): void {
-    if (this.state.hold(held)) this.follow()
+  setQueued(queued: boolean): void {
+    if (this.state.setQueued(queued)) this.follow()
   }
 
   /** Stops a seed that has reached its goal. */
