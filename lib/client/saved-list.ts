@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { readWhole, replaceFile, replaceUnlisted } from '../storage/replace-file.ts'
+import { readWhole, replaceFile, replaceWithoutFolderSync } from '../storage/atomic-write.ts'
 import { nodeFs } from '../storage/storage-fs.ts'
 import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
@@ -211,7 +211,7 @@ export class SavedList {
       const torrent = missing[index]
       const bytes = torrent?.torrentFile
       if (torrent === undefined || bytes === undefined) return
-      await replaceUnlisted(nodeFs, join(this.#folder, `${torrent.infoHash}.torrent`), bytes, '.new')
+      await replaceWithoutFolderSync(nodeFs, join(this.#folder, `${torrent.infoHash}.torrent`), bytes, '.new')
       this.#withMetadata.add(torrent)
     })
   }

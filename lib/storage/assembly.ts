@@ -82,7 +82,7 @@ export class Assembly implements BlockSink {
       this.#events.arrived(piece)
       return Number.POSITIVE_INFINITY
     }
-    if (this.#conversions.has(piece) || (!urgent && this.whole.areBehind)) {
+    if (this.#conversions.has(piece) || (!urgent && this.whole.isBehind)) {
       this.#account.wait()
       return 0
     }

@@ -62,7 +62,7 @@ export class FoldersAbove {
 }
 
 /** Returns whether `folder` is `outer` or inside it. */
-export async function liesIn(fs: StorageFs, folder: string, outer: string): Promise<boolean> {
+export async function isInside(fs: StorageFs, folder: string, outer: string): Promise<boolean> {
   return (await FoldersAbove.of(fs, folder)).has(outer)
 }
 

@@ -4,9 +4,9 @@ import { recordFolder } from '../metainfo/record-folder.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { yieldToEventLoop } from '../util/slices.ts'
+import { readWhole, replaceFile, temporaryPath } from './atomic-write.ts'
 import { RealFolders } from './real-folders.ts'
 import type { RecordSeal } from './record-seal.ts'
-import { readWhole, replaceFile, temporaryPath } from './replace-file.ts'
 import {
   encodeResume,
   type LoadedRecord,

@@ -207,15 +207,15 @@ export class DataChecks {
     )
     const held = this.#beginExisting(pieces, stats)
     const unproven: number[] = []
-    const unknown: number[] = []
+    const unchecked: number[] = []
     for (let start = 0, end = 0; start < pieces.length; start = end) {
       const state = pieces[start]
       while (end < pieces.length && pieces[end] === state) end++
-      if (state === pieceTrust.unknown) for (let piece = start; piece < end; piece++) unknown.push(piece)
-      if (state !== pieceTrust.have && state !== pieceTrust.unproven) continue
+      if (state === pieceTrust.unchecked) for (let piece = start; piece < end; piece++) unchecked.push(piece)
+      if (state !== pieceTrust.stored && state !== pieceTrust.unproven) continue
       await this.#found({ start, end })
       if (this.#closed) return
-      if (state === pieceTrust.have) continue
+      if (state === pieceTrust.stored) continue
       for (let piece = start; piece < end; piece++) {
         table.setUnproven(piece)
         unproven.push(piece)
@@ -229,7 +229,7 @@ export class DataChecks {
     }
     if (held.length > 0) await this.#verification.mark(held)
     this.#existing?.start()
-    if (unknown.length > 0) await this.#check(unknown)
+    if (unchecked.length > 0) await this.#check(unchecked)
     if (this.#closed) return
     if (unproven.length > 0) void this.#verification.prove(unproven)
   }

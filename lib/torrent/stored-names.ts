@@ -156,20 +156,20 @@ async function samples(
 ): Promise<number[]> {
   const { pieces } = await runStepsInSlices(trustSteps(layout, undefined, stats))
   const known: number[] = []
-  const unknown: number[] = []
+  const unchecked: number[] = []
   let next = 0
   for (const [index, isMeant] of which.entries()) {
     if (!isMeant || stats.files[index] === undefined) continue
     const { start, end } = layout.filePieces(index)
     for (let piece = Math.max(start, next); piece < end; piece++) {
-      if (pieces[piece] !== pieceTrust.unknown) continue
+      if (pieces[piece] !== pieceTrust.unchecked) continue
       if (verified !== undefined && hasBit(verified, piece)) known.push(piece)
-      else unknown.push(piece)
+      else unchecked.push(piece)
     }
     next = Math.max(next, end)
   }
   const first = spread(known, mostPieces / 2)
-  return [...first, ...spread(unknown, mostPieces - first.length)]
+  return [...first, ...spread(unchecked, mostPieces - first.length)]
 }
 
 /** Returns `count` evenly spread elements of a list, including the first and the last. */
