@@ -94,7 +94,7 @@ export class Client extends EventEmitter<ClientEvents> {
       checkOpen: () => this.#checkOpen(),
       onWarning: this.#warn
     })
-    this.#services.listen({
+    this.#services.setEvents({
       find: (infoHash) => this.#registry.get(infoHash)?.swarm,
       changed: () => {
         this.#queue.changed()

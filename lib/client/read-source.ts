@@ -43,7 +43,7 @@ export interface ReadSourceOptions {
 }
 
 /** Options of {@link readSourceOver}. */
-export type SourceReading = Omit<ReadSourceOptions, 'host'>
+export type ReadSourceOverOptions = Omit<ReadSourceOptions, 'host'>
 
 /** Most characters of a source that an error message shows. */
 const mostLetters = 100
@@ -80,7 +80,7 @@ export async function readSource(
 export async function readSourceOver(
   network: Network,
   source: TorrentSource,
-  options: SourceReading
+  options: ReadSourceOverOptions
 ): Promise<Metainfo | Magnet> {
   const { signal } = options
   if (typeof source === 'string') return readText(network, source, options)
@@ -94,7 +94,11 @@ export async function readSourceOver(
   throw notASource(source)
 }
 
-async function readText(network: Network, given: string, options: SourceReading): Promise<Metainfo | Magnet> {
+async function readText(
+  network: Network,
+  given: string,
+  options: ReadSourceOverOptions
+): Promise<Metainfo | Magnet> {
   const text = given.trim()
   const inner = unquoted(text)
   return (
@@ -117,7 +121,7 @@ function unquoted(text: string): string | undefined {
 async function readLink(
   network: Network,
   text: string,
-  options: SourceReading
+  options: ReadSourceOverOptions
 ): Promise<Metainfo | Magnet | undefined> {
   if (/^magnet:/i.test(text)) return parseMagnet(text)
   if (/^https?:\/\//i.test(text)) {
@@ -131,7 +135,7 @@ async function readLink(
 async function readPath(
   text: string,
   inner: string | undefined,
-  { signal, trust }: SourceReading
+  { signal, trust }: ReadSourceOverOptions
 ): Promise<Metainfo | Magnet> {
   if (text === '') throw notASource(text)
   if (trust === 'remote') {

@@ -103,7 +103,7 @@ export class SavedList {
   }
 
   /** Marks a torrent whose metadata was loaded from the folder, so that it is not written again. */
-  isKept(torrent: TorrentSession): void {
+  markKept(torrent: TorrentSession): void {
     this.#withMetadata.add(torrent)
   }
 

@@ -22,7 +22,7 @@ interface Run {
   moved: number
   movedAt: number
   running: boolean
-  triedAt: number | undefined
+  stoppedIdleAt: number | undefined
   /** When a peer was last interested; updated only while nothing is selected. */
   servedAt: number
 }
@@ -142,7 +142,7 @@ export class TorrentQueue {
       }
       const runs = plan[index] === true
       const run = this.#run(torrent, now)
-      if (run.running && !runs && isIdle(entries[index])) run.triedAt = now
+      if (run.running && !runs && isIdle(entries[index])) run.stoppedIdleAt = now
       if (!run.running && runs) run.movedAt = now
       run.running = runs
       torrent.setQueued(!runs)
@@ -156,7 +156,7 @@ export class TorrentQueue {
     if (moved !== run.moved) {
       run.moved = moved
       run.movedAt = now
-      run.triedAt = undefined
+      run.stoppedIdleAt = undefined
     }
     const kind = kindOf(torrent, run, now)
     if (kind === undefined) run.running = false
@@ -164,7 +164,7 @@ export class TorrentQueue {
       kind,
       running: run.running,
       idleMs: run.running ? now - run.movedAt : 0,
-      triedAt: run.triedAt,
+      stoppedIdleAt: run.stoppedIdleAt,
       wanted: torrent.data.content?.files.hasStreams === true
     }
   }
@@ -172,7 +172,13 @@ export class TorrentQueue {
   #run(torrent: TorrentSession, now: number): Run {
     let run = this.#runs.get(torrent)
     if (run === undefined) {
-      run = { moved: 0, movedAt: now, running: false, triedAt: undefined, servedAt: Number.NEGATIVE_INFINITY }
+      run = {
+        moved: 0,
+        movedAt: now,
+        running: false,
+        stoppedIdleAt: undefined,
+        servedAt: Number.NEGATIVE_INFINITY
+      }
       this.#runs.set(torrent, run)
     }
     return run

@@ -72,7 +72,10 @@ export function* readInfo(dict: Outline, { unlimited = false }: ParseOptions): S
   const hashed = dict.string('pieces')
   if (hashed === undefined) throw invalid("'pieces' must be a byte string")
   const { info, infoHashes } = yield* copyAndHash(raw, hybrid)
-  const { name, files, hasOthers } = yield* readNames(dict, infoHashes, { spelling: '0.2', unlimited })
+  const { name, files, hasOtherSpellings } = yield* readNames(dict, infoHashes, {
+    spelling: '0.2',
+    unlimited
+  })
   const { length, pieceCount } = new Layout(pieceLength, files)
   if (length === 0) throw invalid('its files have no bytes')
   if (pieceCount > maxPieceCount) throw invalid(`it has ${pieceCount} pieces, more than ${maxPieceCount}`)
@@ -86,7 +89,7 @@ export function* readInfo(dict: Outline, { unlimited = false }: ParseOptions): S
     infoHashes,
     info,
     name,
-    ...(hasOthers && { spelling: '0.2' }),
+    ...(hasOtherSpellings && { spelling: '0.2' }),
     length,
     pieceLength,
     pieces: info.subarray(at, at + hashed.length),
