@@ -314,7 +314,7 @@ export class Client extends EventEmitter<ClientEvents> {
   move(torrent: Torrent, index: number): void {
     checkTorrent(torrent)
     if (typeof index !== 'number' || Number.isNaN(index))
-      throw refusal('index', `${show(index)} must be a number from 0 on`)
+      throw refusal('index', `${show(index)} must be a number of at least 0`)
     const session = this.#registry.sessionOf(torrent)
     if (session === undefined) return
     this.#registry.move(session, index)
