@@ -36,9 +36,14 @@ export async function seedMovie({ Client }, folder, files, options = {}) {
 export async function runRecipe(program, { Client, createServer, peer, work }) {
   const clients = []
   const servers = []
+  const others = []
   const downloads = path.join(work, 'downloads')
   globalThis.recipe = {
-    createServer,
+    createServer(...args) {
+      const server = createServer(...args)
+      others.push(server)
+      return server
+    },
     Client: class extends Client {
       constructor(options = {}) {
         super({ ...alone, path: downloads, ...options })
@@ -48,6 +53,11 @@ export async function runRecipe(program, { Client, createServer, peer, work }) {
       add(source, options) {
         // Only what is read is downloaded, so that a test can tell that nothing was read.
         return super.add(source, { peers: [peer], select: 'none', ...options })
+      }
+
+      async close() {
+        await super.close()
+        this.closed = true
       }
     }
   }
@@ -83,9 +93,9 @@ export async function runRecipe(program, { Client, createServer, peer, work }) {
     /** Returns the port that stands in for one that the recipe names. */
     portOf: (port) => servers.find((one) => one.port === port)?.server.address().port,
     async close() {
-      for (const { server } of servers) {
-        server.closeAllConnections?.()
-        server.close()
+      for (const server of [...others, ...servers.map(({ server }) => server)]) {
+        server.closeAllConnections()
+        if (server.listening) server.close()
       }
       for (const client of clients) await client.close()
     }
