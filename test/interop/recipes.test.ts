@@ -6,16 +6,19 @@ import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import type { Torrent } from '../../lib/index.ts'
 import { bytesOf } from '../cli/seeder.ts'
 import { openRecipes, type RecipeScene, recipeCode } from '../support/recipe.ts'
 import { until } from '../support/until.ts'
+import { piecewise } from './peers/piecewise.ts'
 import { freePort } from './peers/real-peer.ts'
 import { commandPath, withoutNetwork } from './support/command.ts'
 import { temporaryFolder } from './support/data.ts'
+import { openPlaces } from './support/namespaces.ts'
 import { needs } from './support/need.ts'
 import { untilUnread } from './support/partly-there.ts'
-import { type Running, run, start, within } from './support/process.ts'
+import { attempt, type Place, type Running, run, start, within } from './support/process.ts'
 
 /** Seeds a small film with a keyframe each second. */
 async function seedFilm(
@@ -183,34 +186,38 @@ async function checkProxied({ film, torrent, get }: Proxied): Promise<void> {
   assert.match(list, new RegExp(`^http://films\\.example(?::\\d+)?${url}\\?token=`, 'm'))
 }
 
-test('nginx: its configuration passes ranges and does not read ahead', needs(['nginx'], 60_000), async (t) => {
-  const listen = await freePort()
-  const startProxy = async (port: number, folder: string): Promise<Running> => {
-    const location = recipeCode(proxyTitle, 'nginx').replaceAll(':8080', `:${port}`)
-    const config = path.join(folder, 'nginx.conf')
-    const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-      (name) => `${name}_temp_path ${folder}/${name};`
-    )
-    writeFileSync(
-      config,
-      `daemon off; master_process off; pid ${folder}/pid; error_log stderr;
+test(
+  'nginx: its configuration passes ranges and does not read ahead',
+  needs(['nginx'], 60_000),
+  async (t) => {
+    const listen = await freePort()
+    const startProxy = async (port: number, folder: string): Promise<Running> => {
+      const location = recipeCode(proxyTitle, 'nginx').replaceAll(':8080', `:${port}`)
+      const config = path.join(folder, 'nginx.conf')
+      const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+        (name) => `${name}_temp_path ${folder}/${name};`
+      )
+      writeFileSync(
+        config,
+        `daemon off; master_process off; pid ${folder}/pid; error_log stderr;
 events {}
 http { access_log off; ${paths.join(' ')}
 server { listen 127.0.0.1:${listen}; server_name films.example;
 ${location}} }`
-    )
-    return start('nginx', ['nginx', '-e', 'stderr', '-p', folder, '-c', config])
+      )
+      return start('nginx', ['nginx', '-e', 'stderr', '-p', folder, '-c', config])
+    }
+    const request = (target: string, headers: Readonly<Record<string, string>>): http.ClientRequest =>
+      http.request({
+        host: '127.0.0.1',
+        port: listen,
+        path: target,
+        agent: false,
+        headers: { host: 'films.example', ...headers }
+      })
+    await checkProxied(await openProxied(t, startProxy, request))
   }
-  const request = (target: string, headers: Readonly<Record<string, string>>): http.ClientRequest =>
-    http.request({
-      host: '127.0.0.1',
-      port: listen,
-      path: target,
-      agent: false,
-      headers: { host: 'films.example', ...headers }
-    })
-  await checkProxied(await openProxied(t, startProxy, request))
-})
+)
 
 test('Caddy: its configuration passes ranges and redirects to HTTPS', needs(['caddy'], 60_000), async (t) => {
   const [httpPort, httpsPort] = [await freePort(), await freePort()]
@@ -256,3 +263,51 @@ ${site}`
   assert.equal(redirect.statusCode, 308)
   assert.match(redirect.headers.location, /^https:\/\/films\.example(?::\d+)?\/a\?b$/)
 })
+
+/** Returns how many packets left through an interface of the place. */
+function sentThrough(place: Place, name: string): number {
+  const [link] = JSON.parse(run(['ip', '-json', '-s', 'link', 'show', name], place).stdout)
+  return link.stats64.tx.packets
+}
+
+test(
+  'VPN: a client uses the tunnel alone, and nothing without it',
+  needs(['namespaces'], 60_000),
+  async (t) => {
+    const scene = await openRecipes(t, { 'film.mp4': bytesOf(4_000_000, 5) })
+    const { a, b, close } = openPlaces()
+    t.after(close)
+    const remote = { host: '85.78.1.1', enter: b.enter }
+    // The default route leaves through eth0, and the tunnel is a second cable.
+    const [, , , bName = ''] = b.enter
+    run(['ip', 'link', 'add', 'tun0', 'type', 'veth', 'peer', 'name', 'tun0', 'netns', bName], a)
+    run(['ip', 'addr', 'add', '10.8.0.2/24', 'dev', 'tun0'], a)
+    run(['ip', 'link', 'set', 'tun0', 'up'], a)
+    run(['ip', 'route', 'add', 'default', 'via', b.host], a)
+    run(['ip', 'addr', 'add', '10.8.0.1/24', 'dev', 'tun0'], b)
+    run(['ip', 'addr', 'add', `${remote.host}/32`, 'dev', 'eth0'], b)
+    run(['ip', 'link', 'set', 'tun0', 'up'], b)
+    run(['sh', '-e', '-c', recipeCode('VPN', 'sh')], a)
+
+    const port = await freePort()
+    const seeder = await piecewise.seed({
+      torrentPath: path.join(scene.work, 'movie.torrent'),
+      dataFolder: path.dirname(scene.work),
+      workFolder: scene.work,
+      place: remote,
+      port
+    })
+    t.after(() => seeder.stop())
+    const program = fileURLToPath(new URL('run-recipe.js', import.meta.url))
+    const args = [process.execPath, program, scene.programOf('VPN'), scene.work, `${remote.host}:${port}`]
+    const [tunnelBefore, otherBefore] = [sentThrough(a, 'tun0'), sentThrough(a, 'eth0')]
+    run(args, a)
+    const [tunnel, other] = [sentThrough(a, 'tun0') - tunnelBefore, sentThrough(a, 'eth0') - otherBefore]
+    assert.ok(other < tunnel / 4, `${tunnel} packets through the tunnel, ${other} beside it`)
+
+    run(['ip', 'link', 'set', 'tun0', 'down'], a)
+    assert.match(attempt(args, a).stderr, /Error: the VPN is down/)
+    const route = ['ip', 'route', 'get', remote.host, 'from', '10.8.0.2']
+    assert.notEqual(attempt(route, a).status, 0, 'packets from the address of the tunnel have another way')
+  }
+)

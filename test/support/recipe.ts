@@ -45,6 +45,11 @@ export interface RunningRecipe {
 /** Returns the code of a recipe: the only block of a section in a language. */
 export const recipeCode: Recipes['recipe'] = recipes.recipe
 
+/** Runs the program of a recipe in this process; its clients know the peer. */
+export function runRecipe(program: string, work: string, peer: string): Promise<RunningRecipe> {
+  return runner.runRecipe(program, { Client, createServer, work, peer })
+}
+
 /** A seeded torrent `movie`, and the recipes that use it. */
 export interface RecipeScene {
   readonly seeder: Client
@@ -88,7 +93,7 @@ export async function openRecipes(
       writeFileSync(path.join(place, 'index.js'), code)
     },
     async run(title) {
-      const running = await runner.runRecipe(programOf(title), { Client, createServer, work, peer })
+      const running = await runRecipe(programOf(title), work, peer)
       ends.push(() => running.close())
       return running
     }
