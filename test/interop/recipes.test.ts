@@ -65,7 +65,7 @@ test('HLS: the segments decode to the frames of the film', needs(['ffmpeg'], 60_
     cwd: scene.work,
     env: { PATH: `${bin}:${process.env['PATH']}` }
   })
-  t.after(() => program.stop())
+  scene.after(() => program.stop())
   assert.equal(
     await within('HLS', program.exited, { timeoutMs: 30_000, programs: [program] }),
     0,
@@ -297,7 +297,7 @@ test(
       place: remote,
       port
     })
-    t.after(() => seeder.stop())
+    scene.after(() => seeder.stop())
     const program = fileURLToPath(new URL('run-recipe.js', import.meta.url))
     const args = [process.execPath, program, scene.programOf('VPN'), scene.work, `${remote.host}:${port}`]
     const [tunnelBefore, otherBefore] = [sentThrough(a, 'tun0'), sentThrough(a, 'eth0')]

@@ -56,6 +56,8 @@ export interface RecipeScene {
   /** The working folder, with `movie.torrent`. */
   readonly work: string
   readonly peer: string
+  /** Registers cleanup before the folder is removed; the last registered runs first. */
+  after(end: () => unknown): void
   /** Adds a package that recipes import. */
   addPackage(name: string, code: string): void
   /** Returns the path of a recipe's program, for a process of its own. */
@@ -86,6 +88,7 @@ export async function openRecipes(
     work,
     peer,
     programOf,
+    after: (end) => void ends.push(end),
     addPackage(name, code) {
       const place = path.join(programs, 'node_modules', name)
       mkdirSync(place, { recursive: true })
