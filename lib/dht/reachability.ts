@@ -6,7 +6,7 @@ import { nodeHostKey } from './node-info.ts'
 
 /** Ticks of 10 seconds without an unsolicited query, while nodes answer us, after which a node becomes read-only: 10 minutes. */
 const quietTicks = 60
-/** Ticks after which a read-only node answers queries again to find out whether tables list it again: an hour. */
+/** Ticks after which a read-only node answers queries again, so that routing tables can list it: an hour. */
 const retryTicks = 360
 /** Distinct nodes that must have answered us meanwhile. With so many, one of them would have referred another node to us. */
 const nodesAnswered = 50
