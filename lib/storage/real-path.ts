@@ -61,7 +61,7 @@ export class FoldersAbove {
   }
 }
 
-/** Returns whether `folder` is `outer` or inside it. */
+/** Returns whether the real path of a folder is `outer` or below it. */
 export async function isInside(fs: StorageFs, folder: string, outer: string): Promise<boolean> {
   return (await FoldersAbove.of(fs, folder)).has(outer)
 }
