@@ -34,6 +34,7 @@ export interface SharedServicesEvents {
   find(infoHash: Uint8Array): DialledTorrent | undefined
   /** Returns the info hash (20 bytes) of the torrent with this name in MSE handshakes. */
   findNamed(name: Uint8Array): Uint8Array | undefined
+  /** Called when a torrent changes in a way that the queue or the saved list depends on. */
   changed(): void
   /** Called when the queue must decide at once which torrents run. */
   decide(): void
@@ -73,11 +74,11 @@ export class SharedServices implements ClientServices {
   /** Opens the ports at once. The caller has checked the options. */
   constructor(options: ClientOptions, onWarning: (warning: Error) => void) {
     const { host, maxConnections, state, pex = true, lsd = true, dht = true, encryption = 'allow' } = options
-    const never = Number.POSITIVE_INFINITY
+    const unlimited = Number.POSITIVE_INFINITY
     this.#path = options.path
     this.reserved = [state, this.recordKey.folder].flatMap((one) => (one === undefined ? [] : resolve(one)))
-    this.download = new Throttle(options.downloadLimit ?? never)
-    this.upload = new Throttle(options.uploadLimit ?? never)
+    this.download = new Throttle(options.downloadLimit ?? unlimited)
+    this.upload = new Throttle(options.uploadLimit ?? unlimited)
     this.budget = new MemoryBudget(Math.max(leastMemoryLimit, options.memoryLimit ?? defaultMemoryLimit))
     this.connections = new ConnectionBudget(maxConnections === undefined ? {} : { maxConnections })
     this.localAddress = host
@@ -119,7 +120,7 @@ export class SharedServices implements ClientServices {
   }
 
   /** Sets the callbacks; before that, incoming peers are refused and changes are ignored. */
-  listen(events: SharedServicesEvents): void {
+  setEvents(events: SharedServicesEvents): void {
     this.#events = events
   }
 
