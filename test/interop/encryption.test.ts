@@ -28,7 +28,8 @@ before(() => {
 after(remove)
 
 const all: readonly Cipher[] = ['none', 'handshake', 'rc4']
-let cell = 0
+/** Odd at first, so that Transmission downloads: as a seeder it waits ten seconds until it unchokes. */
+let cell = 1
 
 for (const peer of [...realPeers, rtorrent, deluge]) {
   for (const cipher of all) {
@@ -37,9 +38,9 @@ for (const peer of [...realPeers, rtorrent, deluge]) {
       [peer, piecewise],
       [piecewise, peer]
     ] as const
-    const smoke = ways[cell++ % 2]
+    const smoke = cipher === 'none' ? undefined : ways[cell++ % 2]
     for (const [seeder, leecher] of ways) {
-      if (!isWhole && (smoke?.[0] !== seeder || cipher === 'none')) continue
+      if (!isWhole && smoke?.[0] !== seeder) continue
       const name = `${leecher.name} downloads from ${seeder.name}, encryption: ${cipher}`
       const onDone = (programs: Transferred): void => {
         const own = (seeder === piecewise ? programs.seeder : programs.leecher) as ClientProcess
