@@ -236,7 +236,7 @@ export class Client extends EventEmitter<ClientEvents> {
     const { state } = this.#options
     const made = await makeTorrent(source, options, {
       state,
-      // Never put into a torrent: the state folder contains peers and passkeys, the other one the key that signs resume records.
+      // These folders must not become part of a torrent. They contain peers, passkeys and the key that signs resume records.
       apart: [state, this.#services.recordKey.folder].filter((folder) => folder !== undefined),
       folder: async () => this.#options.path ?? (await this.#defaults.find(toHex(randomBytes(20)))),
       onWarning: this.#warn
@@ -301,10 +301,10 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /**
-   * Resolves with the torrents of earlier runs in the state folder, once each is open or waits for its metadata; without those that
-   * `add` was called for or that were closed meanwhile. They are emitted as `torrent` before any `add` resolves. A torrent that cannot be
-   * opened causes a `warning` and is tried again in the next run. Resolves with an empty list without a `state`, or if another client
-   * uses the folder (with a `warning`).
+   * Resolves with the torrents of earlier runs in the state folder, once each is open or waits for its metadata. Torrents that were passed
+   * to `add` or closed meanwhile are not in the list. Restored torrents are emitted as `torrent` before any `add` resolves. A torrent that
+   * cannot be opened causes a `warning` and is tried again in the next run. Resolves with an empty list without a `state`, or if another
+   * client uses the folder (with a `warning`).
    */
   async restored(): Promise<readonly Torrent[]> {
     const sessions = (await this.#stateFolder?.restored()) ?? []

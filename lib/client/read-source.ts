@@ -50,7 +50,7 @@ const mostLetters = 100
 /** Most characters that are redacted for a message: redacting megabytes would block the event loop. */
 const mostRead = 4096
 const wanted =
-  'a source is a magnet link, an info hash, or a .torrent as http, https or file URL, as path or as bytes'
+  'a source is a magnet link, an info hash, or a .torrent given as an http, https or file URL, a path, or bytes'
 
 /**
  * Reads and parses a source as `client.add` does, without contacting peers: a .torrent, a magnet link or an info hash. A URL can redirect to

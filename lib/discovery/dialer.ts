@@ -123,8 +123,8 @@ export class Dialer {
   }
 
   /**
-   * Accepts and counts an incoming peer. Returns undefined if it is banned or there is no room, else a
-   * function that counts its end, once. The caller checks for duplicate connections.
+   * Accepts and counts an incoming peer. Returns a function to call when its connection ends (idempotent), or
+   * undefined if the peer is banned or there is no room. The caller checks for duplicate connections.
    */
   accept(from: PeerAddress): (() => void) | undefined {
     if (this.#closed || this.#book.isBanned(from) || !this.#budget.mayAccept) return undefined
