@@ -1,6 +1,13 @@
 import { formatAddress, type PeerAddress } from '../util/address.ts'
 import { limits } from './limits.ts'
-import { more, type ProxyHandshake, type ProxyLogin, type ProxyStep, refused, wireHost } from './proxy-handshake.ts'
+import {
+  more,
+  type ProxyHandshake,
+  type ProxyLogin,
+  type ProxyStep,
+  refused,
+  wireHost
+} from './proxy-handshake.ts'
 
 /** HTTP CONNECT (RFC 9110, section 9.3.6) with optional basic authentication. */
 export class ConnectHandshake implements ProxyHandshake {
@@ -39,7 +46,8 @@ export class ConnectHandshake implements ProxyHandshake {
     const rest = new Uint8Array(this.#held.subarray(end.index + end[0].length))
     if (status >= 200 && status <= 299) return { state: 'granted', rest }
     if (status === 407) {
-      return refused('proxy', 
+      return refused(
+        'proxy',
         this.#login === undefined ? 'it wants a user name and password' : 'wrong user name or password'
       )
     }

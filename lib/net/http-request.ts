@@ -71,7 +71,9 @@ export function httpRequest(url: URL, options: HttpRequestOptions): Promise<Http
     let ownAgent: Agent | undefined
     try {
       ownAgent = options.agent?.(url)
-      const agent = ownAgent ?? lenientAgent(isSecure, (settings) => options.tcp.open(settings, { isSecure, signal: options.signal }))
+      const agent =
+        ownAgent ??
+        lenientAgent(isSecure, (settings) => options.tcp.open(settings, { isSecure, signal: options.signal }))
       request = (isSecure ? requestHttps : requestHttp)({ ...settingsOf(url, options), agent })
     } catch (thrown) {
       // The agent or another option is invalid.

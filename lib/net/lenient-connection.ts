@@ -86,7 +86,10 @@ export type OpenSocket = (settings: TcpNetConnectOpts) => Socket | Promise<Socke
 /** Returns an agent for one request on a connection from `open`. The agent adds the default port and the TLS host name. */
 export function lenientAgent(isSecure: boolean, open: OpenSocket): HttpAgent {
   const agent = isSecure ? new HttpsAgent() : new HttpAgent()
-  agent.createConnection = (options: ClientRequestArgs, done: (error: Error | null, socket?: Duplex) => void) => {
+  agent.createConnection = (
+    options: ClientRequestArgs,
+    done: (error: Error | null, socket?: Duplex) => void
+  ) => {
     const opened = open(options as TcpNetConnectOpts)
     if (!('then' in opened)) return new LenientConnection(opened)
     opened.then(

@@ -5,8 +5,8 @@ import { socketLookup } from './host-guard.ts'
 import { HttpClient } from './http-client.ts'
 import type { MulticastOptions, MulticastPort } from './multicast-port.ts'
 import { bindPortPair } from './port-pair.ts'
-import type { Proxy } from './proxy.ts'
 import { proxyError } from './proxy-dialler.ts'
+import type { ProxyServer } from './proxy-server.ts'
 import { type HostLookup, systemHostLookup } from './resolve-host.ts'
 import { SocksRelay } from './socks-relay.ts'
 import { TcpTransport } from './tcp.ts'
@@ -19,7 +19,7 @@ export interface NetworkOptions {
   /** Resolves host names; default the system's resolver. */
   readonly lookup?: HostLookup | undefined
   /** Proxy for all traffic; default none. */
-  readonly proxy?: Proxy | undefined
+  readonly proxy?: ProxyServer | undefined
   /** Receives errors that do not stop anything, such as those of a socket that stays open. */
   readonly onWarning?: ((warning: Error) => void) | undefined
 }
@@ -49,7 +49,7 @@ export class Network {
   /** Resolves host names; always rejects with a proxy, which resolves them itself. */
   readonly lookup: HostLookup
   /** The proxy that everything goes through. */
-  readonly proxy: Proxy | undefined
+  readonly proxy: ProxyServer | undefined
   /** Dials connections. */
   readonly tcp: TcpTransport
   /** Makes HTTP and HTTPS requests. */
@@ -78,8 +78,7 @@ export class Network {
     this.tcp = new TcpTransport({ localAddress, lookup: socketLookup(lookup, only), proxy, onWarning })
     this.http = new HttpClient({ tcp: this.tcp, lookup: this.lookup, ...only })
     const dialler = this.tcp.proxy
-    if (dialler?.proxy.carriesUdp === true)
-      this.#relay = new SocksRelay({ dialler, localAddress, onWarning })
+    if (dialler?.proxy.carriesUdp === true) this.#relay = new SocksRelay({ dialler, localAddress, onWarning })
   }
 
   /** Whether datagrams can be sent: always without a proxy, and with a SOCKS5 proxy, which may still refuse. */
@@ -195,7 +194,7 @@ export class Network {
     return ports
   }
 
-  #relayPort(proxy: Proxy, family: 4 | 6): DatagramPort {
+  #relayPort(proxy: ProxyServer, family: 4 | 6): DatagramPort {
     if (this.#relay === undefined) throw proxyError(proxy, 'it carries no UDP')
     return this.#relay.port(family)
   }
@@ -214,6 +213,7 @@ export class Network {
 }
 
 /** Returns a lookup that fails, so that no name is resolved beside the proxy. */
-function refuseNames(proxy: Proxy): HostLookup {
-  return (host) => Promise.reject(proxyError(proxy, `it resolves names itself, so '${host}' is not looked up here`))
+function refuseNames(proxy: ProxyServer): HostLookup {
+  return (host) =>
+    Promise.reject(proxyError(proxy, `it resolves names itself, so '${host}' is not looked up here`))
 }

@@ -4,10 +4,10 @@ import { monotonicMs } from '../util/clock.ts'
 import { debug } from '../util/debug.ts'
 import { asError, isTorrentError, TorrentError } from '../util/errors.ts'
 import { connected, dialError } from './connected.ts'
-import type { Proxy } from './proxy.ts'
 import type { ProxyHandshake } from './proxy-handshake.ts'
+import type { ProxyServer } from './proxy-server.ts'
 import { type Granted, shakeHands, TunnelError } from './proxy-tunnel.ts'
-import { SocketReader } from './tcp-connection.ts'
+import type { SocketReader } from './tcp-connection.ts'
 
 const log = debug('proxy')
 /** Milliseconds without attempts after the proxy failed; doubles up to `most`. */
@@ -28,7 +28,7 @@ export interface ProxyDialOptions {
 
 /** Parts that a {@link ProxyDialler} uses. */
 export interface ProxyDiallerParts {
-  readonly proxy: Proxy
+  readonly proxy: ProxyServer
   /** Starts to connect a plain socket to an address. */
   open(to: PeerAddress, settings?: Pick<NetConnectOpts, 'onread'>): Socket
   /** Receives one warning for each outage of the proxy. */
@@ -49,7 +49,7 @@ export class ProxyDialler {
     this.#parts = parts
   }
 
-  get proxy(): Proxy {
+  get proxy(): ProxyServer {
     return this.#parts.proxy
   }
 
@@ -153,7 +153,7 @@ export class ProxyDialler {
 }
 
 /** Returns the error of a proxy that failed. */
-export function proxyError(proxy: Proxy, reason: string, cause?: unknown): TorrentError {
+export function proxyError(proxy: ProxyServer, reason: string, cause?: unknown): TorrentError {
   const message = `the proxy ${proxy.name} failed: ${reason}; nothing is sent around it`
   return new TorrentError('ERR_TRANSPORT_PROXY', message, { cause, details: { proxy: proxy.name } })
 }

@@ -31,7 +31,10 @@ export class Socks4Handshake implements ProxyHandshake {
     // An address of 0.0.0.x says that a name follows.
     const address = bytes ?? [0, 0, 0, 1]
     const user = Buffer.from(this.#user)
-    return { state: 'more', send: Uint8Array.of(4, 1, port >> 8, port & 0xff, ...address, ...user, 0, ...name) }
+    return {
+      state: 'more',
+      send: Uint8Array.of(4, 1, port >> 8, port & 0xff, ...address, ...user, 0, ...name)
+    }
   }
 
   push(chunk: Uint8Array): ProxyStep {

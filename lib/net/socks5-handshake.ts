@@ -60,7 +60,8 @@ export class Socks5Handshake implements ProxyHandshake {
     if (version !== 5) return refused('proxy', 'it does not speak SOCKS5')
     if (method === 0) return this.#ask()
     if (method !== 2 || this.#login === undefined) {
-      return refused('proxy', 
+      return refused(
+        'proxy',
         this.#login === undefined ? 'it wants a user name and password' : 'it accepts no password login'
       )
     }
@@ -79,7 +80,9 @@ export class Socks5Handshake implements ProxyHandshake {
 
   #ask(): ProxyStep {
     this.#state = 'reply'
-    return this.#request === undefined ? refused('target', 'its name is malformed') : { state: 'more', send: this.#request }
+    return this.#request === undefined
+      ? refused('target', 'its name is malformed')
+      : { state: 'more', send: this.#request }
   }
 
   #reply(): ProxyStep {

@@ -14,8 +14,8 @@ import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import { connected, dialError } from './connected.ts'
 import type { Connection, DialOptions, Listener, ListenOptions, TlsOptions, Transport } from './connection.ts'
 import { IncomingSockets } from './incoming-sockets.ts'
-import type { Proxy } from './proxy.ts'
 import { ProxyDialler } from './proxy-dialler.ts'
+import type { ProxyServer } from './proxy-server.ts'
 import { refuseHosts } from './refuse-hosts.ts'
 import { SocketReader, TcpConnection } from './tcp-connection.ts'
 
@@ -28,7 +28,7 @@ export interface TcpTransportOptions {
   /** Resolves host names for sockets; default the system's resolver. With a proxy, only the proxy's own name. */
   readonly lookup?: LookupFunction | undefined
   /** Proxy for all dials; default none. */
-  readonly proxy?: Proxy | undefined
+  readonly proxy?: ProxyServer | undefined
   /** Receives one warning for each outage of the proxy. */
   readonly onWarning?: ((warning: Error) => void) | undefined
 }

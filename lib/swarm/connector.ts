@@ -26,7 +26,7 @@ export interface ConnectorOptions {
   readonly timeoutMs?: number | undefined
 }
 
-/** Callbacks of a {@link Connector}. Each candidate ends with exactly one of `onConnected`, `onSelf` and `onFailed`. */
+/** Callbacks of a {@link Connector}. Each candidate ends with exactly one of `onConnected`, `onSelf`, `onFailed` and `onPostponed`. */
 export interface ConnectorEvents {
   /** Returns the options for new wires, as far as they are known. */
   wireOptions(): WireOptions
@@ -40,6 +40,8 @@ export interface ConnectorEvents {
   onSelf(candidate: Candidate): void
   /** No variant led to a handshake. */
   onFailed(candidate: Candidate): void
+  /** The candidate was not dialled, because our proxy failed; it is not at fault. */
+  onPostponed(candidate: Candidate): void
 }
 
 /**
@@ -92,6 +94,10 @@ export class Connector {
       connection = await this.#options.dial(address, variant, this.#signal)
     } catch (error) {
       if (log.enabled) log('dial %s failed: %s', formatAddress(address), asError(error).message)
+      if (error instanceof TorrentError && error.code === 'ERR_TRANSPORT_PROXY') {
+        this.#events.onPostponed(candidate)
+        return
+      }
       this.#retry(
         candidate,
         others.filter(({ transport }) => transport !== variant.transport)

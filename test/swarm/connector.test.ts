@@ -88,7 +88,8 @@ function connectorOf(
         tell(`connected by ${nameOf(variant)}`)
       },
       onSelf: () => tell('self'),
-      onFailed: () => tell('failed')
+      onFailed: () => tell('failed'),
+      onPostponed: () => tell('postponed')
     }
   )
   t.after(() => connector.close())

@@ -39,7 +39,7 @@ const otherSchemes: ReadonlyMap<string, string> = new Map([
 const longestText = 255
 
 /** A proxy that all traffic of a network goes through. Never shows its credentials. */
-export class Proxy {
+export class ProxyServer {
   readonly kind: ProxyKind
   /** Address of the proxy itself. */
   readonly address: PeerAddress
@@ -81,7 +81,7 @@ export class Proxy {
  * Reads the `proxy` option: a URL, or an object with URL and credentials; undefined for undefined and false.
  * Throws the error of `refuse`, which shows no credentials.
  */
-export function readProxy(value: unknown, refuse: (reason: string) => Error): Proxy | undefined {
+export function readProxy(value: unknown, refuse: (reason: string) => Error): ProxyServer | undefined {
   if (value === undefined || value === false) return undefined
   const { url: text, ...login } = typeof value === 'string' ? { url: value } : fieldsOf(value, refuse)
   if (typeof text !== 'string') throw refuse(`url: ${show(text)} must be a text; ${wanted}`)
@@ -97,7 +97,7 @@ export function readProxy(value: unknown, refuse: (reason: string) => Error): Pr
   if (host === '' || port === 0) throw refuse(`${shown} names no host and port; ${wanted}`)
   if (!/^\/?$/.test(url.pathname) || url.search !== '' || url.hash !== '')
     throw refuse(`${shown} must end after the port`)
-  return new Proxy(kind, { host, port }, loginOf(kind, url, login, refuse))
+  return new ProxyServer(kind, { host, port }, loginOf(kind, url, login, refuse))
 }
 
 function fieldsOf(
