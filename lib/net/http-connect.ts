@@ -45,7 +45,8 @@ export class ConnectHandshake implements ProxyHandshake {
     }
     const rest = new Uint8Array(this.#held.subarray(end.index + end[0].length))
     if (status >= 200 && status <= 299) return { state: 'granted', rest }
-    if (status === 407) {
+    // tinyproxy answers 401.
+    if (status === 407 || status === 401) {
       return refused(
         'proxy',
         this.#login === undefined ? 'it wants a user name and password' : 'wrong user name or password'

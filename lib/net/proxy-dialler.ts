@@ -110,12 +110,13 @@ export class ProxyDialler {
   ): TorrentError {
     if (by === 'proxy') return this.#failed(message, isProbe)
     if (by === 'policy') {
-      const error = proxyError(this.proxy, `it does not connect to ${formatAddress(target)}: ${message}`)
+      const what = target === this.proxy.address ? 'it relays no UDP' : `it refuses ${formatAddress(target)}`
+      const error = proxyError(this.proxy, `${what}: ${message}`)
       if (log.enabled) log('%s', error.message)
       this.#lastError = undefined
       this.#restMs = 0
       // A proxy that refuses everything is of no use; one that refuses some targets is.
-      if (!this.#hasWorked) this.#warn(error)
+      if (!this.#hasWorked && target !== this.proxy.address) this.#warn(error)
       return error
     }
     this.#worked()
@@ -155,7 +156,7 @@ export class ProxyDialler {
 /** Returns the error of a proxy that failed. */
 export function proxyError(proxy: ProxyServer, reason: string, cause?: unknown): TorrentError {
   const message = `the proxy ${proxy.name} failed: ${reason}; nothing is sent around it`
-  return new TorrentError('ERR_TRANSPORT_PROXY', message, { cause, details: { proxy: proxy.name } })
+  return new TorrentError('ERR_TRANSPORT_PROXY', message, { cause, details: { proxy: proxy.name, reason } })
 }
 
 /** Returns the reason in an error of {@link connected}, without the address, which the proxy's name has. */

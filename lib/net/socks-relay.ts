@@ -199,7 +199,7 @@ export class SocksRelay {
     const { dialler, onWarning } = this.#options
     if (!this.#hasWarned) {
       this.#hasWarned = true
-      const what = `${dialler.proxy.name} relays no UDP, so the DHT and UDP trackers are off until it does`
+      const what = `the DHT and UDP trackers are off until ${dialler.proxy.name} relays UDP`
       onWarning(new TorrentError('ERR_TRANSPORT_PROXY', `${what}: ${error.message}`, { cause: error }))
     }
     for (const { onError } of waiting) onError?.(error)

@@ -10,6 +10,7 @@ import { krpc } from './targets/krpc.ts'
 import { lsd } from './targets/lsd.ts'
 import { magnet } from './targets/magnet.ts'
 import { safePath } from './targets/path.ts'
+import { proxy } from './targets/proxy.ts'
 import { resume, session, stateFolder } from './targets/saved-state.ts'
 import { ranges, request } from './targets/server.ts'
 import { source } from './targets/source.ts'
@@ -31,6 +32,7 @@ export const targets: readonly Target[] = [
   httpReply,
   httpBody,
   udpTracker,
+  proxy,
   trackerUrl,
   krpc,
   lsd,
