@@ -107,7 +107,10 @@ function ask(
         resolve({ text: Buffer.from(message).toString(), from })
       }
     })
-    port.send(Buffer.from(text), to, reject)
+    port.send(Buffer.from(text), to, (error) => {
+      release()
+      reject(error)
+    })
   })
 }
 
@@ -286,21 +289,10 @@ test('datagrams that do not come from the relay are dropped', async (t) => {
   await ask(udp, 'ping', { host: '127.0.0.1', port })
   const heard: string[] = []
   udp.claim({ matches: () => true, receive: (message) => heard.push(Buffer.from(message).toString()) })
-  // The relay tells us the port of the socket by what it answers.
-  const stranger = createSocket('udp4')
-  t.after(() => stranger.close())
-  const own = process.report.getReport() as unknown as {
-    libuv: readonly { type: string; remoteEndpoint?: { port: number }; localEndpoint?: { port: number } }[]
-  }
-  const socket = own.libuv.find(
-    ({ type, remoteEndpoint }) => type === 'udp' && remoteEndpoint?.port === socks.relayPort()
-  )
-  assert.ok(socket?.localEndpoint !== undefined)
+  const other = createSocket('udp4')
+  t.after(() => other.close())
   const forged = Uint8Array.of(...(encodeSocksHeader({ host: '127.0.0.1', port }) ?? []), 0x21)
-  const sent = new Promise((resolve) =>
-    stranger.send(forged, socket.localEndpoint?.port ?? 0, '127.0.0.1', resolve)
-  )
-  await sent
+  await new Promise((resolve) => other.send(forged, socks.clientPort(), '127.0.0.1', resolve))
   udp.send(Buffer.from('end'), { host: '127.0.0.1', port })
   await until('the next answer', () => heard.length > 0)
   assert.deepEqual(heard, ['end'])
@@ -325,7 +317,7 @@ test('the socket is closed when the relay is lost, and a new relay is opened for
   )
   assert.notEqual(socks.relayPort(), before)
   assert.equal(warnings.length, 1)
-  assert.ok(!socks.asked.includes(`udp 127.0.0.1:${port} two`))
+  assert.equal(socks.asked.length, 2)
 })
 
 test('a relay with an unusable address is expected at the proxy', async (t) => {

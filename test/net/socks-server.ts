@@ -28,6 +28,8 @@ export interface SocksServer {
   readonly asked: readonly string[]
   /** Port of the latest UDP relay. */
   readonly relayPort: () => number
+  /** Port from which the client last sent a datagram. */
+  readonly clientPort: () => number
   /** Ends all connections of clients, and with them their relays. */
   drop(): void
   close(): Promise<void>
@@ -37,6 +39,7 @@ export async function startSocks(options: SocksServerOptions = {}): Promise<Sock
   const asked: string[] = []
   const sockets = new Set<Socket>()
   let relayPort = 0
+  let lastClientPort = 0
   const track = (socket: Socket): void => {
     sockets.add(socket)
     socket.on('error', () => {})
@@ -52,6 +55,7 @@ export async function startSocks(options: SocksServerOptions = {}): Promise<Sock
     relay.on('message', (message, from) => {
       if (clientPort === undefined || from.port === clientPort) {
         clientPort = from.port
+        lastClientPort = clientPort
         const parsed = parseSocksDatagram(message)
         if (parsed === undefined) return
         asked.push(`udp ${parsed.from.host}:${parsed.from.port}`)
@@ -128,6 +132,7 @@ export async function startSocks(options: SocksServerOptions = {}): Promise<Sock
     port: (server.address() as AddressInfo).port,
     asked,
     relayPort: () => relayPort,
+    clientPort: () => lastClientPort,
     drop,
     async close() {
       drop()
