@@ -57,7 +57,11 @@ export class TcpTransport implements Transport {
     const own = { noDelay: true, ...ifGiven({ localAddress, lookup }) }
     const open = ({ host, port }: PeerAddress, settings: Pick<NetConnectOpts, 'onread'> = {}): Socket =>
       this.#open({ host, port, ...own, ...settings }, false)
-    this.proxy = new ProxyDialler({ proxy, open, onWarning })
+    // Connections that end because we close them say nothing about the proxy.
+    const warn = (warning: Error): void => {
+      if (!this.#closed) onWarning(warning)
+    }
+    this.proxy = new ProxyDialler({ proxy, open, onWarning: warn })
   }
 
   async dial(address: PeerAddress, options: DialOptions = {}): Promise<Connection> {
