@@ -12,7 +12,7 @@ import { TorrentError, warnProcess } from '../util/errors.ts'
 import { inspectAs } from '../util/inspect-as.ts'
 import { checkNoMore, checkOptionNames, checkType } from '../util/options.ts'
 import { show } from '../util/show.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import { emitSafely } from '../util/user-code.ts'
 import { checkAddOptions, checkSeedOptions, type SeedOptions } from './add-options.ts'
 import { DefaultFolders } from './default-folders.ts'
@@ -94,7 +94,7 @@ export class Client extends EventEmitter<ClientEvents> {
       checkOpen: () => this.#checkOpen(),
       onWarning: this.#warn
     })
-    this.#services.listen({
+    this.#services.setEvents({
       find: (infoHash) => this.#registry.get(infoHash)?.swarm,
       changed: () => {
         this.#queue.changed()
@@ -314,7 +314,7 @@ export class Client extends EventEmitter<ClientEvents> {
   move(torrent: Torrent, index: number): void {
     checkTorrent(torrent)
     if (typeof index !== 'number' || Number.isNaN(index))
-      throw refusal('index', `${show(index)} must be a number from 0 on`)
+      throw refusal('index', `${show(index)} must be a number of at least 0`)
     const session = this.#registry.sessionOf(torrent)
     if (session === undefined) return
     this.#registry.move(session, index)
@@ -366,8 +366,8 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#services.acceptor.close()
     await Promise.all(
       this.#registry.all.map(async (torrent) => {
-        const turn = shareTurn()
-        if (turn !== undefined) await turn
+        const pause = yieldToEventLoop()
+        if (pause !== undefined) await pause
         await torrent.close()
       })
     )
