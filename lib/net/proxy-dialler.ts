@@ -6,7 +6,7 @@ import { asError, isTorrentError, TorrentError } from '../util/errors.ts'
 import { connected, dialError } from './connected.ts'
 import type { ProxyHandshake } from './proxy-handshake.ts'
 import type { ProxyServer } from './proxy-server.ts'
-import { type Granted, shakeHands, TunnelError } from './proxy-tunnel.ts'
+import { type Granted, shakeHands, TunnelFailure } from './proxy-tunnel.ts'
 import type { SocketReader } from './tcp-connection.ts'
 
 const log = debug('proxy')
@@ -96,14 +96,14 @@ export class ProxyDialler {
       this.#worked()
       return { socket, ...granted }
     } catch (error) {
-      if (error instanceof TunnelError) throw this.#explain(error, target, timeoutMs, isProbe)
+      if (error instanceof TunnelFailure) throw this.#explain(error, target, timeoutMs, isProbe)
       if (isProbe) this.#restsUntil = 0
       throw error
     }
   }
 
   #explain(
-    { by, message, isTimeout }: TunnelError,
+    { by, message, isTimeout }: TunnelFailure,
     target: PeerAddress,
     timeoutMs: number,
     isProbe: boolean

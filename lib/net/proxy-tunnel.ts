@@ -12,7 +12,7 @@ export interface Granted {
 }
 
 /** Failure of a handshake. */
-export class TunnelError extends Error {
+export class TunnelFailure extends Error {
   readonly by: Blame
   readonly isTimeout: boolean
 
@@ -33,7 +33,7 @@ export interface ShakeHandsOptions {
 
 /**
  * Runs the handshake on a socket that is connected to the proxy, and pauses the socket. On failure, timeout or
- * abort, destroys the socket and rejects with a TunnelError or the signal's reason.
+ * abort, destroys the socket and rejects with a TunnelFailure or the signal's reason.
  */
 export function shakeHands(
   socket: Socket,
@@ -59,23 +59,23 @@ export function shakeHands(
     }
     const take = (step: ProxyStep): boolean => {
       if (step.state === 'granted') settle(step)
-      else if (step.state === 'refused') settle(undefined, new TunnelError(step.by, step.reason))
+      else if (step.state === 'refused') settle(undefined, new TunnelFailure(step.by, step.reason))
       else if (step.send !== undefined) socket.write(step.send)
       return step.state === 'more'
     }
     const onData = (chunk: Uint8Array): boolean => take(handshake.push(chunk))
-    const onError = (error: Error): void => settle(undefined, new TunnelError('proxy', error.message))
+    const onError = (error: Error): void => settle(undefined, new TunnelFailure('proxy', error.message))
     const onEnd = (): void => {
       // Some proxies close the connection if they cannot reach the target.
       const by = handshake.isAsked ? 'policy' : 'proxy'
-      settle(undefined, new TunnelError(by, 'it closed the connection without an answer'))
+      settle(undefined, new TunnelFailure(by, 'it closed the connection without an answer'))
     }
     const onAbort = (): void => settle(undefined, signal?.reason)
     const timer = setTimeout(() => {
       // A proxy that was told the target may still be waiting for it.
       const error = handshake.isAsked
-        ? new TunnelError('target', 'no answer', true)
-        : new TunnelError('proxy', 'it does not answer', true)
+        ? new TunnelFailure('target', 'no answer', true)
+        : new TunnelFailure('proxy', 'it does not answer', true)
       settle(undefined, error)
     }, timeoutMs)
     signal?.addEventListener('abort', onAbort, { once: true })

@@ -142,7 +142,7 @@ export class SocksRelay {
     }
   }
 
-  /** Returns a socket that the system lets talk to the relay and to nobody else. */
+  /** Returns a socket that the system connects to the relay, so that it receives from and sends to the relay only. */
   #bind({ host, port }: PeerAddress): Promise<UdpSocket> {
     const { localAddress } = this.#options
     const family = isIP(host) === 6 ? 6 : 4

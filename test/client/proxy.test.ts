@@ -51,7 +51,7 @@ test('UDP trackers stay idle with a proxy that carries no UDP, and there is one 
   const torrent = await client.add(sample.bytes, { trackers: trackers.flat() })
   await until('the HTTP tracker to fail', () => torrent.trackers.some(({ error }) => error !== undefined))
   assert.deepEqual(torrent.trackers.map(({ url, status }) => [url.slice(0, 4), status]).sort(), [
-    ['http', 'failing'],
+    ['http', 'failed'],
     ['udp:', 'idle']
   ])
   assert.equal(client.dht, undefined)

@@ -1,4 +1,4 @@
-// A client with a proxy sends packets to its proxy and to nobody else, whatever happens to it. Every packet of the
+// A client with a proxy sends packets to its proxy only, whatever happens to it. Every packet of the
 // client's host is captured, on all interfaces.
 import assert from 'node:assert/strict'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
