@@ -66,12 +66,12 @@ async function dante(kind: 'socks5' | 'socks4a', task: ProxyTask): Promise<RealP
 }
 
 /** Names of the proxies. */
-export type ProxyName = 'dante' | 'dante by SOCKS4a' | 'microsocks' | 'tinyproxy'
+export type ProxyName = 'dante' | 'dante by SOCKS4' | 'microsocks' | 'tinyproxy'
 
 /** Real proxies by name. */
 export const proxies: Readonly<Record<ProxyName, StartProxy>> = {
   dante: (task) => dante('socks5', task),
-  'dante by SOCKS4a': (task) => dante('socks4a', task),
+  'dante by SOCKS4': (task) => dante('socks4a', task),
   async microsocks(task) {
     const { port = await freePort(), place } = task
     const { user, password } = login
@@ -94,7 +94,7 @@ export const proxies: Readonly<Record<ProxyName, StartProxy>> = {
 /** Requirements of each proxy. */
 export const proxyNeeds: Readonly<Record<ProxyName, readonly string[]>> = {
   dante: ['danted'],
-  'dante by SOCKS4a': ['danted'],
+  'dante by SOCKS4': ['danted'],
   microsocks: ['microsocks'],
   tinyproxy: ['tinyproxy']
 }
