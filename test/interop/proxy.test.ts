@@ -16,8 +16,8 @@ import { openLan } from './support/lan.ts'
 import { needs } from './support/need.ts'
 import { attempt, type Place, type Running, run } from './support/process.ts'
 
-/** Name of the host of tracker and seed, which only the proxy's host can resolve. */
-const site = 'site.example'
+/** Name of the host of tracker and seed, which only the proxy's host can resolve. A public name may not name private peers. */
+const site = 'site.lan'
 /** Milliseconds that are watched while the client can do nothing. */
 const idleMs = 2500
 
