@@ -90,3 +90,11 @@ export function readUrl(option: string, protocols: readonly string[], text: stri
 export function readTracker(option: string, text: string): string {
   return readUrl(option, ['http:', 'https:', 'udp:'], text)
 }
+
+/**
+ * Checks the URL of a proxy; the client checks the rest of it.
+ * @throws TorrentError ERR_CLI_USAGE
+ */
+export function readProxy(option: string, text: string): string {
+  return readUrl(option, ['socks5:', 'socks5h:', 'socks4a:', 'http:'], text)
+}

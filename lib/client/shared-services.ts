@@ -5,6 +5,7 @@ import type { DialRules } from '../discovery/dial-variant.ts'
 import { Lsd } from '../discovery/lsd.ts'
 import { OwnAddress } from '../discovery/own-address.ts'
 import { HashPool } from '../hash/hash-pool.ts'
+import { limits } from '../net/limits.ts'
 import { Network } from '../net/network.ts'
 import { RecordKey } from '../storage/record-key.ts'
 import { RecordSeal } from '../storage/record-seal.ts'
@@ -17,11 +18,12 @@ import { AnnouncePace } from '../tracker/announce-pace.ts'
 import { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import { refusesConnection } from '../transport/handling-account.ts'
 import { Throttle } from '../transport/throttle.ts'
+import { TorrentError } from '../util/errors.ts'
 import { MemoryBudget } from '../util/memory-budget.ts'
 import { userStateFolder } from '../util/state-folder.ts'
 import type { ClientServices } from './client-host.ts'
 import { DhtService } from './dht-service.ts'
-import type { ClientOptions } from './options.ts'
+import { type ClientOptions, proxyOf } from './options.ts'
 import { makePeerId } from './peer-id.ts'
 
 const defaultMemoryLimit = 48 << 20
@@ -73,20 +75,26 @@ export class SharedServices implements ClientServices {
 
   /** Opens the ports at once. The caller has checked the options. */
   constructor(options: ClientOptions, onWarning: (warning: Error) => void) {
-    const { host, maxConnections, state, pex = true, lsd = true, dht = true, encryption = 'allow' } = options
+    const { host, maxConnections, state, pex = true, dht = true, encryption = 'allow' } = options
+    const proxy = proxyOf(options.proxy)
+    // Multicast would go around the proxy.
+    const { lsd = proxy === undefined } = options
     const unlimited = Number.POSITIVE_INFINITY
     this.#path = options.path
     this.reserved = [state, this.recordKey.folder].flatMap((one) => (one === undefined ? [] : resolve(one)))
     this.download = new Throttle(options.downloadLimit ?? unlimited)
     this.upload = new Throttle(options.uploadLimit ?? unlimited)
     this.budget = new MemoryBudget(Math.max(leastMemoryLimit, options.memoryLimit ?? defaultMemoryLimit))
-    this.connections = new ConnectionBudget(maxConnections === undefined ? {} : { maxConnections })
+    this.connections = new ConnectionBudget({
+      ...(maxConnections === undefined ? {} : { maxConnections }),
+      ...(proxy === undefined ? {} : { maxHalfOpen: limits.proxyHalfOpen })
+    })
     this.localAddress = host
     this.dials = { encryption, transports: ['tcp'] }
     this.pex = pex
     const port = (): number => this.port()
     this.own = new OwnAddress(port)
-    const network = new Network({ host, onWarning })
+    const network = new Network({ host, onWarning, proxy })
     this.network = network
     this.lsd = lsd
       ? new Lsd({ port, onWarning, open: (multicast) => network.multicast(multicast) })
@@ -106,6 +114,12 @@ export class SharedServices implements ClientServices {
       onConnection: (connection) => this.acceptor.accept(connection)
     })
     this.listening = ports.then(() => {})
+    if (proxy !== undefined && !proxy.carriesUdp) {
+      const message = `${proxy.name} carries no UDP, so the DHT and UDP trackers are off`
+      // The program attaches its listeners after the constructor.
+      setImmediate(() => onWarning(new TorrentError('ERR_TRANSPORT_PROXY', message)))
+      return
+    }
     if (dht === false) return
     this.dht = new DhtService({
       ...(dht === true ? {} : dht),

@@ -3,7 +3,7 @@ import { abortable } from '../util/concurrency.ts'
 import { TorrentError } from '../util/errors.ts'
 import { type IpScope, ipScope } from '../util/ip-scope.ts'
 import { systemTimers } from '../util/timers.ts'
-import { type HostGuard, publicOnly, reach, refusal } from './host-guard.ts'
+import { type HostGuard, publicOnly, reach, refusal, scopeOfName } from './host-guard.ts'
 import type { HttpOptions } from './http-options.ts'
 import { type HttpAnswer, httpRequest } from './http-request.ts'
 import { limits } from './limits.ts'
@@ -30,7 +30,7 @@ export interface HttpGetOptions extends HttpOptions {
 /** Parts of a network that an {@link HttpClient} uses. */
 export interface HttpClientParts {
   /** Opens sockets. */
-  readonly tcp: Pick<TcpTransport, 'open'>
+  readonly tcp: Pick<TcpTransport, 'open' | 'proxy'>
   /** Resolves host names. */
   readonly lookup: HostLookup
   /** Local address to connect from; default any. */
@@ -103,12 +103,14 @@ export class HttpClient {
     { hop, leastReach, signal }: { hop: number; leastReach: number; signal: AbortSignal }
   ): Promise<HttpAnswer> {
     const { guard = publicOnly, scopeOf = ipScope } = options
-    const refuse = (address: string): TorrentError | undefined =>
-      refusal(url, scopeOf(address), hop, { guard, leastReach })
-    const host = hostOfUrl(url)
-    const refused = isIP(host) !== 0 ? refuse(host) : isLoopback(host) ? refuse('127.0.0.1') : undefined
-    if (refused !== undefined) throw refused
     const { tcp, lookup, localAddress, family } = this.#parts
+    const byScope = (scope: IpScope): TorrentError | undefined =>
+      refusal(url, scope, hop, { guard, leastReach })
+    const refuse = (address: string): TorrentError | undefined => byScope(scopeOf(address))
+    const host = hostOfUrl(url)
+    const isKnown = isIP(host) !== 0 || isLoopback(host) || tcp.proxy !== undefined
+    const refused = isKnown ? byScope(scopeOfName(host, scopeOf)) : undefined
+    if (refused !== undefined) throw refused
     return httpRequest(url, {
       tcp,
       lookup: options.lookup ?? lookup,

@@ -12,7 +12,7 @@ import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import type { IpScope } from '../util/ip-scope.ts'
 import { decodePercent } from '../util/redact.ts'
 import { version } from '../util/version.ts'
-import { socketLookup } from './host-guard.ts'
+import { scopeOfName, socketLookup } from './host-guard.ts'
 import { readBody, unpackBody } from './http-body.ts'
 import { lenientAgent } from './lenient-connection.ts'
 import { limits } from './limits.ts'
@@ -22,7 +22,7 @@ import { hostOfUrl, serverName } from './url-host.ts'
 
 /** Options of {@link httpRequest}. */
 export interface HttpRequestOptions {
-  readonly tcp: Pick<TcpTransport, 'open'>
+  readonly tcp: Pick<TcpTransport, 'open' | 'proxy'>
   readonly lookup: HostLookup
   readonly localAddress: string | undefined
   readonly family: 4 | 6 | undefined
@@ -71,7 +71,9 @@ export function httpRequest(url: URL, options: HttpRequestOptions): Promise<Http
     let ownAgent: Agent | undefined
     try {
       ownAgent = options.agent?.(url)
-      const agent = ownAgent ?? lenientAgent(isSecure, (settings) => options.tcp.open(settings, { isSecure }))
+      const agent =
+        ownAgent ??
+        lenientAgent(isSecure, (settings) => options.tcp.open(settings, { isSecure, signal: options.signal }))
       request = (isSecure ? requestHttps : requestHttp)({ ...settingsOf(url, options), agent })
     } catch (thrown) {
       // The agent or another option is invalid.
@@ -154,21 +156,22 @@ function settingsOf(url: URL, options: HttpRequestOptions): RequestOptions {
   return settings
 }
 
-/** Returns the scope of the server that answered; with an agent of the program, only the URL can tell. */
+/** Returns the scope of the server that answered; with a proxy or an agent of the program, only the URL can tell. */
 function scopeOfServer(
   url: URL,
   response: IncomingMessage,
-  { scopeOf }: HttpRequestOptions,
+  { scopeOf, tcp }: HttpRequestOptions,
   ownAgent: Agent | undefined
 ): IpScope {
   const host = hostOfUrl(url)
+  if (ownAgent !== undefined) return isIP(host) !== 0 ? scopeOf(host) : 'global'
+  if (tcp.proxy !== undefined) return scopeOfName(host, scopeOf)
   const address = response.socket.remoteAddress
-  if (ownAgent === undefined && address !== undefined) return scopeOf(address)
-  return isIP(host) !== 0 ? scopeOf(host) : 'global'
+  return address === undefined ? scopeOfName(host, scopeOf) : scopeOf(address)
 }
 
 function explain(name: string, error: unknown): TorrentError {
-  if (error instanceof TorrentError) {
+  if (error instanceof TorrentError && !error.code.startsWith('ERR_TRANSPORT_')) {
     if (error.message.startsWith(name)) return error
     return new TorrentError(error.code, `${name}: ${error.message}`, {
       cause: error.cause,
@@ -179,7 +182,8 @@ function explain(name: string, error: unknown): TorrentError {
   if (code?.startsWith('HPE_')) {
     return new TorrentError('ERR_TRACKER_RESPONSE', `${name} does not speak HTTP (${code})`, { cause: error })
   }
-  return new TorrentError('ERR_TRACKER_NETWORK', `${name}: ${code ?? asError(error).message}`, {
+  const reason = error instanceof TorrentError ? error.message : (code ?? asError(error).message)
+  return new TorrentError('ERR_TRACKER_NETWORK', `${name}: ${reason}`, {
     cause: error
   })
 }

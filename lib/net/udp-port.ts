@@ -42,18 +42,17 @@ class UdpPort implements DatagramPort {
   readonly family: 4 | 6
   readonly port: number
   readonly #socket: Socket
-  readonly #onWarning: ((error: Error) => void) | undefined
-  readonly #claims = new Claims()
-  /** Claims that received datagrams in this turn of the event loop and have an `onTurnEnd`. */
-  readonly #claimsServed = new Set<DatagramClaim>()
+  readonly #claims: Claims
   #closing: Promise<void> | undefined
 
   constructor(socket: Socket, { family, onWarning }: UdpPortOptions) {
     this.family = family
     this.port = socket.address().port
     this.#socket = socket
-    this.#onWarning = onWarning
-    socket.on('message', (message, { address, port }) => this.#receive(message, { host: address, port }))
+    this.#claims = new Claims(onWarning)
+    socket.on('message', (message, { address, port }) =>
+      this.#claims.deliver(message, { host: address, port })
+    )
     socket.on('error', (error) => {
       if (!harmlessCodes.has(systemCode(error) ?? '')) onWarning?.(error)
     })
@@ -87,37 +86,6 @@ class UdpPort implements DatagramPort {
       this.#socket.close(() => resolve())
     })
     return this.#closing
-  }
-
-  #receive(message: Uint8Array, from: PeerAddress): void {
-    try {
-      for (const claim of this.#claims.for(message)) {
-        if (!claim.matches(message, from)) continue
-        if (claim.onTurnEnd !== undefined) this.#addServed(claim)
-        claim.receive(message, from)
-        return
-      }
-    } catch (error) {
-      this.#onWarning?.(asError(error))
-    }
-  }
-
-  #addServed(claim: DatagramClaim): void {
-    if (this.#claimsServed.size === 0) setImmediate(() => this.#endTurn())
-    this.#claimsServed.add(claim)
-  }
-
-  #endTurn(): void {
-    const served = [...this.#claimsServed]
-    this.#claimsServed.clear()
-    for (const claim of served) {
-      if (!this.#claims.has(claim)) continue
-      try {
-        claim.onTurnEnd?.()
-      } catch (error) {
-        this.#onWarning?.(asError(error))
-      }
-    }
   }
 }
 

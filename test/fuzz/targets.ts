@@ -11,6 +11,7 @@ import { lsd } from './targets/lsd.ts'
 import { magnet } from './targets/magnet.ts'
 import { mse } from './targets/mse.ts'
 import { safePath } from './targets/path.ts'
+import { proxy } from './targets/proxy.ts'
 import { resume, session, stateFolder } from './targets/saved-state.ts'
 import { ranges, request } from './targets/server.ts'
 import { source } from './targets/source.ts'
@@ -33,6 +34,7 @@ export const targets: readonly Target[] = [
   httpReply,
   httpBody,
   udpTracker,
+  proxy,
   trackerUrl,
   krpc,
   lsd,
