@@ -7,7 +7,7 @@ import test from 'node:test'
 const rows: readonly (readonly string[])[] = [
   ['util'],
   ['bencode', 'hash', 'net'],
-  ['metainfo', 'wire', 'transport', 'tracker', 'dht'],
+  ['metainfo', 'wire', 'transport', 'tracker', 'dht', 'nat'],
   ['pieces'],
   ['picker', 'storage', 'discovery'],
   ['stream', 'swarm'],
@@ -159,7 +159,7 @@ test('importing the library loads nothing that most programs do not need at once
   load('index.ts')
   assert.ok(loaded.has('client/client.ts'))
   const needless =
-    /^(?:server|cli)\/|^dht\/(?:dht-(?:engine|networks|node)|responder)|^client\/(?:session|restoration|folder-lock|make-torrent)|^net\/multicast|create-torrent/
+    /^(?:server|cli)\/|^dht\/(?:dht-(?:engine|networks|node)|responder)|^client\/(?:session|restoration|folder-lock|make-torrent)|^net\/multicast|^nat\/|create-torrent/
   assert.deepEqual(
     [...loaded].filter((file) => needless.test(file)),
     []

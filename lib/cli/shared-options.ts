@@ -32,6 +32,7 @@ export const clientOptions: Options = {
   },
   'no-pex': { type: 'boolean', help: 'do not exchange addresses of peers (PEX)' },
   'no-lsd': { type: 'boolean', help: 'do not look for peers in the local network (LSD)' },
+  'no-nat': { type: 'boolean', help: 'do not ask the router to forward the port (PCP, NAT-PMP, UPnP)' },
   'download-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' },
   'upload-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' }
 }
@@ -86,6 +87,7 @@ export function readClientOptions(line: CommandLine): ClientOptions {
     dht: readDht(line),
     pex: !line.has('no-pex'),
     lsd: !line.has('no-lsd'),
+    natTraversal: !line.has('no-nat'),
     downloadLimit: line.value('download-limit', readBytes),
     uploadLimit: line.value('upload-limit', readBytes)
   }

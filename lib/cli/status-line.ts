@@ -13,6 +13,8 @@ export interface Status {
   readonly peers?: number
   /** Number of peers from each source. */
   readonly peerSources?: Readonly<Record<string, number>>
+  /** Whether the router forwards the port; undefined if nothing is known. */
+  readonly nat?: string | undefined
   /** Nodes in the DHT's routing table; undefined without DHT. */
   readonly dhtNodes?: number | undefined
   readonly timeRemainingMs?: number
@@ -44,7 +46,7 @@ export function statusText(status: Status): string {
 function statusParts(status: Status): string[] {
   const { label, progress, doneBytes, totalBytes, downloadSpeed, uploadSpeed, peers, timeRemainingMs } =
     status
-  const { peerSources = {}, dhtNodes } = status
+  const { peerSources = {}, dhtNodes, nat } = status
   // Most important first.
   const parts = totalBytes > 0 ? [`${label} ${formatPercent(progress)}`] : [label]
   if (totalBytes > 0) parts.push(progress < 1 ? formatPart(doneBytes, totalBytes) : formatBytes(totalBytes))
@@ -57,6 +59,7 @@ function statusParts(status: Status): string[] {
   const sources = Object.entries(peerSources).map(([source, count]) => `${count} ${source}`)
   if (sources.length > 0) parts.push(`from ${sources.join(', ')}`)
   if (dhtNodes !== undefined) parts.push(formatCount(dhtNodes, 'DHT node'))
+  if (nat !== undefined) parts.push(nat)
   return parts
 }
 

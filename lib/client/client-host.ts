@@ -40,6 +40,7 @@ export interface ClientServices {
   readonly download: Throttle
   readonly upload: Throttle
   readonly localAddress: string | undefined
+  /** Port on which peers in the internet reach us: the one that is announced. */
   port(): number
   changed(): void
   decide(): void

@@ -67,7 +67,10 @@ export interface ClientOptions {
   readonly pex?: boolean | undefined
   /** Not built yet: must be false or left out. */
   readonly utp?: boolean | undefined
-  /** Not built yet: must be false or left out. */
+  /**
+   * Asks the router to forward the client's port by PCP, NAT-PMP or UPnP, so that peers in the internet can connect; default `false`.
+   * Only the port for peers is mapped, and it is given back on `close`. Off on a loopback `host`. See `natStatus`.
+   */
   readonly natTraversal?: boolean | undefined
   /** Not built yet: must be false or left out. */
   readonly encryption?: boolean | string | undefined
@@ -75,8 +78,8 @@ export interface ClientOptions {
   readonly proxy?: string | false | undefined
 }
 
-const switches = ['lsd', 'pex'] as const
-const notBuilt = ['utp', 'natTraversal', 'encryption', 'proxy'] as const
+const switches = ['lsd', 'pex', 'natTraversal'] as const
+const notBuilt = ['utp', 'encryption', 'proxy'] as const
 // Records, so that a missing option is a compile error.
 const names: Record<keyof ClientOptions, true> = {
   port: true,

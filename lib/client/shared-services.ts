@@ -15,11 +15,13 @@ import { AnnouncePace } from '../tracker/announce-pace.ts'
 import { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import { refusesConnection } from '../transport/handling-account.ts'
 import { Throttle } from '../transport/throttle.ts'
+import { isLoopback } from '../util/address.ts'
 import { MemoryBudget } from '../util/memory-budget.ts'
 import { userStateFolder } from '../util/state-folder.ts'
 import { sniffHandshake } from '../wire/sniff-handshake.ts'
 import type { ClientServices } from './client-host.ts'
 import { DhtService } from './dht-service.ts'
+import { NatService } from './nat-service.ts'
 import type { ClientOptions } from './options.ts'
 import { makePeerId } from './peer-id.ts'
 
@@ -32,6 +34,8 @@ export interface SharedServicesEvents {
   /** Returns the torrent of the 20-byte info hash in a handshake. */
   find(infoHash: Uint8Array): DialledTorrent | undefined
   changed(): void
+  /** Called when trackers must hear of another port. */
+  announce(): void
   /** Called when the queue must decide at once which torrents run. */
   decide(): void
 }
@@ -57,6 +61,8 @@ export class SharedServices implements ClientServices {
   readonly pex: boolean
   readonly lsd: Lsd | undefined
   readonly dht: DhtService | undefined
+  /** Undefined with `natTraversal` off. */
+  readonly nat: NatService | undefined
   readonly download: Throttle
   readonly upload: Throttle
   readonly localAddress: string | undefined
@@ -78,12 +84,13 @@ export class SharedServices implements ClientServices {
     this.connections = new ConnectionBudget(maxConnections === undefined ? {} : { maxConnections })
     this.localAddress = host
     this.pex = pex
+    const localPort = (): number => network.port
     const port = (): number => this.port()
     this.own = new OwnAddress(port)
     const network = new Network({ host, onWarning })
     this.network = network
     this.lsd = lsd
-      ? new Lsd({ port, onWarning, open: (multicast) => network.multicast(multicast) })
+      ? new Lsd({ port: localPort, onWarning, open: (multicast) => network.multicast(multicast) })
       : undefined
     this.udpTrackers = new UdpTrackerClient({ network })
     this.acceptor = new Acceptor({
@@ -98,6 +105,18 @@ export class SharedServices implements ClientServices {
       onConnection: (connection) => this.acceptor.accept(connection)
     })
     this.listening = ports.then(() => {})
+    if (options.natTraversal === true && !(host !== undefined && isLoopback(host)))
+      this.nat = new NatService({
+        network,
+        udp: dht !== false,
+        listening: ports,
+        port: localPort,
+        onPort: () => {
+          this.own.portChanged()
+          this.dht?.announceNow()
+          this.#events?.announce()
+        }
+      })
     if (dht === false) return
     this.dht = new DhtService({
       ...(dht === true ? {} : dht),
@@ -117,7 +136,7 @@ export class SharedServices implements ClientServices {
   }
 
   port(): number {
-    return this.network.port
+    return this.nat?.externalPort ?? this.network.port
   }
 
   seal(folder: string, data: string): RecordSeal {
@@ -133,9 +152,9 @@ export class SharedServices implements ClientServices {
     this.#events?.decide()
   }
 
-  /** Stops accepting connections; resolves when all accepted ones have ended. */
-  unlisten(): Promise<void> {
-    return this.network.unlisten()
+  /** Stops accepting connections, and gives a mapped port back; resolves when all accepted ones have ended. */
+  async unlisten(): Promise<void> {
+    await Promise.all([this.network.unlisten(), this.nat?.close()])
   }
 
   /** Closes all services. Call it after `unlisten`, once all torrents are closed; `unlistened` is the promise of `unlisten`. */
@@ -143,6 +162,7 @@ export class SharedServices implements ClientServices {
     await this.lsd?.close()
     await this.dht?.close()
     await this.udpTrackers.close()
+    await this.nat?.close()
     await this.network.close()
     await unlistened
     await this.hashPool.close()

@@ -11,6 +11,10 @@ export const limits = {
   inflatedBytes: 2_097_152,
   /** Consecutive redirects; browsers follow 20, a tracker needs 1 or 2. */
   redirects: 5,
+  /** Lines of the routing table that are read: machines with containers have some hundred. */
+  routes: 4_096,
+  /** Routers that are asked for a port: more than two uplinks are rare, and a guess takes two addresses. */
+  gateways: 4,
   /** Milliseconds to resolve a host name. */
   resolveMs: 20_000,
   /**
