@@ -208,7 +208,10 @@ export class PmpRouter implements Router {
         resolve(answer)
       }
       const send = (count: number): void => {
-        if (count === most) return end(undefined)
+        if (count === most) {
+          end(undefined)
+          return
+        }
         if (log.enabled) log('%s: try %d, %d bytes', this.host, count + 1, message.length)
         cancel = this.#timers.after(firstTryMs * 2 ** count, () => send(count + 1))
         this.#port.send(message, this.#address)

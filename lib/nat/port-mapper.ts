@@ -9,6 +9,7 @@ import type { NatNetwork } from './nat-network.ts'
 import type { NatStatus } from './nat-status.ts'
 import { isRefusal, type MappingRequest } from './router.ts'
 import { type FoundRouter, searchRouters } from './router-search.ts'
+import { within } from './within.ts'
 
 const log = debug('nat')
 /** Longest interval between renewals, so that a router that has restarted without a word is noticed. */
@@ -134,7 +135,7 @@ export class PortMapper {
       mapping = answer
     }
     const { externalPort } = mapping
-    await this.#bounded((limit) =>
+    await within(goodbyeMs, this.#timers, (limit) =>
       Promise.all([
         router.unmap({ transport: 'tcp', port, externalPort }, limit),
         hasUdp && router.unmap({ transport: 'udp', port, externalPort }, limit)
@@ -151,7 +152,9 @@ export class PortMapper {
     if (isRefusal(answer)) return false
     if (answer.externalPort === externalPort) return true
     // Peers hear of one port only.
-    await this.#bounded((limit) => router.unmap({ ...request, externalPort: answer.externalPort }, limit))
+    await within(goodbyeMs, this.#timers, (limit) =>
+      router.unmap({ ...request, externalPort: answer.externalPort }, limit)
+    )
     return false
   }
 
@@ -194,13 +197,6 @@ export class PortMapper {
         resolve()
       }
     })
-  }
-
-  async #bounded(work: (limit: AbortSignal) => Promise<unknown>): Promise<void> {
-    const controller = new AbortController()
-    const cancel = this.#timers.after(goodbyeMs, () => controller.abort())
-    await work(controller.signal)
-    cancel()
   }
 
   #schedulePoll(): void {

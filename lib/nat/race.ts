@@ -4,7 +4,9 @@ import type { Timers } from '../util/timers.ts'
 export type Attempt<T> = (signal: AbortSignal) => Promise<T | undefined>
 
 /** Options of {@link race}. */
-export interface RaceOptions {
+export interface RaceOptions<T> {
+  /** Undoes a success that came after the first. */
+  discard(late: T): Promise<void>
   /** Milliseconds after which the next group begins as well. */
   readonly stepMs: number
   readonly timers: Timers
@@ -25,8 +27,9 @@ export interface RaceResult<T> {
  */
 export async function race<T>(
   groups: readonly (readonly Attempt<T>[])[],
-  { stepMs, timers, signal }: RaceOptions
+  options: RaceOptions<T>
 ): Promise<RaceResult<T>> {
+  const { signal } = options
   const controller = new AbortController()
   const onAbort = (): void => controller.abort(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
@@ -35,6 +38,7 @@ export async function race<T>(
   let hadRivals = false
   const begin = async (attempt: Attempt<T>): Promise<void> => {
     const result = await attempt(controller.signal)
+    if (won !== undefined && result !== undefined) await options.discard(result)
     if (won !== undefined || result === undefined) return
     won = result
     hadRivals = running.size > 1
@@ -47,7 +51,7 @@ export async function race<T>(
       running.add(one)
       return one
     })
-    await groupEnd(begun, { stepMs, timers, signal: controller.signal })
+    await groupEnd(begun, { ...options, signal: controller.signal })
   }
   await Promise.all(running)
   signal.removeEventListener('abort', onAbort)
@@ -57,7 +61,7 @@ export async function race<T>(
 /** Resolves when all attempts have ended, the time is over, or the signal is aborted. */
 async function groupEnd(
   begun: readonly Promise<void>[],
-  { stepMs, timers, signal }: RaceOptions
+  { stepMs, timers, signal }: Pick<RaceOptions<unknown>, 'stepMs' | 'timers' | 'signal'>
 ): Promise<void> {
   let cancel = (): void => {}
   let onAbort = (): void => {}

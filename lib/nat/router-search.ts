@@ -8,9 +8,13 @@ import { PmpRouter } from './pmp-router.ts'
 import { type Attempt, race } from './race.ts'
 import { isRefusal, type Mapping, type MappingRequest, type Refusal, type Router } from './router.ts'
 import { searchUpnp } from './upnp-search.ts'
+import { within } from './within.ts'
 
 /** Silence of the routers of one kind after which the next kind is asked as well. */
-const stepMs = 750
+const stepMs = 1_000
+
+/** Time to give back a port that two routers have mapped. */
+const discardMs = 900
 
 /** Options of {@link searchRouters}. */
 export interface RouterSearchOptions {
@@ -71,7 +75,13 @@ export async function searchRouters(
     }
     return [byPmp, [byUpnp]]
   })
-  const { won, hadRivals } = await race(groups, { stepMs, timers, signal })
+  const discard = async ({ router, mapping }: Omit<FoundRouter, 'close'>): Promise<void> => {
+    await within(discardMs, timers, (limit) =>
+      router.unmap({ ...request, externalPort: mapping.externalPort }, limit)
+    )
+    router.close()
+  }
+  const { won, hadRivals } = await race(groups, { stepMs, timers, signal, discard })
   upnp.abort()
   await Promise.all(searches)
   const kept = won?.router.protocol === 'upnp' ? undefined : won?.router.local
