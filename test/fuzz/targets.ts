@@ -9,6 +9,7 @@ import { httpServer } from './targets/http-server.ts'
 import { krpc } from './targets/krpc.ts'
 import { lsd } from './targets/lsd.ts'
 import { magnet } from './targets/magnet.ts'
+import { igd, pmp, routes, ssdp } from './targets/nat.ts'
 import { safePath } from './targets/path.ts'
 import { resume, session, stateFolder } from './targets/saved-state.ts'
 import { ranges, request } from './targets/server.ts'
@@ -34,6 +35,10 @@ export const targets: readonly Target[] = [
   trackerUrl,
   krpc,
   lsd,
+  pmp,
+  ssdp,
+  igd,
+  routes,
   address,
   resume,
   session,
