@@ -16,7 +16,7 @@ import type { Mapping, MappingRequest, NatTransport, Refusal, Router } from './r
 const log = debug('nat')
 /** Port of PCP and NAT-PMP on a router. */
 export const pmpPort = 5351
-/** Wait for the first answer; it doubles with each try. */
+/** Wait for the first answer; it doubles with each try, but not while the protocol is unknown. */
 const firstTryMs = 250
 /** Tries of a router that is known to speak the protocol. */
 const tries = 4
@@ -213,7 +213,7 @@ export class PmpRouter implements Router {
           return
         }
         if (log.enabled) log('%s: try %d, %d bytes', this.host, count + 1, message.length)
-        cancel = this.#timers.after(firstTryMs * 2 ** count, () => send(count + 1))
+        cancel = this.#timers.after(this.#dialect === undefined ? firstTryMs : firstTryMs * 2 ** count, () => send(count + 1))
         this.#port.send(message, this.#address)
       }
       this.#exchanges.add(exchange)

@@ -16,6 +16,8 @@ const log = debug('nat')
 const renewEveryMs = 20 * 60_000
 /** Interval at which a change of the network is looked for. */
 const pollMs = 60_000
+/** The same while there is no network, as when the system has just started. */
+const quickPollMs = 5_000
 /** Wait after the first search that found no router; doubles up to the longest. */
 const firstRetryMs = 60_000
 const longestRetryMs = 3_600_000
@@ -200,7 +202,7 @@ export class PortMapper {
   }
 
   #schedulePoll(): void {
-    this.#cancelPoll = this.#timers.after(pollMs, () => {
+    this.#cancelPoll = this.#timers.after(this.#gateways.length === 0 ? quickPollMs : pollMs, () => {
       void this.#look().finally(() => {
         if (!this.#closed.signal.aborted) this.#schedulePoll()
       })
